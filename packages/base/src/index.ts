@@ -1,0 +1,6 @@
+export * from "./assert.ts";
+export * from "./bytes.ts";
+export * from "./crc32c.ts";
+export * from "./env.ts";
+export * from "./murmur2.ts";
+export * from "./uuid.ts";

@@ -1,0 +1,28 @@
+const M = 0x5bd1e995;
+
+/** Kafka's 32-bit murmur2 with its fixed seed; a signed number, as Java gives it (`Utils.murmur2`). */
+export function murmur2(bytes: Uint8Array): number {
+  const length = bytes.length;
+  let h = 0x9747b28c ^ length;
+  const whole = length & ~3;
+  for (let i = 0; i < whole; i += 4) {
+    let k = bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);
+    k = Math.imul(k, M);
+    k ^= k >>> 24;
+    h = Math.imul(h, M) ^ Math.imul(k, M);
+  }
+  const rest = length - whole;
+  if (rest === 3) h ^= bytes[whole + 2] << 16;
+  if (rest >= 2) h ^= bytes[whole + 1] << 8;
+  if (rest >= 1) h = Math.imul(h ^ bytes[whole], M);
+  h ^= h >>> 13;
+  h = Math.imul(h, M);
+  return h ^ (h >>> 15);
+}
+
+/** `String.hashCode` of Java over UTF-16 units; a signed 32-bit number. Kafka places groups by it. */
+export function javaStringHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  return hash;
+}

@@ -1,0 +1,68 @@
+import { invariant } from "./assert.ts";
+
+/** A 128-bit id in the 22 characters of base64url, as Kafka prints it (`org.apache.kafka.common.Uuid`). */
+export type Uuid = string & { readonly __brand: "Uuid" };
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const DIGITS = new Int8Array(128).fill(-1);
+for (let i = 0; i < 64; i++) DIGITS[ALPHABET.charCodeAt(i)] = i;
+
+/** "No id". */
+export const ZERO_UUID = "AAAAAAAAAAAAAAAAAAAAAA" as Uuid;
+/** The topic id of `__cluster_metadata`. */
+export const METADATA_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
+/** Directory ids of Kafka's `DirectoryId`: not migrating yet, not assigned yet, lost with its disk. */
+export const UNASSIGNED_DIRECTORY = ZERO_UUID;
+export const LOST_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
+export const MIGRATING_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAg" as Uuid;
+
+export function uuidFromBytes(bytes: Uint8Array, at = 0): Uuid {
+  let text = "";
+  for (let i = at; i < at + 15; i += 3) {
+    const n = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
+    text += ALPHABET[n >> 18] + ALPHABET[(n >> 12) & 63] + ALPHABET[(n >> 6) & 63] + ALPHABET[n & 63];
+  }
+  const last = bytes[at + 15];
+  return (text + ALPHABET[last >> 2] + ALPHABET[(last & 3) << 4]) as Uuid;
+}
+
+export function uuidToBytes(uuid: Uuid, target: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
+  for (let i = 0, c = 0; i < 15; i += 3, c += 4) {
+    const n =
+      (DIGITS[uuid.charCodeAt(c)] << 18) |
+      (DIGITS[uuid.charCodeAt(c + 1)] << 12) |
+      (DIGITS[uuid.charCodeAt(c + 2)] << 6) |
+      DIGITS[uuid.charCodeAt(c + 3)];
+    target[at + i] = n >> 16;
+    target[at + i + 1] = n >> 8;
+    target[at + i + 2] = n;
+  }
+  target[at + 15] = (DIGITS[uuid.charCodeAt(20)] << 2) | (DIGITS[uuid.charCodeAt(21)] >> 4);
+  return target;
+}
+
+/** The id that `text` spells, or undefined. */
+export function parseUuid(text: string): Uuid | undefined {
+  if (text.length !== 22) return undefined;
+  for (let i = 0; i < 22; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127 || DIGITS[code] < 0) return undefined;
+  }
+  // The last digit carries only two bits; anything else would not print the same way again.
+  return (DIGITS[text.charCodeAt(21)] & 15) === 0 ? (text as Uuid) : undefined;
+}
+
+/**
+ * A version 4 id drawn from `randomBytes`. Ids that Kafka reserves, or whose text begins with a dash (which a command
+ * line would take for a flag), are drawn again.
+ */
+export function randomUuid(randomBytes: (length: number) => Uint8Array): Uuid {
+  for (let tries = 0; tries < 100; tries++) {
+    const bytes = Uint8Array.from(randomBytes(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const uuid = uuidFromBytes(bytes);
+    if (!uuid.startsWith("-")) return uuid;
+  }
+  invariant(false, "the random source gives different ids");
+}
