@@ -4,3 +4,4 @@ export * from "./crc32c.ts";
 export * from "./env.ts";
 export * from "./murmur2.ts";
 export * from "./uuid.ts";
+export * from "./config.ts";

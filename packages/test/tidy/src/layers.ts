@@ -1,0 +1,108 @@
+/**
+ * The house as data: which package may import which. A floor may use the floors before it; between rooms of one floor
+ * only what is written here. `layers.test.ts` reads every import and compares.
+ */
+export interface Room {
+  /** Folder under `packages/`. */
+  readonly folder: string;
+  readonly name: string;
+  /** Workspace packages its sources may import. */
+  readonly imports: readonly string[];
+  /** May import `node:*`. */
+  readonly node?: true;
+  /** Third-party packages its sources may import. */
+  readonly libraries?: readonly string[];
+}
+
+export const FLOORS = ["base", "format", "kernel", "runtime", "host", "app", "test"] as const;
+
+export const ROOMS: readonly Room[] = [
+  { folder: "base", name: "@samsa/base", imports: [] },
+  { folder: "format/protocol", name: "@samsa/protocol", imports: ["@samsa/base"] },
+  { folder: "format/records", name: "@samsa/records", imports: ["@samsa/base"] },
+  { folder: "kernel/log", name: "@samsa/log", imports: ["@samsa/base", "@samsa/records"] },
+  { folder: "kernel/metadata", name: "@samsa/metadata", imports: ["@samsa/base", "@samsa/protocol"] },
+  {
+    folder: "kernel/controller",
+    name: "@samsa/controller",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata"],
+  },
+  {
+    folder: "kernel/quorum",
+    name: "@samsa/quorum",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
+  },
+  {
+    folder: "kernel/coordinator",
+    name: "@samsa/coordinator",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
+  },
+  { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
+  {
+    folder: "runtime/broker",
+    name: "@samsa/broker",
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/log",
+      "@samsa/metadata",
+      "@samsa/controller",
+      "@samsa/quorum",
+      "@samsa/coordinator",
+      "@samsa/storage",
+    ],
+  },
+  {
+    folder: "host/node",
+    name: "@samsa/node",
+    imports: ["@samsa/base"],
+    node: true,
+    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-utils"],
+  },
+  {
+    folder: "app/cli",
+    name: "samsa",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/node", "@samsa/broker"],
+    node: true,
+    libraries: ["commander", "pino", "prom-client", "properties-file"],
+  },
+  {
+    folder: "test/sim",
+    name: "@samsa/sim",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/broker", "@samsa/node", "@samsa/storage"],
+    node: true,
+  },
+  { folder: "test/interop", name: "@samsa/interop", imports: ["@samsa/base"], node: true },
+  { folder: "test/bench", name: "@samsa/bench", imports: [], node: true },
+  { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true },
+];
+
+/** Floors whose sources are pure: no I/O, clock, randomness or promise. */
+export const PURE_FLOORS: readonly string[] = ["base", "format", "kernel"];
+/** Floors that compile without Node's types. */
+export const TYPELESS_FLOORS: readonly string[] = ["base", "format", "kernel", "runtime"];
+
+export interface Ban {
+  readonly floors: readonly string[];
+  readonly pattern: RegExp;
+  readonly why: string;
+}
+
+/** What sources of a floor may not say. */
+export const BANS: readonly Ban[] = [
+  {
+    floors: TYPELESS_FLOORS,
+    pattern: /\b(?:Date\.now|new Date|Math\.random|WeakRef|localeCompare|performance\.now|FinalizationRegistry)\b/,
+    why: "time, chance and locale come in through Env or as arguments",
+  },
+  {
+    floors: PURE_FLOORS,
+    pattern: /\b(?:async (?:function|\()|await |new Promise|Promise\.)/,
+    why: "kernels and formats are synchronous",
+  },
+  { floors: FLOORS, pattern: /\bexport default (?!defineConfig)/, why: "a name is imported by its name" },
+  { floors: FLOORS, pattern: /@ts-(?:ignore|expect-error|nocheck)/, why: "the type checker stays on" },
+];
+
+export const LIMITS = { functionLines: 70, fileLines: 600, testFileLines: 900 } as const;

@@ -1,0 +1,77 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { ROOMS, type Room } from "./layers.ts";
+
+export const ROOT = join(import.meta.dirname, "../../../..");
+
+export interface Source {
+  /** Path below the root, with `/`. */
+  readonly path: string;
+  readonly text: string;
+  /** First folder below `packages/`. */
+  readonly floor: string;
+  readonly room: Room | undefined;
+  readonly test: boolean;
+}
+
+function walk(directory: string, found: string[]): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name === "node_modules" || entry.name === "dist" || entry.name.startsWith(".")) continue;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) walk(path, found);
+    else found.push(path);
+  }
+}
+
+export function files(folder: string): string[] {
+  const found: string[] = [];
+  walk(join(ROOT, folder), found);
+  return found.map(path => relative(ROOT, path).replaceAll("\\", "/")).sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** Every TypeScript file under `packages/`. */
+export function sources(): Source[] {
+  return files("packages")
+    .filter(path => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+    .map(path => ({
+      path,
+      text: readFileSync(join(ROOT, path), "utf8"),
+      floor: path.split("/")[1],
+      room: ROOMS.find(room => path.startsWith(`packages/${room.folder}/`)),
+      test: path.includes("/test/") && !/^packages\/test\/[^/]+\/src\//.test(path),
+    }));
+}
+
+/** What a source imports or re-exports, by the text between the quotes. */
+export function importsOf(text: string): string[] {
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|(?:^|\n)\s*import\s*["']([^"']+)["']/g;
+  return [...text.matchAll(pattern)].map(m => m[1] ?? m[2] ?? m[3]);
+}
+
+export function packageFolders(): string[] {
+  return files("packages")
+    .filter(path => path.endsWith("/package.json"))
+    .map(path => path.slice(0, -"/package.json".length));
+}
+
+export function present(path: string): boolean {
+  return existsSync(join(ROOT, path));
+}
+
+/** Complaints about one source's imports. */
+export function importFaults(source: Source): string[] {
+  const { room } = source;
+  if (room === undefined) return [`${source.path}: its package is not in layers.ts`];
+  if (source.test) return [];
+  const faults: string[] = [];
+  for (const target of importsOf(source.text)) {
+    if (target.startsWith(".")) continue;
+    const name = target.startsWith("@") ? target.split("/").slice(0, 2).join("/") : target.split("/")[0];
+    const allowed = target.startsWith("node:")
+      ? room.node === true
+      : room.imports.includes(name) || (room.libraries ?? []).includes(name) || name === room.name;
+    if (!allowed) faults.push(`${source.path}: ${room.name} may not import ${target}`);
+  }
+  return faults;
+}

@@ -1,0 +1,161 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { longFunctions } from "../src/functions.ts";
+import { BANS, FLOORS, LIMITS, ROOMS } from "../src/layers.ts";
+import { files, importFaults, importsOf, packageFolders, present, ROOT, type Source, sources } from "../src/tree.ts";
+
+const all = sources();
+
+describe("layers", () => {
+  test("every import is one that layers.ts allows", () => {
+    expect(all.flatMap(importFaults)).toEqual([]);
+  });
+
+  test("layers.ts itself only points up the house", () => {
+    const floorOf = (name: string) =>
+      (FLOORS as readonly string[]).indexOf(ROOMS.find(room => room.name === name)?.folder.split("/")[0] ?? "");
+    for (const room of ROOMS)
+      for (const used of room.imports) {
+        expect(floorOf(used), `${room.name} -> ${used}`).toBeGreaterThanOrEqual(0);
+        expect(floorOf(used), `${room.name} -> ${used}`).toBeLessThanOrEqual(floorOf(room.name));
+      }
+  });
+
+  test("package.json declares what the sources import", () => {
+    const faults: string[] = [];
+    for (const folder of packageFolders()) {
+      const manifest = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
+      const declared = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies };
+      for (const source of all.filter(s => s.path.startsWith(`${folder}/`) && !s.test)) {
+        for (const target of importsOf(source.text)) {
+          if (target.startsWith(".") || target.startsWith("node:")) continue;
+          const name = target.startsWith("@") ? target.split("/").slice(0, 2).join("/") : target.split("/")[0];
+          if (name !== manifest.name && declared[name] === undefined) faults.push(`${source.path}: ${name}`);
+        }
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
+  test("a forbidden import is found", () => {
+    const room = ROOMS.find(r => r.name === "@samsa/log");
+    const tried = (text: string): string[] =>
+      importFaults({ path: "packages/kernel/log/src/x.ts", text, floor: "kernel", room, test: false } as Source);
+    expect(tried('import { readFileSync } from "node:fs";')).toHaveLength(1);
+    expect(tried('import {\n  a,\n} from "@samsa/broker";')).toHaveLength(1);
+    expect(tried('export * from "@samsa/node";')).toHaveLength(1);
+    expect(tried('const x = await import("lodash");')).toHaveLength(1);
+    expect(tried('import { utf8 } from "@samsa/base";')).toHaveLength(0);
+  });
+});
+
+describe("bans", () => {
+  test("no source says what its floor may not", () => {
+    const faults: string[] = [];
+    for (const source of all.filter(s => !s.test)) {
+      for (const ban of BANS.filter(b => b.floors.includes(source.floor))) {
+        source.text.split("\n").forEach((line, i) => {
+          const code = line.replace(/\/\/.*$|^\s*\/?\*.*$/, "");
+          if (ban.pattern.test(code) && !source.path.endsWith("tidy/src/layers.ts")) {
+            faults.push(`${source.path}:${i + 1}: ${ban.why}`);
+          }
+        });
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
+  // Runs the compiler itself: the promise is that such a file does not build.
+  test("a timer or node:fs in a kernel does not compile", () => {
+    const folder = mkdtempSync(join(ROOT, "packages/base/.forbidden-"));
+    try {
+      const compile = (text: string) => {
+        writeFileSync(join(folder, "forbidden.ts"), text);
+        writeFileSync(
+          join(folder, "tsconfig.json"),
+          JSON.stringify({ extends: "../../../tsconfig.pure.json", include: ["*.ts"] }),
+        );
+        return spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" });
+      };
+      expect(compile("export const fine = 1;").status).toBe(0);
+      for (const [text, named] of [
+        ["setTimeout(() => {}, 1);", "setTimeout"],
+        ['import { readFileSync } from "node:fs"; readFileSync("x");', "node:fs"],
+        ["Buffer.from([1]);", "Buffer"],
+        ["process.exit();", "process"],
+        ['fetch("http://localhost");', "fetch"],
+      ]) {
+        const result = compile(text);
+        expect(result.status, text).not.toBe(0);
+        expect(result.stdout).toContain(named);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("sizes", () => {
+  test("files and functions stay small", () => {
+    const faults: string[] = [];
+    for (const source of all) {
+      const lines = source.text.split("\n").length;
+      if (lines > (source.test ? LIMITS.testFileLines : LIMITS.fileLines))
+        faults.push(`${source.path}: ${lines} lines`);
+      if (source.test) continue;
+      for (const long of longFunctions(source.text, LIMITS.functionLines)) {
+        faults.push(`${source.path}:${long.line}: a function of ${long.lines} lines`);
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
+  test("a long function is found", () => {
+    const body = "  x();\n".repeat(80);
+    expect(longFunctions(`export function f(a: number): void {\n${body}}\n`, 70)).toEqual([{ line: 1, lines: 82 }]);
+    expect(longFunctions(`export const f = (a: number) => {\n${body}};\n`, 70)).toHaveLength(1);
+    expect(longFunctions(`class A {\n  run(a: number) {\n${body}  }\n}\n`, 70)).toHaveLength(1);
+    expect(longFunctions("function f() {\n  x();\n}\n", 70)).toEqual([]);
+  });
+});
+
+describe("housekeeping", () => {
+  test("every package has a README and the licence", () => {
+    for (const folder of packageFolders()) {
+      expect(present(`${folder}/README.md`), folder).toBe(true);
+      const manifest = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
+      expect(manifest.license, folder).toBe("Apache-2.0");
+      for (const version of Object.values({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
+        expect(version, folder).toMatch(/^\d+\.\d+\.\d+(?:-[\w.]+)?$/);
+      }
+    }
+  });
+
+  test("every export is used, in its own package's tests at the least", () => {
+    const texts = files("packages")
+      .concat(files("scripts"))
+      .filter(path => /\.(?:ts|mjs)$/.test(path))
+      .map(path => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
+    const words = new Map<string, number>();
+    for (const { text } of texts) {
+      for (const word of text.match(/[A-Za-z_$][\w$]*/g) ?? []) words.set(word, (words.get(word) ?? 0) + 1);
+    }
+    const dead: string[] = [];
+    for (const source of all) {
+      // A message type belongs to its message, used or not yet.
+      if (source.path.startsWith("packages/format/protocol/src/") && /messages|records/.test(source.path)) continue;
+      for (const [, name] of source.text.matchAll(
+        /\nexport (?:abstract )?(?:async )?(?:function\*?|const|class|interface|type) (\w+)/g,
+      )) {
+        if ((words.get(name) ?? 0) < 2) dead.push(`${source.path}: ${name}`);
+      }
+    }
+    expect(dead).toEqual([]);
+  });
+
+  test("the lockfile carries no registry addresses", () => {
+    expect(readFileSync(join(ROOT, "package-lock.json"), "utf8")).not.toMatch(/"resolved": "http/);
+  });
+});
