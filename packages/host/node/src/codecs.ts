@@ -1,0 +1,102 @@
+import { type BlockCodecs, MalformedError } from "@samsa/base";
+import * as zlib from "node:zlib";
+import { lz4Block, unlz4Block } from "./lz4.ts";
+import { optionalModule } from "./optional.ts";
+import { snappyBlock, snappyLength, unsnappyBlock } from "./snappy.ts";
+
+type Stream = Pick<BlockCodecs, "gzip" | "gunzip" | "zstd" | "unzstd">;
+type Block = Pick<BlockCodecs, "snappy" | "unsnappy" | "lz4" | "unlz4">;
+
+const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function guarded(codec: string, work: () => Uint8Array): Uint8Array {
+  try {
+    return plain(work());
+  } catch (error) {
+    throw new MalformedError(`${codec}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+// zlib allocates its output a chunk at a time; one chunk of about the right size is by far the fastest.
+const chunkFor = (expected: number): number => Math.min(Math.max(expected, 1024), 1 << 20);
+
+const streams: Stream = {
+  gzip: (input, level) => plain(zlib.gzipSync(input, { level, chunkSize: chunkFor(input.length) })),
+  gunzip: (input, limit) =>
+    within(
+      limit,
+      guarded("gzip", () =>
+        zlib.gunzipSync(input, { maxOutputLength: Math.max(1, limit), chunkSize: chunkFor(input.length * 4) }),
+      ),
+    ),
+  zstd: (input, level) =>
+    plain(
+      zlib.zstdCompressSync(input, {
+        chunkSize: chunkFor(input.length),
+        pledgedSrcSize: input.length,
+        params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
+      }),
+    ),
+  unzstd: (input, limit) =>
+    within(
+      limit,
+      guarded("zstd", () =>
+        zlib.zstdDecompressSync(input, { maxOutputLength: Math.max(1, limit), chunkSize: chunkFor(input.length * 4) }),
+      ),
+    ),
+};
+
+function within(limit: number, output: Uint8Array): Uint8Array {
+  if (output.length > limit) throw new MalformedError(`output of more than ${limit} bytes`);
+  return output;
+}
+
+const pureBlocks: Block = { snappy: snappyBlock, unsnappy: unsnappyBlock, lz4: lz4Block, unlz4: unlz4Block };
+
+/** Codecs without native modules: the same bytes on every machine that runs the same Node. */
+export function pureCodecs(): BlockCodecs {
+  return { ...streams, ...pureBlocks };
+}
+
+/** The fastest codecs at hand. What does not decode, or decodes to more than the limit, throws `MalformedError`. */
+export function nodeCodecs(): BlockCodecs {
+  const snappy = optionalModule<typeof import("snappy")>("snappy");
+  const lz4 = optionalModule<typeof import("lz4-napi")>("lz4-napi");
+  return {
+    ...streams,
+    ...(snappy === undefined ? pureSnappy : nativeSnappy(snappy)),
+    ...(lz4 === undefined ? pureLz4 : nativeLz4(lz4)),
+  };
+}
+
+const pureSnappy = { snappy: snappyBlock, unsnappy: unsnappyBlock };
+const pureLz4 = { lz4: lz4Block, unlz4: unlz4Block };
+
+function nativeSnappy(native: typeof import("snappy")): Pick<Block, "snappy" | "unsnappy"> {
+  return {
+    snappy: input => plain(native.compressSync(input)),
+    unsnappy(input, limit) {
+      // The block begins with the length of its output, so a bomb is seen before it is given memory.
+      if (snappyLength(input).length > limit) throw new MalformedError(`snappy: output of more than ${limit} bytes`);
+      return guarded("snappy", () => native.uncompressSync(input, { asBuffer: true }) as Buffer);
+    },
+  };
+}
+
+function nativeLz4(native: typeof import("lz4-napi")): Pick<Block, "lz4" | "unlz4"> {
+  return {
+    // The library puts the input's length before the block, four bytes that Kafka's frame does not have.
+    lz4: input => plain(native.compressSync(asBuffer(input)).subarray(4)),
+    unlz4(input, limit) {
+      const prefixed = Buffer.allocUnsafe(input.length + 4);
+      // The library allocates this many bytes and fails when the block holds more: an upper bound, not a claim.
+      prefixed.writeUInt32LE(limit, 0);
+      prefixed.set(input, 4);
+      return guarded("lz4", () => native.uncompressSync(prefixed));
+    },
+  };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

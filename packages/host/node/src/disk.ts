@@ -1,0 +1,179 @@
+import {
+  type Disk,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskStat,
+  invariant,
+  type OpenMode,
+} from "@samsa/base";
+import * as fs from "node:fs";
+import { lockFile } from "./lock.ts";
+
+export function diskError(path: string, error: unknown): DiskError {
+  const code = (error as NodeJS.ErrnoException).code ?? "EIO";
+  return new DiskError(code, path, error instanceof Error ? error.message : String(error));
+}
+
+function calling<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string;
+  readonly #fd: number;
+  #underWay = 0;
+  #closed = false;
+
+  constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  size(): number {
+    return calling(this.path, () => fs.fstatSync(this.#fd).size);
+  }
+
+  read(target: Uint8Array, position: number): number {
+    return calling(this.path, () => {
+      let done = 0;
+      while (done < target.length) {
+        const count = fs.readSync(this.#fd, target, done, target.length - done, position + done);
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    });
+  }
+
+  readLater(target: Uint8Array, position: number): Promise<number> {
+    return this.#later<number>(finish => {
+      const step = (done: number) => {
+        if (done === target.length) return finish(null, done);
+        fs.read(this.#fd, target, done, target.length - done, position + done, (error, count) => {
+          if (error !== null || count === 0) finish(error, done);
+          else step(done + count);
+        });
+      };
+      step(0);
+    });
+  }
+
+  write(chunks: readonly Uint8Array[], position: number): void {
+    calling(this.path, () => {
+      let rest = chunks;
+      let at = position;
+      while (rest.length > 0) {
+        const count =
+          rest.length === 1
+            ? fs.writeSync(this.#fd, rest[0], 0, rest[0].length, at)
+            : fs.writevSync(this.#fd, rest, at);
+        at += count;
+        rest = without(rest, count);
+      }
+    });
+  }
+
+  truncate(size: number): void {
+    calling(this.path, () => fs.ftruncateSync(this.#fd, size));
+  }
+
+  sync(): Promise<void> {
+    return this.#later<void>(finish => fs.fsync(this.#fd, error => finish(error, undefined)));
+  }
+
+  syncNow(): void {
+    calling(this.path, () => fs.fsyncSync(this.#fd));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#underWay === 0) this.#release();
+  }
+
+  /** The number of a closed descriptor is soon another file's, so work on other threads must end before it goes. */
+  #later<T>(work: (finish: (error: Error | null, value: T) => void) => void): Promise<T> {
+    invariant(!this.#closed, "a closed file is not used");
+    this.#underWay++;
+    return new Promise<T>((resolve, reject) => {
+      work((error, value) => {
+        this.#underWay--;
+        if (this.#closed && this.#underWay === 0) this.#release();
+        if (error === null) resolve(value);
+        else reject(diskError(this.path, error));
+      });
+    });
+  }
+
+  #release(): void {
+    calling(this.path, () => fs.closeSync(this.#fd));
+  }
+}
+
+/** What remains of `chunks` after their first `count` bytes. */
+function without(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count;
+  let i = 0;
+  while (i < chunks.length && left >= chunks[i].length) left -= chunks[i++].length;
+  if (i === chunks.length) return [];
+  const rest = chunks.slice(i);
+  if (left > 0) rest[0] = rest[0].subarray(left);
+  return rest;
+}
+
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT,
+};
+
+function list(directory: string): DiskEntry[] {
+  return fs
+    .readdirSync(directory, { withFileTypes: true })
+    .map(entry => ({ name: entry.name, directory: entry.isDirectory() }));
+}
+
+function stat(path: string): DiskStat | undefined {
+  try {
+    const found = fs.statSync(path);
+    return { size: found.size, directory: found.isDirectory(), modified: Math.floor(found.mtimeMs) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw diskError(path, error);
+  }
+}
+
+function syncDirectory(path: string): void {
+  // Windows has no fsync of a directory; NTFS journals its names.
+  if (process.platform === "win32") return;
+  const fd = fs.openSync(path, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+export function nodeDisk(): Disk {
+  return {
+    open: (path, mode) =>
+      new NodeFile(
+        path,
+        calling(path, () => fs.openSync(path, FLAGS[mode], 0o644)),
+      ),
+    list: directory => calling(directory, () => list(directory)),
+    stat,
+    makeDirectory: path => calling(path, () => void fs.mkdirSync(path, { recursive: true })),
+    rename: (from, to) => calling(from, () => fs.renameSync(from, to)),
+    removeFile: path => calling(path, () => fs.unlinkSync(path)),
+    removeDirectory: path => calling(path, () => fs.rmSync(path, { recursive: true })),
+    syncDirectory: directory => calling(directory, () => syncDirectory(directory)),
+    lock: path => calling(path, () => lockFile(path)),
+  };
+}

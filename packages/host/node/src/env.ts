@@ -1,0 +1,21 @@
+import type { Env, Logger } from "@samsa/base";
+import { nodeCodecs } from "./codecs.ts";
+import { nodeCrc32c } from "./crc32c.ts";
+import { nodeDisk } from "./disk.ts";
+import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
+import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
+
+/** The real world. Every call makes a new one; nothing is shared between them but the process. */
+export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions }): Env {
+  const { logger } = options;
+  return {
+    clock: nodeClock(),
+    timers: nodeTimers(),
+    random: nodeRandom(),
+    disk: nodeDisk(),
+    network: nodeNetwork(logger, options.network),
+    crypto: { crc32c: nodeCrc32c() },
+    codecs: nodeCodecs(),
+    logger,
+  };
+}

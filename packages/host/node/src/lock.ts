@@ -1,0 +1,77 @@
+import type { DiskLock } from "@samsa/base";
+import * as fs from "node:fs";
+import * as net from "node:net";
+
+/*
+ * Kafka holds a POSIX (fcntl) lock on `.lock`, which Node cannot take. What stands in for it is, like that lock, held by
+ * the kernel for the process and gone with it, also after kill -9, so nothing stale is ever left:
+ *
+ * - Linux: an abstract Unix socket named after the file's device and inode. The kernel gives a name to one socket at a
+ *   time and frees it with the process. Limits: two processes in different network namespaces (containers that share
+ *   a volume) do not see one another's; nor do two machines over a network file system. A running Kafka that holds its
+ *   own lock on the file is found in /proc/locks and respected; it does not see ours.
+ * - macOS and the BSDs: open(2) takes a flock lock by O_EXLOCK, which Kafka's lock conflicts with on these systems.
+ * - Windows: libuv opens the file without sharing when given its own O_EXLOCK.
+ */
+const EXCLUSIVE_OPEN: Readonly<Partial<Record<NodeJS.Platform, number>>> = {
+  darwin: 0x20 | 0x04,
+  freebsd: 0x20 | 0x04,
+  openbsd: 0x20 | 0x04,
+  netbsd: 0x20 | 0x04,
+  win32: 0x10000000,
+};
+
+/** Takes the lock of `path`, created when missing; undefined when another holder has it. */
+export function lockFile(path: string): DiskLock | undefined {
+  const exclusive = EXCLUSIVE_OPEN[process.platform];
+  return exclusive === undefined ? lockByName(path) : lockByOpen(path, exclusive);
+}
+
+function lockByOpen(path: string, flags: number): DiskLock | undefined {
+  try {
+    const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | flags, 0o644);
+    return { release: once(() => fs.closeSync(fd)) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EAGAIN" || code === "EWOULDBLOCK" || code === "EBUSY") return undefined;
+    throw error;
+  }
+}
+
+function lockByName(path: string): DiskLock | undefined {
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o644);
+  const { dev, ino } = fs.fstatSync(fd, { bigint: true });
+  fs.closeSync(fd);
+  if (lockedByAnother(dev, ino)) return undefined;
+  const server = net.createServer(socket => socket.destroy());
+  // A name that is taken also arrives here, a turn later; `listening` has told by then.
+  server.on("error", () => undefined);
+  server.listen(`\0samsa-lock-${dev}-${ino}`);
+  // The bind happens inside `listen`: only its announcement is deferred.
+  if (!server.listening) return undefined;
+  server.unref();
+  return { release: once(() => server.close()) };
+}
+
+/** Whether a process holds a POSIX lock on the file, as Kafka in Java does; false where /proc does not tell. */
+function lockedByAnother(dev: bigint, ino: bigint): boolean {
+  let locks: string;
+  try {
+    locks = fs.readFileSync("/proc/locks", "utf8");
+  } catch {
+    return false;
+  }
+  // glibc's encoding of a device number: twelve bits of major above eight bits of minor, and the rest higher up.
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  const hex = (n: bigint) => n.toString(16).padStart(2, "0");
+  return locks.includes(` ${hex(major)}:${hex(minor)}:${ino} `);
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
+  };
+}

@@ -1,0 +1,111 @@
+import { MalformedError } from "@samsa/base";
+
+/*
+ * The LZ4 block format: sequences of (token, literals, two-byte little-endian distance, match length). The last five
+ * bytes are always literals, and the last match begins at least twelve bytes before the end.
+ */
+
+const HASH_BITS = 14;
+const LAST_LITERALS = 5;
+const MATCH_GUARD = 12;
+const MAX_DISTANCE = 65535;
+
+const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
+
+/** Greedy compression of `input` into one raw block. */
+export function lz4Block(input: Uint8Array): Uint8Array {
+  const output = new Uint8Array(input.length + Math.floor(input.length / 255) + 16);
+  const heads = new Int32Array(1 << HASH_BITS).fill(-1);
+  const lastStart = input.length - MATCH_GUARD;
+  let anchor = 0;
+  let at = 0;
+  let out = 0;
+  while (at < lastStart) {
+    const value = word(input, at);
+    const slot = Math.imul(value, 0x9e3779b1) >>> (32 - HASH_BITS);
+    const candidate = heads[slot];
+    heads[slot] = at;
+    if (candidate < 0 || at - candidate > MAX_DISTANCE || word(input, candidate) !== value) {
+      // Data that does not compress is crossed in growing steps.
+      at += 1 + ((at - anchor) >> 6);
+      continue;
+    }
+    let length = 4;
+    const most = input.length - LAST_LITERALS - at;
+    while (length < most && input[candidate + length] === input[at + length]) length++;
+    out = sequence(output, out, input.subarray(anchor, at), length - 4);
+    const distance = at - candidate;
+    // The distance stands between the literals and the rest of the length; `sequence` left two bytes for it.
+    const hole = out - 2 - lengthBytes(length - 4);
+    output[hole] = distance & 0xff;
+    output[hole + 1] = distance >> 8;
+    at += length;
+    anchor = at;
+  }
+  out = sequence(output, out, input.subarray(anchor), -1);
+  return output.slice(0, out);
+}
+
+const lengthBytes = (rest: number): number => (rest < 15 ? 0 : 1 + Math.floor((rest - 15) / 255));
+
+/** Writes one sequence and returns its end; `match` is the match length less four, or -1 for the final literals. */
+function sequence(output: Uint8Array, start: number, literals: Uint8Array, match: number): number {
+  let out = start;
+  output[out++] = (Math.min(literals.length, 15) << 4) | Math.min(Math.max(match, 0), 15);
+  out = extend(output, out, literals.length);
+  output.set(literals, out);
+  out += literals.length;
+  return match < 0 ? out : extend(output, out + 2, match);
+}
+
+function extend(output: Uint8Array, start: number, length: number): number {
+  let out = start;
+  if (length < 15) return out;
+  let rest = length - 15;
+  for (; rest >= 255; rest -= 255) output[out++] = 255;
+  output[out++] = rest;
+  return out;
+}
+
+/** Throws `MalformedError` when the block is broken or holds more than `limit` bytes. */
+export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
+  let output = new Uint8Array(Math.min(limit, Math.max(64, input.length * 3)));
+  let at = 0;
+  let out = 0;
+  const room = (count: number) => {
+    if (out + count > limit) throw new MalformedError(`lz4: output of more than ${limit} bytes`);
+    if (out + count <= output.length) return;
+    const grown = new Uint8Array(Math.min(limit, Math.max(output.length * 2, out + count)));
+    grown.set(output.subarray(0, out));
+    output = grown;
+  };
+  const long = (nibble: number): number => {
+    let length = nibble;
+    if (nibble < 15) return length;
+    for (;;) {
+      if (at >= input.length) throw new MalformedError("lz4: block ends inside a length");
+      const byte = input[at++];
+      length += byte;
+      if (byte !== 255) return length;
+    }
+  };
+  for (;;) {
+    if (at >= input.length) throw new MalformedError("lz4: block ends before its last literals");
+    const token = input[at++];
+    const literals = long(token >> 4);
+    if (at + literals > input.length) throw new MalformedError("lz4: block ends inside literals");
+    room(literals);
+    output.set(input.subarray(at, at + literals), out);
+    at += literals;
+    out += literals;
+    if (at === input.length) return output.subarray(0, out);
+    if (at + 2 > input.length) throw new MalformedError("lz4: block ends inside a distance");
+    const distance = input[at] | (input[at + 1] << 8);
+    at += 2;
+    if (distance === 0 || distance > out) throw new MalformedError("lz4: distance points before the output");
+    const length = long(token & 15) + 4;
+    room(length);
+    // Byte by byte, because a match may overlap what it is producing.
+    for (const end = out + length; out < end; out++) output[out] = output[out - distance];
+  }
+}

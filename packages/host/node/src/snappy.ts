@@ -1,0 +1,106 @@
+import { ByteWriter, MalformedError } from "@samsa/base";
+
+/*
+ * The raw snappy format: the output's length as a varint, then elements whose tag's low two bits say what they are:
+ * 0 literals, 1 to 3 copies with an 11-, 16- or 32-bit distance.
+ */
+
+const HASH_BITS = 14;
+const WINDOW = 65535;
+
+const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
+
+/** The length that `input` claims for its output, and where its elements begin. */
+export function snappyLength(input: Uint8Array): { length: number; start: number } {
+  let length = 0;
+  for (let i = 0; i < 5 && i < input.length; i++) {
+    length += (input[i] & 0x7f) * 2 ** (7 * i);
+    if (input[i] < 0x80) return { length, start: i + 1 };
+  }
+  throw new MalformedError("snappy: no length");
+}
+
+export function snappyBlock(input: Uint8Array): Uint8Array {
+  const writer = new ByteWriter(Math.max(64, input.length >> 1));
+  writer.uvarint(input.length);
+  const heads = new Int32Array(1 << HASH_BITS).fill(-1);
+  const lastStart = input.length - 4;
+  let anchor = 0;
+  let at = 0;
+  while (at <= lastStart) {
+    const value = word(input, at);
+    const slot = Math.imul(value, 0x1e35a7bd) >>> (32 - HASH_BITS);
+    const candidate = heads[slot];
+    heads[slot] = at;
+    if (candidate < 0 || at - candidate > WINDOW || word(input, candidate) !== value) {
+      // Data that does not compress is crossed in growing steps.
+      at += 1 + ((at - anchor) >> 5);
+      continue;
+    }
+    let length = 4;
+    while (at + length < input.length && input[candidate + length] === input[at + length]) length++;
+    literal(writer, input, anchor, at);
+    copy(writer, at - candidate, length);
+    at += length;
+    anchor = at;
+  }
+  literal(writer, input, anchor, input.length);
+  return writer.finish();
+}
+
+function literal(writer: ByteWriter, input: Uint8Array, start: number, end: number): void {
+  if (start === end) return;
+  const rest = end - start - 1;
+  if (rest < 60) {
+    writer.i8(rest << 2);
+  } else {
+    const bytes = rest < 0x100 ? 1 : rest < 0x10000 ? 2 : rest < 0x1000000 ? 3 : 4;
+    writer.i8((59 + bytes) << 2);
+    for (let i = 0; i < bytes; i++) writer.i8((rest >>> (8 * i)) & 0xff);
+  }
+  writer.raw(input.subarray(start, end));
+}
+
+function copy(writer: ByteWriter, distance: number, length: number): void {
+  for (let rest = length; rest > 0; ) {
+    const part = Math.min(rest, 64);
+    writer.i8(((part - 1) << 2) | 2);
+    writer.i8(distance & 0xff);
+    writer.i8(distance >> 8);
+    rest -= part;
+  }
+}
+
+/** Throws `MalformedError` when the block is broken or claims more than `limit` bytes. */
+export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
+  const { length, start } = snappyLength(input);
+  if (length > limit) throw new MalformedError(`snappy: output of more than ${limit} bytes`);
+  const output = new Uint8Array(length);
+  let at = start;
+  let out = 0;
+  const number = (bytes: number): number => {
+    if (at + bytes > input.length) throw new MalformedError("snappy: block ends inside an element");
+    let value = 0;
+    for (let i = 0; i < bytes; i++) value += input[at++] * 2 ** (8 * i);
+    return value;
+  };
+  while (at < input.length) {
+    const tag = input[at++];
+    const kind = tag & 3;
+    if (kind === 0) {
+      const count = (tag >> 2 < 60 ? tag >> 2 : number((tag >> 2) - 59)) + 1;
+      if (at + count > input.length || out + count > length) throw new MalformedError("snappy: literals too long");
+      output.set(input.subarray(at, at + count), out);
+      at += count;
+      out += count;
+      continue;
+    }
+    const count = kind === 1 ? ((tag >> 2) & 7) + 4 : (tag >> 2) + 1;
+    const distance = kind === 1 ? ((tag >> 5) << 8) + number(1) : number(kind === 2 ? 2 : 4);
+    if (distance === 0 || distance > out || out + count > length) throw new MalformedError("snappy: copy out of range");
+    // Byte by byte, because a copy may overlap what it is producing.
+    for (const end = out + count; out < end; out++) output[out] = output[out - distance];
+  }
+  if (out !== length) throw new MalformedError("snappy: block ends early");
+  return output;
+}
