@@ -1,0 +1,199 @@
+import type { BlockCodecs, CodecId, Crc32c } from "@samsa/base";
+import { getI64, setI64, viewOf } from "@samsa/base";
+
+/** What reading and writing batches needs from the host. */
+export interface Tools {
+  readonly crc32c: Crc32c;
+  readonly codecs: BlockCodecs;
+}
+
+/** Kafka's codec ids; 0 is no compression. */
+export type Codec = 0 | CodecId;
+export type TimestampType = "CreateTime" | "LogAppendTime";
+
+export const CODEC_NAMES = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
+export const NO_TIMESTAMP = -1;
+export const NO_SEQUENCE = -1;
+export const NO_PRODUCER_ID = -1n;
+export const MAGIC = 2;
+/** Bytes of a batch before what its length field counts. */
+export const LENGTH_OVERHEAD = 12;
+/** Bytes of a batch before its records. */
+export const HEADER_SIZE = 61;
+/** Bytes at the start of a batch with which its length and magic can be read. */
+export const PREFIX_SIZE = 17;
+
+/** Positions of the header's fields (KIP-98). */
+export const FIELD = {
+  baseOffset: 0,
+  length: 8,
+  leaderEpoch: 12,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  baseTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  producerEpoch: 51,
+  baseSequence: 53,
+  count: 57,
+} as const;
+
+export const CODEC_MASK = 0x07;
+export const LOG_APPEND_TIME_BIT = 0x08;
+export const TRANSACTIONAL_BIT = 0x10;
+export const CONTROL_BIT = 0x20;
+export const DELETE_HORIZON_BIT = 0x40;
+
+/** The sequence number `count` records after `sequence`; numbers wrap from 2^31-1 to 0. */
+export function addSequence(sequence: number, count: number): number {
+  const sum = sequence + count;
+  return sum > 0x7fffffff ? sum - 0x80000000 : sum;
+}
+
+/**
+ * A window on the header of one batch inside a buffer, moved from batch to batch without allocating. Its getters read
+ * the buffer each time.
+ */
+export class BatchCursor {
+  bytes: Uint8Array;
+  view: DataView;
+  /** Where the current batch begins. */
+  at = 0;
+  /** Where the buffer's valid bytes end. */
+  limit = 0;
+  /** Bytes of the current batch, the first twelve included. */
+  size = 0;
+
+  constructor(bytes: Uint8Array = new Uint8Array(0), start = 0, limit: number = bytes.length) {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+    this.at = start;
+    this.limit = limit;
+  }
+
+  /** Starts over in front of `bytes[start]`; `next` then goes to the first batch. */
+  reset(bytes: Uint8Array, start = 0, limit = bytes.length): this {
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.view = viewOf(bytes);
+    }
+    this.at = start;
+    this.limit = limit;
+    this.size = 0;
+    return this;
+  }
+
+  /** Goes to the next batch; false at the end, and when what is left is not a whole batch. */
+  next(): boolean {
+    const at = this.at + this.size;
+    if (this.limit - at < HEADER_SIZE) return false;
+    const length = this.view.getInt32(at + FIELD.length);
+    if (length < HEADER_SIZE - LENGTH_OVERHEAD || at + LENGTH_OVERHEAD + length > this.limit) return false;
+    this.at = at;
+    this.size = length + LENGTH_OVERHEAD;
+    return true;
+  }
+
+  /** Where the current batch ends. */
+  get end(): number {
+    return this.at + this.size;
+  }
+  get baseOffset(): number {
+    return getI64(this.view, this.at);
+  }
+  get lastOffset(): number {
+    return this.baseOffset + this.lastOffsetDelta;
+  }
+  get leaderEpoch(): number {
+    return this.view.getInt32(this.at + FIELD.leaderEpoch);
+  }
+  get magic(): number {
+    return this.view.getInt8(this.at + FIELD.magic);
+  }
+  get crc(): number {
+    return this.view.getUint32(this.at + FIELD.crc);
+  }
+  get attributes(): number {
+    return this.view.getInt16(this.at + FIELD.attributes);
+  }
+  get codec(): number {
+    return this.attributes & CODEC_MASK;
+  }
+  get timestampType(): TimestampType {
+    return (this.attributes & LOG_APPEND_TIME_BIT) !== 0 ? "LogAppendTime" : "CreateTime";
+  }
+  get isTransactional(): boolean {
+    return (this.attributes & TRANSACTIONAL_BIT) !== 0;
+  }
+  get isControl(): boolean {
+    return (this.attributes & CONTROL_BIT) !== 0;
+  }
+  get hasDeleteHorizon(): boolean {
+    return (this.attributes & DELETE_HORIZON_BIT) !== 0;
+  }
+  get lastOffsetDelta(): number {
+    return this.view.getInt32(this.at + FIELD.lastOffsetDelta);
+  }
+  get baseTimestamp(): number {
+    return getI64(this.view, this.at + FIELD.baseTimestamp);
+  }
+  get maxTimestamp(): number {
+    return getI64(this.view, this.at + FIELD.maxTimestamp);
+  }
+  /** True unless the producer id is -1; costs no bigint. */
+  get hasProducer(): boolean {
+    return this.view.getInt32(this.at + FIELD.producerId) >= 0;
+  }
+  get producerId(): bigint {
+    return this.view.getBigInt64(this.at + FIELD.producerId);
+  }
+  get producerEpoch(): number {
+    return this.view.getInt16(this.at + FIELD.producerEpoch);
+  }
+  get baseSequence(): number {
+    return this.view.getInt32(this.at + FIELD.baseSequence);
+  }
+  get lastSequence(): number {
+    const first = this.baseSequence;
+    return first < 0 ? NO_SEQUENCE : addSequence(first, this.lastOffsetDelta);
+  }
+  get count(): number {
+    return this.view.getInt32(this.at + FIELD.count);
+  }
+  /** Whether the checksum fits the bytes. */
+  intact(crc32c: Crc32c): boolean {
+    return crc32c(this.bytes, this.at + FIELD.attributes, this.end) === this.crc;
+  }
+}
+
+/** The size of the batch that begins at `at`, read from its length field. */
+export function batchSize(view: DataView, at: number): number {
+  return view.getInt32(at + FIELD.length) + LENGTH_OVERHEAD;
+}
+
+export interface Assignment {
+  readonly baseOffset: number;
+  readonly leaderEpoch: number;
+  /** What the header's maxTimestamp must be; the checksum is redone only when that changes something. */
+  readonly maxTimestamp: number;
+  readonly timestampType: TimestampType;
+}
+
+/**
+ * Makes the batch at `batch.at` the log's own, in place: its offset and leader epoch, which lie outside the checksum,
+ * and if they differ the timestamp type and maximum timestamp, which do not.
+ */
+export function assignOffsets(batch: BatchCursor, assignment: Assignment, crc32c: Crc32c): void {
+  const { view, at } = batch;
+  setI64(view, at + FIELD.baseOffset, assignment.baseOffset);
+  view.setInt32(at + FIELD.leaderEpoch, assignment.leaderEpoch);
+  const attributes = batch.attributes;
+  const wanted =
+    assignment.timestampType === "LogAppendTime" ? attributes | LOG_APPEND_TIME_BIT : attributes & ~LOG_APPEND_TIME_BIT;
+  if (wanted === attributes && batch.maxTimestamp === assignment.maxTimestamp) return;
+  view.setInt16(at + FIELD.attributes, wanted);
+  setI64(view, at + FIELD.maxTimestamp, assignment.maxTimestamp);
+  view.setUint32(at + FIELD.crc, crc32c(batch.bytes, at + FIELD.attributes, batch.end));
+}

@@ -1,0 +1,222 @@
+import { ByteWriter, type Crc32c, invariant, setI64, utf8Length, viewOf } from "@samsa/base";
+import {
+  BatchCursor,
+  CONTROL_BIT,
+  DELETE_HORIZON_BIT,
+  FIELD,
+  HEADER_SIZE,
+  LENGTH_OVERHEAD,
+  LOG_APPEND_TIME_BIT,
+  MAGIC,
+  NO_PRODUCER_ID,
+  NO_SEQUENCE,
+  NO_TIMESTAMP,
+  type TimestampType,
+  type Tools,
+  TRANSACTIONAL_BIT,
+} from "./batch.ts";
+import { type Compression, compress, NO_COMPRESSION } from "./compression.ts";
+import { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
+
+export interface NewRecord {
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+}
+
+export interface BatchOptions {
+  readonly baseOffset?: number;
+  readonly leaderEpoch?: number;
+  readonly compression?: Compression;
+  readonly timestampType?: TimestampType;
+  /** The maximum timestamp of a `LogAppendTime` batch. */
+  readonly logAppendTime?: number;
+  readonly producerId?: bigint;
+  readonly producerEpoch?: number;
+  readonly baseSequence?: number;
+  readonly transactional?: boolean;
+  readonly control?: boolean;
+  /** When tombstones in the batch may go, in milliseconds since the epoch (KIP-534). */
+  readonly deleteHorizon?: number;
+}
+
+/** Gathers records and gives one batch. */
+export class BatchBuilder {
+  count = 0;
+  maxTimestamp: number = NO_TIMESTAMP;
+  private readonly options: BatchOptions;
+  private readonly tools: Tools;
+  private readonly records: ByteWriter;
+  private baseTimestamp: number;
+  private lastDelta = -1;
+
+  constructor(options: BatchOptions, tools: Tools) {
+    this.options = options;
+    this.tools = tools;
+    this.baseTimestamp = options.deleteHorizon ?? NO_TIMESTAMP;
+    this.records = new ByteWriter(512);
+    this.records.position = HEADER_SIZE;
+  }
+
+  /** Bytes of the batch if it were built now without compression. */
+  get size(): number {
+    return this.records.position;
+  }
+
+  /** Adds a record at the next offset, or at base offset + `offsetDelta`, which must grow. */
+  append(record: NewRecord, offsetDelta: number = this.lastDelta + 1): void {
+    invariant(offsetDelta > this.lastDelta, "offsets grow within a batch");
+    if (this.count === 0 && this.options.deleteHorizon === undefined) this.baseTimestamp = record.timestamp;
+    if (record.timestamp > this.maxTimestamp) this.maxTimestamp = record.timestamp;
+    this.lastDelta = offsetDelta;
+    this.count++;
+    const timestampDelta = record.timestamp - this.baseTimestamp;
+    writeRecord(this.records, record, timestampDelta, offsetDelta);
+  }
+
+  /** Adds the record under `record`, with another timestamp or offset. */
+  appendFrom(record: RecordCursor, timestamp: number, offsetDelta: number): void {
+    const headers = record.headerCount === 0 ? [] : record.headers();
+    this.append({ timestamp, key: record.key(), value: record.value(), headers }, offsetDelta);
+  }
+
+  /** The batch; the builder is spent. Without records it is the empty batch that compaction leaves behind. */
+  build(lastOffsetDelta: number = this.lastDelta): Uint8Array {
+    const { options, records } = this;
+    const codec = this.count === 0 ? 0 : (options.compression?.codec ?? 0);
+    let bytes = records.finish();
+    if (codec !== 0) {
+      const packed = compress(bytes.subarray(HEADER_SIZE), options.compression ?? NO_COMPRESSION, this.tools.codecs);
+      bytes = new Uint8Array(HEADER_SIZE + packed.length);
+      bytes.set(packed, HEADER_SIZE);
+    }
+    const appendTime = options.timestampType === "LogAppendTime";
+    const attributes =
+      codec |
+      (appendTime ? LOG_APPEND_TIME_BIT : 0) |
+      (options.transactional === true ? TRANSACTIONAL_BIT : 0) |
+      (options.control === true ? CONTROL_BIT : 0) |
+      (options.deleteHorizon !== undefined ? DELETE_HORIZON_BIT : 0);
+    const view = viewOf(bytes);
+    setI64(view, FIELD.baseOffset, options.baseOffset ?? 0);
+    view.setInt32(FIELD.length, bytes.length - LENGTH_OVERHEAD);
+    view.setInt32(FIELD.leaderEpoch, options.leaderEpoch ?? -1);
+    view.setInt8(FIELD.magic, MAGIC);
+    view.setInt16(FIELD.attributes, attributes);
+    view.setInt32(FIELD.lastOffsetDelta, lastOffsetDelta);
+    setI64(view, FIELD.baseTimestamp, this.baseTimestamp);
+    setI64(view, FIELD.maxTimestamp, appendTime ? (options.logAppendTime ?? this.maxTimestamp) : this.maxTimestamp);
+    view.setBigInt64(FIELD.producerId, options.producerId ?? NO_PRODUCER_ID);
+    view.setInt16(FIELD.producerEpoch, options.producerEpoch ?? -1);
+    view.setInt32(FIELD.baseSequence, options.baseSequence ?? NO_SEQUENCE);
+    view.setInt32(FIELD.count, this.count);
+    sealBatch(bytes, view, this.tools.crc32c);
+    return bytes;
+  }
+}
+
+function sealBatch(bytes: Uint8Array, view: DataView, crc32c: Crc32c): void {
+  view.setUint32(FIELD.crc, crc32c(bytes, FIELD.attributes, bytes.length));
+}
+
+function varintSize(value: number): number {
+  const raw = ((value << 1) ^ (value >> 31)) >>> 0;
+  return raw < 0x80 ? 1 : raw < 0x4000 ? 2 : raw < 0x200000 ? 3 : raw < 0x10000000 ? 4 : 5;
+}
+
+function varlongSize(value: number): number {
+  let raw = value >= 0 ? value * 2 : -value * 2 - 1;
+  let size = 1;
+  for (; raw >= 128; raw = Math.floor(raw / 128)) size++;
+  return size;
+}
+
+function sizedBytes(bytes: Uint8Array | null): number {
+  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length;
+}
+
+function writeSized(writer: ByteWriter, bytes: Uint8Array | null): void {
+  if (bytes === null) {
+    writer.varint(-1);
+    return;
+  }
+  writer.varint(bytes.length);
+  writer.raw(bytes);
+}
+
+function writeRecord(writer: ByteWriter, record: NewRecord, timestampDelta: number, offsetDelta: number): void {
+  const headers = record.headers ?? [];
+  let size = 1 + varlongSize(timestampDelta) + varintSize(offsetDelta) + sizedBytes(record.key);
+  size += sizedBytes(record.value) + varintSize(headers.length);
+  for (const header of headers) {
+    const length = utf8Length(header.key);
+    size += varintSize(length) + length + sizedBytes(header.value);
+  }
+  writer.varint(size);
+  const start = writer.position;
+  writer.i8(0);
+  writer.varlong(timestampDelta);
+  writer.varint(offsetDelta);
+  writeSized(writer, record.key);
+  writeSized(writer, record.value);
+  writer.varint(headers.length);
+  for (const header of headers) {
+    const length = utf8Length(header.key);
+    writer.varint(length);
+    writer.text(header.key, length);
+    writeSized(writer, header.value);
+  }
+  invariant(writer.position - start === size, "a record is as long as it says");
+}
+
+export interface RebuildOptions {
+  readonly compression: Compression;
+  /** Most bytes that the batch may give when decompressed. */
+  readonly limit?: number;
+}
+
+/**
+ * The batch under `batch` once more, with another codec and offsets without gaps (LogValidator's conversion, for a
+ * topic whose `compression.type` is not the producer's).
+ */
+export function rebuildBatch(batch: BatchCursor, options: RebuildOptions, tools: Tools): Uint8Array {
+  const builder = new BatchBuilder(
+    {
+      baseOffset: batch.baseOffset,
+      leaderEpoch: batch.leaderEpoch,
+      compression: options.compression,
+      producerId: batch.producerId,
+      producerEpoch: batch.producerEpoch,
+      baseSequence: batch.baseSequence,
+      transactional: batch.isTransactional,
+      control: batch.isControl,
+    },
+    tools,
+  );
+  const record = new RecordCursor().open(batch, tools.codecs, options.limit ?? DECOMPRESSED_LIMIT);
+  for (let delta = 0; record.next(); delta++) builder.appendFrom(record, record.timestamp, delta);
+  return builder.build();
+}
+
+/** One batch of `records`, for callers that have them all at hand. */
+export function buildBatch(records: readonly NewRecord[], options: BatchOptions, tools: Tools): Uint8Array {
+  const builder = new BatchBuilder(options, tools);
+  for (const record of records) builder.append(record);
+  return builder.build();
+}
+
+/** Every record of every batch in `bytes`, as objects: for tests and small logs, not for the data path. */
+export function readRecords(bytes: Uint8Array, tools: Tools): (NewRecord & { readonly offset: number })[] {
+  const all: (NewRecord & { readonly offset: number })[] = [];
+  const batch = new BatchCursor(bytes);
+  const cursor = new RecordCursor();
+  while (batch.next()) {
+    cursor.open(batch, tools.codecs);
+    while (cursor.next()) {
+      const { offset, timestamp } = cursor;
+      all.push({ offset, timestamp, key: cursor.key(), value: cursor.value(), headers: cursor.headers() });
+    }
+  }
+  return all;
+}

@@ -1,0 +1,176 @@
+import type { BlockCodecs } from "@samsa/base";
+import { fromUtf8, MalformedError } from "@samsa/base";
+import { type BatchCursor, HEADER_SIZE } from "./batch.ts";
+import { decompress } from "./compression.ts";
+
+export interface RecordHeader {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** How much a batch may hold once decompressed when the caller does not say: 256 MiB. */
+export const DECOMPRESSED_LIMIT = 268435456;
+
+/**
+ * A window on one record of a batch, moved from record to record without allocating. Positions are into `bytes`: the
+ * batch's own buffer, or its decompressed records.
+ */
+export class RecordCursor {
+  bytes: Uint8Array = new Uint8Array(0);
+  offset = 0;
+  offsetDelta = 0;
+  timestamp = 0;
+  keyAt = 0;
+  /** -1: the key is null. */
+  keyLength = -1;
+  valueAt = 0;
+  /** -1: the value is null. */
+  valueLength = -1;
+  headersAt = 0;
+  headerCount = 0;
+  /** Bytes of the current record, its length field included. */
+  size = 0;
+  /** How many records the batch declares and were not read yet. */
+  left = 0;
+  private position = 0;
+  private end = 0;
+  private baseOffset = 0;
+  private baseTimestamp = 0;
+  private appendTime = -1;
+
+  /** Goes in front of the first record of the batch under `batch`. Throws `MalformedError`, or what the codec throws. */
+  open(batch: BatchCursor, codecs: BlockCodecs, limit: number = DECOMPRESSED_LIMIT): this {
+    const codec = batch.codec;
+    if (codec === 0) {
+      this.bytes = batch.bytes;
+      this.position = batch.at + HEADER_SIZE;
+      this.end = batch.end;
+    } else {
+      this.bytes = decompress(codec, batch.bytes.subarray(batch.at + HEADER_SIZE, batch.end), codecs, limit);
+      this.position = 0;
+      this.end = this.bytes.length;
+    }
+    this.left = batch.count;
+    this.baseOffset = batch.baseOffset;
+    this.baseTimestamp = batch.baseTimestamp;
+    this.appendTime = batch.timestampType === "LogAppendTime" ? batch.maxTimestamp : -1;
+    return this;
+  }
+
+  /** Goes to the next record; false after the last. Throws `MalformedError` where the bytes are not a record. */
+  next(): boolean {
+    if (this.left <= 0) return false;
+    this.left--;
+    const start = this.position;
+    const length = this.varint();
+    const bodyEnd = this.position + length;
+    if (length < 0 || bodyEnd > this.end) throw new MalformedError("a record reaches past the end of its batch");
+    const batchEnd = this.end;
+    this.end = bodyEnd;
+    this.position++;
+    const timestamp = this.baseTimestamp + this.varlong();
+    this.timestamp = this.appendTime >= 0 ? this.appendTime : timestamp;
+    this.offsetDelta = this.varint();
+    this.offset = this.baseOffset + this.offsetDelta;
+    this.keyLength = this.varint();
+    this.keyAt = this.position;
+    this.skip(this.keyLength);
+    this.valueLength = this.varint();
+    this.valueAt = this.position;
+    this.skip(this.valueLength);
+    this.walkHeaders();
+    if (this.position !== bodyEnd) throw new MalformedError("a record's length is not that of its fields");
+    this.end = batchEnd;
+    this.size = bodyEnd - start;
+    return true;
+  }
+
+  /** Bytes after the last record, which there must not be. */
+  trailing(): number {
+    return this.end - this.position;
+  }
+
+  key(): Uint8Array | null {
+    return this.keyLength < 0 ? null : this.bytes.subarray(this.keyAt, this.keyAt + this.keyLength);
+  }
+
+  value(): Uint8Array | null {
+    return this.valueLength < 0 ? null : this.bytes.subarray(this.valueAt, this.valueAt + this.valueLength);
+  }
+
+  headers(): RecordHeader[] {
+    const headers: RecordHeader[] = [];
+    const { position, end } = this;
+    this.position = this.headersAt;
+    this.end = this.bytes.length;
+    for (let i = 0; i < this.headerCount; i++) {
+      const keyLength = this.varint();
+      const key = fromUtf8(this.bytes.subarray(this.position, this.position + keyLength));
+      this.position += keyLength;
+      const valueLength = this.varint();
+      const value = valueLength < 0 ? null : this.bytes.subarray(this.position, this.position + valueLength);
+      if (valueLength > 0) this.position += valueLength;
+      headers.push({ key, value });
+    }
+    this.position = position;
+    this.end = end;
+    return headers;
+  }
+
+  private walkHeaders(): void {
+    const count = this.varint();
+    // A header takes at least two bytes: a cheap bound before the loop trusts the count.
+    if (count < 0 || count > this.end - this.position) throw new MalformedError("a record's header count cannot be");
+    this.headersAt = this.position;
+    this.headerCount = count;
+    for (let i = 0; i < count; i++) {
+      const keyLength = this.varint();
+      if (keyLength < 0) throw new MalformedError("a header's key is null");
+      this.skip(keyLength);
+      this.skip(this.varint());
+    }
+  }
+
+  private skip(length: number): void {
+    if (length <= 0) {
+      if (length < -1) throw new MalformedError("a record holds a negative length");
+      return;
+    }
+    this.position += length;
+    if (this.position > this.end) throw new MalformedError("a record's field reaches past its end");
+  }
+
+  private varint(): number {
+    const { bytes } = this;
+    let at = this.position;
+    let byte = bytes[at++];
+    let raw = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (shift > 28) throw new MalformedError("a 32-bit varint takes at most 5 bytes");
+      byte = bytes[at++];
+      raw |= (byte & 0x7f) << shift;
+    }
+    // Reading past a typed array gives undefined, which ends the loop; the bound is checked once here.
+    if (at > this.end) throw new MalformedError("a record ends inside a number");
+    this.position = at;
+    return (raw >>> 1) ^ -(raw & 1);
+  }
+
+  private varlong(): number {
+    const { bytes } = this;
+    let at = this.position;
+    let byte = bytes[at++];
+    let low = byte & 0x7f;
+    let scale = 128;
+    while (byte >= 0x80) {
+      // Eight bytes carry 56 bits, past the 54 of a zigzagged safe integer; more means out of range or negative.
+      if (scale > 0x2000000000000) throw new MalformedError("a record's timestamp is out of range");
+      byte = bytes[at++];
+      low += (byte & 0x7f) * scale;
+      scale *= 128;
+    }
+    if (at > this.end || !Number.isSafeInteger(low)) throw new MalformedError("a record's timestamp cannot be");
+    this.position = at;
+    return low % 2 === 0 ? low / 2 : -(low + 1) / 2;
+  }
+}

@@ -1,0 +1,247 @@
+import { MalformedError } from "@samsa/base";
+import {
+  BatchCursor,
+  CODEC_NAMES,
+  type Codec,
+  FIELD,
+  HEADER_SIZE,
+  LOG_APPEND_TIME_BIT,
+  MAGIC,
+  NO_PRODUCER_ID,
+  NO_TIMESTAMP,
+  type TimestampType,
+  type Tools,
+} from "./batch.ts";
+import { DECOMPRESSED_LIMIT, RecordCursor } from "./record.ts";
+
+/** The numbers in Kafka's `Errors` that validation gives. */
+export const VALIDATION_ERROR = {
+  NONE: 0,
+  CORRUPT_MESSAGE: 2,
+  MESSAGE_TOO_LARGE: 10,
+  RECORD_LIST_TOO_LARGE: 18,
+  INVALID_TIMESTAMP: 32,
+  UNSUPPORTED_COMPRESSION_TYPE: 76,
+  INVALID_RECORD: 87,
+} as const;
+
+export interface ValidationRules {
+  /** `client` batches are checked in full; a coordinator or controller of our own may write control records. */
+  readonly origin: "client" | "coordinator" | "controller";
+  readonly maxMessageBytes: number;
+  readonly segmentBytes: number;
+  readonly timestampType: TimestampType;
+  /** How far a record's time may lie before and after now, in milliseconds; Infinity for no bound. */
+  readonly beforeMaxMs: number;
+  readonly afterMaxMs: number;
+  /** Records without a key are refused. */
+  readonly compacted: boolean;
+  /** Whether the request's version knows zstd (Produce from version 7 on). */
+  readonly allowZstd: boolean;
+  /** The codec that the log wants, or "producer" to keep what comes. */
+  readonly codec: Codec | "producer";
+  /** Most bytes that a batch may give when decompressed. */
+  readonly decompressedLimit?: number;
+}
+
+export interface RecordFault {
+  /** Which record, counted from 0. */
+  readonly index: number;
+  readonly message: string;
+}
+
+/** What validation found in a batch. */
+export interface Validation {
+  /** One of `VALIDATION_ERROR`. */
+  readonly error: number;
+  /** A sentence for the client; empty when there is no error. */
+  readonly message: string;
+  /** Records at fault (`recordErrors` of Produce); empty when the batch as a whole is. */
+  readonly faults: readonly RecordFault[];
+  /** What the header's maxTimestamp has to be; `NO_TIMESTAMP` when no record has one. */
+  readonly maxTimestamp: number;
+  /** The offset, counted from the batch's first, of the record with `maxTimestamp`. */
+  readonly offsetDeltaOfMax: number;
+  readonly count: number;
+  /** -1n when there is none; no bigint is made then. */
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  readonly transactional: boolean;
+  /** The batch must go through `rebuildBatch`: its codec is not the log's, or its offsets have gaps. */
+  readonly rebuild: boolean;
+}
+
+const MOST_FAULTS = 64;
+
+function refusal(error: number, message: string, faults: readonly RecordFault[] = []): Validation {
+  return {
+    error,
+    message,
+    faults,
+    maxTimestamp: NO_TIMESTAMP,
+    offsetDeltaOfMax: -1,
+    count: 0,
+    producerId: NO_PRODUCER_ID,
+    producerEpoch: -1,
+    baseSequence: -1,
+    transactional: false,
+    rebuild: false,
+  };
+}
+
+/**
+ * Judges produced batches by the leader's rules, in Kafka's order (ProduceRequest, UnifiedLog.analyzeAndValidateRecords,
+ * LogValidator). Holds the cursors so that a batch costs one small object.
+ */
+export class BatchValidator {
+  private readonly tools: Tools;
+  private readonly batch = new BatchCursor();
+  private readonly record = new RecordCursor();
+
+  constructor(tools: Tools) {
+    this.tools = tools;
+  }
+
+  /** Judges `bytes`, the records of one partition of a request: exactly one batch. `now` is in milliseconds. */
+  validate(bytes: Uint8Array, rules: ValidationRules, now: number): Validation {
+    const envelope = this.checkEnvelope(bytes, rules);
+    if (envelope !== undefined) return envelope;
+    const { batch } = this;
+    if (batch.size > rules.maxMessageBytes) {
+      return refusal(
+        VALIDATION_ERROR.MESSAGE_TOO_LARGE,
+        `The record batch size is ${batch.size} bytes, which exceeds the maximum of ${rules.maxMessageBytes}.`,
+      );
+    }
+    if (!batch.intact(this.tools.crc32c)) {
+      return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, "The record batch's checksum is wrong.");
+    }
+    if (batch.size > rules.segmentBytes) {
+      return refusal(
+        VALIDATION_ERROR.RECORD_LIST_TOO_LARGE,
+        `The record batch size is ${batch.size} bytes, which exceeds the segment size of ${rules.segmentBytes}.`,
+      );
+    }
+    const header = this.checkHeader(rules);
+    if (header !== undefined) return refusal(VALIDATION_ERROR.INVALID_RECORD, header);
+    try {
+      return this.walk(rules, now);
+    } catch (error) {
+      // Codecs throw errors of their own kinds; all of them mean that the records cannot be read.
+      const why = error instanceof MalformedError ? error.message : "its records cannot be decompressed";
+      return refusal(VALIDATION_ERROR.INVALID_RECORD, `The record batch is invalid: ${why}.`);
+    }
+  }
+
+  /** The size of things, magic and codec: what can be told before the checksum. */
+  private checkEnvelope(bytes: Uint8Array, rules: ValidationRules): Validation | undefined {
+    const { batch } = this;
+    batch.reset(bytes);
+    if (bytes.length === 0) return refusal(VALIDATION_ERROR.INVALID_RECORD, "The request holds no record batch.");
+    if (bytes.length < HEADER_SIZE) {
+      const magicless = bytes.length <= FIELD.magic || bytes[FIELD.magic] === MAGIC;
+      return refusal(
+        magicless ? VALIDATION_ERROR.CORRUPT_MESSAGE : VALIDATION_ERROR.INVALID_RECORD,
+        "The record batch is shorter than a header.",
+      );
+    }
+    if (batch.view.getInt8(FIELD.magic) !== MAGIC) {
+      return refusal(
+        VALIDATION_ERROR.INVALID_RECORD,
+        "Produce requests take record batches with magic version 2 only.",
+      );
+    }
+    if (!batch.next()) return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, "The record batch's length is wrong.");
+    if (batch.end !== bytes.length) {
+      return refusal(VALIDATION_ERROR.INVALID_RECORD, "Produce requests take exactly one record batch per partition.");
+    }
+    if (batch.codec === 4 && !rules.allowZstd) {
+      return refusal(
+        VALIDATION_ERROR.UNSUPPORTED_COMPRESSION_TYPE,
+        "Produce requests before version 7 do not know zstd.",
+      );
+    }
+    if (batch.codec >= CODEC_NAMES.length) {
+      return refusal(VALIDATION_ERROR.INVALID_RECORD, `Unknown compression codec ${batch.codec}.`);
+    }
+    return undefined;
+  }
+
+  /** What is wrong with the header, for a client's batch; undefined when nothing is. */
+  private checkHeader(rules: ValidationRules): string | undefined {
+    const { batch } = this;
+    const { view, count } = batch;
+    if (view.getInt32(0) !== 0 || view.getInt32(4) !== 0) return "The base offset of the record batch should be 0.";
+    if (rules.origin !== "client") return undefined;
+    if (batch.lastOffsetDelta < 0) return "The record batch has an invalid offset range.";
+    if (count <= 0) return `Invalid reported count for record batch: ${count}.`;
+    if (batch.lastOffsetDelta + 1 !== count) return "The record batch's offset range and count of records differ.";
+    if (batch.isControl) return "Clients are not allowed to write control records.";
+    if (batch.hasProducer && batch.baseSequence < 0) return `Invalid sequence number ${batch.baseSequence}.`;
+    return undefined;
+  }
+
+  private walk(rules: ValidationRules, now: number): Validation {
+    const { batch, record } = this;
+    const createTime = rules.timestampType === "CreateTime";
+    const appendTimeBit = (batch.attributes & LOG_APPEND_TIME_BIT) !== 0;
+    const earliest = createTime ? now - rules.beforeMaxMs : -Infinity;
+    const latest = createTime ? now + rules.afterMaxMs : Infinity;
+    let faults: RecordFault[] | undefined;
+    let timeFault = false;
+    let maxTimestamp = NO_TIMESTAMP;
+    let offsetDeltaOfMax = -1;
+    let index = 0;
+    let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec && !(batch.isControl && batch.codec === 0);
+    record.open(batch, this.tools.codecs, rules.decompressedLimit ?? DECOMPRESSED_LIMIT);
+    for (; record.next(); index++) {
+      const { timestamp } = record;
+      if (record.offsetDelta !== index) rebuild = true;
+      if (timestamp > maxTimestamp) {
+        maxTimestamp = timestamp;
+        offsetDeltaOfMax = index;
+      }
+      const early = timestamp !== NO_TIMESTAMP && (timestamp < earliest || timestamp > latest);
+      const keyless = rules.compacted && record.keyLength < 0;
+      if (!early && !keyless && !appendTimeBit) continue;
+      if (!keyless) timeFault = true;
+      faults ??= [];
+      if (faults.length < MOST_FAULTS) {
+        faults.push({ index, message: faultMessage(keyless, early, timestamp, { earliest, latest }) });
+      }
+    }
+    if (record.trailing() !== 0) throw new MalformedError("bytes follow the last record");
+    if (faults !== undefined) {
+      const error = timeFault ? VALIDATION_ERROR.INVALID_TIMESTAMP : VALIDATION_ERROR.INVALID_RECORD;
+      const cause = timeFault ? "an invalid timestamp" : "a missing key";
+      return refusal(error, `One or more records have been rejected due to ${cause}.`, faults);
+    }
+    // With append time all records bear the same time, and Kafka names the last.
+    if (!createTime) offsetDeltaOfMax = index - 1;
+    return {
+      error: VALIDATION_ERROR.NONE,
+      message: "",
+      faults: [],
+      maxTimestamp: createTime ? maxTimestamp : now,
+      offsetDeltaOfMax,
+      count: index,
+      producerId: batch.hasProducer ? batch.producerId : NO_PRODUCER_ID,
+      producerEpoch: batch.producerEpoch,
+      baseSequence: batch.baseSequence,
+      transactional: batch.isTransactional,
+      rebuild,
+    };
+  }
+}
+
+function faultMessage(
+  keyless: boolean,
+  early: boolean,
+  timestamp: number,
+  range: { earliest: number; latest: number },
+): string {
+  if (keyless) return "Compacted topic cannot accept message without key.";
+  if (!early) return "Producer should not set timestamp type to LogAppendTime.";
+  return `Timestamp ${timestamp} is out of range. It should be within [${range.earliest}, ${range.latest}].`;
+}

@@ -1,0 +1,152 @@
+import { utf8, viewOf } from "@samsa/base";
+import { describe, expect, test } from "vitest";
+import { type BatchOptions, BatchValidator, buildBatch, type NewRecord, type ValidationRules } from "../src/index.ts";
+import { tools } from "./tools.ts";
+
+const NOW = 1_700_000_000_000;
+const RULES: ValidationRules = {
+  origin: "client",
+  maxMessageBytes: 1_048_588,
+  segmentBytes: 1_073_741_824,
+  timestampType: "CreateTime",
+  beforeMaxMs: Infinity,
+  afterMaxMs: 3_600_000,
+  compacted: false,
+  allowZstd: true,
+  codec: "producer",
+};
+const validator = new BatchValidator(tools);
+const one = (over: Partial<NewRecord> = {}): NewRecord => ({
+  timestamp: NOW,
+  key: utf8("k"),
+  value: utf8("v"),
+  ...over,
+});
+const batch = (options: BatchOptions = {}, records = [one(), one({ timestamp: NOW + 5 }), one()]) =>
+  buildBatch(records, options, tools);
+/** Changes bytes and puts the checksum right again. */
+function bend(bytes: Uint8Array, change: (view: DataView) => void): Uint8Array {
+  const view = viewOf(bytes);
+  change(view);
+  view.setUint32(17, tools.crc32c(bytes, 21, bytes.length));
+  return bytes;
+}
+
+interface Case {
+  readonly why: string;
+  readonly bytes: Uint8Array;
+  readonly rules?: Partial<ValidationRules>;
+  readonly error: number;
+  readonly faults?: readonly number[];
+}
+
+const noise = Uint8Array.from({ length: 61 }, () => 7);
+const CASES: readonly Case[] = [
+  { why: "nothing", bytes: new Uint8Array(0), error: 87 },
+  { why: "shorter than a header", bytes: batch().subarray(0, 40), error: 2 },
+  { why: "old magic", bytes: bend(batch(), v => v.setInt8(16, 1)), error: 87 },
+  { why: "no batch at all", bytes: noise, error: 87 },
+  { why: "a length that is too long", bytes: bend(batch(), v => v.setInt32(8, 100_000)), error: 2 },
+  { why: "two batches", bytes: Uint8Array.from([...batch(), ...batch()]), error: 87 },
+  {
+    why: "zstd too early",
+    bytes: batch({ compression: { codec: 4, level: 3 } }),
+    rules: { allowZstd: false },
+    error: 76,
+  },
+  { why: "unknown codec", bytes: bend(batch(), v => v.setInt16(21, 5)), error: 87 },
+  { why: "base offset", bytes: batch({ baseOffset: 1 }), error: 87 },
+  { why: "too large", bytes: batch(), rules: { maxMessageBytes: 70 }, error: 10 },
+  { why: "larger than a segment", bytes: batch(), rules: { segmentBytes: 70 }, error: 18 },
+  { why: "a flipped bit", bytes: batch().map((b, i) => (i === 64 ? b ^ 1 : b)), error: 2 },
+  { why: "a negative last offset delta", bytes: bend(batch(), v => v.setInt32(23, -1)), error: 87 },
+  { why: "no records", bytes: bend(batch(), v => v.setInt32(57, 0)), error: 87 },
+  { why: "a count that is not the span", bytes: bend(batch(), v => v.setInt32(57, 2)), error: 87 },
+  {
+    why: "fewer records than declared",
+    bytes: bend(batch(), v => {
+      v.setInt32(57, 4);
+      v.setInt32(23, 3);
+    }),
+    error: 87,
+  },
+  {
+    why: "more records than declared",
+    bytes: bend(batch(), v => {
+      v.setInt32(57, 2);
+      v.setInt32(23, 1);
+    }),
+    error: 87,
+  },
+  { why: "control bit", bytes: batch({ control: true }), error: 87 },
+  { why: "producer without sequence", bytes: batch({ producerId: 1n, producerEpoch: 0 }), error: 87 },
+  { why: "a record's length", bytes: bend(batch(), v => v.setUint8(61, 200)), error: 87 },
+  { why: "a negative header count", bytes: bend(batch({}, [one()]), v => v.setUint8(v.byteLength - 1, 1)), error: 87 },
+  {
+    why: "what cannot be decompressed",
+    bytes: bend(batch({ compression: { codec: 1, level: 6 } }), v => v.setUint8(v.byteLength - 6, 0xff)),
+    error: 87,
+  },
+  {
+    why: "a decompression bomb",
+    bytes: batch({ compression: { codec: 1, level: 6 } }, [one({ value: new Uint8Array(500_000) })]),
+    rules: { decompressedLimit: 100_000 },
+    error: 87,
+  },
+  {
+    why: "null key",
+    bytes: batch({}, [one(), one({ key: null })]),
+    rules: { compacted: true },
+    error: 87,
+    faults: [1],
+  },
+  { why: "late", bytes: batch({}, [one({ timestamp: NOW + 3_600_001 }), one()]), error: 32, faults: [0] },
+  {
+    why: "early",
+    bytes: batch({}, [one(), one({ timestamp: 5 })]),
+    rules: { beforeMaxMs: 10 },
+    error: 32,
+    faults: [1],
+  },
+  {
+    why: "append time set by a client",
+    bytes: batch({ timestampType: "LogAppendTime", logAppendTime: NOW }, [one()]),
+    error: 32,
+    faults: [0],
+  },
+];
+
+describe("validation", () => {
+  test.each(CASES)("$why gives $error", ({ bytes, rules, error, faults }) => {
+    const result = validator.validate(bytes, { ...RULES, ...rules }, NOW);
+    expect([result.error, result.faults.map(f => f.index)]).toEqual([error, faults ?? []]);
+    expect(result.message).not.toBe("");
+  });
+
+  test.each([0, 1, 2, 3, 4] as const)("a good batch with codec %i", codec => {
+    const bytes = batch({ compression: { codec, level: 1 }, producerId: 9n, producerEpoch: 1, baseSequence: 6 });
+    expect(validator.validate(bytes, RULES, NOW)).toEqual({
+      error: 0,
+      message: "",
+      faults: [],
+      maxTimestamp: NOW + 5,
+      offsetDeltaOfMax: 1,
+      count: 3,
+      producerId: 9n,
+      producerEpoch: 1,
+      baseSequence: 6,
+      transactional: false,
+      rebuild: false,
+    });
+  });
+
+  test("append time, absent timestamps, another codec", () => {
+    const late = batch({}, [one({ timestamp: 1 }), one({ timestamp: -1 })]);
+    const stamped = validator.validate(late, { ...RULES, timestampType: "LogAppendTime", beforeMaxMs: 0 }, NOW);
+    expect([stamped.error, stamped.maxTimestamp, stamped.offsetDeltaOfMax]).toEqual([0, NOW, 1]);
+    const absent = validator.validate(batch({}, [one({ timestamp: -1 })]), { ...RULES, beforeMaxMs: 0 }, NOW);
+    expect([absent.error, absent.maxTimestamp]).toEqual([0, -1]);
+    expect(validator.validate(batch(), { ...RULES, codec: 4 }, NOW).rebuild).toBe(true);
+    expect(validator.validate(batch(), { ...RULES, codec: 0 }, NOW).rebuild).toBe(false);
+  });
+});
