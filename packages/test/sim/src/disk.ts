@@ -1,0 +1,449 @@
+import { type Disk, DiskError, type DiskFile, type DiskLock, type DiskStat, type OpenMode } from "@samsa/base";
+import type { Prng } from "./prng.ts";
+
+export type DiskOperation =
+  | "open"
+  | "list"
+  | "stat"
+  | "read"
+  | "write"
+  | "truncate"
+  | "sync"
+  | "makeDirectory"
+  | "rename"
+  | "removeFile"
+  | "removeDirectory"
+  | "syncDirectory";
+
+/** The POSIX code with which an operation is to fail, or undefined to let it pass. */
+export type DiskFault = (operation: DiskOperation, path: string) => string | undefined;
+
+export interface CrashOptions {
+  /** What becomes of changes that were not synced: chance decides (the default), all are lost, or all survive. */
+  readonly unsynced?: "random" | "lost" | "kept";
+}
+
+/** A change to a file that has not reached the device. */
+type Change = { readonly at: number; readonly bytes: Uint8Array } | { readonly size: number };
+
+class FileNode {
+  content = new Uint8Array(0);
+  size = 0;
+  durable = new Uint8Array(0);
+  durableSize = 0;
+  unsynced: Change[] = [];
+  modified = 0;
+
+  change(change: Change): void {
+    [this.content, this.size] = applied(this.content, this.size, change);
+    this.unsynced.push(change);
+  }
+
+  /** Moves a change, or the first `upTo` bytes of it, to the device. */
+  settle(change: Change, upTo = Infinity): void {
+    const part = "bytes" in change ? { at: change.at, bytes: change.bytes.subarray(0, upTo) } : change;
+    [this.durable, this.durableSize] = applied(this.durable, this.durableSize, part);
+  }
+
+  forget(): void {
+    this.content = this.durable.slice(0, this.durableSize);
+    this.size = this.durableSize;
+    this.unsynced = [];
+  }
+}
+
+function applied(bytes: Uint8Array<ArrayBuffer>, size: number, change: Change): [Uint8Array<ArrayBuffer>, number] {
+  if ("size" in change) {
+    const cut = new Uint8Array(change.size);
+    cut.set(bytes.subarray(0, Math.min(size, change.size)));
+    return [cut, change.size];
+  }
+  if (change.bytes.length === 0) return [bytes, size];
+  const end = change.at + change.bytes.length;
+  let target = bytes;
+  if (end > target.length) {
+    target = new Uint8Array(Math.max(end, target.length * 2));
+    target.set(bytes.subarray(0, size));
+  }
+  target.set(change.bytes, change.at);
+  return [target, Math.max(size, end)];
+}
+
+class DirectoryNode {
+  live = new Map<string, Node>();
+  durable = new Map<string, Node>();
+}
+
+type Node = FileNode | DirectoryNode;
+
+/** Changes of names that happen together or not at all: one for a creation or removal, two for a rename. */
+type NameChange = readonly {
+  readonly directory: DirectoryNode;
+  readonly name: string;
+  readonly node: Node | undefined;
+}[];
+
+/** How the disk reaches the world it is in. */
+export interface DiskWorld {
+  now(): number;
+  /** Runs `work` after the time a device takes. */
+  later(label: string, work: () => void): void;
+  trace(line: string): void;
+}
+
+/**
+ * A file system that keeps apart what programs see and what is on the device. A crash throws away what was not synced,
+ * as badly as POSIX allows: changes of a file's bytes survive in any selection, the last one torn at any byte; changes
+ * of a directory's names survive as a prefix of their order. An fsync that fails leaves what it covered to chance for
+ * good, whatever later ones say.
+ */
+export class SimDisk {
+  /** Set to make operations fail. */
+  fault: DiskFault | undefined;
+  /** Writes that would make the sum of file sizes larger fail with ENOSPC. */
+  capacity = Infinity;
+  readonly #rng: Prng;
+  readonly #world: DiskWorld;
+  readonly #root = new DirectoryNode();
+  #names: NameChange[] = [];
+  #locks = new Map<string, object>();
+  #session: object = {};
+
+  constructor(rng: Prng, world: DiskWorld) {
+    this.#rng = rng;
+    this.#world = world;
+  }
+
+  /** A view for one life of a node; it stops working at the next crash. */
+  mount(): Disk {
+    const session = this.#session;
+    const on = <T>(operation: DiskOperation, path: string, work: () => T): T => {
+      this.#check(session, operation, path);
+      return work();
+    };
+    return {
+      open: (path, mode) => on("open", path, () => this.#open(session, path, mode)),
+      list: path =>
+        on("list", path, () =>
+          [...this.#directory(path).live]
+            .map(([name, node]) => ({ name, directory: node instanceof DirectoryNode }))
+            .sort((a, b) => (a.name < b.name ? -1 : 1)),
+        ),
+      stat: path => on("stat", path, () => this.#stat(path)),
+      makeDirectory: path => on("makeDirectory", path, () => this.#makeDirectory(path)),
+      rename: (from, to) => on("rename", from, () => this.#rename(from, to)),
+      removeFile: path => on("removeFile", path, () => this.#remove(path, false)),
+      removeDirectory: path => on("removeDirectory", path, () => this.#remove(path, true)),
+      syncDirectory: path => on("syncDirectory", path, () => this.#syncDirectory(path)),
+      lock: path => on("open", path, () => this.#lock(session, path)),
+    };
+  }
+
+  /** The power goes: open files are void, locks are free, and what was not synced is kept, lost or torn. */
+  crash(options: CrashOptions = {}): void {
+    const how = options.unsynced ?? "random";
+    const broken = new Set<DirectoryNode>();
+    for (const change of this.#names) {
+      const keep =
+        how === "kept" || (how === "random" && !change.some(c => broken.has(c.directory)) && this.#rng.chance(0.7));
+      if (keep) settleNames(change);
+      else for (const { directory } of change) broken.add(directory);
+    }
+    this.#names = [];
+    this.#session = {};
+    this.#locks.clear();
+    this.#crashNode(this.#root, how, new Set());
+  }
+
+  /** Turns over one bit of a file's content, on the device and in memory. */
+  flipBit(path: string, byte: number, bit = this.#rng.int(0, 7)): void {
+    const node = this.#file(path);
+    for (const bytes of [node.content, node.durable]) if (byte < bytes.length) bytes[byte] ^= 1 << bit;
+  }
+
+  /** The bytes that a crash now could not take away. */
+  durableBytes(path: string): Uint8Array {
+    const node = this.#file(path);
+    return node.durable.slice(0, node.durableSize);
+  }
+
+  #crashNode(node: Node, how: "random" | "lost" | "kept", seen: Set<Node>): void {
+    if (seen.has(node)) return;
+    seen.add(node);
+    if (node instanceof DirectoryNode) {
+      node.live = new Map(node.durable);
+      for (const child of node.live.values()) this.#crashNode(child, how, seen);
+      return;
+    }
+    const rng = this.#rng;
+    const { unsynced } = node;
+    const prefix = how === "random" && rng.chance(0.5) ? rng.int(0, unsynced.length) : undefined;
+    unsynced.forEach((change, i) => {
+      const length = "bytes" in change ? change.bytes.length : 0;
+      if (how === "kept") node.settle(change);
+      else if (how === "lost") return;
+      else if (prefix !== undefined) {
+        if (i < prefix) node.settle(change);
+        else if (i === prefix && length > 0) node.settle(change, rng.int(0, length));
+      } else if (rng.chance(0.6)) {
+        const torn = i === unsynced.length - 1 && length > 0;
+        node.settle(change, torn ? rng.int(0, length) : Infinity);
+      }
+    });
+    node.forget();
+  }
+
+  #check(session: object, operation: DiskOperation, path: string): void {
+    if (session !== this.#session) throw new DiskError("EIO", path, "the node has crashed");
+    const code = this.fault?.(operation, path);
+    if (code === undefined) return;
+    this.#world.trace(`disk fault ${operation} ${path} ${code}`);
+    throw new DiskError(code, path, "an injected fault");
+  }
+
+  #walk(parts: readonly string[], path: string): Node {
+    let node: Node = this.#root;
+    for (const part of parts) {
+      if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "not a directory");
+      const next = node.live.get(part);
+      if (next === undefined) throw new DiskError("ENOENT", path, "nothing there");
+      node = next;
+    }
+    return node;
+  }
+
+  #directory(path: string): DirectoryNode {
+    const node = this.#walk(split(path), path);
+    if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "not a directory");
+    return node;
+  }
+
+  #file(path: string): FileNode {
+    const node = this.#walk(split(path), path);
+    if (!(node instanceof FileNode)) throw new DiskError("EISDIR", path, "a directory");
+    return node;
+  }
+
+  #parent(path: string): { directory: DirectoryNode; name: string } {
+    const parts = split(path);
+    const node = this.#walk(parts.slice(0, -1), path);
+    if (!(node instanceof DirectoryNode)) throw new DiskError("ENOTDIR", path, "its parent is not a directory");
+    return { directory: node, name: parts[parts.length - 1] ?? "" };
+  }
+
+  #rewire(change: NameChange): void {
+    for (const { directory, name, node } of change) {
+      if (node === undefined) directory.live.delete(name);
+      else directory.live.set(name, node);
+    }
+    this.#names.push(change);
+  }
+
+  #open(session: object, path: string, mode: OpenMode): DiskFile {
+    const { directory, name } = this.#parent(path);
+    let node = directory.live.get(name);
+    if (node === undefined && mode === "create") {
+      node = new FileNode();
+      node.modified = this.#world.now();
+      this.#rewire([{ directory, name, node }]);
+    }
+    if (node === undefined) throw new DiskError("ENOENT", path, "nothing there");
+    if (node instanceof DirectoryNode) throw new DiskError("EISDIR", path, "a directory");
+    return this.#handle(session, path, node, mode === "read");
+  }
+
+  #handle(session: object, path: string, node: FileNode, readOnly: boolean): DiskFile {
+    let open = true;
+    const check = (operation: DiskOperation, writing = false) => {
+      if (!open || (writing && readOnly)) throw new DiskError("EBADF", path, "not open for this");
+      this.#check(session, operation, path);
+    };
+    const read = (target: Uint8Array, position: number): number => {
+      const from = node.content.subarray(0, node.size).subarray(position, position + target.length);
+      target.set(from);
+      return from.length;
+    };
+    return {
+      path,
+      size: () => {
+        check("stat");
+        return node.size;
+      },
+      read: (target, position) => {
+        check("read");
+        return read(target, position);
+      },
+      readLater: (target, position) => this.#async(session, "read", path, () => read(target, position)),
+      write: (chunks, position) => {
+        check("write", true);
+        this.#write(path, node, chunks, position);
+      },
+      truncate: size => {
+        check("truncate", true);
+        node.change({ size });
+        node.modified = this.#world.now();
+      },
+      sync: () => {
+        const covered = node.unsynced.slice();
+        return this.#async(
+          session,
+          "sync",
+          path,
+          () => settleAll(node, covered),
+          () => this.#doubt(node, covered),
+        );
+      },
+      syncNow: () => {
+        const covered = node.unsynced.slice();
+        try {
+          check("sync");
+        } catch (error) {
+          this.#doubt(node, covered);
+          throw error;
+        }
+        settleAll(node, covered);
+      },
+      close: () => {
+        open = false;
+      },
+    };
+  }
+
+  #write(path: string, node: FileNode, chunks: readonly Uint8Array[], position: number): void {
+    let at = position;
+    let free = this.capacity === Infinity ? Infinity : this.capacity - usedBytes(this.#root);
+    node.modified = this.#world.now();
+    for (const chunk of chunks) {
+      const grows = Math.max(0, at + chunk.length - node.size);
+      if (grows > free) {
+        node.change({ at, bytes: chunk.slice(0, Math.max(0, chunk.length - (grows - free))) });
+        throw new DiskError("ENOSPC", path, "the disk is full");
+      }
+      free -= grows;
+      if (chunk.length > 0) node.change({ at, bytes: chunk.slice() });
+      at += chunk.length;
+    }
+  }
+
+  #async<T>(session: object, operation: DiskOperation, path: string, work: () => T, failed?: () => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#world.later(`disk ${operation} ${path}`, () => {
+        // The program that waits for this is gone.
+        if (session !== this.#session) return;
+        try {
+          this.#check(session, operation, path);
+          resolve(work());
+        } catch (error) {
+          failed?.();
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      });
+    });
+  }
+
+  #doubt(node: FileNode, covered: readonly Change[]): void {
+    for (const change of covered) if (node.unsynced.includes(change) && this.#rng.chance(0.5)) node.settle(change);
+    node.unsynced = node.unsynced.filter(change => !covered.includes(change));
+  }
+
+  #stat(path: string): DiskStat | undefined {
+    try {
+      const node = this.#walk(split(path), path);
+      return node instanceof DirectoryNode
+        ? { size: 0, directory: true, modified: 0 }
+        : { size: node.size, directory: false, modified: node.modified };
+    } catch (error) {
+      if (error instanceof DiskError) return undefined;
+      throw error;
+    }
+  }
+
+  #makeDirectory(path: string): void {
+    let directory = this.#root;
+    for (const name of split(path)) {
+      let next = directory.live.get(name);
+      if (next === undefined) {
+        next = new DirectoryNode();
+        this.#rewire([{ directory, name, node: next }]);
+      }
+      if (!(next instanceof DirectoryNode)) throw new DiskError("EEXIST", path, "a file is in the way");
+      directory = next;
+    }
+  }
+
+  #rename(from: string, to: string): void {
+    const source = this.#parent(from);
+    const target = this.#parent(to);
+    const node = source.directory.live.get(source.name);
+    if (node === undefined) throw new DiskError("ENOENT", from, "nothing there");
+    const old = target.directory.live.get(target.name);
+    if (old instanceof DirectoryNode && old !== node) {
+      if (node instanceof FileNode) throw new DiskError("EISDIR", to, "a directory is in the way");
+      if (old.live.size > 0) throw new DiskError("ENOTEMPTY", to, "a directory with content is in the way");
+    }
+    if (old instanceof FileNode && node instanceof DirectoryNode) throw new DiskError("ENOTDIR", to, "a file");
+    if (old === node) return;
+    this.#rewire([
+      { ...source, node: undefined },
+      { ...target, node },
+    ]);
+  }
+
+  #remove(path: string, directories: boolean): void {
+    const { directory, name } = this.#parent(path);
+    const node = directory.live.get(name);
+    if (node === undefined) throw new DiskError("ENOENT", path, "nothing there");
+    if (node instanceof DirectoryNode) {
+      if (!directories) throw new DiskError("EISDIR", path, "a directory");
+      for (const child of [...node.live.keys()]) this.#remove(`${path}/${child}`, true);
+    }
+    this.#rewire([{ directory, name, node: undefined }]);
+  }
+
+  #syncDirectory(path: string): void {
+    const directory = this.#directory(path);
+    this.#names = this.#names.filter(change => {
+      if (!change.some(c => c.directory === directory)) return true;
+      settleNames(change);
+      return false;
+    });
+  }
+
+  #lock(session: object, path: string): DiskLock | undefined {
+    if (this.#locks.has(path)) return undefined;
+    this.#open(session, path, "create").close();
+    const token = {};
+    this.#locks.set(path, token);
+    return {
+      release: () => {
+        if (this.#locks.get(path) === token) this.#locks.delete(path);
+      },
+    };
+  }
+}
+
+function split(path: string): string[] {
+  return path.split("/").filter(part => part !== "" && part !== ".");
+}
+
+function settleNames(change: NameChange): void {
+  for (const { directory, name, node } of change) {
+    if (node === undefined) directory.durable.delete(name);
+    else directory.durable.set(name, node);
+  }
+}
+
+function settleAll(node: FileNode, covered: readonly Change[]): void {
+  if (covered.length === 0) return;
+  // Another sync may have settled some of them meanwhile; the order of what is left is the order of writing.
+  const still = new Set(covered);
+  for (const change of node.unsynced) if (still.has(change)) node.settle(change);
+  node.unsynced = node.unsynced.filter(change => !still.has(change));
+}
+
+function usedBytes(node: Node): number {
+  if (node instanceof FileNode) return node.size;
+  let sum = 0;
+  for (const child of node.live.values()) sum += usedBytes(child);
+  return sum;
+}

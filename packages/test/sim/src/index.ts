@@ -1,0 +1,4 @@
+export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "./disk.ts";
+export { type NetworkOptions, SimNetwork } from "./network.ts";
+export { Prng } from "./prng.ts";
+export { type SimNode, World, type WorldOptions } from "./world.ts";

@@ -1,0 +1,290 @@
+import {
+  type Connection,
+  type ConnectionHandler,
+  concat,
+  type Listener,
+  type Network,
+  NetworkError,
+} from "@samsa/base";
+import type { Prng } from "./prng.ts";
+
+export interface NetworkOptions {
+  /** Bounds of one delivery's delay, in milliseconds. Default 0.1 to 2. */
+  readonly latencyMs?: readonly [number, number];
+  /** Chance that a delivery carries only a part of what waits. Default 0.2. */
+  readonly splitChance?: number;
+  /** Bytes queued above which `write` asks to hold back. Default 1 MiB. */
+  readonly highWaterMark?: number;
+  /** How long a connect across a cut takes to fail. Default 10000 ms. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** How the network reaches the world it is in. */
+export interface NetworkWorld {
+  after(delayMs: number, label: string, work: () => void): void;
+  trace(line: string): void;
+}
+
+/** One life of a node; a crash ends it. */
+export interface Life {
+  readonly node: string;
+  alive: boolean;
+}
+
+interface Binding {
+  readonly life: Life;
+  readonly accept: (connection: Connection) => ConnectionHandler;
+}
+
+const LOCAL = new Set(["localhost", "127.0.0.1", "::1"]);
+const FIRST_EPHEMERAL = 49152;
+
+/** All connections between the nodes of a world. Bytes of one direction keep their order; nothing else is promised. */
+export class SimNetwork {
+  readonly options: Required<NetworkOptions>;
+  readonly rng: Prng;
+  readonly world: NetworkWorld;
+  readonly #bindings = new Map<string, Binding>();
+  readonly #cuts = new Set<string>();
+  readonly #open = new Set<Endpoint>();
+  #nextPort = FIRST_EPHEMERAL;
+
+  constructor(rng: Prng, world: NetworkWorld, options: NetworkOptions = {}) {
+    this.rng = rng;
+    this.world = world;
+    this.options = {
+      latencyMs: options.latencyMs ?? [0.1, 2],
+      splitChance: options.splitChance ?? 0.2,
+      highWaterMark: options.highWaterMark ?? 1 << 20,
+      connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    };
+  }
+
+  /** The network as one life of a node sees it. Nodes are reached by name; local names mean the node itself. */
+  attach(life: Life): Network {
+    return {
+      listen: (host, port, accept) => this.#listen(life, host, port, accept),
+      connect: (host, port, open) => this.#connect(life, { host, port }, open),
+    };
+  }
+
+  /** Holds everything between two nodes back, as a network does that drops packets: connections stay, silent. */
+  cut(a: string, b: string): void {
+    this.world.trace(`cut ${a} ${b}`);
+    this.#cuts.add(pair(a, b));
+  }
+
+  heal(a: string, b: string): void {
+    this.world.trace(`heal ${a} ${b}`);
+    this.#cuts.delete(pair(a, b));
+    for (const end of this.#open) end.pump();
+  }
+
+  /** Resets every connection between two nodes. */
+  sever(a: string, b: string): void {
+    this.world.trace(`sever ${a} ${b}`);
+    for (const end of [...this.#open]) if (pair(end.life.node, end.peer.life.node) === pair(a, b)) end.reset();
+  }
+
+  /** A node has crashed. Its peers learn of it by a reset, or, when half open, only once they meet its next life. */
+  drop(life: Life, halfOpen: boolean): void {
+    for (const [key, binding] of this.#bindings) if (binding.life === life) this.#bindings.delete(key);
+    for (const end of [...this.#open]) {
+      if (end.life !== life) continue;
+      end.vanish();
+      if (!halfOpen && end.peer.life.alive) {
+        this.world.after(this.latency(), `reset ${end.peer.life.node}`, () => end.peer.reset());
+      }
+    }
+  }
+
+  isCut(a: string, b: string): boolean {
+    return this.#cuts.has(pair(a, b));
+  }
+
+  latency(): number {
+    const [low, high] = this.options.latencyMs;
+    return low + this.rng.next() * (high - low);
+  }
+
+  gone(end: Endpoint): void {
+    this.#open.delete(end);
+  }
+
+  #listen(life: Life, host: string, wanted: number, accept: Binding["accept"]): Promise<Listener> {
+    const port = wanted === 0 ? this.#nextPort++ : wanted;
+    const key = `${life.node}:${port}`;
+    if (this.#bindings.has(key)) return Promise.reject(new NetworkError("EADDRINUSE", `port ${port} is taken`));
+    const binding = { life, accept };
+    this.#bindings.set(key, binding);
+    const close = async () => {
+      if (this.#bindings.get(key) === binding) this.#bindings.delete(key);
+    };
+    return Promise.resolve({ host, port, close });
+  }
+
+  #connect(life: Life, to: { host: string; port: number }, open: Binding["accept"]): Promise<Connection> {
+    const target = LOCAL.has(to.host) ? life.node : to.host;
+    const wait = this.isCut(life.node, target) ? this.options.connectTimeoutMs : this.latency();
+    return new Promise((resolve, reject) => {
+      this.world.after(wait, `connect ${life.node} ${target}:${to.port}`, () => {
+        if (!life.alive) return;
+        const binding = this.#bindings.get(`${target}:${to.port}`);
+        if (this.isCut(life.node, target)) return reject(new NetworkError("ETIMEDOUT", `no answer from ${target}`));
+        if (binding === undefined) return reject(new NetworkError("ECONNREFUSED", `nobody at ${target}:${to.port}`));
+        const from = this.#nextPort++;
+        const near = new Endpoint(this, life, { remoteHost: target, remotePort: to.port, localPort: from });
+        const far = new Endpoint(this, binding.life, { remoteHost: life.node, remotePort: from, localPort: to.port });
+        near.peer = far;
+        far.peer = near;
+        this.#open.add(near).add(far);
+        far.handler = binding.accept(far);
+        near.handler = open(near);
+        resolve(near);
+      });
+    });
+  }
+}
+
+function pair(a: string, b: string): string {
+  return a < b ? `${a}|${b}` : `${b}|${a}`;
+}
+
+/** One side of a connection: what it has sent and the other side has not yet read waits here. */
+class Endpoint implements Connection {
+  readonly remoteHost: string;
+  readonly remotePort: number;
+  readonly localPort: number;
+  readonly life: Life;
+  peer!: Endpoint;
+  handler: ConnectionHandler | undefined;
+  readonly #network: SimNetwork;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #moving = false;
+  #paused = false;
+  #wantsDrain = false;
+  #ending = false;
+  #closed = false;
+
+  constructor(network: SimNetwork, life: Life, address: { remoteHost: string; remotePort: number; localPort: number }) {
+    this.#network = network;
+    this.life = life;
+    this.remoteHost = address.remoteHost;
+    this.remotePort = address.remotePort;
+    this.localPort = address.localPort;
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    if (this.#closed || this.#ending || !this.life.alive) return false;
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      // Copied now: a real socket has handed the bytes to the kernel when the caller reuses them.
+      this.#queue.push(chunk.slice());
+      this.#queued += chunk.length;
+    }
+    this.pump();
+    if (this.#queued <= this.#network.options.highWaterMark) return true;
+    this.#wantsDrain = true;
+    return false;
+  }
+
+  pendingBytes(): number {
+    return this.#queued;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.peer.pump();
+  }
+
+  end(): void {
+    if (this.#closed || this.#ending) return;
+    this.#ending = true;
+    this.pump();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    const clean = this.#queued === 0;
+    this.#close(undefined);
+    const { peer } = this;
+    this.#network.world.after(this.#network.latency(), `close ${peer.life.node}`, () =>
+      peer.#close(clean ? undefined : new NetworkError("ECONNRESET", "the peer closed")),
+    );
+  }
+
+  /** Both sides learn at once that the connection is broken. */
+  reset(): void {
+    this.#close(new NetworkError("ECONNRESET", "the connection was reset"));
+    if (this.peer.life.alive) this.peer.#close(new NetworkError("ECONNRESET", "the connection was reset"));
+  }
+
+  /** The process is gone: nobody here is told anything. */
+  vanish(): void {
+    this.#closed = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.#network.gone(this);
+  }
+
+  /** Sets the next delivery going unless one is under way or cannot be. */
+  pump(): void {
+    if (this.#moving || this.#closed || (this.#queued === 0 && !this.#ending)) return;
+    this.#moving = true;
+    const label = `deliver ${this.life.node} ${this.peer.life.node}`;
+    this.#network.world.after(this.#network.latency(), label, () => {
+      this.#moving = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    if (this.#closed || !this.life.alive || this.#network.isCut(this.life.node, this.peer.life.node)) return;
+    const { peer } = this;
+    if (!peer.life.alive) {
+      // Half open: silence, until somebody at that address answers that it knows of no such connection.
+      this.#network.world.after(1000, `probe ${peer.life.node}`, () => this.reset());
+      return;
+    }
+    if (this.#queued > 0) {
+      if (peer.#paused || peer.#closed) return;
+      const chunk = this.#take();
+      this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length}`);
+      if (!peer.#ending) peer.handler?.onData(chunk);
+      if (this.#queued === 0 && this.#wantsDrain && !this.#closed && !this.#ending) {
+        this.#wantsDrain = false;
+        this.handler?.onDrain();
+      }
+      this.pump();
+      return;
+    }
+    if (!this.#ending) return;
+    peer.#close(undefined);
+    this.#close(undefined);
+  }
+
+  #take(): Uint8Array {
+    const { rng, options } = this.#network;
+    const all = concat(this.#queue);
+    const length = rng.chance(options.splitChance) ? rng.int(1, all.length) : all.length;
+    this.#queue = length === all.length ? [] : [all.subarray(length)];
+    this.#queued -= length;
+    return all.slice(0, length);
+  }
+
+  #close(error: NetworkError | undefined): void {
+    if (this.#closed) return;
+    this.vanish();
+    // A turn later, as with a real socket: nobody is called back from inside his own call.
+    this.#network.world.after(0, `closed ${this.life.node}`, () => {
+      if (!this.life.alive) return;
+      if (error === undefined) this.handler?.onClose();
+      else this.handler?.onClose(error);
+    });
+  }
+}

@@ -1,0 +1,245 @@
+import { type BlockCodecs, crc32c, type Env, invariant, type LogFields, type Logger, type Millis } from "@samsa/base";
+import { pureCodecs } from "@samsa/node";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type CrashOptions, SimDisk } from "./disk.ts";
+import { type Life, type NetworkOptions, SimNetwork } from "./network.ts";
+import { mix, Prng } from "./prng.ts";
+
+export interface WorldOptions {
+  readonly network?: NetworkOptions;
+  /** Bounds of the time an fsync or a cold read takes. Default 0.1 to 5 ms. */
+  readonly diskMs?: readonly [number, number];
+  /** Wall clock at the beginning. Default 2026-01-01. */
+  readonly epoch?: Millis;
+  /** Receives every line of the trace, for a person to read. */
+  readonly onTrace?: (line: string) => void;
+}
+
+/** One machine: its disk outlives its processes. */
+export interface SimNode {
+  readonly name: string;
+  readonly disk: SimDisk;
+  /** The environment of the present life; the one before is dead: its timers never fire, its disk calls throw. */
+  readonly env: Env;
+  /** Milliseconds that this node's wall clock is ahead. */
+  clockOffset: number;
+}
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly label: string;
+  readonly work: () => void;
+}
+
+interface Machine extends SimNode {
+  env: Env;
+  life: Life;
+}
+
+/**
+ * A deterministic world. All that happens is an event in one queue, ordered by virtual time and then by when it was
+ * scheduled. Between two events every promise reaction runs to its end: the world waits for a `setImmediate`, which
+ * Node does not run before the microtask queue is empty. A fixed number of awaited promises would cut long chains at
+ * some length; and since the code under test can only await what this world resolves, nothing real is waited for.
+ */
+export class World {
+  readonly network: SimNetwork;
+  readonly rng: Prng;
+  readonly #seed: number | string;
+  readonly #options: WorldOptions;
+  readonly #machines = new Map<string, Machine>();
+  readonly #codecs: BlockCodecs = pureCodecs();
+  readonly #queue: Event[] = [];
+  #now = 0;
+  #order = 0;
+  #events = 0;
+  #high = 0;
+  #low = 0;
+
+  constructor(seed: number | string, options: WorldOptions = {}) {
+    this.#seed = seed;
+    this.#options = options;
+    this.rng = this.fork("world");
+    this.network = new SimNetwork(
+      this.fork("network"),
+      { after: (delay, label, work) => this.#schedule(delay, label, work), trace: line => this.trace(line) },
+      options.network,
+    );
+  }
+
+  /** A generator of its own for `purpose`, so that one party's draws do not move another's. */
+  fork(purpose: string): Prng {
+    return new Prng(`${this.#seed}/${purpose}`);
+  }
+
+  /** Milliseconds since the world began. */
+  now(): number {
+    return this.#now;
+  }
+
+  /** How many events have happened. */
+  events(): number {
+    return this.#events;
+  }
+
+  /** A fingerprint of everything traced so far: the same seed and program give the same one. */
+  hash(): string {
+    return this.#high.toString(16).padStart(8, "0") + this.#low.toString(16).padStart(8, "0");
+  }
+
+  trace(line: string): void {
+    this.#high = mix(line, this.#high ^ 0x811c9dc5);
+    this.#low = mix(line, this.#low ^ this.#high ^ 0x1000193);
+    this.#options.onTrace?.(`${this.#now.toFixed(3)} ${line}`);
+  }
+
+  /** The node called `name`, made when first asked for. */
+  node(name: string): SimNode {
+    const known = this.#machines.get(name);
+    if (known !== undefined) return known;
+    const [low, high] = this.#options.diskMs ?? [0.1, 5];
+    const rng = this.fork(`disk/${name}`);
+    const disk = new SimDisk(this.fork(`crash/${name}`), {
+      now: () => this.#wall(name),
+      later: (label, work) => this.#schedule(low + rng.next() * (high - low), `${name} ${label}`, work),
+      trace: line => this.trace(`${name} ${line}`),
+    });
+    const life = { node: name, alive: true };
+    const machine: Machine = { name, disk, clockOffset: 0, life, env: this.#env(name, disk, life) };
+    this.#machines.set(name, machine);
+    return machine;
+  }
+
+  /** Ends the present life of a node and begins the next, with an empty memory and what the disk has kept. */
+  crash(name: string, options: CrashOptions & { readonly halfOpen?: boolean } = {}): SimNode {
+    const machine = this.#machines.get(name);
+    invariant(machine !== undefined, "only a node that exists can crash");
+    this.trace(`crash ${name}`);
+    machine.life.alive = false;
+    machine.disk.crash(options);
+    this.network.drop(machine.life, options.halfOpen ?? false);
+    machine.life = { node: name, alive: true };
+    machine.env = this.#env(name, machine.disk, machine.life);
+    return machine;
+  }
+
+  /** Runs what is due in the next `ms` milliseconds; time then stands at their end. */
+  async runFor(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    await nextTurn();
+    while (this.#queue.length > 0 && this.#queue[0].at <= until) await this.#step();
+    this.#now = until;
+  }
+
+  /** Runs until `holds` does; throws when it still does not after `limitMs` of virtual time or when nothing is left. */
+  async runUntil(holds: () => boolean, limitMs = 60_000): Promise<void> {
+    const end = this.#now + limitMs;
+    await nextTurn();
+    while (!holds()) {
+      const next = this.#queue[0];
+      if (next === undefined) throw new Error(`seed ${this.#seed}: nothing left to happen at ${this.#now} ms`);
+      if (next.at > end) throw new Error(`seed ${this.#seed}: not within ${limitMs} ms`);
+      await this.#step();
+    }
+  }
+
+  /** Runs until nothing is left to happen; `maxEvents` stops a world whose timers renew themselves. */
+  async runIdle(maxEvents = 1_000_000): Promise<void> {
+    await nextTurn();
+    for (let left = maxEvents; this.#queue.length > 0; left--) {
+      if (left === 0) throw new Error(`seed ${this.#seed}: still busy after ${maxEvents} events`);
+      await this.#step();
+    }
+  }
+
+  async #step(): Promise<void> {
+    const event = pop(this.#queue);
+    if (event === undefined) return;
+    this.#now = event.at;
+    this.#events++;
+    this.trace(`${event.at} ${event.label}`);
+    event.work();
+    await nextTurn();
+  }
+
+  #schedule(delayMs: number, label: string, work: () => void): void {
+    push(this.#queue, { at: this.#now + Math.max(0, delayMs), order: this.#order++, label, work });
+  }
+
+  #wall(name: string): number {
+    const ahead = this.#machines.get(name)?.clockOffset ?? 0;
+    return Math.floor((this.#options.epoch ?? 1767225600000) + this.#now + ahead);
+  }
+
+  #env(name: string, disk: SimDisk, life: Life): Env {
+    const rng = this.fork(`random/${name}/${this.#order}`);
+    const whileAlive = (callback: () => void, cancelled: () => boolean) => () => {
+      if (life.alive && !cancelled()) callback();
+    };
+    return {
+      clock: { now: () => this.#wall(name), monotonic: () => this.#now },
+      timers: {
+        after: (delayMs, callback) => {
+          let cancelled = false;
+          this.#schedule(
+            delayMs,
+            `${name} timer`,
+            whileAlive(callback, () => cancelled),
+          );
+          return { cancel: () => void (cancelled = true) };
+        },
+        soon: callback =>
+          this.#schedule(
+            0,
+            `${name} soon`,
+            whileAlive(callback, () => false),
+          ),
+      },
+      random: { bytes: length => rng.bytes(length), next: () => rng.next() },
+      disk: disk.mount(),
+      network: this.network.attach(life),
+      crypto: { crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed) },
+      codecs: this.#codecs,
+      logger: this.#logger(name),
+    };
+  }
+
+  #logger(name: string): Logger {
+    const line = (level: string) => (message: string, fields?: LogFields) =>
+      this.trace(`${name} ${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`);
+    return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+  }
+}
+
+const earlier = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+
+/** A binary heap, earliest first. */
+function push(heap: Event[], event: Event): void {
+  let at = heap.length;
+  heap.push(event);
+  while (at > 0) {
+    const up = (at - 1) >> 1;
+    if (!earlier(event, heap[up])) break;
+    heap[at] = heap[up];
+    at = up;
+  }
+  heap[at] = event;
+}
+
+function pop(heap: Event[]): Event | undefined {
+  const first = heap[0];
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return first;
+  let at = 0;
+  for (;;) {
+    let child = at * 2 + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && earlier(heap[child + 1], heap[child])) child++;
+    if (!earlier(heap[child], last)) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = last;
+  return first;
+}

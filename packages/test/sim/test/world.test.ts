@@ -1,0 +1,293 @@
+import {
+  type Connection,
+  type ConnectionHandler,
+  concat,
+  DiskError,
+  type Env,
+  fromUtf8,
+  NetworkError,
+  utf8,
+} from "@samsa/base";
+import { Prng, type SimNode, World } from "@samsa/sim";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+const nothing: ConnectionHandler = { onData() {}, onDrain() {}, onClose() {} };
+
+/** A small runtime with promises, timers, disk and network: appends what it is sent, syncs, then acknowledges. */
+async function journal(env: Env): Promise<void> {
+  env.disk.makeDirectory("/data");
+  env.disk.syncDirectory("/");
+  const file = env.disk.open("/data/journal", "create");
+  env.disk.syncDirectory("/data");
+  await env.network.listen("0.0.0.0", 9092, connection => ({
+    ...nothing,
+    onData(chunk) {
+      file.write([chunk], file.size());
+      void file.sync().then(() => connection.write([Uint8Array.of(chunk.length)]));
+    },
+  }));
+}
+
+async function scenario(seed: number): Promise<{ hash: string; acked: number; kept: number }> {
+  const world = new World(seed);
+  const server = world.node("server");
+  const client = world.node("client");
+  let acked = 0;
+  await journal(server.env);
+  const connection = await connected(world, client, "server", {
+    ...nothing,
+    onData: chunk => chunk.forEach(n => (acked += n)),
+  });
+  for (let i = 0; i < 50; i++) client.env.timers.after(i, () => connection.write([utf8(`line ${i}\n`)]));
+  await world.runFor(30 + (seed % 17));
+  const crashed = world.crash("server");
+  const kept = crashed.env.disk.open("/data/journal", "read").size();
+  return { hash: world.hash(), acked, kept };
+}
+
+async function connected(world: World, from: SimNode, to: string, handler: ConnectionHandler): Promise<Connection> {
+  let got: Connection | undefined;
+  void from.env.network.connect(to, 9092, () => handler).then(c => (got = c));
+  await world.runUntil(() => got !== undefined);
+  if (got === undefined) throw new Error("no connection");
+  return got;
+}
+
+describe("the same seed", () => {
+  test("gives the same history, another seed another; what was acknowledged survives a crash", async () => {
+    const hashes = new Set<string>();
+    for (let seed = 0; seed < 20; seed++) {
+      const first = await scenario(seed);
+      expect(await scenario(seed)).toEqual(first);
+      expect(first.kept).toBeGreaterThanOrEqual(first.acked);
+      expect(first.acked).toBeGreaterThan(0);
+      hashes.add(first.hash);
+    }
+    expect(hashes.size).toBe(20);
+  });
+
+  test("gives the same numbers", () => {
+    expect(new Prng(1).bytes(8)).toEqual(new Prng(1).bytes(8));
+    const rng = new Prng("spread");
+    const counts = [0, 0, 0, 0];
+    for (let i = 0; i < 4000; i++) counts[rng.int(0, 3)]++;
+    for (const count of counts) expect(count).toBeGreaterThan(900);
+  });
+});
+
+describe("time", () => {
+  test("timers fire in order, each after the promises of the one before have run", async () => {
+    const world = new World(1);
+    const { env } = world.node("a");
+    const seen: string[] = [];
+    env.timers.after(5, () => {
+      seen.push("five");
+      void (async () => {
+        for (let i = 0; i < 100; i++) await Promise.resolve();
+        seen.push("a hundred turns later");
+      })();
+    });
+    env.timers.after(5, () => seen.push("five again"));
+    env.timers.after(1, () => env.timers.soon(() => seen.push("soon")));
+    env.timers.after(2, () => seen.push("never")).cancel();
+    await world.runIdle();
+    expect(seen).toEqual(["soon", "five", "a hundred turns later", "five again"]);
+    expect(env.clock.monotonic()).toBe(5);
+    await expect(world.runUntil(() => false)).rejects.toThrow("nothing left");
+  });
+});
+
+describe("the disk", () => {
+  const fresh = (seed: number | string) => {
+    const world = new World(seed);
+    return { world, node: world.node("n") };
+  };
+  const bytesOf = (env: Env, path: string): string => {
+    const file = env.disk.open(path, "read");
+    const bytes = new Uint8Array(file.size());
+    file.read(bytes, 0);
+    return fromUtf8(bytes);
+  };
+
+  test("keeps what was synced; the rest in part, and torn", () => {
+    const outcomes = new Set<string>();
+    for (let seed = 0; seed < 60; seed++) {
+      const { world, node } = fresh(seed);
+      const file = node.env.disk.open("/f", "create");
+      node.env.disk.syncDirectory("/");
+      file.write([utf8("sure")], 0);
+      file.syncNow();
+      file.write([utf8("AAAA")], 4);
+      file.write([utf8("BBBB")], 8);
+      const old = node.env;
+      world.crash("n");
+      expect(() => old.disk.list("/")).toThrow(DiskError);
+      const text = bytesOf(node.env, "/f");
+      expect(text).toMatch(/^sure(?:A{0,4}|A{4}B{0,4}|\0{4}B{1,4})$/);
+      outcomes.add(text);
+    }
+    expect(outcomes.size).toBeGreaterThan(5);
+  });
+
+  test("names need a sync of their directory", () => {
+    let lost = 0;
+    for (let seed = 0; seed < 40; seed++) {
+      const { world, node } = fresh(seed);
+      node.env.disk.makeDirectory("/d");
+      node.env.disk.syncDirectory("/");
+      const file = node.env.disk.open("/d/a.tmp", "create");
+      file.write([utf8("new")], 0);
+      file.syncNow();
+      node.env.disk.rename("/d/a.tmp", "/d/a");
+      world.crash("n");
+      const names = node.env.disk.list("/d").map(e => e.name);
+      // Never both, for a rename is one step.
+      expect(names.length).toBeLessThan(2);
+      if (names[0] !== "a") lost++;
+      else expect(bytesOf(node.env, "/d/a")).toBe("new");
+    }
+    expect(lost).toBeGreaterThan(5);
+    expect(lost).toBeLessThan(35);
+  });
+
+  test("behaves as a plain map of files while nothing fails", () => {
+    const step = fc.record({
+      kind: fc.constantFrom("write", "truncate", "remove", "rename"),
+      file: fc.constantFrom("x", "y"),
+      at: fc.nat(20),
+      text: fc.string({ minLength: 1, maxLength: 8, unit: "grapheme-ascii" }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), steps => {
+        const { world, node } = fresh("model");
+        const model = new Map<string, string>();
+        for (const { kind, file, at, text } of steps) {
+          const path = `/${file}`;
+          const had = model.get(file) ?? "";
+          if (kind === "remove" || kind === "rename") {
+            if (!model.delete(file)) continue;
+            if (kind === "remove") node.env.disk.removeFile(path);
+            else {
+              node.env.disk.rename(path, "/z");
+              model.set("z", had);
+            }
+            continue;
+          }
+          const open = node.env.disk.open(path, "create");
+          if (kind === "truncate") open.truncate(at);
+          else open.write([utf8(text)], at);
+          const padded = had.padEnd(at, "\0");
+          model.set(
+            file,
+            kind === "truncate" ? padded.slice(0, at) : padded.slice(0, at) + text + had.slice(at + text.length),
+          );
+        }
+        for (const how of ["live", "kept"] as const) {
+          if (how === "kept") world.crash("n", { unsynced: "kept" });
+          expect(node.env.disk.list("/").map(e => e.name)).toEqual([...model.keys()].sort());
+          for (const [name, text] of model) expect(bytesOf(node.env, `/${name}`)).toBe(text);
+        }
+      }),
+    );
+  });
+
+  test("fails as told: faults, a full disk, a failed fsync, a flipped bit, locks", async () => {
+    const { world, node } = fresh(3);
+    const file = node.env.disk.open("/f", "create");
+    node.disk.capacity = 6;
+    expect(() => file.write([utf8("123456789")], 0)).toThrow("ENOSPC");
+    expect(file.size()).toBe(6);
+    node.disk.fault = operation => (operation === "sync" ? "EIO" : undefined);
+    const failing = file.sync().catch(e => (e as DiskError).code);
+    await world.runIdle();
+    expect(await failing).toBe("EIO");
+    node.disk.fault = undefined;
+    file.syncNow();
+    // Whether the first write survived was decided when its fsync failed.
+    expect([0, 6]).toContain(node.disk.durableBytes("/f").length);
+    node.disk.flipBit("/f", 0, 0);
+    expect(bytesOf(node.env, "/f")).toBe("023456");
+    const lock = node.env.disk.lock("/.lock");
+    expect(node.env.disk.lock("/.lock")).toBeUndefined();
+    world.crash("n");
+    expect(node.env.disk.lock("/.lock")).toBeDefined();
+    lock?.release();
+    expect(node.env.disk.lock("/.lock")).toBeUndefined();
+  });
+});
+
+describe("the network", () => {
+  test("keeps bytes in order however it splits them, and holds back", async () => {
+    const world = new World(5, { network: { splitChance: 0.7, highWaterMark: 1000 } });
+    const got: Uint8Array[] = [];
+    let peer: Connection | undefined;
+    await world.node("b").env.network.listen("0.0.0.0", 9092, connection => {
+      peer = connection;
+      return { ...nothing, onData: chunk => void got.push(chunk) };
+    });
+    let drained = 0;
+    let closed = 0;
+    const connection = await connected(world, world.node("a"), "b", {
+      ...nothing,
+      onDrain: () => void drained++,
+      onClose: () => void closed++,
+    });
+    peer?.pause();
+    expect(connection.write([new Uint8Array(900).fill(1)])).toBe(true);
+    expect(connection.write([new Uint8Array(900).fill(2)])).toBe(false);
+    await world.runFor(100);
+    expect(connection.pendingBytes()).toBe(1800);
+    peer?.resume();
+    await world.runFor(100);
+    expect(drained).toBe(1);
+    connection.end();
+    await world.runIdle();
+    expect(closed).toBe(1);
+    const all = concat(got);
+    expect([all.length, all.indexOf(2), all.lastIndexOf(1)]).toEqual([1800, 900, 899]);
+    expect(got.length).toBeGreaterThan(2);
+  });
+
+  test("cuts hold, heals deliver, severing resets, crashes reset or stay half open", async () => {
+    const world = new World(6);
+    const events: string[] = [];
+    const serve = () =>
+      world.node("b").env.network.listen("0.0.0.0", 9092, () => ({
+        ...nothing,
+        onData: chunk => void events.push(`b got ${chunk.length}`),
+      }));
+    const client: ConnectionHandler = {
+      ...nothing,
+      onClose: error => void events.push(error instanceof NetworkError ? error.code : "closed"),
+    };
+    const a = world.node("a");
+    await serve();
+    let connection = await connected(world, a, "b", client);
+    world.network.cut("a", "b");
+    connection.write([utf8("one")]);
+    const refused = a.env.network.connect("b", 9092, () => client).catch(e => (e as NetworkError).code);
+    await world.runFor(20_000);
+    expect(await refused).toBe("ETIMEDOUT");
+    expect(events).toEqual([]);
+    world.network.heal("a", "b");
+    await world.runFor(100);
+    expect(events.splice(0)).toEqual(["b got 3"]);
+    world.network.sever("a", "b");
+    await world.runFor(100);
+    expect(events.splice(0)).toEqual(["ECONNRESET"]);
+
+    connection = await connected(world, a, "b", client);
+    world.crash("b");
+    await world.runFor(100);
+    expect(events.splice(0)).toEqual(["ECONNRESET"]);
+    await serve();
+    connection = await connected(world, a, "b", client);
+    world.crash("b", { halfOpen: true });
+    await world.runFor(5000);
+    expect(events).toEqual([]);
+    connection.write([utf8("two")]);
+    await world.runFor(5000);
+    expect(events.splice(0)).toEqual(["ECONNRESET"]);
+  });
+});
