@@ -1,0 +1,10 @@
+export * from "./apis.ts";
+export * from "./errors.ts";
+export * from "./framing.ts";
+export * from "./gather.ts";
+export * from "./internal-records/index.ts";
+export * from "./message.ts";
+export * from "./messages/index.ts";
+export * from "./metadata-records/index.ts";
+export type { Draft, Field, FieldOptions, Fields, Infer, Type, UnknownTag } from "./schema.ts";
+export { UnsupportedVersionError } from "./wire.ts";

@@ -1,0 +1,31 @@
+import { message } from "../message.ts";
+import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const consumerGroupCurrentMemberAssignmentKey = message(
+  "ConsumerGroupCurrentMemberAssignmentKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    memberId: string(),
+  },
+);
+export type ConsumerGroupCurrentMemberAssignmentKey = Infer<typeof consumerGroupCurrentMemberAssignmentKey>;
+
+const topicPartitions = {
+  topicId: uuid(),
+  partitions: array(i32()),
+  assignmentEpochs: array(i32(), { nullable: true, tag: 0, default: null }),
+};
+
+export const consumerGroupCurrentMemberAssignmentValue = message(
+  "ConsumerGroupCurrentMemberAssignmentValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    memberEpoch: i32(),
+    previousMemberEpoch: i32(),
+    state: i8(),
+    assignedPartitions: array(topicPartitions),
+    partitionsPendingRevocation: array(topicPartitions),
+  },
+);
+export type ConsumerGroupCurrentMemberAssignmentValue = Infer<typeof consumerGroupCurrentMemberAssignmentValue>;

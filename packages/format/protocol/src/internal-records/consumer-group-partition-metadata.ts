@@ -1,0 +1,28 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const consumerGroupPartitionMetadataKey = message(
+  "ConsumerGroupPartitionMetadataKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+  },
+);
+export type ConsumerGroupPartitionMetadataKey = Infer<typeof consumerGroupPartitionMetadataKey>;
+
+export const consumerGroupPartitionMetadataValue = message(
+  "ConsumerGroupPartitionMetadataValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    topics: array({
+      topicId: uuid(),
+      topicName: string(),
+      numPartitions: i32(),
+      partitionMetadata: array({
+        partition: i32(),
+        racks: array(string()),
+      }),
+    }),
+  },
+);
+export type ConsumerGroupPartitionMetadataValue = Infer<typeof consumerGroupPartitionMetadataValue>;

@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const consumerGroupTargetAssignmentMemberKey = message(
+  "ConsumerGroupTargetAssignmentMemberKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    memberId: string(),
+  },
+);
+export type ConsumerGroupTargetAssignmentMemberKey = Infer<typeof consumerGroupTargetAssignmentMemberKey>;
+
+export const consumerGroupTargetAssignmentMemberValue = message(
+  "ConsumerGroupTargetAssignmentMemberValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    topicPartitions: array({
+      topicId: uuid(),
+      partitions: array(i32()),
+    }),
+  },
+);
+export type ConsumerGroupTargetAssignmentMemberValue = Infer<typeof consumerGroupTargetAssignmentMemberValue>;

@@ -1,0 +1,15 @@
+import { message } from "../message.ts";
+import { array, bytes, i32, type Infer, string } from "../schema.ts";
+
+export const consumerProtocolAssignment = message(
+  "ConsumerProtocolAssignment",
+  { versions: [0, 3] },
+  {
+    assignedPartitions: array({
+      topic: string(),
+      partitions: array(i32()),
+    }),
+    userData: bytes({ nullable: true, default: null }),
+  },
+);
+export type ConsumerProtocolAssignment = Infer<typeof consumerProtocolAssignment>;

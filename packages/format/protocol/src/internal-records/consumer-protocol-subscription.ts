@@ -1,0 +1,20 @@
+import { message } from "../message.ts";
+import { array, bytes, i32, type Infer, string } from "../schema.ts";
+
+const topicPartition = {
+  topic: string(),
+  partitions: array(i32()),
+};
+
+export const consumerProtocolSubscription = message(
+  "ConsumerProtocolSubscription",
+  { versions: [0, 3] },
+  {
+    topics: array(string()),
+    userData: bytes({ nullable: true, default: null }),
+    ownedPartitions: array(topicPartition, { since: 1, ignorable: true }),
+    generationId: i32({ since: 2, default: -1, ignorable: true }),
+    rackId: string({ since: 3, nullable: true, default: null, ignorable: true }),
+  },
+);
+export type ConsumerProtocolSubscription = Infer<typeof consumerProtocolSubscription>;

@@ -1,0 +1,11 @@
+import { message } from "../message.ts";
+import { i16, type Infer } from "../schema.ts";
+
+export const controlRecordTypeSchema = message(
+  "ControlRecordTypeSchema",
+  { versions: [0, 0] },
+  {
+    type: i16(),
+  },
+);
+export type ControlRecordTypeSchema = Infer<typeof controlRecordTypeSchema>;

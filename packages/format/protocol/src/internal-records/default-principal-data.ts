@@ -1,0 +1,13 @@
+import { message } from "../message.ts";
+import { bool, type Infer, string } from "../schema.ts";
+
+export const defaultPrincipalData = message(
+  "DefaultPrincipalData",
+  { versions: [0, 0], flexible: 0 },
+  {
+    type: string(),
+    name: string(),
+    tokenAuthenticated: bool(),
+  },
+);
+export type DefaultPrincipalData = Infer<typeof defaultPrincipalData>;

@@ -1,0 +1,34 @@
+import { message } from "../message.ts";
+import { array, bytes, i32, i64, type Infer, string } from "../schema.ts";
+
+export const groupMetadataKey = message(
+  "GroupMetadataKey",
+  { versions: [0, 0] },
+  {
+    group: string(),
+  },
+);
+export type GroupMetadataKey = Infer<typeof groupMetadataKey>;
+
+export const groupMetadataValue = message(
+  "GroupMetadataValue",
+  { versions: [0, 4], flexible: 4 },
+  {
+    protocolType: string(),
+    generation: i32(),
+    protocol: string({ nullable: true }),
+    leader: string({ nullable: true }),
+    currentStateTimestamp: i64({ since: 2, default: -1, ignorable: true }),
+    members: array({
+      memberId: string(),
+      groupInstanceId: string({ since: 3, nullable: true, default: null, ignorable: true }),
+      clientId: string(),
+      clientHost: string(),
+      rebalanceTimeout: i32({ since: 1, default: -1, ignorable: true }),
+      sessionTimeout: i32(),
+      subscription: bytes(),
+      assignment: bytes(),
+    }),
+  },
+);
+export type GroupMetadataValue = Infer<typeof groupMetadataValue>;

@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { i16, type Infer } from "../schema.ts";
+
+export const kraftVersionRecord = message(
+  "KRaftVersionRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    version: i16(),
+    kRaftVersion: i16(),
+  },
+);
+export type KRaftVersionRecord = Infer<typeof kraftVersionRecord>;

@@ -1,0 +1,19 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, uuid } from "../schema.ts";
+
+const voter = {
+  voterId: i32(),
+  voterDirectoryId: uuid({ since: 1 }),
+};
+
+export const leaderChangeMessage = message(
+  "LeaderChangeMessage",
+  { versions: [0, 1], flexible: 0 },
+  {
+    version: i16(),
+    leaderId: i32(),
+    voters: array(voter),
+    grantingVoters: array(voter),
+  },
+);
+export type LeaderChangeMessage = Infer<typeof leaderChangeMessage>;

@@ -1,0 +1,27 @@
+import { message } from "../message.ts";
+import { i32, i64, type Infer, string, uuid } from "../schema.ts";
+
+export const offsetCommitKey = message(
+  "OffsetCommitKey",
+  { versions: [0, 0] },
+  {
+    group: string(),
+    topic: string(),
+    partition: i32(),
+  },
+);
+export type OffsetCommitKey = Infer<typeof offsetCommitKey>;
+
+export const offsetCommitValue = message(
+  "OffsetCommitValue",
+  { versions: [0, 4], flexible: 4 },
+  {
+    offset: i64(),
+    leaderEpoch: i32({ since: 3, default: -1, ignorable: true }),
+    metadata: string(),
+    commitTimestamp: i64(),
+    expireTimestamp: i64({ since: 1, until: 1, default: -1, ignorable: true }),
+    topicId: uuid({ since: 4, tag: 0, ignorable: true }),
+  },
+);
+export type OffsetCommitValue = Infer<typeof offsetCommitValue>;

@@ -1,0 +1,21 @@
+import { message } from "../message.ts";
+import { array, i32, i64, type Infer, string, uuid } from "../schema.ts";
+
+const voter = {
+  voterId: i32(),
+};
+
+export const quorumStateData = message(
+  "QuorumStateData",
+  { versions: [0, 1], flexible: 0 },
+  {
+    clusterId: string({ until: 0 }),
+    leaderId: i32({ default: -1 }),
+    leaderEpoch: i32({ default: -1 }),
+    votedId: i32({ default: -1 }),
+    votedDirectoryId: uuid({ since: 1 }),
+    appliedOffset: i64({ until: 0 }),
+    currentVoters: array(voter, { until: 0, nullable: true }),
+  },
+);
+export type QuorumStateData = Infer<typeof quorumStateData>;

@@ -1,0 +1,18 @@
+import { message } from "../message.ts";
+import { i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+
+export const remotePartitionDeleteMetadataRecord = message(
+  "RemotePartitionDeleteMetadataRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    topicIdPartition: struct({
+      name: string(),
+      id: uuid(),
+      partition: i32(),
+    }),
+    brokerId: i32(),
+    eventTimestampMs: i64(),
+    remotePartitionDeleteState: i8(),
+  },
+);
+export type RemotePartitionDeleteMetadataRecord = Infer<typeof remotePartitionDeleteMetadataRecord>;

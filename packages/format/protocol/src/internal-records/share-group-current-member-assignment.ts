@@ -1,0 +1,27 @@
+import { message } from "../message.ts";
+import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const shareGroupCurrentMemberAssignmentKey = message(
+  "ShareGroupCurrentMemberAssignmentKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    memberId: string(),
+  },
+);
+export type ShareGroupCurrentMemberAssignmentKey = Infer<typeof shareGroupCurrentMemberAssignmentKey>;
+
+export const shareGroupCurrentMemberAssignmentValue = message(
+  "ShareGroupCurrentMemberAssignmentValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    memberEpoch: i32(),
+    previousMemberEpoch: i32(),
+    state: i8(),
+    assignedPartitions: array({
+      topicId: uuid(),
+      partitions: array(i32()),
+    }),
+  },
+);
+export type ShareGroupCurrentMemberAssignmentValue = Infer<typeof shareGroupCurrentMemberAssignmentValue>;

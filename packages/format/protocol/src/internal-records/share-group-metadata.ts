@@ -1,0 +1,21 @@
+import { message } from "../message.ts";
+import { i32, type Infer, long, string } from "../schema.ts";
+
+export const shareGroupMetadataKey = message(
+  "ShareGroupMetadataKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+  },
+);
+export type ShareGroupMetadataKey = Infer<typeof shareGroupMetadataKey>;
+
+export const shareGroupMetadataValue = message(
+  "ShareGroupMetadataValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    epoch: i32(),
+    metadataHash: long(),
+  },
+);
+export type ShareGroupMetadataValue = Infer<typeof shareGroupMetadataValue>;

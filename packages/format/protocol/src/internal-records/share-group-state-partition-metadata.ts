@@ -1,0 +1,31 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const shareGroupStatePartitionMetadataKey = message(
+  "ShareGroupStatePartitionMetadataKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+  },
+);
+export type ShareGroupStatePartitionMetadataKey = Infer<typeof shareGroupStatePartitionMetadataKey>;
+
+const topicPartitionsInfo = {
+  topicId: uuid(),
+  topicName: string(),
+  partitions: array(i32()),
+};
+
+export const shareGroupStatePartitionMetadataValue = message(
+  "ShareGroupStatePartitionMetadataValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    initializingTopics: array(topicPartitionsInfo),
+    initializedTopics: array(topicPartitionsInfo),
+    deletingTopics: array({
+      topicId: uuid(),
+      topicName: string(),
+    }),
+  },
+);
+export type ShareGroupStatePartitionMetadataValue = Infer<typeof shareGroupStatePartitionMetadataValue>;

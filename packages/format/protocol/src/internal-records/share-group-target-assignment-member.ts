@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const shareGroupTargetAssignmentMemberKey = message(
+  "ShareGroupTargetAssignmentMemberKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    memberId: string(),
+  },
+);
+export type ShareGroupTargetAssignmentMemberKey = Infer<typeof shareGroupTargetAssignmentMemberKey>;
+
+export const shareGroupTargetAssignmentMemberValue = message(
+  "ShareGroupTargetAssignmentMemberValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    topicPartitions: array({
+      topicId: uuid(),
+      partitions: array(i32()),
+    }),
+  },
+);
+export type ShareGroupTargetAssignmentMemberValue = Infer<typeof shareGroupTargetAssignmentMemberValue>;

@@ -1,0 +1,34 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const shareSnapshotKey = message(
+  "ShareSnapshotKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    topicId: uuid(),
+    partition: i32(),
+  },
+);
+export type ShareSnapshotKey = Infer<typeof shareSnapshotKey>;
+
+export const shareSnapshotValue = message(
+  "ShareSnapshotValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    snapshotEpoch: i32(),
+    stateEpoch: i32(),
+    leaderEpoch: i32(),
+    startOffset: i64(),
+    deliveryCompleteCount: i32({ tag: 0, default: -1 }),
+    createTimestamp: i64(),
+    writeTimestamp: i64(),
+    stateBatches: array({
+      firstOffset: i64(),
+      lastOffset: i64(),
+      deliveryState: i8(),
+      deliveryCount: i16(),
+    }),
+  },
+);
+export type ShareSnapshotValue = Infer<typeof shareSnapshotValue>;

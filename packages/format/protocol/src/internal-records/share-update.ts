@@ -1,0 +1,31 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const shareUpdateKey = message(
+  "ShareUpdateKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    topicId: uuid(),
+    partition: i32(),
+  },
+);
+export type ShareUpdateKey = Infer<typeof shareUpdateKey>;
+
+export const shareUpdateValue = message(
+  "ShareUpdateValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    snapshotEpoch: i32(),
+    leaderEpoch: i32(),
+    startOffset: i64(),
+    deliveryCompleteCount: i32({ tag: 0, default: -1 }),
+    stateBatches: array({
+      firstOffset: i64(),
+      lastOffset: i64(),
+      deliveryState: i8(),
+      deliveryCount: i16(),
+    }),
+  },
+);
+export type ShareUpdateValue = Infer<typeof shareUpdateValue>;

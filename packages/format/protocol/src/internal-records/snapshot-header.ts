@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { i16, i64, type Infer } from "../schema.ts";
+
+export const snapshotHeaderRecord = message(
+  "SnapshotHeaderRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    version: i16(),
+    lastContainedLogTimestamp: i64(),
+  },
+);
+export type SnapshotHeaderRecord = Infer<typeof snapshotHeaderRecord>;

@@ -1,0 +1,30 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, long, string } from "../schema.ts";
+
+export const streamsGroupMetadataKey = message(
+  "StreamsGroupMetadataKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+  },
+);
+export type StreamsGroupMetadataKey = Infer<typeof streamsGroupMetadataKey>;
+
+const lastAssignmentConfig = {
+  key: string(),
+  value: string(),
+};
+
+export const streamsGroupMetadataValue = message(
+  "StreamsGroupMetadataValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    epoch: i32(),
+    metadataHash: long(),
+    validatedTopologyEpoch: i32({ tag: 0, default: -1 }),
+    lastAssignmentConfigs: array(lastAssignmentConfig, { nullable: true, tag: 1, default: null }),
+    storedDescriptionTopologyEpoch: i32({ tag: 2, default: -1 }),
+    failedDescriptionTopologyEpoch: i32({ tag: 3, default: -1 }),
+  },
+);
+export type StreamsGroupMetadataValue = Infer<typeof streamsGroupMetadataValue>;

@@ -1,0 +1,28 @@
+import { message } from "../message.ts";
+import { array, i32, type Infer, string } from "../schema.ts";
+
+export const streamsGroupTargetAssignmentMemberKey = message(
+  "StreamsGroupTargetAssignmentMemberKey",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    memberId: string(),
+  },
+);
+export type StreamsGroupTargetAssignmentMemberKey = Infer<typeof streamsGroupTargetAssignmentMemberKey>;
+
+const taskIds = {
+  subtopologyId: string(),
+  partitions: array(i32()),
+};
+
+export const streamsGroupTargetAssignmentMemberValue = message(
+  "StreamsGroupTargetAssignmentMemberValue",
+  { versions: [0, 0], flexible: 0 },
+  {
+    activeTasks: array(taskIds),
+    standbyTasks: array(taskIds),
+    warmupTasks: array(taskIds),
+  },
+);
+export type StreamsGroupTargetAssignmentMemberValue = Infer<typeof streamsGroupTargetAssignmentMemberValue>;

@@ -1,0 +1,35 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, producerId, string } from "../schema.ts";
+
+export const transactionLogKey = message(
+  "TransactionLogKey",
+  { versions: [0, 0] },
+  {
+    transactionalId: string(),
+  },
+);
+export type TransactionLogKey = Infer<typeof transactionLogKey>;
+
+const partitionsSchema = {
+  topic: string(),
+  partitionIds: array(i32()),
+};
+
+export const transactionLogValue = message(
+  "TransactionLogValue",
+  { versions: [0, 1], flexible: 1 },
+  {
+    producerId: producerId(),
+    previousProducerId: producerId({ tag: 0, taggedSince: 1, default: -1n }),
+    nextProducerId: producerId({ tag: 1, taggedSince: 1, default: -1n }),
+    producerEpoch: i16(),
+    nextProducerEpoch: i16({ tag: 3, taggedSince: 1, default: -1 }),
+    transactionTimeoutMs: i32(),
+    transactionStatus: i8(),
+    transactionPartitions: array(partitionsSchema, { nullable: true }),
+    transactionLastUpdateTimestampMs: i64(),
+    transactionStartTimestampMs: i64(),
+    clientTransactionVersion: i16({ tag: 2, taggedSince: 1, default: 0 }),
+  },
+);
+export type TransactionLogValue = Infer<typeof transactionLogValue>;

@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, struct, u16, uuid } from "../schema.ts";
+
+export const votersRecord = message(
+  "VotersRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    version: i16(),
+    voters: array({
+      voterId: i32(),
+      voterDirectoryId: uuid(),
+      endpoints: array({
+        name: string(),
+        host: string(),
+        port: u16(),
+      }),
+      kRaftVersionFeature: struct({
+        minSupportedVersion: i16(),
+        maxSupportedVersion: i16(),
+      }),
+    }),
+  },
+);
+export type VotersRecord = Infer<typeof votersRecord>;

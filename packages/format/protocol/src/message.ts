@@ -1,0 +1,85 @@
+import { type ByteReader, type ByteWriter, invariant } from "@samsa/base";
+import { type Codec, compile } from "./compile.ts";
+import { type Draft, type Field, type Fields, type Infer, initialValues, type Type } from "./schema.ts";
+import { UnsupportedVersionError } from "./wire.ts";
+
+export interface MessageSpec {
+  /** First and last version. */
+  readonly versions: readonly [number, number];
+  /** First flexible version (KIP-482); default: none. */
+  readonly flexible?: number;
+}
+
+/** A message whose fields are not known to the compiler. */
+export interface AnyMessage {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  readonly flexible: number;
+  readonly fields: Fields;
+  decode(reader: ByteReader, version: number): unknown;
+  encode(writer: ByteWriter, value: object, version: number): void;
+}
+
+/**
+ * A message of all versions. `decode` throws `MalformedError` on bad input; `encode` throws
+ * `UnsupportedVersionError` when a value cannot be said at a version; both throw it for versions out of range.
+ */
+export interface Message<F extends Fields> extends AnyMessage {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  /** First flexible version; infinite when there is none. */
+  readonly flexible: number;
+  readonly fields: F;
+  decode(reader: ByteReader, version: number): Infer<F>;
+  encode(writer: ByteWriter, value: Draft<F>, version: number): void;
+  /** A complete value: what `draft` lacks, at any depth, gets its default. */
+  defaults(draft?: Partial<Draft<F>>): Infer<F>;
+}
+
+export function message<const F extends Fields>(name: string, spec: MessageSpec, fields: F): Message<F> {
+  const [first, last] = spec.versions;
+  const flexible = spec.flexible ?? Infinity;
+  // Compiled when a version is first used; lives and dies with the message.
+  const codecs: (Codec | undefined)[] = [];
+  function codec(version: number): Codec {
+    const known = codecs[version];
+    if (known !== undefined) return known;
+    if (!(version >= first && version <= last)) {
+      throw new UnsupportedVersionError(`${name} has no version ${version}, only ${first} to ${last}`);
+    }
+    return (codecs[version] = compile({ name, fields, version, flexible: version >= flexible }));
+  }
+  invariant(first <= last, `versions of ${name} ascend`);
+  return {
+    name,
+    first,
+    last,
+    flexible,
+    fields,
+    decode: (reader, version) => codec(version).decode(reader) as Infer<F>,
+    encode: (writer, value, version) => codec(version).encode(writer, value),
+    defaults: draft => filled(fields, draft) as Infer<F>,
+  };
+}
+
+function filled(fields: Fields, draft: object | undefined): Record<string, unknown> {
+  const value = initialValues(fields);
+  if (draft === undefined) return value;
+  for (const [name, given] of Object.entries(draft)) {
+    if (given === undefined) continue;
+    const field: Field | undefined = fields[name];
+    invariant(field !== undefined || name === "unknownTags", `the message has a field ${name}`);
+    value[name] = field === undefined ? given : filledValue(field.type, given);
+  }
+  return value;
+}
+
+function filledValue(type: Type, given: unknown): unknown {
+  if (given === null) return null;
+  if (type.kind === "struct") return filled(type.fields, given as object);
+  if (type.kind !== "array") return given;
+  const { element } = type;
+  return element.kind === "struct" ? (given as object[]).map(item => filled(element.fields, item)) : given;
+}

@@ -1,0 +1,53 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
+
+const addPartitionsToTxnTopic = {
+  name: string(),
+  partitions: array(i32()),
+};
+
+const addPartitionsToTxnTransaction = {
+  transactionalId: string(),
+  producerId: producerId(),
+  producerEpoch: i16(),
+  verifyOnly: bool({ default: false }),
+  topics: array(addPartitionsToTxnTopic),
+};
+
+export const addPartitionsToTxnRequest = message(
+  "AddPartitionsToTxnRequest",
+  { versions: [0, 5], flexible: 3 },
+  {
+    transactions: array(addPartitionsToTxnTransaction, { since: 4 }),
+    v3AndBelowTransactionalId: string({ until: 3 }),
+    v3AndBelowProducerId: producerId({ until: 3 }),
+    v3AndBelowProducerEpoch: i16({ until: 3 }),
+    v3AndBelowTopics: array(addPartitionsToTxnTopic, { until: 3 }),
+  },
+);
+export type AddPartitionsToTxnRequest = Infer<typeof addPartitionsToTxnRequest>;
+
+const addPartitionsToTxnTopicResult = {
+  name: string(),
+  resultsByPartition: array({
+    partitionIndex: i32(),
+    partitionErrorCode: i16(),
+  }),
+};
+
+const addPartitionsToTxnResult = {
+  transactionalId: string(),
+  topicResults: array(addPartitionsToTxnTopicResult),
+};
+
+export const addPartitionsToTxnResponse = message(
+  "AddPartitionsToTxnResponse",
+  { versions: [0, 5], flexible: 3 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16({ since: 4, ignorable: true }),
+    resultsByTransaction: array(addPartitionsToTxnResult, { since: 4 }),
+    resultsByTopicV3AndBelow: array(addPartitionsToTxnTopicResult, { until: 3 }),
+  },
+);
+export type AddPartitionsToTxnResponse = Infer<typeof addPartitionsToTxnResponse>;

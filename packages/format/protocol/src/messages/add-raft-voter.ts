@@ -1,0 +1,31 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const addRaftVoterRequest = message(
+  "AddRaftVoterRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    clusterId: string({ nullable: true }),
+    timeoutMs: i32(),
+    voterId: i32(),
+    voterDirectoryId: uuid(),
+    listeners: array({
+      name: string(),
+      host: string(),
+      port: u16(),
+    }),
+    ackWhenCommitted: bool({ since: 1, default: true }),
+  },
+);
+export type AddRaftVoterRequest = Infer<typeof addRaftVoterRequest>;
+
+export const addRaftVoterResponse = message(
+  "AddRaftVoterResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+  },
+);
+export type AddRaftVoterResponse = Infer<typeof addRaftVoterResponse>;

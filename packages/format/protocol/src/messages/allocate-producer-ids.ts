@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { i16, i32, i64, type Infer, producerId } from "../schema.ts";
+
+export const allocateProducerIdsRequest = message(
+  "AllocateProducerIdsRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    brokerId: i32(),
+    brokerEpoch: i64({ default: -1 }),
+  },
+);
+export type AllocateProducerIdsRequest = Infer<typeof allocateProducerIdsRequest>;
+
+export const allocateProducerIdsResponse = message(
+  "AllocateProducerIdsResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    producerIdStart: producerId(),
+    producerIdLen: i32(),
+  },
+);
+export type AllocateProducerIdsResponse = Infer<typeof allocateProducerIdsResponse>;

@@ -1,0 +1,39 @@
+import { message } from "../message.ts";
+import { array, bool, f64, i16, i32, type Infer, string } from "../schema.ts";
+
+export const alterClientQuotasRequest = message(
+  "AlterClientQuotasRequest",
+  { versions: [0, 1], flexible: 1 },
+  {
+    entries: array({
+      entity: array({
+        entityType: string(),
+        entityName: string({ nullable: true }),
+      }),
+      ops: array({
+        key: string(),
+        value: f64(),
+        remove: bool(),
+      }),
+    }),
+    validateOnly: bool(),
+  },
+);
+export type AlterClientQuotasRequest = Infer<typeof alterClientQuotasRequest>;
+
+export const alterClientQuotasResponse = message(
+  "AlterClientQuotasResponse",
+  { versions: [0, 1], flexible: 1 },
+  {
+    throttleTimeMs: i32(),
+    entries: array({
+      errorCode: i16(),
+      errorMessage: string({ nullable: true }),
+      entity: array({
+        entityType: string(),
+        entityName: string({ nullable: true }),
+      }),
+    }),
+  },
+);
+export type AlterClientQuotasResponse = Infer<typeof alterClientQuotasResponse>;

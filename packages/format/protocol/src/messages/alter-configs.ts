@@ -1,0 +1,34 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+
+export const alterConfigsRequest = message(
+  "AlterConfigsRequest",
+  { versions: [0, 2], flexible: 2 },
+  {
+    resources: array({
+      resourceType: i8(),
+      resourceName: string(),
+      configs: array({
+        name: string(),
+        value: string({ nullable: true }),
+      }),
+    }),
+    validateOnly: bool(),
+  },
+);
+export type AlterConfigsRequest = Infer<typeof alterConfigsRequest>;
+
+export const alterConfigsResponse = message(
+  "AlterConfigsResponse",
+  { versions: [0, 2], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    responses: array({
+      errorCode: i16(),
+      errorMessage: string({ nullable: true }),
+      resourceType: i8(),
+      resourceName: string(),
+    }),
+  },
+);
+export type AlterConfigsResponse = Infer<typeof alterConfigsResponse>;

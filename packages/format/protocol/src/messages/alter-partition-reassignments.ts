@@ -1,0 +1,39 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
+
+export const alterPartitionReassignmentsRequest = message(
+  "AlterPartitionReassignmentsRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    timeoutMs: i32({ default: 60000 }),
+    allowReplicationFactorChange: bool({ since: 1, default: true }),
+    topics: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        replicas: array(i32(), { nullable: true, default: null }),
+      }),
+    }),
+  },
+);
+export type AlterPartitionReassignmentsRequest = Infer<typeof alterPartitionReassignmentsRequest>;
+
+export const alterPartitionReassignmentsResponse = message(
+  "AlterPartitionReassignmentsResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    allowReplicationFactorChange: bool({ since: 1, default: true, ignorable: true }),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+    responses: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true }),
+      }),
+    }),
+  },
+);
+export type AlterPartitionReassignmentsResponse = Infer<typeof alterPartitionReassignmentsResponse>;

@@ -1,0 +1,33 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string } from "../schema.ts";
+
+export const alterReplicaLogDirsRequest = message(
+  "AlterReplicaLogDirsRequest",
+  { versions: [1, 2], flexible: 2 },
+  {
+    dirs: array({
+      path: string(),
+      topics: array({
+        name: string(),
+        partitions: array(i32()),
+      }),
+    }),
+  },
+);
+export type AlterReplicaLogDirsRequest = Infer<typeof alterReplicaLogDirsRequest>;
+
+export const alterReplicaLogDirsResponse = message(
+  "AlterReplicaLogDirsResponse",
+  { versions: [1, 2], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    results: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+      }),
+    }),
+  },
+);
+export type AlterReplicaLogDirsResponse = Infer<typeof alterReplicaLogDirsResponse>;

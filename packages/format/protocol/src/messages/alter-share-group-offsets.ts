@@ -1,0 +1,38 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+
+export const alterShareGroupOffsetsRequest = message(
+  "AlterShareGroupOffsetsRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        startOffset: i64(),
+      }),
+    }),
+  },
+);
+export type AlterShareGroupOffsetsRequest = Infer<typeof alterShareGroupOffsetsRequest>;
+
+export const alterShareGroupOffsetsResponse = message(
+  "AlterShareGroupOffsetsResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true, default: null }),
+    responses: array({
+      topicName: string(),
+      topicId: uuid(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+      }),
+    }),
+  },
+);
+export type AlterShareGroupOffsetsResponse = Infer<typeof alterShareGroupOffsetsResponse>;

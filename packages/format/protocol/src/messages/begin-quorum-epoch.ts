@@ -1,0 +1,53 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+
+const leaderEndpoint = {
+  name: string(),
+  host: string(),
+  port: u16(),
+};
+
+export const beginQuorumEpochRequest = message(
+  "BeginQuorumEpochRequest",
+  { versions: [0, 1], flexible: 1 },
+  {
+    clusterId: string({ nullable: true, default: null }),
+    voterId: i32({ since: 1, default: -1, ignorable: true }),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        voterDirectoryId: uuid({ since: 1, ignorable: true }),
+        leaderId: i32(),
+        leaderEpoch: i32(),
+      }),
+    }),
+    leaderEndpoints: array(leaderEndpoint, { since: 1, ignorable: true }),
+  },
+);
+export type BeginQuorumEpochRequest = Infer<typeof beginQuorumEpochRequest>;
+
+const nodeEndpoint = {
+  nodeId: i32(),
+  host: string(),
+  port: u16(),
+};
+
+export const beginQuorumEpochResponse = message(
+  "BeginQuorumEpochResponse",
+  { versions: [0, 1], flexible: 1 },
+  {
+    errorCode: i16(),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        leaderId: i32(),
+        leaderEpoch: i32(),
+      }),
+    }),
+    nodeEndpoints: array(nodeEndpoint, { since: 1, tag: 0 }),
+  },
+);
+export type BeginQuorumEpochResponse = Infer<typeof beginQuorumEpochResponse>;

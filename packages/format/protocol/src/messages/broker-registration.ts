@@ -1,0 +1,39 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const brokerRegistrationRequest = message(
+  "BrokerRegistrationRequest",
+  { versions: [0, 4], flexible: 0 },
+  {
+    brokerId: i32(),
+    clusterId: string(),
+    incarnationId: uuid(),
+    listeners: array({
+      name: string(),
+      host: string(),
+      port: u16(),
+      securityProtocol: i16(),
+    }),
+    features: array({
+      name: string(),
+      minSupportedVersion: i16(),
+      maxSupportedVersion: i16(),
+    }),
+    rack: string({ nullable: true }),
+    isMigratingZkBroker: bool({ since: 1, default: false }),
+    logDirs: array(uuid(), { since: 2, ignorable: true }),
+    previousBrokerEpoch: i64({ since: 3, default: -1, ignorable: true }),
+  },
+);
+export type BrokerRegistrationRequest = Infer<typeof brokerRegistrationRequest>;
+
+export const brokerRegistrationResponse = message(
+  "BrokerRegistrationResponse",
+  { versions: [0, 4], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    brokerEpoch: i64({ default: -1 }),
+  },
+);
+export type BrokerRegistrationResponse = Infer<typeof brokerRegistrationResponse>;

@@ -1,0 +1,47 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+
+const topicPartitions = {
+  topicId: uuid(),
+  partitions: array(i32()),
+};
+
+export const consumerGroupHeartbeatRequest = message(
+  "ConsumerGroupHeartbeatRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    groupId: string(),
+    memberId: string(),
+    memberEpoch: i32(),
+    instanceId: string({ nullable: true, default: null }),
+    rackId: string({ nullable: true, default: null }),
+    rebalanceTimeoutMs: i32({ default: -1 }),
+    subscribedTopicNames: array(string(), { nullable: true, default: null }),
+    subscribedTopicRegex: string({ since: 1, nullable: true, default: null }),
+    serverAssignor: string({ nullable: true, default: null }),
+    topicPartitions: array(topicPartitions, { nullable: true, default: null }),
+  },
+);
+export type ConsumerGroupHeartbeatRequest = Infer<typeof consumerGroupHeartbeatRequest>;
+
+const assignment = {
+  topicPartitions: array({
+    topicId: uuid(),
+    partitions: array(i32()),
+  }),
+};
+
+export const consumerGroupHeartbeatResponse = message(
+  "ConsumerGroupHeartbeatResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true, default: null }),
+    memberId: string({ nullable: true, default: null }),
+    memberEpoch: i32(),
+    heartbeatIntervalMs: i32(),
+    assignment: struct(assignment, { nullable: true, default: null }),
+  },
+);
+export type ConsumerGroupHeartbeatResponse = Infer<typeof consumerGroupHeartbeatResponse>;

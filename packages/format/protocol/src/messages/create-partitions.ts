@@ -1,0 +1,35 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
+
+const createPartitionsAssignment = {
+  brokerIds: array(i32()),
+};
+
+export const createPartitionsRequest = message(
+  "CreatePartitionsRequest",
+  { versions: [0, 3], flexible: 2 },
+  {
+    topics: array({
+      name: string(),
+      count: i32(),
+      assignments: array(createPartitionsAssignment, { nullable: true }),
+    }),
+    timeoutMs: i32(),
+    validateOnly: bool(),
+  },
+);
+export type CreatePartitionsRequest = Infer<typeof createPartitionsRequest>;
+
+export const createPartitionsResponse = message(
+  "CreatePartitionsResponse",
+  { versions: [0, 3], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    results: array({
+      name: string(),
+      errorCode: i16(),
+      errorMessage: string({ nullable: true, default: null }),
+    }),
+  },
+);
+export type CreatePartitionsResponse = Infer<typeof createPartitionsResponse>;

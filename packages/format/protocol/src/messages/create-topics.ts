@@ -1,0 +1,52 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const createTopicsRequest = message(
+  "CreateTopicsRequest",
+  { versions: [2, 7], flexible: 5 },
+  {
+    topics: array({
+      name: string(),
+      numPartitions: i32(),
+      replicationFactor: i16(),
+      assignments: array({
+        partitionIndex: i32(),
+        brokerIds: array(i32()),
+      }),
+      configs: array({
+        name: string(),
+        value: string({ nullable: true }),
+      }),
+    }),
+    timeoutMs: i32({ default: 60000 }),
+    validateOnly: bool({ default: false }),
+  },
+);
+export type CreateTopicsRequest = Infer<typeof createTopicsRequest>;
+
+const creatableTopicConfigs = {
+  name: string(),
+  value: string({ nullable: true }),
+  readOnly: bool(),
+  configSource: i8({ default: -1 }),
+  isSensitive: bool(),
+};
+
+export const createTopicsResponse = message(
+  "CreateTopicsResponse",
+  { versions: [2, 7], flexible: 5 },
+  {
+    throttleTimeMs: i32(),
+    topics: array({
+      name: string(),
+      topicId: uuid({ since: 7, ignorable: true }),
+      errorCode: i16(),
+      errorMessage: string({ nullable: true }),
+      topicConfigErrorCode: i16({ since: 5, tag: 0, ignorable: true }),
+      numPartitions: i32({ since: 5, default: -1, ignorable: true }),
+      replicationFactor: i16({ since: 5, default: -1, ignorable: true }),
+      configs: array(creatableTopicConfigs, { since: 5, nullable: true, ignorable: true }),
+    }),
+  },
+);
+export type CreateTopicsResponse = Infer<typeof createTopicsResponse>;

@@ -1,0 +1,25 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string } from "../schema.ts";
+
+export const deleteGroupsRequest = message(
+  "DeleteGroupsRequest",
+  { versions: [0, 3], flexible: 2 },
+  {
+    groupsNames: array(string()),
+  },
+);
+export type DeleteGroupsRequest = Infer<typeof deleteGroupsRequest>;
+
+export const deleteGroupsResponse = message(
+  "DeleteGroupsResponse",
+  { versions: [0, 3], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    results: array({
+      groupId: string(),
+      errorCode: i16(),
+      errorMessage: string({ since: 3, nullable: true, default: null, ignorable: true }),
+    }),
+  },
+);
+export type DeleteGroupsResponse = Infer<typeof deleteGroupsResponse>;

@@ -1,0 +1,31 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const deleteShareGroupOffsetsRequest = message(
+  "DeleteShareGroupOffsetsRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicName: string(),
+    }),
+  },
+);
+export type DeleteShareGroupOffsetsRequest = Infer<typeof deleteShareGroupOffsetsRequest>;
+
+export const deleteShareGroupOffsetsResponse = message(
+  "DeleteShareGroupOffsetsResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true, default: null }),
+    responses: array({
+      topicName: string(),
+      topicId: uuid(),
+      errorCode: i16(),
+      errorMessage: string({ nullable: true, default: null }),
+    }),
+  },
+);
+export type DeleteShareGroupOffsetsResponse = Infer<typeof deleteShareGroupOffsetsResponse>;

@@ -1,0 +1,33 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const deleteShareGroupStateRequest = message(
+  "DeleteShareGroupStateRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+      }),
+    }),
+  },
+);
+export type DeleteShareGroupStateRequest = Infer<typeof deleteShareGroupStateRequest>;
+
+export const deleteShareGroupStateResponse = message(
+  "DeleteShareGroupStateResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    results: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+      }),
+    }),
+  },
+);
+export type DeleteShareGroupStateResponse = Infer<typeof deleteShareGroupStateResponse>;

@@ -1,0 +1,33 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+
+const deleteTopicState = {
+  name: string({ nullable: true, default: null }),
+  topicId: uuid(),
+};
+
+export const deleteTopicsRequest = message(
+  "DeleteTopicsRequest",
+  { versions: [1, 6], flexible: 4 },
+  {
+    topics: array(deleteTopicState, { since: 6 }),
+    topicNames: array(string(), { until: 5, ignorable: true }),
+    timeoutMs: i32(),
+  },
+);
+export type DeleteTopicsRequest = Infer<typeof deleteTopicsRequest>;
+
+export const deleteTopicsResponse = message(
+  "DeleteTopicsResponse",
+  { versions: [1, 6], flexible: 4 },
+  {
+    throttleTimeMs: i32(),
+    responses: array({
+      name: string({ nullable: 6 }),
+      topicId: uuid({ since: 6, ignorable: true }),
+      errorCode: i16(),
+      errorMessage: string({ since: 5, nullable: true, default: null, ignorable: true }),
+    }),
+  },
+);
+export type DeleteTopicsResponse = Infer<typeof deleteTopicsResponse>;

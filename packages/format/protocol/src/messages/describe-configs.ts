@@ -1,0 +1,46 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+
+export const describeConfigsRequest = message(
+  "DescribeConfigsRequest",
+  { versions: [1, 4], flexible: 4 },
+  {
+    resources: array({
+      resourceType: i8(),
+      resourceName: string(),
+      configurationKeys: array(string(), { nullable: true }),
+    }),
+    includeSynonyms: bool({ default: false }),
+    includeDocumentation: bool({ since: 3, default: false }),
+  },
+);
+export type DescribeConfigsRequest = Infer<typeof describeConfigsRequest>;
+
+export const describeConfigsResponse = message(
+  "DescribeConfigsResponse",
+  { versions: [1, 4], flexible: 4 },
+  {
+    throttleTimeMs: i32(),
+    results: array({
+      errorCode: i16(),
+      errorMessage: string({ nullable: true }),
+      resourceType: i8(),
+      resourceName: string(),
+      configs: array({
+        name: string(),
+        value: string({ nullable: true }),
+        readOnly: bool(),
+        configSource: i8({ default: -1 }),
+        isSensitive: bool(),
+        synonyms: array({
+          name: string(),
+          value: string({ nullable: true }),
+          source: i8(),
+        }),
+        configType: i8({ since: 3, default: 0, ignorable: true }),
+        documentation: string({ since: 3, nullable: true, ignorable: true }),
+      }),
+    }),
+  },
+);
+export type DescribeConfigsResponse = Infer<typeof describeConfigsResponse>;

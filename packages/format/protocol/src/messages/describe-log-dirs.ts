@@ -1,0 +1,42 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, type Infer, string } from "../schema.ts";
+
+const describableLogDirTopic = {
+  topic: string(),
+  partitions: array(i32()),
+};
+
+export const describeLogDirsRequest = message(
+  "DescribeLogDirsRequest",
+  { versions: [1, 5], flexible: 2 },
+  {
+    topics: array(describableLogDirTopic, { nullable: true }),
+  },
+);
+export type DescribeLogDirsRequest = Infer<typeof describeLogDirsRequest>;
+
+export const describeLogDirsResponse = message(
+  "DescribeLogDirsResponse",
+  { versions: [1, 5], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16({ since: 3, ignorable: true }),
+    results: array({
+      errorCode: i16(),
+      logDir: string(),
+      topics: array({
+        name: string(),
+        partitions: array({
+          partitionIndex: i32(),
+          partitionSize: i64(),
+          offsetLag: i64(),
+          isFutureKey: bool(),
+        }),
+      }),
+      totalBytes: i64({ since: 4, default: -1, ignorable: true }),
+      usableBytes: i64({ since: 4, default: -1, ignorable: true }),
+      isCordoned: bool({ since: 5, default: false, ignorable: true }),
+    }),
+  },
+);
+export type DescribeLogDirsResponse = Infer<typeof describeLogDirsResponse>;

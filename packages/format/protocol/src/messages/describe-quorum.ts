@@ -1,0 +1,57 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const describeQuorumRequest = message(
+  "DescribeQuorumRequest",
+  { versions: [0, 2], flexible: 0 },
+  {
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+      }),
+    }),
+  },
+);
+export type DescribeQuorumRequest = Infer<typeof describeQuorumRequest>;
+
+const replicaState = {
+  replicaId: i32(),
+  replicaDirectoryId: uuid({ since: 2 }),
+  logEndOffset: i64(),
+  lastFetchTimestamp: i64({ since: 1, default: -1, ignorable: true }),
+  lastCaughtUpTimestamp: i64({ since: 1, default: -1, ignorable: true }),
+};
+
+const node = {
+  nodeId: i32(),
+  listeners: array({
+    name: string(),
+    host: string(),
+    port: u16(),
+  }),
+};
+
+export const describeQuorumResponse = message(
+  "DescribeQuorumResponse",
+  { versions: [0, 2], flexible: 0 },
+  {
+    errorCode: i16(),
+    errorMessage: string({ since: 2, nullable: true, ignorable: true }),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        errorMessage: string({ since: 2, nullable: true, ignorable: true }),
+        leaderId: i32(),
+        leaderEpoch: i32(),
+        highWatermark: i64(),
+        currentVoters: array(replicaState),
+        observers: array(replicaState),
+      }),
+    }),
+    nodes: array(node, { since: 2 }),
+  },
+);
+export type DescribeQuorumResponse = Infer<typeof describeQuorumResponse>;

@@ -1,0 +1,45 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+
+const describeShareGroupOffsetsRequestTopic = {
+  topicName: string(),
+  partitions: array(i32()),
+};
+
+export const describeShareGroupOffsetsRequest = message(
+  "DescribeShareGroupOffsetsRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    groups: array({
+      groupId: string(),
+      topics: array(describeShareGroupOffsetsRequestTopic, { nullable: true }),
+    }),
+  },
+);
+export type DescribeShareGroupOffsetsRequest = Infer<typeof describeShareGroupOffsetsRequest>;
+
+export const describeShareGroupOffsetsResponse = message(
+  "DescribeShareGroupOffsetsResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    groups: array({
+      groupId: string(),
+      topics: array({
+        topicName: string(),
+        topicId: uuid(),
+        partitions: array({
+          partitionIndex: i32(),
+          startOffset: i64(),
+          leaderEpoch: i32(),
+          lag: i64({ since: 1, default: -1, ignorable: true }),
+          errorCode: i16(),
+          errorMessage: string({ nullable: true, default: null }),
+        }),
+      }),
+      errorCode: i16(),
+      errorMessage: string({ nullable: true, default: null }),
+    }),
+  },
+);
+export type DescribeShareGroupOffsetsResponse = Infer<typeof describeShareGroupOffsetsResponse>;

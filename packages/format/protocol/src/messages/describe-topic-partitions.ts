@@ -1,0 +1,48 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+
+const cursor = {
+  topicName: string(),
+  partitionIndex: i32(),
+};
+
+export const describeTopicPartitionsRequest = message(
+  "DescribeTopicPartitionsRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    topics: array({
+      name: string(),
+    }),
+    responsePartitionLimit: i32({ default: 2000 }),
+    cursor: struct(cursor, { nullable: true, default: null }),
+  },
+);
+export type DescribeTopicPartitionsRequest = Infer<typeof describeTopicPartitionsRequest>;
+
+export const describeTopicPartitionsResponse = message(
+  "DescribeTopicPartitionsResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    topics: array({
+      errorCode: i16(),
+      name: string({ nullable: true }),
+      topicId: uuid(),
+      isInternal: bool({ default: false }),
+      partitions: array({
+        errorCode: i16(),
+        partitionIndex: i32(),
+        leaderId: i32(),
+        leaderEpoch: i32({ default: -1 }),
+        replicaNodes: array(i32()),
+        isrNodes: array(i32()),
+        eligibleLeaderReplicas: array(i32(), { nullable: true, default: null }),
+        lastKnownElr: array(i32(), { nullable: true, default: null }),
+        offlineReplicas: array(i32()),
+      }),
+      topicAuthorizedOperations: i32({ default: -2147483648 }),
+    }),
+    nextCursor: struct(cursor, { nullable: true, default: null }),
+  },
+);
+export type DescribeTopicPartitionsResponse = Infer<typeof describeTopicPartitionsResponse>;

@@ -1,0 +1,36 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+
+const topicPartitions = {
+  topic: string(),
+  partitions: array(i32()),
+};
+
+export const electLeadersRequest = message(
+  "ElectLeadersRequest",
+  { versions: [0, 2], flexible: 2 },
+  {
+    electionType: i8({ since: 1 }),
+    topicPartitions: array(topicPartitions, { nullable: true }),
+    timeoutMs: i32({ default: 60000 }),
+  },
+);
+export type ElectLeadersRequest = Infer<typeof electLeadersRequest>;
+
+export const electLeadersResponse = message(
+  "ElectLeadersResponse",
+  { versions: [0, 2], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16({ since: 1 }),
+    replicaElectionResults: array({
+      topic: string(),
+      partitionResult: array({
+        partitionId: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true }),
+      }),
+    }),
+  },
+);
+export type ElectLeadersResponse = Infer<typeof electLeadersResponse>;

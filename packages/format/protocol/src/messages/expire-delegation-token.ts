@@ -1,0 +1,23 @@
+import { message } from "../message.ts";
+import { bytes, i16, i32, i64, type Infer } from "../schema.ts";
+
+export const expireDelegationTokenRequest = message(
+  "ExpireDelegationTokenRequest",
+  { versions: [1, 2], flexible: 2 },
+  {
+    hmac: bytes(),
+    expiryTimePeriodMs: i64(),
+  },
+);
+export type ExpireDelegationTokenRequest = Infer<typeof expireDelegationTokenRequest>;
+
+export const expireDelegationTokenResponse = message(
+  "ExpireDelegationTokenResponse",
+  { versions: [1, 2], flexible: 2 },
+  {
+    errorCode: i16(),
+    expiryTimestampMs: i64(),
+    throttleTimeMs: i32(),
+  },
+);
+export type ExpireDelegationTokenResponse = Infer<typeof expireDelegationTokenResponse>;

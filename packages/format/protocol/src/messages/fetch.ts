@@ -1,0 +1,102 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, long, producerId, records, string, struct, uuid } from "../schema.ts";
+
+const replicaState = {
+  replicaId: i32({ default: -1 }),
+  replicaEpoch: i64({ default: -1 }),
+};
+
+const forgottenTopic = {
+  topic: string({ until: 12, ignorable: true }),
+  topicId: uuid({ since: 13, ignorable: true }),
+  partitions: array(i32()),
+};
+
+export const fetchRequest = message(
+  "FetchRequest",
+  { versions: [4, 18], flexible: 12 },
+  {
+    clusterId: string({ since: 12, nullable: true, tag: 0, default: null, ignorable: true }),
+    replicaId: i32({ until: 14, default: -1 }),
+    replicaState: struct(replicaState, { since: 15, tag: 1 }),
+    maxWaitMs: i32(),
+    minBytes: i32(),
+    maxBytes: i32({ default: 0x7fffffff }),
+    isolationLevel: i8({ default: 0 }),
+    sessionId: i32({ since: 7, default: 0, ignorable: true }),
+    sessionEpoch: i32({ since: 7, default: -1, ignorable: true }),
+    topics: array({
+      topic: string({ until: 12, ignorable: true }),
+      topicId: uuid({ since: 13, ignorable: true }),
+      partitions: array({
+        partition: i32(),
+        currentLeaderEpoch: i32({ since: 9, default: -1, ignorable: true }),
+        fetchOffset: i64(),
+        lastFetchedEpoch: i32({ since: 12, default: -1 }),
+        logStartOffset: i64({ since: 5, default: -1, ignorable: true }),
+        partitionMaxBytes: i32(),
+        replicaDirectoryId: uuid({ since: 17, tag: 0, ignorable: true }),
+        highWatermark: long({ since: 18, tag: 1, default: 9223372036854775807n, ignorable: true }),
+      }),
+    }),
+    forgottenTopicsData: array(forgottenTopic, { since: 7 }),
+    rackId: string({ since: 11, default: "", ignorable: true }),
+  },
+);
+export type FetchRequest = Infer<typeof fetchRequest>;
+
+const epochEndOffset = {
+  epoch: i32({ default: -1 }),
+  endOffset: i64({ default: -1 }),
+};
+
+const leaderIdAndEpoch = {
+  leaderId: i32({ default: -1 }),
+  leaderEpoch: i32({ default: -1 }),
+};
+
+const snapshotId = {
+  endOffset: i64({ default: -1 }),
+  epoch: i32({ default: -1 }),
+};
+
+const abortedTransaction = {
+  producerId: producerId(),
+  firstOffset: i64(),
+};
+
+const nodeEndpoint = {
+  nodeId: i32(),
+  host: string(),
+  port: i32(),
+  rack: string({ nullable: true, default: null }),
+};
+
+export const fetchResponse = message(
+  "FetchResponse",
+  { versions: [4, 18], flexible: 12 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16({ since: 7, ignorable: true }),
+    sessionId: i32({ since: 7, default: 0 }),
+    responses: array({
+      topic: string({ until: 12, ignorable: true }),
+      topicId: uuid({ since: 13, ignorable: true }),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        highWatermark: i64(),
+        lastStableOffset: i64({ default: -1 }),
+        logStartOffset: i64({ since: 5, default: -1, ignorable: true }),
+        divergingEpoch: struct(epochEndOffset, { since: 12, tag: 0 }),
+        currentLeader: struct(leaderIdAndEpoch, { since: 12, tag: 1 }),
+        snapshotId: struct(snapshotId, { since: 12, tag: 2 }),
+        abortedTransactions: array(abortedTransaction, { nullable: true }),
+        preferredReadReplica: i32({ since: 11, default: -1 }),
+        records: records({ nullable: true }),
+      }),
+    }),
+    nodeEndpoints: array(nodeEndpoint, { since: 16, tag: 0 }),
+  },
+);
+export type FetchResponse = Infer<typeof fetchResponse>;

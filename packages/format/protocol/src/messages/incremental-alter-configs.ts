@@ -1,0 +1,35 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+
+export const incrementalAlterConfigsRequest = message(
+  "IncrementalAlterConfigsRequest",
+  { versions: [0, 1], flexible: 1 },
+  {
+    resources: array({
+      resourceType: i8(),
+      resourceName: string(),
+      configs: array({
+        name: string(),
+        configOperation: i8(),
+        value: string({ nullable: true }),
+      }),
+    }),
+    validateOnly: bool(),
+  },
+);
+export type IncrementalAlterConfigsRequest = Infer<typeof incrementalAlterConfigsRequest>;
+
+export const incrementalAlterConfigsResponse = message(
+  "IncrementalAlterConfigsResponse",
+  { versions: [0, 1], flexible: 1 },
+  {
+    throttleTimeMs: i32(),
+    responses: array({
+      errorCode: i16(),
+      errorMessage: string({ nullable: true }),
+      resourceType: i8(),
+      resourceName: string(),
+    }),
+  },
+);
+export type IncrementalAlterConfigsResponse = Infer<typeof incrementalAlterConfigsResponse>;

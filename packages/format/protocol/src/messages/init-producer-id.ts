@@ -1,0 +1,30 @@
+import { message } from "../message.ts";
+import { bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
+
+export const initProducerIdRequest = message(
+  "InitProducerIdRequest",
+  { versions: [0, 6], flexible: 2 },
+  {
+    transactionalId: string({ nullable: true }),
+    transactionTimeoutMs: i32(),
+    producerId: producerId({ since: 3, default: -1n }),
+    producerEpoch: i16({ since: 3, default: -1 }),
+    enable2Pc: bool({ since: 6, default: false }),
+    keepPreparedTxn: bool({ since: 6, default: false }),
+  },
+);
+export type InitProducerIdRequest = Infer<typeof initProducerIdRequest>;
+
+export const initProducerIdResponse = message(
+  "InitProducerIdResponse",
+  { versions: [0, 6], flexible: 2 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    producerId: producerId({ default: -1n }),
+    producerEpoch: i16(),
+    ongoingTxnProducerId: producerId({ since: 6, default: -1n }),
+    ongoingTxnProducerEpoch: i16({ since: 6, default: -1 }),
+  },
+);
+export type InitProducerIdResponse = Infer<typeof initProducerIdResponse>;

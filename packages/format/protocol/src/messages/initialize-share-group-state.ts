@@ -1,0 +1,35 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+
+export const initializeShareGroupStateRequest = message(
+  "InitializeShareGroupStateRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        stateEpoch: i32(),
+        startOffset: i64(),
+      }),
+    }),
+  },
+);
+export type InitializeShareGroupStateRequest = Infer<typeof initializeShareGroupStateRequest>;
+
+export const initializeShareGroupStateResponse = message(
+  "InitializeShareGroupStateResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    results: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+      }),
+    }),
+  },
+);
+export type InitializeShareGroupStateResponse = Infer<typeof initializeShareGroupStateResponse>;

@@ -1,0 +1,25 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+
+export const listConfigResourcesRequest = message(
+  "ListConfigResourcesRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    resourceTypes: array(i8(), { since: 1 }),
+  },
+);
+export type ListConfigResourcesRequest = Infer<typeof listConfigResourcesRequest>;
+
+export const listConfigResourcesResponse = message(
+  "ListConfigResourcesResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    configResources: array({
+      resourceName: string(),
+      resourceType: i8({ since: 1, default: 16, ignorable: true }),
+    }),
+  },
+);
+export type ListConfigResourcesResponse = Infer<typeof listConfigResourcesResponse>;

@@ -1,0 +1,54 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string, uuid } from "../schema.ts";
+
+const metadataRequestTopic = {
+  topicId: uuid({ since: 10, ignorable: true }),
+  name: string({ nullable: 10 }),
+};
+
+export const metadataRequest = message(
+  "MetadataRequest",
+  { versions: [0, 13], flexible: 9 },
+  {
+    topics: array(metadataRequestTopic, { nullable: 1 }),
+    allowAutoTopicCreation: bool({ since: 4, default: true }),
+    includeClusterAuthorizedOperations: bool({ since: 8, until: 10 }),
+    includeTopicAuthorizedOperations: bool({ since: 8 }),
+  },
+);
+export type MetadataRequest = Infer<typeof metadataRequest>;
+
+export const metadataResponse = message(
+  "MetadataResponse",
+  { versions: [0, 13], flexible: 9 },
+  {
+    throttleTimeMs: i32({ since: 3, ignorable: true }),
+    brokers: array({
+      nodeId: i32(),
+      host: string(),
+      port: i32(),
+      rack: string({ since: 1, nullable: true, default: null, ignorable: true }),
+    }),
+    clusterId: string({ since: 2, nullable: true, default: null, ignorable: true }),
+    controllerId: i32({ since: 1, default: -1, ignorable: true }),
+    topics: array({
+      errorCode: i16(),
+      name: string({ nullable: 12 }),
+      topicId: uuid({ since: 10, ignorable: true }),
+      isInternal: bool({ since: 1, default: false, ignorable: true }),
+      partitions: array({
+        errorCode: i16(),
+        partitionIndex: i32(),
+        leaderId: i32(),
+        leaderEpoch: i32({ since: 7, default: -1, ignorable: true }),
+        replicaNodes: array(i32()),
+        isrNodes: array(i32()),
+        offlineReplicas: array(i32(), { since: 5, ignorable: true }),
+      }),
+      topicAuthorizedOperations: i32({ since: 8, default: -2147483648 }),
+    }),
+    clusterAuthorizedOperations: i32({ since: 8, until: 10, default: -2147483648 }),
+    errorCode: i16({ since: 13, ignorable: true }),
+  },
+);
+export type MetadataResponse = Infer<typeof metadataResponse>;

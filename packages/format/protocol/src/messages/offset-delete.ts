@@ -1,0 +1,34 @@
+import { message } from "../message.ts";
+import { array, i16, i32, type Infer, string } from "../schema.ts";
+
+export const offsetDeleteRequest = message(
+  "OffsetDeleteRequest",
+  { versions: [0, 0] },
+  {
+    groupId: string(),
+    topics: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: i32(),
+      }),
+    }),
+  },
+);
+export type OffsetDeleteRequest = Infer<typeof offsetDeleteRequest>;
+
+export const offsetDeleteResponse = message(
+  "OffsetDeleteResponse",
+  { versions: [0, 0] },
+  {
+    errorCode: i16(),
+    throttleTimeMs: i32(),
+    topics: array({
+      name: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+      }),
+    }),
+  },
+);
+export type OffsetDeleteResponse = Infer<typeof offsetDeleteResponse>;

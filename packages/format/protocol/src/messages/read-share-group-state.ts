@@ -1,0 +1,42 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const readShareGroupStateRequest = message(
+  "ReadShareGroupStateRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        leaderEpoch: i32(),
+      }),
+    }),
+  },
+);
+export type ReadShareGroupStateRequest = Infer<typeof readShareGroupStateRequest>;
+
+export const readShareGroupStateResponse = message(
+  "ReadShareGroupStateResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    results: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+        stateEpoch: i32(),
+        startOffset: i64(),
+        stateBatches: array({
+          firstOffset: i64(),
+          lastOffset: i64(),
+          deliveryState: i8(),
+          deliveryCount: i16(),
+        }),
+      }),
+    }),
+  },
+);
+export type ReadShareGroupStateResponse = Infer<typeof readShareGroupStateResponse>;

@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { i16, i32, type Infer, string, uuid } from "../schema.ts";
+
+export const removeRaftVoterRequest = message(
+  "RemoveRaftVoterRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    clusterId: string({ nullable: true }),
+    voterId: i32(),
+    voterDirectoryId: uuid(),
+  },
+);
+export type RemoveRaftVoterRequest = Infer<typeof removeRaftVoterRequest>;
+
+export const removeRaftVoterResponse = message(
+  "RemoveRaftVoterResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+  },
+);
+export type RemoveRaftVoterResponse = Infer<typeof removeRaftVoterResponse>;

@@ -1,0 +1,23 @@
+import { message } from "../message.ts";
+import { bytes, i16, i32, i64, type Infer } from "../schema.ts";
+
+export const renewDelegationTokenRequest = message(
+  "RenewDelegationTokenRequest",
+  { versions: [1, 2], flexible: 2 },
+  {
+    hmac: bytes(),
+    renewPeriodMs: i64(),
+  },
+);
+export type RenewDelegationTokenRequest = Infer<typeof renewDelegationTokenRequest>;
+
+export const renewDelegationTokenResponse = message(
+  "RenewDelegationTokenResponse",
+  { versions: [1, 2], flexible: 2 },
+  {
+    errorCode: i16(),
+    expiryTimestampMs: i64(),
+    throttleTimeMs: i32(),
+  },
+);
+export type RenewDelegationTokenResponse = Infer<typeof renewDelegationTokenResponse>;

@@ -1,0 +1,23 @@
+import { message } from "../message.ts";
+import { bytes, i16, i64, type Infer, string } from "../schema.ts";
+
+export const saslAuthenticateRequest = message(
+  "SaslAuthenticateRequest",
+  { versions: [0, 2], flexible: 2 },
+  {
+    authBytes: bytes(),
+  },
+);
+export type SaslAuthenticateRequest = Infer<typeof saslAuthenticateRequest>;
+
+export const saslAuthenticateResponse = message(
+  "SaslAuthenticateResponse",
+  { versions: [0, 2], flexible: 2 },
+  {
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+    authBytes: bytes(),
+    sessionLifetimeMs: i64({ since: 1, default: 0, ignorable: true }),
+  },
+);
+export type SaslAuthenticateResponse = Infer<typeof saslAuthenticateResponse>;

@@ -1,0 +1,55 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+
+export const shareAcknowledgeRequest = message(
+  "ShareAcknowledgeRequest",
+  { versions: [1, 2], flexible: 0 },
+  {
+    groupId: string({ nullable: true, default: null }),
+    memberId: string({ nullable: true }),
+    shareSessionEpoch: i32(),
+    isRenewAck: bool({ since: 2, default: false }),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partitionIndex: i32(),
+        acknowledgementBatches: array({
+          firstOffset: i64(),
+          lastOffset: i64(),
+          acknowledgeTypes: array(i8()),
+        }),
+      }),
+    }),
+  },
+);
+export type ShareAcknowledgeRequest = Infer<typeof shareAcknowledgeRequest>;
+
+export const shareAcknowledgeResponse = message(
+  "ShareAcknowledgeResponse",
+  { versions: [1, 2], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true, default: null }),
+    acquisitionLockTimeoutMs: i32({ since: 2, ignorable: true }),
+    responses: array({
+      topicId: uuid(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+        currentLeader: struct({
+          leaderId: i32(),
+          leaderEpoch: i32(),
+        }),
+      }),
+    }),
+    nodeEndpoints: array({
+      nodeId: i32(),
+      host: string(),
+      port: i32(),
+      rack: string({ nullable: true, default: null }),
+    }),
+  },
+);
+export type ShareAcknowledgeResponse = Infer<typeof shareAcknowledgeResponse>;

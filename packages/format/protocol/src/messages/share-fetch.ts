@@ -1,0 +1,73 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, i8, type Infer, records, string, struct, uuid } from "../schema.ts";
+
+export const shareFetchRequest = message(
+  "ShareFetchRequest",
+  { versions: [1, 2], flexible: 0 },
+  {
+    groupId: string({ nullable: true, default: null }),
+    memberId: string({ nullable: true }),
+    shareSessionEpoch: i32(),
+    maxWaitMs: i32(),
+    minBytes: i32(),
+    maxBytes: i32({ default: 0x7fffffff }),
+    maxRecords: i32(),
+    batchSize: i32(),
+    shareAcquireMode: i8({ since: 2, default: 0, ignorable: true }),
+    isRenewAck: bool({ since: 2, default: false }),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partitionIndex: i32(),
+        acknowledgementBatches: array({
+          firstOffset: i64(),
+          lastOffset: i64(),
+          acknowledgeTypes: array(i8()),
+        }),
+      }),
+    }),
+    forgottenTopicsData: array({
+      topicId: uuid(),
+      partitions: array(i32()),
+    }),
+  },
+);
+export type ShareFetchRequest = Infer<typeof shareFetchRequest>;
+
+export const shareFetchResponse = message(
+  "ShareFetchResponse",
+  { versions: [1, 2], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true, default: null }),
+    acquisitionLockTimeoutMs: i32(),
+    responses: array({
+      topicId: uuid(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+        acknowledgeErrorCode: i16(),
+        acknowledgeErrorMessage: string({ nullable: true, default: null }),
+        currentLeader: struct({
+          leaderId: i32(),
+          leaderEpoch: i32(),
+        }),
+        records: records(),
+        acquiredRecords: array({
+          firstOffset: i64(),
+          lastOffset: i64(),
+          deliveryCount: i16(),
+        }),
+      }),
+    }),
+    nodeEndpoints: array({
+      nodeId: i32(),
+      host: string(),
+      port: i32(),
+      rack: string({ nullable: true, default: null }),
+    }),
+  },
+);
+export type ShareFetchResponse = Infer<typeof shareFetchResponse>;

@@ -1,0 +1,33 @@
+import { message } from "../message.ts";
+import { array, bytes, i16, i32, type Infer, string } from "../schema.ts";
+
+export const syncGroupRequest = message(
+  "SyncGroupRequest",
+  { versions: [0, 5], flexible: 4 },
+  {
+    groupId: string(),
+    generationId: i32(),
+    memberId: string(),
+    groupInstanceId: string({ since: 3, nullable: true, default: null }),
+    protocolType: string({ since: 5, nullable: true, default: null, ignorable: true }),
+    protocolName: string({ since: 5, nullable: true, default: null, ignorable: true }),
+    assignments: array({
+      memberId: string(),
+      assignment: bytes(),
+    }),
+  },
+);
+export type SyncGroupRequest = Infer<typeof syncGroupRequest>;
+
+export const syncGroupResponse = message(
+  "SyncGroupResponse",
+  { versions: [0, 5], flexible: 4 },
+  {
+    throttleTimeMs: i32({ since: 1, ignorable: true }),
+    errorCode: i16(),
+    protocolType: string({ since: 5, nullable: true, default: null, ignorable: true }),
+    protocolName: string({ since: 5, nullable: true, default: null, ignorable: true }),
+    assignment: bytes(),
+  },
+);
+export type SyncGroupResponse = Infer<typeof syncGroupResponse>;

@@ -1,0 +1,44 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, type Infer, producerId, string, uuid } from "../schema.ts";
+
+export const txnOffsetCommitRequest = message(
+  "TxnOffsetCommitRequest",
+  { versions: [0, 6], flexible: 3 },
+  {
+    transactionalId: string(),
+    groupId: string(),
+    producerId: producerId(),
+    producerEpoch: i16(),
+    generationIdOrMemberEpoch: i32({ since: 3, default: -1 }),
+    memberId: string({ since: 3, default: "" }),
+    groupInstanceId: string({ since: 3, nullable: true, default: null }),
+    topics: array({
+      name: string({ until: 5, ignorable: true }),
+      topicId: uuid({ since: 6, ignorable: true }),
+      partitions: array({
+        partitionIndex: i32(),
+        committedOffset: i64(),
+        committedLeaderEpoch: i32({ since: 2, default: -1, ignorable: true }),
+        committedMetadata: string({ nullable: true }),
+      }),
+    }),
+  },
+);
+export type TxnOffsetCommitRequest = Infer<typeof txnOffsetCommitRequest>;
+
+export const txnOffsetCommitResponse = message(
+  "TxnOffsetCommitResponse",
+  { versions: [0, 6], flexible: 3 },
+  {
+    throttleTimeMs: i32(),
+    topics: array({
+      name: string({ until: 5, ignorable: true }),
+      topicId: uuid({ since: 6, ignorable: true }),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+      }),
+    }),
+  },
+);
+export type TxnOffsetCommitResponse = Infer<typeof txnOffsetCommitResponse>;

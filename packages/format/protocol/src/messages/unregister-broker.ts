@@ -1,0 +1,22 @@
+import { message } from "../message.ts";
+import { i16, i32, type Infer, string } from "../schema.ts";
+
+export const unregisterBrokerRequest = message(
+  "UnregisterBrokerRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    brokerId: i32(),
+  },
+);
+export type UnregisterBrokerRequest = Infer<typeof unregisterBrokerRequest>;
+
+export const unregisterBrokerResponse = message(
+  "UnregisterBrokerResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+  },
+);
+export type UnregisterBrokerResponse = Infer<typeof unregisterBrokerResponse>;

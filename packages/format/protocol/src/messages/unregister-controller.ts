@@ -1,0 +1,22 @@
+import { message } from "../message.ts";
+import { i16, i32, type Infer, string } from "../schema.ts";
+
+export const unregisterControllerRequest = message(
+  "UnregisterControllerRequest",
+  { versions: [0, 0], flexible: 0 },
+  {
+    controllerId: i32(),
+  },
+);
+export type UnregisterControllerRequest = Infer<typeof unregisterControllerRequest>;
+
+export const unregisterControllerResponse = message(
+  "UnregisterControllerResponse",
+  { versions: [0, 0], flexible: 0 },
+  {
+    throttleTimeMs: i32(),
+    errorCode: i16(),
+    errorMessage: string({ nullable: true }),
+  },
+);
+export type UnregisterControllerResponse = Infer<typeof unregisterControllerResponse>;

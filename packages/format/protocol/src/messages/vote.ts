@@ -1,0 +1,51 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const voteRequest = message(
+  "VoteRequest",
+  { versions: [0, 2], flexible: 0 },
+  {
+    clusterId: string({ nullable: true, default: null }),
+    voterId: i32({ since: 1, default: -1, ignorable: true }),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        replicaEpoch: i32(),
+        replicaId: i32(),
+        replicaDirectoryId: uuid({ since: 1, ignorable: true }),
+        voterDirectoryId: uuid({ since: 1, ignorable: true }),
+        lastOffsetEpoch: i32(),
+        lastOffset: i64(),
+        preVote: bool({ since: 2 }),
+      }),
+    }),
+  },
+);
+export type VoteRequest = Infer<typeof voteRequest>;
+
+const nodeEndpoint = {
+  nodeId: i32(),
+  host: string(),
+  port: u16(),
+};
+
+export const voteResponse = message(
+  "VoteResponse",
+  { versions: [0, 2], flexible: 0 },
+  {
+    errorCode: i16(),
+    topics: array({
+      topicName: string(),
+      partitions: array({
+        partitionIndex: i32(),
+        errorCode: i16(),
+        leaderId: i32(),
+        leaderEpoch: i32(),
+        voteGranted: bool(),
+      }),
+    }),
+    nodeEndpoints: array(nodeEndpoint, { since: 1, tag: 0 }),
+  },
+);
+export type VoteResponse = Infer<typeof voteResponse>;

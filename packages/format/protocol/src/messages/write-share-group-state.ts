@@ -1,0 +1,43 @@
+import { message } from "../message.ts";
+import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+
+export const writeShareGroupStateRequest = message(
+  "WriteShareGroupStateRequest",
+  { versions: [0, 1], flexible: 0 },
+  {
+    groupId: string(),
+    topics: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        stateEpoch: i32(),
+        leaderEpoch: i32(),
+        startOffset: i64(),
+        deliveryCompleteCount: i32({ since: 1, default: -1, ignorable: true }),
+        stateBatches: array({
+          firstOffset: i64(),
+          lastOffset: i64(),
+          deliveryState: i8(),
+          deliveryCount: i16(),
+        }),
+      }),
+    }),
+  },
+);
+export type WriteShareGroupStateRequest = Infer<typeof writeShareGroupStateRequest>;
+
+export const writeShareGroupStateResponse = message(
+  "WriteShareGroupStateResponse",
+  { versions: [0, 1], flexible: 0 },
+  {
+    results: array({
+      topicId: uuid(),
+      partitions: array({
+        partition: i32(),
+        errorCode: i16(),
+        errorMessage: string({ nullable: true, default: null }),
+      }),
+    }),
+  },
+);
+export type WriteShareGroupStateResponse = Infer<typeof writeShareGroupStateResponse>;

@@ -1,0 +1,11 @@
+import { message } from "../message.ts";
+import { type Infer, string } from "../schema.ts";
+
+export const abortTransactionRecord = message(
+  "AbortTransactionRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    reason: string({ nullable: true, tag: 0, default: null }),
+  },
+);
+export type AbortTransactionRecord = Infer<typeof abortTransactionRecord>;

@@ -1,0 +1,11 @@
+import { message } from "../message.ts";
+import { type Infer, string } from "../schema.ts";
+
+export const beginTransactionRecord = message(
+  "BeginTransactionRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    name: string({ nullable: true, tag: 0, default: null }),
+  },
+);
+export type BeginTransactionRecord = Infer<typeof beginTransactionRecord>;

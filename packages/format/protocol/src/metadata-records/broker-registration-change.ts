@@ -1,0 +1,16 @@
+import { message } from "../message.ts";
+import { array, i32, i64, i8, type Infer, uuid } from "../schema.ts";
+
+export const brokerRegistrationChangeRecord = message(
+  "BrokerRegistrationChangeRecord",
+  { versions: [0, 3], flexible: 0 },
+  {
+    brokerId: i32(),
+    brokerEpoch: i64(),
+    fenced: i8({ tag: 0 }),
+    inControlledShutdown: i8({ since: 1, tag: 1 }),
+    logDirs: array(uuid(), { since: 2, tag: 2 }),
+    cordonedLogDirs: array(uuid(), { since: 3, nullable: true, tag: 3, default: null }),
+  },
+);
+export type BrokerRegistrationChangeRecord = Infer<typeof brokerRegistrationChangeRecord>;

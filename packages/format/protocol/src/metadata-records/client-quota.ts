@@ -1,0 +1,17 @@
+import { message } from "../message.ts";
+import { array, bool, f64, type Infer, string } from "../schema.ts";
+
+export const clientQuotaRecord = message(
+  "ClientQuotaRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    entity: array({
+      entityType: string(),
+      entityName: string({ nullable: true }),
+    }),
+    key: string(),
+    value: f64(),
+    remove: bool(),
+  },
+);
+export type ClientQuotaRecord = Infer<typeof clientQuotaRecord>;

@@ -1,0 +1,14 @@
+import { message } from "../message.ts";
+import { i8, type Infer, string } from "../schema.ts";
+
+export const configRecord = message(
+  "ConfigRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    resourceType: i8(),
+    resourceName: string(),
+    name: string(),
+    value: string({ nullable: true }),
+  },
+);
+export type ConfigRecord = Infer<typeof configRecord>;

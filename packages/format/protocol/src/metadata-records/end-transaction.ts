@@ -1,0 +1,5 @@
+import { message } from "../message.ts";
+import { type Infer } from "../schema.ts";
+
+export const endTransactionRecord = message("EndTransactionRecord", { versions: [0, 0], flexible: 0 }, {});
+export type EndTransactionRecord = Infer<typeof endTransactionRecord>;

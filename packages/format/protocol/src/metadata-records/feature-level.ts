@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { i16, type Infer, string } from "../schema.ts";
+
+export const featureLevelRecord = message(
+  "FeatureLevelRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    name: string(),
+    featureLevel: i16(),
+  },
+);
+export type FeatureLevelRecord = Infer<typeof featureLevelRecord>;

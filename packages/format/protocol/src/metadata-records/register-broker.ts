@@ -1,0 +1,30 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const registerBrokerRecord = message(
+  "RegisterBrokerRecord",
+  { versions: [0, 4], flexible: 0 },
+  {
+    brokerId: i32(),
+    isMigratingZkBroker: bool({ since: 2, default: false }),
+    incarnationId: uuid(),
+    brokerEpoch: i64(),
+    endPoints: array({
+      name: string(),
+      host: string(),
+      port: u16(),
+      securityProtocol: i16(),
+    }),
+    features: array({
+      name: string(),
+      minSupportedVersion: i16(),
+      maxSupportedVersion: i16(),
+    }),
+    rack: string({ nullable: true }),
+    fenced: bool({ default: true }),
+    inControlledShutdown: bool({ since: 1, default: false }),
+    logDirs: array(uuid(), { since: 3, tag: 0 }),
+    cordonedLogDirs: array(uuid(), { since: 4, nullable: true, tag: 1, default: null }),
+  },
+);
+export type RegisterBrokerRecord = Infer<typeof registerBrokerRecord>;

@@ -1,0 +1,24 @@
+import { message } from "../message.ts";
+import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+
+export const registerControllerRecord = message(
+  "RegisterControllerRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    controllerId: i32(),
+    incarnationId: uuid(),
+    zkMigrationReady: bool(),
+    endPoints: array({
+      name: string(),
+      host: string(),
+      port: u16(),
+      securityProtocol: i16(),
+    }),
+    features: array({
+      name: string(),
+      minSupportedVersion: i16(),
+      maxSupportedVersion: i16(),
+    }),
+  },
+);
+export type RegisterControllerRecord = Infer<typeof registerControllerRecord>;

@@ -1,0 +1,11 @@
+import { message } from "../message.ts";
+import { type Infer, uuid } from "../schema.ts";
+
+export const removeAccessControlEntryRecord = message(
+  "RemoveAccessControlEntryRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    id: uuid(),
+  },
+);
+export type RemoveAccessControlEntryRecord = Infer<typeof removeAccessControlEntryRecord>;

@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { i8, type Infer, string } from "../schema.ts";
+
+export const removeUserScramCredentialRecord = message(
+  "RemoveUserScramCredentialRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    name: string(),
+    mechanism: i8(),
+  },
+);
+export type RemoveUserScramCredentialRecord = Infer<typeof removeUserScramCredentialRecord>;

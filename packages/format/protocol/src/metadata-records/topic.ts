@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { type Infer, string, uuid } from "../schema.ts";
+
+export const topicRecord = message(
+  "TopicRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    name: string(),
+    topicId: uuid(),
+  },
+);
+export type TopicRecord = Infer<typeof topicRecord>;

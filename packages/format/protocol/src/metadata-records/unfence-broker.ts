@@ -1,0 +1,12 @@
+import { message } from "../message.ts";
+import { i32, i64, type Infer } from "../schema.ts";
+
+export const unfenceBrokerRecord = message(
+  "UnfenceBrokerRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    id: i32(),
+    epoch: i64(),
+  },
+);
+export type UnfenceBrokerRecord = Infer<typeof unfenceBrokerRecord>;

@@ -1,0 +1,16 @@
+import { message } from "../message.ts";
+import { bytes, i32, i8, type Infer, string } from "../schema.ts";
+
+export const userScramCredentialRecord = message(
+  "UserScramCredentialRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    name: string(),
+    mechanism: i8(),
+    salt: bytes(),
+    storedKey: bytes(),
+    serverKey: bytes(),
+    iterations: i32(),
+  },
+);
+export type UserScramCredentialRecord = Infer<typeof userScramCredentialRecord>;

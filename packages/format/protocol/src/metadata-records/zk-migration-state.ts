@@ -1,0 +1,11 @@
+import { message } from "../message.ts";
+import { i8, type Infer } from "../schema.ts";
+
+export const zkMigrationStateRecord = message(
+  "ZkMigrationStateRecord",
+  { versions: [0, 0], flexible: 0 },
+  {
+    zkMigrationState: i8(),
+  },
+);
+export type ZkMigrationStateRecord = Infer<typeof zkMigrationStateRecord>;

@@ -1,0 +1,173 @@
+/**
+ * How single values travel, flexible ("compact") and not. Compiled codecs call these; the names are short because the
+ * generated source is made of them.
+ */
+import {
+  type ByteReader,
+  type ByteWriter,
+  MalformedError,
+  type Uuid,
+  utf8Length,
+  uuidFromBytes,
+  uuidToBytes,
+} from "@samsa/base";
+import { GatherWriter } from "./gather.ts";
+import type { UnknownTag } from "./schema.ts";
+
+/** A value cannot be said at the wanted version (Kafka's `UnsupportedVersionException`). */
+export class UnsupportedVersionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UnsupportedVersionError";
+  }
+}
+
+const MAX_STRING = 0x7fff;
+const NO_CHUNKS: readonly Uint8Array[] = Object.freeze([]);
+
+/** Lengths: −1 (or less) is null. */
+export function compactLength(reader: ByteReader): number {
+  return reader.uvarint() - 1;
+}
+
+export function present(length: number): number {
+  if (length < 0) throw new MalformedError("null where a value must be");
+  return length;
+}
+
+/** The number of elements of an array, each of which takes at least one byte. */
+export function bounded(reader: ByteReader, count: number): number {
+  if (count > reader.end - reader.position) {
+    throw new MalformedError(`${count} elements announced, ${reader.remaining()} bytes left`);
+  }
+  return count;
+}
+
+export function readText(reader: ByteReader, length: number): string {
+  if (length > MAX_STRING) throw new MalformedError(`a string of ${length} bytes`);
+  return reader.text(length);
+}
+
+export function readString(reader: ByteReader): string {
+  return readText(reader, present(reader.i16()));
+}
+
+export function readStringOrNull(reader: ByteReader): string | null {
+  const length = reader.i16();
+  return length < 0 ? null : readText(reader, length);
+}
+
+export function readCompactString(reader: ByteReader): string {
+  return readText(reader, present(reader.uvarint() - 1));
+}
+
+export function readCompactStringOrNull(reader: ByteReader): string | null {
+  const length = reader.uvarint() - 1;
+  return length < 0 ? null : readText(reader, length);
+}
+
+export function readBytes(reader: ByteReader, length: number): Uint8Array {
+  return reader.raw(present(length));
+}
+
+export function readBytesOrNull(reader: ByteReader, length: number): Uint8Array | null {
+  return length < 0 ? null : reader.raw(length);
+}
+
+export function readRecords(reader: ByteReader, length: number): readonly Uint8Array[] {
+  return present(length) === 0 ? NO_CHUNKS : [reader.raw(length)];
+}
+
+export function readRecordsOrNull(reader: ByteReader, length: number): readonly Uint8Array[] | null {
+  return length < 0 ? null : readRecords(reader, length);
+}
+
+export function readUuid(reader: ByteReader): Uuid {
+  const at = reader.position;
+  reader.raw(16);
+  return uuidFromBytes(reader.bytes, at);
+}
+
+export function readUnknownTag(
+  reader: ByteReader,
+  known: UnknownTag[] | undefined,
+  tag: number,
+  size: number,
+): UnknownTag[] {
+  const tags = known ?? [];
+  tags.push({ tag, bytes: reader.raw(size) });
+  return tags;
+}
+
+function textLength(text: string): number {
+  const length = utf8Length(text);
+  if (length > MAX_STRING) throw new UnsupportedVersionError(`a string of ${length} bytes is too long to be sent`);
+  return length;
+}
+
+export function writeString(writer: ByteWriter, text: string): void {
+  const length = textLength(text);
+  writer.i16(length);
+  writer.text(text, length);
+}
+
+export function writeCompactString(writer: ByteWriter, text: string): void {
+  const length = textLength(text);
+  writer.uvarint(length + 1);
+  writer.text(text, length);
+}
+
+export function writePayload(writer: ByteWriter, bytes: Uint8Array): void {
+  if (writer instanceof GatherWriter) writer.splice(bytes);
+  else writer.raw(bytes);
+}
+
+export function totalLength(chunks: readonly Uint8Array[]): number {
+  let length = 0;
+  for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
+  return length;
+}
+
+export function writeChunks(writer: ByteWriter, chunks: readonly Uint8Array[]): void {
+  for (let i = 0; i < chunks.length; i++) writePayload(writer, chunks[i]);
+}
+
+export function writeUuid(writer: ByteWriter, id: Uuid): void {
+  writer.reserve(16);
+  uuidToBytes(id, writer.bytes, writer.position);
+  writer.position += 16;
+}
+
+/** Puts the size of what was written since `at` in front of it; nothing in between may be a spliced payload. */
+export function prefixSize(writer: ByteWriter, at: number): void {
+  const size = writer.position - at;
+  let prefix = 1;
+  for (let rest = size; rest > 0x7f; rest >>>= 7) prefix++;
+  writer.reserve(prefix);
+  writer.bytes.copyWithin(at + prefix, at, writer.position);
+  writer.position = at;
+  writer.uvarint(size);
+  writer.position += size;
+}
+
+/** Writes the unknown tags with numbers in (`after`, `before`), so that all tags ascend. */
+export function writeUnknownTags(writer: ByteWriter, tags: readonly UnknownTag[], after: number, before: number): void {
+  for (const { tag, bytes } of tags) {
+    if (tag <= after || tag >= before) continue;
+    writer.uvarint(tag);
+    writer.uvarint(bytes.length);
+    writer.raw(bytes);
+  }
+}
+
+export function unsupported(what: string, version: number): never {
+  throw new UnsupportedVersionError(`${what} cannot be said at version ${version}`);
+}
+
+export function forbiddenNull(what: string, version: number): never {
+  throw new UnsupportedVersionError(`${what} cannot be null at version ${version}`);
+}
+
+export function invalidTag(tag: number, version: number): never {
+  throw new MalformedError(`tag ${tag} is not valid at version ${version}`);
+}
