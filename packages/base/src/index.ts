@@ -5,3 +5,4 @@ export * from "./env.ts";
 export * from "./murmur2.ts";
 export * from "./uuid.ts";
 export * from "./config.ts";
+export * from "./heap.ts";

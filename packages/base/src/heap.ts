@@ -1,0 +1,58 @@
+/** Things to do at a time, earliest first. */
+export class DeadlineHeap<T> {
+  readonly #times: number[] = [];
+  readonly #items: T[] = [];
+
+  get size(): number {
+    return this.#times.length;
+  }
+
+  /** The earliest time, or Infinity. */
+  next(): number {
+    return this.#times.length === 0 ? Infinity : this.#times[0];
+  }
+
+  push(time: number, item: T): void {
+    let at = this.#times.length;
+    this.#times.push(time);
+    this.#items.push(item);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (this.#times[parent] <= time) break;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  /** Takes the earliest item if its time has come. */
+  pop(now: number): T | undefined {
+    if (this.next() > now) return undefined;
+    const item = this.#items[0];
+    const time = this.#times.pop() as number;
+    const last = this.#items.pop() as T;
+    const size = this.#times.length;
+    if (size > 0) {
+      this.#times[0] = time;
+      this.#items[0] = last;
+      this.#sink(size);
+    }
+    return item;
+  }
+
+  #sink(size: number): void {
+    for (let at = 0; ; ) {
+      let least = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < size && this.#times[child] < this.#times[least]) least = child;
+      }
+      if (least === at) return;
+      this.#swap(at, least);
+      at = least;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    [this.#times[a], this.#times[b]] = [this.#times[b], this.#times[a]];
+    [this.#items[a], this.#items[b]] = [this.#items[b], this.#items[a]];
+  }
+}

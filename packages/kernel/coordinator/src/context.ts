@@ -1,0 +1,25 @@
+import type { ShardRecord, Ticket } from "./effects.ts";
+import type { Group } from "./group.ts";
+
+export interface GroupConfig {
+  readonly initialRebalanceDelayMs: number;
+  readonly minSessionTimeoutMs: number;
+  readonly maxSessionTimeoutMs: number;
+  readonly maxSize: number;
+  /** Longest metadata of a committed offset, in UTF-8 bytes. */
+  readonly offsetMetadataMaxBytes: number;
+  readonly offsetsRetentionMs: number;
+}
+
+/** What the parts of a shard share: the time of the input at hand, and where effects go. */
+export interface ShardContext {
+  readonly now: number;
+  readonly config: GroupConfig;
+  reply(ticket: Ticket, response: object): void;
+  /** Appends, then calls `done` with 0 or the error code for the client. */
+  append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;
+  /** Looks at the group again at `at`. */
+  wake(group: Group, at: number): void;
+  /** A member id nobody else has, beginning with `prefix`. */
+  memberId(prefix: string): string;
+}

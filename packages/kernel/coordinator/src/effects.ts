@@ -1,0 +1,15 @@
+/** Names a request that waits for its reply; the caller hands out the numbers. */
+export type Ticket = number;
+
+/** A record for the log of the shard's partition. */
+export interface ShardRecord {
+  readonly key: Uint8Array;
+  /** null: a tombstone. */
+  readonly value: Uint8Array | null;
+}
+
+export type Effect =
+  /** Answer the request. */
+  | { readonly type: "reply"; readonly ticket: Ticket; readonly response: object }
+  /** Append all records as one batch, then say `appended(token, …)`, at once or later. */
+  | { readonly type: "append"; readonly token: number; readonly records: readonly ShardRecord[] };

@@ -1,0 +1,162 @@
+import { ByteReader, MalformedError, utf8Length } from "@samsa/base";
+import {
+  consumerProtocolSubscription,
+  Errors,
+  type OffsetCommitRequest,
+  type OffsetFetchRequest,
+} from "@samsa/protocol";
+import type { ShardContext } from "./context.ts";
+import type { ShardRecord } from "./effects.ts";
+import type { CommittedOffset, Group } from "./group.ts";
+import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
+
+type CommitTopics = OffsetCommitRequest["topics"];
+export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
+
+interface PartitionResult {
+  readonly partitionIndex: number;
+  readonly errorCode: number;
+}
+
+/** What a commit will write, and what it will answer if that succeeds. */
+export interface CommitPlan {
+  readonly records: readonly ShardRecord[];
+  readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionResult[] }[];
+}
+
+/** Reads the request without changing anything. */
+export function planCommit(context: ShardContext, group: Group, request: OffsetCommitRequest): CommitPlan {
+  const records: ShardRecord[] = [];
+  const { now, config } = context;
+  const expireTimestamp = request.retentionTimeMs === -1 ? -1 : now + request.retentionTimeMs;
+  const topics = request.topics.map(topic => ({
+    name: topic.name,
+    topicId: topic.topicId,
+    partitions: topic.partitions.map(partition => {
+      const { partitionIndex } = partition;
+      const metadata = partition.committedMetadata ?? "";
+      if (utf8Length(metadata) > config.offsetMetadataMaxBytes) {
+        return { partitionIndex, errorCode: Errors.OFFSET_METADATA_TOO_LARGE.code };
+      }
+      const value: CommittedOffset = {
+        offset: partition.committedOffset,
+        leaderEpoch: partition.committedLeaderEpoch,
+        metadata,
+        commitTimestamp: now,
+        expireTimestamp,
+      };
+      records.push(offsetRecord(group.id, topic.name, partitionIndex, value));
+      return { partitionIndex, errorCode: 0 };
+    }),
+  }));
+  return { records, topics };
+}
+
+/** The same answer for every partition of a commit. */
+export function commitError(topics: CommitTopics, errorCode: number): object {
+  return {
+    topics: topics.map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+    })),
+  };
+}
+
+/** Offsets of the partitions asked for (null: all); a partition without one has offset -1. */
+export function fetchOffsets(group: Group | undefined, topics: FetchTopics) {
+  const answer = (partitionIndex: number, found: CommittedOffset | undefined) => ({
+    partitionIndex,
+    committedOffset: found?.offset ?? -1,
+    committedLeaderEpoch: found?.leaderEpoch ?? -1,
+    metadata: found?.metadata ?? "",
+    errorCode: 0,
+  });
+  if (topics === null) {
+    return [...(group?.offsets ?? [])].map(([name, partitions]) => ({
+      name,
+      partitions: [...partitions].map(([index, found]) => answer(index, found)),
+    }));
+  }
+  return topics.map(({ name, topicId, partitionIndexes }) => ({
+    name,
+    topicId,
+    partitions: partitionIndexes.map(index => answer(index, group?.offsets.get(name)?.get(index))),
+  }));
+}
+
+export function setOffset(group: Group, topic: string, partition: number, offset: CommittedOffset): void {
+  let partitions = group.offsets.get(topic);
+  if (partitions === undefined) {
+    partitions = new Map();
+    group.offsets.set(topic, partitions);
+  }
+  partitions.set(partition, offset);
+}
+
+export function dropOffset(group: Group, topic: string, partition: number): void {
+  const partitions = group.offsets.get(topic);
+  partitions?.delete(partition);
+  if (partitions?.size === 0) group.offsets.delete(topic);
+}
+
+/** Topics that a consumer group's members subscribe to; undefined when that cannot be known. */
+export function subscribedTopics(group: Group): Set<string> | undefined {
+  if (group.protocolType !== "consumer" || group.protocolName === null) return undefined;
+  const topics = new Set<string>();
+  try {
+    for (const member of group.members.values()) {
+      const reader = new ByteReader(group.metadataOf(member));
+      const version = Math.min(reader.i16(), consumerProtocolSubscription.last);
+      for (const topic of consumerProtocolSubscription.decode(reader, version).topics) topics.add(topic);
+    }
+  } catch (error) {
+    // Some clients put other bytes there (KAFKA-9196 and its like): then no topic counts as unsubscribed.
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+  return topics;
+}
+
+/** When the group's offsets begin to age: see `offsets.retention.minutes`. Infinity: they do not. */
+function ageBase(group: Group, topic: string, offset: CommittedOffset, subscribed: Set<string> | undefined): number {
+  if (group.protocolType === null || group.protocolType === "") return offset.commitTimestamp;
+  if (group.state === "Empty") {
+    return group.stateTimestamp === -1 ? offset.commitTimestamp : group.stateTimestamp;
+  }
+  if (group.state === "Stable" && subscribed !== undefined && !subscribed.has(topic)) return offset.commitTimestamp;
+  return Infinity;
+}
+
+/** Records that erase what has expired, and the group itself when nothing is left of it. */
+export function expiredRecords(context: ShardContext, group: Group): ShardRecord[] {
+  const { now, config } = context;
+  const subscribed = subscribedTopics(group);
+  const records: ShardRecord[] = [];
+  let left = 0;
+  for (const [topic, partitions] of group.offsets) {
+    for (const [partition, offset] of partitions) {
+      const base = ageBase(group, topic, offset, subscribed);
+      const expired =
+        offset.expireTimestamp === -1
+          ? now - base >= config.offsetsRetentionMs
+          : base !== Infinity && now >= offset.expireTimestamp;
+      if (expired) records.push(offsetTombstone(group.id, topic, partition));
+      else left++;
+    }
+  }
+  if (left === 0 && group.state === "Empty" && group.pendingMembers.size === 0 && group.hasMetadataRecord) {
+    records.push(groupTombstone(group.id));
+  }
+  return records;
+}
+
+/** Records that erase the group and all its offsets. */
+export function deletionRecords(group: Group): ShardRecord[] {
+  const records: ShardRecord[] = [];
+  for (const [topic, partitions] of group.offsets) {
+    for (const partition of partitions.keys()) records.push(offsetTombstone(group.id, topic, partition));
+  }
+  records.push(groupTombstone(group.id));
+  return records;
+}

@@ -1,0 +1,107 @@
+import { ByteReader, ByteWriter } from "@samsa/base";
+import { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
+import type { ShardRecord } from "./effects.ts";
+import type { CommittedOffset, Group } from "./group.ts";
+
+/** Types of the keys of `__consumer_offsets` that classic groups use (`CoordinatorRecordType`). */
+const LEGACY_OFFSET_COMMIT = 0;
+const OFFSET_COMMIT = 1;
+const GROUP_METADATA = 2;
+
+/** What 4.4 writes: version 4 of a committed offset (topic id), version 3 of a group. */
+const OFFSET_VERSION = 4;
+const GROUP_VERSION = 3;
+
+function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.i16(prefix);
+  write(writer);
+  return writer.finish();
+}
+
+function offsetKey(group: string, topic: string, partition: number): Uint8Array {
+  return bytesOf(OFFSET_COMMIT, w => offsetCommitKey.encode(w, { group, topic, partition }, 0));
+}
+
+export function offsetRecord(group: string, topic: string, partition: number, offset: CommittedOffset): ShardRecord {
+  // An explicit expiry is something only version 1 can say.
+  const version = offset.expireTimestamp === -1 ? OFFSET_VERSION : 1;
+  const value = bytesOf(version, w => offsetCommitValue.encode(w, offset, version));
+  return { key: offsetKey(group, topic, partition), value };
+}
+
+export function offsetTombstone(group: string, topic: string, partition: number): ShardRecord {
+  return { key: offsetKey(group, topic, partition), value: null };
+}
+
+function groupKey(group: string): Uint8Array {
+  return bytesOf(GROUP_METADATA, w => groupMetadataKey.encode(w, { group }, 0));
+}
+
+export function groupTombstone(group: string): ShardRecord {
+  return { key: groupKey(group), value: null };
+}
+
+/** The group as it is after its members got `assignments` (by member id). */
+export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8Array>): ShardRecord {
+  const members = [...group.members.values()].map(member => ({
+    memberId: member.id,
+    groupInstanceId: member.instanceId,
+    clientId: member.clientId,
+    clientHost: member.clientHost,
+    rebalanceTimeout: member.rebalanceTimeoutMs,
+    sessionTimeout: member.sessionTimeoutMs,
+    subscription: group.metadataOf(member),
+    assignment: assignments.get(member.id) ?? new Uint8Array(0),
+  }));
+  const value = {
+    protocolType: group.protocolType ?? "",
+    generation: group.generation,
+    protocol: group.protocolName,
+    leader: group.leaderId,
+    currentStateTimestamp: group.stateTimestamp,
+    members,
+  };
+  return {
+    key: groupKey(group.id),
+    value: bytesOf(GROUP_VERSION, w => groupMetadataValue.encode(w, value, GROUP_VERSION)),
+  };
+}
+
+export type GroupValue = ReturnType<typeof groupMetadataValue.decode>;
+
+export type Replayed =
+  | {
+      readonly type: "offset";
+      readonly group: string;
+      readonly topic: string;
+      readonly partition: number;
+      readonly value: CommittedOffset | null;
+    }
+  | { readonly type: "group"; readonly group: string; readonly value: GroupValue | null }
+  /** A record of another kind of group: not ours to read. */
+  | { readonly type: "other"; readonly kind: number };
+
+/** Reads one record of the partition; throws `MalformedError` or `UnsupportedVersionError`. */
+export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed {
+  const reader = new ByteReader(key);
+  const kind = reader.i16();
+  if (kind === OFFSET_COMMIT || kind === LEGACY_OFFSET_COMMIT) {
+    const { group, topic, partition } = offsetCommitKey.decode(reader, 0);
+    return { type: "offset", group, topic, partition, value: value === null ? null : parseOffset(value) };
+  }
+  if (kind !== GROUP_METADATA) return { type: "other", kind };
+  const { group } = groupMetadataKey.decode(reader, 0);
+  if (value === null) return { type: "group", group, value: null };
+  const body = new ByteReader(value);
+  return { type: "group", group, value: groupMetadataValue.decode(body, body.i16()) };
+}
+
+function parseOffset(value: Uint8Array): CommittedOffset {
+  const reader = new ByteReader(value);
+  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp } = offsetCommitValue.decode(
+    reader,
+    reader.i16(),
+  );
+  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp };
+}
