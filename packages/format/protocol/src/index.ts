@@ -6,5 +6,7 @@ export * from "./internal-records/index.ts";
 export * from "./message.ts";
 export * from "./messages/index.ts";
 export * from "./metadata-records/index.ts";
+export * from "./quorum-state-file.ts";
+export * from "./record-frames.ts";
 export type { Draft, Field, FieldOptions, Fields, Infer, Type, UnknownTag } from "./schema.ts";
 export { UnsupportedVersionError } from "./wire.ts";

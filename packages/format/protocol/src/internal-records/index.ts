@@ -40,3 +40,4 @@ export * from "./streams-group-target-assignment-metadata.ts";
 export * from "./streams-group-topology.ts";
 export * from "./transaction-log.ts";
 export * from "./voters.ts";
+export * from "./table.ts";

@@ -20,16 +20,16 @@ export const transactionLogValue = message(
   { versions: [0, 1], flexible: 1 },
   {
     producerId: producerId(),
-    previousProducerId: producerId({ tag: 0, taggedSince: 1, default: -1n }),
-    nextProducerId: producerId({ tag: 1, taggedSince: 1, default: -1n }),
+    previousProducerId: producerId({ since: 1, tag: 0, default: -1n }),
+    nextProducerId: producerId({ since: 1, tag: 1, default: -1n }),
     producerEpoch: i16(),
-    nextProducerEpoch: i16({ tag: 3, taggedSince: 1, default: -1 }),
+    nextProducerEpoch: i16({ since: 1, tag: 3, default: -1 }),
     transactionTimeoutMs: i32(),
     transactionStatus: i8(),
     transactionPartitions: array(partitionsSchema, { nullable: true }),
     transactionLastUpdateTimestampMs: i64(),
     transactionStartTimestampMs: i64(),
-    clientTransactionVersion: i16({ tag: 2, taggedSince: 1, default: 0 }),
+    clientTransactionVersion: i16({ since: 1, tag: 2, default: 0 }),
   },
 );
 export type TransactionLogValue = Infer<typeof transactionLogValue>;

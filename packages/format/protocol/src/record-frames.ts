@@ -1,0 +1,168 @@
+/** How typed records lie in the records of a log: metadata records in a frame, coordinator records in key and value. */
+import { ByteReader, ByteWriter, invariant, MalformedError } from "@samsa/base";
+import {
+  type GROUP_RECORDS,
+  REMOTE_LOG_RECORDS,
+  type SHARE_RECORDS,
+  type TRANSACTION_RECORDS,
+} from "./internal-records/table.ts";
+import type { AnyMessage } from "./message.ts";
+import { METADATA_RECORDS } from "./metadata-records/table.ts";
+import type { Draft, Infer } from "./schema.ts";
+
+const FRAME_VERSION = 1;
+
+interface FramedTable {
+  readonly [type: string]: { readonly id: number; readonly message: AnyMessage };
+}
+
+/** One of the records of `T`; `version` is the version it is, or was, written at. */
+export type FramedRecord<T extends FramedTable> = {
+  readonly [N in keyof T]: { readonly type: N; readonly version: number; readonly value: Infer<T[N]["message"]> };
+}[keyof T];
+
+/** A record of `__cluster_metadata`: `{ type: "TopicRecord", version: 0, value: { name, topicId } }`. */
+export type MetadataRecord = FramedRecord<typeof METADATA_RECORDS>;
+export type MetadataRecordType = MetadataRecord["type"];
+export type MetadataRecordOf<N extends MetadataRecordType> = Extract<MetadataRecord, { readonly type: N }>;
+
+/** A complete record out of a draft. */
+export function metadataRecord<N extends MetadataRecordType>(
+  type: N,
+  version: number,
+  draft: Draft<(typeof METADATA_RECORDS)[N]["message"]>,
+): MetadataRecordOf<N> {
+  const defaults = METADATA_RECORDS[type].message.defaults as (draft: object) => unknown;
+  return { type, version, value: defaults(draft) } as MetadataRecordOf<N>;
+}
+
+function byId(table: FramedTable): readonly (string | undefined)[] {
+  const types: string[] = [];
+  for (const [type, { id }] of Object.entries(table)) types[id] = type;
+  return types;
+}
+
+const METADATA_TYPES = byId(METADATA_RECORDS);
+const REMOTE_LOG_TYPES = byId(REMOTE_LOG_RECORDS);
+
+interface AnyRecord {
+  readonly type: string;
+  readonly version: number;
+  readonly value: object;
+}
+
+function encodeFramed(table: FramedTable, record: AnyRecord): Uint8Array {
+  const { id, message } = table[record.type];
+  const writer = new ByteWriter();
+  writer.uvarint(FRAME_VERSION);
+  writer.uvarint(id);
+  writer.uvarint(record.version);
+  message.encode(writer, record.value, record.version);
+  return writer.finish();
+}
+
+function decodeFramed(table: FramedTable, types: readonly (string | undefined)[], bytes: Uint8Array): AnyRecord {
+  const reader = new ByteReader(bytes);
+  const frame = reader.uvarint();
+  if (frame !== FRAME_VERSION) throw new MalformedError(`frame version ${frame} of a record`);
+  const id = reader.uvarint();
+  const type = types[id];
+  if (type === undefined) throw new MalformedError(`unknown record type ${id}`);
+  const version = reader.uvarint();
+  const { message } = table[type];
+  if (version < message.first || version > message.last) throw new MalformedError(`${type} of version ${version}`);
+  const value = message.decode(reader, version) as object;
+  if (reader.remaining() > 0) throw new MalformedError(`${reader.remaining()} bytes after a ${type}`);
+  return { type, version, value };
+}
+
+/** The value of a log record (its key is null). */
+export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
+  return encodeFramed(METADATA_RECORDS, record);
+}
+
+/** Throws `MalformedError` for an unknown frame, type or version, and for bytes left over: all fatal in Kafka. */
+export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
+  return decodeFramed(METADATA_RECORDS, METADATA_TYPES, bytes) as MetadataRecord;
+}
+
+export type RemoteLogRecord = FramedRecord<typeof REMOTE_LOG_RECORDS>;
+
+export function encodeRemoteLogRecord(record: RemoteLogRecord): Uint8Array {
+  return encodeFramed(REMOTE_LOG_RECORDS, record);
+}
+
+export function decodeRemoteLogRecord(bytes: Uint8Array): RemoteLogRecord {
+  return decodeFramed(REMOTE_LOG_RECORDS, REMOTE_LOG_TYPES, bytes) as RemoteLogRecord;
+}
+
+export interface CoordinatorTable {
+  readonly [type: string]: { readonly id: number; readonly key: AnyMessage; readonly value: AnyMessage };
+}
+
+/** A record of a coordinator's topic; `value` null is a tombstone, whose `version` means nothing. */
+export type CoordinatorRecord<T extends CoordinatorTable> = {
+  readonly [N in keyof T]: {
+    readonly type: N;
+    readonly key: Infer<T[N]["key"]>;
+    readonly version: number;
+    readonly value: Infer<T[N]["value"]> | null;
+  };
+}[keyof T];
+export type GroupRecord = CoordinatorRecord<typeof GROUP_RECORDS>;
+export type TransactionRecord = CoordinatorRecord<typeof TRANSACTION_RECORDS>;
+export type ShareRecord = CoordinatorRecord<typeof SHARE_RECORDS>;
+
+interface AnyCoordinatorRecord {
+  readonly type: string;
+  readonly key: object;
+  readonly version: number;
+  readonly value: object | null;
+}
+
+export interface KeyAndValue {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/** Key: 16-bit type, then the key's fields. Value: 16-bit version, then the value's fields at that version. */
+export function encodeCoordinatorRecord<T extends CoordinatorTable>(
+  table: T,
+  record: CoordinatorRecord<T>,
+): KeyAndValue {
+  const { type, key, version, value } = record as AnyCoordinatorRecord;
+  const schema = table[type];
+  invariant(schema !== undefined, `the table has records of type ${type}`);
+  const keyWriter = new ByteWriter(64);
+  keyWriter.i16(schema.id);
+  schema.key.encode(keyWriter, key, 0);
+  if (value === null) return { key: keyWriter.finish(), value: null };
+  const writer = new ByteWriter();
+  writer.i16(version);
+  schema.value.encode(writer, value, version);
+  return { key: keyWriter.finish(), value: writer.finish() };
+}
+
+/**
+ * The record, or undefined when its type is not in the table (Kafka's loaders skip those with a warning). Throws
+ * `MalformedError` for an unknown version of a value.
+ */
+export function decodeCoordinatorRecord<T extends CoordinatorTable>(
+  table: T,
+  { key, value }: KeyAndValue,
+): CoordinatorRecord<T> | undefined {
+  const keyReader = new ByteReader(key);
+  const id = keyReader.i16();
+  const found = Object.entries(table).find(([, schema]) => schema.id === id);
+  if (found === undefined) return undefined;
+  const [type, schema] = found;
+  const decodedKey = schema.key.decode(keyReader, 0) as object;
+  const record = (version: number, decoded: object | null) =>
+    ({ type, key: decodedKey, version, value: decoded }) satisfies AnyCoordinatorRecord as CoordinatorRecord<T>;
+  if (value === null) return record(0, null);
+  const reader = new ByteReader(value);
+  const version = reader.i16();
+  const { first, last } = schema.value;
+  if (version < first || version > last) throw new MalformedError(`${type} value of version ${version}`);
+  return record(version, schema.value.decode(reader, version) as object);
+}
