@@ -1,0 +1,26 @@
+import type { Compression, TimestampType } from "@samsa/records";
+
+/** A log's settings, in Kafka's words; -1 is "no limit" where Kafka says so. Replaced as a whole at run time. */
+export interface LogConfig {
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly segmentJitterMs: number;
+  readonly indexIntervalBytes: number;
+  readonly segmentIndexBytes: number;
+  readonly maxMessageBytes: number;
+  /** -1 keeps for ever. */
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  /** fsync after so many records; Infinity (Kafka's i64 maximum) leaves it to the system. */
+  readonly flushMessages: number;
+  readonly flushMs: number;
+  readonly timestampType: TimestampType;
+  readonly beforeMaxMs: number;
+  readonly afterMaxMs: number;
+  /** What batches are recompressed to; "producer" keeps them. */
+  readonly compression: "producer" | Compression;
+  readonly cleanupPolicy: ReadonlySet<"delete" | "compact">;
+  readonly fileDeleteDelayMs: number;
+  /** Accepted for Kafka's sake; files are never preallocated. */
+  readonly preallocate: boolean;
+}

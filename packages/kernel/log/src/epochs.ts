@@ -1,0 +1,65 @@
+import type { EpochStart } from "./checkpoints.ts";
+
+/** Where each leader epoch begins in a log (`LeaderEpochFileCache`, KIP-101). */
+export class EpochCache {
+  /** Epochs and offsets both grow. */
+  entries: EpochStart[] = [];
+  /** The file does not say what the cache says. */
+  dirty = false;
+
+  /** -1 when no epoch is known. */
+  get latest(): number {
+    return this.entries.length === 0 ? -1 : this.entries[this.entries.length - 1].epoch;
+  }
+
+  /** Notes that `epoch` begins at `startOffset`; what contradicts it is forgotten. */
+  assign(epoch: number, startOffset: number): void {
+    if (epoch < 0 || epoch === this.latest) return;
+    while (this.entries.length > 0) {
+      const last = this.entries[this.entries.length - 1];
+      if (last.epoch < epoch && last.startOffset < startOffset) break;
+      this.entries.pop();
+    }
+    this.entries.push({ epoch, startOffset });
+    this.dirty = true;
+  }
+
+  /** Forgets epochs that begin at or after `offset`. */
+  truncateFromEnd(offset: number): void {
+    const before = this.entries.length;
+    while (this.entries.length > 0 && this.entries[this.entries.length - 1].startOffset >= offset) this.entries.pop();
+    if (this.entries.length !== before) this.dirty = true;
+  }
+
+  /** Forgets epochs that end at or before `offset`; the one that contains it now begins there. */
+  truncateFromStart(offset: number): void {
+    let keep = -1;
+    for (let i = 0; i < this.entries.length && this.entries[i].startOffset <= offset; i++) keep = i;
+    if (keep < 0 || (keep === 0 && this.entries[0].startOffset === offset)) return;
+    const { epoch } = this.entries[keep];
+    this.entries = [{ epoch, startOffset: offset }, ...this.entries.slice(keep + 1)];
+    this.dirty = true;
+  }
+
+  /** The epoch of the record at `offset`; -1 when it is not known. */
+  epochAt(offset: number): number {
+    let epoch = -1;
+    for (const entry of this.entries) {
+      if (entry.startOffset > offset) break;
+      epoch = entry.epoch;
+    }
+    return epoch;
+  }
+
+  /**
+   * Where `epoch` ends: the largest epoch not above it and the offset after its last record; both -1 when unknown.
+   */
+  endOffsetFor(epoch: number, logEndOffset: number): { epoch: number; endOffset: number } {
+    if (epoch < 0) return { epoch: -1, endOffset: -1 };
+    if (epoch === this.latest) return { epoch, endOffset: logEndOffset };
+    const higher = this.entries.findIndex(entry => entry.epoch > epoch);
+    if (higher < 0) return { epoch: -1, endOffset: -1 };
+    const { startOffset } = this.entries[higher];
+    return { epoch: higher === 0 ? epoch : this.entries[higher - 1].epoch, endOffset: startOffset };
+  }
+}

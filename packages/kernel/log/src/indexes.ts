@@ -1,0 +1,203 @@
+import { getI64, setI64, viewOf } from "@samsa/base";
+
+const LARGEST_RELATIVE = 0x7fffffff;
+
+/** Entries of one size in the bytes of their file, of which `written` are on disk already. */
+class EntryTable {
+  readonly entrySize: number;
+  bytes: Uint8Array;
+  view: DataView;
+  count: number;
+  written: number;
+
+  constructor(entrySize: number, bytes: Uint8Array) {
+    this.entrySize = entrySize;
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+    this.count = Math.floor(bytes.length / entrySize);
+    this.written = this.count;
+  }
+
+  /** Makes room for one more entry; returns where it goes. */
+  protected grow(): number {
+    const at = this.count * this.entrySize;
+    if (at + this.entrySize > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(this.entrySize * 16, this.bytes.length * 2));
+      grown.set(this.bytes.subarray(0, at));
+      this.bytes = grown;
+      this.view = viewOf(grown);
+    }
+    this.count++;
+    return at;
+  }
+
+  /** Bytes of entries that are not on disk; they then count as being there. */
+  takeUnwritten(): { position: number; bytes: Uint8Array } | undefined {
+    if (this.written === this.count) return undefined;
+    const position = this.written * this.entrySize;
+    this.written = this.count;
+    return { position, bytes: this.bytes.slice(position, this.count * this.entrySize) };
+  }
+
+  cut(count: number): void {
+    this.count = count;
+    if (this.written > count) this.written = count;
+  }
+}
+
+/** `.index`: where in the segment a batch with an offset begins. */
+export class OffsetIndex extends EntryTable {
+  readonly base: number;
+
+  constructor(base: number, bytes: Uint8Array = new Uint8Array(0)) {
+    super(8, bytes);
+    this.base = base;
+  }
+
+  offsetAt(i: number): number {
+    return this.base + this.view.getInt32(i * 8);
+  }
+
+  positionAt(i: number): number {
+    return this.view.getInt32(i * 8 + 4);
+  }
+
+  append(offset: number, position: number): void {
+    const at = this.grow();
+    this.view.setInt32(at, offset - this.base);
+    this.view.setInt32(at + 4, position);
+  }
+
+  /** A position at or before the batch that holds `offset`. */
+  lookup(offset: number): number {
+    const i = lastAtMost(this.count, n => this.offsetAt(n), offset);
+    return i < 0 ? 0 : this.positionAt(i);
+  }
+
+  /** Forgets entries at or after `offset`. */
+  truncate(offset: number): void {
+    this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
+  }
+
+  /** Entries grow; a file of zeros or noise does not pass. */
+  sane(segmentSize: number): boolean {
+    const { count } = this;
+    return count === 0 || (this.offsetAt(count - 1) > this.base && this.positionAt(count - 1) < segmentSize);
+  }
+}
+
+/** `.timeindex`: until which offset no record is younger than a timestamp. */
+export class TimeIndex extends EntryTable {
+  readonly base: number;
+
+  constructor(base: number, bytes: Uint8Array = new Uint8Array(0)) {
+    super(12, bytes);
+    this.base = base;
+  }
+
+  timestampAt(i: number): number {
+    return getI64(this.view, i * 12);
+  }
+
+  offsetAt(i: number): number {
+    return this.base + this.view.getInt32(i * 12 + 8);
+  }
+
+  get lastTimestamp(): number {
+    return this.count === 0 ? -1 : this.timestampAt(this.count - 1);
+  }
+
+  get lastOffset(): number {
+    return this.count === 0 ? this.base : this.offsetAt(this.count - 1);
+  }
+
+  /** Adds an entry if its time is later than the last one's. */
+  append(timestamp: number, offset: number): void {
+    if (timestamp <= this.lastTimestamp || offset < this.lastOffset) return;
+    const at = this.grow();
+    setI64(this.view, at, timestamp);
+    this.view.setInt32(at + 8, offset - this.base);
+  }
+
+  /** An offset before which no record is as young as `timestamp`. */
+  lookup(timestamp: number): number {
+    const i = lastAtMost(this.count, n => this.timestampAt(n), timestamp);
+    return i < 0 ? this.base : this.offsetAt(i);
+  }
+
+  truncate(offset: number): void {
+    this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
+  }
+}
+
+/** The greatest i below `count` with `at(i) <= wanted`, or -1. */
+function lastAtMost(count: number, at: (i: number) => number, wanted: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (at(middle) <= wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Whether `offset` can be written in an index that begins at `base`. */
+export function fitsIndex(base: number, offset: number): boolean {
+  return offset >= base && offset - base <= LARGEST_RELATIVE;
+}
+
+/** A transaction that was aborted: what a consumer of committed records must leave out. */
+export interface AbortedTxn {
+  readonly producerId: bigint;
+  readonly firstOffset: number;
+  /** The offset of the marker. */
+  readonly lastOffset: number;
+  /** The last stable offset when the marker was written. */
+  readonly lastStableOffset: number;
+}
+
+const TXN_ENTRY = 34;
+
+/** `.txnindex`: the aborted transactions whose marker is in the segment. */
+export class TxnIndex extends EntryTable {
+  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+    super(TXN_ENTRY, bytes);
+  }
+
+  append(txn: AbortedTxn): void {
+    const at = this.grow();
+    this.view.setInt16(at, 0);
+    this.view.setBigInt64(at + 2, txn.producerId);
+    setI64(this.view, at + 10, txn.firstOffset);
+    setI64(this.view, at + 18, txn.lastOffset);
+    setI64(this.view, at + 26, txn.lastStableOffset);
+  }
+
+  at(i: number): AbortedTxn {
+    const at = i * TXN_ENTRY;
+    return {
+      producerId: this.view.getBigInt64(at + 2),
+      firstOffset: getI64(this.view, at + 10),
+      lastOffset: getI64(this.view, at + 18),
+      lastStableOffset: getI64(this.view, at + 26),
+    };
+  }
+
+  /** Forgets markers at or after `offset`. */
+  truncate(offset: number): void {
+    let keep = 0;
+    while (keep < this.count && this.at(keep).lastOffset < offset) keep++;
+    this.cut(keep);
+  }
+
+  /** Adds to `into` what overlaps [fetchOffset, upperBound); true when no later segment can add to that. */
+  collect(fetchOffset: number, upperBound: number, into: AbortedTxn[]): boolean {
+    for (let i = 0; i < this.count; i++) {
+      const txn = this.at(i);
+      if (txn.lastOffset >= fetchOffset && txn.firstOffset < upperBound) into.push(txn);
+      if (txn.lastStableOffset >= upperBound) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,241 @@
+import { addSequence, type BatchCursor, NO_SEQUENCE } from "@samsa/records";
+
+/** The numbers in Kafka's `Errors` that producer state gives. */
+export const PRODUCER_ERROR = {
+  NONE: 0,
+  OUT_OF_ORDER_SEQUENCE_NUMBER: 45,
+  INVALID_PRODUCER_EPOCH: 47,
+  INVALID_TXN_STATE: 48,
+  TRANSACTION_COORDINATOR_FENCED: 52,
+} as const;
+
+export type AppendOrigin = "client" | "coordinator" | "replication";
+
+export interface ProducerBatch {
+  readonly lastSequence: number;
+  readonly lastOffset: number;
+  readonly offsetDelta: number;
+  readonly timestamp: number;
+}
+
+/** What a log remembers of one producer. */
+export interface ProducerEntry {
+  readonly producerId: bigint;
+  epoch: number;
+  coordinatorEpoch: number;
+  lastTimestamp: number;
+  /** -1 when no transaction is open. */
+  txnFirstOffset: number;
+  /** The last five, oldest first. */
+  batches: ProducerBatch[];
+}
+
+export interface CompletedTxn {
+  readonly producerId: bigint;
+  readonly firstOffset: number;
+  /** The marker's. */
+  readonly lastOffset: number;
+  readonly aborted: boolean;
+}
+
+/** A leader's proof that it asked the coordinator about a transaction before its first append (KIP-890). */
+interface Verification {
+  readonly guard: number;
+  epoch: number;
+  lowestSequence: number;
+  readonly supportsEpochBump: boolean;
+}
+
+export interface MarkerFacts {
+  readonly coordinatorEpoch: number;
+  readonly commit: boolean;
+  readonly timestamp: number;
+}
+
+const KEPT_BATCHES = 5;
+
+function firstSequence(batch: ProducerBatch): number {
+  if (batch.lastSequence < 0) return NO_SEQUENCE;
+  const first = batch.lastSequence - batch.offsetDelta;
+  return first < 0 ? first + 0x80000000 : first;
+}
+
+/** Producers by id, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
+export class ProducerStates {
+  readonly entries = new Map<bigint, ProducerEntry>();
+  /** First offsets of open transactions, by producer. */
+  private readonly open = new Map<bigint, number>();
+  /** Ended transactions whose marker may still be above the high watermark, oldest marker first. */
+  private completed: CompletedTxn[] = [];
+  private readonly verifications = new Map<bigint, Verification>();
+  private nextGuard = 1;
+  /** The state is that of the log up to here. */
+  endOffset = 0;
+  /** The offset of the newest snapshot; -1 for none. */
+  snapshotOffset = -1;
+
+  clear(): void {
+    this.entries.clear();
+    this.open.clear();
+    this.verifications.clear();
+    this.completed = [];
+    this.endOffset = 0;
+  }
+
+  load(entries: readonly ProducerEntry[], endOffset: number): void {
+    this.clear();
+    this.endOffset = endOffset;
+    for (const entry of entries) {
+      this.entries.set(entry.producerId, entry);
+      if (entry.txnFirstOffset >= 0) this.open.set(entry.producerId, entry.txnFirstOffset);
+    }
+  }
+
+  /** First offset of the oldest open transaction; -1 when none is open. */
+  get firstOpenOffset(): number {
+    let first = -1;
+    for (const offset of this.open.values()) if (first < 0 || offset < first) first = offset;
+    return first;
+  }
+
+  /** First offset of the oldest transaction that is not decided below `highWatermark`; -1 when all are. */
+  firstUndecided(highWatermark: number): number {
+    while (this.completed.length > 0 && this.completed[0].lastOffset < highWatermark) this.completed.shift();
+    let first = this.firstOpenOffset;
+    for (const txn of this.completed) if (first < 0 || txn.firstOffset < first) first = txn.firstOffset;
+    return first;
+  }
+
+  /** The batch that this one repeats, if it is one of the last five. */
+  duplicateOf(batch: BatchCursor): ProducerBatch | undefined {
+    const entry = this.entries.get(batch.producerId);
+    if (entry === undefined || entry.epoch !== batch.producerEpoch) return undefined;
+    const { baseSequence, lastSequence } = batch;
+    return entry.batches.find(b => b.lastSequence === lastSequence && firstSequence(b) === baseSequence);
+  }
+
+  /** Whether a data batch may be appended: one of `PRODUCER_ERROR`. */
+  checkData(batch: BatchCursor, origin: AppendOrigin): number {
+    const { producerId, producerEpoch: epoch, baseSequence } = batch;
+    const entry = this.entries.get(producerId);
+    if (origin === "replication") return PRODUCER_ERROR.NONE;
+    if (entry !== undefined && epoch < entry.epoch) return PRODUCER_ERROR.INVALID_PRODUCER_EPOCH;
+    if (origin === "client") {
+      const error = this.checkSequence(entry, this.verifications.get(producerId), epoch, baseSequence);
+      if (error !== 0) return error;
+    }
+    const open = entry !== undefined && entry.txnFirstOffset >= 0;
+    return open && !batch.isTransactional ? PRODUCER_ERROR.INVALID_TXN_STATE : PRODUCER_ERROR.NONE;
+  }
+
+  private checkSequence(
+    entry: ProducerEntry | undefined,
+    verification: Verification | undefined,
+    epoch: number,
+    sequence: number,
+  ): number {
+    const wrong = PRODUCER_ERROR.OUT_OF_ORDER_SEQUENCE_NUMBER;
+    const empty = entry === undefined || entry.batches.length === 0;
+    if (verification !== undefined) {
+      if (verification.supportsEpochBump && sequence !== 0 && empty) return wrong;
+      if (sequence > verification.lowestSequence) return wrong;
+    }
+    // After retention has removed all that a producer wrote, any sequence is accepted (KIP-360).
+    if (entry === undefined || entry.epoch < 0) return 0;
+    if (epoch !== entry.epoch) return sequence === 0 ? 0 : wrong;
+    const last = empty ? NO_SEQUENCE : entry.batches[entry.batches.length - 1].lastSequence;
+    return sequence === (last === NO_SEQUENCE ? 0 : addSequence(last, 1)) ? 0 : wrong;
+  }
+
+  /** Whether a transaction marker may be appended. `transactionVersion` 2 wants a newer epoch than the data's. */
+  checkMarker(batch: BatchCursor, marker: MarkerFacts, transactionVersion: number): number {
+    const entry = this.entries.get(batch.producerId);
+    if (entry === undefined) return PRODUCER_ERROR.NONE;
+    const epoch = batch.producerEpoch;
+    if (transactionVersion >= 2 ? epoch <= entry.epoch : epoch < entry.epoch) {
+      // The same marker once more, after its transaction has ended, is a retry (KAFKA-19999).
+      const retry = transactionVersion >= 2 && epoch === entry.epoch && (entry.txnFirstOffset < 0 || epoch === 32767);
+      if (!retry) return PRODUCER_ERROR.INVALID_PRODUCER_EPOCH;
+    }
+    return entry.coordinatorEpoch > marker.coordinatorEpoch
+      ? PRODUCER_ERROR.TRANSACTION_COORDINATOR_FENCED
+      : PRODUCER_ERROR.NONE;
+  }
+
+  private entry(producerId: bigint, epoch: number): ProducerEntry {
+    let entry = this.entries.get(producerId);
+    if (entry === undefined) {
+      entry = { producerId, epoch, coordinatorEpoch: -1, lastTimestamp: -1, txnFirstOffset: -1, batches: [] };
+      this.entries.set(producerId, entry);
+    }
+    if (entry.epoch !== epoch) {
+      entry.batches = [];
+      entry.epoch = epoch;
+    }
+    return entry;
+  }
+
+  /** Notes a data batch that has been appended. */
+  applyData(batch: BatchCursor): void {
+    const entry = this.entry(batch.producerId, batch.producerEpoch);
+    const { lastSequence, lastOffset, lastOffsetDelta: offsetDelta, maxTimestamp: timestamp } = batch;
+    if (entry.batches.length === KEPT_BATCHES) entry.batches.shift();
+    entry.batches.push({ lastSequence, lastOffset, offsetDelta, timestamp });
+    entry.lastTimestamp = timestamp;
+    if (batch.isTransactional && entry.txnFirstOffset < 0) {
+      entry.txnFirstOffset = batch.baseOffset;
+      this.open.set(entry.producerId, batch.baseOffset);
+      this.verifications.delete(entry.producerId);
+    }
+  }
+
+  /** Notes a marker that has been appended; the transaction it ends, unless there was none open. */
+  applyMarker(batch: BatchCursor, marker: MarkerFacts): CompletedTxn | undefined {
+    const entry = this.entry(batch.producerId, batch.producerEpoch);
+    const firstOffset = entry.txnFirstOffset;
+    entry.coordinatorEpoch = marker.coordinatorEpoch;
+    entry.lastTimestamp = marker.timestamp;
+    entry.txnFirstOffset = -1;
+    this.verifications.delete(entry.producerId);
+    if (firstOffset < 0) return undefined;
+    this.open.delete(entry.producerId);
+    const { producerId } = entry;
+    const txn = { producerId, firstOffset, lastOffset: batch.baseOffset, aborted: !marker.commit };
+    this.completed.push(txn);
+    return txn;
+  }
+
+  /** Begins to verify a transaction; 0 when one is open already, and nothing needs to be verified. */
+  startVerification(batch: BatchCursor, supportsEpochBump: boolean): number {
+    const { producerId, producerEpoch: epoch, baseSequence: sequence } = batch;
+    const entry = this.entries.get(producerId);
+    if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === epoch) return 0;
+    const known = this.verifications.get(producerId);
+    if (known === undefined || epoch > known.epoch) {
+      const guard = known?.guard ?? this.nextGuard++;
+      this.verifications.set(producerId, { guard, epoch, lowestSequence: sequence, supportsEpochBump });
+      return guard;
+    }
+    if (sequence < known.lowestSequence) known.lowestSequence = sequence;
+    return known.guard;
+  }
+
+  /** Whether a transactional batch is covered: its transaction is open here, or `guard` is the one being verified. */
+  verified(batch: BatchCursor, guard: number): boolean {
+    const entry = this.entries.get(batch.producerId);
+    if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === batch.producerEpoch) return true;
+    return guard !== 0 && this.verifications.get(batch.producerId)?.guard === guard;
+  }
+
+  /** Forgets producers without an open transaction that wrote nothing for `expirationMs`. */
+  expire(now: number, expirationMs: number): number {
+    let gone = 0;
+    for (const entry of this.entries.values()) {
+      if (entry.txnFirstOffset < 0 && now - entry.lastTimestamp >= expirationMs) {
+        this.entries.delete(entry.producerId);
+        gone++;
+      }
+    }
+    return gone;
+  }
+}

@@ -1,0 +1,142 @@
+import { concat, getI64, viewOf } from "@samsa/base";
+import {
+  BatchCursor,
+  batchSize,
+  CONTROL_TYPE,
+  controlTypeOf,
+  FIELD,
+  HEADER_SIZE,
+  MAGIC,
+  RecordCursor,
+  type Tools,
+} from "@samsa/records";
+import type { EpochCache } from "./epochs.ts";
+import type { MarkerFacts, ProducerStates } from "./producers.ts";
+import type { Segment } from "./segment.ts";
+
+/** What the control batch under `batch` says of a transaction; undefined when it is of another kind or empty. */
+export function markerOf(batch: BatchCursor, tools: Tools): MarkerFacts | undefined {
+  const record = new RecordCursor().open(batch, tools.codecs);
+  if (!record.next() || record.keyLength < 4 || record.valueLength < 6) return undefined;
+  const type = controlTypeOf(record.key() as Uint8Array);
+  if (type !== CONTROL_TYPE.commit && type !== CONTROL_TYPE.abort) return undefined;
+  const coordinatorEpoch = viewOf(record.bytes).getInt32(record.valueAt + 2);
+  return { coordinatorEpoch, commit: type === CONTROL_TYPE.commit, timestamp: record.timestamp };
+}
+
+/** Brings producer state, and a segment's index of aborted transactions, up to an appended batch. */
+export function applyToProducers(batch: BatchCursor, producers: ProducerStates, tools: Tools, segment?: Segment): void {
+  if (batch.hasProducer) {
+    if (!batch.isControl) producers.applyData(batch);
+    else {
+      const marker = markerOf(batch, tools);
+      const txn = marker === undefined ? undefined : producers.applyMarker(batch, marker);
+      if (txn?.aborted === true && segment !== undefined) {
+        const open = producers.firstOpenOffset;
+        segment.ready().txns.append({ ...txn, lastStableOffset: open < 0 ? txn.lastOffset + 1 : open });
+      }
+    }
+  }
+  producers.endOffset = batch.lastOffset + 1;
+}
+
+export interface ScanTarget {
+  readonly tools: Tools;
+  readonly segment: Segment;
+  readonly producers: ProducerStates;
+  readonly epochs: EpochCache;
+  readonly indexIntervalBytes: number;
+  /** Bytes in the file. */
+  readonly fileSize: number;
+  /** Fill the segment (which begins empty) and its indexes; else only producer state is read. */
+  readonly rebuild: boolean;
+  /** Producer state holds everything before this offset already. */
+  readonly producersFrom: number;
+  /** Offsets below this cannot come. */
+  readonly expected: number;
+}
+
+/**
+ * Reads a segment's bytes from its start, in pieces of any size, and rebuilds what is known of it. Stops at the first
+ * batch that is torn, out of order or not what its checksum says.
+ */
+export class LogScanner {
+  /** Where the last good batch ends. */
+  validBytes = 0;
+  /** The offset after the last good batch. */
+  nextOffset: number;
+  /** Why the scan has stopped. */
+  fault: string | undefined;
+  private readonly target: ScanTarget;
+  private readonly batch = new BatchCursor();
+  private carry: Uint8Array[] = [];
+  private carried = 0;
+  /** Bytes that must be there before parsing makes sense again. */
+  private wanted = HEADER_SIZE;
+
+  constructor(target: ScanTarget) {
+    this.target = target;
+    this.nextOffset = target.expected;
+    if (target.rebuild) {
+      target.segment.size = 0;
+      target.segment.firstTimestamp = -1;
+      target.segment.reset();
+    }
+  }
+
+  /** Takes the next bytes of the file; false when the rest need not be read. */
+  feed(bytes: Uint8Array): boolean {
+    if (this.fault !== undefined) return false;
+    this.carry.push(bytes);
+    this.carried += bytes.length;
+    if (this.carried < this.wanted) return true;
+    const all = this.carry.length === 1 ? bytes : concat(this.carry);
+    const view = viewOf(all);
+    let at = 0;
+    while (this.fault === undefined && all.length - at >= HEADER_SIZE) {
+      const size = batchSize(view, at);
+      this.fault = this.headerFault(view, at, size);
+      if (this.fault !== undefined) break;
+      if (all.length - at < size) {
+        this.wanted = size;
+        break;
+      }
+      this.batch.reset(all, at, at + size).next();
+      this.take();
+      if (this.fault !== undefined) break;
+      at += size;
+      this.wanted = HEADER_SIZE;
+    }
+    this.carry = at === all.length ? [] : [all.subarray(at)];
+    this.carried = all.length - at;
+    return this.fault === undefined;
+  }
+
+  private headerFault(view: DataView, at: number, size: number): string | undefined {
+    if (size < HEADER_SIZE) return "a batch is shorter than its header";
+    if (this.validBytes + size > this.target.fileSize) return "a batch reaches past the end of its file";
+    if (view.getInt8(at + FIELD.magic) !== MAGIC) return "a batch is of an unknown version";
+    const high = view.getInt32(at);
+    if (high < 0 || high >= 0x200000) return "a batch's offset cannot be";
+    if (getI64(view, at) < this.nextOffset) return "a batch's offset is not after the one before";
+    return undefined;
+  }
+
+  private take(): void {
+    const { batch, target } = this;
+    if (!batch.intact(target.tools.crc32c)) {
+      this.fault = "a batch's checksum is wrong";
+      return;
+    }
+    const { lastOffset, maxTimestamp, size } = batch;
+    if (target.rebuild) {
+      target.segment.push({ size, lastOffset, maxTimestamp }, target.indexIntervalBytes);
+      target.epochs.assign(batch.leaderEpoch, batch.baseOffset);
+    }
+    if (lastOffset >= target.producersFrom) {
+      applyToProducers(batch, target.producers, target.tools, target.rebuild ? target.segment : undefined);
+    }
+    this.validBytes += size;
+    this.nextOffset = lastOffset + 1;
+  }
+}

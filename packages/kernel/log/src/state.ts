@@ -1,0 +1,368 @@
+import { invariant } from "@samsa/base";
+import { assignOffsets, BatchCursor, type Tools } from "@samsa/records";
+import { writeEpochs } from "./checkpoints.ts";
+import type { LogConfig } from "./config.ts";
+import {
+  EPOCH_FILE,
+  fileName,
+  LOG_SUFFIX,
+  type LogEffect,
+  OFFSET_INDEX_SUFFIX,
+  SNAPSHOT_SUFFIX,
+  TIME_INDEX_SUFFIX,
+} from "./effects.ts";
+import { EpochCache } from "./epochs.ts";
+import type { AbortedTxn } from "./indexes.ts";
+import { type AppendOrigin, PRODUCER_ERROR, type ProducerBatch, ProducerStates } from "./producers.ts";
+import { applyToProducers, markerOf } from "./scanner.ts";
+import { Segment } from "./segment.ts";
+import { writeSnapshot } from "./snapshot.ts";
+
+/** The numbers in Kafka's `Errors` that an append gives besides `PRODUCER_ERROR`. */
+export const APPEND_ERROR = { OFFSET_OUT_OF_RANGE: 1, CORRUPT_MESSAGE: 2, RECORD_LIST_TOO_LARGE: 18 } as const;
+
+export interface AppendRequest {
+  readonly origin: AppendOrigin;
+  readonly now: number;
+  /** The epoch to write into the batches; leaders only. */
+  readonly leaderEpoch?: number;
+  /** What validation found for each batch; the header's where missing. */
+  readonly maxTimestamps?: readonly number[];
+  /** Of a transaction marker (0, 1 or 2; KIP-890). */
+  readonly transactionVersion?: number;
+  /** From `startVerification`; undefined when transactions are not verified here. */
+  readonly guard?: number;
+}
+
+export interface AppendResult {
+  /** 0, or a number of Kafka's `Errors`; nothing has changed then. */
+  readonly error: number;
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  /** -1 unless the log stamps records itself. */
+  readonly logAppendTime: number;
+  /** The offsets are those of the same batch, appended before. */
+  readonly duplicate: boolean;
+}
+
+export interface LogStateOptions {
+  readonly tools: Tools;
+  readonly config: LogConfig;
+  /** A number in [0, 1), for the jitter of `segment.ms`. */
+  readonly draw: () => number;
+  /** Attaches a segment's indexes and, if undefined, its first timestamp. */
+  readonly load: (segment: Segment) => void;
+}
+
+function refused(error: number): AppendResult {
+  return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+}
+
+/** All that is known of one log, and the rules by which it changes. */
+export class LogState {
+  config: LogConfig;
+  /** Oldest first; never empty once the log is open. */
+  readonly segments: Segment[] = [];
+  readonly epochs = new EpochCache();
+  readonly producers = new ProducerStates();
+  /** Offsets of producer snapshots on disk, ascending. */
+  snapshots: number[] = [];
+  startOffset = 0;
+  endOffset = 0;
+  private readonly options: LogStateOptions;
+  private readonly batch = new BatchCursor();
+
+  constructor(options: LogStateOptions) {
+    this.options = options;
+    this.config = options.config;
+  }
+
+  get active(): Segment {
+    return this.segments[this.segments.length - 1];
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const segment of this.segments) size += segment.size;
+    return size;
+  }
+
+  /** The segment in which `offset` is or would be; undefined before the first. */
+  segmentOf(offset: number): Segment | undefined {
+    let low = 0;
+    let high = this.segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.segments[middle].base <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return this.segments[low - 1];
+  }
+
+  /** The segment after `segment`. */
+  after(segment: Segment): Segment | undefined {
+    return this.segments[this.segments.indexOf(segment) + 1];
+  }
+
+  /** A segment with its indexes at hand. */
+  loaded(segment: Segment): Segment {
+    if (segment.indexes === undefined || segment.firstTimestamp === undefined) this.options.load(segment);
+    return segment;
+  }
+
+  openSegment(base: number, size: number, times: { created: number; modified: number }): Segment {
+    const jitter = Math.floor(this.options.draw() * this.config.segmentJitterMs);
+    const segment = new Segment(base, size, { ...times, jitter });
+    this.segments.push(segment);
+    return segment;
+  }
+
+  /** Creates the first segment's files, of a log that has none. */
+  createSegment(base: number, now: number, out: LogEffect[]): void {
+    this.openSegment(base, 0, { created: now, modified: now });
+    // Kafka looks for the two indexes beside every segment, empty ones too.
+    for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+      out.push({ kind: "write", file: fileName(base, suffix), position: 0, bytes: new Uint8Array(0) });
+    }
+  }
+
+  /**
+   * Appends a run of whole batches as leader: they get the next offsets, in place. Refuses what producer state does not
+   * allow.
+   */
+  append(bytes: Uint8Array, request: AppendRequest, out: LogEffect[]): AppendResult {
+    const { batch } = this;
+    const appendTime = this.config.timestampType === "LogAppendTime" ? request.now : -1;
+    let count = 0;
+    batch.reset(bytes);
+    while (batch.next()) {
+      const verdict = this.check(request);
+      if (typeof verdict !== "number") {
+        const { lastOffset, offsetDelta, timestamp } = verdict;
+        const logAppendTime = appendTime < 0 ? -1 : timestamp;
+        return { error: 0, firstOffset: lastOffset - offsetDelta, lastOffset, logAppendTime, duplicate: true };
+      }
+      if (verdict !== 0) return refused(verdict);
+      count += batch.lastOffsetDelta + 1;
+    }
+    if (count === 0 || batch.end !== bytes.length) return refused(APPEND_ERROR.CORRUPT_MESSAGE);
+    if (bytes.length > this.config.segmentBytes) return refused(APPEND_ERROR.RECORD_LIST_TOO_LARGE);
+    const firstOffset = this.endOffset;
+    let next = firstOffset;
+    batch.reset(bytes);
+    for (let i = 0; batch.next(); i++) {
+      const maxTimestamp = appendTime >= 0 ? appendTime : (request.maxTimestamps?.[i] ?? batch.maxTimestamp);
+      const { timestampType } = this.config;
+      const leaderEpoch = request.leaderEpoch ?? batch.leaderEpoch;
+      assignOffsets(batch, { baseOffset: next, leaderEpoch, maxTimestamp, timestampType }, this.options.tools.crc32c);
+      next += batch.lastOffsetDelta + 1;
+    }
+    this.take(bytes, firstOffset, request.now, out);
+    return { error: 0, firstOffset, lastOffset: next - 1, logAppendTime: appendTime, duplicate: false };
+  }
+
+  /** Appends a run of whole batches as they are: a follower, or the metadata log. Offsets must not go back. */
+  appendVerbatim(bytes: Uint8Array, now: number, out: LogEffect[]): AppendResult {
+    const { batch } = this;
+    let first = -1;
+    let next = this.endOffset;
+    batch.reset(bytes);
+    while (batch.next()) {
+      if (!batch.intact(this.options.tools.crc32c)) return refused(APPEND_ERROR.CORRUPT_MESSAGE);
+      if (batch.baseOffset < next) return refused(APPEND_ERROR.OFFSET_OUT_OF_RANGE);
+      if (first < 0) first = batch.baseOffset;
+      next = batch.lastOffset + 1;
+    }
+    if (first < 0 || batch.end !== bytes.length) return refused(APPEND_ERROR.CORRUPT_MESSAGE);
+    this.take(bytes, first, now, out);
+    return { error: 0, firstOffset: first, lastOffset: next - 1, logAppendTime: -1, duplicate: false };
+  }
+
+  /** What producer state says of the batch under the cursor: an error, or the batch that it repeats. */
+  private check(request: AppendRequest): number | ProducerBatch {
+    const { batch, producers } = this;
+    if (!batch.hasProducer || request.origin === "replication") return 0;
+    if (batch.isControl) {
+      const marker = markerOf(batch, this.options.tools);
+      return marker === undefined ? 0 : producers.checkMarker(batch, marker, request.transactionVersion ?? 0);
+    }
+    if (request.origin === "client") {
+      const duplicate = producers.duplicateOf(batch);
+      if (duplicate !== undefined) return duplicate;
+    }
+    const error = producers.checkData(batch, request.origin);
+    if (error === PRODUCER_ERROR.INVALID_PRODUCER_EPOCH) return error;
+    if (batch.isTransactional && request.guard !== undefined && !producers.verified(batch, request.guard)) {
+      return PRODUCER_ERROR.INVALID_TXN_STATE;
+    }
+    return error;
+  }
+
+  /** Makes batches with final offsets the end of the log. */
+  private take(bytes: Uint8Array, firstOffset: number, now: number, out: LogEffect[]): void {
+    const { batch } = this;
+    let lastOffset = firstOffset;
+    let maxTimestamp = -1;
+    batch.reset(bytes);
+    while (batch.next()) {
+      lastOffset = batch.lastOffset;
+      if (batch.maxTimestamp > maxTimestamp) maxTimestamp = batch.maxTimestamp;
+    }
+    const run = { size: bytes.length, lastOffset, maxTimestamp };
+    if (this.loaded(this.active).shouldRoll(run, this.config, now)) this.roll(now, out, firstOffset);
+    const segment = this.active;
+    segment.modified = now;
+    out.push({ kind: "write", file: segment.file, position: segment.size, bytes });
+    const latest = this.epochs.latest;
+    batch.reset(bytes);
+    while (batch.next()) {
+      this.epochs.assign(batch.leaderEpoch, batch.baseOffset);
+      segment.push(
+        { size: batch.size, lastOffset: batch.lastOffset, maxTimestamp: batch.maxTimestamp },
+        this.config.indexIntervalBytes,
+      );
+      applyToProducers(batch, this.producers, this.options.tools, segment);
+    }
+    this.endOffset = lastOffset + 1;
+    if (this.epochs.latest !== latest) this.writeEpochs(false, out);
+  }
+
+  writeEpochs(durable: boolean, out: LogEffect[]): void {
+    if (!this.epochs.dirty) return;
+    // What is not durable now is still owed to the next flush.
+    if (durable) this.epochs.dirty = false;
+    out.push({ kind: "replace", file: EPOCH_FILE, bytes: writeEpochs(this.epochs.entries), durable });
+  }
+
+  /** Closes the active segment and begins another at `base`. */
+  roll(now: number, out: LogEffect[], base: number = this.endOffset): void {
+    const old = this.loaded(this.active);
+    if (old.size === 0 && old.base === base) return;
+    old.writeIndexes(true, out);
+    if (base > this.endOffset) this.producers.endOffset = base;
+    this.takeSnapshot(out);
+    if (old.size > 0) out.push({ kind: "sync", file: old.file });
+    else {
+      // Nothing was ever put into it, so its name would only say that offsets are missing.
+      this.segments.pop();
+      old.delete(out);
+    }
+    this.createSegment(base, now, out);
+  }
+
+  /** The segments that may hold something at or after `offset - 1`: those that are not safe when only it is. */
+  segmentsFrom(offset: number): Segment[] {
+    const first = this.segmentOf(offset - 1) ?? this.segments[0];
+    return this.segments.slice(this.segments.indexOf(first));
+  }
+
+  /** Writes producer state as of its end, unless that is on disk. */
+  takeSnapshot(out: LogEffect[], durable = false): void {
+    const { producers } = this;
+    if (producers.endOffset <= producers.snapshotOffset) return;
+    const offset = producers.endOffset;
+    const bytes = writeSnapshot(producers.entries.values(), this.options.tools.crc32c);
+    out.push({ kind: "replace", file: fileName(offset, SNAPSHOT_SUFFIX), bytes, durable });
+    producers.snapshotOffset = offset;
+    this.snapshots.push(offset);
+  }
+
+  /** How many of the oldest segments may go now (`UnifiedLog.deleteOldSegments`). */
+  expired(now: number, highWatermark: number): number {
+    const { config } = this;
+    const deletes = config.cleanupPolicy.has("delete");
+    let excess = config.retentionBytes >= 0 ? this.size - config.retentionBytes : -1;
+    let gone = 0;
+    for (const [i, segment] of this.segments.entries()) {
+      const next = this.segments[i + 1];
+      if ((next?.base ?? this.endOffset) > highWatermark || (next === undefined && segment.size === 0)) break;
+      const tooMuch = deletes && excess >= segment.size && excess >= 0 && config.retentionBytes >= 0;
+      const below = next !== undefined && next.base <= this.startOffset;
+      const old =
+        !below &&
+        deletes &&
+        config.retentionMs >= 0 &&
+        now - this.loaded(segment).largestTimestamp > config.retentionMs;
+      if (!tooMuch && !below && !old) break;
+      excess -= segment.size;
+      gone = i + 1;
+    }
+    return gone;
+  }
+
+  /** Drops the `count` oldest segments; when that is all of them a new one is begun first. */
+  dropOldest(count: number, now: number, out: LogEffect[]): void {
+    if (count === 0) return;
+    if (count === this.segments.length) this.roll(now, out);
+    const gone = this.segments.splice(0, count);
+    invariant(this.segments.length > 0, "a log keeps a segment");
+    for (const segment of gone) segment.delete(out);
+    this.raiseStart(Math.max(this.startOffset, this.segments[0].base));
+    this.dropSnapshots(offset => offset < this.segments[0].base, out);
+    this.writeEpochs(false, out);
+  }
+
+  raiseStart(offset: number): void {
+    this.startOffset = Math.max(this.startOffset, offset);
+    this.epochs.truncateFromStart(this.startOffset);
+  }
+
+  private dropSnapshots(goes: (offset: number) => boolean, out: LogEffect[]): void {
+    for (const offset of this.snapshots) {
+      if (goes(offset)) out.push({ kind: "remove", file: fileName(offset, SNAPSHOT_SUFFIX) });
+    }
+    this.snapshots = this.snapshots.filter(offset => !goes(offset));
+    this.producers.snapshotOffset = this.snapshots.at(-1) ?? -1;
+  }
+
+  /** Removes snapshots that neither begin a segment nor are the newest. */
+  tidySnapshots(out: LogEffect[]): void {
+    const bases = new Set(this.segments.map(segment => segment.base));
+    const newest = this.snapshots.at(-1);
+    this.dropSnapshots(offset => offset !== newest && !bases.has(offset), out);
+  }
+
+  /**
+   * Cuts the log at `offset`, whose batch begins at `position` of its segment. Producer state is then to be loaded
+   * again from the newest snapshot that is left.
+   */
+  truncateTo(offset: number, position: number, out: LogEffect[]): void {
+    while (this.segments.length > 1 && this.active.base > offset) this.segments.pop()?.delete(out);
+    const segment = this.loaded(this.active);
+    segment.truncate(offset, position, out);
+    this.endOffset = offset;
+    this.epochs.truncateFromEnd(offset);
+    this.writeEpochs(true, out);
+    this.dropSnapshots(snapshot => snapshot > offset, out);
+  }
+
+  /** Empties the log; the next record gets `offset`. */
+  truncateFully(offset: number, now: number, out: LogEffect[]): void {
+    for (const segment of this.segments.splice(0)) segment.delete(out);
+    this.epochs.truncateFromEnd(0);
+    this.dropSnapshots(() => true, out);
+    this.producers.clear();
+    this.producers.endOffset = offset;
+    this.startOffset = offset;
+    this.endOffset = offset;
+    this.createSegment(offset, now, out);
+    this.writeEpochs(true, out);
+  }
+
+  /** The aborted transactions that a reader of [fetchOffset, upperBound) must know of. */
+  abortedIn(fetchOffset: number, upperBound: number): AbortedTxn[] {
+    const found: AbortedTxn[] = [];
+    let segment = this.segmentOf(fetchOffset);
+    for (; segment !== undefined; segment = this.after(segment)) {
+      if (this.loaded(segment).ready().txns.collect(fetchOffset, upperBound, found)) break;
+    }
+    return found;
+  }
+
+  /** Everything that a reader of the files needs, for a clean end. */
+  close(out: LogEffect[]): void {
+    this.active.writeIndexes(true, out);
+    this.takeSnapshot(out, true);
+    this.writeEpochs(true, out);
+  }
+}

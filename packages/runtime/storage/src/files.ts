@@ -1,0 +1,42 @@
+import { type Disk, DiskError } from "@samsa/base";
+
+/** The whole file; undefined when there is none. */
+export function readWhole(disk: Disk, path: string): Uint8Array | undefined {
+  let file: ReturnType<Disk["open"]>;
+  try {
+    file = disk.open(path, "read");
+  } catch (error) {
+    if (error instanceof DiskError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, file.read(bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
+/** Makes `path` hold `bytes` and nothing less, ever: written beside it, renamed over it. */
+export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, durable: boolean): void {
+  const beside = `${path}.tmp`;
+  const file = disk.open(beside, "create");
+  try {
+    file.truncate(0);
+    if (bytes.length > 0) file.write([bytes], 0);
+    if (durable) file.syncNow();
+  } finally {
+    file.close();
+  }
+  disk.rename(beside, path);
+  if (durable) disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
+}
+
+/** Removes `path` if it is there. */
+export function removeIfThere(disk: Disk, path: string): void {
+  try {
+    disk.removeFile(path);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== "ENOENT") throw error;
+  }
+}

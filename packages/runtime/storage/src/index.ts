@@ -1,0 +1,3 @@
+export * from "./directory.ts";
+export * from "./log.ts";
+export * from "./properties.ts";

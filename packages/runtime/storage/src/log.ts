@@ -1,0 +1,603 @@
+import { type Disk, DiskError, type DiskFile, type Env, invariant, type Uuid } from "@samsa/base";
+import {
+  type AbortedTxn,
+  type AppendRequest,
+  type AppendResult,
+  DELETED_SUFFIX,
+  fileName,
+  OFFSET_INDEX_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
+  type EpochStart,
+  type LogConfig,
+  type LogEffect,
+  type LogState,
+  PARTITION_FILE,
+  type ProducerEntry,
+  type Segment,
+  writeTopicId,
+} from "@samsa/log";
+import { BatchCursor } from "@samsa/records";
+import { removeIfThere, replaceFile } from "./files.ts";
+import { latestTimestamp, locate, type Position, readAt, type TimestampOffset, timestampLookup } from "./lookup.ts";
+import { reloadProducers } from "./recovery.ts";
+import { Tail, type TailPool } from "./tail.ts";
+
+export interface ReadOptions {
+  readonly offset: number;
+  readonly maxBytes: number;
+  /** Give the first batch even when it is larger than `maxBytes`. */
+  readonly minOneMessage: boolean;
+  /** Batches that begin at or after this are left out: the high watermark, the last stable offset, or the end. */
+  readonly limitOffset: number;
+}
+
+export interface ReadResult {
+  /** 0, or OFFSET_OUT_OF_RANGE (1). */
+  readonly error: number;
+  /** Whole batches, one after the other, beginning with the one that contains the offset. */
+  readonly chunks: Uint8Array[];
+  readonly size: number;
+  /** The offset after the last batch; the offset asked for when there is none. */
+  readonly nextOffset: number;
+}
+
+/** What a log needs from its directory. */
+export interface LogHome {
+  readonly env: Env;
+  readonly tails: TailPool;
+  readonly offline: boolean;
+  /** The disk has failed: nothing in the directory can be trusted to be written. */
+  fail(error: DiskError): void;
+  /** Removes a file or directory at `at`, in milliseconds since the epoch. */
+  removeLater(path: string, directory: boolean, at: number): void;
+  /** The log is gone. */
+  forget(log: PartitionLog): void;
+}
+
+export interface PartitionLogOptions {
+  readonly home: LogHome;
+  readonly path: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: Uuid | undefined;
+  readonly state: LogState;
+  readonly recoveryPoint: number;
+  readonly highWatermark: number;
+}
+
+const OPEN_FILES = 3;
+const NOTHING: readonly LogEffect[] = [];
+
+/** One partition's log on disk. */
+export class PartitionLog {
+  readonly topic: string;
+  readonly partition: number;
+  topicId: Uuid | undefined;
+  /** Set by the replica layer; never above `endOffset`. */
+  highWatermark: number;
+  /** Everything before this is on the device. */
+  recoveryPoint: number;
+  path: string;
+  readonly state: LogState;
+  private readonly home: LogHome;
+  private readonly disk: Disk;
+  private readonly tail: Tail;
+  private readonly files = new Map<string, DiskFile>();
+  private readonly cursor = new BatchCursor();
+  private effects: LogEffect[] = [];
+  private hint: { offset: number; segment: Segment; position: number } | undefined;
+  private flushing: Promise<void> | undefined;
+  private flushAgain: Promise<void> | undefined;
+  private lastFlush: number;
+  private topicIdDurable = false;
+  /** Files have come or gone since the directory was last synced. */
+  private namesChanged = true;
+  private closed = false;
+  /** Something was written since the log was opened. */
+  private touched = false;
+
+  constructor(options: PartitionLogOptions) {
+    this.home = options.home;
+    this.disk = options.home.env.disk;
+    this.path = options.path;
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.topicId = options.topicId;
+    this.state = options.state;
+    this.recoveryPoint = options.recoveryPoint;
+    this.highWatermark = options.highWatermark;
+    this.tail = new Tail(options.home.tails);
+    this.tail.written = this.state.endOffset;
+    this.lastFlush = options.home.env.clock.now();
+  }
+
+  get config(): LogConfig {
+    return this.state.config;
+  }
+  set config(config: LogConfig) {
+    this.state.config = config;
+  }
+  get startOffset(): number {
+    return this.state.startOffset;
+  }
+  get endOffset(): number {
+    return this.state.endOffset;
+  }
+  get size(): number {
+    return this.state.size;
+  }
+  /** What a consumer of committed records may read up to. */
+  get stableOffset(): number {
+    const undecided = this.state.producers.firstUndecided(this.highWatermark);
+    return undecided < 0 ? this.highWatermark : Math.min(undecided, this.highWatermark);
+  }
+  /** -1 when no epoch is known. */
+  get latestEpoch(): number {
+    return this.state.epochs.latest;
+  }
+  get epochs(): readonly EpochStart[] {
+    return this.state.epochs.entries;
+  }
+  get producers(): ReadonlyMap<bigint, ProducerEntry> {
+    return this.state.producers.entries;
+  }
+  /** Effects wait for `writePending`. */
+  get isPending(): boolean {
+    return this.effects.length > 0;
+  }
+
+  /** Appends validated batches as leader: offsets, epoch and time are patched into `bytes`, which the log may keep. */
+  append(bytes: Uint8Array, request: AppendRequest): AppendResult {
+    const owned = Tail.own(bytes);
+    return this.appended(
+      owned,
+      this.guarded(() => this.state.append(owned, request, this.effects)),
+    );
+  }
+
+  /** Appends batches as they are, as a follower or for the metadata log. */
+  appendAsFollower(bytes: Uint8Array): AppendResult {
+    const owned = Tail.own(bytes);
+    const now = this.home.env.clock.now();
+    return this.appended(
+      owned,
+      this.guarded(() => this.state.appendVerbatim(owned, now, this.effects)),
+    );
+  }
+
+  private appended(bytes: Uint8Array, result: AppendResult): AppendResult {
+    if (result.error === 0 && !result.duplicate) this.tail.push(result.firstOffset, result.lastOffset + 1, bytes);
+    return result;
+  }
+
+  /** Notes a new leader's epoch as beginning at the end of the log. */
+  beginEpoch(epoch: number): void {
+    this.state.epochs.assign(epoch, this.endOffset);
+    this.state.writeEpochs(false, this.effects);
+  }
+
+  /** Puts what has been gathered into files. False, with the directory offline, when the disk refuses. */
+  writePending(): boolean {
+    if (this.home.offline) return false;
+    if (this.effects.length === 0) return true;
+    const effects = this.effects;
+    this.effects = [];
+    this.touched = true;
+    try {
+      this.perform(effects);
+      this.tail.written = this.endOffset;
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.home.fail(error);
+      return false;
+    }
+  }
+
+  /** Whole batches from the one that contains `offset`, from memory if they are there. */
+  read(options: ReadOptions): ReadResult {
+    const { offset } = options;
+    const none = { error: 0, chunks: [], size: 0, nextOffset: offset };
+    if (offset < this.startOffset || offset > this.endOffset) return { ...none, error: 1 };
+    if (offset >= Math.min(this.endOffset, options.limitOffset)) return none;
+    const index = this.tail.find(offset);
+    return index >= 0 ? this.readTail(index, options) : this.guarded(() => this.readFile(options, none));
+  }
+
+  private readTail(start: number, options: ReadOptions): ReadResult {
+    const chunks: Uint8Array[] = [];
+    let left = options.maxBytes;
+    let size = 0;
+    let nextOffset = options.offset;
+    for (let i = start, run = this.tail.run(i); run !== undefined; run = this.tail.run(++i)) {
+      if (run.first >= options.limitOffset) break;
+      if (run.next <= options.limitOffset && run.bytes.length <= left && i > start) {
+        chunks.push(run.bytes);
+        size += run.bytes.length;
+        left -= run.bytes.length;
+        nextOffset = run.next;
+        continue;
+      }
+      const cut = this.cut(run.bytes, options, left, size === 0 && options.minOneMessage);
+      if (cut.bytes.length === 0) break;
+      chunks.push(cut.bytes);
+      size += cut.bytes.length;
+      left -= cut.bytes.length;
+      nextOffset = cut.nextOffset;
+      if (nextOffset < run.next) break;
+    }
+    return { error: 0, chunks, size, nextOffset };
+  }
+
+  /** The batches in `bytes` that a read wants: from its offset, below its limit, at most `room` bytes. */
+  private cut(bytes: Uint8Array, options: ReadOptions, room: number, minOne: boolean) {
+    const { cursor } = this;
+    let from = -1;
+    let end = 0;
+    let nextOffset = options.offset;
+    cursor.reset(bytes);
+    while (cursor.next()) {
+      const next = cursor.lastOffset + 1;
+      if (next <= options.offset) continue;
+      if (cursor.baseOffset >= options.limitOffset) break;
+      if (from < 0) from = end = cursor.at;
+      if (cursor.end - from > room && !(minOne && end === from)) break;
+      end = cursor.end;
+      nextOffset = next;
+    }
+    return { bytes: from < 0 ? bytes.subarray(0, 0) : bytes.subarray(from, end), nextOffset };
+  }
+
+  private readFile(options: ReadOptions, none: ReadResult): ReadResult {
+    // Where a truncation left a gap, what follows it may still wait to be written.
+    this.writePending();
+    const position = this.position(options.offset);
+    if (position === undefined) return none;
+    const { segment } = position;
+    const room = Math.max(options.maxBytes, options.minOneMessage ? position.size : 0);
+    const bytes = new Uint8Array(Math.min(room, segment.size - position.position));
+    const got = readAt(this.file(segment.file), bytes, position.position);
+    const cut = this.cut(bytes.subarray(0, got), options, room, options.minOneMessage);
+    if (cut.bytes.length === 0) return none;
+    const after = position.position + cut.bytes.byteOffset - bytes.byteOffset + cut.bytes.length;
+    this.hint = { offset: cut.nextOffset, segment, position: after };
+    return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset };
+  }
+
+  /** Where the batch with `offset`, or the next one there is, begins. */
+  private position(offset: number): Position | undefined {
+    let segment = this.state.segmentOf(offset) ?? this.state.segments[0];
+    const hint = this.hint?.offset === offset && this.hint.segment === segment ? this.hint.position : undefined;
+    for (let from = hint; ; from = 0) {
+      const start = from ?? this.state.loaded(segment).ready().offsets.lookup(offset);
+      const found = locate(this.file(segment.file), segment, offset, start);
+      if (found !== undefined) return found;
+      const next = this.state.after(segment);
+      if (next === undefined) return undefined;
+      segment = next;
+    }
+  }
+
+  /** The first record at or after `timestamp`; undefined when there is none. */
+  offsetForTimestamp(timestamp: number): TimestampOffset | undefined {
+    return this.guarded(() => {
+      this.writePending();
+      return timestampLookup(this.state, name => this.file(name), timestamp, this.home.env);
+    });
+  }
+
+  /** The youngest record (ListOffsets -3); undefined when no record has a time. */
+  offsetOfMaxTimestamp(): TimestampOffset | undefined {
+    return this.guarded(() => {
+      this.writePending();
+      return latestTimestamp(this.state, name => this.file(name), this.home.env);
+    });
+  }
+
+  endOffsetForEpoch(epoch: number): { epoch: number; endOffset: number } {
+    return this.state.epochs.endOffsetFor(epoch, this.endOffset);
+  }
+
+  abortedTransactions(fetchOffset: number, upperBound: number): AbortedTxn[] {
+    return this.guarded(() => this.state.abortedIn(fetchOffset, upperBound));
+  }
+
+  /** Whether `flush.messages` or `flush.ms` ask for a flush. */
+  flushDue(now: number): boolean {
+    const unflushed = this.endOffset - this.recoveryPoint;
+    if (unflushed <= 0) return false;
+    return unflushed >= this.config.flushMessages || now - this.lastFlush >= this.config.flushMs;
+  }
+
+  /** Resolves once everything appended before the call is on the device. Calls while one runs share the next one. */
+  flush(): Promise<void> {
+    if (this.flushing === undefined) return this.startFlush();
+    this.flushAgain ??= this.flushing.then(
+      () => this.startFlush(),
+      () => this.startFlush(),
+    );
+    return this.flushAgain;
+  }
+
+  private startFlush(): Promise<void> {
+    this.flushAgain = undefined;
+    const run = this.flushOnce().finally(() => {
+      this.flushing = undefined;
+    });
+    this.flushing = run;
+    return run;
+  }
+
+  private async flushOnce(): Promise<void> {
+    const target = this.prepareFlush();
+    const dirty = this.dirtyFiles();
+    try {
+      for (const file of dirty) await file.sync();
+      this.syncNames();
+    } catch (error) {
+      if (error instanceof DiskError) this.home.fail(error);
+      throw error;
+    }
+    // A truncation may have come in between.
+    this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.endOffset));
+  }
+
+  /** `flush` that blocks: for start, stop, and logs whose next step must wait. */
+  flushNow(): void {
+    const target = this.prepareFlush();
+    this.guarded(() => {
+      for (const file of this.dirtyFiles()) file.syncNow();
+      this.syncNames();
+    });
+    this.recoveryPoint = target;
+  }
+
+  private prepareFlush(): number {
+    this.lastFlush = this.home.env.clock.now();
+    this.state.writeEpochs(true, this.effects);
+    if (!this.topicIdDurable && this.topicId !== undefined) {
+      this.topicIdDurable = true;
+      this.effects.push({ kind: "replace", file: PARTITION_FILE, bytes: writeTopicId(this.topicId), durable: true });
+    }
+    if (!this.writePending()) throw new DiskError("EIO", this.path, "the log directory is offline");
+    return this.endOffset;
+  }
+
+  /** A file whose name is lost is lost; the first time this also holds for the log's own directory. */
+  private syncNames(): void {
+    if (!this.namesChanged || this.closed) return;
+    this.namesChanged = false;
+    this.disk.syncDirectory(this.path);
+    this.disk.syncDirectory(this.path.slice(0, this.path.lastIndexOf("/")));
+  }
+
+  private dirtyFiles(): DiskFile[] {
+    if (this.recoveryPoint >= this.endOffset) return [];
+    const dirty = this.state.segmentsFrom(this.recoveryPoint);
+    // Recovery reads the active segment again and makes its indexes anew; those of closed ones it trusts.
+    for (const segment of dirty) if (segment !== this.state.active) this.syncIndexes(segment);
+    return dirty.map(segment => this.file(segment.file));
+  }
+
+  private syncIndexes(segment: Segment): void {
+    for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
+      const path = `${this.path}/${fileName(segment.base, suffix)}`;
+      if (this.disk.stat(path) === undefined) continue;
+      const file = this.disk.open(path, "write");
+      file.syncNow();
+      file.close();
+    }
+  }
+
+  /** Drops segments that retention lets go; how many. */
+  enforceRetention(now: number): number {
+    return this.guarded(() => {
+      const count = this.state.expired(now, this.highWatermark);
+      this.state.dropOldest(count, now, this.effects);
+      this.recoveryPoint = Math.max(this.recoveryPoint, this.startOffset);
+      this.writePending();
+      for (const segment of this.state.segments) if (segment !== this.state.active) segment.release();
+      return count;
+    });
+  }
+
+  /** Moves the log's start, never back and not past the high watermark; the start it has then, or -1 when refused. */
+  deleteRecords(beforeOffset: number): number {
+    const wanted = beforeOffset === -1 ? this.highWatermark : beforeOffset;
+    if (wanted > this.highWatermark) return -1;
+    this.raiseStart(wanted);
+    return this.startOffset;
+  }
+
+  /** As a follower: the leader's log now begins there. */
+  raiseStart(offset: number): void {
+    this.state.raiseStart(Math.min(offset, this.endOffset));
+    this.state.writeEpochs(false, this.effects);
+  }
+
+  /** Removes everything at and after `offset`. */
+  truncateTo(offset: number): void {
+    if (offset >= this.endOffset) return;
+    this.guarded(() => {
+      this.writePending();
+      this.tail.clear();
+      this.hint = undefined;
+      if (offset < this.state.segments[0].base) return this.restartAt(offset);
+      const segment = this.state.segmentOf(offset) as Segment;
+      const start = this.state.loaded(segment).ready().offsets.lookup(offset);
+      const at = locate(this.file(segment.file), segment, offset, start)?.position ?? segment.size;
+      this.state.truncateTo(offset, at, this.effects);
+      this.state.startOffset = Math.min(this.startOffset, offset);
+      this.settleTruncation();
+      reloadProducers(this.state, this.path, this.home.env);
+    });
+  }
+
+  /** Empties the log; the next record gets `offset`. */
+  restartAt(offset: number): void {
+    this.guarded(() => {
+      this.writePending();
+      this.tail.clear();
+      this.hint = undefined;
+      this.state.truncateFully(offset, this.home.env.clock.now(), this.effects);
+      this.recoveryPoint = offset;
+      this.settleTruncation();
+    });
+  }
+
+  private settleTruncation(): void {
+    this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
+    this.highWatermark = Math.min(this.highWatermark, this.endOffset);
+    this.writePending();
+  }
+
+  /** Closes the active segment and begins another. */
+  roll(): void {
+    this.guarded(() => this.state.roll(this.home.env.clock.now(), this.effects));
+  }
+
+  /** Flushes everything and lets go of files; the log is not used after. */
+  close(): void {
+    if (this.closed) return;
+    if (!this.home.offline) {
+      // The last time entry and the snapshot are what a clean start relies on.
+      this.state.close(this.effects);
+      if (this.touched) {
+        for (const segment of this.state.segmentsFrom(this.recoveryPoint)) {
+          if (segment === this.state.active && this.writePending()) this.syncIndexes(segment);
+        }
+        this.flushNow();
+      } else this.writePending();
+    }
+    this.release();
+  }
+
+  /** Renames the directory away; it is removed after `file.delete.delay.ms`. */
+  delete(): void {
+    this.effects = [];
+    this.release();
+    this.home.forget(this);
+    this.guarded(() => {
+      const { env } = this.home;
+      const unique = Array.from(env.random.bytes(16), byte => byte.toString(16).padStart(2, "0")).join("");
+      const at = this.path.lastIndexOf("/") + 1;
+      // A file name has 255 bytes at most, and the suffix takes 40 of them.
+      const name = `${this.path.slice(at).slice(0, 215)}.${unique}-delete`;
+      const to = this.path.slice(0, at) + name;
+      this.disk.rename(this.path, to);
+      this.path = to;
+      this.home.removeLater(to, true, env.clock.now() + this.config.fileDeleteDelayMs);
+    });
+  }
+
+  private release(): void {
+    this.closed = true;
+    this.tail.clear();
+    for (const file of this.files.values()) file.close();
+    this.files.clear();
+  }
+
+  /** The open file of this name; few are kept open. */
+  private file(name: string): DiskFile {
+    invariant(!this.closed, "a closed log is not used");
+    const known = this.files.get(name);
+    if (known !== undefined) return known;
+    if (this.files.size >= OPEN_FILES) {
+      for (const [old, file] of this.files) {
+        if (old === this.state.active.file) continue;
+        file.close();
+        this.files.delete(old);
+        break;
+      }
+    }
+    const file = this.disk.open(`${this.path}/${name}`, "create");
+    if (name === this.state.active.file && this.state.active.base >= this.recoveryPoint) this.namesChanged = true;
+    this.files.set(name, file);
+    return file;
+  }
+
+  private closeFile(name: string): void {
+    this.files.get(name)?.close();
+    this.files.delete(name);
+  }
+
+  private perform(effects: readonly LogEffect[] = NOTHING): void {
+    for (let i = 0; i < effects.length; ) {
+      const effect = effects[i++];
+      if (effect.kind !== "write") {
+        this.performOne(effect);
+        continue;
+      }
+      const chunks = [effect.bytes];
+      let end = effect.position + effect.bytes.length;
+      for (; i < effects.length; i++) {
+        const next = effects[i];
+        if (next.kind !== "write" || next.file !== effect.file || next.position !== end) break;
+        chunks.push(next.bytes);
+        end += next.bytes.length;
+      }
+      this.writeTo(effect.file, chunks, effect.position);
+    }
+  }
+
+  private writeTo(name: string, chunks: readonly Uint8Array[], position: number): void {
+    if (name.endsWith(".log")) {
+      const file = this.file(name);
+      if (chunks.length > 1 || chunks[0].length > 0) file.write(chunks, position);
+      return;
+    }
+    const file = this.disk.open(`${this.path}/${name}`, "create");
+    if (chunks[0].length > 0) file.write(chunks, position);
+    file.close();
+  }
+
+  private performOne(effect: Exclude<LogEffect, { kind: "write" }>): void {
+    const path = `${this.path}/${effect.file}`;
+    switch (effect.kind) {
+      case "replace":
+        replaceFile(this.disk, path, effect.bytes, effect.durable);
+        break;
+      case "truncate":
+        this.truncateFile(path, effect.size);
+        break;
+      case "delete":
+        this.closeFile(effect.file);
+        if (this.disk.stat(path) === undefined) break;
+        this.disk.rename(path, path + DELETED_SUFFIX);
+        this.home.removeLater(path + DELETED_SUFFIX, false, this.home.env.clock.now() + this.config.fileDeleteDelayMs);
+        break;
+      case "remove":
+        removeIfThere(this.disk, path);
+        break;
+      case "sync":
+        this.syncLater(effect.file);
+    }
+  }
+
+  private truncateFile(path: string, size: number): void {
+    const known = this.disk.stat(path);
+    if (known === undefined || known.size <= size) return;
+    const file = this.disk.open(path, "write");
+    file.truncate(size);
+    file.close();
+  }
+
+  private syncLater(name: string): void {
+    this.file(name)
+      .sync()
+      .catch((error: unknown) => {
+        if (error instanceof DiskError) this.home.fail(error);
+      });
+  }
+
+  /** Runs `work`; a failing disk takes the directory offline before the error goes on. */
+  private guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof DiskError) this.home.fail(error);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import { type DiskFile, type Env, viewOf } from "@samsa/base";
+import type { LogState, Segment } from "@samsa/log";
+import { BatchCursor, batchSize, HEADER_SIZE, RecordCursor } from "@samsa/records";
+
+export interface Position {
+  readonly segment: Segment;
+  readonly position: number;
+  /** Of the batch there. */
+  readonly size: number;
+}
+
+export interface TimestampOffset {
+  readonly offset: number;
+  readonly timestamp: number;
+  /** -1 when it is not known. */
+  readonly leaderEpoch: number;
+}
+
+const WINDOW = 8192;
+
+export function readAt(file: DiskFile, target: Uint8Array, position: number): number {
+  return target.length === 0 ? 0 : file.read(target, position);
+}
+
+/**
+ * Visits the headers of a segment's batches from `position` on until `visit` says so. The cursor's batch may be cut off
+ * after its header.
+ */
+function walk(file: DiskFile, segment: Segment, start: number, visit: (at: number, view: DataView) => boolean): void {
+  const window = new Uint8Array(WINDOW);
+  const view = viewOf(window);
+  let from = 0;
+  let filled = 0;
+  for (let at = start; at + HEADER_SIZE <= segment.size; ) {
+    if (filled === 0 || at < from || at + HEADER_SIZE > from + filled) {
+      from = at;
+      filled = readAt(file, window, at);
+      if (filled < HEADER_SIZE) return;
+    }
+    const size = batchSize(view, at - from);
+    if (size < HEADER_SIZE || visit(at, new DataView(window.buffer, at - from, HEADER_SIZE))) return;
+    at += size;
+  }
+}
+
+/** Where the first batch begins that ends at or after `offset`, looked for from `start`. */
+export function locate(file: DiskFile, segment: Segment, offset: number, start: number): Position | undefined {
+  let found: Position | undefined;
+  walk(file, segment, start, (position, view) => {
+    const last = view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23);
+    if (last < offset) return false;
+    found = { segment, position, size: batchSize(view, 0) };
+    return true;
+  });
+  return found;
+}
+
+/** The first record in the batch at `position` that `wanted` accepts. */
+function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: number, offset: number) => boolean) {
+  const bytes = new Uint8Array(at.size);
+  const batch = new BatchCursor(bytes, 0, readAt(file, bytes, at.position));
+  if (!batch.next()) return undefined;
+  const record = new RecordCursor().open(batch, env.codecs);
+  while (record.next()) {
+    if (wanted(record.timestamp, record.offset)) {
+      return { offset: record.offset, timestamp: record.timestamp, leaderEpoch: batch.leaderEpoch };
+    }
+  }
+  return undefined;
+}
+
+/** The first record at or after the log's start whose time is `timestamp` or later. */
+export function timestampLookup(
+  state: LogState,
+  open: (name: string) => DiskFile,
+  timestamp: number,
+  env: Env,
+): TimestampOffset | undefined {
+  for (const segment of state.segments) {
+    if (state.loaded(segment).maxTimestamp < timestamp) continue;
+    const { offsets, times } = segment.ready();
+    const from = Math.max(times.lookup(timestamp), state.startOffset);
+    const file = open(segment.file);
+    let found: TimestampOffset | undefined;
+    walk(file, segment, offsets.lookup(from), (position, view) => {
+      const maxTimestamp = view.getInt32(35) * 4294967296 + view.getUint32(39);
+      if (maxTimestamp < timestamp) return false;
+      const at = { segment, position, size: batchSize(view, 0) };
+      found = recordIn(file, at, env, (time, offset) => time >= timestamp && offset >= state.startOffset);
+      return found !== undefined;
+    });
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The youngest record, the first of them if several are. */
+export function latestTimestamp(
+  state: LogState,
+  open: (name: string) => DiskFile,
+  env: Env,
+): TimestampOffset | undefined {
+  let best: Segment | undefined;
+  let latest = -1;
+  for (const segment of state.segments) {
+    if (state.loaded(segment).maxTimestamp <= latest) continue;
+    best = segment;
+    latest = segment.maxTimestamp;
+  }
+  if (best === undefined) return undefined;
+  const file = open(best.file);
+  const at = locate(file, best, best.offsetOfMaxTimestamp, best.ready().offsets.lookup(best.offsetOfMaxTimestamp));
+  return at && recordIn(file, at, env, time => time === latest);
+}

@@ -1,0 +1,32 @@
+import { fromUtf8, type Uuid, utf8 } from "@samsa/base";
+
+/** `meta.properties`: whose directory this is. */
+export interface MetaProperties {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly directoryId: Uuid;
+}
+
+/** Undefined where a property is missing. */
+export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> & { readonly version: string } {
+  const found = new Map<string, string>();
+  for (const line of fromUtf8(bytes).split("\n")) {
+    if (line.startsWith("#")) continue;
+    const at = line.indexOf("=");
+    if (at > 0) found.set(line.slice(0, at).trim(), line.slice(at + 1).trim());
+  }
+  const clusterId = found.get("cluster.id");
+  const nodeId = found.get("node.id");
+  const directoryId = found.get("directory.id");
+  return {
+    version: found.get("version") ?? "0",
+    ...(clusterId === undefined ? {} : { clusterId }),
+    ...(nodeId === undefined ? {} : { nodeId: Number(nodeId) }),
+    ...(directoryId === undefined ? {} : { directoryId: directoryId as Uuid }),
+  };
+}
+
+export function writeMetaProperties(meta: MetaProperties): Uint8Array {
+  const { clusterId, nodeId, directoryId } = meta;
+  return utf8(`version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`);
+}

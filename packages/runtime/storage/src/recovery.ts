@@ -1,0 +1,326 @@
+import { type Env, getI64, MalformedError, viewOf } from "@samsa/base";
+import {
+  CLEANED_SUFFIX,
+  DELETED_SUFFIX,
+  EPOCH_FILE,
+  EpochCache,
+  fileName,
+  LOG_SUFFIX,
+  type LogConfig,
+  type LogEffect,
+  LogScanner,
+  LogState,
+  OFFSET_INDEX_SUFFIX,
+  offsetOfFile,
+  ProducerStates,
+  readEpochs,
+  readSnapshot,
+  type ScanTarget,
+  type Segment,
+  SNAPSHOT_SUFFIX,
+  SWAP_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
+  TxnIndex,
+} from "@samsa/log";
+import { FIELD, type Tools } from "@samsa/records";
+import { readWhole, removeIfThere } from "./files.ts";
+
+const SCAN_CHUNK = 1048576;
+const NO_BYTES = new Uint8Array(0);
+
+export interface LoadOptions {
+  readonly env: Env;
+  readonly path: string;
+  readonly config: LogConfig;
+  /** The directory was closed properly. */
+  readonly clean: boolean;
+  readonly recoveryPoint: number;
+  readonly startOffset: number;
+}
+
+function toolsOf(env: Env): Tools {
+  return { crc32c: env.crypto.crc32c, codecs: env.codecs };
+}
+
+/** Feeds a segment's file to a scanner. */
+function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSize">): LogScanner {
+  const file = env.disk.open(`${path}/${target.segment.file}`, "read");
+  try {
+    const fileSize = file.size();
+    const scanner = new LogScanner({ ...target, tools: toolsOf(env), fileSize });
+    for (let at = 0; at < fileSize; ) {
+      const chunk = new Uint8Array(Math.min(SCAN_CHUNK, fileSize - at));
+      const got = file.read(chunk, at);
+      at += got;
+      if (got === 0 || !scanner.feed(chunk.subarray(0, got))) break;
+    }
+    return scanner;
+  } finally {
+    file.close();
+  }
+}
+
+/** What attaches a segment's indexes when they are first needed, and rebuilds them when the files cannot be right. */
+function indexLoader(path: string, env: Env, config: () => LogConfig): (segment: Segment) => void {
+  return segment => {
+    if (segment.firstTimestamp === undefined) {
+      const file = env.disk.open(`${path}/${segment.file}`, "read");
+      const head = new Uint8Array(FIELD.maxTimestamp + 8);
+      const whole = file.read(head, 0) === head.length;
+      file.close();
+      segment.firstTimestamp = whole ? getI64(viewOf(head), FIELD.maxTimestamp) : -1;
+    }
+    if (segment.indexes !== undefined) return;
+    const bytes = (suffix: string) => readWhole(env.disk, `${path}/${fileName(segment.base, suffix)}`);
+    const offsets = bytes(OFFSET_INDEX_SUFFIX);
+    const times = bytes(TIME_INDEX_SUFFIX);
+    const txns = bytes(TXN_INDEX_SUFFIX) ?? NO_BYTES;
+    if (offsets !== undefined && times !== undefined && segment.attach(offsets, times, txns)) return;
+    env.logger.warn("the index of a segment is rebuilt", { path, segment: segment.file });
+    scan(path, env, {
+      segment,
+      producers: new ProducerStates(),
+      epochs: new EpochCache(),
+      indexIntervalBytes: config().indexIntervalBytes,
+      rebuild: true,
+      producersFrom: Infinity,
+      expected: segment.base,
+    });
+    // Only producer state could rebuild these; the file is the better witness.
+    segment.ready().txns = new TxnIndex(txns);
+    rewriteIndexes(segment, path, env);
+  };
+}
+
+/** Puts rebuilt indexes in the place of what the files hold. */
+function rewriteIndexes(segment: Segment, path: string, env: Env): void {
+  for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+    const file = env.disk.open(`${path}/${fileName(segment.base, suffix)}`, "create");
+    file.truncate(0);
+    file.close();
+  }
+  const { txns } = segment.ready();
+  if (txns.written === 0) removeIfThere(env.disk, `${path}/${fileName(segment.base, TXN_INDEX_SUFFIX)}`);
+  const out: LogEffect[] = [];
+  segment.writeIndexes(false, out);
+  for (const effect of out) {
+    if (effect.kind !== "write") continue;
+    const file = env.disk.open(`${path}/${effect.file}`, "create");
+    file.write([effect.bytes], effect.position);
+    file.close();
+  }
+}
+
+interface Listing {
+  readonly bases: number[];
+  readonly snapshots: number[];
+  /** The lowest base offset of a segment that a swap has just replaced; Infinity for none. */
+  readonly swapped: number;
+  readonly hasEpochs: boolean;
+}
+
+/** Finishes what was under way when the log was last used, and tells what files there are. */
+function listFiles(path: string, env: Env): Listing {
+  const { disk } = env;
+  const bases: number[] = [];
+  const snapshots: number[] = [];
+  let swapped = Infinity;
+  let hasEpochs = false;
+  for (const { name, directory } of disk.list(path)) {
+    if (directory) continue;
+    if (name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || name.endsWith(".tmp")) {
+      disk.removeFile(`${path}/${name}`);
+      continue;
+    }
+    let final = name;
+    if (name.endsWith(SWAP_SUFFIX)) {
+      final = name.slice(0, -SWAP_SUFFIX.length);
+      disk.rename(`${path}/${name}`, `${path}/${final}`);
+      const base = offsetOfFile(final, LOG_SUFFIX);
+      if (base >= 0) swapped = Math.min(swapped, base);
+    }
+    if (final === EPOCH_FILE) hasEpochs = true;
+    const base = offsetOfFile(final, LOG_SUFFIX);
+    if (base >= 0 && !bases.includes(base)) bases.push(base);
+    const snapshot = offsetOfFile(final, SNAPSHOT_SUFFIX);
+    if (snapshot >= 0) snapshots.push(snapshot);
+  }
+  return { bases: bases.sort((a, b) => a - b), snapshots: snapshots.sort((a, b) => a - b), swapped, hasEpochs };
+}
+
+/** The log in `path`, brought to a state that its files bear out. */
+export function loadState(options: LoadOptions): LogState {
+  const { env, path, config } = options;
+  const listing = listFiles(path, env);
+  const state: LogState = new LogState({
+    tools: toolsOf(env),
+    config,
+    draw: () => env.random.next(),
+    load: indexLoader(path, env, () => state.config),
+  });
+  for (const base of listing.bases) {
+    const found = env.disk.stat(`${path}/${fileName(base, LOG_SUFFIX)}`);
+    const modified = found?.modified ?? 0;
+    state.openSegment(base, found?.size ?? 0, { created: modified, modified });
+  }
+  state.snapshots = listing.snapshots;
+  state.producers.snapshotOffset = listing.snapshots.at(-1) ?? -1;
+  const epochsLost = listing.hasEpochs && !loadEpochs(state, path, env);
+  if (state.segments.length === 0) {
+    createFirst(state, options);
+    return state;
+  }
+  const trustAll = options.clean && !epochsLost && listing.swapped === Infinity;
+  if (!trustAll || !loadClean(state, path, env)) {
+    const trusted = epochsLost ? 0 : options.clean ? state.active.base : options.recoveryPoint;
+    recover(state, Math.min(trusted, listing.swapped), path, env);
+  }
+  state.startOffset = Math.min(Math.max(options.startOffset, state.segments[0].base), state.endOffset);
+  state.epochs.truncateFromEnd(state.endOffset);
+  state.epochs.truncateFromStart(state.startOffset);
+  return state;
+}
+
+function createFirst(state: LogState, { env, path, startOffset }: LoadOptions): void {
+  const out: LogEffect[] = [];
+  state.createSegment(startOffset, env.clock.now(), out);
+  state.startOffset = state.endOffset = state.producers.endOffset = startOffset;
+  for (const effect of out) if (effect.kind === "write") env.disk.open(`${path}/${effect.file}`, "create").close();
+}
+
+/** False when the file is damaged, as after a power cut, and the log itself must be asked. */
+function loadEpochs(state: LogState, path: string, env: Env): boolean {
+  const bytes = readWhole(env.disk, `${path}/${EPOCH_FILE}`) ?? NO_BYTES;
+  try {
+    state.epochs.entries = readEpochs(bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    env.logger.warn("a leader epoch checkpoint is damaged and is made again from the log", { path });
+    return false;
+  }
+  return bytes.length > 0;
+}
+
+/** The producers in a snapshot; undefined, with the file gone, when it cannot be read. */
+function loadSnapshot(state: LogState, offset: number, path: string, env: Env): boolean {
+  const file = `${path}/${fileName(offset, SNAPSHOT_SUFFIX)}`;
+  try {
+    const bytes = readWhole(env.disk, file) ?? NO_BYTES;
+    state.producers.load(readSnapshot(bytes, env.crypto.crc32c), offset);
+    return true;
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    env.logger.warn("a producer snapshot is damaged and is left out", { file });
+    removeIfThere(env.disk, file);
+    state.snapshots = state.snapshots.filter(known => known !== offset);
+    state.producers.snapshotOffset = state.snapshots.at(-1) ?? -1;
+    return false;
+  }
+}
+
+/** After a clean stop the newest snapshot tells where the log ends, and nothing else needs to be read. */
+function loadClean(state: LogState, path: string, env: Env): boolean {
+  const { active } = state;
+  const newest = state.snapshots.at(-1) ?? -1;
+  if (newest >= active.base && newest > active.base === active.size > 0) {
+    if (!loadSnapshot(state, newest, path, env)) return false;
+    state.endOffset = newest;
+    return true;
+  }
+  if (active.size > 0 || state.segments.length > 1) return false;
+  state.endOffset = active.base;
+  state.producers.endOffset = active.base;
+  return true;
+}
+
+/** Reads again what lies beyond `trusted`, and cuts the log where it stops making sense. */
+function recover(state: LogState, trusted: number, path: string, env: Env): void {
+  const { segments } = state;
+  const first = segments.indexOf(state.segmentsFrom(trusted)[0]);
+  const from = startProducers(state, segments[first].base, path, env);
+  state.epochs.truncateFromEnd(segments[first].base);
+  state.endOffset = segments[first].base;
+  for (let i = Math.max(0, segments.indexOf(state.segmentOf(from) ?? segments[0])); i < segments.length; i++) {
+    const segment = segments[i];
+    if (i < first) {
+      scan(path, env, { ...scanTarget(state, segment), rebuild: false, producersFrom: from, expected: segment.base });
+      continue;
+    }
+    if (segment.base < state.endOffset) {
+      // A swap has put its records into the segment before.
+      removeSegments(state, i, 1, { path, env });
+      i--;
+      continue;
+    }
+    const scanner = scan(path, env, {
+      ...scanTarget(state, segment),
+      rebuild: true,
+      producersFrom: from,
+      expected: segment.base,
+    });
+    state.endOffset = scanner.nextOffset;
+    rewriteIndexes(segment, path, env);
+    if (!cutTail(segment, scanner, path, env)) continue;
+    removeSegments(state, i + 1, segments.length - i - 1, { path, env });
+  }
+  state.producers.endOffset = state.endOffset;
+  dropSnapshotsAfter(state, path, env);
+}
+
+function scanTarget(state: LogState, segment: Segment) {
+  const { producers, epochs } = state;
+  return { segment, producers, epochs, indexIntervalBytes: state.config.indexIntervalBytes };
+}
+
+/** Takes the newest usable snapshot at or before `offset`; from where producers must then be read. */
+function startProducers(state: LogState, offset: number, path: string, env: Env): number {
+  for (const snapshot of state.snapshots.filter(known => known <= offset).reverse()) {
+    if (loadSnapshot(state, snapshot, path, env)) return snapshot;
+  }
+  state.producers.clear();
+  return state.segments[0].base;
+}
+
+/** Cuts off what follows the last good batch; false when nothing does. */
+function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env): boolean {
+  const file = env.disk.open(`${path}/${segment.file}`, "write");
+  const size = file.size();
+  if (scanner.validBytes < size) {
+    file.truncate(scanner.validBytes);
+    env.logger.warn("a log is cut at its last good batch", {
+      path: file.path,
+      from: size,
+      to: scanner.validBytes,
+      why: scanner.fault ?? "a batch reaches past the end of its file",
+    });
+  }
+  file.close();
+  return scanner.validBytes < size;
+}
+
+function removeSegments(state: LogState, at: number, count: number, where: { path: string; env: Env }): void {
+  for (const segment of state.segments.splice(at, count)) {
+    for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
+      removeIfThere(where.env.disk, `${where.path}/${fileName(segment.base, suffix)}`);
+    }
+  }
+}
+
+function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
+  for (const offset of state.snapshots) {
+    if (offset > state.endOffset) removeIfThere(env.disk, `${path}/${fileName(offset, SNAPSHOT_SUFFIX)}`);
+  }
+  state.snapshots = state.snapshots.filter(offset => offset <= state.endOffset);
+  state.producers.snapshotOffset = state.snapshots.at(-1) ?? -1;
+}
+
+/** Producer state as of the log's end, after a truncation. */
+export function reloadProducers(state: LogState, path: string, env: Env): void {
+  const from = startProducers(state, state.endOffset, path, env);
+  for (const segment of state.segments) {
+    if (from >= state.endOffset || (state.after(segment)?.base ?? Infinity) <= from) continue;
+    scan(path, env, { ...scanTarget(state, segment), rebuild: false, producersFrom: from, expected: segment.base });
+  }
+  state.producers.endOffset = state.endOffset;
+}

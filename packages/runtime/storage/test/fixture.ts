@@ -1,0 +1,80 @@
+import { type Uuid, utf8 } from "@samsa/base";
+import type { LogConfig } from "@samsa/log";
+import { buildBatch, type Tools } from "@samsa/records";
+import { type SimNode, World } from "@samsa/sim";
+import { type LogDir, type LogDirOptions, openLogDir, type PartitionLog } from "../src/index.ts";
+
+export const TOPIC_ID = "zzzzzzzzzzzzzzzzzzzzzg" as Uuid;
+export const NOW = 1_700_000_000_000;
+export const CONFIG: LogConfig = {
+  segmentBytes: 1_000,
+  segmentMs: 604_800_000,
+  segmentJitterMs: 0,
+  indexIntervalBytes: 100,
+  segmentIndexBytes: 10_485_760,
+  maxMessageBytes: 1_048_588,
+  retentionMs: 604_800_000,
+  retentionBytes: -1,
+  flushMessages: Infinity,
+  flushMs: Infinity,
+  timestampType: "CreateTime",
+  beforeMaxMs: Infinity,
+  afterMaxMs: 3_600_000,
+  compression: "producer",
+  cleanupPolicy: new Set(["delete"]),
+  fileDeleteDelayMs: 60_000,
+  preallocate: false,
+};
+
+/** A machine whose disk can crash, with one log directory. */
+export class Fixture {
+  readonly world: World;
+  node: SimNode;
+  dir: LogDir;
+  config: LogConfig;
+  readonly options: Partial<LogDirOptions>;
+
+  constructor(seed: number, config: Partial<LogConfig> = {}, options: Partial<LogDirOptions> = {}) {
+    this.world = new World(seed);
+    this.node = this.world.node("a");
+    this.config = { ...CONFIG, ...config };
+    this.options = options;
+    this.dir = this.open();
+  }
+
+  get tools(): Tools {
+    return { crc32c: this.node.env.crypto.crc32c, codecs: this.node.env.codecs };
+  }
+
+  open(): LogDir {
+    return openLogDir(this.node.env, "/data", {
+      nodeId: 1,
+      clusterId: "cluster",
+      configOf: () => this.config,
+      ...this.options,
+    });
+  }
+
+  get log(): PartitionLog {
+    return this.dir.get("t", 0) ?? this.dir.create("t", 0, TOPIC_ID);
+  }
+
+  restart(): void {
+    this.dir.close();
+    this.dir = this.open();
+  }
+
+  crash(unsynced: "random" | "lost" | "kept" = "random"): void {
+    this.node = this.world.crash("a", { unsynced });
+    this.dir = this.open();
+  }
+
+  batch(count: number, from = 0, timestamp = NOW, options: Parameters<typeof buildBatch>[1] = {}): Uint8Array {
+    const records = Array.from({ length: count }, (_, i) => ({
+      timestamp: timestamp + i,
+      key: null,
+      value: utf8(`value ${from + i}`),
+    }));
+    return buildBatch(records, options, this.tools);
+  }
+}
