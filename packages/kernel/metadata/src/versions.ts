@@ -1,0 +1,30 @@
+/** Levels of `metadata.version` that change what is written. */
+export const METADATA_VERSION = {
+  minimum: 7,
+  directories: 17,
+  eligibleLeaderReplicas: 23,
+  cordonedDirectories: 30,
+  latest: 33,
+} as const;
+
+/** The version at which each record that has several is written (`MetadataVersion.*RecordVersion`). */
+export interface RecordVersions {
+  readonly registerBroker: number;
+  readonly brokerRegistrationChange: number;
+  readonly partition: number;
+  readonly partitionChange: number;
+}
+
+export function recordVersions(metadataVersion: number): RecordVersions {
+  const { directories, eligibleLeaderReplicas, cordonedDirectories } = METADATA_VERSION;
+  const partition = metadataVersion >= eligibleLeaderReplicas ? 2 : metadataVersion >= directories ? 1 : 0;
+  const cordoned = metadataVersion >= cordonedDirectories;
+  const placed = metadataVersion >= directories;
+  return {
+    // 8 (3.4-IV0) knew brokers that still migrated from ZooKeeper.
+    registerBroker: cordoned ? 4 : placed ? 3 : metadataVersion >= 8 ? 2 : 1,
+    brokerRegistrationChange: cordoned ? 3 : placed ? 2 : 1,
+    partition,
+    partitionChange: partition,
+  };
+}
