@@ -28,6 +28,7 @@ interface Emission extends CodecSpec {
 export function compile(spec: CodecSpec): Codec {
   const { source, constants } = emit(spec);
   // The source is made from our own declarations alone; no input reaches it.
+  // oxlint-disable-next-line typescript/no-implied-eval -- a compiler ends in code
   const factory = new Function("W", "K", source) as (w: typeof wire, k: readonly unknown[]) => Codec;
   return factory(wire, constants);
 }
@@ -234,7 +235,7 @@ function emitEncoder(e: Emission, fields: Fields, path: string, inTag: boolean):
   }
   for (const [name, field] of plain) {
     const at = `${path}.${name}`;
-    const write = writeStatements(e, "x", {
+    const write = writeStatements(formOf(e, field), "x", {
       type: field.type,
       nullable: nullableAt(field, e.version),
       path: at,

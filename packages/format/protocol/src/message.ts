@@ -19,6 +19,7 @@ export interface AnyMessage {
   readonly fields: Fields;
   decode(reader: ByteReader, version: number): unknown;
   encode(writer: ByteWriter, value: object, version: number): void;
+  defaults(draft?: object): unknown;
 }
 
 /**

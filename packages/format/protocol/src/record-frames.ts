@@ -32,8 +32,8 @@ export function metadataRecord<N extends MetadataRecordType>(
   version: number,
   draft: Draft<(typeof METADATA_RECORDS)[N]["message"]>,
 ): MetadataRecordOf<N> {
-  const defaults = METADATA_RECORDS[type].message.defaults as (draft: object) => unknown;
-  return { type, version, value: defaults(draft) } as MetadataRecordOf<N>;
+  const message: AnyMessage = METADATA_RECORDS[type].message;
+  return { type, version, value: message.defaults(draft) } as MetadataRecordOf<N>;
 }
 
 function byId(table: FramedTable): readonly (string | undefined)[] {

@@ -1,0 +1,146 @@
+import { ByteReader, concat, MalformedError, sameBytes, type Uuid } from "@samsa/base";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import * as p from "../src/index.ts";
+
+function framed(payload: Uint8Array): Uint8Array {
+  const size = new Uint8Array(4);
+  new DataView(size.buffer).setInt32(0, payload.length);
+  return concat([size, payload]);
+}
+
+/** Cuts `stream` at the given places, taken modulo its length. */
+function cut(stream: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const at = [0, ...places.map(place => place % (stream.length + 1)), stream.length].toSorted((a, b) => a - b);
+  return at.slice(1).map((end, i) => stream.slice(at[i], end));
+}
+
+describe("frames", () => {
+  it("come out whole however the stream is cut", () => {
+    const payloads = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
+    const property = fc.property(payloads, fc.array(fc.nat(), { maxLength: 12 }), (frames, places) => {
+      const splitter = new p.FrameSplitter(1000);
+      const out = cut(concat(frames.map(framed)), places).flatMap(chunk => splitter.push(chunk));
+      expect(out.map(frame => [...frame])).toEqual(frames.map(frame => [...frame]));
+      expect(splitter.held()).toBe(0);
+    });
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  it("are slices of a chunk that holds them", () => {
+    const chunk = concat([framed(new Uint8Array(5)), framed(new Uint8Array(7))]);
+    const frames = new p.FrameSplitter(100).push(chunk);
+    expect(frames.map(frame => frame.length)).toEqual([5, 7]);
+    expect(frames.every(frame => frame.buffer === chunk.buffer)).toBe(true);
+  });
+
+  it("of a negative or too great size are refused", () => {
+    for (const size of [0xff, 0x01]) {
+      expect(() => new p.FrameSplitter(100).push(Uint8Array.of(size, 0, 0, 0))).toThrow(MalformedError);
+      const slow = new p.FrameSplitter(100);
+      slow.push(Uint8Array.of(size, 0));
+      expect(() => slow.push(Uint8Array.of(0, 0))).toThrow(MalformedError);
+    }
+  });
+
+  it("that only announce much hold little", () => {
+    const splitter = new p.FrameSplitter(0x7fffffff);
+    splitter.push(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 1));
+    splitter.push(Uint8Array.of(2, 3));
+    const { pending } = splitter as unknown as { pending: Uint8Array };
+    expect(pending.length).toBeLessThan(70_000);
+  });
+
+  it("of many chunks grow geometrically", () => {
+    const splitter = new p.FrameSplitter(1 << 26);
+    const chunk = new Uint8Array(1000);
+    splitter.push(Uint8Array.of(0x01, 0, 0, 0));
+    const buffers = new Set<unknown>();
+    for (let sent = 0; sent < 1 << 24; sent += 1000) {
+      splitter.push(chunk);
+      buffers.add((splitter as unknown as { pending: Uint8Array }).pending);
+    }
+    expect(buffers.size).toBeLessThan(14);
+  });
+});
+
+describe("record frames", () => {
+  const topicId = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
+
+  it("carry metadata records", () => {
+    const record = p.metadataRecord("TopicRecord", 0, { name: "foo", topicId });
+    const bytes = p.encodeMetadataRecord(record);
+    expect([...bytes.subarray(0, 7)]).toEqual([1, 2, 0, 4, 0x66, 0x6f, 0x6f]);
+    expect(p.decodeMetadataRecord(bytes)).toEqual(record);
+    expect(() => p.decodeMetadataRecord(concat([bytes, Uint8Array.of(0)]))).toThrow(MalformedError);
+    for (const head of [
+      [2, 2, 0],
+      [1, 6, 0],
+      [1, 2, 9],
+      [0, 0, 0],
+    ]) {
+      expect(() => p.decodeMetadataRecord(Uint8Array.from(head))).toThrow(MalformedError);
+    }
+  });
+
+  it("carry coordinator records", () => {
+    const record: p.GroupRecord = {
+      type: "OffsetCommit",
+      key: { group: "g", topic: "t", partition: 3 },
+      version: 3,
+      value: p.offsetCommitValue.defaults({ offset: 7, leaderEpoch: 1, metadata: "", commitTimestamp: 5 }),
+    };
+    const bytes = p.encodeCoordinatorRecord(p.GROUP_RECORDS, record);
+    expect([...bytes.key]).toEqual([0, 1, 0, 1, 0x67, 0, 1, 0x74, 0, 0, 0, 3]);
+    expect(p.decodeCoordinatorRecord(p.GROUP_RECORDS, bytes)).toEqual(record);
+    expect(p.decodeCoordinatorRecord(p.GROUP_RECORDS, { key: bytes.key, value: null })?.value).toBeNull();
+    expect(p.decodeCoordinatorRecord(p.GROUP_RECORDS, { key: Uint8Array.of(0, 99), value: null })).toBeUndefined();
+    const future = { key: bytes.key, value: Uint8Array.of(0, 9) };
+    expect(() => p.decodeCoordinatorRecord(p.GROUP_RECORDS, future)).toThrow(MalformedError);
+    const tables = [p.GROUP_RECORDS, p.TRANSACTION_RECORDS, p.SHARE_RECORDS];
+    expect(tables.flatMap(table => Object.values(table)).every(({ key }) => key.last === 0)).toBe(true);
+  });
+
+  it("spell quorum-state as Kafka does", () => {
+    const text =
+      '{"clusterId":"","leaderId":1,"leaderEpoch":2,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}';
+    expect(p.formatQuorumState(p.parseQuorumState(text))).toBe(text);
+    const newer = `{"leaderId":1,"leaderEpoch":2,"votedId":-1,"votedDirectoryId":"${topicId}","data_version":1}`;
+    expect(p.formatQuorumState(p.parseQuorumState(newer))).toBe(newer);
+    for (const bad of ["", "[]", "null", "{}", '{"data_version":1}']) {
+      expect(() => p.parseQuorumState(bad)).toThrow(MalformedError);
+    }
+  });
+});
+
+describe("tables", () => {
+  it("know headers", () => {
+    expect(p.requestHeaderVersion(p.ApiKey.Fetch, 11)).toBe(1);
+    expect(p.requestHeaderVersion(p.ApiKey.Fetch, 12)).toBe(2);
+    expect(p.responseHeaderVersion(p.ApiKey.ApiVersions, 4)).toBe(0);
+    expect(p.responseHeaderVersion(p.ApiKey.Metadata, 9)).toBe(1);
+    expect(p.requestHeaderVersion(999, 0)).toBe(1);
+    const writer = new p.GatherWriter();
+    const header = { requestApiKey: 18, requestApiVersion: 3, correlationId: 7, clientId: "x" };
+    p.requestHeader.encode(writer, header, 2);
+    expect(sameBytes(writer.finish(), Uint8Array.of(0, 18, 0, 3, 0, 0, 0, 7, 0, 1, 0x78, 0))).toBe(true);
+    expect(p.requestHeader.decode(new ByteReader(writer.finish()), 2)).toEqual(header);
+  });
+
+  it("know APIs and errors", () => {
+    expect(p.APIS.length).toBe(91);
+    expect(p.APIS.filter(api => api.lastStable !== api.last).map(api => api.name)).toEqual(["InitProducerId"]);
+    for (const api of p.APIS) {
+      expect(p.ApiKey[api.name as p.ApiName]).toBe(api.key);
+      expect(p.apiOf(api.key)).toBe(api);
+      expect([api.response.first, api.response.last, api.response.flexible]).toEqual([
+        api.first,
+        api.last,
+        api.flexible,
+      ]);
+    }
+    expect(p.Errors.UNKNOWN_TOPIC_OR_PARTITION.code).toBe(3);
+    expect(p.errorOf(136).name).toBe("CONTROLLER_ID_NOT_REGISTERED");
+    expect(p.errorOf(9999)).toBe(p.Errors.UNKNOWN_SERVER_ERROR);
+  });
+});
