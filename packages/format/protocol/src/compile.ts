@@ -72,19 +72,23 @@ function lengthOf(e: Emission): string {
   return e.flexible ? "compactLength(r)" : "r.i32()";
 }
 
+function readString(e: Emission, nullable: boolean): string {
+  if (e.flexible) return nullable ? "readCompactStringOrNull" : "readCompactString";
+  return nullable ? "readStringOrNull" : "readString";
+}
+
 function readExpression(e: Emission, type: Type, nullable: boolean): string {
-  const orNull = nullable ? "OrNull" : "";
   switch (type.kind) {
     case "bool":
       return "r.i8() !== 0";
     case "long":
       return "r.big64()";
     case "string":
-      return `read${e.flexible ? "Compact" : ""}String${orNull}(r)`;
+      return `${readString(e, nullable)}(r)`;
     case "bytes":
-      return `readBytes${orNull}(r, ${lengthOf(e)})`;
+      return `${nullable ? "readBytesOrNull" : "readBytes"}(r, ${lengthOf(e)})`;
     case "records":
-      return `readRecords${orNull}(r, ${lengthOf(e)})`;
+      return `${nullable ? "readRecordsOrNull" : "readRecords"}(r, ${lengthOf(e)})`;
     case "uuid":
       return "readUuid(r)";
     case "struct": {
@@ -175,7 +179,7 @@ function writeStatements(e: Emission, x: string, options: WriteOptions): string 
     case "long":
       return `w.big64(${x});`;
     case "string":
-      return orNull(e.flexible ? none : "w.i16(-1);", `write${e.flexible ? "Compact" : ""}String(w, ${x});`);
+      return orNull(e.flexible ? none : "w.i16(-1);", `${e.flexible ? "writeCompactString" : "writeString"}(w, ${x});`);
     case "bytes":
       return orNull(none, `${length(`${x}.length`)} ${options.inTag ? `w.raw(${x});` : `writePayload(w, ${x});`}`);
     case "records":

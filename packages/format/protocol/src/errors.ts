@@ -152,7 +152,6 @@ const TABLE = [
 ] as const;
 
 export type ErrorName = (typeof TABLE)[number][1];
-export type ErrorCode = (typeof TABLE)[number][0];
 
 /** By name: `Errors.UNKNOWN_TOPIC_OR_PARTITION.code`. */
 export const Errors = Object.fromEntries(

@@ -101,6 +101,28 @@ describe("record frames", () => {
     expect(tables.flatMap(table => Object.values(table)).every(({ key }) => key.last === 0)).toBe(true);
   });
 
+  it("carry the records of transactions, share groups and tiered storage", () => {
+    const transaction: p.TransactionRecord = {
+      type: "TransactionLog",
+      key: { transactionalId: "x" },
+      version: 1,
+      value: p.transactionLogValue.defaults({ producerId: 5n, previousProducerId: 4n }),
+    };
+    const share: p.ShareRecord = {
+      type: "ShareUpdate",
+      key: p.shareUpdateKey.defaults({ groupId: "g", topicId, partition: 1 }),
+      version: 0,
+      value: p.shareUpdateValue.defaults({ snapshotEpoch: 2 }),
+    };
+    const { TRANSACTION_RECORDS, SHARE_RECORDS } = p;
+    const through = p.encodeCoordinatorRecord(TRANSACTION_RECORDS, transaction);
+    expect(p.decodeCoordinatorRecord(TRANSACTION_RECORDS, through)).toEqual(transaction);
+    expect(p.decodeCoordinatorRecord(SHARE_RECORDS, p.encodeCoordinatorRecord(SHARE_RECORDS, share))).toEqual(share);
+    const value = p.remotePartitionDeleteMetadataRecord.defaults();
+    const remote: p.RemoteLogRecord = { type: "RemotePartitionDeleteMetadataRecord", version: 0, value };
+    expect(p.decodeRemoteLogRecord(p.encodeRemoteLogRecord(remote))).toEqual(remote);
+  });
+
   it("spell quorum-state as Kafka does", () => {
     const text =
       '{"clusterId":"","leaderId":1,"leaderEpoch":2,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}';
