@@ -20,8 +20,6 @@ export const MAGIC = 2;
 export const LENGTH_OVERHEAD = 12;
 /** Bytes of a batch before its records. */
 export const HEADER_SIZE = 61;
-/** Bytes at the start of a batch with which its length and magic can be read. */
-export const PREFIX_SIZE = 17;
 
 /** Positions of the header's fields (KIP-98). */
 export const FIELD = {

@@ -102,14 +102,18 @@ export class Segment {
     return this.maxTimestamp >= 0 ? this.maxTime : this.modified;
   }
 
+  /** Notes the time of a batch that the time index does not tell of, after a truncation. */
+  noteTimestamp(maxTimestamp: number, lastOffset: number): void {
+    if (maxTimestamp <= this.maxTime) return;
+    this.maxTime = maxTimestamp;
+    this.maxTimeOffset = lastOffset;
+  }
+
   /** Notes a batch at the end of the file, with an index entry when one is due. */
   push(batch: { size: number; lastOffset: number; maxTimestamp: number }, intervalBytes: number): void {
     const { offsets, times } = this.ready();
     if (this.firstTimestamp === undefined || this.size === 0) this.firstTimestamp = batch.maxTimestamp;
-    if (batch.maxTimestamp > this.maxTime) {
-      this.maxTime = batch.maxTimestamp;
-      this.maxTimeOffset = batch.lastOffset;
-    }
+    this.noteTimestamp(batch.maxTimestamp, batch.lastOffset);
     if (this.sinceEntry > intervalBytes) {
       offsets.append(batch.lastOffset, this.size);
       times.append(this.maxTime, this.maxTimeOffset);

@@ -1,10 +1,11 @@
 import { type DiskError, type DiskLock, type Env, fromUtf8, invariant, randomUuid, type Uuid, utf8 } from "@samsa/base";
 import { type LogConfig, PARTITION_FILE, readOffsets, readTopicId, writeOffsets, writeTopicId } from "@samsa/log";
 import { readWhole, removeIfThere, replaceFile } from "./files.ts";
-import { type LogHome, PartitionLog } from "./log.ts";
+import { PartitionLog } from "./log.ts";
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
 import { loadState } from "./recovery.ts";
 import { TailPool } from "./tail.ts";
+import type { LogHome } from "./types.ts";
 
 export interface LogDirOptions {
   readonly nodeId: number;
@@ -239,7 +240,7 @@ export class LogDir implements LogHome {
     this.removals.push({ path, directory, at });
   }
 
-  forget(log: PartitionLog): void {
+  forget(log: { readonly topic: string; readonly partition: number }): void {
     this.logs.delete(keyOf(log.topic, log.partition));
   }
 }
@@ -257,7 +258,12 @@ function brokerEpochIn(marker: Uint8Array): number {
 
 /** Opens a log directory, creating it if it is missing. Throws `LogDirError` or `DiskError`. */
 export function openLogDir(env: Env, path: string, options: LogDirOptions): LogDir {
-  env.disk.makeDirectory(path);
+  if (env.disk.stat(path) === undefined) {
+    env.disk.makeDirectory(path);
+    // A directory whose name is lost in a power cut takes all that is in it along.
+    const parent = path.slice(0, path.lastIndexOf("/"));
+    env.disk.syncDirectory(parent === "" ? "/" : parent);
+  }
   const lock = env.disk.lock(`${path}/${LOCK}`);
   if (lock === undefined) throw new LogDirError(`${path} is in use by another process.`);
   try {

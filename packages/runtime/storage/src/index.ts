@@ -1,3 +1,4 @@
 export * from "./directory.ts";
 export * from "./log.ts";
 export * from "./properties.ts";
+export * from "./types.ts";

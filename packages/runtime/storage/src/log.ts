@@ -1,4 +1,4 @@
-import { type Disk, DiskError, type DiskFile, type Env, invariant, type Uuid } from "@samsa/base";
+import { type Disk, DiskError, type DiskFile, invariant, type Uuid } from "@samsa/base";
 import {
   type AbortedTxn,
   type AppendRequest,
@@ -19,41 +19,18 @@ import {
 } from "@samsa/log";
 import { BatchCursor } from "@samsa/records";
 import { removeIfThere, replaceFile } from "./files.ts";
-import { latestTimestamp, locate, type Position, readAt, type TimestampOffset, timestampLookup } from "./lookup.ts";
+import {
+  latestTimestamp,
+  locate,
+  type Position,
+  readAt,
+  remeasure,
+  type TimestampOffset,
+  timestampLookup,
+} from "./lookup.ts";
 import { reloadProducers } from "./recovery.ts";
-import { Tail, type TailPool } from "./tail.ts";
-
-export interface ReadOptions {
-  readonly offset: number;
-  readonly maxBytes: number;
-  /** Give the first batch even when it is larger than `maxBytes`. */
-  readonly minOneMessage: boolean;
-  /** Batches that begin at or after this are left out: the high watermark, the last stable offset, or the end. */
-  readonly limitOffset: number;
-}
-
-export interface ReadResult {
-  /** 0, or OFFSET_OUT_OF_RANGE (1). */
-  readonly error: number;
-  /** Whole batches, one after the other, beginning with the one that contains the offset. */
-  readonly chunks: Uint8Array[];
-  readonly size: number;
-  /** The offset after the last batch; the offset asked for when there is none. */
-  readonly nextOffset: number;
-}
-
-/** What a log needs from its directory. */
-export interface LogHome {
-  readonly env: Env;
-  readonly tails: TailPool;
-  readonly offline: boolean;
-  /** The disk has failed: nothing in the directory can be trusted to be written. */
-  fail(error: DiskError): void;
-  /** Removes a file or directory at `at`, in milliseconds since the epoch. */
-  removeLater(path: string, directory: boolean, at: number): void;
-  /** The log is gone. */
-  forget(log: PartitionLog): void;
-}
+import { Tail } from "./tail.ts";
+import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
 
 export interface PartitionLogOptions {
   readonly home: LogHome;
@@ -430,6 +407,7 @@ export class PartitionLog {
       this.state.truncateTo(offset, at, this.effects);
       this.state.startOffset = Math.min(this.startOffset, offset);
       this.settleTruncation();
+      remeasure(this.file(segment.file), segment);
       reloadProducers(this.state, this.path, this.home.env);
     });
   }
@@ -463,12 +441,12 @@ export class PartitionLog {
     if (!this.home.offline) {
       // The last time entry and the snapshot are what a clean start relies on.
       this.state.close(this.effects);
-      if (this.touched) {
+      if (this.writePending() && this.touched) {
         for (const segment of this.state.segmentsFrom(this.recoveryPoint)) {
-          if (segment === this.state.active && this.writePending()) this.syncIndexes(segment);
+          if (segment === this.state.active) this.syncIndexes(segment);
         }
         this.flushNow();
-      } else this.writePending();
+      }
     }
     this.release();
   }

@@ -55,6 +55,16 @@ export function locate(file: DiskFile, segment: Segment, offset: number, start: 
   return found;
 }
 
+/** Finds the youngest batch among those behind the last entry of the time index. */
+export function remeasure(file: DiskFile, segment: Segment): void {
+  const { offsets, times } = segment.ready();
+  walk(file, segment, offsets.lookup(times.lastOffset), (_position, view) => {
+    const maxTimestamp = view.getInt32(35) * 4294967296 + view.getUint32(39);
+    segment.noteTimestamp(maxTimestamp, view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23));
+    return false;
+  });
+}
+
 /** The first record in the batch at `position` that `wanted` accepts. */
 function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: number, offset: number) => boolean) {
   const bytes = new Uint8Array(at.size);

@@ -103,7 +103,7 @@ function rewriteIndexes(segment: Segment, path: string, env: Env): void {
   const { txns } = segment.ready();
   if (txns.written === 0) removeIfThere(env.disk, `${path}/${fileName(segment.base, TXN_INDEX_SUFFIX)}`);
   const out: LogEffect[] = [];
-  segment.writeIndexes(false, out);
+  segment.writeIndexes(true, out);
   for (const effect of out) {
     if (effect.kind !== "write") continue;
     const file = env.disk.open(`${path}/${effect.file}`, "create");
@@ -252,6 +252,12 @@ function recover(state: LogState, trusted: number, path: string, env: Env): void
       removeSegments(state, i, 1, { path, env });
       i--;
       continue;
+    }
+    if (i > first && segment.base > state.endOffset && !state.config.cleanupPolicy.has("compact")) {
+      // Only compaction leaves gaps: here a power cut took the end of the segment before and left its successor.
+      env.logger.warn("segments after a gap are removed", { path, from: state.endOffset, to: segment.base });
+      removeSegments(state, i, segments.length - i, { path, env });
+      break;
     }
     const scanner = scan(path, env, {
       ...scanTarget(state, segment),

@@ -72,7 +72,9 @@ class Model {
   /** After a crash the log may have lost what was not synced, and nothing else. */
   adopt(allOfIt: boolean): void {
     const { log } = this.fixture;
-    expect(log.endOffset).toBeGreaterThanOrEqual(allOfIt ? this.end : this.durable);
+    // After a truncation inside a batch the end is beyond the last record, which only a clean stop remembers.
+    const held = (this.known.at(-1)?.offset ?? -1) + 1;
+    expect(log.endOffset).toBeGreaterThanOrEqual(Math.min(held, allOfIt ? this.end : this.durable));
     expect(log.endOffset).toBeLessThanOrEqual(this.end);
     this.end = log.endOffset;
     this.start = log.startOffset;
@@ -122,13 +124,19 @@ class Model {
       fixture.crash("kept");
       this.adopt(true);
     } else if (what === "truncate" && a >= this.start) {
-      log.truncateTo(a);
-      // A batch goes as a whole, though the end is where it was asked to be.
-      this.end = Math.min(this.end, a);
-      const held = this.everything(fixture.log).length;
-      const left = this.known.filter(r => r.offset < this.end);
-      this.known = left.slice(0, left.findIndex(r => r.offset >= this.start) + held);
-      if (held === 0) this.known = [];
+      const batch = log.read({ offset: a, maxBytes: 1, minOneMessage: true, limitOffset: this.end });
+      // Leaders and followers cut where a batch begins.
+      const at = a >= this.end ? a : (records(batch.chunks, fixture)[0]?.offset ?? a);
+      log.writePending();
+      log.truncateTo(at);
+      // A truncation that is not synced may be undone by a power cut, as in Kafka; the leader then asks for it again.
+      const active = fixture.node.env.disk.open(`${log.path}/${log.state.active.file}`, "write");
+      active.syncNow();
+      active.close();
+      fixture.node.env.disk.syncDirectory(log.path);
+      this.end = Math.min(this.end, at);
+      this.start = Math.min(this.start, this.end);
+      this.known = this.known.filter(r => r.offset < this.end);
       this.durable = Math.min(this.durable, this.end);
     } else if (what === "start" && a <= this.end) {
       log.deleteRecords(a);
@@ -184,7 +192,7 @@ describe("a partition's log", () => {
           fixture.log.writePending();
           model.compare();
         }),
-        { numRuns: 150 },
+        { numRuns: 250 },
       );
     },
   );

@@ -1,0 +1,34 @@
+import type { DiskError, Env } from "@samsa/base";
+import type { TailPool } from "./tail.ts";
+
+export interface ReadOptions {
+  readonly offset: number;
+  readonly maxBytes: number;
+  /** Give the first batch even when it is larger than `maxBytes`. */
+  readonly minOneMessage: boolean;
+  /** Batches that begin at or after this are left out: the high watermark, the last stable offset, or the end. */
+  readonly limitOffset: number;
+}
+
+export interface ReadResult {
+  /** 0, or OFFSET_OUT_OF_RANGE (1). */
+  readonly error: number;
+  /** Whole batches, one after the other, beginning with the one that contains the offset. */
+  readonly chunks: Uint8Array[];
+  readonly size: number;
+  /** The offset after the last batch; the offset asked for when there is none. */
+  readonly nextOffset: number;
+}
+
+/** What a log needs from its directory. */
+export interface LogHome {
+  readonly env: Env;
+  readonly tails: TailPool;
+  readonly offline: boolean;
+  /** The disk has failed: nothing in the directory can be trusted to be written. */
+  fail(error: DiskError): void;
+  /** Removes a file or directory at `at`, in milliseconds since the epoch. */
+  removeLater(path: string, directory: boolean, at: number): void;
+  /** The log is gone. */
+  forget(log: { readonly topic: string; readonly partition: number }): void;
+}
