@@ -1,0 +1,231 @@
+import { configsOf, ELR_FEATURE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import {
+  type AlterConfigsRequest,
+  type AlterConfigsResponse,
+  type ErrorName,
+  type IncrementalAlterConfigsRequest,
+  type IncrementalAlterConfigsResponse,
+  type MetadataRecord,
+  metadataRecord,
+} from "@samsa/protocol";
+import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
+import { topicNameFault } from "./topic-names.ts";
+
+export type ConfigVerdict = { readonly ok: true } | { readonly error: ErrorName; readonly message: string };
+
+/** What the controller must be told about settings, which are declared elsewhere. */
+export interface ConfigRules {
+  validate(resourceType: number, resourceName: string, key: string, value: string): ConfigVerdict;
+  /** Whether a setting is a list, so that it can be appended to and subtracted from. */
+  isList(resourceType: number, key: string): boolean;
+  /** What a list that is not set begins from. */
+  initial(resourceType: number, key: string): string | null;
+}
+
+export const SET = 0;
+const DELETE = 1;
+const APPEND = 2;
+const SUBTRACT = 3;
+const OPERATION_NAMES = ["SET", "DELETE", "APPEND", "SUBTRACT"] as const;
+const LONGEST_VALUE = 32767;
+const MIN_ISR = "min.insync.replicas";
+
+interface Resource {
+  readonly resourceType: number;
+  readonly resourceName: string;
+}
+
+interface Change {
+  readonly operation: number;
+  readonly value: string | null;
+}
+
+/**
+ * The records that change one resource's settings, or why not. Settings in `dropped` are deleted besides. A topic that
+ * `isNew` need not exist.
+ */
+export function changeConfigs(
+  context: DecisionContext,
+  resource: Resource,
+  changes: ReadonlyMap<string, Change>,
+  options: { readonly isNew?: boolean; readonly dropped?: readonly string[] } = {},
+): { readonly records: MetadataRecord[] } | Refusal {
+  const { image } = context;
+  const { resourceType, resourceName } = resource;
+  const stored = configsOf(image, resourceType, resourceName);
+  const after = new Map(stored);
+  const records: MetadataRecord[] = [];
+  const put = (name: string, value: string | null) => {
+    records.push(metadataRecord("ConfigRecord", 0, { ...resource, name, value }));
+    if (value === null) after.delete(name);
+    else after.set(name, value);
+  };
+  for (const [name, change] of changes) {
+    const current = stored.get(name) ?? null;
+    const value = changed(context, resource, name, { current, change });
+    if (value !== null && typeof value === "object") return value;
+    const forbidden = minIsrFault(image, resource, name, value);
+    if (forbidden !== undefined) return forbidden;
+    if (value !== null && value.length > LONGEST_VALUE) {
+      const why = `it exceeds the maximum value size of ${LONGEST_VALUE} bytes.`;
+      return refusal("INVALID_CONFIG", `The configuration value cannot be added because ${why}`);
+    }
+    // A broker reads its files of secrets again when told of a value that is as it was.
+    if (value !== current || resourceType === RESOURCE_TYPE.broker) put(name, value);
+  }
+  for (const name of options.dropped ?? []) {
+    const forbidden = minIsrFault(image, resource, name, null);
+    if (forbidden !== undefined) return forbidden;
+    put(name, null);
+  }
+  const fault = resourceFault(image, resource, options.isNew ?? false) ?? valuesFault(context, resource, after);
+  return fault ?? { records: [...records, ...clearedElr(image, resource, records)] };
+}
+
+function changed(
+  { settings }: DecisionContext,
+  { resourceType }: Resource,
+  name: string,
+  { current, change }: { current: string | null; change: Change },
+): string | null | Refusal {
+  const { operation, value } = change;
+  if (operation === SET) return value;
+  if (operation === DELETE) return null;
+  if (operation !== APPEND && operation !== SUBTRACT) {
+    return refusal("INVALID_REQUEST", `Unknown config operation ${operation}.`);
+  }
+  if (value === null) {
+    return refusal("INVALID_REQUEST", `Null value not supported for the operation on ${name}.`);
+  }
+  if (!settings.configs.isList(resourceType, name)) {
+    const why = "because its type is not LIST.";
+    return refusal("INVALID_CONFIG", `Can't ${OPERATION_NAMES[operation]} to key ${name} ${why}`);
+  }
+  const list = (current ?? settings.configs.initial(resourceType, name) ?? "").split(",").filter(part => part !== "");
+  for (const part of value.split(",")) {
+    const at = list.indexOf(part);
+    if (operation === APPEND && at < 0) list.push(part);
+    else if (operation === SUBTRACT && at >= 0) list.splice(at, 1);
+  }
+  return list.join(",");
+}
+
+function elrEnabled(image: MetadataImage): boolean {
+  return (image.features.get(ELR_FEATURE) ?? 0) > 0;
+}
+
+/** With eligible leader replicas on, all brokers must agree on `min.insync.replicas` (KIP-966). */
+function minIsrFault(
+  image: MetadataImage,
+  { resourceType, resourceName }: Resource,
+  name: string,
+  value: string | null,
+): Refusal | undefined {
+  if (name !== MIN_ISR || resourceType !== RESOURCE_TYPE.broker || !elrEnabled(image)) return undefined;
+  if (resourceName !== "") {
+    return refusal("INVALID_CONFIG", `Broker-level ${MIN_ISR} cannot be altered while ELR is enabled.`);
+  }
+  if (value !== null) return undefined;
+  return refusal("INVALID_CONFIG", `Cluster-level ${MIN_ISR} cannot be removed while ELR is enabled.`);
+}
+
+function clearedElr(image: MetadataImage, resource: Resource, records: readonly MetadataRecord[]): MetadataRecord[] {
+  if (!elrEnabled(image)) return [];
+  if (!records.some(r => r.type === "ConfigRecord" && r.value.name === MIN_ISR)) return [];
+  const topicName = resource.resourceType === RESOURCE_TYPE.topic ? resource.resourceName : "";
+  // A topic that this same decision creates has nothing to clear, and is not there yet when this is replayed first.
+  return topicName === "" || image.topicIds.has(topicName) ? [metadataRecord("ClearElrRecord", 0, { topicName })] : [];
+}
+
+function resourceFault(image: MetadataImage, resource: Resource, isNew: boolean): Refusal | undefined {
+  const { resourceType, resourceName: name } = resource;
+  switch (resourceType) {
+    case RESOURCE_TYPE.topic: {
+      if (name === "") return refusal("INVALID_REQUEST", "Default topic resources are not allowed.");
+      const fault = topicNameFault(name);
+      if (fault !== undefined) return refusal("INVALID_TOPIC_EXCEPTION", fault);
+      if (isNew || image.topicIds.has(name)) return undefined;
+      return refusal("UNKNOWN_TOPIC_OR_PARTITION", `The topic '${name}' does not exist.`);
+    }
+    case RESOURCE_TYPE.broker:
+      if (name === "") return undefined;
+      if (!/^[+-]?\d{1,10}$/.test(name)) {
+        return refusal("INVALID_REQUEST", "Unable to parse broker name as a base 10 number.");
+      }
+      if (Number(name) < 0) return refusal("INVALID_REQUEST", "Invalid negative broker ID.");
+      if (image.brokers.has(Number(name)) || image.controllers.has(Number(name))) return undefined;
+      return refusal("BROKER_ID_NOT_REGISTERED", `No node with id ${name} found.`);
+    case RESOURCE_TYPE.group:
+      return name === "" ? refusal("INVALID_REQUEST", "Default group resources are not allowed.") : undefined;
+    case RESOURCE_TYPE.clientMetrics:
+      return name === "" ? refusal("INVALID_REQUEST", "Subscription name can't be empty") : undefined;
+    default:
+      return refusal("INVALID_REQUEST", `Unknown resource type ${resourceType}`);
+  }
+}
+
+function valuesFault(
+  { settings }: DecisionContext,
+  { resourceType, resourceName }: Resource,
+  values: ReadonlyMap<string, string>,
+): Refusal | undefined {
+  for (const [key, value] of values) {
+    const verdict = settings.configs.validate(resourceType, resourceName, key, value);
+    if (!("ok" in verdict)) return refusal(verdict.error, verdict.message);
+  }
+  return undefined;
+}
+
+type Requests = readonly (Resource & { readonly configs: readonly { name: string; value: string | null }[] })[];
+
+function alter<R extends Requests[number]>(
+  resources: readonly R[],
+  validateOnly: boolean,
+  one: (resource: R) => { readonly records: MetadataRecord[] } | Refusal,
+): Decision<IncrementalAlterConfigsResponse> {
+  const keyOf = (r: Resource) => `${r.resourceType}/${r.resourceName}`;
+  const twice = duplicates(resources.map(keyOf));
+  const told = new Set<string>();
+  const records: MetadataRecord[] = [];
+  const responses: IncrementalAlterConfigsResponse["responses"][number][] = [];
+  for (const resource of resources) {
+    if (told.has(keyOf(resource))) continue;
+    told.add(keyOf(resource));
+    const known = (Object.values(RESOURCE_TYPE) as number[]).includes(resource.resourceType);
+    const made = twice.has(keyOf(resource))
+      ? refusal("INVALID_REQUEST", "Duplicate resource.")
+      : known
+        ? one(resource)
+        : refusal("UNSUPPORTED_VERSION", `Unknown resource type ${resource.resourceType}.`);
+    const { resourceType, resourceName } = resource;
+    const outcome = isRefusal(made) ? made : { errorCode: 0, errorMessage: null };
+    responses.push({ ...outcome, resourceType, resourceName });
+    if (!isRefusal(made)) records.push(...made.records);
+  }
+  return { records: validateOnly ? [] : records, reply: { throttleTimeMs: 0, responses } };
+}
+
+/** IncrementalAlterConfigs: each resource changes as a whole or not at all. */
+export function incrementalAlterConfigs(
+  context: DecisionContext,
+  request: IncrementalAlterConfigsRequest,
+): Decision<IncrementalAlterConfigsResponse> {
+  return alter(request.resources, request.validateOnly, ({ resourceType, resourceName, configs }) => {
+    if (duplicates(configs.map(c => c.name)).size > 0) {
+      return refusal("INVALID_REQUEST", "Error due to duplicate config keys");
+    }
+    const changes = new Map(configs.map(c => [c.name, { operation: c.configOperation, value: c.value }]));
+    const nulls = configs.filter(c => c.configOperation !== DELETE && c.value === null).map(c => c.name);
+    if (nulls.length > 0) return refusal("INVALID_REQUEST", `Null value not supported for : ${nulls.join(", ")}`);
+    return changeConfigs(context, { resourceType, resourceName }, changes);
+  });
+}
+
+/** AlterConfigs, the older way: what the request does not name is deleted. */
+export function alterConfigs(context: DecisionContext, request: AlterConfigsRequest): Decision<AlterConfigsResponse> {
+  return alter(request.resources, request.validateOnly, ({ resourceType, resourceName, configs }) => {
+    const changes = new Map(configs.map(c => [c.name, { operation: SET, value: c.value }]));
+    const dropped = [...configsOf(context.image, resourceType, resourceName).keys()].filter(key => !changes.has(key));
+    return changeConfigs(context, { resourceType, resourceName }, changes, { dropped });
+  });
+}

@@ -1,0 +1,6 @@
+export { bootstrapRecords, type BootstrapOptions } from "./features.ts";
+export { type ConfigRules, type ConfigVerdict } from "./configs.ts";
+export { Controller, type ControllerRequests } from "./controller.ts";
+export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";
+export { placeReplicas } from "./placement.ts";
+export { collisionName, topicNameFault } from "./topic-names.ts";

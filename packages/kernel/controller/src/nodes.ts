@@ -1,0 +1,194 @@
+import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY } from "@samsa/base";
+import {
+  METADATA_VERSION,
+  METADATA_VERSION_FEATURE,
+  brokerRecord,
+  type MetadataImage,
+  metadataVersionOf,
+  type PartitionImage,
+  recordVersions,
+} from "@samsa/metadata";
+import {
+  type AllocateProducerIdsRequest,
+  type AllocateProducerIdsResponse,
+  type BrokerHeartbeatRequest,
+  type BrokerHeartbeatResponse,
+  type BrokerRegistrationRequest,
+  type BrokerRegistrationResponse,
+  Errors,
+  type ErrorName,
+  type MetadataRecord,
+  metadataRecord,
+  type PartitionChangeRecord,
+} from "@samsa/protocol";
+import type { Decision, DecisionContext } from "./decision.ts";
+import { isActive } from "./placement.ts";
+
+const PRODUCER_ID_BLOCK = 1000;
+const LAST_PRODUCER_ID = 2n ** 63n - 1n;
+const RESERVED_DIRECTORIES = new Set<string>([UNASSIGNED_DIRECTORY, LOST_DIRECTORY, MIGRATING_DIRECTORY]);
+
+/**
+ * BrokerRegistration. A new incarnation gets the offset of its record as epoch and begins fenced, and what its
+ * predecessor led is led by others; the same incarnation only amends its registration.
+ */
+export function registerBroker(
+  context: DecisionContext,
+  request: BrokerRegistrationRequest,
+): Decision<BrokerRegistrationResponse> {
+  const { image, draw } = context;
+  const fault = registrationFault(context, request);
+  if (fault !== undefined) {
+    return { records: [], reply: { throttleTimeMs: 0, errorCode: Errors[fault].code, brokerEpoch: -1 } };
+  }
+  const { brokerId, incarnationId, rack, listeners, features, logDirs } = request;
+  const existing = image.brokers.get(brokerId);
+  const same = existing?.incarnationId === incarnationId ? existing : undefined;
+  // The registration comes last, so that a failure between leaves the broker to register again; its epoch is its offset.
+  const records = same === undefined ? withoutBroker(image, brokerId) : [];
+  const brokerEpoch = same?.brokerEpoch ?? draw.nextOffset + records.length;
+  const record = brokerRecord(
+    {
+      brokerId,
+      isMigratingZkBroker: false,
+      incarnationId,
+      brokerEpoch,
+      endPoints: listeners,
+      features,
+      rack,
+      fenced: same?.fenced ?? true,
+      inControlledShutdown: same?.inControlledShutdown ?? false,
+      logDirs,
+      cordonedLogDirs: same?.cordonedLogDirs ?? null,
+    },
+    metadataVersionOf(image),
+  );
+  return { records: [...records, record], reply: { throttleTimeMs: 0, errorCode: 0, brokerEpoch } };
+}
+
+function registrationFault(
+  { image, settings }: DecisionContext,
+  request: BrokerRegistrationRequest,
+): ErrorName | undefined {
+  if (request.clusterId !== settings.clusterId) return "INCONSISTENT_CLUSTER_ID";
+  if (request.isMigratingZkBroker) return "BROKER_ID_NOT_REGISTERED";
+  if (metadataVersionOf(image) >= METADATA_VERSION.directories) {
+    const { logDirs } = request;
+    if (logDirs.length === 0 || logDirs.some(id => RESERVED_DIRECTORIES.has(id))) return "INVALID_REGISTRATION";
+    const wanted = new Set(logDirs);
+    if (wanted.size !== logDirs.length) return "INVALID_REGISTRATION";
+    for (const broker of image.brokers.values()) {
+      if (broker.brokerId !== request.brokerId && broker.logDirs.some(id => wanted.has(id)))
+        return "INVALID_REGISTRATION";
+    }
+  }
+  const offered = new Map(request.features.map(f => [f.name, f]));
+  if (!offered.has(METADATA_VERSION_FEATURE)) return "INVALID_REGISTRATION";
+  for (const [name, level] of image.features) {
+    const range = offered.get(name);
+    if (level < (range?.minSupportedVersion ?? 0) || level > (range?.maxSupportedVersion ?? 0)) {
+      return "UNSUPPORTED_VERSION";
+    }
+  }
+  return undefined;
+}
+
+/**
+ * BrokerHeartbeat: unfences a broker that has read the log up to its own registration, fences one that asks for it, and
+ * lets one go that wants to shut down. Sessions that time out are the caller's, who then sends `wantFence`.
+ */
+export function brokerHeartbeat(
+  { image }: DecisionContext,
+  request: BrokerHeartbeatRequest,
+): Decision<BrokerHeartbeatResponse> {
+  const { brokerId, brokerEpoch, wantFence, wantShutDown } = request;
+  const answer = (records: MetadataRecord[], state: Partial<BrokerHeartbeatResponse>) => ({
+    records,
+    reply: { throttleTimeMs: 0, errorCode: 0, isCaughtUp: false, isFenced: true, shouldShutDown: false, ...state },
+  });
+  const broker = image.brokers.get(brokerId);
+  if (broker === undefined || broker.brokerEpoch !== brokerEpoch) {
+    return answer([], { errorCode: Errors.STALE_BROKER_EPOCH.code });
+  }
+  const isCaughtUp = request.currentMetadataOffset >= brokerEpoch;
+  const fencing = (fenced: number) =>
+    metadataRecord(
+      "BrokerRegistrationChangeRecord",
+      recordVersions(metadataVersionOf(image)).brokerRegistrationChange,
+      {
+        brokerId,
+        brokerEpoch,
+        fenced,
+      },
+    );
+  if (wantShutDown || wantFence) {
+    const records = broker.fenced ? [] : [fencing(1), ...withoutBroker(image, brokerId)];
+    return answer(records, { isCaughtUp, shouldShutDown: wantShutDown });
+  }
+  if (!broker.fenced) return answer([], { isCaughtUp, isFenced: false });
+  if (!isCaughtUp) return answer([], { isCaughtUp });
+  return answer([fencing(-1), ...leaderships(image, brokerId)], { isCaughtUp, isFenced: false });
+}
+
+/** AllocateProducerIds: the next thousand. */
+export function allocateProducerIds(
+  { image }: DecisionContext,
+  { brokerId, brokerEpoch }: AllocateProducerIdsRequest,
+): Decision<AllocateProducerIdsResponse> {
+  const refuse = (error: ErrorName) => ({
+    records: [],
+    reply: { throttleTimeMs: 0, errorCode: Errors[error].code, producerIdStart: 0n, producerIdLen: 0 },
+  });
+  if (image.brokers.get(brokerId)?.brokerEpoch !== brokerEpoch) return refuse("STALE_BROKER_EPOCH");
+  const producerIdStart = image.nextProducerId;
+  if (producerIdStart > LAST_PRODUCER_ID - BigInt(PRODUCER_ID_BLOCK)) return refuse("UNKNOWN_SERVER_ERROR");
+  const nextProducerId = producerIdStart + BigInt(PRODUCER_ID_BLOCK);
+  return {
+    records: [metadataRecord("ProducerIdsRecord", 0, { brokerId, brokerEpoch, nextProducerId })],
+    reply: { throttleTimeMs: 0, errorCode: 0, producerIdStart, producerIdLen: PRODUCER_ID_BLOCK },
+  };
+}
+
+function* partitionsOf(image: MetadataImage) {
+  for (const topic of image.topics.values()) {
+    for (const [partitionId, partition] of topic.partitions) yield { topicId: topic.id, partitionId, partition };
+  }
+}
+
+type Change = Partial<Pick<PartitionChangeRecord, "isr" | "leader">>;
+
+/** Changes to every partition for which `decide` gives one. */
+function partitionChanges(
+  image: MetadataImage,
+  decide: (partition: PartitionImage) => Change | undefined,
+): MetadataRecord[] {
+  const version = recordVersions(metadataVersionOf(image)).partitionChange;
+  const records: MetadataRecord[] = [];
+  for (const { topicId, partitionId, partition } of partitionsOf(image)) {
+    const change = decide(partition);
+    if (change === undefined) continue;
+    records.push(metadataRecord("PartitionChangeRecord", version, { topicId, partitionId, ...change }));
+  }
+  return records;
+}
+
+/**
+ * A broker is out: others in sync take over what it led. The last one in sync stays in the ISR without leading, for
+ * only it is known to have everything.
+ */
+function withoutBroker(image: MetadataImage, brokerId: number): MetadataRecord[] {
+  return partitionChanges(image, ({ isr, replicas, leader }) => {
+    if (!isr.includes(brokerId)) return undefined;
+    const rest = isr.filter(id => id !== brokerId);
+    if (rest.length === 0) return leader === -1 ? undefined : { leader: -1 };
+    if (leader !== brokerId) return { isr: rest };
+    return { isr: rest, leader: replicas.find(id => rest.includes(id) && isActive(image, id)) ?? -1 };
+  });
+}
+
+/** A broker is back: it leads what nobody leads, where it is in sync. */
+function leaderships(image: MetadataImage, brokerId: number): MetadataRecord[] {
+  return partitionChanges(image, ({ isr, leader }) =>
+    leader === -1 && isr.includes(brokerId) ? { leader: brokerId } : undefined,
+  );
+}

@@ -1,0 +1,141 @@
+import { MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import type { BrokerImage, MetadataImage, PartitionImage } from "@samsa/metadata";
+import { type Draw, type Refusal, refusal } from "./decision.ts";
+
+/** Takes new leaders: registered, unfenced, and not on its way out. */
+export function isActive(image: MetadataImage, brokerId: number): boolean {
+  const broker = image.brokers.get(brokerId);
+  return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
+}
+
+export function hasOpenDirectory(broker: BrokerImage): boolean {
+  const cordoned = new Set(broker.cordonedLogDirs ?? []);
+  return broker.logDirs.length === 0 || broker.logDirs.some(directory => !cordoned.has(directory));
+}
+
+/** Where a broker will put a replica, as far as the controller can tell. */
+function directoryOf(broker: BrokerImage | undefined): Uuid {
+  const directories = broker?.logDirs ?? [];
+  if (directories.length === 0) return MIGRATING_DIRECTORY;
+  return directories.length === 1 ? directories[0] : UNASSIGNED_DIRECTORY;
+}
+
+/** A partition in its first state; undefined when no replica could lead it. */
+export function newPartition(image: MetadataImage, replicas: readonly number[]): PartitionImage | undefined {
+  const isr = replicas.filter(id => isActive(image, id));
+  if (isr.length === 0) return undefined;
+  return {
+    replicas,
+    directories: replicas.map(id => directoryOf(image.brokers.get(id))),
+    isr,
+    removingReplicas: [],
+    addingReplicas: [],
+    eligibleLeaderReplicas: [],
+    lastKnownElr: [],
+    leader: isr[0],
+    leaderRecoveryState: 0,
+    leaderEpoch: 0,
+    partitionEpoch: 0,
+  };
+}
+
+interface Rack {
+  readonly unfenced: number[];
+  readonly fenced: number[];
+}
+
+/**
+ * Replicas for `count` partitions: spread over racks first, then over brokers, leaders on unfenced ones. Each partition
+ * begins one rack and one broker further than the one before; after a full turn the orders are shuffled, so that the
+ * partitions led by one broker do not all follow to the same other.
+ */
+export function placeReplicas(
+  image: MetadataImage,
+  count: number,
+  replicationFactor: number,
+  draw: Pick<Draw, "below">,
+): number[][] | Refusal {
+  const usable = [...image.brokers.values()].filter(b => !b.inControlledShutdown && hasOpenDirectory(b));
+  const refuse = (why: string) =>
+    refusal("INVALID_REPLICATION_FACTOR", `Unable to replicate the partition ${replicationFactor} time(s): ${why}`);
+  const leaders = usable.filter(broker => !broker.fenced).length;
+  if (leaders === 0) return refuse("All brokers are currently fenced, or have all their log directories cordoned.");
+  if (replicationFactor > usable.length) {
+    return refuse(
+      `The target replication factor of ${replicationFactor} cannot be reached because only ${usable.length} broker(s) ` +
+        "are registered or some brokers have all their log directories cordoned.",
+    );
+  }
+  const racks = racksOf(usable);
+  const placed: number[][] = [];
+  for (let i = 0; i < count; i++) {
+    if (i % leaders === 0) shuffle(racks, draw);
+    placed.push(replicasFrom(racks, i % leaders, replicationFactor));
+  }
+  return placed;
+}
+
+function racksOf(brokers: readonly BrokerImage[]): Rack[] {
+  const racks = new Map<string | null, Rack>();
+  for (const { brokerId, rack: name, fenced } of [...brokers].sort((a, b) => a.brokerId - b.brokerId)) {
+    let rack = racks.get(name);
+    if (rack === undefined) racks.set(name, (rack = { unfenced: [], fenced: [] }));
+    (fenced ? rack.fenced : rack.unfenced).push(brokerId);
+  }
+  return [...racks.values()];
+}
+
+function shuffle(racks: Rack[], draw: Pick<Draw, "below">): void {
+  for (const list of [racks, ...racks.map(r => r.unfenced), ...racks.map(r => r.fenced)] as unknown[][]) {
+    for (let i = list.length - 1; i > 0; i--) {
+      const j = draw.below(i + 1);
+      [list[i], list[j]] = [list[j], list[i]];
+    }
+  }
+}
+
+const rotated = <T>(list: readonly T[], by: number): T[] =>
+  list.length === 0 ? [] : [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
+
+function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: number): number[] {
+  const order = rotated(racks, turn);
+  // A leader must be unfenced, so a rack with such a broker goes first.
+  const first = order.findIndex(rack => rack.unfenced.length > 0);
+  const lists = rotated(order, first).map(({ unfenced, fenced }, i) => {
+    // A rack leads once in a turn of the racks and must move on by one broker for each; followers may move faster, so
+    // that the same two brokers do not always meet.
+    const step = i === 0 ? Math.floor(turn / racks.length) : turn;
+    return [...rotated(unfenced, step), ...rotated(fenced, step)];
+  });
+  const replicas: number[] = [];
+  for (let round = 0; replicas.length < replicationFactor; round++) {
+    for (const list of lists) {
+      if (round < list.length && replicas.length < replicationFactor) replicas.push(list[round]);
+    }
+  }
+  return replicas;
+}
+
+/** Why replicas that a person has chosen cannot be, or undefined; `factor` is what partitions before have. */
+export function assignmentFault(
+  image: MetadataImage,
+  replicas: readonly number[],
+  factor: number | undefined,
+): Refusal | undefined {
+  const refuse = (why: string) =>
+    refusal("INVALID_REPLICA_ASSIGNMENT", `The manual partition assignment includes ${why}`);
+  if (replicas.length === 0) return refuse("an empty replica list.");
+  const seen = new Set<number>();
+  for (const id of [...replicas].sort((a, b) => a - b)) {
+    const broker = image.brokers.get(id);
+    if (broker === undefined) return refuse(`broker ${id}, but no such broker is registered.`);
+    if (!hasOpenDirectory(broker)) return refuse(`broker ${id}, but all its log directories are cordoned.`);
+    if (seen.has(id)) return refuse(`the broker ${id} more than once.`);
+    seen.add(id);
+  }
+  if (factor === undefined || factor === replicas.length) return undefined;
+  return refuse(
+    `a partition with ${replicas.length} replica(s), but this is not consistent with previous partitions, which have ` +
+      `${factor} replica(s).`,
+  );
+}
