@@ -2,3 +2,4 @@ export * from "./directory.ts";
 export * from "./log.ts";
 export * from "./properties.ts";
 export * from "./types.ts";
+export { readWhole, replaceFile } from "./files.ts";

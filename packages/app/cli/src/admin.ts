@@ -1,0 +1,110 @@
+import { ByteReader, type ByteWriter, type Connection, type ConnectionHandler, type Env } from "@samsa/base";
+import {
+  type ApiKey,
+  apiOf,
+  FrameSplitter,
+  GatherWriter,
+  requestHeader,
+  requestHeaderVersion,
+  responseHeader,
+  responseHeaderVersion,
+} from "@samsa/protocol";
+import { Failure } from "./failure.ts";
+
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+const TIMEOUT_MS = 30_000;
+
+/** The two halves of a message that a client uses. */
+interface Asked<Q> {
+  encode(writer: ByteWriter, value: Q, version: number): void;
+}
+interface Answered<R> {
+  decode(reader: ByteReader, version: number): R;
+}
+
+interface Waiting {
+  resolve(frame: Uint8Array): void;
+  reject(error: Error): void;
+}
+
+/** One connection that asks one thing at a time: all that a command of the command line needs. */
+export class AdminConnection implements ConnectionHandler {
+  readonly #env: Env;
+  readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES);
+  #connection: Connection | undefined;
+  #waiting: Waiting | undefined;
+  #correlation = 0;
+
+  private constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Connects to `host:port`. Rejects with a `Failure`. */
+  static async open(env: Env, server: string): Promise<AdminConnection> {
+    const at = server.lastIndexOf(":");
+    const host = at < 0 ? server : server.slice(0, at);
+    const port = at < 0 ? 9092 : Number(server.slice(at + 1));
+    const admin = new AdminConnection(env);
+    try {
+      admin.#connection = await env.network.connect(host.replace(/^\[|\]$/g, ""), port, () => admin);
+    } catch (error) {
+      throw new Failure(`no broker at ${server}: ${(error as Error).message}. Is it running? Try: samsa start`);
+    }
+    return admin;
+  }
+
+  onData(chunk: Uint8Array): void {
+    for (const frame of this.#frames.push(chunk)) {
+      const waiting = this.#waiting;
+      this.#waiting = undefined;
+      waiting?.resolve(frame);
+    }
+  }
+
+  onDrain(): void {}
+
+  onClose(error?: Error): void {
+    this.#waiting?.reject(new Failure(`the broker closed the connection${error ? `: ${error.message}` : ""}`));
+    this.#waiting = undefined;
+  }
+
+  /** Sends one request at `version` and waits for its answer. */
+  async ask<Q, R>(
+    key: (typeof ApiKey)[keyof typeof ApiKey],
+    version: number,
+    messages: { request: Asked<Q>; response: Answered<R> },
+    body: Q,
+  ): Promise<R> {
+    const correlationId = ++this.#correlation;
+    const writer = new GatherWriter();
+    writer.i32(0);
+    requestHeader.encode(
+      writer,
+      { requestApiKey: key, requestApiVersion: version, correlationId, clientId: "samsa" },
+      requestHeaderVersion(key, version),
+    );
+    messages.request.encode(writer, body, version);
+    writer.view.setInt32(0, writer.length() - 4);
+    const frame = await new Promise<Uint8Array>((resolve, reject) => {
+      const timer = this.#env.timers.after(TIMEOUT_MS, () => {
+        reject(new Failure(`no answer to ${apiOf(key)?.name ?? key} in ${TIMEOUT_MS / 1000} s`));
+        this.#connection?.destroy();
+      });
+      const settle =
+        <T>(end: (value: T) => void) =>
+        (value: T): void => {
+          timer.cancel();
+          end(value);
+        };
+      this.#waiting = { resolve: settle(resolve), reject: settle(reject) };
+      this.#connection?.write(writer.chunks());
+    });
+    const reader = new ByteReader(frame);
+    responseHeader.decode(reader, responseHeaderVersion(key, version));
+    return messages.response.decode(reader, version);
+  }
+
+  close(): void {
+    this.#connection?.destroy();
+  }
+}

@@ -1,0 +1,52 @@
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { Broker, MetricFamily } from "@samsa/broker";
+import { Failure } from "./failure.ts";
+
+async function renderMetrics(families: readonly MetricFamily[]): Promise<string> {
+  // Loaded when somebody first asks: it would be a tenth of the start otherwise.
+  const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name, help, type, samples } of families) {
+    const labelNames = Object.keys(samples[0]?.labels ?? {});
+    if (type === "counter") {
+      const counter = new Counter({ name, help, labelNames, registers: [registry] });
+      for (const { labels, value } of samples) counter.inc(labels, value);
+    } else {
+      const gauge = new Gauge({ name, help, labelNames, registers: [registry] });
+      for (const { labels, value } of samples) gauge.set(labels, value);
+    }
+  }
+  const text = await registry.metrics();
+  registry.clear();
+  return text;
+}
+
+function answer(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type });
+  response.end(body);
+}
+
+/** `/metrics` in Prometheus' text, `/health` as 200 or 503. Rejects with a `Failure` when the port is taken. */
+export function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    const path = (request.url ?? "/").split("?")[0];
+    if (path === "/health") {
+      const status = broker.healthy ? 200 : 503;
+      answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
+    } else if (path === "/metrics") {
+      renderMetrics(broker.metrics.families()).then(
+        text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
+        error => answer(response, 500, "text/plain", String(error)),
+      );
+    } else answer(response, 404, "text/plain", "Not here. Try /metrics or /health.\n");
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", error => reject(new Failure(`cannot serve HTTP on ${host}:${port}: ${error.message}`)));
+    server.listen(port, host, () => {
+      server.removeAllListeners("error");
+      server.on("error", () => {});
+      resolve(server);
+    });
+  });
+}

@@ -1,0 +1,59 @@
+import { Command, Option } from "commander";
+import { reportFailure } from "./failure.ts";
+import { LOG_LEVELS } from "./levels.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+function collect(value: string, all: string[]): string[] {
+  return [...all, value];
+}
+
+function topicCommands(program: Command): void {
+  const topic = program.command("topic").description("create, list, describe and delete topics");
+  const common = (command: Command): Command =>
+    command
+      .option("-b, --bootstrap-server <host:port>", "where a broker is", "localhost:9092")
+      .option("--json", "print JSON");
+  const run = (name: "create" | "list" | "describe" | "delete", ...args: unknown[]): Promise<void> =>
+    import("./topic.ts").then(commands => (commands[name] as (...all: unknown[]) => Promise<void>)(...args));
+  common(topic.command("create <name>"))
+    .description("create a topic")
+    .option("-p, --partitions <count>", "how many partitions; the broker's num.partitions when absent")
+    .option("-r, --replication-factor <count>", "how many replicas; the broker's default when absent")
+    .option("-c, --config <key=value>", "a setting of the topic; may be repeated", collect, [])
+    .option("--if-not-exists", "no error when the topic is there already")
+    .action((name, options) => run("create", name, options));
+  common(topic.command("list"))
+    .description("list all topics")
+    .action(options => run("list", options));
+  common(topic.command("describe [name...]"))
+    .description("show partitions and settings of topics; of all when none is named")
+    .action((names, options) => run("describe", names, options));
+  common(topic.command("delete <name...>"))
+    .description("delete topics with all their records")
+    .option("--if-exists", "no error when a topic is not there")
+    .action((names, options) => run("delete", names, options));
+}
+
+function program(): Command {
+  const samsa = new Command("samsa")
+    .description("Apache Kafka, complete, in TypeScript")
+    .version(`samsa ${VERSION} (${COMMIT})`)
+    .showHelpAfterError("(samsa --help shows what there is)");
+  samsa
+    .command("start [server.properties]")
+    .description("start a broker; data under ./data and clients on localhost:9092 unless the settings say otherwise")
+    .option("-o, --override <key=value>", "a setting that wins over the file; may be repeated", collect, [])
+    .addOption(new Option("--log-level <level>", "what to log").choices(LOG_LEVELS).default("warn"))
+    .option("--http-port <port>", "port of /metrics and /health, or off", "9404")
+    .option("--http-host <host>", "address of that port", "127.0.0.1")
+    .option("--json", "print where the broker is as JSON")
+    .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));
+  topicCommands(samsa);
+  return samsa;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  reportFailure(error);
+}

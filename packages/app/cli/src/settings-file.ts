@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { brokerConfigs } from "@samsa/broker";
+import { getProperties } from "properties-file";
+import { Failure } from "./failure.ts";
+
+/** Settings of `server.properties` (Java's format) with `key=value` overrides on top. Throws `Failure`. */
+export function readSettings(file: string | undefined, overrides: readonly string[]): Map<string, string> {
+  const settings = new Map<string, string>();
+  if (file !== undefined) {
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      throw new Failure(`cannot read ${file}: ${(error as Error).message}`);
+    }
+    for (const [key, value] of Object.entries(getProperties(text))) settings.set(key, value);
+  }
+  for (const override of overrides) {
+    const at = override.indexOf("=");
+    if (at <= 0) throw new Failure(`--override wants key=value, not "${override}"`);
+    settings.set(override.slice(0, at), override.slice(at + 1));
+  }
+  return settings;
+}
+
+/** Names that mean nothing here: Kafka's settings that are not available, and typing mistakes. */
+export function unknownSettings(settings: ReadonlyMap<string, string>): string[] {
+  return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name));
+}

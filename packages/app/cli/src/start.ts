@@ -1,0 +1,99 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
+import { Broker } from "@samsa/broker";
+import { nodeEnv } from "@samsa/node";
+import { Failure, reportFailure } from "./failure.ts";
+import { serveHttp } from "./http.ts";
+import { createLogger } from "./logger.ts";
+import { readSettings, unknownSettings } from "./settings-file.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+export interface StartOptions {
+  readonly override: readonly string[];
+  readonly logLevel: string;
+  readonly httpPort: string;
+  readonly httpHost: string;
+  readonly json?: boolean;
+}
+
+/** Relative directories are told and stored as where they really are. */
+function placed(settings: Map<string, string>): Map<string, string> {
+  const dirs = settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data";
+  const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
+  settings.set("log.dirs", absolute.join(","));
+  return settings;
+}
+
+function parsePort(text: string): number | undefined {
+  if (text === "off") return undefined;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new Failure(`--http-port wants a port or "off", not "${text}"`);
+  }
+  return port;
+}
+
+function banner(broker: Broker, http: Server | undefined, options: StartOptions): string {
+  const listeners = [...broker.advertised.values()].map(({ name, host, port }) => ({ name, host, port }));
+  const httpPort = (http?.address() as AddressInfo | null | undefined)?.port;
+  const facts = {
+    version: VERSION,
+    commit: COMMIT,
+    pid: process.pid,
+    nodeId: broker.nodeId,
+    clusterId: broker.clusterId,
+    data: broker.dir.path,
+    listeners,
+    http: httpPort === undefined ? null : `http://${options.httpHost}:${httpPort}`,
+  };
+  if (options.json === true) return JSON.stringify(facts);
+  const servers = listeners.map(({ host, port }) => `${host}:${port}`).join(", ");
+  return [
+    `Samsa ${VERSION} (${COMMIT}) is ready.`,
+    `  bootstrap servers  ${servers}`,
+    `  data               ${facts.data}`,
+    `  cluster, node      ${facts.clusterId}, ${facts.nodeId}`,
+    ...(facts.http === null ? [] : [`  metrics, health    ${facts.http}/metrics, ${facts.http}/health`]),
+    "  stop with          Ctrl-C",
+  ].join("\n");
+}
+
+function stopOn(broker: Broker, http: Server | undefined): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    http?.close();
+    http?.closeAllConnections();
+    broker.close().then(
+      () => process.exit(0),
+      error => {
+        reportFailure(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+}
+
+/** Starts a broker and prints where it is. */
+export async function start(file: string | undefined, options: StartOptions): Promise<void> {
+  const settings = placed(readSettings(file, options.override));
+  const httpPort = parsePort(options.httpPort);
+  const logger = createLogger(options.logLevel);
+  for (const name of unknownSettings(settings)) {
+    logger.warn("this setting is not available and has no effect", { setting: name });
+  }
+  const broker = await Broker.start(nodeEnv({ logger }), { settings });
+  let http: Server | undefined;
+  try {
+    http = httpPort === undefined ? undefined : await serveHttp(broker, options.httpHost, httpPort);
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
+  stopOn(broker, http);
+  console.log(banner(broker, http, options));
+}

@@ -1,0 +1,320 @@
+import { DiskError, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
+import { Errors, type FetchRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionPartition } from "../fetch-sessions.ts";
+import type { Partition, Watcher } from "../partition.ts";
+import type { RequestContext } from "../requests.ts";
+
+/** First version in which a topic is named by its id (KIP-516). */
+const TOPIC_ID_VERSION = 13;
+/** First version that knows diverging epochs, for clients that say what they fetched last (KIP-595). */
+const DIVERGENCE_VERSION = 12;
+
+interface PartitionAnswer {
+  readonly topic: string;
+  readonly topicId: Uuid;
+  readonly partitionIndex: number;
+  readonly errorCode: number;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly logStartOffset: number;
+  readonly divergingEpoch?: { readonly epoch: number; readonly endOffset: number };
+  readonly abortedTransactions: readonly { producerId: bigint; firstOffset: number }[] | null;
+  readonly records: readonly Uint8Array[];
+  readonly size: number;
+}
+
+/** One partition that a request wants, in the order in which it is served. */
+interface Wanted {
+  readonly state: SessionPartition;
+  readonly partition: Partition | undefined;
+  /** Known before any read: an unknown topic, an epoch that does not fit. */
+  readonly error: number;
+}
+
+export function fetch(
+  broker: Broker,
+  request: FetchRequest,
+  context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const opened = openSession(broker, request, context);
+  if ("errorCode" in opened) {
+    reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
+    return;
+  }
+  new PendingFetch({ broker, request, context, opened, reply }).begin();
+}
+
+/** What a request fetches, and the session that remembers it, if any. */
+interface Opened {
+  readonly partitions: Map<string, SessionPartition>;
+  readonly session: FetchSession | undefined;
+  /** A request within a session is answered with what has changed only. */
+  readonly incremental: boolean;
+  readonly wantsSession: boolean;
+}
+
+function partitionKey(topic: string, topicId: Uuid, partition: number): string {
+  return topic === "" ? `${topicId}-${partition}` : `${topic}-${partition}`;
+}
+
+function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<string, SessionPartition> {
+  const partitions = new Map<string, SessionPartition>();
+  for (const topic of request.topics) {
+    const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
+    const topicId = byId ? topic.topicId : (broker.topics.idOf(name) ?? ZERO_UUID);
+    for (const asked of topic.partitions) {
+      partitions.set(partitionKey(name, topicId, asked.partition), {
+        topic: name,
+        topicId,
+        partition: asked.partition,
+        fetchOffset: asked.fetchOffset,
+        maxBytes: asked.partitionMaxBytes,
+        currentLeaderEpoch: asked.currentLeaderEpoch,
+        lastFetchedEpoch: asked.lastFetchedEpoch,
+        logStartOffset: asked.logStartOffset,
+        sentHighWatermark: -1,
+        sentLogStartOffset: -1,
+        sentError: false,
+      });
+    }
+  }
+  return partitions;
+}
+
+/** Finds or prepares the session of a request (KIP-227, `FetchManager.newContext`). */
+function openSession(broker: Broker, request: FetchRequest, context: RequestContext): Opened | { errorCode: number } {
+  const { sessionId, sessionEpoch } = request;
+  const byId = context.version >= TOPIC_ID_VERSION;
+  if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
+    if (sessionId !== 0) broker.sessions.remove(sessionId);
+    const partitions = requested(broker, request, byId);
+    return { partitions, session: undefined, incremental: false, wantsSession: sessionEpoch === INITIAL_EPOCH };
+  }
+  const session = broker.sessions.find(sessionId);
+  if (session === undefined) return { errorCode: Errors.FETCH_SESSION_ID_NOT_FOUND.code };
+  if (session.epoch !== sessionEpoch) return { errorCode: Errors.INVALID_FETCH_SESSION_EPOCH.code };
+  if (session.usesTopicIds !== byId) return { errorCode: Errors.FETCH_SESSION_TOPIC_ID_ERROR.code };
+  session.epoch = nextEpoch(session.epoch);
+  broker.sessions.touch(session, broker.env.clock.monotonic());
+  for (const [key, asked] of requested(broker, request, byId)) {
+    const known = session.partitions.get(key);
+    if (known === undefined) session.partitions.set(key, asked);
+    else {
+      known.fetchOffset = asked.fetchOffset;
+      known.maxBytes = asked.maxBytes;
+      known.currentLeaderEpoch = asked.currentLeaderEpoch;
+      known.lastFetchedEpoch = asked.lastFetchedEpoch;
+      known.logStartOffset = asked.logStartOffset;
+    }
+  }
+  for (const topic of request.forgottenTopicsData) {
+    const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
+    for (const index of topic.partitions) session.partitions.delete(partitionKey(name, topic.topicId, index));
+  }
+  return { partitions: session.partitions, session, incremental: true, wantsSession: true };
+}
+
+interface FetchCall {
+  readonly broker: Broker;
+  readonly request: FetchRequest;
+  readonly context: RequestContext;
+  readonly opened: Opened;
+  readonly reply: (response: object) => void;
+}
+
+/** A fetch, from its first look to its reply, with the wait for `minBytes` between. */
+class PendingFetch implements Watcher {
+  readonly #call: FetchCall;
+  readonly #wanted: Wanted[] = [];
+  #timer: Timer | undefined;
+  #missing = 0;
+  #waiting = false;
+
+  constructor(call: FetchCall) {
+    this.#call = call;
+    for (const state of call.opened.partitions.values()) this.#wanted.push(this.#resolve(state));
+  }
+
+  #resolve(state: SessionPartition): Wanted {
+    const { broker, context } = this.#call;
+    const failed = (error: number): Wanted => ({ state, partition: undefined, error });
+    if (context.version >= TOPIC_ID_VERSION && broker.topics.nameOf(state.topicId) === undefined) {
+      return failed(Errors.UNKNOWN_TOPIC_ID.code);
+    }
+    const partition = broker.topics.partition(state.topic, state.partition);
+    if (partition === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    if (context.version < TOPIC_ID_VERSION && state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
+      // The name now means another topic than when the session began.
+      return failed(Errors.INCONSISTENT_TOPIC_ID.code);
+    }
+    return { state, partition, error: epochFault(partition, state.currentLeaderEpoch) };
+  }
+
+  begin(): void {
+    const { request, broker } = this.#call;
+    const answers = this.#read();
+    const got = answers.reduce((sum, { size }) => sum + size, 0);
+    const failed = answers.some(({ errorCode, divergingEpoch }) => errorCode !== 0 || divergingEpoch !== undefined);
+    if (got >= request.minBytes || failed || request.maxWaitMs <= 0 || this.#wanted.length === 0) {
+      this.#finish(answers);
+      return;
+    }
+    this.#waiting = true;
+    this.#missing = request.minBytes - got;
+    for (const { partition } of this.#wanted) partition?.watch(this);
+    this.#timer = broker.env.timers.after(request.maxWaitMs, () => this.#complete());
+    broker.pendingFetches.add(this);
+  }
+
+  advanced(bytes: number): void {
+    this.#missing -= bytes;
+    if (this.#missing <= 0) this.changed();
+  }
+
+  changed(): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    // Other partitions may still advance in this turn: read once, after all of them.
+    this.#call.broker.turn.add("acknowledge", () => this.#complete());
+  }
+
+  #complete(): void {
+    const { broker } = this.#call;
+    this.#waiting = false;
+    this.#timer?.cancel();
+    broker.pendingFetches.delete(this);
+    for (const { partition } of this.#wanted) partition?.unwatch(this);
+    this.#finish(this.#read());
+  }
+
+  #read(): PartitionAnswer[] {
+    const { broker, request } = this.#call;
+    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"]);
+    let first = true;
+    return this.#wanted.map(wanted => {
+      const answer = this.#readOne(wanted, left, first);
+      if (answer.size > 0) first = false;
+      left = Math.max(0, left - answer.size);
+      return answer;
+    });
+  }
+
+  #readOne({ state, partition, error }: Wanted, left: number, first: boolean): PartitionAnswer {
+    const fault = partition !== undefined && partition.fault !== 0 ? partition.fault : error;
+    if (partition === undefined || fault !== 0) return failure(state, fault);
+    const { log } = partition;
+    const committed = this.#call.request.isolationLevel === 1;
+    const base = {
+      topic: state.topic,
+      topicId: partition.topicId,
+      partitionIndex: state.partition,
+      highWatermark: log.highWatermark,
+      lastStableOffset: log.stableOffset,
+      logStartOffset: log.startOffset,
+    };
+    const nothing = { ...base, errorCode: 0, abortedTransactions: null, records: [], size: 0 };
+    if (this.#call.context.version >= DIVERGENCE_VERSION && state.lastFetchedEpoch >= 0) {
+      const own = log.endOffsetForEpoch(state.lastFetchedEpoch);
+      if (own.epoch < state.lastFetchedEpoch || own.endOffset < state.fetchOffset) {
+        return { ...nothing, divergingEpoch: own };
+      }
+    }
+    try {
+      const read = log.read({
+        offset: state.fetchOffset,
+        maxBytes: Math.min(left, state.maxBytes),
+        minOneMessage: first && left > 0,
+        limitOffset: partition.limit(committed),
+      });
+      if (read.error !== 0) return failure(state, read.error);
+      const aborted = committed ? log.abortedTransactions(state.fetchOffset, read.nextOffset) : null;
+      return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size };
+    } catch (thrown) {
+      if (!(thrown instanceof DiskError)) throw thrown;
+      partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
+      return failure(state, Errors.KAFKA_STORAGE_ERROR.code);
+    }
+  }
+
+  #finish(answers: PartitionAnswer[]): void {
+    const { broker, opened, reply, context } = this.#call;
+    let { session } = opened;
+    let shown = answers;
+    if (opened.incremental && session !== undefined) {
+      shown = answers.filter((answer, i) => changed(answer, this.#wanted[i].state));
+      rotate(session, shown, this.#wanted);
+    } else if (opened.wantsSession && answers.length > 0) {
+      const now = broker.env.clock.monotonic();
+      session = broker.sessions.create(now, context.version >= TOPIC_ID_VERSION, opened.partitions);
+    }
+    for (let i = 0; i < answers.length; i++) remember(answers[i], this.#wanted[i].state);
+    for (const { size, topic } of shown) if (size > 0) broker.metrics.fetched(topic, size);
+    reply({ throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) });
+  }
+}
+
+/** The error of a client whose idea of the leader's epoch is not ours; -1 says it has none. */
+export function epochFault(partition: Partition, currentLeaderEpoch: number): number {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0;
+  const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
+  return currentLeaderEpoch < partition.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
+}
+
+function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
+  return {
+    topic: state.topic,
+    topicId: state.topicId,
+    partitionIndex: state.partition,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: null,
+    records: [],
+    size: 0,
+  };
+}
+
+/** Whether a session's client learns something from this answer. */
+function changed(answer: PartitionAnswer, state: SessionPartition): boolean {
+  return (
+    answer.size > 0 ||
+    answer.errorCode !== 0 ||
+    answer.divergingEpoch !== undefined ||
+    state.sentError ||
+    answer.highWatermark !== state.sentHighWatermark ||
+    answer.logStartOffset !== state.sentLogStartOffset
+  );
+}
+
+function remember(answer: PartitionAnswer, state: SessionPartition): void {
+  // An error is said again until it is gone, and its end is said too.
+  state.sentError = answer.errorCode !== 0;
+  state.sentHighWatermark = answer.highWatermark;
+  state.sentLogStartOffset = answer.logStartOffset;
+}
+
+/** Partitions that got bytes go to the end of the line, so that the others get theirs when space is short. */
+function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted: readonly Wanted[]): void {
+  const served = new Set(shown.filter(({ size }) => size > 0).map(a => `${a.topicId}-${a.partitionIndex}`));
+  if (served.size === 0 || served.size === wanted.length) return;
+  for (const [key, state] of [...session.partitions]) {
+    if (!served.has(`${state.topicId}-${state.partition}`)) continue;
+    session.partitions.delete(key);
+    session.partitions.set(key, state);
+  }
+}
+
+/** Neighbours of one topic share an entry. */
+function byTopic(answers: readonly PartitionAnswer[]): object[] {
+  const topics: { topic: string; topicId: Uuid; partitions: PartitionAnswer[] }[] = [];
+  for (const answer of answers) {
+    const last = topics.at(-1);
+    if (last !== undefined && last.topic === answer.topic && last.topicId === answer.topicId) {
+      last.partitions.push(answer);
+    } else topics.push({ topic: answer.topic, topicId: answer.topicId, partitions: [answer] });
+  }
+  return topics;
+}

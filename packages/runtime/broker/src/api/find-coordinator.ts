@@ -1,0 +1,36 @@
+import { Errors, type FindCoordinatorRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+import { OFFSETS_TOPIC } from "../topics.ts";
+
+const GROUP = 0;
+/** First version that asks for many keys at once (KIP-699). */
+const BATCHED_VERSION = 4;
+
+export function findCoordinator(
+  broker: Broker,
+  request: FindCoordinatorRequest,
+  context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const batched = context.version >= BATCHED_VERSION;
+  const keys = batched ? request.coordinatorKeys : [request.key];
+  const answer = (errorCode: number, errorMessage: string | null): void => {
+    const [node] = broker.nodes(context.listener);
+    const place =
+      errorCode === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
+    const found = { errorCode, errorMessage, ...place };
+    if (batched) reply({ throttleTimeMs: 0, coordinators: keys.map(key => ({ key, ...found })) });
+    else reply({ throttleTimeMs: 0, ...found });
+  };
+  if (request.keyType !== GROUP) {
+    answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);
+    return;
+  }
+  if (broker.topics.idOf(OFFSETS_TOPIC) !== undefined) return answer(0, null);
+  // The first group brings its topic into being.
+  broker.ensureTopics([OFFSETS_TOPIC], true, () => {
+    const there = broker.topics.idOf(OFFSETS_TOPIC) !== undefined;
+    answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : "the offsets topic could not be created");
+  });
+}

@@ -1,0 +1,213 @@
+import { commitError, type GroupRequest, type GroupView, joinError, syncError } from "@samsa/coordinator";
+import {
+  type DeleteGroupsRequest,
+  type DescribeGroupsRequest,
+  Errors,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+  type LeaveGroupRequest,
+  type ListGroupsRequest,
+  type OffsetCommitRequest,
+  type OffsetFetchRequest,
+  type SyncGroupRequest,
+} from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+type Reply = (response: object) => void;
+
+/** First version of OffsetCommit and OffsetFetch that names topics by id (KIP-848). */
+const TOPIC_ID_VERSION = 10;
+/** First version of OffsetFetch that asks for many groups (KIP-709). */
+const MANY_GROUPS_VERSION = 8;
+
+function toShard(broker: Broker, groupId: string, request: GroupRequest, way: { refuse: object; reply: Reply }): void {
+  const runner = broker.groups.of(groupId);
+  if (runner === undefined) way.reply(way.refuse);
+  else runner.request(request, response => way.reply({ throttleTimeMs: 0, ...response }));
+}
+
+const AWAY = Errors.NOT_COORDINATOR.code;
+
+export function joinGroup(broker: Broker, body: JoinGroupRequest, context: RequestContext, reply: Reply): void {
+  const client = { id: context.clientId, host: `/${context.remoteHost}` };
+  const request: GroupRequest = { type: "join", version: context.version, client, body };
+  toShard(broker, body.groupId, request, { refuse: joinError(AWAY, body.memberId), reply });
+}
+
+export function syncGroup(broker: Broker, body: SyncGroupRequest, _context: RequestContext, reply: Reply): void {
+  toShard(broker, body.groupId, { type: "sync", body }, { refuse: syncError(AWAY), reply });
+}
+
+export function heartbeat(broker: Broker, body: HeartbeatRequest, _context: RequestContext, reply: Reply): void {
+  toShard(broker, body.groupId, { type: "heartbeat", body }, { refuse: { errorCode: AWAY }, reply });
+}
+
+export function leaveGroup(broker: Broker, body: LeaveGroupRequest, context: RequestContext, reply: Reply): void {
+  const request: GroupRequest = { type: "leave", version: context.version, body };
+  toShard(broker, body.groupId, request, { refuse: { errorCode: AWAY, members: [] }, reply });
+}
+
+export function offsetCommit(broker: Broker, body: OffsetCommitRequest, context: RequestContext, reply: Reply): void {
+  const byId = context.version >= TOPIC_ID_VERSION;
+  const known: OffsetCommitRequest["topics"][number][] = [];
+  const unknown: OffsetCommitRequest["topics"][number][] = [];
+  for (const topic of body.topics) {
+    const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
+    if (name === undefined || broker.topics.idOf(name) === undefined) unknown.push(topic);
+    else known.push({ ...topic, name });
+  }
+  // Each topic, and each partition of it, answers for itself.
+  const missing = byId ? Errors.UNKNOWN_TOPIC_ID.code : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+  const refused = (commitError(unknown, missing) as { topics: object[] }).topics;
+  if (known.length === 0 && unknown.length > 0) return reply({ throttleTimeMs: 0, topics: refused });
+  const request: GroupRequest = { type: "commit", version: context.version, body: { ...body, topics: known } };
+  toShard(broker, body.groupId, request, {
+    refuse: commitError(body.topics, AWAY),
+    reply: response => reply({ ...response, topics: [...(response as { topics: object[] }).topics, ...refused] }),
+  });
+}
+
+interface FetchedGroup {
+  readonly groupId: string;
+  readonly topics: readonly object[];
+  readonly errorCode: number;
+}
+
+function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number], byId: boolean): FetchedGroup {
+  const { groupId } = group;
+  if (groupId === "") return { groupId, topics: [], errorCode: Errors.INVALID_GROUP_ID.code };
+  const runner = broker.groups.of(groupId);
+  if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
+  if (!byId) return { groupId, topics: runner.shard.offsets(groupId, group.topics), errorCode: 0 };
+  const missing: object[] = [];
+  const asked = group.topics?.flatMap(topic => {
+    const name = broker.topics.nameOf(topic.topicId);
+    if (name !== undefined) return [{ ...topic, name }];
+    const partitions = topic.partitionIndexes.map(partitionIndex => ({
+      partitionIndex,
+      committedOffset: -1,
+      committedLeaderEpoch: -1,
+      metadata: "",
+      errorCode: Errors.UNKNOWN_TOPIC_ID.code,
+    }));
+    missing.push({ name: "", topicId: topic.topicId, partitions });
+    return [];
+  });
+  const found = runner.shard.offsets(groupId, asked ?? null).flatMap(topic => {
+    // A topic that is gone has no id by which it could be told.
+    const topicId = broker.topics.idOf(topic.name);
+    return topicId === undefined ? [] : [{ ...topic, topicId }];
+  });
+  return { groupId, topics: [...found, ...missing], errorCode: 0 };
+}
+
+export function offsetFetch(broker: Broker, body: OffsetFetchRequest, context: RequestContext, reply: Reply): void {
+  const { version } = context;
+  if (version >= MANY_GROUPS_VERSION) {
+    const groups = body.groups.map(group => fetchedGroup(broker, group, version >= TOPIC_ID_VERSION));
+    return reply({ throttleTimeMs: 0, groups });
+  }
+  const topics = body.topics?.map(topic => ({ ...topic, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never })) ?? null;
+  const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
+  const { errorCode, topics: found } = fetchedGroup(broker, group, false);
+  // Version 1 has no place for an error of the group: every partition says it.
+  const shown = version < 2 && errorCode !== 0 ? refusedPartitions(body, errorCode) : found;
+  reply({ throttleTimeMs: 0, topics: shown, errorCode });
+}
+
+function refusedPartitions(body: OffsetFetchRequest, errorCode: number): object[] {
+  return (body.topics ?? []).map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(partitionIndex => ({
+      partitionIndex,
+      committedOffset: -1,
+      metadata: "",
+      errorCode,
+    })),
+  }));
+}
+
+function described(view: GroupView): object {
+  return {
+    errorCode: 0,
+    groupId: view.groupId,
+    groupState: view.state,
+    protocolType: view.protocolType,
+    protocolData: view.protocol,
+    members: view.members.map(member => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      memberMetadata: view.metadataOf(member),
+      memberAssignment: view.state === "Stable" ? member.assignment : new Uint8Array(0),
+    })),
+  };
+}
+
+export function describeGroups(
+  broker: Broker,
+  body: DescribeGroupsRequest,
+  context: RequestContext,
+  reply: Reply,
+): void {
+  const groups = body.groups.map(groupId => {
+    const failed = (errorCode: number, errorMessage: string | null) => ({
+      errorCode,
+      errorMessage,
+      groupId,
+      groupState: "Dead",
+      protocolType: "",
+      protocolData: "",
+      members: [],
+    });
+    if (groupId === "") return { ...failed(Errors.INVALID_GROUP_ID.code, null), groupState: "" };
+    const runner = broker.groups.of(groupId);
+    if (runner === undefined) return { ...failed(AWAY, null), groupState: "" };
+    const view = runner.shard.view(groupId);
+    if (view !== undefined) return described(view);
+    return context.version >= 6
+      ? failed(Errors.GROUP_ID_NOT_FOUND.code, `Group ${groupId} not found.`)
+      : failed(0, null);
+  });
+  reply({ throttleTimeMs: 0, groups });
+}
+
+export function listGroups(broker: Broker, body: ListGroupsRequest, _context: RequestContext, reply: Reply): void {
+  const states = new Set(body.statesFilter.map(state => state.toLowerCase()));
+  const types = new Set(body.typesFilter.map(type => type.toLowerCase()));
+  const groups: object[] = [];
+  for (const { shard } of broker.groups.all()) {
+    for (const id of shard.groupIds()) {
+      const view = shard.view(id);
+      if (view === undefined) continue;
+      if (states.size > 0 && !states.has(view.state.toLowerCase())) continue;
+      if (types.size > 0 && !types.has("classic")) continue;
+      groups.push({ groupId: id, protocolType: view.protocolType, groupState: view.state, groupType: "classic" });
+    }
+  }
+  reply({ throttleTimeMs: 0, errorCode: 0, groups });
+}
+
+export function deleteGroups(broker: Broker, body: DeleteGroupsRequest, _context: RequestContext, reply: Reply): void {
+  const results: { groupId: string; errorCode: number }[] = [];
+  let waiting = 1;
+  const done = (): void => {
+    if (--waiting === 0) reply({ throttleTimeMs: 0, results });
+  };
+  for (const groupId of body.groupsNames) {
+    const result = { groupId, errorCode: groupId === "" ? Errors.INVALID_GROUP_ID.code : AWAY };
+    results.push(result);
+    const runner = groupId === "" ? undefined : broker.groups.of(groupId);
+    if (runner === undefined) continue;
+    waiting++;
+    runner.run(out =>
+      runner.shard.delete(broker.env.clock.now(), groupId, out, errorCode => {
+        result.errorCode = errorCode;
+        done();
+      }),
+    );
+  }
+  done();
+}

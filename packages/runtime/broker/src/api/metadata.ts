@@ -1,0 +1,91 @@
+import { type Uuid, ZERO_UUID } from "@samsa/base";
+import type { MetadataImage, TopicImage } from "@samsa/metadata";
+import { Errors, type MetadataRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+import { INTERNAL_TOPICS } from "../topics.ts";
+
+/** Below this version no topics means all topics. */
+const NULL_MEANS_ALL = 1;
+
+function partitionsOf(broker: Broker, topic: TopicImage): object[] {
+  return [...topic.partitions].map(([partitionIndex, partition]) => {
+    const here = broker.topics.partition(topic.name, partitionIndex);
+    const offline = here === undefined || here.fault !== 0 ? [...partition.replicas] : [];
+    const lost = partition.leader < 0 || offline.length > 0;
+    return {
+      errorCode: lost ? Errors.LEADER_NOT_AVAILABLE.code : 0,
+      partitionIndex,
+      leaderId: lost ? -1 : partition.leader,
+      leaderEpoch: partition.leaderEpoch,
+      replicaNodes: partition.replicas,
+      isrNodes: partition.isr,
+      offlineReplicas: offline,
+    };
+  });
+}
+
+function shown(broker: Broker, topic: TopicImage): object {
+  return {
+    errorCode: 0,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: INTERNAL_TOPICS.has(topic.name),
+    partitions: partitionsOf(broker, topic),
+  };
+}
+
+function missing(name: string | null, topicId: Uuid, errorCode: number): object {
+  return {
+    errorCode,
+    name,
+    topicId,
+    isInternal: name !== null && INTERNAL_TOPICS.has(name),
+    partitions: [],
+  };
+}
+
+function topicAnswers(
+  broker: Broker,
+  image: MetadataImage,
+  asked: NonNullable<MetadataRequest["topics"]>,
+  errors: ReadonlyMap<string, number>,
+): object[] {
+  return asked.map(({ name, topicId }) => {
+    if (name === null) {
+      const topic = image.topics.get(topicId);
+      return topic === undefined ? missing(null, topicId, Errors.UNKNOWN_TOPIC_ID.code) : shown(broker, topic);
+    }
+    const topic = broker.topics.topic(name);
+    if (topic !== undefined) return shown(broker, topic);
+    return missing(name, ZERO_UUID, errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+  });
+}
+
+export function metadata(
+  broker: Broker,
+  request: MetadataRequest,
+  context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const { topics } = request;
+  const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
+  const answer = (errors: ReadonlyMap<string, number>): void => {
+    const { image } = broker.topics;
+    reply({
+      throttleTimeMs: 0,
+      brokers: broker.nodes(context.listener),
+      clusterId: broker.clusterId,
+      controllerId: broker.nodeId,
+      topics: all
+        ? [...image.topics.values()].map(topic => shown(broker, topic))
+        : topicAnswers(broker, image, topics ?? [], errors),
+    });
+  };
+  const absent = all
+    ? []
+    : (topics ?? []).flatMap(({ name }) => (name !== null && broker.topics.idOf(name) === undefined ? [name] : []));
+  if (absent.length === 0) return answer(new Map());
+  const create = request.allowAutoTopicCreation && broker.config["auto.create.topics.enable"];
+  broker.ensureTopics(absent, create, answer);
+}

@@ -1,0 +1,89 @@
+import { ApiKey, apiOf } from "@samsa/protocol";
+import type { ByteReader, ByteWriter } from "@samsa/base";
+import { apiVersions } from "./api/api-versions.ts";
+import { incrementalAlterConfigs } from "./api/incremental-alter-configs.ts";
+import { createTopics } from "./api/create-topics.ts";
+import { deleteTopics } from "./api/delete-topics.ts";
+import { describeCluster } from "./api/describe-cluster.ts";
+import { describeConfigs } from "./api/describe-configs.ts";
+import { fetch } from "./api/fetch.ts";
+import { findCoordinator } from "./api/find-coordinator.ts";
+import * as groups from "./api/groups.ts";
+import { initProducerId } from "./api/init-producer-id.ts";
+import { listOffsets } from "./api/list-offsets.ts";
+import { metadata } from "./api/metadata.ts";
+import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
+import { produce } from "./api/produce.ts";
+import type { Broker } from "./broker.ts";
+import type { RequestContext } from "./requests.ts";
+
+/** Answers a request, now or later, exactly once; null: there is nothing to say (acks=0). */
+export type Handler = (
+  broker: Broker,
+  request: never,
+  context: RequestContext,
+  reply: (response: object | null) => void,
+) => void;
+
+/** An API that this broker serves. */
+export interface ServedApi {
+  readonly key: number;
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  /** The lowest version that ApiVersions tells; below `first` only where clients need to see it. */
+  readonly announcedFirst: number;
+  readonly request: { decode(reader: ByteReader, version: number): unknown };
+  readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
+  handle(broker: Broker, request: unknown, context: RequestContext, reply: (response: object | null) => void): void;
+}
+
+/**
+ * The one table of what is served. Produce is announced from version 0, as Kafka does, because librdkafka takes a
+ * broker without it for one that cannot compress; requests below version 3 are refused all the same.
+ */
+const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirst?: number])[] = [
+  [ApiKey.Produce, produce, 0],
+  [ApiKey.Fetch, fetch],
+  [ApiKey.ListOffsets, listOffsets],
+  [ApiKey.Metadata, metadata],
+  [ApiKey.OffsetCommit, groups.offsetCommit],
+  [ApiKey.OffsetFetch, groups.offsetFetch],
+  [ApiKey.FindCoordinator, findCoordinator],
+  [ApiKey.JoinGroup, groups.joinGroup],
+  [ApiKey.Heartbeat, groups.heartbeat],
+  [ApiKey.LeaveGroup, groups.leaveGroup],
+  [ApiKey.SyncGroup, groups.syncGroup],
+  [ApiKey.DescribeGroups, groups.describeGroups],
+  [ApiKey.ListGroups, groups.listGroups],
+  [ApiKey.ApiVersions, apiVersions],
+  [ApiKey.CreateTopics, createTopics],
+  [ApiKey.DeleteTopics, deleteTopics],
+  [ApiKey.InitProducerId, initProducerId],
+  [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
+  [ApiKey.DescribeConfigs, describeConfigs],
+  [ApiKey.DeleteGroups, groups.deleteGroups],
+  [ApiKey.IncrementalAlterConfigs, incrementalAlterConfigs],
+  [ApiKey.DescribeCluster, describeCluster],
+];
+
+function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): ServedApi {
+  const api = apiOf(key);
+  if (api === undefined) throw new Error(`API ${key} is not in the protocol`);
+  const { name, request, response, first, lastStable: last } = api;
+  return {
+    key,
+    name,
+    first,
+    last,
+    announcedFirst: announcedFirst ?? first,
+    request,
+    response,
+    // What decodes a request is what types its handler: the table pairs them by key.
+    handle: handler as ServedApi["handle"],
+  };
+}
+
+export function servedApis(): ReadonlyMap<number, ServedApi> {
+  return new Map(HANDLERS.map(row => [row[0], served(row)]));
+}

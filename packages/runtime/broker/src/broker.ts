@@ -1,0 +1,356 @@
+import { type Env, type Listener, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
+import type { ControllerRequests } from "@samsa/controller";
+import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
+import { Errors } from "@samsa/protocol";
+import { BatchValidator, type Tools } from "@samsa/records";
+import { type LogDir, openLogDir } from "@samsa/storage";
+import { type ServedApi, servedApis } from "./apis.ts";
+import { type BrokerConfig, brokerConfigs } from "./configs.ts";
+import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
+import { Control, METADATA_LOG_CONFIG } from "./control.ts";
+import { FetchSessions } from "./fetch-sessions.ts";
+import { Groups } from "./groups.ts";
+import { type Endpoint, type ListenerPlan, planListeners } from "./listeners.ts";
+import { BrokerMetrics } from "./metrics.ts";
+import type { Watcher } from "./partition.ts";
+import { logConfig, Settings } from "./settings.ts";
+import { METADATA_TOPIC, Topics } from "./topics.ts";
+import { Turn } from "./turn.ts";
+
+export interface BrokerOptions {
+  /** The settings as the user wrote them; see `brokerConfigs`. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** For a directory that is formatted at this start; drawn when missing. */
+  readonly clusterId?: string;
+}
+
+interface Node {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string | null;
+}
+
+/** Once a second: flushes, removals, checkpoints. */
+const TICK_MS = 1000;
+/** How long a stop waits for the replies that are on their way. */
+const GOODBYE_MS = 2000;
+
+/** A Kafka broker and controller in one: the whole of a single node. */
+export class Broker {
+  readonly env: Env;
+  readonly config: BrokerConfig;
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly tools: Tools;
+  readonly validator: BatchValidator;
+  readonly sessions: FetchSessions;
+  readonly metrics = new BrokerMetrics();
+  readonly dir: LogDir;
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly control: Control;
+  readonly pendingFetches = new Set<Watcher>();
+  readonly #apis = servedApis();
+  readonly #plan: ListenerPlan;
+  readonly #listeners: Listener[] = [];
+  readonly #advertised = new Map<string, Endpoint>();
+  readonly #connections = new Set<ClientConnection>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #creating = new Map<string, Promise<number>>();
+  #closing: Promise<void> | undefined;
+
+  /** Opens the data directory and reads it; throws `ConfigError`, `LogDirError` or `DiskError`. */
+  private constructor(env: Env, options: BrokerOptions) {
+    this.env = env;
+    this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
+    this.settings = new Settings(this.config["node.id"], options.settings);
+    this.#plan = planListeners({
+      listeners: this.config.listeners,
+      advertised: this.config["advertised.listeners"],
+      controllerNames: this.config["controller.listener.names"],
+      protocols: this.config["listener.security.protocol.map"],
+    });
+    this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
+    this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
+    this.validator = new BatchValidator(this.tools);
+    this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
+      env.random.next(),
+    );
+    this.dir = this.#openDir(options);
+    this.topics = new Topics({ env, turn: this.turn, dir: this.dir, settings: this.settings }, EMPTY_IMAGE);
+    this.groups = new Groups(
+      { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
+      this.topics,
+    );
+    this.control = new Control(this, image => this.#apply(image));
+  }
+
+  /** Starts a broker; resolves when it serves. Rejects with an error whose message tells a user what to do. */
+  static async start(env: Env, options: BrokerOptions): Promise<Broker> {
+    const broker = new Broker(env, options);
+    try {
+      await broker.control.activate(broker.#endpoints());
+      await broker.#listen();
+      broker.#every("tick", TICK_MS, () => broker.dir.tick(env.clock.now()));
+      broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
+      broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
+      broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
+      broker.#gauges();
+      return broker;
+    } catch (error) {
+      await broker.close();
+      throw error;
+    }
+  }
+
+  get nodeId(): number {
+    return this.config["node.id"];
+  }
+
+  get clusterId(): string {
+    return this.dir.meta.clusterId;
+  }
+
+  /** Where clients connect, by listener name. */
+  get advertised(): ReadonlyMap<string, Endpoint> {
+    return this.#advertised;
+  }
+
+  #newId(): string {
+    const bytes = Uint8Array.from(this.env.random.bytes(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  }
+
+  #openDir(options: BrokerOptions): LogDir {
+    const { env, config } = this;
+    const paths = config["log.dirs"] ?? [config["log.dir"]];
+    if (paths.length !== 1) throw new Error("log.dirs names several directories; only one is available.");
+    const meta = env.disk.stat(`${paths[0]}/meta.properties`);
+    const fresh = meta === undefined ? (options.clusterId ?? uuidFromBytes(env.random.bytes(16))) : options.clusterId;
+    const defaults = logConfig(this.settings.topic(EMPTY_IMAGE, ""));
+    return openLogDir(env, paths[0], {
+      nodeId: config["node.id"],
+      ...(fresh === undefined ? {} : { clusterId: fresh }),
+      configOf: topic => (topic === METADATA_TOPIC ? METADATA_LOG_CONFIG : defaults),
+      checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
+      onOffline: () => this.#offline(),
+    });
+  }
+
+  #groupConfig() {
+    const { config } = this;
+    return {
+      initialRebalanceDelayMs: config["group.initial.rebalance.delay.ms"],
+      minSessionTimeoutMs: config["group.min.session.timeout.ms"],
+      maxSessionTimeoutMs: config["group.max.session.timeout.ms"],
+      maxSize: config["group.max.size"],
+      offsetMetadataMaxBytes: config["offset.metadata.max.bytes"],
+      offsetsRetentionMs: config["offsets.retention.minutes"] * 60_000,
+    };
+  }
+
+  #apply(image: MetadataImage): void {
+    const before = this.topics.image;
+    this.topics.apply(image);
+    this.groups.load();
+    for (const topic of before.topics.values()) {
+      if (image.topicIds.has(topic.name)) continue;
+      this.groups.topicDeleted(topic.name);
+      this.metrics.topicDeleted(topic.name);
+    }
+  }
+
+  /** The only directory has failed: whoever asks for data is told so; the broker stays to say it. */
+  #offline(): void {
+    this.turn.add("acknowledge", () => {
+      this.topics.failAll();
+      this.groups.close(Errors.NOT_COORDINATOR.code);
+    });
+  }
+
+  #endpoints(): Endpoint[] {
+    return [...this.#plan.advertise.values()];
+  }
+
+  async #listen(): Promise<void> {
+    const host: ConnectionHost = {
+      broker: this,
+      turn: this.turn,
+      logger: this.env.logger,
+      maxRequestBytes: this.config["socket.request.max.bytes"],
+      apiOf: (key): ServedApi | undefined => this.#apis.get(key),
+      budget: new RequestBudget(this.config["queued.max.request.bytes"]),
+      closed: connection => {
+        this.#connections.delete(connection);
+        this.metrics.connectionsOpen = this.#connections.size;
+      },
+    };
+    this.metrics.gauge("samsa_request_bytes_in_flight", "Bytes of requests being handled.", () => host.budget.used);
+    for (const { name, host: address, port } of this.#plan.listen) {
+      const listener = await this.env.network.listen(address, port, connection => {
+        const client = new ClientConnection(host, connection, name);
+        this.#connections.add(client);
+        this.metrics.connectionsOpen = this.#connections.size;
+        this.metrics.connectionsOpened++;
+        if (this.#connections.size > this.config["max.connections"]) connection.destroy();
+        return client;
+      });
+      this.#listeners.push(listener);
+      const advertised = this.#plan.advertise.get(name);
+      if (advertised !== undefined) {
+        this.#advertised.set(name, advertised.port === 0 ? { ...advertised, port: listener.port } : advertised);
+      }
+    }
+  }
+
+  /** The brokers, by the addresses of a listener. */
+  nodes(listener: string): Node[] {
+    const endpoint = this.#advertised.get(listener);
+    if (endpoint === undefined) return [];
+    const rack = this.config["broker.rack"] ?? null;
+    return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
+  }
+
+  apiVersionsAnswer(version: number): object {
+    const apiKeys = [...this.#apis.values()].map(({ key, announcedFirst, last }) => ({
+      apiKey: key,
+      minVersion: announcedFirst,
+      maxVersion: last,
+    }));
+    return { errorCode: 0, apiKeys, throttleTimeMs: 0, ...this.control.features(version) };
+  }
+
+  /** The answer to a client newer than this broker. */
+  apiVersionsFallback(): object {
+    const api = this.#apis.get(18);
+    const apiKeys = api === undefined ? [] : [{ apiKey: 18, minVersion: api.first, maxVersion: api.last }];
+    return { errorCode: Errors.UNSUPPORTED_VERSION.code, apiKeys };
+  }
+
+  /**
+   * Creates the topics that are missing, if `create`; then calls `done` with the error of each that still is.
+   */
+  ensureTopics(names: readonly string[], create: boolean, done: (errors: ReadonlyMap<string, number>) => void): void {
+    const errors = new Map<string, number>();
+    const creations = names.map(async name => {
+      const error = create ? await this.#create(name) : this.control.nameFault(name);
+      if (error !== 0) errors.set(name, error);
+    });
+    Promise.all(creations).then(
+      () => done(errors),
+      error => {
+        this.env.logger.error("topics could not be created", { names, error });
+        done(new Map(names.map(name => [name, Errors.UNKNOWN_SERVER_ERROR.code])));
+      },
+    );
+  }
+
+  /** Requests that want the same topic at the same time create it once. */
+  #create(name: string): Promise<number> {
+    let creation = this.#creating.get(name);
+    if (creation === undefined) {
+      creation = this.control.autoCreate(name).finally(() => this.#creating.delete(name));
+      this.#creating.set(name, creation);
+    }
+    return creation;
+  }
+
+  /** Lets the controller decide, and replies; `failed` is the answer when the decision could not be made durable. */
+  decided<N extends keyof ControllerRequests>(
+    name: N,
+    request: ControllerRequests[N]["request"],
+    reply: (response: object) => void,
+    failed: () => object,
+  ): void {
+    this.control.submit(name, request).then(reply, error => {
+      this.env.logger.error("a decision of the controller failed", { request: name, error });
+      reply(failed());
+    });
+  }
+
+  #every(name: string, ms: number, task: () => void): void {
+    const again = (): void => {
+      if (this.#closing !== undefined) return;
+      try {
+        task();
+      } catch (error) {
+        this.env.logger.error("a periodic task failed", { task: name, error });
+      }
+      this.#timers.set(name, this.env.timers.after(ms, again));
+    };
+    this.#timers.set(name, this.env.timers.after(ms, again));
+  }
+
+  #retain(): void {
+    const now = this.env.clock.now();
+    for (const { log, fault } of this.topics.all()) if (fault === 0) log.enforceRetention(now);
+  }
+
+  #closeIdle(): void {
+    const limit = this.config["connections.max.idle.ms"];
+    if (limit < 0) return;
+    const now = this.env.clock.monotonic();
+    for (const connection of this.#connections) {
+      if (!connection.busy && now - connection.lastActive > limit) connection.destroy();
+    }
+  }
+
+  #gauges(): void {
+    const { metrics } = this;
+    metrics.gauge(
+      "kafka_server_replicamanager_partitioncount",
+      "Partitions here.",
+      () => [...this.topics.all()].length,
+    );
+    metrics.gauge(
+      "kafka_server_fetchsessioncache_numincrementalfetchsessions",
+      "Fetch sessions.",
+      () => this.sessions.size,
+    );
+    metrics.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed.", () =>
+      this.dir.offline ? 1 : 0,
+    );
+    metrics.gauge(
+      "kafka_server_delayedoperationpurgatory_fetch_size",
+      "Fetches that wait.",
+      () => this.pendingFetches.size,
+    );
+  }
+
+  /** Whether the broker can take records. */
+  get healthy(): boolean {
+    return this.#closing === undefined && !this.dir.offline;
+  }
+
+  /** Stops: no new connections, replies on their way are sent, logs are flushed, the directory is marked clean. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#listeners.map(listener => listener.close()));
+    for (const timer of this.#timers.values()) timer.cancel();
+    for (const fetch of [...this.pendingFetches]) fetch.changed();
+    this.groups.close(Errors.NOT_COORDINATOR.code);
+    await this.#drain();
+    for (const connection of [...this.#connections]) connection.end();
+    await this.control.close();
+    this.dir.close(this.control.brokerEpoch);
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** Gives the requests that are being handled a moment to be answered. */
+  async #drain(): Promise<void> {
+    const until = this.env.clock.monotonic() + GOODBYE_MS;
+    while ([...this.#connections].some(({ busy }) => busy) && this.env.clock.monotonic() < until) {
+      await new Promise<void>(resolve => {
+        this.env.timers.after(5, resolve);
+      });
+    }
+  }
+}

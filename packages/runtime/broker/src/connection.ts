@@ -1,0 +1,303 @@
+import { ByteReader, type Connection, type ConnectionHandler, type Logger, MalformedError } from "@samsa/base";
+import {
+  ApiKey,
+  FrameSplitter,
+  GatherWriter,
+  requestHeaderVersion,
+  responseHeader,
+  responseHeaderVersion,
+  UnsupportedVersionError,
+} from "@samsa/protocol";
+import type { Broker } from "./broker.ts";
+import type { ServedApi } from "./apis.ts";
+import { readHead, type RequestContext, type RequestHead } from "./requests.ts";
+import type { Turn } from "./turn.ts";
+
+/** Requests of one connection that may wait for their replies at once; then the socket is not read. */
+const MAX_IN_FLIGHT = 128;
+/** Bytes of replies that may wait for a slow reader; then its requests wait too. */
+const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+
+/** A reply's place in the order of its connection. */
+interface Slot {
+  readonly pipelined: boolean;
+  readonly bytes: number;
+  done: boolean;
+  chunks: readonly Uint8Array[] | undefined;
+}
+
+function encodeReply(api: ServedApi, head: RequestHead, response: object): Uint8Array[] {
+  const writer = new GatherWriter(256);
+  writer.i32(0);
+  responseHeader.encode(writer, { correlationId: head.correlationId }, responseHeaderVersion(head.key, head.version));
+  api.response.encode(writer, response, head.version);
+  writer.view.setInt32(0, writer.length() - 4);
+  return writer.chunks();
+}
+
+/** What connections share. */
+export interface ConnectionHost {
+  readonly broker: Broker;
+  readonly turn: Turn;
+  readonly logger: Logger;
+  readonly maxRequestBytes: number;
+  readonly apiOf: (key: number) => ServedApi | undefined;
+  /** Counts bytes of requests in flight over all connections; true while there is room. */
+  readonly budget: RequestBudget;
+  closed(connection: ClientConnection): void;
+}
+
+/** `queued.max.request.bytes`: what all requests in flight may take together. */
+export class RequestBudget {
+  readonly #limit: number;
+  #used = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(limit: number) {
+    this.#limit = limit <= 0 ? Infinity : limit;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get full(): boolean {
+    return this.#used >= this.#limit;
+  }
+
+  take(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#used -= bytes;
+    if (this.full || this.#waiting.size === 0) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resume of waiting) resume();
+  }
+
+  whenFree(resume: () => void): void {
+    this.#waiting.add(resume);
+  }
+
+  forget(resume: () => void): void {
+    this.#waiting.delete(resume);
+  }
+}
+
+/**
+ * One client's connection: frames in, requests handled in order, replies out in the same order. A request whose API
+ * is pipelined (Produce) may be handled while earlier ones of its kind wait; any other waits for those before it, as
+ * Kafka handles one request of a connection at a time.
+ */
+export class ClientConnection implements ConnectionHandler {
+  readonly #host: ConnectionHost;
+  readonly #connection: Connection;
+  readonly #listener: string;
+  readonly #frames: FrameSplitter;
+  readonly #queue: Uint8Array[] = [];
+  readonly #slots: Slot[] = [];
+  #sendScheduled = false;
+  #paused = false;
+  #closed = false;
+  #unpipelined = 0;
+  lastActive: number;
+
+  constructor(host: ConnectionHost, connection: Connection, listener: string) {
+    this.#host = host;
+    this.#connection = connection;
+    this.#listener = listener;
+    this.#frames = new FrameSplitter(host.maxRequestBytes);
+    this.lastActive = host.broker.env.clock.monotonic();
+  }
+
+  get busy(): boolean {
+    return this.#slots.length > 0 || this.#queue.length > 0;
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.lastActive = this.#host.broker.env.clock.monotonic();
+    try {
+      for (const frame of this.#frames.push(chunk)) {
+        this.#host.budget.take(frame.length);
+        this.#queue.push(frame);
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.#reject(error.message);
+      return;
+    }
+    this.#handleQueued();
+  }
+
+  onDrain(): void {
+    this.#handleQueued();
+  }
+
+  onClose(error?: Error): void {
+    this.#closed = true;
+    this.#host.budget.forget(this.#resume);
+    for (const frame of this.#queue) this.#host.budget.give(frame.length);
+    this.#queue.length = 0;
+    for (const slot of this.#slots) if (!slot.done) this.#host.budget.give(slot.bytes);
+    this.#slots.length = 0;
+    if (error !== undefined) this.#host.logger.debug("connection lost", { ...this.#who(), reason: error.message });
+    this.#host.closed(this);
+  }
+
+  /** Closes once what is queued has been sent. */
+  end(): void {
+    this.#flush();
+    this.#connection.end();
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  readonly #resume = (): void => this.#handleQueued();
+
+  #who(): Record<string, unknown> {
+    return { client: `${this.#connection.remoteHost}:${this.#connection.remotePort}`, listener: this.#listener };
+  }
+
+  /** Bad input that no reply can answer: one line, and the connection closes. */
+  #reject(reason: string): void {
+    if (this.#closed) return;
+    this.#host.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
+    this.#connection.destroy();
+  }
+
+  #mayHandle(): boolean {
+    return !this.#closed && this.#slots.length < MAX_IN_FLIGHT && this.#connection.pendingBytes() < MAX_UNSENT_BYTES;
+  }
+
+  #handleQueued(): void {
+    let handled = 0;
+    while (handled < this.#queue.length && this.#mayHandle()) {
+      const frame = this.#queue[handled];
+      if (!this.#turnOf(frame)) break;
+      handled++;
+      this.#handle(frame);
+    }
+    if (this.#closed) return;
+    if (handled > 0) this.#queue.splice(0, handled);
+    this.#throttle();
+  }
+
+  /** Whether the request may be handled now, with those before it still waiting. */
+  #turnOf(frame: Uint8Array): boolean {
+    if (this.#slots.length === 0) return true;
+    const pipelined = frame.length >= 2 && frame[0] === 0 && frame[1] === ApiKey.Produce;
+    return pipelined && this.#unpipelined === 0;
+  }
+
+  /** Stops reading while there is more than can be handled. */
+  #throttle(): void {
+    const { budget } = this.#host;
+    const wants = this.#queue.length > 0 || budget.full;
+    if (wants && !this.#paused) {
+      this.#paused = true;
+      this.#connection.pause();
+    } else if (!wants && this.#paused) {
+      this.#paused = false;
+      this.#connection.resume();
+    }
+    if (budget.full) budget.whenFree(this.#resume);
+  }
+
+  #handle(frame: Uint8Array): void {
+    const reader = new ByteReader(frame);
+    let head: RequestHead;
+    try {
+      head = readHead(reader, requestHeaderVersion);
+    } catch (error) {
+      this.#host.budget.give(frame.length);
+      if (!(error instanceof MalformedError)) throw error;
+      this.#reject(error.message);
+      return;
+    }
+    const api = this.#host.apiOf(head.key);
+    const slot: Slot = { pipelined: head.key === ApiKey.Produce, bytes: frame.length, done: false, chunks: undefined };
+    if (!slot.pipelined) this.#unpipelined++;
+    this.#slots.push(slot);
+    const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
+    if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
+      // A client newer than the broker learns what the broker speaks from an answer of version 0 (KIP-511).
+      this.#reply(slot, api, { ...head, version: 0 }, this.#host.broker.apiVersionsFallback());
+      return;
+    }
+    if (api === undefined || tooNew) {
+      this.#reject(`API ${head.key} version ${head.version} is not served`);
+      return;
+    }
+    this.#dispatch(api, head, reader, slot);
+  }
+
+  #dispatch(api: ServedApi, head: RequestHead, reader: ByteReader, slot: Slot): void {
+    const context: RequestContext = {
+      version: head.version,
+      clientId: head.clientId,
+      listener: this.#listener,
+      remoteHost: this.#connection.remoteHost,
+      close: reason => this.#reject(reason),
+    };
+    const { broker } = this.#host;
+    const began = broker.env.clock.monotonic();
+    try {
+      const request = api.request.decode(reader, head.version);
+      api.handle(broker, request, context, response => {
+        broker.metrics.request(api.name, head.version, broker.env.clock.monotonic() - began);
+        this.#reply(slot, api, head, response);
+      });
+    } catch (error) {
+      if (error instanceof MalformedError || error instanceof UnsupportedVersionError) {
+        this.#reject(`${api.name} version ${head.version}: ${error.message}`);
+        return;
+      }
+      // A bug of ours: this connection ends, the others are served on.
+      this.#host.logger.error("request failed", { api: api.name, version: head.version, error });
+      this.#connection.destroy();
+    }
+  }
+
+  #reply(slot: Slot, api: ServedApi, head: RequestHead, response: object | null): void {
+    if (this.#closed || slot.done) return;
+    slot.done = true;
+    this.#host.budget.give(slot.bytes);
+    if (!slot.pipelined) this.#unpipelined--;
+    if (response !== null) {
+      try {
+        slot.chunks = encodeReply(api, head, response);
+      } catch (error) {
+        // A reply that cannot be said would leave the client waiting for ever; a closed connection tells it.
+        this.#host.logger.error("a reply could not be encoded", { api: api.name, version: head.version, error });
+        this.#connection.destroy();
+        return;
+      }
+    }
+    if (this.#sendScheduled) return;
+    this.#sendScheduled = true;
+    this.#host.turn.add("send", this.#send);
+  }
+
+  readonly #send = (): void => {
+    this.#sendScheduled = false;
+    if (this.#closed) return;
+    this.#flush();
+    if (this.#queue.length > 0 || this.#paused) this.#handleQueued();
+  };
+
+  #flush(): void {
+    const chunks: Uint8Array[] = [];
+    let count = 0;
+    while (count < this.#slots.length && this.#slots[count].done) {
+      for (const chunk of this.#slots[count].chunks ?? []) chunks.push(chunk);
+      count++;
+    }
+    if (count === 0) return;
+    this.#slots.splice(0, count);
+    if (chunks.length > 0) this.#connection.write(chunks);
+  }
+}

@@ -1,0 +1,105 @@
+/** One measured quantity with its labelled values, named as Kafka's JMX exporters name it. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}
+
+interface RequestCount {
+  count: number;
+  totalMs: number;
+}
+
+interface TopicCount {
+  messagesIn: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** What the broker counts while it runs. */
+export class BrokerMetrics {
+  readonly #requests = new Map<string, RequestCount>();
+  readonly #topics = new Map<string, TopicCount>();
+  readonly #gauges: { name: string; help: string; read: () => number }[] = [];
+  connectionsOpened = 0;
+  connectionsOpen = 0;
+
+  request(api: string, version: number, ms: number): void {
+    const key = `${api}/${version}`;
+    let count = this.#requests.get(key);
+    if (count === undefined) {
+      count = { count: 0, totalMs: 0 };
+      this.#requests.set(key, count);
+    }
+    count.count++;
+    count.totalMs += ms;
+  }
+
+  #topic(topic: string): TopicCount {
+    let count = this.#topics.get(topic);
+    if (count === undefined) {
+      count = { messagesIn: 0, bytesIn: 0, bytesOut: 0 };
+      this.#topics.set(topic, count);
+    }
+    return count;
+  }
+
+  produced(topic: string, bytes: number, records: number): void {
+    const count = this.#topic(topic);
+    count.messagesIn += records;
+    count.bytesIn += bytes;
+  }
+
+  fetched(topic: string, bytes: number): void {
+    this.#topic(topic).bytesOut += bytes;
+  }
+
+  topicDeleted(topic: string): void {
+    this.#topics.delete(topic);
+  }
+
+  /** A value that is read when somebody asks. */
+  gauge(name: string, help: string, read: () => number): void {
+    this.#gauges.push({ name, help, read });
+  }
+
+  families(): MetricFamily[] {
+    const requests = [...this.#requests].map(([key, value]) => {
+      const [request, version] = key.split("/");
+      return { labels: { request, version }, value };
+    });
+    const topics = [...this.#topics];
+    const perTopic = (name: string, help: string, field: keyof TopicCount): MetricFamily => ({
+      name: `kafka_server_brokertopicmetrics_${name}_total`,
+      help,
+      type: "counter",
+      samples: topics.map(([topic, count]) => ({ labels: { topic }, value: count[field] })),
+    });
+    const single = (name: string, help: string, value: number): MetricFamily => ({
+      name,
+      help,
+      type: "gauge",
+      samples: [{ labels: {}, value }],
+    });
+    return [
+      {
+        name: "kafka_network_requestmetrics_requests_total",
+        help: "Requests answered.",
+        type: "counter",
+        samples: requests.map(({ labels, value }) => ({ labels, value: value.count })),
+      },
+      {
+        name: "kafka_network_requestmetrics_totaltimems_sum",
+        help: "Milliseconds from the decoding of requests to their answers, waits included.",
+        type: "counter",
+        samples: requests.map(({ labels, value }) => ({ labels, value: value.totalMs })),
+      },
+      perTopic("messagesin", "Records produced.", "messagesIn"),
+      perTopic("bytesin", "Bytes produced.", "bytesIn"),
+      perTopic("bytesout", "Bytes fetched.", "bytesOut"),
+      single("kafka_server_socket_server_metrics_connection_count", "Connections open.", this.connectionsOpen),
+      ...this.#gauges.map(({ name, help, read }) => single(name, help, read())),
+    ];
+  }
+}

@@ -1,0 +1,129 @@
+import type { Env, Uuid } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import type { ValidationRules } from "@samsa/records";
+import type { PartitionLog } from "@samsa/storage";
+import type { Turn } from "./turn.ts";
+
+/** Told when more of a partition can be read. */
+export interface Watcher {
+  /** `bytes` more are below the high watermark. */
+  advanced(bytes: number): void;
+  /** The partition is gone or has failed: look again now. */
+  changed(): void;
+}
+
+interface PendingAck {
+  /** Acknowledged once the high watermark has reached this. */
+  readonly offset: number;
+  readonly done: (errorCode: number) => void;
+}
+
+/** What the broker knows of a partition beyond its log. */
+export interface PartitionOptions {
+  readonly env: Env;
+  readonly turn: Turn;
+  readonly log: PartitionLog;
+  readonly topicId: Uuid;
+  readonly leaderEpoch: number;
+  readonly rules: ValidationRules;
+}
+
+/**
+ * A partition that this broker leads. Appends of one turn are written together at its end; the high watermark moves,
+ * and producers hear, once they are written and, if `flush.*` asks for it, flushed.
+ */
+export class Partition {
+  readonly log: PartitionLog;
+  readonly topicId: Uuid;
+  leaderEpoch: number;
+  rules: ValidationRules;
+  /** Set when its directory has failed or its topic is deleted: no append succeeds any more. */
+  fault = 0;
+  readonly #env: Env;
+  readonly #turn: Turn;
+  readonly #watchers = new Set<Watcher>();
+  #acks: PendingAck[] = [];
+  #dirty = false;
+  /** Bytes appended and not yet below the high watermark. */
+  #unseen = 0;
+
+  constructor(options: PartitionOptions) {
+    this.#env = options.env;
+    this.#turn = options.turn;
+    this.log = options.log;
+    this.topicId = options.topicId;
+    this.leaderEpoch = options.leaderEpoch;
+    this.rules = options.rules;
+    // With one replica all that is in the log is replicated as far as it will be.
+    this.log.highWatermark = this.log.endOffset;
+  }
+
+  /** How far a consumer may read. */
+  limit(committedOnly: boolean): number {
+    return committedOnly ? this.log.stableOffset : this.log.highWatermark;
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+  }
+
+  /** Calls `done` when everything up to `offset` is acknowledged; an append of `bytes` bytes has just happened. */
+  appended(bytes: number, offset: number, done: (errorCode: number) => void): void {
+    this.#unseen += bytes;
+    this.#acks.push({ offset, done });
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#turn.add("write", this.#write);
+  }
+
+  readonly #write = (): void => {
+    this.#dirty = false;
+    if (this.fault !== 0) return;
+    if (!this.log.writePending()) {
+      this.fail(Errors.KAFKA_STORAGE_ERROR.code);
+      return;
+    }
+    const end = this.log.endOffset;
+    if (!this.log.flushDue(this.#env.clock.now())) {
+      this.#advance(end);
+      return;
+    }
+    this.log.flush().then(
+      () => this.#advance(end),
+      () => this.fail(Errors.KAFKA_STORAGE_ERROR.code),
+    );
+  };
+
+  #advance(end: number): void {
+    if (this.fault !== 0 || end <= this.log.highWatermark) {
+      if (this.fault === 0) this.#acknowledge();
+      return;
+    }
+    this.log.highWatermark = end;
+    const bytes = this.#unseen;
+    this.#unseen = 0;
+    this.#acknowledge();
+    for (const watcher of this.#watchers) watcher.advanced(bytes);
+  }
+
+  #acknowledge(): void {
+    const { highWatermark } = this.log;
+    let count = 0;
+    while (count < this.#acks.length && this.#acks[count].offset <= highWatermark) count++;
+    for (const { done } of this.#acks.splice(0, count)) done(0);
+  }
+
+  /** Ends the partition's service with an error for all who wait. */
+  fail(errorCode: number): void {
+    if (this.fault !== 0) return;
+    this.fault = errorCode;
+    const acks = this.#acks;
+    this.#acks = [];
+    for (const { done } of acks) done(errorCode);
+    for (const watcher of [...this.#watchers]) watcher.changed();
+  }
+}

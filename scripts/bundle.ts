@@ -1,0 +1,45 @@
+/** Makes `dist/samsa.mjs`: one file and its lazily loaded chunks, from the sources as they are. */
+import { execFileSync } from "node:child_process";
+import { readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+
+function commit(): string {
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] })
+      .toString()
+      .trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+/** Native or loaded by name at run time: these stay in node_modules. */
+const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-utils"];
+
+const { version } = JSON.parse(readFileSync(join(root, "packages/app/cli/package.json"), "utf8")) as {
+  version: string;
+};
+const staging = join(root, `dist.${process.pid}`);
+await build({
+  entryPoints: { samsa: join(root, "packages/app/cli/src/main.ts") },
+  outdir: staging,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  external: EXTERNAL,
+  sourcemap: false,
+  logLevel: "warning",
+  define: { SAMSA_VERSION: JSON.stringify(version), SAMSA_COMMIT: JSON.stringify(commit()) },
+  banner: {
+    js: 'import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);',
+  },
+});
+// Put in place by a rename, so that a command started meanwhile finds a whole bundle.
+rmSync(join(root, "dist"), { recursive: true, force: true });
+renameSync(staging, join(root, "dist"));
