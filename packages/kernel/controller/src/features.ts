@@ -2,6 +2,7 @@ import {
   ELR_FEATURE,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
+  type MetadataImage,
   metadataVersionOf,
   RESOURCE_TYPE,
 } from "@samsa/metadata";
@@ -26,6 +27,8 @@ const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level:
 /** Going below one of these would lose what records of the higher version say. */
 const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
 
+/** 3.6-IV1 */
+const TRANSACTIONS_SINCE = 13;
 const UPGRADE = 1;
 const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, 2, 3];
 
@@ -54,6 +57,21 @@ export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
     records.push(metadataRecord("ConfigRecord", 0, { ...cluster, name: "min.insync.replicas", value }));
   }
   return records;
+}
+
+/**
+ * What a controller appends when it first becomes active on an empty log: the bootstrap records, in a transaction from
+ * the level on that has them, so that no reader sees half a cluster. Nothing when the log has records already.
+ */
+export function activationRecords(image: MetadataImage, bootstrap: readonly MetadataRecord[]): MetadataRecord[] {
+  if (image.provenance.offset >= 0) return [];
+  const level = bootstrap.find(r => r.type === "FeatureLevelRecord" && r.value.name === METADATA_VERSION_FEATURE);
+  if (level?.type !== "FeatureLevelRecord" || level.value.featureLevel < TRANSACTIONS_SINCE) return [...bootstrap];
+  return [
+    metadataRecord("BeginTransactionRecord", 0, { name: "Bootstrap records" }),
+    ...bootstrap,
+    metadataRecord("EndTransactionRecord", 0, {}),
+  ];
 }
 
 /** UpdateFeatures: all of the updates or none. */

@@ -1,4 +1,4 @@
-export { bootstrapRecords, type BootstrapOptions } from "./features.ts";
+export { activationRecords, bootstrapRecords, type BootstrapOptions } from "./features.ts";
 export { type ConfigRules, type ConfigVerdict } from "./configs.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";

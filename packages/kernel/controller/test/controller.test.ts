@@ -1,5 +1,6 @@
 import { randomUuid, type Uuid, ZERO_UUID } from "@samsa/base";
 import {
+  activationRecords,
   bootstrapRecords,
   Controller,
   type ControllerRequests,
@@ -417,6 +418,19 @@ describe("brokers, producer ids, features", () => {
       metadataRecord("ConfigRecord", 0, { resourceType: 4, resourceName: "", name: "min.insync.replicas", value: "1" }),
     );
   });
+});
+
+test("a first activation writes the bootstrap records as one transaction, a later one nothing", () => {
+  const fresh = new Fixture();
+  const bootstrap = bootstrapRecords({ metadataVersion: 30, features: FEATURES });
+  const records = activationRecords(fresh.controller.image, bootstrap);
+  expect([records[0].type, records.at(-1)?.type]).toEqual(["BeginTransactionRecord", "EndTransactionRecord"]);
+  fresh.append(records);
+  expect(fresh.controller.image.features.get("metadata.version")).toBe(30);
+  expect(activationRecords(fresh.controller.image, bootstrap)).toEqual([]);
+  expect(
+    activationRecords(new Fixture().controller.image, bootstrapRecords({ metadataVersion: 12, features: FEATURES })),
+  ).toHaveLength(1);
 });
 
 test("a name's fault is a sentence", () => {

@@ -1,0 +1,109 @@
+import { MalformedError } from "@samsa/base";
+import { encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
+import { BatchBuilder, type Tools, type VoterDescription } from "@samsa/records";
+import { controlBatch, MAX_METADATA_BATCH, readMetadataBatches } from "./metadata-log.ts";
+
+/** A snapshot is named by the offset after its last record, and that record's epoch. */
+export interface SnapshotId {
+  readonly offset: number;
+  readonly epoch: number;
+}
+
+/** The snapshot that a new cluster is formatted with. */
+export const BOOTSTRAP_SNAPSHOT: SnapshotId = { offset: 0, epoch: 0 };
+
+const SUFFIX = ".checkpoint";
+const NAME = /^(\d{20})-(\d{10})\.checkpoint(\.part|\.deleted)?$/;
+
+/** `00000000000000000000-0000000000.checkpoint`; with `.part` while it is being written, `.deleted` before it goes. */
+export function checkpointName({ offset, epoch }: SnapshotId, state: "" | ".part" | ".deleted" = ""): string {
+  return `${String(offset).padStart(20, "0")}-${String(epoch).padStart(10, "0")}${SUFFIX}${state}`;
+}
+
+/** The snapshot that a file name stands for, and whether the file is whole; undefined for other files. */
+export function parseCheckpointName(name: string): (SnapshotId & { readonly complete: boolean }) | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  const [offset, epoch] = [Number(match[1]), Number(match[2])];
+  if (!Number.isSafeInteger(offset) || epoch > 0x7fffffff) return undefined;
+  return { offset, epoch, complete: match[3] === undefined };
+}
+
+/** The newest whole snapshot among the files of a directory. */
+export function latestCheckpoint(names: readonly string[]): SnapshotId | undefined {
+  let latest: SnapshotId | undefined;
+  for (const name of names) {
+    const found = parseCheckpointName(name);
+    if (found === undefined || !found.complete) continue;
+    const { offset, epoch } = found;
+    if (latest === undefined || offset > latest.offset || (offset === latest.offset && epoch > latest.epoch)) {
+      latest = { offset, epoch };
+    }
+  }
+  return latest;
+}
+
+export interface Snapshot {
+  /** When the last record in it was appended to the log; 0 for the bootstrap snapshot. */
+  readonly lastContainedLogTimestamp: number;
+  readonly kraftVersion: number;
+  /** Only from kraft.version 1 on. */
+  readonly voters: readonly VoterDescription[] | undefined;
+  readonly records: readonly MetadataRecord[];
+}
+
+/** The batches of a snapshot's file, to be written one after the other. Offsets inside count from 0. */
+export function encodeSnapshot(
+  id: SnapshotId,
+  snapshot: Snapshot & { readonly writtenAt: number },
+  tools: Tools,
+): Uint8Array[] {
+  const { lastContainedLogTimestamp, kraftVersion, voters, records, writtenAt: timestamp } = snapshot;
+  const { epoch } = id;
+  const head = [
+    { type: "snapshotHeader", lastContainedLogTimestamp } as const,
+    ...(kraftVersion >= 1 ? [{ type: "kraftVersion", kraftVersion } as const] : []),
+    ...(kraftVersion >= 1 && voters !== undefined ? [{ type: "kraftVoters", voters } as const] : []),
+  ];
+  const batches = [controlBatch(head, { baseOffset: 0, epoch, timestamp }, tools)];
+  let offset = head.length;
+  let builder: BatchBuilder | undefined;
+  const flush = () => {
+    if (builder === undefined) return;
+    batches.push(builder.build());
+    offset += builder.count;
+    builder = undefined;
+  };
+  for (const record of records) {
+    const value = encodeMetadataRecord(record);
+    // A record's own framing takes less than 64 bytes.
+    if (builder !== undefined && builder.size + value.length + 64 > MAX_METADATA_BATCH) flush();
+    builder ??= new BatchBuilder({ baseOffset: offset, leaderEpoch: epoch }, tools);
+    builder.append({ timestamp, key: null, value });
+  }
+  flush();
+  batches.push(controlBatch([{ type: "snapshotFooter" }], { baseOffset: offset, epoch, timestamp }, tools));
+  return batches;
+}
+
+/** Throws `MalformedError` when the file is damaged, or lacks its header or footer. */
+export function decodeSnapshot(bytes: Uint8Array, tools: Tools): Snapshot {
+  let header: number | undefined;
+  let finished = false;
+  let kraftVersion = 0;
+  let voters: readonly VoterDescription[] | undefined;
+  const records: MetadataRecord[] = [];
+  for (const batch of readMetadataBatches(bytes, tools)) {
+    if (finished) throw new MalformedError("a snapshot goes on after its footer");
+    for (const control of batch.control) {
+      if (control.type === "snapshotHeader") header = control.lastContainedLogTimestamp;
+      else if (control.type === "kraftVersion") kraftVersion = control.kraftVersion;
+      else if (control.type === "kraftVoters") voters = control.voters;
+      else if (control.type === "snapshotFooter") finished = true;
+    }
+    if (header === undefined) throw new MalformedError("a snapshot begins without its header");
+    for (const record of batch.records) records.push(record);
+  }
+  if (header === undefined || !finished) throw new MalformedError("a snapshot ends without its footer");
+  return { lastContainedLogTimestamp: header, kraftVersion, voters, records };
+}

@@ -1,0 +1,3 @@
+export * from "./checkpoint.ts";
+export * from "./epoch.ts";
+export * from "./metadata-log.ts";

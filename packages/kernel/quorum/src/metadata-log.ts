@@ -1,0 +1,77 @@
+import { MalformedError } from "@samsa/base";
+import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
+import {
+  BatchCursor,
+  buildBatch,
+  type ControlRecord,
+  controlRecord,
+  readControlRecord,
+  RecordCursor,
+  type Tools,
+} from "@samsa/records";
+
+/** The largest batch of the metadata log, and of a snapshot (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`). */
+export const MAX_METADATA_BATCH = 8 * 1024 * 1024;
+
+/** Where a batch stands in the log. */
+export interface BatchPlace {
+  readonly baseOffset: number;
+  readonly epoch: number;
+  readonly timestamp: number;
+}
+
+/** A batch of the metadata log, decoded. A control batch has no metadata records, any other no control records. */
+export interface MetadataBatch extends BatchPlace {
+  readonly lastOffset: number;
+  readonly records: readonly MetadataRecord[];
+  readonly control: readonly ControlRecord[];
+}
+
+/** One batch of all `records`, which so are appended together or not at all. */
+export function metadataBatch(records: readonly MetadataRecord[], place: BatchPlace, tools: Tools): Uint8Array {
+  const { baseOffset, epoch: leaderEpoch, timestamp } = place;
+  return buildBatch(
+    records.map(record => ({ timestamp, key: null, value: encodeMetadataRecord(record) })),
+    { baseOffset, leaderEpoch },
+    tools,
+  );
+}
+
+export function controlBatch(records: readonly ControlRecord[], place: BatchPlace, tools: Tools): Uint8Array {
+  const { baseOffset, epoch: leaderEpoch, timestamp } = place;
+  return buildBatch(
+    records.map(record => controlRecord(record, timestamp)),
+    { baseOffset, leaderEpoch, control: true },
+    tools,
+  );
+}
+
+/**
+ * The batches in `bytes`. Throws `MalformedError` at a broken checksum, at bytes that are not a whole batch, and at
+ * records that this version does not know: none of them may be skipped. Unknown control records may.
+ */
+export function* readMetadataBatches(bytes: Uint8Array, tools: Tools): Generator<MetadataBatch> {
+  const batch = new BatchCursor(bytes);
+  const cursor = new RecordCursor();
+  while (batch.next()) {
+    if (!batch.intact(tools.crc32c)) throw new MalformedError(`the batch at byte ${batch.at} fails its checksum`);
+    const records: MetadataRecord[] = [];
+    const control: ControlRecord[] = [];
+    cursor.open(batch, tools.codecs);
+    while (cursor.next()) {
+      const value = cursor.value();
+      if (value === null) throw new MalformedError(`the record at offset ${cursor.offset} has no value`);
+      if (!batch.isControl) {
+        records.push(decodeMetadataRecord(value));
+        continue;
+      }
+      const key = cursor.key();
+      if (key === null) throw new MalformedError(`the control record at offset ${cursor.offset} has no key`);
+      const known = readControlRecord(key, value);
+      if (known !== undefined) control.push(known);
+    }
+    const { baseOffset, lastOffset, leaderEpoch: epoch, maxTimestamp: timestamp } = batch;
+    yield { baseOffset, lastOffset, epoch, timestamp, records, control };
+  }
+  if (batch.end !== bytes.length) throw new MalformedError(`no whole batch at byte ${batch.end}`);
+}
