@@ -10,7 +10,3 @@ export class InvariantError extends Error {
 export function invariant(holds: boolean, rule: string): asserts holds {
   if (!holds) throw new InvariantError(rule);
 }
-
-export function unreachable(value: never): never {
-  throw new InvariantError(`unexpected value ${String(value)}`);
-}
