@@ -18,6 +18,8 @@ type Reply = (response: object) => void;
 
 /** First version of OffsetCommit and OffsetFetch that names topics by id (KIP-848). */
 const TOPIC_ID_VERSION = 10;
+/** First version of JoinGroup that can say that no protocol was chosen. */
+const NO_PROTOCOL_VERSION = 7;
 /** First version of OffsetFetch that asks for many groups (KIP-709). */
 const MANY_GROUPS_VERSION = 8;
 
@@ -32,7 +34,13 @@ const AWAY = Errors.NOT_COORDINATOR.code;
 export function joinGroup(broker: Broker, body: JoinGroupRequest, context: RequestContext, reply: Reply): void {
   const client = { id: context.clientId, host: `/${context.remoteHost}` };
   const request: GroupRequest = { type: "join", version: context.version, client, body };
-  toShard(broker, body.groupId, request, { refuse: joinError(AWAY, body.memberId), reply });
+  const answer: Reply = response => {
+    const { protocolName } = response as { protocolName: string | null };
+    // Older clients know no null there.
+    const named = protocolName === null && context.version < NO_PROTOCOL_VERSION;
+    reply(named ? { ...response, protocolName: "" } : response);
+  };
+  toShard(broker, body.groupId, request, { refuse: joinError(AWAY, body.memberId), reply: answer });
 }
 
 export function syncGroup(broker: Broker, body: SyncGroupRequest, _context: RequestContext, reply: Reply): void {

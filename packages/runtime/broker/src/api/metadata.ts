@@ -5,6 +5,8 @@ import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS } from "../topics.ts";
 
+/** First version that can say that a topic has no name. */
+const NULL_NAME_VERSION = 12;
 /** Below this version no topics means all topics. */
 const NULL_MEANS_ALL = 1;
 
@@ -45,16 +47,22 @@ function missing(name: string | null, topicId: Uuid, errorCode: number): object 
   };
 }
 
+interface Asked {
+  readonly topics: NonNullable<MetadataRequest["topics"]>;
+  readonly version: number;
+}
+
 function topicAnswers(
   broker: Broker,
   image: MetadataImage,
-  asked: NonNullable<MetadataRequest["topics"]>,
+  { topics: asked, version }: Asked,
   errors: ReadonlyMap<string, number>,
 ): object[] {
   return asked.map(({ name, topicId }) => {
     if (name === null) {
       const topic = image.topics.get(topicId);
-      return topic === undefined ? missing(null, topicId, Errors.UNKNOWN_TOPIC_ID.code) : shown(broker, topic);
+      const nothing = version < NULL_NAME_VERSION ? "" : null;
+      return topic === undefined ? missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code) : shown(broker, topic);
     }
     const topic = broker.topics.topic(name);
     if (topic !== undefined) return shown(broker, topic);
@@ -79,7 +87,7 @@ export function metadata(
       controllerId: broker.nodeId,
       topics: all
         ? [...image.topics.values()].map(topic => shown(broker, topic))
-        : topicAnswers(broker, image, topics ?? [], errors),
+        : topicAnswers(broker, image, { topics: topics ?? [], version: context.version }, errors),
     });
   };
   const absent = all
