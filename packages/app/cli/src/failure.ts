@@ -6,7 +6,7 @@ export class Failure extends Error {
   }
 }
 
-const PLAIN = new Set(["Failure", "ConfigError", "LogDirError", "DiskError", "NetworkError"]);
+const PLAIN = new Set(["Failure", "ConfigError", "LogDirError", "DiskError", "NetworkError", "QuorumError"]);
 
 /** Prints why the command ends, and sets its exit code. */
 export function reportFailure(error: unknown): void {

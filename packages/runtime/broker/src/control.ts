@@ -1,5 +1,6 @@
-import { fromUtf8, METADATA_TOPIC_ID, randomUuid, utf8 } from "@samsa/base";
+import { randomUuid } from "@samsa/base";
 import {
+  activationRecords,
   bootstrapRecords,
   Controller,
   type ControllerRequests,
@@ -7,53 +8,39 @@ import {
   type FeatureRange,
   topicNameFault,
 } from "@samsa/controller";
-import type { LogConfig } from "@samsa/log";
-import { METADATA_VERSION_FEATURE, type MetadataImage, metadataVersionOf, RESOURCE_TYPE } from "@samsa/metadata";
-import {
-  decodeMetadataRecord,
-  encodeMetadataRecord,
-  Errors,
-  formatQuorumState,
-  type MetadataRecord,
-  parseQuorumState,
-} from "@samsa/protocol";
-import { BatchCursor, buildBatch, controlRecord, RecordCursor } from "@samsa/records";
-import { type PartitionLog, readWhole, replaceFile } from "@samsa/storage";
+import { imageRecords, METADATA_VERSION_FEATURE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import { Errors, type MetadataRecord } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
 import { brokerConfigs, topicConfigs } from "./configs.ts";
 import type { Endpoint } from "./listeners.ts";
+import { MetadataLog } from "./metadata-log.ts";
 import { brokerConfigFault, SOURCE, topicConfigFault } from "./settings.ts";
-import { METADATA_TOPIC, OFFSETS_TOPIC } from "./topics.ts";
-
-/** `__cluster_metadata`'s log: never flushed by policy (every append is), never deleted by age. */
-export const METADATA_LOG_CONFIG: LogConfig = {
-  segmentBytes: 1073741824,
-  segmentMs: 604800000,
-  segmentJitterMs: 0,
-  indexIntervalBytes: 4096,
-  segmentIndexBytes: 10485760,
-  maxMessageBytes: 8388608,
-  retentionMs: -1,
-  retentionBytes: -1,
-  flushMessages: Infinity,
-  flushMs: Infinity,
-  timestampType: "CreateTime",
-  beforeMaxMs: Infinity,
-  afterMaxMs: Infinity,
-  compression: "producer",
-  cleanupPolicy: new Set(),
-  fileDeleteDelayMs: 60_000,
-  preallocate: false,
-};
+import { OFFSETS_TOPIC } from "./topics.ts";
 
 /** The features that are served, and between which levels. A feature that is not here is at level 0. */
-const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VERSION_FEATURE, { min: 7, max: 30 }]]);
-const KRAFT_VERSION = { name: "kraft.version", min: 0, max: 1, level: 1 };
+const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VERSION_FEATURE, { min: 7, max: 33 }]]);
+/**
+ * Features of clusters that Apache Kafka has formatted: their records are understood, so a directory that has them
+ * finalised is served. They are not offered to new clusters, nor announced as supported: what they stand for is in
+ * APIs, which are announced one by one.
+ */
+const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
+  ...FEATURES,
+  ["group.version", { min: 0, max: 1 }],
+  ["transaction.version", { min: 0, max: 2 }],
+  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
+  ["share.version", { min: 0, max: 2 }],
+  ["streams.version", { min: 0, max: 1 }],
+]);
+/** `metadata.version` of a new cluster. */
+const METADATA_LEVEL = 30;
+const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
-const LOAD_BYTES = 4 * 1024 * 1024;
 /** The most records of one batch; a decision larger than that is several. */
 const BATCH_RECORDS = 10_000;
+
+const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
 type Decider = keyof ControllerRequests;
 
@@ -65,8 +52,7 @@ export class Control {
   readonly #broker: Broker;
   readonly #publish: (image: MetadataImage) => void;
   readonly #controller: Controller;
-  readonly #log: PartitionLog;
-  #epoch = 0;
+  readonly #log: MetadataLog;
   #brokerEpoch = -1;
   /** Decisions are taken one after the other: each sees what the one before has made. */
   #last: Promise<unknown> = Promise.resolve();
@@ -76,12 +62,19 @@ export class Control {
   constructor(broker: Broker, publish: (image: MetadataImage) => void) {
     this.#broker = broker;
     this.#publish = publish;
-    this.#log = broker.dir.get(METADATA_TOPIC, 0) ?? broker.dir.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID);
+    this.#log = new MetadataLog({
+      dir: broker.dir,
+      tools: broker.tools,
+      nodeId: broker.nodeId,
+      staticVoters: broker.config["controller.quorum.voters"].map(voter => Number(voter.split("@")[0])),
+      replay: (record, place) => this.#controller.replay(record, place),
+      bootstrap: () => BOOTSTRAP,
+    });
     this.#controller = new Controller({
       clusterId: broker.clusterId,
       numPartitions: broker.config["num.partitions"],
       replicationFactor: broker.config["default.replication.factor"],
-      features: FEATURES,
+      features: TOLERATED,
       configs: {
         validate: (type, _name, key, value) => configVerdict(type, key, value),
         isList: (type, key) => specOf(type, key)?.type === "list",
@@ -97,97 +90,34 @@ export class Control {
 
   /** Reads the log, takes the next epoch, and registers this broker. */
   async activate(endpoints: readonly Endpoint[]): Promise<void> {
-    this.#load();
-    await this.#lead();
-    if (metadataVersionOf(this.#controller.image) < 0 || this.#controller.image.features.size === 0) {
-      await this.#commit(bootstrapRecords({ metadataVersion: 30, features: FEATURES }));
-    }
+    this.#log.load();
+    await this.#log.lead();
+    await this.#commit(activationRecords(this.#controller.image, BOOTSTRAP));
     await this.#register(endpoints);
     this.#publish(this.#controller.image);
   }
 
-  #load(): void {
-    const log = this.#log;
-    const batch = new BatchCursor();
-    const record = new RecordCursor();
-    for (let offset = log.startOffset; offset < log.endOffset; ) {
-      const read = log.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, limitOffset: log.endOffset });
-      if (read.chunks.length === 0) break;
-      for (const chunk of read.chunks) {
-        batch.reset(chunk);
-        while (batch.next()) this.#replayBatch(batch, record);
-      }
-      offset = read.nextOffset;
-    }
-  }
-
-  #replayBatch(batch: BatchCursor, record: RecordCursor): void {
-    if (batch.isControl) return;
-    record.open(batch, this.#broker.tools.codecs);
-    while (record.next()) {
-      const value = record.value();
-      if (value === null) continue;
-      const provenance = { offset: record.offset, epoch: batch.leaderEpoch, timestamp: record.timestamp };
-      this.#controller.replay(decodeMetadataRecord(value), provenance);
-    }
-  }
-
-  /** Begins the next epoch of the quorum, whose only voter this node is. */
-  async #lead(): Promise<void> {
-    const { env, dir, nodeId } = this.#broker;
-    const path = `${this.#log.path}/quorum-state`;
-    const stored = readWhole(env.disk, path);
-    const known = stored === undefined ? -1 : parseQuorumState(fromUtf8(stored)).state.leaderEpoch;
-    this.#epoch = Math.max(known, this.#log.latestEpoch, 0) + 1;
-    const state = {
-      clusterId: "",
-      leaderId: nodeId,
-      leaderEpoch: this.#epoch,
-      votedId: nodeId,
-      votedDirectoryId: dir.directoryId,
-      appliedOffset: 0,
-      currentVoters: null,
-    };
-    replaceFile(env.disk, path, utf8(formatQuorumState({ version: 1, state })), true);
-    const now = env.clock.now();
-    const voters = [{ id: nodeId, directoryId: dir.directoryId }];
-    const controls = [
-      controlRecord({ type: "leaderChange", version: 1, leaderId: nodeId, voters, grantingVoters: voters }, now),
-    ];
-    if (this.#log.endOffset === 0) {
-      const supported = { minKraftVersion: KRAFT_VERSION.min, maxKraftVersion: KRAFT_VERSION.max };
-      controls.push(
-        controlRecord({ type: "kraftVersion", kraftVersion: KRAFT_VERSION.level }, now),
-        controlRecord({ type: "kraftVoters", voters: [{ ...voters[0], endpoints: [], ...supported }] }, now),
-      );
-    }
-    this.#log.beginEpoch(this.#epoch);
-    this.#append(buildBatch(controls, { control: true }, this.#broker.tools));
-    await this.#log.flush();
-  }
-
-  #append(bytes: Uint8Array): number {
-    const now = this.#broker.env.clock.now();
-    const added = this.#log.append(bytes, { origin: "coordinator", now, leaderEpoch: this.#epoch });
-    if (added.error !== 0) throw new Error(`the metadata log refused a batch with error ${added.error}`);
-    return added.firstOffset;
-  }
-
   /** Writes records and waits until they are durable. */
   async #commit(records: readonly MetadataRecord[]): Promise<void> {
-    const { env, tools } = this.#broker;
+    if (records.length === 0) return;
+    const { env } = this.#broker;
     for (let from = 0; from < records.length; from += BATCH_RECORDS) {
       const timestamp = env.clock.now();
       const part = records.slice(from, from + BATCH_RECORDS);
-      const rows = part.map(record => ({ timestamp, key: null, value: encodeMetadataRecord(record) }));
-      const first = this.#append(buildBatch(rows, {}, tools));
+      const first = this.#log.append(part, timestamp);
       part.forEach((record, i) => {
-        this.#controller.replay(record, { offset: first + i, epoch: this.#epoch, timestamp });
+        this.#controller.replay(record, { offset: first + i, epoch: this.#log.epoch, timestamp });
       });
     }
-    if (records.length === 0) return;
     await this.#log.flush();
-    this.#log.highWatermark = this.#log.endOffset;
+  }
+
+  /** Writes a snapshot when there is much that a start would have to read. */
+  #snapshotIfDue(): void {
+    const { config } = this.#broker;
+    if (this.#log.bytesSinceSnapshot < config["metadata.log.max.record.bytes.between.snapshots"]) return;
+    const { image } = this.#controller;
+    this.#log.snapshot(imageRecords(image), image.provenance.timestamp);
   }
 
   #draw(): Draw {
@@ -201,7 +131,7 @@ export class Control {
 
   async #register(endpoints: readonly Endpoint[]): Promise<void> {
     const { dir, nodeId, clusterId, config } = this.#broker;
-    const features = [...FEATURES].map(([name, { min, max }]) => ({
+    const features = [...TOLERATED].map(([name, { min, max }]) => ({
       name,
       minSupportedVersion: min,
       maxSupportedVersion: max,
@@ -248,7 +178,10 @@ export class Control {
     const turn = this.#last.then(async () => {
       const { records, reply } = this.#controller.decide(name, request, this.#draw());
       await this.#commit(records);
-      if (records.length > 0) this.#publish(this.#controller.image);
+      if (records.length > 0) {
+        this.#publish(this.#controller.image);
+        this.#snapshotIfDue();
+      }
       return reply;
     });
     this.#last = turn.catch(() => {});
@@ -306,9 +239,9 @@ export class Control {
     const { image } = this.#broker.topics;
     const supported = [...FEATURES].map(([name, { min, max }]) => ({ name, minVersion: min, maxVersion: max }));
     if (version >= ZERO_MINIMUM_VERSION) {
-      supported.push({ name: KRAFT_VERSION.name, minVersion: KRAFT_VERSION.min, maxVersion: KRAFT_VERSION.max });
+      supported.push({ name: KRAFT_FEATURE.name, minVersion: KRAFT_FEATURE.min, maxVersion: KRAFT_FEATURE.max });
     }
-    const finalized = [...image.features, [KRAFT_VERSION.name, KRAFT_VERSION.level] as const];
+    const finalized = [...image.features, [KRAFT_FEATURE.name, this.#log.kraftVersion] as const];
     return {
       supportedFeatures: supported,
       finalizedFeaturesEpoch: image.provenance.offset,
