@@ -4,7 +4,8 @@ import {
   CODEC_NAMES,
   type Codec,
   FIELD,
-  HEADER_SIZE,
+  batchSize,
+  LENGTH_OVERHEAD,
   LOG_APPEND_TIME_BIT,
   MAGIC,
   NO_PRODUCER_ID,
@@ -73,6 +74,8 @@ export interface Validation {
 }
 
 const MOST_FAULTS = 64;
+/** The overhead of the oldest record format: no batch of any magic has a smaller length (`LegacyRecord`). */
+const SMALLEST_LENGTH = 14;
 
 function refusal(error: number, message: string, faults: readonly RecordFault[] = []): Validation {
   return {
@@ -138,21 +141,23 @@ export class BatchValidator {
   private checkEnvelope(bytes: Uint8Array, rules: ValidationRules): Validation | undefined {
     const { batch } = this;
     batch.reset(bytes);
-    if (bytes.length === 0) return refusal(VALIDATION_ERROR.INVALID_RECORD, "The request holds no record batch.");
-    if (bytes.length < HEADER_SIZE) {
-      const magicless = bytes.length <= FIELD.magic || bytes[FIELD.magic] === MAGIC;
-      return refusal(
-        magicless ? VALIDATION_ERROR.CORRUPT_MESSAGE : VALIDATION_ERROR.INVALID_RECORD,
-        "The record batch is shorter than a header.",
-      );
-    }
-    if (batch.view.getInt8(FIELD.magic) !== MAGIC) {
+    // In the order in which Kafka's batch iterator looks (ByteBufferLogInputStream): what is not all there is no batch,
+    // what is there and cannot be is a corrupt one.
+    const none = refusal(VALIDATION_ERROR.INVALID_RECORD, "The request holds no whole record batch.");
+    const corrupt = (what: string) => refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, `The record batch's ${what} is wrong.`);
+    if (bytes.length < LENGTH_OVERHEAD) return none;
+    if (batch.view.getInt32(FIELD.length) < SMALLEST_LENGTH) return corrupt("length");
+    if (bytes.length <= FIELD.magic) return none;
+    const magic = batch.view.getInt8(FIELD.magic);
+    if (magic < 0 || magic > MAGIC) return corrupt("magic version");
+    if (bytes.length < batchSize(batch.view, 0)) return none;
+    if (magic !== MAGIC) {
       return refusal(
         VALIDATION_ERROR.INVALID_RECORD,
         "Produce requests take record batches with magic version 2 only.",
       );
     }
-    if (!batch.next()) return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, "The record batch's length is wrong.");
+    if (!batch.next()) return corrupt("length");
     if (batch.end !== bytes.length) {
       return refusal(VALIDATION_ERROR.INVALID_RECORD, "Produce requests take exactly one record batch per partition.");
     }

@@ -43,10 +43,13 @@ interface Case {
 const noise = Uint8Array.from({ length: 61 }, () => 7);
 const CASES: readonly Case[] = [
   { why: "nothing", bytes: new Uint8Array(0), error: 87 },
-  { why: "shorter than a header", bytes: batch().subarray(0, 40), error: 2 },
+  { why: "shorter than a header", bytes: batch().subarray(0, 40), error: 87 },
+  { why: "too small to be a batch", bytes: bend(batch().slice(0, 40), v => v.setInt32(8, 28)), error: 2 },
+  { why: "a length that no batch has", bytes: bend(batch(), v => v.setInt32(8, 13)), error: 2 },
+  { why: "a magic of the future", bytes: bend(batch(), v => v.setInt8(16, 3)), error: 2 },
   { why: "old magic", bytes: bend(batch(), v => v.setInt8(16, 1)), error: 87 },
-  { why: "no batch at all", bytes: noise, error: 87 },
-  { why: "a length that is too long", bytes: bend(batch(), v => v.setInt32(8, 100_000)), error: 2 },
+  { why: "no batch at all", bytes: noise.subarray(0, 11), error: 87 },
+  { why: "a length that is too long", bytes: bend(batch(), v => v.setInt32(8, 100_000)), error: 87 },
   { why: "two batches", bytes: Uint8Array.from([...batch(), ...batch()]), error: 87 },
   {
     why: "zstd too early",

@@ -21,6 +21,4 @@ export interface LogConfig {
   readonly compression: "producer" | Compression;
   readonly cleanupPolicy: ReadonlySet<"delete" | "compact">;
   readonly fileDeleteDelayMs: number;
-  /** Accepted for Kafka's sake; files are never preallocated. */
-  readonly preallocate: boolean;
 }

@@ -36,7 +36,6 @@ const CONFIG: LogConfig = {
   compression: "producer",
   cleanupPolicy: new Set(["delete"]),
   fileDeleteDelayMs: 0,
-  preallocate: false,
 };
 
 function open(config: Partial<LogConfig> = {}) {

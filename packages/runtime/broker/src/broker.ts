@@ -288,7 +288,11 @@ export class Broker {
 
   #retain(): void {
     const now = this.env.clock.now();
-    for (const { log, fault } of this.topics.all()) if (fault === 0) log.enforceRetention(now);
+    for (const { log, fault } of this.topics.all()) {
+      if (fault !== 0) continue;
+      log.enforceRetention(now);
+      log.state.producers.expire(now, this.config["producer.id.expiration.ms"]);
+    }
   }
 
   #closeIdle(): void {

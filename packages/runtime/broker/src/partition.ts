@@ -37,6 +37,8 @@ export class Partition {
   readonly topicId: Uuid;
   leaderEpoch: number;
   rules: ValidationRules;
+  /** `min.insync.replicas`; the replicas in sync are one, this one. */
+  minInSync = 1;
   /** Set when its directory has failed or its topic is deleted: no append succeeds any more. */
   fault = 0;
   readonly #env: Env;

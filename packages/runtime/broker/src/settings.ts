@@ -86,13 +86,7 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   const type = config["compression.type"];
   if (type === "producer") return "producer";
   const codec = CODECS[type] ?? 0;
-  const levels: readonly number[] = [
-    0,
-    config["compression.gzip.level"],
-    0,
-    config["compression.lz4.level"],
-    config["compression.zstd.level"],
-  ];
+  const levels: readonly number[] = [0, config["compression.gzip.level"], 0, 0, config["compression.zstd.level"]];
   return { codec, level: levels[codec] };
 }
 
@@ -115,7 +109,6 @@ export function logConfig(config: TopicConfig): LogConfig {
     compression: compressionOf(config),
     cleanupPolicy: new Set(config["cleanup.policy"]) as LogConfig["cleanupPolicy"],
     fileDeleteDelayMs: config["file.delete.delay.ms"],
-    preallocate: config.preallocate,
   };
 }
 

@@ -92,8 +92,11 @@ export class Topics {
   }
 
   #create(topic: TopicImage): void {
-    const { settings } = this.#options;
+    const { settings, env } = this.#options;
     const config = settings.topic(this.#image, topic.name);
+    if (config["cleanup.policy"].includes("compact") && !INTERNAL_TOPICS.has(topic.name)) {
+      env.logger.warn("cleanup.policy=compact keeps every record: compaction is not available", { topic: topic.name });
+    }
     let partitions = this.#partitions.get(topic.name);
     if (partitions === undefined) {
       partitions = [];
@@ -148,6 +151,7 @@ export class Topics {
       if (partition === undefined) continue;
       partition.log.config = log;
       partition.rules = rules;
+      partition.minInSync = config["min.insync.replicas"];
     }
   }
 

@@ -58,7 +58,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/node",
     imports: ["@samsa/base"],
     node: true,
-    libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-utils"],
+    libraries: ["@node-rs/crc32", "snappy", "lz4-napi"],
   },
   {
     folder: "app/cli",
@@ -73,7 +73,13 @@ export const ROOMS: readonly Room[] = [
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/broker", "@samsa/node", "@samsa/storage"],
     node: true,
   },
-  { folder: "test/interop", name: "@samsa/interop", imports: ["@samsa/base"], node: true },
+  {
+    folder: "test/interop",
+    name: "@samsa/interop",
+    imports: ["@samsa/base"],
+    node: true,
+    libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
+  },
   { folder: "test/bench", name: "@samsa/bench", imports: [], node: true },
   { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true },
 ];

@@ -55,7 +55,7 @@ function lookUp(partition: Partition, timestamp: number, committed: boolean): An
 export function listOffsets(
   broker: Broker,
   request: ListOffsetsRequest,
-  _context: RequestContext,
+  context: RequestContext,
   reply: (response: object) => void,
 ): void {
   const topics = request.topics.map(({ name, partitions }) => ({
@@ -69,7 +69,9 @@ export function listOffsets(
             ? partition.fault
             : epochFault(partition, currentLeaderEpoch);
       if (partition === undefined || fault !== 0) return { ...NOTHING, partitionIndex, errorCode: fault };
-      return { partitionIndex, ...lookUp(partition, timestamp, request.isolationLevel === 1) };
+      const answer = lookUp(partition, timestamp, request.isolationLevel === 1);
+      // Versions below 4 have no place for the epoch.
+      return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),
   }));
   reply({ throttleTimeMs: 0, topics });

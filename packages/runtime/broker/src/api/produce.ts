@@ -77,7 +77,7 @@ export function produce(
   for (const topic of request.topicData) {
     const partitionResponses = topic.partitionData.map(({ index, records }) =>
       validAcks
-        ? produceTo({ broker, context, production }, topic, index, records)
+        ? produceTo({ acks, broker, context, production }, topic, index, records)
         : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
     );
     production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
@@ -86,6 +86,7 @@ export function produce(
 }
 
 interface Producing {
+  readonly acks: number;
   readonly broker: Broker;
   readonly context: RequestContext;
   readonly production: Production;
@@ -126,6 +127,9 @@ function appendTo(producing: Producing, partition: Partition, index: number, byt
       batchIndexErrorMessage: message,
     }));
     return result;
+  }
+  if (producing.acks === -1 && partition.minInSync > 1) {
+    return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
   }
   if (found.transactional) return refused(index, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
   return write({ broker, production, partition, index, now }, bytes, found);
