@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+
+let directory: string;
+const running: ChildProcess[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "samsa-cli-"));
+});
+
+afterEach(async () => {
+  for (const child of running.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const ended = new Promise(resolve => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Ready {
+  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  readonly http: string | null;
+}
+
+function samsa(...args: string[]) {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory, timeout: 60_000 });
+}
+
+/** Starts a broker and resolves with the line in which it says where it is. */
+function start(...args: string[]): Promise<{ ready: Ready; child: ChildProcess }> {
+  const child = spawn(process.execPath, [MAIN, "start", "--json", ...args], { cwd: directory });
+  running.push(child);
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      const end = said.indexOf("\n");
+      if (end >= 0) resolve({ ready: JSON.parse(said.slice(0, end)) as Ready, child });
+    });
+    child.once("exit", code => reject(new Error(`the broker ended with ${code}`)));
+  });
+}
+
+const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0"];
+
+describe("a broker from an empty folder", () => {
+  test("topics are created, listed, described and deleted; metrics and health are served; it stops", async () => {
+    const { ready, child } = await start(...ANYWHERE, "--http-port", "0");
+    const server = `127.0.0.1:${ready.listeners[0].port}`;
+    expect(samsa("topic", "create", "t", "-p", "2", "-c", "retention.ms=5000", "-b", server).stdout).toContain(
+      "Created",
+    );
+    expect(samsa("topic", "create", "t", "-b", server).stderr).toMatch(/^samsa: .*TOPIC_ALREADY_EXISTS\)\n$/);
+    expect(samsa("topic", "create", "t", "--if-not-exists", "-b", server).status).toBe(0);
+    expect(samsa("topic", "list", "-b", server).stdout).toBe("t\n");
+    const [shown] = JSON.parse(samsa("topic", "describe", "t", "--json", "-b", server).stdout);
+    expect(shown).toMatchObject({ name: "t", configs: { "retention.ms": "5000" } });
+    expect(shown.partitions).toHaveLength(2);
+    expect((await fetch(`${ready.http}/health`)).status).toBe(200);
+    const metrics = await (await fetch(`${ready.http}/metrics`)).text();
+    expect(metrics).toMatch(/kafka_server_replicamanager_partitioncount 2\n/);
+    expect(samsa("topic", "delete", "t", "-b", server).status).toBe(0);
+    expect(samsa("topic", "delete", "t", "-b", server).stderr).toContain("UNKNOWN_TOPIC_OR_PARTITION");
+    const ended = new Promise(resolve => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  });
+});
+
+describe("what cannot be started says so in one sentence", () => {
+  const refused = (...args: string[]): string => {
+    const result = samsa("start", "--http-port", "off", ...args);
+    expect(result.status).toBe(1);
+    expect(result.stderr).toMatch(/^samsa: [^\n]+\n$/);
+    return result.stderr;
+  };
+
+  test("a file that is not there, a setting that cannot be", () => {
+    expect(refused("nowhere.properties")).toContain("nowhere.properties");
+    expect(refused("-o", "num.partitions=many")).toContain("num.partitions");
+    expect(refused("-o", "listeners=localhost")).toContain("listeners");
+    expect(refused("-o", "listeners=SSL://localhost:9093")).toContain("SSL");
+    expect(refused("-o", "nonsense")).toContain("key=value");
+    expect(refused("-o", "process.roles=broker")).toContain("process.roles");
+  });
+
+  test("a port in use", async () => {
+    const server = createServer();
+    const port = await new Promise<number>(resolve => {
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+    });
+    expect(refused("-o", `listeners=PLAINTEXT://127.0.0.1:${port}`)).toContain(String(port));
+    server.close();
+  });
+
+  test("a directory in use, a directory of another node", async () => {
+    const { child } = await start(...ANYWHERE, "--http-port", "off");
+    expect(refused(...ANYWHERE)).toContain("in use");
+    const ended = new Promise(resolve => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+    expect(refused(...ANYWHERE, "-o", "node.id=7")).toContain("node 7");
+  });
+
+  test("no broker to talk to", () => {
+    const result = samsa("topic", "list", "-b", "127.0.0.1:1");
+    expect(result.status).toBe(1);
+    expect(result.stderr).toMatch(/^samsa: no broker at 127\.0\.0\.1:1[^\n]*\n$/);
+  });
+});
+
+test("a setting that is not available is named", async () => {
+  writeFileSync(join(directory, "s.properties"), "num.network.threads=3\nlisteners=PLAINTEXT\\://127.0.0.1:0\n");
+  const child = spawn(process.execPath, [MAIN, "start", "s.properties", "--http-port", "off"], { cwd: directory });
+  running.push(child);
+  const said = await new Promise<string>(resolve => {
+    child.stderr.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+  });
+  expect(JSON.parse(said.split("\n")[0])).toMatchObject({ setting: "num.network.threads" });
+});
