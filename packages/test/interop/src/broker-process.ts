@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Child } from "./child.ts";
+import { KafkaProcess } from "./kafka-process.ts";
+import { findSamsa, type Program } from "./runtimes.ts";
+
+/** A broker that can be stopped, killed and started again on the same port and directory. */
+export interface BrokerProcess {
+  /** `host:port` of its listener. */
+  readonly server: string;
+  readonly directory: string;
+  /** Ends it in order. Rejects when that fails. */
+  stop(): Promise<void>;
+  /** Ends it with SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again after `stop` or `kill`. */
+  start(): Promise<void>;
+  /** What it wrote on standard error, for a failing test to show. */
+  log(): string;
+  /** Ends it in any state and removes its directory. */
+  dispose(): Promise<void>;
+}
+
+interface Ready {
+  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+}
+
+export class SamsaProcess implements BrokerProcess {
+  readonly directory: string;
+  readonly #program: Program;
+  readonly #owned: boolean;
+  #port = 0;
+  #child: Child | undefined;
+  #log = "";
+
+  private constructor(program: Program, directory: string | undefined) {
+    this.#program = program;
+    this.#owned = directory === undefined;
+    this.directory = directory ?? mkdtempSync(join(tmpdir(), "samsa-interop-"));
+  }
+
+  /** Starts a broker on a free port; on a fresh directory unless one is given, which is then not removed. */
+  static async start(directory?: string): Promise<SamsaProcess> {
+    const broker = new SamsaProcess(await findSamsa(), directory);
+    try {
+      await broker.start();
+    } catch (error) {
+      await broker.dispose();
+      throw error;
+    }
+    return broker;
+  }
+
+  get server(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  async start(): Promise<void> {
+    const settings = [
+      `listeners=PLAINTEXT://127.0.0.1:${this.#port}`,
+      `log.dirs=${this.directory}`,
+      "group.initial.rebalance.delay.ms=0",
+      "auto.create.topics.enable=false",
+    ].flatMap(setting => ["--override", setting]);
+    const args = [...this.#program.args, "start", ...settings, "--http-port", "off", "--json"];
+    const child = new Child(this.#program.command, args);
+    this.#child = child;
+    const ready = JSON.parse(await child.line(line => line.startsWith("{"))) as Ready;
+    this.#port = ready.listeners[0].port;
+  }
+
+  async stop(): Promise<void> {
+    const end = await this.#end("SIGTERM");
+    if (end !== 0) throw new Error(`the broker ended with ${end} on SIGTERM\n${this.#log}`);
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  log(): string {
+    return this.#log + (this.#child?.stderr ?? "");
+  }
+
+  async dispose(): Promise<void> {
+    await this.#end("SIGKILL");
+    if (this.#owned) rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | undefined> {
+    const child = this.#child;
+    if (child === undefined) return undefined;
+    this.#child = undefined;
+    const timer = setTimeout(() => child.kill(), 20_000);
+    const end = await child.end(signal);
+    clearTimeout(timer);
+    this.#log += child.stderr;
+    return end;
+  }
+}
+
+/** The broker under test: ours, or Apache Kafka to see what the tests make of it. */
+export async function startBroker(): Promise<BrokerProcess> {
+  return process.env.INTEROP_AGAINST === "kafka" ? KafkaProcess.start() : SamsaProcess.start();
+}

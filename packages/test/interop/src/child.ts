@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+
+export interface ChildOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with every line of standard output. */
+  readonly onLine?: (line: string) => void;
+  /** Given to standard input, which is then closed. Without it standard input stays open for `write`. */
+  readonly input?: string;
+}
+
+/** How much of standard error is kept: its end tells why. */
+const STDERR_KEPT = 64 * 1024;
+
+/** A process of a test. Whoever starts one must `end` it; the process's own end is awaited by `exited`. */
+export class Child {
+  readonly command: string;
+  readonly exited: Promise<number | NodeJS.Signals>;
+  readonly lines: string[] = [];
+  stderr = "";
+  #process: ChildProcess;
+  #watchers = new Set<() => void>();
+  #ended = false;
+
+  constructor(command: string, args: readonly string[], options: ChildOptions = {}) {
+    this.command = [command, ...args].join(" ");
+    this.#process = spawn(command, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    const { stdin, stdout, stderr } = this.#process;
+    stdin?.on("error", () => {});
+    if (options.input !== undefined) stdin?.end(options.input);
+    stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.stderr = (this.stderr + text).slice(-STDERR_KEPT);
+    });
+    let partial = "";
+    stdout?.setEncoding("utf8").on("data", (text: string) => {
+      const parts = (partial + text).split("\n");
+      partial = parts.pop() ?? "";
+      for (const line of parts) {
+        if (options.onLine === undefined) this.lines.push(line);
+        else options.onLine(line);
+      }
+      this.#wake();
+    });
+    this.exited = new Promise(resolve => {
+      this.#process.once("error", error => {
+        this.stderr += error.message;
+        this.#finish();
+        resolve(-1);
+      });
+      this.#process.once("close", (code, signal) => {
+        this.#finish();
+        resolve(signal ?? code ?? -1);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? -1;
+  }
+
+  write(text: string): void {
+    this.#process.stdin?.write(text);
+  }
+
+  closeInput(): void {
+    this.#process.stdin?.end();
+  }
+
+  /** The first line of standard output that `matches`, whether it came or is still to come. */
+  line(matches: (line: string) => boolean, deadlineMs = 60_000): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+      };
+      const fail = (why: string): void => {
+        settle();
+        reject(new Error(`${this.command}\n${why}\n${this.stderr}`));
+      };
+      const look = (): void => {
+        const found = this.lines.find(matches);
+        if (found !== undefined) {
+          settle();
+          resolve(found);
+        } else if (this.#ended) fail("ended without the awaited line");
+      };
+      const timer = setTimeout(() => fail(`no such line in ${deadlineMs} ms`), deadlineMs);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Sends `signal` unless the process has ended already, and waits for the end. */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
+    if (!this.#ended) this.#process.kill(signal);
+    return await this.exited;
+  }
+
+  /** Ends it at once, without waiting. */
+  kill(): void {
+    if (!this.#ended) this.#process.kill("SIGKILL");
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}
+
+/** Runs a program to its end. Rejects with its standard error when it fails or takes longer than `deadlineMs`. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: ChildOptions & { readonly deadlineMs?: number } = {},
+): Promise<string[]> {
+  const child = new Child(command, args, { input: "", ...options });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill();
+  }, options.deadlineMs ?? 60_000);
+  const code = await child.exited;
+  clearTimeout(timer);
+  if (code !== 0) {
+    const why = late ? "took too long" : `ended with ${code}`;
+    throw new Error(`${child.command}\n${why}\n${child.lines.slice(-20).join("\n")}\n${child.stderr}`);
+  }
+  return child.lines;
+}
+
+/** Waits until `holds`; rejects with `what` after `deadlineMs`. */
+export async function until(what: string, holds: () => boolean, deadlineMs = 60_000): Promise<void> {
+  const end = performance.now() + deadlineMs;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`${deadlineMs} ms went by without: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Kafka, logLevel } from "kafkajs";
+import type { BrokerProcess } from "./broker-process.ts";
+import { Child, run } from "./child.ts";
+import { findJava, type Java, Missing } from "./runtimes.ts";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise(resolve => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+function properties(directory: string, port: number, controller: number): string {
+  return [
+    "process.roles=broker,controller",
+    "node.id=1",
+    `controller.quorum.voters=1@127.0.0.1:${controller}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    "controller.listener.names=CONTROLLER",
+    `log.dirs=${directory}`,
+    "offsets.topic.replication.factor=1",
+    "offsets.topic.num.partitions=50",
+    "transaction.state.log.replication.factor=1",
+    "transaction.state.log.min.isr=1",
+    "group.initial.rebalance.delay.ms=0",
+    "auto.create.topics.enable=false",
+    "",
+  ].join("\n");
+}
+
+/** Apache Kafka, one node in combined mode, formatted by its own tool. */
+export class KafkaProcess implements BrokerProcess {
+  readonly directory: string;
+  readonly server: string;
+  readonly #home: string;
+  readonly #java: Java;
+  #child: Child | undefined;
+  #log = "";
+
+  private constructor(java: Java, home: string, port: number) {
+    this.#java = java;
+    this.#home = home;
+    this.directory = join(home, "data");
+    this.server = `127.0.0.1:${port}`;
+  }
+
+  static async start(): Promise<KafkaProcess> {
+    const java = await findJava();
+    if (java instanceof Missing) throw new Error(java.reason);
+    const home = mkdtempSync(join(tmpdir(), "kafka-interop-"));
+    const port = await freePort();
+    const broker = new KafkaProcess(java, home, port);
+    try {
+      const file = join(home, "server.properties");
+      writeFileSync(file, properties(broker.directory, port, await freePort()));
+      const format = java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", file);
+      await run(format.command, format.args);
+      await broker.start();
+    } catch (error) {
+      await broker.dispose();
+      throw error;
+    }
+    return broker;
+  }
+
+  async start(): Promise<void> {
+    const { command, args } = this.#java("kafka.Kafka", join(this.#home, "server.properties"));
+    const child = new Child(command, args);
+    this.#child = child;
+    // It says nothing when it is ready, so it is asked.
+    const kafka = new Kafka({
+      brokers: [this.server],
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 60 },
+    });
+    const admin = kafka.admin();
+    try {
+      await admin.connect();
+      await admin.describeCluster();
+    } catch (error) {
+      throw new Error(`${String(error)}\n${child.stderr}`);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  log(): string {
+    return this.#log + (this.#child?.stderr ?? "");
+  }
+
+  async dispose(): Promise<void> {
+    await this.#end("SIGKILL");
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    await child?.end(signal);
+    this.#log += child?.stderr ?? "";
+  }
+}

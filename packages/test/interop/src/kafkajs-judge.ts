@@ -1,0 +1,159 @@
+import kafkajs, { type Consumer, type Kafka, type KafkaMessage, type Producer } from "kafkajs";
+import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
+import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
+
+const BATCH = 10;
+/** Between two batches of a load, so that it makes thousands of records and not millions. */
+const PACE_MS = 5;
+const CONSUME_MS = 60_000;
+
+function toRead(partition: number, message: KafkaMessage): Read {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(message.headers ?? {})) headers[name] = String(value);
+  return {
+    partition,
+    offset: Number(message.offset),
+    key: message.key?.toString() ?? null,
+    value: message.value?.toString() ?? null,
+    headers,
+  };
+}
+
+/** The offsets to commit after `reads`. */
+export function nextOffsets(reads: readonly Read[]): Map<number, number> {
+  const next = new Map<number, number>();
+  for (const { partition, offset } of reads) next.set(partition, Math.max(next.get(partition) ?? 0, offset + 1));
+  return next;
+}
+
+export class KafkajsJudge implements Judge {
+  readonly codecs = CODECS;
+  readonly idempotent = true;
+  readonly kafka: Kafka;
+
+  constructor(server: string) {
+    registerCodecs();
+    this.kafka = new kafkajs.Kafka({
+      brokers: [server],
+      clientId: "kafkajs-judge",
+      logLevel: kafkajs.logLevel.NOTHING,
+      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 100 },
+    });
+  }
+
+  /** Number of records of a topic that has lost none to retention. */
+  async total(topic: string): Promise<number> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    try {
+      const offsets = await admin.fetchTopicOffsets(topic);
+      return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async createTopic(topic: string, partitions: number, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    try {
+      const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
+      const topics = [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }];
+      if (!(await admin.createTopics({ topics }))) throw new Error(`${topic} is there already`);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async produce(topic: string, codec: Codec, records: readonly Draft[]): Promise<void> {
+    const producer = this.kafka.producer();
+    await producer.connect();
+    try {
+      const messages = records.map(record => ({ ...record, headers: { ...record.headers } }));
+      await producer.send({ topic, acks: -1, compression: CODECS.indexOf(codec), messages });
+    } finally {
+      await producer.disconnect();
+    }
+  }
+
+  async consume(topic: string, group: string, count: number): Promise<Read[]> {
+    const consumer = this.kafka.consumer({ groupId: group, maxWaitTimeInMs: 200 });
+    await consumer.connect();
+    try {
+      await consumer.subscribe({ topics: [topic], fromBeginning: true });
+      const reads = await this.#take(consumer, count);
+      const offsets = [...nextOffsets(reads)];
+      await consumer.commitOffsets(
+        offsets.map(([partition, offset]) => ({ topic, partition, offset: String(offset) })),
+      );
+      return reads;
+    } finally {
+      await consumer.disconnect();
+    }
+  }
+
+  async #take(consumer: Consumer, count: number): Promise<Read[]> {
+    const reads: Read[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${reads.length} of ${count} records came`)), CONSUME_MS);
+      const settle = (end: () => void): void => {
+        clearTimeout(timer);
+        end();
+      };
+      consumer.on(consumer.events.CRASH, ({ payload }) => settle(() => reject(payload.error)));
+      const eachMessage = async ({
+        partition,
+        message,
+      }: {
+        partition: number;
+        message: KafkaMessage;
+      }): Promise<void> => {
+        if (reads.length >= count) return;
+        reads.push(toRead(partition, message));
+        if (reads.length === count) settle(resolve);
+      };
+      consumer.run({ autoCommit: false, eachMessage }).catch(error => settle(() => reject(error)));
+    });
+    return reads;
+  }
+
+  async load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load> {
+    const producer = this.kafka.producer({ idempotent: true });
+    await producer.connect();
+    let stopped = false;
+    const done = this.#produceUntil(producer, topic, { onAck, stopped: () => stopped });
+    // The failure is told by `stop`.
+    done.catch(() => {});
+    return {
+      stop: async () => {
+        stopped = true;
+        try {
+          await done;
+        } finally {
+          await producer.disconnect();
+        }
+      },
+    };
+  }
+
+  async #produceUntil(
+    producer: Producer,
+    topic: string,
+    options: { onAck(acknowledged: Acknowledged): void; stopped(): boolean },
+  ): Promise<void> {
+    for (let sequence = 0; !options.stopped(); sequence += BATCH) {
+      const messages = Array.from({ length: BATCH }, (_, index) => ({
+        partition: Math.floor(index / 4),
+        value: loadValue(sequence + index),
+      }));
+      const answers = await producer.send({ topic, acks: -1, messages });
+      for (const { partition, baseOffset } of answers) {
+        let offset = Number(baseOffset);
+        for (const message of messages) {
+          if (message.partition === partition) options.onAck({ partition, offset: offset++, value: message.value });
+        }
+      }
+      await new Promise(resolve => setTimeout(resolve, PACE_MS));
+    }
+  }
+}

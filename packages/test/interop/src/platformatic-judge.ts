@@ -1,0 +1,143 @@
+import {
+  Admin,
+  Consumer,
+  type Message,
+  type MessageToProduce,
+  Producer,
+  type ProduceResult,
+  stringDeserializers,
+  stringSerializers,
+} from "@platformatic/kafka";
+import { CODECS, type Codec } from "./codecs.ts";
+import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
+import { nextOffsets } from "./kafkajs-judge.ts";
+
+type Text = Message<string, string, string, string>;
+type Texts = MessageToProduce<string, string, string, string>;
+
+const BATCH = 12;
+const PACE_MS = 5;
+const CONSUME_MS = 60_000;
+
+function toRead(message: Text): Read {
+  return {
+    partition: message.partition,
+    offset: Number(message.offset),
+    key: message.key ?? null,
+    value: message.value ?? null,
+    headers: Object.fromEntries(message.headers),
+  };
+}
+
+function toMessage(topic: string, draft: Draft): Texts {
+  return {
+    topic,
+    ...(draft.partition === undefined ? {} : { partition: draft.partition }),
+    ...(draft.key === null ? {} : { key: draft.key }),
+    ...(draft.value === null ? {} : { value: draft.value }),
+    headers: { ...draft.headers },
+  };
+}
+
+export class PlatformaticJudge implements Judge {
+  readonly codecs = CODECS;
+  readonly idempotent = false;
+  readonly #base: { clientId: string; bootstrapBrokers: string[]; retries: number; retryDelay: number };
+
+  constructor(server: string) {
+    this.#base = { clientId: "platformatic-judge", bootstrapBrokers: [server], retries: 200, retryDelay: 100 };
+  }
+
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    const admin = new Admin(this.#base);
+    try {
+      await admin.createTopics({ topics: [topic], partitions, replicas: 1 });
+    } finally {
+      await admin.close();
+    }
+  }
+
+  #producer(): Producer<string, string, string, string> {
+    return new Producer({ ...this.#base, serializers: stringSerializers, autocreateTopics: false });
+  }
+
+  async produce(topic: string, codec: Codec, records: readonly Draft[]): Promise<void> {
+    const producer = this.#producer();
+    try {
+      const messages = records.map(record => toMessage(topic, record));
+      await producer.send({ messages, acks: -1, compression: codec });
+    } finally {
+      await producer.close();
+    }
+  }
+
+  async consume(topic: string, group: string, count: number): Promise<Read[]> {
+    const consumer = new Consumer({ ...this.#base, groupId: group, deserializers: stringDeserializers });
+    try {
+      const reads: Read[] = [];
+      const epochs = new Map<number, number>();
+      const stream = await consumer.consume({
+        topics: [topic],
+        mode: "committed",
+        fallbackMode: "earliest",
+        autocommit: false,
+        maxWaitTime: 500,
+      });
+      const timer = setTimeout(() => stream.destroy(new Error(`${reads.length} of ${count} records came`)), CONSUME_MS);
+      try {
+        for await (const message of stream as AsyncIterable<Text>) {
+          reads.push(toRead(message));
+          epochs.set(message.partition, message.leaderEpoch);
+          if (reads.length === count) break;
+        }
+      } finally {
+        clearTimeout(timer);
+      }
+      const offsets = [...nextOffsets(reads)].map(([partition, offset]) => ({
+        topic,
+        partition,
+        offset: BigInt(offset),
+        leaderEpoch: epochs.get(partition) ?? -1,
+      }));
+      await consumer.commit({ offsets });
+      return reads;
+    } finally {
+      await consumer.close(true);
+    }
+  }
+
+  async load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load> {
+    const producer = this.#producer();
+    let stopped = false;
+    const work = async (): Promise<void> => {
+      for (let sequence = 0; !stopped; sequence += BATCH) {
+        const messages = Array.from({ length: BATCH }, (_, index) => ({
+          topic,
+          partition: index % 3,
+          value: loadValue(sequence + index),
+        }));
+        const result: ProduceResult = await producer.send({ messages, acks: -1 });
+        for (const { partition, offset } of result.offsets ?? []) {
+          let at = Number(offset);
+          for (const message of messages) {
+            if (message.partition === partition) onAck({ partition, offset: at++, value: message.value });
+          }
+        }
+        await new Promise(resolve => setTimeout(resolve, PACE_MS));
+      }
+    };
+    const done = work();
+    // The failure is told by `stop`.
+    done.catch(() => {});
+    return {
+      stop: async () => {
+        stopped = true;
+        try {
+          await done;
+        } finally {
+          await producer.close();
+        }
+      },
+    };
+  }
+}

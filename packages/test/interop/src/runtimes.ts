@@ -1,0 +1,105 @@
+import { createHash, randomUUID } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./child.ts";
+
+export const ROOT = join(import.meta.dirname, "../../../..");
+const PACKAGE = join(import.meta.dirname, "..");
+const CACHE = join(ROOT, "node_modules/.cache/interop");
+const SETUP_MS = 300_000;
+
+/** Why a client cannot be tried here. */
+export class Missing {
+  readonly reason: string;
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** Makes a folder of the cache once. A second maker at the same time finds the first one's result. */
+async function cached(name: string, pin: string, make: (folder: string) => Promise<void>): Promise<string> {
+  const key = createHash("sha256").update(pin).digest("hex").slice(0, 12);
+  const folder = join(CACHE, `${name}-${key}`);
+  if (existsSync(folder)) return folder;
+  const staging = `${folder}.${randomUUID().slice(0, 8)}`;
+  mkdirSync(CACHE, { recursive: true });
+  try {
+    await make(staging);
+    if (!existsSync(folder)) renameSync(staging, folder);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function present(name: string, command: string, args: readonly string[]): Promise<Missing | undefined> {
+  try {
+    await run(command, args);
+    return undefined;
+  } catch {
+    return new Missing(`${name} is not installed`);
+  }
+}
+
+function unavailable(what: string, error: unknown): Missing {
+  return new Missing(`${what} cannot be had: ${String(error).split("\n").slice(0, 3).join(" ")}`);
+}
+
+/** A small heap and no optimizing compiler: these programs live for seconds. */
+const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+export type Java = (main: string, ...args: readonly string[]) => Program;
+
+/** Apache Kafka's programs, by main class. */
+export async function findJava(): Promise<Java | Missing> {
+  const missing = (await present("Java", "java", ["-version"])) ?? (await present("Maven", "mvn", ["--version"]));
+  if (missing !== undefined) return missing;
+  const pom = join(PACKAGE, "java/pom.xml");
+  try {
+    const jars = await cached("jars", readFileSync(pom, "utf8"), async folder => {
+      const args = ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+      await run("mvn", args, { deadlineMs: SETUP_MS });
+    });
+    const log = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
+    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", join(jars, "*"), main, ...args] });
+  } catch (error) {
+    return unavailable("Kafka's jars", error);
+  }
+}
+
+export type Python = (script: string, ...args: readonly string[]) => Program;
+
+/** Scripts of `python/`, on a virtual environment with the clients of `requirements.txt`. */
+export async function findPython(): Promise<Python | Missing> {
+  const missing = await present("Python 3", "python3", ["-c", "import venv, sys; assert sys.version_info >= (3, 9)"]);
+  if (missing !== undefined) return missing;
+  const requirements = join(PACKAGE, "python/requirements.txt");
+  try {
+    const environment = await cached("python", readFileSync(requirements, "utf8"), async folder => {
+      await run("python3", ["-m", "venv", folder], { deadlineMs: SETUP_MS });
+      const pip = ["-m", "pip", "install", "-q", "-r", requirements];
+      await run(join(folder, "bin/python"), pip, { deadlineMs: SETUP_MS });
+    });
+    return (script, ...args) => ({
+      command: join(environment, "bin/python"),
+      args: ["-u", join(PACKAGE, "python", script), ...args],
+    });
+  } catch (error) {
+    return unavailable("the Python clients", error);
+  }
+}
+
+/** The `samsa` command of the current sources, kept apart from `dist/`, which may be made anew at any time. */
+export async function findSamsa(): Promise<Program> {
+  await run(join(ROOT, "packages/app/cli/bin/samsa"), ["--version"], { deadlineMs: SETUP_MS });
+  const dist = join(ROOT, "dist");
+  const made = String(statSync(join(dist, "samsa.mjs")).mtimeMs);
+  const folder = await cached("samsa", made, async staging => cpSync(dist, staging, { recursive: true }));
+  const pinned = join(ROOT, "node_modules/.bin/node");
+  return { command: existsSync(pinned) ? pinned : process.execPath, args: [join(folder, "samsa.mjs")] };
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from "node:crypto";
+import { expect, type TestContext } from "vitest";
+import { type BrokerProcess, startBroker } from "../src/broker-process.ts";
+import { until } from "../src/child.ts";
+import type { Acknowledged, Draft, Judge, Producing, Read } from "../src/judge.ts";
+import { KafkajsJudge, nextOffsets } from "../src/kafkajs-judge.ts";
+import { Missing } from "../src/runtimes.ts";
+
+const PARTITIONS = 3;
+/** Acknowledged records between two faults. */
+const STRETCH = 200;
+const COMMITTED = 100;
+
+/** Skips the test of a client that cannot be had here, and says why. */
+export function need<T>(found: T | Missing, context: TestContext): T {
+  if (!(found instanceof Missing)) return found;
+  console.warn(`skipped: ${context.task.name}: ${found.reason}`);
+  return context.skip(found.reason);
+}
+
+/** Gives `body` a broker of its own; a failure shows the broker's last words. */
+export async function withBroker(body: (broker: BrokerProcess) => Promise<void>): Promise<void> {
+  const broker = await startBroker();
+  try {
+    await body(broker);
+  } catch (error) {
+    const log = broker.log();
+    if (log !== "") console.error(`the broker said:\n${log}`);
+    throw error;
+  } finally {
+    await broker.dispose();
+  }
+}
+
+export function topicName(): string {
+  return `interop-${randomUUID().slice(0, 8)}`;
+}
+
+/** What every client should be able to write: keys or none, headers or none, tombstones, text beyond ASCII, emptiness. */
+function breadth(codec: string): Draft[] {
+  const repetitive = "the same again ".repeat(200);
+  const records: Draft[] = [
+    { partition: 0, key: `${codec}-key`, value: "value", headers: {} },
+    { partition: 0, key: null, value: `${codec} without a key`, headers: {} },
+    { partition: 1, key: `${codec}-gone`, value: null, headers: {} },
+    { partition: 1, key: `${codec}-headers`, value: "žluťoučký kůň", headers: { trace: "abc-1", empty: "" } },
+    { partition: 2, key: `${codec}-empty`, value: "", headers: { only: "header" } },
+  ];
+  for (let index = 0; index < 20; index++) {
+    records.push({ partition: index % PARTITIONS, key: `${codec}-${index}`, value: repetitive, headers: {} });
+  }
+  return records;
+}
+
+function sorted(records: readonly Draft[]): string[] {
+  return records
+    .map(({ partition, key, value, headers }) => JSON.stringify([partition, key, value, Object.entries(headers)]))
+    .sort();
+}
+
+/** Creates a topic, writes with every codec, reads in a group in two parts; the second begins where the first ended. */
+export async function writeAndRead(judge: Judge): Promise<void> {
+  const topic = topicName();
+  await judge.createTopic(topic, PARTITIONS);
+  const written: Draft[] = [];
+  for (const codec of judge.codecs) {
+    const records = breadth(codec);
+    await judge.produce(topic, codec, records);
+    written.push(...records);
+  }
+  const half = Math.floor(written.length / 2);
+  const first = await judge.consume(topic, `${topic}-group`, half);
+  const second = await judge.consume(topic, `${topic}-group`, written.length - half);
+  expectResumed(first, second);
+  expect(sorted([...first, ...second])).toEqual(sorted(written));
+}
+
+/** The later reads of a group begin in every partition at the offset that the earlier ones committed. */
+export function expectResumed(earlier: readonly Read[], later: readonly Read[]): void {
+  const committed = nextOffsets(earlier);
+  const begun = new Map<number, number>();
+  for (const { partition, offset } of later) if (!begun.has(partition)) begun.set(partition, offset);
+  for (const [partition, offset] of begun) {
+    expect(offset, `first offset of partition ${partition}`).toBe(committed.get(partition) ?? 0);
+  }
+}
+
+/** Nothing acknowledged is lost, offsets have no holes, and values ascend; twice only where the producer may. */
+function expectKept(acknowledged: readonly Acknowledged[], reads: readonly Read[], idempotent: boolean): void {
+  const byPlace = new Map(reads.map(read => [`${read.partition}/${read.offset}`, read.value]));
+  const values = new Set(reads.map(({ value }) => value));
+  const lost = acknowledged.filter(({ partition, offset, value }) =>
+    offset === undefined ? !values.has(value) : byPlace.get(`${partition}/${offset}`) !== value,
+  );
+  expect(lost.slice(0, 5), `${lost.length} of ${acknowledged.length} acknowledged records are lost`).toEqual([]);
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const log = reads.filter(read => read.partition === partition);
+    expect(log.map(({ offset }) => offset)).toEqual(log.map((_, index) => index));
+    const sequences = log.map(({ value }) => Number.parseInt(value ?? "", 10));
+    const unique = [...new Set(sequences)];
+    if (idempotent) expect(sequences.length, `duplicates in partition ${partition}`).toBe(unique.length);
+    expect(unique).toEqual(unique.toSorted((a, b) => a - b));
+  }
+}
+
+/** Produces while the broker is stopped, started, killed and started; then reads everything. */
+export async function surviveCrashes(broker: BrokerProcess, judge: Producing): Promise<void> {
+  const topic = topicName();
+  const group = `${topic}-group`;
+  await judge.createTopic(topic, PARTITIONS);
+  const acknowledged: Acknowledged[] = [];
+  const load = await judge.load(topic, ack => acknowledged.push(ack));
+  const more = async (when: string): Promise<void> => {
+    const wanted = acknowledged.length + STRETCH;
+    await until(`${STRETCH} more records acknowledged ${when}`, () => acknowledged.length >= wanted, 30_000);
+  };
+  let committed: Read[];
+  try {
+    await more("at first");
+    committed = await judge.consume(topic, group, COMMITTED);
+    await broker.stop();
+    await broker.start();
+    await more("after the stop");
+    await broker.kill();
+    await broker.start();
+    await more("after the kill");
+  } finally {
+    await load.stop();
+  }
+  const resumed = await judge.consume(topic, group, COMMITTED);
+  expectResumed(committed, resumed);
+  const total = await new KafkajsJudge(broker.server).total(topic);
+  const reads = await judge.consume(topic, `${topic}-all`, total);
+  expectKept(acknowledged, reads, judge.idempotent);
+}
