@@ -294,6 +294,8 @@ function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env):
   const size = file.size();
   if (scanner.validBytes < size) {
     file.truncate(scanner.validBytes);
+    // Or a second power cut could bring the rest back, behind records written since that fit before it by chance.
+    file.syncNow();
     env.logger.warn("a log is cut at its last good batch", {
       path: file.path,
       from: size,
@@ -306,11 +308,13 @@ function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env):
 }
 
 function removeSegments(state: LogState, at: number, count: number, where: { path: string; env: Env }): void {
+  if (count <= 0) return;
   for (const segment of state.segments.splice(at, count)) {
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
       removeIfThere(where.env.disk, `${where.path}/${fileName(segment.base, suffix)}`);
     }
   }
+  where.env.disk.syncDirectory(where.path);
 }
 
 function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
