@@ -19,8 +19,11 @@ export type DiskOperation =
 export type DiskFault = (operation: DiskOperation, path: string) => string | undefined;
 
 export interface CrashOptions {
-  /** What becomes of changes that were not synced: chance decides (the default), all are lost, or all survive. */
-  readonly unsynced?: "random" | "lost" | "kept";
+  /**
+   * What becomes of changes that were not synced: chance decides (the default), all are lost, or all survive. "cached":
+   * only the process has died; all is there for the next one, and still not on the device.
+   */
+  readonly unsynced?: "random" | "lost" | "kept" | "cached";
 }
 
 /** A change to a file that has not reached the device. */
@@ -142,6 +145,9 @@ export class SimDisk {
   /** The power goes: open files are void, locks are free, and what was not synced is kept, lost or torn. */
   crash(options: CrashOptions = {}): void {
     const how = options.unsynced ?? "random";
+    this.#session = {};
+    this.#locks.clear();
+    if (how === "cached") return;
     const broken = new Set<DirectoryNode>();
     for (const change of this.#names) {
       const keep =
@@ -150,9 +156,12 @@ export class SimDisk {
       else for (const { directory } of change) broken.add(directory);
     }
     this.#names = [];
-    this.#session = {};
-    this.#locks.clear();
     this.#crashNode(this.#root, how, new Set());
+  }
+
+  /** The sum of file sizes, as `capacity` counts it. */
+  used(): number {
+    return usedBytes(this.#root);
   }
 
   /** Turns over one bit of a file's content, on the device and in memory. */

@@ -2,3 +2,4 @@ export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "
 export { type NetworkOptions, SimNetwork } from "./network.ts";
 export { Prng } from "./prng.ts";
 export { type SimNode, World, type WorldOptions } from "./world.ts";
+export { type Outcome, replayCommand, runScenario } from "./scenario.ts";

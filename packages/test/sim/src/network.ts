@@ -2,6 +2,7 @@ import {
   type Connection,
   type ConnectionHandler,
   concat,
+  crc32c,
   type Listener,
   type Network,
   NetworkError,
@@ -254,7 +255,8 @@ class Endpoint implements Connection {
     if (this.#queued > 0) {
       if (peer.#paused || peer.#closed) return;
       const chunk = this.#take();
-      this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length}`);
+      const sum = crc32c(chunk, 0, chunk.length);
+      this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length} ${sum}`);
       if (!peer.#ending) peer.handler?.onData(chunk);
       if (this.#queued === 0 && this.#wantsDrain && !this.#closed && !this.#ending) {
         this.#wantsDrain = false;

@@ -1,0 +1,135 @@
+import { type Disk, type DiskFile, type Env } from "@samsa/base";
+import { type Outcome, replayCommand, runScenario } from "@samsa/sim";
+import { describe, expect, test } from "vitest";
+
+const SEEDS = 300;
+
+function verdict({ seed, violation }: Outcome): string {
+  return violation === undefined ? "holds" : `${violation.message}\n  ${replayCommand(seed)}`;
+}
+
+describe("one broker under crashes, bad disks and bad networks", () => {
+  test(`keeps every rule in ${SEEDS} seeds`, async () => {
+    const seen = { acknowledged: 0, served: 0, commits: 0, faults: 0 };
+    const endings = new Set<string>();
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const outcome = await runScenario(seed);
+      expect(verdict(outcome)).toBe("holds");
+      seen.acknowledged += outcome.acknowledged;
+      seen.served += outcome.served;
+      seen.commits += outcome.commits;
+      seen.faults += outcome.faults;
+      for (const ending of outcome.endings) endings.add(ending);
+    }
+    // A simulation in which nothing happens breaks no rule either.
+    expect(seen.acknowledged).toBeGreaterThan(SEEDS * 50);
+    expect(seen.served).toBeGreaterThan(SEEDS * 100);
+    expect(seen.commits).toBeGreaterThan(SEEDS * 5);
+    expect(seen.faults).toBeGreaterThan(SEEDS / 10);
+    expect([...endings].sort()).toEqual(["kill", "power", "stop"]);
+  });
+
+  test("is the same history for the same seed", async () => {
+    const hashes = new Set<string>();
+    for (let seed = 1; seed <= 15; seed++) {
+      const first = await runScenario(seed);
+      expect((await runScenario(seed)).hash).toBe(first.hash);
+      hashes.add(first.hash);
+    }
+    expect(hashes.size).toBe(15);
+  });
+});
+
+function withDisk(env: Env, change: (disk: Disk) => Partial<Disk>): Env {
+  return { ...env, disk: { ...env.disk, ...change(env.disk) } };
+}
+
+/** Puts itself before every open file whose path `concerns` it. */
+function withFiles(env: Env, concerns: RegExp, change: (file: DiskFile, path: string) => Partial<DiskFile>): Env {
+  return withDisk(env, disk => ({
+    open(path, mode) {
+      const file = disk.open(path, mode);
+      return concerns.test(path) ? { ...file, ...change(file, path) } : file;
+    },
+  }));
+}
+
+const unsynced = { sync: () => Promise.resolve(), syncNow() {} };
+
+/** Writes of record data stay in the process for a while: they are acknowledged before they are written. */
+function lateWriter(env: Env): Env {
+  const pending = new Map<string, Map<number, Uint8Array>>();
+  return withFiles(env, /\/(?:plain|temp)[^/]*\/.*\.log$/, (_file, path) => ({
+    write(chunks, position) {
+      let at = position;
+      const waiting = pending.get(path) ?? new Map<number, Uint8Array>();
+      pending.set(path, waiting);
+      for (const chunk of chunks) {
+        const copy = chunk.slice();
+        const place = at;
+        waiting.set(place, copy);
+        env.timers.after(80, () => {
+          if (!waiting.delete(place)) return;
+          const target = env.disk.open(path, "create");
+          target.write([copy], place);
+          target.close();
+        });
+        at += chunk.length;
+      }
+    },
+  }));
+}
+
+/** What each trick breaks. Every one leaves the broker itself as it is. */
+const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env) => Env])[] = [
+  ["an fsync that does nothing", /lost|not start/, env => withFiles(env, /./, () => unsynced)],
+  [
+    "an fsync of record files that does nothing",
+    /record is lost/,
+    env => withFiles(env, /flushed.*\.log$/, () => unsynced),
+  ],
+  [
+    "an fsync of the metadata log that does nothing",
+    /topic is lost|setting is lost|came back|not start|refused/,
+    env => withFiles(env, /__cluster_metadata/, () => unsynced),
+  ],
+  ["names that are never synced", /lost|not start/, env => withDisk(env, () => ({ syncDirectory() {} }))],
+  ["an acknowledgement before the write", /record is lost|read record vanished/, lateWriter],
+  ["a checksum that is always zero", /good request was refused/, env => ({ ...env, crypto: { crc32c: () => 0 } })],
+  [
+    "a disk that turns a bit over",
+    /damaged batch/,
+    env =>
+      withFiles(env, /(?:plain|flushed|temp)[^/]*\/.*\.log$/, file => ({
+        read(target, position) {
+          const got = file.read(target, position);
+          if (got > 100 && env.random.next() < 0.1) target[90] ^= 4;
+          return got;
+        },
+      })),
+  ],
+  [
+    "a checkpoint that forgets committed offsets",
+    /committed offset is lost/,
+    env => withFiles(env, /__consumer_offsets.*\.log$/, file => ({ size: () => Math.min(file.size(), 200) })),
+  ],
+];
+
+describe("the rules find", () => {
+  test.each(TRICKS)("%s", async (_name, rules, sabotage) => {
+    const found: string[] = [];
+    for (let seed = 1; seed <= 60 && found.length === 0; seed++) {
+      const { violation } = await runScenario(seed, { sabotage });
+      if (violation !== undefined) found.push(violation.message);
+    }
+    expect(found[0] ?? "nothing").toMatch(rules);
+  });
+
+  test("a number that does not come from the seed", async () => {
+    let calls = 0;
+    const bytes = (length: number) => new Uint8Array(length).fill(++calls & 0xff);
+    const sabotage = (env: Env): Env => ({ ...env, random: { ...env.random, bytes } });
+    const first = await runScenario(3, { sabotage });
+    expect((await runScenario(3, { sabotage })).hash).not.toBe(first.hash);
+  });
+});
