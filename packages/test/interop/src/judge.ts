@@ -42,7 +42,8 @@ export interface Producing {
 /** A client with the whole breadth of records. */
 export interface Judge extends Producing {
   readonly codecs: readonly Codec[];
-  /** Whether it can write what every client should: tombstones, headers. */
+  /** Whether a record goes where its draft says; otherwise the client chooses. */
+  readonly places: boolean;
   produce(topic: string, codec: Codec, records: readonly Draft[]): Promise<void>;
 }
 

@@ -28,6 +28,7 @@ export function nextOffsets(reads: readonly Read[]): Map<number, number> {
 
 export class KafkajsJudge implements Judge {
   readonly codecs = CODECS;
+  readonly places = true;
   readonly idempotent = true;
   readonly kafka: Kafka;
 

@@ -41,6 +41,7 @@ function toMessage(topic: string, draft: Draft): Texts {
 
 export class PlatformaticJudge implements Judge {
   readonly codecs = CODECS;
+  readonly places = true;
   readonly idempotent = false;
   readonly #base: { clientId: string; bootstrapBrokers: string[]; retries: number; retryDelay: number };
 

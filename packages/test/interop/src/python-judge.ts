@@ -6,6 +6,7 @@ import type { Python } from "./runtimes.ts";
 /** A client of Python behind a script with the commands create, produce, consume and load, which talk JSON lines. */
 export class PythonJudge implements Judge {
   readonly codecs = CODECS;
+  readonly places = true;
   readonly idempotent = true;
   readonly #python: Python;
   readonly #script: string;

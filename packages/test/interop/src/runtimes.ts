@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { run } from "./child.ts";
 
 export const ROOT = join(import.meta.dirname, "../../../..");
@@ -48,6 +48,9 @@ function unavailable(what: string, error: unknown): Missing {
 /** A small heap and no optimizing compiler: these programs live for seconds. */
 const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
+/** The tools of this release use classes that the clients of the next one have moved away; found last, these serve. */
+const OLDER_CLIENTS = "org.apache.kafka:kafka-clients:4.3.1";
+
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
@@ -61,12 +64,16 @@ export async function findJava(): Promise<Java | Missing> {
   if (missing !== undefined) return missing;
   const pom = join(PACKAGE, "java/pom.xml");
   try {
-    const jars = await cached("jars", readFileSync(pom, "utf8"), async folder => {
-      const args = ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
-      await run("mvn", args, { deadlineMs: SETUP_MS });
+    const jars = await cached("jars", readFileSync(pom, "utf8") + OLDER_CLIENTS, async folder => {
+      const maven = ["-B", "-q", "-f", pom];
+      const all = [...maven, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+      await run("mvn", all, { deadlineMs: SETUP_MS });
+      const older = [`-Dartifact=${OLDER_CLIENTS}`, `-DoutputDirectory=${join(folder, "older")}`];
+      await run("mvn", [...maven, "dependency:copy", ...older], { deadlineMs: SETUP_MS });
     });
+    const classes = [join(jars, "*"), join(jars, "older/*")].join(delimiter);
     const log = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
-    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", join(jars, "*"), main, ...args] });
+    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", classes, main, ...args] });
   } catch (error) {
     return unavailable("Kafka's jars", error);
   }
