@@ -1,25 +1,12 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { Broker, MetricFamily } from "@samsa/broker";
 import { Failure } from "./failure.ts";
+import { watchTurns } from "./turns.ts";
 
+/** Loaded when somebody first asks: it would be a tenth of the start otherwise. */
 async function renderMetrics(families: readonly MetricFamily[]): Promise<string> {
-  // Loaded when somebody first asks: it would be a tenth of the start otherwise.
-  const { Counter, collectDefaultMetrics, Gauge, Registry } = await import("prom-client");
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  for (const { name, help, type, samples } of families) {
-    const labelNames = Object.keys(samples[0]?.labels ?? {});
-    if (type === "counter") {
-      const counter = new Counter({ name, help, labelNames, registers: [registry] });
-      for (const { labels, value } of samples) counter.inc(labels, value);
-    } else {
-      const gauge = new Gauge({ name, help, labelNames, registers: [registry] });
-      for (const { labels, value } of samples) gauge.set(labels, value);
-    }
-  }
-  const text = await registry.metrics();
-  registry.clear();
-  return text;
+  const prometheus = await import("./prometheus.ts");
+  return prometheus.renderMetrics(families);
 }
 
 function answer(response: ServerResponse, status: number, type: string, body: string): void {
@@ -29,13 +16,14 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 
 /** `/metrics` in Prometheus' text, `/health` as 200 or 503. Rejects with a `Failure` when the port is taken. */
 export function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+  const turns = watchTurns();
   const server = createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     if (path === "/health") {
       const status = broker.healthy ? 200 : 503;
       answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
     } else if (path === "/metrics") {
-      renderMetrics(broker.metrics.families()).then(
+      renderMetrics([...broker.metrics.families(), turns()]).then(
         text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
         error => answer(response, 500, "text/plain", String(error)),
       );

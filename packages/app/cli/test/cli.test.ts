@@ -65,6 +65,7 @@ describe("a broker from an empty folder", () => {
     expect(shown.partitions).toHaveLength(2);
     expect((await fetch(`${ready.http}/health`)).status).toBe(200);
     const metrics = await (await fetch(`${ready.http}/metrics`)).text();
+    expect(metrics).toMatch(/^samsa_event_loop_longest_turn_seconds \d/m);
     expect(metrics).toMatch(/kafka_server_replicamanager_partitioncount 2\n/);
     expect(samsa("topic", "delete", "t", "-b", server).status).toBe(0);
     expect(samsa("topic", "delete", "t", "-b", server).stderr).toContain("UNKNOWN_TOPIC_OR_PARTITION");
