@@ -1,0 +1,109 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Java, runJava } from "./java.ts";
+import { BrokerProcess, freePort, run } from "./process.ts";
+
+/** A kind of broker that can be started over a data directory of its own. */
+export interface Contender {
+  readonly name: "Samsa" | "Kafka";
+  /** Makes `folder` ready for `start`. */
+  prepare(folder: string): Promise<void>;
+  start(folder: string, options?: StartOptions): Promise<BrokerProcess>;
+}
+
+export interface StartOptions {
+  /** Port for `/metrics`, where the contender has it. */
+  readonly httpPort?: number;
+  /** Where to write a processor profile, where the contender can. */
+  readonly profile?: string | undefined;
+}
+
+/** Settings that both get: no consumer waits three seconds for company, and what is deleted goes soon. */
+const SHARED = [
+  "group.initial.rebalance.delay.ms=0",
+  "offsets.topic.replication.factor=1",
+  "log.segment.delete.delay.ms=1000",
+];
+
+export function samsa(bundle: string): Contender {
+  const start = async (folder: string, { httpPort, profile }: StartOptions = {}): Promise<BrokerProcess> => {
+    const port = await freePort();
+    const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED];
+    const args = [
+      ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
+      bundle,
+      "start",
+      ...settings.flatMap(setting => ["-o", setting]),
+      "--http-port",
+      httpPort === undefined ? "off" : String(httpPort),
+      "--json",
+    ];
+    return BrokerProcess.start({ program: process.execPath, args }, port);
+  };
+  return {
+    name: "Samsa",
+    async prepare(folder) {
+      mkdirSync(folder, { recursive: true });
+      // Its first start formats.
+      await (await start(folder)).stop();
+    },
+    start,
+  };
+}
+
+/** As kafka-server-start.sh has it. */
+const JVM = [
+  "-Xms1g",
+  "-Xmx1g",
+  "-server",
+  "-XX:+UseG1GC",
+  "-XX:MaxGCPauseMillis=20",
+  "-XX:InitiatingHeapOccupancyPercent=35",
+  "-XX:+ExplicitGCInvokesConcurrent",
+];
+
+export function kafka(java: Java): Contender {
+  const write = (folder: string, port: number, controller: number): string => {
+    const file = join(folder, "server.properties");
+    const lines = [
+      "process.roles=broker,controller",
+      "node.id=1",
+      `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
+      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+      "controller.listener.names=CONTROLLER",
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+      "inter.broker.listener.name=PLAINTEXT",
+      `log.dirs=${join(folder, "data")}`,
+      "transaction.state.log.replication.factor=1",
+      "transaction.state.log.min.isr=1",
+      "log.initial.task.delay.ms=500",
+      ...SHARED,
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    return file;
+  };
+  const controllers = new Map<string, number>();
+  return {
+    name: "Kafka",
+    async prepare(folder) {
+      mkdirSync(folder, { recursive: true });
+      // The quorum remembers the controller's address, so its port stays the same from start to start.
+      const controller = await freePort();
+      controllers.set(folder, controller);
+      const file = write(folder, await freePort(), controller);
+      const id = randomBytes(16).toString("base64url");
+      await runJava(java, "kafka.tools.StorageTool", ["format", "--standalone", `--cluster-id=${id}`, "-c", file]);
+    },
+    async start(folder) {
+      const port = await freePort();
+      const file = write(folder, port, controllers.get(folder) ?? (await freePort()));
+      return BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
+    },
+  };
+}
+
+/** `samsa topic …`, which speaks to either. */
+export async function topic(bundle: string, broker: BrokerProcess, args: readonly string[]): Promise<void> {
+  await run(process.execPath, [bundle, "topic", ...args, "--bootstrap-server", broker.bootstrap]);
+}

@@ -1,0 +1,159 @@
+import { readdirSync } from "node:fs";
+import { topic } from "./contenders.ts";
+import { type Java, runJava, runJavaToAnyEnd } from "./java.ts";
+import { type BrokerProcess, sleep } from "./process.ts";
+
+/** What a load runs against. */
+export interface Stage {
+  readonly java: Java;
+  readonly bundle: string;
+  readonly broker: BrokerProcess;
+  /** The broker's log directory. */
+  readonly data: string;
+  /** Shorter runs. */
+  readonly quick: boolean;
+}
+
+/** Figures by the name of their row; a figure that could not be taken is absent. */
+export type Figures = Map<string, number>;
+
+const TOOLS = "org.apache.kafka.tools";
+const DELETE_LIMIT_MS = 30_000;
+
+/** Processor seconds of the broker over `work`. */
+async function costing<T>(broker: BrokerProcess, work: () => Promise<T>): Promise<{ result: T; cpu: number }> {
+  const before = broker.cpuSeconds() ?? Number.NaN;
+  const result = await work();
+  return { result, cpu: (broker.cpuSeconds() ?? Number.NaN) - before };
+}
+
+interface Production {
+  readonly name: string;
+  readonly records: number;
+  readonly size: number;
+  readonly partitions: number;
+  readonly settings: readonly string[];
+}
+
+async function produceTo(stage: Stage, name: string, load: Production): Promise<number> {
+  const printed = await runJava(stage.java, `${TOOLS}.ProducerPerformance`, [
+    ...["--topic", name, "--num-records", String(load.records), "--record-size", String(load.size)],
+    ...["--throughput", "-1", "--producer-props", `bootstrap.servers=${stage.broker.bootstrap}`, "acks=all"],
+    ...load.settings,
+  ]);
+  const rates = [...printed.matchAll(/records sent, ([\d.]+) records\/sec/g)];
+  return numberIn(rates.at(-1)?.[1], printed);
+}
+
+/**
+ * One discarded pass into a topic that is deleted again. The measured pass then writes to pages of memory that the
+ * system has handed out before, and meets compiled code.
+ */
+async function warm(stage: Stage, load: Production): Promise<void> {
+  const name = `warm-${load.name}`;
+  await topic(stage.bundle, stage.broker, ["create", name, "-p", String(load.partitions)]);
+  await produceTo(stage, name, load);
+  await topic(stage.bundle, stage.broker, ["delete", name]);
+  for (let waited = 0; waited < DELETE_LIMIT_MS; waited += 100) {
+    if (!readdirSync(stage.data).some(entry => entry.startsWith(name))) return;
+    await sleep(100);
+  }
+  console.error(`${name} is still on the disk; the figures of ${load.name} are on colder files.`);
+}
+
+async function produce(stage: Stage, load: Production): Promise<{ rate: number; cpu: number }> {
+  await warm(stage, load);
+  await topic(stage.bundle, stage.broker, ["create", load.name, "-p", String(load.partitions)]);
+  const { result, cpu } = await costing(stage.broker, () => produceTo(stage, load.name, load));
+  return { rate: result, cpu };
+}
+
+/** Fails with what the program printed: its output has changed, or it could not do its work. */
+function numberIn(text: string | undefined, printed: string): number {
+  const value = Number(text);
+  if (text === undefined || text === "" || Number.isNaN(value)) {
+    throw new Error(`no figure in what the program printed:\n${printed.slice(-2000)}`);
+  }
+  return value;
+}
+
+const BATCHES = ["batch.size=64000", "linger.ms=5"];
+
+export const small = (quick: boolean): Production => ({
+  ...{ name: "small", records: quick ? 500_000 : 3_000_000, size: 100, partitions: 6 },
+  settings: BATCHES,
+});
+
+async function smallRecords(stage: Stage): Promise<Figures> {
+  const { rate, cpu } = await produce(stage, small(stage.quick));
+  return new Map([
+    ["produce-100.rate", rate],
+    ["produce-100.cpu", cpu],
+  ]);
+}
+
+async function largeRecords(stage: Stage): Promise<Figures> {
+  const load = { name: "large", records: stage.quick ? 150_000 : 1_000_000, size: 1000, partitions: 6 };
+  const { rate, cpu } = await produce(stage, { ...load, settings: BATCHES });
+  return new Map([
+    ["produce-1000.rate", rate],
+    ["produce-1000.cpu", cpu],
+    ["produce-1000.cpu-gb", cpu / ((load.records * load.size) / 1e9)],
+  ]);
+}
+
+/** One partition: a request carries a batch of each partition that has one, and here it should carry one record. */
+async function singleRecords(stage: Stage): Promise<Figures> {
+  const load = { name: "single", records: stage.quick ? 20_000 : 100_000, size: 100, partitions: 1 };
+  const { rate, cpu } = await produce(stage, { ...load, settings: ["batch.size=1", "linger.ms=0"] });
+  return new Map([
+    ["single.rate", rate],
+    ["single.cpu", (cpu / load.records) * 1e6],
+  ]);
+}
+
+/** Reads what `smallRecords` wrote, the first time for warmth. */
+async function consume(stage: Stage): Promise<Figures> {
+  const load = small(stage.quick);
+  const read = (): Promise<string> =>
+    runJava(stage.java, `${TOOLS}.ConsumerPerformance`, [
+      ...["--topic", load.name, "--num-records", String(load.records)],
+      ...["--bootstrap-server", stage.broker.bootstrap],
+    ]);
+  await read();
+  const { result, cpu } = await costing(stage.broker, read);
+  const lines = result.trim().split("\n");
+  // Ends with: …, data consumed in MB (2), …, rebalance time, fetch time, fetch MB/s, fetch records/s.
+  const row = (lines.findLast(line => /^\d{4}-\d\d-\d\d /.test(line)) ?? "").split(", ");
+  return new Map([
+    ["consume.rate", numberIn(row[9], result)],
+    ["consume.cpu-gb", cpu / ((numberIn(row[2], result) * 1024 * 1024) / 1e9)],
+  ]);
+}
+
+async function latency(stage: Stage): Promise<Figures> {
+  await topic(stage.bundle, stage.broker, ["create", "latency", "-p", "1"]);
+  const ask = (count: number): Promise<string> =>
+    // It ends by a class that the later clients beside it no longer have, after it has printed everything.
+    runJavaToAnyEnd(stage.java, `${TOOLS}.EndToEndLatency`, [
+      ...["--bootstrap-server", stage.broker.bootstrap, "--topic", "latency", "--producer-acks", "all"],
+      ...["--num-records", String(count), "--record-size", "100"],
+    ]);
+  await ask(1000);
+  const printed = await ask(stage.quick ? 2000 : 10_000);
+  const found = (pattern: RegExp): number => numberIn(pattern.exec(printed)?.[1], printed);
+  return new Map([
+    ["latency.mean", found(/Avg latency: ([\d.]+)/)],
+    ["latency.p99", found(/ 99th = ([\d.]+)/)],
+    ["latency.p99.9", found(/ 99\.9th = ([\d.]+)/)],
+  ]);
+}
+
+/** Loads by name, in the order they run. */
+export const LOADS: Readonly<Record<string, (stage: Stage) => Promise<Figures>>> = {
+  "produce-100": smallRecords,
+  "produce-1000": largeRecords,
+  single: singleRecords,
+  consume,
+  latency,
+};

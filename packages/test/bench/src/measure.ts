@@ -1,0 +1,145 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Contender, topic } from "./contenders.ts";
+import type { Java } from "./java.ts";
+import { type Figures, LOADS } from "./loads.ts";
+import { type BrokerProcess, freePort, sleep } from "./process.ts";
+
+export interface MeasureOptions {
+  readonly bundle: string;
+  /** Absent: no loads. */
+  readonly java: Java | undefined;
+  /** An empty folder for everything the contender writes. */
+  readonly folder: string;
+  readonly quick: boolean;
+  /** The one thing to measure; everything when absent. */
+  readonly only: string | undefined;
+  /** Where to write profiles of the loads. */
+  readonly profile: string | undefined;
+}
+
+/** What `--only` takes. */
+export const NAMES: readonly string[] = ["start", ...Object.keys(LOADS), "partitions"];
+
+const MANY = 1000;
+const STARTS = 5;
+const IDLE_MS = 3000;
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+async function starts(contender: Contender, options: MeasureOptions): Promise<Figures> {
+  const folder = join(options.folder, "starts");
+  await contender.prepare(folder);
+  const times: number[] = [];
+  // Kafka elects itself and writes its first records at its first start: that one is not counted.
+  for (let i = 0; i <= STARTS; i++) {
+    const broker = await contender.start(folder);
+    if (i > 0) times.push(broker.startMs);
+    await broker.stop();
+  }
+  return new Map([["start.ms", median(times)]]);
+}
+
+async function partitions(contender: Contender, options: MeasureOptions): Promise<Figures> {
+  const folder = join(options.folder, "partitions");
+  await contender.prepare(folder);
+  let broker = await contender.start(folder);
+  const times = { clean: [] as number[], killed: [] as number[] };
+  const rounds = options.quick ? 1 : 3;
+  try {
+    await topic(options.bundle, broker, ["create", "many", "-p", String(MANY)]);
+    for (let round = 0; round < rounds; round++) {
+      await broker.stop();
+      broker = await contender.start(folder);
+      times.clean.push(broker.startMs);
+      await sleep(2000);
+      await broker.kill();
+      broker = await contender.start(folder);
+      times.killed.push(broker.startMs);
+      await sleep(2000);
+    }
+  } finally {
+    await broker.stop();
+  }
+  return new Map([
+    ["partitions.clean", median(times.clean)],
+    ["partitions.killed", median(times.killed)],
+  ]);
+}
+
+/** The longest turn since the last question, in ms; undefined where the broker does not tell. */
+async function longestTurn(httpPort: number): Promise<number | undefined> {
+  const text = await fetch(`http://127.0.0.1:${httpPort}/metrics`).then(
+    response => response.text(),
+    () => "",
+  );
+  const found = /^samsa_event_loop_longest_turn_seconds (\S+)$/m.exec(text);
+  return found === null ? undefined : Number(found[1]) * 1000;
+}
+
+function set(figures: Figures, key: string, value: number | undefined): void {
+  if (value !== undefined) figures.set(key, value);
+}
+
+async function loads(contender: Contender, java: Java, options: MeasureOptions): Promise<Figures> {
+  const { bundle, quick, only, profile } = options;
+  const folder = join(options.folder, "loads");
+  await contender.prepare(folder);
+  const httpPort = await freePort();
+  const broker: BrokerProcess = await contender.start(folder, { httpPort, profile });
+  const figures: Figures = new Map();
+  try {
+    await sleep(IDLE_MS);
+    set(figures, "memory.idle", broker.residentMiB());
+    await longestTurn(httpPort);
+    const stage = { java, bundle, broker, quick, data: join(folder, "data") };
+    for (const [name, load] of Object.entries(LOADS)) {
+      // There is nothing to read before something was written.
+      const wanted = only === undefined || only === name || (only === "consume" && name === "produce-100");
+      if (!wanted) continue;
+      console.error(`${contender.name}: ${name}`);
+      for (const [key, value] of await load(stage)) figures.set(key, value);
+    }
+    set(figures, "turn.longest", await longestTurn(httpPort));
+    set(figures, "memory.loaded", broker.residentMiB());
+  } finally {
+    await broker.stop();
+  }
+  return figures;
+}
+
+/** Without clients there is still something to see. */
+async function idle(contender: Contender, options: MeasureOptions): Promise<Figures> {
+  const folder = join(options.folder, "idle");
+  await contender.prepare(folder);
+  const broker = await contender.start(folder);
+  await sleep(IDLE_MS);
+  const figures: Figures = new Map();
+  set(figures, "memory.idle", broker.residentMiB());
+  await broker.stop();
+  return figures;
+}
+
+/** Everything that is asked for, of one contender. */
+export async function measure(contender: Contender, options: MeasureOptions): Promise<Figures> {
+  const { only, java, profile } = options;
+  mkdirSync(options.folder, { recursive: true });
+  const figures: Figures = new Map();
+  const add = async (title: string, part: Promise<Figures>): Promise<void> => {
+    console.error(`${contender.name}: ${title}`);
+    for (const [key, value] of await part) figures.set(key, value);
+  };
+  try {
+    const all = only === undefined && profile === undefined;
+    if (all || only === "start") await add("start", starts(contender, options));
+    if (java === undefined) await add("idle", idle(contender, options));
+    else if (only === undefined || only in LOADS) await add("loads", loads(contender, java, options));
+    if (all || only === "partitions") await add("partitions", partitions(contender, options));
+  } finally {
+    rmSync(options.folder, { recursive: true, force: true });
+  }
+  return figures;
+}

@@ -1,0 +1,162 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import * as net from "node:net";
+
+/** Linux counts processor time for user space in hundredths, whatever the kernel's own tick is. */
+const TICKS_PER_SECOND = 100;
+const ANSWER_LIMIT_MS = 120_000;
+const STOP_LIMIT_MS = 60_000;
+
+export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Size 10, ApiVersions (18) version 0, correlation id 1, null client id. */
+const API_VERSIONS = Uint8Array.of(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255);
+
+/** Asks for ApiVersions once; true when a byte of an answer came. */
+function answers(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = net.connect({ host: "127.0.0.1", port });
+    const end = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.on("connect", () => socket.write(API_VERSIONS));
+    socket.on("data", () => end(true));
+    socket.on("error", () => end(false));
+    socket.on("close", () => resolve(false));
+  });
+}
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** A broker's process; `startMs` is from its spawn to its first answer to ApiVersions. */
+export class BrokerProcess {
+  readonly port: number;
+  readonly pid: number;
+  startMs = 0;
+  readonly #child: ChildProcess;
+  readonly #gone: Promise<void>;
+  #output = "";
+  #running = true;
+
+  private constructor(port: number, child: ChildProcess) {
+    this.port = port;
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.#gone = new Promise(resolve => {
+      const ended = (): void => {
+        this.#running = false;
+        resolve();
+      };
+      child.on("exit", ended);
+      child.on("error", ended);
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on("data", (text: Buffer) => {
+        this.#output = (this.#output + text.toString()).slice(-4000);
+      });
+    }
+  }
+
+  /** Starts it and waits until it answers. Rejects with what it printed when it ends or stays silent. */
+  static async start({ program, args }: Command, port: number): Promise<BrokerProcess> {
+    const began = performance.now();
+    const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const broker = new BrokerProcess(port, child);
+    while (broker.#running && performance.now() - began < ANSWER_LIMIT_MS) {
+      if (await answers(port)) {
+        broker.startMs = performance.now() - began;
+        return broker;
+      }
+      await sleep(2);
+    }
+    await broker.kill();
+    throw new Error(`the broker did not answer on port ${port}:\n${broker.#output}`);
+  }
+
+  get bootstrap(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** User and system seconds so far; undefined where there is no /proc. */
+  cpuSeconds(): number | undefined {
+    const stat = readProc(this.pid, "stat");
+    // The name may have spaces and ends with the last bracket; utime and stime are fields 14 and 15.
+    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  /** Resident memory in MiB. */
+  residentMiB(): number | undefined {
+    const found = /VmRSS:\s+(\d+) kB/.exec(readProc(this.pid, "status") ?? "");
+    return found === null ? undefined : Number(found[1]) / 1024;
+  }
+
+  /** Stops it as an operator would. */
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    const limit = setTimeout(() => this.#child.kill("SIGKILL"), STOP_LIMIT_MS);
+    await this.#gone;
+    clearTimeout(limit);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#gone;
+  }
+}
+
+function readProc(pid: number, name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs a program to its end; gives its exit code, and its standard output and error together. */
+export function runToEnd(program: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (text: Buffer) => {
+        output += text.toString();
+      });
+    }
+    child.on("error", reject);
+    child.on("close", code => resolve({ code, output }));
+  });
+}
+
+/** The same, and rejects with what the program printed when it fails. */
+export async function run(program: string, args: readonly string[]): Promise<string> {
+  const { code, output } = await runToEnd(program, args);
+  if (code !== 0) throw new Error(`${program} ended with ${code}:\n${output.slice(-4000)}`);
+  return output;
+}
+
+/** Whether a program answers to a question about its version. */
+export function present(program: string, question: string): boolean {
+  try {
+    execFileSync(program, [question], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface CpuProfile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+}
+
+export interface HotFunction {
+  readonly name: string;
+  readonly ms: number;
+  /** Of the time the process was busy. */
+  readonly share: number;
+}
+
+/** Functions of a profile by the time spent in themselves, hottest first. */
+export function hottest(profile: CpuProfile, count: number): HotFunction[] {
+  const names = new Map(
+    profile.nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
+      id,
+      `${functionName === "" ? "(anonymous)" : functionName}${url === "" ? "" : ` ${url.split("/").at(-1)}:${lineNumber + 1}`}`,
+    ]),
+  );
+  const times = new Map<string, number>();
+  let busy = 0;
+  profile.samples.forEach((id, i) => {
+    const name = names.get(id) ?? "";
+    if (name === "(idle)") return;
+    const ms = profile.timeDeltas[i] / 1000;
+    times.set(name, (times.get(name) ?? 0) + ms);
+    busy += ms;
+  });
+  return [...times]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, count)
+    .map(([name, ms]) => ({ name, ms, share: ms / busy }));
+}
+
+/** Prints the hottest functions of every profile in `folder`. */
+export function printProfiles(folder: string, count: number): void {
+  for (const file of readdirSync(folder).filter(name => name.endsWith(".cpuprofile"))) {
+    console.log(`\n${join(folder, file)}`);
+    const profile = JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile;
+    for (const { name, ms, share } of hottest(profile, count)) {
+      console.log(`${(share * 100).toFixed(1).padStart(5)} % ${ms.toFixed(0).padStart(6)} ms  ${name}`);
+    }
+  }
+}

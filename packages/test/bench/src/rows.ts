@@ -1,0 +1,65 @@
+/** A line of the table. */
+export interface Row {
+  /** The figure's name: what `--only` takes, and what is told about it. */
+  readonly key: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly digits: number;
+}
+
+export const ROWS: readonly Row[] = [
+  { key: "start.ms", title: "Start to first answer, median of 5", unit: "ms", digits: 0 },
+  { key: "memory.idle", title: "Resident memory, idle", unit: "MiB", digits: 0 },
+  { key: "memory.loaded", title: "Resident memory, after the loads", unit: "MiB", digits: 0 },
+  { key: "produce-100.rate", title: "Produce 100 B records, acks=all", unit: "records/s", digits: 0 },
+  { key: "produce-100.cpu", title: "… broker's processor time", unit: "s", digits: 2 },
+  { key: "produce-1000.rate", title: "Produce 1,000 B records, acks=all", unit: "records/s", digits: 0 },
+  { key: "produce-1000.cpu", title: "… broker's processor time", unit: "s", digits: 2 },
+  { key: "produce-1000.cpu-gb", title: "… per GB", unit: "s/GB", digits: 2 },
+  { key: "single.rate", title: "One record per request", unit: "requests/s", digits: 0 },
+  { key: "single.cpu", title: "… broker's processor time each", unit: "µs", digits: 1 },
+  { key: "consume.rate", title: "Consume 100 B records", unit: "records/s", digits: 0 },
+  { key: "consume.cpu-gb", title: "… broker's processor time", unit: "s/GB", digits: 2 },
+  { key: "latency.mean", title: "End to end, acks=all, mean", unit: "ms", digits: 2 },
+  { key: "latency.p99", title: "… 99th percentile", unit: "ms", digits: 0 },
+  { key: "latency.p99.9", title: "… 99.9th percentile", unit: "ms", digits: 0 },
+  { key: "partitions.clean", title: "Start with 1,000 partitions after a clean stop", unit: "ms", digits: 0 },
+  { key: "partitions.killed", title: "Start with 1,000 partitions after kill -9", unit: "ms", digits: 0 },
+  { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
+];
+
+/** The columns' figures by contender and key. */
+export type Results = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+function cell(value: number | undefined, digits: number): string {
+  if (value === undefined || Number.isNaN(value)) return "–";
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A Markdown table of the rows that have a figure. */
+export function table(results: Results): string {
+  const names = [...results.keys()];
+  const head = ["", ...names, ...(names.length === 2 ? [`${names[0]} : ${names[1]}`] : []), "unit"];
+  const body = ROWS.filter(({ key }) => names.some(name => results.get(name)?.has(key))).map(row => {
+    const values = names.map(name => results.get(name)?.get(row.key));
+    const ratio = (values[0] ?? Number.NaN) / (values[1] ?? Number.NaN);
+    const cells = values.map(value => cell(value, row.digits));
+    return [row.title, ...cells, ...(names.length === 2 ? [cell(ratio, 2)] : []), row.unit];
+  });
+  const rule = head.map((_, i) => (i === 0 || i === head.length - 1 ? "---" : "---:"));
+  return aligned([head, rule, ...body]);
+}
+
+function aligned(lines: readonly (readonly string[])[]): string {
+  const widths = lines[0].map((_, column) => Math.max(...lines.map(line => line[column].length)));
+  const numeric = (column: number): boolean => column > 0 && column < lines[0].length - 1;
+  return lines
+    .map(line => {
+      const cells = line.map((text, i) => {
+        if (text.startsWith("---")) return text.padStart(widths[i], "-");
+        return numeric(i) ? text.padStart(widths[i]) : text.padEnd(widths[i]);
+      });
+      return `| ${cells.join(" | ")} |`;
+    })
+    .join("\n");
+}
