@@ -135,7 +135,7 @@ class Scenario {
   async #play(actor: Actor): Promise<void> {
     const rng = this.world.fork(`pauses/${actor.client.name}`);
     while (!this.#over) {
-      await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(2, 40), resolve));
+      await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(4, 60), resolve));
       if (this.#open) await actor.step();
     }
   }
@@ -211,17 +211,17 @@ class Scenario {
   /** A stretch of work, with something going wrong in it or not. */
   async #trouble(): Promise<void> {
     const rng = this.#rng;
-    await this.#runFor(rng.int(20, 400));
+    await this.#runFor(rng.int(20, 250));
     const draw = rng.next();
     const victim = this.#actors[rng.int(0, this.#actors.length - 1)].client.name;
     if (draw < 0.2) {
       this.world.network.cut(BROKER, victim);
-      await this.#runFor(rng.int(10, 600));
+      await this.#runFor(rng.int(10, 450));
       this.world.network.heal(BROKER, victim);
     } else if (draw < 0.35) this.world.network.sever(BROKER, victim);
     else if (draw < 0.6) this.#failDisk();
     else if (draw < 0.7) this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
-    await this.#runFor(rng.int(20, 300));
+    await this.#runFor(rng.int(10, 150));
   }
 
   #failDisk(): void {
