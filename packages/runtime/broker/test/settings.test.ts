@@ -1,0 +1,124 @@
+import { type AnyConfigSpec, ConfigError, parseConfig } from "@samsa/base";
+import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
+import { metadataRecord } from "@samsa/protocol";
+import { describe, expect, test } from "vitest";
+import { brokerConfigs, topicConfigs } from "../src/configs.ts";
+import { planListeners } from "../src/listeners.ts";
+import { Settings } from "../src/settings.ts";
+
+function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
+  const rows = Object.entries(specs).map(([name, spec]) => {
+    const bounds = [
+      spec.min === undefined ? "" : `≥ ${spec.min}`,
+      spec.max === undefined ? "" : `≤ ${spec.max}`,
+      spec.oneOf === undefined ? "" : spec.oneOf.join(", "),
+    ].filter(text => text !== "");
+    const update = spec.update ?? "";
+    return `| \`${name}\` | ${spec.type} | ${spec.default ?? "none"} | ${bounds.join(", ")} | ${update} | ${spec.doc} |`;
+  });
+  return ["| setting | type | default | allowed | changes at run time | |", "|---|---|---|---|---|---|", ...rows].join(
+    "\n",
+  );
+}
+
+test("docs/settings.md is what the declarations say", async () => {
+  const page = [
+    "# Settings",
+    "",
+    "Those that have an effect. Any other name of Kafka's is refused for a topic and named in a warning for a broker.",
+    "Written from the declarations; `vitest run packages/runtime/broker -u` writes it anew.",
+    "",
+    "## Broker",
+    "",
+    table(brokerConfigs),
+    "",
+    "## Topic",
+    "",
+    table(topicConfigs),
+    "",
+  ].join("\n");
+  await expect(page).toMatchFileSnapshot("../../../../docs/settings.md");
+});
+
+test("every default is itself allowed", () => {
+  expect(parseConfig(brokerConfigs, () => undefined)["num.partitions"]).toBe(1);
+  expect(parseConfig(topicConfigs, () => undefined)["cleanup.policy"]).toEqual(["delete"]);
+});
+
+test("every synonym of a topic's setting is a setting of the broker", () => {
+  for (const spec of Object.values(topicConfigs) as AnyConfigSpec[]) {
+    for (const synonym of spec.synonyms ?? []) expect(Object.keys(brokerConfigs)).toContain(synonym);
+  }
+});
+
+describe("which value is in force", () => {
+  const file = new Map([
+    ["log.retention.hours", "2"],
+    ["log.segment.bytes", "2000000"],
+  ]);
+  const settings = new Settings(1, file);
+  const image = (type: number, resourceName: string, name: string, value: string) => {
+    const delta = new MetadataDelta(EMPTY_IMAGE);
+    delta.replay(metadataRecord("ConfigRecord", 0, { resourceType: type, resourceName, name, value }));
+    return delta.apply({ offset: 1, epoch: 1, timestamp: 1 });
+  };
+
+  test("the file's, in the topic's unit", () => {
+    expect(settings.topic(EMPTY_IMAGE, "t")["retention.ms"]).toBe(7_200_000);
+    expect(settings.topic(EMPTY_IMAGE, "t")["segment.bytes"]).toBe(2_000_000);
+  });
+
+  test("the cluster's before the file's, the broker's before the cluster's, the topic's before all", () => {
+    const ms = (type: number, name: string, key: string) =>
+      settings.topic(image(type, name, key, "5000"), "t")["retention.ms"];
+    expect(ms(4, "", "log.retention.ms")).toBe(5000);
+    expect(ms(4, "1", "log.retention.ms")).toBe(5000);
+    expect(ms(4, "2", "log.retention.ms")).toBe(7_200_000);
+    expect(ms(2, "t", "retention.ms")).toBe(5000);
+    expect(ms(2, "u", "retention.ms")).toBe(7_200_000);
+  });
+
+  test("all that has a say is listed, the most specific first", () => {
+    const found = settings.topicSetting(image(2, "t", "retention.ms", "1"), "t", "retention.ms");
+    expect(found.map(({ name, source }) => [name, source])).toEqual([
+      ["retention.ms", 1],
+      ["log.retention.hours", 4],
+      ["log.retention.hours", 5],
+    ]);
+  });
+});
+
+describe("listeners", () => {
+  const plan = (listeners: string[], advertised?: string[]) =>
+    planListeners({
+      listeners,
+      advertised,
+      controllerNames: ["CONTROLLER"],
+      protocols: ["PLAINTEXT:PLAINTEXT", "INSIDE:PLAINTEXT", "CONTROLLER:PLAINTEXT", "SSL:SSL"],
+    });
+
+  test("what is listened on and what is told", () => {
+    const { listen, advertise } = plan(
+      ["PLAINTEXT://:9092", "INSIDE://[::1]:9094", "CONTROLLER://:9093"],
+      ["INSIDE://inside.example:19094"],
+    );
+    expect(listen.map(({ name }) => name)).toEqual(["PLAINTEXT", "INSIDE"]);
+    expect(listen[1].host).toBe("::1");
+    expect(advertise.get("PLAINTEXT")).toEqual({ name: "PLAINTEXT", host: "localhost", port: 9092 });
+    expect(advertise.get("INSIDE")).toEqual({ name: "INSIDE", host: "inside.example", port: 19094 });
+  });
+
+  test.each([
+    [["localhost:9092"], undefined, "NAME://host:port"],
+    [["PLAINTEXT://h:99999"], undefined, "NAME://host:port"],
+    [["CONTROLLER://h:1"], undefined, "at least one broker listener"],
+    [["PLAINTEXT://h:1", "PLAINTEXT://h:2"], undefined, "different name"],
+    [["OTHER://h:1"], undefined, "listener.security.protocol.map"],
+    [["SSL://h:1"], undefined, "not available"],
+    [["PLAINTEXT://h:1"], ["PLAINTEXT://0.0.0.0:1"], "name a host"],
+    [["PLAINTEXT://h:1"], ["INSIDE://h:1"], "not one of the broker's listeners"],
+  ] as const)("%s, %s is refused", (listeners, advertised, reason) => {
+    expect(() => plan([...listeners], advertised && [...advertised])).toThrow(ConfigError);
+    expect(() => plan([...listeners], advertised && [...advertised])).toThrow(reason);
+  });
+});
