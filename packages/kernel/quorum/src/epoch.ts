@@ -49,9 +49,10 @@ export function beginSoleEpoch(start: EpochStart, tools: Tools): Epoch | undefin
   const before = start.quorumState === undefined ? 0 : parseQuorumState(start.quorumState).state.leaderEpoch;
   const epoch = Math.max(before, start.lastEpoch, 0) + 1;
   invariant(epoch <= 0x7fffffff, "epochs fit 31 bits");
-  const self = { id: node.id, directoryId: reconfigurable ? node.directoryId : ZERO_UUID };
+  // Version 0 with any kraft.version: Kafka writes no other, and its readers take every LeaderChange for one.
+  const self = { id: node.id, directoryId: ZERO_UUID };
   const records: ControlRecord[] = [
-    { type: "leaderChange", version: 1, leaderId: node.id, voters: [self], grantingVoters: [self] },
+    { type: "leaderChange", version: 0, leaderId: node.id, voters: [self], grantingVoters: [self] },
   ];
   const announce = reconfigurable && (!voterSet.inLog || !sameDescription(node, voters[0]));
   if (announce) records.push({ type: "kraftVersion", kraftVersion }, { type: "kraftVoters", voters: [node] });

@@ -122,10 +122,10 @@ test("the first epoch puts the voters into the log, later ones only when they ch
   expect(batch.control).toEqual([
     {
       type: "leaderChange",
-      version: 1,
+      version: 0,
       leaderId: 1,
-      voters: [{ id: 1, directoryId }],
-      grantingVoters: [{ id: 1, directoryId }],
+      voters: [{ id: 1, directoryId: ZERO_UUID }],
+      grantingVoters: [{ id: 1, directoryId: ZERO_UUID }],
     },
     { type: "kraftVersion", kraftVersion: 1 },
     { type: "kraftVoters", voters: [node] },
