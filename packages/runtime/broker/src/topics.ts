@@ -135,11 +135,15 @@ export class Topics {
     const { dir } = this.#options;
     const found = dir.get(topic.name, index);
     if (found === undefined) return dir.create(topic.name, index, topic.id);
-    if (found.topicId !== undefined && found.topicId !== topic.id) {
+    // After a power cut a log may stand there whose `partition.metadata` was never durable, which is made so before any
+    // record is: nobody can tell whose records those are, and none of them was flushed.
+    const nameless = found.topicId === undefined && found.endOffset > 0 && !dir.cleanStart;
+    if (nameless || (found.topicId !== undefined && found.topicId !== topic.id)) {
       // Left over from a deleted topic of the same name.
       found.delete();
       return dir.create(topic.name, index, topic.id);
     }
+    if (found.topicId === undefined) found.adopt(topic.id);
     return found;
   }
 

@@ -341,6 +341,12 @@ export class PartitionLog {
     return this.endOffset;
   }
 
+  /** Gives a log that has none its topic's id. */
+  adopt(topicId: Uuid): void {
+    this.topicId = topicId;
+    replaceFile(this.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+  }
+
   /** A file whose name is lost is lost; the first time this also holds for the log's own directory. */
   private syncNames(): void {
     if (!this.namesChanged || this.closed) return;

@@ -69,7 +69,8 @@ function lateWriter(env: Env): Env {
         const place = at;
         waiting.set(place, copy);
         env.timers.after(80, () => {
-          if (!waiting.delete(place)) return;
+          // The topic may have been deleted meanwhile.
+          if (!waiting.delete(place) || env.disk.stat(path) === undefined) return;
           const target = env.disk.open(path, "create");
           target.write([copy], place);
           target.close();
