@@ -155,7 +155,7 @@ function* partitionsOf(image: MetadataImage) {
   }
 }
 
-type Change = Partial<Pick<PartitionChangeRecord, "isr" | "leader">>;
+type Change = Partial<Pick<PartitionChangeRecord, "isr" | "leader" | "eligibleLeaderReplicas">>;
 
 /** Changes to every partition for which `decide` gives one. */
 function partitionChanges(
@@ -186,9 +186,13 @@ function withoutBroker(image: MetadataImage, brokerId: number): MetadataRecord[]
   });
 }
 
-/** A broker is back: it leads what nobody leads, where it is in sync. */
+/** A broker is back: it leads what nobody leads, where it is in sync or known to miss nothing (KIP-966). */
 function leaderships(image: MetadataImage, brokerId: number): MetadataRecord[] {
-  return partitionChanges(image, ({ isr, leader }) =>
-    leader === -1 && isr.includes(brokerId) ? { leader: brokerId } : undefined,
-  );
+  return partitionChanges(image, ({ isr, leader, eligibleLeaderReplicas }) => {
+    if (leader !== -1) return undefined;
+    if (isr.includes(brokerId)) return { leader: brokerId };
+    if (!eligibleLeaderReplicas.includes(brokerId)) return undefined;
+    const rest = eligibleLeaderReplicas.filter(id => id !== brokerId);
+    return { leader: brokerId, isr: [brokerId], eligibleLeaderReplicas: rest };
+  });
 }

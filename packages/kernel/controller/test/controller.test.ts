@@ -377,6 +377,16 @@ describe("brokers, producer ids, features", () => {
     expect(partitionOf("t")).toMatchObject({ leader: 2, isr: [2], leaderEpoch: 1 });
   });
 
+  test("a broker comes back to lead where it may be elected outside the ISR", () => {
+    create([topic("t")]);
+    const next = cluster.join(1, 2);
+    const topicId = topicNamed(cluster.controller.image, "t")?.id ?? ZERO_UUID;
+    const eligible = { topicId, partitionId: 0, isr: [], leader: -1, eligibleLeaderReplicas: [1] };
+    cluster.append([metadataRecord("PartitionChangeRecord", 2, eligible)]);
+    cluster.beat(1, next);
+    expect(partitionOf("t")).toMatchObject({ leader: 1, isr: [1], eligibleLeaderReplicas: [] });
+  });
+
   test("producer ids come in blocks that never overlap", () => {
     const starts = [0, 1, 2].map(
       () => cluster.run("allocateProducerIds", { brokerId: 1, brokerEpoch: epoch }).producerIdStart,
