@@ -30,19 +30,21 @@ export class SamsaProcess implements BrokerProcess {
   readonly directory: string;
   readonly #program: Program;
   readonly #owned: boolean;
+  readonly #settings: readonly string[];
   #port = 0;
   #child: Child | undefined;
   #log = "";
 
-  private constructor(program: Program, directory: string | undefined) {
+  private constructor(program: Program, directory: string | undefined, settings: readonly string[]) {
     this.#program = program;
+    this.#settings = settings;
     this.#owned = directory === undefined;
     this.directory = directory ?? mkdtempSync(join(tmpdir(), "samsa-interop-"));
   }
 
   /** Starts a broker on a free port; on a fresh directory unless one is given, which is then not removed. */
-  static async start(directory?: string): Promise<SamsaProcess> {
-    const broker = new SamsaProcess(await findSamsa(), directory);
+  static async start(directory?: string, settings: readonly string[] = []): Promise<SamsaProcess> {
+    const broker = new SamsaProcess(await findSamsa(), directory, settings);
     try {
       await broker.start();
     } catch (error) {
@@ -62,6 +64,7 @@ export class SamsaProcess implements BrokerProcess {
       `log.dirs=${this.directory}`,
       "group.initial.rebalance.delay.ms=0",
       "auto.create.topics.enable=false",
+      ...this.#settings,
     ].flatMap(setting => ["--override", setting]);
     const args = [...this.#program.args, "start", ...settings, "--http-port", "off", "--json"];
     const child = new Child(this.#program.command, args);

@@ -131,7 +131,12 @@ export async function run(
   clearTimeout(timer);
   if (code !== 0) {
     const why = late ? "took too long" : `ended with ${code}`;
-    throw new Error(`${child.command}\n${why}\n${child.lines.slice(-20).join("\n")}\n${child.stderr}`);
+    throw new Error(
+      `${child.command}\n${why}\n${child.lines
+        .slice(-20)
+        .map(line => line.slice(0, 300))
+        .join("\n")}\n${child.stderr}`,
+    );
   }
   return child.lines;
 }

@@ -7,6 +7,8 @@ import type { BrokerProcess } from "./broker-process.ts";
 import { Child, run } from "./child.ts";
 import { findJava, type Java, Missing } from "./runtimes.ts";
 
+const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
@@ -16,11 +18,11 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-function properties(directory: string, port: number, controller: number): string {
+function properties(directory: string, quorum: string, port: number, controller: number): string {
   return [
     "process.roles=broker,controller",
     "node.id=1",
-    `controller.quorum.voters=1@127.0.0.1:${controller}`,
+    quorum,
     `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
     `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
     "controller.listener.names=CONTROLLER",
@@ -39,28 +41,37 @@ function properties(directory: string, port: number, controller: number): string
 export class KafkaProcess implements BrokerProcess {
   readonly directory: string;
   readonly server: string;
+  /** The setting that says who its voters are. */
+  readonly quorum: string;
   readonly #home: string;
   readonly #java: Java;
   #child: Child | undefined;
   #log = "";
 
-  private constructor(java: Java, home: string, port: number) {
+  private constructor(java: Java, home: string, quorum: string, port: number) {
     this.#java = java;
     this.#home = home;
+    this.quorum = quorum;
     this.directory = join(home, "data");
     this.server = `127.0.0.1:${port}`;
   }
 
-  static async start(): Promise<KafkaProcess> {
+  /** With the voters fixed in its settings, or in its metadata where they may change (KIP-853). */
+  static async start(voters: "fixed" | "changing" = "fixed"): Promise<KafkaProcess> {
     const java = await findJava();
     if (java instanceof Missing) throw new Error(java.reason);
     const home = mkdtempSync(join(tmpdir(), "kafka-interop-"));
-    const port = await freePort();
-    const broker = new KafkaProcess(java, home, port);
+    const [port, controller] = [await freePort(), await freePort()];
+    const quorum =
+      voters === "fixed"
+        ? `controller.quorum.voters=1@127.0.0.1:${controller}`
+        : `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`;
+    const broker = new KafkaProcess(java, home, quorum, port);
     try {
       const file = join(home, "server.properties");
-      writeFileSync(file, properties(broker.directory, port, await freePort()));
-      const format = java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", file);
+      writeFileSync(file, properties(broker.directory, quorum, port, controller));
+      const how = voters === "fixed" ? [] : ["--standalone"];
+      const format = java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", file, ...how);
       await run(format.command, format.args);
       await broker.start();
     } catch (error) {

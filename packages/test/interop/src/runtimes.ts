@@ -48,8 +48,11 @@ function unavailable(what: string, error: unknown): Missing {
 /** A small heap and no optimizing compiler: these programs live for seconds. */
 const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
-/** The tools of this release use classes that the clients of the next one have moved away; found last, these serve. */
-const OLDER_CLIENTS = "org.apache.kafka:kafka-clients:4.3.1";
+/** What the tools were built on, in which classes are where they look for them; found last, these serve. */
+const OLDER = ["-Dkafka.version=4.3.1", "-DincludeArtifactIds=kafka-clients,kafka-storage,kafka-storage-api"];
+
+/** Programs for which they must be found first: methods are gone from classes that are still there. */
+const ON_OLDER: readonly string[] = ["org.apache.kafka.tools.DumpLogSegments"];
 
 export interface Program {
   readonly command: string;
@@ -64,16 +67,15 @@ export async function findJava(): Promise<Java | Missing> {
   if (missing !== undefined) return missing;
   const pom = join(PACKAGE, "java/pom.xml");
   try {
-    const jars = await cached("jars", readFileSync(pom, "utf8") + OLDER_CLIENTS, async folder => {
-      const maven = ["-B", "-q", "-f", pom];
-      const all = [...maven, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
-      await run("mvn", all, { deadlineMs: SETUP_MS });
-      const older = [`-Dartifact=${OLDER_CLIENTS}`, `-DoutputDirectory=${join(folder, "older")}`];
-      await run("mvn", [...maven, "dependency:copy", ...older], { deadlineMs: SETUP_MS });
+    const jars = await cached("jars", readFileSync(pom, "utf8") + OLDER.join(), async folder => {
+      const maven = ["-B", "-q", "-f", pom, "dependency:copy-dependencies"];
+      await run("mvn", [...maven, `-DoutputDirectory=${folder}`], { deadlineMs: SETUP_MS });
+      await run("mvn", [...maven, ...OLDER, `-DoutputDirectory=${join(folder, "older")}`], { deadlineMs: SETUP_MS });
     });
-    const classes = [join(jars, "*"), join(jars, "older/*")].join(delimiter);
+    const paths = [join(jars, "*"), join(jars, "older/*")];
+    const classes = (main: string): string => (ON_OLDER.includes(main) ? paths.toReversed() : paths).join(delimiter);
     const log = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
-    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", classes, main, ...args] });
+    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", classes(main), main, ...args] });
   } catch (error) {
     return unavailable("Kafka's jars", error);
   }

@@ -19,7 +19,7 @@ export function need<T>(found: T | Missing, context: TestContext): T {
 }
 
 /** Gives `body` a broker of its own; a failure shows the broker's last words. */
-export async function withBroker(body: (broker: BrokerProcess) => Promise<void>): Promise<void> {
+export async function withBroker(body: (broker: BrokerProcess) => Promise<unknown>): Promise<void> {
   const broker = await startBroker();
   try {
     await body(broker);
@@ -105,8 +105,8 @@ function expectKept(acknowledged: readonly Acknowledged[], reads: readonly Read[
   }
 }
 
-/** Produces while the broker is stopped, started, killed and started; then reads everything. */
-export async function surviveCrashes(broker: BrokerProcess, judge: Producing): Promise<void> {
+/** Produces while the broker is stopped, started, killed and started; then reads everything. Returns the topic. */
+export async function surviveCrashes(broker: BrokerProcess, judge: Producing): Promise<string> {
   const topic = topicName();
   const group = `${topic}-group`;
   await judge.createTopic(topic, PARTITIONS);
@@ -134,4 +134,5 @@ export async function surviveCrashes(broker: BrokerProcess, judge: Producing): P
   const total = await new KafkajsJudge(broker.server).total(topic);
   const reads = await judge.consume(topic, `${topic}-all`, total);
   expectKept(acknowledged, reads, judge.idempotent);
+  return topic;
 }
