@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Contender, kafka, samsa } from "./contenders.ts";
@@ -24,7 +24,7 @@ function machine(): string {
   return `${cpus().length} × ${first?.model ?? "unknown"}, ${memory} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
 }
 
-function page(results: Results, args: readonly string[], remark: string): string {
+function page(results: Results, args: readonly string[], { remark, load }: { remark: string; load: number }): string {
   return `# Benchmarks
 
 Written by \`npm run bench\`; \`packages/test/bench\` says how it measures.
@@ -33,6 +33,7 @@ Written by \`npm run bench\`; \`packages/test/bench\` says how it measures.
 - Command: \`npm run bench${args.length === 0 ? "" : ` -- ${args.join(" ")}`}\`
 - Machine: ${machine()}
 - ${remark}
+- Load average before: ${load.toFixed(2)} (well above 0, other work shared the processors and the figures are noisy)
 
 ${table(results)}
 `;
@@ -48,6 +49,7 @@ export async function bench(root: string, args: readonly string[]): Promise<numb
     console.error(`--only takes one of ${NAMES.join(", ")}; not "${only}".`);
     return 1;
   }
+  const [load = 0] = loadavg();
   const home = join(root, ".samsa", "bench");
   mkdirSync(home, { recursive: true });
   // A copy beside node_modules, so that a bundle made meanwhile does not change what is measured.
@@ -73,7 +75,7 @@ export async function bench(root: string, args: readonly string[]): Promise<numb
     if (profile) printProfiles(profiles, HOTTEST);
     else if (only === undefined) {
       const remark = results.size === 2 ? "Kafka: 4.4.0, KRaft combined mode, 1 GiB heap" : "Kafka: not measured";
-      writeFileSync(join(root, "docs", "benchmarks.md"), page(results, args, remark));
+      writeFileSync(join(root, "docs", "benchmarks.md"), page(results, args, { remark, load }));
     }
     return 0;
   } finally {
