@@ -9,6 +9,8 @@ import { findJava, type Java, Missing } from "./runtimes.ts";
 
 const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
 
+const READY_MS = 30_000;
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
@@ -28,7 +30,8 @@ function properties(directory: string, quorum: string, port: number, controller:
     "controller.listener.names=CONTROLLER",
     `log.dirs=${directory}`,
     "offsets.topic.replication.factor=1",
-    "offsets.topic.num.partitions=50",
+    // One coordinator to wait for; whoever opens the directory must see that there is one, whatever its own setting.
+    "offsets.topic.num.partitions=1",
     "transaction.state.log.replication.factor=1",
     "transaction.state.log.min.isr=1",
     "group.initial.rebalance.delay.ms=0",
@@ -85,20 +88,27 @@ export class KafkaProcess implements BrokerProcess {
     const { command, args } = this.#java("kafka.Kafka", join(this.#home, "server.properties"));
     const child = new Child(command, args);
     this.#child = child;
-    // It says nothing when it is ready, so it is asked.
-    const kafka = new Kafka({
-      brokers: [this.server],
-      logLevel: logLevel.NOTHING,
-      retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 60 },
-    });
-    const admin = kafka.admin();
-    try {
-      await admin.connect();
-      await admin.describeCluster();
-    } catch (error) {
-      throw new Error(`${String(error)}\n${child.stderr}`);
-    } finally {
-      await admin.disconnect();
+    await this.#ready(child);
+  }
+
+  /** It says nothing when it is ready, so it is asked until it leads every partition and coordinates groups. */
+  async #ready(child: Child): Promise<void> {
+    const retry = { initialRetryTime: 50, maxRetryTime: 200, retries: 5 };
+    const deadline = performance.now() + READY_MS;
+    for (;;) {
+      // A new client for every attempt: after a failure they go on with what they knew.
+      const admin = new Kafka({ brokers: [this.server], logLevel: logLevel.NOTHING, retry }).admin();
+      try {
+        await admin.connect();
+        await admin.fetchOffsets({ groupId: "ready", topics: [] });
+        for (const topic of await admin.listTopics()) await admin.fetchTopicOffsets(topic);
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw new Error(`${String(error)}\n${child.stderr}`);
+        await new Promise(resolve => setTimeout(resolve, 100));
+      } finally {
+        await admin.disconnect();
+      }
     }
   }
 
