@@ -48,6 +48,11 @@ function unavailable(what: string, error: unknown): Missing {
 /** A small heap and no optimizing compiler: these programs live for seconds. */
 const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
+const LOG = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
+
+/** The release whose broker and clients are in the jars. */
+export const KAFKA_VERSION = "4.4.0";
+
 /** What the tools were built on, in which classes are where they look for them; found last, these serve. */
 const OLDER = ["-Dkafka.version=4.3.1", "-DincludeArtifactIds=kafka-clients,kafka-storage,kafka-storage-api"];
 
@@ -61,24 +66,29 @@ export interface Program {
 
 export type Java = (main: string, ...args: readonly string[]) => Program;
 
-/** Apache Kafka's programs, by main class. */
-export async function findJava(): Promise<Java | Missing> {
+/** The folder with the jars of Kafka and of all it needs. */
+export async function findJars(): Promise<string | Missing> {
   const missing = (await present("Java", "java", ["-version"])) ?? (await present("Maven", "mvn", ["--version"]));
   if (missing !== undefined) return missing;
   const pom = join(PACKAGE, "java/pom.xml");
   try {
-    const jars = await cached("jars", readFileSync(pom, "utf8") + OLDER.join(), async folder => {
+    return await cached("jars", readFileSync(pom, "utf8") + OLDER.join(), async folder => {
       const maven = ["-B", "-q", "-f", pom, "dependency:copy-dependencies"];
       await run("mvn", [...maven, `-DoutputDirectory=${folder}`], { deadlineMs: SETUP_MS });
       await run("mvn", [...maven, ...OLDER, `-DoutputDirectory=${join(folder, "older")}`], { deadlineMs: SETUP_MS });
     });
-    const paths = [join(jars, "*"), join(jars, "older/*")];
-    const classes = (main: string): string => (ON_OLDER.includes(main) ? paths.toReversed() : paths).join(delimiter);
-    const log = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
-    return (main, ...args) => ({ command: "java", args: [...JVM, log, "-cp", classes(main), main, ...args] });
   } catch (error) {
     return unavailable("Kafka's jars", error);
   }
+}
+
+/** Apache Kafka's programs, by main class. */
+export async function findJava(): Promise<Java | Missing> {
+  const jars = await findJars();
+  if (jars instanceof Missing) return jars;
+  const paths = [join(jars, "*"), join(jars, "older/*")];
+  const classes = (main: string): string => (ON_OLDER.includes(main) ? paths.toReversed() : paths).join(delimiter);
+  return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
 }
 
 export type Python = (script: string, ...args: readonly string[]) => Program;

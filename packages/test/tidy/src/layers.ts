@@ -76,7 +76,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/interop",
     name: "@samsa/interop",
-    imports: ["@samsa/base"],
+    imports: ["@samsa/base", "@samsa/protocol"],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },

@@ -15,7 +15,7 @@ export const consumerGroupTargetAssignmentMetadataValue = message(
   { versions: [0, 0], flexible: 0 },
   {
     assignmentEpoch: i32(),
-    assignmentTimestamp: i64({ tag: 0, default: 0 }),
+    assignmentTimestamp: i64({ tag: 0, default: 0, ignorable: true }),
   },
 );
 export type ConsumerGroupTargetAssignmentMetadataValue = Infer<typeof consumerGroupTargetAssignmentMetadataValue>;

@@ -15,7 +15,7 @@ export const shareGroupTargetAssignmentMetadataValue = message(
   { versions: [0, 0], flexible: 0 },
   {
     assignmentEpoch: i32(),
-    assignmentTimestamp: i64({ tag: 0, default: 0 }),
+    assignmentTimestamp: i64({ tag: 0, default: 0, ignorable: true }),
   },
 );
 export type ShareGroupTargetAssignmentMetadataValue = Infer<typeof shareGroupTargetAssignmentMetadataValue>;

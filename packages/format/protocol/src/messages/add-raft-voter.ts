@@ -25,7 +25,7 @@ export const addRaftVoterResponse = message(
   {
     throttleTimeMs: i32(),
     errorCode: i16(),
-    errorMessage: string({ nullable: true }),
+    errorMessage: string({ nullable: true, ignorable: true }),
   },
 );
 export type AddRaftVoterResponse = Infer<typeof addRaftVoterResponse>;

@@ -13,7 +13,7 @@ export const alterPartitionRequest = message(
     brokerId: i32(),
     brokerEpoch: i64({ default: -1 }),
     topics: array({
-      topicId: uuid(),
+      topicId: uuid({ ignorable: true }),
       partitions: array({
         partitionIndex: i32(),
         leaderEpoch: i32(),
@@ -34,14 +34,14 @@ export const alterPartitionResponse = message(
     throttleTimeMs: i32(),
     errorCode: i16(),
     topics: array({
-      topicId: uuid(),
+      topicId: uuid({ ignorable: true }),
       partitions: array({
         partitionIndex: i32(),
         errorCode: i16(),
         leaderId: i32(),
         leaderEpoch: i32(),
         isr: array(i32()),
-        leaderRecoveryState: i8({ default: 0 }),
+        leaderRecoveryState: i8({ default: 0, ignorable: true }),
         partitionEpoch: i32(),
       }),
     }),

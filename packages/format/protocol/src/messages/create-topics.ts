@@ -28,7 +28,7 @@ const creatableTopicConfigs = {
   name: string(),
   value: string({ nullable: true }),
   readOnly: bool(),
-  configSource: i8({ default: -1 }),
+  configSource: i8({ default: -1, ignorable: true }),
   isSensitive: bool(),
 };
 
@@ -36,12 +36,12 @@ export const createTopicsResponse = message(
   "CreateTopicsResponse",
   { versions: [2, 7], flexible: 5 },
   {
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     topics: array({
       name: string(),
       topicId: uuid({ since: 7, ignorable: true }),
       errorCode: i16(),
-      errorMessage: string({ nullable: true }),
+      errorMessage: string({ nullable: true, ignorable: true }),
       topicConfigErrorCode: i16({ since: 5, tag: 0, ignorable: true }),
       numPartitions: i32({ since: 5, default: -1, ignorable: true }),
       replicationFactor: i16({ since: 5, default: -1, ignorable: true }),

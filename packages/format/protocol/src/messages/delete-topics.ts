@@ -21,7 +21,7 @@ export const deleteTopicsResponse = message(
   "DeleteTopicsResponse",
   { versions: [1, 6], flexible: 4 },
   {
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     responses: array({
       name: string({ nullable: 6 }),
       topicId: uuid({ since: 6, ignorable: true }),

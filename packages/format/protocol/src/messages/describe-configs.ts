@@ -30,13 +30,16 @@ export const describeConfigsResponse = message(
         name: string(),
         value: string({ nullable: true }),
         readOnly: bool(),
-        configSource: i8({ default: -1 }),
+        configSource: i8({ default: -1, ignorable: true }),
         isSensitive: bool(),
-        synonyms: array({
-          name: string(),
-          value: string({ nullable: true }),
-          source: i8(),
-        }),
+        synonyms: array(
+          {
+            name: string(),
+            value: string({ nullable: true }),
+            source: i8(),
+          },
+          { ignorable: true },
+        ),
         configType: i8({ since: 3, default: 0, ignorable: true }),
         documentation: string({ since: 3, nullable: true, ignorable: true }),
       }),

@@ -40,7 +40,7 @@ export const fetchSnapshotResponse = message(
   "FetchSnapshotResponse",
   { versions: [0, 1], flexible: 0 },
   {
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     errorCode: i16(),
     topics: array({
       name: string(),

@@ -18,7 +18,7 @@ const coordinator = {
   host: string(),
   port: i32(),
   errorCode: i16(),
-  errorMessage: string({ nullable: true }),
+  errorMessage: string({ nullable: true, ignorable: true }),
 };
 
 export const findCoordinatorResponse = message(

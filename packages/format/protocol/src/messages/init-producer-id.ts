@@ -19,7 +19,7 @@ export const initProducerIdResponse = message(
   "InitProducerIdResponse",
   { versions: [0, 6], flexible: 2 },
   {
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     errorCode: i16(),
     producerId: producerId({ default: -1n }),
     producerEpoch: i16(),

@@ -6,8 +6,8 @@ export const offsetCommitRequest = message(
   { versions: [2, 10], flexible: 8 },
   {
     groupId: string(),
-    generationIdOrMemberEpoch: i32({ default: -1 }),
-    memberId: string(),
+    generationIdOrMemberEpoch: i32({ default: -1, ignorable: true }),
+    memberId: string({ ignorable: true }),
     groupInstanceId: string({ since: 7, nullable: true, default: null }),
     retentionTimeMs: i64({ until: 4, default: -1, ignorable: true }),
     topics: array({

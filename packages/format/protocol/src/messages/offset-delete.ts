@@ -21,7 +21,7 @@ export const offsetDeleteResponse = message(
   { versions: [0, 0] },
   {
     errorCode: i16(),
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     topics: array({
       name: string(),
       partitions: array({

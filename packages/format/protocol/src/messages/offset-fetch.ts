@@ -50,7 +50,7 @@ const offsetFetchResponseGroup = {
     partitions: array({
       partitionIndex: i32(),
       committedOffset: i64(),
-      committedLeaderEpoch: i32({ default: -1 }),
+      committedLeaderEpoch: i32({ default: -1, ignorable: true }),
       metadata: string({ nullable: true }),
       errorCode: i16(),
     }),

@@ -10,7 +10,7 @@ export const offsetForLeaderEpochRequest = message(
       topic: string(),
       partitions: array({
         partition: i32(),
-        currentLeaderEpoch: i32({ default: -1 }),
+        currentLeaderEpoch: i32({ default: -1, ignorable: true }),
         leaderEpoch: i32(),
       }),
     }),
@@ -22,13 +22,13 @@ export const offsetForLeaderEpochResponse = message(
   "OffsetForLeaderEpochResponse",
   { versions: [2, 4], flexible: 4 },
   {
-    throttleTimeMs: i32(),
+    throttleTimeMs: i32({ ignorable: true }),
     topics: array({
       topic: string(),
       partitions: array({
         errorCode: i16(),
         partition: i32(),
-        leaderEpoch: i32({ default: -1 }),
+        leaderEpoch: i32({ default: -1, ignorable: true }),
         endOffset: i64({ default: -1 }),
       }),
     }),

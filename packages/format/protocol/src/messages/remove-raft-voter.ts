@@ -18,7 +18,7 @@ export const removeRaftVoterResponse = message(
   {
     throttleTimeMs: i32(),
     errorCode: i16(),
-    errorMessage: string({ nullable: true }),
+    errorMessage: string({ nullable: true, ignorable: true }),
   },
 );
 export type RemoveRaftVoterResponse = Infer<typeof removeRaftVoterResponse>;
