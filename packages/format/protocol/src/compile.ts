@@ -77,7 +77,8 @@ function readString(e: Emission, nullable: boolean): string {
   return nullable ? "readStringOrNull" : "readString";
 }
 
-function readExpression(e: Emission, type: Type, nullable: boolean): string {
+/** `tagged`: the value of a tag itself, not something within it. */
+function readExpression(e: Emission, type: Type, nullable: boolean, tagged = false): string {
   switch (type.kind) {
     case "bool":
       return "r.i8() !== 0";
@@ -93,7 +94,9 @@ function readExpression(e: Emission, type: Type, nullable: boolean): string {
       return "readUuid(r)";
     case "struct": {
       const read = `${emitDecoder(e, type.fields)}(r)`;
-      return nullable ? `r.i8() < 0 ? null : ${read}` : read;
+      if (!nullable) return read;
+      // Kafka has two ways to say that a struct is null.
+      return tagged ? `r.uvarint() === 0 ? null : ${read}` : `r.i8() < 0 ? null : ${read}`;
     }
     case "array":
       return `${emitArrayDecoder(e, type.element, nullable)}(r)`;
@@ -125,7 +128,7 @@ function emitDecoder(e: Emission, fields: Fields): string {
     body.push("for (let n = r.uvarint(); n > 0; n--) {", "  const tag = r.uvarint(), size = r.uvarint();");
     body.push("  switch (tag) {");
     for (const [name, field] of tagged) {
-      const read = readExpression(e, field.type, nullableAt(field, e.version));
+      const read = readExpression(e, field.type, nullableAt(field, e.version), true);
       body.push(`    case ${field.tag}: $${name} = ${read}; break;`);
     }
     for (const field of Object.values(fields)) {
@@ -188,7 +191,8 @@ function writeStatements(e: Emission, x: string, options: WriteOptions): string 
       return `writeUuid(w, ${x});`;
     case "struct": {
       const write = `${emitEncoder(e, type.fields, options.path, options.inTag)}(w, ${x});`;
-      return nullable ? `if (${x} === null) w.i8(-1); else { w.i8(1); ${write} }` : write;
+      const nothing = options.tagged === true ? 0 : -1;
+      return nullable ? `if (${x} === null) w.i8(${nothing}); else { w.i8(1); ${write} }` : write;
     }
     case "array":
       return orNull(none, `${length(`${x}.length`)} ${emitArrayEncoder(e, type.element, options)}(w, ${x});`);
@@ -204,6 +208,8 @@ interface WriteOptions {
   readonly path: string;
   /** A tag needs its size in front, so nothing in it may be spliced. */
   readonly inTag: boolean;
+  /** It is the value of a tag itself. */
+  readonly tagged?: true;
 }
 
 function emitArrayEncoder(e: Emission, element: Type, { path, inTag }: WriteOptions): string {
@@ -266,7 +272,7 @@ function tagStatements(e: Emission, tagged: readonly [string, Field][], path: st
   for (const [name, field] of tagged) {
     const at = `${path}.${name}`;
     const nullable = nullableAt(field, e.version);
-    const write = writeStatements(e, "x", { type: field.type, nullable, path: at, inTag: true });
+    const write = writeStatements(e, "x", { type: field.type, nullable, path: at, inTag: true, tagged: true });
     body.push(`if (unknown !== undefined) writeUnknownTags(w, unknown, ${after}, ${field.tag});`);
     body.push(`if (has${field.tag}) {`, `  const x = $${name}; ${nullTest(e, field, at)}`);
     body.push(`  w.uvarint(${field.tag}); const at = w.position;`, `  ${write}`, "  prefixSize(w, at);", "}");

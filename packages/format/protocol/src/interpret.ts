@@ -62,7 +62,7 @@ function writeStruct(writer: ByteWriter, fields: Fields, value: Value, at: At): 
       writeValue(writer, field.type, given, { ...form(field, at), nullable });
     } else if (!nothing) {
       const own = new ByteWriter();
-      writeValue(own, field.type, given, { ...at, nullable });
+      writeTagged(own, field.type, given, { ...at, nullable });
       tags.push({ tag: field.tag, bytes: own.finish() });
     }
   }
@@ -79,6 +79,13 @@ function writeStruct(writer: ByteWriter, fields: Fields, value: Value, at: At): 
     writer.uvarint(bytes.length);
     writer.raw(bytes);
   }
+}
+
+/** In a tag, 0 or 1 tells whether there is a struct; elsewhere −1 or 1. */
+function writeTagged(writer: ByteWriter, type: Type, value: unknown, at: At & { nullable: boolean }): void {
+  if (type.kind !== "struct" || !at.nullable) return writeValue(writer, type, value, at);
+  writer.uvarint(value === null ? 0 : 1);
+  if (value !== null) writeStruct(writer, type.fields, value as Value, at);
 }
 
 function writeLength(writer: ByteWriter, length: number, flexible: boolean): void {
@@ -150,11 +157,16 @@ function readStruct(reader: ByteReader, fields: Fields, at: At): Value {
     else {
       const [name, field] = known;
       if (!inTag(field, at)) throw new MalformedError(`tag ${tag} at version ${at.version}`);
-      value[name] = readValue(reader, field.type, { ...at, nullable: at.version >= field.nullableSince });
+      value[name] = readTagged(reader, field.type, { ...at, nullable: at.version >= field.nullableSince });
     }
   }
   if (unknown.length > 0) value.unknownTags = unknown;
   return value;
+}
+
+function readTagged(reader: ByteReader, type: Type, at: At & { nullable: boolean }): unknown {
+  if (type.kind !== "struct" || !at.nullable) return readValue(reader, type, at);
+  return reader.uvarint() === 0 ? null : readStruct(reader, type.fields, at);
 }
 
 function readValue(reader: ByteReader, type: Type, at: At & { nullable: boolean }): unknown {

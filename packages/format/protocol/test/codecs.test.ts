@@ -4,7 +4,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compile } from "../src/compile.ts";
 import { GatherWriter } from "../src/gather.ts";
-import { fetchResponse, METADATA_RECORDS, UnsupportedVersionError } from "../src/index.ts";
+import {
+  consumerGroupMemberMetadataValue,
+  fetchResponse,
+  METADATA_RECORDS,
+  UnsupportedVersionError,
+} from "../src/index.ts";
 import { interpretDecode, interpretEncode } from "../src/interpret.ts";
 import type { AnyMessage } from "../src/message.ts";
 import { everyVersion, MESSAGES, type MessageAt, valueOf } from "./values.ts";
@@ -115,6 +120,18 @@ describe("versions", () => {
     message.encode(new ByteWriter(), draft, 1);
     expect(() => message.encode(new ByteWriter(), draft, 99)).toThrow(UnsupportedVersionError);
     fetchResponse.encode(new ByteWriter(), { responses: [], throttleTimeMs: 1, sessionId: 0, errorCode: 3 }, 4);
+  });
+});
+
+describe("a tagged struct", () => {
+  it("is null by the byte 0 where a struct outside of tags has the byte -1", () => {
+    const writer = new ByteWriter();
+    const draft = { ...consumerGroupMemberMetadataValue.defaults(), classicMemberMetadata: null };
+    consumerGroupMemberMetadataValue.encode(writer, draft, 0);
+    // As Kafka's ConsumerGroupMemberMetadataValue writes it: one tag, number 0, of one byte.
+    expect(Buffer.from(writer.finish()).toString("hex")).toMatch(/01000100$/);
+    const read = consumerGroupMemberMetadataValue.decode(new ByteReader(writer.finish()), 0);
+    expect(read.classicMemberMetadata).toBe(null);
   });
 });
 

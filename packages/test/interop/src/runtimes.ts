@@ -91,6 +91,22 @@ export async function findJava(): Promise<Java | Missing> {
   return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
 }
 
+/** A program of ours in `java/`, compiled once. */
+export async function findOurJava(main: string): Promise<Program | Missing> {
+  const jars = await findJars();
+  const missing = jars instanceof Missing ? jars : await present("the Java compiler", "javac", ["-version"]);
+  if (jars instanceof Missing || missing !== undefined) return missing ?? new Missing("Java");
+  const source = join(PACKAGE, "java", `${main}.java`);
+  try {
+    const classes = await cached(`java-${main}`, readFileSync(source, "utf8") + jars, async folder => {
+      await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, source], { deadlineMs: SETUP_MS });
+    });
+    return { command: "java", args: [...JVM, LOG, "-cp", [classes, join(jars, "*")].join(delimiter), main] };
+  } catch (error) {
+    return unavailable(`${main}.java`, error);
+  }
+}
+
 export type Python = (script: string, ...args: readonly string[]) => Program;
 
 /** Scripts of `python/`, on a virtual environment with the clients of `requirements.txt`. */

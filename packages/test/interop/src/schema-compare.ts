@@ -42,7 +42,9 @@ function ourFields(type: Type): Fields | undefined {
 function ourDefault({ type, initial }: Field): string {
   if (initial === null || type.kind === "records") return "null";
   if (type.kind === "struct" || type.kind === "uuid") return type.kind;
-  if (type.kind === "array" || type.kind === "bytes") return (initial as ArrayLike<unknown>).length === 0 ? "" : "?";
+  if (type.kind === "array" || type.kind === "bytes")
+    return (initial as ArrayLike<unknown>).length === 0 ? "empty" : "?";
+  if (type.kind === "string") return JSON.stringify(initial);
   return `${initial as string | number | bigint | boolean}`;
 }
 
@@ -94,11 +96,13 @@ function within(range: string | undefined, version: number): boolean {
   return found !== undefined && version >= found[0] && version <= found[1];
 }
 
+/** A default of `null` is none given; only the text "null" means null. */
 function kafkaDefault(type: string, value: KafkaField["default"]): string {
-  if (type === "records" || value === "null" || value === null) return "null";
+  if (type === "records" || value === "null") return "null";
   if (type === "struct" || type === "uuid") return type;
   if (type === "bool") return String(value ?? false);
-  if (type === "string" || type === "bytes" || type.startsWith("[]")) return String(value ?? "");
+  if (type === "string") return JSON.stringify(value ?? "");
+  if (type === "bytes" || type.startsWith("[]")) return (value ?? "") === "" ? "empty" : String(value);
   if (type === "float64") return String(Number(value ?? 0));
   return String(BigInt(value ?? 0));
 }

@@ -14,7 +14,7 @@ export type ConsumerGroupCurrentMemberAssignmentKey = Infer<typeof consumerGroup
 const topicPartitions = {
   topicId: uuid(),
   partitions: array(i32()),
-  assignmentEpochs: array(i32(), { nullable: true, tag: 0, default: null }),
+  assignmentEpochs: array(i32(), { nullable: true, tag: 0 }),
 };
 
 export const consumerGroupCurrentMemberAssignmentValue = message(

@@ -31,7 +31,7 @@ export const consumerGroupMemberMetadataValue = message(
     subscribedTopicRegex: string({ nullable: true }),
     rebalanceTimeoutMs: i32({ default: -1 }),
     serverAssignor: string({ nullable: true }),
-    classicMemberMetadata: struct(classicMemberMetadata, { nullable: true, tag: 0, default: null }),
+    classicMemberMetadata: struct(classicMemberMetadata, { nullable: true, tag: 0 }),
   },
 );
 export type ConsumerGroupMemberMetadataValue = Infer<typeof consumerGroupMemberMetadataValue>;

@@ -14,7 +14,7 @@ export type StreamsGroupCurrentMemberAssignmentKey = Infer<typeof streamsGroupCu
 const taskIds = {
   subtopologyId: string(),
   partitions: array(i32()),
-  assignmentEpochs: array(i32(), { nullable: true, tag: 0, default: null }),
+  assignmentEpochs: array(i32(), { nullable: true, tag: 0 }),
 };
 
 export const streamsGroupCurrentMemberAssignmentValue = message(

@@ -22,7 +22,7 @@ export const streamsGroupMetadataValue = message(
     epoch: i32(),
     metadataHash: long(),
     validatedTopologyEpoch: i32({ tag: 0, default: -1 }),
-    lastAssignmentConfigs: array(lastAssignmentConfig, { nullable: true, tag: 1, default: null }),
+    lastAssignmentConfigs: array(lastAssignmentConfig, { nullable: true, tag: 1 }),
     storedDescriptionTopologyEpoch: i32({ tag: 2, default: -1 }),
     failedDescriptionTopologyEpoch: i32({ tag: 3, default: -1 }),
   },
