@@ -86,7 +86,10 @@ export type OpenMode =
   /** created when missing, read and write, content kept */
   | "create";
 
-/** A file system. Paths use `/`; all calls are synchronous and throw `DiskError`. */
+/**
+ * A file system. Paths use `/`. Calls are synchronous and throw `DiskError`, but for those that can take long: they
+ * return a promise, which rejects with one.
+ */
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile;
   list(directory: string): DiskEntry[];
@@ -96,10 +99,12 @@ export interface Disk {
   /** Atomically replaces `to`. */
   rename(from: string, to: string): void;
   removeFile(path: string): void;
-  /** Removes a directory and all that is in it. */
-  removeDirectory(path: string): void;
+  /** Removes a file of any size, or a directory and all that is in it; nothing there is fine. */
+  removeTree(path: string): Promise<void>;
   /** Makes creations, renames and removals inside `directory` durable. */
-  syncDirectory(directory: string): void;
+  syncDirectory(directory: string): Promise<void>;
+  /** `syncDirectory` that blocks; for start, and for small files that must be durable before the next step. */
+  syncDirectoryNow(directory: string): void;
   /** Takes an exclusive lock held until `release` or the end of the process; undefined when another holder has it. */
   lock(path: string): DiskLock | undefined;
 }
@@ -110,7 +115,7 @@ export interface DiskLock {
 
 /** What an endpoint does with the events of its connection. Never called after `onClose`. */
 export interface ConnectionHandler {
-  /** `chunk` belongs to the handler: it may keep slices of it. */
+  /** `chunk` is the handler's for the time of the call only: its memory takes the next bytes then. */
   onData(chunk: Uint8Array): void;
   /** The outgoing buffer has emptied after `write` returned false. */
   onDrain(): void;

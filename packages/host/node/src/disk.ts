@@ -149,14 +149,38 @@ function stat(path: string): DiskStat | undefined {
   }
 }
 
-function syncDirectory(path: string): void {
-  // Windows has no fsync of a directory; NTFS journals its names.
-  if (process.platform === "win32") return;
+/** Windows has no fsync of a directory; NTFS journals its names. */
+const DIRECTORIES_SYNC = process.platform !== "win32";
+
+function syncDirectoryNow(path: string): void {
+  if (!DIRECTORIES_SYNC) return;
   const fd = fs.openSync(path, "r");
   try {
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  if (!DIRECTORIES_SYNC) return;
+  try {
+    const directory = await fs.promises.open(path, "r");
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}
+
+async function removeTree(path: string): Promise<void> {
+  try {
+    await fs.promises.rm(path, { recursive: true, force: true });
+  } catch (error) {
+    throw diskError(path, error);
   }
 }
 
@@ -172,8 +196,9 @@ export function nodeDisk(): Disk {
     makeDirectory: path => calling(path, () => void fs.mkdirSync(path, { recursive: true })),
     rename: (from, to) => calling(from, () => fs.renameSync(from, to)),
     removeFile: path => calling(path, () => fs.unlinkSync(path)),
-    removeDirectory: path => calling(path, () => fs.rmSync(path, { recursive: true })),
-    syncDirectory: directory => calling(directory, () => syncDirectory(directory)),
+    removeTree,
+    syncDirectory,
+    syncDirectoryNow: directory => calling(directory, () => syncDirectoryNow(directory)),
     lock: path => calling(path, () => lockFile(path)),
   };
 }

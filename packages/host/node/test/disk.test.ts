@@ -48,7 +48,7 @@ test("a file keeps what gathered writes put into it", async () => {
   readOnly.close();
 });
 
-test("directories, renames and removals", () => {
+test("directories, renames and removals", async () => {
   const dir = join(root, "topic-0", "deep");
   disk.makeDirectory(dir);
   disk.makeDirectory(dir);
@@ -58,13 +58,18 @@ test("directories, renames and removals", () => {
     file.close();
   }
   disk.rename(`${dir}/a`, `${dir}/b`);
-  disk.syncDirectory(dir);
+  disk.syncDirectoryNow(dir);
+  await disk.syncDirectory(dir);
   expect(disk.list(dir)).toEqual([{ name: "b", directory: false }]);
   expect(disk.stat(`${dir}/b`)).toMatchObject({ size: 1, directory: false });
   expect(disk.stat(`${dir}/a`)).toBeUndefined();
   expect(disk.stat(`${dir}/b/c`)).toBeUndefined();
   expect(codeOf(() => disk.removeFile(`${dir}/a`))).toBe("ENOENT");
-  disk.removeDirectory(join(root, "topic-0"));
+  await expect(disk.syncDirectory(`${dir}/a`)).rejects.toMatchObject({ name: "DiskError", code: "ENOENT" });
+  await disk.removeTree(`${dir}/b`);
+  await disk.removeTree(`${dir}/b`);
+  expect(disk.list(dir)).toEqual([]);
+  await disk.removeTree(join(root, "topic-0"));
   expect(disk.stat(dir)).toBeUndefined();
   expect(codeOf(() => disk.list(dir))).toBe("ENOENT");
 });

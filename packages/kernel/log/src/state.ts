@@ -259,7 +259,8 @@ export class LogState {
   /** Writes producer state as of its end, unless that is on disk. */
   takeSnapshot(out: LogEffect[], durable = false): void {
     const { producers } = this;
-    if (producers.endOffset <= producers.snapshotOffset) return;
+    // A log that never held anything has no producers to tell of.
+    if (producers.endOffset <= Math.max(producers.snapshotOffset, this.segments[0].base)) return;
     const offset = producers.endOffset;
     const bytes = writeSnapshot(producers.entries.values(), this.options.tools.crc32c);
     out.push({ kind: "replace", file: fileName(offset, SNAPSHOT_SUFFIX), bytes, durable });

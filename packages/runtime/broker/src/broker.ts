@@ -345,8 +345,13 @@ export class Broker {
     await this.#drain();
     for (const connection of [...this.#connections]) connection.end();
     await this.control.close();
-    this.dir.close(this.control.brokerEpoch);
-    for (const connection of [...this.#connections]) connection.destroy();
+    // Their last bytes are under way; what they might still ask for would come between a log and its end.
+    this.topics.close();
+    try {
+      await this.dir.close(this.control.brokerEpoch);
+    } finally {
+      for (const connection of [...this.#connections]) connection.destroy();
+    }
   }
 
   /** Gives the requests that are being handled a moment to be answered. */

@@ -240,7 +240,7 @@ export class MetadataLog {
       file.close();
     }
     disk.rename(part, this.#path(checkpointName(id)));
-    disk.syncDirectory(this.#log.path);
+    disk.syncDirectoryNow(this.#log.path);
   }
 
   #removeOldSnapshots(): void {

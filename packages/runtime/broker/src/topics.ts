@@ -174,6 +174,11 @@ export class Topics {
     for (const partition of this.all()) partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
   }
 
+  /** No partition takes records any more. */
+  close(): void {
+    for (const partition of this.all()) partition.fail(Errors.NOT_LEADER_OR_FOLLOWER.code);
+  }
+
   topic(name: string): TopicImage | undefined {
     return topicNamed(this.#image, name);
   }

@@ -1,9 +1,11 @@
-import { type DiskError, type DiskLock, type Env, fromUtf8, invariant, randomUuid, type Uuid, utf8 } from "@samsa/base";
+import { DiskError, type DiskLock, type Env, fromUtf8, invariant, randomUuid, type Uuid, utf8 } from "@samsa/base";
 import { type LogConfig, PARTITION_FILE, readOffsets, readTopicId, writeOffsets, writeTopicId } from "@samsa/log";
-import { readWhole, removeIfThere, replaceFile } from "./files.ts";
+import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
+import { paced } from "./paced.ts";
 import { type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
 import { loadState } from "./recovery.ts";
+import { SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
 import type { LogHome } from "./types.ts";
 
@@ -38,9 +40,11 @@ const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
 const START_OFFSETS = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
 
+/** How many logs are flushed at a time. */
+const FLUSH_WIDTH = 16;
+
 interface Removal {
   readonly path: string;
-  readonly directory: boolean;
   readonly at: number;
 }
 
@@ -59,10 +63,16 @@ export class LogDir implements LogHome {
   readonly previousBrokerEpoch: number;
   /** The last stop was clean. */
   readonly cleanStart: boolean;
-  offline = false;
+  /** Why nothing in the directory is served any more. */
+  failure: DiskError | undefined;
   private readonly options: LogDirOptions;
   private readonly lock: DiskLock;
+  private readonly checkpoints = new SharedRun(() => this.writeCheckpoints());
+  private readonly names = new SharedRun(() => this.env.disk.syncDirectory(this.path));
   private removals: Removal[] = [];
+  private removing: Promise<void> | undefined;
+  private flushing: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
 
   constructor(env: Env, path: string, options: LogDirOptions, lock: DiskLock) {
@@ -78,11 +88,15 @@ export class LogDir implements LogHome {
     this.previousBrokerEpoch = marker === undefined ? -1 : brokerEpochIn(marker);
     this.load();
     removeIfThere(env.disk, `${path}/${CLEAN}`);
-    if (this.cleanStart) env.disk.syncDirectory(path);
+    if (this.cleanStart) env.disk.syncDirectoryNow(path);
   }
 
   get directoryId(): Uuid {
     return this.meta.directoryId;
+  }
+
+  get offline(): boolean {
+    return this.failure !== undefined;
   }
 
   private get interval(): number {
@@ -123,7 +137,7 @@ export class LogDir implements LogHome {
     for (const { name, directory } of this.env.disk.list(this.path)) {
       if (!directory) continue;
       if (name.endsWith("-delete")) {
-        this.env.disk.removeDirectory(`${this.path}/${name}`);
+        this.removeLater(`${this.path}/${name}`, 0);
         continue;
       }
       const match = /^(.+)-(\d+)$/.exec(name);
@@ -177,67 +191,108 @@ export class LogDir implements LogHome {
   }
 
   /** Writes down what a restart needs: recovery points, log starts, high watermarks. */
-  checkpoint(): void {
-    this.writeOffsets(RECOVERY_POINTS, log => log.recoveryPoint);
-    this.writeOffsets(START_OFFSETS, log => (log.startOffset > log.state.segments[0].base ? log.startOffset : -1));
-    this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
-    this.nextCheckpoint = this.env.clock.now() + this.interval;
+  checkpoint(): Promise<void> {
+    return this.checkpoints.run();
   }
 
-  private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): void {
+  private async writeCheckpoints(): Promise<void> {
+    this.nextCheckpoint = this.env.clock.now() + this.interval;
+    await this.writeOffsets(RECOVERY_POINTS, log => log.recoveryPoint);
+    await this.writeOffsets(START_OFFSETS, log =>
+      log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
+    );
+    await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
+  }
+
+  private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
     const entries = [...this.logs.values()]
       .map(log => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
       .filter(entry => entry.offset >= 0);
-    replaceFile(this.env.disk, `${this.path}/${file}`, writeOffsets(entries), true);
+    return replaceFileLater(this.env.disk, `${this.path}/${file}`, writeOffsets(entries));
+  }
+
+  truncated(): void {
+    this.nextCheckpoint = 0;
+  }
+
+  syncNames(): Promise<void> {
+    return this.names.run();
   }
 
   /** What is due: flushes, removals, checkpoints. To be called about once a second. */
   tick(now: number): void {
-    if (this.offline) return;
-    for (const log of this.logs.values()) {
-      // A failed flush has taken the directory offline already.
-      if (log.flushDue(now)) log.flush().catch(() => {});
+    if (this.offline || this.closing !== undefined) return;
+    if (this.flushing === undefined) {
+      const due = [...this.logs.values()].filter(log => log.flushDue(now));
+      if (due.length > 0) this.flushing = this.flushAll(due).finally(() => (this.flushing = undefined));
     }
+    if (this.removing === undefined) {
+      const due = this.removals.filter(removal => removal.at <= now);
+      if (due.length > 0) this.removing = this.removeAll(due).finally(() => (this.removing = undefined));
+    }
+    if (now >= this.nextCheckpoint) this.checkpoint().catch(this.failed);
+  }
+
+  private flushAll(due: readonly PartitionLog[]): Promise<void> {
+    // A failed flush has taken the directory offline already.
+    const work = (log: PartitionLog) => log.flush();
+    return paced(this.env.timers, due, { width: FLUSH_WIDTH, work }).catch(this.failed);
+  }
+
+  private async removeAll(due: readonly Removal[]): Promise<void> {
     try {
-      this.remove(now);
-      if (now >= this.nextCheckpoint) this.checkpoint();
+      for (const removal of due) {
+        if (this.offline || this.closing !== undefined) return;
+        await this.env.disk.removeTree(removal.path);
+        this.removals = this.removals.filter(other => other !== removal);
+      }
     } catch (error) {
-      this.fail(error as DiskError);
+      this.failed(error);
     }
   }
 
-  private remove(now: number): void {
-    const due = this.removals.filter(removal => removal.at <= now);
-    if (due.length === 0) return;
-    this.removals = this.removals.filter(removal => removal.at > now);
-    for (const { path, directory } of due) {
-      if (!directory) removeIfThere(this.env.disk, path);
-      else if (this.env.disk.stat(path) !== undefined) this.env.disk.removeDirectory(path);
-    }
+  /**
+   * Flushes and closes every log, writes the checkpoints, last of all the marker of a clean stop, and then lets go of the
+   * lock. Without the marker the next start recovers; it is missing when anything failed. Rejects with that failure.
+   */
+  close(brokerEpoch = -1): Promise<void> {
+    this.closing ??= this.closeOnce(brokerEpoch);
+    return this.closing;
   }
 
-  /** Flushes and closes every log, writes the checkpoints and last of all the marker of a clean stop. */
-  close(brokerEpoch = -1): void {
-    if (!this.offline) {
-      for (const log of this.logs.values()) log.close();
-      this.checkpoint();
+  private async closeOnce(brokerEpoch: number): Promise<void> {
+    const { env, path, offline } = this;
+    try {
+      await paced(env.timers, this.logs.values(), { width: FLUSH_WIDTH, work: log => log.close() });
+      await Promise.all([this.flushing, this.removing]);
+      if (offline) return;
+      if (this.failure !== undefined) throw this.failure;
+      await this.checkpoint();
       const marker = utf8(JSON.stringify({ version: 0, brokerEpoch }));
-      if (!this.offline) replaceFile(this.env.disk, `${this.path}/${CLEAN}`, marker, true);
-    } else {
-      for (const log of this.logs.values()) log.close();
+      await replaceFileLater(env.disk, `${path}/${CLEAN}`, marker);
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    } finally {
+      this.lock.release();
     }
-    this.lock.release();
   }
+
+  /** What becomes of an error in work that nobody waits for. */
+  readonly failed = (error: unknown): void => {
+    if (error instanceof DiskError) this.fail(error);
+    else this.env.logger.error("work on a log directory failed", { path: this.path, error });
+  };
 
   fail(error: DiskError): void {
     if (this.offline) return;
-    this.offline = true;
+    this.failure = error;
     this.env.logger.error("a log directory is offline", { path: this.path, error: error.message });
     this.options.onOffline?.(this, error);
   }
 
-  removeLater(path: string, directory: boolean, at: number): void {
-    this.removals.push({ path, directory, at });
+  removeLater(path: string, at: number): void {
+    this.removals.push({ path, at });
   }
 
   forget(log: { readonly topic: string; readonly partition: number }): void {
@@ -262,7 +317,7 @@ export function openLogDir(env: Env, path: string, options: LogDirOptions): LogD
     env.disk.makeDirectory(path);
     // A directory whose name is lost in a power cut takes all that is in it along.
     const parent = path.slice(0, path.lastIndexOf("/"));
-    env.disk.syncDirectory(parent === "" ? "/" : parent);
+    env.disk.syncDirectoryNow(parent === "" ? "/" : parent);
   }
   const lock = env.disk.lock(`${path}/${LOCK}`);
   if (lock === undefined) throw new LogDirError(`${path} is in use by another process.`);

@@ -29,7 +29,25 @@ export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, durable
     file.close();
   }
   disk.rename(beside, path);
-  if (durable) disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
+  if (durable) disk.syncDirectoryNow(path.slice(0, path.lastIndexOf("/")));
+}
+
+/**
+ * `replaceFile` that does not block; durable once it resolves. Two at a time for one path would take one another's
+ * files: the caller keeps them apart.
+ */
+export async function replaceFileLater(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const beside = `${path}.tmp`;
+  const file = disk.open(beside, "create");
+  try {
+    file.truncate(0);
+    if (bytes.length > 0) file.write([bytes], 0);
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  disk.rename(beside, path);
+  await disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
 }
 
 /** Removes `path` if it is there. */

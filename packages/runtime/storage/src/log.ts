@@ -1,9 +1,8 @@
-import { type Disk, DiskError, type DiskFile, invariant, type Uuid } from "@samsa/base";
+import { DiskError, type DiskFile, invariant, type Uuid } from "@samsa/base";
 import {
   type AbortedTxn,
   type AppendRequest,
   type AppendResult,
-  DELETED_SUFFIX,
   fileName,
   OFFSET_INDEX_SUFFIX,
   TIME_INDEX_SUFFIX,
@@ -18,7 +17,8 @@ import {
   writeTopicId,
 } from "@samsa/log";
 import { BatchCursor } from "@samsa/records";
-import { removeIfThere, replaceFile } from "./files.ts";
+import { replaceFile } from "./files.ts";
+import { LogFiles } from "./log-files.ts";
 import {
   latestTimestamp,
   locate,
@@ -29,6 +29,7 @@ import {
   timestampLookup,
 } from "./lookup.ts";
 import { reloadProducers } from "./recovery.ts";
+import { SharedRun } from "./shared-run.ts";
 import { Tail } from "./tail.ts";
 import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
 
@@ -43,8 +44,7 @@ export interface PartitionLogOptions {
   readonly highWatermark: number;
 }
 
-const OPEN_FILES = 3;
-const NOTHING: readonly LogEffect[] = [];
+const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
 /** One partition's log on disk. */
 export class PartitionLog {
@@ -55,29 +55,24 @@ export class PartitionLog {
   highWatermark: number;
   /** Everything before this is on the device. */
   recoveryPoint: number;
-  path: string;
   readonly state: LogState;
   private readonly home: LogHome;
-  private readonly disk: Disk;
   private readonly tail: Tail;
-  private readonly files = new Map<string, DiskFile>();
+  private readonly files: LogFiles;
   private readonly cursor = new BatchCursor();
   private effects: LogEffect[] = [];
   private hint: { offset: number; segment: Segment; position: number } | undefined;
-  private flushing: Promise<void> | undefined;
-  private flushAgain: Promise<void> | undefined;
+  private readonly flushes = new SharedRun(() => this.flushOnce());
   private lastFlush: number;
-  private topicIdDurable = false;
-  /** Files have come or gone since the directory was last synced. */
-  private namesChanged = true;
+  /** The lowest offset that the log was cut to since the flush under way began. */
+  private cutTo = Infinity;
   private closed = false;
   /** Something was written since the log was opened. */
   private touched = false;
 
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
-    this.disk = options.home.env.disk;
-    this.path = options.path;
+    this.files = new LogFiles(options.home, options.path, options.state);
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
@@ -87,6 +82,12 @@ export class PartitionLog {
     this.tail = new Tail(options.home.tails);
     this.tail.written = this.state.endOffset;
     this.lastFlush = options.home.env.clock.now();
+    // Whose records they are must be on the device before they are.
+    this.files.owe(PARTITION_FILE);
+  }
+
+  get path(): string {
+    return this.files.path;
   }
 
   get config(): LogConfig {
@@ -162,7 +163,7 @@ export class PartitionLog {
     this.effects = [];
     this.touched = true;
     try {
-      this.perform(effects);
+      this.files.perform(effects);
       this.tail.written = this.endOffset;
       return true;
     } catch (error) {
@@ -289,88 +290,41 @@ export class PartitionLog {
 
   /** Resolves once everything appended before the call is on the device. Calls while one runs share the next one. */
   flush(): Promise<void> {
-    if (this.flushing === undefined) return this.startFlush();
-    this.flushAgain ??= this.flushing.then(
-      () => this.startFlush(),
-      () => this.startFlush(),
-    );
-    return this.flushAgain;
-  }
-
-  private startFlush(): Promise<void> {
-    this.flushAgain = undefined;
-    const run = this.flushOnce().finally(() => {
-      this.flushing = undefined;
-    });
-    this.flushing = run;
-    return run;
+    return this.flushes.run();
   }
 
   private async flushOnce(): Promise<void> {
-    const target = this.prepareFlush();
-    const dirty = this.dirtyFiles();
-    try {
-      for (const file of dirty) await file.sync();
-      this.syncNames();
-    } catch (error) {
-      if (error instanceof DiskError) this.home.fail(error);
-      throw error;
-    }
-    // A truncation may have come in between.
-    this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.endOffset));
-  }
-
-  /** `flush` that blocks: for start, stop, and logs whose next step must wait. */
-  flushNow(): void {
-    const target = this.prepareFlush();
-    this.guarded(() => {
-      for (const file of this.dirtyFiles()) file.syncNow();
-      this.syncNames();
-    });
-    this.recoveryPoint = target;
-  }
-
-  private prepareFlush(): number {
     this.lastFlush = this.home.env.clock.now();
     this.state.writeEpochs(true, this.effects);
-    if (!this.topicIdDurable && this.topicId !== undefined) {
-      this.topicIdDurable = true;
-      this.effects.push({ kind: "replace", file: PARTITION_FILE, bytes: writeTopicId(this.topicId), durable: true });
-    }
     if (!this.writePending()) throw new DiskError("EIO", this.path, "the log directory is offline");
-    return this.endOffset;
+    const target = this.endOffset;
+    this.cutTo = Infinity;
+    try {
+      await this.files.sync(this.unflushed());
+    } catch (error) {
+      // What was deleted meanwhile is found nowhere.
+      if (this.closed) return;
+      this.home.failed(error);
+      throw error;
+    }
+    this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.cutTo, this.endOffset));
+  }
+
+  /** The files that hold what has not been flushed. */
+  private unflushed(): string[] {
+    if (this.recoveryPoint >= this.endOffset) return [];
+    const { state } = this;
+    // Recovery reads the active segment again and makes its indexes anew; those of closed ones it trusts.
+    return state
+      .segmentsFrom(this.recoveryPoint)
+      .flatMap(segment => (segment === state.active ? [segment.file] : filesOf(segment)));
   }
 
   /** Gives a log that has none its topic's id. */
   adopt(topicId: Uuid): void {
     this.topicId = topicId;
-    replaceFile(this.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-  }
-
-  /** A file whose name is lost is lost; the first time this also holds for the log's own directory. */
-  private syncNames(): void {
-    if (!this.namesChanged || this.closed) return;
-    this.namesChanged = false;
-    this.disk.syncDirectory(this.path);
-    this.disk.syncDirectory(this.path.slice(0, this.path.lastIndexOf("/")));
-  }
-
-  private dirtyFiles(): DiskFile[] {
-    if (this.recoveryPoint >= this.endOffset) return [];
-    const dirty = this.state.segmentsFrom(this.recoveryPoint);
-    // Recovery reads the active segment again and makes its indexes anew; those of closed ones it trusts.
-    for (const segment of dirty) if (segment !== this.state.active) this.syncIndexes(segment);
-    return dirty.map(segment => this.file(segment.file));
-  }
-
-  private syncIndexes(segment: Segment): void {
-    for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
-      const path = `${this.path}/${fileName(segment.base, suffix)}`;
-      if (this.disk.stat(path) === undefined) continue;
-      const file = this.disk.open(path, "write");
-      file.syncNow();
-      file.close();
-    }
+    replaceFile(this.home.env.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+    this.files.owe(PARTITION_FILE);
   }
 
   /** Drops segments that retention lets go; how many. */
@@ -426,12 +380,15 @@ export class PartitionLog {
       this.hint = undefined;
       this.state.truncateFully(offset, this.home.env.clock.now(), this.effects);
       this.recoveryPoint = offset;
+      this.cutTo = 0;
       this.settleTruncation();
     });
   }
 
   private settleTruncation(): void {
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
+    this.cutTo = Math.min(this.cutTo, this.endOffset);
+    this.home.truncated();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
     this.writePending();
   }
@@ -441,20 +398,19 @@ export class PartitionLog {
     this.guarded(() => this.state.roll(this.home.env.clock.now(), this.effects));
   }
 
-  /** Flushes everything and lets go of files; the log is not used after. */
-  close(): void {
+  /** Flushes everything and lets go of files. Nobody may append once this is called; the log is not used after. */
+  async close(): Promise<void> {
     if (this.closed) return;
-    if (!this.home.offline) {
+    try {
+      if (this.home.offline) return;
       // The last time entry and the snapshot are what a clean start relies on.
       this.state.close(this.effects);
-      if (this.writePending() && this.touched) {
-        for (const segment of this.state.segmentsFrom(this.recoveryPoint)) {
-          if (segment === this.state.active) this.syncIndexes(segment);
-        }
-        this.flushNow();
-      }
+      if (!this.writePending() || !this.touched) return;
+      for (const name of filesOf(this.state.active)) this.files.owe(name);
+      await this.flush();
+    } finally {
+      this.release();
     }
-    this.release();
   }
 
   /** Renames the directory away; it is removed after `file.delete.delay.ms`. */
@@ -469,110 +425,21 @@ export class PartitionLog {
       // A file name has 255 bytes at most, and the suffix takes 40 of them.
       const name = `${this.path.slice(at).slice(0, 215)}.${unique}-delete`;
       const to = this.path.slice(0, at) + name;
-      this.disk.rename(this.path, to);
-      this.path = to;
-      this.home.removeLater(to, true, env.clock.now() + this.config.fileDeleteDelayMs);
+      env.disk.rename(this.path, to);
+      this.files.path = to;
+      this.home.removeLater(to, env.clock.now() + this.config.fileDeleteDelayMs);
     });
   }
 
   private release(): void {
     this.closed = true;
     this.tail.clear();
-    for (const file of this.files.values()) file.close();
-    this.files.clear();
+    this.files.closeAll();
   }
 
-  /** The open file of this name; few are kept open. */
   private file(name: string): DiskFile {
     invariant(!this.closed, "a closed log is not used");
-    const known = this.files.get(name);
-    if (known !== undefined) return known;
-    if (this.files.size >= OPEN_FILES) {
-      for (const [old, file] of this.files) {
-        if (old === this.state.active.file) continue;
-        file.close();
-        this.files.delete(old);
-        break;
-      }
-    }
-    const file = this.disk.open(`${this.path}/${name}`, "create");
-    if (name === this.state.active.file && this.state.active.base >= this.recoveryPoint) this.namesChanged = true;
-    this.files.set(name, file);
-    return file;
-  }
-
-  private closeFile(name: string): void {
-    this.files.get(name)?.close();
-    this.files.delete(name);
-  }
-
-  private perform(effects: readonly LogEffect[] = NOTHING): void {
-    for (let i = 0; i < effects.length; ) {
-      const effect = effects[i++];
-      if (effect.kind !== "write") {
-        this.performOne(effect);
-        continue;
-      }
-      const chunks = [effect.bytes];
-      let end = effect.position + effect.bytes.length;
-      for (; i < effects.length; i++) {
-        const next = effects[i];
-        if (next.kind !== "write" || next.file !== effect.file || next.position !== end) break;
-        chunks.push(next.bytes);
-        end += next.bytes.length;
-      }
-      this.writeTo(effect.file, chunks, effect.position);
-    }
-  }
-
-  private writeTo(name: string, chunks: readonly Uint8Array[], position: number): void {
-    if (name.endsWith(".log")) {
-      const file = this.file(name);
-      if (chunks.length > 1 || chunks[0].length > 0) file.write(chunks, position);
-      return;
-    }
-    const file = this.disk.open(`${this.path}/${name}`, "create");
-    if (chunks[0].length > 0) file.write(chunks, position);
-    file.close();
-  }
-
-  private performOne(effect: Exclude<LogEffect, { kind: "write" }>): void {
-    const path = `${this.path}/${effect.file}`;
-    switch (effect.kind) {
-      case "replace":
-        replaceFile(this.disk, path, effect.bytes, effect.durable);
-        break;
-      case "truncate":
-        this.truncateFile(path, effect.size);
-        break;
-      case "delete":
-        this.closeFile(effect.file);
-        if (this.disk.stat(path) === undefined) break;
-        this.disk.rename(path, path + DELETED_SUFFIX);
-        this.home.removeLater(path + DELETED_SUFFIX, false, this.home.env.clock.now() + this.config.fileDeleteDelayMs);
-        break;
-      case "remove":
-        removeIfThere(this.disk, path);
-        break;
-      case "sync":
-        this.syncLater(effect.file);
-    }
-  }
-
-  private truncateFile(path: string, size: number): void {
-    const known = this.disk.stat(path);
-    if (known === undefined || known.size <= size) return;
-    const file = this.disk.open(path, "write");
-    file.truncate(size);
-    file.close();
-  }
-
-  private syncLater(name: string): void {
-    this.file(name)
-      .sync()
-      .catch((error: unknown) => {
-        if (error instanceof DiskError) this.home.fail(error);
-      });
+    return this.files.open(name);
   }
 
   /** Runs `work`; a failing disk takes the directory offline before the error goes on. */
@@ -584,4 +451,8 @@ export class PartitionLog {
       throw error;
     }
   }
+}
+
+function filesOf(segment: Segment): string[] {
+  return [segment.file, ...INDEX_SUFFIXES.map(suffix => fileName(segment.base, suffix))];
 }

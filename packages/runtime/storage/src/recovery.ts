@@ -314,7 +314,7 @@ function removeSegments(state: LogState, at: number, count: number, where: { pat
       removeIfThere(where.env.disk, `${where.path}/${fileName(segment.base, suffix)}`);
     }
   }
-  where.env.disk.syncDirectory(where.path);
+  where.env.disk.syncDirectoryNow(where.path);
 }
 
 function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {

@@ -27,8 +27,14 @@ export interface LogHome {
   readonly offline: boolean;
   /** The disk has failed: nothing in the directory can be trusted to be written. */
   fail(error: DiskError): void;
+  /** What becomes of an error in work that nobody waits for. */
+  readonly failed: (error: unknown) => void;
   /** Removes a file or directory at `at`, in milliseconds since the epoch. */
-  removeLater(path: string, directory: boolean, at: number): void;
+  removeLater(path: string, at: number): void;
+  /** Makes the names of the logs' own directories durable. */
+  syncNames(): Promise<void>;
+  /** A log has lost its end, and what is written down of it says more than there is. */
+  truncated(): void;
   /** The log is gone. */
   forget(log: { readonly topic: string; readonly partition: number }): void;
 }

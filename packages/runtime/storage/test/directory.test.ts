@@ -46,13 +46,13 @@ describe("recovery", () => {
     }
   });
 
-  test("producers and aborted transactions come back after a crash", () => {
+  test("producers and aborted transactions come back after a crash", async () => {
     const fixture = new Fixture(1);
     const producer = { producerId: 9n, producerEpoch: 0, transactional: true };
     fixture.log.append(fixture.batch(3), REQUEST);
     fixture.log.append(fixture.batch(2, 3, NOW, { ...producer, baseSequence: 0 }), REQUEST);
     fixture.log.highWatermark = 5;
-    fixture.log.flushNow();
+    await fixture.flush();
     fixture.crash();
     expect(fixture.log.stableOffset).toBe(0);
     fixture.log.highWatermark = 5;
@@ -63,12 +63,12 @@ describe("recovery", () => {
 });
 
 describe("a log directory", () => {
-  test("refuses strangers, and a second user", () => {
+  test("refuses strangers, and a second user", async () => {
     const fixture = new Fixture(2);
     const open = (nodeId: number, clusterId: string) => () =>
       openLogDir(fixture.node.env, "/data", { nodeId, clusterId, configOf: () => CONFIG });
     expect(open(1, "cluster")).toThrow("in use");
-    fixture.dir.close();
+    await fixture.settle(fixture.dir.close());
     expect(open(2, "cluster")).toThrow("belongs to node 1");
     expect(open(1, "other")).toThrow("belongs to cluster cluster");
     const { directoryId } = fixture.dir;
@@ -76,20 +76,20 @@ describe("a log directory", () => {
     expect(() => openLogDir(fixture.node.env, "/new", { nodeId: 1, configOf: () => CONFIG })).toThrow("not formatted");
   });
 
-  test("goes offline when the disk fails, and says so", () => {
+  test("goes offline when the disk fails, and says so", async () => {
     let offline: LogDir | undefined;
     const fixture = new Fixture(3, {}, { onOffline: dir => (offline = dir) });
     fixture.log.append(fixture.batch(1), REQUEST);
     fixture.node.disk.fault = operation => (operation === "write" ? "EIO" : undefined);
     expect(fixture.log.writePending()).toBe(false);
     expect(offline).toBe(fixture.dir);
-    fixture.dir.close();
+    await fixture.settle(fixture.dir.close());
     fixture.node.disk.fault = undefined;
     fixture.dir = fixture.open();
     expect([fixture.dir.cleanStart, fixture.log.endOffset]).toEqual([false, 0]);
   });
 
-  test("removes a deleted log after its delay", () => {
+  test("removes a deleted log after its delay", async () => {
     const fixture = new Fixture(4);
     fixture.log.append(fixture.batch(1), REQUEST);
     fixture.log.writePending();
@@ -98,8 +98,10 @@ describe("a log directory", () => {
     expect(names()).toMatchObject([{ name: expect.stringMatching(/^t-0\.[0-9a-f]{32}-delete$/) }]);
     expect(fixture.dir.get("t", 0)).toBeUndefined();
     fixture.dir.tick(fixture.node.env.clock.now() + 59_000);
+    await fixture.world.runFor(100);
     expect(names()).toHaveLength(1);
     fixture.dir.tick(fixture.node.env.clock.now() + 61_000);
+    await fixture.world.runFor(100);
     expect(names()).toHaveLength(0);
   });
 
@@ -119,11 +121,11 @@ describe("a log directory", () => {
       await Promise.all([first, second]);
       expect(log.recoveryPoint).toBe(30);
       for (let i = 0; i < 300; i++) dir.create("many", i, TOPIC_ID);
-      dir.close(5);
+      await dir.close(5);
       dir = openLogDir(env, path, options);
       expect([dir.cleanStart, dir.previousBrokerEpoch, dir.logs.size]).toEqual([true, 5, 301]);
       expect([dir.get("t", 0)?.endOffset, dir.get("t", 0)?.topicId]).toEqual([30, TOPIC_ID]);
-      dir.close();
+      await dir.close();
     } finally {
       rmSync(path, { recursive: true });
     }

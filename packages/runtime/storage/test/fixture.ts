@@ -58,8 +58,21 @@ export class Fixture {
     return this.dir.get("t", 0) ?? this.dir.create("t", 0, TOPIC_ID);
   }
 
-  restart(): void {
-    this.dir.close();
+  /** Lets the machine run until `work` has ended. */
+  async settle<T>(work: Promise<T>): Promise<T> {
+    let ended = false;
+    const end = () => void (ended = true);
+    work.then(end, end);
+    await this.world.runUntil(() => ended);
+    return work;
+  }
+
+  flush(): Promise<void> {
+    return this.settle(this.log.flush());
+  }
+
+  async restart(): Promise<void> {
+    await this.settle(this.dir.close());
     this.dir = this.open();
   }
 

@@ -70,7 +70,7 @@ class Model {
   }
 
   /** After a crash the log may have lost what was not synced, and nothing else. */
-  adopt(allOfIt: boolean): void {
+  async adopt(allOfIt: boolean): Promise<void> {
     const { log } = this.fixture;
     // After a truncation inside a batch the end is beyond the last record, which only a clean stop remembers.
     const held = (this.known.at(-1)?.offset ?? -1) + 1;
@@ -81,7 +81,7 @@ class Model {
     this.durable = this.end;
     this.known = this.known.filter(r => r.offset < this.end);
     log.highWatermark = this.end;
-    log.flushNow();
+    await this.fixture.flush();
   }
 
   append(count: number, jump: number): void {
@@ -99,7 +99,7 @@ class Model {
     this.fixture.log.highWatermark = this.end;
   }
 
-  run(what: string, a: number, b: number): void {
+  async run(what: string, a: number, b: number): Promise<void> {
     const { fixture } = this;
     const { log } = fixture;
     if (what === "append") this.append(a, b);
@@ -109,20 +109,20 @@ class Model {
     else if (what === "write") log.writePending();
     else if (what === "tick") fixture.dir.tick(NOW + b * 100);
     else if (what === "flush") {
-      log.flushNow();
-      fixture.dir.checkpoint();
+      await fixture.flush();
+      await fixture.settle(fixture.dir.checkpoint());
       this.durable = this.end;
     } else if (what === "restart") {
-      fixture.restart();
+      await fixture.restart();
       this.durable = this.end;
     } else if (what === "crash") {
       log.writePending();
       fixture.crash();
-      this.adopt(false);
+      await this.adopt(false);
     } else if (what === "kill") {
       log.writePending();
       fixture.crash("kept");
-      this.adopt(true);
+      await this.adopt(true);
     } else if (what === "truncate" && a >= this.start) {
       const batch = log.read({ offset: a, maxBytes: 1, minOneMessage: true, limitOffset: this.end });
       // Leaders and followers cut where a batch begins.
@@ -133,7 +133,7 @@ class Model {
       const active = fixture.node.env.disk.open(`${log.path}/${log.state.active.file}`, "write");
       active.syncNow();
       active.close();
-      fixture.node.env.disk.syncDirectory(log.path);
+      fixture.node.env.disk.syncDirectoryNow(log.path);
       this.end = Math.min(this.end, at);
       this.start = Math.min(this.start, this.end);
       this.known = this.known.filter(r => r.offset < this.end);
@@ -141,7 +141,7 @@ class Model {
     } else if (what === "start" && a <= this.end) {
       log.deleteRecords(a);
       this.start = Math.max(this.start, a);
-      fixture.dir.checkpoint();
+      await fixture.settle(fixture.dir.checkpoint());
     } else if (what === "retain") {
       fixture.log.config = { ...fixture.config, retentionBytes: b, retentionMs: -1 };
       log.enforceRetention(NOW);
@@ -179,14 +179,14 @@ class Model {
 describe("a partition's log", () => {
   test.each([{ tailBytes: 100_000 }, { tailBytes: 0 }])(
     "does what a list does, with $tailBytes bytes in memory",
-    options => {
-      fc.assert(
-        fc.property(fc.nat(), fc.array(step, { maxLength: 40 }), (seed, steps) => {
+    async options => {
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), fc.array(step, { maxLength: 40 }), async (seed, steps) => {
           const fixture = new Fixture(seed, {}, options);
-          fixture.log.flushNow();
+          await fixture.flush();
           const model = new Model(fixture);
           for (const { do: what, a, b } of steps) {
-            model.run(what, a, b);
+            await model.run(what, a, b);
             if (what !== "append" && what !== "read") model.compare();
           }
           fixture.log.writePending();

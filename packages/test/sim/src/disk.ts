@@ -12,7 +12,7 @@ export type DiskOperation =
   | "makeDirectory"
   | "rename"
   | "removeFile"
-  | "removeDirectory"
+  | "removeTree"
   | "syncDirectory";
 
 /** The POSIX code with which an operation is to fail, or undefined to let it pass. */
@@ -136,8 +136,12 @@ export class SimDisk {
       makeDirectory: path => on("makeDirectory", path, () => this.#makeDirectory(path)),
       rename: (from, to) => on("rename", from, () => this.#rename(from, to)),
       removeFile: path => on("removeFile", path, () => this.#remove(path, false)),
-      removeDirectory: path => on("removeDirectory", path, () => this.#remove(path, true)),
-      syncDirectory: path => on("syncDirectory", path, () => this.#syncDirectory(path)),
+      removeTree: path => this.#async(session, "removeTree", path, () => this.#removeTree(path)),
+      syncDirectory: path => {
+        const covered = this.#names.slice();
+        return this.#async(session, "syncDirectory", path, () => this.#syncDirectory(path, covered));
+      },
+      syncDirectoryNow: path => on("syncDirectory", path, () => this.#syncDirectory(path, this.#names)),
       lock: path => on("open", path, () => this.#lock(session, path)),
     };
   }
@@ -293,6 +297,7 @@ export class SimDisk {
         node.modified = this.#world.now();
       },
       sync: () => {
+        if (!open) throw new DiskError("EBADF", path, "a closed file is not used");
         const covered = node.unsynced.slice();
         return this.#async(
           session,
@@ -409,10 +414,15 @@ export class SimDisk {
     this.#rewire([{ directory, name, node: undefined }]);
   }
 
-  #syncDirectory(path: string): void {
+  #removeTree(path: string): void {
+    if (this.#stat(path) !== undefined) this.#remove(path, true);
+  }
+
+  #syncDirectory(path: string, covered: readonly NameChange[]): void {
     const directory = this.#directory(path);
+    const meant = new Set(covered);
     this.#names = this.#names.filter(change => {
-      if (!change.some(c => c.directory === directory)) return true;
+      if (!meant.has(change) || !change.some(c => c.directory === directory)) return true;
       settleNames(change);
       return false;
     });

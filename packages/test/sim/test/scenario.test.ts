@@ -94,7 +94,11 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
     /topic is lost|setting is lost|came back|not start|refused/,
     env => withFiles(env, /__cluster_metadata/, () => unsynced),
   ],
-  ["names that are never synced", /lost|not start/, env => withDisk(env, () => ({ syncDirectory() {} }))],
+  [
+    "names that are never synced",
+    /lost|not start/,
+    env => withDisk(env, () => ({ syncDirectory: async () => {}, syncDirectoryNow() {} })),
+  ],
   ["an acknowledgement before the write", /record is lost|read record vanished/, lateWriter],
   ["a checksum that is always zero", /good request was refused/, env => ({ ...env, crypto: { crc32c: () => 0 } })],
   [

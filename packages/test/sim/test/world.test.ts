@@ -17,9 +17,9 @@ const nothing: ConnectionHandler = { onData() {}, onDrain() {}, onClose() {} };
 /** A small runtime with promises, timers, disk and network: appends what it is sent, syncs, then acknowledges. */
 async function journal(env: Env): Promise<void> {
   env.disk.makeDirectory("/data");
-  env.disk.syncDirectory("/");
+  env.disk.syncDirectoryNow("/");
   const file = env.disk.open("/data/journal", "create");
-  env.disk.syncDirectory("/data");
+  env.disk.syncDirectoryNow("/data");
   await env.network.listen("0.0.0.0", 9092, connection => ({
     ...nothing,
     onData(chunk) {
@@ -115,7 +115,7 @@ describe("the disk", () => {
     for (let seed = 0; seed < 60; seed++) {
       const { world, node } = fresh(seed);
       const file = node.env.disk.open("/f", "create");
-      node.env.disk.syncDirectory("/");
+      node.env.disk.syncDirectoryNow("/");
       file.write([utf8("sure")], 0);
       file.syncNow();
       file.write([utf8("AAAA")], 4);
@@ -135,7 +135,7 @@ describe("the disk", () => {
     for (let seed = 0; seed < 40; seed++) {
       const { world, node } = fresh(seed);
       node.env.disk.makeDirectory("/d");
-      node.env.disk.syncDirectory("/");
+      node.env.disk.syncDirectoryNow("/");
       const file = node.env.disk.open("/d/a.tmp", "create");
       file.write([utf8("new")], 0);
       file.syncNow();

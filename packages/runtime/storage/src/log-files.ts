@@ -1,0 +1,155 @@
+import type { Disk, DiskFile } from "@samsa/base";
+import { DELETED_SUFFIX, type LogEffect, type LogState } from "@samsa/log";
+import { removeIfThere, replaceFile } from "./files.ts";
+import type { LogHome } from "./types.ts";
+
+const OPEN_FILES = 3;
+
+/** The files of one log: what effects do to them, and which of them may not be on the device. */
+export class LogFiles {
+  path: string;
+  private readonly home: LogHome;
+  private readonly disk: Disk;
+  private readonly state: LogState;
+  private readonly opened = new Map<string, DiskFile>();
+  /** Small files that the next `sync` must make durable. */
+  private readonly owed = new Set<string>();
+  /** Files have come or gone since the directory was last synced. */
+  private namesChanged = true;
+
+  constructor(home: LogHome, path: string, state: LogState) {
+    this.home = home;
+    this.disk = home.env.disk;
+    this.path = path;
+    this.state = state;
+  }
+
+  /** The open file of this name; few are kept open, the active segment's among them. */
+  open(name: string): DiskFile {
+    const known = this.opened.get(name);
+    if (known !== undefined) return known;
+    const active = this.state.active.file;
+    if (this.opened.size >= OPEN_FILES) {
+      for (const old of this.opened.keys()) {
+        if (old === active) continue;
+        this.close(old);
+        break;
+      }
+    }
+    const file = this.disk.open(`${this.path}/${name}`, "create");
+    if (name === active) this.namesChanged = true;
+    this.opened.set(name, file);
+    return file;
+  }
+
+  private close(name: string): void {
+    this.opened.get(name)?.close();
+    this.opened.delete(name);
+  }
+
+  closeAll(): void {
+    for (const file of this.opened.values()) file.close();
+    this.opened.clear();
+  }
+
+  /** The next `sync` also covers this file, if it is there by then. */
+  owe(name: string): void {
+    this.owed.add(name);
+    this.namesChanged = true;
+  }
+
+  /** Makes what was written to `names`, and what is owed, durable, with their names. */
+  async sync(names: Iterable<string>): Promise<void> {
+    const all = new Set([...this.owed, ...names]);
+    this.owed.clear();
+    for (const name of all) await this.syncFile(name);
+    if (!this.namesChanged) return;
+    this.namesChanged = false;
+    await this.disk.syncDirectory(this.path);
+    // A file whose name is lost is lost, and so it is when the name of its directory is.
+    await this.home.syncNames();
+  }
+
+  private async syncFile(name: string): Promise<void> {
+    const opened = this.opened.get(name);
+    if (opened !== undefined) return opened.sync();
+    const path = `${this.path}/${name}`;
+    // What has been removed meanwhile has nothing to lose.
+    if (this.disk.stat(path) === undefined) return;
+    const file = this.disk.open(path, "write");
+    try {
+      await file.sync();
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Does what the effects say, in order; writes that follow one another in a file become one. */
+  perform(effects: readonly LogEffect[]): void {
+    for (let i = 0; i < effects.length; ) {
+      const effect = effects[i++];
+      if (effect.kind !== "write") {
+        this.performOne(effect);
+        continue;
+      }
+      const chunks = [effect.bytes];
+      let end = effect.position + effect.bytes.length;
+      for (; i < effects.length; i++) {
+        const next = effects[i];
+        if (next.kind !== "write" || next.file !== effect.file || next.position !== end) break;
+        chunks.push(next.bytes);
+        end += next.bytes.length;
+      }
+      this.write(effect.file, chunks, effect.position);
+    }
+  }
+
+  private write(name: string, chunks: readonly Uint8Array[], position: number): void {
+    if (name.endsWith(".log")) {
+      const file = this.open(name);
+      if (chunks.length > 1 || chunks[0].length > 0) file.write(chunks, position);
+      return;
+    }
+    const file = this.disk.open(`${this.path}/${name}`, "create");
+    try {
+      if (chunks[0].length > 0) file.write(chunks, position);
+    } finally {
+      file.close();
+    }
+  }
+
+  private performOne(effect: Exclude<LogEffect, { kind: "write" }>): void {
+    const path = `${this.path}/${effect.file}`;
+    switch (effect.kind) {
+      case "replace":
+        replaceFile(this.disk, path, effect.bytes, false);
+        if (effect.durable) this.owe(effect.file);
+        break;
+      case "truncate":
+        this.truncate(path, effect.size);
+        break;
+      case "delete":
+        this.close(effect.file);
+        if (this.disk.stat(path) === undefined) break;
+        this.disk.rename(path, path + DELETED_SUFFIX);
+        this.home.removeLater(path + DELETED_SUFFIX, this.home.env.clock.now() + this.state.config.fileDeleteDelayMs);
+        break;
+      case "remove":
+        removeIfThere(this.disk, path);
+        break;
+      case "sync":
+        this.open(effect.file).sync().catch(this.home.failed);
+    }
+  }
+
+  private truncate(path: string, size: number): void {
+    const known = this.disk.stat(path);
+    if (known === undefined || known.size <= size) return;
+    const file = this.disk.open(path, "write");
+    try {
+      file.truncate(size);
+    } finally {
+      file.close();
+    }
+  }
+}
