@@ -103,6 +103,12 @@ function parseNumber(name: string, spec: AnyConfigSpec, text: string): number {
   return value;
 }
 
+/** What is said twice counts once, as in Kafka. */
+function listOf(text: string): readonly string[] {
+  const trimmed = text.trim();
+  return trimmed === "" ? [] : [...new Set(trimmed.split(",").map(part => part.trim()))];
+}
+
 function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | number | boolean | readonly string[] {
   switch (spec.type) {
     case "boolean": {
@@ -117,10 +123,8 @@ function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | num
     case "long":
     case "double":
       return parseNumber(name, spec, text);
-    case "list": {
-      const trimmed = text.trim();
-      return trimmed === "" ? [] : trimmed.split(",").map(part => part.trim());
-    }
+    case "list":
+      return listOf(text);
     default:
       return text.trim();
   }
@@ -150,8 +154,16 @@ export function parseConfigValue(name: string, spec: AnyConfigSpec, text: string
   checkBounds(name, spec, value);
   const check = spec.check as ((value: unknown) => string | undefined) | undefined;
   const complaint = check?.(value);
-  if (complaint !== undefined) throw new ConfigError(name, text, complaint);
+  if (complaint !== undefined) {
+    throw new ConfigError(name, typeof value === "object" ? `[${value.join(", ")}]` : text, complaint);
+  }
   return value;
+}
+
+/** A value as Kafka shows it: of a list its parts without blanks, of a boolean lower case. It must be valid. */
+export function shownConfigValue(spec: AnyConfigSpec, text: string): string {
+  if (spec.type === "list") return listOf(text).join(",");
+  return spec.type === "boolean" ? text.trim().toLowerCase() : text.trim();
 }
 
 /** All values of `specs`, from what `lookup` finds or the defaults; throws the first `ConfigError`. */

@@ -11,11 +11,16 @@ import {
 import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
 import { topicNameFault } from "./topic-names.ts";
 
-export type ConfigVerdict = { readonly ok: true } | { readonly error: ErrorName; readonly message: string };
+/** What is wrong with the settings of a resource. */
+export interface ConfigFault {
+  readonly error: ErrorName;
+  readonly message: string;
+}
 
 /** What the controller must be told about settings, which are declared elsewhere. */
 export interface ConfigRules {
-  validate(resourceType: number, resourceName: string, key: string, value: string): ConfigVerdict;
+  /** Judges all settings that a resource would have; undefined when it may. */
+  validate(resourceType: number, resourceName: string, values: ReadonlyMap<string, string>): ConfigFault | undefined;
   /** Whether a setting is a list, so that it can be appended to and subtracted from. */
   isList(resourceType: number, key: string): boolean;
   /** What a list that is not set begins from. */
@@ -78,8 +83,10 @@ export function changeConfigs(
     if (forbidden !== undefined) return forbidden;
     put(name, null);
   }
-  const fault = resourceFault(image, resource, options.isNew ?? false) ?? valuesFault(context, resource, after);
-  return fault ?? { records: [...records, ...clearedElr(image, resource, records)] };
+  const fault = nameFault(resource) ?? valuesFault(context, resource, after);
+  if (fault !== undefined) return fault;
+  const missing = options.isNew === true ? undefined : absenceFault(image, resource);
+  return missing ?? { records: [...records, ...clearedElr(image, resource, records)] };
 }
 
 function changed(
@@ -137,24 +144,20 @@ function clearedElr(image: MetadataImage, resource: Resource, records: readonly 
   return topicName === "" || image.topicIds.has(topicName) ? [metadataRecord("ClearElrRecord", 0, { topicName })] : [];
 }
 
-function resourceFault(image: MetadataImage, resource: Resource, isNew: boolean): Refusal | undefined {
-  const { resourceType, resourceName: name } = resource;
+/** Whether there can be such a resource (`ControllerConfigurationValidator`). */
+function nameFault({ resourceType, resourceName: name }: Resource): Refusal | undefined {
   switch (resourceType) {
     case RESOURCE_TYPE.topic: {
       if (name === "") return refusal("INVALID_REQUEST", "Default topic resources are not allowed.");
       const fault = topicNameFault(name);
-      if (fault !== undefined) return refusal("INVALID_TOPIC_EXCEPTION", fault);
-      if (isNew || image.topicIds.has(name)) return undefined;
-      return refusal("UNKNOWN_TOPIC_OR_PARTITION", `The topic '${name}' does not exist.`);
+      return fault === undefined ? undefined : refusal("INVALID_TOPIC_EXCEPTION", fault);
     }
     case RESOURCE_TYPE.broker:
       if (name === "") return undefined;
       if (!/^[+-]?\d{1,10}$/.test(name)) {
         return refusal("INVALID_REQUEST", "Unable to parse broker name as a base 10 number.");
       }
-      if (Number(name) < 0) return refusal("INVALID_REQUEST", "Invalid negative broker ID.");
-      if (image.brokers.has(Number(name)) || image.controllers.has(Number(name))) return undefined;
-      return refusal("BROKER_ID_NOT_REGISTERED", `No node with id ${name} found.`);
+      return Number(name) < 0 ? refusal("INVALID_REQUEST", "Invalid negative broker ID.") : undefined;
     case RESOURCE_TYPE.group:
       return name === "" ? refusal("INVALID_REQUEST", "Default group resources are not allowed.") : undefined;
     case RESOURCE_TYPE.clientMetrics:
@@ -164,16 +167,23 @@ function resourceFault(image: MetadataImage, resource: Resource, isNew: boolean)
   }
 }
 
+/** Whether there is such a resource; groups and subscriptions may be configured before there are any. */
+function absenceFault(image: MetadataImage, { resourceType, resourceName: name }: Resource): Refusal | undefined {
+  if (resourceType === RESOURCE_TYPE.topic && !image.topicIds.has(name)) {
+    return refusal("UNKNOWN_TOPIC_OR_PARTITION", `The topic '${name}' does not exist.`);
+  }
+  if (resourceType !== RESOURCE_TYPE.broker || name === "") return undefined;
+  if (image.brokers.has(Number(name)) || image.controllers.has(Number(name))) return undefined;
+  return refusal("BROKER_ID_NOT_REGISTERED", `No node with id ${Number(name)} found.`);
+}
+
 function valuesFault(
   { settings }: DecisionContext,
   { resourceType, resourceName }: Resource,
   values: ReadonlyMap<string, string>,
 ): Refusal | undefined {
-  for (const [key, value] of values) {
-    const verdict = settings.configs.validate(resourceType, resourceName, key, value);
-    if (!("ok" in verdict)) return refusal(verdict.error, verdict.message);
-  }
-  return undefined;
+  const fault = settings.configs.validate(resourceType, resourceName, values);
+  return fault && refusal(fault.error, fault.message);
 }
 
 type Requests = readonly (Resource & { readonly configs: readonly { name: string; value: string | null }[] })[];

@@ -51,7 +51,7 @@ export interface Refusal {
   readonly errorMessage: string | null;
 }
 
-export function refusal(error: ErrorName, message: string = Errors[error].message): Refusal {
+export function refusal(error: ErrorName, message: string | null = Errors[error].message): Refusal {
   return { errorCode: Errors[error].code, errorMessage: message };
 }
 

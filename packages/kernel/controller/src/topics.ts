@@ -258,7 +258,7 @@ export function createPartitions(
 
 function addPartitions({ image, draw }: DecisionContext, wanted: NewPartitions): MetadataRecord[] | Refusal {
   const topic = topicNamed(image, wanted.name);
-  if (topic === undefined) return refusal("UNKNOWN_TOPIC_OR_PARTITION");
+  if (topic === undefined) return refusal("UNKNOWN_TOPIC_OR_PARTITION", null);
   const has = topic.partitions.size;
   const additional = wanted.count - has;
   if (additional === 0) return refusal("INVALID_PARTITIONS", `Topic already has ${has} partition(s).`);

@@ -39,8 +39,8 @@ const settings: ControllerSettings = {
   numPartitions: 2,
   replicationFactor: 1,
   configs: {
-    validate: (_type, _name, key, value) =>
-      key === "bad" ? { error: "INVALID_CONFIG", message: `no ${value}` } : { ok: true },
+    validate: (_type, _name, values) =>
+      values.has("bad") ? { error: "INVALID_CONFIG", message: `no ${values.get("bad")}` } : undefined,
     isList: (_type, key) => key === "cleanup.policy",
     initial: () => "delete",
   },

@@ -1,7 +1,8 @@
 import { ApiKey, apiOf } from "@samsa/protocol";
 import type { ByteReader, ByteWriter } from "@samsa/base";
 import { apiVersions } from "./api/api-versions.ts";
-import { incrementalAlterConfigs } from "./api/incremental-alter-configs.ts";
+import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
+import { createPartitions } from "./api/create-partitions.ts";
 import { createTopics } from "./api/create-topics.ts";
 import { deleteTopics } from "./api/delete-topics.ts";
 import { describeCluster } from "./api/describe-cluster.ts";
@@ -10,6 +11,7 @@ import { fetch } from "./api/fetch.ts";
 import { findCoordinator } from "./api/find-coordinator.ts";
 import * as groups from "./api/groups.ts";
 import { initProducerId } from "./api/init-producer-id.ts";
+import { listConfigResources } from "./api/list-config-resources.ts";
 import { listOffsets } from "./api/list-offsets.ts";
 import { metadata } from "./api/metadata.ts";
 import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
@@ -62,9 +64,12 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.InitProducerId, initProducerId],
   [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
   [ApiKey.DescribeConfigs, describeConfigs],
+  [ApiKey.AlterConfigs, alterConfigs],
+  [ApiKey.CreatePartitions, createPartitions],
   [ApiKey.DeleteGroups, groups.deleteGroups],
   [ApiKey.IncrementalAlterConfigs, incrementalAlterConfigs],
   [ApiKey.DescribeCluster, describeCluster],
+  [ApiKey.ListConfigResources, listConfigResources],
 ];
 
 function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): ServedApi {

@@ -1,150 +1,9 @@
 import { type ConfigValues, configSpecs } from "@samsa/base";
+import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 
-const LONG_MAX = "9223372036854775807";
-const COMPRESSION = ["uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"] as const;
-const TIMESTAMP_TYPES = ["CreateTime", "LogAppendTime"] as const;
-const POLICIES = ["delete", "compact"] as const;
 const INT_MAX = 2147483647;
-
-/** Settings of a topic (`TopicConfig`), each with the broker settings that stand in when the topic has none. */
-export const topicConfigs = configSpecs({
-  "cleanup.policy": {
-    type: "list",
-    default: "delete",
-    oneOf: POLICIES,
-    synonyms: ["log.cleanup.policy"],
-    doc: "What happens to old segments: delete them, compact them by key, both, or (empty) keep all.",
-  },
-  "compression.gzip.level": {
-    type: "int",
-    default: "-1",
-    min: -1,
-    max: 9,
-    synonyms: ["compression.gzip.level"],
-    doc: "Level when the broker compresses with gzip; -1 is the library's own.",
-  },
-  "compression.type": {
-    type: "string",
-    default: "producer",
-    oneOf: COMPRESSION,
-    synonyms: ["compression.type"],
-    doc: "Codec of stored batches; producer keeps what the producer sent.",
-  },
-  "compression.zstd.level": {
-    type: "int",
-    default: "3",
-    min: -131072,
-    max: 22,
-    synonyms: ["compression.zstd.level"],
-    doc: "Level when the broker compresses with zstd.",
-  },
-  "file.delete.delay.ms": {
-    type: "long",
-    default: "60000",
-    min: 0,
-    synonyms: ["log.segment.delete.delay.ms"],
-    doc: "How long a deleted file stays on disk, in ms.",
-  },
-  "flush.messages": {
-    type: "long",
-    default: LONG_MAX,
-    min: 1,
-    synonyms: ["log.flush.interval.messages"],
-    doc: "fsync after so many records.",
-  },
-  "flush.ms": {
-    type: "long",
-    default: LONG_MAX,
-    min: 0,
-    synonyms: ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
-    doc: "fsync at the latest so many ms after an append.",
-  },
-  "index.interval.bytes": {
-    type: "int",
-    default: "4096",
-    min: 0,
-    synonyms: ["log.index.interval.bytes"],
-    doc: "Bytes of log between two index entries.",
-  },
-  "max.message.bytes": {
-    type: "int",
-    default: "1048588",
-    min: 0,
-    synonyms: ["message.max.bytes"],
-    doc: "Largest batch accepted, in bytes.",
-  },
-  "message.timestamp.after.max.ms": {
-    type: "long",
-    default: "3600000",
-    min: 0,
-    synonyms: ["log.message.timestamp.after.max.ms"],
-    doc: "How far a record's timestamp may lie in the future, in ms.",
-  },
-  "message.timestamp.before.max.ms": {
-    type: "long",
-    default: LONG_MAX,
-    min: 0,
-    synonyms: ["log.message.timestamp.before.max.ms"],
-    doc: "How far a record's timestamp may lie in the past, in ms.",
-  },
-  "message.timestamp.type": {
-    type: "string",
-    default: "CreateTime",
-    oneOf: TIMESTAMP_TYPES,
-    synonyms: ["log.message.timestamp.type"],
-    doc: "Whether a record keeps the producer's time or gets the broker's.",
-  },
-  "min.insync.replicas": {
-    type: "int",
-    default: "1",
-    min: 1,
-    synonyms: ["min.insync.replicas"],
-    doc: "In-sync replicas needed for acks=all.",
-  },
-  "retention.bytes": {
-    type: "long",
-    default: "-1",
-    synonyms: ["log.retention.bytes"],
-    doc: "Size above which old segments go; -1 is no limit.",
-  },
-  "retention.ms": {
-    type: "long",
-    default: "604800000",
-    min: -1,
-    synonyms: ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
-    doc: "Age above which old segments go, in ms; -1 is no limit.",
-  },
-  "segment.bytes": {
-    type: "int",
-    default: "1073741824",
-    min: 1048576,
-    synonyms: ["log.segment.bytes"],
-    doc: "Size at which a new segment begins.",
-  },
-  "segment.index.bytes": {
-    type: "int",
-    default: "10485760",
-    min: 4,
-    synonyms: ["log.index.size.max.bytes"],
-    doc: "Size at which an index is full and a new segment begins.",
-  },
-  "segment.jitter.ms": {
-    type: "long",
-    default: "0",
-    min: 0,
-    synonyms: ["log.roll.jitter.ms", "log.roll.jitter.hours"],
-    doc: "Up to so many ms less than segment.ms, at random.",
-  },
-  "segment.ms": {
-    type: "long",
-    default: "604800000",
-    min: 1,
-    synonyms: ["log.roll.ms", "log.roll.hours"],
-    doc: "Age at which a new segment begins, in ms.",
-  },
-});
-
-export type TopicConfig = ConfigValues<typeof topicConfigs>;
+const RETENTION = (value: number): string | undefined =>
+  value === 0 ? "Value must be -1 (unlimited) or at least 1" : undefined;
 
 /** Settings of a broker (`KafkaConfig` and its parts): those that have an effect, and no others. */
 export const brokerConfigs = configSpecs({
@@ -163,8 +22,7 @@ export const brokerConfigs = configSpecs({
     type: "int",
     update: "cluster-wide",
     default: "-1",
-    min: -1,
-    max: 9,
+    check: GZIP_LEVEL,
     doc: "See the topic setting of this name.",
   },
   "compression.type": {
@@ -203,6 +61,7 @@ export const brokerConfigs = configSpecs({
     min: 1,
     doc: "Replicas of a topic that is created without saying.",
   },
+  "delete.topic.enable": { type: "boolean", default: "true", doc: "Whether topics may be deleted." },
   "fetch.max.bytes": { type: "int", default: "57671680", min: 1024, doc: "Most bytes in one fetch response." },
   "group.initial.rebalance.delay.ms": {
     type: "int",
@@ -311,10 +170,22 @@ export const brokerConfigs = configSpecs({
   "log.retention.hours": {
     type: "int",
     default: "168",
+    check: RETENTION,
     doc: "retention.ms in hours, when neither ms nor minutes is set.",
   },
-  "log.retention.minutes": { type: "int", default: null, doc: "retention.ms in minutes, when ms is not set." },
-  "log.retention.ms": { type: "long", update: "cluster-wide", default: null, doc: "See retention.ms of a topic." },
+  "log.retention.minutes": {
+    type: "int",
+    default: null,
+    check: RETENTION,
+    doc: "retention.ms in minutes, when ms is not set.",
+  },
+  "log.retention.ms": {
+    type: "long",
+    update: "cluster-wide",
+    default: null,
+    check: RETENTION,
+    doc: "See retention.ms of a topic.",
+  },
   "log.roll.hours": { type: "int", default: "168", min: 1, doc: "segment.ms in hours, when ms is not set." },
   "log.roll.jitter.hours": {
     type: "int",
@@ -326,9 +197,16 @@ export const brokerConfigs = configSpecs({
     type: "long",
     update: "cluster-wide",
     default: null,
+    min: 0,
     doc: "See segment.jitter.ms of a topic.",
   },
-  "log.roll.ms": { type: "long", update: "cluster-wide", default: null, doc: "See segment.ms of a topic." },
+  "log.roll.ms": {
+    type: "long",
+    update: "cluster-wide",
+    default: null,
+    min: 1,
+    doc: "See segment.ms of a topic.",
+  },
   "log.segment.bytes": {
     type: "int",
     update: "cluster-wide",
@@ -343,7 +221,13 @@ export const brokerConfigs = configSpecs({
     min: 0,
     doc: "See file.delete.delay.ms of a topic.",
   },
-  "max.connections": { type: "int", default: String(INT_MAX), min: 0, doc: "Most connections open at once." },
+  "max.connections": {
+    type: "int",
+    update: "cluster-wide",
+    default: String(INT_MAX),
+    min: 0,
+    doc: "Most connections open at once.",
+  },
   "max.incremental.fetch.session.cache.slots": {
     type: "int",
     default: "1000",
@@ -403,6 +287,7 @@ export const brokerConfigs = configSpecs({
   },
   "producer.id.expiration.ms": {
     type: "int",
+    update: "cluster-wide",
     default: "86400000",
     min: 1,
     doc: "How long the state of a silent idempotent producer is kept, in ms.",
@@ -413,6 +298,12 @@ export const brokerConfigs = configSpecs({
     doc: "Bytes of requests in flight over all connections, above which sockets are not read.",
   },
   "socket.request.max.bytes": { type: "int", default: "104857600", min: 1, doc: "Largest request accepted, in bytes." },
+  "unclean.leader.election.enable": {
+    type: "boolean",
+    update: "cluster-wide",
+    default: "false",
+    doc: "See the topic setting of this name.",
+  },
 });
 
 export type BrokerConfig = ConfigValues<typeof brokerConfigs>;

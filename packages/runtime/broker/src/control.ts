@@ -8,13 +8,13 @@ import {
   type FeatureRange,
   topicNameFault,
 } from "@samsa/controller";
-import { imageRecords, METADATA_VERSION_FEATURE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import { imageRecords, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
 import { Errors, type MetadataRecord } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
-import { brokerConfigs, topicConfigs } from "./configs.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
-import { brokerConfigFault, SOURCE, topicConfigFault } from "./settings.ts";
+import { CONFIG_RULES, SOURCE } from "./settings.ts";
+import { topicConfigs } from "./topic-configs.ts";
 import { OFFSETS_TOPIC } from "./topics.ts";
 
 /** The features that are served, and between which levels. A feature that is not here is at level 0. */
@@ -75,11 +75,7 @@ export class Control {
       numPartitions: broker.config["num.partitions"],
       replicationFactor: broker.config["default.replication.factor"],
       features: TOLERATED,
-      configs: {
-        validate: (type, _name, key, value) => configVerdict(type, key, value),
-        isList: (type, key) => specOf(type, key)?.type === "list",
-        initial: (type, key) => specOf(type, key)?.default ?? null,
-      },
+      configs: CONFIG_RULES,
       describeTopic: overrides => this.#describeTopic(overrides),
     });
   }
@@ -263,22 +259,4 @@ export class Control {
   async close(): Promise<void> {
     await this.#last;
   }
-}
-
-function specOf(resourceType: number, key: string) {
-  if (resourceType === RESOURCE_TYPE.topic) return topicConfigs[key as keyof typeof topicConfigs];
-  return brokerConfigs[key as keyof typeof brokerConfigs];
-}
-
-function configVerdict(resourceType: number, key: string, value: string) {
-  if (resourceType === RESOURCE_TYPE.topic) {
-    const fault = topicConfigFault(key, value);
-    return fault === undefined ? ({ ok: true } as const) : ({ error: "INVALID_CONFIG", message: fault } as const);
-  }
-  if (resourceType === RESOURCE_TYPE.broker) {
-    const fault = brokerConfigFault(key, value);
-    return fault === undefined ? ({ ok: true } as const) : ({ error: "INVALID_REQUEST", message: fault } as const);
-  }
-  const message = `Configurations of resource type ${resourceType} are not available`;
-  return { error: "INVALID_REQUEST", message } as const;
 }

@@ -1,3 +1,3 @@
 export { Broker, type BrokerOptions } from "./broker.ts";
-export { brokerConfigs, topicConfigs } from "./configs.ts";
+export { brokerConfigs } from "./configs.ts";
 export type { MetricFamily } from "./metrics.ts";

@@ -1,11 +1,15 @@
-import { type AnyConfigSpec, parseConfig, parseConfigValue } from "@samsa/base";
+import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfig, parseConfigValue } from "@samsa/base";
+import type { ConfigFault, ConfigRules } from "@samsa/controller";
 import type { LogConfig } from "@samsa/log";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Codec, Compression } from "@samsa/records";
-import { brokerConfigs, type TopicConfig, topicConfigs } from "./configs.ts";
+import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
+import { type BrokerConfig, brokerConfigs } from "./configs.ts";
+import { groupConfigs, groupConfigsFault } from "./group-configs.ts";
+import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
 
 /** Where a value comes from: ids of `DescribeConfigsResponse.ConfigSource`. */
-export const SOURCE = { topic: 1, broker: 2, cluster: 3, static: 4, default: 5 } as const;
+export const SOURCE = { topic: 1, broker: 2, cluster: 3, static: 4, default: 5, clientMetrics: 7, group: 8 } as const;
 export type Source = (typeof SOURCE)[keyof typeof SOURCE];
 
 export interface Setting {
@@ -14,6 +18,17 @@ export interface Setting {
   readonly value: string | null;
   readonly source: Source;
 }
+
+const BROKER: ConfigSpecs = brokerConfigs;
+const TOPIC: ConfigSpecs = topicConfigs;
+
+/** Names for one thing, the one that counts most first (`DynamicBrokerConfig.brokerConfigSynonyms`). */
+const BROKER_SYNONYMS: readonly (readonly string[])[] = [
+  ["log.roll.ms", "log.roll.hours"],
+  ["log.roll.jitter.ms", "log.roll.jitter.hours"],
+  ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+];
+const FLUSH_SYNONYMS: readonly string[] = ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
 
 /** Broker settings in other units than the topic settings they stand in for. */
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -25,9 +40,32 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 const CODECS: Readonly<Record<string, Codec>> = { uncompressed: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
 
+function brokerSynonyms(name: string): readonly string[] {
+  if (name === FLUSH_SYNONYMS[0]) return FLUSH_SYNONYMS;
+  return BROKER_SYNONYMS.find(names => names.includes(name)) ?? [name];
+}
+
+const RETENTION_TIMES: readonly string[] = BROKER_SYNONYMS[2];
+
 function scaled(synonym: string, value: string): string {
+  // Any negative time is for ever.
+  if (RETENTION_TIMES.includes(synonym) && Number(value) < 0) return "-1";
   const unit = UNIT_MS[synonym];
-  return unit === undefined || value === "-1" ? value : String(Number(value) * unit);
+  return unit === undefined ? value : String(Number(value) * unit);
+}
+
+function isDynamic(name: string): boolean {
+  return (BROKER[name]?.update ?? "read-only") !== "read-only";
+}
+
+function isValid(name: string, spec: AnyConfigSpec, text: string): boolean {
+  try {
+    parseConfigValue(name, spec, text);
+    return true;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
 }
 
 /** The settings in force: what the file says, what the metadata log says, and the defaults behind them. */
@@ -40,38 +78,79 @@ export class Settings {
     this.#file = file;
   }
 
-  /** All that has a say in a broker's setting, most specific first. */
-  brokerSetting(image: MetadataImage, name: string): Setting[] {
-    const found: Setting[] = [];
-    const own = configsOf(image, RESOURCE_TYPE.broker, this.nodeId).get(name);
-    const cluster = configsOf(image, RESOURCE_TYPE.broker, "").get(name);
-    const file = this.#file.get(name);
-    if (own !== undefined) found.push({ name, value: own, source: SOURCE.broker });
-    if (cluster !== undefined) found.push({ name, value: cluster, source: SOURCE.cluster });
-    if (file !== undefined) found.push({ name, value: file, source: SOURCE.static });
-    const fallback = brokerConfigs[name as keyof typeof brokerConfigs]?.default ?? null;
-    if (fallback !== null) found.push({ name, value: fallback, source: SOURCE.default });
-    return found;
+  /** The broker's own settings, or the cluster's when `resourceName` is "", of those that may change at run time. */
+  dynamic(image: MetadataImage, resourceName: string): ReadonlyMap<string, string> {
+    const stored = configsOf(image, RESOURCE_TYPE.broker, resourceName);
+    // What an older or another program has stored and is not possible here does not count.
+    return new Map(
+      [...stored].filter(([name, value]) => {
+        if (!isDynamic(name) || !isValid(name, BROKER[name], value)) return false;
+        return resourceName !== "" || BROKER[name].update === "cluster-wide";
+      }),
+    );
   }
 
-  /** All that has a say in a topic's setting, most specific first; the last is the default. */
-  topicSetting(image: MetadataImage, topic: string, name: string): Setting[] {
-    const spec: AnyConfigSpec = topicConfigs[name as keyof typeof topicConfigs];
+  /** Who has a say in a broker's settings, the strongest first. */
+  #layers(image: MetadataImage): readonly (readonly [Source, (name: string) => string | null | undefined])[] {
+    const own = this.dynamic(image, this.nodeId);
+    const cluster = this.dynamic(image, "");
+    return [
+      [SOURCE.broker, name => own.get(name)],
+      [SOURCE.cluster, name => cluster.get(name)],
+      [SOURCE.static, name => this.#file.get(name)],
+      [SOURCE.default, name => BROKER[name]?.default],
+    ];
+  }
+
+  #saying(image: MetadataImage, names: readonly string[]): Setting[] {
     const found: Setting[] = [];
-    const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
-    if (override !== undefined) found.push({ name, value: override, source: SOURCE.topic });
-    for (const source of [SOURCE.broker, SOURCE.cluster, SOURCE.static, SOURCE.default] as const) {
-      for (const synonym of spec.synonyms ?? []) {
-        for (const setting of this.brokerSetting(image, synonym)) if (setting.source === source) found.push(setting);
+    for (const [source, lookup] of this.#layers(image)) {
+      for (const name of names) {
+        const value = lookup(name);
+        if (typeof value === "string") found.push({ name, value, source });
       }
     }
     return found;
   }
 
+  /** All that has a say in a broker's setting, most specific first, as DescribeConfigs lists them. */
+  brokerSetting(image: MetadataImage, name: string): Setting[] {
+    const found = this.#saying(image, brokerSynonyms(name));
+    const from = found.findIndex(setting => setting.name === name);
+    return from < 0 ? [] : found.slice(from);
+  }
+
+  /** The value of a broker's setting, which is null where only a synonym is set. */
+  brokerValue(image: MetadataImage, name: string): string | null {
+    return this.#saying(image, [name])[0]?.value ?? null;
+  }
+
+  /** The broker's settings in force, parsed. */
+  broker(image: MetadataImage): BrokerConfig {
+    const layers = this.#layers(image);
+    return parseConfig(brokerConfigs, name => {
+      for (const [, lookup] of layers) {
+        const value = lookup(name);
+        if (typeof value === "string") return value;
+      }
+      return undefined;
+    });
+  }
+
+  /** All that has a say in a topic's setting, most specific first, as DescribeConfigs lists them. */
+  topicSetting(image: MetadataImage, topic: string, name: string): Setting[] {
+    const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
+    const synonym = TOPIC[name].synonyms?.[0];
+    const behind = synonym === undefined ? [] : this.brokerSetting(image, synonym);
+    return override === undefined ? behind : [{ name, value: override, source: SOURCE.topic }, ...behind];
+  }
+
   /** The value in force, in the topic setting's own unit. */
   topicValue(image: MetadataImage, topic: string, name: string): Setting {
-    const [first] = this.topicSetting(image, topic, name);
-    const spec: AnyConfigSpec = topicConfigs[name as keyof typeof topicConfigs];
+    const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
+    const spec = TOPIC[name];
+    if (override !== undefined && isValid(name, spec, override)) return { name, value: override, source: SOURCE.topic };
+    const [first] = this.#saying(image, spec.synonyms ?? []);
     if (first === undefined) return { name, value: spec.default, source: SOURCE.default };
     return { name, value: scaled(first.name, first.value ?? ""), source: first.source };
   }
@@ -112,28 +191,43 @@ export function logConfig(config: TopicConfig): LogConfig {
   };
 }
 
-/** What is wrong with a value for a topic's setting, or undefined. */
-export function topicConfigFault(name: string, value: string): string | undefined {
-  const spec: AnyConfigSpec | undefined = topicConfigs[name as keyof typeof topicConfigs];
-  if (spec === undefined) return `Unknown topic config name: ${name}`;
-  try {
-    parseConfigValue(name, spec, value);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
+/**
+ * What is wrong with the settings of a broker, or of the cluster when `resourceName` is "", as changed at run time
+ * (`DynamicBrokerConfig.validateConfigs`); undefined when nothing is.
+ */
+export function brokerConfigsFault(resourceName: string, values: ReadonlyMap<string, string>): ConfigFault | undefined {
+  const fault = (message: string): ConfigFault => ({ error: "INVALID_REQUEST", message });
+  const fixed = [...values.keys()].filter(name => !isDynamic(name));
+  if (fixed.length > 0) return fault(`Cannot update these configs dynamically: [${fixed.join(", ")}]`);
+  for (const [name, text] of values) {
+    try {
+      parseConfigValue(name, BROKER[name], text);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return fault(error.message);
+    }
   }
+  const own = [...values.keys()].filter(name => BROKER[name].update === "per-broker");
+  if (resourceName !== "" || own.length === 0) return undefined;
+  const why = "Cannot update these configs at default cluster level, broker id must be specified";
+  return fault(`${why}: [${own.join(", ")}]`);
 }
 
-/** What is wrong with changing a broker's setting at run time, or undefined. */
-export function brokerConfigFault(name: string, value: string): string | undefined {
-  const spec: AnyConfigSpec | undefined = brokerConfigs[name as keyof typeof brokerConfigs];
-  if (spec === undefined || (spec.update ?? "read-only") === "read-only") {
-    return `Cannot update these configs dynamically: Set(${name})`;
-  }
-  try {
-    parseConfigValue(name, spec, value);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
+const RESOURCES: Readonly<
+  Record<number, { readonly specs: ConfigSpecs; fault?(values: ReadonlyMap<string, string>): ConfigFault | undefined }>
+> = {
+  [RESOURCE_TYPE.topic]: { specs: topicConfigs, fault: topicConfigsFault },
+  // Judged by the broker that is asked, who knows what it can change.
+  [RESOURCE_TYPE.broker]: { specs: brokerConfigs },
+  [RESOURCE_TYPE.group]: { specs: groupConfigs, fault: groupConfigsFault },
+  [RESOURCE_TYPE.clientMetrics]: { specs: clientMetricsConfigs, fault: clientMetricsConfigsFault },
+};
+
+/** What the controller is told about settings. */
+export const CONFIG_RULES: ConfigRules = {
+  validate: (type, _name, values) => RESOURCES[type]?.fault?.(values),
+  // Kafka's controller knows the types of these only.
+  isList: (type, key) =>
+    (type === RESOURCE_TYPE.topic || type === RESOURCE_TYPE.broker) && RESOURCES[type].specs[key]?.type === "list",
+  initial: (type, key) => RESOURCES[type]?.specs[key]?.default ?? null,
+};

@@ -3,9 +3,9 @@ import { Errors } from "@samsa/protocol";
 import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed } from "@samsa/metadata";
 import type { ValidationRules } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
-import type { TopicConfig } from "./configs.ts";
 import { Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
+import type { TopicConfig } from "./topic-configs.ts";
 import type { Turn } from "./turn.ts";
 
 export const OFFSETS_TOPIC = "__consumer_offsets";

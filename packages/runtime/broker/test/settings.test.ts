@@ -2,9 +2,10 @@ import { type AnyConfigSpec, ConfigError, parseConfig } from "@samsa/base";
 import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
 import { metadataRecord } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
-import { brokerConfigs, topicConfigs } from "../src/configs.ts";
+import { brokerConfigs } from "../src/configs.ts";
 import { planListeners } from "../src/listeners.ts";
 import { Settings } from "../src/settings.ts";
+import { topicConfigs } from "../src/topic-configs.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   const rows = Object.entries(specs).map(([name, spec]) => {
@@ -79,13 +80,18 @@ describe("which value is in force", () => {
   });
 
   test("all that has a say is listed, the most specific first", () => {
-    const found = settings.topicSetting(image(2, "t", "retention.ms", "1"), "t", "retention.ms");
+    const found = settings.topicSetting(image(2, "t", "segment.bytes", "3000000"), "t", "segment.bytes");
     expect(found.map(({ name, source }) => [name, source])).toEqual([
-      ["retention.ms", 1],
-      ["log.retention.hours", 4],
-      ["log.retention.hours", 5],
+      ["segment.bytes", 1],
+      ["log.segment.bytes", 4],
+      ["log.segment.bytes", 5],
     ]);
   });
+});
+
+test("times below zero mean for ever, in any unit", () => {
+  const forEver = new Settings(1, new Map([["log.retention.hours", "-5"]]));
+  expect(forEver.topic(EMPTY_IMAGE, "t")["retention.ms"]).toBe(-1);
 });
 
 describe("listeners", () => {

@@ -3,17 +3,25 @@ import { type DeleteTopicsRequest, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
+/** Below this version a client does not know that deletion can be disabled. */
+const DISABLED_VERSION = 3;
+
 export function deleteTopics(
   broker: Broker,
   request: DeleteTopicsRequest,
-  _context: RequestContext,
+  context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  broker.decided("deleteTopics", request, reply, () => ({
+  const failed = ({ code, message }: { readonly code: number; readonly message: string }) => ({
     throttleTimeMs: 0,
     // Old versions name topics in one list, newer ones in another.
     responses: [...request.topicNames.map(name => ({ name, topicId: ZERO_UUID })), ...request.topics].map(
-      ({ name, topicId }) => ({ name, topicId, errorCode: Errors.UNKNOWN_SERVER_ERROR.code }),
+      ({ name, topicId }) => ({ name, topicId, errorCode: code, errorMessage: message }),
     ),
-  }));
+  });
+  if (!broker.config["delete.topic.enable"]) {
+    const known = context.version >= DISABLED_VERSION;
+    return reply(failed(known ? Errors.TOPIC_DELETION_DISABLED : Errors.INVALID_REQUEST));
+  }
+  broker.decided("deleteTopics", request, reply, () => failed(Errors.UNKNOWN_SERVER_ERROR));
 }

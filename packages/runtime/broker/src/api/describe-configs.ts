@@ -1,87 +1,166 @@
-import { type AnyConfigSpec, CONFIG_TYPE_IDS } from "@samsa/base";
-import { type DescribeConfigsRequest, Errors } from "@samsa/protocol";
-import { RESOURCE_TYPE } from "@samsa/metadata";
+import { type AnyConfigSpec, CONFIG_TYPE_IDS, type ConfigSpecs, shownConfigValue } from "@samsa/base";
+import { topicNameFault } from "@samsa/controller";
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
-import { brokerConfigs, topicConfigs } from "../configs.ts";
+import { clientMetricsConfigs } from "../client-metrics-configs.ts";
+import { brokerConfigs } from "../configs.ts";
+import { groupConfigs } from "../group-configs.ts";
 import type { RequestContext } from "../requests.ts";
 import { type Setting, SOURCE } from "../settings.ts";
+import { topicConfigs } from "../topic-configs.ts";
+
+const BROKER_LOGGER = 8;
+const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
 
 type Resource = DescribeConfigsRequest["resources"][number];
-
-interface Asked {
-  readonly request: DescribeConfigsRequest;
+/** What is wanted of which resource. */
+interface Asked extends Pick<DescribeConfigsRequest, "includeSynonyms" | "includeDocumentation"> {
   readonly resource: Resource;
 }
 
-function entry({ request }: Asked, name: string, spec: AnyConfigSpec, settings: readonly Setting[], value: Setting) {
-  const sensitive = spec.type === "password";
-  return {
-    name,
-    value: sensitive ? null : value.value,
-    readOnly: value.source === SOURCE.static && (spec.update ?? "read-only") === "read-only",
-    configSource: value.source,
-    isSensitive: sensitive,
-    synonyms: request.includeSynonyms
-      ? settings.map(s => ({ name: s.name, value: sensitive ? null : s.value, source: s.source }))
-      : [],
-    configType: CONFIG_TYPE_IDS[spec.type],
-    documentation: request.includeDocumentation ? spec.doc : null,
-  };
+interface Described {
+  readonly value: string | null;
+  /** All that has a say, most specific first. */
+  readonly layers: readonly Setting[];
+  readonly readOnly?: boolean;
 }
 
-function wanted(resource: Resource, name: string): boolean {
-  const keys = resource.configurationKeys;
-  return keys === null || keys.length === 0 || keys.includes(name);
+/** Why a resource is not described. */
+class Refused extends Error {
+  readonly code: number;
+  constructor(error: ErrorName, message: string) {
+    super(message);
+    this.code = Errors[error].code;
+  }
 }
 
-function topicEntries(broker: Broker, asked: Asked): object[] {
+/** The settings of `specs` that are asked for; those for which `describe` has nothing are left out. */
+function entries(
+  { resource, includeSynonyms, includeDocumentation }: Asked,
+  specs: ConfigSpecs,
+  describe: (name: string, spec: AnyConfigSpec) => Described | undefined,
+): object[] {
+  const keys = resource.configurationKeys ?? [];
+  return Object.entries(specs).flatMap(([name, spec]) => {
+    if (keys.length > 0 && !keys.includes(name)) return [];
+    const found = describe(name, spec);
+    if (found === undefined) return [];
+    const { value, layers, readOnly = false } = found;
+    const isSensitive = spec.type === "password";
+    const synonyms = layers.map(layer => ({ ...layer, value: isSensitive ? null : layer.value }));
+    return [
+      {
+        name,
+        value: isSensitive || value === null ? null : shownConfigValue(spec, value),
+        readOnly,
+        configSource: layers[0]?.source ?? SOURCE.default,
+        isSensitive,
+        synonyms: includeSynonyms ? synonyms : [],
+        configType: CONFIG_TYPE_IDS[spec.type],
+        documentation: includeDocumentation ? spec.doc : null,
+      },
+    ];
+  });
+}
+
+function ofTopic(broker: Broker, asked: Asked): object[] {
   const { image } = broker.topics;
   const topic = asked.resource.resourceName;
-  return Object.entries(topicConfigs)
-    .filter(([name]) => wanted(asked.resource, name))
-    .map(([name, spec]) => {
-      const settings = broker.settings.topicSetting(image, topic, name);
-      const value = broker.settings.topicValue(image, topic, name);
-      return { ...entry(asked, name, spec, settings, value), readOnly: false };
-    });
+  return entries(asked, topicConfigs, name => ({
+    value: broker.settings.topicValue(image, topic, name).value,
+    layers: broker.settings.topicSetting(image, topic, name),
+  }));
 }
 
-function brokerEntries(broker: Broker, asked: Asked, defaultsOnly: boolean): object[] {
-  const { image } = broker.topics;
-  return Object.entries(brokerConfigs as Readonly<Record<string, AnyConfigSpec>>)
-    .filter(([name]) => wanted(asked.resource, name))
-    .flatMap(([name, spec]) => {
-      const all = broker.settings.brokerSetting(image, name);
-      const settings = defaultsOnly ? all.filter(({ source }) => source === SOURCE.cluster) : all;
-      // The cluster-wide default shows only what has been set there.
-      if (defaultsOnly && settings.length === 0) return [];
-      const value = settings[0] ?? { name, value: null, source: SOURCE.default };
-      const shown = entry(asked, name, spec, settings, value);
-      return [{ ...shown, readOnly: (spec.update ?? "read-only") === "read-only" }];
-    });
+function brokerId(name: string): number {
+  if (/^[+-]?\d{1,10}$/.test(name)) return Number(name);
+  throw new Refused("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
 }
+
+function ofBroker(broker: Broker, asked: Asked): object[] {
+  const { settings, topics, nodeId } = broker;
+  const { resourceName } = asked.resource;
+  if (resourceName === "") {
+    // The cluster-wide defaults are those that have been set.
+    const set = settings.dynamic(topics.image, "");
+    return entries(asked, brokerConfigs, (name, spec) => {
+      const value = set.get(name);
+      return value === undefined
+        ? undefined
+        : { value, layers: [{ name, value, source: SOURCE.cluster }], readOnly: spec.update === undefined };
+    });
+  }
+  if (brokerId(resourceName) !== nodeId) {
+    const expected = `Unexpected broker id, expected ${nodeId} or empty string`;
+    throw new Refused("INVALID_REQUEST", `${expected}, but received ${resourceName}`);
+  }
+  return entries(asked, brokerConfigs, (name, spec) => ({
+    value: settings.brokerValue(topics.image, name),
+    layers: settings.brokerSetting(topics.image, name),
+    readOnly: (spec.update ?? "read-only") === "read-only",
+  }));
+}
+
+function ofGroup(broker: Broker, asked: Asked): object[] {
+  const { settings, topics } = broker;
+  const { resourceType, resourceName } = asked.resource;
+  if (resourceName === "") throw new Refused("INVALID_REQUEST", "Group name must not be empty");
+  const own = configsOf(topics.image, resourceType, resourceName);
+  return entries(asked, groupConfigs, (name, spec) => {
+    const synonym = spec.synonyms?.[0];
+    const known = synonym === undefined ? [] : settings.brokerSetting(topics.image, synonym);
+    const behind = known.length > 0 ? known : [{ name: synonym ?? name, value: spec.default, source: SOURCE.default }];
+    const value = own.get(name);
+    return value === undefined
+      ? { value: behind[0].value, layers: behind }
+      : { value, layers: [{ name, value, source: SOURCE.group }, ...behind] };
+  });
+}
+
+function ofSubscription(broker: Broker, asked: Asked): object[] {
+  const { resourceType, resourceName } = asked.resource;
+  if (resourceName === "") {
+    throw new Refused("INVALID_REQUEST", "Client metrics subscription name must not be empty");
+  }
+  const own = configsOf(broker.topics.image, resourceType, resourceName);
+  return entries(asked, clientMetricsConfigs, (name, spec) => {
+    const value = own.get(name);
+    const layers = value === undefined ? [] : [{ name, value, source: SOURCE.clientMetrics }];
+    return { value: value ?? spec.default, layers };
+  });
+}
+
+/** As Kafka answers without Log4j, whose loggers these are. */
+function ofLoggers(broker: Broker, { resource: { resourceName } }: Asked): object[] {
+  if (resourceName === "") throw new Refused("INVALID_REQUEST", "Broker id must not be empty");
+  if (brokerId(resourceName) === broker.nodeId) return [];
+  const expected = `Unexpected broker id, expected ${broker.nodeId}`;
+  throw new Refused("INVALID_REQUEST", `${expected} but received ${resourceName}`);
+}
+
+const DESCRIBERS: Readonly<Record<number, (broker: Broker, asked: Asked) => object[]>> = {
+  [RESOURCE_TYPE.topic]: ofTopic,
+  [RESOURCE_TYPE.broker]: ofBroker,
+  [RESOURCE_TYPE.group]: ofGroup,
+  [RESOURCE_TYPE.clientMetrics]: ofSubscription,
+  [BROKER_LOGGER]: ofLoggers,
+};
 
 function describe(broker: Broker, asked: Asked): object {
   const { resourceType, resourceName } = asked.resource;
-  const base = { resourceType, resourceName, errorMessage: null };
-  const failed = (errorCode: number, errorMessage: string | null) => ({
-    ...base,
-    errorCode,
-    errorMessage,
-    configs: [],
-  });
-  if (resourceType === RESOURCE_TYPE.topic) {
-    if (broker.topics.topic(resourceName) === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code, null);
-    return { ...base, errorCode: 0, configs: topicEntries(broker, asked) };
+  const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: [] };
+  if (resourceType === RESOURCE_TYPE.topic && broker.topics.topic(resourceName) === undefined) {
+    const errorMessage = topicNameFault(resourceName) ?? "";
+    const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
+    return { ...base, errorCode: error.code, errorMessage };
   }
-  if (resourceType === RESOURCE_TYPE.broker) {
-    if (resourceName !== "" && resourceName !== String(broker.nodeId)) {
-      const message = `Unexpected broker id, expected ${broker.nodeId} or empty string, but received ${resourceName}`;
-      return failed(Errors.INVALID_REQUEST.code, message);
-    }
-    return { ...base, errorCode: 0, configs: brokerEntries(broker, asked, resourceName === "") };
+  try {
+    return { ...base, configs: DESCRIBERS[resourceType](broker, asked) };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { ...base, errorCode: error.code, errorMessage: error.message };
   }
-  return failed(Errors.INVALID_REQUEST.code, `Configurations of resource type ${resourceType} are not available`);
 }
 
 export function describeConfigs(
@@ -90,5 +169,14 @@ export function describeConfigs(
   _context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  reply({ throttleTimeMs: 0, results: request.resources.map(resource => describe(broker, { request, resource })) });
+  const { resources, includeSynonyms, includeDocumentation } = request;
+  // A type that nobody knows spoils the request as a whole.
+  if (resources.some(({ resourceType }) => !KNOWN_TYPES.includes(resourceType))) {
+    const { code: errorCode, message: errorMessage } = Errors.INVALID_REQUEST;
+    const failed = { errorCode, errorMessage, configs: [] };
+    const results = resources.map(({ resourceType, resourceName }) => ({ resourceType, resourceName, ...failed }));
+    return reply({ throttleTimeMs: 0, results });
+  }
+  const results = resources.map(resource => describe(broker, { resource, includeSynonyms, includeDocumentation }));
+  reply({ throttleTimeMs: 0, results });
 }

@@ -1,0 +1,210 @@
+import { RESOURCE_TYPE } from "@samsa/metadata";
+import {
+  type AlterConfigsRequest,
+  type AlterConfigsResponse,
+  type ErrorName,
+  Errors,
+  type IncrementalAlterConfigsRequest,
+  type IncrementalAlterConfigsResponse,
+} from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import { brokerConfigs } from "../configs.ts";
+import type { RequestContext } from "../requests.ts";
+import { brokerConfigsFault, CONFIG_RULES } from "../settings.ts";
+
+/**
+ * AlterConfigs and IncrementalAlterConfigs, as Kafka's brokers answer them (`ConfigAdminManager`): what is wrong on its
+ * face, and what a broker cannot change in itself, is refused here; the rest is decided by the controller.
+ */
+
+const BROKER_LOGGER = 8;
+const OPERATIONS = ["SET", "DELETE", "APPEND", "SUBTRACT"] as const;
+const FORWARDED: readonly number[] = [RESOURCE_TYPE.topic, RESOURCE_TYPE.clientMetrics, RESOURCE_TYPE.group];
+
+interface Change {
+  readonly name: string;
+  readonly operation: (typeof OPERATIONS)[number] | undefined;
+  /** As it was sent. */
+  readonly operationId: number;
+  readonly value: string | null;
+}
+
+interface Resource {
+  readonly resourceType: number;
+  readonly resourceName: string;
+  readonly changes: readonly Change[];
+}
+
+interface Outcome {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+function refused(error: ErrorName, errorMessage: string): Outcome {
+  return { errorCode: Errors[error].code, errorMessage };
+}
+
+/** Undefined: not a whole number that fits a Java int. */
+function nodeId(name: string): number | undefined {
+  return /^[+-]?\d{1,10}$/.test(name) && Math.abs(Number(name)) < 2 ** 31 ? Number(name) : undefined;
+}
+
+/** An answer, or undefined when it is for the controller to say. */
+function preprocessed(broker: Broker, resource: Resource, legacy: boolean): Outcome | undefined {
+  const { resourceType, changes } = resource;
+  if (new Set(changes.map(({ name }) => name)).size !== changes.length) {
+    return refused("INVALID_REQUEST", "Error due to duplicate config keys");
+  }
+  const nulls = changes.filter(({ operation, value }) => value === null && operation !== "DELETE");
+  if (nulls.length > 0) {
+    return refused("INVALID_REQUEST", `Null value not supported for : ${nulls.map(({ name }) => name).join(", ")}`);
+  }
+  if (resourceType === RESOURCE_TYPE.broker) return brokerOutcome(broker, resource, legacy);
+  if (resourceType === BROKER_LOGGER && !legacy) return loggerOutcome(broker, resource);
+  if (FORWARDED.includes(resourceType)) return undefined;
+  return refused("INVALID_REQUEST", `Unknown resource type ${resourceType}`);
+}
+
+function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Outcome | undefined {
+  const { resourceName: name, changes } = resource;
+  if (name !== "") {
+    const id = nodeId(name);
+    if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
+    if (id !== broker.nodeId) {
+      return refused("INVALID_REQUEST", `Unexpected broker id, expected ${broker.nodeId}, but received ${name}`);
+    }
+  }
+  const values = new Map(legacy ? [] : broker.settings.dynamic(broker.topics.image, name));
+  for (const change of changes) {
+    const problem = applyChange(values, change);
+    if (problem !== undefined) return problem;
+  }
+  const fault = brokerConfigsFault(name, values);
+  return fault && refused(fault.error, fault.message);
+}
+
+function applyChange(values: Map<string, string>, change: Change): Outcome | undefined {
+  const { name, operation, operationId, value } = change;
+  if (operation === undefined) return refused("INVALID_REQUEST", `Unknown operations type ${operationId}`);
+  if (operation === "DELETE") values.delete(name);
+  else if (operation === "SET") values.set(name, value ?? "");
+  else {
+    const { broker: type } = RESOURCE_TYPE;
+    if (!Object.hasOwn(brokerConfigs, name)) return refused("INVALID_CONFIG", `Unknown config name: ${name}`);
+    if (!CONFIG_RULES.isList(type, name)) {
+      const how = operation.toLowerCase();
+      return refused("INVALID_CONFIG", `Config value ${how} is not allowed for config key: ${name}`);
+    }
+    const list = (values.get(name) ?? CONFIG_RULES.initial(type, name) ?? "").split(",").filter(part => part !== "");
+    const parts = (value ?? "").split(",");
+    const rest = list.filter(part => !parts.includes(part));
+    const added = parts.filter(part => !list.includes(part));
+    values.set(name, (operation === "APPEND" ? [...list, ...added] : rest).join(","));
+  }
+  return undefined;
+}
+
+/** As Kafka answers without Log4j, whose loggers these are: this broker has none that could be named. */
+function loggerOutcome(broker: Broker, { resourceName: name, changes }: Resource): Outcome {
+  const id = nodeId(name);
+  if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
+  if (id !== broker.nodeId) {
+    return refused("INVALID_REQUEST", `Unexpected node id. Expected ${broker.nodeId}, but received ${id}`);
+  }
+  for (const { name: logger, operation, operationId } of changes) {
+    if (operation === undefined) {
+      const what = `Unknown operation type ${operationId}`;
+      return refused("INVALID_REQUEST", `${what} is not allowed for the BROKER_LOGGER resource`);
+    }
+    if (operation === "APPEND" || operation === "SUBTRACT") {
+      return refused("INVALID_REQUEST", `${operation} operation is not allowed for the BROKER_LOGGER resource`);
+    }
+    return refused("INVALID_CONFIG", `Logger ${logger} does not exist!`);
+  }
+  return { errorCode: 0, errorMessage: null };
+}
+
+const keyOf = (resource: { readonly resourceType: number; readonly resourceName: string }): string =>
+  `${resource.resourceType}/${resource.resourceName}`;
+
+/** What is answered here, by the place in the request; the others are the controller's. */
+function preprocess(broker: Broker, resources: readonly Resource[], legacy: boolean): (Outcome | undefined)[] {
+  const counts = new Map<string, number>();
+  for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1);
+  return resources.map(resource =>
+    counts.get(keyOf(resource)) === 1
+      ? preprocessed(broker, resource, legacy)
+      : refused("INVALID_REQUEST", "Each resource must appear at most once."),
+  );
+}
+
+type Response = AlterConfigsResponse | IncrementalAlterConfigsResponse;
+
+/** Lets `decide` have the resources that are not answered yet, and replies for all of them in their order. */
+function answer(
+  resources: readonly Resource[],
+  outcomes: readonly (Outcome | undefined)[],
+  reply: (response: object) => void,
+  decide: (pending: ReadonlySet<number>, done: (response: Response | undefined) => void) => void,
+): void {
+  const pending = new Set(outcomes.flatMap((outcome, i) => (outcome === undefined ? [i] : [])));
+  const done = (decided: Response | undefined): void => {
+    const found = new Map(decided?.responses.map(response => [keyOf(response), response]));
+    const responses = resources.map((resource, i) => {
+      const { resourceType, resourceName } = resource;
+      const { errorCode, errorMessage } = outcomes[i] ?? found.get(keyOf(resource)) ?? UNDECIDED;
+      return { errorCode, errorMessage, resourceType, resourceName };
+    });
+    reply({ throttleTimeMs: 0, responses });
+  };
+  if (pending.size === 0) done(undefined);
+  else decide(pending, done);
+}
+
+const UNDECIDED: Outcome = refused("UNKNOWN_SERVER_ERROR", Errors.UNKNOWN_SERVER_ERROR.message);
+
+export function incrementalAlterConfigs(
+  broker: Broker,
+  request: IncrementalAlterConfigsRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
+    resourceType,
+    resourceName,
+    changes: configs.map(({ name, configOperation: operationId, value }) => ({
+      name,
+      operation: OPERATIONS[operationId],
+      operationId,
+      value,
+    })),
+  }));
+  answer(resources, preprocess(broker, resources, false), reply, (pending, done) => {
+    const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
+    broker.control.submit("incrementalAlterConfigs", rest).then(done, error => {
+      broker.env.logger.error("a decision of the controller failed", { request: "incrementalAlterConfigs", error });
+      done(undefined);
+    });
+  });
+}
+
+/** The older way: what the request does not name is deleted. */
+export function alterConfigs(
+  broker: Broker,
+  request: AlterConfigsRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
+    resourceType,
+    resourceName,
+    changes: configs.map(({ name, value }) => ({ name, operation: OPERATIONS[0], operationId: 0, value })),
+  }));
+  answer(resources, preprocess(broker, resources, true), reply, (pending, done) => {
+    const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
+    broker.control.submit("alterConfigs", rest).then(done, error => {
+      broker.env.logger.error("a decision of the controller failed", { request: "alterConfigs", error });
+      done(undefined);
+    });
+  });
+}

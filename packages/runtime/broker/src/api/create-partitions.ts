@@ -1,0 +1,19 @@
+import { type CreatePartitionsRequest, Errors } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+export function createPartitions(
+  broker: Broker,
+  request: CreatePartitionsRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  broker.decided("createPartitions", request, reply, () => ({
+    throttleTimeMs: 0,
+    results: request.topics.map(({ name }) => ({
+      name,
+      errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
+      errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
+    })),
+  }));
+}

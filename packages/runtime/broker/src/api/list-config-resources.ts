@@ -1,0 +1,36 @@
+import { RESOURCE_TYPE } from "@samsa/metadata";
+import { Errors, type ListConfigResourcesRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+const BROKER_LOGGER = 8;
+
+/** ListConfigResources (KIP-1142), of which version 0 knows the subscriptions to clients' metrics only (KIP-714). */
+export function listConfigResources(
+  broker: Broker,
+  request: ListConfigResourcesRequest,
+  context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const { image } = broker.topics;
+  const configured = (type: number): string[] =>
+    [...image.configs.values()].filter(config => config.type === type).map(config => config.name);
+  const nodes = (): string[] => broker.nodes(context.listener).map(({ nodeId }) => String(nodeId));
+  const names = new Map<number, () => string[]>([
+    [RESOURCE_TYPE.clientMetrics, () => configured(RESOURCE_TYPE.clientMetrics)],
+  ]);
+  if (context.version > 0) {
+    names.set(RESOURCE_TYPE.group, () => configured(RESOURCE_TYPE.group));
+    names.set(BROKER_LOGGER, nodes);
+    names.set(RESOURCE_TYPE.broker, nodes);
+    names.set(RESOURCE_TYPE.topic, () => [...image.topicIds.keys()]);
+  }
+  const wanted = request.resourceTypes.length === 0 ? [...names.keys()] : [...new Set(request.resourceTypes)];
+  if (wanted.some(type => !names.has(type))) {
+    return reply({ throttleTimeMs: 0, errorCode: Errors.UNSUPPORTED_VERSION.code, configResources: [] });
+  }
+  const configResources = wanted.flatMap(resourceType =>
+    (names.get(resourceType)?.() ?? []).map(resourceName => ({ resourceName, resourceType })),
+  );
+  reply({ throttleTimeMs: 0, errorCode: 0, configResources });
+}

@@ -1,0 +1,59 @@
+import { ConfigError, configSpecs, type ConfigSpecs, parseConfigValue } from "@samsa/base";
+import type { ConfigFault } from "@samsa/controller";
+
+/** Settings of a subscription to metrics of clients (`ClientMetricsConfigs`, KIP-714). */
+export const clientMetricsConfigs = configSpecs({
+  "interval.ms": { type: "int", default: "300000", doc: "How often clients push, in ms." },
+  match: { type: "list", default: "", doc: "Which clients: parameter=pattern, all of which must fit." },
+  metrics: { type: "list", default: "", doc: "Prefixes of the metrics wanted; * for all." },
+});
+
+const SHORTEST_MS = 100;
+const LONGEST_MS = 3_600_000;
+const MATCH_PARAMETERS: readonly string[] = [
+  "client_instance_id",
+  "client_id",
+  "client_software_name",
+  "client_software_version",
+  "client_source_address",
+  "client_source_port",
+];
+
+function isPattern(text: string): boolean {
+  const [parameter, pattern, ...more] = text.split("=");
+  if (pattern === undefined || pattern === "" || more.length > 0 || !MATCH_PARAMETERS.includes(parameter.trim())) {
+    return false;
+  }
+  try {
+    new RegExp(pattern.trim());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is wrong with the settings of a subscription, or undefined (`ClientMetricsConfigs.validate`). */
+export function clientMetricsConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
+  const specs: ConfigSpecs = clientMetricsConfigs;
+  const unknown = [...values.keys()].find(name => !Object.hasOwn(specs, name));
+  if (unknown !== undefined) {
+    return { error: "INVALID_REQUEST", message: `Unknown client metrics configuration: ${unknown}` };
+  }
+  for (const [name, text] of values) {
+    try {
+      const value = parseConfigValue(name, specs[name], text);
+      if (name === "interval.ms" && (Number(value) < SHORTEST_MS || Number(value) > LONGEST_MS)) {
+        const message = `Invalid value ${value} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
+        return { error: "INVALID_REQUEST", message };
+      }
+      const illegal = name === "match" && typeof value === "object" && value.find(pattern => !isPattern(pattern));
+      if (typeof illegal === "string") {
+        return { error: "INVALID_CONFIG", message: `Illegal client matching pattern: ${illegal}` };
+      }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return { error: "INVALID_CONFIG", message: error.message };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,215 @@
+import { type AnyConfigSpec, ConfigError, type ConfigSpecs, configSpecs, parseConfigValue } from "@samsa/base";
+import type { ConfigFault } from "@samsa/controller";
+
+const DURATION = /^by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$/i;
+
+/** Settings of a group (`GroupConfig`), each with the broker setting that stands in when the group has none. */
+export const groupConfigs = configSpecs({
+  "consumer.assignment.interval.ms": {
+    type: "int",
+    default: "1000",
+    min: 0,
+    synonyms: ["group.consumer.assignment.interval.ms"],
+    doc: "Least time between two assignments of a consumer group, in ms.",
+  },
+  "consumer.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    synonyms: ["group.consumer.heartbeat.interval.ms"],
+    doc: "How often members of a consumer group send heartbeats, in ms.",
+  },
+  "consumer.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    synonyms: ["group.consumer.session.timeout.ms"],
+    doc: "After how long without a heartbeat a member of a consumer group is out, in ms.",
+  },
+  "errors.deadletterqueue.copy.record.enable": {
+    type: "boolean",
+    default: "false",
+    doc: "Whether a share group's dead letter carries the record, not only its place.",
+  },
+  "errors.deadletterqueue.topic.name": {
+    type: "string",
+    default: "",
+    doc: "Topic of a share group's dead letters; none when empty.",
+  },
+  "share.assignment.interval.ms": {
+    type: "int",
+    default: "1000",
+    min: 0,
+    synonyms: ["group.share.assignment.interval.ms"],
+    doc: "Least time between two assignments of a share group, in ms.",
+  },
+  "share.auto.offset.reset": {
+    type: "string",
+    default: "latest",
+    check: value =>
+      value === "latest" || value === "earliest" || DURATION.test(value)
+        ? undefined
+        : `Invalid value \`${value}\` for configuration share.auto.offset.reset. The value must be either 'earliest', ` +
+          "'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+    doc: "Where a share group begins in a partition: latest, earliest, or by_duration:PnDTnHnMn.nS ago.",
+  },
+  "share.delivery.count.limit": {
+    type: "int",
+    default: "5",
+    min: 2,
+    synonyms: ["group.share.delivery.count.limit"],
+    doc: "How often a record is delivered to a share group at most.",
+  },
+  "share.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    synonyms: ["group.share.heartbeat.interval.ms"],
+    doc: "How often members of a share group send heartbeats, in ms.",
+  },
+  "share.isolation.level": {
+    type: "string",
+    default: "read_uncommitted",
+    oneOf: ["read_committed", "read_uncommitted"],
+    doc: "Whether a share group sees records of transactions that have not committed.",
+  },
+  "share.partition.max.record.locks": {
+    type: "int",
+    default: "2000",
+    min: 100,
+    synonyms: ["group.share.partition.max.record.locks"],
+    doc: "Most records of a partition that a share group holds at once.",
+  },
+  "share.record.lock.duration.ms": {
+    type: "int",
+    default: "30000",
+    min: 1000,
+    synonyms: ["group.share.record.lock.duration.ms"],
+    doc: "How long a member of a share group holds a record, in ms.",
+  },
+  "share.renew.acknowledge.enable": {
+    type: "boolean",
+    default: "true",
+    doc: "Whether a member of a share group may hold a record for longer.",
+  },
+  "share.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    synonyms: ["group.share.session.timeout.ms"],
+    doc: "After how long without a heartbeat a member of a share group is out, in ms.",
+  },
+  "streams.assignment.interval.ms": {
+    type: "int",
+    default: "1000",
+    min: 0,
+    synonyms: ["group.streams.assignment.interval.ms"],
+    doc: "Least time between two assignments of a streams group, in ms.",
+  },
+  "streams.assignor.name": {
+    type: "string",
+    default: "sticky",
+    synonyms: ["group.streams.assignors"],
+    doc: "Who places the tasks of a streams group.",
+  },
+  "streams.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    synonyms: ["group.streams.heartbeat.interval.ms"],
+    doc: "How often members of a streams group send heartbeats, in ms.",
+  },
+  "streams.initial.rebalance.delay.ms": {
+    type: "int",
+    default: "3000",
+    min: 0,
+    synonyms: ["group.streams.initial.rebalance.delay.ms"],
+    doc: "How long an empty streams group waits for more members, in ms.",
+  },
+  "streams.num.standby.replicas": {
+    type: "int",
+    default: "0",
+    min: 0,
+    synonyms: ["group.streams.num.standby.replicas"],
+    doc: "Standby copies of each task of a streams group.",
+  },
+  "streams.rack.aware.assignment.tags": {
+    type: "list",
+    default: "",
+    synonyms: ["group.streams.rack.aware.assignment.tags"],
+    doc: "Tags of clients over which standby copies are spread.",
+  },
+  "streams.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    synonyms: ["group.streams.session.timeout.ms"],
+    doc: "After how long without a heartbeat a member of a streams group is out, in ms.",
+  },
+});
+
+const LARGEST_INT = 2147483647;
+
+/** What a broker allows a group (`group.consumer.min.session.timeout.ms` and the like, by their defaults). */
+const RANGES: Readonly<Record<string, readonly [lowest: number, highest: number]>> = {
+  "consumer.assignment.interval.ms": [0, 15_000],
+  "consumer.heartbeat.interval.ms": [5000, 15_000],
+  "consumer.session.timeout.ms": [45_000, 60_000],
+  "share.assignment.interval.ms": [0, 15_000],
+  "share.delivery.count.limit": [2, 10],
+  "share.heartbeat.interval.ms": [5000, 15_000],
+  "share.partition.max.record.locks": [100, 4000],
+  "share.record.lock.duration.ms": [15_000, 60_000],
+  "share.session.timeout.ms": [45_000, 60_000],
+  "streams.assignment.interval.ms": [0, 15_000],
+  "streams.heartbeat.interval.ms": [5000, 15_000],
+  "streams.num.standby.replicas": [-LARGEST_INT, 2],
+  "streams.session.timeout.ms": [45_000, 60_000],
+};
+
+const KINDS = ["consumer", "share", "streams"] as const;
+const DEAD_LETTERS = "errors.deadletterqueue.topic.name";
+const ASSIGNOR = "streams.assignor.name";
+const TAGS = "streams.rack.aware.assignment.tags";
+
+/** What is wrong with the settings of a group, or undefined (`GroupConfig.validate`). */
+export function groupConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
+  const specs: ConfigSpecs = groupConfigs;
+  const parsed = new Map<string, unknown>();
+  const fault = (message: string): ConfigFault => ({ error: "INVALID_CONFIG", message });
+  const unknown = [...values.keys()].find(name => !Object.hasOwn(specs, name));
+  if (unknown !== undefined) return fault(`Unknown group config name: ${unknown}`);
+  const tags = values.get(TAGS)?.split(",") ?? [];
+  if (new Set(tags.map(tag => tag.trim())).size !== tags.length) {
+    return fault(`${TAGS} must not contain duplicate tag keys.`);
+  }
+  for (const [name, text] of values) {
+    try {
+      parsed.set(name, parseConfigValue(name, specs[name] as AnyConfigSpec, text));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return fault(error.message);
+    }
+  }
+  for (const [name, [lowest, highest]] of Object.entries(RANGES)) {
+    const value = parsed.get(name);
+    if (typeof value !== "number" || (value >= lowest && value <= highest)) continue;
+    const most = `${name} must be less than or equal to ${highest}`;
+    return fault(lowest < 0 ? most : `${name} must be in the range ${lowest} to ${highest} inclusive.`);
+  }
+  const assignor = parsed.get(ASSIGNOR);
+  if (assignor !== undefined && assignor !== "sticky") {
+    const known = "is not a registered task assignor. Registered assignors are: [sticky].";
+    return fault(`${ASSIGNOR} '${assignor}' ${known}`);
+  }
+  for (const kind of KINDS) {
+    const session = `${kind}.session.timeout.ms` as const;
+    const heartbeat = `${kind}.heartbeat.interval.ms` as const;
+    const of = (name: typeof session | typeof heartbeat) => Number(parsed.get(name) ?? groupConfigs[name].default);
+    if (of(session) <= of(heartbeat)) return fault(`${session} must be greater than ${heartbeat}`);
+  }
+  if (values.get(DEAD_LETTERS)?.trim().startsWith("__") === true) {
+    return fault(`${DEAD_LETTERS}: DLQ topic name must not start with '__'`);
+  }
+  return undefined;
+}

@@ -1,0 +1,200 @@
+import { ConfigError, type ConfigSpecs, type ConfigValues, configSpecs, parseConfigValue } from "@samsa/base";
+import type { ConfigFault } from "@samsa/controller";
+
+export const LONG_MAX = "9223372036854775807";
+export const COMPRESSION = ["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"] as const;
+export const TIMESTAMP_TYPES = ["CreateTime", "LogAppendTime"] as const;
+export const POLICIES = ["compact", "delete"] as const;
+
+export const GZIP_LEVEL = (level: number): string | undefined =>
+  level === -1 || (level >= 1 && level <= 9) ? undefined : "Value must be between 1 and 9 or equal to -1";
+
+function throttled(name: string): (replicas: readonly string[]) => string | undefined {
+  const format = "[partitionId]:[brokerId],[partitionId]:[brokerId],...";
+  const complaint = `${name} must be the literal '*' or a list of replicas in the following format: ${format}`;
+  return replicas =>
+    replicas.join("") === "*" || replicas.every(replica => /^(\d+:\d+)?$/.test(replica)) ? undefined : complaint;
+}
+
+/** Settings of a topic (`TopicConfig`), each with the broker settings that stand in when the topic has none. */
+export const topicConfigs = configSpecs({
+  "cleanup.policy": {
+    type: "list",
+    default: "delete",
+    oneOf: POLICIES,
+    synonyms: ["log.cleanup.policy"],
+    doc: "What happens to old segments: delete them, compact them by key, both, or (empty) keep all.",
+  },
+  "compression.gzip.level": {
+    type: "int",
+    default: "-1",
+    check: GZIP_LEVEL,
+    synonyms: ["compression.gzip.level"],
+    doc: "Level when the broker compresses with gzip; -1 is the library's own.",
+  },
+  "compression.type": {
+    type: "string",
+    default: "producer",
+    oneOf: COMPRESSION,
+    synonyms: ["compression.type"],
+    doc: "Codec of stored batches; producer keeps what the producer sent.",
+  },
+  "compression.zstd.level": {
+    type: "int",
+    default: "3",
+    min: -131072,
+    max: 22,
+    synonyms: ["compression.zstd.level"],
+    doc: "Level when the broker compresses with zstd.",
+  },
+  "file.delete.delay.ms": {
+    type: "long",
+    default: "60000",
+    min: 0,
+    synonyms: ["log.segment.delete.delay.ms"],
+    doc: "How long a deleted file stays on disk, in ms.",
+  },
+  "flush.messages": {
+    type: "long",
+    default: LONG_MAX,
+    min: 1,
+    synonyms: ["log.flush.interval.messages"],
+    doc: "fsync after so many records.",
+  },
+  "flush.ms": {
+    type: "long",
+    default: LONG_MAX,
+    min: 0,
+    synonyms: ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+    doc: "fsync at the latest so many ms after an append.",
+  },
+  "follower.replication.throttled.replicas": {
+    type: "list",
+    default: "",
+    check: throttled("follower.replication.throttled.replicas"),
+    doc: "Replicas that follow within the quota, as partition:broker, or * for all; one node has none that follow.",
+  },
+  "index.interval.bytes": {
+    type: "int",
+    default: "4096",
+    min: 0,
+    synonyms: ["log.index.interval.bytes"],
+    doc: "Bytes of log between two index entries.",
+  },
+  "leader.replication.throttled.replicas": {
+    type: "list",
+    default: "",
+    check: throttled("leader.replication.throttled.replicas"),
+    doc: "Replicas that lead within the quota, as partition:broker, or * for all; one node has none that follow.",
+  },
+  "max.message.bytes": {
+    type: "int",
+    default: "1048588",
+    min: 0,
+    synonyms: ["message.max.bytes"],
+    doc: "Largest batch accepted, in bytes.",
+  },
+  "message.timestamp.after.max.ms": {
+    type: "long",
+    default: "3600000",
+    min: 0,
+    synonyms: ["log.message.timestamp.after.max.ms"],
+    doc: "How far a record's timestamp may lie in the future, in ms.",
+  },
+  "message.timestamp.before.max.ms": {
+    type: "long",
+    default: LONG_MAX,
+    min: 0,
+    synonyms: ["log.message.timestamp.before.max.ms"],
+    doc: "How far a record's timestamp may lie in the past, in ms.",
+  },
+  "message.timestamp.type": {
+    type: "string",
+    default: "CreateTime",
+    oneOf: TIMESTAMP_TYPES,
+    synonyms: ["log.message.timestamp.type"],
+    doc: "Whether a record keeps the producer's time or gets the broker's.",
+  },
+  "min.insync.replicas": {
+    type: "int",
+    default: "1",
+    min: 1,
+    synonyms: ["min.insync.replicas"],
+    doc: "In-sync replicas needed for acks=all.",
+  },
+  "remote.storage.enable": {
+    type: "boolean",
+    default: "false",
+    doc: "Whether old segments go to remote storage: only false, as remote storage is not available.",
+  },
+  "retention.bytes": {
+    type: "long",
+    default: "-1",
+    synonyms: ["log.retention.bytes"],
+    doc: "Size above which old segments go; -1 is no limit.",
+  },
+  "retention.ms": {
+    type: "long",
+    default: "604800000",
+    min: -1,
+    synonyms: ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    doc: "Age above which old segments go, in ms; -1 is no limit.",
+  },
+  "segment.bytes": {
+    type: "int",
+    default: "1073741824",
+    min: 1048576,
+    synonyms: ["log.segment.bytes"],
+    doc: "Size at which a new segment begins.",
+  },
+  "segment.index.bytes": {
+    type: "int",
+    default: "10485760",
+    min: 4,
+    synonyms: ["log.index.size.max.bytes"],
+    doc: "Size at which an index is full and a new segment begins.",
+  },
+  "segment.jitter.ms": {
+    type: "long",
+    default: "0",
+    min: 0,
+    synonyms: ["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    doc: "Up to so many ms less than segment.ms, at random.",
+  },
+  "segment.ms": {
+    type: "long",
+    default: "604800000",
+    min: 1,
+    synonyms: ["log.roll.ms", "log.roll.hours"],
+    doc: "Age at which a new segment begins, in ms.",
+  },
+  "unclean.leader.election.enable": {
+    type: "boolean",
+    default: "false",
+    synonyms: ["unclean.leader.election.enable"],
+    doc: "Whether a replica that may miss records leads when no other can.",
+  },
+});
+
+export type TopicConfig = ConfigValues<typeof topicConfigs>;
+
+/** What is wrong with the settings of a topic, or undefined (`LogConfig.validate`). */
+export function topicConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
+  const specs: ConfigSpecs = topicConfigs;
+  const fault = (message: string): ConfigFault => ({ error: "INVALID_CONFIG", message });
+  const unknown = [...values.keys()].find(name => !Object.hasOwn(specs, name));
+  if (unknown !== undefined) return fault(`Unknown topic config name: ${unknown}`);
+  for (const [name, text] of values) {
+    try {
+      const value = parseConfigValue(name, specs[name], text);
+      if (name === "remote.storage.enable" && value === true) {
+        const why = "Tiered Storage functionality is disabled in the broker.";
+        return fault(`${why} Topic cannot be configured with remote log storage.`);
+      }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return fault(error.message);
+    }
+  }
+  return undefined;
+}
