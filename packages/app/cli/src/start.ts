@@ -86,7 +86,11 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   for (const name of unknownSettings(settings)) {
     logger.warn("this setting is not available and has no effect", { setting: name });
   }
-  const broker = await Broker.start(nodeEnv({ logger }), { settings });
+  const onHalt = (reason: string): void => {
+    reportFailure(new Failure(reason));
+    process.exit(1);
+  };
+  const broker = await Broker.start(nodeEnv({ logger }), { settings, onHalt });
   let http: Server | undefined;
   try {
     http = httpPort === undefined ? undefined : await serveHttp(broker, options.httpHost, httpPort);

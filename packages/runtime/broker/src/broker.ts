@@ -1,9 +1,9 @@
-import { type Env, type Listener, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
+import { type DiskError, type Env, type Listener, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchValidator, type Tools } from "@samsa/records";
-import { type LogDir, openLogDir } from "@samsa/storage";
+import { adviceOf, type LogDir, openLogDir } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
@@ -23,6 +23,8 @@ export interface BrokerOptions {
   readonly settings: ReadonlyMap<string, string>;
   /** For a directory that is formatted at this start; drawn when missing. */
   readonly clusterId?: string;
+  /** Called when the broker cannot go on and has closed itself, with a sentence that says why. */
+  readonly onHalt?: (reason: string) => void;
 }
 
 interface Node {
@@ -59,11 +61,14 @@ export class Broker {
   readonly #connections = new Set<ClientConnection>();
   readonly #timers = new Map<string, Timer>();
   readonly #creating = new Map<string, Promise<number>>();
+  readonly #onHalt: (reason: string) => void;
+  #started = false;
   #closing: Promise<void> | undefined;
 
   /** Opens the data directory and reads it; throws `ConfigError`, `LogDirError` or `DiskError`. */
   private constructor(env: Env, options: BrokerOptions) {
     this.env = env;
+    this.#onHalt = options.onHalt ?? (() => {});
     this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
     this.settings = new Settings(this.config["node.id"], options.settings);
     this.#plan = planListeners({
@@ -98,9 +103,12 @@ export class Broker {
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
       broker.#gauges();
+      if (broker.dir.failure !== undefined) throw broker.dir.failure;
+      broker.#started = true;
       return broker;
     } catch (error) {
-      await broker.close();
+      // Why it could not start says more than why it could not stop.
+      await broker.close().catch(() => {});
       throw error;
     }
   }
@@ -138,7 +146,7 @@ export class Broker {
       ...(fresh === undefined ? {} : { clusterId: fresh }),
       configOf: topic => (topic === METADATA_TOPIC ? METADATA_LOG_CONFIG : defaults),
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
-      onOffline: () => this.#offline(),
+      onOffline: (_dir, error) => this.#offline(error),
     });
   }
 
@@ -165,12 +173,21 @@ export class Broker {
     }
   }
 
-  /** The only directory has failed: whoever asks for data is told so; the broker stays to say it. */
-  #offline(): void {
+  /** The only directory has failed: who waits for data is told so, and the broker ends, as Kafka does. */
+  #offline(error: DiskError): void {
     this.turn.add("acknowledge", () => {
       this.topics.failAll();
-      this.groups.close(Errors.NOT_COORDINATOR.code);
+      this.#halt(`every log directory has failed, the last with ${error.message}; ${adviceOf(error)}`);
     });
+  }
+
+  /** Ends what cannot go on, once the replies on their way are sent. */
+  #halt(why: string): void {
+    // A start that fails says so itself.
+    if (this.#closing !== undefined || !this.#started) return;
+    const reason = `the broker has ended: ${why}`;
+    const told = () => this.#onHalt(reason);
+    this.close().then(told, told);
   }
 
   #endpoints(): Endpoint[] {

@@ -287,7 +287,7 @@ export class LogDir implements LogHome {
   fail(error: DiskError): void {
     if (this.offline) return;
     this.failure = error;
-    this.env.logger.error("a log directory is offline", { path: this.path, error: error.message });
+    this.env.logger.error(`a log directory is offline: ${adviceOf(error)}`, { path: this.path, error: error.message });
     this.options.onOffline?.(this, error);
   }
 
@@ -298,6 +298,21 @@ export class LogDir implements LogHome {
   forget(log: { readonly topic: string; readonly partition: number }): void {
     this.logs.delete(keyOf(log.topic, log.partition));
   }
+}
+
+/** What a person can do about errors that say so, by their POSIX code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "make room on its disk, then start the broker again",
+  EDQUOT: "raise the quota of its disk, then start the broker again",
+  EFBIG: "raise the limit on the size of files (ulimit -f), then start the broker again",
+  EMFILE: "raise the limit on open files (ulimit -n), then start the broker again",
+  EROFS: "make its disk writable, then start the broker again",
+  EACCES: "give the broker the right to write there, then start it again",
+};
+
+/** What to do about a disk that failed, as the end of a sentence. */
+export function adviceOf(error: DiskError): string {
+  return ADVICE[error.code] ?? "check its disk, then start the broker again";
 }
 
 /** The broker epoch in a marker; older releases wrote an empty file or a plain number. */

@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { crc32c, utf8 } from "@samsa/base";
+import { nodeEnv, pureCodecs } from "@samsa/node";
+import {
+  ApiKey,
+  createTopicsRequest,
+  createTopicsResponse,
+  Errors,
+  fetchRequest,
+  fetchResponse,
+  produceRequest,
+  produceResponse,
+} from "@samsa/protocol";
+import { buildBatch, readRecords } from "@samsa/records";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AdminConnection } from "../src/admin.ts";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+const TOOLS = { crc32c, codecs: pureCodecs() };
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const env = nodeEnv({ logger: silent });
+
+let directory: string;
+const running: ChildProcess[] = [];
+const mounted: string[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "samsa-full-"));
+});
+
+afterEach(async () => {
+  for (const child of running.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const ended = new Promise(resolve => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+  for (const path of mounted.splice(0)) spawnSync("umount", [path]);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+interface Running {
+  readonly server: string;
+  /** Exit code and standard error, once it has ended. */
+  readonly ended: Promise<{ code: number | null; said: string }>;
+}
+
+/** Starts a broker; under a limit on the size of files, in blocks of 512 bytes, if there is one. */
+function start(dirs: string, blocks?: number): Promise<Running> {
+  const args = [MAIN, "start", "--json", "--http-port", "off", "--log-level", "error"];
+  args.push("-o", "listeners=PLAINTEXT://127.0.0.1:0", "-o", `log.dirs=${dirs}`);
+  // A limit that the shell sets holds for the program that takes its place.
+  const limit = blocks === undefined ? "" : `ulimit -f ${blocks};`;
+  const child = spawn("/bin/sh", ["-c", `${limit} exec "$0" "$@"`, process.execPath, ...args], { cwd: directory });
+  running.push(child);
+  let out = "";
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const ended = new Promise<{ code: number | null; said: string }>(resolve => {
+    child.once("close", code => resolve({ code, said }));
+  });
+  return new Promise((resolve, reject) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (!out.includes("\n")) return;
+      const { listeners } = JSON.parse(out) as { listeners: readonly { host: string; port: number }[] };
+      resolve({ server: `${listeners[0].host}:${listeners[0].port}`, ended });
+    });
+    void ended.then(({ code }) => reject(new Error(`the broker ended with ${code}: ${said}`)));
+  });
+}
+
+async function createTopic(admin: AdminConnection, name: string): Promise<void> {
+  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  const messages = { request: createTopicsRequest, response: createTopicsResponse };
+  const body = { topics: [topic], timeoutMs: 10_000, validateOnly: false };
+  const { topics } = await admin.ask(ApiKey.CreateTopics, 5, messages, body);
+  expect(topics[0].errorCode).toBe(0);
+}
+
+/** Sends one record of `size` bytes; the error code. */
+async function produce(admin: AdminConnection, topic: string, value: string, size: number): Promise<number> {
+  const text = utf8(value.padEnd(size, "."));
+  const records = [buildBatch([{ timestamp: Date.now(), key: null, value: text }], {}, TOOLS)];
+  const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }];
+  const messages = { request: produceRequest, response: produceResponse };
+  const body = { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData } as never;
+  const { responses } = await admin.ask(ApiKey.Produce, 9, messages, body);
+  return responses[0].partitionResponses[0].errorCode;
+}
+
+/** The beginnings of all values in a topic. */
+async function consume(admin: AdminConnection, topic: string): Promise<string[]> {
+  const found: string[] = [];
+  for (let fetchOffset = 0; ; fetchOffset = found.length) {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 10_000_000 }];
+    const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 50_000_000, isolationLevel: 0, sessionId: 0, sessionEpoch: -1 };
+    const messages = { request: fetchRequest, response: fetchResponse };
+    const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] } as never;
+    const { responses } = await admin.ask(ApiKey.Fetch, 11, messages, request);
+    const [{ errorCode, records }] = responses[0].partitions;
+    expect(errorCode).toBe(0);
+    const read = (records ?? []).flatMap(chunk => readRecords(chunk, TOOLS));
+    if (read.length === 0) return found;
+    found.push(
+      ...read.map(record =>
+        Buffer.from(record.value ?? [])
+          .toString()
+          .replace(/\.+$/, ""),
+      ),
+    );
+  }
+}
+
+/** Produces until the broker refuses; how many records it took, and why it took no more. */
+async function fill(admin: AdminConnection, topic: string, size: number): Promise<{ taken: number; error: number }> {
+  for (let taken = 0; taken < 1000; taken++) {
+    const error = await produce(admin, topic, `value ${taken}`, size);
+    if (error !== 0) return { taken, error };
+  }
+  throw new Error("the broker has taken a thousand records");
+}
+
+const values = (count: number): string[] => Array.from({ length: count }, (_, i) => `value ${i}`);
+
+describe("a disk that takes no more", () => {
+  const outlives = async (dirs: string, blocks: number | undefined, relieve: () => void) => {
+    const broker = await start(dirs, blocks);
+    const admin = await AdminConnection.open(env, broker.server);
+    await createTopic(admin, "t");
+    const { taken, error } = await fill(admin, "t", 50_000);
+    expect(error).toBe(Errors.KAFKA_STORAGE_ERROR.code);
+    expect(taken).toBeGreaterThan(5);
+    const { code, said } = await broker.ended;
+    admin.close();
+    expect(code).toBe(1);
+    relieve();
+    const again = await start(dirs);
+    const reader = await AdminConnection.open(env, again.server);
+    const found = await consume(reader, "t");
+    reader.close();
+    // What was refused may be there too, but nothing that was acknowledged is missing.
+    expect(found.slice(0, taken)).toEqual(values(taken));
+    expect(found.length).toBeLessThanOrEqual(taken + 1);
+    return said.trimEnd().split("\n");
+  };
+
+  test("the only directory: error 56, one line that says what to do, exit code 1, nothing lost", async () => {
+    const said = await outlives(join(directory, "data"), 2048, () => {});
+    expect(said).toHaveLength(2);
+    expect(JSON.parse(said[0])).toMatchObject({ level: 50, msg: expect.stringContaining("ulimit -f") });
+    expect(said[1]).toMatch(/^samsa: the broker has ended: every log directory has failed, .*EFBIG.*start the broker/);
+  });
+
+  test("a full file system", async context => {
+    const path = join(directory, "small");
+    mkdirSync(path);
+    const mount = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path]);
+    if (mount.status !== 0) {
+      context.skip("a small file system can only be mounted by root; the limit on file sizes stands in for it");
+      return;
+    }
+    mounted.push(path);
+    const enlarge = () => expect(spawnSync("mount", ["-o", "remount,size=20m", path]).status).toBe(0);
+    const said = await outlives(join(path, "data"), undefined, enlarge);
+    expect(said[0]).toContain("make room on its disk");
+    expect(said.at(-1)).toMatch(/^samsa: the broker has ended: .*ENOSPC/);
+  });
+});
