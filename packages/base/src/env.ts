@@ -127,8 +127,11 @@ export interface Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localPort: number;
-  /** Queues all chunks in one gathered write; false asks the caller to hold back until `onDrain`. */
-  write(chunks: readonly Uint8Array[]): boolean;
+  /**
+   * Queues all chunks in one gathered write; false asks the caller to hold back until `onDrain`. `sent` is called once the
+   * memory of the chunks may be used again; never when the connection is lost first.
+   */
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean;
   /** Bytes accepted by `write` and not yet handed to the peer. */
   pendingBytes(): number;
   pause(): void;

@@ -1,4 +1,5 @@
 export * from "./assert.ts";
+export * from "./buffer-pool.ts";
 export * from "./bytes.ts";
 export * from "./crc32c.ts";
 export * from "./env.ts";

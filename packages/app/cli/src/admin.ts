@@ -1,4 +1,11 @@
-import { ByteReader, type ByteWriter, type Connection, type ConnectionHandler, type Env } from "@samsa/base";
+import {
+  BufferPool,
+  ByteReader,
+  type ByteWriter,
+  type Connection,
+  type ConnectionHandler,
+  type Env,
+} from "@samsa/base";
 import {
   type ApiKey,
   apiOf,
@@ -30,7 +37,7 @@ interface Waiting {
 /** One connection that asks one thing at a time: all that a command of the command line needs. */
 export class AdminConnection implements ConnectionHandler {
   readonly #env: Env;
-  readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES);
+  readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES, new BufferPool());
   #connection: Connection | undefined;
   #waiting: Waiting | undefined;
   #correlation = 0;

@@ -1,22 +1,25 @@
-import { MalformedError } from "@samsa/base";
+import { type BufferPool, MalformedError } from "@samsa/base";
 
 const SIZE_BYTES = 4;
-/** How much more than has arrived may be reserved on the word of a size prefix. */
+/** What may be reserved on the word of a size prefix alone, and how many times what has arrived. */
 const TRUST = 64 * 1024;
+const TRUST_FACTOR = 8;
 
 /**
- * Cuts a byte stream into frames: a signed 32-bit size and that many bytes. A frame within one chunk comes out as a
- * slice of it; one that spans chunks is gathered in a buffer that grows with what has arrived, not with what was
- * announced. `maxSize` is `socket.request.max.bytes`.
+ * Cuts a byte stream into frames: a signed 32-bit size and that many bytes. Frames are copies and the receiver's own; one
+ * that spans chunks is gathered in a buffer that grows with what has arrived, not with what was announced. `maxSize` is
+ * `socket.request.max.bytes`. Big frames come from `buffers`, where the receiver may give them back.
  */
 export class FrameSplitter {
   private readonly maxSize: number;
+  private readonly buffers: BufferPool;
   /** Bytes of the unfinished frame, its size prefix included. */
   private pending: Uint8Array = new Uint8Array(0);
   private filled = 0;
 
-  constructor(maxSize: number) {
+  constructor(maxSize: number, buffers: BufferPool) {
     this.maxSize = maxSize;
+    this.buffers = buffers;
   }
 
   /** Bytes held back until their frame is complete. */
@@ -25,22 +28,39 @@ export class FrameSplitter {
   }
 
   /**
-   * The frames that `chunk` completes, without their size prefixes; they share memory with it. Throws
+   * The frames that `chunk` completes, without their size prefixes; `chunk` may be used again after the call. Throws
    * `MalformedError` when a size is negative or above `maxSize`; the stream is lost then.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const frames: Uint8Array[] = [];
-    let at = this.filled > 0 ? this.resume(chunk, frames) : 0;
-    while (at < chunk.length) {
-      const left = chunk.length - at;
-      if (left < SIZE_BYTES) break;
-      const size = this.sizeAt(chunk, at);
-      if (left < SIZE_BYTES + size) break;
-      frames.push(chunk.subarray(at + SIZE_BYTES, at + SIZE_BYTES + size));
+    const start = this.filled > 0 ? this.resume(chunk, frames) : 0;
+    const end = this.wholeFrames(chunk, start);
+    if (end > start) this.copyFrames(chunk.subarray(start, end), frames);
+    if (end < chunk.length) this.hold(chunk, end, chunk.length);
+    return frames;
+  }
+
+  private copyFrames(whole: Uint8Array, frames: Uint8Array[]): void {
+    const first = SIZE_BYTES + this.sizeAt(whole, 0);
+    // Small frames share a copy, which nobody can give back.
+    const own = first === whole.length ? this.buffers.take(first) : new Uint8Array(whole.length);
+    own.set(whole);
+    for (let at = 0; at < own.length; ) {
+      const size = this.sizeAt(own, at);
+      frames.push(own.subarray(at + SIZE_BYTES, at + SIZE_BYTES + size));
       at += SIZE_BYTES + size;
     }
-    if (at < chunk.length) this.hold(chunk, at, chunk.length);
-    return frames;
+  }
+
+  /** Where the frames end that are whole in `chunk` from `start` on. */
+  private wholeFrames(chunk: Uint8Array, start: number): number {
+    let at = start;
+    while (chunk.length - at >= SIZE_BYTES) {
+      const next = at + SIZE_BYTES + this.sizeAt(chunk, at);
+      if (next > chunk.length) break;
+      at = next;
+    }
+    return at;
   }
 
   /** Goes on with the unfinished frame; returns how much of `chunk` it took. */
@@ -66,8 +86,9 @@ export class FrameSplitter {
   private hold(chunk: Uint8Array, from: number, to: number): void {
     const needed = this.filled + to - from;
     if (needed > this.pending.length) {
-      const grown = new Uint8Array(this.capacity(chunk, from, needed));
+      const grown = this.buffers.take(this.capacity(chunk, from, needed));
       grown.set(this.pending.subarray(0, this.filled));
+      this.buffers.give(this.pending);
       this.pending = grown;
     }
     this.pending.set(chunk.subarray(from, to), this.filled);
@@ -76,11 +97,11 @@ export class FrameSplitter {
 
   private capacity(chunk: Uint8Array, from: number, needed: number): number {
     if (needed < SIZE_BYTES) return SIZE_BYTES;
-    // Doubling keeps the copying linear; the announced size and what has arrived keep the memory bounded.
+    // A factor keeps the copying linear; the announced size and what has arrived keep the memory bounded.
     const known = this.filled >= SIZE_BYTES;
     if (!known && this.filled > 0) return needed;
     const total = SIZE_BYTES + (known ? this.sizeAt(this.pending, 0) : this.sizeAt(chunk, from));
-    return Math.min(total, needed + Math.max(needed, TRUST));
+    return Math.min(total, Math.max(TRUST_FACTOR * needed, TRUST));
   }
 
   private sizeAt(bytes: Uint8Array, at: number): number {

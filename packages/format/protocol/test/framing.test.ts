@@ -1,4 +1,4 @@
-import { ByteReader, concat, MalformedError, sameBytes, type Uuid } from "@samsa/base";
+import { BufferPool, ByteReader, concat, MalformedError, sameBytes, type Uuid } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as p from "../src/index.ts";
@@ -19,7 +19,7 @@ describe("frames", () => {
   it("come out whole however the stream is cut", () => {
     const payloads = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
     const property = fc.property(payloads, fc.array(fc.nat(), { maxLength: 12 }), (frames, places) => {
-      const splitter = new p.FrameSplitter(1000);
+      const splitter = new p.FrameSplitter(1000, new BufferPool());
       const out = cut(concat(frames.map(framed)), places).flatMap(chunk => splitter.push(chunk));
       expect(out.map(frame => [...frame])).toEqual(frames.map(frame => [...frame]));
       expect(splitter.held()).toBe(0);
@@ -29,7 +29,7 @@ describe("frames", () => {
 
   it("outlive the chunk they came in", () => {
     const chunk = concat([framed(Uint8Array.of(1, 2)), framed(Uint8Array.of(3)), Uint8Array.of(0, 0, 0, 2, 4)]);
-    const splitter = new p.FrameSplitter(100);
+    const splitter = new p.FrameSplitter(100, new BufferPool());
     const frames = splitter.push(chunk);
     chunk.fill(9);
     expect(frames.map(frame => [...frame])).toEqual([[1, 2], [3]]);
@@ -38,15 +38,17 @@ describe("frames", () => {
 
   it("of a negative or too great size are refused", () => {
     for (const size of [0xff, 0x01]) {
-      expect(() => new p.FrameSplitter(100).push(Uint8Array.of(size, 0, 0, 0))).toThrow(MalformedError);
-      const slow = new p.FrameSplitter(100);
+      expect(() => new p.FrameSplitter(100, new BufferPool()).push(Uint8Array.of(size, 0, 0, 0))).toThrow(
+        MalformedError,
+      );
+      const slow = new p.FrameSplitter(100, new BufferPool());
       slow.push(Uint8Array.of(size, 0));
       expect(() => slow.push(Uint8Array.of(0, 0))).toThrow(MalformedError);
     }
   });
 
   it("that only announce much hold little", () => {
-    const splitter = new p.FrameSplitter(0x7fffffff);
+    const splitter = new p.FrameSplitter(0x7fffffff, new BufferPool());
     splitter.push(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 1));
     splitter.push(Uint8Array.of(2, 3));
     const { pending } = splitter as unknown as { pending: Uint8Array };
@@ -54,7 +56,7 @@ describe("frames", () => {
   });
 
   it("of many chunks grow geometrically", () => {
-    const splitter = new p.FrameSplitter(1 << 26);
+    const splitter = new p.FrameSplitter(1 << 26, new BufferPool());
     const chunk = new Uint8Array(1000);
     splitter.push(Uint8Array.of(0x01, 0, 0, 0));
     const buffers = new Set<unknown>();

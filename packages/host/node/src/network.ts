@@ -21,6 +21,45 @@ function networkError(error: Error): NetworkError {
   return new NetworkError((error as NodeJS.ErrnoException).code ?? "EIO", error.message);
 }
 
+/** What one read takes at most. One buffer does for all connections: it is emptied before the next read. */
+const READ_BYTES = 64 * 1024;
+const input = new Uint8Array(READ_BYTES);
+
+/** Who gets the bytes that a socket reads. */
+interface Reader {
+  receive: (chunk: Uint8Array) => void;
+}
+
+/**
+ * How a socket reads into `input`. Read the usual way, every chunk would be a buffer of its own, and the garbage collector
+ * would run for every few dozen MB received.
+ */
+function readingInto(reader: Reader) {
+  const callback = (count: number): boolean => {
+    reader.receive(input.subarray(0, count));
+    return true;
+  };
+  return { buffer: input, callback };
+}
+
+/**
+ * An accepted socket that reads into `input`. Only a socket that one makes oneself can, so another takes over what the
+ * accepted one stands for; where a runtime does not show that, the socket stays as it is and reads the usual way.
+ */
+function adopted(accepted: net.Socket, reader: Reader, highWaterMark: number): net.Socket {
+  const bare = accepted as net.Socket & { _handle?: object | null };
+  const handle = bare._handle;
+  if (handle === undefined || handle === null) {
+    accepted.on("data", (chunk: Buffer) => {
+      reader.receive(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    });
+    return accepted;
+  }
+  bare._handle = null;
+  const options: object = { handle, onread: readingInto(reader), highWaterMark, readable: true, writable: true };
+  return new net.Socket(options);
+}
+
 class NodeConnection implements Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
@@ -40,13 +79,12 @@ class NodeConnection implements Connection {
   }
 
   /** Separate from the constructor: the handler is made from the connection. */
-  start(handler: ConnectionHandler): void {
+  start(handler: ConnectionHandler, reader: Reader): void {
     const socket = this.#socket;
     let failure: NetworkError | undefined;
-    socket.on("data", (chunk: Buffer) => {
-      // A plain view: a Buffer's slices are slower and would make every codec see two kinds of array.
-      if (!this.#ending) handler.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    });
+    reader.receive = chunk => {
+      if (!this.#ending) handler.onData(chunk);
+    };
     socket.on("drain", () => {
       if (!this.#ending) handler.onDrain();
     });
@@ -54,15 +92,19 @@ class NodeConnection implements Connection {
       failure ??= networkError(error);
     });
     socket.on("close", () => handler.onClose(failure));
+    socket.resume();
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     const socket = this.#socket;
     if (this.#ending || !socket.writable) return false;
-    if (chunks.length === 1) return socket.write(chunks[0]);
-    let more = true;
+    const last = chunks.length - 1;
+    // After an error nobody knows what the system still reads from: that memory is left alone.
+    const done = sent && ((error?: Error | null) => error == null && sent());
+    if (last === 0) return socket.write(chunks[0], done);
     socket.cork();
-    for (const chunk of chunks) more = socket.write(chunk);
+    for (let i = 0; i < last; i++) socket.write(chunks[i]);
+    const more = socket.write(chunks[last], done);
     socket.uncork();
     return more;
   }
@@ -105,9 +147,10 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
 
   const listen: Network["listen"] = (host, port, accept) =>
     new Promise<Listener>((resolve, reject) => {
-      const server = net.createServer({ highWaterMark }, socket => {
-        const connection = new NodeConnection(socket, lingerMs);
-        connection.start(accept(connection));
+      const server = net.createServer({ highWaterMark, pauseOnConnect: true }, accepted => {
+        const reader: Reader = { receive() {} };
+        const connection = new NodeConnection(adopted(accepted, reader, highWaterMark), lingerMs);
+        connection.start(accept(connection), reader);
       });
       let bound = false;
       server.on("error", error => {
@@ -124,14 +167,15 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
   const connect: Network["connect"] = (host, port, open) =>
     new Promise<Connection>((resolve, reject) => {
       // Node takes the mark for every stream, but does not declare it for a socket.
-      const marks = { highWaterMark, allowHalfOpen: false };
-      const socket = new net.Socket(marks);
+      const reader: Reader = { receive() {} };
+      const options = { highWaterMark, allowHalfOpen: false, onread: readingInto(reader) };
+      const socket = new net.Socket(options);
       const failed = (error: Error) => reject(networkError(error));
       socket.once("error", failed);
       socket.connect({ host, port }, () => {
         socket.off("error", failed);
         const connection = new NodeConnection(socket, lingerMs);
-        connection.start(open(connection));
+        connection.start(open(connection), reader);
         resolve(connection);
       });
     });

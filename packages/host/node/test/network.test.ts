@@ -14,7 +14,7 @@ function gatherer(onData: (chunk: Uint8Array) => void = () => undefined) {
   const done = new Promise<Error | undefined>(resolve => (closed = resolve));
   const handler: ConnectionHandler = {
     onData(chunk) {
-      chunks.push(chunk);
+      chunks.push(chunk.slice());
       onData(chunk);
     },
     onDrain: () => void drains++,
@@ -24,7 +24,7 @@ function gatherer(onData: (chunk: Uint8Array) => void = () => undefined) {
 }
 
 test("echo, gathered writes, orderly end", async () => {
-  const listener = await env.network.listen(host, 0, peer => gatherer(chunk => peer.write([chunk])).handler);
+  const listener = await env.network.listen(host, 0, peer => gatherer(chunk => peer.write([chunk.slice()])).handler);
   expect(listener.port).toBeGreaterThan(0);
   let all: (bytes: Uint8Array) => void;
   const echoed = new Promise<Uint8Array>(resolve => (all = resolve));

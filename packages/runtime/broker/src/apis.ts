@@ -19,13 +19,14 @@ import { produce } from "./api/produce.ts";
 import type { Broker } from "./broker.ts";
 import type { RequestContext } from "./requests.ts";
 
-/** Answers a request, now or later, exactly once; null: there is nothing to say (acks=0). */
-export type Handler = (
-  broker: Broker,
-  request: never,
-  context: RequestContext,
-  reply: (response: object | null) => void,
-) => void;
+/**
+ * Answers a request, exactly once; null: there is nothing to say (acks=0). `sent` is called when the memory that the
+ * response refers to may be used again, or never.
+ */
+export type Reply = (response: object | null, sent?: () => void) => void;
+
+/** Handles a request, and replies now or later. */
+export type Handler = (broker: Broker, request: never, context: RequestContext, reply: Reply) => void;
 
 /** An API that this broker serves. */
 export interface ServedApi {
@@ -36,8 +37,10 @@ export interface ServedApi {
   /** The lowest version that ApiVersions tells; below `first` only where clients need to see it. */
   readonly announcedFirst: number;
   readonly request: { decode(reader: ByteReader, version: number): unknown };
+  /** When its handler returns, nothing looks at the request any more: its memory may be used again. */
+  readonly transient: boolean;
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
-  handle(broker: Broker, request: unknown, context: RequestContext, reply: (response: object | null) => void): void;
+  handle(broker: Broker, request: unknown, context: RequestContext, reply: Reply): void;
 }
 
 /**
@@ -72,6 +75,9 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.ListConfigResources, listConfigResources],
 ];
 
+/** The log copies the records of a Produce request as it appends them. */
+const TRANSIENT: ReadonlySet<number> = new Set([ApiKey.Produce]);
+
 function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): ServedApi {
   const api = apiOf(key);
   if (api === undefined) throw new Error(`API ${key} is not in the protocol`);
@@ -84,6 +90,7 @@ function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): Serv
     announcedFirst: announcedFirst ?? first,
     request,
     response,
+    transient: TRANSIENT.has(key),
     // What decodes a request is what types its handler: the table pairs them by key.
     handle: handler as ServedApi["handle"],
   };

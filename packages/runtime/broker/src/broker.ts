@@ -1,4 +1,12 @@
-import { type DiskError, type Env, type Listener, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
+import {
+  BufferPool,
+  type DiskError,
+  type Env,
+  type Listener,
+  parseConfig,
+  type Timer,
+  uuidFromBytes,
+} from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -25,6 +33,10 @@ export interface BrokerOptions {
   readonly clusterId?: string;
   /** Called when the broker cannot go on and has closed itself, with a sentence that says why. */
   readonly onHalt?: (reason: string) => void;
+  /** Bytes of recent batches kept in memory: 16 MiB. */
+  readonly tailBytes?: number;
+  /** Where requests and reads get their memory. */
+  readonly buffers?: BufferPool;
 }
 
 interface Node {
@@ -49,6 +61,7 @@ export class Broker {
   readonly validator: BatchValidator;
   readonly sessions: FetchSessions;
   readonly metrics = new BrokerMetrics();
+  readonly buffers: BufferPool;
   readonly dir: LogDir;
   readonly topics: Topics;
   readonly groups: Groups;
@@ -69,6 +82,7 @@ export class Broker {
   private constructor(env: Env, options: BrokerOptions) {
     this.env = env;
     this.#onHalt = options.onHalt ?? (() => {});
+    this.buffers = options.buffers ?? new BufferPool();
     this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
     this.settings = new Settings(this.config["node.id"], options.settings);
     this.#plan = planListeners({
@@ -145,6 +159,8 @@ export class Broker {
       nodeId: config["node.id"],
       ...(fresh === undefined ? {} : { clusterId: fresh }),
       configOf: topic => (topic === METADATA_TOPIC ? METADATA_LOG_CONFIG : defaults),
+      buffers: this.buffers,
+      ...(options.tailBytes === undefined ? {} : { tailBytes: options.tailBytes }),
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
       onOffline: (_dir, error) => this.#offline(error),
     });
@@ -200,6 +216,7 @@ export class Broker {
       turn: this.turn,
       logger: this.env.logger,
       maxRequestBytes: this.config["socket.request.max.bytes"],
+      buffers: this.buffers,
       apiOf: (key): ServedApi | undefined => this.#apis.get(key),
       budget: new RequestBudget(this.config["queued.max.request.bytes"]),
       closed: connection => {

@@ -1,4 +1,11 @@
-import { ByteReader, type Connection, type ConnectionHandler, type Logger, MalformedError } from "@samsa/base";
+import {
+  type BufferPool,
+  ByteReader,
+  type Connection,
+  type ConnectionHandler,
+  type Logger,
+  MalformedError,
+} from "@samsa/base";
 import {
   ApiKey,
   FrameSplitter,
@@ -24,6 +31,8 @@ interface Slot {
   readonly bytes: number;
   done: boolean;
   chunks: readonly Uint8Array[] | undefined;
+  /** To be called when they are sent. */
+  sent: (() => void) | undefined;
 }
 
 function encodeReply(api: ServedApi, head: RequestHead, response: object): Uint8Array[] {
@@ -41,6 +50,7 @@ export interface ConnectionHost {
   readonly turn: Turn;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
+  readonly buffers: BufferPool;
   readonly apiOf: (key: number) => ServedApi | undefined;
   /** Counts bytes of requests in flight over all connections; true while there is room. */
   readonly budget: RequestBudget;
@@ -108,7 +118,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
-    this.#frames = new FrameSplitter(host.maxRequestBytes);
+    this.#frames = new FrameSplitter(host.maxRequestBytes, host.buffers);
     this.lastActive = host.broker.env.clock.monotonic();
   }
 
@@ -219,7 +229,13 @@ export class ClientConnection implements ConnectionHandler {
       return;
     }
     const api = this.#host.apiOf(head.key);
-    const slot: Slot = { pipelined: head.key === ApiKey.Produce, bytes: frame.length, done: false, chunks: undefined };
+    const slot: Slot = {
+      pipelined: head.key === ApiKey.Produce,
+      bytes: frame.length,
+      done: false,
+      chunks: undefined,
+      sent: undefined,
+    };
     if (!slot.pipelined) this.#unpipelined++;
     this.#slots.push(slot);
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
@@ -247,10 +263,12 @@ export class ClientConnection implements ConnectionHandler {
     const began = broker.env.clock.monotonic();
     try {
       const request = api.request.decode(reader, head.version);
-      api.handle(broker, request, context, response => {
+      api.handle(broker, request, context, (response, sent) => {
         broker.metrics.request(api.name, head.version, broker.env.clock.monotonic() - began);
+        slot.sent = sent;
         this.#reply(slot, api, head, response);
       });
+      if (api.transient) this.#host.buffers.give(reader.bytes);
     } catch (error) {
       if (error instanceof MalformedError || error instanceof UnsupportedVersionError) {
         this.#reject(`${api.name} version ${head.version}: ${error.message}`);
@@ -291,13 +309,17 @@ export class ClientConnection implements ConnectionHandler {
 
   #flush(): void {
     const chunks: Uint8Array[] = [];
+    const sent: (() => void)[] = [];
     let count = 0;
-    while (count < this.#slots.length && this.#slots[count].done) {
-      for (const chunk of this.#slots[count].chunks ?? []) chunks.push(chunk);
-      count++;
+    for (; count < this.#slots.length && this.#slots[count].done; count++) {
+      const slot = this.#slots[count];
+      for (const chunk of slot.chunks ?? []) chunks.push(chunk);
+      if (slot.sent !== undefined) sent.push(slot.sent);
     }
     if (count === 0) return;
     this.#slots.splice(0, count);
-    if (chunks.length > 0) this.#connection.write(chunks);
+    if (chunks.length === 0) return;
+    if (sent.length === 0) this.#connection.write(chunks);
+    else this.#connection.write(chunks, () => sent.forEach(done => done()));
   }
 }

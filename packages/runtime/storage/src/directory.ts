@@ -1,4 +1,14 @@
-import { DiskError, type DiskLock, type Env, fromUtf8, invariant, randomUuid, type Uuid, utf8 } from "@samsa/base";
+import {
+  BufferPool,
+  DiskError,
+  type DiskLock,
+  type Env,
+  fromUtf8,
+  invariant,
+  randomUuid,
+  type Uuid,
+  utf8,
+} from "@samsa/base";
 import { type LogConfig, PARTITION_FILE, readOffsets, readTopicId, writeOffsets, writeTopicId } from "@samsa/log";
 import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
@@ -17,8 +27,10 @@ export interface LogDirOptions {
   readonly directoryId?: Uuid;
   /** The settings of each log; by name and number, since topic ids are in the directories. */
   readonly configOf: (topic: string, partition: number) => LogConfig;
-  /** Bytes of recent batches kept in memory for all logs: 64 MiB. */
+  /** Bytes of recent batches kept in memory for all logs: 16 MiB. */
   readonly tailBytes?: number;
+  /** For what is read and what is kept; the directory's own when missing. */
+  readonly buffers?: BufferPool;
   /** How often recovery points are written down, in milliseconds: one minute. */
   readonly checkpointIntervalMs?: number;
   /** Called once, when the disk fails. */
@@ -58,6 +70,7 @@ export class LogDir implements LogHome {
   readonly path: string;
   readonly meta: MetaProperties;
   readonly tails: TailPool;
+  readonly buffers: BufferPool;
   readonly logs = new Map<string, PartitionLog>();
   /** What the marker of the last clean stop said; -1 when it said nothing or there was none. */
   readonly previousBrokerEpoch: number;
@@ -80,7 +93,8 @@ export class LogDir implements LogHome {
     this.path = path;
     this.options = options;
     this.lock = lock;
-    this.tails = new TailPool(options.tailBytes ?? 67108864);
+    this.buffers = options.buffers ?? new BufferPool();
+    this.tails = new TailPool(options.tailBytes ?? 16 << 20, this.buffers);
     this.meta = this.ownership();
     this.nextCheckpoint = env.clock.now() + this.interval;
     const marker = readWhole(env.disk, `${path}/${CLEAN}`);

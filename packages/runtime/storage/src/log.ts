@@ -16,7 +16,7 @@ import {
   type Segment,
   writeTopicId,
 } from "@samsa/log";
-import { BatchCursor } from "@samsa/records";
+import { cutBatches } from "./cut.ts";
 import { replaceFile } from "./files.ts";
 import { LogFiles } from "./log-files.ts";
 import {
@@ -59,7 +59,6 @@ export class PartitionLog {
   private readonly home: LogHome;
   private readonly tail: Tail;
   private readonly files: LogFiles;
-  private readonly cursor = new BatchCursor();
   private effects: LogEffect[] = [];
   private hint: { offset: number; segment: Segment; position: number } | undefined;
   private readonly flushes = new SharedRun(() => this.flushOnce());
@@ -125,22 +124,22 @@ export class PartitionLog {
     return this.effects.length > 0;
   }
 
-  /** Appends validated batches as leader: offsets, epoch and time are patched into `bytes`, which the log may keep. */
+  /** Appends a copy of validated batches as leader, with their offsets, epoch and time. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult {
-    const owned = Tail.own(bytes);
+    const copy = this.home.tails.copy(bytes);
     return this.appended(
-      owned,
-      this.guarded(() => this.state.append(owned, request, this.effects)),
+      copy,
+      this.guarded(() => this.state.append(copy, request, this.effects)),
     );
   }
 
-  /** Appends batches as they are, as a follower or for the metadata log. */
+  /** Appends a copy of batches as they are, as a follower or for the metadata log. */
   appendAsFollower(bytes: Uint8Array): AppendResult {
-    const owned = Tail.own(bytes);
+    const copy = this.home.tails.copy(bytes);
     const now = this.home.env.clock.now();
     return this.appended(
-      owned,
-      this.guarded(() => this.state.appendVerbatim(owned, now, this.effects)),
+      copy,
+      this.guarded(() => this.state.appendVerbatim(copy, now, this.effects)),
     );
   }
 
@@ -179,52 +178,7 @@ export class PartitionLog {
     const none = { error: 0, chunks: [], size: 0, nextOffset: offset };
     if (offset < this.startOffset || offset > this.endOffset) return { ...none, error: 1 };
     if (offset >= Math.min(this.endOffset, options.limitOffset)) return none;
-    const index = this.tail.find(offset);
-    return index >= 0 ? this.readTail(index, options) : this.guarded(() => this.readFile(options, none));
-  }
-
-  private readTail(start: number, options: ReadOptions): ReadResult {
-    const chunks: Uint8Array[] = [];
-    let left = options.maxBytes;
-    let size = 0;
-    let nextOffset = options.offset;
-    for (let i = start, run = this.tail.run(i); run !== undefined; run = this.tail.run(++i)) {
-      if (run.first >= options.limitOffset) break;
-      if (run.next <= options.limitOffset && run.bytes.length <= left && i > start) {
-        chunks.push(run.bytes);
-        size += run.bytes.length;
-        left -= run.bytes.length;
-        nextOffset = run.next;
-        continue;
-      }
-      const cut = this.cut(run.bytes, options, left, size === 0 && options.minOneMessage);
-      if (cut.bytes.length === 0) break;
-      chunks.push(cut.bytes);
-      size += cut.bytes.length;
-      left -= cut.bytes.length;
-      nextOffset = cut.nextOffset;
-      if (nextOffset < run.next) break;
-    }
-    return { error: 0, chunks, size, nextOffset };
-  }
-
-  /** The batches in `bytes` that a read wants: from its offset, below its limit, at most `room` bytes. */
-  private cut(bytes: Uint8Array, options: ReadOptions, room: number, minOne: boolean) {
-    const { cursor } = this;
-    let from = -1;
-    let end = 0;
-    let nextOffset = options.offset;
-    cursor.reset(bytes);
-    while (cursor.next()) {
-      const next = cursor.lastOffset + 1;
-      if (next <= options.offset) continue;
-      if (cursor.baseOffset >= options.limitOffset) break;
-      if (from < 0) from = end = cursor.at;
-      if (cursor.end - from > room && !(minOne && end === from)) break;
-      end = cursor.end;
-      nextOffset = next;
-    }
-    return { bytes: from < 0 ? bytes.subarray(0, 0) : bytes.subarray(from, end), nextOffset };
+    return this.tail.read(options) ?? this.guarded(() => this.readFile(options, none));
   }
 
   private readFile(options: ReadOptions, none: ReadResult): ReadResult {
@@ -234,13 +188,18 @@ export class PartitionLog {
     if (position === undefined) return none;
     const { segment } = position;
     const room = Math.max(options.maxBytes, options.minOneMessage ? position.size : 0);
-    const bytes = new Uint8Array(Math.min(room, segment.size - position.position));
+    const { buffers } = this.home;
+    const bytes = buffers.take(Math.min(room, segment.size - position.position));
     const got = readAt(this.file(segment.file), bytes, position.position);
-    const cut = this.cut(bytes.subarray(0, got), options, room, options.minOneMessage);
-    if (cut.bytes.length === 0) return none;
+    const cut = cutBatches(bytes.subarray(0, got), options, room, options.minOneMessage);
+    const release = (): void => buffers.give(bytes);
+    if (cut.bytes.length === 0) {
+      release();
+      return none;
+    }
     const after = position.position + cut.bytes.byteOffset - bytes.byteOffset + cut.bytes.length;
     this.hint = { offset: cut.nextOffset, segment, position: after };
-    return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset };
+    return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset, release };
   }
 
   /** Where the batch with `offset`, or the next one there is, begins. */

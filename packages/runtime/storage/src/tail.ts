@@ -1,44 +1,99 @@
+import type { BufferPool } from "@samsa/base";
+import { cutBatches } from "./cut.ts";
+import type { ReadOptions, ReadResult } from "./types.ts";
+
 /** A run of batches in memory: the offsets [first, next). */
 interface Run {
   readonly first: number;
   readonly next: number;
   readonly bytes: Uint8Array;
+  readonly slab: Slab;
 }
 
-/** How much of all logs' ends is kept in memory, oldest out first. */
+/** Memory that runs of all logs share, filled from front to end. */
+interface Slab {
+  readonly bytes: Uint8Array;
+  used: number;
+  /** Reads that are still on their way to somebody. */
+  pins: number;
+  /** Whose runs are in it. */
+  readonly tails: Set<Tail>;
+  evicted: boolean;
+}
+
+const LARGEST_SLAB = 1 << 20;
+const SLABS = 16;
+
+/**
+ * How much of all logs' ends is kept in memory, oldest out first. Records are copied here as they come, so that the
+ * buffer of their request is free at once, and this memory is used over and over.
+ */
 export class TailPool {
   readonly limit: number;
+  private readonly buffers: BufferPool;
+  private readonly slabBytes: number;
   private used = 0;
-  private queue: Tail[] = [];
-  private head = 0;
+  /** Oldest first; the last is being filled. */
+  private slabs: Slab[] = [];
 
-  constructor(limit: number) {
+  constructor(limit: number, buffers: BufferPool) {
     this.limit = limit;
+    this.buffers = buffers;
+    this.slabBytes = Math.min(LARGEST_SLAB, Math.ceil(limit / SLABS));
   }
 
-  add(tail: Tail, size: number): void {
-    this.used += size;
-    this.queue.push(tail);
-    while (this.used > this.limit && this.head < this.queue.length) {
-      const oldest = this.queue[this.head];
-      // What is not in the file yet can be read nowhere else.
-      if (oldest.runs > 0 && !oldest.canEvict) break;
-      this.head++;
-      oldest.evict();
-    }
-    if (this.head > 1024 && this.head * 2 > this.queue.length) {
-      this.queue = this.queue.slice(this.head);
-      this.head = 0;
-    }
+  /** Copies `bytes` in; they stay only if `keep` follows. */
+  copy(bytes: Uint8Array): Uint8Array {
+    const slab = this.withRoom(bytes.length);
+    const copy = slab.bytes.subarray(slab.used, slab.used + bytes.length);
+    copy.set(bytes);
+    return copy;
   }
 
-  release(size: number): void {
-    this.used -= size;
+  /** Makes what `copy` gave last a run of `tail`. */
+  keep(tail: Tail, size: number): Slab {
+    const slab = this.slabs[this.slabs.length - 1];
+    slab.used += size;
+    slab.tails.add(tail);
+    return slab;
+  }
+
+  private withRoom(size: number): Slab {
+    const last = this.slabs.at(-1);
+    if (last !== undefined && last.used + size <= last.bytes.length) return last;
+    const bytes = this.buffers.take(Math.max(size, this.slabBytes));
+    this.used += bytes.length;
+    this.evict();
+    const slab = { bytes, used: 0, pins: 0, tails: new Set<Tail>(), evicted: false };
+    this.slabs.push(slab);
+    return slab;
+  }
+
+  private evict(): void {
+    let count = 0;
+    for (; this.used > this.limit && count < this.slabs.length; count++) {
+      const slab = this.slabs[count];
+      // What is not in a file yet can be read nowhere else.
+      if (![...slab.tails].every(tail => tail.canEvict(slab))) break;
+      for (const tail of slab.tails) tail.evict(slab);
+      this.used -= slab.bytes.length;
+      slab.evicted = true;
+      if (slab.pins === 0) this.buffers.give(slab.bytes);
+    }
+    this.slabs.splice(0, count);
+  }
+
+  /** Keeps the memory of a run as it is until the function that this gives is called, once. */
+  pin(slabs: ReadonlySet<Slab>): () => void {
+    for (const slab of slabs) slab.pins++;
+    return () => {
+      for (const slab of slabs) {
+        slab.pins--;
+        if (slab.evicted && slab.pins === 0) this.buffers.give(slab.bytes);
+      }
+    };
   }
 }
-
-const SMALL_SHARE = 4;
-const SMALL_BUFFER = 16384;
 
 /** The recently appended end of one log. */
 export class Tail {
@@ -51,37 +106,57 @@ export class Tail {
     this.pool = pool;
   }
 
-  get runs(): number {
-    return this.all.length;
-  }
-
-  get canEvict(): boolean {
-    return this.all.length > 0 && this.all[0].next <= this.written;
-  }
-
-  /** Keeps `bytes`, or a copy when they are a small part of a big buffer that would stay alive for them. */
-  static own(bytes: Uint8Array): Uint8Array {
-    const whole = bytes.buffer.byteLength;
-    return whole > SMALL_BUFFER && whole > bytes.length * SMALL_SHARE ? bytes.slice() : bytes;
-  }
-
+  /** Adds what the pool copied last as the offsets [first, next). */
   push(first: number, next: number, bytes: Uint8Array): void {
-    this.all.push({ first, next, bytes });
-    this.pool.add(this, bytes.length);
+    this.all.push({ first, next, bytes, slab: this.pool.keep(this, bytes.length) });
   }
 
-  evict(): void {
-    const gone = this.all.shift();
-    if (gone !== undefined) this.pool.release(gone.bytes.length);
+  /** The runs in `slab`, which are the oldest if there are any. */
+  private inSlab(slab: Slab): number {
+    let count = 0;
+    while (count < this.all.length && this.all[count].slab === slab) count++;
+    return count;
+  }
+
+  canEvict(slab: Slab): boolean {
+    const count = this.inSlab(slab);
+    return count === 0 || this.all[count - 1].next <= this.written;
+  }
+
+  evict(slab: Slab): void {
+    this.all.splice(0, this.inSlab(slab));
   }
 
   clear(): void {
-    for (const run of this.all) this.pool.release(run.bytes.length);
     this.all = [];
   }
 
+  /** Whole batches from the one that contains `offset`; undefined when it is not here. */
+  read(options: ReadOptions): ReadResult | undefined {
+    const start = this.find(options.offset);
+    if (start < 0) return undefined;
+    const chunks: Uint8Array[] = [];
+    const slabs = new Set<Slab>();
+    let size = 0;
+    let nextOffset = options.offset;
+    for (let i = start; i < this.all.length && this.all[i].first < options.limitOffset; i++) {
+      const run = this.all[i];
+      const left = options.maxBytes - size;
+      const whole = run.next <= options.limitOffset && run.bytes.length <= left && i > start;
+      const cut = whole ? run : cutBatches(run.bytes, options, left, size === 0 && options.minOneMessage);
+      if (cut.bytes.length === 0) break;
+      join(chunks, cut.bytes);
+      slabs.add(run.slab);
+      size += cut.bytes.length;
+      nextOffset = "nextOffset" in cut ? cut.nextOffset : run.next;
+      if (nextOffset < run.next) break;
+    }
+    if (size === 0) return { error: 0, chunks, size, nextOffset };
+    return { error: 0, chunks, size, nextOffset, release: this.pool.pin(slabs) };
+  }
+
   /** The index of the run with `offset`, -1 when it is not here. */
-  find(offset: number): number {
+  private find(offset: number): number {
     const { all } = this;
     if (all.length === 0 || offset < all[0].first) return -1;
     let low = 0;
@@ -93,8 +168,14 @@ export class Tail {
     }
     return low < all.length ? low : -1;
   }
+}
 
-  run(index: number): Run | undefined {
-    return this.all[index];
+/** Adds `bytes` to `chunks`, as more of the last one where they follow it in memory. */
+function join(chunks: Uint8Array[], bytes: Uint8Array): void {
+  const last = chunks.at(-1);
+  if (last === undefined || last.buffer !== bytes.buffer || last.byteOffset + last.length !== bytes.byteOffset) {
+    chunks.push(bytes);
+    return;
   }
+  chunks[chunks.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length);
 }

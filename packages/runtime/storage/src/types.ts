@@ -1,4 +1,4 @@
-import type { DiskError, Env } from "@samsa/base";
+import type { BufferPool, DiskError, Env } from "@samsa/base";
 import type { TailPool } from "./tail.ts";
 
 export interface ReadOptions {
@@ -18,12 +18,15 @@ export interface ReadResult {
   readonly size: number;
   /** The offset after the last batch; the offset asked for when there is none. */
   readonly nextOffset: number;
+  /** To be called once nobody looks at `chunks` any more, where their memory can be used again. */
+  readonly release?: () => void;
 }
 
 /** What a log needs from its directory. */
 export interface LogHome {
   readonly env: Env;
   readonly tails: TailPool;
+  readonly buffers: BufferPool;
   readonly offline: boolean;
   /** The disk has failed: nothing in the directory can be trusted to be written. */
   fail(error: DiskError): void;

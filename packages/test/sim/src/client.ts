@@ -1,4 +1,11 @@
-import { ByteReader, type ByteWriter, type Connection, type ConnectionHandler, type Env } from "@samsa/base";
+import {
+  BufferPool,
+  ByteReader,
+  type ByteWriter,
+  type Connection,
+  type ConnectionHandler,
+  type Env,
+} from "@samsa/base";
 import {
   type ApiKey,
   FrameSplitter,
@@ -96,7 +103,7 @@ class Link implements ConnectionHandler {
   #gone = false;
   readonly #env: Env;
   readonly #name: string;
-  readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES);
+  readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES, new BufferPool());
   readonly #waiting: Waiting[] = [];
   #correlation = 0;
 

@@ -162,6 +162,10 @@ class Endpoint implements Connection {
   readonly #network: SimNetwork;
   #queue: Uint8Array[] = [];
   #queued = 0;
+  /** Bytes delivered so far. */
+  #taken = 0;
+  /** Who waits for the bytes before `at` to be gone. */
+  #sent: { at: number; sent: () => void }[] = [];
   #moving = false;
   #paused = false;
   #wantsDrain = false;
@@ -176,14 +180,14 @@ class Endpoint implements Connection {
     this.localPort = address.localPort;
   }
 
-  write(chunks: readonly Uint8Array[]): boolean {
+  write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     if (this.#closed || this.#ending || !this.life.alive) return false;
     for (const chunk of chunks) {
       if (chunk.length === 0) continue;
-      // Copied now: a real socket has handed the bytes to the kernel when the caller reuses them.
-      this.#queue.push(chunk.slice());
+      this.#queue.push(chunk);
       this.#queued += chunk.length;
     }
+    if (sent !== undefined) this.#sent.push({ at: this.#taken + this.#queued, sent });
     this.pump();
     if (this.#queued <= this.#network.options.highWaterMark) return true;
     this.#wantsDrain = true;
@@ -230,6 +234,7 @@ class Endpoint implements Connection {
     this.#closed = true;
     this.#queue = [];
     this.#queued = 0;
+    this.#sent = [];
     this.#network.gone(this);
   }
 
@@ -258,6 +263,8 @@ class Endpoint implements Connection {
       const sum = crc32c(chunk, 0, chunk.length);
       this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length} ${sum}`);
       if (!peer.#ending) peer.handler?.onData(chunk);
+      // The memory of a read takes other bytes next: whoever kept a view of it is found out.
+      chunk.fill(0xee);
       if (this.#queued === 0 && this.#wantsDrain && !this.#closed && !this.#ending) {
         this.#wantsDrain = false;
         this.handler?.onDrain();
@@ -276,6 +283,8 @@ class Endpoint implements Connection {
     const length = rng.chance(options.splitChance) ? rng.int(1, all.length) : all.length;
     this.#queue = length === all.length ? [] : [all.subarray(length)];
     this.#queued -= length;
+    this.#taken += length;
+    while (this.#sent.length > 0 && this.#sent[0].at <= this.#taken) this.#sent.shift()?.sent();
     return all.slice(0, length);
   }
 

@@ -1,4 +1,4 @@
-import type { Env, Uuid } from "@samsa/base";
+import { BufferPool, type Env, type Uuid } from "@samsa/base";
 import { Broker } from "@samsa/broker";
 import {
   type Actor,
@@ -38,6 +38,19 @@ export interface Outcome {
 
 const BROKER = "broker";
 const PORT = 9092;
+const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
+
+/** Wipes what comes back at once: whoever still looks at it is found out. */
+class WipedBuffers extends BufferPool {
+  constructor() {
+    super(1);
+  }
+
+  protected override freed(buffer: Uint8Array): void {
+    buffer.fill(0xee);
+  }
+}
+
 const SETTINGS: ReadonlyMap<string, string> = new Map([
   ["node.id", "1"],
   ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
@@ -191,7 +204,9 @@ class Scenario {
     const boot: { failed: unknown } = { failed: undefined };
     const life = ++this.#life;
     this.#broker = undefined;
-    Broker.start(env, { settings: SETTINGS }).then(
+    // Little memory for recent batches sends reads to the files, and uses that memory again soon.
+    const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
+    Broker.start(env, { settings: SETTINGS, tailBytes, buffers: new WipedBuffers() }).then(
       broker => {
         if (life === this.#life) this.#broker = broker;
       },

@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, type Env } from "@samsa/base";
+import type { Connection, Disk, DiskFile, Env, Network } from "@samsa/base";
 import { type Outcome, replayCommand, runScenario } from "@samsa/sim";
 import { describe, expect, test } from "vitest";
 
@@ -81,6 +81,22 @@ function lateWriter(env: Env): Env {
   }));
 }
 
+/** Says that bytes are sent when they are only queued: their memory is used again too early. */
+function hastyNetwork(env: Env): Env {
+  const hasty = (connection: Connection): Connection => {
+    const write = connection.write.bind(connection);
+    connection.write = (chunks, sent) => {
+      const more = write(chunks);
+      sent?.();
+      return more;
+    };
+    return connection;
+  };
+  const listen: Network["listen"] = (host, port, accept) =>
+    env.network.listen(host, port, connection => accept(hasty(connection)));
+  return { ...env, network: { ...env.network, listen } };
+}
+
 /** What each trick breaks. Every one leaves the broker itself as it is. */
 const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env) => Env])[] = [
   ["an fsync that does nothing", /lost|not start/, env => withFiles(env, /./, () => unsynced)],
@@ -101,9 +117,10 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
   ],
   ["an acknowledgement before the write", /record is lost|read record vanished/, lateWriter],
   ["a checksum that is always zero", /good request was refused/, env => ({ ...env, crypto: { crc32c: () => 0 } })],
+  ["memory that is used again before it is sent", /damaged|torn|batch/, hastyNetwork],
   [
     "a disk that turns a bit over",
-    /damaged batch/,
+    /damaged batch|record is lost/,
     env =>
       withFiles(env, /(?:plain|flushed|temp)[^/]*\/.*\.log$/, file => ({
         read(target, position) {

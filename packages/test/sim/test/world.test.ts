@@ -224,7 +224,7 @@ describe("the network", () => {
     let peer: Connection | undefined;
     await world.node("b").env.network.listen("0.0.0.0", 9092, connection => {
       peer = connection;
-      return { ...nothing, onData: chunk => void got.push(chunk) };
+      return { ...nothing, onData: chunk => void got.push(chunk.slice()) };
     });
     let drained = 0;
     let closed = 0;

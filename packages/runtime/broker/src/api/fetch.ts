@@ -1,5 +1,6 @@
 import { DiskError, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
+import type { Reply } from "../apis.ts";
 import type { Broker } from "../broker.ts";
 import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionPartition } from "../fetch-sessions.ts";
 import type { Partition, Watcher } from "../partition.ts";
@@ -22,6 +23,8 @@ interface PartitionAnswer {
   readonly abortedTransactions: readonly { producerId: bigint; firstOffset: number }[] | null;
   readonly records: readonly Uint8Array[];
   readonly size: number;
+  /** To be called when `records` are sent, or dropped. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** One partition that a request wants, in the order in which it is served. */
@@ -32,12 +35,7 @@ interface Wanted {
   readonly error: number;
 }
 
-export function fetch(
-  broker: Broker,
-  request: FetchRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export function fetch(broker: Broker, request: FetchRequest, context: RequestContext, reply: Reply): void {
   const opened = openSession(broker, request, context);
   if ("errorCode" in opened) {
     reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
@@ -121,7 +119,7 @@ interface FetchCall {
   readonly request: FetchRequest;
   readonly context: RequestContext;
   readonly opened: Opened;
-  readonly reply: (response: object) => void;
+  readonly reply: Reply;
 }
 
 /** A fetch, from its first look to its reply, with the wait for `minBytes` between. */
@@ -161,6 +159,7 @@ class PendingFetch implements Watcher {
       this.#finish(answers);
       return;
     }
+    for (const { release } of answers) release?.();
     this.#waiting = true;
     this.#missing = request.minBytes - got;
     for (const { partition } of this.#wanted) partition?.watch(this);
@@ -230,7 +229,7 @@ class PendingFetch implements Watcher {
       });
       if (read.error !== 0) return failure(state, read.error);
       const aborted = committed ? log.abortedTransactions(state.fetchOffset, read.nextOffset) : null;
-      return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size };
+      return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size, release: read.release };
     } catch (thrown) {
       if (!(thrown instanceof DiskError)) throw thrown;
       partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
@@ -251,7 +250,10 @@ class PendingFetch implements Watcher {
     }
     for (let i = 0; i < answers.length; i++) remember(answers[i], this.#wanted[i].state);
     for (const { size, topic } of shown) if (size > 0) broker.metrics.fetched(topic, size);
-    reply({ throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) });
+    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) };
+    const releases = answers.flatMap(({ release }) => release ?? []);
+    if (releases.length === 0) reply(response);
+    else reply(response, () => releases.forEach(release => release()));
   }
 }
 

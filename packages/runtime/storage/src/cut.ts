@@ -1,0 +1,27 @@
+import { BatchCursor } from "@samsa/records";
+import type { ReadOptions } from "./types.ts";
+
+const cursor = new BatchCursor();
+
+/** The batches in `bytes` that a read wants: from its offset, below its limit, at most `room` bytes. */
+export function cutBatches(
+  bytes: Uint8Array,
+  { offset, limitOffset }: ReadOptions,
+  room: number,
+  minOne: boolean,
+): { bytes: Uint8Array; nextOffset: number } {
+  let from = -1;
+  let end = 0;
+  let nextOffset = offset;
+  cursor.reset(bytes);
+  while (cursor.next()) {
+    const next = cursor.lastOffset + 1;
+    if (next <= offset) continue;
+    if (cursor.baseOffset >= limitOffset) break;
+    if (from < 0) from = end = cursor.at;
+    if (cursor.end - from > room && !(minOne && end === from)) break;
+    end = cursor.end;
+    nextOffset = next;
+  }
+  return { bytes: from < 0 ? bytes.subarray(0, 0) : bytes.subarray(from, end), nextOffset };
+}
