@@ -59,7 +59,8 @@ function topicAnswers(
   errors: ReadonlyMap<string, number>,
 ): object[] {
   return asked.map(({ name, topicId }) => {
-    if (name === null) {
+    // The Java client leaves the name empty, not null, when it asks by id.
+    if (name === null || topicId !== ZERO_UUID) {
       const topic = image.topics.get(topicId);
       const nothing = version < NULL_NAME_VERSION ? "" : null;
       return topic === undefined ? missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code) : shown(broker, topic);
@@ -76,7 +77,9 @@ export function metadata(
   context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const { topics } = request;
+  // Where one id is asked for, names are not looked at.
+  const byId = request.topics?.filter(({ topicId }) => topicId !== ZERO_UUID) ?? [];
+  const topics = byId.length > 0 ? byId : request.topics;
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
   const answer = (errors: ReadonlyMap<string, number>): void => {
     const { image } = broker.topics;
@@ -90,9 +93,8 @@ export function metadata(
         : topicAnswers(broker, image, { topics: topics ?? [], version: context.version }, errors),
     });
   };
-  const absent = all
-    ? []
-    : (topics ?? []).flatMap(({ name }) => (name !== null && broker.topics.idOf(name) === undefined ? [name] : []));
+  const named = all || byId.length > 0 ? [] : (topics ?? []);
+  const absent = named.flatMap(({ name }) => (name !== null && broker.topics.idOf(name) === undefined ? [name] : []));
   if (absent.length === 0) return answer(new Map());
   const create = request.allowAutoTopicCreation && broker.config["auto.create.topics.enable"];
   broker.ensureTopics(absent, create, answer);
