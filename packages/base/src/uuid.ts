@@ -11,10 +11,17 @@ for (let i = 0; i < 64; i++) DIGITS[ALPHABET.charCodeAt(i)] = i;
 export const ZERO_UUID = "AAAAAAAAAAAAAAAAAAAAAA" as Uuid;
 /** The topic id of `__cluster_metadata`. */
 export const METADATA_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
-/** Directory ids of Kafka's `DirectoryId`: not migrating yet, not assigned yet, lost with its disk. */
-export const UNASSIGNED_DIRECTORY = ZERO_UUID;
-export const LOST_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
-export const MIGRATING_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAg" as Uuid;
+/** Directory ids of Kafka's `DirectoryId` (KIP-858): from before directories had ids, not assigned yet, lost with its disk. */
+export const MIGRATING_DIRECTORY = ZERO_UUID;
+export const UNASSIGNED_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
+export const LOST_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAg" as Uuid;
+const RESERVED_DIRECTORIES = 100;
+
+/** Whether Kafka keeps `id` for a meaning like those above: the first hundred. */
+export function isReservedDirectory(id: Uuid): boolean {
+  const bytes = uuidToBytes(id);
+  return bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] < RESERVED_DIRECTORIES;
+}
 
 export function uuidFromBytes(bytes: Uint8Array, at = 0): Uuid {
   let text = "";

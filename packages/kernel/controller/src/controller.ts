@@ -2,6 +2,7 @@ import { EMPTY_IMAGE, MetadataDelta, type MetadataImage, type Provenance } from 
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
+import { assignReplicasToDirs } from "./directories.ts";
 import { updateFeatures } from "./features.ts";
 import { allocateProducerIds, brokerHeartbeat, registerBroker } from "./nodes.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
@@ -16,6 +17,7 @@ const DECIDERS = {
   registerBroker,
   brokerHeartbeat,
   allocateProducerIds,
+  assignReplicasToDirs,
   updateFeatures,
 } as const;
 

@@ -1,4 +1,4 @@
-import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY } from "@samsa/base";
+import { isReservedDirectory, type Uuid } from "@samsa/base";
 import {
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
@@ -22,11 +22,10 @@ import {
   type PartitionChangeRecord,
 } from "@samsa/protocol";
 import type { Decision, DecisionContext } from "./decision.ts";
-import { isActive } from "./placement.ts";
+import { canLead, isOnline, replicaDirectory } from "./placement.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;
-const RESERVED_DIRECTORIES = new Set<string>([UNASSIGNED_DIRECTORY, LOST_DIRECTORY, MIGRATING_DIRECTORY]);
 
 /**
  * BrokerRegistration. A new incarnation gets the offset of its record as epoch and begins fenced, and what its
@@ -74,7 +73,7 @@ function registrationFault(
   if (request.isMigratingZkBroker) return "BROKER_ID_NOT_REGISTERED";
   if (metadataVersionOf(image) >= METADATA_VERSION.directories) {
     const { logDirs } = request;
-    if (logDirs.length === 0 || logDirs.some(id => RESERVED_DIRECTORIES.has(id))) return "INVALID_REGISTRATION";
+    if (logDirs.length === 0 || logDirs.some(isReservedDirectory)) return "INVALID_REGISTRATION";
     const wanted = new Set(logDirs);
     if (wanted.size !== logDirs.length) return "INVALID_REGISTRATION";
     for (const broker of image.brokers.values()) {
@@ -123,11 +122,41 @@ export function brokerHeartbeat(
     );
   if (wantShutDown || wantFence) {
     const records = broker.fenced ? [] : [fencing(1), ...withoutBroker(image, brokerId)];
-    return answer(records, { isCaughtUp, shouldShutDown: wantShutDown });
+    return answer([...records, ...directoryChanges(image, request)], { isCaughtUp, shouldShutDown: wantShutDown });
   }
-  if (!broker.fenced) return answer([], { isCaughtUp, isFenced: false });
-  if (!isCaughtUp) return answer([], { isCaughtUp });
-  return answer([fencing(-1), ...leaderships(image, brokerId)], { isCaughtUp, isFenced: false });
+  const told = directoryChanges(image, request);
+  if (!broker.fenced) return answer(told, { isCaughtUp, isFenced: false });
+  if (!isCaughtUp) return answer(told, { isCaughtUp });
+  return answer([fencing(-1), ...leaderships(image, brokerId), ...told], { isCaughtUp, isFenced: false });
+}
+
+/**
+ * What a broker says of its log directories: those that have failed take their partitions out of its hands, and those
+ * that are cordoned get no more (KIP-858, KIP-1066).
+ */
+function directoryChanges(image: MetadataImage, request: BrokerHeartbeatRequest): MetadataRecord[] {
+  const { brokerId, brokerEpoch, offlineLogDirs, cordonedLogDirs } = request;
+  const broker = image.brokers.get(brokerId);
+  const version = metadataVersionOf(image);
+  if (broker === undefined || version < METADATA_VERSION.directories) return [];
+  const records: MetadataRecord[] = [];
+  const change = (what: { logDirs?: readonly Uuid[]; cordonedLogDirs?: readonly Uuid[] }) =>
+    metadataRecord("BrokerRegistrationChangeRecord", recordVersions(version).brokerRegistrationChange, {
+      brokerId,
+      brokerEpoch,
+      ...what,
+    });
+  const failed = new Set(offlineLogDirs.filter(id => broker.logDirs.includes(id)));
+  if (failed.size > 0) {
+    records.push(...withoutBroker(image, brokerId, partition => failed.has(replicaDirectory(partition, brokerId))));
+    records.push(change({ logDirs: broker.logDirs.filter(id => !failed.has(id)) }));
+  }
+  // null: the broker does not know yet.
+  if (cordonedLogDirs === null || version < METADATA_VERSION.cordonedDirectories) return records;
+  const known = new Set(broker.cordonedLogDirs);
+  const same = broker.cordonedLogDirs !== null && known.size === new Set([...known, ...cordonedLogDirs]).size;
+  if (!same || known.size !== new Set(cordonedLogDirs).size) records.push(change({ cordonedLogDirs }));
+  return records;
 }
 
 /** AllocateProducerIds: the next thousand. */
@@ -155,17 +184,22 @@ function* partitionsOf(image: MetadataImage) {
   }
 }
 
+interface Place {
+  readonly topicId: Uuid;
+  readonly partitionId: number;
+}
+
 type Change = Partial<Pick<PartitionChangeRecord, "isr" | "leader" | "eligibleLeaderReplicas">>;
 
 /** Changes to every partition for which `decide` gives one. */
 function partitionChanges(
   image: MetadataImage,
-  decide: (partition: PartitionImage) => Change | undefined,
+  decide: (partition: PartitionImage, place: Place) => Change | undefined,
 ): MetadataRecord[] {
   const version = recordVersions(metadataVersionOf(image)).partitionChange;
   const records: MetadataRecord[] = [];
   for (const { topicId, partitionId, partition } of partitionsOf(image)) {
-    const change = decide(partition);
+    const change = decide(partition, { topicId, partitionId });
     if (change === undefined) continue;
     records.push(metadataRecord("PartitionChangeRecord", version, { topicId, partitionId, ...change }));
   }
@@ -176,20 +210,30 @@ function partitionChanges(
  * A broker is out: others in sync take over what it led. The last one in sync stays in the ISR without leading, for
  * only it is known to have everything.
  */
-function withoutBroker(image: MetadataImage, brokerId: number): MetadataRecord[] {
-  return partitionChanges(image, ({ isr, replicas, leader }) => {
-    if (!isr.includes(brokerId)) return undefined;
+export function withoutBroker(
+  image: MetadataImage,
+  brokerId: number,
+  concerns: (partition: PartitionImage, place: Place) => boolean = () => true,
+): MetadataRecord[] {
+  return partitionChanges(image, (partition, place) => {
+    const { isr, replicas, leader } = partition;
+    if (!isr.includes(brokerId) || !concerns(partition, place)) return undefined;
     const rest = isr.filter(id => id !== brokerId);
     if (rest.length === 0) return leader === -1 ? undefined : { leader: -1 };
     if (leader !== brokerId) return { isr: rest };
-    return { isr: rest, leader: replicas.find(id => rest.includes(id) && isActive(image, id)) ?? -1 };
+    return { isr: rest, leader: replicas.find(id => rest.includes(id) && canLead(image, partition, id)) ?? -1 };
   });
 }
 
-/** A broker is back: it leads what nobody leads, where it is in sync or known to miss nothing (KIP-966). */
+/**
+ * A broker is back: it leads what nobody leads, where it is in sync or known to miss nothing (KIP-966) and its directory
+ * is there.
+ */
 function leaderships(image: MetadataImage, brokerId: number): MetadataRecord[] {
-  return partitionChanges(image, ({ isr, leader, eligibleLeaderReplicas }) => {
-    if (leader !== -1) return undefined;
+  const { logDirs } = image.brokers.get(brokerId) ?? { logDirs: [] };
+  return partitionChanges(image, partition => {
+    const { isr, leader, eligibleLeaderReplicas } = partition;
+    if (leader !== -1 || !isOnline(logDirs, replicaDirectory(partition, brokerId))) return undefined;
     if (isr.includes(brokerId)) return { leader: brokerId };
     if (!eligibleLeaderReplicas.includes(brokerId)) return undefined;
     const rest = eligibleLeaderReplicas.filter(id => id !== brokerId);

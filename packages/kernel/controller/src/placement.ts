@@ -1,4 +1,4 @@
-import { MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type { BrokerImage, MetadataImage, PartitionImage } from "@samsa/metadata";
 import { type Draw, type Refusal, refusal } from "./decision.ts";
 
@@ -6,6 +6,24 @@ import { type Draw, type Refusal, refusal } from "./decision.ts";
 export function isActive(image: MetadataImage, brokerId: number): boolean {
   const broker = image.brokers.get(brokerId);
   return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
+}
+
+/** The directory that a replica is in, as far as the metadata knows. */
+export function replicaDirectory(partition: PartitionImage, brokerId: number): Uuid {
+  return partition.directories[partition.replicas.indexOf(brokerId)] ?? UNASSIGNED_DIRECTORY;
+}
+
+/** Whether a replica in `directory` is served by a broker with these directories (`DirectoryId.isOnline`). */
+export function isOnline(logDirs: readonly Uuid[], directory: Uuid): boolean {
+  if (directory === UNASSIGNED_DIRECTORY || directory === MIGRATING_DIRECTORY) return true;
+  // A broker from before directories had ids names none.
+  return directory !== LOST_DIRECTORY && (logDirs.length === 0 || logDirs.includes(directory));
+}
+
+/** Takes the lead of this partition: active, and its directory is there. */
+export function canLead(image: MetadataImage, partition: PartitionImage, brokerId: number): boolean {
+  const logDirs = image.brokers.get(brokerId)?.logDirs ?? [];
+  return isActive(image, brokerId) && isOnline(logDirs, replicaDirectory(partition, brokerId));
 }
 
 export function hasOpenDirectory(broker: BrokerImage): boolean {

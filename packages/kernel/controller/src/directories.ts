@@ -1,0 +1,76 @@
+import type { Uuid } from "@samsa/base";
+import { METADATA_VERSION, type MetadataImage, metadataVersionOf, recordVersions } from "@samsa/metadata";
+import {
+  type AssignReplicasToDirsRequest,
+  type AssignReplicasToDirsResponse,
+  Errors,
+  type ErrorName,
+  type MetadataRecord,
+  metadataRecord,
+} from "@samsa/protocol";
+import type { Decision, DecisionContext } from "./decision.ts";
+import { withoutBroker } from "./nodes.ts";
+import { isOnline } from "./placement.ts";
+
+/**
+ * AssignReplicasToDirs (KIP-858): a broker tells in which of its log directories replicas are. A replica in a directory
+ * that has failed is out of the broker's hands.
+ */
+export function assignReplicasToDirs(
+  { image }: DecisionContext,
+  { brokerId, brokerEpoch, directories }: AssignReplicasToDirsRequest,
+): Decision<AssignReplicasToDirsResponse> {
+  const refuse = (error: ErrorName) => ({
+    records: [],
+    reply: { throttleTimeMs: 0, errorCode: Errors[error].code, directories: [] },
+  });
+  if (metadataVersionOf(image) < METADATA_VERSION.directories) return refuse("UNSUPPORTED_VERSION");
+  const broker = image.brokers.get(brokerId);
+  if (broker?.brokerEpoch !== brokerEpoch) return refuse("STALE_BROKER_EPOCH");
+  const records: MetadataRecord[] = [];
+  const lost = new Map<Uuid, Set<number>>();
+  const answers = directories.map(({ id, topics }) => ({
+    id,
+    topics: topics.map(({ topicId, partitions }) => ({
+      topicId,
+      partitions: partitions.map(({ partitionIndex }) => {
+        const place = { brokerId, topicId, partitionIndex, directory: id };
+        const error = assign(image, place, records);
+        if (error === undefined && !isOnline(broker.logDirs, id)) {
+          lost.set(topicId, (lost.get(topicId) ?? new Set()).add(partitionIndex));
+        }
+        return { partitionIndex, errorCode: error === undefined ? 0 : Errors[error].code };
+      }),
+    })),
+  }));
+  if (lost.size > 0) {
+    const isLost = (_partition: unknown, place: { topicId: Uuid; partitionId: number }) =>
+      lost.get(place.topicId)?.has(place.partitionId) === true;
+    records.push(...withoutBroker(image, brokerId, isLost));
+  }
+  return { records, reply: { throttleTimeMs: 0, errorCode: 0, directories: answers } };
+}
+
+interface Assignment {
+  readonly brokerId: number;
+  readonly topicId: Uuid;
+  readonly partitionIndex: number;
+  readonly directory: Uuid;
+}
+
+/** Adds the record that one assignment needs, if any. */
+function assign(image: MetadataImage, wanted: Assignment, records: MetadataRecord[]): ErrorName | undefined {
+  const { brokerId, topicId, partitionIndex, directory } = wanted;
+  const topic = image.topics.get(topicId);
+  if (topic === undefined) return "UNKNOWN_TOPIC_ID";
+  const partition = topic.partitions.get(partitionIndex);
+  if (partition === undefined) return "UNKNOWN_TOPIC_OR_PARTITION";
+  const at = partition.replicas.indexOf(brokerId);
+  if (at < 0) return "NOT_LEADER_OR_FOLLOWER";
+  if (partition.directories[at] === directory) return undefined;
+  const { partitionChange } = recordVersions(metadataVersionOf(image));
+  const moved = partition.directories.map((known, i) => (i === at ? directory : known));
+  const change = { topicId, partitionId: partitionIndex, directories: moved };
+  records.push(metadataRecord("PartitionChangeRecord", partitionChange, change));
+  return undefined;
+}
