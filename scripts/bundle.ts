@@ -1,27 +1,14 @@
 /** Makes `dist/samsa.mjs`: one file and its lazily loaded chunks, from the sources as they are. */
-import { execFileSync } from "node:child_process";
-import { readFileSync, renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { versionConstants } from "./version.ts";
 
 const root = join(import.meta.dirname, "..");
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] })
-      .toString()
-      .trim();
-  } catch {
-    return "unknown";
-  }
-}
 
 /** Native or loaded by name at run time: these stay in node_modules. */
 const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-utils"];
 
-const { version } = JSON.parse(readFileSync(join(root, "packages/app/cli/package.json"), "utf8")) as {
-  version: string;
-};
 const staging = join(root, `dist.${process.pid}`);
 await build({
   entryPoints: { samsa: join(root, "packages/app/cli/src/main.ts") },
@@ -35,7 +22,7 @@ await build({
   external: EXTERNAL,
   sourcemap: false,
   logLevel: "warning",
-  define: { SAMSA_VERSION: JSON.stringify(version), SAMSA_COMMIT: JSON.stringify(commit()) },
+  define: versionConstants(root),
   banner: {
     js: 'import { createRequire as makeRequire } from "node:module";const require = makeRequire(import.meta.url);',
   },

@@ -345,8 +345,8 @@ export function openLogDir(env: Env, path: string, options: LogDirOptions): LogD
   if (env.disk.stat(path) === undefined) {
     env.disk.makeDirectory(path);
     // A directory whose name is lost in a power cut takes all that is in it along.
-    const parent = path.slice(0, path.lastIndexOf("/"));
-    env.disk.syncDirectoryNow(parent === "" ? "/" : parent);
+    const slash = path.lastIndexOf("/");
+    env.disk.syncDirectoryNow(slash < 0 ? "." : path.slice(0, slash) || "/");
   }
   const lock = env.disk.lock(`${path}/${LOCK}`);
   if (lock === undefined) throw new LogDirError(`${path} is in use by another process.`);

@@ -1,0 +1,52 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../../../..");
+let folder: string;
+
+/** A folder in the repository, so that what others wrote is found in its node_modules. */
+beforeAll(() => {
+  mkdirSync(join(root, ".samsa"), { recursive: true });
+  folder = mkdtempSync(join(root, ".samsa", "packed-"));
+  const tarballs = join(folder, "tarballs");
+  execFileSync(process.execPath, [join(root, "scripts", "pack.ts"), tarballs], { cwd: folder });
+  for (const file of globSync("*.tgz", { cwd: tarballs })) {
+    const name = file.replace(/-\d+\.\d+\.\d+\.tgz$/, "");
+    const target = join(folder, "node_modules", name === "samsa" ? name : name.replace("samsa-", "@samsa/"));
+    mkdirSync(target, { recursive: true });
+    execFileSync("tar", ["-xzf", join(tarballs, file), "-C", target, "--strip-components=1"]);
+  }
+}, 60_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the packed command knows its version", () => {
+  const main = join(folder, "node_modules", "samsa", "dist", "main.js");
+  const { stdout, stderr } = spawnSync(process.execPath, [main, "--version"], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^samsa \d+\.\d+\.\d+ \((?:[0-9a-f]{7,}|unknown)\)\n$/);
+});
+
+test("the packed packages are plain JavaScript with declarations, and a program can run a broker with them", () => {
+  for (const name of ["broker", "node", "protocol"]) {
+    expect(existsSync(join(folder, "node_modules", "@samsa", name, "dist", "index.d.ts"))).toBe(true);
+    expect(globSync("**/*.ts", { cwd: join(folder, "node_modules", "@samsa", name), exclude: ["**/*.d.ts"] })).toEqual(
+      [],
+    );
+  }
+  const program = `
+    import { Broker } from "@samsa/broker";
+    import { nodeEnv } from "@samsa/node";
+    const silent = { debug() {}, info() {}, warn() {}, error() {} };
+    const settings = new Map([["listeners", "PLAINTEXT://127.0.0.1:0"], ["log.dirs", "data"]]);
+    const broker = await Broker.start(nodeEnv({ logger: silent }), { settings });
+    console.log(broker.healthy, import.meta.resolve("@samsa/broker"));
+    await broker.close();
+  `;
+  writeFileSync(join(folder, "program.mjs"), program);
+  const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: folder, encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^true file:.*\/packed-\w+\/node_modules\/@samsa\/broker\/dist\/index\.js\n$/);
+});
