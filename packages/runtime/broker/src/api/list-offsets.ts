@@ -69,7 +69,7 @@ export function listOffsets(
             ? partition.fault
             : epochFault(partition, currentLeaderEpoch);
       if (partition === undefined || fault !== 0) return { ...NOTHING, partitionIndex, errorCode: fault };
-      const answer = lookUp(partition, timestamp, request.isolationLevel === 1);
+      const answer = lookUp(partition, Number(timestamp), request.isolationLevel === 1);
       // Versions below 4 have no place for the epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),

@@ -1,0 +1,59 @@
+import { ApiKey } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TestBroker, type Wire } from "./wire.ts";
+
+const NAME = "times";
+const FIRST = 1_700_000_000_000;
+
+let broker: TestBroker;
+let wire: Wire;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({ "log.message.timestamp.before.max.ms": "9223372036854775807" });
+  wire = await broker.connect();
+  await wire.ask(ApiKey.Metadata, 9, { topics: [{ name: NAME }], includeTopicAuthorizedOperations: false });
+  for (let i = 0; i < 3; i++) {
+    const record = { timestamp: FIRST + i * 10, key: null, value: new Uint8Array(3) };
+    const records = [buildBatch([record], {}, broker.broker.tools)];
+    const topicData = [{ name: NAME, partitionData: [{ index: 0, records }] }];
+    await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+  }
+});
+
+afterAll(() => broker.stop());
+
+interface Answer {
+  topics: { partitions: { errorCode: number; offset: number; timestamp: number; leaderEpoch: number }[] }[];
+}
+
+async function look(timestamp: bigint | number, version = 11) {
+  const partitions = [{ partitionIndex: 0, timestamp: BigInt(timestamp) }];
+  const answer = (await wire.ask(ApiKey.ListOffsets, version, {
+    replicaId: -1,
+    isolationLevel: 0,
+    topics: [{ name: NAME, partitions }],
+    timeoutMs: 1000,
+  })) as Answer;
+  const { errorCode, offset, timestamp: time, leaderEpoch } = answer.topics[0].partitions[0];
+  return { errorCode, offset, time, leaderEpoch };
+}
+
+test("a time gives the first record at or after it", async () => {
+  expect(await look(FIRST)).toEqual({ errorCode: 0, offset: 0, time: FIRST, leaderEpoch: 0 });
+  expect(await look(FIRST + 1)).toMatchObject({ offset: 1, time: FIRST + 10 });
+  expect(await look(FIRST + 21)).toMatchObject({ errorCode: 0, offset: -1, time: -1 });
+});
+
+test("any 64-bit number is a time", async () => {
+  for (const time of [2n ** 53n, 2n ** 63n - 1n]) {
+    expect(await look(time)).toEqual({ errorCode: 0, offset: -1, time: -1, leaderEpoch: -1 });
+  }
+});
+
+test("negative times have names", async () => {
+  expect(await look(-1)).toMatchObject({ offset: 3, time: -1 });
+  expect(await look(-2)).toMatchObject({ offset: 0, time: -1 });
+  expect(await look(-3)).toMatchObject({ offset: 2, time: FIRST + 20 });
+  expect(await look(-1, 1)).toMatchObject({ offset: 3 });
+});
