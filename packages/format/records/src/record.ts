@@ -30,6 +30,8 @@ export class RecordCursor {
   headerCount = 0;
   /** Bytes of the current record, its length field included. */
   size = 0;
+  /** Bytes of the current record without its length field. */
+  bodySize = 0;
   /** How many records the batch declares and were not read yet. */
   left = 0;
   private position = 0;
@@ -82,6 +84,7 @@ export class RecordCursor {
     if (this.position !== bodyEnd) throw new MalformedError("a record's length is not that of its fields");
     this.end = batchEnd;
     this.size = bodyEnd - start;
+    this.bodySize = length;
     return true;
   }
 

@@ -41,6 +41,8 @@ export interface ValidationRules {
   readonly allowZstd: boolean;
   /** The codec that the log wants, or "producer" to keep what comes. */
   readonly codec: Codec | "producer";
+  /** Most bytes of one record of a compressed batch. */
+  readonly maxRecordBytes?: number;
   /** Most bytes that a batch may give when decompressed. */
   readonly decompressedLimit?: number;
 }
@@ -199,9 +201,11 @@ export class BatchValidator {
     let offsetDeltaOfMax = -1;
     let index = 0;
     let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec && !(batch.isControl && batch.codec === 0);
+    const largest = batch.codec === 0 ? Infinity : (rules.maxRecordBytes ?? Infinity);
     record.open(batch, this.tools.codecs, rules.decompressedLimit ?? DECOMPRESSED_LIMIT);
     for (; record.next(); index++) {
       const { timestamp } = record;
+      if (record.bodySize > largest) throw new MalformedError(`a record has more than ${largest} bytes`);
       if (record.offsetDelta !== index) rebuild = true;
       if (timestamp > maxTimestamp) {
         maxTimestamp = timestamp;

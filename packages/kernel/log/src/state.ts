@@ -111,7 +111,8 @@ export class LogState {
   }
 
   openSegment(base: number, size: number, times: { created: number; modified: number }): Segment {
-    const jitter = Math.floor(this.options.draw() * this.config.segmentJitterMs);
+    const { segmentJitterMs, segmentMs } = this.config;
+    const jitter = Math.floor(this.options.draw() * Math.min(segmentJitterMs, segmentMs));
     const segment = new Segment(base, size, { ...times, jitter });
     this.segments.push(segment);
     return segment;

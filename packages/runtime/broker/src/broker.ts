@@ -15,6 +15,7 @@ import { adviceOf, type LogDir, openLogDir } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { Control } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
@@ -54,7 +55,8 @@ const GOODBYE_MS = 2000;
 /** A Kafka broker and controller in one: the whole of a single node. */
 export class Broker {
   readonly env: Env;
-  readonly config: BrokerConfig;
+  /** As they are now: some change at run time. */
+  config: BrokerConfig;
   readonly settings: Settings;
   readonly turn: Turn;
   readonly tools: Tools;
@@ -72,10 +74,13 @@ export class Broker {
   readonly #listeners: Listener[] = [];
   readonly #advertised = new Map<string, Endpoint>();
   readonly #connections = new Set<ClientConnection>();
+  readonly #limits = new ConnectionLimits(() => this.config);
   readonly #timers = new Map<string, Timer>();
   readonly #creating = new Map<string, Promise<number>>();
   readonly #onHalt: (reason: string) => void;
   #started = false;
+  /** While the log directory is being opened. */
+  #reading = true;
   #closing: Promise<void> | undefined;
 
   /** Opens the data directory and reads it; throws `ConfigError`, `LogDirError` or `DiskError`. */
@@ -98,6 +103,7 @@ export class Broker {
       env.random.next(),
     );
     this.dir = this.#openDir(options);
+    this.#reading = false;
     this.topics = new Topics({ env, turn: this.turn, dir: this.dir, settings: this.settings }, EMPTY_IMAGE);
     this.groups = new Groups(
       { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
@@ -158,7 +164,11 @@ export class Broker {
     return openLogDir(env, paths[0], {
       nodeId: config["node.id"],
       ...(fresh === undefined ? {} : { clusterId: fresh }),
-      configOf: topic => (topic === METADATA_TOPIC ? METADATA_LOG_CONFIG : defaults),
+      configOf: topic => {
+        if (topic === METADATA_TOPIC) return METADATA_LOG_CONFIG;
+        // Logs that are found here get their own when the metadata is read.
+        return this.#reading ? defaults : logConfig(this.settings.topic(this.topics.image, topic));
+      },
       buffers: this.buffers,
       ...(options.tailBytes === undefined ? {} : { tailBytes: options.tailBytes }),
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
@@ -180,6 +190,7 @@ export class Broker {
 
   #apply(image: MetadataImage): void {
     const before = this.topics.image;
+    if (before.configs !== image.configs) this.config = this.settings.broker(image);
     this.topics.apply(image);
     this.groups.load();
     for (const topic of before.topics.values()) {
@@ -221,6 +232,7 @@ export class Broker {
       budget: new RequestBudget(this.config["queued.max.request.bytes"]),
       closed: connection => {
         this.#connections.delete(connection);
+        this.#limits.closed(connection);
         this.metrics.connectionsOpen = this.#connections.size;
       },
     };
@@ -231,7 +243,7 @@ export class Broker {
         this.#connections.add(client);
         this.metrics.connectionsOpen = this.#connections.size;
         this.metrics.connectionsOpened++;
-        if (this.#connections.size > this.config["max.connections"]) connection.destroy();
+        if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
         return client;
       });
       this.#listeners.push(listener);

@@ -1,4 +1,5 @@
 import { type ConfigValues, configSpecs } from "@samsa/base";
+import { parseOverrides } from "./connection-limits.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 
 const INT_MAX = 2147483647;
@@ -227,6 +228,28 @@ export const brokerConfigs = configSpecs({
     default: String(INT_MAX),
     min: 0,
     doc: "Most connections open at once.",
+  },
+  "max.connections.per.ip": {
+    type: "int",
+    update: "cluster-wide",
+    default: String(INT_MAX),
+    min: 0,
+    doc: "Most connections open at once from one address.",
+  },
+  "max.connections.per.ip.overrides": {
+    type: "string",
+    update: "cluster-wide",
+    default: "",
+    check: text => (parseOverrides(text) === undefined ? "It must be address:limit, separated by commas" : undefined),
+    doc: "Addresses with a limit of their own, as address:limit.",
+  },
+  "max.decompressed.message.bytes": {
+    type: "int",
+    update: "cluster-wide",
+    default: "2147483639",
+    min: 1,
+    max: 2147483639,
+    doc: "See the topic setting of this name.",
   },
   "max.incremental.fetch.session.cache.slots": {
     type: "int",

@@ -87,6 +87,14 @@ export const topicConfigs = configSpecs({
     check: throttled("leader.replication.throttled.replicas"),
     doc: "Replicas that lead within the quota, as partition:broker, or * for all; one node has none that follow.",
   },
+  "max.decompressed.message.bytes": {
+    type: "int",
+    default: "2147483639",
+    min: 1,
+    max: 2147483639,
+    synonyms: ["max.decompressed.message.bytes"],
+    doc: "Largest record accepted in a compressed batch, in bytes.",
+  },
   "max.message.bytes": {
     type: "int",
     default: "1048588",

@@ -29,6 +29,7 @@ function rulesOf(config: TopicConfig): ValidationRules {
     afterMaxMs,
     compacted: config["cleanup.policy"].includes("compact"),
     allowZstd: true,
+    maxRecordBytes: config["max.decompressed.message.bytes"],
     codec: compression === "producer" ? "producer" : compression.codec,
   };
 }

@@ -1,11 +1,16 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type AnyConfigSpec, ConfigError, parseConfig } from "@samsa/base";
 import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
 import { metadataRecord } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
+import { clientMetricsConfigs } from "../src/client-metrics-configs.ts";
 import { brokerConfigs } from "../src/configs.ts";
+import { groupConfigs } from "../src/group-configs.ts";
 import { planListeners } from "../src/listeners.ts";
 import { Settings } from "../src/settings.ts";
 import { topicConfigs } from "../src/topic-configs.ts";
+import { KAFKA_BROKER_SETTINGS, KAFKA_TOPIC_SETTINGS, type KafkaSetting } from "./kafka-settings.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   const rows = Object.entries(specs).map(([name, spec]) => {
@@ -22,11 +27,24 @@ function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   );
 }
 
+function missing(all: readonly KafkaSetting[], specs: object): string[] {
+  return all.map(({ name }) => name).filter(name => !Object.hasOwn(specs, name));
+}
+
+function listed(names: readonly string[]): string {
+  return names.map(name => `- \`${name}\``).join("\n");
+}
+
 test("docs/settings.md is what the declarations say", async () => {
   const page = [
     "# Settings",
     "",
-    "Those that have an effect. Any other name of Kafka's is refused for a topic and named in a warning for a broker.",
+    "Every setting of Apache Kafka 4.4: those that have an effect, then the names of those that are not yet available.",
+    "",
+    "- A file with a setting that is not available is accepted; one line says that it has no effect.",
+    "- Changing one at run time is refused: for a topic with INVALID_CONFIG, for a broker with INVALID_REQUEST.",
+    "- Settings that change at run time do so for one broker (per-broker) or for one and for all (cluster-wide).",
+    "",
     "Written from the declarations; `vitest run packages/runtime/broker -u` writes it anew.",
     "",
     "## Broker",
@@ -37,8 +55,73 @@ test("docs/settings.md is what the declarations say", async () => {
     "",
     table(topicConfigs),
     "",
+    "## Group",
+    "",
+    "They are kept and shown. They have an effect on groups of the protocols that are served; the classic one has none.",
+    "",
+    table(groupConfigs),
+    "",
+    "## Subscription to clients' metrics",
+    "",
+    table(clientMetricsConfigs),
+    "",
+    "## Not yet available: topic",
+    "",
+    listed(missing(KAFKA_TOPIC_SETTINGS, topicConfigs)),
+    "",
+    "## Not yet available: broker",
+    "",
+    listed(missing(KAFKA_BROKER_SETTINGS, brokerConfigs)),
+    "",
   ].join("\n");
   await expect(page).toMatchFileSnapshot("../../../../docs/settings.md");
+});
+
+describe("what is declared is Kafka's", () => {
+  /** Those that only some clusters can change at run time. */
+  const AT_START = ["listeners", "listener.security.protocol.map"];
+  const TYPES: Record<string, string> = { "log.dir": "one directory only", "listener.security.protocol.map": "pairs" };
+
+  test.each([
+    ["broker", brokerConfigs, KAFKA_BROKER_SETTINGS],
+    ["topic", topicConfigs, KAFKA_TOPIC_SETTINGS],
+  ] as const)("%s", (_, specs, settings) => {
+    const known = new Map(settings.map(setting => [setting.name, setting]));
+    for (const [name, spec] of Object.entries<AnyConfigSpec>(specs)) {
+      const update = AT_START.includes(name) ? "per-broker" : (spec.update ?? "read-only");
+      const type = Object.hasOwn(TYPES, name) ? known.get(name)?.type : spec.type;
+      expect(known.get(name)).toEqual({ name, type, update });
+    }
+  });
+});
+
+describe("what is declared is read", () => {
+  const folder = join(import.meta.dirname, "../src");
+  const declaring = ["configs.ts", "topic-configs.ts", "group-configs.ts", "client-metrics-configs.ts"];
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter(file => file.endsWith(".ts") && !declaring.includes(file))
+    .map(file => readFileSync(join(folder, file), "utf8"))
+    .join("\n");
+  const isRead = (name: string) => sources.includes(`"${name}"]`) || new RegExp(`config\\.${name}\\b`).test(sources);
+
+  test("of a broker, by its name or for a topic", () => {
+    const stoodFor = new Set(Object.values<AnyConfigSpec>(topicConfigs).flatMap(spec => spec.synonyms ?? []));
+    const unread = Object.keys(brokerConfigs).filter(name => !isRead(name) && !stoodFor.has(name));
+    // Its check is all: a single node is both.
+    expect(unread).toEqual(["process.roles"]);
+  });
+
+  test("of a topic", () => {
+    const UNREAD = [
+      // There is no replication that could be throttled.
+      "follower.replication.throttled.replicas",
+      "leader.replication.throttled.replicas",
+      // It can only be off.
+      "remote.storage.enable",
+      "unclean.leader.election.enable",
+    ];
+    expect(Object.keys(topicConfigs).filter(name => !isRead(name))).toEqual(UNREAD);
+  });
 });
 
 test("every default is itself allowed", () => {

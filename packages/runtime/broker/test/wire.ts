@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ByteReader, ByteWriter, type Logger } from "@samsa/base";
+import { ByteReader, ByteWriter, type Env, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { apiOf, requestHeader, requestHeaderVersion, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import { Broker } from "../src/index.ts";
@@ -24,7 +24,12 @@ export class TestBroker {
     this.lines = lines;
   }
 
-  static async start(settings: Record<string, string> = {}, directory = mkdtempSync(join(tmpdir(), "samsa-broker-"))) {
+  /** `world` stands in for parts of the real one. */
+  static async start(
+    settings: Record<string, string> = {},
+    directory = mkdtempSync(join(tmpdir(), "samsa-broker-")),
+    world: Partial<Env> = {},
+  ) {
     const lines: LogLine[] = [];
     const at = (level: string) => (message: string) => void lines.push({ level, message });
     const logger: Logger = { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
@@ -35,7 +40,7 @@ export class TestBroker {
       "group.initial.rebalance.delay.ms": "0",
       ...settings,
     };
-    const broker = await Broker.start(nodeEnv({ logger }), { settings: new Map(Object.entries(all)) });
+    const broker = await Broker.start({ ...nodeEnv({ logger }), ...world }, { settings: new Map(Object.entries(all)) });
     return new TestBroker(broker, directory, lines);
   }
 
