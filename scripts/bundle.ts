@@ -11,7 +11,10 @@ const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-ut
 
 const staging = join(root, `dist.${process.pid}`);
 await build({
-  entryPoints: { samsa: join(root, "packages/app/cli/src/main.ts") },
+  entryPoints: {
+    samsa: join(root, "packages/app/cli/src/main.ts"),
+    "judge-worker": join(root, "packages/host/node/src/judge-worker.ts"),
+  },
   outdir: staging,
   outExtension: { ".js": ".mjs" },
   bundle: true,

@@ -1,8 +1,9 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { Broker } from "@samsa/broker";
-import { nodeEnv } from "@samsa/node";
+import { nodeEnv, nodeJudge } from "@samsa/node";
 import { Failure, reportFailure } from "./failure.ts";
 import { serveHttp } from "./http.ts";
 import { createLogger } from "./logger.ts";
@@ -16,6 +17,9 @@ export interface StartOptions {
   readonly httpHost: string;
   readonly json?: boolean;
 }
+
+/** Threads for batches that take long to judge. */
+const MOST_THREADS = 4;
 
 /** Relative directories are told and stored as where they really are. */
 function placed(settings: Map<string, string>): Map<string, string> {
@@ -90,7 +94,9 @@ export async function start(file: string | undefined, options: StartOptions): Pr
     reportFailure(new Failure(reason));
     process.exit(1);
   };
-  const broker = await Broker.start(nodeEnv({ logger }), { settings, onHalt });
+  // One processor is the event loop's.
+  const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
+  const broker = await Broker.start(nodeEnv({ logger }), { settings, onHalt, judge });
   let http: Server | undefined;
   try {
     http = httpPort === undefined ? undefined : await serveHttp(broker, options.httpHost, httpPort);

@@ -2,5 +2,6 @@ export { nodeCodecs, pureCodecs } from "./codecs.ts";
 export { nodeCrc32c } from "./crc32c.ts";
 export { nodeDisk } from "./disk.ts";
 export { nodeEnv } from "./env.ts";
+export { type NodeJudge, nodeJudge } from "./judge.ts";
 export { nodeNetwork, type NodeNetworkOptions } from "./network.ts";
 export { nodeClock, nodeRandom, nodeTimers } from "./time.ts";

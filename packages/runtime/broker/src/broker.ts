@@ -10,7 +10,7 @@ import {
 import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
-import { BatchValidator, type Tools } from "@samsa/records";
+import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
 import { adviceOf, type LogDir, openLogDir } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
@@ -38,6 +38,16 @@ export interface BrokerOptions {
   readonly tailBytes?: number;
   /** Where requests and reads get their memory. */
   readonly buffers?: BufferPool;
+  /** Judges large batches while the event loop goes on; without it they are judged on it. */
+  readonly judge?: RemoteJudge;
+}
+
+/** Judges batches somewhere else than on the event loop. */
+export interface RemoteJudge {
+  /** Whether a batch should be judged there. */
+  wants(bytes: Uint8Array, rules: JudgeRules): boolean;
+  /** Takes `bytes` over, all of their buffer. Rejects when it cannot tell. */
+  judge(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement>;
 }
 
 interface Node {
@@ -60,7 +70,8 @@ export class Broker {
   readonly settings: Settings;
   readonly turn: Turn;
   readonly tools: Tools;
-  readonly validator: BatchValidator;
+  readonly judge: BatchJudge;
+  readonly remoteJudge: RemoteJudge | undefined;
   readonly sessions: FetchSessions;
   readonly metrics = new BrokerMetrics();
   readonly buffers: BufferPool;
@@ -98,7 +109,8 @@ export class Broker {
     });
     this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
-    this.validator = new BatchValidator(this.tools);
+    this.judge = new BatchJudge(this.tools);
+    this.remoteJudge = options.judge;
     this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
       env.random.next(),
     );
@@ -139,6 +151,12 @@ export class Broker {
 
   get clusterId(): string {
     return this.dir.meta.clusterId;
+  }
+
+  /** Judges a batch that may take long. */
+  async judgeLater(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement> {
+    const whole = { ...rules, validation: { ...rules.validation, decompressedLimit: DECOMPRESSED_LIMIT } };
+    return (this.remoteJudge ?? this.judge).judge(bytes, whole, now);
   }
 
   /** Where clients connect, by listener name. */

@@ -1,3 +1,3 @@
-export { Broker, type BrokerOptions } from "./broker.ts";
+export { Broker, type BrokerOptions, type RemoteJudge } from "./broker.ts";
 export { brokerConfigs } from "./configs.ts";
 export type { MetricFamily } from "./metrics.ts";

@@ -1,7 +1,8 @@
 import type { Env, Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { ValidationRules } from "@samsa/records";
+import type { JudgeRules } from "@samsa/records";
 import type { PartitionLog } from "@samsa/storage";
+import { Order } from "./order.ts";
 import type { Turn } from "./turn.ts";
 
 /** Told when more of a partition can be read. */
@@ -25,7 +26,7 @@ export interface PartitionOptions {
   readonly log: PartitionLog;
   readonly topicId: Uuid;
   readonly leaderEpoch: number;
-  readonly rules: ValidationRules;
+  readonly rules: JudgeRules;
 }
 
 /**
@@ -36,11 +37,13 @@ export class Partition {
   readonly log: PartitionLog;
   readonly topicId: Uuid;
   leaderEpoch: number;
-  rules: ValidationRules;
+  rules: JudgeRules;
   /** `min.insync.replicas`; the replicas in sync are one, this one. */
   minInSync = 1;
   /** Set when its directory has failed or its topic is deleted: no append succeeds any more. */
   fault = 0;
+  /** Batches that are on their way to the log. */
+  readonly order = new Order();
   readonly #env: Env;
   readonly #turn: Turn;
   readonly #watchers = new Set<Watcher>();

@@ -1,7 +1,7 @@
 import { DiskError, type Env, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed } from "@samsa/metadata";
-import type { ValidationRules } from "@samsa/records";
+import type { JudgeRules } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
 import { Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
@@ -17,11 +17,14 @@ export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
   "__share_group_state",
 ]);
 
-/** Codecs by the ids in a batch, or the producer's own. */
-function rulesOf(config: TopicConfig): ValidationRules {
+/** Most that a batch may turn into on the event loop; one of more is judged elsewhere. */
+const SMALL_OUTPUT = 4 * 1024 * 1024;
+
+/** What a topic's settings ask of the batches that come. */
+function rulesOf(config: TopicConfig): JudgeRules {
   const { compression, maxMessageBytes, segmentBytes, timestampType, beforeMaxMs, afterMaxMs } = logConfig(config);
-  return {
-    origin: "client",
+  const validation = {
+    origin: "client" as const,
     maxMessageBytes,
     segmentBytes,
     timestampType,
@@ -30,8 +33,10 @@ function rulesOf(config: TopicConfig): ValidationRules {
     compacted: config["cleanup.policy"].includes("compact"),
     allowZstd: true,
     maxRecordBytes: config["max.decompressed.message.bytes"],
-    codec: compression === "producer" ? "producer" : compression.codec,
+    codec: compression === "producer" ? ("producer" as const) : compression.codec,
+    decompressedLimit: SMALL_OUTPUT,
   };
+  return { validation, compression };
 }
 
 export interface TopicsOptions {

@@ -1,5 +1,6 @@
 import { BufferPool, type Env, type Uuid } from "@samsa/base";
-import { Broker } from "@samsa/broker";
+import { Broker, type RemoteJudge } from "@samsa/broker";
+import { BatchJudge } from "@samsa/records";
 import {
   type Actor,
   Admin,
@@ -39,6 +40,18 @@ export interface Outcome {
 const BROKER = "broker";
 const PORT = 9092;
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
+
+/** Judges some batches later, the second perhaps before the first. */
+function slowJudge(env: Env, rng: Prng): RemoteJudge {
+  const judge = new BatchJudge({ crc32c: env.crypto.crc32c, codecs: env.codecs });
+  return {
+    wants: () => rng.chance(0.2),
+    judge: (bytes, rules, now) =>
+      new Promise(resolve => {
+        env.timers.after(rng.int(0, 20), () => resolve(judge.judge(bytes, rules, now)));
+      }),
+  };
+}
 
 /** Wipes what comes back at once: whoever still looks at it is found out. */
 class WipedBuffers extends BufferPool {
@@ -206,7 +219,8 @@ class Scenario {
     this.#broker = undefined;
     // Little memory for recent batches sends reads to the files, and uses that memory again soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
-    Broker.start(env, { settings: SETTINGS, tailBytes, buffers: new WipedBuffers() }).then(
+    const judge = slowJudge(env, this.#rng);
+    Broker.start(env, { settings: SETTINGS, tailBytes, buffers: new WipedBuffers(), judge }).then(
       broker => {
         if (life === this.#life) this.#broker = broker;
       },

@@ -56,7 +56,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "host/node",
     name: "@samsa/node",
-    imports: ["@samsa/base"],
+    imports: ["@samsa/base", "@samsa/records"],
     node: true,
     libraries: ["@node-rs/crc32", "snappy", "lz4-napi"],
   },

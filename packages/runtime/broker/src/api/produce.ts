@@ -1,6 +1,6 @@
 import { concat, DiskError, ZERO_UUID } from "@samsa/base";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
-import { BatchCursor, type Codec, rebuildBatch, type Validation } from "@samsa/records";
+import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
@@ -111,77 +111,97 @@ function produceTo(
   const partition = broker.topics.partition(name, index);
   if (partition === undefined) return refused(index, Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
   if (partition.fault !== 0) return refused(index, partition.fault);
+  if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
   const bytes = chunks === null ? new Uint8Array(0) : chunks.length === 1 ? chunks[0] : concat(chunks);
-  return appendTo(producing, partition, index, bytes);
+  const result = refused(index, 0);
+  appendTo(producing, partition, bytes, result);
+  return result;
 }
 
-function appendTo(producing: Producing, partition: Partition, index: number, bytes: Uint8Array): PartitionResult {
+/** Judges a batch, here if that is soon done, and appends it after those that came before it. */
+function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array, result: PartitionResult): void {
   const { broker, context, production } = producing;
   const now = broker.env.clock.now();
-  const rules = context.version >= ZSTD_VERSION ? partition.rules : { ...partition.rules, allowZstd: false };
-  const found = broker.validator.validate(bytes, rules, now);
-  if (found.error !== 0) {
-    const result = refused(index, found.error, found.message);
-    result.recordErrors = found.faults.map(({ index: at, message }) => ({
-      batchIndex: at,
-      batchIndexErrorMessage: message,
-    }));
-    return result;
+  const rules = context.version >= ZSTD_VERSION ? partition.rules : withoutZstd(partition.rules);
+  const judged = broker.remoteJudge?.wants(bytes, rules) ? undefined : judgeSmall(broker, bytes, rules, now);
+  if (judged !== undefined && !partition.order.busy) {
+    settle(producing, partition, { judged, now }, result);
+    return;
   }
-  if (producing.acks === -1 && partition.minInSync > 1) {
-    return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
-  }
-  if (found.transactional) return refused(index, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
-  return write({ broker, production, partition, index, now }, bytes, found);
+  production.wait();
+  // The request's memory is used again when its handler returns.
+  const later = judged === undefined ? broker.judgeLater(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
+  partition.order.add(
+    later,
+    judgement => {
+      if (partition.fault === 0) settle(producing, partition, { judged: judgement, now }, result);
+      else fail(result, partition.fault);
+      production.done();
+    },
+    error => {
+      broker.env.logger.error("a batch could not be judged", { error });
+      fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
+      production.done();
+    },
+  );
 }
 
-interface Write {
-  readonly broker: Broker;
-  readonly production: Production;
-  readonly partition: Partition;
-  readonly index: number;
+function kept({ validation, bytes }: Judgement): Judgement {
+  return { validation, bytes: bytes.slice() };
+}
+
+function withoutZstd(rules: JudgeRules): JudgeRules {
+  return { ...rules, validation: { ...rules.validation, allowZstd: false } };
+}
+
+/** undefined: it turned into more than a small batch may, and whether it is sound is still open. */
+function judgeSmall(broker: Broker, bytes: Uint8Array, rules: JudgeRules, now: number): Judgement | undefined {
+  const judged = broker.judge.judge(bytes, rules, now);
+  return judged.validation.error === Errors.INVALID_RECORD.code && isCompressed(bytes) ? undefined : judged;
+}
+
+interface Judged {
+  readonly judged: Judgement;
   readonly now: number;
 }
 
-function write(
-  { broker, production, partition, index, now }: Write,
-  bytes: Uint8Array,
-  found: Validation,
-): PartitionResult {
-  const stored = found.rebuild ? rebuilt(broker, partition, bytes) : bytes;
-  const result = refused(index, 0);
+function settle(producing: Producing, partition: Partition, { judged, now }: Judged, result: PartitionResult): void {
+  const { validation, bytes } = judged;
+  const { broker, production } = producing;
+  if (validation.error !== 0) {
+    const recordErrors = validation.faults.map(({ index: at, message }) => ({
+      batchIndex: at,
+      batchIndexErrorMessage: message,
+    }));
+    Object.assign(result, { ...refused(result.index, validation.error, validation.message), recordErrors });
+    return;
+  }
+  if (validation.transactional) return fail(result, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
   try {
     const { log, leaderEpoch } = partition;
-    const added = log.append(stored, {
+    const added = log.append(bytes, {
       origin: "client",
       now,
       leaderEpoch,
-      maxTimestamps: [found.maxTimestamp],
+      maxTimestamps: [validation.maxTimestamp],
     });
-    if (added.error !== 0) return refused(index, added.error);
+    if (added.error !== 0) return fail(result, added.error);
     result.baseOffset = added.firstOffset;
     result.logAppendTimeMs = added.logAppendTime;
     result.logStartOffset = log.startOffset;
-    broker.metrics.produced(log.topic, stored.length, found.count);
+    broker.metrics.produced(log.topic, bytes.length, validation.count);
     production.wait();
-    partition.appended(added.duplicate ? 0 : stored.length, added.lastOffset + 1, errorCode => {
-      if (errorCode !== 0) Object.assign(result, refused(index, errorCode));
+    partition.appended(added.duplicate ? 0 : bytes.length, added.lastOffset + 1, errorCode => {
+      if (errorCode !== 0) fail(result, errorCode);
       production.done();
     });
-    return result;
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
     partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
-    return refused(index, Errors.KAFKA_STORAGE_ERROR.code);
+    fail(result, Errors.KAFKA_STORAGE_ERROR.code);
   }
 }
 
-/** The batch in the codec that the topic wants. */
-function rebuilt(broker: Broker, partition: Partition, bytes: Uint8Array): Uint8Array {
-  const batch = new BatchCursor(bytes);
-  batch.next();
-  const { compression } = partition.log.config;
-  // Gaps alone are no reason to change the codec.
-  const wanted = compression === "producer" ? { codec: batch.codec as Codec, level: -1 } : compression;
-  return rebuildBatch(batch, { compression: wanted }, broker.tools);
+function fail(result: PartitionResult, errorCode: number): void {
+  Object.assign(result, refused(result.index, errorCode));
 }
