@@ -4,7 +4,8 @@ import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
 import { updateFeatures } from "./features.ts";
-import { allocateProducerIds, brokerHeartbeat, registerBroker } from "./nodes.ts";
+import { allocateProducerIds, brokerHeartbeat, registerBroker, unregisterBroker } from "./nodes.ts";
+import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
 /** Who decides on what. */
@@ -14,7 +15,10 @@ const DECIDERS = {
   createPartitions,
   incrementalAlterConfigs,
   alterConfigs,
+  electLeaders,
+  alterPartitionReassignments,
   registerBroker,
+  unregisterBroker,
   brokerHeartbeat,
   allocateProducerIds,
   assignReplicasToDirs,

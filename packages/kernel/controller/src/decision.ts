@@ -14,15 +14,32 @@ export interface FeatureRange {
   readonly max: number;
 }
 
+/** Settings of a topic that say who may lead its partitions. */
+export interface ReplicationRules {
+  /** `unclean.leader.election.enable` */
+  readonly uncleanLeaderElection: boolean;
+  /** `min.insync.replicas` */
+  readonly minInsyncReplicas: number;
+}
+
 export interface ControllerSettings {
   readonly clusterId: string;
   /** `num.partitions` */
   readonly numPartitions: number;
   /** `default.replication.factor` */
   readonly replicationFactor: number;
+  /** `min.insync.replicas` of the file. */
+  readonly minInsyncReplicas: number;
   readonly configs: ConfigRules;
+  /** What is in force for a topic. */
+  readonly replication: (image: MetadataImage, topic: string) => ReplicationRules;
   /** Feature levels that this node can work at. */
   readonly features: ReadonlyMap<string, FeatureRange>;
+  /** Those to which a feature may be raised; the others are here for clusters that have them already. */
+  readonly offered: ReadonlyMap<string, FeatureRange>;
+  readonly nodeId: number;
+  /** The level of kraft.version, which the quorum keeps. */
+  readonly kraftVersion: () => number;
   /** What the reply of CreateTopics says of a topic's settings, from those that differ from the defaults. */
   readonly describeTopic: (overrides: ReadonlyMap<string, string>) => NonNullable<TopicResult["configs"]>;
 }

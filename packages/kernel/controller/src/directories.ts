@@ -9,7 +9,7 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import type { Decision, DecisionContext } from "./decision.ts";
-import { withoutBroker } from "./nodes.ts";
+import { withoutBroker } from "./leadership.ts";
 import { isOnline } from "./placement.ts";
 
 /**
@@ -17,9 +17,10 @@ import { isOnline } from "./placement.ts";
  * that has failed is out of the broker's hands.
  */
 export function assignReplicasToDirs(
-  { image }: DecisionContext,
+  context: DecisionContext,
   { brokerId, brokerEpoch, directories }: AssignReplicasToDirsRequest,
 ): Decision<AssignReplicasToDirsResponse> {
+  const { image } = context;
   const refuse = (error: ErrorName) => ({
     records: [],
     reply: { throttleTimeMs: 0, errorCode: Errors[error].code, directories: [] },
@@ -46,7 +47,7 @@ export function assignReplicasToDirs(
   if (lost.size > 0) {
     const isLost = (_partition: unknown, place: { topicId: Uuid; partitionId: number }) =>
       lost.get(place.topicId)?.has(place.partitionId) === true;
-    records.push(...withoutBroker(image, brokerId, isLost));
+    records.push(...withoutBroker(context, brokerId, isLost));
   }
   return { records, reply: { throttleTimeMs: 0, errorCode: 0, directories: answers } };
 }

@@ -1,4 +1,5 @@
 import {
+  configsOf,
   ELR_FEATURE,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
@@ -30,7 +31,18 @@ const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32,
 /** 3.6-IV1 */
 const TRANSACTIONS_SINCE = 13;
 const UPGRADE = 1;
-const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, 2, 3];
+const SAFE_DOWNGRADE = 2;
+const UNSAFE_DOWNGRADE = 3;
+const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE];
+const KRAFT_VERSION_FEATURE = "kraft.version";
+const MIN_ISR = "min.insync.replicas";
+/** Kafka's word for the absence of an error, where there is a message all the same. */
+const NO_ERROR = "NONE";
+
+/** What a level of a feature needs: another feature, and its level. */
+const DEPENDENCIES: Readonly<Record<string, Readonly<Record<number, readonly [feature: string, level: number]>>>> = {
+  [ELR_FEATURE]: { 1: [METADATA_VERSION_FEATURE, METADATA_VERSION.eligibleLeaderReplicas] },
+};
 
 export interface BootstrapOptions {
   readonly metadataVersion: number;
@@ -79,68 +91,114 @@ export function updateFeatures(
   context: DecisionContext,
   request: UpdateFeaturesRequest,
 ): Decision<UpdateFeaturesResponse> {
+  const { image } = context;
   const records: MetadataRecord[] = [];
+  const proposed = new Map(image.features).set(METADATA_VERSION_FEATURE, metadataVersionOf(image));
+  for (const { feature, maxVersionLevel } of request.featureUpdates) proposed.set(feature, maxVersionLevel);
   for (const update of request.featureUpdates) {
-    // Version 0 had a flag where later ones have a type; 2 is a safe downgrade.
-    const upgradeType = update.allowDowngrade ? 2 : update.upgradeType;
-    const fault = featureFault(context, update.feature, update.maxVersionLevel, upgradeType);
+    const { feature: name, maxVersionLevel: featureLevel } = update;
+    // Version 0 had a flag where later ones have a type.
+    const upgradeType = update.allowDowngrade ? SAFE_DOWNGRADE : update.upgradeType;
+    const fault = featureFault(context, { name, level: featureLevel, upgradeType }, proposed);
     if (fault !== undefined) {
-      const errorMessage = `The update failed for all features since the following feature had an error: ${fault.errorMessage}`;
+      const which = "The update failed for all features since the following feature had an error:";
+      const errorMessage = `${which} ${fault.errorMessage}`;
       return { records: [], reply: { throttleTimeMs: 0, errorCode: fault.errorCode, errorMessage, results: [] } };
     }
-    const { feature: name, maxVersionLevel: featureLevel } = update;
+    if (name === KRAFT_VERSION_FEATURE) continue;
     records.push(metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
   }
-  const results = request.featureUpdates.map(({ feature }) => ({ feature, errorCode: 0, errorMessage: null }));
+  if ((proposed.get(ELR_FEATURE) ?? 0) > (image.features.get(ELR_FEATURE) ?? 0)) {
+    records.unshift(...minIsrRecords(context));
+  }
+  const results = request.featureUpdates.map(({ feature }) => ({ feature, errorCode: 0, errorMessage: NO_ERROR }));
   return {
     records: request.validateOnly ? [] : records,
     reply: { throttleTimeMs: 0, errorCode: 0, errorMessage: null, results },
   };
 }
 
+/** With eligible leader replicas, `min.insync.replicas` is one for all brokers, and in the metadata. */
+function minIsrRecords({ image, settings }: DecisionContext): MetadataRecord[] {
+  const records: MetadataRecord[] = [];
+  const put = (resourceName: string, value: string | null) =>
+    records.push(
+      metadataRecord("ConfigRecord", 0, { resourceType: RESOURCE_TYPE.broker, resourceName, name: MIN_ISR, value }),
+    );
+  if (!configsOf(image, RESOURCE_TYPE.broker, "").has(MIN_ISR)) put("", String(settings.minInsyncReplicas));
+  for (const { type, name, values } of image.configs.values()) {
+    if (type === RESOURCE_TYPE.broker && name !== "" && values.has(MIN_ISR)) put(name, null);
+  }
+  return records;
+}
+
+interface Update {
+  readonly name: string;
+  readonly level: number;
+  readonly upgradeType: number;
+}
+
+function currentLevel({ image, settings }: DecisionContext, name: string): number {
+  if (name === METADATA_VERSION_FEATURE) return metadataVersionOf(image);
+  return name === KRAFT_VERSION_FEATURE ? settings.kraftVersion() : (image.features.get(name) ?? 0);
+}
+
 function featureFault(
   context: DecisionContext,
-  feature: string,
-  level: number,
-  upgradeType: number,
+  update: Update,
+  proposed: ReadonlyMap<string, number>,
 ): Refusal | undefined {
-  const { image } = context;
+  const { name, level, upgradeType } = update;
   const refuse = (why: string) =>
-    refusal("INVALID_UPDATE_VERSION", `Invalid update version ${level} for feature ${feature}. ${why}`);
+    refusal("INVALID_UPDATE_VERSION", `Invalid update version ${level} for feature ${name}. ${why}`);
   if (!KNOWN_UPGRADE_TYPES.includes(upgradeType)) {
     return refuse("The controller does not support the given upgrade type.");
   }
   if (level < 0) return refuse("A feature version cannot be less than 0.");
-  const unsupported = unsupportedBy(context, feature, level);
+  const unsupported = unsupportedBy(context, name, level);
   if (unsupported !== undefined) return refuse(unsupported);
-  const isMetadata = feature === METADATA_VERSION_FEATURE;
-  const current = isMetadata ? metadataVersionOf(image) : (image.features.get(feature) ?? 0);
+  const current = currentLevel(context, name);
   if (level < current && upgradeType === UPGRADE) {
     return refuse(
       "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.",
     );
   }
   if (level > current && upgradeType !== UPGRADE) return refuse("Can't downgrade to a newer version.");
-  if (isMetadata && FORMAT_CHANGES.some(change => change > level && change <= current)) {
-    return refusal(
-      "INVALID_UPDATE_VERSION",
-      `Unsupported metadata.version downgrade from ${current} to ${level}. Refusing to perform the requested downgrade ` +
-        "because it might delete metadata information.",
-    );
+  if (name === METADATA_VERSION_FEATURE) return metadataVersionFault(current, level, upgradeType);
+  if (name === KRAFT_VERSION_FEATURE) {
+    return level < current ? refuse("Can't downgrade the version of this feature.") : undefined;
   }
-  if (feature === ELR_FEATURE && level > 0 && metadataVersionOf(image) < METADATA_VERSION.eligibleLeaderReplicas) {
-    return refuse(`${ELR_FEATURE} needs metadata.version ${METADATA_VERSION.eligibleLeaderReplicas}.`);
-  }
-  return undefined;
+  const [dependency, needed] = DEPENDENCIES[name]?.[level] ?? [METADATA_VERSION_FEATURE, 0];
+  if ((proposed.get(dependency) ?? 0) >= needed) return undefined;
+  return refuse(`${name} could not be set to ${level} because it depends on ${dependency} level ${needed}`);
 }
 
-function unsupportedBy({ image, settings }: DecisionContext, feature: string, level: number): string | undefined {
-  const outside = (who: string, range: FeatureRange | undefined) => {
-    if (range === undefined) return level === 0 ? undefined : `${who} does not support this feature.`;
-    if (level === 0 || (level >= range.min && level <= range.max)) return undefined;
+function metadataVersionFault(current: number, level: number, upgradeType: number): Refusal | undefined {
+  if (!FORMAT_CHANGES.some(change => change > level && change <= current)) return undefined;
+  const why =
+    upgradeType === UNSAFE_DOWNGRADE
+      ? "Unsafe metadata downgrade is not supported in this version."
+      : "Refusing to perform the requested downgrade because it might delete metadata information.";
+  const what = `Unsupported metadata.version downgrade from ${current} to ${level}.`;
+  return refusal("INVALID_UPDATE_VERSION", `${what} ${why}`);
+}
+
+const NOT_SUPPORTED: FeatureRange = { min: 0, max: 0 };
+
+function unsupportedBy(context: DecisionContext, feature: string, level: number): string | undefined {
+  const { image, settings } = context;
+  const outside = (who: string, range: FeatureRange = NOT_SUPPORTED) => {
+    if (level >= range.min && level <= range.max) return undefined;
+    if (range.max === 0) return `${who} does not support this feature.`;
     return `${who} only supports versions ${range.min}-${range.max}`;
   };
-  const here = outside("Local controller", settings.features.get(feature));
+  const self = `Local controller ${settings.nodeId}`;
+  if (feature === KRAFT_VERSION_FEATURE) {
+    // A quorum whose voters are in a file stays one.
+    return outside(self, { min: 0, max: Math.max(settings.kraftVersion(), 0) });
+  }
+  const raised = level > currentLevel(context, feature);
+  const here = outside(self, (raised ? settings.offered : settings.features).get(feature));
   if (here !== undefined) return here;
   for (const [kind, nodes] of [
     ["Broker", image.brokers],

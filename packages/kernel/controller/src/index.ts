@@ -2,5 +2,6 @@ export { activationRecords, bootstrapRecords, type BootstrapOptions } from "./fe
 export { type ConfigFault, type ConfigRules } from "./configs.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";
+export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
 export { collisionName, topicNameFault } from "./topic-names.ts";

@@ -1,11 +1,10 @@
 import { isReservedDirectory, type Uuid } from "@samsa/base";
 import {
+  type BrokerImage,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
   brokerRecord,
-  type MetadataImage,
   metadataVersionOf,
-  type PartitionImage,
   recordVersions,
 } from "@samsa/metadata";
 import {
@@ -19,10 +18,12 @@ import {
   type ErrorName,
   type MetadataRecord,
   metadataRecord,
-  type PartitionChangeRecord,
+  type UnregisterBrokerRequest,
+  type UnregisterBrokerResponse,
 } from "@samsa/protocol";
-import type { Decision, DecisionContext } from "./decision.ts";
-import { canLead, isOnline, replicaDirectory } from "./placement.ts";
+import { type Decision, type DecisionContext, refusal } from "./decision.ts";
+import { crashedBroker, forgottenBroker, returnedBroker, withoutBroker } from "./leadership.ts";
+import { replicaDirectory } from "./placement.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;
@@ -44,7 +45,7 @@ export function registerBroker(
   const existing = image.brokers.get(brokerId);
   const same = existing?.incarnationId === incarnationId ? existing : undefined;
   // The registration comes last, so that a failure between leaves the broker to register again; its epoch is its offset.
-  const records = same === undefined ? withoutBroker(image, brokerId) : [];
+  const records = same === undefined ? predecessorChanges(context, request, existing) : [];
   const brokerEpoch = same?.brokerEpoch ?? draw.nextOffset + records.length;
   const record = brokerRecord(
     {
@@ -63,6 +64,17 @@ export function registerBroker(
     metadataVersionOf(image),
   );
   return { records: [...records, record], reply: { throttleTimeMs: 0, errorCode: 0, brokerEpoch } };
+}
+
+/** What the incarnation before leaves behind, which is more when it could say that all was written. */
+function predecessorChanges(
+  context: DecisionContext,
+  { brokerId, previousBrokerEpoch }: BrokerRegistrationRequest,
+  existing: BrokerImage | undefined,
+): MetadataRecord[] {
+  if (existing === undefined) return [];
+  const clean = previousBrokerEpoch === existing.brokerEpoch;
+  return clean ? withoutBroker(context, brokerId) : crashedBroker(context, brokerId);
 }
 
 function registrationFault(
@@ -97,9 +109,10 @@ function registrationFault(
  * lets one go that wants to shut down. Sessions that time out are the caller's, who then sends `wantFence`.
  */
 export function brokerHeartbeat(
-  { image }: DecisionContext,
+  context: DecisionContext,
   request: BrokerHeartbeatRequest,
 ): Decision<BrokerHeartbeatResponse> {
+  const { image } = context;
   const { brokerId, brokerEpoch, wantFence, wantShutDown } = request;
   const answer = (records: MetadataRecord[], state: Partial<BrokerHeartbeatResponse>) => ({
     records,
@@ -121,20 +134,21 @@ export function brokerHeartbeat(
       },
     );
   if (wantShutDown || wantFence) {
-    const records = broker.fenced ? [] : [fencing(1), ...withoutBroker(image, brokerId)];
-    return answer([...records, ...directoryChanges(image, request)], { isCaughtUp, shouldShutDown: wantShutDown });
+    const records = broker.fenced ? [] : [fencing(1), ...withoutBroker(context, brokerId)];
+    return answer([...records, ...directoryChanges(context, request)], { isCaughtUp, shouldShutDown: wantShutDown });
   }
-  const told = directoryChanges(image, request);
+  const told = directoryChanges(context, request);
   if (!broker.fenced) return answer(told, { isCaughtUp, isFenced: false });
   if (!isCaughtUp) return answer(told, { isCaughtUp });
-  return answer([fencing(-1), ...leaderships(image, brokerId), ...told], { isCaughtUp, isFenced: false });
+  return answer([fencing(-1), ...returnedBroker(context, brokerId), ...told], { isCaughtUp, isFenced: false });
 }
 
 /**
  * What a broker says of its log directories: those that have failed take their partitions out of its hands, and those
  * that are cordoned get no more (KIP-858, KIP-1066).
  */
-function directoryChanges(image: MetadataImage, request: BrokerHeartbeatRequest): MetadataRecord[] {
+function directoryChanges(context: DecisionContext, request: BrokerHeartbeatRequest): MetadataRecord[] {
+  const { image } = context;
   const { brokerId, brokerEpoch, offlineLogDirs, cordonedLogDirs } = request;
   const broker = image.brokers.get(brokerId);
   const version = metadataVersionOf(image);
@@ -148,7 +162,7 @@ function directoryChanges(image: MetadataImage, request: BrokerHeartbeatRequest)
     });
   const failed = new Set(offlineLogDirs.filter(id => broker.logDirs.includes(id)));
   if (failed.size > 0) {
-    records.push(...withoutBroker(image, brokerId, partition => failed.has(replicaDirectory(partition, brokerId))));
+    records.push(...withoutBroker(context, brokerId, partition => failed.has(replicaDirectory(partition, brokerId))));
     records.push(change({ logDirs: broker.logDirs.filter(id => !failed.has(id)) }));
   }
   // null: the broker does not know yet.
@@ -178,65 +192,18 @@ export function allocateProducerIds(
   };
 }
 
-function* partitionsOf(image: MetadataImage) {
-  for (const topic of image.topics.values()) {
-    for (const [partitionId, partition] of topic.partitions) yield { topicId: topic.id, partitionId, partition };
+/** UnregisterBroker: forgets a broker, and everything that it was in sync with. */
+export function unregisterBroker(
+  context: DecisionContext,
+  { brokerId }: UnregisterBrokerRequest,
+): Decision<UnregisterBrokerResponse> {
+  const broker = context.image.brokers.get(brokerId);
+  if (broker === undefined) {
+    const fault = refusal("BROKER_ID_NOT_REGISTERED", `Broker ID ${brokerId} is not currently registered`);
+    return { records: [], reply: { throttleTimeMs: 0, ...fault } };
   }
-}
-
-interface Place {
-  readonly topicId: Uuid;
-  readonly partitionId: number;
-}
-
-type Change = Partial<Pick<PartitionChangeRecord, "isr" | "leader" | "eligibleLeaderReplicas">>;
-
-/** Changes to every partition for which `decide` gives one. */
-function partitionChanges(
-  image: MetadataImage,
-  decide: (partition: PartitionImage, place: Place) => Change | undefined,
-): MetadataRecord[] {
-  const version = recordVersions(metadataVersionOf(image)).partitionChange;
-  const records: MetadataRecord[] = [];
-  for (const { topicId, partitionId, partition } of partitionsOf(image)) {
-    const change = decide(partition, { topicId, partitionId });
-    if (change === undefined) continue;
-    records.push(metadataRecord("PartitionChangeRecord", version, { topicId, partitionId, ...change }));
-  }
-  return records;
-}
-
-/**
- * A broker is out: others in sync take over what it led. The last one in sync stays in the ISR without leading, for
- * only it is known to have everything.
- */
-export function withoutBroker(
-  image: MetadataImage,
-  brokerId: number,
-  concerns: (partition: PartitionImage, place: Place) => boolean = () => true,
-): MetadataRecord[] {
-  return partitionChanges(image, (partition, place) => {
-    const { isr, replicas, leader } = partition;
-    if (!isr.includes(brokerId) || !concerns(partition, place)) return undefined;
-    const rest = isr.filter(id => id !== brokerId);
-    if (rest.length === 0) return leader === -1 ? undefined : { leader: -1 };
-    if (leader !== brokerId) return { isr: rest };
-    return { isr: rest, leader: replicas.find(id => rest.includes(id) && canLead(image, partition, id)) ?? -1 };
-  });
-}
-
-/**
- * A broker is back: it leads what nobody leads, where it is in sync or known to miss nothing (KIP-966) and its directory
- * is there.
- */
-function leaderships(image: MetadataImage, brokerId: number): MetadataRecord[] {
-  const { logDirs } = image.brokers.get(brokerId) ?? { logDirs: [] };
-  return partitionChanges(image, partition => {
-    const { isr, leader, eligibleLeaderReplicas } = partition;
-    if (leader !== -1 || !isOnline(logDirs, replicaDirectory(partition, brokerId))) return undefined;
-    if (isr.includes(brokerId)) return { leader: brokerId };
-    if (!eligibleLeaderReplicas.includes(brokerId)) return undefined;
-    const rest = eligibleLeaderReplicas.filter(id => id !== brokerId);
-    return { leader: brokerId, isr: [brokerId], eligibleLeaderReplicas: rest };
-  });
+  const { brokerEpoch } = broker;
+  const gone = metadataRecord("UnregisterBrokerRecord", 0, { brokerId, brokerEpoch });
+  const records = [...forgottenBroker(context, brokerId), gone];
+  return { records, reply: { throttleTimeMs: 0, errorCode: 0, errorMessage: null } };
 }

@@ -20,19 +20,13 @@ export function isOnline(logDirs: readonly Uuid[], directory: Uuid): boolean {
   return directory !== LOST_DIRECTORY && (logDirs.length === 0 || logDirs.includes(directory));
 }
 
-/** Takes the lead of this partition: active, and its directory is there. */
-export function canLead(image: MetadataImage, partition: PartitionImage, brokerId: number): boolean {
-  const logDirs = image.brokers.get(brokerId)?.logDirs ?? [];
-  return isActive(image, brokerId) && isOnline(logDirs, replicaDirectory(partition, brokerId));
-}
-
 export function hasOpenDirectory(broker: BrokerImage): boolean {
   const cordoned = new Set(broker.cordonedLogDirs ?? []);
   return broker.logDirs.length === 0 || broker.logDirs.some(directory => !cordoned.has(directory));
 }
 
 /** Where a broker will put a replica, as far as the controller can tell. */
-function directoryOf(broker: BrokerImage | undefined): Uuid {
+export function directoryOf(broker: BrokerImage | undefined): Uuid {
   const directories = broker?.logDirs ?? [];
   if (directories.length === 0) return MIGRATING_DIRECTORY;
   return directories.length === 1 ? directories[0] : UNASSIGNED_DIRECTORY;

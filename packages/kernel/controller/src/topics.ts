@@ -31,6 +31,7 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
   const records: MetadataRecord[] = [];
   const results: NewTopicResult[] = [];
   const twice = duplicates(request.topics.map(t => t.name));
+  const repeated: NewTopicResult[] = [];
   // Only names with these characters collide with others; without any, the names that are there need no look.
   const mayCollide = request.topics.some(t => /[._]/.test(t.name));
   const taken = new Map(mayCollide ? [...image.topicIds.keys()].map(name => [collisionName(name), name]) : []);
@@ -46,13 +47,13 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
         : newNameFault(image, name, { twice, taken });
     const made = refused ?? createTopic(context, topic);
     if (isRefusal(made)) {
-      results.push({ name, ...made });
+      (twice.has(name) ? repeated : results).push({ name, ...made });
       continue;
     }
     records.push(...made.records);
     results.push(made.reply);
   }
-  const reply = createTopicsResponse.defaults({ topics: results });
+  const reply = createTopicsResponse.defaults({ topics: [...results, ...repeated] });
   return { records: request.validateOnly ? [] : records, reply };
 }
 
@@ -196,7 +197,8 @@ export function deleteTopics({ image }: DecisionContext, request: DeleteTopicsRe
   const wanted = [...request.topicNames.map(name => ({ name, topicId: ZERO_UUID })), ...request.topics];
   const named = wanted.filter(w => w.topicId === ZERO_UUID);
   const names = duplicates(named.flatMap(w => (w.name === null ? [] : [w.name])));
-  const ids = duplicates(wanted.filter(w => w.name === null).map(w => w.topicId));
+  const byId = wanted.filter(w => w.name === null).map(w => w.topicId);
+  const ids = duplicates(byId);
   const records: MetadataRecord[] = [];
   const responses: Deleted[] = [];
   const told = new Set<string>();
@@ -209,6 +211,13 @@ export function deleteTopics({ image }: DecisionContext, request: DeleteTopicsRe
     const refused = deletionFault({ name, topicId, twice, exists: topic !== undefined });
     if (refused !== undefined || topic === undefined) {
       responses.push({ name, topicId, ...(refused ?? refusal("UNKNOWN_TOPIC_ID")) });
+      continue;
+    }
+    const both = byId.includes(topic.id) && named.some(w => w.name === topic.name);
+    if (both) {
+      // Said where its name stands; where its id stands nothing is.
+      const why = "The provided topic name maps to an ID that was already supplied.";
+      if (name !== null) responses.push({ name, topicId: topic.id, ...refusal("INVALID_REQUEST", why) });
       continue;
     }
     records.push(metadataRecord("RemoveTopicRecord", 0, { topicId: topic.id }));

@@ -1,24 +1,12 @@
-import { randomUuid, type Uuid, ZERO_UUID } from "@samsa/base";
-import {
-  activationRecords,
-  bootstrapRecords,
-  Controller,
-  type ControllerRequests,
-  type ControllerSettings,
-  type Draw,
-  placeReplicas,
-  topicNameFault,
-} from "@samsa/controller";
+import { ZERO_UUID } from "@samsa/base";
+import { activationRecords, bootstrapRecords, placeReplicas, topicNameFault } from "@samsa/controller";
 import { configsOf, METADATA_VERSION, type MetadataImage, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
 import {
   alterConfigsRequest,
-  brokerHeartbeatRequest,
   brokerRegistrationRequest,
   createPartitionsRequest,
   createTopicsRequest,
-  decodeMetadataRecord,
   deleteTopicsRequest,
-  encodeMetadataRecord,
   errorOf,
   incrementalAlterConfigsRequest,
   type MetadataRecord,
@@ -27,98 +15,11 @@ import {
 } from "@samsa/protocol";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-
-const FEATURES = new Map([
-  ["metadata.version", { min: 7, max: 33 }],
-  ["group.version", { min: 0, max: 1 }],
-  ["transaction.version", { min: 0, max: 2 }],
-  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
-]);
-const settings: ControllerSettings = {
-  clusterId: "cluster",
-  numPartitions: 2,
-  replicationFactor: 1,
-  configs: {
-    validate: (_type, _name, values) =>
-      values.has("bad") ? { error: "INVALID_CONFIG", message: `no ${values.get("bad")}` } : undefined,
-    isList: (_type, key) => key === "cleanup.policy",
-    initial: () => "delete",
-  },
-  features: FEATURES,
-  describeTopic: overrides =>
-    [...overrides].map(([name, value]) => ({ name, value, readOnly: false, configSource: 1, isSensitive: false })),
-};
-
-let nextId = 0;
-const id = (n: number): Uuid =>
-  randomUuid(length => Uint8Array.from({ length }, (_, i) => (i < 12 ? 7 : n >> (8 * (15 - i)))));
-
-/** A controller with its log. */
-class Fixture {
-  readonly controller = new Controller(settings);
-  readonly log: MetadataRecord[] = [];
-  readonly draw = (): Draw => ({
-    uuid: () => id(++nextId),
-    below: limit => nextId++ % limit,
-    nextOffset: this.log.length,
-  });
-
-  append(records: readonly MetadataRecord[]): void {
-    for (const record of records) {
-      // Through bytes, as every record that is really appended.
-      this.controller.replay(decodeMetadataRecord(encodeMetadataRecord(record)), {
-        offset: this.log.length,
-        epoch: 1,
-        timestamp: 0,
-      });
-      this.log.push(record);
-    }
-  }
-
-  run<N extends keyof ControllerRequests>(
-    name: N,
-    request: ControllerRequests[N]["request"],
-  ): ControllerRequests[N]["reply"] {
-    const before = this.controller.image;
-    const { records, reply } = this.controller.decide(name, request, this.draw());
-    expect(this.controller.image).toBe(before);
-    this.append(records);
-    return reply;
-  }
-
-  join(brokerId: number, incarnation = brokerId): number {
-    const { errorCode, brokerEpoch } = this.run(
-      "registerBroker",
-      brokerRegistrationRequest.defaults({
-        brokerId,
-        clusterId: "cluster",
-        incarnationId: id(1000 + incarnation),
-        listeners: [{ name: "PLAINTEXT", host: "h", port: 9092, securityProtocol: 0 }],
-        features: [...FEATURES].map(([name, { min, max }]) => ({
-          name,
-          minSupportedVersion: min,
-          maxSupportedVersion: max,
-        })),
-        rack: null,
-        logDirs: [id(2000 + brokerId)],
-      }),
-    );
-    expect(errorOf(errorCode).name).toBe("NONE");
-    return brokerEpoch;
-  }
-
-  beat(brokerId: number, brokerEpoch: number, draft: object = {}) {
-    return this.run(
-      "brokerHeartbeat",
-      brokerHeartbeatRequest.defaults({ brokerId, brokerEpoch, currentMetadataOffset: this.log.length, ...draft }),
-    );
-  }
-}
+import { FEATURES, Fixture, id } from "./fixture.ts";
 
 let cluster: Fixture;
 let epoch: number;
 beforeEach(() => {
-  nextId = 0;
   cluster = new Fixture();
   cluster.append(bootstrapRecords({ metadataVersion: METADATA_VERSION.latest, features: FEATURES }));
   epoch = cluster.join(1);
@@ -355,11 +256,13 @@ describe("brokers, producer ids, features", () => {
     expect(partitionOf("t")).toMatchObject({ leader: 1, leaderEpoch: 0 });
     const next = cluster.join(1, 2);
     expect(next).toBe(cluster.log.length - 1);
-    expect(partitionOf("t")).toMatchObject({ leader: -1, isr: [1], leaderEpoch: 1 });
+    // What it had written and not said is gone: it is the last that is known to have led.
+    expect(partitionOf("t")).toMatchObject({ leader: -1, isr: [], lastKnownElr: [1], leaderEpoch: 1 });
     expect(errorOf(cluster.beat(1, epoch).errorCode).name).toBe("STALE_BROKER_EPOCH");
     expect(cluster.beat(1, next, { currentMetadataOffset: next - 1 }).isFenced).toBe(true);
     expect(cluster.beat(1, next).isFenced).toBe(false);
-    expect(partitionOf("t")).toMatchObject({ leader: 1, leaderEpoch: 2 });
+    expect(partitionOf("t")).toMatchObject({ leader: 1, isr: [1], lastKnownElr: [], leaderEpoch: 2 });
+    expect(partitionOf("t")?.leaderRecoveryState).toBe(1);
     const request = { brokerId: 2, clusterId: "cluster", logDirs: [id(2001)], features: [], listeners: [], rack: null };
     const refused = (draft: object) =>
       errorOf(cluster.run("registerBroker", brokerRegistrationRequest.defaults({ ...request, ...draft })).errorCode)
@@ -410,6 +313,73 @@ describe("brokers, producer ids, features", () => {
     const reply = cluster.run("updateFeatures", updateFeaturesRequest.defaults({ featureUpdates }));
     expect(errorOf(reply.errorCode).name).toBe(error);
     if (error === "NONE") expect(cluster.controller.image.features.get(feature) ?? 0).toBe(maxVersionLevel);
+  });
+
+  const refusedUpdate = (feature: string, maxVersionLevel: number, upgradeType = 1) => {
+    const featureUpdates = [{ feature, maxVersionLevel, upgradeType }];
+    return cluster.run("updateFeatures", updateFeaturesRequest.defaults({ featureUpdates })).errorMessage;
+  };
+  const FAILED = "The update failed for all features since the following feature had an error: ";
+
+  test.each([
+    [
+      "nonsense",
+      1,
+      1,
+      "Invalid update version 1 for feature nonsense. Local controller 1 does not support this feature.",
+    ],
+    [
+      "metadata.version",
+      0,
+      2,
+      "Invalid update version 0 for feature metadata.version. Local controller 1 only supports versions 7-33",
+    ],
+    [
+      "metadata.version",
+      20,
+      2,
+      "Unsupported metadata.version downgrade from 33 to 20. Refusing to perform the requested downgrade because it " +
+        "might delete metadata information.",
+    ],
+    [
+      "metadata.version",
+      20,
+      3,
+      "Unsupported metadata.version downgrade from 33 to 20. Unsafe metadata downgrade is not supported in this version.",
+    ],
+    [
+      "kraft.version",
+      0,
+      2,
+      "Invalid update version 0 for feature kraft.version. Can't downgrade the version of this feature.",
+    ],
+    [
+      "group.version",
+      -1,
+      1,
+      "Invalid update version -1 for feature group.version. A feature version cannot be less than 0.",
+    ],
+  ])("%s to %i by %i is refused with a reason", (feature, level, type, message) => {
+    expect(refusedUpdate(feature, level, type)).toBe(FAILED + message);
+  });
+
+  test("kraft.version may be said as it is; eligible replicas make min.insync.replicas one for all", () => {
+    expect(refusedUpdate("kraft.version", 1)).toBeNull();
+    expect(refusedUpdate("eligible.leader.replicas.version", 0, 2)).toBeNull();
+    const own = { resourceType: RESOURCE_TYPE.broker, resourceName: "1", name: "min.insync.replicas", value: "3" };
+    cluster.append([
+      metadataRecord("ConfigRecord", 0, own),
+      metadataRecord("ConfigRecord", 0, { ...own, resourceName: "", value: null }),
+    ]);
+    expect(refusedUpdate("eligible.leader.replicas.version", 1)).toBeNull();
+    const minIsr = (name: string) =>
+      configsOf(cluster.controller.image, RESOURCE_TYPE.broker, name).get("min.insync.replicas");
+    expect([minIsr(""), minIsr("1")]).toEqual(["1", undefined]);
+    cluster.append([metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel: 20 })]);
+    cluster.append([
+      metadataRecord("FeatureLevelRecord", 0, { name: "eligible.leader.replicas.version", featureLevel: 0 }),
+    ]);
+    expect(refusedUpdate("eligible.leader.replicas.version", 1)).toContain("it depends on metadata.version level 23");
   });
 
   test("a new cluster finalises what its nodes support", () => {

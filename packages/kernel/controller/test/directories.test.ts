@@ -19,6 +19,11 @@ const SETTINGS: ControllerSettings = {
   replicationFactor: 1,
   configs: { validate: () => undefined, isList: () => false, initial: () => null },
   features: FEATURES,
+  offered: FEATURES,
+  minInsyncReplicas: 1,
+  nodeId: 1,
+  kraftVersion: () => 1,
+  replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 1 }),
   describeTopic: () => [],
 };
 

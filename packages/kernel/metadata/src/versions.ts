@@ -1,6 +1,8 @@
 /** Levels of `metadata.version` that change what is written. */
 export const METADATA_VERSION = {
   minimum: 7,
+  /** From here on the leader's epoch does not grow when the ISR shrinks (KAFKA-15021). */
+  noEpochPerIsr: 12,
   directories: 17,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,

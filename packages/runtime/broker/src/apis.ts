@@ -7,6 +7,9 @@ import { createTopics } from "./api/create-topics.ts";
 import { deleteTopics } from "./api/delete-topics.ts";
 import { describeCluster } from "./api/describe-cluster.ts";
 import { describeConfigs } from "./api/describe-configs.ts";
+import { describeQuorum } from "./api/describe-quorum.ts";
+import { describeTopicPartitions } from "./api/describe-topic-partitions.ts";
+import { electLeaders } from "./api/elect-leaders.ts";
 import { fetch } from "./api/fetch.ts";
 import { findCoordinator } from "./api/find-coordinator.ts";
 import * as groups from "./api/groups.ts";
@@ -15,7 +18,10 @@ import { listConfigResources } from "./api/list-config-resources.ts";
 import { listOffsets } from "./api/list-offsets.ts";
 import { metadata } from "./api/metadata.ts";
 import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
+import { alterPartitionReassignments, listPartitionReassignments } from "./api/partition-reassignments.ts";
 import { produce } from "./api/produce.ts";
+import { unregisterBroker } from "./api/unregister-broker.ts";
+import { updateFeatures } from "./api/update-features.ts";
 import type { Broker } from "./broker.ts";
 import type { RequestContext } from "./requests.ts";
 
@@ -70,9 +76,16 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.AlterConfigs, alterConfigs],
   [ApiKey.CreatePartitions, createPartitions],
   [ApiKey.DeleteGroups, groups.deleteGroups],
+  [ApiKey.ElectLeaders, electLeaders],
   [ApiKey.IncrementalAlterConfigs, incrementalAlterConfigs],
+  [ApiKey.AlterPartitionReassignments, alterPartitionReassignments],
+  [ApiKey.ListPartitionReassignments, listPartitionReassignments],
+  [ApiKey.DescribeQuorum, describeQuorum],
+  [ApiKey.UpdateFeatures, updateFeatures],
   [ApiKey.DescribeCluster, describeCluster],
+  [ApiKey.UnregisterBroker, unregisterBroker],
   [ApiKey.ListConfigResources, listConfigResources],
+  [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
 ];
 
 /** The log copies the records of a Produce request as it appends them. */

@@ -257,6 +257,12 @@ export const brokerConfigs = configSpecs({
     min: 0,
     doc: "Most fetch sessions kept.",
   },
+  "max.request.partition.size.limit": {
+    type: "int",
+    default: "2000",
+    min: 1,
+    doc: "Most partitions that DescribeTopicPartitions tells of at once.",
+  },
   "message.max.bytes": {
     type: "int",
     update: "cluster-wide",

@@ -42,6 +42,8 @@ const BATCH_RECORDS = 10_000;
 
 const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
+export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
+
 type Decider = keyof ControllerRequests;
 
 /**
@@ -74,8 +76,17 @@ export class Control {
       clusterId: broker.clusterId,
       numPartitions: broker.config["num.partitions"],
       replicationFactor: broker.config["default.replication.factor"],
+      minInsyncReplicas: broker.config["min.insync.replicas"],
+      nodeId: broker.nodeId,
       features: TOLERATED,
+      offered: FEATURES,
+      kraftVersion: () => this.#log.kraftVersion,
       configs: CONFIG_RULES,
+      replication: (image, topic) => ({
+        uncleanLeaderElection:
+          broker.settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",
+        minInsyncReplicas: Number(broker.settings.topicValue(image, topic, "min.insync.replicas").value),
+      }),
       describeTopic: overrides => this.#describeTopic(overrides),
     });
   }
@@ -253,6 +264,11 @@ export class Control {
       const { value, source } = own === undefined ? found : { value: own, source: SOURCE.topic };
       return { name, value, readOnly: false, configSource: source, isSensitive: false };
     });
+  }
+
+  /** The quorum as its leader, this node, sees it. */
+  get quorum(): Quorum {
+    return this.#log;
   }
 
   /** Waits for the decisions under way. */

@@ -90,6 +90,15 @@ export class MetadataLog {
     return this.#kraftVersion;
   }
 
+  /** Who votes; this node leads. */
+  get voters(): readonly VoterDescription[] {
+    return this.#voters;
+  }
+
+  get highWatermark(): number {
+    return this.#log.highWatermark;
+  }
+
   /** Bytes appended since the last snapshot. */
   get bytesSinceSnapshot(): number {
     return this.#log.size - this.#snapshotted;

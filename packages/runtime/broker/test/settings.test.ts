@@ -102,7 +102,7 @@ describe("what is declared is read", () => {
     .filter(file => file.endsWith(".ts") && !declaring.includes(file))
     .map(file => readFileSync(join(folder, file), "utf8"))
     .join("\n");
-  const isRead = (name: string) => sources.includes(`"${name}"]`) || new RegExp(`config\\.${name}\\b`).test(sources);
+  const isRead = (name: string) => sources.includes(`"${name}"`) || new RegExp(`config\\.${name}\\b`).test(sources);
 
   test("of a broker, by its name or for a topic", () => {
     const stoodFor = new Set(Object.values<AnyConfigSpec>(topicConfigs).flatMap(spec => spec.synonyms ?? []));
@@ -118,7 +118,6 @@ describe("what is declared is read", () => {
       "leader.replication.throttled.replicas",
       // It can only be off.
       "remote.storage.enable",
-      "unclean.leader.election.enable",
     ];
     expect(Object.keys(topicConfigs).filter(name => !isRead(name))).toEqual(UNREAD);
   });

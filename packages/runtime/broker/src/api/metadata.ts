@@ -4,6 +4,7 @@ import { Errors, type MetadataRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS } from "../topics.ts";
+import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
 
 /** First version that can say that a topic has no name. */
 const NULL_NAME_VERSION = 12;
@@ -12,28 +13,19 @@ const NULL_MEANS_ALL = 1;
 
 function partitionsOf(broker: Broker, topic: TopicImage): object[] {
   return [...topic.partitions].map(([partitionIndex, partition]) => {
-    const here = broker.topics.partition(topic.name, partitionIndex);
-    const offline = here === undefined || here.fault !== 0 ? [...partition.replicas] : [];
-    const lost = partition.leader < 0 || offline.length > 0;
-    return {
-      errorCode: lost ? Errors.LEADER_NOT_AVAILABLE.code : 0,
-      partitionIndex,
-      leaderId: lost ? -1 : partition.leader,
-      leaderEpoch: partition.leaderEpoch,
-      replicaNodes: partition.replicas,
-      isrNodes: partition.isr,
-      offlineReplicas: offline,
-    };
+    const state = partitionState(broker, topic, partitionIndex, partition);
+    return { errorCode: state.leaderId < 0 ? Errors.LEADER_NOT_AVAILABLE.code : 0, ...state };
   });
 }
 
-function shown(broker: Broker, topic: TopicImage): object {
+function shown(broker: Broker, topic: TopicImage, topicAuthorizedOperations: number): object {
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: INTERNAL_TOPICS.has(topic.name),
     partitions: partitionsOf(broker, topic),
+    topicAuthorizedOperations,
   };
 }
 
@@ -50,23 +42,27 @@ function missing(name: string | null, topicId: Uuid, errorCode: number): object 
 interface Asked {
   readonly topics: NonNullable<MetadataRequest["topics"]>;
   readonly version: number;
+  readonly operations: number;
 }
 
 function topicAnswers(
   broker: Broker,
   image: MetadataImage,
-  { topics: asked, version }: Asked,
+  { topics: asked, version, operations }: Asked,
   errors: ReadonlyMap<string, number>,
 ): object[] {
-  return asked.map(({ name, topicId }) => {
+  // What is asked twice is answered once.
+  const unique = new Map(asked.map(topic => [`${topic.topicId}/${topic.name}`, topic]));
+  return [...unique.values()].map(({ name, topicId }) => {
     // The Java client leaves the name empty, not null, when it asks by id.
     if (name === null || topicId !== ZERO_UUID) {
       const topic = image.topics.get(topicId);
       const nothing = version < NULL_NAME_VERSION ? "" : null;
-      return topic === undefined ? missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code) : shown(broker, topic);
+      if (topic !== undefined) return shown(broker, topic, operations);
+      return missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code);
     }
     const topic = broker.topics.topic(name);
-    if (topic !== undefined) return shown(broker, topic);
+    if (topic !== undefined) return shown(broker, topic, operations);
     return missing(name, ZERO_UUID, errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
   });
 }
@@ -83,14 +79,16 @@ export function metadata(
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
   const answer = (errors: ReadonlyMap<string, number>): void => {
     const { image } = broker.topics;
+    const operations = request.includeTopicAuthorizedOperations ? ALLOWED.topic : NOT_ASKED;
     reply({
       throttleTimeMs: 0,
       brokers: broker.nodes(context.listener),
       clusterId: broker.clusterId,
       controllerId: broker.nodeId,
       topics: all
-        ? [...image.topics.values()].map(topic => shown(broker, topic))
-        : topicAnswers(broker, image, { topics: topics ?? [], version: context.version }, errors),
+        ? [...image.topics.values()].map(topic => shown(broker, topic, operations))
+        : topicAnswers(broker, image, { topics: topics ?? [], version: context.version, operations }, errors),
+      clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED,
     });
   };
   const named = all || byId.length > 0 ? [] : (topics ?? []);

@@ -1,0 +1,231 @@
+import {
+  ELR_FEATURE,
+  METADATA_VERSION,
+  metadataVersionOf,
+  type PartitionImage,
+  recordVersions,
+  type TopicImage,
+} from "@samsa/metadata";
+import { type MetadataRecord, metadataRecord, type PartitionChangeRecord } from "@samsa/protocol";
+import type { DecisionContext } from "./decision.ts";
+import { directoryOf, isActive, isOnline, replicaDirectory } from "./placement.ts";
+
+/** What a partition shall become; what is not said stays. */
+export interface PartitionTarget {
+  readonly isr?: readonly number[];
+  readonly replicas?: readonly number[];
+  readonly adding?: readonly number[];
+  readonly removing?: readonly number[];
+  /**
+   * Who may lead: a replica in sync, the current leader first ("online"); the first replica if it is in sync
+   * ("preferred"); any replica, if none is in sync ("unclean"). Default "online".
+   */
+  readonly election?: "online" | "preferred" | "unclean";
+  /** Whether a broker may lead anything. Default: it is active. */
+  readonly acceptable?: (brokerId: number) => boolean;
+  /** A broker that may have lost records it had acknowledged. */
+  readonly crashed?: number;
+}
+
+/** A partition under change. */
+interface Draft {
+  replicas: readonly number[];
+  isr: readonly number[];
+  adding: readonly number[];
+  removing: readonly number[];
+  elr: readonly number[];
+}
+
+interface Elected {
+  readonly leader: number;
+  readonly unclean: boolean;
+}
+
+type Change = { -readonly [K in keyof PartitionChangeRecord]?: PartitionChangeRecord[K] };
+
+const NO_LEADER = -1;
+const UNCHANGED_LEADER = -2;
+const RECOVERING = 1;
+
+export function without(ids: readonly number[], ...gone: readonly number[]): readonly number[] {
+  return ids.filter(id => !gone.includes(id));
+}
+
+function same<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+function includesAll(ids: readonly number[], wanted: readonly number[]): boolean {
+  return wanted.every(id => ids.includes(id));
+}
+
+/**
+ * A reassignment is over when every added replica is in sync, and enough of those that stay
+ * (`PartitionReassignmentReplicas.maybeCompleteReassignment`).
+ */
+function completeReassignment(draft: Draft): void {
+  const { adding, removing } = draft;
+  if (adding.length === 0 && removing.length === 0) return;
+  const isr = without(draft.isr, ...removing);
+  const replicas = without(draft.replicas, ...removing);
+  if (removing.length > 0 && (isr.length === 0 || replicas.length === 0)) return;
+  if (!includesAll(isr, adding)) return;
+  if (adding.length < removing.length && !includesAll(isr, replicas)) return;
+  Object.assign(draft, { isr, replicas, adding: [], removing: [] });
+}
+
+/** What one change is decided from. */
+class Decider {
+  readonly context: DecisionContext;
+  readonly topic: TopicImage;
+  readonly partition: PartitionImage;
+  readonly target: PartitionTarget;
+  readonly draft: Draft;
+  readonly elrEnabled: boolean;
+
+  constructor(context: DecisionContext, topic: TopicImage, partition: PartitionImage, target: PartitionTarget) {
+    this.context = context;
+    this.topic = topic;
+    this.partition = partition;
+    this.target = target;
+    this.elrEnabled = (context.image.features.get(ELR_FEATURE) ?? 0) > 0;
+    this.draft = {
+      replicas: target.replicas ?? partition.replicas,
+      isr: target.isr ?? partition.isr,
+      adding: target.adding ?? partition.addingReplicas,
+      removing: target.removing ?? partition.removingReplicas,
+      elr: partition.eligibleLeaderReplicas,
+    };
+  }
+
+  /** Those who leave a shrinking ISR miss nothing yet: they stay eligible until it is large enough again (KIP-966). */
+  populateElr(): void {
+    const { draft, partition, topic, target, context } = this;
+    if (!this.elrEnabled) return;
+    const { minInsyncReplicas } = context.settings.replication(context.image, topic.name);
+    const factor = topic.partitions.get(0)?.replicas.length ?? minInsyncReplicas;
+    if (draft.isr.length >= Math.min(minInsyncReplicas, factor)) draft.elr = [];
+    else {
+      const eligible = new Set([...draft.elr, ...partition.isr]);
+      draft.elr = [...eligible].filter(id => !draft.isr.includes(id) && id !== target.crashed);
+    }
+  }
+
+  acceptable(id: number): boolean {
+    const { context, partition, target } = this;
+    const may = target.acceptable?.(id) ?? isActive(context.image, id);
+    return may && isOnline(context.image.brokers.get(id)?.logDirs ?? [], replicaDirectory(partition, id));
+  }
+
+  #eligible(id: number): boolean {
+    const { isr, elr } = this.draft;
+    return (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && this.acceptable(id);
+  }
+
+  /** The only one who is left of those that ever had everything. */
+  #lastKnown(): number | undefined {
+    const { draft, partition, elrEnabled } = this;
+    const [last, ...more] = partition.lastKnownElr;
+    if (!elrEnabled || draft.elr.length > 0 || draft.isr.length > 0 || last === undefined || more.length > 0) {
+      return undefined;
+    }
+    return this.acceptable(last) ? last : undefined;
+  }
+
+  elect(): Elected {
+    const { draft, partition, target } = this;
+    const { election = "online" } = target;
+    const [preferred] = draft.replicas;
+    const order = election === "preferred" ? [preferred, partition.leader] : [partition.leader];
+    const clean = [...order, ...draft.replicas].find(id => this.#eligible(id));
+    if (clean !== undefined) return { leader: clean, unclean: false };
+    const last = this.#lastKnown();
+    if (last !== undefined) return { leader: last, unclean: true };
+    const any = election === "unclean" ? draft.replicas.find(id => this.acceptable(id)) : undefined;
+    return any === undefined ? { leader: NO_LEADER, unclean: false } : { leader: any, unclean: true };
+  }
+
+  /** Puts the election's outcome into `change`. */
+  applyElection(change: Change): void {
+    const { draft, partition } = this;
+    const { leader, unclean } = this.elect();
+    if (leader === partition.leader) return;
+    if (draft.elr.includes(leader)) {
+      draft.isr = [leader];
+      draft.elr = without(draft.elr, leader);
+    }
+    change.leader = leader;
+    if (!unclean) return;
+    // Whatever the others have beyond this one is lost.
+    change.isr = [leader];
+    if (partition.leaderRecoveryState !== RECOVERING) change.leaderRecoveryState = RECOVERING;
+  }
+
+  /** Followers look again when the leader's epoch grows, which naming the leader does. */
+  bumpEpoch(change: Change, before: readonly number[], after: readonly number[] | null | undefined): void {
+    if (change.leader !== undefined || after === null || after === undefined) return;
+    if (!includesAll(after, before)) change.leader = this.partition.leader;
+  }
+
+  applyElr(change: Change): void {
+    const { draft, partition, elrEnabled } = this;
+    if (change.isr !== undefined || !elrEnabled) draft.elr = [];
+    if (!same(draft.elr, partition.eligibleLeaderReplicas)) change.eligibleLeaderReplicas = [...draft.elr];
+  }
+
+  applyIsr(change: Change): void {
+    const { draft, partition, elrEnabled, context } = this;
+    const may = draft.isr.length > 0 || elrEnabled;
+    if (change.isr === undefined && may && !same(draft.isr, partition.isr)) change.isr = [...draft.isr];
+    if (metadataVersionOf(context.image) < METADATA_VERSION.noEpochPerIsr) {
+      this.bumpEpoch(change, partition.isr, change.isr);
+    }
+  }
+
+  applyLastKnown(change: Change): void {
+    if (!this.elrEnabled) return;
+    const { leader = UNCHANGED_LEADER } = change;
+    const known = this.partition.lastKnownElr.length > 0;
+    if (leader === NO_LEADER && !known) change.lastKnownElr = [this.partition.leader];
+    else if (leader >= 0 && known) change.lastKnownElr = [];
+  }
+
+  applyAssignment(change: Change): void {
+    const { draft, partition, context } = this;
+    const { image } = context;
+    if (draft.replicas.length > 0 && metadataVersionOf(image) >= METADATA_VERSION.directories) {
+      const directories = draft.replicas.map(id => {
+        const at = partition.replicas.indexOf(id);
+        return at < 0 ? directoryOf(image.brokers.get(id)) : partition.directories[at];
+      });
+      if (!same(directories, partition.directories)) change.directories = directories;
+    }
+    if (draft.replicas.length > 0 && !same(draft.replicas, partition.replicas)) change.replicas = [...draft.replicas];
+    if (!same(draft.removing, partition.removingReplicas)) change.removingReplicas = [...draft.removing];
+    if (!same(draft.adding, partition.addingReplicas)) change.addingReplicas = [...draft.adding];
+  }
+}
+
+/** The record that makes a partition what `target` says, as far as it can be; undefined when nothing changes. */
+export function partitionChange(
+  context: DecisionContext,
+  topic: TopicImage,
+  partitionId: number,
+  target: PartitionTarget,
+): MetadataRecord | undefined {
+  const partition = topic.partitions.get(partitionId);
+  if (partition === undefined) return undefined;
+  const decider = new Decider(context, topic, partition, target);
+  const change: Change = {};
+  completeReassignment(decider.draft);
+  decider.populateElr();
+  decider.applyElection(change);
+  decider.bumpEpoch(change, partition.replicas, decider.draft.replicas);
+  decider.applyElr(change);
+  decider.applyIsr(change);
+  decider.applyLastKnown(change);
+  decider.applyAssignment(change);
+  if (Object.keys(change).length === 0) return undefined;
+  const version = recordVersions(metadataVersionOf(context.image)).partitionChange;
+  return metadataRecord("PartitionChangeRecord", version, { topicId: topic.id, partitionId, ...change });
+}

@@ -1,0 +1,112 @@
+import { randomUuid, type Uuid } from "@samsa/base";
+import { Controller, type ControllerRequests, type ControllerSettings, type Draw } from "@samsa/controller";
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import {
+  brokerHeartbeatRequest,
+  brokerRegistrationRequest,
+  decodeMetadataRecord,
+  encodeMetadataRecord,
+  errorOf,
+  type MetadataRecord,
+} from "@samsa/protocol";
+import { expect } from "vitest";
+
+export const FEATURES = new Map([
+  ["metadata.version", { min: 7, max: 33 }],
+  ["group.version", { min: 0, max: 1 }],
+  ["transaction.version", { min: 0, max: 2 }],
+  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
+]);
+export const settings: ControllerSettings = {
+  clusterId: "cluster",
+  numPartitions: 2,
+  replicationFactor: 1,
+  configs: {
+    validate: (_type, _name, values) =>
+      values.has("bad") ? { error: "INVALID_CONFIG", message: `no ${values.get("bad")}` } : undefined,
+    isList: (_type, key) => key === "cleanup.policy",
+    initial: () => "delete",
+  },
+  features: FEATURES,
+  offered: FEATURES,
+  minInsyncReplicas: 1,
+  nodeId: 1,
+  kraftVersion: () => 1,
+  replication: (image, topic) => {
+    const configs = configsOf(image, RESOURCE_TYPE.topic, topic);
+    return {
+      uncleanLeaderElection: configs.get("unclean.leader.election.enable") === "true",
+      minInsyncReplicas: Number(configs.get("min.insync.replicas") ?? 1),
+    };
+  },
+  describeTopic: overrides =>
+    [...overrides].map(([name, value]) => ({ name, value, readOnly: false, configSource: 1, isSensitive: false })),
+};
+
+/** A recognizable id. */
+export const id = (n: number): Uuid =>
+  randomUuid(length => Uint8Array.from({ length }, (_, i) => (i < 12 ? 7 : n >> (8 * (15 - i)))));
+
+/** A controller with its log. */
+export class Fixture {
+  #ids = 0;
+  readonly controller = new Controller(settings);
+  readonly log: MetadataRecord[] = [];
+  readonly draw = (): Draw => ({
+    uuid: () => id(++this.#ids),
+    below: limit => this.#ids++ % limit,
+    nextOffset: this.log.length,
+  });
+
+  append(records: readonly MetadataRecord[]): void {
+    for (const record of records) {
+      // Through bytes, as every record that is really appended.
+      this.controller.replay(decodeMetadataRecord(encodeMetadataRecord(record)), {
+        offset: this.log.length,
+        epoch: 1,
+        timestamp: 0,
+      });
+      this.log.push(record);
+    }
+  }
+
+  run<N extends keyof ControllerRequests>(
+    name: N,
+    request: ControllerRequests[N]["request"],
+  ): ControllerRequests[N]["reply"] {
+    const before = this.controller.image;
+    const { records, reply } = this.controller.decide(name, request, this.draw());
+    expect(this.controller.image).toBe(before);
+    this.append(records);
+    return reply;
+  }
+
+  join(brokerId: number, incarnation = brokerId, previousBrokerEpoch = -1): number {
+    const { errorCode, brokerEpoch } = this.run(
+      "registerBroker",
+      brokerRegistrationRequest.defaults({
+        brokerId,
+        clusterId: "cluster",
+        incarnationId: id(1000 + incarnation),
+        listeners: [{ name: "PLAINTEXT", host: "h", port: 9092, securityProtocol: 0 }],
+        features: [...FEATURES].map(([name, { min, max }]) => ({
+          name,
+          minSupportedVersion: min,
+          maxSupportedVersion: max,
+        })),
+        rack: null,
+        previousBrokerEpoch,
+        logDirs: [id(2000 + brokerId)],
+      }),
+    );
+    expect(errorOf(errorCode).name).toBe("NONE");
+    return brokerEpoch;
+  }
+
+  beat(brokerId: number, brokerEpoch: number, draft: object = {}) {
+    return this.run(
+      "brokerHeartbeat",
+      brokerHeartbeatRequest.defaults({ brokerId, brokerEpoch, currentMetadataOffset: this.log.length, ...draft }),
+    );
+  }
+}

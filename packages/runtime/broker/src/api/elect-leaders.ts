@@ -1,0 +1,20 @@
+import { type ElectLeadersRequest, Errors } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+export function electLeaders(
+  broker: Broker,
+  request: ElectLeadersRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
+  broker.decided("electLeaders", request, reply, () => ({
+    throttleTimeMs: 0,
+    errorCode,
+    replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
+      topic,
+      partitionResult: partitions.map(partitionId => ({ partitionId, errorCode, errorMessage })),
+    })),
+  }));
+}
