@@ -1,12 +1,4 @@
-import {
-  BufferPool,
-  type DiskError,
-  type Env,
-  type Listener,
-  parseConfig,
-  type Timer,
-  uuidFromBytes,
-} from "@samsa/base";
+import { BufferPool, type DiskError, type Env, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -19,9 +11,10 @@ import { ConnectionLimits } from "./connection-limits.ts";
 import { Control } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
-import { type Endpoint, type ListenerPlan, planListeners } from "./listeners.ts";
+import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
 import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
+import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { logConfig, Settings } from "./settings.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
@@ -59,6 +52,7 @@ interface Node {
 
 /** Once a second: flushes, removals, checkpoints. */
 const TICK_MS = 1000;
+const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
 /** How long a stop waits for the replies that are on their way. */
 const GOODBYE_MS = 2000;
 
@@ -81,9 +75,10 @@ export class Broker {
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
   readonly #apis = servedApis();
-  readonly #plan: ListenerPlan;
-  readonly #listeners: Listener[] = [];
-  readonly #advertised = new Map<string, Endpoint>();
+  #plan: ListenerPlan;
+  /** Undefined until the broker serves. */
+  #listeners: OpenListeners | undefined;
+  readonly #listenerOf = new WeakMap<ClientConnection, string>();
   readonly #connections = new Set<ClientConnection>();
   readonly #limits = new ConnectionLimits(() => this.config);
   readonly #timers = new Map<string, Timer>();
@@ -101,12 +96,8 @@ export class Broker {
     this.buffers = options.buffers ?? new BufferPool();
     this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
     this.settings = new Settings(this.config["node.id"], options.settings);
-    this.#plan = planListeners({
-      listeners: this.config.listeners,
-      advertised: this.config["advertised.listeners"],
-      controllerNames: this.config["controller.listener.names"],
-      protocols: this.config["listener.security.protocol.map"],
-    });
+    // What is wrong with it is said before anything is done.
+    this.#plan = planListeners(listenerSettings(this.config));
     this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
     this.judge = new BatchJudge(this.tools);
@@ -128,7 +119,7 @@ export class Broker {
   static async start(env: Env, options: BrokerOptions): Promise<Broker> {
     const broker = new Broker(env, options);
     try {
-      await broker.control.activate(broker.#endpoints());
+      await broker.control.activate([...broker.#plan.advertise.values()]);
       await broker.#listen();
       broker.#every("tick", TICK_MS, () => broker.dir.tick(env.clock.now()));
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
@@ -161,7 +152,7 @@ export class Broker {
 
   /** Where clients connect, by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
-    return this.#advertised;
+    return this.#listeners?.advertised ?? NOWHERE;
   }
 
   #newId(): string {
@@ -208,7 +199,7 @@ export class Broker {
 
   #apply(image: MetadataImage): void {
     const before = this.topics.image;
-    if (before.configs !== image.configs) this.config = this.settings.broker(image);
+    if (before.configs !== image.configs) this.#reconfigure(image);
     this.topics.apply(image);
     this.groups.load();
     for (const topic of before.topics.values()) {
@@ -216,6 +207,19 @@ export class Broker {
       this.groups.topicDeleted(topic.name);
       this.metrics.topicDeleted(topic.name);
     }
+  }
+
+  #reconfigure(image: MetadataImage): void {
+    const before = this.#plan;
+    this.config = this.settings.broker(image);
+    try {
+      this.#plan = planListeners(listenerSettings(this.config));
+    } catch (error) {
+      // It was judged when it was asked for; since then the file has changed.
+      this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
+    }
+    const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
+    if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
   }
 
   /** The only directory has failed: who waits for data is told so, and the broker ends, as Kafka does. */
@@ -235,10 +239,6 @@ export class Broker {
     this.close().then(told, told);
   }
 
-  #endpoints(): Endpoint[] {
-    return [...this.#plan.advertise.values()];
-  }
-
   async #listen(): Promise<void> {
     const host: ConnectionHost = {
       broker: this,
@@ -255,26 +255,28 @@ export class Broker {
       },
     };
     this.metrics.gauge("samsa_request_bytes_in_flight", "Bytes of requests being handled.", () => host.budget.used);
-    for (const { name, host: address, port } of this.#plan.listen) {
-      const listener = await this.env.network.listen(address, port, connection => {
+    this.#listeners = new OpenListeners({
+      network: this.env.network,
+      logger: this.env.logger,
+      accept: (name, connection) => {
         const client = new ClientConnection(host, connection, name);
         this.#connections.add(client);
+        this.#listenerOf.set(client, name);
         this.metrics.connectionsOpen = this.#connections.size;
         this.metrics.connectionsOpened++;
         if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
         return client;
-      });
-      this.#listeners.push(listener);
-      const advertised = this.#plan.advertise.get(name);
-      if (advertised !== undefined) {
-        this.#advertised.set(name, advertised.port === 0 ? { ...advertised, port: listener.port } : advertised);
-      }
-    }
+      },
+      removed: name => {
+        for (const client of this.#connections) if (this.#listenerOf.get(client) === name) client.destroy();
+      },
+    });
+    await this.#listeners.open(this.#plan);
   }
 
   /** The brokers, by the addresses of a listener. */
   nodes(listener: string): Node[] {
-    const endpoint = this.#advertised.get(listener);
+    const endpoint = this.advertised.get(listener);
     if (endpoint === undefined) return [];
     const rack = this.config["broker.rack"] ?? null;
     return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
@@ -402,7 +404,7 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    await Promise.all(this.#listeners.map(listener => listener.close()));
+    await this.#listeners?.close();
     for (const timer of this.#timers.values()) timer.cancel();
     for (const fetch of [...this.pendingFetches]) fetch.changed();
     this.groups.close(Errors.NOT_COORDINATOR.code);

@@ -64,6 +64,13 @@ export const brokerConfigs = configSpecs({
   },
   "delete.topic.enable": { type: "boolean", default: "true", doc: "Whether topics may be deleted." },
   "fetch.max.bytes": { type: "int", default: "57671680", min: 1024, doc: "Most bytes in one fetch response." },
+  "follower.replication.throttled.rate": {
+    type: "long",
+    update: "cluster-wide",
+    default: LONG_MAX,
+    min: 0,
+    doc: "Bytes a second that throttled replicas may follow with; one node has none that follow.",
+  },
   "group.initial.rebalance.delay.ms": {
     type: "int",
     default: "3000",
@@ -83,13 +90,22 @@ export const brokerConfigs = configSpecs({
     min: 1,
     doc: "Shortest session timeout a member may ask for, in ms.",
   },
+  "leader.replication.throttled.rate": {
+    type: "long",
+    update: "cluster-wide",
+    default: LONG_MAX,
+    min: 0,
+    doc: "Bytes a second that throttled replicas may be followed with; one node has none that follow.",
+  },
   listeners: {
     type: "list",
+    update: "per-broker",
     default: "PLAINTEXT://localhost:9092",
     doc: "Addresses to listen on: NAME://host:port; an empty host is all interfaces.",
   },
   "listener.security.protocol.map": {
     type: "list",
+    update: "per-broker",
     default: "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
     doc: "Security protocol of each listener name.",
   },

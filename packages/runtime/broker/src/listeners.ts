@@ -1,4 +1,5 @@
 import { ConfigError } from "@samsa/base";
+import type { BrokerConfig } from "./configs.ts";
 
 export interface Endpoint {
   readonly name: string;
@@ -30,6 +31,16 @@ export interface ListenerSettings {
   readonly protocols: readonly string[];
 }
 
+/** Those of a broker's settings that say where it listens. */
+export function listenerSettings(config: BrokerConfig): ListenerSettings {
+  return {
+    listeners: config.listeners,
+    advertised: config["advertised.listeners"],
+    controllerNames: config["controller.listener.names"],
+    protocols: config["listener.security.protocol.map"],
+  };
+}
+
 function protocolOf(settings: ListenerSettings, name: string): string | undefined {
   for (const entry of settings.protocols) {
     const [listener, protocol] = entry.split(":");
@@ -43,6 +54,23 @@ function unique(setting: string, endpoints: readonly Endpoint[]): void {
   for (const { name } of endpoints) {
     if (names.has(name)) throw new ConfigError(setting, name, "Each listener must have a different name");
     names.add(name);
+  }
+}
+
+/**
+ * What is wrong with other listeners at run time, or undefined: what clients were told must stay (`DynamicListenerConfig`).
+ */
+export function listenersFault(now: ListenerSettings, then: ListenerSettings): string | undefined {
+  const names = (texts: readonly string[]) => texts.map(text => parseEndpoint("listeners", text).name);
+  try {
+    const { listen } = planListeners(then);
+    const told = names(now.advertised ?? planListeners(now).listen.map(({ name }) => `${name}://:0`));
+    const kept = listen.map(({ name }) => name);
+    if (told.every(name => kept.includes(name))) return undefined;
+    return `Advertised listeners '${told.join(", ")}' must be a subset of listeners '${kept.join(", ")}'`;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
   }
 }
 

@@ -91,8 +91,10 @@ export class Settings {
   }
 
   /** Who has a say in a broker's settings, the strongest first. */
-  #layers(image: MetadataImage): readonly (readonly [Source, (name: string) => string | null | undefined])[] {
-    const own = this.dynamic(image, this.nodeId);
+  #layers(
+    image: MetadataImage,
+    own: ReadonlyMap<string, string> = this.dynamic(image, this.nodeId),
+  ): readonly (readonly [Source, (name: string) => string | null | undefined])[] {
     const cluster = this.dynamic(image, "");
     return [
       [SOURCE.broker, name => own.get(name)],
@@ -125,9 +127,9 @@ export class Settings {
     return this.#saying(image, [name])[0]?.value ?? null;
   }
 
-  /** The broker's settings in force, parsed. */
-  broker(image: MetadataImage): BrokerConfig {
-    const layers = this.#layers(image);
+  /** The broker's settings in force, parsed; or those that would be, were `own` the broker's own. */
+  broker(image: MetadataImage, own?: ReadonlyMap<string, string>): BrokerConfig {
+    const layers = this.#layers(image, own);
     return parseConfig(brokerConfigs, name => {
       for (const [, lookup] of layers) {
         const value = lookup(name);

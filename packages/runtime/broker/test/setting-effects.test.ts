@@ -1,11 +1,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Disk } from "@samsa/base";
+import type { Disk, Logger, Network } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type Compression } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker, Wire } from "./wire.ts";
 
 const MIB = 1 << 20;
 const HOUR = 3_600_000;
@@ -13,6 +13,8 @@ const TOPIC = 2;
 const BROKER = 4;
 /** When it is while a test does not say otherwise. */
 const NOW = 1_700_000_000_000;
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 let now = NOW;
 let draw = 0;
@@ -47,7 +49,7 @@ function countingDisk(real: Disk): Disk {
 }
 
 beforeAll(async () => {
-  const { clock, random, disk } = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
+  const { clock, random, disk } = nodeEnv({ logger: SILENT });
   broker = await TestBroker.start({ "log.retention.check.interval.ms": "10" }, undefined, {
     clock: { now: () => now, monotonic: () => clock.monotonic() },
     random: { bytes: length => random.bytes(length), next: () => draw },
@@ -341,6 +343,51 @@ describe("settings of the broker, changed while it runs", () => {
     await alter(BROKER, "1", { "max.connections.per.ip.overrides": null });
     await alter(BROKER, "", { "max.connections.per.ip": null });
     expect(await refused()).toBe(false);
+  });
+
+  test("listeners: another is opened, and closed again", async () => {
+    const ports: number[] = [];
+    const { network: real } = nodeEnv({ logger: SILENT });
+    const network = withMethods<Network>(real, {
+      async listen(host, port, accept) {
+        const listener = await real.listen(host, port, accept);
+        ports.push(listener.port);
+        return listener;
+      },
+    });
+    // What is told to clients by name must stay; the other may go again.
+    const told = { "advertised.listeners": "PLAINTEXT://127.0.0.1:9" };
+    const two = await TestBroker.start(told, undefined, { network });
+    const client = await Wire.open(ports[0]);
+    const change = async (name: string, values: readonly (readonly [name: string, value: string | null])[]) => {
+      const configs = values.map(([name, value]) => ({ name, configOperation: value === null ? 1 : 0, value }));
+      const resources = [{ resourceType: BROKER, resourceName: name, configs }];
+      const { responses } = await client.ask<{ responses: { errorCode: number; errorMessage: string | null }[] }>(
+        ApiKey.IncrementalAlterConfigs,
+        1,
+        { resources, validateOnly: false },
+      );
+      return [responses[0].errorCode, responses[0].errorMessage];
+    };
+    const both = "PLAINTEXT://127.0.0.1:0,EXTRA://127.0.0.1:0";
+    expect(await change("", [["listeners", both]])).toEqual([
+      42,
+      "Cannot update these configs at default cluster level, broker id must be specified: [listeners]",
+    ]);
+    expect((await change("1", [["listeners", both]]))[0]).toBe(42);
+    expect((await change("1", [["listeners", "EXTRA://127.0.0.1:0"]]))[0]).toBe(42);
+    const protocols = ["listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT"] as const;
+    expect(await change("1", [["listeners", both], protocols])).toEqual([0, null]);
+    await expect.poll(() => two.broker.advertised.get("EXTRA")?.port).toBeGreaterThan(0);
+    expect(two.broker.advertised.get("EXTRA")?.port).toBe(ports[1]);
+    const extra = await Wire.open(ports[1]);
+    expect(await extra.ask(ApiKey.ApiVersions, 0, {})).toMatchObject({ errorCode: 0 });
+    expect(await change("1", [["listeners", null]])).toEqual([0, null]);
+    await extra.closed();
+    expect(two.broker.advertised.has("EXTRA")).toBe(false);
+    await expect(Wire.open(ports[1])).rejects.toThrow("ECONNREFUSED");
+    client.close();
+    await two.stop();
   });
 
   test("producer.id.expiration.ms", async () => {

@@ -78,8 +78,6 @@ test("docs/settings.md is what the declarations say", async () => {
 });
 
 describe("what is declared is Kafka's", () => {
-  /** Those that only some clusters can change at run time. */
-  const AT_START = ["listeners", "listener.security.protocol.map"];
   const TYPES: Record<string, string> = { "log.dir": "one directory only", "listener.security.protocol.map": "pairs" };
 
   test.each([
@@ -88,7 +86,7 @@ describe("what is declared is Kafka's", () => {
   ] as const)("%s", (_, specs, settings) => {
     const known = new Map(settings.map(setting => [setting.name, setting]));
     for (const [name, spec] of Object.entries<AnyConfigSpec>(specs)) {
-      const update = AT_START.includes(name) ? "per-broker" : (spec.update ?? "read-only");
+      const update = spec.update ?? "read-only";
       const type = Object.hasOwn(TYPES, name) ? known.get(name)?.type : spec.type;
       expect(known.get(name)).toEqual({ name, type, update });
     }
@@ -107,8 +105,14 @@ describe("what is declared is read", () => {
   test("of a broker, by its name or for a topic", () => {
     const stoodFor = new Set(Object.values<AnyConfigSpec>(topicConfigs).flatMap(spec => spec.synonyms ?? []));
     const unread = Object.keys(brokerConfigs).filter(name => !isRead(name) && !stoodFor.has(name));
-    // Its check is all: a single node is both.
-    expect(unread).toEqual(["process.roles"]);
+    const UNREAD = [
+      // There is no replication that could be throttled.
+      "follower.replication.throttled.rate",
+      "leader.replication.throttled.rate",
+      // Its check is all: a single node is both.
+      "process.roles",
+    ];
+    expect(unread).toEqual(UNREAD);
   });
 
   test("of a topic", () => {

@@ -9,6 +9,7 @@ import {
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import { brokerConfigs } from "../configs.ts";
+import { listenerSettings, listenersFault } from "../listeners.ts";
 import type { RequestContext } from "../requests.ts";
 import { brokerConfigsFault, CONFIG_RULES } from "../settings.ts";
 
@@ -18,6 +19,7 @@ import { brokerConfigsFault, CONFIG_RULES } from "../settings.ts";
  */
 
 const BROKER_LOGGER = 8;
+const LISTENERS: readonly string[] = ["listeners", "listener.security.protocol.map"];
 const OPERATIONS = ["SET", "DELETE", "APPEND", "SUBTRACT"] as const;
 const FORWARDED: readonly number[] = [RESOURCE_TYPE.topic, RESOURCE_TYPE.clientMetrics, RESOURCE_TYPE.group];
 
@@ -80,7 +82,11 @@ function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Out
     if (problem !== undefined) return problem;
   }
   const fault = brokerConfigsFault(name, values);
-  return fault && refused(fault.error, fault.message);
+  if (fault !== undefined) return refused(fault.error, fault.message);
+  if (name === "" || !changes.some(({ name }) => LISTENERS.includes(name))) return undefined;
+  const then = broker.settings.broker(broker.topics.image, values);
+  const listeners = listenersFault(listenerSettings(broker.config), listenerSettings(then));
+  return listeners === undefined ? undefined : refused("INVALID_REQUEST", listeners);
 }
 
 function applyChange(values: Map<string, string>, change: Change): Outcome | undefined {
