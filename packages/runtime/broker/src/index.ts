@@ -1,3 +1,4 @@
+export { servedApis } from "./apis.ts";
 export { Broker, type BrokerOptions, type RemoteJudge } from "./broker.ts";
 export { brokerConfigs } from "./configs.ts";
 export type { MetricFamily } from "./metrics.ts";

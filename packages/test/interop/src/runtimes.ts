@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { run } from "./child.ts";
 
@@ -54,10 +54,13 @@ const LOG = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
 export const KAFKA_VERSION = "4.4.0";
 
 /** What the tools were built on, in which classes are where they look for them; found last, these serve. */
-const OLDER = ["-Dkafka.version=4.3.1", "-DincludeArtifactIds=kafka-clients,kafka-storage,kafka-storage-api"];
+const OLDER = [
+  "-Dkafka.version=4.3.1",
+  "-DincludeArtifactIds=kafka-clients,kafka-storage,kafka-storage-api,kafka_2.13",
+];
 
 /** Programs for which they must be found first: methods are gone from classes that are still there. */
-const ON_OLDER: readonly string[] = ["org.apache.kafka.tools.DumpLogSegments"];
+const ON_OLDER: readonly string[] = ["org.apache.kafka.tools.DumpLogSegments", "kafka.admin.ConfigCommand"];
 
 export interface Program {
   readonly command: string;
@@ -91,19 +94,63 @@ export async function findJava(): Promise<Java | Missing> {
   return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
 }
 
-/** A program of ours in `java/`, compiled once. */
-export async function findOurJava(main: string): Promise<Program | Missing> {
+/** Programs of ours in `java/`, compiled once. */
+export async function findOurJava(): Promise<Java | Missing> {
   const jars = await findJars();
-  const missing = jars instanceof Missing ? jars : await present("the Java compiler", "javac", ["-version"]);
-  if (jars instanceof Missing || missing !== undefined) return missing ?? new Missing("Java");
-  const source = join(PACKAGE, "java", `${main}.java`);
+  if (jars instanceof Missing) return jars;
+  const missing = await present("the Java compiler", "javac", ["-version"]);
+  if (missing !== undefined) return missing;
+  const sources = readdirSync(join(PACKAGE, "java"))
+    .filter(name => name.endsWith(".java"))
+    .map(name => join(PACKAGE, "java", name));
+  const pin = sources.map(source => readFileSync(source, "utf8")).join("");
   try {
-    const classes = await cached(`java-${main}`, readFileSync(source, "utf8") + jars, async folder => {
-      await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, source], { deadlineMs: SETUP_MS });
+    const classes = await cached("java", pin + jars, async folder => {
+      await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, ...sources], { deadlineMs: SETUP_MS });
     });
-    return { command: "java", args: [...JVM, LOG, "-cp", [classes, join(jars, "*")].join(delimiter), main] };
+    const path = [classes, join(jars, "*")].join(delimiter);
+    return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", path, main, ...args] });
   } catch (error) {
-    return unavailable(`${main}.java`, error);
+    return unavailable("our Java programs", error);
+  }
+}
+
+/** A Go program of ours in `go/`, built once. */
+export async function findGo(name: string): Promise<Program | Missing> {
+  const missing = await present("Go", "go", ["version"]);
+  if (missing !== undefined) return missing;
+  const source = join(PACKAGE, "go", name);
+  const pin = ["main.go", "go.mod", "go.sum"].map(file => readFileSync(join(source, file), "utf8")).join("");
+  try {
+    const folder = await cached(`go-${name}`, pin, async staging => {
+      const env = { GOMODCACHE: join(CACHE, "go-modules"), GOCACHE: join(CACHE, "go-build") };
+      // Writable modules, so that whoever removes node_modules can.
+      const flags = ["build", "-mod=readonly", "-modcacherw", "-o", join(staging, name), "."];
+      await run("go", flags, { cwd: source, env, deadlineMs: SETUP_MS });
+    });
+    return { command: join(folder, name), args: [] };
+  } catch (error) {
+    return unavailable(`the Go program ${name}`, error);
+  }
+}
+
+/** The Rust program of ours in `rust/`, built once. */
+export async function findRust(): Promise<Program | Missing> {
+  const missing = await present("Rust", "cargo", ["--version"]);
+  if (missing !== undefined) return missing;
+  const source = join(PACKAGE, "rust");
+  const pin = ["Cargo.toml", "src/main.rs"].map(file => readFileSync(join(source, file), "utf8")).join("");
+  try {
+    const folder = await cached("rust", pin, async staging => {
+      // In a copy, because cargo writes its lockfile beside the manifest.
+      cpSync(source, staging, { recursive: true });
+      const env = { CARGO_TARGET_DIR: join(CACHE, "rust-build") };
+      await run("cargo", ["build", "-q", "--release"], { cwd: staging, env, deadlineMs: SETUP_MS });
+      cpSync(join(CACHE, "rust-build/release/rskafka-walk"), join(staging, "rskafka-walk"));
+    });
+    return { command: join(folder, "rskafka-walk"), args: [] };
+  } catch (error) {
+    return unavailable("the Rust program", error);
   }
 }
 
@@ -129,12 +176,17 @@ export async function findPython(): Promise<Python | Missing> {
   }
 }
 
+/** A script of ours on the Node that the repository pins. */
+export function nodeProgram(...args: readonly string[]): Program {
+  const pinned = join(ROOT, "node_modules/.bin/node");
+  return { command: existsSync(pinned) ? pinned : process.execPath, args };
+}
+
 /** The `samsa` command of the current sources, kept apart from `dist/`, which may be made anew at any time. */
 export async function findSamsa(): Promise<Program> {
   await run(join(ROOT, "packages/app/cli/bin/samsa"), ["--version"], { deadlineMs: SETUP_MS });
   const dist = join(ROOT, "dist");
   const made = String(statSync(join(dist, "samsa.mjs")).mtimeMs);
   const folder = await cached("samsa", made, async staging => cpSync(dist, staging, { recursive: true }));
-  const pinned = join(ROOT, "node_modules/.bin/node");
-  return { command: existsSync(pinned) ? pinned : process.execPath, args: [join(folder, "samsa.mjs")] };
+  return nodeProgram(join(folder, "samsa.mjs"));
 }

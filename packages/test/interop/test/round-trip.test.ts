@@ -58,7 +58,7 @@ function fault({ message, version, target, value }: Case, answer: string): strin
 
 test("random messages of every version pass through Kafka's classes unchanged", async context => {
   const schemas = readSchemas(need(await findJars(), context), KAFKA_VERSION);
-  const program = need(await findOurJava("RoundTrip"), context);
+  const program = need(await findOurJava(), context)("RoundTrip");
   const classes = new Map(schemas.map(({ name, javaClass }) => [name, javaClass]));
   const seed = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
   const all = cases(seed);

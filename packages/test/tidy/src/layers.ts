@@ -76,7 +76,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/interop",
     name: "@samsa/interop",
-    imports: ["@samsa/base", "@samsa/protocol"],
+    imports: ["@samsa/base", "@samsa/broker", "@samsa/protocol"],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },

@@ -1,0 +1,129 @@
+/** What a broker announces in ApiVersions, beside what Apache Kafka announces. */
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { ByteReader, ByteWriter } from "@samsa/base";
+import {
+  ApiKey,
+  apiOf,
+  type ApiVersionsResponse,
+  apiVersionsRequest,
+  apiVersionsResponse,
+  requestHeader,
+  requestHeaderVersion,
+  responseHeader,
+} from "@samsa/protocol";
+import { servedApis } from "@samsa/broker";
+import { type Check, oneLine } from "./scoreboard.ts";
+
+/** A name and the versions it stands for. */
+export interface Span {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Announced {
+  readonly apis: readonly Span[];
+  readonly features: readonly Span[];
+}
+
+/** Kafka's list, of one node in combined mode, as `npm run interop -- --record-apis` found it. */
+export interface Recorded extends Announced {
+  readonly version: string;
+}
+
+export const RECORD = join(import.meta.dirname, "../recorded/kafka-apis.json");
+
+/** The first version that tells features whose versions begin at 0. */
+const VERSION = 4;
+const DEADLINE_MS = 10_000;
+
+function exchange(server: string, request: Uint8Array): Promise<Uint8Array> {
+  const [host, port] = server.split(":");
+  return new Promise((resolve, reject) => {
+    let held: Buffer = Buffer.alloc(0);
+    const socket = connect(Number(port), host, () => socket.write(request));
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error("no answer")));
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("closed instead of an answer")));
+    socket.on("data", chunk => {
+      held = Buffer.concat([held, chunk]);
+      if (held.length < 4 || held.length < 4 + held.readInt32BE(0)) return;
+      resolve(held.subarray(4));
+      socket.destroy();
+    });
+  });
+}
+
+export async function announced(server: string): Promise<Announced> {
+  const writer = new ByteWriter();
+  writer.i32(0);
+  const header = {
+    requestApiKey: ApiKey.ApiVersions,
+    requestApiVersion: VERSION,
+    correlationId: 1,
+    clientId: "interop",
+  };
+  requestHeader.encode(writer, header, requestHeaderVersion(ApiKey.ApiVersions, VERSION));
+  apiVersionsRequest.encode(writer, { clientSoftwareName: "interop", clientSoftwareVersion: "1" }, VERSION);
+  writer.view.setInt32(0, writer.position - 4);
+  const reader = new ByteReader(await exchange(server, writer.finish()));
+  responseHeader.decode(reader, 0);
+  const answer: ApiVersionsResponse = apiVersionsResponse.decode(reader, VERSION);
+  const features = answer.supportedFeatures.map(one => ({
+    name: one.name,
+    first: one.minVersion,
+    last: one.maxVersion,
+  }));
+  return {
+    apis: answer.apiKeys
+      .toSorted((a, b) => a.apiKey - b.apiKey)
+      .map(one => ({ name: apiOf(one.apiKey)?.name ?? `${one.apiKey}`, first: one.minVersion, last: one.maxVersion })),
+    features: features.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+export function recorded(): Recorded {
+  return JSON.parse(readFileSync(RECORD, "utf8")) as Recorded;
+}
+
+export function told({ name, first, last }: Span): string {
+  return `${name} ${first}-${last}`;
+}
+
+function equalLists(name: string, found: readonly string[], expected: readonly string[]): Check {
+  const more = found.filter(one => !expected.includes(one));
+  const less = expected.filter(one => !found.includes(one));
+  if (more.length + less.length === 0) return { name, outcome: "passed" };
+  return { name, outcome: "failed", reason: oneLine(`too many: ${more.join(", ")}; missing: ${less.join(", ")}`) };
+}
+
+/** Whether what is announced is what is there, and nothing that Kafka does not have. */
+export function checkAnnounced(found: Announced, kafka: Recorded): Check[] {
+  const implemented = [...servedApis().values()].map(api =>
+    told({ name: api.name, first: api.announcedFirst, last: api.last }),
+  );
+  const apis = new Map(kafka.apis.map(api => [api.name, api]));
+  const within = (api: Span): boolean => {
+    const its = apis.get(api.name);
+    return its !== undefined && api.first >= its.first && api.last <= its.last;
+  };
+  const ranges = found.apis.filter(api => apis.has(api.name));
+  return [
+    equalLists("what is announced is what is implemented", found.apis.map(told), implemented),
+    equalLists("what is announced is announced by Kafka too", found.apis.filter(api => !within(api)).map(told), []),
+    equalLists(
+      "every announced API has all of Kafka's versions",
+      ranges.map(told),
+      ranges.map(api => told(apis.get(api.name) ?? api)),
+    ),
+  ];
+}
+
+/** What Kafka announces and this broker does not. */
+export function notAnnounced(found: Announced, kafka: Recorded): Announced {
+  const lacks = (mine: readonly Span[], its: readonly Span[]): Span[] =>
+    its.filter(one => !mine.some(({ name }) => name === one.name));
+  return { apis: lacks(found.apis, kafka.apis), features: lacks(found.features, kafka.features) };
+}

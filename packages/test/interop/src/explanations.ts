@@ -1,0 +1,30 @@
+import type { Explanation } from "./scoreboard.ts";
+
+/** How clients say that the broker does not announce an API. */
+const NOT_ANNOUNCED =
+  /does not support|not supported|broker is too old|IncompatibleBroker|UnsupportedVersion|Cannot find matching version|Unsupported API/;
+
+/** Why checks may fail. An entry goes when what it speaks of has come. */
+export const EXPLANATIONS: readonly Explanation[] = [
+  {
+    judge: /./,
+    check: /transaction|Transaction|fence/,
+    reason: /coordinator|INVALID_REQUEST|InvalidRequest|malformed|_TIMED_OUT/,
+    kind: "later",
+    why: "there are no transactions yet, so nobody coordinates them",
+  },
+  {
+    judge: /Java Consumer, consumer|confluent-kafka/,
+    check: /./,
+    reason: /records come; 0 came|0 of \d+ records|consumer rebalance protocol/,
+    kind: "later",
+    why: "the new protocol of consumer groups (KIP-848) is not there yet",
+  },
+  {
+    judge: /./,
+    check: /./,
+    reason: NOT_ANNOUNCED,
+    kind: "later",
+    why: "the broker does not have this API yet, and does not announce it",
+  },
+];

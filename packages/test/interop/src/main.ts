@@ -1,0 +1,118 @@
+/** `npm run interop`: lets every outside judge that can be had here judge the broker, and keeps the score. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { announced, type Announced, notAnnounced, RECORD, recorded, type Span, told } from "./api-list.ts";
+import { startBroker } from "./broker-process.ts";
+import { EXPLANATIONS } from "./explanations.ts";
+import { KafkaProcess } from "./kafka-process.ts";
+import { KAFKA_VERSION, ROOT } from "./runtimes.ts";
+import { type Explanation, renderSections, renderTable, rowOf, unexplained, type Verdict } from "./scoreboard.ts";
+import { TRIALS } from "./trials.ts";
+
+const USAGE = `npm run interop -- [--only NAME]… [--json] [--list] [--record-apis]
+  --only NAME     only judges whose name contains NAME; docs/interop.md is left alone
+  --json          print the verdicts as JSON
+  --list          print the names of the judges
+  --record-apis   ask Apache Kafka for the APIs it announces, and keep its list
+  INTEROP_AGAINST=kafka lets them judge Apache Kafka, which shows whose fault a failure is.`;
+
+async function recordApis(): Promise<void> {
+  const kafka = await KafkaProcess.start();
+  try {
+    const { apis, features } = await announced(kafka.server);
+    const line = ({ name, first, last }: Span): string =>
+      `    { "name": "${name}", "first": ${first}, "last": ${last} }`;
+    const list = (all: readonly Span[]): string => `[\n${all.map(line).join(",\n")}\n  ]`;
+    mkdirSync(dirname(RECORD), { recursive: true });
+    const text = `{\n  "version": "${KAFKA_VERSION}",\n  "apis": ${list(apis)},\n  "features": ${list(features)}\n}\n`;
+    writeFileSync(RECORD, text);
+  } finally {
+    await kafka.dispose();
+  }
+}
+
+async function apisOfBroker(): Promise<Announced> {
+  const broker = await startBroker();
+  try {
+    return await announced(broker.server);
+  } finally {
+    await broker.dispose();
+  }
+}
+
+function apiSection(found: Announced): string[] {
+  const kafka = recorded();
+  const missing = notAnnounced(found, kafka);
+  const list = (name: string, spans: Announced["apis"]): string =>
+    `${name} (${spans.length}): ${spans.length === 0 ? "none" : spans.map(told).join(", ")}.`;
+  return [
+    "## APIs",
+    "",
+    list("Announced in ApiVersions", found.apis),
+    "",
+    list(`Announced by one node of Apache Kafka ${kafka.version} and not here`, missing.apis),
+    "",
+    list("Features announced", found.features),
+    "",
+    list("Features of Apache Kafka that are not announced here", missing.features),
+    "",
+  ];
+}
+
+function document(verdicts: readonly Verdict[], found: Announced, explanations: readonly Explanation[]): string {
+  return [
+    "# Outside judges",
+    "",
+    "Other people's Kafka programs judge a running broker, each on a broker of its own: Kafka's command-line tools, its",
+    "Java client through every method of Producer, Consumer and Admin, and the clients of other languages. `npm run",
+    "interop` runs all that can be had on the machine and writes this file; `INTEROP_AGAINST=kafka` lets the same judges",
+    "judge Apache Kafka. A failure is *later* when what it needs is a feature still to come, and the *judge*'s when Apache",
+    "Kafka fails it too.",
+    "",
+    renderSections(verdicts, explanations),
+    ...apiSection(found),
+  ].join("\n");
+}
+
+async function judged(only: readonly string[]): Promise<Verdict[]> {
+  const trials = TRIALS.filter(({ name }) => only.length === 0 || only.some(part => name.includes(part)));
+  if (trials.length === 0) throw new Error(`no judge is called ${only.join(" or ")}; --list names them`);
+  const verdicts: Verdict[] = [];
+  for (const trial of trials) {
+    const began = performance.now();
+    const verdict = await trial.run();
+    verdicts.push(verdict);
+    const { passed, failed, skipped } = rowOf(verdict);
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.error(`${trial.name}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds} s)`);
+  }
+  return verdicts;
+}
+
+/** Returns the exit code: 1 when a check failed that no explanation covers. */
+export async function interop(args: readonly string[]): Promise<number> {
+  const options = {
+    only: { type: "string", multiple: true, default: [] as string[] },
+    json: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    "record-apis": { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  if (values.help) console.log(USAGE);
+  else if (values.list) console.log(TRIALS.map(({ name }) => name).join("\n"));
+  else if (values["record-apis"]) await recordApis();
+  if (values.help || values.list || values["record-apis"]) return 0;
+  const verdicts = await judged(values.only);
+  const open = unexplained(verdicts, EXPLANATIONS);
+  const ours = process.env.INTEROP_AGAINST !== "kafka";
+  const found = await apisOfBroker();
+  if (values.json) console.log(JSON.stringify({ verdicts, unexplained: open, announced: found }, undefined, 2));
+  else console.log([renderTable(verdicts), "", ...apiSection(found)].join("\n"));
+  if (open.length > 0) console.error(`${open.length} failures without an explanation:\n${open.join("\n")}`);
+  if (ours && values.only.length === 0) {
+    writeFileSync(join(ROOT, "docs/interop.md"), document(verdicts, found, EXPLANATIONS));
+  }
+  return open.length > 0 ? 1 : 0;
+}

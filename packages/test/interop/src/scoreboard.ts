@@ -1,0 +1,137 @@
+/** What outside judges found, as a table: a row for each judge, a reason for each check that failed. */
+
+export interface Check {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  /** Why it failed or was skipped: one line. */
+  readonly reason?: string;
+}
+
+export interface Verdict {
+  readonly judge: string;
+  /** Of the judge's program; empty when it could not be had. */
+  readonly version: string;
+  readonly checks: readonly Check[];
+}
+
+/** Why a check may fail without a fault of the broker's. */
+export interface Explanation {
+  readonly judge: RegExp;
+  readonly check: RegExp;
+  /** The reason must match too, so that a new fault does not hide behind an old explanation. */
+  readonly reason: RegExp;
+  /** `later`: what it needs is a feature that is still to come; `judge`: it would fail on Apache Kafka too. */
+  readonly kind: "later" | "judge";
+  readonly why: string;
+}
+
+export interface Row {
+  readonly judge: string;
+  readonly version: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** Of the first failed, else of the first skipped check. */
+  readonly reason: string;
+}
+
+const REASON_LENGTH = 300;
+
+/** A failure or skip as one line of bounded length. */
+export function oneLine(reason: unknown): string {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return text.replace(/\s+/g, " ").trim().slice(0, REASON_LENGTH);
+}
+
+export function rowOf({ judge, version, checks }: Verdict): Row {
+  const count = (outcome: Check["outcome"]): number => checks.filter(check => check.outcome === outcome).length;
+  const first = checks.find(check => check.outcome === "failed") ?? checks.find(check => check.outcome === "skipped");
+  const reason = first === undefined ? "" : `${first.name}: ${first.reason ?? ""}`;
+  return { judge, version, passed: count("passed"), failed: count("failed"), skipped: count("skipped"), reason };
+}
+
+export function explanationOf(
+  judge: string,
+  check: Check,
+  explanations: readonly Explanation[],
+): Explanation | undefined {
+  return explanations.find(
+    one => one.judge.test(judge) && one.check.test(check.name) && one.reason.test(check.reason ?? ""),
+  );
+}
+
+const COLUMNS = ["judge", "version", "passed", "failed", "skipped", "reason"] as const;
+
+function cells(rows: readonly Row[]): string[][] {
+  return rows.map(row => COLUMNS.map(column => String(row[column])));
+}
+
+function totals(rows: readonly Row[]): Row {
+  const sum = (column: "passed" | "failed" | "skipped"): number => rows.reduce((all, row) => all + row[column], 0);
+  const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
+  return { judge: "all", version: "", passed, failed, skipped, reason: "" };
+}
+
+/** For a terminal; reasons are cut at `width` columns. */
+export function renderTable(verdicts: readonly Verdict[], width = 160): string {
+  const rows = verdicts.map(rowOf);
+  const table = [[...COLUMNS], ...cells([...rows, totals(rows)])];
+  const widths = COLUMNS.map((_, column) => Math.max(...table.map(line => line[column].length)));
+  const padded = table.map(line =>
+    line
+      .map((cell, column) => {
+        const number = column >= 2 && column <= 4;
+        return number ? cell.padStart(widths[column]) : column === 5 ? cell : cell.padEnd(widths[column]);
+      })
+      .join("  ")
+      .trimEnd()
+      .slice(0, width),
+  );
+  return padded.join("\n");
+}
+
+function escaped(text: string): string {
+  return text.replace(/\|/g, "\\|").replace(/</g, "&lt;");
+}
+
+function markdownTable(head: readonly string[], lines: readonly (readonly string[])[]): string[] {
+  const row = (line: readonly string[]): string => `| ${line.map(escaped).join(" | ")} |`;
+  return [row(head), `|${head.map(() => "---").join("|")}|`, ...lines.map(row)];
+}
+
+/** The failed checks that no explanation covers. */
+export function unexplained(verdicts: readonly Verdict[], explanations: readonly Explanation[]): string[] {
+  return verdicts.flatMap(({ judge, checks }) =>
+    checks
+      .filter(check => check.outcome === "failed" && explanationOf(judge, check, explanations) === undefined)
+      .map(check => `${judge}: ${check.name}: ${check.reason ?? ""}`),
+  );
+}
+
+/** Sections of `docs/interop.md`: the table, then what failed with its explanation, then what was skipped. */
+export function renderSections(verdicts: readonly Verdict[], explanations: readonly Explanation[]): string {
+  const rows = verdicts.map(rowOf);
+  const numbers = [...rows, totals(rows)].map(row => [
+    row.judge,
+    row.version,
+    String(row.passed),
+    String(row.failed),
+    String(row.skipped),
+  ]);
+  const lines = ["## Judges", "", ...markdownTable(["judge", "version", "passed", "failed", "skipped"], numbers), ""];
+  const listed = (outcome: Check["outcome"]): (readonly [Verdict, Check])[] =>
+    verdicts.flatMap(verdict =>
+      verdict.checks.filter(check => check.outcome === outcome).map(check => [verdict, check] as const),
+    );
+  const failed = listed("failed").map(([{ judge }, check]) => {
+    const found = explanationOf(judge, check, explanations);
+    const why = found === undefined ? "not explained" : `${found.kind === "later" ? "later" : "judge"}: ${found.why}`;
+    return [judge, check.name, check.reason ?? "", why];
+  });
+  lines.push("## Failed", "");
+  if (failed.length === 0) lines.push("Nothing.", "");
+  else lines.push(...markdownTable(["judge", "check", "what it said", "why"], failed), "");
+  const skipped = listed("skipped").map(([{ judge }, check]) => [judge, check.name, check.reason ?? ""]);
+  if (skipped.length > 0) lines.push("## Skipped", "", ...markdownTable(["judge", "check", "why"], skipped), "");
+  return lines.join("\n");
+}

@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { type Announced, checkAnnounced, notAnnounced, recorded } from "../src/api-list.ts";
+import {
+  type Check,
+  type Explanation,
+  oneLine,
+  renderSections,
+  renderTable,
+  rowOf,
+  unexplained,
+  type Verdict,
+} from "../src/scoreboard.ts";
+import { nodeProgram } from "../src/runtimes.ts";
+import { runWalk } from "../src/walk.ts";
+
+const passed = (name: string): Check => ({ name, outcome: "passed" });
+const failed = (name: string, reason: string): Check => ({ name, outcome: "failed", reason });
+
+const VERDICTS: readonly Verdict[] = [
+  { judge: "good", version: "1.0", checks: [passed("a"), passed("b")] },
+  { judge: "bad", version: "2", checks: [passed("a"), failed("b", "no | API"), failed("c", "it broke")] },
+  { judge: "absent", version: "", checks: [{ name: "all", outcome: "skipped", reason: "no Java" }] },
+];
+const EXPLANATIONS: readonly Explanation[] = [
+  { judge: /bad/, check: /b/, reason: /no . API/, kind: "later", why: "to come" },
+];
+
+test("a row counts checks and gives the first reason", () => {
+  expect(rowOf(VERDICTS[0])).toEqual({ judge: "good", version: "1.0", passed: 2, failed: 0, skipped: 0, reason: "" });
+  expect(rowOf(VERDICTS[1])).toMatchObject({ passed: 1, failed: 2, reason: "b: no | API" });
+  expect(rowOf(VERDICTS[2])).toMatchObject({ skipped: 1, reason: "all: no Java" });
+});
+
+test("the table has aligned columns, totals, and lines of bounded length", () => {
+  expect(renderTable(VERDICTS).split("\n")).toEqual([
+    "judge   version  passed  failed  skipped  reason",
+    "good    1.0           2       0        0",
+    "bad     2             1       2        0  b: no | API",
+    "absent                0       0        1  all: no Java",
+    "all                   3       2        1",
+  ]);
+  expect(
+    Math.max(
+      ...renderTable(VERDICTS, 20)
+        .split("\n")
+        .map(line => line.length),
+    ),
+  ).toBe(20);
+});
+
+test("a failure is explained only where judge, check and reason all match", () => {
+  expect(unexplained(VERDICTS, EXPLANATIONS)).toEqual(["bad: c: it broke"]);
+  const other: Verdict = { judge: "bad", version: "2", checks: [failed("b", "another reason")] };
+  expect(unexplained([other], EXPLANATIONS)).toEqual(["bad: b: another reason"]);
+});
+
+test("the document lists failures with what explains them, and what was skipped", () => {
+  const text = renderSections(VERDICTS, EXPLANATIONS);
+  expect(text).toContain("| all |  | 3 | 2 | 1 |");
+  expect(text).toContain("| bad | b | no \\| API | later: to come |");
+  expect(text).toContain("| bad | c | it broke | not explained |");
+  expect(text).toContain("| absent | all | no Java |");
+});
+
+test("a reason is one bounded line", () => {
+  expect(oneLine(new Error("a\n  b"))).toBe("a b");
+  expect(oneLine("x".repeat(1000)).length).toBe(300);
+});
+
+test("a walk that says nothing of its end has failed", async () => {
+  const script = (text: string): Promise<Verdict> => runWalk("walk", nodeProgram("-e", text), 20_000);
+  const version = 'console.log(JSON.stringify({ version: "7" }));';
+  const check = 'console.log(JSON.stringify({ check: "a", ok: true }));';
+  expect(await script(version + check)).toEqual({ judge: "walk", version: "7", checks: [passed("a")] });
+  const broken = await script(`${check} throw new Error("oh")`);
+  expect(broken.checks[1].reason).toMatch(/ended with 1: .*oh/);
+  const silent = await runWalk("walk", nodeProgram("-e", "setInterval(() => {}, 1000)"), 300);
+  expect(silent.checks[0].reason).toMatch(/stopped after 0.3 s/);
+});
+
+test("announcing less, more or otherwise than is implemented or than Kafka has is found", () => {
+  const kafka = recorded();
+  expect(kafka.apis.length).toBeGreaterThan(70);
+  const outcomes = (found: Announced): string[] => checkAnnounced(found, kafka).map(check => check.outcome);
+  expect(outcomes({ apis: kafka.apis, features: [] })[1]).toBe("passed");
+  const [first, ...rest] = kafka.apis;
+  expect(outcomes({ apis: rest, features: [] })[0]).toBe("failed");
+  expect(outcomes({ apis: [{ ...first, last: first.last + 1 }, ...rest], features: [] })[1]).toBe("failed");
+  expect(outcomes({ apis: [{ ...first, last: first.last - 1 }, ...rest], features: [] })[2]).toBe("failed");
+  expect(notAnnounced({ apis: rest, features: kafka.features }, kafka)).toEqual({ apis: [first], features: [] });
+});
