@@ -28,7 +28,14 @@ export class OpenListeners {
   }
 
   /** Opens what `plan` has; rejects when one cannot be opened. */
-  async open(plan: ListenerPlan): Promise<void> {
+  open(plan: ListenerPlan): Promise<void> {
+    const opened = this.#last.then(() => this.#openAll(plan));
+    // A client of the first may ask for others while the second is being opened: that comes after.
+    this.#last = opened.catch(() => {});
+    return opened;
+  }
+
+  async #openAll(plan: ListenerPlan): Promise<void> {
     for (const endpoint of plan.listen) {
       if (!this.#open.has(endpoint.name)) await this.#listen(endpoint, plan);
     }
@@ -41,7 +48,7 @@ export class OpenListeners {
       const wanted = new Set(plan.listen.map(({ name }) => name));
       for (const name of [...this.#open.keys()]) if (!wanted.has(name)) await this.#remove(name);
       try {
-        await this.open(plan);
+        await this.#openAll(plan);
       } catch (error) {
         this.#options.logger.error("a listener could not be opened", { error });
       }
