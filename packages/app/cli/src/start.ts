@@ -23,9 +23,13 @@ const MOST_THREADS = 4;
 
 /** Relative directories are told and stored as where they really are. */
 function placed(settings: Map<string, string>): Map<string, string> {
-  const dirs = settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data";
-  const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
-  settings.set("log.dirs", absolute.join(","));
+  settings.set("log.dirs", settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data");
+  for (const name of ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"]) {
+    const dirs = settings.get(name)?.trim() ?? "";
+    if (dirs === "" || dirs === "*") continue;
+    const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
+    settings.set(name, absolute.join(","));
+  }
   return settings;
 }
 
@@ -47,7 +51,7 @@ function banner(broker: Broker, http: Server | undefined, options: StartOptions)
     pid: process.pid,
     nodeId: broker.nodeId,
     clusterId: broker.clusterId,
-    data: broker.dir.path,
+    data: broker.dirs.paths.join(", "),
     listeners,
     http: httpPort === undefined ? null : `http://${options.httpHost}:${httpPort}`,
   };

@@ -44,6 +44,7 @@ afterEach(async () => {
 
 interface Running {
   readonly server: string;
+  readonly child: ChildProcess;
   /** Exit code and standard error, once it has ended. */
   readonly ended: Promise<{ code: number | null; said: string }>;
 }
@@ -67,36 +68,41 @@ function start(dirs: string, blocks?: number): Promise<Running> {
       out += chunk.toString();
       if (!out.includes("\n")) return;
       const { listeners } = JSON.parse(out) as { listeners: readonly { host: string; port: number }[] };
-      resolve({ server: `${listeners[0].host}:${listeners[0].port}`, ended });
+      resolve({ server: `${listeners[0].host}:${listeners[0].port}`, child, ended });
     });
     void ended.then(({ code }) => reject(new Error(`the broker ended with ${code}: ${said}`)));
   });
 }
 
-async function createTopic(admin: AdminConnection, name: string): Promise<void> {
-  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+async function createTopic(admin: AdminConnection, name: string, numPartitions = 1): Promise<void> {
+  const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
   const messages = { request: createTopicsRequest, response: createTopicsResponse };
   const body = { topics: [topic], timeoutMs: 10_000, validateOnly: false };
   const { topics } = await admin.ask(ApiKey.CreateTopics, 5, messages, body);
   expect(topics[0].errorCode).toBe(0);
 }
 
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 /** Sends one record of `size` bytes; the error code. */
-async function produce(admin: AdminConnection, topic: string, value: string, size: number): Promise<number> {
+async function produce(admin: AdminConnection, place: Place, value: string, size: number): Promise<number> {
   const text = utf8(value.padEnd(size, "."));
   const records = [buildBatch([{ timestamp: Date.now(), key: null, value: text }], {}, TOOLS)];
-  const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }];
+  const topicData = [{ name: place.topic, partitionData: [{ index: place.partition, records }] }];
   const messages = { request: produceRequest, response: produceResponse };
   const body = { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData } as never;
   const { responses } = await admin.ask(ApiKey.Produce, 9, messages, body);
   return responses[0].partitionResponses[0].errorCode;
 }
 
-/** The beginnings of all values in a topic. */
-async function consume(admin: AdminConnection, topic: string): Promise<string[]> {
+/** The beginnings of all values in a partition. */
+async function consume(admin: AdminConnection, { topic, partition }: Place): Promise<string[]> {
   const found: string[] = [];
   for (let fetchOffset = 0; ; fetchOffset = found.length) {
-    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 10_000_000 }];
+    const partitions = [{ partition, fetchOffset, partitionMaxBytes: 10_000_000 }];
     const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 50_000_000, isolationLevel: 0, sessionId: 0, sessionEpoch: -1 };
     const messages = { request: fetchRequest, response: fetchResponse };
     const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] } as never;
@@ -116,9 +122,9 @@ async function consume(admin: AdminConnection, topic: string): Promise<string[]>
 }
 
 /** Produces until the broker refuses; how many records it took, and why it took no more. */
-async function fill(admin: AdminConnection, topic: string, size: number): Promise<{ taken: number; error: number }> {
+async function fill(admin: AdminConnection, place: Place, size: number): Promise<{ taken: number; error: number }> {
   for (let taken = 0; taken < 1000; taken++) {
-    const error = await produce(admin, topic, `value ${taken}`, size);
+    const error = await produce(admin, place, `value ${taken}`, size);
     if (error !== 0) return { taken, error };
   }
   throw new Error("the broker has taken a thousand records");
@@ -131,7 +137,7 @@ describe("a disk that takes no more", () => {
     const broker = await start(dirs, blocks);
     const admin = await AdminConnection.open(env, broker.server);
     await createTopic(admin, "t");
-    const { taken, error } = await fill(admin, "t", 50_000);
+    const { taken, error } = await fill(admin, { topic: "t", partition: 0 }, 50_000);
     expect(error).toBe(Errors.KAFKA_STORAGE_ERROR.code);
     expect(taken).toBeGreaterThan(5);
     const { code, said } = await broker.ended;
@@ -140,7 +146,7 @@ describe("a disk that takes no more", () => {
     relieve();
     const again = await start(dirs);
     const reader = await AdminConnection.open(env, again.server);
-    const found = await consume(reader, "t");
+    const found = await consume(reader, { topic: "t", partition: 0 });
     reader.close();
     // What was refused may be there too, but nothing that was acknowledged is missing.
     expect(found.slice(0, taken)).toEqual(values(taken));
@@ -153,6 +159,28 @@ describe("a disk that takes no more", () => {
     expect(said).toHaveLength(2);
     expect(JSON.parse(said[0])).toMatchObject({ level: 50, msg: expect.stringContaining("ulimit -f") });
     expect(said[1]).toMatch(/^samsa: the broker has ended: every log directory has failed, .*EFBIG.*start the broker/);
+  });
+
+  test("one of two directories: what is in the other is served on, and all of it after a restart", async () => {
+    const dirs = `${join(directory, "a")},${join(directory, "b")}`;
+    const broker = await start(dirs, 2048);
+    const admin = await AdminConnection.open(env, broker.server);
+    await createTopic(admin, "t", 2);
+    const [here, there] = [0, 1].map(partition => ({ topic: "t", partition }));
+    for (const value of values(5)) expect(await produce(admin, here, value, 10)).toBe(0);
+    const { taken, error } = await fill(admin, there, 50_000);
+    expect(error).toBe(Errors.KAFKA_STORAGE_ERROR.code);
+    expect(await produce(admin, here, "value 5", 10)).toBe(0);
+    expect(await produce(admin, there, "no", 10)).toBe(Errors.KAFKA_STORAGE_ERROR.code);
+    expect(await consume(admin, here)).toEqual(values(6));
+    admin.close();
+    broker.child.kill("SIGTERM");
+    expect((await broker.ended).code).toBe(0);
+    const again = await start(dirs);
+    const reader = await AdminConnection.open(env, again.server);
+    expect(await consume(reader, here)).toEqual(values(6));
+    expect((await consume(reader, there)).slice(0, taken)).toEqual(values(taken));
+    reader.close();
   });
 
   test("a full file system", async context => {

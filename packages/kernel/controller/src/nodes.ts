@@ -6,6 +6,7 @@ import {
   brokerRecord,
   metadataVersionOf,
   recordVersions,
+  replicaDirectory,
 } from "@samsa/metadata";
 import {
   type AllocateProducerIdsRequest,
@@ -23,7 +24,6 @@ import {
 } from "@samsa/protocol";
 import { type Decision, type DecisionContext, refusal } from "./decision.ts";
 import { crashedBroker, forgottenBroker, returnedBroker, withoutBroker } from "./leadership.ts";
-import { replicaDirectory } from "./placement.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;

@@ -4,11 +4,12 @@ import {
   metadataVersionOf,
   type PartitionImage,
   recordVersions,
+  replicaDirectory,
   type TopicImage,
 } from "@samsa/metadata";
 import { type MetadataRecord, metadataRecord, type PartitionChangeRecord } from "@samsa/protocol";
 import type { DecisionContext } from "./decision.ts";
-import { directoryOf, isActive, isOnline, replicaDirectory } from "./placement.ts";
+import { directoryOf, isActive, isOnline } from "./placement.ts";
 
 /** What a partition shall become; what is not said stays. */
 export interface PartitionTarget {

@@ -8,11 +8,6 @@ export function isActive(image: MetadataImage, brokerId: number): boolean {
   return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
 }
 
-/** The directory that a replica is in, as far as the metadata knows. */
-export function replicaDirectory(partition: PartitionImage, brokerId: number): Uuid {
-  return partition.directories[partition.replicas.indexOf(brokerId)] ?? UNASSIGNED_DIRECTORY;
-}
-
 /** Whether a replica in `directory` is served by a broker with these directories (`DirectoryId.isOnline`). */
 export function isOnline(logDirs: readonly Uuid[], directory: Uuid): boolean {
   if (directory === UNASSIGNED_DIRECTORY || directory === MIGRATING_DIRECTORY) return true;

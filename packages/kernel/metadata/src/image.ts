@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type {
   AccessControlEntryRecord,
   DelegationTokenRecord,
@@ -126,6 +126,11 @@ export function scramKey(mechanism: number, name: string): string {
 export function topicNamed(image: MetadataImage, name: string): TopicImage | undefined {
   const id = image.topicIds.get(name);
   return id === undefined ? undefined : image.topics.get(id);
+}
+
+/** The directory that a replica is in, as far as the metadata knows. */
+export function replicaDirectory(partition: PartitionImage, brokerId: number): Uuid {
+  return partition.directories[partition.replicas.indexOf(brokerId)] ?? UNASSIGNED_DIRECTORY;
 }
 
 /** The settings stored for a resource; none when there are none. */

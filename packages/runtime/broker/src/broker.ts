@@ -1,9 +1,9 @@
-import { BufferPool, type DiskError, type Env, parseConfig, type Timer, uuidFromBytes } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
-import { adviceOf, type LogDir, openLogDir } from "@samsa/storage";
+import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
@@ -16,7 +16,7 @@ import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
-import { logConfig, Settings } from "./settings.ts";
+import { cordonFault, logConfig, Settings } from "./settings.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
 import { Turn } from "./turn.ts";
 
@@ -69,7 +69,7 @@ export class Broker {
   readonly sessions: FetchSessions;
   readonly metrics = new BrokerMetrics();
   readonly buffers: BufferPool;
-  readonly dir: LogDir;
+  readonly dirs: LogDirs;
   readonly topics: Topics;
   readonly groups: Groups;
   readonly control: Control;
@@ -105,14 +105,23 @@ export class Broker {
     this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
       env.random.next(),
     );
-    this.dir = this.#openDir(options);
+    this.dirs = this.#openDirs(options);
     this.#reading = false;
-    this.topics = new Topics({ env, turn: this.turn, dir: this.dir, settings: this.settings }, EMPTY_IMAGE);
+    const { nodeId, turn, dirs, settings } = this;
+    this.topics = new Topics({ env, nodeId, turn, dirs, settings }, EMPTY_IMAGE);
     this.groups = new Groups(
       { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
       this.topics,
     );
-    this.control = new Control(this, image => this.#apply(image));
+    try {
+      this.control = new Control(this, {
+        known: image => void this.#cordon(image),
+        publish: image => this.#apply(image),
+      });
+    } catch (error) {
+      this.dirs.abandon();
+      throw error;
+    }
   }
 
   /** Starts a broker; resolves when it serves. Rejects with an error whose message tells a user what to do. */
@@ -121,12 +130,13 @@ export class Broker {
     try {
       await broker.control.activate([...broker.#plan.advertise.values()]);
       await broker.#listen();
-      broker.#every("tick", TICK_MS, () => broker.dir.tick(env.clock.now()));
+      broker.#every("tick", TICK_MS, () => broker.dirs.tick(env.clock.now()));
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
       broker.#gauges();
-      if (broker.dir.failure !== undefined) throw broker.dir.failure;
+      const fate = broker.#fate();
+      if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
       broker.#started = true;
       return broker;
     } catch (error) {
@@ -141,7 +151,7 @@ export class Broker {
   }
 
   get clusterId(): string {
-    return this.dir.meta.clusterId;
+    return this.dirs.clusterId;
   }
 
   /** Judges a batch that may take long. */
@@ -163,16 +173,18 @@ export class Broker {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
-  #openDir(options: BrokerOptions): LogDir {
+  #openDirs(options: BrokerOptions): LogDirs {
     const { env, config } = this;
     const paths = config["log.dirs"] ?? [config["log.dir"]];
-    if (paths.length !== 1) throw new Error("log.dirs names several directories; only one is available.");
-    const meta = env.disk.stat(`${paths[0]}/meta.properties`);
-    const fresh = meta === undefined ? (options.clusterId ?? uuidFromBytes(env.random.bytes(16))) : options.clusterId;
+    const fault = cordonFault(config["cordoned.log.dirs"], paths);
+    if (fault !== undefined) throw new ConfigError("cordoned.log.dirs", config["cordoned.log.dirs"].join(","), fault);
     const defaults = logConfig(this.settings.topic(EMPTY_IMAGE, ""));
-    return openLogDir(env, paths[0], {
+    return new LogDirs(env, {
+      paths,
+      metadataPath: config["metadata.log.dir"] ?? paths[0],
+      metadataTopic: METADATA_TOPIC,
       nodeId: config["node.id"],
-      ...(fresh === undefined ? {} : { clusterId: fresh }),
+      ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
       configOf: topic => {
         if (topic === METADATA_TOPIC) return METADATA_LOG_CONFIG;
         // Logs that are found here get their own when the metadata is read.
@@ -181,7 +193,7 @@ export class Broker {
       buffers: this.buffers,
       ...(options.tailBytes === undefined ? {} : { tailBytes: options.tailBytes }),
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
-      onOffline: (_dir, error) => this.#offline(error),
+      onOffline: () => this.#offline(),
     });
   }
 
@@ -201,6 +213,8 @@ export class Broker {
     const before = this.topics.image;
     if (before.configs !== image.configs) this.#reconfigure(image);
     this.topics.apply(image);
+    this.control.assign(this.topics.takeMisplaced());
+    if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
     this.groups.load();
     for (const topic of before.topics.values()) {
       if (image.topicIds.has(topic.name)) continue;
@@ -222,12 +236,43 @@ export class Broker {
     if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
   }
 
-  /** The only directory has failed: who waits for data is told so, and the broker ends, as Kafka does. */
-  #offline(error: DiskError): void {
+  /** Takes over `cordoned.log.dirs`; whether it has changed. */
+  #cordon(image: MetadataImage): boolean {
+    const { paths, cordoned } = this.dirs;
+    const wanted = this.settings.broker(image)["cordoned.log.dirs"];
+    const next = new Set(wanted.includes("*") ? paths : wanted);
+    if (next.size === cordoned.size && [...next].every(path => cordoned.has(path))) return false;
+    this.dirs.cordoned = next;
+    return true;
+  }
+
+  /** Tells the controller of the directories; it is told again with the next change when this fails. */
+  #beat(): void {
+    this.control.heartbeat().catch((error: unknown) => this.env.logger.error("a heartbeat failed", { error }));
+  }
+
+  /** A directory has failed: who waits for what is in it is told so. */
+  #offline(): void {
     this.turn.add("acknowledge", () => {
-      this.topics.failAll();
-      this.#halt(`every log directory has failed, the last with ${error.message}; ${adviceOf(error)}`);
+      this.topics.failOffline();
+      this.groups.unloadFailed();
+      if (this.#closing !== undefined) return;
+      const fate = this.#fate();
+      if (fate === undefined) this.#beat();
+      else this.#halt(fate);
     });
+  }
+
+  /** Why the broker cannot go on, if it cannot: Kafka ends without its metadata, and without any place for records. */
+  #fate(): string | undefined {
+    const { failures, live, metadata } = this.dirs;
+    const last = [...failures.values()].at(-1);
+    if (last !== undefined && live.length === 0) {
+      return `every log directory has failed, the last with ${last.message}; ${adviceOf(last)}`;
+    }
+    const { failure } = metadata;
+    if (failure === undefined) return undefined;
+    return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
   }
 
   /** Ends what cannot go on, once the replies on their way are sent. */
@@ -382,8 +427,10 @@ export class Broker {
       "Fetch sessions.",
       () => this.sessions.size,
     );
-    metrics.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed.", () =>
-      this.dir.offline ? 1 : 0,
+    metrics.gauge(
+      "kafka_log_logmanager_offlinelogdirectorycount",
+      "Log directories that failed.",
+      () => this.dirs.failures.size,
     );
     metrics.gauge(
       "kafka_server_delayedoperationpurgatory_fetch_size",
@@ -394,7 +441,7 @@ export class Broker {
 
   /** Whether the broker can take records. */
   get healthy(): boolean {
-    return this.#closing === undefined && !this.dir.offline;
+    return this.#closing === undefined && this.#fate() === undefined;
   }
 
   /** Stops: no new connections, replies on their way are sent, logs are flushed, the directory is marked clean. */
@@ -414,7 +461,7 @@ export class Broker {
     // Their last bytes are under way; what they might still ask for would come between a log and its end.
     this.topics.close();
     try {
-      await this.dir.close(this.control.brokerEpoch);
+      await this.dirs.close(this.control.brokerEpoch);
     } finally {
       for (const connection of [...this.#connections]) connection.destroy();
     }

@@ -56,6 +56,12 @@ export const brokerConfigs = configSpecs({
     default: "",
     doc: "The voters id@host:port; a single node names itself or nobody.",
   },
+  "cordoned.log.dirs": {
+    type: "list",
+    update: "per-broker",
+    default: "",
+    doc: "Those of log.dirs that get no new partitions; * is all of them.",
+  },
   "default.replication.factor": {
     type: "int",
     default: "1",
@@ -291,6 +297,11 @@ export const brokerConfigs = configSpecs({
     default: "20971520",
     min: 1,
     doc: "Bytes of new metadata after which a snapshot is written.",
+  },
+  "metadata.log.dir": {
+    type: "string",
+    default: null,
+    doc: "Directory of the metadata log; the first of log.dirs when absent.",
   },
   "min.insync.replicas": {
     type: "int",

@@ -1,4 +1,4 @@
-import { randomUuid } from "@samsa/base";
+import { randomUuid, type Uuid } from "@samsa/base";
 import {
   activationRecords,
   bootstrapRecords,
@@ -44,7 +44,24 @@ const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: 
 
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
 
+/** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
+const MOST_ASSIGNMENTS = 2250;
+
 type Decider = keyof ControllerRequests;
+
+export interface ControlEvents {
+  /** What the log has told, before this broker is registered. */
+  known(image: MetadataImage): void;
+  /** A new image is in force. */
+  publish(image: MetadataImage): void;
+}
+
+/** A replica of this broker and the directory that it is in. */
+export interface Placed {
+  readonly topicId: Uuid;
+  readonly partition: number;
+  readonly directory: Uuid;
+}
 
 /**
  * The controller of a single node: decides, writes the decision to `__cluster_metadata`, and once it is on the device
@@ -52,20 +69,21 @@ type Decider = keyof ControllerRequests;
  */
 export class Control {
   readonly #broker: Broker;
-  readonly #publish: (image: MetadataImage) => void;
+  readonly #events: ControlEvents;
   readonly #controller: Controller;
   readonly #log: MetadataLog;
   #brokerEpoch = -1;
   /** Decisions are taken one after the other: each sees what the one before has made. */
   #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
   #nextProducerId = 0n;
   #producerIdsLeft = 0;
 
-  constructor(broker: Broker, publish: (image: MetadataImage) => void) {
+  constructor(broker: Broker, events: ControlEvents) {
     this.#broker = broker;
-    this.#publish = publish;
+    this.#events = events;
     this.#log = new MetadataLog({
-      dir: broker.dir,
+      dir: broker.dirs.metadata,
       tools: broker.tools,
       nodeId: broker.nodeId,
       staticVoters: broker.config["controller.quorum.voters"].map(voter => Number(voter.split("@")[0])),
@@ -100,8 +118,11 @@ export class Control {
     this.#log.load();
     await this.#log.lead();
     await this.#commit(activationRecords(this.#controller.image, BOOTSTRAP));
+    this.#events.known(this.#controller.image);
     await this.#register(endpoints);
-    this.#publish(this.#controller.image);
+    this.#events.publish(this.#controller.image);
+    // A directory may have failed since it was registered.
+    if (this.#broker.dirs.offlineIds.length > 0) await this.heartbeat();
   }
 
   /** Writes records and waits until they are durable. */
@@ -137,7 +158,7 @@ export class Control {
   }
 
   async #register(endpoints: readonly Endpoint[]): Promise<void> {
-    const { dir, nodeId, clusterId, config } = this.#broker;
+    const { dirs, nodeId, clusterId, config } = this.#broker;
     const features = [...TOLERATED].map(([name, { min, max }]) => ({
       name,
       minSupportedVersion: min,
@@ -153,28 +174,50 @@ export class Control {
         features,
         rack: config["broker.rack"] ?? null,
         isMigratingZkBroker: false,
-        logDirs: [dir.directoryId],
-        previousBrokerEpoch: dir.previousBrokerEpoch,
+        logDirs: dirs.live.map(({ directoryId }) => directoryId).sort(),
+        previousBrokerEpoch: dirs.previousBrokerEpoch,
       },
       this.#draw(),
     );
     if (reply.errorCode !== 0) throw new Error(`this broker cannot register: error ${reply.errorCode}`);
     this.#brokerEpoch = reply.brokerEpoch;
     await this.#commit(records);
-    const unfence = this.#controller.decide(
-      "brokerHeartbeat",
-      {
-        brokerId: nodeId,
+    await this.#commit(this.#controller.decide("brokerHeartbeat", this.#beat(), this.#draw()).records);
+  }
+
+  #beat() {
+    const { dirs, nodeId } = this.#broker;
+    return {
+      brokerId: nodeId,
+      brokerEpoch: this.#brokerEpoch,
+      currentMetadataOffset: this.#log.endOffset,
+      wantFence: false,
+      wantShutDown: false,
+      offlineLogDirs: dirs.offlineIds,
+      cordonedLogDirs: dirs.cordonedIds,
+    };
+  }
+
+  /** Tells the controller which directories have failed and which are cordoned. */
+  async heartbeat(): Promise<void> {
+    const { errorCode } = await this.submit("brokerHeartbeat", this.#beat());
+    if (errorCode !== 0) throw new Error(`the controller refused a heartbeat with error ${errorCode}`);
+  }
+
+  /** Tells the controller of replicas that are elsewhere than it says (KIP-858). */
+  assign(placed: readonly Placed[]): void {
+    for (let from = 0; from < placed.length; from += MOST_ASSIGNMENTS) {
+      this.submit("assignReplicasToDirs", {
+        brokerId: this.#broker.nodeId,
         brokerEpoch: this.#brokerEpoch,
-        currentMetadataOffset: this.#log.endOffset,
-        wantFence: false,
-        wantShutDown: false,
-        offlineLogDirs: [],
-        cordonedLogDirs: null,
-      },
-      this.#draw(),
-    );
-    await this.#commit(unfence.records);
+        directories: placed.slice(from, from + MOST_ASSIGNMENTS).map(({ topicId, partition, directory }) => ({
+          id: directory,
+          topics: [{ topicId, partitions: [{ partitionIndex: partition }] }],
+        })),
+      }).catch((error: unknown) => {
+        this.#broker.env.logger.error("the controller could not be told where replicas are", { error });
+      });
+    }
   }
 
   /** Decides on a request; resolves with the reply once the decision is durable and in force. */
@@ -182,11 +225,13 @@ export class Control {
     name: N,
     request: ControllerRequests[N]["request"],
   ): Promise<ControllerRequests[N]["reply"]> {
+    // What is written behind the end that a clean stop has noted would be lost.
+    if (this.#closed) return Promise.reject(new Error("the controller has stopped"));
     const turn = this.#last.then(async () => {
       const { records, reply } = this.#controller.decide(name, request, this.#draw());
       await this.#commit(records);
       if (records.length > 0) {
-        this.#publish(this.#controller.image);
+        this.#events.publish(this.#controller.image);
         this.#snapshotIfDue();
       }
       return reply;
@@ -271,8 +316,9 @@ export class Control {
     return this.#log;
   }
 
-  /** Waits for the decisions under way. */
+  /** Takes no more decisions, and waits for those under way. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#last;
   }
 }

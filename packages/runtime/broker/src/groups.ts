@@ -49,6 +49,11 @@ export class ShardRunner {
     this.#load();
   }
 
+  /** Its partition is not served any more. */
+  get failed(): boolean {
+    return this.#partition.fault !== 0;
+  }
+
   get shard(): GroupShard {
     return this.#shard;
   }
@@ -144,7 +149,7 @@ export class ShardRunner {
 export class Groups {
   readonly #host: ShardHost;
   readonly #topics: Topics;
-  readonly #shards: ShardRunner[] = [];
+  readonly #shards: (ShardRunner | undefined)[] = [];
 
   constructor(host: ShardHost, topics: Topics) {
     this.#host = host;
@@ -164,6 +169,15 @@ export class Groups {
   of(groupId: string): ShardRunner | undefined {
     const count = this.#topics.partitionsOf(OFFSETS_TOPIC).length;
     return count === 0 ? undefined : this.#shards[(javaStringHash(groupId) & 0x7fffffff) % count];
+  }
+
+  /** Ends the shards whose partitions have failed. */
+  unloadFailed(): void {
+    this.#shards.forEach((runner, index) => {
+      if (runner?.failed !== true) return;
+      this.#shards[index] = undefined;
+      runner.close(Errors.NOT_COORDINATOR.code);
+    });
   }
 
   all(): readonly ShardRunner[] {

@@ -40,6 +40,19 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 const CODECS: Readonly<Record<string, Codec>> = { uncompressed: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
 
+const CORDONED = "cordoned.log.dirs";
+
+const parts = (list: string): string[] => list.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
+
+/** What is wrong with a list of directories to cordon, or undefined (`KafkaConfig.validateCordonedLogDirs`). */
+export function cordonFault(cordoned: readonly string[], logDirs: readonly string[]): string | undefined {
+  if (cordoned.includes("*")) {
+    return cordoned.length === 1 ? undefined : "* stands for all directories, and must stand alone";
+  }
+  const unknown = cordoned.filter(path => !logDirs.includes(path));
+  return unknown.length === 0 ? undefined : `not among log.dirs or log.dir: ${unknown.join(", ")}`;
+}
+
 function brokerSynonyms(name: string): readonly string[] {
   if (name === FLUSH_SYNONYMS[0]) return FLUSH_SYNONYMS;
   return BROKER_SYNONYMS.find(names => names.includes(name)) ?? [name];
@@ -197,7 +210,11 @@ export function logConfig(config: TopicConfig): LogConfig {
  * What is wrong with the settings of a broker, or of the cluster when `resourceName` is "", as changed at run time
  * (`DynamicBrokerConfig.validateConfigs`); undefined when nothing is.
  */
-export function brokerConfigsFault(resourceName: string, values: ReadonlyMap<string, string>): ConfigFault | undefined {
+export function brokerConfigsFault(
+  resourceName: string,
+  values: ReadonlyMap<string, string>,
+  logDirs: readonly string[],
+): ConfigFault | undefined {
   const fault = (message: string): ConfigFault => ({ error: "INVALID_REQUEST", message });
   const fixed = [...values.keys()].filter(name => !isDynamic(name));
   if (fixed.length > 0) return fault(`Cannot update these configs dynamically: [${fixed.join(", ")}]`);
@@ -209,6 +226,9 @@ export function brokerConfigsFault(resourceName: string, values: ReadonlyMap<str
       return fault(error.message);
     }
   }
+  const cordoned = values.get(CORDONED);
+  const unknown = cordoned === undefined ? undefined : cordonFault(parts(cordoned), logDirs);
+  if (unknown !== undefined) return fault(`Invalid value ${cordoned} for configuration ${CORDONED}: ${unknown}`);
   const own = [...values.keys()].filter(name => BROKER[name].update === "per-broker");
   if (resourceName !== "" || own.length === 0) return undefined;
   const why = "Cannot update these configs at default cluster level, broker id must be specified";

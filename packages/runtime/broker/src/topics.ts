@@ -1,8 +1,17 @@
-import { DiskError, type Env, type Uuid } from "@samsa/base";
+import { DiskError, type Env, isReservedDirectory, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed } from "@samsa/metadata";
+import {
+  METADATA_VERSION,
+  type MetadataImage,
+  metadataVersionOf,
+  type PartitionImage,
+  replicaDirectory,
+  type TopicImage,
+  topicNamed,
+} from "@samsa/metadata";
 import type { JudgeRules } from "@samsa/records";
-import type { LogDir } from "@samsa/storage";
+import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
+import type { Placed } from "./control.ts";
 import { Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
 import type { TopicConfig } from "./topic-configs.ts";
@@ -41,8 +50,9 @@ function rulesOf(config: TopicConfig): JudgeRules {
 
 export interface TopicsOptions {
   readonly env: Env;
+  readonly nodeId: number;
   readonly turn: Turn;
-  readonly dir: LogDir;
+  readonly dirs: LogDirs;
   readonly settings: Settings;
 }
 
@@ -50,6 +60,11 @@ export interface TopicsOptions {
 export class Topics {
   readonly #options: TopicsOptions;
   readonly #partitions = new Map<string, (Partition | undefined)[]>();
+  /** Replicas of which the metadata does not say in which directory they are. */
+  #misplaced: Placed[] = [];
+  /** Ids of topics with the partitions whose logs could not be made: not tried again, lest they be in two directories. */
+  readonly #lost = new Map<Uuid, Set<number>>();
+  #claimed = false;
   #image: MetadataImage;
 
   constructor(options: TopicsOptions, image: MetadataImage) {
@@ -87,8 +102,11 @@ export class Topics {
   apply(image: MetadataImage): void {
     const before = this.#image;
     this.#image = image;
+    if (!this.#claimed) this.#claim();
     for (const topic of before.topics.values()) {
-      if (!image.topics.has(topic.id)) this.#remove(topic.name);
+      if (image.topics.has(topic.id)) continue;
+      this.#remove(topic.name);
+      this.#lost.delete(topic.id);
     }
     const configsChanged = before.configs !== image.configs;
     for (const topic of image.topics.values()) {
@@ -111,15 +129,16 @@ export class Topics {
     for (const [index, image] of topic.partitions) {
       const known = partitions[index];
       if (known !== undefined) known.leaderEpoch = image.leaderEpoch;
-      else partitions[index] = this.#open(topic, index, image, config);
+      else if (!this.#isLost(topic.id, index)) partitions[index] = this.#open(topic, index, image, config);
+      this.#place(topic, index, image);
     }
     this.#configure(topic.name);
   }
 
   #open(topic: TopicImage, index: number, image: PartitionImage, config: TopicConfig): Partition | undefined {
-    const { env, turn, dir } = this.#options;
+    const { env, turn } = this.#options;
     try {
-      const log = this.#logOf(topic, index);
+      const log = this.#logOf(topic, index, image);
       if (log === undefined) return undefined;
       if (log.latestEpoch < image.leaderEpoch) log.beginEpoch(image.leaderEpoch);
       return new Partition({
@@ -131,26 +150,106 @@ export class Topics {
         rules: rulesOf(config),
       });
     } catch (error) {
+      // Its directory is offline, and says so.
       if (!(error instanceof DiskError)) throw error;
-      dir.fail(error);
+      this.#lose(topic.id, index);
       return undefined;
     }
   }
 
-  #logOf(topic: TopicImage, index: number) {
-    const { dir } = this.#options;
-    const found = dir.get(topic.name, index);
-    if (found === undefined) return dir.create(topic.name, index, topic.id);
-    // After a power cut a log may stand there whose `partition.metadata` was never durable, which is made so before any
-    // record is: nobody can tell whose records those are, and none of them was flushed.
-    const nameless = found.topicId === undefined && found.endOffset > 0 && !dir.cleanStart;
-    if (nameless || (found.topicId !== undefined && found.topicId !== topic.id)) {
+  #logOf(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+    const { dirs } = this.#options;
+    const found = dirs.get(topic.name, index);
+    if (found === undefined) return this.#newLog(topic, index, image);
+    if (found.topicId !== undefined && found.topicId !== topic.id) {
       // Left over from a deleted topic of the same name.
       found.delete();
-      return dir.create(topic.name, index, topic.id);
+      return this.#newLog(topic, index, image);
     }
     if (found.topicId === undefined) found.adopt(topic.id);
     return found;
+  }
+
+  #newLog(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+    const { dirs, nodeId } = this.#options;
+    const assigned = replicaDirectory(image, nodeId);
+    // It may be in the directory that is offline; a second, empty one would be taken for it.
+    if (dirs.withId(assigned) === undefined && dirs.anyOffline && assigned !== UNASSIGNED_DIRECTORY) return undefined;
+    const log = dirs.create(topic.name, index, topic.id, assigned);
+    if (log === undefined) this.#lose(topic.id, index);
+    return log;
+  }
+
+  #lose(topicId: Uuid, index: number): void {
+    this.#lost.set(topicId, (this.#lost.get(topicId) ?? new Set()).add(index));
+  }
+
+  #isLost(topicId: Uuid, index: number): boolean {
+    return this.#lost.get(topicId)?.has(index) === true;
+  }
+
+  /** Notes a replica that is elsewhere than the metadata says. */
+  #place(topic: TopicImage, index: number, image: PartitionImage): void {
+    const log = this.partition(topic.name, index)?.log;
+    if (log === undefined || metadataVersionOf(this.#image) < METADATA_VERSION.directories) return;
+    const directory = log.home.directoryId;
+    if (replicaDirectory(image, this.#options.nodeId) === directory) return;
+    this.#misplaced.push({ topicId: topic.id, partition: index, directory });
+  }
+
+  /** The replicas of which the controller is still to be told where they are. */
+  takeMisplaced(): readonly Placed[] {
+    const misplaced = this.#misplaced;
+    this.#misplaced = [];
+    return misplaced;
+  }
+
+  /**
+   * Before the first image is applied: logs that are nobody's are put aside, and of what is left each partition has one.
+   * Throws `LogDirError`.
+   */
+  #claim(): void {
+    const { dirs, env } = this.#options;
+    const owned = new Map<string, PartitionLog>();
+    for (const log of [...dirs.logs()]) {
+      if (!this.#isOurs(log)) {
+        env.logger.warn("a log of no partition of this broker is put aside", { path: log.path });
+        log.putAside();
+        continue;
+      }
+      const key = `${log.topic}-${log.partition}`;
+      const other = owned.get(key);
+      owned.set(key, other === undefined ? log : this.#chosen(key, other, log));
+    }
+    this.#claimed = true;
+  }
+
+  /** The one of two logs of a partition that has something in it; the other was begun and not got any further. */
+  #chosen(key: string, one: PartitionLog, other: PartitionLog): PartitionLog {
+    const [rest, kept] = one.endOffset === 0 ? [one, other] : [other, one];
+    if (rest.endOffset > 0) {
+      throw new LogDirError(
+        `${key} is both in ${one.home.path} and in ${other.home.path}: move the older of the two away, which is most ` +
+          "likely in the directory that has failed last, and start again.",
+      );
+    }
+    this.#options.env.logger.warn("an empty second log of a partition is put aside", { path: rest.path });
+    rest.putAside();
+    return kept;
+  }
+
+  #isOurs(log: PartitionLog): boolean {
+    // After a power cut a log may stand there whose `partition.metadata` was never durable, which is made so before any
+    // record is: nobody can tell whose records those are, and none of them was flushed.
+    if (log.topicId === undefined && log.endOffset > 0 && !log.home.cleanStart) return false;
+    const { nodeId } = this.#options;
+    const topic = topicNamed(this.#image, log.topic);
+    const partition = topic?.partitions.get(log.partition);
+    if (topic === undefined || partition?.replicas.includes(nodeId) !== true) return false;
+    if (log.topicId !== undefined) return log.topicId === topic.id;
+    // One without a name is taken only where the partition may be: its own may be in a directory that is offline.
+    const assigned = replicaDirectory(partition, nodeId);
+    return isReservedDirectory(assigned) || assigned === log.home.directoryId;
   }
 
   #configure(name: string): void {
@@ -175,9 +274,19 @@ export class Topics {
     }
   }
 
-  /** The directory has failed: nothing in it is served any more. */
-  failAll(): void {
-    for (const partition of this.all()) partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
+  /** A directory has failed: nothing in it is served any more. */
+  failOffline(): void {
+    for (const partition of this.all()) {
+      if (partition.log.home.offline) partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
+    }
+  }
+
+  /** The error with which a partition that is not here is answered. */
+  absence(name: string, index: number): number {
+    const topic = this.topic(name);
+    if (topic !== undefined && this.#isLost(topic.id, index)) return Errors.KAFKA_STORAGE_ERROR.code;
+    const known = topic?.partitions.has(index) === true;
+    return (known ? Errors.NOT_LEADER_OR_FOLLOWER : Errors.UNKNOWN_TOPIC_OR_PARTITION).code;
   }
 
   /** No partition takes records any more. */

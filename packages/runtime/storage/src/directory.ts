@@ -45,7 +45,7 @@ export class LogDirError extends Error {
   }
 }
 
-const META = "meta.properties";
+export const META = "meta.properties";
 const LOCK = ".lock";
 const CLEAN = ".kafka_cleanshutdown";
 const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
@@ -193,12 +193,17 @@ export class LogDir implements LogHome {
     return this.logs.get(keyOf(topic, partition));
   }
 
+  /** Makes the directory in which a log will be; its path. */
+  makeRoom(topic: string, partition: number): string {
+    const path = `${this.path}/${keyOf(topic, partition)}`;
+    this.env.disk.makeDirectory(path);
+    return path;
+  }
+
   /** Creates the log of a partition that is not here yet. */
   create(topic: string, partition: number, topicId: Uuid): PartitionLog {
-    const key = keyOf(topic, partition);
-    invariant(!this.logs.has(key), "a log is created once");
-    const path = `${this.path}/${key}`;
-    this.env.disk.makeDirectory(path);
+    invariant(!this.logs.has(keyOf(topic, partition)), "a log is created once");
+    const path = this.makeRoom(topic, partition);
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
     return this.loadLog(topic, partition, { recoveryPoint: 0, start: 0, watermark: 0 });
@@ -290,6 +295,12 @@ export class LogDir implements LogHome {
     } finally {
       this.lock.release();
     }
+  }
+
+  /** Lets go of a directory that is not going to be used after all. */
+  abandon(): void {
+    this.closing ??= Promise.resolve();
+    this.lock.release();
   }
 
   /** What becomes of an error in work that nobody waits for. */

@@ -1,3 +1,4 @@
+export * from "./directories.ts";
 export * from "./directory.ts";
 export * from "./log.ts";
 export * from "./properties.ts";

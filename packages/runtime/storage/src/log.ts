@@ -56,7 +56,8 @@ export class PartitionLog {
   /** Everything before this is on the device. */
   recoveryPoint: number;
   readonly state: LogState;
-  private readonly home: LogHome;
+  /** The directory that it is in. */
+  readonly home: LogHome;
   private readonly tail: Tail;
   private readonly files: LogFiles;
   private effects: LogEffect[] = [];
@@ -65,6 +66,8 @@ export class PartitionLog {
   private lastFlush: number;
   /** The lowest offset that the log was cut to since the flush under way began. */
   private cutTo = Infinity;
+  /** Nothing is appended any more. */
+  private closing = false;
   private closed = false;
   /** Something was written since the log was opened. */
   private touched = false;
@@ -126,6 +129,7 @@ export class PartitionLog {
 
   /** Appends a copy of validated batches as leader, with their offsets, epoch and time. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult {
+    invariant(!this.closing, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
     return this.appended(
       copy,
@@ -135,6 +139,7 @@ export class PartitionLog {
 
   /** Appends a copy of batches as they are, as a follower or for the metadata log. */
   appendAsFollower(bytes: Uint8Array): AppendResult {
+    invariant(!this.closing, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
     const now = this.home.env.clock.now();
     return this.appended(
@@ -282,7 +287,7 @@ export class PartitionLog {
   /** Gives a log that has none its topic's id. */
   adopt(topicId: Uuid): void {
     this.topicId = topicId;
-    replaceFile(this.home.env.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+    this.guarded(() => replaceFile(this.home.env.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false));
     this.files.owe(PARTITION_FILE);
   }
 
@@ -360,6 +365,7 @@ export class PartitionLog {
   /** Flushes everything and lets go of files. Nobody may append once this is called; the log is not used after. */
   async close(): Promise<void> {
     if (this.closed) return;
+    this.closing = true;
     try {
       if (this.home.offline) return;
       // The last time entry and the snapshot are what a clean start relies on.
@@ -374,20 +380,34 @@ export class PartitionLog {
 
   /** Renames the directory away; it is removed after `file.delete.delay.ms`. */
   delete(): void {
+    const to = this.leave("delete");
+    if (to !== undefined) this.home.removeLater(to, this.home.env.clock.now() + this.config.fileDeleteDelayMs);
+  }
+
+  /** Renames the directory aside for good: it is nobody's, and a person may want to look at it. */
+  putAside(): void {
+    this.leave("stray");
+  }
+
+  private leave(suffix: "delete" | "stray"): string | undefined {
     this.effects = [];
     this.release();
     this.home.forget(this);
-    this.guarded(() => {
-      const { env } = this.home;
-      const unique = Array.from(env.random.bytes(16), byte => byte.toString(16).padStart(2, "0")).join("");
-      const at = this.path.lastIndexOf("/") + 1;
-      // A file name has 255 bytes at most, and the suffix takes 40 of them.
-      const name = `${this.path.slice(at).slice(0, 215)}.${unique}-delete`;
-      const to = this.path.slice(0, at) + name;
+    // What is in a directory that has failed is dealt with when it is back: it will be nobody's then.
+    if (this.home.offline) return undefined;
+    const { env } = this.home;
+    const unique = Array.from(env.random.bytes(16), byte => byte.toString(16).padStart(2, "0")).join("");
+    const at = this.path.lastIndexOf("/") + 1;
+    // A file name has 255 bytes at most, and the suffix takes 40 of them.
+    const to = `${this.path.slice(0, at)}${this.path.slice(at).slice(0, 215)}.${unique}-${suffix}`;
+    try {
       env.disk.rename(this.path, to);
-      this.files.path = to;
-      this.home.removeLater(to, env.clock.now() + this.config.fileDeleteDelayMs);
-    });
+    } catch (error) {
+      this.home.failed(error);
+      return undefined;
+    }
+    this.files.path = to;
+    return to;
   }
 
   private release(): void {

@@ -1,4 +1,4 @@
-import type { BufferPool, DiskError, Env } from "@samsa/base";
+import type { BufferPool, DiskError, Env, Uuid } from "@samsa/base";
 import type { TailPool } from "./tail.ts";
 
 export interface ReadOptions {
@@ -25,6 +25,10 @@ export interface ReadResult {
 /** What a log needs from its directory. */
 export interface LogHome {
   readonly env: Env;
+  readonly path: string;
+  readonly directoryId: Uuid;
+  /** The last stop was clean. */
+  readonly cleanStart: boolean;
   readonly tails: TailPool;
   readonly buffers: BufferPool;
   readonly offline: boolean;

@@ -116,6 +116,16 @@ describe("closing a directory", () => {
   });
 });
 
+test("a log that is being closed takes nothing more: it would be behind the end that is written down", async () => {
+  const fixture = new Fixture(10);
+  fill(fixture, 1);
+  const { log } = fixture;
+  const closed = fixture.dir.close();
+  expect(() => log.append(fixture.batch(1), REQUEST)).toThrow("being closed");
+  expect(() => log.appendAsFollower(fixture.batch(1))).toThrow("being closed");
+  await fixture.settle(closed);
+});
+
 describe("a flush", () => {
   test("covers any number of segments and their indexes", async () => {
     const fixture = new Fixture(5, { segmentBytes: 200 });

@@ -91,6 +91,9 @@ class Scenario {
   readonly #member: Member;
   readonly #auditor: Client;
   readonly endings: Ending[] = [];
+  readonly #settings: ReadonlyMap<string, string>;
+  /** Paths that begin like this fail together: all there is, or the second of two directories. */
+  readonly #disks: readonly string[];
   faults = 0;
   violation: Violation | undefined;
   #broker: Broker | undefined;
@@ -111,6 +114,9 @@ class Scenario {
     });
     this.#rng = this.world.fork("scenario");
     this.#machine = this.world.node(BROKER);
+    const two = this.#rng.chance(0.4);
+    this.#settings = two ? new Map([...SETTINGS, ["log.dirs", "/data,/data2"]]) : SETTINGS;
+    this.#disks = two ? ["/data", "/data2"] : ["/data"];
     const { crypto, codecs } = this.world.node("judge").env;
     this.#stage = {
       logs: new LogLedger({ crc32c: crypto.crc32c, codecs }),
@@ -220,7 +226,7 @@ class Scenario {
     // Little memory for recent batches sends reads to the files, and uses that memory again soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
     const judge = slowJudge(env, this.#rng);
-    Broker.start(env, { settings: SETTINGS, tailBytes, buffers: new WipedBuffers(), judge }).then(
+    Broker.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
       broker => {
         if (life === this.#life) this.#broker = broker;
       },
@@ -256,10 +262,11 @@ class Scenario {
   #failDisk(): void {
     const rng = this.#rng;
     let skip = rng.int(0, 30);
+    const disk = this.#disks[rng.int(0, this.#disks.length - 1)];
     const forGood = rng.chance(0.5);
     let failed = false;
     this.#machine.disk.fault = (operation, path) => {
-      if (operation === "stat" || operation === "list" || !path.startsWith("/data")) return undefined;
+      if (operation === "stat" || operation === "list" || !path.startsWith(disk)) return undefined;
       if (skip-- > 0 || (failed && !forGood)) return undefined;
       failed = true;
       this.faults++;
@@ -278,7 +285,7 @@ class Scenario {
       broker?.close().then(
         () => {
           ended = true;
-          clean = broker.healthy || !broker.dir.offline;
+          clean = broker.dirs.failures.size === 0;
         },
         () => void (ended = true),
       );

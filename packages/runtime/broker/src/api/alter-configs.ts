@@ -81,7 +81,7 @@ function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Out
     const problem = applyChange(values, change);
     if (problem !== undefined) return problem;
   }
-  const fault = brokerConfigsFault(name, values);
+  const fault = brokerConfigsFault(name, values, broker.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
   if (name === "" || !changes.some(({ name }) => LISTENERS.includes(name))) return undefined;
   const then = broker.settings.broker(broker.topics.image, values);

@@ -142,7 +142,7 @@ class PendingFetch implements Watcher {
       return failed(Errors.UNKNOWN_TOPIC_ID.code);
     }
     const partition = broker.topics.partition(state.topic, state.partition);
-    if (partition === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    if (partition === undefined) return failed(broker.topics.absence(state.topic, state.partition));
     if (context.version < TOPIC_ID_VERSION && state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
       // The name now means another topic than when the session began.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);

@@ -17,11 +17,16 @@ export function findCoordinator(
   const keys = batched ? request.coordinatorKeys : [request.key];
   const answer = (errorCode: number, errorMessage: string | null): void => {
     const [node] = broker.nodes(context.listener);
-    const place =
-      errorCode === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
-    const found = { errorCode, errorMessage, ...place };
-    if (batched) reply({ throttleTimeMs: 0, coordinators: keys.map(key => ({ key, ...found })) });
-    else reply({ throttleTimeMs: 0, ...found });
+    const coordinators = keys.map(key => {
+      // Its part of the offsets topic may be in a directory that has failed.
+      const served = errorCode !== 0 || broker.groups.of(key) !== undefined;
+      const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
+      const place =
+        error === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
+      return { key, errorCode: error, errorMessage, ...place };
+    });
+    if (batched) reply({ throttleTimeMs: 0, coordinators });
+    else reply({ throttleTimeMs: 0, ...coordinators[0] });
   };
   if (request.keyType !== GROUP) {
     answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);

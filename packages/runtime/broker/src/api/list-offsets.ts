@@ -1,4 +1,4 @@
-import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
+import type { ListOffsetsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
@@ -64,7 +64,7 @@ export function listOffsets(
       const partition = broker.topics.partition(name, partitionIndex);
       const fault =
         partition === undefined
-          ? Errors.UNKNOWN_TOPIC_OR_PARTITION.code
+          ? broker.topics.absence(name, partitionIndex)
           : partition.fault !== 0
             ? partition.fault
             : epochFault(partition, currentLeaderEpoch);

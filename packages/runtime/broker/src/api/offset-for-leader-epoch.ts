@@ -1,4 +1,4 @@
-import { Errors, type OffsetForLeaderEpochRequest } from "@samsa/protocol";
+import type { OffsetForLeaderEpochRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 import { epochFault } from "./fetch.ts";
@@ -14,7 +14,7 @@ export function offsetForLeaderEpoch(
     partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
       const partition = broker.topics.partition(topic, index);
       const failed = (errorCode: number) => ({ errorCode, partition: index, leaderEpoch: -1, endOffset: -1 });
-      if (partition === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+      if (partition === undefined) return failed(broker.topics.absence(topic, index));
       const fault = partition.fault !== 0 ? partition.fault : epochFault(partition, currentLeaderEpoch);
       if (fault !== 0) return failed(fault);
       const { epoch, endOffset } = partition.log.endOffsetForEpoch(leaderEpoch);

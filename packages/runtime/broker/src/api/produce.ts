@@ -109,7 +109,7 @@ function produceTo(
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
   }
   const partition = broker.topics.partition(name, index);
-  if (partition === undefined) return refused(index, Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+  if (partition === undefined) return refused(index, broker.topics.absence(name, index));
   if (partition.fault !== 0) return refused(index, partition.fault);
   if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
   const bytes = chunks === null ? new Uint8Array(0) : chunks.length === 1 ? chunks[0] : concat(chunks);

@@ -1,0 +1,354 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Disk, DiskError, type DiskFile, type Env, type Logger } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
+import { ApiKey, errorOf } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Broker } from "../src/index.ts";
+import { Wire } from "./wire.ts";
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A disk on which paths that `broken` names fail, from when they are named. */
+function breakable(env: Env, broken: Set<string>): Env {
+  const check = (path: string): void => {
+    for (const prefix of broken) if (path.startsWith(prefix)) throw new DiskError("EIO", path, "broken");
+  };
+  const guard = <A extends readonly unknown[], R>(path: string, work: (...args: A) => R) => {
+    return (...args: A): R => {
+      check(path);
+      return work(...args);
+    };
+  };
+  const { disk } = env;
+  const changed: Partial<Disk> = {
+    open: (path, mode): DiskFile => {
+      check(path);
+      const file = disk.open(path, mode);
+      return {
+        path,
+        size: () => file.size(),
+        read: guard(path, (target, position) => file.read(target, position)),
+        readLater: (target, position) => file.readLater(target, position),
+        write: guard(path, (chunks, position) => file.write(chunks, position)),
+        truncate: guard(path, size => file.truncate(size)),
+        sync: async () => {
+          check(path);
+          await file.sync();
+        },
+        syncNow: guard(path, () => file.syncNow()),
+        close: () => file.close(),
+      };
+    },
+    list: path => guard(path, () => disk.list(path))(),
+    makeDirectory: path => guard(path, () => disk.makeDirectory(path))(),
+    rename: (from, to) => guard(from, () => disk.rename(from, to))(),
+  };
+  return { ...env, disk: { ...disk, ...changed } };
+}
+
+let root: string;
+let broken: Set<string>;
+const open: { broker: Broker; wire: Wire }[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "samsa-dirs-"));
+  broken = new Set();
+});
+
+afterEach(async () => {
+  for (const { broker, wire } of open.splice(0)) {
+    wire.close();
+    await broker.close().catch(() => {});
+  }
+  rmSync(root, { recursive: true, force: true });
+});
+
+const path = (name: string): string => join(root, name);
+
+class Bench {
+  readonly broker: Broker;
+  readonly wire: Wire;
+  halted: string | undefined;
+
+  constructor(broker: Broker, wire: Wire) {
+    this.broker = broker;
+    this.wire = wire;
+  }
+
+  static async start(settings: Record<string, string> = {}): Promise<Bench> {
+    const all = {
+      listeners: "PLAINTEXT://127.0.0.1:0",
+      "log.dirs": `${path("a")},${path("b")}`,
+      "offsets.topic.num.partitions": "2",
+      "group.initial.rebalance.delay.ms": "0",
+      "auto.create.topics.enable": "false",
+      ...settings,
+    };
+    let halt = (_reason: string): void => {};
+    const env = breakable(nodeEnv({ logger: silent }), broken);
+    const broker = await Broker.start(env, {
+      settings: new Map(Object.entries(all)),
+      onHalt: reason => halt(reason),
+    });
+    const wire = await Wire.open(broker.advertised.get("PLAINTEXT")?.port ?? -1);
+    const bench = new Bench(broker, wire);
+    halt = reason => (bench.halted = reason);
+    open.push(bench);
+    return bench;
+  }
+
+  async stop(): Promise<void> {
+    this.wire.close();
+    await this.broker.close();
+  }
+
+  async create(name: string, numPartitions: number): Promise<string> {
+    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
+    const body = { topics: [topic], timeoutMs: 1000, validateOnly: false };
+    const answer = await this.wire.ask<{ topics: { errorCode: number }[] }>(ApiKey.CreateTopics, 5, body);
+    return errorOf(answer.topics[0].errorCode).name;
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.wire.ask(ApiKey.DeleteTopics, 5, { topicNames: [name], timeoutMs: 1000 });
+  }
+
+  async produce(name: string, index: number): Promise<string> {
+    const value = new TextEncoder().encode("v");
+    const records = [buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.broker.tools)];
+    const topicData = [{ name, partitionData: [{ index, records }] }];
+    const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
+    type Answer = { responses: { partitionResponses: { errorCode: number }[] }[] };
+    const { responses } = await this.wire.ask<Answer>(ApiKey.Produce, 9, body);
+    return errorOf(responses[0].partitionResponses[0].errorCode).name;
+  }
+
+  async partitions(name: string) {
+    type Partition = { partitionIndex: number; errorCode: number; leaderId: number; offlineReplicas: number[] };
+    const body = { topics: [{ name }], allowAutoTopicCreation: false };
+    const { topics } = await this.wire.ask<{ topics: { partitions: Partition[] }[] }>(ApiKey.Metadata, 9, body);
+    return topics[0].partitions.map(({ errorCode, leaderId, offlineReplicas }) => ({
+      error: errorOf(errorCode).name,
+      leaderId,
+      offlineReplicas,
+    }));
+  }
+
+  async cordon(value: string): Promise<string> {
+    const configs = [{ name: "cordoned.log.dirs", configOperation: 0, value }];
+    const resources = [{ resourceType: 4, resourceName: "1", configs }];
+    type Answer = { responses: { errorCode: number }[] };
+    const body = { resources, validateOnly: false };
+    const { responses } = await this.wire.ask<Answer>(ApiKey.IncrementalAlterConfigs, 1, body);
+    return errorOf(responses[0].errorCode).name;
+  }
+
+  image() {
+    return this.broker.topics.image;
+  }
+
+  /** In which directory the metadata says that the partitions of a topic are. */
+  assigned(name: string): (string | undefined)[] {
+    const names = new Map(
+      this.broker.dirs.opened.map(dir => [dir.directoryId as string, dir.path.slice(root.length + 1)]),
+    );
+    const topic = [...this.image().topics.values()].find(t => t.name === name);
+    return [...(topic?.partitions.values() ?? [])].map(({ directories }) => names.get(directories[0]));
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise(resolve => setTimeout(resolve, 2));
+  }
+}
+
+const logsIn = (name: string): string[] => readdirSync(path(name)).filter(entry => /-\d+$/.test(entry));
+
+describe("a broker with two log directories", () => {
+  test("spreads partitions, and has the metadata say where they are", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 4);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(bench.assigned("t")).toEqual(["a", "b", "a", "b"]);
+    expect([logsIn("a").sort(), logsIn("b").sort()]).toEqual([
+      ["__cluster_metadata-0", "t-0", "t-2"],
+      ["t-1", "t-3"],
+    ]);
+    const broker = bench.image().brokers.get(1);
+    expect(broker?.logDirs).toEqual(bench.broker.dirs.opened.map(d => d.directoryId).sort());
+    await bench.stop();
+    const again = await Bench.start();
+    expect(again.assigned("t")).toEqual(["a", "b", "a", "b"]);
+  });
+
+  test("serves one when the other fails, tells who asks for the rest, and serves all when it is back", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 4);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    for (const index of [0, 1, 2, 3]) expect(await bench.produce("t", index)).toBe("NONE");
+    broken.add(path("b"));
+    expect(await bench.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
+    expect(await bench.produce("t", 3)).toBe("KAFKA_STORAGE_ERROR");
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    await bench.until(() => bench.image().brokers.get(1)?.logDirs.length === 1);
+    const offline = { error: "LEADER_NOT_AVAILABLE", leaderId: -1, offlineReplicas: [1] };
+    const served = { error: "NONE", leaderId: 1, offlineReplicas: [] };
+    expect(await bench.partitions("t")).toEqual([served, offline, served, offline]);
+    expect(bench.broker.healthy).toBe(true);
+    // New partitions go to what is left.
+    expect(await bench.create("u", 2)).toBe("NONE");
+    await bench.until(() => !bench.assigned("u").includes(undefined));
+    expect(bench.assigned("u")).toEqual(["a", "a"]);
+    await bench.stop();
+
+    // Still broken at the next start: the rest is served, and nothing is made in the place of what is missing.
+    const without = await Bench.start();
+    expect(await without.partitions("t")).toEqual([served, offline, served, offline]);
+    expect(await without.produce("t", 1)).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(await without.produce("t", 2)).toBe("NONE");
+    expect(logsIn("a")).not.toContain("t-1");
+    await without.stop();
+
+    broken.clear();
+    const whole = await Bench.start();
+    expect(await whole.partitions("t")).toEqual([served, served, served, served]);
+    for (const index of [0, 1, 2, 3]) expect(whole.broker.topics.partition("t", index)?.log.startOffset).toBe(0);
+    expect([0, 1, 2, 3].map(i => whole.broker.topics.partition("t", i)?.log.endOffset)).toEqual([2, 1, 2, 1]);
+    expect(await whole.produce("t", 1)).toBe("NONE");
+  });
+
+  test("ends when the directory of the metadata fails, and says so", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    broken.add(path("a"));
+    expect(await bench.produce("t", 0)).toBe("KAFKA_STORAGE_ERROR");
+    await bench.until(() => bench.halted !== undefined);
+    expect(bench.halted).toMatch(
+      /^the broker has ended: the directory of the metadata has failed with .*check its disk/,
+    );
+    expect(bench.broker.healthy).toBe(false);
+    expect(readdirSync(path("b"))).toContain(".kafka_cleanshutdown");
+    expect(readdirSync(path("a"))).not.toContain(".kafka_cleanshutdown");
+  });
+
+  test("ends when all that holds partitions has failed, though the metadata is elsewhere", async () => {
+    const bench = await Bench.start({ "metadata.log.dir": path("m") });
+    await bench.create("t", 2);
+    expect(logsIn("m")).toEqual(["__cluster_metadata-0"]);
+    broken.add(path("a"));
+    expect(await bench.produce("t", 0)).toBe("KAFKA_STORAGE_ERROR");
+    await bench.until(() => bench.image().brokers.get(1)?.logDirs.length === 1);
+    expect(bench.halted).toBeUndefined();
+    broken.add(path("b"));
+    expect(await bench.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
+    await bench.until(() => bench.halted !== undefined);
+    expect(bench.halted).toContain("every log directory has failed");
+  });
+
+  test("hands on no group whose offsets are in the one that failed", async () => {
+    const bench = await Bench.start();
+    const find = async (key: string) => {
+      const body = { key: "", keyType: 0, coordinatorKeys: [key] };
+      const answer = await bench.wire.ask<{ coordinators: { errorCode: number }[] }>(ApiKey.FindCoordinator, 4, body);
+      return errorOf(answer.coordinators[0].errorCode).name;
+    };
+    const groups = Array.from({ length: 8 }, (_, i) => `group ${i}`);
+    for (const group of groups) expect(await find(group)).toBe("NONE");
+    const heartbeat = async (groupId: string) => {
+      const body = { groupId, generationId: 1, memberId: "m", groupInstanceId: null };
+      return errorOf((await bench.wire.ask<{ errorCode: number }>(ApiKey.Heartbeat, 3, body)).errorCode).name;
+    };
+    broken.add(path("b"));
+    bench.broker.dirs.opened[1].fail(new DiskError("EIO", path("b"), "broken"));
+    await bench.until(() => bench.image().brokers.get(1)?.logDirs.length === 1);
+    const told = new Map<string, number>();
+    for (const group of groups) {
+      const pair = `${await find(group)} ${await heartbeat(group)}`;
+      told.set(pair, (told.get(pair) ?? 0) + 1);
+    }
+    expect([...told.keys()].sort()).toEqual(["COORDINATOR_NOT_AVAILABLE NOT_COORDINATOR", "NONE UNKNOWN_MEMBER_ID"]);
+  });
+
+  test("decides nothing more once it stops: a directory that fails meanwhile is not told of", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    broken.add(path("b"));
+    bench.wire.close();
+    await expect(bench.broker.close()).rejects.toMatchObject({ code: "EIO" });
+    broken.clear();
+    const marked = ["a", "b"].filter(name => readdirSync(path(name)).includes(".kafka_cleanshutdown"));
+    expect(marked).toEqual(["a"]);
+    const again = await Bench.start();
+    expect(again.image().brokers.get(1)?.logDirs).toHaveLength(2);
+    expect(await again.produce("t", 1)).toBe("NONE");
+  });
+
+  test("puts nothing new into what is cordoned", async () => {
+    const bench = await Bench.start();
+    expect(await bench.cordon(path("elsewhere"))).toBe("INVALID_REQUEST");
+    expect(await bench.cordon(`*,${path("a")}`)).toBe("INVALID_REQUEST");
+    expect(await bench.cordon(path("a"))).toBe("NONE");
+    await bench.create("t", 3);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(bench.assigned("t")).toEqual(["b", "b", "b"]);
+    expect(bench.image().brokers.get(1)?.cordonedLogDirs).toEqual([bench.broker.dirs.opened[0].directoryId]);
+    expect(await bench.cordon("*")).toBe("NONE");
+    await bench.until(() => bench.image().brokers.get(1)?.cordonedLogDirs?.length === 2);
+    expect(await bench.create("u", 1)).toBe("INVALID_REPLICATION_FACTOR");
+    await bench.stop();
+    const again = await Bench.start();
+    expect(await again.create("u", 1)).toBe("INVALID_REPLICATION_FACTOR");
+    expect(await again.cordon("")).toBe("NONE");
+    await again.until(() => again.image().brokers.get(1)?.cordonedLogDirs?.length === 0);
+    expect(await again.create("u", 1)).toBe("NONE");
+  });
+
+  test("refuses a partition that is in both", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    await bench.stop();
+    cpSync(path("a/t-0"), path("b/t-0"), { recursive: true });
+    await expect(Bench.start()).rejects.toThrow(/^t-0 is both in \S+\/a and in \S+\/b: move the older/);
+    // It holds nothing that would keep it from being tried again.
+    rmSync(path("b/t-0"), { recursive: true });
+    const again = await Bench.start();
+    expect(await again.produce("t", 0)).toBe("NONE");
+    await again.stop();
+    // One that was only begun is in nobody's way.
+    mkdirSync(path("b/t-0"));
+    cpSync(path("a/t-0/partition.metadata"), path("b/t-0/partition.metadata"));
+    const last = await Bench.start();
+    expect(last.broker.topics.partition("t", 0)?.log.home.path).toBe(path("a"));
+    expect(last.broker.topics.partition("t", 0)?.log.endOffset).toBe(2);
+  });
+
+  test("puts aside a log whose topic went while its directory was away", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    broken.add(path("b"));
+    expect(await bench.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
+    await bench.delete("t");
+    expect(await bench.create("t", 2)).toBe("NONE");
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(bench.assigned("t")).toEqual(["a", "a"]);
+    await bench.stop();
+    broken.clear();
+    const again = await Bench.start();
+    expect(await again.produce("t", 1)).toBe("NONE");
+    expect(readdirSync(path("b")).filter(name => name.startsWith("t-1"))).toEqual([
+      expect.stringMatching(/^t-1\.[0-9a-f]{32}-stray$/),
+    ]);
+  });
+
+  test("refuses to start with a directory cordoned that it does not have", async () => {
+    await expect(Bench.start({ "cordoned.log.dirs": "/nowhere" })).rejects.toThrow(
+      "Invalid value /nowhere for configuration cordoned.log.dirs: not among log.dirs or log.dir: /nowhere",
+    );
+  });
+});
