@@ -254,7 +254,10 @@ export function createPartitions(
   const results: { name: string; errorCode: number; errorMessage: string | null }[] = [];
   for (const name of new Set(request.topics.map(t => t.name))) {
     const topic = request.topics.find(t => t.name === name) as NewPartitions;
-    const made = twice.has(name) ? refusal("INVALID_REQUEST", "Duplicate topic name.") : addPartitions(context, topic);
+    const room = MOST_PARTITIONS - records.length;
+    const made = twice.has(name)
+      ? refusal("INVALID_REQUEST", "Duplicate topic name.")
+      : addPartitions(context, topic, room);
     if (isRefusal(made)) {
       results.push({ name, ...made });
       continue;
@@ -265,7 +268,11 @@ export function createPartitions(
   return { records: request.validateOnly ? [] : records, reply: { throttleTimeMs: 0, results } };
 }
 
-function addPartitions({ image, draw }: DecisionContext, wanted: NewPartitions): MetadataRecord[] | Refusal {
+function addPartitions(
+  { image, draw }: DecisionContext,
+  wanted: NewPartitions,
+  room: number,
+): MetadataRecord[] | Refusal {
   const topic = topicNamed(image, wanted.name);
   if (topic === undefined) return refusal("UNKNOWN_TOPIC_OR_PARTITION", null);
   const has = topic.partitions.size;
@@ -277,6 +284,8 @@ function addPartitions({ image, draw }: DecisionContext, wanted: NewPartitions):
       `The topic ${wanted.name} currently has ${has} partition(s); ${wanted.count} would not be an increase.`,
     );
   }
+  // As much as one decision of Kafka's controller may hold (QuorumController.MAX_RECORDS_PER_USER_OP).
+  if (additional > room) return refusal("POLICY_VIOLATION", "Unable to perform excessively large batch operation.");
   const factor = topic.partitions.get(0)?.replicas.length ?? 0;
   let partitions: PartitionImage[] | Refusal;
   if (wanted.assignments === null) {

@@ -184,6 +184,9 @@ describe("DeleteTopics and CreatePartitions", () => {
     [{ name: "t", count: 1, assignments: null }, "INVALID_PARTITIONS", 2],
     [{ name: "no", count: 3, assignments: null }, "UNKNOWN_TOPIC_OR_PARTITION", 2],
     [{ name: "t", count: 3, assignments: [{ brokerIds: [1] }] }, "NONE", 3],
+    [{ name: "t", count: 10_002, assignments: null }, "NONE", 10_002],
+    [{ name: "t", count: 10_003, assignments: null }, "POLICY_VIOLATION", 2],
+    [{ name: "t", count: 2_147_483_647, assignments: null }, "POLICY_VIOLATION", 2],
     [{ name: "t", count: 4, assignments: [{ brokerIds: [1] }] }, "INVALID_REPLICA_ASSIGNMENT", 2],
     [{ name: "t", count: 3, assignments: [{ brokerIds: [1, 2] }] }, "INVALID_REPLICA_ASSIGNMENT", 2],
   ])("more partitions %j: %s", (wanted, error, count) => {

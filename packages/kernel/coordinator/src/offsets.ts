@@ -28,7 +28,9 @@ export interface CommitPlan {
 export function planCommit(context: ShardContext, group: Group, request: OffsetCommitRequest): CommitPlan {
   const records: ShardRecord[] = [];
   const { now, config } = context;
-  const expireTimestamp = request.retentionTimeMs === -1 ? -1 : now + request.retentionTimeMs;
+  // A retention without end is as far as a time can be.
+  const expireTimestamp =
+    request.retentionTimeMs === -1 ? -1 : Math.min(now + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
   const topics = request.topics.map(topic => ({
     name: topic.name,
     topicId: topic.topicId,

@@ -74,10 +74,11 @@ export class BrokerProcess {
   }
 
   /** Starts it and waits until it answers. Rejects with what it printed when it ends or stays silent. */
-  static async start({ program, args }: Command, port: number): Promise<BrokerProcess> {
+  static async start({ program, args }: Command, port: number, hear?: (text: string) => void): Promise<BrokerProcess> {
     const began = performance.now();
     const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] });
     const broker = new BrokerProcess(port, child);
+    if (hear !== undefined) for (const end of [child.stdout, child.stderr]) end.on("data", text => hear(String(text)));
     while (broker.#running && performance.now() - began < ANSWER_LIMIT_MS) {
       if (await answers(port)) {
         broker.startMs = performance.now() - began;

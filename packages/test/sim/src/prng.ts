@@ -38,7 +38,9 @@ export class Prng {
   }
 
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.u32() & 0xff);
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = this.u32();
+    return bytes;
   }
 }
 

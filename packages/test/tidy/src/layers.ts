@@ -81,6 +81,12 @@ export const ROOMS: readonly Room[] = [
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },
   { folder: "test/bench", name: "@samsa/bench", imports: [], node: true },
+  {
+    folder: "test/fuzz",
+    name: "@samsa/fuzz",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/node", "@samsa/sim", "@samsa/bench"],
+    node: true,
+  },
   { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true },
 ];
 

@@ -1,0 +1,1 @@
+export { BrokerProcess, freePort, sleep } from "./process.ts";

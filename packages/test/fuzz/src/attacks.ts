@@ -1,0 +1,212 @@
+import type { Socket } from "node:net";
+import { concat } from "@samsa/base";
+import { ApiKey, apiOf } from "@samsa/protocol";
+import { type BatchOptions, buildBatch, type Codec, type Tools } from "@samsa/records";
+import type { Prng } from "@samsa/sim";
+import { frame, rawSocket } from "./peer.ts";
+import { type Surroundings, wildBody } from "./values.ts";
+
+export interface Target {
+  readonly port: number;
+  readonly around: Surroundings;
+  /** APIs that the broker serves, by key, with their versions. */
+  readonly apis: readonly { readonly key: number; readonly first: number; readonly last: number }[];
+}
+
+/** Sends something, waits a little for whatever comes, and goes. */
+type Attack = (target: Target, rng: Prng) => Promise<void>;
+
+const PATIENCE_MS = 150;
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+/** Resolves when the peer closes, or says something, or nothing for a while. */
+function heard(socket: Socket): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    const end = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    socket.once("data", end);
+    socket.once("close", end);
+  });
+}
+
+async function send(target: Target, ...chunks: readonly Uint8Array[]): Promise<void> {
+  const socket = await rawSocket(target.port);
+  socket.on("data", () => {});
+  for (const chunk of chunks) socket.write(chunk);
+  await heard(socket);
+  socket.destroy();
+}
+
+function sized(payload: Uint8Array, size = payload.length): Uint8Array {
+  const all = new Uint8Array(payload.length + 4);
+  new DataView(all.buffer).setInt32(0, size);
+  all.set(payload, 4);
+  return all;
+}
+
+function oneOf<T>(rng: Prng, from: readonly T[]): T {
+  return from[rng.int(0, from.length - 1)];
+}
+
+/** A frame that the schema allows; undefined where even encoding it is refused. */
+function wildFrame(target: Target, rng: Prng): Uint8Array | undefined {
+  const { key, first, last } = oneOf(rng, target.apis);
+  const version = rng.int(first, last);
+  const request = apiOf(key)?.request;
+  if (request === undefined) return undefined;
+  try {
+    return frame(key, version, wildBody(request, version, rng, target.around), rng.int(0, 1000));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes a few bytes, takes some out, or puts some in; the size prefix stays right. */
+function mutated(good: Uint8Array, rng: Prng): Uint8Array {
+  let bytes: Uint8Array = good.slice(4);
+  for (let times = rng.int(1, 4); times > 0; times--) {
+    const at = rng.int(0, Math.max(0, bytes.length - 1));
+    const kind = rng.int(0, 4);
+    if (kind === 0) bytes[at] ^= 1 << rng.int(0, 7);
+    else if (kind === 1) bytes[at] = oneOf(rng, [0, 1, 0x7f, 0x80, 0xff]);
+    else if (kind === 2) bytes = bytes.slice(0, at);
+    else if (kind === 3) bytes.fill(0xff, at, at + 4);
+    else bytes = concat([bytes.subarray(0, at), rng.bytes(rng.int(1, 8)), bytes.subarray(at)]);
+  }
+  return sized(bytes);
+}
+
+const BOMB_BYTES = 30 << 20;
+
+/** Batches that are good, damaged, or larger inside than out. */
+export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
+  const make = (value: Uint8Array, codec: Codec, options: BatchOptions): Uint8Array => {
+    const record = { timestamp: Date.now(), key: null, value };
+    return buildBatch([record], { ...options, compression: { codec, level: -1 } }, tools).slice();
+  };
+  // Zeros, so that a codec makes little of much. Made once: each takes a moment.
+  const bombs = ([1, 4] as const).map(codec => make(new Uint8Array(BOMB_BYTES), codec, {}));
+  return rng => {
+    const size = oneOf(rng, [0, 10, 1000, 20_000]);
+    const producer = rng.chance(0.3)
+      ? { producerId: BigInt(rng.int(0, 5)), producerEpoch: 0, baseSequence: rng.int(0, 3) }
+      : {};
+    const transactional = rng.chance(0.1) ? { transactional: true } : {};
+    const codec = oneOf(rng, [0, 0, 1, 2, 3, 4] as const);
+    const bytes = rng.chance(0.03)
+      ? oneOf(rng, bombs).slice()
+      : make(rng.bytes(size), codec, { ...producer, ...transactional });
+    if (rng.chance(0.5)) return bytes;
+    const view = new DataView(bytes.buffer);
+    const spoil: readonly (() => void)[] = [
+      () => view.setInt32(8, rng.int(-5, 1 << 28)),
+      () => view.setInt8(16, rng.int(-1, 5)),
+      () => view.setInt16(21, rng.int(0, 255)),
+      () => view.setInt32(57, rng.int(-1, 1 << 30)),
+      () => view.setInt32(23, rng.int(-1, 1 << 30)),
+      () => void (bytes[rng.int(0, bytes.length - 1)] ^= 0x10),
+    ];
+    oneOf(rng, spoil)();
+    // Half of the damage is behind a checksum that is right.
+    if (rng.chance(0.5)) view.setUint32(17, tools.crc32c(bytes, 21, bytes.length));
+    return rng.chance(0.1) ? bytes.slice(0, rng.int(0, bytes.length)) : bytes;
+  };
+}
+
+async function slowly(target: Target, bytes: Uint8Array, stop: number): Promise<void> {
+  const socket = await rawSocket(target.port);
+  for (let i = 0; i < stop && i < bytes.length && !socket.destroyed; i++) {
+    socket.write(bytes.subarray(i, i + 1));
+    await pause(5);
+  }
+  socket.destroy();
+}
+
+/** Asks for much, many times, and reads nothing of it. */
+async function greedy(target: Target, rng: Prng): Promise<void> {
+  const socket = await rawSocket(target.port);
+  socket.pause();
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 30 }];
+  const topics = target.around.names.slice(0, 8).map(topic => ({ topic, partitions }));
+  const body = {
+    ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 0x7fffffff, sessionId: 0, sessionEpoch: -1 },
+    ...{ topics, forgottenTopicsData: [], rackId: "" },
+  };
+  for (let i = 0; i < 50; i++) socket.write(frame(ApiKey.Fetch, 12, body, i));
+  await pause(rng.int(50, 300));
+  socket.destroy();
+}
+
+async function crowd(target: Target, rng: Prng): Promise<void> {
+  const sockets = await Promise.all(Array.from({ length: 60 }, () => rawSocket(target.port)));
+  for (const socket of sockets) if (rng.chance(0.3)) socket.write(rng.bytes(rng.int(1, 3)));
+  await pause(rng.int(10, 200));
+  for (const socket of sockets) socket.destroy();
+}
+
+/** By name, and how often each is chosen relative to the others. */
+export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]>> = {
+  "legal nonsense": [
+    40,
+    async (target, rng) => {
+      const frames = Array.from({ length: rng.int(1, 6) }, () => wildFrame(target, rng)).filter(f => f !== undefined);
+      await send(target, ...frames);
+    },
+  ],
+  "good with changes": [
+    30,
+    async (target, rng) => {
+      const good = wildFrame(target, rng);
+      if (good !== undefined) await send(target, mutated(good, rng));
+    },
+  ],
+  noise: [4, (target, rng) => send(target, rng.bytes(rng.int(1, 3000)))],
+  "noise in a frame": [5, (target, rng) => send(target, sized(rng.bytes(rng.int(0, 2000))))],
+  "a size that cannot be": [
+    3,
+    (target, rng) => send(target, sized(rng.bytes(20), oneOf(rng, [-1, -2147483648, 2147483647, 104_857_601]))),
+  ],
+  "half a frame": [
+    3,
+    async (target, rng) => {
+      const good = wildFrame(target, rng);
+      if (good !== undefined) await send(target, good.subarray(0, rng.int(1, good.length - 1)));
+    },
+  ],
+  "an announced giant": [2, (target, rng) => send(target, sized(rng.bytes(64), 100 << 20))],
+  "unknown things": [
+    4,
+    (target, rng) =>
+      send(
+        target,
+        frame(ApiKey.ApiVersions, 0, {}),
+        sized(Uint8Array.of(0, rng.int(0, 255), 0, rng.int(0, 255), ...rng.bytes(20))),
+      ),
+  ],
+  "a slow writer": [
+    2,
+    async (target, rng) => {
+      const good = wildFrame(target, rng);
+      if (good !== undefined) await slowly(target, good, 60);
+    },
+  ],
+  "a reader that does not read": [2, greedy],
+  "a crowd": [1, crowd],
+};
+
+/** Draws an attack by weight. */
+export function drawAttack(rng: Prng): string {
+  const all = Object.entries(ATTACKS);
+  let left = rng.next() * all.reduce((sum, [, [weight]]) => sum + weight, 0);
+  for (const [name, [weight]] of all) {
+    left -= weight;
+    if (left < 0) return name;
+  }
+  return all[0][0];
+}

@@ -1,0 +1,100 @@
+import { concat } from "@samsa/base";
+import { ApiKey } from "@samsa/protocol";
+import { buildBatch, readRecords, type Tools } from "@samsa/records";
+import { Peer } from "./peer.ts";
+
+export const CANARY_TOPIC = "canary";
+
+interface ProduceAnswer {
+  responses: { partitionResponses: { errorCode: number; baseOffset: number }[] }[];
+}
+
+interface FetchAnswer {
+  responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
+}
+
+/** Writes and reads like anybody, through it all. What it finds amiss it throws. */
+export class Canary {
+  readonly #tools: Tools;
+  readonly #port: number;
+  readonly #limitMs: number;
+  #peer: Peer | undefined;
+  written = 0;
+  slowestMs = 0;
+
+  constructor(port: number, tools: Tools, limitMs: number) {
+    this.#port = port;
+    this.#tools = tools;
+    this.#limitMs = limitMs;
+  }
+
+  async #ask(key: number, version: number, body: object): Promise<unknown> {
+    this.#peer ??= await Peer.open(this.#port);
+    const began = performance.now();
+    const answer = await this.#peer.ask(key, version, body, this.#limitMs);
+    this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
+    return answer;
+  }
+
+  async create(): Promise<void> {
+    const topic = { name: CANARY_TOPIC, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    await this.#ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 5000, validateOnly: false });
+  }
+
+  static #value(offset: number): string {
+    return `canary ${offset}`;
+  }
+
+  /** One record in, and out again. */
+  async sing(): Promise<void> {
+    const value = new TextEncoder().encode(Canary.#value(this.written));
+    const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.#tools);
+    const topicData = [{ name: CANARY_TOPIC, partitionData: [{ index: 0, records: [bytes] }] }];
+    const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
+    const { responses } = (await this.#ask(ApiKey.Produce, 9, body)) as ProduceAnswer;
+    const [{ errorCode, baseOffset }] = responses[0].partitionResponses;
+    if (errorCode !== 0) throw new Error(`the canary's record was refused with error ${errorCode}`);
+    if (baseOffset !== this.written) throw new Error(`the canary's record ${this.written} is at offset ${baseOffset}`);
+    this.written++;
+    await this.#check(this.written - 1);
+  }
+
+  /** Reads from `offset` on and compares; how many records there were. */
+  async #check(offset: number): Promise<number> {
+    const partitions = [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }];
+    const { responses } = (await this.#ask(ApiKey.Fetch, 12, {
+      ...{ maxWaitMs: 1000, minBytes: 1, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1 },
+      ...{ topics: [{ topic: CANARY_TOPIC, partitions }], forgottenTopicsData: [], rackId: "" },
+    })) as FetchAnswer;
+    const [{ errorCode, records }] = responses[0].partitions;
+    if (errorCode !== 0) throw new Error(`the canary's read was refused with error ${errorCode}`);
+    const found = readRecords(concat(records ?? []), this.#tools).filter(record => record.offset >= offset);
+    found.forEach((record, i) => {
+      const said = record.value === null ? null : new TextDecoder().decode(record.value);
+      if (record.offset !== offset + i || said !== Canary.#value(offset + i)) {
+        throw new Error(`the canary reads "${said}" at offset ${record.offset} instead of its record ${offset + i}`);
+      }
+    });
+    return found.length;
+  }
+
+  /** Reads everything again, in a broker on another port perhaps. */
+  async checkAll(port: number): Promise<void> {
+    const other = new Canary(port, this.#tools, this.#limitMs);
+    try {
+      let next = 0;
+      while (next < this.written) {
+        const found = await other.#check(next);
+        if (found === 0) throw new Error(`the canary's records end at ${next} instead of ${this.written}`);
+        next += found;
+      }
+    } finally {
+      other.close();
+    }
+  }
+
+  close(): void {
+    this.#peer?.close();
+    this.#peer = undefined;
+  }
+}

@@ -1,0 +1,1 @@
+export { fuzz, type FuzzOptions, type FuzzReport } from "./run.ts";

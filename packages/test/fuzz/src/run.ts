@@ -1,0 +1,254 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BrokerProcess, freePort, sleep } from "@samsa/bench";
+import { nodeCodecs, nodeCrc32c } from "@samsa/node";
+import { ApiKey } from "@samsa/protocol";
+import { Prng } from "@samsa/sim";
+import { ATTACKS, batchMaker, drawAttack, type Target } from "./attacks.ts";
+import { Canary, CANARY_TOPIC } from "./canary.ts";
+import { Peer } from "./peer.ts";
+
+export interface FuzzOptions {
+  /** The command's bundle. */
+  readonly bundle: string;
+  /** Ends after so many attacks or seconds, whichever comes first. */
+  readonly attacks: number;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly say: (line: string) => void;
+}
+
+export interface FuzzReport {
+  readonly seed: number;
+  readonly attacks: Readonly<Record<string, number>>;
+  readonly canary: { readonly records: number; readonly slowestMs: number };
+  readonly memoryMiB: { readonly before: number; readonly most: number; readonly after: number };
+  readonly descriptors: { readonly before: number; readonly after: number };
+  /** What went wrong; empty when all is well. */
+  readonly faults: readonly string[];
+}
+
+/** Attackers at once. */
+const PARALLEL = 6;
+const CANARY_LIMIT_MS = 10_000;
+const CANARY_PAUSE_MS = 50;
+const HOUSEKEEPING_MS = 4000;
+const MOST_MIB = 800;
+/** What may be left when all is quiet again, above what there was after the first third: by then caches are full. */
+const LEFT_MIB = 150;
+/** Runs shorter than this are over before the caches are full. */
+const LEAK_SECONDS = 45;
+const LEFT_DESCRIPTORS = 40;
+const TOPICS = ["alpha", "beta", "gamma"];
+const NAMES = [...TOPICS, "group", "", "retention.ms", "cleanup.policy", "consumer", "range", "1", "-1"];
+/** These do what they say, to everybody. */
+const SPARED: ReadonlySet<number> = new Set([ApiKey.UnregisterBroker, ApiKey.AlterClientQuotas, ApiKey.UpdateFeatures]);
+
+interface ApiVersionsAnswer {
+  apiKeys: { apiKey: number; minVersion: number; maxVersion: number }[];
+}
+
+interface MetadataAnswer {
+  topics: { name: string | null; topicId: string }[];
+}
+
+const allTopics = { topics: null, allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false };
+
+/** One run against one process. */
+class Run {
+  readonly #options: FuzzOptions;
+  readonly #folder = mkdtempSync(join(tmpdir(), "samsa-fuzz-"));
+  readonly #tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
+  readonly #counts: Record<string, number> = {};
+  readonly faults: string[] = [];
+  #broker!: BrokerProcess;
+  #canary!: Canary;
+  #most = 0;
+  #warm = 0;
+  #over = false;
+
+  constructor(options: FuzzOptions) {
+    this.#options = options;
+  }
+
+  async play(): Promise<FuzzReport> {
+    try {
+      await this.#start();
+      this.#canary = new Canary(this.#broker.port, this.#tools, CANARY_LIMIT_MS);
+      await this.#canary.create();
+      await this.#canary.sing();
+      const target = await this.#target();
+      const before = { memory: this.#memory(), descriptors: this.#descriptors() };
+      this.#warm = before.memory;
+      const sides = [this.#sing(), this.#keepHouse(), this.#watch()];
+      await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(target, i)));
+      this.#over = true;
+      await Promise.all(sides);
+      await sleep(3000);
+      const after = { memory: this.#memory(), descriptors: this.#descriptors() };
+      this.#judge(before, after);
+      await this.#reopen();
+      return this.#report(before, after);
+    } finally {
+      this.#over = true;
+      this.#canary?.close();
+      await this.#broker?.kill();
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
+  }
+
+  async #start(): Promise<void> {
+    const port = await freePort();
+    const settings = [
+      `listeners=PLAINTEXT://127.0.0.1:${port}`,
+      `log.dirs=${join(this.#folder, "data")}`,
+      "offsets.topic.num.partitions=4",
+      "log.segment.delete.delay.ms=1000",
+    ];
+    const args = [this.#options.bundle, "start", ...settings.flatMap(setting => ["-o", setting])];
+    const command = { program: process.execPath, args: [...args, "--http-port", "off", "--json"] };
+    this.#broker = await BrokerProcess.start(command, port, text => this.#hear(text));
+  }
+
+  /** An error in the log is a bug: bad input is a warning at most. */
+  #hear(text: string): void {
+    for (const line of text.split("\n")) {
+      if (/"level":(?:50|60|"error"|"fatal")/.test(line) && this.faults.length < 20)
+        this.faults.push(`the log: ${line}`);
+    }
+  }
+
+  async #target(): Promise<Target> {
+    const peer = await Peer.open(this.#broker.port);
+    const ask = (key: number, version: number, body: object) => peer.ask(key, version, body, CANARY_LIMIT_MS);
+    const { apiKeys } = (await ask(ApiKey.ApiVersions, 0, {})) as ApiVersionsAnswer;
+    await this.#makeTopics(peer);
+    const { topics } = (await ask(ApiKey.Metadata, 12, allTopics)) as MetadataAnswer;
+    peer.close();
+    const topicIds = topics.filter(({ name }) => name !== CANARY_TOPIC).map(({ topicId }) => topicId);
+    const apis = apiKeys
+      .filter(({ apiKey }) => !SPARED.has(apiKey))
+      .map(({ apiKey: key, minVersion: first, maxVersion: last }) => ({ key, first, last }));
+    return { port: this.#broker.port, around: { names: NAMES, topicIds, batches: batchMaker(this.#tools) }, apis };
+  }
+
+  async #makeTopics(peer: Peer): Promise<void> {
+    const topics = TOPICS.map(name => ({ name, numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }));
+    await peer.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000, validateOnly: false }, CANARY_LIMIT_MS);
+  }
+
+  async #attack(target: Target, number: number): Promise<void> {
+    const { seed, attacks, seconds } = this.#options;
+    const rng = new Prng(`${seed}/${number}`);
+    const until = performance.now() + seconds * 1000;
+    for (let i = 0; i < attacks / PARALLEL && performance.now() < until && !this.#over; i++) {
+      const name = drawAttack(rng);
+      try {
+        await ATTACKS[name][1](target, rng);
+      } catch (error) {
+        this.#fault(`the broker cannot be reached: ${String(error)}`);
+        return;
+      }
+      this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+    }
+  }
+
+  #fault(what: string): void {
+    this.faults.push(what);
+    this.#over = true;
+  }
+
+  async #sing(): Promise<void> {
+    while (!this.#over) {
+      try {
+        await this.#canary.sing();
+      } catch (error) {
+        this.#fault(`the canary: ${(error as Error).message}`);
+      }
+      await sleep(CANARY_PAUSE_MS);
+    }
+  }
+
+  /** Deletes the topics that attacks made, so that what grows is a leak. */
+  async #keepHouse(): Promise<void> {
+    for (let waited = 0; !this.#over; waited += 100) {
+      await sleep(100);
+      if (waited % HOUSEKEEPING_MS !== 0) continue;
+      const peer = await Peer.open(this.#broker.port);
+      try {
+        const { topics } = (await peer.ask(ApiKey.Metadata, 12, allTopics, CANARY_LIMIT_MS)) as MetadataAnswer;
+        const kept = new Set<string | null>([...TOPICS, CANARY_TOPIC, "__consumer_offsets"]);
+        const doomed = topics.filter(({ name }) => !kept.has(name)).map(({ topicId }) => ({ name: null, topicId }));
+        await peer.ask(ApiKey.DeleteTopics, 6, { topics: doomed, timeoutMs: 5000 }, CANARY_LIMIT_MS);
+        await this.#makeTopics(peer);
+      } catch (error) {
+        this.#fault(`housekeeping: ${(error as Error).message}`);
+      } finally {
+        peer.close();
+      }
+    }
+  }
+
+  async #watch(): Promise<void> {
+    for (let seconds = 1; !this.#over; seconds++) {
+      await sleep(1000);
+      const memory = this.#memory();
+      this.#most = Math.max(this.#most, memory);
+      if (seconds <= this.#options.seconds / 3) this.#warm = this.#most;
+      if (memory > MOST_MIB) this.#fault(`the broker takes ${Math.round(memory)} MiB; the bound is ${MOST_MIB}`);
+      const count = Object.values(this.#counts).reduce((sum, n) => sum + n, 0);
+      if (seconds % 10 === 0) this.#options.say(`${seconds} s: ${count} attacks, ${Math.round(memory)} MiB`);
+    }
+  }
+
+  #memory(): number {
+    return this.#broker.residentMiB() ?? 0;
+  }
+
+  #descriptors(): number {
+    try {
+      return readdirSync(`/proc/${this.#broker.pid}/fd`).length;
+    } catch {
+      return 0;
+    }
+  }
+
+  #judge(before: { memory: number; descriptors: number }, after: { memory: number; descriptors: number }): void {
+    if (this.#options.seconds >= LEAK_SECONDS && after.memory > this.#warm + LEFT_MIB) {
+      this.faults.push(
+        `${Math.round(after.memory)} MiB are left; ${Math.round(this.#warm)} after a third of the attacks`,
+      );
+    }
+    if (after.descriptors > before.descriptors + LEFT_DESCRIPTORS) {
+      this.faults.push(`${after.descriptors} descriptors are open after the attacks; ${before.descriptors} before`);
+    }
+  }
+
+  /** Stops the broker and starts it again: everything the canary wrote must be there. */
+  async #reopen(): Promise<void> {
+    await this.#broker.stop();
+    await this.#start();
+    await this.#canary.checkAll(this.#broker.port).catch(error => this.faults.push(String(error)));
+  }
+
+  #report(before: { memory: number; descriptors: number }, after: { memory: number; descriptors: number }): FuzzReport {
+    return {
+      seed: this.#options.seed,
+      attacks: this.#counts,
+      canary: { records: this.#canary.written, slowestMs: Math.round(this.#canary.slowestMs) },
+      memoryMiB: {
+        before: Math.round(before.memory),
+        most: Math.round(this.#most),
+        after: Math.round(after.memory),
+      },
+      descriptors: { before: before.descriptors, after: after.descriptors },
+      faults: this.faults,
+    };
+  }
+}
+
+/** Attacks a broker of its own for a while. Rejects only when it cannot even begin, or the broker is gone. */
+export function fuzz(options: FuzzOptions): Promise<FuzzReport> {
+  return new Run(options).play();
+}
