@@ -192,6 +192,7 @@ describe("Metadata", () => {
     const asked = { includeTopicAuthorizedOperations: true, includeClusterAuthorizedOperations: true };
     const answer = await metadata(8, ["v7"], { ...QUIET, ...asked });
     expect(answer.topics[0].topicAuthorizedOperations).toBe(3576);
+    expect((await metadata(8, ["nosuch"], { ...QUIET, ...asked })).topics[0].topicAuthorizedOperations).toBe(3576);
     const cluster = { includeClusterAuthorizedOperations: true };
     const described = await wire.ask<{ clusterAuthorizedOperations: number }>(ApiKey.DescribeCluster, 0, cluster);
     expect(answer.clusterAuthorizedOperations).toBe(described.clusterAuthorizedOperations);

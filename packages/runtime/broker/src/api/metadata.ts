@@ -63,7 +63,9 @@ function topicAnswers(
     }
     const topic = broker.topics.topic(name);
     if (topic !== undefined) return shown(broker, topic, operations);
-    return missing(name, ZERO_UUID, errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    const errorCode = errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    // What may be done with a topic is told of those, too, that are not there.
+    return { ...missing(name, ZERO_UUID, errorCode), topicAuthorizedOperations: operations };
   });
 }
 

@@ -1,0 +1,104 @@
+import { ApiKey, apiOf, errorOf } from "@samsa/protocol";
+import { expect, test } from "vitest";
+import { SamsaProcess } from "../src/broker-process.ts";
+import { KafkaProcess } from "../src/kafka-process.ts";
+import { newTopic, QUESTIONS, type Question, STANDING } from "../src/questions.ts";
+import { RawClient } from "../src/raw-client.ts";
+import { findJava } from "../src/runtimes.ts";
+import { need } from "./scenarios.ts";
+
+/** What depends on the place and the moment, and not on who answers. */
+const OWN = new Set([
+  "topicId",
+  "clusterId",
+  "port",
+  "highWatermark",
+  "leaderEpoch",
+  "logEndOffset",
+  "lastFetchTimestamp",
+  "lastCaughtUpTimestamp",
+  "replicaDirectoryId",
+  // A single node of ours opens none for controllers.
+  "listeners",
+]);
+/** Lists without an order. */
+const UNORDERED = new Set(["configs", "configResources"]);
+/** Kafka's eligible leader replicas have put it into the metadata, which says so. */
+const AFFECTED = new Set(["min.insync.replicas"]);
+
+const text = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
+
+/** An answer without what is each broker's own. A sentence that only says what its code says is each one's own too. */
+function essence(value: unknown, known: ReadonlySet<string>): unknown {
+  if (Array.isArray(value)) return value.map(part => essence(part, known));
+  if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
+  const found: Record<string, unknown> = {};
+  for (const [name, part] of Object.entries(value)) {
+    if (OWN.has(name)) continue;
+    const inner = essence(part, known);
+    if (!Array.isArray(inner) || !UNORDERED.has(name)) found[name] = inner;
+    else {
+      const named = (entry: unknown): string => (entry as { name?: string }).name ?? "";
+      const entries = name === "configs" ? inner.filter(entry => known.has(named(entry))) : inner;
+      found[name] = entries.map(text).sort();
+    }
+  }
+  return found;
+}
+
+const DEFAULT_SENTENCES: Readonly<Record<number, string>> = {
+  3: "This server does not host this topic-partition.",
+  42:
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an " +
+    "incompatible broker. See the broker logs for more details.",
+  84: "Leader election not needed for topic partition.",
+  100: "This server does not host this topic ID.",
+};
+
+/** Kafka's sentences for codes, where ours says the same in other words. */
+function inOurWords(answer: string): string {
+  let words = answer;
+  for (const [code, sentence] of Object.entries(DEFAULT_SENTENCES)) {
+    words = words.replaceAll(text(sentence), text(errorOf(Number(code)).message));
+  }
+  return words;
+}
+
+/** Names of the settings in an answer; those that we do not have are not compared. */
+function settingsIn(answer: object): Set<string> {
+  return new Set(
+    [...text(answer).matchAll(/"name":"([a-z.]+)"/g)].map(([, name]) => name).filter(n => !AFFECTED.has(n)),
+  );
+}
+
+const told = ({ key, version, body }: Question): string => `${apiOf(key)?.name} ${version} ${text(body)}`;
+
+test("an administrator hears from us what Kafka would say", async context => {
+  need(await findJava(), context);
+  const [kafka, samsa] = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start()]);
+  try {
+    const clients = await Promise.all([kafka, samsa].map(({ server }) => RawClient.open(server)));
+    for (const client of clients) {
+      const topics = STANDING.map(name => newTopic(name));
+      await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+      const known = { topics: STANDING.map(name => ({ name })), allowAutoTopicCreation: false };
+      // Kafka tells of a topic when its brokers have heard of it.
+      await expect.poll(async () => text(await client.ask(ApiKey.Metadata, 9, known))).not.toMatch(/"errorCode":[^0]/);
+    }
+    const different: string[] = [];
+    for (const question of QUESTIONS) {
+      const { key, version, body } = question;
+      const [theirs, ours] = await Promise.all(clients.map(client => client.ask(key, version, body)));
+      const known = settingsIn(ours);
+      const [theirEssence, ourEssence] = [theirs, ours].map(answer => text(essence(answer, known)));
+      const expected = inOurWords(theirEssence);
+      if (ourEssence !== expected) different.push(`${told(question)}\n  theirs ${expected}\n  ours   ${ourEssence}`);
+    }
+    expect(QUESTIONS.length).toBeGreaterThan(300);
+    expect(different).toEqual([]);
+    for (const client of clients) client.close();
+  } finally {
+    await Promise.all([kafka.dispose(), samsa.dispose()]);
+  }
+});
