@@ -85,6 +85,8 @@ function isValid(name: string, spec: AnyConfigSpec, text: string): boolean {
 export class Settings {
   readonly nodeId: string;
   readonly #file: ReadonlyMap<string, string>;
+  /** Of what the metadata has stored, which never changes, what counts. */
+  readonly #possible = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
 
   constructor(nodeId: number, file: ReadonlyMap<string, string>) {
     this.nodeId = String(nodeId);
@@ -94,13 +96,18 @@ export class Settings {
   /** The broker's own settings, or the cluster's when `resourceName` is "", of those that may change at run time. */
   dynamic(image: MetadataImage, resourceName: string): ReadonlyMap<string, string> {
     const stored = configsOf(image, RESOURCE_TYPE.broker, resourceName);
-    // What an older or another program has stored and is not possible here does not count.
-    return new Map(
-      [...stored].filter(([name, value]) => {
-        if (!isDynamic(name) || !isValid(name, BROKER[name], value)) return false;
-        return resourceName !== "" || BROKER[name].update === "cluster-wide";
-      }),
-    );
+    let possible = this.#possible.get(stored);
+    if (possible === undefined) {
+      // What an older or another program has stored and is not possible here does not count.
+      possible = new Map(
+        [...stored].filter(([name, value]) => {
+          if (!isDynamic(name) || !isValid(name, BROKER[name], value)) return false;
+          return resourceName !== "" || BROKER[name].update === "cluster-wide";
+        }),
+      );
+      this.#possible.set(stored, possible);
+    }
+    return possible;
   }
 
   /** Who has a say in a broker's settings, the strongest first. */

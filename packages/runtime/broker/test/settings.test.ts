@@ -175,6 +175,50 @@ describe("which value is in force", () => {
   });
 });
 
+test("every default of topics that the broker can change while it runs reaches them", () => {
+  const settings = new Settings(1, new Map());
+  const other = (spec: AnyConfigSpec): string => {
+    if (spec.oneOf !== undefined) return spec.oneOf.find(value => value !== spec.default) ?? "";
+    if (spec.type === "boolean") return spec.default === "true" ? "false" : "true";
+    return String(Math.max(spec.min ?? 0, 1) + 1);
+  };
+  let changeable = 0;
+  for (const [name, spec] of Object.entries<AnyConfigSpec>(topicConfigs)) {
+    const [synonym] = spec.synonyms ?? [];
+    if (synonym === undefined) continue;
+    changeable++;
+    const value = other((brokerConfigs as Readonly<Record<string, AnyConfigSpec>>)[synonym]);
+    for (const resourceName of ["", "1"]) {
+      const delta = new MetadataDelta(EMPTY_IMAGE);
+      const record = { resourceType: 4, resourceName, name: synonym, value };
+      delta.replay(metadataRecord("ConfigRecord", 0, record));
+      const image = delta.apply({ offset: 1, epoch: 1, timestamp: 1 });
+      expect([name, settings.topicValue(image, "t", name)]).toEqual([
+        name,
+        { name, value, source: resourceName === "" ? 3 : 2 },
+      ]);
+      expect(() => settings.topic(image, "t")).not.toThrow();
+    }
+  }
+  expect(changeable).toBeGreaterThan(20);
+});
+
+test("what the metadata has of another program's making, and is not possible, does not count", () => {
+  const settings = new Settings(1, new Map([["message.max.bytes", "2000"]]));
+  const delta = new MetadataDelta(EMPTY_IMAGE);
+  for (const [name, value] of [
+    ["message.max.bytes", "many"],
+    ["node.id", "7"],
+    ["ssl.keystore.password", "secret"],
+  ]) {
+    delta.replay(metadataRecord("ConfigRecord", 0, { resourceType: 4, resourceName: "1", name, value }));
+  }
+  const image = delta.apply({ offset: 1, epoch: 1, timestamp: 1 });
+  const config = settings.broker(image);
+  expect([config["message.max.bytes"], config["node.id"]]).toEqual([2000, 1]);
+  expect(settings.brokerSetting(image, "message.max.bytes").map(({ source }) => source)).toEqual([4, 5]);
+});
+
 test("times below zero mean for ever, in any unit", () => {
   const forEver = new Settings(1, new Map([["log.retention.hours", "-5"]]));
   expect(forEver.topic(EMPTY_IMAGE, "t")["retention.ms"]).toBe(-1);
