@@ -3,6 +3,7 @@ import {
   consumerProtocolSubscription,
   Errors,
   type OffsetCommitRequest,
+  type OffsetDeleteRequest,
   type OffsetFetchRequest,
 } from "@samsa/protocol";
 import type { ShardContext } from "./context.ts";
@@ -151,6 +152,32 @@ export function expiredRecords(context: ShardContext, group: Group): ShardRecord
     records.push(groupTombstone(group.id));
   }
   return records;
+}
+
+/** What became of a topic's partitions. */
+export interface TopicErrors {
+  readonly name: string;
+  readonly partitions: readonly PartitionResult[];
+}
+
+/** Records that erase the offsets of `topics`, but for those that members subscribe to. */
+export function planOffsetDeletion(
+  group: Group,
+  topics: OffsetDeleteRequest["topics"],
+): { records: ShardRecord[]; topics: TopicErrors[] } {
+  const records: ShardRecord[] = [];
+  const subscribed = group.members.size === 0 ? new Set<string>() : subscribedTopics(group);
+  const results = topics.map(({ name, partitions }) => {
+    // Where it cannot be told, a consumer group may subscribe to anything.
+    const inUse = subscribed === undefined ? group.protocolType === "consumer" : subscribed.has(name);
+    const errorCode = inUse ? Errors.GROUP_SUBSCRIBED_TO_TOPIC.code : 0;
+    const known = group.offsets.get(name);
+    for (const { partitionIndex } of partitions) {
+      if (!inUse && known?.has(partitionIndex)) records.push(offsetTombstone(group.id, name, partitionIndex));
+    }
+    return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) };
+  });
+  return { records, topics: results };
 }
 
 /** Records that erase the group and all its offsets. */

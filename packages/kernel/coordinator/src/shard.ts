@@ -5,6 +5,7 @@ import {
   type JoinGroupRequest,
   type LeaveGroupRequest,
   type OffsetCommitRequest,
+  type OffsetDeleteRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { GroupConfig, ShardContext } from "./context.ts";
@@ -20,7 +21,9 @@ import {
   type FetchTopics,
   fetchOffsets,
   planCommit,
+  planOffsetDeletion,
   setOffset,
+  type TopicErrors,
 } from "./offsets.ts";
 import { type GroupValue, offsetTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
@@ -247,6 +250,25 @@ export class GroupShard {
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
     if (group.state !== "Empty" || group.pendingMembers.size > 0) return done(Errors.NON_EMPTY_GROUP.code);
     this.#context.append(deletionRecords(group), done);
+  }
+
+  /**
+   * Deletes committed offsets of topics that no member subscribes to; `done` gets the group's error code, and the
+   * topics' (`OffsetMetadataManager.deleteOffsets`).
+   */
+  deleteOffsets(
+    now: number,
+    { groupId, topics }: OffsetDeleteRequest,
+    out: Effect[],
+    done: (errorCode: number, topics: readonly TopicErrors[]) => void,
+  ): void {
+    this.#enter(now, out);
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
+    if (group.state !== "Empty" && group.protocolType !== "consumer") return done(Errors.NON_EMPTY_GROUP.code, []);
+    const plan = planOffsetDeletion(group, topics);
+    if (plan.records.length === 0) return done(0, plan.topics);
+    this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
   }
 
   /** Erases expired offsets and groups that are empty of everything. */

@@ -4,9 +4,11 @@ import { apiVersions } from "./api/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
 import { createPartitions } from "./api/create-partitions.ts";
 import { createTopics } from "./api/create-topics.ts";
+import { deleteRecords } from "./api/delete-records.ts";
 import { deleteTopics } from "./api/delete-topics.ts";
 import { describeCluster } from "./api/describe-cluster.ts";
 import { describeConfigs } from "./api/describe-configs.ts";
+import { describeProducers } from "./api/describe-producers.ts";
 import { describeQuorum } from "./api/describe-quorum.ts";
 import { describeTopicPartitions } from "./api/describe-topic-partitions.ts";
 import { electLeaders } from "./api/elect-leaders.ts";
@@ -70,6 +72,7 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.ApiVersions, apiVersions],
   [ApiKey.CreateTopics, createTopics],
   [ApiKey.DeleteTopics, deleteTopics],
+  [ApiKey.DeleteRecords, deleteRecords],
   [ApiKey.InitProducerId, initProducerId],
   [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
   [ApiKey.DescribeConfigs, describeConfigs],
@@ -78,11 +81,13 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.DeleteGroups, groups.deleteGroups],
   [ApiKey.ElectLeaders, electLeaders],
   [ApiKey.IncrementalAlterConfigs, incrementalAlterConfigs],
+  [ApiKey.OffsetDelete, groups.offsetDelete],
   [ApiKey.AlterPartitionReassignments, alterPartitionReassignments],
   [ApiKey.ListPartitionReassignments, listPartitionReassignments],
   [ApiKey.DescribeQuorum, describeQuorum],
   [ApiKey.UpdateFeatures, updateFeatures],
   [ApiKey.DescribeCluster, describeCluster],
+  [ApiKey.DescribeProducers, describeProducers],
   [ApiKey.UnregisterBroker, unregisterBroker],
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],

@@ -85,6 +85,13 @@ export class Partition {
     this.#turn.add("write", this.#write);
   }
 
+  /** Drops records before `offset`, or before the high watermark (-1); where the log begins then, -1 when refused. */
+  deleteRecords(offset: number): number {
+    const start = this.log.deleteRecords(offset);
+    if (start >= 0) this.#turn.add("write", this.#write);
+    return start;
+  }
+
   readonly #write = (): void => {
     this.#dirty = false;
     if (this.fault !== 0) return;

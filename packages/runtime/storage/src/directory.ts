@@ -230,7 +230,7 @@ export class LogDir implements LogHome {
     return replaceFileLater(this.env.disk, `${this.path}/${file}`, writeOffsets(entries));
   }
 
-  truncated(): void {
+  checkpointSoon(): void {
     this.nextCheckpoint = 0;
   }
 

@@ -308,6 +308,7 @@ export class PartitionLog {
     const wanted = beforeOffset === -1 ? this.highWatermark : beforeOffset;
     if (wanted > this.highWatermark) return -1;
     this.raiseStart(wanted);
+    this.home.checkpointSoon();
     return this.startOffset;
   }
 
@@ -352,7 +353,7 @@ export class PartitionLog {
   private settleTruncation(): void {
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
-    this.home.truncated();
+    this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
     this.writePending();
   }

@@ -40,8 +40,8 @@ export interface LogHome {
   removeLater(path: string, at: number): void;
   /** Makes the names of the logs' own directories durable. */
   syncNames(): Promise<void>;
-  /** A log has lost its end, and what is written down of it says more than there is. */
-  truncated(): void;
+  /** A log has lost its end or its beginning, and the checkpoints say otherwise: they are to be written soon. */
+  checkpointSoon(): void;
   /** The log is gone. */
   forget(log: { readonly topic: string; readonly partition: number }): void;
 }

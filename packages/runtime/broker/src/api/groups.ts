@@ -8,6 +8,7 @@ import {
   type LeaveGroupRequest,
   type ListGroupsRequest,
   type OffsetCommitRequest,
+  type OffsetDeleteRequest,
   type OffsetFetchRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
@@ -218,4 +219,28 @@ export function deleteGroups(broker: Broker, body: DeleteGroupsRequest, _context
     );
   }
   done();
+}
+
+export function offsetDelete(broker: Broker, body: OffsetDeleteRequest, _context: RequestContext, reply: Reply): void {
+  const answer = (errorCode: number, topics: readonly object[]): void =>
+    reply({ throttleTimeMs: 0, errorCode, topics: errorCode === 0 ? topics : [] });
+  if (body.groupId === "") return answer(Errors.INVALID_GROUP_ID.code, []);
+  const runner = broker.groups.of(body.groupId);
+  if (runner === undefined) return answer(AWAY, []);
+  const known = body.topics.filter(({ name }) => broker.topics.idOf(name) !== undefined);
+  const unknown = body.topics
+    .filter(({ name }) => broker.topics.idOf(name) === undefined)
+    .map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({
+        partitionIndex,
+        errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
+      })),
+    }));
+  if (known.length === 0 && unknown.length > 0) return answer(0, unknown);
+  runner.run(out =>
+    runner.shard.deleteOffsets(broker.env.clock.now(), { ...body, topics: known }, out, (errorCode, topics) =>
+      answer(errorCode, [...topics, ...unknown]),
+    ),
+  );
 }

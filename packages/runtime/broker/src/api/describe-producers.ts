@@ -1,0 +1,35 @@
+import { type DescribeProducersRequest, Errors } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+/** The producers that a partition's log remembers (KIP-664). */
+export function describeProducers(
+  broker: Broker,
+  request: DescribeProducersRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const one = (name: string, partitionIndex: number) => {
+    const partition = broker.topics.partition(name, partitionIndex);
+    const errorCode = partition === undefined ? Errors.UNKNOWN_TOPIC_OR_PARTITION.code : partition.fault;
+    const active = partition === undefined || errorCode !== 0 ? [] : [...partition.log.producers.values()];
+    return {
+      partitionIndex,
+      errorCode,
+      errorMessage: null,
+      activeProducers: active.map(entry => ({
+        producerId: entry.producerId,
+        producerEpoch: entry.epoch,
+        lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+        lastTimestamp: entry.lastTimestamp,
+        coordinatorEpoch: entry.coordinatorEpoch,
+        currentTxnStartOffset: entry.txnFirstOffset,
+      })),
+    };
+  };
+  const topics = request.topics.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(index => one(name, index)),
+  }));
+  reply({ throttleTimeMs: 0, topics });
+}
