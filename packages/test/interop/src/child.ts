@@ -36,13 +36,14 @@ export class Child {
       this.stderr = (this.stderr + text).slice(-STDERR_KEPT);
     });
     let partial = "";
+    const take = (line: string): void => {
+      if (options.onLine === undefined) this.lines.push(line);
+      else options.onLine(line);
+    };
     stdout?.setEncoding("utf8").on("data", (text: string) => {
       const parts = (partial + text).split("\n");
       partial = parts.pop() ?? "";
-      for (const line of parts) {
-        if (options.onLine === undefined) this.lines.push(line);
-        else options.onLine(line);
-      }
+      parts.forEach(take);
       this.#wake();
     });
     this.exited = new Promise(resolve => {
@@ -52,6 +53,8 @@ export class Child {
         resolve(-1);
       });
       this.#process.once("close", (code, signal) => {
+        // The last line of some programs has no end.
+        if (partial !== "") take(partial);
         this.#finish();
         resolve(signal ?? code ?? -1);
       });

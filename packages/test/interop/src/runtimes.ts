@@ -53,14 +53,19 @@ const LOG = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
 /** The release whose broker and clients are in the jars. */
 export const KAFKA_VERSION = "4.4.0";
 
+/** The release of the command-line tools, the newest in public repositories (see `java/pom.xml`). */
+export const TOOLS_VERSION = "4.3.1";
+
 /** What the tools were built on, in which classes are where they look for them; found last, these serve. */
-const OLDER = [
-  "-Dkafka.version=4.3.1",
-  "-DincludeArtifactIds=kafka-clients,kafka-storage,kafka-storage-api,kafka_2.13",
-];
+const OLDER = [`-Dkafka.version=${TOOLS_VERSION}`, "-DincludeGroupIds=org.apache.kafka"];
 
 /** Programs for which they must be found first: methods are gone from classes that are still there. */
-const ON_OLDER: readonly string[] = ["org.apache.kafka.tools.DumpLogSegments", "kafka.admin.ConfigCommand"];
+const ON_OLDER: readonly string[] = [
+  "org.apache.kafka.tools.BrokerApiVersionsCommand",
+  "org.apache.kafka.tools.DumpLogSegments",
+  "org.apache.kafka.tools.ReplicaVerificationTool",
+  "kafka.admin.ConfigCommand",
+];
 
 export interface Program {
   readonly command: string;

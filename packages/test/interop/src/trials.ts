@@ -2,7 +2,11 @@
 import { join } from "node:path";
 import { announced, checkAnnounced, recorded } from "./api-list.ts";
 import { type BrokerProcess, startBroker } from "./broker-process.ts";
-import { findGo, findOurJava, findPython, findRust, Missing, nodeProgram, type Program } from "./runtimes.ts";
+import { runTool } from "./kafka-tools.ts";
+import { ADMIN_TOOLS } from "./admin-tools.ts";
+import { RECORD_TOOLS } from "./record-tools.ts";
+import type { Tool } from "./tool-check.ts";
+import { findGo, findJava, findOurJava, findPython, findRust, Missing, nodeProgram, type Program } from "./runtimes.ts";
 import { oneLine, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
@@ -12,7 +16,7 @@ export interface Trial {
 }
 
 /** Runs `body` with a broker; what goes wrong around it is a failed check. */
-export async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<Verdict>): Promise<Verdict> {
+async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<Verdict>): Promise<Verdict> {
   let broker: BrokerProcess | undefined;
   try {
     broker = await startBroker();
@@ -25,7 +29,7 @@ export async function onBroker(judge: string, body: (broker: BrokerProcess) => P
   }
 }
 
-export function absent(judge: string, { reason }: Missing): Verdict {
+function absent(judge: string, { reason }: Missing): Verdict {
   return { judge, version: "", checks: [{ name: "(the whole judge)", outcome: "skipped", reason: oneLine(reason) }] };
 }
 
@@ -67,8 +71,20 @@ const API_LIST: Trial = {
     }),
 };
 
+function kafkaTool(tool: Tool): Trial {
+  const { name } = tool;
+  return {
+    name,
+    run: async () => {
+      const found = await findJava();
+      return found instanceof Missing ? absent(name, found) : onBroker(name, broker => runTool(found, tool, broker));
+    },
+  };
+}
+
 export const TRIALS: readonly Trial[] = [
   API_LIST,
+  ...[...ADMIN_TOOLS, ...RECORD_TOOLS].map(kafkaTool),
   walk("Java Producer", java("ProducerWalk")),
   walk("Java Consumer, classic", java("ConsumerWalk"), "classic"),
   walk("Java Consumer, consumer", java("ConsumerWalk"), "consumer"),
