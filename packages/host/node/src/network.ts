@@ -67,6 +67,7 @@ class NodeConnection implements Connection {
   readonly #socket: net.Socket;
   readonly #lingerMs: number;
   #ending = false;
+  #paused = false;
 
   constructor(socket: net.Socket, lingerMs: number) {
     this.#socket = socket;
@@ -92,7 +93,7 @@ class NodeConnection implements Connection {
       failure ??= networkError(error);
     });
     socket.on("close", () => handler.onClose(failure));
-    socket.resume();
+    if (!this.#paused) socket.resume();
   }
 
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
@@ -114,10 +115,12 @@ class NodeConnection implements Connection {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     this.#socket.resume();
   }
 

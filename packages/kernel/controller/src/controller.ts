@@ -5,6 +5,7 @@ import type { ControllerSettings, Decision, DecisionContext, Draw } from "./deci
 import { assignReplicasToDirs } from "./directories.ts";
 import { updateFeatures } from "./features.ts";
 import { allocateProducerIds, brokerHeartbeat, registerBroker, unregisterBroker } from "./nodes.ts";
+import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
@@ -15,6 +16,7 @@ const DECIDERS = {
   createPartitions,
   incrementalAlterConfigs,
   alterConfigs,
+  alterClientQuotas,
   electLeaders,
   alterPartitionReassignments,
   registerBroker,

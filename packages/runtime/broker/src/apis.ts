@@ -2,6 +2,7 @@ import { ApiKey, apiOf } from "@samsa/protocol";
 import type { ByteReader, ByteWriter } from "@samsa/base";
 import { apiVersions } from "./api/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
+import { alterClientQuotas, describeClientQuotas } from "./api/client-quotas.ts";
 import { createPartitions } from "./api/create-partitions.ts";
 import { createTopics } from "./api/create-topics.ts";
 import { deleteRecords } from "./api/delete-records.ts";
@@ -88,6 +89,8 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.UpdateFeatures, updateFeatures],
   [ApiKey.DescribeCluster, describeCluster],
   [ApiKey.DescribeProducers, describeProducers],
+  [ApiKey.DescribeClientQuotas, describeClientQuotas],
+  [ApiKey.AlterClientQuotas, alterClientQuotas],
   [ApiKey.UnregisterBroker, unregisterBroker],
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],

@@ -7,7 +7,7 @@ import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
-import { ConnectionLimits } from "./connection-limits.ts";
+import { ConnectionLimits, plainAddress } from "./connection-limits.ts";
 import { Control } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
@@ -16,6 +16,7 @@ import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
+import { Quotas } from "./quotas.ts";
 import { cordonFault, logConfig, Settings } from "./settings.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
 import { Turn } from "./turn.ts";
@@ -52,6 +53,8 @@ interface Node {
 
 /** Once a second: flushes, removals, checkpoints. */
 const TICK_MS = 1000;
+/** How often idle quota meters are looked for. */
+const QUOTA_EXPIRY_MS = 60_000;
 const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
 /** How long a stop waits for the replies that are on their way. */
 const GOODBYE_MS = 2000;
@@ -72,6 +75,7 @@ export class Broker {
   readonly dirs: LogDirs;
   readonly topics: Topics;
   readonly groups: Groups;
+  readonly quotas: Quotas;
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
   readonly #apis = servedApis();
@@ -105,6 +109,10 @@ export class Broker {
     this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
       env.random.next(),
     );
+    this.quotas = new Quotas({
+      count: this.config["quota.window.num"],
+      ms: this.config["quota.window.size.seconds"] * 1000,
+    });
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
@@ -133,6 +141,7 @@ export class Broker {
       broker.#every("tick", TICK_MS, () => broker.dirs.tick(env.clock.now()));
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
+      broker.#every("quotas", QUOTA_EXPIRY_MS, () => broker.quotas.expire(env.clock.monotonic()));
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
       broker.#gauges();
       const fate = broker.#fate();
@@ -212,6 +221,7 @@ export class Broker {
   #apply(image: MetadataImage): void {
     const before = this.topics.image;
     if (before.configs !== image.configs) this.#reconfigure(image);
+    this.quotas.update(image.quotas);
     this.topics.apply(image);
     this.control.assign(this.topics.takeMisplaced());
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
@@ -310,6 +320,8 @@ export class Broker {
         this.metrics.connectionsOpen = this.#connections.size;
         this.metrics.connectionsOpened++;
         if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
+        const wait = this.quotas.connected(plainAddress(connection.remoteHost), this.env.clock.monotonic());
+        if (wait > 0) client.mute(wait);
         return client;
       },
       removed: name => {

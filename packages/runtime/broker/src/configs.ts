@@ -353,6 +353,18 @@ export const brokerConfigs = configSpecs({
     default: "268435456",
     doc: "Bytes of requests in flight over all connections, above which sockets are not read.",
   },
+  "quota.window.num": {
+    type: "int",
+    default: "11",
+    min: 1,
+    doc: "Windows over which the rates of client quotas are measured.",
+  },
+  "quota.window.size.seconds": {
+    type: "int",
+    default: "1",
+    min: 1,
+    doc: "How long each of those windows is, in seconds.",
+  },
   "socket.request.max.bytes": { type: "int", default: "104857600", min: 1, doc: "Largest request accepted, in bytes." },
   "unclean.leader.election.enable": {
     type: "boolean",

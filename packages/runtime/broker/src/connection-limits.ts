@@ -4,6 +4,11 @@ type Limits = Pick<BrokerConfig, "max.connections" | "max.connections.per.ip" | 
 
 const V4_IN_V6 = "::ffff:";
 
+/** An IPv4 address is itself also where a socket for both kinds shows it as IPv6. */
+export function plainAddress(host: string): string {
+  return host.startsWith(V4_IN_V6) ? host.slice(V4_IN_V6.length) : host;
+}
+
 /** `address:limit,…`; undefined when it is not that. */
 export function parseOverrides(text: string): ReadonlyMap<string, number> | undefined {
   const overrides = new Map<string, number>();
@@ -29,7 +34,7 @@ export class ConnectionLimits {
 
   /** Takes note of a connection from `host`, which `closed` forgets; false: it is one too many. */
   opened(connection: object, host: string): boolean {
-    const address = host.startsWith(V4_IN_V6) ? host.slice(V4_IN_V6.length) : host;
+    const address = plainAddress(host);
     const count = (this.#counts.get(address) ?? 0) + 1;
     this.#addresses.set(connection, address);
     this.#counts.set(address, count);

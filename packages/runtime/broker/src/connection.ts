@@ -5,6 +5,7 @@ import {
   type ConnectionHandler,
   type Logger,
   MalformedError,
+  type Timer,
 } from "@samsa/base";
 import {
   ApiKey,
@@ -24,6 +25,11 @@ import type { Turn } from "./turn.ts";
 const MAX_IN_FLIGHT = 128;
 /** Bytes of replies that may wait for a slow reader; then its requests wait too. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+
+/** The principal of all clients. */
+const ANONYMOUS = "ANONYMOUS";
+/** What fits into a reply. */
+const LONGEST_MUTE_MS = 0x7fffffff;
 
 /** A reply's place in the order of its connection. */
 interface Slot {
@@ -112,6 +118,9 @@ export class ClientConnection implements ConnectionHandler {
   #paused = false;
   #closed = false;
   #unpipelined = 0;
+  /** On the monotonic clock; 0: its requests are handled. */
+  #mutedUntil = 0;
+  #unmute: Timer | undefined;
   lastActive: number;
 
   constructor(host: ConnectionHost, connection: Connection, listener: string) {
@@ -147,6 +156,7 @@ export class ClientConnection implements ConnectionHandler {
 
   onClose(error?: Error): void {
     this.#closed = true;
+    this.#unmute?.cancel();
     this.#host.budget.forget(this.#resume);
     for (const frame of this.#queue) this.#host.budget.give(frame.length);
     this.#queue.length = 0;
@@ -180,7 +190,12 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   #mayHandle(): boolean {
-    return !this.#closed && this.#slots.length < MAX_IN_FLIGHT && this.#connection.pendingBytes() < MAX_UNSENT_BYTES;
+    return (
+      !this.#closed &&
+      this.#mutedUntil === 0 &&
+      this.#slots.length < MAX_IN_FLIGHT &&
+      this.#connection.pendingBytes() < MAX_UNSENT_BYTES
+    );
   }
 
   #handleQueued(): void {
@@ -206,7 +221,7 @@ export class ClientConnection implements ConnectionHandler {
   /** Stops reading while there is more than can be handled. */
   #throttle(): void {
     const { budget } = this.#host;
-    const wants = this.#queue.length > 0 || budget.full;
+    const wants = this.#queue.length > 0 || budget.full || this.#mutedUntil > 0;
     if (wants && !this.#paused) {
       this.#paused = true;
       this.#connection.pause();
@@ -254,6 +269,7 @@ export class ClientConnection implements ConnectionHandler {
   #dispatch(api: ServedApi, head: RequestHead, reader: ByteReader, slot: Slot): void {
     const context: RequestContext = {
       version: head.version,
+      user: ANONYMOUS,
       clientId: head.clientId,
       listener: this.#listener,
       remoteHost: this.#connection.remoteHost,
@@ -263,11 +279,15 @@ export class ClientConnection implements ConnectionHandler {
     const began = broker.env.clock.monotonic();
     try {
       const request = api.request.decode(reader, head.version);
+      let spent: number | undefined;
       api.handle(broker, request, context, (response, sent) => {
-        broker.metrics.request(api.name, head.version, broker.env.clock.monotonic() - began);
+        const now = broker.env.clock.monotonic();
+        broker.metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
+        this.#holdBack(slot, context, response, spent ?? now - began);
         this.#reply(slot, api, head, response);
       });
+      spent = broker.env.clock.monotonic() - began;
       if (api.transient) this.#host.buffers.give(reader.bytes);
     } catch (error) {
       if (error instanceof MalformedError || error instanceof UnsupportedVersionError) {
@@ -278,6 +298,34 @@ export class ClientConnection implements ConnectionHandler {
       this.#host.logger.error("request failed", { api: api.name, version: head.version, error });
       this.#connection.destroy();
     }
+  }
+
+  /** Applies quotas: the reply says for how long, and for that long nothing more is handled (KIP-219). */
+  #holdBack(slot: Slot, client: RequestContext, response: { throttleTimeMs?: unknown } | null, spentMs: number): void {
+    const { quotas, env } = this.#host.broker;
+    const now = env.clock.monotonic();
+    const told = response?.throttleTimeMs;
+    let ms = typeof told === "number" ? told : 0;
+    ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
+    if (slot.pipelined) ms = Math.max(ms, quotas.record("producer_byte_rate", client, slot.bytes, now));
+    if (ms <= 0) return;
+    ms = Math.min(ms, LONGEST_MUTE_MS);
+    if (typeof told === "number") (response as { throttleTimeMs: number }).throttleTimeMs = ms;
+    this.mute(ms);
+  }
+
+  /** Leaves what the client sends alone for some time. */
+  mute(ms: number): void {
+    const { env } = this.#host.broker;
+    const until = env.clock.monotonic() + ms;
+    if (until <= this.#mutedUntil) return;
+    this.#mutedUntil = until;
+    this.#unmute?.cancel();
+    this.#unmute = env.timers.after(ms, () => {
+      this.#mutedUntil = 0;
+      this.#handleQueued();
+    });
+    this.#throttle();
   }
 
   #reply(slot: Slot, api: ServedApi, head: RequestHead, response: object | null): void {

@@ -4,6 +4,8 @@ import { requestHeader } from "@samsa/protocol";
 /** Who asks, and how. */
 export interface RequestContext {
   readonly version: number;
+  /** The name of the principal; nobody has authenticated himself. */
+  readonly user: string;
   /** "" when the client gave none. */
   readonly clientId: string;
   /** Name of the listener: answers name the addresses of the same one. */

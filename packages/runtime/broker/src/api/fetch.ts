@@ -190,7 +190,8 @@ class PendingFetch implements Watcher {
 
   #read(): PartitionAnswer[] {
     const { broker, request } = this.#call;
-    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"]);
+    const most = broker.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
+    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most);
     let first = true;
     return this.#wanted.map(wanted => {
       const answer = this.#readOne(wanted, left, first);
@@ -237,9 +238,25 @@ class PendingFetch implements Watcher {
     }
   }
 
+  /** For how long a client must wait that would get more than its quota; what it does not get does not count. */
+  #overQuota(answers: readonly PartitionAnswer[]): number {
+    const { broker, context } = this.#call;
+    const now = broker.env.clock.monotonic();
+    const bytes = answers.reduce((sum, { size }) => sum + size, 0);
+    const wait = broker.quotas.record("consumer_byte_rate", context, bytes, now);
+    if (wait > 0) broker.quotas.record("consumer_byte_rate", context, -bytes, now);
+    return wait;
+  }
+
   #finish(answers: PartitionAnswer[]): void {
     const { broker, opened, reply, context } = this.#call;
     let { session } = opened;
+    const throttleTimeMs = this.#overQuota(answers);
+    if (throttleTimeMs > 0) {
+      for (const { release } of answers) release?.();
+      reply({ throttleTimeMs, errorCode: 0, sessionId: session?.id ?? 0, responses: [] });
+      return;
+    }
     let shown = answers;
     if (opened.incremental && session !== undefined) {
       shown = answers.filter((answer, i) => changed(answer, this.#wanted[i].state));

@@ -1,0 +1,170 @@
+import { type QuotaEntity, type QuotaImage, quotaKey } from "@samsa/metadata";
+
+/** What is limited of a client: bytes a second, or percent of the event loop. */
+export type QuotaKind = "producer_byte_rate" | "consumer_byte_rate" | "request_percentage";
+
+/** Who a quota is looked up for. */
+export interface QuotaClient {
+  readonly user: string;
+  readonly clientId: string;
+}
+
+/** How rates are measured: `quota.window.num` windows of `quota.window.size.seconds`. */
+export interface QuotaWindows {
+  readonly count: number;
+  readonly ms: number;
+}
+
+interface Limit {
+  readonly limit: number;
+  /** Whose meter counts: all clients that the entity covers share it. */
+  readonly meter: string;
+}
+
+/** A rate over windows (`Rate` over a `SampledStat`). */
+class Meter {
+  readonly #windows: QuotaWindows;
+  /** Oldest first. */
+  #samples: { start: number; sum: number }[] = [];
+  lastUsed = 0;
+
+  constructor(windows: QuotaWindows) {
+    this.#windows = windows;
+  }
+
+  /** Adds `value` and gives the time, in ms, to wait until the rate is down to `limit`. */
+  record(value: number, limit: number, now: number): number {
+    const { ms, count } = this.#windows;
+    this.lastUsed = now;
+    const last = this.#samples.at(-1);
+    if (last === undefined || now - last.start >= ms) this.#samples.push({ start: now, sum: value });
+    else last.sum += value;
+    this.#samples = this.#samples.filter(sample => now - sample.start < ms * count);
+    let sum = 0;
+    for (const sample of this.#samples) sum += sample.sum;
+    const span = this.#span(now);
+    const rate = sum / (span / 1000);
+    return rate <= limit ? 0 : Math.round(((rate - limit) / limit) * span);
+  }
+
+  /** The time over which the sum counts: at least all windows but one. */
+  #span(now: number): number {
+    const { ms, count } = this.#windows;
+    const elapsed = now - (this.#samples[0]?.start ?? now);
+    const missing = count - 1 - Math.floor(elapsed / ms);
+    return Math.max(elapsed + Math.max(0, missing) * ms, ms);
+  }
+}
+
+/** Meters that nobody has used for so long are forgotten. */
+const IDLE_MS = 3_600_000;
+/** Answers that are remembered for clients; they are found again when there are more. */
+const MOST_ANSWERS = 10_000;
+
+const CONNECTION_RATE = "connection_creation_rate";
+const USER = "user";
+const CLIENT = "client-id";
+
+function entity(user: string | null | undefined, client: string | null | undefined): QuotaEntity[] {
+  const parts: QuotaEntity[] = [];
+  if (user !== undefined) parts.push({ entityType: USER, entityName: user });
+  if (client !== undefined) parts.push({ entityType: CLIENT, entityName: client });
+  return parts;
+}
+
+/** Entities that cover a client, the most specific first (`ClientQuotaManager`); null is the default entity. */
+function covering(user: string, client: string): QuotaEntity[][] {
+  return [
+    entity(user, client),
+    entity(user, null),
+    entity(user, undefined),
+    entity(null, client),
+    entity(null, null),
+    entity(null, undefined),
+    entity(undefined, client),
+    entity(undefined, null),
+  ];
+}
+
+/** Client quotas (KIP-13, KIP-55, KIP-124): who has used how much of what, and how long he must wait for that. */
+export class Quotas {
+  readonly #windows: QuotaWindows;
+  readonly #meters = new Map<string, Meter>();
+  readonly #answers = new Map<string, Limit | undefined>();
+  #quotas: ReadonlyMap<string, QuotaImage> = new Map();
+  #kinds = new Set<string>();
+
+  constructor(windows: QuotaWindows) {
+    this.#windows = windows;
+  }
+
+  /** Takes what the metadata says. */
+  update(quotas: ReadonlyMap<string, QuotaImage>): void {
+    if (quotas === this.#quotas) return;
+    this.#quotas = quotas;
+    this.#answers.clear();
+    this.#kinds = new Set([...quotas.values()].flatMap(image => [...image.quotas.keys()]));
+  }
+
+  /** Counts `value` for a client at `now`, in ms on a clock that does not go back; the ms for which to hold it back. */
+  record(kind: QuotaKind, client: QuotaClient, value: number, now: number): number {
+    // Most brokers have no quotas, and every request comes by here.
+    if (!this.#kinds.has(kind)) return 0;
+    const found = this.#limit(kind, client);
+    if (found === undefined) return 0;
+    const wait = this.#meter(found.meter).record(value, found.limit, now);
+    // Time spent cannot be given back: a client is held back for one window at most and measured again.
+    return kind === "request_percentage" ? Math.min(wait, this.#windows.ms) : wait;
+  }
+
+  /** Counts a connection from an address; the ms for which to hold it back (KIP-612). */
+  connected(address: string, now: number): number {
+    if (!this.#kinds.has(CONNECTION_RATE)) return 0;
+    for (const entityName of [address, null]) {
+      const limit = this.#quotas.get(quotaKey([{ entityType: "ip", entityName }]))?.quotas.get(CONNECTION_RATE);
+      if (limit !== undefined) return this.#meter(JSON.stringify([CONNECTION_RATE, address])).record(1, limit, now);
+    }
+    return 0;
+  }
+
+  /** The most that one answer may weigh so that waiting can make up for it. */
+  mostAtOnce(kind: QuotaKind, client: QuotaClient): number {
+    if (!this.#kinds.has(kind)) return Infinity;
+    const found = this.#limit(kind, client);
+    return found === undefined ? Infinity : found.limit * (this.#windows.count - 1) * (this.#windows.ms / 1000);
+  }
+
+  #limit(kind: QuotaKind, client: QuotaClient): Limit | undefined {
+    const asked = JSON.stringify([kind, client.user, client.clientId]);
+    if (this.#answers.has(asked)) return this.#answers.get(asked);
+    const found = this.#find(kind, client);
+    if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear();
+    this.#answers.set(asked, found);
+    return found;
+  }
+
+  #find(kind: QuotaKind, { user, clientId }: QuotaClient): Limit | undefined {
+    for (const parts of covering(user, clientId)) {
+      const limit = this.#quotas.get(quotaKey(parts))?.quotas.get(kind);
+      if (limit === undefined) continue;
+      // A default entity stands for each client by itself, not for all together.
+      const own = parts.map(({ entityType }) => [entityType, entityType === USER ? user : clientId]);
+      return { limit, meter: JSON.stringify([kind, own]) };
+    }
+    return undefined;
+  }
+
+  #meter(key: string): Meter {
+    let meter = this.#meters.get(key);
+    if (meter === undefined) {
+      meter = new Meter(this.#windows);
+      this.#meters.set(key, meter);
+    }
+    return meter;
+  }
+
+  /** Forgets meters that are not used. */
+  expire(now: number): void {
+    for (const [key, meter] of this.#meters) if (now - meter.lastUsed > IDLE_MS) this.#meters.delete(key);
+  }
+}

@@ -1,0 +1,219 @@
+import { ApiKey, Errors } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Quotas } from "../src/quotas.ts";
+import { TestBroker, type Wire } from "./wire.ts";
+
+const WINDOWS = { count: 11, ms: 1000 };
+const who = { user: "u", clientId: "c" };
+
+function quotas(
+  ...rows: readonly (readonly [entity: Record<string, string | null>, quotas: Record<string, number>])[]
+) {
+  const all = new Quotas(WINDOWS);
+  const images = rows.map(([parts, values]) => {
+    const entity = Object.entries(parts).map(([entityType, entityName]) => ({ entityType, entityName }));
+    const key = JSON.stringify(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return [key, { entity, quotas: new Map(Object.entries(values)) }] as const;
+  });
+  all.update(new Map(images));
+  return all;
+}
+
+describe("quotas", () => {
+  test("of the most specific entity count", () => {
+    const rate = (limit: number) => ({ producer_byte_rate: limit });
+    const rows = [
+      [{ user: "u", "client-id": "c" }, rate(1)],
+      [{ user: "u", "client-id": null }, rate(2)],
+      [{ user: "u" }, rate(3)],
+      [{ user: null, "client-id": "c" }, rate(4)],
+      [{ user: null, "client-id": null }, rate(5)],
+      [{ user: null }, rate(6)],
+      [{ "client-id": "c" }, rate(7)],
+      [{ "client-id": null }, rate(8)],
+    ] as const;
+    for (let i = 0; i < rows.length; i++) {
+      expect(quotas(...rows.slice(i)).mostAtOnce("producer_byte_rate", who)).toBe((i + 1) * 10);
+    }
+    expect(quotas(...rows).mostAtOnce("consumer_byte_rate", who)).toBe(Infinity);
+  });
+
+  test("hold back for as long as brings the rate down", () => {
+    const limited = quotas([{ user: "u" }, { producer_byte_rate: 1000 }]);
+    expect(limited.record("producer_byte_rate", who, 10_000, 0)).toBe(0);
+    // 12,000 bytes in what counts as 10.1 s: 1,188 a second, 18.8 percent too much.
+    expect(limited.record("producer_byte_rate", who, 2000, 100)).toBe(1900);
+    expect(limited.record("producer_byte_rate", who, 0, 12_000)).toBe(0);
+  });
+
+  test("of a default are each client's own, those of a user all of his clients' together", () => {
+    const other = { user: "u", clientId: "d" };
+    const each = quotas([{ "client-id": null }, { producer_byte_rate: 100 }]);
+    const shared = quotas([{ user: "u" }, { producer_byte_rate: 100 }]);
+    for (const [limited, waits] of [
+      [each, false],
+      [shared, true],
+    ] as const) {
+      limited.record("producer_byte_rate", who, 1000, 0);
+      expect(limited.record("producer_byte_rate", other, 1000, 0) > 0).toBe(waits);
+    }
+  });
+
+  test("let through, in the long run, what they say", () => {
+    const property = fc.property(
+      fc.integer({ min: 100, max: 100_000 }),
+      fc.integer({ min: 1, max: 100 }),
+      (limit, percent) => {
+        const size = (limit * percent) / 100;
+        const limited = quotas([{ "client-id": "c" }, { consumer_byte_rate: limit }]);
+        let now = 0;
+        let sent = 0;
+        while (now < 120_000 && sent < limit * 1000) {
+          now += 1 + limited.record("consumer_byte_rate", who, size, now);
+          sent += size;
+        }
+        // What may come at once, and what the limit allows in the time: up to a tenth more, as the span that counts is a
+        // window shorter than what is remembered.
+        expect(sent).toBeLessThanOrEqual(limit * 12 + (1.2 * limit * now) / 1000);
+      },
+    );
+    fc.assert(property, { numRuns: 200 });
+  });
+
+  test("of time hold back for one window at most", () => {
+    const limited = quotas([{ "client-id": "c" }, { request_percentage: 1 }]);
+    expect(limited.record("request_percentage", who, 5000, 0)).toBe(1000);
+  });
+});
+
+describe("over the wire", () => {
+  let broker: TestBroker;
+  let wire: Wire;
+
+  beforeEach(async () => {
+    broker = await TestBroker.start({ "quota.window.num": "2", "quota.window.size.seconds": "1" });
+    wire = await broker.connect();
+  });
+  afterEach(() => broker.stop());
+
+  type Op = readonly [key: string, value: number | null];
+  const alter = async (entity: Record<string, string | null>, ...ops: readonly Op[]) => {
+    const entries = [
+      {
+        entity: Object.entries(entity).map(([entityType, entityName]) => ({ entityType, entityName })),
+        ops: ops.map(([key, value]) => ({ key, value: value ?? 0, remove: value === null })),
+      },
+    ];
+    const answer = (await wire.ask(ApiKey.AlterClientQuotas, 1, { entries, validateOnly: false })) as {
+      entries: { errorCode: number; errorMessage: string | null }[];
+    };
+    return answer.entries[0].errorCode;
+  };
+
+  const describeQuotas = async (
+    strict: boolean,
+    ...components: readonly (readonly [string, number, string | null])[]
+  ) =>
+    (await wire.ask(ApiKey.DescribeClientQuotas, 1, {
+      components: components.map(([entityType, matchType, match]) => ({ entityType, matchType, match })),
+      strict,
+    })) as { errorCode: number; entries: { entity: object[]; values: { key: string; value: number }[] }[] | null };
+
+  const produce = async (size: number): Promise<number> => {
+    const bytes = buildBatch(
+      [{ timestamp: Date.now(), key: null, value: new Uint8Array(size) }],
+      {},
+      broker.broker.tools,
+    );
+    const topicData = [{ name: "t", partitionData: [{ index: 0, records: [bytes] }] }];
+    const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
+    return ((await wire.ask(ApiKey.Produce, 9, body)) as { throttleTimeMs: number }).throttleTimeMs;
+  };
+
+  test("quotas are set, described, changed and removed", async () => {
+    expect(await alter({ user: "u", "client-id": "c" }, ["producer_byte_rate", 1000])).toBe(0);
+    expect(await alter({ user: null }, ["consumer_byte_rate", 5], ["request_percentage", 12.5])).toBe(0);
+    expect((await describeQuotas(false)).entries).toHaveLength(2);
+    expect((await describeQuotas(true, ["user", 0, "u"])).entries).toEqual([]);
+    expect((await describeQuotas(false, ["user", 0, "u"])).entries).toMatchObject([
+      { values: [{ key: "producer_byte_rate", value: 1000 }] },
+    ]);
+    expect((await describeQuotas(true, ["user", 1, null])).entries?.[0].values).toHaveLength(2);
+    expect((await describeQuotas(true, ["user", 2, null], ["client-id", 2, null])).entries).toHaveLength(1);
+    expect(await alter({ user: "u", "client-id": "c" }, ["producer_byte_rate", null])).toBe(0);
+    expect((await describeQuotas(false)).entries).toHaveLength(1);
+    await broker.broker.close();
+    broker = await TestBroker.start({}, broker.directory);
+    wire = await broker.connect();
+    expect((await describeQuotas(false)).entries).toMatchObject([
+      { entity: [{ entityType: "user", entityName: null }] },
+    ]);
+  });
+
+  test("what makes no sense is refused", async () => {
+    const invalid = Errors.INVALID_REQUEST.code;
+    expect(await alter({ user: "u" }, ["speed", 1])).toBe(invalid);
+    expect(await alter({ user: "u" }, ["producer_byte_rate", 0])).toBe(invalid);
+    expect(await alter({ user: "u" }, ["producer_byte_rate", 1.5])).toBe(invalid);
+    expect(await alter({ user: "u" }, ["producer_byte_rate", Number.NaN])).toBe(invalid);
+    expect(await alter({ planet: "u" }, ["producer_byte_rate", 1])).toBe(invalid);
+    expect(await alter({ ip: "::1", user: "u" }, ["connection_creation_rate", 1])).toBe(invalid);
+    expect(await alter({}, ["producer_byte_rate", 1])).toBe(invalid);
+    expect((await describeQuotas(false, ["planet", 0, "x"])).errorCode).toBe(Errors.UNSUPPORTED_VERSION.code);
+    expect((await describeQuotas(false, ["user", 0, null])).errorCode).toBe(invalid);
+    expect((await describeQuotas(false, ["user", 7, null])).errorCode).toBe(invalid);
+  });
+
+  test("a producer above its rate is told for how long, and not heard that long", async () => {
+    await wire.ask(ApiKey.Metadata, 9, { topics: [{ name: "t" }], includeTopicAuthorizedOperations: false });
+    expect(await produce(20_000)).toBe(0);
+    await alter({ "client-id": "test" }, ["producer_byte_rate", 50_000]);
+    const wait = await produce(60_000);
+    expect(wait).toBeGreaterThan(100);
+    const began = performance.now();
+    await wire.ask(ApiKey.ApiVersions, 0, {});
+    expect(performance.now() - began).toBeGreaterThan(wait / 2);
+    // Others are served meanwhile.
+    await alter({ "client-id": "test" }, ["producer_byte_rate", null]);
+    expect(await produce(60_000)).toBe(0);
+  });
+
+  test("a consumer above its rate gets nothing until it has waited", async () => {
+    await wire.ask(ApiKey.Metadata, 9, { topics: [{ name: "t" }], includeTopicAuthorizedOperations: false });
+    for (let i = 0; i < 3; i++) await produce(20_000);
+    await alter({ "client-id": "test" }, ["consumer_byte_rate", 25_000]);
+    const fetch = async (): Promise<{ throttleTimeMs: number; size: number }> => {
+      const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+      const answer = (await wire.ask(ApiKey.Fetch, 12, {
+        ...{ maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1, rackId: "" },
+        ...{ topics: [{ topic: "t", partitions }], forgottenTopicsData: [] },
+      })) as { throttleTimeMs: number; responses: { partitions: { records: Uint8Array[] }[] }[] };
+      const records = answer.responses.flatMap(({ partitions: all }) => all.flatMap(p => p.records));
+      return { throttleTimeMs: answer.throttleTimeMs, size: records.reduce((sum, chunk) => sum + chunk.length, 0) };
+    };
+    const first = await fetch();
+    expect([first.throttleTimeMs, first.size > 20_000 && first.size < 25_000]).toEqual([0, true]);
+    const second = await fetch();
+    expect([second.throttleTimeMs > 0, second.size]).toEqual([true, 0]);
+    for (let tries = 0; ; tries++) {
+      const later = await fetch();
+      if (later.size > 0) break;
+      expect(tries).toBeLessThan(20);
+    }
+  });
+
+  test("connections above the rate of their address are not heard at once", async () => {
+    await alter({ ip: "127.0.0.1" }, ["connection_creation_rate", 1]);
+    const waits: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const began = performance.now();
+      const other = await broker.connect();
+      await other.ask(ApiKey.ApiVersions, 0, {});
+      waits.push(performance.now() - began);
+      other.socket.destroy();
+    }
+    expect(Math.max(...waits)).toBeGreaterThan(300);
+  });
+});
