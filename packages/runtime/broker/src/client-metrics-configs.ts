@@ -43,7 +43,7 @@ export function clientMetricsConfigsFault(values: ReadonlyMap<string, string>): 
     try {
       const value = parseConfigValue(name, specs[name], text);
       if (name === "interval.ms" && (Number(value) < SHORTEST_MS || Number(value) > LONGEST_MS)) {
-        const message = `Invalid value ${value} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
+        const message = `Invalid value ${text} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
         return { error: "INVALID_REQUEST", message };
       }
       const illegal = name === "match" && typeof value === "object" && value.find(pattern => !isPattern(pattern));

@@ -198,7 +198,7 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
     return fault(lowest < 0 ? most : `${name} must be in the range ${lowest} to ${highest} inclusive.`);
   }
   const assignor = parsed.get(ASSIGNOR);
-  if (assignor !== undefined && assignor !== "sticky") {
+  if (typeof assignor === "string" && assignor !== "sticky") {
     const known = "is not a registered task assignor. Registered assignors are: [sticky].";
     return fault(`${ASSIGNOR} '${assignor}' ${known}`);
   }

@@ -28,14 +28,14 @@ export class RawClient {
   }
 
   #deliver(): void {
-    if (this.#held.length < 4 || this.#waiting === undefined) return;
+    const waiting = this.#waiting;
+    if (this.#held.length < 4 || waiting === undefined) return;
     const end = 4 + this.#held.readInt32BE(0);
     if (this.#held.length < end) return;
-    const { resolve } = this.#waiting;
     this.#waiting = undefined;
     const frame = this.#held.subarray(4, end);
     this.#held = this.#held.subarray(end);
-    resolve(frame);
+    waiting.resolve(frame);
   }
 
   /** Rejects when the connection is closed instead. */
