@@ -62,7 +62,7 @@ export class Topics {
   readonly #partitions = new Map<string, (Partition | undefined)[]>();
   /** Replicas of which the metadata does not say in which directory they are. */
   #misplaced: Placed[] = [];
-  /** Ids of topics with the partitions whose logs could not be made: not tried again, lest they be in two directories. */
+  /** Ids of topics with the partitions whose logs are not to be had: not tried again, lest they be in two directories. */
   readonly #lost = new Map<Uuid, Set<number>>();
   #claimed = false;
   #image: MetadataImage;
@@ -174,8 +174,8 @@ export class Topics {
     const { dirs, nodeId } = this.#options;
     const assigned = replicaDirectory(image, nodeId);
     // It may be in the directory that is offline; a second, empty one would be taken for it.
-    if (dirs.withId(assigned) === undefined && dirs.anyOffline && assigned !== UNASSIGNED_DIRECTORY) return undefined;
-    const log = dirs.create(topic.name, index, topic.id, assigned);
+    const away = dirs.withId(assigned) === undefined && dirs.anyOffline && assigned !== UNASSIGNED_DIRECTORY;
+    const log = away ? undefined : dirs.create(topic.name, index, topic.id, assigned);
     if (log === undefined) this.#lose(topic.id, index);
     return log;
   }

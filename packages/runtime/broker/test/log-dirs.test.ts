@@ -206,7 +206,7 @@ describe("a broker with two log directories", () => {
     // Still broken at the next start: the rest is served, and nothing is made in the place of what is missing.
     const without = await Bench.start();
     expect(await without.partitions("t")).toEqual([served, offline, served, offline]);
-    expect(await without.produce("t", 1)).toBe("NOT_LEADER_OR_FOLLOWER");
+    expect(await without.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
     expect(await without.produce("t", 2)).toBe("NONE");
     expect(logsIn("a")).not.toContain("t-1");
     await without.stop();
