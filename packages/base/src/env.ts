@@ -78,6 +78,13 @@ export interface DiskStat {
   readonly modified: Millis;
 }
 
+export interface DiskSpace {
+  /** Bytes of the file system. */
+  readonly total: number;
+  /** Those of them that this process may still fill. */
+  readonly usable: number;
+}
+
 export type OpenMode =
   /** must exist, read only */
   | "read"
@@ -95,6 +102,8 @@ export interface Disk {
   list(directory: string): DiskEntry[];
   /** undefined when there is nothing at `path`. */
   stat(path: string): DiskStat | undefined;
+  /** Of the file system that `path` is on. */
+  space(path: string): Promise<DiskSpace>;
   makeDirectory(path: string): void;
   /** Atomically replaces `to`. */
   rename(from: string, to: string): void;

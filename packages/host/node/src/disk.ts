@@ -3,6 +3,7 @@ import {
   type DiskEntry,
   DiskError,
   type DiskFile,
+  type DiskSpace,
   type DiskStat,
   invariant,
   type OpenMode,
@@ -184,6 +185,15 @@ async function removeTree(path: string): Promise<void> {
   }
 }
 
+async function space(path: string): Promise<DiskSpace> {
+  try {
+    const { bsize, blocks, bavail } = await fs.promises.statfs(path);
+    return { total: bsize * blocks, usable: bsize * bavail };
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}
+
 export function nodeDisk(): Disk {
   return {
     open: (path, mode) =>
@@ -196,6 +206,7 @@ export function nodeDisk(): Disk {
     makeDirectory: path => calling(path, () => void fs.mkdirSync(path, { recursive: true })),
     rename: (from, to) => calling(from, () => fs.renameSync(from, to)),
     removeFile: path => calling(path, () => fs.unlinkSync(path)),
+    space,
     removeTree,
     syncDirectory,
     syncDirectoryNow: directory => calling(directory, () => syncDirectoryNow(directory)),

@@ -65,6 +65,10 @@ test("directories, renames and removals", async () => {
   expect(disk.stat(`${dir}/a`)).toBeUndefined();
   expect(disk.stat(`${dir}/b/c`)).toBeUndefined();
   expect(codeOf(() => disk.removeFile(`${dir}/a`))).toBe("ENOENT");
+  const { total, usable } = await disk.space(dir);
+  expect(usable).toBeGreaterThan(0);
+  expect(total).toBeGreaterThan(usable);
+  await expect(disk.space(`${dir}/nothing`)).rejects.toMatchObject({ name: "DiskError", code: "ENOENT" });
   await expect(disk.syncDirectory(`${dir}/a`)).rejects.toMatchObject({ name: "DiskError", code: "ENOENT" });
   await disk.removeTree(`${dir}/b`);
   await disk.removeTree(`${dir}/b`);

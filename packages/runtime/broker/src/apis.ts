@@ -1,5 +1,6 @@
 import { ApiKey, apiOf } from "@samsa/protocol";
 import type { ByteReader, ByteWriter } from "@samsa/base";
+import { alterReplicaLogDirs } from "./api/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
 import { alterClientQuotas, describeClientQuotas } from "./api/client-quotas.ts";
@@ -9,6 +10,7 @@ import { deleteRecords } from "./api/delete-records.ts";
 import { deleteTopics } from "./api/delete-topics.ts";
 import { describeCluster } from "./api/describe-cluster.ts";
 import { describeConfigs } from "./api/describe-configs.ts";
+import { describeLogDirs } from "./api/describe-log-dirs.ts";
 import { describeProducers } from "./api/describe-producers.ts";
 import { describeQuorum } from "./api/describe-quorum.ts";
 import { describeTopicPartitions } from "./api/describe-topic-partitions.ts";
@@ -78,6 +80,8 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
   [ApiKey.DescribeConfigs, describeConfigs],
   [ApiKey.AlterConfigs, alterConfigs],
+  [ApiKey.AlterReplicaLogDirs, alterReplicaLogDirs],
+  [ApiKey.DescribeLogDirs, describeLogDirs],
   [ApiKey.CreatePartitions, createPartitions],
   [ApiKey.DeleteGroups, groups.deleteGroups],
   [ApiKey.ElectLeaders, electLeaders],

@@ -8,12 +8,13 @@ import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
 import { ConnectionLimits, plainAddress } from "./connection-limits.ts";
-import { Control } from "./control.ts";
+import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
 import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
+import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { Quotas } from "./quotas.ts";
@@ -73,6 +74,7 @@ export class Broker {
   readonly metrics = new BrokerMetrics();
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
+  readonly moves: Moves;
   readonly topics: Topics;
   readonly groups: Groups;
   readonly quotas: Quotas;
@@ -116,7 +118,8 @@ export class Broker {
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
-    this.topics = new Topics({ env, nodeId, turn, dirs, settings }, EMPTY_IMAGE);
+    this.moves = new Moves({ env, assign: placed => this.control.assign([placed]) });
+    this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves }, EMPTY_IMAGE);
     this.groups = new Groups(
       { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
       this.topics,
@@ -223,7 +226,7 @@ export class Broker {
     if (before.configs !== image.configs) this.#reconfigure(image);
     this.quotas.update(image.quotas);
     this.topics.apply(image);
-    this.control.assign(this.topics.takeMisplaced());
+    this.#assign(this.topics.takeMisplaced());
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
     this.groups.load();
     for (const topic of before.topics.values()) {
@@ -246,6 +249,13 @@ export class Broker {
     if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
   }
 
+  /** Tells the controller where replicas are; it is told again when their topics change should this fail. */
+  #assign(placed: readonly Placed[]): void {
+    this.control.assign(placed).catch((error: unknown) => {
+      this.env.logger.error("the controller could not be told where replicas are", { error });
+    });
+  }
+
   /** Takes over `cordoned.log.dirs`; whether it has changed. */
   #cordon(image: MetadataImage): boolean {
     const { paths, cordoned } = this.dirs;
@@ -265,6 +275,7 @@ export class Broker {
   #offline(): void {
     this.turn.add("acknowledge", () => {
       this.topics.failOffline();
+      this.moves.cancelFailed();
       this.groups.unloadFailed();
       if (this.#closing !== undefined) return;
       const fate = this.#fate();
@@ -469,6 +480,7 @@ export class Broker {
     this.groups.close(Errors.NOT_COORDINATOR.code);
     await this.#drain();
     for (const connection of [...this.#connections]) connection.end();
+    await this.moves.close();
     await this.control.close();
     // Their last bytes are under way; what they might still ask for would come between a log and its end.
     this.topics.close();

@@ -204,19 +204,20 @@ export class Control {
     if (errorCode !== 0) throw new Error(`the controller refused a heartbeat with error ${errorCode}`);
   }
 
-  /** Tells the controller of replicas that are elsewhere than it says (KIP-858). */
-  assign(placed: readonly Placed[]): void {
+  /** Tells the controller of replicas that are elsewhere than it says (KIP-858); rejects when it will not have it. */
+  async assign(placed: readonly Placed[]): Promise<void> {
     for (let from = 0; from < placed.length; from += MOST_ASSIGNMENTS) {
-      this.submit("assignReplicasToDirs", {
+      const { errorCode, directories } = await this.submit("assignReplicasToDirs", {
         brokerId: this.#broker.nodeId,
         brokerEpoch: this.#brokerEpoch,
         directories: placed.slice(from, from + MOST_ASSIGNMENTS).map(({ topicId, partition, directory }) => ({
           id: directory,
           topics: [{ topicId, partitions: [{ partitionIndex: partition }] }],
         })),
-      }).catch((error: unknown) => {
-        this.#broker.env.logger.error("the controller could not be told where replicas are", { error });
       });
+      const answers = directories.flatMap(({ topics }) => topics.flatMap(({ partitions }) => partitions));
+      const error = errorCode === 0 ? answers.find(answer => answer.errorCode !== 0)?.errorCode : errorCode;
+      if (error !== undefined) throw new Error(`the controller refused an assignment with error ${error}`);
     }
   }
 

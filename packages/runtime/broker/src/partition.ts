@@ -34,7 +34,6 @@ export interface PartitionOptions {
  * and producers hear, once they are written and, if `flush.*` asks for it, flushed.
  */
 export class Partition {
-  readonly log: PartitionLog;
   readonly topicId: Uuid;
   leaderEpoch: number;
   rules: JudgeRules;
@@ -46,6 +45,9 @@ export class Partition {
   readonly order = new Order();
   readonly #env: Env;
   readonly #turn: Turn;
+  #log: PartitionLog;
+  /** Another log is about to take the place of this one: nothing is acknowledged before it has. */
+  #held = false;
   readonly #watchers = new Set<Watcher>();
   #acks: PendingAck[] = [];
   #dirty = false;
@@ -55,12 +57,32 @@ export class Partition {
   constructor(options: PartitionOptions) {
     this.#env = options.env;
     this.#turn = options.turn;
-    this.log = options.log;
+    this.#log = options.log;
     this.topicId = options.topicId;
     this.leaderEpoch = options.leaderEpoch;
     this.rules = options.rules;
     // With one replica all that is in the log is replicated as far as it will be.
     this.log.highWatermark = this.log.endOffset;
+  }
+
+  get log(): PartitionLog {
+    return this.#log;
+  }
+
+  /** Acknowledges nothing until `release`; what is appended meanwhile waits in the log that is there now. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** The log that stands in from now on has all that the one before had. To be called while held. */
+  replaceLog(log: PartitionLog): void {
+    this.#log = log;
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#turn.add("write", this.#write);
   }
 
   /** How far a consumer may read. */
@@ -94,7 +116,7 @@ export class Partition {
 
   readonly #write = (): void => {
     this.#dirty = false;
-    if (this.fault !== 0) return;
+    if (this.fault !== 0 || this.#held) return;
     if (!this.log.writePending()) {
       this.fail(Errors.KAFKA_STORAGE_ERROR.code);
       return;
@@ -105,10 +127,15 @@ export class Partition {
       return;
     }
     this.log.flush().then(
-      () => this.#advance(end),
+      () => this.#flushed(end),
       () => this.fail(Errors.KAFKA_STORAGE_ERROR.code),
     );
   };
+
+  /** A flush of a log that is being replaced vouches for nothing: the other one is asked once it is there. */
+  #flushed(end: number): void {
+    if (!this.#held) this.#advance(end);
+  }
 
   #advance(end: number): void {
     if (this.fault !== 0 || end <= this.log.highWatermark) {

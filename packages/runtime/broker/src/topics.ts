@@ -12,6 +12,7 @@ import {
 import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
 import type { Placed } from "./control.ts";
+import type { Moves } from "./moves.ts";
 import { Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
 import type { TopicConfig } from "./topic-configs.ts";
@@ -54,6 +55,7 @@ export interface TopicsOptions {
   readonly turn: Turn;
   readonly dirs: LogDirs;
   readonly settings: Settings;
+  readonly moves: Moves;
 }
 
 /** The partitions of this broker, kept as the metadata image says. */
@@ -129,7 +131,10 @@ export class Topics {
     for (const [index, image] of topic.partitions) {
       const known = partitions[index];
       if (known !== undefined) known.leaderEpoch = image.leaderEpoch;
-      else if (!this.#isLost(topic.id, index)) partitions[index] = this.#open(topic, index, image, config);
+      else if (!this.#isLost(topic.id, index)) {
+        partitions[index] = this.#open(topic, index, image, config);
+        this.#resumeMove(topic, index, image);
+      }
       this.#place(topic, index, image);
     }
     this.#configure(topic.name);
@@ -160,7 +165,7 @@ export class Topics {
   #logOf(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
     const { dirs } = this.#options;
     const found = dirs.get(topic.name, index);
-    if (found === undefined) return this.#newLog(topic, index, image);
+    if (found === undefined) return this.#lostCopy(topic, index, image) ?? this.#newLog(topic, index, image);
     if (found.topicId !== undefined && found.topicId !== topic.id) {
       // Left over from a deleted topic of the same name.
       found.delete();
@@ -168,6 +173,19 @@ export class Topics {
     }
     if (found.topicId === undefined) found.adopt(topic.id);
     return found;
+  }
+
+  /**
+   * The copy of a log that was about to take its place, had the controller's word for it, and is all that is left
+   * (`LogManager.recoverAbandonedFutureLogs`).
+   */
+  #lostCopy(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+    const { dirs, nodeId, env } = this.#options;
+    const copy = dirs.future(topic.name, index);
+    if (copy?.topicId !== topic.id || copy.home.directoryId !== replicaDirectory(image, nodeId)) return undefined;
+    env.logger.warn("a copy takes the place of a log that is gone", { path: copy.path });
+    copy.promote();
+    return copy;
   }
 
   #newLog(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
@@ -188,11 +206,23 @@ export class Topics {
     return this.#lost.get(topicId)?.has(index) === true;
   }
 
+  /** Goes on with a move that the last stop has interrupted. */
+  #resumeMove(topic: TopicImage, index: number, image: PartitionImage): void {
+    const { dirs, moves, nodeId } = this.#options;
+    const partition = this.partition(topic.name, index);
+    const copy = dirs.future(topic.name, index);
+    if (partition === undefined || copy === undefined) return;
+    if (copy.topicId !== topic.id || copy.home === partition.log.home) return copy.delete();
+    moves.resume(partition, copy, replicaDirectory(image, nodeId) === copy.home.directoryId);
+  }
+
   /** Notes a replica that is elsewhere than the metadata says. */
   #place(topic: TopicImage, index: number, image: PartitionImage): void {
-    const log = this.partition(topic.name, index)?.log;
-    if (log === undefined || metadataVersionOf(this.#image) < METADATA_VERSION.directories) return;
-    const directory = log.home.directoryId;
+    const partition = this.partition(topic.name, index);
+    const placed = metadataVersionOf(this.#image) >= METADATA_VERSION.directories;
+    // One that is being moved is told of by who moves it.
+    if (!placed || partition === undefined || this.#options.moves.isMoving(partition)) return;
+    const directory = partition.log.home.directoryId;
     if (replicaDirectory(image, this.#options.nodeId) === directory) return;
     this.#misplaced.push({ topicId: topic.id, partition: index, directory });
   }
@@ -221,19 +251,28 @@ export class Topics {
       const other = owned.get(key);
       owned.set(key, other === undefined ? log : this.#chosen(key, other, log));
     }
+    for (const copy of [...dirs.futures()]) if (!this.#isOurs(copy)) copy.delete();
     this.#claimed = true;
   }
 
-  /** The one of two logs of a partition that has something in it; the other was begun and not got any further. */
+  /**
+   * The one of two logs of a partition that is sure to have all that the other has: where the metadata says it is, when a
+   * move between directories was cut off at its end, or what is not empty, when the other was begun and got no further.
+   */
   #chosen(key: string, one: PartitionLog, other: PartitionLog): PartitionLog {
-    const [rest, kept] = one.endOffset === 0 ? [one, other] : [other, one];
-    if (rest.endOffset > 0) {
+    const partition = topicNamed(this.#image, one.topic)?.partitions.get(one.partition);
+    const assigned = partition && replicaDirectory(partition, this.#options.nodeId);
+    const otherFirst =
+      other.home.directoryId === assigned || (one.home.directoryId !== assigned && one.endOffset === 0);
+    const [kept, rest] = otherFirst ? [other, one] : [one, other];
+    const complete = kept.home.directoryId === assigned && kept.endOffset >= rest.endOffset;
+    if (rest.endOffset > 0 && !complete) {
       throw new LogDirError(
         `${key} is both in ${one.home.path} and in ${other.home.path}: move the older of the two away, which is most ` +
           "likely in the directory that has failed last, and start again.",
       );
     }
-    this.#options.env.logger.warn("an empty second log of a partition is put aside", { path: rest.path });
+    this.#options.env.logger.warn("a second log of a partition is put aside", { path: rest.path });
     rest.putAside();
     return kept;
   }
@@ -259,6 +298,8 @@ export class Topics {
     for (const partition of this.partitionsOf(name)) {
       if (partition === undefined) continue;
       partition.log.config = log;
+      const copy = this.#options.dirs.future(name, partition.log.partition);
+      if (copy !== undefined) copy.config = log;
       partition.rules = rules;
       partition.minInSync = config["min.insync.replicas"];
     }
@@ -270,6 +311,7 @@ export class Topics {
     for (const partition of partitions) {
       if (partition === undefined) continue;
       partition.fail(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+      this.#options.moves.cancel(partition);
       partition.log.delete();
     }
   }

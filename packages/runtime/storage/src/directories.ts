@@ -197,6 +197,17 @@ export class LogDirs {
     }
   }
 
+  /** The copies that are being made. */
+  *futures(): IterableIterator<PartitionLog> {
+    for (const dir of this.live) yield* dir.futures.values();
+  }
+
+  /** The copy of a partition's log that is to replace it. */
+  future(topic: string, partition: number): PartitionLog | undefined {
+    for (const log of this.futures()) if (log.topic === topic && log.partition === partition) return log;
+    return undefined;
+  }
+
   /**
    * Creates the log of a partition in the directory with the id `wanted`, else in the one with the fewest logs that is
    * not cordoned, else in any (`LogManager.nextLogDirs`). Undefined when no disk takes it, or one fails half-way: what is
@@ -216,7 +227,7 @@ export class LogDirs {
     const open = live.filter(({ path }) => !this.cordoned.has(path));
     if (open.length === 0) return live.slice(0, 1);
     const counts = new Map(open.map(({ path }) => [path, 0]));
-    for (const { home } of this.logs()) counts.set(home.path, (counts.get(home.path) ?? 0) + 1);
+    for (const { home } of [...this.logs(), ...this.futures()]) counts.set(home.path, (counts.get(home.path) ?? 0) + 1);
     return open.sort((a, b) => (counts.get(a.path) ?? 0) - (counts.get(b.path) ?? 0));
   }
 

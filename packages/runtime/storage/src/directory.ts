@@ -60,8 +60,26 @@ interface Removal {
   readonly at: number;
 }
 
+/** What is known of a log before it is read. */
+interface Known {
+  /** Of its directory. */
+  readonly name: string;
+  readonly recoveryPoint: number;
+  readonly start: number;
+  readonly watermark: number;
+}
+
+/** A log's directory, or that of a copy that is to become one. */
+const LOG_NAME = /^(.+)-(\d+)(\.[0-9a-f]{32}-future)?$/;
+
 function keyOf(topic: string, partition: number): string {
   return `${topic}-${partition}`;
+}
+
+/** The directory of a copy, made unique by 16 random bytes (`UnifiedLog.logFutureDirName`). */
+export function futureName(topic: string, partition: number, unique: Uint8Array): string {
+  const hex = Array.from(unique, byte => byte.toString(16).padStart(2, "0")).join("");
+  return `${keyOf(topic, partition)}.${hex}-future`;
 }
 
 /** One log directory and the logs in it. */
@@ -72,6 +90,8 @@ export class LogDir implements LogHome {
   readonly tails: TailPool;
   readonly buffers: BufferPool;
   readonly logs = new Map<string, PartitionLog>();
+  /** Copies of logs of other directories that are to be moved here, under the keys of those. */
+  readonly futures = new Map<string, PartitionLog>();
   /** What the marker of the last clean stop said; -1 when it said nothing or there was none. */
   readonly previousBrokerEpoch: number;
   /** The last stop was clean. */
@@ -81,7 +101,7 @@ export class LogDir implements LogHome {
   private readonly options: LogDirOptions;
   private readonly lock: DiskLock;
   private readonly checkpoints = new SharedRun(() => this.writeCheckpoints());
-  private readonly names = new SharedRun(() => this.env.disk.syncDirectory(this.path));
+  private readonly names = new SharedRun(() => this.syncRoot());
   private removals: Removal[] = [];
   private removing: Promise<void> | undefined;
   private flushing: Promise<void> | undefined;
@@ -154,30 +174,30 @@ export class LogDir implements LogHome {
         this.removeLater(`${this.path}/${name}`, 0);
         continue;
       }
-      const match = /^(.+)-(\d+)$/.exec(name);
+      const match = LOG_NAME.exec(name);
       if (match === null) continue;
-      this.loadLog(match[1], Number(match[2]), {
-        recoveryPoint: recoveryPoints.get(name) ?? 0,
-        start: starts.get(name) ?? 0,
-        watermark: watermarks.get(name) ?? 0,
-      });
+      const key = keyOf(match[1], Number(match[2]));
+      const known = {
+        recoveryPoint: recoveryPoints.get(key) ?? 0,
+        start: starts.get(key) ?? 0,
+        watermark: watermarks.get(key) ?? 0,
+      };
+      const log = this.loadLog(match[1], Number(match[2]), { name, ...known });
+      (match[3] === undefined ? this.logs : this.futures).set(key, log);
     }
   }
 
-  private loadLog(
-    topic: string,
-    partition: number,
-    known: { recoveryPoint: number; start: number; watermark: number },
-  ): PartitionLog {
+  private loadLog(topic: string, partition: number, known: Known): PartitionLog {
     const { env } = this;
-    const path = `${this.path}/${keyOf(topic, partition)}`;
+    const path = `${this.path}/${known.name}`;
+    const place = { path };
     const config = this.options.configOf(topic, partition);
     const { recoveryPoint, start, watermark } = known;
-    const state = loadState({ env, path, config, clean: this.cleanStart, recoveryPoint, startOffset: start });
+    const state = loadState({ env, place, config, clean: this.cleanStart, recoveryPoint, startOffset: start });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
-    const log = new PartitionLog({
+    return new PartitionLog({
       home: this,
-      path,
+      place,
       topic,
       partition,
       topicId: named === undefined ? undefined : readTopicId(named),
@@ -185,8 +205,6 @@ export class LogDir implements LogHome {
       recoveryPoint: this.cleanStart ? state.endOffset : Math.min(recoveryPoint, state.endOffset),
       highWatermark: Math.min(Math.max(watermark, state.startOffset), state.endOffset),
     });
-    this.logs.set(keyOf(topic, partition), log);
-    return log;
   }
 
   get(topic: string, partition: number): PartitionLog | undefined {
@@ -203,10 +221,32 @@ export class LogDir implements LogHome {
   /** Creates the log of a partition that is not here yet. */
   create(topic: string, partition: number, topicId: Uuid): PartitionLog {
     invariant(!this.logs.has(keyOf(topic, partition)), "a log is created once");
-    const path = this.makeRoom(topic, partition);
+    this.makeRoom(topic, partition);
+    const log = this.begin(topic, partition, { topicId, name: keyOf(topic, partition) });
+    this.logs.set(keyOf(topic, partition), log);
+    return log;
+  }
+
+  /** Creates an empty copy of a log that is in another directory. */
+  createFuture({ topic, partition }: PartitionLog, topicId: Uuid): PartitionLog {
+    const key = keyOf(topic, partition);
+    invariant(!this.futures.has(key) && !this.logs.has(key), "a log is not copied to where it is");
+    const name = futureName(topic, partition, this.env.random.bytes(16));
+    this.env.disk.makeDirectory(`${this.path}/${name}`);
+    const log = this.begin(topic, partition, { topicId, name });
+    this.futures.set(key, log);
+    return log;
+  }
+
+  private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
-    replaceFile(this.env.disk, `${path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    return this.loadLog(topic, partition, { recoveryPoint: 0, start: 0, watermark: 0 });
+    replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+    return this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0 });
+  }
+
+  private *allLogs(): IterableIterator<PartitionLog> {
+    yield* this.logs.values();
+    yield* this.futures.values();
   }
 
   /** Writes down what a restart needs: recovery points, log starts, high watermarks. */
@@ -224,7 +264,7 @@ export class LogDir implements LogHome {
   }
 
   private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
-    const entries = [...this.logs.values()]
+    const entries = [...this.allLogs()]
       .map(log => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
       .filter(entry => entry.offset >= 0);
     return replaceFileLater(this.env.disk, `${this.path}/${file}`, writeOffsets(entries));
@@ -236,6 +276,15 @@ export class LogDir implements LogHome {
 
   syncNames(): Promise<void> {
     return this.names.run();
+  }
+
+  private async syncRoot(): Promise<void> {
+    try {
+      await this.env.disk.syncDirectory(this.path);
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    }
   }
 
   /** What is due: flushes, removals, checkpoints. To be called about once a second. */
@@ -282,7 +331,7 @@ export class LogDir implements LogHome {
   private async closeOnce(brokerEpoch: number): Promise<void> {
     const { env, path, offline } = this;
     try {
-      await paced(env.timers, this.logs.values(), { width: FLUSH_WIDTH, work: log => log.close() });
+      await paced(env.timers, this.allLogs(), { width: FLUSH_WIDTH, work: log => log.close() });
       await Promise.all([this.flushing, this.removing]);
       if (offline) return;
       if (this.failure !== undefined) throw this.failure;
@@ -320,8 +369,16 @@ export class LogDir implements LogHome {
     this.removals.push({ path, at });
   }
 
-  forget(log: { readonly topic: string; readonly partition: number }): void {
-    this.logs.delete(keyOf(log.topic, log.partition));
+  forget(log: PartitionLog): void {
+    const key = keyOf(log.topic, log.partition);
+    if (this.logs.get(key) === log) this.logs.delete(key);
+    if (this.futures.get(key) === log) this.futures.delete(key);
+  }
+
+  promoted(log: PartitionLog): void {
+    const key = keyOf(log.topic, log.partition);
+    this.futures.delete(key);
+    this.logs.set(key, log);
   }
 }
 

@@ -1,5 +1,6 @@
 export * from "./directories.ts";
 export * from "./directory.ts";
+export * from "./log-move.ts";
 export * from "./log.ts";
 export * from "./properties.ts";
 export * from "./types.ts";

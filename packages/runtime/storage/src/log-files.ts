@@ -7,7 +7,7 @@ const OPEN_FILES = 3;
 
 /** The files of one log: what effects do to them, and which of them may not be on the device. */
 export class LogFiles {
-  path: string;
+  private readonly place: { path: string };
   private readonly home: LogHome;
   private readonly disk: Disk;
   private readonly state: LogState;
@@ -17,11 +17,21 @@ export class LogFiles {
   /** Files have come or gone since the directory was last synced. */
   private namesChanged = true;
 
-  constructor(home: LogHome, path: string, state: LogState) {
+  constructor(home: LogHome, place: { path: string }, state: LogState) {
     this.home = home;
     this.disk = home.env.disk;
-    this.path = path;
+    this.place = place;
     this.state = state;
+  }
+
+  get path(): string {
+    return this.place.path;
+  }
+
+  /** The directory has another name now. */
+  moved(path: string): void {
+    this.place.path = path;
+    this.namesChanged = true;
   }
 
   /** The open file of this name; few are kept open, the active segment's among them. */

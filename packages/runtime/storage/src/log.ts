@@ -35,7 +35,7 @@ import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
 
 export interface PartitionLogOptions {
   readonly home: LogHome;
-  readonly path: string;
+  readonly place: { path: string };
   readonly topic: string;
   readonly partition: number;
   readonly topicId: Uuid | undefined;
@@ -74,7 +74,7 @@ export class PartitionLog {
 
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
-    this.files = new LogFiles(options.home, options.path, options.state);
+    this.files = new LogFiles(options.home, options.place, options.state);
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
@@ -390,6 +390,19 @@ export class PartitionLog {
     this.leave("stray");
   }
 
+  /** Another log takes this one's place: nothing is appended any more. */
+  retire(): void {
+    this.closing = true;
+  }
+
+  /** A copy (`-future`) becomes the log: its directory gets the log's name. Throws `DiskError`. */
+  promote(): void {
+    const to = `${this.home.path}/${this.topic}-${this.partition}`;
+    this.guarded(() => this.home.env.disk.rename(this.path, to));
+    this.files.moved(to);
+    this.home.promoted(this);
+  }
+
   private leave(suffix: "delete" | "stray"): string | undefined {
     this.effects = [];
     this.release();
@@ -407,7 +420,7 @@ export class PartitionLog {
       this.home.failed(error);
       return undefined;
     }
-    this.files.path = to;
+    this.files.moved(to);
     return to;
   }
 

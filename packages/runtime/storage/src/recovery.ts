@@ -31,7 +31,8 @@ const NO_BYTES = new Uint8Array(0);
 
 export interface LoadOptions {
   readonly env: Env;
-  readonly path: string;
+  /** Where the log is, now and when it has been renamed. */
+  readonly place: { readonly path: string };
   readonly config: LogConfig;
   /** The directory was closed properly. */
   readonly clean: boolean;
@@ -62,8 +63,9 @@ function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSi
 }
 
 /** What attaches a segment's indexes when they are first needed, and rebuilds them when the files cannot be right. */
-function indexLoader(path: string, env: Env, config: () => LogConfig): (segment: Segment) => void {
+function indexLoader(place: LoadOptions["place"], env: Env, config: () => LogConfig): (segment: Segment) => void {
   return segment => {
+    const { path } = place;
     if (segment.firstTimestamp === undefined) {
       const file = env.disk.open(`${path}/${segment.file}`, "read");
       const head = new Uint8Array(FIELD.maxTimestamp + 8);
@@ -151,13 +153,14 @@ function listFiles(path: string, env: Env): Listing {
 
 /** The log in `path`, brought to a state that its files bear out. */
 export function loadState(options: LoadOptions): LogState {
-  const { env, path, config } = options;
+  const { env, place, config } = options;
+  const { path } = place;
   const listing = listFiles(path, env);
   const state: LogState = new LogState({
     tools: toolsOf(env),
     config,
     draw: () => env.random.next(),
-    load: indexLoader(path, env, () => state.config),
+    load: indexLoader(place, env, () => state.config),
   });
   for (const base of listing.bases) {
     const found = env.disk.stat(`${path}/${fileName(base, LOG_SUFFIX)}`);
@@ -182,11 +185,12 @@ export function loadState(options: LoadOptions): LogState {
   return state;
 }
 
-function createFirst(state: LogState, { env, path, startOffset }: LoadOptions): void {
+function createFirst(state: LogState, { env, place, startOffset }: LoadOptions): void {
   const out: LogEffect[] = [];
   state.createSegment(startOffset, env.clock.now(), out);
   state.startOffset = state.endOffset = state.producers.endOffset = startOffset;
-  for (const effect of out) if (effect.kind === "write") env.disk.open(`${path}/${effect.file}`, "create").close();
+  for (const effect of out)
+    if (effect.kind === "write") env.disk.open(`${place.path}/${effect.file}`, "create").close();
 }
 
 /** False when the file is damaged, as after a power cut, and the log itself must be asked. */

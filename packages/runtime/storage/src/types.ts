@@ -1,4 +1,5 @@
 import type { BufferPool, DiskError, Env, Uuid } from "@samsa/base";
+import type { PartitionLog } from "./log.ts";
 import type { TailPool } from "./tail.ts";
 
 export interface ReadOptions {
@@ -43,5 +44,7 @@ export interface LogHome {
   /** A log has lost its end or its beginning, and the checkpoints say otherwise: they are to be written soon. */
   checkpointSoon(): void;
   /** The log is gone. */
-  forget(log: { readonly topic: string; readonly partition: number }): void;
+  forget(log: PartitionLog): void;
+  /** A copy has become the log. */
+  promoted(log: PartitionLog): void;
 }

@@ -11,6 +11,8 @@ export interface Stage {
   readonly logs: LogLedger;
   readonly topics: TopicLedger;
   readonly offsets: OffsetLedger;
+  /** The log directories. */
+  readonly dirs: readonly string[];
   /** Power cuts so far: only they may make a position or a sequence unknown. */
   powerCuts: number;
   note(line: string): void;
@@ -224,7 +226,7 @@ export class Consumer implements Actor {
 
 const SETTING = "max.message.bytes";
 
-/** Creates and deletes topics of a few names, and changes a setting. */
+/** Creates and deletes topics of a few names, changes a setting, and moves partitions between directories. */
 export class Admin implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -241,6 +243,7 @@ export class Admin implements Actor {
     const { topics } = this.#stage;
     const rng = this.#rng;
     const draw = rng.next();
+    if (this.#stage.dirs.length > 1 && rng.chance(0.3)) return this.#move();
     const name = `temp-${rng.int(0, 2)}`;
     const entry = topics.entries.findLast(known => known.name === name);
     if (draw < 0.35) {
@@ -276,6 +279,19 @@ export class Admin implements Actor {
     entry.id = result.topicId;
     entry.state = "there";
     this.#stage.logs.opened(result.topicId, wanted.partitions, wanted.flushed);
+  }
+
+  /** Moves are promised nothing: an audit will tell whether they have harmed anything. */
+  async #move(): Promise<void> {
+    const entry = pick(this.#rng, this.#stage.topics.usable());
+    const path = pick(this.#rng, this.#stage.dirs);
+    if (entry === undefined || path === undefined) return;
+    const topics = [{ name: entry.name, partitions: [this.#rng.int(0, entry.partitions - 1)] }];
+    const answer = await this.client.ask(CALLS.alterReplicaLogDirs, { dirs: [{ path, topics }] });
+    const code = answer?.results[0]?.partitions[0]?.errorCode ?? STORAGE;
+    if (code !== 0 && !EXCUSED.has(code)) {
+      throw new Violation("a good request was refused", `error ${code} to a move of ${entry.name}`);
+    }
   }
 
   async #delete(entry: TopicEntry): Promise<void> {

@@ -1,4 +1,6 @@
 import {
+  alterReplicaLogDirsRequest,
+  alterReplicaLogDirsResponse,
   ApiKey,
   createTopicsRequest,
   createTopicsResponse,
@@ -46,6 +48,12 @@ export const CALLS = {
     version: 4,
     request: describeConfigsRequest,
     response: describeConfigsResponse,
+  },
+  alterReplicaLogDirs: {
+    key: ApiKey.AlterReplicaLogDirs,
+    version: 2,
+    request: alterReplicaLogDirsRequest,
+    response: alterReplicaLogDirsResponse,
   },
   initProducerId: {
     key: ApiKey.InitProducerId,

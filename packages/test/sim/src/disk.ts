@@ -136,6 +136,11 @@ export class SimDisk {
       makeDirectory: path => on("makeDirectory", path, () => this.#makeDirectory(path)),
       rename: (from, to) => on("rename", from, () => this.#rename(from, to)),
       removeFile: path => on("removeFile", path, () => this.#remove(path, false)),
+      space: path =>
+        this.#async(session, "stat", path, () => {
+          const total = Math.min(this.capacity, Number.MAX_SAFE_INTEGER);
+          return { total, usable: Math.max(0, total - this.used()) };
+        }),
       removeTree: path => this.#async(session, "removeTree", path, () => this.#removeTree(path)),
       syncDirectory: path => {
         const covered = this.#names.slice();

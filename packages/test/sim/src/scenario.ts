@@ -122,6 +122,7 @@ class Scenario {
       logs: new LogLedger({ crc32c: crypto.crc32c, codecs }),
       topics: new TopicLedger(),
       offsets: new OffsetLedger(),
+      dirs: this.#disks,
       powerCuts: 0,
       note: line => this.world.trace(line),
     };

@@ -13,7 +13,7 @@ export function deleteRecords(
   const one = (name: string, index: number, offset: number): { errorCode: number; lowWatermark: number } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
     const partition = broker.topics.partition(name, index);
-    if (partition === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    if (partition === undefined) return failed(broker.topics.absence(name, index));
     if (INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
     if (partition.fault !== 0) return failed(partition.fault);
     if (!partition.log.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);

@@ -1,4 +1,4 @@
-import { type DescribeProducersRequest, Errors } from "@samsa/protocol";
+import { type DescribeProducersRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -11,7 +11,7 @@ export function describeProducers(
 ): void {
   const one = (name: string, partitionIndex: number) => {
     const partition = broker.topics.partition(name, partitionIndex);
-    const errorCode = partition === undefined ? Errors.UNKNOWN_TOPIC_OR_PARTITION.code : partition.fault;
+    const errorCode = partition === undefined ? broker.topics.absence(name, partitionIndex) : partition.fault;
     const active = partition === undefined || errorCode !== 0 ? [] : [...partition.log.producers.values()];
     return {
       partitionIndex,

@@ -1,0 +1,73 @@
+import { DiskError } from "@samsa/base";
+import { type AlterReplicaLogDirsRequest, type ErrorName, Errors } from "@samsa/protocol";
+import { futureName } from "@samsa/storage";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+const LONGEST_NAME = 255;
+const NO_ID = new Uint8Array(16);
+
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** AlterReplicaLogDirs (KIP-113): begins to move replicas of this broker between its directories. */
+export function alterReplicaLogDirs(
+  broker: Broker,
+  request: AlterReplicaLogDirsRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const wanted = new Map<string, Place & { readonly path: string }>();
+  for (const { path, topics } of request.dirs) {
+    for (const { name, partitions } of topics) {
+      for (const partition of partitions) wanted.set(`${name}-${partition}`, { topic: name, partition, path });
+    }
+  }
+  const results = new Map<string, { partitionIndex: number; errorCode: number }[]>();
+  for (const { path, ...place } of wanted.values()) {
+    const errorCode = Errors[moveTo(broker, place, path)].code;
+    const partitions = results.get(place.topic) ?? [];
+    results.set(place.topic, [...partitions, { partitionIndex: place.partition, errorCode }]);
+  }
+  reply({
+    throttleTimeMs: 0,
+    results: [...results].map(([topicName, partitions]) => ({ topicName, partitions })),
+  });
+}
+
+/** What keeps a replica from being put at `path`, whatever there is of it. */
+function pathFault({ dirs }: Broker, { topic, partition }: Place, path: string): ErrorName | undefined {
+  if (futureName(topic, partition, NO_ID).length > LONGEST_NAME) return "INVALID_TOPIC_EXCEPTION";
+  if (!dirs.paths.includes(path)) return "LOG_DIR_NOT_FOUND";
+  if (dirs.at(path) === undefined) return "KAFKA_STORAGE_ERROR";
+  return dirs.cordoned.has(path) ? "INVALID_REPLICA_ASSIGNMENT" : undefined;
+}
+
+function moveTo(broker: Broker, place: Place, path: string): ErrorName {
+  const { dirs, topics, moves } = broker;
+  const fault = pathFault(broker, place, path);
+  const dir = dirs.at(path);
+  if (fault !== undefined || dir === undefined) return fault ?? "KAFKA_STORAGE_ERROR";
+  const partition = topics.partition(place.topic, place.partition);
+  if (partition === undefined) {
+    const absence = topics.absence(place.topic, place.partition);
+    if (absence === Errors.KAFKA_STORAGE_ERROR.code) return "KAFKA_STORAGE_ERROR";
+    return absence === Errors.UNKNOWN_TOPIC_OR_PARTITION.code ? "UNKNOWN_TOPIC_OR_PARTITION" : "REPLICA_NOT_AVAILABLE";
+  }
+  if (partition.fault !== 0) return "KAFKA_STORAGE_ERROR";
+  const target = moves.target(partition);
+  if (target === path) return "NONE";
+  if (target !== undefined) moves.cancel(partition);
+  if (partition.log.home.path === path) return "NONE";
+  // A copy that was begun earlier may be in the directory that is offline.
+  if (dirs.anyOffline) return "KAFKA_STORAGE_ERROR";
+  try {
+    moves.begin(partition, dir);
+    return "NONE";
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    return "KAFKA_STORAGE_ERROR";
+  }
+}

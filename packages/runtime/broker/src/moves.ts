@@ -1,0 +1,170 @@
+import { DiskError, type Env } from "@samsa/base";
+import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
+import type { Placed } from "./control.ts";
+import type { Partition } from "./partition.ts";
+
+/** Bytes that a copy may be ahead of the device before it waits for it. */
+const UNFLUSHED = 128 << 20;
+
+export interface MovesHost {
+  readonly env: Env;
+  /** Has the controller note where a replica is; resolves once it has. */
+  assign(placed: Placed): Promise<void>;
+}
+
+interface Move {
+  readonly partition: Partition;
+  readonly work: LogMove;
+  /** The metadata says already that the replica is where the copy is. */
+  assigned: boolean;
+  cancelled: boolean;
+}
+
+/**
+ * Moves partitions between log directories (`ReplicaAlterLogDirsManager`, KIP-113, KIP-858), one at a time: the log is
+ * copied beside the appends to it, the controller is told, and when both are durable the copy takes the log's place.
+ */
+export class Moves {
+  readonly #host: MovesHost;
+  readonly #moves = new Map<Partition, Move>();
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(host: MovesHost) {
+    this.#host = host;
+  }
+
+  /** Whether a partition is on its way to another directory, or between two. */
+  isMoving(partition: Partition): boolean {
+    return this.#moves.has(partition);
+  }
+
+  /** The directory that a partition is on its way to. */
+  target(partition: Partition): string | undefined {
+    return this.#moves.get(partition)?.work.copy.home.path;
+  }
+
+  /** Begins to move a partition to `dir`. Throws `DiskError`, with the directory offline. */
+  begin(partition: Partition, dir: LogDir): void {
+    try {
+      this.resume(partition, dir.createFuture(partition.log, partition.topicId), false);
+    } catch (error) {
+      if (error instanceof DiskError) dir.fail(error);
+      throw error;
+    }
+  }
+
+  /** Goes on with a copy that is there; `assigned`: the metadata says already that the replica is where the copy is. */
+  resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
+    const work = new LogMove(partition.log, copy);
+    this.#moves.set(partition, { partition, work, assigned, cancelled: false });
+    this.#running ??= this.#runAll().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Ends a move; the partition stays where it is, and the copy is deleted. */
+  cancel(partition: Partition): void {
+    const move = this.#moves.get(partition);
+    if (move === undefined) return;
+    this.#moves.delete(partition);
+    move.cancelled = true;
+    move.work.copy.delete();
+    if (move.assigned) this.#takeBack(move);
+  }
+
+  /** Ends the moves from or to directories that have failed. */
+  cancelFailed(): void {
+    for (const { partition, work } of [...this.#moves.values()]) {
+      if (work.copy.home.offline) this.cancel(partition);
+      // The copy may be all that is left; the next start will tell.
+      else if (partition.fault !== 0) this.#forget(partition);
+    }
+  }
+
+  #forget(partition: Partition): void {
+    const move = this.#moves.get(partition);
+    if (move !== undefined) move.cancelled = true;
+    this.#moves.delete(partition);
+  }
+
+  #takeBack({ partition, work }: Move): void {
+    this.#assign(partition, work.source.home.directoryId).catch((error: unknown) => {
+      this.#host.env.logger.error("a move was cancelled, and the controller was not told", { error });
+    });
+  }
+
+  #assign({ topicId, log }: Partition, directory: Placed["directory"]): Promise<void> {
+    return this.#host.assign({ topicId, partition: log.partition, directory });
+  }
+
+  async #runAll(): Promise<void> {
+    for (;;) {
+      const next = this.#moves.values().next();
+      if (next.done === true || this.#closed) return;
+      const move = next.value;
+      try {
+        await this.#run(move);
+      } catch (error) {
+        if (this.#closed) return;
+        this.#host.env.logger.error("a partition could not be moved", { to: move.work.copy.path, error });
+        this.cancel(move.partition);
+      }
+    }
+  }
+
+  /** Whether a move goes on; asked again after each await. */
+  #goesOn({ cancelled, partition }: Move): boolean {
+    return !cancelled && !this.#closed && partition.fault === 0;
+  }
+
+  async #run(move: Move): Promise<void> {
+    const { partition, work } = move;
+    if (move.assigned) {
+      // The copy is not to be taken for the log before it is known to have all again.
+      await this.#assign(partition, work.source.home.directoryId);
+      move.assigned = false;
+      if (!this.#goesOn(move)) return;
+    }
+    work.align();
+    if (!(await this.#catchUp(move))) return;
+    await this.#assign(partition, work.copy.home.directoryId);
+    move.assigned = true;
+    if (move.cancelled) return this.#takeBack(move);
+    partition.hold();
+    try {
+      if (!(await this.#catchUp(move))) return;
+      // What was appended during the flush was not acknowledged.
+      while (work.step());
+      work.swap();
+      partition.replaceLog(work.copy);
+      this.#moves.delete(partition);
+      // Until its name is durable a power cut brings back the log that it was, which may not have all that the copy has.
+      await work.copy.home.syncNames();
+    } finally {
+      partition.release();
+    }
+    work.source.delete();
+  }
+
+  /** Copies what there is and has it flushed; false when the move has been ended. */
+  async #catchUp(move: Move): Promise<boolean> {
+    const { timers } = this.#host.env;
+    const { copy } = move.work;
+    for (let size = copy.size; this.#goesOn(move) && move.work.step(); ) {
+      await new Promise<void>(resolve => timers.soon(resolve));
+      if (copy.size - size < UNFLUSHED || !this.#goesOn(move)) continue;
+      size = copy.size;
+      await copy.flush();
+    }
+    if (!this.#goesOn(move)) return false;
+    await copy.flush();
+    return this.#goesOn(move);
+  }
+
+  /** Leaves the moves as they are, for the next start to go on with. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+}

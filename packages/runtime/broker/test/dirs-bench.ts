@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Disk, DiskError, type DiskFile, type Env, type Logger } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
+import { ApiKey, errorOf } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
+import { afterEach, beforeEach } from "vitest";
+import { Broker } from "../src/index.ts";
+import { Wire } from "./wire.ts";
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A disk on which paths that `broken` names fail, from when they are named. */
+function breakable(env: Env, broken: Set<string>): Env {
+  const check = (path: string): void => {
+    for (const prefix of broken) if (path.startsWith(prefix)) throw new DiskError("EIO", path, "broken");
+  };
+  const guard = <A extends readonly unknown[], R>(path: string, work: (...args: A) => R) => {
+    return (...args: A): R => {
+      check(path);
+      return work(...args);
+    };
+  };
+  const { disk } = env;
+  const changed: Partial<Disk> = {
+    open: (path, mode): DiskFile => {
+      check(path);
+      const file = disk.open(path, mode);
+      return {
+        path,
+        size: () => file.size(),
+        read: guard(path, (target, position) => file.read(target, position)),
+        readLater: (target, position) => file.readLater(target, position),
+        write: guard(path, (chunks, position) => file.write(chunks, position)),
+        truncate: guard(path, size => file.truncate(size)),
+        sync: async () => {
+          check(path);
+          await file.sync();
+        },
+        syncNow: guard(path, () => file.syncNow()),
+        close: () => file.close(),
+      };
+    },
+    list: path => guard(path, () => disk.list(path))(),
+    makeDirectory: path => guard(path, () => disk.makeDirectory(path))(),
+    rename: (from, to) => guard(from, () => disk.rename(from, to))(),
+  };
+  return { ...env, disk: { ...disk, ...changed } };
+}
+
+let root: string;
+/** Paths that begin like this fail. */
+export const broken = new Set<string>();
+const open: { broker: Broker; wire: Wire }[] = [];
+
+/** To be called by each file of tests: gives each test directories of its own, and closes what it leaves open. */
+export function useDirectories(): void {
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "samsa-dirs-"));
+    broken.clear();
+  });
+
+  afterEach(async () => {
+    for (const { broker, wire } of open.splice(0)) {
+      wire.close();
+      await broker.close().catch(() => {});
+    }
+    rmSync(root, { recursive: true, force: true });
+  });
+}
+
+/** Where the directory `name` of this test is. */
+export const path = (name: string): string => join(root, name);
+
+/** A broker with the log directories a and b, and a connection to it. */
+export class Bench {
+  readonly broker: Broker;
+  readonly wire: Wire;
+  halted: string | undefined;
+
+  constructor(broker: Broker, wire: Wire) {
+    this.broker = broker;
+    this.wire = wire;
+  }
+
+  static async start(settings: Record<string, string> = {}): Promise<Bench> {
+    const all = {
+      listeners: "PLAINTEXT://127.0.0.1:0",
+      "log.dirs": `${path("a")},${path("b")}`,
+      "offsets.topic.num.partitions": "2",
+      "group.initial.rebalance.delay.ms": "0",
+      "auto.create.topics.enable": "false",
+      ...settings,
+    };
+    let halt = (_reason: string): void => {};
+    const env = breakable(nodeEnv({ logger: silent }), broken);
+    const broker = await Broker.start(env, {
+      settings: new Map(Object.entries(all)),
+      onHalt: reason => halt(reason),
+    });
+    const wire = await Wire.open(broker.advertised.get("PLAINTEXT")?.port ?? -1);
+    const bench = new Bench(broker, wire);
+    halt = reason => (bench.halted = reason);
+    open.push(bench);
+    return bench;
+  }
+
+  async stop(): Promise<void> {
+    this.wire.close();
+    await this.broker.close();
+  }
+
+  async create(name: string, numPartitions: number): Promise<string> {
+    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
+    const body = { topics: [topic], timeoutMs: 1000, validateOnly: false };
+    const answer = await this.wire.ask<{ topics: { errorCode: number }[] }>(ApiKey.CreateTopics, 5, body);
+    return errorOf(answer.topics[0].errorCode).name;
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.wire.ask(ApiKey.DeleteTopics, 5, { topicNames: [name], timeoutMs: 1000 });
+  }
+
+  async produce(name: string, index: number): Promise<string> {
+    const value = new TextEncoder().encode("v");
+    const records = [buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.broker.tools)];
+    const topicData = [{ name, partitionData: [{ index, records }] }];
+    const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
+    type Answer = { responses: { partitionResponses: { errorCode: number }[] }[] };
+    const { responses } = await this.wire.ask<Answer>(ApiKey.Produce, 9, body);
+    return errorOf(responses[0].partitionResponses[0].errorCode).name;
+  }
+
+  async partitions(name: string) {
+    type Partition = { partitionIndex: number; errorCode: number; leaderId: number; offlineReplicas: number[] };
+    const body = { topics: [{ name }], allowAutoTopicCreation: false };
+    const { topics } = await this.wire.ask<{ topics: { partitions: Partition[] }[] }>(ApiKey.Metadata, 9, body);
+    return topics[0].partitions.map(({ errorCode, leaderId, offlineReplicas }) => ({
+      error: errorOf(errorCode).name,
+      leaderId,
+      offlineReplicas,
+    }));
+  }
+
+  async cordon(value: string): Promise<string> {
+    const configs = [{ name: "cordoned.log.dirs", configOperation: 0, value }];
+    const resources = [{ resourceType: 4, resourceName: "1", configs }];
+    type Answer = { responses: { errorCode: number }[] };
+    const body = { resources, validateOnly: false };
+    const { responses } = await this.wire.ask<Answer>(ApiKey.IncrementalAlterConfigs, 1, body);
+    return errorOf(responses[0].errorCode).name;
+  }
+
+  image() {
+    return this.broker.topics.image;
+  }
+
+  /** In which directory the metadata says that the partitions of a topic are. */
+  assigned(name: string): (string | undefined)[] {
+    const names = new Map(
+      this.broker.dirs.opened.map(dir => [dir.directoryId as string, dir.path.slice(root.length + 1)]),
+    );
+    const topic = [...this.image().topics.values()].find(t => t.name === name);
+    return [...(topic?.partitions.values() ?? [])].map(({ directories }) => names.get(directories[0]));
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise(resolve => setTimeout(resolve, 2));
+  }
+}

@@ -1,0 +1,236 @@
+import { readdirSync } from "node:fs";
+import { ApiKey, errorOf } from "@samsa/protocol";
+import { buildBatch, readRecords } from "@samsa/records";
+import { describe, expect, test } from "vitest";
+import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
+
+useDirectories();
+
+interface Described {
+  readonly errorCode: number;
+  readonly logDir: string;
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly {
+      readonly partitionIndex: number;
+      readonly partitionSize: number;
+      readonly offsetLag: number;
+      readonly isFutureKey: boolean;
+    }[];
+  }[];
+  readonly totalBytes: number;
+  readonly usableBytes: number;
+  readonly isCordoned: boolean;
+}
+
+async function describeDirs(bench: Bench, topics: object[] | null = null, version = 5): Promise<readonly Described[]> {
+  return (await bench.wire.ask<{ results: Described[] }>(ApiKey.DescribeLogDirs, version, { topics })).results;
+}
+
+/** Asks for partitions of t to be moved to the directory `name`; the errors. */
+async function move(bench: Bench, name: string, partitions: readonly number[], topic = "t"): Promise<string[]> {
+  const dirs = [{ path: path(name), topics: [{ name: topic, partitions }] }];
+  type Answer = { results: { partitions: { errorCode: number }[] }[] };
+  const { results } = await bench.wire.ask<Answer>(ApiKey.AlterReplicaLogDirs, 2, { dirs });
+  return results.flatMap(result => result.partitions.map(({ errorCode }) => errorOf(errorCode).name));
+}
+
+/** Appends `count` records of `size` bytes, one a batch. */
+async function fill(bench: Bench, count: number, size: number, partition = 0): Promise<void> {
+  const log = bench.broker.topics.partition("t", partition);
+  const value = new Uint8Array(size);
+  for (let i = 0; i < count; i++) {
+    const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, bench.broker.tools);
+    const added = log?.log.append(bytes, { origin: "client", now: Date.now(), leaderEpoch: log.leaderEpoch });
+    await new Promise<void>(resolve => log?.appended(bytes.length, (added?.lastOffset ?? 0) + 1, () => resolve()));
+  }
+}
+
+function offsets(bench: Bench, partition = 0): number[] {
+  const log = bench.broker.topics.partition("t", partition)?.log;
+  const found: number[] = [];
+  for (let offset = log?.startOffset ?? 0; log !== undefined && offset < log.endOffset; ) {
+    const read = log.read({ offset, maxBytes: 1 << 20, minOneMessage: true, limitOffset: log.endOffset });
+    for (const chunk of read.chunks) found.push(...readRecords(chunk, bench.broker.tools).map(r => r.offset));
+    read.release?.();
+    offset = read.nextOffset;
+  }
+  return found;
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+const home = (bench: Bench, partition = 0): string | undefined =>
+  bench.broker.topics.partition("t", partition)?.log.home.path;
+const entries = (name: string): string[] => readdirSync(path(name)).filter(entry => entry.startsWith("t-"));
+
+async function started(partitions = 2): Promise<Bench> {
+  const bench = await Bench.start();
+  await bench.create("t", partitions);
+  await bench.until(() => !bench.assigned("t").includes(undefined));
+  return bench;
+}
+
+describe("DescribeLogDirs", () => {
+  test("tells of each directory, its room, and the partitions in it that were asked for", async () => {
+    const bench = await started(3);
+    await bench.produce("t", 0);
+    await bench.cordon(path("b"));
+    const [a, b] = await describeDirs(bench);
+    expect([a, b].map(({ logDir, errorCode, isCordoned }) => [logDir, errorCode, isCordoned])).toEqual([
+      [path("a"), 0, false],
+      [path("b"), 0, true],
+    ]);
+    const size = bench.broker.topics.partition("t", 0)?.log.size;
+    expect(size).toBeGreaterThan(60);
+    const partition = { partitionSize: 0, offsetLag: 0, isFutureKey: false };
+    // The log of the metadata is none of its business.
+    expect(a.topics).toEqual([
+      {
+        name: "t",
+        partitions: [
+          { ...partition, partitionIndex: 0, partitionSize: size },
+          { ...partition, partitionIndex: 2 },
+        ],
+      },
+    ]);
+    expect(a.usableBytes).toBeGreaterThan(0);
+    expect(a.totalBytes).toBeGreaterThanOrEqual(a.usableBytes);
+    const some = await describeDirs(bench, [{ topic: "t", partitions: [1, 9] }]);
+    expect(some.map(({ topics }) => topics.map(t => t.partitions.map(p => p.partitionIndex)))).toEqual([[], [[1]]]);
+    expect((await describeDirs(bench, null, 3))[0].totalBytes).toBe(-1);
+  });
+
+  test("says which is offline, and nothing of what is in it", async () => {
+    const bench = await started();
+    broken.add(path("b"));
+    expect(await bench.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
+    const [a, b] = await describeDirs(bench);
+    expect([a.errorCode, errorOf(b.errorCode).name, b.topics, b.totalBytes]).toEqual([
+      0,
+      "KAFKA_STORAGE_ERROR",
+      [],
+      -1,
+    ]);
+  });
+});
+
+describe("AlterReplicaLogDirs", () => {
+  test("moves a log with all that is in it, and takes records all the while", async () => {
+    const bench = await started();
+    await fill(bench, 60, 100_000);
+    const log = bench.broker.topics.partition("t", 0)?.log;
+    log?.roll();
+    await fill(bench, 60, 100_000);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    let during = 0;
+    while (home(bench) === path("a")) {
+      expect(await bench.produce("t", 0)).toBe("NONE");
+      during++;
+    }
+    expect(during).toBeGreaterThan(2);
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    expect(offsets(bench)).toEqual(upTo(121 + during));
+    await bench.until(() => bench.assigned("t")[0] === "b");
+    await bench.until(() => !entries("a").includes("t-0"));
+    expect(entries("b").sort()).toEqual(["t-0", "t-1"]);
+    expect(entries("a")).toEqual([expect.stringMatching(/^t-0\.[0-9a-f]{32}-delete$/)]);
+    await bench.stop();
+    const again = await Bench.start();
+    expect([home(again), again.assigned("t")]).toEqual([path("b"), ["b", "b"]]);
+    expect(offsets(again)).toEqual(upTo(121 + during));
+    expect(await again.produce("t", 0)).toBe("NONE");
+  });
+
+  test("keeps what only readers know of: the first offset, the high watermark, producers", async () => {
+    const bench = await started();
+    const partition = bench.broker.topics.partition("t", 0);
+    const producer = { producerId: 7n, producerEpoch: 0, baseSequence: 0 };
+    const batch = () =>
+      buildBatch([{ timestamp: Date.now(), key: null, value: new Uint8Array(9) }], producer, bench.broker.tools);
+    const request = { origin: "client", now: Date.now(), leaderEpoch: partition?.leaderEpoch ?? 0 } as const;
+    await fill(bench, 5, 10);
+    partition?.log.append(batch(), request);
+    await fill(bench, 1, 10);
+    partition?.log.deleteRecords(3);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    await bench.until(() => home(bench) === path("b"));
+    const log = partition?.log;
+    expect([log?.startOffset, log?.highWatermark, log?.endOffset]).toEqual([3, 7, 7]);
+    expect(log?.append(batch(), request)).toMatchObject({ duplicate: true, firstOffset: 5 });
+    expect(log?.latestEpoch).toBe(partition?.leaderEpoch);
+  });
+
+  test("goes on after a stop in the middle, and shows how far it is", async () => {
+    const bench = await started();
+    await fill(bench, 40, 500_000);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    const [, b] = await describeDirs(bench, [{ topic: "t", partitions: [0] }]);
+    const [copy] = b.topics[0].partitions;
+    expect(copy).toMatchObject({ partitionIndex: 0, isFutureKey: true });
+    expect(copy.offsetLag).toBeGreaterThan(0);
+    await bench.stop();
+    expect(entries("a")).toEqual(["t-0"]);
+    expect(entries("b").sort()).toEqual([expect.stringMatching(/^t-0\.[0-9a-f]{32}-future$/), "t-1"]);
+    const again = await Bench.start();
+    await again.until(() => home(again) === path("b"));
+    expect(offsets(again)).toEqual(upTo(40));
+    await again.until(() => again.assigned("t")[0] === "b");
+  });
+
+  test("a move to where the log is ends the one under way; a third directory takes over", async () => {
+    const bench = await Bench.start({ "log.dirs": `${path("a")},${path("b")},${path("c")}` });
+    await bench.create("t", 1);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    await fill(bench, 30, 500_000);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    expect(entries("b")).toHaveLength(1);
+    expect(await move(bench, "a", [0])).toEqual(["NONE"]);
+    expect(entries("b")).toEqual([expect.stringMatching(/-delete$/)]);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    expect(await move(bench, "c", [0])).toEqual(["NONE"]);
+    await bench.until(() => home(bench) === path("c"));
+    expect(offsets(bench)).toEqual(upTo(30));
+    await bench.until(() => bench.assigned("t")[0] === "c");
+    expect(entries("b").every(name => name.endsWith("-delete"))).toBe(true);
+  });
+
+  test("a directory that fails under a move leaves the partition where it is", async () => {
+    const bench = await started();
+    await fill(bench, 40, 500_000);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    broken.add(path("b"));
+    await bench.until(() => bench.image().brokers.get(1)?.logDirs.length === 1);
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    expect([home(bench), bench.broker.healthy]).toEqual([path("a"), true]);
+    expect(await move(bench, "b", [0])).toEqual(["KAFKA_STORAGE_ERROR"]);
+    expect(bench.assigned("t")[0]).toBe("a");
+    await bench.stop();
+    broken.clear();
+    // What had been copied is there, and is gone on with.
+    const again = await Bench.start();
+    await again.until(() => home(again) === path("b"));
+    expect(offsets(again)).toEqual(upTo(41));
+  });
+
+  test("a topic that is deleted takes the copy along", async () => {
+    const bench = await started();
+    await fill(bench, 20, 500_000);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    await bench.delete("t");
+    for (const name of [...entries("a"), ...entries("b")]) expect(name).toMatch(/-delete$/);
+    expect(await bench.create("t", 2)).toBe("NONE");
+    expect(await bench.produce("t", 0)).toBe("NONE");
+  });
+
+  test("is refused by Kafka's codes", async () => {
+    const bench = await started();
+    expect(await move(bench, "nowhere", [0])).toEqual(["LOG_DIR_NOT_FOUND"]);
+    expect(await move(bench, "b", [7])).toEqual(["UNKNOWN_TOPIC_OR_PARTITION"]);
+    expect(await move(bench, "b", [0], "n".repeat(240))).toEqual(["INVALID_TOPIC_EXCEPTION"]);
+    expect(await bench.cordon(path("b"))).toBe("NONE");
+    expect(await move(bench, "b", [0])).toEqual(["INVALID_REPLICA_ASSIGNMENT"]);
+    expect(await move(bench, "a", [0, 1])).toEqual(["NONE", "NONE"]);
+    await bench.until(() => home(bench, 1) === path("a"));
+  });
+});
