@@ -6,7 +6,15 @@ export class Failure extends Error {
   }
 }
 
-const PLAIN = new Set(["Failure", "ConfigError", "LogDirError", "DiskError", "NetworkError", "QuorumError"]);
+const PLAIN = new Set([
+  "Failure",
+  "ConfigError",
+  "LogDirError",
+  "DiskError",
+  "NetworkError",
+  "QuorumError",
+  "StorageError",
+]);
 
 /** Prints why the command ends, and sets its exit code. */
 export function reportFailure(error: unknown): void {

@@ -3,7 +3,7 @@ import { reportFailure } from "./failure.ts";
 import { LOG_LEVELS } from "./levels.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
-function collect(value: string, all: string[]): string[] {
+function collect(value: string, all: string[] = []): string[] {
   return [...all, value];
 }
 
@@ -34,6 +34,35 @@ function topicCommands(program: Command): void {
     .action((names, options) => run("delete", names, options));
 }
 
+function storageCommands(program: Command): void {
+  const storage = program
+    .command("storage")
+    .description("format log directories and tell of them, as kafka-storage does");
+  const config = ["-c, --config <server.properties>", "the configuration file to use"] as const;
+  storage
+    .command("format")
+    .description("format the log directories of this node")
+    .requiredOption("-t, --cluster-id <id>", "the cluster id to use")
+    .requiredOption(...config)
+    .option("-g, --ignore-formatted", "pass over directories that are formatted already")
+    .option("-s, --standalone", "this node is the only voter of a quorum that may change")
+    .option("-I, --initial-controllers <voters>", "the first voters: id@host:port:directory")
+    .option("-N, --no-initial-controllers", "the node joins a quorum")
+    .option("-r, --release-version <version>", "the release whose features the cluster begins with")
+    .option("-f, --feature <name=level>", "the level of one feature; may be repeated", collect, [])
+    .option("-S, --add-scram <credential>", "a SCRAM credential", collect)
+    .action(options => import("./storage.ts").then(({ format }) => format(options)));
+  storage
+    .command("info")
+    .description("tell what the log directories of this node are")
+    .requiredOption(...config)
+    .action(options => import("./storage.ts").then(({ info }) => info(options)));
+  storage
+    .command("random-uuid")
+    .description("print a random id")
+    .action(() => import("./storage.ts").then(({ printUuid }) => printUuid()));
+}
+
 function program(): Command {
   const samsa = new Command("samsa")
     .description("Apache Kafka, complete, in TypeScript")
@@ -49,6 +78,7 @@ function program(): Command {
     .option("--json", "print where the broker is as JSON")
     .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
+  storageCommands(samsa);
   return samsa;
 }
 

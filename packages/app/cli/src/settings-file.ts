@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { brokerConfigs } from "@samsa/broker";
 import { getProperties } from "properties-file";
 import { Failure } from "./failure.ts";
@@ -26,4 +27,16 @@ export function readSettings(file: string | undefined, overrides: readonly strin
 /** Names that mean nothing here: Kafka's settings that are not available, and typing mistakes. */
 export function unknownSettings(settings: ReadonlyMap<string, string>): string[] {
   return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name));
+}
+
+/** Relative directories are told and stored as where they really are. */
+export function placed(settings: Map<string, string>): Map<string, string> {
+  settings.set("log.dirs", settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data");
+  for (const name of ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"]) {
+    const dirs = settings.get(name)?.trim() ?? "";
+    if (dirs === "" || dirs === "*") continue;
+    const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
+    settings.set(name, absolute.join(","));
+  }
+  return settings;
 }

@@ -1,13 +1,12 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
 import { Broker } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
 import { Failure, reportFailure } from "./failure.ts";
 import { serveHttp } from "./http.ts";
 import { createLogger } from "./logger.ts";
-import { readSettings, unknownSettings } from "./settings-file.ts";
+import { placed, readSettings, unknownSettings } from "./settings-file.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 export interface StartOptions {
@@ -20,18 +19,6 @@ export interface StartOptions {
 
 /** Threads for batches that take long to judge. */
 const MOST_THREADS = 4;
-
-/** Relative directories are told and stored as where they really are. */
-function placed(settings: Map<string, string>): Map<string, string> {
-  settings.set("log.dirs", settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data");
-  for (const name of ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"]) {
-    const dirs = settings.get(name)?.trim() ?? "";
-    if (dirs === "" || dirs === "*") continue;
-    const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
-    settings.set(name, absolute.join(","));
-  }
-  return settings;
-}
 
 function parsePort(text: string): number | undefined {
   if (text === "off") return undefined;

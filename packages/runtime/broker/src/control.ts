@@ -5,36 +5,18 @@ import {
   Controller,
   type ControllerRequests,
   type Draw,
-  type FeatureRange,
   topicNameFault,
 } from "@samsa/controller";
-import { imageRecords, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
+import { imageRecords, type MetadataImage } from "@samsa/metadata";
 import { Errors, type MetadataRecord } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
+import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
 import { CONFIG_RULES, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
 import { OFFSETS_TOPIC } from "./topics.ts";
 
-/** The features that are served, and between which levels. A feature that is not here is at level 0. */
-const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VERSION_FEATURE, { min: 7, max: 33 }]]);
-/**
- * Features of clusters that Apache Kafka has formatted: their records are understood, so a directory that has them
- * finalised is served. They are not offered to new clusters, nor announced as supported: what they stand for is in
- * APIs, which are announced one by one.
- */
-const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
-  ...FEATURES,
-  ["group.version", { min: 0, max: 1 }],
-  ["transaction.version", { min: 0, max: 2 }],
-  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
-  ["share.version", { min: 0, max: 2 }],
-  ["streams.version", { min: 0, max: 1 }],
-]);
-/** `metadata.version` of a new cluster. */
-const METADATA_LEVEL = 30;
-const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
 /** The most records of one batch; a decision larger than that is several. */
@@ -117,7 +99,7 @@ export class Control {
   async activate(endpoints: readonly Endpoint[]): Promise<void> {
     this.#log.load();
     await this.#log.lead();
-    await this.#commit(activationRecords(this.#controller.image, BOOTSTRAP));
+    await this.#commit(activationRecords(this.#controller.image, this.#log.first ?? BOOTSTRAP));
     this.#events.known(this.#controller.image);
     await this.#register(endpoints);
     this.#events.publish(this.#controller.image);

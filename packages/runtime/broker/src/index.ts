@@ -1,4 +1,5 @@
 export { servedApis } from "./apis.ts";
 export { Broker, type BrokerOptions, type RemoteJudge } from "./broker.ts";
 export { brokerConfigs } from "./configs.ts";
+export { type FirstQuorum, formatStorage, StorageError, storageInfo } from "./format.ts";
 export type { MetricFamily } from "./metrics.ts";

@@ -1,4 +1,4 @@
-import { fromUtf8, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
+import { type Env, fromUtf8, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
@@ -71,6 +71,7 @@ export class MetadataLog {
   #votersInLog = false;
   #epoch = 0;
   #snapshotted = 0;
+  #first: readonly MetadataRecord[] | undefined;
 
   constructor(options: MetadataLogOptions) {
     this.#options = options;
@@ -97,6 +98,11 @@ export class MetadataLog {
 
   get highWatermark(): number {
     return this.#log.highWatermark;
+  }
+
+  /** The records that this cluster begins with, where its first snapshot is still there. */
+  get first(): readonly MetadataRecord[] | undefined {
+    return this.#first;
   }
 
   /** Bytes appended since the last snapshot. */
@@ -137,11 +143,12 @@ export class MetadataLog {
       voters: isStatic ? undefined : [self],
       records,
     };
-    this.#writeSnapshot(BOOTSTRAP_SNAPSHOT, snapshot);
+    writeBootstrapSnapshot(dir.env, this.#log.path, snapshot);
     this.#replaySnapshot(BOOTSTRAP_SNAPSHOT, snapshot);
   }
 
   #replaySnapshot(id: SnapshotId, snapshot: Snapshot): void {
+    if (id.offset === 0) this.#first = snapshot.records;
     this.#kraftVersion = snapshot.kraftVersion;
     this.#voters = snapshot.voters ?? [];
     // The bootstrap snapshot stands before offset 0, where the log will say it all again.
@@ -226,7 +233,7 @@ export class MetadataLog {
   /** Writes what the log has led to, so that the next start need not read all of it. */
   snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): void {
     const id = { offset: this.#log.endOffset, epoch: this.#epoch };
-    this.#writeSnapshot(id, {
+    writeSnapshot(this.#options.dir.env, this.#log.path, id, {
       lastContainedLogTimestamp,
       kraftVersion: this.#kraftVersion,
       voters: this.#kraftVersion >= 1 ? this.#voters : undefined,
@@ -234,22 +241,6 @@ export class MetadataLog {
     });
     this.#snapshotted = this.#log.size;
     this.#removeOldSnapshots();
-  }
-
-  #writeSnapshot(id: SnapshotId, snapshot: Snapshot): void {
-    const { dir, tools } = this.#options;
-    const { disk, clock } = dir.env;
-    const part = this.#path(checkpointName(id, ".part"));
-    const file = disk.open(part, "create");
-    try {
-      file.truncate(0);
-      file.write(encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, tools), 0);
-      file.syncNow();
-    } finally {
-      file.close();
-    }
-    disk.rename(part, this.#path(checkpointName(id)));
-    disk.syncDirectoryNow(this.#log.path);
   }
 
   #removeOldSnapshots(): void {
@@ -261,6 +252,27 @@ export class MetadataLog {
     found.sort((a, b) => b.offset - a.offset);
     for (const { name } of found.slice(KEPT_SNAPSHOTS)) disk.removeFile(this.#path(name));
   }
+}
+
+function writeSnapshot({ disk, clock, crypto, codecs }: Env, path: string, id: SnapshotId, snapshot: Snapshot): void {
+  const part = `${path}/${checkpointName(id, ".part")}`;
+  const file = disk.open(part, "create");
+  try {
+    file.truncate(0);
+    const tools = { crc32c: crypto.crc32c, codecs };
+    file.write(encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, tools), 0);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  disk.rename(part, `${path}/${checkpointName(id)}`);
+  disk.syncDirectoryNow(path);
+}
+
+/** Writes the snapshot that a new cluster begins with into the directory of the metadata log (KIP-1170). */
+export function writeBootstrapSnapshot(env: Env, path: string, snapshot: Snapshot): void {
+  env.disk.makeDirectory(path);
+  writeSnapshot(env, path, BOOTSTRAP_SNAPSHOT, snapshot);
 }
 
 /** The directory's metadata cannot be led from here; the message says why in one sentence. */

@@ -1,0 +1,200 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseUuid } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
+import { ApiKey, apiVersionsRequest, apiVersionsResponse } from "@samsa/protocol";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { AdminConnection } from "../src/admin.ts";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+const CLUSTER = "4L6g3nShT-eMCtK--X86sw";
+const DIRECTORY = "JEXY6aqzQY-32P5TStzaFg";
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+let root: string;
+const running: ChildProcess[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "samsa-format-"));
+});
+
+afterEach(async () => {
+  for (const child of running.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const ended = new Promise(resolve => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Writes server.properties with the log directories `dirs`; its path. */
+function properties(dirs: readonly string[], extra: readonly string[] = []): string {
+  const file = join(root, "server.properties");
+  const lines = [
+    "process.roles=broker,controller",
+    "node.id=1",
+    "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:9093",
+    "controller.listener.names=CONTROLLER",
+    `log.dirs=${dirs.map(dir => join(root, dir)).join(",")}`,
+    ...extra,
+  ];
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  return file;
+}
+
+function storage(...args: string[]) {
+  return spawnSync(process.execPath, [MAIN, "storage", ...args], { encoding: "utf8", cwd: root, timeout: 60_000 });
+}
+
+const format = (file: string, ...args: string[]) => storage("format", "-t", CLUSTER, "-c", file, ...args);
+
+/** What a refused format says. */
+function refusal(file: string, ...args: string[]): string {
+  const { status, stderr, stdout } = format(file, ...args);
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^samsa: [^\n]+\n$/);
+  return stderr.slice("samsa: ".length).trimEnd();
+}
+
+async function start(file: string): Promise<{ clusterId: string; server: string }> {
+  const child = spawn(process.execPath, [MAIN, "start", file, "--json", "--http-port", "off"], { cwd: root });
+  running.push(child);
+  const line = await new Promise<string>((resolve, reject) => {
+    let out = "";
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out.includes("\n")) resolve(out);
+    });
+    child.once("exit", code => reject(new Error(`the broker ended with ${code}: ${said}`)));
+  });
+  const { clusterId, listeners } = JSON.parse(line) as {
+    clusterId: string;
+    listeners: readonly { host: string; port: number }[];
+  };
+  return { clusterId, server: `${listeners[0].host}:${listeners[0].port}` };
+}
+
+async function finalized(server: string): Promise<Record<string, number>> {
+  const admin = await AdminConnection.open(nodeEnv({ logger: silent }), server);
+  const messages = { request: apiVersionsRequest, response: apiVersionsResponse };
+  const body = { clientSoftwareName: "test", clientSoftwareVersion: "1" } as never;
+  const { finalizedFeatures } = await admin.ask(ApiKey.ApiVersions, 4, messages, body);
+  admin.close();
+  return Object.fromEntries(finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
+}
+
+describe("samsa storage format", () => {
+  test("makes directories that a broker starts on, with the features that were asked for", async () => {
+    const file = properties(["a", "b"]);
+    const made = format(file, "--standalone", "--release-version", "3.9");
+    expect([made.status, made.stderr]).toEqual([0, ""]);
+    expect(made.stdout.split("\n")).toEqual([
+      "Bootstrap metadata: metadata.version=21 (3.9-IV0), kraft.version=1",
+      `Formatting dynamic metadata voter directory ${join(root, "a")} with metadata.version 3.9-IV0.`,
+      `Formatting data directory ${join(root, "b")} with metadata.version 3.9-IV0.`,
+      "",
+    ]);
+    const { clusterId, server } = await start(file);
+    expect(clusterId).toBe(CLUSTER);
+    expect(await finalized(server)).toEqual({ "kraft.version": 1, "metadata.version": 21 });
+  });
+
+  test("passes over what is formatted when told to, and only then", () => {
+    const file = properties(["a"]);
+    expect(format(file, "-s").status).toBe(0);
+    expect(refusal(file, "-s")).toBe(
+      `Log directory ${join(root, "a")} is already formatted. Use --ignore-formatted to ignore this directory and format the others.`,
+    );
+    expect(format(file, "-s", "-g").stdout).toBe("All of the log directories are already formatted.\n");
+    const more = properties(["a", "b"]);
+    expect(format(more, "-s", "--ignore-formatted").stdout).toContain(`Formatting data directory ${join(root, "b")}`);
+    const other = storage("format", "-t", "another", "-c", more, "-s", "-g");
+    expect([other.status, other.stderr]).toEqual([
+      1,
+      `samsa: Invalid cluster.id in: ${join(root, "a")}/meta.properties. Expected another, but read ${CLUSTER}\n`,
+    ]);
+    const node = properties(["a"], ["node.id=2"]);
+    expect(refusal(node, "-s", "-g")).toContain("Invalid node.id in: ");
+  });
+
+  test("takes the first voter and its directory from the command line", async () => {
+    const file = properties(["a"]);
+    expect(format(file, "-I", `1@localhost:9093:${DIRECTORY}`).status).toBe(0);
+    expect(readFileSync(join(root, "a/meta.properties"), "utf8")).toBe(
+      `version=1\ncluster.id=${CLUSTER}\nnode.id=1\ndirectory.id=${DIRECTORY}\n`,
+    );
+    expect((await start(file)).clusterId).toBe(CLUSTER);
+  });
+
+  test("of a cluster whose voters are in the settings keeps them there", async () => {
+    const file = properties(["a"], ["controller.quorum.voters=1@localhost:9093"]);
+    expect(refusal(file, "-s")).toContain("You cannot specify controller.quorum.voters");
+    expect(format(file).stdout).toContain(`Formatting metadata directory ${join(root, "a")}`);
+    expect(await finalized((await start(file)).server)).toMatchObject({ "metadata.version": 30 });
+  });
+
+  test("puts the metadata where metadata.log.dir says", () => {
+    const file = properties(["a"], [`metadata.log.dir=${join(root, "m")}`]);
+    const { stdout } = format(file, "-s");
+    expect(stdout).toContain(`Formatting dynamic metadata voter directory ${join(root, "m")}`);
+    expect(existsSync(join(root, "m/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint"))).toBe(true);
+    expect(existsSync(join(root, "a/__cluster_metadata-0"))).toBe(false);
+  });
+
+  test("refuses in one sentence what cannot be, and makes nothing", () => {
+    const file = properties(["a"]);
+    expect(refusal(file)).toContain("you must specify one of the following: --standalone");
+    expect(refusal(file, "-N")).toContain("not available: use --standalone");
+    expect(refusal(file, "-s", "-N")).toContain("exclude one another");
+    expect(refusal(file, "-I", "2@localhost:9093:JEXY6aqzQY-32P5TStzaFg")).toContain("must name node 1 and no other");
+    expect(refusal(file, "-I", "1@localhost")).toContain("id@host:port:directory");
+    expect(refusal(file, "-s", "-r", "2.8")).toContain(
+      "Unknown metadata.version '2.8'. Supported metadata.version are: 3.3",
+    );
+    expect(refusal(file, "-s", "-r", "4.4")).toContain("Unknown metadata.version '4.4'");
+    expect(refusal(file, "-s", "-f", "metadata.version=31")).toContain("not yet stable");
+    expect(refusal(file, "-s", "-r", "4.0", "-f", "metadata.version=21")).toContain("to avoid ambiguity");
+    expect(refusal(file, "-s", "-f", "metadata.version")).toContain("equals sign not found");
+    expect(refusal(file, "-s", "-f", "metadata.version=x")).toContain("unable to parse x as a short");
+    expect(refusal(file, "-s", "-f", "transaction.version=2")).toContain("Unsupported feature: transaction.version");
+    expect(refusal(file, "-s", "-f", "kraft.version=0")).toContain("Cannot set kraft.version to 0");
+    expect(refusal(file, "-s", "-S", "SCRAM-SHA-256=[name=a,password=b]")).toContain("SCRAM");
+    expect(refusal(join(root, "nowhere.properties"), "-s")).toContain("nowhere.properties");
+    expect(storage("format", "-c", file, "-s").status).toBe(1);
+    expect(storage("format", "-t", "a b", "-c", file, "-s").stderr).toContain('"a b" is not a cluster id');
+    expect(existsSync(join(root, "a"))).toBe(false);
+  });
+});
+
+describe("samsa storage info", () => {
+  test("tells of what there is, and ends with 1 when something is wrong", () => {
+    const file = properties(["a", "b"]);
+    const [a, b] = [join(root, "a"), join(root, "b")];
+    expect(storage("info", "-c", file)).toMatchObject({
+      status: 1,
+      stdout: `Found problems:\n  ${a} does not exist\n  ${b} does not exist\n\n`,
+    });
+    format(file, "-I", `1@localhost:9093:${DIRECTORY}`);
+    const metadata = `Found metadata: {cluster.id=${CLUSTER}, directory.id=${DIRECTORY}, node.id=1, version=1}\n\n`;
+    const directories = `Found log directories:\n  ${a}\n  ${b}\n\n`;
+    expect(storage("info", "-c", file)).toMatchObject({ status: 0, stdout: directories + metadata });
+    writeFileSync(join(b, "meta.properties"), "version=1\ncluster.id=other\nnode.id=1\n");
+    expect(storage("info", "-c", file)).toMatchObject({
+      status: 1,
+      stdout: `${directories}${metadata}Found problem:\n  Mismatched cluster IDs between storage directories.\n\n`,
+    });
+    rmSync(join(b, "meta.properties"));
+    expect(storage("info", "-c", file).stdout).toContain(`Found problem:\n  ${b} is not formatted.\n`);
+  });
+});
+
+test("samsa storage random-uuid prints an id", () => {
+  const [first, second] = [storage("random-uuid").stdout, storage("random-uuid").stdout];
+  for (const text of [first, second]) expect(parseUuid(text.trimEnd())).toBeDefined();
+  expect(first).not.toBe(second);
+});

@@ -1,0 +1,22 @@
+import type { FeatureRange } from "@samsa/controller";
+import { METADATA_VERSION_FEATURE } from "@samsa/metadata";
+
+/** The features that are served, and between which levels. A feature that is not here is at level 0. */
+export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VERSION_FEATURE, { min: 7, max: 33 }]]);
+/**
+ * Features of clusters that Apache Kafka has formatted: their records are understood, so a directory that has them
+ * finalised is served. They are not offered to new clusters, nor announced as supported: what they stand for is in
+ * APIs, which are announced one by one.
+ */
+export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
+  ...FEATURES,
+  ["group.version", { min: 0, max: 1 }],
+  ["transaction.version", { min: 0, max: 2 }],
+  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
+  ["share.version", { min: 0, max: 2 }],
+  ["streams.version", { min: 0, max: 1 }],
+]);
+/** `metadata.version` of a new cluster. */
+export const METADATA_LEVEL = 30;
+/** The version of the quorum: whether its voters may change (KIP-853). */
+export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };

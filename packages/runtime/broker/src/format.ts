@@ -1,0 +1,311 @@
+import { type Disk, DiskError, type Env, parseConfig, parseUuid, randomUuid, type Uuid } from "@samsa/base";
+import { bootstrapRecords } from "@samsa/controller";
+import { METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import type { VoterDescription } from "@samsa/records";
+import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
+import { type BrokerConfig, brokerConfigs } from "./configs.ts";
+import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./features.ts";
+import { parseEndpoint } from "./listeners.ts";
+import { writeBootstrapSnapshot } from "./metadata-log.ts";
+import { METADATA_TOPIC } from "./topics.ts";
+
+/** What cannot be formatted or told of; the message says why in one sentence. */
+export class StorageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "StorageError";
+  }
+}
+
+/** Releases of `metadata.version`, from level 7 on (`MetadataVersion`). */
+const RELEASES =
+  "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 " +
+  "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0";
+const FIRST_RELEASE = 7;
+const META = "meta.properties";
+
+/** How the quorum of a new cluster begins. */
+export type FirstQuorum =
+  | { readonly kind: "standalone" }
+  | { readonly kind: "none" }
+  /** `id@host:port:directory` and more, between commas. */
+  | { readonly kind: "voters"; readonly voters: string };
+
+export interface FormatOptions {
+  /** The settings as the user wrote them. */
+  readonly settings: ReadonlyMap<string, string>;
+  readonly clusterId: string;
+  /** Directories that are formatted already are passed over; else they are an error. */
+  readonly ignoreFormatted: boolean;
+  readonly quorum?: FirstQuorum;
+  /** As in 4.3 or 4.3-IV0. */
+  readonly releaseVersion?: string;
+  /** Each as name=level. */
+  readonly features: readonly string[];
+}
+
+interface Directories {
+  /** All of `log.dirs` and `metadata.log.dir`, in order. */
+  readonly all: readonly string[];
+  readonly metadata: string;
+}
+
+function directoriesOf(config: BrokerConfig): Directories {
+  const paths = config["log.dirs"] ?? [config["log.dir"]];
+  const metadata = config["metadata.log.dir"] ?? paths[0];
+  return { all: [...new Set([...paths, metadata])].sort(), metadata };
+}
+
+function releases(): Map<string, number> {
+  const levels = new Map<string, number>();
+  RELEASES.split(" ").forEach((name, i) => {
+    levels.set(name, FIRST_RELEASE + i);
+    // A release stands for the last of its levels.
+    levels.set(name.slice(0, name.indexOf("-")), FIRST_RELEASE + i);
+  });
+  return levels;
+}
+
+function releaseLevel(text: string): number {
+  const level = releases().get(text.split(".").slice(0, 2).join("."));
+  if (level !== undefined) return level;
+  const known = RELEASES.split(" ").join(", ");
+  throw new StorageError(`Unknown metadata.version '${text}'. Supported metadata.version are: ${known}`);
+}
+
+function featureLevels(texts: readonly string[]): Map<string, number> {
+  const levels = new Map<string, number>();
+  for (const text of texts) {
+    const at = text.indexOf("=");
+    if (at < 0) throw new StorageError(`Can't parse feature=level string ${text}: equals sign not found.`);
+    const level = text.slice(at + 1).trim();
+    if (!/^[+-]?\d{1,5}$/.test(level)) {
+      throw new StorageError(`Can't parse feature=level string ${text}: unable to parse ${level} as a short.`);
+    }
+    levels.set(text.slice(0, at).trim(), Number(level));
+  }
+  return levels;
+}
+
+/** Refuses features that are unknown, or stand for what is not available. */
+function checkFeatures(levels: ReadonlyMap<string, number>, kraftVersion: number): void {
+  const known = new Map([...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE]]);
+  for (const [name, level] of levels) {
+    const range = known.get(name);
+    if (range === undefined) {
+      const supported = [...known.keys()].sort().join(", ");
+      throw new StorageError(`Unsupported feature: ${name}. Supported features are: ${supported}`);
+    }
+    if (level < range.min || level > range.max) {
+      throw new StorageError(`${name} ${level} is not available: levels from ${range.min} to ${range.max} are.`);
+    }
+    if (name !== KRAFT_FEATURE.name || level === kraftVersion) continue;
+    throw new StorageError(
+      level === 0
+        ? "Cannot set kraft.version to 0 if controller.quorum.voters is empty and --standalone or --initial-controllers is used."
+        : `Cannot set kraft.version to ${level} unless controller.quorum.voters is empty and --standalone or --initial-controllers is used.`,
+    );
+  }
+}
+
+function metadataLevel(release: string | undefined, features: ReadonlyMap<string, number>): number {
+  const chosen = features.get(METADATA_VERSION_FEATURE);
+  if (chosen === undefined) return release === undefined ? METADATA_LEVEL : releaseLevel(release);
+  if (release !== undefined) {
+    throw new StorageError("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.");
+  }
+  if (chosen > METADATA_LEVEL) throw new StorageError(`metadata.version ${chosen} is not yet stable.`);
+  return chosen;
+}
+
+/** The node's only voter, itself; undefined where `controller.quorum.voters` says who votes. */
+function firstVoter(
+  config: BrokerConfig,
+  quorum: FirstQuorum | undefined,
+  newId: () => Uuid,
+): VoterDescription | undefined {
+  const isStatic = config["controller.quorum.voters"].length > 0;
+  if (isStatic) {
+    if (quorum === undefined || quorum.kind === "none") return undefined;
+    throw new StorageError(
+      "You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone.",
+    );
+  }
+  if (quorum === undefined) {
+    throw new StorageError(
+      "Because controller.quorum.voters is not set on this controller, you must specify one of the following: " +
+        "--standalone, --initial-controllers, or --no-initial-controllers.",
+    );
+  }
+  if (quorum.kind === "none") {
+    throw new StorageError(
+      "--no-initial-controllers is for a node that joins a quorum, which is not available: use --standalone.",
+    );
+  }
+  const described = { minKraftVersion: 0, maxKraftVersion: KRAFT_FEATURE.max };
+  const id = config["node.id"];
+  const name = config["controller.listener.names"][0] ?? "CONTROLLER";
+  if (quorum.kind === "standalone") {
+    const own = config.listeners
+      .map(text => parseEndpoint("listeners", text))
+      .filter(endpoint => endpoint.name === name);
+    const endpoints = own.map(({ host, port }) => ({ name, host: host === "" ? "localhost" : host, port }));
+    return { id, directoryId: newId(), endpoints, ...described };
+  }
+  const voters = quorum.voters.split(",").map(voter => parseVoter(voter.trim()));
+  if (voters.length !== 1 || voters[0].id !== id) {
+    throw new StorageError(
+      `--initial-controllers must name node ${id} and no other: quorums of several controllers are not available.`,
+    );
+  }
+  const [{ host, port, directoryId }] = voters;
+  return { id, directoryId, endpoints: [{ name, host, port }], ...described };
+}
+
+const VOTER = /^(\d{1,10})@(?:\[([^\]]+)\]|([^:]+)):(\d{1,5}):([A-Za-z0-9_-]{22})$/;
+
+function parseVoter(text: string): { id: number; host: string; port: number; directoryId: Uuid } {
+  const match = VOTER.exec(text);
+  const directoryId = parseUuid(match?.[5] ?? "");
+  if (match === null || directoryId === undefined || Number(match[4]) > 65535) {
+    throw new StorageError(`"${text}" is not a voter: expected id@host:port:directory.`);
+  }
+  return { id: Number(match[1]), host: match[2] ?? match[3], port: Number(match[4]), directoryId };
+}
+
+interface Found {
+  readonly formatted: Map<string, Partial<MetaProperties>>;
+  readonly empty: readonly string[];
+  /** Those that cannot be read. */
+  readonly failed: readonly string[];
+}
+
+function look(disk: Disk, directories: readonly string[]): Found {
+  const formatted = new Map<string, Partial<MetaProperties>>();
+  const empty: string[] = [];
+  const failed: string[] = [];
+  for (const path of directories) {
+    try {
+      const bytes = readWhole(disk, `${path}/${META}`);
+      if (bytes === undefined) empty.push(path);
+      else formatted.set(path, readMetaProperties(bytes));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      failed.push(path);
+    }
+  }
+  return { formatted, empty, failed };
+}
+
+function checkOwner(formatted: Found["formatted"], clusterId: string, nodeId: number): void {
+  for (const [path, meta] of formatted) {
+    if (meta.clusterId !== undefined && meta.clusterId !== clusterId) {
+      throw new StorageError(
+        `Invalid cluster.id in: ${path}/${META}. Expected ${clusterId}, but read ${meta.clusterId}`,
+      );
+    }
+    if (meta.nodeId !== undefined && meta.nodeId !== nodeId) {
+      throw new StorageError(`Invalid node.id in: ${path}/${META}. Expected ${nodeId}, but read ${meta.nodeId}`);
+    }
+  }
+}
+
+/**
+ * Formats log directories as Kafka's storage tool does (`StorageTool`, `Formatter`), so that either's broker starts on
+ * them; what there is to tell. Throws `StorageError`, `ConfigError` or `DiskError`.
+ */
+export function formatStorage(env: Env, options: FormatOptions): string[] {
+  const config = parseConfig(brokerConfigs, name => options.settings.get(name));
+  if (!/^[^\s=#\\]+$/.test(options.clusterId)) throw new StorageError(`"${options.clusterId}" is not a cluster id.`);
+  const newId = () => randomUuid(length => env.random.bytes(length));
+  const voter = firstVoter(config, options.quorum, newId);
+  const kraftVersion = voter === undefined ? 0 : KRAFT_FEATURE.max;
+  const features = featureLevels(options.features);
+  checkFeatures(features, kraftVersion);
+  const level = metadataLevel(options.releaseVersion, features);
+  const served = new Map(
+    [...FEATURES].map(([name, range]) => [name, { ...range, max: features.get(name) ?? range.max }]),
+  );
+  const { all, metadata } = directoriesOf(config);
+  const { formatted, empty, failed } = look(env.disk, all);
+  const nodeId = config["node.id"];
+  checkOwner(formatted, options.clusterId, nodeId);
+  const [first] = formatted.keys();
+  if (first !== undefined && !options.ignoreFormatted) {
+    throw new StorageError(
+      `Log directory ${first} is already formatted. Use --ignore-formatted to ignore this directory and format the others.`,
+    );
+  }
+  const lines = failed.map(path => `I/O error trying to read log directory ${path}. Ignoring...`);
+  if (failed.length === all.length) throw new StorageError("No available log directories to format.");
+  if (empty.length === 0) return [...lines, "All of the log directories are already formatted."];
+  const release = RELEASES.split(" ")[level - FIRST_RELEASE];
+  lines.push(
+    `Bootstrap metadata: ${METADATA_VERSION_FEATURE}=${level} (${release}), ${KRAFT_FEATURE.name}=${kraftVersion}`,
+  );
+  for (const path of empty) {
+    const isMetadata = path === metadata;
+    const kind = !isMetadata
+      ? "data directory"
+      : voter === undefined
+        ? "metadata directory"
+        : "dynamic metadata voter directory";
+    lines.push(`Formatting ${kind} ${path} with ${METADATA_VERSION_FEATURE} ${release}.`);
+    env.disk.makeDirectory(path);
+    if (isMetadata) {
+      writeBootstrapSnapshot(env, `${path}/${METADATA_TOPIC}-0`, {
+        lastContainedLogTimestamp: env.clock.now(),
+        kraftVersion,
+        voters: voter && [voter],
+        records: bootstrapRecords({ metadataVersion: level, features: served }),
+      });
+    }
+    const directoryId = isMetadata && voter !== undefined ? voter.directoryId : newId();
+    // Last of all: what has it is formatted.
+    const meta = writeMetaProperties({ clusterId: options.clusterId, nodeId, directoryId });
+    replaceFile(env.disk, `${path}/${META}`, meta, true);
+  }
+  return lines;
+}
+
+/** What Kafka's storage tool says of log directories; `ok` is false when it has found problems. */
+export function storageInfo(env: Env, settings: ReadonlyMap<string, string>): { lines: string[]; ok: boolean } {
+  const config = parseConfig(brokerConfigs, name => settings.get(name));
+  const problems = new Set<string>();
+  const found: string[] = [];
+  let first: (Partial<MetaProperties> & { readonly version: string }) | undefined;
+  for (const path of directoriesOf(config).all) {
+    const stat = env.disk.stat(path);
+    if (stat?.directory !== true) {
+      problems.add(`${path} ${stat === undefined ? "does not exist" : "is not a directory"}`);
+      continue;
+    }
+    found.push(path);
+    const bytes = readWhole(env.disk, `${path}/${META}`);
+    if (bytes === undefined) {
+      problems.add(`${path} is not formatted.`);
+      continue;
+    }
+    const meta = readMetaProperties(bytes);
+    first ??= meta;
+    if (meta.clusterId !== first.clusterId) problems.add("Mismatched cluster IDs between storage directories.");
+    else if (meta.nodeId !== first.nodeId) problems.add("Mismatched node IDs between storage directories.");
+    if (meta.version === "0") {
+      problems.add(
+        "The kafka configuration file appears to be for a cluster in KRaft mode, but the directories are formatted for legacy mode.",
+      );
+    }
+  }
+  const lines: string[] = [];
+  const paragraph = (title: string, rows: Iterable<string>) =>
+    lines.push(title, ...[...rows].map(row => `  ${row}`), "");
+  if (found.length > 0) paragraph(found.length === 1 ? "Found log directory:" : "Found log directories:", found);
+  if (first !== undefined) {
+    const { clusterId, directoryId, nodeId, version } = first;
+    const shown = { "cluster.id": clusterId, "directory.id": directoryId, "node.id": nodeId, version };
+    const pairs = Object.entries(shown).filter(([, value]) => value !== undefined);
+    lines.push(`Found metadata: {${pairs.map(([name, value]) => `${name}=${value}`).join(", ")}}`, "");
+  }
+  if (problems.size > 0) paragraph(problems.size === 1 ? "Found problem:" : "Found problems:", problems);
+  return { lines, ok: problems.size === 0 };
+}
