@@ -11,6 +11,7 @@ import { ConnectionLimits, plainAddress } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
 import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
@@ -31,6 +32,8 @@ export interface BrokerOptions {
   readonly onHalt?: (reason: string) => void;
   /** Bytes of recent batches kept in memory: 16 MiB. */
   readonly tailBytes?: number;
+  /** Bytes held at most for requests that have not arrived in full, and as many for replies not taken: 256 MiB. */
+  readonly heldBytes?: number;
   /** Where requests and reads get their memory. */
   readonly buffers?: BufferPool;
   /** Judges large batches while the event loop goes on; without it they are judged on it. */
@@ -54,6 +57,9 @@ interface Node {
 
 /** Once a second: flushes, removals, checkpoints. */
 const TICK_MS = 1000;
+const HELD_BYTES = 256 * 1024 * 1024;
+/** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
+const STALLED_MS = 30_000;
 /** How often idle quota meters are looked for. */
 const QUOTA_EXPIRY_MS = 60_000;
 const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
@@ -78,6 +84,8 @@ export class Broker {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly quotas: Quotas;
+  /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
+  readonly unsent: HeldBytes<ClientConnection>;
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
   readonly #apis = servedApis();
@@ -111,6 +119,7 @@ export class Broker {
     this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
       env.random.next(),
     );
+    this.unsent = new HeldBytes(options.heldBytes ?? HELD_BYTES);
     this.quotas = new Quotas({
       count: this.config["quota.window.num"],
       ms: this.config["quota.window.size.seconds"] * 1000,
@@ -141,7 +150,10 @@ export class Broker {
     try {
       await broker.control.activate([...broker.#plan.advertise.values()]);
       await broker.#listen();
-      broker.#every("tick", TICK_MS, () => broker.dirs.tick(env.clock.now()));
+      broker.#every("tick", TICK_MS, () => {
+        broker.dirs.tick(env.clock.now());
+        broker.#closeStalled();
+      });
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
       broker.#every("quotas", QUOTA_EXPIRY_MS, () => broker.quotas.expire(env.clock.monotonic()));
@@ -314,6 +326,8 @@ export class Broker {
       buffers: this.buffers,
       apiOf: (key): ServedApi | undefined => this.#apis.get(key),
       budget: new RequestBudget(this.config["queued.max.request.bytes"]),
+      unfinished: new HeldBytes(this.unsent.limit),
+      unsent: this.unsent,
       closed: connection => {
         this.#connections.delete(connection);
         this.#limits.closed(connection);
@@ -426,6 +440,17 @@ export class Broker {
       if (fault !== 0) continue;
       log.enforceRetention(now);
       log.state.producers.expire(now, this.config["producer.id.expiration.ms"]);
+    }
+  }
+
+  /** Who does not read must not keep the others from reading. */
+  #closeStalled(): void {
+    const since = this.env.clock.monotonic() - STALLED_MS;
+    while (this.unsent.room < this.unsent.limit / 2) {
+      const stalled = this.unsent.stalledBefore(since);
+      if (stalled === undefined) return;
+      this.unsent.forget(stalled);
+      stalled.reject("it does not take its replies, and memory for replies is short");
     }
   }
 

@@ -18,6 +18,7 @@ import {
 } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
 import type { ServedApi } from "./apis.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { readHead, type RequestContext, type RequestHead } from "./requests.ts";
 import type { Turn } from "./turn.ts";
 
@@ -26,6 +27,8 @@ const MAX_IN_FLIGHT = 128;
 /** Bytes of replies that may wait for a slow reader; then its requests wait too. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
+/** Frames and replies smaller than this are not worth counting: there can only be few of them. */
+const COUNTED_BYTES = 32 * 1024;
 /** The principal of all clients. */
 const ANONYMOUS = "ANONYMOUS";
 /** What fits into a reply. */
@@ -60,6 +63,10 @@ export interface ConnectionHost {
   readonly apiOf: (key: number) => ServedApi | undefined;
   /** Counts bytes of requests in flight over all connections; true while there is room. */
   readonly budget: RequestBudget;
+  /** Frames that are not whole yet. */
+  readonly unfinished: HeldBytes<ClientConnection>;
+  /** Replies that peers have not taken yet. */
+  readonly unsent: HeldBytes<ClientConnection>;
   closed(connection: ClientConnection): void;
 }
 
@@ -118,6 +125,8 @@ export class ClientConnection implements ConnectionHandler {
   #paused = false;
   #closed = false;
   #unpipelined = 0;
+  /** Bytes of its frame that are counted as unfinished. */
+  #unfinished = 0;
   /** On the monotonic clock; 0: its requests are handled. */
   #mutedUntil = 0;
   #unmute: Timer | undefined;
@@ -144,10 +153,33 @@ export class ClientConnection implements ConnectionHandler {
       }
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
-      this.#reject(error.message);
+      this.reject(error.message);
       return;
     }
+    this.#countUnfinished();
     this.#handleQueued();
+  }
+
+  /** A peer that begins frames and does not end them goes when there are too many of its kind, the oldest first. */
+  #countUnfinished(): void {
+    const { unfinished, broker } = this.#host;
+    const held = this.#frames.held();
+    const counted = held < COUNTED_BYTES ? 0 : held;
+    if (counted === this.#unfinished) return;
+    const now = broker.env.clock.monotonic();
+    // A frame that grows is no sign of life: only its end is.
+    if (counted > this.#unfinished) unfinished.add(this, counted - this.#unfinished, now);
+    else {
+      unfinished.forget(this);
+      if (counted > 0) unfinished.add(this, counted, now);
+    }
+    this.#unfinished = counted;
+    while (unfinished.total > unfinished.limit) {
+      const oldest = unfinished.stalledBefore(Infinity);
+      if (oldest === undefined) return;
+      unfinished.forget(oldest);
+      oldest.reject("too much memory is held for requests that do not end");
+    }
   }
 
   onDrain(): void {
@@ -157,6 +189,8 @@ export class ClientConnection implements ConnectionHandler {
   onClose(error?: Error): void {
     this.#closed = true;
     this.#unmute?.cancel();
+    this.#host.unfinished.forget(this);
+    this.#host.unsent.forget(this);
     this.#host.budget.forget(this.#resume);
     for (const frame of this.#queue) this.#host.budget.give(frame.length);
     this.#queue.length = 0;
@@ -183,7 +217,7 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   /** Bad input that no reply can answer: one line, and the connection closes. */
-  #reject(reason: string): void {
+  reject(reason: string): void {
     if (this.#closed) return;
     this.#host.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
     this.#connection.destroy();
@@ -240,7 +274,7 @@ export class ClientConnection implements ConnectionHandler {
     } catch (error) {
       this.#host.budget.give(frame.length);
       if (!(error instanceof MalformedError)) throw error;
-      this.#reject(error.message);
+      this.reject(error.message);
       return;
     }
     const api = this.#host.apiOf(head.key);
@@ -260,7 +294,7 @@ export class ClientConnection implements ConnectionHandler {
       return;
     }
     if (api === undefined || tooNew) {
-      this.#reject(`API ${head.key} version ${head.version} is not served`);
+      this.reject(`API ${head.key} version ${head.version} is not served`);
       return;
     }
     this.#dispatch(api, head, reader, slot);
@@ -273,7 +307,7 @@ export class ClientConnection implements ConnectionHandler {
       clientId: head.clientId,
       listener: this.#listener,
       remoteHost: this.#connection.remoteHost,
-      close: reason => this.#reject(reason),
+      close: reason => this.reject(reason),
     };
     const { broker } = this.#host;
     const began = broker.env.clock.monotonic();
@@ -291,7 +325,7 @@ export class ClientConnection implements ConnectionHandler {
       if (api.transient) this.#host.buffers.give(reader.bytes);
     } catch (error) {
       if (error instanceof MalformedError || error instanceof UnsupportedVersionError) {
-        this.#reject(`${api.name} version ${head.version}: ${error.message}`);
+        this.reject(`${api.name} version ${head.version}: ${error.message}`);
         return;
       }
       // A bug of ours: this connection ends, the others are served on.
@@ -343,6 +377,7 @@ export class ClientConnection implements ConnectionHandler {
         return;
       }
     }
+    this.#countUnsent(slot);
     if (this.#sendScheduled) return;
     this.#sendScheduled = true;
     this.#host.turn.add("send", this.#send);
@@ -369,5 +404,19 @@ export class ClientConnection implements ConnectionHandler {
     if (chunks.length === 0) return;
     if (sent.length === 0) this.#connection.write(chunks);
     else this.#connection.write(chunks, () => sent.forEach(done => done()));
+  }
+
+  /** Counted as soon as it is there: many replies may be made before the first is written. */
+  #countUnsent(slot: Slot): void {
+    let bytes = 0;
+    for (const chunk of slot.chunks ?? []) bytes += chunk.length;
+    if (bytes < COUNTED_BYTES) return;
+    const { unsent, broker } = this.#host;
+    const { sent } = slot;
+    unsent.add(this, bytes, broker.env.clock.monotonic());
+    slot.sent = () => {
+      unsent.give(this, bytes, broker.env.clock.monotonic());
+      sent?.();
+    };
   }
 }

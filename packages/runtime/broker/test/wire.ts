@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ByteReader, ByteWriter, type Env, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { apiOf, requestHeader, requestHeaderVersion, responseHeader, responseHeaderVersion } from "@samsa/protocol";
-import { Broker } from "../src/index.ts";
+import { Broker, type BrokerOptions } from "../src/index.ts";
 
 export interface LogLine {
   readonly level: string;
@@ -29,6 +29,7 @@ export class TestBroker {
     settings: Record<string, string> = {},
     directory = mkdtempSync(join(tmpdir(), "samsa-broker-")),
     world: Partial<Env> = {},
+    options: Partial<BrokerOptions> = {},
   ) {
     const lines: LogLine[] = [];
     const at = (level: string) => (message: string) => void lines.push({ level, message });
@@ -40,7 +41,8 @@ export class TestBroker {
       "group.initial.rebalance.delay.ms": "0",
       ...settings,
     };
-    const broker = await Broker.start({ ...nodeEnv({ logger }), ...world }, { settings: new Map(Object.entries(all)) });
+    const env = { ...nodeEnv({ logger }), ...world };
+    const broker = await Broker.start(env, { settings: new Map(Object.entries(all)), ...options });
     return new TestBroker(broker, directory, lines);
   }
 

@@ -191,7 +191,7 @@ class PendingFetch implements Watcher {
   #read(): PartitionAnswer[] {
     const { broker, request } = this.#call;
     const most = broker.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
-    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most);
+    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
     let first = true;
     return this.#wanted.map(wanted => {
       const answer = this.#readOne(wanted, left, first);
