@@ -153,16 +153,6 @@ describe("samsa storage format", () => {
     expect(refusal(file, "-s", "-N")).toContain("exclude one another");
     expect(refusal(file, "-I", "2@localhost:9093:JEXY6aqzQY-32P5TStzaFg")).toContain("must name node 1 and no other");
     expect(refusal(file, "-I", "1@localhost")).toContain("id@host:port:directory");
-    expect(refusal(file, "-s", "-r", "2.8")).toContain(
-      "Unknown metadata.version '2.8'. Supported metadata.version are: 3.3",
-    );
-    expect(refusal(file, "-s", "-r", "4.4")).toContain("Unknown metadata.version '4.4'");
-    expect(refusal(file, "-s", "-f", "metadata.version=31")).toContain("not yet stable");
-    expect(refusal(file, "-s", "-r", "4.0", "-f", "metadata.version=21")).toContain("to avoid ambiguity");
-    expect(refusal(file, "-s", "-f", "metadata.version")).toContain("equals sign not found");
-    expect(refusal(file, "-s", "-f", "metadata.version=x")).toContain("unable to parse x as a short");
-    expect(refusal(file, "-s", "-f", "transaction.version=2")).toContain("Unsupported feature: transaction.version");
-    expect(refusal(file, "-s", "-f", "kraft.version=0")).toContain("Cannot set kraft.version to 0");
     expect(refusal(file, "-s", "-S", "SCRAM-SHA-256=[name=a,password=b]")).toContain("SCRAM");
     expect(refusal(join(root, "nowhere.properties"), "-s")).toContain("nowhere.properties");
     expect(storage("format", "-c", file, "-s").status).toBe(1);

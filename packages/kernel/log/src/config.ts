@@ -21,4 +21,6 @@ export interface LogConfig {
   readonly compression: "producer" | Compression;
   readonly cleanupPolicy: ReadonlySet<"delete" | "compact">;
   readonly fileDeleteDelayMs: number;
+  /** A new segment's file gets its full size at once, and is cut to what is in it when the segment ends. */
+  readonly preallocate: boolean;
 }

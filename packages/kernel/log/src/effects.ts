@@ -5,6 +5,8 @@ export type LogEffect =
   /** Make the file be exactly `bytes`, atomically: beside it, fsync if `durable`, rename. */
   | { readonly kind: "replace"; readonly file: string; readonly bytes: Uint8Array; readonly durable: boolean }
   | { readonly kind: "truncate"; readonly file: string; readonly size: number }
+  /** Make a new file this long, all zeros. */
+  | { readonly kind: "allocate"; readonly file: string; readonly size: number }
   /** Rename to `<file>.deleted` at once, and remove that after `file.delete.delay.ms`. */
   | { readonly kind: "delete"; readonly file: string }
   /** Remove now, if it is there. */

@@ -30,6 +30,8 @@ export class Segment {
   /** Of the first batch; -1 when there is none, undefined when it was not read yet. */
   firstTimestamp: number | undefined;
   indexes: SegmentIndexes | undefined;
+  /** The file may be longer than what is in it. */
+  preallocated = false;
   private maxTime = -1;
   private maxTimeOffset = -1;
   private sinceEntry = 0;
@@ -151,10 +153,18 @@ export class Segment {
     }
   }
 
+  /** Lets the file end where what is in it does. */
+  trim(out: LogEffect[]): void {
+    if (!this.preallocated) return;
+    this.preallocated = false;
+    out.push({ kind: "truncate", file: this.file, size: this.size });
+  }
+
   /** Cuts the segment at `position`, where `offset` was or would have been. */
   truncate(offset: number, position: number, out: LogEffect[]): void {
     const { offsets, times, txns } = this.ready();
     this.size = position;
+    this.preallocated = false;
     if (position === 0) this.firstTimestamp = -1;
     offsets.truncate(offset);
     times.truncate(offset);

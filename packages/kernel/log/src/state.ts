@@ -125,6 +125,9 @@ export class LogState {
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
       out.push({ kind: "write", file: fileName(base, suffix), position: 0, bytes: new Uint8Array(0) });
     }
+    if (!this.config.preallocate) return;
+    this.active.preallocated = true;
+    out.push({ kind: "allocate", file: this.active.file, size: this.config.segmentBytes });
   }
 
   /**
@@ -242,8 +245,10 @@ export class LogState {
     old.writeIndexes(true, out);
     if (base > this.endOffset) this.producers.endOffset = base;
     this.takeSnapshot(out);
-    if (old.size > 0) out.push({ kind: "sync", file: old.file });
-    else {
+    if (old.size > 0) {
+      old.trim(out);
+      out.push({ kind: "sync", file: old.file });
+    } else {
       // Nothing was ever put into it, so its name would only say that offsets are missing.
       this.segments.pop();
       old.delete(out);
@@ -364,6 +369,7 @@ export class LogState {
   /** Everything that a reader of the files needs, for a clean end. */
   close(out: LogEffect[]): void {
     this.active.writeIndexes(true, out);
+    this.active.trim(out);
     this.takeSnapshot(out, true);
     this.writeEpochs(true, out);
   }

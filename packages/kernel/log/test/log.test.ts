@@ -36,6 +36,7 @@ const CONFIG: LogConfig = {
   compression: "producer",
   cleanupPolicy: new Set(["delete"]),
   fileDeleteDelayMs: 0,
+  preallocate: false,
 };
 
 function open(config: Partial<LogConfig> = {}) {

@@ -178,6 +178,12 @@ export const brokerConfigs = configSpecs({
     oneOf: TIMESTAMP_TYPES,
     doc: "See message.timestamp.type of a topic.",
   },
+  "log.preallocate": {
+    type: "boolean",
+    update: "cluster-wide",
+    default: "false",
+    doc: "See preallocate of a topic.",
+  },
   "log.retention.bytes": {
     type: "long",
     update: "cluster-wide",

@@ -36,6 +36,7 @@ export const METADATA_LOG_CONFIG: LogConfig = {
   compression: "producer",
   cleanupPolicy: new Set(),
   fileDeleteDelayMs: 60_000,
+  preallocate: false,
 };
 
 const LOAD_BYTES = 4 * 1024 * 1024;

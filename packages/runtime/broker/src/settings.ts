@@ -210,6 +210,7 @@ export function logConfig(config: TopicConfig): LogConfig {
     compression: compressionOf(config),
     cleanupPolicy: new Set(config["cleanup.policy"]) as LogConfig["cleanupPolicy"],
     fileDeleteDelayMs: config["file.delete.delay.ms"],
+    preallocate: config.preallocate,
   };
 }
 

@@ -130,6 +130,12 @@ export const topicConfigs = configSpecs({
     synonyms: ["min.insync.replicas"],
     doc: "In-sync replicas needed for acks=all.",
   },
+  preallocate: {
+    type: "boolean",
+    default: "false",
+    synonyms: ["log.preallocate"],
+    doc: "Whether a new segment's file gets its full size at once.",
+  },
   "remote.storage.enable": {
     type: "boolean",
     default: "false",

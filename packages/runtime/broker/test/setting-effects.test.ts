@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Disk, Logger, Network } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
@@ -187,6 +187,28 @@ describe("settings of a topic", () => {
     for (const later of [0, 10_000]) await produce(name, { timestamp: now + later });
     draw = 0;
     expect(files(name, ".log")).toHaveLength(segments);
+  });
+
+  test("preallocate", async () => {
+    const sizes = (name: string) =>
+      files(name, ".log").map(file => statSync(join(broker.directory, "data", `${name}-0`, file)).size);
+    const name = await topicWith({ "segment.bytes": String(MIB), preallocate: "true" });
+    await produce(name, { size: 600_000 });
+    expect(sizes(name)).toEqual([MIB]);
+    // What is in it is what counts, and what is left when the next one begins.
+    await produce(name, { size: 600_000 });
+    const [first, second] = sizes(name);
+    expect(first).toBeGreaterThan(600_000);
+    expect(first).toBeLessThan(601_000);
+    expect(second).toBe(MIB);
+    expect(await earliest(name)).toBe(0);
+    const plain = await topicWith({ "segment.bytes": String(MIB) });
+    await produce(plain, { size: 600_000 });
+    expect(sizes(plain)).toEqual([first]);
+    await alter(BROKER, "", { "log.preallocate": "true" });
+    await produce(plain, { size: 600_000 });
+    expect(sizes(plain)).toEqual([first, MIB]);
+    await alter(BROKER, "", { "log.preallocate": null });
   });
 
   test("segment.index.bytes and index.interval.bytes", async () => {

@@ -135,6 +135,9 @@ export class LogFiles {
         replaceFile(this.disk, path, effect.bytes, false);
         if (effect.durable) this.owe(effect.file);
         break;
+      case "allocate":
+        this.open(effect.file).truncate(effect.size);
+        break;
       case "truncate":
         this.truncate(path, effect.size);
         break;

@@ -23,7 +23,7 @@ import {
   TXN_INDEX_SUFFIX,
   TxnIndex,
 } from "@samsa/log";
-import { FIELD, type Tools } from "@samsa/records";
+import { FIELD, HEADER_SIZE, type Tools } from "@samsa/records";
 import { readWhole, removeIfThere } from "./files.ts";
 
 const SCAN_CHUNK = 1048576;
@@ -189,8 +189,12 @@ function createFirst(state: LogState, { env, place, startOffset }: LoadOptions):
   const out: LogEffect[] = [];
   state.createSegment(startOffset, env.clock.now(), out);
   state.startOffset = state.endOffset = state.producers.endOffset = startOffset;
-  for (const effect of out)
-    if (effect.kind === "write") env.disk.open(`${place.path}/${effect.file}`, "create").close();
+  for (const effect of out) {
+    if (effect.kind !== "write" && effect.kind !== "allocate") continue;
+    const file = env.disk.open(`${place.path}/${effect.file}`, "create");
+    if (effect.kind === "allocate") file.truncate(effect.size);
+    file.close();
+  }
 }
 
 /** False when the file is damaged, as after a power cut, and the log itself must be asked. */
@@ -297,10 +301,13 @@ function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env):
   const file = env.disk.open(`${path}/${segment.file}`, "write");
   const size = file.size();
   if (scanner.validBytes < size) {
+    // What was preallocated and never written.
+    const head = new Uint8Array(HEADER_SIZE);
+    const blank = head.subarray(0, file.read(head, scanner.validBytes)).every(byte => byte === 0);
     file.truncate(scanner.validBytes);
     // Or a second power cut could bring the rest back, behind records written since that fit before it by chance.
     file.syncNow();
-    env.logger.warn("a log is cut at its last good batch", {
+    env.logger[blank ? "info" : "warn"]("a log is cut at its last good batch", {
       path: file.path,
       from: size,
       to: scanner.validBytes,

@@ -23,6 +23,7 @@ export const CONFIG: LogConfig = {
   compression: "producer",
   cleanupPolicy: new Set(["delete"]),
   fileDeleteDelayMs: 60_000,
+  preallocate: false,
 };
 
 /** A machine whose disk can crash, with one log directory. */

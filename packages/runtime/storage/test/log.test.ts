@@ -177,12 +177,16 @@ class Model {
 }
 
 describe("a partition's log", () => {
-  test.each([{ tailBytes: 100_000 }, { tailBytes: 0 }])(
-    "does what a list does, with $tailBytes bytes in memory",
-    async options => {
+  test.each([
+    { tailBytes: 100_000, preallocate: false },
+    { tailBytes: 0, preallocate: false },
+    { tailBytes: 0, preallocate: true },
+  ])(
+    "does what a list does, with $tailBytes bytes in memory, preallocated: $preallocate",
+    async ({ preallocate, ...options }) => {
       await fc.assert(
         fc.asyncProperty(fc.nat(), fc.array(step, { maxLength: 40 }), async (seed, steps) => {
-          const fixture = new Fixture(seed, {}, options);
+          const fixture = new Fixture(seed, { preallocate }, options);
           await fixture.flush();
           const model = new Model(fixture);
           for (const { do: what, a, b } of steps) {

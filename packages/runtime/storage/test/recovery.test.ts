@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Fixture } from "./fixture.ts";
 
 test("what recovery cuts off a log is gone for good: a second power cut does not bring it back", () => {
@@ -15,4 +15,53 @@ test("what recovery cuts off a log is gone for good: a second power cut does not
   expect(fixture.log.endOffset).toBe(2);
   fixture.node = fixture.world.crash("a", { unsynced: "lost" });
   expect(fixture.node.env.disk.open(path, "read").size()).toBe(whole / 3);
+});
+
+describe("a preallocated segment", () => {
+  const append = (fixture: Fixture, count: number, from: number) =>
+    fixture.log.append(fixture.batch(count, from), { origin: "client", now: 1_700_000_000_000, leaderEpoch: 0 });
+  const sizes = (fixture: Fixture) =>
+    fixture.node.env.disk
+      .list(fixture.log.path)
+      .filter(({ name }) => name.endsWith(".log"))
+      .map(({ name }) => fixture.node.env.disk.stat(`${fixture.log.path}/${name}`)?.size);
+
+  test("is as long as it may get, and is cut when it ends, by a roll or a clean stop", async () => {
+    const fixture = new Fixture(2, { segmentBytes: 10_000, preallocate: true });
+    append(fixture, 2, 0);
+    fixture.log.writePending();
+    const { size } = fixture.log;
+    expect([size < 200, sizes(fixture)]).toEqual([true, [10_000]]);
+    fixture.log.roll();
+    append(fixture, 2, 2);
+    fixture.log.writePending();
+    expect(sizes(fixture)).toEqual([size, 10_000]);
+    await fixture.restart();
+    expect([fixture.dir.cleanStart, fixture.log.endOffset, sizes(fixture)]).toEqual([true, 4, [size, size]]);
+    // A segment that goes on is not made long again.
+    append(fixture, 2, 4);
+    fixture.log.writePending();
+    expect(sizes(fixture)).toEqual([size, 2 * size]);
+  });
+
+  test("is recovered up to the zeros, also when there is nothing but zeros", () => {
+    const fixture = new Fixture(3, { segmentBytes: 10_000, preallocate: true });
+    fixture.log.writePending();
+    fixture.crash("kept");
+    expect([fixture.log.endOffset, sizes(fixture)]).toEqual([0, [0]]);
+    append(fixture, 3, 0);
+    fixture.log.roll();
+    append(fixture, 2, 3);
+    fixture.log.writePending();
+    const [first] = sizes(fixture);
+    fixture.crash("kept");
+    expect([fixture.log.endOffset, fixture.log.size]).toEqual([
+      5,
+      sizes(fixture).reduce((sum, size) => (sum ?? 0) + (size ?? 0), 0),
+    ]);
+    expect(sizes(fixture)[0]).toBe(first);
+    const found = fixture.log.read({ offset: 0, maxBytes: 10_000, minOneMessage: true, limitOffset: 5 });
+    expect(found.nextOffset).toBeGreaterThan(0);
+    expect(fixture.log.offsetForTimestamp(0)?.offset).toBe(0);
+  });
 });
