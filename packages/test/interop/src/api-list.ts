@@ -99,11 +99,13 @@ function equalLists(name: string, found: readonly string[], expected: readonly s
   return { name, outcome: "failed", reason: oneLine(`too many: ${more.join(", ")}; missing: ${less.join(", ")}`) };
 }
 
-/** Whether what is announced is what is there, and nothing that Kafka does not have. */
-export function checkAnnounced(found: Announced, kafka: Recorded): Check[] {
-  const implemented = [...servedApis().values()].map(api =>
-    told({ name: api.name, first: api.announcedFirst, last: api.last }),
-  );
+/** What our broker has handlers for. */
+export function implemented(): Span[] {
+  return [...servedApis().values()].map(({ name, announcedFirst, last }) => ({ name, first: announcedFirst, last }));
+}
+
+/** Whether what is announced is what is `there`, and nothing that Kafka does not have. */
+export function checkAnnounced(found: Announced, there: readonly Span[], kafka: Recorded): Check[] {
   const apis = new Map(kafka.apis.map(api => [api.name, api]));
   const within = (api: Span): boolean => {
     const its = apis.get(api.name);
@@ -111,7 +113,7 @@ export function checkAnnounced(found: Announced, kafka: Recorded): Check[] {
   };
   const ranges = found.apis.filter(api => apis.has(api.name));
   return [
-    equalLists("what is announced is what is implemented", found.apis.map(told), implemented),
+    equalLists("what is announced is what is implemented", found.apis.map(told), there.map(told)),
     equalLists("what is announced is announced by Kafka too", found.apis.filter(api => !within(api)).map(told), []),
     equalLists(
       "every announced API has all of Kafka's versions",

@@ -103,7 +103,10 @@ export class SamsaProcess implements BrokerProcess {
   }
 }
 
+/** Whether Apache Kafka takes the place of our broker. */
+export const AGAINST_KAFKA = process.env.INTEROP_AGAINST === "kafka";
+
 /** The broker under test: ours, or Apache Kafka to see what the tests make of it. */
 export async function startBroker(): Promise<BrokerProcess> {
-  return process.env.INTEROP_AGAINST === "kafka" ? KafkaProcess.start() : SamsaProcess.start();
+  return AGAINST_KAFKA ? KafkaProcess.start() : SamsaProcess.start();
 }

@@ -9,7 +9,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     judge: /./,
     check: /transaction|Transaction|fence/,
-    reason: /coordinator|INVALID_REQUEST|InvalidRequest|malformed|_TIMED_OUT/,
+    reason: /coordinators? .*type 1|group coordinator|INVALID_REQUEST|InvalidRequest|malformed|_TIMED_OUT/,
     kind: "later",
     why: "there are no transactions yet, so nobody coordinates them",
   },
@@ -19,6 +19,27 @@ export const EXPLANATIONS: readonly Explanation[] = [
     reason: /records come; 0 came|0 of \d+ records|consumer rebalance protocol/,
     kind: "later",
     why: "the new protocol of consumer groups (KIP-848) is not there yet",
+  },
+  {
+    judge: /kafka-features|Java Admin/,
+    check: /^describe/,
+    reason: /group.{0,2}version/,
+    kind: "later",
+    why: "features are announced with what they stand for: new groups, transactions, share groups",
+  },
+  {
+    judge: /Java Admin/,
+    check: /incrementalAlterConfigs of a broker/,
+    reason: /log\.cleaner\.threads/,
+    kind: "later",
+    why: "there is no compaction yet, so its settings are not there either",
+  },
+  {
+    judge: /Java Admin/,
+    check: /deleteShareGroups/,
+    reason: /GroupIdNotFound/,
+    kind: "later",
+    why: "there are no share groups yet, so the check before it could not make the one to be deleted",
   },
   {
     judge: /./,

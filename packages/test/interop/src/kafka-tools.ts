@@ -62,7 +62,9 @@ function fault(check: ToolCheck, places: Places, said: { text: string; end: numb
   const tooMuch = check.hides?.find(hidden => pattern(hidden, places).test(said.text));
   const ended = check.endless === true || (said.end !== 0) === (check.fails === true);
   if (ended && lacks === undefined && tooMuch === undefined) return "";
-  const reason = /(?:error|exception|failed|not support|unable|unsupported)[^\n]*/i.exec(said.text)?.[0];
+  // An exception says more than the sentence that a tool puts in front of it.
+  const named = [/\w+Exception: [^\n]*/, /(?:error|failed|not support|unable|unsupported)[^\n]*/i];
+  const reason = named.flatMap(words => words.exec(said.text)?.[0] ?? [])[0];
   const why = !ended
     ? `ended with ${said.end}`
     : lacks !== undefined

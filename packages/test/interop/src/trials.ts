@@ -1,7 +1,7 @@
 /** Every outside judge there is, each with a broker of its own. */
 import { join } from "node:path";
-import { announced, checkAnnounced, recorded } from "./api-list.ts";
-import { type BrokerProcess, startBroker } from "./broker-process.ts";
+import { announced, checkAnnounced, implemented, recorded } from "./api-list.ts";
+import { AGAINST_KAFKA, type BrokerProcess, startBroker } from "./broker-process.ts";
 import { runTool } from "./kafka-tools.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
@@ -67,7 +67,9 @@ const API_LIST: Trial = {
   run: () =>
     onBroker("ApiVersions", async ({ server }) => {
       const kafka = recorded();
-      return { judge: "ApiVersions", version: kafka.version, checks: checkAnnounced(await announced(server), kafka) };
+      const there = AGAINST_KAFKA ? kafka.apis : implemented();
+      const checks = checkAnnounced(await announced(server), there, kafka);
+      return { judge: "ApiVersions", version: kafka.version, checks };
     }),
 };
 

@@ -208,7 +208,7 @@ func produce() {
 	check("produce in a transaction", func() error {
 		settings := idempotent()
 		settings.Producer.Transaction.ID = "sarama"
-		settings.Producer.Transaction.Retry.Max = 3
+		settings.Producer.Transaction.Retry.Max = 50
 		producer, err := sarama.NewSyncProducer(servers, settings)
 		if err != nil {
 			return err
