@@ -39,3 +39,8 @@ export function runJava(java: Java, main: string, args: readonly string[]): Prom
 export async function runJavaToAnyEnd(java: Java, main: string, args: readonly string[]): Promise<string> {
   return (await runToEnd("java", command(java, main, args))).output;
 }
+
+/** Runs a program of ours, a source file beside the list of jars. */
+export function runJavaFile(java: Java, file: string, args: readonly string[]): Promise<string> {
+  return run("java", command(java, join(import.meta.dirname, "..", "java", file), args));
+}

@@ -17,11 +17,11 @@ export interface Stage {
 /** Figures by the name of their row; a figure that could not be taken is absent. */
 export type Figures = Map<string, number>;
 
-const TOOLS = "org.apache.kafka.tools";
+export const TOOLS = "org.apache.kafka.tools";
 const DELETE_LIMIT_MS = 30_000;
 
 /** Processor seconds of the broker over `work`. */
-async function costing<T>(broker: BrokerProcess, work: () => Promise<T>): Promise<{ result: T; cpu: number }> {
+export async function costing<T>(broker: BrokerProcess, work: () => Promise<T>): Promise<{ result: T; cpu: number }> {
   const before = broker.cpuSeconds() ?? Number.NaN;
   const result = await work();
   return { result, cpu: (broker.cpuSeconds() ?? Number.NaN) - before };
@@ -69,7 +69,7 @@ async function produce(stage: Stage, load: Production): Promise<{ rate: number; 
 }
 
 /** Fails with what the program printed: its output has changed, or it could not do its work. */
-function numberIn(text: string | undefined, printed: string): number {
+export function numberIn(text: string | undefined, printed: string): number {
   const value = Number(text);
   if (text === undefined || text === "" || Number.isNaN(value)) {
     throw new Error(`no figure in what the program printed:\n${printed.slice(-2000)}`);

@@ -12,6 +12,7 @@ import { type Results, table } from "./rows.ts";
 const OPTIONS = {
   json: { type: "boolean", default: false },
   quick: { type: "boolean", default: false },
+  wide: { type: "boolean", default: false },
   profile: { type: "boolean", default: false },
   only: { type: "string" },
 } as const;
@@ -44,7 +45,7 @@ ${table(results)}
  * exit code.
  */
 export async function bench(root: string, args: readonly string[]): Promise<number> {
-  const { json, quick, profile, only } = parseArgs({ args: [...args], options: OPTIONS }).values;
+  const { json, quick, wide, profile, only } = parseArgs({ args: [...args], options: OPTIONS }).values;
   if (only !== undefined && !NAMES.includes(only)) {
     console.error(`--only takes one of ${NAMES.join(", ")}; not "${only}".`);
     return 1;
@@ -67,7 +68,7 @@ export async function bench(root: string, args: readonly string[]): Promise<numb
     const results = new Map<string, Figures>();
     for (const contender of contenders) {
       const folder = join(scratch, contender.name);
-      const options = { bundle, java, folder, quick, only, profile: profile ? profiles : undefined };
+      const options = { bundle, java, folder, quick, only, wide, profile: profile ? profiles : undefined };
       results.set(contender.name, await measure(contender, options));
     }
     const plain = [...results].map(([name, figures]) => [name, Object.fromEntries(figures)] as const);

@@ -4,6 +4,7 @@ import { type Contender, topic } from "./contenders.ts";
 import type { Java } from "./java.ts";
 import { type Figures, LOADS } from "./loads.ts";
 import { type BrokerProcess, freePort, sleep } from "./process.ts";
+import { tenThousand, WIDE } from "./wide.ts";
 
 export interface MeasureOptions {
   readonly bundle: string;
@@ -14,12 +15,18 @@ export interface MeasureOptions {
   readonly quick: boolean;
   /** The one thing to measure; everything when absent. */
   readonly only: string | undefined;
+  /** Also what is beyond the first table. */
+  readonly wide: boolean;
   /** Where to write profiles of the loads. */
   readonly profile: string | undefined;
 }
 
 /** What `--only` takes. */
-export const NAMES: readonly string[] = ["start", ...Object.keys(LOADS), "partitions"];
+export const NAMES: readonly string[] = [
+  ...["start", ...Object.keys(LOADS), "partitions"],
+  ...Object.keys(WIDE),
+  "ten-thousand",
+];
 
 const MANY = 1000;
 const STARTS = 5;
@@ -111,6 +118,27 @@ async function loads(contender: Contender, java: Java, options: MeasureOptions):
   return figures;
 }
 
+async function wide(contender: Contender, java: Java, options: MeasureOptions): Promise<Figures> {
+  const { bundle, quick, only, profile } = options;
+  const figures: Figures = new Map();
+  for (const [name, load] of Object.entries(WIDE)) {
+    if (only !== undefined && only !== name) continue;
+    // A broker of its own for each: they leave much behind.
+    const folder = join(options.folder, name);
+    await contender.prepare(folder);
+    const broker = await contender.start(folder, { profile });
+    console.error(`${contender.name}: ${name}`);
+    try {
+      const stage = { java, bundle, broker, quick, data: join(folder, "data") };
+      for (const [key, value] of await load(stage, folder)) figures.set(key, value);
+    } finally {
+      await broker.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return figures;
+}
+
 /** Without clients there is still something to see. */
 async function idle(contender: Contender, options: MeasureOptions): Promise<Figures> {
   const folder = join(options.folder, "idle");
@@ -137,6 +165,16 @@ export async function measure(contender: Contender, options: MeasureOptions): Pr
     if (all || only === "start") await add("start", starts(contender, options));
     if (java === undefined) await add("idle", idle(contender, options));
     else if (only === undefined || only in LOADS) await add("loads", loads(contender, java, options));
+    const wider = options.wide && only === undefined;
+    if (java !== undefined && (wider || (only !== undefined && only in WIDE))) {
+      await add("wide", wide(contender, java, options));
+    }
+    if (java !== undefined && profile === undefined && (wider || only === "ten-thousand")) {
+      await add(
+        "ten thousand",
+        tenThousand(contender, java, { ...options, folder: join(options.folder, "ten-thousand") }),
+      );
+    }
     if (all || only === "partitions") await add("partitions", partitions(contender, options));
   } finally {
     rmSync(options.folder, { recursive: true, force: true });

@@ -25,6 +25,21 @@ export const ROWS: readonly Row[] = [
   { key: "latency.p99.9", title: "… 99.9th percentile", unit: "ms", digits: 0 },
   { key: "partitions.clean", title: "Start with 1,000 partitions after a clean stop", unit: "ms", digits: 0 },
   { key: "partitions.killed", title: "Start with 1,000 partitions after kill -9", unit: "ms", digits: 0 },
+  ...["gzip", "snappy", "lz4", "zstd"].flatMap(codec => [
+    { key: `codec-${codec}.rate`, title: `Produce 1,000 B of log lines, ${codec}`, unit: "records/s", digits: 0 },
+    { key: `codec-${codec}.cpu-gb`, title: "… broker's processor time per GB uncompressed", unit: "s/GB", digits: 2 },
+  ]),
+  { key: "fan-out.rate", title: "Eight consumers of one topic, together", unit: "MB/s", digits: 0 },
+  { key: "fan-out.cpu-gb", title: "… broker's processor time per GB", unit: "s/GB", digits: 2 },
+  { key: "backlog.rate", title: "Read a backlog while 10,000 records/s are written", unit: "MB/s", digits: 0 },
+  { key: "backlog.p99", title: "… 99th percentile of the writes", unit: "ms", digits: 0 },
+  { key: "mixed.p99", title: "End to end beside 10,000 records/s, 99th percentile", unit: "ms", digits: 0 },
+  { key: "mixed.p99.9", title: "… 99.9th percentile", unit: "ms", digits: 0 },
+  { key: "ten-thousand.memory", title: "Resident memory with 10,000 partitions", unit: "MiB", digits: 0 },
+  { key: "ten-thousand.rate", title: "Produce 1,000 B records to 3,000 of them", unit: "records/s", digits: 0 },
+  { key: "ten-thousand.cpu", title: "… broker's processor time", unit: "s", digits: 2 },
+  { key: "ten-thousand.clean", title: "Start with them after a clean stop", unit: "ms", digits: 0 },
+  { key: "ten-thousand.killed", title: "Start with them after kill -9", unit: "ms", digits: 0 },
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 
