@@ -1,6 +1,13 @@
-/** `npm run sim -- --seed N [--seeds COUNT] [--trace]`: plays seeds of the broker simulation and tells what broke. */
+/**
+ * `npm run sim -- --seed N [--seeds COUNT] [--trace]`: plays seeds of the broker simulation and tells what broke. More
+ * than a hundred are shared by two processes.
+ */
 import { parseArgs } from "node:util";
 import { replayCommand, runScenario } from "@samsa/sim";
+import { playSeeds, type SeedReport } from "./seed-process.ts";
+
+const PROCESSES = 2;
+const ALONE = 100;
 
 const { values } = parseArgs({
   options: {
@@ -12,18 +19,43 @@ const { values } = parseArgs({
 const first = Number(values.seed);
 const count = Number(values.seeds);
 const began = performance.now();
+let done = 0;
 let failed = 0;
-for (let seed = first; seed < first + count; seed++) {
-  const outcome = await runScenario(seed, values.trace ? { onTrace: line => console.log(line) } : {});
-  const { violation, events, acknowledged, served, commits, endings, hash } = outcome;
-  if (violation !== undefined) failed++;
-  if (violation !== undefined || count === 1) {
+
+function told(report: SeedReport): void {
+  done++;
+  if (report.fault !== undefined) throw new Error(report.fault);
+  if (report.message !== undefined) failed++;
+  if (report.message !== undefined || count === 1) {
+    const { seed, events = 0, acknowledged = 0, served = 0, commits = 0, endings = [], hash = "" } = report;
     console.log(
       `seed ${seed}: ${events} events, ${acknowledged} records acknowledged, ${served} read, ${commits} commits, ` +
         `${endings.join(" ")}, trace ${hash}`,
     );
   }
-  if (violation !== undefined) console.log(`  ${violation.message}\n  ${replayCommand(seed)}`);
+  if (report.message !== undefined) console.log(`  ${report.message}\n  ${replayCommand(report.seed)}`);
+  if (count > ALONE && done % Math.ceil(count / 20) === 0) {
+    console.error(`${done} of ${count} seeds, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  }
+}
+
+if (count > ALONE) {
+  const last = first + count - 1;
+  await Promise.all(
+    Array.from({ length: PROCESSES }, (_, i) =>
+      playSeeds({ args: ["--from", String(first + i), "--to", String(last), "--step", String(PROCESSES)], told }),
+    ),
+  );
+  // A process that ends early has said why; what it has not played is not held.
+  failed += count - done;
+} else {
+  for (let seed = first; seed < first + count; seed++) {
+    const { violation, ...outcome } = await runScenario(
+      seed,
+      values.trace ? { onTrace: line => console.log(line) } : {},
+    );
+    told(violation === undefined ? outcome : { ...outcome, rule: violation.rule, message: violation.message });
+  }
 }
 const seconds = (performance.now() - began) / 1000;
 console.log(`${count - failed} of ${count} seeds hold every rule (${(count / seconds).toFixed(1)} seeds per second)`);

@@ -13,7 +13,10 @@ export interface GroupConfig {
 
 /** What the parts of a shard share: the time of the input at hand, and where effects go. */
 export interface ShardContext {
+  /** Only goes forward: deadlines are told by it. */
   readonly now: number;
+  /** Milliseconds since 1970: what is written down is told by it. */
+  readonly wall: number;
   readonly config: GroupConfig;
   reply(ticket: Ticket, response: object): void;
   /** Appends, then calls `done` with 0 or the error code for the client. */

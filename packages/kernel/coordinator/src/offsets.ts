@@ -28,7 +28,7 @@ export interface CommitPlan {
 /** Reads the request without changing anything. */
 export function planCommit(context: ShardContext, group: Group, request: OffsetCommitRequest): CommitPlan {
   const records: ShardRecord[] = [];
-  const { now, config } = context;
+  const { wall: now, config } = context;
   // A retention without end is as far as a time can be.
   const expireTimestamp =
     request.retentionTimeMs === -1 ? -1 : Math.min(now + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
@@ -133,7 +133,7 @@ function ageBase(group: Group, topic: string, offset: CommittedOffset, subscribe
 
 /** Records that erase what has expired, and the group itself when nothing is left of it. */
 export function expiredRecords(context: ShardContext, group: Group): ShardRecord[] {
-  const { now, config } = context;
+  const { wall: now, config } = context;
   const subscribed = subscribedTopics(group);
   const records: ShardRecord[] = [];
   let left = 0;

@@ -89,7 +89,7 @@ export class Rebalance {
     }
     group.pendingSync.clear();
     const initial = group.state === "Empty";
-    group.transition("PreparingRebalance", context.now);
+    group.transition("PreparingRebalance", context.wall);
     if (initial) {
       const delay = context.config.initialRebalanceDelayMs;
       const remaining = Math.max(group.rebalanceTimeoutMs() - delay, 0);
@@ -126,7 +126,7 @@ export class Rebalance {
 
   /** Ends the join phase: who has not rejoined is out, unless static. */
   complete(group: Group): void {
-    const { now } = this.#context;
+    const { now, wall } = this.#context;
     group.stopWaiting();
     group.pendingMembers.clear();
     for (const member of group.members.values()) {
@@ -140,13 +140,13 @@ export class Rebalance {
     if (group.members.size === 0) {
       group.protocolName = null;
       group.leaderId = null;
-      group.transition("Empty", now);
+      group.transition("Empty", wall);
       this.#context.append([groupRecord(group, new Map())], () => {});
       group.hasMetadataRecord = true;
       return;
     }
     group.protocolName = group.selectProtocol();
-    group.transition("CompletingRebalance", now);
+    group.transition("CompletingRebalance", wall);
     const replies = [...group.members.values()].map(member => [member, joinReply(group, member)] as const);
     for (const [member, reply] of replies) {
       member.assignment = NO_BYTES;
@@ -186,7 +186,7 @@ export class Rebalance {
       for (const member of group.members.values()) {
         member.assignment = assignments.get(member.id) ?? NO_BYTES;
       }
-      group.transition("Stable", this.#context.now);
+      group.transition("Stable", this.#context.wall);
       for (const member of group.members.values()) {
         if (member.syncing !== undefined) this.touch(group, member);
         this.answerSync(member, syncReply(group, member));

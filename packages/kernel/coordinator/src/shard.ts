@@ -53,9 +53,11 @@ export class GroupShard {
   readonly #groups = new Map<string, Group>();
   readonly #wakeups = new DeadlineHeap<Group>();
   readonly #appends = new Map<number, (errorCode: number) => void>();
-  readonly #context: ShardContext & { now: number };
+  readonly #context: ShardContext & { now: number; wall: number };
   readonly #rebalance: Rebalance;
   readonly #membership: Membership;
+  /** How far the wall clock is ahead of the time that calls are given, which never goes back. */
+  wallAhead = 0;
   #out: Effect[] = [];
   #tokens = 0;
   /** False while the log is being read. */
@@ -64,6 +66,7 @@ export class GroupShard {
   constructor(config: GroupConfig, newId: () => string) {
     this.#context = {
       now: 0,
+      wall: 0,
       config,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
       append: (records, done) => this.#append(records, done),
@@ -80,6 +83,10 @@ export class GroupShard {
     this.#out.push({ type: "append", token, records });
   }
 
+  #wall(now: number): number {
+    return Math.round(now + this.wallAhead);
+  }
+
   #wake(group: Group, at: number): void {
     // One entry a group is enough: when it comes up, the group says when it wants the next.
     if (at >= group.wakeAt) return;
@@ -89,6 +96,7 @@ export class GroupShard {
 
   #enter(now: number, out: Effect[]): void {
     this.#context.now = now;
+    this.#context.wall = this.#wall(now);
     this.#out = out;
   }
 
@@ -143,7 +151,7 @@ export class GroupShard {
   }
 
   #join(ticket: Ticket, { version, client, body }: Extract<GroupRequest, { type: "join" }>): void {
-    const { config, now } = this.#context;
+    const { config, wall } = this.#context;
     const refuse = (code: number): void => this.#context.reply(ticket, joinError(code, body.memberId));
     if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
     if (body.sessionTimeoutMs < config.minSessionTimeoutMs || body.sessionTimeoutMs > config.maxSessionTimeoutMs) {
@@ -152,7 +160,7 @@ export class GroupShard {
     let group = this.#groups.get(body.groupId);
     if (group === undefined) {
       if (body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
-      group = this.#create(body.groupId, now);
+      group = this.#create(body.groupId, wall);
     }
     // The request's bytes are slices of a receive buffer, which must not live as long as the group.
     const protocols = body.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) }));
@@ -160,8 +168,8 @@ export class GroupShard {
     this.#dropUnused(group);
   }
 
-  #create(id: string, now: number): Group {
-    const group = new Group(id, now);
+  #create(id: string, wall: number): Group {
+    const group = new Group(id, wall);
     this.#groups.set(id, group);
     return group;
   }
@@ -194,7 +202,7 @@ export class GroupShard {
         return refuse(version >= 9 ? Errors.GROUP_ID_NOT_FOUND.code : Errors.ILLEGAL_GENERATION.code);
       }
       // Offsets without members: an administrator, or a consumer that assigns itself.
-      group = this.#create(body.groupId, this.#context.now);
+      group = this.#create(body.groupId, this.#context.wall);
     } else {
       const error = this.#commitFault(group, body);
       if (error !== 0) return refuse(error);
@@ -301,7 +309,7 @@ export class GroupShard {
     if (record.type === "offset") {
       const { group: id, topic, partition } = record;
       const group = this.#groups.get(id);
-      if (record.value !== null) setOffset(group ?? this.#create(id, now), topic, partition, record.value);
+      if (record.value !== null) setOffset(group ?? this.#create(id, this.#wall(now)), topic, partition, record.value);
       else if (group !== undefined) {
         dropOffset(group, topic, partition);
         this.#dropUnused(group);

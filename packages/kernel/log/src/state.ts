@@ -1,5 +1,5 @@
 import { invariant } from "@samsa/base";
-import { assignOffsets, BatchCursor, type Tools } from "@samsa/records";
+import { assignOffsets, BatchCursor, type TimestampType, type Tools } from "@samsa/records";
 import { writeEpochs } from "./checkpoints.ts";
 import type { LogConfig } from "./config.ts";
 import {
@@ -28,6 +28,8 @@ export interface AppendRequest {
   readonly leaderEpoch?: number;
   /** What validation found for each batch; the header's where missing. */
   readonly maxTimestamps?: readonly number[];
+  /** What validation went by, where the setting may have changed since; the setting where missing. */
+  readonly timestampType?: TimestampType;
   /** Of a transaction marker (0, 1 or 2; KIP-890). */
   readonly transactionVersion?: number;
   /** From `startVerification`; undefined when transactions are not verified here. */
@@ -136,7 +138,8 @@ export class LogState {
    */
   append(bytes: Uint8Array, request: AppendRequest, out: LogEffect[]): AppendResult {
     const { batch } = this;
-    const appendTime = this.config.timestampType === "LogAppendTime" ? request.now : -1;
+    const timestampType = request.timestampType ?? this.config.timestampType;
+    const appendTime = timestampType === "LogAppendTime" ? request.now : -1;
     let count = 0;
     batch.reset(bytes);
     while (batch.next()) {
@@ -156,7 +159,6 @@ export class LogState {
     batch.reset(bytes);
     for (let i = 0; batch.next(); i++) {
       const maxTimestamp = appendTime >= 0 ? appendTime : (request.maxTimestamps?.[i] ?? batch.maxTimestamp);
-      const { timestampType } = this.config;
       const leaderEpoch = request.leaderEpoch ?? batch.leaderEpoch;
       assignOffsets(batch, { baseOffset: next, leaderEpoch, maxTimestamp, timestampType }, this.options.tools.crc32c);
       next += batch.lastOffsetDelta + 1;

@@ -58,8 +58,12 @@ export class ShardRunner {
     return this.#shard;
   }
 
+  /** Sessions end by the clock that nobody sets. */
   get #now(): number {
-    return this.#host.env.clock.now();
+    const { clock } = this.#host.env;
+    const now = clock.monotonic();
+    this.#shard.wallAhead = clock.now() - now;
+    return now;
   }
 
   #load(): void {
@@ -83,19 +87,19 @@ export class ShardRunner {
       }
       offset = read.nextOffset;
     }
-    this.run(out => this.#shard.loaded(now, out));
+    this.run((out, at) => this.#shard.loaded(at, out));
   }
 
   request(request: GroupRequest, reply: (response: object) => void): void {
     const ticket = ++this.#tickets;
     this.#replies.set(ticket, reply);
-    this.run(out => this.#shard.request(this.#now, ticket, request, out));
+    this.run((out, now) => this.#shard.request(now, ticket, request, out));
   }
 
-  /** Lets the shard do something and carries out what it wants done. */
-  run(action: (out: Effect[]) => void): void {
+  /** Lets the shard do something, at the shard's time, and carries out what it wants done. */
+  run(action: (out: Effect[], now: number) => void): void {
     const effects: Effect[] = [];
-    action(effects);
+    action(effects, this.#now);
     for (const effect of effects) {
       if (effect.type === "reply") this.#reply(effect.ticket, effect.response);
       else this.#append(effect);
@@ -113,13 +117,14 @@ export class ShardRunner {
     const { tools } = this.#host;
     const { log, leaderEpoch, fault } = this.#partition;
     const now = this.#now;
+    const timestamp = this.#host.env.clock.now();
     const done = (errorCode: number): void =>
-      this.run(out => this.#shard.appended(this.#now, token, clientError(errorCode), out));
+      this.run((out, at) => this.#shard.appended(at, token, clientError(errorCode), out));
     if (fault !== 0) return done(fault);
-    const rows = records.map(({ key, value }) => ({ timestamp: now, key, value, headers: [] }));
+    const rows = records.map(({ key, value }) => ({ timestamp, key, value, headers: [] }));
     const bytes = buildBatch(rows, {}, tools);
     if (bytes.length > log.config.maxMessageBytes) return done(Errors.MESSAGE_TOO_LARGE.code);
-    const added = log.append(bytes, { origin: "coordinator", now, leaderEpoch });
+    const added = log.append(bytes, { origin: "coordinator", now: timestamp, leaderEpoch });
     if (added.error !== 0) return done(added.error);
     // State follows the log at once; the reply follows the disk.
     for (const { key, value } of records) this.#shard.replay(now, key, value);
@@ -133,12 +138,12 @@ export class ShardRunner {
     this.#timerAt = at;
     this.#timer = this.#host.env.timers.after(Math.max(0, at - this.#now), () => {
       this.#timerAt = Infinity;
-      this.run(out => this.#shard.tick(this.#now, out));
+      this.run((out, now) => this.#shard.tick(now, out));
     });
   }
 
   close(errorCode: number): void {
-    this.run(out => this.#shard.unload(this.#now, errorCode, out));
+    this.run((out, now) => this.#shard.unload(now, errorCode, out));
     this.#timer?.cancel();
     // Not rescheduled: nothing is left that could want to be woken.
     this.#timerAt = -Infinity;
@@ -150,6 +155,8 @@ export class Groups {
   readonly #host: ShardHost;
   readonly #topics: Topics;
   readonly #shards: (ShardRunner | undefined)[] = [];
+  /** The broker is stopping: metadata may still change, but no shard begins to serve again. */
+  #closed = false;
 
   constructor(host: ShardHost, topics: Topics) {
     this.#host = host;
@@ -158,6 +165,7 @@ export class Groups {
 
   /** Begins to serve the partitions that are there and not yet served. */
   load(): void {
+    if (this.#closed) return;
     this.#topics.partitionsOf(OFFSETS_TOPIC).forEach((partition, index) => {
       if (partition !== undefined && this.#shards[index] === undefined && partition.fault === 0) {
         this.#shards[index] = new ShardRunner(this.#host, partition);
@@ -185,16 +193,15 @@ export class Groups {
   }
 
   expire(): void {
-    const now = this.#host.env.clock.now();
-    for (const runner of this.all()) runner.run(out => runner.shard.expire(now, out));
+    for (const runner of this.all()) runner.run((out, now) => runner.shard.expire(now, out));
   }
 
   topicDeleted(topic: string): void {
-    const now = this.#host.env.clock.now();
-    for (const runner of this.all()) runner.run(out => runner.shard.topicDeleted(now, topic, out));
+    for (const runner of this.all()) runner.run((out, now) => runner.shard.topicDeleted(now, topic, out));
   }
 
   close(errorCode: number): void {
+    this.#closed = true;
     for (const runner of this.all()) runner.close(errorCode);
     this.#shards.length = 0;
   }

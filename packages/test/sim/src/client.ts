@@ -15,6 +15,7 @@ import {
   responseHeader,
   responseHeaderVersion,
 } from "@samsa/protocol";
+import { Violation } from "./rules.ts";
 
 /** An API at the one version that the simulation speaks. */
 export interface Call<Q, R> {
@@ -31,11 +32,15 @@ const TIMEOUT_MS = 400;
 interface Waiting {
   readonly correlation: number;
   settle(frame: Uint8Array | undefined): void;
+  /** What came answers something else. */
+  confused(correlation: number): void;
 }
 
 /**
- * A client of the protocol that knows nothing of retries: it connects when it must and asks one thing after the other.
- * No answer (refused, reset, late, out of order) is `undefined`: whether the broker has acted is then unknown.
+ * A client of the protocol that knows nothing of retries: it connects when it must; what is asked
+ * before an answer has come shares the connection.
+ * No answer (refused, reset, late) is `undefined`: whether the broker has acted is then unknown. Rejects with a
+ * `Violation` when the answer is one to another question.
  */
 export class Client {
   readonly env: Env;
@@ -43,6 +48,7 @@ export class Client {
   readonly #server: string;
   readonly #port: number;
   #link: Link | undefined;
+  #connecting: Promise<Link | undefined> | undefined;
   #quiet = false;
 
   constructor(env: Env, name: string, server: { readonly host: string; readonly port: number }) {
@@ -82,9 +88,15 @@ export class Client {
     this.#link = undefined;
   }
 
-  async #connected(): Promise<Link | undefined> {
-    if (this.#quiet) return undefined;
-    if (this.#link?.open === true) return this.#link;
+  /** Who asks while a connection is being made waits for it: requests keep their order. */
+  #connected(): Promise<Link | undefined> {
+    if (this.#quiet) return Promise.resolve(undefined);
+    if (this.#link?.open === true) return Promise.resolve(this.#link);
+    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<Link | undefined> {
     const link = new Link(this.env, this.name);
     try {
       link.connection = await this.env.network.connect(this.#server, this.#port, () => link);
@@ -120,8 +132,8 @@ class Link implements ConnectionHandler {
     for (const frame of this.#frames.push(chunk)) {
       const waiting = this.#waiting.shift();
       const correlation = new DataView(frame.buffer, frame.byteOffset).getInt32(0);
-      // An answer to another question says that the stream is not what it should be.
-      waiting?.settle(correlation === waiting.correlation ? frame : undefined);
+      if (correlation === waiting?.correlation) waiting.settle(frame);
+      else waiting?.confused(correlation);
     }
   }
 
@@ -153,14 +165,19 @@ class Link implements ConnectionHandler {
   }
 
   ask<Q>(call: Call<Q, unknown>, body: Q): Promise<Uint8Array | undefined> {
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       if (!this.open) return resolve(undefined);
       const timer = this.#env.timers.after(TIMEOUT_MS, () => resolve(undefined));
+      const wanted = this.#correlation + 1;
       this.#waiting.push({
-        correlation: this.#correlation + 1,
+        correlation: wanted,
         settle(frame) {
           timer.cancel();
           resolve(frame);
+        },
+        confused(correlation) {
+          timer.cancel();
+          reject(new Violation("an answer to another question", `${correlation} instead of ${wanted}`));
         },
       });
       this.tell(call, body);

@@ -1,22 +1,17 @@
-import { BufferPool, type Env, type Uuid } from "@samsa/base";
+import { BufferPool, DiskError, type Env } from "@samsa/base";
 import { Broker, type RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
-import {
-  type Actor,
-  Admin,
-  committedOffset,
-  Consumer,
-  GROUP_TOPIC,
-  listTopics,
-  Member,
-  Producer,
-  readThrough,
-  settingOf,
-  type Stage,
-} from "./actors.ts";
+import { audit } from "./audit.ts";
+import { type Cast, cast } from "./cast.ts";
 import { Client } from "./client.ts";
+import { DiskDecay } from "./decay.ts";
+import { GroupLedger } from "./group-ledger.ts";
+import { LogLedger } from "./log-ledger.ts";
+import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
 import type { Prng } from "./prng.ts";
-import { type Ending, LogLedger, OffsetLedger, TopicLedger, Violation } from "./rules.ts";
+import { type Ending, Violation } from "./rules.ts";
+import type { Actor, Stage } from "./stage.ts";
+import { TopicLedger } from "./topic-ledger.ts";
 import { type SimNode, World } from "./world.ts";
 
 export interface ScenarioOptions {
@@ -33,6 +28,7 @@ export interface Outcome {
   readonly acknowledged: number;
   readonly served: number;
   readonly commits: number;
+  readonly shares: number;
   readonly endings: readonly Ending[];
   readonly faults: number;
 }
@@ -40,6 +36,18 @@ export interface Outcome {
 const BROKER = "broker";
 const PORT = 9092;
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
+/** How long a healed broker may take to serve, in virtual milliseconds. */
+const PATIENCE_MS = 15_000;
+/** How far the broker's clock may get from the true time. */
+const MOST_SKEW_MS = 1_200_000;
+/** Complaints of the broker that say that a programmer erred. */
+const CONFESSIONS: ReadonlySet<string> = new Set([
+  "a task failed",
+  "a periodic task failed",
+  "request failed",
+  "a reply could not be encoded",
+  "work on a log directory failed",
+]);
 
 /** Judges some batches later, the second perhaps before the first. */
 function slowJudge(env: Env, rng: Prng): RemoteJudge {
@@ -64,19 +72,27 @@ class WipedBuffers extends BufferPool {
   }
 }
 
-const SETTINGS: ReadonlyMap<string, string> = new Map([
-  ["node.id", "1"],
-  ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
-  ["advertised.listeners", `PLAINTEXT://${BROKER}:${PORT}`],
-  ["log.dirs", "/data"],
-  ["offsets.topic.num.partitions", "2"],
-  ["offsets.topic.replication.factor", "1"],
-  ["group.initial.rebalance.delay.ms", "0"],
-  ["log.flush.offset.checkpoint.interval.ms", "300"],
-  ["log.segment.delete.delay.ms", "500"],
-]);
-/** How long a healed broker may take to serve, in virtual milliseconds. */
-const PATIENCE_MS = 15_000;
+function settingsOf(rng: Prng, options: { readonly directories: number; readonly expires: boolean }) {
+  const settings = new Map([
+    ["node.id", "1"],
+    ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
+    ["advertised.listeners", `PLAINTEXT://${BROKER}:${PORT}`],
+    ["log.dirs", options.directories > 1 ? "/data,/data2" : "/data"],
+    ["offsets.topic.num.partitions", "2"],
+    ["offsets.topic.replication.factor", "1"],
+    ["group.initial.rebalance.delay.ms", "0"],
+    ["group.min.session.timeout.ms", "300"],
+    ["log.flush.offset.checkpoint.interval.ms", "300"],
+    ["log.retention.check.interval.ms", "200"],
+    ["log.segment.delete.delay.ms", "500"],
+  ]);
+  if (rng.chance(0.5)) settings.set("metadata.log.max.record.bytes.between.snapshots", "2000");
+  if (options.expires) {
+    settings.set("offsets.retention.minutes", "1");
+    settings.set("offsets.retention.check.interval.ms", "300");
+  }
+  return settings;
+}
 
 /** One broker, its clients, and what befalls them, all from one seed. */
 class Scenario {
@@ -85,26 +101,27 @@ class Scenario {
   readonly #options: ScenarioOptions;
   readonly #machine: SimNode;
   readonly #stage: Stage;
-  readonly #actors: Actor[] = [];
-  readonly #producers: Producer[] = [];
-  readonly #admin: Admin;
-  readonly #member: Member;
+  readonly #cast: Cast;
   readonly #auditor: Client;
   readonly endings: Ending[] = [];
   readonly #settings: ReadonlyMap<string, string>;
   /** Paths that begin like this fail together: all there is, or the second of two directories. */
   readonly #disks: readonly string[];
+  readonly #decay: DiskDecay | undefined;
   faults = 0;
   violation: Violation | undefined;
   #broker: Broker | undefined;
-  #life = 0;
   /** Clients act. */
   #open = false;
+  /** Those who have shown what they had to show. */
+  readonly #resting = new Set<Actor>();
   #over = false;
   /** The worst that has happened since the last audit. */
   #ending: Ending = "stop";
   /** An fsync has failed: what it covered is on the device or not, and no later one will tell. */
   #doubtful = false;
+  #mostAhead = 0;
+  #wentBack = false;
 
   constructor(seed: number, options: ScenarioOptions) {
     this.#options = options;
@@ -113,41 +130,42 @@ class Scenario {
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
     });
     this.#rng = this.world.fork("scenario");
+    const rng = this.#rng;
     this.#machine = this.world.node(BROKER);
-    const two = this.#rng.chance(0.4);
-    this.#settings = two ? new Map([...SETTINGS, ["log.dirs", "/data,/data2"]]) : SETTINGS;
-    this.#disks = two ? ["/data", "/data2"] : ["/data"];
+    this.#disks = rng.chance(0.4) ? ["/data", "/data2"] : ["/data"];
+    const expires = rng.chance(0.15);
+    this.#settings = settingsOf(rng, { directories: this.#disks.length, expires });
+    this.#decay = rng.chance(0.1) ? new DiskDecay(this.#machine.disk, this.world.fork("decay")) : undefined;
     const { crypto, codecs } = this.world.node("judge").env;
     this.#stage = {
-      logs: new LogLedger({ crc32c: crypto.crc32c, codecs }),
+      logs: new LogLedger({
+        crc32c: crypto.crc32c,
+        codecs,
+        latest: () => this.world.wall() + this.#mostAhead,
+        wentBack: () => this.#wentBack,
+      }),
       topics: new TopicLedger(),
-      offsets: new OffsetLedger(),
+      groups: new GroupLedger(),
       dirs: this.#disks,
       powerCuts: 0,
+      life: 0,
       note: line => this.world.trace(line),
     };
-    const stage = this.#stage;
-    const rngOf = (name: string) => this.world.fork(name);
-    this.#admin = new Admin(stage, this.#client("admin"), rngOf("admin"));
-    this.#member = new Member(stage, this.#client("member"));
-    this.#auditor = this.#client("auditor");
-    [0, 1, -1, -1, -1].forEach((acks, i) => {
-      const name = `producer${i}`;
-      this.#producers.push(new Producer(stage, this.#client(name), rngOf(name), { acks, idempotent: i >= 3 }));
-    });
-    const consumers = ["consumer0", "consumer1"].map(name => new Consumer(stage, this.#client(name), rngOf(name)));
-    this.#actors.push(this.#admin, this.#member, ...this.#producers, ...consumers);
+    this.#stage.groups.expirable = expires;
+    const client = (name: string) => new Client(this.world.node(name).env, name, { host: BROKER, port: PORT });
+    this.#auditor = client("auditor");
+    this.#cast = cast(this.#stage, rng, { client, rngOf: name => this.world.fork(name) });
   }
 
-  #client(name: string): Client {
-    return new Client(this.world.node(name).env, name, { host: BROKER, port: PORT });
+  get #actors(): readonly Actor[] {
+    return this.#cast.actors;
   }
 
   async run(): Promise<void> {
     await this.#start();
     await this.#settle(async () => {
-      await this.#admin.create({ name: "flushed", partitions: 1, flushed: true });
-      await this.#admin.create({ name: GROUP_TOPIC, partitions: 2, flushed: false });
+      await this.#cast.admin.create("flushed", 1, true);
+      await this.#cast.admin.create(GROUP_TOPIC, 2, false);
       return true;
     });
     this.#setOpen(true);
@@ -157,10 +175,12 @@ class Scenario {
       await this.#endLife();
       if (this.#rng.chance(0.2)) await this.#endLifeEarly();
       await this.#start();
-      await this.#settle(() => this.#audit());
+      await this.#settle(() => audit(this.#stage, this.#auditor, this.#ending));
+      this.#ending = "stop";
       this.#setOpen(true);
     }
     await this.#progress();
+    await this.#lastLook();
     this.#over = true;
   }
 
@@ -169,7 +189,7 @@ class Scenario {
     const rng = this.world.fork(`pauses/${actor.client.name}`);
     while (!this.#over) {
       await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(4, 60), resolve));
-      if (this.#open) await actor.step();
+      if (this.#open && !this.#resting.has(actor)) await actor.step();
     }
   }
 
@@ -181,8 +201,7 @@ class Scenario {
 
   #guard(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      if (!(error instanceof Violation)) throw error;
-      this.violation ??= error;
+      this.violation ??= violationOf(error);
     });
   }
 
@@ -220,20 +239,38 @@ class Scenario {
   }
 
   #boot(): { failed: unknown } {
-    const env = this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env;
+    const env = this.#overheard(this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env);
     const boot: { failed: unknown } = { failed: undefined };
-    const life = ++this.#life;
+    const life = ++this.#stage.life;
     this.#broker = undefined;
     // Little memory for recent batches sends reads to the files, and uses that memory again soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
     const judge = slowJudge(env, this.#rng);
     Broker.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
       broker => {
-        if (life === this.#life) this.#broker = broker;
+        if (life === this.#stage.life) this.#broker = broker;
       },
       (error: unknown) => void (boot.failed = error),
     );
     return boot;
+  }
+
+  /** The broker's world, in which somebody listens to what it logs. */
+  #overheard(env: Env): Env {
+    const { logger } = env;
+    return {
+      ...env,
+      logger: {
+        ...logger,
+        error: (message, fields) => {
+          logger.error(message, fields);
+          const error = fields?.error;
+          // What a failing disk brings about is part of the play.
+          if (!CONFESSIONS.has(message) || !(error instanceof Error) || error instanceof DiskError) return;
+          this.violation ??= new Violation("the broker failed", `${message}: ${error.stack ?? error.message}`);
+        },
+      },
+    };
   }
 
   async #start(): Promise<void> {
@@ -248,16 +285,35 @@ class Scenario {
   async #trouble(): Promise<void> {
     const rng = this.#rng;
     await this.#runFor(rng.int(20, 250));
+    if (rng.chance(0.3)) this.#moveClock();
     const draw = rng.next();
     const victim = this.#actors[rng.int(0, this.#actors.length - 1)].client.name;
-    if (draw < 0.2) {
+    if (draw < 0.15) {
       this.world.network.cut(BROKER, victim);
       await this.#runFor(rng.int(10, 450));
       this.world.network.heal(BROKER, victim);
-    } else if (draw < 0.35) this.world.network.sever(BROKER, victim);
-    else if (draw < 0.6) this.#failDisk();
-    else if (draw < 0.7) this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
+    } else if (draw < 0.3) this.world.network.sever(BROKER, victim);
+    else if (draw < 0.5) this.#failDisk();
+    else if (draw < 0.6) this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
+    else if (draw < 0.8) {
+      // Nobody asks for anything: sessions end, segments grow old, what waits for its time is done.
+      this.#setOpen(false);
+      await this.#runFor(rng.int(800, 2500));
+      this.#setOpen(true);
+    }
     await this.#runFor(rng.int(10, 150));
+  }
+
+  /** Somebody sets the broker's wall clock. */
+  #moveClock(): void {
+    const rng = this.#rng;
+    const before = this.#machine.clockOffset;
+    const range = rng.chance(0.5) ? 3000 : 300_000;
+    const wanted = before + rng.int(-range, range);
+    this.#machine.clockOffset = Math.max(-MOST_SKEW_MS, Math.min(MOST_SKEW_MS, wanted));
+    this.#mostAhead = Math.max(this.#mostAhead, this.#machine.clockOffset);
+    this.#wentBack ||= this.#machine.clockOffset < before;
+    this.world.trace(`clock ${this.#machine.clockOffset}`);
   }
 
   #failDisk(): void {
@@ -278,7 +334,7 @@ class Scenario {
 
   async #endLife(): Promise<void> {
     const rng = this.#rng;
-    const ending: Ending = rng.chance(0.2) ? "stop" : rng.chance(0.5) ? "kill" : "power";
+    const ending: Ending = rng.chance(0.25) ? "stop" : rng.chance(0.5) ? "kill" : "power";
     let clean = false;
     if (ending === "stop") {
       const broker = this.#broker;
@@ -305,13 +361,18 @@ class Scenario {
     this.endings.push(ending);
     const worse: readonly Ending[] = ["stop", "kill", "power"];
     if (worse.indexOf(ending) > worse.indexOf(this.#ending)) this.#ending = ending;
-    if (ending === "power") this.#stage.powerCuts++;
+    if (ending !== "stop") this.#stage.logs.forgetStarts();
+    if (ending === "power") {
+      this.#stage.powerCuts++;
+      this.#stage.groups.forgetRounds();
+    }
     this.world.trace(`ending ${ending}`);
-    this.#life++;
+    this.#stage.life++;
     this.world.crash(BROKER, {
       unsynced: ending === "power" ? "random" : "cached",
       halfOpen: this.#rng.chance(0.2),
     });
+    for (const { topic, partition } of this.#decay?.strike() ?? []) this.#stage.logs.rot(topic, partition);
   }
 
   /** The next life ends while it is still beginning. */
@@ -321,48 +382,38 @@ class Scenario {
     this.#endAs(this.#rng.chance(0.5) ? "kill" : "power");
   }
 
-  /** Asks for all that was promised. False when some answer failed to come. */
-  async #audit(): Promise<boolean> {
-    const { topics, logs, offsets } = this.#stage;
-    const client = this.#auditor;
-    const found = await listTopics(client);
-    if (found === undefined) return false;
-    topics.audited(found);
-    const ends: { topicId: Uuid; partition: number; end: number }[] = [];
-    for (const entry of topics.usable()) {
-      if (entry.id === undefined) continue;
-      logs.opened(entry.id, entry.partitions, entry.flushed);
-      const value = await settingOf(client, entry);
-      if (value === undefined) return false;
-      topics.settingAudited(entry, value);
-      for (let partition = 0; partition < entry.partitions; partition++) {
-        const place = { topicId: entry.id, partition };
-        const end = await readThrough(this.#stage, client, place);
-        if (end === undefined) return false;
-        ends.push({ ...place, end });
-      }
-    }
-    const committed = found.has("__consumer_offsets") ? await committedOffset(client) : -1;
-    if (committed === undefined) return false;
-    for (const { end, ...place } of ends) logs.audited(place, end, this.#ending);
-    offsets.audited(committed, this.#ending);
-    this.#ending = "stop";
-    return true;
-  }
-
   /** Nothing is broken any more: everybody who waits for answers must get one. */
   async #progress(): Promise<void> {
-    const waiting = this.#producers.slice(1);
+    const waiting = this.#cast.producers.filter(({ listens }) => listens);
     const before = waiting.map(({ acknowledged }) => acknowledged);
     const served = this.#stage.logs.served;
     await this.#until("a producer gets no acknowledgement", () =>
       waiting.every(({ acknowledged }, i) => acknowledged > before[i]),
     );
-    await this.#until("no consumer gets a record", () => this.#stage.logs.served > served);
+    await this.#until("no consumer gets a record", () => this.#stage.logs.served > served || this.#decay !== undefined);
+    const { members, actors } = this.#cast;
+    if (members.length === 0) return;
+    for (const actor of actors) if (!(actor instanceof Member)) this.#resting.add(actor);
+    for (const member of members) member.steady = true;
+    await this.#until("members do not agree", () => agree(members));
+    if (members.length === 1) return;
+    members[0].die(Infinity);
+    await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));
+  }
+
+  /** Everything is read once more, and all that ever happened is looked at by somebody else. */
+  async #lastLook(): Promise<void> {
+    this.#setOpen(false);
+    // What the broker has begun for somebody who is gone comes to its end.
+    await this.#runFor(100);
+    await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
+    const anomaly = this.#stage.logs.anomaly();
+    if (anomaly === undefined) return;
+    throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);
   }
 
   outcome(seed: number): Outcome {
-    const { logs, offsets } = this.#stage;
+    const { logs, groups } = this.#stage;
     return {
       seed,
       hash: this.world.hash(),
@@ -370,11 +421,25 @@ class Scenario {
       violation: this.violation,
       acknowledged: logs.acknowledged,
       served: logs.served,
-      commits: offsets.commits,
+      commits: groups.commits,
+      shares: groups.shares,
       endings: this.endings,
       faults: this.faults,
     };
   }
+}
+
+/** Whether members that are in the newest generation share all partitions. */
+function agree(members: Cast["members"]): boolean {
+  const generation = Math.max(...members.map(member => member.generation));
+  const shares = members.flatMap(member => (member.generation === generation ? member.shares : []));
+  return members.every(member => member.generation === generation) && shares.length === SHARES.length;
+}
+
+/** What an error says of the broker: all that is no finding of ours is a failure of its own. */
+function violationOf(error: unknown): Violation {
+  if (error instanceof Violation) return error;
+  return new Violation("the broker failed", error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 /** Plays one seed to its end, or to the first violation. */
@@ -383,8 +448,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   try {
     await scenario.run();
   } catch (error) {
-    if (!(error instanceof Violation)) throw error;
-    scenario.violation = error;
+    scenario.violation ??= violationOf(error);
   }
   return scenario.outcome(seed);
 }

@@ -25,6 +25,9 @@ export interface SimNode {
   clockOffset: number;
 }
 
+/** 2026-01-01. */
+const EPOCH: Millis = 1767225600000;
+
 interface Event {
   readonly at: number;
   readonly order: number;
@@ -76,6 +79,11 @@ export class World {
   /** Milliseconds since the world began. */
   now(): number {
     return this.#now;
+  }
+
+  /** The true time, in milliseconds since 1970. */
+  wall(): number {
+    return (this.#options.epoch ?? EPOCH) + this.#now;
   }
 
   /** How many events have happened. */
@@ -169,7 +177,7 @@ export class World {
 
   #wall(name: string): number {
     const ahead = this.#machines.get(name)?.clockOffset ?? 0;
-    return Math.floor((this.#options.epoch ?? 1767225600000) + this.#now + ahead);
+    return Math.floor(this.wall() + ahead);
   }
 
   #env(name: string, disk: SimDisk, life: Life): Env {

@@ -10,7 +10,7 @@ function verdict({ seed, violation }: Outcome): string {
 
 describe("one broker under crashes, bad disks and bad networks", () => {
   test(`keeps every rule in ${SEEDS} seeds`, async () => {
-    const seen = { acknowledged: 0, served: 0, commits: 0, faults: 0 };
+    const seen = { acknowledged: 0, served: 0, commits: 0, shares: 0, faults: 0 };
     const endings = new Set<string>();
     for (let seed = 1; seed <= SEEDS; seed++) {
       const outcome = await runScenario(seed);
@@ -18,6 +18,7 @@ describe("one broker under crashes, bad disks and bad networks", () => {
       seen.acknowledged += outcome.acknowledged;
       seen.served += outcome.served;
       seen.commits += outcome.commits;
+      seen.shares += outcome.shares;
       seen.faults += outcome.faults;
       for (const ending of outcome.endings) endings.add(ending);
     }
@@ -25,6 +26,7 @@ describe("one broker under crashes, bad disks and bad networks", () => {
     expect(seen.acknowledged).toBeGreaterThan(SEEDS * 30);
     expect(seen.served).toBeGreaterThan(SEEDS * 100);
     expect(seen.commits).toBeGreaterThan(SEEDS * 5);
+    expect(seen.shares).toBeGreaterThan(SEEDS * 2);
     expect(seen.faults).toBeGreaterThan(SEEDS / 10);
     expect([...endings].sort()).toEqual(["kill", "power", "stop"]);
   });

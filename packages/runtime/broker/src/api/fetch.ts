@@ -53,8 +53,9 @@ interface Opened {
   readonly wantsSession: boolean;
 }
 
-function partitionKey(topic: string, topicId: Uuid, partition: number): string {
-  return topic === "" ? `${topicId}-${partition}` : `${topic}-${partition}`;
+/** What a request means by a partition, whatever has become of the topic since. */
+function partitionKey(named: { readonly topic: string; readonly topicId: Uuid }, byId: boolean, index: number): string {
+  return `${byId ? named.topicId : named.topic}-${index}`;
 }
 
 function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<string, SessionPartition> {
@@ -63,7 +64,7 @@ function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<st
     const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
     const topicId = byId ? topic.topicId : (broker.topics.idOf(name) ?? ZERO_UUID);
     for (const asked of topic.partitions) {
-      partitions.set(partitionKey(name, topicId, asked.partition), {
+      partitions.set(partitionKey(topic, byId, asked.partition), {
         topic: name,
         topicId,
         partition: asked.partition,
@@ -108,8 +109,7 @@ function openSession(broker: Broker, request: FetchRequest, context: RequestCont
     }
   }
   for (const topic of request.forgottenTopicsData) {
-    const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
-    for (const index of topic.partitions) session.partitions.delete(partitionKey(name, topic.topicId, index));
+    for (const index of topic.partitions) session.partitions.delete(partitionKey(topic, byId, index));
   }
   return { partitions: session.partitions, session, incremental: true, wantsSession: true };
 }

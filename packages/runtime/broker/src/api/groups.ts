@@ -211,8 +211,8 @@ export function deleteGroups(broker: Broker, body: DeleteGroupsRequest, _context
     const runner = groupId === "" ? undefined : broker.groups.of(groupId);
     if (runner === undefined) continue;
     waiting++;
-    runner.run(out =>
-      runner.shard.delete(broker.env.clock.now(), groupId, out, errorCode => {
+    runner.run((out, now) =>
+      runner.shard.delete(now, groupId, out, errorCode => {
         result.errorCode = errorCode;
         done();
       }),
@@ -238,8 +238,8 @@ export function offsetDelete(broker: Broker, body: OffsetDeleteRequest, _context
       })),
     }));
   if (known.length === 0 && unknown.length > 0) return answer(0, unknown);
-  runner.run(out =>
-    runner.shard.deleteOffsets(broker.env.clock.now(), { ...body, topics: known }, out, (errorCode, topics) =>
+  runner.run((out, now) =>
+    runner.shard.deleteOffsets(now, { ...body, topics: known }, out, (errorCode, topics) =>
       answer(errorCode, [...topics, ...unknown]),
     ),
   );

@@ -125,7 +125,7 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
   const rules = context.version >= ZSTD_VERSION ? partition.rules : withoutZstd(partition.rules);
   const judged = broker.remoteJudge?.wants(bytes, rules) ? undefined : judgeSmall(broker, bytes, rules, now);
   if (judged !== undefined && !partition.order.busy) {
-    settle(producing, partition, { judged, now }, result);
+    settle(producing, partition, { judged, rules, now }, result);
     return;
   }
   production.wait();
@@ -134,7 +134,7 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
   partition.order.add(
     later,
     judgement => {
-      if (partition.fault === 0) settle(producing, partition, { judged: judgement, now }, result);
+      if (partition.fault === 0) settle(producing, partition, { judged: judgement, rules, now }, result);
       else fail(result, partition.fault);
       production.done();
     },
@@ -162,10 +162,17 @@ function judgeSmall(broker: Broker, bytes: Uint8Array, rules: JudgeRules, now: n
 
 interface Judged {
   readonly judged: Judgement;
+  /** By which it was judged: those of the topic may have changed since. */
+  readonly rules: JudgeRules;
   readonly now: number;
 }
 
-function settle(producing: Producing, partition: Partition, { judged, now }: Judged, result: PartitionResult): void {
+function settle(
+  producing: Producing,
+  partition: Partition,
+  { judged, rules, now }: Judged,
+  result: PartitionResult,
+): void {
   const { validation, bytes } = judged;
   const { broker, production } = producing;
   if (validation.error !== 0) {
@@ -184,6 +191,7 @@ function settle(producing: Producing, partition: Partition, { judged, now }: Jud
       now,
       leaderEpoch,
       maxTimestamps: [validation.maxTimestamp],
+      timestampType: rules.validation.timestampType,
     });
     if (added.error !== 0) return fail(result, added.error);
     result.baseOffset = added.firstOffset;

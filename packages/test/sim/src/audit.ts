@@ -1,0 +1,110 @@
+import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { WATCHED } from "./admin.ts";
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { committedOffsets, IDLE_GROUP, SHARED_GROUP, SHARES } from "./member.ts";
+import { startOf } from "./offsets.ts";
+import { type Ending, Violation } from "./rules.ts";
+import { OUT_OF_RANGE, type Stage, TOPIC, type TopicPlace } from "./stage.ts";
+import type { TopicEntry } from "./topic-ledger.ts";
+
+interface Extent {
+  readonly place: TopicPlace;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Reads a partition to its end; undefined when the broker could not be asked to the last. */
+async function readThrough(stage: Stage, client: Client, place: TopicPlace): Promise<Extent | undefined> {
+  const { topicId, partition } = place;
+  const start = await startOf(stage, client, place);
+  if (start === undefined) return undefined;
+  stage.logs.history.push({ type: "seek", process: client.name, log: `${topicId}/${partition}` });
+  for (let fetchOffset = start; ; ) {
+    const topics = [{ topicId, partitions: [{ partition, fetchOffset, partitionMaxBytes: 100_000 }] }];
+    const answer = await client.ask(CALLS.fetch, { maxWaitMs: 0, minBytes: 0, topics });
+    const found = answer?.responses[0]?.partitions[0];
+    if (found === undefined) return undefined;
+    if (stage.logs.isRotten(place) && found.errorCode !== 0) return { place, start, end: fetchOffset };
+    // Retention goes on meanwhile: the start is asked for again.
+    if (found.errorCode === OUT_OF_RANGE && fetchOffset < ((await startOf(stage, client, place)) ?? 0))
+      return undefined;
+    if (found.errorCode !== 0) return undefined;
+    const { highWatermark, logStartOffset, records } = found;
+    const next = stage.logs.fetched({
+      ...place,
+      process: client.name,
+      fetchOffset,
+      highWatermark,
+      logStartOffset,
+      since: 0,
+      startedAt: start,
+      records: records ?? [],
+    });
+    if (next >= highWatermark) return { place, start: stage.logs.startOf(place), end: next };
+    if (next === fetchOffset) {
+      if (stage.logs.isRotten(place)) return { place, start, end: next };
+      throw new Violation("offsets have a gap", `nothing at ${next}, below ${highWatermark}`);
+    }
+    fetchOffset = next;
+  }
+}
+
+/** All topics there are; undefined without an answer. */
+async function listTopics(
+  client: Client,
+): Promise<Map<string, { readonly id: Uuid; readonly partitions: number }> | undefined> {
+  const answer = await client.ask(CALLS.metadata, { topics: null, allowAutoTopicCreation: false });
+  if (answer === undefined) return undefined;
+  return new Map(
+    answer.topics.map(({ name, topicId, partitions }) => [
+      name ?? "",
+      { id: topicId ?? ZERO_UUID, partitions: partitions.length },
+    ]),
+  );
+}
+
+/** The topic's own values of the settings that are changed, "" where it has none; undefined without an answer. */
+async function settingsOf(client: Client, entry: TopicEntry): Promise<Map<string, string> | undefined> {
+  const resources = [{ resourceType: TOPIC, resourceName: entry.name, configurationKeys: [...WATCHED] }];
+  const answer = await client.ask(CALLS.describeConfigs, { resources });
+  const result = answer?.results[0];
+  if (result?.errorCode !== 0) return undefined;
+  return new Map(
+    result.configs.map(({ name, configSource, value }) => [name, configSource === 1 ? (value ?? "") : ""]),
+  );
+}
+
+/**
+ * Asks a broker that has come back, and that nobody else asks, for all that was promised. False when some answer failed
+ * to come.
+ */
+export async function audit(stage: Stage, client: Client, ending: Ending): Promise<boolean> {
+  const { topics, logs, groups } = stage;
+  const found = await listTopics(client);
+  if (found === undefined) return false;
+  topics.audited(found);
+  const extents: Extent[] = [];
+  for (const topic of topics.usable()) {
+    logs.opened(topic.id, topic);
+    const settings = await settingsOf(client, topic);
+    if (settings === undefined) return false;
+    topics.settingsAudited(topic, settings);
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const extent = await readThrough(stage, client, { topic, topicId: topic.id, partition });
+      if (extent === undefined) return false;
+      extents.push(extent);
+    }
+  }
+  const offsets = new Map<string, number[]>();
+  for (const group of found.has("__consumer_offsets") ? [SHARED_GROUP, IDLE_GROUP] : []) {
+    const committed = await committedOffsets(client, group);
+    if (committed === undefined) return false;
+    offsets.set(group, committed);
+  }
+  for (const { place, ...extent } of extents) logs.audited(place, extent, ending);
+  for (const group of [SHARED_GROUP, IDLE_GROUP]) {
+    SHARES.forEach((partition, i) => groups.audited(group, partition, offsets.get(group)?.[i] ?? -1, ending));
+  }
+  return true;
+}

@@ -1,0 +1,63 @@
+import { Admin } from "./admin.ts";
+import type { Client } from "./client.ts";
+import { Consumer } from "./consumer.ts";
+import { Keeper, Member } from "./member.ts";
+import type { Prng } from "./prng.ts";
+import { Producer } from "./producer.ts";
+import { SessionConsumer } from "./session-consumer.ts";
+import type { Actor, Stage } from "./stage.ts";
+import { Surveyor } from "./surveyor.ts";
+
+/** Who acts in a scenario. */
+export interface Cast {
+  readonly admin: Admin;
+  readonly producers: readonly Producer[];
+  readonly members: readonly Member[];
+  readonly actors: readonly Actor[];
+}
+
+/** How each producer goes about it. */
+const PRODUCERS = [
+  { acks: 0, idempotent: false },
+  { acks: 1, idempotent: false },
+  { acks: -1, idempotent: false },
+  { acks: -1, idempotent: true },
+  { acks: -1, idempotent: true },
+];
+
+/**
+ * Draws who takes part: not everybody each time, so that a few do more of what they do and every pairing comes up. The
+ * admin, an idempotent producer and a consumer always do.
+ */
+export function cast(
+  stage: Stage,
+  rng: Prng,
+  from: { readonly client: (name: string) => Client; readonly rngOf: (name: string) => Prng },
+): Cast {
+  const make = <T>(name: string, actor: (client: Client, rng: Prng) => T): T =>
+    actor(from.client(name), from.rngOf(name));
+  const expires = rng.chance(0.5);
+  const admin = make("admin", (client, own) => new Admin(stage, client, own, { expires }));
+  const producers = PRODUCERS.flatMap((options, i) =>
+    i < PRODUCERS.length - 1 && rng.chance(0.4)
+      ? []
+      : [make(`producer${i}`, (client, own) => new Producer(stage, client, own, options))],
+  );
+  const actors: Actor[] = [make("consumer0", (client, own) => new Consumer(stage, client, own))];
+  for (const byName of [false, true]) {
+    if (rng.chance(0.5)) continue;
+    actors.push(make(`session${Number(byName)}`, (c, own) => new SessionConsumer(stage, c, own, { byName })));
+  }
+  if (rng.chance(0.6)) {
+    const deletes = rng.chance(0.6);
+    actors.push(make("surveyor", (client, own) => new Surveyor(stage, client, own, { deletes })));
+  }
+  const count = rng.chance(0.25) ? 0 : rng.int(1, 4);
+  const statics = rng.chance(0.4) ? rng.int(1, 2) : 0;
+  const members = Array.from({ length: count }, (_, i) => {
+    const instanceId = i < statics ? `static${i}` : null;
+    return make(`member${i}`, (client, own) => new Member(stage, client, own, { instanceId }));
+  });
+  if (rng.chance(0.5)) actors.push(make("keeper", (client, own) => new Keeper(stage, client, own)));
+  return { admin, producers, members, actors: [admin, ...producers, ...actors, ...members] };
+}

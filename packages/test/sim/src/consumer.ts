@@ -1,0 +1,163 @@
+import type { Uuid } from "@samsa/base";
+import { Errors, type FetchResponse } from "@samsa/protocol";
+import { BatchCursor } from "@samsa/records";
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { startOf } from "./offsets.ts";
+import type { Prng } from "./prng.ts";
+import { Violation } from "./rules.ts";
+import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage, type TopicPlace } from "./stage.ts";
+
+type Answered = FetchResponse["responses"][number]["partitions"][number];
+
+/** A partition that a consumer reads. */
+export interface Reading extends TopicPlace {
+  position: number;
+  /** The most bytes wanted of it. */
+  maxBytes: number;
+  /** `LogLedger.endOf` and `startOf` when the request was sent. */
+  since: number;
+  startedAt: number;
+}
+
+function bytesOf({ records }: Answered): number {
+  return (records ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
+}
+
+/** The size of the first batch of an answer; 0 when there is none. */
+function firstBatch({ records }: Answered): number {
+  const batch = new BatchCursor(records?.[0] ?? new Uint8Array(0));
+  return batch.next() ? batch.size : 0;
+}
+
+/** No answer holds more than was asked for, but for one batch when that alone is larger (KIP-74). */
+export function judgeSizes(
+  answers: readonly { readonly answer: Answered; readonly maxBytes: number }[],
+  maxBytes: number,
+): void {
+  let left = maxBytes;
+  let first = true;
+  for (const { answer, maxBytes: partitionMax } of answers) {
+    const size = bytesOf(answer);
+    if (size === 0) continue;
+    const limit = Math.max(Math.min(left, partitionMax), first ? firstBatch(answer) : 0);
+    if (size > limit) throw new Violation("a fetch gave more than it may", `${size} bytes where ${limit} were left`);
+    first = false;
+    left = Math.max(0, left - size);
+  }
+}
+
+/** What both kinds of consumers do with what they are given. */
+export class Reader {
+  readonly client: Client;
+  readonly stage: Stage;
+
+  constructor(stage: Stage, client: Client) {
+    this.stage = stage;
+    this.client = client;
+  }
+
+  seek({ topicId, partition }: TopicPlace): void {
+    this.stage.logs.history.push({ type: "seek", process: this.client.name, log: `${topicId}/${partition}` });
+  }
+
+  /** Judges an answer and moves the position on; false when the partition is not there. */
+  async take(reading: Reading, answer: Answered): Promise<boolean> {
+    const { topic, topicId, partition, position, since, startedAt } = reading;
+    const { logs } = this.stage;
+    const { errorCode, highWatermark, logStartOffset } = answer;
+    if (errorCode === OUT_OF_RANGE) return this.#lookAnew(reading);
+    if (EXCUSED.has(errorCode)) return errorCode === Errors.KAFKA_STORAGE_ERROR.code;
+    if (errorCode !== 0) {
+      if (logs.isRotten(reading)) return true;
+      const detail = `error ${errorCode} to a fetch of ${topic.name}-${partition} at ${position}`;
+      throw new Violation("a good request was refused", detail);
+    }
+    const place = { topicId, partition, process: this.client.name, fetchOffset: position };
+    const records = answer.records ?? [];
+    const next = logs.fetched({ ...place, highWatermark, logStartOffset, since, startedAt, records });
+    if (next > position) this.stage.note(`read ${topic.name}-${partition} ${position} to ${next}`);
+    reading.position = next;
+    return true;
+  }
+
+  /** The position is not in the log (any more): only a lost end or a deleted beginning may be why. */
+  async #lookAnew(reading: Reading): Promise<boolean> {
+    const { topic, partition, position } = reading;
+    const start = await startOf(this.stage, this.client, reading);
+    if (start === undefined) return true;
+    if (position >= start && this.stage.powerCuts === 0 && !this.stage.logs.isRotten(reading)) {
+      const detail = `${topic.name}-${partition} has no ${position}, though it starts at ${start}`;
+      throw new Violation("a good request was refused", detail);
+    }
+    this.seek(reading);
+    reading.position = start;
+    return true;
+  }
+}
+
+/** Reads every topic without a session, now and then from the beginning again. */
+export class Consumer implements Actor {
+  readonly client: Client;
+  readonly #reader: Reader;
+  readonly #stage: Stage;
+  readonly #rng: Prng;
+  readonly #positions = new Map<string, number>();
+
+  constructor(stage: Stage, client: Client, rng: Prng) {
+    this.#stage = stage;
+    this.client = client;
+    this.#reader = new Reader(stage, client);
+    this.#rng = rng;
+  }
+
+  async step(): Promise<void> {
+    const rng = this.#rng;
+    const readings = this.#readings();
+    if (readings.size === 0) return;
+    const topics = new Map<Uuid, { partition: number; fetchOffset: number; partitionMaxBytes: number }[]>();
+    for (const { topicId, partition, position, maxBytes } of readings.values()) {
+      const partitions = topics.get(topicId) ?? [];
+      topics.set(topicId, partitions);
+      partitions.push({ partition, fetchOffset: position, partitionMaxBytes: maxBytes });
+    }
+    const maxBytes = rng.int(500, 20_000);
+    const wait = { maxWaitMs: rng.int(0, 200), minBytes: rng.int(0, 2) * 50 };
+    const asked = [...topics].map(([topicId, partitions]) => ({ topicId, partitions }));
+    const { life } = this.#stage;
+    const answer = await this.client.ask(CALLS.fetch, { ...wait, maxBytes, topics: asked });
+    const answers = (answer?.responses ?? []).flatMap(({ topicId, partitions }) =>
+      partitions.map(found => ({ found, reading: readings.get(`${topicId}/${found.partitionIndex}`) })),
+    );
+    judgeSizes(
+      answers.map(({ found, reading }) => ({ answer: found, maxBytes: reading?.maxBytes ?? 0 })),
+      maxBytes,
+    );
+    for (const { found, reading } of answers) {
+      // What follows was said by a broker that is no more.
+      if (life !== this.#stage.life) return;
+      if (reading === undefined) throw new Violation("an answer to another question", "a partition nobody asked for");
+      await this.#reader.take(reading, found);
+      this.#positions.set(`${reading.topicId}/${reading.partition}`, reading.position);
+    }
+  }
+
+  #readings(): Map<string, Reading> {
+    const rng = this.#rng;
+    const { logs, topics } = this.#stage;
+    const anew = rng.chance(0.1);
+    const readings = new Map<string, Reading>();
+    for (const topic of topics.usable()) {
+      if (!rng.chance(0.7)) continue;
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        const key = `${topic.id}/${partition}`;
+        const place = { topic, topicId: topic.id, partition };
+        if (anew) this.#reader.seek(place);
+        const startedAt = logs.startOf(place);
+        const position = anew ? startedAt : (this.#positions.get(key) ?? 0);
+        readings.set(key, { ...place, position, maxBytes: rng.int(100, 4000), since: logs.endOf(place), startedAt });
+      }
+    }
+    return readings;
+  }
+}

@@ -1,0 +1,62 @@
+import { FIELD } from "@samsa/records";
+import type { SimDisk } from "./disk.ts";
+import type { Prng } from "./prng.ts";
+
+/** A log with damage in it. */
+export interface Struck {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Topics whose files may be damaged: of the others nothing may be lost. */
+const VICTIM = /^(temp-\d|plain)-(\d+)$/;
+
+/** Turns over bits of files while nobody uses them. */
+export class DiskDecay {
+  readonly #disk: SimDisk;
+  readonly #rng: Prng;
+
+  constructor(disk: SimDisk, rng: Prng) {
+    this.#disk = disk;
+    this.#rng = rng;
+  }
+
+  /** Damages a file of some log, or none. */
+  strike(): Struck[] {
+    const rng = this.#rng;
+    if (rng.chance(0.4)) return [];
+    const disk = this.#disk.mount();
+    const logs = ["/data", "/data2"]
+      .filter(root => disk.stat(root) !== undefined)
+      .flatMap(root => disk.list(root).map(({ name }) => ({ root, match: VICTIM.exec(name) })))
+      .flatMap(({ root, match }) => (match === null ? [] : [{ path: `${root}/${match[0]}`, match }]));
+    if (logs.length === 0) return [];
+    const { path, match } = logs[rng.int(0, logs.length - 1)];
+    const files = disk
+      .list(path)
+      .map(({ name }) => name)
+      .filter(
+        name => /\.(?:log|index|timeindex|snapshot)$/.test(name) && (disk.stat(`${path}/${name}`)?.size ?? 0) > 0,
+      );
+    if (files.length === 0) return [];
+    const name = files[rng.int(0, files.length - 1)];
+    const size = disk.stat(`${path}/${name}`)?.size ?? 0;
+    const at = rng.int(0, size - 1);
+    // Kafka's checksum leaves out what a leader writes into a batch: damage there cannot be noticed by anybody.
+    if (name.endsWith(".log") && !isCovered(this.#disk.durableBytes(`${path}/${name}`), at)) return [];
+    this.#disk.flipBit(`${path}/${name}`, at);
+    return [{ topic: match[1], partition: Number(match[2]) }];
+  }
+}
+
+/** Whether the byte at `at` belongs to what a batch's checksum covers, or to the checksum. */
+function isCovered(bytes: Uint8Array, at: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let start = 0; start + FIELD.attributes <= bytes.length; ) {
+    const end = start + 12 + view.getInt32(start + FIELD.length);
+    if (at < end) return at >= start + FIELD.crc;
+    if (end <= start) return false;
+    start = end;
+  }
+  return false;
+}

@@ -1,0 +1,378 @@
+import { type BlockCodecs, type Crc32c, fromUtf8, type Uuid } from "@samsa/base";
+import { BatchCursor, type Codec, RecordCursor, type TimestampType } from "@samsa/records";
+import { anomaliesOf, type Anomaly, type Operation } from "./history.ts";
+import { type Ending, Violation } from "./rules.ts";
+import type { TopicEntry } from "./topic-ledger.ts";
+
+/** One record, or a batch of them, as its producer made it. */
+export interface SentBatch {
+  readonly values: readonly string[];
+  readonly timestamps: readonly number[];
+  /** Bytes without compression: at most what the batch takes in the log. */
+  readonly bytes: number;
+  /** How the log must keep it, as far as its settings leave no doubt; known when it is acknowledged. */
+  codec?: Codec | undefined;
+  timestampType?: TimestampType | undefined;
+}
+
+export interface Place {
+  readonly topicId: Uuid;
+  readonly partition: number;
+}
+
+/** One partition as its clients know it. */
+interface Book {
+  readonly name: string;
+  readonly topic: TopicEntry;
+  /** Everything before this offset is on the device. */
+  durable: number;
+  /** The log ends here or later, as far as anybody was told. */
+  end: number;
+  /** The highest start that anybody was told of. */
+  start: number;
+  /** Where requests to delete records may have put the start. */
+  deleted: number;
+  /** What was read cannot be relied on: bits of its files were turned over. */
+  rotten: boolean;
+  readonly batches: SentBatch[];
+  /** Values that were sent, whatever became of them. */
+  readonly sent: Map<string, { readonly batch: SentBatch; readonly timestamp: number }>;
+  readonly acked: Map<number, string>;
+  /** What consumers were given, by offset. */
+  readonly read: Map<number, string>;
+  /** Times that records have in the log, by offset. */
+  readonly times: Map<number, number>;
+  /** Where each value was acknowledged or read. */
+  readonly places: Map<string, number>;
+}
+
+export interface Served extends Place {
+  readonly process: string;
+  readonly fetchOffset: number;
+  readonly highWatermark: number;
+  readonly logStartOffset: number;
+  readonly records: readonly Uint8Array[];
+  /** `endOf` when the fetch was sent: nobody may be told of less. */
+  readonly since: number;
+  /** `startOf` then. */
+  readonly startedAt: number;
+}
+
+export interface LedgerTools {
+  readonly crc32c: Crc32c;
+  readonly codecs: BlockCodecs;
+  /** The latest that the broker's clock has ever been. */
+  readonly latest: () => number;
+  /** The broker's clock has been put back. */
+  readonly wentBack: () => boolean;
+}
+
+/** A batch with an index or a codec of its own may be a little larger than without. */
+const SLACK = 96;
+
+function keyOf({ topicId, partition }: Place): string {
+  return `${topicId}/${partition}`;
+}
+
+/** What clients of logs were promised and shown, and the rules that follow from it. */
+export class LogLedger {
+  readonly history: Operation[] = [];
+  readonly #books = new Map<string, Book>();
+  readonly #tools: LedgerTools;
+  acknowledged = 0;
+  served = 0;
+
+  constructor(tools: LedgerTools) {
+    this.#tools = tools;
+  }
+
+  opened(topicId: Uuid, topic: TopicEntry): void {
+    for (let partition = 0; partition < Math.max(...topic.counts); partition++) {
+      const key = keyOf({ topicId, partition });
+      if (this.#books.has(key)) continue;
+      this.#books.set(key, {
+        name: `${topic.name}-${partition} (${topicId})`,
+        topic,
+        durable: 0,
+        end: 0,
+        start: 0,
+        deleted: 0,
+        rotten: false,
+        batches: [],
+        sent: new Map(),
+        acked: new Map(),
+        read: new Map(),
+        times: new Map(),
+        places: new Map(),
+      });
+    }
+  }
+
+  #book(place: Place): Book {
+    const book = this.#books.get(keyOf(place));
+    if (book === undefined) throw new Error(`no book of ${keyOf(place)}`);
+    return book;
+  }
+
+  sent(place: Place, batch: SentBatch): void {
+    const book = this.#book(place);
+    book.batches.push(batch);
+    batch.values.forEach((value, i) => book.sent.set(value, { batch, timestamp: batch.timestamps[i] }));
+  }
+
+  /** Nothing that is asked from now on may find the log ending before this. */
+  endOf(place: Place): number {
+    return this.#book(place).end;
+  }
+
+  startOf(place: Place): number {
+    return this.#book(place).start;
+  }
+
+  isRotten(place: Place): boolean {
+    return this.#book(place).rotten;
+  }
+
+  /** Where a value was acknowledged or read. */
+  placeOf(place: Place, value: string): number | undefined {
+    return this.#book(place).places.get(value);
+  }
+
+  rot(topic: string, partition: number): void {
+    for (const book of this.#books.values()) if (book.name.startsWith(`${topic}-${partition} `)) book.rotten = true;
+  }
+
+  /** A batch was acknowledged; `since` is `endOf` when it was first sent. */
+  acked(
+    place: Place,
+    batch: SentBatch,
+    ack: { readonly process: string; readonly offset: number; readonly since: number; readonly flushed: boolean },
+  ): void {
+    const book = this.#book(place);
+    const { offset, since } = ack;
+    const end = offset + batch.values.length;
+    if (!book.rotten && offset < since) {
+      throw new Violation("the end went back", `${book.name}: an append after ${since} got ${offset}`);
+    }
+    batch.values.forEach((value, i) => {
+      this.#place(book, offset + i, value);
+      book.acked.set(offset + i, value);
+      this.acknowledged++;
+    });
+    book.end = Math.max(book.end, end);
+    if (ack.flushed) book.durable = Math.max(book.durable, end);
+    this.history.push({ type: "send", process: ack.process, log: keyOf(place), values: batch.values, offset });
+  }
+
+  /** Judges an answer to a fetch; returns the offset to go on from. */
+  fetched(served: Served): number {
+    const book = this.#book(served);
+    const { fetchOffset, highWatermark, logStartOffset } = served;
+    if (book.rotten) return this.#fetchedRotten(book, served);
+    if (highWatermark < served.since) {
+      throw new Violation("the end went back", `${book.name}: it was ${served.since} and is ${highWatermark}`);
+    }
+    book.end = Math.max(book.end, highWatermark);
+    if (fetchOffset < logStartOffset) {
+      throw new Violation("records before the start were served", `${book.name}: ${fetchOffset} < ${logStartOffset}`);
+    }
+    this.started(served, logStartOffset, served.startedAt);
+    const seen: [number, string][] = [];
+    let expected = -1;
+    let appendTime = -1;
+    for (const chunk of served.records) {
+      const batch = new BatchCursor(chunk);
+      let end = 0;
+      while (batch.next()) {
+        end = batch.end;
+        if (!batch.intact(this.#tools.crc32c)) {
+          throw new Violation(
+            "a damaged batch was served",
+            `${book.name} at ${batch.baseOffset}: its checksum is wrong`,
+          );
+        }
+        const { baseOffset, lastOffset } = batch;
+        const fits = expected < 0 && baseOffset <= fetchOffset && lastOffset >= fetchOffset;
+        if (!fits && baseOffset !== expected) {
+          const wanted = expected < 0 ? fetchOffset : expected;
+          throw new Violation(
+            "offsets have a gap",
+            `${book.name}: wanted ${wanted}, got ${baseOffset} to ${lastOffset}`,
+          );
+        }
+        if (lastOffset >= highWatermark) {
+          throw new Violation("a record was made up", `${book.name}: ${lastOffset} is not below ${highWatermark}`);
+        }
+        if (batch.timestampType === "LogAppendTime") {
+          if (batch.maxTimestamp < appendTime && !this.#tools.wentBack()) {
+            throw new Violation("append times go back", `${book.name} at ${baseOffset}`);
+          }
+          appendTime = batch.maxTimestamp;
+        }
+        this.#readBatch(book, batch, seen);
+        expected = lastOffset + 1;
+      }
+      if (end !== chunk.length) {
+        throw new Violation("a damaged batch was served", `${book.name}: ${chunk.length - end} bytes are no batch`);
+      }
+    }
+    const records = seen.filter(([offset]) => offset >= fetchOffset);
+    this.history.push({ type: "poll", process: served.process, log: keyOf(served), from: fetchOffset, records });
+    return expected < 0 ? fetchOffset : expected;
+  }
+
+  /** After damage anything may be missing; but what passes for sound must be what was sent. */
+  #fetchedRotten(book: Book, served: Served): number {
+    let next = served.fetchOffset;
+    for (const chunk of served.records) {
+      const batch = new BatchCursor(chunk);
+      while (batch.next()) {
+        if (!batch.intact(this.#tools.crc32c)) return next;
+        this.#readBatch(book, batch, []);
+        next = Math.max(next, batch.lastOffset + 1);
+      }
+    }
+    return next;
+  }
+
+  #readBatch(book: Book, batch: BatchCursor, seen: [number, string][]): void {
+    const record = new RecordCursor().open(batch, this.#tools.codecs);
+    let next = batch.baseOffset;
+    while (record.next()) {
+      if (record.offset !== next++) throw new Violation("offsets have a gap", `${book.name} in a batch at ${next - 1}`);
+      const value = fromUtf8(record.value() ?? new Uint8Array(0));
+      const facts = book.sent.get(value);
+      if (facts === undefined) {
+        const detail = `${book.name} at ${record.offset}: nobody sent ${value.slice(0, 20)}`;
+        throw new Violation("a record was made up", detail);
+      }
+      this.#judgeForm(book, batch, facts.batch);
+      if (batch.timestampType === "CreateTime" && record.timestamp !== facts.timestamp) {
+        const detail = `${book.name} at ${record.offset}: its time was ${facts.timestamp} and is ${record.timestamp}`;
+        throw new Violation("an offset changed its content", detail);
+      }
+      this.#place(book, record.offset, value);
+      book.read.set(record.offset, value);
+      book.times.set(record.offset, record.timestamp);
+      seen.push([record.offset, value]);
+      this.served++;
+    }
+  }
+
+  #judgeForm(book: Book, batch: BatchCursor, { codec, timestampType }: SentBatch): void {
+    if (codec !== undefined && batch.codec !== codec) {
+      throw new Violation("a setting is not obeyed", `${book.name}: codec ${batch.codec} instead of ${codec}`);
+    }
+    if (timestampType !== undefined && batch.timestampType !== timestampType) {
+      throw new Violation("a setting is not obeyed", `${book.name}: ${batch.timestampType}, not ${timestampType}`);
+    }
+  }
+
+  /** A value has one place, and a place one value. */
+  #place(book: Book, offset: number, value: string): void {
+    if (book.rotten) return;
+    const known = book.acked.get(offset) ?? book.read.get(offset);
+    if (known !== undefined && known !== value) {
+      throw new Violation("an offset changed its content", `${book.name} at ${offset}: was ${known}, is ${value}`);
+    }
+    const place = book.places.get(value);
+    if (place !== undefined && place !== offset) {
+      throw new Violation("a record is there twice", `${book.name}: ${value} at ${place} and at ${offset}`);
+    }
+    book.places.set(value, offset);
+  }
+
+  /** Somebody wants records before `offset` deleted; -1: all that there are. */
+  deleting(place: Place, offset: number): void {
+    const book = this.#book(place);
+    book.deleted = offset < 0 ? Infinity : Math.max(book.deleted, offset);
+  }
+
+  /** Somebody was told that the log starts at `start`; when he asked it was known to start at `since`. */
+  started(place: Place, start: number, since: number): void {
+    const book = this.#book(place);
+    if (book.rotten) return;
+    if (start < since) throw new Violation("the start went back", `${book.name}: it was ${since} and is ${start}`);
+    if (start <= book.start) return;
+    const { topic } = book;
+    const age = topic.lowestEver("retention.ms");
+    const size = topic.lowestEver("retention.bytes");
+    for (let offset = book.start; offset < start; offset++) {
+      if (offset < book.deleted) continue;
+      const time = book.times.get(offset);
+      const value = book.acked.get(offset) ?? book.read.get(offset);
+      if (value === undefined) continue;
+      // A record whose time nobody has read may be of any age, but not older than what its producer said.
+      const mayBeOld = this.#tools.latest() - (time ?? -Infinity) > age;
+      if (!mayBeOld && this.#mostAfter(book, offset) < size) {
+        throw new Violation("retention took what it should keep", `${book.name} at ${offset}; it starts at ${start}`);
+      }
+    }
+    book.start = start;
+    this.history.push({ type: "trim", log: keyOf(place), to: start });
+  }
+
+  /** The most bytes that there can be behind the record at `offset`. */
+  #mostAfter(book: Book, offset: number): number {
+    let bytes = 0;
+    for (const batch of book.batches) {
+      const place = book.places.get(batch.values[batch.values.length - 1]);
+      if (place === undefined || place > offset) bytes += batch.bytes + SLACK;
+    }
+    return bytes;
+  }
+
+  /** Records that are in the log for certain, at and after `start`, with the times that were read for them. */
+  *known(place: Place, start: number): IterableIterator<{ readonly offset: number; readonly time: number }> {
+    const book = this.#book(place);
+    for (const [offset, time] of book.times) if (offset >= start && book.read.has(offset)) yield { offset, time };
+  }
+
+  /** The log has been read to its end after the broker came back. What was not promised to survive is forgotten. */
+  audited(place: Place, found: { readonly start: number; readonly end: number }, ending: Ending): void {
+    const book = this.#book(place);
+    if (book.rotten) return;
+    const { start, end } = found;
+    const survives = ending !== "power";
+    for (const [offset, value] of book.acked) {
+      if (offset < start) {
+        book.acked.delete(offset);
+        continue;
+      }
+      if (offset < end) {
+        if (book.read.get(offset) === value) continue;
+        throw new Violation("an acknowledged record is lost", `${book.name} ${offset}`);
+      }
+      if (survives || offset < book.durable) {
+        const why = survives ? `a ${ending}` : "a power cut, though flushed";
+        const detail = `${book.name} at ${offset}, after ${why}; it ends at ${end}`;
+        throw new Violation("an acknowledged record is lost", detail);
+      }
+      book.acked.delete(offset);
+    }
+    for (const offset of book.read.keys()) {
+      if (offset >= start && offset < end) continue;
+      if (offset >= end && (survives || offset < book.durable)) {
+        const detail = `${book.name} at ${offset} after a ${ending}; it ends at ${end}`;
+        throw new Violation("a read record vanished", detail);
+      }
+      book.read.delete(offset);
+      book.times.delete(offset);
+    }
+    for (const [value, offset] of book.places) if (offset >= end) book.places.delete(value);
+    this.history.push({ type: "cut", log: keyOf(place), at: end }, { type: "read through", log: keyOf(place) });
+    book.end = end;
+    if (ending === "stop") book.durable = end;
+  }
+
+  /** What an independent look at all that clients did finds; undefined when it finds nothing. */
+  anomaly(): Anomaly | undefined {
+    const rotten = new Set([...this.#books].filter(([, { rotten: is }]) => is).map(([key]) => key));
+    return anomaliesOf(this.history.filter(({ log }) => !rotten.has(log)))[0];
+  }
+
+  /** The broker's life has ended: a start that only memory knew may be forgotten, and records before it be back. */
+  forgetStarts(): void {
+    for (const book of this.#books.values()) book.start = 0;
+  }
+}

@@ -1,0 +1,37 @@
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { Violation } from "./rules.ts";
+import { EXCUSED, type Stage, type TopicPlace } from "./stage.ts";
+
+/** Times that mean something else to ListOffsets. */
+export const SPECIAL = { earliest: -2, latest: -1, youngest: -3 } as const;
+
+export interface Found {
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
+/** ListOffsets for one partition; undefined without an answer, or when the topic is not sure to be the one meant. */
+export async function offsetFor(
+  client: Client,
+  { topic, partition }: TopicPlace,
+  timestamp: number,
+): Promise<Found | undefined> {
+  const topics = [{ name: topic.name, partitions: [{ partitionIndex: partition, timestamp: BigInt(timestamp) }] }];
+  const answer = await client.ask(CALLS.listOffsets, { replicaId: -1, isolationLevel: 0, topics });
+  const found = answer?.topics[0]?.partitions[0];
+  if (found === undefined || topic.state !== "there" || EXCUSED.has(found.errorCode)) return undefined;
+  if (found.errorCode !== 0) {
+    throw new Violation("a good request was refused", `error ${found.errorCode} to ListOffsets of ${topic.name}`);
+  }
+  return found;
+}
+
+/** Where a partition begins now, by the broker's own account. */
+export async function startOf(stage: Stage, client: Client, place: TopicPlace): Promise<number | undefined> {
+  const since = stage.logs.startOf(place);
+  const found = await offsetFor(client, place, SPECIAL.earliest);
+  if (found === undefined) return undefined;
+  stage.logs.started(place, found.offset, since);
+  return found.offset;
+}

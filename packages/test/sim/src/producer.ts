@@ -1,0 +1,329 @@
+import { utf8 } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import { buildBatch, type Codec, FIELD, type TimestampType } from "@samsa/records";
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import type { SentBatch } from "./log-ledger.ts";
+import type { Prng } from "./prng.ts";
+import { Violation } from "./rules.ts";
+import { type Actor, EXCUSED, somewhere, type Stage, STORAGE, type TopicPlace } from "./stage.ts";
+
+const { code: OUT_OF_ORDER } = Errors.OUT_OF_ORDER_SEQUENCE_NUMBER;
+const { code: UNKNOWN_PRODUCER } = Errors.UNKNOWN_PRODUCER_ID;
+const { code: TOO_LARGE } = Errors.MESSAGE_TOO_LARGE;
+const { code: STALE } = Errors.INVALID_PRODUCER_EPOCH;
+
+/** A batch on its way, with what was certain when it was first sent. */
+interface Attempt extends TopicPlace, SentBatch {
+  readonly wire: Uint8Array;
+  readonly compressed: Codec;
+  /** `LogLedger.endOf`, what `Stage` counts, and `TopicEntry.changes` then. */
+  readonly since: number;
+  readonly powerCuts: number;
+  readonly life: number;
+  readonly changes: number;
+  readonly settings: {
+    readonly limit: string | undefined;
+    readonly flush: string | undefined;
+    readonly compression: string | undefined;
+    readonly timestampType: string | undefined;
+  };
+}
+
+/** What an idempotent producer knows of one partition. */
+interface Line {
+  sequence: number;
+  epoch: number;
+  last: { readonly attempt: Attempt; readonly offset: number; readonly powerCuts: number } | undefined;
+}
+
+interface Answer {
+  readonly errorCode: number;
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+}
+
+const CODECS: ReadonlyMap<string | undefined, Codec> = new Map([
+  ["gzip", 1],
+  ["uncompressed", 0],
+]);
+const TIMESTAMP_TYPES: readonly TimestampType[] = ["CreateTime", "LogAppendTime"];
+
+export interface ProducerOptions {
+  readonly acks: number;
+  readonly idempotent: boolean;
+}
+
+/** Produces values that exist once in the world. An idempotent one repeats what was not answered. */
+export class Producer implements Actor {
+  readonly client: Client;
+  readonly #stage: Stage;
+  readonly #rng: Prng;
+  readonly #acks: number;
+  readonly #idempotent: boolean;
+  readonly #lines = new Map<string, Line>();
+  #producerId = -1n;
+  #epoch = 0;
+  #count = 0;
+  #retries: Attempt[] = [];
+  acknowledged = 0;
+
+  constructor(stage: Stage, client: Client, rng: Prng, { acks, idempotent }: ProducerOptions) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+    this.#acks = acks;
+    this.#idempotent = idempotent;
+  }
+
+  /** Whether it asks for acknowledgements. */
+  get listens(): boolean {
+    return this.#acks !== 0;
+  }
+
+  async step(): Promise<void> {
+    if (this.#idempotent && this.#producerId < 0n && !(await this.#init())) return;
+    const [retry] = this.#retries;
+    if (retry !== undefined) return this.#settle([retry], [await this.#send(retry)]);
+    const rng = this.#rng;
+    const place = somewhere(rng, this.#stage);
+    if (place === undefined) return;
+    const draw = rng.next();
+    if (this.#acks !== 0 && draw < 0.08) return this.#damaged(place);
+    if (this.#idempotent && draw < 0.16) return this.#again(place);
+    if (this.#idempotent && draw < 0.22) return this.#leap(place);
+    if (this.#idempotent && draw < 0.25) return this.#bump();
+    if (this.#acks !== 0 && draw < 0.45) {
+      // Several at a time on one connection: they must be appended in this order.
+      const attempts = Array.from({ length: rng.int(2, 4) }, (_, i) => this.#next(place, i));
+      return this.#settle(attempts, await Promise.all(attempts.map(attempt => this.#send(attempt))));
+    }
+    const attempt = this.#next(place, 0);
+    const answer = await this.#send(attempt);
+    if (this.#acks !== 0) this.#settle([attempt], [answer]);
+  }
+
+  async #init(): Promise<boolean> {
+    const answer = await this.client.ask(CALLS.initProducerId, { transactionalId: null, transactionTimeoutMs: 0 });
+    if (answer?.errorCode !== 0) return false;
+    this.#producerId = answer.producerId;
+    this.#begin(0);
+    return true;
+  }
+
+  /** Begins with sequence 0 in every partition. */
+  #begin(epoch: number): void {
+    this.#epoch = epoch;
+    this.#retries = [];
+    for (const line of this.#lines.values()) line.sequence = 0;
+    if (epoch === 0) this.#lines.clear();
+  }
+
+  /** As clients do after an error that leaves a doubt (KIP-360, KIP-588). */
+  #bump(): void {
+    this.#begin(this.#epoch + 1);
+  }
+
+  #line({ topicId, partition }: TopicPlace): Line {
+    const key = `${topicId}/${partition}`;
+    const line = this.#lines.get(key) ?? { sequence: 0, epoch: -1, last: undefined };
+    this.#lines.set(key, line);
+    return line;
+  }
+
+  async #send({ topicId, partition, wire }: Attempt): Promise<Answer | undefined> {
+    const topicData = [{ topicId, partitionData: [{ index: partition, records: [wire.slice()] }] }];
+    const body = { acks: this.#acks, timeoutMs: 300, topicData };
+    if (this.#acks === 0) {
+      await this.client.tell(CALLS.produce, body);
+      return undefined;
+    }
+    const { logs } = this.#stage;
+    const startedAt = logs.startOf({ topicId, partition });
+    const answer = await this.client.ask(CALLS.produce, body);
+    const result = answer?.responses[0]?.partitionResponses[0];
+    if (result?.errorCode === 0) logs.started({ topicId, partition }, result.logStartOffset, startedAt);
+    return result;
+  }
+
+  /** A batch with the sequence that comes `ahead` batches of four records or fewer after those of the line. */
+  #next(place: TopicPlace, ahead: number, { sequence, epoch = this.#epoch, quiet = false }: Odd = {}): Attempt {
+    const { topic } = place;
+    const rng = this.#rng;
+    const { env } = this.client;
+    const values = Array.from({ length: ahead === 0 ? rng.int(1, 4) : 1 }, () => {
+      const name = `${this.client.name}.${++this.#count}`;
+      return name.padEnd(rng.chance(0.2) ? 600 : 20, "~");
+    });
+    const line = this.#line(place);
+    const baseSequence = sequence ?? line.sequence;
+    if (this.#idempotent && sequence === undefined) line.sequence += values.length;
+    const skew = rng.chance(0.2) ? rng.int(0, 2000) : 0;
+    const timestamps = values.map((_, i) => env.clock.now() - skew + i);
+    const compressed: Codec = rng.chance(0.1) ? 1 : 0;
+    const options = this.#idempotent ? { producerId: this.#producerId, producerEpoch: epoch, baseSequence } : {};
+    const build = (codec: Codec) =>
+      buildBatch(
+        values.map((value, i) => ({ timestamp: timestamps[i], key: null, value: utf8(value) })),
+        { compression: { codec, level: -1 }, ...options },
+        { crc32c: env.crypto.crc32c, codecs: env.codecs },
+      );
+    const attempt: Attempt = {
+      ...place,
+      values,
+      timestamps,
+      bytes: build(0).length,
+      wire: build(compressed),
+      compressed,
+      since: this.#stage.logs.endOf(place),
+      powerCuts: this.#stage.powerCuts,
+      life: this.#stage.life,
+      changes: topic.changes,
+      settings: {
+        limit: topic.certain("max.message.bytes"),
+        flush: topic.certain("flush.messages"),
+        compression: topic.certain("compression.type"),
+        timestampType: topic.certain("message.timestamp.type"),
+      },
+    };
+    if (!quiet) this.#stage.logs.sent(place, attempt);
+    return attempt;
+  }
+
+  /** Takes the answers to batches that were sent one after the other. */
+  #settle(attempts: readonly Attempt[], answers: readonly (Answer | undefined)[]): void {
+    const unsettled: Attempt[] = [];
+    let doubt = false;
+    attempts.forEach((attempt, i) => {
+      const answer = answers[i];
+      if (answer?.errorCode === 0) this.#acknowledge(attempt, answer);
+      else if (this.#isExcused(attempt, answer?.errorCode ?? STORAGE, doubt)) {
+        // What comes behind a batch that was not taken has no place in the sequence.
+        doubt = true;
+        if (answer === undefined || answer.errorCode === STORAGE) unsettled.push(attempt);
+      }
+    });
+    this.#retries = this.#retries.filter(retry => !attempts.includes(retry));
+    if (!this.#idempotent || this.#producerId < 0n) return;
+    if (doubt && unsettled.length < attempts.length) this.#bump();
+    else this.#retries.unshift(...unsettled);
+  }
+
+  /** Whether an error is part of the play; throws when it is not. */
+  #isExcused(attempt: Attempt, code: number, doubt: boolean): boolean {
+    const { topic, partition, settings, wire } = attempt;
+    if (EXCUSED.has(code)) return true;
+    if (code === TOO_LARGE && topic.lowestEver("max.message.bytes") < Math.max(wire.length, attempt.bytes)) {
+      const unchanged = attempt.changes === topic.changes && settings.compression === "";
+      if (unchanged && settings.limit !== undefined && wire.length <= Number(settings.limit || 1_048_588)) {
+        throw new Violation("a setting is not obeyed", `${wire.length} bytes were too large for ${topic.name}`);
+      }
+      return true;
+    }
+    if (this.#idempotent && (code === OUT_OF_ORDER || code === UNKNOWN_PRODUCER)) {
+      if (doubt) return true;
+      // A snapshot keeps but the last batch of each producer: after a restart a repeated one before it is not known.
+      if (attempt.life !== this.#stage.life && this.#retries.length > 1) return true;
+      // Earlier records of this producer went with the power: it must begin again.
+      if (this.#stage.powerCuts > 0 && !topic.flushed) {
+        this.#producerId = -1n;
+        return true;
+      }
+    }
+    throw new Violation(
+      "a good request was refused",
+      `error ${code} to ${this.client.name} on ${topic.name}-${partition}`,
+    );
+  }
+
+  #acknowledge(attempt: Attempt, { baseOffset, logAppendTimeMs }: Answer): void {
+    const { topic, partition, values, changes, settings, wire } = attempt;
+    const { logs } = this.#stage;
+    this.#stage.note(`acked ${partition} ${baseOffset} ${values.join()}`);
+    const unchanged = changes === topic.changes;
+    if (unchanged) this.#judgeSettings(attempt, logAppendTimeMs);
+    const flushed = topic.flushed || (unchanged && settings.flush === "1");
+    // A power cut since may have taken the end that it was to come after.
+    const since = attempt.powerCuts === this.#stage.powerCuts ? attempt.since : 0;
+    logs.acked(attempt, attempt, { process: this.client.name, offset: baseOffset, since, flushed });
+    this.acknowledged++;
+    if (!this.#idempotent) return;
+    const line = this.#line(attempt);
+    line.last = { attempt, offset: baseOffset, powerCuts: this.#stage.powerCuts };
+    line.epoch = new DataView(wire.buffer, wire.byteOffset).getInt16(FIELD.producerEpoch);
+  }
+
+  /** The settings were what they were from the first try to the answer. */
+  #judgeSettings(attempt: Attempt, logAppendTimeMs: number): void {
+    const { topic, settings, wire, compressed } = attempt;
+    if (settings.compression === "" && settings.limit !== undefined && settings.limit !== "") {
+      if (wire.length > Number(settings.limit)) {
+        const detail = `${topic.name} took ${wire.length} bytes, more than ${settings.limit}`;
+        throw new Violation("a setting is not obeyed", detail);
+      }
+    }
+    if (settings.compression !== undefined) attempt.codec = CODECS.get(settings.compression) ?? compressed;
+    if (settings.timestampType === undefined) return;
+    attempt.timestampType = TIMESTAMP_TYPES.find(type => type === settings.timestampType) ?? "CreateTime";
+    if (attempt.timestampType === "LogAppendTime" ? logAppendTimeMs < 0 : logAppendTimeMs !== -1) {
+      const detail = `${topic.name} has ${attempt.timestampType} and stamped ${logAppendTimeMs}`;
+      throw new Violation("a setting is not obeyed", detail);
+    }
+  }
+
+  /** Sends a batch that is not what its checksum says. */
+  async #damaged(place: TopicPlace): Promise<void> {
+    const attempt = this.#next(place, 0, { sequence: this.#line(place).sequence, quiet: true });
+    attempt.wire[this.#rng.int(FIELD.crc, attempt.wire.length - 1)] ^= 1 << this.#rng.int(0, 7);
+    const answer = await this.#send(attempt);
+    if (answer?.errorCode === 0) throw new Violation("a bad batch was accepted", "its checksum is wrong");
+  }
+
+  /** The last batch that was acknowledged and is still known to the log; undefined when it need not be. */
+  #remembered(place: TopicPlace): Line["last"] {
+    const { last, epoch } = this.#line(place);
+    const { logs, powerCuts } = this.#stage;
+    if (last === undefined || epoch !== this.#epoch || last.powerCuts !== powerCuts) return undefined;
+    return last.offset < logs.startOf(place) || logs.isRotten(place) ? undefined : last;
+  }
+
+  /** Sends what is acknowledged once more: it must not be there twice. */
+  async #again(place: TopicPlace): Promise<void> {
+    const last = this.#remembered(place);
+    if (last === undefined) return;
+    const answer = await this.#send(last.attempt);
+    if (answer?.errorCode === 0 && answer.baseOffset !== last.offset) {
+      const detail = `${last.attempt.values[0]} at ${last.offset} and at ${answer.baseOffset}`;
+      throw new Violation("a record is there twice", detail);
+    }
+    const code = answer?.errorCode ?? 0;
+    if (code === 0 || EXCUSED.has(code) || code === TOO_LARGE) return;
+    throw new Violation("a good request was refused", `error ${code} to a repeated batch of ${this.client.name}`);
+  }
+
+  /** Leaves sequence numbers out, or takes an epoch that is over: neither may be taken. */
+  async #leap(place: TopicPlace): Promise<void> {
+    const last = this.#remembered(place);
+    if (last === undefined) return;
+    const { sequence } = this.#line(place);
+    const isStale = this.#epoch > 0 && this.#rng.chance(0.5);
+    const odd = isStale
+      ? { sequence: 0, epoch: this.#epoch - 1, quiet: true }
+      : { sequence: sequence + 7, quiet: true };
+    const answer = await this.#send(this.#next(place, 0, odd));
+    const code = answer?.errorCode ?? STORAGE;
+    if (code === 0) {
+      const detail = isStale ? "its epoch is over" : "it leaves sequence numbers out";
+      throw new Violation("a bad batch was accepted", `${detail} on ${place.topic.name}-${place.partition}`);
+    }
+    if (EXCUSED.has(code) || code === TOO_LARGE || code === (isStale ? STALE : OUT_OF_ORDER)) return;
+    throw new Violation("a good request was refused", `error ${code} instead of ${isStale ? STALE : OUT_OF_ORDER}`);
+  }
+}
+
+interface Odd {
+  readonly sequence?: number;
+  readonly epoch?: number;
+  /** Nobody is to know of the values: they must never be read. */
+  readonly quiet?: boolean;
+}

@@ -1,0 +1,182 @@
+import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { judgeSizes, Reader, type Reading } from "./consumer.ts";
+import type { Prng } from "./prng.ts";
+import { Violation } from "./rules.ts";
+import type { Actor, Stage } from "./stage.ts";
+
+/** A partition in a session. */
+interface Followed extends Reading {
+  /** The position and the size that the session was told last. */
+  told: string;
+  /** Answers in a row that had nothing of it though there was something. */
+  passedOver: number;
+}
+
+const { code: NO_SESSION } = Errors.FETCH_SESSION_ID_NOT_FOUND;
+const { code: OTHER_TOPIC } = Errors.INCONSISTENT_TOPIC_ID;
+
+/** Reads some partitions in a fetch session (KIP-227), whose topics it names by id or by name. */
+export class SessionConsumer implements Actor {
+  readonly client: Client;
+  readonly #stage: Stage;
+  readonly #rng: Prng;
+  readonly #reader: Reader;
+  readonly #byName: boolean;
+  readonly #followed = new Map<string, Followed>();
+  /** Partitions that the session is still to be told to forget. */
+  #forgotten: Followed[] = [];
+  #id = 0;
+  #epoch = 0;
+  #life = 0;
+
+  constructor(stage: Stage, client: Client, rng: Prng, options: { readonly byName: boolean }) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+    this.#reader = new Reader(stage, client);
+    this.#byName = options.byName;
+  }
+
+  #key(topicId: Uuid, name: string, partition: number): string {
+    return `${this.#byName ? name : topicId}/${partition}`;
+  }
+
+  async step(): Promise<void> {
+    this.#choose();
+    if (this.#rng.chance(0.04)) this.#reset();
+    const rng = this.#rng;
+    const isNew = this.#epoch === 0;
+    if (isNew && this.#followed.size === 0) return;
+    for (const followed of this.#followed.values()) {
+      followed.since = this.#stage.logs.endOf(followed);
+      followed.startedAt = this.#stage.logs.startOf(followed);
+    }
+    const maxBytes = rng.chance(0.5) ? rng.int(200, 900) : rng.int(2000, 20_000);
+    const { life } = this.#stage;
+    const changed = [...this.#followed.values()].filter(followed => isNew || followed.told !== tellOf(followed));
+    for (const followed of changed) followed.told = tellOf(followed);
+    const body = {
+      maxWaitMs: rng.int(0, 150),
+      minBytes: rng.int(0, 1),
+      maxBytes,
+      sessionId: this.#id,
+      sessionEpoch: this.#epoch,
+      topics: changed.map(({ topic, topicId, partition, position, maxBytes: partitionMaxBytes }) => ({
+        ...this.#named(topic.name, topicId),
+        partitions: [{ partition, fetchOffset: position, partitionMaxBytes }],
+      })),
+      forgottenTopicsData: this.#forgotten.map(({ topic, topicId, partition }) => ({
+        ...this.#named(topic.name, topicId),
+        partitions: [partition],
+      })),
+    };
+    this.#forgotten = [];
+    const answer = await this.client.ask(this.#byName ? CALLS.fetchByName : CALLS.fetch, body);
+    if (answer === undefined || answer.errorCode !== 0) return this.#refused(answer?.errorCode, isNew);
+    this.#life = life;
+    this.#id = answer.sessionId;
+    if (this.#id === 0) return this.#reset();
+    this.#epoch++;
+    await this.#took(answer.responses, maxBytes);
+  }
+
+  #named(name: string, topicId: Uuid): { topic: string; topicId: Uuid } {
+    return this.#byName ? { topic: name, topicId: ZERO_UUID } : { topic: "", topicId };
+  }
+
+  /** Follows or leaves a partition now and then; those of topics that are gone are left. */
+  #choose(): void {
+    const rng = this.#rng;
+    for (const followed of this.#followed.values()) {
+      const isGone = followed.topic.state !== "there";
+      if (isGone || rng.chance(0.03)) this.#leave(followed);
+      else if (rng.chance(0.1)) followed.maxBytes = rng.int(100, 4000);
+    }
+    for (const topic of this.#stage.topics.usable()) {
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        const key = this.#key(topic.id, topic.name, partition);
+        if (this.#followed.has(key) || !rng.chance(0.3)) continue;
+        if (this.#forgotten.some(old => this.#key(old.topicId, old.topic.name, old.partition) === key)) continue;
+        const place = { topic, topicId: topic.id, partition };
+        const position = this.#stage.logs.startOf(place);
+        this.#reader.seek(place);
+        const maxBytes = rng.int(100, 4000);
+        const reading = { ...place, position, maxBytes, since: 0, startedAt: position };
+        this.#followed.set(key, { ...reading, told: "", passedOver: 0 });
+      }
+    }
+  }
+
+  #leave(followed: Followed): void {
+    this.#followed.delete(this.#key(followed.topicId, followed.topic.name, followed.partition));
+    if (followed.told !== "" && this.#epoch > 0) this.#forgotten.push(followed);
+  }
+
+  /** The next request begins another session. */
+  #reset(): void {
+    this.#epoch = 0;
+    this.#id = 0;
+    this.#forgotten = [];
+    for (const followed of this.#followed.values()) {
+      followed.told = "";
+      followed.passedOver = 0;
+    }
+  }
+
+  #refused(code: number | undefined, isNew: boolean): void {
+    if (code !== undefined && (isNew || code !== NO_SESSION || this.#life === this.#stage.life)) {
+      throw new Violation("a fetch session was forgotten", `error ${code} in epoch ${this.#epoch}`);
+    }
+    this.#reset();
+  }
+
+  async #took(
+    responses: readonly {
+      readonly topic: string;
+      readonly topicId: Uuid;
+      readonly partitions: readonly Parameters<Reader["take"]>[1][];
+    }[],
+    maxBytes: number,
+  ): Promise<void> {
+    const answers = responses.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map(answer => ({ answer, key: this.#key(topicId, topic, answer.partitionIndex) })),
+    );
+    judgeSizes(
+      answers.map(({ answer, key }) => ({ answer, maxBytes: this.#followed.get(key)?.maxBytes ?? Infinity })),
+      maxBytes,
+    );
+    const served = new Set<string>();
+    for (const { answer, key } of answers) {
+      // What follows was said by a broker that is no more.
+      if (this.#life !== this.#stage.life) return;
+      const followed = this.#followed.get(key);
+      if (followed === undefined) {
+        const detail = `${key} is not in the session (any more)`;
+        throw new Violation("an answer to another question", detail);
+      }
+      const before = followed.position;
+      // A name may stand for another topic by now, which somebody is just deleting or creating.
+      if (this.#byName && followed.topic.state !== "there") this.#leave(followed);
+      else if (this.#byName && answer.errorCode === OTHER_TOPIC) this.#leave(followed);
+      else if (!(await this.#reader.take(followed, answer))) this.#leave(followed);
+      if (answer.errorCode !== 0 || followed.position !== before) served.add(key);
+    }
+    for (const [key, followed] of this.#followed) this.#judgeFairness(key, followed, served.has(key));
+  }
+
+  #judgeFairness(key: string, followed: Followed, served: boolean): void {
+    const isBehind = followed.since > followed.position && !this.#stage.logs.isRotten(followed);
+    followed.passedOver = served || !isBehind || followed.told === "" ? 0 : followed.passedOver + 1;
+    if (followed.passedOver > this.#followed.size + 2) {
+      const detail = `${key} stays at ${followed.position}, below ${followed.since}`;
+      throw new Violation("a fetch passed a partition over", detail);
+    }
+  }
+}
+
+function tellOf({ position, maxBytes }: Reading): string {
+  return `${position}/${maxBytes}`;
+}

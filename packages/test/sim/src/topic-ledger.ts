@@ -1,0 +1,121 @@
+import type { Uuid } from "@samsa/base";
+import { Violation } from "./rules.ts";
+
+/** What a topic is to the clients of a scenario. */
+export class TopicEntry {
+  readonly name: string;
+  /** Every acknowledged append is on the device: its `flush.messages` is 1 and stays so. */
+  readonly flushed: boolean;
+  /** undefined until the creation is known to have happened. */
+  id: Uuid | undefined;
+  state: "maybe created" | "there" | "maybe deleted" | "gone" = "maybe created";
+  /** Numbers of partitions: the one that is in force, then one that may be. */
+  counts: number[];
+  /** Values of settings: the one that is in force, then those that may be; "" is none of its own. */
+  readonly #settings = new Map<string, string[]>();
+  /** All values that a setting may have had. */
+  readonly #ever = new Map<string, Set<string>>();
+  /** Grows with every change that is tried. */
+  changes = 0;
+
+  constructor(name: string, partitions: number, settings: ReadonlyMap<string, string>) {
+    this.name = name;
+    this.flushed = settings.get("flush.messages") === "1";
+    this.counts = [partitions];
+    for (const [setting, value] of settings) {
+      this.#settings.set(setting, [value]);
+      this.#ever.set(setting, new Set([value]));
+    }
+  }
+
+  /** Partitions that are surely there. */
+  get partitions(): number {
+    return this.counts[0];
+  }
+
+  values(setting: string): readonly string[] {
+    return this.#settings.get(setting) ?? [""];
+  }
+
+  /** The value that a setting has for certain; undefined when it may be another. */
+  certain(setting: string): string | undefined {
+    const values = this.values(setting);
+    return values.length === 1 ? values[0] : undefined;
+  }
+
+  /** The lowest number that a setting may ever have been, of those that limit; Infinity when it never did. */
+  lowestEver(setting: string): number {
+    const numbers = [...(this.#ever.get(setting) ?? [])].filter(value => value !== "").map(Number);
+    return Math.min(Infinity, ...numbers.filter(value => value >= 0));
+  }
+
+  attempted(setting: string, value: string): void {
+    this.changes++;
+    this.#settings.set(setting, [...this.values(setting), value]);
+    this.#ever.set(setting, (this.#ever.get(setting) ?? new Set()).add(value));
+  }
+
+  settled(setting: string, value: string): void {
+    this.#settings.set(setting, [value]);
+  }
+}
+
+/** What the admin was promised about topics. */
+export class TopicLedger {
+  readonly entries: TopicEntry[] = [];
+
+  add(entry: TopicEntry): TopicEntry {
+    this.entries.push(entry);
+    return entry;
+  }
+
+  /** Topics that clients may use. */
+  usable(): (TopicEntry & { readonly id: Uuid })[] {
+    return this.entries.filter((entry): entry is TopicEntry & { id: Uuid } => isUsable(entry));
+  }
+
+  /** Judges what a broker that has come back says there is. Doubts are settled by it. */
+  audited(found: ReadonlyMap<string, { readonly id: Uuid; readonly partitions: number }>): void {
+    const last = new Map(this.entries.map(entry => [entry.name, entry]));
+    for (const entry of this.entries) {
+      const { name, id, state, counts } = entry;
+      const now = found.get(name);
+      if (id !== undefined && state === "gone" && now?.id === id)
+        throw new Violation("a deleted topic came back", name);
+      const intact = now !== undefined && now.id === id && counts.includes(now.partitions);
+      if (state === "there" && !intact) {
+        throw new Violation("a topic is lost", `${name} (${id}, ${counts.join()}) is now ${JSON.stringify(now)}`);
+      }
+      if (state === "maybe deleted") {
+        if (now !== undefined && now.id !== id) throw new Violation("a topic is lost", `${name} is another`);
+        entry.state = now === undefined ? "gone" : "there";
+      }
+      if (state === "maybe created" && last.get(name) === entry) {
+        entry.state = now === undefined ? "gone" : "there";
+        entry.id = now?.id;
+      }
+      if (entry.state === "there" && now !== undefined) entry.counts = [now.partitions];
+    }
+    for (const [name, { id }] of found) {
+      if (name !== "__consumer_offsets" && !this.entries.some(entry => entry.id === id)) {
+        throw new Violation("a deleted topic came back", `${name} (${id}) was never created`);
+      }
+    }
+  }
+
+  /** `found`: the topic's own values, by name. */
+  settingsAudited(entry: TopicEntry, found: ReadonlyMap<string, string>): void {
+    for (const [setting, value] of found) {
+      const possible = entry.values(setting);
+      if (!possible.includes(value)) {
+        const detail = `${setting} of ${entry.name} is "${value}", none of ${JSON.stringify(possible)}`;
+        throw new Violation("a setting is lost", detail);
+      }
+      entry.settled(setting, value);
+    }
+  }
+}
+
+function isUsable(entry: TopicEntry): boolean {
+  return entry.state === "there" && entry.id !== undefined;
+}

@@ -1,0 +1,70 @@
+/**
+ * `npm run sim:mutants [-- --only NAME,NAME] [--seeds COUNT]`: breaks our sources on purpose, one small change at a time
+ * (`packages/test/sim/src/mutants.ts`), and looks whether the simulation notices. A mutant that survives says that the
+ * rules or the scenario miss something: exit code 1.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Mutant, MUTANTS, mutated, mutantNamed } from "@samsa/sim/mutants";
+import { playSeeds, type SeedReport } from "./seed-process.ts";
+
+const PROCESSES = 2;
+/** How long one mutant may take: one that loops for ever is found by that. */
+const LIMIT_MS = 60_000;
+
+const { values } = parseArgs({
+  options: { only: { type: "string" }, seeds: { type: "string", default: "200" } },
+});
+const root = join(import.meta.dirname, "..");
+const chosen: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
+for (const mutant of chosen) mutated(mutant, readFileSync(join(root, mutant.file), "utf8"));
+
+interface Verdict {
+  readonly mutant: Mutant;
+  readonly found: SeedReport | undefined;
+  readonly hung: boolean;
+  readonly seconds: number;
+}
+
+async function judge(mutant: Mutant): Promise<Verdict> {
+  const began = performance.now();
+  let found: SeedReport | undefined;
+  let last = 0;
+  const inTime = await playSeeds({
+    args: ["--mutant", mutant.name, "--to", values.seeds],
+    limitMs: LIMIT_MS,
+    told: report => {
+      if (report.fault !== undefined) throw new Error(report.fault);
+      last = report.seed;
+      if (report.rule !== undefined) found ??= report;
+    },
+  });
+  // It ended itself before its time: what it would not say is told on stderr.
+  const died = inTime && found === undefined && last < Number(values.seeds);
+  if (died) found = { seed: last + 1, rule: "the broker failed" };
+  return { mutant, found, hung: !inTime, seconds: (performance.now() - began) / 1000 };
+}
+
+function line({ mutant, found, hung, seconds }: Verdict): string {
+  const fate =
+    found === undefined ? (hung ? "HUNG" : "SURVIVED") : `${found.rule} (seed ${found.seed}, ${seconds.toFixed(1)} s)`;
+  return `${mutant.name.padEnd(58)} ${fate}`;
+}
+
+const began = performance.now();
+const waiting = [...chosen];
+const verdicts: Verdict[] = [];
+async function work(): Promise<void> {
+  for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+    const verdict = await judge(mutant);
+    verdicts.push(verdict);
+    console.log(line(verdict));
+  }
+}
+await Promise.all(Array.from({ length: PROCESSES }, work));
+const survivors = verdicts.filter(({ found }) => found === undefined);
+const seconds = ((performance.now() - began) / 1000).toFixed(0);
+console.log(`${verdicts.length - survivors.length} of ${verdicts.length} mutants found in ${seconds} s`);
+for (const { mutant } of survivors) console.log(`${mutant.name} survives: ${mutant.why}`);
+process.exitCode = survivors.length === 0 ? 0 : 1;
