@@ -2,8 +2,8 @@
 export type LogEffect =
   /** Write at a position of a file that may not exist yet. */
   | { readonly kind: "write"; readonly file: string; readonly position: number; readonly bytes: Uint8Array }
-  /** Make the file be exactly `bytes`, atomically: beside it, fsync if `durable`, rename. */
-  | { readonly kind: "replace"; readonly file: string; readonly bytes: Uint8Array; readonly durable: boolean }
+  /** Make the file be exactly `bytes`, atomically: beside it, rename. The next flush makes it durable. */
+  | { readonly kind: "replace"; readonly file: string; readonly bytes: Uint8Array }
   | { readonly kind: "truncate"; readonly file: string; readonly size: number }
   /** Make a new file this long, all zeros. */
   | { readonly kind: "allocate"; readonly file: string; readonly size: number }

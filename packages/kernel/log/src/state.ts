@@ -230,14 +230,13 @@ export class LogState {
       applyToProducers(batch, this.producers, this.options.tools, segment);
     }
     this.endOffset = lastOffset + 1;
-    if (this.epochs.latest !== latest) this.writeEpochs(false, out);
+    if (this.epochs.latest !== latest) this.writeEpochs(out);
   }
 
-  writeEpochs(durable: boolean, out: LogEffect[]): void {
+  writeEpochs(out: LogEffect[]): void {
     if (!this.epochs.dirty) return;
-    // What is not durable now is still owed to the next flush.
-    if (durable) this.epochs.dirty = false;
-    out.push({ kind: "replace", file: EPOCH_FILE, bytes: writeEpochs(this.epochs.entries), durable });
+    this.epochs.dirty = false;
+    out.push({ kind: "replace", file: EPOCH_FILE, bytes: writeEpochs(this.epochs.entries) });
   }
 
   /** Closes the active segment and begins another at `base`. */
@@ -265,13 +264,13 @@ export class LogState {
   }
 
   /** Writes producer state as of its end, unless that is on disk. */
-  takeSnapshot(out: LogEffect[], durable = false): void {
+  takeSnapshot(out: LogEffect[]): void {
     const { producers } = this;
     // A log that never held anything has no producers to tell of.
     if (producers.endOffset <= Math.max(producers.snapshotOffset, this.segments[0].base)) return;
     const offset = producers.endOffset;
     const bytes = writeSnapshot(producers.entries.values(), this.options.tools.crc32c);
-    out.push({ kind: "replace", file: fileName(offset, SNAPSHOT_SUFFIX), bytes, durable });
+    out.push({ kind: "replace", file: fileName(offset, SNAPSHOT_SUFFIX), bytes });
     producers.snapshotOffset = offset;
     this.snapshots.push(offset);
   }
@@ -308,7 +307,7 @@ export class LogState {
     for (const segment of gone) segment.delete(out);
     this.raiseStart(Math.max(this.startOffset, this.segments[0].base));
     this.dropSnapshots(offset => offset < this.segments[0].base, out);
-    this.writeEpochs(false, out);
+    this.writeEpochs(out);
   }
 
   raiseStart(offset: number): void {
@@ -341,7 +340,7 @@ export class LogState {
     segment.truncate(offset, position, out);
     this.endOffset = offset;
     this.epochs.truncateFromEnd(offset);
-    this.writeEpochs(true, out);
+    this.writeEpochs(out);
     this.dropSnapshots(snapshot => snapshot > offset, out);
   }
 
@@ -355,7 +354,7 @@ export class LogState {
     this.startOffset = offset;
     this.endOffset = offset;
     this.createSegment(offset, now, out);
-    this.writeEpochs(true, out);
+    this.writeEpochs(out);
   }
 
   /** The aborted transactions that a reader of [fetchOffset, upperBound) must know of. */
@@ -372,7 +371,7 @@ export class LogState {
   close(out: LogEffect[]): void {
     this.active.writeIndexes(true, out);
     this.active.trim(out);
-    this.takeSnapshot(out, true);
-    this.writeEpochs(true, out);
+    this.takeSnapshot(out);
+    this.writeEpochs(out);
   }
 }

@@ -133,7 +133,7 @@ export class LogFiles {
     switch (effect.kind) {
       case "replace":
         replaceFile(this.disk, path, effect.bytes, false);
-        if (effect.durable) this.owe(effect.file);
+        this.owe(effect.file);
         break;
       case "allocate":
         this.open(effect.file).truncate(effect.size);

@@ -7,6 +7,7 @@ import {
   OFFSET_INDEX_SUFFIX,
   TIME_INDEX_SUFFIX,
   TXN_INDEX_SUFFIX,
+  EPOCH_FILE,
   type EpochStart,
   type LogConfig,
   type LogEffect,
@@ -86,6 +87,7 @@ export class PartitionLog {
     this.lastFlush = options.home.env.clock.now();
     // Whose records they are must be on the device before they are.
     this.files.owe(PARTITION_FILE);
+    this.files.owe(EPOCH_FILE);
   }
 
   get path(): string {
@@ -156,7 +158,7 @@ export class PartitionLog {
   /** Notes a new leader's epoch as beginning at the end of the log. */
   beginEpoch(epoch: number): void {
     this.state.epochs.assign(epoch, this.endOffset);
-    this.state.writeEpochs(false, this.effects);
+    this.state.writeEpochs(this.effects);
   }
 
   /** Puts what has been gathered into files. False, with the directory offline, when the disk refuses. */
@@ -259,7 +261,7 @@ export class PartitionLog {
 
   private async flushOnce(): Promise<void> {
     this.lastFlush = this.home.env.clock.now();
-    this.state.writeEpochs(true, this.effects);
+    this.state.writeEpochs(this.effects);
     if (!this.writePending()) throw new DiskError("EIO", this.path, "the log directory is offline");
     const target = this.endOffset;
     this.cutTo = Infinity;
@@ -315,7 +317,7 @@ export class PartitionLog {
   /** As a follower: the leader's log now begins there. */
   raiseStart(offset: number): void {
     this.state.raiseStart(Math.min(offset, this.endOffset));
-    this.state.writeEpochs(false, this.effects);
+    this.state.writeEpochs(this.effects);
   }
 
   /** Removes everything at and after `offset`. */
