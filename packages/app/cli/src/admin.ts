@@ -6,9 +6,11 @@ import {
   type ConnectionHandler,
   type Env,
 } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
 import {
   type ApiKey,
   apiOf,
+  errorOf,
   FrameSplitter,
   GatherWriter,
   requestHeader,
@@ -17,6 +19,7 @@ import {
   responseHeaderVersion,
 } from "@samsa/protocol";
 import { Failure } from "./failure.ts";
+import { createLogger } from "./logger.ts";
 
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
@@ -114,4 +117,33 @@ export class AdminConnection implements ConnectionHandler {
   close(): void {
     this.#connection?.destroy();
   }
+}
+
+/** What every command that asks a broker takes. */
+export interface Common {
+  readonly bootstrapServer: string;
+  readonly json?: boolean;
+}
+
+/** Runs `action` with a connection, which is closed at the end of it. */
+export async function connected(options: Common, action: (admin: AdminConnection) => Promise<void>): Promise<void> {
+  const admin = await AdminConnection.open(nodeEnv({ logger: createLogger("error") }), options.bootstrapServer);
+  try {
+    await action(admin);
+  } finally {
+    admin.close();
+  }
+}
+
+/** What the broker says of an error, with the name that Kafka gives it. */
+export function sentence(code: number, message: string | null): string {
+  const error = errorOf(code);
+  return `${message ?? error.message} (${error.name})`;
+}
+
+/** `key=value`, as it was given to `option`. */
+export function pair(text: string, option: string): { readonly name: string; readonly value: string } {
+  const at = text.indexOf("=");
+  if (at <= 0) throw new Failure(`${option} wants key=value, not "${text}"`);
+  return { name: text.slice(0, at), value: text.slice(at + 1) };
 }

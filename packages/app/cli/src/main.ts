@@ -7,31 +7,63 @@ function collect(value: string, all: string[] = []): string[] {
   return [...all, value];
 }
 
+function asking(command: Command): Command {
+  return command
+    .option("-b, --bootstrap-server <host:port>", "where a broker is", "localhost:9092")
+    .option("--json", "print JSON");
+}
+
 function topicCommands(program: Command): void {
-  const topic = program.command("topic").description("create, list, describe and delete topics");
-  const common = (command: Command): Command =>
-    command
-      .option("-b, --bootstrap-server <host:port>", "where a broker is", "localhost:9092")
-      .option("--json", "print JSON");
-  const run = (name: "create" | "list" | "describe" | "delete", ...args: unknown[]): Promise<void> =>
+  const topic = program.command("topic").description("create, list, describe, alter and delete topics");
+  const run = (name: "create" | "list" | "describe" | "alter" | "delete", ...args: unknown[]): Promise<void> =>
     import("./topic.ts").then(commands => (commands[name] as (...all: unknown[]) => Promise<void>)(...args));
-  common(topic.command("create <name>"))
+  asking(topic.command("create <name>"))
     .description("create a topic")
     .option("-p, --partitions <count>", "how many partitions; the broker's num.partitions when absent")
     .option("-r, --replication-factor <count>", "how many replicas; the broker's default when absent")
     .option("-c, --config <key=value>", "a setting of the topic; may be repeated", collect, [])
     .option("--if-not-exists", "no error when the topic is there already")
     .action((name, options) => run("create", name, options));
-  common(topic.command("list"))
+  asking(topic.command("list"))
     .description("list all topics")
     .action(options => run("list", options));
-  common(topic.command("describe [name...]"))
+  asking(topic.command("describe [name...]"))
     .description("show partitions and settings of topics; of all when none is named")
     .action((names, options) => run("describe", names, options));
-  common(topic.command("delete <name...>"))
+  asking(topic.command("alter <name>"))
+    .description("add partitions to a topic, change its settings")
+    .option("-p, --partitions <count>", "how many partitions there shall be, more than there are")
+    .option("-c, --config <key=value>", "a setting of the topic; may be repeated", collect, [])
+    .option("--delete-config <key>", "a setting that goes back to its default; may be repeated", collect, [])
+    .action((name, options) => run("alter", name, options));
+  asking(topic.command("delete <name...>"))
     .description("delete topics with all their records")
     .option("--if-exists", "no error when a topic is not there")
     .action((names, options) => run("delete", names, options));
+}
+
+function configCommands(program: Command): void {
+  const config = program.command("config").description("show and change settings, and quotas of clients");
+  const about = (command: Command): Command =>
+    asking(command)
+      .option("--topic <name>", "settings of a topic")
+      .option("--broker <id>", "settings of a broker; of all brokers: default")
+      .option("--group <id>", "settings of a group")
+      .option("--client-metrics <name>", "settings of a subscription to clients' metrics");
+  const entity = "quotas of user=NAME,client-id=NAME or ip=ADDRESS; a key alone means its default";
+  about(config.command("describe"))
+    .description("show the settings that are not at their default, and where each comes from")
+    .option("--client-quotas [entity]", `${entity}; all when none is named`)
+    .option("--all", "defaults too, with what else has a value for each setting")
+    .action(options => import("./config.ts").then(({ describe }) => describe(options)));
+  about(config.command("alter"))
+    .description("change settings of a broker that runs; all that is asked for, or nothing")
+    .option("--client-quotas <entity>", entity)
+    .option("--set <key=value>", "the setting's new value; may be repeated", collect, [])
+    .option("--delete <key>", "back to its default; may be repeated", collect, [])
+    .option("--append <key=value>", "adds to a list; may be repeated", collect, [])
+    .option("--subtract <key=value>", "takes from a list; may be repeated", collect, [])
+    .action(options => import("./config.ts").then(({ alter }) => alter(options)));
 }
 
 function storageCommands(program: Command): void {
@@ -78,6 +110,7 @@ function program(): Command {
     .option("--json", "print where the broker is as JSON")
     .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
+  configCommands(samsa);
   storageCommands(samsa);
   return samsa;
 }

@@ -1,6 +1,7 @@
-import { nodeEnv } from "@samsa/node";
 import {
   ApiKey,
+  createPartitionsRequest,
+  createPartitionsResponse,
   createTopicsRequest,
   createTopicsResponse,
   deleteTopicsRequest,
@@ -8,39 +9,19 @@ import {
   describeConfigsRequest,
   describeConfigsResponse,
   Errors,
-  errorOf,
   metadataRequest,
   metadataResponse,
 } from "@samsa/protocol";
-import { AdminConnection } from "./admin.ts";
+import { type Common, connected, pair, sentence } from "./admin.ts";
+import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { Failure } from "./failure.ts";
-import { createLogger } from "./logger.ts";
-
-interface Common {
-  readonly bootstrapServer: string;
-  readonly json?: boolean;
-}
 
 const CREATE = { request: createTopicsRequest, response: createTopicsResponse };
+const GROW = { request: createPartitionsRequest, response: createPartitionsResponse };
 const DELETE = { request: deleteTopicsRequest, response: deleteTopicsResponse };
 const METADATA = { request: metadataRequest, response: metadataResponse };
 const CONFIGS = { request: describeConfigsRequest, response: describeConfigsResponse };
-const TOPIC = 2;
 const SET_ON_TOPIC = 1;
-
-async function connected(options: Common, action: (admin: AdminConnection) => Promise<void>): Promise<void> {
-  const admin = await AdminConnection.open(nodeEnv({ logger: createLogger("error") }), options.bootstrapServer);
-  try {
-    await action(admin);
-  } finally {
-    admin.close();
-  }
-}
-
-function sentence(code: number, message: string | null): string {
-  const error = errorOf(code);
-  return `${message ?? error.message} (${error.name})`;
-}
 
 function count(text: string | undefined, option: string): number {
   if (text === undefined) return -1;
@@ -57,11 +38,7 @@ interface CreateOptions extends Common {
 }
 
 export function create(name: string, options: CreateOptions): Promise<void> {
-  const configs = options.config.map(text => {
-    const at = text.indexOf("=");
-    if (at <= 0) throw new Failure(`--config wants key=value, not "${text}"`);
-    return { name: text.slice(0, at), value: text.slice(at + 1) };
-  });
+  const configs = options.config.map(text => pair(text, "--config"));
   return connected(options, async admin => {
     const topic = {
       name,
@@ -82,6 +59,50 @@ export function create(name: string, options: CreateOptions): Promise<void> {
       console.log(
         exists ? `Topic ${name} is there already.` : `Created topic ${name}, ${made.numPartitions} partitions.`,
       );
+  });
+}
+
+interface AlterOptions extends Common {
+  readonly partitions?: string;
+  readonly config: readonly string[];
+  readonly deleteConfig: readonly string[];
+}
+
+/** `samsa topic alter`. What is wrong with the settings is found before partitions are added. */
+export function alter(name: string, options: AlterOptions): Promise<void> {
+  const partitions = count(options.partitions, "--partitions");
+  const configs: Change[] = [
+    ...options.config.map(text => ({ ...pair(text, "--config"), configOperation: OPERATION.set })),
+    ...options.deleteConfig.map(key => ({ name: key, value: null, configOperation: OPERATION.delete })),
+  ];
+  if (partitions < 0 && configs.length === 0) {
+    throw new Failure("nothing to alter: give --partitions, --config or --delete-config");
+  }
+  const resource = { resourceType: RESOURCE.topic, resourceName: name, configs };
+  return connected(options, async admin => {
+    if (partitions >= 0) {
+      if (configs.length > 0) await alterConfigs(admin, resource, true);
+      const { results } = await admin.ask(ApiKey.CreatePartitions, 3, GROW, {
+        topics: [{ name, count: partitions, assignments: null }],
+        timeoutMs: 30_000,
+        validateOnly: false,
+      });
+      for (const { errorCode, errorMessage } of results) {
+        if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+      }
+    }
+    if (configs.length > 0) await alterConfigs(admin, resource);
+    const facts = {
+      name,
+      ...(partitions < 0 ? {} : { partitions }),
+      configs: Object.fromEntries(configs.map(change => [change.name, change.value])),
+    };
+    if (options.json === true) return console.log(JSON.stringify(facts));
+    const done = [
+      ...(partitions < 0 ? [] : [`${partitions} partitions`]),
+      ...configs.map(change => (change.value === null ? `without ${change.name}` : `${change.name}=${change.value}`)),
+    ];
+    console.log(`Altered topic ${name}: ${done.join(", ")}.`);
   });
 }
 
@@ -108,7 +129,7 @@ export function describe(names: readonly string[], options: Common): Promise<voi
     const failed = topics.find(({ errorCode }) => errorCode !== 0);
     if (failed !== undefined) throw new Failure(`${failed.name}: ${sentence(failed.errorCode, null)}`);
     const resources = topics.map(({ name }) => ({
-      resourceType: TOPIC,
+      resourceType: RESOURCE.topic,
       resourceName: name ?? "",
       configurationKeys: null,
     }));
