@@ -34,6 +34,8 @@ export interface BrokerOptions {
   readonly tailBytes?: number;
   /** Bytes held at most for requests that have not arrived in full, and as many for replies not taken: 256 MiB. */
   readonly heldBytes?: number;
+  /** Logs of a new topic that are made in one turn of the event loop: 50. */
+  readonly openAtOnce?: number;
   /** Where requests and reads get their memory. */
   readonly buffers?: BufferPool;
   /** Judges large batches while the event loop goes on; without it they are judged on it. */
@@ -57,6 +59,7 @@ interface Node {
 
 /** Once a second: flushes, removals, checkpoints. */
 const TICK_MS = 1000;
+const OPEN_AT_ONCE = 50;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
 const STALLED_MS = 30_000;
@@ -128,7 +131,9 @@ export class Broker {
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
     this.moves = new Moves({ env, assign: placed => this.control.assign([placed]) });
-    this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves }, EMPTY_IMAGE);
+    const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
+    const opened = (): void => this.#assign(this.topics.takeMisplaced());
+    this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
     this.groups = new Groups(
       { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
       this.topics,

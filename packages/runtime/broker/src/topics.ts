@@ -1,4 +1,4 @@
-import { DiskError, type Env, isReservedDirectory, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { DiskError, type Env, isReservedDirectory, type Timer, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import {
   METADATA_VERSION,
@@ -56,6 +56,10 @@ export interface TopicsOptions {
   readonly dirs: LogDirs;
   readonly settings: Settings;
   readonly moves: Moves;
+  /** New logs made at once; those of a larger topic are made bit by bit, lest nobody else be served meanwhile. */
+  readonly openAtOnce: number;
+  /** Called when logs were made between two images, and `takeMisplaced` may have something. */
+  readonly opened: () => void;
 }
 
 /** The partitions of this broker, kept as the metadata image says. */
@@ -66,6 +70,9 @@ export class Topics {
   #misplaced: Placed[] = [];
   /** Ids of topics with the partitions whose logs are not to be had: not tried again, lest they be in two directories. */
   readonly #lost = new Map<Uuid, Set<number>>();
+  /** Ids of topics with the partitions whose logs are still to be made: soon, or when they are asked for. */
+  readonly #unopened = new Map<Uuid, Set<number>>();
+  #opening: Timer | undefined;
   #claimed = false;
   #image: MetadataImage;
 
@@ -87,7 +94,8 @@ export class Topics {
   }
 
   partition(name: string, index: number): Partition | undefined {
-    return this.#partitions.get(name)?.[index];
+    const partition = this.#partitions.get(name)?.[index];
+    return partition === undefined && this.#unopened.size > 0 ? this.#openNow(name, index) : partition;
   }
 
   partitionsOf(name: string): readonly (Partition | undefined)[] {
@@ -109,6 +117,7 @@ export class Topics {
       if (image.topics.has(topic.id)) continue;
       this.#remove(topic.name);
       this.#lost.delete(topic.id);
+      this.#unopened.delete(topic.id);
     }
     const configsChanged = before.configs !== image.configs;
     for (const topic of image.topics.values()) {
@@ -128,16 +137,59 @@ export class Topics {
       partitions = [];
       this.#partitions.set(topic.name, partitions);
     }
+    const { openAtOnce } = this.#options;
+    let made = 0;
     for (const [index, image] of topic.partitions) {
       const known = partitions[index];
       if (known !== undefined) known.leaderEpoch = image.leaderEpoch;
       else if (!this.#isLost(topic.id, index)) {
+        const isNew = this.#options.dirs.get(topic.name, index) === undefined;
+        if (isNew && ++made > openAtOnce && !INTERNAL_TOPICS.has(topic.name)) {
+          this.#openLater(topic.id, index);
+          continue;
+        }
         partitions[index] = this.#open(topic, index, image, config);
         this.#resumeMove(topic, index, image);
       }
       this.#place(topic, index, image);
     }
     this.#configure(topic.name);
+  }
+
+  #openLater(topicId: Uuid, index: number): void {
+    this.#unopened.set(topicId, (this.#unopened.get(topicId) ?? new Set()).add(index));
+    this.#opening ??= this.#options.env.timers.after(0, this.#openSome);
+  }
+
+  readonly #openSome = (): void => {
+    this.#opening = undefined;
+    for (let left = this.#options.openAtOnce; left > 0 && this.#unopened.size > 0; left--) {
+      const [[topicId, indexes]] = this.#unopened;
+      const [index] = indexes;
+      this.#openNow(this.nameOf(topicId) ?? "", index);
+      indexes.delete(index);
+      if (indexes.size === 0) this.#unopened.delete(topicId);
+    }
+    if (this.#unopened.size > 0) this.#opening = this.#options.env.timers.after(0, this.#openSome);
+    this.#options.opened();
+  };
+
+  /** Makes the log of a partition that was left for later; undefined when it was not, or cannot be had. */
+  #openNow(name: string, index: number): Partition | undefined {
+    const topic = this.topic(name);
+    const image = topic?.partitions.get(index);
+    const waiting = topic && this.#unopened.get(topic.id);
+    if (topic === undefined || image === undefined || waiting?.delete(index) !== true) return undefined;
+    const config = this.#options.settings.topic(this.#image, name);
+    const partition = this.#open(topic, index, image, config);
+    const partitions = this.#partitions.get(name);
+    if (partition === undefined || partitions === undefined) return undefined;
+    partitions[index] = partition;
+    partition.log.config = logConfig(config);
+    partition.minInSync = config["min.insync.replicas"];
+    this.#resumeMove(topic, index, image);
+    this.#place(topic, index, image);
+    return partition;
   }
 
   #open(topic: TopicImage, index: number, image: PartitionImage, config: TopicConfig): Partition | undefined {
@@ -333,6 +385,8 @@ export class Topics {
 
   /** No partition takes records any more. */
   close(): void {
+    this.#opening?.cancel();
+    this.#unopened.clear();
     for (const partition of this.all()) partition.fail(Errors.NOT_LEADER_OR_FOLLOWER.code);
   }
 

@@ -122,7 +122,7 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
   ["memory that is used again before it is sent", /damaged|torn|batch/, hastyNetwork],
   [
     "a disk that turns a bit over",
-    /damaged batch|record is lost/,
+    /damaged batch|record is lost|have a gap/,
     env =>
       withFiles(env, /(?:plain|flushed|temp)[^/]*\/.*\.log$/, file => ({
         read(target, position) {
