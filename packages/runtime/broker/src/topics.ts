@@ -73,6 +73,8 @@ export class Topics {
   /** Ids of topics with the partitions whose logs are still to be made: soon, or when they are asked for. */
   readonly #unopened = new Map<Uuid, Set<number>>();
   #opening: Timer | undefined;
+  /** How many more may be made because they are asked for, until the next of the rest are. */
+  #openable = 0;
   #claimed = false;
   #image: MetadataImage;
 
@@ -95,7 +97,9 @@ export class Topics {
 
   partition(name: string, index: number): Partition | undefined {
     const partition = this.#partitions.get(name)?.[index];
-    return partition === undefined && this.#unopened.size > 0 ? this.#openNow(name, index) : partition;
+    if (partition !== undefined || this.#unopened.size === 0) return partition;
+    // Beyond that it is unknown for a moment, as a topic is whose news has not reached a broker: clients ask again.
+    return this.#openable > 0 ? this.#openNow(name, index) : undefined;
   }
 
   partitionsOf(name: string): readonly (Partition | undefined)[] {
@@ -158,7 +162,9 @@ export class Topics {
 
   #openLater(topicId: Uuid, index: number): void {
     this.#unopened.set(topicId, (this.#unopened.get(topicId) ?? new Set()).add(index));
-    this.#opening ??= this.#options.env.timers.after(0, this.#openSome);
+    if (this.#opening !== undefined) return;
+    this.#openable = this.#options.openAtOnce;
+    this.#opening = this.#options.env.timers.after(0, this.#openSome);
   }
 
   readonly #openSome = (): void => {
@@ -170,6 +176,7 @@ export class Topics {
       indexes.delete(index);
       if (indexes.size === 0) this.#unopened.delete(topicId);
     }
+    this.#openable = this.#options.openAtOnce;
     if (this.#unopened.size > 0) this.#opening = this.#options.env.timers.after(0, this.#openSome);
     this.#options.opened();
   };
@@ -180,6 +187,7 @@ export class Topics {
     const image = topic?.partitions.get(index);
     const waiting = topic && this.#unopened.get(topic.id);
     if (topic === undefined || image === undefined || waiting?.delete(index) !== true) return undefined;
+    this.#openable--;
     const config = this.#options.settings.topic(this.#image, name);
     const partition = this.#open(topic, index, image, config);
     const partitions = this.#partitions.get(name);
