@@ -25,6 +25,7 @@ import { metadata } from "./api/metadata.ts";
 import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
 import { alterPartitionReassignments, listPartitionReassignments } from "./api/partition-reassignments.ts";
 import { produce } from "./api/produce.ts";
+import { getTelemetrySubscriptions, pushTelemetry } from "./api/telemetry.ts";
 import { unregisterBroker } from "./api/unregister-broker.ts";
 import { updateFeatures } from "./api/update-features.ts";
 import type { Broker } from "./broker.ts";
@@ -100,6 +101,12 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
 ];
 
+/** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */
+const TELEMETRY_HANDLERS: typeof HANDLERS = [
+  [ApiKey.GetTelemetrySubscriptions, getTelemetrySubscriptions],
+  [ApiKey.PushTelemetry, pushTelemetry],
+];
+
 /** The log copies the records of a Produce request as it appends them. */
 const TRANSIENT: ReadonlySet<number> = new Set([ApiKey.Produce]);
 
@@ -121,6 +128,8 @@ function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): Serv
   };
 }
 
-export function servedApis(): ReadonlyMap<number, ServedApi> {
-  return new Map(HANDLERS.map(row => [row[0], served(row)]));
+/** By key; `telemetry`: whether clients may push their metrics. */
+export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
+  const rows = telemetry ? [...HANDLERS, ...TELEMETRY_HANDLERS] : HANDLERS;
+  return new Map(rows.map(row => [row[0], served(row)]));
 }

@@ -20,6 +20,7 @@ import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { Quotas } from "./quotas.ts";
 import { cordonFault, logConfig, Settings } from "./settings.ts";
+import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
 import { Turn } from "./turn.ts";
 
@@ -40,6 +41,8 @@ export interface BrokerOptions {
   readonly buffers?: BufferPool;
   /** Judges large batches while the event loop goes on; without it they are judged on it. */
   readonly judge?: RemoteJudge;
+  /** Takes the metrics that clients push (KIP-714); without it they are not told that they may. */
+  readonly telemetry?: TelemetrySink;
 }
 
 /** Judges batches somewhere else than on the event loop. */
@@ -87,11 +90,12 @@ export class Broker {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly quotas: Quotas;
+  readonly telemetry: ClientTelemetry | undefined;
   /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
   readonly unsent: HeldBytes<ClientConnection>;
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
-  readonly #apis = servedApis();
+  readonly #apis: ReadonlyMap<number, ServedApi>;
   #plan: ListenerPlan;
   /** Undefined until the broker serves. */
   #listeners: OpenListeners | undefined;
@@ -127,6 +131,10 @@ export class Broker {
       count: this.config["quota.window.num"],
       ms: this.config["quota.window.size.seconds"] * 1000,
     });
+    const maxBytes = this.config["telemetry.max.bytes"];
+    const sink = options.telemetry;
+    this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
+    this.#apis = servedApis({ telemetry: sink !== undefined });
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
@@ -158,6 +166,7 @@ export class Broker {
       broker.#every("tick", TICK_MS, () => {
         broker.dirs.tick(env.clock.now());
         broker.#closeStalled();
+        broker.telemetry?.expire();
       });
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
@@ -242,6 +251,7 @@ export class Broker {
     const before = this.topics.image;
     if (before.configs !== image.configs) this.#reconfigure(image);
     this.quotas.update(image.quotas);
+    this.telemetry?.update(image.configs);
     this.topics.apply(image);
     this.#assign(this.topics.takeMisplaced());
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
@@ -336,6 +346,7 @@ export class Broker {
       closed: connection => {
         this.#connections.delete(connection);
         this.#limits.closed(connection);
+        this.telemetry?.disconnected(connection.peer);
         this.metrics.connectionsOpen = this.#connections.size;
       },
     };
@@ -490,6 +501,9 @@ export class Broker {
       "Fetches that wait.",
       () => this.pendingFetches.size,
     );
+    const { telemetry } = this;
+    if (telemetry === undefined) return;
+    metrics.gauge("kafka_server_client_metrics_instance_count", "Clients that push metrics.", () => telemetry.size);
   }
 
   /** Whether the broker can take records. */

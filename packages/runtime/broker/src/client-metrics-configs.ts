@@ -19,16 +19,23 @@ const MATCH_PARAMETERS: readonly string[] = [
   "client_source_port",
 ];
 
-function isPattern(text: string): boolean {
-  const [parameter, pattern, ...more] = text.split("=");
-  if (pattern === undefined || pattern === "" || more.length > 0 || !MATCH_PARAMETERS.includes(parameter.trim())) {
-    return false;
-  }
+/**
+ * A parameter and what it must be in full, of `parameter=pattern`; undefined when it is not that. Patterns are
+ * JavaScript's, which agree with Java's on all that names and addresses need.
+ */
+export function parseMatch(text: string): readonly [parameter: string, pattern: RegExp] | undefined {
+  const parts = text.split("=");
+  // As Java splits: what is empty at the end is left out.
+  while (parts.at(-1) === "") parts.pop();
+  if (parts.length !== 2) return undefined;
+  const [parameter, pattern] = parts.map(part => part.trim());
+  if (!MATCH_PARAMETERS.includes(parameter)) return undefined;
   try {
-    new RegExp(pattern.trim());
-    return true;
+    // By itself first: brackets around it must not make whole what is not.
+    new RegExp(pattern);
+    return [parameter, new RegExp(`^(?:${pattern})$`, "s")];
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -46,7 +53,8 @@ export function clientMetricsConfigsFault(values: ReadonlyMap<string, string>): 
         const message = `Invalid value ${text} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
         return { error: "INVALID_REQUEST", message };
       }
-      const illegal = name === "match" && typeof value === "object" && value.find(pattern => !isPattern(pattern));
+      const illegal =
+        name === "match" && typeof value === "object" && value.find(pattern => parseMatch(pattern) === undefined);
       if (typeof illegal === "string") {
         return { error: "INVALID_CONFIG", message: `Illegal client matching pattern: ${illegal}` };
       }

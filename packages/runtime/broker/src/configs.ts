@@ -372,6 +372,12 @@ export const brokerConfigs = configSpecs({
     doc: "How long each of those windows is, in seconds.",
   },
   "socket.request.max.bytes": { type: "int", default: "104857600", min: 1, doc: "Largest request accepted, in bytes." },
+  "telemetry.max.bytes": {
+    type: "int",
+    default: "1048576",
+    min: 1,
+    doc: "Most bytes of metrics in one push of a client, compressed and not.",
+  },
   "unclean.leader.election.enable": {
     type: "boolean",
     update: "cluster-wide",

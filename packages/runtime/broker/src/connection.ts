@@ -17,9 +17,10 @@ import {
   UnsupportedVersionError,
 } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
+import { plainAddress } from "./connection-limits.ts";
 import type { ServedApi } from "./apis.ts";
 import type { HeldBytes } from "./held-bytes.ts";
-import { readHead, type RequestContext, type RequestHead } from "./requests.ts";
+import { type Peer, readHead, type RequestContext, type RequestHead, UNKNOWN_SOFTWARE } from "./requests.ts";
 import type { Turn } from "./turn.ts";
 
 /** Requests of one connection that may wait for their replies at once; then the socket is not read. */
@@ -131,6 +132,7 @@ export class ClientConnection implements ConnectionHandler {
   #mutedUntil = 0;
   #unmute: Timer | undefined;
   lastActive: number;
+  readonly peer: Peer;
 
   constructor(host: ConnectionHost, connection: Connection, listener: string) {
     this.#host = host;
@@ -138,6 +140,8 @@ export class ClientConnection implements ConnectionHandler {
     this.#listener = listener;
     this.#frames = new FrameSplitter(host.maxRequestBytes, host.buffers);
     this.lastActive = host.broker.env.clock.monotonic();
+    const { remoteHost, remotePort } = connection;
+    this.peer = { host: plainAddress(remoteHost), port: remotePort, software: UNKNOWN_SOFTWARE };
   }
 
   get busy(): boolean {
@@ -307,6 +311,7 @@ export class ClientConnection implements ConnectionHandler {
       clientId: head.clientId,
       listener: this.#listener,
       remoteHost: this.#connection.remoteHost,
+      peer: this.peer,
       close: reason => this.reject(reason),
     };
     const { broker } = this.#host;

@@ -3,3 +3,4 @@ export { Broker, type BrokerOptions, type RemoteJudge } from "./broker.ts";
 export { brokerConfigs } from "./configs.ts";
 export { type FirstQuorum, formatStorage, StorageError, storageInfo } from "./format.ts";
 export type { MetricFamily } from "./metrics.ts";
+export type { TelemetryPush, TelemetrySink } from "./telemetry.ts";

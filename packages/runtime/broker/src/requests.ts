@@ -1,6 +1,17 @@
 import { type ByteReader, MalformedError } from "@samsa/base";
 import { requestHeader } from "@samsa/protocol";
 
+/** What a connection knows of its client for as long as it is open. */
+export interface Peer {
+  readonly host: string;
+  readonly port: number;
+  /** What the client calls itself in ApiVersions (KIP-511). */
+  software: { readonly name: string; readonly version: string };
+}
+
+/** What Kafka takes a client for that has not said. */
+export const UNKNOWN_SOFTWARE: Peer["software"] = { name: "unknown", version: "unknown" };
+
 /** Who asks, and how. */
 export interface RequestContext {
   readonly version: number;
@@ -11,6 +22,7 @@ export interface RequestContext {
   /** Name of the listener: answers name the addresses of the same one. */
   readonly listener: string;
   readonly remoteHost: string;
+  readonly peer: Peer;
   /** Closes the connection: all that can be said to a client that wants no reply. */
   close(reason: string): void;
 }

@@ -24,6 +24,7 @@ export function apiVersions(
       return;
     }
   }
+  if (context.version >= 3) context.peer.software = { name, version };
   reply(broker.apiVersionsAnswer(context.version));
 }
 
