@@ -81,8 +81,14 @@ export class OffsetIndex extends EntryTable {
 
   /** Entries grow; a file of zeros or noise does not pass. */
   sane(segmentSize: number): boolean {
-    const { count } = this;
-    return count === 0 || (this.offsetAt(count - 1) > this.base && this.positionAt(count - 1) < segmentSize);
+    let offset = this.base - 1;
+    let position = -1;
+    for (let i = 0; i < this.count; i++) {
+      if (this.offsetAt(i) <= offset || this.positionAt(i) <= position) return false;
+      offset = this.offsetAt(i);
+      position = this.positionAt(i);
+    }
+    return this.count === 0 || (offset > this.base && position < segmentSize);
   }
 }
 
@@ -127,6 +133,20 @@ export class TimeIndex extends EntryTable {
 
   truncate(offset: number): void {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
+  }
+
+  /** Entries grow, and hold numbers that times can be. */
+  sane(): boolean {
+    let timestamp = -Infinity;
+    let offset = this.base;
+    for (let i = 0; i < this.count; i++) {
+      const high = this.view.getInt32(i * 12);
+      if (high <= -0x200000 || high >= 0x200000) return false;
+      if (this.timestampAt(i) < timestamp || this.offsetAt(i) < offset) return false;
+      timestamp = this.timestampAt(i);
+      offset = this.offsetAt(i);
+    }
+    return true;
   }
 }
 

@@ -67,7 +67,7 @@ export class Segment {
       times: new TimeIndex(base, times),
       txns: new TxnIndex(txns),
     };
-    if (!indexes.offsets.sane(this.size)) return false;
+    if (!indexes.offsets.sane(this.size) || !indexes.times.sane()) return false;
     this.indexes = indexes;
     this.maxTime = indexes.times.lastTimestamp;
     this.maxTimeOffset = indexes.times.lastOffset;
