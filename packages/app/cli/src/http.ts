@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { Broker, MetricFamily } from "@samsa/broker";
+import type { ClientMetrics } from "./client-metrics.ts";
 import { Failure } from "./failure.ts";
 import { watchTurns } from "./turns.ts";
 
@@ -14,8 +15,11 @@ function answer(response: ServerResponse, status: number, type: string, body: st
   response.end(body);
 }
 
-/** `/metrics` in Prometheus' text, `/health` as 200 or 503. Rejects with a `Failure` when the port is taken. */
-export function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+/**
+ * `/metrics` of the broker and of its clients in Prometheus' text, `/health` as 200 or 503. Rejects with a `Failure` when
+ * the port is taken.
+ */
+export function serveHttp(broker: Broker, clients: ClientMetrics, host: string, port: number): Promise<Server> {
   const turns = watchTurns();
   const server = createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
@@ -23,7 +27,7 @@ export function serveHttp(broker: Broker, host: string, port: number): Promise<S
       const status = broker.healthy ? 200 : 503;
       answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
     } else if (path === "/metrics") {
-      renderMetrics([...broker.metrics.families(), turns()]).then(
+      renderMetrics([...broker.metrics.families(), turns(), ...clients.families()]).then(
         text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
         error => answer(response, 500, "text/plain", String(error)),
       );

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { Broker } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
+import { ClientMetrics } from "./client-metrics.ts";
 import { Failure, reportFailure } from "./failure.ts";
 import { serveHttp } from "./http.ts";
 import { createLogger } from "./logger.ts";
@@ -87,10 +88,20 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   };
   // One processor is the event loop's.
   const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
-  const broker = await Broker.start(nodeEnv({ logger }), { settings, onHalt, judge });
+  const env = nodeEnv({ logger });
+  // Clients push their metrics only where somebody can see them.
+  const telemetry = httpPort === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
+  const broker = await Broker.start(env, {
+    settings,
+    onHalt,
+    judge,
+    ...(telemetry === undefined ? {} : { telemetry }),
+  });
   let http: Server | undefined;
   try {
-    http = httpPort === undefined ? undefined : await serveHttp(broker, options.httpHost, httpPort);
+    if (httpPort !== undefined && telemetry !== undefined) {
+      http = await serveHttp(broker, telemetry, options.httpHost, httpPort);
+    }
   } catch (error) {
     await broker.close();
     throw error;

@@ -63,9 +63,19 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "app/cli",
     name: "samsa",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/node", "@samsa/broker"],
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/log",
+      "@samsa/metadata",
+      "@samsa/quorum",
+      "@samsa/storage",
+      "@samsa/node",
+      "@samsa/broker",
+    ],
     node: true,
-    libraries: ["commander", "pino", "prom-client", "properties-file"],
+    libraries: ["@bufbuild/protobuf", "commander", "pino", "prom-client", "properties-file"],
   },
   {
     folder: "test/sim",
