@@ -66,6 +66,24 @@ function configCommands(program: Command): void {
     .action(options => import("./config.ts").then(({ alter }) => alter(options)));
 }
 
+function logCommands(program: Command): void {
+  const log = program.command("log").description("look into the files of a log directory");
+  log
+    .command("dump <path...>")
+    .description("show what is in files of a log: a file, a partition's directory, or all of a data directory")
+    .option("--records", "the records in the batches too")
+    .option("--check", "compare indexes with the log they are of")
+    .option("--max-bytes <count>", "how much to read of each log")
+    .addOption(
+      new Option(
+        "--decode <what>",
+        "read records as those of one of Kafka's own topics; else told by the directory",
+      ).choices(["offsets", "transactions", "share", "metadata", "remote-log", "none"]),
+    )
+    .option("--json", "print JSON, an object a line")
+    .action((paths, options) => import("./log.ts").then(({ dump }) => dump(paths, options)));
+}
+
 function storageCommands(program: Command): void {
   const storage = program
     .command("storage")
@@ -111,6 +129,7 @@ function program(): Command {
     .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
   configCommands(samsa);
+  logCommands(samsa);
   storageCommands(samsa);
   return samsa;
 }

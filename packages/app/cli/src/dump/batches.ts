@@ -1,0 +1,149 @@
+import { type Crc32c, type DiskFile, viewOf } from "@samsa/base";
+import { BatchCursor, batchSize, FIELD, HEADER_SIZE, MAGIC } from "@samsa/records";
+
+/** A batch at `position`, good until the next step. */
+interface Found {
+  readonly kind: "batch";
+  readonly position: number;
+  readonly batch: BatchCursor;
+  readonly intact: boolean;
+}
+
+/** A batch, or bytes that are none. */
+export type Step =
+  | Found
+  | {
+      readonly kind: "gap";
+      readonly position: number;
+      readonly size: number;
+      readonly reason: string;
+      /** False for what a writer that is at work, or was stopped, leaves at the end. */
+      readonly damage: boolean;
+    };
+
+const CHUNK = 1024 * 1024;
+/** Kafka's batches end below this; a greater length is damage, and no memory is given to it. */
+const LARGEST_BATCH = 256 * 1024 * 1024;
+
+/** Bytes of a file around where they are needed. */
+class Window {
+  readonly #file: DiskFile;
+  bytes = new Uint8Array(0);
+  #from = 0;
+  #length = 0;
+
+  constructor(file: DiskFile) {
+    this.#file = file;
+  }
+
+  /** Where in `bytes` the `size` bytes at `position` of the file begin; -1 when the file ends before. */
+  at(position: number, size: number): number {
+    if (position < this.#from || position + size > this.#from + this.#length) {
+      if (this.bytes.length < size || this.bytes.length === 0) this.bytes = new Uint8Array(Math.max(CHUNK, size));
+      this.#from = position;
+      this.#length = this.#file.read(this.bytes, position);
+    }
+    return size > this.#length - (position - this.#from) ? -1 : position - this.#from;
+  }
+}
+
+/** Why there is no batch; `cut`: it may be one that is not yet whole. */
+interface Fault {
+  readonly reason: string;
+  readonly cut?: true;
+}
+
+const SHRUNK: Fault = { reason: "the file has become shorter", cut: true };
+
+/** Why no batch can begin at `position`; undefined when one can. */
+function faultAt(window: Window, position: number, end: number): Fault | undefined {
+  if (end - position < HEADER_SIZE) return { reason: "less than a batch's header", cut: true };
+  const at = window.at(position, HEADER_SIZE);
+  if (at < 0) return SHRUNK;
+  const view = viewOf(window.bytes);
+  const magic = view.getInt8(at + FIELD.magic);
+  const size = batchSize(view, at);
+  const high = view.getInt32(at);
+  if (magic === 0 || magic === 1) return { reason: `a message of the old format ${magic}` };
+  if (magic !== MAGIC) return { reason: `format ${magic} is not known` };
+  if (size < HEADER_SIZE || size > LARGEST_BATCH) return { reason: `a batch of ${size} bytes cannot be` };
+  if (high < 0 || high >= 0x200000) return { reason: "the offset cannot be" };
+  if (position + size > end)
+    return { reason: `a batch of ${size} bytes of which ${end - position} are there`, cut: true };
+  return undefined;
+}
+
+/** The next place from `position` on where an intact batch begins; -1 when there is none. */
+function findBatch(window: Window, position: number, end: number, crc32c: Crc32c): number {
+  const batch = new BatchCursor();
+  for (let p = position; p + HEADER_SIZE <= end; p++) {
+    const at = window.at(p, HEADER_SIZE);
+    if (at < 0) return -1;
+    if (window.bytes[at + FIELD.magic] !== MAGIC || faultAt(window, p, end) !== undefined) continue;
+    const size = batchSize(viewOf(window.bytes), window.at(p, HEADER_SIZE));
+    const from = window.at(p, size);
+    if (from >= 0 && batch.reset(window.bytes, from, from + size).next() && batch.intact(crc32c)) return p;
+  }
+  return -1;
+}
+
+function onlyZeros(window: Window, position: number, end: number): boolean {
+  for (let p = position; p < end; ) {
+    const size = Math.min(CHUNK, end - p);
+    const at = window.at(p, size);
+    if (at < 0 || window.bytes.subarray(at, at + size).some(byte => byte !== 0)) return false;
+    p += size;
+  }
+  return true;
+}
+
+/** The batch at `position`, when there is one; its length is trusted only where its checksum or what follows bears it out. */
+function batchAt(window: Window, position: number, end: number, crc32c: Crc32c): Found | { readonly fault: Fault } {
+  const fault = faultAt(window, position, end);
+  if (fault !== undefined) return { fault };
+  const size = batchSize(viewOf(window.bytes), window.at(position, HEADER_SIZE));
+  const batch = new BatchCursor();
+  const read = (): boolean => {
+    const at = window.at(position, size);
+    return at >= 0 && batch.reset(window.bytes, at, at + size).next();
+  };
+  if (!read()) return { fault: SHRUNK };
+  const intact = batch.intact(crc32c);
+  if (!intact && position + size < end && faultAt(window, position + size, end) !== undefined) {
+    return { fault: { reason: "the checksum is wrong, and no batch follows" } };
+  }
+  // Looking at what follows may have moved the window.
+  if (!intact && !read()) return { fault: SHRUNK };
+  return { kind: "batch", position, batch, intact };
+}
+
+/**
+ * The batches of a file up to `end`. What is no batch is passed over to the next intact one, and told of as a gap. A
+ * batch whose checksum is wrong comes with `intact` false.
+ */
+export function* batchesOf(file: DiskFile, end: number, crc32c: Crc32c): Generator<Step> {
+  const window = new Window(file);
+  for (let position = 0; position < end; ) {
+    const found = batchAt(window, position, end, crc32c);
+    if ("kind" in found) {
+      const { size } = found.batch;
+      yield found;
+      position += size;
+      continue;
+    }
+    if (onlyZeros(window, position, end)) {
+      return yield { kind: "gap", position, size: end - position, reason: "only zeros follow", damage: false };
+    }
+    const next = findBatch(window, position + 1, end, crc32c);
+    const { reason, cut } = found.fault;
+    yield {
+      kind: "gap",
+      position,
+      size: (next < 0 ? end : next) - position,
+      reason,
+      damage: next >= 0 || cut !== true,
+    };
+    if (next < 0) return;
+    position = next;
+  }
+}

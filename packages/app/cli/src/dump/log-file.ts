@@ -1,0 +1,128 @@
+import type { DiskFile, Env } from "@samsa/base";
+import {
+  addSequence,
+  type BatchCursor,
+  CODEC_NAMES,
+  CONTROL_TYPE,
+  controlTypeOf,
+  FIELD,
+  readControlRecord,
+  RecordCursor,
+} from "@samsa/records";
+import { textOrBase64 } from "../json.ts";
+import { batchesOf } from "./batches.ts";
+import type { Decoder } from "./decode.ts";
+import { type Entry, problem, reasonOf } from "./entry.ts";
+
+export interface LogOptions {
+  readonly records: boolean;
+  readonly decoder: Decoder | undefined;
+  /** Bytes to read of each log. */
+  readonly maxBytes: number;
+  /** The offset that the file's name promises; -1 when it promises none. */
+  readonly base: number;
+}
+
+/** The batches of a log, with their records where they are wanted. */
+export function* logEntries(file: DiskFile, env: Env, options: LogOptions): Generator<Entry> {
+  const size = file.size();
+  const end = Math.min(size, options.maxBytes);
+  let expected = Math.max(0, options.base);
+  for (const step of batchesOf(file, end, env.crypto.crc32c)) {
+    if (step.kind === "gap") {
+      // A batch that is cut off by the limit is not torn.
+      if (end < size && step.position + step.size === end && !step.damage) return;
+      const { position, damage, reason } = step;
+      const bytes = `${step.size} ${step.size === 1 ? "byte" : "bytes"}`;
+      const where = position + step.size < end ? "" : " at the end";
+      yield problem(`${bytes}${where} that are no whole batch: ${reason}`, { position, damage });
+      continue;
+    }
+    const { batch, position, intact } = step;
+    yield { kind: "batch", facts: batchFacts(batch, position, intact) };
+    if (!intact) {
+      yield problem("the checksum is wrong", { position });
+      continue;
+    }
+    if (batch.baseOffset < expected) {
+      yield problem(`offset ${batch.baseOffset} where ${expected} or more must follow`, { position });
+    }
+    expected = batch.lastOffset + 1;
+    if (options.records) yield* recordEntries(batch, env, { ...options, position });
+  }
+}
+
+/** A time of the header, whatever stands there. */
+export function timeAt(batch: BatchCursor, field: number): number | bigint {
+  const time = batch.view.getBigInt64(batch.at + field);
+  return Number.isSafeInteger(Number(time)) ? Number(time) : time;
+}
+
+function batchFacts(batch: BatchCursor, position: number, intact: boolean): Entry["facts"] {
+  return {
+    position,
+    size: batch.size,
+    baseOffset: batch.baseOffset,
+    lastOffset: batch.lastOffset,
+    count: batch.count,
+    magic: batch.magic,
+    codec: CODEC_NAMES[batch.codec] ?? `unknown (${batch.codec})`,
+    crc: batch.crc,
+    crcOk: intact,
+    leaderEpoch: batch.leaderEpoch,
+    producerId: batch.producerId,
+    producerEpoch: batch.producerEpoch,
+    baseSequence: batch.baseSequence,
+    lastSequence: batch.lastSequence,
+    transactional: batch.isTransactional,
+    control: batch.isControl,
+    timestampType: batch.timestampType,
+    baseTimestamp: timeAt(batch, FIELD.baseTimestamp),
+    maxTimestamp: timeAt(batch, FIELD.maxTimestamp),
+    ...(batch.hasDeleteHorizon ? { deleteHorizon: timeAt(batch, FIELD.baseTimestamp) } : {}),
+  };
+}
+
+function* recordEntries(batch: BatchCursor, env: Env, options: LogOptions & { position: number }): Generator<Entry> {
+  const { position, decoder } = options;
+  try {
+    const record = new RecordCursor().open(batch, env.codecs);
+    while (record.next()) {
+      const { offset, timestamp, offsetDelta } = record;
+      const sequence = batch.baseSequence < 0 ? -1 : addSequence(batch.baseSequence, offsetDelta);
+      const headers = record.headers().map(({ key, value }) => ({ key, value: textOrBase64(value) }));
+      const [key, value] = [record.key(), record.value()];
+      const facts = { offset, timestamp, sequence, keySize: record.keyLength, valueSize: record.valueLength, headers };
+      if (batch.isControl) yield { kind: "record", facts: { ...facts, control: control(key, value) } };
+      else if (decoder === undefined) {
+        yield { kind: "record", facts: { ...facts, key: textOrBase64(key), value: textOrBase64(value) } };
+      } else yield decoded(facts, decoder, key, value);
+    }
+    if (record.trailing() > 0) yield problem(`${record.trailing()} bytes after the last record`, { position });
+  } catch (error) {
+    yield problem(`the records cannot be read: ${reasonOf(error)}`, { position });
+  }
+}
+
+function decoded(facts: Entry["facts"], decoder: Decoder, key: Uint8Array | null, value: Uint8Array | null): Entry {
+  try {
+    return { kind: "record", facts: { ...facts, data: decoder(key, value) } };
+  } catch (error) {
+    const raw = { key: textOrBase64(key), value: textOrBase64(value) };
+    return { kind: "record", facts: { ...facts, ...raw, undecoded: reasonOf(error) } };
+  }
+}
+
+function control(key: Uint8Array | null, value: Uint8Array | null): object {
+  if (key === null || value === null) return { type: "unknown" };
+  return readControlRecord(key, value) ?? { type: "unknown", number: controlTypeOf(key) };
+}
+
+/** Whether `batch` ends a transaction of `producerId` by taking it back. */
+export function abortsFor(batch: BatchCursor, producerId: bigint, env: Env): boolean {
+  if (!batch.isControl || batch.producerId !== producerId) return false;
+  const record = new RecordCursor().open(batch, env.codecs);
+  if (!record.next()) return false;
+  const key = record.key();
+  return key !== null && controlTypeOf(key) === CONTROL_TYPE.abort;
+}
