@@ -1,4 +1,4 @@
-/** `npm run fuzz [-- --seconds N] [--seed N] [--json]`: hostile peers against a real broker; see packages/test/fuzz. */
+/** `npm run fuzz [-- --seconds N] [--idle N] [--seed N] [--json]`: hostile peers against a real broker; see packages/test/fuzz. */
 import { randomInt } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import "./bundle.ts";
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "60" },
+    idle: { type: "string", default: "10000" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
     json: { type: "boolean", default: false },
   },
@@ -25,6 +26,7 @@ try {
     attacks: Infinity,
     seconds: Number(values.seconds),
     seed: Number(values.seed),
+    idle: Number(values.idle),
     say: line => console.error(line),
   });
   if (values.json) console.log(JSON.stringify(report, undefined, 2));
@@ -34,6 +36,8 @@ try {
     console.log(
       `memory ${before} MiB before, ${most} at most, ${after} after; ${report.descriptors.after} descriptors`,
     );
+    const { connections, perSecond, kibEach } = report.idle;
+    console.log(`${connections} silent connections, opened ${perSecond} a second, ${kibEach} KiB each`);
     console.log(`canary ${report.canary.records} records, slowest answer ${report.canary.slowestMs} ms`);
     for (const fault of report.faults) console.log(`FAULT ${fault}`);
     console.log(report.faults.length === 0 ? "all is well" : `${report.faults.length} faults`);

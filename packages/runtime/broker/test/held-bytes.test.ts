@@ -82,19 +82,17 @@ test("who does not take his replies keeps nobody from reading for long", async (
   };
   expect(await fetched()).toBeGreaterThan(900_000);
   const deaf: Wire[] = [];
-  // More than the sockets of the system take.
-  while (broker.broker.unsent.room > 0 && deaf.length < 40) {
+  // Until the sockets of the system take no more and nobody gets anything.
+  for (let got = 1; got > 0 && deaf.length < 60; got = broker.broker.unsent.room > 0 ? 1 : await fetched()) {
     const one = await broker.connect();
     one.socket.pause();
     for (let i = 0; i < 30; i++) one.send(ApiKey.Fetch, 12, body);
     deaf.push(one);
     await new Promise(resolve => setTimeout(resolve, 50));
   }
-  expect(broker.broker.unsent.room).toBe(0);
-  expect(await fetched()).toBe(0);
+  expect(deaf.length).toBeLessThan(60);
   shift = 31_000;
-  await vi.waitFor(() => expect(broker.broker.unsent.room).toBeGreaterThan(LIMIT / 2), { timeout: 20_000 });
-  expect(await fetched()).toBeGreaterThan(0);
+  await vi.waitFor(async () => expect(await fetched()).toBeGreaterThan(0), { timeout: 20_000 });
   for (const one of deaf) one.close();
   await broker.stop();
 }, 40_000);

@@ -1,4 +1,5 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BrokerProcess, freePort, sleep } from "@samsa/bench";
@@ -7,7 +8,7 @@ import { ApiKey } from "@samsa/protocol";
 import { Prng } from "@samsa/sim";
 import { ATTACKS, batchMaker, drawAttack, type Target } from "./attacks.ts";
 import { Canary, CANARY_TOPIC } from "./canary.ts";
-import { Peer } from "./peer.ts";
+import { Peer, rawSocket } from "./peer.ts";
 
 export interface FuzzOptions {
   /** The command's bundle. */
@@ -16,12 +17,16 @@ export interface FuzzOptions {
   readonly attacks: number;
   readonly seconds: number;
   readonly seed: number;
+  /** Connections that are opened before the attacks and say nothing until they end. */
+  readonly idle: number;
   readonly say: (line: string) => void;
 }
 
 export interface FuzzReport {
   readonly seed: number;
   readonly attacks: Readonly<Record<string, number>>;
+  /** How many silent connections there were, how many were opened a second, and what each cost in KiB. */
+  readonly idle: { readonly connections: number; readonly perSecond: number; readonly kibEach: number };
   readonly canary: { readonly records: number; readonly slowestMs: number };
   readonly memoryMiB: { readonly before: number; readonly most: number; readonly after: number };
   readonly descriptors: { readonly before: number; readonly after: number };
@@ -29,6 +34,7 @@ export interface FuzzReport {
   readonly faults: readonly string[];
 }
 
+const CONNECTS_AT_ONCE = 50;
 /** Attackers at once. */
 const PARALLEL = 6;
 const CANARY_LIMIT_MS = 10_000;
@@ -66,6 +72,8 @@ class Run {
   #canary!: Canary;
   #most = 0;
   #warm = 0;
+  readonly #silent: Socket[] = [];
+  #idle: FuzzReport["idle"] = { connections: 0, perSecond: 0, kibEach: 0 };
   #over = false;
 
   constructor(options: FuzzOptions) {
@@ -82,9 +90,11 @@ class Run {
       const before = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#warm = before.memory;
       const sides = [this.#sing(), this.#keepHouse(), this.#watch()];
+      await this.#fill();
       await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(target, i)));
       this.#over = true;
       await Promise.all(sides);
+      for (const socket of this.#silent) socket.destroy();
       await sleep(3000);
       const after = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#judge(before, after);
@@ -92,6 +102,7 @@ class Run {
       return this.#report(before, after);
     } finally {
       this.#over = true;
+      for (const socket of this.#silent) socket.destroy();
       this.#canary?.close();
       await this.#broker?.kill();
       rmSync(this.#folder, { recursive: true, force: true });
@@ -117,6 +128,32 @@ class Run {
       if (/"level":(?:50|60|"error"|"fatal")/.test(line) && this.faults.length < 20)
         this.faults.push(`the log: ${line}`);
     }
+  }
+
+  /** Opens the silent connections, as fast as they are taken. */
+  async #fill(): Promise<void> {
+    const { idle } = this.#options;
+    if (idle === 0) return;
+    const before = this.#memory();
+    const began = performance.now();
+    while (this.#silent.length < idle && !this.#over) {
+      const some = Array.from({ length: Math.min(CONNECTS_AT_ONCE, idle - this.#silent.length) }, () =>
+        rawSocket(this.#broker.port),
+      );
+      try {
+        this.#silent.push(...(await Promise.all(some)));
+      } catch (error) {
+        return this.#fault(`connection ${this.#silent.length} of ${idle} is not taken: ${String(error)}`);
+      }
+    }
+    const seconds = (performance.now() - began) / 1000;
+    const connections = this.#silent.length;
+    const kibEach = ((this.#memory() - before) * 1024) / connections;
+    this.#idle = { connections, perSecond: Math.round(connections / seconds), kibEach: Math.round(kibEach) };
+    this.#options.say(
+      `${connections} silent connections, ${this.#idle.perSecond} a second, ${Math.round(kibEach)} KiB each`,
+    );
+    this.#warm = this.#memory();
   }
 
   async #target(): Promise<Target> {
@@ -236,6 +273,7 @@ class Run {
     return {
       seed: this.#options.seed,
       attacks: this.#counts,
+      idle: this.#idle,
       canary: { records: this.#canary.written, slowestMs: Math.round(this.#canary.slowestMs) },
       memoryMiB: {
         before: Math.round(before.memory),

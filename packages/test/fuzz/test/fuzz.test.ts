@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 const MAIN = join(import.meta.dirname, "../../../app/cli/src/main.ts");
 
 test("a broker serves its clients through some hundreds of attacks, forgets none of their records, and leaks nothing", async () => {
-  const report = await fuzz({ bundle: MAIN, attacks: 400, seconds: 30, seed: 7, say() {} });
+  const report = await fuzz({ bundle: MAIN, attacks: 400, seconds: 30, seed: 7, idle: 200, say() {} });
+  expect(report.idle.connections).toBe(200);
   expect(report.faults).toEqual([]);
   expect(Object.keys(report.attacks).length).toBeGreaterThan(6);
   expect(report.canary.records).toBeGreaterThan(5);
