@@ -24,6 +24,7 @@ export interface BrokerProcess {
 
 interface Ready {
   readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  readonly http: string | null;
 }
 
 export class SamsaProcess implements BrokerProcess {
@@ -31,20 +32,27 @@ export class SamsaProcess implements BrokerProcess {
   readonly #program: Program;
   readonly #owned: boolean;
   readonly #settings: readonly string[];
+  readonly #withHttp: boolean;
+  /** Where its metrics are; "" without them. */
+  http = "";
   #port = 0;
   #child: Child | undefined;
   #log = "";
 
-  private constructor(program: Program, directory: string | undefined, settings: readonly string[]) {
+  private constructor(program: Program, directory: string | undefined, settings: readonly string[], withHttp: boolean) {
     this.#program = program;
+    this.#withHttp = withHttp;
     this.#settings = settings;
     this.#owned = directory === undefined;
     this.directory = directory ?? mkdtempSync(join(tmpdir(), "samsa-interop-"));
   }
 
-  /** Starts a broker on a free port; on a fresh directory unless one is given, which is then not removed. */
-  static async start(directory?: string, settings: readonly string[] = []): Promise<SamsaProcess> {
-    const broker = new SamsaProcess(await findSamsa(), directory, settings);
+  /**
+   * Starts a broker on a free port; on a fresh directory unless one is given, which is then not removed. `withHttp`: it
+   * shows metrics, and takes those of clients.
+   */
+  static async start(directory?: string, settings: readonly string[] = [], withHttp = false): Promise<SamsaProcess> {
+    const broker = new SamsaProcess(await findSamsa(), directory, settings, withHttp);
     try {
       await broker.start();
     } catch (error) {
@@ -66,11 +74,12 @@ export class SamsaProcess implements BrokerProcess {
       "auto.create.topics.enable=false",
       ...this.#settings,
     ].flatMap(setting => ["--override", setting]);
-    const args = [...this.#program.args, "start", ...settings, "--http-port", "off", "--json"];
+    const args = [...this.#program.args, "start", ...settings, "--http-port", this.#withHttp ? "0" : "off", "--json"];
     const child = new Child(this.#program.command, args);
     this.#child = child;
     const ready = JSON.parse(await child.line(line => line.startsWith("{"))) as Ready;
     this.#port = ready.listeners[0].port;
+    this.http = ready.http ?? "";
   }
 
   async stop(): Promise<void> {
