@@ -84,6 +84,21 @@ function logCommands(program: Command): void {
     .action((paths, options) => import("./log.ts").then(({ dump }) => dump(paths, options)));
 }
 
+function metadataCommand(program: Command): void {
+  program
+    .command("metadata <place> [command] [path...]")
+    .summary("look into the cluster's metadata")
+    .description(
+      "look into the metadata in a data directory, in a log of it or in a snapshot: ls, cat, find or tree of a path such as /image/topics/byName. Without a command it asks for them.",
+    )
+    .option("--json", "print JSON")
+    .action((place, command, paths, options) =>
+      import("./metadata.ts").then(({ metadata }) =>
+        metadata(place, command === undefined ? [] : [command, ...paths], options),
+      ),
+    );
+}
+
 function storageCommands(program: Command): void {
   const storage = program
     .command("storage")
@@ -130,6 +145,7 @@ function program(): Command {
   topicCommands(samsa);
   configCommands(samsa);
   logCommands(samsa);
+  metadataCommand(samsa);
   storageCommands(samsa);
   return samsa;
 }

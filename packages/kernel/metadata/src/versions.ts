@@ -9,6 +9,12 @@ export const METADATA_VERSION = {
   latest: 33,
 } as const;
 
+/** What Kafka calls the levels of `metadata.version`, from `METADATA_VERSION.minimum` on (`MetadataVersion`). */
+export const METADATA_RELEASES: readonly string[] = (
+  "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 " +
+  "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0 4.4-IV1 4.4-IV2"
+).split(" ");
+
 /** The version at which each record that has several is written (`MetadataVersion.*RecordVersion`). */
 export interface RecordVersions {
   readonly registerBroker: number;

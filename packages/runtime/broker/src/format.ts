@@ -1,6 +1,6 @@
 import { type Disk, DiskError, type Env, parseConfig, parseUuid, randomUuid, type Uuid } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
-import { METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
 import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
@@ -17,11 +17,9 @@ export class StorageError extends Error {
   }
 }
 
-/** Releases of `metadata.version`, from level 7 on (`MetadataVersion`). */
-const RELEASES =
-  "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 " +
-  "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0";
-const FIRST_RELEASE = 7;
+/** The releases that can be formatted: 4.4's are not final. */
+const RELEASES = METADATA_RELEASES.slice(0, METADATA_RELEASES.indexOf("4.3-IV0") + 1);
+const FIRST_RELEASE = METADATA_VERSION.minimum;
 const META = "meta.properties";
 
 /** How the quorum of a new cluster begins. */
@@ -58,7 +56,7 @@ function directoriesOf(config: BrokerConfig): Directories {
 
 function releases(): Map<string, number> {
   const levels = new Map<string, number>();
-  RELEASES.split(" ").forEach((name, i) => {
+  RELEASES.forEach((name, i) => {
     levels.set(name, FIRST_RELEASE + i);
     // A release stands for the last of its levels.
     levels.set(name.slice(0, name.indexOf("-")), FIRST_RELEASE + i);
@@ -69,7 +67,7 @@ function releases(): Map<string, number> {
 function releaseLevel(text: string): number {
   const level = releases().get(text.split(".").slice(0, 2).join("."));
   if (level !== undefined) return level;
-  const known = RELEASES.split(" ").join(", ");
+  const known = RELEASES.join(", ");
   throw new StorageError(`Unknown metadata.version '${text}'. Supported metadata.version are: ${known}`);
 }
 
@@ -239,7 +237,7 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   const lines = failed.map(path => `I/O error trying to read log directory ${path}. Ignoring...`);
   if (failed.length === all.length) throw new StorageError("No available log directories to format.");
   if (empty.length === 0) return [...lines, "All of the log directories are already formatted."];
-  const release = RELEASES.split(" ")[level - FIRST_RELEASE];
+  const release = RELEASES[level - FIRST_RELEASE];
   lines.push(
     `Bootstrap metadata: ${METADATA_VERSION_FEATURE}=${level} (${release}), ${KRAFT_FEATURE.name}=${kraftVersion}`,
   );
