@@ -1,7 +1,7 @@
 import { type BlockCodecs, MalformedError } from "@samsa/base";
 import * as zlib from "node:zlib";
 import { lz4Block, unlz4Block } from "./lz4.ts";
-import { optionalModule } from "./optional.ts";
+import { once, optionalModule } from "./optional.ts";
 import { snappyBlock, snappyLength, unsnappyBlock } from "./snappy.ts";
 
 type Stream = Pick<BlockCodecs, "gzip" | "gunzip" | "zstd" | "unzstd">;
@@ -60,12 +60,21 @@ export function pureCodecs(): BlockCodecs {
 
 /** The fastest codecs at hand. What does not decode, or decodes to more than the limit, throws `MalformedError`. */
 export function nodeCodecs(): BlockCodecs {
-  const snappy = optionalModule<typeof import("snappy")>("snappy");
-  const lz4 = optionalModule<typeof import("lz4-napi")>("lz4-napi");
+  // Loaded with the first block: each takes megabytes, and many brokers never see one.
+  const snappy = once(() => {
+    const native = optionalModule<typeof import("snappy")>("snappy");
+    return native === undefined ? pureSnappy : nativeSnappy(native);
+  });
+  const lz4 = once(() => {
+    const native = optionalModule<typeof import("lz4-napi")>("lz4-napi");
+    return native === undefined ? pureLz4 : nativeLz4(native);
+  });
   return {
     ...streams,
-    ...(snappy === undefined ? pureSnappy : nativeSnappy(snappy)),
-    ...(lz4 === undefined ? pureLz4 : nativeLz4(lz4)),
+    snappy: input => snappy().snappy(input),
+    unsnappy: (input, limit) => snappy().unsnappy(input, limit),
+    lz4: input => lz4().lz4(input),
+    unlz4: (input, limit) => lz4().unlz4(input, limit),
   };
 }
 

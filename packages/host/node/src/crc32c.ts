@@ -1,16 +1,17 @@
 import { type Crc32c, crc32c } from "@samsa/base";
-import { optionalModule } from "./optional.ts";
+import { once, optionalModule } from "./optional.ts";
 
 // Below this a call into native code, with the view it needs, costs more than the tables.
 const NATIVE_FROM = 256;
 
 /** The fastest CRC-32C at hand: native for long inputs, tables for short ones or when there is no native one. */
 export function nodeCrc32c(): Crc32c {
-  const native = optionalModule<typeof import("@node-rs/crc32")>("@node-rs/crc32");
-  if (native === undefined) return crc32c;
-  const fast = native.crc32c;
+  // Loaded with the first long input: it takes megabytes.
+  const long = once(() => optionalModule<typeof import("@node-rs/crc32")>("@node-rs/crc32")?.crc32c);
   return (bytes, start, end, seed = 0) => {
     if (end - start < NATIVE_FROM) return crc32c(bytes, start, end, seed);
+    const fast = long();
+    if (fast === undefined) return crc32c(bytes, start, end, seed);
     return fast(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), seed) >>> 0;
   };
 }

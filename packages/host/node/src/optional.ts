@@ -10,3 +10,12 @@ export function optionalModule<T>(name: string): T | undefined {
     return undefined;
   }
 }
+
+/** Makes something when it is first asked for. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
