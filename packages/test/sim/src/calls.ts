@@ -38,6 +38,8 @@ import {
   offsetDeleteResponse,
   offsetFetchRequest,
   offsetFetchResponse,
+  offsetForLeaderEpochRequest,
+  offsetForLeaderEpochResponse,
   produceRequest,
   produceResponse,
   syncGroupRequest,
@@ -50,6 +52,12 @@ export const CALLS = {
   fetch: { key: ApiKey.Fetch, version: 16, request: fetchRequest, response: fetchResponse },
   fetchByName: { key: ApiKey.Fetch, version: 12, request: fetchRequest, response: fetchResponse },
   listOffsets: { key: ApiKey.ListOffsets, version: 7, request: listOffsetsRequest, response: listOffsetsResponse },
+  offsetForLeaderEpoch: {
+    key: ApiKey.OffsetForLeaderEpoch,
+    version: 4,
+    request: offsetForLeaderEpochRequest,
+    response: offsetForLeaderEpochResponse,
+  },
   deleteRecords: {
     key: ApiKey.DeleteRecords,
     version: 2,

@@ -20,7 +20,7 @@ export interface Reading extends TopicPlace {
   startedAt: number;
 }
 
-function bytesOf({ records }: Answered): number {
+export function bytesOf({ records }: Answered): number {
   return (records ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
@@ -47,6 +47,13 @@ export function judgeSizes(
   }
 }
 
+interface Asked {
+  readonly partition: number;
+  readonly fetchOffset: number;
+  readonly lastFetchedEpoch: number;
+  readonly partitionMaxBytes: number;
+}
+
 /** What both kinds of consumers do with what they are given. */
 export class Reader {
   readonly client: Client;
@@ -65,8 +72,9 @@ export class Reader {
   async take(reading: Reading, answer: Answered): Promise<boolean> {
     const { topic, topicId, partition, position, since, startedAt } = reading;
     const { logs } = this.stage;
-    const { errorCode, highWatermark, logStartOffset } = answer;
+    const { errorCode, highWatermark, logStartOffset, divergingEpoch } = answer;
     if (errorCode === OUT_OF_RANGE) return this.#lookAnew(reading);
+    if (divergingEpoch.endOffset >= 0) return this.#diverged(reading, divergingEpoch.endOffset);
     if (EXCUSED.has(errorCode)) return errorCode === Errors.KAFKA_STORAGE_ERROR.code;
     if (errorCode !== 0) {
       if (logs.isRotten(reading)) return true;
@@ -78,6 +86,18 @@ export class Reader {
     const next = logs.fetched({ ...place, highWatermark, logStartOffset, since, startedAt, records });
     if (next > position) this.stage.note(`read ${topic.name}-${partition} ${position} to ${next}`);
     reading.position = next;
+    return true;
+  }
+
+  /** What was read last is not in the log: only a lost end may be why (KIP-595). */
+  async #diverged(reading: Reading, endOffset: number): Promise<boolean> {
+    const { topic, partition, position } = reading;
+    if (this.stage.powerCuts === 0 && !this.stage.logs.isRotten(reading)) {
+      const detail = `${topic.name}-${partition}: what was read before ${position} is said to end at ${endOffset}`;
+      throw new Violation("an epoch's end is wrong", detail);
+    }
+    this.seek(reading);
+    reading.position = (await startOf(this.stage, this.client, reading)) ?? position;
     return true;
   }
 
@@ -115,11 +135,12 @@ export class Consumer implements Actor {
     const rng = this.#rng;
     const readings = this.#readings();
     if (readings.size === 0) return;
-    const topics = new Map<Uuid, { partition: number; fetchOffset: number; partitionMaxBytes: number }[]>();
+    const topics = new Map<Uuid, Asked[]>();
     for (const { topicId, partition, position, maxBytes } of readings.values()) {
       const partitions = topics.get(topicId) ?? [];
       topics.set(topicId, partitions);
-      partitions.push({ partition, fetchOffset: position, partitionMaxBytes: maxBytes });
+      const lastFetchedEpoch = this.#stage.logs.epochBefore({ topicId, partition }, position);
+      partitions.push({ partition, fetchOffset: position, lastFetchedEpoch, partitionMaxBytes: maxBytes });
     }
     const maxBytes = rng.int(500, 20_000);
     const wait = { maxWaitMs: rng.int(0, 200), minBytes: rng.int(0, 2) * 50 };

@@ -48,6 +48,16 @@ class FileNode {
     [this.durable, this.durableSize] = applied(this.durable, this.durableSize, part);
   }
 
+  /** Moves all of a change but some bytes in its midst, as when blocks are written in another order. */
+  settleAround(change: Change, rng: Prng): void {
+    if (!("bytes" in change)) return this.settle(change);
+    const { at, bytes } = change;
+    const from = rng.int(0, bytes.length);
+    const to = rng.int(from, bytes.length);
+    this.settle(change, from);
+    this.settle({ at: at + to, bytes: bytes.subarray(to) });
+  }
+
   forget(): void {
     this.content = this.durable.slice(0, this.durableSize);
     this.size = this.durableSize;
@@ -96,8 +106,8 @@ export interface DiskWorld {
 
 /**
  * A file system that keeps apart what programs see and what is on the device. A crash throws away what was not synced,
- * as badly as POSIX allows: changes of a file's bytes survive in any selection, the last one torn at any byte; changes
- * of a directory's names survive as a prefix of their order. An fsync that fails leaves what it covered to chance for
+ * as badly as POSIX allows: changes of a file's bytes survive in any selection, the last one torn at any byte, others with
+ * holes in them; changes of a directory's names survive as a prefix of their order. An fsync that fails leaves what it covered to chance for
  * good, whatever later ones say.
  */
 export class SimDisk {
@@ -205,7 +215,8 @@ export class SimDisk {
         else if (i === prefix && length > 0) node.settle(change, rng.int(0, length));
       } else if (rng.chance(0.6)) {
         const torn = i === unsynced.length - 1 && length > 0;
-        node.settle(change, torn ? rng.int(0, length) : Infinity);
+        if (rng.chance(0.3)) node.settleAround(change, rng);
+        else node.settle(change, torn ? rng.int(0, length) : Infinity);
       }
     });
     node.forget();

@@ -42,6 +42,8 @@ interface Book {
   readonly read: Map<number, string>;
   /** Times that records have in the log, by offset. */
   readonly times: Map<number, number>;
+  /** Leader epochs of batches that were read, by their last offsets. */
+  readonly epochs: Map<number, number>;
   /** Where each value was acknowledged or read. */
   readonly places: Map<string, number>;
 }
@@ -103,6 +105,7 @@ export class LogLedger {
         acked: new Map(),
         read: new Map(),
         times: new Map(),
+        epochs: new Map(),
         places: new Map(),
       });
     }
@@ -127,6 +130,11 @@ export class LogLedger {
 
   startOf(place: Place): number {
     return this.#book(place).start;
+  }
+
+  /** Records before this may have been deleted, and be back since a crash without all that was known of them. */
+  deletedTo(place: Place): number {
+    return this.#book(place).deleted;
   }
 
   isRotten(place: Place): boolean {
@@ -238,6 +246,7 @@ export class LogLedger {
   #readBatch(book: Book, batch: BatchCursor, seen: [number, string][]): void {
     const record = new RecordCursor().open(batch, this.#tools.codecs);
     let next = batch.baseOffset;
+    book.epochs.set(batch.lastOffset, batch.leaderEpoch);
     while (record.next()) {
       if (record.offset !== next++) throw new Violation("offsets have a gap", `${book.name} in a batch at ${next - 1}`);
       const value = fromUtf8(record.value() ?? new Uint8Array(0));
@@ -328,6 +337,16 @@ export class LogLedger {
     for (const [offset, time] of book.times) if (offset >= start && book.read.has(offset)) yield { offset, time };
   }
 
+  /** Leader epochs of batches that are in the log for certain, with their last offsets, at and after `start`. */
+  *epochs(place: Place, start: number): IterableIterator<{ readonly offset: number; readonly epoch: number }> {
+    for (const [offset, epoch] of this.#book(place).epochs) if (offset >= start) yield { offset, epoch };
+  }
+
+  /** The leader epoch of the batch that ends before `position`; -1 when nobody has read it. */
+  epochBefore(place: Place, position: number): number {
+    return this.#book(place).epochs.get(position - 1) ?? -1;
+  }
+
   /** The log has been read to its end after the broker came back. What was not promised to survive is forgotten. */
   audited(place: Place, found: { readonly start: number; readonly end: number }, ending: Ending): void {
     const book = this.#book(place);
@@ -360,6 +379,7 @@ export class LogLedger {
       book.times.delete(offset);
     }
     for (const [value, offset] of book.places) if (offset >= end) book.places.delete(value);
+    for (const offset of book.epochs.keys()) if (offset >= end) book.epochs.delete(offset);
     this.history.push({ type: "cut", log: keyOf(place), at: end }, { type: "read through", log: keyOf(place) });
     book.end = end;
     if (ending === "stop") book.durable = end;

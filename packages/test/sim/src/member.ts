@@ -13,7 +13,7 @@ export const SHARED_GROUP = "readers";
 export const IDLE_GROUP = "idlers";
 /** Partitions that a group has offsets of; they need not be there for that. */
 export const SHARES: readonly number[] = [0, 1, 2];
-const SESSION_MS = 1000;
+const SESSION_MS = 400;
 /** Less than a client waits for an answer. */
 const REBALANCE_MS = 300;
 

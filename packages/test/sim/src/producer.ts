@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import type { SentBatch } from "./log-ledger.ts";
 import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
-import { type Actor, EXCUSED, somewhere, type Stage, STORAGE, type TopicPlace } from "./stage.ts";
+import { type Actor, EXCUSED, pick, somewhere, type Stage, STORAGE, type TopicPlace } from "./stage.ts";
 
 const { code: OUT_OF_ORDER } = Errors.OUT_OF_ORDER_SEQUENCE_NUMBER;
 const { code: UNKNOWN_PRODUCER } = Errors.UNKNOWN_PRODUCER_ID;
@@ -66,6 +66,7 @@ export class Producer implements Actor {
   #epoch = 0;
   #count = 0;
   #retries: Attempt[] = [];
+  #life = 0;
   acknowledged = 0;
 
   constructor(stage: Stage, client: Client, rng: Prng, { acks, idempotent }: ProducerOptions) {
@@ -86,6 +87,13 @@ export class Producer implements Actor {
     const [retry] = this.#retries;
     if (retry !== undefined) return this.#settle([retry], [await this.#send(retry)]);
     const rng = this.#rng;
+    if (this.#idempotent && this.#life !== this.#stage.life) {
+      // What a broker that comes back remembers shows first of all.
+      this.#life = this.#stage.life;
+      const lines = [...this.#lines.values()].flatMap(({ last }) => last?.attempt ?? []);
+      const known = pick(rng, lines);
+      if (known?.topic.state === "there") return rng.chance(0.5) ? this.#again(known) : this.#leap(known);
+    }
     const place = somewhere(rng, this.#stage);
     if (place === undefined) return;
     const draw = rng.next();
@@ -222,6 +230,7 @@ export class Producer implements Actor {
     }
     if (this.#idempotent && (code === OUT_OF_ORDER || code === UNKNOWN_PRODUCER)) {
       if (doubt) return true;
+      if (this.#stage.logs.isRotten(attempt)) return true;
       // A snapshot keeps but the last batch of each producer: after a restart a repeated one before it is not known.
       if (attempt.life !== this.#stage.life && this.#retries.length > 1) return true;
       // Earlier records of this producer went with the power: it must begin again.

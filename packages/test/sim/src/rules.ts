@@ -23,6 +23,7 @@ export type Rule =
   | "retention took what it should keep"
   | "append times go back"
   | "a time was looked up wrongly"
+  | "an epoch's end is wrong"
   // Fetching.
   | "a fetch gave more than it may"
   | "a fetch passed a partition over"

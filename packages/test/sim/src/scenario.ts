@@ -285,7 +285,10 @@ class Scenario {
   async #trouble(): Promise<void> {
     const rng = this.#rng;
     await this.#runFor(rng.int(20, 250));
-    if (rng.chance(0.3)) this.#moveClock();
+    if (rng.chance(0.4)) {
+      this.#moveClock();
+      await this.#runFor(rng.int(0, 150));
+    }
     const draw = rng.next();
     const victim = this.#actors[rng.int(0, this.#actors.length - 1)].client.name;
     if (draw < 0.15) {
@@ -346,7 +349,11 @@ class Scenario {
         },
         () => void (ended = true),
       );
-      await this.#until("a stop does not end", () => ended);
+      if (rng.chance(0.3)) {
+        // Something else ends it before it is through.
+        await this.#runFor(rng.int(1, 25));
+        if (!ended) return this.#endAs(rng.chance(0.5) ? "kill" : "power");
+      } else await this.#until("a stop does not end", () => ended);
     }
     this.#endAs(ending === "stop" && !clean ? "kill" : ending);
   }
@@ -372,7 +379,10 @@ class Scenario {
       unsynced: ending === "power" ? "random" : "cached",
       halfOpen: this.#rng.chance(0.2),
     });
-    for (const { topic, partition } of this.#decay?.strike() ?? []) this.#stage.logs.rot(topic, partition);
+    for (const { topic, partition } of this.#decay?.strike() ?? []) {
+      this.world.trace(`rot ${topic}-${partition}`);
+      this.#stage.logs.rot(topic, partition);
+    }
   }
 
   /** The next life ends while it is still beginning. */

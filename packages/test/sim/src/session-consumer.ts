@@ -2,7 +2,7 @@ import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { CALLS } from "./calls.ts";
 import type { Client } from "./client.ts";
-import { judgeSizes, Reader, type Reading } from "./consumer.ts";
+import { bytesOf, judgeSizes, Reader, type Reading } from "./consumer.ts";
 import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import type { Actor, Stage } from "./stage.ts";
@@ -28,6 +28,8 @@ export class SessionConsumer implements Actor {
   readonly #followed = new Map<string, Followed>();
   /** Partitions that the session is still to be told to forget. */
   #forgotten: Followed[] = [];
+  /** Partitions of which the last answer had records. */
+  #filled: ReadonlySet<string> = new Set();
   #id = 0;
   #epoch = 0;
   #life = 0;
@@ -120,6 +122,7 @@ export class SessionConsumer implements Actor {
     this.#epoch = 0;
     this.#id = 0;
     this.#forgotten = [];
+    this.#filled = new Set();
     for (const followed of this.#followed.values()) {
       followed.told = "";
       followed.passedOver = 0;
@@ -149,6 +152,7 @@ export class SessionConsumer implements Actor {
       maxBytes,
     );
     const served = new Set<string>();
+    const filled = new Set(answers.filter(({ answer }) => bytesOf(answer) > 0).map(({ key }) => key));
     for (const { answer, key } of answers) {
       // What follows was said by a broker that is no more.
       if (this.#life !== this.#stage.life) return;
@@ -164,13 +168,17 @@ export class SessionConsumer implements Actor {
       else if (!(await this.#reader.take(followed, answer))) this.#leave(followed);
       if (answer.errorCode !== 0 || followed.position !== before) served.add(key);
     }
-    for (const [key, followed] of this.#followed) this.#judgeFairness(key, followed, served.has(key));
+    const [first] = filled;
+    // What an incremental fetch was served is behind all others from then on: it comes first only when they have nothing.
+    const isAgain = first !== undefined && this.#filled.has(first);
+    this.#filled = this.#epoch === 1 ? new Set() : filled;
+    for (const [key, followed] of this.#followed) this.#judgeFairness(key, followed, { served, isAgain });
   }
 
-  #judgeFairness(key: string, followed: Followed, served: boolean): void {
+  #judgeFairness(key: string, followed: Followed, answer: { served: ReadonlySet<string>; isAgain: boolean }): void {
     const isBehind = followed.since > followed.position && !this.#stage.logs.isRotten(followed);
-    followed.passedOver = served || !isBehind || followed.told === "" ? 0 : followed.passedOver + 1;
-    if (followed.passedOver > this.#followed.size + 2) {
+    followed.passedOver = answer.served.has(key) || !isBehind || followed.told === "" ? 0 : followed.passedOver + 1;
+    if (followed.passedOver > this.#followed.size + 2 || (answer.isAgain && followed.passedOver > 1)) {
       const detail = `${key} stays at ${followed.position}, below ${followed.since}`;
       throw new Violation("a fetch passed a partition over", detail);
     }

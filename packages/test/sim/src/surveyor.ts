@@ -24,7 +24,8 @@ export class Surveyor implements Actor {
     const place = somewhere(this.#rng, this.#stage);
     if (place === undefined) return;
     const draw = this.#rng.next();
-    if (draw < 0.3) await this.#end(place);
+    if (draw < 0.15) await this.#end(place);
+    else if (draw < 0.35) await this.#epoch(place);
     else if (draw < 0.7) await this.#atTime(place);
     else if (draw < 0.8 || !this.#deletes) await this.#youngest(place);
     else if (!place.topic.name.startsWith("temp")) await this.#delete(place);
@@ -36,6 +37,27 @@ export class Surveyor implements Actor {
     const found = await offsetFor(this.client, place, SPECIAL.latest);
     if (found === undefined || found.offset >= since || logs.isRotten(place)) return;
     throw new Violation("the end went back", `${place.topic.name}: ${found.offset} after ${since}`);
+  }
+
+  /** Where an epoch ends: after all its records that have been read, before all of later ones (KIP-101). */
+  async #epoch(place: TopicPlace): Promise<void> {
+    const { logs } = this.#stage;
+    const { topic, partition } = place;
+    const known = [...logs.epochs(place, logs.startOf(place))];
+    if (known.length === 0) return;
+    const { epoch } = known[this.#rng.int(0, known.length - 1)];
+    const partitions = [{ partition, leaderEpoch: epoch }];
+    const answer = await this.client.ask(CALLS.offsetForLeaderEpoch, { topics: [{ topic: topic.name, partitions }] });
+    const found = answer?.topics[0]?.partitions[0];
+    const start = found === undefined ? undefined : await startOf(this.#stage, this.client, place);
+    if (found === undefined || found.errorCode !== 0 || start === undefined || logs.isRotten(place)) return;
+    const { endOffset } = found;
+    const from = Math.max(start, logs.deletedTo(place));
+    for (const { offset, epoch: its } of known) {
+      if (offset < from || (its <= epoch ? endOffset > offset : endOffset <= offset)) continue;
+      const detail = `${topic.name}-${partition}: ${epoch} ends at ${endOffset}, but ${offset} is of ${its}`;
+      throw new Violation("an epoch's end is wrong", detail);
+    }
   }
 
   /** The first record at or after a time, of those that have been read. */
