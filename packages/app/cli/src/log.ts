@@ -1,11 +1,10 @@
-import { writeSync } from "node:fs";
 import { nodeEnv } from "@samsa/node";
 import { fileEntries, filesAt } from "./dump/files.ts";
 import { EntryText } from "./dump/text.ts";
 import { Failure } from "./failure.ts";
 import { toJson } from "./json.ts";
 import { createLogger } from "./logger.ts";
-import { Output } from "./output.ts";
+import { print } from "./output.ts";
 
 interface LogDumpOptions {
   readonly json?: boolean;
@@ -23,10 +22,10 @@ function bytes(text: string | undefined): number {
   return value;
 }
 
-/** `samsa log dump`. The exit code is 1 when something is damaged. */
-export function dump(paths: readonly string[], options: LogDumpOptions): void {
+/** The lines of `samsa log dump`; returns whether something is damaged. Throws `Failure`. */
+export function* dumpLines(paths: readonly string[], options: LogDumpOptions): Generator<string, boolean> {
   const env = nodeEnv({ logger: createLogger("error") });
-  const { decode } = options;
+  const { decode, json } = options;
   const wanted = {
     records: options.records === true || (decode !== undefined && decode !== "none"),
     check: options.check === true,
@@ -35,21 +34,23 @@ export function dump(paths: readonly string[], options: LogDumpOptions): void {
   };
   const files = paths.flatMap(path => filesAt(env.disk, path.replace(/(.)\/+$/, "$1")));
   if (files.length === 0) throw new Failure(`${paths.join(", ")}: no files of a log there`);
-  const output = new Output(writeSync);
-  let first = true;
-  for (const file of files) {
-    if (options.json !== true) output.line(`${first ? "" : "\n"}${file}`);
-    first = false;
+  let damaged = false;
+  for (const [i, file] of files.entries()) {
+    if (json !== true) yield `${i === 0 ? "" : "\n"}${file}`;
     const text = new EntryText();
     let empty = true;
     for (const entry of fileEntries(env, file, wanted)) {
       empty = false;
-      if (entry.kind === "problem" && entry.facts.damage === true) process.exitCode = 1;
-      if (options.json === true) output.line(toJson({ file, kind: entry.kind, ...entry.facts }));
-      else for (const line of text.lines(entry)) output.line(line);
-      if (output.closed) return;
+      damaged ||= entry.kind === "problem" && entry.facts.damage === true;
+      if (json === true) yield toJson({ file, kind: entry.kind, ...entry.facts });
+      else yield* text.lines(entry);
     }
-    if (empty && options.json !== true) output.line("(empty)");
+    if (empty && json !== true) yield "(empty)";
   }
-  output.flush();
+  return damaged;
+}
+
+/** `samsa log dump`. The exit code is 1 when something is damaged. */
+export function dump(paths: readonly string[], options: LogDumpOptions): void {
+  if (print(dumpLines(paths, options)) === true) process.exitCode = 1;
 }

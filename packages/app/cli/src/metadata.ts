@@ -1,4 +1,3 @@
-import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { nodeEnv } from "@samsa/node";
 import { Failure } from "./failure.ts";
@@ -6,16 +5,7 @@ import { createLogger } from "./logger.ts";
 import { loadMetadata } from "./metadata/load.ts";
 import { MetadataShell } from "./metadata/shell.ts";
 import { rootOf } from "./metadata/tree.ts";
-import { Output } from "./output.ts";
-
-function print(lines: Iterable<string>): void {
-  const output = new Output(writeSync);
-  for (const line of lines) {
-    output.line(line);
-    if (output.closed) return;
-  }
-  output.flush();
-}
+import { print } from "./output.ts";
 
 /** Takes commands line by line until `exit` or the end of standard input. */
 async function converse(shell: MetadataShell): Promise<void> {

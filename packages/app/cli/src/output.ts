@@ -1,18 +1,15 @@
+import { writeSync } from "node:fs";
+
 const FULL = 64 * 1024;
 
 /**
  * Standard output for much text: written in pieces, at once, so that memory does not grow with what is printed. Ends
  * quietly when the reader has gone, as `head` does.
  */
-export class Output {
-  readonly #write: (fd: number, bytes: Uint8Array, offset: number) => number;
+class Output {
   #held: string[] = [];
   #size = 0;
   closed = false;
-
-  constructor(write: (fd: number, bytes: Uint8Array, offset: number) => number) {
-    this.#write = write;
-  }
 
   line(text: string): void {
     this.#held.push(text, "\n");
@@ -26,7 +23,7 @@ export class Output {
     this.#size = 0;
     for (let done = 0; done < bytes.length && !this.closed; ) {
       try {
-        done += this.#write(1, bytes, done);
+        done += writeSync(1, bytes, done);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === "EPIPE") this.closed = true;
@@ -35,5 +32,19 @@ export class Output {
         else throw error;
       }
     }
+  }
+}
+
+/** Prints lines as they come; gives what they return, or undefined when the reader has gone before. */
+export function print<T>(lines: Iterable<string, T>): T | undefined {
+  const output = new Output();
+  const all = lines[Symbol.iterator]();
+  for (let next = all.next(); ; next = all.next()) {
+    if (next.done === true) {
+      output.flush();
+      return next.value;
+    }
+    output.line(next.value);
+    if (output.closed) return undefined;
   }
 }

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Failure } from "../src/failure.ts";
+import { program } from "../src/program.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 
@@ -34,32 +36,42 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function samsa(...args: string[]) {
-  const asks = ["-b", server];
-  return spawnSync(process.execPath, [MAIN, ...args, ...asks], { encoding: "utf8", cwd: directory, timeout: 60_000 });
+/** Runs a command in this process; what it prints, or the one sentence of its failure. */
+async function samsa(args: readonly string[]): Promise<{ readonly out: string; readonly failure: string | undefined }> {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, "log").mockImplementation((line: string) => void lines.push(`${line}\n`));
+  try {
+    await program().parseAsync([...args, "-b", server], { from: "user" });
+    return { out: lines.join(""), failure: undefined };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { out: lines.join(""), failure: error.message };
+  } finally {
+    log.mockRestore();
+  }
 }
 
 /** What a command prints that must succeed. */
-function said(...args: string[]): string {
-  const { status, stdout, stderr } = samsa(...args);
-  expect([status, stderr]).toEqual([0, ""]);
-  return stdout;
+async function said(...args: string[]): Promise<string> {
+  const { out, failure } = await samsa(args);
+  expect(failure).toBeUndefined();
+  return out;
 }
 
-const json = (...args: string[]) => JSON.parse(said(...args, "--json"));
+const json = async (...args: string[]) => JSON.parse(await said(...args, "--json"));
 
 /** The one sentence of a command that must fail. */
-function refused(...args: string[]): string {
-  const { status, stdout, stderr } = samsa(...args);
-  expect([status, stdout]).toEqual([1, ""]);
-  expect(stderr).toMatch(/^samsa: [^\n]+\n$/);
-  return stderr;
+async function refused(...args: string[]): Promise<string> {
+  const { out, failure } = await samsa(args);
+  expect(out).toBe("");
+  expect(failure).toMatch(/^[^\n]+$/);
+  return failure ?? "";
 }
 
 describe("topic alter", () => {
-  test("partitions are added, settings set and taken back", () => {
-    said("topic", "create", "grown", "-p", "1", "-c", "retention.ms=5000");
-    const altered = json(
+  test("partitions are added, settings set and taken back", async () => {
+    await said("topic", "create", "grown", "-p", "1", "-c", "retention.ms=5000");
+    const altered = await json(
       "topic",
       "alter",
       "grown",
@@ -71,41 +83,41 @@ describe("topic alter", () => {
       "retention.ms",
     );
     expect(altered).toEqual({ name: "grown", partitions: 3, configs: { "segment.ms": "60000", "retention.ms": null } });
-    const [shown] = json("topic", "describe", "grown");
+    const [shown] = await json("topic", "describe", "grown");
     expect(shown.partitions).toHaveLength(3);
     expect(shown.configs).toEqual({ "segment.ms": "60000" });
-    expect(said("topic", "alter", "grown", "-p", "4")).toBe("Altered topic grown: 4 partitions.\n");
+    expect(await said("topic", "alter", "grown", "-p", "4")).toBe("Altered topic grown: 4 partitions.\n");
   });
 
-  test("nothing happens when a part cannot be", () => {
-    said("topic", "create", "kept", "-p", "2");
-    expect(refused("topic", "alter", "kept", "-p", "5", "-c", "segment.ms=soon")).toContain("INVALID_CONFIG");
-    expect(refused("topic", "alter", "kept", "-p", "1")).toContain("INVALID_PARTITIONS");
-    expect(refused("topic", "alter", "absent", "-p", "5")).toContain("UNKNOWN_TOPIC_OR_PARTITION");
-    expect(refused("topic", "alter", "kept")).toContain("nothing to alter");
-    expect(json("topic", "describe", "kept")[0].partitions).toHaveLength(2);
+  test("nothing happens when a part cannot be", async () => {
+    await said("topic", "create", "kept", "-p", "2");
+    expect(await refused("topic", "alter", "kept", "-p", "5", "-c", "segment.ms=soon")).toContain("INVALID_CONFIG");
+    expect(await refused("topic", "alter", "kept", "-p", "1")).toContain("INVALID_PARTITIONS");
+    expect(await refused("topic", "alter", "absent", "-p", "5")).toContain("UNKNOWN_TOPIC_OR_PARTITION");
+    expect(await refused("topic", "alter", "kept")).toContain("nothing to alter");
+    expect((await json("topic", "describe", "kept"))[0].partitions).toHaveLength(2);
   });
 });
 
 describe("config of resources", () => {
-  test("a topic's settings: set, added to, taken from, deleted", () => {
-    said("topic", "create", "t");
-    expect(said("config", "describe", "--topic", "t")).toContain("--all shows it");
+  test("a topic's settings: set, added to, taken from, deleted", async () => {
+    await said("topic", "create", "t");
+    expect(await said("config", "describe", "--topic", "t")).toContain("--all shows it");
     expect(
-      said("config", "alter", "--topic", "t", "--set", "retention.ms=7000", "--append", "cleanup.policy=compact"),
+      await said("config", "alter", "--topic", "t", "--set", "retention.ms=7000", "--append", "cleanup.policy=compact"),
     ).toBe("Altered topic t: set retention.ms, append cleanup.policy.\n");
-    const shown = said("config", "describe", "--topic", "t").split("\n");
+    const shown = (await said("config", "describe", "--topic", "t")).split("\n");
     expect(shown[0]).toMatch(/^NAME +VALUE +SOURCE$/);
     expect(shown).toContainEqual(expect.stringMatching(/^retention\.ms +7000 +DYNAMIC_TOPIC_CONFIG$/));
-    said("config", "alter", "--topic", "t", "--subtract", "cleanup.policy=delete", "--delete", "retention.ms");
-    expect(json("config", "describe", "--topic", "t")).toEqual([
+    await said("config", "alter", "--topic", "t", "--subtract", "cleanup.policy=delete", "--delete", "retention.ms");
+    expect(await json("config", "describe", "--topic", "t")).toEqual([
       expect.objectContaining({ name: "cleanup.policy", value: "compact", type: "LIST", isDefault: false }),
     ]);
   });
 
-  test("--all shows defaults, with synonyms", () => {
-    said("topic", "create", "whole", "-c", "max.message.bytes=9000");
-    const all = json("config", "describe", "--topic", "whole", "--all");
+  test("--all shows defaults, with synonyms", async () => {
+    await said("topic", "create", "whole", "-c", "max.message.bytes=9000");
+    const all = await json("config", "describe", "--topic", "whole", "--all");
     const named = (name: string) => all.find((config: { name: string }) => config.name === name);
     expect(named("max.message.bytes")).toMatchObject({
       value: "9000",
@@ -118,63 +130,65 @@ describe("config of resources", () => {
     expect(named("cleanup.policy")).toMatchObject({ value: "delete", isDefault: true });
   });
 
-  test("brokers, one and all; groups; subscriptions to metrics", () => {
-    said("config", "alter", "--broker", "default", "--set", "log.segment.bytes=2000000");
-    said("config", "alter", "--broker", "1", "--set", "log.retention.ms=80000");
-    expect(json("config", "describe", "--broker", "default")).toEqual([
+  test("brokers, one and all; groups; subscriptions to metrics", async () => {
+    await said("config", "alter", "--broker", "default", "--set", "log.segment.bytes=2000000");
+    await said("config", "alter", "--broker", "1", "--set", "log.retention.ms=80000");
+    expect(await json("config", "describe", "--broker", "default")).toEqual([
       expect.objectContaining({ name: "log.segment.bytes", source: "DYNAMIC_DEFAULT_BROKER_CONFIG" }),
     ]);
-    const one = json("config", "describe", "--broker", "1");
+    const one = await json("config", "describe", "--broker", "1");
     expect(one).toContainEqual(expect.objectContaining({ name: "log.retention.ms", source: "DYNAMIC_BROKER_CONFIG" }));
     expect(one).toContainEqual(expect.objectContaining({ name: "listeners", source: "STATIC_BROKER_CONFIG" }));
-    said("config", "alter", "--group", "g", "--set", "consumer.session.timeout.ms=46000");
-    expect(json("config", "describe", "--group", "g")).toEqual([
+    await said("config", "alter", "--group", "g", "--set", "consumer.session.timeout.ms=46000");
+    expect(await json("config", "describe", "--group", "g")).toEqual([
       expect.objectContaining({ name: "consumer.session.timeout.ms", source: "DYNAMIC_GROUP_CONFIG" }),
     ]);
-    said("config", "alter", "--client-metrics", "m", "--set", "interval.ms=1000");
-    expect(json("config", "describe", "--client-metrics", "m")).toEqual([
+    await said("config", "alter", "--client-metrics", "m", "--set", "interval.ms=1000");
+    expect(await json("config", "describe", "--client-metrics", "m")).toEqual([
       expect.objectContaining({ name: "interval.ms", source: "DYNAMIC_CLIENT_METRICS_CONFIG" }),
     ]);
   });
 
-  test("what cannot be is said in one sentence", () => {
-    expect(refused("config", "describe", "--topic", "absent")).toContain("(UNKNOWN_TOPIC_OR_PARTITION)");
-    expect(refused("config", "alter", "--topic", "absent", "--set", "retention.ms=1")).toContain(
+  test("what cannot be is said in one sentence", async () => {
+    expect(await refused("config", "describe", "--topic", "absent")).toContain("(UNKNOWN_TOPIC_OR_PARTITION)");
+    expect(await refused("config", "alter", "--topic", "absent", "--set", "retention.ms=1")).toContain(
       "(UNKNOWN_TOPIC_OR_PARTITION)",
     );
-    expect(refused("config", "describe")).toContain("name one of");
-    expect(refused("config", "describe", "--topic", "t", "--group", "g")).toContain("name one of");
-    expect(refused("config", "alter", "--broker", "default")).toContain("nothing to alter");
-    expect(refused("config", "alter", "--broker", "default", "--set", "x")).toContain("key=value");
-    expect(refused("config", "alter", "--broker", "1", "--set", "log.segment.bytes=big")).toContain(
+    expect(await refused("config", "describe")).toContain("name one of");
+    expect(await refused("config", "describe", "--topic", "t", "--group", "g")).toContain("name one of");
+    expect(await refused("config", "alter", "--broker", "default")).toContain("nothing to alter");
+    expect(await refused("config", "alter", "--broker", "default", "--set", "x")).toContain("key=value");
+    expect(await refused("config", "alter", "--broker", "1", "--set", "log.segment.bytes=big")).toContain(
       "(INVALID_REQUEST)",
     );
   });
 });
 
 describe("quotas of clients", () => {
-  test("are set, shown by whose they are, and deleted", () => {
-    said("config", "alter", "--client-quotas", "user=ann,client-id", "--set", "producer_byte_rate=2048");
-    said("config", "alter", "--client-quotas", "client-id=c", "--set", "consumer_byte_rate=99");
-    expect(said("config", "describe", "--client-quotas").split("\n")).toEqual([
+  test("are set, shown by whose they are, and deleted", async () => {
+    await said("config", "alter", "--client-quotas", "user=ann,client-id", "--set", "producer_byte_rate=2048");
+    await said("config", "alter", "--client-quotas", "client-id=c", "--set", "consumer_byte_rate=99");
+    expect((await said("config", "describe", "--client-quotas")).split("\n")).toEqual([
       expect.stringMatching(/^ENTITY +NAME +VALUE$/),
       expect.stringMatching(/^client-id=c +consumer_byte_rate +99$/),
       expect.stringMatching(/^(user=ann,client-id=<default>|client-id=<default>,user=ann) +producer_byte_rate +2048$/),
       "",
     ]);
-    expect(json("config", "describe", "--client-quotas", "user=ann")).toEqual([
+    expect(await json("config", "describe", "--client-quotas", "user=ann")).toEqual([
       { entity: { user: "ann", "client-id": null }, quotas: { producer_byte_rate: 2048 } },
     ]);
-    said("config", "alter", "--client-quotas", "client-id=c", "--delete", "consumer_byte_rate");
-    expect(said("config", "describe", "--client-quotas", "client-id=c")).toBe("No quotas of client-id=c.\n");
+    await said("config", "alter", "--client-quotas", "client-id=c", "--delete", "consumer_byte_rate");
+    expect(await said("config", "describe", "--client-quotas", "client-id=c")).toBe("No quotas of client-id=c.\n");
   });
 
-  test("what cannot be is said in one sentence", () => {
-    expect(refused("config", "alter", "--client-quotas", "user=u", "--set", "producer_byte_rate=fast")).toContain(
+  test("what cannot be is said in one sentence", async () => {
+    expect(await refused("config", "alter", "--client-quotas", "user=u", "--set", "producer_byte_rate=fast")).toContain(
       "number",
     );
-    expect(refused("config", "alter", "--client-quotas", "user=u", "--set", "speed=1")).toContain("(INVALID_REQUEST)");
-    expect(refused("config", "alter", "--client-quotas", "colour=u", "--set", "a=1")).toContain("colour");
-    expect(refused("config", "alter", "--client-quotas", "user=u", "--append", "a=1")).toContain("--append");
+    expect(await refused("config", "alter", "--client-quotas", "user=u", "--set", "speed=1")).toContain(
+      "(INVALID_REQUEST)",
+    );
+    expect(await refused("config", "alter", "--client-quotas", "colour=u", "--set", "a=1")).toContain("colour");
+    expect(await refused("config", "alter", "--client-quotas", "user=u", "--append", "a=1")).toContain("--append");
   });
 });

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { ByteWriter, concat, utf8, type Uuid } from "@samsa/base";
 import { OffsetIndex, TimeIndex, TxnIndex, writeEpochs, writeOffsets, writeSnapshot, writeTopicId } from "@samsa/log";
 import { nodeEnv } from "@samsa/node";
@@ -16,6 +16,7 @@ import { buildBatch, endTxnBatch, type NewRecord, type Tools } from "@samsa/reco
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fileEntries } from "../src/dump/files.ts";
+import { dumpLines } from "../src/log.ts";
 import { EntryText } from "../src/dump/text.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
@@ -46,17 +47,29 @@ function dump(...args: string[]) {
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The entries that `--json` prints, and the exit code. */
-function entries(...args: string[]): { lines: Line[]; status: number | null } {
-  const { stdout, stderr, status } = dump(...args, "--json");
-  expect(stderr).toBe("");
+/** The options of the command line that the tests use. */
+function optionsOf(args: readonly string[]) {
+  const value = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
+  const [decode, maxBytes] = [value("--decode"), value("--max-bytes")];
   return {
-    lines: stdout
-      .trimEnd()
-      .split("\n")
-      .map(line => JSON.parse(line) as Line),
-    status,
+    records: args.includes("--records"),
+    check: args.includes("--check"),
+    ...(decode === undefined ? {} : { decode }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
   };
+}
+
+/** The entries that `--json` prints, their files below the root, and the exit code. */
+function entries(...args: string[]): { lines: Line[]; status: number } {
+  const first = args.findIndex(arg => arg.startsWith("--"));
+  const paths = (first < 0 ? args : args.slice(0, first)).map(path => join(root, path));
+  const lines: Line[] = [];
+  const all = dumpLines(paths, { ...optionsOf(args), json: true });
+  for (let next = all.next(); ; next = all.next()) {
+    if (next.done === true) return { lines, status: next.value ? 1 : 0 };
+    const line = JSON.parse(next.value) as Line & { readonly file: string };
+    lines.push({ ...line, file: relative(root, line.file) });
+  }
 }
 
 const record = (i: number): NewRecord => ({

@@ -17,7 +17,7 @@ export class StorageError extends Error {
   }
 }
 
-/** The releases that can be formatted: 4.4's are not final. */
+/** The releases that can be formatted, from level `FIRST_RELEASE` on. */
 const RELEASES = METADATA_RELEASES.slice(0, METADATA_RELEASES.indexOf("4.3-IV0") + 1);
 const FIRST_RELEASE = METADATA_VERSION.minimum;
 const META = "meta.properties";
