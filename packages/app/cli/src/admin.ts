@@ -5,6 +5,7 @@ import {
   type Connection,
   type ConnectionHandler,
   type Env,
+  MalformedError,
 } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import {
@@ -44,6 +45,8 @@ export class AdminConnection implements ConnectionHandler {
   #connection: Connection | undefined;
   #waiting: Waiting | undefined;
   #correlation = 0;
+  /** Why the connection is no more. */
+  #gone: Failure | undefined;
 
   private constructor(env: Env) {
     this.#env = env;
@@ -54,6 +57,9 @@ export class AdminConnection implements ConnectionHandler {
     const at = server.lastIndexOf(":");
     const host = at < 0 ? server : server.slice(0, at);
     const port = at < 0 ? 9092 : Number(server.slice(at + 1));
+    if (host === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new Failure(`--bootstrap-server wants host:port, not "${server}"`);
+    }
     const admin = new AdminConnection(env);
     try {
       admin.#connection = await env.network.connect(host.replace(/^\[|\]$/g, ""), port, () => admin);
@@ -64,17 +70,24 @@ export class AdminConnection implements ConnectionHandler {
   }
 
   onData(chunk: Uint8Array): void {
-    for (const frame of this.#frames.push(chunk)) {
-      const waiting = this.#waiting;
+    try {
+      for (const frame of this.#frames.push(chunk)) {
+        const waiting = this.#waiting;
+        this.#waiting = undefined;
+        waiting?.resolve(frame);
+      }
+    } catch {
+      this.#waiting?.reject(new Failure("what answers there does not speak Kafka's protocol"));
       this.#waiting = undefined;
-      waiting?.resolve(frame);
+      this.close();
     }
   }
 
   onDrain(): void {}
 
   onClose(error?: Error): void {
-    this.#waiting?.reject(new Failure(`the broker closed the connection${error ? `: ${error.message}` : ""}`));
+    this.#gone = new Failure(`the broker closed the connection${error ? `: ${error.message}` : ""}`);
+    this.#waiting?.reject(this.#gone);
     this.#waiting = undefined;
   }
 
@@ -85,6 +98,7 @@ export class AdminConnection implements ConnectionHandler {
     messages: { request: Asked<Q>; response: Answered<R> },
     body: Q,
   ): Promise<R> {
+    if (this.#gone !== undefined) throw this.#gone;
     const correlationId = ++this.#correlation;
     const writer = new GatherWriter();
     writer.i32(0);
@@ -109,9 +123,14 @@ export class AdminConnection implements ConnectionHandler {
       this.#waiting = { resolve: settle(resolve), reject: settle(reject) };
       this.#connection?.write(writer.chunks());
     });
-    const reader = new ByteReader(frame);
-    responseHeader.decode(reader, responseHeaderVersion(key, version));
-    return messages.response.decode(reader, version);
+    try {
+      const reader = new ByteReader(frame);
+      responseHeader.decode(reader, responseHeaderVersion(key, version));
+      return messages.response.decode(reader, version);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      throw new Failure(`the answer to ${apiOf(key)?.name ?? key} cannot be read: ${error.message}`);
+    }
   }
 
   close(): void {

@@ -104,6 +104,8 @@ function said(entity: readonly Entity[]): string {
 /** `samsa config describe`. */
 export function describe(options: About & { readonly all?: boolean }): Promise<void> {
   const subject = subjectOf(options);
+  if (subject.kind === "quotas" && options.all === true)
+    throw new Failure("--all is for settings: quotas have no defaults");
   return connected(options, admin =>
     subject.kind === "quotas"
       ? describeQuotas(admin, subject.entity, options)

@@ -38,6 +38,7 @@ export async function metadata(
   words: readonly string[],
   options: { readonly json?: boolean },
 ): Promise<void> {
+  if (words.length === 0 && options.json === true) throw new Failure("--json wants a command");
   const env = nodeEnv({ logger: createLogger("error") });
   const { image, notes } = loadMetadata(env, place.replace(/(.)\/+$/, "$1"));
   for (const note of notes) {

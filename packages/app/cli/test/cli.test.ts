@@ -110,6 +110,23 @@ describe("what cannot be started says so in one sentence", () => {
     expect(refused(...ANYWHERE, "-o", "node.id=7")).toContain("node 7");
   });
 
+  test("an address that is none, and a server of another protocol", async () => {
+    const failure = async (address: string): Promise<string> => {
+      const child = spawn(process.execPath, [MAIN, "topic", "list", "-b", address], { cwd: directory });
+      let said = "";
+      child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      expect(await new Promise(resolve => child.once("close", resolve))).toBe(1);
+      return said;
+    };
+    expect(await failure("localhost:abc")).toBe('samsa: --bootstrap-server wants host:port, not "localhost:abc"\n');
+    const server = createServer(socket => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    const port = await new Promise<number>(resolve => {
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+    });
+    expect(await failure(`127.0.0.1:${port}`)).toBe("samsa: what answers there does not speak Kafka's protocol\n");
+    server.close();
+  });
+
   test("no broker to talk to", () => {
     const result = samsa("topic", "list", "-b", "127.0.0.1:1");
     expect(result.status).toBe(1);

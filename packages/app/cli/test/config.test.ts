@@ -188,6 +188,7 @@ describe("quotas of clients", () => {
     expect(await refused("config", "alter", "--client-quotas", "user=u", "--set", "speed=1")).toContain(
       "(INVALID_REQUEST)",
     );
+    expect(await refused("config", "describe", "--client-quotas", "--all")).toContain("--all");
     expect(await refused("config", "alter", "--client-quotas", "colour=u", "--set", "a=1")).toContain("colour");
     expect(await refused("config", "alter", "--client-quotas", "user=u", "--append", "a=1")).toContain("--append");
   });

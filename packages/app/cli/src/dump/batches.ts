@@ -1,5 +1,5 @@
 import { type Crc32c, type DiskFile, viewOf } from "@samsa/base";
-import { BatchCursor, batchSize, FIELD, HEADER_SIZE, MAGIC } from "@samsa/records";
+import { BatchCursor, batchSize, CODEC_NAMES, FIELD, HEADER_SIZE, MAGIC } from "@samsa/records";
 
 /** A batch at `position`, good until the next step. */
 interface Found {
@@ -73,6 +73,18 @@ function faultAt(window: Window, position: number, end: number): Fault | undefin
   return undefined;
 }
 
+/** Whether a header, in which `faultAt` finds nothing, is worth reading what it announces. */
+function likely(batch: BatchCursor): boolean {
+  const { attributes, lastOffsetDelta, count } = batch;
+  return (
+    attributes >= 0 &&
+    attributes < 0x80 &&
+    batch.codec < CODEC_NAMES.length &&
+    count >= 0 &&
+    count <= lastOffsetDelta + 1
+  );
+}
+
 /** The next place from `position` on where an intact batch begins; -1 when there is none. */
 function findBatch(window: Window, position: number, end: number, crc32c: Crc32c): number {
   const batch = new BatchCursor();
@@ -80,7 +92,9 @@ function findBatch(window: Window, position: number, end: number, crc32c: Crc32c
     const at = window.at(p, HEADER_SIZE);
     if (at < 0) return -1;
     if (window.bytes[at + FIELD.magic] !== MAGIC || faultAt(window, p, end) !== undefined) continue;
-    const size = batchSize(viewOf(window.bytes), window.at(p, HEADER_SIZE));
+    const header = window.at(p, HEADER_SIZE);
+    const size = batchSize(viewOf(window.bytes), header);
+    if (!likely(batch.reset(window.bytes, header))) continue;
     const from = window.at(p, size);
     if (from >= 0 && batch.reset(window.bytes, from, from + size).next() && batch.intact(crc32c)) return p;
   }

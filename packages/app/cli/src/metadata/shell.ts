@@ -29,6 +29,8 @@ type Run = (shell: MetadataShell, targets: readonly string[], json: boolean) => 
 
 interface Command {
   readonly about: string;
+  /** How many targets it takes; any number when absent. */
+  readonly most?: number;
   readonly run: Run;
 }
 
@@ -37,10 +39,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   cat: { about: "show what a node says", run: (shell, targets, json) => shell.cat(targets, json) },
   find: { about: "list all paths below a path", run: (shell, targets, json) => shell.find(targets, json) },
   tree: { about: "show all that is below a path", run: (shell, targets, json) => shell.tree(targets, json) },
-  cd: { about: "go to a path", run: (shell, targets) => shell.cd(targets) },
-  pwd: { about: "say where you are", run: shell => shell.pwd() },
-  help: { about: "list the commands", run: () => helpLines() },
-  exit: { about: "leave", run: shell => shell.leave() },
+  cd: { most: 1, about: "go to a path", run: (shell, targets) => shell.cd(targets) },
+  pwd: { most: 0, about: "say where you are", run: shell => shell.pwd() },
+  help: { most: 0, about: "list the commands", run: () => helpLines() },
+  exit: { most: 0, about: "leave", run: shell => shell.leave() },
 };
 
 function* helpLines(): Generator<string> {
@@ -63,7 +65,9 @@ export class MetadataShell {
     if (!Object.hasOwn(COMMANDS, name)) {
       throw new Failure(`no command "${name}"; there are ${Object.keys(COMMANDS).join(", ")}`);
     }
-    return COMMANDS[name].run(this, targets, json);
+    const { run, most = Infinity } = COMMANDS[name];
+    if (targets.length > most) throw new Failure(`${name} takes ${most === 0 ? "nothing" : "one path"}`);
+    return run(this, targets, json);
   }
 
   /** Words that may stand for the last one of a line. */
