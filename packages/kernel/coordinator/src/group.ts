@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { invariant, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
 export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -25,6 +25,8 @@ export interface Member {
 }
 
 export interface CommittedOffset {
+  /** Nil when it was committed by a version that did not know ids. */
+  readonly topicId: Uuid;
   readonly offset: number;
   readonly leaderEpoch: number;
   readonly metadata: string;

@@ -42,6 +42,7 @@ export function planCommit(context: ShardContext, group: Group, request: OffsetC
         return { partitionIndex, errorCode: Errors.OFFSET_METADATA_TOO_LARGE.code };
       }
       const value: CommittedOffset = {
+        topicId: topic.topicId,
         offset: partition.committedOffset,
         leaderEpoch: partition.committedLeaderEpoch,
         metadata,

@@ -99,9 +99,6 @@ export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed
 
 function parseOffset(value: Uint8Array): CommittedOffset {
   const reader = new ByteReader(value);
-  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp } = offsetCommitValue.decode(
-    reader,
-    reader.i16(),
-  );
-  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp };
+  const { unknownTags: _, ...offset } = offsetCommitValue.decode(reader, reader.i16());
+  return offset;
 }

@@ -1,5 +1,6 @@
-import { ApiKey, Errors } from "@samsa/protocol";
-import { buildBatch } from "@samsa/records";
+import { ByteReader, concat } from "@samsa/base";
+import { ApiKey, Errors, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
+import { buildBatch, readRecords } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
 
@@ -143,4 +144,27 @@ describe("OffsetDelete", () => {
     expect(await remove("never", "a")).toMatchObject({ errorCode: Errors.GROUP_ID_NOT_FOUND.code, topics: [] });
     expect(await remove("", "a")).toMatchObject({ errorCode: Errors.INVALID_GROUP_ID.code });
   });
+});
+
+test("a committed offset is written with the id of its topic, whoever commits it by name", async () => {
+  await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: ["named"] });
+  await topic("named");
+  const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }];
+  const topics = [{ name: "named", partitions }];
+  const body = { groupId: "named", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, topics };
+  await wire.ask(ApiKey.OffsetCommit, 8, body);
+  const written = broker.broker.topics.partitionsOf("__consumer_offsets").flatMap(partition => {
+    if (partition === undefined) return [];
+    const { log } = partition;
+    const read = log.read({ offset: 0, maxBytes: 1 << 20, minOneMessage: true, limitOffset: log.endOffset });
+    return readRecords(concat(read.chunks), broker.broker.tools);
+  });
+  const ids = written.flatMap(({ key, value }) => {
+    if (key === null || key === undefined || value === null || value === undefined) return [];
+    const reader = new ByteReader(key);
+    if (reader.i16() !== 1 || offsetCommitKey.decode(reader, 0).topic !== "named") return [];
+    const body = new ByteReader(value);
+    return [offsetCommitValue.decode(body, body.i16()).topicId];
+  });
+  expect(ids).toEqual([broker.broker.topics.idOf("named")]);
 });

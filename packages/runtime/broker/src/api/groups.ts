@@ -63,8 +63,9 @@ export function offsetCommit(broker: Broker, body: OffsetCommitRequest, context:
   const unknown: OffsetCommitRequest["topics"][number][] = [];
   for (const topic of body.topics) {
     const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
-    if (name === undefined || broker.topics.idOf(name) === undefined) unknown.push(topic);
-    else known.push({ ...topic, name });
+    const topicId = name === undefined ? undefined : broker.topics.idOf(name);
+    if (name === undefined || topicId === undefined) unknown.push(topic);
+    else known.push({ ...topic, name, topicId });
   }
   // Each topic, and each partition of it, answers for itself.
   const missing = byId ? Errors.UNKNOWN_TOPIC_ID.code : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
