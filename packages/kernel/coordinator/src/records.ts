@@ -99,6 +99,5 @@ export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed
 
 function parseOffset(value: Uint8Array): CommittedOffset {
   const reader = new ByteReader(value);
-  const { unknownTags: _, ...offset } = offsetCommitValue.decode(reader, reader.i16());
-  return offset;
+  return offsetCommitValue.decode(reader, reader.i16());
 }

@@ -6,6 +6,10 @@ type Facts = Entry["facts"];
 /** Heading, least width (negative: to the right), and what stands in the column. */
 type Column = readonly [heading: string, width: number, cell: (facts: Facts) => string];
 
+function text(value: unknown): string {
+  return typeof value === "string" ? value : toJson(value);
+}
+
 /** A time as people read it; what is no time as the number it is. */
 export function timeText(value: unknown): string {
   if (value === -1) return "-";
@@ -13,23 +17,23 @@ export function timeText(value: unknown): string {
   return Math.abs(value) > 8.64e15 ? String(value) : new Date(value).toISOString();
 }
 
-const field = (heading: string, width: number, name: string): Column => [heading, width, facts => String(facts[name])];
+const field = (heading: string, width: number, name: string): Column => [heading, width, facts => text(facts[name])];
 const unlessNone = (heading: string, width: number, name: string): Column => [
   heading,
   width,
-  facts => (Number(facts[name]) === -1 ? "-" : String(facts[name])),
+  facts => (Number(facts[name]) === -1 ? "-" : text(facts[name])),
 ];
 const time = (heading: string, name: string): Column => [heading, 24, facts => timeText(facts[name])];
 
 function flags(facts: Facts): string {
   const said = [
-    facts.magic === 2 ? "" : `magic ${facts.magic}`,
+    facts.magic === 2 ? "" : `magic ${text(facts.magic)}`,
     facts.transactional === true ? "transactional" : "",
     facts.control === true ? "control" : "",
     facts.timestampType === "LogAppendTime" ? "append-time" : "",
     facts.deleteHorizon === undefined ? "" : `delete-horizon ${timeText(facts.deleteHorizon)}`,
   ];
-  return said.filter(text => text !== "").join(" ");
+  return said.filter(flag => flag !== "").join(" ");
 }
 
 const COLUMNS: Readonly<Partial<Record<Entry["kind"], readonly Column[]>>> = {
@@ -60,13 +64,16 @@ const COLUMNS: Readonly<Partial<Record<Entry["kind"], readonly Column[]>>> = {
     field("PRODUCER", -8, "producerId"),
     field("PEPOCH", -6, "epoch"),
     unlessNone("COORDINATOR EPOCH", -17, "coordinatorEpoch"),
-    ["LAST SEQUENCE", -13, facts => String(facts.lastSequence ?? "-")],
-    ["LAST OFFSET", -11, facts => String(facts.lastOffset ?? "-")],
+    ["LAST SEQUENCE", -13, facts => text(facts.lastSequence ?? "-")],
+    ["LAST OFFSET", -11, facts => text(facts.lastOffset ?? "-")],
     time("TIME", "lastTimestamp"),
     unlessNone("OPEN SINCE", -10, "txnFirstOffset"),
   ],
   epoch: [field("EPOCH", -8, "epoch"), field("FROM OFFSET", -12, "startOffset")],
-  checkpoint: [field("OFFSET", -12, "offset"), ["PARTITION", 0, facts => `${facts.topic}-${facts.partition}`]],
+  checkpoint: [
+    field("OFFSET", -12, "offset"),
+    ["PARTITION", 0, facts => `${text(facts.topic)}-${text(facts.partition)}`],
+  ],
 };
 
 function row(columns: readonly Column[], cell: (column: Column) => string): string {
@@ -83,12 +90,12 @@ function recordText(facts: Facts): string {
   );
   if (headers.length > 0)
     said.push(`headers=${toJson(Object.fromEntries(headers.map(({ key, value }) => [key, value])))}`);
-  if (facts.undecoded !== undefined) said.push(`(${facts.undecoded})`);
-  return `  | ${facts.offset}  ${timeText(facts.timestamp)}  ${said.join("  ")}`;
+  if (facts.undecoded !== undefined) said.push(`(${text(facts.undecoded)})`);
+  return `  | ${text(facts.offset)}  ${timeText(facts.timestamp)}  ${said.join("  ")}`;
 }
 
 function problemText({ position, message, damage }: Facts): string {
-  return `${damage === true ? "!" : "-"} ${position === undefined ? "" : `at ${position}: `}${message}`;
+  return `${damage === true ? "!" : "-"} ${position === undefined ? "" : `at ${text(position)}: `}${text(message)}`;
 }
 
 /** Entries as lines of tables: a heading wherever another kind begins. */
@@ -100,7 +107,7 @@ export class EntryText {
     if (kind === "problem") return [problemText(facts)];
     if (kind === "record") return [recordText(facts)];
     if (kind === "fact") {
-      return [`${facts.name}: ${typeof facts.value === "object" ? toJson(facts.value) : String(facts.value)}`];
+      return [`${text(facts.name)}: ${text(facts.value)}`];
     }
     const columns = COLUMNS[kind] ?? [];
     const line = row(columns, ([, , cell]) => cell(facts));
