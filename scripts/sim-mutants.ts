@@ -14,7 +14,7 @@ const PROCESSES = 2;
 const LIMIT_MS = 60_000;
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, seeds: { type: "string", default: "200" } },
+  options: { only: { type: "string" }, seeds: { type: "string", default: "300" } },
 });
 const root = join(import.meta.dirname, "..");
 const chosen: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);

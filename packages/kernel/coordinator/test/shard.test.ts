@@ -282,6 +282,21 @@ describe("sessions", () => {
     expect(bench.replies.get(again)?.errorCode).toBe(0);
   });
 
+  test("the wall clock says how old an offset is, and ends no session", () => {
+    const bench = new Bench();
+    const [a] = stable(bench, 1);
+    bench.ask(commit(a, 1, 5));
+    bench.shard.wallAhead += config.offsetsRetentionMs;
+    bench.pass(1000);
+    expect(bench.ask(heartbeat(a, 1)).errorCode).toBe(0);
+    bench.ask(leave(a));
+    bench.shard.wallAhead += config.offsetsRetentionMs;
+    const out: Effect[] = [];
+    bench.shard.expire(bench.now, out);
+    bench.settle(out);
+    expect(bench.shard.view("g")).toBeUndefined();
+  });
+
   test("the last one out leaves an empty group, which expires when it has no offsets", () => {
     const bench = new Bench();
     const [a] = stable(bench, 1);

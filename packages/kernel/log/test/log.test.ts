@@ -148,6 +148,16 @@ describe("segments", () => {
   });
 });
 
+test("a batch keeps the kind of time by which it was judged, though the setting has changed since", () => {
+  const { state, out } = open({ timestampType: "CreateTime" });
+  const bytes = buildBatch([{ timestamp: 5, key: null, value: utf8("v") }], {}, tools);
+  const judged = { origin: "client", leaderEpoch: 0, maxTimestamps: [9], timestampType: "LogAppendTime" } as const;
+  expect(state.append(bytes, { ...judged, now: 9 }, out).logAppendTime).toBe(9);
+  const batch = new BatchCursor(bytes);
+  batch.next();
+  expect([batch.timestampType, batch.maxTimestamp, batch.intact(crc32c)]).toEqual(["LogAppendTime", 9, true]);
+});
+
 describe("small files", () => {
   test("are what they were", () => {
     const epochs = [

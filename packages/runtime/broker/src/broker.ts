@@ -164,7 +164,7 @@ export class Broker {
       await broker.control.activate([...broker.#plan.advertise.values()]);
       await broker.#listen();
       broker.#every("tick", TICK_MS, () => {
-        broker.dirs.tick(env.clock.now());
+        broker.dirs.tick(env.clock.monotonic());
         broker.#closeStalled();
         broker.telemetry?.expire();
       });

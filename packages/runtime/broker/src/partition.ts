@@ -122,7 +122,7 @@ export class Partition {
       return;
     }
     const end = this.log.endOffset;
-    if (!this.log.flushDue(this.#env.clock.now())) {
+    if (!this.log.flushDue(this.#env.clock.monotonic())) {
       this.#advance(end);
       return;
     }

@@ -149,6 +149,24 @@ describe("a session", () => {
     wire.close();
   });
 
+  test("that names topics by their ids forgets one that is deleted", async () => {
+    const wire = await broker.connect();
+    await topic(wire, "forgotten");
+    const topicId = broker.broker.topics.idOf("forgotten");
+    const ask = (session: [number, number], more: object) => {
+      const [sessionId, sessionEpoch] = session;
+      const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 1000, sessionId, sessionEpoch };
+      return wire.ask<FetchAnswer>(ApiKey.Fetch, 16, { ...limits, topics: [], forgottenTopicsData: [], ...more });
+    };
+    const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }];
+    const { sessionId } = await ask([0, 0], { topics });
+    await wire.ask(ApiKey.DeleteTopics, 4, { topicNames: ["forgotten"], timeoutMs: 1000 });
+    expect((await ask([sessionId, 1], {})).responses[0].partitions[0].errorCode).toBe(100);
+    const forgottenTopicsData = [{ topicId, partitions: [0] }];
+    expect((await ask([sessionId, 2], { forgottenTopicsData })).responses).toEqual([]);
+    wire.close();
+  });
+
   test("epochs wrap to 1, and the oldest session goes first when there is no room", () => {
     expect([nextEpoch(1), nextEpoch(2147483647), nextEpoch(-1)]).toEqual([2, 1, -1]);
     let draws = 0;

@@ -116,7 +116,7 @@ export class LogDir implements LogHome {
     this.buffers = options.buffers ?? new BufferPool();
     this.tails = new TailPool(options.tailBytes ?? 16 << 20, this.buffers);
     this.meta = this.ownership();
-    this.nextCheckpoint = env.clock.now() + this.interval;
+    this.nextCheckpoint = env.clock.monotonic() + this.interval;
     const marker = readWhole(env.disk, `${path}/${CLEAN}`);
     this.cleanStart = marker !== undefined;
     this.previousBrokerEpoch = marker === undefined ? -1 : brokerEpochIn(marker);
@@ -255,7 +255,7 @@ export class LogDir implements LogHome {
   }
 
   private async writeCheckpoints(): Promise<void> {
-    this.nextCheckpoint = this.env.clock.now() + this.interval;
+    this.nextCheckpoint = this.env.clock.monotonic() + this.interval;
     await this.writeOffsets(RECOVERY_POINTS, log => log.recoveryPoint);
     await this.writeOffsets(START_OFFSETS, log =>
       log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
@@ -287,7 +287,7 @@ export class LogDir implements LogHome {
     }
   }
 
-  /** What is due: flushes, removals, checkpoints. To be called about once a second. */
+  /** What is due by the clock that nobody sets: flushes, removals, checkpoints. To be called about once a second. */
   tick(now: number): void {
     if (this.offline || this.closing !== undefined) return;
     if (this.flushing === undefined) {

@@ -145,7 +145,10 @@ export class LogFiles {
         this.close(effect.file);
         if (this.disk.stat(path) === undefined) break;
         this.disk.rename(path, path + DELETED_SUFFIX);
-        this.home.removeLater(path + DELETED_SUFFIX, this.home.env.clock.now() + this.state.config.fileDeleteDelayMs);
+        this.home.removeLater(
+          path + DELETED_SUFFIX,
+          this.home.env.clock.monotonic() + this.state.config.fileDeleteDelayMs,
+        );
         break;
       case "remove":
         removeIfThere(this.disk, path);

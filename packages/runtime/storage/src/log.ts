@@ -84,7 +84,7 @@ export class PartitionLog {
     this.highWatermark = options.highWatermark;
     this.tail = new Tail(options.home.tails);
     this.tail.written = this.state.endOffset;
-    this.lastFlush = options.home.env.clock.now();
+    this.lastFlush = options.home.env.clock.monotonic();
     // Whose records they are must be on the device before they are.
     this.files.owe(PARTITION_FILE);
     this.files.owe(EPOCH_FILE);
@@ -247,7 +247,7 @@ export class PartitionLog {
     return this.guarded(() => this.state.abortedIn(fetchOffset, upperBound));
   }
 
-  /** Whether `flush.messages` or `flush.ms` ask for a flush. */
+  /** Whether `flush.messages` or `flush.ms` ask for a flush; `now` is of the clock that nobody sets. */
   flushDue(now: number): boolean {
     const unflushed = this.endOffset - this.recoveryPoint;
     if (unflushed <= 0) return false;
@@ -260,7 +260,7 @@ export class PartitionLog {
   }
 
   private async flushOnce(): Promise<void> {
-    this.lastFlush = this.home.env.clock.now();
+    this.lastFlush = this.home.env.clock.monotonic();
     this.state.writeEpochs(this.effects);
     if (!this.writePending()) throw new DiskError("EIO", this.path, "the log directory is offline");
     const target = this.endOffset;
@@ -384,7 +384,7 @@ export class PartitionLog {
   /** Renames the directory away; it is removed after `file.delete.delay.ms`. */
   delete(): void {
     const to = this.leave("delete");
-    if (to !== undefined) this.home.removeLater(to, this.home.env.clock.now() + this.config.fileDeleteDelayMs);
+    if (to !== undefined) this.home.removeLater(to, this.home.env.clock.monotonic() + this.config.fileDeleteDelayMs);
   }
 
   /** Renames the directory aside for good: it is nobody's, and a person may want to look at it. */

@@ -169,7 +169,7 @@ test("a truncation is written down at the next tick: a recovery point must not s
   await fixture.flush();
   await fixture.settle(fixture.dir.checkpoint());
   fixture.log.truncateTo(0);
-  fixture.dir.tick(fixture.node.env.clock.now());
+  fixture.dir.tick(fixture.node.env.clock.monotonic());
   await fixture.world.runFor(200);
   const file = fixture.node.env.disk.open("/data/recovery-point-offset-checkpoint", "read");
   const bytes = new Uint8Array(file.size());
@@ -182,12 +182,12 @@ test("what is to be removed is removed one after the other, and a stop does not 
   fill(fixture, 3);
   for (const log of [...fixture.dir.logs.values()]) log.delete();
   const left = () => fixture.node.env.disk.list("/data").filter(({ name }) => name.endsWith("-delete")).length;
-  fixture.dir.tick(fixture.node.env.clock.now() + 61_000);
+  fixture.dir.tick(fixture.node.env.clock.monotonic() + 61_000);
   await fixture.settle(fixture.dir.close());
   expect(left()).toBe(2);
   fixture.dir = fixture.open();
   expect(left()).toBe(2);
-  fixture.dir.tick(fixture.node.env.clock.now());
+  fixture.dir.tick(fixture.node.env.clock.monotonic());
   await fixture.world.runFor(100);
   expect(left()).toBe(0);
 });

@@ -97,10 +97,10 @@ describe("a log directory", () => {
     const names = () => fixture.node.env.disk.list("/data").filter(entry => entry.directory);
     expect(names()).toMatchObject([{ name: expect.stringMatching(/^t-0\.[0-9a-f]{32}-delete$/) }]);
     expect(fixture.dir.get("t", 0)).toBeUndefined();
-    fixture.dir.tick(fixture.node.env.clock.now() + 59_000);
+    fixture.dir.tick(fixture.node.env.clock.monotonic() + 59_000);
     await fixture.world.runFor(100);
     expect(names()).toHaveLength(1);
-    fixture.dir.tick(fixture.node.env.clock.now() + 61_000);
+    fixture.dir.tick(fixture.node.env.clock.monotonic() + 61_000);
     await fixture.world.runFor(100);
     expect(names()).toHaveLength(0);
   });

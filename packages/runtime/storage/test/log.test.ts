@@ -107,7 +107,7 @@ class Model {
     else if (what === "time") this.time(NOW + a - 1000);
     else if (what === "roll") log.roll();
     else if (what === "write") log.writePending();
-    else if (what === "tick") fixture.dir.tick(NOW + b * 100);
+    else if (what === "tick") fixture.dir.tick(b * 100);
     else if (what === "flush") {
       await fixture.flush();
       await fixture.settle(fixture.dir.checkpoint());

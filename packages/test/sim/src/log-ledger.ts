@@ -30,6 +30,8 @@ interface Book {
   end: number;
   /** The highest start that anybody was told of. */
   start: number;
+  /** Each start that was told, and when. */
+  starts: { readonly start: number; readonly at: number }[];
   /** Where requests to delete records may have put the start. */
   deleted: number;
   /** What was read cannot be relied on: bits of its files were turned over. */
@@ -63,6 +65,8 @@ export interface Served extends Place {
 export interface LedgerTools {
   readonly crc32c: Crc32c;
   readonly codecs: BlockCodecs;
+  /** True time. */
+  readonly now: () => number;
   /** The latest that the broker's clock has ever been. */
   readonly latest: () => number;
   /** The broker's clock has been put back. */
@@ -98,6 +102,7 @@ export class LogLedger {
         durable: 0,
         end: 0,
         start: 0,
+        starts: [],
         deleted: 0,
         rotten: false,
         batches: [],
@@ -318,6 +323,7 @@ export class LogLedger {
       }
     }
     book.start = start;
+    book.starts.push({ start, at: this.#tools.now() });
     this.history.push({ type: "trim", log: keyOf(place), to: start });
   }
 
@@ -391,8 +397,11 @@ export class LogLedger {
     return anomaliesOf(this.history.filter(({ log }) => !rotten.has(log)))[0];
   }
 
-  /** The broker's life has ended: a start that only memory knew may be forgotten, and records before it be back. */
-  forgetStarts(): void {
-    for (const book of this.#books.values()) book.start = 0;
+  /** The broker's life has ended: a start that was told after `settled` may be forgotten, and records before it be back. */
+  forgetStarts(settled: number): void {
+    for (const book of this.#books.values()) {
+      book.starts = book.starts.filter(({ at }) => at <= settled);
+      book.start = book.starts.at(-1)?.start ?? 0;
+    }
   }
 }

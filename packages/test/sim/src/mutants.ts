@@ -40,13 +40,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: "records are taken for flushed that are not: the recovery point is too high",
   },
   {
-    name: "a checkpoint of ends instead of recovery points",
-    file: `${STORAGE}/directory.ts`,
-    find: "log => log.recoveryPoint",
-    replace: "log => log.endOffset",
-    why: "recovery trusts what was never flushed",
-  },
-  {
     name: "the mark of a clean stop stays",
     file: `${STORAGE}/directory.ts`,
     find: "removeIfThere(env.disk, `${path}/${CLEAN}`);",
@@ -152,10 +145,10 @@ export const MUTANTS: readonly Mutant[] = [
     why: "two records get one offset",
   },
   {
-    name: "an epoch that begins later than it does",
-    file: `${LOG}/state.ts`,
-    find: "this.epochs.assign(batch.leaderEpoch, batch.baseOffset);",
-    replace: "this.epochs.assign(batch.leaderEpoch, batch.lastOffset + 1);",
+    name: "an epoch that begins where the log does",
+    file: `${STORAGE}/log.ts`,
+    find: "this.state.epochs.assign(epoch, this.endOffset);",
+    replace: "this.state.epochs.assign(epoch, this.startOffset);",
     why: "a consumer is told that records diverge which do not",
   },
   {

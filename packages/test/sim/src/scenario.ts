@@ -38,6 +38,8 @@ const PORT = 9092;
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
 /** How long a healed broker may take to serve, in virtual milliseconds. */
 const PATIENCE_MS = 15_000;
+/** How old a start of a log must be to be written down: checkpoints are looked at once a second. */
+const SETTLED_MS = 2500;
 /** How far the broker's clock may get from the true time. */
 const MOST_SKEW_MS = 1_200_000;
 /** Complaints of the broker that say that a programmer erred. */
@@ -120,6 +122,8 @@ class Scenario {
   #ending: Ending = "stop";
   /** An fsync has failed: what it covered is on the device or not, and no later one will tell. */
   #doubtful = false;
+  /** The disk has failed or was full in this life of the broker. */
+  #ailing = false;
   #mostAhead = 0;
   #wentBack = false;
 
@@ -141,6 +145,7 @@ class Scenario {
       logs: new LogLedger({
         crc32c: crypto.crc32c,
         codecs,
+        now: () => this.world.now(),
         latest: () => this.world.wall() + this.#mostAhead,
         wentBack: () => this.#wentBack,
       }),
@@ -297,11 +302,13 @@ class Scenario {
       this.world.network.heal(BROKER, victim);
     } else if (draw < 0.3) this.world.network.sever(BROKER, victim);
     else if (draw < 0.5) this.#failDisk();
-    else if (draw < 0.6) this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
-    else if (draw < 0.8) {
+    else if (draw < 0.6) {
+      this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
+      this.#ailing = true;
+    } else if (draw < 0.8) {
       // Nobody asks for anything: sessions end, segments grow old, what waits for its time is done.
       this.#setOpen(false);
-      await this.#runFor(rng.int(800, 2500));
+      await this.#runFor(rng.int(500, 4000));
       this.#setOpen(true);
     }
     await this.#runFor(rng.int(10, 150));
@@ -310,9 +317,12 @@ class Scenario {
   /** Somebody sets the broker's wall clock. */
   #moveClock(): void {
     const rng = this.#rng;
-    const before = this.#machine.clockOffset;
     const range = rng.chance(0.5) ? 3000 : 300_000;
-    const wanted = before + rng.int(-range, range);
+    this.#setClock(this.#machine.clockOffset + rng.int(-range, range));
+  }
+
+  #setClock(wanted: number): void {
+    const before = this.#machine.clockOffset;
     this.#machine.clockOffset = Math.max(-MOST_SKEW_MS, Math.min(MOST_SKEW_MS, wanted));
     this.#mostAhead = Math.max(this.#mostAhead, this.#machine.clockOffset);
     this.#wentBack ||= this.#machine.clockOffset < before;
@@ -329,6 +339,7 @@ class Scenario {
       if (operation === "stat" || operation === "list" || !path.startsWith(disk)) return undefined;
       if (skip-- > 0 || (failed && !forGood)) return undefined;
       failed = true;
+      this.#ailing = true;
       this.faults++;
       if (operation === "sync") this.#doubtful = true;
       return "EIO";
@@ -368,7 +379,10 @@ class Scenario {
     this.endings.push(ending);
     const worse: readonly Ending[] = ["stop", "kill", "power"];
     if (worse.indexOf(ending) > worse.indexOf(this.#ending)) this.#ending = ending;
-    if (ending !== "stop") this.#stage.logs.forgetStarts();
+    // A broker whose disk is well has written down what it knew some seconds ago; what a power cut leaves is another thing.
+    const settled = ending === "kill" && !this.#ailing ? this.world.now() - SETTLED_MS : -Infinity;
+    if (ending !== "stop") this.#stage.logs.forgetStarts(settled);
+    this.#ailing = false;
     if (ending === "power") {
       this.#stage.powerCuts++;
       this.#stage.groups.forgetRounds();
@@ -406,6 +420,11 @@ class Scenario {
     for (const actor of actors) if (!(actor instanceof Member)) this.#resting.add(actor);
     for (const member of members) member.steady = true;
     await this.#until("members do not agree", () => agree(members));
+    // Sessions go on whatever somebody does to the wall clock.
+    for (let times = 0; times < 4; times++) {
+      this.#setClock(this.#machine.clockOffset + 60_000);
+      await this.#runFor(this.#rng.int(50, 150));
+    }
     if (members.length === 1) return;
     members[0].die(Infinity);
     await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));
