@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { NODE_FLAGS } from "../../../../scripts/flags.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "../../../..");
@@ -49,4 +50,9 @@ test("the packed packages are plain JavaScript with declarations, and a program 
   const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: folder, encoding: "utf8" });
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^true file:.*\/packed-\w+\/node_modules\/@samsa\/broker\/dist\/index\.js\n$/);
+});
+
+test("the command in the repository starts Node as npm start does", () => {
+  const command = readFileSync(join(root, "packages", "app", "cli", "bin", "samsa"), "utf8");
+  expect(command).toContain(`exec "$node" ${NODE_FLAGS.join(" ")} "$bundle"`);
 });

@@ -26,11 +26,12 @@ const SHARED = [
   "log.segment.delete.delay.ms=1000",
 ];
 
-export function samsa(bundle: string): Contender {
+export function samsa(bundle: string, nodeFlags: readonly string[]): Contender {
   const start = async (folder: string, { httpPort, profile }: StartOptions = {}): Promise<BrokerProcess> => {
     const port = await freePort();
     const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED];
     const args = [
+      ...nodeFlags,
       ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
       bundle,
       "start",

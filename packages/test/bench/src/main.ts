@@ -41,10 +41,10 @@ ${table(results)}
 }
 
 /**
- * Measures Samsa, and Kafka where Java and Maven are there, and prints the table. `root` is the repository. Answers the
- * exit code.
+ * Measures Samsa, and Kafka where Java and Maven are there, and prints the table. `root` is the repository, `nodeFlags` what
+ * Samsa's Node is started with. Answers the exit code.
  */
-export async function bench(root: string, args: readonly string[]): Promise<number> {
+export async function bench(root: string, args: readonly string[], nodeFlags: readonly string[]): Promise<number> {
   const { json, quick, wide, profile, only } = parseArgs({ args: [...args], options: OPTIONS }).values;
   if (only !== undefined && !NAMES.includes(only)) {
     console.error(`--only takes one of ${NAMES.join(", ")}; not "${only}".`);
@@ -64,7 +64,7 @@ export async function bench(root: string, args: readonly string[]): Promise<numb
     if ("missing" in found) console.error(`Missing: ${found.missing}. Samsa is measured without loads, and alone.`);
     const profiles = join(home, "profile");
     if (profile) rmSync(profiles, { recursive: true, force: true });
-    const contenders: Contender[] = [samsa(bundle), ...(java === undefined || profile ? [] : [kafka(java)])];
+    const contenders: Contender[] = [samsa(bundle, nodeFlags), ...(java === undefined || profile ? [] : [kafka(java)])];
     const results = new Map<string, Figures>();
     for (const contender of contenders) {
       const folder = join(scratch, contender.name);
