@@ -49,6 +49,8 @@ export const META = "meta.properties";
 const LOCK = ".lock";
 const CLEAN = ".kafka_cleanshutdown";
 const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
+/** In the directory of a log of which the checkpoints tell nothing true. */
+const NEWER = "newer-than-checkpoints";
 const START_OFFSETS = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
 
@@ -107,6 +109,12 @@ export class LogDir implements LogHome {
   private flushing: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
+  /** Counts the times that checkpoints were written. */
+  private turn = 0;
+  /** Names under which they may still tell of logs that are gone, and since which turn. */
+  private readonly stale = new Map<string, number>();
+  /** Logs that are marked as newer than they are, and since which turn. */
+  private readonly newer = new Map<PartitionLog, number>();
 
   constructor(env: Env, path: string, options: LogDirOptions, lock: DiskLock) {
     this.env = env;
@@ -168,6 +176,8 @@ export class LogDir implements LogHome {
     const recoveryPoints = this.offsets(RECOVERY_POINTS);
     const starts = this.offsets(START_OFFSETS);
     const watermarks = this.offsets(HIGH_WATERMARKS);
+    for (const key of [...recoveryPoints.keys(), ...starts.keys(), ...watermarks.keys()])
+      this.stale.set(key, this.turn);
     for (const { name, directory } of this.env.disk.list(this.path)) {
       if (!directory) continue;
       if (name.endsWith("-delete")) {
@@ -177,12 +187,18 @@ export class LogDir implements LogHome {
       const match = LOG_NAME.exec(name);
       if (match === null) continue;
       const key = keyOf(match[1], Number(match[2]));
-      const known = {
-        recoveryPoint: recoveryPoints.get(key) ?? 0,
-        start: starts.get(key) ?? 0,
-        watermark: watermarks.get(key) ?? 0,
-      };
-      const log = this.loadLog(match[1], Number(match[2]), { name, ...known });
+      const isMarked = this.env.disk.stat(`${this.path}/${name}/${NEWER}`) !== undefined;
+      // A clean stop has written all of them.
+      const isNewer = isMarked && !this.cleanStart;
+      const saved = (offsets: ReadonlyMap<string, number>) => (isNewer ? 0 : (offsets.get(key) ?? 0));
+      const log = this.loadLog(match[1], Number(match[2]), {
+        name,
+        recoveryPoint: saved(recoveryPoints),
+        start: saved(starts),
+        watermark: saved(watermarks),
+      });
+      if (isMarked) this.newer.set(log, this.turn);
+      if (!isNewer) this.stale.delete(key);
       (match[3] === undefined ? this.logs : this.futures).set(key, log);
     }
   }
@@ -241,7 +257,14 @@ export class LogDir implements LogHome {
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    return this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0 });
+    const log = this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0 });
+    if (this.stale.has(keyOf(topic, partition))) this.distrustCheckpoints(log);
+    return log;
+  }
+
+  distrustCheckpoints(log: PartitionLog): void {
+    this.env.disk.open(`${log.path}/${NEWER}`, "create").close();
+    this.newer.set(log, this.turn);
   }
 
   private *allLogs(): IterableIterator<PartitionLog> {
@@ -256,11 +279,24 @@ export class LogDir implements LogHome {
 
   private async writeCheckpoints(): Promise<void> {
     this.nextCheckpoint = this.env.clock.monotonic() + this.interval;
+    const turn = ++this.turn;
     await this.writeOffsets(RECOVERY_POINTS, log => log.recoveryPoint);
     await this.writeOffsets(START_OFFSETS, log =>
       log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
     );
     await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
+    this.trustAgain(turn);
+  }
+
+  /** What the checkpoints say has been true since before `turn`. */
+  private trustAgain(turn: number): void {
+    for (const [key, since] of this.stale) if (since < turn) this.stale.delete(key);
+    const there = new Set(this.allLogs());
+    for (const [log, since] of this.newer) {
+      if (since >= turn) continue;
+      this.newer.delete(log);
+      if (there.has(log)) removeIfThere(this.env.disk, `${log.path}/${NEWER}`);
+    }
   }
 
   private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): Promise<void> {
@@ -373,6 +409,7 @@ export class LogDir implements LogHome {
     const key = keyOf(log.topic, log.partition);
     if (this.logs.get(key) === log) this.logs.delete(key);
     if (this.futures.get(key) === log) this.futures.delete(key);
+    this.stale.set(key, this.turn);
   }
 
   promoted(log: PartitionLog): void {

@@ -297,8 +297,8 @@ export class PartitionLog {
   enforceRetention(now: number): number {
     return this.guarded(() => {
       const count = this.state.expired(now, this.highWatermark);
+      // Not even an empty log is on the device by this: its end would be forgotten, and offsets given twice.
       this.state.dropOldest(count, now, this.effects);
-      this.recoveryPoint = Math.max(this.recoveryPoint, this.startOffset);
       this.writePending();
       for (const segment of this.state.segments) if (segment !== this.state.active) segment.release();
       return count;
@@ -354,6 +354,7 @@ export class PartitionLog {
 
   private settleTruncation(): void {
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
+    this.home.distrustCheckpoints(this);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
@@ -418,6 +419,8 @@ export class PartitionLog {
     const to = `${this.path.slice(0, at)}${this.path.slice(at).slice(0, 215)}.${unique}-${suffix}`;
     try {
       env.disk.rename(this.path, to);
+      // It must not come back after a power cut in the place of what takes its name.
+      if (suffix === "stray") env.disk.syncDirectoryNow(this.home.path);
     } catch (error) {
       this.home.failed(error);
       return undefined;

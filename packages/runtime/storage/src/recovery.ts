@@ -289,7 +289,9 @@ function scanTarget(state: LogState, segment: Segment) {
 
 /** Takes the newest usable snapshot at or before `offset`; from where producers must then be read. */
 function startProducers(state: LogState, offset: number, path: string, env: Env): number {
-  for (const snapshot of state.snapshots.filter(known => known <= offset).reverse()) {
+  // What is older than the first segment misses what was in segments that are gone.
+  const [{ base }] = state.segments;
+  for (const snapshot of state.snapshots.filter(known => known >= base && known <= offset).reverse()) {
     if (loadSnapshot(state, snapshot, path, env)) return snapshot;
   }
   state.producers.clear();

@@ -43,6 +43,8 @@ export interface LogHome {
   syncNames(): Promise<void>;
   /** A log has lost its end or its beginning, and the checkpoints say otherwise: they are to be written soon. */
   checkpointSoon(): void;
+  /** Until they are written again the checkpoints say nothing true of the log, and a start must not believe them. */
+  distrustCheckpoints(log: PartitionLog): void;
   /** The log is gone. */
   forget(log: PartitionLog): void;
   /** A copy has become the log. */

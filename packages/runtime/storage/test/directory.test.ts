@@ -105,6 +105,26 @@ describe("a log directory", () => {
     expect(names()).toHaveLength(0);
   });
 
+  test("does not take what the checkpoints say of a deleted log for its successor's", async () => {
+    const fixture = new Fixture(5);
+    fixture.log.append(fixture.batch(4), REQUEST);
+    await fixture.flush();
+    fixture.log.highWatermark = 4;
+    fixture.log.deleteRecords(3);
+    await fixture.settle(fixture.dir.checkpoint());
+    fixture.log.delete();
+    fixture.log.append(fixture.batch(4), REQUEST);
+    fixture.log.writePending();
+    fixture.crash("cached");
+    expect([fixture.log.startOffset, fixture.log.recoveryPoint, fixture.log.endOffset]).toEqual([0, 0, 4]);
+    // Once they tell of it they are believed.
+    fixture.log.highWatermark = 4;
+    fixture.log.deleteRecords(2);
+    await fixture.settle(fixture.dir.checkpoint());
+    fixture.crash("cached");
+    expect([fixture.log.startOffset, fixture.log.endOffset]).toEqual([2, 4]);
+  });
+
   test("flushes that overlap share one", async () => {
     const path = mkdtempSync(join(tmpdir(), "samsa-storage-"));
     const env = nodeEnv({ logger: silent });

@@ -77,7 +77,7 @@ export class Fixture {
     this.dir = this.open();
   }
 
-  crash(unsynced: "random" | "lost" | "kept" = "random"): void {
+  crash(unsynced: "random" | "lost" | "kept" | "cached" = "random"): void {
     this.node = this.world.crash("a", { unsynced });
     this.dir = this.open();
   }

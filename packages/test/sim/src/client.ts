@@ -50,6 +50,8 @@ export class Client {
   #link: Link | undefined;
   #connecting: Promise<Link | undefined> | undefined;
   #quiet = false;
+  /** Counts how often it has become quiet: what was begun before then comes to nothing. */
+  #curtains = 0;
 
   constructor(env: Env, name: string, server: { readonly host: string; readonly port: number }) {
     this.env = env;
@@ -80,7 +82,9 @@ export class Client {
   /** While quiet nothing is sent and nothing is answered. */
   set quiet(quiet: boolean) {
     this.#quiet = quiet;
-    if (quiet) this.disconnect();
+    if (!quiet) return;
+    this.#curtains++;
+    this.disconnect();
   }
 
   disconnect(): void {
@@ -97,13 +101,17 @@ export class Client {
   }
 
   async #connect(): Promise<Link | undefined> {
+    const curtains = this.#curtains;
     const link = new Link(this.env, this.name);
     try {
       link.connection = await this.env.network.connect(this.#server, this.#port, () => link);
     } catch {
       return undefined;
     }
-    if (this.#quiet) link.destroy();
+    if (curtains !== this.#curtains) {
+      link.destroy();
+      return undefined;
+    }
     this.#link = link;
     return link;
   }

@@ -34,6 +34,8 @@ interface Book {
   starts: { readonly start: number; readonly at: number }[];
   /** Where requests to delete records may have put the start. */
   deleted: number;
+  /** It has been, or is being, moved: after a power cut an older copy of it may stand where it was. */
+  moved: boolean;
   /** What was read cannot be relied on: bits of its files were turned over. */
   rotten: boolean;
   readonly batches: SentBatch[];
@@ -104,6 +106,7 @@ export class LogLedger {
         start: 0,
         starts: [],
         deleted: 0,
+        moved: false,
         rotten: false,
         batches: [],
         sent: new Map(),
@@ -140,6 +143,23 @@ export class LogLedger {
   /** Records before this may have been deleted, and be back since a crash without all that was known of them. */
   deletedTo(place: Place): number {
     return this.#book(place).deleted;
+  }
+
+  moving(place: Place): void {
+    this.#book(place).moved = true;
+  }
+
+  /** The power has gone: of a log that was moved nothing is known beyond what was flushed. */
+  powerCut(): void {
+    for (const [log, book] of this.#books) {
+      if (!book.moved) continue;
+      const { durable } = book;
+      for (const known of [book.acked, book.read, book.times, book.epochs]) {
+        for (const offset of known.keys()) if (offset >= durable) known.delete(offset);
+      }
+      for (const [value, offset] of book.places) if (offset >= durable) book.places.delete(value);
+      this.history.push({ type: "cut", log, at: durable });
+    }
   }
 
   isRotten(place: Place): boolean {

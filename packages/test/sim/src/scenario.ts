@@ -386,6 +386,7 @@ class Scenario {
     if (ending === "power") {
       this.#stage.powerCuts++;
       this.#stage.groups.forgetRounds();
+      this.#stage.logs.powerCut();
     }
     this.world.trace(`ending ${ending}`);
     this.#stage.life++;

@@ -61,6 +61,8 @@ function moveTo(broker: Broker, place: Place, path: string): ErrorName {
   if (target === path) return "NONE";
   if (target !== undefined) moves.cancel(partition);
   if (partition.log.home.path === path) return "NONE";
+  // The log that it was is there for a moment still, after a move from there.
+  if (dir.get(place.topic, place.partition) !== undefined) return "REPLICA_NOT_AVAILABLE";
   // A copy that was begun earlier may be in the directory that is offline.
   if (dirs.anyOffline) return "KAFKA_STORAGE_ERROR";
   try {
