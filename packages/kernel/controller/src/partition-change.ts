@@ -142,8 +142,8 @@ class Decider {
     if (clean !== undefined) return { leader: clean, unclean: false };
     const last = this.#lastKnown();
     if (last !== undefined) return { leader: last, unclean: true };
-    const any = election === "unclean" ? draft.replicas.find(id => this.acceptable(id)) : undefined;
-    return any === undefined ? { leader: NO_LEADER, unclean: false } : { leader: any, unclean: true };
+    const alive = election === "unclean" ? draft.replicas.find(id => this.acceptable(id)) : undefined;
+    return alive === undefined ? { leader: NO_LEADER, unclean: false } : { leader: alive, unclean: true };
   }
 
   /** Puts the election's outcome into `change`. */

@@ -7,7 +7,7 @@ import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
-import { ConnectionLimits, plainAddress } from "./connection-limits.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
 import { Groups } from "./groups.ts";
@@ -361,7 +361,7 @@ export class Broker {
         this.metrics.connectionsOpen = this.#connections.size;
         this.metrics.connectionsOpened++;
         if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
-        const wait = this.quotas.connected(plainAddress(connection.remoteHost), this.env.clock.monotonic());
+        const wait = this.quotas.connected(client.peer.host, this.env.clock.monotonic());
         if (wait > 0) client.mute(wait);
         return client;
       },

@@ -150,8 +150,10 @@ export class ClientConnection implements ConnectionHandler {
 
   onData(chunk: Uint8Array): void {
     this.lastActive = this.#host.broker.env.clock.monotonic();
+    let ended = false;
     try {
       for (const frame of this.#frames.push(chunk)) {
+        ended = true;
         this.#host.budget.take(frame.length);
         this.#queue.push(frame);
       }
@@ -160,19 +162,19 @@ export class ClientConnection implements ConnectionHandler {
       this.reject(error.message);
       return;
     }
-    this.#countUnfinished();
+    this.#countUnfinished(ended);
     this.#handleQueued();
   }
 
   /** A peer that begins frames and does not end them goes when there are too many of its kind, the oldest first. */
-  #countUnfinished(): void {
+  #countUnfinished(ended: boolean): void {
     const { unfinished, broker } = this.#host;
     const held = this.#frames.held();
     const counted = held < COUNTED_BYTES ? 0 : held;
     if (counted === this.#unfinished) return;
     const now = broker.env.clock.monotonic();
     // A frame that grows is no sign of life: only its end is.
-    if (counted > this.#unfinished) unfinished.add(this, counted - this.#unfinished, now);
+    if (!ended && counted > this.#unfinished) unfinished.add(this, counted - this.#unfinished, now);
     else {
       unfinished.forget(this);
       if (counted > 0) unfinished.add(this, counted, now);
@@ -310,7 +312,6 @@ export class ClientConnection implements ConnectionHandler {
       user: ANONYMOUS,
       clientId: head.clientId,
       listener: this.#listener,
-      remoteHost: this.#connection.remoteHost,
       peer: this.peer,
       close: reason => this.reject(reason),
     };
@@ -323,7 +324,7 @@ export class ClientConnection implements ConnectionHandler {
         const now = broker.env.clock.monotonic();
         broker.metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
-        this.#holdBack(slot, context, response, spent ?? now - began);
+        this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
         this.#reply(slot, api, head, response);
       });
       spent = broker.env.clock.monotonic() - began;
@@ -340,9 +341,13 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   /** Applies quotas: the reply says for how long, and for that long nothing more is handled (KIP-219). */
-  #holdBack(slot: Slot, client: RequestContext, response: { throttleTimeMs?: unknown } | null, spentMs: number): void {
-    const { quotas, env } = this.#host.broker;
-    const now = env.clock.monotonic();
+  #holdBack(
+    slot: Slot,
+    client: RequestContext,
+    response: { throttleTimeMs?: unknown } | null,
+    { now, spentMs }: { readonly now: number; readonly spentMs: number },
+  ): void {
+    const { quotas } = this.#host.broker;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
     ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));

@@ -21,7 +21,6 @@ export interface RequestContext {
   readonly clientId: string;
   /** Name of the listener: answers name the addresses of the same one. */
   readonly listener: string;
-  readonly remoteHost: string;
   readonly peer: Peer;
   /** Closes the connection: all that can be said to a client that wants no reply. */
   close(reason: string): void;

@@ -33,7 +33,7 @@ function toShard(broker: Broker, groupId: string, request: GroupRequest, way: { 
 const AWAY = Errors.NOT_COORDINATOR.code;
 
 export function joinGroup(broker: Broker, body: JoinGroupRequest, context: RequestContext, reply: Reply): void {
-  const client = { id: context.clientId, host: `/${context.remoteHost}` };
+  const client = { id: context.clientId, host: `/${context.peer.host}` };
   const request: GroupRequest = { type: "join", version: context.version, client, body };
   const answer: Reply = response => {
     const { protocolName } = response as { protocolName: string | null };
