@@ -13,9 +13,7 @@ import {
   apiOf,
   errorOf,
   FrameSplitter,
-  GatherWriter,
-  requestHeader,
-  requestHeaderVersion,
+  requestFrame,
   responseHeader,
   responseHeaderVersion,
 } from "@samsa/protocol";
@@ -100,15 +98,7 @@ export class AdminConnection implements ConnectionHandler {
   ): Promise<R> {
     if (this.#gone !== undefined) throw this.#gone;
     const correlationId = ++this.#correlation;
-    const writer = new GatherWriter();
-    writer.i32(0);
-    requestHeader.encode(
-      writer,
-      { requestApiKey: key, requestApiVersion: version, correlationId, clientId: "samsa" },
-      requestHeaderVersion(key, version),
-    );
-    messages.request.encode(writer, body, version);
-    writer.view.setInt32(0, writer.length() - 4);
+    const request = requestFrame({ key, version, correlationId, clientId: "samsa" }, messages.request, body);
     const frame = await new Promise<Uint8Array>((resolve, reject) => {
       const timer = this.#env.timers.after(TIMEOUT_MS, () => {
         reject(new Failure(`no answer to ${apiOf(key)?.name ?? key} in ${TIMEOUT_MS / 1000} s`));
@@ -121,7 +111,7 @@ export class AdminConnection implements ConnectionHandler {
           end(value);
         };
       this.#waiting = { resolve: settle(resolve), reject: settle(reject) };
-      this.#connection?.write(writer.chunks());
+      this.#connection?.write(request);
     });
     try {
       const reader = new ByteReader(frame);

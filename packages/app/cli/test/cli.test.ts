@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 
@@ -15,12 +16,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const child of running.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const ended = new Promise(resolve => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  }
+  await endAll(running);
   rmSync(directory, { recursive: true, force: true });
 });
 

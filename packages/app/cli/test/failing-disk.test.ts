@@ -17,6 +17,7 @@ import {
 import { buildBatch, readRecords } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AdminConnection } from "../src/admin.ts";
+import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const TOOLS = { crc32c, codecs: pureCodecs() };
@@ -32,12 +33,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const child of running.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const ended = new Promise(resolve => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  }
+  await endAll(running);
   for (const path of mounted.splice(0)) spawnSync("umount", [path]);
   rmSync(directory, { recursive: true, force: true });
 });

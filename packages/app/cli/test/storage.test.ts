@@ -7,6 +7,7 @@ import { nodeEnv } from "@samsa/node";
 import { ApiKey, apiVersionsRequest, apiVersionsResponse } from "@samsa/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AdminConnection } from "../src/admin.ts";
+import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const CLUSTER = "4L6g3nShT-eMCtK--X86sw";
@@ -21,12 +22,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const child of running.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const ended = new Promise(resolve => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  }
+  await endAll(running);
   rmSync(root, { recursive: true, force: true });
 });
 

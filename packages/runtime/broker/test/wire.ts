@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ByteReader, ByteWriter, type Env, type Logger } from "@samsa/base";
+import { ByteReader, concat, type Env, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { apiOf, requestHeader, requestHeaderVersion, responseHeader, responseHeaderVersion } from "@samsa/protocol";
+import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import { Broker, type BrokerOptions } from "../src/index.ts";
 
 export interface LogLine {
@@ -115,13 +115,10 @@ export class Wire {
 
   send(key: number, version: number, body: object): number {
     const correlationId = ++this.#correlation;
-    const writer = new ByteWriter();
-    writer.i32(0);
-    const header = { requestApiKey: key, requestApiVersion: version, correlationId, clientId: "test" };
-    requestHeader.encode(writer, header, requestHeaderVersion(key, version));
-    apiOf(key)?.request.encode(writer, body, version);
-    writer.view.setInt32(0, writer.position - 4);
-    this.socket.write(writer.finish());
+    const api = apiOf(key);
+    if (api === undefined) throw new Error(`no API ${key}`);
+    const head = { key, version, correlationId, clientId: "test" };
+    this.socket.write(concat(requestFrame(head, api.request, body)));
     return correlationId;
   }
 

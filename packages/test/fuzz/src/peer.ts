@@ -1,23 +1,13 @@
 import { connect, type Socket } from "node:net";
-import { BufferPool, ByteReader, ByteWriter } from "@samsa/base";
-import {
-  apiOf,
-  FrameSplitter,
-  requestHeader,
-  requestHeaderVersion,
-  responseHeader,
-  responseHeaderVersion,
-} from "@samsa/protocol";
+import { BufferPool, ByteReader, concat } from "@samsa/base";
+import { apiOf, FrameSplitter, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 
 /** A request as a frame, its size prefix included. */
 export function frame(key: number, version: number, body: object, correlationId = 1): Uint8Array {
-  const writer = new ByteWriter();
-  writer.i32(0);
-  const header = { requestApiKey: key, requestApiVersion: version, correlationId, clientId: "fuzz" };
-  requestHeader.encode(writer, header, requestHeaderVersion(key, version));
-  apiOf(key)?.request.encode(writer, body, version);
-  writer.view.setInt32(0, writer.position - 4);
-  return writer.finish();
+  const request = apiOf(key)?.request;
+  return request === undefined
+    ? new Uint8Array(0)
+    : concat(requestFrame({ key, version, correlationId, clientId: "fuzz" }, request, body));
 }
 
 /** A socket whose errors are of no interest: what a hostile peer deserves. */

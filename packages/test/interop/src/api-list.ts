@@ -1,19 +1,9 @@
 /** What a broker announces in ApiVersions, beside what Apache Kafka announces. */
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
-import { ByteReader, ByteWriter } from "@samsa/base";
-import {
-  ApiKey,
-  apiOf,
-  type ApiVersionsResponse,
-  apiVersionsRequest,
-  apiVersionsResponse,
-  requestHeader,
-  requestHeaderVersion,
-  responseHeader,
-} from "@samsa/protocol";
+import { ApiKey, apiOf, type ApiVersionsResponse } from "@samsa/protocol";
 import { servedApis } from "@samsa/broker";
+import { RawClient } from "./raw-client.ts";
 import { type Check, oneLine } from "./scoreboard.ts";
 
 /** A name and the versions it stands for. */
@@ -37,40 +27,12 @@ export const RECORD = join(import.meta.dirname, "../recorded/kafka-apis.json");
 
 /** The first version that tells features whose versions begin at 0. */
 const VERSION = 4;
-const DEADLINE_MS = 10_000;
-
-function exchange(server: string, request: Uint8Array): Promise<Uint8Array> {
-  const [host, port] = server.split(":");
-  return new Promise((resolve, reject) => {
-    let held: Buffer = Buffer.alloc(0);
-    const socket = connect(Number(port), host, () => socket.write(request));
-    socket.setTimeout(DEADLINE_MS, () => socket.destroy(new Error("no answer")));
-    socket.on("error", reject);
-    socket.on("close", () => reject(new Error("closed instead of an answer")));
-    socket.on("data", chunk => {
-      held = Buffer.concat([held, chunk]);
-      if (held.length < 4 || held.length < 4 + held.readInt32BE(0)) return;
-      resolve(held.subarray(4));
-      socket.destroy();
-    });
-  });
-}
 
 export async function announced(server: string): Promise<Announced> {
-  const writer = new ByteWriter();
-  writer.i32(0);
-  const header = {
-    requestApiKey: ApiKey.ApiVersions,
-    requestApiVersion: VERSION,
-    correlationId: 1,
-    clientId: "interop",
-  };
-  requestHeader.encode(writer, header, requestHeaderVersion(ApiKey.ApiVersions, VERSION));
-  apiVersionsRequest.encode(writer, { clientSoftwareName: "interop", clientSoftwareVersion: "1" }, VERSION);
-  writer.view.setInt32(0, writer.position - 4);
-  const reader = new ByteReader(await exchange(server, writer.finish()));
-  responseHeader.decode(reader, 0);
-  const answer: ApiVersionsResponse = apiVersionsResponse.decode(reader, VERSION);
+  const client = await RawClient.open(server);
+  const software = { clientSoftwareName: "interop", clientSoftwareVersion: "1" };
+  const answer = (await client.ask(ApiKey.ApiVersions, VERSION, software)) as ApiVersionsResponse;
+  client.close();
   const features = answer.supportedFeatures.map(one => ({
     name: one.name,
     first: one.minVersion,

@@ -1,6 +1,9 @@
 import { connect, type Socket } from "node:net";
-import { ByteReader, ByteWriter } from "@samsa/base";
-import { apiOf, requestHeader, requestHeaderVersion, responseHeader, responseHeaderVersion } from "@samsa/protocol";
+import { ByteReader, concat } from "@samsa/base";
+import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
+
+/** A broker that says nothing for so long is given up. */
+const DEADLINE_MS = 30_000;
 
 /** A client that says exactly what it is told to, one request at a time. */
 export class RawClient {
@@ -14,6 +17,7 @@ export class RawClient {
       this.#held = Buffer.concat([this.#held, chunk]);
       this.#deliver();
     });
+    socket.setTimeout(DEADLINE_MS, () => socket.destroy());
     socket.on("error", () => {});
     socket.on("close", () => this.#waiting?.reject(new Error("closed instead of an answer")));
   }
@@ -42,15 +46,10 @@ export class RawClient {
   async ask(key: number, version: number, body: object): Promise<object> {
     const api = apiOf(key);
     if (api === undefined) throw new Error(`no API ${key}`);
-    const writer = new ByteWriter();
-    writer.i32(0);
-    const header = { requestApiKey: key, requestApiVersion: version, correlationId: 1, clientId: "raw" };
-    requestHeader.encode(writer, header, requestHeaderVersion(key, version));
-    api.request.encode(writer, body, version);
-    writer.view.setInt32(0, writer.position - 4);
+    const request = requestFrame({ key, version, correlationId: 1, clientId: "raw" }, api.request, body);
     const frame = await new Promise<Buffer>((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#socket.write(writer.finish());
+      this.#socket.write(concat(request));
     });
     const reader = new ByteReader(frame);
     responseHeader.decode(reader, responseHeaderVersion(key, version));

@@ -6,15 +6,7 @@ import {
   type ConnectionHandler,
   type Env,
 } from "@samsa/base";
-import {
-  type ApiKey,
-  FrameSplitter,
-  GatherWriter,
-  requestHeader,
-  requestHeaderVersion,
-  responseHeader,
-  responseHeaderVersion,
-} from "@samsa/protocol";
+import { type ApiKey, FrameSplitter, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import { Violation } from "./rules.ts";
 
 /** An API at the one version that the simulation speaks. */
@@ -159,16 +151,7 @@ class Link implements ConnectionHandler {
 
   tell<Q>({ key, version, request }: Call<Q, unknown>, body: Q): number {
     const correlationId = ++this.#correlation;
-    const writer = new GatherWriter();
-    writer.i32(0);
-    requestHeader.encode(
-      writer,
-      { requestApiKey: key, requestApiVersion: version, correlationId, clientId: this.#name },
-      requestHeaderVersion(key, version),
-    );
-    request.encode(writer, body, version);
-    writer.view.setInt32(0, writer.length() - 4);
-    this.connection?.write(writer.chunks());
+    this.connection?.write(requestFrame({ key, version, correlationId, clientId: this.#name }, request, body));
     return correlationId;
   }
 
