@@ -62,7 +62,7 @@ export class Controller {
     return this.#image;
   }
 
-  /** Records and reply for a request; changes nothing. Authorisation and quotas are the caller's. */
+  /** Records and reply for a request; changes nothing. Authorisation is the caller's. */
   decide<N extends keyof ControllerRequests>(
     name: N,
     request: ControllerRequests[N]["request"],

@@ -54,6 +54,8 @@ export interface Draw {
   below(limit: number): number;
   /** The offset that the first record of the decision will get; broker epochs are made of it. */
   readonly nextOffset: number;
+  /** Takes partitions, created or deleted, from what the client may change (KIP-599); false: he may change none now. */
+  mutate(partitions: number): boolean;
 }
 
 export interface DecisionContext {

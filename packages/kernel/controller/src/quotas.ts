@@ -24,9 +24,8 @@ const CLIENT_KEYS: ReadonlyMap<string, KeySpec> = new Map([
   ["producer_byte_rate", LONG],
   ["consumer_byte_rate", LONG],
   ["request_percentage", DOUBLE],
+  ["controller_mutation_rate", DOUBLE],
 ]);
-/** Known to Kafka and without effect here: better refused than accepted and ignored. */
-const UNAVAILABLE: ReadonlySet<string> = new Set(["controller_mutation_rate"]);
 const IP_KEYS: ReadonlyMap<string, KeySpec> = new Map([["connection_creation_rate", INT]]);
 const ENTITY_TYPES: ReadonlySet<string> = new Set(["user", "client-id", "ip"]);
 const FRACTION = 1e-6;
@@ -52,7 +51,6 @@ function keysFor(entity: readonly QuotaEntity[]): ReadonlyMap<string, KeySpec> |
 }
 
 function valueFault(keys: ReadonlyMap<string, KeySpec>, key: string, value: number): Refusal | undefined {
-  if (UNAVAILABLE.has(key)) return refusal("INVALID_REQUEST", `The quota ${key} is not available.`);
   const spec = keys.get(key);
   if (spec === undefined) return refusal("INVALID_REQUEST", `Invalid configuration key ${key}`);
   // Said so that a value that is no number fails too.

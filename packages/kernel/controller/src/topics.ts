@@ -89,6 +89,7 @@ function createTopic(context: DecisionContext, topic: NewTopic): Decision<Create
   if (isRefusal(configs)) return configs;
   const partitions = topic.assignments.length > 0 ? assigned(image, topic) : placed(context, topic);
   if (isRefusal(partitions)) return partitions;
+  if (!draw.mutate(partitions.length)) return refusal("THROTTLING_QUOTA_EXCEEDED");
   const topicId = draw.uuid();
   const records: MetadataRecord[] = [
     metadataRecord("TopicRecord", 0, { name: topic.name, topicId }),
@@ -193,7 +194,10 @@ function chosen(
 type Deleted = DeleteTopicsResponse["responses"][number];
 
 /** DeleteTopics, by name (`topicNames` up to version 5, `topics` after) or by id. */
-export function deleteTopics({ image }: DecisionContext, request: DeleteTopicsRequest): Decision<DeleteTopicsResponse> {
+export function deleteTopics(
+  { image, draw }: DecisionContext,
+  request: DeleteTopicsRequest,
+): Decision<DeleteTopicsResponse> {
   const wanted = [...request.topicNames.map(name => ({ name, topicId: ZERO_UUID })), ...request.topics];
   const named = wanted.filter(w => w.topicId === ZERO_UUID);
   const names = duplicates(named.flatMap(w => (w.name === null ? [] : [w.name])));
@@ -218,6 +222,10 @@ export function deleteTopics({ image }: DecisionContext, request: DeleteTopicsRe
       // Said where its name stands; where its id stands nothing is.
       const why = "The provided topic name maps to an ID that was already supplied.";
       if (name !== null) responses.push({ name, topicId: topic.id, ...refusal("INVALID_REQUEST", why) });
+      continue;
+    }
+    if (!draw.mutate(topic.partitions.size)) {
+      responses.push({ name: topic.name, topicId: topic.id, ...refusal("THROTTLING_QUOTA_EXCEEDED") });
       continue;
     }
     records.push(metadataRecord("RemoveTopicRecord", 0, { topicId: topic.id }));
@@ -286,19 +294,20 @@ function addPartitions(
   }
   // As much as one decision of Kafka's controller may hold (QuorumController.MAX_RECORDS_PER_USER_OP).
   if (additional > room) return refusal("POLICY_VIOLATION", "Unable to perform excessively large batch operation.");
+  if (wanted.assignments !== null && wanted.assignments.length !== additional) {
+    return refusal(
+      "INVALID_REPLICA_ASSIGNMENT",
+      `Attempted to add ${additional} additional partition(s), but only ${wanted.assignments.length} assignment(s) ` +
+        "were specified.",
+    );
+  }
+  if (!draw.mutate(additional)) return refusal("THROTTLING_QUOTA_EXCEEDED");
   const factor = topic.partitions.get(0)?.replicas.length ?? 0;
   let partitions: PartitionImage[] | Refusal;
   if (wanted.assignments === null) {
     const replicas = placeReplicas(image, additional, factor, draw);
     partitions = isRefusal(replicas) ? replicas : begun(image, replicas, factor);
   } else {
-    if (wanted.assignments.length !== additional) {
-      return refusal(
-        "INVALID_REPLICA_ASSIGNMENT",
-        `Attempted to add ${additional} additional partition(s), but only ${wanted.assignments.length} assignment(s) ` +
-          "were specified.",
-      );
-    }
     partitions = [];
     for (const [i, { brokerIds }] of wanted.assignments.entries()) {
       const partition = chosen(image, brokerIds, { factor, partitionIndex: has + i });

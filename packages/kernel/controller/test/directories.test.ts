@@ -52,7 +52,7 @@ class Fixture {
   }
 
   run<N extends keyof ControllerRequests>(name: N, request: ControllerRequests[N]["request"]) {
-    const draw = { uuid: () => id(`id${++this.#ids}`), below: () => 0, nextOffset: this.offset };
+    const draw = { uuid: () => id(`id${++this.#ids}`), below: () => 0, nextOffset: this.offset, mutate: () => true };
     const { records, reply } = this.controller.decide(name, request, draw);
     this.append(records);
     return { reply, records };

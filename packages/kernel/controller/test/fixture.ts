@@ -52,10 +52,12 @@ export class Fixture {
   #ids = 0;
   readonly controller = new Controller(settings);
   readonly log: MetadataRecord[] = [];
+  mutate: Draw["mutate"] = () => true;
   readonly draw = (): Draw => ({
     uuid: () => id(++this.#ids),
     below: limit => this.#ids++ % limit,
     nextOffset: this.log.length,
+    mutate: partitions => this.mutate(partitions),
   });
 
   append(records: readonly MetadataRecord[]): void {

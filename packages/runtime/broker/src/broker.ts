@@ -18,7 +18,7 @@ import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
-import { Quotas } from "./quotas.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import { cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
@@ -127,10 +127,11 @@ export class Broker {
       env.random.next(),
     );
     this.unsent = new HeldBytes(options.heldBytes ?? HELD_BYTES);
-    this.quotas = new Quotas({
-      count: this.config["quota.window.num"],
-      ms: this.config["quota.window.size.seconds"] * 1000,
-    });
+    const { config } = this;
+    this.quotas = new Quotas(
+      { count: config["quota.window.num"], ms: config["quota.window.size.seconds"] * 1000 },
+      { count: config["controller.quota.window.num"], ms: config["controller.quota.window.size.seconds"] * 1000 },
+    );
     const maxBytes = this.config["telemetry.max.bytes"];
     const sink = options.telemetry;
     this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
@@ -397,12 +398,17 @@ export class Broker {
   }
 
   /**
-   * Creates the topics that are missing, if `create`; then calls `done` with the error of each that still is.
+   * Creates the topics that are missing, unless `create` is false; then calls `done` with the error of each that still
+   * is.
    */
-  ensureTopics(names: readonly string[], create: boolean, done: (errors: ReadonlyMap<string, number>) => void): void {
+  ensureTopics(
+    names: readonly string[],
+    create: MutationQuota | false,
+    done: (errors: ReadonlyMap<string, number>) => void,
+  ): void {
     const errors = new Map<string, number>();
     const creations = names.map(async name => {
-      const error = create ? await this.#create(name) : this.control.nameFault(name);
+      const error = create === false ? this.control.nameFault(name) : await this.#create(name, create);
       if (error !== 0) errors.set(name, error);
     });
     Promise.all(creations).then(
@@ -415,10 +421,10 @@ export class Broker {
   }
 
   /** Requests that want the same topic at the same time create it once. */
-  #create(name: string): Promise<number> {
+  #create(name: string, quota: MutationQuota): Promise<number> {
     let creation = this.#creating.get(name);
     if (creation === undefined) {
-      creation = this.control.autoCreate(name).finally(() => this.#creating.delete(name));
+      creation = this.control.autoCreate(name, quota).finally(() => this.#creating.delete(name));
       this.#creating.set(name, creation);
     }
     return creation;
@@ -430,11 +436,20 @@ export class Broker {
     request: ControllerRequests[N]["request"],
     reply: (response: object) => void,
     failed: () => object,
+    quota: MutationQuota = NO_MUTATION_QUOTA,
   ): void {
-    this.control.submit(name, request).then(reply, error => {
-      this.env.logger.error("a decision of the controller failed", { request: name, error });
-      reply(failed());
-    });
+    this.control.submit(name, request, quota).then(
+      response => reply({ ...response, throttleTimeMs: quota.throttleMs() }),
+      error => {
+        this.env.logger.error("a decision of the controller failed", { request: name, error });
+        reply(failed());
+      },
+    );
+  }
+
+  /** What the client of a request may create and delete; strictly so from the version on that can be told. */
+  mutations(context: RequestContext, strictSince: number): MutationQuota {
+    return this.quotas.mutations(context, context.version >= strictSince, () => this.env.clock.monotonic());
   }
 
   #every(name: string, ms: number, task: () => void): void {

@@ -56,6 +56,18 @@ export const brokerConfigs = configSpecs({
     default: "",
     doc: "The voters id@host:port; a single node names itself or nobody.",
   },
+  "controller.quota.window.num": {
+    type: "int",
+    default: "11",
+    min: 1,
+    doc: "Windows whose quota of created and deleted partitions a client may use at once.",
+  },
+  "controller.quota.window.size.seconds": {
+    type: "int",
+    default: "1",
+    min: 1,
+    doc: "How long each of those windows is, in seconds.",
+  },
   "cordoned.log.dirs": {
     type: "list",
     update: "per-broker",

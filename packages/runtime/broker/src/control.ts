@@ -13,6 +13,7 @@ import type { Broker } from "./broker.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
 import { CONFIG_RULES, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
 import { OFFSETS_TOPIC } from "./topics.ts";
@@ -130,12 +131,13 @@ export class Control {
     this.#log.snapshot(imageRecords(image), image.provenance.timestamp);
   }
 
-  #draw(): Draw {
+  #draw(quota: MutationQuota = NO_MUTATION_QUOTA): Draw {
     const { env } = this.#broker;
     return {
       uuid: () => randomUuid(length => env.random.bytes(length)),
       below: limit => Math.floor(env.random.next() * limit),
       nextOffset: this.#log.endOffset,
+      mutate: partitions => quota.take(partitions),
     };
   }
 
@@ -207,11 +209,12 @@ export class Control {
   submit<N extends Decider>(
     name: N,
     request: ControllerRequests[N]["request"],
+    quota: MutationQuota = NO_MUTATION_QUOTA,
   ): Promise<ControllerRequests[N]["reply"]> {
     // What is written behind the end that a clean stop has noted would be lost.
     if (this.#closed) return Promise.reject(new Error("the controller has stopped"));
     const turn = this.#last.then(async () => {
-      const { records, reply } = this.#controller.decide(name, request, this.#draw());
+      const { records, reply } = this.#controller.decide(name, request, this.#draw(quota));
       await this.#commit(records);
       if (records.length > 0) {
         this.#events.publish(this.#controller.image);
@@ -230,7 +233,7 @@ export class Control {
   }
 
   /** Creates a topic as auto-creation does; resolves with 0 or the error code. */
-  async autoCreate(name: string): Promise<number> {
+  async autoCreate(name: string, quota: MutationQuota): Promise<number> {
     if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
     const { config } = this.#broker;
     const internal = name === OFFSETS_TOPIC;
@@ -248,8 +251,11 @@ export class Control {
       assignments: [],
       configs,
     };
-    const { topics } = await this.submit("createTopics", { topics: [topic], timeoutMs: 30_000, validateOnly: false });
+    const request = { topics: [topic], timeoutMs: 30_000, validateOnly: false };
+    const { topics } = await this.submit("createTopics", request, quota);
     const code = topics[0]?.errorCode ?? 0;
+    // Who asks again finds it there some day.
+    if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     return code === Errors.TOPIC_ALREADY_EXISTS.code ? 0 : code;
   }
 

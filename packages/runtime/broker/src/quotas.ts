@@ -2,6 +2,7 @@ import { type QuotaEntity, type QuotaImage, quotaKey } from "@samsa/metadata";
 
 /** What is limited of a client: bytes a second, or percent of the event loop. */
 export type QuotaKind = "producer_byte_rate" | "consumer_byte_rate" | "request_percentage";
+const MUTATION_RATE = "controller_mutation_rate";
 
 /** Who a quota is looked up for. */
 export interface QuotaClient {
@@ -9,7 +10,7 @@ export interface QuotaClient {
   readonly clientId: string;
 }
 
-/** How rates are measured: `quota.window.num` windows of `quota.window.size.seconds`. */
+/** How rates are measured: `quota.window.num` windows of `quota.window.size.seconds`, and their kin of the controller. */
 export interface QuotaWindows {
   readonly count: number;
   readonly ms: number;
@@ -56,6 +57,38 @@ class Meter {
   }
 }
 
+/**
+ * What a client may still change (`TokenBucket`): it fills at the limit, up to what comes together in all windows, and
+ * one change may take it below nothing.
+ */
+class Bucket {
+  readonly #seconds: number;
+  #tokens = Infinity;
+  lastUsed = 0;
+
+  constructor(windows: QuotaWindows) {
+    this.#seconds = (windows.count * windows.ms) / 1000;
+  }
+
+  /** Takes `value`; the time, in ms, until there is something in it again, 0 when there is. */
+  take(value: number, limit: number, now: number): number {
+    const grown = this.#tokens + (limit * (now - this.lastUsed)) / 1000;
+    this.#tokens = Math.min(limit * this.#seconds, grown) - value;
+    this.lastUsed = now;
+    return Math.max(0, Math.round((-this.#tokens / limit) * 1000));
+  }
+}
+
+/** What one request may change. */
+export interface MutationQuota {
+  /** Takes so many partitions; false: they must not be changed now. */
+  take(partitions: number): boolean;
+  /** For how long to hold the client back, in ms. */
+  throttleMs(): number;
+}
+
+export const NO_MUTATION_QUOTA: MutationQuota = { take: () => true, throttleMs: () => 0 };
+
 /** Meters that nobody has used for so long are forgotten. */
 const IDLE_MS = 3_600_000;
 /** Answers that are remembered for clients; they are found again when there are more. */
@@ -90,12 +123,15 @@ function covering(user: string, client: string): QuotaEntity[][] {
 export class Quotas {
   readonly #windows: QuotaWindows;
   readonly #meters = new Map<string, Meter>();
+  readonly #mutationWindows: QuotaWindows;
+  readonly #buckets = new Map<string, Bucket>();
   readonly #answers = new Map<string, Limit | undefined>();
   #quotas: ReadonlyMap<string, QuotaImage> = new Map();
   #kinds = new Set<string>();
 
-  constructor(windows: QuotaWindows) {
+  constructor(windows: QuotaWindows, mutationWindows: QuotaWindows) {
     this.#windows = windows;
+    this.#mutationWindows = mutationWindows;
   }
 
   /** Takes what the metadata says. */
@@ -134,7 +170,33 @@ export class Quotas {
     return found === undefined ? Infinity : found.limit * (this.#windows.count - 1) * (this.#windows.ms / 1000);
   }
 
-  #limit(kind: QuotaKind, client: QuotaClient): Limit | undefined {
+  /**
+   * What a request may create and delete (`ControllerMutationQuotaManager`). `strict`: nothing is changed while the
+   * client has used up more than he has; a request of a version that cannot say so changes, and waits.
+   */
+  mutations(client: QuotaClient, strict: boolean, now: () => number): MutationQuota {
+    if (!this.#kinds.has(MUTATION_RATE)) return NO_MUTATION_QUOTA;
+    const found = this.#limit(MUTATION_RATE, client);
+    if (found === undefined) return NO_MUTATION_QUOTA;
+    let until = 0;
+    return {
+      take: partitions => {
+        const bucket = this.#bucket(found.meter);
+        const at = now();
+        const due = bucket.take(0, found.limit, at);
+        if (strict && due > 0) {
+          until = at + due;
+          return false;
+        }
+        const wait = bucket.take(partitions, found.limit, at);
+        if (!strict && wait > 0) until = at + wait;
+        return true;
+      },
+      throttleMs: () => Math.max(0, until - now()),
+    };
+  }
+
+  #limit(kind: QuotaKind | typeof MUTATION_RATE, client: QuotaClient): Limit | undefined {
     const asked = JSON.stringify([kind, client.user, client.clientId]);
     if (this.#answers.has(asked)) return this.#answers.get(asked);
     const found = this.#find(kind, client);
@@ -143,7 +205,7 @@ export class Quotas {
     return found;
   }
 
-  #find(kind: QuotaKind, { user, clientId }: QuotaClient): Limit | undefined {
+  #find(kind: string, { user, clientId }: QuotaClient): Limit | undefined {
     for (const parts of covering(user, clientId)) {
       const limit = this.#quotas.get(quotaKey(parts))?.quotas.get(kind);
       if (limit === undefined) continue;
@@ -163,8 +225,19 @@ export class Quotas {
     return meter;
   }
 
+  #bucket(key: string): Bucket {
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      bucket = new Bucket(this.#mutationWindows);
+      this.#buckets.set(key, bucket);
+    }
+    return bucket;
+  }
+
   /** Forgets meters that are not used. */
   expire(now: number): void {
-    for (const [key, meter] of this.#meters) if (now - meter.lastUsed > IDLE_MS) this.#meters.delete(key);
+    for (const used of [this.#meters, this.#buckets]) {
+      for (const [key, { lastUsed }] of used) if (now - lastUsed > IDLE_MS) used.delete(key);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { ZERO_UUID } from "@samsa/base";
 import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import fc from "fast-check";
@@ -11,7 +12,7 @@ const who = { user: "u", clientId: "c" };
 function quotas(
   ...rows: readonly (readonly [entity: Record<string, string | null>, quotas: Record<string, number>])[]
 ) {
-  const all = new Quotas(WINDOWS);
+  const all = new Quotas(WINDOWS, WINDOWS);
   const images = rows.map(([parts, values]) => {
     const entity = Object.entries(parts).map(([entityType, entityName]) => ({ entityType, entityName }));
     const key = JSON.stringify(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -86,6 +87,51 @@ describe("quotas", () => {
     const limited = quotas([{ "client-id": "c" }, { request_percentage: 1 }]);
     expect(limited.record("request_percentage", who, 5000, 0)).toBe(1000);
   });
+
+  test("of changes allow what all windows allow together at once, and then what comes back", () => {
+    let now = 5000;
+    const limited = quotas([{ user: "u" }, { controller_mutation_rate: 2 }]);
+    const change = (partitions: number, strict: boolean): readonly [boolean, number] => {
+      const quota = limited.mutations(who, strict, () => now);
+      const taken = quota.take(partitions);
+      return [taken, quota.throttleMs()];
+    };
+    // A bucket of 22, which a change may overdraw.
+    expect(change(20, true)).toEqual([true, 0]);
+    expect(change(6, true)).toEqual([true, 0]);
+    expect(change(1, true)).toEqual([false, 2000]);
+    now += 1500;
+    expect(change(1, true)).toEqual([false, 500]);
+    now += 500;
+    expect(change(1, true)).toEqual([true, 0]);
+    // Who cannot be refused is held back.
+    expect(change(3, false)).toEqual([true, 2000]);
+    now += 3_600_000;
+    expect(change(22, false)).toEqual([true, 0]);
+  });
+
+  test("of changes hold for those whom they name", () => {
+    const limited = quotas([{ user: "u" }, { controller_mutation_rate: 0.001 }]);
+    const take = (user: string): boolean => limited.mutations({ user, clientId: "c" }, true, () => 0).take(1);
+    expect(["u", "u", "v", "v"].map(take)).toEqual([true, false, true, true]);
+  });
+
+  test("let a client change, in the long run, what they say", () => {
+    const steps = fc.array(fc.record({ wait: fc.nat(3000), partitions: fc.integer({ min: 1, max: 30 }) }));
+    const property = fc.property(fc.integer({ min: 1, max: 20 }), fc.boolean(), steps, (limit, strict, wanted) => {
+      const limited = quotas([{ "client-id": "c" }, { controller_mutation_rate: limit }]);
+      let now = 0;
+      let changed = 0;
+      for (const { wait, partitions } of wanted) {
+        now += wait;
+        const quota = limited.mutations(who, strict, () => now);
+        if (quota.take(partitions)) changed += partitions;
+        now += quota.throttleMs();
+        expect(changed).toBeLessThanOrEqual(limit * 11 + (limit * now) / 1000 + partitions + 1);
+      }
+    });
+    fc.assert(property, { numRuns: 200 });
+  });
 });
 
 describe("over the wire", () => {
@@ -93,7 +139,10 @@ describe("over the wire", () => {
   let wire: Wire;
 
   beforeEach(async () => {
-    broker = await TestBroker.start({ "quota.window.num": "2", "quota.window.size.seconds": "1" });
+    broker = await TestBroker.start({
+      ...{ "quota.window.num": "2", "quota.window.size.seconds": "1" },
+      ...{ "controller.quota.window.num": "2", "controller.quota.window.size.seconds": "1" },
+    });
     wire = await broker.connect();
   });
   afterEach(() => broker.stop());
@@ -202,6 +251,36 @@ describe("over the wire", () => {
       if (later.size > 0) break;
       expect(tries).toBeLessThan(20);
     }
+  });
+
+  test("topics and partitions above the rate are refused, or waited for", async () => {
+    const refused = Errors.THROTTLING_QUOTA_EXCEEDED.code;
+    const configs = { assignments: [], configs: [] };
+    const create = async (version: number, name: string, numPartitions: number, validateOnly = false) => {
+      const topics = [{ name, numPartitions, replicationFactor: 1, ...configs }];
+      const body = { topics, timeoutMs: 5000, validateOnly };
+      const answer = await wire.ask(ApiKey.CreateTopics, version, body);
+      const { throttleTimeMs, topics: made } = answer as { throttleTimeMs: number; topics: { errorCode: number }[] };
+      return [made[0].errorCode, throttleTimeMs > 0] as const;
+    };
+    // Twenty at once, and ten a second.
+    await alter({ "client-id": "test" }, ["controller_mutation_rate", 10]);
+    expect(await create(7, "a", 1)).toEqual([0, false]);
+    expect(await create(7, "b", 24)).toEqual([0, false]);
+    expect(await create(7, "c", 1)).toEqual([refused, true]);
+    // The connection has waited for as long as it was told.
+    expect(await create(7, "c", 25, true)).toEqual([0, false]);
+    const topics = [{ name: "a", count: 2, assignments: null }];
+    const body = { topics, timeoutMs: 5000, validateOnly: false };
+    expect(await wire.ask(ApiKey.CreatePartitions, 3, body)).toMatchObject({ results: [{ errorCode: refused }] });
+    expect(await create(5, "d", 6)).toEqual([0, true]);
+    expect(await create(7, "e", 8)).toEqual([0, false]);
+    const gone = { topics: [{ name: "d", topicId: ZERO_UUID }], timeoutMs: 5000 };
+    expect(await wire.ask(ApiKey.DeleteTopics, 6, gone)).toMatchObject({ responses: [{ errorCode: refused }] });
+    expect(await wire.ask(ApiKey.DeleteTopics, 6, gone)).toMatchObject({ responses: [{ errorCode: 0 }] });
+    const asked = { topics: [{ name: "auto" }], allowAutoTopicCreation: true };
+    const unknown = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    expect(await wire.ask(ApiKey.Metadata, 9, asked)).toMatchObject({ topics: [{ errorCode: unknown }] });
   });
 
   test("connections above the rate of their address are not heard at once", async () => {

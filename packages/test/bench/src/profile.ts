@@ -1,9 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { flameGraph } from "./flame.ts";
 
-interface CpuProfile {
+export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
+    readonly children?: readonly number[];
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
   }[];
   readonly samples: readonly number[];
@@ -17,18 +19,24 @@ export interface HotFunction {
   readonly share: number;
 }
 
-/** Functions of a profile by the time spent in themselves, hottest first. */
-export function hottest(profile: CpuProfile, count: number): HotFunction[] {
+/** What a node of a profile is called. */
+function labels({ nodes }: CpuProfile): (id: number) => string {
   const names = new Map(
-    profile.nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
+    nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
       id,
       `${functionName === "" ? "(anonymous)" : functionName}${url === "" ? "" : ` ${url.split("/").at(-1)}:${lineNumber + 1}`}`,
     ]),
   );
+  return id => names.get(id) ?? "";
+}
+
+/** Functions of a profile by the time spent in themselves, hottest first. */
+export function hottest(profile: CpuProfile, count: number): HotFunction[] {
+  const label = labels(profile);
   const times = new Map<string, number>();
   let busy = 0;
   profile.samples.forEach((id, i) => {
-    const name = names.get(id) ?? "";
+    const name = label(id);
     if (name === "(idle)") return;
     const ms = profile.timeDeltas[i] / 1000;
     times.set(name, (times.get(name) ?? 0) + ms);
@@ -40,11 +48,14 @@ export function hottest(profile: CpuProfile, count: number): HotFunction[] {
     .map(([name, ms]) => ({ name, ms, share: ms / busy }));
 }
 
-/** Prints the hottest functions of every profile in `folder`. */
+/** Prints the hottest functions of every profile in `folder`, and draws a flame graph beside each. */
 export function printProfiles(folder: string, count: number): void {
   for (const file of readdirSync(folder).filter(name => name.endsWith(".cpuprofile"))) {
     console.log(`\n${join(folder, file)}`);
     const profile = JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile;
+    const picture = join(folder, file.replace(/cpuprofile$/, "svg"));
+    writeFileSync(picture, flameGraph(profile, labels(profile)));
+    console.log(picture);
     for (const { name, ms, share } of hottest(profile, count)) {
       console.log(`${(share * 100).toFixed(1).padStart(5)} % ${ms.toFixed(0).padStart(6)} ms  ${name}`);
     }

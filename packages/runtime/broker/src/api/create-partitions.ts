@@ -2,18 +2,27 @@ import { type CreatePartitionsRequest, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
+/** From this version on a client knows that a quota can refuse what it asks for. */
+const STRICT_VERSION = 3;
+
 export function createPartitions(
   broker: Broker,
   request: CreatePartitionsRequest,
-  _context: RequestContext,
+  context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  broker.decided("createPartitions", request, reply, () => ({
-    throttleTimeMs: 0,
-    results: request.topics.map(({ name }) => ({
-      name,
-      errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
-      errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
-    })),
-  }));
+  broker.decided(
+    "createPartitions",
+    request,
+    reply,
+    () => ({
+      throttleTimeMs: 0,
+      results: request.topics.map(({ name }) => ({
+        name,
+        errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
+        errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
+      })),
+    }),
+    broker.mutations(context, STRICT_VERSION),
+  );
 }

@@ -5,6 +5,8 @@ import type { RequestContext } from "../requests.ts";
 
 /** Below this version a client does not know that deletion can be disabled. */
 const DISABLED_VERSION = 3;
+/** From this version on a client knows that a quota can refuse what it asks for. */
+const STRICT_VERSION = 5;
 
 export function deleteTopics(
   broker: Broker,
@@ -23,5 +25,11 @@ export function deleteTopics(
     const known = context.version >= DISABLED_VERSION;
     return reply(failed(known ? Errors.TOPIC_DELETION_DISABLED : Errors.INVALID_REQUEST));
   }
-  broker.decided("deleteTopics", request, reply, () => failed(Errors.UNKNOWN_SERVER_ERROR));
+  broker.decided(
+    "deleteTopics",
+    request,
+    reply,
+    () => failed(Errors.UNKNOWN_SERVER_ERROR),
+    broker.mutations(context, STRICT_VERSION),
+  );
 }

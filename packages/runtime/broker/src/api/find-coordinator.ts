@@ -1,5 +1,6 @@
 import { Errors, type FindCoordinatorRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
+import { NO_MUTATION_QUOTA } from "../quotas.ts";
 import type { RequestContext } from "../requests.ts";
 import { OFFSETS_TOPIC } from "../topics.ts";
 
@@ -34,7 +35,7 @@ export function findCoordinator(
   }
   if (broker.topics.idOf(OFFSETS_TOPIC) !== undefined) return answer(0, null);
   // The first group brings its topic into being.
-  broker.ensureTopics([OFFSETS_TOPIC], true, () => {
+  broker.ensureTopics([OFFSETS_TOPIC], NO_MUTATION_QUOTA, () => {
     const there = broker.topics.idOf(OFFSETS_TOPIC) !== undefined;
     answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : "the offsets topic could not be created");
   });

@@ -97,5 +97,5 @@ export function metadata(
   const absent = named.flatMap(({ name }) => (name !== null && broker.topics.idOf(name) === undefined ? [name] : []));
   if (absent.length === 0) return answer(new Map());
   const create = request.allowAutoTopicCreation && broker.config["auto.create.topics.enable"];
-  broker.ensureTopics(absent, create, answer);
+  broker.ensureTopics(absent, create && broker.mutations(context, 0), answer);
 }
