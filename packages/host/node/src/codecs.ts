@@ -20,42 +20,44 @@ function guarded(codec: string, work: () => Uint8Array): Uint8Array {
 // zlib allocates its output a chunk at a time; one chunk of about the right size is by far the fastest.
 const chunkFor = (expected: number): number => Math.min(Math.max(expected, 1024), 1 << 20);
 
-const streams: Stream = {
-  gzip: (input, level) => plain(zlib.gzipSync(input, { level, chunkSize: chunkFor(input.length) })),
-  gunzip: (input, limit) =>
-    within(
-      limit,
-      guarded("gzip", () =>
-        zlib.gunzipSync(input, { maxOutputLength: Math.max(1, limit), chunkSize: chunkFor(input.length * 4) }),
-      ),
-    ),
-  zstd: (input, level) =>
-    plain(
-      zlib.zstdCompressSync(input, {
-        chunkSize: chunkFor(input.length),
-        pledgedSrcSize: input.length,
-        params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
-      }),
-    ),
-  unzstd: (input, limit) =>
-    within(
-      limit,
-      guarded("zstd", () =>
-        zlib.zstdDecompressSync(input, { maxOutputLength: Math.max(1, limit), chunkSize: chunkFor(input.length * 4) }),
-      ),
-    ),
-};
+/** Decompression that guesses from the outputs before how much longer than its input the next one will be. */
+function growing(
+  codec: string,
+  inflate: (input: Uint8Array, options: zlib.ZlibOptions) => Uint8Array,
+): (input: Uint8Array, limit: number) => Uint8Array {
+  let times = 4;
+  return (input, limit) => {
+    const chunkSize = chunkFor(Math.min(limit, Math.ceil(input.length * times * 1.1)));
+    const output = guarded(codec, () => inflate(input, { maxOutputLength: Math.max(1, limit), chunkSize }));
+    if (output.length > limit) throw new MalformedError(`output of more than ${limit} bytes`);
+    // Up at once and down slowly: memory that is too much costs less than a second piece.
+    const grown = output.length / Math.max(1, input.length);
+    times = grown > times ? grown : times + (grown - times) / 16;
+    return output;
+  };
+}
 
-function within(limit: number, output: Uint8Array): Uint8Array {
-  if (output.length > limit) throw new MalformedError(`output of more than ${limit} bytes`);
-  return output;
+function streams(): Stream {
+  return {
+    gzip: (input, level) => plain(zlib.gzipSync(input, { level, chunkSize: chunkFor(input.length) })),
+    gunzip: growing("gzip", zlib.gunzipSync),
+    zstd: (input, level) =>
+      plain(
+        zlib.zstdCompressSync(input, {
+          chunkSize: chunkFor(input.length),
+          pledgedSrcSize: input.length,
+          params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
+        }),
+      ),
+    unzstd: growing("zstd", zlib.zstdDecompressSync),
+  };
 }
 
 const pureBlocks: Block = { snappy: snappyBlock, unsnappy: unsnappyBlock, lz4: lz4Block, unlz4: unlz4Block };
 
 /** Codecs without native modules: the same bytes on every machine that runs the same Node. */
 export function pureCodecs(): BlockCodecs {
-  return { ...streams, ...pureBlocks };
+  return { ...streams(), ...pureBlocks };
 }
 
 /** The fastest codecs at hand. What does not decode, or decodes to more than the limit, throws `MalformedError`. */
@@ -70,7 +72,7 @@ export function nodeCodecs(): BlockCodecs {
     return native === undefined ? pureLz4 : nativeLz4(native);
   });
   return {
-    ...streams,
+    ...streams(),
     snappy: input => snappy().snappy(input),
     unsnappy: (input, limit) => snappy().unsnappy(input, limit),
     lz4: input => lz4().lz4(input),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { flameGraph } from "../src/flame.ts";
 import { hottest } from "../src/profile.ts";
 import { table } from "../src/rows.ts";
 
@@ -53,5 +54,28 @@ describe("hottest", () => {
       { name: "(anonymous)", ms: 1, share: 0.25 },
     ]);
     expect(hottest(profile, 1)).toHaveLength(1);
+  });
+});
+
+describe("flame graph", () => {
+  test("shows calls above their callers, as wide as their time, without the time in which nothing ran", () => {
+    const frame = (functionName: string) => ({ functionName, url: "", lineNumber: 0 });
+    const nodes = [
+      { id: 1, callFrame: frame("(root)"), children: [2, 3, 5] },
+      { id: 2, callFrame: frame("(idle)") },
+      { id: 3, callFrame: frame("turn"), children: [4, 6] },
+      { id: 4, callFrame: frame("read<T>") },
+      { id: 5, callFrame: frame("(garbage collector)") },
+      { id: 6, callFrame: frame("read<T>") },
+    ];
+    const profile = { nodes, samples: [2, 3, 4, 5, 6], timeDeltas: [9000, 1000, 1000, 1000, 1000] };
+    const picture = flameGraph(profile, id => nodes[id - 1].callFrame.functionName);
+    const drawn = [...picture.matchAll(/<title>(.*?)<\/title><rect x="([\d.]+)" y="(-\d+)" width="([\d.]+)"/g)];
+    expect(drawn.map(([, ...told]) => told)).toEqual([
+      ["all: 4.0 ms, 100.0 %", "0.0", "-17", "1600.0"],
+      ["(garbage collector): 1.0 ms, 25.0 %", "0.0", "-34", "400.0"],
+      ["turn: 3.0 ms, 75.0 %", "400.0", "-34", "1200.0"],
+      ["read&#60;T&#62;: 2.0 ms, 50.0 %", "400.0", "-51", "800.0"],
+    ]);
   });
 });
