@@ -23,7 +23,7 @@ const chunkFor = (expected: number): number => Math.min(Math.max(expected, 1024)
 /** Decompression that guesses from the outputs before how much longer than its input the next one will be. */
 function growing(
   codec: string,
-  inflate: (input: Uint8Array, options: zlib.ZlibOptions) => Uint8Array,
+  inflate: (input: Uint8Array, options: { maxOutputLength: number; chunkSize: number }) => Uint8Array,
 ): (input: Uint8Array, limit: number) => Uint8Array {
   let times = 4;
   return (input, limit) => {

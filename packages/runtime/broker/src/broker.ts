@@ -19,6 +19,7 @@ import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
+import type { RequestContext } from "./requests.ts";
 import { cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
