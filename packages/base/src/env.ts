@@ -198,6 +198,8 @@ export interface BlockCodecs {
 }
 
 export interface Crypto {
+  /** Sixteen bytes that no two inputs share, however they are chosen. */
+  readonly digest: (bytes: Uint8Array) => Uint8Array;
   readonly crc32c: Crc32c;
 }
 

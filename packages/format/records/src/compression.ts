@@ -11,6 +11,11 @@ export interface Compression {
 
 export const NO_COMPRESSION: Compression = { codec: 0, level: 0 };
 
+/** A codec at the level that Kafka takes when nobody says (`CompressionType`). */
+export function defaultCompression(codec: Codec): Compression {
+  return { codec, level: codec === 4 ? 3 : -1 };
+}
+
 /** Compresses the records of a batch with the framing Kafka wants around the codec's blocks. */
 export function compress(input: Uint8Array, compression: Compression, codecs: BlockCodecs): Uint8Array {
   switch (compression.codec) {

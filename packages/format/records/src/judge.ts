@@ -1,6 +1,6 @@
 import { BatchCursor, type Codec, FIELD, HEADER_SIZE, type Tools } from "./batch.ts";
 import { rebuildBatch } from "./builder.ts";
-import type { Compression } from "./compression.ts";
+import { type Compression, defaultCompression } from "./compression.ts";
 import { BatchValidator, type Validation, type ValidationRules } from "./validate.ts";
 
 export interface JudgeRules {
@@ -35,7 +35,7 @@ export class BatchJudge {
     const batch = new BatchCursor(bytes);
     batch.next();
     // Gaps alone are no reason to change the codec.
-    const compression = wanted === "producer" ? { codec: batch.codec as Codec, level: -1 } : wanted;
+    const compression = wanted === "producer" ? defaultCompression(batch.codec as Codec) : wanted;
     return rebuildBatch(batch, { compression }, this.tools);
   }
 }

@@ -35,6 +35,8 @@ export class RecordCursor {
   /** How many records the batch declares and were not read yet. */
   left = 0;
   private position = 0;
+  private first = 0;
+  private count = 0;
   private end = 0;
   private baseOffset = 0;
   private baseTimestamp = 0;
@@ -52,11 +54,19 @@ export class RecordCursor {
       this.position = 0;
       this.end = this.bytes.length;
     }
-    this.left = batch.count;
+    this.first = this.position;
+    this.count = batch.count;
+    this.left = this.count;
     this.baseOffset = batch.baseOffset;
     this.baseTimestamp = batch.baseTimestamp;
     this.appendTime = batch.timestampType === "LogAppendTime" ? batch.maxTimestamp : -1;
     return this;
+  }
+
+  /** Goes in front of the first record once more. */
+  rewind(): void {
+    this.position = this.first;
+    this.left = this.count;
   }
 
   /** Goes to the next record; false after the last. Throws `MalformedError` where the bytes are not a record. */

@@ -1,6 +1,7 @@
 import type { Env, Logger } from "@samsa/base";
 import { nodeCodecs } from "./codecs.ts";
 import { nodeCrc32c } from "./crc32c.ts";
+import { nodeDigest } from "./digest.ts";
 import { nodeDisk } from "./disk.ts";
 import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
@@ -14,7 +15,7 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
     random: nodeRandom(),
     disk: nodeDisk(),
     network: nodeNetwork(logger, options.network),
-    crypto: { crc32c: nodeCrc32c() },
+    crypto: { crc32c: nodeCrc32c(), digest: nodeDigest },
     codecs: nodeCodecs(),
     logger,
   };

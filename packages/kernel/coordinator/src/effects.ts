@@ -11,5 +11,10 @@ export interface ShardRecord {
 export type Effect =
   /** Answer the request. */
   | { readonly type: "reply"; readonly ticket: Ticket; readonly response: object }
-  /** Append all records as one batch, then say `appended(token, …)`, at once or later. */
-  | { readonly type: "append"; readonly token: number; readonly records: readonly ShardRecord[] };
+  /** Append all records as one batch, of a producer's transaction if it names one; then say `appended(token, …)`. */
+  | {
+      readonly type: "append";
+      readonly token: number;
+      readonly records: readonly ShardRecord[];
+      readonly producer?: { readonly id: bigint; readonly epoch: number };
+    };

@@ -38,7 +38,7 @@ class Bench {
         if (this.failing === 0) {
           for (const record of next.records) {
             this.log.push(record);
-            this.shard.replay(this.now, record.key, record.value);
+            this.shard.replay(this.now, record);
           }
         }
         this.shard.appended(this.now, next.token, this.failing, effects);
@@ -74,7 +74,7 @@ class Bench {
 
   reload(): void {
     const loaded = new GroupShard(config, () => `id${++this.ids}`);
-    for (const { key, value } of this.log) loaded.replay(this.now, key, value);
+    for (const record of this.log) loaded.replay(this.now, record);
     loaded.loaded(this.now, []);
     this.shard = loaded;
   }

@@ -20,6 +20,14 @@ export interface LogConfig {
   /** What batches are recompressed to; "producer" keeps them. */
   readonly compression: "producer" | Compression;
   readonly cleanupPolicy: ReadonlySet<"delete" | "compact">;
+  /** Records are not compacted away before they are this old. */
+  readonly minCompactionLagMs: number;
+  /** Records do not wait for compaction for longer. */
+  readonly maxCompactionLagMs: number;
+  /** From which share of bytes on that were never compacted a log is. */
+  readonly minCleanableRatio: number;
+  /** For how long a tombstone stays after it has been compacted. */
+  readonly deleteRetentionMs: number;
   readonly fileDeleteDelayMs: number;
   /** A new segment's file gets its full size at once, and is cut to what is in it when the segment ends. */
   readonly preallocate: boolean;

@@ -9,6 +9,8 @@ export type LogEffect =
   | { readonly kind: "allocate"; readonly file: string; readonly size: number }
   /** Rename to `<file>.deleted` at once, and remove that after `file.delete.delay.ms`. */
   | { readonly kind: "delete"; readonly file: string }
+  /** Give a file another name. */
+  | { readonly kind: "rename"; readonly file: string; readonly to: string }
   /** Remove now, if it is there. */
   | { readonly kind: "remove"; readonly file: string }
   /** fsync in the background: a segment has been closed. */

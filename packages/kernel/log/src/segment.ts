@@ -131,7 +131,10 @@ export class Segment {
     if (this.size > config.segmentBytes - run.size) return true;
     const first = this.firstTimestamp ?? -1;
     const waited = first >= 0 ? run.maxTimestamp - first : now - this.created;
-    if (this.size > 0 && waited > config.segmentMs - this.jitter) return true;
+    // The active segment is never compacted, so it must not live for too long.
+    const compacts = config.cleanupPolicy.has("compact") && config.maxCompactionLagMs > 0;
+    const most = compacts ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs;
+    if (this.size > 0 && waited > most - this.jitter) return true;
     const full = offsets.count >= Math.floor(config.segmentIndexBytes / 8);
     return (
       full || times.count >= Math.floor(config.segmentIndexBytes / 12) - 1 || !fitsIndex(this.base, run.lastOffset)

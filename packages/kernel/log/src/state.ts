@@ -9,7 +9,9 @@ import {
   type LogEffect,
   OFFSET_INDEX_SUFFIX,
   SNAPSHOT_SUFFIX,
+  SWAP_SUFFIX,
   TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
 } from "./effects.ts";
 import { EpochCache } from "./epochs.ts";
 import type { AbortedTxn } from "./indexes.ts";
@@ -308,6 +310,23 @@ export class LogState {
     this.raiseStart(Math.max(this.startOffset, this.segments[0].base));
     this.dropSnapshots(offset => offset < this.segments[0].base, out);
     this.writeEpochs(out);
+  }
+
+  /**
+   * Puts `fresh`, whose files are there with the suffix of a swap, in the place of `old`, which are next to each other and
+   * begin where it does.
+   */
+  replaceSegments(old: readonly Segment[], fresh: Segment, out: LogEffect[]): void {
+    const at = this.segments.indexOf(old[0]);
+    invariant(at >= 0 && fresh.base === old[0].base, "what is replaced is there");
+    this.segments.splice(at, old.length, fresh);
+    for (const segment of old) segment.delete(out);
+    // The log last: while its name says that there was a swap, nobody trusts the indexes.
+    for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, LOG_SUFFIX]) {
+      const to = fileName(fresh.base, suffix);
+      out.push({ kind: "rename", file: to + SWAP_SUFFIX, to });
+    }
+    this.tidySnapshots(out);
   }
 
   raiseStart(offset: number): void {

@@ -35,6 +35,10 @@ const CONFIG: LogConfig = {
   afterMaxMs: Infinity,
   compression: "producer",
   cleanupPolicy: new Set(["delete"]),
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  minCleanableRatio: 0.5,
+  deleteRetentionMs: 86_400_000,
   fileDeleteDelayMs: 0,
   preallocate: false,
 };

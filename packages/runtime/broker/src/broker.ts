@@ -3,7 +3,7 @@ import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
-import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
+import { adviceOf, LogCleaner, LogDirError, LogDirs } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
@@ -20,7 +20,7 @@ import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
-import { cordonFault, logConfig, Settings } from "./settings.ts";
+import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
 import { Turn } from "./turn.ts";
@@ -88,6 +88,7 @@ export class Broker {
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
   readonly moves: Moves;
+  readonly #cleaner: LogCleaner;
   readonly topics: Topics;
   readonly groups: Groups;
   readonly quotas: Quotas;
@@ -140,6 +141,7 @@ export class Broker {
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
+    this.#cleaner = new LogCleaner({ env, dirs: () => dirs.live, settings: () => cleanerSettings(this.config) });
     this.moves = new Moves({ env, assign: placed => this.control.assign([placed]) });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
@@ -177,6 +179,7 @@ export class Broker {
       broker.#gauges();
       const fate = broker.#fate();
       if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
+      broker.#cleaner.start();
       broker.#started = true;
       return broker;
     } catch (error) {
@@ -540,6 +543,7 @@ export class Broker {
     this.groups.close(Errors.NOT_COORDINATOR.code);
     await this.#drain();
     for (const connection of [...this.#connections]) connection.end();
+    await this.#cleaner.stop();
     await this.moves.close();
     await this.control.close();
     // Their last bytes are under way; what they might still ask for would come between a log and its end.

@@ -35,6 +35,10 @@ export const METADATA_LOG_CONFIG: LogConfig = {
   afterMaxMs: Infinity,
   compression: "producer",
   cleanupPolicy: new Set(),
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  minCleanableRatio: 0.5,
+  deleteRetentionMs: 86_400_000,
   fileDeleteDelayMs: 60_000,
   preallocate: false,
 };

@@ -3,6 +3,7 @@ import type { ConfigFault, ConfigRules } from "@samsa/controller";
 import type { LogConfig } from "@samsa/log";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Codec, Compression } from "@samsa/records";
+import type { CleanerSettings } from "@samsa/storage";
 import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { groupConfigs, groupConfigsFault } from "./group-configs.ts";
@@ -191,6 +192,19 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   return { codec, level: levels[codec] };
 }
 
+/** What compaction goes by. */
+export function cleanerSettings(config: BrokerConfig): CleanerSettings {
+  return {
+    enabled: config["log.cleaner.enable"],
+    threads: config["log.cleaner.threads"],
+    dedupeBytes: config["log.cleaner.dedupe.buffer.size"],
+    loadFactor: config["log.cleaner.io.buffer.load.factor"],
+    bufferBytes: config["log.cleaner.io.buffer.size"],
+    bytesPerSecond: config["log.cleaner.io.max.bytes.per.second"],
+    backoffMs: config["log.cleaner.backoff.ms"],
+  };
+}
+
 /** A topic's settings as its logs want them. */
 export function logConfig(config: TopicConfig): LogConfig {
   return {
@@ -209,6 +223,10 @@ export function logConfig(config: TopicConfig): LogConfig {
     afterMaxMs: config["message.timestamp.after.max.ms"],
     compression: compressionOf(config),
     cleanupPolicy: new Set(config["cleanup.policy"]) as LogConfig["cleanupPolicy"],
+    minCompactionLagMs: config["min.compaction.lag.ms"],
+    maxCompactionLagMs: config["max.compaction.lag.ms"],
+    minCleanableRatio: config["min.cleanable.dirty.ratio"],
+    deleteRetentionMs: config["delete.retention.ms"],
     fileDeleteDelayMs: config["file.delete.delay.ms"],
     preallocate: config.preallocate,
   };

@@ -47,6 +47,13 @@ export const topicConfigs = configSpecs({
     synonyms: ["compression.zstd.level"],
     doc: "Level when the broker compresses with zstd.",
   },
+  "delete.retention.ms": {
+    type: "long",
+    default: "86400000",
+    min: 0,
+    synonyms: ["log.cleaner.delete.retention.ms"],
+    doc: "How long a record without a value stays for those who read from the start, after it was compacted, in ms.",
+  },
   "file.delete.delay.ms": {
     type: "long",
     default: "60000",
@@ -87,6 +94,13 @@ export const topicConfigs = configSpecs({
     check: throttled("leader.replication.throttled.replicas"),
     doc: "Replicas that lead within the quota, as partition:broker, or * for all; one node has none that follow.",
   },
+  "max.compaction.lag.ms": {
+    type: "long",
+    default: LONG_MAX,
+    min: 1,
+    synonyms: ["log.cleaner.max.compaction.lag.ms"],
+    doc: "How long a record may wait to be compacted, in ms.",
+  },
   "max.decompressed.message.bytes": {
     type: "int",
     default: "2147483639",
@@ -122,6 +136,21 @@ export const topicConfigs = configSpecs({
     oneOf: TIMESTAMP_TYPES,
     synonyms: ["log.message.timestamp.type"],
     doc: "Whether a record keeps the producer's time or gets the broker's.",
+  },
+  "min.cleanable.dirty.ratio": {
+    type: "double",
+    default: "0.5",
+    min: 0,
+    max: 1,
+    synonyms: ["log.cleaner.min.cleanable.ratio"],
+    doc: "A log is compacted once this share of its bytes never was.",
+  },
+  "min.compaction.lag.ms": {
+    type: "long",
+    default: "0",
+    min: 0,
+    synonyms: ["log.cleaner.min.compaction.lag.ms"],
+    doc: "How long a record is safe from being compacted, in ms.",
   },
   "min.insync.replicas": {
     type: "int",
@@ -209,6 +238,12 @@ export function topicConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
       if (!(error instanceof ConfigError)) throw error;
       return fault(error.message);
     }
+  }
+  // Among its own settings, as Kafka looks at them: a default of the broker's may be at odds.
+  const [shortest, longest] = [values.get("min.compaction.lag.ms"), values.get("max.compaction.lag.ms")];
+  if (shortest !== undefined && longest !== undefined && Number(shortest) > Number(longest)) {
+    const lag = "compaction.lag.ms";
+    return fault(`conflict topic config setting min.${lag} (${shortest}) > max.${lag} (${longest})`);
   }
   return undefined;
 }

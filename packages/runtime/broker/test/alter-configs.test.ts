@@ -134,7 +134,7 @@ describe("IncrementalAlterConfigs", () => {
       "Error due to duplicate config keys",
     ],
     [BROKER, "1", [["log.dirs", SET, "x"]], 42, `${unknownConfig} [log.dirs]`],
-    [BROKER, "1", [["log.cleaner.threads", SET, "2"]], 42, `${unknownConfig} [log.cleaner.threads]`],
+    [BROKER, "1", [["num.io.threads", SET, "2"]], 42, `${unknownConfig} [num.io.threads]`],
     [
       BROKER,
       "1",

@@ -180,6 +180,7 @@ test("every default of topics that the broker can change while it runs reaches t
   const other = (spec: AnyConfigSpec): string => {
     if (spec.oneOf !== undefined) return spec.oneOf.find(value => value !== spec.default) ?? "";
     if (spec.type === "boolean") return spec.default === "true" ? "false" : "true";
+    if (spec.max === 1) return "0.25";
     return String(Math.max(spec.min ?? 0, 1) + 1);
   };
   let changeable = 0;

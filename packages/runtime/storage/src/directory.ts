@@ -52,6 +52,7 @@ const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
 /** In the directory of a log of which the checkpoints tell nothing true. */
 const NEWER = "newer-than-checkpoints";
 const START_OFFSETS = "log-start-offset-checkpoint";
+const CLEANED_TO = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
 
 /** How many logs are flushed at a time. */
@@ -69,6 +70,7 @@ interface Known {
   readonly recoveryPoint: number;
   readonly start: number;
   readonly watermark: number;
+  readonly cleanedTo: number;
 }
 
 /** A log's directory, or that of a copy that is to become one. */
@@ -176,8 +178,10 @@ export class LogDir implements LogHome {
     const recoveryPoints = this.offsets(RECOVERY_POINTS);
     const starts = this.offsets(START_OFFSETS);
     const watermarks = this.offsets(HIGH_WATERMARKS);
-    for (const key of [...recoveryPoints.keys(), ...starts.keys(), ...watermarks.keys()])
-      this.stale.set(key, this.turn);
+    const cleaned = this.offsets(CLEANED_TO);
+    for (const offsets of [recoveryPoints, starts, watermarks, cleaned]) {
+      for (const key of offsets.keys()) this.stale.set(key, this.turn);
+    }
     for (const { name, directory } of this.env.disk.list(this.path)) {
       if (!directory) continue;
       if (name.endsWith("-delete")) {
@@ -196,6 +200,7 @@ export class LogDir implements LogHome {
         recoveryPoint: saved(recoveryPoints),
         start: saved(starts),
         watermark: saved(watermarks),
+        cleanedTo: saved(cleaned),
       });
       if (isMarked) this.newer.set(log, this.turn);
       if (!isNewer) this.stale.delete(key);
@@ -208,7 +213,7 @@ export class LogDir implements LogHome {
     const path = `${this.path}/${known.name}`;
     const place = { path };
     const config = this.options.configOf(topic, partition);
-    const { recoveryPoint, start, watermark } = known;
+    const { recoveryPoint, start, watermark, cleanedTo } = known;
     const state = loadState({ env, place, config, clean: this.cleanStart, recoveryPoint, startOffset: start });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     return new PartitionLog({
@@ -220,6 +225,7 @@ export class LogDir implements LogHome {
       state,
       recoveryPoint: this.cleanStart ? state.endOffset : Math.min(recoveryPoint, state.endOffset),
       highWatermark: Math.min(Math.max(watermark, state.startOffset), state.endOffset),
+      cleanedTo,
     });
   }
 
@@ -257,7 +263,7 @@ export class LogDir implements LogHome {
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    const log = this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0 });
+    const log = this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0, cleanedTo: 0 });
     if (this.stale.has(keyOf(topic, partition))) this.distrustCheckpoints(log);
     return log;
   }
@@ -285,6 +291,7 @@ export class LogDir implements LogHome {
       log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
     );
     await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
+    await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
     this.trustAgain(turn);
   }
 

@@ -1,3 +1,4 @@
+export * from "./cleaner.ts";
 export * from "./directories.ts";
 export * from "./directory.ts";
 export * from "./log-move.ts";

@@ -150,6 +150,11 @@ export class LogFiles {
           this.home.env.clock.monotonic() + this.state.config.fileDeleteDelayMs,
         );
         break;
+      case "rename":
+        this.close(effect.to);
+        this.disk.rename(path, `${this.path}/${effect.to}`);
+        this.namesChanged = true;
+        break;
       case "remove":
         removeIfThere(this.disk, path);
         break;

@@ -43,6 +43,7 @@ export interface PartitionLogOptions {
   readonly state: LogState;
   readonly recoveryPoint: number;
   readonly highWatermark: number;
+  readonly cleanedTo: number;
 }
 
 const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
@@ -70,6 +71,10 @@ export class PartitionLog {
   /** Nothing is appended any more. */
   private closing = false;
   private closed = false;
+  /** How often the log was cut, moved or closed: whoever works on it for longer begins anew then. */
+  changes = 0;
+  /** Everything before this has been compacted. */
+  cleanedTo: number;
   /** Something was written since the log was opened. */
   private touched = false;
 
@@ -82,6 +87,7 @@ export class PartitionLog {
     this.state = options.state;
     this.recoveryPoint = options.recoveryPoint;
     this.highWatermark = options.highWatermark;
+    this.cleanedTo = options.cleanedTo;
     this.tail = new Tail(options.home.tails);
     this.tail.written = this.state.endOffset;
     this.lastFlush = options.home.env.clock.monotonic();
@@ -353,12 +359,27 @@ export class PartitionLog {
   }
 
   private settleTruncation(): void {
+    this.changes++;
+    this.cleanedTo = Math.min(this.cleanedTo, this.endOffset);
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
     this.home.distrustCheckpoints(this);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
     this.writePending();
+  }
+
+  /** Lets `fresh`, which is all that is left of them, take the place of closed segments. */
+  replaceSegments(old: readonly Segment[], fresh: Segment): void {
+    this.guarded(() => {
+      this.writePending();
+      this.hint = undefined;
+      // Memory may still hold what is gone, of transactions too that nobody can tell any more that they were aborted.
+      this.tail.clear();
+      this.state.replaceSegments(old, fresh, this.effects);
+      this.writePending();
+      fresh.release();
+    });
   }
 
   /** Closes the active segment and begins another. */
@@ -370,6 +391,7 @@ export class PartitionLog {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closing = true;
+    this.changes++;
     try {
       if (this.home.offline) return;
       // The last time entry and the snapshot are what a clean start relies on.
@@ -395,6 +417,7 @@ export class PartitionLog {
 
   /** Another log takes this one's place: nothing is appended any more. */
   retire(): void {
+    this.changes++;
     this.closing = true;
   }
 
@@ -402,6 +425,7 @@ export class PartitionLog {
   promote(): void {
     const to = `${this.home.path}/${this.topic}-${this.partition}`;
     this.guarded(() => this.home.env.disk.rename(this.path, to));
+    this.changes++;
     this.files.moved(to);
     this.home.promoted(this);
   }
@@ -431,6 +455,7 @@ export class PartitionLog {
 
   private release(): void {
     this.closed = true;
+    this.changes++;
     this.tail.clear();
     this.files.closeAll();
   }

@@ -129,8 +129,16 @@ function listFiles(path: string, env: Env): Listing {
   const snapshots: number[] = [];
   let swapped = Infinity;
   let hasEpochs = false;
-  for (const { name, directory } of disk.list(path)) {
-    if (directory) continue;
+  const names = disk.list(path).flatMap(({ name, directory }) => (directory ? [] : [name]));
+  // While a file of a compacted segment still has this name, those that have the next one already are not to be used.
+  const unfinished = Math.min(
+    ...names.filter(name => name.endsWith(CLEANED_SUFFIX)).map(name => Number(name.slice(0, 20))),
+  );
+  const given = names.filter(name => name.endsWith(SWAP_SUFFIX) && Number(name.slice(0, 20)) >= unfinished);
+  for (const name of given) disk.removeFile(`${path}/${name}`);
+  if (given.length > 0) disk.syncDirectoryNow(path);
+  for (const name of names) {
+    if (given.includes(name)) continue;
     if (name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || name.endsWith(".tmp")) {
       disk.removeFile(`${path}/${name}`);
       continue;

@@ -22,6 +22,10 @@ export const CONFIG: LogConfig = {
   afterMaxMs: 3_600_000,
   compression: "producer",
   cleanupPolicy: new Set(["delete"]),
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  minCleanableRatio: 0.5,
+  deleteRetentionMs: 86_400_000,
   fileDeleteDelayMs: 60_000,
   preallocate: false,
 };

@@ -1,5 +1,5 @@
 import { type BlockCodecs, crc32c, type Env, invariant, type LogFields, type Logger, type Millis } from "@samsa/base";
-import { pureCodecs } from "@samsa/node";
+import { nodeDigest, pureCodecs } from "@samsa/node";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type CrashOptions, SimDisk } from "./disk.ts";
 import { type Life, type NetworkOptions, SimNetwork } from "./network.ts";
@@ -207,7 +207,7 @@ export class World {
       random: { bytes: length => rng.bytes(length), next: () => rng.next() },
       disk: disk.mount(),
       network: this.network.attach(life),
-      crypto: { crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed) },
+      crypto: { crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed), digest: nodeDigest },
       codecs: this.#codecs,
       logger: this.#logger(name),
     };

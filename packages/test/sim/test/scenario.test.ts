@@ -118,7 +118,11 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
     env => withDisk(env, () => ({ syncDirectory: async () => {}, syncDirectoryNow() {} })),
   ],
   ["an acknowledgement before the write", /record is lost|read record vanished/, lateWriter],
-  ["a checksum that is always zero", /good request was refused/, env => ({ ...env, crypto: { crc32c: () => 0 } })],
+  [
+    "a checksum that is always zero",
+    /good request was refused/,
+    env => ({ ...env, crypto: { ...env.crypto, crc32c: () => 0 } }),
+  ],
   ["memory that is used again before it is sent", /damaged|torn|batch/, hastyNetwork],
   [
     "a disk that turns a bit over",

@@ -25,9 +25,8 @@ const NO_PROTOCOL_VERSION = 7;
 const MANY_GROUPS_VERSION = 8;
 
 function toShard(broker: Broker, groupId: string, request: GroupRequest, way: { refuse: object; reply: Reply }): void {
-  const runner = broker.groups.of(groupId);
-  if (runner === undefined) way.reply(way.refuse);
-  else runner.request(request, response => way.reply({ throttleTimeMs: 0, ...response }));
+  const served = broker.groups.request(groupId, request, response => way.reply({ throttleTimeMs: 0, ...response }));
+  if (!served) way.reply(way.refuse);
 }
 
 const AWAY = Errors.NOT_COORDINATOR.code;

@@ -1,0 +1,8 @@
+import * as crypto from "node:crypto";
+
+const BYTES = 16;
+
+/** The first half of a SHA-256. */
+export function nodeDigest(bytes: Uint8Array): Uint8Array {
+  return crypto.hash("sha256", bytes, "buffer").subarray(0, BYTES);
+}

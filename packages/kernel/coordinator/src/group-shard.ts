@@ -1,0 +1,378 @@
+import { DeadlineHeap, invariant } from "@samsa/base";
+import {
+  Errors,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+  type LeaveGroupRequest,
+  type OffsetCommitRequest,
+  type OffsetDeleteRequest,
+  type SyncGroupRequest,
+} from "@samsa/protocol";
+import type { GroupConfig, ShardContext } from "./context.ts";
+import type { Effect, ShardRecord, Ticket } from "./effects.ts";
+import { Group, type Member } from "./group.ts";
+import { type Client, Membership } from "./membership.ts";
+import {
+  type CommitPlan,
+  commitError,
+  deletionRecords,
+  dropOffset,
+  expiredRecords,
+  type FetchTopics,
+  fetchOffsets,
+  planCommit,
+  planOffsetDeletion,
+  setOffset,
+  type TopicErrors,
+} from "./offsets.ts";
+import { type GroupValue, offsetTombstone, parseRecord } from "./records.ts";
+import { joinError, Rebalance, syncError } from "./rebalance.ts";
+import type { LoggedRecord, Shard } from "./shard.ts";
+
+export type GroupRequest =
+  | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
+  | { readonly type: "sync"; readonly body: SyncGroupRequest }
+  | { readonly type: "heartbeat"; readonly body: HeartbeatRequest }
+  | { readonly type: "leave"; readonly version: number; readonly body: LeaveGroupRequest }
+  | { readonly type: "commit"; readonly version: number; readonly body: OffsetCommitRequest };
+
+/** One group as DescribeGroups and ListGroups show it. */
+export interface GroupView {
+  readonly groupId: string;
+  readonly state: string;
+  readonly protocolType: string;
+  readonly protocol: string;
+  readonly members: readonly Member[];
+  metadataOf(member: Member): Uint8Array;
+}
+
+/**
+ * The groups of one partition of `__consumer_offsets`. Every call that may change something takes the time and the
+ * list that effects are added to.
+ */
+export class GroupShard implements Shard {
+  readonly #groups = new Map<string, Group>();
+  readonly #wakeups = new DeadlineHeap<Group>();
+  readonly #appends = new Map<number, (errorCode: number) => void>();
+  readonly #context: ShardContext & { now: number; wall: number };
+  readonly #rebalance: Rebalance;
+  readonly #membership: Membership;
+  wallAhead = 0;
+  #out: Effect[] = [];
+  #tokens = 0;
+  /** False while the log is being read. */
+  #live = false;
+
+  constructor(config: GroupConfig, newId: () => string) {
+    this.#context = {
+      now: 0,
+      wall: 0,
+      config,
+      reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
+      append: (records, done) => this.#append(records, done),
+      wake: (group, at) => this.#wake(group, at),
+      memberId: prefix => `${prefix}-${newId()}`,
+    };
+    this.#rebalance = new Rebalance(this.#context);
+    this.#membership = new Membership(this.#context, this.#rebalance);
+  }
+
+  #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
+    const token = ++this.#tokens;
+    this.#appends.set(token, done);
+    this.#out.push({ type: "append", token, records });
+  }
+
+  #wall(now: number): number {
+    return Math.round(now + this.wallAhead);
+  }
+
+  #wake(group: Group, at: number): void {
+    // One entry a group is enough: when it comes up, the group says when it wants the next.
+    if (at >= group.wakeAt) return;
+    group.wakeAt = at;
+    this.#wakeups.push(at, group);
+  }
+
+  #enter(now: number, out: Effect[]): void {
+    this.#context.now = now;
+    this.#context.wall = this.#wall(now);
+    this.#out = out;
+  }
+
+  /** The outcome of an append effect: 0, or the error code its requests are answered with. */
+  appended(now: number, token: number, errorCode: number, out: Effect[]): void {
+    const done = this.#appends.get(token);
+    invariant(done !== undefined, "an append ends once");
+    this.#appends.delete(token);
+    this.#enter(now, out);
+    done(errorCode);
+  }
+
+  /** When `tick` wants to be called next; Infinity: not at all. */
+  nextDeadline(): number {
+    return this.#wakeups.next();
+  }
+
+  tick(now: number, out: Effect[]): void {
+    this.#enter(now, out);
+    for (let group = this.#wakeups.pop(now); group !== undefined; group = this.#wakeups.pop(now)) {
+      if (this.#groups.get(group.id) !== group || group.wakeAt > now) continue;
+      group.wakeAt = Infinity;
+      if (group.wait.kind !== "none") {
+        if (group.wait.at <= now) this.#rebalance.waited(group);
+        else this.#wake(group, group.wait.at);
+      }
+      this.#rebalance.expireSessions(group);
+    }
+  }
+
+  request(now: number, ticket: Ticket, request: GroupRequest, out: Effect[]): void {
+    this.#enter(now, out);
+    switch (request.type) {
+      case "join":
+        return this.#join(ticket, request);
+      case "sync": {
+        const group = this.#groups.get(request.body.groupId);
+        if (group === undefined) return this.#context.reply(ticket, syncError(Errors.UNKNOWN_MEMBER_ID.code));
+        return this.#membership.sync(group, ticket, request.body);
+      }
+      case "heartbeat": {
+        const group = this.#groups.get(request.body.groupId);
+        const unknown = Errors.UNKNOWN_MEMBER_ID.code;
+        const errorCode = group === undefined ? unknown : this.#membership.heartbeat(group, request.body);
+        return this.#context.reply(ticket, { errorCode });
+      }
+      case "leave":
+        return this.#leave(ticket, request.version, request.body);
+      case "commit":
+        return this.#commit(ticket, request.version, request.body);
+    }
+  }
+
+  #join(ticket: Ticket, { version, client, body }: Extract<GroupRequest, { type: "join" }>): void {
+    const { config, wall } = this.#context;
+    const refuse = (code: number): void => this.#context.reply(ticket, joinError(code, body.memberId));
+    if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
+    if (body.sessionTimeoutMs < config.minSessionTimeoutMs || body.sessionTimeoutMs > config.maxSessionTimeoutMs) {
+      return refuse(Errors.INVALID_SESSION_TIMEOUT.code);
+    }
+    let group = this.#groups.get(body.groupId);
+    if (group === undefined) {
+      if (body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
+      group = this.#create(body.groupId, wall);
+    }
+    // The request's bytes are slices of a receive buffer, which must not live as long as the group.
+    const protocols = body.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) }));
+    this.#membership.join(group, { ticket, version, client, request: { ...body, protocols } });
+    this.#dropUnused(group);
+  }
+
+  #create(id: string, wall: number): Group {
+    const group = new Group(id, wall);
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  /** A group that nobody entered in the end is not kept. */
+  #dropUnused(group: Group): void {
+    const used =
+      group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
+    if (!used && group.state === "Empty" && group.generation === 0) this.#groups.delete(group.id);
+  }
+
+  #leave(ticket: Ticket, version: number, body: LeaveGroupRequest): void {
+    const group = this.#groups.get(body.groupId);
+    const identities = version >= 3 ? body.members : [{ memberId: body.memberId, groupInstanceId: null, reason: null }];
+    const unknown = Errors.UNKNOWN_MEMBER_ID.code;
+    const members =
+      group === undefined
+        ? identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: unknown }))
+        : this.#membership.leave(group, identities);
+    if (group !== undefined) this.#dropUnused(group);
+    this.#context.reply(ticket, version >= 3 ? { errorCode: 0, members } : { errorCode: members[0].errorCode });
+  }
+
+  #commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
+    const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
+    if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
+    let group = this.#groups.get(body.groupId);
+    if (group === undefined) {
+      if (body.generationIdOrMemberEpoch >= 0) {
+        return refuse(version >= 9 ? Errors.GROUP_ID_NOT_FOUND.code : Errors.ILLEGAL_GENERATION.code);
+      }
+      // Offsets without members: an administrator, or a consumer that assigns itself.
+      group = this.#create(body.groupId, this.#context.wall);
+    } else {
+      const error = this.#commitFault(group, body);
+      if (error !== 0) return refuse(error);
+    }
+    const plan: CommitPlan = planCommit(this.#context, group, body);
+    if (plan.records.length === 0) {
+      this.#dropUnused(group);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
+    this.#context.append(plan.records, errorCode => {
+      this.#context.reply(ticket, errorCode === 0 ? { topics: plan.topics } : commitError(body.topics, errorCode));
+    });
+  }
+
+  #commitFault(group: Group, body: OffsetCommitRequest): number {
+    const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
+    if (generation < 0 && group.state === "Empty") return 0;
+    if (generation < 0 && memberId === "" && groupInstanceId === null) return Errors.UNKNOWN_MEMBER_ID.code;
+    const error = this.#membership.validate(group, memberId, groupInstanceId);
+    if (error !== 0) return error;
+    if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;
+    if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
+    this.#rebalance.touch(group, group.members.get(memberId) as Member);
+    return 0;
+  }
+
+  /** Committed offsets, for OffsetFetch; null asks for all. */
+  offsets(groupId: string, topics: FetchTopics): ReturnType<typeof fetchOffsets> {
+    return fetchOffsets(this.#groups.get(groupId), topics);
+  }
+
+  view(groupId: string): GroupView | undefined {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return undefined;
+    return {
+      groupId,
+      state: group.state,
+      protocolType: group.protocolType ?? "",
+      protocol: group.state === "Stable" ? (group.protocolName ?? "") : "",
+      members: [...group.members.values()],
+      metadataOf: member => (group.state === "Stable" ? group.metadataOf(member) : new Uint8Array(0)),
+    };
+  }
+
+  groupIds(): string[] {
+    return [...this.#groups.keys()];
+  }
+
+  /** Deletes an empty group; `done` gets the error code. */
+  delete(now: number, groupId: string, out: Effect[], done: (errorCode: number) => void): void {
+    this.#enter(now, out);
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
+    if (group.state !== "Empty" || group.pendingMembers.size > 0) return done(Errors.NON_EMPTY_GROUP.code);
+    this.#context.append(deletionRecords(group), done);
+  }
+
+  /**
+   * Deletes committed offsets of topics that no member subscribes to; `done` gets the group's error code, and the
+   * topics' (`OffsetMetadataManager.deleteOffsets`).
+   */
+  deleteOffsets(
+    now: number,
+    { groupId, topics }: OffsetDeleteRequest,
+    out: Effect[],
+    done: (errorCode: number, topics: readonly TopicErrors[]) => void,
+  ): void {
+    this.#enter(now, out);
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
+    if (group.state !== "Empty" && group.protocolType !== "consumer") return done(Errors.NON_EMPTY_GROUP.code, []);
+    const plan = planOffsetDeletion(group, topics);
+    if (plan.records.length === 0) return done(0, plan.topics);
+    this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
+  }
+
+  /** Erases expired offsets and groups that are empty of everything. */
+  expire(now: number, out: Effect[]): void {
+    this.#enter(now, out);
+    for (const group of this.#groups.values()) {
+      const records = expiredRecords(this.#context, group);
+      if (records.length > 0) this.#context.append(records, () => {});
+    }
+  }
+
+  /** Erases the offsets of a topic that is no more. */
+  topicDeleted(now: number, topic: string, out: Effect[]): void {
+    this.#enter(now, out);
+    for (const group of this.#groups.values()) {
+      const partitions = group.offsets.get(topic);
+      if (partitions === undefined) continue;
+      const records = [...partitions.keys()].map(partition => offsetTombstone(group.id, topic, partition));
+      this.#context.append(records, () => {});
+    }
+  }
+
+  /**
+   * Takes in one record, at load and after every append of this shard's own. Offsets and the existence of groups live
+   * by this alone; members of a group that is already known are what the requests made of them.
+   */
+  replay(now: number, { key, value }: LoggedRecord): void {
+    const record = parseRecord(key, value);
+    if (record.type === "other") return;
+    if (record.type === "offset") {
+      const { group: id, topic, partition } = record;
+      const group = this.#groups.get(id);
+      if (record.value !== null) setOffset(group ?? this.#create(id, this.#wall(now)), topic, partition, record.value);
+      else if (group !== undefined) {
+        dropOffset(group, topic, partition);
+        this.#dropUnused(group);
+      }
+    } else if (record.value === null) this.#groups.delete(record.group);
+    else this.#replayGroup(now, record.group, record.value);
+  }
+
+  ended(): void {}
+
+  #replayGroup(now: number, id: string, value: GroupValue): void {
+    const known = this.#groups.get(id);
+    if (known !== undefined && this.#live) {
+      known.hasMetadataRecord = true;
+      return;
+    }
+    const group = new Group(id, value.currentStateTimestamp);
+    group.hasMetadataRecord = true;
+    group.generation = value.generation;
+    group.protocolType = value.protocolType;
+    group.protocolName = value.protocol;
+    for (const [topic, partitions] of known?.offsets ?? []) group.offsets.set(topic, partitions);
+    for (const loaded of value.members) {
+      const member: Member = {
+        id: loaded.memberId,
+        instanceId: loaded.groupInstanceId,
+        clientId: loaded.clientId,
+        clientHost: loaded.clientHost,
+        rebalanceTimeoutMs: loaded.rebalanceTimeout === -1 ? loaded.sessionTimeout : loaded.rebalanceTimeout,
+        sessionTimeoutMs: loaded.sessionTimeout,
+        protocols: [{ name: value.protocol ?? "", metadata: Uint8Array.from(loaded.subscription) }],
+        assignment: Uint8Array.from(loaded.assignment),
+        joining: undefined,
+        syncing: undefined,
+        expiresAt: now + loaded.sessionTimeout,
+      };
+      group.add(member, value.protocolType);
+    }
+    group.leaderId = value.leader;
+    group.state = value.members.length === 0 ? "Empty" : "Stable";
+    this.#groups.set(id, group);
+  }
+
+  /** The log has been read to its end: sessions begin to count. */
+  loaded(now: number, out: Effect[]): void {
+    this.#enter(now, out);
+    this.#live = true;
+    for (const group of this.#groups.values()) {
+      for (const member of group.members.values()) this.#rebalance.touch(group, member);
+    }
+  }
+
+  /** The partition is lost to this broker: everyone who waits is told so. */
+  unload(now: number, errorCode: number, out: Effect[]): void {
+    this.#enter(now, out);
+    for (const done of [...this.#appends.values()]) done(errorCode);
+    this.#appends.clear();
+    for (const group of this.#groups.values()) {
+      for (const member of group.members.values()) {
+        this.#rebalance.answerJoin(member, joinError(errorCode, member.id));
+        this.#rebalance.answerSync(member, syncError(errorCode));
+      }
+    }
+    this.#groups.clear();
+  }
+}

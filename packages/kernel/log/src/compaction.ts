@@ -1,0 +1,273 @@
+import type { BatchCursor } from "@samsa/records";
+import {
+  BatchBuilder,
+  CONTROL_TYPE,
+  type Codec,
+  controlTypeOf,
+  defaultCompression,
+  RecordCursor,
+  type Tools,
+} from "@samsa/records";
+import type { AbortedTxn } from "./indexes.ts";
+import type { OffsetMap } from "./offset-map.ts";
+import type { ProducerEntry } from "./producers.ts";
+import type { Segment } from "./segment.ts";
+import type { LogState } from "./state.ts";
+
+/** What of a log may be compacted now. */
+export interface Cleanable {
+  /** Everything before this has been compacted. */
+  readonly firstDirty: number;
+  /** Nothing from this on may be compacted yet. */
+  readonly firstUncleanable: number;
+  /** Bytes that have been compacted before. */
+  readonly cleanBytes: number;
+  /** Bytes that can be compacted. */
+  readonly dirtyBytes: number;
+  /** The share of `dirtyBytes` in both; by it the log that needs compaction most is found. */
+  readonly ratio: number;
+  /** A record has waited for longer than `max.compaction.lag.ms`. */
+  readonly overdue: boolean;
+}
+
+export interface CleanableOptions {
+  /** Where the last compaction ended. */
+  readonly cleanedTo: number;
+  /** What committed readers may read up to. */
+  readonly stableOffset: number;
+  /** In milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** What can be compacted of a log: closed segments of decided records that are old enough (`LogCleanerManager`). */
+export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: CleanableOptions): Cleanable {
+  const { config, segments, active, startOffset, endOffset } = state;
+  // A log that was cut or began anew is dirty from its start.
+  const firstDirty = cleanedTo < startOffset || cleanedTo > endOffset ? startOffset : cleanedTo;
+  const dirty = segments.filter(segment => segment !== active && (state.after(segment)?.base ?? 0) > firstDirty);
+  let limit = Math.min(stableOffset, active.base);
+  if (config.minCompactionLagMs > 0) {
+    const young = dirty.find(segment => state.loaded(segment).largestTimestamp > now - config.minCompactionLagMs);
+    limit = Math.min(limit, young?.base ?? Infinity);
+  }
+  const firstUncleanable = Math.max(firstDirty, limit);
+  const end = Math.min(state.segmentOf(firstUncleanable)?.base ?? active.base, active.base);
+  const bytes = (of: readonly Segment[]): number => of.reduce((sum, { size }) => sum + size, 0);
+  const cleanBytes = bytes(segments.filter(({ base }) => base < firstDirty));
+  const dirtyBytes = bytes(dirty.filter(({ base }) => base < end));
+  const oldest = Math.min(...dirty.map(segment => state.loaded(segment).firstTimestamp ?? -1).filter(time => time > 0));
+  return {
+    firstDirty,
+    firstUncleanable,
+    cleanBytes,
+    dirtyBytes,
+    ratio: dirtyBytes === 0 ? 0 : dirtyBytes / (cleanBytes + dirtyBytes),
+    overdue: oldest < now - config.maxCompactionLagMs,
+  };
+}
+
+/** Segments that fit into one together, in order; those that begin at or after `end` are left out. */
+export function groupSegments(state: LogState, end: number): Segment[][] {
+  const { segmentBytes, segmentIndexBytes } = state.config;
+  const groups: Segment[][] = [];
+  let size = 0;
+  let entries = 0;
+  let times = 0;
+  for (const segment of state.segments) {
+    if (segment === state.active || segment.base >= end) break;
+    const { offsets, times: timeIndex } = state.loaded(segment).ready();
+    const group = groups.at(-1);
+    const last = (state.after(segment)?.base ?? state.endOffset) - 1;
+    const fits =
+      group !== undefined &&
+      size + segment.size <= segmentBytes &&
+      (entries + offsets.count) * 8 <= segmentIndexBytes &&
+      (times + timeIndex.count) * 12 <= segmentIndexBytes &&
+      (segment.size === 0 || last - group[0].base <= 0x7fffffff);
+    if (fits) group.push(segment);
+    else groups.push([segment]);
+    size = segment.size + (fits ? size : 0);
+    entries = offsets.count + (fits ? entries : 0);
+    times = timeIndex.count + (fits ? times : 0);
+  }
+  return groups;
+}
+
+/**
+ * Which transactions the batches that pass by belong to. Every batch of the log must pass, from the first one that
+ * is looked at on, and the aborted transactions of a stretch must be known before it does (`CleanedTransactionMetadata`).
+ */
+export class PassingTxns {
+  readonly #tools: Tools;
+  /** Aborted transactions that have not begun yet, the next one last. */
+  #coming: AbortedTxn[] = [];
+  readonly #aborted = new Map<bigint, { readonly txn: AbortedTxn; seen: boolean }>();
+  readonly #committed = new Set<bigint>();
+  readonly #record = new RecordCursor();
+
+  constructor(tools: Tools) {
+    this.#tools = tools;
+  }
+
+  add(txns: readonly AbortedTxn[]): void {
+    if (txns.length === 0) return;
+    this.#coming = [...this.#coming, ...txns].sort((a, b) => b.firstOffset - a.firstOffset);
+  }
+
+  #begin(upTo: number): void {
+    for (let next = this.#coming.at(-1); next !== undefined && next.firstOffset <= upTo; next = this.#coming.at(-1)) {
+      this.#coming.pop();
+      if (!this.#aborted.has(next.producerId)) this.#aborted.set(next.producerId, { txn: next, seen: false });
+    }
+  }
+
+  /** Whether a batch of records is of an aborted transaction. */
+  data(batch: BatchCursor): boolean {
+    this.#begin(batch.lastOffset);
+    if (!batch.isTransactional) return false;
+    const aborted = this.#aborted.get(batch.producerId);
+    if (aborted === undefined) this.#committed.add(batch.producerId);
+    else aborted.seen = true;
+    return aborted !== undefined;
+  }
+
+  /**
+   * Whether nobody needs this marker any more: nothing of its transaction was there. `retained` is called with the
+   * transaction of a marker that still says of batches that they are aborted.
+   */
+  marker(batch: BatchCursor, retained: (txn: AbortedTxn) => void): boolean {
+    this.#begin(batch.lastOffset);
+    const record = this.#record.open(batch, this.#tools.codecs);
+    if (!record.next() || record.keyLength < 4) return true;
+    const type = controlTypeOf(record.key() as Uint8Array);
+    const { producerId } = batch;
+    if (type === CONTROL_TYPE.commit) return !this.#committed.delete(producerId);
+    if (type !== CONTROL_TYPE.abort) return false;
+    const aborted = this.#aborted.get(producerId);
+    this.#aborted.delete(producerId);
+    if (aborted?.seen !== true) return true;
+    retained(aborted.txn);
+    return false;
+  }
+}
+
+/** Puts the keys of a batch into the map; false when it is full. */
+export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: PassingTxns, tools: Tools): boolean {
+  if (batch.isControl) txns.marker(batch, () => {});
+  else if (!txns.data(batch) && batch.lastOffset >= from) {
+    const record = new RecordCursor().open(batch, tools.codecs);
+    while (record.next()) {
+      const key = record.key();
+      if (key !== null && record.offset >= from && !map.put(key, record.offset)) return false;
+    }
+  }
+  if (batch.lastOffset >= from) map.latestOffset = batch.lastOffset;
+  return true;
+}
+
+export interface FilterOptions {
+  readonly map: OffsetMap;
+  readonly txns: PassingTxns;
+  readonly producers: ReadonlyMap<bigint, ProducerEntry>;
+  readonly highWatermark: number;
+  readonly deleteRetentionMs: number;
+  /** In milliseconds since the epoch. */
+  readonly now: number;
+  readonly tools: Tools;
+  /** Takes the aborted transactions of which something is left. */
+  readonly retained: (txn: AbortedTxn) => void;
+}
+
+/** What is left of batches when a log is compacted (`Cleaner.cleanInto`, `MemoryRecords.filterTo`). */
+export class BatchFilter {
+  readonly #options: FilterOptions;
+  readonly #record = new RecordCursor();
+
+  constructor(options: FilterOptions) {
+    this.#options = options;
+  }
+
+  /** The batch as it stays: its own bytes, others, or none. */
+  filter(batch: BatchCursor): Uint8Array | undefined {
+    const { txns, map, now, retained, highWatermark } = this.#options;
+    const unneeded = batch.isControl ? txns.marker(batch, retained) : txns.data(batch);
+    const whole = batch.bytes.subarray(batch.at, batch.end);
+    // What was not mapped is not judged.
+    if (batch.lastOffset > map.latestOffset) return whole;
+    const horizon = batch.hasDeleteHorizon ? batch.baseTimestamp : undefined;
+    const discarded = unneeded && (!batch.isControl || (horizon !== undefined && horizon <= now));
+    const emptyStays = this.#isLastOfProducer(batch) || batch.lastOffset + 1 === highWatermark;
+    if (discarded) return emptyStays ? this.#empty(batch) : undefined;
+    return this.#kept(batch, { whole, horizon, emptyMarker: unneeded, emptyStays });
+  }
+
+  #kept(
+    batch: BatchCursor,
+    of: { whole: Uint8Array; horizon: number | undefined; emptyMarker: boolean; emptyStays: boolean },
+  ): Uint8Array | undefined {
+    const { tools, now, deleteRetentionMs } = this.#options;
+    const record = this.#record.open(batch, tools.codecs);
+    let kept = 0;
+    let count = 0;
+    let tombstones = false;
+    for (; record.next(); count++) {
+      if (!this.#stays(batch, record, of.horizon)) continue;
+      kept++;
+      if (record.valueLength < 0) tombstones = true;
+    }
+    if (kept === 0) return of.emptyStays ? this.#empty(batch) : undefined;
+    const begins = of.horizon === undefined && (tombstones || of.emptyMarker);
+    if (kept === count && !begins) return of.whole;
+    const deleteHorizon = begins ? now + deleteRetentionMs : of.horizon;
+    const compression = defaultCompression(batch.codec as Codec);
+    const timed = deleteHorizon === undefined ? {} : { deleteHorizon };
+    const builder = new BatchBuilder({ ...headerOf(batch), compression, ...timed }, tools);
+    record.rewind();
+    while (record.next()) {
+      if (this.#stays(batch, record, of.horizon)) builder.appendFrom(record, record.timestamp, record.offsetDelta);
+    }
+    return builder.build(batch.lastOffsetDelta);
+  }
+
+  /** Whether a record is its key's last, and not a tombstone whose time is over. */
+  #stays(batch: BatchCursor, record: RecordCursor, horizon: number | undefined): boolean {
+    if (batch.isControl) return true;
+    const key = record.key();
+    if (key === null) return false;
+    const { map, now } = this.#options;
+    if (record.offset < map.get(key)) return false;
+    return record.valueLength >= 0 || horizon === undefined || now < horizon;
+  }
+
+  /** Whether the batch tells what the producer did last: who follows needs it to know his sequence and epoch. */
+  #isLastOfProducer(batch: BatchCursor): boolean {
+    if (!batch.hasProducer) return false;
+    const producer = this.#options.producers.get(batch.producerId);
+    if (producer === undefined) return false;
+    const last = producer.batches.at(-1);
+    return last === undefined
+      ? batch.isControl && batch.producerEpoch === producer.epoch
+      : batch.lastOffset === last.lastOffset;
+  }
+
+  /** The batch without its records (`DefaultRecordBatch.writeEmptyHeader`). */
+  #empty(batch: BatchCursor): Uint8Array {
+    const builder = new BatchBuilder(headerOf(batch), this.#options.tools);
+    builder.maxTimestamp = batch.maxTimestamp;
+    return builder.build(batch.lastOffsetDelta);
+  }
+}
+
+function headerOf(batch: BatchCursor) {
+  return {
+    baseOffset: batch.baseOffset,
+    leaderEpoch: batch.leaderEpoch,
+    timestampType: batch.timestampType,
+    logAppendTime: batch.maxTimestamp,
+    producerId: batch.producerId,
+    producerEpoch: batch.producerEpoch,
+    baseSequence: batch.baseSequence,
+    transactional: batch.isTransactional,
+    control: batch.isControl,
+  };
+}

@@ -1,0 +1,260 @@
+import { type Env, javaStringHash, type Timer } from "@samsa/base";
+import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
+import { markerOf } from "@samsa/log";
+import { Errors } from "@samsa/protocol";
+import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
+import type { Partition } from "./partition.ts";
+import type { Topics } from "./topics.ts";
+
+const LOAD_BYTES = 4 * 1024 * 1024;
+
+/** What a failed append means to a client of the coordinator (`CoordinatorOperationExceptionHelper`). */
+function clientError(errorCode: number): number {
+  switch (errorCode) {
+    case 0:
+      return 0;
+    case Errors.UNKNOWN_TOPIC_OR_PARTITION.code:
+    case Errors.NOT_ENOUGH_REPLICAS.code:
+    case Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code:
+    case Errors.REQUEST_TIMED_OUT.code:
+      return Errors.COORDINATOR_NOT_AVAILABLE.code;
+    case Errors.NOT_LEADER_OR_FOLLOWER.code:
+    case Errors.KAFKA_STORAGE_ERROR.code:
+      return Errors.NOT_COORDINATOR.code;
+    default:
+      return Errors.UNKNOWN_SERVER_ERROR.code;
+  }
+}
+
+/** What a runner of shards needs of the broker. */
+export interface ShardHost {
+  readonly env: Env;
+  readonly tools: Tools;
+}
+
+interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }> {
+  readonly host: ShardHost;
+  readonly partition: Partition;
+  readonly shard: S;
+  /** Carries out what is neither a reply nor an append. */
+  readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
+}
+
+/** Runs one shard over its partition's log: reads it at start, appends what the shard decides, keeps its time. */
+export class ShardRunner<S extends Shard<E>, E extends { readonly type: string } = Effect> {
+  readonly shard: S;
+  readonly partition: Partition;
+  readonly #host: ShardHost;
+  readonly #perform: RunnerOptions<S, E>["perform"];
+  readonly #replies = new Map<Ticket, (response: object) => void>();
+  #tickets = 0;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+
+  constructor({ host, partition, shard, perform }: RunnerOptions<S, E>) {
+    this.#host = host;
+    this.partition = partition;
+    this.shard = shard;
+    this.#perform = perform;
+    this.#load();
+  }
+
+  /** Its partition is not served any more. */
+  get failed(): boolean {
+    return this.partition.fault !== 0;
+  }
+
+  /** Sessions end by the clock that nobody sets. */
+  get #now(): number {
+    const { clock } = this.#host.env;
+    const now = clock.monotonic();
+    this.shard.wallAhead = clock.now() - now;
+    return now;
+  }
+
+  #load(): void {
+    const { log } = this.partition;
+    const now = this.#now;
+    const batch = new BatchCursor();
+    for (let offset = log.startOffset; offset < log.endOffset; ) {
+      const read = log.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, limitOffset: log.endOffset });
+      if (read.chunks.length === 0) break;
+      for (const chunk of read.chunks) {
+        batch.reset(chunk);
+        while (batch.next()) this.#loadBatch(now, batch);
+      }
+      offset = read.nextOffset;
+    }
+    this.run((out, at) => this.shard.loaded(at, out));
+  }
+
+  #loadBatch(now: number, batch: BatchCursor): void {
+    const { tools } = this.#host;
+    const { isTransactional, isControl } = batch;
+    const producer = { id: batch.producerId, epoch: batch.producerEpoch };
+    if (isControl) {
+      const marker = markerOf(batch, tools);
+      if (marker !== undefined) this.shard.ended(now, { producer, committed: marker.commit });
+      return;
+    }
+    const record = new RecordCursor().open(batch, tools.codecs);
+    while (record.next()) {
+      const key = record.key();
+      if (key === null) continue;
+      const value = record.value();
+      this.shard.replay(now, isTransactional ? { key, value, producer } : { key, value });
+    }
+  }
+
+  /** Puts a request before the shard; `reply` is called once, now or later. */
+  ask(reply: (response: object) => void, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
+    const ticket = ++this.#tickets;
+    this.#replies.set(ticket, reply);
+    this.run((out, now) => put(this.shard, now, ticket, out));
+  }
+
+  /** Lets the shard do something, at the shard's time, and carries out what it wants done. */
+  run(action: (out: E[], now: number) => void): void {
+    const effects: E[] = [];
+    action(effects, this.#now);
+    for (const effect of effects) {
+      if (isReply(effect)) this.#reply(effect.ticket, effect.response);
+      else if (isAppend(effect)) this.#append(effect);
+      else this.#perform(effect as Exclude<E, Effect>, this);
+    }
+    this.#schedule();
+  }
+
+  #reply(ticket: Ticket, response: object): void {
+    const reply = this.#replies.get(ticket);
+    this.#replies.delete(ticket);
+    reply?.(response);
+  }
+
+  #append({ token, records, producer }: Append): void {
+    const { tools } = this.#host;
+    const now = this.#now;
+    const timestamp = this.#host.env.clock.now();
+    const done = (errorCode: number): void =>
+      this.run((out, at) => this.shard.appended(at, token, clientError(errorCode), out));
+    const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
+    const of =
+      producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
+    const written = this.#write(buildBatch(rows, of, tools), {}, done);
+    // State follows the log at once; the reply follows the disk.
+    if (!written) return;
+    for (const { key, value } of records) {
+      this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer });
+    }
+  }
+
+  /**
+   * Appends the marker that ends a producer's transaction; `done` gets 0, or what the append failed with
+   * (`GroupCoordinator.completeTransaction`).
+   */
+  end(marker: EndTxnMarker, transactionVersion: number, done: (errorCode: number) => void): void {
+    const written = this.#write(endTxnBatch(marker, this.#host.tools), { transactionVersion }, done);
+    if (!written) return;
+    const producer = { id: marker.producerId, epoch: marker.producerEpoch };
+    this.shard.ended(this.#now, { producer, committed: marker.commit });
+  }
+
+  /** Whether `bytes` are in the log now; `done` is called when they are there for good, or with why they are not. */
+  #write(bytes: Uint8Array, rules: { transactionVersion?: number }, done: (errorCode: number) => void): boolean {
+    const { log, leaderEpoch, fault } = this.partition;
+    const now = this.#host.env.clock.now();
+    const refused = (errorCode: number): false => {
+      done(errorCode);
+      return false;
+    };
+    if (fault !== 0) return refused(fault);
+    if (bytes.length > log.config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
+    const added = log.append(bytes, { origin: "coordinator", now, leaderEpoch, ...rules });
+    if (added.error !== 0) return refused(added.error);
+    this.partition.appended(bytes.length, added.lastOffset + 1, done);
+    return true;
+  }
+
+  #schedule(): void {
+    const at = this.shard.nextDeadline();
+    if (at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#host.env.timers.after(Math.max(0, at - this.#now), () => {
+      this.#timerAt = Infinity;
+      this.run((out, now) => this.shard.tick(now, out));
+    });
+  }
+
+  close(errorCode: number): void {
+    this.run((out, now) => this.shard.unload(now, errorCode, out));
+    this.#timer?.cancel();
+    // Not rescheduled: nothing is left that could want to be woken.
+    this.#timerAt = -Infinity;
+  }
+}
+
+type Append = Extract<Effect, { type: "append" }>;
+
+function isReply(effect: { readonly type: string }): effect is Extract<Effect, { type: "reply" }> {
+  return effect.type === "reply";
+}
+
+function isAppend(effect: { readonly type: string }): effect is Append {
+  return effect.type === "append";
+}
+
+/** The shards of one internal topic: one for each of its partitions that this broker serves. */
+export class Shards<R extends { readonly failed: boolean; close(errorCode: number): void }> {
+  readonly #topics: Topics;
+  readonly #topic: string;
+  readonly #begin: (partition: Partition) => R;
+  readonly #runners: (R | undefined)[] = [];
+  /** The broker is stopping: metadata may still change, but no shard begins to serve again. */
+  #closed = false;
+
+  constructor(topics: Topics, topic: string, begin: (partition: Partition) => R) {
+    this.#topics = topics;
+    this.#topic = topic;
+    this.#begin = begin;
+  }
+
+  /** Begins to serve the partitions that are there and not yet served. */
+  load(): void {
+    if (this.#closed) return;
+    this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
+      if (partition !== undefined && this.#runners[index] === undefined && partition.fault === 0) {
+        this.#runners[index] = this.#begin(partition);
+      }
+    });
+  }
+
+  /** The shard of a group or transactional id; undefined when its partition is not served here. */
+  of(key: string): R | undefined {
+    const count = this.#topics.partitionsOf(this.#topic).length;
+    return count === 0 ? undefined : this.#runners[(javaStringHash(key) & 0x7fffffff) % count];
+  }
+
+  at(index: number): R | undefined {
+    return this.#runners[index];
+  }
+
+  /** Ends the shards whose partitions have failed. */
+  unloadFailed(): void {
+    this.#runners.forEach((runner, index) => {
+      if (runner?.failed !== true) return;
+      this.#runners[index] = undefined;
+      runner.close(Errors.NOT_COORDINATOR.code);
+    });
+  }
+
+  all(): readonly R[] {
+    return this.#runners.filter(runner => runner !== undefined);
+  }
+
+  close(errorCode: number): void {
+    this.#closed = true;
+    for (const runner of this.all()) runner.close(errorCode);
+    this.#runners.length = 0;
+  }
+}

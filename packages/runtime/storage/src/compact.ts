@@ -1,0 +1,339 @@
+import { type BufferPool, DiskError, type DiskFile, MalformedError, viewOf } from "@samsa/base";
+import {
+  type AbortedTxn,
+  BatchFilter,
+  CLEANED_SUFFIX,
+  type Cleanable,
+  groupSegments,
+  fileName,
+  LOG_SUFFIX,
+  type LogEffect,
+  mapKeys,
+  OFFSET_INDEX_SUFFIX,
+  type OffsetMap,
+  PassingTxns,
+  Segment,
+  SWAP_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
+} from "@samsa/log";
+import { BatchCursor, batchSize, HEADER_SIZE, type Tools } from "@samsa/records";
+import { removeIfThere } from "./files.ts";
+import type { PartitionLog } from "./log.ts";
+
+export interface CompactOptions {
+  readonly map: OffsetMap;
+  /** Bytes that are read, and as many that are written, at a time. */
+  readonly bufferBytes: number;
+  /** Called with bytes read or written; resolves when more may be. */
+  readonly pause: (bytes: number) => Promise<void>;
+  /** Whether to give up. */
+  readonly stopped: () => boolean;
+}
+
+/** The log was cut, moved or deleted meanwhile, or nobody wants it compacted any more. */
+class Stopped extends Error {}
+
+const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
+
+/** Gives a file's batches, a buffer full at a time. */
+class BatchReader {
+  readonly #file: DiskFile;
+  readonly #end: number;
+  readonly #bufferBytes: number;
+  readonly #buffers: BufferPool;
+  #at = 0;
+  #buffer: Uint8Array | undefined;
+
+  constructor(
+    file: DiskFile,
+    { end, bufferBytes, buffers }: { end: number; bufferBytes: number; buffers: BufferPool },
+  ) {
+    this.#file = file;
+    this.#end = end;
+    this.#bufferBytes = bufferBytes;
+    this.#buffers = buffers;
+  }
+
+  /** The last bytes that were given are not looked at any more. */
+  release(): void {
+    if (this.#buffer !== undefined) this.#buffers.give(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  /** Whole batches, one at least; undefined at the end. They are there until the next ones are asked for. */
+  next(): Uint8Array | undefined {
+    for (let want = this.#bufferBytes; this.#end - this.#at >= HEADER_SIZE; ) {
+      this.release();
+      const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
+      this.#buffer = buffer;
+      const got = this.#file.read(buffer, this.#at);
+      const view = viewOf(buffer);
+      let whole = 0;
+      while (got - whole >= HEADER_SIZE && got - whole >= batchSize(view, whole)) whole += batchSize(view, whole);
+      if (whole > 0) {
+        this.#at += whole;
+        return buffer.subarray(0, whole);
+      }
+      const needed = got < HEADER_SIZE ? Infinity : batchSize(view, 0);
+      if (needed > this.#end - this.#at) return undefined;
+      want = needed;
+    }
+    return undefined;
+  }
+}
+
+/** The files of a segment that is to take the place of others. */
+class CleanedFiles {
+  readonly segment: Segment;
+  readonly #log: PartitionLog;
+  readonly #file: DiskFile;
+  #chunks: Uint8Array[] = [];
+  #waiting = 0;
+  #written = 0;
+
+  constructor(log: PartitionLog, old: readonly Segment[]) {
+    const [first] = old;
+    this.#log = log;
+    this.segment = new Segment(first.base, 0, {
+      created: first.created,
+      modified: old[old.length - 1].modified,
+      jitter: first.jitter,
+    });
+    this.#file = log.home.env.disk.open(this.#path(LOG_SUFFIX, CLEANED_SUFFIX), "create");
+    this.#file.truncate(0);
+  }
+
+  #path(suffix: string, beside: string): string {
+    return `${this.#log.path}/${fileName(this.segment.base, suffix)}${beside}`;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  append(batch: Uint8Array): void {
+    const cursor = new BatchCursor(batch);
+    cursor.next();
+    const { size, lastOffset, maxTimestamp } = cursor;
+    this.segment.push({ size, lastOffset, maxTimestamp }, this.#log.config.indexIntervalBytes);
+    this.#chunks.push(batch);
+    this.#waiting += batch.length;
+  }
+
+  retain(txn: AbortedTxn): void {
+    this.segment.ready().txns.append(txn);
+  }
+
+  write(): void {
+    if (this.#chunks.length > 0) this.#file.write(this.#chunks, this.#written);
+    this.#written += this.#waiting;
+    this.#chunks = [];
+    this.#waiting = 0;
+  }
+
+  /** Puts everything on the device, under names that a start does not heed. */
+  async finish(): Promise<void> {
+    const { disk } = this.#log.home.env;
+    this.write();
+    await this.#file.sync();
+    const out: LogEffect[] = [];
+    this.segment.writeIndexes(true, out);
+    for (const suffix of SUFFIXES.slice(1)) {
+      const file = disk.open(this.#path(suffix, CLEANED_SUFFIX), "create");
+      try {
+        file.truncate(0);
+        const name = fileName(this.segment.base, suffix);
+        for (const effect of out) {
+          if (effect.kind === "write" && effect.file === name) file.write([effect.bytes], effect.position);
+        }
+        await file.sync();
+      } finally {
+        file.close();
+      }
+    }
+    await disk.syncDirectory(this.#log.path);
+  }
+
+  /** From now on a start would finish the exchange. Nothing may happen to the log between this and the exchange. */
+  promise(): void {
+    const { disk } = this.#log.home.env;
+    for (const suffix of SUFFIXES) disk.rename(this.#path(suffix, CLEANED_SUFFIX), this.#path(suffix, SWAP_SUFFIX));
+    disk.syncDirectoryNow(this.#log.path);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  remove(): void {
+    for (const suffix of SUFFIXES) removeIfThere(this.#log.home.env.disk, this.#path(suffix, CLEANED_SUFFIX));
+  }
+}
+
+/** One compaction of one log. */
+class Compaction {
+  readonly #log: PartitionLog;
+  readonly #options: CompactOptions;
+  readonly #tools: Tools;
+  readonly #changes: number;
+  readonly #batch = new BatchCursor();
+
+  constructor(log: PartitionLog, options: CompactOptions) {
+    const { crypto, codecs } = log.home.env;
+    this.#log = log;
+    this.#options = options;
+    this.#tools = { crc32c: crypto.crc32c, codecs };
+    this.#changes = log.changes;
+  }
+
+  /** Throws when the log is no more what it was when this began. */
+  #check(segments: readonly Segment[]): void {
+    const { changes, state, home } = this.#log;
+    const gone = segments.some(segment => !state.segments.includes(segment));
+    if (changes !== this.#changes || gone || home.offline || this.#options.stopped()) throw new Stopped();
+  }
+
+  async run({ firstDirty, firstUncleanable }: Cleanable): Promise<number> {
+    const { map } = this.#options;
+    map.clear();
+    await this.#map(firstDirty, firstUncleanable);
+    const end = map.latestOffset + 1;
+    if (end <= firstDirty) return firstDirty;
+    const txns = new PassingTxns(this.#tools);
+    const now = this.#log.home.env.clock.now();
+    for (const group of groupSegments(this.#log.state, end)) {
+      this.#check(group);
+      await this.#clean(group, txns, now);
+    }
+    return end;
+  }
+
+  /** Fills the map from the dirty part of the log, or from as much of it as there is room for. */
+  async #map(from: number, end: number): Promise<void> {
+    const { map } = this.#options;
+    const { state } = this.#log;
+    const txns = new PassingTxns(this.#tools);
+    txns.add(this.#log.abortedTransactions(from, end));
+    const first = state.segmentOf(from) ?? state.segments[0];
+    for (let segment: Segment | undefined = first; segment !== undefined; segment = state.after(segment)) {
+      if (segment === state.active || segment.base >= end) break;
+      const next = Math.min(state.after(segment)?.base ?? end, end);
+      if (!(await this.#mapSegment(segment, { from, end, txns }))) return;
+      // Where records were compacted away before, nothing is left to look at.
+      map.latestOffset = Math.max(map.latestOffset, next - 1);
+    }
+  }
+
+  async #mapSegment(
+    segment: Segment,
+    { from, end, txns }: { from: number; end: number; txns: PassingTxns },
+  ): Promise<boolean> {
+    const { map } = this.#options;
+    for await (const bytes of this.#batches(segment)) {
+      this.#batch.reset(bytes);
+      while (this.#batch.next()) {
+        if (this.#batch.baseOffset >= end) return true;
+        if (!mapKeys(this.#batch, from, map, txns, this.#tools)) return false;
+      }
+    }
+    return true;
+  }
+
+  async *#batches(segment: Segment): AsyncIterable<Uint8Array> {
+    const { bufferBytes, pause } = this.#options;
+    const { path, home } = this.#log;
+    // A handle of its own: the log may close the one that it reads by.
+    const file = home.env.disk.open(`${path}/${segment.file}`, "read");
+    const reader = new BatchReader(file, { end: segment.size, bufferBytes, buffers: home.buffers });
+    try {
+      for (let bytes = reader.next(); bytes !== undefined; bytes = reader.next()) {
+        yield bytes;
+        await pause(bytes.length);
+        this.#check([segment]);
+      }
+    } finally {
+      reader.release();
+      file.close();
+    }
+  }
+
+  async #clean(group: readonly Segment[], txns: PassingTxns, now: number): Promise<void> {
+    const log = this.#log;
+    const { disk } = log.home.env;
+    const files = new CleanedFiles(log, group);
+    try {
+      if (!(await this.#filter(group, files, { txns, now }))) {
+        files.remove();
+        return;
+      }
+      await files.finish();
+      this.#check(group);
+      files.promise();
+      log.replaceSegments(group, files.segment);
+      // What the next group drops may be what explains records of this one.
+      await disk.syncDirectory(log.path);
+    } catch (error) {
+      // A disk that fails has its directory taken away; a start removes them then.
+      if (!(error instanceof DiskError) && !log.home.offline) files.remove();
+      throw error;
+    } finally {
+      files.close();
+    }
+  }
+
+  /** Copies what stays; false when everything does, and where it was. */
+  async #filter(
+    group: readonly Segment[],
+    files: CleanedFiles,
+    { txns, now }: { txns: PassingTxns; now: number },
+  ): Promise<boolean> {
+    const log = this.#log;
+    const { map, bufferBytes, pause } = this.#options;
+    const filter = new BatchFilter({
+      map,
+      txns,
+      producers: log.producers,
+      highWatermark: log.highWatermark,
+      deleteRetentionMs: log.config.deleteRetentionMs,
+      now,
+      tools: this.#tools,
+      retained: txn => files.retain(txn),
+    });
+    let changed = group.length > 1;
+    for (const segment of group) {
+      txns.add(log.abortedTransactions(segment.base, log.state.after(segment)?.base ?? log.endOffset));
+      for await (const bytes of this.#batches(segment)) {
+        this.#batch.reset(bytes);
+        while (this.#batch.next()) {
+          // A damaged record must not get a checksum that fits it.
+          if (!this.#batch.intact(this.#tools.crc32c)) throw new MalformedError("a batch's checksum is wrong");
+          const left = filter.filter(this.#batch);
+          if (left !== undefined) files.append(left);
+          if (left?.buffer !== bytes.buffer) changed = true;
+        }
+        const { waiting } = files;
+        files.write();
+        if (waiting >= bufferBytes) await pause(waiting);
+      }
+    }
+    return changed;
+  }
+}
+
+/**
+ * Compacts the closed segments of a log: of each key only the last record stays. Gives the first offset that has not been
+ * compacted; undefined when the log was cut, moved or deleted meanwhile. Rejects with `DiskError`.
+ */
+export async function compact(
+  log: PartitionLog,
+  range: Cleanable,
+  options: CompactOptions,
+): Promise<number | undefined> {
+  try {
+    return await new Compaction(log, options).run(range);
+  } catch (error) {
+    if (error instanceof Stopped) return undefined;
+    throw error;
+  }
+}
