@@ -18,7 +18,7 @@ import type { LogState } from "./state.ts";
 export interface Cleanable {
   /** Everything before this has been compacted. */
   readonly firstDirty: number;
-  /** Nothing from this on may be compacted yet. */
+  /** Where the first segment begins that may not be compacted yet. */
   readonly firstUncleanable: number;
   /** Bytes that have been compacted before. */
   readonly cleanBytes: number;
@@ -50,11 +50,11 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
     const young = dirty.find(segment => state.loaded(segment).largestTimestamp > now - config.minCompactionLagMs);
     limit = Math.min(limit, young?.base ?? Infinity);
   }
-  const firstUncleanable = Math.max(firstDirty, limit);
-  const end = Math.min(state.segmentOf(firstUncleanable)?.base ?? active.base, active.base);
+  // Segments are compacted as a whole.
+  const firstUncleanable = Math.min(state.segmentOf(Math.max(firstDirty, limit))?.base ?? active.base, active.base);
   const bytes = (of: readonly Segment[]): number => of.reduce((sum, { size }) => sum + size, 0);
   const cleanBytes = bytes(segments.filter(({ base }) => base < firstDirty));
-  const dirtyBytes = bytes(dirty.filter(({ base }) => base < end));
+  const dirtyBytes = bytes(dirty.filter(({ base }) => base < firstUncleanable));
   const oldest = Math.min(...dirty.map(segment => state.loaded(segment).firstTimestamp ?? -1).filter(time => time > 0));
   return {
     firstDirty,

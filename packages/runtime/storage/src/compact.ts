@@ -196,12 +196,12 @@ class Compaction {
 
   async run({ firstDirty, firstUncleanable }: Cleanable): Promise<number> {
     const { map } = this.#options;
+    const now = this.#log.home.env.clock.now();
     map.clear();
     await this.#map(firstDirty, firstUncleanable);
     const end = map.latestOffset + 1;
     if (end <= firstDirty) return firstDirty;
     const txns = new PassingTxns(this.#tools);
-    const now = this.#log.home.env.clock.now();
     for (const group of groupSegments(this.#log.state, end)) {
       this.#check(group);
       await this.#clean(group, txns, now);
