@@ -1,7 +1,7 @@
 /** Bytes of a key's entry: four words of its digest, two of its offset. */
 export const MAP_ENTRY_BYTES = 24;
 const WORDS = MAP_ENTRY_BYTES / 4;
-const FEWEST_SLOTS = 1024;
+const FIRST_SLOTS = 1024;
 /** A table grows when it is this full, while it may. */
 const CROWDED = 0.6;
 const HIGH_WORD = 0x100000000;
@@ -20,22 +20,24 @@ export class OffsetMap {
   readonly #digest: KeyDigest;
   readonly #mostSlots: number;
   readonly #mostKeys: number;
-  #slots = FEWEST_SLOTS;
-  #table = new Uint32Array(FEWEST_SLOTS * WORDS);
+  #slots = 0;
+  #table = new Uint32Array(0);
 
   /** `bytes` that the table may take, of which keys may fill the share `loadFactor`. */
   constructor(bytes: number, loadFactor: number, digest: KeyDigest) {
     this.#digest = digest;
-    this.#mostSlots = Math.max(FEWEST_SLOTS, Math.floor(bytes / MAP_ENTRY_BYTES));
-    this.#mostKeys = Math.floor(this.#mostSlots * loadFactor);
+    this.#mostSlots = Math.max(2, Math.floor(bytes / MAP_ENTRY_BYTES));
+    // A place must stay free, or a search for a key that is not there would not end.
+    this.#mostKeys = Math.max(1, Math.min(this.#mostSlots - 1, Math.floor(this.#mostSlots * loadFactor)));
+    this.clear();
   }
 
   /** Forgets all keys, and the memory that many of them took. */
   clear(): void {
     this.latestOffset = -1;
     this.size = 0;
-    this.#slots = FEWEST_SLOTS;
-    this.#table = new Uint32Array(FEWEST_SLOTS * WORDS);
+    this.#slots = Math.min(FIRST_SLOTS, this.#mostSlots);
+    this.#table = new Uint32Array(this.#slots * WORDS);
   }
 
   /** Notes `offset` as the last of `key`; false when there is no room for another key. Offsets grow. */
