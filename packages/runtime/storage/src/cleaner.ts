@@ -1,5 +1,5 @@
 import { DiskError, type Env, MalformedError } from "@samsa/base";
-import { type Cleanable, cleanable, OffsetMap } from "@samsa/log";
+import { type Cleanable, OffsetMap } from "@samsa/log";
 import { compact } from "./compact.ts";
 import type { LogDir } from "./directory.ts";
 import type { PartitionLog } from "./log.ts";
@@ -113,13 +113,24 @@ export class LogCleaner {
       if (dir.offline) continue;
       for (const log of dir.logs.values()) {
         if (!log.config.cleanupPolicy.has("compact") || this.#busy.has(log) || this.#uncleanable.has(log)) continue;
-        const range = cleanable(log.state, { cleanedTo: log.cleanedTo, stableOffset: log.stableOffset, now });
+        const range = this.#rangeOf(log, now);
+        if (range === undefined) break;
         this.#mostDirty = Math.max(this.#mostDirty, range.ratio);
         const due = range.ratio > log.config.minCleanableRatio || (range.overdue && range.dirtyBytes > 0);
         if (due && (most === undefined || range.ratio > most.range.ratio)) most = { dir, log, range };
       }
     }
     return most;
+  }
+
+  /** Undefined, with its directory offline, when the disk has failed. */
+  #rangeOf(log: PartitionLog, now: number): Cleanable | undefined {
+    try {
+      return log.cleanable(now);
+    } catch (error) {
+      if (error instanceof DiskError) return undefined;
+      throw error;
+    }
   }
 
   #begin(dirty: Dirty, threads: number): void {

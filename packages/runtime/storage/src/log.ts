@@ -3,6 +3,8 @@ import {
   type AbortedTxn,
   type AppendRequest,
   type AppendResult,
+  type Cleanable,
+  cleanable,
   fileName,
   OFFSET_INDEX_SUFFIX,
   TIME_INDEX_SUFFIX,
@@ -367,6 +369,12 @@ export class PartitionLog {
     this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
     this.writePending();
+  }
+
+  /** What of the log can be compacted at `now`, in milliseconds since the epoch. */
+  cleanable(now: number): Cleanable {
+    const { cleanedTo, stableOffset } = this;
+    return this.guarded(() => cleanable(this.state, { cleanedTo, stableOffset, now }));
   }
 
   /** Lets `fresh`, which is all that is left of them, take the place of closed segments. */

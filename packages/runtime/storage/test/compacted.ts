@@ -1,5 +1,5 @@
 import { fromUtf8, utf8 } from "@samsa/base";
-import { type Cleanable, cleanable, OffsetMap } from "@samsa/log";
+import { type Cleanable, OffsetMap } from "@samsa/log";
 import { BatchCursor, buildBatch, type Codec, defaultCompression, endTxnBatch, RecordCursor } from "@samsa/records";
 import fc from "fast-check";
 import { expect } from "vitest";
@@ -104,7 +104,7 @@ export class Compacted {
     const { env } = this.fixture.node;
     const { log } = this;
     const now = env.clock.now();
-    const range = cleanable(log.state, { cleanedTo: log.cleanedTo, stableOffset: log.stableOffset, now });
+    const range = log.cleanable(now);
     if (range.dirtyBytes === 0) return undefined;
     this.begunTo = Math.max(this.begunTo, range.firstUncleanable);
     const done = compact(log, range, {

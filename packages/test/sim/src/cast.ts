@@ -7,12 +7,14 @@ import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { Surveyor } from "./surveyor.ts";
+import { TableKeeper } from "./table.ts";
 
 /** Who acts in a scenario. */
 export interface Cast {
   readonly admin: Admin;
   readonly producers: readonly Producer[];
   readonly members: readonly Member[];
+  readonly table: TableKeeper | undefined;
   readonly actors: readonly Actor[];
 }
 
@@ -59,5 +61,7 @@ export function cast(
     return make(`member${i}`, (client, own) => new Member(stage, client, own, { instanceId }));
   });
   if (rng.chance(0.5)) actors.push(make("keeper", (client, own) => new Keeper(stage, client, own)));
-  return { admin, producers, members, actors: [admin, ...producers, ...actors, ...members] };
+  const table = rng.chance(0.5) ? make("table", (client, own) => new TableKeeper(stage, client, own)) : undefined;
+  if (table !== undefined) actors.push(table);
+  return { admin, producers, members, table, actors: [admin, ...producers, ...actors, ...members] };
 }

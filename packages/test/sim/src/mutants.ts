@@ -396,6 +396,27 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (inUse && known?.has(partitionIndex)) records",
     why: "a deleted offset is still there",
   },
+  {
+    name: "compaction keeps the first of each key",
+    file: `${LOG}/compaction.ts`,
+    find: "if (record.offset < map.get(key)) return false;",
+    replace: "if (map.get(key) >= 0 && record.offset > map.get(key)) return false;",
+    why: "a table says what was true once",
+  },
+  {
+    name: "compaction keeps only what is new",
+    file: `${LOG}/compaction.ts`,
+    find: "if (record.offset < map.get(key)) return false;",
+    replace: "if (record.offset !== map.get(key)) return false;",
+    why: "keys that did not change are lost",
+  },
+  {
+    name: "a compacted segment is not synced before it takes another's place",
+    file: `${STORAGE}/compact.ts`,
+    find: "    await this.#file.sync();",
+    replace: "",
+    why: "what was flushed long ago is lost with the power",
+  },
 ];
 
 /** Throws when there is none. */

@@ -21,6 +21,7 @@ export type Rule =
   | "the start went back"
   | "records before the start were served"
   | "retention took what it should keep"
+  | "compaction took a key's last record"
   | "append times go back"
   | "a time was looked up wrongly"
   | "an epoch's end is wrong"

@@ -29,6 +29,8 @@ export interface Outcome {
   readonly served: number;
   readonly commits: number;
   readonly shares: number;
+  /** Records that compaction has taken away. */
+  readonly compacted: number;
   readonly endings: readonly Ending[];
   readonly faults: number;
 }
@@ -87,7 +89,13 @@ function settingsOf(rng: Prng, options: { readonly directories: number; readonly
     ["log.flush.offset.checkpoint.interval.ms", "300"],
     ["log.retention.check.interval.ms", "200"],
     ["log.segment.delete.delay.ms", "500"],
+    ["log.cleaner.backoff.ms", "100"],
   ]);
+  if (rng.chance(0.5)) {
+    // Committed offsets are compacted too.
+    settings.set("log.roll.ms", "300");
+    settings.set("log.cleaner.min.cleanable.ratio", "0.1");
+  }
   if (rng.chance(0.5)) settings.set("metadata.log.max.record.bytes.between.snapshots", "2000");
   if (options.expires) {
     settings.set("offsets.retention.minutes", "1");
@@ -181,6 +189,7 @@ class Scenario {
       if (this.#rng.chance(0.2)) await this.#endLifeEarly();
       await this.#start();
       await this.#settle(() => audit(this.#stage, this.#auditor, this.#ending));
+      await this.#auditTable();
       this.#ending = "stop";
       this.#setOpen(true);
     }
@@ -407,6 +416,11 @@ class Scenario {
     this.#endAs(this.#rng.chance(0.5) ? "kill" : "power");
   }
 
+  async #auditTable(): Promise<void> {
+    const { table } = this.#cast;
+    if (table !== undefined) await this.#settle(() => table.audit(this.#auditor));
+  }
+
   /** Nothing is broken any more: everybody who waits for answers must get one. */
   async #progress(): Promise<void> {
     const waiting = this.#cast.producers.filter(({ listens }) => listens);
@@ -437,6 +451,7 @@ class Scenario {
     // What the broker has begun for somebody who is gone comes to its end.
     await this.#runFor(100);
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
+    await this.#auditTable();
     const anomaly = this.#stage.logs.anomaly();
     if (anomaly === undefined) return;
     throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);
@@ -453,6 +468,7 @@ class Scenario {
       served: logs.served,
       commits: groups.commits,
       shares: groups.shares,
+      compacted: this.#cast.table?.compacted ?? 0,
       endings: this.endings,
       faults: this.faults,
     };

@@ -1,5 +1,9 @@
 import type { Uuid } from "@samsa/base";
 import { Violation } from "./rules.ts";
+import { TABLE } from "./table.ts";
+
+/** Topics that somebody else answers for. */
+const UNLISTED: ReadonlySet<string> = new Set(["__consumer_offsets", TABLE]);
 
 /** What a topic is to the clients of a scenario. */
 export class TopicEntry {
@@ -97,7 +101,7 @@ export class TopicLedger {
       if (entry.state === "there" && now !== undefined) entry.counts = [now.partitions];
     }
     for (const [name, { id }] of found) {
-      if (name !== "__consumer_offsets" && !this.entries.some(entry => entry.id === id)) {
+      if (!UNLISTED.has(name) && !this.entries.some(entry => entry.id === id)) {
         throw new Violation("a deleted topic came back", `${name} (${id}) was never created`);
       }
     }

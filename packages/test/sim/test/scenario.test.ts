@@ -10,7 +10,7 @@ function verdict({ seed, violation }: Outcome): string {
 
 describe("one broker under crashes, bad disks and bad networks", () => {
   test(`keeps every rule in ${SEEDS} seeds`, async () => {
-    const seen = { acknowledged: 0, served: 0, commits: 0, shares: 0, faults: 0 };
+    const seen = { acknowledged: 0, served: 0, commits: 0, shares: 0, compacted: 0, faults: 0 };
     const endings = new Set<string>();
     for (let seed = 1; seed <= SEEDS; seed++) {
       const outcome = await runScenario(seed);
@@ -19,6 +19,7 @@ describe("one broker under crashes, bad disks and bad networks", () => {
       seen.served += outcome.served;
       seen.commits += outcome.commits;
       seen.shares += outcome.shares;
+      seen.compacted += outcome.compacted;
       seen.faults += outcome.faults;
       for (const ending of outcome.endings) endings.add(ending);
     }
@@ -27,6 +28,7 @@ describe("one broker under crashes, bad disks and bad networks", () => {
     expect(seen.served).toBeGreaterThan(SEEDS * 100);
     expect(seen.commits).toBeGreaterThan(SEEDS * 5);
     expect(seen.shares).toBeGreaterThan(SEEDS * 2);
+    expect(seen.compacted).toBeGreaterThan(SEEDS);
     expect(seen.faults).toBeGreaterThan(SEEDS / 10);
     expect([...endings].sort()).toEqual(["kill", "power", "stop"]);
   });
