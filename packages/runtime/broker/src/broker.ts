@@ -520,6 +520,21 @@ export class Broker {
       "Fetches that wait.",
       () => this.pendingFetches.size,
     );
+    metrics.gauge(
+      "kafka_log_logcleanermanager_max_dirty_percent",
+      "Of the log that needs compaction most, the percentage of bytes that were never compacted.",
+      () => Math.floor(100 * this.#cleaner.report.mostDirty),
+    );
+    metrics.gauge(
+      "kafka_log_logcleanermanager_uncleanable_partitions_count",
+      "Logs that cannot be compacted.",
+      () => this.#cleaner.report.uncleanable,
+    );
+    metrics.gauge(
+      "kafka_log_logcleanermanager_time_since_last_run_ms",
+      "How long ago logs were looked at, in ms.",
+      () => Math.round(this.env.clock.monotonic() - this.#cleaner.report.lastRun),
+    );
     const { telemetry } = this;
     if (telemetry === undefined) return;
     metrics.gauge("kafka_server_client_metrics_instance_count", "Clients that push metrics.", () => telemetry.size);

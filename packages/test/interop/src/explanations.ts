@@ -29,13 +29,6 @@ export const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     judge: /Java Admin/,
-    check: /incrementalAlterConfigs of a broker/,
-    reason: /log\.cleaner\.threads/,
-    kind: "later",
-    why: "there is no compaction yet, so its settings are not there either",
-  },
-  {
-    judge: /Java Admin/,
     check: /deleteShareGroups/,
     reason: /GroupIdNotFound/,
     kind: "later",
