@@ -131,7 +131,7 @@ describe("samsa storage format", () => {
     const file = properties(["a"], ["controller.quorum.voters=1@localhost:9093"]);
     expect(refusal(file, "-s")).toContain("You cannot specify controller.quorum.voters");
     expect(format(file).stdout).toContain(`Formatting metadata directory ${join(root, "a")}`);
-    expect(await finalized((await start(file)).server)).toMatchObject({ "metadata.version": 30 });
+    expect(await finalized((await start(file)).server)).toMatchObject({ "metadata.version": 33 });
   });
 
   test("puts the metadata where metadata.log.dir says", () => {

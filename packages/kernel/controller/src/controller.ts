@@ -4,7 +4,13 @@ import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
 import { updateFeatures } from "./features.ts";
-import { allocateProducerIds, brokerHeartbeat, registerBroker, unregisterBroker } from "./nodes.ts";
+import {
+  allocateProducerIds,
+  brokerHeartbeat,
+  registerBroker,
+  unregisterBroker,
+  unregisterController,
+} from "./nodes.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
@@ -21,6 +27,7 @@ const DECIDERS = {
   alterPartitionReassignments,
   registerBroker,
   unregisterBroker,
+  unregisterController,
   brokerHeartbeat,
   allocateProducerIds,
   assignReplicasToDirs,

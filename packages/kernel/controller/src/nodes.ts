@@ -21,8 +21,10 @@ import {
   metadataRecord,
   type UnregisterBrokerRequest,
   type UnregisterBrokerResponse,
+  type UnregisterControllerRequest,
+  type UnregisterControllerResponse,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, refusal } from "./decision.ts";
+import { type Decision, type DecisionContext, type Refusal, refusal } from "./decision.ts";
 import { crashedBroker, forgottenBroker, returnedBroker, withoutBroker } from "./leadership.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
@@ -193,6 +195,30 @@ export function allocateProducerIds(
 }
 
 /** UnregisterBroker: forgets a broker, and everything that it was in sync with. */
+/** UnregisterController: forgets a controller that is gone for good; its vote, if it has one, is another matter (KIP-1312). */
+export function unregisterController(
+  { image, settings }: DecisionContext,
+  { controllerId }: UnregisterControllerRequest,
+): Decision<UnregisterControllerResponse> {
+  const answer = (fault: Refusal): Decision<UnregisterControllerResponse> => ({
+    records: [],
+    reply: { throttleTimeMs: 0, ...fault },
+  });
+  if (controllerId === settings.nodeId) {
+    return answer(refusal("INVALID_REQUEST", "Controller cannot unregister itself while it is active."));
+  }
+  if (metadataVersionOf(image) < METADATA_VERSION.controllersLeave) {
+    const old = "The current MetadataVersion is too old to support controller unregistration.";
+    return answer(refusal("UNSUPPORTED_VERSION", old));
+  }
+  if (!image.controllers.has(controllerId)) {
+    const unknown = `Controller ID ${controllerId} is not currently registered.`;
+    return answer(refusal("CONTROLLER_ID_NOT_REGISTERED", unknown));
+  }
+  const records = [metadataRecord("UnregisterControllerRecord", 0, { controllerId })];
+  return { records, reply: { throttleTimeMs: 0, errorCode: 0, errorMessage: null } };
+}
+
 export function unregisterBroker(
   context: DecisionContext,
   { brokerId }: UnregisterBrokerRequest,

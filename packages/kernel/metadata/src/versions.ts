@@ -6,6 +6,7 @@ export const METADATA_VERSION = {
   directories: 17,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,
+  controllersLeave: 33,
   latest: 33,
 } as const;
 

@@ -27,6 +27,7 @@ import { alterPartitionReassignments, listPartitionReassignments } from "./api/p
 import { produce } from "./api/produce.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./api/telemetry.ts";
 import { unregisterBroker } from "./api/unregister-broker.ts";
+import { unregisterController } from "./api/unregister-controller.ts";
 import { updateFeatures } from "./api/update-features.ts";
 import type { Broker } from "./broker.ts";
 import type { RequestContext } from "./requests.ts";
@@ -99,6 +100,7 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.UnregisterBroker, unregisterBroker],
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
+  [ApiKey.UnregisterController, unregisterController],
 ];
 
 /** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */

@@ -17,6 +17,6 @@ export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
   ["streams.version", { min: 0, max: 1 }],
 ]);
 /** `metadata.version` of a new cluster. */
-export const METADATA_LEVEL = 30;
+export const METADATA_LEVEL = 33;
 /** The version of the quorum: whether its voters may change (KIP-853). */
 export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };

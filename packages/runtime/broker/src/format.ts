@@ -17,8 +17,6 @@ export class StorageError extends Error {
   }
 }
 
-/** The releases that can be formatted, from level `FIRST_RELEASE` on. */
-const RELEASES = METADATA_RELEASES.slice(0, METADATA_RELEASES.indexOf("4.3-IV0") + 1);
 const FIRST_RELEASE = METADATA_VERSION.minimum;
 const META = "meta.properties";
 
@@ -56,7 +54,7 @@ function directoriesOf(config: BrokerConfig): Directories {
 
 function releases(): Map<string, number> {
   const levels = new Map<string, number>();
-  RELEASES.forEach((name, i) => {
+  METADATA_RELEASES.forEach((name, i) => {
     levels.set(name, FIRST_RELEASE + i);
     // A release stands for the last of its levels.
     levels.set(name.slice(0, name.indexOf("-")), FIRST_RELEASE + i);
@@ -67,7 +65,7 @@ function releases(): Map<string, number> {
 function releaseLevel(text: string): number {
   const level = releases().get(text.split(".").slice(0, 2).join("."));
   if (level !== undefined) return level;
-  const known = RELEASES.join(", ");
+  const known = METADATA_RELEASES.join(", ");
   throw new StorageError(`Unknown metadata.version '${text}'. Supported metadata.version are: ${known}`);
 }
 
@@ -112,7 +110,6 @@ function metadataLevel(release: string | undefined, features: ReadonlyMap<string
   if (release !== undefined) {
     throw new StorageError("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.");
   }
-  if (chosen > METADATA_LEVEL) throw new StorageError(`metadata.version ${chosen} is not yet stable.`);
   return chosen;
 }
 
@@ -237,7 +234,7 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   const lines = failed.map(path => `I/O error trying to read log directory ${path}. Ignoring...`);
   if (failed.length === all.length) throw new StorageError("No available log directories to format.");
   if (empty.length === 0) return [...lines, "All of the log directories are already formatted."];
-  const release = RELEASES[level - FIRST_RELEASE];
+  const release = METADATA_RELEASES[level - FIRST_RELEASE];
   lines.push(
     `Bootstrap metadata: ${METADATA_VERSION_FEATURE}=${level} (${release}), ${KRAFT_FEATURE.name}=${kraftVersion}`,
   );

@@ -1,6 +1,11 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ZERO_UUID } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatStorage } from "../src/index.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 let broker: TestBroker;
@@ -104,13 +109,13 @@ describe("UpdateFeatures", () => {
   const FAILED = "The update failed for all features since the following feature had an error: ";
 
   test("a trial", async () => {
-    expect(await update(1, 31)).toMatchObject({
+    expect(await update(1, 33)).toMatchObject({
       errorCode: 0,
       errorMessage: null,
       results: [{ feature: "metadata.version", errorCode: 0, errorMessage: "NONE" }],
     });
-    expect(await update(2, 31)).toMatchObject({ errorCode: 0, results: [] });
-    expect(broker.broker.topics.image.features.get("metadata.version")).toBe(30);
+    expect(await update(2, 33)).toMatchObject({ errorCode: 0, results: [] });
+    expect(broker.broker.topics.image.features.get("metadata.version")).toBe(33);
   });
 
   test("what is not possible", async () => {
@@ -121,7 +126,7 @@ describe("UpdateFeatures", () => {
     expect(await update(0, 20, { allowDowngrade: true })).toMatchObject({
       errorCode: 95,
       errorMessage:
-        `${FAILED}Unsupported metadata.version downgrade from 30 to 20. Refusing to perform the requested downgrade ` +
+        `${FAILED}Unsupported metadata.version downgrade from 33 to 20. Refusing to perform the requested downgrade ` +
         "because it might delete metadata information.",
       results: [],
     });
@@ -129,16 +134,30 @@ describe("UpdateFeatures", () => {
   });
 
   test("an upgrade is announced", async () => {
-    const featureUpdates = [{ feature: "metadata.version", maxVersionLevel: 31, upgradeType: 1 }];
+    const directory = mkdtempSync(join(tmpdir(), "samsa-broker-"));
+    const settings = new Map([["log.dirs", join(directory, "data")]]);
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const old = { settings, clusterId: "old", ignoreFormatted: false, features: [], releaseVersion: "4.3" };
+    formatStorage(nodeEnv({ logger }), { ...old, quorum: { kind: "standalone" } });
+    const other = await TestBroker.start({}, directory);
+    const client = await other.connect();
+    const level = async (): Promise<number | undefined> => {
+      const software = { clientSoftwareName: "t", clientSoftwareVersion: "1" };
+      const { finalizedFeatures } = await client.ask<{
+        finalizedFeatures: { name: string; maxVersionLevel: number }[];
+      }>(ApiKey.ApiVersions, 4, software);
+      return finalizedFeatures.find(({ name }) => name === "metadata.version")?.maxVersionLevel;
+    };
+    expect(await level()).toBe(30);
+    // What it brings is not there yet.
+    const unregister = await client.ask(ApiKey.UnregisterController, 0, { controllerId: 9 });
+    expect(unregister).toMatchObject({ errorCode: 35 });
+    const featureUpdates = [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }];
     const request = { timeoutMs: 1000, featureUpdates, validateOnly: false };
-    expect(await wire.ask(ApiKey.UpdateFeatures, 2, request)).toMatchObject({ errorCode: 0 });
-    const client = { clientSoftwareName: "t", clientSoftwareVersion: "1" };
-    const { finalizedFeatures } = await wire.ask<{ finalizedFeatures: { name: string; maxVersionLevel: number }[] }>(
-      ApiKey.ApiVersions,
-      4,
-      client,
-    );
-    expect(finalizedFeatures.find(({ name }) => name === "metadata.version")?.maxVersionLevel).toBe(31);
+    expect(await client.ask(ApiKey.UpdateFeatures, 2, request)).toMatchObject({ errorCode: 0 });
+    expect(await level()).toBe(33);
+    client.close();
+    await other.stop();
   });
 });
 
@@ -268,4 +287,22 @@ test("a broker that is unregistered has to start again", async () => {
   expect(await leader(next)).toBe(1);
   next.close();
   await again.stop();
+});
+
+test("a controller that is gone is forgotten; the one that answers is not", async () => {
+  const other = await TestBroker.start();
+  const client = await other.connect();
+  const unregister = (controllerId: number) => client.ask(ApiKey.UnregisterController, 0, { controllerId });
+  expect(await unregister(1)).toEqual({
+    throttleTimeMs: 0,
+    errorCode: 42,
+    errorMessage: "Controller cannot unregister itself while it is active.",
+  });
+  expect(await unregister(9)).toEqual({
+    throttleTimeMs: 0,
+    errorCode: 136,
+    errorMessage: "Controller ID 9 is not currently registered.",
+  });
+  client.close();
+  await other.stop();
 });

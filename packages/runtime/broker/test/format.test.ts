@@ -23,7 +23,7 @@ function format({ settings, clusterId = "cluster", ...asked }: Asked = {}): stri
 
 test("a release, or a level of metadata.version, says with which features a cluster begins", () => {
   const begins = (asked: Asked, dir: string) => format({ ...asked, settings: { "log.dirs": dir } })[0];
-  expect(begins({}, "/1")).toBe("Bootstrap metadata: metadata.version=30 (4.3-IV0), kraft.version=1");
+  expect(begins({}, "/1")).toBe("Bootstrap metadata: metadata.version=33 (4.4-IV2), kraft.version=1");
   expect(begins({ releaseVersion: "4.0" }, "/2")).toContain("metadata.version=25 (4.0-IV3)");
   expect(begins({ releaseVersion: "3.7-IV1" }, "/3")).toContain("metadata.version=16 (3.7-IV1)");
   // The third number of a release changes no feature.
@@ -34,8 +34,7 @@ test("a release, or a level of metadata.version, says with which features a clus
 
 test.each<[Asked, string]>([
   [{ releaseVersion: "2.8" }, "Unknown metadata.version '2.8'. Supported metadata.version are: 3.3-IV3, 3.4-IV0"],
-  [{ releaseVersion: "4.4" }, "Unknown metadata.version '4.4'"],
-  [{ features: ["metadata.version=31"] }, "metadata.version 31 is not yet stable."],
+  [{ releaseVersion: "4.5" }, "Unknown metadata.version '4.5'"],
   [{ features: ["metadata.version=6"] }, "metadata.version 6 is not available: levels from 7 to 33 are."],
   [{ features: ["metadata.version=21"], releaseVersion: "4.0" }, "to avoid ambiguity"],
   [{ features: ["metadata.version"] }, "Can't parse feature=level string metadata.version: equals sign not found."],
@@ -64,7 +63,7 @@ test("a directory that cannot be read is passed over; when none can it is an err
   node.disk.fault = (_operation, path) => (path.startsWith("/b") ? "EIO" : undefined);
   const lines = format({ settings: { "log.dirs": "/a,/b" } });
   expect(lines[0]).toBe("I/O error trying to read log directory /b. Ignoring...");
-  expect(lines.at(-1)).toBe("Formatting dynamic metadata voter directory /a with metadata.version 4.3-IV0.");
+  expect(lines.at(-1)).toBe("Formatting dynamic metadata voter directory /a with metadata.version 4.4-IV2.");
   node.disk.fault = () => "EIO";
   expect(() => format()).toThrow("No available log directories to format.");
 });
