@@ -17,4 +17,6 @@ export type Effect =
       readonly token: number;
       readonly records: readonly ShardRecord[];
       readonly producer?: { readonly id: bigint; readonly epoch: number };
+      /** The proof that the transaction was verified; absent when transactions are not verified here. */
+      readonly guard?: number;
     };

@@ -7,6 +7,7 @@ import {
   type OffsetCommitRequest,
   type OffsetDeleteRequest,
   type SyncGroupRequest,
+  type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
 import type { GroupConfig, ShardContext } from "./context.ts";
 import type { Effect, ShardRecord, Ticket } from "./effects.ts";
@@ -27,14 +28,24 @@ import {
 } from "./offsets.ts";
 import { type GroupValue, offsetTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
-import type { LoggedRecord, Shard } from "./shard.ts";
+import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
+import { PendingOffsets, txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
 export type GroupRequest =
   | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
   | { readonly type: "sync"; readonly body: SyncGroupRequest }
   | { readonly type: "heartbeat"; readonly body: HeartbeatRequest }
   | { readonly type: "leave"; readonly version: number; readonly body: LeaveGroupRequest }
-  | { readonly type: "commit"; readonly version: number; readonly body: OffsetCommitRequest };
+  | { readonly type: "commit"; readonly version: number; readonly body: OffsetCommitRequest }
+  | {
+      readonly type: "txnCommit";
+      readonly version: number;
+      readonly body: TxnOffsetCommitRequest;
+      /** See the effect of an append. */
+      readonly guard?: number;
+    };
+
+type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;
 
 /** One group as DescribeGroups and ListGroups show it. */
 export interface GroupView {
@@ -57,6 +68,7 @@ export class GroupShard implements Shard {
   readonly #context: ShardContext & { now: number; wall: number };
   readonly #rebalance: Rebalance;
   readonly #membership: Membership;
+  readonly #pending = new PendingOffsets();
   wallAhead = 0;
   #out: Effect[] = [];
   #tokens = 0;
@@ -69,7 +81,7 @@ export class GroupShard implements Shard {
       wall: 0,
       config,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
-      append: (records, done) => this.#append(records, done),
+      append: (records, done) => this.#append(records, done, {}),
       wake: (group, at) => this.#wake(group, at),
       memberId: prefix => `${prefix}-${newId()}`,
     };
@@ -77,10 +89,10 @@ export class GroupShard implements Shard {
     this.#membership = new Membership(this.#context, this.#rebalance);
   }
 
-  #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
+  #append(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void {
     const token = ++this.#tokens;
     this.#appends.set(token, done);
-    this.#out.push({ type: "append", token, records });
+    this.#out.push({ type: "append", token, records, ...of });
   }
 
   #wall(now: number): number {
@@ -147,6 +159,8 @@ export class GroupShard implements Shard {
         return this.#leave(ticket, request.version, request.body);
       case "commit":
         return this.#commit(ticket, request.version, request.body);
+      case "txnCommit":
+        return this.#txnCommit(ticket, request);
     }
   }
 
@@ -178,6 +192,7 @@ export class GroupShard implements Shard {
   #dropUnused(group: Group): void {
     const used =
       group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
+    if (this.#pending.has(group.id)) return;
     if (!used && group.state === "Empty" && group.generation === 0) this.#groups.delete(group.id);
   }
 
@@ -217,6 +232,27 @@ export class GroupShard implements Shard {
     });
   }
 
+  #txnCommit(ticket: Ticket, { version, body, guard }: Extract<GroupRequest, { type: "txnCommit" }>): void {
+    const refuse = (code: number): void => this.#context.reply(ticket, txnCommitError(body.topics, code));
+    const found = this.#groups.get(body.groupId);
+    const fault = txnCommitFault(this.#membership, found, body, version);
+    if (fault !== 0) return refuse(fault);
+    const group = found ?? this.#create(body.groupId, this.#context.wall);
+    const plan = planCommit(this.#context, group, { ...body, retentionTimeMs: -1 });
+    if (plan.records.length === 0) {
+      this.#dropUnused(group);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
+    const producer = { id: body.producerId, epoch: body.producerEpoch };
+    const done = (errorCode: number): void => {
+      if (errorCode === 0) return this.#context.reply(ticket, { topics: plan.topics });
+      const left = this.#groups.get(body.groupId);
+      if (left !== undefined) this.#dropUnused(left);
+      refuse(errorCode);
+    };
+    this.#append(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
+  }
+
   #commitFault(group: Group, body: OffsetCommitRequest): number {
     const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
     if (generation < 0 && group.state === "Empty") return 0;
@@ -229,9 +265,14 @@ export class GroupShard implements Shard {
     return 0;
   }
 
-  /** Committed offsets, for OffsetFetch; null asks for all. */
-  offsets(groupId: string, topics: FetchTopics): ReturnType<typeof fetchOffsets> {
-    return fetchOffsets(this.#groups.get(groupId), topics);
+  /**
+   * Committed offsets, for OffsetFetch; null asks for all. `stable`: those that an open transaction may change are not
+   * told (KIP-447).
+   */
+  offsets(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
+    const isOpen = (topic: string, partition: number) =>
+      stable && this.#pending.hasPartition(groupId, topic, partition);
+    return fetchOffsets(this.#groups.get(groupId), topics, isOpen);
   }
 
   view(groupId: string): GroupView | undefined {
@@ -257,7 +298,7 @@ export class GroupShard implements Shard {
     const group = this.#groups.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
     if (group.state !== "Empty" || group.pendingMembers.size > 0) return done(Errors.NON_EMPTY_GROUP.code);
-    this.#context.append(deletionRecords(group), done);
+    this.#context.append(deletionRecords(group, this.#pending), done);
   }
 
   /**
@@ -274,7 +315,7 @@ export class GroupShard implements Shard {
     const group = this.#groups.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
     if (group.state !== "Empty" && group.protocolType !== "consumer") return done(Errors.NON_EMPTY_GROUP.code, []);
-    const plan = planOffsetDeletion(group, topics);
+    const plan = planOffsetDeletion(group, topics, this.#pending);
     if (plan.records.length === 0) return done(0, plan.topics);
     this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
   }
@@ -283,7 +324,7 @@ export class GroupShard implements Shard {
   expire(now: number, out: Effect[]): void {
     this.#enter(now, out);
     for (const group of this.#groups.values()) {
-      const records = expiredRecords(this.#context, group);
+      const records = expiredRecords(this.#context, group, this.#pending);
       if (records.length > 0) this.#context.append(records, () => {});
     }
   }
@@ -292,10 +333,10 @@ export class GroupShard implements Shard {
   topicDeleted(now: number, topic: string, out: Effect[]): void {
     this.#enter(now, out);
     for (const group of this.#groups.values()) {
-      const partitions = group.offsets.get(topic);
-      if (partitions === undefined) continue;
-      const records = [...partitions.keys()].map(partition => offsetTombstone(group.id, topic, partition));
-      this.#context.append(records, () => {});
+      const partitions = new Set(group.offsets.get(topic)?.keys() ?? []);
+      for (const open of this.#pending.of(group.id)) if (open.topic === topic) partitions.add(open.partition);
+      const records = [...partitions].map(partition => offsetTombstone(group.id, topic, partition));
+      if (records.length > 0) this.#context.append(records, () => {});
     }
   }
 
@@ -303,14 +344,22 @@ export class GroupShard implements Shard {
    * Takes in one record, at load and after every append of this shard's own. Offsets and the existence of groups live
    * by this alone; members of a group that is already known are what the requests made of them.
    */
-  replay(now: number, { key, value }: LoggedRecord): void {
+  replay(now: number, { key, value, producer }: LoggedRecord): void {
     const record = parseRecord(key, value);
     if (record.type === "other") return;
     if (record.type === "offset") {
       const { group: id, topic, partition } = record;
       const group = this.#groups.get(id);
-      if (record.value !== null) setOffset(group ?? this.#create(id, this.#wall(now)), topic, partition, record.value);
-      else if (group !== undefined) {
+      if (record.value !== null) {
+        const into = group ?? this.#create(id, this.#wall(now));
+        if (producer !== undefined) {
+          return this.#pending.add({ groupId: id, topic, partition, value: record.value }, producer.id);
+        }
+        setOffset(into, topic, partition, record.value);
+        this.#pending.overtake(id, topic, partition);
+      } else {
+        this.#pending.drop(id, topic, partition);
+        if (group === undefined) return;
         dropOffset(group, topic, partition);
         this.#dropUnused(group);
       }
@@ -318,7 +367,17 @@ export class GroupShard implements Shard {
     else this.#replayGroup(now, record.group, record.value);
   }
 
-  ended(): void {}
+  /** Takes in the end of a transaction: its offsets are in force, or were never there. */
+  ended(now: number, { producer, committed }: TxnEnd): void {
+    const open = new Set(this.#pending.groupsOf(producer.id));
+    for (const { groupId, topic, partition, value } of this.#pending.end(producer.id, committed)) {
+      setOffset(this.#groups.get(groupId) ?? this.#create(groupId, this.#wall(now)), topic, partition, value);
+    }
+    for (const groupId of open) {
+      const group = this.#groups.get(groupId);
+      if (group !== undefined) this.#dropUnused(group);
+    }
+  }
 
   #replayGroup(now: number, id: string, value: GroupValue): void {
     const known = this.#groups.get(id);

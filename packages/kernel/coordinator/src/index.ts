@@ -4,3 +4,15 @@ export { commitError } from "./offsets.ts";
 export { joinError, syncError } from "./rebalance.ts";
 export { type GroupRequest, GroupShard, type GroupView } from "./group-shard.ts";
 export type { LoggedRecord, Producer, Shard, TxnEnd } from "./shard.ts";
+export { txnCommitError } from "./txn-offsets.ts";
+export type { TxnPartitions, TxnState } from "./txn/image.ts";
+export { TXN_STATES } from "./txn/image.ts";
+export {
+  type MarkerRequest,
+  type ProducerReply,
+  TransactionShard,
+  type TxnConfig,
+  type TxnEffect,
+  type TxnRequest,
+  type TxnView,
+} from "./txn/transaction-shard.ts";

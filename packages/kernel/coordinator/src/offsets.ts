@@ -10,6 +10,7 @@ import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
 import type { CommittedOffset, Group } from "./group.ts";
 import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
+import type { PendingOffsets } from "./txn-offsets.ts";
 
 type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
@@ -26,7 +27,11 @@ export interface CommitPlan {
 }
 
 /** Reads the request without changing anything. */
-export function planCommit(context: ShardContext, group: Group, request: OffsetCommitRequest): CommitPlan {
+export function planCommit(
+  context: ShardContext,
+  group: Group,
+  request: Pick<OffsetCommitRequest, "retentionTimeMs" | "topics">,
+): CommitPlan {
   const records: ShardRecord[] = [];
   const { wall: now, config } = context;
   // A retention without end is as far as a time can be.
@@ -67,25 +72,36 @@ export function commitError(topics: CommitTopics, errorCode: number): object {
   };
 }
 
-/** Offsets of the partitions asked for (null: all); a partition without one has offset -1. */
-export function fetchOffsets(group: Group | undefined, topics: FetchTopics) {
-  const answer = (partitionIndex: number, found: CommittedOffset | undefined) => ({
-    partitionIndex,
-    committedOffset: found?.offset ?? -1,
-    committedLeaderEpoch: found?.leaderEpoch ?? -1,
-    metadata: found?.metadata ?? "",
-    errorCode: 0,
-  });
+/**
+ * Offsets of the partitions asked for (null: all); a partition without one has offset -1, and one that `isOpen` an
+ * error.
+ */
+export function fetchOffsets(
+  group: Group | undefined,
+  topics: FetchTopics,
+  isOpen: (topic: string, partition: number) => boolean,
+) {
+  const answer = (topic: string, partitionIndex: number, there: CommittedOffset | undefined) => {
+    const unstable = isOpen(topic, partitionIndex);
+    const found = unstable ? undefined : there;
+    return {
+      partitionIndex,
+      committedOffset: found?.offset ?? -1,
+      committedLeaderEpoch: found?.leaderEpoch ?? -1,
+      metadata: found?.metadata ?? "",
+      errorCode: unstable ? Errors.UNSTABLE_OFFSET_COMMIT.code : 0,
+    };
+  };
   if (topics === null) {
     return [...(group?.offsets ?? [])].map(([name, partitions]) => ({
       name,
-      partitions: [...partitions].map(([index, found]) => answer(index, found)),
+      partitions: [...partitions].map(([index, found]) => answer(name, index, found)),
     }));
   }
   return topics.map(({ name, topicId, partitionIndexes }) => ({
     name,
     topicId,
-    partitions: partitionIndexes.map(index => answer(index, group?.offsets.get(name)?.get(index))),
+    partitions: partitionIndexes.map(index => answer(name, index, group?.offsets.get(name)?.get(index))),
   }));
 }
 
@@ -133,7 +149,7 @@ function ageBase(group: Group, topic: string, offset: CommittedOffset, subscribe
 }
 
 /** Records that erase what has expired, and the group itself when nothing is left of it. */
-export function expiredRecords(context: ShardContext, group: Group): ShardRecord[] {
+export function expiredRecords(context: ShardContext, group: Group, pending: PendingOffsets): ShardRecord[] {
   const { wall: now, config } = context;
   const subscribed = subscribedTopics(group);
   const records: ShardRecord[] = [];
@@ -145,11 +161,18 @@ export function expiredRecords(context: ShardContext, group: Group): ShardRecord
         offset.expireTimestamp === -1
           ? now - base >= config.offsetsRetentionMs
           : base !== Infinity && now >= offset.expireTimestamp;
-      if (expired) records.push(offsetTombstone(group.id, topic, partition));
+      if (expired && !pending.hasPartition(group.id, topic, partition))
+        records.push(offsetTombstone(group.id, topic, partition));
       else left++;
     }
   }
-  if (left === 0 && group.state === "Empty" && group.pendingMembers.size === 0 && group.hasMetadataRecord) {
+  if (
+    left === 0 &&
+    !pending.has(group.id) &&
+    group.state === "Empty" &&
+    group.pendingMembers.size === 0 &&
+    group.hasMetadataRecord
+  ) {
     records.push(groupTombstone(group.id));
   }
   return records;
@@ -165,6 +188,7 @@ export interface TopicErrors {
 export function planOffsetDeletion(
   group: Group,
   topics: OffsetDeleteRequest["topics"],
+  pending: PendingOffsets,
 ): { records: ShardRecord[]; topics: TopicErrors[] } {
   const records: ShardRecord[] = [];
   const subscribed = group.members.size === 0 ? new Set<string>() : subscribedTopics(group);
@@ -174,7 +198,8 @@ export function planOffsetDeletion(
     const errorCode = inUse ? Errors.GROUP_SUBSCRIBED_TO_TOPIC.code : 0;
     const known = group.offsets.get(name);
     for (const { partitionIndex } of partitions) {
-      if (!inUse && known?.has(partitionIndex)) records.push(offsetTombstone(group.id, name, partitionIndex));
+      const isThere = known?.has(partitionIndex) === true || pending.hasPartition(group.id, name, partitionIndex);
+      if (!inUse && isThere) records.push(offsetTombstone(group.id, name, partitionIndex));
     }
     return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) };
   });
@@ -182,10 +207,13 @@ export function planOffsetDeletion(
 }
 
 /** Records that erase the group and all its offsets. */
-export function deletionRecords(group: Group): ShardRecord[] {
+export function deletionRecords(group: Group, pending: PendingOffsets): ShardRecord[] {
   const records: ShardRecord[] = [];
   for (const [topic, partitions] of group.offsets) {
     for (const partition of partitions.keys()) records.push(offsetTombstone(group.id, topic, partition));
+  }
+  for (const { topic, partition } of pending.of(group.id)) {
+    if (group.offsets.get(topic)?.has(partition) !== true) records.push(offsetTombstone(group.id, topic, partition));
   }
   records.push(groupTombstone(group.id));
   return records;

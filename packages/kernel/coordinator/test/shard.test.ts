@@ -177,9 +177,11 @@ function stable(bench: Bench, count: number): string[] {
 }
 
 function firstOffset(bench: Bench): number {
-  const topics = bench.shard.offsets("g", [
-    { name: "t", topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never, partitionIndexes: [0] },
-  ]);
+  const topics = bench.shard.offsets(
+    "g",
+    [{ name: "t", topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never, partitionIndexes: [0] }],
+    false,
+  );
   return topics[0].partitions[0].committedOffset;
 }
 

@@ -206,7 +206,10 @@ export class ProducerStates {
   }
 
   /** Begins to verify a transaction; 0 when one is open already, and nothing needs to be verified. */
-  startVerification(batch: BatchCursor, supportsEpochBump: boolean): number {
+  startVerification(
+    batch: Pick<BatchCursor, "producerId" | "producerEpoch" | "baseSequence">,
+    supportsEpochBump: boolean,
+  ): number {
     const { producerId, producerEpoch: epoch, baseSequence: sequence } = batch;
     const entry = this.entries.get(producerId);
     if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === epoch) return 0;

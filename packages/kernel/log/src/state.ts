@@ -35,7 +35,7 @@ export interface AppendRequest {
   /** Of a transaction marker (0, 1 or 2; KIP-890). */
   readonly transactionVersion?: number;
   /** From `startVerification`; undefined when transactions are not verified here. */
-  readonly guard?: number;
+  readonly guard?: number | undefined;
 }
 
 export interface AppendResult {

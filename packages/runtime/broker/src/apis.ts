@@ -14,6 +14,7 @@ import { describeLogDirs } from "./api/describe-log-dirs.ts";
 import { describeProducers } from "./api/describe-producers.ts";
 import { describeQuorum } from "./api/describe-quorum.ts";
 import { describeTopicPartitions } from "./api/describe-topic-partitions.ts";
+import { describeTransactions, listTransactions } from "./api/describe-transactions.ts";
 import { electLeaders } from "./api/elect-leaders.ts";
 import { fetch } from "./api/fetch.ts";
 import { findCoordinator } from "./api/find-coordinator.ts";
@@ -26,9 +27,12 @@ import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
 import { alterPartitionReassignments, listPartitionReassignments } from "./api/partition-reassignments.ts";
 import { produce } from "./api/produce.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./api/telemetry.ts";
+import * as transactions from "./api/transactions.ts";
+import { txnOffsetCommit } from "./api/txn-offset-commit.ts";
 import { unregisterBroker } from "./api/unregister-broker.ts";
 import { unregisterController } from "./api/unregister-controller.ts";
 import { updateFeatures } from "./api/update-features.ts";
+import { writeTxnMarkers } from "./api/write-txn-markers.ts";
 import type { Broker } from "./broker.ts";
 import type { RequestContext } from "./requests.ts";
 
@@ -80,6 +84,11 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.DeleteRecords, deleteRecords],
   [ApiKey.InitProducerId, initProducerId],
   [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
+  [ApiKey.AddPartitionsToTxn, transactions.addPartitionsToTxn],
+  [ApiKey.AddOffsetsToTxn, transactions.addOffsetsToTxn],
+  [ApiKey.EndTxn, transactions.endTxn],
+  [ApiKey.WriteTxnMarkers, writeTxnMarkers],
+  [ApiKey.TxnOffsetCommit, txnOffsetCommit],
   [ApiKey.DescribeConfigs, describeConfigs],
   [ApiKey.AlterConfigs, alterConfigs],
   [ApiKey.AlterReplicaLogDirs, alterReplicaLogDirs],
@@ -98,6 +107,8 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.DescribeClientQuotas, describeClientQuotas],
   [ApiKey.AlterClientQuotas, alterClientQuotas],
   [ApiKey.UnregisterBroker, unregisterBroker],
+  [ApiKey.DescribeTransactions, describeTransactions],
+  [ApiKey.ListTransactions, listTransactions],
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
   [ApiKey.UnregisterController, unregisterController],

@@ -23,6 +23,7 @@ import type { RequestContext } from "./requests.ts";
 import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
+import { transactionHost, Transactions } from "./transactions.ts";
 import { Turn } from "./turn.ts";
 
 export interface BrokerOptions {
@@ -91,6 +92,7 @@ export class Broker {
   readonly #cleaner: LogCleaner;
   readonly topics: Topics;
   readonly groups: Groups;
+  readonly transactions: Transactions;
   readonly quotas: Quotas;
   readonly telemetry: ClientTelemetry | undefined;
   /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
@@ -150,6 +152,7 @@ export class Broker {
       { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
       this.topics,
     );
+    this.transactions = new Transactions(transactionHost(this), this.topics);
     try {
       this.control = new Control(this, {
         known: image => void this.#cordon(image),
@@ -174,6 +177,13 @@ export class Broker {
       });
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
+      const { config, transactions } = broker;
+      broker.#every("transaction timeouts", config["transaction.abort.timed.out.transaction.cleanup.interval.ms"], () =>
+        transactions.abortTimedOut(),
+      );
+      broker.#every("transaction expiry", config["transaction.remove.expired.transaction.cleanup.interval.ms"], () =>
+        transactions.expire(),
+      );
       broker.#every("quotas", QUOTA_EXPIRY_MS, () => broker.quotas.expire(env.clock.monotonic()));
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
       broker.#gauges();
@@ -261,6 +271,8 @@ export class Broker {
     this.#assign(this.topics.takeMisplaced());
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
     this.groups.load();
+    // After the groups: it may have markers for them at once.
+    this.transactions.load();
     for (const topic of before.topics.values()) {
       if (image.topicIds.has(topic.name)) continue;
       this.groups.topicDeleted(topic.name);
@@ -309,6 +321,7 @@ export class Broker {
       this.topics.failOffline();
       this.moves.cancelFailed();
       this.groups.unloadFailed();
+      this.transactions.unloadFailed();
       if (this.#closing !== undefined) return;
       const fate = this.#fate();
       if (fate === undefined) this.#beat();
@@ -555,6 +568,7 @@ export class Broker {
     await this.#listeners?.close();
     for (const timer of this.#timers.values()) timer.cancel();
     for (const fetch of [...this.pendingFetches]) fetch.changed();
+    this.transactions.close(Errors.NOT_COORDINATOR.code);
     this.groups.close(Errors.NOT_COORDINATOR.code);
     await this.#drain();
     for (const connection of [...this.#connections]) connection.end();

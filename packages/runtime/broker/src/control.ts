@@ -10,13 +10,14 @@ import {
 import { imageRecords, type MetadataImage } from "@samsa/metadata";
 import { Errors, type MetadataRecord } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
+import type { BrokerConfig } from "./configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
 import { CONFIG_RULES, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
-import { OFFSETS_TOPIC } from "./topics.ts";
+import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "./topics.ts";
 
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
@@ -26,6 +27,45 @@ const BATCH_RECORDS = 10_000;
 const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
+
+/** What a topic is created with that nobody has described; -1: the broker's default. */
+interface TopicPlan {
+  readonly numPartitions: number;
+  readonly replicationFactor: number;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+const PLAIN: TopicPlan = { numPartitions: -1, replicationFactor: -1, configs: {} };
+
+/** `AutoTopicCreationManager` */
+const INTERNAL_PLANS: ReadonlyMap<string, (config: BrokerConfig) => TopicPlan> = new Map([
+  [
+    OFFSETS_TOPIC,
+    config => ({
+      numPartitions: config["offsets.topic.num.partitions"],
+      replicationFactor: config["offsets.topic.replication.factor"],
+      configs: {
+        "cleanup.policy": "compact",
+        "compression.type": "producer",
+        "segment.bytes": String(config["offsets.topic.segment.bytes"]),
+      },
+    }),
+  ],
+  [
+    TRANSACTION_TOPIC,
+    config => ({
+      numPartitions: config["transaction.state.log.num.partitions"],
+      replicationFactor: config["transaction.state.log.replication.factor"],
+      configs: {
+        "cleanup.policy": "compact",
+        "compression.type": "uncompressed",
+        "min.insync.replicas": String(config["transaction.state.log.min.isr"]),
+        "segment.bytes": String(config["transaction.state.log.segment.bytes"]),
+        "unclean.leader.election.enable": "false",
+      },
+    }),
+  ],
+]);
 
 /** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
 const MOST_ASSIGNMENTS = 2250;
@@ -235,22 +275,9 @@ export class Control {
   /** Creates a topic as auto-creation does; resolves with 0 or the error code. */
   async autoCreate(name: string, quota: MutationQuota): Promise<number> {
     if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
-    const { config } = this.#broker;
-    const internal = name === OFFSETS_TOPIC;
-    const configs = internal
-      ? [
-          { name: "cleanup.policy", value: "compact" },
-          { name: "compression.type", value: "producer" },
-          { name: "segment.bytes", value: String(config["offsets.topic.segment.bytes"]) },
-        ]
-      : [];
-    const topic = {
-      name,
-      numPartitions: internal ? config["offsets.topic.num.partitions"] : -1,
-      replicationFactor: internal ? config["offsets.topic.replication.factor"] : -1,
-      assignments: [],
-      configs,
-    };
+    const plan = INTERNAL_PLANS.get(name)?.(this.#broker.config) ?? PLAIN;
+    const configs = Object.entries(plan.configs).map(([key, value]) => ({ name: key, value }));
+    const topic = { name, ...plan, assignments: [], configs };
     const request = { topics: [topic], timeoutMs: 30_000, validateOnly: false };
     const { topics } = await this.submit("createTopics", request, quota);
     const code = topics[0]?.errorCode ?? 0;
@@ -278,10 +305,9 @@ export class Control {
   /** The features part of an ApiVersions answer. */
   features(version: number): object {
     const { image } = this.#broker.topics;
-    const supported = [...FEATURES].map(([name, { min, max }]) => ({ name, minVersion: min, maxVersion: max }));
-    if (version >= ZERO_MINIMUM_VERSION) {
-      supported.push({ name: KRAFT_FEATURE.name, minVersion: KRAFT_FEATURE.min, maxVersion: KRAFT_FEATURE.max });
-    }
+    const supported = [...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const]
+      .filter(([, { min }]) => min > 0 || version >= ZERO_MINIMUM_VERSION)
+      .map(([name, { min, max }]) => ({ name, minVersion: min, maxVersion: max }));
     const finalized = [...image.features, [KRAFT_FEATURE.name, this.#log.kraftVersion] as const];
     return {
       supportedFeatures: supported,

@@ -1,8 +1,13 @@
 import type { FeatureRange } from "@samsa/controller";
 import { METADATA_VERSION_FEATURE } from "@samsa/metadata";
 
+/** How transactions are kept and ended (KIP-890); 2: every end gives the producer a new epoch. */
+export const TRANSACTION_VERSION_FEATURE = "transaction.version";
 /** The features that are served, and between which levels. A feature that is not here is at level 0. */
-export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VERSION_FEATURE, { min: 7, max: 33 }]]);
+export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
+  [METADATA_VERSION_FEATURE, { min: 7, max: 33 }],
+  [TRANSACTION_VERSION_FEATURE, { min: 0, max: 2 }],
+]);
 /**
  * Features of clusters that Apache Kafka has formatted: their records are understood, so a directory that has them
  * finalised is served. They are not offered to new clusters, nor announced as supported: what they stand for is in
@@ -11,7 +16,6 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([[METADATA_VE
 export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
   ...FEATURES,
   ["group.version", { min: 0, max: 1 }],
-  ["transaction.version", { min: 0, max: 2 }],
   ["eligible.leader.replicas.version", { min: 0, max: 1 }],
   ["share.version", { min: 0, max: 2 }],
   ["streams.version", { min: 0, max: 1 }],

@@ -1,4 +1,5 @@
-import type { Env, Uuid } from "@samsa/base";
+import { DiskError, type Env, type Uuid } from "@samsa/base";
+import type { AppendRequest, AppendResult } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
 import type { PartitionLog } from "@samsa/storage";
@@ -96,6 +97,17 @@ export class Partition {
 
   unwatch(watcher: Watcher): void {
     this.#watchers.delete(watcher);
+  }
+
+  /** Appends batches of this broker's own; undefined when the disk fails, and the partition with it. */
+  append(bytes: Uint8Array, request: AppendRequest): AppendResult | undefined {
+    try {
+      return this.log.append(bytes, request);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.fail(Errors.KAFKA_STORAGE_ERROR.code);
+      return undefined;
+    }
   }
 
   /** Calls `done` when everything up to `offset` is acknowledged; an append of `bytes` bytes has just happened. */

@@ -1,6 +1,6 @@
 import { type Env, javaStringHash, type Timer } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
-import { markerOf } from "@samsa/log";
+import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
 import type { Partition } from "./partition.ts";
@@ -21,8 +21,11 @@ function clientError(errorCode: number): number {
     case Errors.NOT_LEADER_OR_FOLLOWER.code:
     case Errors.KAFKA_STORAGE_ERROR.code:
       return Errors.NOT_COORDINATOR.code;
-    default:
+    case Errors.MESSAGE_TOO_LARGE.code:
+    case Errors.RECORD_LIST_TOO_LARGE.code:
       return Errors.UNKNOWN_SERVER_ERROR.code;
+    default:
+      return errorCode;
   }
 }
 
@@ -36,6 +39,8 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly host: ShardHost;
   readonly partition: Partition;
   readonly shard: S;
+  /** Append only while `min.insync.replicas` are in sync. */
+  readonly allInSync?: boolean;
   /** Carries out what is neither a reply nor an append. */
   readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
 }
@@ -46,13 +51,15 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly partition: Partition;
   readonly #host: ShardHost;
   readonly #perform: RunnerOptions<S, E>["perform"];
+  readonly #allInSync: boolean;
   readonly #replies = new Map<Ticket, (response: object) => void>();
   #tickets = 0;
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
-  constructor({ host, partition, shard, perform }: RunnerOptions<S, E>) {
+  constructor({ host, partition, shard, perform, allInSync = false }: RunnerOptions<S, E>) {
     this.#host = host;
+    this.#allInSync = allInSync;
     this.partition = partition;
     this.shard = shard;
     this.#perform = perform;
@@ -131,7 +138,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     reply?.(response);
   }
 
-  #append({ token, records, producer }: Append): void {
+  #append({ token, records, producer, guard }: Append): void {
     const { tools } = this.#host;
     const now = this.#now;
     const timestamp = this.#host.env.clock.now();
@@ -140,7 +147,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
     const of =
       producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
-    const written = this.#write(buildBatch(rows, of, tools), {}, done);
+    const written = this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done);
     // State follows the log at once; the reply follows the disk.
     if (!written) return;
     for (const { key, value } of records) {
@@ -160,16 +167,18 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   /** Whether `bytes` are in the log now; `done` is called when they are there for good, or with why they are not. */
-  #write(bytes: Uint8Array, rules: { transactionVersion?: number }, done: (errorCode: number) => void): boolean {
-    const { log, leaderEpoch, fault } = this.partition;
+  #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
+    const { log, leaderEpoch, fault, minInSync } = this.partition;
     const now = this.#host.env.clock.now();
     const refused = (errorCode: number): false => {
       done(errorCode);
       return false;
     };
     if (fault !== 0) return refused(fault);
+    if (this.#allInSync && minInSync > 1) return refused(Errors.NOT_ENOUGH_REPLICAS.code);
     if (bytes.length > log.config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
-    const added = log.append(bytes, { origin: "coordinator", now, leaderEpoch, ...rules });
+    const added = this.partition.append(bytes, { origin: "coordinator", now, leaderEpoch, ...rules });
+    if (added === undefined) return refused(this.partition.fault);
     if (added.error !== 0) return refused(added.error);
     this.partition.appended(bytes.length, added.lastOffset + 1, done);
     return true;
@@ -193,6 +202,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.#timerAt = -Infinity;
   }
 }
+
+type AppendRules = Pick<AppendRequest, "transactionVersion" | "guard">;
 
 type Append = Extract<Effect, { type: "append" }>;
 
@@ -229,10 +240,15 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     });
   }
 
+  /** The partition that a group or transactional id is in; -1 when there is no topic yet. */
+  indexOf(key: string): number {
+    const count = this.#topics.partitionsOf(this.#topic).length;
+    return count === 0 ? -1 : (javaStringHash(key) & 0x7fffffff) % count;
+  }
+
   /** The shard of a group or transactional id; undefined when its partition is not served here. */
   of(key: string): R | undefined {
-    const count = this.#topics.partitionsOf(this.#topic).length;
-    return count === 0 ? undefined : this.#runners[(javaStringHash(key) & 0x7fffffff) % count];
+    return this.#runners[this.indexOf(key)];
   }
 
   at(index: number): R | undefined {

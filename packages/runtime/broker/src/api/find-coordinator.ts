@@ -2,9 +2,15 @@ import { Errors, type FindCoordinatorRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import { NO_MUTATION_QUOTA } from "../quotas.ts";
 import type { RequestContext } from "../requests.ts";
-import { OFFSETS_TOPIC } from "../topics.ts";
+import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../topics.ts";
 
 const GROUP = 0;
+const TRANSACTION = 1;
+/** Where the coordinators of a type keep what they know. */
+const TOPICS: ReadonlyMap<number, string> = new Map([
+  [GROUP, OFFSETS_TOPIC],
+  [TRANSACTION, TRANSACTION_TOPIC],
+]);
 /** First version that asks for many keys at once (KIP-699). */
 const BATCHED_VERSION = 4;
 
@@ -19,8 +25,9 @@ export function findCoordinator(
   const answer = (errorCode: number, errorMessage: string | null): void => {
     const [node] = broker.nodes(context.listener);
     const coordinators = keys.map(key => {
-      // Its part of the offsets topic may be in a directory that has failed.
-      const served = errorCode !== 0 || broker.groups.of(key) !== undefined;
+      // Its part of the topic may be in a directory that has failed.
+      const shards = request.keyType === GROUP ? broker.groups : broker.transactions;
+      const served = errorCode !== 0 || shards.of(key) !== undefined;
       const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
       const place =
         error === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
@@ -29,14 +36,15 @@ export function findCoordinator(
     if (batched) reply({ throttleTimeMs: 0, coordinators });
     else reply({ throttleTimeMs: 0, ...coordinators[0] });
   };
-  if (request.keyType !== GROUP) {
+  const topic = TOPICS.get(request.keyType);
+  if (topic === undefined) {
     answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);
     return;
   }
-  if (broker.topics.idOf(OFFSETS_TOPIC) !== undefined) return answer(0, null);
-  // The first group brings its topic into being.
-  broker.ensureTopics([OFFSETS_TOPIC], NO_MUTATION_QUOTA, () => {
-    const there = broker.topics.idOf(OFFSETS_TOPIC) !== undefined;
-    answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : "the offsets topic could not be created");
+  if (broker.topics.idOf(topic) !== undefined) return answer(0, null);
+  // Who asks first brings the topic into being.
+  broker.ensureTopics([topic], NO_MUTATION_QUOTA, () => {
+    const there = broker.topics.idOf(topic) !== undefined;
+    answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);
   });
 }

@@ -83,14 +83,21 @@ interface FetchedGroup {
   readonly errorCode: number;
 }
 
-function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number], byId: boolean): FetchedGroup {
+interface Asked {
+  readonly byId: boolean;
+  /** Wants no offsets that an open transaction may change. */
+  readonly stable: boolean;
+}
+
+function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number], asked: Asked): FetchedGroup {
+  const { byId, stable } = asked;
   const { groupId } = group;
   if (groupId === "") return { groupId, topics: [], errorCode: Errors.INVALID_GROUP_ID.code };
   const runner = broker.groups.of(groupId);
   if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
-  if (!byId) return { groupId, topics: runner.shard.offsets(groupId, group.topics), errorCode: 0 };
+  if (!byId) return { groupId, topics: runner.shard.offsets(groupId, group.topics, stable), errorCode: 0 };
   const missing: object[] = [];
-  const asked = group.topics?.flatMap(topic => {
+  const named = group.topics?.flatMap(topic => {
     const name = broker.topics.nameOf(topic.topicId);
     if (name !== undefined) return [{ ...topic, name }];
     const partitions = topic.partitionIndexes.map(partitionIndex => ({
@@ -103,7 +110,7 @@ function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number
     missing.push({ name: "", topicId: topic.topicId, partitions });
     return [];
   });
-  const found = runner.shard.offsets(groupId, asked ?? null).flatMap(topic => {
+  const found = runner.shard.offsets(groupId, named ?? null, stable).flatMap(topic => {
     // A topic that is gone has no id by which it could be told.
     const topicId = broker.topics.idOf(topic.name);
     return topicId === undefined ? [] : [{ ...topic, topicId }];
@@ -113,13 +120,14 @@ function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number
 
 export function offsetFetch(broker: Broker, body: OffsetFetchRequest, context: RequestContext, reply: Reply): void {
   const { version } = context;
+  const asked = { byId: version >= TOPIC_ID_VERSION, stable: body.requireStable };
   if (version >= MANY_GROUPS_VERSION) {
-    const groups = body.groups.map(group => fetchedGroup(broker, group, version >= TOPIC_ID_VERSION));
+    const groups = body.groups.map(group => fetchedGroup(broker, group, asked));
     return reply({ throttleTimeMs: 0, groups });
   }
   const topics = body.topics?.map(topic => ({ ...topic, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never })) ?? null;
   const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
-  const { errorCode, topics: found } = fetchedGroup(broker, group, false);
+  const { errorCode, topics: found } = fetchedGroup(broker, group, asked);
   // Version 1 has no place for an error of the group: every partition says it.
   const shown = version < 2 && errorCode !== 0 ? refusedPartitions(body, errorCode) : found;
   reply({ throttleTimeMs: 0, topics: shown, errorCode });

@@ -5,6 +5,7 @@ import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS } from "../topics.ts";
+import { produceInTransaction, topicNameOf, type Transaction } from "./produce-transaction.ts";
 
 type TopicData = ProduceRequest["topicData"][number];
 
@@ -18,8 +19,6 @@ interface PartitionResult {
   errorMessage: string | null;
 }
 
-/** First version in which a topic is named by its id (KIP-516). */
-const TOPIC_ID_VERSION = 13;
 /** First version whose clients understand zstd. */
 const ZSTD_VERSION = 7;
 /** May write to internal topics: what Kafka's own tools call themselves. */
@@ -74,15 +73,18 @@ export function produce(
     reply({ responses, throttleTimeMs: 0 });
   });
   const validAcks = acks === -1 || acks === 0 || acks === 1;
-  for (const topic of request.topicData) {
-    const partitionResponses = topic.partitionData.map(({ index, records }) =>
-      validAcks
-        ? produceTo({ acks, broker, context, production }, topic, index, records)
-        : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
-    );
-    production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
-  }
-  production.done();
+  const all = (topicData: ProduceRequest["topicData"], transaction?: Transaction): void => {
+    const producing = { acks, broker, context, production, transaction };
+    for (const topic of topicData) {
+      const partitionResponses = topic.partitionData.map(({ index, records }) =>
+        validAcks ? produceTo(producing, topic, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
+      );
+      production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
+    }
+    production.done();
+  };
+  if (request.transactionalId === null || !validAcks) all(request.topicData);
+  else produceInTransaction({ broker, context, transactionalId: request.transactionalId }, request.topicData, all);
 }
 
 interface Producing {
@@ -90,6 +92,8 @@ interface Producing {
   readonly broker: Broker;
   readonly context: RequestContext;
   readonly production: Production;
+  /** undefined: the request has no transactional id. */
+  readonly transaction: Transaction | undefined;
 }
 
 function produceTo(
@@ -99,8 +103,7 @@ function produceTo(
   chunks: readonly Uint8Array[] | null,
 ): PartitionResult {
   const { broker, context } = producing;
-  const byId = context.version >= TOPIC_ID_VERSION;
-  const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
+  const name = topicNameOf(broker, context, topic);
   if (name === undefined) {
     const unknown = topic.topicId === ZERO_UUID ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.UNKNOWN_TOPIC_ID;
     return refused(index, unknown.code);
@@ -112,6 +115,8 @@ function produceTo(
   if (partition === undefined) return refused(index, broker.topics.absence(name, index));
   if (partition.fault !== 0) return refused(index, partition.fault);
   if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
+  const refusal = producing.transaction?.refusal(name, index);
+  if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
   const bytes = chunks === null ? new Uint8Array(0) : chunks.length === 1 ? chunks[0] : concat(chunks);
   const result = refused(index, 0);
   appendTo(producing, partition, bytes, result);
@@ -183,7 +188,10 @@ function settle(
     Object.assign(result, { ...refused(result.index, validation.error, validation.message), recordErrors });
     return;
   }
-  if (validation.transactional) return fail(result, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
+  const { transaction } = producing;
+  if (validation.transactional && transaction === undefined) {
+    return fail(result, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
+  }
   try {
     const { log, leaderEpoch } = partition;
     const added = log.append(bytes, {
@@ -192,6 +200,7 @@ function settle(
       leaderEpoch,
       maxTimestamps: [validation.maxTimestamp],
       timestampType: rules.validation.timestampType,
+      guard: validation.transactional ? transaction?.guardOf(partition) : undefined,
     });
     if (added.error !== 0) return fail(result, added.error);
     result.baseOffset = added.firstOffset;

@@ -1,0 +1,84 @@
+import { TXN_STATES, type TxnView } from "@samsa/coordinator";
+import { type DescribeTransactionsRequest, Errors, type ListTransactionsRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+
+type Reply = (response: object) => void;
+
+/** What transactional ids are at (KIP-664). */
+export function describeTransactions(
+  broker: Broker,
+  { transactionalIds }: DescribeTransactionsRequest,
+  _context: RequestContext,
+  reply: Reply,
+): void {
+  const failed = (transactionalId: string, errorCode: number) => ({
+    transactionalId,
+    errorCode,
+    transactionState: "",
+    transactionTimeoutMs: 0,
+    transactionStartTimeMs: 0,
+    producerId: 0n,
+    producerEpoch: 0,
+    topics: [],
+  });
+  const transactionStates = transactionalIds.map(id => {
+    if (id === "") return failed(id, Errors.INVALID_REQUEST.code);
+    const runner = broker.transactions.of(id);
+    if (runner === undefined) return failed(id, Errors.NOT_COORDINATOR.code);
+    const view = runner.shard.view(id);
+    if (view === undefined) return failed(id, Errors.TRANSACTIONAL_ID_NOT_FOUND.code);
+    return {
+      transactionalId: id,
+      errorCode: 0,
+      transactionState: view.state,
+      transactionTimeoutMs: view.timeoutMs,
+      transactionStartTimeMs: view.startTimestamp,
+      producerId: view.producerId,
+      producerEpoch: view.producerEpoch,
+      topics: [...view.partitions].map(([topic, partitions]) => ({ topic, partitions: [...partitions] })),
+    };
+  });
+  reply({ throttleTimeMs: 0, transactionStates });
+}
+
+const STATE_NAMES: ReadonlySet<string> = new Set(TXN_STATES);
+
+export function listTransactions(
+  broker: Broker,
+  request: ListTransactionsRequest,
+  _context: RequestContext,
+  reply: Reply,
+): void {
+  const { durationFilter, transactionalIdPattern: pattern } = request;
+  const producers = new Set(request.producerIdFilters);
+  const states = new Set<string>(request.stateFilters);
+  const unknownStateFilters = [...states].filter(state => !STATE_NAMES.has(state));
+  const named = pattern === null || pattern === "" ? undefined : wholeMatch(pattern);
+  const answer = (errorCode: number, transactionStates: object[]): void =>
+    reply({ throttleTimeMs: 0, errorCode, unknownStateFilters, transactionStates });
+  if (named === null) return answer(Errors.INVALID_REGULAR_EXPRESSION.code, []);
+  const now = broker.env.clock.now();
+  const wanted = (view: TxnView): boolean =>
+    (producers.size === 0 || producers.has(view.producerId)) &&
+    (states.size === 0 || states.has(view.state)) &&
+    (durationFilter < 0 || now - view.startTimestamp > durationFilter) &&
+    (named === undefined || named.test(view.transactionalId));
+  const found: object[] = [];
+  for (const { shard } of broker.transactions.all()) {
+    for (const view of shard.views()) {
+      const { transactionalId, producerId, state: transactionState } = view;
+      if (wanted(view)) found.push({ transactionalId, producerId, transactionState });
+    }
+  }
+  answer(0, found);
+}
+
+/** null: it is no regular expression. */
+function wholeMatch(pattern: string): RegExp | null {
+  try {
+    return new RegExp(`^(?:${pattern})$`, "u");
+  } catch {
+    return null;
+  }
+}

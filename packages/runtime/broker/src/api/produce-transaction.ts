@@ -1,0 +1,151 @@
+import { concat } from "@samsa/base";
+import { Errors, type ProduceRequest } from "@samsa/protocol";
+import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
+import type { Broker } from "../broker.ts";
+import type { Partition } from "../partition.ts";
+import type { RequestContext } from "../requests.ts";
+import type { ClientAbility } from "../transactions.ts";
+
+type TopicData = ProduceRequest["topicData"][number];
+
+/** First version in which a topic is named by its id (KIP-516). */
+const TOPIC_ID_VERSION = 13;
+/** First version whose clients know TRANSACTION_ABORTABLE, and first whose clients leave it to us to add partitions. */
+const ABORTABLE_VERSION = 11;
+const ADDING_VERSION = 12;
+
+/** The topic of a part of a Produce request; undefined when its id is unknown. */
+export function topicNameOf(broker: Broker, context: RequestContext, topic: TopicData): string | undefined {
+  return context.version >= TOPIC_ID_VERSION ? broker.topics.nameOf(topic.topicId) : topic.name;
+}
+
+export interface Refusal {
+  readonly errorCode: number;
+  readonly message: string | null;
+}
+
+/** What is known of a request's transaction when its batches are appended. */
+export interface Transaction {
+  /** Why nothing may be appended to a partition. */
+  refusal(topic: string, index: number): Refusal | undefined;
+  /** `AppendRequest.guard` */
+  guardOf(partition: Partition): number | undefined;
+}
+
+interface Request {
+  readonly broker: Broker;
+  readonly context: RequestContext;
+  readonly transactionalId: string;
+}
+
+/** A transactional batch, and where it goes. */
+interface Target {
+  readonly topic: string;
+  readonly index: number;
+  readonly partition: Partition;
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+}
+
+type Go = (topicData: readonly TopicData[], transaction: Transaction) => void;
+
+/** Lets `go` append once the partitions are known to be in the transaction (`ReplicaManager.handleProduceAppend`). */
+export function produceInTransaction(request: Request, topicData: readonly TopicData[], go: Go): void {
+  const { broker, transactionalId } = request;
+  const { transactions } = broker;
+  // The request's memory is used again when its handler returns.
+  const data = transactions.isBusy(transactionalId) ? copied(topicData) : topicData;
+  transactions.inTurn(transactionalId, done => {
+    begin(request, data, (all, transaction) => {
+      go(all, transaction);
+      done();
+    });
+  });
+}
+
+function copied(topicData: readonly TopicData[]): TopicData[] {
+  return topicData.map(topic => ({
+    ...topic,
+    partitionData: topic.partitionData.map(({ index, records }) => ({
+      index,
+      records: records === null ? null : [concat(records).slice()],
+    })),
+  }));
+}
+
+function targetsOf({ broker, context }: Request, topicData: readonly TopicData[]): Target[] {
+  const targets: Target[] = [];
+  const batch = new BatchCursor();
+  for (const topic of topicData) {
+    const name = topicNameOf(broker, context, topic);
+    for (const { index, records } of topic.partitionData) {
+      const partition = name === undefined ? undefined : broker.topics.partition(name, index);
+      if (name === undefined || partition === undefined || records === null) continue;
+      batch.reset(records.length === 1 ? records[0] : concat(records));
+      if (!batch.next() || batch.bytes[batch.at + FIELD.magic] !== MAGIC) continue;
+      if (!batch.isTransactional || !batch.hasProducer) continue;
+      const { producerId, producerEpoch, baseSequence } = batch;
+      targets.push({ topic: name, index, partition, producerId, producerEpoch, baseSequence });
+    }
+  }
+  return targets;
+}
+
+function begin(request: Request, topicData: readonly TopicData[], go: Go): void {
+  const { broker, context, transactionalId } = request;
+  const targets = targetsOf(request, topicData);
+  const [first] = targets;
+  if (targets.some(t => t.producerId !== first.producerId || t.producerEpoch !== first.producerEpoch)) {
+    const refusal = { errorCode: Errors.INVALID_PRODUCER_ID_MAPPING.code, message: null };
+    return go(topicData, { refusal: () => refusal, guardOf: () => undefined });
+  }
+  const ability = {
+    addsByWriting: context.version >= ADDING_VERSION,
+    knowsAbortable: context.version >= ABORTABLE_VERSION,
+  };
+  const verifies = broker.config["transaction.partition.verification.enable"];
+  if (first === undefined || !(ability.addsByWriting || verifies)) return go(topicData, UNGUARDED);
+  const guards = new Map<Partition, number>();
+  const unknown = new Map<string, Set<number>>();
+  for (const target of targets) {
+    const { topic, index, partition } = target;
+    if (partition.fault !== 0) continue;
+    const guard = partition.log.state.producers.startVerification(target, ability.addsByWriting);
+    guards.set(partition, guard);
+    if (guard !== 0) unknown.set(topic, (unknown.get(topic) ?? new Set()).add(index));
+  }
+  const guardOf = (partition: Partition): number | undefined => (verifies ? (guards.get(partition) ?? 0) : undefined);
+  if (unknown.size === 0) return go(topicData, { refusal: () => undefined, guardOf });
+  const data = ability.addsByWriting ? copied(topicData) : topicData;
+  const producer = { id: first.producerId, epoch: first.producerEpoch };
+  broker.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
+    const refusal = (topic: string, index: number): Refusal | undefined =>
+      unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : undefined;
+    go(data, { refusal, guardOf });
+  });
+}
+
+const UNGUARDED: Transaction = { refusal: () => undefined, guardOf: () => undefined };
+
+const COORDINATOR_AWAY: ReadonlyMap<number, string> = new Map(
+  (["NETWORK_EXCEPTION", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"] as const).map(
+    name => [Errors[name].code, name],
+  ),
+);
+
+/** Older clients would not try again after some errors: they get one after which they do, and ask for no metadata. */
+function refusalOf(errorCode: number, { addsByWriting }: ClientAbility): Refusal | undefined {
+  if (errorCode === 0) return undefined;
+  if (errorCode === Errors.INVALID_TXN_STATE.code) {
+    return { errorCode, message: "Partition was not added to the transaction" };
+  }
+  const isBusy = errorCode === Errors.CONCURRENT_TRANSACTIONS.code && !addsByWriting;
+  const underlying = isBusy ? "CONCURRENT_TRANSACTIONS" : COORDINATOR_AWAY.get(errorCode);
+  if (underlying === undefined) return { errorCode, message: null };
+  const why = "Unable to verify the partition has been added to the transaction.";
+  return {
+    errorCode: Errors.NOT_ENOUGH_REPLICAS.code,
+    message: `${why} Underlying error: ${underlying}`,
+  };
+}

@@ -1,0 +1,156 @@
+import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
+import {
+  type AddOffsetsToTxnRequest,
+  type AddPartitionsToTxnRequest,
+  type EndTxnRequest,
+  Errors,
+} from "@samsa/protocol";
+import { javaStringHash } from "@samsa/base";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../topics.ts";
+
+type Reply = (response: object) => void;
+
+const { code: AWAY } = Errors.NOT_COORDINATOR;
+/** First version whose clients know PRODUCER_FENCED: of all but InitProducerId. */
+const FENCED_VERSION = 2;
+/** First version of AddPartitionsToTxn that brokers send, for many transactions at once (KIP-890). */
+const BROKER_VERSION = 4;
+/** First version of EndTxn whose clients take a new epoch from the answer (KIP-890). */
+const BUMPING_VERSION = 5;
+/** The transaction.version that newer requests stand for. */
+const NEW_CLIENT = 2;
+const OLD_CLIENT = 0;
+
+/** An error as a client of that version knows it. */
+export function fencedAs(errorCode: number, version: number, since: number): number {
+  const isUnknown = errorCode === Errors.PRODUCER_FENCED.code && version < since;
+  return isUnknown ? Errors.INVALID_PRODUCER_EPOCH.code : errorCode;
+}
+
+type TopicList = AddPartitionsToTxnRequest["v3AndBelowTopics"];
+
+interface Addition {
+  readonly transactionalId: string;
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly verifyOnly: boolean;
+  readonly topics: TopicList;
+}
+
+type ErrorOf = (topic: string, index: number) => number;
+
+function topicResults(topics: TopicList, errorOf: ErrorOf): object[] {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    resultsByPartition: partitions.map(partitionIndex => ({
+      partitionIndex,
+      partitionErrorCode: errorOf(name, partitionIndex),
+    })),
+  }));
+}
+
+export function addPartitionsToTxn(
+  broker: Broker,
+  body: AddPartitionsToTxnRequest,
+  context: RequestContext,
+  reply: Reply,
+): void {
+  const { version } = context;
+  if (version < BROKER_VERSION) {
+    const addition = {
+      transactionalId: body.v3AndBelowTransactionalId,
+      producerId: body.v3AndBelowProducerId,
+      producerEpoch: body.v3AndBelowProducerEpoch,
+      verifyOnly: false,
+      topics: body.v3AndBelowTopics,
+    };
+    addPartitions(broker, addition, version, errorOf =>
+      reply({ throttleTimeMs: 0, resultsByTopicV3AndBelow: topicResults(addition.topics, errorOf) }),
+    );
+    return;
+  }
+  const results: object[] = [];
+  const answer = (): void => reply({ throttleTimeMs: 0, errorCode: 0, resultsByTransaction: results });
+  if (body.transactions.length === 0) return answer();
+  for (const addition of body.transactions) {
+    const { transactionalId, topics } = addition;
+    addPartitions(broker, addition, version, errorOf => {
+      results.push({ transactionalId, topicResults: topicResults(topics, errorOf) });
+      if (results.length === body.transactions.length) answer();
+    });
+  }
+}
+
+function addPartitions(broker: Broker, addition: Addition, version: number, done: (errorOf: ErrorOf) => void): void {
+  const { transactionalId, producerId, producerEpoch, topics } = addition;
+  const isClient = version < BROKER_VERSION;
+  const faultOf = (topic: string, index: number): number => {
+    if (isClient && INTERNAL_TOPICS.has(topic)) return Errors.TOPIC_AUTHORIZATION_FAILED.code;
+    const isThere = broker.topics.topic(topic)?.partitions.has(index) === true;
+    return isThere ? 0 : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+  };
+  if (topics.some(({ name, partitions }) => partitions.some(index => faultOf(name, index) !== 0))) {
+    return done((topic, index) => faultOf(topic, index) || Errors.OPERATION_NOT_ATTEMPTED.code);
+  }
+  if (transactionalId === "") return done(() => Errors.INVALID_REQUEST.code);
+  const runner = broker.transactions.of(transactionalId);
+  if (runner === undefined) return done(() => AWAY);
+  const producer = { id: producerId, epoch: producerEpoch };
+  if (addition.verifyOnly) {
+    return done((topic, index) => runner.shard.verify(transactionalId, producer, topic, index));
+  }
+  const partitions = new Map<string, Set<number>>();
+  for (const topic of topics) {
+    partitions.set(topic.name, new Set([...(partitions.get(topic.name) ?? []), ...topic.partitions]));
+  }
+  add(broker, { transactionalId, producer, partitions, clientVersion: isClient ? OLD_CLIENT : NEW_CLIENT }, errorCode =>
+    done(() => fencedAs(errorCode, version, FENCED_VERSION)),
+  );
+}
+
+interface Adding {
+  readonly transactionalId: string;
+  readonly producer: { readonly id: bigint; readonly epoch: number };
+  readonly partitions: TxnPartitions;
+  readonly clientVersion: number;
+}
+
+function add(broker: Broker, adding: Adding, done: (errorCode: number) => void): void {
+  const served = broker.transactions.request<ProducerReply>({ type: "add", ...adding }, ({ errorCode }) =>
+    done(errorCode),
+  );
+  if (!served) done(AWAY);
+}
+
+export function addOffsetsToTxn(
+  broker: Broker,
+  body: AddOffsetsToTxnRequest,
+  { version }: RequestContext,
+  reply: Reply,
+): void {
+  const { transactionalId, producerId, producerEpoch, groupId } = body;
+  const answer = (errorCode: number): void =>
+    reply({ throttleTimeMs: 0, errorCode: fencedAs(errorCode, version, FENCED_VERSION) });
+  if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
+  const count = broker.topics.partitionsOf(OFFSETS_TOPIC).length || broker.config["offsets.topic.num.partitions"];
+  const index = (javaStringHash(groupId) & 0x7fffffff) % count;
+  const partitions = new Map([[OFFSETS_TOPIC, new Set([index])]]);
+  const producer = { id: producerId, epoch: producerEpoch };
+  add(broker, { transactionalId, producer, partitions, clientVersion: OLD_CLIENT }, answer);
+}
+
+export function endTxn(broker: Broker, body: EndTxnRequest, { version }: RequestContext, reply: Reply): void {
+  const { transactionalId, producerId, producerEpoch, committed: commit } = body;
+  const answer = (errorCode: number): void =>
+    reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
+  if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
+  const clientVersion = version >= BUMPING_VERSION ? NEW_CLIENT : OLD_CLIENT;
+  const producer = { id: producerId, epoch: producerEpoch };
+  const served = broker.transactions.request<ProducerReply>(
+    { type: "end", transactionalId, producer, commit, clientVersion },
+    ended => reply({ throttleTimeMs: 0, ...ended, errorCode: fencedAs(ended.errorCode, version, FENCED_VERSION) }),
+  );
+  if (!served) answer(AWAY);
+}

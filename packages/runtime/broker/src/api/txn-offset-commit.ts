@@ -1,0 +1,83 @@
+import { type GroupRequest, txnCommitError } from "@samsa/coordinator";
+import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+import { OFFSETS_TOPIC } from "../topics.ts";
+
+type Topic = TxnOffsetCommitRequest["topics"][number];
+
+/** First versions whose clients know TRANSACTION_ABORTABLE, leave it to us to add partitions, and name topics by id. */
+const ABORTABLE_VERSION = 4;
+const ADDING_VERSION = 5;
+const TOPIC_ID_VERSION = 6;
+
+/** Commits offsets as part of a producer's transaction. */
+export function txnOffsetCommit(
+  broker: Broker,
+  body: TxnOffsetCommitRequest,
+  { version }: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const { known, refused } = sorted(broker, body.topics, version >= TOPIC_ID_VERSION);
+  const answer = (topics: readonly object[]): void => reply({ throttleTimeMs: 0, topics: [...topics, ...refused] });
+  if (known.length === 0) return answer([]);
+  const fail = (errorCode: number): void => answer(txnCommitError(known, errorCode).topics);
+  if (body.groupId === "") return fail(Errors.INVALID_GROUP_ID.code);
+  const runner = broker.groups.of(body.groupId);
+  if (runner === undefined) return fail(Errors.NOT_COORDINATOR.code);
+  const commit = (guard?: number): void => {
+    const request: GroupRequest = {
+      type: "txnCommit",
+      version,
+      body: { ...body, topics: known },
+      ...(guard === undefined ? {} : { guard }),
+    };
+    const served = broker.groups.request(body.groupId, request, response =>
+      answer((response as { topics: object[] }).topics),
+    );
+    if (!served) fail(Errors.NOT_COORDINATOR.code);
+  };
+  const addsByWriting = version >= ADDING_VERSION;
+  const verifies = broker.config["transaction.partition.verification.enable"];
+  if (!addsByWriting && !verifies) return commit();
+  const { producerId, producerEpoch, transactionalId } = body;
+  const batch = { producerId, producerEpoch, baseSequence: -1 };
+  const guard = runner.partition.log.state.producers.startVerification(batch, addsByWriting);
+  const shown = verifies ? guard : undefined;
+  if (guard === 0) return commit(shown);
+  const admission = {
+    transactionalId,
+    producer: { id: producerId, epoch: producerEpoch },
+    partitions: new Map([[OFFSETS_TOPIC, new Set([runner.partition.log.partition])]]),
+    ability: { addsByWriting, knowsAbortable: version >= ABORTABLE_VERSION },
+    patient: false,
+  };
+  broker.transactions.admit(admission, errorOf => {
+    const errorCode = errorOf(OFFSETS_TOPIC, runner.partition.log.partition);
+    if (errorCode === 0) commit(shown);
+    else fail(errorCode);
+  });
+}
+
+/** Partitions that are there, and the answers for those that are not. */
+function sorted(broker: Broker, topics: readonly Topic[], byId: boolean): { known: Topic[]; refused: object[] } {
+  const known: Topic[] = [];
+  const refused: object[] = [];
+  for (const topic of topics) {
+    const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
+    const topicId = name === undefined ? undefined : broker.topics.idOf(name);
+    const image = name === undefined ? undefined : broker.topics.topic(name);
+    const isThere = (p: Topic["partitions"][number]): boolean => image?.partitions.has(p.partitionIndex) === true;
+    const unnamed = byId && name === undefined ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
+    const missing = topic.partitions.filter(partition => !isThere(partition));
+    if (missing.length > 0) {
+      const error = txnCommitError([{ ...topic, partitions: missing }], unnamed.code);
+      refused.push(...error.topics);
+    }
+    const partitions = topic.partitions.filter(isThere);
+    if (name !== undefined && topicId !== undefined && partitions.length > 0) {
+      known.push({ name, topicId, partitions });
+    }
+  }
+  return { known, refused };
+}

@@ -1,0 +1,50 @@
+import { Errors, type WriteTxnMarkersRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { RequestContext } from "../requests.ts";
+import { writeMarker } from "../transactions.ts";
+
+type Outcome = { readonly topic: string; readonly index: number; readonly errorCode: number };
+
+/** Ends transactions in partitions here, for their coordinator or for an administrator who aborts one that hangs. */
+export function writeTxnMarkers(
+  broker: Broker,
+  { markers }: WriteTxnMarkersRequest,
+  _context: RequestContext,
+  reply: (response: object) => void,
+): void {
+  const outcomes = new Map<bigint, Map<string, Outcome>>();
+  let waiting = 1;
+  const done = (): void => {
+    if (--waiting > 0) return;
+    reply({ markers: [...outcomes].map(([producerId, of]) => ({ producerId, topics: byTopic([...of.values()]) })) });
+  };
+  for (const request of markers) {
+    const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit, transactionVersion } = request;
+    const of = outcomes.get(producerId) ?? new Map<string, Outcome>();
+    outcomes.set(producerId, of);
+    const marker = { producerId, producerEpoch, coordinatorEpoch, commit };
+    for (const { name: topic, partitionIndexes } of request.topics) {
+      for (const index of partitionIndexes) {
+        waiting++;
+        const tell = (errorCode: number): void => {
+          of.set(`${topic}-${index}`, { topic, index, errorCode });
+          done();
+        };
+        const partition = broker.topics.partition(topic, index);
+        if (partition === undefined || partition.fault !== 0) tell(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+        else writeMarker(broker, broker.topics, { topic, index, marker, transactionVersion }, tell);
+      }
+    }
+  }
+  done();
+}
+
+function byTopic(outcomes: readonly Outcome[]): object[] {
+  const topics = new Map<string, object[]>();
+  for (const { topic, index: partitionIndex, errorCode } of outcomes) {
+    const partitions = topics.get(topic) ?? [];
+    partitions.push({ partitionIndex, errorCode });
+    topics.set(topic, partitions);
+  }
+  return [...topics].map(([name, partitions]) => ({ name, partitions }));
+}

@@ -1,0 +1,268 @@
+import type { Timer } from "@samsa/base";
+import {
+  type MarkerRequest,
+  TransactionShard,
+  type TxnConfig,
+  type TxnEffect,
+  type TxnPartitions,
+  type TxnRequest,
+} from "@samsa/coordinator";
+import { Errors } from "@samsa/protocol";
+import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
+import type { Broker } from "./broker.ts";
+import { TRANSACTION_VERSION_FEATURE } from "./features.ts";
+import type { Groups } from "./groups.ts";
+import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
+import { OFFSETS_TOPIC, type Topics, TRANSACTION_TOPIC } from "./topics.ts";
+
+const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
+const { code: GONE } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+
+export interface TransactionHost extends ShardHost {
+  readonly config: TxnConfig;
+  readonly groups: Groups;
+  readonly producerId: () => Promise<bigint>;
+  readonly retry: { readonly backoffMs: number; readonly maxMs: number };
+}
+
+export function transactionHost(broker: Broker): TransactionHost {
+  const { env, tools, groups, config } = broker;
+  return {
+    env,
+    tools,
+    groups,
+    config: {
+      maxTimeoutMs: config["transaction.max.timeout.ms"],
+      idExpirationMs: config["transactional.id.expiration.ms"],
+      version: () => broker.topics.image.features.get(TRANSACTION_VERSION_FEATURE) ?? 0,
+    },
+    producerId: () => broker.control.producerId(),
+    retry: {
+      backoffMs: config["add.partitions.to.txn.retry.backoff.ms"],
+      maxMs: config["add.partitions.to.txn.retry.backoff.max.ms"],
+    },
+  };
+}
+
+type TransactionRunner = ShardRunner<TransactionShard, TxnEffect>;
+type Performed = Parameters<ConstructorParameters<typeof ShardRunner<TransactionShard, TxnEffect>>[0]["perform"]>[0];
+
+/** What the version of a request says of its client (`AddPartitionsToTxnManager.TransactionSupportedOperation`). */
+export interface ClientAbility {
+  /** It leaves it to the broker to add partitions to its transaction, which has a new epoch each time (KIP-890). */
+  readonly addsByWriting: boolean;
+  /** It knows TRANSACTION_ABORTABLE. */
+  readonly knowsAbortable: boolean;
+}
+
+/** What is about to be written in a transaction, to partitions that are not known to be part of it. */
+export interface Admission {
+  readonly transactionalId: string;
+  readonly producer: { readonly id: bigint; readonly epoch: number };
+  readonly partitions: TxnPartitions;
+  readonly ability: ClientAbility;
+  /** Waits a little for the transaction before to be complete. */
+  readonly patient: boolean;
+}
+
+type ErrorOf = (topic: string, index: number) => number;
+
+/** A marker on its way into one partition. */
+export interface MarkerWrite {
+  readonly topic: string;
+  readonly index: number;
+  readonly marker: Omit<EndTxnMarker, "timestamp">;
+  readonly transactionVersion: number;
+}
+
+/** The transaction coordinator of this broker: a shard for each partition of `__transaction_state`. */
+export class Transactions extends Shards<TransactionRunner> {
+  readonly #host: TransactionHost;
+  /** What waits for the request before it, by transactional id. */
+  readonly #queues = new Map<string, (() => void)[]>();
+  /** What waits for a moment, with what happens when the broker stops first. */
+  readonly #pauses = new Map<Timer, () => void>();
+
+  constructor(host: TransactionHost, topics: Topics) {
+    super(topics, TRANSACTION_TOPIC, partition => {
+      const shard = new TransactionShard(host.config);
+      const perform = (effect: Performed, runner: TransactionRunner): void => {
+        if (effect.type === "producerId") fetchId(host, runner, effect.token);
+        else sendMarkers({ host, topics, runner }, effect);
+      };
+      return new ShardRunner<TransactionShard, TxnEffect>({ host, partition, shard, perform, allInSync: true });
+    });
+    this.#host = host;
+  }
+
+  /** Puts a request before the id's shard; false when that is not served here. */
+  request<R extends object>(request: TxnRequest, reply: (response: R) => void): boolean {
+    const runner = this.of(request.transactionalId);
+    // A reply's shape is that of the request's type, which the shard's tests hold it to.
+    const answer = reply as (response: object) => void;
+    runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
+    return runner !== undefined;
+  }
+
+  abortTimedOut(): void {
+    const { logger } = this.#host.env;
+    for (const runner of this.all()) {
+      runner.run((out, now) =>
+        runner.shard.abortTimedOut(now, out, (transactionalId, errorCode) => {
+          const level = errorCode === 0 || errorCode === BUSY ? "info" : "warn";
+          logger[level]("a transaction has lasted too long and is aborted", { transactionalId, errorCode });
+        }),
+      );
+    }
+  }
+
+  expire(): void {
+    for (const runner of this.all()) runner.run((out, now) => runner.shard.expire(now, out));
+  }
+
+  /**
+   * Runs `task` once those of the same transactional id that came before have called what they were given: what a
+   * client sends one after the other it means in this order. It runs at once when nobody is before it.
+   */
+  inTurn(transactionalId: string, task: (done: () => void) => void): void {
+    const next = (): void => {
+      const queue = this.#queues.get(transactionalId);
+      const following = queue?.shift();
+      if (following === undefined) this.#queues.delete(transactionalId);
+      else following();
+    };
+    const queue = this.#queues.get(transactionalId);
+    if (queue !== undefined) {
+      queue.push(() => task(next));
+      return;
+    }
+    this.#queues.set(transactionalId, []);
+    task(next);
+  }
+
+  /** Whether a request of this id is waited for. */
+  isBusy(transactionalId: string): boolean {
+    return this.#queues.has(transactionalId);
+  }
+
+  /** Asks whether what is to be written may be; `done` gets the errors by partition (`AddPartitionsToTxnManager`). */
+  admit(admission: Admission, done: (errorOf: ErrorOf) => void): void {
+    const { transactionalId, producer, partitions, ability, patient } = admission;
+    const runner = transactionalId === "" ? undefined : this.of(transactionalId);
+    if (runner === undefined) {
+      const refusal = transactionalId === "" ? Errors.INVALID_REQUEST : Errors.COORDINATOR_NOT_AVAILABLE;
+      return done(() => refusal.code);
+    }
+    if (!ability.addsByWriting) {
+      return done((topic, index) => {
+        const error = runner.shard.verify(transactionalId, producer, topic, index);
+        return producerError(error, ability);
+      });
+    }
+    const request: TxnRequest = { type: "add", transactionalId, producer, partitions, clientVersion: 2 };
+    const { clock } = this.#host.env;
+    const { backoffMs, maxMs } = this.#host.retry;
+    const since = clock.monotonic();
+    const ask = (): void => {
+      const served = this.request<{ errorCode: number }>(request, ({ errorCode }) => {
+        if (errorCode !== BUSY || !patient || clock.monotonic() - since >= maxMs) {
+          return done(() => producerError(errorCode, ability));
+        }
+        this.#pause(backoffMs, ask, () => done(() => Errors.NOT_COORDINATOR.code));
+      });
+      if (!served) done(() => Errors.COORDINATOR_NOT_AVAILABLE.code);
+    };
+    ask();
+  }
+
+  #pause(ms: number, then: () => void, stopped: () => void): void {
+    const timer = this.#host.env.timers.after(ms, () => {
+      this.#pauses.delete(timer);
+      then();
+    });
+    this.#pauses.set(timer, stopped);
+  }
+
+  override close(errorCode: number): void {
+    super.close(errorCode);
+    const pauses = [...this.#pauses];
+    this.#pauses.clear();
+    for (const [timer, stopped] of pauses) {
+      timer.cancel();
+      stopped();
+    }
+  }
+}
+
+/** Producers know some errors by other names. */
+function producerError(errorCode: number, { knowsAbortable }: ClientAbility): number {
+  if (errorCode === Errors.PRODUCER_FENCED.code) return Errors.INVALID_PRODUCER_EPOCH.code;
+  const isUnknown = errorCode === Errors.TRANSACTION_ABORTABLE.code && !knowsAbortable;
+  return isUnknown ? Errors.INVALID_TXN_STATE.code : errorCode;
+}
+
+function fetchId({ env, producerId }: TransactionHost, runner: TransactionRunner, token: number): void {
+  const tell = (outcome: { id: bigint } | { errorCode: number }): void =>
+    runner.run((out, now) => runner.shard.producerId(now, token, outcome, out));
+  producerId().then(
+    id => tell({ id }),
+    (error: unknown) => {
+      env.logger.error("no producer id could be given", { error });
+      tell({ errorCode: Errors.COORDINATOR_NOT_AVAILABLE.code });
+    },
+  );
+}
+
+interface Sender {
+  readonly host: TransactionHost;
+  readonly topics: Topics;
+  readonly runner: TransactionRunner;
+}
+
+interface Sending {
+  readonly token: number;
+  readonly marker: MarkerRequest;
+  readonly partitions: TxnPartitions;
+}
+
+function sendMarkers({ host, topics, runner }: Sender, { token, marker: request, partitions }: Sending): void {
+  const { transactionVersion, ...facts } = request;
+  const marker = { ...facts, coordinatorEpoch: runner.partition.leaderEpoch };
+  for (const [topic, indexes] of partitions) {
+    for (const index of indexes) {
+      writeMarker(host, topics, { topic, index, marker, transactionVersion }, error => {
+        // Nobody leads a partition that is deleted, so nobody needs to be told.
+        const isDeleted = error === GONE && topics.topic(topic)?.partitions.has(index) !== true;
+        const outcome = { topic, index, errorCode: isDeleted ? 0 : error };
+        runner.run((out, now) => runner.shard.marked(now, token, outcome, out));
+      });
+    }
+  }
+}
+
+/** Ends a producer's transaction in one partition that is here; `done` gets 0 or the error code. */
+export function writeMarker(
+  { env, tools, groups }: ShardHost & { readonly groups: Groups },
+  topics: Topics,
+  { topic, index, marker, transactionVersion }: MarkerWrite,
+  done: (errorCode: number) => void,
+): void {
+  const partition = topics.partition(topic, index);
+  if (partition === undefined) return done(topics.absence(topic, index));
+  const now = env.clock.now();
+  const whole = { ...marker, timestamp: now };
+  if (topic === OFFSETS_TOPIC) {
+    const runner = groups.at(index);
+    if (runner === undefined) done(Errors.NOT_LEADER_OR_FOLLOWER.code);
+    else runner.end(whole, transactionVersion, done);
+    return;
+  }
+  const { leaderEpoch, fault } = partition;
+  if (fault !== 0) return done(fault);
+  if (partition.minInSync > 1) return done(Errors.NOT_ENOUGH_REPLICAS.code);
+  const bytes = endTxnBatch(whole, tools);
+  const added = partition.append(bytes, { origin: "coordinator", now, leaderEpoch, transactionVersion });
+  if (added === undefined) return done(partition.fault);
+  if (added.error !== 0) return done(added.error);
+  partition.appended(bytes.length, added.lastOffset + 1, done);
+}
