@@ -16,3 +16,11 @@ export {
   type TxnRequest,
   type TxnView,
 } from "./txn/transaction-shard.ts";
+export {
+  coordinatorKey,
+  type SharePartitionKey,
+  type ShareStateConfig,
+  type ShareStateEffect,
+  type ShareStateRequest,
+  ShareStateShard,
+} from "./share-state/share-state-shard.ts";

@@ -27,8 +27,8 @@ export interface TxnEnd {
 export interface Shard<E = Effect> {
   /** How far the wall clock is ahead of the time that calls are given, which never goes back. */
   wallAhead: number;
-  /** Takes in one record, at load and after every append of its own. */
-  replay(now: number, record: LoggedRecord): void;
+  /** Takes in one record, at load and after every append of its own; `offset` is its place in the partition's log. */
+  replay(now: number, record: LoggedRecord, offset: number): void;
   /** Takes in the end of a transaction, at load and when its marker has been appended. */
   ended(now: number, end: TxnEnd): void;
   /** The log has been read to its end: requests come from now on. */

@@ -109,7 +109,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
       const key = record.key();
       if (key === null) continue;
       const value = record.value();
-      this.shard.replay(now, isTransactional ? { key, value, producer } : { key, value });
+      this.shard.replay(now, isTransactional ? { key, value, producer } : { key, value }, record.offset);
     }
   }
 
@@ -150,8 +150,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const written = this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done);
     // State follows the log at once; the reply follows the disk.
     if (!written) return;
+    let offset = this.partition.log.endOffset - records.length;
     for (const { key, value } of records) {
-      this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer });
+      this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer }, offset++);
     }
   }
 

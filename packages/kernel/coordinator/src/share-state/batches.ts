@@ -1,0 +1,51 @@
+import { DeadlineHeap } from "@samsa/base";
+
+/** A run of offsets of a share partition that are in one state (`PersisterStateBatch`); both ends belong to it. */
+export interface StateBatch {
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  readonly deliveryState: number;
+  readonly deliveryCount: number;
+}
+
+/** States come after counts, and there are fewer than this. */
+const STATES = 256;
+
+/** What has been delivered more often is newer; of the same delivery, the higher state is. */
+function rank({ deliveryCount, deliveryState }: StateBatch): number {
+  return deliveryCount * STATES + deliveryState;
+}
+
+function extend(merged: StateBatch[], next: StateBatch): void {
+  const last = merged.at(-1);
+  if (last !== undefined && last.lastOffset + 1 === next.firstOffset && rank(last) === rank(next)) {
+    merged[merged.length - 1] = { ...last, lastOffset: next.lastOffset };
+  } else merged.push(next);
+}
+
+/**
+ * Batches that overlap, as batches that do not: each offset is in its newest state. Offsets before `startOffset` are
+ * left out, unless it is -1 (`PersisterStateBatchCombiner`).
+ */
+export function combineBatches(batches: readonly StateBatch[], startOffset: number): readonly StateBatch[] {
+  const kept = batches
+    .filter(({ lastOffset }) => lastOffset >= startOffset)
+    .map(batch => (batch.firstOffset < startOffset ? { ...batch, firstOffset: startOffset } : batch))
+    .sort((a, b) => a.firstOffset - b.firstOffset);
+  const cuts = kept.flatMap(({ firstOffset, lastOffset }) => [firstOffset, lastOffset + 1]).sort((a, b) => a - b);
+  const merged: StateBatch[] = [];
+  // The newest of the batches that cover a cut is on top; those that have ended are dropped when they come up.
+  const open = new DeadlineHeap<StateBatch>();
+  let next = 0;
+  for (let i = 0; i + 1 < cuts.length; i++) {
+    const [from, to] = [cuts[i], cuts[i + 1] - 1];
+    for (; next < kept.length && kept[next].firstOffset === from; next++) open.push(-rank(kept[next]), kept[next]);
+    if (to < from) continue;
+    let newest = open.pop(Infinity);
+    while (newest !== undefined && newest.lastOffset < from) newest = open.pop(Infinity);
+    if (newest === undefined) continue;
+    open.push(-rank(newest), newest);
+    extend(merged, { ...newest, firstOffset: from, lastOffset: to });
+  }
+  return merged;
+}

@@ -1,0 +1,389 @@
+import { invariant, type Uuid } from "@samsa/base";
+import {
+  type DeleteShareGroupStateRequest,
+  Errors,
+  type InitializeShareGroupStateRequest,
+  type KafkaError,
+  type ReadShareGroupStateRequest,
+  type ReadShareGroupStateSummaryRequest,
+  type ShareUpdateValue,
+  type WriteShareGroupStateRequest,
+} from "@samsa/protocol";
+import type { Effect, ShardRecord, Ticket } from "../effects.ts";
+import type { LoggedRecord, Shard } from "../shard.ts";
+import { combineBatches, type StateBatch } from "./batches.ts";
+import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from "./records.ts";
+
+/** One partition of a topic as one share group sees it (`SharePartitionKey`). */
+export interface SharePartitionKey {
+  readonly groupId: string;
+  readonly topicId: Uuid;
+  readonly partition: number;
+}
+
+/** By what the partition of `__share_group_state` is chosen (`SharePartitionKey.asCoordinatorKey`). */
+export function coordinatorKey({ groupId, topicId, partition }: SharePartitionKey): string {
+  return `${groupId}:${topicId}:${partition}`;
+}
+
+export interface ShareStateConfig {
+  /** Updates of a share partition that are written between two snapshots of it. */
+  readonly updatesPerSnapshot: number;
+  /** How often the log's redundant head is cut off, in ms. */
+  readonly pruneIntervalMs: number;
+  /** A share partition whose snapshot is older than this gets a new one, lest it keep the log from being pruned; ms. */
+  readonly coldSnapshotIntervalMs: number;
+  /** How many partitions a topic has; undefined: there is no such topic. */
+  readonly partitionCount: (topicId: Uuid) => number | undefined;
+}
+
+type BodyOf<R extends { readonly topics: readonly { readonly partitions: readonly object[] }[] }> =
+  R["topics"][number]["partitions"][number];
+
+/** One partition of one of the requests 83 to 87. */
+export type ShareStateRequest =
+  | { readonly type: "initialize"; readonly body: BodyOf<InitializeShareGroupStateRequest> }
+  | { readonly type: "read"; readonly body: BodyOf<ReadShareGroupStateRequest> }
+  | { readonly type: "summary"; readonly body: BodyOf<ReadShareGroupStateSummaryRequest> }
+  | { readonly type: "write"; readonly body: BodyOf<WriteShareGroupStateRequest> }
+  | { readonly type: "delete"; readonly body: BodyOf<DeleteShareGroupStateRequest> };
+
+/** What the shard wants done: records before `offset` are not needed any more. */
+export type ShareStateEffect = Effect | { readonly type: "prune"; readonly offset: number };
+
+/** What is known of a share partition (`ShareGroupOffset`). */
+interface ShareState {
+  readonly key: SharePartitionKey;
+  snapshotEpoch: number;
+  stateEpoch: number;
+  leaderEpoch: number;
+  startOffset: number;
+  /** Records behind the start offset's batches that are done with; -1: not known. */
+  deliveryCompleteCount: number;
+  createTimestamp: number;
+  writeTimestamp: number;
+  batches: readonly StateBatch[];
+  /** The highest epochs that were ever seen: who comes with a lower one is fenced. */
+  highestLeaderEpoch: number;
+  highestStateEpoch: number;
+  /** Update records since the last snapshot that was due. */
+  updates: number;
+  /** Where in the log the latest snapshot is. */
+  snapshotOffset: number;
+}
+
+type Failure = readonly [error: KafkaError, message?: string];
+
+const NEGATIVE_PARTITION = "The partition id cannot be a negative number.";
+const NEGATIVE_LEADER_EPOCH = "The leader epoch cannot be a negative number.";
+const NEGATIVE_STATE_EPOCH = "The state epoch cannot be a negative number.";
+const UNINITIALIZED = (what: string) => `${what} operation on uninitialized share partition not allowed.`;
+const BACKWARDS = "A state batch cannot end before it begins.";
+const UNKNOWN_OFFSET = -1;
+
+/**
+ * The state of the share partitions of one partition of `__share_group_state` (KIP-932, `ShareCoordinatorShard`): a
+ * snapshot of each, and updates that are merged into it.
+ */
+export class ShareStateShard implements Shard<ShareStateEffect> {
+  wallAhead = 0;
+  readonly #config: ShareStateConfig;
+  readonly #states = new Map<string, ShareState>();
+  readonly #appends = new Map<number, ((errorCode: number) => void)[]>();
+  #tokens = 0;
+  #live = false;
+  /** Where the last tombstone is: all that is before it is redundant once no share partition is left. */
+  #tombstoneOffset = 0;
+  #prunedTo = 0;
+  #pruneAt = Infinity;
+  #coldAt = Infinity;
+  /** Where the effects of the call at hand go. */
+  #out: ShareStateEffect[] = [];
+
+  constructor(config: ShareStateConfig) {
+    this.#config = config;
+  }
+
+  request(
+    now: number,
+    ticket: Ticket,
+    { key, request }: { readonly key: SharePartitionKey; readonly request: ShareStateRequest },
+    out: ShareStateEffect[],
+  ): void {
+    this.#out = out;
+    const { partition } = key;
+    const answer = (body: object): void =>
+      void this.#out.push({ type: "reply", ticket, response: { partition, ...body } });
+    const state = this.#states.get(coordinatorKey(key));
+    const fault = this.#fault(state, key, request);
+    if (fault !== undefined) {
+      const [error, message] = fault;
+      return answer({ errorCode: error.code, errorMessage: message ?? error.message });
+    }
+    const { body, records } = this.#decide(now, state, key, request);
+    this.#append(records, errorCode => answer(errorCode === 0 ? body : { errorCode, errorMessage: FAILED }));
+  }
+
+  #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
+    // What is read may rest on a record that is still on its way.
+    const last = this.#appends.get(this.#tokens);
+    if (records.length > 0) {
+      const token = ++this.#tokens;
+      this.#appends.set(token, [done]);
+      this.#out.push({ type: "append", token, records });
+    } else if (last === undefined) done(0);
+    else last.push(done);
+  }
+
+  appended(_now: number, token: number, errorCode: number, out: ShareStateEffect[]): void {
+    const waiting = this.#appends.get(token);
+    invariant(waiting !== undefined, "an append ends once");
+    this.#appends.delete(token);
+    this.#out = out;
+    for (const done of waiting) done(errorCode);
+  }
+
+  #fault(state: ShareState | undefined, { topicId, partition }: SharePartitionKey, request: ShareStateRequest) {
+    if (partition < 0) return [Errors.INVALID_REQUEST, NEGATIVE_PARTITION] as const;
+    const fault = requestFault(state, request);
+    if (fault !== undefined) return fault;
+    const count = this.#config.partitionCount(topicId);
+    return count === undefined || count <= partition ? ([Errors.UNKNOWN_TOPIC_OR_PARTITION] as const) : undefined;
+  }
+
+  /** What a request that is in order is answered with, once `records` are written. */
+  #decide(
+    now: number,
+    state: ShareState | undefined,
+    key: SharePartitionKey,
+    request: ShareStateRequest,
+  ): { readonly body: object; readonly records: readonly ShardRecord[] } {
+    const ok = { errorCode: 0, errorMessage: null };
+    switch (request.type) {
+      case "summary":
+        return { body: { ...ok, ...summary(state) }, records: [] };
+      case "delete":
+        return { body: ok, records: state === undefined ? [] : [stateTombstone(key)] };
+      case "initialize":
+        return { body: ok, records: [this.#initial(now, state, key, request.body)] };
+      default:
+    }
+    invariant(state !== undefined, "a share partition that is read or written has been initialized");
+    if (request.type === "write") return { body: ok, records: [this.#next(now, state, request.body)] };
+    const { stateEpoch, startOffset, batches, highestLeaderEpoch, deliveryCompleteCount } = state;
+    const { leaderEpoch } = request.body;
+    const body = { ...ok, stateEpoch, startOffset, stateBatches: batches };
+    if (leaderEpoch === highestLeaderEpoch) return { body, records: [] };
+    const change = { leaderEpoch, startOffset, deliveryCompleteCount, stateBatches: [] };
+    return { body, records: [this.#next(now, state, change, leaderEpoch)] };
+  }
+
+  #initial(
+    now: number,
+    state: ShareState | undefined,
+    key: SharePartitionKey,
+    { stateEpoch, startOffset }: BodyOf<InitializeShareGroupStateRequest>,
+  ): ShardRecord {
+    const timestamp = this.#wall(now);
+    return snapshotRecord(key, {
+      snapshotEpoch: state === undefined ? 0 : state.snapshotEpoch + 1,
+      stateEpoch,
+      leaderEpoch: 0,
+      startOffset,
+      // Where nothing has been consumed there is no lag; from an offset that was set there is.
+      deliveryCompleteCount: startOffset === UNKNOWN_OFFSET ? -1 : 0,
+      createTimestamp: timestamp,
+      writeTimestamp: timestamp,
+      stateBatches: [],
+    });
+  }
+
+  /** An update, or the snapshot that is due; the start offset never goes back. */
+  #next(
+    now: number,
+    state: ShareState,
+    change: Omit<BodyOf<WriteShareGroupStateRequest>, "partition" | "stateEpoch">,
+    leaderEpoch = state.leaderEpoch,
+  ): ShardRecord {
+    const { key, stateEpoch, snapshotEpoch } = state;
+    const startOffset = Math.max(change.startOffset, state.startOffset);
+    const known = state.deliveryCompleteCount;
+    let deliveryCompleteCount = change.deliveryCompleteCount;
+    if (change.startOffset < state.startOffset) deliveryCompleteCount = known;
+    else if (change.startOffset === state.startOffset) deliveryCompleteCount = Math.max(deliveryCompleteCount, known);
+    const common = { leaderEpoch, startOffset, deliveryCompleteCount };
+    if (state.updates < this.#config.updatesPerSnapshot) {
+      const stateBatches = combineBatches(change.stateBatches, startOffset);
+      return updateRecord(key, { ...common, snapshotEpoch, stateBatches: [...stateBatches] });
+    }
+    const timestamp = this.#wall(now);
+    return snapshotRecord(key, {
+      ...common,
+      snapshotEpoch: snapshotEpoch + 1,
+      stateEpoch,
+      stateBatches: [...combineBatches([...state.batches, ...change.stateBatches], startOffset)],
+      createTimestamp: timestamp,
+      writeTimestamp: timestamp,
+    });
+  }
+
+  /** Forgets the share partitions of a topic that is no more. */
+  topicDeleted(_now: number, topicId: Uuid, out: ShareStateEffect[]): void {
+    const gone = [...this.#states.values()].filter(({ key }) => key.topicId === topicId);
+    const records = gone.map(({ key }) => stateTombstone(key));
+    this.#out = out;
+    if (records.length > 0) this.#append(records, () => {});
+  }
+
+  replay(_now: number, { key, value }: LoggedRecord, offset: number): void {
+    const record = parseShareState(key, value);
+    if (record === undefined) return;
+    const id = coordinatorKey(record.key);
+    const state = this.#states.get(id);
+    if (record.type === "update") {
+      if (record.value !== null) this.#update(id, state, record.key, record.value);
+    } else if (record.value === null) {
+      this.#states.delete(id);
+      this.#tombstoneOffset = offset;
+    } else {
+      const { stateBatches: batches, ...values } = record.value;
+      const { updatesPerSnapshot } = this.#config;
+      this.#states.set(id, {
+        key: record.key,
+        ...values,
+        batches,
+        highestLeaderEpoch: Math.max(values.leaderEpoch, state?.highestLeaderEpoch ?? 0),
+        highestStateEpoch: Math.max(values.stateEpoch, state?.highestStateEpoch ?? 0),
+        updates: state === undefined || state.updates >= updatesPerSnapshot ? 0 : state.updates,
+        snapshotOffset: offset,
+      });
+    }
+  }
+
+  #update(id: string, before: ShareState | undefined, key: SharePartitionKey, value: ShareUpdateValue): void {
+    // Without a snapshot, whose log may have lost it, an update is all there is.
+    const state = before ?? fresh(key, value.snapshotEpoch);
+    this.#states.set(id, state);
+    if (value.startOffset !== -1) state.startOffset = value.startOffset;
+    if (value.leaderEpoch !== -1) state.leaderEpoch = value.leaderEpoch;
+    state.highestLeaderEpoch = Math.max(state.highestLeaderEpoch, value.leaderEpoch);
+    state.deliveryCompleteCount = value.deliveryCompleteCount;
+    state.batches = combineBatches([...state.batches, ...value.stateBatches], state.startOffset);
+    state.updates++;
+  }
+
+  /** There are no transactions in this topic. */
+  ended(): void {}
+
+  loaded(now: number): void {
+    this.#live = true;
+    this.#pruneAt = now + this.#config.pruneIntervalMs;
+    this.#coldAt = now + this.#config.coldSnapshotIntervalMs;
+  }
+
+  nextDeadline(): number {
+    return this.#live ? Math.min(this.#pruneAt, this.#coldAt) : Infinity;
+  }
+
+  tick(now: number, out: ShareStateEffect[]): void {
+    this.#out = out;
+    if (now >= this.#coldAt) {
+      this.#coldAt = now + this.#config.coldSnapshotIntervalMs;
+      this.#snapshotCold(now);
+    }
+    if (now < this.#pruneAt) return;
+    this.#pruneAt = now + this.#config.pruneIntervalMs;
+    const offset = this.#redundantBefore();
+    if (offset <= this.#prunedTo) return;
+    this.#prunedTo = offset;
+    out.push({ type: "prune", offset });
+  }
+
+  /** Every share partition has its latest snapshot at this offset of the log or after it. */
+  #redundantBefore(): number {
+    let least = this.#states.size === 0 ? this.#tombstoneOffset : Infinity;
+    for (const { snapshotOffset } of this.#states.values()) least = Math.min(least, snapshotOffset);
+    return least;
+  }
+
+  #snapshotCold(now: number): void {
+    const states = [...this.#states.values()];
+    // When all are snapshots of this kind nothing has happened since, and more of them would not help.
+    if (states.every(({ createTimestamp, writeTimestamp }) => createTimestamp !== writeTimestamp)) return;
+    const timestamp = this.#wall(now);
+    const cold = states.filter(
+      ({ writeTimestamp }) => timestamp - writeTimestamp >= this.#config.coldSnapshotIntervalMs,
+    );
+    const records = cold.map(state => {
+      const { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, createTimestamp } = state;
+      return snapshotRecord(state.key, {
+        snapshotEpoch: snapshotEpoch + 1,
+        stateEpoch,
+        leaderEpoch,
+        startOffset,
+        deliveryCompleteCount,
+        createTimestamp,
+        writeTimestamp: timestamp,
+        stateBatches: [...state.batches],
+      });
+    });
+    if (records.length > 0) this.#append(records, () => {});
+  }
+
+  unload(_now: number, errorCode: number, out: ShareStateEffect[]): void {
+    this.#live = false;
+    this.#out = out;
+    for (const waiting of [...this.#appends.values()]) for (const done of waiting) done(errorCode);
+    this.#appends.clear();
+    this.#states.clear();
+  }
+
+  #wall(now: number): number {
+    return Math.round(now + this.wallAhead);
+  }
+}
+
+const FAILED = "the state of the share group could not be written";
+
+function fresh(key: SharePartitionKey, snapshotEpoch: number): ShareState {
+  return {
+    key,
+    snapshotEpoch,
+    stateEpoch: 0,
+    leaderEpoch: 0,
+    startOffset: UNKNOWN_OFFSET,
+    deliveryCompleteCount: -1,
+    createTimestamp: 0,
+    writeTimestamp: 0,
+    batches: [],
+    highestLeaderEpoch: 0,
+    highestStateEpoch: 0,
+    updates: 0,
+    snapshotOffset: 0,
+  };
+}
+
+function summary(state: ShareState | undefined): object {
+  if (state === undefined) return { startOffset: -1, deliveryCompleteCount: -1, leaderEpoch: 0, stateEpoch: 0 };
+  const { startOffset, deliveryCompleteCount, leaderEpoch, stateEpoch } = state;
+  return { startOffset, deliveryCompleteCount, leaderEpoch, stateEpoch };
+}
+
+/** What is wrong with a request whatever has become of its topic. */
+function requestFault(state: ShareState | undefined, request: ShareStateRequest): Failure | undefined {
+  const { INVALID_REQUEST, FENCED_LEADER_EPOCH, FENCED_STATE_EPOCH } = Errors;
+  const { type, body } = request;
+  if ((type === "read" || type === "write") && body.leaderEpoch < 0) return [INVALID_REQUEST, NEGATIVE_LEADER_EPOCH];
+  if ((type === "write" || type === "initialize") && body.stateEpoch < 0) {
+    return [INVALID_REQUEST, NEGATIVE_STATE_EPOCH];
+  }
+  if (type === "write" && body.stateBatches.some(batch => batch.lastOffset < batch.firstOffset)) {
+    return [INVALID_REQUEST, BACKWARDS];
+  }
+  if (type === "read" || type === "write") {
+    if (state === undefined) return [INVALID_REQUEST, UNINITIALIZED(type === "read" ? "Read" : "Write")];
+    if (state.highestLeaderEpoch > body.leaderEpoch) return [FENCED_LEADER_EPOCH];
+  }
+  if (type !== "write" && type !== "initialize") return undefined;
+  return state !== undefined && state.highestStateEpoch > body.stateEpoch ? [FENCED_STATE_EPOCH] : undefined;
+}
