@@ -24,3 +24,6 @@ export {
   type ShareStateRequest,
   ShareStateShard,
 } from "./share-state/share-state-shard.ts";
+export type { AcquiredRecords, FetchedBatch } from "./share/fetched.ts";
+export type { AcknowledgementBatch, SharePartitionEffect, SharePartitionSettings } from "./share/requests.ts";
+export { SharePartition } from "./share/share-partition.ts";
