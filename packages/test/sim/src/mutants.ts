@@ -392,8 +392,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "offsets are said to be deleted",
     file: `${COORDINATOR}/offsets.ts`,
-    find: "if (!inUse && known?.has(partitionIndex)) records",
-    replace: "if (inUse && known?.has(partitionIndex)) records",
+    find: "if (!inUse && isThere) records",
+    replace: "if (inUse && isThere) records",
     why: "a deleted offset is still there",
   },
   {
