@@ -7,3 +7,4 @@ export * from "./murmur2.ts";
 export * from "./uuid.ts";
 export * from "./config.ts";
 export * from "./heap.ts";
+export * from "./xxh3.ts";

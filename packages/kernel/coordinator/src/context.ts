@@ -1,5 +1,5 @@
+import type { ConsumerGroupConfig } from "./consumer/context.ts";
 import type { ShardRecord, Ticket } from "./effects.ts";
-import type { Group } from "./group.ts";
 
 export interface GroupConfig {
   readonly initialRebalanceDelayMs: number;
@@ -9,6 +9,15 @@ export interface GroupConfig {
   /** Longest metadata of a committed offset, in UTF-8 bytes. */
   readonly offsetMetadataMaxBytes: number;
   readonly offsetsRetentionMs: number;
+  /** Of groups of the consumer protocol. */
+  readonly consumer: ConsumerGroupConfig;
+}
+
+/** A group of any type, as far as its time goes. */
+export interface Waking {
+  readonly id: string;
+  /** When the shard will look at it again. */
+  wakeAt: number;
 }
 
 /** What the parts of a shard share: the time of the input at hand, and where effects go. */
@@ -22,7 +31,8 @@ export interface ShardContext {
   /** Appends, then calls `done` with 0 or the error code for the client. */
   append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;
   /** Looks at the group again at `at`. */
-  wake(group: Group, at: number): void;
+  wake(group: Waking, at: number): void;
   /** A member id nobody else has, beginning with `prefix`. */
   memberId(prefix: string): string;
+  newId(): string;
 }

@@ -9,11 +9,19 @@ import {
   type SyncGroupRequest,
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import type { GroupConfig, ShardContext } from "./context.ts";
+import { commitFault, ConsumerGroups, describeConsumerGroup, fetchFault } from "./consumer/consumer-groups.ts";
+import { type ConsumerContext, refusal } from "./consumer/context.ts";
+import { ConsumerGroup } from "./consumer/group.ts";
+import { AWAY_EPOCH, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
+import type { HeartbeatInput } from "./consumer/heartbeat.ts";
+import type { ConsumerRecord } from "./consumer/records.ts";
+import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.ts";
+import type { GroupConfig, Waking } from "./context.ts";
 import type { Effect, ShardRecord, Ticket } from "./effects.ts";
 import { Group, type Member } from "./group.ts";
 import { type Client, Membership } from "./membership.ts";
 import {
+  type AnyGroup,
   type CommitPlan,
   commitError,
   deletionRecords,
@@ -26,7 +34,7 @@ import {
   setOffset,
   type TopicErrors,
 } from "./offsets.ts";
-import { type GroupValue, offsetTombstone, parseRecord } from "./records.ts";
+import { type GroupValue, groupTombstone, offsetTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
 import { PendingOffsets, txnCommitError, txnCommitFault } from "./txn-offsets.ts";
@@ -43,11 +51,20 @@ export type GroupRequest =
       readonly body: TxnOffsetCommitRequest;
       /** See the effect of an append. */
       readonly guard?: number;
-    };
+    }
+  | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">);
 
 type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;
 
-/** One group as DescribeGroups and ListGroups show it. */
+/** One group as ListGroups shows it. */
+export interface ListedGroup {
+  readonly groupId: string;
+  readonly protocolType: string;
+  readonly groupState: string;
+  readonly groupType: "classic" | "consumer";
+}
+
+/** One classic group as DescribeGroups shows it. */
 export interface GroupView {
   readonly groupId: string;
   readonly state: string;
@@ -62,13 +79,21 @@ export interface GroupView {
  * list that effects are added to.
  */
 export class GroupShard implements Shard {
-  readonly #groups = new Map<string, Group>();
-  readonly #wakeups = new DeadlineHeap<Group>();
+  readonly #groups = new Map<string, AnyGroup>();
+  readonly #wakeups = new DeadlineHeap<Waking>();
   readonly #appends = new Map<number, (errorCode: number) => void>();
-  readonly #context: ShardContext & { now: number; wall: number };
+  readonly #context: ConsumerContext & {
+    now: number;
+    wall: number;
+    topics: TopicDirectory;
+    newTopicsVersion: number;
+  };
   readonly #rebalance: Rebalance;
   readonly #membership: Membership;
   readonly #pending = new PendingOffsets();
+  readonly #consumers: ConsumerGroups;
+  /** A consumer group that the records on their way to the log begin: it enters with the first of them. */
+  #entering: ConsumerGroup | undefined;
   wallAhead = 0;
   #out: Effect[] = [];
   #tokens = 0;
@@ -84,9 +109,14 @@ export class GroupShard implements Shard {
       append: (records, done) => this.#append(records, done, {}),
       wake: (group, at) => this.#wake(group, at),
       memberId: prefix => `${prefix}-${newId()}`,
+      newId,
+      topics: NO_TOPICS,
+      hashes: new TopicHashes(),
+      newTopicsVersion: -1,
     };
     this.#rebalance = new Rebalance(this.#context);
     this.#membership = new Membership(this.#context, this.#rebalance);
+    this.#consumers = new ConsumerGroups(this.#context);
   }
 
   #append(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void {
@@ -99,7 +129,7 @@ export class GroupShard implements Shard {
     return Math.round(now + this.wallAhead);
   }
 
-  #wake(group: Group, at: number): void {
+  #wake(group: Waking, at: number): void {
     // One entry a group is enough: when it comes up, the group says when it wants the next.
     if (at >= group.wakeAt) return;
     group.wakeAt = at;
@@ -128,15 +158,29 @@ export class GroupShard implements Shard {
 
   tick(now: number, out: Effect[]): void {
     this.#enter(now, out);
-    for (let group = this.#wakeups.pop(now); group !== undefined; group = this.#wakeups.pop(now)) {
-      if (this.#groups.get(group.id) !== group || group.wakeAt > now) continue;
+    const again: ConsumerGroup[] = [];
+    for (let waking = this.#wakeups.pop(now); waking !== undefined; waking = this.#wakeups.pop(now)) {
+      const group = this.#groups.get(waking.id);
+      if (group === undefined || group !== waking || group.wakeAt > now) continue;
       group.wakeAt = Infinity;
+      if (group.type === "consumer") {
+        again.push(group);
+        continue;
+      }
       if (group.wait.kind !== "none") {
         if (group.wait.at <= now) this.#rebalance.waited(group);
         else this.#wake(group, group.wait.at);
       }
       this.#rebalance.expireSessions(group);
     }
+    // What they do now is replayed before they do more.
+    for (const group of again) this.#wake(group, this.#consumers.tick(group));
+  }
+
+  /** The classic group of that id; others answer for themselves. */
+  #classic(groupId: string): Group | undefined {
+    const group = this.#groups.get(groupId);
+    return group?.type === "classic" ? group : undefined;
   }
 
   request(now: number, ticket: Ticket, request: GroupRequest, out: Effect[]): void {
@@ -145,12 +189,12 @@ export class GroupShard implements Shard {
       case "join":
         return this.#join(ticket, request);
       case "sync": {
-        const group = this.#groups.get(request.body.groupId);
+        const group = this.#classic(request.body.groupId);
         if (group === undefined) return this.#context.reply(ticket, syncError(Errors.UNKNOWN_MEMBER_ID.code));
         return this.#membership.sync(group, ticket, request.body);
       }
       case "heartbeat": {
-        const group = this.#groups.get(request.body.groupId);
+        const group = this.#classic(request.body.groupId);
         const unknown = Errors.UNKNOWN_MEMBER_ID.code;
         const errorCode = group === undefined ? unknown : this.#membership.heartbeat(group, request.body);
         return this.#context.reply(ticket, { errorCode });
@@ -161,7 +205,27 @@ export class GroupShard implements Shard {
         return this.#commit(ticket, request.version, request.body);
       case "txnCommit":
         return this.#txnCommit(ticket, request);
+      case "consumerHeartbeat":
+        return this.#consumerHeartbeat({ ...request, ticket });
     }
+  }
+
+  #consumerHeartbeat(input: HeartbeatInput): void {
+    if (this.#consumers.refused(input)) return;
+    const { groupId, memberEpoch } = input.body;
+    const refuse = (text: string): void => this.#context.reply(input.ticket, refusal(Errors.GROUP_ID_NOT_FOUND, text));
+    const known = this.#groups.get(groupId);
+    if (known?.type === "consumer") return this.#consumers.heartbeat(known, input, []);
+    if (memberEpoch !== JOINING_EPOCH) {
+      if (known !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
+      const leaves = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
+      return refuse(leaves ? `Group ${groupId} not found.` : `Consumer group ${groupId} not found.`);
+    }
+    if (known !== undefined && known.state !== "Empty") return refuse(`Group ${groupId} is not a consumer group.`);
+    // An empty classic group makes room.
+    const records = known === undefined ? [] : [groupTombstone(groupId)];
+    this.#entering = new ConsumerGroup(groupId);
+    this.#consumers.heartbeat(this.#entering, input, records);
   }
 
   #join(ticket: Ticket, { version, client, body }: Extract<GroupRequest, { type: "join" }>): void {
@@ -171,11 +235,10 @@ export class GroupShard implements Shard {
     if (body.sessionTimeoutMs < config.minSessionTimeoutMs || body.sessionTimeoutMs > config.maxSessionTimeoutMs) {
       return refuse(Errors.INVALID_SESSION_TIMEOUT.code);
     }
-    let group = this.#groups.get(body.groupId);
-    if (group === undefined) {
-      if (body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
-      group = this.#create(body.groupId, wall);
-    }
+    const known = this.#groups.get(body.groupId);
+    if (known === undefined && body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
+    if (known !== undefined && known.type !== "classic") return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);
+    const group = known ?? this.#create(body.groupId, wall);
     // The request's bytes are slices of a receive buffer, which must not live as long as the group.
     const protocols = body.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) }));
     this.#membership.join(group, { ticket, version, client, request: { ...body, protocols } });
@@ -189,7 +252,8 @@ export class GroupShard implements Shard {
   }
 
   /** A group that nobody entered in the end is not kept. */
-  #dropUnused(group: Group): void {
+  #dropUnused(group: AnyGroup): void {
+    if (group.type !== "classic") return;
     const used =
       group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
     if (this.#pending.has(group.id)) return;
@@ -197,7 +261,7 @@ export class GroupShard implements Shard {
   }
 
   #leave(ticket: Ticket, version: number, body: LeaveGroupRequest): void {
-    const group = this.#groups.get(body.groupId);
+    const group = this.#classic(body.groupId);
     const identities = version >= 3 ? body.members : [{ memberId: body.memberId, groupInstanceId: null, reason: null }];
     const unknown = Errors.UNKNOWN_MEMBER_ID.code;
     const members =
@@ -219,7 +283,7 @@ export class GroupShard implements Shard {
       // Offsets without members: an administrator, or a consumer that assigns itself.
       group = this.#create(body.groupId, this.#context.wall);
     } else {
-      const error = this.#commitFault(group, body);
+      const error = this.#commitFault(group, version, body);
       if (error !== 0) return refuse(error);
     }
     const plan: CommitPlan = planCommit(this.#context, group, body);
@@ -253,8 +317,14 @@ export class GroupShard implements Shard {
     this.#append(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
   }
 
-  #commitFault(group: Group, body: OffsetCommitRequest): number {
+  #commitFault(group: AnyGroup, version: number, body: OffsetCommitRequest): number {
     const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
+    if (group.type === "consumer") {
+      const partitions = body.topics.flatMap(({ topicId, partitions: of }) =>
+        of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
+      );
+      return commitFault(group, { memberId, epoch: generation, version }, partitions);
+    }
     if (generation < 0 && group.state === "Empty") return 0;
     if (generation < 0 && memberId === "" && groupInstanceId === null) return Errors.UNKNOWN_MEMBER_ID.code;
     const error = this.#membership.validate(group, memberId, groupInstanceId);
@@ -263,6 +333,12 @@ export class GroupShard implements Shard {
     if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
     this.#rebalance.touch(group, group.members.get(memberId) as Member);
     return 0;
+  }
+
+  /** The error of a member that may not read the offsets of its group, or 0. */
+  fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
+    const group = this.#groups.get(groupId);
+    return group?.type === "consumer" ? fetchFault(group, memberId, memberEpoch) : 0;
   }
 
   /**
@@ -275,8 +351,21 @@ export class GroupShard implements Shard {
     return fetchOffsets(this.#groups.get(groupId), topics, isOpen);
   }
 
-  view(groupId: string): GroupView | undefined {
+  /** One consumer group, as ConsumerGroupDescribe shows it. */
+  consumerView(groupId: string): object {
     const group = this.#groups.get(groupId);
+    if (group?.type === "consumer") return describeConsumerGroup(group, this.#context);
+    const why = group === undefined ? "not found." : "is not a consumer group.";
+    return { groupId, ...refusal(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} ${why}`) };
+  }
+
+  /** The type of the group, if it is there. */
+  typeOf(groupId: string): AnyGroup["type"] | undefined {
+    return this.#groups.get(groupId)?.type;
+  }
+
+  view(groupId: string): GroupView | undefined {
+    const group = this.#classic(groupId);
     if (group === undefined) return undefined;
     return {
       groupId,
@@ -288,8 +377,13 @@ export class GroupShard implements Shard {
     };
   }
 
-  groupIds(): string[] {
-    return [...this.#groups.keys()];
+  list(): ListedGroup[] {
+    return [...this.#groups.values()].map(group => ({
+      groupId: group.id,
+      protocolType: group.type === "consumer" ? "consumer" : (group.protocolType ?? ""),
+      groupState: group.state,
+      groupType: group.type,
+    }));
   }
 
   /** Deletes an empty group; `done` gets the error code. */
@@ -297,7 +391,8 @@ export class GroupShard implements Shard {
     this.#enter(now, out);
     const group = this.#groups.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
-    if (group.state !== "Empty" || group.pendingMembers.size > 0) return done(Errors.NON_EMPTY_GROUP.code);
+    const isPending = group.type === "classic" && group.pendingMembers.size > 0;
+    if (group.state !== "Empty" || isPending) return done(Errors.NON_EMPTY_GROUP.code);
     this.#context.append(deletionRecords(group, this.#pending), done);
   }
 
@@ -314,7 +409,8 @@ export class GroupShard implements Shard {
     this.#enter(now, out);
     const group = this.#groups.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
-    if (group.state !== "Empty" && group.protocolType !== "consumer") return done(Errors.NON_EMPTY_GROUP.code, []);
+    const mayDelete = group.type === "consumer" || group.state === "Empty" || group.protocolType === "consumer";
+    if (!mayDelete) return done(Errors.NON_EMPTY_GROUP.code, []);
     const plan = planOffsetDeletion(group, topics, this.#pending);
     if (plan.records.length === 0) return done(0, plan.topics);
     this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
@@ -340,6 +436,18 @@ export class GroupShard implements Shard {
     }
   }
 
+  /** The topics of the cluster are others: those named have come, gone or changed; `created`: some have come. */
+  topicsChanged(topics: TopicDirectory, changed: ReadonlySet<string>, created: boolean): void {
+    const context = this.#context;
+    if (created || context.newTopicsVersion === -1) context.newTopicsVersion = topics.version;
+    context.topics = topics;
+    if (changed.size === 0) return;
+    for (const name of changed) context.hashes.forget(name);
+    for (const group of this.#groups.values()) {
+      if (group.type === "consumer") this.#consumers.topicsChanged(group, changed);
+    }
+  }
+
   /**
    * Takes in one record, at load and after every append of this shard's own. Offsets and the existence of groups live
    * by this alone; members of a group that is already known are what the requests made of them.
@@ -347,6 +455,8 @@ export class GroupShard implements Shard {
   replay(now: number, { key, value, producer }: LoggedRecord): void {
     const record = parseRecord(key, value);
     if (record.type === "other") return;
+    this.#context.now = now;
+    if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") {
       const { group: id, topic, partition } = record;
       const group = this.#groups.get(id);
@@ -363,7 +473,7 @@ export class GroupShard implements Shard {
         dropOffset(group, topic, partition);
         this.#dropUnused(group);
       }
-    } else if (record.value === null) this.#groups.delete(record.group);
+    } else if (record.value === null) this.#erase(now, record.group, "classic");
     else this.#replayGroup(now, record.group, record.value);
   }
 
@@ -379,18 +489,42 @@ export class GroupShard implements Shard {
     }
   }
 
+  /** The group's own record is gone; offsets that are still there are those of nobody. */
+  #erase(now: number, groupId: string, type: AnyGroup["type"]): void {
+    const group = this.#groups.get(groupId);
+    if (group?.type !== type) return;
+    this.#groups.delete(groupId);
+    if (group.offsets.size > 0) this.#groups.set(groupId, new Group(groupId, this.#wall(now), group.offsets));
+  }
+
+  #replayConsumer(record: ConsumerRecord): void {
+    const { groupId } = record.key;
+    const known = this.#groups.get(groupId);
+    let group = known?.type === "consumer" ? known : undefined;
+    if (group === undefined) {
+      // What erases something of a group that is not there says nothing.
+      if (record.value === null) return;
+      const entering = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
+      this.#entering = undefined;
+      for (const [topic, partitions] of known?.offsets ?? []) entering.offsets.set(topic, partitions);
+      group = entering;
+      this.#groups.set(groupId, group);
+    }
+    if (record.type === "group" && record.value === null) this.#erase(this.#context.now, groupId, "consumer");
+    else this.#consumers.replay(group, record, this.#live);
+  }
+
   #replayGroup(now: number, id: string, value: GroupValue): void {
     const known = this.#groups.get(id);
-    if (known !== undefined && this.#live) {
+    if (known?.type === "classic" && this.#live) {
       known.hasMetadataRecord = true;
       return;
     }
-    const group = new Group(id, value.currentStateTimestamp);
+    const group = new Group(id, value.currentStateTimestamp, known?.offsets);
     group.hasMetadataRecord = true;
     group.generation = value.generation;
     group.protocolType = value.protocolType;
     group.protocolName = value.protocol;
-    for (const [topic, partitions] of known?.offsets ?? []) group.offsets.set(topic, partitions);
     for (const loaded of value.members) {
       const member: Member = {
         id: loaded.memberId,
@@ -417,7 +551,8 @@ export class GroupShard implements Shard {
     this.#enter(now, out);
     this.#live = true;
     for (const group of this.#groups.values()) {
-      for (const member of group.members.values()) this.#rebalance.touch(group, member);
+      if (group.type === "consumer") this.#consumers.loaded(group);
+      else for (const member of group.members.values()) this.#rebalance.touch(group, member);
     }
   }
 
@@ -427,6 +562,7 @@ export class GroupShard implements Shard {
     for (const done of [...this.#appends.values()]) done(errorCode);
     this.#appends.clear();
     for (const group of this.#groups.values()) {
+      if (group.type !== "classic") continue;
       for (const member of group.members.values()) {
         this.#rebalance.answerJoin(member, joinError(errorCode, member.id));
         this.#rebalance.answerSync(member, syncError(errorCode));

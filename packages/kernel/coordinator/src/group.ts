@@ -49,6 +49,7 @@ const NO_WAIT: Wait = { kind: "none" };
 
 /** A classic group: its members, its round, and its offsets (`ClassicGroup`). */
 export class Group {
+  readonly type = "classic";
   readonly id: string;
   state: GroupState = "Empty";
   /** When the group entered its state, for the expiry of offsets; -1 unknown. */
@@ -70,11 +71,18 @@ export class Group {
   wakeAt = Infinity;
   /** Whether a record of this group's metadata is in the log, which its deletion must erase. */
   hasMetadataRecord = false;
-  readonly offsets = new Map<string, Map<number, CommittedOffset>>();
+  readonly offsets: Map<string, Map<number, CommittedOffset>>;
 
-  constructor(id: string, now: number) {
+  /** A group that takes another's place has its offsets. */
+  constructor(id: string, now: number, offsets: Map<string, Map<number, CommittedOffset>> = new Map()) {
     this.id = id;
     this.stateTimestamp = now;
+    this.offsets = offsets;
+  }
+
+  /** Nothing but a place for offsets, which no record of its own backs. */
+  get isSimple(): boolean {
+    return this.protocolType === null && this.state === "Empty" && this.pendingMembers.size === 0;
   }
 
   transition(state: GroupState, now: number): void {

@@ -27,3 +27,6 @@ export {
 export type { AcquiredRecords, FetchedBatch } from "./share/fetched.ts";
 export type { AcknowledgementBatch, SharePartitionEffect, SharePartitionSettings } from "./share/requests.ts";
 export { SharePartition } from "./share/share-partition.ts";
+export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/context.ts";
+export type { TopicDirectory } from "./consumer/topics.ts";
+export type { ListedGroup } from "./group-shard.ts";

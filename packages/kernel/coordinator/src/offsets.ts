@@ -8,12 +8,17 @@ import {
 } from "@samsa/protocol";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
+import { groupTombstones } from "./consumer/records.ts";
+import type { ConsumerGroup } from "./consumer/group.ts";
 import type { CommittedOffset, Group } from "./group.ts";
 import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
 import type { PendingOffsets } from "./txn-offsets.ts";
 
 type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
+
+/** A group of any type. */
+export type AnyGroup = Group | ConsumerGroup;
 
 interface PartitionResult {
   readonly partitionIndex: number;
@@ -29,7 +34,7 @@ export interface CommitPlan {
 /** Reads the request without changing anything. */
 export function planCommit(
   context: ShardContext,
-  group: Group,
+  group: AnyGroup,
   request: Pick<OffsetCommitRequest, "retentionTimeMs" | "topics">,
 ): CommitPlan {
   const records: ShardRecord[] = [];
@@ -77,7 +82,7 @@ export function commitError(topics: CommitTopics, errorCode: number): object {
  * error.
  */
 export function fetchOffsets(
-  group: Group | undefined,
+  group: AnyGroup | undefined,
   topics: FetchTopics,
   isOpen: (topic: string, partition: number) => boolean,
 ) {
@@ -105,7 +110,7 @@ export function fetchOffsets(
   }));
 }
 
-export function setOffset(group: Group, topic: string, partition: number, offset: CommittedOffset): void {
+export function setOffset(group: AnyGroup, topic: string, partition: number, offset: CommittedOffset): void {
   let partitions = group.offsets.get(topic);
   if (partitions === undefined) {
     partitions = new Map();
@@ -114,7 +119,7 @@ export function setOffset(group: Group, topic: string, partition: number, offset
   partitions.set(partition, offset);
 }
 
-export function dropOffset(group: Group, topic: string, partition: number): void {
+export function dropOffset(group: AnyGroup, topic: string, partition: number): void {
   const partitions = group.offsets.get(topic);
   partitions?.delete(partition);
   if (partitions?.size === 0) group.offsets.delete(topic);
@@ -139,7 +144,8 @@ export function subscribedTopics(group: Group): Set<string> | undefined {
 }
 
 /** When the group's offsets begin to age: see `offsets.retention.minutes`. Infinity: they do not. */
-function ageBase(group: Group, topic: string, offset: CommittedOffset, subscribed: Set<string> | undefined): number {
+function ageBase(group: AnyGroup, topic: string, offset: CommittedOffset, subscribed: Set<string> | undefined): number {
+  if (group.type === "consumer") return group.isSubscribedTo(topic) ? Infinity : offset.commitTimestamp;
   if (group.protocolType === null || group.protocolType === "") return offset.commitTimestamp;
   if (group.state === "Empty") {
     return group.stateTimestamp === -1 ? offset.commitTimestamp : group.stateTimestamp;
@@ -149,9 +155,9 @@ function ageBase(group: Group, topic: string, offset: CommittedOffset, subscribe
 }
 
 /** Records that erase what has expired, and the group itself when nothing is left of it. */
-export function expiredRecords(context: ShardContext, group: Group, pending: PendingOffsets): ShardRecord[] {
+export function expiredRecords(context: ShardContext, group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const { wall: now, config } = context;
-  const subscribed = subscribedTopics(group);
+  const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;
   const records: ShardRecord[] = [];
   let left = 0;
   for (const [topic, partitions] of group.offsets) {
@@ -166,15 +172,9 @@ export function expiredRecords(context: ShardContext, group: Group, pending: Pen
       else left++;
     }
   }
-  if (
-    left === 0 &&
-    !pending.has(group.id) &&
-    group.state === "Empty" &&
-    group.pendingMembers.size === 0 &&
-    group.hasMetadataRecord
-  ) {
-    records.push(groupTombstone(group.id));
-  }
+  if (left > 0 || pending.has(group.id) || group.state !== "Empty") return records;
+  if (group.type === "consumer") records.push(...tombstonesOf(group));
+  else if (group.pendingMembers.size === 0 && group.hasMetadataRecord) records.push(groupTombstone(group.id));
   return records;
 }
 
@@ -186,15 +186,20 @@ export interface TopicErrors {
 
 /** Records that erase the offsets of `topics`, but for those that members subscribe to. */
 export function planOffsetDeletion(
-  group: Group,
+  group: AnyGroup,
   topics: OffsetDeleteRequest["topics"],
   pending: PendingOffsets,
 ): { records: ShardRecord[]; topics: TopicErrors[] } {
   const records: ShardRecord[] = [];
-  const subscribed = group.members.size === 0 ? new Set<string>() : subscribedTopics(group);
-  const results = topics.map(({ name, partitions }) => {
+  const inUseIn = (name: string): boolean => {
+    if (group.type === "consumer") return group.isSubscribedTo(name);
+    if (group.members.size === 0) return false;
     // Where it cannot be told, a consumer group may subscribe to anything.
-    const inUse = subscribed === undefined ? group.protocolType === "consumer" : subscribed.has(name);
+    return subscribed === undefined ? group.protocolType === "consumer" : subscribed.has(name);
+  };
+  const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;
+  const results = topics.map(({ name, partitions }) => {
+    const inUse = inUseIn(name);
     const errorCode = inUse ? Errors.GROUP_SUBSCRIBED_TO_TOPIC.code : 0;
     const known = group.offsets.get(name);
     for (const { partitionIndex } of partitions) {
@@ -207,7 +212,7 @@ export function planOffsetDeletion(
 }
 
 /** Records that erase the group and all its offsets. */
-export function deletionRecords(group: Group, pending: PendingOffsets): ShardRecord[] {
+export function deletionRecords(group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const records: ShardRecord[] = [];
   for (const [topic, partitions] of group.offsets) {
     for (const partition of partitions.keys()) records.push(offsetTombstone(group.id, topic, partition));
@@ -215,6 +220,11 @@ export function deletionRecords(group: Group, pending: PendingOffsets): ShardRec
   for (const { topic, partition } of pending.of(group.id)) {
     if (group.offsets.get(topic)?.has(partition) !== true) records.push(offsetTombstone(group.id, topic, partition));
   }
-  records.push(groupTombstone(group.id));
+  records.push(...(group.type === "consumer" ? tombstonesOf(group) : [groupTombstone(group.id)]));
   return records;
+}
+
+/** Records that erase a consumer group, its members included. */
+export function tombstonesOf(group: ConsumerGroup): ShardRecord[] {
+  return groupTombstones(group.id, [...group.members.keys()], [...group.resolved.keys()]);
 }

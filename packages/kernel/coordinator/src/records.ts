@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter } from "@samsa/base";
 import { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
+import { type ConsumerRecord, parseConsumerRecord } from "./consumer/records.ts";
 import type { ShardRecord } from "./effects.ts";
 import type { CommittedOffset, Group } from "./group.ts";
 
@@ -79,6 +80,7 @@ export type Replayed =
       readonly value: CommittedOffset | null;
     }
   | { readonly type: "group"; readonly group: string; readonly value: GroupValue | null }
+  | { readonly type: "consumer"; readonly record: ConsumerRecord }
   /** A record of another kind of group: not ours to read. */
   | { readonly type: "other"; readonly kind: number };
 
@@ -90,7 +92,10 @@ export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed
     const { group, topic, partition } = offsetCommitKey.decode(reader, 0);
     return { type: "offset", group, topic, partition, value: value === null ? null : parseOffset(value) };
   }
-  if (kind !== GROUP_METADATA) return { type: "other", kind };
+  if (kind !== GROUP_METADATA) {
+    const record = parseConsumerRecord(kind, reader, value);
+    return record === undefined ? { type: "other", kind } : { type: "consumer", record };
+  }
   const { group } = groupMetadataKey.decode(reader, 0);
   if (value === null) return { type: "group", group, value: null };
   const body = new ByteReader(value);

@@ -1,9 +1,11 @@
 import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
-import type { CommittedOffset, Group } from "./group.ts";
+import { commitFault } from "./consumer/consumer-groups.ts";
+import type { CommittedOffset } from "./group.ts";
 import type { Membership } from "./membership.ts";
+import type { AnyGroup } from "./offsets.ts";
 
-/** First version of TxnOffsetCommit that tells of a missing group as such (KIP-1319). */
-const GROUP_NOT_FOUND_VERSION = 6;
+/** First version of TxnOffsetCommit that tells of a missing group and of an old epoch as such (KIP-1319). */
+const EPOCHS_VERSION = 6;
 
 type Topics = TxnOffsetCommitRequest["topics"];
 
@@ -21,18 +23,27 @@ export function txnCommitError(topics: Topics, errorCode: number) {
 /** Why a group does not take offsets in a transaction; 0 when it does. A group that is not there may be made. */
 export function txnCommitFault(
   membership: Membership,
-  group: Group | undefined,
+  group: AnyGroup | undefined,
   request: TxnOffsetCommitRequest,
   version: number,
 ): number {
   const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request;
   if (group === undefined) {
     if (generation < 0) return 0;
-    return (version >= GROUP_NOT_FOUND_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
+    return (version >= EPOCHS_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
   }
   if (generation < 0 && group.state === "Empty") return 0;
   // Producers of old know nothing of groups but their names.
   if (generation < 0 && memberId === "" && groupInstanceId === null) return 0;
+  if (group.type === "consumer") {
+    const partitions = request.topics.flatMap(({ topicId, partitions: of }) =>
+      of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
+    );
+    // Whatever the version, it is not one of OffsetCommit's, some of which do not know member epochs.
+    const fault = commitFault(group, { memberId, epoch: generation, version: Infinity }, partitions);
+    const isStale = fault === Errors.STALE_MEMBER_EPOCH.code;
+    return isStale && version < EPOCHS_VERSION ? Errors.ILLEGAL_GENERATION.code : fault;
+  }
   const error = membership.validate(group, memberId, groupInstanceId);
   if (error !== 0) return error;
   return generation === group.generation ? 0 : Errors.ILLEGAL_GENERATION.code;

@@ -1,84 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Effect, type GroupConfig, type GroupRequest, GroupShard } from "../src/index.ts";
-
-const config: GroupConfig = {
-  initialRebalanceDelayMs: 3000,
-  minSessionTimeoutMs: 6000,
-  maxSessionTimeoutMs: 1_800_000,
-  maxSize: 3,
-  offsetMetadataMaxBytes: 16,
-  offsetsRetentionMs: 1000_000,
-};
-
-type Reply = Record<string, unknown> & { errorCode: number; memberId: string; generationId: number };
-
-/** A shard with a log: appends succeed at once unless told otherwise. */
-class Bench {
-  now = 1_000_000;
-  ids = 0;
-  tickets = 0;
-  failing = 0;
-  hold = false;
-  readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
-  readonly held: number[] = [];
-  readonly replies = new Map<number, Reply>();
-  shard = new GroupShard(config, () => `id${++this.ids}`);
-
-  constructor() {
-    this.shard.loaded(this.now, []);
-  }
-
-  settle(effects: Effect[]): void {
-    for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
-      if (next.type === "reply") {
-        expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
-        this.replies.set(next.ticket, next.response as Reply);
-      } else if (this.hold) this.held.push(next.token);
-      else {
-        if (this.failing === 0) {
-          for (const record of next.records) {
-            this.log.push(record);
-            this.shard.replay(this.now, record);
-          }
-        }
-        this.shard.appended(this.now, next.token, this.failing, effects);
-      }
-    }
-  }
-
-  send(request: GroupRequest): number {
-    const ticket = ++this.tickets;
-    const out: Effect[] = [];
-    this.shard.request(this.now, ticket, request, out);
-    this.settle(out);
-    return ticket;
-  }
-
-  /** The reply to a request that is answered at once. */
-  ask(request: GroupRequest): Reply {
-    const reply = this.replies.get(this.send(request));
-    expect(reply).toBeDefined();
-    return reply as Reply;
-  }
-
-  pass(ms: number): void {
-    const until = this.now + ms;
-    while (this.shard.nextDeadline() <= until) {
-      this.now = Math.max(this.now, this.shard.nextDeadline());
-      const out: Effect[] = [];
-      this.shard.tick(this.now, out);
-      this.settle(out);
-    }
-    this.now = until;
-  }
-
-  reload(): void {
-    const loaded = new GroupShard(config, () => `id${++this.ids}`);
-    for (const record of this.log) loaded.replay(this.now, record);
-    loaded.loaded(this.now, []);
-    this.shard = loaded;
-  }
-}
+import type { Effect, GroupRequest } from "../src/index.ts";
+import { Bench, config, type Reply } from "./bench.ts";
 
 interface JoinOptions {
   readonly memberId?: string;
@@ -323,7 +245,7 @@ test.each([
 ])("%s is refused", (_, request, code) => {
   const bench = new Bench();
   expect(bench.ask(request).errorCode).toBe(code);
-  expect(bench.shard.groupIds()).toEqual([]);
+  expect(bench.shard.list()).toEqual([]);
 });
 
 test("what does not fit a stable group is refused", () => {
@@ -409,9 +331,9 @@ describe("offsets", () => {
       bench.settle(out);
       expect(firstOffset(bench)).toBe(left);
     }
-    expect(bench.shard.groupIds()).toEqual([]);
+    expect(bench.shard.list()).toEqual([]);
     bench.reload();
-    expect(bench.shard.groupIds()).toEqual([]);
+    expect(bench.shard.list()).toEqual([]);
   });
 
   test("a reloaded group keeps its members, generation and offsets", () => {
@@ -445,7 +367,7 @@ describe("offsets", () => {
     remove("g");
     expect(codes).toEqual([68, 69, 0]);
     bench.reload();
-    expect(bench.shard.groupIds()).toEqual([]);
+    expect(bench.shard.list()).toEqual([]);
   });
 });
 

@@ -2,13 +2,13 @@ import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Effect, GroupShard } from "../src/index.ts";
+import { config as shared } from "./bench.ts";
 
 const NIL = "AAAAAAAAAAAAAAAAAAAAAA" as never;
 const RETENTION_MS = 1000_000;
 const config = {
+  ...shared,
   initialRebalanceDelayMs: 0,
-  minSessionTimeoutMs: 6000,
-  maxSessionTimeoutMs: 1_800_000,
   maxSize: 100,
   offsetMetadataMaxBytes: 16,
   offsetsRetentionMs: RETENTION_MS,
@@ -176,7 +176,7 @@ describe("offsets in a transaction", () => {
     bench.end(1n, false);
     bench.run(out => bench.shard.expire(bench.now, out));
     expect(bench.fetch()).toBe(-1);
-    expect(bench.shard.groupIds()).toEqual([]);
+    expect(bench.shard.list()).toEqual([]);
   });
 
   test.each(["group", "offset", "topic"])("go with their %s", what => {

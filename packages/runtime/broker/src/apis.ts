@@ -4,6 +4,7 @@ import { alterReplicaLogDirs } from "./api/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
 import { alterClientQuotas, describeClientQuotas } from "./api/client-quotas.ts";
+import { consumerGroupDescribe, consumerGroupHeartbeat } from "./api/consumer-groups.ts";
 import { createPartitions } from "./api/create-partitions.ts";
 import { createTopics } from "./api/create-topics.ts";
 import { deleteRecords } from "./api/delete-records.ts";
@@ -109,6 +110,8 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.UnregisterBroker, unregisterBroker],
   [ApiKey.DescribeTransactions, describeTransactions],
   [ApiKey.ListTransactions, listTransactions],
+  [ApiKey.ConsumerGroupHeartbeat, consumerGroupHeartbeat],
+  [ApiKey.ConsumerGroupDescribe, consumerGroupDescribe],
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
   [ApiKey.UnregisterController, unregisterController],

@@ -1,6 +1,6 @@
 import { BufferPool, ConfigError, type Env, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
-import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
+import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
 import { adviceOf, LogCleaner, LogDirError, LogDirs } from "@samsa/storage";
@@ -10,6 +10,7 @@ import { ClientConnection, type ConnectionHost, RequestBudget } from "./connecti
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
+import { checkConsumerGroups, consumerIntervals } from "./group-limits.ts";
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
@@ -20,6 +21,7 @@ import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
+import { addGauges } from "./gauges.ts";
 import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { METADATA_TOPIC, Topics } from "./topics.ts";
@@ -120,6 +122,7 @@ export class Broker {
     this.#onHalt = options.onHalt ?? (() => {});
     this.buffers = options.buffers ?? new BufferPool();
     this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
+    checkConsumerGroups(this.config);
     this.settings = new Settings(this.config["node.id"], options.settings);
     // What is wrong with it is said before anything is done.
     this.#plan = planListeners(listenerSettings(this.config));
@@ -186,7 +189,7 @@ export class Broker {
       );
       broker.#every("quotas", QUOTA_EXPIRY_MS, () => broker.quotas.expire(env.clock.monotonic()));
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
-      broker.#gauges();
+      addGauges(broker, broker.#cleaner);
       const fate = broker.#fate();
       if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
       broker.#cleaner.start();
@@ -259,6 +262,12 @@ export class Broker {
       maxSize: config["group.max.size"],
       offsetMetadataMaxBytes: config["offset.metadata.max.bytes"],
       offsetsRetentionMs: config["offsets.retention.minutes"] * 60_000,
+      consumer: {
+        maxSize: config["group.consumer.max.size"],
+        assignors: config["group.consumer.assignors"],
+        intervals: (groupId: string) =>
+          consumerIntervals(this.config, configsOf(this.topics.image, RESOURCE_TYPE.group, groupId)),
+      },
     };
   }
 
@@ -271,6 +280,7 @@ export class Broker {
     this.#assign(this.topics.takeMisplaced());
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
     this.groups.load();
+    this.groups.follow(before, image);
     // After the groups: it may have markers for them at once.
     this.transactions.load();
     for (const topic of before.topics.values()) {
@@ -509,48 +519,6 @@ export class Broker {
     for (const connection of this.#connections) {
       if (!connection.busy && now - connection.lastActive > limit) connection.destroy();
     }
-  }
-
-  #gauges(): void {
-    const { metrics } = this;
-    metrics.gauge(
-      "kafka_server_replicamanager_partitioncount",
-      "Partitions here.",
-      () => [...this.topics.all()].length,
-    );
-    metrics.gauge(
-      "kafka_server_fetchsessioncache_numincrementalfetchsessions",
-      "Fetch sessions.",
-      () => this.sessions.size,
-    );
-    metrics.gauge(
-      "kafka_log_logmanager_offlinelogdirectorycount",
-      "Log directories that failed.",
-      () => this.dirs.failures.size,
-    );
-    metrics.gauge(
-      "kafka_server_delayedoperationpurgatory_fetch_size",
-      "Fetches that wait.",
-      () => this.pendingFetches.size,
-    );
-    metrics.gauge(
-      "kafka_log_logcleanermanager_max_dirty_percent",
-      "Of the log that needs compaction most, the percentage of bytes that were never compacted.",
-      () => Math.floor(100 * this.#cleaner.report.mostDirty),
-    );
-    metrics.gauge(
-      "kafka_log_logcleanermanager_uncleanable_partitions_count",
-      "Logs that cannot be compacted.",
-      () => this.#cleaner.report.uncleanable,
-    );
-    metrics.gauge(
-      "kafka_log_logcleanermanager_time_since_last_run_ms",
-      "How long ago logs were looked at, in ms.",
-      () => Math.round(this.env.clock.monotonic() - this.#cleaner.report.lastRun),
-    );
-    const { telemetry } = this;
-    if (telemetry === undefined) return;
-    metrics.gauge("kafka_server_client_metrics_instance_count", "Clients that push metrics.", () => telemetry.size);
   }
 
   /** Whether the broker can take records. */

@@ -1,4 +1,5 @@
 import { type ConfigValues, configSpecs } from "@samsa/base";
+import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-limits.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 
@@ -101,6 +102,7 @@ export const brokerConfigs = configSpecs({
     min: 0,
     doc: "Bytes a second that throttled replicas may follow with; one node has none that follow.",
   },
+  ...consumerGroupConfigs,
   "group.initial.rebalance.delay.ms": {
     type: "int",
     default: "3000",

@@ -15,7 +15,7 @@ import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.t
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
-import { CONFIG_RULES, SOURCE } from "./settings.ts";
+import { configRules, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
 import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "./topics.ts";
 
@@ -122,7 +122,7 @@ export class Control {
       features: TOLERATED,
       offered: FEATURES,
       kraftVersion: () => this.#log.kraftVersion,
-      configs: CONFIG_RULES,
+      configs: configRules(() => broker.config),
       replication: (image, topic) => ({
         uncleanLeaderElection:
           broker.settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",

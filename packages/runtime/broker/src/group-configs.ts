@@ -1,5 +1,7 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, configSpecs, parseConfigValue } from "@samsa/base";
 import type { ConfigFault } from "@samsa/controller";
+import type { BrokerConfig } from "./configs.ts";
+import { consumerDefault, consumerRange } from "./group-limits.ts";
 
 const DURATION = /^by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$/i;
 
@@ -150,11 +152,8 @@ export const groupConfigs = configSpecs({
 
 const LARGEST_INT = 2147483647;
 
-/** What a broker allows a group (`group.consumer.min.session.timeout.ms` and the like, by their defaults). */
+/** What a broker allows a group of the other types (`group.share.min.session.timeout.ms` and the like, by default). */
 const RANGES: Readonly<Record<string, readonly [lowest: number, highest: number]>> = {
-  "consumer.assignment.interval.ms": [0, 15_000],
-  "consumer.heartbeat.interval.ms": [5000, 15_000],
-  "consumer.session.timeout.ms": [45_000, 60_000],
   "share.assignment.interval.ms": [0, 15_000],
   "share.delivery.count.limit": [2, 10],
   "share.heartbeat.interval.ms": [5000, 15_000],
@@ -173,7 +172,7 @@ const ASSIGNOR = "streams.assignor.name";
 const TAGS = "streams.rack.aware.assignment.tags";
 
 /** What is wrong with the settings of a group, or undefined (`GroupConfig.validate`). */
-export function groupConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
+export function groupConfigsFault(values: ReadonlyMap<string, string>, config: BrokerConfig): ConfigFault | undefined {
   const specs: ConfigSpecs = groupConfigs;
   const parsed = new Map<string, unknown>();
   const fault = (message: string): ConfigFault => ({ error: "INVALID_CONFIG", message });
@@ -191,8 +190,8 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
       return fault(error.message);
     }
   }
-  for (const [name, [lowest, highest]] of Object.entries(RANGES)) {
-    const value = parsed.get(name);
+  for (const [name, value] of parsed) {
+    const [lowest, highest] = consumerRange(config, name) ?? RANGES[name] ?? [-Infinity, Infinity];
     if (typeof value !== "number" || (value >= lowest && value <= highest)) continue;
     const most = `${name} must be less than or equal to ${highest}`;
     return fault(lowest < 0 ? most : `${name} must be in the range ${lowest} to ${highest} inclusive.`);
@@ -205,7 +204,11 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
   for (const kind of KINDS) {
     const session = `${kind}.session.timeout.ms` as const;
     const heartbeat = `${kind}.heartbeat.interval.ms` as const;
-    const of = (name: typeof session | typeof heartbeat) => Number(parsed.get(name) ?? groupConfigs[name].default);
+    const standIn = (name: typeof session | typeof heartbeat): unknown =>
+      name.startsWith("consumer")
+        ? consumerDefault(config, name as "consumer.session.timeout.ms")
+        : groupConfigs[name].default;
+    const of = (name: typeof session | typeof heartbeat): number => Number(parsed.get(name) ?? standIn(name));
     if (of(session) <= of(heartbeat)) return fault(`${session} must be greater than ${heartbeat}`);
   }
   if (values.get(DEAD_LETTERS)?.trim().startsWith("__") === true) {

@@ -267,11 +267,21 @@ const RESOURCES: Readonly<
   [RESOURCE_TYPE.topic]: { specs: topicConfigs, fault: topicConfigsFault },
   // Judged by the broker that is asked, who knows what it can change.
   [RESOURCE_TYPE.broker]: { specs: brokerConfigs },
-  [RESOURCE_TYPE.group]: { specs: groupConfigs, fault: groupConfigsFault },
+  // Judged by what the broker allows.
+  [RESOURCE_TYPE.group]: { specs: groupConfigs },
   [RESOURCE_TYPE.clientMetrics]: { specs: clientMetricsConfigs, fault: clientMetricsConfigsFault },
 };
 
-/** What the controller is told about settings. */
+/** The same for the controller, who judges groups by what the broker allows them. */
+export function configRules(config: () => BrokerConfig): ConfigRules {
+  return {
+    ...CONFIG_RULES,
+    validate: (type, name, values) =>
+      type === RESOURCE_TYPE.group ? groupConfigsFault(values, config()) : CONFIG_RULES.validate(type, name, values),
+  };
+}
+
+/** What is known about settings whatever the broker's own. */
 export const CONFIG_RULES: ConfigRules = {
   validate: (type, _name, values) => RESOURCES[type]?.fault?.(values),
   // Kafka's controller knows the types of these only.

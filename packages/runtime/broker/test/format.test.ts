@@ -41,7 +41,7 @@ test.each<[Asked, string]>([
   [{ features: ["metadata.version=x"] }, "unable to parse x as a short"],
   [
     { features: ["no.such.feature=2"] },
-    "Unsupported feature: no.such.feature. Supported features are: kraft.version, ",
+    "Unsupported feature: no.such.feature. Supported features are: group.version, kraft.version, ",
   ],
   [{ features: ["kraft.version=0"] }, "Cannot set kraft.version to 0"],
   [

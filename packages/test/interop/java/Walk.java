@@ -69,9 +69,9 @@ final class Walk {
         throw new AssertionError("not refused with " + expected.getSimpleName());
     }
 
-    /** Calls until `holds` of the answer, for as long as an API may take to show what was done. */
+    /** Calls until `holds` of the answer, for as long as a group may take: three heartbeats of the new protocol. */
     static <T> T until(String what, Call<T> call, java.util.function.Predicate<T> holds) throws Exception {
-        long end = System.currentTimeMillis() + 10_000;
+        long end = System.currentTimeMillis() + 20_000;
         for (;;) {
             T found = call.call();
             if (holds.test(found)) return found;

@@ -14,18 +14,11 @@ export const EXPLANATIONS: readonly Explanation[] = [
     why: "there are no transactions yet, so nobody coordinates them",
   },
   {
-    judge: /Java Consumer, consumer|confluent-kafka/,
-    check: /./,
-    reason: /records come; 0 came|0 of \d+ records|consumer rebalance protocol/,
-    kind: "later",
-    why: "the new protocol of consumer groups (KIP-848) is not there yet",
-  },
-  {
     judge: /kafka-features|Java Admin/,
     check: /^describe/,
-    reason: /group.{0,2}version/,
+    reason: /transaction.{0,2}version/,
     kind: "later",
-    why: "features are announced with what they stand for: new groups, transactions, share groups",
+    why: "features are announced with what they stand for: transactions, share groups",
   },
   {
     judge: /Java Admin/,

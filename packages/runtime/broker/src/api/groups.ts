@@ -95,6 +95,8 @@ function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number
   if (groupId === "") return { groupId, topics: [], errorCode: Errors.INVALID_GROUP_ID.code };
   const runner = broker.groups.of(groupId);
   if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
+  const fault = runner.shard.fetchFault(groupId, group.memberId, group.memberEpoch);
+  if (fault !== 0) return { groupId, topics: [], errorCode: fault };
   if (!byId) return { groupId, topics: runner.shard.offsets(groupId, group.topics, stable), errorCode: 0 };
   const missing: object[] = [];
   const named = group.topics?.flatMap(topic => {
@@ -184,9 +186,8 @@ export function describeGroups(
     if (runner === undefined) return { ...failed(AWAY, null), groupState: "" };
     const view = runner.shard.view(groupId);
     if (view !== undefined) return described(view);
-    return context.version >= 6
-      ? failed(Errors.GROUP_ID_NOT_FOUND.code, `Group ${groupId} not found.`)
-      : failed(0, null);
+    const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a classic group.";
+    return context.version >= 6 ? failed(Errors.GROUP_ID_NOT_FOUND.code, `Group ${groupId} ${why}`) : failed(0, null);
   });
   reply({ throttleTimeMs: 0, groups });
 }
@@ -196,12 +197,10 @@ export function listGroups(broker: Broker, body: ListGroupsRequest, _context: Re
   const types = new Set(body.typesFilter.map(type => type.toLowerCase()));
   const groups: object[] = [];
   for (const { shard } of broker.groups.all()) {
-    for (const id of shard.groupIds()) {
-      const view = shard.view(id);
-      if (view === undefined) continue;
-      if (states.size > 0 && !states.has(view.state.toLowerCase())) continue;
-      if (types.size > 0 && !types.has("classic")) continue;
-      groups.push({ groupId: id, protocolType: view.protocolType, groupState: view.state, groupType: "classic" });
+    for (const group of shard.list()) {
+      if (states.size > 0 && !states.has(group.groupState.toLowerCase())) continue;
+      if (types.size > 0 && !types.has(group.groupType)) continue;
+      groups.push(group);
     }
   }
   reply({ throttleTimeMs: 0, errorCode: 0, groups });

@@ -1,0 +1,11 @@
+import type { Assignor } from "./assignor.ts";
+import { range } from "./range.ts";
+import { uniform } from "./uniform.ts";
+
+export * from "./assignor.ts";
+
+/** The assignors that a broker has, by name; the first is the default. */
+export const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
+  ["uniform", uniform],
+  ["range", range],
+]);

@@ -1,0 +1,157 @@
+import { DeadlineHeap, type Uuid } from "@samsa/base";
+import { add, type Assignment, type AssignorInput } from "./assignor.ts";
+
+/** Rounds of balancing over all topics: subscriptions that overlap in part may take many to settle. */
+const MOST_ROUNDS = 16;
+
+/** Members' indices, the one with the least weight first; a weight that is no longer true is passed over. */
+class Lightest {
+  readonly #heap = new DeadlineHeap<readonly [weight: number, member: number]>();
+  readonly #weight: (member: number) => number;
+
+  constructor(weight: (member: number) => number) {
+    this.#weight = weight;
+  }
+
+  push(member: number): void {
+    const weight = this.#weight(member);
+    this.#heap.push(weight, [weight, member]);
+  }
+
+  pop(): number | undefined {
+    for (let found = this.#heap.pop(Infinity); found !== undefined; found = this.#heap.pop(Infinity)) {
+      const [weight, member] = found;
+      if (weight === this.#weight(member)) return member;
+    }
+    return undefined;
+  }
+}
+
+class MixedAssignment {
+  readonly #input: AssignorInput;
+  /** Indices of members, by topic. */
+  readonly #subscribers = new Map<Uuid, number[]>();
+  /** The owner of each partition, −1 for none. */
+  readonly #owners = new Map<Uuid, Int32Array>();
+  readonly #sizes: number[];
+
+  constructor(input: AssignorInput) {
+    this.#input = input;
+    this.#sizes = input.members.map(() => 0);
+    input.members.forEach(({ topics }, member) => {
+      for (const topic of topics) {
+        const subscribers = this.#subscribers.get(topic);
+        if (subscribers === undefined) this.#subscribers.set(topic, [member]);
+        else subscribers.push(member);
+      }
+    });
+    for (const topic of this.#subscribers.keys()) {
+      this.#owners.set(topic, new Int32Array(input.partitions(topic)).fill(-1));
+    }
+    input.members.forEach(({ topics, assigned }, member) => {
+      for (const [topic, partitions] of assigned) {
+        const owners = this.#owners.get(topic);
+        if (owners === undefined || !topics.has(topic)) continue;
+        for (const partition of partitions) this.#give(owners, partition, member);
+      }
+    });
+  }
+
+  #give(owners: Int32Array, partition: number, member: number): void {
+    const before = owners[partition];
+    if (before >= 0) this.#sizes[before]--;
+    owners[partition] = member;
+    this.#sizes[member]++;
+  }
+
+  /** Topics that press most on their subscribers first, and those with fewer subscribers before others. */
+  #topics(): Uuid[] {
+    const pressure = (topic: Uuid): number => this.#input.partitions(topic) / this.#among(topic).length;
+    return [...this.#subscribers.keys()].sort(
+      (a, b) => pressure(b) - pressure(a) || this.#among(a).length - this.#among(b).length || (a < b ? -1 : 1),
+    );
+  }
+
+  #among(topic: Uuid): readonly number[] {
+    return this.#subscribers.get(topic) ?? [];
+  }
+
+  /** Ties are broken by the member's place, so that the result depends on nothing but the input. */
+  #light(): Lightest {
+    return new Lightest(member => this.#sizes[member] * this.#sizes.length + member);
+  }
+
+  fill(topics: readonly Uuid[]): void {
+    for (const topic of topics) {
+      const owners = this.#owners.get(topic) as Int32Array;
+      const light = this.#light();
+      for (const member of this.#among(topic)) light.push(member);
+      for (let partition = owners.indexOf(-1); partition >= 0; partition = owners.indexOf(-1, partition)) {
+        const member = light.pop() as number;
+        this.#give(owners, partition, member);
+        light.push(member);
+      }
+    }
+  }
+
+  balance(topics: readonly Uuid[]): void {
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      let moved = 0;
+      for (const topic of topics) moved += this.#balanceTopic(topic);
+      if (moved === 0) return;
+    }
+  }
+
+  /** Moves partitions of one topic from those who have most to those who have least; how many. */
+  #balanceTopic(topic: Uuid): number {
+    const among = this.#among(topic);
+    let [most, least] = [0, Infinity];
+    for (const member of among) {
+      most = Math.max(most, this.#sizes[member]);
+      least = Math.min(least, this.#sizes[member]);
+    }
+    if (most - least <= 1) return 0;
+    const owners = this.#owners.get(topic) as Int32Array;
+    const owned = new Map<number, number[]>();
+    owners.forEach((owner, partition) => {
+      const partitions = owned.get(owner);
+      if (partitions === undefined) owned.set(owner, [partition]);
+      else partitions.push(partition);
+    });
+    const light = this.#light();
+    const heavy = new Lightest(member => -(this.#sizes[member] * this.#sizes.length + member));
+    for (const member of among) light.push(member);
+    for (const member of owned.keys()) heavy.push(member);
+    let moved = 0;
+    for (let from = heavy.pop(); from !== undefined; from = heavy.pop()) {
+      const partition = owned.get(from)?.pop();
+      if (partition === undefined) continue;
+      const to = light.pop();
+      if (to === undefined || this.#sizes[from] - this.#sizes[to] <= 1) break;
+      this.#give(owners, partition, to);
+      moved++;
+      light.push(to);
+      light.push(from);
+      heavy.push(from);
+    }
+    return moved;
+  }
+
+  run(): Map<string, Assignment> {
+    const topics = this.#topics();
+    this.fill(topics);
+    this.balance(topics.filter(topic => this.#among(topic).length > 1));
+    const result = this.#input.members.map(() => new Map<Uuid, Set<number>>());
+    for (const [topic, owners] of this.#owners) {
+      owners.forEach((owner, partition) => {
+        add(result[owner], topic, partition);
+      });
+    }
+    return new Map(this.#input.members.map(({ id }, member) => [id, result[member]]));
+  }
+}
+
+/** Members subscribe to different topics: what is kept stays, the rest goes to whoever has least, then loads are evened. */
+export function uniformMixed(input: AssignorInput): Map<string, Assignment> {
+  return new MixedAssignment(input).run();
+}

@@ -1,0 +1,84 @@
+import type { Uuid } from "@samsa/base";
+import { add, type AssignedMember, type Assignment, type AssignorInput } from "./assignor.ts";
+import { uniformMixed } from "./uniform-mixed.ts";
+
+interface Place {
+  readonly topic: Uuid;
+  readonly partition: number;
+}
+
+/** How many partitions members may have, and how many of the members may have one more. */
+interface Quota {
+  readonly least: number;
+  extra: number;
+}
+
+/** What stays with a member; what does not is added to `free`. */
+function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Map<Uuid, Set<number>> {
+  const kept = new Map<Uuid, Set<number>>();
+  let room = most;
+  for (const [topic, partitions] of member.assigned) {
+    if (!topics.has(topic)) continue;
+    for (const partition of partitions) {
+      if (room > 0) {
+        room--;
+        add(kept, topic, partition);
+      } else free.push({ topic, partition });
+    }
+  }
+  return kept;
+}
+
+function sizeOf(assignment: Assignment): number {
+  let size = 0;
+  for (const partitions of assignment.values()) size += partitions.size;
+  return size;
+}
+
+/** Everybody subscribes to the same: sizes differ by one at most, and no more moves than that needs. */
+function uniformAlike(input: AssignorInput): Map<string, Assignment> {
+  const { members } = input;
+  const { topics } = members[0];
+  const held = new Map<Uuid, Set<number>>();
+  for (const { assigned } of members) {
+    for (const [topic, owned] of assigned) for (const partition of owned) add(held, topic, partition);
+  }
+  const free: Place[] = [];
+  let total = 0;
+  for (const topic of topics) {
+    const count = input.partitions(topic);
+    total += count;
+    const taken = held.get(topic);
+    for (let partition = 0; partition < count; partition++) {
+      if (taken?.has(partition) !== true) free.push({ topic, partition });
+    }
+  }
+  const quota: Quota = { least: Math.floor(total / members.length), extra: total % members.length };
+  const result = new Map<string, Map<Uuid, Set<number>>>();
+  const unfilled: { readonly assigned: Map<Uuid, Set<number>>; readonly room: number }[] = [];
+  members.forEach((member, index) => {
+    let most = quota.least + (quota.extra > 0 ? 1 : 0);
+    const assigned = keep(member, topics, most, free);
+    const size = sizeOf(assigned);
+    // Whoever does not need one more leaves it to another, unless it takes all who are left to use them up.
+    if (most > quota.least && size <= quota.least && members.length - index > quota.extra) most--;
+    if (most > quota.least) quota.extra--;
+    if (size < most) unfilled.push({ assigned, room: most - size });
+    result.set(member.id, assigned);
+  });
+  let next = 0;
+  for (const { assigned, room } of unfilled) {
+    for (const { topic, partition } of free.slice(next, next + room)) add(assigned, topic, partition);
+    next += room;
+  }
+  return result;
+}
+
+/**
+ * Gives members as many partitions as each other, as far as their subscriptions let it, and moves few of those that
+ * are assigned already (`UniformAssignor`). Racks do not matter, as in Kafka 4.
+ */
+export function uniform(input: AssignorInput): Map<string, Assignment> {
+  if (input.members.length === 0) return new Map();
+  return input.uniform ? uniformAlike(input) : uniformMixed(input);
+}

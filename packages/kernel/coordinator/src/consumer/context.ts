@@ -1,0 +1,34 @@
+import type { ShardContext } from "../context.ts";
+import type { TopicDirectory, TopicHashes } from "./topics.ts";
+
+/** The intervals of a group, which may have settings of its own. */
+export interface ConsumerGroupIntervals {
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly assignmentIntervalMs: number;
+}
+
+export interface ConsumerGroupConfig {
+  readonly maxSize: number;
+  /** Names of the assignors that members may choose; the first serves those who do not. */
+  readonly assignors: readonly string[];
+  intervals(groupId: string): ConsumerGroupIntervals;
+}
+
+/** What consumer groups need besides what every group of the shard does. */
+export interface ConsumerContext extends ShardContext {
+  readonly topics: TopicDirectory;
+  readonly hashes: TopicHashes;
+  /** The version of the metadata in which topics last came to be. */
+  readonly newTopicsVersion: number;
+}
+
+/** Why a request is not granted. */
+export interface Refusal {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+export function refusal(error: { readonly code: number }, errorMessage: string): Refusal {
+  return { errorCode: error.code, errorMessage };
+}

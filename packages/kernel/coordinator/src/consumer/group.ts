@@ -1,0 +1,215 @@
+import type { Uuid } from "@samsa/base";
+import { type Assignment, NOTHING } from "../assign/index.ts";
+import type { CommittedOffset } from "../group.ts";
+import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member.ts";
+
+export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
+
+/** What a pattern matched, by which version of the metadata, and when. */
+export interface Resolved {
+  readonly topics: ReadonlySet<string>;
+  readonly version: number;
+  readonly timestamp: number;
+}
+
+/** When a member is out unless something comes first. Not written down: after a restart they begin anew. */
+export interface Deadlines {
+  session: number;
+  /** To give up what it was asked to, or to go on from the epoch it has. */
+  rebalance: number;
+  /** Classic members: to join again, and to sync. */
+  join: number;
+  sync: number;
+}
+
+type Counts = Map<string, number>;
+
+function count(counts: Counts, key: string, by: number): void {
+  const next = (counts.get(key) ?? 0) + by;
+  if (next === 0) counts.delete(key);
+  else counts.set(key, next);
+}
+
+/** What the members of a group subscribe to: how many of them to each name and pattern. */
+export interface Subscriptions {
+  readonly names: ReadonlyMap<string, number>;
+  readonly regexes: ReadonlyMap<string, number>;
+}
+
+/** A group of the consumer protocol (KIP-848): all of it but deadlines is what its records say. */
+export class ConsumerGroup {
+  readonly type = "consumer";
+  readonly id: string;
+  /** Begins at 1, as that of the assignment does: a member that joins gets an epoch whatever it subscribes to. */
+  epoch = 1;
+  metadataHash = 0n;
+  assignmentEpoch = 1;
+  /** When the target assignment was made, by the wall; 0 when it does not matter. */
+  assignmentTimestamp = 0;
+  /** The same in the shard's own time, where it is known. */
+  assignedAt: number | undefined;
+  readonly members = new Map<string, ConsumerMember>();
+  /** Instance id to member id. */
+  readonly staticMembers = new Map<string, string>();
+  readonly target = new Map<string, Assignment>();
+  readonly resolved = new Map<string, Resolved>();
+  readonly deadlines = new Map<string, Deadlines>();
+  /** Whether 4.0 has left a record that is not written any more, and is to be erased. */
+  hasPartitionMetadata = false;
+  /** Until when the topics need not be looked at, unless they change; for the epoch that found them so. */
+  refresh = { at: 0, epoch: 0 };
+  /** A member has brought a pattern, or topics have come: patterns are to be resolved. */
+  resolving = false;
+  wakeAt = Infinity;
+  readonly offsets: Map<string, Map<number, CommittedOffset>>;
+  readonly #names: Counts = new Map();
+  readonly #regexes: Counts = new Map();
+  readonly #assignors: Counts = new Map();
+  readonly #protocols: Counts = new Map();
+  /** The epoch of the member that has each partition. */
+  readonly #owners = new Map<Uuid, Map<number, number>>();
+  classicMembers = 0;
+
+  constructor(id: string, offsets: Map<string, Map<number, CommittedOffset>> = new Map()) {
+    this.id = id;
+    this.offsets = offsets;
+  }
+
+  get state(): ConsumerGroupState {
+    if (this.members.size === 0) return "Empty";
+    if (this.epoch > this.assignmentEpoch) return "Assigning";
+    for (const member of this.members.values()) {
+      if (!isReconciled(member, this.assignmentEpoch)) return "Reconciling";
+    }
+    return "Stable";
+  }
+
+  get subscriptions(): Subscriptions {
+    return { names: this.#names, regexes: this.#regexes };
+  }
+
+  /** Names of the protocols that classic members speak, and how many do. */
+  get classicProtocols(): ReadonlyMap<string, number> {
+    return this.#protocols;
+  }
+
+  staticMember(instanceId: string): ConsumerMember | undefined {
+    const id = this.staticMembers.get(instanceId);
+    return id === undefined ? undefined : this.members.get(id);
+  }
+
+  targetOf(memberId: string): Assignment {
+    return this.target.get(memberId) ?? NOTHING;
+  }
+
+  set(member: ConsumerMember): void {
+    const before = this.members.get(member.id);
+    this.members.set(member.id, member);
+    this.#count(before, -1);
+    this.#count(member, 1);
+    if (before !== undefined) this.#release(before);
+    this.#own(member.assigned, member.epoch);
+    this.#own(member.revoking, member.epoch);
+    if (before !== undefined && before.instanceId !== null && before.instanceId !== member.instanceId) {
+      this.#forgetStatic(before);
+    }
+    if (member.instanceId !== null) this.staticMembers.set(member.instanceId, member.id);
+  }
+
+  remove(memberId: string): void {
+    const member = this.members.get(memberId);
+    if (member === undefined) return;
+    this.members.delete(memberId);
+    this.deadlines.delete(memberId);
+    this.#count(member, -1);
+    this.#release(member);
+    this.#forgetStatic(member);
+  }
+
+  #forgetStatic({ id, instanceId }: ConsumerMember): void {
+    if (instanceId !== null && this.staticMembers.get(instanceId) === id) this.staticMembers.delete(instanceId);
+  }
+
+  #count(member: ConsumerMember | undefined, by: number): void {
+    if (member === undefined) return;
+    for (const name of member.topicNames) count(this.#names, name, by);
+    const regex = regexOf(member);
+    if (regex !== undefined) count(this.#regexes, regex, by);
+    if (member.assignor !== null) count(this.#assignors, member.assignor, by);
+    if (member.classic === null) return;
+    this.classicMembers += by;
+    for (const { name } of member.classic.supportedProtocols) count(this.#protocols, name, by);
+  }
+
+  #release(member: ConsumerMember): void {
+    for (const owned of [member.assigned, member.revoking]) {
+      for (const [topic, partitions] of owned) {
+        const owners = this.#owners.get(topic);
+        if (owners === undefined) continue;
+        // With another epoch it is another's already: a compacted log tells of that first.
+        for (const partition of partitions.keys()) {
+          if (owners.get(partition) === member.epoch) owners.delete(partition);
+        }
+        if (owners.size === 0) this.#owners.delete(topic);
+      }
+    }
+  }
+
+  #own(owned: Owned, epoch: number): void {
+    for (const [topic, partitions] of owned) {
+      let owners = this.#owners.get(topic);
+      if (owners === undefined) {
+        owners = new Map();
+        this.#owners.set(topic, owners);
+      }
+      for (const partition of partitions.keys()) {
+        if (epoch > (owners.get(partition) ?? -Infinity)) owners.set(partition, epoch);
+      }
+    }
+  }
+
+  /** Whether a member has the partition, or may still have it. */
+  isOwned(topic: Uuid, partition: number): boolean {
+    return this.#owners.get(topic)?.has(partition) === true;
+  }
+
+  /** Subscriptions as they are when `after` takes the place of `before`; undefined: there is none. */
+  subscriptionsWith(before: readonly ConsumerMember[], after: ConsumerMember | undefined): Subscriptions {
+    const names = new Map(this.#names);
+    const regexes = new Map(this.#regexes);
+    const change = (member: ConsumerMember, by: number): void => {
+      for (const name of member.topicNames) count(names, name, by);
+      const regex = regexOf(member);
+      if (regex !== undefined) count(regexes, regex, by);
+    };
+    // One who is not in the group yet, or has taken a static member's place, brings what counts for it already.
+    for (const member of before) change(member, -1);
+    if (after !== undefined) change(after, 1);
+    return { names, regexes };
+  }
+
+  /** All topics that are subscribed to, by name or by a pattern that has been resolved. */
+  topicsOf({ names, regexes }: Subscriptions): Set<string> {
+    const topics = new Set(names.keys());
+    for (const regex of regexes.keys()) {
+      for (const topic of this.resolved.get(regex)?.topics ?? []) topics.add(topic);
+    }
+    return topics;
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    if (this.#names.has(topic)) return true;
+    for (const regex of this.#regexes.keys()) if (this.resolved.get(regex)?.topics.has(topic) === true) return true;
+    return false;
+  }
+
+  /** The assignor that most members name, when `after` takes the place of `before`. */
+  preferredAssignor(before?: ConsumerMember, after?: ConsumerMember): string | undefined {
+    const counts = new Map(this.#assignors);
+    if (typeof before?.assignor === "string") count(counts, before.assignor, -1);
+    if (typeof after?.assignor === "string") count(counts, after.assignor, 1);
+    let best: string | undefined;
+    for (const [name, votes] of counts) if (best === undefined || votes > (counts.get(best) ?? 0)) best = name;
+    return best;
+  }
+}

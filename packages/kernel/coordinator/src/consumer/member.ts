@@ -1,0 +1,137 @@
+import type { Uuid } from "@samsa/base";
+import type { MemberProtocol } from "../group.ts";
+
+/** Where a member is on its way to its target assignment (`MemberState`). */
+export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;
+
+/** Member epochs that say something else than an epoch. */
+export const JOINING_EPOCH = 0;
+export const LEAVING_EPOCH = -1;
+/** A static member leaves and will be back: its place is kept until its session ends. */
+export const AWAY_EPOCH = -2;
+
+/** The epoch at which each partition was assigned, by topic; a topic without partitions is not in it. */
+export type Owned = ReadonlyMap<Uuid, ReadonlyMap<number, number>>;
+
+/** What a member of the classic protocol in a consumer group has told of itself. */
+export interface ClassicMetadata {
+  readonly sessionTimeoutMs: number;
+  readonly supportedProtocols: readonly MemberProtocol[];
+}
+
+/** A member of a consumer group. Never changes: another takes its place. */
+export interface ConsumerMember {
+  readonly id: string;
+  readonly epoch: number;
+  readonly previousEpoch: number;
+  readonly state: number;
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  /** −1: not told. */
+  readonly rebalanceTimeoutMs: number;
+  /** Sorted, each once. */
+  readonly topicNames: readonly string[];
+  readonly regex: string | null;
+  readonly assignor: string | null;
+  readonly assigned: Owned;
+  /** What it has been asked to give up and may still have. */
+  readonly revoking: Owned;
+  /** Null for a member of the consumer protocol. */
+  readonly classic: ClassicMetadata | null;
+}
+
+export const NONE: Owned = new Map();
+
+export function newMember(id: string): ConsumerMember {
+  return {
+    id,
+    epoch: 0,
+    previousEpoch: -1,
+    state: STATE.stable,
+    instanceId: null,
+    rackId: null,
+    clientId: "",
+    clientHost: "",
+    rebalanceTimeoutMs: -1,
+    topicNames: [],
+    regex: null,
+    assignor: null,
+    assigned: NONE,
+    revoking: NONE,
+    classic: null,
+  };
+}
+
+/** Topic names as a member keeps them. */
+export function namesOf(names: readonly string[]): readonly string[] {
+  return [...new Set(names)].sort();
+}
+
+/** The pattern that a member subscribes to, if it does. */
+export function regexOf(member: ConsumerMember | undefined): string | undefined {
+  return member === undefined || member.regex === null || member.regex === "" ? undefined : member.regex;
+}
+
+export function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
+}
+
+export function sameOwned(a: Owned, b: Owned): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [topic, partitions] of a) {
+    const others = b.get(topic);
+    if (others === undefined || others.size !== partitions.size) return false;
+    for (const [partition, epoch] of partitions) if (others.get(partition) !== epoch) return false;
+  }
+  return true;
+}
+
+function sameClassic(a: ClassicMetadata | null, b: ClassicMetadata | null): boolean {
+  if (a === b) return true;
+  if (a === null || b === null || a.sessionTimeoutMs !== b.sessionTimeoutMs) return false;
+  const others = b.supportedProtocols;
+  return (
+    a.supportedProtocols.length === others.length &&
+    a.supportedProtocols.every(
+      ({ name, metadata }, i) =>
+        name === others[i].name &&
+        metadata.length === others[i].metadata.length &&
+        metadata.every((byte, at) => byte === others[i].metadata[at]),
+    )
+  );
+}
+
+/** Whether what members say of themselves is the same. */
+export function sameSubscription(a: ConsumerMember, b: ConsumerMember): boolean {
+  return (
+    a.id === b.id &&
+    a.instanceId === b.instanceId &&
+    a.rackId === b.rackId &&
+    a.clientId === b.clientId &&
+    a.clientHost === b.clientHost &&
+    a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
+    a.regex === b.regex &&
+    a.assignor === b.assignor &&
+    sameNames(a.topicNames, b.topicNames) &&
+    sameClassic(a.classic, b.classic)
+  );
+}
+
+/** Whether what members have is the same. */
+export function samePlace(a: ConsumerMember, b: ConsumerMember): boolean {
+  return (
+    a.epoch === b.epoch &&
+    a.previousEpoch === b.previousEpoch &&
+    a.state === b.state &&
+    sameOwned(a.assigned, b.assigned) &&
+    sameOwned(a.revoking, b.revoking)
+  );
+}
+
+/** Has what it shall have at that epoch. */
+export function isReconciled(member: ConsumerMember, epoch: number): boolean {
+  return member.state === STATE.stable && member.epoch === epoch;
+}

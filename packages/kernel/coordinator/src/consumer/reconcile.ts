@@ -1,0 +1,96 @@
+import type { Uuid } from "@samsa/base";
+import type { Assignment } from "../assign/index.ts";
+import { type ConsumerMember, NONE, type Owned, STATE } from "./member.ts";
+
+/** Partitions as a heartbeat lists them. */
+export type ListedPartitions = readonly { readonly topicId: Uuid; readonly partitions: readonly number[] }[];
+
+export interface Goal {
+  /** The epoch of the target assignment, and the member's share of it. */
+  readonly epoch: number;
+  readonly target: Assignment;
+  /** Whether the member subscribes to something else than before. */
+  readonly subscriptionChanged: boolean;
+  /** Topics that it subscribes to: nothing else is given to it, whatever the target says. */
+  readonly topics: ReadonlySet<Uuid>;
+  /** What the member says that it has; null: it does not say. */
+  readonly owned: ListedPartitions | null;
+  /** Whether any member has the partition or may still have it. */
+  isOwned(topic: Uuid, partition: number): boolean;
+}
+
+function holds(owned: Owned, listed: ListedPartitions | null): boolean {
+  if (listed === null) return true;
+  return listed.some(({ topicId, partitions }) => {
+    const among = owned.get(topicId);
+    return among !== undefined && partitions.some(partition => among.has(partition));
+  });
+}
+
+/** A member that goes to another epoch remembers the one before, once. */
+function at(member: ConsumerMember, epoch: number, rest: Partial<ConsumerMember>): ConsumerMember {
+  return { ...member, previousEpoch: member.epoch, epoch, ...rest };
+}
+
+/** Takes away what is no longer subscribed to, and nothing else. */
+function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
+  const assigned = new Map(member.assigned);
+  const revoking = new Map(member.revoking);
+  for (const [topic, partitions] of member.assigned) {
+    if (goal.topics.has(topic)) continue;
+    assigned.delete(topic);
+    revoking.set(topic, new Map([...(revoking.get(topic) ?? []), ...partitions]));
+  }
+  if (assigned.size === member.assigned.size) return member;
+  if (holds(revoking, goal.owned)) {
+    return at(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
+  }
+  // It has given them up before it was asked to.
+  return at(member, member.epoch, { assigned });
+}
+
+/** The next step towards the target: give up first, then go to its epoch and take what is free. */
+function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
+  const { epoch } = goal;
+  const assigned = new Map<Uuid, ReadonlyMap<number, number>>();
+  const revoking = new Map<Uuid, ReadonlyMap<number, number>>();
+  const taken = new Map<Uuid, Map<number, number>>();
+  let waits = false;
+  for (const topic of new Set([...goal.target.keys(), ...member.assigned.keys()])) {
+    const target = goal.topics.has(topic) ? goal.target.get(topic) : undefined;
+    const current = member.assigned.get(topic);
+    const kept = new Map<number, number>();
+    const lost = new Map<number, number>();
+    for (const [partition, since] of current ?? [])
+      (target?.has(partition) === true ? kept : lost).set(partition, since);
+    const all = new Map(kept);
+    for (const partition of target ?? []) {
+      if (kept.has(partition)) continue;
+      // What it has just given up itself is free for it.
+      const free = !goal.isOwned(topic, partition) || member.revoking.get(topic)?.has(partition) === true;
+      if (free) all.set(partition, epoch);
+      else waits = true;
+    }
+    if (kept.size > 0) assigned.set(topic, kept);
+    if (lost.size > 0) revoking.set(topic, lost);
+    if (all.size > 0) taken.set(topic, all);
+  }
+  if (revoking.size > 0 && holds(revoking, goal.owned)) {
+    return at(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
+  }
+  return at(member, epoch, { state: waits ? STATE.unreleased : STATE.stable, assigned: taken, revoking: NONE });
+}
+
+/** The member after one step towards its target; itself when there is nothing to do (`CurrentAssignmentBuilder`). */
+export function reconcile(member: ConsumerMember, goal: Goal): ConsumerMember {
+  switch (member.state) {
+    case STATE.stable:
+      if (member.epoch !== goal.epoch) return advance(member, goal);
+      return goal.subscriptionChanged ? shrink(member, goal) : member;
+    case STATE.unrevoked:
+      if (!holds(member.revoking, goal.owned)) return advance(member, goal);
+      return goal.subscriptionChanged ? shrink(member, goal) : member;
+    default:
+      return advance(member, goal);
+  }
+}

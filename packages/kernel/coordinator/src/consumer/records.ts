@@ -1,0 +1,168 @@
+import { ByteReader, ByteWriter } from "@samsa/base";
+import { GROUP_RECORDS } from "@samsa/protocol";
+import type { Assignment } from "../assign/index.ts";
+import type { ShardRecord } from "../effects.ts";
+import type { Resolved } from "./group.ts";
+import type { ConsumerMember, Owned } from "./member.ts";
+
+const {
+  ConsumerGroupMetadata: GROUP,
+  ConsumerGroupPartitionMetadata: PARTITIONS,
+  ConsumerGroupMemberMetadata: MEMBER,
+  ConsumerGroupTargetAssignmentMetadata: TARGET,
+  ConsumerGroupTargetAssignmentMember: TARGET_MEMBER,
+  ConsumerGroupCurrentMemberAssignment: CURRENT,
+  ConsumerGroupRegularExpression: REGEX,
+} = GROUP_RECORDS;
+
+type RecordType = (typeof GROUP_RECORDS)[keyof typeof GROUP_RECORDS];
+
+function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.i16(prefix);
+  write(writer);
+  return writer.finish();
+}
+
+/** Key and value are of the type's schemas; all of them have version 0 only. */
+function record(type: RecordType, key: object, value: object | null): ShardRecord {
+  return {
+    key: bytesOf(type.id, writer => type.key.encode(writer, key as never, 0)),
+    value: value === null ? null : bytesOf(0, writer => type.value.encode(writer, value as never, 0)),
+  };
+}
+
+/** One of the records of a member that is no more, or of a whole group. */
+export function memberTombstones(groupId: string, memberId: string): ShardRecord[] {
+  // The order matters to those who replay them.
+  return [CURRENT, TARGET_MEMBER, MEMBER].map(type => record(type, { groupId, memberId }, null));
+}
+
+export function memberRecord(groupId: string, member: ConsumerMember): ShardRecord {
+  const { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs } = member;
+  return record(
+    MEMBER,
+    { groupId, memberId: member.id },
+    {
+      instanceId,
+      rackId,
+      clientId,
+      clientHost,
+      subscribedTopicNames: member.topicNames,
+      subscribedTopicRegex: member.regex,
+      rebalanceTimeoutMs,
+      serverAssignor: member.assignor,
+      classicMemberMetadata: member.classic,
+    },
+  );
+}
+
+export function epochRecord(groupId: string, epoch: number, metadataHash: bigint): ShardRecord {
+  return record(GROUP, { groupId }, { epoch, metadataHash });
+}
+
+export function partitionMetadataTombstone(groupId: string): ShardRecord {
+  return record(PARTITIONS, { groupId }, null);
+}
+
+export function targetRecord(groupId: string, memberId: string, assignment: Assignment): ShardRecord {
+  const topicPartitions = [...assignment].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions] }));
+  return record(TARGET_MEMBER, { groupId, memberId }, { topicPartitions });
+}
+
+/** `timestamp`: when the assignment was made; 0 when that shall not delay the next. */
+export function targetEpochRecord(groupId: string, assignmentEpoch: number, timestamp: number): ShardRecord {
+  return record(TARGET, { groupId }, { assignmentEpoch, assignmentTimestamp: timestamp });
+}
+
+const ownedTopics = (owned: Owned): object[] =>
+  [...owned].map(([topicId, partitions]) => ({
+    topicId,
+    partitions: [...partitions.keys()],
+    assignmentEpochs: [...partitions.values()],
+  }));
+
+export function currentRecord(groupId: string, member: ConsumerMember): ShardRecord {
+  return record(
+    CURRENT,
+    { groupId, memberId: member.id },
+    {
+      memberEpoch: member.epoch,
+      previousMemberEpoch: member.previousEpoch,
+      state: member.state,
+      assignedPartitions: ownedTopics(member.assigned),
+      partitionsPendingRevocation: ownedTopics(member.revoking),
+    },
+  );
+}
+
+export function regexRecord(groupId: string, regularExpression: string, resolved: Resolved): ShardRecord {
+  const { version, timestamp } = resolved;
+  return record(REGEX, { groupId, regularExpression }, { topics: [...resolved.topics].sort(), version, timestamp });
+}
+
+export function regexTombstone(groupId: string, regularExpression: string): ShardRecord {
+  return record(REGEX, { groupId, regularExpression }, null);
+}
+
+/** What erases a group, its members included (`ConsumerGroup.createGroupTombstoneRecords`). */
+export function groupTombstones(
+  groupId: string,
+  members: readonly string[],
+  regexes: readonly string[],
+): ShardRecord[] {
+  const each = (type: RecordType): ShardRecord[] => members.map(memberId => record(type, { groupId, memberId }, null));
+  return [
+    ...each(CURRENT),
+    ...each(TARGET_MEMBER),
+    record(TARGET, { groupId }, null),
+    ...each(MEMBER),
+    ...regexes.map(regex => regexTombstone(groupId, regex)),
+    record(PARTITIONS, { groupId }, null),
+    record(GROUP, { groupId }, null),
+  ];
+}
+
+type Decoded<T extends RecordType> = {
+  readonly key: ReturnType<T["key"]["decode"]>;
+  readonly value: ReturnType<T["value"]["decode"]> | null;
+};
+
+/** A record of a consumer group, told by its type. */
+export type ConsumerRecord =
+  | ({ readonly type: "group" } & Decoded<typeof GROUP>)
+  | ({ readonly type: "partitions" } & Decoded<typeof PARTITIONS>)
+  | ({ readonly type: "member" } & Decoded<typeof MEMBER>)
+  | ({ readonly type: "target" } & Decoded<typeof TARGET>)
+  | ({ readonly type: "targetMember" } & Decoded<typeof TARGET_MEMBER>)
+  | ({ readonly type: "current" } & Decoded<typeof CURRENT>)
+  | ({ readonly type: "regex" } & Decoded<typeof REGEX>);
+
+const TYPES: ReadonlyMap<number, readonly [ConsumerRecord["type"], RecordType]> = new Map([
+  [GROUP.id, ["group", GROUP]],
+  [PARTITIONS.id, ["partitions", PARTITIONS]],
+  [MEMBER.id, ["member", MEMBER]],
+  [TARGET.id, ["target", TARGET]],
+  [TARGET_MEMBER.id, ["targetMember", TARGET_MEMBER]],
+  [CURRENT.id, ["current", CURRENT]],
+  [REGEX.id, ["regex", REGEX]],
+]);
+
+/** Reads a record whose type has been read; undefined when it is of no consumer group. Throws as codecs do. */
+export function parseConsumerRecord(
+  kind: number,
+  key: ByteReader,
+  value: Uint8Array | null,
+): ConsumerRecord | undefined {
+  const found = TYPES.get(kind);
+  if (found === undefined) return undefined;
+  const [type, schema] = found;
+  const body = value === null ? undefined : new ByteReader(value);
+  const decoded = {
+    type,
+    key: schema.key.decode(key, 0),
+    value: body === undefined ? null : schema.value.decode(body, body.i16()),
+  };
+  // The table pairs types with their schemas.
+  return decoded as ConsumerRecord;
+}

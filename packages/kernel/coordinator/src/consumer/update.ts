@@ -1,0 +1,233 @@
+import type { Uuid } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
+import type { ShardRecord } from "../effects.ts";
+import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
+import type { ConsumerGroup, Subscriptions } from "./group.ts";
+import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
+import { type ListedPartitions, reconcile } from "./reconcile.ts";
+import {
+  currentRecord,
+  epochRecord,
+  memberRecord,
+  memberTombstones,
+  partitionMetadataTombstone,
+  regexTombstone,
+  targetEpochRecord,
+  targetRecord,
+} from "./records.ts";
+import { TopicRegex } from "../regex/matcher.ts";
+import { RegexError } from "../regex/classes.ts";
+
+/** How long topics that do not change need not be looked at again. */
+const REFRESH_MS = 2147483647;
+/** Patterns are resolved again no more often than this. */
+const REGEX_REST_MS = 10_000;
+/** How long what they matched holds when no topic has come. */
+const REGEX_REFRESH_MS = 600_000;
+
+/** What is known when a member's request is looked at, and what it will write. */
+export interface Change {
+  readonly group: ConsumerGroup;
+  /** As the group has it, or as it is when it is new. */
+  readonly before: ConsumerMember;
+  /** As it describes itself now. */
+  readonly after: ConsumerMember;
+  readonly records: ShardRecord[];
+}
+
+interface Epoch {
+  readonly epoch: number;
+  readonly subscriptionChanged: boolean;
+}
+
+interface Share {
+  readonly epoch: number;
+  readonly target: Assignment;
+}
+
+/** The three things a member's request may lead to: a new epoch, a new target assignment, a step towards it. */
+export class ConsumerUpdates {
+  readonly #context: ConsumerContext;
+
+  constructor(context: ConsumerContext) {
+    this.#context = context;
+  }
+
+  /** What is wrong with a pattern that nobody in the group has brought before. */
+  regexFault({ group, before, after }: Omit<Change, "records">): Refusal | undefined {
+    const regex = regexOf(after);
+    if (regex === undefined || regex === regexOf(before) || group.subscriptions.regexes.has(regex)) return undefined;
+    try {
+      new TopicRegex(regex);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof RegexError)) throw error;
+      const text = `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${error.message}.`;
+      return refusal(Errors.INVALID_REGULAR_EXPRESSION, text);
+    }
+  }
+
+  /** Takes over what the member says of itself; the group's epoch then (`consumerGroupHeartbeat`, step 1). */
+  subscribe(change: Change): Epoch {
+    const { group, before, after, records } = change;
+    if (!sameSubscription(before, after)) records.push(memberRecord(group.id, after));
+    const namesChanged = !sameNames(before.topicNames, after.topicNames);
+    const regexChanged = before.regex !== after.regex;
+    const resolved = regexChanged && this.#changeRegex(change);
+    this.#refreshRegexes(change);
+    const fallback = this.#context.config.consumer.assignors[0];
+    const assignor = group.preferredAssignor() ?? fallback;
+    const bump = namesChanged || resolved || assignor !== (group.preferredAssignor(before, after) ?? fallback);
+    const epoch = bump || this.isStale(group) ? this.#renew(change, bump) : group.epoch;
+    return { epoch, subscriptionChanged: namesChanged || regexChanged };
+  }
+
+  /** Whether the topics are to be looked at again. */
+  isStale(group: ConsumerGroup): boolean {
+    return this.#context.wall >= group.refresh.at || group.epoch < group.refresh.epoch;
+  }
+
+  /** Forgets a pattern nobody subscribes to any more; whether what the member subscribes to now is known. */
+  #changeRegex({ group, before, after, records }: Change): boolean {
+    const [old, next] = [regexOf(before), regexOf(after)];
+    const { regexes } = group.subscriptions;
+    if (old !== undefined && regexes.get(old) === 1) records.push(regexTombstone(group.id, old));
+    if (next === undefined) return old !== undefined;
+    return regexes.has(next) && group.resolved.has(next);
+  }
+
+  #refreshRegexes({ group, before, after }: Change): void {
+    const { wall, newTopicsVersion } = this.#context;
+    const { regexes } = group.subscriptionsWith([before], after);
+    if (regexes.size === 0 || group.resolving) return;
+    const [last] = group.resolved.values();
+    if (last !== undefined) {
+      const age = wall - last.timestamp;
+      if (age >= 0 && age <= REGEX_REST_MS) return;
+      const due = regexes.size !== group.resolved.size || last.version < newTopicsVersion || age > REGEX_REFRESH_MS;
+      if (!due) return;
+    }
+    group.resolving = true;
+    this.#context.wake(group, this.#context.now);
+  }
+
+  #renew({ group, before, after, records }: Change, bump: boolean): number {
+    const subscriptions = group.subscriptionsWith([before], after);
+    const hash = this.hashOf(group, subscriptions);
+    const epoch = bump || hash !== group.metadataHash ? group.epoch + 1 : group.epoch;
+    if (epoch > group.epoch) records.push(epochRecord(group.id, epoch, hash));
+    group.refresh = { at: this.#context.wall + REFRESH_MS, epoch };
+    if (group.hasPartitionMetadata) records.push(partitionMetadataTombstone(group.id));
+    return epoch;
+  }
+
+  /** What tells whether the topics that matter to the group are as they were. */
+  hashOf(group: ConsumerGroup, subscriptions: Subscriptions): bigint {
+    return this.#context.hashes.of(this.#context.topics, group.topicsOf(subscriptions));
+  }
+
+  /** Divides anew what the group has when its epoch has moved on; the member's share (step 2). */
+  assign(change: Change, epoch: number): Share {
+    const { group, before, after, records } = change;
+    if (group.assignmentEpoch >= epoch || !this.#mayAssign(group)) {
+      const last = after.instanceId === null ? after.id : (group.staticMembers.get(after.instanceId) ?? "");
+      return { epoch: group.assignmentEpoch, target: group.targetOf(last) };
+    }
+    const { config, topics, wall } = this.#context;
+    const members = this.#membersWith(group, after);
+    const subscriptions = group.subscriptionsWith([before], after);
+    const specs = members.map(({ member, target }): AssignedMember => {
+      return { id: member.id, instanceId: member.instanceId, topics: this.topicIds(group, member), assigned: target };
+    });
+    const name = group.preferredAssignor(before, after) ?? config.consumer.assignors[0];
+    const assignor = ASSIGNORS.get(name) ?? ASSIGNORS.get("uniform");
+    const uniform = isUniform(subscriptions, members.length);
+    const result = assignor?.({ members: specs, uniform, partitions: id => topics.partitions(id) });
+    for (const { id, known } of members) {
+      const target = result?.get(id) ?? NOTHING;
+      if (known === undefined || !sameAssignment(known, target)) records.push(targetRecord(group.id, id, target));
+    }
+    records.push(targetEpochRecord(group.id, epoch, wall));
+    return { epoch, target: result?.get(after.id) ?? NOTHING };
+  }
+
+  /** Not before the interval since the last assignment is over; a clock that was set back does not stop groups. */
+  #mayAssign(group: ConsumerGroup): boolean {
+    const { now, wall, config } = this.#context;
+    const { assignmentIntervalMs } = config.consumer.intervals(group.id);
+    const { assignmentTimestamp, assignedAt } = group;
+    if (assignmentTimestamp === 0 || assignmentIntervalMs === 0) return true;
+    if (assignedAt !== undefined) return now >= assignedAt + assignmentIntervalMs;
+    return wall >= assignmentTimestamp + assignmentIntervalMs || wall < assignmentTimestamp;
+  }
+
+  /** The members as they will be, each with what it had; `known` is what is written down under its id. */
+  #membersWith(group: ConsumerGroup, after: ConsumerMember) {
+    const members = new Map(group.members);
+    const old = after.instanceId === null ? undefined : group.staticMembers.get(after.instanceId);
+    if (old !== undefined && old !== after.id) members.delete(old);
+    members.set(after.id, after);
+    return [...members.values()].map(member => {
+      // Who takes a static member's place has got its share in writing already.
+      const from = member === after && old !== undefined ? old : member.id;
+      const known = group.target.get(from);
+      return { id: member.id, member, known, target: known ?? NOTHING };
+    });
+  }
+
+  /** Ids of the topics that a member subscribes to, as far as they are there. */
+  topicIds(group: ConsumerGroup, member: ConsumerMember): Set<Uuid> {
+    const ids = new Set<Uuid>();
+    const add = (name: string): void => {
+      const id = this.#context.topics.idOf(name);
+      if (id !== undefined) ids.add(id);
+    };
+    member.topicNames.forEach(add);
+    const regex = regexOf(member);
+    if (regex !== undefined) for (const name of group.resolved.get(regex)?.topics ?? []) add(name);
+    return ids;
+  }
+
+  /** The member's next step towards its target (step 3). */
+  step(change: Change, { epoch, target }: Share, told: { changed: boolean; owned: ListedPartitions | null }) {
+    const { group, after, records } = change;
+    if (!told.changed && isReconciled(after, epoch)) return after;
+    const next = reconcile(after, {
+      epoch,
+      target,
+      subscriptionChanged: told.changed,
+      topics: this.topicIds(group, after),
+      owned: told.owned,
+      isOwned: (topic, partition) => group.isOwned(topic, partition),
+    });
+    if (!samePlace(after, next)) records.push(currentRecord(group.id, next));
+    return next;
+  }
+
+  /** Records that put members out (`consumerGroupFenceMembers`). */
+  fence(group: ConsumerGroup, members: readonly ConsumerMember[]): ShardRecord[] {
+    const records = members.flatMap(({ id }) => memberTombstones(group.id, id));
+    const subscriptions = group.subscriptionsWith(members, undefined);
+    for (const regex of group.subscriptions.regexes.keys()) {
+      if (!subscriptions.regexes.has(regex)) records.push(regexTombstone(group.id, regex));
+    }
+    const epoch = group.epoch + 1;
+    records.push(epochRecord(group.id, epoch, this.hashOf(group, subscriptions)));
+    // An empty group is up to date, and does not make the next member wait.
+    if (members.length === group.members.size) records.push(targetEpochRecord(group.id, epoch, 0));
+    return records;
+  }
+
+  /** Whether the member's state is one that this version can go on from. */
+  isKnownState(member: ConsumerMember): boolean {
+    return member.state === STATE.stable || member.state === STATE.unrevoked || member.state === STATE.unreleased;
+  }
+}
+
+/** Whether all members subscribe to the same topics (`ConsumerGroup.subscriptionType`). */
+function isUniform({ names, regexes }: Subscriptions, members: number): boolean {
+  if (regexes.size === 0) return [...names.values()].every(count => count === members);
+  const [count] = regexes.values();
+  return count === members && names.size === 0;
+}

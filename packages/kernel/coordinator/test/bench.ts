@@ -1,0 +1,123 @@
+import { uuidFromBytes, type Uuid } from "@samsa/base";
+import { expect } from "vitest";
+import { type Effect, type GroupConfig, type GroupRequest, GroupShard, type TopicDirectory } from "../src/index.ts";
+
+/** An id that says which topic it is of. */
+export function topicId(name: string): Uuid {
+  const bytes = new Uint8Array(16);
+  bytes.set(Buffer.from(name).subarray(0, 16));
+  return uuidFromBytes(bytes);
+}
+
+export const config: GroupConfig = {
+  initialRebalanceDelayMs: 3000,
+  minSessionTimeoutMs: 6000,
+  maxSessionTimeoutMs: 1_800_000,
+  maxSize: 3,
+  offsetMetadataMaxBytes: 16,
+  offsetsRetentionMs: 1000_000,
+  consumer: {
+    maxSize: 100,
+    assignors: ["uniform", "range"],
+    intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
+  },
+};
+
+export type Reply = Record<string, unknown> & { errorCode: number; memberId: string; generationId: number };
+
+/** A shard with a log: appends succeed at once unless told otherwise. */
+export class Bench {
+  now = 1_000_000;
+  ids = 0;
+  tickets = 0;
+  failing = 0;
+  hold = false;
+  readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
+  readonly held: number[] = [];
+  readonly replies = new Map<number, Reply>();
+  shard = new GroupShard(config, () => `id${++this.ids}`);
+
+  constructor() {
+    this.shard.loaded(this.now, []);
+  }
+
+  /** Partitions by topic. */
+  readonly topics = new Map<string, { readonly id: Uuid; readonly partitions: number }>();
+  version = 0;
+
+  /** Sets a topic's partitions; 0 takes it away. */
+  topic(name: string, partitions: number): Uuid {
+    const id = this.topics.get(name)?.id ?? topicId(`${name}${this.version}`);
+    const created = !this.topics.has(name) && partitions > 0;
+    if (partitions === 0) this.topics.delete(name);
+    else this.topics.set(name, { id, partitions });
+    this.version++;
+    this.shard.topicsChanged(this.directory(), new Set([name]), created);
+    return id;
+  }
+
+  directory(): TopicDirectory {
+    const topics = new Map(this.topics);
+    const of = (id: Uuid) => [...topics].find(([, topic]) => topic.id === id);
+    return {
+      version: this.version,
+      idOf: name => topics.get(name)?.id,
+      nameOf: id => of(id)?.[0],
+      partitions: id => of(id)?.[1].partitions ?? 0,
+      racks: () => [],
+      names: () => topics.keys(),
+    };
+  }
+
+  settle(effects: Effect[]): void {
+    for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
+      if (next.type === "reply") {
+        expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
+        this.replies.set(next.ticket, next.response as Reply);
+      } else if (this.hold) this.held.push(next.token);
+      else {
+        if (this.failing === 0) {
+          for (const record of next.records) {
+            this.log.push(record);
+            this.shard.replay(this.now, record);
+          }
+        }
+        this.shard.appended(this.now, next.token, this.failing, effects);
+      }
+    }
+  }
+
+  send(request: GroupRequest): number {
+    const ticket = ++this.tickets;
+    const out: Effect[] = [];
+    this.shard.request(this.now, ticket, request, out);
+    this.settle(out);
+    return ticket;
+  }
+
+  /** The reply to a request that is answered at once. */
+  ask(request: GroupRequest): Reply {
+    const reply = this.replies.get(this.send(request));
+    expect(reply).toBeDefined();
+    return reply as Reply;
+  }
+
+  pass(ms: number): void {
+    const until = this.now + ms;
+    while (this.shard.nextDeadline() <= until) {
+      this.now = Math.max(this.now, this.shard.nextDeadline());
+      const out: Effect[] = [];
+      this.shard.tick(this.now, out);
+      this.settle(out);
+    }
+    this.now = until;
+  }
+
+  reload(): void {
+    const loaded = new GroupShard(config, () => `id${++this.ids}`);
+    loaded.topicsChanged(this.directory(), new Set(), true);
+    for (const record of this.log) loaded.replay(this.now, record);
+    loaded.loaded(this.now, []);
+    this.shard = loaded;
+  }
+}

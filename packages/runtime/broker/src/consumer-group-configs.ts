@@ -1,0 +1,79 @@
+import { configSpecs } from "@samsa/base";
+
+const INT_MAX = "2147483647";
+
+/** Settings of the consumer protocol of groups (`GroupCoordinatorConfig`). */
+export const consumerGroupConfigs = configSpecs({
+  "group.consumer.assignment.interval.ms": {
+    type: "int",
+    update: "cluster-wide",
+    default: "1000",
+    min: 0,
+    doc: "Least time between two assignments of a consumer group, in ms.",
+  },
+  "group.consumer.assignors": {
+    type: "list",
+    default: "uniform,range",
+    oneOf: ["uniform", "range"],
+    check: names =>
+      names.length === 0 || new Set(names).size !== names.length
+        ? "name each assignor once, and one at least"
+        : undefined,
+    doc: "Who divides the partitions of consumer groups; members may name one, the first serves the others.",
+  },
+  "group.consumer.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "How often members of consumer groups are told to send heartbeats, in ms.",
+  },
+  "group.consumer.max.assignment.interval.ms": {
+    type: "int",
+    default: "15000",
+    min: 0,
+    doc: "The longest assignment interval that a group may have, in ms.",
+  },
+  "group.consumer.max.heartbeat.interval.ms": {
+    type: "int",
+    default: "15000",
+    min: 1,
+    doc: "The longest heartbeat interval that a group may have, in ms.",
+  },
+  "group.consumer.max.session.timeout.ms": {
+    type: "int",
+    default: "60000",
+    min: 1,
+    doc: "The longest session timeout that a group may have, in ms.",
+  },
+  "group.consumer.max.size": { type: "int", default: INT_MAX, min: 1, doc: "Most members in a consumer group." },
+  "group.consumer.min.assignment.interval.ms": {
+    type: "int",
+    default: "0",
+    min: 0,
+    doc: "The shortest assignment interval that a group may have, in ms.",
+  },
+  "group.consumer.min.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "The shortest heartbeat interval that a group may have, in ms.",
+  },
+  "group.consumer.min.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    doc: "The shortest session timeout that a group may have, in ms.",
+  },
+  "group.consumer.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    doc: "After how long without a heartbeat a member of a consumer group is out, in ms.",
+  },
+  "group.coordinator.rebalance.protocols": {
+    type: "list",
+    default: "classic,consumer",
+    oneOf: ["classic", "consumer", "share", "streams"],
+    doc: "Protocols of groups that are served, as far as the features of the cluster allow.",
+  },
+});

@@ -1,0 +1,42 @@
+import type { LogCleaner } from "@samsa/storage";
+import type { Broker } from "./broker.ts";
+
+/** What a broker tells of itself whenever somebody looks. */
+export function addGauges(broker: Broker, cleaner: LogCleaner): void {
+  const { metrics, telemetry } = broker;
+  metrics.gauge(
+    "kafka_server_replicamanager_partitioncount",
+    "Partitions here.",
+    () => [...broker.topics.all()].length,
+  );
+  metrics.gauge(
+    "kafka_server_fetchsessioncache_numincrementalfetchsessions",
+    "Fetch sessions.",
+    () => broker.sessions.size,
+  );
+  metrics.gauge(
+    "kafka_log_logmanager_offlinelogdirectorycount",
+    "Log directories that failed.",
+    () => broker.dirs.failures.size,
+  );
+  metrics.gauge(
+    "kafka_server_delayedoperationpurgatory_fetch_size",
+    "Fetches that wait.",
+    () => broker.pendingFetches.size,
+  );
+  metrics.gauge(
+    "kafka_log_logcleanermanager_max_dirty_percent",
+    "Of the log that needs compaction most, the percentage of bytes that were never compacted.",
+    () => Math.floor(100 * cleaner.report.mostDirty),
+  );
+  metrics.gauge(
+    "kafka_log_logcleanermanager_uncleanable_partitions_count",
+    "Logs that cannot be compacted.",
+    () => cleaner.report.uncleanable,
+  );
+  metrics.gauge("kafka_log_logcleanermanager_time_since_last_run_ms", "How long ago logs were looked at, in ms.", () =>
+    Math.round(broker.env.clock.monotonic() - cleaner.report.lastRun),
+  );
+  if (telemetry === undefined) return;
+  metrics.gauge("kafka_server_client_metrics_instance_count", "Clients that push metrics.", () => telemetry.size);
+}
