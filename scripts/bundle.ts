@@ -7,7 +7,7 @@ import { versionConstants } from "./version.ts";
 const root = join(import.meta.dirname, "..");
 
 /** Native or loaded by name at run time: these stay in node_modules. */
-const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "@platformatic/wasm-utils"];
+const EXTERNAL = ["@node-rs/crc32", "snappy", "lz4-napi", "re2js", "@platformatic/wasm-utils"];
 
 const staging = join(root, `dist.${process.pid}`);
 await build({

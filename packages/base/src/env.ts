@@ -213,6 +213,9 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
+/** Whether the whole of a text is as a regular expression says; the time it takes grows no faster than the text. */
+export type Pattern = (text: string) => boolean;
+
 export interface Env {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -221,5 +224,7 @@ export interface Env {
   readonly network: Network;
   readonly crypto: Crypto;
   readonly codecs: BlockCodecs;
+  /** Understands an expression in the syntax of RE2. Throws `MalformedError` for what is none, or is too large. */
+  readonly pattern: (expression: string) => Pattern;
   readonly logger: Logger;
 }

@@ -4,6 +4,7 @@ import { nodeCrc32c } from "./crc32c.ts";
 import { nodeDigest } from "./digest.ts";
 import { nodeDisk } from "./disk.ts";
 import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
+import { nodePattern } from "./pattern.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
 
 /** The real world. Every call makes a new one; nothing is shared between them but the process. */
@@ -17,6 +18,7 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
     network: nodeNetwork(logger, options.network),
     crypto: { crc32c: nodeCrc32c(), digest: nodeDigest },
     codecs: nodeCodecs(),
+    pattern: nodePattern,
     logger,
   };
 }

@@ -1,4 +1,5 @@
 import { uuidFromBytes, type Uuid } from "@samsa/base";
+import { nodePattern } from "@samsa/node";
 import { expect } from "vitest";
 import { type Effect, type GroupConfig, type GroupRequest, GroupShard, type TopicDirectory } from "../src/index.ts";
 
@@ -19,6 +20,7 @@ export const config: GroupConfig = {
   consumer: {
     maxSize: 100,
     assignors: ["uniform", "range"],
+    pattern: nodePattern,
     intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
   },
 };

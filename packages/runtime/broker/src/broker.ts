@@ -265,6 +265,7 @@ export class Broker {
       consumer: {
         maxSize: config["group.consumer.max.size"],
         assignors: config["group.consumer.assignors"],
+        pattern: this.env.pattern,
         intervals: (groupId: string) =>
           consumerIntervals(this.config, configsOf(this.topics.image, RESOURCE_TYPE.group, groupId)),
       },

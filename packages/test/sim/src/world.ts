@@ -1,5 +1,5 @@
 import { type BlockCodecs, crc32c, type Env, invariant, type LogFields, type Logger, type Millis } from "@samsa/base";
-import { nodeDigest, pureCodecs } from "@samsa/node";
+import { nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type CrashOptions, SimDisk } from "./disk.ts";
 import { type Life, type NetworkOptions, SimNetwork } from "./network.ts";
@@ -209,6 +209,7 @@ export class World {
       network: this.network.attach(life),
       crypto: { crc32c: (bytes, start, end, seed) => crc32c(bytes, start, end, seed), digest: nodeDigest },
       codecs: this.#codecs,
+      pattern: nodePattern,
       logger: this.#logger(name),
     };
   }

@@ -1,3 +1,4 @@
+import type { Pattern } from "@samsa/base";
 import type { ShardContext } from "../context.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
@@ -13,6 +14,8 @@ export interface ConsumerGroupConfig {
   /** Names of the assignors that members may choose; the first serves those who do not. */
   readonly assignors: readonly string[];
   intervals(groupId: string): ConsumerGroupIntervals;
+  /** See `Env.pattern`. */
+  readonly pattern: (expression: string) => Pattern;
 }
 
 /** What consumer groups need besides what every group of the shard does. */

@@ -15,7 +15,8 @@ const {
   ConsumerGroupRegularExpression: REGEX,
 } = GROUP_RECORDS;
 
-type RecordType = (typeof GROUP_RECORDS)[keyof typeof GROUP_RECORDS];
+type RecordTypes = typeof GROUP_RECORDS;
+type RecordType = RecordTypes[keyof RecordTypes];
 
 function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(64);
@@ -130,13 +131,13 @@ type Decoded<T extends RecordType> = {
 
 /** A record of a consumer group, told by its type. */
 export type ConsumerRecord =
-  | ({ readonly type: "group" } & Decoded<typeof GROUP>)
-  | ({ readonly type: "partitions" } & Decoded<typeof PARTITIONS>)
-  | ({ readonly type: "member" } & Decoded<typeof MEMBER>)
-  | ({ readonly type: "target" } & Decoded<typeof TARGET>)
-  | ({ readonly type: "targetMember" } & Decoded<typeof TARGET_MEMBER>)
-  | ({ readonly type: "current" } & Decoded<typeof CURRENT>)
-  | ({ readonly type: "regex" } & Decoded<typeof REGEX>);
+  | ({ readonly type: "group" } & Decoded<RecordTypes["ConsumerGroupMetadata"]>)
+  | ({ readonly type: "partitions" } & Decoded<RecordTypes["ConsumerGroupPartitionMetadata"]>)
+  | ({ readonly type: "member" } & Decoded<RecordTypes["ConsumerGroupMemberMetadata"]>)
+  | ({ readonly type: "target" } & Decoded<RecordTypes["ConsumerGroupTargetAssignmentMetadata"]>)
+  | ({ readonly type: "targetMember" } & Decoded<RecordTypes["ConsumerGroupTargetAssignmentMember"]>)
+  | ({ readonly type: "current" } & Decoded<RecordTypes["ConsumerGroupCurrentMemberAssignment"]>)
+  | ({ readonly type: "regex" } & Decoded<RecordTypes["ConsumerGroupRegularExpression"]>);
 
 const TYPES: ReadonlyMap<number, readonly [ConsumerRecord["type"], RecordType]> = new Map([
   [GROUP.id, ["group", GROUP]],

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { MalformedError, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
 import type { ShardRecord } from "../effects.ts";
@@ -16,8 +16,6 @@ import {
   targetEpochRecord,
   targetRecord,
 } from "./records.ts";
-import { TopicRegex } from "../regex/matcher.ts";
-import { RegexError } from "../regex/classes.ts";
 
 /** How long topics that do not change need not be looked at again. */
 const REFRESH_MS = 2147483647;
@@ -59,10 +57,10 @@ export class ConsumerUpdates {
     const regex = regexOf(after);
     if (regex === undefined || regex === regexOf(before) || group.subscriptions.regexes.has(regex)) return undefined;
     try {
-      new TopicRegex(regex);
+      this.#context.config.consumer.pattern(regex);
       return undefined;
     } catch (error) {
-      if (!(error instanceof RegexError)) throw error;
+      if (!(error instanceof MalformedError)) throw error;
       const text = `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${error.message}.`;
       return refusal(Errors.INVALID_REGULAR_EXPRESSION, text);
     }

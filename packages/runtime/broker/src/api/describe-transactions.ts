@@ -1,3 +1,4 @@
+import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
 import { type DescribeTransactionsRequest, Errors, type ListTransactionsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
@@ -54,7 +55,7 @@ export function listTransactions(
   const producers = new Set(request.producerIdFilters);
   const states = new Set<string>(request.stateFilters);
   const unknownStateFilters = [...states].filter(state => !STATE_NAMES.has(state));
-  const named = pattern === null || pattern === "" ? undefined : wholeMatch(pattern);
+  const named = pattern === null || pattern === "" ? undefined : compiled(broker, pattern);
   const answer = (errorCode: number, transactionStates: object[]): void =>
     reply({ throttleTimeMs: 0, errorCode, unknownStateFilters, transactionStates });
   if (named === null) return answer(Errors.INVALID_REGULAR_EXPRESSION.code, []);
@@ -63,7 +64,7 @@ export function listTransactions(
     (producers.size === 0 || producers.has(view.producerId)) &&
     (states.size === 0 || states.has(view.state)) &&
     (durationFilter < 0 || now - view.startTimestamp > durationFilter) &&
-    (named === undefined || named.test(view.transactionalId));
+    (named === undefined || named(view.transactionalId));
   const found: object[] = [];
   for (const { shard } of broker.transactions.all()) {
     for (const view of shard.views()) {
@@ -75,10 +76,11 @@ export function listTransactions(
 }
 
 /** null: it is no regular expression. */
-function wholeMatch(pattern: string): RegExp | null {
+function compiled({ env }: Broker, pattern: string): Pattern | null {
   try {
-    return new RegExp(`^(?:${pattern})$`, "u");
-  } catch {
-    return null;
+    return env.pattern(pattern);
+  } catch (error) {
+    if (error instanceof MalformedError) return null;
+    throw error;
   }
 }
