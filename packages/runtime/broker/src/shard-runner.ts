@@ -54,6 +54,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly #allInSync: boolean;
   readonly #replies = new Map<Ticket, (response: object) => void>();
   #tickets = 0;
+  #closed = false;
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
@@ -142,8 +143,10 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const { tools } = this.#host;
     const now = this.#now;
     const timestamp = this.#host.env.clock.now();
-    const done = (errorCode: number): void =>
-      this.run((out, at) => this.shard.appended(at, token, clientError(errorCode), out));
+    const done = (errorCode: number): void => {
+      // A flush may end when the partition is lost and all who waited have been told so.
+      if (!this.#closed) this.run((out, at) => this.shard.appended(at, token, clientError(errorCode), out));
+    };
     const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
     const of =
       producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
@@ -197,6 +200,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   close(errorCode: number): void {
+    this.#closed = true;
     this.run((out, now) => this.shard.unload(now, errorCode, out));
     this.#timer?.cancel();
     // Not rescheduled: nothing is left that could want to be woken.

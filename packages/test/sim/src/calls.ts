@@ -1,4 +1,8 @@
 import {
+  addOffsetsToTxnRequest,
+  addOffsetsToTxnResponse,
+  addPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
   alterReplicaLogDirsRequest,
   alterReplicaLogDirsResponse,
   ApiKey,
@@ -14,6 +18,8 @@ import {
   deleteTopicsResponse,
   describeConfigsRequest,
   describeConfigsResponse,
+  endTxnRequest,
+  endTxnResponse,
   fetchRequest,
   fetchResponse,
   findCoordinatorRequest,
@@ -44,10 +50,40 @@ import {
   produceResponse,
   syncGroupRequest,
   syncGroupResponse,
+  txnOffsetCommitRequest,
+  txnOffsetCommitResponse,
 } from "@samsa/protocol";
 
 /** What the simulated clients ask, each at one version. Topics are named by id where that is possible, or by name too. */
 export const CALLS = {
+  produceByName: { key: ApiKey.Produce, version: 12, request: produceRequest, response: produceResponse },
+  produceOld: { key: ApiKey.Produce, version: 11, request: produceRequest, response: produceResponse },
+  addPartitionsToTxn: {
+    key: ApiKey.AddPartitionsToTxn,
+    version: 3,
+    request: addPartitionsToTxnRequest,
+    response: addPartitionsToTxnResponse,
+  },
+  addOffsetsToTxn: {
+    key: ApiKey.AddOffsetsToTxn,
+    version: 3,
+    request: addOffsetsToTxnRequest,
+    response: addOffsetsToTxnResponse,
+  },
+  endTxn: { key: ApiKey.EndTxn, version: 5, request: endTxnRequest, response: endTxnResponse },
+  endTxnOld: { key: ApiKey.EndTxn, version: 4, request: endTxnRequest, response: endTxnResponse },
+  txnOffsetCommit: {
+    key: ApiKey.TxnOffsetCommit,
+    version: 5,
+    request: txnOffsetCommitRequest,
+    response: txnOffsetCommitResponse,
+  },
+  txnOffsetCommitOld: {
+    key: ApiKey.TxnOffsetCommit,
+    version: 3,
+    request: txnOffsetCommitRequest,
+    response: txnOffsetCommitResponse,
+  },
   produce: { key: ApiKey.Produce, version: 13, request: produceRequest, response: produceResponse },
   fetch: { key: ApiKey.Fetch, version: 16, request: fetchRequest, response: fetchResponse },
   fetchByName: { key: ApiKey.Fetch, version: 12, request: fetchRequest, response: fetchResponse },

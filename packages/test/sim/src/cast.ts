@@ -1,6 +1,8 @@
 import { Admin } from "./admin.ts";
 import type { Client } from "./client.ts";
+import { CommittedReader } from "./committed-reader.ts";
 import { Consumer } from "./consumer.ts";
+import { Copier, copierPlans } from "./copier.ts";
 import { Keeper, Member } from "./member.ts";
 import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
@@ -15,6 +17,7 @@ export interface Cast {
   readonly producers: readonly Producer[];
   readonly members: readonly Member[];
   readonly table: TableKeeper | undefined;
+  readonly copiers: readonly Copier[];
   readonly actors: readonly Actor[];
 }
 
@@ -34,7 +37,11 @@ const PRODUCERS = [
 export function cast(
   stage: Stage,
   rng: Prng,
-  from: { readonly client: (name: string) => Client; readonly rngOf: (name: string) => Prng },
+  from: {
+    readonly client: (name: string) => Client;
+    readonly rngOf: (name: string) => Prng;
+    readonly transactional: boolean;
+  },
 ): Cast {
   const make = <T>(name: string, actor: (client: Client, rng: Prng) => T): T =>
     actor(from.client(name), from.rngOf(name));
@@ -63,5 +70,19 @@ export function cast(
   if (rng.chance(0.5)) actors.push(make("keeper", (client, own) => new Keeper(stage, client, own)));
   const table = rng.chance(0.5) ? make("table", (client, own) => new TableKeeper(stage, client, own)) : undefined;
   if (table !== undefined) actors.push(table);
-  return { admin, producers, members, table, actors: [admin, ...producers, ...actors, ...members] };
+  // From a generator of their own: what the others do is the same without them.
+  const copiers = from.transactional
+    ? copierPlans(from.rngOf("copiers")).map(plan =>
+        make(plan.name, (client, own) => new Copier(stage, client, own, plan)),
+      )
+    : [];
+  if (from.transactional) actors.push(make("committed", (client, own) => new CommittedReader(stage, client, own)));
+  return {
+    admin,
+    producers,
+    members,
+    table,
+    copiers,
+    actors: [admin, ...producers, ...actors, ...members, ...copiers],
+  };
 }

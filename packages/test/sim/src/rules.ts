@@ -33,6 +33,13 @@ export type Rule =
   // Producers.
   | "a bad batch was accepted"
   | "a good request was refused"
+  // Transactions.
+  | "half of a transaction was seen"
+  | "an aborted record was seen"
+  | "an undecided record was seen"
+  | "a committed transaction is lost"
+  | "a transaction is missing or there twice"
+  | "an epoch was given twice"
   // Groups.
   | "a committed offset is lost"
   | "a late commit was accepted"

@@ -12,6 +12,8 @@ import type { Prng } from "./prng.ts";
 import { type Ending, Violation } from "./rules.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { TopicLedger } from "./topic-ledger.ts";
+import { auditCopies, prepareCopies } from "./txn-audit.ts";
+import { TxnLedger } from "./txn-ledger.ts";
 import { type SimNode, World } from "./world.ts";
 
 export interface ScenarioOptions {
@@ -31,6 +33,7 @@ export interface Outcome {
   readonly shares: number;
   /** Records that compaction has taken away. */
   readonly compacted: number;
+  readonly transactions: number;
   readonly endings: readonly Ending[];
   readonly faults: number;
 }
@@ -76,7 +79,13 @@ class WipedBuffers extends BufferPool {
   }
 }
 
-function settingsOf(rng: Prng, options: { readonly directories: number; readonly expires: boolean }) {
+interface SettingsOptions {
+  readonly directories: number;
+  readonly expires: boolean;
+  readonly transactional: boolean;
+}
+
+function settingsOf(rng: Prng, options: SettingsOptions) {
   const settings = new Map([
     ["node.id", "1"],
     ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
@@ -100,6 +109,12 @@ function settingsOf(rng: Prng, options: { readonly directories: number; readonly
   if (options.expires) {
     settings.set("offsets.retention.minutes", "1");
     settings.set("offsets.retention.check.interval.ms", "300");
+  }
+  if (options.transactional) {
+    // What is acknowledged survives a power cut: else no transaction could be whole after one.
+    settings.set("log.flush.interval.messages", "1");
+    settings.set("transaction.state.log.num.partitions", "2");
+    settings.set("transaction.abort.timed.out.transaction.cleanup.interval.ms", "200");
   }
   return settings;
 }
@@ -146,7 +161,9 @@ class Scenario {
     this.#machine = this.world.node(BROKER);
     this.#disks = rng.chance(0.4) ? ["/data", "/data2"] : ["/data"];
     const expires = rng.chance(0.15);
-    this.#settings = settingsOf(rng, { directories: this.#disks.length, expires });
+    // Neither damage at rest nor offsets that expire leave transactions whole.
+    const mayCopy = !expires && this.world.fork("transactions").chance(0.4);
+    this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy });
     this.#decay = rng.chance(0.1) ? new DiskDecay(this.#machine.disk, this.world.fork("decay")) : undefined;
     const { crypto, codecs } = this.world.node("judge").env;
     this.#stage = {
@@ -159,6 +176,7 @@ class Scenario {
       }),
       topics: new TopicLedger(),
       groups: new GroupLedger(),
+      txns: new TxnLedger(),
       dirs: this.#disks,
       powerCuts: 0,
       life: 0,
@@ -167,7 +185,8 @@ class Scenario {
     this.#stage.groups.expirable = expires;
     const client = (name: string) => new Client(this.world.node(name).env, name, { host: BROKER, port: PORT });
     this.#auditor = client("auditor");
-    this.#cast = cast(this.#stage, rng, { client, rngOf: name => this.world.fork(name) });
+    const transactional = mayCopy && this.#decay === undefined;
+    this.#cast = cast(this.#stage, rng, { client, rngOf: name => this.world.fork(name), transactional });
   }
 
   get #actors(): readonly Actor[] {
@@ -181,6 +200,7 @@ class Scenario {
       await this.#cast.admin.create(GROUP_TOPIC, 2, false);
       return true;
     });
+    if (this.#cast.copiers.length > 0) await this.#settle(() => prepareCopies(this.#auditor));
     this.#setOpen(true);
     for (const actor of this.#actors) this.#guard(this.#play(actor));
     for (let round = this.#rng.int(2, 4); round > 0; round--) {
@@ -429,6 +449,7 @@ class Scenario {
     await this.#until("a producer gets no acknowledgement", () =>
       waiting.every(({ acknowledged }, i) => acknowledged > before[i]),
     );
+    await this.#copiesGoOn();
     await this.#until("no consumer gets a record", () => this.#stage.logs.served > served || this.#decay !== undefined);
     const { members, actors } = this.#cast;
     if (members.length === 0) return;
@@ -445,6 +466,19 @@ class Scenario {
     await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));
   }
 
+  /** Transactions end, also those whose producer is dead, and are read. */
+  async #copiesGoOn(): Promise<void> {
+    const { txns } = this.#stage;
+    const [first, ...rest] = this.#cast.copiers;
+    if (first === undefined) return;
+    for (const copier of rest) copier.doomed = true;
+    await this.#until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
+    first.steady = true;
+    const { committed, read } = txns;
+    await this.#until("no transaction is committed", () => txns.committed > committed);
+    await this.#until("no committed record is read", () => txns.read > read);
+  }
+
   /** Everything is read once more, and all that ever happened is looked at by somebody else. */
   async #lastLook(): Promise<void> {
     this.#setOpen(false);
@@ -452,6 +486,7 @@ class Scenario {
     await this.#runFor(100);
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTable();
+    if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
     const anomaly = this.#stage.logs.anomaly();
     if (anomaly === undefined) return;
     throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);
@@ -469,6 +504,7 @@ class Scenario {
       commits: groups.commits,
       shares: groups.shares,
       compacted: this.#cast.table?.compacted ?? 0,
+      transactions: this.#stage.txns.committed,
       endings: this.endings,
       faults: this.faults,
     };

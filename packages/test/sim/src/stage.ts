@@ -5,12 +5,14 @@ import type { GroupLedger } from "./group-ledger.ts";
 import type { LogLedger } from "./log-ledger.ts";
 import type { Prng } from "./prng.ts";
 import type { TopicEntry, TopicLedger } from "./topic-ledger.ts";
+import type { TxnLedger } from "./txn-ledger.ts";
 
 /** What the parties of a scenario share: what was promised, and whether the power has gone yet. */
 export interface Stage {
   readonly logs: LogLedger;
   readonly topics: TopicLedger;
   readonly groups: GroupLedger;
+  readonly txns: TxnLedger;
   /** The log directories. */
   readonly dirs: readonly string[];
   /** Power cuts so far: only they may make a position or a sequence unknown. */

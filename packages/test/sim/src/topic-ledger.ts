@@ -1,9 +1,10 @@
 import type { Uuid } from "@samsa/base";
 import { Violation } from "./rules.ts";
 import { TABLE } from "./table.ts";
+import { COPY_TOPIC } from "./txn-ledger.ts";
 
-/** Topics that somebody else answers for. */
-const UNLISTED: ReadonlySet<string> = new Set(["__consumer_offsets", TABLE]);
+/** Topics that the admin has not made. */
+const OTHERS: ReadonlySet<string> = new Set(["__consumer_offsets", "__transaction_state", COPY_TOPIC, TABLE]);
 
 /** What a topic is to the clients of a scenario. */
 export class TopicEntry {
@@ -101,7 +102,7 @@ export class TopicLedger {
       if (entry.state === "there" && now !== undefined) entry.counts = [now.partitions];
     }
     for (const [name, { id }] of found) {
-      if (!UNLISTED.has(name) && !this.entries.some(entry => entry.id === id)) {
+      if (!OTHERS.has(name) && !this.entries.some(entry => entry.id === id)) {
         throw new Violation("a deleted topic came back", `${name} (${id}) was never created`);
       }
     }

@@ -1,0 +1,42 @@
+import { Errors } from "@samsa/protocol";
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { CommittedReader } from "./committed-reader.ts";
+import { copiedTo, takeOver } from "./copier.ts";
+import { Prng } from "./prng.ts";
+import type { Stage } from "./stage.ts";
+import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
+
+/** Makes what copiers need; false when that did not work out. */
+export async function prepareCopies(client: Client): Promise<boolean> {
+  const topic = {
+    name: COPY_TOPIC,
+    numPartitions: COPY_PARTITIONS.length,
+    replicationFactor: 1,
+    assignments: [],
+    configs: [
+      { name: "segment.ms", value: "250" },
+      { name: "index.interval.bytes", value: "150" },
+    ],
+  };
+  const answer = await client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
+  const created = answer?.topics[0]?.errorCode;
+  if (created !== 0 && created !== Errors.TOPIC_ALREADY_EXISTS.code) return false;
+  const found = await client.ask(CALLS.findCoordinator, { key: "copy0", keyType: 0 });
+  return found?.errorCode === 0;
+}
+
+/** Ends all transactions, reads all that they left, and judges it; false when some answer failed to come. */
+export async function auditCopies(stage: Stage, client: Client): Promise<boolean> {
+  const offsets = new Map<string, number>();
+  for (const id of ["copy0", "copy1"]) {
+    if ((await takeOver(client, id)) === undefined) return false;
+    const offset = await copiedTo(client, id);
+    if (offset === undefined) return false;
+    offsets.set(id, offset);
+  }
+  const reader = new CommittedReader(stage, client, new Prng("audit"));
+  if (!(await reader.readThrough())) return false;
+  stage.txns.closed(offsets);
+  return true;
+}
