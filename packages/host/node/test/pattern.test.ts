@@ -1,4 +1,5 @@
 import { MalformedError } from "@samsa/base";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { nodePattern } from "../src/pattern.ts";
 
@@ -9,7 +10,16 @@ test("an expression is held against the whole of a text, in the syntax of RE2", 
 });
 
 test("what is none, what needs memory of what was before, and what is too large is refused", () => {
-  for (const wrong of ["[", "(", "a**b)", "(a)\\1", "(?=a)", "(?:(?:x{1000}){1000}){1000}", "a".repeat(2001)]) {
+  for (const wrong of [
+    "[",
+    "(",
+    "a**b)",
+    "(a)\\1",
+    "(?=a)",
+    "(?:(?:x{1000}){1000}){1000}",
+    "(?:ab?){400}",
+    "a".repeat(2001),
+  ]) {
     expect(() => nodePattern(wrong), wrong.slice(0, 30)).toThrow(MalformedError);
   }
 });
@@ -17,4 +27,25 @@ test("what is none, what needs memory of what was before, and what is too large 
 test("a hostile expression takes no longer than another", () => {
   // Backtracking would not end here.
   expect(nodePattern("(?:(?:a*)*)*b")("a".repeat(249))).toBe(false);
+});
+
+test("means what JavaScript means, where both know what is said", () => {
+  const leaf = fc.constantFrom("a", "b", ".", "[ab]", "[^a]", "\\w", "\\b", "-");
+  const expression = fc.letrec<{ node: string }>(tie => ({
+    node: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.tuple(tie("node"), tie("node")).map(([x, y]) => x + y),
+      fc.tuple(tie("node"), tie("node")).map(([x, y]) => `(?:${x}|${y})`),
+      fc.tuple(tie("node"), fc.constantFrom("*", "+", "?", "{2}", "{1,2}", "*?")).map(([x, q]) => `(?:${x})${q}`),
+    ),
+  })).node;
+  const name = fc.string({ unit: fc.constantFrom("a", "b", "-", "c"), maxLength: 6 });
+  fc.assert(
+    fc.property(expression, fc.array(name), (text, names) => {
+      const [own, theirs] = [nodePattern(text), new RegExp(`^(?:${text})$`)];
+      for (const each of names) expect(own(each)).toBe(theirs.test(each));
+    }),
+    { numRuns: 300 },
+  );
 });
