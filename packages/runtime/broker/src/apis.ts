@@ -30,6 +30,9 @@ import { produce } from "./api/produce.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./api/telemetry.ts";
 import * as transactions from "./api/transactions.ts";
 import { txnOffsetCommit } from "./api/txn-offset-commit.ts";
+import { shareAcknowledge } from "./api/share-acknowledge.ts";
+import { shareFetch } from "./api/share-fetch.ts";
+import * as shareState from "./api/share-state.ts";
 import { unregisterBroker } from "./api/unregister-broker.ts";
 import { unregisterController } from "./api/unregister-controller.ts";
 import { updateFeatures } from "./api/update-features.ts";
@@ -123,6 +126,17 @@ const TELEMETRY_HANDLERS: typeof HANDLERS = [
   [ApiKey.PushTelemetry, pushTelemetry],
 ];
 
+/** Served where share groups are, which are not announced while clients cannot yet be members of them. */
+const SHARE_HANDLERS: typeof HANDLERS = [
+  [ApiKey.ShareFetch, shareFetch],
+  [ApiKey.ShareAcknowledge, shareAcknowledge],
+  [ApiKey.InitializeShareGroupState, shareState.initializeShareGroupState],
+  [ApiKey.ReadShareGroupState, shareState.readShareGroupState],
+  [ApiKey.WriteShareGroupState, shareState.writeShareGroupState],
+  [ApiKey.DeleteShareGroupState, shareState.deleteShareGroupState],
+  [ApiKey.ReadShareGroupStateSummary, shareState.readShareGroupStateSummary],
+];
+
 /** The log copies the records of a Produce request as it appends them. */
 const TRANSIENT: ReadonlySet<number> = new Set([ApiKey.Produce]);
 
@@ -144,8 +158,15 @@ function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): Serv
   };
 }
 
-/** By key; `telemetry`: whether clients may push their metrics. */
-export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
-  const rows = telemetry ? [...HANDLERS, ...TELEMETRY_HANDLERS] : HANDLERS;
+/** What a broker serves beside what every broker does. */
+interface ServedExtras {
+  /** Clients may push their metrics. */
+  readonly telemetry: boolean;
+  readonly shareGroups: boolean;
+}
+
+/** By key. */
+export function servedApis({ telemetry, shareGroups }: ServedExtras): ReadonlyMap<number, ServedApi> {
+  const rows = [...HANDLERS, ...(telemetry ? TELEMETRY_HANDLERS : []), ...(shareGroups ? SHARE_HANDLERS : [])];
   return new Map(rows.map(row => [row[0], served(row)]));
 }

@@ -10,14 +10,13 @@ import {
 import { imageRecords, type MetadataImage } from "@samsa/metadata";
 import { Errors, type MetadataRecord } from "@samsa/protocol";
 import type { Broker } from "./broker.ts";
-import type { BrokerConfig } from "./configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
+import { topicPlan } from "./internal-topics.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
 import { configRules, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
-import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "./topics.ts";
 
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
@@ -29,44 +28,6 @@ const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: 
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
 
 /** What a topic is created with that nobody has described; -1: the broker's default. */
-interface TopicPlan {
-  readonly numPartitions: number;
-  readonly replicationFactor: number;
-  readonly configs: Readonly<Record<string, string>>;
-}
-
-const PLAIN: TopicPlan = { numPartitions: -1, replicationFactor: -1, configs: {} };
-
-/** `AutoTopicCreationManager` */
-const INTERNAL_PLANS: ReadonlyMap<string, (config: BrokerConfig) => TopicPlan> = new Map([
-  [
-    OFFSETS_TOPIC,
-    config => ({
-      numPartitions: config["offsets.topic.num.partitions"],
-      replicationFactor: config["offsets.topic.replication.factor"],
-      configs: {
-        "cleanup.policy": "compact",
-        "compression.type": "producer",
-        "segment.bytes": String(config["offsets.topic.segment.bytes"]),
-      },
-    }),
-  ],
-  [
-    TRANSACTION_TOPIC,
-    config => ({
-      numPartitions: config["transaction.state.log.num.partitions"],
-      replicationFactor: config["transaction.state.log.replication.factor"],
-      configs: {
-        "cleanup.policy": "compact",
-        "compression.type": "uncompressed",
-        "min.insync.replicas": String(config["transaction.state.log.min.isr"]),
-        "segment.bytes": String(config["transaction.state.log.segment.bytes"]),
-        "unclean.leader.election.enable": "false",
-      },
-    }),
-  ],
-]);
-
 /** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
 const MOST_ASSIGNMENTS = 2250;
 
@@ -275,9 +236,7 @@ export class Control {
   /** Creates a topic as auto-creation does; resolves with 0 or the error code. */
   async autoCreate(name: string, quota: MutationQuota): Promise<number> {
     if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
-    const plan = INTERNAL_PLANS.get(name)?.(this.#broker.config) ?? PLAIN;
-    const configs = Object.entries(plan.configs).map(([key, value]) => ({ name: key, value }));
-    const topic = { name, ...plan, assignments: [], configs };
+    const topic = { name, assignments: [], ...topicPlan(name, this.#broker.config) };
     const request = { topics: [topic], timeoutMs: 30_000, validateOnly: false };
     const { topics } = await this.submit("createTopics", request, quota);
     const code = topics[0]?.errorCode ?? 0;

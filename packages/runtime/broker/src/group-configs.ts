@@ -1,4 +1,11 @@
-import { type AnyConfigSpec, ConfigError, type ConfigSpecs, configSpecs, parseConfigValue } from "@samsa/base";
+import {
+  type AnyConfigSpec,
+  ConfigError,
+  type ConfigSpecs,
+  type ConfigValues,
+  configSpecs,
+  parseConfigValue,
+} from "@samsa/base";
 import type { ConfigFault } from "@samsa/controller";
 import type { BrokerConfig } from "./configs.ts";
 import { consumerDefault, consumerRange } from "./group-limits.ts";
@@ -149,6 +156,16 @@ export const groupConfigs = configSpecs({
     doc: "After how long without a heartbeat a member of a streams group is out, in ms.",
   },
 });
+
+export type GroupConfigs = ConfigValues<typeof groupConfigs>;
+
+/** The time that a `by_duration:` of `share.auto.offset.reset` goes back, in ms. */
+export function resetDurationMs(reset: string): number {
+  const [, days, , hours, minutes, seconds] = DURATION.exec(reset) ?? [];
+  const amount = (part: string | undefined): number => Number.parseFloat(part ?? "0");
+  const wholeHours = amount(days) * 24 + amount(hours);
+  return Math.floor(((wholeHours * 60 + amount(minutes)) * 60 + amount(seconds)) * 1000);
+}
 
 const LARGEST_INT = 2147483647;
 

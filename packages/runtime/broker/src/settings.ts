@@ -6,7 +6,7 @@ import type { Codec, Compression } from "@samsa/records";
 import type { CleanerSettings } from "@samsa/storage";
 import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
-import { groupConfigs, groupConfigsFault } from "./group-configs.ts";
+import { type GroupConfigs, groupConfigs, groupConfigsFault } from "./group-configs.ts";
 import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
 
 /** Where a value comes from: ids of `DescribeConfigsResponse.ConfigSource`. */
@@ -22,6 +22,7 @@ export interface Setting {
 
 const BROKER: ConfigSpecs = brokerConfigs;
 const TOPIC: ConfigSpecs = topicConfigs;
+const GROUP: ConfigSpecs = groupConfigs;
 
 /** Names for one thing, the one that counts most first (`DynamicBrokerConfig.brokerConfigSynonyms`). */
 const BROKER_SYNONYMS: readonly (readonly string[])[] = [
@@ -181,6 +182,16 @@ export class Settings {
   /** A topic's settings in force, parsed. */
   topic(image: MetadataImage, topic: string): TopicConfig {
     return parseConfig(topicConfigs, name => this.topicValue(image, topic, name).value ?? undefined);
+  }
+
+  /** A group's settings in force, parsed. */
+  group(image: MetadataImage, group: string): GroupConfigs {
+    const own = configsOf(image, RESOURCE_TYPE.group, group);
+    return parseConfig(groupConfigs, name => {
+      const value = own.get(name);
+      if (value !== undefined && isValid(name, GROUP[name], value)) return value;
+      return this.#saying(image, GROUP[name].synonyms ?? [])[0]?.value ?? undefined;
+    });
   }
 }
 

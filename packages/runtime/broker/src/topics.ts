@@ -19,10 +19,11 @@ import type { TopicConfig } from "./topic-configs.ts";
 import type { Turn } from "./turn.ts";
 
 export const OFFSETS_TOPIC = "__consumer_offsets";
+export const SHARE_STATE_TOPIC = "__share_group_state";
 export const TRANSACTION_TOPIC = "__transaction_state";
 export const METADATA_TOPIC = "__cluster_metadata";
 /** Topics that clients may read and not write (`Topic.INTERNAL_TOPICS`). */
-export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTION_TOPIC, "__share_group_state"]);
+export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTION_TOPIC, SHARE_STATE_TOPIC]);
 
 /** Most that a batch may turn into on the event loop; one of more is judged elsewhere. */
 const SMALL_OUTPUT = 4 * 1024 * 1024;

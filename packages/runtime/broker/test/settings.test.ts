@@ -13,15 +13,17 @@ import { topicConfigs } from "../src/topic-configs.ts";
 import { KAFKA_BROKER_SETTINGS, KAFKA_TOPIC_SETTINGS, type KafkaSetting } from "./kafka-settings.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
-  const rows = Object.entries(specs).map(([name, spec]) => {
-    const bounds = [
-      spec.min === undefined ? "" : `≥ ${spec.min}`,
-      spec.max === undefined ? "" : `≤ ${spec.max}`,
-      spec.oneOf === undefined ? "" : spec.oneOf.join(", "),
-    ].filter(text => text !== "");
-    const update = spec.update ?? "";
-    return `| \`${name}\` | ${spec.type} | ${spec.default ?? "none"} | ${bounds.join(", ")} | ${update} | ${spec.doc} |`;
-  });
+  const rows = Object.entries(specs)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, spec]) => {
+      const bounds = [
+        spec.min === undefined ? "" : `≥ ${spec.min}`,
+        spec.max === undefined ? "" : `≤ ${spec.max}`,
+        spec.oneOf === undefined ? "" : spec.oneOf.join(", "),
+      ].filter(text => text !== "");
+      const update = spec.update ?? "";
+      return `| \`${name}\` | ${spec.type} | ${spec.default ?? "none"} | ${bounds.join(", ")} | ${update} | ${spec.doc} |`;
+    });
   return ["| setting | type | default | allowed | changes at run time | |", "|---|---|---|---|---|---|", ...rows].join(
     "\n",
   );
@@ -109,7 +111,12 @@ describe("what is declared is read", () => {
   const isRead = (name: string) => sources.includes(`"${name}"`) || new RegExp(`config\\.${name}\\b`).test(sources);
 
   test("of a broker, by its name or for a topic", () => {
-    const stoodFor = new Set(Object.values<AnyConfigSpec>(topicConfigs).flatMap(spec => spec.synonyms ?? []));
+    const standingFor = (specs: object, isUsed: (name: string) => boolean) =>
+      Object.entries<AnyConfigSpec>(specs as Record<string, AnyConfigSpec>).flatMap(([name, { synonyms = [] }]) =>
+        isUsed(name) ? synonyms : [],
+      );
+    // Of groups not every setting has an effect yet.
+    const stoodFor = new Set([...standingFor(topicConfigs, () => true), ...standingFor(groupConfigs, isRead)]);
     const unread = Object.keys(brokerConfigs).filter(name => !isRead(name) && !stoodFor.has(name));
     const UNREAD = [
       // There is no replication that could be throttled.

@@ -1,0 +1,191 @@
+import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
+import type { Reply } from "../apis.ts";
+import type { Broker } from "../broker.ts";
+import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../fetch-sessions.ts";
+import type { RequestContext } from "../requests.ts";
+import {
+  type AcknowledgedPartition,
+  acknowledgeAll,
+  byTopicId,
+  callerFault,
+  highestType,
+  isLeadership,
+  leaderHints,
+} from "../share/acknowledgements.ts";
+import { PendingShareFetch, type ShareAnswer } from "../share/pending-share-fetch.ts";
+import { type ShareSession, sharePartitionId } from "../share/share-sessions.ts";
+
+/** A request that renews locks fetches nothing, lest they end before its answer comes (KIP-1222). */
+function renewalFault(request: ShareFetchRequest): string | undefined {
+  const { maxBytes, minBytes, maxRecords, maxWaitMs } = request;
+  const said = Object.entries({ maxBytes, minBytes, maxRecords, maxWaitMs }).filter(([, value]) => value !== 0);
+  if (!request.isRenewAck || said.length === 0) return undefined;
+  return `${said.map(([name]) => `${name} must be set to 0, `).join("")}if isRenewAck is true.`;
+}
+
+export function shareFetch(broker: Broker, request: ShareFetchRequest, context: RequestContext, reply: Reply): void {
+  const refuse = ({ code, message }: KafkaError, errorMessage = message): void =>
+    reply({ throttleTimeMs: 0, errorCode: code, errorMessage, responses: [] });
+  const fault = callerFault(request) ?? renewalFault(request);
+  if (fault !== undefined) return refuse(Errors.INVALID_REQUEST, fault);
+  const { topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
+  const caller = { groupId: request.groupId ?? "", memberId: request.memberId ?? "", epoch, peer: context.peer };
+  const hasAcknowledgements = topics.some(topic =>
+    topic.partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
+  );
+  const session = broker.shares.sessions.fetch(caller, {
+    added: topics.flatMap(({ topicId, partitions }) =>
+      partitions.map(({ partitionIndex: index }) => ({ topicId, index })),
+    ),
+    forgotten: forgottenTopicsData.flatMap(({ topicId, partitions }) => partitions.map(index => ({ topicId, index }))),
+    hasAcknowledgements,
+  });
+  if (session === Errors.SHARE_SESSION_LIMIT_REACHED) {
+    // It is not to ask again at once.
+    return refuseLater(broker, request.maxWaitMs, () => refuse(Errors.SHARE_SESSION_LIMIT_REACHED));
+  }
+  if (session !== undefined && "code" in session) return refuse(session);
+  new ShareFetchCall({ broker, request, context, session, reply }).begin(hasAcknowledgements);
+}
+
+function refuseLater(broker: Broker, ms: number, refuse: () => void): void {
+  const timer = broker.env.timers.after(Math.max(0, ms), () => waiter.changed());
+  const waiter = {
+    advanced(): void {},
+    changed(): void {
+      timer.cancel();
+      broker.pendingFetches.delete(waiter);
+      refuse();
+    },
+  };
+  broker.pendingFetches.add(waiter);
+}
+
+interface Call {
+  readonly broker: Broker;
+  readonly request: ShareFetchRequest;
+  readonly context: RequestContext;
+  /** Undefined with the last request of a session, which fetches nothing. */
+  readonly session: ShareSession | undefined;
+  readonly reply: Reply;
+}
+
+/** A share fetch and the acknowledgements that came along with it; answered when both are done. */
+class ShareFetchCall {
+  readonly #call: Call;
+  #acknowledged: ReadonlyMap<string, AcknowledgedPartition> | undefined;
+  #fetched: readonly ShareAnswer[] | undefined;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  begin(hasAcknowledgements: boolean): void {
+    const { broker, request, context, session } = this.#call;
+    if (hasAcknowledgements) {
+      const said = {
+        groupId: request.groupId ?? "",
+        memberId: request.memberId ?? "",
+        topics: request.topics,
+        isRenewAck: request.isRenewAck,
+        highestType: highestType(context.version),
+      };
+      acknowledgeAll(broker, said, results => {
+        this.#acknowledged = results;
+        this.#end();
+      });
+    } else this.#acknowledged = new Map();
+    const done = (answers: readonly ShareAnswer[]): void => {
+      this.#fetched = answers;
+      this.#end();
+    };
+    if (session === undefined || request.isRenewAck) done([]);
+    else new PendingShareFetch({ broker, request, context, session, done }).begin();
+  }
+
+  #end(): void {
+    if (this.#acknowledged === undefined || this.#fetched === undefined) return;
+    const { broker, request, reply } = this.#call;
+    const { groupId, memberId, shareSessionEpoch } = request;
+    const releases = this.#fetched.flatMap(({ release }) => release ?? []);
+    const response = this.#response(this.#fetched, this.#acknowledged);
+    if (releases.length === 0) reply(response);
+    else reply(response, () => releases.forEach(release => release()));
+    if (shareSessionEpoch !== FINAL_EPOCH) return;
+    const last = broker.shares.sessions.find(groupId ?? "", memberId ?? "");
+    if (last !== undefined) broker.shares.release(last);
+  }
+
+  #response(
+    fetched: readonly ShareAnswer[],
+    acknowledged: ReadonlyMap<string, AcknowledgedPartition>,
+  ): { readonly throttleTimeMs: number } {
+    const { broker, request, context, session } = this.#call;
+    const { shareSessionEpoch: epoch, groupId } = request;
+    const isIncremental = session !== undefined && epoch !== INITIAL_EPOCH;
+    if (isIncremental && session.epoch !== nextEpoch(epoch)) {
+      const { code: errorCode, message: errorMessage } = Errors.INVALID_SHARE_SESSION_EPOCH;
+      return answerOf({ throttleTimeMs: 0, errorCode, errorMessage, responses: [] });
+    }
+    const shown = isIncremental ? fetched.filter(answer => mustShow(session, answer)) : fetched;
+    const bytes = shown.reduce((sum, { size }) => sum + size, 0);
+    const throttleTimeMs = broker.quotas.record("consumer_byte_rate", context, bytes, broker.env.clock.monotonic());
+    for (const { topicId, size } of shown) {
+      if (size > 0) broker.metrics.fetched(broker.topics.nameOf(topicId) ?? "", size);
+    }
+    const rest = new Map(acknowledged);
+    const partitions = shown.map(answer => {
+      const id = sharePartitionId(answer);
+      const said = rest.get(id);
+      rest.delete(id);
+      return { topicId: answer.topicId, answer: partitionOf(answer, said) };
+    });
+    for (const said of rest.values()) partitions.push({ topicId: said.topicId, answer: partitionOf(said, said) });
+    const codes = shown.map(({ errorCode }) => errorCode);
+    return answerOf({
+      throttleTimeMs,
+      errorCode: 0,
+      errorMessage: null,
+      acquisitionLockTimeoutMs: broker.shares.configs(groupId ?? "")["share.record.lock.duration.ms"],
+      responses: byTopicId(partitions),
+      nodeEndpoints: leaderHints(broker, context.listener, codes),
+    });
+
+    function partitionOf(answer: ShareAnswer | AcknowledgedPartition, said: AcknowledgedPartition | undefined): object {
+      const own = "records" in answer;
+      const errorCode = own ? answer.errorCode : 0;
+      return {
+        partitionIndex: answer.index,
+        errorCode,
+        errorMessage: own ? answer.errorMessage : null,
+        acknowledgeErrorCode: said?.errorCode ?? 0,
+        acknowledgeErrorMessage: said?.errorMessage ?? null,
+        records: own ? answer.records : [],
+        acquiredRecords: own ? answer.acquired : [],
+        ...(isLeadership(errorCode) ? { currentLeader: leaderOf(broker, answer) } : {}),
+      };
+    }
+  }
+}
+
+function answerOf<R extends { readonly throttleTimeMs: number }>(response: R): R {
+  return response;
+}
+
+/** This broker leads every partition there is. */
+function leaderOf(
+  broker: Broker,
+  { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: number },
+) {
+  const name = broker.topics.nameOf(topicId);
+  const partition = name === undefined ? undefined : broker.topics.partition(name, index);
+  return { leaderId: broker.nodeId, leaderEpoch: partition?.leaderEpoch ?? -1 };
+}
+
+/** Whether a session's client learns something from this answer; an error is followed by word that it is gone. */
+function mustShow(session: ShareSession, answer: ShareAnswer): boolean {
+  const known = session.partitions.get(sharePartitionId(answer));
+  const shows = answer.size > 0 || answer.errorCode !== 0 || known?.mustShow === true;
+  if (known !== undefined) known.mustShow = answer.errorCode !== 0;
+  return shows;
+}

@@ -1,0 +1,50 @@
+import type { BrokerConfig } from "./configs.ts";
+import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "./topics.ts";
+
+interface InternalTopic {
+  readonly numPartitions: number;
+  readonly replicationFactor: number;
+  readonly configs: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** How the topics of coordinators are made, by name (`AutoTopicCreationManager`). */
+const PLANS: Readonly<Record<string, (config: BrokerConfig) => InternalTopic>> = {
+  [OFFSETS_TOPIC]: config => ({
+    numPartitions: config["offsets.topic.num.partitions"],
+    replicationFactor: config["offsets.topic.replication.factor"],
+    configs: [
+      { name: "cleanup.policy", value: "compact" },
+      { name: "compression.type", value: "producer" },
+      { name: "segment.bytes", value: String(config["offsets.topic.segment.bytes"]) },
+    ],
+  }),
+  [TRANSACTION_TOPIC]: config => ({
+    numPartitions: config["transaction.state.log.num.partitions"],
+    replicationFactor: config["transaction.state.log.replication.factor"],
+    configs: [
+      { name: "cleanup.policy", value: "compact" },
+      { name: "compression.type", value: "uncompressed" },
+      { name: "min.insync.replicas", value: String(config["transaction.state.log.min.isr"]) },
+      { name: "segment.bytes", value: String(config["transaction.state.log.segment.bytes"]) },
+      { name: "unclean.leader.election.enable", value: "false" },
+    ],
+  }),
+  [SHARE_STATE_TOPIC]: config => ({
+    numPartitions: config["share.coordinator.state.topic.num.partitions"],
+    replicationFactor: config["share.coordinator.state.topic.replication.factor"],
+    configs: [
+      // Its coordinator cuts off what is not needed any more.
+      { name: "cleanup.policy", value: "delete" },
+      { name: "compression.type", value: "producer" },
+      { name: "segment.bytes", value: String(config["share.coordinator.state.topic.segment.bytes"]) },
+      { name: "min.insync.replicas", value: String(config["share.coordinator.state.topic.min.isr"]) },
+      { name: "retention.ms", value: "-1" },
+    ],
+  }),
+};
+
+/** How a topic is made that nobody has asked to be made in a certain way. */
+export function topicPlan(name: string, config: BrokerConfig): InternalTopic {
+  const plan = Object.hasOwn(PLANS, name) ? PLANS[name] : undefined;
+  return plan?.(config) ?? { numPartitions: -1, replicationFactor: -1, configs: [] };
+}

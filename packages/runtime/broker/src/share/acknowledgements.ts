@@ -1,0 +1,125 @@
+import type { Uuid } from "@samsa/base";
+import type { AcknowledgementBatch } from "@samsa/coordinator";
+import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { Outcome } from "./live-share-partition.ts";
+import { sharePartitionId } from "./share-sessions.ts";
+
+/** What a member says of its records, in a request of its own or along with a fetch. */
+export interface Acknowledgements {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly topics: ShareAcknowledgeRequest["topics"];
+  /** The request renews locks, which only such a request may do (KIP-1222). */
+  readonly isRenewAck: boolean;
+  /** The highest type that its version knows. */
+  readonly highestType: number;
+}
+
+export interface AcknowledgedPartition extends Outcome {
+  readonly topicId: Uuid;
+  readonly index: number;
+}
+
+const REJECT = 3;
+const RENEW = 4;
+/** First version that knows renewal (KIP-1222). */
+const RENEW_VERSION = 2;
+
+export function highestType(version: number): number {
+  return version >= RENEW_VERSION ? RENEW : REJECT;
+}
+
+const OK: Outcome = { errorCode: 0, errorMessage: null };
+
+export function refusal({ code, message }: KafkaError): Outcome {
+  return { errorCode: code, errorMessage: message };
+}
+
+/** Whether the batches of a partition cannot be meant (`KafkaApis.validateAcknowledgementBatches`). */
+function isMalformed(
+  batches: readonly AcknowledgementBatch[],
+  { highestType: highest, isRenewAck }: Acknowledgements,
+): boolean {
+  let end = -1;
+  return batches.some(({ firstOffset, lastOffset, acknowledgeTypes: types }) => {
+    const count = types.length;
+    const fits = count === 1 || (count > 1 && lastOffset - firstOffset === count - 1);
+    const known = types.every(type => type >= 0 && type <= highest && (type !== RENEW || isRenewAck));
+    const isSound = firstOffset <= lastOffset && firstOffset >= end && fits && known;
+    end = lastOffset;
+    return !isSound;
+  });
+}
+
+/** Takes the member's word; `done` gets what became of each partition once all that counts is durable. */
+export function acknowledgeAll(
+  broker: Broker,
+  said: Acknowledgements,
+  done: (results: ReadonlyMap<string, AcknowledgedPartition>) => void,
+): void {
+  const results = new Map<string, AcknowledgedPartition>();
+  const silent: AcknowledgedPartition[] = [];
+  let begun = 0;
+  let waiting = 1;
+  const end = (): void => {
+    if (--waiting > 0) return;
+    // Those of which nothing was said are answered along with others only.
+    if (begun > 0) for (const one of silent) results.set(sharePartitionId(one), one);
+    done(results);
+  };
+  for (const { topicId, partitions } of said.topics) {
+    const name = broker.topics.nameOf(topicId);
+    const known = name === undefined ? undefined : broker.topics.topic(name)?.partitions;
+    for (const { partitionIndex: index, acknowledgementBatches: batches } of partitions) {
+      const partition = { topicId, index };
+      const answer = (outcome: Outcome): void =>
+        void results.set(sharePartitionId(partition), { ...partition, ...outcome });
+      if (known === undefined) answer(refusal(Errors.UNKNOWN_TOPIC_ID));
+      else if (isMalformed(batches, said)) answer(refusal(Errors.INVALID_REQUEST));
+      else if (!known.has(index)) answer(refusal(Errors.UNKNOWN_TOPIC_OR_PARTITION));
+      else if (batches.length === 0) silent.push({ ...partition, ...OK });
+      else {
+        begun++;
+        const live = broker.shares.find(said.groupId, partition);
+        if (live === undefined) {
+          answer(refusal(Errors.UNKNOWN_TOPIC_OR_PARTITION));
+          continue;
+        }
+        waiting++;
+        live.acknowledge(said.memberId, batches, outcome => {
+          answer(outcome);
+          end();
+        });
+      }
+    }
+  }
+  end();
+}
+
+const LONGEST_MEMBER_ID = 36;
+
+/** What is wrong with who asks, if anything. */
+export function callerFault({ groupId, memberId }: { groupId: string | null; memberId: string | null }) {
+  if (groupId === null) return "Invalid group id in the request.";
+  const isValid = memberId !== null && memberId !== "" && memberId.length <= LONGEST_MEMBER_ID;
+  return isValid ? undefined : "Invalid member id in the request.";
+}
+
+/** Who leads the partitions, for a client that has asked one that does not. */
+export function leaderHints(broker: Broker, listener: string, errorCodes: readonly number[]) {
+  const lost = errorCodes.some(isLeadership);
+  return lost ? broker.nodes(listener) : [];
+}
+
+/** Whether an error says that another broker leads. */
+export function isLeadership(errorCode: number): boolean {
+  return errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === Errors.FENCED_LEADER_EPOCH.code;
+}
+
+/** Neighbours of one topic share an entry. */
+export function byTopicId<P>(partitions: Iterable<{ readonly topicId: Uuid; readonly answer: P }>) {
+  const topics = new Map<Uuid, P[]>();
+  for (const { topicId, answer } of partitions) topics.set(topicId, [...(topics.get(topicId) ?? []), answer]);
+  return [...topics].map(([topicId, answers]) => ({ topicId, partitions: answers }));
+}

@@ -1,0 +1,259 @@
+import type { Timer } from "@samsa/base";
+import {
+  type AcknowledgementBatch,
+  SharePartition,
+  type SharePartitionEffect,
+  type SharePartitionKey,
+  type SharePartitionSettings,
+  type Ticket,
+} from "@samsa/coordinator";
+import { Errors } from "@samsa/protocol";
+import { type GroupConfigs, resetDurationMs } from "../group-configs.ts";
+import type { Partition, Watcher } from "../partition.ts";
+import type { ShareStateAnswer, ShareStates } from "./share-states.ts";
+
+/** How something ended: 0, or the error that the client is told. */
+export interface Outcome {
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+/** Who waits for records of a share partition. */
+export interface ShareWaiter {
+  /** `bytes` more can be read. */
+  advanced(bytes: number): void;
+  /** Records are free again, or the share partition is loaded, or gone. */
+  changed(): void;
+}
+
+export interface LiveHost {
+  readonly env: {
+    readonly clock: { now(): number; monotonic(): number };
+    readonly timers: { after(ms: number, task: () => void): Timer };
+  };
+  readonly states: ShareStates;
+  readonly groupConfigs: (groupId: string) => GroupConfigs;
+  /** It is of no use any more: the next request begins a new one. */
+  readonly fenced: (live: LiveSharePartition) => void;
+}
+
+/** What a client is told when the share coordinator has refused (`SharePartition.fetchPersisterError`). */
+function clientError({ errorCode, errorMessage }: ShareStateAnswer): Outcome {
+  switch (errorCode) {
+    case 0:
+      return { errorCode: 0, errorMessage: null };
+    case Errors.NOT_COORDINATOR.code:
+    case Errors.COORDINATOR_NOT_AVAILABLE.code:
+    case Errors.COORDINATOR_LOAD_IN_PROGRESS.code:
+      return { errorCode: Errors.COORDINATOR_NOT_AVAILABLE.code, errorMessage };
+    case Errors.GROUP_ID_NOT_FOUND.code:
+    case Errors.UNKNOWN_TOPIC_OR_PARTITION.code:
+      return { errorCode, errorMessage };
+    case Errors.FENCED_LEADER_EPOCH.code:
+    case Errors.FENCED_STATE_EPOCH.code:
+      return { errorCode: Errors.NOT_LEADER_OR_FOLLOWER.code, errorMessage };
+    default:
+      return { errorCode: Errors.UNKNOWN_SERVER_ERROR.code, errorMessage };
+  }
+}
+
+/** Errors after which a share partition is not served any more. */
+const FENCING: ReadonlySet<number> = new Set([
+  Errors.NOT_LEADER_OR_FOLLOWER.code,
+  Errors.GROUP_ID_NOT_FOUND.code,
+  Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
+]);
+
+/** A share partition as it runs: loads its state, writes it, keeps its time, and wakes who waits for records. */
+export class LiveSharePartition implements Watcher {
+  readonly key: SharePartitionKey;
+  readonly partition: Partition;
+  readonly leaderEpoch: number;
+  /** Why it cannot be served; 0: it can, or will be. */
+  fault: Outcome = { errorCode: 0, errorMessage: null };
+  readonly #host: LiveHost;
+  readonly #waiters = new Set<ShareWaiter>();
+  readonly #tickets = new Map<Ticket, (outcome: Outcome) => void>();
+  #lastTicket = 0;
+  #state: SharePartition | undefined;
+  #stateEpoch = 0;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+  #closed = false;
+
+  constructor(host: LiveHost, key: SharePartitionKey, partition: Partition) {
+    this.#host = host;
+    this.key = key;
+    this.partition = partition;
+    this.leaderEpoch = partition.leaderEpoch;
+    partition.watch(this);
+  }
+
+  /** Reads its state from the share coordinator. */
+  load(): void {
+    const { leaderEpoch } = this;
+    this.#host.states.ask(this.key, { type: "read", body: { partition: this.key.partition, leaderEpoch } }, answer =>
+      this.#loaded(answer),
+    );
+  }
+
+  #loaded(answer: ShareStateAnswer): void {
+    if (this.#closed) return;
+    const outcome = clientError(answer);
+    if (outcome.errorCode !== 0) return this.#fail(outcome);
+    const { startOffset = -1, stateEpoch = 0, stateBatches = [] } = answer;
+    const start = startOffset === -1 ? this.#resetOffset() : startOffset;
+    if (start === undefined) {
+      const { code, message } = Errors.OFFSET_NOT_AVAILABLE;
+      return this.#fail({ errorCode: code, errorMessage: message });
+    }
+    this.#stateEpoch = stateEpoch;
+    try {
+      this.#state = new SharePartition(() => this.#settings(), { startOffset: start, batches: stateBatches });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const { code } = Errors.UNKNOWN_SERVER_ERROR;
+      const { groupId, topicId, partition } = this.key;
+      const errorMessage = `Failed to initialize the share partition ${groupId}-${topicId}-${partition}`;
+      return this.#fail({ errorCode: code, errorMessage });
+    }
+    this.#wake();
+  }
+
+  /** Where a group begins that has never been here; undefined: at a time from which on there are no records yet. */
+  #resetOffset(): number | undefined {
+    const { log } = this.partition;
+    const reset = this.#host.groupConfigs(this.key.groupId)["share.auto.offset.reset"];
+    if (reset === "latest") return log.highWatermark;
+    if (reset === "earliest") return log.startOffset;
+    const found = log.offsetForTimestamp(this.#host.env.clock.now() - resetDurationMs(reset));
+    return found === undefined || found.offset >= log.highWatermark ? undefined : found.offset;
+  }
+
+  #settings(): SharePartitionSettings {
+    const configs = this.#host.groupConfigs(this.key.groupId);
+    return {
+      maxRecordLocks: configs["share.partition.max.record.locks"],
+      deliveryCountLimit: configs["share.delivery.count.limit"],
+      lockDurationMs: configs["share.record.lock.duration.ms"],
+      renewEnabled: configs["share.renew.acknowledge.enable"],
+    };
+  }
+
+  /** What it shares out; undefined while it is being loaded, and when it is not served any more. */
+  get state(): SharePartition | undefined {
+    return this.#closed ? undefined : this.#state;
+  }
+
+  acknowledge(memberId: string, batches: readonly AcknowledgementBatch[], done: (outcome: Outcome) => void): void {
+    this.#run(done, (state, now, ticket, out) => state.acknowledge(now, ticket, { memberId, batches }, out));
+  }
+
+  release(memberId: string, done: (outcome: Outcome) => void): void {
+    this.#run(done, (state, _now, ticket, out) => state.release(ticket, memberId, out));
+  }
+
+  #run(
+    done: (outcome: Outcome) => void,
+    action: (state: SharePartition, now: number, ticket: Ticket, out: SharePartitionEffect[]) => void,
+  ): void {
+    const { state } = this;
+    if (state === undefined) {
+      const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+      return done({ errorCode: code, errorMessage: message });
+    }
+    const ticket = ++this.#lastTicket;
+    this.#tickets.set(ticket, done);
+    const out: SharePartitionEffect[] = [];
+    action(state, this.#host.env.clock.monotonic(), ticket, out);
+    this.#perform(state, out);
+  }
+
+  #perform(state: SharePartition, effects: readonly SharePartitionEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === "persist") this.#persist(state, effect);
+      else if (effect.type === "changed") this.#wake();
+      else this.#done(effect);
+    }
+    this.schedule();
+  }
+
+  #persist(state: SharePartition, effect: Extract<SharePartitionEffect, { type: "persist" }>): void {
+    const { token, startOffset, deliveryCompleteCount, batches } = effect;
+    const body = {
+      partition: this.key.partition,
+      stateEpoch: this.#stateEpoch,
+      leaderEpoch: this.leaderEpoch,
+      startOffset,
+      deliveryCompleteCount,
+      stateBatches: [...batches],
+    };
+    this.#host.states.ask(this.key, { type: "write", body }, answer => {
+      const out: SharePartitionEffect[] = [];
+      const outcome = clientError(answer);
+      state.persisted(this.#host.env.clock.monotonic(), token, outcome, out);
+      if (FENCING.has(outcome.errorCode)) this.#fail(outcome);
+      this.#perform(state, out);
+    });
+  }
+
+  #done({ ticket, errorCode, errorMessage }: Extract<SharePartitionEffect, { type: "done" }>): void {
+    const done = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    done?.({ errorCode, errorMessage });
+  }
+
+  /** To be called when records have been acquired: their locks end some time. */
+  schedule(): void {
+    const at = this.state?.nextDeadline() ?? Infinity;
+    if (at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    const { clock, timers } = this.#host.env;
+    this.#timer = timers.after(Math.max(0, at - clock.monotonic()), () => {
+      this.#timerAt = Infinity;
+      const { state } = this;
+      if (state === undefined) return;
+      const out: SharePartitionEffect[] = [];
+      state.tick(clock.monotonic(), out);
+      this.#perform(state, out);
+    });
+  }
+
+  wait(waiter: ShareWaiter): void {
+    this.#waiters.add(waiter);
+  }
+
+  leave(waiter: ShareWaiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  #wake(): void {
+    for (const waiter of [...this.#waiters]) waiter.changed();
+  }
+
+  advanced(bytes: number): void {
+    for (const waiter of [...this.#waiters]) waiter.advanced(bytes);
+  }
+
+  /** The partition has failed, or its topic is deleted. */
+  changed(): void {
+    const { fault } = this.partition;
+    if (fault !== 0) this.#fail({ errorCode: fault, errorMessage: null });
+  }
+
+  #fail(fault: Outcome): void {
+    if (this.#closed) return;
+    this.fault = fault;
+    this.close();
+    this.#host.fenced(this);
+    this.#wake();
+  }
+
+  /** Serves nobody any more; writes that are on their way still end. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.partition.unwatch(this);
+  }
+}

@@ -1,0 +1,272 @@
+import { DiskError, type Timer, type Uuid } from "@samsa/base";
+import type { AcquiredRecords, FetchedBatch } from "@samsa/coordinator";
+import { markerOf } from "@samsa/log";
+import { Errors, type ShareFetchRequest } from "@samsa/protocol";
+import { BatchCursor } from "@samsa/records";
+import type { ReadResult } from "@samsa/storage";
+import type { Broker } from "../broker.ts";
+import type { Watcher } from "../partition.ts";
+import type { RequestContext } from "../requests.ts";
+import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
+import type { ShareSession } from "./share-sessions.ts";
+
+export interface ShareAnswer extends Outcome {
+  readonly topicId: Uuid;
+  readonly index: number;
+  readonly records: readonly Uint8Array[];
+  readonly size: number;
+  readonly acquired: readonly AcquiredRecords[];
+  /** To be called when `records` are sent, or dropped. */
+  readonly release?: (() => void) | undefined;
+}
+
+interface ShareFetchCall {
+  readonly broker: Broker;
+  readonly request: ShareFetchRequest;
+  readonly context: RequestContext;
+  readonly session: ShareSession;
+  readonly done: (answers: readonly ShareAnswer[]) => void;
+}
+
+/** One partition that is fetched, or why it is not. */
+interface Wanted {
+  readonly topicId: Uuid;
+  readonly index: number;
+  readonly live: LiveSharePartition | undefined;
+  readonly errorCode: number;
+}
+
+/** A read of a partition's log, from where its group goes on. */
+interface Read {
+  readonly wanted: Wanted;
+  readonly live: LiveSharePartition;
+  readonly fetchOffset: number;
+  readonly result: ReadResult;
+}
+
+/** A batch, and where its bytes are. */
+interface PlacedBatch extends FetchedBatch {
+  readonly chunk: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+const RECORD_LIMIT = 1;
+/** The client would ask again at once: nothing will have changed by then, so it is told when its time is up. */
+const SLOW_FAULTS: ReadonlySet<number> = new Set([
+  Errors.OFFSET_NOT_AVAILABLE.code,
+  Errors.COORDINATOR_NOT_AVAILABLE.code,
+]);
+const EMPTY = { errorCode: 0, errorMessage: null, records: [], size: 0, acquired: [] };
+
+/** A share fetch, from its first look to its answers, with the wait for records between (`DelayedShareFetch`). */
+export class PendingShareFetch implements ShareWaiter {
+  readonly #call: ShareFetchCall;
+  readonly #wanted: readonly Wanted[];
+  readonly #committed: boolean;
+  #timer: Timer | undefined;
+  #missing = 0;
+  #waiting = false;
+  #scheduled = false;
+  #stopping = false;
+
+  constructor(call: ShareFetchCall) {
+    this.#call = call;
+    const { session, broker } = call;
+    const partitions = [...session.partitions.values()];
+    // Each takes its turn in being first.
+    const turn = partitions.length === 0 ? 0 : Math.max(0, call.request.shareSessionEpoch) % partitions.length;
+    this.#wanted = [...partitions.slice(turn), ...partitions.slice(0, turn)].map(({ topicId, index }) => {
+      const live = broker.shares.open(session.groupId, { topicId, index });
+      return typeof live === "number"
+        ? { topicId, index, live: undefined, errorCode: live }
+        : { topicId, index, live, errorCode: 0 };
+    });
+    this.#committed = broker.shares.configs(session.groupId)["share.isolation.level"] === "read_committed";
+  }
+
+  begin(): void {
+    const { request, broker } = this.#call;
+    const isIdle =
+      request.maxRecords <= 0 || request.maxBytes <= 0 || this.#wanted.every(({ live }) => live === undefined);
+    if (isIdle) return this.#call.done(this.#failures());
+    const answers = this.#attempt(request.maxWaitMs <= 0);
+    if (answers !== undefined) return this.#call.done(answers);
+    this.#waiting = true;
+    for (const { live } of this.#wanted) live?.wait(this);
+    this.#timer = broker.env.timers.after(request.maxWaitMs, () => this.#look(true));
+    broker.pendingFetches.add(this.#stop);
+  }
+
+  advanced(bytes: number): void {
+    this.#missing -= bytes;
+    if (this.#missing <= 0) this.changed();
+  }
+
+  /** Looks again once this turn's news are all there. */
+  changed(): void {
+    if (!this.#waiting || this.#scheduled) return;
+    this.#scheduled = true;
+    this.#call.broker.turn.add("acknowledge", () => {
+      this.#scheduled = false;
+      if (this.#waiting) this.#look(this.#stopping);
+    });
+  }
+
+  /** The broker is stopping when it wakes what waits: there will be nothing more to wait for. */
+  readonly #stop: Watcher = {
+    advanced: () => {},
+    changed: () => {
+      this.#stopping = true;
+      this.changed();
+    },
+  };
+
+  #look(isLast: boolean): void {
+    const answers = this.#attempt(isLast);
+    if (answers === undefined) return;
+    this.#waiting = false;
+    this.#timer?.cancel();
+    this.#call.broker.pendingFetches.delete(this.#stop);
+    for (const { live } of this.#wanted) live?.leave(this);
+    this.#call.done(answers);
+  }
+
+  #fault({ live, errorCode }: Wanted): Outcome {
+    if (live !== undefined && live.fault.errorCode !== 0) return live.fault;
+    return { errorCode, errorMessage: null };
+  }
+
+  #failures(): ShareAnswer[] {
+    return this.#wanted.flatMap(wanted => {
+      const fault = this.#fault(wanted);
+      return fault.errorCode === 0 ? [] : [{ ...EMPTY, topicId: wanted.topicId, index: wanted.index, ...fault }];
+    });
+  }
+
+  /** Reads, and acquires when there is enough or this is the last look; undefined: it is worth while to wait. */
+  #attempt(isLast: boolean): ShareAnswer[] | undefined {
+    const { request, broker, context } = this.#call;
+    const failures = this.#failures();
+    const most = broker.quotas.mostAtOnce("consumer_byte_rate", context);
+    const limit = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
+    const reads = this.#read(limit);
+    const size = reads.reduce((sum, { result }) => sum + result.size, 0);
+    const failed =
+      failures.some(({ errorCode }) => !SLOW_FAULTS.has(errorCode)) || reads.some(({ result }) => result.error !== 0);
+    const enough = reads.length > 0 && size >= Math.min(request.minBytes, limit);
+    if (!isLast && !failed && !enough) {
+      for (const { result } of reads) result.release?.();
+      this.#missing = request.minBytes - size;
+      return undefined;
+    }
+    let left = request.maxRecords;
+    const answers = reads.map(read => {
+      const { answer, count } = this.#acquire(read, left);
+      left -= count;
+      return answer;
+    });
+    return [...answers, ...failures];
+  }
+
+  #read(limit: number): Read[] {
+    const ready = this.#wanted.flatMap(wanted => {
+      const { live } = wanted;
+      return live?.state?.canAcquire() === true ? [{ wanted, live, state: live.state }] : [];
+    });
+    const share = Math.floor(limit / Math.max(1, ready.length));
+    let spare = limit - share * ready.length;
+    let first = true;
+    return ready.flatMap(({ wanted, live, state }) => {
+      const fetchOffset = state.nextFetchOffset();
+      const maxBytes = share + spare;
+      spare = 0;
+      const result = this.#readOne(live, { fetchOffset, maxBytes, minOneMessage: first && limit > 0 });
+      if (result === undefined) return [];
+      if (result.size > 0) first = false;
+      return [{ wanted, live, fetchOffset, result }];
+    });
+  }
+
+  #readOne(
+    { partition }: LiveSharePartition,
+    how: { readonly fetchOffset: number; readonly maxBytes: number; readonly minOneMessage: boolean },
+  ): ReadResult | undefined {
+    const { fetchOffset: offset, maxBytes, minOneMessage } = how;
+    try {
+      return partition.log.read({ offset, maxBytes, minOneMessage, limitOffset: partition.limit(this.#committed) });
+    } catch (thrown) {
+      if (!(thrown instanceof DiskError)) throw thrown;
+      partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
+      return undefined;
+    }
+  }
+
+  #acquire({ wanted, live, fetchOffset, result }: Read, maxRecords: number): { answer: ShareAnswer; count: number } {
+    const { topicId, index } = wanted;
+    const { request, session, broker } = this.#call;
+    const { log } = live.partition;
+    const { state } = live;
+    const nothing = { answer: { ...EMPTY, topicId, index }, count: 0 };
+    if (result.error !== 0) {
+      // The log begins later now, which the group learns of here; the client asks again.
+      if (result.error === Errors.OFFSET_OUT_OF_RANGE.code) state?.logStartMoved(log.startOffset);
+      else return { ...nothing, answer: { ...nothing.answer, errorCode: result.error } };
+      return nothing;
+    }
+    const batches = this.#batchesOf(result.chunks);
+    const taken = state?.acquire(broker.env.clock.monotonic(), {
+      memberId: session.memberId,
+      recordLimit: request.shareAcquireMode === RECORD_LIMIT,
+      batchSize: request.batchSize,
+      maxRecords,
+      fetchOffset,
+      batches,
+      aborted: this.#committed ? log.abortedTransactions(fetchOffset, result.nextOffset) : [],
+    });
+    live.schedule();
+    if (taken === undefined || taken.records.length === 0) {
+      result.release?.();
+      return nothing;
+    }
+    const records = sliceOf(batches, taken.records);
+    const size = records.reduce((sum, { length }) => sum + length, 0);
+    const answer = { ...EMPTY, topicId, index, records, size, acquired: taken.records, release: result.release };
+    return { answer, count: taken.count };
+  }
+
+  #batchesOf(chunks: readonly Uint8Array[]): PlacedBatch[] {
+    const { tools } = this.#call.broker;
+    const batches: PlacedBatch[] = [];
+    const cursor = new BatchCursor();
+    for (const chunk of chunks) {
+      cursor.reset(chunk);
+      while (cursor.next()) {
+        const { baseOffset, lastOffset, producerId, isTransactional, at: start, end } = cursor;
+        const isAbortMarker = this.#committed && cursor.isControl && markerOf(cursor, tools)?.commit === false;
+        batches.push({ baseOffset, lastOffset, producerId, isTransactional, isAbortMarker, chunk, start, end });
+      }
+    }
+    return batches;
+  }
+}
+
+/** The bytes of the batches from the first record that was acquired to the last. */
+function sliceOf(batches: readonly PlacedBatch[], acquired: readonly AcquiredRecords[]): Uint8Array[] {
+  const firstOffset = acquired[0].firstOffset;
+  const lastOffset = acquired[acquired.length - 1].lastOffset;
+  const from = Math.max(
+    0,
+    batches.findLastIndex(({ baseOffset }) => baseOffset <= firstOffset),
+  );
+  const to = batches.findLastIndex(({ baseOffset }) => baseOffset <= lastOffset);
+  const slices: Uint8Array[] = [];
+  for (let i = from; i <= to; ) {
+    const { chunk, start } = batches[i];
+    let last = i;
+    while (last < to && batches[last + 1].chunk === chunk) last++;
+    slices.push(chunk.subarray(start, batches[last].end));
+    i = last + 1;
+  }
+  return slices;
+}

@@ -1,0 +1,130 @@
+import type { Uuid } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import type { Broker } from "../broker.ts";
+import type { GroupConfigs } from "../group-configs.ts";
+import type { Peer } from "../requests.ts";
+import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
+import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
+import type { ShareStates } from "./share-states.ts";
+
+/** One partition of a topic, by the topic's id. */
+export interface SharedPartition {
+  readonly topicId: Uuid;
+  readonly index: number;
+}
+
+interface CachedConfigs {
+  readonly image: object;
+  readonly broker: object;
+  readonly configs: GroupConfigs;
+}
+
+/** The partitions that this broker leads, as share groups consume them, and the sessions of their members. */
+export class ShareGroups {
+  readonly sessions: ShareSessions;
+  readonly #broker: Broker;
+  readonly #states: ShareStates;
+  /** By group, then by topic id and index. */
+  readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
+  readonly #configs = new Map<string, CachedConfigs>();
+
+  constructor(broker: Broker, states: ShareStates) {
+    this.#broker = broker;
+    this.#states = states;
+    this.sessions = new ShareSessions(() => broker.config["group.share.max.share.sessions"]);
+  }
+
+  /** A group's settings in force. */
+  configs(groupId: string): GroupConfigs {
+    const { topics, config, settings } = this.#broker;
+    const cached = this.#configs.get(groupId);
+    if (cached?.image === topics.image.configs && cached.broker === config) return cached.configs;
+    const configs = settings.group(topics.image, groupId);
+    // Of groups with partitions here only: those who come and go must not be remembered for ever.
+    if (this.#groups.has(groupId)) {
+      this.#configs.set(groupId, { image: topics.image.configs, broker: config, configs });
+    }
+    return configs;
+  }
+
+  /** The share partition, which is loaded first when nobody has asked for it before; or why there is none. */
+  open(groupId: string, { topicId, index }: SharedPartition): LiveSharePartition | number {
+    const known = this.find(groupId, { topicId, index });
+    if (known !== undefined) return known;
+    const { topics, env } = this.#broker;
+    const name = topics.nameOf(topicId);
+    if (name === undefined) return Errors.UNKNOWN_TOPIC_ID.code;
+    const partition = topics.partition(name, index);
+    if (partition === undefined) return topics.absence(name, index);
+    if (partition.fault !== 0) return partition.fault;
+    const host = {
+      env,
+      states: this.#states,
+      groupConfigs: (id: string) => this.configs(id),
+      fenced: (live: LiveSharePartition) => this.#forget(groupId, live),
+    };
+    const live = new LiveSharePartition(host, { groupId, topicId, partition: index }, partition);
+    const group = this.#groups.get(groupId) ?? new Map<string, LiveSharePartition>();
+    this.#groups.set(groupId, group.set(sharePartitionId({ topicId, index }), live));
+    live.load();
+    return live;
+  }
+
+  find(groupId: string, partition: SharedPartition): LiveSharePartition | undefined {
+    return this.#groups.get(groupId)?.get(sharePartitionId(partition));
+  }
+
+  #forget(groupId: string, live: LiveSharePartition): void {
+    const group = this.#groups.get(groupId);
+    const id = sharePartitionId({ topicId: live.key.topicId, index: live.key.partition });
+    if (group?.get(id) !== live) return;
+    group.delete(id);
+    if (group.size > 0) return;
+    this.#groups.delete(groupId);
+    this.#configs.delete(groupId);
+  }
+
+  /** Ends a session: what its member holds is free again. */
+  release(session: ShareSession): void {
+    if (!this.sessions.remove(session)) return;
+    for (const partition of session.partitions.values()) {
+      const live = this.find(session.groupId, partition);
+      live?.release(session.memberId, outcome => this.#released(session, outcome));
+    }
+  }
+
+  #released({ groupId, memberId }: ShareSession, { errorCode }: Outcome): void {
+    if (errorCode === 0) return;
+    this.#broker.env.logger.warn("records of a member that is gone could not be released", {
+      groupId,
+      memberId,
+      errorCode,
+    });
+  }
+
+  /** A connection has ended, and with it the session that it has begun last. */
+  disconnected(peer: Peer): void {
+    const session = this.sessions.disconnected(peer);
+    if (session === undefined) return;
+    this.release(session);
+    const { groupId } = session;
+    if (!this.sessions.hasGroup(groupId)) this.#drop(groupId);
+  }
+
+  /** Nobody consumes as this group any more; it is loaded again when somebody does. */
+  #drop(groupId: string): void {
+    for (const live of this.#groups.get(groupId)?.values() ?? []) live.close();
+    this.#groups.delete(groupId);
+    this.#configs.delete(groupId);
+  }
+
+  get size(): number {
+    let count = 0;
+    for (const group of this.#groups.values()) count += group.size;
+    return count;
+  }
+
+  close(): void {
+    for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
+  }
+}

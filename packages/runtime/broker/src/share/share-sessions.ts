@@ -1,0 +1,121 @@
+import type { Uuid } from "@samsa/base";
+import { Errors, type KafkaError } from "@samsa/protocol";
+import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../fetch-sessions.ts";
+import type { Peer } from "../requests.ts";
+
+/** One partition that a member fetches. */
+export interface SessionSharePartition {
+  readonly topicId: Uuid;
+  readonly index: number;
+  /** The client is to hear of it even when there is nothing: it is new to the session, or had an error. */
+  mustShow: boolean;
+}
+
+export interface ShareSession {
+  readonly groupId: string;
+  readonly memberId: string;
+  /** Epoch that the next request must carry. */
+  epoch: number;
+  readonly partitions: Map<string, SessionSharePartition>;
+  readonly peer: Peer;
+}
+
+/** What a request asks to be fetched from now on. */
+export interface SessionChange {
+  readonly added: readonly { readonly topicId: Uuid; readonly index: number }[];
+  readonly forgotten: readonly { readonly topicId: Uuid; readonly index: number }[];
+  readonly hasAcknowledgements: boolean;
+}
+
+export function sharePartitionId({ topicId, index }: { readonly topicId: Uuid; readonly index: number }): string {
+  return `${topicId}-${index}`;
+}
+
+function sessionKey(groupId: string, memberId: string): string {
+  // Ids are of any characters: the length tells where the first ends.
+  return `${groupId.length}:${groupId}${memberId}`;
+}
+
+/** The sessions of members of share groups (KIP-932, `ShareSessionCache`), at most `limit()` of them. */
+export class ShareSessions {
+  readonly #sessions = new Map<string, ShareSession>();
+  /** Which session a connection has begun last: it ends with the connection. */
+  readonly #ofPeer = new Map<Peer, ShareSession>();
+  readonly #limit: () => number;
+
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  find(groupId: string, memberId: string): ShareSession | undefined {
+    return this.#sessions.get(sessionKey(groupId, memberId));
+  }
+
+  /** The session of a fetch; undefined with the last one, which fetches nothing. */
+  fetch(
+    of: { readonly groupId: string; readonly memberId: string; readonly epoch: number; readonly peer: Peer },
+    change: SessionChange,
+  ): ShareSession | KafkaError | undefined {
+    const { groupId, memberId, epoch, peer } = of;
+    const known = this.find(groupId, memberId);
+    if (epoch === FINAL_EPOCH) return known === undefined ? Errors.SHARE_SESSION_NOT_FOUND : undefined;
+    if (epoch === INITIAL_EPOCH) {
+      if (change.hasAcknowledgements) return Errors.INVALID_REQUEST;
+      if (known !== undefined) this.#sessions.delete(sessionKey(groupId, memberId));
+      if (this.#sessions.size >= this.#limit()) return Errors.SHARE_SESSION_LIMIT_REACHED;
+      const session = { groupId, memberId, epoch: nextEpoch(epoch), partitions: new Map(), peer };
+      this.#sessions.set(sessionKey(groupId, memberId), session);
+      this.#ofPeer.set(peer, session);
+      return update(session, change, false);
+    }
+    const fault = this.#advance(known, epoch);
+    if (known === undefined || fault !== undefined) return fault;
+    return update(known, change, true);
+  }
+
+  /** Lets a request that only acknowledges into its session. */
+  acknowledge(groupId: string, memberId: string, epoch: number): KafkaError | undefined {
+    if (epoch === INITIAL_EPOCH) return Errors.INVALID_SHARE_SESSION_EPOCH;
+    const known = this.find(groupId, memberId);
+    if (epoch === FINAL_EPOCH) return known === undefined ? Errors.SHARE_SESSION_NOT_FOUND : undefined;
+    return this.#advance(known, epoch);
+  }
+
+  #advance(session: ShareSession | undefined, epoch: number): KafkaError | undefined {
+    if (session === undefined) return Errors.SHARE_SESSION_NOT_FOUND;
+    if (session.epoch !== epoch) return Errors.INVALID_SHARE_SESSION_EPOCH;
+    session.epoch = nextEpoch(epoch);
+    return undefined;
+  }
+
+  /** Ends a session, unless another has taken its place. */
+  remove(session: ShareSession): boolean {
+    const key = sessionKey(session.groupId, session.memberId);
+    return this.#sessions.get(key) === session && this.#sessions.delete(key);
+  }
+
+  /** The session that a connection has begun last, if any; the connection is gone. */
+  disconnected(peer: Peer): ShareSession | undefined {
+    const session = this.#ofPeer.get(peer);
+    this.#ofPeer.delete(peer);
+    return session;
+  }
+
+  hasGroup(groupId: string): boolean {
+    for (const session of this.#sessions.values()) if (session.groupId === groupId) return true;
+    return false;
+  }
+}
+
+function update(session: ShareSession, { added, forgotten }: SessionChange, mustShow: boolean): ShareSession {
+  for (const { topicId, index } of added) {
+    const id = sharePartitionId({ topicId, index });
+    if (!session.partitions.has(id)) session.partitions.set(id, { topicId, index, mustShow });
+  }
+  for (const partition of forgotten) session.partitions.delete(sharePartitionId(partition));
+  return session;
+}
