@@ -7,18 +7,11 @@ const NOT_ANNOUNCED =
 /** Why checks may fail. An entry goes when what it speaks of has come. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
-    judge: /./,
-    check: /transaction|Transaction|fence/,
-    reason: /coordinators? .*type 1|group coordinator|INVALID_REQUEST|InvalidRequest|malformed|_TIMED_OUT/,
-    kind: "later",
-    why: "there are no transactions yet, so nobody coordinates them",
-  },
-  {
     judge: /kafka-features|Java Admin/,
     check: /^describe/,
-    reason: /transaction.{0,2}version/,
+    reason: /share.{0,2}version/,
     kind: "later",
-    why: "features are announced with what they stand for: transactions, share groups",
+    why: "features are announced with what they stand for: share groups",
   },
   {
     judge: /Java Admin/,
