@@ -8,8 +8,8 @@ import type { Turn } from "./turn.ts";
 
 /** Told when more of a partition can be read. */
 export interface Watcher {
-  /** `bytes` more are below the high watermark. */
-  advanced(bytes: number): void;
+  /** `bytes` more of `partition` are below the high watermark. */
+  advanced(bytes: number, partition: Partition): void;
   /** The partition is gone or has failed: look again now. */
   changed(): void;
 }
@@ -158,7 +158,7 @@ export class Partition {
     const bytes = this.#unseen;
     this.#unseen = 0;
     this.#acknowledge();
-    for (const watcher of this.#watchers) watcher.advanced(bytes);
+    for (const watcher of this.#watchers) watcher.advanced(bytes, this);
   }
 
   #acknowledge(): void {

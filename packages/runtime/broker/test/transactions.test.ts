@@ -214,6 +214,23 @@ describe("a producer whose broker adds partitions (transaction.version 2)", () =
     expect([await client.read(topic, 0), await client.read(topic, 1)]).toEqual([["a", "b"], ["a"]]);
   });
 
+  test("wakes who waits for what is committed when it is, and not before", async () => {
+    const topic = await fresh();
+    const producer = await client.init("waking");
+    const waiting = await broker.connect();
+    const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+    const limits = { replicaId: -1, maxWaitMs: 60_000, minBytes: 100, maxBytes: 1 << 20 };
+    waiting.send(ApiKey.Fetch, 12, { ...limits, isolationLevel: 1, topics: [{ topic, partitions }] });
+    await expect.poll(() => broker.broker.pendingFetches.size, { interval: 2 }).toBe(1);
+    await client.produce(producer, topic, "a".repeat(200));
+    expect(broker.broker.pendingFetches.size).toBe(1);
+    await client.end(producer, true);
+    type Reply = { responses: { partitions: { records: Uint8Array[] }[] }[] };
+    const { responses } = await waiting.receive<Reply>(ApiKey.Fetch, 12);
+    expect(responses[0].partitions[0].records[0].length).toBeGreaterThan(200);
+    waiting.close();
+  });
+
   test("sends many batches before the first is answered", async () => {
     const topic = await fresh();
     const producer = await client.init("pipelined");

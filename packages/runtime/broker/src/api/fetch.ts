@@ -6,6 +6,8 @@ import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionP
 import type { Partition, Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 
+/** `isolation.level` */
+const COMMITTED = 1;
 /** First version in which a topic is named by its id (KIP-516). */
 const TOPIC_ID_VERSION = 13;
 /** First version that knows diverging epochs, for clients that say what they fetched last (KIP-595). */
@@ -128,6 +130,9 @@ class PendingFetch implements Watcher {
   readonly #wanted: Wanted[] = [];
   #timer: Timer | undefined;
   #missing = 0;
+  /** How far who reads what is committed could read when it began to wait; what has come since that nobody can yet. */
+  #stable: Map<Partition, number> | undefined;
+  #undecided = 0;
   #waiting = false;
 
   constructor(call: FetchCall) {
@@ -162,13 +167,23 @@ class PendingFetch implements Watcher {
     for (const { release } of answers) release?.();
     this.#waiting = true;
     this.#missing = request.minBytes - got;
-    for (const { partition } of this.#wanted) partition?.watch(this);
+    if (request.isolationLevel === COMMITTED) this.#stable = new Map();
+    for (const { partition } of this.#wanted) {
+      partition?.watch(this);
+      if (partition !== undefined) this.#stable?.set(partition, partition.limit(true));
+    }
     this.#timer = broker.env.timers.after(request.maxWaitMs, () => this.#complete());
     broker.pendingFetches.add(this);
   }
 
-  advanced(bytes: number): void {
-    this.#missing -= bytes;
+  advanced(bytes: number, partition: Partition): void {
+    if (this.#stable !== undefined) {
+      this.#undecided += bytes;
+      if (partition.limit(true) <= (this.#stable.get(partition) ?? -1)) return;
+      // Something was decided: what has come until now counts.
+      this.#missing -= this.#undecided;
+      this.#undecided = 0;
+    } else this.#missing -= bytes;
     if (this.#missing <= 0) this.changed();
   }
 
@@ -205,7 +220,7 @@ class PendingFetch implements Watcher {
     const fault = partition !== undefined && partition.fault !== 0 ? partition.fault : error;
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const { log } = partition;
-    const committed = this.#call.request.isolationLevel === 1;
+    const committed = this.#call.request.isolationLevel === COMMITTED;
     const base = {
       topic: state.topic,
       topicId: partition.topicId,
