@@ -114,7 +114,7 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
   ["an fsync that does nothing", /lost|not start/, env => withFiles(env, /./, () => unsynced)],
   [
     "an fsync of record files that does nothing",
-    /record is lost|have a gap/,
+    /record is lost|have a gap|damaged batch/,
     env => withFiles(env, /flushed.*\.log$/, () => unsynced),
   ],
   [
