@@ -91,12 +91,17 @@ function indexLoader(place: LoadOptions["place"], env: Env, config: () => LogCon
     });
     // Only producer state could rebuild these; the file is the better witness.
     segment.ready().txns = new TxnIndex(txns);
-    rewriteIndexes(segment, path, env);
+    rewriteIndexes(segment, { path, env }, true);
   };
 }
 
-/** Puts rebuilt indexes in the place of what the files hold. */
-function rewriteIndexes(segment: Segment, path: string, env: Env): void {
+interface Where {
+  readonly path: string;
+  readonly env: Env;
+}
+
+/** Puts rebuilt indexes in the place of what the files hold; `lasting`: on the device, too, when it returns. */
+function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean): void {
   for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
     const file = env.disk.open(`${path}/${fileName(segment.base, suffix)}`, "create");
     file.truncate(0);
@@ -110,8 +115,10 @@ function rewriteIndexes(segment: Segment, path: string, env: Env): void {
     if (effect.kind !== "write") continue;
     const file = env.disk.open(`${path}/${effect.file}`, "create");
     file.write([effect.bytes], effect.position);
+    if (lasting) file.syncNow();
     file.close();
   }
+  if (lasting) env.disk.syncDirectoryNow(path);
 }
 
 interface Listing {
@@ -185,7 +192,7 @@ export function loadState(options: LoadOptions): LogState {
   const trustAll = options.clean && !epochsLost && listing.swapped === Infinity;
   if (!trustAll || !loadClean(state, path, env)) {
     const trusted = epochsLost ? 0 : options.clean ? state.active.base : options.recoveryPoint;
-    recover(state, Math.min(trusted, listing.swapped), path, env);
+    recover(state, Math.min(trusted, listing.swapped), options);
   }
   state.startOffset = Math.min(Math.max(options.startOffset, state.segments[0].base), state.endOffset);
   state.epochs.truncateFromEnd(state.endOffset);
@@ -251,7 +258,8 @@ function loadClean(state: LogState, path: string, env: Env): boolean {
 }
 
 /** Reads again what lies beyond `trusted`, and cuts the log where it stops making sense. */
-function recover(state: LogState, trusted: number, path: string, env: Env): void {
+function recover(state: LogState, trusted: number, { env, place, recoveryPoint }: LoadOptions): void {
+  const { path } = place;
   const { segments } = state;
   const first = segments.indexOf(state.segmentsFrom(trusted)[0]);
   const from = startProducers(state, segments[first].base, path, env);
@@ -282,7 +290,8 @@ function recover(state: LogState, trusted: number, path: string, env: Env): void
       expected: segment.base,
     });
     state.endOffset = scanner.nextOffset;
-    rewriteIndexes(segment, path, env);
+    // The next start trusts those below the recovery point, whatever a power cut has made of them before any flush.
+    rewriteIndexes(segment, { path, env }, segment.base < recoveryPoint);
     if (!cutTail(segment, scanner, path, env)) continue;
     removeSegments(state, i + 1, segments.length - i - 1, { path, env });
   }
@@ -328,7 +337,7 @@ function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env):
   return scanner.validBytes < size;
 }
 
-function removeSegments(state: LogState, at: number, count: number, where: { path: string; env: Env }): void {
+function removeSegments(state: LogState, at: number, count: number, where: Where): void {
   if (count <= 0) return;
   for (const segment of state.segments.splice(at, count)) {
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {

@@ -17,6 +17,29 @@ test("what recovery cuts off a log is gone for good: a second power cut does not
   expect(fixture.node.env.disk.open(path, "read").size()).toBe(whole / 3);
 });
 
+test("indexes that are made again below the recovery point outlast a second power cut", async () => {
+  const time = 1_700_000_000_000;
+  for (let seed = 1; seed <= 30; seed++) {
+    const fixture = new Fixture(seed, { segmentBytes: 100_000 });
+    for (const from of [0, 1, 2]) {
+      const options = { origin: "client", now: time, leaderEpoch: 0 } as const;
+      fixture.log.append(fixture.batch(1, from, time + from), options);
+      fixture.log.roll();
+    }
+    await fixture.flush();
+    await fixture.settle(fixture.dir.checkpoint());
+    fixture.node.disk.flipBit(`${fixture.log.path}/leader-epoch-checkpoint`, 0, 7);
+    fixture.crash("kept");
+    // A checkpoint that is sound again: the indexes are trusted.
+    fixture.log.append(fixture.batch(1, 3, time + 3), { origin: "client", now: time, leaderEpoch: 0 });
+    await fixture.flush();
+    fixture.crash("random");
+    for (const offset of [0, 1, 2]) {
+      expect(fixture.log.offsetForTimestamp(time + offset)).toMatchObject({ offset, timestamp: time + offset });
+    }
+  }
+});
+
 test("an index with a bit turned over is made again from the log, or does no harm but to a time", async () => {
   const records = 40;
   for (const suffix of ["index", "timeindex"]) {
