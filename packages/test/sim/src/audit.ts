@@ -6,7 +6,10 @@ import { committedOffsets, IDLE_GROUP, SHARED_GROUP, SHARES } from "./member.ts"
 import { startOf } from "./offsets.ts";
 import { type Ending, Violation } from "./rules.ts";
 import { OUT_OF_RANGE, type Stage, TOPIC, type TopicPlace } from "./stage.ts";
+import { SUBSCRIBED_GROUP } from "./subscriber.ts";
 import type { TopicEntry } from "./topic-ledger.ts";
+
+const GROUPS = [SHARED_GROUP, IDLE_GROUP, SUBSCRIBED_GROUP];
 
 interface Extent {
   readonly place: TopicPlace;
@@ -97,13 +100,13 @@ export async function audit(stage: Stage, client: Client, ending: Ending): Promi
     }
   }
   const offsets = new Map<string, number[]>();
-  for (const group of found.has("__consumer_offsets") ? [SHARED_GROUP, IDLE_GROUP] : []) {
+  for (const group of found.has("__consumer_offsets") ? GROUPS : []) {
     const committed = await committedOffsets(client, group);
     if (committed === undefined) return false;
     offsets.set(group, committed);
   }
   for (const { place, ...extent } of extents) logs.audited(place, extent, ending);
-  for (const group of [SHARED_GROUP, IDLE_GROUP]) {
+  for (const group of GROUPS) {
     SHARES.forEach((partition, i) => groups.audited(group, partition, offsets.get(group)?.[i] ?? -1, ending));
   }
   return true;

@@ -6,6 +6,8 @@ import {
   alterReplicaLogDirsRequest,
   alterReplicaLogDirsResponse,
   ApiKey,
+  consumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
   createPartitionsRequest,
   createPartitionsResponse,
   createTopicsRequest,
@@ -146,5 +148,17 @@ export const CALLS = {
   offsetDelete: { key: ApiKey.OffsetDelete, version: 0, request: offsetDeleteRequest, response: offsetDeleteResponse },
   deleteGroups: { key: ApiKey.DeleteGroups, version: 2, request: deleteGroupsRequest, response: deleteGroupsResponse },
   offsetCommit: { key: ApiKey.OffsetCommit, version: 8, request: offsetCommitRequest, response: offsetCommitResponse },
+  offsetCommitOfMember: {
+    key: ApiKey.OffsetCommit,
+    version: 9,
+    request: offsetCommitRequest,
+    response: offsetCommitResponse,
+  },
+  consumerGroupHeartbeat: {
+    key: ApiKey.ConsumerGroupHeartbeat,
+    version: 1,
+    request: consumerGroupHeartbeatRequest,
+    response: consumerGroupHeartbeatResponse,
+  },
   offsetFetch: { key: ApiKey.OffsetFetch, version: 7, request: offsetFetchRequest, response: offsetFetchResponse },
 } as const;

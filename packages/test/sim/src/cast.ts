@@ -8,6 +8,7 @@ import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
 import type { Actor, Stage } from "./stage.ts";
+import { Subscriber } from "./subscriber.ts";
 import { Surveyor } from "./surveyor.ts";
 import { TableKeeper } from "./table.ts";
 
@@ -18,6 +19,7 @@ export interface Cast {
   readonly members: readonly Member[];
   readonly table: TableKeeper | undefined;
   readonly copiers: readonly Copier[];
+  readonly subscribers: readonly Subscriber[];
   readonly actors: readonly Actor[];
 }
 
@@ -77,12 +79,18 @@ export function cast(
       )
     : [];
   if (from.transactional) actors.push(make("committed", (client, own) => new CommittedReader(stage, client, own)));
+  const subscribed = rng.chance(0.4) ? 0 : rng.int(1, 3);
+  const subscribers = Array.from({ length: subscribed }, (_, i) => {
+    const instanceId = rng.chance(0.25) ? `place${i}` : null;
+    return make(`subscriber${i}`, (client, own) => new Subscriber(stage, client, own, { instanceId }));
+  });
   return {
     admin,
     producers,
     members,
     table,
     copiers,
-    actors: [admin, ...producers, ...actors, ...members, ...copiers],
+    subscribers,
+    actors: [admin, ...producers, ...actors, ...members, ...subscribers, ...copiers],
   };
 }

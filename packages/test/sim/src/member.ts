@@ -41,7 +41,7 @@ export async function committedOffsets(client: Client, groupId: string): Promise
     : undefined;
 }
 
-async function readBack(stage: Stage, client: Client, group: string): Promise<void> {
+export async function readBack(stage: Stage, client: Client, group: string): Promise<void> {
   const began = stage.groups.begin();
   const offsets = await committedOffsets(client, group);
   offsets?.forEach((offset, i) => stage.groups.read(group, SHARES[i], offset, began));

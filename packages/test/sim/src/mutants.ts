@@ -508,6 +508,62 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "producer.id === -2n ? { key, value, producer } : { key, value }",
     why: "offsets are committed of what was aborted",
   },
+  {
+    name: "what is being given up is free already",
+    file: `${COORDINATOR}/consumer/group.ts`,
+    find: "    this.#own(member.revoking, member.epoch);\n",
+    replace: "",
+    why: "a partition has two owners while one of them is still giving it up",
+  },
+  {
+    name: "nobody waits for partitions to be free",
+    file: `${COORDINATOR}/consumer/reconcile.ts`,
+    find: "const free = !goal.isOwned(topic, partition) ||",
+    replace: "const free = true ||",
+    why: "a partition has two owners",
+  },
+  {
+    name: "the epoch of a consumer group is forgotten",
+    file: `${COORDINATOR}/consumer/replay.ts`,
+    find: "group.epoch = record.value.epoch;",
+    replace: "",
+    why: "nothing is divided anew: partitions go to nobody",
+  },
+  {
+    name: "who is put out changes nothing for the others",
+    file: `${COORDINATOR}/consumer/update.ts`,
+    find: "const epoch = group.epoch + 1;\n    records.push(epochRecord(group.id, epoch, this.hashOf",
+    replace: "const epoch = group.epoch;\n    records.push(epochRecord(group.id, epoch, this.hashOf",
+    why: "what a dead member had goes to nobody",
+  },
+  {
+    name: "members of consumer groups never expire",
+    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
+    find: "deadlines = { session, rebalance: Infinity,",
+    replace: "deadlines = { session: Infinity, rebalance: Infinity,",
+    why: "what a dead member had goes to nobody",
+  },
+  {
+    name: "a heartbeat keeps nobody in a consumer group",
+    file: `${COORDINATOR}/consumer/heartbeat.ts`,
+    find: "deadlines.session = now + sessionTimeoutMs;",
+    replace: "",
+    why: "a member is thrown out though it is alive",
+  },
+  {
+    name: "sessions of consumer groups are not begun at a start",
+    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
+    find: "for (const member of group.members.values()) this.#revoke(group, member, this.#deadlines(group, member));",
+    replace: "group.resolving = false;",
+    why: "who died with the broker keeps what it had for ever",
+  },
+  {
+    name: "any epoch of the past may commit",
+    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
+    find: "if (since === undefined || epoch < since) return stale;",
+    replace: "if (since === undefined && epoch > member.epoch) return stale;",
+    why: "who has lost a partition overwrites the offsets of its successor",
+  },
 ];
 
 /** Throws when there is none. */

@@ -7,10 +7,12 @@ import { Client } from "./client.ts";
 import { DiskDecay } from "./decay.ts";
 import { GroupLedger } from "./group-ledger.ts";
 import { LogLedger } from "./log-ledger.ts";
+import { Holdings } from "./holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
 import type { Prng } from "./prng.ts";
 import { type Ending, Violation } from "./rules.ts";
 import type { Actor, Stage } from "./stage.ts";
+import { agreeOn, Subscriber } from "./subscriber.ts";
 import { TopicLedger } from "./topic-ledger.ts";
 import { auditCopies, prepareCopies } from "./txn-audit.ts";
 import { TxnLedger } from "./txn-ledger.ts";
@@ -95,6 +97,11 @@ function settingsOf(rng: Prng, options: SettingsOptions) {
     ["offsets.topic.replication.factor", "1"],
     ["group.initial.rebalance.delay.ms", "0"],
     ["group.min.session.timeout.ms", "300"],
+    ["group.consumer.min.session.timeout.ms", "300"],
+    ["group.consumer.session.timeout.ms", "400"],
+    ["group.consumer.min.heartbeat.interval.ms", "50"],
+    ["group.consumer.heartbeat.interval.ms", "100"],
+    ["group.consumer.assignment.interval.ms", "50"],
     ["log.flush.offset.checkpoint.interval.ms", "300"],
     ["log.retention.check.interval.ms", "200"],
     ["log.segment.delete.delay.ms", "500"],
@@ -166,6 +173,7 @@ class Scenario {
     this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy });
     this.#decay = rng.chance(0.1) ? new DiskDecay(this.#machine.disk, this.world.fork("decay")) : undefined;
     const { crypto, codecs } = this.world.node("judge").env;
+    const groups = new GroupLedger();
     this.#stage = {
       logs: new LogLedger({
         crc32c: crypto.crc32c,
@@ -175,8 +183,9 @@ class Scenario {
         wentBack: () => this.#wentBack,
       }),
       topics: new TopicLedger(),
-      groups: new GroupLedger(),
       txns: new TxnLedger(),
+      groups,
+      holdings: new Holdings(() => groups.begin()),
       dirs: this.#disks,
       powerCuts: 0,
       life: 0,
@@ -415,6 +424,7 @@ class Scenario {
     if (ending === "power") {
       this.#stage.powerCuts++;
       this.#stage.groups.forgetRounds();
+      this.#stage.holdings.forget();
       this.#stage.logs.powerCut();
     }
     this.world.trace(`ending ${ending}`);
@@ -451,16 +461,37 @@ class Scenario {
     );
     await this.#copiesGoOn();
     await this.#until("no consumer gets a record", () => this.#stage.logs.served > served || this.#decay !== undefined);
-    const { members, actors } = this.#cast;
-    if (members.length === 0) return;
-    for (const actor of actors) if (!(actor instanceof Member)) this.#resting.add(actor);
-    for (const member of members) member.steady = true;
-    await this.#until("members do not agree", () => agree(members));
-    // Sessions go on whatever somebody does to the wall clock.
+    const { members, subscribers, actors } = this.#cast;
+    for (const actor of actors) {
+      if (!(actor instanceof Member || actor instanceof Subscriber)) this.#resting.add(actor);
+    }
+    for (const member of [...members, ...subscribers]) member.steady = true;
+    await this.#membersAgree(members);
+    await this.#subscribersAgree(subscribers);
+  }
+
+  async #subscribersAgree(subscribers: Cast["subscribers"]): Promise<void> {
+    if (subscribers.length === 0) return;
+    const counts = this.#stage.topics.entries.find(({ name }) => name === GROUP_TOPIC)?.counts ?? [];
+    await this.#until("subscribers do not agree", () => agreeOn(subscribers, counts));
+    await this.#jumpAhead();
+    if (subscribers.length === 1) return;
+    subscribers[0].die(Infinity);
+    await this.#until("what a dead subscriber had goes to nobody", () => agreeOn(subscribers.slice(1), counts));
+  }
+
+  /** Sessions go on whatever somebody does to the wall clock. */
+  async #jumpAhead(): Promise<void> {
     for (let times = 0; times < 4; times++) {
       this.#setClock(this.#machine.clockOffset + 60_000);
       await this.#runFor(this.#rng.int(50, 150));
     }
+  }
+
+  async #membersAgree(members: Cast["members"]): Promise<void> {
+    if (members.length === 0) return;
+    await this.#until("members do not agree", () => agree(members));
+    await this.#jumpAhead();
     if (members.length === 1) return;
     members[0].die(Infinity);
     await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));

@@ -2,6 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Client } from "./client.ts";
 import type { GroupLedger } from "./group-ledger.ts";
+import type { Holdings } from "./holdings.ts";
 import type { LogLedger } from "./log-ledger.ts";
 import type { Prng } from "./prng.ts";
 import type { TopicEntry, TopicLedger } from "./topic-ledger.ts";
@@ -13,6 +14,7 @@ export interface Stage {
   readonly topics: TopicLedger;
   readonly groups: GroupLedger;
   readonly txns: TxnLedger;
+  readonly holdings: Holdings;
   /** The log directories. */
   readonly dirs: readonly string[];
   /** Power cuts so far: only they may make a position or a sequence unknown. */
