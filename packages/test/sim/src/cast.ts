@@ -70,7 +70,9 @@ export function cast(
     return make(`member${i}`, (client, own) => new Member(stage, client, own, { instanceId }));
   });
   if (rng.chance(0.5)) actors.push(make("keeper", (client, own) => new Keeper(stage, client, own)));
-  const table = rng.chance(0.5) ? make("table", (client, own) => new TableKeeper(stage, client, own)) : undefined;
+  const table = from.rngOf("tables").chance(0.5)
+    ? make("table", (client, own) => new TableKeeper(stage, client, own))
+    : undefined;
   if (table !== undefined) actors.push(table);
   // From a generator of their own: what the others do is the same without them.
   const copiers = from.transactional
@@ -79,10 +81,11 @@ export function cast(
       )
     : [];
   if (from.transactional) actors.push(make("committed", (client, own) => new CommittedReader(stage, client, own)));
-  const subscribed = rng.chance(0.4) ? 0 : rng.int(1, 3);
+  const own = from.rngOf("subscribers");
+  const subscribed = own.chance(0.4) ? 0 : own.int(1, 3);
   const subscribers = Array.from({ length: subscribed }, (_, i) => {
-    const instanceId = rng.chance(0.25) ? `place${i}` : null;
-    return make(`subscriber${i}`, (client, own) => new Subscriber(stage, client, own, { instanceId }));
+    const instanceId = own.chance(0.25) ? `place${i}` : null;
+    return make(`subscriber${i}`, (client, each) => new Subscriber(stage, client, each, { instanceId }));
   });
   return {
     admin,
