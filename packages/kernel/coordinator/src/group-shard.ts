@@ -12,7 +12,9 @@ import {
 import { commitFault, ConsumerGroups, describeConsumerGroup, fetchFault } from "./consumer/consumer-groups.ts";
 import { type ConsumerContext, refusal } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
-import { AWAY_EPOCH, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
+import { AWAY_EPOCH, type ConsumerMember, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
+import { ClassicMembers } from "./consumer/classic-members.ts";
+import { downgraded, recordsOf, upgraded } from "./consumer/migrate.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
 import type { ConsumerRecord } from "./consumer/records.ts";
 import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.ts";
@@ -32,9 +34,10 @@ import {
   planCommit,
   planOffsetDeletion,
   setOffset,
+  tombstonesOf,
   type TopicErrors,
 } from "./offsets.ts";
-import { type GroupValue, groupTombstone, offsetTombstone, parseRecord } from "./records.ts";
+import { type GroupValue, groupRecord, groupTombstone, offsetTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
 import { PendingOffsets, txnCommitError, txnCommitFault } from "./txn-offsets.ts";
@@ -92,6 +95,7 @@ export class GroupShard implements Shard {
   readonly #membership: Membership;
   readonly #pending = new PendingOffsets();
   readonly #consumers: ConsumerGroups;
+  readonly #classicMembers: ClassicMembers;
   /** A consumer group that the records on their way to the log begin: it enters with the first of them. */
   #entering: ConsumerGroup | undefined;
   wallAhead = 0;
@@ -113,10 +117,12 @@ export class GroupShard implements Shard {
       topics: NO_TOPICS,
       hashes: new TopicHashes(),
       newTopicsVersion: -1,
+      downgrade: (group, staying, done) => this.#downgrade(group, staying, done),
     };
     this.#rebalance = new Rebalance(this.#context);
     this.#membership = new Membership(this.#context, this.#rebalance);
     this.#consumers = new ConsumerGroups(this.#context);
+    this.#classicMembers = new ClassicMembers(this.#context, this.#consumers.updates);
   }
 
   #append(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void {
@@ -189,12 +195,16 @@ export class GroupShard implements Shard {
       case "join":
         return this.#join(ticket, request);
       case "sync": {
-        const group = this.#classic(request.body.groupId);
+        const group = this.#groups.get(request.body.groupId);
+        if (group?.type === "consumer") return this.#classicMembers.sync(group, ticket, request.body);
         if (group === undefined) return this.#context.reply(ticket, syncError(Errors.UNKNOWN_MEMBER_ID.code));
         return this.#membership.sync(group, ticket, request.body);
       }
       case "heartbeat": {
-        const group = this.#classic(request.body.groupId);
+        const group = this.#groups.get(request.body.groupId);
+        if (group?.type === "consumer") {
+          return this.#context.reply(ticket, { errorCode: this.#classicMembers.heartbeat(group, request.body) });
+        }
         const unknown = Errors.UNKNOWN_MEMBER_ID.code;
         const errorCode = group === undefined ? unknown : this.#membership.heartbeat(group, request.body);
         return this.#context.reply(ticket, { errorCode });
@@ -221,11 +231,43 @@ export class GroupShard implements Shard {
       const leaves = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
       return refuse(leaves ? `Group ${groupId} not found.` : `Consumer group ${groupId} not found.`);
     }
-    if (known !== undefined && known.state !== "Empty") return refuse(`Group ${groupId} is not a consumer group.`);
-    // An empty classic group makes room.
+    // An empty classic group makes room; one with members takes them along.
     const records = known === undefined ? [] : [groupTombstone(groupId)];
-    this.#entering = new ConsumerGroup(groupId);
-    this.#consumers.heartbeat(this.#entering, input, records);
+    let group = new ConsumerGroup(groupId);
+    if (known !== undefined && known.state !== "Empty") {
+      const found = this.#upgrade(known);
+      if (typeof found === "string")
+        return refuse(`Cannot upgrade classic group ${groupId} to consumer group because ${found}`);
+      group = found;
+      records.push(...recordsOf(group));
+    }
+    this.#entering = group;
+    this.#consumers.heartbeat(group, input, records);
+  }
+
+  /** A consumer group with the members of a classic one; or why there cannot be one (`validateOnlineUpgrade`). */
+  #upgrade(classic: Group): ConsumerGroup | string {
+    const { migration, maxSize } = this.#context.config.consumer;
+    if (!migration.upgrade) return "online upgrade is disabled.";
+    if (classic.protocolType !== "consumer") return "the group does not use the consumer embedded protocol.";
+    if (classic.members.size > maxSize) return "the group size exceeds the consumer group maximum size.";
+    const group = upgraded(classic, this.#context);
+    if (typeof group === "string") return group;
+    // Who waits for a round is told to join again, which is when it gets to know the new one.
+    for (const member of classic.members.values()) {
+      this.#rebalance.answerJoin(member, joinError(Errors.REBALANCE_IN_PROGRESS.code, member.id));
+      this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
+    }
+    return group;
+  }
+
+  #downgrade(group: ConsumerGroup, staying: readonly ConsumerMember[], done: (errorCode: number) => void): void {
+    const classic = downgraded(group, staying, this.#context);
+    const assignments = new Map([...classic.members.values()].map(({ id, assignment }) => [id, assignment]));
+    this.#groups.set(group.id, classic);
+    this.#context.append([...tombstonesOf(group), groupRecord(classic, assignments)], done);
+    for (const member of classic.members.values()) this.#rebalance.touch(classic, member);
+    this.#rebalance.prepare(classic);
   }
 
   #join(ticket: Ticket, { version, client, body }: Extract<GroupRequest, { type: "join" }>): void {
@@ -237,16 +279,20 @@ export class GroupShard implements Shard {
     }
     const known = this.#groups.get(body.groupId);
     if (known === undefined && body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
-    if (known !== undefined && known.type !== "classic") return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);
-    const group = known ?? this.#create(body.groupId, wall);
     // The request's bytes are slices of a receive buffer, which must not live as long as the group.
     const protocols = body.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) }));
+    if (known?.type === "consumer" && known.members.size > 0) {
+      return this.#classicMembers.join(known, { ticket, version, client, body: { ...body, protocols } });
+    }
+    const group = known?.type === "classic" ? known : this.#create(body.groupId, wall, known?.offsets);
+    // An empty consumer group makes room.
+    if (known?.type === "consumer") this.#context.append(tombstonesOf(known), () => {});
     this.#membership.join(group, { ticket, version, client, request: { ...body, protocols } });
     this.#dropUnused(group);
   }
 
-  #create(id: string, wall: number): Group {
-    const group = new Group(id, wall);
+  #create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
+    const group = new Group(id, wall, offsets);
     this.#groups.set(id, group);
     return group;
   }
@@ -261,15 +307,25 @@ export class GroupShard implements Shard {
   }
 
   #leave(ticket: Ticket, version: number, body: LeaveGroupRequest): void {
-    const group = this.#classic(body.groupId);
+    const found = this.#groups.get(body.groupId);
+    const group = found?.type === "classic" ? found : undefined;
     const identities = version >= 3 ? body.members : [{ memberId: body.memberId, groupInstanceId: null, reason: null }];
+    const answer = (members: readonly { readonly errorCode: number }[]): void =>
+      this.#context.reply(ticket, version >= 3 ? { errorCode: 0, members } : { errorCode: members[0].errorCode });
+    if (found?.type === "consumer") {
+      const { members, outcomes } = this.#classicMembers.leaving(found, identities);
+      if (members.length === 0) return answer(outcomes);
+      return this.#consumers.updates.putOut(found, members, errorCode =>
+        errorCode === 0 ? answer(outcomes) : this.#context.reply(ticket, { errorCode, members: [] }),
+      );
+    }
     const unknown = Errors.UNKNOWN_MEMBER_ID.code;
     const members =
       group === undefined
         ? identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: unknown }))
         : this.#membership.leave(group, identities);
     if (group !== undefined) this.#dropUnused(group);
-    this.#context.reply(ticket, version >= 3 ? { errorCode: 0, members } : { errorCode: members[0].errorCode });
+    answer(members);
   }
 
   #commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {

@@ -21,6 +21,7 @@ export const config: GroupConfig = {
     maxSize: 100,
     assignors: ["uniform", "range"],
     pattern: nodePattern,
+    migration: { upgrade: true, downgrade: true },
     intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
   },
 };

@@ -10,7 +10,7 @@ import { ClientConnection, type ConnectionHost, RequestBudget } from "./connecti
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
-import { checkConsumerGroups, consumerIntervals } from "./group-limits.ts";
+import { checkConsumerGroups, consumerIntervals, migrationPolicy } from "./group-limits.ts";
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
@@ -276,6 +276,7 @@ export class Broker {
         maxSize: config["group.consumer.max.size"],
         assignors: config["group.consumer.assignors"],
         pattern: this.env.pattern,
+        migration: migrationPolicy(config),
         intervals: (groupId: string) =>
           consumerIntervals(this.config, configsOf(this.topics.image, RESOURCE_TYPE.group, groupId)),
       },

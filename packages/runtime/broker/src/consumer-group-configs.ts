@@ -1,5 +1,6 @@
 import { configSpecs } from "@samsa/base";
 
+const POLICIES: readonly string[] = ["bidirectional", "upgrade", "downgrade", "disabled"];
 const INT_MAX = "2147483647";
 
 /** Settings of the consumer protocol of groups (`GroupCoordinatorConfig`). */
@@ -43,6 +44,13 @@ export const consumerGroupConfigs = configSpecs({
     doc: "The longest session timeout that a group may have, in ms.",
   },
   "group.consumer.max.size": { type: "int", default: INT_MAX, min: 1, doc: "Most members in a consumer group." },
+  "group.consumer.migration.policy": {
+    type: "string",
+    default: "bidirectional",
+    check: policy =>
+      POLICIES.includes(policy.toLowerCase()) ? undefined : `it must be one of ${POLICIES.join(", ")}, in any case`,
+    doc: "Which groups may turn from one protocol to the other while they have members: bidirectional, upgrade, downgrade or disabled.",
+  },
   "group.consumer.min.assignment.interval.ms": {
     type: "int",
     default: "0",

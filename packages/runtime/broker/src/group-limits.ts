@@ -65,3 +65,10 @@ export function checkConsumerGroups(config: BrokerConfig): void {
   const heartbeat = LIMITS["consumer.heartbeat.interval.ms"].own;
   if (config[heartbeat] >= config[session]) fault(heartbeat, `it must be less than ${session}`);
 }
+
+/** Which ways groups may turn while they have members (`ConsumerGroupMigrationPolicy`). */
+export function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; readonly downgrade: boolean } {
+  const policy = config["group.consumer.migration.policy"].toLowerCase();
+  const both = policy === "bidirectional";
+  return { upgrade: both || policy === "upgrade", downgrade: both || policy === "downgrade" };
+}

@@ -51,7 +51,7 @@ export class ConsumerGroups {
       if (at > now || member === undefined) next = Math.min(next, at);
       else {
         // One at a time: each is decided knowing what became of the one before.
-        this.#context.append(this.updates.fence(group, [member]), () => {});
+        this.updates.putOut(group, [member], () => {});
         return now;
       }
     }

@@ -1,5 +1,7 @@
 import type { Pattern } from "@samsa/base";
 import type { ShardContext } from "../context.ts";
+import type { ConsumerGroup } from "./group.ts";
+import type { ConsumerMember } from "./member.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
 /** The intervals of a group, which may have settings of its own. */
@@ -13,6 +15,8 @@ export interface ConsumerGroupConfig {
   readonly maxSize: number;
   /** Names of the assignors that members may choose; the first serves those who do not. */
   readonly assignors: readonly string[];
+  /** Which groups may turn from one protocol to the other while they have members. */
+  readonly migration: { readonly upgrade: boolean; readonly downgrade: boolean };
   intervals(groupId: string): ConsumerGroupIntervals;
   /** See `Env.pattern`. */
   readonly pattern: (expression: string) => Pattern;
@@ -24,6 +28,8 @@ export interface ConsumerContext extends ShardContext {
   readonly hashes: TopicHashes;
   /** The version of the metadata in which topics last came to be. */
   readonly newTopicsVersion: number;
+  /** Makes a classic group of it, whose members are `staying`, once its records are on their way; `done` as of `append`. */
+  downgrade(group: ConsumerGroup, staying: readonly ConsumerMember[], done: (errorCode: number) => void): void;
 }
 
 /** Why a request is not granted. */

@@ -196,8 +196,11 @@ export class ConsumerHeartbeats {
         : instanceFault(member, memberId, instanceId);
     if (fault !== undefined || member === undefined) return this.#context.reply(ticket, fault as Refusal);
     const stays = instanceId !== null && memberEpoch === AWAY_EPOCH;
-    const records = stays ? [currentRecord(group.id, away(member))] : this.#updates.fence(group, [member]);
-    this.#finish(ticket, records, { errorCode: 0, memberId, memberEpoch });
+    const response = { errorCode: 0, memberId, memberEpoch };
+    if (stays) return this.#finish(ticket, [currentRecord(group.id, away(member))], response);
+    this.#updates.putOut(group, [member], errorCode =>
+      this.#context.reply(ticket, errorCode === 0 ? response : { errorCode, errorMessage: null }),
+    );
   }
 }
 

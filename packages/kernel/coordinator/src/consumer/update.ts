@@ -203,8 +203,18 @@ export class ConsumerUpdates {
     return next;
   }
 
+  /** Puts members out, then calls `done`; a group whose others all speak the classic protocol becomes classic. */
+  putOut(group: ConsumerGroup, members: readonly ConsumerMember[], done: (errorCode: number) => void): void {
+    const { config } = this.#context;
+    const staying = [...group.members.values()].filter(member => !members.includes(member));
+    const isClassic = staying.length > 0 && staying.every(({ classic }) => classic !== null);
+    if (isClassic && config.consumer.migration.downgrade && staying.length <= config.maxSize) {
+      this.#context.downgrade(group, staying, done);
+    } else this.#context.append(this.#fence(group, members), done);
+  }
+
   /** Records that put members out (`consumerGroupFenceMembers`). */
-  fence(group: ConsumerGroup, members: readonly ConsumerMember[]): ShardRecord[] {
+  #fence(group: ConsumerGroup, members: readonly ConsumerMember[]): ShardRecord[] {
     const records = members.flatMap(({ id }) => memberTombstones(group.id, id));
     const subscriptions = group.subscriptionsWith(members, undefined);
     for (const regex of group.subscriptions.regexes.keys()) {

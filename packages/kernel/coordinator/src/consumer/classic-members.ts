@@ -1,0 +1,263 @@
+import { ByteReader, ByteWriter, MalformedError, type Uuid } from "@samsa/base";
+import {
+  type ConsumerProtocolSubscription,
+  consumerProtocolAssignment,
+  consumerProtocolSubscription,
+  Errors,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+  type LeaveGroupRequest,
+  type SyncGroupRequest,
+} from "@samsa/protocol";
+import type { ShardRecord, Ticket } from "../effects.ts";
+import type { Client } from "../membership.ts";
+import { joinError, syncError } from "../rebalance.ts";
+import type { ConsumerContext } from "./context.ts";
+import type { ConsumerGroup } from "./group.ts";
+import { replaceStatic } from "./heartbeat.ts";
+import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
+import type { ListedPartitions } from "./reconcile.ts";
+import type { TopicDirectory } from "./topics.ts";
+import type { ConsumerUpdates } from "./update.ts";
+
+const { code: UNKNOWN_MEMBER } = Errors.UNKNOWN_MEMBER_ID;
+const { code: INCONSISTENT } = Errors.INCONSISTENT_GROUP_PROTOCOL;
+/** First version of JoinGroup whose new members must come back with the id they are given (KIP-394). */
+const KNOWN_MEMBER_ID_VERSION = 4;
+const CONSUMER = "consumer";
+
+/** What a member of the classic protocol tells of itself; undefined when it cannot be read. */
+export function readSubscription(
+  metadata: Uint8Array,
+): (ConsumerProtocolSubscription & { version: number }) | undefined {
+  try {
+    const reader = new ByteReader(metadata);
+    const version = reader.i16();
+    if (version < 0) return undefined;
+    const known = Math.min(version, consumerProtocolSubscription.last);
+    return { ...consumerProtocolSubscription.decode(reader, known), version: known };
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+/** Partitions by topic id, as classic members are handed them; `version` is that of what the member told. */
+export function writeAssignment(
+  topics: TopicDirectory,
+  assignment: Iterable<readonly [Uuid, Iterable<number>]>,
+  version: number,
+): Uint8Array {
+  const assignedPartitions = [...assignment].flatMap(([id, partitions]) => {
+    const topic = topics.nameOf(id);
+    return topic === undefined ? [] : [{ topic, partitions: [...partitions] }];
+  });
+  const writer = new ByteWriter(64);
+  const known = Math.min(version, consumerProtocolAssignment.last);
+  writer.i16(known);
+  consumerProtocolAssignment.encode(writer, { assignedPartitions, userData: null }, known);
+  return writer.finish();
+}
+
+function metadataOf(member: ConsumerMember): Uint8Array {
+  return member.classic?.supportedProtocols[0]?.metadata ?? new Uint8Array(0);
+}
+
+export interface ClassicJoin {
+  readonly ticket: Ticket;
+  readonly version: number;
+  readonly client: Client;
+  /** Its bytes live as long as the group. */
+  readonly body: JoinGroupRequest;
+}
+
+/** Members of the classic protocol in a group of the consumer protocol: their requests are answered as they expect. */
+export class ClassicMembers {
+  readonly #context: ConsumerContext;
+  readonly #updates: ConsumerUpdates;
+
+  constructor(context: ConsumerContext, updates: ConsumerUpdates) {
+    this.#context = context;
+    this.#updates = updates;
+  }
+
+  join(group: ConsumerGroup, input: ClassicJoin): void {
+    const { ticket, version, client, body } = input;
+    const memberId = body.memberId === "" ? this.#context.newId() : body.memberId;
+    const fault = this.#joinFault(group, version, { ...body, memberId }, body.memberId === "");
+    if (fault !== 0) {
+      const shown = fault === Errors.MEMBER_ID_REQUIRED.code ? memberId : body.memberId;
+      return this.#context.reply(ticket, joinError(fault, shown));
+    }
+    const subscription = readSubscription(body.protocols[0].metadata);
+    if (subscription === undefined) return this.#context.reply(ticket, joinError(INCONSISTENT, body.memberId));
+    const records: ShardRecord[] = [];
+    const known =
+      body.groupInstanceId === null ? group.members.get(memberId) : group.staticMember(body.groupInstanceId);
+    const replaces = known !== undefined && known.id !== memberId;
+    const before = replaces ? replaceStatic(group, known, memberId, records) : (known ?? newMember(memberId));
+    const after: ConsumerMember = {
+      ...before,
+      instanceId: body.groupInstanceId ?? before.instanceId,
+      rackId: subscription.rackId ?? before.rackId,
+      rebalanceTimeoutMs: body.rebalanceTimeoutMs === -1 ? before.rebalanceTimeoutMs : body.rebalanceTimeoutMs,
+      topicNames: namesOf(subscription.topics),
+      regex: "",
+      clientId: client.id,
+      clientHost: client.host,
+      classic: { sessionTimeoutMs: body.sessionTimeoutMs, supportedProtocols: body.protocols },
+    };
+    const change = { group, before, after, records };
+    const { epoch, subscriptionChanged } = this.#updates.subscribe(change);
+    const owned = this.#idsOf(subscription.ownedPartitions);
+    const next = this.#updates.step(change, this.#updates.assign(change, epoch), {
+      changed: subscriptionChanged,
+      owned,
+    });
+    const reply = {
+      errorCode: 0,
+      generationId: next.epoch,
+      protocolType: CONSUMER,
+      protocolName: body.protocols[0].name,
+      leader: "",
+      memberId,
+      members: [],
+    };
+    this.#after(records, errorCode => {
+      if (errorCode !== 0) return this.#context.reply(ticket, joinError(errorCode, memberId));
+      this.#expectSync(group, memberId, body);
+      this.#context.reply(ticket, reply);
+    });
+  }
+
+  #after(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
+    if (records.length === 0) done(0);
+    else this.#context.append(records, done);
+  }
+
+  #expectSync(
+    group: ConsumerGroup,
+    memberId: string,
+    { sessionTimeoutMs, rebalanceTimeoutMs }: JoinGroupRequest,
+  ): void {
+    const deadlines = group.deadlines.get(memberId);
+    if (deadlines === undefined) return;
+    const { now } = this.#context;
+    deadlines.join = Infinity;
+    deadlines.session = now + sessionTimeoutMs;
+    deadlines.sync = now + (rebalanceTimeoutMs === -1 ? sessionTimeoutMs : rebalanceTimeoutMs);
+    this.#context.wake(group, Math.min(deadlines.session, deadlines.sync));
+  }
+
+  #joinFault(group: ConsumerGroup, version: number, body: JoinGroupRequest, isNew: boolean): number {
+    const { migration, maxSize } = this.#context.config.consumer;
+    const { memberId, groupInstanceId: instanceId } = body;
+    if (!migration.upgrade && !migration.downgrade) return INCONSISTENT;
+    const known = instanceId === null ? undefined : group.staticMember(instanceId);
+    if (known === undefined && group.members.size >= maxSize && !group.members.has(memberId)) {
+      return Errors.GROUP_MAX_SIZE_REACHED.code;
+    }
+    const spoken = group.classicProtocols;
+    const fits = body.protocols.some(({ name }) => (spoken.get(name) ?? 0) === group.classicMembers);
+    if (body.protocolType !== CONSUMER || !fits) return INCONSISTENT;
+    if (isNew && instanceId === null && version >= KNOWN_MEMBER_ID_VERSION) return Errors.MEMBER_ID_REQUIRED.code;
+    if (instanceId === null || isNew) return 0;
+    return this.#instanceFault(known, memberId);
+  }
+
+  #instanceFault(known: ConsumerMember | undefined, memberId: string): number {
+    if (known === undefined) return UNKNOWN_MEMBER;
+    return known.id === memberId ? 0 : Errors.FENCED_INSTANCE_ID.code;
+  }
+
+  #idsOf(owned: ConsumerProtocolSubscription["ownedPartitions"]): ListedPartitions {
+    return owned.flatMap(({ topic, partitions }) => {
+      const topicId = this.#context.topics.idOf(topic);
+      return topicId === undefined ? [] : [{ topicId, partitions }];
+    });
+  }
+
+  /** The member that a request speaks for, or the error code it is answered with. */
+  #speaker(
+    group: ConsumerGroup,
+    { memberId, groupInstanceId, generationId }: HeartbeatRequest | SyncGroupRequest,
+  ): ConsumerMember | number {
+    const member = groupInstanceId === null ? group.members.get(memberId) : group.staticMember(groupInstanceId);
+    const fault = groupInstanceId === null ? 0 : this.#instanceFault(member, memberId);
+    if (fault !== 0) return fault;
+    if (member === undefined || member.classic === null) return UNKNOWN_MEMBER;
+    return member.epoch === generationId ? member : Errors.ILLEGAL_GENERATION.code;
+  }
+
+  sync(group: ConsumerGroup, ticket: Ticket, body: SyncGroupRequest): void {
+    const member = this.#speaker(group, body);
+    const refuse = (code: number): void => this.#context.reply(ticket, syncError(code));
+    if (typeof member === "number") return refuse(member);
+    const { protocolType, protocolName } = body;
+    const own = member.classic?.supportedProtocols[0]?.name;
+    if ((protocolType !== null && protocolType !== CONSUMER) || (protocolName !== null && protocolName !== own)) {
+      return refuse(INCONSISTENT);
+    }
+    if (group.assignmentEpoch > member.epoch && member.state !== STATE.unrevoked) {
+      this.#expectJoin(group, member);
+      return refuse(Errors.REBALANCE_IN_PROGRESS.code);
+    }
+    const deadlines = group.deadlines.get(member.id);
+    if (deadlines !== undefined) deadlines.sync = Infinity;
+    this.#touch(group, member);
+    const version = readSubscription(metadataOf(member))?.version ?? 0;
+    const assigned = [...member.assigned].map(([id, partitions]) => [id, partitions.keys()] as const);
+    const assignment = writeAssignment(this.#context.topics, assigned, version);
+    this.#context.reply(ticket, { errorCode: 0, protocolType, protocolName, assignment });
+  }
+
+  #touch(group: ConsumerGroup, { id, classic }: ConsumerMember): void {
+    const deadlines = group.deadlines.get(id);
+    if (deadlines === undefined || classic === null) return;
+    deadlines.session = this.#context.now + classic.sessionTimeoutMs;
+    this.#context.wake(group, deadlines.session);
+  }
+
+  #expectJoin(group: ConsumerGroup, { id, rebalanceTimeoutMs }: ConsumerMember): void {
+    const deadlines = group.deadlines.get(id);
+    if (deadlines === undefined || deadlines.join !== Infinity) return;
+    deadlines.join = this.#context.now + rebalanceTimeoutMs;
+    this.#context.wake(group, deadlines.join);
+  }
+
+  /** Members are told to join again when there is something for them to give up or to take. */
+  heartbeat(group: ConsumerGroup, body: HeartbeatRequest): number {
+    const member = this.#speaker(group, body);
+    if (typeof member === "number") return member;
+    this.#touch(group, member);
+    const isReady = member.state === STATE.unreleased && !waitsForOthers(group, member);
+    if (member.epoch >= group.assignmentEpoch && member.state !== STATE.unrevoked && !isReady) return 0;
+    this.#expectJoin(group, member);
+    return Errors.REBALANCE_IN_PROGRESS.code;
+  }
+
+  /** Who leaves, and the outcome for each identity, in order. */
+  leaving(group: ConsumerGroup, identities: LeaveGroupRequest["members"]) {
+    const members = new Set<ConsumerMember>();
+    const outcomes = identities.map(({ memberId, groupInstanceId }) => {
+      const member = groupInstanceId === null ? group.members.get(memberId) : group.staticMember(groupInstanceId);
+      // An administrator knows static members by their instance only.
+      const isFenced = groupInstanceId !== null && memberId !== "" && member !== undefined && member.id !== memberId;
+      const errorCode = member === undefined ? UNKNOWN_MEMBER : isFenced ? Errors.FENCED_INSTANCE_ID.code : 0;
+      if (errorCode === 0 && member !== undefined) members.add(member);
+      return { memberId, groupInstanceId, errorCode };
+    });
+    return { members: [...members], outcomes };
+  }
+}
+
+/** Whether something of its target is with another member still. */
+function waitsForOthers(group: ConsumerGroup, member: ConsumerMember): boolean {
+  for (const [topic, partitions] of group.targetOf(member.id)) {
+    const assigned = member.assigned.get(topic);
+    for (const partition of partitions) {
+      if (assigned?.has(partition) !== true && group.isOwned(topic, partition)) return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,122 @@
+import { ByteReader, MalformedError, type Uuid } from "@samsa/base";
+import { consumerProtocolAssignment } from "@samsa/protocol";
+import type { ShardRecord } from "../effects.ts";
+import { Group, type Member } from "../group.ts";
+import { readSubscription, writeAssignment } from "./classic-members.ts";
+import type { ConsumerContext } from "./context.ts";
+import { ConsumerGroup } from "./group.ts";
+import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
+import { currentRecord, epochRecord, memberRecord, targetEpochRecord, targetRecord } from "./records.ts";
+
+const UNSUPPORTED =
+  "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before " +
+  "re-attempting the upgrade.";
+const MALFORMED = "the embedded consumer protocol is malformed.";
+
+/** What a classic member was assigned, by topic id; or why that cannot be told. */
+function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefined): Map<Uuid, Set<number>> | string {
+  if (bytes.length === 0) return new Map();
+  try {
+    const reader = new ByteReader(bytes);
+    const version = Math.min(reader.i16(), consumerProtocolAssignment.last);
+    if (version < 0) return MALFORMED;
+    const { assignedPartitions, userData } = consumerProtocolAssignment.decode(reader, version);
+    if (userData !== null && userData.length > 0) return UNSUPPORTED;
+    const found = new Map<Uuid, Set<number>>();
+    for (const { topic, partitions } of assignedPartitions) {
+      const id = idOf(topic);
+      if (id !== undefined && partitions.length > 0) found.set(id, new Set(partitions));
+    }
+    return found;
+  } catch (error) {
+    if (error instanceof MalformedError) return MALFORMED;
+    throw error;
+  }
+}
+
+/** A group of the consumer protocol with the members of a classic one; or why there cannot be one (`fromClassicGroup`). */
+export function upgraded(classic: Group, context: ConsumerContext): ConsumerGroup | string {
+  const group = new ConsumerGroup(classic.id);
+  group.epoch = classic.generation;
+  group.assignmentEpoch = classic.generation;
+  const protocol = classic.protocolName ?? classic.selectProtocol();
+  for (const member of classic.members.values()) {
+    const subscription = readSubscription(
+      member.protocols.find(({ name }) => name === protocol)?.metadata ?? member.assignment,
+    );
+    const target = readAssignment(member.assignment, name => context.topics.idOf(name));
+    if (subscription === undefined) return MALFORMED;
+    if (typeof target === "string") return target;
+    group.target.set(member.id, target);
+    group.set(consumerMember(member, { classic, topics: subscription.topics, rackId: subscription.rackId, target }));
+  }
+  group.metadataHash = context.hashes.of(context.topics, group.topicsOf(group.subscriptions));
+  return group;
+}
+
+interface Description {
+  readonly classic: Group;
+  readonly topics: readonly string[];
+  readonly rackId: string | null;
+  readonly target: ReadonlyMap<Uuid, ReadonlySet<number>>;
+}
+
+function consumerMember(member: Member, { classic, topics, rackId, target }: Description): ConsumerMember {
+  const epoch = classic.generation;
+  return {
+    ...newMember(member.id),
+    epoch,
+    previousEpoch: epoch,
+    state: STATE.stable,
+    instanceId: member.instanceId,
+    rackId,
+    rebalanceTimeoutMs: member.rebalanceTimeoutMs,
+    clientId: member.clientId,
+    clientHost: member.clientHost,
+    topicNames: namesOf(topics),
+    assigned: new Map([...target].map(([id, all]) => [id, new Map([...all].map(partition => [partition, epoch]))])),
+    classic: { sessionTimeoutMs: member.sessionTimeoutMs, supportedProtocols: member.protocols },
+  };
+}
+
+/** All records of a group (`ConsumerGroup.createConsumerGroupRecords`). */
+export function recordsOf(group: ConsumerGroup): ShardRecord[] {
+  const members = [...group.members.values()];
+  return [
+    ...members.map(member => memberRecord(group.id, member)),
+    epochRecord(group.id, group.epoch, group.metadataHash),
+    ...members.map(({ id }) => targetRecord(group.id, id, group.targetOf(id))),
+    targetEpochRecord(group.id, group.assignmentEpoch, group.assignmentTimestamp),
+    ...members.map(member => currentRecord(group.id, member)),
+  ];
+}
+
+/** A classic group with those members of a consumer group that stay, all of the classic protocol (`fromConsumerGroup`). */
+export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMember[], context: ConsumerContext): Group {
+  const classic = new Group(group.id, context.wall, group.offsets);
+  for (const { id, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic: own } of staying) {
+    const sessionTimeoutMs = own?.sessionTimeoutMs ?? 0;
+    const member: Member = {
+      id,
+      instanceId,
+      clientId,
+      clientHost,
+      rebalanceTimeoutMs,
+      sessionTimeoutMs,
+      protocols: own?.supportedProtocols ?? [],
+      assignment: new Uint8Array(0),
+      joining: undefined,
+      syncing: undefined,
+      expiresAt: context.now + sessionTimeoutMs,
+    };
+    classic.add(member, "consumer");
+  }
+  classic.generation = group.epoch;
+  classic.protocolName = classic.selectProtocol();
+  for (const member of classic.members.values()) {
+    const version = readSubscription(classic.metadataOf(member))?.version ?? 0;
+    member.assignment = writeAssignment(context.topics, group.targetOf(member.id), version);
+  }
+  classic.transition("Stable", context.wall);
+  return classic;
+}

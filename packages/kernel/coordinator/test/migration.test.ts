@@ -1,0 +1,227 @@
+import { ByteReader, ByteWriter } from "@samsa/base";
+import { consumerProtocolAssignment, consumerProtocolSubscription } from "@samsa/protocol";
+import { describe, expect, test } from "vitest";
+import type { GroupRequest } from "../src/index.ts";
+import { Bench, config, type Reply } from "./bench.ts";
+import { ask } from "./consumer-requests.ts";
+
+const REJOIN = 27;
+
+function subscription(topics: readonly string[], owned: readonly number[] = []): Uint8Array {
+  const writer = new ByteWriter();
+  writer.i16(1);
+  const ownedPartitions = owned.length === 0 ? [] : [{ topic: "t", partitions: [...owned] }];
+  consumerProtocolSubscription.encode(writer, { topics: [...topics], userData: null, ownedPartitions }, 1);
+  return writer.finish();
+}
+
+function assignment(partitions: readonly number[], userData: Uint8Array | null = null): Uint8Array {
+  const writer = new ByteWriter();
+  writer.i16(1);
+  consumerProtocolAssignment.encode(
+    writer,
+    { assignedPartitions: [{ topic: "t", partitions: [...partitions] }], userData },
+    1,
+  );
+  return writer.finish();
+}
+
+function partitionsOf(reply: Reply): number[] {
+  const reader = new ByteReader(reply.assignment as Uint8Array);
+  const { assignedPartitions } = consumerProtocolAssignment.decode(reader, reader.i16());
+  return assignedPartitions.flatMap(({ partitions }) => partitions);
+}
+
+function join(
+  memberId: string,
+  owned: readonly number[] = [],
+  protocolType = "consumer",
+  instance: string | null = null,
+): GroupRequest {
+  return {
+    type: "join",
+    version: 9,
+    client: { id: "c", host: "/127.0.0.1" },
+    body: {
+      groupId: "g",
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 20_000,
+      memberId,
+      groupInstanceId: instance,
+      protocolType,
+      protocols: [{ name: "range", metadata: subscription(["t"], owned) }],
+      reason: null,
+    },
+  };
+}
+
+function sync(
+  memberId: string,
+  generationId: number,
+  assignments: { memberId: string; assignment: Uint8Array }[] = [],
+): GroupRequest {
+  const body = {
+    groupId: "g",
+    generationId,
+    memberId,
+    groupInstanceId: null,
+    protocolType: "consumer",
+    protocolName: "range",
+  };
+  return { type: "sync", body: { ...body, assignments } };
+}
+
+function heartbeat(bench: Bench, memberId: string, generationId: number): number {
+  return bench.ask({ type: "heartbeat", body: { groupId: "g", memberId, generationId, groupInstanceId: null } })
+    .errorCode;
+}
+
+function leave(bench: Bench, memberId: string): Reply {
+  const members = [{ memberId, groupInstanceId: null, reason: null }];
+  return bench.ask({ type: "leave", version: 5, body: { groupId: "g", memberId: "", members } });
+}
+
+/** A stable classic group of one member that has four partitions. */
+function classic(bench: Bench, userData: Uint8Array | null = null): string {
+  const { memberId } = bench.ask(join(""));
+  const ticket = bench.send(join(memberId));
+  bench.pass(6000);
+  const generation = bench.replies.get(ticket)?.generationId ?? -1;
+  bench.ask(sync(memberId, generation, [{ memberId, assignment: assignment([0, 1, 2, 3], userData) }]));
+  expect(bench.shard.view("g")).toMatchObject({ state: "Stable" });
+  return memberId;
+}
+
+const joining = { memberId: "n", rebalanceTimeoutMs: 10_000, topicPartitions: [], subscribedTopicNames: ["t"] };
+const count = (answer: ReturnType<typeof ask>): number =>
+  answer.assignment?.topicPartitions.flatMap(({ partitions }) => partitions).length ?? 0;
+
+/** A group of one classic member and one of the consumer protocol, which have two partitions each. */
+function mixed(bench: Bench): { readonly old: string; readonly epoch: number } {
+  bench.topic("t", 4);
+  const old = classic(bench);
+  expect(ask(bench, joining)).toMatchObject({ errorCode: 0, memberEpoch: 2 });
+  expect(bench.shard.list()).toMatchObject([{ groupType: "consumer", groupState: "Reconciling" }]);
+  expect(heartbeat(bench, old, 1)).toBe(REJOIN);
+  // It says what it has, is asked to give up half of it, and joins again when it has done so.
+  const asked = bench.ask(join(old, [0, 1, 2, 3]));
+  expect(asked).toMatchObject({ errorCode: 0, generationId: 1, protocolName: "range", memberId: old });
+  const kept = partitionsOf(bench.ask(sync(old, 1)));
+  expect(kept).toHaveLength(2);
+  expect(heartbeat(bench, old, 1)).toBe(REJOIN);
+  expect(bench.ask(join(old, kept))).toMatchObject({ errorCode: 0, generationId: 2 });
+  expect(partitionsOf(bench.ask(sync(old, 2)))).toEqual(kept);
+  expect(heartbeat(bench, old, 2)).toBe(0);
+  expect(count(ask(bench, { memberId: "n", memberEpoch: 2 }))).toBe(2);
+  expect(bench.shard.list()).toMatchObject([{ groupState: "Stable" }]);
+  return { old, epoch: 2 };
+}
+
+describe("from classic to consumer", () => {
+  test("a member of the new protocol takes the group along, and partitions move one by one", () => {
+    const bench = new Bench();
+    const { old } = mixed(bench);
+    const before = bench.shard.consumerView("g");
+    bench.reload();
+    expect(bench.shard.consumerView("g")).toEqual(before);
+    expect(heartbeat(bench, old, 2)).toBe(0);
+    expect(before).toMatchObject({ members: [{ memberType: 0 }, { memberType: 1 }] });
+  });
+
+  test("a classic member joins, syncs, is checked, and is out when it is silent", () => {
+    const bench = new Bench();
+    const { old } = mixed(bench);
+    const { memberId } = bench.ask(join(""));
+    expect(bench.ask(join(""))).toMatchObject({ errorCode: 79 });
+    bench.pass(1000);
+    expect(bench.ask(join(memberId))).toMatchObject({ errorCode: 0, generationId: 3 });
+    expect(bench.ask(join(memberId, [], "connect")).errorCode).toBe(23);
+    const codes = [sync("x", 3), sync("n", 3), sync(memberId, 2), sync(memberId, 3)].map(r => bench.ask(r).errorCode);
+    expect(codes).toEqual([25, 25, 22, 0]);
+    expect([heartbeat(bench, "x", 3), heartbeat(bench, memberId, 9), heartbeat(bench, memberId, 3)]).toEqual([
+      25, 22, 0,
+    ]);
+    expect(heartbeat(bench, old, 2)).toBe(REJOIN);
+    bench.pass(10_001);
+    ask(bench, { memberId: "n", memberEpoch: 2 });
+    expect([heartbeat(bench, memberId, 3), heartbeat(bench, old, 2)]).toEqual([25, 25]);
+  });
+
+  test.each([
+    ["protocol", (bench: Bench) => bench.ask(join("", [], "connect")), "does not use the consumer embedded protocol"],
+    ["assignor", (bench: Bench) => classic(bench, Uint8Array.of(1)), "an unsupported custom assignor is in use"],
+  ])("it stays as it is for its %s", (_, begin, why) => {
+    const bench = new Bench();
+    bench.topic("t", 4);
+    begin(bench);
+    if (bench.shard.view("g")?.state === "Empty") {
+      const { memberId } = bench.ask(join("", [], "connect"));
+      bench.send(join(memberId, [], "connect"));
+    }
+    const answer = ask(bench, joining);
+    expect(answer.errorCode).toBe(69);
+    expect(answer.errorMessage).toContain(why);
+    expect(bench.shard.list()).toMatchObject([{ groupType: "classic" }]);
+  });
+});
+
+describe("from consumer to classic", () => {
+  test.each(["leaves", "is silent"])("when the last of the new protocol %s", how => {
+    const bench = new Bench();
+    const { old } = mixed(bench);
+    if (how === "leaves") expect(ask(bench, { memberId: "n", memberEpoch: -1 }).errorCode).toBe(0);
+    else {
+      for (let i = 0; i < 10; i++) {
+        bench.pass(5000);
+        heartbeat(bench, old, 2);
+      }
+    }
+    expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "PreparingRebalance" }]);
+    expect(heartbeat(bench, old, 2)).toBe(REJOIN);
+    bench.reload();
+    expect(bench.shard.view("g")).toMatchObject({ state: "Stable", protocol: "range" });
+    const again = bench.ask(join(old));
+    expect(again).toMatchObject({ errorCode: 0, leader: old });
+    expect(
+      bench.ask(sync(old, again.generationId, [{ memberId: old, assignment: assignment([0, 1, 2, 3]) }])).errorCode,
+    ).toBe(0);
+    expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+  });
+
+  test("when the group is empty, whoever comes first says what it is", () => {
+    const bench = new Bench();
+    bench.topic("t", 4);
+    ask(bench, joining);
+    ask(bench, { memberId: "n", memberEpoch: -1 });
+    classic(bench);
+    bench.reload();
+    expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+  });
+
+  test("a classic member that leaves leaves the others as they are", () => {
+    const bench = new Bench();
+    const { old } = mixed(bench);
+    expect(leave(bench, "x").members).toMatchObject([{ errorCode: 25 }]);
+    expect(leave(bench, old)).toMatchObject({ errorCode: 0, members: [{ errorCode: 0 }] });
+    bench.pass(1000);
+    expect(count(ask(bench, { memberId: "n", memberEpoch: 2 }))).toBe(4);
+    expect(bench.shard.list()).toMatchObject([{ groupType: "consumer" }]);
+  });
+});
+
+test("nothing turns where settings say so", () => {
+  const migration = config.consumer.migration as { upgrade: boolean; downgrade: boolean };
+  Object.assign(migration, { upgrade: false, downgrade: false });
+  try {
+    const bench = new Bench();
+    bench.topic("t", 4);
+    classic(bench);
+    expect(ask(bench, joining)).toMatchObject({ errorCode: 69 });
+    const other = new Bench();
+    other.topic("t", 4);
+    ask(other, joining);
+    expect(other.ask(join("")).errorCode).toBe(23);
+  } finally {
+    Object.assign(migration, { upgrade: true, downgrade: true });
+  }
+});
