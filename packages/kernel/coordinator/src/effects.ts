@@ -20,3 +20,6 @@ export type Effect =
       /** The proof that the transaction was verified; absent when transactions are not verified here. */
       readonly guard?: number;
     };
+
+/** What makes an append part of a transaction. */
+export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

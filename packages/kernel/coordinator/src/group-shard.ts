@@ -7,9 +7,8 @@ import {
   type OffsetCommitRequest,
   type OffsetDeleteRequest,
   type SyncGroupRequest,
-  type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import { commitFault, ConsumerGroups, describeConsumerGroup, fetchFault } from "./consumer/consumer-groups.ts";
+import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-groups.ts";
 import { type ConsumerContext, refusal } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
 import { AWAY_EPOCH, type ConsumerMember, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
@@ -18,29 +17,16 @@ import { downgraded, recordsOf, upgraded } from "./consumer/migrate.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
 import type { ConsumerRecord } from "./consumer/records.ts";
 import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.ts";
+import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
 import type { GroupConfig, Waking } from "./context.ts";
-import type { Effect, ShardRecord, Ticket } from "./effects.ts";
+import type { Effect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import { Group, type Member } from "./group.ts";
+import { GroupTable } from "./group-table.ts";
 import { type Client, Membership } from "./membership.ts";
-import {
-  type AnyGroup,
-  type CommitPlan,
-  commitError,
-  deletionRecords,
-  dropOffset,
-  expiredRecords,
-  type FetchTopics,
-  fetchOffsets,
-  planCommit,
-  planOffsetDeletion,
-  setOffset,
-  tombstonesOf,
-  type TopicErrors,
-} from "./offsets.ts";
-import { type GroupValue, groupRecord, groupTombstone, offsetTombstone, parseRecord } from "./records.ts";
+import { type AnyGroup, deletionRecords, tombstonesOf, type TopicErrors } from "./offsets.ts";
+import { type GroupValue, groupRecord, groupTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
-import { PendingOffsets, txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
 export type GroupRequest =
   | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
@@ -48,16 +34,8 @@ export type GroupRequest =
   | { readonly type: "heartbeat"; readonly body: HeartbeatRequest }
   | { readonly type: "leave"; readonly version: number; readonly body: LeaveGroupRequest }
   | { readonly type: "commit"; readonly version: number; readonly body: OffsetCommitRequest }
-  | {
-      readonly type: "txnCommit";
-      readonly version: number;
-      readonly body: TxnOffsetCommitRequest;
-      /** See the effect of an append. */
-      readonly guard?: number;
-    }
+  | ({ readonly type: "txnCommit" } & TxnCommit)
   | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">);
-
-type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;
 
 /** One group as ListGroups shows it. */
 export interface ListedGroup {
@@ -82,18 +60,19 @@ export interface GroupView {
  * list that effects are added to.
  */
 export class GroupShard implements Shard {
-  readonly #groups = new Map<string, AnyGroup>();
+  readonly #groups = new GroupTable();
   readonly #wakeups = new DeadlineHeap<Waking>();
   readonly #appends = new Map<number, (errorCode: number) => void>();
-  readonly #context: ConsumerContext & {
-    now: number;
-    wall: number;
-    topics: TopicDirectory;
-    newTopicsVersion: number;
-  };
+  readonly #context: ConsumerContext &
+    OffsetContext & {
+      now: number;
+      wall: number;
+      topics: TopicDirectory;
+      newTopicsVersion: number;
+    };
   readonly #rebalance: Rebalance;
   readonly #membership: Membership;
-  readonly #pending = new PendingOffsets();
+  readonly committed: CommittedOffsets;
   readonly #consumers: ConsumerGroups;
   readonly #classicMembers: ClassicMembers;
   /** A consumer group that the records on their way to the log begin: it enters with the first of them. */
@@ -111,6 +90,7 @@ export class GroupShard implements Shard {
       config,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
       append: (records, done) => this.#append(records, done, {}),
+      appendTxn: (records, done, of) => this.#append(records, done, of),
       wake: (group, at) => this.#wake(group, at),
       memberId: prefix => `${prefix}-${newId()}`,
       newId,
@@ -121,6 +101,7 @@ export class GroupShard implements Shard {
     };
     this.#rebalance = new Rebalance(this.#context);
     this.#membership = new Membership(this.#context, this.#rebalance);
+    this.committed = new CommittedOffsets(this.#context, this.#groups, this.#membership, this.#rebalance);
     this.#consumers = new ConsumerGroups(this.#context);
     this.#classicMembers = new ClassicMembers(this.#context, this.#consumers.updates);
   }
@@ -183,12 +164,6 @@ export class GroupShard implements Shard {
     for (const group of again) this.#wake(group, this.#consumers.tick(group));
   }
 
-  /** The classic group of that id; others answer for themselves. */
-  #classic(groupId: string): Group | undefined {
-    const group = this.#groups.get(groupId);
-    return group?.type === "classic" ? group : undefined;
-  }
-
   request(now: number, ticket: Ticket, request: GroupRequest, out: Effect[]): void {
     this.#enter(now, out);
     switch (request.type) {
@@ -212,9 +187,9 @@ export class GroupShard implements Shard {
       case "leave":
         return this.#leave(ticket, request.version, request.body);
       case "commit":
-        return this.#commit(ticket, request.version, request.body);
+        return this.committed.commit(ticket, request.version, request.body);
       case "txnCommit":
-        return this.#txnCommit(ticket, request);
+        return this.committed.txnCommit(ticket, request);
       case "consumerHeartbeat":
         return this.#consumerHeartbeat({ ...request, ticket });
     }
@@ -264,7 +239,7 @@ export class GroupShard implements Shard {
   #downgrade(group: ConsumerGroup, staying: readonly ConsumerMember[], done: (errorCode: number) => void): void {
     const classic = downgraded(group, staying, this.#context);
     const assignments = new Map([...classic.members.values()].map(({ id, assignment }) => [id, assignment]));
-    this.#groups.set(group.id, classic);
+    this.#groups.set(classic);
     this.#context.append([...tombstonesOf(group), groupRecord(classic, assignments)], done);
     for (const member of classic.members.values()) this.#rebalance.touch(classic, member);
     this.#rebalance.prepare(classic);
@@ -284,26 +259,11 @@ export class GroupShard implements Shard {
     if (known?.type === "consumer" && known.members.size > 0) {
       return this.#classicMembers.join(known, { ticket, version, client, body: { ...body, protocols } });
     }
-    const group = known?.type === "classic" ? known : this.#create(body.groupId, wall, known?.offsets);
+    const group = known?.type === "classic" ? known : this.#groups.create(body.groupId, wall, known?.offsets);
     // An empty consumer group makes room.
     if (known?.type === "consumer") this.#context.append(tombstonesOf(known), () => {});
     this.#membership.join(group, { ticket, version, client, request: { ...body, protocols } });
-    this.#dropUnused(group);
-  }
-
-  #create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
-    const group = new Group(id, wall, offsets);
-    this.#groups.set(id, group);
-    return group;
-  }
-
-  /** A group that nobody entered in the end is not kept. */
-  #dropUnused(group: AnyGroup): void {
-    if (group.type !== "classic") return;
-    const used =
-      group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
-    if (this.#pending.has(group.id)) return;
-    if (!used && group.state === "Empty" && group.generation === 0) this.#groups.delete(group.id);
+    this.#groups.dropUnused(group);
   }
 
   #leave(ticket: Ticket, version: number, body: LeaveGroupRequest): void {
@@ -324,87 +284,8 @@ export class GroupShard implements Shard {
       group === undefined
         ? identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: unknown }))
         : this.#membership.leave(group, identities);
-    if (group !== undefined) this.#dropUnused(group);
+    if (group !== undefined) this.#groups.dropUnused(group);
     answer(members);
-  }
-
-  #commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
-    const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
-    if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
-    let group = this.#groups.get(body.groupId);
-    if (group === undefined) {
-      if (body.generationIdOrMemberEpoch >= 0) {
-        return refuse(version >= 9 ? Errors.GROUP_ID_NOT_FOUND.code : Errors.ILLEGAL_GENERATION.code);
-      }
-      // Offsets without members: an administrator, or a consumer that assigns itself.
-      group = this.#create(body.groupId, this.#context.wall);
-    } else {
-      const error = this.#commitFault(group, version, body);
-      if (error !== 0) return refuse(error);
-    }
-    const plan: CommitPlan = planCommit(this.#context, group, body);
-    if (plan.records.length === 0) {
-      this.#dropUnused(group);
-      return this.#context.reply(ticket, { topics: plan.topics });
-    }
-    this.#context.append(plan.records, errorCode => {
-      this.#context.reply(ticket, errorCode === 0 ? { topics: plan.topics } : commitError(body.topics, errorCode));
-    });
-  }
-
-  #txnCommit(ticket: Ticket, { version, body, guard }: Extract<GroupRequest, { type: "txnCommit" }>): void {
-    const refuse = (code: number): void => this.#context.reply(ticket, txnCommitError(body.topics, code));
-    const found = this.#groups.get(body.groupId);
-    const fault = txnCommitFault(this.#membership, found, body, version);
-    if (fault !== 0) return refuse(fault);
-    const group = found ?? this.#create(body.groupId, this.#context.wall);
-    const plan = planCommit(this.#context, group, { ...body, retentionTimeMs: -1 });
-    if (plan.records.length === 0) {
-      this.#dropUnused(group);
-      return this.#context.reply(ticket, { topics: plan.topics });
-    }
-    const producer = { id: body.producerId, epoch: body.producerEpoch };
-    const done = (errorCode: number): void => {
-      if (errorCode === 0) return this.#context.reply(ticket, { topics: plan.topics });
-      const left = this.#groups.get(body.groupId);
-      if (left !== undefined) this.#dropUnused(left);
-      refuse(errorCode);
-    };
-    this.#append(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
-  }
-
-  #commitFault(group: AnyGroup, version: number, body: OffsetCommitRequest): number {
-    const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
-    if (group.type === "consumer") {
-      const partitions = body.topics.flatMap(({ topicId, partitions: of }) =>
-        of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
-      );
-      return commitFault(group, { memberId, epoch: generation, version }, partitions);
-    }
-    if (generation < 0 && group.state === "Empty") return 0;
-    if (generation < 0 && memberId === "" && groupInstanceId === null) return Errors.UNKNOWN_MEMBER_ID.code;
-    const error = this.#membership.validate(group, memberId, groupInstanceId);
-    if (error !== 0) return error;
-    if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;
-    if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
-    this.#rebalance.touch(group, group.members.get(memberId) as Member);
-    return 0;
-  }
-
-  /** The error of a member that may not read the offsets of its group, or 0. */
-  fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
-    const group = this.#groups.get(groupId);
-    return group?.type === "consumer" ? fetchFault(group, memberId, memberEpoch) : 0;
-  }
-
-  /**
-   * Committed offsets, for OffsetFetch; null asks for all. `stable`: those that an open transaction may change are not
-   * told (KIP-447).
-   */
-  offsets(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
-    const isOpen = (topic: string, partition: number) =>
-      stable && this.#pending.hasPartition(groupId, topic, partition);
-    return fetchOffsets(this.#groups.get(groupId), topics, isOpen);
   }
 
   /** One consumer group, as ConsumerGroupDescribe shows it. */
@@ -421,7 +302,7 @@ export class GroupShard implements Shard {
   }
 
   view(groupId: string): GroupView | undefined {
-    const group = this.#classic(groupId);
+    const group = this.#groups.classic(groupId);
     if (group === undefined) return undefined;
     return {
       groupId,
@@ -449,47 +330,30 @@ export class GroupShard implements Shard {
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
     const isPending = group.type === "classic" && group.pendingMembers.size > 0;
     if (group.state !== "Empty" || isPending) return done(Errors.NON_EMPTY_GROUP.code);
-    this.#context.append(deletionRecords(group, this.#pending), done);
+    this.#context.append(deletionRecords(group, this.#groups.pending), done);
   }
 
-  /**
-   * Deletes committed offsets of topics that no member subscribes to; `done` gets the group's error code, and the
-   * topics' (`OffsetMetadataManager.deleteOffsets`).
-   */
+  /** Deletes committed offsets; `done` gets the group's error code, and the topics' (`CommittedOffsets.delete`). */
   deleteOffsets(
     now: number,
-    { groupId, topics }: OffsetDeleteRequest,
+    request: OffsetDeleteRequest,
     out: Effect[],
     done: (errorCode: number, topics: readonly TopicErrors[]) => void,
   ): void {
     this.#enter(now, out);
-    const group = this.#groups.get(groupId);
-    if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
-    const mayDelete = group.type === "consumer" || group.state === "Empty" || group.protocolType === "consumer";
-    if (!mayDelete) return done(Errors.NON_EMPTY_GROUP.code, []);
-    const plan = planOffsetDeletion(group, topics, this.#pending);
-    if (plan.records.length === 0) return done(0, plan.topics);
-    this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
+    this.committed.delete(request, done);
   }
 
   /** Erases expired offsets and groups that are empty of everything. */
   expire(now: number, out: Effect[]): void {
     this.#enter(now, out);
-    for (const group of this.#groups.values()) {
-      const records = expiredRecords(this.#context, group, this.#pending);
-      if (records.length > 0) this.#context.append(records, () => {});
-    }
+    this.committed.expire();
   }
 
   /** Erases the offsets of a topic that is no more. */
   topicDeleted(now: number, topic: string, out: Effect[]): void {
     this.#enter(now, out);
-    for (const group of this.#groups.values()) {
-      const partitions = new Set(group.offsets.get(topic)?.keys() ?? []);
-      for (const open of this.#pending.of(group.id)) if (open.topic === topic) partitions.add(open.partition);
-      const records = [...partitions].map(partition => offsetTombstone(group.id, topic, partition));
-      if (records.length > 0) this.#context.append(records, () => {});
-    }
+    this.committed.topicDeleted(topic);
   }
 
   /** The topics of the cluster are others: those named have come, gone or changed; `created`: some have come. */
@@ -513,36 +377,13 @@ export class GroupShard implements Shard {
     if (record.type === "other") return;
     this.#context.now = now;
     if (record.type === "consumer") return this.#replayConsumer(record.record);
-    if (record.type === "offset") {
-      const { group: id, topic, partition } = record;
-      const group = this.#groups.get(id);
-      if (record.value !== null) {
-        const into = group ?? this.#create(id, this.#wall(now));
-        if (producer !== undefined) {
-          return this.#pending.add({ groupId: id, topic, partition, value: record.value }, producer.id);
-        }
-        setOffset(into, topic, partition, record.value);
-        this.#pending.overtake(id, topic, partition);
-      } else {
-        this.#pending.drop(id, topic, partition);
-        if (group === undefined) return;
-        dropOffset(group, topic, partition);
-        this.#dropUnused(group);
-      }
-    } else if (record.value === null) this.#erase(now, record.group, "classic");
+    if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));
+    else if (record.value === null) this.#erase(now, record.group, "classic");
     else this.#replayGroup(now, record.group, record.value);
   }
 
-  /** Takes in the end of a transaction: its offsets are in force, or were never there. */
-  ended(now: number, { producer, committed }: TxnEnd): void {
-    const open = new Set(this.#pending.groupsOf(producer.id));
-    for (const { groupId, topic, partition, value } of this.#pending.end(producer.id, committed)) {
-      setOffset(this.#groups.get(groupId) ?? this.#create(groupId, this.#wall(now)), topic, partition, value);
-    }
-    for (const groupId of open) {
-      const group = this.#groups.get(groupId);
-      if (group !== undefined) this.#dropUnused(group);
-    }
+  ended(now: number, end: TxnEnd): void {
+    this.committed.ended(end, this.#wall(now));
   }
 
   /** The group's own record is gone; offsets that are still there are those of nobody. */
@@ -550,7 +391,7 @@ export class GroupShard implements Shard {
     const group = this.#groups.get(groupId);
     if (group?.type !== type) return;
     this.#groups.delete(groupId);
-    if (group.offsets.size > 0) this.#groups.set(groupId, new Group(groupId, this.#wall(now), group.offsets));
+    if (group.offsets.size > 0) this.#groups.create(groupId, this.#wall(now), group.offsets);
   }
 
   #replayConsumer(record: ConsumerRecord): void {
@@ -564,7 +405,7 @@ export class GroupShard implements Shard {
       this.#entering = undefined;
       for (const [topic, partitions] of known?.offsets ?? []) entering.offsets.set(topic, partitions);
       group = entering;
-      this.#groups.set(groupId, group);
+      this.#groups.set(group);
     }
     if (record.type === "group" && record.value === null) this.#erase(this.#context.now, groupId, "consumer");
     else this.#consumers.replay(group, record, this.#live);
@@ -599,7 +440,7 @@ export class GroupShard implements Shard {
     }
     group.leaderId = value.leader;
     group.state = value.members.length === 0 ? "Empty" : "Stable";
-    this.#groups.set(id, group);
+    this.#groups.set(group);
   }
 
   /** The log has been read to its end: sessions begin to count. */

@@ -183,7 +183,7 @@ describe("members of the consumer protocol", () => {
     expect(bench.shard.list()).toEqual([
       { groupId: "g", protocolType: "consumer", groupState: "Stable", groupType: "consumer" },
     ]);
-    expect(bench.shard.offsets("g", null, false)).toMatchObject([{ partitions: [{ committedOffset: 7 }] }]);
+    expect(bench.shard.committed.fetch("g", null, false)).toMatchObject([{ partitions: [{ committedOffset: 7 }] }]);
     expect([commit("a", 2), commit("a", 3), commit("a", 1), commit("x", 2), commit("", -1)]).toEqual([
       0, 113, 113, 25, 25,
     ]);
@@ -193,10 +193,12 @@ describe("members of the consumer protocol", () => {
     ask(bench, { memberEpoch: 2, subscribedTopicNames: ["t", "u"] });
     // An older epoch will do for what was assigned by then.
     expect([commit("a", 2), commit("a", 3)]).toEqual([0, 0]);
-    expect([-1, 2, 3].map(epoch => bench.shard.fetchFault("g", epoch < 0 ? null : "a", epoch))).toEqual([0, 113, 0]);
+    expect([-1, 2, 3].map(epoch => bench.shard.committed.fetchFault("g", epoch < 0 ? null : "a", epoch))).toEqual([
+      0, 113, 0,
+    ]);
     ask(bench, { memberEpoch: -1 });
     bench.reload();
-    expect(bench.shard.offsets("g", null, false)).toMatchObject([{ partitions: [{ committedOffset: 7 }] }]);
+    expect(bench.shard.committed.fetch("g", null, false)).toMatchObject([{ partitions: [{ committedOffset: 7 }] }]);
     let code = -1;
     const out: never[] = [];
     bench.shard.delete(bench.now, "g", out, error => (code = error));

@@ -99,7 +99,7 @@ function stable(bench: Bench, count: number): string[] {
 }
 
 function firstOffset(bench: Bench): number {
-  const topics = bench.shard.offsets(
+  const topics = bench.shard.committed.fetch(
     "g",
     [{ name: "t", topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never, partitionIndexes: [0] }],
     false,

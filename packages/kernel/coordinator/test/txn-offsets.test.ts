@@ -92,7 +92,7 @@ class Bench {
   /** The offset of partition 0, or its error. */
   fetch(stable = false, partition = 0): number | string {
     const topics = [{ name: "t", topicId: NIL, partitionIndexes: [partition] }];
-    const [found] = this.shard.offsets("g", topics, stable)[0].partitions;
+    const [found] = this.shard.committed.fetch("g", topics, stable)[0].partitions;
     return found.errorCode === 0 ? found.committedOffset : `error ${found.errorCode}`;
   }
 

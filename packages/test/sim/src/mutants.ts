@@ -349,7 +349,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "commits of any generation are taken",
-    file: `${COORDINATOR}/group-shard.ts`,
+    file: `${COORDINATOR}/committed-offsets.ts`,
     find: "if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;",
     replace: "",
     why: "a member that was replaced overwrites the offsets of its successor",
@@ -482,9 +482,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "offsets in a transaction count at once",
-    file: `${COORDINATOR}/group-shard.ts`,
-    find: "        if (producer !== undefined) {\n",
-    replace: "        if (producer?.id === -2n) {\n",
+    file: `${COORDINATOR}/committed-offsets.ts`,
+    find: "      if (producer !== undefined) {\n",
+    replace: "      if (producer?.id === -2n) {\n",
     why: "offsets are committed of what was aborted",
   },
   {

@@ -95,9 +95,9 @@ function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number
   if (groupId === "") return { groupId, topics: [], errorCode: Errors.INVALID_GROUP_ID.code };
   const runner = broker.groups.of(groupId);
   if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
-  const fault = runner.shard.fetchFault(groupId, group.memberId, group.memberEpoch);
+  const fault = runner.shard.committed.fetchFault(groupId, group.memberId, group.memberEpoch);
   if (fault !== 0) return { groupId, topics: [], errorCode: fault };
-  if (!byId) return { groupId, topics: runner.shard.offsets(groupId, group.topics, stable), errorCode: 0 };
+  if (!byId) return { groupId, topics: runner.shard.committed.fetch(groupId, group.topics, stable), errorCode: 0 };
   const missing: object[] = [];
   const named = group.topics?.flatMap(topic => {
     const name = broker.topics.nameOf(topic.topicId);
@@ -112,7 +112,7 @@ function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number
     missing.push({ name: "", topicId: topic.topicId, partitions });
     return [];
   });
-  const found = runner.shard.offsets(groupId, named ?? null, stable).flatMap(topic => {
+  const found = runner.shard.committed.fetch(groupId, named ?? null, stable).flatMap(topic => {
     // A topic that is gone has no id by which it could be told.
     const topicId = broker.topics.idOf(topic.name);
     return topicId === undefined ? [] : [{ ...topic, topicId }];

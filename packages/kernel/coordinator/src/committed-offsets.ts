@@ -1,0 +1,203 @@
+import {
+  Errors,
+  type OffsetCommitRequest,
+  type OffsetDeleteRequest,
+  type TxnOffsetCommitRequest,
+} from "@samsa/protocol";
+import { commitFault, fetchFault } from "./consumer/consumer-groups.ts";
+import type { ShardContext } from "./context.ts";
+import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
+import type { Member } from "./group.ts";
+import type { GroupTable } from "./group-table.ts";
+import type { Membership } from "./membership.ts";
+import {
+  type AnyGroup,
+  type CommitPlan,
+  commitError,
+  dropOffset,
+  expiredRecords,
+  type FetchTopics,
+  fetchOffsets,
+  planCommit,
+  planOffsetDeletion,
+  setOffset,
+  type TopicErrors,
+} from "./offsets.ts";
+import { offsetTombstone, type Replayed } from "./records.ts";
+import type { Rebalance } from "./rebalance.ts";
+import type { Producer, TxnEnd } from "./shard.ts";
+import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
+
+type OffsetRecord = Extract<Replayed, { type: "offset" }>;
+
+export interface TxnCommit {
+  readonly version: number;
+  readonly body: TxnOffsetCommitRequest;
+  /** See the effect of an append. */
+  readonly guard?: number;
+}
+
+export interface OffsetContext extends ShardContext {
+  /** Appends as part of a transaction. */
+  appendTxn(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void;
+}
+
+/** The committed offsets of a shard's groups, whatever their type: who may commit, and what is kept for how long. */
+export class CommittedOffsets {
+  readonly #context: OffsetContext;
+  readonly #table: GroupTable;
+  readonly #membership: Membership;
+  readonly #rebalance: Rebalance;
+
+  constructor(context: OffsetContext, table: GroupTable, membership: Membership, rebalance: Rebalance) {
+    this.#context = context;
+    this.#table = table;
+    this.#membership = membership;
+    this.#rebalance = rebalance;
+  }
+
+  commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
+    const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
+    if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
+    let group = this.#table.get(body.groupId);
+    if (group === undefined) {
+      if (body.generationIdOrMemberEpoch >= 0) {
+        return refuse(version >= 9 ? Errors.GROUP_ID_NOT_FOUND.code : Errors.ILLEGAL_GENERATION.code);
+      }
+      // Offsets without members: an administrator, or a consumer that assigns itself.
+      group = this.#table.create(body.groupId, this.#context.wall);
+    } else {
+      const error = this.#commitFault(group, version, body);
+      if (error !== 0) return refuse(error);
+    }
+    const plan: CommitPlan = planCommit(this.#context, group, body);
+    if (plan.records.length === 0) {
+      this.#table.dropUnused(group);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
+    this.#context.append(plan.records, errorCode => {
+      this.#context.reply(ticket, errorCode === 0 ? { topics: plan.topics } : commitError(body.topics, errorCode));
+    });
+  }
+
+  txnCommit(ticket: Ticket, { version, body, guard }: TxnCommit): void {
+    const refuse = (code: number): void => this.#context.reply(ticket, txnCommitError(body.topics, code));
+    const found = this.#table.get(body.groupId);
+    const fault = txnCommitFault(this.#membership, found, body, version);
+    if (fault !== 0) return refuse(fault);
+    const group = found ?? this.#table.create(body.groupId, this.#context.wall);
+    const plan = planCommit(this.#context, group, { ...body, retentionTimeMs: -1 });
+    if (plan.records.length === 0) {
+      this.#table.dropUnused(group);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
+    const producer = { id: body.producerId, epoch: body.producerEpoch };
+    const done = (errorCode: number): void => {
+      if (errorCode === 0) return this.#context.reply(ticket, { topics: plan.topics });
+      const left = this.#table.get(body.groupId);
+      if (left !== undefined) this.#table.dropUnused(left);
+      refuse(errorCode);
+    };
+    this.#context.appendTxn(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
+  }
+
+  #commitFault(group: AnyGroup, version: number, body: OffsetCommitRequest): number {
+    const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
+    if (group.type === "consumer") {
+      const partitions = body.topics.flatMap(({ topicId, partitions: of }) =>
+        of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
+      );
+      return commitFault(group, { memberId, epoch: generation, version }, partitions);
+    }
+    if (generation < 0 && group.state === "Empty") return 0;
+    if (generation < 0 && memberId === "" && groupInstanceId === null) return Errors.UNKNOWN_MEMBER_ID.code;
+    const error = this.#membership.validate(group, memberId, groupInstanceId);
+    if (error !== 0) return error;
+    if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;
+    if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
+    this.#rebalance.touch(group, group.members.get(memberId) as Member);
+    return 0;
+  }
+
+  /** The error of a member that may not read the offsets of its group, or 0. */
+  fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
+    const group = this.#table.get(groupId);
+    return group?.type === "consumer" ? fetchFault(group, memberId, memberEpoch) : 0;
+  }
+
+  /**
+   * Committed offsets, for OffsetFetch; null asks for all. `stable`: those that an open transaction may change are not
+   * told (KIP-447).
+   */
+  fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
+    const isOpen = (topic: string, partition: number) =>
+      stable && this.#table.pending.hasPartition(groupId, topic, partition);
+    return fetchOffsets(this.#table.get(groupId), topics, isOpen);
+  }
+
+  /**
+   * Deletes committed offsets of topics that no member subscribes to; `done` gets the group's error code, and the
+   * topics' (`OffsetMetadataManager.deleteOffsets`).
+   */
+  delete(
+    { groupId, topics }: OffsetDeleteRequest,
+    done: (errorCode: number, topics: readonly TopicErrors[]) => void,
+  ): void {
+    const group = this.#table.get(groupId);
+    if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
+    const mayDelete = group.type === "consumer" || group.state === "Empty" || group.protocolType === "consumer";
+    if (!mayDelete) return done(Errors.NON_EMPTY_GROUP.code, []);
+    const plan = planOffsetDeletion(group, topics, this.#table.pending);
+    if (plan.records.length === 0) return done(0, plan.topics);
+    this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
+  }
+
+  /** Erases expired offsets and groups that are empty of everything. */
+  expire(): void {
+    for (const group of this.#table.values()) {
+      const records = expiredRecords(this.#context, group, this.#table.pending);
+      if (records.length > 0) this.#context.append(records, () => {});
+    }
+  }
+
+  /** Erases the offsets of a topic that is no more. */
+  topicDeleted(topic: string): void {
+    for (const group of this.#table.values()) {
+      const partitions = new Set(group.offsets.get(topic)?.keys() ?? []);
+      for (const open of this.#table.pending.of(group.id)) if (open.topic === topic) partitions.add(open.partition);
+      const records = [...partitions].map(partition => offsetTombstone(group.id, topic, partition));
+      if (records.length > 0) this.#context.append(records, () => {});
+    }
+  }
+
+  /** Takes in a record of an offset; `wall` is when a group that is made for it begins. */
+  replay(record: OffsetRecord, producer: Producer | undefined, wall: number): void {
+    const { group: id, topic, partition } = record;
+    const group = this.#table.get(id);
+    if (record.value !== null) {
+      const into = group ?? this.#table.create(id, wall);
+      if (producer !== undefined) {
+        return this.#table.pending.add({ groupId: id, topic, partition, value: record.value }, producer.id);
+      }
+      setOffset(into, topic, partition, record.value);
+      this.#table.pending.overtake(id, topic, partition);
+    } else {
+      this.#table.pending.drop(id, topic, partition);
+      if (group === undefined) return;
+      dropOffset(group, topic, partition);
+      this.#table.dropUnused(group);
+    }
+  }
+
+  /** Takes in the end of a transaction: its offsets are in force, or were never there. */
+  ended({ producer, committed }: TxnEnd, wall: number): void {
+    const open = new Set(this.#table.pending.groupsOf(producer.id));
+    for (const { groupId, topic, partition, value } of this.#table.pending.end(producer.id, committed)) {
+      setOffset(this.#table.get(groupId) ?? this.#table.create(groupId, wall), topic, partition, value);
+    }
+    for (const groupId of open) {
+      const group = this.#table.get(groupId);
+      if (group !== undefined) this.#table.dropUnused(group);
+    }
+  }
+}

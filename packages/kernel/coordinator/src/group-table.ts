@@ -1,0 +1,49 @@
+import { Group } from "./group.ts";
+import type { AnyGroup } from "./offsets.ts";
+import { PendingOffsets } from "./txn-offsets.ts";
+
+/** The groups of a shard, and those of their offsets that are part of open transactions. */
+export class GroupTable {
+  readonly pending = new PendingOffsets();
+  readonly #groups = new Map<string, AnyGroup>();
+
+  get(groupId: string): AnyGroup | undefined {
+    return this.#groups.get(groupId);
+  }
+
+  /** The classic group of that id; others answer for themselves. */
+  classic(groupId: string): Group | undefined {
+    const group = this.#groups.get(groupId);
+    return group?.type === "classic" ? group : undefined;
+  }
+
+  values(): IterableIterator<AnyGroup> {
+    return this.#groups.values();
+  }
+
+  set(group: AnyGroup): void {
+    this.#groups.set(group.id, group);
+  }
+
+  delete(groupId: string): void {
+    this.#groups.delete(groupId);
+  }
+
+  clear(): void {
+    this.#groups.clear();
+  }
+
+  create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
+    const group = new Group(id, wall, offsets);
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  /** A group that nobody entered in the end is not kept. */
+  dropUnused(group: AnyGroup): void {
+    if (group.type !== "classic" || this.pending.has(group.id)) return;
+    const used =
+      group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
+    if (!used && group.state === "Empty" && group.generation === 0) this.#groups.delete(group.id);
+  }
+}
