@@ -38,6 +38,8 @@ export interface TxnCommit {
 }
 
 export interface OffsetContext extends ShardContext {
+  /** Groups of that type have offsets of another kind. */
+  isShareGroup(groupId: string): boolean;
   /** Appends as part of a transaction. */
   appendTxn(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void;
 }
@@ -59,6 +61,7 @@ export class CommittedOffsets {
   commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
     const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
     if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
+    if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     let group = this.#table.get(body.groupId);
     if (group === undefined) {
       if (body.generationIdOrMemberEpoch >= 0) {
@@ -83,6 +86,7 @@ export class CommittedOffsets {
   txnCommit(ticket: Ticket, { version, body, guard }: TxnCommit): void {
     const refuse = (code: number): void => this.#context.reply(ticket, txnCommitError(body.topics, code));
     const found = this.#table.get(body.groupId);
+    if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     const fault = txnCommitFault(this.#membership, found, body, version);
     if (fault !== 0) return refuse(fault);
     const group = found ?? this.#table.create(body.groupId, this.#context.wall);

@@ -6,6 +6,7 @@ import {
   type LeaveGroupRequest,
   type OffsetCommitRequest,
   type OffsetDeleteRequest,
+  type ShareGroupHeartbeatRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-groups.ts";
@@ -27,6 +28,8 @@ import { type AnyGroup, deletionRecords, tombstonesOf, type TopicErrors } from "
 import { type GroupValue, groupRecord, groupTombstone, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
+import type { ShareGroupConfig } from "./share-group/group.ts";
+import { ShareGroups } from "./share-group/share-groups.ts";
 
 export type GroupRequest =
   | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
@@ -35,7 +38,8 @@ export type GroupRequest =
   | { readonly type: "leave"; readonly version: number; readonly body: LeaveGroupRequest }
   | { readonly type: "commit"; readonly version: number; readonly body: OffsetCommitRequest }
   | ({ readonly type: "txnCommit" } & TxnCommit)
-  | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">);
+  | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">)
+  | { readonly type: "share"; readonly client: Client; readonly body: ShareGroupHeartbeatRequest };
 
 /** One group as ListGroups shows it. */
 export interface ListedGroup {
@@ -77,19 +81,22 @@ export class GroupShard implements Shard {
   readonly #classicMembers: ClassicMembers;
   /** A consumer group that the records on their way to the log begin: it enters with the first of them. */
   #entering: ConsumerGroup | undefined;
+  /** Another type of group, with records of its own. */
+  readonly shares: ShareGroups;
   wallAhead = 0;
   #out: Effect[] = [];
   #tokens = 0;
   /** False while the log is being read. */
   #live = false;
 
-  constructor(config: GroupConfig, newId: () => string) {
+  constructor(config: GroupConfig, newId: () => string, shareGroups: Omit<ShareGroupConfig, "isTaken">) {
     this.#context = {
       now: 0,
       wall: 0,
       config,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
       append: (records, done) => this.#append(records, done, {}),
+      isShareGroup: groupId => this.shares.has(groupId),
       appendTxn: (records, done, of) => this.#append(records, done, of),
       wake: (group, at) => this.#wake(group, at),
       memberId: prefix => `${prefix}-${newId()}`,
@@ -104,6 +111,7 @@ export class GroupShard implements Shard {
     this.committed = new CommittedOffsets(this.#context, this.#groups, this.#membership, this.#rebalance);
     this.#consumers = new ConsumerGroups(this.#context);
     this.#classicMembers = new ClassicMembers(this.#context, this.#consumers.updates);
+    this.shares = new ShareGroups(this.#context, { ...shareGroups, isTaken: id => this.#groups.get(id) !== undefined });
   }
 
   #append(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void {
@@ -140,11 +148,12 @@ export class GroupShard implements Shard {
 
   /** When `tick` wants to be called next; Infinity: not at all. */
   nextDeadline(): number {
-    return this.#wakeups.next();
+    return Math.min(this.#wakeups.next(), this.shares.nextDeadline());
   }
 
   tick(now: number, out: Effect[]): void {
     this.#enter(now, out);
+    this.shares.tick();
     const again: ConsumerGroup[] = [];
     for (let waking = this.#wakeups.pop(now); waking !== undefined; waking = this.#wakeups.pop(now)) {
       const group = this.#groups.get(waking.id);
@@ -192,6 +201,8 @@ export class GroupShard implements Shard {
         return this.committed.txnCommit(ticket, request);
       case "consumerHeartbeat":
         return this.#consumerHeartbeat({ ...request, ticket });
+      case "share":
+        return this.shares.heartbeat(ticket, request.body, request.client);
     }
   }
 
@@ -201,6 +212,7 @@ export class GroupShard implements Shard {
     const refuse = (text: string): void => this.#context.reply(input.ticket, refusal(Errors.GROUP_ID_NOT_FOUND, text));
     const known = this.#groups.get(groupId);
     if (known?.type === "consumer") return this.#consumers.heartbeat(known, input, []);
+    if (this.shares.has(groupId)) return refuse(`Group ${groupId} is not a consumer group.`);
     if (memberEpoch !== JOINING_EPOCH) {
       if (known !== undefined) return refuse(`Group ${groupId} is not a consumer group.`);
       const leaves = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
@@ -252,6 +264,7 @@ export class GroupShard implements Shard {
     if (body.sessionTimeoutMs < config.minSessionTimeoutMs || body.sessionTimeoutMs > config.maxSessionTimeoutMs) {
       return refuse(Errors.INVALID_SESSION_TIMEOUT.code);
     }
+    if (this.shares.has(body.groupId)) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);
     const known = this.#groups.get(body.groupId);
     if (known === undefined && body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
     // The request's bytes are slices of a receive buffer, which must not live as long as the group.
@@ -374,7 +387,7 @@ export class GroupShard implements Shard {
    */
   replay(now: number, { key, value, producer }: LoggedRecord): void {
     const record = parseRecord(key, value);
-    if (record.type === "other") return;
+    if (record.type === "other") return void this.shares.replay(key, value);
     this.#context.now = now;
     if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));
@@ -447,6 +460,7 @@ export class GroupShard implements Shard {
   loaded(now: number, out: Effect[]): void {
     this.#enter(now, out);
     this.#live = true;
+    this.shares.loaded();
     for (const group of this.#groups.values()) {
       if (group.type === "consumer") this.#consumers.loaded(group);
       else for (const member of group.members.values()) this.#rebalance.touch(group, member);
@@ -466,5 +480,12 @@ export class GroupShard implements Shard {
       }
     }
     this.#groups.clear();
+    this.shares.unload();
+  }
+
+  /** Lets something happen to its share groups that is no request of a member. */
+  forShares(now: number, out: Effect[], action: (shares: ShareGroups) => void): void {
+    this.#enter(now, out);
+    action(this.shares);
   }
 }

@@ -30,3 +30,5 @@ export { SharePartition } from "./share/share-partition.ts";
 export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/context.ts";
 export type { TopicDirectory } from "./consumer/topics.ts";
 export type { ListedGroup } from "./group-shard.ts";
+export type { Initialization, ShareGroupConfig } from "./share-group/group.ts";
+export type { ShareGroups, ShareGroupView } from "./share-group/share-groups.ts";

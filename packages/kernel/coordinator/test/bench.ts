@@ -26,6 +26,13 @@ export const config: GroupConfig = {
   },
 };
 
+export const noShares = {
+  sessionTimeoutMs: () => 45_000,
+  heartbeatIntervalMs: () => 5000,
+  maxSize: () => 200,
+  topic: () => undefined,
+};
+
 export type Reply = Record<string, unknown> & { errorCode: number; memberId: string; generationId: number };
 
 /** A shard with a log: appends succeed at once unless told otherwise. */
@@ -38,7 +45,7 @@ export class Bench {
   readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
   readonly held: number[] = [];
   readonly replies = new Map<number, Reply>();
-  shard = new GroupShard(config, () => `id${++this.ids}`);
+  shard = new GroupShard(config, () => `id${++this.ids}`, noShares);
 
   constructor() {
     this.shard.loaded(this.now, []);
@@ -117,7 +124,7 @@ export class Bench {
   }
 
   reload(): void {
-    const loaded = new GroupShard(config, () => `id${++this.ids}`);
+    const loaded = new GroupShard(config, () => `id${++this.ids}`, noShares);
     loaded.topicsChanged(this.directory(), new Set(), true);
     for (const record of this.log) loaded.replay(this.now, record);
     loaded.loaded(this.now, []);

@@ -2,7 +2,7 @@ import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Effect, GroupShard } from "../src/index.ts";
-import { config as shared } from "./bench.ts";
+import { config as shared, noShares } from "./bench.ts";
 
 const NIL = "AAAAAAAAAAAAAAAAAAAAAA" as never;
 const RETENTION_MS = 1000_000;
@@ -35,7 +35,7 @@ class Bench {
   guard: number | undefined;
   readonly log: Logged[] = [];
   readonly replies = new Map<number, { topics: { partitions: { errorCode: number }[] }[] }>();
-  shard = new GroupShard(config, () => "id");
+  shard = new GroupShard(config, () => "id", noShares);
 
   constructor() {
     this.shard.loaded(this.now, []);
@@ -97,7 +97,7 @@ class Bench {
   }
 
   reload(): void {
-    const loaded = new GroupShard(config, () => "id");
+    const loaded = new GroupShard(config, () => "id", noShares);
     for (const entry of this.log) {
       if ("ended" in entry) loaded.ended(this.now, { producer: entry.ended, committed: entry.committed });
       else loaded.replay(this.now, entry);

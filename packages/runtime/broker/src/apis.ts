@@ -32,6 +32,8 @@ import * as transactions from "./api/transactions.ts";
 import { txnOffsetCommit } from "./api/txn-offset-commit.ts";
 import { shareAcknowledge } from "./api/share-acknowledge.ts";
 import { shareFetch } from "./api/share-fetch.ts";
+import * as shareOffsets from "./api/share-group-offsets.ts";
+import * as shareGroups from "./api/share-groups.ts";
 import * as shareState from "./api/share-state.ts";
 import { unregisterBroker } from "./api/unregister-broker.ts";
 import { unregisterController } from "./api/unregister-controller.ts";
@@ -118,16 +120,8 @@ const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirs
   [ApiKey.ListConfigResources, listConfigResources],
   [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
   [ApiKey.UnregisterController, unregisterController],
-];
-
-/** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */
-const TELEMETRY_HANDLERS: typeof HANDLERS = [
-  [ApiKey.GetTelemetrySubscriptions, getTelemetrySubscriptions],
-  [ApiKey.PushTelemetry, pushTelemetry],
-];
-
-/** Served where share groups are, which are not announced while clients cannot yet be members of them. */
-const SHARE_HANDLERS: typeof HANDLERS = [
+  [ApiKey.ShareGroupHeartbeat, shareGroups.shareGroupHeartbeat],
+  [ApiKey.ShareGroupDescribe, shareGroups.shareGroupDescribe],
   [ApiKey.ShareFetch, shareFetch],
   [ApiKey.ShareAcknowledge, shareAcknowledge],
   [ApiKey.InitializeShareGroupState, shareState.initializeShareGroupState],
@@ -135,6 +129,15 @@ const SHARE_HANDLERS: typeof HANDLERS = [
   [ApiKey.WriteShareGroupState, shareState.writeShareGroupState],
   [ApiKey.DeleteShareGroupState, shareState.deleteShareGroupState],
   [ApiKey.ReadShareGroupStateSummary, shareState.readShareGroupStateSummary],
+  [ApiKey.DescribeShareGroupOffsets, shareOffsets.describeShareGroupOffsets],
+  [ApiKey.AlterShareGroupOffsets, shareOffsets.alterShareGroupOffsets],
+  [ApiKey.DeleteShareGroupOffsets, shareOffsets.deleteShareGroupOffsets],
+];
+
+/** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */
+const TELEMETRY_HANDLERS: typeof HANDLERS = [
+  [ApiKey.GetTelemetrySubscriptions, getTelemetrySubscriptions],
+  [ApiKey.PushTelemetry, pushTelemetry],
 ];
 
 /** The log copies the records of a Produce request as it appends them. */
@@ -158,15 +161,8 @@ function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): Serv
   };
 }
 
-/** What a broker serves beside what every broker does. */
-interface ServedExtras {
-  /** Clients may push their metrics. */
-  readonly telemetry: boolean;
-  readonly shareGroups: boolean;
-}
-
-/** By key. */
-export function servedApis({ telemetry, shareGroups }: ServedExtras): ReadonlyMap<number, ServedApi> {
-  const rows = [...HANDLERS, ...(telemetry ? TELEMETRY_HANDLERS : []), ...(shareGroups ? SHARE_HANDLERS : [])];
+/** By key; `telemetry`: whether clients may push their metrics. */
+export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
+  const rows = telemetry ? [...HANDLERS, ...TELEMETRY_HANDLERS] : HANDLERS;
   return new Map(rows.map(row => [row[0], served(row)]));
 }

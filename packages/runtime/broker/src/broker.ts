@@ -1,4 +1,4 @@
-import { BufferPool, ConfigError, type Env, parseConfig, type Timer, type Uuid } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -25,8 +25,7 @@ import { addGauges } from "./gauges.ts";
 import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
 import { ShareGroups } from "./share/share-groups.ts";
-import { ShareStates } from "./share/share-states.ts";
-import { METADATA_TOPIC, SHARE_STATE_TOPIC, Topics } from "./topics.ts";
+import { METADATA_TOPIC, Topics } from "./topics.ts";
 import { transactionHost, Transactions } from "./transactions.ts";
 import { Turn } from "./turn.ts";
 
@@ -49,8 +48,6 @@ export interface BrokerOptions {
   readonly judge?: RemoteJudge;
   /** Takes the metrics that clients push (KIP-714); without it they are not told that they may. */
   readonly telemetry?: TelemetrySink;
-  /** Serves what there is of share groups, which are not announced yet. */
-  readonly shareGroups?: boolean;
 }
 
 /** Judges batches somewhere else than on the event loop. */
@@ -74,8 +71,6 @@ const OPEN_AT_ONCE = 50;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
 const STALLED_MS = 30_000;
-/** `share.coordinator.state.topic.prune.interval.ms` and `share.coordinator.cold.partition.snapshot.interval.ms`. */
-const SHARE_STATE_INTERVAL_MS = 300_000;
 /** How often idle quota meters are looked for. */
 const QUOTA_EXPIRY_MS = 60_000;
 const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
@@ -101,7 +96,6 @@ export class Broker {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: Transactions;
-  readonly shareStates: ShareStates;
   readonly shares: ShareGroups;
   readonly quotas: Quotas;
   readonly telemetry: ClientTelemetry | undefined;
@@ -150,7 +144,7 @@ export class Broker {
     const maxBytes = this.config["telemetry.max.bytes"];
     const sink = options.telemetry;
     this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
-    this.#apis = servedApis({ telemetry: sink !== undefined, shareGroups: options.shareGroups === true });
+    this.#apis = servedApis({ telemetry: sink !== undefined });
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
@@ -159,13 +153,19 @@ export class Broker {
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
     this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
+    this.shares = new ShareGroups(this);
     this.groups = new Groups(
-      { env, tools: this.tools, config: this.#groupConfig(), newId: () => this.#newId() },
+      {
+        env,
+        tools: this.tools,
+        config: this.#groupConfig(),
+        newId: () => this.#newId(),
+        shareGroups: this.shares.membership,
+        initialize: (what, done) => this.shares.states.initialize(what, done),
+      },
       this.topics,
     );
     this.transactions = new Transactions(transactionHost(this), this.topics);
-    this.shareStates = this.#shareStates();
-    this.shares = new ShareGroups(this, this.shareStates);
     try {
       this.control = new Control(this, {
         known: image => void this.#cordon(image),
@@ -283,18 +283,6 @@ export class Broker {
     };
   }
 
-  #shareStates(): ShareStates {
-    const { env, tools, config, topics } = this;
-    const states = {
-      updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
-      pruneIntervalMs: SHARE_STATE_INTERVAL_MS,
-      coldSnapshotIntervalMs: SHARE_STATE_INTERVAL_MS,
-      partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
-    };
-    const createTopic = (done: () => void) => this.ensureTopics([SHARE_STATE_TOPIC], NO_MUTATION_QUOTA, () => done());
-    return new ShareStates({ env, tools, config: states, createTopic }, topics);
-  }
-
   #apply(image: MetadataImage): void {
     const before = this.topics.image;
     if (before.configs !== image.configs) this.#reconfigure(image);
@@ -307,11 +295,11 @@ export class Broker {
     this.groups.follow(before, image);
     // After the groups: it may have markers for them at once.
     this.transactions.load();
-    this.shareStates.load();
+    this.shares.update();
     for (const topic of before.topics.values()) {
       if (image.topicIds.has(topic.name)) continue;
-      this.groups.topicDeleted(topic.name);
-      this.shareStates.topicDeleted(topic.id);
+      this.groups.topicDeleted(topic.name, topic.id);
+      this.shares.states.topicDeleted(topic.id);
       this.metrics.topicDeleted(topic.name);
     }
   }
@@ -358,7 +346,7 @@ export class Broker {
       this.moves.cancelFailed();
       this.groups.unloadFailed();
       this.transactions.unloadFailed();
-      this.shareStates.unloadFailed();
+      this.shares.states.unloadFailed();
       if (this.#closing !== undefined) return;
       const fate = this.#fate();
       if (fate === undefined) this.#beat();
@@ -567,7 +555,6 @@ export class Broker {
     this.transactions.close(Errors.NOT_COORDINATOR.code);
     this.groups.close(Errors.NOT_COORDINATOR.code);
     this.shares.close();
-    this.shareStates.close(Errors.NOT_COORDINATOR.code);
     await this.#drain();
     for (const connection of [...this.#connections]) connection.end();
     await this.#cleaner.stop();

@@ -10,6 +10,8 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
   [METADATA_VERSION_FEATURE, { min: 7, max: 33 }],
   [TRANSACTION_VERSION_FEATURE, { min: 0, max: 2 }],
   [GROUP_VERSION_FEATURE, { min: 0, max: 1 }],
+  // Level 2 stands for dead letters.
+  ["share.version", { min: 0, max: 1 }],
 ]);
 /**
  * Features of clusters that Apache Kafka has formatted: their records are understood, so a directory that has them

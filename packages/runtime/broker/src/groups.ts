@@ -1,4 +1,13 @@
-import { type GroupConfig, type GroupRequest, GroupShard, type TopicDirectory } from "@samsa/coordinator";
+import type { Uuid } from "@samsa/base";
+import {
+  type GroupConfig,
+  type GroupRequest,
+  GroupShard,
+  type Initialization,
+  type ShareGroupConfig,
+  type ShareGroups,
+  type TopicDirectory,
+} from "@samsa/coordinator";
 import type { MetadataImage } from "@samsa/metadata";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
@@ -7,25 +16,50 @@ import { OFFSETS_TOPIC, type Topics } from "./topics.ts";
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly newId: () => string;
+  readonly shareGroups: Omit<ShareGroupConfig, "isTaken">;
+  /** Lets the share coordinator initialize partitions; `done` is told whether all are. */
+  readonly initialize: (what: Initialization, done: (succeeded: boolean) => void) => void;
 }
 
 export type GroupRunner = ShardRunner<GroupShard>;
 
 /** The group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
+  readonly #host: GroupHost;
+
   constructor(host: GroupHost, topics: Topics) {
     super(topics, OFFSETS_TOPIC, partition => {
-      const shard = new GroupShard(host.config, host.newId);
+      const shard = new GroupShard(host.config, host.newId, host.shareGroups);
       shard.topicsChanged(topicDirectory(topics.image), new Set(), true);
       return new ShardRunner<GroupShard>({ host, partition, shard, perform: () => {} });
     });
+    this.#host = host;
   }
 
   /** Puts a request before the group's shard; false when that is not served here. */
   request(groupId: string, request: GroupRequest, reply: (response: object) => void): boolean {
     const runner = this.of(groupId);
-    runner?.ask(reply, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
+    const answer = (response: object): void => {
+      reply(response);
+      if (runner !== undefined && request.type === "share") this.#initialize(runner);
+    };
+    runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
     return runner !== undefined;
+  }
+
+  /** What a heartbeat has found to be new to its share group. */
+  #initialize(runner: GroupRunner): void {
+    for (const what of runner.shard.shares.takeInitializations()) {
+      this.#host.initialize(what, succeeded => {
+        if (runner.failed) return;
+        this.forShares(runner, shares => shares.initialized(what, succeeded));
+      });
+    }
+  }
+
+  /** Lets something happen to a shard's share groups that is no request of a member. */
+  forShares(runner: GroupRunner, action: (shares: ShareGroups) => void): void {
+    runner.run((out, now) => runner.shard.forShares(now, out, action));
   }
 
   expire(): void {
@@ -40,7 +74,10 @@ export class Groups extends Shards<GroupRunner> {
     for (const { shard } of this.all()) shard.topicsChanged(directory, changed, created);
   }
 
-  topicDeleted(topic: string): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.topicDeleted(now, topic, out));
+  topicDeleted(topic: string, topicId: Uuid): void {
+    for (const runner of this.all()) {
+      runner.run((out, now) => runner.shard.topicDeleted(now, topic, out));
+      this.forShares(runner, shares => shares.topicDeleted(topicId));
+    }
   }
 }

@@ -60,4 +60,23 @@ export const shareConfigs = configSpecs({
     min: 1048576,
     doc: "Segment size of __share_group_state.",
   },
+  "group.share.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "How often members of a share group send heartbeats, in ms.",
+  },
+  "group.share.max.size": {
+    type: "int",
+    default: "200",
+    min: 1,
+    max: 1000,
+    doc: "Most members in a share group.",
+  },
+  "group.share.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    doc: "After how long without a heartbeat a member of a share group is out, in ms.",
+  },
 });

@@ -79,7 +79,7 @@ let admin: Wire;
 const settings = { "share.coordinator.state.topic.num.partitions": "3" };
 
 beforeAll(async () => {
-  broker = await TestBroker.start(settings, undefined, clock.world, { shareGroups: true });
+  broker = await TestBroker.start(settings, undefined, clock.world);
   admin = await broker.connect();
 });
 
@@ -377,6 +377,21 @@ describe("a share group", () => {
     c.close();
   });
 
+  test("a member that is gone while it waits is given nothing", async () => {
+    const topic = await newTopic();
+    const groupId = await newGroup(topic);
+    const [a, b] = [await Member.join(groupId, topic), await Member.join(groupId, topic)];
+    expect(await b.acquired()).toEqual([]);
+    a.send({ maxWaitMs: 60_000 });
+    await expect.poll(() => broker.broker.pendingFetches.size).toBe(1);
+    const before = broker.broker.shares.sessions.size;
+    a.close();
+    await expect.poll(() => broker.broker.shares.sessions.size).toBe(before - 1);
+    await produce(topic, 2);
+    expect(await b.acquired({ maxWaitMs: 5000 })).toEqual(["0-1×1"]);
+    b.close();
+  });
+
   test("locks are renewed, by a request that fetches nothing", async () => {
     const topic = await newTopic();
     await produce(topic, 4);
@@ -497,7 +512,7 @@ describe("a share group", () => {
   });
 
   test("what was in flight is free again after a restart, and what is done with stays so", async () => {
-    let own = await TestBroker.start(settings, undefined, {}, { shareGroups: true });
+    let own = await TestBroker.start(settings);
     const before = [broker, admin] as const;
     [broker, admin] = [own, await own.connect()];
     const topic = await newTopic();
@@ -510,7 +525,7 @@ describe("a share group", () => {
     a.close();
     admin.close();
     await own.broker.close();
-    own = await TestBroker.start(settings, own.directory, {}, { shareGroups: true });
+    own = await TestBroker.start(settings, own.directory);
     [broker, admin] = [own, await own.connect()];
     const b = await Member.join(groupId, topic);
     // What nobody has said anything of counts as never delivered.
@@ -610,12 +625,7 @@ describe("settings of share groups", () => {
   });
 
   test("group.share.max.share.sessions", async () => {
-    const own = await TestBroker.start(
-      { ...settings, "group.share.max.share.sessions": "1" },
-      undefined,
-      {},
-      { shareGroups: true },
-    );
+    const own = await TestBroker.start({ ...settings, "group.share.max.share.sessions": "1" });
     const before = [broker, admin] as const;
     [broker, admin] = [own, await own.connect()];
     const topic = await newTopic();
@@ -636,7 +646,7 @@ describe("settings of share groups", () => {
       "share.coordinator.state.topic.replication.factor": "1",
       "share.coordinator.snapshot.update.records.per.snapshot": "0",
     };
-    const own = await TestBroker.start(values, undefined, {}, { shareGroups: true });
+    const own = await TestBroker.start(values);
     const before = [broker, admin] as const;
     [broker, admin] = [own, await own.connect()];
     const topic = await newTopic();
@@ -649,6 +659,169 @@ describe("settings of share groups", () => {
     await own.stop();
     [broker, admin] = before;
   });
+});
+
+interface Heartbeat {
+  readonly errorCode: number;
+  readonly memberEpoch: number;
+  readonly assignment: { readonly topicPartitions: { topicId: Uuid; partitions: number[] }[] } | null;
+}
+
+describe("membership", () => {
+  test("a member is given partitions, whose states begin with it", async () => {
+    const topic = await newTopic(2);
+    const groupId = "members";
+    await alter(GROUP, groupId, { "share.auto.offset.reset": "earliest", "share.heartbeat.interval.ms": "6000" });
+    const wire = await broker.connect();
+    await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    let epoch = 0;
+    const beat = async () => {
+      const subscribedTopicNames = epoch === 0 ? [topic.name] : null;
+      const body = { groupId, memberId: "m", memberEpoch: epoch, rackId: null, subscribedTopicNames };
+      const answer = await wire.ask<Heartbeat>(ApiKey.ShareGroupHeartbeat, 1, body);
+      expect(answer).toMatchObject({ errorCode: 0, heartbeatIntervalMs: 6000 });
+      epoch = answer.memberEpoch;
+      return answer.assignment?.topicPartitions;
+    };
+    await expect.poll(beat).toEqual([{ topicId: topic.id, partitions: [0, 1] }]);
+    await produce(topic, 3, { index: 1 });
+    const a = await Member.join(groupId, topic);
+    expect(await a.acquired({ partitions: [0, 1] })).toEqual(["0-2×1"]);
+    a.close();
+    const { groups: described } = await wire.ask<{ groups: object[] }>(ApiKey.ShareGroupDescribe, 1, {
+      groupIds: [groupId, "nobody", ""],
+      includeAuthorizedOperations: false,
+    });
+    const { id: topicId, name: topicName } = topic;
+    const assignment = { topicPartitions: [{ topicId, topicName, partitions: [0, 1] }] };
+    expect(described).toMatchObject([
+      { errorCode: 0, groupState: "Stable", assignorName: "simple", members: [{ memberId: "m", assignment }] },
+      { errorCode: Errors.GROUP_ID_NOT_FOUND.code, groupState: "Dead", errorMessage: "Group nobody not found." },
+      { errorCode: Errors.INVALID_GROUP_ID.code },
+    ]);
+    const { groups: listed } = await wire.ask<{ groups: { groupId: string }[] }>(ApiKey.ListGroups, 5, {
+      statesFilter: [],
+      typesFilter: ["share"],
+    });
+    const shown = { groupId, protocolType: "share", groupState: "Stable", groupType: "share" };
+    expect(listed.filter(one => one.groupId === groupId)).toEqual([shown]);
+    clock.pass(45_000);
+    const body = { groupId, memberId: "m", memberEpoch: epoch, rackId: null, subscribedTopicNames: null };
+    expect(await wire.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({
+      errorCode: Errors.UNKNOWN_MEMBER_ID.code,
+    });
+    wire.close();
+  });
+});
+
+interface OffsetsAnswer {
+  readonly groups: { readonly errorCode: number; readonly topics: { readonly partitions: object[] }[] }[];
+}
+
+describe("administration", () => {
+  const describeOffsets = async (groupId: string, topics: object[] | null) => {
+    const asked = { groups: [{ groupId, topics }] };
+    return (await admin.ask<OffsetsAnswer>(ApiKey.DescribeShareGroupOffsets, 1, asked)).groups[0];
+  };
+  const alterOffsets = (groupId: string, topicName: string, partitionIndex: number, startOffset: number) =>
+    admin.ask<{ errorCode: number; responses: object[] }>(ApiKey.AlterShareGroupOffsets, 0, {
+      groupId,
+      topics: [{ topicName, partitions: [{ partitionIndex, startOffset }] }],
+    });
+
+  test("offsets of a group are shown, set and deleted, and the group is", async () => {
+    const topic = await newTopic(2);
+    const groupId = "administered";
+    await admin.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    await produce(topic, 6);
+    expect(await alterOffsets(groupId, topic.name, 0, 2)).toMatchObject({ errorCode: 0 });
+    const partitions = [{ partitionIndex: 0, startOffset: 2, leaderEpoch: 0, lag: 4, errorCode: 0 }];
+    expect(await describeOffsets(groupId, null)).toMatchObject({ errorCode: 0, topics: [{ partitions }] });
+    const a = await Member.join(groupId, topic);
+    expect(await a.acquired({ maxWaitMs: 5000 })).toEqual(["2-5×1"]);
+    expect(await a.says(ACCEPT, 2, 3)).toBe(0);
+    expect(await a.says(REJECT, 5, 5)).toBe(0);
+    const asked = [
+      { topicName: topic.name, partitions: [0, 1] },
+      { topicName: "nowhere", partitions: [0] },
+    ];
+    const shown = await describeOffsets(groupId, asked);
+    // The start offset is told with the next write: until then what is done counts as such.
+    expect(shown.topics[0].partitions).toMatchObject([
+      { partitionIndex: 0, startOffset: 4, lag: 1 },
+      { partitionIndex: 1, startOffset: -1, lag: -1 },
+    ]);
+    expect(shown.topics[1].partitions).toMatchObject([{ startOffset: -1, errorCode: 0 }]);
+    a.close();
+    const unknown = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    const refused = { responses: [{ partitions: [{ errorCode: unknown }] }] };
+    expect(await alterOffsets(groupId, topic.name, 7, 0)).toMatchObject(refused);
+    expect(await alterOffsets(groupId, "nowhere", 0, 0)).toMatchObject(refused);
+    expect(await alterOffsets("", topic.name, 0, 0)).toMatchObject({ errorCode: Errors.INVALID_GROUP_ID.code });
+    expect(await alterOffsets(groupId, topic.name, 0, 0)).toMatchObject({ errorCode: 0 });
+    const b = await Member.join(groupId, topic);
+    expect(await b.acquired({ maxWaitMs: 5000 })).toEqual(["0-5×1"]);
+    b.close();
+    const deletion = { groupId, topics: [{ topicName: topic.name }, { topicName: "nowhere" }] };
+    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+      errorCode: 0,
+      responses: [{ errorCode: 0 }, { errorCode: unknown }],
+    });
+    expect((await describeOffsets(groupId, null)).topics).toEqual([]);
+    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+      responses: [{ errorMessage: "There is no offset information to delete." }, { errorCode: unknown }],
+    });
+    const gone = { results: [{ groupId, errorCode: 0 }] };
+    expect(await admin.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] })).toMatchObject(gone);
+    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+      errorCode: Errors.GROUP_ID_NOT_FOUND.code,
+    });
+  });
+
+  test("a group with members is left alone", async () => {
+    const topic = await newTopic();
+    const groupId = "inhabited";
+    await admin.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    const body = { groupId, memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: [topic.name] };
+    expect(await admin.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({ errorCode: 0 });
+    const nonEmpty = { errorCode: Errors.NON_EMPTY_GROUP.code };
+    expect(await alterOffsets(groupId, topic.name, 0, 0)).toMatchObject(nonEmpty);
+    const deletion = { groupId, topics: [{ topicName: topic.name }] };
+    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject(nonEmpty);
+    const results = [{ groupId, ...nonEmpty }];
+    expect(await admin.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] })).toMatchObject({ results });
+  });
+});
+
+test("without share.version there are no share groups", async () => {
+  const own = await TestBroker.start(settings);
+  const before = [broker, admin] as const;
+  [broker, admin] = [own, await own.connect()];
+  const topic = await newTopic();
+  const a = await Member.join(await newGroup(topic), topic);
+  expect((await a.fetch()).errorCode).toBe(0);
+  expect(own.broker.shares.size).toBe(1);
+  const featureUpdates = [{ feature: "share.version", maxVersionLevel: 0, upgradeType: 2 }];
+  const downgrade = { timeoutMs: 1000, featureUpdates, validateOnly: false };
+  expect(await admin.ask(ApiKey.UpdateFeatures, 1, downgrade)).toMatchObject({ errorCode: 0 });
+  await expect.poll(() => own.broker.shares.size).toBe(0);
+  const unsupported = Errors.UNSUPPORTED_VERSION.code;
+  expect((await a.fetch()).errorCode).toBe(unsupported);
+  expect((await a.acknowledge([[ACCEPT, 0, 0]])).errorCode).toBe(unsupported);
+  const body = { groupId: "g", memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
+  expect(await admin.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({ errorCode: unsupported });
+  const asked = { groupIds: ["g"], includeAuthorizedOperations: false };
+  const described = await admin.ask<{ groups: object[] }>(ApiKey.ShareGroupDescribe, 1, asked);
+  expect(described.groups).toMatchObject([{ errorCode: unsupported }]);
+  const offsets = { groups: [{ groupId: "g", topics: null }] };
+  const shown = await admin.ask<OffsetsAnswer>(ApiKey.DescribeShareGroupOffsets, 1, offsets);
+  expect(shown.groups).toMatchObject([{ errorCode: unsupported }]);
+  for (const key of [ApiKey.AlterShareGroupOffsets, ApiKey.DeleteShareGroupOffsets]) {
+    expect(await admin.ask(key, 0, { groupId: "g", topics: [] })).toMatchObject({ errorCode: unsupported });
+  }
+  for (const wire of [a, admin]) wire.close();
+  await own.stop();
+  [broker, admin] = before;
 });
 
 test("share state: what is empty is answered with nothing", async () => {

@@ -63,7 +63,7 @@ function equalLists(name: string, found: readonly string[], expected: readonly s
 
 /** What our broker has handlers for where no metrics of clients are taken, as on the brokers of the judges. */
 export function implemented(): Span[] {
-  return [...servedApis({ telemetry: false, shareGroups: false }).values()].map(({ name, announcedFirst, last }) => ({
+  return [...servedApis({ telemetry: false }).values()].map(({ name, announcedFirst, last }) => ({
     name,
     first: announcedFirst,
     last,

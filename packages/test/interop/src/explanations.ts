@@ -14,13 +14,6 @@ export const EXPLANATIONS: readonly Explanation[] = [
     why: "features are announced with what they stand for: share groups",
   },
   {
-    judge: /Java Admin/,
-    check: /deleteShareGroups/,
-    reason: /GroupIdNotFound/,
-    kind: "later",
-    why: "there are no share groups yet, so the check before it could not make the one to be deleted",
-  },
-  {
     judge: /./,
     check: /./,
     reason: NOT_ANNOUNCED,

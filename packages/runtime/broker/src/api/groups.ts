@@ -13,6 +13,7 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
+import { deleteShareGroup } from "./share-group-offsets.ts";
 import type { RequestContext } from "../requests.ts";
 
 type Reply = (response: object) => void;
@@ -202,6 +203,12 @@ export function listGroups(broker: Broker, body: ListGroupsRequest, _context: Re
       if (types.size > 0 && !types.has(group.groupType)) continue;
       groups.push(group);
     }
+    for (const id of shard.shares.ids) {
+      const state = shard.shares.view(id)?.state ?? "";
+      if (states.size > 0 && !states.has(state.toLowerCase())) continue;
+      if (types.size > 0 && !types.has("share")) continue;
+      groups.push({ groupId: id, protocolType: "share", groupState: state, groupType: "share" });
+    }
   }
   reply({ throttleTimeMs: 0, errorCode: 0, groups });
 }
@@ -218,12 +225,12 @@ export function deleteGroups(broker: Broker, body: DeleteGroupsRequest, _context
     const runner = groupId === "" ? undefined : broker.groups.of(groupId);
     if (runner === undefined) continue;
     waiting++;
-    runner.run((out, now) =>
-      runner.shard.delete(now, groupId, out, errorCode => {
-        result.errorCode = errorCode;
-        done();
-      }),
-    );
+    const deleted = (errorCode: number): void => {
+      result.errorCode = errorCode;
+      done();
+    };
+    if (runner.shard.shares.has(groupId)) deleteShareGroup(broker, runner, groupId, deleted);
+    else runner.run((out, now) => runner.shard.delete(now, groupId, out, deleted));
   }
   done();
 }

@@ -13,6 +13,7 @@ export function shareAcknowledge(
 ): void {
   const refuse = ({ code, message }: KafkaError, errorMessage = message): void =>
     reply({ throttleTimeMs: 0, errorCode: code, errorMessage, responses: [] });
+  if (!broker.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   const fault = callerFault(request);
   if (fault !== undefined) return refuse(Errors.INVALID_REQUEST, fault);
   const groupId = request.groupId ?? "";

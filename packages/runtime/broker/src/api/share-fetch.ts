@@ -26,6 +26,7 @@ function renewalFault(request: ShareFetchRequest): string | undefined {
 export function shareFetch(broker: Broker, request: ShareFetchRequest, context: RequestContext, reply: Reply): void {
   const refuse = ({ code, message }: KafkaError, errorMessage = message): void =>
     reply({ throttleTimeMs: 0, errorCode: code, errorMessage, responses: [] });
+  if (!broker.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   const fault = callerFault(request) ?? renewalFault(request);
   if (fault !== undefined) return refuse(Errors.INVALID_REQUEST, fault);
   const { topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;

@@ -37,7 +37,7 @@ function ask<B extends { readonly partition: number }>(
     for (const body of partitions) {
       waiting++;
       const { partition } = body;
-      broker.shareStates.ask({ groupId, topicId, partition }, wrap(body), answer => {
+      broker.shares.states.ask({ groupId, topicId, partition }, wrap(body), answer => {
         results[i].partitions.push({ partition, ...answer } as ShareStateAnswer);
         end();
       });

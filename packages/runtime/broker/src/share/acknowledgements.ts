@@ -107,7 +107,11 @@ export function callerFault({ groupId, memberId }: { groupId: string | null; mem
 }
 
 /** Who leads the partitions, for a client that has asked one that does not. */
-export function leaderHints(broker: Broker, listener: string, errorCodes: readonly number[]) {
+export function leaderHints(
+  broker: Broker,
+  listener: string,
+  errorCodes: readonly number[],
+): ReturnType<Broker["nodes"]> {
   const lost = errorCodes.some(isLeadership);
   return lost ? broker.nodes(listener) : [];
 }
@@ -120,6 +124,10 @@ export function isLeadership(errorCode: number): boolean {
 /** Neighbours of one topic share an entry. */
 export function byTopicId<P>(partitions: Iterable<{ readonly topicId: Uuid; readonly answer: P }>) {
   const topics = new Map<Uuid, P[]>();
-  for (const { topicId, answer } of partitions) topics.set(topicId, [...(topics.get(topicId) ?? []), answer]);
+  for (const { topicId, answer } of partitions) {
+    const known = topics.get(topicId);
+    if (known === undefined) topics.set(topicId, [answer]);
+    else known.push(answer);
+  }
   return [...topics].map(([topicId, answers]) => ({ topicId, partitions: answers }));
 }

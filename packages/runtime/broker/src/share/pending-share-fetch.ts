@@ -146,7 +146,9 @@ export class PendingShareFetch implements ShareWaiter {
 
   /** Reads, and acquires when there is enough or this is the last look; undefined: it is worth while to wait. */
   #attempt(isLast: boolean): ShareAnswer[] | undefined {
-    const { request, broker, context } = this.#call;
+    const { request, broker, context, session } = this.#call;
+    // Whose session has ended meanwhile must not be given what nobody else could have then.
+    if (broker.shares.sessions.find(session.groupId, session.memberId) !== session) return [];
     const failures = this.#failures();
     const most = broker.quotas.mostAtOnce("consumer_byte_rate", context);
     const limit = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);

@@ -1,11 +1,16 @@
 import type { Uuid } from "@samsa/base";
+import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { GroupConfigs } from "../group-configs.ts";
+import { NO_MUTATION_QUOTA } from "../quotas.ts";
 import type { Peer } from "../requests.ts";
+import { SHARE_STATE_TOPIC } from "../topics.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
 import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
-import type { ShareStates } from "./share-states.ts";
+import { ShareStates } from "./share-states.ts";
+
+const SHARE_VERSION = "share.version";
 
 /** One partition of a topic, by the topic's id. */
 export interface SharedPartition {
@@ -22,16 +27,43 @@ interface CachedConfigs {
 /** The partitions that this broker leads, as share groups consume them, and the sessions of their members. */
 export class ShareGroups {
   readonly sessions: ShareSessions;
+  readonly states: ShareStates;
   readonly #broker: Broker;
-  readonly #states: ShareStates;
   /** By group, then by topic id and index. */
   readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
   readonly #configs = new Map<string, CachedConfigs>();
 
-  constructor(broker: Broker, states: ShareStates) {
+  constructor(broker: Broker) {
     this.#broker = broker;
-    this.#states = states;
+    this.states = statesOf(broker);
     this.sessions = new ShareSessions(() => broker.config["group.share.max.share.sessions"]);
+  }
+
+  /** Whether the cluster has share groups (`share.version`). */
+  get isEnabled(): boolean {
+    return (this.#broker.topics.image.features.get(SHARE_VERSION) ?? 0) > 0;
+  }
+
+  /** Follows the metadata. */
+  update(): void {
+    this.states.load();
+    if (this.isEnabled) return;
+    this.sessions.clear();
+    for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
+  }
+
+  /** What the members of share groups go by. */
+  get membership(): Omit<ShareGroupConfig, "isTaken"> {
+    const broker = this.#broker;
+    return {
+      sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
+      heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
+      maxSize: () => broker.config["group.share.max.size"],
+      topic: name => {
+        const topic = broker.topics.topic(name);
+        return topic && { id: topic.id, partitions: topic.partitions.size };
+      },
+    };
   }
 
   /** A group's settings in force. */
@@ -59,7 +91,7 @@ export class ShareGroups {
     if (partition.fault !== 0) return partition.fault;
     const host = {
       env,
-      states: this.#states,
+      states: this.states,
       groupConfigs: (id: string) => this.configs(id),
       fenced: (live: LiveSharePartition) => this.#forget(groupId, live),
     };
@@ -118,6 +150,11 @@ export class ShareGroups {
     this.#configs.delete(groupId);
   }
 
+  /** An administrator has changed where a group is: it is read anew when somebody consumes. */
+  reload(groupId: string): void {
+    this.#drop(groupId);
+  }
+
   get size(): number {
     let count = 0;
     for (const group of this.#groups.values()) count += group.size;
@@ -126,5 +163,21 @@ export class ShareGroups {
 
   close(): void {
     for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
+    this.states.close(Errors.NOT_COORDINATOR.code);
   }
+}
+
+/** `share.coordinator.state.topic.prune.interval.ms` and `share.coordinator.cold.partition.snapshot.interval.ms`. */
+const STATE_INTERVAL_MS = 300_000;
+
+function statesOf(broker: Broker): ShareStates {
+  const { env, tools, config, topics } = broker;
+  const states = {
+    updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
+    pruneIntervalMs: STATE_INTERVAL_MS,
+    coldSnapshotIntervalMs: STATE_INTERVAL_MS,
+    partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
+  };
+  const createTopic = (done: () => void) => broker.ensureTopics([SHARE_STATE_TOPIC], NO_MUTATION_QUOTA, () => done());
+  return new ShareStates({ env, tools, config: states, createTopic }, topics);
 }

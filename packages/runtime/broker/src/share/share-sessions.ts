@@ -105,6 +105,10 @@ export class ShareSessions {
     return session;
   }
 
+  clear(): void {
+    this.#sessions.clear();
+  }
+
   hasGroup(groupId: string): boolean {
     for (const session of this.#sessions.values()) if (session.groupId === groupId) return true;
     return false;

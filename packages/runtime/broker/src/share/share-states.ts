@@ -1,5 +1,7 @@
+import type { Uuid } from "@samsa/base";
 import {
   coordinatorKey,
+  type Initialization,
   type SharePartitionKey,
   type ShareStateConfig,
   type ShareStateEffect,
@@ -16,6 +18,8 @@ export interface ShareStateAnswer {
   readonly errorMessage: string | null;
   readonly stateEpoch?: number;
   readonly startOffset?: number;
+  readonly leaderEpoch?: number;
+  readonly deliveryCompleteCount?: number;
   readonly stateBatches?: readonly {
     readonly firstOffset: number;
     readonly lastOffset: number;
@@ -71,6 +75,42 @@ export class ShareStates extends Shards<Runner> {
       response => reply(response as ShareStateAnswer),
       (shard, now, ticket, out) => shard.request(now, ticket, { key, request }, out),
     );
+  }
+
+  /** Begins the states of partitions that a group is to consume; `done` is told whether all have begun. */
+  initialize({ groupId, stateEpoch, topics }: Initialization, done: (succeeded: boolean) => void): void {
+    let waiting = 1;
+    let succeeded = true;
+    const end = (errorCode: number): void => {
+      succeeded &&= errorCode === 0;
+      if (--waiting === 0) done(succeeded);
+    };
+    for (const { topicId, partitions, startOffset } of topics) {
+      for (const partition of partitions) {
+        waiting++;
+        const request = { type: "initialize", body: { partition, stateEpoch, startOffset } } as const;
+        this.ask({ groupId, topicId, partition }, request, ({ errorCode }) => end(errorCode));
+      }
+    }
+    end(0);
+  }
+
+  /** Ends the states of a group in partitions; `done` gets the first error there was, or 0. */
+  delete(groupId: string, topics: ReadonlyMap<Uuid, ReadonlySet<number>>, done: (errorCode: number) => void): void {
+    let waiting = 1;
+    let fault = 0;
+    const end = (errorCode: number): void => {
+      fault ||= errorCode;
+      if (--waiting === 0) done(fault);
+    };
+    for (const [topicId, partitions] of topics) {
+      for (const partition of partitions) {
+        waiting++;
+        const request = { type: "delete", body: { partition } } as const;
+        this.ask({ groupId, topicId, partition }, request, ({ errorCode }) => end(errorCode));
+      }
+    }
+    end(0);
   }
 
   topicDeleted(topicId: SharePartitionKey["topicId"]): void {

@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import { Child, run } from "../src/child.ts";
+import { VerifiableJudge } from "../src/java-judges.ts";
+import { findJava, type Java, type Program } from "../src/runtimes.ts";
+import { need, topicName, withBroker } from "./scenarios.ts";
+
+const DEADLINE = { timeout: 60_000, interval: 100 };
+const EACH = 20;
+const TOOLS = "org.apache.kafka.tools";
+
+/** What Kafka's verifiable share consumer tells, a JSON object a line. */
+interface Told {
+  readonly name: string;
+  readonly offset?: number;
+  readonly errorMessage?: string;
+}
+
+function told(child: Child): Told[] {
+  return child.lines.filter(line => line.startsWith("{")).map(line => JSON.parse(line) as Told);
+}
+
+/** How often each offset was delivered. */
+function deliveries(children: readonly Child[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const { name, offset } of children.flatMap(told)) {
+    if (name === "record_data" && offset !== undefined) counts.set(offset, (counts.get(offset) ?? 0) + 1);
+  }
+  return counts;
+}
+
+async function withChildren(programs: readonly Program[], body: (children: Child[]) => Promise<void>): Promise<void> {
+  const children = programs.map(({ command, args }) => new Child(command, args));
+  try {
+    await body(children);
+  } catch (error) {
+    for (const { stderr } of children) console.error(stderr);
+    throw error;
+  } finally {
+    for (const child of children) await child.end();
+  }
+}
+
+/** What a console share consumer prints before it ends by itself. */
+async function printed(program: Program): Promise<string[]> {
+  const { command, args } = program;
+  let lines: string[] = [];
+  await withChildren([{ command, args }], async ([child]) => {
+    expect(await child.exited).toBe(0);
+    lines = child.lines.filter(line => line !== "").sort();
+  });
+  return lines;
+}
+
+test("Kafka's share consumers share out a topic, and get again what they release", async context => {
+  const java = need(await findJava(), context);
+  await withBroker(async broker => {
+    const judge = new VerifiableJudge(java, broker.server);
+    const topic = topicName();
+    await judge.createTopic(topic, 1);
+    const where = ["--bootstrap-server", broker.server, "--topic", topic];
+    const group = `${topic}-group`;
+    const verifiable = java(
+      `${TOOLS}.VerifiableShareConsumer`,
+      ...where,
+      ...["--group-id", group, "--verbose", "--offset-reset-strategy", "earliest"],
+    );
+    const console = (...more: string[]): Program =>
+      java(`${TOOLS}.consumer.ConsoleShareConsumer`, ...where, "--group", group, "--max-messages", `${EACH}`, ...more);
+    const once = (from: number) => new Map(Array.from({ length: EACH }, (_, i): [number, number] => [from + i, 1]));
+
+    await judge.produce(topic, "none", EACH);
+    await withChildren([verifiable, verifiable], async children => {
+      await expect.poll(() => deliveries(children), DEADLINE).toEqual(once(0));
+      const faults = children.flatMap(told).filter(({ errorMessage }) => errorMessage !== undefined);
+      expect(faults).toEqual([]);
+    });
+    const values = (await judge.produce(topic, "none", EACH)).map(({ value }) => value ?? "").sort();
+    expect(await printed(console("--release"))).toEqual(values);
+    expect(await printed(console())).toEqual(values);
+    // Whoever comes goes on behind what is done with.
+    await judge.produce(topic, "none", EACH);
+    await withChildren([verifiable], async children => {
+      await expect.poll(() => deliveries(children), DEADLINE).toEqual(once(2 * EACH));
+    });
+    await administrated(java, broker.server, { topic, group });
+  });
+});
+
+/** What `kafka-share-groups` shows of a group and does to it. */
+async function administrated(java: Java, server: string, names: { topic: string; group: string }): Promise<void> {
+  const { topic, group } = names;
+  const tool = async (...args: string[]): Promise<string> => {
+    const where = ["--bootstrap-server", server, ...(args[0] === "--list" ? [] : ["--group", group])];
+    const program = java(`${TOOLS}.consumer.group.ShareGroupCommand`, ...where, ...args);
+    return (await run(program.command, program.args)).join("\n");
+  };
+  const place = (start: number, lag: number): RegExp => new RegExp(`^${group} +${topic} +0 +${start} +${lag}$`, "m");
+  await expect.poll(() => tool("--describe", "--state"), DEADLINE).toMatch(/ Empty /);
+  // Where a group starts is written along with what it does next; what is behind it and done with is no lag.
+  expect(await tool("--describe", "--offsets")).toMatch(place(2 * EACH, 0));
+  expect(await tool("--reset-offsets", "--topic", topic, "--to-earliest", "--execute")).toMatch(/ 0\b/);
+  expect(await tool("--describe", "--offsets")).toMatch(place(0, 3 * EACH));
+  await tool("--delete-offsets", "--topic", topic);
+  expect(await tool("--describe", "--offsets")).not.toMatch(place(0, 3 * EACH));
+  await tool("--delete");
+  expect(await tool("--list")).not.toContain(group);
+}
