@@ -166,7 +166,11 @@ describe("from classic to consumer", () => {
 });
 
 describe("from consumer to classic", () => {
-  test.each(["leaves", "is silent"])("when the last of the new protocol %s", how => {
+  test.each([
+    ["leaves", true],
+    ["leaves", false],
+    ["is silent", true],
+  ])("when the last of the new protocol %s (reloaded: %s)", (how, reloads) => {
     const bench = new Bench();
     const { old } = mixed(bench);
     if (how === "leaves") expect(ask(bench, { memberId: "n", memberEpoch: -1 }).errorCode).toBe(0);
@@ -178,14 +182,18 @@ describe("from consumer to classic", () => {
     }
     expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "PreparingRebalance" }]);
     expect(heartbeat(bench, old, 2)).toBe(REJOIN);
-    bench.reload();
-    expect(bench.shard.view("g")).toMatchObject({ state: "Stable", protocol: "range" });
+    if (reloads) bench.reload();
+    if (reloads) expect(bench.shard.view("g")).toMatchObject({ state: "Stable", protocol: "range" });
     const again = bench.ask(join(old));
     expect(again).toMatchObject({ errorCode: 0, leader: old });
     expect(
       bench.ask(sync(old, again.generationId, [{ memberId: old, assignment: assignment([0, 1, 2, 3]) }])).errorCode,
     ).toBe(0);
     expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+    // And back again.
+    bench.pass(1000);
+    expect(ask(bench, { ...joining, memberId: "o" })).toMatchObject({ errorCode: 0 });
+    expect(heartbeat(bench, old, again.generationId)).toBe(REJOIN);
   });
 
   test("when the group is empty, whoever comes first says what it is", () => {
