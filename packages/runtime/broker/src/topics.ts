@@ -129,11 +129,8 @@ export class Topics {
   }
 
   #create(topic: TopicImage): void {
-    const { settings, env } = this.#options;
+    const { settings } = this.#options;
     const config = settings.topic(this.#image, topic.name);
-    if (config["cleanup.policy"].includes("compact") && !INTERNAL_TOPICS.has(topic.name)) {
-      env.logger.warn("cleanup.policy=compact keeps every record: compaction is not available", { topic: topic.name });
-    }
     let partitions = this.#partitions.get(topic.name);
     if (partitions === undefined) {
       partitions = [];

@@ -34,6 +34,9 @@ export interface CompactOptions {
 /** The log was cut, moved or deleted meanwhile, or nobody wants it compacted any more. */
 class Stopped extends Error {}
 
+/** In the directory of a log in which offsets are missing for a reason: when it is read its settings are not known yet. */
+export const COMPACTED = "compacted";
+
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
 /** Gives a file's batches, a buffer full at a time. */
@@ -152,6 +155,7 @@ class CleanedFiles {
         file.close();
       }
     }
+    disk.open(`${this.#log.path}/${COMPACTED}`, "create").close();
     await disk.syncDirectory(this.#log.path);
   }
 

@@ -10,6 +10,7 @@ import {
   utf8,
 } from "@samsa/base";
 import { type LogConfig, PARTITION_FILE, readOffsets, readTopicId, writeOffsets, writeTopicId } from "@samsa/log";
+import { COMPACTED } from "./compact.ts";
 import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
@@ -71,6 +72,8 @@ interface Known {
   readonly start: number;
   readonly watermark: number;
   readonly cleanedTo: number;
+  /** Something says that it was compacted once. */
+  readonly compacted: boolean;
 }
 
 /** A log's directory, or that of a copy that is to become one. */
@@ -201,6 +204,7 @@ export class LogDir implements LogHome {
         start: saved(starts),
         watermark: saved(watermarks),
         cleanedTo: saved(cleaned),
+        compacted: cleaned.has(key) || this.env.disk.stat(`${this.path}/${name}/${COMPACTED}`) !== undefined,
       });
       if (isMarked) this.newer.set(log, this.turn);
       if (!isNewer) this.stale.delete(key);
@@ -213,8 +217,16 @@ export class LogDir implements LogHome {
     const path = `${this.path}/${known.name}`;
     const place = { path };
     const config = this.options.configOf(topic, partition);
-    const { recoveryPoint, start, watermark, cleanedTo } = known;
-    const state = loadState({ env, place, config, clean: this.cleanStart, recoveryPoint, startOffset: start });
+    const { recoveryPoint, start, watermark, cleanedTo, compacted } = known;
+    const state = loadState({
+      env,
+      place,
+      config,
+      clean: this.cleanStart,
+      recoveryPoint,
+      startOffset: start,
+      compacted,
+    });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     return new PartitionLog({
       home: this,
@@ -263,7 +275,14 @@ export class LogDir implements LogHome {
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    const log = this.loadLog(topic, partition, { name, recoveryPoint: 0, start: 0, watermark: 0, cleanedTo: 0 });
+    const log = this.loadLog(topic, partition, {
+      name,
+      recoveryPoint: 0,
+      start: 0,
+      watermark: 0,
+      cleanedTo: 0,
+      compacted: false,
+    });
     if (this.stale.has(keyOf(topic, partition))) this.distrustCheckpoints(log);
     return log;
   }

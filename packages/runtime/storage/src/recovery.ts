@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly clean: boolean;
   readonly recoveryPoint: number;
   readonly startOffset: number;
+  /** Records may have been compacted away: offsets are missing between segments too. */
+  readonly compacted: boolean;
 }
 
 function toolsOf(env: Env): Tools {
@@ -258,7 +260,7 @@ function loadClean(state: LogState, path: string, env: Env): boolean {
 }
 
 /** Reads again what lies beyond `trusted`, and cuts the log where it stops making sense. */
-function recover(state: LogState, trusted: number, { env, place, recoveryPoint }: LoadOptions): void {
+function recover(state: LogState, trusted: number, { env, place, recoveryPoint, compacted }: LoadOptions): void {
   const { path } = place;
   const { segments } = state;
   const first = segments.indexOf(state.segmentsFrom(trusted)[0]);
@@ -277,8 +279,9 @@ function recover(state: LogState, trusted: number, { env, place, recoveryPoint }
       i--;
       continue;
     }
-    if (i > first && segment.base > state.endOffset && !state.config.cleanupPolicy.has("compact")) {
-      // Only compaction leaves gaps: here a power cut took the end of the segment before and left its successor.
+    // Of what was flushed a power cut took nothing: a gap there is one that compaction has left.
+    if (i > first && segment.base > state.endOffset && segment.base > recoveryPoint && !compacted) {
+      // It took the end of the segment before and left its successor.
       env.logger.warn("segments after a gap are removed", { path, from: state.endOffset, to: segment.base });
       removeSegments(state, i, segments.length - i, { path, env });
       break;

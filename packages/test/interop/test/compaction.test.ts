@@ -65,6 +65,7 @@ test("a log is compacted as Kafka's cleaner does it, byte by byte", async contex
         const where = join(root, `kafka-${index}`, "t-0");
         asked.push([where, now, 0, firstUncleanable, log.log.config.segmentBytes, RETENTION_MS, NOW].join(" "));
         await log.fixture.restart();
+        log.configure();
         const ours = join(root, `ours-${index}-${round}`);
         copyOut(log, ours);
         await log.fixture.world.runFor(2 * RETENTION_MS);

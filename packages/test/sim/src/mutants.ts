@@ -411,6 +411,13 @@ export const MUTANTS: readonly Mutant[] = [
     why: "keys that did not change are lost",
   },
   {
+    name: "what compaction has left out is taken for lost",
+    file: `${STORAGE}/recovery.ts`,
+    find: "segment.base > recoveryPoint && !compacted) {",
+    replace: "segment.base > state.startOffset) {",
+    why: "a start throws away what comes after a gap",
+  },
+  {
     name: "a compacted segment is not synced before it takes another's place",
     file: `${STORAGE}/compact.ts`,
     find: "    await this.#file.sync();",

@@ -133,7 +133,7 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
     /good request was refused/,
     env => ({ ...env, crypto: { ...env.crypto, crc32c: () => 0 } }),
   ],
-  ["memory that is used again before it is sent", /damaged|torn|batch/, hastyNetwork],
+  ["memory that is used again before it is sent", /damaged|torn|batch|more than it may/, hastyNetwork],
   [
     "a disk that turns a bit over",
     /damaged batch|record is lost|have a gap/,
@@ -148,7 +148,7 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
   ],
   [
     "a checkpoint that forgets committed offsets",
-    /committed offset is lost|transaction is missing or there twice/,
+    /committed offset is lost|transaction is missing or there twice|no progress after healing/,
     env => withFiles(env, /__consumer_offsets.*\.log$/, file => ({ size: () => Math.min(file.size(), 200) })),
   ],
 ];
