@@ -169,7 +169,7 @@ class Scenario {
     this.#disks = rng.chance(0.4) ? ["/data", "/data2"] : ["/data"];
     const expires = rng.chance(0.15);
     // Neither damage at rest nor offsets that expire leave transactions whole.
-    const mayCopy = !expires && this.world.fork("transactions").chance(0.25);
+    const mayCopy = !expires && this.world.fork("transactions").chance(0.4);
     this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy });
     this.#decay = rng.chance(0.1) ? new DiskDecay(this.#machine.disk, this.world.fork("decay")) : undefined;
     const { crypto, codecs } = this.world.node("judge").env;
