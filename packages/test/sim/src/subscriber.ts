@@ -128,7 +128,9 @@ export class Subscriber implements Actor, Holder {
   async #heartbeat(): Promise<void> {
     const sent = this.#now;
     const { life, powerCuts } = this.#stage;
-    const whole = this.#missed || this.epoch === 0;
+    // A power cut may have taken what was answered well, in the same epoch even: what it has, and what it subscribes to.
+    const isForgotten = powerCuts !== this.#alive.powerCuts;
+    const whole = this.#missed || isForgotten || this.epoch === 0;
     const partitions = [...this.owned];
     const answer = await this.client.ask(CALLS.consumerGroupHeartbeat, {
       groupId: SUBSCRIBED_GROUP,
