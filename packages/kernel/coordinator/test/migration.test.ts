@@ -7,11 +7,15 @@ import { ask } from "./consumer-requests.ts";
 
 const REJOIN = 27;
 
-function subscription(topics: readonly string[], owned: readonly number[] = []): Uint8Array {
+function subscription(
+  topics: readonly string[],
+  owned: readonly number[] = [],
+  userData: Uint8Array | null = null,
+): Uint8Array {
   const writer = new ByteWriter();
   writer.i16(1);
   const ownedPartitions = owned.length === 0 ? [] : [{ topic: "t", partitions: [...owned] }];
-  consumerProtocolSubscription.encode(writer, { topics: [...topics], userData: null, ownedPartitions }, 1);
+  consumerProtocolSubscription.encode(writer, { topics: [...topics], userData, ownedPartitions }, 1);
   return writer.finish();
 }
 
@@ -194,6 +198,32 @@ describe("from consumer to classic", () => {
     bench.pass(1000);
     expect(ask(bench, { ...joining, memberId: "o" })).toMatchObject({ errorCode: 0 });
     expect(heartbeat(bench, old, again.generationId)).toBe(REJOIN);
+  });
+
+  // A leader of Kafka's own clients divides without user data; one of librdkafka hands each member its own back.
+  test.each([
+    ["may turn back though a member tells user data", null, 0, "consumer"],
+    ["may not turn back once an assignment has user data", Uint8Array.of(1), 69, "classic"],
+  ])("%s", (_, echoed, errorCode, groupType) => {
+    const bench = new Bench();
+    const { old } = mixed(bench);
+    ask(bench, { memberId: "n", memberEpoch: -1 });
+    const sticky = [{ name: "range", metadata: subscription(["t"], [0, 1], Uint8Array.of(1)) }];
+    const rejoin = join(old);
+    if (rejoin.type !== "join") throw new Error("not a join");
+    const { generationId } = bench.ask({ ...rejoin, body: { ...rejoin.body, protocols: sticky } });
+    bench.ask(sync(old, generationId, [{ memberId: old, assignment: assignment([0, 1, 2, 3], echoed) }]));
+    bench.reload();
+    const answer = ask(bench, { ...joining, memberId: "o" });
+    expect(answer.errorCode).toBe(errorCode);
+    expect(bench.shard.list()).toMatchObject([{ groupType }]);
+    // Who is refused changes nothing for the others.
+    expect(heartbeat(bench, old, generationId)).toBe(errorCode === 0 ? REJOIN : 0);
+    if (errorCode === 0) return;
+    expect(answer.errorMessage).toBe(
+      "Cannot upgrade classic group g to consumer group because an unsupported custom assignor is in use. " +
+        "Please refer to the documentation or switch to a default assignor before re-attempting the upgrade.",
+    );
   });
 
   test("when the group is empty, whoever comes first says what it is", () => {
