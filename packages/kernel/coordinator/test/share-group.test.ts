@@ -27,12 +27,14 @@ class Bench {
   readonly asked: Initialization[] = [];
   initializes: "yes" | "no" | "never" = "yes";
   failing = 0;
+  assignmentIntervalMs = 0;
   shard = this.#make();
 
   #make(): GroupShard {
     const shard = new GroupShard(config, () => "id", {
       sessionTimeoutMs: () => SESSION_MS,
       heartbeatIntervalMs: () => 5000,
+      assignmentIntervalMs: () => this.assignmentIntervalMs,
       maxSize: () => 3,
       topic: name => this.topics.get(name),
     });
@@ -122,6 +124,29 @@ describe("members of a share group", () => {
     expect(next.assignment?.topicPartitions).toEqual([{ topicId: uuid(0), partitions: [0, 1, 2] }]);
     expect(bench.beat("a", 2).assignment, "said once").toBeNull();
     expect(bench.beat("a", 2, { subscribedTopicNames: ["t"] }).assignment, "or when asked").not.toBeNull();
+  });
+
+  test("are given another assignment once the interval since the last is over", () => {
+    const bench = new Bench();
+    bench.settled("a", 0);
+    bench.assignmentIntervalMs = 1000;
+    const { memberEpoch } = bench.beat("b", 0);
+    expect(bench.has("b"), "of the last assignment").toEqual([]);
+    bench.pass(999);
+    expect(bench.beat("b", memberEpoch)).toMatchObject({ memberEpoch, assignment: null });
+    bench.reload();
+    bench.pass(1);
+    expect(bench.beat("b", memberEpoch).memberEpoch).toBe(memberEpoch + 1);
+    expect(bench.has("b")).not.toEqual([]);
+  });
+
+  test("do not wait in a group that was empty", () => {
+    const bench = new Bench();
+    const a = bench.settled("a", 0);
+    bench.assignmentIntervalMs = 1000;
+    bench.beat("a", -1);
+    bench.beat("b", 0);
+    expect(bench.has("b")).toEqual(a.has);
   });
 
   test("share partitions out, and take over those of who leaves or is not heard of", () => {

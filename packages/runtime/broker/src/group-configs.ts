@@ -188,6 +188,11 @@ const DEAD_LETTERS = "errors.deadletterqueue.topic.name";
 const ASSIGNOR = "streams.assignor.name";
 const TAGS = "streams.rack.aware.assignment.tags";
 
+/** Settings that are known and shown, and refused: what they are for is not there. */
+export function isGroupConfigAvailable(name: string): boolean {
+  return !name.startsWith("streams.") && !name.startsWith("errors.deadletterqueue.");
+}
+
 /** What is wrong with the settings of a group, or undefined (`GroupConfig.validate`). */
 export function groupConfigsFault(values: ReadonlyMap<string, string>, config: BrokerConfig): ConfigFault | undefined {
   const specs: ConfigSpecs = groupConfigs;
@@ -231,5 +236,6 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>, config: B
   if (values.get(DEAD_LETTERS)?.trim().startsWith("__") === true) {
     return fault(`${DEAD_LETTERS}: DLQ topic name must not start with '__'`);
   }
-  return undefined;
+  const unavailable = [...values.keys()].find(name => !isGroupConfigAvailable(name));
+  return unavailable === undefined ? undefined : fault(`${unavailable} is not available yet and would have no effect.`);
 }

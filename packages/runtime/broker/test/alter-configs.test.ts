@@ -204,6 +204,13 @@ describe("IncrementalAlterConfigs", () => {
       40,
       "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'",
     ],
+    [
+      GROUP,
+      "g",
+      [["errors.deadletterqueue.topic.name", SET, "dead"]],
+      40,
+      "errors.deadletterqueue.topic.name is not available yet and would have no effect.",
+    ],
     [GROUP, "g", [["share.auto.offset.reset", SET, "by_duration:PT1H"]], 0, null],
     [99, "x", [["a", SET, "b"]], 42, "Unknown resource type 99"],
   ])("%i %j %j: %i", async (type, name, changes, code, message) => {

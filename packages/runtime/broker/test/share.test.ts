@@ -671,7 +671,11 @@ describe("membership", () => {
   test("a member is given partitions, whose states begin with it", async () => {
     const topic = await newTopic(2);
     const groupId = "members";
-    await alter(GROUP, groupId, { "share.auto.offset.reset": "earliest", "share.heartbeat.interval.ms": "6000" });
+    await alter(GROUP, groupId, {
+      "share.assignment.interval.ms": "0",
+      "share.auto.offset.reset": "earliest",
+      "share.heartbeat.interval.ms": "6000",
+    });
     const wire = await broker.connect();
     await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
     let epoch = 0;

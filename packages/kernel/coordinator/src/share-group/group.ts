@@ -9,6 +9,8 @@ export const NOTHING: Assignment = new Map();
 export interface ShareGroupConfig {
   readonly sessionTimeoutMs: (groupId: string) => number;
   readonly heartbeatIntervalMs: (groupId: string) => number;
+  /** Least time between two assignments of a group, in ms. */
+  readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
   /** A topic as it is; undefined: there is none. */
   readonly topic: (name: string) => { readonly id: Uuid; readonly partitions: number } | undefined;
@@ -47,6 +49,8 @@ export interface ShareGroup {
   epoch: number;
   metadataHash: bigint;
   assignmentEpoch: number;
+  /** When the assignment was made, in ms since 1970; 0: the next one need not wait. */
+  assignmentTimestamp: number;
   readonly members: Map<string, Member>;
   readonly targets: Map<string, Assignment>;
   initializing: ReadonlyMap<Uuid, KnownTopic>;
@@ -71,6 +75,7 @@ export function newGroup(id: string): ShareGroup {
     epoch: 0,
     metadataHash: 0n,
     assignmentEpoch: 0,
+    assignmentTimestamp: 0,
     members: new Map(),
     targets: new Map(),
     initializing: new Map(),

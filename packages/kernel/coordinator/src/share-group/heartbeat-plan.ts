@@ -52,8 +52,9 @@ export class HeartbeatPlan {
     const isPending = group.assignmentEpoch >= epoch && this.#isPending();
     const bumps = wantsOthers || isPending || metadataHash !== group.metadataHash;
     if (bumps) this.records.push(shareRecords.epoch(group.id, { epoch: ++epoch, metadataHash }));
-    const targets = epoch > group.assignmentEpoch ? this.#assign(epoch) : group.targets;
-    this.#reconcile(Math.max(epoch, group.assignmentEpoch), targets.get(id) ?? NOTHING, bumps);
+    const assigns = epoch > group.assignmentEpoch && this.#mayAssign();
+    const targets = assigns ? this.#assign(epoch) : group.targets;
+    this.#reconcile(assigns ? epoch : group.assignmentEpoch, targets.get(id) ?? NOTHING, bumps);
     this.#initialize(epoch);
   }
 
@@ -81,6 +82,12 @@ export class HeartbeatPlan {
       }
     }
     return this.#group.members.size > 0 && !same(assigned, this.#assignable());
+  }
+
+  /** Not before the interval since the last assignment is over; a clock that was set back does not stop groups. */
+  #mayAssign(): boolean {
+    const { assignmentTimestamp: since, id } = this.#group;
+    return this.#wall >= since + this.#config.assignmentIntervalMs(id) || this.#wall < since;
   }
 
   #assign(epoch: number): ReadonlyMap<string, Assignment> {

@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, type Uuid } from "@samsa/base";
 import {
   type ShareGroupMemberMetadataValue,
   type ShareGroupStatePartitionMetadataValue,
+  type ShareGroupTargetAssignmentMetadataValue,
   shareGroupCurrentMemberAssignmentKey,
   shareGroupCurrentMemberAssignmentValue,
   shareGroupMemberMetadataKey,
@@ -90,7 +91,7 @@ export const shareRecords = {
 export type ShareGroupRecord =
   | { readonly type: "member"; readonly memberId: string; readonly value: ShareGroupMemberMetadataValue | null }
   | { readonly type: "epoch"; readonly value: { readonly epoch: number; readonly metadataHash: bigint } | null }
-  | { readonly type: "targetEpoch"; readonly value: number | null }
+  | { readonly type: "targetEpoch"; readonly value: ShareGroupTargetAssignmentMetadataValue | null }
   | { readonly type: "target"; readonly memberId: string; readonly value: Assignment | null }
   | { readonly type: "current"; readonly memberId: string; readonly value: CurrentAssignment | null }
   | { readonly type: "state"; readonly value: ShareGroupStatePartitionMetadataValue | null };
@@ -117,8 +118,7 @@ export function parseShareGroup(
     }
     case TYPE.targetEpoch: {
       const { groupId } = shareGroupTargetAssignmentMetadataKey.decode(keys, VERSION);
-      const decoded = of(shareGroupTargetAssignmentMetadataValue);
-      return { groupId, record: { type: "targetEpoch", value: decoded?.assignmentEpoch ?? null } };
+      return { groupId, record: { type: "targetEpoch", value: of(shareGroupTargetAssignmentMetadataValue) } };
     }
     case TYPE.target: {
       const { groupId, memberId } = shareGroupTargetAssignmentMemberKey.decode(keys, VERSION);

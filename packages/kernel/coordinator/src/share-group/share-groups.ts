@@ -300,7 +300,8 @@ export class ShareGroups {
         if (record.value !== null) Object.assign(group, record.value);
         break;
       case "targetEpoch":
-        group.assignmentEpoch = record.value ?? 0;
+        group.assignmentEpoch = record.value?.assignmentEpoch ?? 0;
+        group.assignmentTimestamp = record.value?.assignmentTimestamp ?? 0;
         break;
       case "target":
         if (record.value === null) group.targets.delete(record.memberId);

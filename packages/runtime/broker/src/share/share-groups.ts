@@ -58,6 +58,7 @@ export class ShareGroups {
     return {
       sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
+      assignmentIntervalMs: groupId => this.configs(groupId)["share.assignment.interval.ms"],
       maxSize: () => broker.config["group.share.max.size"],
       topic: name => {
         const topic = broker.topics.topic(name);
