@@ -29,6 +29,7 @@ export const config: GroupConfig = {
 export const noShares = {
   sessionTimeoutMs: () => 45_000,
   heartbeatIntervalMs: () => 5000,
+  assignmentIntervalMs: () => 0,
   maxSize: () => 200,
   topic: () => undefined,
 };
