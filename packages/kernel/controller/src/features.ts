@@ -28,8 +28,6 @@ const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level:
 /** Going below one of these would lose what records of the higher version say. */
 const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
 
-/** 3.6-IV1 */
-const TRANSACTIONS_SINCE = 13;
 const UPGRADE = 1;
 const SAFE_DOWNGRADE = 2;
 const UNSAFE_DOWNGRADE = 3;
@@ -72,14 +70,21 @@ export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
 }
 
 /**
- * What a controller appends when it first becomes active on an empty log: the bootstrap records, in a transaction from
- * the level on that has them, so that no reader sees half a cluster. Nothing when the log has records already.
+ * Records that a controller appends when it becomes active (`ActivationRecordsGenerator`): it aborts a transaction that
+ * the leader before left open, and gives an empty log the bootstrap records, in a transaction if their level has these.
  */
 export function activationRecords(image: MetadataImage, bootstrap: readonly MetadataRecord[]): MetadataRecord[] {
-  if (image.provenance.offset >= 0) return [];
+  const open = image.transaction !== undefined;
+  const abort = open ? [metadataRecord("AbortTransactionRecord", 0, { reason: "Controller failover" })] : [];
+  // A log whose bootstrap transaction never ended holds nothing else.
+  const isEmpty = image.provenance.offset < 0 || (open && image.features.size === 0);
+  if (!isEmpty) return abort;
   const level = bootstrap.find(r => r.type === "FeatureLevelRecord" && r.value.name === METADATA_VERSION_FEATURE);
-  if (level?.type !== "FeatureLevelRecord" || level.value.featureLevel < TRANSACTIONS_SINCE) return [...bootstrap];
+  if (level?.type !== "FeatureLevelRecord" || level.value.featureLevel < METADATA_VERSION.transactions) {
+    return [...abort, ...bootstrap];
+  }
   return [
+    ...abort,
     metadataRecord("BeginTransactionRecord", 0, { name: "Bootstrap records" }),
     ...bootstrap,
     metadataRecord("EndTransactionRecord", 0, {}),

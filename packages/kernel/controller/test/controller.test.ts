@@ -416,6 +416,21 @@ test("a first activation writes the bootstrap records as one transaction, a late
   ).toHaveLength(1);
 });
 
+test("an activation aborts a transaction that the leader before left open", () => {
+  const fresh = new Fixture();
+  const bootstrap = bootstrapRecords({ metadataVersion: 30, features: FEATURES });
+  const begin = metadataRecord("BeginTransactionRecord", 0, { name: "Bootstrap records" });
+  fresh.append([begin, ...bootstrap.slice(0, 1)]);
+  const types = activationRecords(fresh.controller.image, bootstrap).map(({ type }) => type);
+  expect(types.slice(0, 2)).toEqual(["AbortTransactionRecord", "BeginTransactionRecord"]);
+  fresh.append(activationRecords(fresh.controller.image, bootstrap));
+  fresh.append([metadataRecord("BeginTransactionRecord", 0, { name: "Decision" }), ...bootstrap.slice(1, 2)]);
+  const later = activationRecords(fresh.controller.image, bootstrap);
+  expect(later.map(({ type }) => type)).toEqual(["AbortTransactionRecord"]);
+  fresh.append(later);
+  expect(fresh.controller.image.transaction).toBeUndefined();
+});
+
 test("a name's fault is a sentence", () => {
   expect(topicNameFault("a/b")).toBe(
     "Topic name is invalid: 'a/b' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",

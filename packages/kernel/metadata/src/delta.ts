@@ -49,6 +49,8 @@ export class MetadataDelta {
   readonly #next: Writable;
   readonly #copied = new Set<string>();
   readonly #ownTopics = new Map<Uuid, Map<number, PartitionImage>>();
+  /** The open transaction, once this delta has added to it. */
+  #held: MetadataRecord[] = [];
   #count = 0;
 
   constructor(base: MetadataImage) {
@@ -68,7 +70,7 @@ export class MetadataDelta {
     switch (record.type) {
       case "BeginTransactionRecord":
         if (next.transaction !== undefined) throw new MetadataError("a transaction begins inside another");
-        next.transaction = [];
+        next.transaction = this.#held = [];
         return;
       case "EndTransactionRecord": {
         const { transaction } = next;
@@ -82,8 +84,10 @@ export class MetadataDelta {
         next.transaction = undefined;
         return;
       default:
-        if (next.transaction !== undefined) next.transaction = [...next.transaction, record];
-        else this.#apply(record);
+        if (next.transaction === undefined) return this.#apply(record);
+        // The base keeps its own array; this delta's grows in place.
+        if (next.transaction !== this.#held) next.transaction = this.#held = [...next.transaction];
+        this.#held.push(record);
     }
   }
 

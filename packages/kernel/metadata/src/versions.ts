@@ -3,6 +3,8 @@ export const METADATA_VERSION = {
   minimum: 7,
   /** From here on the leader's epoch does not grow when the ISR shrinks (KAFKA-15021). */
   noEpochPerIsr: 12,
+  /** 3.6-IV1: decisions larger than a batch (KIP-868). */
+  transactions: 13,
   directories: 17,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,

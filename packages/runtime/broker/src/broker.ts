@@ -14,7 +14,7 @@ import { checkConsumerGroups, consumerIntervals, migrationPolicy } from "./group
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
-import { METADATA_LOG_CONFIG } from "./metadata-log.ts";
+import { metadataLogConfig } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
@@ -71,6 +71,8 @@ const OPEN_AT_ONCE = 50;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
 const STALLED_MS = 30_000;
+/** How often the metadata log is looked at for a snapshot, or to be trimmed (`KafkaRaftClient`). */
+const METADATA_MS = 60_000;
 /** How often idle quota meters are looked for. */
 const QUOTA_EXPIRY_MS = 60_000;
 const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
@@ -140,6 +142,7 @@ export class Broker {
     this.quotas = new Quotas(
       { count: config["quota.window.num"], ms: config["quota.window.size.seconds"] * 1000 },
       { count: config["controller.quota.window.num"], ms: config["controller.quota.window.size.seconds"] * 1000 },
+      host => env.network.resolve(host),
     );
     const maxBytes = this.config["telemetry.max.bytes"];
     const sink = options.telemetry;
@@ -197,6 +200,7 @@ export class Broker {
       broker.#every("transaction expiry", config["transaction.remove.expired.transaction.cleanup.interval.ms"], () =>
         transactions.expire(),
       );
+      broker.#every("metadata", METADATA_MS, () => broker.control.maintain());
       broker.#every("quotas", QUOTA_EXPIRY_MS, () => broker.quotas.expire(env.clock.monotonic()));
       broker.#every("idle", Math.max(1000, broker.config["connections.max.idle.ms"] / 10), () => broker.#closeIdle());
       addGauges(broker, broker.#cleaner);
@@ -252,7 +256,7 @@ export class Broker {
       nodeId: config["node.id"],
       ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
       configOf: topic => {
-        if (topic === METADATA_TOPIC) return METADATA_LOG_CONFIG;
+        if (topic === METADATA_TOPIC) return metadataLogConfig(config);
         // Logs that are found here get their own when the metadata is read.
         return this.#reading ? defaults : logConfig(this.settings.topic(this.topics.image, topic));
       },
@@ -286,7 +290,13 @@ export class Broker {
   #apply(image: MetadataImage): void {
     const before = this.topics.image;
     if (before.configs !== image.configs) this.#reconfigure(image);
-    this.quotas.update(image.quotas);
+    this.quotas.update(image.quotas).then(
+      unknown => {
+        if (unknown.length > 0)
+          this.env.logger.warn("quotas of hosts without an address do nothing", { hosts: unknown });
+      },
+      (error: unknown) => this.env.logger.error("client quotas could not be taken over", { error }),
+    );
     this.telemetry?.update(image.configs);
     this.topics.apply(image);
     this.#assign(this.topics.takeMisplaced());

@@ -395,10 +395,37 @@ export const brokerConfigs = configSpecs({
     min: 1,
     doc: "Bytes of new metadata after which a snapshot is written.",
   },
+  "metadata.log.max.snapshot.interval.ms": {
+    type: "long",
+    default: "3600000",
+    min: 0,
+    doc: "Longest time between snapshots while metadata changes; 0: only their size counts.",
+  },
   "metadata.log.dir": {
     type: "string",
     default: null,
     doc: "Directory of the metadata log; the first of log.dirs when absent.",
+  },
+  "metadata.log.segment.bytes": {
+    type: "int",
+    default: "1073741824",
+    min: 8388608,
+    doc: "Largest segment of the metadata log.",
+  },
+  "metadata.log.segment.ms": {
+    type: "long",
+    default: "604800000",
+    doc: "Time after which the metadata log begins a new segment.",
+  },
+  "metadata.max.retention.bytes": {
+    type: "long",
+    default: "104857600",
+    doc: "Size of the metadata log and its snapshots above which the oldest are deleted; negative: no limit.",
+  },
+  "metadata.max.retention.ms": {
+    type: "long",
+    default: "604800000",
+    doc: "Age after which a snapshot and the log before it are deleted, if a newer one exists; negative: no limit.",
   },
   "min.insync.replicas": {
     type: "int",

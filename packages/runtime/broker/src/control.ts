@@ -7,8 +7,9 @@ import {
   type Draw,
   topicNameFault,
 } from "@samsa/controller";
-import { imageRecords, type MetadataImage } from "@samsa/metadata";
-import { Errors, type MetadataRecord } from "@samsa/protocol";
+import { imageRecords, METADATA_VERSION, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
+import { encodeMetadataRecord, Errors, type MetadataRecord, metadataRecord } from "@samsa/protocol";
+import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { Broker } from "./broker.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
 import { topicPlan } from "./internal-topics.ts";
@@ -20,8 +21,8 @@ import { topicConfigs } from "./topic-configs.ts";
 
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
-/** The most records of one batch; a decision larger than that is several. */
-const BATCH_RECORDS = 10_000;
+/** Room that a record takes in a batch beside its value, at most. */
+const RECORD_OVERHEAD = 64;
 
 const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
@@ -56,7 +57,11 @@ export class Control {
   readonly #events: ControlEvents;
   readonly #controller: Controller;
   readonly #log: MetadataLog;
+  /** Monotonic time of the last snapshot, or of the start. */
+  #lastSnapshot: number;
   #brokerEpoch = -1;
+  /** Where clients connect, as it is registered. */
+  #endpoints: readonly Endpoint[] = [];
   /** Decisions are taken one after the other: each sees what the one before has made. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -66,6 +71,7 @@ export class Control {
   constructor(broker: Broker, events: ControlEvents) {
     this.#broker = broker;
     this.#events = events;
+    this.#lastSnapshot = broker.env.clock.monotonic();
     this.#log = new MetadataLog({
       dir: broker.dirs.metadata,
       tools: broker.tools,
@@ -73,6 +79,10 @@ export class Control {
       staticVoters: broker.config["controller.quorum.voters"].map(voter => Number(voter.split("@")[0])),
       replay: (record, place) => this.#controller.replay(record, place),
       bootstrap: () => BOOTSTRAP,
+      retention: {
+        maxBytes: broker.config["metadata.max.retention.bytes"],
+        maxMs: broker.config["metadata.max.retention.ms"],
+      },
     });
     this.#controller = new Controller({
       clusterId: broker.clusterId,
@@ -99,37 +109,57 @@ export class Control {
 
   /** Reads the log, takes the next epoch, and registers this broker. */
   async activate(endpoints: readonly Endpoint[]): Promise<void> {
+    this.#endpoints = endpoints;
     this.#log.load();
     await this.#log.lead();
     await this.#commit(activationRecords(this.#controller.image, this.#log.first ?? BOOTSTRAP));
     this.#events.known(this.#controller.image);
-    await this.#register(endpoints);
+    await this.#register();
     this.#events.publish(this.#controller.image);
     // A directory may have failed since it was registered.
     if (this.#broker.dirs.offlineIds.length > 0) await this.heartbeat();
   }
 
-  /** Writes records and waits until they are durable. */
+  /**
+   * Writes records and waits until they are durable. After a crash they are all there or none: they are one batch, or
+   * the batches of a metadata transaction (KIP-868).
+   */
   async #commit(records: readonly MetadataRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const { env } = this.#broker;
-    for (let from = 0; from < records.length; from += BATCH_RECORDS) {
-      const timestamp = env.clock.now();
-      const part = records.slice(from, from + BATCH_RECORDS);
-      const first = this.#log.append(part, timestamp);
-      part.forEach((record, i) => {
+    for (const batch of wholeDecision(records, metadataVersionOf(this.#controller.image))) {
+      const timestamp = this.#broker.env.clock.now();
+      const first = this.#log.append(batch, timestamp);
+      batch.forEach((record, i) => {
         this.#controller.replay(record, { offset: first + i, epoch: this.#log.epoch, timestamp });
       });
     }
     await this.#log.flush();
   }
 
-  /** Writes a snapshot when there is much that a start would have to read. */
+  /** Starts a snapshot when a restart would have to replay much, or something that is old. */
   #snapshotIfDue(): void {
-    const { config } = this.#broker;
-    if (this.#log.bytesSinceSnapshot < config["metadata.log.max.record.bytes.between.snapshots"]) return;
+    const { config, env } = this.#broker;
+    const now = env.clock.monotonic();
+    const bytes = this.#log.bytesSinceSnapshot;
+    const interval = config["metadata.log.max.snapshot.interval.ms"];
+    const tooLong = interval > 0 && bytes > 0 && now - this.#lastSnapshot >= interval;
+    if (!tooLong && bytes < config["metadata.log.max.record.bytes.between.snapshots"]) return;
+    this.#lastSnapshot = now;
     const { image } = this.#controller;
-    this.#log.snapshot(imageRecords(image), image.provenance.timestamp);
+    this.#log.snapshot(imageRecords(image), image.provenance.timestamp).catch((error: unknown) => {
+      env.logger.error("a snapshot of the metadata could not be written; the next change tries again", { error });
+    });
+  }
+
+  /** Writes a snapshot if one is due, and trims the log by `metadata.max.retention.*`. */
+  maintain(): void {
+    this.#last = this.#last
+      .then(() => {
+        if (this.#closed) return;
+        this.#snapshotIfDue();
+        this.#log.trim();
+      })
+      .catch((error: unknown) => this.#broker.env.logger.error("the metadata log could not be trimmed", { error }));
   }
 
   #draw(quota: MutationQuota = NO_MUTATION_QUOTA): Draw {
@@ -142,7 +172,7 @@ export class Control {
     };
   }
 
-  async #register(endpoints: readonly Endpoint[]): Promise<void> {
+  async #register(): Promise<void> {
     const { dirs, nodeId, clusterId, config } = this.#broker;
     const features = [...TOLERATED].map(([name, { min, max }]) => ({
       name,
@@ -155,7 +185,7 @@ export class Control {
         brokerId: nodeId,
         clusterId,
         incarnationId: this.#draw().uuid(),
-        listeners: endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
+        listeners: this.#endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
         features,
         rack: config["broker.rack"] ?? null,
         isMigratingZkBroker: false,
@@ -217,6 +247,8 @@ export class Control {
     const turn = this.#last.then(async () => {
       const { records, reply } = this.#controller.decide(name, request, this.#draw(quota));
       await this.#commit(records);
+      // Unregistered while it runs: it serves on, so it registers again before anyone sees partitions without a leader.
+      if (!this.#controller.image.brokers.has(this.#broker.nodeId)) await this.#register();
       if (records.length > 0) {
         this.#events.publish(this.#controller.image);
         this.#snapshotIfDue();
@@ -294,5 +326,28 @@ export class Control {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#last;
+    await this.#log.close();
   }
+}
+
+/** The batches to append for a decision: one if it fits, else those of a transaction, where the cluster has these. */
+function* wholeDecision(records: readonly MetadataRecord[], version: number): Generator<readonly MetadataRecord[]> {
+  const batches: MetadataRecord[][] = [[]];
+  let size = 0;
+  for (const record of records) {
+    const bytes = encodeMetadataRecord(record).length + RECORD_OVERHEAD;
+    if (size + bytes > MAX_METADATA_BATCH) {
+      batches.push([]);
+      size = 0;
+    }
+    size += bytes;
+    (batches.at(-1) as MetadataRecord[]).push(record);
+  }
+  if (batches.length === 1) return yield records;
+  if (version < METADATA_VERSION.transactions) {
+    throw new Error(`the decision has ${records.length} records, more than fit a batch: decide on less at once`);
+  }
+  yield [metadataRecord("BeginTransactionRecord", 0, { name: "Decision" })];
+  yield* batches;
+  yield [metadataRecord("EndTransactionRecord", 0, {})];
 }

@@ -6,7 +6,7 @@ import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeM
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./features.ts";
 import { parseEndpoint } from "./listeners.ts";
-import { writeBootstrapSnapshot } from "./metadata-log.ts";
+import { writeBootstrapSnapshot } from "./metadata-snapshots.ts";
 import { METADATA_TOPIC } from "./topics.ts";
 
 /** What cannot be formatted or told of; the message says why in one sentence. */

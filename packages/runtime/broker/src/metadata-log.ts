@@ -1,51 +1,50 @@
-import { type Env, fromUtf8, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
+import { fromUtf8, invariant, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
   BOOTSTRAP_SNAPSHOT,
   beginSoleEpoch,
-  checkpointName,
-  decodeSnapshot,
-  encodeSnapshot,
-  latestCheckpoint,
+  MAX_METADATA_BATCH,
+  type MetadataBatch,
   metadataBatch,
-  parseCheckpointName,
   readMetadataBatches,
   type Snapshot,
   type SnapshotId,
 } from "@samsa/quorum";
 import type { Tools, VoterDescription } from "@samsa/records";
 import { type LogDir, type PartitionLog, readWhole, replaceFile } from "@samsa/storage";
+import type { BrokerConfig } from "./configs.ts";
+import { MetadataSnapshots, type StoredSnapshot, writeBootstrapSnapshot } from "./metadata-snapshots.ts";
 import { METADATA_TOPIC } from "./topics.ts";
 
-/** `__cluster_metadata`'s log: never flushed by policy (every append is), never deleted by age. */
-export const METADATA_LOG_CONFIG: LogConfig = {
-  segmentBytes: 1073741824,
-  segmentMs: 604800000,
-  segmentJitterMs: 0,
-  indexIntervalBytes: 4096,
-  segmentIndexBytes: 10485760,
-  maxMessageBytes: 8388608,
-  retentionMs: -1,
-  retentionBytes: -1,
-  flushMessages: Infinity,
-  flushMs: Infinity,
-  timestampType: "CreateTime",
-  beforeMaxMs: Infinity,
-  afterMaxMs: Infinity,
-  compression: "producer",
-  cleanupPolicy: new Set(),
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Infinity,
-  minCleanableRatio: 0.5,
-  deleteRetentionMs: 86_400_000,
-  fileDeleteDelayMs: 60_000,
-  preallocate: false,
-};
+/** Settings of the metadata log. It is flushed with every append, and trimmed behind snapshots instead of by age. */
+export function metadataLogConfig(config: BrokerConfig): LogConfig {
+  return {
+    segmentBytes: config["metadata.log.segment.bytes"],
+    segmentMs: config["metadata.log.segment.ms"],
+    segmentJitterMs: 0,
+    indexIntervalBytes: 4096,
+    segmentIndexBytes: 10485760,
+    maxMessageBytes: MAX_METADATA_BATCH,
+    retentionMs: -1,
+    retentionBytes: -1,
+    flushMessages: Infinity,
+    flushMs: Infinity,
+    timestampType: "CreateTime",
+    beforeMaxMs: Infinity,
+    afterMaxMs: Infinity,
+    compression: "producer",
+    cleanupPolicy: new Set(),
+    minCompactionLagMs: 0,
+    maxCompactionLagMs: Infinity,
+    minCleanableRatio: 0.5,
+    deleteRetentionMs: 86_400_000,
+    fileDeleteDelayMs: 60_000,
+    preallocate: false,
+  };
+}
 
 const LOAD_BYTES = 4 * 1024 * 1024;
-/** Snapshots kept: the newest, and the one before it in case a reader is still at it. */
-const KEPT_SNAPSHOTS = 2;
 /** The kraft.version of a new cluster: voters are in the log, and may change (KIP-853). */
 export const KRAFT_VERSION = 1;
 
@@ -65,23 +64,28 @@ export interface MetadataLogOptions {
   readonly replay: (record: MetadataRecord, place: Place) => void;
   /** The records that a new cluster begins with. */
   readonly bootstrap: () => readonly MetadataRecord[];
+  /** `metadata.max.retention.*`; negative: without a limit. */
+  readonly retention: { readonly maxBytes: number; readonly maxMs: number };
 }
 
-/** The log of the metadata and its snapshots, led by the only voter of its quorum. */
+/** The metadata log and its snapshots, led by the only voter of its quorum (`KafkaRaftLog`). */
 export class MetadataLog {
   readonly #options: MetadataLogOptions;
   readonly #log: PartitionLog;
+  readonly #snapshots: MetadataSnapshots;
   #kraftVersion = 0;
   #voters: readonly VoterDescription[] = [];
   #votersInLog = false;
   #epoch = 0;
-  #snapshotted = 0;
+  #bytesSinceSnapshot = 0;
+  #snapshotting: Promise<void> | undefined;
   #first: readonly MetadataRecord[] | undefined;
 
   constructor(options: MetadataLogOptions) {
     this.#options = options;
-    const { dir } = options;
+    const { dir, tools } = options;
     this.#log = dir.get(METADATA_TOPIC, 0) ?? dir.create(METADATA_TOPIC, 0, METADATA_TOPIC_ID);
+    this.#snapshots = new MetadataSnapshots(dir.env, tools, this.#log.path);
   }
 
   get endOffset(): number {
@@ -96,7 +100,7 @@ export class MetadataLog {
     return this.#kraftVersion;
   }
 
-  /** Who votes; this node leads. */
+  /** Voters of the quorum; this node leads them. */
   get voters(): readonly VoterDescription[] {
     return this.#voters;
   }
@@ -105,34 +109,60 @@ export class MetadataLog {
     return this.#log.highWatermark;
   }
 
-  /** The records that this cluster begins with, where its first snapshot is still there. */
+  /** The records that this cluster began with, if its first snapshot is still there. */
   get first(): readonly MetadataRecord[] | undefined {
     return this.#first;
   }
 
-  /** Bytes appended since the last snapshot. */
+  /** Bytes of the log that a start would replay on top of the newest snapshot. */
   get bytesSinceSnapshot(): number {
-    return this.#log.size - this.#snapshotted;
+    return this.#bytesSinceSnapshot;
   }
 
   #path(name: string): string {
     return `${this.#log.path}/${name}`;
   }
 
-  /** Reads the newest snapshot and the log behind it. A directory that is new gets its first snapshot. */
+  /**
+   * Replays the newest snapshot and the log behind it. A new directory gets its first snapshot. Throws `QuorumError`
+   * when log and snapshots do not meet, and `MalformedError` when one of them is damaged.
+   */
   load(): void {
-    const { dir, tools } = this.#options;
-    const names = dir.env.disk.list(this.#log.path).map(({ name }) => name);
-    const latest = latestCheckpoint(names);
+    this.#snapshots.open();
+    const { latest } = this.#snapshots;
     if (latest === undefined && this.#log.endOffset === 0) this.#format();
-    else if (latest !== undefined) {
-      const bytes = readWhole(dir.env.disk, this.#path(checkpointName(latest))) ?? new Uint8Array(0);
-      this.#replaySnapshot(latest, decodeSnapshot(bytes, tools));
+    else {
+      this.#meet(latest);
+      if (latest !== undefined) this.#replaySnapshot(latest, this.#snapshots.read(latest));
     }
     this.#readLog(latest?.offset ?? 0);
   }
 
-  /** What Kafka's own tool writes when it formats a directory (KIP-1170). */
+  /**
+   * Makes the log continue at the newest snapshot (`truncateToLatestSnapshot`). A log that ends below it would give the
+   * offsets between to new records, and the next start would skip these.
+   */
+  #meet(latest: StoredSnapshot | undefined): void {
+    const log = this.#log;
+    const { startOffset, endOffset } = log;
+    if (startOffset > (latest?.offset ?? 0)) {
+      throw new QuorumError(
+        `The metadata log in ${log.path} begins at offset ${startOffset}, and no snapshot there covers what came ` +
+          "before: put back the .checkpoint file that is missing.",
+      );
+    }
+    if (latest === undefined) return;
+    const epoch = Math.max(log.latestEpoch, 0);
+    if (latest.epoch < epoch || (latest.epoch === epoch && latest.offset <= endOffset)) return;
+    this.#options.dir.env.logger.warn(
+      "the metadata log ends below its newest snapshot, so it continues at the snapshot; metadata newer than it is lost",
+      { path: log.path, endOffset, snapshot: latest.name },
+    );
+    log.restartAt(latest.offset);
+    this.#snapshots.removeBefore(latest.offset);
+  }
+
+  /** Writes what Kafka's own tool writes when it formats a directory (KIP-1170). */
   #format(): void {
     const { dir, nodeId, bootstrap } = this.#options;
     const legacy = readWhole(dir.env.disk, `${dir.path}/bootstrap.checkpoint`);
@@ -149,6 +179,7 @@ export class MetadataLog {
       records,
     };
     writeBootstrapSnapshot(dir.env, this.#log.path, snapshot);
+    this.#snapshots.open();
     this.#replaySnapshot(BOOTSTRAP_SNAPSHOT, snapshot);
   }
 
@@ -156,7 +187,7 @@ export class MetadataLog {
     if (id.offset === 0) this.#first = snapshot.records;
     this.#kraftVersion = snapshot.kraftVersion;
     this.#voters = snapshot.voters ?? [];
-    // The bootstrap snapshot stands before offset 0, where the log will say it all again.
+    // The bootstrap snapshot stands before offset 0, and the leader repeats its records in the log.
     const place = { offset: id.offset - 1, epoch: id.epoch, timestamp: snapshot.lastContainedLogTimestamp };
     for (const record of snapshot.records) this.#options.replay(record, place);
   }
@@ -168,21 +199,24 @@ export class MetadataLog {
       if (read.chunks.length === 0) break;
       for (const chunk of read.chunks) {
         for (const batch of readMetadataBatches(chunk, this.#options.tools)) {
-          for (const control of batch.control) {
-            if (control.type === "kraftVersion") this.#kraftVersion = control.kraftVersion;
-            if (control.type === "kraftVoters") {
-              this.#voters = control.voters;
-              this.#votersInLog = true;
-            }
-          }
-          batch.records.forEach((record, i) => {
-            const { epoch, timestamp } = batch;
-            this.#options.replay(record, { offset: batch.baseOffset + i, epoch, timestamp });
-          });
+          // A read begins with the batch that contains its offset.
+          if (batch.lastOffset >= from) this.#replayBatch(batch);
         }
       }
+      this.#bytesSinceSnapshot += read.size;
       offset = read.nextOffset;
     }
+  }
+
+  #replayBatch({ control, records, baseOffset, epoch, timestamp }: MetadataBatch): void {
+    for (const record of control) {
+      if (record.type === "kraftVersion") this.#kraftVersion = record.kraftVersion;
+      if (record.type === "kraftVoters") {
+        this.#voters = record.voters;
+        this.#votersInLog = true;
+      }
+    }
+    records.forEach((record, i) => this.#options.replay(record, { offset: baseOffset + i, epoch, timestamp }));
   }
 
   /** Begins the next epoch, which this node leads. Throws when other voters have a say. */
@@ -198,7 +232,7 @@ export class MetadataLog {
         node: known === undefined ? self : { ...known, directoryId: dir.directoryId },
         voterSet: { kraftVersion: this.#kraftVersion, voters, inLog: this.#votersInLog },
         quorumState: stored === undefined ? undefined : fromUtf8(stored),
-        lastEpoch: this.#log.latestEpoch,
+        lastEpoch: Math.max(this.#log.latestEpoch, this.#snapshots.latest?.epoch ?? 0),
         endOffset: this.#log.endOffset,
         now: dir.env.clock.now(),
       },
@@ -221,6 +255,7 @@ export class MetadataLog {
   #append(bytes: Uint8Array): number {
     const added = this.#log.appendAsFollower(bytes);
     if (added.error !== 0) throw new Error(`the metadata log refused a batch with error ${added.error}`);
+    this.#bytesSinceSnapshot += bytes.length;
     return added.firstOffset;
   }
 
@@ -235,49 +270,56 @@ export class MetadataLog {
     this.#log.highWatermark = this.#log.endOffset;
   }
 
-  /** Writes what the log has led to, so that the next start need not read all of it. */
-  snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): void {
+  /**
+   * Writes a snapshot of all that has been flushed, and trims what it makes needless. Resolves once it is durable; does
+   * nothing while another is being written. `records` are the metadata at the end of the log.
+   */
+  async snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): Promise<void> {
     const id = { offset: this.#log.endOffset, epoch: this.#epoch };
-    writeSnapshot(this.#options.dir.env, this.#log.path, id, {
+    invariant(id.offset === this.#log.highWatermark, "a snapshot holds committed records only");
+    if (this.#snapshotting !== undefined || id.offset === this.#snapshots.latest?.offset) return;
+    this.#bytesSinceSnapshot = 0;
+    const snapshot: Snapshot = {
       lastContainedLogTimestamp,
       kraftVersion: this.#kraftVersion,
       voters: this.#kraftVersion >= 1 ? this.#voters : undefined,
       records,
-    });
-    this.#snapshotted = this.#log.size;
-    this.#removeOldSnapshots();
+    };
+    this.#snapshotting = this.#snapshots.write(id, snapshot);
+    try {
+      await this.#snapshotting;
+    } finally {
+      this.#snapshotting = undefined;
+    }
+    this.trim();
   }
 
-  #removeOldSnapshots(): void {
-    const { disk } = this.#options.dir.env;
-    const found = disk.list(this.#log.path).flatMap(({ name }) => {
-      const id = parseCheckpointName(name);
-      return id?.complete === true ? [{ name, offset: id.offset }] : [];
-    });
-    found.sort((a, b) => b.offset - a.offset);
-    for (const { name } of found.slice(KEPT_SNAPSHOTS)) disk.removeFile(this.#path(name));
+  /**
+   * Deletes the oldest snapshots and the log before the next one, while both together are larger than
+   * `metadata.max.retention.bytes` or the oldest is older than `metadata.max.retention.ms`. The newest snapshot stays.
+   */
+  trim(): void {
+    const { retention, dir } = this.#options;
+    const { maxBytes, maxMs } = retention;
+    const now = dir.env.clock.now();
+    for (let [oldest, next] = this.#snapshots.all; next !== undefined; [oldest, next] = this.#snapshots.all) {
+      const size = this.#snapshots.all.reduce((sum, snapshot) => sum + snapshot.size, this.#log.size);
+      const tooLarge = maxBytes >= 0 && size > maxBytes;
+      if (!tooLarge && !(maxMs >= 0 && now - this.#timestampOf(oldest) > maxMs)) return;
+      this.#log.raiseStart(next.offset);
+      this.#log.enforceRetention(now);
+      this.#snapshots.removeBefore(next.offset);
+    }
   }
-}
 
-function writeSnapshot({ disk, clock, crypto, codecs }: Env, path: string, id: SnapshotId, snapshot: Snapshot): void {
-  const part = `${path}/${checkpointName(id, ".part")}`;
-  const file = disk.open(part, "create");
-  try {
-    file.truncate(0);
-    const tools = { crc32c: crypto.crc32c, codecs };
-    file.write(encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, tools), 0);
-    file.syncNow();
-  } finally {
-    file.close();
+  #timestampOf(snapshot: StoredSnapshot): number {
+    return this.#snapshots.read(snapshot).lastContainedLogTimestamp;
   }
-  disk.rename(part, `${path}/${checkpointName(id)}`);
-  disk.syncDirectoryNow(path);
-}
 
-/** Writes the snapshot that a new cluster begins with into the directory of the metadata log (KIP-1170). */
-export function writeBootstrapSnapshot(env: Env, path: string, snapshot: Snapshot): void {
-  env.disk.makeDirectory(path);
-  writeSnapshot(env, path, BOOTSTRAP_SNAPSHOT, snapshot);
+  /** Waits for the snapshot that is being written; whoever asked for it hears of a failure. */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#snapshotting]);
+  }
 }
 
 /** The directory's metadata cannot be led from here; the message says why in one sentence. */

@@ -1,0 +1,115 @@
+import type { Disk, Env } from "@samsa/base";
+import {
+  checkpointName,
+  decodeSnapshot,
+  encodeSnapshot,
+  parseCheckpointName,
+  type Snapshot,
+  type SnapshotId,
+} from "@samsa/quorum";
+import type { Tools } from "@samsa/records";
+import { readWhole } from "@samsa/storage";
+
+/** A whole snapshot on disk. */
+export interface StoredSnapshot extends SnapshotId {
+  readonly name: string;
+  /** Bytes of the file. */
+  readonly size: number;
+}
+
+/** The snapshots in the directory of the metadata log (`KafkaRaftLog`), oldest first. */
+export class MetadataSnapshots {
+  readonly #env: Env;
+  readonly #tools: Tools;
+  readonly #path: string;
+  #stored: StoredSnapshot[] = [];
+
+  constructor(env: Env, tools: Tools, path: string) {
+    this.#env = env;
+    this.#tools = tools;
+    this.#path = path;
+  }
+
+  get latest(): StoredSnapshot | undefined {
+    return this.#stored.at(-1);
+  }
+
+  get all(): readonly StoredSnapshot[] {
+    return this.#stored;
+  }
+
+  /** Lists the directory, and removes files of snapshots that were never finished or were being deleted. */
+  open(): void {
+    const { disk } = this.#env;
+    this.#stored = [];
+    for (const { name } of disk.list(this.#path)) {
+      const id = parseCheckpointName(name);
+      if (id === undefined) continue;
+      const path = `${this.#path}/${name}`;
+      if (!id.complete) disk.removeFile(path);
+      else this.#stored.push({ offset: id.offset, epoch: id.epoch, name, size: disk.stat(path)?.size ?? 0 });
+    }
+    this.#stored.sort((a, b) => a.offset - b.offset || a.epoch - b.epoch);
+  }
+
+  /** Throws `MalformedError` when the file is damaged. */
+  read({ name }: StoredSnapshot): Snapshot {
+    return decodeSnapshot(readWhole(this.#env.disk, `${this.#path}/${name}`) ?? new Uint8Array(0), this.#tools);
+  }
+
+  /** Writes a snapshot without blocking; it counts once the promise resolves. Rejects with `DiskError`. */
+  async write(id: SnapshotId, snapshot: Snapshot): Promise<void> {
+    const { disk, clock } = this.#env;
+    const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
+    const part = `${this.#path}/${checkpointName(id, ".part")}`;
+    const file = disk.open(part, "create");
+    try {
+      file.truncate(0);
+      file.write(chunks, 0);
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    const name = checkpointName(id);
+    disk.rename(part, `${this.#path}/${name}`);
+    await disk.syncDirectory(this.#path);
+    this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
+  }
+
+  /** Removes the snapshots before `offset`. */
+  removeBefore(offset: number): void {
+    for (const { name } of this.#stored.filter(stored => stored.offset < offset)) {
+      this.#env.disk.removeFile(`${this.#path}/${name}`);
+    }
+    this.#stored = this.#stored.filter(stored => stored.offset >= offset);
+  }
+}
+
+/** Writes the snapshot that a new cluster begins with (KIP-1170); blocks until it is durable. */
+export function writeBootstrapSnapshot(
+  { disk, clock, crypto, codecs }: Pick<Env, "disk" | "clock" | "crypto" | "codecs">,
+  path: string,
+  snapshot: Snapshot,
+): void {
+  const id = { offset: 0, epoch: 0 };
+  disk.makeDirectory(path);
+  const part = `${path}/${checkpointName(id, ".part")}`;
+  writeDurably(
+    disk,
+    part,
+    encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, { crc32c: crypto.crc32c, codecs }),
+  );
+  disk.rename(part, `${path}/${checkpointName(id)}`);
+  disk.syncDirectoryNow(path);
+}
+
+function writeDurably(disk: Disk, path: string, chunks: readonly Uint8Array[]): void {
+  const file = disk.open(path, "create");
+  try {
+    file.truncate(0);
+    file.write(chunks, 0);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+}

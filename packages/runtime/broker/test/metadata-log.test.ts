@@ -1,0 +1,213 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ApiKey, encodeMetadataRecord, metadataRecord } from "@samsa/protocol";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { TestBroker, type Wire } from "./wire.ts";
+
+const HOUR = 3_600_000;
+/** The snapshot that a cluster begins with. */
+const FIRST = "00000000000000000000-0000000000.checkpoint";
+/** Small enough that a few topics are worth a snapshot. */
+const OFTEN = { "metadata.log.max.record.bytes.between.snapshots": "1000" };
+
+let directory: string;
+let broker: TestBroker | undefined;
+let wire: Wire;
+
+const start = async (settings: Record<string, string> = {}, world = {}): Promise<void> => {
+  broker = await TestBroker.start(settings, directory, world);
+  wire = await broker.connect();
+};
+
+/** Ends the broker and keeps its directory. */
+const end = async (): Promise<void> => {
+  wire.close();
+  await broker?.broker.close();
+  broker = undefined;
+};
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "samsa-metadata-"));
+});
+afterEach(async () => {
+  if (broker !== undefined) await end();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const folder = (): string => join(directory, "data", "__cluster_metadata-0");
+const named = (suffix: string): string[] =>
+  readdirSync(folder())
+    .filter(name => name.endsWith(suffix))
+    .sort();
+
+const newest = (): string => named(".checkpoint").at(-1) as string;
+
+async function create(...names: readonly string[]): Promise<void> {
+  const topics = names.map(name => ({ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }));
+  const { topics: made } = await wire.ask<{ topics: { errorCode: number }[] }>(ApiKey.CreateTopics, 7, {
+    topics,
+    timeoutMs: 10_000,
+  });
+  expect(made.map(({ errorCode }) => errorCode)).toEqual(names.map(() => 0));
+}
+
+const topics = (): string[] => [...(broker as TestBroker).broker.topics.image.topicIds.keys()].sort();
+
+describe("the metadata log and its snapshots", () => {
+  test("a log that ends below its newest snapshot continues at the snapshot", async () => {
+    await start(OFTEN);
+    for (let i = 0; i < 30; i++) await create(`t${i}`);
+    await expect.poll(() => named(".checkpoint").length).toBeGreaterThan(2);
+    await end();
+    const before = named(".checkpoint").at(-1) as string;
+    // A crash found damage near the beginning and cut the log there.
+    truncateSync(join(folder(), "00000000000000000000.log"), 500);
+    rmSync(join(directory, "data", ".kafka_cleanshutdown"));
+    await start();
+    const known = topics();
+    expect(known.length).toBeGreaterThan(20);
+    await create("later");
+    expect((broker as TestBroker).broker.control.quorum.endOffset).toBeGreaterThan(Number(before.slice(0, 20)));
+    await end();
+    expect(named(".log")).toEqual([`${before.slice(0, 20)}.log`]);
+    await start();
+    expect(topics()).toEqual([...known, "later"].sort());
+  });
+
+  test("is refused in one sentence when no snapshot covers what came before the log", async () => {
+    await start({ ...OFTEN, "metadata.max.retention.bytes": "1", "metadata.log.segment.ms": "1" });
+    for (let i = 0; i < 40; i++) await create(`t${i}`);
+    await expect.poll(() => named(".log")[0]).not.toBe("00000000000000000000.log");
+    await end();
+    for (const name of named(".checkpoint")) rmSync(join(folder(), name));
+    await expect(start()).rejects.toThrow(/begins at offset \d+, and no snapshot there covers what came before/);
+  });
+
+  test("leftovers of snapshots are removed at the start", async () => {
+    await start();
+    await end();
+    for (const suffix of [".part", ".deleted"]) {
+      writeFileSync(join(folder(), `00000000000000000900-0000000001.checkpoint${suffix}`), "half");
+    }
+    await start();
+    expect([...named(".part"), ...named(".deleted")]).toEqual([]);
+  });
+
+  test("is trimmed behind snapshots by metadata.max.retention.bytes", async () => {
+    await start({ ...OFTEN, "metadata.max.retention.bytes": "1", "metadata.log.segment.ms": "1" });
+    for (let i = 0; i < 40; i++) await create(`t${i}`);
+    await expect.poll(() => named(".checkpoint")).toHaveLength(1);
+    const [base] = named(".log");
+    expect(Number(base.slice(0, 20))).toBeGreaterThan(0);
+    await end();
+    await start();
+    expect(topics()).toHaveLength(40);
+  });
+
+  // The snapshot that a cluster begins with has no time and counts as old, as in Kafka.
+  test("is trimmed behind snapshots by metadata.max.retention.ms, and not with -1", async () => {
+    for (const [retention, left] of [
+      [String(HOUR), 1],
+      ["-1", 3],
+    ] as const) {
+      let now = Date.now();
+      const clock = { now: () => now, monotonic: () => now };
+      await start({ "metadata.max.retention.ms": retention, "metadata.log.max.snapshot.interval.ms": "1" }, { clock });
+      const control = (broker as TestBroker).broker.control;
+      for (let i = 0; i < 2; i++) {
+        now += 2 * HOUR;
+        await create(`t${i}`);
+        await expect.poll(() => named(".checkpoint")).toHaveLength(retention === "-1" ? i + 2 : 1);
+      }
+      now += 2 * HOUR;
+      control.maintain();
+      await expect.poll(() => named(".checkpoint")).toHaveLength(left);
+      await end();
+      rmSync(directory, { recursive: true });
+      mkdirSync(directory);
+    }
+  });
+
+  test("a snapshot is due after metadata.log.max.snapshot.interval.ms, if anything has changed", async () => {
+    let ahead = 0;
+    const began = performance.now();
+    const clock = { now: () => Date.now(), monotonic: () => performance.now() - began + ahead };
+    await start({}, { clock });
+    await create("t");
+    const control = (broker as TestBroker).broker.control;
+    control.maintain();
+    await create("u");
+    expect(newest()).toBe(FIRST);
+    ahead += HOUR;
+    control.maintain();
+    await expect.poll(newest).not.toBe(FIRST);
+    const second = newest();
+    ahead += HOUR;
+    control.maintain();
+    await create("v");
+    await expect.poll(newest).not.toBe(second);
+  });
+
+  test("a start counts the log that it reads towards the next snapshot", async () => {
+    await start();
+    for (let i = 0; i < 30; i++) await create(`t${i}`);
+    await end();
+    await start();
+    expect(newest()).toBe(FIRST);
+    await end();
+    await start(OFTEN);
+    await create("u");
+    await expect.poll(newest).not.toBe(FIRST);
+  });
+});
+
+describe("a decision", () => {
+  test("larger than a batch is whole or absent after a crash", async () => {
+    await start();
+    // Settings near the limit of a value make a decision of more than one batch.
+    const value = "x".repeat(32_000);
+    const names = Array.from({ length: 300 }, (_, i) => `m${i}`);
+    const resources = names.map(resourceName => ({
+      resourceType: 16,
+      resourceName,
+      configs: [{ name: "metrics", configOperation: 0, value }],
+    }));
+    const record = metadataRecord("ConfigRecord", 0, { resourceType: 16, resourceName: "m0", name: "metrics", value });
+    expect(encodeMetadataRecord(record).length * names.length).toBeGreaterThan(8 << 20);
+    await create("before");
+    const file = join(folder(), "00000000000000000000.log");
+    const before = readFileSync(file).length;
+    const { responses } = await wire.ask<{ responses: { errorCode: number }[] }>(ApiKey.IncrementalAlterConfigs, 1, {
+      resources,
+      validateOnly: false,
+    });
+    expect(new Set(responses.map(({ errorCode }) => errorCode))).toEqual(new Set([0]));
+    const whole = readFileSync(file);
+    await end();
+    const settings = () => (broker as TestBroker).broker.topics.image.configs.size;
+    await start();
+    expect(settings()).toBe(names.length);
+    await end();
+    // The crash left the first of the batches, and not the last.
+    rmSync(join(directory, "data", ".kafka_cleanshutdown"));
+    expect(existsSync(file)).toBe(true);
+    writeFileSync(file, whole.subarray(0, before + Math.floor((whole.length - before) * 0.98)));
+    await start();
+    expect(settings()).toBe(0);
+    expect(topics()).toEqual(["before"]);
+    await create("after");
+    await end();
+    await start();
+    expect(topics()).toEqual(["after", "before"]);
+  });
+});
