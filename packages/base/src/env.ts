@@ -164,6 +164,8 @@ export interface Network {
   listen(host: string, port: number, accept: (connection: Connection) => ConnectionHandler): Promise<Listener>;
   /** Rejects with a `NetworkError` (ECONNREFUSED, …). */
   connect(host: string, port: number, open: (connection: Connection) => ConnectionHandler): Promise<Connection>;
+  /** First address of a host name; of an address, itself in its usual form. Rejects with a `NetworkError` (ENOTFOUND). */
+  resolve(host: string): Promise<string>;
 }
 
 export class NetworkError extends Error {

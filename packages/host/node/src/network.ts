@@ -6,6 +6,7 @@ import {
   type Network,
   NetworkError,
 } from "@samsa/base";
+import { lookup } from "node:dns/promises";
 import * as net from "node:net";
 
 export interface NodeNetworkOptions {
@@ -183,7 +184,14 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       });
     });
 
-  return { listen, connect };
+  const resolve: Network["resolve"] = async host => {
+    try {
+      return (await lookup(host, { order: "ipv4first" })).address;
+    } catch (error) {
+      throw new NetworkError("ENOTFOUND", `there is no host ${JSON.stringify(host)}: ${String(error)}`);
+    }
+  };
+  return { listen, connect, resolve };
 }
 
 /** Node calls back only after the last connection has gone; the port is free a turn after the call. */

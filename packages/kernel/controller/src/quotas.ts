@@ -9,6 +9,11 @@ import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal }
 
 type Entry = AlterClientQuotasRequest["entries"][number];
 
+/** The request, and the names of its IP entities that are neither an address nor the name of a host. */
+export interface AlterQuotas extends Pick<AlterClientQuotasRequest, "entries" | "validateOnly"> {
+  readonly unresolved: ReadonlySet<string>;
+}
+
 /** Whether a key takes whole numbers only, and the most it takes (`QuotaConfig`). */
 interface KeySpec {
   readonly most: number;
@@ -30,9 +35,12 @@ const IP_KEYS: ReadonlyMap<string, KeySpec> = new Map([["connection_creation_rat
 const ENTITY_TYPES: ReadonlySet<string> = new Set(["user", "client-id", "ip"]);
 const FRACTION = 1e-6;
 
-function keysFor(entity: readonly QuotaEntity[]): ReadonlyMap<string, KeySpec> | Refusal {
+function keysFor(
+  entity: readonly QuotaEntity[],
+  unresolved: ReadonlySet<string>,
+): ReadonlyMap<string, KeySpec> | Refusal {
   const types = new Set<string>();
-  for (const { entityType } of entity) {
+  for (const { entityType, entityName } of entity) {
     if (types.has(entityType)) {
       return refusal("INVALID_REQUEST", `Invalid client quota entity, duplicate entity entry ${entityType}`);
     }
@@ -40,12 +48,17 @@ function keysFor(entity: readonly QuotaEntity[]): ReadonlyMap<string, KeySpec> |
     if (!ENTITY_TYPES.has(entityType)) {
       return refusal("INVALID_REQUEST", `Unhandled client quota entity type: ${entityType}`);
     }
+    if (entityName === "") return refusal("INVALID_REQUEST", `Empty ${entityType} not supported`);
   }
   if (types.size === 0) return refusal("INVALID_REQUEST", "Invalid empty client quota entity");
   if (!types.has("ip")) return CLIENT_KEYS;
   if (types.size > 1) {
     const rule = "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId";
     return refusal("INVALID_REQUEST", rule);
+  }
+  const [{ entityName }] = entity;
+  if (entityName !== null && unresolved.has(entityName)) {
+    return refusal("INVALID_REQUEST", `${entityName} is not a valid IP or resolvable host.`);
   }
   return IP_KEYS;
 }
@@ -72,8 +85,12 @@ function entityText(entity: readonly QuotaEntity[]): string {
   return `ClientQuotaEntity(entries={${entity.map(({ entityType, entityName }) => `${entityType}=${entityName}`).join(", ")}})`;
 }
 
-function alterOne({ image }: DecisionContext, { entity, ops }: Entry): MetadataRecord[] | Refusal {
-  const keys = keysFor(entity);
+function alterOne(
+  { image }: DecisionContext,
+  { entity, ops }: Entry,
+  unresolved: ReadonlySet<string>,
+): MetadataRecord[] | Refusal {
+  const keys = keysFor(entity, unresolved);
   if ("errorCode" in keys) return keys;
   const current = image.quotas.get(quotaKey(entity))?.quotas;
   const records: MetadataRecord[] = [];
@@ -92,10 +109,7 @@ function alterOne({ image }: DecisionContext, { entity, ops }: Entry): MetadataR
 }
 
 /** `ClientQuotaControlManager.alterClientQuotas`. */
-export function alterClientQuotas(
-  context: DecisionContext,
-  request: AlterClientQuotasRequest,
-): Decision<AlterClientQuotasResponse> {
+export function alterClientQuotas(context: DecisionContext, request: AlterQuotas): Decision<AlterClientQuotasResponse> {
   const seen = new Set<string>();
   const records: MetadataRecord[] = [];
   const entries = request.entries.map(entry => {
@@ -107,7 +121,7 @@ export function alterClientQuotas(
     else if (twice !== undefined) {
       const rule = `Duplicate quota key ${twice.key} not updating quota for this entity ${entityText(entity)}`;
       made = refusal("INVALID_REQUEST", rule);
-    } else made = alterOne(context, entry);
+    } else made = alterOne(context, entry, request.unresolved);
     seen.add(key);
     if (isRefusal(made)) return { entity, ...made };
     records.push(...made);

@@ -97,6 +97,7 @@ const MOST_ANSWERS = 10_000;
 const CONNECTION_RATE = "connection_creation_rate";
 const USER = "user";
 const CLIENT = "client-id";
+const IP = "ip";
 
 function entity(user: string | null | undefined, client: string | null | undefined): QuotaEntity[] {
   const parts: QuotaEntity[] = [];
@@ -126,20 +127,45 @@ export class Quotas {
   readonly #mutationWindows: QuotaWindows;
   readonly #buckets = new Map<string, Bucket>();
   readonly #answers = new Map<string, Limit | undefined>();
+  readonly #resolve: (host: string) => Promise<string>;
   #quotas: ReadonlyMap<string, QuotaImage> = new Map();
   #kinds = new Set<string>();
+  /** Connections a second that are allowed from an address. */
+  #rates = new Map<string, number>();
 
-  constructor(windows: QuotaWindows, mutationWindows: QuotaWindows) {
+  /** `resolve` gives the address of a host name. */
+  constructor(windows: QuotaWindows, mutationWindows: QuotaWindows, resolve: (host: string) => Promise<string>) {
     this.#windows = windows;
     this.#mutationWindows = mutationWindows;
+    this.#resolve = resolve;
   }
 
-  /** Takes what the metadata says. */
-  update(quotas: ReadonlyMap<string, QuotaImage>): void {
-    if (quotas === this.#quotas) return;
+  /**
+   * Takes over the quotas of the metadata. Resolves when those of IP entities hold too, whose names are looked up
+   * (`ClientQuotaMetadataManager.handleIpQuota`); gives the names without an address.
+   */
+  async update(quotas: ReadonlyMap<string, QuotaImage>): Promise<readonly string[]> {
+    if (quotas === this.#quotas) return [];
     this.#quotas = quotas;
     this.#answers.clear();
     this.#kinds = new Set([...quotas.values()].flatMap(image => [...image.quotas.keys()]));
+    if (!this.#kinds.has(CONNECTION_RATE)) {
+      this.#rates.clear();
+      return [];
+    }
+    const rates = new Map<string, number>();
+    const unknown: string[] = [];
+    for (const { entity: parts, quotas: values } of quotas.values()) {
+      const host = parts[0]?.entityType === IP ? parts[0].entityName : null;
+      const limit = values.get(CONNECTION_RATE);
+      if (host === null || limit === undefined) continue;
+      const address = await this.#resolve(host).catch(() => undefined);
+      if (address === undefined) unknown.push(host);
+      else rates.set(address, limit);
+    }
+    // A later update has looked them up again.
+    if (quotas === this.#quotas) this.#rates = rates;
+    return unknown;
   }
 
   /** Counts `value` for a client at `now`, in ms on a clock that does not go back; the ms for which to hold it back. */
@@ -156,11 +182,9 @@ export class Quotas {
   /** Counts a connection from an address; the ms for which to hold it back (KIP-612). */
   connected(address: string, now: number): number {
     if (!this.#kinds.has(CONNECTION_RATE)) return 0;
-    for (const entityName of [address, null]) {
-      const limit = this.#quotas.get(quotaKey([{ entityType: "ip", entityName }]))?.quotas.get(CONNECTION_RATE);
-      if (limit !== undefined) return this.#meter(JSON.stringify([CONNECTION_RATE, address])).record(1, limit, now);
-    }
-    return 0;
+    const all = this.#quotas.get(quotaKey([{ entityType: IP, entityName: null }]))?.quotas.get(CONNECTION_RATE);
+    const limit = this.#rates.get(address) ?? all;
+    return limit === undefined ? 0 : this.#meter(JSON.stringify([CONNECTION_RATE, address])).record(1, limit, now);
   }
 
   /** The most that one answer may weigh so that waiting can make up for it. */

@@ -12,13 +12,13 @@ const who = { user: "u", clientId: "c" };
 function quotas(
   ...rows: readonly (readonly [entity: Record<string, string | null>, quotas: Record<string, number>])[]
 ) {
-  const all = new Quotas(WINDOWS, WINDOWS);
+  const all = new Quotas(WINDOWS, WINDOWS, host => Promise.resolve(host));
   const images = rows.map(([parts, values]) => {
     const entity = Object.entries(parts).map(([entityType, entityName]) => ({ entityType, entityName }));
     const key = JSON.stringify(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1)));
     return [key, { entity, quotas: new Map(Object.entries(values)) }] as const;
   });
-  all.update(new Map(images));
+  void all.update(new Map(images));
   return all;
 }
 
@@ -291,8 +291,16 @@ describe("over the wire", () => {
     expect(await wire.ask(ApiKey.Metadata, 9, asked)).toMatchObject({ topics: [{ errorCode: unknown }] });
   });
 
-  test("connections above the rate of their address are not heard at once", async () => {
-    await alter({ ip: "127.0.0.1" }, ["connection_creation_rate", 1]);
+  test("are refused for names that are empty, or of no host", async () => {
+    const rate = ["connection_creation_rate", 1] as const;
+    const invalid = Errors.INVALID_REQUEST.code;
+    for (const ip of ["", "999.1.1.1", "no..host"]) expect(await alter({ ip }, rate)).toBe(invalid);
+    expect(await alter({ user: "" }, ["producer_byte_rate", 1])).toBe(invalid);
+    expect(await alter({ "client-id": "" }, ["producer_byte_rate", 1])).toBe(invalid);
+  });
+
+  test.each(["127.0.0.1", "localhost"])("connections above the rate of %s are not heard at once", async ip => {
+    await alter({ ip }, ["connection_creation_rate", 1]);
     const waits: number[] = [];
     for (let i = 0; i < 3; i++) {
       const began = performance.now();

@@ -66,6 +66,8 @@ export class SimNetwork {
     return {
       listen: (host, port, accept) => this.#listen(life, host, port, accept),
       connect: (host, port, open) => this.#connect(life, { host, port }, open),
+      // Hosts of the simulation go by their addresses.
+      resolve: host => Promise.resolve(host),
     };
   }
 

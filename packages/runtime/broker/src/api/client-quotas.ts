@@ -16,14 +16,41 @@ export function alterClientQuotas(
   _context: RequestContext,
   reply: Reply,
 ): void {
-  broker.decided("alterClientQuotas", request, reply, () => ({
+  const failed = () => ({
     throttleTimeMs: 0,
     entries: request.entries.map(({ entity }) => ({
       errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
       errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
       entity,
     })),
-  }));
+  });
+  // Looked up here, because a decision of the controller waits for nothing outside.
+  unresolvedHosts(broker, request).then(
+    unresolved => broker.decided("alterClientQuotas", { ...request, unresolved }, reply, failed),
+    (error: unknown) => {
+      broker.env.logger.error("the hosts of client quotas could not be looked up", { error });
+      reply(failed());
+    },
+  );
+}
+
+/** Names of IP entities that are neither an address nor the name of a host. */
+async function unresolvedHosts(broker: Broker, { entries }: AlterClientQuotasRequest): Promise<ReadonlySet<string>> {
+  const unresolved = new Set<string>();
+  const hosts = new Set(entries.flatMap(({ entity }) => entity.flatMap(hostOf)));
+  for (const host of hosts) {
+    // One after the other: a request of many names must not fill the queue of the resolver.
+    const found = await broker.env.network.resolve(host).then(
+      () => true,
+      () => false,
+    );
+    if (!found) unresolved.add(host);
+  }
+  return unresolved;
+}
+
+function hostOf({ entityType, entityName }: { entityType: string; entityName: string | null }): string[] {
+  return entityType === "ip" && entityName !== null && entityName !== "" ? [entityName] : [];
 }
 
 const MATCH = { exact: 0, default: 1, specified: 2 } as const;
