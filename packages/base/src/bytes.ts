@@ -64,15 +64,73 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Reads a signed 64-bit number; throws `MalformedError` beyond ±2^53, which no offset or timestamp reaches. */
-export function getI64(view: DataView, at: number): number {
+/**
+ * A signed 64-bit integer: a number where that is exact, a bigint from ±2^53 on, never the other way round. So `===`,
+ * `<` and the keys of maps mean what they mean of numbers; the compiler refuses arithmetic, for which there are
+ * `addI64` and `subtractI64`.
+ */
+export type Int64 = number | bigint;
+
+/** `value`, which must fit 64 bits, in the form that `Int64` wants. */
+export function toInt64(value: bigint): Int64 {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** The sum; overflow wraps around, as in Java. */
+export function addI64(a: Int64, b: Int64): Int64 {
+  if (typeof a === "number" && typeof b === "number") {
+    const sum = a + b;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  return toInt64(BigInt.asIntN(64, BigInt(a) + BigInt(b)));
+}
+
+/** The difference; overflow wraps around, as in Java. */
+export function subtractI64(a: Int64, b: Int64): Int64 {
+  if (typeof a === "number" && typeof b === "number") {
+    const difference = a - b;
+    if (Number.isSafeInteger(difference)) return difference;
+  }
+  return toInt64(BigInt.asIntN(64, BigInt(a) - BigInt(b)));
+}
+
+/**
+ * The number nearest to `value`: for what is only compared with offsets of a log or times of a clock, which stay far
+ * from 2^53. What lies beyond them still does.
+ */
+export function nearestNumber(value: Int64): number {
+  if (typeof value === "number") return value;
+  return value < 0n ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
+}
+
+/** Orders ascending. */
+export function compareI64(a: Int64, b: Int64): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Reads a signed 64-bit number. */
+export function getI64(view: DataView, at: number): Int64 {
   const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4);
-  if (!Number.isSafeInteger(value)) throw new MalformedError(`64-bit number out of range at byte ${at}`);
+  return Number.isSafeInteger(value) ? value : view.getBigInt64(at);
+}
+
+/**
+ * Reads an offset of a log. Throws `MalformedError` from 2^53 on: ten million records a second take 28 years to get
+ * there, so such an offset is damage.
+ */
+export function getOffset(view: DataView, at: number): number {
+  const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4);
+  if (!Number.isSafeInteger(value)) throw new MalformedError(`an offset out of range at byte ${at}`);
   return value;
 }
 
-/** Writes a safe integer as a signed 64-bit number. */
-export function setI64(view: DataView, at: number, value: number): void {
+/** Writes a signed 64-bit number. */
+export function setI64(view: DataView, at: number, value: Int64): void {
+  if (typeof value === "bigint") {
+    view.setBigInt64(at, value);
+    return;
+  }
   view.setInt32(at, Math.floor(value / TWO_32));
   view.setUint32(at + 4, value >>> 0);
 }
@@ -123,8 +181,8 @@ export class ByteWriter {
     this.i32(value);
   }
 
-  i64(value: number): void {
-    invariant(Number.isSafeInteger(value), "a 64-bit number is a safe integer");
+  i64(value: Int64): void {
+    invariant(typeof value === "bigint" || Number.isSafeInteger(value), "a 64-bit number is exact");
     this.reserve(8);
     setI64(this.view, this.position, value);
     this.position += 8;
@@ -158,9 +216,9 @@ export class ByteWriter {
     this.uvarint((value << 1) ^ (value >> 31));
   }
 
-  /** Zigzag LEB128 of a safe integer. */
-  varlong(value: number): void {
-    if (value >= -0x40000000 && value <= 0x3fffffff) {
+  /** Zigzag LEB128 of a signed 64-bit number. */
+  varlong(value: Int64): void {
+    if (typeof value === "number" && value >= -0x40000000 && value <= 0x3fffffff) {
       this.varint(value);
       return;
     }
@@ -244,8 +302,13 @@ export class ByteReader {
     return this.view.getUint32(this.take(4));
   }
 
-  i64(): number {
+  i64(): Int64 {
     return getI64(this.view, this.take(8));
+  }
+
+  /** A 64-bit offset of a log; throws `MalformedError` from 2^53 on. */
+  offset(): number {
+    return getOffset(this.view, this.take(8));
   }
 
   big64(): bigint {
@@ -271,7 +334,7 @@ export class ByteReader {
     return (raw >>> 1) ^ -(raw & 1);
   }
 
-  varlong(): number {
+  varlong(): Int64 {
     let low = 0;
     // 49 bits fit a double exactly, with room for the zigzag bit; longer ones take the slow way.
     let scale = 1;
@@ -289,9 +352,7 @@ export class ByteReader {
       raw |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) {
         const wrapped = BigInt.asUintN(64, raw);
-        const value = Number((wrapped & 1n) === 0n ? wrapped >> 1n : -((wrapped + 1n) >> 1n));
-        if (!Number.isSafeInteger(value)) throw new MalformedError("64-bit varint out of range");
-        return value;
+        return toInt64((wrapped & 1n) === 0n ? wrapped >> 1n : -((wrapped + 1n) >> 1n));
       }
     }
     throw new MalformedError("a 64-bit varint takes at most 10 bytes");

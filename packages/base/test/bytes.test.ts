@@ -1,15 +1,20 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  addI64,
   ByteReader,
   ByteWriter,
   crc32c,
   fromUtf8,
+  type Int64,
   javaStringHash,
   MalformedError,
   murmur2,
   parseUuid,
+  nearestNumber,
   randomUuid,
+  subtractI64,
+  toInt64,
   utf8,
   utf8Length,
   uuidFromBytes,
@@ -23,11 +28,28 @@ function written(write: (w: ByteWriter) => void): Uint8Array {
 }
 
 describe("bytes", () => {
-  const safe = fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.constantFrom(0, -1, 2 ** 48, -(2 ** 48), 2 ** 53 - 1));
+  const edges = [
+    0n,
+    -1n,
+    2n ** 48n,
+    -(2n ** 48n),
+    2n ** 53n - 1n,
+    2n ** 53n,
+    -(2n ** 53n),
+    2n ** 63n - 1n,
+    -(2n ** 63n),
+  ];
+  const bits = fc.oneof(
+    fc.maxSafeInteger().map(BigInt),
+    fc.integer().map(BigInt),
+    fc.constantFrom(...edges),
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  );
+  const int64: fc.Arbitrary<Int64> = bits.map(toInt64);
 
   test("numbers come back as written", () => {
     fc.assert(
-      fc.property(fc.integer(), safe, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (i, n, b) => {
+      fc.property(fc.integer(), int64, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (i, n, b) => {
         const bytes = written(w => {
           w.i32(i);
           w.i64(n);
@@ -45,12 +67,27 @@ describe("bytes", () => {
 
   test("varlongs agree with a big-integer model", () => {
     fc.assert(
-      fc.property(safe, n => {
+      fc.property(int64, n => {
         let rest = BigInt.asUintN(64, (BigInt(n) << 1n) ^ (BigInt(n) >> 63n));
         const model: number[] = [];
         for (; rest > 127n; rest >>= 7n) model.push(Number(rest & 127n) | 128);
         model.push(Number(rest));
         expect([...written(w => w.varlong(n))]).toEqual(model);
+      }),
+    );
+  });
+
+  test("a 64-bit number is a number exactly where that loses nothing, and sums wrap", () => {
+    fc.assert(
+      fc.property(bits, bits, (a, b) => {
+        const [x, y] = [toInt64(a), toInt64(b)];
+        expect([BigInt(x), typeof x === "number"]).toEqual([a, Number.isSafeInteger(Number(a))]);
+        expect([x < y, x === y, x > y]).toEqual([a < b, a === b, a > b]);
+        expect(addI64(x, y)).toBe(toInt64(BigInt.asIntN(64, a + b)));
+        expect(subtractI64(x, y)).toBe(toInt64(BigInt.asIntN(64, a - b)));
+        const near = nearestNumber(x);
+        expect(Number.isSafeInteger(near) && (near === x || Math.abs(near) === Number.MAX_SAFE_INTEGER)).toBe(true);
+        expect(Math.sign(near)).toBe(a < 0n ? -1 : a > 0n ? 1 : 0);
       }),
     );
   });
@@ -74,7 +111,7 @@ describe("bytes", () => {
     expect(() => new ByteReader(new Uint8Array(3)).raw(-1)).toThrow(MalformedError);
     expect(() => new ByteReader(new Uint8Array(9).fill(255)).uvarint()).toThrow(MalformedError);
     expect(() => new ByteReader(new Uint8Array(20).fill(255)).varlong()).toThrow(MalformedError);
-    expect(() => new ByteReader(new Uint8Array(8).fill(0x7f)).i64()).toThrow(MalformedError);
+    expect(() => new ByteReader(new Uint8Array(8).fill(0x7f)).offset()).toThrow(MalformedError);
   });
 });
 

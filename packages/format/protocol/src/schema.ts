@@ -2,10 +2,10 @@
  * The language in which messages are declared. One declaration serves all versions of a message; what differs between
  * versions is data on its fields. TypeScript types, codecs, defaults and test values all follow from it.
  */
-import type { Uuid } from "@samsa/base";
+import type { Int64, Uuid } from "@samsa/base";
 import { ZERO_UUID } from "@samsa/base";
 
-/** `i64` is a safe integer, `long` a `bigint` for ids and hashes that use all 64 bits. */
+/** `i64` is an `Int64`, `long` always a `bigint`, for ids and hashes that use all 64 bits. */
 export type ScalarKind =
   | "bool"
   | "i8"
@@ -161,7 +161,7 @@ export const i16 = scalar<number>("i16");
 export const u16 = scalar<number>("u16");
 export const i32 = scalar<number>("i32");
 export const u32 = scalar<number>("u32");
-export const i64 = scalar<number>("i64");
+export const i64 = scalar<Int64>("i64");
 export const long = scalar<bigint>("long");
 export const producerId = scalar<bigint>("long");
 export const f64 = scalar<number>("f64");

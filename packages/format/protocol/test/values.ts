@@ -1,6 +1,6 @@
 /** Random values of any message, and every message there is. */
 import fc from "fast-check";
-import { uuidFromBytes } from "@samsa/base";
+import { toInt64, uuidFromBytes } from "@samsa/base";
 import * as protocol from "../src/index.ts";
 import type { AnyMessage } from "../src/message.ts";
 import { type Field, type Fields, nullableAt, presentAt, type Type } from "../src/schema.ts";
@@ -49,7 +49,11 @@ function scalarOf(kind: string): fc.Arbitrary<unknown> {
     case "u32":
       return fc.integer({ min: 0, max: 0xffffffff });
     case "i64":
-      return fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -2, max: 2 }));
+      return fc.oneof(
+        fc.maxSafeInteger(),
+        fc.integer({ min: -2, max: 2 }),
+        fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map(toInt64),
+      );
     case "long":
       return fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
     case "f64":

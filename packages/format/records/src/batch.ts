@@ -1,5 +1,5 @@
 import type { BlockCodecs, CodecId, Crc32c } from "@samsa/base";
-import { getI64, setI64, viewOf } from "@samsa/base";
+import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
 
 /** What reading and writing batches needs from the host. */
 export interface Tools {
@@ -98,8 +98,9 @@ export class BatchCursor {
   get end(): number {
     return this.at + this.size;
   }
+  /** Throws `MalformedError` from 2^53 on, which no log reaches. */
   get baseOffset(): number {
-    return getI64(this.view, this.at);
+    return getOffset(this.view, this.at);
   }
   get lastOffset(): number {
     return this.baseOffset + this.lastOffsetDelta;
@@ -134,10 +135,10 @@ export class BatchCursor {
   get lastOffsetDelta(): number {
     return this.view.getInt32(this.at + FIELD.lastOffsetDelta);
   }
-  get baseTimestamp(): number {
+  get baseTimestamp(): Int64 {
     return getI64(this.view, this.at + FIELD.baseTimestamp);
   }
-  get maxTimestamp(): number {
+  get maxTimestamp(): Int64 {
     return getI64(this.view, this.at + FIELD.maxTimestamp);
   }
   /** True unless the producer id is -1; costs no bigint. */
@@ -175,7 +176,7 @@ export interface Assignment {
   readonly baseOffset: number;
   readonly leaderEpoch: number;
   /** What the header's maxTimestamp must be; the checksum is redone only when that changes something. */
-  readonly maxTimestamp: number;
+  readonly maxTimestamp: Int64;
   readonly timestampType: TimestampType;
 }
 
@@ -187,11 +188,11 @@ export function assignOffsets(batch: BatchCursor, assignment: Assignment, crc32c
   const { view, at } = batch;
   setI64(view, at + FIELD.baseOffset, assignment.baseOffset);
   view.setInt32(at + FIELD.leaderEpoch, assignment.leaderEpoch);
-  const attributes = batch.attributes;
-  const wanted =
-    assignment.timestampType === "LogAppendTime" ? attributes | LOG_APPEND_TIME_BIT : attributes & ~LOG_APPEND_TIME_BIT;
-  if (wanted === attributes && batch.maxTimestamp === assignment.maxTimestamp) return;
-  view.setInt16(at + FIELD.attributes, wanted);
+  if (batch.timestampType === assignment.timestampType && batch.maxTimestamp === assignment.maxTimestamp) return;
+  // Bits without a meaning go with the old checksum, as in Kafka.
+  const kept = batch.attributes & (CODEC_MASK | TRANSACTIONAL_BIT | CONTROL_BIT | DELETE_HORIZON_BIT);
+  const stamp = assignment.timestampType === "LogAppendTime" ? LOG_APPEND_TIME_BIT : 0;
+  view.setInt16(at + FIELD.attributes, kept | stamp);
   setI64(view, at + FIELD.maxTimestamp, assignment.maxTimestamp);
   view.setUint32(at + FIELD.crc, crc32c(batch.bytes, at + FIELD.attributes, batch.end));
 }

@@ -1,4 +1,4 @@
-import { ByteWriter, type Crc32c, invariant, setI64, utf8Length, viewOf } from "@samsa/base";
+import { ByteWriter, type Crc32c, type Int64, invariant, setI64, subtractI64, utf8Length, viewOf } from "@samsa/base";
 import {
   BatchCursor,
   CONTROL_BIT,
@@ -19,7 +19,7 @@ import { type Compression, compress, NO_COMPRESSION } from "./compression.ts";
 import { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
 
 export interface NewRecord {
-  readonly timestamp: number;
+  readonly timestamp: Int64;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers?: readonly RecordHeader[];
@@ -31,24 +31,24 @@ export interface BatchOptions {
   readonly compression?: Compression;
   readonly timestampType?: TimestampType;
   /** The maximum timestamp of a `LogAppendTime` batch. */
-  readonly logAppendTime?: number;
+  readonly logAppendTime?: Int64;
   readonly producerId?: bigint;
   readonly producerEpoch?: number;
   readonly baseSequence?: number;
   readonly transactional?: boolean;
   readonly control?: boolean;
   /** When tombstones in the batch may go, in milliseconds since the epoch (KIP-534). */
-  readonly deleteHorizon?: number;
+  readonly deleteHorizon?: Int64;
 }
 
 /** Gathers records and gives one batch. */
 export class BatchBuilder {
   count = 0;
-  maxTimestamp: number = NO_TIMESTAMP;
+  maxTimestamp: Int64 = NO_TIMESTAMP;
   private readonly options: BatchOptions;
   private readonly tools: Tools;
   private readonly records: ByteWriter;
-  private baseTimestamp: number;
+  private baseTimestamp: Int64;
   private lastDelta = -1;
 
   constructor(options: BatchOptions, tools: Tools) {
@@ -71,12 +71,12 @@ export class BatchBuilder {
     if (record.timestamp > this.maxTimestamp) this.maxTimestamp = record.timestamp;
     this.lastDelta = offsetDelta;
     this.count++;
-    const timestampDelta = record.timestamp - this.baseTimestamp;
+    const timestampDelta = subtractI64(record.timestamp, this.baseTimestamp);
     writeRecord(this.records, record, timestampDelta, offsetDelta);
   }
 
   /** Adds the record under `record`, with another timestamp or offset. */
-  appendFrom(record: RecordCursor, timestamp: number, offsetDelta: number): void {
+  appendFrom(record: RecordCursor, timestamp: Int64, offsetDelta: number): void {
     const headers = record.headerCount === 0 ? [] : record.headers();
     this.append({ timestamp, key: record.key(), value: record.value(), headers }, offsetDelta);
   }
@@ -125,7 +125,12 @@ function varintSize(value: number): number {
   return raw < 0x80 ? 1 : raw < 0x4000 ? 2 : raw < 0x200000 ? 3 : raw < 0x10000000 ? 4 : 5;
 }
 
-function varlongSize(value: number): number {
+function varlongSize(value: Int64): number {
+  if (typeof value === "bigint" || value > 0xffffffffffff || value < -0xffffffffffff) {
+    let size = 1;
+    for (let rest = (BigInt(value) << 1n) ^ (BigInt(value) >> 63n); rest > 0x7fn; rest >>= 7n) size++;
+    return size;
+  }
   let raw = value >= 0 ? value * 2 : -value * 2 - 1;
   let size = 1;
   for (; raw >= 128; raw = Math.floor(raw / 128)) size++;
@@ -145,7 +150,7 @@ function writeSized(writer: ByteWriter, bytes: Uint8Array | null): void {
   writer.raw(bytes);
 }
 
-function writeRecord(writer: ByteWriter, record: NewRecord, timestampDelta: number, offsetDelta: number): void {
+function writeRecord(writer: ByteWriter, record: NewRecord, timestampDelta: Int64, offsetDelta: number): void {
   const headers = record.headers ?? [];
   let size = 1 + varlongSize(timestampDelta) + varintSize(offsetDelta) + sizedBytes(record.key);
   size += sizedBytes(record.value) + varintSize(headers.length);

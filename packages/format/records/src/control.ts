@@ -1,4 +1,13 @@
-import { ByteReader, ByteWriter, type Uuid, utf8Length, uuidFromBytes, uuidToBytes, ZERO_UUID } from "@samsa/base";
+import {
+  ByteReader,
+  ByteWriter,
+  type Int64,
+  type Uuid,
+  utf8Length,
+  uuidFromBytes,
+  uuidToBytes,
+  ZERO_UUID,
+} from "@samsa/base";
 import type { Tools } from "./batch.ts";
 import { BatchBuilder, type NewRecord } from "./builder.ts";
 
@@ -41,7 +50,7 @@ export type ControlRecord =
       readonly voters: readonly QuorumVoter[];
       readonly grantingVoters: readonly QuorumVoter[];
     }
-  | { readonly type: "snapshotHeader"; readonly lastContainedLogTimestamp: number }
+  | { readonly type: "snapshotHeader"; readonly lastContainedLogTimestamp: Int64 }
   | { readonly type: "snapshotFooter" }
   | { readonly type: "kraftVersion"; readonly kraftVersion: number }
   | { readonly type: "kraftVoters"; readonly voters: readonly VoterDescription[] };

@@ -1,7 +1,7 @@
 import { BatchCursor, type Codec, FIELD, HEADER_SIZE, type Tools } from "./batch.ts";
 import { rebuildBatch } from "./builder.ts";
 import { type Compression, defaultCompression } from "./compression.ts";
-import { BatchValidator, type Validation, type ValidationRules } from "./validate.ts";
+import { BatchValidator, refusal, VALIDATION_ERROR, type Validation, type ValidationRules } from "./validate.ts";
 
 export interface JudgeRules {
   readonly validation: ValidationRules;
@@ -28,7 +28,21 @@ export class BatchJudge {
   /** `now` is in milliseconds since the epoch. */
   judge(bytes: Uint8Array, { validation: rules, compression }: JudgeRules, now: number): Judgement {
     const validation = this.validator.validate(bytes, rules, now);
-    return { validation, bytes: validation.rebuild ? this.rebuilt(bytes, compression) : bytes };
+    if (validation.error !== 0) return { validation, bytes };
+    const { size } = validation;
+    const sent = size === bytes.length ? bytes : bytes.subarray(0, size);
+    const own = validation.rebuild ? this.rebuilt(sent, compression) : sent;
+    // Another codec may make the batch larger than the client's.
+    const { maxMessageBytes, segmentBytes } = rules;
+    if (own.length > maxMessageBytes) {
+      const message = `The record batch would have ${own.length} bytes here, more than ${maxMessageBytes}.`;
+      return { validation: refusal(VALIDATION_ERROR.MESSAGE_TOO_LARGE, message), bytes };
+    }
+    if (own.length > segmentBytes) {
+      const message = `The record batch size is ${own.length} bytes, which exceeds the segment size of ${segmentBytes}.`;
+      return { validation: refusal(VALIDATION_ERROR.RECORD_LIST_TOO_LARGE, message), bytes };
+    }
+    return { validation, bytes: own };
   }
 
   private rebuilt(bytes: Uint8Array, wanted: JudgeRules["compression"]): Uint8Array {

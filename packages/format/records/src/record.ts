@@ -1,5 +1,5 @@
-import type { BlockCodecs } from "@samsa/base";
-import { fromUtf8, MalformedError } from "@samsa/base";
+import type { BlockCodecs, Int64 } from "@samsa/base";
+import { addI64, fromUtf8, MalformedError, toInt64 } from "@samsa/base";
 import { type BatchCursor, HEADER_SIZE } from "./batch.ts";
 import { decompress } from "./compression.ts";
 
@@ -19,7 +19,7 @@ export class RecordCursor {
   bytes: Uint8Array = new Uint8Array(0);
   offset = 0;
   offsetDelta = 0;
-  timestamp = 0;
+  timestamp: Int64 = 0;
   keyAt = 0;
   /** -1: the key is null. */
   keyLength = -1;
@@ -39,8 +39,9 @@ export class RecordCursor {
   private count = 0;
   private end = 0;
   private baseOffset = 0;
-  private baseTimestamp = 0;
-  private appendTime = -1;
+  private baseTimestamp: Int64 = 0;
+  /** The time of all records of a LogAppendTime batch. */
+  private appendTime: Int64 | undefined;
 
   /** Goes in front of the first record of the batch under `batch`. Throws `MalformedError`, or what the codec throws. */
   open(batch: BatchCursor, codecs: BlockCodecs, limit: number = DECOMPRESSED_LIMIT): this {
@@ -59,7 +60,7 @@ export class RecordCursor {
     this.left = this.count;
     this.baseOffset = batch.baseOffset;
     this.baseTimestamp = batch.baseTimestamp;
-    this.appendTime = batch.timestampType === "LogAppendTime" ? batch.maxTimestamp : -1;
+    this.appendTime = batch.timestampType === "LogAppendTime" ? batch.maxTimestamp : undefined;
     return this;
   }
 
@@ -80,8 +81,8 @@ export class RecordCursor {
     const batchEnd = this.end;
     this.end = bodyEnd;
     this.position++;
-    const timestamp = this.baseTimestamp + this.varlong();
-    this.timestamp = this.appendTime >= 0 ? this.appendTime : timestamp;
+    const timestampDelta = this.varlong();
+    this.timestamp = this.appendTime ?? addI64(this.baseTimestamp, timestampDelta);
     this.offsetDelta = this.varint();
     this.offset = this.baseOffset + this.offsetDelta;
     this.keyLength = this.varint();
@@ -145,10 +146,8 @@ export class RecordCursor {
   }
 
   private skip(length: number): void {
-    if (length <= 0) {
-      if (length < -1) throw new MalformedError("a record holds a negative length");
-      return;
-    }
+    // Any negative length is null, as in Java.
+    if (length <= 0) return;
     this.position += length;
     if (this.position > this.end) throw new MalformedError("a record's field reaches past its end");
   }
@@ -169,21 +168,37 @@ export class RecordCursor {
     return (raw >>> 1) ^ -(raw & 1);
   }
 
-  private varlong(): number {
+  private varlong(): Int64 {
     const { bytes } = this;
     let at = this.position;
     let byte = bytes[at++];
     let low = byte & 0x7f;
     let scale = 128;
     while (byte >= 0x80) {
-      // Eight bytes carry 56 bits, past the 54 of a zigzagged safe integer; more means out of range or negative.
-      if (scale > 0x2000000000000) throw new MalformedError("a record's timestamp is out of range");
+      // Seven bytes carry 49 bits, which a double adds up exactly.
+      if (scale > 0x1000000000000) return this.longVarlong();
       byte = bytes[at++];
       low += (byte & 0x7f) * scale;
       scale *= 128;
     }
-    if (at > this.end || !Number.isSafeInteger(low)) throw new MalformedError("a record's timestamp cannot be");
+    if (at > this.end) throw new MalformedError("a record ends inside a number");
     this.position = at;
     return low % 2 === 0 ? low / 2 : -(low + 1) / 2;
+  }
+
+  /** A number of more than 49 bits: rare enough for bigints. */
+  private longVarlong(): Int64 {
+    let raw = 0n;
+    let at = this.position;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      if (at >= this.end) throw new MalformedError("a record ends inside a number");
+      const byte = this.bytes[at++];
+      raw |= BigInt(byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      this.position = at;
+      const bits = BigInt.asUintN(64, raw);
+      return toInt64((bits & 1n) === 0n ? bits >> 1n : -((bits + 1n) >> 1n));
+    }
+    throw new MalformedError("a 64-bit varint takes at most 10 bytes");
   }
 }

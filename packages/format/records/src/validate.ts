@@ -1,4 +1,4 @@
-import { MalformedError } from "@samsa/base";
+import { type Int64, MalformedError, subtractI64 } from "@samsa/base";
 import {
   BatchCursor,
   CODEC_NAMES,
@@ -59,13 +59,17 @@ export interface Validation {
   readonly error: number;
   /** A sentence for the client; empty when there is no error. */
   readonly message: string;
+  /** Kafka refuses it with the request, before it looks at the log (`ProduceRequest.validateRecords`). */
+  readonly early: boolean;
   /** Records at fault (`recordErrors` of Produce); empty when the batch as a whole is. */
   readonly faults: readonly RecordFault[];
   /** What the header's maxTimestamp has to be; `NO_TIMESTAMP` when no record has one. */
-  readonly maxTimestamp: number;
+  readonly maxTimestamp: Int64;
   /** The offset, counted from the batch's first, of the record with `maxTimestamp`. */
   readonly offsetDeltaOfMax: number;
   readonly count: number;
+  /** Bytes of the batch; what follows it is to be left out. */
+  readonly size: number;
   /** -1n when there is none; no bigint is made then. */
   readonly producerId: bigint;
   readonly producerEpoch: number;
@@ -79,20 +83,37 @@ const MOST_FAULTS = 64;
 /** The overhead of the oldest record format: no batch of any magic has a smaller length (`LegacyRecord`). */
 const SMALLEST_LENGTH = 14;
 
-function refusal(error: number, message: string, faults: readonly RecordFault[] = []): Validation {
+export function refusal(error: number, message: string, faults: readonly RecordFault[] = []): Validation {
   return {
     error,
     message,
+    early: false,
     faults,
     maxTimestamp: NO_TIMESTAMP,
     offsetDeltaOfMax: -1,
     count: 0,
+    size: 0,
     producerId: NO_PRODUCER_ID,
     producerEpoch: -1,
     baseSequence: -1,
     transactional: false,
     rebuild: false,
   };
+}
+
+const CORRUPT = "The record batch's length or magic version is wrong.";
+
+/**
+ * Looks at the batch that begins at `at`, in the order of Kafka's batch iterator (`ByteBufferLogInputStream`): a batch
+ * that is not all there is none, one that cannot be is corrupt.
+ */
+function batchAt(view: DataView, at: number, end: number): "none" | "corrupt" | "whole" {
+  if (end - at < LENGTH_OVERHEAD) return "none";
+  if (view.getInt32(at + FIELD.length) < SMALLEST_LENGTH) return "corrupt";
+  if (end - at <= FIELD.magic) return "none";
+  const magic = view.getInt8(at + FIELD.magic);
+  if (magic < 0 || magic > MAGIC) return "corrupt";
+  return end - at < batchSize(view, at) ? "none" : "whole";
 }
 
 /**
@@ -108,10 +129,13 @@ export class BatchValidator {
     this.tools = tools;
   }
 
-  /** Judges `bytes`, the records of one partition of a request: exactly one batch. `now` is in milliseconds. */
+  /**
+   * Judges `bytes`, the records of one partition of a request: exactly one batch, which may be followed by the beginning
+   * of another; Kafka cuts that off. `now` is in milliseconds.
+   */
   validate(bytes: Uint8Array, rules: ValidationRules, now: number): Validation {
     const envelope = this.checkEnvelope(bytes, rules);
-    if (envelope !== undefined) return envelope;
+    if (envelope !== undefined) return { ...envelope, early: true };
     const { batch } = this;
     if (batch.size > rules.maxMessageBytes) {
       return refusal(
@@ -121,12 +145,6 @@ export class BatchValidator {
     }
     if (!batch.intact(this.tools.crc32c)) {
       return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, "The record batch's checksum is wrong.");
-    }
-    if (batch.size > rules.segmentBytes) {
-      return refusal(
-        VALIDATION_ERROR.RECORD_LIST_TOO_LARGE,
-        `The record batch size is ${batch.size} bytes, which exceeds the segment size of ${rules.segmentBytes}.`,
-      );
     }
     const header = this.checkHeader(rules);
     if (header !== undefined) return refusal(VALIDATION_ERROR.INVALID_RECORD, header);
@@ -143,26 +161,16 @@ export class BatchValidator {
   private checkEnvelope(bytes: Uint8Array, rules: ValidationRules): Validation | undefined {
     const { batch } = this;
     batch.reset(bytes);
-    // In the order in which Kafka's batch iterator looks (ByteBufferLogInputStream): what is not all there is no batch,
-    // what is there and cannot be is a corrupt one.
-    const none = refusal(VALIDATION_ERROR.INVALID_RECORD, "The request holds no whole record batch.");
-    const corrupt = (what: string) => refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, `The record batch's ${what} is wrong.`);
-    if (bytes.length < LENGTH_OVERHEAD) return none;
-    if (batch.view.getInt32(FIELD.length) < SMALLEST_LENGTH) return corrupt("length");
-    if (bytes.length <= FIELD.magic) return none;
-    const magic = batch.view.getInt8(FIELD.magic);
-    if (magic < 0 || magic > MAGIC) return corrupt("magic version");
-    if (bytes.length < batchSize(batch.view, 0)) return none;
-    if (magic !== MAGIC) {
+    const first = batchAt(batch.view, 0, bytes.length);
+    if (first === "none") return refusal(VALIDATION_ERROR.INVALID_RECORD, "The request holds no whole record batch.");
+    if (first === "corrupt") return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, CORRUPT);
+    if (batch.view.getInt8(FIELD.magic) !== MAGIC) {
       return refusal(
         VALIDATION_ERROR.INVALID_RECORD,
         "Produce requests take record batches with magic version 2 only.",
       );
     }
-    if (!batch.next()) return corrupt("length");
-    if (batch.end !== bytes.length) {
-      return refusal(VALIDATION_ERROR.INVALID_RECORD, "Produce requests take exactly one record batch per partition.");
-    }
+    if (!batch.next()) return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, CORRUPT);
     if (batch.codec === 4 && !rules.allowZstd) {
       return refusal(
         VALIDATION_ERROR.UNSUPPORTED_COMPRESSION_TYPE,
@@ -171,6 +179,11 @@ export class BatchValidator {
     }
     if (batch.codec >= CODEC_NAMES.length) {
       return refusal(VALIDATION_ERROR.INVALID_RECORD, `Unknown compression codec ${batch.codec}.`);
+    }
+    const second = batchAt(batch.view, batch.end, bytes.length);
+    if (second === "corrupt") return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, CORRUPT);
+    if (second === "whole") {
+      return refusal(VALIDATION_ERROR.INVALID_RECORD, "Produce requests take exactly one record batch per partition.");
     }
     return undefined;
   }
@@ -193,11 +206,9 @@ export class BatchValidator {
     const { batch, record } = this;
     const createTime = rules.timestampType === "CreateTime";
     const appendTimeBit = (batch.attributes & LOG_APPEND_TIME_BIT) !== 0;
-    const earliest = createTime ? now - rules.beforeMaxMs : -Infinity;
-    const latest = createTime ? now + rules.afterMaxMs : Infinity;
     let faults: RecordFault[] | undefined;
     let timeFault = false;
-    let maxTimestamp = NO_TIMESTAMP;
+    let maxTimestamp: Int64 = NO_TIMESTAMP;
     let offsetDeltaOfMax = -1;
     let index = 0;
     let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec && !(batch.isControl && batch.codec === 0);
@@ -211,14 +222,14 @@ export class BatchValidator {
         maxTimestamp = timestamp;
         offsetDeltaOfMax = index;
       }
-      const early = timestamp !== NO_TIMESTAMP && (timestamp < earliest || timestamp > latest);
       const keyless = rules.compacted && record.keyLength < 0;
-      if (!early && !keyless && !appendTimeBit) continue;
+      // A record without a time may not claim that the log gave it one; others are judged by the time they have.
+      const timed = createTime && timestamp !== NO_TIMESTAMP;
+      const mistimed = timed ? isOutOfRange(timestamp, now, rules) : appendTimeBit;
+      if (!mistimed && !keyless) continue;
       if (!keyless) timeFault = true;
       faults ??= [];
-      if (faults.length < MOST_FAULTS) {
-        faults.push({ index, message: faultMessage(keyless, early, timestamp, { earliest, latest }) });
-      }
+      if (faults.length < MOST_FAULTS) faults.push({ index, message: faultMessage(keyless, timed, timestamp) });
     }
     if (record.trailing() !== 0) throw new MalformedError("bytes follow the last record");
     if (faults !== undefined) {
@@ -231,10 +242,12 @@ export class BatchValidator {
     return {
       error: VALIDATION_ERROR.NONE,
       message: "",
+      early: false,
       faults: [],
       maxTimestamp: createTime ? maxTimestamp : now,
       offsetDeltaOfMax,
       count: index,
+      size: batch.size,
       producerId: batch.hasProducer ? batch.producerId : NO_PRODUCER_ID,
       producerEpoch: batch.producerEpoch,
       baseSequence: batch.baseSequence,
@@ -244,13 +257,15 @@ export class BatchValidator {
   }
 }
 
-function faultMessage(
-  keyless: boolean,
-  early: boolean,
-  timestamp: number,
-  range: { earliest: number; latest: number },
-): string {
+/** Whether a record's time lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
+function isOutOfRange(timestamp: Int64, now: number, { beforeMaxMs, afterMaxMs }: ValidationRules): boolean {
+  if (typeof timestamp === "number") return timestamp < now - beforeMaxMs || timestamp > now + afterMaxMs;
+  const age = subtractI64(now, timestamp);
+  return age > beforeMaxMs || subtractI64(0, age) > afterMaxMs;
+}
+
+function faultMessage(keyless: boolean, timed: boolean, timestamp: Int64): string {
   if (keyless) return "Compacted topic cannot accept message without key.";
-  if (!early) return "Producer should not set timestamp type to LogAppendTime.";
-  return `Timestamp ${timestamp} is out of range. It should be within [${range.earliest}, ${range.latest}].`;
+  if (!timed) return "Producer should not set timestamp type to LogAppendTime.";
+  return `Timestamp ${timestamp} is out of range.`;
 }

@@ -1,4 +1,4 @@
-import { utf8, viewOf } from "@samsa/base";
+import { type Int64, utf8, viewOf } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -52,7 +52,9 @@ describe("batches", () => {
           const batch = new BatchCursor(built);
           expect(batch.next()).toBe(true);
           expect(batch.intact(tools.crc32c)).toBe(true);
-          expect(batch.maxTimestamp).toBe(Math.max(-1, ...records.map(r => r.timestamp)));
+          expect(batch.maxTimestamp).toBe(
+            records.reduce<Int64>((max, r) => (r.timestamp > max ? r.timestamp : max), -1),
+          );
           expect(batchSize(viewOf(built), 0)).toBe(built.length);
           expect(batch.next()).toBe(false);
         },

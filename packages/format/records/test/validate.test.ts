@@ -1,6 +1,15 @@
 import { utf8, viewOf } from "@samsa/base";
 import { describe, expect, test } from "vitest";
-import { type BatchOptions, BatchValidator, buildBatch, type NewRecord, type ValidationRules } from "../src/index.ts";
+import {
+  BatchCursor,
+  BatchJudge,
+  type BatchOptions,
+  BatchValidator,
+  buildBatch,
+  type NewRecord,
+  readRecords,
+  type ValidationRules,
+} from "../src/index.ts";
 import { tools } from "./tools.ts";
 
 const NOW = 1_700_000_000_000;
@@ -40,6 +49,8 @@ interface Case {
   readonly faults?: readonly number[];
 }
 
+const NANOSECONDS = 1_700_000_000_000_000_001n;
+const tailed = (tail: Uint8Array): Uint8Array => Uint8Array.from([...batch(), ...tail]);
 const noise = Uint8Array.from({ length: 61 }, () => 7);
 const CASES: readonly Case[] = [
   { why: "nothing", bytes: new Uint8Array(0), error: 87 },
@@ -60,7 +71,6 @@ const CASES: readonly Case[] = [
   { why: "unknown codec", bytes: bend(batch(), v => v.setInt16(21, 5)), error: 87 },
   { why: "base offset", bytes: batch({ baseOffset: 1 }), error: 87 },
   { why: "too large", bytes: batch(), rules: { maxMessageBytes: 70 }, error: 10 },
-  { why: "larger than a segment", bytes: batch(), rules: { segmentBytes: 70 }, error: 18 },
   { why: "a flipped bit", bytes: batch().map((b, i) => (i === 64 ? b ^ 1 : b)), error: 2 },
   { why: "a negative last offset delta", bytes: bend(batch(), v => v.setInt32(23, -1)), error: 87 },
   { why: "no records", bytes: bend(batch(), v => v.setInt32(57, 0)), error: 87 },
@@ -112,11 +122,33 @@ const CASES: readonly Case[] = [
     faults: [1],
   },
   {
-    why: "append time set by a client",
+    why: "append time set by a client where the log sets it",
     bytes: batch({ timestampType: "LogAppendTime", logAppendTime: NOW }, [one()]),
+    rules: { timestampType: "LogAppendTime" },
     error: 32,
     faults: [0],
   },
+  {
+    why: "append time set by a client that gives none",
+    bytes: batch({ timestampType: "LogAppendTime", logAppendTime: -1 }, [one()]),
+    error: 32,
+    faults: [0],
+  },
+  {
+    why: "append time set by a client, too late",
+    bytes: batch({ timestampType: "LogAppendTime", logAppendTime: NOW + 3_600_001 }, [one()]),
+    error: 32,
+    faults: [0],
+  },
+  { why: "nanoseconds", bytes: batch({}, [one(), one({ timestamp: NANOSECONDS })]), error: 32, faults: [1] },
+  {
+    why: "the first of all times",
+    bytes: batch({}, [one({ timestamp: -(2n ** 63n) })]),
+    error: 32,
+    faults: [0],
+  },
+  { why: "a tail with a length that no batch has", bytes: tailed(new Uint8Array(12)), error: 2 },
+  { why: "a tail with a magic of the future", bytes: tailed(bend(batch(), v => v.setInt8(16, 3))), error: 2 },
 ];
 
 describe("validation", () => {
@@ -131,10 +163,12 @@ describe("validation", () => {
     expect(validator.validate(bytes, RULES, NOW)).toEqual({
       error: 0,
       message: "",
+      early: false,
       faults: [],
       maxTimestamp: NOW + 5,
       offsetDeltaOfMax: 1,
       count: 3,
+      size: bytes.length,
       producerId: 9n,
       producerEpoch: 1,
       baseSequence: 6,
@@ -151,5 +185,59 @@ describe("validation", () => {
     expect([absent.error, absent.maxTimestamp]).toEqual([0, -1]);
     expect(validator.validate(batch(), { ...RULES, codec: 4 }, NOW).rebuild).toBe(true);
     expect(validator.validate(batch(), { ...RULES, codec: 0 }, NOW).rebuild).toBe(false);
+  });
+
+  test("times beyond 2^53 are kept to the last bit", () => {
+    const bytes = batch({}, [one({ timestamp: NANOSECONDS }), one({ timestamp: NANOSECONDS + 5n }), one()]);
+    const taken = validator.validate(bytes, { ...RULES, afterMaxMs: 2 ** 63 }, NOW);
+    expect([taken.error, taken.maxTimestamp, taken.offsetDeltaOfMax]).toEqual([0, NANOSECONDS + 5n, 1]);
+    const stamped = validator.validate(bytes, { ...RULES, timestampType: "LogAppendTime" }, NOW);
+    expect([stamped.error, stamped.maxTimestamp]).toEqual([0, NOW]);
+    // The header's maximum is not the records': it is what the client says, and is not believed.
+    const boasting = bend(batch(), v => v.setBigInt64(35, 2n ** 63n - 1n));
+    expect(validator.validate(boasting, RULES, NOW)).toMatchObject({ error: 0, maxTimestamp: NOW + 5 });
+  });
+
+  test("a client's append time is taken for the records' time where the log sets none", () => {
+    const bytes = batch({ timestampType: "LogAppendTime", logAppendTime: NOW + 7 });
+    expect(validator.validate(bytes, RULES, NOW)).toMatchObject({
+      error: 0,
+      maxTimestamp: NOW + 7,
+      offsetDeltaOfMax: 0,
+    });
+  });
+});
+
+describe("judgement", () => {
+  const judge = new BatchJudge(tools);
+  const rules = (over: Partial<ValidationRules>) => ({
+    validation: { ...RULES, ...over },
+    compression: "producer" as const,
+  });
+
+  test("a beginning of another batch is cut off", () => {
+    for (const tail of [Uint8Array.of(0), batch().subarray(0, 16), batch().subarray(0, 50)]) {
+      const { validation, bytes } = judge.judge(tailed(tail), rules({}), NOW);
+      expect([validation.error, bytes]).toEqual([0, batch()]);
+    }
+  });
+
+  test("limits hold for the batch that is kept, in whatever codec", () => {
+    const large = batch({ compression: { codec: 1, level: 9 } }, [one({ value: new Uint8Array(5000) })]);
+    const plain = { codec: 0, level: 0 } as const;
+    const kept = { validation: { ...RULES, codec: 0 as const, maxMessageBytes: 1000 }, compression: plain };
+    expect(large.length).toBeLessThan(1000);
+    expect(judge.judge(large, kept, NOW).validation.error).toBe(10);
+    expect(judge.judge(large, rules({ segmentBytes: 70 }), NOW).validation.error).toBe(18);
+    const roomy = { ...kept, validation: { ...kept.validation, maxMessageBytes: 6000 } };
+    expect(judge.judge(large, roomy, NOW).validation.error).toBe(0);
+  });
+
+  test("another codec keeps times to the last bit", () => {
+    const records = [NANOSECONDS, NANOSECONDS - 9n, NOW, -1].map(timestamp => one({ timestamp }));
+    const validation = { ...RULES, afterMaxMs: 2 ** 63, codec: 4 as const };
+    const { bytes } = judge.judge(batch({}, records), { validation, compression: { codec: 4, level: 3 } }, NOW);
+    expect(new BatchCursor(bytes).next()).toBe(true);
+    expect(readRecords(bytes, tools).map(({ timestamp }) => timestamp)).toEqual(records.map(r => r.timestamp));
   });
 });

@@ -53,7 +53,7 @@ test("a batch comes back in the codec that the log wants", async () => {
   const { validation, bytes } = await judge.judge(batch(500, 1), wanted, NOW);
   expect(validation.error).toBe(0);
   expect(bytes[22] & 7).toBe(4);
-  expect(readRecords(bytes, tools).map(({ timestamp }) => timestamp - NOW)).toEqual([...Array(500).keys()]);
+  expect(readRecords(bytes, tools).map(({ timestamp }) => Number(timestamp) - NOW)).toEqual([...Array(500).keys()]);
 });
 
 test("many at once all get their own answer; a bad one gets the error", async () => {

@@ -70,7 +70,7 @@ class Fixture {
         logDirs: [...logDirs],
       }),
     );
-    if (reply.errorCode === 0) this.epochs.set(brokerId, reply.brokerEpoch);
+    if (reply.errorCode === 0) this.epochs.set(brokerId, Number(reply.brokerEpoch));
     return reply.errorCode;
   }
 

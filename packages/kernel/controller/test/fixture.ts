@@ -102,7 +102,7 @@ export class Fixture {
       }),
     );
     expect(errorOf(errorCode).name).toBe("NONE");
-    return brokerEpoch;
+    return Number(brokerEpoch);
   }
 
   beat(brokerId: number, brokerEpoch: number, draft: object = {}) {

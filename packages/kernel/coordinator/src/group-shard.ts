@@ -1,4 +1,4 @@
-import { DeadlineHeap, invariant } from "@samsa/base";
+import { DeadlineHeap, invariant, nearestNumber } from "@samsa/base";
 import {
   Errors,
   type HeartbeatRequest,
@@ -430,7 +430,7 @@ export class GroupShard implements Shard {
       known.hasMetadataRecord = true;
       return;
     }
-    const group = new Group(id, value.currentStateTimestamp, known?.offsets);
+    const group = new Group(id, nearestNumber(value.currentStateTimestamp), known?.offsets);
     group.hasMetadataRecord = true;
     group.generation = value.generation;
     group.protocolType = value.protocolType;

@@ -1,4 +1,4 @@
-import { invariant, type Uuid } from "@samsa/base";
+import { type Int64, invariant, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
 export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -27,12 +27,12 @@ export interface Member {
 export interface CommittedOffset {
   /** Nil when it was committed by a version that did not know ids. */
   readonly topicId: Uuid;
-  readonly offset: number;
+  readonly offset: Int64;
   readonly leaderEpoch: number;
   readonly metadata: string;
   readonly commitTimestamp: number;
   /** Only offsets committed by very old clients carry one (value version 1); -1: none. */
-  readonly expireTimestamp: number;
+  readonly expireTimestamp: Int64;
 }
 
 /** What the group waits for, besides sessions. */

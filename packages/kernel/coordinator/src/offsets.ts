@@ -1,4 +1,4 @@
-import { ByteReader, MalformedError, utf8Length } from "@samsa/base";
+import { addI64, ByteReader, type Int64, MalformedError, utf8Length } from "@samsa/base";
 import {
   consumerProtocolSubscription,
   Errors,
@@ -31,6 +31,15 @@ export interface CommitPlan {
   readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionResult[] }[];
 }
 
+const LAST_TIME = 2n ** 63n - 1n;
+
+/** When an offset that is kept for `retentionMs` expires; -1: never. Kafka's sum overflows, and the offset goes at once. */
+function expiryOf(now: number, retentionMs: Int64): Int64 {
+  if (retentionMs === -1) return -1;
+  const sum = addI64(now, retentionMs);
+  return retentionMs > 0 && sum < now ? LAST_TIME : sum;
+}
+
 /** Reads the request without changing anything. */
 export function planCommit(
   context: ShardContext,
@@ -39,9 +48,7 @@ export function planCommit(
 ): CommitPlan {
   const records: ShardRecord[] = [];
   const { wall: now, config } = context;
-  // A retention without end is as far as a time can be.
-  const expireTimestamp =
-    request.retentionTimeMs === -1 ? -1 : Math.min(now + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
+  const expireTimestamp = expiryOf(now, request.retentionTimeMs);
   const topics = request.topics.map(topic => ({
     name: topic.name,
     topicId: topic.topicId,

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from "@samsa/base";
+import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
 import { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
 import { type ConsumerRecord, parseConsumerRecord } from "./consumer/records.ts";
 import type { ShardRecord } from "./effects.ts";
@@ -104,5 +104,6 @@ export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed
 
 function parseOffset(value: Uint8Array): CommittedOffset {
   const reader = new ByteReader(value);
-  return offsetCommitValue.decode(reader, reader.i16());
+  const { commitTimestamp, ...offset } = offsetCommitValue.decode(reader, reader.i16());
+  return { ...offset, commitTimestamp: nearestNumber(commitTimestamp) };
 }

@@ -104,7 +104,7 @@ function firstOffset(bench: Bench): number {
     [{ name: "t", topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never, partitionIndexes: [0] }],
     false,
   );
-  return topics[0].partitions[0].committedOffset;
+  return Number(topics[0].partitions[0].committedOffset);
 }
 
 describe("a round", () => {

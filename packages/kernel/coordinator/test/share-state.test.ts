@@ -129,7 +129,7 @@ class Offsets {
 
   merge(list: readonly StateBatch[], startOffset: number): void {
     for (const { firstOffset, lastOffset, deliveryState: state, deliveryCount: count } of list) {
-      for (let offset = firstOffset; offset <= lastOffset; offset++) {
+      for (let offset = Number(firstOffset); offset <= lastOffset; offset++) {
         const known = this.states.get(offset);
         if (known !== undefined && (known.count > count || (known.count === count && known.state >= state))) continue;
         this.states.set(offset, { state, count });
@@ -143,9 +143,9 @@ function spread(list: readonly StateBatch[]): Map<number, { state: number; count
   const offsets = new Map<number, { state: number; count: number }>();
   let last = -1;
   for (const { firstOffset, lastOffset, deliveryState: state, deliveryCount: count } of list) {
-    expect(firstOffset, "batches are in order and do not overlap").toBeGreaterThan(last);
-    for (let offset = firstOffset; offset <= lastOffset; offset++) offsets.set(offset, { state, count });
-    last = lastOffset;
+    expect(Number(firstOffset), "batches are in order and do not overlap").toBeGreaterThan(last);
+    for (let offset = Number(firstOffset); offset <= lastOffset; offset++) offsets.set(offset, { state, count });
+    last = Number(lastOffset);
   }
   return offsets;
 }

@@ -93,7 +93,7 @@ class Bench {
   fetch(stable = false, partition = 0): number | string {
     const topics = [{ name: "t", topicId: NIL, partitionIndexes: [partition] }];
     const [found] = this.shard.committed.fetch("g", topics, stable)[0].partitions;
-    return found.errorCode === 0 ? found.committedOffset : `error ${found.errorCode}`;
+    return found.errorCode === 0 ? Number(found.committedOffset) : `error ${found.errorCode}`;
   }
 
   reload(): void {

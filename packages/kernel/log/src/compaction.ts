@@ -1,3 +1,4 @@
+import type { Int64 } from "@samsa/base";
 import type { BatchCursor } from "@samsa/records";
 import {
   BatchBuilder,
@@ -55,7 +56,11 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
   const bytes = (of: readonly Segment[]): number => of.reduce((sum, { size }) => sum + size, 0);
   const cleanBytes = bytes(segments.filter(({ base }) => base < firstDirty));
   const dirtyBytes = bytes(dirty.filter(({ base }) => base < firstUncleanable));
-  const oldest = Math.min(...dirty.map(segment => state.loaded(segment).firstTimestamp ?? -1).filter(time => time > 0));
+  let oldest: Int64 = Infinity;
+  for (const segment of dirty) {
+    const time = state.loaded(segment).firstTimestamp ?? -1;
+    if (time > 0 && time < oldest) oldest = time;
+  }
   return {
     firstDirty,
     firstUncleanable,
@@ -203,7 +208,7 @@ export class BatchFilter {
 
   #kept(
     batch: BatchCursor,
-    of: { whole: Uint8Array; horizon: number | undefined; emptyMarker: boolean; emptyStays: boolean },
+    of: { whole: Uint8Array; horizon: Int64 | undefined; emptyMarker: boolean; emptyStays: boolean },
   ): Uint8Array | undefined {
     const { tools, now, deleteRetentionMs } = this.#options;
     const record = this.#record.open(batch, tools.codecs);
@@ -230,7 +235,7 @@ export class BatchFilter {
   }
 
   /** Whether a record is its key's last, and not a tombstone whose time is over. */
-  #stays(batch: BatchCursor, record: RecordCursor, horizon: number | undefined): boolean {
+  #stays(batch: BatchCursor, record: RecordCursor, horizon: Int64 | undefined): boolean {
     if (batch.isControl) return true;
     const key = record.key();
     if (key === null) return false;

@@ -1,4 +1,4 @@
-import { getI64, setI64, viewOf } from "@samsa/base";
+import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
 
 const LARGEST_RELATIVE = 0x7fffffff;
 
@@ -101,7 +101,7 @@ export class TimeIndex extends EntryTable {
     this.base = base;
   }
 
-  timestampAt(i: number): number {
+  timestampAt(i: number): Int64 {
     return getI64(this.view, i * 12);
   }
 
@@ -109,7 +109,7 @@ export class TimeIndex extends EntryTable {
     return this.base + this.view.getInt32(i * 12 + 8);
   }
 
-  get lastTimestamp(): number {
+  get lastTimestamp(): Int64 {
     return this.count === 0 ? -1 : this.timestampAt(this.count - 1);
   }
 
@@ -118,7 +118,7 @@ export class TimeIndex extends EntryTable {
   }
 
   /** Adds an entry if its time is later than the last one's. */
-  append(timestamp: number, offset: number): void {
+  append(timestamp: Int64, offset: number): void {
     if (timestamp <= this.lastTimestamp || offset < this.lastOffset) return;
     const at = this.grow();
     setI64(this.view, at, timestamp);
@@ -126,7 +126,7 @@ export class TimeIndex extends EntryTable {
   }
 
   /** An offset before which no record is as young as `timestamp`. */
-  lookup(timestamp: number): number {
+  lookup(timestamp: Int64): number {
     const i = lastAtMost(this.count, n => this.timestampAt(n), timestamp);
     return i < 0 ? this.base : this.offsetAt(i);
   }
@@ -135,13 +135,11 @@ export class TimeIndex extends EntryTable {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
-  /** Entries grow, and hold numbers that times can be. */
+  /** Entries grow; none is negative. */
   sane(): boolean {
-    let timestamp = -Infinity;
+    let timestamp: Int64 = 0;
     let offset = this.base;
     for (let i = 0; i < this.count; i++) {
-      const high = this.view.getInt32(i * 12);
-      if (high <= -0x200000 || high >= 0x200000) return false;
       if (this.timestampAt(i) < timestamp || this.offsetAt(i) < offset) return false;
       timestamp = this.timestampAt(i);
       offset = this.offsetAt(i);
@@ -151,7 +149,7 @@ export class TimeIndex extends EntryTable {
 }
 
 /** The greatest i below `count` with `at(i) <= wanted`, or -1. */
-function lastAtMost(count: number, at: (i: number) => number, wanted: number): number {
+function lastAtMost(count: number, at: (i: number) => Int64, wanted: Int64): number {
   let low = 0;
   let high = count;
   while (low < high) {
@@ -198,9 +196,9 @@ export class TxnIndex extends EntryTable {
     const at = i * TXN_ENTRY;
     return {
       producerId: this.view.getBigInt64(at + 2),
-      firstOffset: getI64(this.view, at + 10),
-      lastOffset: getI64(this.view, at + 18),
-      lastStableOffset: getI64(this.view, at + 26),
+      firstOffset: getOffset(this.view, at + 10),
+      lastOffset: getOffset(this.view, at + 18),
+      lastStableOffset: getOffset(this.view, at + 26),
     };
   }
 

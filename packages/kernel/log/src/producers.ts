@@ -1,3 +1,4 @@
+import { type Int64, subtractI64 } from "@samsa/base";
 import { addSequence, type BatchCursor, NO_SEQUENCE } from "@samsa/records";
 
 /** The numbers in Kafka's `Errors` that producer state gives. */
@@ -15,7 +16,7 @@ export interface ProducerBatch {
   readonly lastSequence: number;
   readonly lastOffset: number;
   readonly offsetDelta: number;
-  readonly timestamp: number;
+  readonly timestamp: Int64;
 }
 
 /** What a log remembers of one producer. */
@@ -23,7 +24,7 @@ export interface ProducerEntry {
   readonly producerId: bigint;
   epoch: number;
   coordinatorEpoch: number;
-  lastTimestamp: number;
+  lastTimestamp: Int64;
   /** -1 when no transaction is open. */
   txnFirstOffset: number;
   /** The last five, oldest first. */
@@ -49,7 +50,7 @@ interface Verification {
 export interface MarkerFacts {
   readonly coordinatorEpoch: number;
   readonly commit: boolean;
-  readonly timestamp: number;
+  readonly timestamp: Int64;
 }
 
 const KEPT_BATCHES = 5;
@@ -234,7 +235,7 @@ export class ProducerStates {
   expire(now: number, expirationMs: number): number {
     let gone = 0;
     for (const entry of this.entries.values()) {
-      if (entry.txnFirstOffset < 0 && now - entry.lastTimestamp >= expirationMs) {
+      if (entry.txnFirstOffset < 0 && subtractI64(now, entry.lastTimestamp) >= expirationMs) {
         this.entries.delete(entry.producerId);
         gone++;
       }

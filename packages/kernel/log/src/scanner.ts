@@ -1,4 +1,4 @@
-import { concat, getI64, viewOf } from "@samsa/base";
+import { concat, getOffset, viewOf } from "@samsa/base";
 import {
   BatchCursor,
   batchSize,
@@ -118,7 +118,7 @@ export class LogScanner {
     if (view.getInt8(at + FIELD.magic) !== MAGIC) return "a batch is of an unknown version";
     const high = view.getInt32(at);
     if (high < 0 || high >= 0x200000) return "a batch's offset cannot be";
-    if (getI64(view, at) < this.nextOffset) return "a batch's offset is not after the one before";
+    if (getOffset(view, at) < this.nextOffset) return "a batch's offset is not after the one before";
     return undefined;
   }
 

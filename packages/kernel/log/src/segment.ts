@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { type Int64, invariant, subtractI64 } from "@samsa/base";
 import type { LogConfig } from "./config.ts";
 import {
   fileName,
@@ -28,11 +28,11 @@ export class Segment {
   modified: number;
   readonly jitter: number;
   /** Of the first batch; -1 when there is none, undefined when it was not read yet. */
-  firstTimestamp: number | undefined;
+  firstTimestamp: Int64 | undefined;
   indexes: SegmentIndexes | undefined;
   /** The file may be longer than what is in it. */
   preallocated = false;
-  private maxTime = -1;
+  private maxTime: Int64 = -1;
   private maxTimeOffset = -1;
   private sinceEntry = 0;
 
@@ -88,7 +88,7 @@ export class Segment {
   }
 
   /** The youngest record's time, -1 when none has one. Needs the indexes. */
-  get maxTimestamp(): number {
+  get maxTimestamp(): Int64 {
     this.ready();
     return this.maxTime;
   }
@@ -100,19 +100,19 @@ export class Segment {
   }
 
   /** By what retention judges the segment. */
-  get largestTimestamp(): number {
+  get largestTimestamp(): Int64 {
     return this.maxTimestamp >= 0 ? this.maxTime : this.modified;
   }
 
   /** Notes the time of a batch that the time index does not tell of, after a truncation. */
-  noteTimestamp(maxTimestamp: number, lastOffset: number): void {
+  noteTimestamp(maxTimestamp: Int64, lastOffset: number): void {
     if (maxTimestamp <= this.maxTime) return;
     this.maxTime = maxTimestamp;
     this.maxTimeOffset = lastOffset;
   }
 
   /** Notes a batch at the end of the file, with an index entry when one is due. */
-  push(batch: { size: number; lastOffset: number; maxTimestamp: number }, intervalBytes: number): void {
+  push(batch: { size: number; lastOffset: number; maxTimestamp: Int64 }, intervalBytes: number): void {
     const { offsets, times } = this.ready();
     if (this.firstTimestamp === undefined || this.size === 0) this.firstTimestamp = batch.maxTimestamp;
     this.noteTimestamp(batch.maxTimestamp, batch.lastOffset);
@@ -126,11 +126,11 @@ export class Segment {
   }
 
   /** Whether a run of `size` bytes must go to a new segment instead (`LogSegment.shouldRoll`). */
-  shouldRoll(run: { size: number; lastOffset: number; maxTimestamp: number }, config: LogConfig, now: number): boolean {
+  shouldRoll(run: { size: number; lastOffset: number; maxTimestamp: Int64 }, config: LogConfig, now: number): boolean {
     const { offsets, times } = this.ready();
     if (this.size > config.segmentBytes - run.size) return true;
     const first = this.firstTimestamp ?? -1;
-    const waited = first >= 0 ? run.maxTimestamp - first : now - this.created;
+    const waited = first >= 0 ? subtractI64(run.maxTimestamp, first) : now - this.created;
     // The active segment is never compacted, so it must not live for too long.
     const compacts = config.cleanupPolicy.has("compact") && config.maxCompactionLagMs > 0;
     const most = compacts ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs;

@@ -43,11 +43,11 @@ export function readSnapshot(bytes: Uint8Array, crc32c: Crc32c): ProducerEntry[]
     const producerId = reader.big64();
     const epoch = reader.i16();
     const lastSequence = reader.i32();
-    const lastOffset = reader.i64();
+    const lastOffset = reader.offset();
     const offsetDelta = reader.i32();
     const timestamp = reader.i64();
     const coordinatorEpoch = reader.i32();
-    const txnFirstOffset = reader.i64();
+    const txnFirstOffset = reader.offset();
     const batches = lastOffset >= 0 ? [{ lastSequence, lastOffset, offsetDelta, timestamp }] : [];
     entries.push({ producerId, epoch, coordinatorEpoch, lastTimestamp: timestamp, txnFirstOffset, batches });
   }

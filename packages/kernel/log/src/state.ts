@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { type Int64, invariant, subtractI64 } from "@samsa/base";
 import { assignOffsets, BatchCursor, type TimestampType, type Tools } from "@samsa/records";
 import { writeEpochs } from "./checkpoints.ts";
 import type { LogConfig } from "./config.ts";
@@ -29,7 +29,7 @@ export interface AppendRequest {
   /** The epoch to write into the batches; leaders only. */
   readonly leaderEpoch?: number;
   /** What validation found for each batch; the header's where missing. */
-  readonly maxTimestamps?: readonly number[];
+  readonly maxTimestamps?: readonly Int64[];
   /** What validation went by, where the setting may have changed since; the setting where missing. */
   readonly timestampType?: TimestampType;
   /** Of a transaction marker (0, 1 or 2; KIP-890). */
@@ -43,8 +43,8 @@ export interface AppendResult {
   readonly error: number;
   readonly firstOffset: number;
   readonly lastOffset: number;
-  /** -1 unless the log stamps records itself. */
-  readonly logAppendTime: number;
+  /** -1 unless the log stamps records itself; of a duplicate always the time of the batch that it repeats. */
+  readonly logAppendTime: Int64;
   /** The offsets are those of the same batch, appended before. */
   readonly duplicate: boolean;
 }
@@ -147,8 +147,7 @@ export class LogState {
     while (batch.next()) {
       const verdict = this.check(request);
       if (typeof verdict !== "number") {
-        const { lastOffset, offsetDelta, timestamp } = verdict;
-        const logAppendTime = appendTime < 0 ? -1 : timestamp;
+        const { lastOffset, offsetDelta, timestamp: logAppendTime } = verdict;
         return { error: 0, firstOffset: lastOffset - offsetDelta, lastOffset, logAppendTime, duplicate: true };
       }
       if (verdict !== 0) return refused(verdict);
@@ -210,7 +209,7 @@ export class LogState {
   private take(bytes: Uint8Array, firstOffset: number, now: number, out: LogEffect[]): void {
     const { batch } = this;
     let lastOffset = firstOffset;
-    let maxTimestamp = -1;
+    let maxTimestamp: Int64 = -1;
     batch.reset(bytes);
     while (batch.next()) {
       lastOffset = batch.lastOffset;
@@ -292,7 +291,7 @@ export class LogState {
         !below &&
         deletes &&
         config.retentionMs >= 0 &&
-        now - this.loaded(segment).largestTimestamp > config.retentionMs;
+        subtractI64(now, this.loaded(segment).largestTimestamp) > config.retentionMs;
       if (!tooMuch && !below && !old) break;
       excess -= segment.size;
       gone = i + 1;

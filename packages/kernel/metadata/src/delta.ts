@@ -1,4 +1,4 @@
-import { invariant, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { type Int64, invariant, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type {
   BrokerRegistrationChangeRecord,
   ClientQuotaRecord,
@@ -266,7 +266,7 @@ export class MetadataDelta {
     }
   }
 
-  #broker(id: number, epoch: number): BrokerImage {
+  #broker(id: number, epoch: Int64): BrokerImage {
     const broker = this.#next.brokers.get(id);
     if (broker === undefined) throw new MetadataError(`no broker ${id}`);
     if (broker.brokerEpoch !== epoch) throw new MetadataError(`broker ${id} is not at epoch ${epoch}`);

@@ -1,4 +1,4 @@
-import { UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { type Int64, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type {
   AccessControlEntryRecord,
   DelegationTokenRecord,
@@ -79,7 +79,7 @@ export interface MetadataImage {
   /** By `quotaKey`. */
   readonly quotas: ReadonlyMap<string, QuotaImage>;
   readonly nextProducerId: bigint;
-  readonly producerIdsFrom: { readonly brokerId: number; readonly brokerEpoch: number };
+  readonly producerIdsFrom: { readonly brokerId: number; readonly brokerEpoch: Int64 };
   readonly acls: ReadonlyMap<Uuid, AccessControlEntryRecord>;
   /** By `scramKey`. */
   readonly scram: ReadonlyMap<string, UserScramCredentialRecord>;

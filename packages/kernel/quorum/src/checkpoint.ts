@@ -1,4 +1,4 @@
-import { MalformedError } from "@samsa/base";
+import { MalformedError, nearestNumber } from "@samsa/base";
 import { encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { BatchBuilder, type Tools, type VoterDescription } from "@samsa/records";
 import { controlBatch, MAX_METADATA_BATCH, readMetadataBatches } from "./metadata-log.ts";
@@ -96,7 +96,7 @@ export function decodeSnapshot(bytes: Uint8Array, tools: Tools): Snapshot {
   for (const batch of readMetadataBatches(bytes, tools)) {
     if (finished) throw new MalformedError("a snapshot goes on after its footer");
     for (const control of batch.control) {
-      if (control.type === "snapshotHeader") header = control.lastContainedLogTimestamp;
+      if (control.type === "snapshotHeader") header = nearestNumber(control.lastContainedLogTimestamp);
       else if (control.type === "kraftVersion") kraftVersion = control.kraftVersion;
       else if (control.type === "kraftVoters") voters = control.voters;
       else if (control.type === "snapshotFooter") finished = true;

@@ -1,4 +1,4 @@
-import { MalformedError } from "@samsa/base";
+import { MalformedError, nearestNumber } from "@samsa/base";
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import {
   BatchCursor,
@@ -70,8 +70,8 @@ export function* readMetadataBatches(bytes: Uint8Array, tools: Tools): Generator
       const known = readControlRecord(key, value);
       if (known !== undefined) control.push(known);
     }
-    const { baseOffset, lastOffset, leaderEpoch: epoch, maxTimestamp: timestamp } = batch;
-    yield { baseOffset, lastOffset, epoch, timestamp, records, control };
+    const { baseOffset, lastOffset, leaderEpoch: epoch, maxTimestamp } = batch;
+    yield { baseOffset, lastOffset, epoch, timestamp: nearestNumber(maxTimestamp), records, control };
   }
   if (batch.end !== bytes.length) throw new MalformedError(`no whole batch at byte ${batch.end}`);
 }

@@ -1,4 +1,4 @@
-import { BufferPool, ConfigError, type Env, parseConfig, type Timer } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, nearestNumber, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -573,7 +573,7 @@ export class Broker {
     // Their last bytes are under way; what they might still ask for would come between a log and its end.
     this.topics.close();
     try {
-      await this.dirs.close(this.control.brokerEpoch);
+      await this.dirs.close(nearestNumber(this.control.brokerEpoch));
     } finally {
       for (const connection of [...this.#connections]) connection.destroy();
     }

@@ -1,4 +1,4 @@
-import { randomUuid, type Uuid } from "@samsa/base";
+import { type Int64, randomUuid, type Uuid } from "@samsa/base";
 import {
   activationRecords,
   bootstrapRecords,
@@ -59,7 +59,7 @@ export class Control {
   readonly #log: MetadataLog;
   /** Monotonic time of the last snapshot, or of the start. */
   #lastSnapshot: number;
-  #brokerEpoch = -1;
+  #brokerEpoch: Int64 = -1;
   /** Where clients connect, as it is registered. */
   #endpoints: readonly Endpoint[] = [];
   /** Decisions are taken one after the other: each sees what the one before has made. */
@@ -103,7 +103,7 @@ export class Control {
     });
   }
 
-  get brokerEpoch(): number {
+  get brokerEpoch(): Int64 {
     return this.#brokerEpoch;
   }
 

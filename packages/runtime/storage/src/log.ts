@@ -1,4 +1,4 @@
-import { DiskError, type DiskFile, invariant, type Uuid } from "@samsa/base";
+import { DiskError, type DiskFile, type Int64, invariant, type Uuid } from "@samsa/base";
 import {
   type AbortedTxn,
   type AppendRequest,
@@ -232,7 +232,7 @@ export class PartitionLog {
   }
 
   /** The first record at or after `timestamp`; undefined when there is none. */
-  offsetForTimestamp(timestamp: number): TimestampOffset | undefined {
+  offsetForTimestamp(timestamp: Int64): TimestampOffset | undefined {
     return this.guarded(() => {
       this.writePending();
       return timestampLookup(this.state, name => this.file(name), timestamp, this.home.env);

@@ -1,6 +1,6 @@
-import { type DiskFile, type Env, viewOf } from "@samsa/base";
+import { type DiskFile, type Env, getI64, type Int64, viewOf } from "@samsa/base";
 import type { LogState, Segment } from "@samsa/log";
-import { BatchCursor, batchSize, HEADER_SIZE, RecordCursor } from "@samsa/records";
+import { BatchCursor, batchSize, FIELD, HEADER_SIZE, RecordCursor } from "@samsa/records";
 
 export interface Position {
   readonly segment: Segment;
@@ -11,7 +11,7 @@ export interface Position {
 
 export interface TimestampOffset {
   readonly offset: number;
-  readonly timestamp: number;
+  readonly timestamp: Int64;
   /** -1 when it is not known. */
   readonly leaderEpoch: number;
 }
@@ -59,14 +59,14 @@ export function locate(file: DiskFile, segment: Segment, offset: number, start: 
 export function remeasure(file: DiskFile, segment: Segment): void {
   const { offsets, times } = segment.ready();
   walk(file, segment, offsets.lookup(times.lastOffset), (_position, view) => {
-    const maxTimestamp = view.getInt32(35) * 4294967296 + view.getUint32(39);
+    const maxTimestamp = getI64(view, FIELD.maxTimestamp);
     segment.noteTimestamp(maxTimestamp, view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23));
     return false;
   });
 }
 
 /** The first record in the batch at `position` that `wanted` accepts. */
-function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: number, offset: number) => boolean) {
+function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: Int64, offset: number) => boolean) {
   const bytes = new Uint8Array(at.size);
   const batch = new BatchCursor(bytes, 0, readAt(file, bytes, at.position));
   if (!batch.next()) return undefined;
@@ -83,7 +83,7 @@ function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: nu
 export function timestampLookup(
   state: LogState,
   open: (name: string) => DiskFile,
-  timestamp: number,
+  timestamp: Int64,
   env: Env,
 ): TimestampOffset | undefined {
   for (const segment of state.segments) {
@@ -93,7 +93,7 @@ export function timestampLookup(
     const file = open(segment.file);
     let found: TimestampOffset | undefined;
     walk(file, segment, offsets.lookup(from), (position, view) => {
-      const maxTimestamp = view.getInt32(35) * 4294967296 + view.getUint32(39);
+      const maxTimestamp = getI64(view, FIELD.maxTimestamp);
       if (maxTimestamp < timestamp) return false;
       const at = { segment, position, size: batchSize(view, 0) };
       found = recordIn(file, at, env, (time, offset) => time >= timestamp && offset >= state.startOffset);
@@ -111,7 +111,7 @@ export function latestTimestamp(
   env: Env,
 ): TimestampOffset | undefined {
   let best: Segment | undefined;
-  let latest = -1;
+  let latest: Int64 = -1;
   for (const segment of state.segments) {
     if (state.loaded(segment).maxTimestamp <= latest) continue;
     best = segment;

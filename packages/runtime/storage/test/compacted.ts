@@ -161,7 +161,7 @@ export class Compacted {
             found.set(record.offset, {
               key: fromUtf8(record.key() as Uint8Array),
               value: value === null ? null : fromUtf8(value),
-              timestamp: record.timestamp,
+              timestamp: Number(record.timestamp),
               visible,
             });
           }

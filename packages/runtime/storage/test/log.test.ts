@@ -31,7 +31,7 @@ const step = fc.oneof(
 function records(chunks: readonly Uint8Array[], fixture: Fixture): Known[] {
   return readRecords(concat(chunks), fixture.tools).map(r => ({
     offset: r.offset,
-    timestamp: r.timestamp,
+    timestamp: Number(r.timestamp),
     value: r.value === null ? "" : fromUtf8(r.value),
   }));
 }

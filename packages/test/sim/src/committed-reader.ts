@@ -1,4 +1,4 @@
-import { fromUtf8 } from "@samsa/base";
+import { compareI64, fromUtf8 } from "@samsa/base";
 import type { FetchResponse } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "./calls.ts";
@@ -70,7 +70,7 @@ export class CommittedReader implements Actor {
 
   #take(partition: number, { records, abortedTransactions, lastStableOffset }: Answered): void {
     const reading = this.#readings[partition];
-    const aborted = [...(abortedTransactions ?? [])].sort((a, b) => a.firstOffset - b.firstOffset);
+    const aborted = [...(abortedTransactions ?? [])].sort((a, b) => compareI64(a.firstOffset, b.firstOffset));
     const open = new Set<bigint>();
     const { env } = this.client;
     for (const chunk of records ?? []) {

@@ -72,9 +72,10 @@ export class Reader {
   async take(reading: Reading, answer: Answered): Promise<boolean> {
     const { topic, topicId, partition, position, since, startedAt } = reading;
     const { logs } = this.stage;
-    const { errorCode, highWatermark, logStartOffset, divergingEpoch } = answer;
+    const { errorCode, divergingEpoch } = answer;
+    const [highWatermark, logStartOffset] = [Number(answer.highWatermark), Number(answer.logStartOffset)];
     if (errorCode === OUT_OF_RANGE) return this.#lookAnew(reading);
-    if (divergingEpoch.endOffset >= 0) return this.#diverged(reading, divergingEpoch.endOffset);
+    if (divergingEpoch.endOffset >= 0) return this.#diverged(reading, Number(divergingEpoch.endOffset));
     if (EXCUSED.has(errorCode)) return errorCode === Errors.KAFKA_STORAGE_ERROR.code;
     if (errorCode !== 0) {
       if (logs.isRotten(reading)) return true;

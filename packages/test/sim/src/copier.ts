@@ -32,7 +32,7 @@ export async function copiedTo(client: Client, groupId: string): Promise<number 
   const topics = [{ name: COPY_TOPIC, partitionIndexes: [0] }];
   const answer = await client.ask(CALLS.offsetFetch, { groupId, topics, requireStable: true });
   const [found] = answer?.topics[0]?.partitions ?? [];
-  return answer?.errorCode === 0 && found?.errorCode === 0 ? found.committedOffset : undefined;
+  return answer?.errorCode === 0 && found?.errorCode === 0 ? Number(found.committedOffset) : undefined;
 }
 
 /** Begins to be the producer of an id: whoever was it before is shut out. undefined: not now. */

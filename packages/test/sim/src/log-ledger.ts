@@ -240,7 +240,7 @@ export class LogLedger {
           if (batch.maxTimestamp < appendTime && !this.#tools.wentBack()) {
             throw new Violation("append times go back", `${book.name} at ${baseOffset}`);
           }
-          appendTime = batch.maxTimestamp;
+          appendTime = Number(batch.maxTimestamp);
         }
         this.#readBatch(book, batch, seen);
         expected = lastOffset + 1;
@@ -287,7 +287,7 @@ export class LogLedger {
       }
       this.#place(book, record.offset, value);
       book.read.set(record.offset, value);
-      book.times.set(record.offset, record.timestamp);
+      book.times.set(record.offset, Number(record.timestamp));
       seen.push([record.offset, value]);
       this.served++;
     }

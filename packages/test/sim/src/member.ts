@@ -37,7 +37,7 @@ export async function committedOffsets(client: Client, groupId: string): Promise
   const found = answer?.topics[0]?.partitions ?? [];
   const isWhole = answer?.errorCode === 0 && found.length === SHARES.length;
   return isWhole && found.every(({ errorCode }) => errorCode === 0)
-    ? found.map(({ committedOffset }) => committedOffset)
+    ? found.map(({ committedOffset }) => Number(committedOffset))
     : undefined;
 }
 

@@ -133,7 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "retention by time does not subtract",
     file: `${LOG}/state.ts`,
-    find: "now - this.loaded(segment).largestTimestamp > config.retentionMs",
+    find: "subtractI64(now, this.loaded(segment).largestTimestamp) > config.retentionMs",
     replace: "now > config.retentionMs",
     why: "everything is too old",
   },

@@ -17,14 +17,14 @@ export async function offsetFor(
   { topic, partition }: TopicPlace,
   timestamp: number,
 ): Promise<Found | undefined> {
-  const topics = [{ name: topic.name, partitions: [{ partitionIndex: partition, timestamp: BigInt(timestamp) }] }];
+  const topics = [{ name: topic.name, partitions: [{ partitionIndex: partition, timestamp: timestamp }] }];
   const answer = await client.ask(CALLS.listOffsets, { replicaId: -1, isolationLevel: 0, topics });
   const found = answer?.topics[0]?.partitions[0];
   if (found === undefined || topic.state !== "there" || EXCUSED.has(found.errorCode)) return undefined;
   if (found.errorCode !== 0) {
     throw new Violation("a good request was refused", `error ${found.errorCode} to ListOffsets of ${topic.name}`);
   }
-  return found;
+  return { ...found, offset: Number(found.offset), timestamp: Number(found.timestamp) };
 }
 
 /** Where a partition begins now, by the broker's own account. */

@@ -150,8 +150,10 @@ export class Producer implements Actor {
     const startedAt = logs.startOf({ topicId, partition });
     const answer = await this.client.ask(CALLS.produce, body);
     const result = answer?.responses[0]?.partitionResponses[0];
-    if (result?.errorCode === 0) logs.started({ topicId, partition }, result.logStartOffset, startedAt);
-    return result;
+    if (result?.errorCode === 0) logs.started({ topicId, partition }, Number(result.logStartOffset), startedAt);
+    if (result === undefined) return undefined;
+    const { errorCode, baseOffset, logAppendTimeMs } = result;
+    return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs) };
   }
 
   /** A batch with the sequence that comes `ahead` batches of four records or fewer after those of the line. */

@@ -117,7 +117,8 @@ export class Surveyor implements Actor {
     const answer = await this.client.ask(CALLS.deleteRecords, { topics, timeoutMs: 300 });
     const result = answer?.topics[0]?.partitions[0];
     if (result === undefined || topic.state !== "there") return;
-    const { errorCode, lowWatermark } = result;
+    const { errorCode } = result;
+    const lowWatermark = Number(result.lowWatermark);
     if (errorCode === 0) {
       if (lowWatermark < wanted && !logs.isRotten(place)) {
         throw new Violation("the start went back", `${topic.name}: ${lowWatermark} after a deletion to ${wanted}`);

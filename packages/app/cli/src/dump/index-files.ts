@@ -1,9 +1,8 @@
-import type { DiskFile, Env } from "@samsa/base";
+import type { DiskFile, Env, Int64 } from "@samsa/base";
 import { OffsetIndex, TimeIndex, TxnIndex } from "@samsa/log";
-import { FIELD } from "@samsa/records";
 import { batchesOf, type Step } from "./batches.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";
-import { abortsFor, timeAt } from "./log-file.ts";
+import { abortsFor } from "./log-file.ts";
 
 /** The bytes of an index, the segment it belongs to, and its log to check against (undefined: no check). */
 export interface IndexSource {
@@ -41,7 +40,7 @@ function readable<T extends object>(read: () => T): T | { readonly reason: strin
 interface Found {
   readonly position: number;
   readonly lastOffset: number;
-  readonly maxTimestamp: number | bigint;
+  readonly maxTimestamp: Int64;
 }
 
 /** Goes through a log once. Entries and batches both ascend, so one walk serves all entries of an index. */
@@ -60,7 +59,7 @@ class Walk {
       if (next.done === true) return undefined;
       if (next.value.kind === "gap") continue;
       const { position, batch } = next.value;
-      this.#found = { position, lastOffset: batch.lastOffset, maxTimestamp: timeAt(batch, FIELD.maxTimestamp) };
+      this.#found = { position, lastOffset: batch.lastOffset, maxTimestamp: batch.maxTimestamp };
     }
     return this.#found;
   }
@@ -91,7 +90,7 @@ export function* offsetIndexEntries({ bytes, base, log, env }: IndexSource): Gen
 export function* timeIndexEntries({ bytes, base, log, env }: IndexSource): Generator<Entry> {
   const index = new TimeIndex(base, filled(bytes, 12));
   const walk = log === undefined ? undefined : new Walk(log, env);
-  let before = -1;
+  let before: Int64 = -1;
   for (let i = 0; i < index.count; i++) {
     const at = { position: i * 12 };
     const entry = readable(() => ({ timestamp: index.timestampAt(i), offset: index.offsetAt(i) }));

@@ -5,7 +5,6 @@ import {
   CODEC_NAMES,
   CONTROL_TYPE,
   controlTypeOf,
-  FIELD,
   readControlRecord,
   RecordCursor,
 } from "@samsa/records";
@@ -52,12 +51,6 @@ export function* logEntries(file: DiskFile, env: Env, options: LogOptions): Gene
   }
 }
 
-/** A time of the header, whatever stands there. */
-export function timeAt(batch: BatchCursor, field: number): number | bigint {
-  const time = batch.view.getBigInt64(batch.at + field);
-  return Number.isSafeInteger(Number(time)) ? Number(time) : time;
-}
-
 function batchFacts(batch: BatchCursor, position: number, intact: boolean): Entry["facts"] {
   return {
     position,
@@ -77,9 +70,9 @@ function batchFacts(batch: BatchCursor, position: number, intact: boolean): Entr
     transactional: batch.isTransactional,
     control: batch.isControl,
     timestampType: batch.timestampType,
-    baseTimestamp: timeAt(batch, FIELD.baseTimestamp),
-    maxTimestamp: timeAt(batch, FIELD.maxTimestamp),
-    ...(batch.hasDeleteHorizon ? { deleteHorizon: timeAt(batch, FIELD.baseTimestamp) } : {}),
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    ...(batch.hasDeleteHorizon ? { deleteHorizon: batch.baseTimestamp } : {}),
   };
 }
 

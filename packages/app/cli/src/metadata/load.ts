@@ -1,4 +1,4 @@
-import type { Disk, DiskFile, Env } from "@samsa/base";
+import { type Disk, type DiskFile, type Env, nearestNumber } from "@samsa/base";
 import { LOG_SUFFIX, offsetOfFile } from "@samsa/log";
 import { EMPTY_IMAGE, MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import {
@@ -47,7 +47,7 @@ class Replay {
     let timestamp = -1;
     this.#read(path, batch => {
       for (const control of batch.control) {
-        if (control.type === "snapshotHeader") timestamp = control.lastContainedLogTimestamp;
+        if (control.type === "snapshotHeader") timestamp = nearestNumber(control.lastContainedLogTimestamp);
       }
       for (const record of batch.records) this.#delta.replay(record);
     });

@@ -1,5 +1,5 @@
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, long, string } from "../schema.ts";
+import { array, i16, i32, i64, i8, type Infer, string } from "../schema.ts";
 
 export const listOffsetsRequest = message(
   "ListOffsetsRequest",
@@ -13,7 +13,7 @@ export const listOffsetsRequest = message(
         partitionIndex: i32(),
         currentLeaderEpoch: i32({ since: 4, default: -1, ignorable: true }),
         // Clients ask for any number, Long.MAX_VALUE too.
-        timestamp: long(),
+        timestamp: i64(),
       }),
     }),
     timeoutMs: i32({ since: 10, ignorable: true }),

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { nearestNumber, type Uuid } from "@samsa/base";
 import type { ConsumerGroupCurrentMemberAssignmentValue } from "@samsa/protocol";
 import type { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, LEAVING_EPOCH, NONE, namesOf, newMember, type Owned } from "./member.ts";
@@ -58,7 +58,7 @@ export function replayConsumerRecord(group: ConsumerGroup, record: ConsumerRecor
       return undefined;
     case "target":
       group.assignmentEpoch = record.value?.assignmentEpoch ?? -1;
-      group.assignmentTimestamp = record.value?.assignmentTimestamp ?? 0;
+      group.assignmentTimestamp = nearestNumber(record.value?.assignmentTimestamp ?? 0);
       group.assignedAt = undefined;
       return undefined;
     case "targetMember": {
@@ -77,8 +77,8 @@ export function replayConsumerRecord(group: ConsumerGroup, record: ConsumerRecor
       const { key, value } = record;
       if (value === null) group.resolved.delete(key.regularExpression);
       else {
-        const { topics, version, timestamp } = value;
-        group.resolved.set(key.regularExpression, { topics: new Set(topics), version, timestamp });
+        const [version, timestamp] = [nearestNumber(value.version), nearestNumber(value.timestamp)];
+        group.resolved.set(key.regularExpression, { topics: new Set(value.topics), version, timestamp });
       }
       return undefined;
     }

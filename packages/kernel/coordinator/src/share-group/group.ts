@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { Int64, Uuid } from "@samsa/base";
 import type { ShardRecord } from "../effects.ts";
 import type { Assignment } from "./assignor.ts";
 import { type CurrentAssignment, shareRecords } from "./records.ts";
@@ -25,7 +25,7 @@ export interface Initialization {
   readonly topics: readonly {
     readonly topicId: Uuid;
     readonly partitions: readonly number[];
-    readonly startOffset: number;
+    readonly startOffset: Int64;
   }[];
 }
 

@@ -1,4 +1,4 @@
-import { DeadlineHeap, type Uuid } from "@samsa/base";
+import { DeadlineHeap, type Int64, nearestNumber, type Uuid } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import type { ShardContext } from "../context.ts";
 import type { ShardRecord, Ticket } from "../effects.ts";
@@ -209,7 +209,7 @@ export class ShareGroups {
   /** Notes that partitions are to begin at other offsets; `done` gets what is then to be initialized, or an error. */
   alter(
     groupId: string,
-    topics: readonly { readonly topicId: Uuid; readonly name: string; readonly offsets: ReadonlyMap<number, number> }[],
+    topics: readonly { readonly topicId: Uuid; readonly name: string; readonly offsets: ReadonlyMap<number, Int64> }[],
     done: (outcome: Initialization | number) => void,
   ): void {
     const fault = this.adminFault(groupId, true);
@@ -301,7 +301,7 @@ export class ShareGroups {
         break;
       case "targetEpoch":
         group.assignmentEpoch = record.value?.assignmentEpoch ?? 0;
-        group.assignmentTimestamp = record.value?.assignmentTimestamp ?? 0;
+        group.assignmentTimestamp = nearestNumber(record.value?.assignmentTimestamp ?? 0);
         break;
       case "target":
         if (record.value === null) group.targets.delete(record.memberId);

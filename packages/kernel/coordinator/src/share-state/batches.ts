@@ -1,9 +1,9 @@
-import { DeadlineHeap } from "@samsa/base";
+import { addI64, compareI64, DeadlineHeap, type Int64 } from "@samsa/base";
 
 /** A run of offsets of a share partition that are in one state (`PersisterStateBatch`); both ends belong to it. */
 export interface StateBatch {
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  readonly firstOffset: Int64;
+  readonly lastOffset: Int64;
   readonly deliveryState: number;
   readonly deliveryCount: number;
 }
@@ -18,7 +18,7 @@ function rank({ deliveryCount, deliveryState }: StateBatch): number {
 
 function extend(merged: StateBatch[], next: StateBatch): void {
   const last = merged.at(-1);
-  if (last !== undefined && last.lastOffset + 1 === next.firstOffset && rank(last) === rank(next)) {
+  if (last !== undefined && addI64(last.lastOffset, 1) === next.firstOffset && rank(last) === rank(next)) {
     merged[merged.length - 1] = { ...last, lastOffset: next.lastOffset };
   } else merged.push(next);
 }
@@ -27,18 +27,18 @@ function extend(merged: StateBatch[], next: StateBatch): void {
  * Batches that overlap, as batches that do not: each offset is in its newest state. Offsets before `startOffset` are
  * left out, unless it is -1 (`PersisterStateBatchCombiner`).
  */
-export function combineBatches(batches: readonly StateBatch[], startOffset: number): readonly StateBatch[] {
+export function combineBatches(batches: readonly StateBatch[], startOffset: Int64): readonly StateBatch[] {
   const kept = batches
     .filter(({ lastOffset }) => lastOffset >= startOffset)
     .map(batch => (batch.firstOffset < startOffset ? { ...batch, firstOffset: startOffset } : batch))
-    .sort((a, b) => a.firstOffset - b.firstOffset);
-  const cuts = kept.flatMap(({ firstOffset, lastOffset }) => [firstOffset, lastOffset + 1]).sort((a, b) => a - b);
+    .sort((a, b) => compareI64(a.firstOffset, b.firstOffset));
+  const cuts = kept.flatMap(({ firstOffset, lastOffset }) => [firstOffset, addI64(lastOffset, 1)]).sort(compareI64);
   const merged: StateBatch[] = [];
   // The newest of the batches that cover a cut is on top; those that have ended are dropped when they come up.
   const open = new DeadlineHeap<StateBatch>();
   let next = 0;
   for (let i = 0; i + 1 < cuts.length; i++) {
-    const [from, to] = [cuts[i], cuts[i + 1] - 1];
+    const [from, to] = [cuts[i], addI64(cuts[i + 1], -1)];
     for (; next < kept.length && kept[next].firstOffset === from; next++) open.push(-rank(kept[next]), kept[next]);
     if (to < from) continue;
     let newest = open.pop(Infinity);

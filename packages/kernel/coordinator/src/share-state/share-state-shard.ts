@@ -1,4 +1,4 @@
-import { invariant, type Uuid } from "@samsa/base";
+import { type Int64, invariant, nearestNumber, type Uuid } from "@samsa/base";
 import {
   type DeleteShareGroupStateRequest,
   Errors,
@@ -57,7 +57,7 @@ interface ShareState {
   snapshotEpoch: number;
   stateEpoch: number;
   leaderEpoch: number;
-  startOffset: number;
+  startOffset: Int64;
   /** Records behind the start offset's batches that are done with; -1: not known. */
   deliveryCompleteCount: number;
   createTimestamp: number;
@@ -206,7 +206,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     leaderEpoch = state.leaderEpoch,
   ): ShardRecord {
     const { key, stateEpoch, snapshotEpoch } = state;
-    const startOffset = Math.max(change.startOffset, state.startOffset);
+    const startOffset = change.startOffset > state.startOffset ? change.startOffset : state.startOffset;
     const known = state.deliveryCompleteCount;
     let deliveryCompleteCount = change.deliveryCompleteCount;
     if (change.startOffset < state.startOffset) deliveryCompleteCount = known;
@@ -251,6 +251,8 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
       this.#states.set(id, {
         key: record.key,
         ...values,
+        createTimestamp: nearestNumber(values.createTimestamp),
+        writeTimestamp: nearestNumber(values.writeTimestamp),
         batches,
         highestLeaderEpoch: Math.max(values.leaderEpoch, state?.highestLeaderEpoch ?? 0),
         highestStateEpoch: Math.max(values.stateEpoch, state?.highestStateEpoch ?? 0),

@@ -1,4 +1,4 @@
-import type { StateBatch } from "../share-state/batches.ts";
+import type { OffsetState } from "./requests.ts";
 import type { AcquiredRecords } from "./fetched.ts";
 
 /** What has become of a record that was fetched for a share group (`RecordState`). */
@@ -172,7 +172,7 @@ export class InFlightBatches {
 }
 
 /** A slot as the share coordinator knows it; throws `RangeError` when that cannot be. */
-export function loadedSlot({ firstOffset: first, lastOffset: last, deliveryState, deliveryCount }: StateBatch): Slot {
+export function loadedSlot({ firstOffset: first, lastOffset: last, deliveryState, deliveryCount }: OffsetState): Slot {
   const { AVAILABLE, ACQUIRED, ACKNOWLEDGED, ARCHIVING, ARCHIVED } = RecordState;
   const states: readonly RecordState[] = [AVAILABLE, ACQUIRED, ACKNOWLEDGED, ARCHIVING, ARCHIVED];
   let state = states.find(known => known === deliveryState);
@@ -184,7 +184,7 @@ export function loadedSlot({ firstOffset: first, lastOffset: last, deliveryState
   return new Slot({ first, last }, state, deliveryCount);
 }
 
-export function stateOf({ first, last, state, deliveryCount }: Slot): StateBatch {
+export function stateOf({ first, last, state, deliveryCount }: Slot): OffsetState {
   return { firstOffset: first, lastOffset: last, deliveryState: state, deliveryCount };
 }
 

@@ -14,10 +14,13 @@ export interface SharePartitionSettings {
   readonly renewEnabled: boolean;
 }
 
+/** A state batch of offsets that a log can have. */
+export type OffsetState = StateBatch & { readonly firstOffset: number; readonly lastOffset: number };
+
 /** What is known of a share partition when it is loaded. */
 export interface LoadedSharePartition {
   readonly startOffset: number;
-  readonly batches: readonly StateBatch[];
+  readonly batches: readonly OffsetState[];
 }
 
 /** What a member wants of the batches that were read for it. */
@@ -56,7 +59,7 @@ export type SharePartitionEffect =
       readonly token: number;
       readonly startOffset: number;
       readonly deliveryCompleteCount: number;
-      readonly batches: readonly StateBatch[];
+      readonly batches: readonly OffsetState[];
     }
   /** An acknowledgement or release has ended. */
   | { readonly type: "done"; readonly ticket: Ticket; readonly errorCode: number; readonly errorMessage: string | null }

@@ -1,7 +1,6 @@
 import { DeadlineHeap, invariant } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
 import type { Ticket } from "../effects.ts";
-import type { StateBatch } from "../share-state/batches.ts";
 import { type AcquiredRecords, abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
 import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
 import type {
@@ -9,6 +8,7 @@ import type {
   Acquired,
   AcquireRequest,
   LoadedSharePartition,
+  OffsetState,
   SharePartitionEffect,
   SharePartitionSettings,
 } from "./requests.ts";
@@ -105,7 +105,7 @@ export class SharePartition {
   }
 
   /** What is in flight, run by run. */
-  get inFlight(): readonly StateBatch[] {
+  get inFlight(): readonly OffsetState[] {
     return this.#batches.all.flatMap(({ slots }) => slots.map(stateOf));
   }
 
@@ -480,7 +480,7 @@ export class SharePartition {
     }
   }
 
-  #persist(batches: readonly StateBatch[], write: Write, out: SharePartitionEffect[]): void {
+  #persist(batches: readonly OffsetState[], write: Write, out: SharePartitionEffect[]): void {
     const { ticket } = write;
     if (batches.length === 0) {
       if (ticket !== undefined) out.push({ type: "done", ticket, errorCode: 0, errorMessage: null });
@@ -522,7 +522,7 @@ export class SharePartition {
 
   /** Frees the records that were held for too long. */
   tick(now: number, out: SharePartitionEffect[]): void {
-    const freed: StateBatch[] = [];
+    const freed: OffsetState[] = [];
     for (let at = this.#deadlines.next(); at <= now; at = this.#deadlines.next()) {
       const batch = this.#deadlines.pop(now);
       if (batch === undefined || batch.wakeAt !== at) continue;
@@ -536,7 +536,7 @@ export class SharePartition {
     out.push({ type: "changed" });
   }
 
-  #expire(now: number, batch: InFlightBatch, freed: StateBatch[]): void {
+  #expire(now: number, batch: InFlightBatch, freed: OffsetState[]): void {
     if (batch.slots[0].expiresAt <= now) this.#splitAtStart(batch);
     let next = Infinity;
     for (const slot of batch.slots) {

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from "@samsa/base";
+import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
 import { transactionLogKey, transactionLogValue } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import { NO_EPOCH, NO_PRODUCER_ID, TXN_STATES, type TxnImage } from "./image.ts";
@@ -66,8 +66,8 @@ export function parseTxnRecord(
     timeoutMs: read.transactionTimeoutMs,
     state,
     partitions: new Map((read.transactionPartitions ?? []).map(p => [p.topic, new Set(p.partitionIds)])),
-    startTimestamp: read.transactionStartTimestampMs,
-    updateTimestamp: read.transactionLastUpdateTimestampMs,
+    startTimestamp: nearestNumber(read.transactionStartTimestampMs),
+    updateTimestamp: nearestNumber(read.transactionLastUpdateTimestampMs),
     clientVersion: read.clientTransactionVersion,
   };
   return { transactionalId, image };

@@ -1,3 +1,4 @@
+import { type Int64, nearestNumber } from "@samsa/base";
 import { type DeleteRecordsRequest, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
@@ -10,14 +11,14 @@ export function deleteRecords(
   _context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const one = (name: string, index: number, offset: number): { errorCode: number; lowWatermark: number } => {
+  const one = (name: string, index: number, offset: Int64): { errorCode: number; lowWatermark: number } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
     const partition = broker.topics.partition(name, index);
     if (partition === undefined) return failed(broker.topics.absence(name, index));
     if (INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
     if (partition.fault !== 0) return failed(partition.fault);
     if (!partition.log.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);
-    const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(offset);
+    const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(nearestNumber(offset));
     return lowWatermark < 0 ? failed(Errors.OFFSET_OUT_OF_RANGE.code) : { errorCode: 0, lowWatermark };
   };
   const topics = request.topics.map(({ name, partitions }) => ({

@@ -1,4 +1,4 @@
-import { DiskError, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
+import { DiskError, nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
 import type { Reply } from "../apis.ts";
 import type { Broker } from "../broker.ts";
@@ -70,11 +70,11 @@ function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<st
         topic: name,
         topicId,
         partition: asked.partition,
-        fetchOffset: asked.fetchOffset,
+        fetchOffset: nearestNumber(asked.fetchOffset),
         maxBytes: asked.partitionMaxBytes,
         currentLeaderEpoch: asked.currentLeaderEpoch,
         lastFetchedEpoch: asked.lastFetchedEpoch,
-        logStartOffset: asked.logStartOffset,
+        logStartOffset: nearestNumber(asked.logStartOffset),
         sentHighWatermark: -1,
         sentLogStartOffset: -1,
         sentError: false,

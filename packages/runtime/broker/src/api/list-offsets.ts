@@ -1,3 +1,4 @@
+import type { Int64 } from "@samsa/base";
 import type { ListOffsetsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
@@ -14,14 +15,14 @@ const EARLIEST_PENDING_UPLOAD = -6;
 
 interface Answer {
   readonly errorCode: number;
-  readonly timestamp: number;
+  readonly timestamp: Int64;
   readonly offset: number;
   readonly leaderEpoch: number;
 }
 
 const NOTHING: Answer = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 };
 
-function at(partition: Partition, offset: number, timestamp = -1): Answer {
+function at(partition: Partition, offset: number, timestamp: Int64 = -1): Answer {
   const { epochs } = partition.log;
   // The epoch in which that offset was, or will be, written.
   let leaderEpoch = -1;
@@ -29,7 +30,7 @@ function at(partition: Partition, offset: number, timestamp = -1): Answer {
   return { errorCode: 0, timestamp, offset, leaderEpoch };
 }
 
-function lookUp(partition: Partition, timestamp: number, committed: boolean): Answer {
+function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Answer {
   const { log } = partition;
   const limit = partition.limit(committed);
   switch (timestamp) {
@@ -69,7 +70,7 @@ export function listOffsets(
             ? partition.fault
             : epochFault(partition, currentLeaderEpoch);
       if (partition === undefined || fault !== 0) return { ...NOTHING, partitionIndex, errorCode: fault };
-      const answer = lookUp(partition, Number(timestamp), request.isolationLevel === 1);
+      const answer = lookUp(partition, timestamp, request.isolationLevel === 1);
       // Versions below 4 have no place for the epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),

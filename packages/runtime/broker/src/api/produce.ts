@@ -1,4 +1,4 @@
-import { concat, DiskError, ZERO_UUID } from "@samsa/base";
+import { concat, DiskError, type Int64, ZERO_UUID } from "@samsa/base";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Broker } from "../broker.ts";
@@ -13,11 +13,19 @@ interface PartitionResult {
   readonly index: number;
   errorCode: number;
   baseOffset: number;
-  logAppendTimeMs: number;
+  logAppendTimeMs: Int64;
   logStartOffset: number;
   recordErrors: readonly { batchIndex: number; batchIndexErrorMessage: string }[];
   errorMessage: string | null;
 }
+
+/** Errors of an append that Kafka answers without the log's start (`ReplicaManager.appendToLocalLog`). */
+const STARTLESS: ReadonlySet<number> = new Set([
+  Errors.CORRUPT_MESSAGE.code,
+  Errors.MESSAGE_TOO_LARGE.code,
+  Errors.RECORD_LIST_TOO_LARGE.code,
+  Errors.KAFKA_STORAGE_ERROR.code,
+]);
 
 /** First version whose clients understand zstd. */
 const ZSTD_VERSION = 7;
@@ -185,7 +193,9 @@ function settle(
       batchIndex: at,
       batchIndexErrorMessage: message,
     }));
-    Object.assign(result, { ...refused(result.index, validation.error, validation.message), recordErrors });
+    const refusal = refused(result.index, validation.error, validation.message);
+    const logStartOffset = validation.early || STARTLESS.has(validation.error) ? -1 : partition.log.startOffset;
+    Object.assign(result, { ...refusal, logStartOffset, recordErrors });
     return;
   }
   const { transaction } = producing;
@@ -202,7 +212,11 @@ function settle(
       timestampType: rules.validation.timestampType,
       guard: validation.transactional ? transaction?.guardOf(partition) : undefined,
     });
-    if (added.error !== 0) return fail(result, added.error);
+    if (added.error !== 0) {
+      fail(result, added.error);
+      if (!STARTLESS.has(added.error)) result.logStartOffset = log.startOffset;
+      return;
+    }
     result.baseOffset = added.firstOffset;
     result.logAppendTimeMs = added.logAppendTime;
     result.logStartOffset = log.startOffset;

@@ -1,4 +1,4 @@
-import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { addI64, type Int64, subtractI64, type Uuid, ZERO_UUID } from "@samsa/base";
 import {
   type AlterShareGroupOffsetsRequest,
   type DeleteShareGroupOffsetsRequest,
@@ -23,7 +23,7 @@ function place(broker: Broker, { topicName, index }: { topicName: string; index:
   if (answer.errorCode !== 0) return { partitionIndex: index, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1 };
   const end = broker.topics.partition(topicName, index)?.limit(false);
   const isKnown = startOffset !== UNKNOWN_OFFSET && deliveryCompleteCount !== -1 && end !== undefined;
-  const lag = isKnown ? end - startOffset - deliveryCompleteCount : -1;
+  const lag = isKnown ? addI64(subtractI64(end, startOffset), -deliveryCompleteCount) : -1;
   return { partitionIndex: index, startOffset, leaderEpoch, lag };
 }
 
@@ -107,11 +107,11 @@ export function alterShareGroupOffsets(
 ): void {
   const runner = runnerOf(broker, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const changes: { topicId: Uuid; name: string; offsets: Map<number, number> }[] = [];
+  const changes: { topicId: Uuid; name: string; offsets: Map<number, Int64> }[] = [];
   const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   const responses = topics.map(({ topicName, partitions }) => {
     const topic = broker.topics.topic(topicName);
-    const offsets = new Map<number, number>();
+    const offsets = new Map<number, Int64>();
     if (topic !== undefined) changes.push({ topicId: topic.id, name: topicName, offsets });
     const answers = partitions.map(({ partitionIndex, startOffset }) => {
       const isKnown = topic?.partitions.has(partitionIndex) === true;

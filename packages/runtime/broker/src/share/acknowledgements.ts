@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { nearestNumber, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
@@ -71,8 +71,14 @@ export function acknowledgeAll(
   for (const { topicId, partitions } of said.topics) {
     const name = broker.topics.nameOf(topicId);
     const known = name === undefined ? undefined : broker.topics.topic(name)?.partitions;
-    for (const { partitionIndex: index, acknowledgementBatches: batches } of partitions) {
+    for (const { partitionIndex: index, acknowledgementBatches } of partitions) {
       const partition = { topicId, index };
+      // No partition has records from 2^53 on, so those offsets may as well be one.
+      const batches = acknowledgementBatches.map(({ firstOffset, lastOffset, acknowledgeTypes }) => ({
+        firstOffset: nearestNumber(firstOffset),
+        lastOffset: nearestNumber(lastOffset),
+        acknowledgeTypes,
+      }));
       const answer = (outcome: Outcome): void =>
         void results.set(sharePartitionId(partition), { ...partition, ...outcome });
       if (known === undefined) answer(refusal(Errors.UNKNOWN_TOPIC_ID));

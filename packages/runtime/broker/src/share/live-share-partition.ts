@@ -1,4 +1,4 @@
-import type { Timer } from "@samsa/base";
+import { nearestNumber, type Timer } from "@samsa/base";
 import {
   type AcknowledgementBatch,
   SharePartition,
@@ -102,14 +102,17 @@ export class LiveSharePartition implements Watcher {
     const outcome = clientError(answer);
     if (outcome.errorCode !== 0) return this.#fail(outcome);
     const { startOffset = -1, stateEpoch = 0, stateBatches = [] } = answer;
-    const start = startOffset === -1 ? this.#resetOffset() : startOffset;
+    const start = startOffset === -1 ? this.#resetOffset() : nearestNumber(startOffset);
     if (start === undefined) {
       const { code, message } = Errors.OFFSET_NOT_AVAILABLE;
       return this.#fail({ errorCode: code, errorMessage: message });
     }
     this.#stateEpoch = stateEpoch;
     try {
-      this.#state = new SharePartition(() => this.#settings(), { startOffset: start, batches: stateBatches });
+      this.#state = new SharePartition(() => this.#settings(), {
+        startOffset: start,
+        batches: reachable(stateBatches),
+      });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const { code } = Errors.UNKNOWN_SERVER_ERROR;
@@ -256,4 +259,13 @@ export class LiveSharePartition implements Watcher {
     this.#timer?.cancel();
     this.partition.unwatch(this);
   }
+}
+
+/** State batches of offsets that a log can reach; a client may have written others, which nobody can be given. */
+function reachable(batches: NonNullable<ShareStateAnswer["stateBatches"]>) {
+  return batches.flatMap(({ firstOffset, lastOffset, deliveryState, deliveryCount }) =>
+    typeof firstOffset === "bigint"
+      ? []
+      : [{ firstOffset, lastOffset: nearestNumber(lastOffset), deliveryState, deliveryCount }],
+  );
 }

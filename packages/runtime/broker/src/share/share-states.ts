@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { Int64, Uuid } from "@samsa/base";
 import {
   coordinatorKey,
   type Initialization,
@@ -17,12 +17,12 @@ export interface ShareStateAnswer {
   readonly errorCode: number;
   readonly errorMessage: string | null;
   readonly stateEpoch?: number;
-  readonly startOffset?: number;
+  readonly startOffset?: Int64;
   readonly leaderEpoch?: number;
   readonly deliveryCompleteCount?: number;
   readonly stateBatches?: readonly {
-    readonly firstOffset: number;
-    readonly lastOffset: number;
+    readonly firstOffset: Int64;
+    readonly lastOffset: Int64;
     readonly deliveryState: number;
     readonly deliveryCount: number;
   }[];
