@@ -13,8 +13,8 @@ export type LogEffect =
   | { readonly kind: "rename"; readonly file: string; readonly to: string }
   /** Remove now, if it is there. */
   | { readonly kind: "remove"; readonly file: string }
-  /** fsync in the background: a segment has been closed. */
-  | { readonly kind: "sync"; readonly file: string };
+  /** A segment has been closed: flush it in the background, its indexes and the producer snapshot included. */
+  | { readonly kind: "seal" };
 
 export const LOG_SUFFIX = ".log";
 export const OFFSET_INDEX_SUFFIX = ".index";
@@ -24,6 +24,8 @@ export const SNAPSHOT_SUFFIX = ".snapshot";
 export const DELETED_SUFFIX = ".deleted";
 export const CLEANED_SUFFIX = ".cleaned";
 export const SWAP_SUFFIX = ".swap";
+/** Of an empty file whose name says to which offset the log was cut after the checkpoints were last written. */
+export const CUT_SUFFIX = ".cut";
 export const EPOCH_FILE = "leader-epoch-checkpoint";
 export const PARTITION_FILE = "partition.metadata";
 

@@ -44,7 +44,8 @@ export interface ScanTarget {
   readonly tools: Tools;
   readonly segment: Segment;
   readonly producers: ProducerStates;
-  readonly epochs: EpochCache;
+  /** Takes the leader epochs of the batches; undefined when they are known. */
+  readonly epochs: EpochCache | undefined;
   readonly indexIntervalBytes: number;
   /** Bytes in the file. */
   readonly fileSize: number;
@@ -131,8 +132,8 @@ export class LogScanner {
     const { lastOffset, maxTimestamp, size } = batch;
     if (target.rebuild) {
       target.segment.push({ size, lastOffset, maxTimestamp }, target.indexIntervalBytes);
-      target.epochs.assign(batch.leaderEpoch, batch.baseOffset);
     }
+    target.epochs?.assign(batch.leaderEpoch, batch.baseOffset);
     if (lastOffset >= target.producersFrom) {
       applyToProducers(batch, target.producers, target.tools, target.rebuild ? target.segment : undefined);
     }

@@ -14,7 +14,7 @@ import {
   TXN_INDEX_SUFFIX,
 } from "./effects.ts";
 import { EpochCache } from "./epochs.ts";
-import type { AbortedTxn } from "./indexes.ts";
+import { type AbortedTxn, fitsIndex } from "./indexes.ts";
 import { type AppendOrigin, PRODUCER_ERROR, type ProducerBatch, ProducerStates } from "./producers.ts";
 import { applyToProducers, markerOf } from "./scanner.ts";
 import { Segment } from "./segment.ts";
@@ -91,8 +91,8 @@ export class LogState {
     return size;
   }
 
-  /** The segment in which `offset` is or would be; undefined before the first. */
-  segmentOf(offset: number): Segment | undefined {
+  /** The index of the segment in which `offset` is or would be; -1 before the first. */
+  indexOf(offset: number): number {
     let low = 0;
     let high = this.segments.length;
     while (low < high) {
@@ -100,12 +100,17 @@ export class LogState {
       if (this.segments[middle].base <= offset) low = middle + 1;
       else high = middle;
     }
-    return this.segments[low - 1];
+    return low - 1;
+  }
+
+  /** The segment in which `offset` is or would be; undefined before the first. */
+  segmentOf(offset: number): Segment | undefined {
+    return this.segments[this.indexOf(offset)];
   }
 
   /** The segment after `segment`. */
   after(segment: Segment): Segment | undefined {
-    return this.segments[this.segments.indexOf(segment) + 1];
+    return this.segments[this.indexOf(segment.base) + 1];
   }
 
   /** A segment with its indexes at hand. */
@@ -216,7 +221,11 @@ export class LogState {
       if (batch.maxTimestamp > maxTimestamp) maxTimestamp = batch.maxTimestamp;
     }
     const run = { size: bytes.length, lastOffset, maxTimestamp };
-    if (this.loaded(this.active).shouldRoll(run, this.config, now)) this.roll(now, out, firstOffset);
+    if (this.loaded(this.active).shouldRoll(run, this.config, now)) {
+      // A segment begins where the one before ends, not at its first record: a gap between two segments that nobody has
+      // compacted then shows that a power cut took the end of the first.
+      this.roll(now, out, fitsIndex(this.endOffset, lastOffset) ? this.endOffset : firstOffset);
+    }
     const segment = this.active;
     segment.modified = now;
     out.push({ kind: "write", file: segment.file, position: segment.size, bytes });
@@ -249,19 +258,13 @@ export class LogState {
     this.takeSnapshot(out);
     if (old.size > 0) {
       old.trim(out);
-      out.push({ kind: "sync", file: old.file });
+      out.push({ kind: "seal" });
     } else {
       // Nothing was ever put into it, so its name would only say that offsets are missing.
       this.segments.pop();
       old.delete(out);
     }
     this.createSegment(base, now, out);
-  }
-
-  /** The segments that may hold something at or after `offset - 1`: those that are not safe when only it is. */
-  segmentsFrom(offset: number): Segment[] {
-    const first = this.segmentOf(offset - 1) ?? this.segments[0];
-    return this.segments.slice(this.segments.indexOf(first));
   }
 
   /** Writes producer state as of its end, unless that is on disk. */
@@ -316,8 +319,8 @@ export class LogState {
    * begin where it does.
    */
   replaceSegments(old: readonly Segment[], fresh: Segment, out: LogEffect[]): void {
-    const at = this.segments.indexOf(old[0]);
-    invariant(at >= 0 && fresh.base === old[0].base, "what is replaced is there");
+    const at = this.indexOf(old[0].base);
+    invariant(this.segments[at] === old[0] && fresh.base === old[0].base, "the segments to replace are in the log");
     this.segments.splice(at, old.length, fresh);
     for (const segment of old) segment.delete(out);
     // The log last: while its name says that there was a swap, nobody trusts the indexes.

@@ -69,6 +69,7 @@ export class Moves {
     if (move === undefined) return;
     this.#moves.delete(partition);
     move.cancelled = true;
+    move.work.cancel();
     move.work.copy.delete();
     if (move.assigned) this.#takeBack(move);
   }
@@ -84,6 +85,7 @@ export class Moves {
 
   #forget(partition: Partition): void {
     const move = this.#moves.get(partition);
+    move?.work.cancel();
     if (move !== undefined) move.cancelled = true;
     this.#moves.delete(partition);
   }
@@ -105,6 +107,8 @@ export class Moves {
       const move = next.value;
       try {
         await this.#run(move);
+        // A move of a partition that is not served any more is left to the next start.
+        if (this.#moves.get(move.partition) === move) this.#forget(move.partition);
       } catch (error) {
         if (this.#closed) return;
         this.#host.env.logger.error("a partition could not be moved", { to: move.work.copy.path, error });
@@ -128,6 +132,8 @@ export class Moves {
     }
     work.align();
     if (!(await this.#catchUp(move))) return;
+    await work.secure();
+    if (!this.#goesOn(move)) return;
     await this.#assign(partition, work.copy.home.directoryId);
     move.assigned = true;
     if (move.cancelled) return this.#takeBack(move);

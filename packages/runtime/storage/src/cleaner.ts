@@ -112,7 +112,8 @@ export class LogCleaner {
     for (const dir of dirs()) {
       if (dir.offline) continue;
       for (const log of dir.logs.values()) {
-        if (!log.config.cleanupPolicy.has("compact") || this.#busy.has(log) || this.#uncleanable.has(log)) continue;
+        if (!log.config.cleanupPolicy.has("compact") || log.cleaningPaused) continue;
+        if (this.#busy.has(log) || this.#uncleanable.has(log)) continue;
         const range = this.#rangeOf(log, now);
         if (range === undefined) break;
         this.#mostDirty = Math.max(this.#mostDirty, range.ratio);

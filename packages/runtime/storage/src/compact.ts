@@ -34,9 +34,6 @@ export interface CompactOptions {
 /** The log was cut, moved or deleted meanwhile, or nobody wants it compacted any more. */
 class Stopped extends Error {}
 
-/** In the directory of a log in which offsets are missing for a reason: when it is read its settings are not known yet. */
-export const COMPACTED = "compacted";
-
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
 /** Gives a file's batches, a buffer full at a time. */
@@ -155,7 +152,6 @@ class CleanedFiles {
         file.close();
       }
     }
-    disk.open(`${this.#log.path}/${COMPACTED}`, "create").close();
     await disk.syncDirectory(this.#log.path);
   }
 
@@ -193,13 +189,15 @@ class Compaction {
 
   /** Throws when the log is no more what it was when this began. */
   #check(segments: readonly Segment[]): void {
-    const { changes, state, home } = this.#log;
-    const gone = segments.some(segment => !state.segments.includes(segment));
-    if (changes !== this.#changes || gone || home.offline || this.#options.stopped()) throw new Stopped();
+    const { changes, state, home, cleaningPaused } = this.#log;
+    const gone = segments.some(segment => state.segmentOf(segment.base) !== segment);
+    if (changes !== this.#changes || gone || cleaningPaused) throw new Stopped();
+    if (home.offline || this.#options.stopped()) throw new Stopped();
   }
 
   async run({ firstDirty, firstUncleanable }: Cleanable): Promise<number> {
     const { map } = this.#options;
+    this.#check([]);
     const now = this.#log.home.env.clock.now();
     map.clear();
     await this.#map(firstDirty, firstUncleanable);
@@ -271,6 +269,8 @@ class Compaction {
         files.remove();
         return;
       }
+      // A gap above the recovery point that a start finds is taken for an end that a power cut took.
+      await log.home.secure(log, log.state.after(group[group.length - 1])?.base ?? log.endOffset);
       await files.finish();
       this.#check(group);
       files.promise();

@@ -9,8 +9,17 @@ import {
   type Uuid,
   utf8,
 } from "@samsa/base";
-import { type LogConfig, PARTITION_FILE, readOffsets, readTopicId, writeOffsets, writeTopicId } from "@samsa/log";
-import { COMPACTED } from "./compact.ts";
+import {
+  CUT_SUFFIX,
+  fileName,
+  type LogConfig,
+  offsetOfFile,
+  PARTITION_FILE,
+  readOffsets,
+  readTopicId,
+  writeOffsets,
+  writeTopicId,
+} from "@samsa/log";
 import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
@@ -50,8 +59,6 @@ export const META = "meta.properties";
 const LOCK = ".lock";
 const CLEAN = ".kafka_cleanshutdown";
 const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
-/** In the directory of a log of which the checkpoints tell nothing true. */
-const NEWER = "newer-than-checkpoints";
 const START_OFFSETS = "log-start-offset-checkpoint";
 const CLEANED_TO = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
@@ -68,12 +75,18 @@ interface Removal {
 interface Known {
   /** Of its directory. */
   readonly name: string;
+  /** -1: the checkpoints do not name the log. */
   readonly recoveryPoint: number;
   readonly start: number;
   readonly watermark: number;
   readonly cleanedTo: number;
-  /** Something says that it was compacted once. */
-  readonly compacted: boolean;
+}
+
+/** A log was cut after the checkpoints were last written. */
+interface Cut {
+  readonly offset: number;
+  /** By the count of the times that checkpoints were written. */
+  readonly since: number;
 }
 
 /** A log's directory, or that of a copy that is to become one. */
@@ -87,6 +100,10 @@ function keyOf(topic: string, partition: number): string {
 export function futureName(topic: string, partition: number, unique: Uint8Array): string {
   const hex = Array.from(unique, byte => byte.toString(16).padStart(2, "0")).join("");
   return `${keyOf(topic, partition)}.${hex}-future`;
+}
+
+function cutFile(log: PartitionLog, offset: number): string {
+  return `${log.path}/${fileName(offset, CUT_SUFFIX)}`;
 }
 
 /** One log directory and the logs in it. */
@@ -118,8 +135,10 @@ export class LogDir implements LogHome {
   private turn = 0;
   /** Names under which they may still tell of logs that are gone, and since which turn. */
   private readonly stale = new Map<string, number>();
-  /** Logs that are marked as newer than they are, and since which turn. */
-  private readonly newer = new Map<PartitionLog, number>();
+  /** Logs whose directory has a file that names the offset to which they were cut. */
+  private readonly cuts = new Map<PartitionLog, Cut>();
+  /** Logs that this process has created. */
+  private readonly created = new WeakSet<PartitionLog>();
 
   constructor(env: Env, path: string, options: LogDirOptions, lock: DiskLock) {
     this.env = env;
@@ -194,22 +213,30 @@ export class LogDir implements LogHome {
       const match = LOG_NAME.exec(name);
       if (match === null) continue;
       const key = keyOf(match[1], Number(match[2]));
-      const isMarked = this.env.disk.stat(`${this.path}/${name}/${NEWER}`) !== undefined;
-      // A clean stop has written all of them.
-      const isNewer = isMarked && !this.cleanStart;
-      const saved = (offsets: ReadonlyMap<string, number>) => (isNewer ? 0 : (offsets.get(key) ?? 0));
+      const marked = this.cutOf(name);
+      // A clean stop has written the checkpoints after any cut.
+      const limit = this.cleanStart ? Infinity : marked;
+      const saved = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? 0, limit);
       const log = this.loadLog(match[1], Number(match[2]), {
         name,
-        recoveryPoint: saved(recoveryPoints),
+        recoveryPoint: recoveryPoints.has(key) || limit < Infinity ? saved(recoveryPoints) : -1,
         start: saved(starts),
         watermark: saved(watermarks),
         cleanedTo: saved(cleaned),
-        compacted: cleaned.has(key) || this.env.disk.stat(`${this.path}/${name}/${COMPACTED}`) !== undefined,
       });
-      if (isMarked) this.newer.set(log, this.turn);
-      if (!isNewer) this.stale.delete(key);
+      if (marked < Infinity) this.cuts.set(log, { offset: marked, since: this.turn });
+      if (limit === Infinity) this.stale.delete(key);
       (match[3] === undefined ? this.logs : this.futures).set(key, log);
     }
+  }
+
+  /** The lowest offset to which a log was cut since the checkpoints were written; Infinity when it was not. */
+  private cutOf(name: string): number {
+    const offsets = this.env.disk
+      .list(`${this.path}/${name}`)
+      .map(file => offsetOfFile(file.name, CUT_SUFFIX))
+      .filter(offset => offset >= 0);
+    return Math.min(...offsets);
   }
 
   private loadLog(topic: string, partition: number, known: Known): PartitionLog {
@@ -217,15 +244,15 @@ export class LogDir implements LogHome {
     const path = `${this.path}/${known.name}`;
     const place = { path };
     const config = this.options.configOf(topic, partition);
-    const { recoveryPoint, start, watermark, cleanedTo, compacted } = known;
+    const { recoveryPoint, start, watermark, cleanedTo } = known;
     const state = loadState({
       env,
       place,
       config,
       clean: this.cleanStart,
       recoveryPoint,
+      cleanedTo,
       startOffset: start,
-      compacted,
     });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     return new PartitionLog({
@@ -235,7 +262,8 @@ export class LogDir implements LogHome {
       partition,
       topicId: named === undefined ? undefined : readTopicId(named),
       state,
-      recoveryPoint: this.cleanStart ? state.endOffset : Math.min(recoveryPoint, state.endOffset),
+      recoveryPoint: this.cleanStart ? state.endOffset : Math.min(Math.max(0, recoveryPoint), state.endOffset),
+      checkpointed: recoveryPoint,
       highWatermark: Math.min(Math.max(watermark, state.startOffset), state.endOffset),
       cleanedTo,
     });
@@ -275,21 +303,31 @@ export class LogDir implements LogHome {
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    const log = this.loadLog(topic, partition, {
-      name,
-      recoveryPoint: 0,
-      start: 0,
-      watermark: 0,
-      cleanedTo: 0,
-      compacted: false,
-    });
-    if (this.stale.has(keyOf(topic, partition))) this.distrustCheckpoints(log);
+    const known = { name, recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
+    const log = this.loadLog(topic, partition, known);
+    if (this.stale.has(keyOf(topic, partition))) this.markCut(log, 0);
+    this.created.add(log);
     return log;
   }
 
-  distrustCheckpoints(log: PartitionLog): void {
-    this.env.disk.open(`${log.path}/${NEWER}`, "create").close();
-    this.newer.set(log, this.turn);
+  markCut(log: PartitionLog, offset: number): void {
+    const before = this.cuts.get(log)?.offset ?? Infinity;
+    const lowest = Math.min(before, offset);
+    if (lowest < before) this.env.disk.open(cutFile(log, lowest), "create").close();
+    this.cuts.set(log, { offset: lowest, since: this.turn });
+    log.checkpointed = Math.min(Math.max(0, log.checkpointed), lowest);
+    if (lowest < before && before < Infinity) removeIfThere(this.env.disk, cutFile(log, before));
+  }
+
+  sealing(log: PartitionLog): void {
+    // Before the first checkpoint: a start must know that nothing was flushed, or it keeps what follows a lost end.
+    if (log.checkpointed < 0 && this.created.has(log)) this.markCut(log, 0);
+  }
+
+  async secure(log: PartitionLog, offset: number): Promise<void> {
+    if (log.checkpointed >= offset) return;
+    if (log.durablePoint < offset) await log.flush();
+    await this.checkpoint();
   }
 
   private *allLogs(): IterableIterator<PartitionLog> {
@@ -303,25 +341,36 @@ export class LogDir implements LogHome {
   }
 
   private async writeCheckpoints(): Promise<void> {
+    try {
+      await this.writeEach();
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    }
+  }
+
+  private async writeEach(): Promise<void> {
     this.nextCheckpoint = this.env.clock.monotonic() + this.interval;
     const turn = ++this.turn;
-    await this.writeOffsets(RECOVERY_POINTS, log => log.recoveryPoint);
+    const points = new Map([...this.allLogs()].map(log => [log, log.durablePoint]));
+    await this.writeOffsets(RECOVERY_POINTS, log => points.get(log) ?? -1);
     await this.writeOffsets(START_OFFSETS, log =>
       log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
     );
     await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
     await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
     this.trustAgain(turn);
+    for (const [log, point] of points) if (!this.cuts.has(log)) log.checkpointed = point;
   }
 
   /** What the checkpoints say has been true since before `turn`. */
   private trustAgain(turn: number): void {
     for (const [key, since] of this.stale) if (since < turn) this.stale.delete(key);
     const there = new Set(this.allLogs());
-    for (const [log, since] of this.newer) {
+    for (const [log, { offset, since }] of this.cuts) {
       if (since >= turn) continue;
-      this.newer.delete(log);
-      if (there.has(log)) removeIfThere(this.env.disk, `${log.path}/${NEWER}`);
+      this.cuts.delete(log);
+      if (there.has(log)) removeIfThere(this.env.disk, cutFile(log, offset));
     }
   }
 

@@ -17,8 +17,12 @@ export class LogFiles {
   /** Files have come or gone since the directory was last synced. */
   private namesChanged = true;
 
-  constructor(home: LogHome, place: { path: string }, state: LogState) {
+  private readonly onSeal: () => void;
+
+  /** `onSeal` is called when a segment is closed, before the next one is created. */
+  constructor(home: LogHome, place: { path: string }, { state, onSeal }: { state: LogState; onSeal: () => void }) {
     this.home = home;
+    this.onSeal = onSeal;
     this.disk = home.env.disk;
     this.place = place;
     this.state = state;
@@ -129,6 +133,7 @@ export class LogFiles {
   }
 
   private performOne(effect: Exclude<LogEffect, { kind: "write" }>): void {
+    if (effect.kind === "seal") return this.onSeal();
     const path = `${this.path}/${effect.file}`;
     switch (effect.kind) {
       case "replace":
@@ -157,9 +162,6 @@ export class LogFiles {
         break;
       case "remove":
         removeIfThere(this.disk, path);
-        break;
-      case "sync":
-        this.open(effect.file).sync().catch(this.home.failed);
     }
   }
 

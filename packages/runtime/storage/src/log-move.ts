@@ -8,6 +8,8 @@ const SLICE = 1 << 20;
 /**
  * Copies a log into another directory while it is appended to (`ReplicaAlterLogDirsThread`). Nothing is copied unless
  * `step` is called; what it throws is a `DiskError` that has taken its directory offline, or that the copy cannot be made.
+ * The log is not compacted until the move ends: a tombstone that compaction drops would leave in the copy what it deleted
+ * (`LogManager.abortAndPauseCleaning`).
  */
 export class LogMove {
   readonly source: PartitionLog;
@@ -16,6 +18,12 @@ export class LogMove {
   constructor(source: PartitionLog, copy: PartitionLog) {
     this.source = source;
     this.copy = copy;
+    source.pauseCleaning();
+  }
+
+  /** Ends a move before its swap. */
+  cancel(): void {
+    this.source.resumeCleaning();
   }
 
   /** Keeps of what an earlier attempt has copied only what the log still has, in the same epochs. */
@@ -41,7 +49,7 @@ export class LogMove {
     const read = source.read({ offset, maxBytes, minOneMessage: true, limitOffset: source.endOffset });
     try {
       invariant(read.error === 0 && read.chunks.length > 0, "a log can be read up to its end");
-      if (offset > copy.endOffset || copy.size === 0) this.begin(read.chunks[0]);
+      if (offset > copy.endOffset || copy.size === 0) this.begin(read.chunks[0], offset);
       for (const chunk of read.chunks) {
         const { error } = copy.appendAsFollower(chunk);
         if (error !== 0) throw new Error(`the copy of ${source.path} refuses a batch with error ${error}`);
@@ -54,10 +62,17 @@ export class LogMove {
   }
 
   /** The copy begins where the first batch does, which may be before the first offset that can be read. */
-  private begin(chunk: Uint8Array): void {
+  private begin(chunk: Uint8Array, offset: number): void {
     const batch = new BatchCursor(chunk);
     batch.next();
-    if (batch.baseOffset !== this.copy.endOffset) this.copy.restartAt(batch.baseOffset);
+    const start = Math.min(batch.baseOffset, offset);
+    if (start !== this.copy.endOffset) this.copy.restartAt(start);
+  }
+
+  /** Writes down what a start must know of the copy: once it is the log, nothing else knows it. */
+  async secure(): Promise<void> {
+    this.copy.raiseStart(this.source.startOffset);
+    await this.copy.home.checkpoint();
   }
 
   /** Makes the copy, which must have all there is, the log. The log that it was is to be deleted. */
@@ -66,8 +81,10 @@ export class LogMove {
     invariant(copy.endOffset === source.endOffset, "a log is replaced by one that has as much");
     copy.highWatermark = source.highWatermark;
     copy.raiseStart(source.startOffset);
+    copy.cleanedTo = source.cleanedTo;
     if (copy.latestEpoch < source.latestEpoch) copy.beginEpoch(source.latestEpoch);
     copy.promote();
+    copy.home.checkpointSoon();
     source.retire();
   }
 }

@@ -44,6 +44,8 @@ export interface PartitionLogOptions {
   readonly topicId: Uuid | undefined;
   readonly state: LogState;
   readonly recoveryPoint: number;
+  /** `PartitionLog.checkpointed` */
+  readonly checkpointed: number;
   readonly highWatermark: number;
   readonly cleanedTo: number;
 }
@@ -59,6 +61,14 @@ export class PartitionLog {
   highWatermark: number;
   /** Everything before this is on the device. */
   recoveryPoint: number;
+  /** The recovery point that a start would find now; -1 when it would find none. Set by the directory. */
+  checkpointed: number;
+  /** Segments that end at or before this are on the device with their indexes. Never above `recoveryPoint`. */
+  private sealedTo: number;
+  /** A segment was closed, and no flush has begun since. */
+  private sealDue = false;
+  /** The next flush is also of the active segment. */
+  private flushActive = false;
   readonly state: LogState;
   /** The directory that it is in. */
   readonly home: LogHome;
@@ -77,23 +87,27 @@ export class PartitionLog {
   changes = 0;
   /** Everything before this has been compacted. */
   cleanedTo: number;
+  /** The log is being copied: it must not be compacted. */
+  cleaningPaused = false;
   /** Something was written since the log was opened. */
   private touched = false;
 
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
-    this.files = new LogFiles(options.home, options.place, options.state);
+    this.files = new LogFiles(options.home, options.place, { state: options.state, onSeal: () => this.beginSeal() });
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
     this.state = options.state;
     this.recoveryPoint = options.recoveryPoint;
+    this.checkpointed = options.checkpointed;
+    this.sealedTo = (this.state.segmentOf(options.recoveryPoint) ?? this.state.segments[0]).base;
     this.highWatermark = options.highWatermark;
     this.cleanedTo = options.cleanedTo;
     this.tail = new Tail(options.home.tails);
     this.tail.written = this.state.endOffset;
     this.lastFlush = options.home.env.clock.monotonic();
-    // Whose records they are must be on the device before they are.
+    // The first flush makes these durable before it vouches for any record.
     this.files.owe(PARTITION_FILE);
     this.files.owe(EPOCH_FILE);
   }
@@ -171,6 +185,12 @@ export class PartitionLog {
 
   /** Puts what has been gathered into files. False, with the directory offline, when the disk refuses. */
   writePending(): boolean {
+    const written = this.write();
+    if (this.sealDue) this.seal();
+    return written;
+  }
+
+  private write(): boolean {
     if (this.home.offline) return false;
     if (this.effects.length === 0) return true;
     const effects = this.effects;
@@ -264,17 +284,38 @@ export class PartitionLog {
 
   /** Resolves once everything appended before the call is on the device. Calls while one runs share the next one. */
   flush(): Promise<void> {
+    this.flushActive = true;
     return this.flushes.run();
   }
 
+  /** Called between the end of a segment and the creation of the next one. */
+  private beginSeal(): void {
+    this.sealDue = true;
+    this.home.sealing(this);
+  }
+
+  /** Flushes closed segments in the background and moves the recovery point past them (`UnifiedLog.roll`). */
+  private seal(): void {
+    this.sealDue = false;
+    this.flushes.run().catch(this.home.failed);
+  }
+
   private async flushOnce(): Promise<void> {
-    this.lastFlush = this.home.env.clock.monotonic();
-    this.state.writeEpochs(this.effects);
-    if (!this.writePending()) throw new DiskError("EIO", this.path, "the log directory is offline");
-    const target = this.endOffset;
+    const all = this.flushActive;
+    this.flushActive = false;
+    // Whoever has deleted the log meanwhile does not want it flushed.
+    if (this.closed) return;
+    if (all) {
+      this.lastFlush = this.home.env.clock.monotonic();
+      this.state.writeEpochs(this.effects);
+      if (!this.write()) throw new DiskError("EIO", this.path, "the log directory is offline");
+      this.sealDue = false;
+    }
+    const { base } = this.state.active;
+    const target = all ? this.endOffset : base;
     this.cutTo = Infinity;
     try {
-      await this.files.sync(this.unflushed());
+      await this.files.sync(this.unflushed(all));
     } catch (error) {
       // What was deleted meanwhile is found nowhere.
       if (this.closed) return;
@@ -282,16 +323,31 @@ export class PartitionLog {
       throw error;
     }
     this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.cutTo, this.endOffset));
+    if (this.cutTo < base || this.sealedTo >= base) return;
+    this.sealedTo = base;
+    this.home.checkpointSoon();
   }
 
-  /** The files that hold what has not been flushed. */
-  private unflushed(): string[] {
-    if (this.recoveryPoint >= this.endOffset) return [];
-    const { state } = this;
-    // Recovery reads the active segment again and makes its indexes anew; those of closed ones it trusts.
-    return state
-      .segmentsFrom(this.recoveryPoint)
-      .flatMap(segment => (segment === state.active ? [segment.file] : filesOf(segment)));
+  /**
+   * The files that hold what has not been flushed. Recovery reads the segment with the recovery point again and makes its
+   * indexes anew; it trusts those of the segments before.
+   */
+  private unflushed(all: boolean): string[] {
+    const { segments, active } = this.state;
+    const files = segments
+      .slice(Math.max(0, this.state.indexOf(this.sealedTo)), -1)
+      .filter(({ base }) => base >= this.sealedTo)
+      .flatMap(filesOf);
+    if (all && this.recoveryPoint < this.endOffset) files.push(active.file);
+    return files;
+  }
+
+  /**
+   * The recovery point to write down: where a segment begins only if all before it are on the device with their indexes,
+   * since a start reads nothing below it.
+   */
+  get durablePoint(): number {
+    return this.recoveryPoint > this.sealedTo ? Math.max(this.sealedTo, this.recoveryPoint - 1) : this.recoveryPoint;
   }
 
   /** Gives a log that has none its topic's id. */
@@ -364,11 +420,24 @@ export class PartitionLog {
     this.changes++;
     this.cleanedTo = Math.min(this.cleanedTo, this.endOffset);
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
-    this.home.distrustCheckpoints(this);
+    this.sealedTo = Math.min(this.sealedTo, this.state.active.base);
+    this.home.markCut(this, this.endOffset);
+    // Before a byte changes: a power cut may bring back segments that the old recovery point vouches for.
+    this.home.env.disk.syncDirectoryNow(this.path);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);
     this.writePending();
+  }
+
+  /** Ends a compaction under way and lets none begin. */
+  pauseCleaning(): void {
+    this.cleaningPaused = true;
+    this.changes++;
+  }
+
+  resumeCleaning(): void {
+    this.cleaningPaused = false;
   }
 
   /** What of the log can be compacted at `now`, in milliseconds since the epoch. */
@@ -407,6 +476,7 @@ export class PartitionLog {
       if (!this.writePending() || !this.touched) return;
       for (const name of filesOf(this.state.active)) this.files.owe(name);
       await this.flush();
+      this.sealedTo = this.recoveryPoint;
     } finally {
       this.release();
     }

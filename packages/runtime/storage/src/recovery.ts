@@ -3,8 +3,8 @@ import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
   EPOCH_FILE,
-  EpochCache,
   fileName,
+  fitsIndex,
   LOG_SUFFIX,
   type LogConfig,
   type LogEffect,
@@ -36,10 +36,11 @@ export interface LoadOptions {
   readonly config: LogConfig;
   /** The directory was closed properly. */
   readonly clean: boolean;
+  /** Everything before it was flushed; -1 when that is not known. */
   readonly recoveryPoint: number;
+  /** Everything before it was compacted. */
+  readonly cleanedTo: number;
   readonly startOffset: number;
-  /** Records may have been compacted away: offsets are missing between segments too. */
-  readonly compacted: boolean;
 }
 
 function toolsOf(env: Env): Tools {
@@ -85,7 +86,7 @@ function indexLoader(place: LoadOptions["place"], env: Env, config: () => LogCon
     scan(path, env, {
       segment,
       producers: new ProducerStates(),
-      epochs: new EpochCache(),
+      epochs: undefined,
       indexIntervalBytes: config().indexIntervalBytes,
       rebuild: true,
       producersFrom: Infinity,
@@ -126,8 +127,8 @@ function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean
 interface Listing {
   readonly bases: number[];
   readonly snapshots: number[];
-  /** The lowest base offset of a segment that a swap has just replaced; Infinity for none. */
-  readonly swapped: number;
+  /** Base offsets of segments that a compaction was about to put in the place of others. */
+  readonly swapped: number[];
   readonly hasEpochs: boolean;
 }
 
@@ -136,7 +137,7 @@ function listFiles(path: string, env: Env): Listing {
   const { disk } = env;
   const bases: number[] = [];
   const snapshots: number[] = [];
-  let swapped = Infinity;
+  const swapped: number[] = [];
   let hasEpochs = false;
   const names = disk.list(path).flatMap(({ name, directory }) => (directory ? [] : [name]));
   // While a file of a compacted segment still has this name, those that have the next one already are not to be used.
@@ -157,7 +158,7 @@ function listFiles(path: string, env: Env): Listing {
       final = name.slice(0, -SWAP_SUFFIX.length);
       disk.rename(`${path}/${name}`, `${path}/${final}`);
       const base = offsetOfFile(final, LOG_SUFFIX);
-      if (base >= 0) swapped = Math.min(swapped, base);
+      if (base >= 0) swapped.push(base);
     }
     if (final === EPOCH_FILE) hasEpochs = true;
     const base = offsetOfFile(final, LOG_SUFFIX);
@@ -191,11 +192,9 @@ export function loadState(options: LoadOptions): LogState {
     createFirst(state, options);
     return state;
   }
-  const trustAll = options.clean && !epochsLost && listing.swapped === Infinity;
-  if (!trustAll || !loadClean(state, path, env)) {
-    const trusted = epochsLost ? 0 : options.clean ? state.active.base : options.recoveryPoint;
-    recover(state, Math.min(trusted, listing.swapped), options);
-  }
+  for (const base of listing.swapped) finishSwap(state, base, { path, env });
+  if (!options.clean || !loadClean(state, path, env)) recover(state, options);
+  if (epochsLost) remakeEpochs(state, { path, env });
   state.startOffset = Math.min(Math.max(options.startOffset, state.segments[0].base), state.endOffset);
   state.epochs.truncateFromEnd(state.endOffset);
   state.epochs.truncateFromStart(state.startOffset);
@@ -259,29 +258,66 @@ function loadClean(state: LogState, path: string, env: Env): boolean {
   return true;
 }
 
-/** Reads again what lies beyond `trusted`, and cuts the log where it stops making sense. */
-function recover(state: LogState, trusted: number, { env, place, recoveryPoint, compacted }: LoadOptions): void {
+/** Removes the segments whose place the one at `base` takes. */
+function finishSwap(state: LogState, base: number, where: Where): void {
+  const at = state.indexOf(base);
+  const segment = state.segments[at];
+  if (segment?.base !== base) return;
+  const end = endOf(segment, where);
+  let count = 0;
+  while ((state.segments[at + 1 + count]?.base ?? Infinity) < end) count++;
+  removeSegments(state, at + 1, count, where);
+}
+
+/** The offset after the last batch of a segment that was flushed. */
+function endOf(segment: Segment, { path, env }: Where): number {
+  const scanner = scan(path, env, {
+    segment,
+    producers: new ProducerStates(),
+    epochs: undefined,
+    indexIntervalBytes: 0,
+    rebuild: false,
+    producersFrom: Infinity,
+    expected: segment.base,
+  });
+  return scanner.nextOffset;
+}
+
+/** Makes the leader epochs of the whole log from its batches; damage costs those of its segment only. */
+function remakeEpochs(state: LogState, { path, env }: Where): void {
+  state.epochs.entries = [];
+  for (const segment of state.segments) {
+    scan(path, env, {
+      ...scanTarget(state, segment),
+      producers: new ProducerStates(),
+      rebuild: false,
+      producersFrom: Infinity,
+      expected: segment.base,
+    });
+  }
+  state.epochs.dirty = true;
+}
+
+/**
+ * Reads the segment with the recovery point and those after it, and cuts the log where it stops making sense. What is
+ * below was flushed: it is read at most for producer state, and damage there stays where it is (`LogLoader.recoverLog`).
+ */
+function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean }: LoadOptions): void {
   const { path } = place;
   const { segments } = state;
-  const first = segments.indexOf(state.segmentsFrom(trusted)[0]);
+  const first = Math.max(0, clean ? segments.length - 1 : state.indexOf(recoveryPoint));
   const from = startProducers(state, segments[first].base, path, env);
   state.epochs.truncateFromEnd(segments[first].base);
   state.endOffset = segments[first].base;
-  for (let i = Math.max(0, segments.indexOf(state.segmentOf(from) ?? segments[0])); i < segments.length; i++) {
+  for (let i = Math.max(0, state.indexOf(from)); i < first; i++) {
+    scan(path, env, { ...producerTarget(state, segments[i]), producersFrom: from });
+  }
+  for (let i = first; i < segments.length; i++) {
     const segment = segments[i];
-    if (i < first) {
-      scan(path, env, { ...scanTarget(state, segment), rebuild: false, producersFrom: from, expected: segment.base });
-      continue;
-    }
-    if (segment.base < state.endOffset) {
-      // A swap has put its records into the segment before.
-      removeSegments(state, i, 1, { path, env });
-      i--;
-      continue;
-    }
-    // Of what was flushed a power cut took nothing: a gap there is one that compaction has left.
-    if (i > first && segment.base > state.endOffset && segment.base > recoveryPoint && !compacted) {
-      // It took the end of the segment before and left its successor.
+    if (
+      recoveryPoint >= 0 &&
+      isTailLost(segments[i - 1], segment, { state, known: Math.max(recoveryPoint, cleanedTo) })
+    ) {
       env.logger.warn("segments after a gap are removed", { path, from: state.endOffset, to: segment.base });
       removeSegments(state, i, segments.length - i, { path, env });
       break;
@@ -293,18 +329,35 @@ function recover(state: LogState, trusted: number, { env, place, recoveryPoint, 
       expected: segment.base,
     });
     state.endOffset = scanner.nextOffset;
-    // The next start trusts those below the recovery point, whatever a power cut has made of them before any flush.
-    rewriteIndexes(segment, { path, env }, segment.base < recoveryPoint);
-    if (!cutTail(segment, scanner, path, env)) continue;
-    removeSegments(state, i + 1, segments.length - i - 1, { path, env });
+    rewriteIndexes(segment, { path, env }, false);
+    if (cutTail(segment, scanner, path, env)) removeSegments(state, i + 1, segments.length - i - 1, { path, env });
   }
   state.producers.endOffset = state.endOffset;
   dropSnapshotsAfter(state, path, env);
 }
 
+/**
+ * True when a power cut took the end of the segment before and left its successor. Segments are created without gaps
+ * between them, and compaction, which makes gaps, waits until the recovery point above them is written down.
+ */
+function isTailLost(
+  before: Segment | undefined,
+  segment: Segment,
+  { state, known }: { state: LogState; known: number },
+): boolean {
+  if (before === undefined || segment.base <= Math.max(state.endOffset, known)) return false;
+  // A leap that no segment can hold was in the log that this one was copied from.
+  return fitsIndex(before.base, segment.base - 1);
+}
+
 function scanTarget(state: LogState, segment: Segment) {
   const { producers, epochs } = state;
   return { segment, producers, epochs, indexIntervalBytes: state.config.indexIntervalBytes };
+}
+
+/** Reads a segment for producer state alone. */
+function producerTarget(state: LogState, segment: Segment) {
+  return { ...scanTarget(state, segment), epochs: undefined, rebuild: false, expected: segment.base };
 }
 
 /** Takes the newest usable snapshot at or before `offset`; from where producers must then be read. */
@@ -363,7 +416,7 @@ export function reloadProducers(state: LogState, path: string, env: Env): void {
   const from = startProducers(state, state.endOffset, path, env);
   for (const segment of state.segments) {
     if (from >= state.endOffset || (state.after(segment)?.base ?? Infinity) <= from) continue;
-    scan(path, env, { ...scanTarget(state, segment), rebuild: false, producersFrom: from, expected: segment.base });
+    scan(path, env, { ...producerTarget(state, segment), producersFrom: from });
   }
   state.producers.endOffset = state.endOffset;
 }

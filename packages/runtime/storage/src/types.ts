@@ -41,10 +41,16 @@ export interface LogHome {
   removeLater(path: string, at: number): void;
   /** Makes the names of the logs' own directories durable. */
   syncNames(): Promise<void>;
-  /** A log has lost its end or its beginning, and the checkpoints say otherwise: they are to be written soon. */
+  /** A log has lost its end or its beginning, or a segment of it was flushed: write the checkpoints at the next tick. */
   checkpointSoon(): void;
-  /** Until they are written again the checkpoints say nothing true of the log, and a start must not believe them. */
-  distrustCheckpoints(log: PartitionLog): void;
+  /** Resolves once recovery points, starts and high watermarks of all logs are written down as they are now. */
+  checkpoint(): Promise<void>;
+  /** The log was cut to `offset`: until the checkpoints are written again a start must not believe more than that. */
+  markCut(log: PartitionLog, offset: number): void;
+  /** A segment of the log is about to be followed by another. */
+  sealing(log: PartitionLog): void;
+  /** Resolves once a start would know that everything before `offset` was flushed, unless the log is cut meanwhile. */
+  secure(log: PartitionLog, offset: number): Promise<void>;
   /** The log is gone. */
   forget(log: PartitionLog): void;
   /** A copy has become the log. */

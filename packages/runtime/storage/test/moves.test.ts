@@ -1,0 +1,217 @@
+import { fromUtf8, utf8 } from "@samsa/base";
+import { OffsetMap } from "@samsa/log";
+import { BatchCursor, buildBatch, endTxnBatch, RecordCursor } from "@samsa/records";
+import { describe, expect, test } from "vitest";
+import { compact } from "../src/compact.ts";
+import { type LogDir, openLogDir, type PartitionLog } from "../src/index.ts";
+import { LogMove } from "../src/log-move.ts";
+import { CONFIG, Fixture, NOW, TOPIC_ID } from "./fixture.ts";
+
+const COMPACTED = { ...CONFIG, segmentBytes: 700, cleanupPolicy: new Set(["compact"]) as typeof CONFIG.cleanupPolicy };
+
+/** A machine with a compacted log in one directory, and a second directory. */
+class TwoDirs {
+  readonly fixture: Fixture;
+  second: LogDir;
+
+  constructor(config: Partial<typeof CONFIG> = {}) {
+    this.fixture = new Fixture(7, { ...COMPACTED, ...config });
+    this.second = this.open();
+  }
+
+  open(): LogDir {
+    const configOf = () => this.fixture.config;
+    return openLogDir(this.fixture.node.env, "/data2", { nodeId: 1, clusterId: "cluster", configOf });
+  }
+
+  get log(): PartitionLog {
+    return this.fixture.log;
+  }
+
+  put(key: string, value: string | null, options: object = {}): void {
+    const record = { timestamp: NOW, key: utf8(key), value: value === null ? null : utf8(value) };
+    const bytes = buildBatch([record], options, this.fixture.tools);
+    const { error } = this.log.append(bytes, { origin: "client", now: NOW, leaderEpoch: 0 });
+    expect(error).toBe(0);
+  }
+
+  async flush(): Promise<void> {
+    await this.fixture.flush();
+    this.log.highWatermark = this.log.endOffset;
+  }
+
+  /** Compacts all that can be; where that ended. */
+  async clean(): Promise<number | undefined> {
+    const { env } = this.fixture.node;
+    const range = this.log.cleanable(env.clock.now());
+    const to = await this.fixture.settle(
+      compact(this.log, range, {
+        map: new OffsetMap(1 << 20, 0.9, env.crypto.digest),
+        bufferBytes: 4096,
+        pause: () => new Promise(resolve => env.timers.after(1, resolve)),
+        stopped: () => false,
+      }),
+    );
+    if (to !== undefined) this.log.cleanedTo = to;
+    return to;
+  }
+
+  crash(unsynced: "random" | "cached" | "lost"): void {
+    this.fixture.crash(unsynced);
+    this.second = this.open();
+  }
+
+  /** The offset, key and value of each record, oldest first. */
+  records(log: PartitionLog): string[] {
+    const found: string[] = [];
+    const record = new RecordCursor();
+    for (let offset = log.startOffset; offset < log.endOffset; ) {
+      const read = log.read({ offset, maxBytes: 1 << 20, minOneMessage: true, limitOffset: log.endOffset });
+      expect(read.nextOffset).toBeGreaterThan(offset);
+      for (const chunk of read.chunks) {
+        const batch = new BatchCursor(chunk);
+        while (batch.next()) {
+          record.open(batch, this.fixture.tools.codecs);
+          while (!batch.isControl && record.next()) {
+            const value = record.value();
+            found.push(`${record.offset} ${fromUtf8(record.key() as Uint8Array)} ${value && fromUtf8(value)}`);
+          }
+        }
+      }
+      offset = read.nextOffset;
+    }
+    return found;
+  }
+}
+
+/** Compacted, with gaps of many offsets between its segments. */
+async function compacted(): Promise<TwoDirs> {
+  const dirs = new TwoDirs();
+  for (let i = 0; i < 40; i++) {
+    dirs.put(`u${i}`, "v".repeat(30));
+    for (let k = 0; k < 5; k++) dirs.put("hot", `h${i}`);
+  }
+  dirs.log.roll();
+  dirs.put("last", "x");
+  await dirs.flush();
+  await dirs.clean();
+  return dirs;
+}
+
+/** The steps of a move, in order; `visit` may stop it after any of them. */
+async function move(dirs: TwoDirs, visit: () => boolean): Promise<void> {
+  const source = dirs.log;
+  const { fixture } = dirs;
+  const copy = dirs.second.createFuture(source, TOPIC_ID);
+  const work = new LogMove(source, copy);
+  work.align();
+  if (visit()) return;
+  while (work.step()) if (visit()) return;
+  await fixture.settle(copy.flush());
+  if (visit()) return;
+  await fixture.settle(work.secure());
+  if (visit()) return;
+  work.swap();
+  if (visit()) return;
+  await fixture.settle(copy.home.syncNames());
+  if (visit()) return;
+  source.delete();
+  visit();
+}
+
+describe("the move of a compacted log", () => {
+  test.each(["cached", "random", "lost"] as const)("loses nothing whenever it is cut off: %s", async unsynced => {
+    let steps = 1;
+    for (let stop = 1; stop <= steps; stop++) {
+      const dirs = await compacted();
+      const { endOffset } = dirs.log;
+      const all = dirs.records(dirs.log);
+      expect(all).toHaveLength(42);
+      let seen = 0;
+      await move(dirs, () => ++seen === stop);
+      steps = Math.max(steps, seen + (seen === stop ? 1 : 0));
+      dirs.crash(unsynced);
+      const kept = dirs.fixture.dir.get("t", 0) ?? dirs.second.get("t", 0);
+      expect(kept?.endOffset, `step ${stop}`).toBe(endOffset);
+      expect(kept && dirs.records(kept), `step ${stop}`).toEqual(all);
+      // Compaction has left gaps in what was copied, and none of them is taken for a lost end.
+      const copy = dirs.second.futures.get("t-0");
+      const copied = copy === undefined ? [] : dirs.records(copy);
+      expect(copied).toEqual(all.slice(0, copied.length));
+      if (unsynced === "cached" && seen > 2 && copy !== undefined) expect(copied.length).toBeGreaterThan(0);
+    }
+    expect(steps).toBeGreaterThan(6);
+  });
+
+  test("keeps what is known of it: its start and how far it was compacted, also when power goes at once", async () => {
+    const dirs = await compacted();
+    const { cleanedTo } = dirs.log;
+    expect(cleanedTo).toBeGreaterThan(0);
+    dirs.log.deleteRecords(50);
+    let left = 0;
+    await move(dirs, () => ++left < 0);
+    expect(dirs.second.get("t", 0)?.cleanedTo).toBe(cleanedTo);
+    dirs.crash("lost");
+    expect(dirs.second.get("t", 0)?.startOffset).toBe(50);
+  });
+
+  test("reads nothing again that was flushed before it took the log's place", async () => {
+    const dirs = await compacted();
+    await move(dirs, () => false);
+    const reads = new Set<string>();
+    dirs.fixture.node.disk.fault = (operation, path) => {
+      if (operation === "read" && path.endsWith(".log")) reads.add(path);
+      return undefined;
+    };
+    dirs.crash("cached");
+    const { segments } = dirs.second.get("t", 0)?.state ?? { segments: [] };
+    expect(segments.length).toBeGreaterThan(2);
+    expect([...reads]).toEqual([`/data2/t-0/${segments[segments.length - 1].file}`]);
+  });
+
+  test("waits with compaction until it has ended: a deleted key does not come back", async () => {
+    const dirs = new TwoDirs({ segmentBytes: 1000, deleteRetentionMs: 0 });
+    const { fixture, log } = dirs;
+    const transaction = { producerId: 5n, producerEpoch: 0, transactional: true };
+    dirs.put("K", "secret");
+    dirs.put("A", "aborted", { ...transaction, baseSequence: 0 });
+    for (let i = 0; i < 20; i++) dirs.put(`fill${i}`, "x".repeat(60));
+    dirs.put("K", null);
+    const marker = { producerId: 5n, producerEpoch: 0, timestamp: NOW, coordinatorEpoch: 0, commit: false };
+    log.append(endTxnBatch(marker, fixture.tools), { origin: "coordinator", now: NOW, leaderEpoch: 0 });
+    dirs.put("P", "other");
+    log.roll();
+    await dirs.flush();
+    const copy = dirs.second.createFuture(log, TOPIC_ID);
+    const work = new LogMove(log, copy);
+    work.align();
+    work.step();
+    expect(copy.endOffset).toBeLessThan(log.endOffset);
+    for (let i = 0; i < 4; i++) {
+      expect(await dirs.clean()).toBeUndefined();
+      dirs.put(`later${i}`, "y");
+      log.roll();
+      await dirs.flush();
+      await fixture.world.runFor(10);
+    }
+    const before = dirs.records(log);
+    while (work.step());
+    await fixture.settle(copy.flush());
+    work.swap();
+    expect(dirs.records(copy)).toEqual(before);
+    expect(before.filter(line => line.includes(" K "))).toEqual(["0 K secret", "22 K null"]);
+    expect(copy.stableOffset).toBe(copy.endOffset);
+  });
+
+  test("ends a compaction that is under way, and lets others begin when it is given up", async () => {
+    const dirs = await compacted();
+    for (let i = 0; i < 40; i++) dirs.put("hot", `again ${i}`);
+    dirs.log.roll();
+    await dirs.flush();
+    const cleaning = dirs.clean();
+    const work = new LogMove(dirs.log, dirs.second.createFuture(dirs.log, TOPIC_ID));
+    expect(await cleaning).toBeUndefined();
+    work.cancel();
+    expect(await dirs.clean()).toBeGreaterThan(200);
+  });
+});
