@@ -7,7 +7,6 @@ import {
 import { commitFault, fetchFault } from "./consumer/consumer-groups.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
-import type { Member } from "./group.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Membership } from "./membership.ts";
 import {
@@ -24,9 +23,11 @@ import {
   type TopicErrors,
 } from "./offsets.ts";
 import { offsetTombstone, type Replayed } from "./records.ts";
-import type { Rebalance } from "./rebalance.ts";
 import type { Producer, TxnEnd } from "./shard.ts";
 import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
+
+/** First version of OffsetCommit whose clients know GROUP_ID_NOT_FOUND. */
+const GROUP_ID_NOT_FOUND_VERSION = 9;
 
 type OffsetRecord = Extract<Replayed, { type: "offset" }>;
 
@@ -49,35 +50,23 @@ export class CommittedOffsets {
   readonly #context: OffsetContext;
   readonly #table: GroupTable;
   readonly #membership: Membership;
-  readonly #rebalance: Rebalance;
 
-  constructor(context: OffsetContext, table: GroupTable, membership: Membership, rebalance: Rebalance) {
+  constructor(context: OffsetContext, table: GroupTable, membership: Membership) {
     this.#context = context;
     this.#table = table;
     this.#membership = membership;
-    this.#rebalance = rebalance;
   }
 
   commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
     const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
     if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
     if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
-    let group = this.#table.get(body.groupId);
-    if (group === undefined) {
-      if (body.generationIdOrMemberEpoch >= 0) {
-        return refuse(version >= 9 ? Errors.GROUP_ID_NOT_FOUND.code : Errors.ILLEGAL_GENERATION.code);
-      }
-      // Offsets without members: an administrator, or a consumer that assigns itself.
-      group = this.#table.create(body.groupId, this.#context.wall);
-    } else {
-      const error = this.#commitFault(group, version, body);
-      if (error !== 0) return refuse(error);
-    }
-    const plan: CommitPlan = planCommit(this.#context, group, body);
-    if (plan.records.length === 0) {
-      this.#table.dropUnused(group);
-      return this.#context.reply(ticket, { topics: plan.topics });
-    }
+    const group = this.#table.get(body.groupId);
+    // Without a group it is an administrator, or a consumer that assigns itself: the first offset makes the group.
+    const error = group === undefined ? missingFault(version, body) : this.#commitFault(group, version, body);
+    if (error !== 0) return refuse(error);
+    const plan: CommitPlan = planCommit(this.#context, body);
+    if (plan.records.length === 0) return this.#context.reply(ticket, { topics: plan.topics });
     this.#context.append(plan.records, errorCode => {
       this.#context.reply(ticket, errorCode === 0 ? { topics: plan.topics } : commitError(body.topics, errorCode));
     });
@@ -89,18 +78,12 @@ export class CommittedOffsets {
     if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     const fault = txnCommitFault(this.#membership, found, body, version);
     if (fault !== 0) return refuse(fault);
-    const group = found ?? this.#table.create(body.groupId, this.#context.wall);
-    const plan = planCommit(this.#context, group, { ...body, retentionTimeMs: -1 });
-    if (plan.records.length === 0) {
-      this.#table.dropUnused(group);
-      return this.#context.reply(ticket, { topics: plan.topics });
-    }
+    const plan = planCommit(this.#context, { ...body, retentionTimeMs: -1 });
+    if (plan.records.length === 0) return this.#context.reply(ticket, { topics: plan.topics });
     const producer = { id: body.producerId, epoch: body.producerEpoch };
     const done = (errorCode: number): void => {
-      if (errorCode === 0) return this.#context.reply(ticket, { topics: plan.topics });
-      const left = this.#table.get(body.groupId);
-      if (left !== undefined) this.#table.dropUnused(left);
-      refuse(errorCode);
+      if (errorCode === 0) this.#context.reply(ticket, { topics: plan.topics });
+      else refuse(errorCode);
     };
     this.#context.appendTxn(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
   }
@@ -119,7 +102,7 @@ export class CommittedOffsets {
     if (error !== 0) return error;
     if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;
     if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
-    this.#rebalance.touch(group, group.members.get(memberId) as Member);
+    this.#membership.touch(group, memberId);
     return 0;
   }
 
@@ -156,22 +139,23 @@ export class CommittedOffsets {
     this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
   }
 
-  /** Erases expired offsets and groups that are empty of everything. */
+  /** Erases expired offsets, and empty groups that have no offsets left (`cleanupGroupMetadata`). */
   expire(): void {
-    for (const group of this.#table.values()) {
-      const records = expiredRecords(this.#context, group, this.#table.pending);
-      if (records.length > 0) this.#context.append(records, () => {});
-    }
+    const records: ShardRecord[] = [];
+    for (const group of this.#table.values())
+      records.push(...expiredRecords(this.#context, group, this.#table.pending));
+    this.#context.maintain("that offsets have expired", records);
   }
 
   /** Erases the offsets of a topic that is no more. */
   topicDeleted(topic: string): void {
+    const records: ShardRecord[] = [];
     for (const group of this.#table.values()) {
       const partitions = new Set(group.offsets.get(topic)?.keys() ?? []);
       for (const open of this.#table.pending.of(group.id)) if (open.topic === topic) partitions.add(open.partition);
-      const records = [...partitions].map(partition => offsetTombstone(group.id, topic, partition));
-      if (records.length > 0) this.#context.append(records, () => {});
+      for (const partition of partitions) records.push(offsetTombstone(group.id, topic, partition));
     }
+    this.#context.maintain(`that the offsets of deleted topic ${topic} are gone`, records);
   }
 
   /** Takes in a record of an offset; `wall` is when a group that is made for it begins. */
@@ -189,19 +173,19 @@ export class CommittedOffsets {
       this.#table.pending.drop(id, topic, partition);
       if (group === undefined) return;
       dropOffset(group, topic, partition);
-      this.#table.dropUnused(group);
     }
   }
 
   /** Takes in the end of a transaction: its offsets are in force, or were never there. */
   ended({ producer, committed }: TxnEnd, wall: number): void {
-    const open = new Set(this.#table.pending.groupsOf(producer.id));
     for (const { groupId, topic, partition, value } of this.#table.pending.end(producer.id, committed)) {
       setOffset(this.#table.get(groupId) ?? this.#table.create(groupId, wall), topic, partition, value);
     }
-    for (const groupId of open) {
-      const group = this.#table.get(groupId);
-      if (group !== undefined) this.#table.dropUnused(group);
-    }
   }
+}
+
+/** Why members of a group that is not there may not commit; 0 for requests that name no generation. */
+function missingFault(version: number, { generationIdOrMemberEpoch: generation }: OffsetCommitRequest): number {
+  if (generation < 0) return 0;
+  return (version >= GROUP_ID_NOT_FOUND_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
 }

@@ -6,32 +6,37 @@ export interface GroupConfig {
   readonly minSessionTimeoutMs: number;
   readonly maxSessionTimeoutMs: number;
   readonly maxSize: number;
-  /** Longest metadata of a committed offset, in UTF-8 bytes. */
-  readonly offsetMetadataMaxBytes: number;
+  /** Longest metadata of a committed offset, in UTF-16 code units (`String.length` in Java). */
+  readonly offsetMetadataMaxLength: number;
   readonly offsetsRetentionMs: number;
-  /** Of groups of the consumer protocol. */
+  /** Settings of groups of the consumer protocol. */
   readonly consumer: ConsumerGroupConfig;
 }
 
-/** A group of any type, as far as its time goes. */
-export interface Waking {
-  readonly id: string;
-  /** When the shard will look at it again. */
-  wakeAt: number;
-}
-
-/** What the parts of a shard share: the time of the input at hand, and where effects go. */
+/** State that the parts of a shard share: the time of the input at hand, and where effects go. */
 export interface ShardContext {
-  /** Only goes forward: deadlines are told by it. */
+  /** Monotonic milliseconds; timers are told by it. */
   readonly now: number;
-  /** Milliseconds since 1970: what is written down is told by it. */
+  /** Milliseconds since 1970; written timestamps are told by it. */
   readonly wall: number;
   readonly config: GroupConfig;
   reply(ticket: Ticket, response: object): void;
-  /** Appends, then calls `done` with 0 or the error code for the client. */
+  /** Appends the records as one batch, then calls `done` with 0 or the error code for the client. */
   append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;
-  /** Looks at the group again at `at`. */
-  wake(group: Waking, at: number): void;
+  /**
+   * Appends records that need not be written together, in as many batches as they take. A failure is logged, with `what`
+   * for the work it was; the caller must be such that the work is done again later.
+   */
+  maintain(what: string, records: readonly ShardRecord[]): void;
+  /** Reports a failed append that changes nothing for any client. */
+  warn(message: string, errorCode: number): void;
+  /**
+   * Runs `run` once after `delayMs`, under a key of `timerKey`; replaces the timer that the key has. A delay of 0 or less
+   * is one millisecond: time passes between two runs of a timer that schedules itself.
+   */
+  after(key: string, delayMs: number, run: () => void): void;
+  cancel(key: string): void;
+  isScheduled(key: string): boolean;
   /** A member id nobody else has, beginning with `prefix`. */
   memberId(prefix: string): string;
   newId(): string;

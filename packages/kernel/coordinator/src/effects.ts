@@ -11,15 +11,23 @@ export interface ShardRecord {
 export type Effect =
   /** Answer the request. */
   | { readonly type: "reply"; readonly ticket: Ticket; readonly response: object }
-  /** Append all records as one batch, of a producer's transaction if it names one; then say `appended(token, …)`. */
+  /** Append the records, as part of a producer's transaction if it names one; then say `appended(token, …)`. */
   | {
       readonly type: "append";
       readonly token: number;
       readonly records: readonly ShardRecord[];
+      /** The records may be written in several batches, each of which stands for itself; else in one, or not at all. */
+      readonly divisible?: boolean;
       readonly producer?: { readonly id: bigint; readonly epoch: number };
       /** The proof that the transaction was verified; absent when transactions are not verified here. */
       readonly guard?: number;
     };
+
+/** Effects of the groups of a shard. */
+export type GroupEffect =
+  | Effect
+  /** Log a failure that no client is told of. */
+  | { readonly type: "warn"; readonly message: string; readonly errorCode: number };
 
 /** What makes an append part of a transaction. */
 export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

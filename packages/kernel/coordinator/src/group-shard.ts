@@ -1,4 +1,4 @@
-import { DeadlineHeap, invariant, nearestNumber } from "@samsa/base";
+import { invariant, nearestNumber } from "@samsa/base";
 import {
   Errors,
   type HeartbeatRequest,
@@ -19,17 +19,18 @@ import type { HeartbeatInput } from "./consumer/heartbeat.ts";
 import type { ConsumerRecord } from "./consumer/records.ts";
 import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.ts";
 import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
-import type { GroupConfig, Waking } from "./context.ts";
-import type { Effect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
+import type { GroupConfig } from "./context.ts";
+import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import { Group, type Member } from "./group.ts";
 import { GroupTable } from "./group-table.ts";
 import { type Client, Membership } from "./membership.ts";
 import { type AnyGroup, deletionRecords, tombstonesOf, type TopicErrors } from "./offsets.ts";
-import { type GroupValue, groupRecord, groupTombstone, parseRecord } from "./records.ts";
+import { type GroupValue, groupRecord, groupTombstone, newGroupRecord, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
 import type { ShareGroupConfig } from "./share-group/group.ts";
 import { ShareGroups } from "./share-group/share-groups.ts";
+import { Timers } from "./timers.ts";
 
 export type GroupRequest =
   | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
@@ -63,9 +64,9 @@ export interface GroupView {
  * The groups of one partition of `__consumer_offsets`. Every call that may change something takes the time and the
  * list that effects are added to.
  */
-export class GroupShard implements Shard {
+export class GroupShard implements Shard<GroupEffect> {
   readonly #groups = new GroupTable();
-  readonly #wakeups = new DeadlineHeap<Waking>();
+  readonly #timers = new Timers();
   readonly #appends = new Map<number, (errorCode: number) => void>();
   readonly #context: ConsumerContext &
     OffsetContext & {
@@ -84,7 +85,7 @@ export class GroupShard implements Shard {
   /** Another type of group, with records of its own. */
   readonly shares: ShareGroups;
   wallAhead = 0;
-  #out: Effect[] = [];
+  #out: GroupEffect[] = [];
   #tokens = 0;
   /** False while the log is being read. */
   #live = false;
@@ -96,9 +97,13 @@ export class GroupShard implements Shard {
       config,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
       append: (records, done) => this.#append(records, done, {}),
+      maintain: (what, records) => this.#maintain(what, records),
+      warn: (message, errorCode) => this.#out.push({ type: "warn", message, errorCode }),
       isShareGroup: groupId => this.shares.has(groupId),
       appendTxn: (records, done, of) => this.#append(records, done, of),
-      wake: (group, at) => this.#wake(group, at),
+      after: (key, delayMs, run) => this.#timers.schedule(key, this.#context.now + Math.max(delayMs, 1), run),
+      cancel: key => this.#timers.cancel(key),
+      isScheduled: key => this.#timers.isScheduled(key),
       memberId: prefix => `${prefix}-${newId()}`,
       newId,
       topics: NO_TOPICS,
@@ -106,39 +111,45 @@ export class GroupShard implements Shard {
       newTopicsVersion: -1,
       downgrade: (group, staying, done) => this.#downgrade(group, staying, done),
     };
-    this.#rebalance = new Rebalance(this.#context);
+    const isCurrent = (group: AnyGroup): boolean => this.#groups.get(group.id) === group;
+    this.#rebalance = new Rebalance(this.#context, isCurrent);
     this.#membership = new Membership(this.#context, this.#rebalance);
-    this.committed = new CommittedOffsets(this.#context, this.#groups, this.#membership, this.#rebalance);
-    this.#consumers = new ConsumerGroups(this.#context);
-    this.#classicMembers = new ClassicMembers(this.#context, this.#consumers.updates);
+    this.committed = new CommittedOffsets(this.#context, this.#groups, this.#membership);
+    this.#consumers = new ConsumerGroups(this.#context, isCurrent);
+    this.#classicMembers = new ClassicMembers(this.#context, this.#consumers);
     this.shares = new ShareGroups(this.#context, { ...shareGroups, isTaken: id => this.#groups.get(id) !== undefined });
   }
 
-  #append(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void {
+  #append(
+    records: readonly ShardRecord[],
+    done: (errorCode: number) => void,
+    of: TxnAppend & { readonly divisible?: boolean },
+  ): void {
     const token = ++this.#tokens;
     this.#appends.set(token, done);
     this.#out.push({ type: "append", token, records, ...of });
+  }
+
+  #maintain(what: string, records: readonly ShardRecord[]): void {
+    if (records.length === 0) return;
+    const done = (errorCode: number): void => {
+      if (errorCode !== 0) this.#context.warn(`Failed to write ${what}.`, errorCode);
+    };
+    this.#append(records, done, { divisible: true });
   }
 
   #wall(now: number): number {
     return Math.round(now + this.wallAhead);
   }
 
-  #wake(group: Waking, at: number): void {
-    // One entry a group is enough: when it comes up, the group says when it wants the next.
-    if (at >= group.wakeAt) return;
-    group.wakeAt = at;
-    this.#wakeups.push(at, group);
-  }
-
-  #enter(now: number, out: Effect[]): void {
+  #enter(now: number, out: GroupEffect[]): void {
     this.#context.now = now;
     this.#context.wall = this.#wall(now);
     this.#out = out;
   }
 
   /** The outcome of an append effect: 0, or the error code its requests are answered with. */
-  appended(now: number, token: number, errorCode: number, out: Effect[]): void {
+  appended(now: number, token: number, errorCode: number, out: GroupEffect[]): void {
     const done = this.#appends.get(token);
     invariant(done !== undefined, "an append ends once");
     this.#appends.delete(token);
@@ -146,34 +157,19 @@ export class GroupShard implements Shard {
     done(errorCode);
   }
 
-  /** When `tick` wants to be called next; Infinity: not at all. */
   nextDeadline(): number {
-    return Math.min(this.#wakeups.next(), this.shares.nextDeadline());
+    return Math.min(this.#timers.next(), this.shares.nextDeadline());
   }
 
-  tick(now: number, out: Effect[]): void {
+  /** Stops after the first timer that appends: the next must know what became of that. */
+  tick(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.shares.tick();
-    const again: ConsumerGroup[] = [];
-    for (let waking = this.#wakeups.pop(now); waking !== undefined; waking = this.#wakeups.pop(now)) {
-      const group = this.#groups.get(waking.id);
-      if (group === undefined || group !== waking || group.wakeAt > now) continue;
-      group.wakeAt = Infinity;
-      if (group.type === "consumer") {
-        again.push(group);
-        continue;
-      }
-      if (group.wait.kind !== "none") {
-        if (group.wait.at <= now) this.#rebalance.waited(group);
-        else this.#wake(group, group.wait.at);
-      }
-      this.#rebalance.expireSessions(group);
-    }
-    // What they do now is replayed before they do more.
-    for (const group of again) this.#wake(group, this.#consumers.tick(group));
+    const tokens = this.#tokens;
+    this.#timers.tick(now, () => this.#tokens !== tokens);
   }
 
-  request(now: number, ticket: Ticket, request: GroupRequest, out: Effect[]): void {
+  request(now: number, ticket: Ticket, request: GroupRequest, out: GroupEffect[]): void {
     this.#enter(now, out);
     switch (request.type) {
       case "join":
@@ -242,7 +238,7 @@ export class GroupShard implements Shard {
     if (typeof group === "string") return group;
     // Who waits for a round is told to join again, which is when it gets to know the new one.
     for (const member of classic.members.values()) {
-      this.#rebalance.answerJoin(member, joinError(Errors.REBALANCE_IN_PROGRESS.code, member.id));
+      this.#rebalance.answerJoin(classic, member, joinError(Errors.REBALANCE_IN_PROGRESS.code, member.id));
       this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
     }
     return group;
@@ -252,8 +248,18 @@ export class GroupShard implements Shard {
     const classic = downgraded(group, staying, this.#context);
     const assignments = new Map([...classic.members.values()].map(({ id, assignment }) => [id, assignment]));
     this.#groups.set(classic);
-    this.#context.append([...tombstonesOf(group), groupRecord(classic, assignments)], done);
-    for (const member of classic.members.values()) this.#rebalance.touch(classic, member);
+    this.#consumers.cancelTimers(group);
+    this.#context.append([...tombstonesOf(group), groupRecord(classic, assignments)], errorCode => {
+      if (errorCode !== 0 && this.#groups.get(group.id) === classic) {
+        this.#rebalance.abandon(classic, errorCode);
+        this.#groups.set(group);
+        this.#consumers.loaded(group);
+      }
+      done(errorCode);
+    });
+    for (const { id, sessionTimeoutMs } of classic.members.values()) {
+      this.#rebalance.touch(classic, id, sessionTimeoutMs);
+    }
     this.#rebalance.prepare(classic);
   }
 
@@ -264,19 +270,35 @@ export class GroupShard implements Shard {
     if (body.sessionTimeoutMs < config.minSessionTimeoutMs || body.sessionTimeoutMs > config.maxSessionTimeoutMs) {
       return refuse(Errors.INVALID_SESSION_TIMEOUT.code);
     }
-    if (this.shares.has(body.groupId)) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);
+    if (this.shares.has(body.groupId)) {
+      return this.#context.reply(ticket, joinError(Errors.INCONSISTENT_GROUP_PROTOCOL.code, ""));
+    }
     const known = this.#groups.get(body.groupId);
-    if (known === undefined && body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
     // The request's bytes are slices of a receive buffer, which must not live as long as the group.
     const protocols = body.protocols.map(({ name, metadata }) => ({ name, metadata: Uint8Array.from(metadata) }));
+    // Version 0 has no rebalance timeout: the session timeout serves for both.
+    const rebalanceTimeoutMs = version === 0 ? body.sessionTimeoutMs : body.rebalanceTimeoutMs;
+    const request = { ...body, protocols, rebalanceTimeoutMs };
     if (known?.type === "consumer" && known.members.size > 0) {
-      return this.#classicMembers.join(known, { ticket, version, client, body: { ...body, protocols } });
+      return this.#classicMembers.join(known, { ticket, version, client, body: request });
     }
-    const group = known?.type === "classic" ? known : this.#groups.create(body.groupId, wall, known?.offsets);
-    // An empty consumer group makes room.
-    if (known?.type === "consumer") this.#context.append(tombstonesOf(known), () => {});
-    this.#membership.join(group, { ticket, version, client, request: { ...body, protocols } });
-    this.#groups.dropUnused(group);
+    if (known?.type === "classic") return this.#membership.join(known, { ticket, version, client, request });
+    if (body.memberId !== "") return refuse(Errors.UNKNOWN_MEMBER_ID.code);
+    const group = this.#groups.create(body.groupId, wall, known?.offsets);
+    this.#membership.join(group, { ticket, version, client, request });
+    this.#writeNew(group, known);
+  }
+
+  /** Writes a group that the first JoinGroup has created, in the place of an empty consumer group if there is one. */
+  #writeNew(group: Group, before: ConsumerGroup | undefined): void {
+    const records = before === undefined ? [] : tombstonesOf(before);
+    this.#context.append([...records, newGroupRecord(group)], errorCode => {
+      if (errorCode === 0 || this.#groups.get(group.id) !== group) return;
+      this.#context.warn(`Failed to write the new group ${group.id}.`, errorCode);
+      this.#rebalance.abandon(group, errorCode);
+      if (before === undefined) this.#groups.delete(group.id);
+      else this.#groups.set(before);
+    });
   }
 
   #leave(ticket: Ticket, version: number, body: LeaveGroupRequest): void {
@@ -292,13 +314,14 @@ export class GroupShard implements Shard {
         errorCode === 0 ? answer(outcomes) : this.#context.reply(ticket, { errorCode, members: [] }),
       );
     }
-    const unknown = Errors.UNKNOWN_MEMBER_ID.code;
-    const members =
-      group === undefined
-        ? identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: unknown }))
-        : this.#membership.leave(group, identities);
-    if (group !== undefined) this.#groups.dropUnused(group);
-    answer(members);
+    if (group === undefined) {
+      const { code: errorCode } = Errors.UNKNOWN_MEMBER_ID;
+      return answer(identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode })));
+    }
+    this.#membership.leave(group, identities, (errorCode, outcomes) => {
+      if (errorCode === 0) answer(outcomes);
+      else this.#context.reply(ticket, { errorCode, members: [] });
+    });
   }
 
   /** One consumer group, as ConsumerGroupDescribe shows it. */
@@ -337,12 +360,11 @@ export class GroupShard implements Shard {
   }
 
   /** Deletes an empty group; `done` gets the error code. */
-  delete(now: number, groupId: string, out: Effect[], done: (errorCode: number) => void): void {
+  delete(now: number, groupId: string, out: GroupEffect[], done: (errorCode: number) => void): void {
     this.#enter(now, out);
     const group = this.#groups.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code);
-    const isPending = group.type === "classic" && group.pendingMembers.size > 0;
-    if (group.state !== "Empty" || isPending) return done(Errors.NON_EMPTY_GROUP.code);
+    if (group.state !== "Empty") return done(Errors.NON_EMPTY_GROUP.code);
     this.#context.append(deletionRecords(group, this.#groups.pending), done);
   }
 
@@ -350,7 +372,7 @@ export class GroupShard implements Shard {
   deleteOffsets(
     now: number,
     request: OffsetDeleteRequest,
-    out: Effect[],
+    out: GroupEffect[],
     done: (errorCode: number, topics: readonly TopicErrors[]) => void,
   ): void {
     this.#enter(now, out);
@@ -358,13 +380,13 @@ export class GroupShard implements Shard {
   }
 
   /** Erases expired offsets and groups that are empty of everything. */
-  expire(now: number, out: Effect[]): void {
+  expire(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.committed.expire();
   }
 
   /** Erases the offsets of a topic that is no more. */
-  topicDeleted(now: number, topic: string, out: Effect[]): void {
+  topicDeleted(now: number, topic: string, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.committed.topicDeleted(topic);
   }
@@ -392,7 +414,7 @@ export class GroupShard implements Shard {
     if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));
     else if (record.value === null) this.#erase(now, record.group, "classic");
-    else this.#replayGroup(now, record.group, record.value);
+    else this.#replayGroup(record.group, record.value);
   }
 
   ended(now: number, end: TxnEnd): void {
@@ -404,6 +426,7 @@ export class GroupShard implements Shard {
     const group = this.#groups.get(groupId);
     if (group?.type !== type) return;
     this.#groups.delete(groupId);
+    if (group.type === "classic") this.#rebalance.cancelTimers(group);
     if (group.offsets.size > 0) this.#groups.create(groupId, this.#wall(now), group.offsets);
   }
 
@@ -412,11 +435,12 @@ export class GroupShard implements Shard {
     const known = this.#groups.get(groupId);
     let group = known?.type === "consumer" ? known : undefined;
     if (group === undefined) {
-      // What erases something of a group that is not there says nothing.
+      // Tombstones of unknown groups are ignored.
       if (record.value === null) return;
       const entering = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
       this.#entering = undefined;
       for (const [topic, partitions] of known?.offsets ?? []) entering.offsets.set(topic, partitions);
+      if (known?.type === "classic") this.#rebalance.cancelTimers(known);
       group = entering;
       this.#groups.set(group);
     }
@@ -424,16 +448,17 @@ export class GroupShard implements Shard {
     else this.#consumers.replay(group, record, this.#live);
   }
 
-  #replayGroup(now: number, id: string, value: GroupValue): void {
+  #replayGroup(id: string, value: GroupValue): void {
     const known = this.#groups.get(id);
-    if (known?.type === "classic" && this.#live) {
-      known.hasMetadataRecord = true;
-      return;
-    }
-    const group = new Group(id, nearestNumber(value.currentStateTimestamp), known?.offsets);
-    group.hasMetadataRecord = true;
+    // Requests have made the group what the record says; what its members wait for is not in the record.
+    if (known?.type === "classic" && this.#live) return;
+    const group = new Group(id, {
+      state: value.members.length === 0 ? "Empty" : "Stable",
+      stateTimestamp: nearestNumber(value.currentStateTimestamp),
+      ...(known === undefined ? {} : { offsets: known.offsets }),
+    });
     group.generation = value.generation;
-    group.protocolType = value.protocolType;
+    group.protocolType = value.protocolType === "" ? null : value.protocolType;
     group.protocolName = value.protocol;
     for (const loaded of value.members) {
       const member: Member = {
@@ -447,44 +472,53 @@ export class GroupShard implements Shard {
         assignment: Uint8Array.from(loaded.assignment),
         joining: undefined,
         syncing: undefined,
-        expiresAt: now + loaded.sessionTimeout,
+        isNew: false,
       };
       group.add(member, value.protocolType);
     }
     group.leaderId = value.leader;
-    group.state = value.members.length === 0 ? "Empty" : "Stable";
     this.#groups.set(group);
   }
 
   /** The log has been read to its end: sessions begin to count. */
-  loaded(now: number, out: Effect[]): void {
+  loaded(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.#live = true;
     this.shares.loaded();
     for (const group of this.#groups.values()) {
       if (group.type === "consumer") this.#consumers.loaded(group);
-      else for (const member of group.members.values()) this.#rebalance.touch(group, member);
+      else this.#loadedClassic(group);
     }
   }
 
-  /** The partition is lost to this broker: everyone who waits is told so. */
-  unload(now: number, errorCode: number, out: Effect[]): void {
+  #loadedClassic(group: Group): void {
+    for (const { id, sessionTimeoutMs } of group.members.values()) this.#rebalance.touch(group, id, sessionTimeoutMs);
+    // The limit may have become lower: the members rejoin, as many as there is room for.
+    if (group.members.size > this.#context.config.maxSize) this.#rebalance.prepare(group);
+  }
+
+  /** The partition is lost to this broker: all requests that wait are answered with the error. */
+  unload(now: number, errorCode: number, out: GroupEffect[]): void {
     this.#enter(now, out);
-    for (const done of [...this.#appends.values()]) done(errorCode);
-    this.#appends.clear();
+    // Callbacks may append once more: that fails in the same way.
+    for (const [token, done] of this.#appends) {
+      this.#appends.delete(token);
+      done(errorCode);
+    }
     for (const group of this.#groups.values()) {
       if (group.type !== "classic") continue;
       for (const member of group.members.values()) {
-        this.#rebalance.answerJoin(member, joinError(errorCode, member.id));
+        this.#rebalance.answerJoin(group, member, joinError(errorCode, member.id));
         this.#rebalance.answerSync(member, syncError(errorCode));
       }
     }
     this.#groups.clear();
+    this.#timers.clear();
     this.shares.unload();
   }
 
   /** Lets something happen to its share groups that is no request of a member. */
-  forShares(now: number, out: Effect[], action: (shares: ShareGroups) => void): void {
+  forShares(now: number, out: GroupEffect[], action: (shares: ShareGroups) => void): void {
     this.#enter(now, out);
     action(this.shares);
   }

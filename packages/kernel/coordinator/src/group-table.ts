@@ -33,17 +33,10 @@ export class GroupTable {
     this.#groups.clear();
   }
 
+  /** An empty classic group, with the offsets that another has left. */
   create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
-    const group = new Group(id, wall, offsets);
+    const group = new Group(id, { stateTimestamp: wall, ...(offsets === undefined ? {} : { offsets }) });
     this.#groups.set(id, group);
     return group;
-  }
-
-  /** A group that nobody entered in the end is not kept. */
-  dropUnused(group: AnyGroup): void {
-    if (group.type !== "classic" || this.pending.has(group.id)) return;
-    const used =
-      group.members.size > 0 || group.pendingMembers.size > 0 || group.offsets.size > 0 || group.hasMetadataRecord;
-    if (!used && group.state === "Empty" && group.generation === 0) this.#groups.delete(group.id);
   }
 }

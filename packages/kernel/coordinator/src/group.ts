@@ -1,7 +1,15 @@
 import { type Int64, invariant, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
-export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
+/** Each state of a classic group, and those from which it is entered (`ClassicGroupState`). */
+const PREVIOUS_STATES = {
+  Empty: ["PreparingRebalance"],
+  PreparingRebalance: ["Stable", "CompletingRebalance", "Empty"],
+  CompletingRebalance: ["PreparingRebalance"],
+  Stable: ["CompletingRebalance"],
+} as const;
+
+export type GroupState = keyof typeof PREVIOUS_STATES;
 
 export interface MemberProtocol {
   readonly name: string;
@@ -11,17 +19,17 @@ export interface MemberProtocol {
 export interface Member {
   readonly id: string;
   readonly instanceId: string | null;
-  clientId: string;
-  clientHost: string;
+  readonly clientId: string;
+  readonly clientHost: string;
   rebalanceTimeoutMs: number;
   sessionTimeoutMs: number;
   protocols: readonly MemberProtocol[];
   assignment: Uint8Array;
-  /** The JoinGroup or SyncGroup that waits; a waiting member does not expire. */
+  /** The JoinGroup or SyncGroup that waits for its answer. */
   joining: Ticket | undefined;
   syncing: Ticket | undefined;
-  /** When the session ends unless the member is heard from. */
-  expiresAt: number;
+  /** The member has not been told its id yet, so it cannot send heartbeats: it expires even while it waits. */
+  isNew: boolean;
 }
 
 export interface CommittedOffset {
@@ -35,24 +43,21 @@ export interface CommittedOffset {
   readonly expireTimestamp: Int64;
 }
 
-/** What the group waits for, besides sessions. */
-export type Wait =
-  | { readonly kind: "none" }
-  /** New members of a group that was empty; extended while they come. */
-  | { readonly kind: "initial"; readonly at: number; readonly delay: number; readonly remaining: number }
-  /** All members to rejoin. */
-  | { readonly kind: "join"; readonly at: number }
-  /** All members to sync. */
-  | { readonly kind: "sync"; readonly at: number };
+/** A group as it is before anything happens to it. */
+export interface GroupOrigin {
+  readonly state?: GroupState;
+  /** When the group entered its state, for the expiry of offsets; -1 unknown. */
+  readonly stateTimestamp: number;
+  /** Offsets of the group whose place this one takes. */
+  readonly offsets?: Map<string, Map<number, CommittedOffset>>;
+}
 
-const NO_WAIT: Wait = { kind: "none" };
-
-/** A classic group: its members, its round, and its offsets (`ClassicGroup`). */
+/** A classic group: its members, its generation, and its offsets (`ClassicGroup`). */
 export class Group {
   readonly type = "classic";
   readonly id: string;
-  state: GroupState = "Empty";
-  /** When the group entered its state, for the expiry of offsets; -1 unknown. */
+  #state: GroupState;
+  #previousState: GroupState | undefined;
   stateTimestamp: number;
   generation = 0;
   /** null until a member has named one. */
@@ -60,106 +65,144 @@ export class Group {
   protocolName: string | null = null;
   leaderId: string | null = null;
   readonly members = new Map<string, Member>();
-  /** Ids handed out with MEMBER_ID_REQUIRED, and until when they may be used. */
-  readonly pendingMembers = new Map<string, number>();
+  /** Ids handed out with MEMBER_ID_REQUIRED that have not come back yet. */
+  readonly pendingMembers = new Set<string>();
   /** Instance id to member id. */
   readonly staticMembers = new Map<string, string>();
+  /** Members of this generation that have not sent SyncGroup yet. */
   readonly pendingSync = new Set<string>();
+  /** A member came while the first members of an empty group are awaited: they are awaited for longer. */
   newMemberAdded = false;
-  wait: Wait = NO_WAIT;
-  /** When the shard will look at this group again. */
-  wakeAt = Infinity;
-  /** Whether a record of this group's metadata is in the log, which its deletion must erase. */
-  hasMetadataRecord = false;
   readonly offsets: Map<string, Map<number, CommittedOffset>>;
+  /** Members that speak each protocol. */
+  readonly #supporters = new Map<string, number>();
+  #awaitingJoin = 0;
 
-  /** A group that takes another's place has its offsets. */
-  constructor(id: string, now: number, offsets: Map<string, Map<number, CommittedOffset>> = new Map()) {
+  constructor(id: string, { state = "Empty", stateTimestamp, offsets = new Map() }: GroupOrigin) {
     this.id = id;
-    this.stateTimestamp = now;
+    this.#state = state;
+    this.stateTimestamp = stateTimestamp;
     this.offsets = offsets;
   }
 
-  /** Nothing but a place for offsets, which no record of its own backs. */
-  get isSimple(): boolean {
-    return this.protocolType === null && this.state === "Empty" && this.pendingMembers.size === 0;
+  get state(): GroupState {
+    return this.#state;
+  }
+
+  /** The group was empty before: its first members have a while to come. */
+  get isInitialRebalance(): boolean {
+    return this.#state === "PreparingRebalance" && this.#previousState === "Empty";
   }
 
   transition(state: GroupState, now: number): void {
-    this.state = state;
+    const allowed: readonly GroupState[] = PREVIOUS_STATES[state];
+    invariant(allowed.includes(this.#state), `a group goes from ${this.#state} to ${state}`);
+    this.#previousState = this.#state;
+    this.#state = state;
     this.stateTimestamp = now;
   }
 
-  stopWaiting(): void {
-    this.wait = NO_WAIT;
-  }
-
-  /** The longest a member asks for. */
+  /** Longest rebalance timeout of the members, never negative. */
   rebalanceTimeoutMs(): number {
     let longest = 0;
     for (const member of this.members.values()) longest = Math.max(longest, member.rebalanceTimeoutMs);
     return longest;
   }
 
-  awaitingJoin(): number {
-    let count = 0;
-    for (const member of this.members.values()) if (member.joining !== undefined) count++;
-    return count;
+  /** Members whose JoinGroup waits. */
+  get awaitingJoin(): number {
+    return this.#awaitingJoin;
   }
 
   allJoined(): boolean {
-    return this.pendingMembers.size === 0 && this.awaitingJoin() === this.members.size;
+    return this.pendingMembers.size === 0 && this.#awaitingJoin === this.members.size;
+  }
+
+  /** Lets a JoinGroup of the member wait, or none. */
+  setJoining(member: Member, ticket: Ticket | undefined): void {
+    this.#awaitingJoin += Number(ticket !== undefined) - Number(member.joining !== undefined);
+    member.joining = ticket;
+  }
+
+  setProtocols(member: Member, protocols: readonly MemberProtocol[]): void {
+    this.#count(member, -1);
+    member.protocols = protocols;
+    this.#count(member, 1);
   }
 
   add(member: Member, protocolType: string): void {
     if (this.members.size === 0) this.protocolType = protocolType;
     invariant(!this.members.has(member.id), "a member is added once");
-    this.members.set(member.id, member);
-    if (member.instanceId !== null) this.staticMembers.set(member.instanceId, member.id);
+    invariant(this.protocolType === protocolType, "members have the protocol type of their group");
+    this.#put(member);
     this.pendingMembers.delete(member.id);
     this.leaderId ??= member.id;
   }
 
-  remove(member: Member): void {
-    this.members.delete(member.id);
-    this.pendingSync.delete(member.id);
-    if (member.instanceId !== null && this.staticMembers.get(member.instanceId) === member.id) {
-      this.staticMembers.delete(member.instanceId);
-    }
-    if (this.leaderId === member.id) this.leaderId = this.members.keys().next().value ?? null;
+  /** Takes a member out, or an id that is still pending. */
+  remove(memberId: string): void {
+    const member = this.members.get(memberId);
+    if (member !== undefined) this.#takeOut(member);
+    this.pendingMembers.delete(memberId);
+    this.pendingSync.delete(memberId);
+    if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
   }
 
-  /** Names of the protocols that every member speaks. */
-  commonProtocols(): Set<string> {
-    let common: Set<string> | undefined;
-    for (const member of this.members.values()) {
-      const names = new Set(member.protocols.map(({ name }) => name));
-      common = common === undefined ? names : new Set([...common].filter(name => names.has(name)));
-    }
-    return common ?? new Set();
+  /** Puts a member in the place of another of the same instance; it leads if the other did. */
+  replace(old: Member, member: Member): void {
+    invariant(member.instanceId !== null && member.instanceId === old.instanceId, "only static members are replaced");
+    this.#takeOut(old);
+    this.#put(member);
+    if (this.leaderId === old.id) this.leaderId = member.id;
   }
 
+  #put(member: Member): void {
+    this.members.set(member.id, member);
+    if (member.instanceId !== null) this.staticMembers.set(member.instanceId, member.id);
+    if (member.joining !== undefined) this.#awaitingJoin++;
+    this.#count(member, 1);
+  }
+
+  #takeOut(member: Member): void {
+    invariant(this.members.delete(member.id), "only members are taken out");
+    if (member.instanceId !== null) this.staticMembers.delete(member.instanceId);
+    if (member.joining !== undefined) this.#awaitingJoin--;
+    this.#count(member, -1);
+  }
+
+  #count(member: Member, by: number): void {
+    for (const name of new Set(member.protocols.map(protocol => protocol.name))) {
+      const count = (this.#supporters.get(name) ?? 0) + by;
+      if (count === 0) this.#supporters.delete(name);
+      else this.#supporters.set(name, count);
+    }
+  }
+
+  #isCommon(name: string): boolean {
+    return (this.#supporters.get(name) ?? 0) === this.members.size;
+  }
+
+  /** True if a member with these protocols fits in (`ClassicGroup.supportsProtocols`). */
   supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
-    if (this.members.size === 0) return protocolType !== "" && protocols.length > 0;
-    const common = this.commonProtocols();
-    return this.protocolType === protocolType && protocols.some(({ name }) => common.has(name));
+    if (this.#state === "Empty") return protocolType !== "" && protocols.length > 0;
+    return this.protocolType === protocolType && protocols.some(({ name }) => this.#isCommon(name));
   }
 
-  /** Each member votes for the first it lists of those all speak; the most votes win. */
+  /** Each member votes for the first it lists of those that all speak; the most votes win. */
   selectProtocol(): string {
-    const common = this.commonProtocols();
     const votes = new Map<string, number>();
     for (const member of this.members.values()) {
-      const choice = member.protocols.find(({ name }) => common.has(name));
+      const choice = member.protocols.find(({ name }) => this.#isCommon(name));
       invariant(choice !== undefined, "members share a protocol");
       votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1);
     }
-    let best = "";
-    for (const [name, count] of votes) if (best === "" || count > (votes.get(best) as number)) best = name;
+    let best: string | undefined;
+    for (const [name, count] of votes) if (best === undefined || count > (votes.get(best) ?? 0)) best = name;
+    invariant(best !== undefined, "members choose a protocol");
     return best;
   }
 
-  /** The leader stays unless it has not rejoined; then any member that has leads. False when none has. */
+  /** Elects a member that has joined if the leader has not; false when none has. */
   electJoinedLeader(): boolean {
     if (this.leaderId !== null && this.members.get(this.leaderId)?.joining !== undefined) return true;
     for (const member of this.members.values()) {

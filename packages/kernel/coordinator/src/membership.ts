@@ -11,6 +11,13 @@ import { type Group, type Member, sameProtocols } from "./group.ts";
 import { groupRecord } from "./records.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 
+/** How it went with one of the members that a LeaveGroup names. */
+export interface Departure {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+  readonly errorCode: number;
+}
+
 export interface Client {
   readonly id: string;
   /** As Kafka writes it: with a leading slash. */
@@ -22,7 +29,7 @@ const KNOWN_MEMBER_ID_VERSION = 4;
 /** First version of JoinGroup whose leader can be told to keep the assignment (KIP-814). */
 const SKIP_ASSIGNMENT_VERSION = 9;
 
-/** What a JoinGroup brings along. */
+/** A JoinGroup and who sent it. */
 interface Joining {
   readonly ticket: Ticket;
   readonly version: number;
@@ -30,7 +37,7 @@ interface Joining {
   readonly request: JoinGroupRequest;
 }
 
-/** The classic membership protocol: JoinGroup, SyncGroup, Heartbeat, LeaveGroup (`GroupMetadataManager`). */
+/** Requests of classic members: JoinGroup, SyncGroup, Heartbeat, LeaveGroup (`GroupMetadataManager`). */
 export class Membership {
   readonly #context: ShardContext;
   readonly #rebalance: Rebalance;
@@ -40,9 +47,8 @@ export class Membership {
     this.#rebalance = rebalance;
   }
 
-  /** The error of a member that is not (any more) who it says, or 0. */
+  /** Checks that the member is the one it says it is: 0 or an error code (`ClassicGroup.validateMember`). */
   validate(group: Group, memberId: string, instanceId: string | null): number {
-    if (group.state === "Dead") return Errors.COORDINATOR_NOT_AVAILABLE.code;
     if (instanceId !== null) {
       const known = group.staticMembers.get(instanceId);
       if (known === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
@@ -53,24 +59,24 @@ export class Membership {
 
   join(group: Group, joining: Joining): void {
     const { request, ticket } = joining;
-    const refuse = (code: number, memberId = request.memberId): void =>
-      this.#context.reply(ticket, joinError(code, memberId));
-    if (!this.#hasRoom(group, request.memberId)) {
-      const member = group.members.get(request.memberId);
-      if (member !== undefined) group.remove(member);
+    const { memberId, groupInstanceId: instanceId } = request;
+    const refuse = (code: number, shown = memberId): void => this.#context.reply(ticket, joinError(code, shown));
+    if (!this.#hasRoom(group, memberId)) {
+      group.remove(memberId);
       refuse(Errors.GROUP_MAX_SIZE_REACHED.code, "");
     } else if (!group.supports(request.protocolType, request.protocols)) {
       refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);
-    } else if (request.memberId === "") {
-      if (request.groupInstanceId !== null) this.#joinStatic(group, joining, request.groupInstanceId);
+    } else if (memberId === "") {
+      if (instanceId !== null) this.#joinStatic(group, joining, instanceId);
       else this.#joinDynamic(group, joining);
-    } else if (group.pendingMembers.has(request.memberId)) {
-      if (request.groupInstanceId !== null) refuse(Errors.UNKNOWN_MEMBER_ID.code);
-      else this.#add(group, joining, request.memberId);
+    } else if (group.pendingMembers.has(memberId)) {
+      // Only dynamic members are told to come back; Kafka fails on an invariant here.
+      if (instanceId !== null) refuse(Errors.UNKNOWN_SERVER_ERROR.code, "");
+      else this.#add(group, joining, memberId);
     } else {
-      const error = this.validate(group, request.memberId, request.groupInstanceId);
+      const error = this.validate(group, memberId, instanceId);
       if (error !== 0) refuse(error);
-      else this.#rejoin(group, joining, group.members.get(request.memberId) as Member);
+      else this.#rejoin(group, joining, group.members.get(memberId) as Member);
     }
   }
 
@@ -78,19 +84,16 @@ export class Membership {
     const { maxSize } = this.#context.config;
     if (group.state === "Empty") return true;
     const member = group.members.get(memberId);
-    if (group.state === "PreparingRebalance") return member?.joining !== undefined || group.awaitingJoin() < maxSize;
+    // The last to rejoin are put out where the limit has become lower.
+    if (group.state === "PreparingRebalance") return member?.joining !== undefined || group.awaitingJoin < maxSize;
     return member !== undefined || group.members.size < maxSize;
   }
 
   #joinDynamic(group: Group, joining: Joining): void {
     const memberId = this.#context.memberId(joining.client.id);
-    if (joining.version < KNOWN_MEMBER_ID_VERSION) {
-      this.#add(group, joining, memberId);
-      return;
-    }
-    const until = this.#context.now + joining.request.sessionTimeoutMs;
-    group.pendingMembers.set(memberId, until);
-    this.#context.wake(group, until);
+    if (joining.version < KNOWN_MEMBER_ID_VERSION) return this.#add(group, joining, memberId);
+    group.pendingMembers.add(memberId);
+    this.#rebalance.touch(group, memberId, joining.request.sessionTimeoutMs);
     this.#context.reply(joining.ticket, joinError(Errors.MEMBER_ID_REQUIRED.code, memberId));
   }
 
@@ -102,96 +105,94 @@ export class Membership {
     else this.#replaceStatic(group, joining, old, memberId);
   }
 
-  #newMember(joining: Joining, id: string): Member {
-    const { request, client, ticket } = joining;
-    return {
+  #add(group: Group, { request, client, ticket }: Joining, id: string): void {
+    if (group.isInitialRebalance) group.newMemberAdded = true;
+    const member: Member = {
       id,
       instanceId: request.groupInstanceId,
       clientId: client.id,
       clientHost: client.host,
-      // Version 0 has no rebalance timeout: the session timeout serves for both.
-      rebalanceTimeoutMs: request.rebalanceTimeoutMs === -1 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
+      rebalanceTimeoutMs: request.rebalanceTimeoutMs,
       sessionTimeoutMs: request.sessionTimeoutMs,
       protocols: request.protocols,
       assignment: new Uint8Array(0),
       joining: ticket,
       syncing: undefined,
-      expiresAt: 0,
+      isNew: true,
     };
-  }
-
-  #add(group: Group, joining: Joining, id: string): void {
-    if (group.state === "PreparingRebalance" && group.generation === 0) group.newMemberAdded = true;
-    const member = this.#newMember(joining, id);
-    group.add(member, joining.request.protocolType);
-    this.#rebalance.touch(group, member);
+    group.add(member, request.protocolType);
+    this.#rebalance.touchNew(group, member);
     this.#rebalance.prepareOrComplete(group);
   }
 
-  #update(group: Group, joining: Joining, member: Member): void {
-    const { request, client, ticket } = joining;
-    const fresh = this.#newMember(joining, member.id);
-    // A second join of the same member takes the place of the first, which nobody reads any more.
-    this.#rebalance.answerJoin(member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
-    member.protocols = request.protocols;
-    member.rebalanceTimeoutMs = fresh.rebalanceTimeoutMs;
-    member.sessionTimeoutMs = fresh.sessionTimeoutMs;
-    member.clientId = client.id;
-    member.clientHost = client.host;
-    member.joining = ticket;
-    this.#rebalance.touch(group, member);
-    this.#rebalance.prepareOrComplete(group);
+  /** Takes over what the request says of the member. Its client id and host stay those of its first join. */
+  #update(group: Group, { request, ticket }: Joining, member: Member): void {
+    // A second join of the same member takes the place of the first, which Kafka leaves without an answer.
+    this.#rebalance.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
+    group.setProtocols(member, request.protocols);
+    member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
+    member.sessionTimeoutMs = request.sessionTimeoutMs;
+    group.setJoining(member, ticket);
   }
 
   #rejoin(group: Group, joining: Joining, member: Member): void {
     const same = sameProtocols(member.protocols, joining.request.protocols);
-    if (group.state === "Empty") {
+    const { state } = group;
+    if (state === "Empty") {
       this.#context.reply(joining.ticket, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
-    } else if (group.state === "CompletingRebalance" && same) {
-      // The answer of the join before was lost.
+    } else if (same && (state === "CompletingRebalance" || (state === "Stable" && group.leaderId !== member.id))) {
+      // The answer to the join before may have been lost. A leader that joins a stable group wants to assign anew.
       this.#context.reply(joining.ticket, joinReply(group, member));
-    } else if (group.state === "Stable" && same && group.leaderId !== member.id) {
-      this.#context.reply(joining.ticket, joinReply(group, member));
-    } else this.#update(group, joining, member);
+    } else {
+      this.#update(group, joining, member);
+      this.#rebalance.prepareOrComplete(group);
+    }
   }
 
   /** The same instance under a new id: its old id is fenced, and a stable group need not rebalance for it. */
   #replaceStatic(group: Group, joining: Joining, old: Member, id: string): void {
-    const oldLeader = group.leaderId;
-    this.#rebalance.answerJoin(old, joinError(Errors.FENCED_INSTANCE_ID.code, old.id));
+    const leaderBefore = group.leaderId;
+    this.#rebalance.answerJoin(group, old, joinError(Errors.FENCED_INSTANCE_ID.code, old.id));
     this.#rebalance.answerSync(old, syncError(Errors.FENCED_INSTANCE_ID.code));
-    const member: Member = { ...this.#newMember(joining, id), assignment: old.assignment };
-    const protocolBefore = group.protocolName;
-    const leads = oldLeader === old.id;
-    group.remove(old);
-    group.add(member, joining.request.protocolType);
-    if (leads) group.leaderId = id;
-    this.#rebalance.touch(group, member);
-    if (group.state === "Stable" && group.selectProtocol() === protocolBefore) {
-      this.#keepStatic(group, joining, { member, old, leads });
-    } else if (group.state === "PreparingRebalance") this.#rebalance.prepareOrComplete(group);
-    else this.#rebalance.prepare(group);
+    const member: Member = { ...old, id, isNew: false };
+    group.replace(old, member);
+    // Kafka leaves the timer of the old id, which then finds nobody.
+    this.#rebalance.endSession(group, old.id);
+    this.#rebalance.touch(group, id, member.sessionTimeoutMs);
+    this.#update(group, joining, member);
+    if (group.state === "CompletingRebalance") this.#rebalance.prepare(group);
+    else if (group.state === "Stable" && group.selectProtocol() === group.protocolName) {
+      this.#keepStatic(group, joining, { member, old, leaderBefore });
+    } else this.#rebalance.prepareOrComplete(group);
   }
 
   /** Writes the new id before it is given out; takes the replacement back if that fails. */
-  #keepStatic(group: Group, joining: Joining, swap: { member: Member; old: Member; leads: boolean }): void {
-    const { member, old, leads } = swap;
-    const assignments = new Map([...group.members.values()].map(m => [m.id, m.assignment]));
+  #keepStatic(
+    group: Group,
+    { ticket, version }: Joining,
+    { member, old, leaderBefore }: { member: Member; old: Member; leaderBefore: string | null },
+  ): void {
+    const assignments = new Map([...group.members.values()].map(({ id, assignment }) => [id, assignment]));
     this.#context.append([groupRecord(group, assignments)], errorCode => {
+      // A rebalance that began meanwhile may have answered.
+      if (member.joining !== ticket) return;
       if (errorCode !== 0) {
-        if (group.members.get(member.id) === member) {
-          group.remove(member);
-          group.add(old, group.protocolType ?? "");
-          if (leads) group.leaderId = old.id;
-        }
-        this.#rebalance.answerJoin(member, joinError(errorCode, ""));
+        const reply = { ...joinReply(group, member), leader: leaderBefore ?? "", members: [] };
+        this.#rebalance.answerJoin(group, member, { ...reply, errorCode, memberId: "" });
+        if (group.members.get(member.id) !== member) return;
+        old.assignment = member.assignment;
+        group.replace(member, old);
+        this.#rebalance.endSession(group, member.id);
+        this.#rebalance.touch(group, old.id, old.sessionTimeoutMs);
         return;
       }
-      const skip = leads && joining.version >= SKIP_ASSIGNMENT_VERSION;
-      const reply = skip ? { ...joinReply(group, member), skipAssignment: true } : joinReply(group, member);
-      // Without skipAssignment a leader that sees itself as leader would assign anew: it is told of the old one.
-      const shown = leads && !skip ? { ...reply, leader: old.id, members: [] } : reply;
-      this.#rebalance.answerJoin(member, shown);
+      const leads = group.leaderId === member.id;
+      if (version >= SKIP_ASSIGNMENT_VERSION) {
+        return this.#rebalance.answerJoin(group, member, { ...joinReply(group, member), skipAssignment: leads });
+      }
+      // A leader that is told so would assign anew: it is told the old id.
+      const reply = { ...joinReply(group, member), leader: leaderBefore ?? "", members: [] };
+      this.#rebalance.answerJoin(group, member, reply);
     });
   }
 
@@ -203,21 +204,17 @@ export class Membership {
       return;
     }
     const member = group.members.get(request.memberId) as Member;
-    if (group.state === "Empty") refuse(Errors.UNKNOWN_MEMBER_ID.code);
-    else if (group.state === "PreparingRebalance") refuse(Errors.REBALANCE_IN_PROGRESS.code);
-    else if (group.state === "Stable") {
-      this.#rebalance.touch(group, member);
-      this.#context.reply(ticket, syncReply(group, member));
-    } else {
-      this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
-      member.syncing = ticket;
-      group.pendingSync.delete(member.id);
-      if (group.leaderId !== member.id) return;
-      this.#rebalance.persist(
-        group,
-        new Map(request.assignments.map(a => [a.memberId, Uint8Array.from(a.assignment)])),
-      );
+    if (group.state === "PreparingRebalance") return refuse(Errors.REBALANCE_IN_PROGRESS.code);
+    if (group.state === "Stable") {
+      this.#rebalance.synced(group, member.id);
+      return this.#context.reply(ticket, syncReply(group, member));
     }
+    // A second sync of the same member takes the place of the first, which Kafka leaves without an answer.
+    this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
+    member.syncing = ticket;
+    this.#rebalance.synced(group, member.id);
+    if (group.leaderId !== member.id) return;
+    this.#rebalance.persist(group, new Map(request.assignments.map(a => [a.memberId, Uint8Array.from(a.assignment)])));
   }
 
   #syncFault(group: Group, request: SyncGroupRequest): number {
@@ -235,35 +232,39 @@ export class Membership {
     const error = this.validate(group, request.memberId, request.groupInstanceId);
     if (error !== 0) return error;
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION.code;
-    if (group.state === "Empty") return Errors.UNKNOWN_MEMBER_ID.code;
-    this.#rebalance.touch(group, group.members.get(request.memberId) as Member);
+    this.touch(group, request.memberId);
     return group.state === "PreparingRebalance" ? Errors.REBALANCE_IN_PROGRESS.code : 0;
   }
 
-  /** The outcome for each identity, in order. */
+  /** Begins the session of a member anew. */
+  touch(group: Group, memberId: string): void {
+    const member = group.members.get(memberId);
+    if (member !== undefined) this.#rebalance.touch(group, memberId, member.sessionTimeoutMs);
+  }
+
+  /** Takes members out; `done` gets the outcome for each identity, in order, once what follows is written, or an error. */
   leave(
     group: Group,
     identities: LeaveGroupRequest["members"],
-  ): { memberId: string; groupInstanceId: string | null; errorCode: number }[] {
-    let removed = false;
-    const results = identities.map(({ memberId, groupInstanceId }) => {
-      const result = (errorCode: number) => ({ memberId, groupInstanceId, errorCode });
-      // An administrator knows static members by their instance only.
-      const id = memberId === "" && groupInstanceId !== null ? group.staticMembers.get(groupInstanceId) : memberId;
-      if (id !== undefined && groupInstanceId === null && group.pendingMembers.delete(id)) {
-        removed = true;
-        return result(0);
-      }
-      const error = id === undefined ? Errors.UNKNOWN_MEMBER_ID.code : this.validate(group, id, groupInstanceId);
-      if (error !== 0) return result(error);
-      const member = group.members.get(id as string) as Member;
-      this.#rebalance.answerJoin(member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
-      this.#rebalance.answerSync(member, syncError(Errors.UNKNOWN_MEMBER_ID.code));
-      group.remove(member);
-      removed = true;
-      return result(0);
+    done: (errorCode: number, outcomes: readonly Departure[]) => void,
+  ): void {
+    const outcomes = identities.map(({ memberId, groupInstanceId }) => {
+      return { memberId, groupInstanceId, errorCode: this.#leaveOne(group, memberId, groupInstanceId) };
     });
-    if (removed) this.#rebalance.afterRemoval(group);
-    return results;
+    if (outcomes.every(({ errorCode }) => errorCode !== 0)) return done(0, outcomes);
+    this.#rebalance.afterLeaving(group, errorCode => done(errorCode, outcomes));
+  }
+
+  #leaveOne(group: Group, memberId: string, instanceId: string | null): number {
+    if (group.pendingMembers.has(memberId)) {
+      group.remove(memberId);
+      this.#rebalance.endSession(group, memberId);
+      return 0;
+    }
+    // An administrator knows static members by their instance only.
+    const id = memberId === "" && instanceId !== null ? (group.staticMembers.get(instanceId) ?? "") : memberId;
+    const error = this.validate(group, id, instanceId);
+    if (error === 0) this.#rebalance.removeMember(group, group.members.get(id) as Member);
+    return error;
   }
 }

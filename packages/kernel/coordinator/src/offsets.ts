@@ -1,4 +1,4 @@
-import { addI64, ByteReader, type Int64, MalformedError, utf8Length } from "@samsa/base";
+import { addI64, ByteReader, type Int64, MalformedError } from "@samsa/base";
 import {
   consumerProtocolSubscription,
   Errors,
@@ -43,8 +43,7 @@ function expiryOf(now: number, retentionMs: Int64): Int64 {
 /** Reads the request without changing anything. */
 export function planCommit(
   context: ShardContext,
-  group: AnyGroup,
-  request: Pick<OffsetCommitRequest, "retentionTimeMs" | "topics">,
+  request: Pick<OffsetCommitRequest, "groupId" | "retentionTimeMs" | "topics">,
 ): CommitPlan {
   const records: ShardRecord[] = [];
   const { wall: now, config } = context;
@@ -55,7 +54,7 @@ export function planCommit(
     partitions: topic.partitions.map(partition => {
       const { partitionIndex } = partition;
       const metadata = partition.committedMetadata ?? "";
-      if (utf8Length(metadata) > config.offsetMetadataMaxBytes) {
+      if (metadata.length > config.offsetMetadataMaxLength) {
         return { partitionIndex, errorCode: Errors.OFFSET_METADATA_TOO_LARGE.code };
       }
       const value: CommittedOffset = {
@@ -66,7 +65,7 @@ export function planCommit(
         commitTimestamp: now,
         expireTimestamp,
       };
-      records.push(offsetRecord(group.id, topic.name, partitionIndex, value));
+      records.push(offsetRecord(request.groupId, topic.name, partitionIndex, value));
       return { partitionIndex, errorCode: 0 };
     }),
   }));
@@ -161,7 +160,7 @@ function ageBase(group: AnyGroup, topic: string, offset: CommittedOffset, subscr
   return Infinity;
 }
 
-/** Records that erase what has expired, and the group itself when nothing is left of it. */
+/** Records that erase what has expired, and the group itself when it is empty and has no offsets left. */
 export function expiredRecords(context: ShardContext, group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const { wall: now, config } = context;
   const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;
@@ -180,8 +179,7 @@ export function expiredRecords(context: ShardContext, group: AnyGroup, pending: 
     }
   }
   if (left > 0 || pending.has(group.id) || group.state !== "Empty") return records;
-  if (group.type === "consumer") records.push(...tombstonesOf(group));
-  else if (group.pendingMembers.size === 0 && group.hasMetadataRecord) records.push(groupTombstone(group.id));
+  records.push(...(group.type === "consumer" ? tombstonesOf(group) : [groupTombstone(group.id)]));
   return records;
 }
 

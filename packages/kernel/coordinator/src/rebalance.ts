@@ -3,8 +3,11 @@ import type { Ticket } from "./effects.ts";
 import type { Group, Member } from "./group.ts";
 import { groupRecord } from "./records.ts";
 import type { ShardContext } from "./context.ts";
+import { timerKey } from "./timers.ts";
 
 const NO_BYTES = new Uint8Array(0);
+/** Longest wait of a member that does not know its id yet (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`). */
+const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
 
 export function joinReply(group: Group, member: Member): object {
   const leads = group.leaderId === member.id;
@@ -43,23 +46,64 @@ export function syncError(errorCode: number): object {
   return { errorCode, assignment: NO_BYTES };
 }
 
-/** Ends the rounds that wait and begins another. */
+/** Called with 0 once a step of the group is written, or with the error code for the client. */
+type Done = (errorCode: number) => void;
+
+/**
+ * The generations of classic groups: join phase, sync phase, sessions (`GroupMetadataManager`). Timers, by their keys:
+ * `session` for each member and pending member, `join` and `sync` for each group.
+ */
 export class Rebalance {
   readonly #context: ShardContext;
+  /** False for a group whose place another has taken: its timers do nothing. */
+  readonly #isCurrent: (group: Group) => boolean;
 
-  constructor(context: ShardContext) {
+  constructor(context: ShardContext, isCurrent: (group: Group) => boolean) {
     this.#context = context;
+    this.#isCurrent = isCurrent;
   }
 
-  touch(group: Group, member: Member): void {
-    member.expiresAt = this.#context.now + member.sessionTimeoutMs;
-    this.#context.wake(group, member.expiresAt);
+  #after(group: Group, key: string, delayMs: number, run: () => void): void {
+    this.#context.after(key, delayMs, () => {
+      if (this.#isCurrent(group)) run();
+    });
   }
 
-  answerJoin(member: Member, response: object): void {
+  /** Begins the session of a member, or of an id that is pending, anew. */
+  touch(group: Group, memberId: string, sessionTimeoutMs: number): void {
+    const key = timerKey("session", group.id, memberId);
+    this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));
+  }
+
+  /** Members that do not know their id cannot send heartbeats: they are given as long as a join may take. */
+  touchNew(group: Group, member: Member): void {
+    this.touch(group, member.id, NEW_MEMBER_JOIN_TIMEOUT_MS);
+  }
+
+  endSession(group: Group, memberId: string): void {
+    this.#context.cancel(timerKey("session", group.id, memberId));
+  }
+
+  /** Cancels the timers of a group that another takes the place of, and answers who waits in it. */
+  abandon(group: Group, errorCode: number): void {
+    for (const member of group.members.values()) {
+      this.answerJoin(group, member, joinError(errorCode, ""));
+      this.answerSync(member, syncError(errorCode));
+    }
+    this.cancelTimers(group);
+  }
+
+  cancelTimers(group: Group): void {
+    this.#context.cancel(timerKey("join", group.id));
+    this.#context.cancel(timerKey("sync", group.id));
+    for (const id of group.members.keys()) this.endSession(group, id);
+    for (const id of group.pendingMembers) this.endSession(group, id);
+  }
+
+  answerJoin(group: Group, member: Member, response: object): void {
     if (member.joining === undefined) return;
     const ticket: Ticket = member.joining;
-    member.joining = undefined;
+    group.setJoining(member, undefined);
     this.#context.reply(ticket, response);
   }
 
@@ -70,161 +114,177 @@ export class Rebalance {
     this.#context.reply(ticket, response);
   }
 
-  /** Begins a round if the group is between rounds, or ends the join phase if that was the last one missing. */
+  /** Begins a rebalance, or completes the join phase of the one under way if everybody has joined. */
   prepareOrComplete(group: Group): void {
-    if (group.state === "Empty" || group.state === "Stable" || group.state === "CompletingRebalance") {
-      this.prepare(group);
-    } else if (group.state === "PreparingRebalance" && group.generation !== 0 && group.allJoined()) {
-      this.complete(group);
-    }
+    if (group.state !== "PreparingRebalance") this.prepare(group);
+    else this.completeIfReady(group);
   }
 
-  prepare(group: Group): void {
-    const context = this.#context;
+  /** Completes the join phase if everybody has joined; `done` is called when what follows is written. */
+  completeIfReady(group: Group, done?: Done): void {
+    const ready = group.state === "PreparingRebalance" && !group.isInitialRebalance && group.allJoined();
+    if (ready) this.#complete(group, done);
+    else done?.(0);
+  }
+
+  prepare(group: Group, done?: Done): void {
+    const { config, wall } = this.#context;
     if (group.state === "CompletingRebalance") {
       for (const member of group.members.values()) {
         member.assignment = NO_BYTES;
+        const waited = member.syncing !== undefined;
         this.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
+        if (waited) this.touch(group, member.id, member.sessionTimeoutMs);
       }
     }
     group.pendingSync.clear();
-    const initial = group.state === "Empty";
-    group.transition("PreparingRebalance", context.wall);
-    if (initial) {
-      const delay = context.config.initialRebalanceDelayMs;
-      const remaining = Math.max(group.rebalanceTimeoutMs() - delay, 0);
-      this.#waitInitial(group, delay, remaining);
-    } else if (group.allJoined()) this.complete(group);
-    else this.#waitJoin(group);
+    this.#context.cancel(timerKey("sync", group.id));
+    group.transition("PreparingRebalance", wall);
+    if (group.isInitialRebalance) {
+      const delay = config.initialRebalanceDelayMs;
+      this.#awaitFirst(group, delay, Math.max(group.rebalanceTimeoutMs() - delay, 0));
+      done?.(0);
+    } else if (group.allJoined()) this.#complete(group, done);
+    else {
+      this.#awaitJoins(group);
+      done?.(0);
+    }
   }
 
-  #waitInitial(group: Group, delay: number, remaining: number): void {
-    const at = this.#context.now + delay;
-    group.wait = { kind: "initial", at, delay, remaining };
-    this.#context.wake(group, at);
+  /** Waits for the first members of a group, longer while more of them come, up to the longest rebalance timeout. */
+  #awaitFirst(group: Group, delay: number, remaining: number): void {
+    this.#after(group, timerKey("join", group.id), delay, () => {
+      if (!group.newMemberAdded || remaining === 0) return this.#complete(group);
+      group.newMemberAdded = false;
+      const next = Math.min(this.#context.config.initialRebalanceDelayMs, remaining);
+      this.#awaitFirst(group, next, Math.max(remaining - delay, 0));
+    });
   }
 
-  #waitJoin(group: Group): void {
-    const at = this.#context.now + group.rebalanceTimeoutMs();
-    group.wait = { kind: "join", at };
-    this.#context.wake(group, at);
+  #awaitJoins(group: Group): void {
+    this.#after(group, timerKey("join", group.id), group.rebalanceTimeoutMs(), () => this.#complete(group));
   }
 
-  /** The wait is over, as far as its time goes. */
-  waited(group: Group): void {
-    const { wait } = group;
-    if (wait.kind === "initial") {
-      if (group.newMemberAdded && wait.remaining > 0) {
-        // Newcomers extend the wait, up to the longest rebalance timeout.
-        group.newMemberAdded = false;
-        const delay = Math.min(this.#context.config.initialRebalanceDelayMs, wait.remaining);
-        this.#waitInitial(group, delay, Math.max(wait.remaining - wait.delay, 0));
-      } else this.complete(group);
-    } else if (wait.kind === "join") this.complete(group);
-    else if (wait.kind === "sync") this.#expirePendingSync(group);
-  }
-
-  /** Ends the join phase: who has not rejoined is out, unless static. */
-  complete(group: Group): void {
-    const { now, wall } = this.#context;
-    group.stopWaiting();
-    group.pendingMembers.clear();
+  /** Ends the join phase: removes dynamic members that have not joined, and begins the next generation. */
+  #complete(group: Group, done?: Done): void {
+    const { wall } = this.#context;
+    this.#context.cancel(timerKey("join", group.id));
     for (const member of group.members.values()) {
-      if (member.joining === undefined && member.instanceId === null) group.remove(member);
+      if (member.joining !== undefined || member.instanceId !== null) continue;
+      group.remove(member.id);
+      this.endSession(group, member.id);
     }
     if (group.members.size > 0 && !group.electJoinedLeader()) {
-      this.#waitJoin(group);
-      return;
+      // Static members that are away keep the group waiting until their sessions end.
+      this.#awaitJoins(group);
+      return done?.(0);
     }
     group.generation++;
     if (group.members.size === 0) {
       group.protocolName = null;
-      group.leaderId = null;
       group.transition("Empty", wall);
-      this.#context.append([groupRecord(group, new Map())], () => {});
-      group.hasMetadataRecord = true;
-      return;
+      return this.#writeEmpty(group, done);
     }
     group.protocolName = group.selectProtocol();
     group.transition("CompletingRebalance", wall);
+    group.pendingSync.clear();
+    // The answer to the leader is made before anybody's wait ends: it tells of all members.
     const replies = [...group.members.values()].map(member => [member, joinReply(group, member)] as const);
     for (const [member, reply] of replies) {
-      member.assignment = NO_BYTES;
-      this.answerJoin(member, reply);
-      this.touch(group, member);
+      this.answerJoin(group, member, reply);
+      this.touch(group, member.id, member.sessionTimeoutMs);
+      member.isNew = false;
       group.pendingSync.add(member.id);
     }
-    const at = now + group.rebalanceTimeoutMs();
-    group.wait = { kind: "sync", at };
-    this.#context.wake(group, at);
+    this.#awaitSyncs(group);
+    done?.(0);
   }
 
+  /**
+   * If the record is lost, the generation before is in force after a restart, with members whose sessions then end: only
+   * who waits for the record is told.
+   */
+  #writeEmpty(group: Group, done: Done | undefined): void {
+    this.#context.append([groupRecord(group, new Map())], errorCode => {
+      if (errorCode !== 0) this.#context.warn(`Failed to write that group ${group.id} is empty.`, errorCode);
+      done?.(errorCode);
+    });
+  }
+
+  #awaitSyncs(group: Group): void {
+    const { generation } = group;
+    this.#after(group, timerKey("sync", group.id), group.rebalanceTimeoutMs(), () => {
+      if (group.generation === generation) this.#expirePendingSync(group);
+    });
+  }
+
+  /** Removes members that have not sent SyncGroup, also from a group that is stable without them. */
   #expirePendingSync(group: Group): void {
-    group.stopWaiting();
-    if (group.pendingSync.size === 0) return;
-    for (const id of group.pendingSync) {
-      const member = group.members.get(id);
-      if (member !== undefined && member.syncing === undefined) group.remove(member);
+    const isWaiting = group.state === "CompletingRebalance" || group.state === "Stable";
+    if (!isWaiting || group.pendingSync.size === 0) return;
+    for (const id of [...group.pendingSync]) {
+      group.remove(id);
+      this.endSession(group, id);
     }
     this.prepare(group);
   }
 
-  /** The leader has spoken: its assignment is written first and handed out when that has succeeded. */
+  /** Notes that a member of this generation has sent SyncGroup. */
+  synced(group: Group, memberId: string): void {
+    group.pendingSync.delete(memberId);
+    if (group.pendingSync.size === 0) this.#context.cancel(timerKey("sync", group.id));
+  }
+
+  /** Writes the leader's assignment, and hands it out when that has succeeded. */
   persist(group: Group, assignments: ReadonlyMap<string, Uint8Array>): void {
     const { generation } = group;
     this.#context.append([groupRecord(group, assignments)], errorCode => {
-      // Another round may have begun while the record was on its way.
+      // Another rebalance may have begun while the record was on its way.
       if (group.state !== "CompletingRebalance" || group.generation !== generation) return;
-      if (errorCode !== 0) {
-        for (const member of group.members.values()) this.answerSync(member, syncError(errorCode));
-        this.prepare(group);
-        return;
-      }
-      group.hasMetadataRecord = true;
-      group.stopWaiting();
-      group.pendingSync.clear();
       for (const member of group.members.values()) {
-        member.assignment = assignments.get(member.id) ?? NO_BYTES;
+        member.assignment = errorCode === 0 ? (assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;
+        if (member.syncing === undefined) continue;
+        this.answerSync(member, errorCode === 0 ? syncReply(group, member) : syncError(errorCode));
+        // A session that ended while the member waited had no effect: it begins anew.
+        this.touch(group, member.id, member.sessionTimeoutMs);
       }
-      group.transition("Stable", this.#context.wall);
-      for (const member of group.members.values()) {
-        if (member.syncing !== undefined) this.touch(group, member);
-        this.answerSync(member, syncReply(group, member));
-      }
+      if (errorCode === 0) group.transition("Stable", this.#context.wall);
+      else this.prepare(group);
     });
   }
 
-  /** Takes a member out for good and lets the others go on. */
-  remove(group: Group, member: Member): void {
-    this.answerJoin(member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
-    this.answerSync(member, syncError(Errors.UNKNOWN_MEMBER_ID.code));
-    group.remove(member);
-    this.afterRemoval(group);
-  }
-
-  afterRemoval(group: Group): void {
+  /** A session has ended. */
+  #expire(group: Group, memberId: string): void {
+    const member = group.members.get(memberId);
+    if (member === undefined) {
+      if (!group.pendingMembers.has(memberId)) return;
+      group.remove(memberId);
+      return this.#completeWithout(group);
+    }
+    // A member that waits for our answer is alive as far as we can know; its session begins anew with the answer.
+    if (!member.isNew && (member.joining !== undefined || member.syncing !== undefined)) return;
+    this.removeMember(group, member);
     if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group);
-    else if (group.state === "PreparingRebalance") this.prepareOrComplete(group);
+    else this.#completeWithout(group);
   }
 
-  /** Ends sessions whose time is up. */
-  expireSessions(group: Group): void {
-    const { now } = this.#context;
-    let changed = false;
-    for (const [id, until] of group.pendingMembers) {
-      if (until <= now) {
-        group.pendingMembers.delete(id);
-        changed = true;
-      } else this.#context.wake(group, until);
-    }
-    for (const member of group.members.values()) {
-      // A member that waits for our answer is alive as far as we can know.
-      if (member.joining !== undefined || member.syncing !== undefined) this.touch(group, member);
-      else if (member.expiresAt <= now) {
-        group.remove(member);
-        changed = true;
-      } else this.#context.wake(group, member.expiresAt);
-    }
-    if (changed) this.afterRemoval(group);
+  /** The join phase may have waited for the one that is gone, that of the first members included. */
+  #completeWithout(group: Group): void {
+    if (group.state === "PreparingRebalance" && group.allJoined()) this.#complete(group);
+  }
+
+  /** Takes a member out and answers what it waits for. */
+  removeMember(group: Group, member: Member): void {
+    this.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, ""));
+    // Kafka leaves this request without an answer.
+    this.answerSync(member, syncError(Errors.UNKNOWN_MEMBER_ID.code));
+    group.remove(member.id);
+    this.endSession(group, member.id);
+  }
+
+  /** Goes on after members have left; `done` is called when what follows is written. */
+  afterLeaving(group: Group, done: Done): void {
+    if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group, done);
+    else this.completeIfReady(group, done);
   }
 }

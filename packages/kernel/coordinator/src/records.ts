@@ -69,6 +69,19 @@ export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8
   };
 }
 
+/** A classic group that has just been created, whoever is about to join it. */
+export function newGroupRecord({ id, stateTimestamp }: Group): ShardRecord {
+  const value = {
+    protocolType: "",
+    generation: 0,
+    protocol: null,
+    leader: null,
+    currentStateTimestamp: stateTimestamp,
+    members: [],
+  };
+  return { key: groupKey(id), value: bytesOf(GROUP_VERSION, w => groupMetadataValue.encode(w, value, GROUP_VERSION)) };
+}
+
 export type GroupValue = ReturnType<typeof groupMetadataValue.decode>;
 
 export type Replayed =

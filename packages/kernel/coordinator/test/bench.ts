@@ -1,7 +1,13 @@
 import { uuidFromBytes, type Uuid } from "@samsa/base";
 import { nodePattern } from "@samsa/node";
 import { expect } from "vitest";
-import { type Effect, type GroupConfig, type GroupRequest, GroupShard, type TopicDirectory } from "../src/index.ts";
+import {
+  type GroupEffect,
+  type GroupConfig,
+  type GroupRequest,
+  GroupShard,
+  type TopicDirectory,
+} from "../src/index.ts";
 
 /** An id that says which topic it is of. */
 export function topicId(name: string): Uuid {
@@ -15,7 +21,7 @@ export const config: GroupConfig = {
   minSessionTimeoutMs: 6000,
   maxSessionTimeoutMs: 1_800_000,
   maxSize: 3,
-  offsetMetadataMaxBytes: 16,
+  offsetMetadataMaxLength: 16,
   offsetsRetentionMs: 1000_000,
   consumer: {
     maxSize: 100,
@@ -46,6 +52,9 @@ export class Bench {
   readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
   readonly held: number[] = [];
   readonly replies = new Map<number, Reply>();
+  readonly warnings: string[] = [];
+  /** Largest classic group that a shard loaded from now on allows. */
+  maxSize = config.maxSize;
   shard = new GroupShard(config, () => `id${++this.ids}`, noShares);
 
   constructor() {
@@ -80,12 +89,13 @@ export class Bench {
     };
   }
 
-  settle(effects: Effect[]): void {
+  settle(effects: GroupEffect[]): void {
     for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
       if (next.type === "reply") {
         expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
         this.replies.set(next.ticket, next.response as Reply);
-      } else if (this.hold) this.held.push(next.token);
+      } else if (next.type === "warn") this.warnings.push(next.message);
+      else if (this.hold) this.held.push(next.token);
       else {
         if (this.failing === 0) {
           for (const record of next.records) {
@@ -100,7 +110,7 @@ export class Bench {
 
   send(request: GroupRequest): number {
     const ticket = ++this.tickets;
-    const out: Effect[] = [];
+    const out: GroupEffect[] = [];
     this.shard.request(this.now, ticket, request, out);
     this.settle(out);
     return ticket;
@@ -117,7 +127,7 @@ export class Bench {
     const until = this.now + ms;
     while (this.shard.nextDeadline() <= until) {
       this.now = Math.max(this.now, this.shard.nextDeadline());
-      const out: Effect[] = [];
+      const out: GroupEffect[] = [];
       this.shard.tick(this.now, out);
       this.settle(out);
     }
@@ -125,10 +135,12 @@ export class Bench {
   }
 
   reload(): void {
-    const loaded = new GroupShard(config, () => `id${++this.ids}`, noShares);
+    const loaded = new GroupShard({ ...config, maxSize: this.maxSize }, () => `id${++this.ids}`, noShares);
     loaded.topicsChanged(this.directory(), new Set(), true);
     for (const record of this.log) loaded.replay(this.now, record);
-    loaded.loaded(this.now, []);
+    const out: GroupEffect[] = [];
+    loaded.loaded(this.now, out);
     this.shard = loaded;
+    this.settle(out);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Effect, GroupRequest } from "../src/index.ts";
+import type { GroupEffect, GroupRequest } from "../src/index.ts";
 import { Bench, config, type Reply } from "./bench.ts";
 
 interface JoinOptions {
@@ -162,7 +162,7 @@ describe("a round", () => {
     bench.hold = true;
     const ticket = bench.send(sync(id, 1, { [id]: "x" }));
     expect(bench.replies.has(ticket)).toBe(false);
-    const out: Effect[] = [];
+    const out: GroupEffect[] = [];
     bench.shard.appended(bench.now, bench.held[0], 0, out);
     bench.settle(out);
     expect(bench.replies.get(ticket)?.errorCode).toBe(0);
@@ -215,7 +215,7 @@ describe("sessions", () => {
     expect(bench.ask(heartbeat(a, 1)).errorCode).toBe(0);
     bench.ask(leave(a));
     bench.shard.wallAhead += config.offsetsRetentionMs;
-    const out: Effect[] = [];
+    const out: GroupEffect[] = [];
     bench.shard.expire(bench.now, out);
     bench.settle(out);
     expect(bench.shard.view("g")).toBeUndefined();
@@ -226,7 +226,7 @@ describe("sessions", () => {
     const [a] = stable(bench, 1);
     expect(bench.ask(leave(a)).members).toEqual([{ memberId: a, groupInstanceId: null, errorCode: 0 }]);
     expect(bench.shard.view("g")?.state).toBe("Empty");
-    const out: Effect[] = [];
+    const out: GroupEffect[] = [];
     bench.shard.expire(bench.now, out);
     bench.settle(out);
     expect(bench.shard.view("g")).toBeUndefined();
@@ -238,14 +238,21 @@ test.each([
   ["a session too short", join({ session: 5999 }), 26],
   ["a session too long", join({ session: 1_800_001 }), 26],
   ["an id from nowhere", join({ memberId: "x" }), 25],
-  ["no protocols", join({ protocols: [] }), 23],
-  ["no protocol type", join({ protocolType: "" }), 23],
   ["a heartbeat without a group", heartbeat("x", 1), 25],
   ["a sync without a group", sync("x", 1), 25],
 ])("%s is refused", (_, request, code) => {
   const bench = new Bench();
   expect(bench.ask(request).errorCode).toBe(code);
   expect(bench.shard.list()).toEqual([]);
+});
+
+test.each([
+  ["no protocols", join({ protocols: [] })],
+  ["no protocol type", join({ protocolType: "" })],
+])("%s is refused, and leaves a group that is empty, as Kafka does", (_, request) => {
+  const bench = new Bench();
+  expect(bench.ask(request)).toMatchObject({ errorCode: 23, memberId: "" });
+  expect(bench.shard.list()).toMatchObject([{ groupId: "g", groupState: "Empty" }]);
 });
 
 test("what does not fit a stable group is refused", () => {
@@ -326,7 +333,7 @@ describe("offsets", () => {
       [2000, -1],
     ] as const) {
       bench.pass(wait);
-      const out: Effect[] = [];
+      const out: GroupEffect[] = [];
       bench.shard.expire(bench.now, out);
       bench.settle(out);
       expect(firstOffset(bench)).toBe(left);
@@ -345,7 +352,7 @@ describe("offsets", () => {
     expect(bench.ask(heartbeat(a, 1)).errorCode).toBe(0);
     expect(Buffer.from(bench.ask(sync(b, 1)).assignment as Uint8Array).toString()).toBe(`to ${b}`);
     expect(firstOffset(bench)).toBe(5);
-    const out: Effect[] = [];
+    const out: GroupEffect[] = [];
     bench.shard.topicDeleted(bench.now, "t", out);
     bench.settle(out);
     expect(firstOffset(bench)).toBe(-1);
@@ -356,7 +363,7 @@ describe("offsets", () => {
     const [a] = stable(bench, 1);
     const codes: number[] = [];
     const remove = (id: string) => {
-      const out: Effect[] = [];
+      const out: GroupEffect[] = [];
       bench.shard.delete(bench.now, id, out, code => codes.push(code));
       bench.settle(out);
     };
@@ -375,7 +382,7 @@ test("losing the partition answers everyone who waits", () => {
   const bench = new Bench();
   const id = newId(bench);
   const ticket = bench.send(join({ memberId: id }));
-  const out: Effect[] = [];
+  const out: GroupEffect[] = [];
   bench.shard.unload(bench.now, 16, out);
   bench.settle(out);
   expect(bench.replies.get(ticket)?.errorCode).toBe(16);

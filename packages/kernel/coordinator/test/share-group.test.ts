@@ -2,7 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Effect, GroupShard, type Initialization } from "../src/index.ts";
+import { type GroupEffect, GroupShard, type Initialization } from "../src/index.ts";
 import { type Assignment, assignShares } from "../src/share-group/assignor.ts";
 import { config } from "./bench.ts";
 
@@ -45,10 +45,10 @@ class Bench {
     this.shard.loaded(this.now, []);
   }
 
-  settle(effects: Effect[]): void {
+  settle(effects: GroupEffect[]): void {
     for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
       if (next.type === "reply") this.replies.push(next.response as Reply);
-      else {
+      else if (next.type === "append") {
         for (const record of this.failing === 0 ? next.records : []) {
           this.log.push(record);
           this.shard.replay(this.now, record);
@@ -58,8 +58,8 @@ class Bench {
     }
   }
 
-  run(action: (out: Effect[]) => void): void {
-    const out: Effect[] = [];
+  run(action: (out: GroupEffect[]) => void): void {
+    const out: GroupEffect[] = [];
     action(out);
     this.settle(out);
   }

@@ -274,7 +274,7 @@ export class Broker {
       minSessionTimeoutMs: config["group.min.session.timeout.ms"],
       maxSessionTimeoutMs: config["group.max.session.timeout.ms"],
       maxSize: config["group.max.size"],
-      offsetMetadataMaxBytes: config["offset.metadata.max.bytes"],
+      offsetMetadataMaxLength: config["offset.metadata.max.bytes"],
       offsetsRetentionMs: config["offsets.retention.minutes"] * 60_000,
       consumer: {
         maxSize: config["group.consumer.max.size"],

@@ -1,6 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import {
   type GroupConfig,
+  type GroupEffect,
   type GroupRequest,
   GroupShard,
   type Initialization,
@@ -21,7 +22,7 @@ interface GroupHost extends ShardHost {
   readonly initialize: (what: Initialization, done: (succeeded: boolean) => void) => void;
 }
 
-export type GroupRunner = ShardRunner<GroupShard>;
+export type GroupRunner = ShardRunner<GroupShard, GroupEffect>;
 
 /** The group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
@@ -31,7 +32,12 @@ export class Groups extends Shards<GroupRunner> {
     super(topics, OFFSETS_TOPIC, partition => {
       const shard = new GroupShard(host.config, host.newId, host.shareGroups);
       shard.topicsChanged(topicDirectory(topics.image), new Set(), true);
-      return new ShardRunner<GroupShard>({ host, partition, shard, perform: () => {} });
+      return new ShardRunner<GroupShard, GroupEffect>({
+        host,
+        partition,
+        shard,
+        perform: ({ message, errorCode }) => host.env.logger.warn(message, { errorCode }),
+      });
     });
     this.#host = host;
   }

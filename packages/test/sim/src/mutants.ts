@@ -364,8 +364,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "sessions end much too late",
     file: `${COORDINATOR}/rebalance.ts`,
-    find: "member.expiresAt = this.#context.now + member.sessionTimeoutMs;",
-    replace: "member.expiresAt = this.#context.now + member.sessionTimeoutMs * 1000;",
+    find: "this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));",
+    replace: "this.#after(group, key, sessionTimeoutMs * 1000, () => this.#expire(group, memberId));",
     why: "the share of a dead member goes to nobody",
   },
   {
@@ -378,15 +378,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "heartbeats do not count",
     file: `${COORDINATOR}/membership.ts`,
-    find: "    this.#rebalance.touch(group, group.members.get(request.memberId) as Member);\n    return group.state",
+    find: "    this.touch(group, request.memberId);\n    return group.state",
     replace: "    return group.state",
     why: "a member is thrown out though it is alive",
   },
   {
     name: "every member gets the leader's share",
     file: `${COORDINATOR}/rebalance.ts`,
-    find: "member.assignment = assignments.get(member.id) ?? NO_BYTES;",
-    replace: "member.assignment = [...assignments.values()][0] ?? NO_BYTES;",
+    find: "(assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;",
+    replace: "([...assignments.values()][0] ?? NO_BYTES) : NO_BYTES;",
     why: "a partition has two owners",
   },
   {
@@ -580,23 +580,23 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "members of consumer groups never expire",
-    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
-    find: "deadlines = { session, rebalance: Infinity,",
-    replace: "deadlines = { session: Infinity, rebalance: Infinity,",
+    file: `${COORDINATOR}/consumer/member-timers.ts`,
+    find: "if (member === undefined || !this.#isCurrent(group)) return;",
+    replace: 'if (member === undefined || kind === "session") return;',
     why: "what a dead member had goes to nobody",
   },
   {
     name: "a heartbeat keeps nobody in a consumer group",
     file: `${COORDINATOR}/consumer/heartbeat.ts`,
-    find: "deadlines.session = now + sessionTimeoutMs;",
+    find: "if (group.members.has(id)) this.#timers.touch(group, id, sessionTimeoutMs);",
     replace: "",
     why: "a member is thrown out though it is alive",
   },
   {
     name: "sessions of consumer groups are not begun at a start",
     file: `${COORDINATOR}/consumer/consumer-groups.ts`,
-    find: "for (const member of group.members.values()) this.#revoke(group, member, this.#deadlines(group, member));",
-    replace: "group.resolving = false;",
+    find: "      this.timers.begin(group, member);\n      this.timers.awaitRevocation(group, member);\n    }",
+    replace: "      this.timers.awaitRevocation(group, member);\n    }",
     why: "who died with the broker keeps what it had for ever",
   },
   {

@@ -18,6 +18,7 @@ import { replaceStatic } from "./heartbeat.ts";
 import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
 import type { ListedPartitions } from "./reconcile.ts";
 import type { TopicDirectory } from "./topics.ts";
+import type { MemberTimers } from "./member-timers.ts";
 import type { ConsumerUpdates } from "./update.ts";
 
 const { code: UNKNOWN_MEMBER } = Errors.UNKNOWN_MEMBER_ID;
@@ -75,10 +76,12 @@ export interface ClassicJoin {
 export class ClassicMembers {
   readonly #context: ConsumerContext;
   readonly #updates: ConsumerUpdates;
+  readonly #timers: MemberTimers;
 
-  constructor(context: ConsumerContext, updates: ConsumerUpdates) {
+  constructor(context: ConsumerContext, { updates, timers }: { updates: ConsumerUpdates; timers: MemberTimers }) {
     this.#context = context;
     this.#updates = updates;
+    this.#timers = timers;
   }
 
   join(group: ConsumerGroup, input: ClassicJoin): void {
@@ -140,13 +143,9 @@ export class ClassicMembers {
     memberId: string,
     { sessionTimeoutMs, rebalanceTimeoutMs }: JoinGroupRequest,
   ): void {
-    const deadlines = group.deadlines.get(memberId);
-    if (deadlines === undefined) return;
-    const { now } = this.#context;
-    deadlines.join = Infinity;
-    deadlines.session = now + sessionTimeoutMs;
-    deadlines.sync = now + (rebalanceTimeoutMs === -1 ? sessionTimeoutMs : rebalanceTimeoutMs);
-    this.#context.wake(group, Math.min(deadlines.session, deadlines.sync));
+    if (!group.members.has(memberId)) return;
+    this.#timers.touch(group, memberId, sessionTimeoutMs);
+    this.#timers.awaitSync(group, memberId, rebalanceTimeoutMs);
   }
 
   #joinFault(group: ConsumerGroup, version: number, body: JoinGroupRequest, isNew: boolean): number {
@@ -199,11 +198,10 @@ export class ClassicMembers {
       return refuse(INCONSISTENT);
     }
     if (group.assignmentEpoch > member.epoch && member.state !== STATE.unrevoked) {
-      this.#expectJoin(group, member);
+      this.#timers.awaitJoin(group, member);
       return refuse(Errors.REBALANCE_IN_PROGRESS.code);
     }
-    const deadlines = group.deadlines.get(member.id);
-    if (deadlines !== undefined) deadlines.sync = Infinity;
+    this.#timers.synced(group, member.id);
     this.#touch(group, member);
     const version = readSubscription(metadataOf(member))?.version ?? 0;
     const assigned = [...member.assigned].map(([id, partitions]) => [id, partitions.keys()] as const);
@@ -212,17 +210,7 @@ export class ClassicMembers {
   }
 
   #touch(group: ConsumerGroup, { id, classic }: ConsumerMember): void {
-    const deadlines = group.deadlines.get(id);
-    if (deadlines === undefined || classic === null) return;
-    deadlines.session = this.#context.now + classic.sessionTimeoutMs;
-    this.#context.wake(group, deadlines.session);
-  }
-
-  #expectJoin(group: ConsumerGroup, { id, rebalanceTimeoutMs }: ConsumerMember): void {
-    const deadlines = group.deadlines.get(id);
-    if (deadlines === undefined || deadlines.join !== Infinity) return;
-    deadlines.join = this.#context.now + rebalanceTimeoutMs;
-    this.#context.wake(group, deadlines.join);
+    if (classic !== null) this.#timers.touch(group, id, classic.sessionTimeoutMs);
   }
 
   /** Members are told to join again when there is something for them to give up or to take. */
@@ -232,7 +220,7 @@ export class ClassicMembers {
     this.#touch(group, member);
     const isReady = member.state === STATE.unreleased && !waitsForOthers(group, member);
     if (member.epoch >= group.assignmentEpoch && member.state !== STATE.unrevoked && !isReady) return 0;
-    this.#expectJoin(group, member);
+    this.#timers.awaitJoin(group, member);
     return Errors.REBALANCE_IN_PROGRESS.code;
   }
 

@@ -2,25 +2,28 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import type { ConsumerContext } from "./context.ts";
-import { ConsumerGroup, type Deadlines } from "./group.ts";
-import { AWAY_EPOCH, type ConsumerMember, JOINING_EPOCH, LEAVING_EPOCH, STATE } from "./member.ts";
+import type { ConsumerGroup } from "./group.ts";
+import { AWAY_EPOCH, type ConsumerMember, LEAVING_EPOCH } from "./member.ts";
 import { ConsumerHeartbeats, type HeartbeatInput, heartbeatFault } from "./heartbeat.ts";
 import type { ConsumerRecord } from "./records.ts";
 import { replayConsumerRecord } from "./replay.ts";
-import { RegexResolver } from "./resolver.ts";
+import { MemberTimers } from "./member-timers.ts";
 import { ConsumerUpdates } from "./update.ts";
 
 /** The consumer groups of a shard: what they are asked, what becomes of them as time goes by, what the log says of them. */
 export class ConsumerGroups {
   readonly updates: ConsumerUpdates;
+  readonly timers: MemberTimers;
   readonly #context: ConsumerContext;
   readonly #heartbeats: ConsumerHeartbeats;
-  readonly #resolvers = new WeakMap<ConsumerGroup, RegexResolver>();
 
-  constructor(context: ConsumerContext) {
+  constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean) {
     this.#context = context;
-    this.updates = new ConsumerUpdates(context);
-    this.#heartbeats = new ConsumerHeartbeats(context, this.updates);
+    this.updates = new ConsumerUpdates(context, isCurrent);
+    this.timers = new MemberTimers(context, isCurrent, (group, member, done) =>
+      this.updates.putOut(group, [member], done),
+    );
+    this.#heartbeats = new ConsumerHeartbeats(context, this.updates, this.timers);
   }
 
   /** Answers a request that is wrong whatever the group; whether it was. */
@@ -37,72 +40,27 @@ export class ConsumerGroups {
     else this.#heartbeats.beat(group, input, records);
   }
 
-  /** Does one thing whose time has come, and says when it wants to be called again; now, when it has done something. */
-  tick(group: ConsumerGroup): number {
-    const { now } = this.#context;
-    if (group.resolving) {
-      this.#resolve(group);
-      return now;
-    }
-    let next = Infinity;
-    for (const [id, deadlines] of group.deadlines) {
-      const at = Math.min(deadlines.session, deadlines.rebalance, deadlines.join, deadlines.sync);
-      const member = group.members.get(id);
-      if (at > now || member === undefined) next = Math.min(next, at);
-      else {
-        // One at a time: each is decided knowing what became of the one before.
-        this.updates.putOut(group, [member], () => {});
-        return now;
-      }
-    }
-    return next;
-  }
-
-  #resolve(group: ConsumerGroup): void {
-    let resolver = this.#resolvers.get(group);
-    if (resolver === undefined) {
-      resolver = new RegexResolver(this.#context, group);
-      this.#resolvers.set(group, resolver);
-    }
-    if (!resolver.advance()) return;
-    this.#resolvers.delete(group);
-    group.resolving = false;
-    const records = resolver.records(this.#context, group);
-    if (records.length > 0) this.#context.append(records, () => {});
-  }
-
-  /** Takes in a record of a group that is there; deadlines begin when the group is `live`. */
+  /** Takes in a record of a group that is there; timers begin when the group is `live`. */
   replay(group: ConsumerGroup, record: ConsumerRecord, live: boolean): void {
     const member = replayConsumerRecord(group, record);
     if (!live) return;
     if (record.type === "target") group.assignedAt = this.#context.now;
+    if (record.type === "member" && record.value === null) return this.timers.cancel(group, record.key.memberId);
     if (member === undefined) return;
-    const deadlines = this.#deadlines(group, member);
-    if (record.type === "current") this.#revoke(group, member, deadlines);
+    this.timers.begin(group, member);
+    if (record.type === "current") this.timers.awaitRevocation(group, member);
   }
 
-  #deadlines(group: ConsumerGroup, member: ConsumerMember): Deadlines {
-    let deadlines = group.deadlines.get(member.id);
-    if (deadlines === undefined) {
-      const { sessionTimeoutMs } = member.classic ?? this.#context.config.consumer.intervals(group.id);
-      const session = this.#context.now + sessionTimeoutMs;
-      deadlines = { session, rebalance: Infinity, join: Infinity, sync: Infinity };
-      group.deadlines.set(member.id, deadlines);
-      this.#context.wake(group, session);
-    }
-    return deadlines;
-  }
-
-  /** A member that has been asked to give something up has its rebalance timeout for that. */
-  #revoke(group: ConsumerGroup, member: ConsumerMember, deadlines: Deadlines): void {
-    const revokes = member.state === STATE.unrevoked && member.epoch >= JOINING_EPOCH && member.classic === null;
-    deadlines.rebalance = revokes ? this.#context.now + member.rebalanceTimeoutMs : Infinity;
-    if (revokes) this.#context.wake(group, deadlines.rebalance);
+  cancelTimers(group: ConsumerGroup): void {
+    for (const id of group.members.keys()) this.timers.cancel(group, id);
   }
 
   /** The log has been read: sessions begin. */
   loaded(group: ConsumerGroup): void {
-    for (const member of group.members.values()) this.#revoke(group, member, this.#deadlines(group, member));
+    for (const member of group.members.values()) {
+      this.timers.begin(group, member);
+      this.timers.awaitRevocation(group, member);
+    }
   }
 
   /** Topics have changed, or come, or gone: groups that subscribe to them look at them again. */

@@ -12,16 +12,6 @@ export interface Resolved {
   readonly timestamp: number;
 }
 
-/** When a member is out unless something comes first. Not written down: after a restart they begin anew. */
-export interface Deadlines {
-  session: number;
-  /** To give up what it was asked to, or to go on from the epoch it has. */
-  rebalance: number;
-  /** Classic members: to join again, and to sync. */
-  join: number;
-  sync: number;
-}
-
 type Counts = Map<string, number>;
 
 function count(counts: Counts, key: string, by: number): void {
@@ -36,7 +26,7 @@ export interface Subscriptions {
   readonly regexes: ReadonlyMap<string, number>;
 }
 
-/** A group of the consumer protocol (KIP-848): all of it but deadlines is what its records say. */
+/** A group of the consumer protocol (KIP-848). It is rebuilt from its records; only timers are volatile. */
 export class ConsumerGroup {
   readonly type = "consumer";
   readonly id: string;
@@ -53,14 +43,12 @@ export class ConsumerGroup {
   readonly staticMembers = new Map<string, string>();
   readonly target = new Map<string, Assignment>();
   readonly resolved = new Map<string, Resolved>();
-  readonly deadlines = new Map<string, Deadlines>();
   /** Whether 4.0 has left a record that is not written any more, and is to be erased. */
   hasPartitionMetadata = false;
   /** Until when the topics need not be looked at, unless they change; for the epoch that found them so. */
   refresh = { at: 0, epoch: 0 };
   /** A member has brought a pattern, or topics have come: patterns are to be resolved. */
   resolving = false;
-  wakeAt = Infinity;
   readonly offsets: Map<string, Map<number, CommittedOffset>>;
   readonly #names: Counts = new Map();
   readonly #regexes: Counts = new Map();
@@ -120,7 +108,6 @@ export class ConsumerGroup {
     const member = this.members.get(memberId);
     if (member === undefined) return;
     this.members.delete(memberId);
-    this.deadlines.delete(memberId);
     this.#count(member, -1);
     this.#release(member);
     this.#forgetStatic(member);

@@ -16,6 +16,7 @@ import {
 } from "./member.ts";
 import type { ListedPartitions } from "./reconcile.ts";
 import { currentRecord, memberRecord, memberTombstones, targetRecord } from "./records.ts";
+import type { MemberTimers } from "./member-timers.ts";
 import type { ConsumerUpdates } from "./update.ts";
 
 /** First version whose members make their ids themselves. */
@@ -92,16 +93,18 @@ function epochFault(member: ConsumerMember, body: ConsumerGroupHeartbeatRequest)
 export class ConsumerHeartbeats {
   readonly #context: ConsumerContext;
   readonly #updates: ConsumerUpdates;
+  readonly #timers: MemberTimers;
 
-  constructor(context: ConsumerContext, updates: ConsumerUpdates) {
+  constructor(context: ConsumerContext, updates: ConsumerUpdates, timers: MemberTimers) {
     this.#context = context;
     this.#updates = updates;
+    this.#timers = timers;
   }
 
   /** A member joins, or says that it is there. `records` go before those of its own. */
   beat(group: ConsumerGroup, input: HeartbeatInput, records: ShardRecord[]): void {
     const { ticket, client, body } = input;
-    const { now, config } = this.#context;
+    const { config } = this.#context;
     const full = this.#sizeFault(group, body);
     if (full !== undefined) return this.#context.reply(ticket, full);
     const id = body.memberId === "" ? this.#context.newId() : body.memberId;
@@ -116,11 +119,8 @@ export class ConsumerHeartbeats {
     const owned = body.topicPartitions;
     const next = this.#updates.step(change, share, { changed: subscriptionChanged, owned });
     const { sessionTimeoutMs, heartbeatIntervalMs } = config.consumer.intervals(group.id);
-    const deadlines = group.deadlines.get(id);
-    if (deadlines !== undefined) {
-      deadlines.session = now + sessionTimeoutMs;
-      this.#context.wake(group, deadlines.session);
-    }
+    // The session of a new member begins with its record.
+    if (group.members.has(id)) this.#timers.touch(group, id, sessionTimeoutMs);
     const whole =
       body.rebalanceTimeoutMs !== -1 &&
       (body.subscribedTopicNames !== null || body.subscribedTopicRegex !== null) &&

@@ -93,7 +93,7 @@ export function recordsOf(group: ConsumerGroup): ShardRecord[] {
 
 /** A classic group with those members of a consumer group that stay, all of the classic protocol (`fromConsumerGroup`). */
 export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMember[], context: ConsumerContext): Group {
-  const classic = new Group(group.id, context.wall, group.offsets);
+  const classic = new Group(group.id, { state: "Stable", stateTimestamp: context.wall, offsets: group.offsets });
   for (const { id, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic: own } of staying) {
     const sessionTimeoutMs = own?.sessionTimeoutMs ?? 0;
     const member: Member = {
@@ -107,7 +107,7 @@ export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMembe
       assignment: new Uint8Array(0),
       joining: undefined,
       syncing: undefined,
-      expiresAt: context.now + sessionTimeoutMs,
+      isNew: false,
     };
     classic.add(member, "consumer");
   }
@@ -117,6 +117,5 @@ export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMembe
     const version = readSubscription(classic.metadataOf(member))?.version ?? 0;
     member.assignment = writeAssignment(context.topics, group.targetOf(member.id), version);
   }
-  classic.transition("Stable", context.wall);
   return classic;
 }

@@ -5,7 +5,9 @@ import type { ShardRecord } from "../effects.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup, Subscriptions } from "./group.ts";
 import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
+import { timerKey } from "../timers.ts";
 import { type ListedPartitions, reconcile } from "./reconcile.ts";
+import { RegexResolver } from "./resolver.ts";
 import {
   currentRecord,
   epochRecord,
@@ -47,9 +49,12 @@ interface Share {
 /** The three things a member's request may lead to: a new epoch, a new target assignment, a step towards it. */
 export class ConsumerUpdates {
   readonly #context: ConsumerContext;
+  /** False for a group whose place another has taken. */
+  readonly #isCurrent: (group: ConsumerGroup) => boolean;
 
-  constructor(context: ConsumerContext) {
+  constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean) {
     this.#context = context;
+    this.#isCurrent = isCurrent;
   }
 
   /** What is wrong with a pattern that nobody in the group has brought before. */
@@ -107,7 +112,24 @@ export class ConsumerUpdates {
       if (!due) return;
     }
     group.resolving = true;
-    this.#context.wake(group, this.#context.now);
+    this.#resolve(group);
+  }
+
+  /** Resolves the patterns a step at a time, so that other requests are served meanwhile. */
+  #resolve(group: ConsumerGroup, begun?: RegexResolver): void {
+    this.#context.after(timerKey("regex", group.id), 0, () => {
+      // The member whose request began this is in the group by now, and its pattern with it.
+      const resolver = begun ?? new RegexResolver(this.#context, group);
+      const isCurrent = this.#isCurrent(group);
+      if (isCurrent && !resolver.advance()) return this.#resolve(group, resolver);
+      group.resolving = false;
+      const records = isCurrent ? resolver.records(this.#context, group) : [];
+      if (records.length === 0) return;
+      this.#context.append(records, errorCode => {
+        // The next heartbeat begins again.
+        if (errorCode !== 0) this.#context.warn(`Failed to write topics of patterns of group ${group.id}.`, errorCode);
+      });
+    });
   }
 
   #renew({ group, before, after, records }: Change, bump: boolean): number {

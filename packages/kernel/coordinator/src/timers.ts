@@ -1,0 +1,135 @@
+import { invariant } from "@samsa/base";
+
+interface Timer {
+  readonly key: string;
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  /** Breaks ties: timers of the same time run in the order in which they were scheduled. */
+  readonly order: number;
+  readonly run: () => void;
+  /** Place in the heap; -1 once it is due. */
+  place: number;
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+/**
+ * The timers of a shard, at most one for each key (`CoordinatorTimer`). Memory is that of the keys that are scheduled:
+ * scheduling a key again moves its timer.
+ */
+export class Timers {
+  readonly #byKey = new Map<string, Timer>();
+  readonly #heap: Timer[] = [];
+  /** Timers whose time has come, in the order in which they run. */
+  #due: Timer[] = [];
+  #order = 0;
+
+  /** Timers that are scheduled. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Runs `run` once, at `at` or later; replaces the timer that the key has. */
+  schedule(key: string, at: number, run: () => void): void {
+    this.cancel(key);
+    const timer: Timer = { key, at, order: ++this.#order, run, place: this.#heap.length };
+    this.#byKey.set(key, timer);
+    this.#heap.push(timer);
+    this.#rise(timer);
+  }
+
+  cancel(key: string): void {
+    const timer = this.#byKey.get(key);
+    if (timer === undefined) return;
+    this.#byKey.delete(key);
+    if (timer.place >= 0) this.#take(timer);
+  }
+
+  isScheduled(key: string): boolean {
+    return this.#byKey.has(key);
+  }
+
+  clear(): void {
+    this.#byKey.clear();
+    this.#heap.length = 0;
+    this.#due = [];
+  }
+
+  /** When `tick` has something to do; -Infinity if it stopped early, Infinity if nothing is scheduled. */
+  next(): number {
+    if (this.#due.length > 0) return -Infinity;
+    return this.#heap.length === 0 ? Infinity : this.#heap[0].at;
+  }
+
+  /**
+   * Runs what was due when the tick began, until `isInterrupted` says to leave the rest to the next tick. A timer that is
+   * scheduled meanwhile runs in a later tick, whatever its time, so that a tick always ends.
+   */
+  tick(now: number, isInterrupted: () => boolean): void {
+    if (this.#due.length === 0) this.#collect(now);
+    let done = 0;
+    while (done < this.#due.length) {
+      const timer = this.#due[done++];
+      if (this.#byKey.get(timer.key) !== timer) continue;
+      this.#byKey.delete(timer.key);
+      timer.run();
+      if (isInterrupted()) break;
+    }
+    this.#due.splice(0, done);
+  }
+
+  #collect(now: number): void {
+    while (this.#heap.length > 0 && this.#heap[0].at <= now) {
+      const timer = this.#heap[0];
+      this.#take(timer);
+      timer.place = -1;
+      this.#due.push(timer);
+    }
+  }
+
+  /** Takes a timer out of the heap. */
+  #take(timer: Timer): void {
+    const { place } = timer;
+    invariant(this.#heap[place] === timer, "a timer knows its place");
+    const last = this.#heap.pop() as Timer;
+    if (last === timer) return;
+    this.#put(last, place);
+    this.#rise(last);
+    this.#sink(last);
+  }
+
+  #put(timer: Timer, place: number): void {
+    this.#heap[place] = timer;
+    timer.place = place;
+  }
+
+  #rise(timer: Timer): void {
+    while (timer.place > 0) {
+      const place = (timer.place - 1) >> 1;
+      const parent = this.#heap[place];
+      if (!isBefore(timer, parent)) return;
+      this.#put(parent, timer.place);
+      this.#put(timer, place);
+    }
+  }
+
+  #sink(timer: Timer): void {
+    for (;;) {
+      const left = 2 * timer.place + 1;
+      if (left >= this.#heap.length) return;
+      const right = left + 1;
+      const least = right < this.#heap.length && isBefore(this.#heap[right], this.#heap[left]) ? right : left;
+      const child = this.#heap[least];
+      if (!isBefore(child, timer)) return;
+      this.#put(child, timer.place);
+      this.#put(timer, least);
+    }
+  }
+}
+
+/** The key of a timer; ids may hold any character, so the length of the group's id tells where it ends. */
+export function timerKey(kind: string, groupId: string, memberId = ""): string {
+  return `${kind} ${groupId.length} ${groupId}${memberId}`;
+}
