@@ -276,7 +276,9 @@ export class Producer implements Actor {
     if (settings.compression !== undefined) attempt.codec = CODECS.get(settings.compression) ?? compressed;
     if (settings.timestampType === undefined) return;
     attempt.timestampType = TIMESTAMP_TYPES.find(type => type === settings.timestampType) ?? "CreateTime";
-    if (attempt.timestampType === "LogAppendTime" ? logAppendTimeMs < 0 : logAppendTimeMs !== -1) {
+    // The answer to a duplicate carries the time of the first batch, whichever clock it is of.
+    const isStamped = logAppendTimeMs !== -1 && !this.#idempotent;
+    if (attempt.timestampType === "LogAppendTime" ? logAppendTimeMs < 0 : isStamped) {
       const detail = `${topic.name} has ${attempt.timestampType} and stamped ${logAppendTimeMs}`;
       throw new Violation("a setting is not obeyed", detail);
     }
