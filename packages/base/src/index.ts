@@ -3,6 +3,7 @@ export * from "./buffer-pool.ts";
 export * from "./bytes.ts";
 export * from "./crc32c.ts";
 export * from "./env.ts";
+export * from "./guard.ts";
 export * from "./murmur2.ts";
 export * from "./uuid.ts";
 export * from "./config.ts";

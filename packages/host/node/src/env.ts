@@ -12,7 +12,7 @@ export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions 
   const { logger } = options;
   return {
     clock: nodeClock(),
-    timers: nodeTimers(),
+    timers: nodeTimers(error => logger.error("a timer's callback failed", { error })),
     random: nodeRandom(),
     disk: nodeDisk(),
     network: nodeNetwork(logger, options.network),

@@ -1,4 +1,4 @@
-import type { Clock, Random, Timer, Timers } from "@samsa/base";
+import { type Clock, guard, type Random, type Report, type Timer, type Timers } from "@samsa/base";
 import { randomBytes } from "node:crypto";
 
 // Node fires a timer at once when its delay does not fit 31 bits, so longer waits are cut into pieces.
@@ -8,13 +8,14 @@ export function nodeClock(): Clock {
   return { now: () => Date.now(), monotonic: () => performance.now() };
 }
 
-export function nodeTimers(): Timers {
+/** `report` gets what a callback throws: a bug in one must not end the process, nor the work of the others. */
+export function nodeTimers(report: Report): Timers {
   return {
     after(delayMs: number, callback: () => void): Timer {
       let handle: NodeJS.Timeout;
       const arm = (left: number) => {
         const now = Math.min(left, LONGEST_DELAY);
-        handle = setTimeout(() => (left > now ? arm(left - now) : callback()), Math.max(1, now));
+        handle = setTimeout(() => (left > now ? arm(left - now) : guard(callback, report)), Math.max(1, now));
         handle.unref();
       };
       arm(delayMs);
@@ -22,7 +23,7 @@ export function nodeTimers(): Timers {
     },
     // Node runs immediates after the poll phase, that is, after the sockets that were readable have been read.
     soon(callback: () => void): void {
-      setImmediate(callback);
+      setImmediate(guard, callback, report);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { BufferPool, ConfigError, type Env, nearestNumber, parseConfig, type Timer } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, guardEach, nearestNumber, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -520,11 +520,15 @@ export class Broker {
 
   #retain(): void {
     const now = this.env.clock.now();
-    for (const { log, fault } of this.topics.all()) {
-      if (fault !== 0) continue;
-      log.enforceRetention(now);
-      log.state.producers.expire(now, this.config["producer.id.expiration.ms"]);
-    }
+    const served = [...this.topics.all()].filter(({ fault }) => fault === 0);
+    guardEach(
+      served,
+      ({ log }) => {
+        log.enforceRetention(now);
+        log.state.producers.expire(now, this.config["producer.id.expiration.ms"]);
+      },
+      error => this.env.logger.error("the retention of a log failed", { error }),
+    );
   }
 
   /** Who does not read must not keep the others from reading. */

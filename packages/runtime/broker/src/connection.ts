@@ -321,11 +321,16 @@ export class ClientConnection implements ConnectionHandler {
       const request = api.request.decode(reader, head.version);
       let spent: number | undefined;
       api.handle(broker, request, context, (response, sent) => {
-        const now = broker.env.clock.monotonic();
-        broker.metrics.request(api.name, head.version, now - began);
-        slot.sent = sent;
-        this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
-        this.#reply(slot, api, head, response);
+        try {
+          const now = broker.env.clock.monotonic();
+          broker.metrics.request(api.name, head.version, now - began);
+          slot.sent = sent;
+          this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
+          this.#reply(slot, api, head, response);
+        } catch (error) {
+          // Whoever answers late has others to answer too.
+          this.#broken(api, head, error);
+        }
       });
       spent = broker.env.clock.monotonic() - began;
       if (api.transient) this.#host.buffers.give(reader.bytes);
@@ -334,10 +339,14 @@ export class ClientConnection implements ConnectionHandler {
         this.reject(`${api.name} version ${head.version}: ${error.message}`);
         return;
       }
-      // A bug of ours: this connection ends, the others are served on.
-      this.#host.logger.error("request failed", { api: api.name, version: head.version, error });
-      this.#connection.destroy();
+      this.#broken(api, head, error);
     }
+  }
+
+  /** A bug of ours: this connection ends, the others are served on. */
+  #broken(api: ServedApi, head: RequestHead, error: unknown): void {
+    this.#host.logger.error("request failed", { api: api.name, version: head.version, error });
+    this.#connection.destroy();
   }
 
   /** Applies quotas: the reply says for how long, and for that long nothing more is handled (KIP-219). */

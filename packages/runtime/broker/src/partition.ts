@@ -1,4 +1,4 @@
-import { DiskError, type Env, type Uuid } from "@samsa/base";
+import { DiskError, type Env, guardEach, type Report, type Uuid } from "@samsa/base";
 import type { AppendRequest, AppendResult } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
@@ -18,6 +18,10 @@ interface PendingAck {
   /** Acknowledged once the high watermark has reached this. */
   readonly offset: number;
   readonly done: (errorCode: number) => void;
+}
+
+function succeed({ done }: PendingAck): void {
+  done(0);
 }
 
 /** What the broker knows of a partition beyond its log. */
@@ -43,7 +47,9 @@ export class Partition {
   /** Set when its directory has failed or its topic is deleted: no append succeeds any more. */
   fault = 0;
   /** Batches that are on their way to the log. */
-  readonly order = new Order();
+  readonly order: Order;
+  /** Takes what a callback of a producer or reader throws. */
+  readonly #report: Report;
   readonly #env: Env;
   readonly #turn: Turn;
   #log: PartitionLog;
@@ -57,6 +63,9 @@ export class Partition {
 
   constructor(options: PartitionOptions) {
     this.#env = options.env;
+    const { topic, partition } = options.log;
+    this.#report = error => options.env.logger.error("a callback of a partition failed", { topic, partition, error });
+    this.order = new Order(this.#report);
     this.#turn = options.turn;
     this.#log = options.log;
     this.topicId = options.topicId;
@@ -158,14 +167,14 @@ export class Partition {
     const bytes = this.#unseen;
     this.#unseen = 0;
     this.#acknowledge();
-    for (const watcher of this.#watchers) watcher.advanced(bytes, this);
+    guardEach(this.#watchers, watcher => watcher.advanced(bytes, this), this.#report);
   }
 
   #acknowledge(): void {
     const { highWatermark } = this.log;
     let count = 0;
     while (count < this.#acks.length && this.#acks[count].offset <= highWatermark) count++;
-    for (const { done } of this.#acks.splice(0, count)) done(0);
+    guardEach(this.#acks.splice(0, count), succeed, this.#report);
   }
 
   /** Ends the partition's service with an error for all who wait. */
@@ -174,7 +183,7 @@ export class Partition {
     this.fault = errorCode;
     const acks = this.#acks;
     this.#acks = [];
-    for (const { done } of acks) done(errorCode);
-    for (const watcher of [...this.#watchers]) watcher.changed();
+    guardEach(acks, ({ done }) => done(errorCode), this.#report);
+    guardEach([...this.#watchers], watcher => watcher.changed(), this.#report);
   }
 }

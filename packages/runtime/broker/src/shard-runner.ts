@@ -1,4 +1,4 @@
-import { type Env, javaStringHash, type Timer } from "@samsa/base";
+import { type Env, guardEach, javaStringHash, type Timer } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
@@ -118,20 +118,35 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   ask(reply: (response: object) => void, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
     const ticket = ++this.#tickets;
     this.#replies.set(ticket, reply);
-    this.run((out, now) => put(this.shard, now, ticket, out));
+    try {
+      this.run((out, now) => put(this.shard, now, ticket, out));
+    } catch (error) {
+      this.#replies.delete(ticket);
+      throw error;
+    }
   }
 
   /** Lets the shard do something, at the shard's time, and carries out what it wants done. */
   run(action: (out: E[], now: number) => void): void {
     const effects: E[] = [];
-    action(effects, this.#now);
-    for (const effect of effects) {
-      if (isReply(effect)) this.#reply(effect.ticket, effect.response);
-      else if (isAppend(effect)) this.#append(effect);
-      else this.#perform(effect as Exclude<E, Effect>, this);
+    try {
+      action(effects, this.#now);
+      guardEach(effects, this.#carryOut, this.#report);
+    } finally {
+      this.#schedule();
     }
-    this.#schedule();
   }
+
+  readonly #carryOut = (effect: E): void => {
+    if (isReply(effect)) this.#reply(effect.ticket, effect.response);
+    else if (isAppend(effect)) this.#append(effect);
+    else this.#perform(effect as Exclude<E, Effect>, this);
+  };
+
+  readonly #report = (error: unknown): void => {
+    const { topic, partition } = this.partition.log;
+    this.#host.env.logger.error("a coordinator's effect failed", { topic, partition, error });
+  };
 
   #reply(ticket: Ticket, response: object): void {
     const reply = this.#replies.get(ticket);

@@ -1,4 +1,4 @@
-import type { Timer } from "@samsa/base";
+import { guard, type Timer } from "@samsa/base";
 import {
   type MarkerRequest,
   TransactionShard,
@@ -121,23 +121,46 @@ export class Transactions extends Shards<TransactionRunner> {
   }
 
   /**
-   * Runs `task` once those of the same transactional id that came before have called what they were given: what a
-   * client sends one after the other it means in this order. It runs at once when nobody is before it.
+   * Runs `task` once those of the same transactional id that came before have finished: what a client sends one after
+   * the other it means in this order. It runs at once when nobody is before it. The task hands its last step to `finish`;
+   * when it or that step throws, `failed` is called instead, and the next task has its turn.
    */
-  inTurn(transactionalId: string, task: (done: () => void) => void): void {
-    const next = (): void => {
-      const queue = this.#queues.get(transactionalId);
-      const following = queue?.shift();
-      if (following === undefined) this.#queues.delete(transactionalId);
-      else following();
+  inTurn(
+    transactionalId: string,
+    task: (finish: (last: () => void) => void) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const { logger } = this.#host.env;
+    const report = (error: unknown): void => logger.error("a request in a transaction failed", { error });
+    const begin = (): void => {
+      let isOver = false;
+      const finish = (last: () => void): void => {
+        if (isOver) return;
+        isOver = true;
+        guard(last, error => guard(() => failed(error), report));
+        this.#next(transactionalId);
+      };
+      guard(
+        () => task(finish),
+        error =>
+          finish(() => {
+            throw error;
+          }),
+      );
     };
     const queue = this.#queues.get(transactionalId);
     if (queue !== undefined) {
-      queue.push(() => task(next));
+      queue.push(begin);
       return;
     }
     this.#queues.set(transactionalId, []);
-    task(next);
+    begin();
+  }
+
+  #next(transactionalId: string): void {
+    const following = this.#queues.get(transactionalId)?.shift();
+    if (following === undefined) this.#queues.delete(transactionalId);
+    else following();
   }
 
   /** Whether a request of this id is waited for. */

@@ -1,4 +1,4 @@
-import { DiskError, type Env, MalformedError } from "@samsa/base";
+import { DiskError, type Env, guard, MalformedError } from "@samsa/base";
 import { type Cleanable, OffsetMap } from "@samsa/log";
 import { compact } from "./compact.ts";
 import type { LogDir } from "./directory.ts";
@@ -84,7 +84,13 @@ export class LogCleaner {
   async #run(): Promise<void> {
     while (!this.#stopping) {
       const { threads, backoffMs } = this.#options.settings();
-      for (let next = this.#next(threads); next !== undefined; next = this.#next(threads)) this.#begin(next, threads);
+      guard(
+        () => {
+          for (let next = this.#next(threads); next !== undefined; next = this.#next(threads))
+            this.#begin(next, threads);
+        },
+        error => this.#options.env.logger.error("the log cleaner failed", { error }),
+      );
       await this.#rest(backoffMs);
     }
   }
@@ -115,7 +121,7 @@ export class LogCleaner {
         if (!log.config.cleanupPolicy.has("compact") || log.cleaningPaused) continue;
         if (this.#busy.has(log) || this.#uncleanable.has(log)) continue;
         const range = this.#rangeOf(log, now);
-        if (range === undefined) break;
+        if (range === undefined) continue;
         this.#mostDirty = Math.max(this.#mostDirty, range.ratio);
         const due = range.ratio > log.config.minCleanableRatio || (range.overdue && range.dirtyBytes > 0);
         if (due && (most === undefined || range.ratio > most.range.ratio)) most = { dir, log, range };
@@ -124,14 +130,20 @@ export class LogCleaner {
     return most;
   }
 
-  /** Undefined, with its directory offline, when the disk has failed. */
+  /** Undefined when the disk has failed, with its directory offline, or when the log cannot be compacted. */
   #rangeOf(log: PartitionLog, now: number): Cleanable | undefined {
     try {
       return log.cleanable(now);
     } catch (error) {
-      if (error instanceof DiskError) return undefined;
-      throw error;
+      if (!(error instanceof DiskError)) this.#leave(log, error);
+      return undefined;
     }
+  }
+
+  #leave(log: PartitionLog, error: unknown): void {
+    this.#uncleanable.add(log);
+    this.#uncleanableCount++;
+    this.#options.env.logger.error("a log cannot be compacted, and is left as it is", { path: log.path, error });
   }
 
   #begin(dirty: Dirty, threads: number): void {
@@ -161,9 +173,7 @@ export class LogCleaner {
       dir.checkpointSoon();
     } catch (error) {
       if (error instanceof DiskError) return dir.failed(error);
-      this.#uncleanable.add(log);
-      this.#uncleanableCount++;
-      env.logger.error("a log cannot be compacted, and is left as it is", { path: log.path, error });
+      this.#leave(log, error);
     }
   }
 

@@ -1,4 +1,4 @@
-import { BufferPool, DiskError, type Env, randomUuid, type Uuid } from "@samsa/base";
+import { BufferPool, DiskError, type Env, guardEach, randomUuid, type Uuid } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import { adviceOf, type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
 import { readWhole } from "./files.ts";
@@ -248,7 +248,8 @@ export class LogDirs {
 
   /** What is due. To be called about once a second. */
   tick(now: number): void {
-    for (const dir of this.everyDir()) dir.tick(now);
+    const report = (error: unknown): void => this.env.logger.error("work on a log directory failed", { error });
+    guardEach(this.everyDir(), dir => dir.tick(now), report);
   }
 
   /** Closes all directories; rejects with the first failure once all are closed. */

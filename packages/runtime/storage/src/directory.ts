@@ -102,8 +102,8 @@ export function futureName(topic: string, partition: number, unique: Uint8Array)
   return `${keyOf(topic, partition)}.${hex}-future`;
 }
 
-function cutFile(log: PartitionLog, offset: number): string {
-  return `${log.path}/${fileName(offset, CUT_SUFFIX)}`;
+function cutName(offset: number): string {
+  return fileName(offset, CUT_SUFFIX);
 }
 
 /** One log directory and the logs in it. */
@@ -313,10 +313,10 @@ export class LogDir implements LogHome {
   markCut(log: PartitionLog, offset: number): void {
     const before = this.cuts.get(log)?.offset ?? Infinity;
     const lowest = Math.min(before, offset);
-    if (lowest < before) this.env.disk.open(cutFile(log, lowest), "create").close();
+    if (lowest < before) this.env.disk.open(`${log.path}/${cutName(lowest)}`, "create").close();
     this.cuts.set(log, { offset: lowest, since: this.turn });
     log.checkpointed = Math.min(Math.max(0, log.checkpointed), lowest);
-    if (lowest < before && before < Infinity) removeIfThere(this.env.disk, cutFile(log, before));
+    if (lowest < before && before < Infinity) log.removeFile(cutName(before));
   }
 
   sealing(log: PartitionLog): void {
@@ -370,7 +370,7 @@ export class LogDir implements LogHome {
     for (const [log, { offset, since }] of this.cuts) {
       if (since >= turn) continue;
       this.cuts.delete(log);
-      if (there.has(log)) removeIfThere(this.env.disk, cutFile(log, offset));
+      if (there.has(log)) log.removeFile(cutName(offset));
     }
   }
 

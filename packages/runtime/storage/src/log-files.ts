@@ -56,6 +56,11 @@ export class LogFiles {
     return file;
   }
 
+  remove(name: string): void {
+    removeIfThere(this.disk, `${this.path}/${name}`);
+    this.namesChanged = true;
+  }
+
   private close(name: string): void {
     this.opened.get(name)?.close();
     this.opened.delete(name);

@@ -201,8 +201,9 @@ export class PartitionLog {
       this.tail.written = this.endOffset;
       return true;
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      this.home.fail(error);
+      if (!(error instanceof DiskError)) this.home.failed(error);
+      // Whatever the reason: the files do not hold what memory says they do.
+      this.home.fail(error instanceof DiskError ? error : new DiskError("EIO", this.path, String(error)));
       return false;
     }
   }
@@ -348,6 +349,11 @@ export class PartitionLog {
    */
   get durablePoint(): number {
     return this.recoveryPoint > this.sealedTo ? Math.max(this.sealedTo, this.recoveryPoint - 1) : this.recoveryPoint;
+  }
+
+  /** Removes a file of the directory that is not of the log itself; the next flush makes that durable. */
+  removeFile(name: string): void {
+    this.guarded(() => this.files.remove(name));
   }
 
   /** Gives a log that has none its topic's id. */

@@ -114,6 +114,26 @@ describe("the cleaner", () => {
     expect(cleaned.count("a")).toBe(404);
   });
 
+  test("leaves a log alone in which something throws, and goes on with the others", async () => {
+    const cleaned = new Cleaned();
+    for (const topic of ["a", "b", "c"]) await cleaned.write(topic, 4, 100);
+    cleaned.log("a").cleanable = () => {
+      throw new Error("planted");
+    };
+    Object.defineProperty(cleaned.log("b"), "replaceSegments", {
+      value: () => {
+        throw new Error("planted");
+      },
+    });
+    cleaned.cleaner.start();
+    await cleaned.run(40_000);
+    expect([cleaned.count("c"), cleaned.cleaner.report.uncleanable]).toEqual([4, 2]);
+    await cleaned.write("c", 4, 100);
+    await cleaned.run(40_000);
+    expect(cleaned.count("c")).toBe(4);
+    await cleaned.fixture.settle(cleaned.cleaner.stop());
+  });
+
   test("is not there when it is switched off", async () => {
     const cleaned = new Cleaned({ enabled: false });
     await cleaned.write("a", 4, 100);

@@ -453,6 +453,20 @@ export const MUTANTS: readonly Mutant[] = [
     why: "a start reads everything that was written since the last clean stop",
   },
   {
+    name: "what waits for a partition waits for each other's mistakes",
+    file: `${BROKER}/order.ts`,
+    find: "        else guard(() => work(outcome.value), failed);\n",
+    replace: "        else work(outcome.value);\n",
+    why: "a request whose batch makes us throw is never answered",
+  },
+  {
+    name: "a request that throws keeps its transactional id",
+    file: `${BROKER}/transactions.ts`,
+    find: "guard(last, error => guard(() => failed(error), report));",
+    replace: "last();",
+    why: "nothing is written in that transaction any more",
+  },
+  {
     name: "a compacted segment is not synced before it takes another's place",
     file: `${STORAGE}/compact.ts`,
     find: "    await this.#file.sync();",

@@ -50,18 +50,24 @@ interface Target {
 
 type Go = (topicData: readonly TopicData[], transaction: Transaction) => void;
 
-/** Lets `go` append once the partitions are known to be in the transaction (`ReplicaManager.handleProduceAppend`). */
-export function produceInTransaction(request: Request, topicData: readonly TopicData[], go: Go): void {
+/**
+ * Lets `go` append once the partitions are known to be in the transaction (`ReplicaManager.handleProduceAppend`). When
+ * that cannot be found out, or `go` throws, `failed` is called.
+ */
+export function produceInTransaction(
+  request: Request,
+  topicData: readonly TopicData[],
+  { go, failed }: { go: Go; failed: (error: unknown) => void },
+): void {
   const { broker, transactionalId } = request;
   const { transactions } = broker;
   // The request's memory is used again when its handler returns.
   const data = transactions.isBusy(transactionalId) ? copied(topicData) : topicData;
-  transactions.inTurn(transactionalId, done => {
-    begin(request, data, (all, transaction) => {
-      go(all, transaction);
-      done();
-    });
-  });
+  transactions.inTurn(
+    transactionalId,
+    finish => begin(request, data, (all, transaction) => finish(() => go(all, transaction))),
+    failed,
+  );
 }
 
 function copied(topicData: readonly TopicData[]): TopicData[] {

@@ -61,6 +61,20 @@ class Production {
   done(): void {
     if (--this.#waiting === 0) this.#finish(this.responses);
   }
+
+  /** Tells that nothing is known of what became of the request, unless something was told already. */
+  fail(topicData: ProduceRequest["topicData"]): void {
+    if (this.#waiting <= 0) return;
+    this.#waiting = 0;
+    const { code } = Errors.UNKNOWN_SERVER_ERROR;
+    this.#finish(
+      topicData.map(({ name, topicId, partitionData }) => ({
+        name,
+        topicId,
+        partitionResponses: partitionData.map(({ index }) => refused(index, code)),
+      })),
+    );
+  }
 }
 
 export function produce(
@@ -91,8 +105,13 @@ export function produce(
     }
     production.done();
   };
-  if (request.transactionalId === null || !validAcks) all(request.topicData);
-  else produceInTransaction({ broker, context, transactionalId: request.transactionalId }, request.topicData, all);
+  const { transactionalId, topicData } = request;
+  if (transactionalId === null || !validAcks) return all(topicData);
+  const failed = (error: unknown): void => {
+    broker.env.logger.error("a produce request failed", { transactionalId, error });
+    production.fail(topicData);
+  };
+  produceInTransaction({ broker, context, transactionalId }, topicData, { go: all, failed });
 }
 
 interface Producing {
@@ -127,8 +146,18 @@ function produceTo(
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
   const bytes = chunks === null ? new Uint8Array(0) : chunks.length === 1 ? chunks[0] : concat(chunks);
   const result = refused(index, 0);
-  appendTo(producing, partition, bytes, result);
+  try {
+    appendTo(producing, partition, bytes, result);
+  } catch (error) {
+    // A bug of ours costs this partition's batch, not the request.
+    failed(broker, result, error);
+  }
   return result;
+}
+
+function failed(broker: Broker, result: PartitionResult, error: unknown): void {
+  broker.env.logger.error("a batch could not be appended", { error });
+  fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
 }
 
 /** Judges a batch, here if that is soon done, and appends it after those that came before it. */
@@ -141,9 +170,9 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
     settle(producing, partition, { judged, rules, now }, result);
     return;
   }
-  production.wait();
   // The request's memory is used again when its handler returns.
   const later = judged === undefined ? broker.judgeLater(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
+  production.wait();
   partition.order.add(
     later,
     judgement => {
@@ -152,8 +181,7 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
       production.done();
     },
     error => {
-      broker.env.logger.error("a batch could not be judged", { error });
-      fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
+      failed(broker, result, error);
       production.done();
     },
   );
@@ -227,7 +255,7 @@ function settle(
       production.done();
     });
   } catch (error) {
-    if (!(error instanceof DiskError)) throw error;
+    if (!(error instanceof DiskError)) return failed(broker, result, error);
     partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
     fail(result, Errors.KAFKA_STORAGE_ERROR.code);
   }
