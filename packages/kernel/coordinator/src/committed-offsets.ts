@@ -5,6 +5,7 @@ import {
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
 import { commitFault, fetchFault } from "./consumer/consumer-groups.ts";
+import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -17,12 +18,13 @@ import {
   expiredRecords,
   type FetchTopics,
   fetchOffsets,
+  orphanRecords,
   planCommit,
   planOffsetDeletion,
   setOffset,
   type TopicErrors,
 } from "./offsets.ts";
-import { offsetTombstone, type Replayed } from "./records.ts";
+import type { Replayed } from "./records.ts";
 import type { Producer, TxnEnd } from "./shard.ts";
 import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
@@ -39,6 +41,7 @@ export interface TxnCommit {
 }
 
 export interface OffsetContext extends ShardContext {
+  readonly topics: TopicDirectory;
   /** Groups of that type have offsets of another kind. */
   isShareGroup(groupId: string): boolean;
   /** Appends as part of a transaction. */
@@ -59,7 +62,6 @@ export class CommittedOffsets {
 
   commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
     const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
-    if (body.groupId === "") return refuse(Errors.INVALID_GROUP_ID.code);
     if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     const group = this.#table.get(body.groupId);
     // Without a group it is an administrator, or a consumer that assigns itself: the first offset makes the group.
@@ -119,7 +121,7 @@ export class CommittedOffsets {
   fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
     const isOpen = (topic: string, partition: number) =>
       stable && this.#table.pending.hasPartition(groupId, topic, partition);
-    return fetchOffsets(this.#table.get(groupId), topics, isOpen);
+    return fetchOffsets(this.#table.get(groupId), topics, { names: this.#context.topics, isOpen });
   }
 
   /**
@@ -139,23 +141,28 @@ export class CommittedOffsets {
     this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
   }
 
-  /** Erases expired offsets, and empty groups that have no offsets left (`cleanupGroupMetadata`). */
-  expire(): void {
+  /**
+   * Erases expired offsets, and empty groups that have no offsets left (`cleanupGroupMetadata`); offsets of topics that are
+   * gone too, where their erasure failed before.
+   */
+  cleanUp(): void {
     const records: ShardRecord[] = [];
     for (const group of this.#table.values())
       records.push(...expiredRecords(this.#context, group, this.#table.pending));
     this.#context.maintain("that offsets have expired", records);
+    this.eraseOrphans();
   }
 
-  /** Erases the offsets of a topic that is no more. */
-  topicDeleted(topic: string): void {
+  /** Erases offsets of topics that are not there, of all or of those with the names. */
+  eraseOrphans(among?: ReadonlySet<string>): void {
+    const { topics } = this.#context;
+    // Nothing can be told before the topics are known.
+    if (topics.version < 0) return;
     const records: ShardRecord[] = [];
     for (const group of this.#table.values()) {
-      const partitions = new Set(group.offsets.get(topic)?.keys() ?? []);
-      for (const open of this.#table.pending.of(group.id)) if (open.topic === topic) partitions.add(open.partition);
-      for (const partition of partitions) records.push(offsetTombstone(group.id, topic, partition));
+      records.push(...orphanRecords(group, this.#table.pending, { names: topics, among }));
     }
-    this.#context.maintain(`that the offsets of deleted topic ${topic} are gone`, records);
+    this.#context.maintain("that offsets of deleted topics are gone", records);
   }
 
   /** Takes in a record of an offset; `wall` is when a group that is made for it begins. */

@@ -175,12 +175,15 @@ export class GroupShard implements Shard<GroupEffect> {
       case "join":
         return this.#join(ticket, request);
       case "sync": {
+        if (request.body.groupId === "") return this.#context.reply(ticket, syncError(Errors.INVALID_GROUP_ID.code));
         const group = this.#groups.get(request.body.groupId);
         if (group?.type === "consumer") return this.#classicMembers.sync(group, ticket, request.body);
         if (group === undefined) return this.#context.reply(ticket, syncError(Errors.UNKNOWN_MEMBER_ID.code));
         return this.#membership.sync(group, ticket, request.body);
       }
       case "heartbeat": {
+        if (request.body.groupId === "")
+          return this.#context.reply(ticket, { errorCode: Errors.INVALID_GROUP_ID.code });
         const group = this.#groups.get(request.body.groupId);
         if (group?.type === "consumer") {
           return this.#context.reply(ticket, { errorCode: this.#classicMembers.heartbeat(group, request.body) });
@@ -307,6 +310,8 @@ export class GroupShard implements Shard<GroupEffect> {
     const identities = version >= 3 ? body.members : [{ memberId: body.memberId, groupInstanceId: null, reason: null }];
     const answer = (members: readonly { readonly errorCode: number }[]): void =>
       this.#context.reply(ticket, version >= 3 ? { errorCode: 0, members } : { errorCode: members[0].errorCode });
+    if (body.groupId === "")
+      return this.#context.reply(ticket, { errorCode: Errors.INVALID_GROUP_ID.code, members: [] });
     if (found?.type === "consumer") {
       const { members, outcomes } = this.#classicMembers.leaving(found, identities);
       if (members.length === 0) return answer(outcomes);
@@ -379,16 +384,16 @@ export class GroupShard implements Shard<GroupEffect> {
     this.committed.delete(request, done);
   }
 
-  /** Erases expired offsets and groups that are empty of everything. */
-  expire(now: number, out: GroupEffect[]): void {
+  /** Erases what has expired, and groups that are empty of everything. */
+  cleanUp(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
-    this.committed.expire();
+    this.committed.cleanUp();
   }
 
-  /** Erases the offsets of a topic that is no more. */
-  topicDeleted(now: number, topic: string, out: GroupEffect[]): void {
+  /** Topics of these names have been deleted, as the directory shows; others may have taken the names since. */
+  topicsDeleted(now: number, names: ReadonlySet<string>, out: GroupEffect[]): void {
     this.#enter(now, out);
-    this.committed.topicDeleted(topic);
+    this.committed.eraseOrphans(names);
   }
 
   /** The topics of the cluster are others: those named have come, gone or changed; `created`: some have come. */
@@ -489,6 +494,8 @@ export class GroupShard implements Shard<GroupEffect> {
       if (group.type === "consumer") this.#consumers.loaded(group);
       else this.#loadedClassic(group);
     }
+    // The broker may have stopped between the deletion of a topic and that of its offsets.
+    this.committed.eraseOrphans();
   }
 
   #loadedClassic(group: Group): void {

@@ -1,4 +1,4 @@
-import { addI64, ByteReader, type Int64, MalformedError } from "@samsa/base";
+import { addI64, ByteReader, type Int64, MalformedError, type Uuid, ZERO_UUID } from "@samsa/base";
 import {
   consumerProtocolSubscription,
   Errors,
@@ -6,6 +6,7 @@ import {
   type OffsetDeleteRequest,
   type OffsetFetchRequest,
 } from "@samsa/protocol";
+import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
 import { groupTombstones } from "./consumer/records.ts";
@@ -83,14 +84,28 @@ export function commitError(topics: CommitTopics, errorCode: number): object {
   };
 }
 
+/** The topics of the cluster, as far as committed offsets need them. */
+export type TopicNames = Pick<TopicDirectory, "idOf" | "nameOf">;
+
+/** False for an offset of another topic than the one with this id; an id that is not known fits every offset. */
+function isOfTopic(offset: CommittedOffset, topicId: Uuid | undefined): boolean {
+  if (topicId === undefined || topicId === ZERO_UUID || offset.topicId === ZERO_UUID) return true;
+  return offset.topicId === topicId;
+}
+
+/** True for an offset of a topic that is not there, or not any more. */
+function isOrphan(offset: CommittedOffset, name: string, names: TopicNames): boolean {
+  return (offset.topicId === ZERO_UUID ? names.idOf(name) : names.nameOf(offset.topicId)) === undefined;
+}
+
 /**
- * Offsets of the partitions asked for (null: all); a partition without one has offset -1, and one that `isOpen` an
- * error.
+ * Offsets of the partitions asked for (null: all); a partition without one has offset -1, and one that `isOpen` an error.
+ * An offset of an older topic of the name counts as none.
  */
 export function fetchOffsets(
   group: AnyGroup | undefined,
   topics: FetchTopics,
-  isOpen: (topic: string, partition: number) => boolean,
+  { names, isOpen }: { names: TopicNames; isOpen: (topic: string, partition: number) => boolean },
 ) {
   const answer = (topic: string, partitionIndex: number, there: CommittedOffset | undefined) => {
     const unstable = isOpen(topic, partitionIndex);
@@ -104,16 +119,21 @@ export function fetchOffsets(
     };
   };
   if (topics === null) {
-    return [...(group?.offsets ?? [])].map(([name, partitions]) => ({
-      name,
-      partitions: [...partitions].map(([index, found]) => answer(name, index, found)),
-    }));
+    return [...(group?.offsets ?? [])].flatMap(([name, partitions]) => {
+      const id = names.idOf(name);
+      const current = [...partitions].filter(([, offset]) => isOfTopic(offset, id));
+      return current.length === 0 ? [] : [{ name, partitions: current.map(([index, it]) => answer(name, index, it)) }];
+    });
   }
-  return topics.map(({ name, topicId, partitionIndexes }) => ({
-    name,
-    topicId,
-    partitions: partitionIndexes.map(index => answer(name, index, group?.offsets.get(name)?.get(index))),
-  }));
+  return topics.map(({ name, topicId, partitionIndexes }) => {
+    const id = topicId === ZERO_UUID ? names.idOf(name) : topicId;
+    const known = group?.offsets.get(name);
+    const partitions = partitionIndexes.map(index => {
+      const found = known?.get(index);
+      return answer(name, index, found !== undefined && isOfTopic(found, id) ? found : undefined);
+    });
+    return { name, topicId, partitions };
+  });
 }
 
 export function setOffset(group: AnyGroup, topic: string, partition: number, offset: CommittedOffset): void {
@@ -158,6 +178,30 @@ function ageBase(group: AnyGroup, topic: string, offset: CommittedOffset, subscr
   }
   if (group.state === "Stable" && subscribed !== undefined && !subscribed.has(topic)) return offset.commitTimestamp;
   return Infinity;
+}
+
+/**
+ * Records that erase a group's offsets of topics that are not there, those of open transactions included; `among`: names
+ * of the topics that matter, undefined for all.
+ */
+export function orphanRecords(
+  group: AnyGroup,
+  pending: PendingOffsets,
+  { names, among }: { names: TopicNames; among: ReadonlySet<string> | undefined },
+): ShardRecord[] {
+  const orphans = new Map<string, ShardRecord>();
+  const matters = (topic: string): boolean => among === undefined || among.has(topic);
+  const add = (topic: string, partition: number): void => {
+    orphans.set(`${partition}/${topic}`, offsetTombstone(group.id, topic, partition));
+  };
+  for (const [topic, partitions] of group.offsets) {
+    if (!matters(topic)) continue;
+    for (const [partition, offset] of partitions) if (isOrphan(offset, topic, names)) add(topic, partition);
+  }
+  for (const { topic, partition, values } of pending.of(group.id)) {
+    if (matters(topic) && values.some(value => isOrphan(value, topic, names))) add(topic, partition);
+  }
+  return [...orphans.values()];
 }
 
 /** Records that erase what has expired, and the group itself when it is empty and has no offsets left. */

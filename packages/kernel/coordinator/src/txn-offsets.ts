@@ -85,8 +85,14 @@ export class PendingOffsets {
     return this.#groups.get(groupId)?.has(keyOf(topic, partition)) === true;
   }
 
-  of(groupId: string): Iterable<{ readonly topic: string; readonly partition: number }> {
-    return this.#groups.get(groupId)?.values() ?? [];
+  /** Partitions of the group with offsets of open transactions, and those offsets as far as they may still count. */
+  *of(
+    groupId: string,
+  ): IterableIterator<{ readonly topic: string; readonly partition: number; readonly values: CommittedOffset[] }> {
+    for (const { topic, partition, byProducer } of this.#groups.get(groupId)?.values() ?? []) {
+      const values = [...byProducer.values()].flatMap(({ value }) => (value === undefined ? [] : [value]));
+      yield { topic, partition, values };
+    }
   }
 
   /** Groups in which the producer has something open. */

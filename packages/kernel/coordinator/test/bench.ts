@@ -136,7 +136,7 @@ export class Bench {
 
   reload(): void {
     const loaded = new GroupShard({ ...config, maxSize: this.maxSize }, () => `id${++this.ids}`, noShares);
-    loaded.topicsChanged(this.directory(), new Set(), true);
+    if (this.version > 0) loaded.topicsChanged(this.directory(), new Set(), true);
     for (const record of this.log) loaded.replay(this.now, record);
     const out: GroupEffect[] = [];
     loaded.loaded(this.now, out);

@@ -73,9 +73,9 @@ function written(bench: Bench): (readonly [number, number] | null)[] {
   });
 }
 
-function expire(bench: Bench): void {
+function cleanUp(bench: Bench): void {
   const out: GroupEffect[] = [];
-  bench.shard.expire(bench.now, out);
+  bench.shard.cleanUp(bench.now, out);
   bench.settle(out);
 }
 
@@ -87,7 +87,7 @@ describe("a group that has been created", () => {
     bench.pass(30_001);
     expect(bench.shard.nextDeadline()).toBe(Infinity);
     expect(bench.shard.list()).toMatchObject([{ groupId: "g", groupState: "Empty", protocolType: "" }]);
-    expire(bench);
+    cleanUp(bench);
     expect(bench.shard.list()).toEqual([]);
     expect(written(bench)).toEqual([[0, 0], null]);
     bench.reload();

@@ -216,7 +216,7 @@ describe("sessions", () => {
     bench.ask(leave(a));
     bench.shard.wallAhead += config.offsetsRetentionMs;
     const out: GroupEffect[] = [];
-    bench.shard.expire(bench.now, out);
+    bench.shard.cleanUp(bench.now, out);
     bench.settle(out);
     expect(bench.shard.view("g")).toBeUndefined();
   });
@@ -227,7 +227,7 @@ describe("sessions", () => {
     expect(bench.ask(leave(a)).members).toEqual([{ memberId: a, groupInstanceId: null, errorCode: 0 }]);
     expect(bench.shard.view("g")?.state).toBe("Empty");
     const out: GroupEffect[] = [];
-    bench.shard.expire(bench.now, out);
+    bench.shard.cleanUp(bench.now, out);
     bench.settle(out);
     expect(bench.shard.view("g")).toBeUndefined();
   });
@@ -334,7 +334,7 @@ describe("offsets", () => {
     ] as const) {
       bench.pass(wait);
       const out: GroupEffect[] = [];
-      bench.shard.expire(bench.now, out);
+      bench.shard.cleanUp(bench.now, out);
       bench.settle(out);
       expect(firstOffset(bench)).toBe(left);
     }
@@ -353,7 +353,9 @@ describe("offsets", () => {
     expect(Buffer.from(bench.ask(sync(b, 1)).assignment as Uint8Array).toString()).toBe(`to ${b}`);
     expect(firstOffset(bench)).toBe(5);
     const out: GroupEffect[] = [];
-    bench.shard.topicDeleted(bench.now, "t", out);
+    bench.topic("t", 1);
+    bench.topic("t", 0);
+    bench.shard.topicsDeleted(bench.now, new Set(["t"]), out);
     bench.settle(out);
     expect(firstOffset(bench)).toBe(-1);
   });

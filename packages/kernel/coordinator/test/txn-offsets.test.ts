@@ -2,6 +2,7 @@ import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type GroupEffect, GroupShard } from "../src/index.ts";
+import { NO_TOPICS } from "../src/consumer/topics.ts";
 import { config as shared, noShares } from "./bench.ts";
 
 const NIL = "AAAAAAAAAAAAAAAAAAAAAA" as never;
@@ -172,10 +173,10 @@ describe("offsets in a transaction", () => {
     bench.commit({ offset: 5 });
     bench.txnCommit(1n, { offset: 9 });
     bench.now += RETENTION_MS;
-    bench.run(out => bench.shard.expire(bench.now, out));
+    bench.run(out => bench.shard.cleanUp(bench.now, out));
     expect(bench.fetch()).toBe(5);
     bench.end(1n, false);
-    bench.run(out => bench.shard.expire(bench.now, out));
+    bench.run(out => bench.shard.cleanUp(bench.now, out));
     expect(bench.fetch()).toBe(-1);
     expect(bench.shard.list()).toEqual([]);
   });
@@ -185,9 +186,11 @@ describe("offsets in a transaction", () => {
     bench.txnCommit(1n, { offset: 9 });
     const topics = [{ name: "t", partitions: [{ partitionIndex: 0 }] }];
     bench.run(out => {
-      if (what === "group") bench.shard.delete(bench.now, "g", out, () => {});
-      else if (what === "topic") bench.shard.topicDeleted(bench.now, "t", out);
-      else bench.shard.deleteOffsets(bench.now, { groupId: "g", topics }, out, () => {});
+      if (what === "group") bench.shard.delete(bench.now, "g", out, code => expect(code).toBe(0));
+      else if (what === "topic") {
+        bench.shard.topicsChanged({ ...NO_TOPICS, version: 1 }, new Set(["t"]), false);
+        bench.shard.topicsDeleted(bench.now, new Set(["t"]), out);
+      } else bench.shard.deleteOffsets(bench.now, { groupId: "g", topics }, out, code => expect(code).toBe(0));
     });
     expect(bench.fetch(true)).toBe(-1);
     bench.end(1n, true);

@@ -192,7 +192,7 @@ export class Broker {
         broker.telemetry?.expire();
       });
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
-      broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.expire());
+      broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.cleanUp());
       const { config, transactions } = broker;
       broker.#every("transaction timeouts", config["transaction.abort.timed.out.transaction.cleanup.interval.ms"], () =>
         transactions.abortTimedOut(),
@@ -306,11 +306,13 @@ export class Broker {
     // After the groups: it may have markers for them at once.
     this.transactions.load();
     this.shares.update();
-    for (const topic of before.topics.values()) {
-      if (image.topicIds.has(topic.name)) continue;
-      this.groups.topicDeleted(topic.name, topic.id);
-      this.shares.states.topicDeleted(topic.id);
-      this.metrics.topicDeleted(topic.name);
+    // Another topic may have taken the name in the same step: topics are told apart by their ids.
+    const deleted =
+      before.topics === image.topics ? [] : [...before.topics.values()].filter(t => !image.topics.has(t.id));
+    this.groups.topicsDeleted(deleted);
+    for (const { id, name } of deleted) {
+      this.shares.states.topicDeleted(id);
+      if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
     }
   }
 

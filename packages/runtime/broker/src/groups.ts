@@ -68,8 +68,8 @@ export class Groups extends Shards<GroupRunner> {
     runner.run((out, now) => runner.shard.forShares(now, out, action));
   }
 
-  expire(): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.expire(now, out));
+  cleanUp(): void {
+    for (const runner of this.all()) runner.run((out, now) => runner.shard.cleanUp(now, out));
   }
 
   /** Takes over a new image. */
@@ -80,10 +80,13 @@ export class Groups extends Shards<GroupRunner> {
     for (const { shard } of this.all()) shard.topicsChanged(directory, changed, created);
   }
 
-  topicDeleted(topic: string, topicId: Uuid): void {
+  /** Forgets the offsets of topics that are not in the image any more. */
+  topicsDeleted(deleted: readonly { readonly name: string; readonly id: Uuid }[]): void {
+    if (deleted.length === 0) return;
+    const names = new Set(deleted.map(({ name }) => name));
     for (const runner of this.all()) {
-      runner.run((out, now) => runner.shard.topicDeleted(now, topic, out));
-      this.forShares(runner, shares => shares.topicDeleted(topicId));
+      runner.run((out, now) => runner.shard.topicsDeleted(now, names, out));
+      for (const { id } of deleted) this.forShares(runner, shares => shares.topicDeleted(id));
     }
   }
 }

@@ -154,14 +154,27 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     reply?.(response);
   }
 
-  #append({ token, records, producer, guard }: Append): void {
+  #append({ token, records, divisible = false, ...of }: Append): void {
+    const parts = divisible ? batchesOf(records, this.partition.log.config.maxMessageBytes) : [records];
+    let left = parts.length;
+    let failure = 0;
+    const done = (errorCode: number): void => {
+      if (failure === 0) failure = errorCode;
+      // A flush may end when the partition is lost and all who waited have been told so.
+      if (--left > 0 || this.#closed) return;
+      this.run((out, at) => this.shard.appended(at, token, clientError(failure), out));
+    };
+    for (const part of parts) this.#appendBatch(part, of, done);
+  }
+
+  #appendBatch(
+    records: readonly ShardRecord[],
+    { producer, guard }: Pick<Append, "producer" | "guard">,
+    done: (errorCode: number) => void,
+  ): void {
     const { tools } = this.#host;
     const now = this.#now;
     const timestamp = this.#host.env.clock.now();
-    const done = (errorCode: number): void => {
-      // A flush may end when the partition is lost and all who waited have been told so.
-      if (!this.#closed) this.run((out, at) => this.shard.appended(at, token, clientError(errorCode), out));
-    };
     const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
     const of =
       producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
@@ -221,6 +234,26 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     // Not rescheduled: nothing is left that could want to be woken.
     this.#timerAt = -Infinity;
   }
+}
+
+/** Most bytes of a batch's header, and of a record besides its key and value. */
+const BATCH_OVERHEAD = 64;
+const RECORD_OVERHEAD = 32;
+
+/** Cuts records into runs that each fit a batch of `maxBytes`; a record that does not fit is alone in its run. */
+export function batchesOf(records: readonly ShardRecord[], maxBytes: number): ShardRecord[][] {
+  const batches: ShardRecord[][] = [];
+  let bytes = Infinity;
+  for (const record of records) {
+    const size = RECORD_OVERHEAD + record.key.length + (record.value?.length ?? 0);
+    if (bytes + size > maxBytes) {
+      batches.push([]);
+      bytes = BATCH_OVERHEAD;
+    }
+    batches[batches.length - 1].push(record);
+    bytes += size;
+  }
+  return batches;
 }
 
 type AppendRules = Pick<AppendRequest, "transactionVersion" | "guard">;

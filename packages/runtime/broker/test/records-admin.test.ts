@@ -133,8 +133,8 @@ describe("OffsetDelete", () => {
     expect(await remove("idle", "a", "nowhere")).toMatchObject({
       errorCode: 0,
       topics: [
-        { name: "a", partitions: [{ errorCode: 0 }] },
         { name: "nowhere", partitions: [{ errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION.code }] },
+        { name: "a", partitions: [{ errorCode: 0 }] },
       ],
     });
     expect([await committed("idle", "a"), await committed("idle", "b")]).toEqual([-1, 7]);

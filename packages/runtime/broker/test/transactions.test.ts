@@ -402,8 +402,8 @@ describe("offsets", () => {
     });
     const missing = version === 6 ? Errors.UNKNOWN_TOPIC_ID.code : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     expect(reply.topics).toMatchObject([
-      { partitions: [{ partitionIndex: 0, errorCode: 0 }] },
       { partitions: [{ partitionIndex: 0, errorCode: missing }] },
+      { partitions: [{ partitionIndex: 0, errorCode: 0 }] },
     ]);
     expect(await client.offset(group, true)).toBe(`error ${Errors.UNSTABLE_OFFSET_COMMIT.code}`);
     expect(await client.offset(group, false)).toBe(-1);

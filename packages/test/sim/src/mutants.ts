@@ -1,19 +1,11 @@
-/** One small, plausible mistake in our own sources. */
-export interface Mutant {
-  readonly name: string;
-  /** From the root of the repository. */
-  readonly file: string;
-  /** Is in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-  /** What would go wrong. */
-  readonly why: string;
-}
+import type { Mutant } from "./mutant.ts";
+import { COORDINATOR_MUTANTS } from "./mutants-coordinator.ts";
+
+export type { Mutant } from "./mutant.ts";
 
 const STORAGE = "packages/runtime/storage/src";
 const BROKER = "packages/runtime/broker/src";
 const LOG = "packages/kernel/log/src";
-const COORDINATOR = "packages/kernel/coordinator/src";
 const RECORDS = "packages/format/records/src";
 const PROTOCOL = "packages/format/protocol/src";
 
@@ -348,53 +340,11 @@ export const MUTANTS: readonly Mutant[] = [
     why: "a committed offset that could not be written is lost",
   },
   {
-    name: "commits of any generation are taken",
-    file: `${COORDINATOR}/committed-offsets.ts`,
-    find: "if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;",
-    replace: "",
-    why: "a member that was replaced overwrites the offsets of its successor",
-  },
-  {
-    name: "generations begin anew with each start",
-    file: `${COORDINATOR}/group-shard.ts`,
-    find: "group.generation = value.generation;",
-    replace: "",
-    why: "members of two rounds take themselves for those of one",
-  },
-  {
-    name: "sessions end much too late",
-    file: `${COORDINATOR}/rebalance.ts`,
-    find: "this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));",
-    replace: "this.#after(group, key, sessionTimeoutMs * 1000, () => this.#expire(group, memberId));",
-    why: "the share of a dead member goes to nobody",
-  },
-  {
     name: "sessions end by the wall clock",
     file: `${BROKER}/shard-runner.ts`,
     find: "    const now = clock.monotonic();",
     replace: "    const now = clock.now();",
     why: "everybody is thrown out when a clock is set",
-  },
-  {
-    name: "heartbeats do not count",
-    file: `${COORDINATOR}/membership.ts`,
-    find: "    this.touch(group, request.memberId);\n    return group.state",
-    replace: "    return group.state",
-    why: "a member is thrown out though it is alive",
-  },
-  {
-    name: "every member gets the leader's share",
-    file: `${COORDINATOR}/rebalance.ts`,
-    find: "(assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;",
-    replace: "([...assignments.values()][0] ?? NO_BYTES) : NO_BYTES;",
-    why: "a partition has two owners",
-  },
-  {
-    name: "offsets are said to be deleted",
-    file: `${COORDINATOR}/offsets.ts`,
-    find: "if (!inUse && isThere) records",
-    replace: "if (inUse && isThere) records",
-    why: "a deleted offset is still there",
   },
   {
     name: "compaction keeps the first of each key",
@@ -488,69 +438,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: "aborted records are taken for committed ones",
   },
   {
-    name: "what was decided is not done by the next coordinator",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: "      if (isPreparing(image)) this.#finish(txn);\n    }",
-    replace: "    }",
-    why: "a transaction stays open for ever",
-  },
-  {
-    name: "every decision is to abort",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: 'commit: image.state === "PrepareCommit",',
-    replace: "commit: false,",
-    why: "what was said to be committed is thrown away",
-  },
-  {
-    name: "a transaction is complete before its markers",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: "    if (left.size > 0) this.#out.push",
-    replace: "    if (left.size > 99) this.#out.push",
-    why: "nobody who reads what is committed gets on",
-  },
-  {
-    name: "the producer before is not shut out",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: '    if (image.state === "Ongoing") {\n      // The epoch',
-    replace: '    if (image.state === ("ongoing" as TxnState)) {\n      // The epoch',
-    why: "what a dead producer has left open blocks all who read",
-  },
-  {
-    name: "transactions never last too long",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: "      if (txn.deadline < now && txn",
-    replace: "      if (txn.deadline < 0 && txn",
-    why: "what a dead producer has left open blocks all who read",
-  },
-  {
-    name: "a new epoch is not told",
-    file: `${COORDINATOR}/txn/transaction-shard.ts`,
-    find: "if (next.clientVersion >= EPOCH_BUMP_VERSION) answer(0, final.producerId, final.epoch);",
-    replace: "if (next.clientVersion >= EPOCH_BUMP_VERSION) answer(0, final.producerId, final.epoch - 1);",
-    why: "a producer goes on in an epoch that is over",
-  },
-  {
-    name: "anybody may end a transaction",
-    file: `${COORDINATOR}/txn/end-rules.ts`,
-    find: "return producer.epoch === epoch ? look(CURRENT_EPOCH, state, commit) : FENCED;",
-    replace: "return look(CURRENT_EPOCH, state, commit);",
-    why: "a producer that was shut out commits half of its successor's transaction",
-  },
-  {
-    name: "offsets in a transaction count at once",
-    file: `${COORDINATOR}/committed-offsets.ts`,
-    find: "      if (producer !== undefined) {\n",
-    replace: "      if (producer?.id === -2n) {\n",
-    why: "offsets are committed of what was aborted",
-  },
-  {
-    name: "aborted offsets count",
-    file: `${COORDINATOR}/txn-offsets.ts`,
-    find: "if (!committed || entry?.value === undefined) continue;",
-    replace: "if (entry?.value === undefined) continue;",
-    why: "offsets are committed of what was aborted",
-  },
-  {
     name: "groups do not hear of markers",
     file: `${BROKER}/shard-runner.ts`,
     find: "    this.shard.ended(this.#now, { producer, committed: marker.commit });\n  }\n\n  /** Whether",
@@ -564,62 +451,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "producer.id === -2n ? { key, value, producer } : { key, value }",
     why: "offsets are committed of what was aborted",
   },
-  {
-    name: "what is being given up is free already",
-    file: `${COORDINATOR}/consumer/group.ts`,
-    find: "    this.#own(member.revoking, member.epoch);\n",
-    replace: "",
-    why: "a partition has two owners while one of them is still giving it up",
-  },
-  {
-    name: "nobody waits for partitions to be free",
-    file: `${COORDINATOR}/consumer/reconcile.ts`,
-    find: "const free = !goal.isOwned(topic, partition) ||",
-    replace: "const free = true ||",
-    why: "a partition has two owners",
-  },
-  {
-    name: "the epoch of a consumer group is forgotten",
-    file: `${COORDINATOR}/consumer/replay.ts`,
-    find: "group.epoch = record.value.epoch;",
-    replace: "",
-    why: "nothing is divided anew: partitions go to nobody",
-  },
-  {
-    name: "who is put out changes nothing for the others",
-    file: `${COORDINATOR}/consumer/update.ts`,
-    find: "const epoch = group.epoch + 1;\n    records.push(epochRecord(group.id, epoch, this.hashOf",
-    replace: "const epoch = group.epoch;\n    records.push(epochRecord(group.id, epoch, this.hashOf",
-    why: "what a dead member had goes to nobody",
-  },
-  {
-    name: "members of consumer groups never expire",
-    file: `${COORDINATOR}/consumer/member-timers.ts`,
-    find: "if (member === undefined || !this.#isCurrent(group)) return;",
-    replace: 'if (member === undefined || kind === "session") return;',
-    why: "what a dead member had goes to nobody",
-  },
-  {
-    name: "a heartbeat keeps nobody in a consumer group",
-    file: `${COORDINATOR}/consumer/heartbeat.ts`,
-    find: "if (group.members.has(id)) this.#timers.touch(group, id, sessionTimeoutMs);",
-    replace: "",
-    why: "a member is thrown out though it is alive",
-  },
-  {
-    name: "sessions of consumer groups are not begun at a start",
-    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
-    find: "      this.timers.begin(group, member);\n      this.timers.awaitRevocation(group, member);\n    }",
-    replace: "      this.timers.awaitRevocation(group, member);\n    }",
-    why: "who died with the broker keeps what it had for ever",
-  },
-  {
-    name: "any epoch of the past may commit",
-    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
-    find: "if (since === undefined || epoch < since) return stale;",
-    replace: "if (since === undefined && epoch > member.epoch) return stale;",
-    why: "who has lost a partition overwrites the offsets of its successor",
-  },
+  ...COORDINATOR_MUTANTS,
 ];
 
 /** Throws when there is none. */

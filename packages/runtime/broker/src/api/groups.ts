@@ -1,3 +1,4 @@
+import { ZERO_UUID } from "@samsa/base";
 import { commitError, type GroupRequest, type GroupView, joinError, syncError } from "@samsa/coordinator";
 import {
   type DeleteGroupsRequest,
@@ -13,6 +14,7 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
+import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 import { deleteShareGroup } from "./share-group-offsets.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -58,24 +60,13 @@ export function leaveGroup(broker: Broker, body: LeaveGroupRequest, context: Req
 }
 
 export function offsetCommit(broker: Broker, body: OffsetCommitRequest, context: RequestContext, reply: Reply): void {
-  const byId = context.version >= TOPIC_ID_VERSION;
-  const known: OffsetCommitRequest["topics"][number][] = [];
-  const unknown: OffsetCommitRequest["topics"][number][] = [];
-  for (const topic of body.topics) {
-    const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
-    const topicId = name === undefined ? undefined : broker.topics.idOf(name);
-    if (name === undefined || topicId === undefined) unknown.push(topic);
-    else known.push({ ...topic, name, topicId });
-  }
-  // Each topic, and each partition of it, answers for itself.
-  const missing = byId ? Errors.UNKNOWN_TOPIC_ID.code : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
-  const refused = (commitError(unknown, missing) as { topics: object[] }).topics;
-  if (known.length === 0 && unknown.length > 0) return reply({ throttleTimeMs: 0, topics: refused });
-  const request: GroupRequest = { type: "commit", version: context.version, body: { ...body, topics: known } };
-  toShard(broker, body.groupId, request, {
-    refuse: commitError(body.topics, AWAY),
-    reply: response => reply({ ...response, topics: [...(response as { topics: object[] }).topics, ...refused] }),
-  });
+  const { existing, refused } = splitByExistence(body.topics, broker.topics, context.version >= TOPIC_ID_VERSION);
+  if (existing.length === 0) return reply({ throttleTimeMs: 0, topics: refused });
+  const request: GroupRequest = { type: "commit", version: context.version, body: { ...body, topics: existing } };
+  const answer: Reply = response =>
+    reply({ ...response, topics: mergeOutcomes(refused, (response as { topics: [] }).topics) });
+  const served = broker.groups.request(body.groupId, request, answer);
+  if (!served) answer(commitError(existing, AWAY));
 }
 
 interface FetchedGroup {
@@ -93,7 +84,6 @@ interface Asked {
 function fetchedGroup(broker: Broker, group: OffsetFetchRequest["groups"][number], asked: Asked): FetchedGroup {
   const { byId, stable } = asked;
   const { groupId } = group;
-  if (groupId === "") return { groupId, topics: [], errorCode: Errors.INVALID_GROUP_ID.code };
   const runner = broker.groups.of(groupId);
   if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
   const fault = runner.shard.committed.fetchFault(groupId, group.memberId, group.memberEpoch);
@@ -128,7 +118,7 @@ export function offsetFetch(broker: Broker, body: OffsetFetchRequest, context: R
     const groups = body.groups.map(group => fetchedGroup(broker, group, asked));
     return reply({ throttleTimeMs: 0, groups });
   }
-  const topics = body.topics?.map(topic => ({ ...topic, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never })) ?? null;
+  const topics = body.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
   const { errorCode, topics: found } = fetchedGroup(broker, group, asked);
   // Version 1 has no place for an error of the group: every partition says it.
@@ -182,7 +172,6 @@ export function describeGroups(
       protocolData: "",
       members: [],
     });
-    if (groupId === "") return { ...failed(Errors.INVALID_GROUP_ID.code, null), groupState: "" };
     const runner = broker.groups.of(groupId);
     if (runner === undefined) return { ...failed(AWAY, null), groupState: "" };
     const view = runner.shard.view(groupId);
@@ -219,10 +208,10 @@ export function deleteGroups(broker: Broker, body: DeleteGroupsRequest, _context
   const done = (): void => {
     if (--waiting === 0) reply({ throttleTimeMs: 0, results });
   };
-  for (const groupId of body.groupsNames) {
-    const result = { groupId, errorCode: groupId === "" ? Errors.INVALID_GROUP_ID.code : AWAY };
+  for (const groupId of new Set(body.groupsNames)) {
+    const result = { groupId, errorCode: AWAY };
     results.push(result);
-    const runner = groupId === "" ? undefined : broker.groups.of(groupId);
+    const runner = broker.groups.of(groupId);
     if (runner === undefined) continue;
     waiting++;
     const deleted = (errorCode: number): void => {
@@ -241,20 +230,11 @@ export function offsetDelete(broker: Broker, body: OffsetDeleteRequest, _context
   if (body.groupId === "") return answer(Errors.INVALID_GROUP_ID.code, []);
   const runner = broker.groups.of(body.groupId);
   if (runner === undefined) return answer(AWAY, []);
-  const known = body.topics.filter(({ name }) => broker.topics.idOf(name) !== undefined);
-  const unknown = body.topics
-    .filter(({ name }) => broker.topics.idOf(name) === undefined)
-    .map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({
-        partitionIndex,
-        errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
-      })),
-    }));
-  if (known.length === 0 && unknown.length > 0) return answer(0, unknown);
+  const asked = body.topics.map(topic => ({ ...topic, topicId: ZERO_UUID }));
+  const { existing, refused } = splitByExistence(asked, broker.topics, false);
   runner.run((out, now) =>
-    runner.shard.deleteOffsets(now, { ...body, topics: known }, out, (errorCode, topics) =>
-      answer(errorCode, [...topics, ...unknown]),
+    runner.shard.deleteOffsets(now, { ...body, topics: existing }, out, (errorCode, topics) =>
+      answer(errorCode, mergeOutcomes(refused, topics)),
     ),
   );
 }

@@ -3,8 +3,7 @@ import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 import { OFFSETS_TOPIC } from "../topics.ts";
-
-type Topic = TxnOffsetCommitRequest["topics"][number];
+import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 
 /** First versions whose clients know TRANSACTION_ABORTABLE, leave it to us to add partitions, and name topics by id. */
 const ABORTABLE_VERSION = 4;
@@ -18,8 +17,9 @@ export function txnOffsetCommit(
   { version }: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const { known, refused } = sorted(broker, body.topics, version >= TOPIC_ID_VERSION);
-  const answer = (topics: readonly object[]): void => reply({ throttleTimeMs: 0, topics: [...topics, ...refused] });
+  const { existing: known, refused } = splitByExistence(body.topics, broker.topics, version >= TOPIC_ID_VERSION);
+  const answer = (topics: Parameters<typeof mergeOutcomes>[1]): void =>
+    reply({ throttleTimeMs: 0, topics: mergeOutcomes(refused, topics) });
   if (known.length === 0) return answer([]);
   const fail = (errorCode: number): void => answer(txnCommitError(known, errorCode).topics);
   if (body.groupId === "") return fail(Errors.INVALID_GROUP_ID.code);
@@ -33,7 +33,7 @@ export function txnOffsetCommit(
       ...(guard === undefined ? {} : { guard }),
     };
     const served = broker.groups.request(body.groupId, request, response =>
-      answer((response as { topics: object[] }).topics),
+      answer((response as { topics: [] }).topics),
     );
     if (!served) fail(Errors.NOT_COORDINATOR.code);
   };
@@ -57,27 +57,4 @@ export function txnOffsetCommit(
     if (errorCode === 0) commit(shown);
     else fail(errorCode);
   });
-}
-
-/** Partitions that are there, and the answers for those that are not. */
-function sorted(broker: Broker, topics: readonly Topic[], byId: boolean): { known: Topic[]; refused: object[] } {
-  const known: Topic[] = [];
-  const refused: object[] = [];
-  for (const topic of topics) {
-    const name = byId ? broker.topics.nameOf(topic.topicId) : topic.name;
-    const topicId = name === undefined ? undefined : broker.topics.idOf(name);
-    const image = name === undefined ? undefined : broker.topics.topic(name);
-    const isThere = (p: Topic["partitions"][number]): boolean => image?.partitions.has(p.partitionIndex) === true;
-    const unnamed = byId && name === undefined ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
-    const missing = topic.partitions.filter(partition => !isThere(partition));
-    if (missing.length > 0) {
-      const error = txnCommitError([{ ...topic, partitions: missing }], unnamed.code);
-      refused.push(...error.topics);
-    }
-    const partitions = topic.partitions.filter(isThere);
-    if (name !== undefined && topicId !== undefined && partitions.length > 0) {
-      known.push({ name, topicId, partitions });
-    }
-  }
-  return { known, refused };
 }

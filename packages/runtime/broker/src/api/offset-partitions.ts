@@ -1,0 +1,62 @@
+import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import type { Topics } from "../topics.ts";
+
+interface AskedTopic {
+  readonly name: string;
+  readonly topicId: Uuid;
+  readonly partitions: readonly { readonly partitionIndex: number }[];
+}
+
+/** Outcomes for the partitions of one topic. */
+interface TopicOutcome {
+  readonly name: string;
+  readonly topicId?: Uuid;
+  readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: number }[];
+}
+
+/**
+ * Splits what a request says of partitions: topics with those that exist, name and id filled in, and the errors of the
+ * others (`KafkaApis`, before it asks the group coordinator).
+ */
+export function splitByExistence<T extends AskedTopic>(
+  topics: readonly T[],
+  known: Pick<Topics, "nameOf" | "topic">,
+  byId: boolean,
+): { existing: T[]; refused: TopicOutcome[] } {
+  const existing: T[] = [];
+  const refused: TopicOutcome[] = [];
+  for (const topic of topics) {
+    const name = byId ? known.nameOf(topic.topicId) : topic.name;
+    const image = name === undefined ? undefined : known.topic(name);
+    const error = byId && name === undefined ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
+    const shown = { name: name ?? topic.name, topicId: byId ? topic.topicId : (image?.id ?? ZERO_UUID) };
+    const there: T["partitions"][number][] = [];
+    const missing: TopicOutcome["partitions"][number][] = [];
+    for (const partition of topic.partitions) {
+      const { partitionIndex } = partition;
+      if (image?.partitions.has(partitionIndex) === true) there.push(partition);
+      else missing.push({ partitionIndex, errorCode: error.code });
+    }
+    if (missing.length > 0) refused.push({ ...shown, partitions: missing });
+    if (there.length > 0) existing.push({ ...topic, ...shown, partitions: there });
+  }
+  return { existing, refused };
+}
+
+/** Puts the outcomes of one topic together: those of `refused` come first. */
+export function mergeOutcomes(
+  refused: readonly TopicOutcome[],
+  answered: readonly TopicOutcome[],
+): readonly TopicOutcome[] {
+  if (refused.length === 0) return answered;
+  // A topic that is not known by its id has no name.
+  const keyOf = ({ name, topicId }: TopicOutcome): string => (name === "" ? `/${topicId}` : name);
+  const merged = new Map<string, TopicOutcome>();
+  for (const topic of [...refused, ...answered]) {
+    const before = merged.get(keyOf(topic));
+    const partitions = before === undefined ? topic.partitions : [...before.partitions, ...topic.partitions];
+    merged.set(keyOf(topic), { ...topic, partitions });
+  }
+  return [...merged.values()];
+}

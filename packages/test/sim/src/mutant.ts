@@ -1,0 +1,11 @@
+/** One small, plausible mistake in our own sources. */
+export interface Mutant {
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  /** Is in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** What would go wrong. */
+  readonly why: string;
+}
