@@ -157,7 +157,7 @@ export class BatchValidator {
     }
   }
 
-  /** The size of things, magic and codec: what can be told before the checksum. */
+  /** Lengths, magic and zstd where the request's version does not know it: what can be told before the checksum. */
   private checkEnvelope(bytes: Uint8Array, rules: ValidationRules): Validation | undefined {
     const { batch } = this;
     batch.reset(bytes);
@@ -177,9 +177,6 @@ export class BatchValidator {
         "Produce requests before version 7 do not know zstd.",
       );
     }
-    if (batch.codec >= CODEC_NAMES.length) {
-      return refusal(VALIDATION_ERROR.INVALID_RECORD, `Unknown compression codec ${batch.codec}.`);
-    }
     const second = batchAt(batch.view, batch.end, bytes.length);
     if (second === "corrupt") return refusal(VALIDATION_ERROR.CORRUPT_MESSAGE, CORRUPT);
     if (second === "whole") {
@@ -193,6 +190,7 @@ export class BatchValidator {
     const { batch } = this;
     const { view, count } = batch;
     if (view.getInt32(0) !== 0 || view.getInt32(4) !== 0) return "The base offset of the record batch should be 0.";
+    if (batch.codec >= CODEC_NAMES.length) return `Unknown compression codec ${batch.codec}.`;
     if (rules.origin !== "client") return undefined;
     if (batch.lastOffsetDelta < 0) return "The record batch has an invalid offset range.";
     if (count <= 0) return `Invalid reported count for record batch: ${count}.`;

@@ -1,5 +1,6 @@
 import { type BlockCodecs, MalformedError } from "@samsa/base";
 import * as zlib from "node:zlib";
+import { gunzip, type InflateOptions } from "./gunzip.ts";
 import { lz4Block, unlz4Block } from "./lz4.ts";
 import { once, optionalModule } from "./optional.ts";
 import { snappyBlock, snappyLength, unsnappyBlock } from "./snappy.ts";
@@ -23,7 +24,7 @@ const chunkFor = (expected: number): number => Math.min(Math.max(expected, 1024)
 /** Decompression that guesses from the outputs before how much longer than its input the next one will be. */
 function growing(
   codec: string,
-  inflate: (input: Uint8Array, options: { maxOutputLength: number; chunkSize: number }) => Uint8Array,
+  inflate: (input: Uint8Array, options: InflateOptions) => Uint8Array,
 ): (input: Uint8Array, limit: number) => Uint8Array {
   let times = 4;
   return (input, limit) => {
@@ -40,7 +41,7 @@ function growing(
 function streams(): Stream {
   return {
     gzip: (input, level) => plain(zlib.gzipSync(input, { level, chunkSize: chunkFor(input.length) })),
-    gunzip: growing("gzip", zlib.gunzipSync),
+    gunzip: growing("gzip", gunzip),
     zstd: (input, level) =>
       plain(
         zlib.zstdCompressSync(input, {

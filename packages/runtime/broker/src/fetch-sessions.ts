@@ -2,7 +2,9 @@ import type { Uuid } from "@samsa/base";
 
 /** One partition a session remembers, and what the client was last told of it. */
 export interface SessionPartition {
-  readonly topic: string;
+  /** Empty while a topic of this id is not known. */
+  topic: string;
+  /** Nil where clients name topics (versions below 13). */
   readonly topicId: Uuid;
   readonly partition: number;
   fetchOffset: number;

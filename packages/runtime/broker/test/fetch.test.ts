@@ -1,5 +1,5 @@
-import { ApiKey } from "@samsa/protocol";
-import { buildBatch } from "@samsa/records";
+import { ApiKey, Errors } from "@samsa/protocol";
+import { BatchCursor, buildBatch } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FetchSessions, nextEpoch } from "../src/fetch-sessions.ts";
 import { TestBroker, type Wire } from "./wire.ts";
@@ -36,7 +36,7 @@ function produce(wire: Wire, name: string, index: number, size: number): Promise
 }
 
 interface Ask {
-  readonly offsets: Readonly<Record<number, number>>;
+  readonly offsets: Readonly<Record<number, number | bigint>>;
   readonly maxWaitMs?: number;
   readonly minBytes?: number;
   readonly maxBytes?: number;
@@ -132,6 +132,36 @@ describe("a fetch", () => {
   });
 });
 
+describe("limits", () => {
+  test.each([0, -1])("of %i bytes still give the first batch, and only that", async limit => {
+    const wire = await broker.connect();
+    await topic(wire, `none${limit}`);
+    for (const index of [0, 0, 1]) await produce(wire, `none${limit}`, index, 10);
+    for (const [maxBytes, partitionMaxBytes] of [
+      [limit, 1000],
+      [1000, limit],
+    ]) {
+      const body = fetchBody(`none${limit}`, { offsets: { 0: 0, 1: 0 }, maxBytes });
+      for (const { partitions } of body.topics) for (const one of partitions) Object.assign(one, { partitionMaxBytes });
+      const answer = await wire.ask<FetchAnswer>(ApiKey.Fetch, 11, body);
+      expect(fetched(answer)).toEqual([0]);
+      const [bytes] = answer.responses[0].partitions[0].records;
+      const batch = new BatchCursor(bytes);
+      expect([batch.next(), batch.size]).toEqual([true, bytes.length]);
+    }
+    wire.close();
+  });
+
+  test("an offset beyond 2^53 is out of range", async () => {
+    const wire = await broker.connect();
+    await topic(wire, "far");
+    const body = fetchBody("far", { offsets: { 0: 2n ** 62n, 1: -(2n ** 63n) } });
+    const answer = await wire.ask<FetchAnswer>(ApiKey.Fetch, 11, body);
+    expect(answer.responses[0].partitions.map(p => p.errorCode)).toEqual([1, 1]);
+    wire.close();
+  });
+});
+
 describe("a session", () => {
   test("tells only what has changed, and insists on its epoch", async () => {
     const wire = await broker.connect();
@@ -149,7 +179,7 @@ describe("a session", () => {
     wire.close();
   });
 
-  test("that names topics by their ids forgets one that is deleted", async () => {
+  test("that names topics by their ids tells of one that is deleted, and made again, until it is forgotten", async () => {
     const wire = await broker.connect();
     await topic(wire, "forgotten");
     const topicId = broker.broker.topics.idOf("forgotten");
@@ -161,9 +191,13 @@ describe("a session", () => {
     const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }];
     const { sessionId } = await ask([0, 0], { topics });
     await wire.ask(ApiKey.DeleteTopics, 4, { topicNames: ["forgotten"], timeoutMs: 1000 });
-    expect((await ask([sessionId, 1], {})).responses[0].partitions[0].errorCode).toBe(100);
+    const error = async (epoch: number): Promise<number> =>
+      (await ask([sessionId, epoch], {})).responses[0].partitions[0].errorCode;
+    expect(await error(1)).toBe(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    await topic(wire, "forgotten");
+    expect(await error(2)).toBe(Errors.INCONSISTENT_TOPIC_ID.code);
     const forgottenTopicsData = [{ topicId, partitions: [0] }];
-    expect((await ask([sessionId, 2], { forgottenTopicsData })).responses).toEqual([]);
+    expect((await ask([sessionId, 3], { forgottenTopicsData })).responses).toEqual([]);
     wire.close();
   });
 

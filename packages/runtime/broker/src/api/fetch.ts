@@ -64,7 +64,7 @@ function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<st
   const partitions = new Map<string, SessionPartition>();
   for (const topic of request.topics) {
     const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
-    const topicId = byId ? topic.topicId : (broker.topics.idOf(name) ?? ZERO_UUID);
+    const topicId = byId ? topic.topicId : ZERO_UUID;
     for (const asked of topic.partitions) {
       partitions.set(partitionKey(topic, byId, asked.partition), {
         topic: name,
@@ -141,15 +141,17 @@ class PendingFetch implements Watcher {
   }
 
   #resolve(state: SessionPartition): Wanted {
-    const { broker, context } = this.#call;
+    const { topics } = this.#call.broker;
     const failed = (error: number): Wanted => ({ state, partition: undefined, error });
-    if (context.version >= TOPIC_ID_VERSION && broker.topics.nameOf(state.topicId) === undefined) {
-      return failed(Errors.UNKNOWN_TOPIC_ID.code);
+    // A session remembers the name that an id has had, also when its topic is no more.
+    if (state.topic === "") state.topic = topics.nameOf(state.topicId) ?? "";
+    if (state.topic === "") {
+      return failed(state.topicId === ZERO_UUID ? topics.absence("", state.partition) : Errors.UNKNOWN_TOPIC_ID.code);
     }
-    const partition = broker.topics.partition(state.topic, state.partition);
-    if (partition === undefined) return failed(broker.topics.absence(state.topic, state.partition));
-    if (context.version < TOPIC_ID_VERSION && state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
-      // The name now means another topic than when the session began.
+    const partition = topics.partition(state.topic, state.partition);
+    if (partition === undefined) return failed(topics.absence(state.topic, state.partition));
+    if (state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
+      // The name now means another topic.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);
     }
     return { state, partition, error: epochFault(partition, state.currentLeaderEpoch) };
@@ -207,7 +209,8 @@ class PendingFetch implements Watcher {
     const { broker, request } = this.#call;
     const most = broker.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
     let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
-    let first = true;
+    // A client that may take next to nothing still gets the first batch (KIP-74); a broker without memory gives none.
+    let first = broker.unsent.room > 0;
     return this.#wanted.map(wanted => {
       const answer = this.#readOne(wanted, left, first);
       if (answer.size > 0) first = false;
@@ -223,7 +226,7 @@ class PendingFetch implements Watcher {
     const committed = this.#call.request.isolationLevel === COMMITTED;
     const base = {
       topic: state.topic,
-      topicId: partition.topicId,
+      topicId: state.topicId,
       partitionIndex: state.partition,
       highWatermark: log.highWatermark,
       lastStableOffset: log.stableOffset,
@@ -240,7 +243,7 @@ class PendingFetch implements Watcher {
       const read = log.read({
         offset: state.fetchOffset,
         maxBytes: Math.min(left, state.maxBytes),
-        minOneMessage: first && left > 0,
+        minOneMessage: first,
         limitOffset: partition.limit(committed),
       });
       if (read.error !== 0) return failure(state, read.error);
@@ -332,10 +335,11 @@ function remember(answer: PartitionAnswer, state: SessionPartition): void {
 
 /** Partitions that got bytes go to the end of the line, so that the others get theirs when space is short. */
 function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted: readonly Wanted[]): void {
-  const served = new Set(shown.filter(({ size }) => size > 0).map(a => `${a.topicId}-${a.partitionIndex}`));
+  const placeOf = (topic: string, topicId: Uuid, index: number): string => `${topicId}-${topic}-${index}`;
+  const served = new Set(shown.filter(({ size }) => size > 0).map(a => placeOf(a.topic, a.topicId, a.partitionIndex)));
   if (served.size === 0 || served.size === wanted.length) return;
   for (const [key, state] of [...session.partitions]) {
-    if (!served.has(`${state.topicId}-${state.partition}`)) continue;
+    if (!served.has(placeOf(state.topic, state.topicId, state.partition))) continue;
     session.partitions.delete(key);
     session.partitions.set(key, state);
   }

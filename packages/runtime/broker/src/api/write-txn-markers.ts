@@ -21,7 +21,8 @@ export function writeTxnMarkers(
   for (const request of markers) {
     const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit, transactionVersion } = request;
     const of = outcomes.get(producerId) ?? new Map<string, Outcome>();
-    outcomes.set(producerId, of);
+    // A producer of whom no partition is named is not answered.
+    if (request.topics.some(({ partitionIndexes }) => partitionIndexes.length > 0)) outcomes.set(producerId, of);
     const marker = { producerId, producerEpoch, coordinatorEpoch, commit };
     for (const { name: topic, partitionIndexes } of request.topics) {
       for (const index of partitionIndexes) {

@@ -1,0 +1,61 @@
+import type { BlockCodecs } from "@samsa/base";
+import { concat, MalformedError, viewOf } from "@samsa/base";
+
+/** Xerial's stream magic, then its version and the oldest compatible one (both 1). */
+const XERIAL_HEADER = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1);
+const XERIAL_MAGIC_SIZE = 8;
+const XERIAL_BLOCK = 32768;
+
+/** `input` in blocks, as xerial's `SnappyOutputStream` writes them. */
+export function xerialStream(input: Uint8Array, codecs: BlockCodecs): Uint8Array {
+  const chunks: Uint8Array[] = [XERIAL_HEADER];
+  for (let at = 0; at < input.length; at += XERIAL_BLOCK) {
+    const block = codecs.snappy(input.subarray(at, Math.min(at + XERIAL_BLOCK, input.length)));
+    const length = new Uint8Array(4);
+    viewOf(length).setInt32(0, block.length);
+    chunks.push(length, block);
+  }
+  return concat(chunks);
+}
+
+function isXerial(input: Uint8Array, at: number): boolean {
+  for (let i = 0; i < XERIAL_MAGIC_SIZE; i++) if (input[at + i] !== XERIAL_HEADER[i]) return false;
+  return true;
+}
+
+/** The first four bytes of the magic, where a block's length may stand. */
+const XERIAL_MARK = 0x82534e41 | 0;
+
+/**
+ * Reads what xerial's `SnappyInputStream` reads: streams one after the other, or one raw block. Fewer than four bytes at
+ * the end are ignored, as is a header within that is not quite xerial's.
+ */
+export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
+  if (input.length < XERIAL_HEADER.length || !isXerial(input, 0)) return codecs.unsnappy(input, limit);
+  const view = viewOf(input);
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (let at = XERIAL_HEADER.length; at + 4 <= input.length; ) {
+    const length = view.getInt32(at);
+    if (length === XERIAL_MARK) {
+      checkHeader(input, view, at);
+      at += XERIAL_HEADER.length;
+      continue;
+    }
+    at += 4;
+    if (length < 0 || at + length > input.length) throw new MalformedError("a snappy block reaches past its stream");
+    const block = codecs.unsnappy(input.subarray(at, at + length), limit - total);
+    total += block.length;
+    chunks.push(block);
+    at += length;
+  }
+  return chunks.length === 1 ? chunks[0] : concat(chunks);
+}
+
+/** The version counts in the headers of all streams but the first. */
+function checkHeader(input: Uint8Array, view: DataView, at: number): void {
+  if (at + XERIAL_HEADER.length > input.length) throw new MalformedError("a snappy stream ends inside its header");
+  if (isXerial(input, at) && view.getInt32(at + XERIAL_MAGIC_SIZE) < 1) {
+    throw new MalformedError("a snappy stream of an unknown version");
+  }
+}

@@ -1,0 +1,85 @@
+import { MalformedError, viewOf } from "@samsa/base";
+import * as zlib from "node:zlib";
+
+export interface InflateOptions {
+  readonly maxOutputLength: number;
+  readonly chunkSize: number;
+}
+
+const MAGIC = 0x8b1f;
+const DEFLATE = 8;
+const FLAG = { headerChecksum: 2, extra: 4, name: 8, comment: 16 } as const;
+const FIXED_HEADER = 10;
+const TRAILER = 8;
+/** `GZIPInputStream` does not look for another member in fewer bytes, which none fits into. */
+const SHORTEST_MEMBER = 18;
+
+/** Options that Node's types leave out: the answer tells how much of the input was used. */
+type InflateWithInfo = (
+  input: Uint8Array,
+  options: InflateOptions & { readonly info: true },
+) => { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } };
+
+const inflate = zlib.inflateRawSync as unknown as InflateWithInfo;
+
+/** Members one after the other, up to what is none: it is ignored, as `java.util.zip.GZIPInputStream` does. */
+export function gunzip(input: Uint8Array, options: InflateOptions): Uint8Array {
+  try {
+    return zlib.gunzipSync(input, options);
+  } catch (error) {
+    // Node minds what follows the last member, Java does not: the slow way tells which it was.
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") throw error;
+    return gunzipMembers(input, options);
+  }
+}
+
+function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
+  const members: Uint8Array[] = [];
+  let left = options.maxOutputLength;
+  let at = memberStart(input, 0);
+  if (at === undefined) throw new MalformedError("not gzip");
+  while (at !== undefined) {
+    const { buffer, engine } = inflate(input.subarray(at), {
+      ...options,
+      maxOutputLength: Math.max(1, left),
+      info: true,
+    });
+    const end: number = at + engine.bytesWritten;
+    if (end + TRAILER > input.length) throw new MalformedError("a member ends inside its trailer");
+    const view = viewOf(input);
+    if (view.getUint32(end, true) !== zlib.crc32(buffer) || view.getUint32(end + 4, true) !== buffer.length) {
+      throw new MalformedError("a member's checksum or length is wrong");
+    }
+    left -= buffer.length;
+    if (left < 0) throw new MalformedError("more than the limit");
+    members.push(buffer);
+    const next = end + TRAILER;
+    at = input.length - next > SHORTEST_MEMBER ? memberStart(input, next) : undefined;
+  }
+  return members.length === 1 ? members[0] : Buffer.concat(members);
+}
+
+/** Where the data begins of the member that begins at `start`; undefined when none does. */
+function memberStart(input: Uint8Array, start: number): number | undefined {
+  if (start + FIXED_HEADER > input.length) return undefined;
+  const view = viewOf(input);
+  if (view.getUint16(start, true) !== MAGIC || input[start + 2] !== DEFLATE) return undefined;
+  const flags = input[start + 3];
+  let at = start + FIXED_HEADER;
+  if ((flags & FLAG.extra) !== 0) {
+    if (at + 2 > input.length) return undefined;
+    at += 2 + view.getUint16(at, true);
+  }
+  for (const flag of [FLAG.name, FLAG.comment]) {
+    if ((flags & flag) === 0) continue;
+    const zero = input.indexOf(0, at);
+    if (zero < 0) return undefined;
+    at = zero + 1;
+  }
+  if ((flags & FLAG.headerChecksum) !== 0) {
+    if (at + 2 > input.length) return undefined;
+    if (view.getUint16(at, true) !== (zlib.crc32(input.subarray(start, at)) & 0xffff)) return undefined;
+    at += 2;
+  }
+  return at > input.length ? undefined : at;
+}
