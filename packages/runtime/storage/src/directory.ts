@@ -359,19 +359,24 @@ export class LogDir implements LogHome {
     );
     await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
     await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
-    this.trustAgain(turn);
+    const trusted = this.trustAgain(turn);
+    await paced(this.env.timers, trusted, { width: FLUSH_WIDTH, work: log => log.syncNames() });
     for (const [log, point] of points) if (!this.cuts.has(log)) log.checkpointed = point;
   }
 
-  /** What the checkpoints say has been true since before `turn`. */
-  private trustAgain(turn: number): void {
+  /** What the checkpoints say has been true since before `turn`. Gives the logs that were marked till now. */
+  private trustAgain(turn: number): PartitionLog[] {
     for (const [key, since] of this.stale) if (since < turn) this.stale.delete(key);
     const there = new Set(this.allLogs());
+    const trusted: PartitionLog[] = [];
     for (const [log, { offset, since }] of this.cuts) {
       if (since >= turn) continue;
       this.cuts.delete(log);
-      if (there.has(log)) log.removeFile(cutName(offset));
+      if (!there.has(log)) continue;
+      log.removeFile(cutName(offset));
+      trusted.push(log);
     }
+    return trusted;
   }
 
   private writeOffsets(file: string, offsetOf: (log: PartitionLog) => number): Promise<void> {

@@ -289,6 +289,11 @@ export class PartitionLog {
     return this.flushes.run();
   }
 
+  /** Makes the names of files durable. */
+  syncNames(): Promise<void> {
+    return this.flushes.run();
+  }
+
   /** Called between the end of a segment and the creation of the next one. */
   private beginSeal(): void {
     this.sealDue = true;
