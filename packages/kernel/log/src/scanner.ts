@@ -85,15 +85,27 @@ export class LogScanner {
     }
   }
 
-  /** Takes the next bytes of the file; false when the rest need not be read. */
+  /** Takes the next bytes of the file; false when the rest need not be read. They may be used again after the call. */
   feed(bytes: Uint8Array): boolean {
-    if (this.fault !== undefined) return false;
-    this.carry.push(bytes);
-    this.carried += bytes.length;
-    if (this.carried < this.wanted) return true;
-    const all = this.carry.length === 1 ? bytes : concat(this.carry);
+    let rest = bytes;
+    // Only the batch that is in two pieces is put together; the others are read where they are.
+    while (this.carried > 0 && this.fault === undefined) {
+      const taken = rest.subarray(0, Math.max(0, this.wanted - this.carried));
+      rest = rest.subarray(taken.length);
+      this.carry.push(taken.slice());
+      this.carried += taken.length;
+      if (this.carried < this.wanted) return true;
+      this.parse(concat(this.carry));
+    }
+    if (this.fault === undefined) this.parse(rest);
+    return this.fault === undefined;
+  }
+
+  /** Takes the batches in `all`, and keeps a copy of the one that does not end in it. */
+  private parse(all: Uint8Array): void {
     const view = viewOf(all);
     let at = 0;
+    this.wanted = HEADER_SIZE;
     while (this.fault === undefined && all.length - at >= HEADER_SIZE) {
       const size = batchSize(view, at);
       this.fault = this.headerFault(view, at, size);
@@ -106,11 +118,9 @@ export class LogScanner {
       this.take();
       if (this.fault !== undefined) break;
       at += size;
-      this.wanted = HEADER_SIZE;
     }
-    this.carry = at === all.length ? [] : [all.subarray(at)];
+    this.carry = at === all.length ? [] : [all.slice(at)];
     this.carried = all.length - at;
-    return this.fault === undefined;
   }
 
   private headerFault(view: DataView, at: number, size: number): string | undefined {

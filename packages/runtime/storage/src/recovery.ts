@@ -26,7 +26,7 @@ import {
 import { FIELD, HEADER_SIZE, type Tools } from "@samsa/records";
 import { readWhole, removeIfThere } from "./files.ts";
 
-const SCAN_CHUNK = 1048576;
+const SCAN_CHUNK = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
 
 export interface LoadOptions {
@@ -53,8 +53,8 @@ function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSi
   try {
     const fileSize = file.size();
     const scanner = new LogScanner({ ...target, tools: toolsOf(env), fileSize });
+    const chunk = new Uint8Array(Math.min(SCAN_CHUNK, fileSize));
     for (let at = 0; at < fileSize; ) {
-      const chunk = new Uint8Array(Math.min(SCAN_CHUNK, fileSize - at));
       const got = file.read(chunk, at);
       at += got;
       if (got === 0 || !scanner.feed(chunk.subarray(0, got))) break;
