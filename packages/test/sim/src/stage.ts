@@ -39,7 +39,7 @@ export interface TopicPlace {
 
 export const { code: STORAGE } = Errors.KAFKA_STORAGE_ERROR;
 export const { code: OUT_OF_RANGE } = Errors.OFFSET_OUT_OF_RANGE;
-const GONE = [Errors.UNKNOWN_TOPIC_OR_PARTITION, Errors.UNKNOWN_TOPIC_ID];
+const GONE = [Errors.UNKNOWN_TOPIC_OR_PARTITION, Errors.UNKNOWN_TOPIC_ID, Errors.INCONSISTENT_TOPIC_ID];
 /** A failing disk or a topic that is being deleted: part of the play. */
 export const EXCUSED: ReadonlySet<number> = new Set([STORAGE, ...GONE.map(({ code }) => code)]);
 /** The type of a topic among resources. */
