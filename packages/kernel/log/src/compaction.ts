@@ -48,7 +48,7 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
   const dirty = segments.filter(segment => segment !== active && (state.after(segment)?.base ?? 0) > firstDirty);
   let limit = Math.min(stableOffset, active.base);
   if (config.minCompactionLagMs > 0) {
-    const young = dirty.find(segment => state.loaded(segment).largestTimestamp > now - config.minCompactionLagMs);
+    const young = dirty.find(segment => state.measured(segment).largestTimestamp > now - config.minCompactionLagMs);
     limit = Math.min(limit, young?.base ?? Infinity);
   }
   // Segments are compacted as a whole.
@@ -58,7 +58,7 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
   const dirtyBytes = bytes(dirty.filter(({ base }) => base < firstUncleanable));
   let oldest: Int64 = Infinity;
   for (const segment of dirty) {
-    const time = state.loaded(segment).firstTimestamp ?? -1;
+    const time = state.measured(segment).firstTimestamp ?? -1;
     if (time > 0 && time < oldest) oldest = time;
   }
   return {

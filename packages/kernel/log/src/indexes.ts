@@ -135,12 +135,12 @@ export class TimeIndex extends EntryTable {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
-  /** Entries grow; none is negative. */
+  /** Times grow, and none is negative: a file of zeros does not pass. */
   sane(): boolean {
-    let timestamp: Int64 = 0;
+    let timestamp: Int64 = -1;
     let offset = this.base;
     for (let i = 0; i < this.count; i++) {
-      if (this.timestampAt(i) < timestamp || this.offsetAt(i) < offset) return false;
+      if (this.timestampAt(i) <= timestamp || this.offsetAt(i) < offset) return false;
       timestamp = this.timestampAt(i);
       offset = this.offsetAt(i);
     }
@@ -204,16 +204,19 @@ export class TxnIndex extends EntryTable {
 
   /** Forgets markers at or after `offset`. */
   truncate(offset: number): void {
-    let keep = 0;
-    while (keep < this.count && this.at(keep).lastOffset < offset) keep++;
-    this.cut(keep);
+    this.cut(this.#markersBefore(offset));
+  }
+
+  /** Markers are in the order of their offsets. */
+  #markersBefore(offset: number): number {
+    return lastAtMost(this.count, i => getOffset(this.view, i * TXN_ENTRY + 18), offset - 1) + 1;
   }
 
   /** Adds to `into` what overlaps [fetchOffset, upperBound); true when no later segment can add to that. */
   collect(fetchOffset: number, upperBound: number, into: AbortedTxn[]): boolean {
-    for (let i = 0; i < this.count; i++) {
+    for (let i = this.#markersBefore(fetchOffset); i < this.count; i++) {
       const txn = this.at(i);
-      if (txn.lastOffset >= fetchOffset && txn.firstOffset < upperBound) into.push(txn);
+      if (txn.firstOffset < upperBound) into.push(txn);
       if (txn.lastStableOffset >= upperBound) return true;
     }
     return false;

@@ -1,4 +1,5 @@
 import { type Int64, subtractI64 } from "@samsa/base";
+import { type OpenTxn, UndecidedTxns } from "./undecided.ts";
 import { addSequence, type BatchCursor, NO_SEQUENCE } from "@samsa/records";
 
 /** The numbers in Kafka's `Errors` that producer state gives. */
@@ -42,6 +43,8 @@ export interface CompletedTxn {
 /** A leader's proof that it asked the coordinator about a transaction before its first append (KIP-890). */
 interface Verification {
   readonly guard: number;
+  /** In milliseconds since the epoch. */
+  readonly since: number;
   epoch: number;
   lowestSequence: number;
   readonly supportsEpochBump: boolean;
@@ -64,10 +67,9 @@ function firstSequence(batch: ProducerBatch): number {
 /** Producers by id, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
 export class ProducerStates {
   readonly entries = new Map<bigint, ProducerEntry>();
-  /** First offsets of open transactions, by producer. */
-  private readonly open = new Map<bigint, number>();
-  /** Ended transactions whose marker may still be above the high watermark, oldest marker first. */
-  private completed: CompletedTxn[] = [];
+  /** Open transactions, by producer. */
+  private readonly open = new Map<bigint, OpenTxn>();
+  readonly undecided = new UndecidedTxns();
   private readonly verifications = new Map<bigint, Verification>();
   private nextGuard = 1;
   /** The state is that of the log up to here. */
@@ -79,32 +81,29 @@ export class ProducerStates {
     this.entries.clear();
     this.open.clear();
     this.verifications.clear();
-    this.completed = [];
+    this.undecided.clear();
     this.endOffset = 0;
   }
 
   load(entries: readonly ProducerEntry[], endOffset: number): void {
     this.clear();
     this.endOffset = endOffset;
-    for (const entry of entries) {
-      this.entries.set(entry.producerId, entry);
-      if (entry.txnFirstOffset >= 0) this.open.set(entry.producerId, entry.txnFirstOffset);
+    for (const entry of entries) this.entries.set(entry.producerId, entry);
+    const open = entries.filter(({ txnFirstOffset }) => txnFirstOffset >= 0);
+    open.sort((a, b) => a.txnFirstOffset - b.txnFirstOffset);
+    for (const { producerId, txnFirstOffset } of open) {
+      this.open.set(producerId, this.undecided.begin(txnFirstOffset));
     }
   }
 
   /** First offset of the oldest open transaction; -1 when none is open. */
   get firstOpenOffset(): number {
-    let first = -1;
-    for (const offset of this.open.values()) if (first < 0 || offset < first) first = offset;
-    return first;
+    return this.undecided.firstOpen;
   }
 
   /** First offset of the oldest transaction that is not decided below `highWatermark`; -1 when all are. */
   firstUndecided(highWatermark: number): number {
-    while (this.completed.length > 0 && this.completed[0].lastOffset < highWatermark) this.completed.shift();
-    let first = this.firstOpenOffset;
-    for (const txn of this.completed) if (first < 0 || txn.firstOffset < first) first = txn.firstOffset;
-    return first;
+    return this.undecided.first(highWatermark);
   }
 
   /** The batch that this one repeats, if it is one of the last five. */
@@ -185,7 +184,7 @@ export class ProducerStates {
     entry.lastTimestamp = timestamp;
     if (batch.isTransactional && entry.txnFirstOffset < 0) {
       entry.txnFirstOffset = batch.baseOffset;
-      this.open.set(entry.producerId, batch.baseOffset);
+      this.open.set(entry.producerId, this.undecided.begin(batch.baseOffset));
       this.verifications.delete(entry.producerId);
     }
   }
@@ -198,18 +197,22 @@ export class ProducerStates {
     entry.lastTimestamp = marker.timestamp;
     entry.txnFirstOffset = -1;
     this.verifications.delete(entry.producerId);
-    if (firstOffset < 0) return undefined;
-    this.open.delete(entry.producerId);
     const { producerId } = entry;
-    const txn = { producerId, firstOffset, lastOffset: batch.baseOffset, aborted: !marker.commit };
-    this.completed.push(txn);
-    return txn;
+    const txn = this.open.get(producerId);
+    if (txn === undefined) return undefined;
+    this.open.delete(producerId);
+    this.undecided.end(txn, batch.baseOffset);
+    return { producerId, firstOffset, lastOffset: batch.baseOffset, aborted: !marker.commit };
   }
 
-  /** Begins to verify a transaction; 0 when one is open already, and nothing needs to be verified. */
+  /**
+   * Begins to verify a transaction; 0 when one is open already, and nothing needs to be verified. `now`, in milliseconds
+   * since the epoch, is when it begins: `expire` forgets it as it forgets producers.
+   */
   startVerification(
     batch: Pick<BatchCursor, "producerId" | "producerEpoch" | "baseSequence">,
     supportsEpochBump: boolean,
+    now = 0,
   ): number {
     const { producerId, producerEpoch: epoch, baseSequence: sequence } = batch;
     const entry = this.entries.get(producerId);
@@ -217,11 +220,17 @@ export class ProducerStates {
     const known = this.verifications.get(producerId);
     if (known === undefined || epoch > known.epoch) {
       const guard = known?.guard ?? this.nextGuard++;
-      this.verifications.set(producerId, { guard, epoch, lowestSequence: sequence, supportsEpochBump });
+      const since = known?.since ?? now;
+      this.verifications.set(producerId, { guard, since, epoch, lowestSequence: sequence, supportsEpochBump });
       return guard;
     }
     if (sequence < known.lowestSequence) known.lowestSequence = sequence;
     return known.guard;
+  }
+
+  /** Transactions that are being verified. */
+  get verifying(): number {
+    return this.verifications.size;
   }
 
   /** Whether a transactional batch is covered: its transaction is open here, or `guard` is the one being verified. */
@@ -231,9 +240,15 @@ export class ProducerStates {
     return guard !== 0 && this.verifications.get(batch.producerId)?.guard === guard;
   }
 
-  /** Forgets producers without an open transaction that wrote nothing for `expirationMs`. */
+  /**
+   * Forgets producers without an open transaction that wrote nothing for `expirationMs`, and verifications that began so
+   * long ago; how many producers (`ProducerStateManager.removeExpiredProducers`).
+   */
   expire(now: number, expirationMs: number): number {
     let gone = 0;
+    for (const [producerId, { since }] of this.verifications) {
+      if (now - since >= expirationMs) this.verifications.delete(producerId);
+    }
     for (const entry of this.entries.values()) {
       if (entry.txnFirstOffset < 0 && subtractI64(now, entry.lastTimestamp) >= expirationMs) {
         this.entries.delete(entry.producerId);

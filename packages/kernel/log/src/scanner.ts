@@ -33,7 +33,7 @@ export function applyToProducers(batch: BatchCursor, producers: ProducerStates, 
       const txn = marker === undefined ? undefined : producers.applyMarker(batch, marker);
       if (txn?.aborted === true && segment !== undefined) {
         const open = producers.firstOpenOffset;
-        segment.ready().txns.append({ ...txn, lastStableOffset: open < 0 ? txn.lastOffset + 1 : open });
+        segment.addTxn({ ...txn, lastStableOffset: open < 0 ? txn.lastOffset + 1 : open });
       }
     }
   }

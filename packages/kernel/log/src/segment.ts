@@ -8,12 +8,11 @@ import {
   TIME_INDEX_SUFFIX,
   TXN_INDEX_SUFFIX,
 } from "./effects.ts";
-import { fitsIndex, OffsetIndex, TimeIndex, TxnIndex } from "./indexes.ts";
+import { type AbortedTxn, fitsIndex, OffsetIndex, TimeIndex, TxnIndex } from "./indexes.ts";
 
 export interface SegmentIndexes {
   readonly offsets: OffsetIndex;
   readonly times: TimeIndex;
-  txns: TxnIndex;
 }
 
 /** A stretch of the log in one file, and its indexes once somebody wanted them. */
@@ -30,6 +29,10 @@ export class Segment {
   /** Of the first batch; -1 when there is none, undefined when it was not read yet. */
   firstTimestamp: Int64 | undefined;
   indexes: SegmentIndexes | undefined;
+  /** Undefined when it has not been read, or when there is nothing in it. */
+  txns: TxnIndex | undefined;
+  /** A transaction was aborted by a marker in here. */
+  hasTxns = false;
   /** The file may be longer than what is in it. */
   preallocated = false;
   private maxTime: Int64 = -1;
@@ -52,21 +55,19 @@ export class Segment {
   /** Starts with empty indexes, for a new segment or one that is scanned. */
   reset(): void {
     const { base } = this;
-    this.indexes = { offsets: new OffsetIndex(base), times: new TimeIndex(base), txns: new TxnIndex() };
+    this.indexes = { offsets: new OffsetIndex(base), times: new TimeIndex(base) };
+    this.txns = new TxnIndex();
+    this.hasTxns = false;
     this.maxTime = -1;
     this.maxTimeOffset = -1;
     this.sinceEntry = 0;
   }
 
-  /** Takes the bytes of the three index files; false when they cannot be this segment's and must be rebuilt. */
-  attach(offsets: Uint8Array, times: Uint8Array, txns: Uint8Array): boolean {
+  /** Takes the bytes of the offset and the time index; false when they cannot be this segment's and must be rebuilt. */
+  attach(offsets: Uint8Array, times: Uint8Array): boolean {
     const { base } = this;
-    if (offsets.length % 8 !== 0 || times.length % 12 !== 0 || txns.length % 34 !== 0) return false;
-    const indexes = {
-      offsets: new OffsetIndex(base, offsets),
-      times: new TimeIndex(base, times),
-      txns: new TxnIndex(txns),
-    };
+    if (offsets.length % 8 !== 0 || times.length % 12 !== 0) return false;
+    const indexes = { offsets: new OffsetIndex(base, offsets), times: new TimeIndex(base, times) };
     if (!indexes.offsets.sane(this.size) || !indexes.times.sane()) return false;
     this.indexes = indexes;
     this.maxTime = indexes.times.lastTimestamp;
@@ -74,12 +75,42 @@ export class Segment {
     return true;
   }
 
+  /**
+   * Takes the time of the first batch and the last entries of the time index, which are enough to know the youngest
+   * record; false when they cannot be this segment's.
+   */
+  measure(firstTimestamp: Int64, lastTimes: Uint8Array): boolean {
+    const times = new TimeIndex(this.base, lastTimes);
+    if (lastTimes.length % 12 !== 0 || !times.sane()) return false;
+    this.firstTimestamp = firstTimestamp;
+    this.maxTime = times.lastTimestamp;
+    this.maxTimeOffset = times.lastOffset;
+    return true;
+  }
+
+  /** Bytes of the indexes that are in memory. */
+  get indexBytes(): number {
+    const { indexes, txns } = this;
+    const all = indexes === undefined ? 0 : indexes.offsets.bytes.length + indexes.times.bytes.length;
+    return all + (txns?.bytes.length ?? 0);
+  }
+
+  /** Notes an aborted transaction whose marker is in here. The index of those must have been read. */
+  addTxn(txn: AbortedTxn): void {
+    invariant(this.txns !== undefined || !this.hasTxns, "an index is read before it is added to");
+    this.txns ??= new TxnIndex();
+    this.txns.append(txn);
+    this.hasTxns = true;
+  }
+
   /** Forgets the indexes when all of them are on disk. */
   release(): void {
-    const all = this.indexes;
-    if (all === undefined || this.size === 0) return;
-    const unwritten = [all.offsets, all.times, all.txns].some(index => index.written !== index.count);
-    if (!unwritten) this.indexes = undefined;
+    const { indexes, txns } = this;
+    if (this.size === 0) return;
+    const all = [indexes?.offsets, indexes?.times, txns];
+    if (all.some(index => index !== undefined && index.written !== index.count)) return;
+    this.indexes = undefined;
+    this.txns = undefined;
   }
 
   ready(): SegmentIndexes {
@@ -87,15 +118,14 @@ export class Segment {
     return this.indexes;
   }
 
-  /** The youngest record's time, -1 when none has one. Needs the indexes. */
+  /** The youngest record's time, -1 when none has one. The segment must have been measured. */
   get maxTimestamp(): Int64 {
-    this.ready();
+    invariant(this.firstTimestamp !== undefined, "a segment is measured before its times are used");
     return this.maxTime;
   }
 
-  /** The last offset of the batch that holds `maxTimestamp`. Needs the indexes. */
+  /** The last offset of the batch that holds `maxTimestamp`. */
   get offsetOfMaxTimestamp(): number {
-    this.ready();
     return this.maxTimeOffset;
   }
 
@@ -144,14 +174,15 @@ export class Segment {
   /** Writes what the index files lack; `closing` also adds the last time entry. */
   writeIndexes(closing: boolean, out: LogEffect[]): void {
     if (this.indexes === undefined) return;
-    const { offsets, times, txns } = this.indexes;
+    const { offsets, times } = this.indexes;
+    const { txns } = this;
     if (closing && this.maxTime >= 0) times.append(this.maxTime, this.maxTimeOffset);
     for (const [index, suffix] of [
       [offsets, OFFSET_INDEX_SUFFIX],
       [times, TIME_INDEX_SUFFIX],
       [txns, TXN_INDEX_SUFFIX],
     ] as const) {
-      const fresh = index.takeUnwritten();
+      const fresh = index?.takeUnwritten();
       if (fresh !== undefined) out.push({ kind: "write", file: fileName(this.base, suffix), ...fresh });
     }
   }
@@ -165,13 +196,15 @@ export class Segment {
 
   /** Cuts the segment at `position`, where `offset` was or would have been. */
   truncate(offset: number, position: number, out: LogEffect[]): void {
-    const { offsets, times, txns } = this.ready();
+    const { offsets, times } = this.ready();
+    const txns = this.txns ?? new TxnIndex();
     this.size = position;
     this.preallocated = false;
     if (position === 0) this.firstTimestamp = -1;
     offsets.truncate(offset);
     times.truncate(offset);
     txns.truncate(offset);
+    this.hasTxns = txns.count > 0;
     this.maxTime = times.lastTimestamp;
     this.maxTimeOffset = times.lastOffset;
     this.sinceEntry = 0;

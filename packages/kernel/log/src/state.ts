@@ -14,7 +14,8 @@ import {
   TXN_INDEX_SUFFIX,
 } from "./effects.ts";
 import { EpochCache } from "./epochs.ts";
-import { type AbortedTxn, fitsIndex } from "./indexes.ts";
+import type { IndexCache } from "./index-cache.ts";
+import { type AbortedTxn, fitsIndex, TxnIndex } from "./indexes.ts";
 import { type AppendOrigin, PRODUCER_ERROR, type ProducerBatch, ProducerStates } from "./producers.ts";
 import { applyToProducers, markerOf } from "./scanner.ts";
 import { Segment } from "./segment.ts";
@@ -54,8 +55,19 @@ export interface LogStateOptions {
   readonly config: LogConfig;
   /** A number in [0, 1), for the jitter of `segment.ms`. */
   readonly draw: () => number;
-  /** Attaches a segment's indexes and, if undefined, its first timestamp. */
-  readonly load: (segment: Segment) => void;
+  /** Bounds the memory of indexes that are read. */
+  readonly cache: IndexCache;
+  readonly reader: IndexReader;
+}
+
+/** Reads what is beside a segment, once somebody wants it. */
+export interface IndexReader {
+  /** `Segment.measure`, or more. */
+  measure(segment: Segment): void;
+  /** `Segment.attach`, with what is rebuilt where the files cannot be right. */
+  attach(segment: Segment): void;
+  /** The file of aborted transactions; empty when there is none. */
+  txns(segment: Segment): Uint8Array;
 }
 
 function refused(error: number): AppendResult {
@@ -113,10 +125,29 @@ export class LogState {
     return this.segments[this.indexOf(segment.base) + 1];
   }
 
-  /** A segment with its indexes at hand. */
-  loaded(segment: Segment): Segment {
-    if (segment.indexes === undefined || segment.firstTimestamp === undefined) this.options.load(segment);
+  /** A segment whose times are known. */
+  measured(segment: Segment): Segment {
+    if (segment.firstTimestamp === undefined) this.options.reader.measure(segment);
     return segment;
+  }
+
+  /** A segment with its offset and time index at hand, until another is asked for. */
+  loaded(segment: Segment): Segment {
+    this.measured(segment);
+    if (segment.indexes === undefined) this.options.reader.attach(segment);
+    this.used(segment);
+    return segment;
+  }
+
+  /** The aborted transactions of a segment. */
+  private txnsOf(segment: Segment): TxnIndex {
+    segment.txns ??= new TxnIndex(segment.hasTxns ? this.options.reader.txns(segment) : undefined);
+    this.used(segment);
+    return segment.txns;
+  }
+
+  private used(segment: Segment): void {
+    if (segment !== this.active) this.options.cache.use(segment);
   }
 
   openSegment(base: number, size: number, times: { created: number; modified: number }): Segment {
@@ -227,6 +258,7 @@ export class LogState {
       this.roll(now, out, fitsIndex(this.endOffset, lastOffset) ? this.endOffset : firstOffset);
     }
     const segment = this.active;
+    this.txnsOf(segment);
     segment.modified = now;
     out.push({ kind: "write", file: segment.file, position: segment.size, bytes });
     const latest = this.epochs.latest;
@@ -265,6 +297,7 @@ export class LogState {
       old.delete(out);
     }
     this.createSegment(base, now, out);
+    if (old.size > 0) this.used(old);
   }
 
   /** Writes producer state as of its end, unless that is on disk. */
@@ -294,7 +327,7 @@ export class LogState {
         !below &&
         deletes &&
         config.retentionMs >= 0 &&
-        subtractI64(now, this.loaded(segment).largestTimestamp) > config.retentionMs;
+        subtractI64(now, this.measured(segment).largestTimestamp) > config.retentionMs;
       if (!tooMuch && !below && !old) break;
       excess -= segment.size;
       gone = i + 1;
@@ -308,7 +341,7 @@ export class LogState {
     if (count === this.segments.length) this.roll(now, out);
     const gone = this.segments.splice(0, count);
     invariant(this.segments.length > 0, "a log keeps a segment");
-    for (const segment of gone) segment.delete(out);
+    for (const segment of gone) this.drop(segment, out);
     this.raiseStart(Math.max(this.startOffset, this.segments[0].base));
     this.dropSnapshots(offset => offset < this.segments[0].base, out);
     this.writeEpochs(out);
@@ -322,13 +355,18 @@ export class LogState {
     const at = this.indexOf(old[0].base);
     invariant(this.segments[at] === old[0] && fresh.base === old[0].base, "the segments to replace are in the log");
     this.segments.splice(at, old.length, fresh);
-    for (const segment of old) segment.delete(out);
+    for (const segment of old) this.drop(segment, out);
     // The log last: while its name says that there was a swap, nobody trusts the indexes.
     for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, LOG_SUFFIX]) {
       const to = fileName(fresh.base, suffix);
       out.push({ kind: "rename", file: to + SWAP_SUFFIX, to });
     }
     this.tidySnapshots(out);
+  }
+
+  private drop(segment: Segment, out: LogEffect[]): void {
+    segment.delete(out);
+    this.options.cache.forget(segment);
   }
 
   raiseStart(offset: number): void {
@@ -356,8 +394,10 @@ export class LogState {
    * again from the newest snapshot that is left.
    */
   truncateTo(offset: number, position: number, out: LogEffect[]): void {
-    while (this.segments.length > 1 && this.active.base > offset) this.segments.pop()?.delete(out);
+    while (this.segments.length > 1 && this.active.base > offset) this.drop(this.segments.pop() as Segment, out);
     const segment = this.loaded(this.active);
+    this.options.cache.forget(segment);
+    this.txnsOf(segment);
     segment.truncate(offset, position, out);
     this.endOffset = offset;
     this.epochs.truncateFromEnd(offset);
@@ -367,7 +407,7 @@ export class LogState {
 
   /** Empties the log; the next record gets `offset`. */
   truncateFully(offset: number, now: number, out: LogEffect[]): void {
-    for (const segment of this.segments.splice(0)) segment.delete(out);
+    for (const segment of this.segments.splice(0)) this.drop(segment, out);
     this.epochs.truncateFromEnd(0);
     this.dropSnapshots(() => true, out);
     this.producers.clear();
@@ -381,9 +421,9 @@ export class LogState {
   /** The aborted transactions that a reader of [fetchOffset, upperBound) must know of. */
   abortedIn(fetchOffset: number, upperBound: number): AbortedTxn[] {
     const found: AbortedTxn[] = [];
-    let segment = this.segmentOf(fetchOffset);
-    for (; segment !== undefined; segment = this.after(segment)) {
-      if (this.loaded(segment).ready().txns.collect(fetchOffset, upperBound, found)) break;
+    for (let i = Math.max(0, this.indexOf(fetchOffset)); i < this.segments.length; i++) {
+      const segment = this.segments[i];
+      if (segment.hasTxns && this.txnsOf(segment).collect(fetchOffset, upperBound, found)) break;
     }
     return found;
   }

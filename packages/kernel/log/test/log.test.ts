@@ -4,6 +4,7 @@ import { BatchCursor, buildBatch, endTxnBatch, type Tools } from "@samsa/records
 import { describe, expect, test } from "vitest";
 import {
   EpochCache,
+  IndexCache,
   LogState,
   type LogConfig,
   type LogEffect,
@@ -44,7 +45,9 @@ const CONFIG: LogConfig = {
 };
 
 function open(config: Partial<LogConfig> = {}) {
-  const state = new LogState({ tools, config: { ...CONFIG, ...config }, draw: () => 0, load: () => {} });
+  const cache = new IndexCache(1 << 20);
+  const reader = { measure() {}, attach() {}, txns: () => new Uint8Array(0) };
+  const state = new LogState({ tools, config: { ...CONFIG, ...config }, draw: () => 0, cache, reader });
   const out: LogEffect[] = [];
   state.createSegment(0, 0, out);
   const append = (

@@ -122,7 +122,7 @@ class CleanedFiles {
   }
 
   retain(txn: AbortedTxn): void {
-    this.segment.ready().txns.append(txn);
+    this.segment.addTxn(txn);
   }
 
   write(): void {

@@ -12,6 +12,7 @@ import {
 import {
   CUT_SUFFIX,
   fileName,
+  IndexCache,
   type LogConfig,
   offsetOfFile,
   PARTITION_FILE,
@@ -41,6 +42,8 @@ export interface LogDirOptions {
   readonly tailBytes?: number;
   /** For what is read and what is kept; the directory's own when missing. */
   readonly buffers?: BufferPool;
+  /** Bytes of indexes of closed segments kept in memory: 64 MiB. */
+  readonly indexBytes?: number;
   /** How often recovery points are written down, in milliseconds: one minute. */
   readonly checkpointIntervalMs?: number;
   /** Called once, when the disk fails. */
@@ -63,6 +66,7 @@ const START_OFFSETS = "log-start-offset-checkpoint";
 const CLEANED_TO = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
 
+const INDEX_BYTES = 64 << 20;
 /** How many logs are flushed at a time. */
 const FLUSH_WIDTH = 16;
 
@@ -113,6 +117,7 @@ export class LogDir implements LogHome {
   readonly meta: MetaProperties;
   readonly tails: TailPool;
   readonly buffers: BufferPool;
+  private readonly indexes: IndexCache;
   readonly logs = new Map<string, PartitionLog>();
   /** Copies of logs of other directories that are to be moved here, under the keys of those. */
   readonly futures = new Map<string, PartitionLog>();
@@ -147,6 +152,7 @@ export class LogDir implements LogHome {
     this.lock = lock;
     this.buffers = options.buffers ?? new BufferPool();
     this.tails = new TailPool(options.tailBytes ?? 16 << 20, this.buffers);
+    this.indexes = new IndexCache(options.indexBytes ?? INDEX_BYTES);
     this.meta = this.ownership();
     this.nextCheckpoint = env.clock.monotonic() + this.interval;
     const marker = readWhole(env.disk, `${path}/${CLEAN}`);
@@ -249,6 +255,7 @@ export class LogDir implements LogHome {
       env,
       place,
       config,
+      indexes: this.indexes,
       clean: this.cleanStart,
       recoveryPoint,
       cleanedTo,

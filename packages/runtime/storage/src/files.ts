@@ -17,6 +17,27 @@ export function readWhole(disk: Disk, path: string): Uint8Array | undefined {
   }
 }
 
+/** Up to `size` bytes of a file from `from` on, or before its end where that is negative; undefined when it is not there. */
+export function readPart(
+  disk: Disk,
+  path: string,
+  { from, size }: { readonly from: number; readonly size: number },
+): Uint8Array | undefined {
+  let file: ReturnType<Disk["open"]>;
+  try {
+    file = disk.open(path, "read");
+  } catch (error) {
+    if (error instanceof DiskError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const bytes = new Uint8Array(size);
+    return bytes.subarray(0, file.read(bytes, from < 0 ? Math.max(0, file.size() + from) : from));
+  } finally {
+    file.close();
+  }
+}
+
 /** Makes `path` hold `bytes` and nothing less, ever: written beside it, renamed over it. */
 export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, durable: boolean): void {
   const beside = `${path}.tmp`;

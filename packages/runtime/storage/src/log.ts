@@ -57,8 +57,7 @@ export class PartitionLog {
   readonly topic: string;
   readonly partition: number;
   topicId: Uuid | undefined;
-  /** Set by the replica layer; never above `endOffset`. */
-  highWatermark: number;
+  private watermark = 0;
   /** Everything before this is on the device. */
   recoveryPoint: number;
   /** The recovery point that a start would find now; -1 when it would find none. Set by the directory. */
@@ -110,6 +109,16 @@ export class PartitionLog {
     // The first flush makes these durable before it vouches for any record.
     this.files.owe(PARTITION_FILE);
     this.files.owe(EPOCH_FILE);
+  }
+
+  /** Set by the replica layer; never above `endOffset`. */
+  get highWatermark(): number {
+    return this.watermark;
+  }
+  set highWatermark(offset: number) {
+    this.watermark = offset;
+    // Forgets the transactions that this decides, whether or not anybody reads.
+    this.state.producers.firstUndecided(offset);
   }
 
   get path(): string {
@@ -273,7 +282,10 @@ export class PartitionLog {
   }
 
   abortedTransactions(fetchOffset: number, upperBound: number): AbortedTxn[] {
-    return this.guarded(() => this.state.abortedIn(fetchOffset, upperBound));
+    return this.guarded(() => {
+      this.writePending();
+      return this.state.abortedIn(fetchOffset, upperBound);
+    });
   }
 
   /** Whether `flush.messages` or `flush.ms` ask for a flush; `now` is of the clock that nobody sets. */
@@ -375,7 +387,6 @@ export class PartitionLog {
       // Not even an empty log is on the device by this: its end would be forgotten, and offsets given twice.
       this.state.dropOldest(count, now, this.effects);
       this.writePending();
-      for (const segment of this.state.segments) if (segment !== this.state.active) segment.release();
       return count;
     });
   }

@@ -87,8 +87,8 @@ export function timestampLookup(
   env: Env,
 ): TimestampOffset | undefined {
   for (const segment of state.segments) {
-    if (state.loaded(segment).maxTimestamp < timestamp) continue;
-    const { offsets, times } = segment.ready();
+    if (state.measured(segment).maxTimestamp < timestamp) continue;
+    const { offsets, times } = state.loaded(segment).ready();
     const from = Math.max(times.lookup(timestamp), state.startOffset);
     const file = open(segment.file);
     let found: TimestampOffset | undefined;
@@ -113,12 +113,17 @@ export function latestTimestamp(
   let best: Segment | undefined;
   let latest: Int64 = -1;
   for (const segment of state.segments) {
-    if (state.loaded(segment).maxTimestamp <= latest) continue;
+    if (state.measured(segment).maxTimestamp <= latest) continue;
     best = segment;
     latest = segment.maxTimestamp;
   }
   if (best === undefined) return undefined;
   const file = open(best.file);
-  const at = locate(file, best, best.offsetOfMaxTimestamp, best.ready().offsets.lookup(best.offsetOfMaxTimestamp));
+  const at = locate(
+    file,
+    best,
+    best.offsetOfMaxTimestamp,
+    state.loaded(best).ready().offsets.lookup(best.offsetOfMaxTimestamp),
+  );
   return at && recordIn(file, at, env, time => time === latest);
 }

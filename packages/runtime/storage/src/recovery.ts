@@ -5,6 +5,8 @@ import {
   EPOCH_FILE,
   fileName,
   fitsIndex,
+  type IndexCache,
+  type IndexReader,
   LOG_SUFFIX,
   type LogConfig,
   type LogEffect,
@@ -21,10 +23,9 @@ import {
   SWAP_SUFFIX,
   TIME_INDEX_SUFFIX,
   TXN_INDEX_SUFFIX,
-  TxnIndex,
 } from "@samsa/log";
 import { FIELD, HEADER_SIZE, type Tools } from "@samsa/records";
-import { readWhole, removeIfThere } from "./files.ts";
+import { readPart, readWhole, removeIfThere } from "./files.ts";
 
 const SCAN_CHUNK = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
@@ -34,6 +35,7 @@ export interface LoadOptions {
   /** Where the log is, now and when it has been renamed. */
   readonly place: { readonly path: string };
   readonly config: LogConfig;
+  readonly indexes: IndexCache;
   /** The directory was closed properly. */
   readonly clean: boolean;
   /** Everything before it was flushed; -1 when that is not known. */
@@ -65,24 +67,21 @@ function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSi
   }
 }
 
-/** What attaches a segment's indexes when they are first needed, and rebuilds them when the files cannot be right. */
-function indexLoader(place: LoadOptions["place"], env: Env, config: () => LogConfig): (segment: Segment) => void {
-  return segment => {
+/** Time index entries that tell the youngest record, and whether they can be right. */
+const LAST_TIMES = 2;
+
+/** Reads indexes when they are first needed, and rebuilds them when the files cannot be right. */
+function indexReader(place: LoadOptions["place"], env: Env, config: () => LogConfig): IndexReader {
+  const { disk } = env;
+  const pathOf = (segment: Segment, suffix: string): string => `${place.path}/${fileName(segment.base, suffix)}`;
+  const attach = (segment: Segment): void => {
     const { path } = place;
-    if (segment.firstTimestamp === undefined) {
-      const file = env.disk.open(`${path}/${segment.file}`, "read");
-      const head = new Uint8Array(FIELD.maxTimestamp + 8);
-      const whole = file.read(head, 0) === head.length;
-      file.close();
-      segment.firstTimestamp = whole ? getI64(viewOf(head), FIELD.maxTimestamp) : -1;
-    }
-    if (segment.indexes !== undefined) return;
-    const bytes = (suffix: string) => readWhole(env.disk, `${path}/${fileName(segment.base, suffix)}`);
-    const offsets = bytes(OFFSET_INDEX_SUFFIX);
-    const times = bytes(TIME_INDEX_SUFFIX);
-    const txns = bytes(TXN_INDEX_SUFFIX) ?? NO_BYTES;
-    if (offsets !== undefined && times !== undefined && segment.attach(offsets, times, txns)) return;
+    const offsets = readWhole(disk, pathOf(segment, OFFSET_INDEX_SUFFIX));
+    const times = readWhole(disk, pathOf(segment, TIME_INDEX_SUFFIX));
+    if (offsets !== undefined && times !== undefined && segment.attach(offsets, times)) return;
     env.logger.warn("the index of a segment is rebuilt", { path, segment: segment.file });
+    // Only producer state could rebuild the aborted transactions; their file is the better witness.
+    const { hasTxns } = segment;
     scan(path, env, {
       segment,
       producers: new ProducerStates(),
@@ -92,9 +91,27 @@ function indexLoader(place: LoadOptions["place"], env: Env, config: () => LogCon
       producersFrom: Infinity,
       expected: segment.base,
     });
-    // Only producer state could rebuild these; the file is the better witness.
-    segment.ready().txns = new TxnIndex(txns);
+    segment.hasTxns = hasTxns;
+    segment.txns = undefined;
     rewriteIndexes(segment, { path, env }, true);
+  };
+  return {
+    attach,
+    measure(segment) {
+      const header = readPart(disk, pathOf(segment, LOG_SUFFIX), { from: 0, size: FIELD.maxTimestamp + 8 });
+      const first = header?.length === FIELD.maxTimestamp + 8 ? getI64(viewOf(header), FIELD.maxTimestamp) : -1;
+      const times = readPart(disk, pathOf(segment, TIME_INDEX_SUFFIX), {
+        from: -LAST_TIMES * 12,
+        size: LAST_TIMES * 12,
+      });
+      if (times !== undefined && segment.measure(first, times)) return;
+      attach(segment);
+      segment.firstTimestamp = first;
+    },
+    txns: segment => {
+      const bytes = readWhole(disk, pathOf(segment, TXN_INDEX_SUFFIX)) ?? NO_BYTES;
+      return bytes.subarray(0, bytes.length - (bytes.length % 34));
+    },
   };
 }
 
@@ -110,8 +127,7 @@ function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean
     file.truncate(0);
     file.close();
   }
-  const { txns } = segment.ready();
-  if (txns.written === 0) removeIfThere(env.disk, `${path}/${fileName(segment.base, TXN_INDEX_SUFFIX)}`);
+  if (segment.txns?.written === 0) removeIfThere(env.disk, `${path}/${fileName(segment.base, TXN_INDEX_SUFFIX)}`);
   const out: LogEffect[] = [];
   segment.writeIndexes(true, out);
   for (const effect of out) {
@@ -130,6 +146,8 @@ interface Listing {
   /** Base offsets of segments that a compaction was about to put in the place of others. */
   readonly swapped: number[];
   readonly hasEpochs: boolean;
+  /** Base offsets of segments with an index of aborted transactions. */
+  readonly txns: ReadonlySet<number>;
 }
 
 /** Finishes what was under way when the log was last used, and tells what files there are. */
@@ -139,6 +157,7 @@ function listFiles(path: string, env: Env): Listing {
   const snapshots: number[] = [];
   const swapped: number[] = [];
   let hasEpochs = false;
+  const txns = new Set<number>();
   const names = disk.list(path).flatMap(({ name, directory }) => (directory ? [] : [name]));
   // While a file of a compacted segment still has this name, those that have the next one already are not to be used.
   const unfinished = Math.min(
@@ -163,10 +182,13 @@ function listFiles(path: string, env: Env): Listing {
     if (final === EPOCH_FILE) hasEpochs = true;
     const base = offsetOfFile(final, LOG_SUFFIX);
     if (base >= 0 && !bases.includes(base)) bases.push(base);
+    txns.add(offsetOfFile(final, TXN_INDEX_SUFFIX));
     const snapshot = offsetOfFile(final, SNAPSHOT_SUFFIX);
     if (snapshot >= 0) snapshots.push(snapshot);
   }
-  return { bases: bases.sort((a, b) => a - b), snapshots: snapshots.sort((a, b) => a - b), swapped, hasEpochs };
+  bases.sort((a, b) => a - b);
+  snapshots.sort((a, b) => a - b);
+  return { bases, snapshots, swapped, hasEpochs, txns };
 }
 
 /** The log in `path`, brought to a state that its files bear out. */
@@ -178,12 +200,16 @@ export function loadState(options: LoadOptions): LogState {
     tools: toolsOf(env),
     config,
     draw: () => env.random.next(),
-    load: indexLoader(place, env, () => state.config),
+    cache: options.indexes,
+    reader: indexReader(place, env, () => state.config),
   });
   for (const base of listing.bases) {
     const found = env.disk.stat(`${path}/${fileName(base, LOG_SUFFIX)}`);
     const modified = found?.modified ?? 0;
-    state.openSegment(base, found?.size ?? 0, { created: modified, modified });
+    const segment = state.openSegment(base, found?.size ?? 0, { created: modified, modified });
+    // Most segments have no such file, and compaction leaves empty ones.
+    segment.hasTxns =
+      listing.txns.has(base) && (env.disk.stat(`${path}/${fileName(base, TXN_INDEX_SUFFIX)}`)?.size ?? 0) > 0;
   }
   state.snapshots = listing.snapshots;
   state.producers.snapshotOffset = listing.snapshots.at(-1) ?? -1;

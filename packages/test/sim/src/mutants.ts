@@ -417,6 +417,27 @@ export const MUTANTS: readonly Mutant[] = [
     why: "nothing is written in that transaction any more",
   },
   {
+    name: "producers with an open transaction expire",
+    file: `${LOG}/producers.ts`,
+    find: "      if (entry.txnFirstOffset < 0 && subtractI64",
+    replace: "      if (subtractI64",
+    why: "the next batch of a transaction begins another one, and the first is open for ever",
+  },
+  {
+    name: "only the last aborted transaction of a segment is told",
+    file: `${LOG}/indexes.ts`,
+    find: "for (let i = this.#markersBefore(fetchOffset); i < this.count; i++) {",
+    replace: "for (let i = Math.max(0, this.count - 1); i < this.count; i++) {",
+    why: "aborted records are taken for committed ones",
+  },
+  {
+    name: "a transaction is decided when its marker is written",
+    file: `${LOG}/undecided.ts`,
+    find: "    this.#ended.push({ firstOffset, lastOffset });\n",
+    replace: "",
+    why: "records are told to be committed that a flush has yet to make durable",
+  },
+  {
     name: "a compacted segment is not synced before it takes another's place",
     file: `${STORAGE}/compact.ts`,
     find: "    await this.#file.sync();",

@@ -112,12 +112,13 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   };
   const verifies = broker.config["transaction.partition.verification.enable"];
   if (first === undefined || !(ability.addsByWriting || verifies)) return go(topicData, UNGUARDED);
+  const now = broker.env.clock.now();
   const guards = new Map<Partition, number>();
   const unknown = new Map<string, Set<number>>();
   for (const target of targets) {
     const { topic, index, partition } = target;
     if (partition.fault !== 0) continue;
-    const guard = partition.log.state.producers.startVerification(target, ability.addsByWriting);
+    const guard = partition.log.state.producers.startVerification(target, ability.addsByWriting, now);
     guards.set(partition, guard);
     if (guard !== 0) unknown.set(topic, (unknown.get(topic) ?? new Set()).add(index));
   }

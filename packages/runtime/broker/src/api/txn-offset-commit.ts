@@ -42,7 +42,7 @@ export function txnOffsetCommit(
   if (!addsByWriting && !verifies) return commit();
   const { producerId, producerEpoch, transactionalId } = body;
   const batch = { producerId, producerEpoch, baseSequence: -1 };
-  const guard = runner.partition.log.state.producers.startVerification(batch, addsByWriting);
+  const guard = runner.partition.log.state.producers.startVerification(batch, addsByWriting, broker.env.clock.now());
   const shown = verifies ? guard : undefined;
   if (guard === 0) return commit(shown);
   const admission = {

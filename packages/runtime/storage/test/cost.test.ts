@@ -1,0 +1,110 @@
+import { buildBatch, endTxnBatch } from "@samsa/records";
+import { describe, expect, test } from "vitest";
+import { Fixture, NOW } from "./fixture.ts";
+
+const SEGMENTS = 100;
+
+/** What a log reads while something is done, by the kind of file. */
+class Reads {
+  readonly #fixture: Fixture;
+
+  constructor(fixture: Fixture) {
+    this.#fixture = fixture;
+  }
+
+  of(work: () => void): Record<string, number> {
+    const counts: Record<string, number> = {};
+    this.#fixture.node.disk.fault = (operation, path) => {
+      if (operation === "read") {
+        const kind = path.slice(path.lastIndexOf(".") + 1);
+        counts[kind] = (counts[kind] ?? 0) + 1;
+      }
+      return undefined;
+    };
+    work();
+    this.#fixture.node.disk.fault = undefined;
+    return counts;
+  }
+}
+
+/** A log of many segments, each of five records a millisecond apart; in every tenth a transaction is aborted. */
+async function longLog(indexBytes = 1 << 20): Promise<Fixture> {
+  const fixture = new Fixture(
+    3,
+    { segmentBytes: 100_000, indexIntervalBytes: 0, retentionMs: -1 },
+    { indexBytes, tailBytes: 0 },
+  );
+  const { log, tools } = fixture;
+  for (let segment = 0; segment < SEGMENTS; segment++) {
+    const aborts = segment % 10 === 5;
+    for (let i = 0; i < 5; i++) {
+      const now = NOW + segment * 5 + i;
+      if (aborts && i === 4) {
+        const marker = { producerId: 9n, producerEpoch: 0, timestamp: now, coordinatorEpoch: 0, commit: false };
+        log.append(endTxnBatch(marker, tools), { origin: "coordinator", now, leaderEpoch: 0 });
+        continue;
+      }
+      const of = {
+        producerId: 9n,
+        producerEpoch: 0,
+        baseSequence: Math.floor(segment / 10) * 4 + i,
+        transactional: true,
+      };
+      const bytes = buildBatch([{ timestamp: now, key: null, value: null }], aborts ? of : {}, tools);
+      expect(log.append(bytes, { origin: "client", now, leaderEpoch: 0 }).error).toBe(0);
+    }
+    log.roll();
+  }
+  log.highWatermark = log.endOffset;
+  await fixture.restart();
+  fixture.log.highWatermark = fixture.log.endOffset;
+  return fixture;
+}
+
+describe("what a long log reads", () => {
+  test("for a reader of committed records: the aborted transactions up to where nothing more can concern it", async () => {
+    const fixture = await longLog();
+    const reads = new Reads(fixture);
+    const { log } = fixture;
+    expect(reads.of(() => expect(log.abortedTransactions(0, 10)).toEqual([]))).toEqual({ txnindex: 1 });
+    expect(reads.of(() => log.abortedTransactions(0, 10))).toEqual({});
+    expect(reads.of(() => expect(log.abortedTransactions(270, 280)).toHaveLength(1))).toEqual({ txnindex: 1 });
+    // Behind the last of them there is nothing to look for.
+    expect(reads.of(() => expect(log.abortedTransactions(485, 490)).toEqual([]))).toEqual({});
+  });
+
+  test("for a time: of each segment before it the last entries, once, and the index of its own", async () => {
+    const fixture = await longLog();
+    const reads = new Reads(fixture);
+    const { log } = fixture;
+    const last = SEGMENTS * 5 - 1;
+    const first = reads.of(() => expect(log.offsetForTimestamp(NOW + last)?.offset).toBe(last));
+    expect(first.index).toBe(1);
+    expect(first.timeindex).toBeLessThanOrEqual(SEGMENTS + 1);
+    const again = reads.of(() => expect(log.offsetForTimestamp(NOW + last)?.offset).toBe(last));
+    expect([again.index, again.timeindex]).toEqual([undefined, undefined]);
+    expect(log.offsetOfMaxTimestamp()?.offset).toBe(last);
+  });
+
+  test("for retention and compaction: times, not indexes", async () => {
+    const fixture = await longLog();
+    const { log } = fixture;
+    log.config = { ...log.config, retentionMs: 1_000_000 };
+    const reads = new Reads(fixture);
+    expect(reads.of(() => expect(log.enforceRetention(NOW + 1_000_012)).toBe(2)).index).toBeUndefined();
+    expect(reads.of(() => log.cleanable(NOW)).index).toBeUndefined();
+  });
+
+  test("stays in memory only up to a bound", async () => {
+    const limit = 1000;
+    const fixture = await longLog(limit);
+    const { log } = fixture;
+    for (let offset = 0; offset < log.endOffset; offset++) {
+      const read = log.read({ offset, maxBytes: 1, minOneMessage: true, limitOffset: log.endOffset });
+      expect(read.nextOffset).toBe(offset + 1);
+      read.release?.();
+    }
+    const held = log.state.segments.reduce((sum, segment) => sum + segment.indexBytes, 0);
+    expect(held - log.state.active.indexBytes).toBeLessThanOrEqual(limit);
+  });
+});
