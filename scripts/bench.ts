@@ -1,7 +1,17 @@
 /** `npm run bench`: makes the bundle and measures it; see packages/test/bench. */
 import { join } from "node:path";
-import "./bundle.ts";
+import { Option } from "commander";
 import { NODE_FLAGS } from "./flags.ts";
-import { bench } from "../packages/test/bench/src/main.ts";
+import { command } from "./options.ts";
+import { bench, type BenchOptions, NAMES } from "../packages/test/bench/src/main.ts";
 
-process.exitCode = await bench(join(import.meta.dirname, ".."), process.argv.slice(2), NODE_FLAGS);
+const options = command("bench", "measures Samsa, beside Apache Kafka where Java and Maven are there")
+  .option("--quick", "shorter loads, whose figures are rough")
+  .option("--wide", "every row: codecs, many readers, thousands of partitions")
+  .option("--profile", "Samsa alone, with a profile and a flame graph of each load")
+  .addOption(new Option("--only <row>", "one row; docs/benchmarks.md is left alone").choices(NAMES))
+  .option("--json", "print JSON")
+  .parse()
+  .opts<BenchOptions>();
+await import("./bundle.ts");
+process.exitCode = await bench(join(import.meta.dirname, ".."), options, NODE_FLAGS);

@@ -2,6 +2,9 @@
  * Completes `package-lock.json` after `npm install`. A registry mirror that lacks a package for some other platform
  * makes npm leave it out of the lockfile, and `npm ci` then refuses the whole file. Such packages are optional and never
  * installed on the platform at hand; their entries (version, os, cpu) follow from their names and their parents.
+ *
+ * It also removes the versions of Node that packages ask for: npm would warn of the Node that it runs on itself, and
+ * everything here runs on the one that the repository pins.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +19,7 @@ interface Entry {
   cpu?: string[];
   libc?: string[];
   optionalDependencies?: Record<string, string>;
+  engines?: unknown;
 }
 
 const file = join(import.meta.dirname, "..", "package-lock.json");
@@ -32,6 +36,8 @@ function platformOf(name: string): Pick<Entry, "os" | "cpu" | "libc"> {
 
 const lock = JSON.parse(readFileSync(file, "utf8")) as { packages: Record<string, Entry> };
 for (const [path, entry] of Object.entries(lock.packages)) {
+  // Of the repository itself they say which Node and npm can set it up.
+  if (path !== "") delete entry.engines;
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
     const nested = `${path}/node_modules/${name}`;
     const hoisted = `node_modules/${name}`;

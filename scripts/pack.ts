@@ -13,9 +13,13 @@ interface Manifest {
   exports?: Record<string, unknown>;
   bin?: Record<string, string>;
   files?: string[];
+  engines?: { node: string };
 }
 
 const FLOORS = "packages/{base,format/*,kernel/*,runtime/*,host/*,app/*}/package.json";
+
+/** Whose syntax and API the packages use. */
+const OLDEST_NODE = 24;
 
 const root = join(import.meta.dirname, "..");
 const target = resolve(process.argv[2] ?? join(root, "dist", "packages"));
@@ -27,6 +31,7 @@ function packed(manifest: Manifest): Manifest {
   return {
     ...manifest,
     files: ["dist"],
+    engines: { node: `>=${OLDEST_NODE}` },
     ...(manifest.exports === undefined
       ? {}
       : { exports: { ".": { types: "./dist/index.d.ts", default: "./dist/index.js" } } }),

@@ -5,17 +5,27 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { type Mutant, MUTANTS, mutated, mutantNamed } from "@samsa/sim/mutants";
+import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 const PROCESSES = 2;
 /** How long one mutant may take: one that loops for ever is found by that. */
 const LIMIT_MS = 60_000;
 
-const { values } = parseArgs({
-  options: { only: { type: "string" }, seeds: { type: "string", default: "300" } },
-});
+interface Options {
+  readonly only?: string;
+  readonly seeds: number;
+}
+
+const values = command(
+  "sim:mutants",
+  "plants bugs in the sources, one at a time, and looks whether the simulation finds them",
+)
+  .option("--only <names>", "only these, separated by commas")
+  .option("--seeds <count>", "how many seeds look for each", whole(1), 300)
+  .parse()
+  .opts<Options>();
 const root = join(import.meta.dirname, "..");
 const chosen: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
 for (const mutant of chosen) mutated(mutant, readFileSync(join(root, mutant.file), "utf8"));
@@ -32,7 +42,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   let found: SeedReport | undefined;
   let last = 0;
   const inTime = await playSeeds({
-    args: ["--mutant", mutant.name, "--to", values.seeds],
+    args: ["--mutant", mutant.name, "--to", String(values.seeds)],
     limitMs: LIMIT_MS,
     told: report => {
       if (report.fault !== undefined) throw new Error(report.fault);
@@ -41,7 +51,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
     },
   });
   // It ended itself before its time: what it would not say is told on stderr.
-  const died = inTime && found === undefined && last < Number(values.seeds);
+  const died = inTime && found === undefined && last < values.seeds;
   if (died) found = { seed: last + 1, rule: "the broker failed" };
   return { mutant, found, hung: !inTime, seconds: (performance.now() - began) / 1000 };
 }

@@ -2,22 +2,29 @@
  * `npm run sim -- --seed N [--seeds COUNT] [--trace]`: plays seeds of the broker simulation and tells what broke. More
  * than a hundred are shared by two processes.
  */
-import { parseArgs } from "node:util";
 import { replayCommand, runScenario } from "@samsa/sim";
+import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 const PROCESSES = 2;
 const ALONE = 100;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    seeds: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-  },
-});
-const first = Number(values.seed);
-const count = Number(values.seeds);
+interface Options {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly trace?: boolean;
+}
+
+const {
+  seed: first,
+  seeds: count,
+  trace,
+} = command("sim", "plays seeds of the simulation of a broker, and tells what broke")
+  .option("--seed <number>", "the first seed", whole(0), 1)
+  .option("--seeds <count>", "how many, one after the other", whole(1), 1)
+  .option("--trace", "show every event")
+  .parse()
+  .opts<Options>();
 const began = performance.now();
 let done = 0;
 let failed = 0;
@@ -52,7 +59,7 @@ if (count > ALONE) {
   for (let seed = first; seed < first + count; seed++) {
     const { violation, ...outcome } = await runScenario(
       seed,
-      values.trace ? { onTrace: line => console.log(line) } : {},
+      trace === true ? { onTrace: line => console.log(line) } : {},
     );
     told(violation === undefined ? outcome : { ...outcome, rule: violation.rule, message: violation.message });
   }

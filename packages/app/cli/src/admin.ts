@@ -21,7 +21,8 @@ import { Failure } from "./failure.ts";
 import { createLogger } from "./logger.ts";
 
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-const TIMEOUT_MS = 30_000;
+/** Time for a connection, and for an answer. */
+const TIMEOUT_MS = 10_000;
 
 /** The two halves of a message that a client uses. */
 interface Asked<Q> {
@@ -45,26 +46,30 @@ export class AdminConnection implements ConnectionHandler {
   #correlation = 0;
   /** Why the connection is no more. */
   #gone: Failure | undefined;
+  readonly #server: string;
 
-  private constructor(env: Env) {
+  private constructor(env: Env, server: string) {
     this.#env = env;
+    this.#server = server;
   }
 
-  /** Connects to `host:port`. Rejects with a `Failure`. */
-  static async open(env: Env, server: string): Promise<AdminConnection> {
-    const at = server.lastIndexOf(":");
-    const host = at < 0 ? server : server.slice(0, at);
-    const port = at < 0 ? 9092 : Number(server.slice(at + 1));
-    if (host === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
-      throw new Failure(`--bootstrap-server wants host:port, not "${server}"`);
+  /** Connects to the first of `host:port,…` that can be reached. Rejects with a `Failure`. */
+  static async open(env: Env, servers: string): Promise<AdminConnection> {
+    const failures: string[] = [];
+    const places = servers.split(",").map(server => place(server.trim(), servers));
+    for (const { server, host, port } of places) {
+      const admin = new AdminConnection(env, server);
+      try {
+        admin.#connection = await inTime(
+          env,
+          env.network.connect(host, port, () => admin),
+        );
+        return admin;
+      } catch (error) {
+        failures.push(`no broker at ${server}: ${(error as Error).message}`);
+      }
     }
-    const admin = new AdminConnection(env);
-    try {
-      admin.#connection = await env.network.connect(host.replace(/^\[|\]$/g, ""), port, () => admin);
-    } catch (error) {
-      throw new Failure(`no broker at ${server}: ${(error as Error).message}. Is it running? Try: samsa start`);
-    }
-    return admin;
+    throw new Failure(`${failures.join("; ")}. Is it running? Try: samsa start`);
   }
 
   onData(chunk: Uint8Array): void {
@@ -75,7 +80,7 @@ export class AdminConnection implements ConnectionHandler {
         waiting?.resolve(frame);
       }
     } catch {
-      this.#waiting?.reject(new Failure("what answers there does not speak Kafka's protocol"));
+      this.#waiting?.reject(new Failure(`what answers at ${this.#server} does not speak Kafka's protocol`));
       this.#waiting = undefined;
       this.close();
     }
@@ -84,7 +89,7 @@ export class AdminConnection implements ConnectionHandler {
   onDrain(): void {}
 
   onClose(error?: Error): void {
-    this.#gone = new Failure(`the broker closed the connection${error ? `: ${error.message}` : ""}`);
+    this.#gone = new Failure(`${this.#server} closed the connection${error ? `: ${error.message}` : ""}`);
     this.#waiting?.reject(this.#gone);
     this.#waiting = undefined;
   }
@@ -101,7 +106,7 @@ export class AdminConnection implements ConnectionHandler {
     const request = requestFrame({ key, version, correlationId, clientId: "samsa" }, messages.request, body);
     const frame = await new Promise<Uint8Array>((resolve, reject) => {
       const timer = this.#env.timers.after(TIMEOUT_MS, () => {
-        reject(new Failure(`no answer to ${apiOf(key)?.name ?? key} in ${TIMEOUT_MS / 1000} s`));
+        reject(new Failure(`${this.#server} has not answered ${apiOf(key)?.name ?? key} for ${TIMEOUT_MS / 1000} s`));
         this.#connection?.destroy();
       });
       const settle =
@@ -126,6 +131,38 @@ export class AdminConnection implements ConnectionHandler {
   close(): void {
     this.#connection?.destroy();
   }
+}
+
+function place(server: string, servers: string): { server: string; host: string; port: number } {
+  const at = server.lastIndexOf(":");
+  const host = (at < 0 ? server : server.slice(0, at)).replace(/^\[|\]$/g, "");
+  const port = at < 0 ? 9092 : Number(server.slice(at + 1));
+  if (host === "" || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new Failure(`--bootstrap-server wants host:port, or several with commas between them, not "${servers}"`);
+  }
+  return { server, host, port };
+}
+
+/** The connection, unless it takes too long; one that comes later is closed. */
+function inTime(env: Env, connecting: Promise<Connection>): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = env.timers.after(TIMEOUT_MS, () => {
+      late = true;
+      reject(new Error(`no connection in ${TIMEOUT_MS / 1000} s`));
+    });
+    connecting.then(
+      connection => {
+        timer.cancel();
+        if (late) connection.destroy();
+        else resolve(connection);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
+  });
 }
 
 /** What every command that asks a broker takes. */

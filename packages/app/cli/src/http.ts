@@ -2,12 +2,26 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { Broker, MetricFamily } from "@samsa/broker";
 import type { ClientMetrics } from "./client-metrics.ts";
 import { Failure } from "./failure.ts";
+import type { Exposition } from "./prometheus.ts";
 import { watchTurns } from "./turns.ts";
 
-/** Loaded when somebody first asks: it would be a tenth of the start otherwise. */
-async function renderMetrics(families: readonly MetricFamily[]): Promise<string> {
-  const prometheus = await import("./prometheus.ts");
-  return prometheus.renderMetrics(families);
+/** Ports tried, beginning with the one that is wished for. */
+const PORTS_TRIED = 10;
+
+/** Renders metrics. The library is loaded for the first scrape: it would be a tenth of the start otherwise. */
+function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
+  let exposition: Promise<Exposition> | undefined;
+  return async families => {
+    exposition ??= import("./prometheus.ts").then(prometheus => new prometheus.Exposition());
+    return (await exposition).render(families);
+  };
+}
+
+export interface HttpPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Nobody asked for this very port: when it is taken, the next free one serves as well. */
+  readonly wish: boolean;
 }
 
 function answer(response: ServerResponse, status: number, type: string, body: string): void {
@@ -16,12 +30,41 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 }
 
 /**
- * `/metrics` of the broker and of its clients in Prometheus' text, `/health` as 200 or 503. Rejects with a `Failure` when
- * the port is taken.
+ * Serves `/metrics` of the broker and of its clients in Prometheus' text, and `/health` as 200 or 503. Rejects with a
+ * `Failure` when the port is taken.
  */
-export function serveHttp(broker: Broker, clients: ClientMetrics, host: string, port: number): Promise<Server> {
+export async function serveHttp(broker: Broker, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
+  const server = httpServer(broker, clients);
+  const last = place.wish ? Math.min(place.port + PORTS_TRIED - 1, 65_535) : place.port;
+  for (let port = place.port; ; port++) {
+    try {
+      await listen(server, place.host, port);
+      server.on("error", error => broker.env.logger.warn("the HTTP server failed", { error }));
+      return server;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== "EADDRINUSE") throw new Failure(`cannot serve HTTP on ${place.host}:${port}: ${message}`);
+      if (port < last) continue;
+      const which = port === place.port ? `port ${port} of ${place.host} is` : `ports ${place.port} to ${port} are`;
+      throw new Failure(`cannot serve metrics: ${which} taken. Choose another with --http-port, or "off".`);
+    }
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function httpServer(broker: Broker, clients: ClientMetrics): Server {
   const turns = watchTurns();
-  const server = createServer((request, response) => {
+  const renderMetrics = renderer();
+  return createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     if (path === "/health") {
       const status = broker.healthy ? 200 : 503;
@@ -32,13 +75,5 @@ export function serveHttp(broker: Broker, clients: ClientMetrics, host: string, 
         error => answer(response, 500, "text/plain", String(error)),
       );
     } else answer(response, 404, "text/plain", "Not here. Try /metrics or /health.\n");
-  });
-  return new Promise((resolve, reject) => {
-    server.once("error", error => reject(new Failure(`cannot serve HTTP on ${host}:${port}: ${error.message}`)));
-    server.listen(port, host, () => {
-      server.removeAllListeners("error");
-      server.on("error", () => {});
-      resolve(server);
-    });
   });
 }

@@ -1,5 +1,12 @@
-import { reportFailure } from "./failure.ts";
+import { Failure, reportFailure } from "./failure.ts";
 import { program } from "./program.ts";
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // A reader such as head has seen enough.
+  if (error.code === "EPIPE") process.exit();
+  reportFailure(new Failure(`the output cannot be written: ${error.message}`));
+  process.exit();
+});
 
 try {
   await program().parseAsync();

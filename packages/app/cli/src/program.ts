@@ -8,7 +8,11 @@ function collect(value: string, all: string[] = []): string[] {
 
 function asking(command: Command): Command {
   return command
-    .option("-b, --bootstrap-server <host:port>", "where a broker is", "localhost:9092")
+    .option(
+      "-b, --bootstrap-server <host:port>",
+      "where brokers are; several are separated by commas",
+      "localhost:9092",
+    )
     .option("--json", "print JSON");
 }
 
@@ -138,7 +142,7 @@ export function program(): Command {
     .description("start a broker; data under ./data and clients on localhost:9092 unless the settings say otherwise")
     .option("-o, --override <key=value>", "a setting that wins over the file; may be repeated", collect, [])
     .addOption(new Option("--log-level <level>", "what to log").choices(LOG_LEVELS).default("warn"))
-    .option("--http-port <port>", "port of /metrics and /health, or off", "9404")
+    .option("--http-port <port>", "port of /metrics and /health, or off; 9404 or the next free one when absent")
     .option("--http-host <host>", "address of that port", "127.0.0.1")
     .option("--json", "print where the broker is as JSON")
     .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));

@@ -13,13 +13,16 @@ import { COMMIT, VERSION } from "./version.ts";
 export interface StartOptions {
   readonly override: readonly string[];
   readonly logLevel: string;
-  readonly httpPort: string;
+  readonly httpPort?: string;
   readonly httpHost: string;
   readonly json?: boolean;
 }
 
 /** Threads for batches that take long to judge. */
 const MOST_THREADS = 4;
+
+/** Port of Prometheus' exporters of Java programs' metrics. */
+const HTTP_PORT = 9404;
 
 function parsePort(text: string): number | undefined {
   if (text === "off") return undefined;
@@ -70,18 +73,18 @@ function stopOn(broker: Broker, http: Server | undefined): void {
       },
     );
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  // A terminal that is closed says SIGHUP; the others would end the process, or open Node's debugger.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+    process.on(signal, () => broker.env.logger.warn("this signal has no meaning and is ignored", { signal }));
+  }
 }
 
 /** Starts a broker and prints where it is. */
 export async function start(file: string | undefined, options: StartOptions): Promise<void> {
   const settings = placed(readSettings(file, options.override));
-  const httpPort = parsePort(options.httpPort);
+  const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
   const logger = createLogger(options.logLevel);
-  for (const name of unknownSettings(settings)) {
-    logger.warn("this setting is not available and has no effect", { setting: name });
-  }
   const onHalt = (reason: string): void => {
     reportFailure(new Failure(reason));
     process.exit(1);
@@ -97,10 +100,14 @@ export async function start(file: string | undefined, options: StartOptions): Pr
     judge,
     ...(telemetry === undefined ? {} : { telemetry }),
   });
+  for (const name of unknownSettings(settings)) {
+    logger.warn("this setting is not available and has no effect", { setting: name });
+  }
   let http: Server | undefined;
   try {
     if (httpPort !== undefined && telemetry !== undefined) {
-      http = await serveHttp(broker, telemetry, options.httpHost, httpPort);
+      const place = { host: options.httpHost, port: httpPort, wish: options.httpPort === undefined };
+      http = await serveHttp(broker, telemetry, place);
     }
   } catch (error) {
     await broker.close();

@@ -114,12 +114,16 @@ describe("what cannot be started says so in one sentence", () => {
       expect(await new Promise(resolve => child.once("close", resolve))).toBe(1);
       return said;
     };
-    expect(await failure("localhost:abc")).toBe('samsa: --bootstrap-server wants host:port, not "localhost:abc"\n');
+    expect(await failure("localhost:abc")).toBe(
+      'samsa: --bootstrap-server wants host:port, or several with commas between them, not "localhost:abc"\n',
+    );
     const server = createServer(socket => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const port = await new Promise<number>(resolve => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });
-    expect(await failure(`127.0.0.1:${port}`)).toBe("samsa: what answers there does not speak Kafka's protocol\n");
+    expect(await failure(`127.0.0.1:${port}`)).toBe(
+      `samsa: what answers at 127.0.0.1:${port} does not speak Kafka's protocol\n`,
+    );
     server.close();
   });
 

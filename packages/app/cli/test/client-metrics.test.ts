@@ -2,7 +2,9 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Uuid } from "@samsa/base";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClientMetrics } from "../src/client-metrics.ts";
-import { renderMetrics } from "../src/prometheus.ts";
+import { Exposition } from "../src/prometheus.ts";
+
+const exposition = new Exposition();
 
 const BAD_UTF8 = Uint8Array.of(0x61, 0xff, 0x62);
 
@@ -77,7 +79,7 @@ function push(
 
 /** The lines of series of clients, as Prometheus reads them. */
 async function lines(): Promise<string[]> {
-  const page = await renderMetrics(clients.families());
+  const page = await exposition.render(clients.families());
   return page.split("\n").filter(line => line.includes("client_instance_id"));
 }
 
@@ -96,7 +98,7 @@ describe("what clients push is what Prometheus reads", () => {
       `org_apache_kafka_producer_records{${OWNER}} 7`,
       `balance{${OWNER}} -3`,
     ]);
-    const page = await renderMetrics(clients.families());
+    const page = await exposition.render(clients.families());
     expect(page).toContain("# TYPE org_apache_kafka_producer_records counter");
     expect(page).toContain("# TYPE org_apache_kafka_consumer_fetch_lag gauge");
     expect(page).toContain("# TYPE balance gauge");
@@ -169,7 +171,7 @@ describe("whatever a client says, the page can be read", () => {
     push(metricsData(gauge("process.cpu.user.seconds.total", point(TAKEN)), gauge("constructor", point(TAKEN))));
     push(metricsData(gauge("samsa_client_metrics_left_out_total", point(TAKEN))));
     push(metricsData(gauge("m", point(1, { client_id: "other", client_instance_id: "other" }))));
-    const page = await renderMetrics(clients.families());
+    const page = await exposition.render(clients.families());
     expect(page).not.toContain(String(TAKEN));
     expect(page).toContain(`m{client_id="app",client_instance_id="${ID}"} 1`);
   });
@@ -185,7 +187,7 @@ describe("whatever a client says, the page can be read", () => {
   test("clients that disagree on what a metric is share a gauge", async () => {
     push(metricsData(sum("m", CUMULATIVE, true, point(1))));
     push(metricsData(gauge("m", point(-2))), { id: "nhKsFfMJQ9q0KXbC5kDoWw" });
-    expect(await renderMetrics(clients.families())).toContain("# TYPE m gauge");
+    expect(await exposition.render(clients.families())).toContain("# TYPE m gauge");
     expect(await lines()).toHaveLength(2);
   });
 

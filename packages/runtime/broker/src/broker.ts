@@ -19,6 +19,7 @@ import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
+import { checkProtection } from "./protection.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
 import { addGauges } from "./gauges.ts";
@@ -126,6 +127,7 @@ export class Broker {
     this.#onHalt = options.onHalt ?? (() => {});
     this.buffers = options.buffers ?? new BufferPool();
     this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
+    checkProtection(options.settings, this.config);
     checkConsumerGroups(this.config);
     this.settings = new Settings(this.config["node.id"], options.settings);
     // What is wrong with it is said before anything is done.

@@ -1,7 +1,6 @@
 /** `npm run interop`: lets every outside judge that can be had here judge the broker, and keeps the score. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { announced, type Announced, notAnnounced, RECORD, recorded, type Span, told } from "./api-list.ts";
 import { AGAINST_KAFKA, startBroker } from "./broker-process.ts";
 import { EXPLANATIONS } from "./explanations.ts";
@@ -10,12 +9,12 @@ import { KAFKA_VERSION, ROOT } from "./runtimes.ts";
 import { type Explanation, renderSections, renderTable, rowOf, unexplained, type Verdict } from "./scoreboard.ts";
 import { TRIALS } from "./trials.ts";
 
-const USAGE = `npm run interop -- [--only NAME]… [--json] [--list] [--record-apis]
-  --only NAME     only judges whose name contains NAME; docs/interop.md is left alone
-  --json          print the verdicts as JSON
-  --list          print the names of the judges
-  --record-apis   ask Apache Kafka for the APIs it announces, and keep its list
-  INTEROP_AGAINST=kafka lets them judge Apache Kafka, which shows whose fault a failure is.`;
+export interface InteropOptions {
+  readonly only?: readonly string[];
+  readonly json?: boolean;
+  readonly list?: boolean;
+  readonly recordApis?: boolean;
+}
 
 async function recordApis(): Promise<void> {
   const kafka = await KafkaProcess.start();
@@ -91,27 +90,23 @@ async function judged(only: readonly string[]): Promise<Verdict[]> {
 }
 
 /** Returns the exit code: 1 when a check failed that no explanation covers. */
-export async function interop(args: readonly string[]): Promise<number> {
-  const options = {
-    only: { type: "string", multiple: true, default: [] as string[] },
-    json: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    "record-apis": { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  } as const;
-  const { values } = parseArgs({ args: [...args], options });
-  if (values.help) console.log(USAGE);
-  else if (values.list) console.log(TRIALS.map(({ name }) => name).join("\n"));
-  else if (values["record-apis"]) await recordApis();
-  if (values.help || values.list || values["record-apis"]) return 0;
-  const verdicts = await judged(values.only);
+export async function interop({ only = [], json, list, recordApis: record }: InteropOptions): Promise<number> {
+  if (list === true) {
+    console.log(TRIALS.map(({ name }) => name).join("\n"));
+    return 0;
+  }
+  if (record === true) {
+    await recordApis();
+    return 0;
+  }
+  const verdicts = await judged(only);
   // On Apache Kafka itself nothing is still to come.
   const open = unexplained(verdicts, AGAINST_KAFKA ? EXPLANATIONS.filter(one => one.kind === "judge") : EXPLANATIONS);
   const found = await apisOfBroker();
-  if (values.json) console.log(JSON.stringify({ verdicts, unexplained: open, announced: found }, undefined, 2));
+  if (json === true) console.log(JSON.stringify({ verdicts, unexplained: open, announced: found }, undefined, 2));
   else console.log([renderTable(verdicts), "", ...apiSection(found)].join("\n"));
   if (open.length > 0) console.error(`${open.length} failures without an explanation:\n${open.join("\n")}`);
-  if (!AGAINST_KAFKA && values.only.length === 0) {
+  if (!AGAINST_KAFKA && only.length === 0) {
     writeFileSync(join(ROOT, "docs/interop.md"), document(verdicts, found, EXPLANATIONS));
   }
   return open.length > 0 ? 1 : 0;

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { run } from "./child.ts";
 
@@ -187,11 +187,8 @@ export function nodeProgram(...args: readonly string[]): Program {
   return { command: existsSync(pinned) ? pinned : process.execPath, args };
 }
 
-/** The `samsa` command of the current sources, kept apart from `dist/`, which may be made anew at any time. */
+/** The `samsa` command of the current sources, which stays as it is when they change. */
 export async function findSamsa(): Promise<Program> {
   await run(join(ROOT, "packages/app/cli/bin/samsa"), ["--version"], { deadlineMs: SETUP_MS });
-  const dist = join(ROOT, "dist");
-  const made = String(statSync(join(dist, "samsa.mjs")).mtimeMs);
-  const folder = await cached("samsa", made, async staging => cpSync(dist, staging, { recursive: true }));
-  return nodeProgram(join(folder, "samsa.mjs"));
+  return nodeProgram(realpathSync(join(ROOT, "dist/current/samsa.mjs")));
 }

@@ -9,11 +9,14 @@ function verdict({ seed, violation }: Outcome): string {
 }
 
 describe("one broker under crashes, bad disks and bad networks", () => {
-  test(`keeps every rule in ${SEEDS} seeds`, async () => {
+  // Bounded by its seeds: on a busy machine it takes longer and fails no sooner.
+  test(`keeps every rule in ${SEEDS} seeds`, { timeout: 0 }, async () => {
     const seen = { acknowledged: 0, served: 0, commits: 0, shares: 0, compacted: 0, transactions: 0, faults: 0 };
     const endings = new Set<string>();
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const outcome = await runScenario(seed);
+      const outcome = await runScenario(seed).catch((error: unknown) => {
+        throw new Error(`seed ${seed} could not be played: ${replayCommand(seed)}`, { cause: error });
+      });
       expect(verdict(outcome)).toBe("holds");
       seen.acknowledged += outcome.acknowledged;
       seen.served += outcome.served;

@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Broker } from "@samsa/broker";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ClientMetrics } from "../src/client-metrics.ts";
+import { serveHttp } from "../src/http.ts";
+import { Exposition } from "../src/prometheus.ts";
+import { endAll } from "./children.ts";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+const ROOT = join(import.meta.dirname, "../../../..");
+const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0", "--http-port", "off"];
+
+let directory: string;
+const running: ChildProcess[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "samsa-first-"));
+});
+afterEach(async () => {
+  await endAll(running);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const samsa = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory });
+
+/** Every file below `folder` with a digest of its content. */
+function tree(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .sort()
+    .map(name => {
+      const path = join(folder, name);
+      if (statSync(path).isDirectory()) return `${name}/`;
+      return `${name} ${createHash("sha256").update(readFileSync(path)).digest("hex")}`;
+    });
+}
+
+function listening(server: Server, port: number): Promise<number> {
+  return new Promise(resolve => {
+    server.listen(port, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+  });
+}
+
+/** Starts a program and waits until its standard output `says` something. */
+async function started(child: ChildProcess, says: string): Promise<string> {
+  running.push(child);
+  let said = "";
+  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+    said += chunk.toString();
+    if (said.includes(says)) break;
+  }
+  child.stdout?.resume();
+  return said;
+}
+
+const ended = (child: ChildProcess): Promise<number | null> => new Promise(resolve => void child.once("exit", resolve));
+
+describe("npm start", () => {
+  const npm = (): ChildProcess => {
+    const data = join(directory, "data");
+    return spawn("npm", ["start", "--", ...ANYWHERE, "-o", `log.dirs=${data}`], { cwd: ROOT });
+  };
+
+  test.each(["SIGTERM", "SIGINT"] as const)("%s to npm stops the broker, and both end with 0", async signal => {
+    const child = npm();
+    await started(child, "is ready");
+    const gone = ended(child);
+    child.kill(signal);
+    expect(await gone).toBe(0);
+    expect(existsSync(join(directory, "data", ".kafka_cleanshutdown"))).toBe(true);
+  });
+
+  test("the broker stops when npm is killed", async () => {
+    const child = npm();
+    await started(child, "is ready");
+    child.kill("SIGKILL");
+    await expect
+      .poll(() => existsSync(join(directory, "data", ".kafka_cleanshutdown")), { timeout: 20_000 })
+      .toBe(true);
+  });
+});
+
+describe("a broker", () => {
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("stops cleanly on %s", async signal => {
+    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+    await started(child, "is ready");
+    const gone = ended(child);
+    child.kill(signal);
+    expect(await gone).toBe(0);
+    expect(existsSync(join(directory, "data", ".kafka_cleanshutdown"))).toBe(true);
+  });
+
+  test("goes on after SIGUSR1 and SIGUSR2", async () => {
+    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+    const said = await started(child, "is ready");
+    const [, server] = /bootstrap servers\s+(\S+)/.exec(said) as RegExpExecArray;
+    child.kill("SIGUSR1");
+    child.kill("SIGUSR2");
+    expect(samsa("topic", "list", "-b", server).status).toBe(0);
+    expect(child.exitCode).toBeNull();
+  });
+});
+
+describe("a setting that protects is refused, and the directory stays as it was", () => {
+  const refused = [
+    "controller.quorum.voters=1@a:1,2@b:1,3@c:1",
+    "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users=User:admin",
+    "security.inter.broker.protocol=SASL_SSL",
+    "create.topic.policy.class.name=Policy",
+    "listener.security.protocol.map=PLAINTEXT:SASL_PLAINTEXT",
+  ];
+
+  test("an empty one", () => {
+    for (const setting of refused) {
+      const { status, stderr } = samsa("start", ...ANYWHERE, "-o", setting);
+      expect([setting, status]).toEqual([setting, 1]);
+      expect(stderr).toMatch(/^samsa: [^\n]+\n$/);
+      expect(readdirSync(directory)).toEqual([]);
+    }
+  });
+
+  test("one with a cluster in it", async () => {
+    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+    await started(child, "is ready");
+    const gone = ended(child);
+    child.kill("SIGTERM");
+    await gone;
+    const before = tree(directory);
+    for (const setting of [...refused, "node.id=7"]) {
+      expect(samsa("start", ...ANYWHERE, "-o", setting).status).toBe(1);
+      expect(tree(directory)).toEqual(before);
+    }
+  });
+});
+
+describe("metrics", () => {
+  const clients = new ClientMetrics(() => 0);
+  const broker = { metrics: { families: () => [] }, healthy: true } as unknown as Broker;
+
+  test("a port that nobody asked for is a wish: the next free one is as good", async () => {
+    const other = createServer();
+    const port = await listening(other, 0);
+    try {
+      const place = { host: "127.0.0.1", port };
+      const server = await serveHttp(broker, clients, { ...place, wish: true });
+      expect((server.address() as { port: number }).port).toBeGreaterThan(port);
+      server.close();
+      const sentence = `cannot serve metrics: port ${port} of 127.0.0.1 is taken. Choose another with --http-port, or "off".`;
+      await expect(serveHttp(broker, clients, { ...place, wish: false })).rejects.toThrow(sentence);
+    } finally {
+      other.close();
+    }
+  });
+
+  test("of the process are watched once, however often they are read", async () => {
+    const exposition = new Exposition();
+    const family = { name: "a", help: "A.", type: "counter", samples: [{ labels: {}, value: 3 }] } as const;
+    for (let i = 0; i < 20; i++) {
+      const page = await exposition.render([family, { ...family, samples: [{ labels: {}, value: 9 }] }]);
+      expect(page.match(/^a 3$/gm)).toHaveLength(1);
+      expect(page.match(/^process_start_time_seconds /gm)).toHaveLength(1);
+    }
+  });
+});
+
+describe("a command", () => {
+  test("whose output cannot be written says so and fails", () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, "storage", "random-uuid"], {
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^samsa: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/);
+  });
+
+  test("takes a list of servers, and names those that it cannot reach", async () => {
+    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+    const said = await started(child, "is ready");
+    const [, server] = /bootstrap servers\s+(\S+)/.exec(said) as RegExpExecArray;
+    expect(samsa("topic", "list", "-b", `127.0.0.1:1,${server}`).status).toBe(0);
+    const { stderr } = samsa("topic", "list", "-b", "127.0.0.1:1,127.0.0.1:2");
+    expect(stderr).toMatch(/^samsa: no broker at 127\.0\.0\.1:1: [^\n]*; no broker at 127\.0\.0\.1:2: [^\n]*\n$/);
+  });
+
+  test.each([
+    ["sim", "--seed", "abc"],
+    ["sim", "--seeds", "0"],
+    ["fuzz", "--seconds", "1.5"],
+    ["bench", "--only", "nothing"],
+    ["interop", "--nonsense"],
+    ["sim-mutants", "more"],
+  ])("of npm run refuses %s %s %s", (name, ...args) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, "scripts/launch.mjs"), name, ...args], {
+      encoding: "utf8",
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: [^\n]+\n$/);
+  });
+});

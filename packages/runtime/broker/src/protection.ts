@@ -1,0 +1,32 @@
+import { ConfigError } from "@samsa/base";
+import type { BrokerConfig } from "./configs.ts";
+
+/** Settings that restrict what clients may do, and the value that restricts nothing. */
+const PROTECTING: ReadonlyMap<string, string> = new Map([
+  ["authorizer.class.name", ""],
+  ["super.users", ""],
+  ["security.inter.broker.protocol", "PLAINTEXT"],
+  ["principal.builder.class", ""],
+  ["create.topic.policy.class.name", ""],
+  ["alter.config.policy.class.name", ""],
+  ["client.quota.callback.class", ""],
+]);
+
+/**
+ * Refuses settings that protect a cluster and that this broker could only ignore. Throws `ConfigError`; nothing has been
+ * written by then.
+ */
+export function checkProtection(settings: ReadonlyMap<string, string>, config: BrokerConfig): void {
+  for (const [name, harmless] of PROTECTING) {
+    const value = settings.get(name)?.trim() ?? "";
+    if (value === "" || value === harmless) continue;
+    const rule = "Samsa does not have this protection yet and does not start without it; remove the setting to do so";
+    throw new ConfigError(name, value, rule);
+  }
+  const voters = config["controller.quorum.voters"];
+  const others = voters.filter(voter => Number(voter.split("@")[0]) !== config["node.id"]);
+  if (others.length > 0) {
+    const rule = `Node ${config["node.id"]} can only be the single voter of its quorum, and ${others.join(",")} would vote too`;
+    throw new ConfigError("controller.quorum.voters", voters.join(","), rule);
+  }
+}
