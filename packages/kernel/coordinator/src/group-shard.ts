@@ -299,7 +299,7 @@ export class GroupShard implements Shard<GroupEffect> {
       if (errorCode === 0 || this.#groups.get(group.id) !== group) return;
       this.#context.warn(`Failed to write the new group ${group.id}.`, errorCode);
       this.#rebalance.abandon(group, errorCode);
-      if (before === undefined) this.#groups.delete(group.id);
+      if (before === undefined) this.#forget(group);
       else this.#groups.set(before);
     });
   }
@@ -418,7 +418,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#context.now = now;
     if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));
-    else if (record.value === null) this.#erase(now, record.group, "classic");
+    else if (record.value === null) this.#erase(record.group, "classic");
     else this.#replayGroup(record.group, record.value);
   }
 
@@ -426,13 +426,18 @@ export class GroupShard implements Shard<GroupEffect> {
     this.committed.ended(end, this.#wall(now));
   }
 
-  /** The group's own record is gone; offsets that are still there are those of nobody. */
-  #erase(now: number, groupId: string, type: AnyGroup["type"]): void {
+  /** The group's own record is gone. */
+  #erase(groupId: string, type: AnyGroup["type"]): void {
     const group = this.#groups.get(groupId);
     if (group?.type !== type) return;
-    this.#groups.delete(groupId);
     if (group.type === "classic") this.#rebalance.cancelTimers(group);
-    if (group.offsets.size > 0) this.#groups.create(groupId, this.#wall(now), group.offsets);
+    this.#forget(group);
+  }
+
+  /** Forgets a group; offsets that it has make a group without members. */
+  #forget({ id, offsets }: AnyGroup): void {
+    this.#groups.delete(id);
+    if (offsets.size > 0) this.#groups.create(id, this.#wall(this.#context.now), offsets);
   }
 
   #replayConsumer(record: ConsumerRecord): void {
@@ -449,7 +454,7 @@ export class GroupShard implements Shard<GroupEffect> {
       group = entering;
       this.#groups.set(group);
     }
-    if (record.type === "group" && record.value === null) this.#erase(this.#context.now, groupId, "consumer");
+    if (record.type === "group" && record.value === null) this.#erase(groupId, "consumer");
     else this.#consumers.replay(group, record, this.#live);
   }
 

@@ -63,6 +63,7 @@ export class Membership {
     const refuse = (code: number, shown = memberId): void => this.#context.reply(ticket, joinError(code, shown));
     if (!this.#hasRoom(group, memberId)) {
       group.remove(memberId);
+      this.#rebalance.endSession(group, memberId);
       refuse(Errors.GROUP_MAX_SIZE_REACHED.code, "");
     } else if (!group.supports(request.protocolType, request.protocols)) {
       refuse(Errors.INCONSISTENT_GROUP_PROTOCOL.code);

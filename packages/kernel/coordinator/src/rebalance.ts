@@ -239,8 +239,8 @@ export class Rebalance {
   persist(group: Group, assignments: ReadonlyMap<string, Uint8Array>): void {
     const { generation } = group;
     this.#context.append([groupRecord(group, assignments)], errorCode => {
-      // Another rebalance may have begun while the record was on its way.
-      if (group.state !== "CompletingRebalance" || group.generation !== generation) return;
+      // Another rebalance may have begun while the record was on its way, or the group may be gone.
+      if (!this.#isCurrent(group) || group.state !== "CompletingRebalance" || group.generation !== generation) return;
       for (const member of group.members.values()) {
         member.assignment = errorCode === 0 ? (assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;
         if (member.syncing === undefined) continue;
