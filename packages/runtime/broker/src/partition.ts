@@ -142,12 +142,13 @@ export class Partition {
       this.fail(Errors.KAFKA_STORAGE_ERROR.code);
       return;
     }
-    const end = this.log.endOffset;
-    if (!this.log.flushDue(this.#env.clock.monotonic())) {
+    const { endOffset: end, isNamed } = this.log;
+    const isDue = this.log.flushDue(this.#env.clock.monotonic());
+    if (isNamed && !isDue) {
       this.#advance(end);
       return;
     }
-    this.log.flush().then(
+    (isDue ? this.log.flush() : this.log.syncNames()).then(
       () => this.#flushed(end),
       () => this.fail(Errors.KAFKA_STORAGE_ERROR.code),
     );

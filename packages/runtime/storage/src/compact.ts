@@ -155,11 +155,13 @@ class CleanedFiles {
     await disk.syncDirectory(this.#log.path);
   }
 
-  /** From now on a start would finish the exchange. Nothing may happen to the log between this and the exchange. */
+  /**
+   * From now on a start would finish the exchange. Nothing may happen to the log between this and the exchange. A power
+   * cut takes names of a directory from the end of their order, so these are there if any of the exchange's are.
+   */
   promise(): void {
     const { disk } = this.#log.home.env;
     for (const suffix of SUFFIXES) disk.rename(this.#path(suffix, CLEANED_SUFFIX), this.#path(suffix, SWAP_SUFFIX));
-    disk.syncDirectoryNow(this.#log.path);
   }
 
   close(): void {

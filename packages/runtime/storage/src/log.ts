@@ -90,6 +90,11 @@ export class PartitionLog {
   cleaningPaused = false;
   /** Something was written since the log was opened. */
   private touched = false;
+  /**
+   * `partition.metadata` is on the device, and so is the directory's name: a power cut cannot leave records of which
+   * nobody knows whose they are. Nothing may be acknowledged before (`UnifiedLog.maybeFlushMetadataFile`).
+   */
+  isNamed: boolean;
 
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
@@ -106,6 +111,7 @@ export class PartitionLog {
     this.tail = new Tail(options.home.tails);
     this.tail.written = this.state.endOffset;
     this.lastFlush = options.home.env.clock.monotonic();
+    this.isNamed = options.home.cleanStart && options.checkpointed >= 0;
     // The first flush makes these durable before it vouches for any record.
     this.files.owe(PARTITION_FILE);
     this.files.owe(EPOCH_FILE);
@@ -301,7 +307,7 @@ export class PartitionLog {
     return this.flushes.run();
   }
 
-  /** Makes the names of files durable. */
+  /** Makes `partition.metadata` and the names of files durable. */
   syncNames(): Promise<void> {
     return this.flushes.run();
   }
@@ -340,6 +346,7 @@ export class PartitionLog {
       this.home.failed(error);
       throw error;
     }
+    this.isNamed = true;
     this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.cutTo, this.endOffset));
     if (this.cutTo < base || this.sealedTo >= base) return;
     this.sealedTo = base;
@@ -443,9 +450,10 @@ export class PartitionLog {
     this.cleanedTo = Math.min(this.cleanedTo, this.endOffset);
     this.recoveryPoint = Math.min(this.recoveryPoint, this.endOffset);
     this.sealedTo = Math.min(this.sealedTo, this.state.active.base);
+    const isVouchedFor = this.checkpointed > this.endOffset;
     this.home.markCut(this, this.endOffset);
     // Before a byte changes: a power cut may bring back segments that the old recovery point vouches for.
-    this.home.env.disk.syncDirectoryNow(this.path);
+    if (isVouchedFor) this.home.env.disk.syncDirectoryNow(this.path);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();
     this.highWatermark = Math.min(this.highWatermark, this.endOffset);

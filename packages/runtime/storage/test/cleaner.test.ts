@@ -134,6 +134,34 @@ describe("the cleaner", () => {
     await cleaned.fixture.settle(cleaned.cleaner.stop());
   });
 
+  test("keeps a tombstone for delete.retention.ms after it was first compacted, and no longer", async () => {
+    const retention = 100_000;
+    const cleaned = new Cleaned({ backoffMs: 1000 }, { deleteRetentionMs: retention, minCleanableRatio: 0 });
+    const { fixture } = cleaned;
+    const log = cleaned.log("a");
+    const put = async (key: string, value: Uint8Array | null) => {
+      const bytes = buildBatch([{ timestamp: NOW, key: utf8(key), value }], {}, fixture.tools);
+      log.append(bytes, { origin: "client", now: NOW, leaderEpoch: 0 });
+      log.roll();
+      await fixture.settle(log.flush());
+      log.highWatermark = log.endOffset;
+    };
+    await put("k", utf8("value"));
+    await put("k", null);
+    await put("x", utf8("1"));
+    cleaned.cleaner.start();
+    await cleaned.run(5000);
+    expect([log.cleanedTo, cleaned.count("a")]).toEqual([3, 2]);
+    await put("y", utf8("1"));
+    await cleaned.run(retention - 10_000);
+    expect([log.cleanedTo, cleaned.count("a")]).toEqual([4, 3]);
+    await cleaned.run(10_000);
+    await put("z", utf8("1"));
+    await cleaned.run(5000);
+    expect([log.cleanedTo, cleaned.count("a")]).toEqual([5, 3]);
+    await fixture.settle(cleaned.cleaner.stop());
+  });
+
   test("is not there when it is switched off", async () => {
     const cleaned = new Cleaned({ enabled: false });
     await cleaned.write("a", 4, 100);

@@ -172,7 +172,6 @@ describe("the recovery point", () => {
       fixture.log.roll();
       fixture.log.append(fixture.batch(1, 6, 1_700_000_000_006), REQUEST);
       fixture.log.writePending();
-      await fixture.settle(fixture.dir.checkpoint());
       fixture.crash("random");
       for (let i = 0; i < 6; i++) expect(fixture.log.offsetForTimestamp(1_700_000_000_000 + i)?.offset).toBe(i);
       expect(fixture.log.offsetForTimestamp(1_700_000_000_007)).toBeUndefined();
@@ -202,11 +201,11 @@ describe("the recovery point", () => {
       fixture.crash("random");
       const { log } = fixture;
       expect(log.endOffset).toBeGreaterThanOrEqual(10);
-      for (let offset = 0; offset < log.endOffset; ) {
+      for (let offset = 0, next = 0; offset < log.endOffset; offset = next) {
         const read = log.read({ offset, maxBytes: 1, minOneMessage: true, limitOffset: log.endOffset });
+        next = read.nextOffset;
         // Batches of one or two records: those from before the cut may come back, as far as there is no gap.
-        expect(read.nextOffset - offset, `seed ${seed}: no offset is missing at ${offset}`).toBeLessThanOrEqual(2);
-        offset = read.nextOffset;
+        expect([1, 2], `seed ${seed}: no offset is missing at ${offset}`).toContain(next - offset);
       }
     }
   });

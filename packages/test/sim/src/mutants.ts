@@ -361,13 +361,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: "keys that did not change are lost",
   },
   {
-    name: "what compaction has left out is taken for lost",
-    file: `${STORAGE}/recovery.ts`,
-    find: "Math.max(state.endOffset, known)) return false;",
-    replace: "state.endOffset) return false;",
-    why: "a start throws away what comes after a gap",
-  },
-  {
     name: "compaction leaves gaps above the recovery point",
     file: `${STORAGE}/compact.ts`,
     find: "      await log.home.secure(log, log.state.after(group[group.length - 1])?.base ?? log.endOffset);\n",

@@ -1,0 +1,82 @@
+import type { Uuid } from "@samsa/base";
+import { buildBatch } from "@samsa/records";
+import { type SimNode, World } from "@samsa/sim";
+import { type LogDir, openLogDir } from "@samsa/storage";
+import { describe, expect, test } from "vitest";
+import { CONFIG, TOPIC_ID } from "../../storage/test/fixture.ts";
+import { Moves } from "../src/moves.ts";
+import { Partition, type PartitionOptions } from "../src/partition.ts";
+import { Turn } from "../src/turn.ts";
+
+const NOW = 1_700_000_000_000;
+
+/** A partition on a machine whose power may go, with a directory that it may move to. */
+class Machine {
+  readonly world = new World(5);
+  node: SimNode = this.world.node("a");
+  first: LogDir = this.open("/one");
+  second: LogDir = this.open("/two");
+  readonly partition: Partition;
+
+  constructor() {
+    const { env } = this.node;
+    const turn = new Turn(env.timers, error => {
+      throw error;
+    });
+    const log = this.first.create("t", 0, TOPIC_ID as Uuid);
+    const rules = {} as PartitionOptions["rules"];
+    this.partition = new Partition({ env, turn, log, topicId: TOPIC_ID, leaderEpoch: 0, rules });
+  }
+
+  open(path: string): LogDir {
+    return openLogDir(this.node.env, path, { nodeId: 1, clusterId: "c", configOf: () => CONFIG });
+  }
+
+  /** Appends a record; `done` is called when it is acknowledged. */
+  append(done: () => void): void {
+    const { crypto, codecs } = this.node.env;
+    const bytes = buildBatch([{ timestamp: NOW, key: null, value: null }], {}, { crc32c: crypto.crc32c, codecs });
+    const added = this.partition.append(bytes, { origin: "client", now: NOW, leaderEpoch: 0 });
+    this.partition.appended(bytes.length, (added?.lastOffset ?? -1) + 1, errorCode => {
+      expect(errorCode).toBe(0);
+      done();
+    });
+  }
+
+  powerCut(): void {
+    this.node = this.world.crash("a", { unsynced: "lost" });
+    this.first = this.open("/one");
+    this.second = this.open("/two");
+  }
+}
+
+describe("when a record is acknowledged", () => {
+  test("the device knows whose log it is in, so that no start puts the log aside", async () => {
+    const machine = new Machine();
+    let acknowledged = false;
+    machine.append(() => void (acknowledged = true));
+    await machine.world.runUntil(() => acknowledged);
+    machine.powerCut();
+    expect(machine.first.get("t", 0)?.topicId).toBe(TOPIC_ID);
+  });
+
+  test("behind a move, the log that has it keeps its name through a power cut", async () => {
+    const machine = new Machine();
+    const { env } = machine.node;
+    const moved = machine.partition;
+    const before = moved.log;
+    let acknowledged = false;
+    const moves = new Moves({
+      env,
+      // What is appended now is copied and flushed before the copy takes the log's place.
+      assign: async () => {
+        machine.append(() => void (acknowledged = moved.log !== before));
+        moved.hold();
+      },
+    });
+    moves.begin(moved, machine.second);
+    await machine.world.runUntil(() => acknowledged);
+    machine.powerCut();
+    expect(machine.second.get("t", 0)?.endOffset).toBe(1);
+  });
+});
