@@ -10,9 +10,9 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-groups.ts";
-import { type ConsumerContext, refusal } from "./consumer/context.ts";
+import { type ConsumerContext, type Downgrade, refusal } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
-import { AWAY_EPOCH, type ConsumerMember, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
+import { AWAY_EPOCH, JOINING_EPOCH, LEAVING_EPOCH } from "./consumer/member.ts";
 import { ClassicMembers } from "./consumer/classic-members.ts";
 import { downgraded, recordsOf, upgraded } from "./consumer/migrate.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
@@ -109,7 +109,7 @@ export class GroupShard implements Shard<GroupEffect> {
       topics: NO_TOPICS,
       hashes: new TopicHashes(),
       newTopicsVersion: -1,
-      downgrade: (group, staying, done) => this.#downgrade(group, staying, done),
+      downgrade: (group, plan, done) => this.#downgrade(group, plan, done),
     };
     const isCurrent = (group: AnyGroup): boolean => this.#groups.get(group.id) === group;
     this.#rebalance = new Rebalance(this.#context, isCurrent);
@@ -247,12 +247,13 @@ export class GroupShard implements Shard<GroupEffect> {
     return group;
   }
 
-  #downgrade(group: ConsumerGroup, staying: readonly ConsumerMember[], done: (errorCode: number) => void): void {
-    const classic = downgraded(group, staying, this.#context);
+  #downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void {
+    const classic = downgraded(group, plan, this.#context);
     const assignments = new Map([...classic.members.values()].map(({ id, assignment }) => [id, assignment]));
+    const records = [...plan.records, ...tombstonesOf(group, plan.replaced), groupRecord(classic, assignments)];
     this.#groups.set(classic);
     this.#consumers.cancelTimers(group);
-    this.#context.append([...tombstonesOf(group), groupRecord(classic, assignments)], errorCode => {
+    this.#context.append(records, errorCode => {
       if (errorCode !== 0 && this.#groups.get(group.id) === classic) {
         this.#rebalance.abandon(classic, errorCode);
         this.#groups.set(group);
@@ -263,7 +264,7 @@ export class GroupShard implements Shard<GroupEffect> {
     for (const { id, sessionTimeoutMs } of classic.members.values()) {
       this.#rebalance.touch(classic, id, sessionTimeoutMs);
     }
-    this.#rebalance.prepare(classic);
+    if (plan.rebalance) this.#rebalance.prepare(classic);
   }
 
   #join(ticket: Ticket, { version, client, body }: Extract<GroupRequest, { type: "join" }>): void {
@@ -445,8 +446,9 @@ export class GroupShard implements Shard<GroupEffect> {
     const known = this.#groups.get(groupId);
     let group = known?.type === "consumer" ? known : undefined;
     if (group === undefined) {
-      // Tombstones of unknown groups are ignored.
-      if (record.value === null) return;
+      // Tombstones of unknown groups are ignored, and records that a conversion to a classic group has written on its way.
+      const isConverted = this.#live && known !== undefined && this.#entering?.id !== groupId;
+      if (record.value === null || isConverted) return;
       const entering = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
       this.#entering = undefined;
       for (const [topic, partitions] of known?.offsets ?? []) entering.offsets.set(topic, partitions);

@@ -273,7 +273,11 @@ export function deletionRecords(group: AnyGroup, pending: PendingOffsets): Shard
   return records;
 }
 
-/** Records that erase a consumer group, its members included. */
-export function tombstonesOf(group: ConsumerGroup): ShardRecord[] {
-  return groupTombstones(group.id, [...group.members.keys()], [...group.resolved.keys()]);
+/** Records that erase a consumer group, its members included; `replaced`: one of them has another id since. */
+export function tombstonesOf(
+  group: ConsumerGroup,
+  replaced?: { readonly by: string; readonly id: string },
+): ShardRecord[] {
+  const ids = [...group.members.keys()].map(id => (id === replaced?.id ? replaced.by : id));
+  return groupTombstones(group.id, ids, [...group.resolved.keys()]);
 }

@@ -226,6 +226,94 @@ describe("from consumer to classic", () => {
     );
   });
 
+  describe("when a static member replaces the last of the new protocol", () => {
+    /** A group of a classic member and a static member of the consumer protocol. */
+    function withStatic(bench: Bench): { old: string; epoch: number; kept: number[] } {
+      bench.topic("t", 4);
+      const old = classic(bench);
+      ask(bench, { ...joining, instanceId: "i" });
+      const kept = partitionsOf((bench.ask(join(old, [0, 1, 2, 3])), bench.ask(sync(old, 1))));
+      bench.ask(join(old, kept));
+      bench.ask(sync(old, 2));
+      expect(count(ask(bench, { memberId: "n", memberEpoch: 2, instanceId: "i" }))).toBe(2);
+      expect(bench.shard.list()).toMatchObject([{ groupType: "consumer", groupState: "Stable" }]);
+      return { old, epoch: 2, kept };
+    }
+
+    test.each([false, true])("the group turns, and nobody loses anything (reloaded: %s)", reloads => {
+      const bench = new Bench();
+      const { old, epoch, kept } = withStatic(bench);
+      const reply = bench.ask(join("", [], "consumer", "i"));
+      expect(reply).toMatchObject({
+        errorCode: 0,
+        generationId: epoch,
+        protocolName: "range",
+        leader: "",
+        members: [],
+      });
+      expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+      if (reloads) bench.reload();
+      expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+      expect(bench.shard.view("g")?.members).toHaveLength(2);
+      expect([old, reply.memberId].map(id => heartbeat(bench, id, epoch))).toEqual([0, 0]);
+      const request = sync(reply.memberId, epoch);
+      const others = partitionsOf(bench.ask(request));
+      expect([...kept, ...others].sort()).toEqual([0, 1, 2, 3]);
+      expect(ask(bench, { memberId: "n", memberEpoch: epoch, instanceId: "i" }).errorCode).toBe(69);
+    });
+
+    test("the group rebalances where the member subscribes to something else", () => {
+      const bench = new Bench();
+      const { old, epoch } = withStatic(bench);
+      bench.topic("u", 1);
+      const other = join("", [], "consumer", "i");
+      if (other.type !== "join") throw new Error("not a join");
+      const protocols = [{ name: "range", metadata: subscription(["t", "u"]) }];
+      const reply = bench.ask({ ...other, body: { ...other.body, protocols } });
+      expect(reply.errorCode).toBe(0);
+      expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "PreparingRebalance" }]);
+      expect(heartbeat(bench, old, epoch)).toBe(REJOIN);
+    });
+
+    test("it stays as it is when that cannot be written", () => {
+      const bench = new Bench();
+      const { old, epoch } = withStatic(bench);
+      bench.failing = 15;
+      expect(bench.ask(join("", [], "consumer", "i")).errorCode).toBe(15);
+      bench.failing = 0;
+      expect(bench.shard.list()).toMatchObject([{ groupType: "consumer", groupState: "Stable" }]);
+      expect(heartbeat(bench, old, epoch)).toBe(0);
+      expect(ask(bench, { memberId: "n", memberEpoch: epoch, instanceId: "i" }).errorCode).toBe(0);
+      bench.pass(10_001);
+      expect(heartbeat(bench, old, epoch)).toBe(25);
+    });
+
+    test("not while another speaks it too", () => {
+      const bench = new Bench();
+      withStatic(bench);
+      ask(bench, { ...joining, memberId: "o" });
+      bench.pass(1000);
+      expect(bench.ask(join("", [], "consumer", "i")).errorCode).toBe(0);
+      expect(bench.shard.list()).toMatchObject([{ groupType: "consumer" }]);
+    });
+  });
+
+  test("a static member of the new protocol takes a classic group along, in the place of its classic self", () => {
+    const bench = new Bench();
+    bench.topic("t", 4);
+    const ticket = bench.send(join("", [], "consumer", "i"));
+    bench.pass(6000);
+    const { memberId, generationId } = bench.replies.get(ticket) as Reply;
+    bench.ask({ ...sync(memberId, generationId, [{ memberId, assignment: assignment([0, 1, 2, 3]) }]) });
+    const answer = ask(bench, { ...joining, instanceId: "i" });
+    expect(answer).toMatchObject({ errorCode: 0, memberId: "n" });
+    expect(count(answer)).toBe(4);
+    expect(bench.shard.list()).toMatchObject([{ groupType: "consumer" }]);
+    expect(heartbeat(bench, memberId, generationId)).toBe(25);
+    bench.reload();
+    expect(bench.shard.consumerView("g")).toMatchObject({ members: [{ memberId: "n", memberType: 1 }] });
+  });
+
   test("when the group is empty, whoever comes first says what it is", () => {
     const bench = new Bench();
     bench.topic("t", 4);

@@ -19,7 +19,7 @@ import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
 import type { ListedPartitions } from "./reconcile.ts";
 import type { TopicDirectory } from "./topics.ts";
 import type { MemberTimers } from "./member-timers.ts";
-import type { ConsumerUpdates } from "./update.ts";
+import type { Change, ConsumerUpdates, Told } from "./update.ts";
 
 const { code: UNKNOWN_MEMBER } = Errors.UNKNOWN_MEMBER_ID;
 const { code: INCONSISTENT } = Errors.INCONSISTENT_GROUP_PROTOCOL;
@@ -111,26 +111,55 @@ export class ClassicMembers {
       classic: { sessionTimeoutMs: body.sessionTimeoutMs, supportedProtocols: body.protocols },
     };
     const change = { group, before, after, records };
-    const { epoch, subscriptionChanged } = this.#updates.subscribe(change);
-    const owned = this.#idsOf(subscription.ownedPartitions);
-    const next = this.#updates.step(change, this.#updates.assign(change, epoch), {
-      changed: subscriptionChanged,
-      owned,
-    });
-    const reply = {
-      errorCode: 0,
-      generationId: next.epoch,
-      protocolType: CONSUMER,
-      protocolName: body.protocols[0].name,
-      leader: "",
-      memberId,
-      members: [],
-    };
-    this.#after(records, errorCode => {
+    const { epoch, subscriptionChanged: changed } = this.#updates.subscribe(change);
+    const told = { changed, owned: this.#idsOf(subscription.ownedPartitions) };
+    const answer = (errorCode: number, generationId: number): void => {
       if (errorCode !== 0) return this.#context.reply(ticket, joinError(errorCode, memberId));
-      this.#expectSync(group, memberId, body);
+      const protocolName = body.protocols[0].name;
+      const reply = {
+        errorCode,
+        generationId,
+        protocolType: CONSUMER,
+        protocolName,
+        leader: "",
+        memberId,
+        members: [],
+      };
       this.#context.reply(ticket, reply);
+    };
+    if (known !== undefined && this.#isLastConsumer(group, known)) {
+      return this.#downgrade(change, { known, epoch, told }, answer);
+    }
+    const next = this.#updates.step(change, this.#updates.assign(change, epoch), told);
+    this.#after(records, errorCode => {
+      if (errorCode === 0) this.#expectSync(group, memberId, body);
+      answer(errorCode, next.epoch);
     });
+  }
+
+  /** The member is the last that speaks the consumer protocol: without it, the group may become classic. */
+  #isLastConsumer(group: ConsumerGroup, { classic, instanceId }: ConsumerMember): boolean {
+    if (classic !== null || instanceId === null || group.classicMembers !== group.members.size - 1) return false;
+    const { consumer, maxSize } = this.#context.config;
+    return consumer.migration.downgrade && group.members.size <= maxSize;
+  }
+
+  /** A static member goes on in the classic protocol, and the group with it (`validateOnlineDowngradeWithReplacedMember`). */
+  #downgrade(
+    change: Change,
+    { known, epoch, told }: { known: ConsumerMember; epoch: number; told: Told },
+    answer: (errorCode: number, generation: number) => void,
+  ): void {
+    const { group, after, records } = change;
+    // What members have does not fit another subscription: they join again.
+    const rebalance = group.assignmentEpoch < epoch;
+    const share = { epoch: group.assignmentEpoch, target: group.targetOf(known.id) };
+    const member = rebalance ? after : this.#updates.step(change, share, told);
+    const staying = [...group.members.values()].filter(({ id }) => id !== known.id);
+    const replaced = { by: member.id, id: known.id };
+    this.#context.downgrade(group, { records, staying: [...staying, member], replaced, rebalance }, errorCode =>
+      answer(errorCode, member.epoch),
+    );
   }
 
   #after(records: readonly ShardRecord[], done: (errorCode: number) => void): void {

@@ -1,5 +1,6 @@
 import type { Pattern } from "@samsa/base";
 import type { ShardContext } from "../context.ts";
+import type { ShardRecord } from "../effects.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { ConsumerMember } from "./member.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
@@ -28,8 +29,20 @@ export interface ConsumerContext extends ShardContext {
   readonly hashes: TopicHashes;
   /** The version of the metadata in which topics last came to be. */
   readonly newTopicsVersion: number;
-  /** Makes a classic group of it, whose members are `staying`, once its records are on their way; `done` as of `append`. */
-  downgrade(group: ConsumerGroup, staying: readonly ConsumerMember[], done: (errorCode: number) => void): void;
+  /** Puts a classic group in the place of a consumer group; `done` as of `append`. */
+  downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void;
+}
+
+/** How a consumer group becomes a classic one (`convertToClassicGroup`). */
+export interface Downgrade {
+  /** Records to write before those of the conversion. */
+  readonly records: readonly ShardRecord[];
+  /** Members of the classic group, all of the classic protocol. */
+  readonly staying: readonly ConsumerMember[];
+  /** A member of `staying` that has taken the place of a static member, and the member that it has replaced. */
+  readonly replaced?: { readonly by: string; readonly id: string };
+  /** False if the members keep what they have. */
+  readonly rebalance: boolean;
 }
 
 /** Why a request is not granted. */

@@ -3,7 +3,7 @@ import { consumerProtocolAssignment } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import { Group, type Member } from "../group.ts";
 import { readSubscription, writeAssignment } from "./classic-members.ts";
-import type { ConsumerContext } from "./context.ts";
+import type { ConsumerContext, Downgrade } from "./context.ts";
 import { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
 import { currentRecord, epochRecord, memberRecord, targetEpochRecord, targetRecord } from "./records.ts";
@@ -91,8 +91,12 @@ export function recordsOf(group: ConsumerGroup): ShardRecord[] {
   ];
 }
 
-/** A classic group with those members of a consumer group that stay, all of the classic protocol (`fromConsumerGroup`). */
-export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMember[], context: ConsumerContext): Group {
+/** A classic group with the members of a consumer group that stay (`fromConsumerGroup`). */
+export function downgraded(
+  group: ConsumerGroup,
+  { staying, replaced }: Pick<Downgrade, "staying" | "replaced">,
+  context: ConsumerContext,
+): Group {
   const classic = new Group(group.id, { state: "Stable", stateTimestamp: context.wall, offsets: group.offsets });
   for (const { id, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic: own } of staying) {
     const sessionTimeoutMs = own?.sessionTimeoutMs ?? 0;
@@ -115,7 +119,8 @@ export function downgraded(group: ConsumerGroup, staying: readonly ConsumerMembe
   classic.protocolName = classic.selectProtocol();
   for (const member of classic.members.values()) {
     const version = readSubscription(classic.metadataOf(member))?.version ?? 0;
-    member.assignment = writeAssignment(context.topics, group.targetOf(member.id), version);
+    const from = replaced?.by === member.id ? replaced.id : member.id;
+    member.assignment = writeAssignment(context.topics, group.targetOf(from), version);
   }
   return classic;
 }

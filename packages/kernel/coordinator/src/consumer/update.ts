@@ -41,6 +41,12 @@ interface Epoch {
   readonly subscriptionChanged: boolean;
 }
 
+/** What a request tells of the member's place: whether it subscribes to something else, and what it says it has. */
+export interface Told {
+  readonly changed: boolean;
+  readonly owned: ListedPartitions | null;
+}
+
 interface Share {
   readonly epoch: number;
   readonly target: Assignment;
@@ -210,7 +216,7 @@ export class ConsumerUpdates {
   }
 
   /** The member's next step towards its target (step 3). */
-  step(change: Change, { epoch, target }: Share, told: { changed: boolean; owned: ListedPartitions | null }) {
+  step(change: Change, { epoch, target }: Share, told: Told) {
     const { group, after, records } = change;
     if (!told.changed && isReconciled(after, epoch)) return after;
     const next = reconcile(after, {
@@ -231,7 +237,7 @@ export class ConsumerUpdates {
     const staying = [...group.members.values()].filter(member => !members.includes(member));
     const isClassic = staying.length > 0 && staying.every(({ classic }) => classic !== null);
     if (isClassic && config.consumer.migration.downgrade && staying.length <= config.maxSize) {
-      this.#context.downgrade(group, staying, done);
+      this.#context.downgrade(group, { records: [], staying, rebalance: true }, done);
     } else this.#context.append(this.#fence(group, members), done);
   }
 
