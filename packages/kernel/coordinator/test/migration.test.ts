@@ -256,9 +256,8 @@ describe("from consumer to classic", () => {
       expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
       expect(bench.shard.view("g")?.members).toHaveLength(2);
       expect([old, reply.memberId].map(id => heartbeat(bench, id, epoch))).toEqual([0, 0]);
-      const request = sync(reply.memberId, epoch);
-      const others = partitionsOf(bench.ask(request));
-      expect([...kept, ...others].sort()).toEqual([0, 1, 2, 3]);
+      const others = partitionsOf(bench.ask(sync(reply.memberId, epoch)));
+      expect(new Set([...kept, ...others])).toEqual(new Set([0, 1, 2, 3]));
       expect(ask(bench, { memberId: "n", memberEpoch: epoch, instanceId: "i" }).errorCode).toBe(69);
     });
 
