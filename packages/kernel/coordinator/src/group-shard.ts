@@ -331,7 +331,7 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /** One consumer group, as ConsumerGroupDescribe shows it. */
-  consumerView(groupId: string): object {
+  consumerView(groupId: string): { readonly groupId: string; readonly errorCode: number } {
     const group = this.#groups.get(groupId);
     if (group?.type === "consumer") return describeConsumerGroup(group, this.#context);
     const why = group === undefined ? "not found." : "is not a consumer group.";

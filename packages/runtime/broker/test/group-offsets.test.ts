@@ -126,6 +126,25 @@ test("the empty group id serves simple consumers, and no members", async () => {
   expect(await deleteGroups("")).toEqual([["", 0]]);
 });
 
+test("what a client may do to a group is told when it is asked for", async () => {
+  const described = async (key: number, version: number, asked: object): Promise<number[]> => {
+    const { groups } = await wire.ask<{ groups: { authorizedOperations: number }[] }>(key, version, asked);
+    return groups.map(({ authorizedOperations }) => authorizedOperations);
+  };
+  await commit("asked", "t", [0]);
+  const classic = { groups: ["asked", "nobody"] };
+  expect(await described(ApiKey.DescribeGroups, 6, { ...classic, includeAuthorizedOperations: true })).toEqual([
+    3400, -2147483648,
+  ]);
+  expect(await described(ApiKey.DescribeGroups, 6, { ...classic, includeAuthorizedOperations: false })).toEqual([
+    -2147483648, -2147483648,
+  ]);
+  const joins = { groupId: "new", memberId: "m", memberEpoch: 0, rebalanceTimeoutMs: 1000, topicPartitions: [] };
+  await wire.ask(ApiKey.ConsumerGroupHeartbeat, 1, { ...joins, subscribedTopicNames: ["t"] });
+  const consumer = { groupIds: ["new", "nobody"], includeAuthorizedOperations: true };
+  expect(await described(ApiKey.ConsumerGroupDescribe, 1, consumer)).toEqual([3400, -2147483648]);
+});
+
 describe("when a topic is deleted", () => {
   test("its offsets go with it, also where their tombstones do not fit one batch", async () => {
     const name = "L".repeat(249);

@@ -33,6 +33,7 @@ export interface ConsumerMember {
   readonly rebalanceTimeoutMs: number;
   /** Sorted, each once. */
   readonly topicNames: readonly string[];
+  /** "" or null: none. Kafka writes "". */
   readonly regex: string | null;
   readonly assignor: string | null;
   readonly assigned: Owned;
@@ -56,7 +57,7 @@ export function newMember(id: string): ConsumerMember {
     clientHost: "",
     rebalanceTimeoutMs: -1,
     topicNames: [],
-    regex: null,
+    regex: "",
     assignor: null,
     assigned: NONE,
     revoking: NONE,

@@ -2,6 +2,7 @@ import { type ConsumerGroupDescribeRequest, type ConsumerGroupHeartbeatRequest, 
 import type { Broker } from "../broker.ts";
 import { GROUP_VERSION_FEATURE } from "../features.ts";
 import type { RequestContext } from "../requests.ts";
+import { withOperations } from "./partition-state.ts";
 
 type Reply = (response: object) => void;
 
@@ -40,5 +41,5 @@ export function consumerGroupDescribe(
     const runner = broker.groups.of(groupId);
     return runner?.shard.consumerView(groupId) ?? { groupId, errorCode: Errors.NOT_COORDINATOR.code };
   });
-  reply({ throttleTimeMs: 0, groups });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 }

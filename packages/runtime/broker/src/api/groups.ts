@@ -14,6 +14,7 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
+import { withOperations } from "./partition-state.ts";
 import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 import { deleteShareGroup } from "./share-group-offsets.ts";
 import type { RequestContext } from "../requests.ts";
@@ -138,7 +139,7 @@ function refusedPartitions(body: OffsetFetchRequest, errorCode: number): object[
   }));
 }
 
-function described(view: GroupView): object {
+function described(view: GroupView) {
   return {
     errorCode: 0,
     groupId: view.groupId,
@@ -179,7 +180,7 @@ export function describeGroups(
     const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a classic group.";
     return context.version >= 6 ? failed(Errors.GROUP_ID_NOT_FOUND.code, `Group ${groupId} ${why}`) : failed(0, null);
   });
-  reply({ throttleTimeMs: 0, groups });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 }
 
 export function listGroups(broker: Broker, body: ListGroupsRequest, _context: RequestContext, reply: Reply): void {

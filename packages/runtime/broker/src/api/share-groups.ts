@@ -2,6 +2,7 @@ import type { ShareGroupView } from "@samsa/coordinator";
 import { Errors, type ShareGroupDescribeRequest, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
+import { withOperations } from "./partition-state.ts";
 
 type Reply = (response: object) => void;
 
@@ -19,7 +20,7 @@ export function shareGroupHeartbeat(
   answer({ errorCode: code, errorMessage: message, memberEpoch: 0, heartbeatIntervalMs: 0 });
 }
 
-function described(broker: Broker, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView): object {
+function described(broker: Broker, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
   return {
     errorCode: 0,
     errorMessage: null,
@@ -67,5 +68,5 @@ export function shareGroupDescribe(
       ? { ...refused(GROUP_ID_NOT_FOUND.code, `Group ${groupId} not found.`), groupState: "Dead" }
       : described(broker, view);
   });
-  reply({ throttleTimeMs: 0, groups });
+  reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 }
