@@ -39,6 +39,12 @@ export interface ConfigSpec<T extends ConfigType = ConfigType, V = ValueOf<T>> {
   readonly max?: number;
   /** The values allowed (for lists: of each element). */
   readonly oneOf?: readonly string[];
+  /** Those of `oneOf` in whatever case. */
+  readonly ignoreCase?: true;
+  /** For tests and experts: not shown to clients that describe settings. */
+  readonly internal?: true;
+  /** A text of at least one character, or a list of at least one element. */
+  readonly nonEmpty?: true;
   /** Settings consulted, in order, when this one is absent: the broker's names behind a topic's. */
   readonly synonyms?: readonly string[];
   /** Says what is wrong with a parsed value, or undefined. */
@@ -65,12 +71,16 @@ export type ConfigValues<S extends ConfigSpecs> = {
   readonly [K in keyof S]: S[K]["default"] extends null ? ValueOf<S[K]["type"]> | undefined : ValueOf<S[K]["type"]>;
 };
 
-const RANGES = {
-  int: [-2147483648, 2147483647],
-  short: [-32768, 32767],
-  // Kafka's longs reach 2^63 - 1; beyond 2^53 a number is "no limit", and is kept as the nearest double.
-  long: [-(2 ** 63), 2 ** 63],
-} as const;
+/** At most as many digits as 64 bits can have. */
+const WHOLE = /^([+-]?)0*(\d{1,19})$/;
+const BITS = { int: 32, short: 16, long: 64 } as const;
+/** Java's `Double.parseDouble`, without hexadecimal and without NaN, which is no number to go by. */
+const DOUBLE = /^[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?$/;
+/** What Java's `trim` takes off. */
+const MARGINS = /^[\0- ]+|[\0- ]+$/g;
+const COMMA = /[ \t\n\v\f\r]*,[ \t\n\v\f\r]*/;
+
+const trim = (text: string): string => text.replace(MARGINS, "");
 
 /** Keeps the literal keys and defaults of a set of declarations. */
 export function configSpecs<const S extends ConfigSpecs>(specs: S): S {
@@ -88,31 +98,31 @@ export class ConfigError extends Error {
 }
 
 function parseNumber(name: string, spec: AnyConfigSpec, text: string): number {
-  const trimmed = text.trim();
+  const trimmed = trim(text);
   if (spec.type === "double") {
-    const value = Number(trimmed);
-    if (trimmed === "" || Number.isNaN(value)) throw new ConfigError(name, text, "Not a number of type DOUBLE");
-    return value;
+    if (!DOUBLE.test(trimmed)) throw new ConfigError(name, text, "Not a number of type DOUBLE");
+    return Number(trimmed.replace(/(?<!Infinit)[fFdD]$/, ""));
   }
   const type = spec.type as "int" | "short" | "long";
-  const value = Number(trimmed);
-  const [low, high] = RANGES[type];
-  if (!/^[+-]?\d+$/.test(trimmed) || value < low || value > high) {
+  // From 2^53 on a number is "no limit", and is kept as the nearest double; whether it fits is told exactly.
+  const [, sign, digits] = WHOLE.exec(trimmed) ?? [];
+  const value = sign === "-" ? -BigInt(digits ?? 0) : BigInt(digits ?? 0);
+  if (digits === undefined || BigInt.asIntN(BITS[type], value) !== value) {
     throw new ConfigError(name, text, `Not a number of type ${type.toUpperCase()}`);
   }
-  return value;
+  return Number(value);
 }
 
 /** What is said twice counts once, as in Kafka. */
 function listOf(text: string): readonly string[] {
-  const trimmed = text.trim();
-  return trimmed === "" ? [] : [...new Set(trimmed.split(",").map(part => part.trim()))];
+  const trimmed = trim(text);
+  return trimmed === "" ? [] : [...new Set(trimmed.split(COMMA))];
 }
 
 function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | number | boolean | readonly string[] {
   switch (spec.type) {
     case "boolean": {
-      const lower = text.trim().toLowerCase();
+      const lower = trim(text).toLowerCase();
       if (lower !== "true" && lower !== "false") {
         throw new ConfigError(name, text, "Expected value to be either true or false");
       }
@@ -126,7 +136,26 @@ function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | num
     case "list":
       return listOf(text);
     default:
-      return text.trim();
+      return trim(text);
+  }
+}
+
+/** What a list, or a text of a closed choice, may hold. */
+function checkParts(name: string, spec: AnyConfigSpec, value: string | readonly string[]): void {
+  if (spec.nonEmpty === true && value.length === 0) {
+    const why = typeof value === "string" ? "String must be non-empty" : "The list must not be empty";
+    throw new ConfigError(name, String(value), why);
+  }
+  if (typeof value === "object" && value.includes("")) {
+    throw new ConfigError(name, value.join(","), "The values of the list must not be empty");
+  }
+  const { oneOf, ignoreCase } = spec;
+  if (oneOf === undefined) return;
+  for (const part of typeof value === "object" ? value : [value]) {
+    const isAllowed = ignoreCase === true ? oneOf.includes(part.toUpperCase()) : oneOf.includes(part);
+    if (isAllowed) continue;
+    const how = ignoreCase === true ? " (case insensitive)" : "";
+    throw new ConfigError(name, part, `String must be one of${how}: ${oneOf.join(", ")}`);
   }
 }
 
@@ -139,13 +168,7 @@ function checkBounds(name: string, spec: AnyConfigSpec, value: string | number |
       throw new ConfigError(name, String(value), `Value must be no more than ${spec.max}`);
     }
   }
-  if (spec.oneOf !== undefined) {
-    for (const part of typeof value === "object" ? value : [String(value)]) {
-      if (!spec.oneOf.includes(part)) {
-        throw new ConfigError(name, part, `String must be one of: ${spec.oneOf.join(", ")}`);
-      }
-    }
-  }
+  if (typeof value === "string" || typeof value === "object") checkParts(name, spec, value);
 }
 
 /** Parses and checks one value; throws `ConfigError`. */
@@ -163,7 +186,7 @@ export function parseConfigValue(name: string, spec: AnyConfigSpec, text: string
 /** A value as Kafka shows it: of a list its parts without blanks, of a boolean lower case. It must be valid. */
 export function shownConfigValue(spec: AnyConfigSpec, text: string): string {
   if (spec.type === "list") return listOf(text).join(",");
-  return spec.type === "boolean" ? text.trim().toLowerCase() : text.trim();
+  return spec.type === "boolean" ? trim(text).toLowerCase() : trim(text);
 }
 
 /** All values of `specs`, from what `lookup` finds or the defaults; throws the first `ConfigError`. */

@@ -166,6 +166,8 @@ export interface Network {
   connect(host: string, port: number, open: (connection: Connection) => ConnectionHandler): Promise<Connection>;
   /** First address of a host name; of an address, itself in its usual form. Rejects with a `NetworkError` (ENOTFOUND). */
   resolve(host: string): Promise<string>;
+  /** What this machine calls itself. */
+  readonly hostName: string;
 }
 
 export class NetworkError extends Error {

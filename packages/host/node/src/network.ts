@@ -8,6 +8,7 @@ import {
 } from "@samsa/base";
 import { lookup } from "node:dns/promises";
 import * as net from "node:net";
+import { hostname } from "node:os";
 
 export interface NodeNetworkOptions {
   /** Bytes queued on one connection above which `write` asks to hold back. Default 1 MiB. */
@@ -191,7 +192,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       throw new NetworkError("ENOTFOUND", `there is no host ${JSON.stringify(host)}: ${String(error)}`);
     }
   };
-  return { listen, connect, resolve };
+  return { listen, connect, resolve, hostName: hostname() };
 }
 
 /** Node calls back only after the last connection has gone; the port is free a turn after the call. */

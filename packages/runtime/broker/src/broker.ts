@@ -5,12 +5,13 @@ import { Errors } from "@samsa/protocol";
 import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
 import { adviceOf, LogCleaner, LogDirError, LogDirs } from "@samsa/storage";
 import { type ServedApi, servedApis } from "./apis.ts";
+import { checkBrokerConfigs, namedAnew } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
-import { checkConsumerGroups, consumerIntervals, migrationPolicy } from "./group-limits.ts";
+import { consumerIntervals, migrationPolicy } from "./group-limits.ts";
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
@@ -18,7 +19,7 @@ import { metadataLogConfig } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
-import type { Watcher } from "./partition.ts";
+import type { Partition, Watcher } from "./partition.ts";
 import { checkProtection } from "./protection.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
@@ -112,6 +113,8 @@ export class Broker {
   #listeners: OpenListeners | undefined;
   readonly #listenerOf = new WeakMap<ClientConnection, string>();
   readonly #connections = new Set<ClientConnection>();
+  /** Settings without an effect that the log has named. */
+  readonly #idle = new Set<string>();
   readonly #limits = new ConnectionLimits(() => this.config);
   readonly #timers = new Map<string, Timer>();
   readonly #creating = new Map<string, Promise<number>>();
@@ -126,12 +129,13 @@ export class Broker {
     this.env = env;
     this.#onHalt = options.onHalt ?? (() => {});
     this.buffers = options.buffers ?? new BufferPool();
-    this.config = parseConfig(brokerConfigs, name => options.settings.get(name));
-    checkProtection(options.settings, this.config);
-    checkConsumerGroups(this.config);
-    this.settings = new Settings(this.config["node.id"], options.settings);
+    const given = namedAnew(options.settings);
+    checkBrokerConfigs(given.keys(), name => given.get(name));
+    this.config = parseConfig(brokerConfigs, name => given.get(name));
+    checkProtection(given, this.config);
+    this.settings = new Settings(this.config["node.id"], given);
     // What is wrong with it is said before anything is done.
-    this.#plan = planListeners(listenerSettings(this.config));
+    this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
     this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
     this.judge = new BatchJudge(this.tools);
@@ -194,6 +198,9 @@ export class Broker {
         broker.telemetry?.expire();
       });
       broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
+      broker.#every("producers", broker.config["producer.id.expiration.check.interval.ms"], () =>
+        broker.#expireProducers(),
+      );
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.cleanUp());
       const { config, transactions } = broker;
       broker.#every("transaction timeouts", config["transaction.abort.timed.out.transaction.cleanup.interval.ms"], () =>
@@ -247,7 +254,7 @@ export class Broker {
 
   #openDirs(options: BrokerOptions): LogDirs {
     const { env, config } = this;
-    const paths = config["log.dirs"] ?? [config["log.dir"]];
+    const paths = config["log.dirs"] ?? config["log.dir"];
     const fault = cordonFault(config["cordoned.log.dirs"], paths);
     if (fault !== undefined) throw new ConfigError("cordoned.log.dirs", config["cordoned.log.dirs"].join(","), fault);
     const defaults = logConfig(this.settings.topic(EMPTY_IMAGE, ""));
@@ -272,7 +279,7 @@ export class Broker {
   #groupConfig() {
     const { config } = this;
     return {
-      initialRebalanceDelayMs: config["group.initial.rebalance.delay.ms"],
+      initialRebalanceDelayMs: Math.max(0, config["group.initial.rebalance.delay.ms"]),
       minSessionTimeoutMs: config["group.min.session.timeout.ms"],
       maxSessionTimeoutMs: config["group.max.session.timeout.ms"],
       maxSize: config["group.max.size"],
@@ -321,8 +328,13 @@ export class Broker {
   #reconfigure(image: MetadataImage): void {
     const before = this.#plan;
     this.config = this.settings.broker(image);
+    for (const setting of this.settings.idle(image)) {
+      if (this.#idle.has(setting)) continue;
+      this.#idle.add(setting);
+      this.env.logger.warn("this setting was changed at run time and has no effect", { setting });
+    }
     try {
-      this.#plan = planListeners(listenerSettings(this.config));
+      this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
     } catch (error) {
       // It was judged when it was asked for; since then the file has changed.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
@@ -524,15 +536,19 @@ export class Broker {
 
   #retain(): void {
     const now = this.env.clock.now();
-    const served = [...this.topics.all()].filter(({ fault }) => fault === 0);
-    guardEach(
-      served,
-      ({ log }) => {
-        log.enforceRetention(now);
-        log.state.producers.expire(now, this.config["producer.id.expiration.ms"]);
-      },
-      error => this.env.logger.error("the retention of a log failed", { error }),
-    );
+    const failed = (error: unknown): void => this.env.logger.error("the retention of a log failed", { error });
+    guardEach(this.#served(), ({ log }) => void log.enforceRetention(now), failed);
+  }
+
+  #expireProducers(): void {
+    const now = this.env.clock.now();
+    const afterMs = this.config["producer.id.expiration.ms"];
+    const failed = (error: unknown): void => this.env.logger.error("producers of a log could not expire", { error });
+    guardEach(this.#served(), ({ log }) => void log.state.producers.expire(now, afterMs), failed);
+  }
+
+  #served(): Partition[] {
+    return [...this.topics.all()].filter(({ fault }) => fault === 0);
   }
 
   /** Who does not read must not keep the others from reading. */

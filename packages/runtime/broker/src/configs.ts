@@ -6,14 +6,18 @@ import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./
 import { transactionConfigs } from "./transaction-configs.ts";
 
 const INT_MAX = 2147483647;
-const RETENTION = (value: number): string | undefined =>
-  value === 0 ? "Value must be -1 (unlimited) or at least 1" : undefined;
+
+const VOTERS = (voters: readonly string[]): string | undefined =>
+  voters.every(voter => /^-?\d+@\[?[0-9a-zA-Z\-%._:]+\]?:\d+$/.test(voter))
+    ? undefined
+    : "Each entry should be in the form `{id}@{host}:{port}`.";
 
 /** Settings of a broker (`KafkaConfig` and its parts): those that have an effect, and no others. */
 export const brokerConfigs = configSpecs({
   "advertised.listeners": {
     type: "list",
     default: null,
+    nonEmpty: true,
     doc: "Where clients are told to connect; the listeners themselves when absent.",
   },
   "auto.create.topics.enable": {
@@ -21,6 +25,7 @@ export const brokerConfigs = configSpecs({
     default: "true",
     doc: "Whether asking for a topic that does not exist creates it.",
   },
+  "broker.id": { type: "int", default: "-1", doc: "The old name of node.id; both must be the same if both are set." },
   "broker.rack": { type: "string", default: null, doc: "The rack this broker stands in." },
   "compression.gzip.level": {
     type: "int",
@@ -52,11 +57,13 @@ export const brokerConfigs = configSpecs({
   "controller.listener.names": {
     type: "list",
     default: "CONTROLLER",
+    nonEmpty: true,
     doc: "Names of the listeners that serve the controller; a single node opens none.",
   },
   "controller.quorum.voters": {
     type: "list",
     default: "",
+    check: VOTERS,
     doc: "The voters id@host:port; a single node names itself or nobody.",
   },
   "controller.quota.window.num": {
@@ -80,7 +87,6 @@ export const brokerConfigs = configSpecs({
   "default.replication.factor": {
     type: "int",
     default: "1",
-    min: 1,
     doc: "Replicas of a topic that is created without saying.",
   },
   "delete.topic.enable": { type: "boolean", default: "true", doc: "Whether topics may be deleted." },
@@ -98,21 +104,23 @@ export const brokerConfigs = configSpecs({
   "group.initial.rebalance.delay.ms": {
     type: "int",
     default: "3000",
-    min: 0,
     doc: "How long an empty group waits for more members before its first rebalance, in ms.",
   },
   "group.max.session.timeout.ms": {
     type: "int",
     default: "1800000",
-    min: 1,
     doc: "Longest session timeout a member may ask for, in ms.",
   },
   "group.max.size": { type: "int", default: String(INT_MAX), min: 1, doc: "Most members in a group." },
   "group.min.session.timeout.ms": {
     type: "int",
     default: "6000",
-    min: 1,
     doc: "Shortest session timeout a member may ask for, in ms.",
+  },
+  "inter.broker.listener.name": {
+    type: "string",
+    default: null,
+    doc: "The listener between brokers, which must be one that is advertised; a single node has nobody to talk to.",
   },
   "leader.replication.throttled.rate": {
     type: "long",
@@ -125,10 +133,11 @@ export const brokerConfigs = configSpecs({
     type: "list",
     update: "per-broker",
     default: "PLAINTEXT://localhost:9092",
+    nonEmpty: true,
     doc: "Addresses to listen on: NAME://host:port; an empty host is all interfaces.",
   },
   "listener.security.protocol.map": {
-    type: "list",
+    type: "string",
     update: "per-broker",
     default: "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
     doc: "Security protocol of each listener name.",
@@ -213,8 +222,13 @@ export const brokerConfigs = configSpecs({
     oneOf: POLICIES,
     doc: "See cleanup.policy of a topic.",
   },
-  "log.dir": { type: "string", default: "./data", doc: "Directory of the data when log.dirs is absent." },
-  "log.dirs": { type: "list", default: null, doc: "Directories of the data." },
+  "log.dir": {
+    type: "list",
+    default: "./data",
+    nonEmpty: true,
+    doc: "Directories of the data when log.dirs is absent.",
+  },
+  "log.dirs": { type: "list", default: null, nonEmpty: true, doc: "Directories of the data." },
   "log.flush.interval.messages": {
     type: "long",
     update: "cluster-wide",
@@ -290,20 +304,17 @@ export const brokerConfigs = configSpecs({
   "log.retention.hours": {
     type: "int",
     default: "168",
-    check: RETENTION,
     doc: "retention.ms in hours, when neither ms nor minutes is set.",
   },
   "log.retention.minutes": {
     type: "int",
     default: null,
-    check: RETENTION,
     doc: "retention.ms in minutes, when ms is not set.",
   },
   "log.retention.ms": {
     type: "long",
     update: "cluster-wide",
     default: null,
-    check: RETENTION,
     doc: "See retention.ms of a topic.",
   },
   "log.roll.hours": { type: "int", default: "168", min: 1, doc: "segment.ms in hours, when ms is not set." },
@@ -317,14 +328,12 @@ export const brokerConfigs = configSpecs({
     type: "long",
     update: "cluster-wide",
     default: null,
-    min: 0,
     doc: "See segment.jitter.ms of a topic.",
   },
   "log.roll.ms": {
     type: "long",
     update: "cluster-wide",
     default: null,
-    min: 1,
     doc: "See segment.ms of a topic.",
   },
   "log.segment.bytes": {
@@ -436,7 +445,7 @@ export const brokerConfigs = configSpecs({
   },
   "node.id": { type: "int", default: "1", min: 0, doc: "Id of this node." },
   "num.partitions": { type: "int", default: "1", min: 1, doc: "Partitions of a topic that is created without saying." },
-  "offset.metadata.max.bytes": { type: "int", default: "4096", min: 0, doc: "Longest metadata of a committed offset." },
+  "offset.metadata.max.bytes": { type: "int", default: "4096", doc: "Longest metadata of a committed offset." },
   "offsets.retention.check.interval.ms": {
     type: "long",
     default: "600000",
@@ -454,7 +463,7 @@ export const brokerConfigs = configSpecs({
   "offsets.topic.segment.bytes": {
     type: "int",
     default: "104857600",
-    min: 1048576,
+    min: 1,
     doc: "Segment size of __consumer_offsets.",
   },
   "process.roles": {
@@ -464,6 +473,13 @@ export const brokerConfigs = configSpecs({
     doc: "What this node is: both, for a node that stands alone.",
     check: roles =>
       new Set(roles).size === 2 ? undefined : "a single node is broker,controller; clusters are not available",
+  },
+  "producer.id.expiration.check.interval.ms": {
+    type: "int",
+    default: "600000",
+    min: 1,
+    internal: true,
+    doc: "How often producers that have been silent for too long are looked for, in ms.",
   },
   "producer.id.expiration.ms": {
     type: "int",
@@ -488,6 +504,12 @@ export const brokerConfigs = configSpecs({
     default: "1",
     min: 1,
     doc: "How long each of those windows is, in seconds.",
+  },
+  "security.inter.broker.protocol": {
+    type: "string",
+    default: "PLAINTEXT",
+    oneOf: ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+    doc: "Protocol between brokers, after which their listener is called unless inter.broker.listener.name is set.",
   },
   "socket.request.max.bytes": { type: "int", default: "104857600", min: 1, doc: "Largest request accepted, in bytes." },
   "telemetry.max.bytes": {

@@ -78,6 +78,7 @@ export const consumerGroupConfigs = configSpecs({
   "group.coordinator.rebalance.protocols": {
     type: "list",
     default: "classic,consumer",
+    nonEmpty: true,
     oneOf: ["classic", "consumer", "share", "streams"],
     doc: "Protocols of groups that are served, as far as the features of the cluster allow.",
   },

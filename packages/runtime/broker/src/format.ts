@@ -47,7 +47,7 @@ interface Directories {
 }
 
 function directoriesOf(config: BrokerConfig): Directories {
-  const paths = config["log.dirs"] ?? [config["log.dir"]];
+  const paths = config["log.dirs"] ?? config["log.dir"];
   const metadata = config["metadata.log.dir"] ?? paths[0];
   return { all: [...new Set([...paths, metadata])].sort(), metadata };
 }

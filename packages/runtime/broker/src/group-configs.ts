@@ -21,6 +21,12 @@ export const groupConfigs = configSpecs({
     synonyms: ["group.consumer.assignment.interval.ms"],
     doc: "Least time between two assignments of a consumer group, in ms.",
   },
+  "consumer.assignor.offload.enable": {
+    type: "boolean",
+    default: "true",
+    internal: true,
+    doc: "Whether targets are computed on another thread.",
+  },
   "consumer.heartbeat.interval.ms": {
     type: "int",
     default: "5000",
@@ -51,6 +57,12 @@ export const groupConfigs = configSpecs({
     min: 0,
     synonyms: ["group.share.assignment.interval.ms"],
     doc: "Least time between two assignments of a share group, in ms.",
+  },
+  "share.assignor.offload.enable": {
+    type: "boolean",
+    default: "true",
+    internal: true,
+    doc: "Whether targets are computed on another thread.",
   },
   "share.auto.offset.reset": {
     type: "string",
@@ -108,6 +120,13 @@ export const groupConfigs = configSpecs({
     synonyms: ["group.share.session.timeout.ms"],
     doc: "After how long without a heartbeat a member of a share group is out, in ms.",
   },
+  "streams.acceptable.recovery.lag": {
+    type: "long",
+    default: "10000",
+    min: 0,
+    internal: true,
+    doc: "How far a client may be behind with a task and still have it.",
+  },
   "streams.assignment.interval.ms": {
     type: "int",
     default: "1000",
@@ -117,9 +136,15 @@ export const groupConfigs = configSpecs({
   },
   "streams.assignor.name": {
     type: "string",
-    default: "sticky",
+    default: null,
     synonyms: ["group.streams.assignors"],
     doc: "Who places the tasks of a streams group.",
+  },
+  "streams.assignor.offload.enable": {
+    type: "boolean",
+    default: "true",
+    internal: true,
+    doc: "Whether targets are computed on another thread.",
   },
   "streams.heartbeat.interval.ms": {
     type: "int",
@@ -142,6 +167,13 @@ export const groupConfigs = configSpecs({
     synonyms: ["group.streams.num.standby.replicas"],
     doc: "Standby copies of each task of a streams group.",
   },
+  "streams.num.warmup.replicas": {
+    type: "int",
+    default: "2",
+    min: 0,
+    internal: true,
+    doc: "Tasks that are warmed up at once.",
+  },
   "streams.rack.aware.assignment.tags": {
     type: "list",
     default: "",
@@ -154,6 +186,13 @@ export const groupConfigs = configSpecs({
     min: 1,
     synonyms: ["group.streams.session.timeout.ms"],
     doc: "After how long without a heartbeat a member of a streams group is out, in ms.",
+  },
+  "streams.task.offset.interval.ms": {
+    type: "int",
+    default: "60000",
+    min: 1,
+    internal: true,
+    doc: "How often clients report where they are in a task, in ms.",
   },
 });
 
@@ -190,7 +229,7 @@ const TAGS = "streams.rack.aware.assignment.tags";
 
 /** Settings that are known and shown, and refused: what they are for is not there. */
 export function isGroupConfigAvailable(name: string): boolean {
-  return !name.startsWith("streams.") && !name.startsWith("errors.deadletterqueue.");
+  return !/^(?:streams|errors\.deadletterqueue)\.|\.assignor\.offload\.enable$/.test(name);
 }
 
 /** What is wrong with the settings of a group, or undefined (`GroupConfig.validate`). */

@@ -1,4 +1,3 @@
-import { ConfigError } from "@samsa/base";
 import type { BrokerConfig } from "./configs.ts";
 
 /** Of each interval of consumer groups: the broker's own, and the least and most that groups may have. */
@@ -48,22 +47,6 @@ export function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string,
     heartbeatIntervalMs: of("consumer.heartbeat.interval.ms"),
     assignmentIntervalMs: of("consumer.assignment.interval.ms"),
   };
-}
-
-/** Throws when a broker's settings do not fit each other (`GroupCoordinatorConfig`). */
-export function checkConsumerGroups(config: BrokerConfig): void {
-  type Name = (typeof LIMITS)[Limited]["own" | "least" | "most"];
-  const fault = (name: Name, why: string): never => {
-    throw new ConfigError(name, String(config[name]), why);
-  };
-  for (const { own, least, most } of Object.values(LIMITS)) {
-    if (config[most] < config[least]) fault(most, `it must be greater than or equal to ${least}`);
-    if (config[own] < config[least]) fault(own, `it must be greater than or equal to ${least}`);
-    if (config[own] > config[most]) fault(own, `it must be less than or equal to ${most}`);
-  }
-  const session = LIMITS["consumer.session.timeout.ms"].own;
-  const heartbeat = LIMITS["consumer.heartbeat.interval.ms"].own;
-  if (config[heartbeat] >= config[session]) fault(heartbeat, `it must be less than ${session}`);
 }
 
 /** Which ways groups may turn while they have members (`ConsumerGroupMigrationPolicy`). */

@@ -7,7 +7,8 @@ export interface Endpoint {
   readonly port: number;
 }
 
-const ENDPOINT = /^([A-Za-z0-9_]+):\/\/(?:\[([0-9A-Fa-f:.%]*)\]|([^:/[\]]*)):(\d+)$/;
+/** As in Kafka (`SocketServerConfigs`), but for brackets, which only IPv6 addresses have. */
+const ENDPOINT = /^([^:/\s]+):\/\/(?:\[([0-9A-Fa-f:.%]*)\]|([0-9a-zA-Z\-%._]*)):(\d{1,5})$/;
 
 /** Parses `NAME://host:port`; an IPv6 host stands in brackets. Throws `ConfigError`. */
 export function parseEndpoint(setting: string, text: string): Endpoint {
@@ -29,15 +30,23 @@ export interface ListenerSettings {
   readonly advertised: readonly string[] | undefined;
   readonly controllerNames: readonly string[];
   readonly protocols: readonly string[];
+  /** Of the listener that other brokers would use: its name, or the protocol after which it is called. */
+  readonly interBrokerName: string | undefined;
+  readonly interBrokerProtocol: string;
+  /** What this machine calls itself: told to clients where a listener has no host. */
+  readonly hostName: string;
 }
 
 /** Those of a broker's settings that say where it listens. */
-export function listenerSettings(config: BrokerConfig): ListenerSettings {
+export function listenerSettings(config: BrokerConfig, hostName: string): ListenerSettings {
   return {
     listeners: config.listeners,
     advertised: config["advertised.listeners"],
     controllerNames: config["controller.listener.names"],
-    protocols: config["listener.security.protocol.map"],
+    protocols: config["listener.security.protocol.map"].split(","),
+    interBrokerName: config["inter.broker.listener.name"],
+    interBrokerProtocol: config["security.inter.broker.protocol"],
+    hostName,
   };
 }
 
@@ -55,6 +64,45 @@ function unique(setting: string, endpoints: readonly Endpoint[]): void {
     if (names.has(name)) throw new ConfigError(setting, name, "Each listener must have a different name");
     names.add(name);
   }
+}
+
+const isV4 = (host: string): boolean => /^[\d.]+$/.test(host);
+const isV6 = (host: string): boolean => host.includes(":");
+
+/** A port belongs to one listener, or to one of each kind of IP address. */
+function distinctPorts(endpoints: readonly Endpoint[]): void {
+  for (const { port, host, name } of endpoints) {
+    const others = endpoints.filter(other => other.name !== name && other.port === port && port !== 0);
+    const isPair =
+      others.length === 1 &&
+      [
+        [host, others[0].host],
+        [others[0].host, host],
+      ].some(([a, b]) => isV4(a) && isV6(b));
+    if (others.length > 0 && !isPair) {
+      throw new ConfigError(
+        "listeners",
+        name,
+        "Each listener must have a different port, or one IPv4 and the other IPv6",
+      );
+    }
+  }
+}
+
+/** The listener between brokers must be one that is told, though a single node has nobody to talk to (`KafkaConfig`). */
+function checkInterBroker(settings: ListenerSettings, told: Iterable<string>): void {
+  const setting = "inter.broker.listener.name";
+  const { interBrokerName } = settings;
+  const name = (interBrokerName ?? settings.interBrokerProtocol).toUpperCase();
+  if (interBrokerName !== undefined && protocolOf(settings, name) === undefined) {
+    const why = `Listener with name ${name} defined in ${setting} not found in listener.security.protocol.map.`;
+    throw new ConfigError(setting, interBrokerName, why);
+  }
+  const names = [...told];
+  if (names.includes(name)) return;
+  const options = `The valid options based on currently configured listeners are ${names.join(",")}`;
+  const why = `${setting} must be a listener name defined in advertised.listeners. ${options}`;
+  throw new ConfigError(setting, name, why);
 }
 
 /**
@@ -79,6 +127,7 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
   const controllers = new Set(settings.controllerNames.map(name => name.toUpperCase()));
   const all = settings.listeners.map(text => parseEndpoint("listeners", text));
   unique("listeners", all);
+  distinctPorts(all);
   const listen = all.filter(({ name }) => !controllers.has(name));
   if (listen.length === 0) {
     throw new ConfigError("listeners", settings.listeners.join(","), "There must be at least one broker listener");
@@ -92,23 +141,31 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
       throw new ConfigError("listeners", name, `The security protocol ${protocol} is not available; use PLAINTEXT`);
     }
   }
-  const given = (settings.advertised ?? []).map(text => parseEndpoint("advertised.listeners", text));
+  // Those of the controller may be told, too, and are nobody's business here.
+  const given = (settings.advertised ?? [])
+    .map(text => parseEndpoint("advertised.listeners", text))
+    .filter(({ name }) => !controllers.has(name));
   unique("advertised.listeners", given);
   const advertise = new Map<string, Endpoint>();
   for (const endpoint of given) {
     if (!listen.some(({ name }) => name === endpoint.name)) {
       throw new ConfigError("advertised.listeners", endpoint.name, "It is not one of the broker's listeners");
     }
-    if (endpoint.host === "0.0.0.0" || endpoint.host === "") {
-      throw new ConfigError("advertised.listeners", endpoint.host, "Clients cannot connect to it; name a host");
-    }
     advertise.set(endpoint.name, endpoint);
   }
   for (const endpoint of listen) {
     if (advertise.has(endpoint.name)) continue;
-    // All interfaces is no address: like the wildcard in Kafka's defaults, it is told as this machine's own name.
-    const wild = endpoint.host === "" || endpoint.host === "0.0.0.0" || endpoint.host === "::";
-    advertise.set(endpoint.name, wild ? { ...endpoint, host: "localhost" } : endpoint);
+    advertise.set(endpoint.name, endpoint);
+  }
+  checkInterBroker(settings, advertise.keys());
+  for (const endpoint of advertise.values()) {
+    if (endpoint.host === "0.0.0.0") {
+      const why = "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.";
+      throw new ConfigError("advertised.listeners", endpoint.host, why);
+    }
+    // All interfaces is no address: it is told as this machine's own name.
+    if (endpoint.host === "" || endpoint.host === "::")
+      advertise.set(endpoint.name, { ...endpoint, host: settings.hostName });
   }
   return { listen, advertise };
 }

@@ -5,9 +5,11 @@ import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Codec, Compression } from "@samsa/records";
 import type { CleanerSettings } from "@samsa/storage";
 import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metrics-configs.ts";
+import { baseName, brokerSpec, type Lookup } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { type GroupConfigs, groupConfigs, groupConfigsFault } from "./group-configs.ts";
 import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
+import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
 /** Where a value comes from: ids of `DescribeConfigsResponse.ConfigSource`. */
 export const SOURCE = { topic: 1, broker: 2, cluster: 3, static: 4, default: 5, clientMetrics: 7, group: 8 } as const;
@@ -20,7 +22,8 @@ export interface Setting {
   readonly source: Source;
 }
 
-const BROKER: ConfigSpecs = brokerConfigs;
+/** With those that have no effect yet. */
+const BROKER: ConfigSpecs = { ...unavailableBrokerConfigs, ...brokerConfigs };
 const TOPIC: ConfigSpecs = topicConfigs;
 const GROUP: ConfigSpecs = groupConfigs;
 
@@ -83,6 +86,16 @@ function isValid(name: string, spec: AnyConfigSpec, text: string): boolean {
   }
 }
 
+function lookupIn(layers: readonly (readonly [Source, (name: string) => string | null | undefined])[]): Lookup {
+  return name => {
+    for (const [, lookup] of layers) {
+      const value = lookup(name);
+      if (typeof value === "string") return value;
+    }
+    return undefined;
+  };
+}
+
 /** The settings in force: what the file says, what the metadata log says, and the defaults behind them. */
 export class Settings {
   readonly nodeId: string;
@@ -116,8 +129,8 @@ export class Settings {
   #layers(
     image: MetadataImage,
     own: ReadonlyMap<string, string> = this.dynamic(image, this.nodeId),
+    cluster: ReadonlyMap<string, string> = this.dynamic(image, ""),
   ): readonly (readonly [Source, (name: string) => string | null | undefined])[] {
-    const cluster = this.dynamic(image, "");
     return [
       [SOURCE.broker, name => own.get(name)],
       [SOURCE.cluster, name => cluster.get(name)],
@@ -149,16 +162,22 @@ export class Settings {
     return this.#saying(image, [name])[0]?.value ?? null;
   }
 
-  /** The broker's settings in force, parsed; or those that would be, were `own` the broker's own. */
-  broker(image: MetadataImage, own?: ReadonlyMap<string, string>): BrokerConfig {
-    const layers = this.#layers(image, own);
-    return parseConfig(brokerConfigs, name => {
-      for (const [, lookup] of layers) {
-        const value = lookup(name);
-        if (typeof value === "string") return value;
-      }
-      return undefined;
-    });
+  /** The broker's settings in force, parsed. */
+  broker(image: MetadataImage): BrokerConfig {
+    return parseConfig(brokerConfigs, lookupIn(this.#layers(image)));
+  }
+
+  /** What would be said of settings, were `values` the broker's own, or the cluster's when `resourceName` is "". */
+  proposed(image: MetadataImage, resourceName: string, values: ReadonlyMap<string, string>): Lookup {
+    const layers = resourceName === "" ? this.#layers(image, undefined, values) : this.#layers(image, values);
+    // The defaults stand for what nobody has said.
+    return lookupIn(layers.filter(([source]) => source !== SOURCE.default));
+  }
+
+  /** Names that have been set at run time, for this broker or for all, and do nothing. */
+  idle(image: MetadataImage): string[] {
+    const names = [this.nodeId, ""].flatMap(name => [...configsOf(image, RESOURCE_TYPE.broker, name).keys()]);
+    return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name));
   }
 
   /** All that has a say in a topic's setting, most specific first, as DescribeConfigs lists them. */
@@ -219,7 +238,7 @@ export function cleanerSettings(config: BrokerConfig): CleanerSettings {
 /** A topic's settings as its logs want them. */
 export function logConfig(config: TopicConfig): LogConfig {
   return {
-    segmentBytes: config["segment.bytes"],
+    segmentBytes: config["internal.segment.bytes"] ?? config["segment.bytes"],
     segmentMs: config["segment.ms"],
     segmentJitterMs: config["segment.jitter.ms"],
     indexIntervalBytes: config["index.interval.bytes"],
@@ -243,9 +262,15 @@ export function logConfig(config: TopicConfig): LogConfig {
   };
 }
 
+/** Those that may change at run time for one listener only (`SslConfigs.RECONFIGURABLE_CONFIGS`). */
+const SECURITY =
+  /^ssl\.(?:key\.password|(?:keystore|truststore)\.(?:type|location|password)|keystore\.(?:key|certificate\.chain)|truststore\.certificates)$/;
+/** Settings of a listener that may be set for the whole cluster (`DynamicBrokerConfig.CLUSTER_LEVEL_LISTENER_CONFIGS`). */
+const OF_ANY_LISTENER: readonly string[] = ["max.connections", "max.connection.creation.rate", "num.network.threads"];
+
 /**
  * What is wrong with the settings of a broker, or of the cluster when `resourceName` is "", as changed at run time
- * (`DynamicBrokerConfig.validateConfigs`); undefined when nothing is.
+ * (`DynamicBrokerConfig.validateConfigs`); undefined when nothing is. Names that nobody knows are kept for plugins.
  */
 export function brokerConfigsFault(
   resourceName: string,
@@ -253,11 +278,20 @@ export function brokerConfigsFault(
   logDirs: readonly string[],
 ): ConfigFault | undefined {
   const fault = (message: string): ConfigFault => ({ error: "INVALID_REQUEST", message });
-  const fixed = [...values.keys()].filter(name => !isDynamic(name));
-  if (fixed.length > 0) return fault(`Cannot update these configs dynamically: [${fixed.join(", ")}]`);
+  const all = [...values.keys()];
+  const refusal = (why: string, names: readonly string[]): ConfigFault | undefined =>
+    names.length === 0 ? undefined : fault(`${why}: [${names.join(", ")}]`);
+  const fixed = all.filter(name => brokerSpec(name) !== undefined && !isDynamic(name));
+  const bare = all.filter(name => SECURITY.test(name));
+  const forListeners = "These security configs can be dynamically updated only per-listener using the listener prefix";
+  const misplaced = refusal("Cannot update these configs dynamically", fixed) ?? refusal(forListeners, bare);
+  if (misplaced !== undefined) return misplaced;
   for (const [name, text] of values) {
+    const base = baseName(name) ?? name;
+    const spec = isDynamic(base) ? brokerSpec(base) : undefined;
+    if (spec === undefined || spec.type === "class") continue;
     try {
-      parseConfigValue(name, BROKER[name], text);
+      parseConfigValue(base, spec, text);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       return fault(error.message);
@@ -266,10 +300,12 @@ export function brokerConfigsFault(
   const cordoned = values.get(CORDONED);
   const unknown = cordoned === undefined ? undefined : cordonFault(parts(cordoned), logDirs);
   if (unknown !== undefined) return fault(`Invalid value ${cordoned} for configuration ${CORDONED}: ${unknown}`);
-  const own = [...values.keys()].filter(name => BROKER[name].update === "per-broker");
-  if (resourceName !== "" || own.length === 0) return undefined;
-  const why = "Cannot update these configs at default cluster level, broker id must be specified";
-  return fault(`${why}: [${own.join(", ")}]`);
+  if (resourceName !== "") return undefined;
+  const own = all.filter(name => {
+    const base = baseName(name);
+    return base === undefined ? BROKER[name]?.update === "per-broker" : !OF_ANY_LISTENER.includes(base);
+  });
+  return refusal("Cannot update these configs at default cluster level, broker id must be specified", own);
 }
 
 const RESOURCES: Readonly<
@@ -277,7 +313,7 @@ const RESOURCES: Readonly<
 > = {
   [RESOURCE_TYPE.topic]: { specs: topicConfigs, fault: topicConfigsFault },
   // Judged by the broker that is asked, who knows what it can change.
-  [RESOURCE_TYPE.broker]: { specs: brokerConfigs },
+  [RESOURCE_TYPE.broker]: { specs: BROKER },
   // Judged by what the broker allows.
   [RESOURCE_TYPE.group]: { specs: groupConfigs },
   [RESOURCE_TYPE.clientMetrics]: { specs: clientMetricsConfigs, fault: clientMetricsConfigsFault },

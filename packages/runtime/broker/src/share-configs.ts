@@ -57,7 +57,7 @@ export const shareConfigs = configSpecs({
   "share.coordinator.state.topic.segment.bytes": {
     type: "int",
     default: "104857600",
-    min: 1048576,
+    min: 1,
     doc: "Segment size of __share_group_state.",
   },
   "group.share.heartbeat.interval.ms": {

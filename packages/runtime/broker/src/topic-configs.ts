@@ -88,6 +88,12 @@ export const topicConfigs = configSpecs({
     synonyms: ["log.index.interval.bytes"],
     doc: "Bytes of log between two index entries.",
   },
+  "internal.segment.bytes": {
+    type: "int",
+    default: null,
+    internal: true,
+    doc: "segment.bytes without its lower bound, for tests.",
+  },
   "leader.replication.throttled.replicas": {
     type: "list",
     default: "",

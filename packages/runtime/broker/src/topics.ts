@@ -1,11 +1,13 @@
 import { DiskError, type Env, isReservedDirectory, type Timer, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import {
+  configKey,
   METADATA_VERSION,
   type MetadataImage,
   metadataVersionOf,
   type PartitionImage,
   replicaDirectory,
+  RESOURCE_TYPE,
   type TopicImage,
   topicNamed,
 } from "@samsa/metadata";
@@ -27,6 +29,17 @@ export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRAN
 
 /** Most that a batch may turn into on the event loop; one of more is judged elsewhere. */
 const SMALL_OUTPUT = 4 * 1024 * 1024;
+
+/** Tells the topics whose settings, or those of the broker behind them, are other than before. */
+function reconfigured(before: MetadataImage, image: MetadataImage, nodeId: number): (topic: string) => boolean {
+  if (before.configs === image.configs) return () => false;
+  const differs = (type: number, name: string): boolean => {
+    const key = configKey(type, name);
+    return before.configs.get(key) !== image.configs.get(key);
+  };
+  if (["", String(nodeId)].some(name => differs(RESOURCE_TYPE.broker, name))) return () => true;
+  return topic => differs(RESOURCE_TYPE.topic, topic);
+}
 
 /** What a topic's settings ask of the batches that come. */
 function rulesOf(config: TopicConfig): JudgeRules {
@@ -121,10 +134,10 @@ export class Topics {
       this.#lost.delete(topic.id);
       this.#unopened.delete(topic.id);
     }
-    const configsChanged = before.configs !== image.configs;
+    const isReconfigured = reconfigured(before, image, this.#options.nodeId);
     for (const topic of image.topics.values()) {
       if (before.topics.get(topic.id) !== topic || !this.#partitions.has(topic.name)) this.#create(topic);
-      else if (configsChanged) this.#configure(topic.name);
+      else if (isReconfigured(topic.name)) this.#configure(topic.name);
     }
   }
 

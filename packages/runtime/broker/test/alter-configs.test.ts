@@ -1,5 +1,5 @@
 import { ApiKey } from "@samsa/protocol";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
 
 const SET = 0;
@@ -77,9 +77,66 @@ async function described(type: number, name: string, key: string): Promise<Descr
   return (await describeAll(type, name, [key])).configs[0];
 }
 
+test("a change parses the settings of the topic that it is of, and those of all when it is of the broker", async () => {
+  for (let i = 0; i < 5; i++) {
+    const topic = { name: `many-${i}`, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    await wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+  }
+  const parsed = vi.spyOn(broker.broker.settings, "topic");
+  const topicsOf = async (type: number, name: string, change: Change): Promise<Set<string>> => {
+    parsed.mockClear();
+    expect(await alter(type, name, [change])).toEqual([0, null]);
+    return new Set(parsed.mock.calls.map(([, topic]) => topic));
+  };
+  expect(await topicsOf(TOPIC, "many-3", ["retention.ms", SET, "5000"])).toEqual(new Set(["many-3"]));
+  expect(await topicsOf(GROUP, "g", ["consumer.session.timeout.ms", SET, "46000"])).toEqual(new Set());
+  expect(await topicsOf(METRICS, "s", ["interval.ms", SET, "1000"])).toEqual(new Set());
+  const all = await topicsOf(BROKER, "", ["message.max.bytes", SET, "3000000"]);
+  expect([...all].filter(name => name.startsWith("many-")).length).toBe(5);
+  expect(broker.broker.topics.partition("many-1", 0)?.log.config.maxMessageBytes).toBe(3_000_000);
+  for (const [type, name, setting] of [
+    [TOPIC, "many-3", "retention.ms"],
+    [GROUP, "g", "consumer.session.timeout.ms"],
+    [METRICS, "s", "interval.ms"],
+    [BROKER, "", "message.max.bytes"],
+  ] as const) {
+    await alter(type, name, [[setting, DELETE, null]]);
+  }
+  parsed.mockRestore();
+});
+
+describe("settings that have no effect", () => {
+  test.each([
+    ["1", "num.io.threads", "9"],
+    ["", "num.replica.fetchers", "2"],
+    ["1", "num.recovery.threads.per.data.dir", "4"],
+    ["", "background.threads", "11"],
+    ["", "max.connection.creation.rate", "10"],
+    ["1", "replica.alter.log.dirs.io.max.bytes.per.second", "1000"],
+    ["1", "my.plugin.setting", "x"],
+    ["1", "listener.name.plaintext.ssl.keystore.location", "/x"],
+    ["", "listener.name.plaintext.num.network.threads", "4"],
+  ])("of %j: %s=%s is taken, shown and named once in the log", async (name, setting, value) => {
+    const named = (): number =>
+      broker.lines.filter(({ message }) => message === "this setting was changed at run time and has no effect").length;
+    const before = named();
+    expect(await alter(BROKER, name, [[setting, SET, value]])).toEqual([0, null]);
+    expect(await alter(BROKER, name, [["message.max.bytes", SET, "3000000"]])).toEqual([0, null]);
+    expect(named()).toBe(before + 1);
+    const shown = await described(BROKER, name, setting);
+    expect(shown).toMatchObject({ name: setting, readOnly: false, configSource: name === "" ? 3 : 2 });
+    // The value of what nobody knows may be a secret.
+    expect(shown?.value).toBe(setting.startsWith("my.") ? null : value);
+    for (const one of [setting, "message.max.bytes"]) await alter(BROKER, name, [[one, DELETE, null]]);
+  });
+});
+
 describe("IncrementalAlterConfigs", () => {
   // Codes and sentences are those of Apache Kafka 4.4.0.
   const unknownConfig = "Cannot update these configs dynamically:";
+  const dedupe =
+    "Invalid value 5 for configuration log.cleaner.dedupe.buffer.size: " +
+    "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
   test.each<[type: number, name: string, changes: readonly Change[], code: number, message: string | null]>([
     [TOPIC, "t", [["retention.ms", SET, "1000"]], 0, null],
     [
@@ -134,7 +191,46 @@ describe("IncrementalAlterConfigs", () => {
       "Error due to duplicate config keys",
     ],
     [BROKER, "1", [["log.dirs", SET, "x"]], 42, `${unknownConfig} [log.dirs]`],
-    [BROKER, "1", [["num.io.threads", SET, "2"]], 42, `${unknownConfig} [num.io.threads]`],
+    [BROKER, "1", [["num.partitions", SET, "2"]], 42, `${unknownConfig} [num.partitions]`],
+    [BROKER, "1", [["num.io.threads", SET, "1"]], 42, "Invalid dynamic configuration"],
+    [BROKER, "1", [["num.io.threads", SET, "17"]], 42, "Invalid dynamic configuration"],
+    [
+      BROKER,
+      "1",
+      [["num.io.threads", SET, "x"]],
+      42,
+      "Invalid value x for configuration num.io.threads: Not a number of type INT",
+    ],
+    [BROKER, "1", [["log.cleaner.dedupe.buffer.size", SET, "5"]], 42, dedupe],
+    [BROKER, "", [["log.cleaner.dedupe.buffer.size", SET, "5"]], 42, dedupe],
+    [
+      BROKER,
+      "1",
+      [["log.retention.ms", SET, "9223372036854775808"]],
+      42,
+      "Invalid value 9223372036854775808 for configuration log.retention.ms: Not a number of type LONG",
+    ],
+    [
+      BROKER,
+      "1",
+      [["ssl.keystore.location", SET, "/x"]],
+      42,
+      "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.location]",
+    ],
+    [
+      BROKER,
+      "",
+      [["listener.name.plaintext.ssl.keystore.location", SET, "/x"]],
+      42,
+      "Cannot update these configs at default cluster level, broker id must be specified: [listener.name.plaintext.ssl.keystore.location]",
+    ],
+    [
+      BROKER,
+      "",
+      [["listener.name.plaintext.num.network.threads", SET, "x"]],
+      42,
+      "Invalid value x for configuration num.network.threads: Not a number of type INT",
+    ],
     [
       BROKER,
       "1",

@@ -53,11 +53,15 @@ function countingDisk(real: Disk): Disk {
 
 beforeAll(async () => {
   const { clock, random, disk } = nodeEnv({ logger: SILENT });
-  broker = await TestBroker.start({ "log.retention.check.interval.ms": "10" }, undefined, {
-    clock: { now: () => now, monotonic: () => clock.monotonic() + ahead },
-    random: { bytes: length => random.bytes(length), next: () => draw },
-    disk: countingDisk(disk),
-  });
+  broker = await TestBroker.start(
+    { "log.retention.check.interval.ms": "10", "producer.id.expiration.check.interval.ms": "10" },
+    undefined,
+    {
+      clock: { now: () => now, monotonic: () => clock.monotonic() + ahead },
+      random: { bytes: length => random.bytes(length), next: () => draw },
+      disk: countingDisk(disk),
+    },
+  );
   wire = await broker.connect();
 });
 afterAll(async () => {

@@ -5,12 +5,13 @@ import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
 import { metadataRecord } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { clientMetricsConfigs } from "../src/client-metrics-configs.ts";
+import { areThreadsPossible, checkBrokerConfigs, namedAnew } from "../src/config-checks.ts";
 import { brokerConfigs } from "../src/configs.ts";
 import { groupConfigs, isGroupConfigAvailable } from "../src/group-configs.ts";
-import { planListeners } from "../src/listeners.ts";
+import { type ListenerSettings, planListeners } from "../src/listeners.ts";
 import { Settings } from "../src/settings.ts";
 import { topicConfigs } from "../src/topic-configs.ts";
-import { KAFKA_BROKER_SETTINGS, KAFKA_TOPIC_SETTINGS, type KafkaSetting } from "./kafka-settings.ts";
+import { unavailableBrokerConfigs } from "../src/unavailable-configs.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   const rows = Object.entries(specs)
@@ -29,9 +30,17 @@ function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   );
 }
 
-function missing(all: readonly KafkaSetting[], specs: object): string[] {
-  return all.map(({ name }) => name).filter(name => !Object.hasOwn(specs, name));
-}
+/** Kafka's other settings of topics, which are refused. */
+const UNAVAILABLE_TOPIC_SETTINGS = [
+  "compression.lz4.level",
+  "errors.deadletterqueue.group.enable",
+  "local.retention.bytes",
+  "local.retention.ms",
+  "remote.copy.lag.bytes",
+  "remote.copy.lag.ms",
+  "remote.log.copy.disable",
+  "remote.log.delete.on.disable",
+];
 
 function listed(names: readonly string[]): string {
   return names.map(name => `- \`${name}\``).join("\n");
@@ -44,7 +53,9 @@ test("docs/settings.md is what the declarations say", async () => {
     "Every setting of Apache Kafka 4.4: those that have an effect, then the names of those that are not yet available.",
     "",
     "- A file with a setting that is not available is accepted; one line says that it has no effect.",
-    "- Changing one at run time is refused: for a topic or a group with INVALID_CONFIG, for a broker with INVALID_REQUEST.",
+    "- Values are checked as Kafka checks them, those of settings that are not available too.",
+    "- Changing one that is not available is refused for a topic or a group, with INVALID_CONFIG; for a broker it is taken",
+    "  where Kafka takes it, shown, and named once in the log.",
     "- Settings that change at run time do so for one broker (per-broker) or for one and for all (cluster-wide).",
     "",
     "Written from the declarations; `vitest run packages/runtime/broker -u` writes it anew.",
@@ -67,7 +78,7 @@ test("docs/settings.md is what the declarations say", async () => {
     "",
     "## Not yet available: topic",
     "",
-    listed(missing(KAFKA_TOPIC_SETTINGS, topicConfigs)),
+    listed(UNAVAILABLE_TOPIC_SETTINGS),
     "",
     "## Not yet available: group",
     "",
@@ -75,32 +86,17 @@ test("docs/settings.md is what the declarations say", async () => {
     "",
     "## Not yet available: broker",
     "",
-    listed(missing(KAFKA_BROKER_SETTINGS, brokerConfigs)),
+    listed(Object.keys(unavailableBrokerConfigs).sort()),
     "",
   ].join("\n");
   await expect(page).toMatchFileSnapshot("../../../../docs/settings.md");
-});
-
-describe("what is declared is Kafka's", () => {
-  const TYPES: Record<string, string> = { "log.dir": "one directory only", "listener.security.protocol.map": "pairs" };
-
-  test.each([
-    ["broker", brokerConfigs, KAFKA_BROKER_SETTINGS],
-    ["topic", topicConfigs, KAFKA_TOPIC_SETTINGS],
-  ] as const)("%s", (_, specs, settings) => {
-    const known = new Map(settings.map(setting => [setting.name, setting]));
-    for (const [name, spec] of Object.entries<AnyConfigSpec>(specs)) {
-      const update = spec.update ?? "read-only";
-      const type = Object.hasOwn(TYPES, name) ? known.get(name)?.type : spec.type;
-      expect(known.get(name)).toEqual({ name, type, update });
-    }
-  });
 });
 
 describe("what is declared is read", () => {
   const folder = join(import.meta.dirname, "../src");
   const declaring = [
     "configs.ts",
+    "unavailable-configs.ts",
     "consumer-group-configs.ts",
     "topic-configs.ts",
     "group-configs.ts",
@@ -246,22 +242,26 @@ test("times below zero mean for ever, in any unit", () => {
 });
 
 describe("listeners", () => {
-  const plan = (listeners: string[], advertised?: string[]) =>
+  const plan = (listeners: string[], advertised?: string[], more: Partial<ListenerSettings> = {}) =>
     planListeners({
       listeners,
       advertised,
       controllerNames: ["CONTROLLER"],
-      protocols: ["PLAINTEXT:PLAINTEXT", "INSIDE:PLAINTEXT", "CONTROLLER:PLAINTEXT", "SSL:SSL"],
+      protocols: ["PLAINTEXT:PLAINTEXT", "INSIDE:PLAINTEXT", "CONTROLLER:PLAINTEXT", "SSL:SSL", "PLAIN-1:PLAINTEXT"],
+      interBrokerName: undefined,
+      interBrokerProtocol: "PLAINTEXT",
+      hostName: "this.machine",
+      ...more,
     });
 
   test("what is listened on and what is told", () => {
     const { listen, advertise } = plan(
       ["PLAINTEXT://:9092", "INSIDE://[::1]:9094", "CONTROLLER://:9093"],
-      ["INSIDE://inside.example:19094"],
+      ["INSIDE://inside.example:19094", "CONTROLLER://inside.example:9093"],
     );
     expect(listen.map(({ name }) => name)).toEqual(["PLAINTEXT", "INSIDE"]);
     expect(listen[1].host).toBe("::1");
-    expect(advertise.get("PLAINTEXT")).toEqual({ name: "PLAINTEXT", host: "localhost", port: 9092 });
+    expect(advertise.get("PLAINTEXT")).toEqual({ name: "PLAINTEXT", host: "this.machine", port: 9092 });
     expect(advertise.get("INSIDE")).toEqual({ name: "INSIDE", host: "inside.example", port: 19094 });
   });
 
@@ -272,10 +272,95 @@ describe("listeners", () => {
     [["PLAINTEXT://h:1", "PLAINTEXT://h:2"], undefined, "different name"],
     [["OTHER://h:1"], undefined, "listener.security.protocol.map"],
     [["SSL://h:1"], undefined, "not available"],
-    [["PLAINTEXT://h:1"], ["PLAINTEXT://0.0.0.0:1"], "name a host"],
+    [["PLAINTEXT://h:1"], ["PLAINTEXT://0.0.0.0:1"], "nonroutable meta-address 0.0.0.0"],
+    [["PLAINTEXT://0.0.0.0:1"], undefined, "nonroutable meta-address 0.0.0.0"],
+    [["PLAINTEXT://h:1", "INSIDE://h:1"], undefined, "different port"],
+    [["PLAINTEXT://h:1", "INSIDE://1.2.3.4:1"], undefined, "different port"],
+    [["INSIDE://h:1"], undefined, "must be a listener name defined in advertised.listeners"],
     [["PLAINTEXT://h:1"], ["INSIDE://h:1"], "not one of the broker's listeners"],
   ] as const)("%s, %s is refused", (listeners, advertised, reason) => {
     expect(() => plan([...listeners], advertised && [...advertised])).toThrow(ConfigError);
     expect(() => plan([...listeners], advertised && [...advertised])).toThrow(reason);
+  });
+
+  test("an empty host is told as this machine's name, and one port serves both kinds of addresses", () => {
+    expect(plan(["PLAINTEXT://h:1"], ["PLAINTEXT://:2"]).advertise.get("PLAINTEXT")?.host).toBe("this.machine");
+    expect(plan(["PLAINTEXT://127.0.0.1:1", "INSIDE://[::1]:1"]).listen.length).toBe(2);
+    expect(plan(["PLAINTEXT://h:0", "INSIDE://h:0"]).listen.length).toBe(2);
+  });
+
+  test("the listener between brokers has a protocol and is told", () => {
+    const two = ["INSIDE://h:1", "PLAIN-1://h:2"];
+    expect(plan(two, undefined, { interBrokerName: "plain-1" }).listen.map(({ name }) => name)).toEqual([
+      "INSIDE",
+      "PLAIN-1",
+    ]);
+    expect(() => plan(two, undefined, { interBrokerName: "NOPE" })).toThrow(
+      "Listener with name NOPE defined in inter.broker.listener.name not found in listener.security.protocol.map.",
+    );
+    expect(() => plan(two, undefined, { interBrokerName: "SSL" })).toThrow("must be a listener name defined in");
+  });
+});
+
+describe("settings that do not fit each other", () => {
+  const check = (settings: Record<string, string>): void => {
+    const given = namedAnew(new Map(Object.entries(settings)));
+    checkBrokerConfigs(given.keys(), name => given.get(name));
+  };
+
+  // The words are those of KafkaConfig, GroupCoordinatorConfig and ShareGroupConfig.
+  test.each<[settings: Record<string, string>, why: string]>([
+    [{ "node.id": "1", "broker.id": "2" }, "must be set to the same value"],
+    [{ "log.roll.ms": "0" }, "log.roll.ms must be greater than or equal to 1"],
+    [{ "log.roll.jitter.ms": "-1" }, "log.roll.jitter.ms must be greater than or equal to 0"],
+    [{ "log.retention.ms": "0" }, "must be unlimited (-1) or, greater than or equal to 1"],
+    [{ "log.retention.hours": "0" }, "must be unlimited (-1) or, greater than or equal to 1"],
+    [{ "log.cleaner.threads": "0" }, "should be at least 1"],
+    [{ "log.cleaner.dedupe.buffer.size": "1048576" }, "at least 1MB per cleaner thread"],
+    [{ "log.cleaner.threads": "200" }, "at least 1MB per cleaner thread"],
+    [{ "replica.fetch.wait.max.ms": "30001" }, "to prevent unnecessary socket timeouts"],
+    [
+      { "replica.fetch.wait.max.ms": "40000", "replica.socket.timeout.ms": "40000" },
+      "to prevent frequent changes in ISR",
+    ],
+    [{ "queued.max.request.bytes": "1000" }, "must be larger or equal to socket.request.max.bytes"],
+    [{ "max.connections.per.ip": "0" }, "can be set to zero only if"],
+    [{ "connections.max.idle.ms": "100" }, "should always be less than connections.max.idle.ms"],
+    [{ "group.share.min.heartbeat.interval.ms": "6000" }, "must be greater than or equal to"],
+    [{ "group.share.session.timeout.ms": "70000" }, "must be less than or equal to"],
+    [
+      { "group.share.delivery.count.limit": "10", "group.share.max.delivery.count.limit": "9" },
+      "greater than or equal",
+    ],
+    [{ "group.share.max.size": "1000", "group.share.max.share.sessions": "999" }, "greater than or equal to"],
+    [{ "group.streams.num.standby.replicas": "3" }, "must be less than or equal to"],
+    [{ "group.streams.task.offset.interval.ms": "1" }, "must be greater than or equal to"],
+    [{ "num.io.threads": "0" }, "Value must be at least 1"],
+    [{ "ssl.client.auth": "never" }, "String must be one of"],
+  ])("%j is refused", (settings, why) => {
+    expect(() => check(settings)).toThrow(ConfigError);
+    expect(() => check(settings)).toThrow(why);
+  });
+
+  test.each<Record<string, string>>([
+    {},
+    { "broker.id": "7" },
+    { "node.id": "7", "broker.id": "7" },
+    { "log.retention.ms": "-1", "log.retention.hours": "0" },
+    { "log.roll.ms": "1", "log.roll.jitter.ms": "0" },
+    { "queued.max.request.bytes": "-1" },
+    { "socket.request.max.bytes": "1000000000" },
+    { "max.connections.per.ip": "0", "max.connections.per.ip.overrides": "127.0.0.1:5" },
+    { "connections.max.idle.ms": "-1" },
+    { "group.min.session.timeout.ms": "0" },
+    { "my.plugin.setting": "x", "principal.builder.class": "my.Builder" },
+  ])("%j is possible", settings => {
+    expect(() => check(settings)).not.toThrow();
+  });
+
+  test("threads may double or halve", () => {
+    const of = (count: number) => (name: string) => (name === "num.io.threads" ? String(count) : undefined);
+    const possible = [3, 4, 8, 16, 17].filter(count => areThreadsPossible(of(8), of(count)));
+    expect(possible).toEqual([4, 8, 16]);
   });
 });

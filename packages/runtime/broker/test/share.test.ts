@@ -625,7 +625,11 @@ describe("settings of share groups", () => {
   });
 
   test("group.share.max.share.sessions", async () => {
-    const own = await TestBroker.start({ ...settings, "group.share.max.share.sessions": "1" });
+    const own = await TestBroker.start({
+      ...settings,
+      "group.share.max.share.sessions": "1",
+      "group.share.max.size": "1",
+    });
     const before = [broker, admin] as const;
     [broker, admin] = [own, await own.connect()];
     const topic = await newTopic();

@@ -68,6 +68,7 @@ export class SimNetwork {
       connect: (host, port, open) => this.#connect(life, { host, port }, open),
       // Hosts of the simulation go by their addresses.
       resolve: host => Promise.resolve(host),
+      hostName: "localhost",
     };
   }
 

@@ -1,3 +1,4 @@
+import { ConfigError, parseConfig } from "@samsa/base";
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsRequest,
@@ -8,6 +9,7 @@ import {
   type IncrementalAlterConfigsResponse,
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
+import { areThreadsPossible, brokerSpec, checkBrokerConfigs } from "../config-checks.ts";
 import { brokerConfigs } from "../configs.ts";
 import { listenerSettings, listenersFault } from "../listeners.ts";
 import type { RequestContext } from "../requests.ts";
@@ -83,9 +85,29 @@ function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Out
   }
   const fault = brokerConfigsFault(name, values, broker.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
-  if (name === "" || !changes.some(({ name }) => LISTENERS.includes(name))) return undefined;
-  const then = broker.settings.broker(broker.topics.image, values);
-  const listeners = listenersFault(listenerSettings(broker.config), listenerSettings(then));
+  return togetherFault(broker, name, values, changes);
+}
+
+/** Whether the settings that the broker would have then fit each other, and what runs now (`KafkaConfig`, reconfigurables). */
+function togetherFault(
+  broker: Broker,
+  name: string,
+  values: ReadonlyMap<string, string>,
+  changes: readonly Change[],
+): Outcome | undefined {
+  const lookup = broker.settings.proposed(broker.topics.image, name, values);
+  const now = broker.settings.proposed(broker.topics.image, name, broker.settings.dynamic(broker.topics.image, name));
+  try {
+    checkBrokerConfigs(values.keys(), lookup);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return refused("INVALID_REQUEST", error.message);
+  }
+  if (!areThreadsPossible(now, lookup)) return refused("INVALID_REQUEST", "Invalid dynamic configuration");
+  if (name === "" || !changes.some(({ name: changed }) => LISTENERS.includes(changed))) return undefined;
+  const then = parseConfig(brokerConfigs, lookup);
+  const { hostName } = broker.env.network;
+  const listeners = listenersFault(listenerSettings(broker.config, hostName), listenerSettings(then, hostName));
   return listeners === undefined ? undefined : refused("INVALID_REQUEST", listeners);
 }
 
@@ -96,7 +118,7 @@ function applyChange(values: Map<string, string>, change: Change): Outcome | und
   else if (operation === "SET") values.set(name, value ?? "");
   else {
     const { broker: type } = RESOURCE_TYPE;
-    if (!Object.hasOwn(brokerConfigs, name)) return refused("INVALID_CONFIG", `Unknown config name: ${name}`);
+    if (brokerSpec(name) === undefined) return refused("INVALID_CONFIG", `Unknown config name: ${name}`);
     if (!CONFIG_RULES.isList(type, name)) {
       const how = operation.toLowerCase();
       return refused("INVALID_CONFIG", `Config value ${how} is not allowed for config key: ${name}`);

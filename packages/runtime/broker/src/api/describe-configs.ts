@@ -4,6 +4,7 @@ import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import { clientMetricsConfigs } from "../client-metrics-configs.ts";
+import { listenerSpec } from "../config-checks.ts";
 import { brokerConfigs } from "../configs.ts";
 import { groupConfigs } from "../group-configs.ts";
 import type { RequestContext } from "../requests.ts";
@@ -40,10 +41,10 @@ function entries(
   { resource, includeSynonyms, includeDocumentation }: Asked,
   specs: ConfigSpecs,
   describe: (name: string, spec: AnyConfigSpec) => Described | undefined,
-): object[] {
+): { readonly name: string }[] {
   const keys = resource.configurationKeys ?? [];
   return Object.entries(specs).flatMap(([name, spec]) => {
-    if (keys.length > 0 && !keys.includes(name)) return [];
+    if (spec.internal === true || (keys.length > 0 && !keys.includes(name))) return [];
     const found = describe(name, spec);
     if (found === undefined) return [];
     const { value, layers, readOnly = false } = found;
@@ -84,23 +85,45 @@ function ofBroker(broker: Broker, asked: Asked): object[] {
   if (resourceName === "") {
     // The cluster-wide defaults are those that have been set.
     const set = settings.dynamic(topics.image, "");
-    return entries(asked, brokerConfigs, (name, spec) => {
+    const shown = entries(asked, brokerConfigs, (name, spec) => {
       const value = set.get(name);
       return value === undefined
         ? undefined
         : { value, layers: [{ name, value, source: SOURCE.cluster }], readOnly: spec.update === undefined };
     });
+    return [...shown, ...idleEntries(broker, asked, [""])];
   }
   if (brokerId(resourceName) !== nodeId) {
     const expected = `Unexpected broker id, expected ${nodeId} or empty string`;
     throw new Refused("INVALID_REQUEST", `${expected}, but received ${resourceName}`);
   }
-  return entries(asked, brokerConfigs, (name, spec) => ({
+  const shown = entries(asked, brokerConfigs, (name, spec) => ({
     value: settings.brokerValue(topics.image, name),
     layers: settings.brokerSetting(topics.image, name),
     readOnly: (spec.update ?? "read-only") === "read-only",
   }));
+  return [...shown, ...idleEntries(broker, asked, [resourceName, ""])];
 }
+
+/** Settings that were changed at run time and have no effect; of those that nobody knows the value is kept secret. */
+function idleEntries(broker: Broker, asked: Asked, resourceNames: readonly string[]): object[] {
+  const stored = resourceNames.map(name => configsOf(broker.topics.image, RESOURCE_TYPE.broker, name));
+  const names = [...new Set(stored.flatMap(values => [...values.keys()]))];
+  const idle = names.filter(name => !Object.hasOwn(brokerConfigs, name));
+  const specs = Object.fromEntries(idle.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
+  return entries(asked, specs, name => {
+    const layers = resourceNames.flatMap((resource, i) => {
+      const value = stored[i].get(name);
+      return value === undefined ? [] : [{ name, value, source: resource === "" ? SOURCE.cluster : SOURCE.broker }];
+    });
+    return { value: layers[0].value, layers };
+  }).map(entry => (specs[entry.name] === UNKNOWN ? { ...entry, configType: UNKNOWN_TYPE } : entry));
+}
+
+/** `ConfigType.UNKNOWN`. */
+const UNKNOWN_TYPE = 0;
+/** Its type is not known, so it may be a secret. */
+const UNKNOWN: AnyConfigSpec = { type: "password", default: null, doc: "" };
 
 function ofGroup(broker: Broker, asked: Asked): object[] {
   const { settings, topics } = broker;

@@ -1,0 +1,202 @@
+import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
+import { brokerConfigs } from "./configs.ts";
+import { parseOverrides } from "./connection-limits.ts";
+import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
+
+const AVAILABLE: ConfigSpecs = brokerConfigs;
+
+/** The declaration of a broker's setting, with or without an effect; undefined for a name that Kafka does not know. */
+export function brokerSpec(name: string): AnyConfigSpec | undefined {
+  if (Object.hasOwn(AVAILABLE, name)) return AVAILABLE[name];
+  return Object.hasOwn(unavailableBrokerConfigs, name) ? unavailableBrokerConfigs[name] : undefined;
+}
+
+/** A setting of one listener, and the setting that it stands before. */
+const OF_LISTENER = /^listener\.name\.[^.]*\.(.*)$/s;
+
+/** The name of a listener's setting without the listener; undefined where it names none. */
+export function baseName(name: string): string | undefined {
+  return OF_LISTENER.exec(name)?.[1];
+}
+
+/** The declaration of a broker's setting, or of what it is called without its listener. */
+export function listenerSpec(name: string): AnyConfigSpec | undefined {
+  return brokerSpec(name) ?? brokerSpec(baseName(name) ?? "");
+}
+
+/** What a user has written for a setting; undefined where he has written nothing. */
+export type Lookup = (name: string) => string | undefined;
+
+function numberOf(lookup: Lookup, name: string): number {
+  const spec = brokerSpec(name);
+  const text = lookup(name) ?? spec?.default ?? "";
+  return spec === undefined ? Number.NaN : Number(parseConfigValue(name, spec, text));
+}
+
+interface Rule {
+  /** The setting to blame. */
+  readonly name: string;
+  readonly holds: (number: (name: string) => number, lookup: Lookup) => boolean;
+  readonly why: string;
+}
+
+const notAbove = (lesser: string, greater: string): Rule => ({
+  name: greater,
+  holds: number => number(greater) >= number(lesser),
+  why: `${greater} must be greater than or equal to ${lesser}`,
+});
+
+const atMost = (lesser: string, greater: string): Rule => ({
+  name: lesser,
+  holds: number => number(lesser) <= number(greater),
+  why: `${lesser} must be less than or equal to ${greater}`,
+});
+
+const below = (lesser: string, greater: string): Rule => ({
+  name: lesser,
+  holds: number => number(lesser) < number(greater),
+  why: `${lesser} must be less than ${greater}`,
+});
+
+/** `prefix` + `name` between the least and the most that the broker allows a group. */
+const within = (prefix: string, name: string): readonly Rule[] => [
+  notAbove(`${prefix}min.${name}`, `${prefix}max.${name}`),
+  notAbove(`${prefix}min.${name}`, `${prefix}${name}`),
+  atMost(`${prefix}${name}`, `${prefix}max.${name}`),
+];
+
+const groupRules = (prefix: string): readonly Rule[] => [
+  ...within(prefix, "heartbeat.interval.ms"),
+  ...within(prefix, "session.timeout.ms"),
+  below(`${prefix}heartbeat.interval.ms`, `${prefix}session.timeout.ms`),
+  ...within(prefix, "assignment.interval.ms"),
+];
+
+const MEBIBYTE = 1024 * 1024;
+const firstGiven = (lookup: Lookup, ...names: readonly [string, ...string[]]): string =>
+  names.find(name => lookup(name) !== undefined) ?? (names.at(-1) as string);
+const isGiven = (lookup: Lookup, name: string): boolean => lookup(name) !== undefined;
+
+/** Settings that must fit each other (`KafkaConfig.validateValues`, `GroupCoordinatorConfig`, `ShareGroupConfig`). */
+const RULES: readonly Rule[] = [
+  {
+    name: "broker.id",
+    holds: (number, lookup) =>
+      !isGiven(lookup, "broker.id") || !isGiven(lookup, "node.id") || number("broker.id") === number("node.id"),
+    why: "`node.id` and `broker.id` must be set to the same value. `broker.id` is deprecated, please use `node.id` instead.",
+  },
+  {
+    name: "log.roll.ms",
+    holds: (number, lookup) => number(firstGiven(lookup, "log.roll.ms", "log.roll.hours")) >= 1,
+    why: "log.roll.ms must be greater than or equal to 1",
+  },
+  {
+    name: "log.roll.jitter.ms",
+    holds: (number, lookup) => number(firstGiven(lookup, "log.roll.jitter.ms", "log.roll.jitter.hours")) >= 0,
+    why: "log.roll.jitter.ms must be greater than or equal to 0",
+  },
+  {
+    name: "log.retention.ms",
+    holds: (number, lookup) =>
+      number(firstGiven(lookup, "log.retention.ms", "log.retention.minutes", "log.retention.hours")) !== 0,
+    why: "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+  },
+  {
+    name: "log.cleaner.threads",
+    holds: number => number("log.cleaner.threads") >= 1,
+    why: "Log cleaner threads should be at least 1",
+  },
+  {
+    name: "log.cleaner.dedupe.buffer.size",
+    holds: number => Math.trunc(number("log.cleaner.dedupe.buffer.size") / number("log.cleaner.threads")) > MEBIBYTE,
+    why: "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+  },
+  {
+    name: "replica.socket.timeout.ms",
+    holds: number => number("replica.fetch.wait.max.ms") <= number("replica.socket.timeout.ms"),
+    why:
+      "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket " +
+      "timeouts",
+  },
+  {
+    name: "replica.lag.time.max.ms",
+    holds: number => number("replica.fetch.wait.max.ms") <= number("replica.lag.time.max.ms"),
+    why:
+      "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent " +
+      "changes in ISR",
+  },
+  {
+    name: "queued.max.request.bytes",
+    // The default gives way to a larger request.
+    holds: (number, lookup) =>
+      !isGiven(lookup, "queued.max.request.bytes") ||
+      number("queued.max.request.bytes") <= 0 ||
+      number("queued.max.request.bytes") >= number("socket.request.max.bytes"),
+    why: "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
+  },
+  {
+    name: "max.connections.per.ip",
+    holds: (number, lookup) =>
+      number("max.connections.per.ip") !== 0 ||
+      (parseOverrides(lookup("max.connections.per.ip.overrides") ?? "")?.size ?? 0) > 0,
+    why: "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",
+  },
+  {
+    name: "connection.failed.authentication.delay.ms",
+    holds: number =>
+      number("connections.max.idle.ms") < 0 ||
+      number("connection.failed.authentication.delay.ms") < number("connections.max.idle.ms"),
+    why:
+      "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed " +
+      "authentication responses from timing out",
+  },
+  ...groupRules("group.consumer."),
+  ...groupRules("group.share."),
+  ...groupRules("group.streams."),
+  atMost("group.streams.num.standby.replicas", "group.streams.max.standby.replicas"),
+  notAbove("group.streams.min.task.offset.interval.ms", "group.streams.task.offset.interval.ms"),
+  atMost("group.streams.num.warmup.replicas", "group.streams.max.warmup.replicas"),
+  ...["delivery.count.limit", "partition.max.record.locks", "record.lock.duration.ms"].flatMap(name => [
+    notAbove(`group.share.${name}`, `group.share.max.${name}`),
+    notAbove(`group.share.min.${name}`, `group.share.${name}`),
+  ]),
+  notAbove("group.share.max.size", "group.share.max.share.sessions"),
+];
+
+/** Counts of threads, each of which may at most double or halve at run time (`DynamicThreadPool`, `LogCleaner`). */
+const THREADS = [
+  "background.threads",
+  "log.cleaner.threads",
+  "num.io.threads",
+  "num.network.threads",
+  "num.recovery.threads.per.data.dir",
+  "num.replica.fetchers",
+] as const;
+
+/** Whether counts of threads may change from what `now` says to what `then` says. */
+export function areThreadsPossible(now: Lookup, then: Lookup): boolean {
+  return THREADS.every(name => {
+    const [before, after] = [numberOf(now, name), numberOf(then, name)];
+    return after === before || (after >= Math.max(1, Math.trunc(before / 2)) && after <= before * 2);
+  });
+}
+
+/** The settings with `node.id`, also where it is called by its old name `broker.id`. */
+export function namedAnew(settings: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const id = settings.get("broker.id");
+  return id === undefined || settings.has("node.id") ? settings : new Map([...settings, ["node.id", id]]);
+}
+
+/** Throws the first `ConfigError` of settings that are not possible, by themselves or together. */
+export function checkBrokerConfigs(names: Iterable<string>, lookup: Lookup): void {
+  for (const name of names) {
+    const spec = brokerSpec(name);
+    const text = lookup(name);
+    // Classes are those of the Java virtual machine: whether there is one of that name cannot be told.
+    if (spec !== undefined && text !== undefined && spec.type !== "class") parseConfigValue(name, spec, text);
+  }
+  const number = (name: string): number => numberOf(lookup, name);
+  for (const { name, holds, why } of RULES) {
+    if (!holds(number, lookup)) throw new ConfigError(name, lookup(name) ?? String(brokerSpec(name)?.default), why);
+  }
+}

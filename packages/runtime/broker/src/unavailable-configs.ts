@@ -1,0 +1,294 @@
+import type { AnyConfigSpec, ConfigSpecs, ConfigType, UpdateMode } from "@samsa/base";
+
+/**
+ * Settings of Kafka's brokers that have no effect here yet: name, type, default, what is allowed and, if so, how they
+ * change at run time. They are checked as Kafka checks them, so that a file or a request that it refuses is refused.
+ */
+const TABLE = `
+alter.config.policy.class.name | class | null
+alter.log.dirs.replication.quota.window.num | int | 11 | 1..
+alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1..
+authorizer.class.name | string | ""
+auto.leader.rebalance.enable | boolean | true
+background.threads | int | 10 | 1.. | cluster-wide
+broker.heartbeat.interval.ms | int | 2000
+broker.session.timeout.ms | int | 9000
+client.quota.callback.class | class | null
+compression.lz4.level | int | 9 | 1..17 | cluster-wide
+config.providers | list | "" | | cluster-wide
+connection.failed.authentication.delay.ms | int | 100 | 0..
+connections.max.reauth.ms | long | 0
+controlled.shutdown.enable | boolean | true
+controller.performance.always.log.threshold.ms | long | 2000 | 0..
+controller.performance.sample.period.ms | long | 60000 | 100..
+controller.quorum.append.linger.ms | int | 25 | 0..
+controller.quorum.auto.join.enable | boolean | false
+controller.quorum.bootstrap.servers | list | "" | host:port
+controller.quorum.election.backoff.max.ms | int | 1000 | 0..
+controller.quorum.election.timeout.ms | int | 1000 | 0..
+controller.quorum.fetch.max.bytes | int | 1048576 | 1..
+controller.quorum.fetch.snapshot.max.bytes | int | 1048576 | 1..
+controller.quorum.fetch.timeout.ms | int | 2000 | 0..
+controller.quorum.request.timeout.ms | int | 2000 | 0..
+controller.quorum.retry.backoff.ms | int | 20 | 0..
+controller.socket.timeout.ms | int | 30000
+create.topic.policy.class.name | class | null
+delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
+delegation.token.expiry.time.ms | long | 86400000 | 1..
+delegation.token.max.lifetime.ms | long | 604800000 | 1..
+delegation.token.secret.key | password | null
+delete.records.purgatory.purge.interval.requests | int | 1
+early.start.listeners | list | null
+errors.deadletterqueue.auto.create.topics.enable | boolean | false | | cluster-wide
+errors.deadletterqueue.topic.name.prefix | string | dlq. | | cluster-wide
+fetch.purgatory.purge.interval.requests | int | 1000
+follower.fetch.last.tiered.offset.enable | boolean | false | | cluster-wide
+group.consumer.assignor.offload.enable | boolean | true | | cluster-wide
+group.consumer.regex.refresh.interval.ms | int | 600000 | 10000..
+group.coordinator.append.linger.ms | int | -1 | -1..
+group.coordinator.background.threads | int | 2 | 1..
+group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
+group.coordinator.threads | int | 4 | 1..
+group.share.assignment.interval.ms | int | 1000 | 0.. | cluster-wide
+group.share.assignor.offload.enable | boolean | true | | cluster-wide
+group.share.assignors | list | simple | nonempty
+group.share.dlq.manager.class.name | string | org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager
+group.share.initialize.retry.interval.ms | int | 30000 | 1..
+group.share.max.assignment.interval.ms | int | 15000 | 0..
+group.share.max.delivery.count.limit | int | 10 | 5..25
+group.share.max.heartbeat.interval.ms | int | 15000 | 1..
+group.share.max.partition.max.record.locks | int | 4000 | 2000..10000
+group.share.max.record.lock.duration.ms | int | 60000 | 30000..3600000
+group.share.max.session.timeout.ms | int | 60000 | 1..
+group.share.min.assignment.interval.ms | int | 0 | 0..
+group.share.min.delivery.count.limit | int | 2 | 2..5
+group.share.min.heartbeat.interval.ms | int | 5000 | 1..
+group.share.min.partition.max.record.locks | int | 100 | 100..2000
+group.share.min.record.lock.duration.ms | int | 15000 | 1000..30000
+group.share.min.session.timeout.ms | int | 45000 | 1..
+group.share.persister.class.name | string | org.apache.kafka.server.share.persister.DefaultStatePersister
+group.streams.acceptable.recovery.lag | long | 10000 | 0..
+group.streams.assignment.interval.ms | int | 1000 | 0.. | cluster-wide
+group.streams.assignor.offload.enable | boolean | true | | cluster-wide
+group.streams.assignors | list | sticky | nonempty
+group.streams.heartbeat.interval.ms | int | 5000 | 1..
+group.streams.initial.rebalance.delay.ms | int | 3000 | 0..
+group.streams.max.assignment.interval.ms | int | 15000 | 0..
+group.streams.max.heartbeat.interval.ms | int | 15000 | 1..
+group.streams.max.session.timeout.ms | int | 60000 | 1..
+group.streams.max.size | int | 2147483647 | 1..
+group.streams.max.standby.replicas | int | 2 | 0..
+group.streams.max.warmup.replicas | int | 20 | 0..
+group.streams.min.assignment.interval.ms | int | 0 | 0..
+group.streams.min.heartbeat.interval.ms | int | 5000 | 1..
+group.streams.min.session.timeout.ms | int | 45000 | 1..
+group.streams.min.task.offset.interval.ms | int | 15000 | 1..
+group.streams.num.standby.replicas | int | 0 | 0..
+group.streams.num.warmup.replicas | int | 2 | 0..
+group.streams.rack.aware.assignment.tags | list | ""
+group.streams.session.timeout.ms | int | 45000 | 1..
+group.streams.task.offset.interval.ms | int | 60000 | 1..
+group.streams.topology.description.plugin.class | class | null
+initial.broker.registration.timeout.ms | int | 60000
+internal.metadata.delete.delay.millis | long | 60000
+internal.metadata.log.segment.bytes | int | null
+internal.metadata.max.batch.size.in.bytes | int | 8388608
+kafka.metrics.polling.interval.secs | int | 10 | 1..
+kafka.metrics.reporters | list | ""
+leader.imbalance.check.interval.seconds | long | 300 | 1..
+log.dir.failure.timeout.ms | long | 30000 | 1..
+log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0..
+log.initial.task.delay.ms | long | 30000 | 0..
+log.local.retention.bytes | long | -2 | -2.. | cluster-wide
+log.local.retention.ms | long | -2 | -2.. | cluster-wide
+log.remote.copy.lag.bytes | long | -1 | -1.. | cluster-wide
+log.remote.copy.lag.ms | long | 0 | -1.. | cluster-wide
+max.connection.creation.rate | int | 2147483647 | 0.. | cluster-wide
+metadata.max.idle.interval.ms | int | 500 | 0..
+metric.reporters | list | org.apache.kafka.common.metrics.JmxReporter | | cluster-wide
+metrics.num.samples | int | 2 | 1..
+metrics.recording.level | string | INFO
+metrics.sample.window.ms | long | 30000 | 1..
+num.io.threads | int | 8 | 1.. | cluster-wide
+num.network.threads | int | 3 | 1.. | cluster-wide
+num.recovery.threads.per.data.dir | int | 2 | 1.. | cluster-wide
+num.replica.alter.log.dirs.threads | int | null
+num.replica.fetchers | int | 1 | 1.. | cluster-wide
+offsets.commit.timeout.ms | int | 5000 | 1..
+offsets.load.buffer.size | int | 5242880 | 1..
+offsets.topic.compression.codec | int | 0
+principal.builder.class | class | org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder | | per-broker
+producer.purgatory.purge.interval.requests | int | 1000
+queued.max.requests | int | 500 | 1..
+remote.fetch.max.wait.ms | int | 500 | 1.. | cluster-wide
+remote.list.offsets.request.timeout.ms | long | 30000 | 1.. | cluster-wide
+remote.log.index.file.cache.total.size.bytes | long | 1073741824 | 1.. | cluster-wide
+remote.log.index.file.cache.ttl.ms | long | 900000 | -1..
+remote.log.manager.copier.thread.pool.size | int | 10 | 1.. | cluster-wide
+remote.log.manager.copy.max.bytes.per.second | long | 9223372036854775807 | 1.. | cluster-wide
+remote.log.manager.copy.quota.window.num | int | 11 | 1..
+remote.log.manager.copy.quota.window.size.seconds | int | 1 | 1..
+remote.log.manager.expiration.thread.pool.size | int | 10 | 1.. | cluster-wide
+remote.log.manager.fetch.max.bytes.per.second | long | 9223372036854775807 | 1.. | cluster-wide
+remote.log.manager.fetch.quota.window.num | int | 11 | 1..
+remote.log.manager.fetch.quota.window.size.seconds | int | 1 | 1..
+remote.log.manager.follower.thread.pool.size | int | 2 | 1.. | cluster-wide
+remote.log.manager.task.interval.ms | long | 30000 | 1..
+remote.log.manager.task.retry.backoff.max.ms | long | 30000 | 1..
+remote.log.manager.task.retry.backoff.ms | long | 500 | 1..
+remote.log.manager.task.retry.jitter | double | 0.2 | 0..0.5
+remote.log.manager.thread.pool.size | int | 2 | 1..
+remote.log.metadata.custom.metadata.max.bytes | int | 128 | 0..
+remote.log.metadata.manager.class.name | string | org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager | nonempty
+remote.log.metadata.manager.class.path | string | null
+remote.log.metadata.manager.impl.prefix | string | rlmm.config. | nonempty
+remote.log.metadata.manager.listener.name | string | null | nonempty
+remote.log.reader.max.pending.tasks | int | 100 | 1..
+remote.log.reader.threads | int | 10 | 1.. | cluster-wide
+remote.log.storage.manager.class.name | string | null | nonempty
+remote.log.storage.manager.class.path | string | null
+remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
+remote.log.storage.system.enable | boolean | false
+replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide
+replica.fetch.backoff.ms | int | 1000 | 0..
+replica.fetch.max.bytes | int | 1048576 | 0..
+replica.fetch.min.bytes | int | 1
+replica.fetch.response.max.bytes | int | 10485760 | 0..
+replica.fetch.wait.max.ms | int | 500
+replica.high.watermark.checkpoint.interval.ms | long | 5000
+replica.lag.time.max.ms | long | 30000
+replica.selector.class | string | null
+replica.socket.receive.buffer.bytes | int | 65536
+replica.socket.timeout.ms | int | 30000
+replication.quota.window.num | int | 11 | 1..
+replication.quota.window.size.seconds | int | 1 | 1..
+request.timeout.ms | int | 30000
+sasl.client.callback.handler.class | class | null
+sasl.enabled.mechanisms | list | GSSAPI | | per-broker
+sasl.jaas.config | password | null | | per-broker
+sasl.kerberos.kinit.cmd | string | /usr/bin/kinit | | per-broker
+sasl.kerberos.min.time.before.relogin | long | 60000 | | per-broker
+sasl.kerberos.principal.to.local.rules | list | DEFAULT | | per-broker
+sasl.kerberos.service.name | string | null | | per-broker
+sasl.kerberos.ticket.renew.jitter | double | 0.05 | | per-broker
+sasl.kerberos.ticket.renew.window.factor | double | 0.8 | | per-broker
+sasl.login.callback.handler.class | class | null
+sasl.login.class | class | null
+sasl.login.connect.timeout.ms | int | null
+sasl.login.read.timeout.ms | int | null
+sasl.login.refresh.buffer.seconds | short | 300 | | per-broker
+sasl.login.refresh.min.period.seconds | short | 60 | | per-broker
+sasl.login.refresh.window.factor | double | 0.8 | | per-broker
+sasl.login.refresh.window.jitter | double | 0.05 | | per-broker
+sasl.login.retry.backoff.max.ms | long | 10000
+sasl.login.retry.backoff.ms | long | 100
+sasl.mechanism.controller.protocol | string | GSSAPI
+sasl.mechanism.inter.broker.protocol | string | GSSAPI | | per-broker
+sasl.oauthbearer.allow.unverified.audience | boolean | false
+sasl.oauthbearer.allow.unverified.issuer | boolean | false
+sasl.oauthbearer.assertion.algorithm | string | RS256 | ~ES256/RS256
+sasl.oauthbearer.assertion.claim.aud | string | null
+sasl.oauthbearer.assertion.claim.exp.seconds | int | 300 | 0..86400
+sasl.oauthbearer.assertion.claim.iss | string | null
+sasl.oauthbearer.assertion.claim.jti.include | boolean | false
+sasl.oauthbearer.assertion.claim.nbf.seconds | int | 60 | 0..3600
+sasl.oauthbearer.assertion.claim.sub | string | null
+sasl.oauthbearer.assertion.file | string | null
+sasl.oauthbearer.assertion.private.key.file | string | null
+sasl.oauthbearer.assertion.private.key.passphrase | password | null
+sasl.oauthbearer.assertion.template.file | string | null
+sasl.oauthbearer.client.credentials.client.id | string | null
+sasl.oauthbearer.client.credentials.client.secret | password | null
+sasl.oauthbearer.clock.skew.seconds | int | 30
+sasl.oauthbearer.expected.audience | list | ""
+sasl.oauthbearer.expected.issuer | string | null
+sasl.oauthbearer.jwks.endpoint.refresh.ms | long | 3600000
+sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms | long | 10000
+sasl.oauthbearer.jwks.endpoint.retry.backoff.ms | long | 100
+sasl.oauthbearer.jwks.endpoint.url | string | null
+sasl.oauthbearer.jwt.retriever.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever
+sasl.oauthbearer.jwt.validator.class | class | org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator
+sasl.oauthbearer.scope | string | null
+sasl.oauthbearer.scope.claim.name | string | scope
+sasl.oauthbearer.sub.claim.name | string | sub
+sasl.oauthbearer.token.endpoint.url | string | null
+sasl.server.callback.handler.class | class | null
+sasl.server.max.receive.size | int | 524288
+security.providers | string | null
+server.max.startup.time.ms | long | 9223372036854775807 | 0..
+share.coordinator.append.linger.ms | int | -1 | -1..
+share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
+share.coordinator.cold.partition.snapshot.interval.ms | int | 300000 | 1..
+share.coordinator.load.buffer.size | int | 5242880 | 1..
+share.coordinator.state.topic.compression.codec | int | 0
+share.coordinator.state.topic.prune.interval.ms | int | 300000 | 1..
+share.coordinator.threads | int | 1 | 1..
+share.coordinator.write.timeout.ms | int | 5000 | 1..
+share.fetch.purgatory.purge.interval.requests | int | 1000
+socket.connection.setup.timeout.max.ms | long | 30000
+socket.connection.setup.timeout.ms | long | 10000
+socket.listen.backlog.size | int | 50 | 1..
+socket.receive.buffer.bytes | int | 102400
+socket.send.buffer.bytes | int | 102400
+ssl.allow.dn.changes | boolean | false
+ssl.allow.san.changes | boolean | false
+ssl.cipher.suites | list | "" | | per-broker
+ssl.client.auth | string | none | required/requested/none | per-broker
+ssl.enabled.protocols | list | TLSv1.2,TLSv1.3 | | per-broker
+ssl.endpoint.identification.algorithm | string | https | | per-broker
+ssl.engine.factory.class | class | null | | per-broker
+ssl.key.password | password | null | | per-broker
+ssl.keymanager.algorithm | string | SunX509 | | per-broker
+ssl.keystore.certificate.chain | password | null | | per-broker
+ssl.keystore.key | password | null | | per-broker
+ssl.keystore.location | string | null | | per-broker
+ssl.keystore.password | password | null | | per-broker
+ssl.keystore.type | string | JKS | | per-broker
+ssl.principal.mapping.rules | string | DEFAULT
+ssl.protocol | string | TLSv1.3 | | per-broker
+ssl.provider | string | null | | per-broker
+ssl.secure.random.implementation | string | null | | per-broker
+ssl.trustmanager.algorithm | string | PKIX | | per-broker
+ssl.truststore.certificates | password | null | | per-broker
+ssl.truststore.location | string | null | | per-broker
+ssl.truststore.password | password | null | | per-broker
+ssl.truststore.type | string | JKS | | per-broker
+transaction.state.log.load.buffer.size | int | 5242880 | 1..
+transaction.two.phase.commit.enable | boolean | false
+unclean.leader.election.interval.ms | long | 300000 | 1..
+unstable.api.versions.enable | boolean | false
+unstable.feature.versions.enable | boolean | false
+`;
+
+const ADDRESSES = (servers: readonly string[]): string | undefined =>
+  servers.every(server => /^(?:.*:\/\/)?\[?[0-9a-zA-Z\-%._:]+\]?:\d+$/.test(server))
+    ? undefined
+    : 'Each entry should be in the form "{host}:{port}"';
+
+/** `1..`, `1..17`, `a/b`, `~A/B` in any case, `nonempty` or `host:port`. */
+function allowed(text: string): Partial<AnyConfigSpec> {
+  const range = /^(-?[\d.]+?)\.\.(-?[\d.]*)$/.exec(text);
+  if (range !== null) {
+    const max = range[2] === "" ? {} : { max: Number(range[2]) };
+    return { min: Number(range[1]), ...max };
+  }
+  if (text === "") return {};
+  if (text === "nonempty") return { nonEmpty: true };
+  if (text === "host:port") return { check: ADDRESSES } as Partial<AnyConfigSpec>;
+  if (text.startsWith("~")) return { oneOf: text.slice(1).split("/"), ignoreCase: true };
+  return { oneOf: text.split("/") };
+}
+
+function parse(row: string): readonly [name: string, spec: AnyConfigSpec] {
+  const [name, type, initial, rule = "", update = "read-only"] = row.split("|").map(part => part.trim());
+  const spec = {
+    type: type as ConfigType,
+    default: initial === "null" ? null : initial === '""' ? "" : initial,
+    doc: "",
+    update: update as UpdateMode,
+    ...allowed(rule),
+  };
+  return [name, spec as AnyConfigSpec];
+}
+
+export const unavailableBrokerConfigs: ConfigSpecs = Object.fromEntries(TABLE.trim().split("\n").map(parse));
