@@ -184,7 +184,8 @@ export async function connected(options: Common, action: (admin: AdminConnection
 /** What the broker says of an error, with the name that Kafka gives it. */
 export function sentence(code: number, message: string | null): string {
   const error = errorOf(code);
-  return `${message ?? error.message} (${error.name})`;
+  // Some answers of Kafka leave the sentence out, others leave it empty.
+  return `${message === null || message === "" ? error.message : message} (${error.name})`;
 }
 
 /** `key=value`, as it was given to `option`. */

@@ -1,32 +1,34 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { brokerConfigs } from "@samsa/broker";
-import { getProperties } from "properties-file";
+import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "./failure.ts";
+import { parseProperties } from "./properties.ts";
 
-/** Settings of `server.properties` (Java's format) with `key=value` overrides on top. Throws `Failure`. */
+/**
+ * Settings of `server.properties` (Java's format, ISO-8859-1) with `key=value` overrides on top, and what their variables
+ * stand for. Throws `Failure`.
+ */
 export function readSettings(file: string | undefined, overrides: readonly string[]): Map<string, string> {
   const settings = new Map<string, string>();
   if (file !== undefined) {
-    let text: string;
     try {
-      text = readFileSync(file, "utf8");
+      for (const [key, value] of parseProperties(readFileSync(file, "latin1"))) settings.set(key, value);
     } catch (error) {
       throw new Failure(`cannot read ${file}: ${(error as Error).message}`);
     }
-    for (const [key, value] of Object.entries(getProperties(text))) settings.set(key, value);
   }
   for (const override of overrides) {
     const at = override.indexOf("=");
     if (at <= 0) throw new Failure(`--override wants key=value, not "${override}"`);
     settings.set(override.slice(0, at), override.slice(at + 1));
   }
-  return settings;
+  return resolveVariables(settings);
 }
 
 /** Names that mean nothing here: Kafka's settings that are not available, and typing mistakes. */
 export function unknownSettings(settings: ReadonlyMap<string, string>): string[] {
-  return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name));
+  return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
 }
 
 /** Relative directories are told and stored as where they really are. */
@@ -35,8 +37,9 @@ export function placed(settings: Map<string, string>): Map<string, string> {
   for (const name of ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"]) {
     const dirs = settings.get(name)?.trim() ?? "";
     if (dirs === "" || dirs === "*") continue;
-    const absolute = dirs.split(",").map(dir => resolve(dir.trim()));
-    settings.set(name, absolute.join(","));
+    const parts = dirs.split(",").map(dir => dir.trim());
+    // A name that is missing is not the current directory: the list is refused as it stands.
+    if (!parts.includes("")) settings.set(name, parts.map(dir => resolve(dir)).join(","));
   }
   return settings;
 }

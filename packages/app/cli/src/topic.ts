@@ -25,8 +25,8 @@ const SET_ON_TOPIC = 1;
 
 function count(text: string | undefined, option: string): number {
   if (text === undefined) return -1;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Failure(`${option} wants a whole number from 1, not "${text}"`);
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new Failure(`${option} wants a whole number from 1, not "${text}"`);
   return value;
 }
 

@@ -1,4 +1,4 @@
-import { BufferPool, ConfigError, type Env, guardEach, nearestNumber, parseConfig, type Timer } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, nearestNumber, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
@@ -19,10 +19,11 @@ import { metadataLogConfig } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
-import type { Partition, Watcher } from "./partition.ts";
+import type { Watcher } from "./partition.ts";
 import { checkProtection } from "./protection.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
+import { expireProducers, retain } from "./retention.ts";
 import { addGauges } from "./gauges.ts";
 import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
 import { ClientTelemetry, type TelemetrySink } from "./telemetry.ts";
@@ -197,9 +198,9 @@ export class Broker {
         broker.#closeStalled();
         broker.telemetry?.expire();
       });
-      broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => broker.#retain());
+      broker.#every("retention", broker.config["log.retention.check.interval.ms"], () => retain(broker));
       broker.#every("producers", broker.config["producer.id.expiration.check.interval.ms"], () =>
-        broker.#expireProducers(),
+        expireProducers(broker),
       );
       broker.#every("expiry", broker.config["offsets.retention.check.interval.ms"], () => broker.groups.cleanUp());
       const { config, transactions } = broker;
@@ -532,23 +533,6 @@ export class Broker {
       this.#timers.set(name, this.env.timers.after(ms, again));
     };
     this.#timers.set(name, this.env.timers.after(ms, again));
-  }
-
-  #retain(): void {
-    const now = this.env.clock.now();
-    const failed = (error: unknown): void => this.env.logger.error("the retention of a log failed", { error });
-    guardEach(this.#served(), ({ log }) => void log.enforceRetention(now), failed);
-  }
-
-  #expireProducers(): void {
-    const now = this.env.clock.now();
-    const afterMs = this.config["producer.id.expiration.ms"];
-    const failed = (error: unknown): void => this.env.logger.error("producers of a log could not expire", { error });
-    guardEach(this.#served(), ({ log }) => void log.state.producers.expire(now, afterMs), failed);
-  }
-
-  #served(): Partition[] {
-    return [...this.topics.all()].filter(({ fault }) => fault === 0);
   }
 
   /** Who does not read must not keep the others from reading. */

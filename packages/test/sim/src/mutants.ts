@@ -125,7 +125,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "retention by time does not subtract",
     file: `${LOG}/state.ts`,
-    find: "subtractI64(now, this.loaded(segment).largestTimestamp) > config.retentionMs",
+    find: "subtractI64(now, this.measured(segment).largestTimestamp) > config.retentionMs",
     replace: "now > config.retentionMs",
     why: "everything is too old",
   },
@@ -298,9 +298,16 @@ export const MUTANTS: readonly Mutant[] = [
     why: "a consumer gets the limit of all from each",
   },
   {
+    name: "a topic's changed settings reach no log",
+    file: `${BROKER}/topics.ts`,
+    find: "return topic => differs(RESOURCE_TYPE.topic, topic);",
+    replace: "return () => false;",
+    why: "only what a broker sets has an effect at run time",
+  },
+  {
     name: "changed settings reach no log",
     file: `${BROKER}/topics.ts`,
-    find: "else if (configsChanged) this.#configure(topic.name);",
+    find: "else if (isReconfigured(topic.name)) this.#configure(topic.name);",
     replace: "",
     why: "a change is acknowledged and has no effect",
   },

@@ -75,7 +75,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/broker",
     ],
     node: true,
-    libraries: ["@bufbuild/protobuf", "commander", "pino", "prom-client", "properties-file"],
+    libraries: ["@bufbuild/protobuf", "commander", "pino", "prom-client"],
   },
   {
     folder: "test/sim",

@@ -1,0 +1,46 @@
+/** Java's properties format, read as `java.util.Properties` reads it. */
+
+const BLANK = /[ \t\f]/;
+const ESCAPES: Readonly<Record<string, string>> = { t: "\t", r: "\r", n: "\n", f: "\f" };
+
+/** Pairs in their order; of a key that is there twice the last one counts. Throws `SyntaxError` at a bad `\u` escape. */
+export function parseProperties(text: string): Map<string, string> {
+  const pairs = new Map<string, string>();
+  for (const line of logicalLines(text)) {
+    let end = 0;
+    while (end < line.length && !/[=: \t\f]/.test(line[end])) end += line[end] === "\\" ? 2 : 1;
+    let start = end;
+    while (start < line.length && BLANK.test(line[start])) start++;
+    if (line[start] === "=" || line[start] === ":") {
+      start++;
+      while (start < line.length && BLANK.test(line[start])) start++;
+    }
+    pairs.set(unescaped(line.slice(0, end)), unescaped(line.slice(start)));
+  }
+  return pairs;
+}
+
+/** Lines without comments and blank ones, with those that a backslash continues in one. */
+function* logicalLines(text: string): Generator<string> {
+  let open = "";
+  let at = 0;
+  for (const [, natural, end] of text.matchAll(/([^\r\n]*)(\r\n|[\r\n]|$)/g)) {
+    const line = natural.replace(/^[ \t\f]+/, "");
+    at += natural.length + end.length;
+    if (open === "" && (line === "" || line.startsWith("#") || line.startsWith("!"))) continue;
+    const isContinued = /(?:^|[^\\])(?:\\\\)*\\$/.test(line);
+    open += isContinued ? line.slice(0, -1) : line;
+    // A backslash at the very end of a file is dropped, even when nothing is left; Java looks no further than one byte.
+    if (isContinued && (at < text.length || end === "\r\n")) continue;
+    yield open;
+    open = "";
+  }
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(u[\s\S]{0,4}|[\s\S]|$)/g, (_, escape: string) => {
+    if (!escape.startsWith("u")) return ESCAPES[escape] ?? escape;
+    if (!/^u[0-9a-fA-F]{4}$/.test(escape)) throw new SyntaxError("Malformed \\uxxxx encoding.");
+    return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+  });
+}

@@ -1,0 +1,23 @@
+import { guardEach } from "@samsa/base";
+import type { Broker } from "./broker.ts";
+import type { Partition } from "./partition.ts";
+
+type Home = Pick<Broker, "config" | "env" | "topics">;
+
+function eachLog({ env, topics }: Home, what: string, task: (partition: Partition) => void): void {
+  const served = [...topics.all()].filter(({ fault }) => fault === 0);
+  guardEach(served, task, error => env.logger.error(`${what} of a log failed`, { error }));
+}
+
+/** Deletes the segments that are too old or too many (`LogManager.cleanupLogs`). */
+export function retain(home: Home): void {
+  const now = home.env.clock.now();
+  eachLog(home, "the retention", ({ log }) => log.enforceRetention(now));
+}
+
+/** Forgets producers that have been silent for too long (`UnifiedLog.removeExpiredProducers`). */
+export function expireProducers(home: Home): void {
+  const now = home.env.clock.now();
+  const afterMs = home.config["producer.id.expiration.ms"];
+  eachLog(home, "the expiry of producers", ({ log }) => void log.state.producers.expire(now, afterMs));
+}
