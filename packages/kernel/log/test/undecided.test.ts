@@ -16,7 +16,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe("undecided transactions", () => {
   test("are those that a list of all transactions says", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 300 }), steps => {
+      fc.property(fc.array(step, { maxLength: 300, size: "max" }), steps => {
         const txns = new UndecidedTxns();
         const all: { readonly txn: OpenTxn; lastOffset: number }[] = [];
         let offset = 0;

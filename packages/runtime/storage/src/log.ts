@@ -428,7 +428,7 @@ export class PartitionLog {
       this.state.startOffset = Math.min(this.startOffset, offset);
       this.settleTruncation();
       remeasure(this.file(segment.file), segment);
-      reloadProducers(this.state, this.path, this.home.env);
+      reloadProducers(this.state, this.highWatermark, { path: this.path, env: this.home.env });
     });
   }
 

@@ -437,9 +437,13 @@ function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
   state.producers.snapshotOffset = state.snapshots.at(-1) ?? -1;
 }
 
-/** Producer state as of the log's end, after a truncation. */
-export function reloadProducers(state: LogState, path: string, env: Env): void {
-  const from = startProducers(state, state.endOffset, path, env);
+/**
+ * Producer state as of the log's end, after a truncation. It is read from the high watermark on at least: a snapshot does
+ * not tell of transactions that have ended and are not decided yet.
+ */
+export function reloadProducers(state: LogState, highWatermark: number, { path, env }: Where): void {
+  const decided = Math.max(state.segments[0].base, Math.min(state.endOffset, highWatermark));
+  const from = startProducers(state, decided, path, env);
   for (const segment of state.segments) {
     if (from >= state.endOffset || (state.after(segment)?.base ?? Infinity) <= from) continue;
     scan(path, env, { ...producerTarget(state, segment), producersFrom: from });
