@@ -1,3 +1,4 @@
+import { endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { Fixture } from "./fixture.ts";
 
@@ -236,4 +237,18 @@ test("a follower's log has no gap between its segments, wherever compaction has 
   expect(fixture.log.state.segments.length).toBeGreaterThan(3);
   fixture.crash("cached");
   expect([fixture.log.endOffset, fixture.log.state.segments.length > 3]).toEqual([29_002, true]);
+});
+
+test("the index of aborted transactions goes on where a clean stop has left it", async () => {
+  const fixture = new Fixture(24, { segmentBytes: 100_000 });
+  const now = 1_700_000_000_000;
+  for (let sequence = 0; sequence < 3; sequence++) {
+    const of = { producerId: 4n, producerEpoch: 0, baseSequence: sequence, transactional: true };
+    fixture.log.append(fixture.batch(1, 0, now, of), { origin: "client", now, leaderEpoch: 0 });
+    const marker = { producerId: 4n, producerEpoch: 0, timestamp: now, coordinatorEpoch: 0, commit: false };
+    fixture.log.append(endTxnBatch(marker, fixture.tools), { origin: "coordinator", now, leaderEpoch: 0 });
+    await fixture.restart();
+    const aborted = fixture.log.abortedTransactions(0, 100).map(({ firstOffset }) => firstOffset);
+    expect(aborted).toEqual([0, 2, 4].slice(0, sequence + 1));
+  }
 });
