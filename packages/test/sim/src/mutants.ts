@@ -153,15 +153,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "producers are told before the flush",
     file: `${BROKER}/partition.ts`,
-    find: "if (!this.log.flushDue(",
-    replace: "if (this.log.state.segments.length > 0 || !this.log.flushDue(",
+    find: "if (isNamed && !isDue) {",
+    replace: "if (isNamed) {",
     why: "a power cut takes what was acknowledged as flushed",
   },
   {
     name: "a high watermark beyond the end",
     file: `${BROKER}/partition.ts`,
-    find: "const end = this.log.endOffset;",
-    replace: "const end = this.log.endOffset + 1;",
+    find: "      this.#advance(end);\n      return;",
+    replace: "      this.#advance(end + 1);\n      return;",
     why: "a consumer waits for a record that is not there",
   },
   {
