@@ -13,6 +13,14 @@ export class MalformedError extends Error {
   }
 }
 
+/** Output of a codec is longer than the caller allows; the input may be sound. */
+export class OutputLimitError extends MalformedError {
+  constructor(codec: string, limit: number) {
+    super(`${codec}: output of more than ${limit} bytes`);
+    this.name = "OutputLimitError";
+  }
+}
+
 /** UTF-8 bytes of `text`. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);

@@ -1,5 +1,5 @@
 import type { BlockCodecs } from "@samsa/base";
-import { concat, MalformedError, viewOf } from "@samsa/base";
+import { concat, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import { xxHash32 } from "./xxhash.ts";
 
 const LZ4_MAGIC = 0x184d2204;
@@ -85,12 +85,10 @@ export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, limit: numb
     if (blockChecksum && view.getUint32(end, true) !== xxHash32(input, at, end)) {
       throw new MalformedError("an lz4 block's checksum is wrong");
     }
-    const room = Math.min(maxBlock, left);
-    const stored = mark >= LZ4_STORED;
-    if (stored && length > room) throw new MalformedError("an lz4 frame gives more than its limit");
-    const block = stored ? raw : codecs.unlz4(raw, room);
+    const block = mark >= LZ4_STORED ? raw : codecs.unlz4(raw, maxBlock);
     if (block.length === 0) break;
     left -= block.length;
+    if (left < 0) throw new OutputLimitError("lz4", limit);
     blocks.push(block);
     at = next;
   }

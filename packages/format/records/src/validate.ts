@@ -1,4 +1,4 @@
-import { type Int64, MalformedError, subtractI64 } from "@samsa/base";
+import { type Int64, MalformedError, OutputLimitError, subtractI64 } from "@samsa/base";
 import {
   BatchCursor,
   CODEC_NAMES,
@@ -151,6 +151,10 @@ export class BatchValidator {
     try {
       return this.walk(rules, now);
     } catch (error) {
+      if (error instanceof OutputLimitError && rules.codec === 0 && this.outputLimit(rules) > rules.maxMessageBytes) {
+        const message = `The record batch has more than the maximum of ${rules.maxMessageBytes} bytes without its compression.`;
+        return refusal(VALIDATION_ERROR.MESSAGE_TOO_LARGE, message);
+      }
       // Codecs throw errors of their own kinds; all of them mean that the records cannot be read.
       const why = error instanceof MalformedError ? error.message : "its records cannot be decompressed";
       return refusal(VALIDATION_ERROR.INVALID_RECORD, `The record batch is invalid: ${why}.`);
@@ -200,6 +204,14 @@ export class BatchValidator {
     return undefined;
   }
 
+  /**
+   * Bytes that the batch's records may become. A batch that the log keeps without compression needs no more than a batch
+   * may have: numbers of records that left gaps behind may take less than half, so twice that much is surely too large.
+   */
+  private outputLimit({ codec, maxMessageBytes, decompressedLimit = DECOMPRESSED_LIMIT }: ValidationRules): number {
+    return codec === 0 ? Math.min(decompressedLimit, 2 * maxMessageBytes) : decompressedLimit;
+  }
+
   private walk(rules: ValidationRules, now: number): Validation {
     const { batch, record } = this;
     const createTime = rules.timestampType === "CreateTime";
@@ -211,7 +223,7 @@ export class BatchValidator {
     let index = 0;
     let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec && !(batch.isControl && batch.codec === 0);
     const largest = batch.codec === 0 ? Infinity : (rules.maxRecordBytes ?? Infinity);
-    record.open(batch, this.tools.codecs, rules.decompressedLimit ?? DECOMPRESSED_LIMIT);
+    record.open(batch, this.tools.codecs, this.outputLimit(rules));
     for (; record.next(); index++) {
       const { timestamp } = record;
       if (record.bodySize > largest) throw new MalformedError(`a record has more than ${largest} bytes`);

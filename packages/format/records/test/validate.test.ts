@@ -241,3 +241,43 @@ describe("judgement", () => {
     expect(readRecords(bytes, tools).map(({ timestamp }) => timestamp)).toEqual(records.map(r => r.timestamp));
   });
 });
+
+describe("a batch that the log keeps without compression", () => {
+  const most = 100_000;
+  const rules = { ...RULES, codec: 0 as const, maxMessageBytes: most };
+  /** Codecs that note how much they gave. */
+  const given: number[] = [];
+  const noting =
+    (decompress: (input: Uint8Array, limit: number) => Uint8Array) => (input: Uint8Array, limit: number) => {
+      const output = decompress(input, limit);
+      given.push(output.length);
+      return output;
+    };
+  const real = tools.codecs;
+  const codecs = {
+    ...tools.codecs,
+    gunzip: noting((input, limit) => real.gunzip(input, limit)),
+    unsnappy: noting((input, limit) => real.unsnappy(input, limit)),
+    unlz4: noting((input, limit) => real.unlz4(input, limit)),
+    unzstd: noting((input, limit) => real.unzstd(input, limit)),
+  };
+  const judge = new BatchJudge({ ...tools, codecs });
+  const judged = (codec: 1 | 2 | 3 | 4, size: number) => {
+    given.length = 0;
+    // Snappy's blocks shrink to a twentieth at most; what is sent is within the limit.
+    const bytes = batch({ compression: { codec, level: 1 } }, [one({ value: new Uint8Array(size) })]);
+    return {
+      sent: bytes.length,
+      ...judge.judge(bytes, { validation: rules, compression: { codec: 0, level: 0 } }, NOW),
+    };
+  };
+
+  test.each([1, 2, 3, 4] as const)("is too large when its records are: codec %s", codec => {
+    const { sent, validation } = judged(codec, 1_500_000);
+    expect([sent < most, validation.error]).toEqual([true, 10]);
+    expect(given.reduce((sum, size) => sum + size, 0)).toBeLessThan(5 * most);
+    const fits = judged(codec, most - 200);
+    expect([fits.validation.error, fits.bytes.length > most - 200]).toEqual([0, true]);
+    expect(judged(codec, most + 1).validation.error).toBe(10);
+  });
+});

@@ -1,4 +1,4 @@
-import { type BlockCodecs, MalformedError } from "@samsa/base";
+import { type BlockCodecs, MalformedError, OutputLimitError } from "@samsa/base";
 import * as zlib from "node:zlib";
 import { gunzip, type InflateOptions } from "./gunzip.ts";
 import { lz4Block, unlz4Block } from "./lz4.ts";
@@ -10,10 +10,14 @@ type Block = Pick<BlockCodecs, "snappy" | "unsnappy" | "lz4" | "unlz4">;
 
 const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-function guarded(codec: string, work: () => Uint8Array): Uint8Array {
+function guarded(codec: string, work: () => Uint8Array, limit = Infinity): Uint8Array {
   try {
     return plain(work());
   } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+      throw new OutputLimitError(codec, limit);
+    }
+    if (error instanceof OutputLimitError) throw error;
     throw new MalformedError(`${codec}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
@@ -29,8 +33,8 @@ function growing(
   let times = 4;
   return (input, limit) => {
     const chunkSize = chunkFor(Math.min(limit, Math.ceil(input.length * times * 1.1)));
-    const output = guarded(codec, () => inflate(input, { maxOutputLength: Math.max(1, limit), chunkSize }));
-    if (output.length > limit) throw new MalformedError(`output of more than ${limit} bytes`);
+    const output = guarded(codec, () => inflate(input, { maxOutputLength: Math.max(1, limit), chunkSize }), limit);
+    if (output.length > limit) throw new OutputLimitError(codec, limit);
     // Up at once and down slowly: memory that is too much costs less than a second piece.
     const grown = output.length / Math.max(1, input.length);
     times = grown > times ? grown : times + (grown - times) / 16;
@@ -89,7 +93,7 @@ function nativeSnappy(native: typeof import("snappy")): Pick<Block, "snappy" | "
     snappy: input => plain(native.compressSync(input)),
     unsnappy(input, limit) {
       // The block begins with the length of its output, so a bomb is seen before it is given memory.
-      if (snappyLength(input).length > limit) throw new MalformedError(`snappy: output of more than ${limit} bytes`);
+      if (snappyLength(input).length > limit) throw new OutputLimitError("snappy", limit);
       return guarded("snappy", () => native.uncompressSync(input, { asBuffer: true }) as Buffer);
     },
   };

@@ -1,4 +1,4 @@
-import { MalformedError, viewOf } from "@samsa/base";
+import { MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import * as zlib from "node:zlib";
 
 export interface InflateOptions {
@@ -51,7 +51,7 @@ function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
       throw new MalformedError("a member's checksum or length is wrong");
     }
     left -= buffer.length;
-    if (left < 0) throw new MalformedError("more than the limit");
+    if (left < 0) throw new OutputLimitError("gzip", options.maxOutputLength);
     members.push(buffer);
     const next = end + TRAILER;
     at = input.length - next > SHORTEST_MEMBER ? memberStart(input, next) : undefined;

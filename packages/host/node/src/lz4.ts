@@ -1,4 +1,4 @@
-import { MalformedError } from "@samsa/base";
+import { MalformedError, OutputLimitError } from "@samsa/base";
 
 /*
  * The LZ4 block format: sequences of (token, literals, two-byte little-endian distance, match length). The last five
@@ -73,7 +73,7 @@ export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
   let at = 0;
   let out = 0;
   const room = (count: number) => {
-    if (out + count > limit) throw new MalformedError(`lz4: output of more than ${limit} bytes`);
+    if (out + count > limit) throw new OutputLimitError("lz4", limit);
     if (out + count <= output.length) return;
     const grown = new Uint8Array(Math.min(limit, Math.max(output.length * 2, out + count)));
     grown.set(output.subarray(0, out));

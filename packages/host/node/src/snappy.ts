@@ -1,4 +1,4 @@
-import { ByteWriter, MalformedError } from "@samsa/base";
+import { ByteWriter, MalformedError, OutputLimitError } from "@samsa/base";
 
 /*
  * The raw snappy format: the output's length as a varint, then elements whose tag's low two bits say what they are:
@@ -74,7 +74,7 @@ function copy(writer: ByteWriter, distance: number, length: number): void {
 /** Throws `MalformedError` when the block is broken or claims more than `limit` bytes. */
 export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
   const { length, start } = snappyLength(input);
-  if (length > limit) throw new MalformedError(`snappy: output of more than ${limit} bytes`);
+  if (length > limit) throw new OutputLimitError("snappy", limit);
   const output = new Uint8Array(length);
   let at = start;
   let out = 0;
