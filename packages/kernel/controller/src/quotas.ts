@@ -66,8 +66,8 @@ function keysFor(
 function valueFault(keys: ReadonlyMap<string, KeySpec>, key: string, value: number): Refusal | undefined {
   const spec = keys.get(key);
   if (spec === undefined) return refusal("INVALID_REQUEST", `Invalid configuration key ${key}`);
-  // Said so that a value that is no number fails too.
-  if (!(value > 0)) return refusal("INVALID_REQUEST", `Quota ${key} must be greater than 0`);
+  if (!Number.isFinite(value)) return refusal("INVALID_REQUEST", `Quota ${key} must be a finite number`);
+  if (value <= 0) return refusal("INVALID_REQUEST", `Quota ${key} must be greater than 0`);
   if (value > spec.most) {
     return refusal("INVALID_REQUEST", `Proposed value for ${key} is too large for ${article(spec.type)}.`);
   }

@@ -61,6 +61,21 @@ export interface RemoteJudge {
   judge(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement>;
 }
 
+/** Requests that Kafka's controller drops when their time is over. */
+const TIMED: ReadonlySet<keyof ControllerRequests> = new Set([
+  "createTopics",
+  "deleteTopics",
+  "createPartitions",
+  "electLeaders",
+  "alterPartitionReassignments",
+] as const);
+
+/** A code, and a sentence beside it where Kafka gives one. */
+interface ErrorSpec {
+  readonly code: number;
+  readonly message: string | null;
+}
+
 interface Node {
   readonly nodeId: number;
   readonly host: string;
@@ -500,19 +515,24 @@ export class Broker {
     return creation;
   }
 
-  /** Lets the controller decide, and replies; `failed` is the answer when the decision could not be made durable. */
+  /**
+   * Lets the controller decide, and replies; `failed` is the answer when the decision could not be made durable, or when
+   * the request's time is over before it can begin (`QuorumController` drops such an event).
+   */
   decided<N extends keyof ControllerRequests>(
     name: N,
     request: ControllerRequests[N]["request"],
     reply: (response: object) => void,
-    failed: () => object,
+    failed: (error: ErrorSpec) => object,
     quota: MutationQuota = NO_MUTATION_QUOTA,
   ): void {
+    if (TIMED.has(name) && "timeoutMs" in request && request.timeoutMs <= 0)
+      return reply(failed({ ...Errors.REQUEST_TIMED_OUT, message: null }));
     this.control.submit(name, request, quota).then(
       response => reply({ ...response, throttleTimeMs: quota.throttleMs() }),
       error => {
         this.env.logger.error("a decision of the controller failed", { request: name, error });
-        reply(failed());
+        reply(failed(Errors.UNKNOWN_SERVER_ERROR));
       },
     );
   }

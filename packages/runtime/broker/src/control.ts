@@ -1,4 +1,4 @@
-import { type Int64, randomUuid, type Uuid } from "@samsa/base";
+import { type AnyConfigSpec, type Int64, randomUuid, type Uuid } from "@samsa/base";
 import {
   activationRecords,
   bootstrapRecords,
@@ -309,7 +309,9 @@ export class Control {
 
   #describeTopic(overrides: ReadonlyMap<string, string>) {
     const { settings, topics } = this.#broker;
-    return Object.entries(topicConfigs).map(([name]) => {
+    // Kafka tells nobody of its internal settings.
+    const told = Object.entries<AnyConfigSpec>(topicConfigs).filter(([, { internal }]) => internal !== true);
+    return told.map(([name]) => {
       const own = overrides.get(name);
       const found = settings.topicValue(topics.image, "", name);
       const { value, source } = own === undefined ? found : { value: own, source: SOURCE.topic };

@@ -133,7 +133,8 @@ describe("a fetch", () => {
 });
 
 describe("limits", () => {
-  test.each([0, -1])("of %i bytes still give the first batch, and only that", async limit => {
+  test("of 0 bytes still give the first batch, and only that", async () => {
+    const limit = 0;
     const wire = await broker.connect();
     await topic(wire, `none${limit}`);
     for (const index of [0, 0, 1]) await produce(wire, `none${limit}`, index, 10);

@@ -47,14 +47,31 @@ export class RawClient {
     const api = apiOf(key);
     if (api === undefined) throw new Error(`no API ${key}`);
     const request = requestFrame({ key, version, correlationId: 1, clientId: "raw" }, api.request, body);
-    const frame = await new Promise<Buffer>((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#socket.write(concat(request));
-    });
-    const reader = new ByteReader(frame);
+    const reader = new ByteReader(await this.#exchange(concat(request)));
     responseHeader.decode(reader, responseHeaderVersion(key, version));
     // A response is a struct, whatever its fields.
     return api.response.decode(reader, version) as object;
+  }
+
+  #exchange(bytes: Uint8Array): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket.write(bytes);
+    });
+  }
+
+  /** The answer to a request without its size in front; undefined when there is none within `deadlineMs`, or a close. */
+  async send(request: Uint8Array, deadlineMs: number): Promise<Buffer | undefined> {
+    const size = Buffer.alloc(4);
+    size.writeInt32BE(request.length);
+    const timer = setTimeout(() => this.close(), deadlineMs);
+    try {
+      return await this.#exchange(concat([size, request]));
+    } catch {
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   close(): void {

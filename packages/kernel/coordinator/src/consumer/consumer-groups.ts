@@ -103,7 +103,7 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
       clientId: member.clientId,
       clientHost: member.clientHost,
       subscribedTopicNames: member.topicNames,
-      subscribedTopicRegex: member.regex,
+      subscribedTopicRegex: member.regex ?? "",
       // Until it has given them up, it is responsible for what it shall give up.
       assignment: named([...ids(member.assigned), ...ids(member.revoking)]),
       targetAssignment: named(group.targetOf(member.id)),

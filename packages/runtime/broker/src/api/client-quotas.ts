@@ -114,5 +114,5 @@ export function describeClientQuotas(
     return reply({ throttleTimeMs: 0, errorCode: Errors[error].code, errorMessage, entries: null });
   }
   const found = [...broker.topics.image.quotas.values()].filter(({ entity }) => matches(entity, request));
-  reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, entries: found.map(entryOf) });
+  reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: "", entries: found.map(entryOf) });
 }

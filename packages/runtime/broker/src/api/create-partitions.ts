@@ -1,4 +1,4 @@
-import { type CreatePartitionsRequest, Errors } from "@samsa/protocol";
+import type { CreatePartitionsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -15,13 +15,9 @@ export function createPartitions(
     "createPartitions",
     request,
     reply,
-    () => ({
+    ({ code: errorCode, message: errorMessage }) => ({
       throttleTimeMs: 0,
-      results: request.topics.map(({ name }) => ({
-        name,
-        errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
-        errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
-      })),
+      results: request.topics.map(({ name }) => ({ name, errorCode, errorMessage })),
     }),
     broker.mutations(context, STRICT_VERSION),
   );

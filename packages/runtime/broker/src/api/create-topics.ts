@@ -1,4 +1,4 @@
-import { type CreateTopicsRequest, Errors } from "@samsa/protocol";
+import type { CreateTopicsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -15,14 +15,9 @@ export function createTopics(
     "createTopics",
     request,
     reply,
-    () => ({
+    ({ code: errorCode, message: errorMessage }) => ({
       throttleTimeMs: 0,
-      topics: request.topics.map(({ name }) => ({
-        name,
-        errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
-        errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
-        configs: [],
-      })),
+      topics: request.topics.map(({ name }) => ({ name, errorCode, errorMessage, configs: [] })),
     }),
     broker.mutations(context, STRICT_VERSION),
   );

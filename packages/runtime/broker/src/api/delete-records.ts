@@ -21,7 +21,8 @@ export function deleteRecords(
     const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(nearestNumber(offset));
     return lowWatermark < 0 ? failed(Errors.OFFSET_OUT_OF_RANGE.code) : { errorCode: 0, lowWatermark };
   };
-  const topics = request.topics.map(({ name, partitions }) => ({
+  const asked = request.topics.filter(({ partitions }) => partitions.length > 0);
+  const topics = asked.map(({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex, offset }) => ({
       partitionIndex,

@@ -14,7 +14,7 @@ export function deleteTopics(
   context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const failed = ({ code, message }: { readonly code: number; readonly message: string }) => ({
+  const failed = ({ code, message }: { readonly code: number; readonly message: string | null }) => ({
     throttleTimeMs: 0,
     // Old versions name topics in one list, newer ones in another.
     responses: [...request.topicNames.map(name => ({ name, topicId: ZERO_UUID })), ...request.topics].map(
@@ -25,11 +25,5 @@ export function deleteTopics(
     const known = context.version >= DISABLED_VERSION;
     return reply(failed(known ? Errors.TOPIC_DELETION_DISABLED : Errors.INVALID_REQUEST));
   }
-  broker.decided(
-    "deleteTopics",
-    request,
-    reply,
-    () => failed(Errors.UNKNOWN_SERVER_ERROR),
-    broker.mutations(context, STRICT_VERSION),
-  );
+  broker.decided("deleteTopics", request, reply, failed, broker.mutations(context, STRICT_VERSION));
 }

@@ -1,6 +1,9 @@
-import { type DescribeProducersRequest } from "@samsa/protocol";
+import { topicNameFault } from "@samsa/controller";
+import { type DescribeProducersRequest, errorOf, Errors } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
+
+const INVALID_NAME = Errors.INVALID_TOPIC_EXCEPTION.code;
 
 /** The producers that a partition's log remembers (KIP-664). */
 export function describeProducers(
@@ -11,12 +14,13 @@ export function describeProducers(
 ): void {
   const one = (name: string, partitionIndex: number) => {
     const partition = broker.topics.partition(name, partitionIndex);
-    const errorCode = partition === undefined ? broker.topics.absence(name, partitionIndex) : partition.fault;
+    const absence = topicNameFault(name) === undefined ? broker.topics.absence(name, partitionIndex) : INVALID_NAME;
+    const errorCode = partition === undefined ? absence : partition.fault;
     const active = partition === undefined || errorCode !== 0 ? [] : [...partition.log.producers.values()];
     return {
       partitionIndex,
       errorCode,
-      errorMessage: null,
+      errorMessage: errorCode === 0 ? null : errorOf(errorCode).message,
       activeProducers: active.map(entry => ({
         producerId: entry.producerId,
         producerEpoch: entry.epoch,

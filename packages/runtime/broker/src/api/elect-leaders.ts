@@ -1,4 +1,4 @@
-import { type ElectLeadersRequest, Errors } from "@samsa/protocol";
+import type { ElectLeadersRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -8,8 +8,7 @@ export function electLeaders(
   _context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
-  broker.decided("electLeaders", request, reply, () => ({
+  broker.decided("electLeaders", request, reply, ({ code: errorCode, message: errorMessage }) => ({
     throttleTimeMs: 0,
     errorCode,
     replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({

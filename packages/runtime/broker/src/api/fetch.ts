@@ -7,7 +7,16 @@ import type { Partition, Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 
 /** `isolation.level` */
+const UNCOMMITTED = 0;
 const COMMITTED = 1;
+/** First version whose answers name the leader where a client has the wrong one (KIP-951), and the errors that say so. */
+const LEADER_VERSION = 16;
+const LEADER_ERRORS: ReadonlySet<number> = new Set([
+  Errors.NOT_LEADER_OR_FOLLOWER.code,
+  Errors.FENCED_LEADER_EPOCH.code,
+]);
+/** First version in which a follower says who it is in a tagged field (KIP-903). */
+const REPLICA_STATE_VERSION = 15;
 /** First version in which a topic is named by its id (KIP-516). */
 const TOPIC_ID_VERSION = 13;
 /** First version that knows diverging epochs, for clients that say what they fetched last (KIP-595). */
@@ -22,6 +31,7 @@ interface PartitionAnswer {
   readonly lastStableOffset: number;
   readonly logStartOffset: number;
   readonly divergingEpoch?: { readonly epoch: number; readonly endOffset: number };
+  readonly currentLeader?: { readonly leaderId: number; readonly leaderEpoch: number };
   readonly abortedTransactions: readonly { producerId: bigint; firstOffset: number }[] | null;
   readonly records: readonly Uint8Array[];
   readonly size: number;
@@ -38,6 +48,11 @@ interface Wanted {
 }
 
 export function fetch(broker: Broker, request: FetchRequest, context: RequestContext, reply: Reply): void {
+  const { isolationLevel } = request;
+  if (isolationLevel !== UNCOMMITTED && isolationLevel !== COMMITTED) {
+    const errorCode = Errors.UNKNOWN_SERVER_ERROR.code;
+    return reply({ throttleTimeMs: 0, errorCode, sessionId: request.sessionId, responses: [] });
+  }
   const opened = openSession(broker, request, context);
   if ("errorCode" in opened) {
     reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
@@ -145,8 +160,9 @@ class PendingFetch implements Watcher {
     const failed = (error: number): Wanted => ({ state, partition: undefined, error });
     // A session remembers the name that an id has had, also when its topic is no more.
     if (state.topic === "") state.topic = topics.nameOf(state.topicId) ?? "";
+    const byId = this.#call.context.version >= TOPIC_ID_VERSION;
     if (state.topic === "") {
-      return failed(state.topicId === ZERO_UUID ? topics.absence("", state.partition) : Errors.UNKNOWN_TOPIC_ID.code);
+      return failed(byId ? Errors.UNKNOWN_TOPIC_ID.code : topics.absence("", state.partition));
     }
     const partition = topics.partition(state.topic, state.partition);
     if (partition === undefined) return failed(topics.absence(state.topic, state.partition));
@@ -154,7 +170,23 @@ class PendingFetch implements Watcher {
       // The name now means another topic.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);
     }
+    // No other broker has a replica of what this one leads.
+    if (this.#replicaId() >= 0) return { state, partition, error: Errors.NOT_LEADER_OR_FOLLOWER.code };
+    const { request } = this.#call;
+    // Kafka reads with such a limit, which fails.
+    if (request.maxBytes < 0 || state.maxBytes < 0) return failed(Errors.UNKNOWN_SERVER_ERROR.code);
     return { state, partition, error: epochFault(partition, state.currentLeaderEpoch) };
+  }
+
+  /** Whether the answer to an error names the leader (KIP-951). */
+  #names(error: number): boolean {
+    return this.#call.context.version >= LEADER_VERSION && LEADER_ERRORS.has(error);
+  }
+
+  /** Negative: a consumer. */
+  #replicaId(): number {
+    const { request, context } = this.#call;
+    return context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
   }
 
   begin(): void {
@@ -221,6 +253,10 @@ class PendingFetch implements Watcher {
 
   #readOne({ state, partition, error }: Wanted, left: number, first: boolean): PartitionAnswer {
     const fault = partition !== undefined && partition.fault !== 0 ? partition.fault : error;
+    if (partition !== undefined && this.#names(fault)) {
+      const leader = { leaderId: this.#call.broker.nodeId, leaderEpoch: partition.leaderEpoch };
+      return { ...failure(state, fault), currentLeader: leader };
+    }
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const { log } = partition;
     const committed = this.#call.request.isolationLevel === COMMITTED;
@@ -235,6 +271,7 @@ class PendingFetch implements Watcher {
     const nothing = { ...base, errorCode: 0, abortedTransactions: null, records: [], size: 0 };
     if (this.#call.context.version >= DIVERGENCE_VERSION && state.lastFetchedEpoch >= 0) {
       const own = log.endOffsetForEpoch(state.lastFetchedEpoch);
+      if (own.epoch < 0) return failure(state, Errors.OFFSET_OUT_OF_RANGE.code);
       if (own.epoch < state.lastFetchedEpoch || own.endOffset < state.fetchOffset) {
         return { ...nothing, divergingEpoch: own };
       }
@@ -308,11 +345,14 @@ function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
     highWatermark: -1,
     lastStableOffset: -1,
     logStartOffset: -1,
-    abortedTransactions: null,
+    abortedTransactions: UNRESOLVED.has(errorCode) ? [] : null,
     records: [],
     size: 0,
   };
 }
+
+/** Errors with which Kafka answers before it reads: a list of transactions that is empty, not missing. */
+const UNRESOLVED: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
 
 /** Whether a session's client learns something from this answer. */
 function changed(answer: PartitionAnswer, state: SessionPartition): boolean {

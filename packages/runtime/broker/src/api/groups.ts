@@ -25,6 +25,8 @@ type Reply = (response: object) => void;
 const TOPIC_ID_VERSION = 10;
 /** First version of JoinGroup that can say that no protocol was chosen. */
 const NO_PROTOCOL_VERSION = 7;
+/** First version of SyncGroup that has to name the protocol. */
+const NAMED_PROTOCOL_VERSION = 5;
 /** First version of OffsetFetch that asks for many groups (KIP-709). */
 const MANY_GROUPS_VERSION = 8;
 
@@ -47,7 +49,10 @@ export function joinGroup(broker: Broker, body: JoinGroupRequest, context: Reque
   toShard(broker, body.groupId, request, { refuse: joinError(AWAY, body.memberId), reply: answer });
 }
 
-export function syncGroup(broker: Broker, body: SyncGroupRequest, _context: RequestContext, reply: Reply): void {
+export function syncGroup(broker: Broker, body: SyncGroupRequest, context: RequestContext, reply: Reply): void {
+  if (context.version >= NAMED_PROTOCOL_VERSION && (body.protocolType === null || body.protocolName === null)) {
+    return reply({ throttleTimeMs: 0, ...syncError(Errors.INCONSISTENT_GROUP_PROTOCOL.code) });
+  }
   toShard(broker, body.groupId, { type: "sync", body }, { refuse: syncError(AWAY), reply });
 }
 

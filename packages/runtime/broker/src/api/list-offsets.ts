@@ -1,5 +1,5 @@
 import type { Int64 } from "@samsa/base";
-import type { ListOffsetsRequest } from "@samsa/protocol";
+import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
@@ -12,6 +12,18 @@ const MAX_TIMESTAMP = -3;
 const EARLIEST_LOCAL = -4;
 const LATEST_TIERED = -5;
 const EARLIEST_PENDING_UPLOAD = -6;
+/** First version that may ask for each of them (`ReplicaManager.timestampMinSupportedVersion`). */
+const SINCE: ReadonlyMap<Int64, number> = new Map([
+  [LATEST, 1],
+  [EARLIEST, 1],
+  [MAX_TIMESTAMP, 7],
+  [EARLIEST_LOCAL, 8],
+  [LATEST_TIERED, 9],
+  [EARLIEST_PENDING_UPLOAD, 11],
+]);
+/** A client that knows no epoch. */
+const NO_EPOCH = -1;
+const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 
 interface Answer {
   readonly errorCode: number;
@@ -59,21 +71,62 @@ export function listOffsets(
   context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const topics = request.topics.map(({ name, partitions }) => ({
+  const { isolationLevel } = request;
+  const known = isolationLevel === ISOLATION.uncommitted || isolationLevel === ISOLATION.committed;
+  const repeated = repeatedIn(request.topics);
+  const topics = [...byTopic(request.topics)].map(([name, partitions]) => ({
     name,
-    partitions: partitions.map(({ partitionIndex, currentLeaderEpoch, timestamp }) => {
+    partitions: partitions.map(asked => {
+      const { partitionIndex, timestamp } = asked;
+      const refused = (errorCode: number) => ({ ...NOTHING, partitionIndex, errorCode });
+      if (!known) return refused(Errors.UNKNOWN_SERVER_ERROR.code);
+      if (repeated.has(`${name}-${partitionIndex}`)) return refused(Errors.INVALID_REQUEST.code);
+      if (timestamp < 0 && context.version < (SINCE.get(timestamp) ?? Infinity)) {
+        return refused(Errors.UNSUPPORTED_VERSION.code);
+      }
       const partition = broker.topics.partition(name, partitionIndex);
-      const fault =
-        partition === undefined
-          ? broker.topics.absence(name, partitionIndex)
-          : partition.fault !== 0
-            ? partition.fault
-            : epochFault(partition, currentLeaderEpoch);
-      if (partition === undefined || fault !== 0) return { ...NOTHING, partitionIndex, errorCode: fault };
-      const answer = lookUp(partition, timestamp, request.isolationLevel === 1);
+      const fault = faultOf(broker, name, asked);
+      if (partition === undefined || fault !== 0) return refused(fault);
+      const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
       // Versions below 4 have no place for the epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),
   }));
   reply({ throttleTimeMs: 0, topics });
+}
+
+type AskedPartition = ListOffsetsRequest["topics"][number]["partitions"][number];
+
+function faultOf(broker: Broker, name: string, { partitionIndex, currentLeaderEpoch }: AskedPartition): number {
+  const partition = broker.topics.partition(name, partitionIndex);
+  if (partition === undefined) return broker.topics.absence(name, partitionIndex);
+  if (partition.fault !== 0) return partition.fault;
+  // Only -1 says that a client knows no epoch; below, it is an old one.
+  return currentLeaderEpoch < NO_EPOCH ? Errors.FENCED_LEADER_EPOCH.code : epochFault(partition, currentLeaderEpoch);
+}
+
+/** Partitions that a request names more than once. */
+function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const { name, partitions } of topics) {
+    for (const { partitionIndex } of partitions) {
+      const key = `${name}-${partitionIndex}`;
+      if (seen.has(key)) repeated.add(key);
+      seen.add(key);
+    }
+  }
+  return repeated;
+}
+
+/** Each partition once, and no topic without any. */
+function byTopic(topics: ListOffsetsRequest["topics"]): ReadonlyMap<string, readonly AskedPartition[]> {
+  const found = new Map<string, Map<number, AskedPartition>>();
+  for (const { name, partitions } of topics) {
+    if (partitions.length === 0) continue;
+    const all = found.get(name) ?? new Map<number, AskedPartition>();
+    for (const partition of partitions) all.set(partition.partitionIndex, partition);
+    found.set(name, all);
+  }
+  return new Map([...found].map(([name, all]) => [name, [...all.values()]]));
 }

@@ -1,9 +1,5 @@
 import { listPartitionReassignments as listed } from "@samsa/controller";
-import {
-  type AlterPartitionReassignmentsRequest,
-  Errors,
-  type ListPartitionReassignmentsRequest,
-} from "@samsa/protocol";
+import type { AlterPartitionReassignmentsRequest, ListPartitionReassignmentsRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -13,8 +9,7 @@ export function alterPartitionReassignments(
   _context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
-  broker.decided("alterPartitionReassignments", request, reply, () => ({
+  broker.decided("alterPartitionReassignments", request, reply, ({ code: errorCode, message: errorMessage }) => ({
     throttleTimeMs: 0,
     errorCode,
     errorMessage,

@@ -1,4 +1,4 @@
-import { concat, DiskError, type Int64, ZERO_UUID } from "@samsa/base";
+import { concat, DiskError, type Int64 } from "@samsa/base";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Broker } from "../broker.ts";
@@ -29,6 +29,8 @@ const STARTLESS: ReadonlySet<number> = new Set([
 
 /** First version whose clients understand zstd. */
 const ZSTD_VERSION = 7;
+/** First version in which a topic is named by its id (KIP-516). */
+const TOPIC_ID_VERSION = 13;
 /** May write to internal topics: what Kafka's own tools call themselves. */
 const ADMIN_CLIENT = "__admin_client";
 
@@ -101,7 +103,8 @@ export function produce(
       const partitionResponses = topic.partitionData.map(({ index, records }) =>
         validAcks ? produceTo(producing, topic, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
       );
-      production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
+      if (partitionResponses.length > 0)
+        production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
     }
     production.done();
   };
@@ -132,8 +135,8 @@ function produceTo(
   const { broker, context } = producing;
   const name = topicNameOf(broker, context, topic);
   if (name === undefined) {
-    const unknown = topic.topicId === ZERO_UUID ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.UNKNOWN_TOPIC_ID;
-    return refused(index, unknown.code);
+    const byId = context.version >= TOPIC_ID_VERSION;
+    return refused(index, (byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION).code);
   }
   if (INTERNAL_TOPICS.has(name) && context.clientId !== ADMIN_CLIENT) {
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
@@ -201,6 +204,11 @@ function judgeSmall(broker: Broker, bytes: Uint8Array, rules: JudgeRules, now: n
   return judged.validation.error === Errors.INVALID_RECORD.code && isCompressed(bytes) ? undefined : judged;
 }
 
+/** Kafka gives no sentence where a request brings no batch to judge (`ProduceRequest.validateRecords`). */
+function emptyHanded({ early, error }: Judgement["validation"]): boolean {
+  return early && error === Errors.INVALID_RECORD.code;
+}
+
 interface Judged {
   readonly judged: Judgement;
   /** By which it was judged: those of the topic may have changed since. */
@@ -221,7 +229,7 @@ function settle(
       batchIndex: at,
       batchIndexErrorMessage: message,
     }));
-    const refusal = refused(result.index, validation.error, validation.message);
+    const refusal = refused(result.index, validation.error, emptyHanded(validation) ? null : validation.message);
     const logStartOffset = validation.early || STARTLESS.has(validation.error) ? -1 : partition.log.startOffset;
     Object.assign(result, { ...refusal, logStartOffset, recordErrors });
     return;

@@ -1,4 +1,4 @@
-import { Errors, type UpdateFeaturesRequest } from "@samsa/protocol";
+import type { UpdateFeaturesRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
 
@@ -11,10 +11,9 @@ export function updateFeatures(
   context: RequestContext,
   reply: (response: object) => void,
 ): void {
-  const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
   const answer = (response: object): void =>
     reply(context.version >= ONE_OUTCOME_VERSION ? { ...response, results: [] } : response);
-  broker.decided("updateFeatures", request, answer, () => ({
+  broker.decided("updateFeatures", request, answer, ({ code: errorCode, message: errorMessage }) => ({
     throttleTimeMs: 0,
     errorCode,
     errorMessage,

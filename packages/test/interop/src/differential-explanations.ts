@@ -1,0 +1,99 @@
+import type { Difference } from "./differential.ts";
+
+/** Why answers of an API may differ. */
+interface Explained {
+  readonly api: RegExp;
+  /** Edges, as `EdgeRequest.edge` names them. */
+  readonly edge: RegExp;
+  /** Kafka's answer, if only some are explained. */
+  readonly theirs?: RegExp;
+  /** Leaves out of an answer all that may differ. */
+  readonly same?: (answer: string) => string;
+  readonly why: string;
+}
+
+const withoutConfigs = (answer: string): string => answer.replace(/"configs":\[.*?\]/g, "");
+const withoutSizes = (answer: string): string =>
+  answer.replaceAll(/"(highWatermark|logEndOffset|lastFetchTimestamp|lastCaughtUpTimestamp|partitionSize)":-?\d+/g, "");
+const withoutOffsets = (answer: string): string => answer.replaceAll(/"lowWatermark":\d+/g, "");
+
+const EXPLAINED: readonly Explained[] = [
+  {
+    api: /^ApiVersions$/,
+    edge: /^/,
+    why: "docs/interop.md lists the APIs and features that are announced by one and not by the other",
+  },
+  {
+    api: /^CreateTopics$/,
+    edge: /^/,
+    same: withoutConfigs,
+    why: "the answer lists the settings of the topic, and docs/settings.md names those that are not there yet",
+  },
+  {
+    api: /^(DescribeQuorum|DescribeLogDirs)$/,
+    edge: /^/,
+    same: withoutSizes,
+    why: "the metadata has other records than Kafka's, which repeats itself when idle, and so has each internal log",
+  },
+  {
+    api: /^DeleteRecords$/,
+    edge: /^/,
+    same: withoutOffsets,
+    why: "the topic has one batch more for each that Kafka dropped",
+  },
+  {
+    api: /^Produce$/,
+    edge: /^topicData(\[\]\.partitionData)? of 2$/,
+    why: "Kafka drops all but the last batch of a partition that is named twice, and says nothing of it; here each is appended",
+  },
+  {
+    api: /^(Produce|AlterConfigs)$/,
+    edge: /^(topicData\[\]\.partitionData\[\]\.records null|resources of 2)$/,
+    theirs: /^no answer$/,
+    why: "Kafka fails and closes the connection",
+  },
+  {
+    api: /^DeleteRecords$/,
+    edge: /^topics(\[\]\.partitions)? of 2$/,
+    why: "a partition that is named twice is answered twice",
+  },
+  {
+    api: /^Fetch$/,
+    edge: /^sessionId -?\d{10}$/,
+    theirs: /"errorCode":-1/,
+    why: "Kafka looks for the session beyond its array of caches",
+  },
+  {
+    api: /^(Metadata|DescribeTopicPartitions)$/,
+    edge: /^topics\[\]\.name (null|"")$/,
+    theirs: /"errorCode":-1/,
+    why: "Kafka fails over a topic without a name",
+  },
+  {
+    api: /^IncrementalAlterConfigs$/,
+    edge: /configOperation/,
+    theirs: /"errorCode":-1/,
+    why: "Kafka fails over an operation that it does not know",
+  },
+  {
+    api: /^(OffsetDelete|TxnOffsetCommit)$/,
+    edge: /^topics\[\]\.partitions of 0$/,
+    why: "a topic of which no partition is named has no outcome",
+  },
+  {
+    api: /^AlterPartitionReassignments$/,
+    edge: /^topics of 0$/,
+    why: "Kafka has an empty sentence where there is no error",
+  },
+];
+
+/** Why a difference is as it should be; undefined: it is a fault. */
+export function explanationOf({ request, theirs, ours }: Difference): string | undefined {
+  const { api, edge } = request;
+  const explains = ({ theirs: kafkas, same, ...one }: Explained): boolean =>
+    one.api.test(api.name) &&
+    one.edge.test(edge) &&
+    (kafkas === undefined || kafkas.test(theirs)) &&
+    (same === undefined || same(theirs) === same(ours));
+  return EXPLAINED.find(explains)?.why;
+}

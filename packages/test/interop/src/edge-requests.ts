@@ -1,0 +1,299 @@
+/** Requests of every API and version with plain values, and with the edge values of each of their fields. */
+import { type Api, ApiKey } from "@samsa/protocol";
+import { buildBatch, type Tools } from "@samsa/records";
+import { STANDING } from "./questions.ts";
+
+/** `AnyMessage["fields"]`, as far as it is looked at here. */
+type Fields = Api["request"]["fields"];
+type Type = Fields[string]["type"];
+type Draft = Readonly<Record<string, unknown>>;
+
+export interface EdgeRequest {
+  readonly api: Api;
+  readonly version: number;
+  /** For Kafka's JSON converters. The text `$id NAME` stands for the id of a topic, `$n` for a number. */
+  readonly body: Record<string, unknown>;
+  /** The field that has an edge value, and which; "" when all are plain. */
+  readonly edge: string;
+}
+
+const [TOPIC, OTHER, WRITTEN] = STANDING;
+/** Stands for the id of a topic, which each broker draws for itself. */
+export const ID = "$id ";
+const TOPIC_ID = ID + TOPIC;
+const MIB = 1 << 20;
+const ZERO_ID = "AAAAAAAAAAAAAAAAAAAAAA";
+const NO_ID = "BBBBBBBBBBBBBBBBBBBBBA";
+/** Young enough that retention leaves it alone. */
+const NOW = Date.now();
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** ConsumerProtocolSubscription of version 0, to the first standing topic. */
+const SUBSCRIPTION = ((): string => {
+  const name = Buffer.from(TOPIC);
+  const length = Buffer.from([0, name.length]);
+  return base64(Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 1]), length, name, Buffer.from([0xff, 0xff, 0xff, 0xff])]));
+})();
+
+/** Plain values of fields by their name, whichever message they are in. */
+const PLAIN: Draft = {
+  timeoutMs: 1000,
+  topicName: TOPIC,
+  topicId: TOPIC_ID,
+  groupId: "edge",
+  brokerId: 1,
+  replicaId: -1,
+  host: "127.0.0.1",
+  clientSoftwareName: "edge",
+  clientSoftwareVersion: "1",
+};
+
+const partition = { partitionIndex: 0, partition: 0 };
+const resource = { resourceType: 2, resourceName: TOPIC };
+const shareState = { groupId: "edge", topics: [{ topicId: TOPIC_ID, partitions: [{ partition: 0 }] }] };
+
+/** Plain bodies of requests, where a default of each field would not do; what is missing gets one. */
+function templates(tools: Tools): Readonly<Record<number, Draft>> {
+  const record = { timestamp: NOW, key: null, value: Uint8Array.of(1, 2, 3) };
+  const batch = base64(buildBatch([record], {}, tools));
+  const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
+  return {
+    [ApiKey.Produce]: {
+      transactionalId: null,
+      acks: -1,
+      topicData: [{ name: WRITTEN, topicId: ID + WRITTEN, partitionData: [{ index: 0, records: batch }] }],
+    },
+    [ApiKey.Fetch]: {
+      maxWaitMs: 0,
+      maxBytes: MIB,
+      sessionEpoch: -1,
+      topics: [
+        { topic: TOPIC, topicId: TOPIC_ID, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: MIB }] },
+      ],
+    },
+    [ApiKey.ListOffsets]: { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }] },
+    [ApiKey.Metadata]: { topics: [{ topicId: ZERO_ID, name: TOPIC }], allowAutoTopicCreation: false },
+    [ApiKey.OffsetCommit]: { generationIdOrMemberEpoch: -1, topics: offsets },
+    [ApiKey.OffsetFetch]: {
+      topics: [{ name: TOPIC, partitionIndexes: [0] }],
+      groups: [{ groupId: "edge", topics: [{ name: TOPIC, topicId: TOPIC_ID, partitionIndexes: [0] }] }],
+    },
+    [ApiKey.FindCoordinator]: { key: "edge", coordinatorKeys: ["edge"] },
+    [ApiKey.JoinGroup]: {
+      groupId: "join-$n",
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 1000,
+      protocolType: "consumer",
+      protocols: [{ name: "range", metadata: SUBSCRIPTION }],
+    },
+    [ApiKey.LeaveGroup]: { memberId: "m", members: [{ memberId: "m", groupInstanceId: null }] },
+    [ApiKey.Heartbeat]: { memberId: "m" },
+    [ApiKey.SyncGroup]: { memberId: "m", assignments: [] },
+    [ApiKey.DescribeGroups]: { groups: ["edge"] },
+    [ApiKey.SaslHandshake]: { mechanism: "PLAIN" },
+    [ApiKey.CreateTopics]: { topics: [{ name: "made-$n", numPartitions: 1, replicationFactor: 1 }] },
+    [ApiKey.DeleteTopics]: { topics: [{ name: "nosuch", topicId: ZERO_ID }], topicNames: ["nosuch"] },
+    [ApiKey.DeleteRecords]: { topics: [{ name: WRITTEN, partitions: [{ partitionIndex: 0, offset: 0 }] }] },
+    [ApiKey.InitProducerId]: { transactionalId: null, transactionTimeoutMs: 10_000, producerId: -1, producerEpoch: -1 },
+    [ApiKey.OffsetForLeaderEpoch]: { topics: [{ topic: TOPIC, partitions: [{ partition: 0, leaderEpoch: 0 }] }] },
+    [ApiKey.AddPartitionsToTxn]: {
+      transactions: [
+        { transactionalId: "edge", producerId: 0, producerEpoch: 0, topics: [{ name: TOPIC, partitions: [0] }] },
+      ],
+      v3AndBelowTransactionalId: "edge",
+      v3AndBelowTopics: [{ name: TOPIC, partitions: [0] }],
+    },
+    [ApiKey.AddOffsetsToTxn]: { transactionalId: "edge" },
+    [ApiKey.EndTxn]: { transactionalId: "edge" },
+    [ApiKey.TxnOffsetCommit]: { transactionalId: "edge", topics: offsets },
+    [ApiKey.DescribeConfigs]: { resources: [{ ...resource, configurationKeys: ["retention.ms"] }] },
+    [ApiKey.AlterConfigs]: { resources: [{ ...resource, configs: [{ name: "retention.ms", value: "1000000000" }] }] },
+    [ApiKey.AlterReplicaLogDirs]: { dirs: [{ path: "/nowhere", topics: [{ name: TOPIC, partitions: [0] }] }] },
+    [ApiKey.DescribeLogDirs]: { topics: [{ topic: "nosuch", partitions: [0] }] },
+    [ApiKey.CreatePartitions]: { topics: [{ name: TOPIC, count: 3, assignments: null }], validateOnly: true },
+    [ApiKey.DeleteGroups]: { groupsNames: ["nosuch"] },
+    [ApiKey.ElectLeaders]: { topicPartitions: [{ topic: TOPIC, partitions: [0] }] },
+    [ApiKey.IncrementalAlterConfigs]: {
+      resources: [{ ...resource, configs: [{ name: "retention.ms", configOperation: 0, value: "1000000000" }] }],
+    },
+    [ApiKey.AlterPartitionReassignments]: { topics: [{ name: TOPIC, partitions: [{ ...partition, replicas: [1] }] }] },
+    [ApiKey.ListPartitionReassignments]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+    [ApiKey.OffsetDelete]: { topics: [{ name: TOPIC, partitions: [partition] }] },
+    [ApiKey.DescribeClientQuotas]: { components: [{ entityType: "user", matchType: 0, match: "nobody" }] },
+    [ApiKey.AlterClientQuotas]: {
+      entries: [
+        {
+          entity: [{ entityType: "user", entityName: "edge" }],
+          ops: [{ key: "request_percentage", value: 50, remove: false }],
+        },
+      ],
+    },
+    [ApiKey.DescribeQuorum]: { topics: [{ topicName: "__cluster_metadata", partitions: [partition] }] },
+    [ApiKey.UpdateFeatures]: {
+      featureUpdates: [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }],
+      validateOnly: true,
+    },
+    [ApiKey.DescribeProducers]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+    [ApiKey.UnregisterBroker]: { brokerId: 9 },
+    [ApiKey.DescribeTransactions]: { transactionalIds: ["edge"] },
+    [ApiKey.ConsumerGroupHeartbeat]: {
+      groupId: "heartbeat-$n",
+      memberId: "m",
+      rebalanceTimeoutMs: 10_000,
+      subscribedTopicNames: [TOPIC],
+      subscribedTopicRegex: null,
+      topicPartitions: [],
+    },
+    [ApiKey.ConsumerGroupDescribe]: { groupIds: ["nosuch"] },
+    [ApiKey.DescribeTopicPartitions]: { topics: [{ name: TOPIC }], cursor: null },
+    [ApiKey.ShareGroupHeartbeat]: { groupId: "share-$n", memberId: ZERO_ID, subscribedTopicNames: [TOPIC] },
+    [ApiKey.ShareGroupDescribe]: { groupIds: ["nosuch"] },
+    [ApiKey.ShareFetch]: {
+      memberId: ZERO_ID,
+      sessionEpoch: -1,
+      maxBytes: MIB,
+      topics: [{ topicId: TOPIC_ID, partitions: [{ partitionIndex: 0, partitionMaxBytes: MIB }] }],
+    },
+    [ApiKey.ShareAcknowledge]: { memberId: ZERO_ID, sessionEpoch: 1, topics: [] },
+    [ApiKey.InitializeShareGroupState]: shareState,
+    [ApiKey.ReadShareGroupState]: shareState,
+    [ApiKey.WriteShareGroupState]: shareState,
+    [ApiKey.DeleteShareGroupState]: shareState,
+    [ApiKey.ReadShareGroupStateSummary]: shareState,
+    [ApiKey.DescribeShareGroupOffsets]: {
+      groups: [{ groupId: "nosuch", topics: [{ topicName: TOPIC, partitions: [0] }] }],
+    },
+    [ApiKey.AlterShareGroupOffsets]: {
+      topics: [{ topicName: TOPIC, partitions: [{ partitionIndex: 0, startOffset: 0 }] }],
+    },
+    [ApiKey.DeleteShareGroupOffsets]: { groupId: "nosuch", topics: [{ topicName: TOPIC }] },
+  };
+}
+
+/** Fields whose edge values would end the comparison: the broker unregisters, or the cluster changes its level. */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  "UnregisterBroker.brokerId",
+  "UpdateFeatures.validateOnly",
+  "CreatePartitions.validateOnly",
+]);
+
+const WHOLE: Readonly<Record<string, readonly bigint[]>> = {
+  i8: [8n],
+  i16: [16n],
+  i32: [32n],
+  i64: [64n],
+  long: [64n],
+};
+
+function edgesOfWhole(bits: bigint): (number | bigint)[] {
+  const most = 2n ** (bits - 1n) - 1n;
+  const beyond = bits === 64n ? [2n ** 53n - 1n, 2n ** 53n, -(2n ** 53n), BigInt(NOW) * 1_000_000n] : [];
+  return [-1, 0, 1, 2, -2, -3, -4, -5, 7, ...beyond, most, -most - 1n];
+}
+
+function edgesOf(type: Type): unknown[] {
+  const whole = WHOLE[type.kind];
+  if (whole !== undefined) return whole.flatMap(edgesOfWhole);
+  switch (type.kind) {
+    case "bool":
+      return [true, false];
+    case "u16":
+      return [0, 1, 65535];
+    case "u32":
+      return [0, 1, 2 ** 32 - 1];
+    case "f64":
+      return [-1, 0, 0.5, 1, 1e300, Number.NaN, Infinity];
+    case "string":
+      return ["", "nosuch", "a b", ".", "x".repeat(250), "\u{1F600}é", TOPIC, OTHER];
+    case "uuid":
+      return [ZERO_ID, NO_ID, TOPIC_ID];
+    case "bytes":
+    case "records":
+      return ["", base64(Uint8Array.of(0, 1, 2)), base64(new Uint8Array(61))];
+    default:
+      return [];
+  }
+}
+
+function whole(type: Type, draft: unknown): unknown {
+  if (type.kind === "struct") return draft === null ? null : filled(type.fields, (draft ?? {}) as Draft);
+  if (type.kind !== "array") return draft;
+  return Array.isArray(draft) ? draft.map((element: unknown) => whole(type.element, element)) : draft;
+}
+
+/** A value of every field: the draft's, else a plain one of that name, else the default. */
+function filled(fields: Fields, draft: Draft): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  for (const [name, { type, initial }] of Object.entries(fields)) {
+    const given = name in draft ? draft[name] : ((type.kind === "array" ? undefined : PLAIN[name]) ?? initial);
+    const isBytes = given instanceof Uint8Array || type.kind === "records";
+    body[name] = isBytes && typeof given !== "string" ? (given === null ? null : "") : whole(type, given);
+  }
+  return body;
+}
+
+/** Calls `found` with every place of a body: how to say it, and a copy of the whole with another value there. */
+function* places(
+  fields: Fields,
+  body: Draft,
+  version: number,
+): Generator<readonly [path: string, edges: unknown[], put: (value: unknown) => Record<string, unknown>]> {
+  for (const [name, field] of Object.entries(fields)) {
+    if (version < field.since || version > field.until) continue;
+    const put = (value: unknown): Record<string, unknown> => ({ ...body, [name]: value });
+    const value = body[name];
+    const { type } = field;
+    const none = version >= field.nullableSince && value !== null ? [null] : [];
+    if (type.kind !== "array" && type.kind !== "struct") {
+      yield [name, [...edgesOf(type), ...none].filter(edge => edge !== value), put];
+      continue;
+    }
+    if (type.kind === "struct") {
+      yield [name, none, put];
+      if (value === null || value === undefined) continue;
+      for (const [path, edges, inner] of places(type.fields, value as Draft, version)) {
+        yield [`${name}.${path}`, edges, edge => put(inner(edge))];
+      }
+      continue;
+    }
+    const list = (value ?? []) as readonly unknown[];
+    yield [name, [...(list.length > 0 ? [[], [list[0], list[0]]] : []), ...none], put];
+    const { element } = type;
+    if (element.kind !== "struct") {
+      const plain = list.length > 0 ? list[0] : undefined;
+      yield [`${name}[]`, edgesOf(element).filter(edge => edge !== plain), edge => put([edge])];
+    } else if (list.length > 0) {
+      for (const [path, edges, inner] of places(element.fields, list[0] as Draft, version)) {
+        yield [`${name}[].${path}`, edges, edge => put([inner(edge)])];
+      }
+    }
+  }
+}
+
+/** Of one API: plain values at every version of `span`, edge values at the newest. */
+export function edgeRequests(api: Api, span: { first: number; last: number }, tools: Tools): EdgeRequest[] {
+  const draft = templates(tools)[api.key] ?? {};
+  const requests: EdgeRequest[] = [];
+  for (let version = span.first; version <= span.last; version++) {
+    const body = filled(api.request.fields, draft);
+    requests.push({ api, version, body, edge: "" });
+    if (version < span.last) continue;
+    for (const [path, edges, put] of places(api.request.fields, body, version)) {
+      if (LEFT_OUT.has(`${api.name}.${path.replaceAll(/.*\./g, "")}`)) continue;
+      for (const edge of edges.filter(value => !isRace(path, value)))
+        requests.push({ api, version, body: put(edge), edge: `${path} ${describe(edge)}` });
+    }
+  }
+  return requests;
+}
+
+/** A time so short that it may be over, or not, before the request is looked at. */
+function isRace(path: string, edge: unknown): boolean {
+  return path === "timeoutMs" && typeof edge === "number" && edge > 0 && edge < 10;
+}
+
+function describe(edge: unknown): string {
+  if (typeof edge === "string") return JSON.stringify(edge.length > 30 ? `${edge.slice(0, 30)}…` : edge);
+  return Array.isArray(edge) ? `of ${edge.length}` : String(edge);
+}
