@@ -40,6 +40,8 @@ export class RecordCursor {
   private end = 0;
   private baseOffset = 0;
   private baseTimestamp: Int64 = 0;
+  /** `baseTimestamp` where it is a number and counts; else NaN. */
+  private numberBase = 0;
   /** The time of all records of a LogAppendTime batch. */
   private appendTime: Int64 | undefined;
 
@@ -61,6 +63,8 @@ export class RecordCursor {
     this.baseOffset = batch.baseOffset;
     this.baseTimestamp = batch.baseTimestamp;
     this.appendTime = batch.timestampType === "LogAppendTime" ? batch.maxTimestamp : undefined;
+    const { baseTimestamp: base, appendTime } = this;
+    this.numberBase = typeof base === "number" && appendTime === undefined ? base : Number.NaN;
     return this;
   }
 
@@ -82,7 +86,11 @@ export class RecordCursor {
     this.end = bodyEnd;
     this.position++;
     const timestampDelta = this.varlong();
-    this.timestamp = this.appendTime ?? addI64(this.baseTimestamp, timestampDelta);
+    // The common case is a sum of numbers; all others give NaN, or what is no safe integer.
+    const timestamp = typeof timestampDelta === "number" ? this.numberBase + timestampDelta : Number.NaN;
+    this.timestamp = Number.isSafeInteger(timestamp)
+      ? timestamp
+      : (this.appendTime ?? addI64(this.baseTimestamp, timestampDelta));
     this.offsetDelta = this.varint();
     this.offset = this.baseOffset + this.offsetDelta;
     this.keyLength = this.varint();

@@ -216,6 +216,8 @@ export class BatchValidator {
     const { batch, record } = this;
     const createTime = rules.timestampType === "CreateTime";
     const appendTimeBit = (batch.attributes & LOG_APPEND_TIME_BIT) !== 0;
+    const earliest = now - rules.beforeMaxMs;
+    const latest = now + rules.afterMaxMs;
     let faults: RecordFault[] | undefined;
     let timeFault = false;
     let maxTimestamp: Int64 = NO_TIMESTAMP;
@@ -235,7 +237,11 @@ export class BatchValidator {
       const keyless = rules.compacted && record.keyLength < 0;
       // A record without a time may not claim that the log gave it one; others are judged by the time they have.
       const timed = createTime && timestamp !== NO_TIMESTAMP;
-      const mistimed = timed ? isOutOfRange(timestamp, now, rules) : appendTimeBit;
+      const isFar =
+        typeof timestamp === "number"
+          ? timestamp < earliest || timestamp > latest
+          : isOutOfRange(timestamp, now, rules);
+      const mistimed = timed ? isFar : appendTimeBit;
       if (!mistimed && !keyless) continue;
       if (!keyless) timeFault = true;
       faults ??= [];
@@ -267,9 +273,8 @@ export class BatchValidator {
   }
 }
 
-/** Whether a record's time lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
-function isOutOfRange(timestamp: Int64, now: number, { beforeMaxMs, afterMaxMs }: ValidationRules): boolean {
-  if (typeof timestamp === "number") return timestamp < now - beforeMaxMs || timestamp > now + afterMaxMs;
+/** Whether a time beyond 2^53 lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
+function isOutOfRange(timestamp: bigint, now: number, { beforeMaxMs, afterMaxMs }: ValidationRules): boolean {
   const age = subtractI64(now, timestamp);
   return age > beforeMaxMs || subtractI64(0, age) > afterMaxMs;
 }

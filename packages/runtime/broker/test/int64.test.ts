@@ -1,7 +1,9 @@
-import type { Int64 } from "@samsa/base";
-import { ApiKey, Errors } from "@samsa/protocol";
+import { type Int64, toInt64 } from "@samsa/base";
+import { ApiKey, apiOf, Errors } from "@samsa/protocol";
 import { BatchCursor, type BatchOptions, buildBatch } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Fields, Type } from "../../../format/protocol/src/schema.ts";
+import { servedApis } from "../src/apis.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 const LARGEST = 2n ** 63n - 1n;
@@ -191,5 +193,76 @@ describe("answers to Produce", () => {
     const stored = new BatchCursor(bytes);
     expect([stored.next(), stored.size, stored.attributes, stored.maxTimestamp]).toEqual([true, bytes.length, 0, now]);
     expect(stored.intact(broker.broker.tools.crc32c)).toBe(true);
+  });
+});
+
+describe("every request that has a 64-bit field", () => {
+  const isWide = ({ kind }: Type): boolean => kind === "i64" || kind === "long";
+  const hasWide = (type: Type): boolean => {
+    if (type.kind === "array") return hasWide(type.element);
+    return type.kind === "struct" ? Object.values(type.fields).some(field => hasWide(field.type)) : isWide(type);
+  };
+
+  /** A value with `edge` in all 64-bit fields, one element in each array, and names that are there. */
+  function valueOf(type: Type, version: number, edge: bigint): unknown {
+    switch (type.kind) {
+      case "array":
+        return [valueOf(type.element, version, edge)];
+      case "struct":
+        return structOf(type.fields, version, edge);
+      case "string":
+        return "t";
+      case "uuid":
+        return broker.broker.topics.idOf("t");
+      case "bytes":
+        return new Uint8Array(0);
+      case "bool":
+        return false;
+      case "long":
+        return edge;
+      case "i64":
+        return toInt64(edge);
+      default:
+        return 0;
+    }
+  }
+
+  function structOf(fields: Fields, version: number, edge: bigint): object {
+    const present = Object.entries(fields).filter(([, field]) => version >= field.since && version <= field.until);
+    return Object.fromEntries(
+      present.map(([name, field]) => [
+        name,
+        hasWide(field.type) || field.initial === null || field.type.kind !== "i32"
+          ? valueOf(field.type, version, edge)
+          : field.initial,
+      ]),
+    );
+  }
+
+  const rows = [...servedApis({ telemetry: false }).values()].flatMap(({ key, name, first, last }) => {
+    const fields = apiOf(key)?.request.fields ?? {};
+    if (!Object.values(fields).some(field => hasWide(field.type))) return [];
+    return Array.from({ length: last - first + 1 }, (_, i) => [name, first + i, key] as const);
+  });
+
+  test("is among those that are tried", () => {
+    const names = new Set(rows.map(([name]) => name));
+    for (const name of ["Fetch", "ListOffsets", "OffsetCommit", "ShareAcknowledge", "WriteShareGroupState"]) {
+      expect(names).toContain(name);
+    }
+    expect(rows.length).toBeGreaterThan(60);
+  });
+
+  test.each(rows)("%s %i is answered, whatever stands in it", async (_name, version, key) => {
+    const fields = apiOf(key)?.request.fields ?? {};
+    for (const edge of [2n ** 53n - 1n, 2n ** 53n, LARGEST, SMALLEST]) {
+      const own = await broker.connect();
+      const body = structOf(fields, version, edge);
+      // Nobody waits: not for bytes, not for replicas.
+      own.send(key, version, { ...body, ...("acks" in body ? { acks: -1 } : {}) });
+      await expect(own.receive(key, version)).resolves.toBeDefined();
+      own.close();
+    }
+    expect(broker.lines.filter(({ level }) => level === "error")).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { uuidFromBytes } from "@samsa/base";
+import { type Int64, uuidFromBytes } from "@samsa/base";
 import type { AnyMessage, Field, Fields, Type } from "@samsa/protocol";
 import type { Prng } from "@samsa/sim";
 
@@ -20,13 +20,25 @@ function pick<T>(rng: Prng, from: readonly T[]): T {
   return from[rng.int(0, from.length - 1)];
 }
 
-const EDGES: Readonly<Record<string, readonly number[]>> = {
+const EDGES: Readonly<Record<string, readonly Int64[]>> = {
   i8: [-128, -1, 0, 1, 127],
   i16: [-32768, -1, 0, 1, 32767],
   u16: [0, 1, 65535],
   i32: [-2147483648, -2, -1, 0, 1, 1000, 2147483647],
   u32: [0, 1, 4294967295],
-  i64: [Number.MIN_SAFE_INTEGER, -3, -2, -1, 0, 1, 1 << 30, Number.MAX_SAFE_INTEGER],
+  i64: [
+    -(2n ** 63n),
+    Number.MIN_SAFE_INTEGER,
+    -3,
+    -2,
+    -1,
+    0,
+    1,
+    1 << 30,
+    Number.MAX_SAFE_INTEGER,
+    2n ** 53n,
+    2n ** 63n - 1n,
+  ],
   f64: [Number.NaN, -1, 0, 0.5, Infinity],
 };
 
