@@ -1,0 +1,96 @@
+/** What a broker has written into its internal topics, as Kafka's converters show it, with the ids of this run replaced. */
+import { nodeCodecs } from "@samsa/node";
+import { ApiKey } from "@samsa/protocol";
+import { BatchCursor, RecordCursor } from "@samsa/records";
+import type { MessageJson } from "./message-json.ts";
+import type { RawClient } from "./raw-client.ts";
+
+const COORDINATORS = {
+  group: "__consumer_offsets",
+  transaction: "__transaction_state",
+  share: "__share_group_state",
+} as const;
+
+export type Coordinator = keyof typeof COORDINATORS;
+
+/** Times, and numbers made of random ids, are each broker's own. */
+const OWN: ReadonlySet<string> = new Set([
+  "commitTimestamp",
+  "currentStateTimestamp",
+  "expireTimestamp",
+  "timestamp",
+  "metadataHash",
+  "transactionStartTimestampMs",
+  "transactionLastUpdateTimestampMs",
+  "createTimestamp",
+  "writeTimestamp",
+  "assignmentTimestamp",
+  "clientHost",
+]);
+/** Random ids, in both of the forms in which Kafka writes them. */
+const RANDOM = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/g;
+
+interface Fetched {
+  readonly responses: readonly {
+    readonly partitions: readonly { readonly errorCode: number; readonly records: readonly Uint8Array[] | null }[];
+  }[];
+}
+
+/** All of the only partition of an internal topic; control records are left out. */
+async function* records(client: RawClient, topic: string): AsyncGenerator<readonly [Uint8Array, Uint8Array | null]> {
+  const codecs = nodeCodecs();
+  for (let fetchOffset = 0; ; ) {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 24 }];
+    const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 24, sessionId: 0, sessionEpoch: -1 };
+    const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] };
+    const { responses } = (await client.ask(ApiKey.Fetch, 11, request)) as Fetched;
+    const [{ errorCode, records: chunks }] = responses[0].partitions;
+    if (errorCode !== 0) throw new Error(`${topic} cannot be read: error ${errorCode}`);
+    const batch = new BatchCursor(Buffer.concat(chunks ?? []));
+    const record = new RecordCursor();
+    const from = fetchOffset;
+    while (batch.next()) {
+      fetchOffset = batch.lastOffset + 1;
+      if (batch.isControl) continue;
+      record.open(batch, codecs);
+      while (record.next()) yield [record.key() ?? new Uint8Array(0), record.value()];
+    }
+    if (fetchOffset === from) return;
+  }
+}
+
+/** Gives random ids names in the order in which they come: the same story has the same names. */
+class Names {
+  readonly #names = new Map<string, string>();
+
+  plain(value: unknown, name = ""): unknown {
+    if (Array.isArray(value)) return value.map(part => this.plain(part, name));
+    if (typeof value === "bigint") return String(value);
+    if (typeof value === "string") return this.#text(value);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, part]) => (OWN.has(key) ? [] : [[key, this.plain(part, key)]])),
+    );
+  }
+
+  #text(text: string): string {
+    return text.replaceAll(RANDOM, id => {
+      const known = this.#names.get(id);
+      if (known !== undefined) return known;
+      const name = `(id ${this.#names.size + 1})`;
+      this.#names.set(id, name);
+      return name;
+    });
+  }
+}
+
+/** A line for each record: what it is, its key, and its value. */
+export async function written(client: RawClient, json: MessageJson, of: Coordinator): Promise<string[]> {
+  const names = new Names();
+  const lines: string[] = [];
+  for await (const [key, value] of records(client, COORDINATORS[of])) {
+    const { key: k, value: v, version } = await json.record(of, key, value);
+    lines.push(JSON.stringify(names.plain({ version: version ?? "tombstone", key: k, value: v })));
+  }
+  return lines;
+}

@@ -1,0 +1,63 @@
+import { ApiKey } from "@samsa/protocol";
+import { expect, test } from "vitest";
+import { SamsaProcess } from "../src/broker-process.ts";
+import { STORIES, Stage, TOPIC } from "../src/coordinator-stories.ts";
+import { written } from "../src/internal-records.ts";
+import { KafkaProcess } from "../src/kafka-process.ts";
+import { MessageJson } from "../src/message-json.ts";
+import { newTopic } from "../src/questions.ts";
+import { RawClient } from "../src/raw-client.ts";
+import { findJava, findOurJava } from "../src/runtimes.ts";
+import { need } from "./scenarios.ts";
+
+/** One partition of each, as of Kafka's: records of all stories are in one order. */
+const SETTINGS = [
+  "offsets.topic.num.partitions=1",
+  "transaction.state.log.num.partitions=1",
+  "share.coordinator.state.topic.num.partitions=1",
+];
+
+interface Known {
+  readonly topics: readonly { readonly errorCode: number; readonly topicId: string }[];
+}
+
+async function prepared(client: RawClient): Promise<Stage> {
+  const topics = [newTopic(TOPIC, { numPartitions: 1 })];
+  await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+  const asked = { topics: [{ name: TOPIC }], allowAutoTopicCreation: false };
+  const known = async (): Promise<Known> => (await client.ask(ApiKey.Metadata, 12, asked)) as Known;
+  await expect.poll(async () => (await known()).topics[0].errorCode, { timeout: 20_000 }).toBe(0);
+  const stage = new Stage(client, (await known()).topics[0].topicId);
+  for (const keyType of [0, 1]) await stage.ask(ApiKey.FindCoordinator, 4, { keyType, coordinatorKeys: ["story"] });
+  return stage;
+}
+
+test("coordinators write the records that Kafka's write", async context => {
+  need(await findJava(), context);
+  const program = need(await findOurJava(), context)("MessageJson");
+  const brokers = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start(undefined, SETTINGS)]);
+  const json = new MessageJson(program);
+  const clients = await Promise.all(brokers.map(({ server }) => RawClient.open(server)));
+  try {
+    const stages = await Promise.all(clients.map(prepared));
+    const counts = new Map<string, number[]>();
+    for (const { name, coordinator, play } of STORIES) {
+      const told = await Promise.all(
+        stages.map(async (stage, i) => {
+          await play(stage);
+          const all = await written(clients[i], json, coordinator);
+          const key = `${coordinator} ${i}`;
+          const before = counts.get(key)?.[0] ?? 0;
+          counts.set(key, [all.length]);
+          return all.slice(before);
+        }),
+      );
+      expect.soft(told[1], name).toEqual(told[0]);
+      expect(told[0].length).toBeGreaterThan(0);
+    }
+  } finally {
+    for (const client of clients) client.close();
+    await json.close();
+    await Promise.all(brokers.map(broker => broker.dispose()));
+  }
+});
