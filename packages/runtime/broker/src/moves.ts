@@ -159,6 +159,8 @@ export class Moves {
     const { copy } = move.work;
     for (let size = copy.size; this.#goesOn(move) && move.work.step(); ) {
       await new Promise<void>(resolve => timers.soon(resolve));
+      if (!this.#goesOn(move)) break;
+      await move.work.ready();
       if (copy.size - size < UNFLUSHED || !this.#goesOn(move)) continue;
       size = copy.size;
       await copy.flush();

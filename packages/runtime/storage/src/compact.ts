@@ -36,7 +36,7 @@ class Stopped extends Error {}
 
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
-/** Gives a file's batches, a buffer full at a time. */
+/** Gives a file's batches, a buffer full at a time. The file must stay open until `next` resolves. */
 class BatchReader {
   readonly #file: DiskFile;
   readonly #end: number;
@@ -62,12 +62,13 @@ class BatchReader {
   }
 
   /** Whole batches, one at least; undefined at the end. They are there until the next ones are asked for. */
-  next(): Uint8Array | undefined {
+  async next(): Promise<Uint8Array | undefined> {
     for (let want = this.#bufferBytes; this.#end - this.#at >= HEADER_SIZE; ) {
       this.release();
       const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
       this.#buffer = buffer;
-      const got = this.#file.read(buffer, this.#at);
+      // What is compacted was written long ago: it is read where nobody waits for the device.
+      const got = await this.#file.readLater(buffer, this.#at);
       const view = viewOf(buffer);
       let whole = 0;
       while (got - whole >= HEADER_SIZE && got - whole >= batchSize(view, whole)) whole += batchSize(view, whole);
@@ -251,7 +252,8 @@ class Compaction {
     const file = home.env.disk.open(`${path}/${segment.file}`, "read");
     const reader = new BatchReader(file, { end: segment.size, bufferBytes, buffers: home.buffers });
     try {
-      for (let bytes = reader.next(); bytes !== undefined; bytes = reader.next()) {
+      for (let bytes = await reader.next(); bytes !== undefined; bytes = await reader.next()) {
+        this.#check([segment]);
         yield bytes;
         await pause(bytes.length);
         this.#check([segment]);

@@ -39,6 +39,12 @@ export class LogMove {
     } else copy.restartAt(source.startOffset);
   }
 
+  /** Resolves when the next `step` does not wait for the device. */
+  ready(): Promise<void> {
+    const { source, copy } = this;
+    return source.warm(copy.endOffset, Math.min(SLICE, copy.config.segmentBytes));
+  }
+
   /** Copies a slice; false, having copied nothing, when the copy has all there is. */
   step(): boolean {
     const { source, copy } = this;

@@ -19,18 +19,10 @@ import {
   type Segment,
   writeTopicId,
 } from "@samsa/log";
-import { cutBatches } from "./cut.ts";
 import { replaceFile } from "./files.ts";
 import { LogFiles } from "./log-files.ts";
-import {
-  latestTimestamp,
-  locate,
-  type Position,
-  readAt,
-  remeasure,
-  type TimestampOffset,
-  timestampLookup,
-} from "./lookup.ts";
+import { LogReader } from "./log-reader.ts";
+import { latestTimestamp, locate, remeasure, type TimestampOffset, timestampLookup } from "./lookup.ts";
 import { reloadProducers } from "./recovery.ts";
 import { SharedRun } from "./shared-run.ts";
 import { Tail } from "./tail.ts";
@@ -74,7 +66,7 @@ export class PartitionLog {
   private readonly tail: Tail;
   private readonly files: LogFiles;
   private effects: LogEffect[] = [];
-  private hint: { offset: number; segment: Segment; position: number } | undefined;
+  private readonly reader: LogReader;
   private readonly flushes = new SharedRun(() => this.flushOnce());
   private lastFlush: number;
   /** The lowest offset that the log was cut to since the flush under way began. */
@@ -99,6 +91,7 @@ export class PartitionLog {
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
     this.files = new LogFiles(options.home, options.place, { state: options.state, onSeal: () => this.beginSeal() });
+    this.reader = new LogReader(options.home, this.files, options.state);
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
@@ -229,41 +222,26 @@ export class PartitionLog {
     const none = { error: 0, chunks: [], size: 0, nextOffset: offset };
     if (offset < this.startOffset || offset > this.endOffset) return { ...none, error: 1 };
     if (offset >= Math.min(this.endOffset, options.limitOffset)) return none;
-    return this.tail.read(options) ?? this.guarded(() => this.readFile(options, none));
+    return this.tail.read(options) ?? this.guarded(() => this.readFiles(options, none));
   }
 
-  private readFile(options: ReadOptions, none: ReadResult): ReadResult {
+  private readFiles(options: ReadOptions, none: ReadResult): ReadResult {
+    invariant(!this.closed, "a closed log is not used");
     // Where a truncation left a gap, what follows it may still wait to be written.
     this.writePending();
-    const position = this.position(options.offset);
-    if (position === undefined) return none;
-    const { segment } = position;
-    const room = Math.max(options.maxBytes, options.minOneMessage ? position.size : 0);
-    const { buffers } = this.home;
-    const bytes = buffers.take(Math.min(room, segment.size - position.position));
-    const got = readAt(this.file(segment.file), bytes, position.position);
-    const cut = cutBatches(bytes.subarray(0, got), options, room, options.minOneMessage);
-    const release = (): void => buffers.give(bytes);
-    if (cut.bytes.length === 0) {
-      release();
-      return none;
-    }
-    const after = position.position + cut.bytes.byteOffset - bytes.byteOffset + cut.bytes.length;
-    this.hint = { offset: cut.nextOffset, segment, position: after };
-    return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset, release };
+    return this.reader.read(options, none);
   }
 
-  /** Where the batch with `offset`, or the next one there is, begins. */
-  private position(offset: number): Position | undefined {
-    let segment = this.state.segmentOf(offset) ?? this.state.segments[0];
-    const hint = this.hint?.offset === offset && this.hint.segment === segment ? this.hint.position : undefined;
-    for (let from = hint; ; from = 0) {
-      const start = from ?? this.state.loaded(segment).ready().offsets.lookup(offset);
-      const found = locate(this.file(segment.file), segment, offset, start);
-      if (found !== undefined) return found;
-      const next = this.state.after(segment);
-      if (next === undefined) return undefined;
-      segment = next;
+  /**
+   * Reads ahead what `read` goes on with at `offset`, so that it does not wait for the device: for those who read a whole
+   * log. Rejects with `DiskError`.
+   */
+  async warm(offset: number, maxBytes: number): Promise<void> {
+    try {
+      if (!this.tail.has(offset)) await this.reader.warm(offset, maxBytes);
+    } catch (error) {
+      this.home.failed(error);
+      throw error;
     }
   }
 
@@ -419,7 +397,7 @@ export class PartitionLog {
     this.guarded(() => {
       this.writePending();
       this.tail.clear();
-      this.hint = undefined;
+      this.reader.reset();
       if (offset < this.state.segments[0].base) return this.restartAt(offset);
       const segment = this.state.segmentOf(offset) as Segment;
       const start = this.state.loaded(segment).ready().offsets.lookup(offset);
@@ -437,7 +415,7 @@ export class PartitionLog {
     this.guarded(() => {
       this.writePending();
       this.tail.clear();
-      this.hint = undefined;
+      this.reader.reset();
       this.state.truncateFully(offset, this.home.env.clock.now(), this.effects);
       this.recoveryPoint = offset;
       this.cutTo = 0;
@@ -480,7 +458,7 @@ export class PartitionLog {
   replaceSegments(old: readonly Segment[], fresh: Segment): void {
     this.guarded(() => {
       this.writePending();
-      this.hint = undefined;
+      this.reader.reset();
       // Memory may still hold what is gone, of transactions too that nobody can tell any more that they were aborted.
       this.tail.clear();
       this.state.replaceSegments(old, fresh, this.effects);

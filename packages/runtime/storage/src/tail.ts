@@ -155,6 +155,10 @@ export class Tail {
     return { error: 0, chunks, size, nextOffset, release: this.pool.pin(slabs) };
   }
 
+  has(offset: number): boolean {
+    return this.find(offset) >= 0;
+  }
+
   /** The index of the run with `offset`, -1 when it is not here. */
   private find(offset: number): number {
     const { all } = this;

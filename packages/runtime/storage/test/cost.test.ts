@@ -1,5 +1,8 @@
+import { utf8 } from "@samsa/base";
+import { OffsetMap } from "@samsa/log";
 import { buildBatch, endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
+import { compact } from "../src/compact.ts";
 import { Fixture, NOW } from "./fixture.ts";
 
 const SEGMENTS = 100;
@@ -106,5 +109,53 @@ describe("what a long log reads", () => {
     }
     const held = log.state.segments.reduce((sum, segment) => sum + segment.indexBytes, 0);
     expect(held - log.state.active.indexBytes).toBeLessThanOrEqual(limit);
+  });
+
+  test("does not hold up the event loop where a whole log is read: compaction", async () => {
+    const fixture = new Fixture(4, { segmentBytes: 20_000, cleanupPolicy: new Set(["compact"]) }, { tailBytes: 0 });
+    const { log, tools } = fixture;
+    const { env } = fixture.node;
+    for (let i = 0; i < 40; i++) {
+      const record = { timestamp: NOW, key: utf8(`key ${i % 3}`), value: new Uint8Array(4000) };
+      log.append(buildBatch([record], {}, tools), { origin: "client", now: NOW, leaderEpoch: 0 });
+    }
+    log.roll();
+    await fixture.flush();
+    log.highWatermark = log.endOffset;
+    const blocking: string[] = [];
+    const open = env.disk.open.bind(env.disk);
+    env.disk.open = (path, mode) => {
+      const file = open(path, mode);
+      const read = (target: Uint8Array, position: number): number => {
+        // Headers and indexes are smaller.
+        if (path.startsWith("/data/") && target.length > 8192) blocking.push(path);
+        return file.read(target, position);
+      };
+      return Object.create(file, { read: { value: read } }) as typeof file;
+    };
+    const pause = () => new Promise<void>(resolve => void env.timers.after(1, resolve));
+    const map = new OffsetMap(1 << 20, 0.9, env.crypto.digest);
+    const options = { map, bufferBytes: 16_384, pause, stopped: () => false };
+    expect(await fixture.settle(compact(log, log.cleanable(NOW), options))).toBe(40);
+    expect(blocking).toEqual([]);
+  });
+
+  test("after a read that had to wait for the device is read ahead, where nobody waits", async () => {
+    const fixture = await longLog();
+    const { env, disk } = fixture.node;
+    const { clock } = env;
+    const monotonic = clock.monotonic.bind(clock);
+    let ms = 0;
+    Object.defineProperty(clock, "monotonic", { value: () => monotonic() + (ms += 5) });
+    const read = fixture.log.read({ offset: 7, maxBytes: 1, minOneMessage: true, limitOffset: 100 });
+    expect(read.nextOffset).toBe(8);
+    let reads = 0;
+    disk.fault = (operation, path) => {
+      if (operation === "read" && path.endsWith(".log")) reads++;
+      return undefined;
+    };
+    await fixture.world.runFor(100);
+    expect(reads).toBe(1);
+    disk.fault = undefined;
   });
 });

@@ -229,7 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "memory of a read is given back at once",
-    file: `${STORAGE}/log.ts`,
+    file: `${STORAGE}/log-reader.ts`,
     find: "const release = (): void => buffers.give(bytes);",
     replace: "const release = (): void => {};\n    buffers.give(bytes);",
     why: "a reply on its way changes under way",

@@ -1,0 +1,98 @@
+import type { LogState, Segment } from "@samsa/log";
+import { cutBatches } from "./cut.ts";
+import type { LogFiles } from "./log-files.ts";
+import { locate, type Position, readAt } from "./lookup.ts";
+import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
+
+/** A read that takes longer than this, in milliseconds, has waited for the device and not only for the page cache. */
+const COLD_READ_MS = 2;
+
+/** Reads batches from the segments of one log. */
+export class LogReader {
+  readonly #state: LogState;
+  readonly #files: LogFiles;
+  readonly #home: LogHome;
+  /** Where the last read ended: most readers go on there. */
+  #hint: { offset: number; segment: Segment; position: number } | undefined;
+  #readingAhead = false;
+
+  constructor(home: LogHome, files: LogFiles, state: LogState) {
+    this.#home = home;
+    this.#files = files;
+    this.#state = state;
+  }
+
+  /** Segments have changed: nothing is known of positions any more. */
+  reset(): void {
+    this.#hint = undefined;
+  }
+
+  /** Whole batches from the one that contains the offset, which is in a file; `none` when there are none. */
+  read(options: ReadOptions, none: ReadResult): ReadResult {
+    const position = this.#position(options.offset);
+    if (position === undefined) return none;
+    const { segment } = position;
+    const room = Math.max(options.maxBytes, options.minOneMessage ? position.size : 0);
+    const { buffers, env } = this.#home;
+    const bytes = buffers.take(Math.min(room, segment.size - position.position));
+    const began = env.clock.monotonic();
+    const got = readAt(this.#files.open(segment.file), bytes, position.position);
+    const isCold = env.clock.monotonic() - began > COLD_READ_MS;
+    const cut = cutBatches(bytes.subarray(0, got), options, room, options.minOneMessage);
+    const release = (): void => buffers.give(bytes);
+    if (cut.bytes.length === 0) {
+      release();
+      return none;
+    }
+    const after = position.position + cut.bytes.byteOffset - bytes.byteOffset + cut.bytes.length;
+    this.#hint = { offset: cut.nextOffset, segment, position: after };
+    if (isCold) this.#readAhead(cut.nextOffset, room);
+    return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset, release };
+  }
+
+  /** After a read that waited for the device: the next one should not. */
+  #readAhead(offset: number, bytes: number): void {
+    if (this.#readingAhead) return;
+    this.#readingAhead = true;
+    this.warm(offset, bytes)
+      .finally(() => void (this.#readingAhead = false))
+      .catch(this.#home.failed);
+  }
+
+  /**
+   * Brings into the page cache what `read` goes on with at `offset`. Does nothing where the last read did not end there.
+   * Rejects with `DiskError`.
+   */
+  async warm(offset: number, maxBytes: number): Promise<void> {
+    if (this.#hint?.offset !== offset) return;
+    const { segment, position } = this.#hint;
+    const size = Math.min(maxBytes, segment.size - position);
+    const { buffers, env } = this.#home;
+    const path = `${this.#files.path}/${segment.file}`;
+    // The segment may go while it is read: whether that matters is for `read` to say.
+    if (size <= 0 || env.disk.stat(path) === undefined) return;
+    const file = env.disk.open(path, "read");
+    const bytes = buffers.take(size);
+    try {
+      await file.readLater(bytes, position);
+    } finally {
+      file.close();
+      buffers.give(bytes);
+    }
+  }
+
+  /** Where the batch with `offset`, or the next one there is, begins. */
+  #position(offset: number): Position | undefined {
+    const state = this.#state;
+    let segment = state.segmentOf(offset) ?? state.segments[0];
+    const known = this.#hint?.offset === offset && this.#hint.segment === segment ? this.#hint.position : undefined;
+    for (let from = known; ; from = 0) {
+      const start = from ?? state.loaded(segment).ready().offsets.lookup(offset);
+      const found = locate(this.#files.open(segment.file), segment, offset, start);
+      if (found !== undefined) return found;
+      const next = state.after(segment);
+      if (next === undefined) return undefined;
+      segment = next;
+    }
+  }
+}
