@@ -4,6 +4,7 @@ import { CommittedReader } from "./committed-reader.ts";
 import { Consumer } from "./consumer.ts";
 import { Copier, copierPlans } from "./copier.ts";
 import { Keeper, Member } from "./member.ts";
+import { OffsetKeeper } from "./offset-keeper.ts";
 import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
@@ -81,6 +82,9 @@ export function cast(
       )
     : [];
   if (from.transactional) actors.push(make("committed", (client, own) => new CommittedReader(stage, client, own)));
+  if (from.rngOf("offsets").chance(0.5)) {
+    actors.push(make("offsets", (client, each) => new OffsetKeeper(stage, client, each)));
+  }
   const own = from.rngOf("subscribers");
   const subscribed = own.chance(0.4) ? 0 : own.int(1, 3);
   const subscribers = Array.from({ length: subscribed }, (_, i) => {

@@ -43,6 +43,7 @@ export type Rule =
   // Groups.
   | "a committed offset is lost"
   | "a late commit was accepted"
+  | "an offset outlived its topic"
   | "a partition has two owners"
   | "a group has two leaders"
   | "a generation went back"

@@ -1,0 +1,56 @@
+import { CALLS } from "./calls.ts";
+import type { Client } from "./client.ts";
+import { Violation } from "./rules.ts";
+import type { Prng } from "./prng.ts";
+import { type Actor, somewhere, type Stage } from "./stage.ts";
+import type { TopicEntry } from "./topic-ledger.ts";
+
+const GROUP = "kept";
+
+/** Commits offsets of topics that come and go: none may outlive its topic, or serve the next one of the name. */
+export class OffsetKeeper implements Actor {
+  readonly client: Client;
+  readonly #stage: Stage;
+  readonly #rng: Prng;
+  /** The topic that each offset was committed for: no two have the same offset. */
+  readonly #topicOf = new Map<number, TopicEntry>();
+
+  constructor(stage: Stage, client: Client, rng: Prng) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+  }
+
+  async step(): Promise<void> {
+    if (this.#rng.chance(0.5)) await this.#readBack();
+    else await this.#commit();
+  }
+
+  async #commit(): Promise<void> {
+    const place = somewhere(this.#rng, this.#stage);
+    if (place === undefined) return;
+    const { topic, partition } = place;
+    const offset = 1000 + this.#topicOf.size;
+    this.#topicOf.set(offset, topic);
+    const partitions = [
+      { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: "" },
+    ];
+    const nobody = { groupId: GROUP, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null };
+    await this.client.ask(CALLS.offsetCommit, { ...nobody, topics: [{ name: topic.name, partitions }] });
+  }
+
+  async #readBack(): Promise<void> {
+    const { entries } = this.#stage.topics;
+    const gone = new Set(entries.filter(({ state }) => state === "gone"));
+    const answer = await this.client.ask(CALLS.offsetFetch, { groupId: GROUP, topics: null, requireStable: false });
+    if (answer === undefined || answer.errorCode !== 0) return;
+    for (const { name, partitions } of answer.topics) {
+      for (const { partitionIndex, committedOffset } of partitions) {
+        const topic = this.#topicOf.get(Number(committedOffset));
+        if (topic === undefined || !gone.has(topic)) continue;
+        const detail = `${name}-${partitionIndex} has ${committedOffset}, which was committed before it was deleted`;
+        throw new Violation("an offset outlived its topic", detail);
+      }
+    }
+  }
+}
