@@ -29,5 +29,5 @@ export type GroupEffect =
   /** Log a failure that no client is told of. */
   | { readonly type: "warn"; readonly message: string; readonly errorCode: number };
 
-/** What makes an append part of a transaction. */
+/** Fields that make an append part of a transaction. */
 export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

@@ -42,7 +42,7 @@ export type GroupRequest =
   | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">)
   | { readonly type: "share"; readonly client: Client; readonly body: ShareGroupHeartbeatRequest };
 
-/** One group as ListGroups shows it. */
+/** A group as ListGroups shows it. */
 export interface ListedGroup {
   readonly groupId: string;
   readonly protocolType: string;
@@ -50,7 +50,7 @@ export interface ListedGroup {
   readonly groupType: "classic" | "consumer";
 }
 
-/** One classic group as DescribeGroups shows it. */
+/** A classic group as DescribeGroups shows it. */
 export interface GroupView {
   readonly groupId: string;
   readonly state: string;
@@ -239,7 +239,7 @@ export class GroupShard implements Shard<GroupEffect> {
     if (classic.members.size > maxSize) return "the group size exceeds the consumer group maximum size.";
     const group = upgraded(classic, this.#context);
     if (typeof group === "string") return group;
-    // Who waits for a round is told to join again, which is when it gets to know the new one.
+    // Waiting members are told to join again; they then join the consumer group.
     for (const member of classic.members.values()) {
       this.#rebalance.answerJoin(classic, member, joinError(Errors.REBALANCE_IN_PROGRESS.code, member.id));
       this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
@@ -330,7 +330,7 @@ export class GroupShard implements Shard<GroupEffect> {
     });
   }
 
-  /** One consumer group, as ConsumerGroupDescribe shows it. */
+  /** A consumer group as ConsumerGroupDescribe shows it. */
   consumerView(groupId: string): { readonly groupId: string; readonly errorCode: number } {
     const group = this.#groups.get(groupId);
     if (group?.type === "consumer") return describeConsumerGroup(group, this.#context);

@@ -11,7 +11,7 @@ import { type Group, type Member, sameProtocols } from "./group.ts";
 import { groupRecord } from "./records.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 
-/** How it went with one of the members that a LeaveGroup names. */
+/** Outcome for one of the members that a LeaveGroup names. */
 export interface Departure {
   readonly memberId: string;
   readonly groupInstanceId: string | null;

@@ -26,7 +26,7 @@ interface PartitionResult {
   readonly errorCode: number;
 }
 
-/** What a commit will write, and what it will answer if that succeeds. */
+/** Records of a commit, and the answer if they are written. */
 export interface CommitPlan {
   readonly records: readonly ShardRecord[];
   readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionResult[] }[];
@@ -227,7 +227,7 @@ export function expiredRecords(context: ShardContext, group: AnyGroup, pending: 
   return records;
 }
 
-/** What became of a topic's partitions. */
+/** Error codes for the partitions of a topic. */
 export interface TopicErrors {
   readonly name: string;
   readonly partitions: readonly PartitionResult[];
@@ -243,7 +243,7 @@ export function planOffsetDeletion(
   const inUseIn = (name: string): boolean => {
     if (group.type === "consumer") return group.isSubscribedTo(name);
     if (group.members.size === 0) return false;
-    // Where it cannot be told, a consumer group may subscribe to anything.
+    // A consumer group whose subscriptions cannot be read may subscribe to anything.
     return subscribed === undefined ? group.protocolType === "consumer" : subscribed.has(name);
   };
   const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;

@@ -9,7 +9,7 @@ const LEGACY_OFFSET_COMMIT = 0;
 const OFFSET_COMMIT = 1;
 const GROUP_METADATA = 2;
 
-/** What 4.4 writes: version 4 of a committed offset (topic id), version 3 of a group. */
+/** Versions that Kafka 4.4 writes: 4 of a committed offset (with the topic's id), 3 of a group. */
 const OFFSET_VERSION = 4;
 const GROUP_VERSION = 3;
 

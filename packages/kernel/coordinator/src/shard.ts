@@ -5,7 +5,7 @@ export interface LoggedRecord {
   readonly key: Uint8Array;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
-  /** Whose transaction it is part of, if it is part of one: it counts once that has been committed. */
+  /** Producer whose transaction the record is part of: the record counts once that is committed. */
   readonly producer?: Producer;
 }
 
@@ -25,7 +25,7 @@ export interface TxnEnd {
  * records and replies go out as effects; what is remembered for ever is what `replay` makes of the records.
  */
 export interface Shard<E = Effect> {
-  /** How far the wall clock is ahead of the time that calls are given, which never goes back. */
+  /** Lead of the wall clock over the monotonic time that calls are given, in milliseconds. */
   wallAhead: number;
   /** Takes in one record, at load and after every append of its own; `offset` is its place in the partition's log. */
   replay(now: number, record: LoggedRecord, offset: number): void;

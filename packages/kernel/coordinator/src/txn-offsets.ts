@@ -39,7 +39,7 @@ export function txnCommitFault(
     const partitions = request.topics.flatMap(({ topicId, partitions: of }) =>
       of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
     );
-    // Whatever the version, it is not one of OffsetCommit's, some of which do not know member epochs.
+    // Every version of TxnOffsetCommit knows member epochs; some of OffsetCommit do not.
     const fault = commitFault(group, { memberId, epoch: generation, version: Infinity }, partitions);
     const isStale = fault === Errors.STALE_MEMBER_EPOCH.code;
     return isStale && version < EPOCHS_VERSION ? Errors.ILLEGAL_GENERATION.code : fault;
@@ -76,7 +76,7 @@ export class PendingOffsets {
   readonly #producers = new Map<bigint, Set<Place>>();
   #positions = 0;
 
-  /** Whether anything of the group is open. */
+  /** True if an open transaction has offsets of the group. */
   has(groupId: string): boolean {
     return this.#groups.has(groupId);
   }

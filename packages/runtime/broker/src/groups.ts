@@ -53,7 +53,7 @@ export class Groups extends Shards<GroupRunner> {
     return runner !== undefined;
   }
 
-  /** What a heartbeat has found to be new to its share group. */
+  /** Initializes partitions that a heartbeat has found to be new to its share group. */
   #initialize(runner: GroupRunner): void {
     for (const what of runner.shard.shares.takeInitializations()) {
       this.#host.initialize(what, succeeded => {

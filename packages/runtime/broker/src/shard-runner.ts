@@ -8,7 +8,7 @@ import type { Topics } from "./topics.ts";
 
 const LOAD_BYTES = 4 * 1024 * 1024;
 
-/** What a failed append means to a client of the coordinator (`CoordinatorOperationExceptionHelper`). */
+/** Maps the error of an append to the one for the coordinator's client (`CoordinatorOperationExceptionHelper`). */
 function clientError(errorCode: number): number {
   switch (errorCode) {
     case 0:
@@ -29,7 +29,7 @@ function clientError(errorCode: number): number {
   }
 }
 
-/** What a runner of shards needs of the broker. */
+/** Environment of a runner of shards. */
 export interface ShardHost {
   readonly env: Env;
   readonly tools: Tools;
@@ -198,7 +198,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.shard.ended(this.#now, { producer, committed: marker.commit });
   }
 
-  /** Whether `bytes` are in the log now; `done` is called when they are there for good, or with why they are not. */
+  /** Appends `bytes`; true if they are in the log now. `done` is called when they are durable, or with the error. */
   #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
     const { log, leaderEpoch, fault, minInSync } = this.partition;
     const now = this.#host.env.clock.now();

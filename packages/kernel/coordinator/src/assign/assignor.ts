@@ -8,13 +8,13 @@ export interface AssignedMember {
   readonly instanceId: string | null;
   /** Topics it subscribes to that exist. */
   readonly topics: ReadonlySet<Uuid>;
-  /** What was meant for it so far. */
+  /** Target assignment so far. */
   readonly assigned: Assignment;
 }
 
 export interface AssignorInput {
   readonly members: readonly AssignedMember[];
-  /** Whether all members subscribe to the same topics. */
+  /** True if all members subscribe to the same topics. */
   readonly uniform: boolean;
   /** Number of partitions of a topic that a member subscribes to. */
   partitions(topic: Uuid): number;

@@ -7,13 +7,13 @@ interface Place {
   readonly partition: number;
 }
 
-/** How many partitions members may have, and how many of the members may have one more. */
+/** Quota of partitions for each member, and the number of members that may have one more. */
 interface Quota {
   readonly least: number;
   extra: number;
 }
 
-/** What stays with a member; what does not is added to `free`. */
+/** Keeps a member's partitions up to its quota; adds the others to `free`. */
 function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Map<Uuid, Set<number>> {
   const kept = new Map<Uuid, Set<number>>();
   let room = most;
@@ -60,7 +60,7 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
     let most = quota.least + (quota.extra > 0 ? 1 : 0);
     const assigned = keep(member, topics, most, free);
     const size = sizeOf(assigned);
-    // Whoever does not need one more leaves it to another, unless it takes all who are left to use them up.
+    // A member leaves the extra partition to another, unless all remaining members are needed to use them up.
     if (most > quota.least && size <= quota.least && members.length - index > quota.extra) most--;
     if (most > quota.least) quota.extra--;
     if (size < most) unfilled.push({ assigned, room: most - size });

@@ -27,7 +27,7 @@ const { code: INCONSISTENT } = Errors.INCONSISTENT_GROUP_PROTOCOL;
 const KNOWN_MEMBER_ID_VERSION = 4;
 const CONSUMER = "consumer";
 
-/** What a member of the classic protocol tells of itself; undefined when it cannot be read. */
+/** Reads the subscription of a classic member; undefined when it is malformed. */
 export function readSubscription(
   metadata: Uint8Array,
 ): (ConsumerProtocolSubscription & { version: number }) | undefined {
@@ -151,7 +151,7 @@ export class ClassicMembers {
     answer: (errorCode: number, generation: number) => void,
   ): void {
     const { group, after, records } = change;
-    // What members have does not fit another subscription: they join again.
+    // Assignments do not fit a changed subscription: the members join again.
     const rebalance = group.assignmentEpoch < epoch;
     const share = { epoch: group.assignmentEpoch, target: group.targetOf(known.id) };
     const member = rebalance ? after : this.#updates.step(change, share, told);
@@ -253,7 +253,7 @@ export class ClassicMembers {
     return Errors.REBALANCE_IN_PROGRESS.code;
   }
 
-  /** Who leaves, and the outcome for each identity, in order. */
+  /** Members that leave, and the outcome for each identity, in order. */
   leaving(group: ConsumerGroup, identities: LeaveGroupRequest["members"]) {
     const members = new Set<ConsumerMember>();
     const outcomes = identities.map(({ memberId, groupInstanceId }) => {
@@ -268,7 +268,7 @@ export class ClassicMembers {
   }
 }
 
-/** Whether something of its target is with another member still. */
+/** True if another member still owns a partition of the member's target assignment. */
 function waitsForOthers(group: ConsumerGroup, member: ConsumerMember): boolean {
   for (const [topic, partitions] of group.targetOf(member.id)) {
     const assigned = member.assigned.get(topic);

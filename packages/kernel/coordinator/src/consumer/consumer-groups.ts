@@ -73,7 +73,7 @@ export class ConsumerGroups {
   }
 }
 
-/** What ConsumerGroupDescribe tells of a group. */
+/** Describes a group for ConsumerGroupDescribe. */
 export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerContext) {
   const named = (partitions: Iterable<readonly [Uuid, Iterable<number>]>) => {
     const found = new Map<Uuid, Set<number>>();
@@ -122,8 +122,8 @@ type Commit = { readonly memberId: string; readonly epoch: number; readonly vers
 const EPOCH_VERSION = 9;
 
 /**
- * Whether the member may commit (`ConsumerGroup.validateOffsetCommit`): 0 or an error code for all of it, and the
- * epoch from which on a partition must have been assigned, where not all may be.
+ * Checks that the member may commit offsets of these partitions (`ConsumerGroup.validateOffsetCommit`): 0 or an error code
+ * for the whole request. With an older epoch, each partition must have been assigned at that epoch or before.
  */
 export function commitFault(
   group: ConsumerGroup,
@@ -148,7 +148,7 @@ function staleCode(member: ConsumerMember): number {
   return (member.classic === null ? Errors.STALE_MEMBER_EPOCH : Errors.ILLEGAL_GENERATION).code;
 }
 
-/** Whether who says to be that member may read offsets (`ConsumerGroup.validateOffsetFetch`): 0 or an error code. */
+/** Checks that this member id and epoch may fetch offsets (`ConsumerGroup.validateOffsetFetch`): 0 or an error code. */
 export function fetchFault(group: ConsumerGroup, memberId: string | null, epoch: number): number {
   if (memberId === null && epoch < 0) return 0;
   const member = group.members.get(memberId ?? "");

@@ -23,7 +23,7 @@ export interface ConsumerGroupConfig {
   readonly pattern: (expression: string) => Pattern;
 }
 
-/** What consumer groups need besides what every group of the shard does. */
+/** Context of consumer groups: that of every group, the topics of the cluster, and conversion to a classic group. */
 export interface ConsumerContext extends ShardContext {
   readonly topics: TopicDirectory;
   readonly hashes: TopicHashes;
@@ -33,7 +33,7 @@ export interface ConsumerContext extends ShardContext {
   downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void;
 }
 
-/** How a consumer group becomes a classic one (`convertToClassicGroup`). */
+/** Plan for the conversion of a consumer group to a classic one (`convertToClassicGroup`). */
 export interface Downgrade {
   /** Records to write before those of the conversion. */
   readonly records: readonly ShardRecord[];

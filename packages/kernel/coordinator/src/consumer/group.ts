@@ -5,7 +5,7 @@ import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
 
-/** What a pattern matched, by which version of the metadata, and when. */
+/** Topics that a pattern matched, at which version of the metadata, and when. */
 export interface Resolved {
   readonly topics: ReadonlySet<string>;
   readonly version: number;
@@ -20,7 +20,7 @@ function count(counts: Counts, key: string, by: number): void {
   else counts.set(key, next);
 }
 
-/** What the members of a group subscribe to: how many of them to each name and pattern. */
+/** Subscriptions of a group: the number of members for each name and pattern. */
 export interface Subscriptions {
   readonly names: ReadonlyMap<string, number>;
   readonly regexes: ReadonlyMap<string, number>;
@@ -43,7 +43,7 @@ export class ConsumerGroup {
   readonly staticMembers = new Map<string, string>();
   readonly target = new Map<string, Assignment>();
   readonly resolved = new Map<string, Resolved>();
-  /** Whether 4.0 has left a record that is not written any more, and is to be erased. */
+  /** True if Kafka 4.0 has left a record of partition metadata, which later versions erase. */
   hasPartitionMetadata = false;
   /** Until when the topics need not be looked at, unless they change; for the epoch that found them so. */
   refresh = { at: 0, epoch: 0 };
@@ -155,7 +155,7 @@ export class ConsumerGroup {
     }
   }
 
-  /** Whether a member has the partition, or may still have it. */
+  /** True if a member owns the partition, or has not yet confirmed its revocation. */
   isOwned(topic: Uuid, partition: number): boolean {
     return this.#owners.get(topic)?.has(partition) === true;
   }
@@ -169,13 +169,13 @@ export class ConsumerGroup {
       const regex = regexOf(member);
       if (regex !== undefined) count(regexes, regex, by);
     };
-    // One who is not in the group yet, or has taken a static member's place, brings what counts for it already.
+    // The `before` of a new member subscribes to nothing; that of a replacement is the static member it replaces.
     for (const member of before) change(member, -1);
     if (after !== undefined) change(after, 1);
     return { names, regexes };
   }
 
-  /** All topics that are subscribed to, by name or by a pattern that has been resolved. */
+  /** Topics subscribed to by name or by a resolved pattern. */
   topicsOf({ names, regexes }: Subscriptions): Set<string> {
     const topics = new Set(names.keys());
     for (const regex of regexes.keys()) {

@@ -29,7 +29,7 @@ export interface HeartbeatInput {
   readonly body: ConsumerGroupHeartbeatRequest;
 }
 
-/** What is wrong with a request, whatever the group (`throwIfConsumerGroupHeartbeatRequestIsInvalid`). */
+/** Validates a request without its group (`throwIfConsumerGroupHeartbeatRequestIsInvalid`). */
 export function heartbeatFault(
   { version, body }: Omit<HeartbeatInput, "ticket">,
   assignors: readonly string[],
@@ -236,7 +236,7 @@ export function replaceStatic(
   return member;
 }
 
-/** What the request does not say stays as it was. */
+/** Member with the fields of the request; absent fields keep their values. */
 function updated(before: ConsumerMember, client: Client, body: ConsumerGroupHeartbeatRequest): ConsumerMember {
   return {
     ...before,

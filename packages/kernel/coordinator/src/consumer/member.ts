@@ -1,7 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import type { MemberProtocol } from "../group.ts";
 
-/** Where a member is on its way to its target assignment (`MemberState`). */
+/** State of a member's reconciliation (`MemberState`). */
 export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;
 
 /** Member epochs that say something else than an epoch. */
@@ -13,7 +13,7 @@ export const AWAY_EPOCH = -2;
 /** The epoch at which each partition was assigned, by topic; a topic without partitions is not in it. */
 export type Owned = ReadonlyMap<Uuid, ReadonlyMap<number, number>>;
 
-/** What a member of the classic protocol in a consumer group has told of itself. */
+/** JoinGroup fields of a classic member in a consumer group. */
 export interface ClassicMetadata {
   readonly sessionTimeoutMs: number;
   readonly supportedProtocols: readonly MemberProtocol[];
@@ -37,7 +37,7 @@ export interface ConsumerMember {
   readonly regex: string | null;
   readonly assignor: string | null;
   readonly assigned: Owned;
-  /** What it has been asked to give up and may still have. */
+  /** Partitions whose revocation the member has not confirmed. */
   readonly revoking: Owned;
   /** Null for a member of the consumer protocol. */
   readonly classic: ClassicMetadata | null;
@@ -105,7 +105,7 @@ function sameClassic(a: ClassicMetadata | null, b: ClassicMetadata | null): bool
   );
 }
 
-/** Whether what members say of themselves is the same. */
+/** True if both members are described by the same record. */
 export function sameSubscription(a: ConsumerMember, b: ConsumerMember): boolean {
   return (
     a.id === b.id &&
@@ -121,7 +121,7 @@ export function sameSubscription(a: ConsumerMember, b: ConsumerMember): boolean 
   );
 }
 
-/** Whether what members have is the same. */
+/** True if both members have the same epoch, state and partitions. */
 export function samePlace(a: ConsumerMember, b: ConsumerMember): boolean {
   return (
     a.epoch === b.epoch &&

@@ -13,7 +13,7 @@ const UNSUPPORTED =
   "re-attempting the upgrade.";
 const MALFORMED = "the embedded consumer protocol is malformed.";
 
-/** What a classic member was assigned, by topic id; or why that cannot be told. */
+/** Assignment of a classic member by topic id; or the reason why it cannot be read. */
 function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefined): Map<Uuid, Set<number>> | string {
   if (bytes.length === 0) return new Map();
   try {
@@ -79,7 +79,7 @@ function consumerMember(member: Member, { classic, topics, rackId, target }: Des
   };
 }
 
-/** All records of a group (`ConsumerGroup.createConsumerGroupRecords`). */
+/** Records that create a group with its members (`ConsumerGroup.createConsumerGroupRecords`). */
 export function recordsOf(group: ConsumerGroup): ShardRecord[] {
   const members = [...group.members.values()];
   return [

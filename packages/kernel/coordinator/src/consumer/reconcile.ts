@@ -9,13 +9,13 @@ export interface Goal {
   /** The epoch of the target assignment, and the member's share of it. */
   readonly epoch: number;
   readonly target: Assignment;
-  /** Whether the member subscribes to something else than before. */
+  /** True if the member's subscription has changed. */
   readonly subscriptionChanged: boolean;
   /** Topics that it subscribes to: nothing else is given to it, whatever the target says. */
   readonly topics: ReadonlySet<Uuid>;
-  /** What the member says that it has; null: it does not say. */
+  /** Partitions that the member reports to own; null: not reported. */
   readonly owned: ListedPartitions | null;
-  /** Whether any member has the partition or may still have it. */
+  /** True if any member owns the partition or has not confirmed its revocation. */
   isOwned(topic: Uuid, partition: number): boolean;
 }
 
@@ -45,7 +45,7 @@ function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
   if (holds(revoking, goal.owned)) {
     return at(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
   }
-  // It has given them up before it was asked to.
+  // The member has revoked them already.
   return at(member, member.epoch, { assigned });
 }
 
@@ -66,7 +66,7 @@ function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
     const all = new Map(kept);
     for (const partition of target ?? []) {
       if (kept.has(partition)) continue;
-      // What it has just given up itself is free for it.
+      // A partition that the member itself has just revoked is free.
       const free = !goal.isOwned(topic, partition) || member.revoking.get(topic)?.has(partition) === true;
       if (free) all.set(partition, epoch);
       else waits = true;

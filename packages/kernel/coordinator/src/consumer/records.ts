@@ -33,7 +33,7 @@ function record(type: RecordType, key: object, value: object | null): ShardRecor
   };
 }
 
-/** One of the records of a member that is no more, or of a whole group. */
+/** Tombstones of a member, or of a whole group. */
 export function memberTombstones(groupId: string, memberId: string): ShardRecord[] {
   // The order matters to those who replay them.
   return [CURRENT, TARGET_MEMBER, MEMBER].map(type => record(type, { groupId, memberId }, null));
@@ -106,7 +106,7 @@ export function regexTombstone(groupId: string, regularExpression: string): Shar
   return record(REGEX, { groupId, regularExpression }, null);
 }
 
-/** What erases a group, its members included (`ConsumerGroup.createGroupTombstoneRecords`). */
+/** Tombstones of a group and its members (`ConsumerGroup.createGroupTombstoneRecords`). */
 export function groupTombstones(
   groupId: string,
   members: readonly string[],

@@ -4,7 +4,7 @@ import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup, Resolved } from "./group.ts";
 import { epochRecord, regexRecord } from "./records.ts";
 
-/** How many names are held against patterns before others have their turn: each takes 10 to 30 µs. */
+/** Matches of a name with a pattern in one step: each takes 10 to 30 µs. */
 const MATCHES_AT_ONCE = 500;
 const REFRESH_MS = 2147483647;
 
@@ -41,7 +41,7 @@ export class RegexResolver {
     return false;
   }
 
-  /** What is to be written, for the group as it is now (`handleRegularExpressionsResult`). */
+  /** Records of the result, for the group as it is now (`handleRegularExpressionsResult`). */
   records(context: ConsumerContext, group: ConsumerGroup): ShardRecord[] {
     const records: ShardRecord[] = [];
     const { subscriptions } = group;

@@ -1,6 +1,6 @@
 import { ByteWriter, type Uuid, uuidToBytes, xxh3 } from "@samsa/base";
 
-/** What a coordinator knows of the topics of the cluster, at one version of the metadata. */
+/** Topics of the cluster at one version of the metadata. */
 export interface TopicDirectory {
   /** Grows with every change. */
   readonly version: number;

@@ -19,14 +19,14 @@ import {
   targetRecord,
 } from "./records.ts";
 
-/** How long topics that do not change need not be looked at again. */
+/** Refresh interval of topics that do not change. */
 const REFRESH_MS = 2147483647;
 /** Patterns are resolved again no more often than this. */
 const REGEX_REST_MS = 10_000;
-/** How long what they matched holds when no topic has come. */
+/** Refresh interval of resolved patterns while no topic is created. */
 const REGEX_REFRESH_MS = 600_000;
 
-/** What is known when a member's request is looked at, and what it will write. */
+/** A member's request: the member before and after it, and the records to write. */
 export interface Change {
   readonly group: ConsumerGroup;
   /** As the group has it, or as it is when it is new. */
@@ -41,7 +41,7 @@ interface Epoch {
   readonly subscriptionChanged: boolean;
 }
 
-/** What a request tells of the member's place: whether it subscribes to something else, and what it says it has. */
+/** Request fields for reconciliation: a changed subscription, and the partitions that the member reports to own. */
 export interface Told {
   readonly changed: boolean;
   readonly owned: ListedPartitions | null;
@@ -63,7 +63,7 @@ export class ConsumerUpdates {
     this.#isCurrent = isCurrent;
   }
 
-  /** What is wrong with a pattern that nobody in the group has brought before. */
+  /** Validates a pattern that is new to the group. */
   regexFault({ group, before, after }: Omit<Change, "records">): Refusal | undefined {
     const regex = regexOf(after);
     if (regex === undefined || regex === regexOf(before) || group.subscriptions.regexes.has(regex)) return undefined;
@@ -92,7 +92,7 @@ export class ConsumerUpdates {
     return { epoch, subscriptionChanged: namesChanged || regexChanged };
   }
 
-  /** Whether the topics are to be looked at again. */
+  /** True if the topics of the subscriptions must be checked again. */
   isStale(group: ConsumerGroup): boolean {
     return this.#context.wall >= group.refresh.at || group.epoch < group.refresh.epoch;
   }
@@ -148,7 +148,7 @@ export class ConsumerUpdates {
     return epoch;
   }
 
-  /** What tells whether the topics that matter to the group are as they were. */
+  /** Hash of the topics that the group subscribes to; it differs when one of them has changed. */
   hashOf(group: ConsumerGroup, subscriptions: Subscriptions): bigint {
     return this.#context.hashes.of(this.#context.topics, group.topicsOf(subscriptions));
   }
@@ -195,7 +195,7 @@ export class ConsumerUpdates {
     if (old !== undefined && old !== after.id) members.delete(old);
     members.set(after.id, after);
     return [...members.values()].map(member => {
-      // Who takes a static member's place has got its share in writing already.
+      // The target assignment of a replaced static member has been copied to its new id already.
       const from = member === after && old !== undefined ? old : member.id;
       const known = group.target.get(from);
       return { id: member.id, member, known, target: known ?? NOTHING };
@@ -255,13 +255,13 @@ export class ConsumerUpdates {
     return records;
   }
 
-  /** Whether the member's state is one that this version can go on from. */
+  /** True if this version knows the member's state. */
   isKnownState(member: ConsumerMember): boolean {
     return member.state === STATE.stable || member.state === STATE.unrevoked || member.state === STATE.unreleased;
   }
 }
 
-/** Whether all members subscribe to the same topics (`ConsumerGroup.subscriptionType`). */
+/** True if all members subscribe to the same topics (`ConsumerGroup.subscriptionType`). */
 function isUniform({ names, regexes }: Subscriptions, members: number): boolean {
   if (regexes.size === 0) return [...names.values()].every(count => count === members);
   const [count] = regexes.values();
