@@ -37,6 +37,8 @@ else {
   console.log(`memory ${before} MiB before, ${most} at most, ${after} after; ${report.descriptors.after} descriptors`);
   const { connections, perSecond, kibEach } = report.idle;
   console.log(`${connections} silent connections, opened ${perSecond} a second, ${kibEach} KiB each`);
+  const { kills, moves } = report.upheavals;
+  console.log(`${kills} kills, ${moves} rounds of moves, ${report.rows} rows of a compacted table`);
   console.log(`canary ${report.canary.records} records, slowest answer ${report.canary.slowestMs} ms`);
   for (const fault of report.faults) console.log(`FAULT ${fault}`);
   console.log(report.faults.length === 0 ? "all is well" : `${report.faults.length} faults`);

@@ -3,7 +3,8 @@ import { concat } from "@samsa/base";
 import { ApiKey, apiOf } from "@samsa/protocol";
 import { type BatchOptions, buildBatch, type Codec, type Tools } from "@samsa/records";
 import type { Prng } from "@samsa/sim";
-import { frame, rawSocket } from "./peer.ts";
+import { oddBatch } from "./odd-batches.ts";
+import { frame, Peer, rawSocket } from "./peer.ts";
 import { type Surroundings, wildBody } from "./values.ts";
 
 export interface Target {
@@ -11,7 +12,11 @@ export interface Target {
   readonly around: Surroundings;
   /** APIs that the broker serves, by key, with their versions. */
   readonly apis: readonly { readonly key: number; readonly first: number; readonly last: number }[];
+  readonly tools: Tools;
 }
+
+/** Time for an answer that waits for nothing. */
+const LIMIT_MS = 10_000;
 
 /** Sends something, waits a little for whatever comes, and goes. */
 type Attack = (target: Target, rng: Prng) => Promise<void>;
@@ -93,6 +98,7 @@ export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
   // Zeros, so that a codec makes little of much. Made once: each takes a moment.
   const bombs = ([1, 4] as const).map(codec => make(new Uint8Array(BOMB_BYTES), codec, {}));
   return rng => {
+    if (rng.chance(0.4)) return oddBatch(rng, tools);
     const size = oneOf(rng, [0, 10, 1000, 20_000]);
     const producer = rng.chance(0.3)
       ? { producerId: BigInt(rng.int(0, 5)), producerEpoch: 0, baseSequence: rng.int(0, 3) }
@@ -150,6 +156,83 @@ async function crowd(target: Target, rng: Prng): Promise<void> {
   for (const socket of sockets) socket.destroy();
 }
 
+/** Batches that no builder makes: each request is answered, whatever becomes of it. */
+async function oddBatches(target: Target, rng: Prng): Promise<void> {
+  const peer = await Peer.open(target.port);
+  try {
+    for (let times = rng.int(1, 5); times > 0; times--) {
+      const partitionData = [{ index: 0, records: [oddBatch(rng, target.tools)] }];
+      const topicData = [{ name: oneOf(rng, target.around.names.slice(0, 3)), partitionData }];
+      const body = { transactionalId: null, acks: oneOf(rng, [-1, 1]), timeoutMs: 1000, topicData };
+      await peer.ask(ApiKey.Produce, rng.int(3, 12), body, LIMIT_MS);
+    }
+  } finally {
+    peer.close();
+  }
+}
+
+const TIMEOUTS: readonly number[] = [-2147483648, -1, 0, 1, 100, 2147483647];
+
+/** Members that join with time-outs at their edges, sync, leave, or are never heard of again. */
+async function strangeGroup(target: Target, rng: Prng): Promise<void> {
+  const groupId = `group-${rng.int(0, 30)}`;
+  const peers = await Promise.all(Array.from({ length: rng.int(1, 3) }, () => Peer.open(target.port)));
+  try {
+    for (const peer of peers) {
+      const request = {
+        groupId,
+        sessionTimeoutMs: oneOf(rng, [6000, 6000, 30_000, ...TIMEOUTS]),
+        rebalanceTimeoutMs: oneOf(rng, TIMEOUTS),
+        memberId: "",
+        groupInstanceId: rng.chance(0.3) ? `i${rng.int(0, 2)}` : null,
+        protocolType: "consumer",
+        protocols: [{ name: "range", metadata: rng.bytes(rng.int(0, 20)) }],
+      };
+      // A join may rightly wait for others.
+      const joined = (await Promise.race([
+        peer.ask(ApiKey.JoinGroup, 5, request, LIMIT_MS).catch(quiet),
+        pause(300),
+      ])) as { errorCode: number; memberId: string; generationId: number } | undefined;
+      if (joined === undefined || rng.chance(0.4)) continue;
+      const { memberId, generationId } = joined;
+      if (rng.chance(0.6)) {
+        const again = { ...request, memberId };
+        await Promise.race([peer.ask(ApiKey.JoinGroup, 5, again, LIMIT_MS).catch(quiet), pause(300)]);
+      } else {
+        const { groupInstanceId } = request;
+        const sync = { groupId, generationId, memberId, groupInstanceId, assignments: [] };
+        await Promise.race([peer.ask(ApiKey.SyncGroup, 3, sync, LIMIT_MS).catch(quiet), pause(300)]);
+      }
+    }
+  } finally {
+    for (const peer of peers) peer.close();
+  }
+}
+
+/** An answer that never came to a member that was given up. */
+function quiet(): undefined {
+  return undefined;
+}
+
+/** Whatever the schema allows is answered, or waits; the connection is not closed over it. */
+async function answered(target: Target, rng: Prng): Promise<void> {
+  const good = wildFrame(target, rng);
+  // A failing produce request with acks=0 is rightly told by a close.
+  if (good === undefined || new DataView(good.buffer, good.byteOffset).getInt16(4) === ApiKey.Produce) return;
+  const socket = await rawSocket(target.port);
+  let closed = false;
+  socket.on("data", () => {});
+  socket.on("close", () => (closed = true));
+  socket.write(good);
+  await heard(socket);
+  const view = new DataView(good.buffer, good.byteOffset);
+  if (closed)
+    throw new Error(
+      `API ${view.getInt16(4)} version ${view.getInt16(6)}: closed over ${Buffer.from(good).toString("hex").slice(0, 400)}`,
+    );
+  socket.destroy();
+}
+
 /** By name, and how often each is chosen relative to the others. */
 export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]>> = {
   "legal nonsense": [
@@ -166,6 +249,9 @@ export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: 
       if (good !== undefined) await send(target, mutated(good, rng));
     },
   ],
+  "odd batches": [30, oddBatches],
+  "a strange group": [10, strangeGroup],
+  "legal nonsense is answered": [20, answered],
   noise: [4, (target, rng) => send(target, rng.bytes(rng.int(1, 3000)))],
   "noise in a frame": [5, (target, rng) => send(target, sized(rng.bytes(rng.int(0, 2000))))],
   "a size that cannot be": [

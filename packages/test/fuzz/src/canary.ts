@@ -93,6 +93,12 @@ export class Canary {
     }
   }
 
+  /** After the broker was killed: the record without an answer may have been written. */
+  async resume(): Promise<void> {
+    this.close();
+    this.written += await this.#check(this.written);
+  }
+
   close(): void {
     this.#peer?.close();
     this.#peer = undefined;

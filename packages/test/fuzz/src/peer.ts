@@ -25,12 +25,17 @@ export class Peer {
   readonly #frames = new FrameSplitter(1 << 27, new BufferPool());
   #waiting: ((frame: Uint8Array | undefined) => void) | undefined;
 
+  #closed = false;
+
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", chunk => {
       for (const answer of this.#frames.push(chunk)) this.#settle(answer);
     });
-    socket.on("close", () => this.#settle(undefined));
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#settle(undefined);
+    });
   }
 
   static async open(port: number): Promise<Peer> {
@@ -51,6 +56,7 @@ export class Peer {
     });
     const answered = new Promise<Uint8Array | undefined>(resolve => {
       this.#waiting = resolve;
+      if (this.#closed) this.#settle(undefined);
     });
     this.#socket.write(frame(key, version, body));
     try {

@@ -9,6 +9,7 @@ import { Prng } from "@samsa/sim";
 import { ATTACKS, batchMaker, drawAttack, type Target } from "./attacks.ts";
 import { Canary, CANARY_TOPIC } from "./canary.ts";
 import { Peer, rawSocket } from "./peer.ts";
+import { Table, TABLE_TOPIC } from "./table.ts";
 
 export interface FuzzOptions {
   /** The command's bundle. */
@@ -28,6 +29,9 @@ export interface FuzzReport {
   /** How many silent connections there were, how many were opened a second, and what each cost in KiB. */
   readonly idle: { readonly connections: number; readonly perSecond: number; readonly kibEach: number };
   readonly canary: { readonly records: number; readonly slowestMs: number };
+  /** Rows written to the compacted table. */
+  readonly rows: number;
+  readonly upheavals: { readonly kills: number; readonly moves: number };
   readonly memoryMiB: { readonly before: number; readonly most: number; readonly after: number };
   readonly descriptors: { readonly before: number; readonly after: number };
   /** What went wrong; empty when all is well. */
@@ -40,6 +44,9 @@ const PARALLEL = 6;
 const CANARY_LIMIT_MS = 10_000;
 const CANARY_PAUSE_MS = 50;
 const HOUSEKEEPING_MS = 4000;
+/** Between two moves of partitions, each of which may be cut off by a kill. */
+const UPHEAVAL_MS = 5000;
+const KILL_CHANCE = 0.3;
 const MOST_MIB = 800;
 /** What may be left when all is quiet again, above what there was after the first third: by then caches are full. */
 const LEFT_MIB = 150;
@@ -47,6 +54,8 @@ const LEFT_MIB = 150;
 const LEAK_SECONDS = 45;
 const LEFT_DESCRIPTORS = 40;
 const TOPICS = ["alpha", "beta", "gamma"];
+/** What the run itself relies on. */
+const OURS: ReadonlySet<string | null> = new Set([CANARY_TOPIC, TABLE_TOPIC]);
 const NAMES = [...TOPICS, "group", "", "retention.ms", "cleanup.policy", "consumer", "range", "1", "-1"];
 /** These do what they say, to everybody. */
 const SPARED: ReadonlySet<number> = new Set([ApiKey.UnregisterBroker, ApiKey.AlterClientQuotas, ApiKey.UpdateFeatures]);
@@ -70,6 +79,11 @@ class Run {
   readonly faults: string[] = [];
   #broker!: BrokerProcess;
   #canary!: Canary;
+  #table!: Table;
+  /** How often the broker was killed and started again; while it is down, failures are nobody's fault. */
+  #kills = 0;
+  #moves = 0;
+  #down = false;
   #most = 0;
   #warm = 0;
   readonly #silent: Socket[] = [];
@@ -86,10 +100,12 @@ class Run {
       this.#canary = new Canary(this.#broker.port, this.#tools, CANARY_LIMIT_MS);
       await this.#canary.create();
       await this.#canary.sing();
+      this.#table = new Table(this.#broker.port, this.#tools, CANARY_LIMIT_MS);
+      await this.#table.create();
       const target = await this.#target();
       const before = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#warm = before.memory;
-      const sides = [this.#sing(), this.#keepHouse(), this.#watch()];
+      const sides = [this.#sing(), this.#keepHouse(), this.#watch(), this.#upset()];
       await this.#fill();
       await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(target, i)));
       this.#over = true;
@@ -104,16 +120,22 @@ class Run {
       this.#over = true;
       for (const socket of this.#silent) socket.destroy();
       this.#canary?.close();
+      this.#table?.close();
       await this.#broker?.kill();
       rmSync(this.#folder, { recursive: true, force: true });
     }
   }
 
-  async #start(): Promise<void> {
-    const port = await freePort();
+  #directories(): string[] {
+    return [join(this.#folder, "a"), join(this.#folder, "b")];
+  }
+
+  async #start(port?: number): Promise<void> {
+    port ??= await freePort();
     const settings = [
       `listeners=PLAINTEXT://127.0.0.1:${port}`,
-      `log.dirs=${join(this.#folder, "data")}`,
+      `log.dirs=${this.#directories().join(",")}`,
+      "log.cleaner.backoff.ms=200",
       "offsets.topic.num.partitions=4",
       "log.segment.delete.delay.ms=1000",
     ];
@@ -163,11 +185,12 @@ class Run {
     await this.#makeTopics(peer);
     const { topics } = (await ask(ApiKey.Metadata, 12, allTopics)) as MetadataAnswer;
     peer.close();
-    const topicIds = topics.filter(({ name }) => name !== CANARY_TOPIC).map(({ topicId }) => topicId);
+    const topicIds = topics.filter(({ name }) => !OURS.has(name)).map(({ topicId }) => topicId);
     const apis = apiKeys
       .filter(({ apiKey }) => !SPARED.has(apiKey))
       .map(({ apiKey: key, minVersion: first, maxVersion: last }) => ({ key, first, last }));
-    return { port: this.#broker.port, around: { names: NAMES, topicIds, batches: batchMaker(this.#tools) }, apis };
+    const around = { names: NAMES, topicIds, batches: batchMaker(this.#tools) };
+    return { port: this.#broker.port, around, apis, tools: this.#tools };
   }
 
   async #makeTopics(peer: Peer): Promise<void> {
@@ -181,14 +204,63 @@ class Run {
     const until = performance.now() + seconds * 1000;
     for (let i = 0; i < attacks / PARALLEL && performance.now() < until && !this.#over; i++) {
       const name = drawAttack(rng);
+      const kills = await this.#up();
       try {
         await ATTACKS[name][1](target, rng);
       } catch (error) {
-        this.#fault(`the broker cannot be reached: ${String(error)}`);
+        if (await this.#excused(kills)) continue;
+        this.#fault(`${name}: ${String(error)}`);
         return;
       }
       this.#counts[name] = (this.#counts[name] ?? 0) + 1;
     }
+  }
+
+  /** Waits until the broker is up; how often it was killed by then. */
+  async #up(): Promise<number> {
+    while (this.#down && !this.#over) await sleep(20);
+    return this.#kills;
+  }
+
+  /** Whether the broker was down since `kills`; resolves when it is up again. */
+  async #excused(kills: number): Promise<boolean> {
+    return kills !== (await this.#up());
+  }
+
+  /** Moves partitions from one directory to the other, and kills the broker in the middle of it now and then. */
+  async #upset(): Promise<void> {
+    const rng = new Prng(`${this.#options.seed}/upheavals`);
+    const names = [...TOPICS, CANARY_TOPIC, TABLE_TOPIC];
+    for (let waited = 0; !this.#over; waited += 100) {
+      await sleep(100);
+      if (waited % UPHEAVAL_MS !== 0) continue;
+      try {
+        const peer = await Peer.open(this.#broker.port);
+        const dirs = this.#directories().map(path => {
+          const topics = names.filter(() => rng.chance(0.4)).map(name => ({ name, partitions: [0] }));
+          return { path, topics };
+        });
+        // A partition goes to one of them.
+        const taken = new Set(dirs[0].topics.map(({ name }) => name));
+        const second = dirs[1].topics.filter(({ name }) => !taken.has(name));
+        const request = { dirs: [dirs[0], { ...dirs[1], topics: second }] };
+        await peer.ask(ApiKey.AlterReplicaLogDirs, 2, request, CANARY_LIMIT_MS);
+        peer.close();
+        this.#moves++;
+        await sleep(rng.int(0, 300));
+        if (rng.chance(KILL_CHANCE) && !this.#over) await this.#kill();
+      } catch (error) {
+        this.#fault(`an upheaval: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  async #kill(): Promise<void> {
+    this.#down = true;
+    this.#kills++;
+    await this.#broker.kill();
+    await this.#start(this.#broker.port);
+    this.#down = false;
   }
 
   #fault(what: string): void {
@@ -197,13 +269,29 @@ class Run {
   }
 
   async #sing(): Promise<void> {
+    let seen = 0;
     while (!this.#over) {
+      const kills = await this.#up();
+      if (kills !== seen) await this.#resume();
+      seen = kills;
       try {
         await this.#canary.sing();
+        await this.#table.put();
       } catch (error) {
-        this.#fault(`the canary: ${(error as Error).message}`);
+        if (!(await this.#excused(kills))) this.#fault(`the canary: ${(error as Error).message}`);
       }
       await sleep(CANARY_PAUSE_MS);
+    }
+  }
+
+  async #resume(): Promise<void> {
+    const kills = await this.#up();
+    this.#table.close();
+    try {
+      await this.#canary.resume();
+    } catch (error) {
+      if (await this.#excused(kills)) await this.#resume();
+      else this.#fault(`the canary after a kill: ${(error as Error).message}`);
     }
   }
 
@@ -212,17 +300,19 @@ class Run {
     for (let waited = 0; !this.#over; waited += 100) {
       await sleep(100);
       if (waited % HOUSEKEEPING_MS !== 0) continue;
-      const peer = await Peer.open(this.#broker.port);
+      const kills = await this.#up();
+      let peer: Peer | undefined;
       try {
+        peer = await Peer.open(this.#broker.port);
         const { topics } = (await peer.ask(ApiKey.Metadata, 12, allTopics, CANARY_LIMIT_MS)) as MetadataAnswer;
-        const kept = new Set<string | null>([...TOPICS, CANARY_TOPIC, "__consumer_offsets"]);
+        const kept = new Set<string | null>([...TOPICS, ...OURS, "__consumer_offsets"]);
         const doomed = topics.filter(({ name }) => !kept.has(name)).map(({ topicId }) => ({ name: null, topicId }));
         await peer.ask(ApiKey.DeleteTopics, 6, { topics: doomed, timeoutMs: 5000 }, CANARY_LIMIT_MS);
         await this.#makeTopics(peer);
       } catch (error) {
-        this.#fault(`housekeeping: ${(error as Error).message}`);
+        if (!(await this.#excused(kills))) this.#fault(`housekeeping: ${(error as Error).message}`);
       } finally {
-        peer.close();
+        peer?.close();
       }
     }
   }
@@ -267,6 +357,7 @@ class Run {
     await this.#broker.stop();
     await this.#start();
     await this.#canary.checkAll(this.#broker.port).catch(error => this.faults.push(String(error)));
+    await this.#table.checkAll(this.#broker.port).catch(error => this.faults.push(String(error)));
   }
 
   #report(before: { memory: number; descriptors: number }, after: { memory: number; descriptors: number }): FuzzReport {
@@ -275,6 +366,8 @@ class Run {
       attacks: this.#counts,
       idle: this.#idle,
       canary: { records: this.#canary.written, slowestMs: Math.round(this.#canary.slowestMs) },
+      rows: this.#table.written,
+      upheavals: { kills: this.#kills, moves: this.#moves },
       memoryMiB: {
         before: Math.round(before.memory),
         most: Math.round(this.#most),

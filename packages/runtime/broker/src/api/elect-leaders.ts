@@ -5,12 +5,13 @@ import type { RequestContext } from "../requests.ts";
 export function electLeaders(
   broker: Broker,
   request: ElectLeadersRequest,
-  _context: RequestContext,
+  { version }: RequestContext,
   reply: (response: object) => void,
 ): void {
   broker.decided("electLeaders", request, reply, ({ code: errorCode, message: errorMessage }) => ({
     throttleTimeMs: 0,
-    errorCode,
+    // Version 0 has errors of partitions only.
+    errorCode: version === 0 ? 0 : errorCode,
     replicaElectionResults: (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
       topic,
       partitionResult: partitions.map(partitionId => ({ partitionId, errorCode, errorMessage })),

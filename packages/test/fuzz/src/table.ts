@@ -1,0 +1,119 @@
+import { concat } from "@samsa/base";
+import { ApiKey } from "@samsa/protocol";
+import { buildBatch, readRecords, type Tools } from "@samsa/records";
+import { Peer } from "./peer.ts";
+
+export const TABLE_TOPIC = "table";
+
+const KEYS = 20;
+/** Small segments and a low ratio: the cleaner has something to do all the time. */
+const CONFIGS = {
+  "cleanup.policy": "compact",
+  "internal.segment.bytes": "20000",
+  "min.cleanable.dirty.ratio": "0.01",
+  "delete.retention.ms": "0",
+};
+
+interface Answer {
+  responses: { partitionResponses: { errorCode: number }[] }[];
+}
+
+interface FetchAnswer {
+  responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
+}
+
+/** A table in a compacted topic: of each key its last value must be there, and nothing that was deleted. */
+export class Table {
+  readonly #tools: Tools;
+  readonly #port: number;
+  readonly #limitMs: number;
+  #peer: Peer | undefined;
+  #next = 0;
+  /** The last value of each key that was acknowledged, and later ones that may have been written; null: deleted. */
+  readonly #values = new Map<string, (string | null)[]>();
+
+  constructor(port: number, tools: Tools, limitMs: number) {
+    this.#port = port;
+    this.#tools = tools;
+    this.#limitMs = limitMs;
+  }
+
+  get written(): number {
+    return this.#next;
+  }
+
+  async #ask(key: number, version: number, body: object): Promise<unknown> {
+    this.#peer ??= await Peer.open(this.#port);
+    return this.#peer.ask(key, version, body, this.#limitMs);
+  }
+
+  async create(): Promise<void> {
+    const configs = Object.entries(CONFIGS).map(([name, value]) => ({ name, value }));
+    const topic = { name: TABLE_TOPIC, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
+    const request = { topics: [topic], timeoutMs: 5000, validateOnly: false };
+    const { topics } = (await this.#ask(ApiKey.CreateTopics, 7, request)) as {
+      topics: { errorMessage: string | null }[];
+    };
+    if (topics[0].errorMessage !== null) throw new Error(`the table cannot be made: ${topics[0].errorMessage}`);
+  }
+
+  /** Sets a key, or deletes it; rejects when it is not told that this is done. */
+  async put(): Promise<void> {
+    const number = this.#next++;
+    const key = `k${number % KEYS}`;
+    const value = number % 7 === 3 ? null : `${number} ${"x".repeat(200)}`;
+    // Written or not, until the answer comes.
+    this.#values.set(key, [...(this.#values.get(key) ?? [null]), value]);
+    const bytes = (text: string | null): Uint8Array | null => (text === null ? null : new TextEncoder().encode(text));
+    const record = { timestamp: Date.now(), key: bytes(key), value: bytes(value) };
+    const topicData = [
+      { name: TABLE_TOPIC, partitionData: [{ index: 0, records: [buildBatch([record], {}, this.#tools)] }] },
+    ];
+    const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
+    const { responses } = (await this.#ask(ApiKey.Produce, 9, body)) as Answer;
+    const [{ errorCode }] = responses[0].partitionResponses;
+    if (errorCode !== 0) throw new Error(`a row of the table was refused with error ${errorCode}`);
+    this.#values.set(key, [value]);
+  }
+
+  /** Reads all of the topic from a broker on `port`; throws when it is not what was acknowledged. */
+  async checkAll(port: number): Promise<void> {
+    const found = new Map<string, string | null>();
+    const peer = await Peer.open(port);
+    try {
+      for (let offset = 0; ; ) {
+        const partitions = [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }];
+        const { responses } = (await peer.ask(
+          ApiKey.Fetch,
+          12,
+          {
+            ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1 },
+            ...{ topics: [{ topic: TABLE_TOPIC, partitions }], forgottenTopicsData: [], rackId: "" },
+          },
+          this.#limitMs,
+        )) as FetchAnswer;
+        const [{ errorCode, records }] = responses[0].partitions;
+        if (errorCode !== 0) throw new Error(`the table cannot be read: error ${errorCode}`);
+        const rows = readRecords(concat(records ?? []), this.#tools).filter(row => row.offset >= offset);
+        if (rows.length === 0) break;
+        const text = (bytes: Uint8Array | null): string | null =>
+          bytes === null ? null : new TextDecoder().decode(bytes);
+        for (const row of rows) found.set(text(row.key) ?? "", text(row.value));
+        offset = (rows.at(-1)?.offset ?? offset) + 1;
+      }
+    } finally {
+      peer.close();
+    }
+    for (const [key, allowed] of this.#values) {
+      const value = found.get(key) ?? null;
+      if (!allowed.includes(value))
+        throw new Error(`the table has ${String(value)} for ${key} instead of ${String(allowed.at(-1))}`);
+    }
+  }
+
+  /** Forgets a connection that is gone. */
+  close(): void {
+    this.#peer?.close();
+    this.#peer = undefined;
+  }
+}
