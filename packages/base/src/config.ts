@@ -95,6 +95,13 @@ export class ConfigError extends Error {
     this.name = "ConfigError";
     this.setting = setting;
   }
+
+  /** One that Kafka tells in other words. */
+  static worded(setting: string, message: string): ConfigError {
+    const error = new ConfigError(setting, "", "");
+    error.message = message;
+    return error;
+  }
 }
 
 function parseNumber(name: string, spec: AnyConfigSpec, text: string): number {
@@ -142,14 +149,15 @@ function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | num
 
 /** What a list, or a text of a closed choice, may hold. */
 function checkParts(name: string, spec: AnyConfigSpec, value: string | readonly string[]): void {
+  const { oneOf, ignoreCase } = spec;
   if (spec.nonEmpty === true && value.length === 0) {
-    const why = typeof value === "string" ? "String must be non-empty" : "The list must not be empty";
-    throw new ConfigError(name, String(value), why);
+    if (typeof value === "string") throw new ConfigError(name, value, "String must be non-empty");
+    const choice = oneOf === undefined ? "any non-empty value" : `[${oneOf.join(", ")}]`;
+    throw ConfigError.worded(name, `Configuration '${name}' must not be empty. Valid values include: ${choice}`);
   }
   if (typeof value === "object" && value.includes("")) {
-    throw new ConfigError(name, value.join(","), "The values of the list must not be empty");
+    throw ConfigError.worded(name, `Configuration '${name}' values must not be empty.`);
   }
-  const { oneOf, ignoreCase } = spec;
   if (oneOf === undefined) return;
   for (const part of typeof value === "object" ? value : [value]) {
     const isAllowed = ignoreCase === true ? oneOf.includes(part.toUpperCase()) : oneOf.includes(part);

@@ -88,18 +88,18 @@ const RULES: readonly Rule[] = [
   {
     name: "log.roll.ms",
     holds: (number, lookup) => number(firstGiven(lookup, "log.roll.ms", "log.roll.hours")) >= 1,
-    why: "log.roll.ms must be greater than or equal to 1",
+    why: "requirement failed: log.roll.ms must be greater than or equal to 1",
   },
   {
     name: "log.roll.jitter.ms",
     holds: (number, lookup) => number(firstGiven(lookup, "log.roll.jitter.ms", "log.roll.jitter.hours")) >= 0,
-    why: "log.roll.jitter.ms must be greater than or equal to 0",
+    why: "requirement failed: log.roll.jitter.ms must be greater than or equal to 0",
   },
   {
     name: "log.retention.ms",
     holds: (number, lookup) =>
       number(firstGiven(lookup, "log.retention.ms", "log.retention.minutes", "log.retention.hours")) !== 0,
-    why: "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+    why: "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
   },
   {
     name: "log.cleaner.threads",
@@ -109,20 +109,20 @@ const RULES: readonly Rule[] = [
   {
     name: "log.cleaner.dedupe.buffer.size",
     holds: number => Math.trunc(number("log.cleaner.dedupe.buffer.size") / number("log.cleaner.threads")) > MEBIBYTE,
-    why: "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+    why: "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
   },
   {
     name: "replica.socket.timeout.ms",
     holds: number => number("replica.fetch.wait.max.ms") <= number("replica.socket.timeout.ms"),
     why:
-      "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket " +
+      "requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket " +
       "timeouts",
   },
   {
     name: "replica.lag.time.max.ms",
     holds: number => number("replica.fetch.wait.max.ms") <= number("replica.lag.time.max.ms"),
     why:
-      "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent " +
+      "requirement failed: replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent " +
       "changes in ISR",
   },
   {
@@ -132,14 +132,14 @@ const RULES: readonly Rule[] = [
       !isGiven(lookup, "queued.max.request.bytes") ||
       number("queued.max.request.bytes") <= 0 ||
       number("queued.max.request.bytes") >= number("socket.request.max.bytes"),
-    why: "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
+    why: "requirement failed: queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
   },
   {
     name: "max.connections.per.ip",
     holds: (number, lookup) =>
       number("max.connections.per.ip") !== 0 ||
       (parseOverrides(lookup("max.connections.per.ip.overrides") ?? "")?.size ?? 0) > 0,
-    why: "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",
+    why: "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",
   },
   {
     name: "connection.failed.authentication.delay.ms",
@@ -147,7 +147,7 @@ const RULES: readonly Rule[] = [
       number("connections.max.idle.ms") < 0 ||
       number("connection.failed.authentication.delay.ms") < number("connections.max.idle.ms"),
     why:
-      "connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed " +
+      "requirement failed: connection.failed.authentication.delay.ms should always be less than connections.max.idle.ms to prevent failed " +
       "authentication responses from timing out",
   },
   ...groupRules("group.consumer."),
@@ -173,12 +173,28 @@ const THREADS = [
   "num.replica.fetchers",
 ] as const;
 
-/** Whether counts of threads may change from what `now` says to what `then` says. */
-export function areThreadsPossible(now: Lookup, then: Lookup): boolean {
-  return THREADS.every(name => {
+/** Why counts of threads may not change from what `now` says to what `then` says; undefined where they may. */
+export function threadsFault(now: Lookup, then: Lookup): string | undefined {
+  for (const name of THREADS) {
     const [before, after] = [numberOf(now, name), numberOf(then, name)];
-    return after === before || (after >= Math.max(1, Math.trunc(before / 2)) && after <= before * 2);
-  });
+    if (after === before || (after >= Math.max(1, Math.trunc(before / 2)) && after <= before * 2)) continue;
+    const why = name === "log.cleaner.threads" ? cleanerFault(before, after) : poolFault(name, before, after);
+    // Kafka puts the exception where the value belongs.
+    const exception = `org.apache.kafka.common.config.ConfigException: ${why}`;
+    return `Invalid value ${exception} for configuration Invalid dynamic configuration`;
+  }
+  return undefined;
+}
+
+function poolFault(name: string, before: number, after: number): string {
+  const least = `value should be at least half the current value ${before}`;
+  const most = `value should not be greater than double the current value ${before}`;
+  return `Dynamic thread count update validation failed for ${name}=${after}, ${after < before ? least : most}`;
+}
+
+function cleanerFault(before: number, after: number): string {
+  const how = after < before ? "reduced to less than half" : "increased to more than double";
+  return `Log cleaner threads cannot be ${how} the current value ${before}`;
 }
 
 /** The settings with `node.id`, also where it is called by its old name `broker.id`. */
@@ -197,6 +213,6 @@ export function checkBrokerConfigs(names: Iterable<string>, lookup: Lookup): voi
   }
   const number = (name: string): number => numberOf(lookup, name);
   for (const { name, holds, why } of RULES) {
-    if (!holds(number, lookup)) throw new ConfigError(name, lookup(name) ?? String(brokerSpec(name)?.default), why);
+    if (!holds(number, lookup)) throw ConfigError.worded(name, why);
   }
 }

@@ -1,4 +1,4 @@
-import { fromUtf8, invariant, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
+import { fromUtf8, invariant, MalformedError, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
@@ -221,23 +221,20 @@ export class MetadataLog {
 
   /** Begins the next epoch, which this node leads. Throws when other voters have a say. */
   async lead(): Promise<void> {
-    const { dir, tools, nodeId, staticVoters } = this.#options;
+    const { dir, nodeId, staticVoters } = this.#options;
     const self = describeVoter(nodeId, dir.directoryId);
     const known = this.#voters.find(voter => voter.id === nodeId);
     const voters = this.#voters.length > 0 ? this.#voters : staticVoters.map(id => describeVoter(id, dir.directoryId));
     const stored = readWhole(dir.env.disk, this.#path("quorum-state"));
-    const begun = beginSoleEpoch(
-      {
-        // Endpoints that are on record stay: this node opens no listener of a controller that could contradict them.
-        node: known === undefined ? self : { ...known, directoryId: dir.directoryId },
-        voterSet: { kraftVersion: this.#kraftVersion, voters, inLog: this.#votersInLog },
-        quorumState: stored === undefined ? undefined : fromUtf8(stored),
-        lastEpoch: Math.max(this.#log.latestEpoch, this.#snapshots.latest?.epoch ?? 0),
-        endOffset: this.#log.endOffset,
-        now: dir.env.clock.now(),
-      },
-      tools,
-    );
+    const begun = this.#beginEpoch({
+      // Endpoints that are on record stay: this node opens no listener of a controller that could contradict them.
+      node: known === undefined ? self : { ...known, directoryId: dir.directoryId },
+      voterSet: { kraftVersion: this.#kraftVersion, voters, inLog: this.#votersInLog },
+      quorumState: stored === undefined ? undefined : fromUtf8(stored),
+      lastEpoch: Math.max(this.#log.latestEpoch, this.#snapshots.latest?.epoch ?? 0),
+      endOffset: this.#log.endOffset,
+      now: dir.env.clock.now(),
+    });
     if (begun === undefined) {
       const ids = voters.map(({ id }) => id).join(", ");
       throw new QuorumError(
@@ -250,6 +247,16 @@ export class MetadataLog {
     this.#log.beginEpoch(begun.epoch);
     this.#append(begun.batch);
     await this.flush();
+  }
+
+  /** Throws `QuorumError` where `quorum-state` is damaged: whoever lost its vote could vote twice in one epoch. */
+  #beginEpoch(start: Parameters<typeof beginSoleEpoch>[0]): ReturnType<typeof beginSoleEpoch> {
+    try {
+      return beginSoleEpoch(start, this.#options.tools);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      throw new QuorumError(`${this.#path("quorum-state")} is damaged: ${error.message}.`);
+    }
   }
 
   #append(bytes: Uint8Array): number {

@@ -134,9 +134,10 @@ describe("settings that have no effect", () => {
 describe("IncrementalAlterConfigs", () => {
   // Codes and sentences are those of Apache Kafka 4.4.0.
   const unknownConfig = "Cannot update these configs dynamically:";
-  const dedupe =
-    "Invalid value 5 for configuration log.cleaner.dedupe.buffer.size: " +
-    "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+  const dedupe = "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+  const threads = (count: number, why: string): string =>
+    "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for " +
+    `num.io.threads=${count}, ${why} the current value 8 for configuration Invalid dynamic configuration`;
   test.each<[type: number, name: string, changes: readonly Change[], code: number, message: string | null]>([
     [TOPIC, "t", [["retention.ms", SET, "1000"]], 0, null],
     [
@@ -192,8 +193,8 @@ describe("IncrementalAlterConfigs", () => {
     ],
     [BROKER, "1", [["log.dirs", SET, "x"]], 42, `${unknownConfig} [log.dirs]`],
     [BROKER, "1", [["num.partitions", SET, "2"]], 42, `${unknownConfig} [num.partitions]`],
-    [BROKER, "1", [["num.io.threads", SET, "1"]], 42, "Invalid dynamic configuration"],
-    [BROKER, "1", [["num.io.threads", SET, "17"]], 42, "Invalid dynamic configuration"],
+    [BROKER, "1", [["num.io.threads", SET, "1"]], 42, threads(1, "value should be at least half")],
+    [BROKER, "1", [["num.io.threads", SET, "17"]], 42, threads(17, "value should not be greater than double")],
     [
       BROKER,
       "1",

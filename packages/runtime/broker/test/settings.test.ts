@@ -5,7 +5,7 @@ import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
 import { metadataRecord } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { clientMetricsConfigs } from "../src/client-metrics-configs.ts";
-import { areThreadsPossible, checkBrokerConfigs, namedAnew } from "../src/config-checks.ts";
+import { checkBrokerConfigs, namedAnew, threadsFault } from "../src/config-checks.ts";
 import { brokerConfigs } from "../src/configs.ts";
 import { groupConfigs, isGroupConfigAvailable } from "../src/group-configs.ts";
 import { type ListenerSettings, planListeners } from "../src/listeners.ts";
@@ -360,7 +360,7 @@ describe("settings that do not fit each other", () => {
 
   test("threads may double or halve", () => {
     const of = (count: number) => (name: string) => (name === "num.io.threads" ? String(count) : undefined);
-    const possible = [3, 4, 8, 16, 17].filter(count => areThreadsPossible(of(8), of(count)));
+    const possible = [3, 4, 8, 16, 17].filter(count => threadsFault(of(8), of(count)) === undefined);
     expect(possible).toEqual([4, 8, 16]);
   });
 });

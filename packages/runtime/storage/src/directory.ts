@@ -5,6 +5,7 @@ import {
   type Env,
   fromUtf8,
   invariant,
+  MalformedError,
   randomUuid,
   type Uuid,
   utf8,
@@ -16,6 +17,7 @@ import {
   type LogConfig,
   offsetOfFile,
   PARTITION_FILE,
+  type PartitionOffset,
   readOffsets,
   readTopicId,
   writeOffsets,
@@ -197,9 +199,21 @@ export class LogDir implements LogHome {
   }
 
   private offsets(file: string): Map<string, number> {
-    const bytes = readWhole(this.env.disk, `${this.path}/${file}`);
-    const entries = bytes === undefined ? [] : readOffsets(bytes);
+    const path = `${this.path}/${file}`;
+    const bytes = readWhole(this.env.disk, path);
+    const entries = bytes === undefined ? [] : this.entriesOf(bytes, path);
     return new Map(entries.map(({ topic, partition, offset }) => [keyOf(topic, partition), offset]));
+  }
+
+  /** A damaged checkpoint counts as empty: each offset in it has a lower bound that is always right (`LogManager`). */
+  private entriesOf(bytes: Uint8Array, path: string): readonly PartitionOffset[] {
+    try {
+      return readOffsets(bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.env.logger.warn("a checkpoint is damaged and counts as empty", { path, error: error.message });
+      return [];
+    }
   }
 
   private load(): void {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Disk, type DiskFile, utf8 } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { buildBatch } from "@samsa/records";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type LogDir, openLogDir } from "../src/index.ts";
 import { CONFIG, Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 
@@ -74,6 +74,32 @@ describe("a log directory", () => {
     const { directoryId } = fixture.dir;
     expect(open(1, "cluster")().directoryId).toBe(directoryId);
     expect(() => openLogDir(fixture.node.env, "/new", { nodeId: 1, configOf: () => CONFIG })).toThrow("not formatted");
+  });
+
+  test.each([
+    "recovery-point-offset-checkpoint",
+    "log-start-offset-checkpoint",
+    "replication-offset-checkpoint",
+    "cleaner-offset-checkpoint",
+  ])("opens with a %s that is damaged, and loses no record by it", async name => {
+    for (const junk of ["junk", "1\n0\n", "0\n1\nx y z\n", "0\n9007199254740993\n", "0\n1\nt 0 9007199254740993\n"]) {
+      for (const ending of ["clean", "crash"] as const) {
+        const fixture = new Fixture(9);
+        fixture.log.append(fixture.batch(5), REQUEST);
+        await fixture.flush();
+        if (ending === "clean") await fixture.settle(fixture.dir.close());
+        const file = fixture.node.env.disk.open(`/data/${name}`, "create");
+        file.truncate(0);
+        file.write([utf8(junk)], 0);
+        file.syncNow();
+        file.close();
+        const warned = vi.spyOn(fixture.node.env.logger, "warn");
+        if (ending === "clean") fixture.dir = fixture.open();
+        else fixture.crash("kept");
+        expect([fixture.log.startOffset, fixture.log.endOffset]).toEqual([0, 5]);
+        if (ending === "clean") expect(warned.mock.calls.map(([, facts]) => facts?.path)).toContain(`/data/${name}`);
+      }
+    }
   });
 
   test("goes offline when the disk fails, and says so", async () => {

@@ -9,7 +9,7 @@ import {
   type IncrementalAlterConfigsResponse,
 } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
-import { areThreadsPossible, brokerSpec, checkBrokerConfigs } from "../config-checks.ts";
+import { brokerSpec, checkBrokerConfigs, threadsFault } from "../config-checks.ts";
 import { brokerConfigs } from "../configs.ts";
 import { listenerSettings, listenersFault } from "../listeners.ts";
 import type { RequestContext } from "../requests.ts";
@@ -103,7 +103,8 @@ function togetherFault(
     if (!(error instanceof ConfigError)) throw error;
     return refused("INVALID_REQUEST", error.message);
   }
-  if (!areThreadsPossible(now, lookup)) return refused("INVALID_REQUEST", "Invalid dynamic configuration");
+  const threads = threadsFault(now, lookup);
+  if (threads !== undefined) return refused("INVALID_REQUEST", threads);
   if (name === "" || !changes.some(({ name: changed }) => LISTENERS.includes(changed))) return undefined;
   const then = parseConfig(brokerConfigs, lookup);
   const { hostName } = broker.env.network;
