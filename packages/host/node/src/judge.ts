@@ -28,8 +28,9 @@ class Bench {
   }
 
   ask(id: number, waiting: Waiting, work: { bytes: Uint8Array; rules: JudgeRules; now: number }): void {
-    this.waiting.set(id, waiting);
+    // First the message: one that cannot be sent is not waited for.
     this.#worker.postMessage({ id, ...work }, [work.bytes.buffer as ArrayBuffer]);
+    this.waiting.set(id, waiting);
   }
 
   async end(): Promise<void> {

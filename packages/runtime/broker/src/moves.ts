@@ -1,4 +1,4 @@
-import { DiskError, type Env } from "@samsa/base";
+import { DiskError, type Env, guard } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
 import type { Placed } from "./control.ts";
 import type { Partition } from "./partition.ts";
@@ -58,9 +58,7 @@ export class Moves {
   resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
     const work = new LogMove(partition.log, copy);
     this.#moves.set(partition, { partition, work, assigned, cancelled: false });
-    this.#running ??= this.#runAll().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#runAll();
   }
 
   /** Ends a move; the partition stays where it is, and the copy is deleted. */
@@ -101,9 +99,14 @@ export class Moves {
   }
 
   async #runAll(): Promise<void> {
+    // `#running` is set first, and cleared in the moment in which nothing is left: a move that is added then begins anew.
+    await Promise.resolve();
     for (;;) {
       const next = this.#moves.values().next();
-      if (next.done === true || this.#closed) return;
+      if (next.done === true || this.#closed) {
+        this.#running = undefined;
+        return;
+      }
       const move = next.value;
       try {
         await this.#run(move);
@@ -111,8 +114,14 @@ export class Moves {
         if (this.#moves.get(move.partition) === move) this.#forget(move.partition);
       } catch (error) {
         if (this.#closed) return;
-        this.#host.env.logger.error("a partition could not be moved", { to: move.work.copy.path, error });
-        this.cancel(move.partition);
+        const { logger } = this.#host.env;
+        logger.error("a partition could not be moved", { to: move.work.copy.path, error });
+        guard(
+          () => this.cancel(move.partition),
+          reason => logger.error("a move could not be cancelled", { to: move.work.copy.path, error: reason }),
+        );
+        // In any case the next one has its turn.
+        this.#moves.delete(move.partition);
       }
     }
   }

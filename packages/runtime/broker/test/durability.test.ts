@@ -80,3 +80,42 @@ describe("when a record is acknowledged", () => {
     expect(machine.second.get("t", 0)?.endOffset).toBe(1);
   });
 });
+
+describe("moves", () => {
+  const assign = () => Promise.resolve();
+
+  test("go on with the next when one throws, and when its cancellation does", async () => {
+    const machine = new Machine();
+    const { env } = machine.node;
+    const other = machine.first.create("u", 0, TOPIC_ID as Uuid);
+    const rules = {} as PartitionOptions["rules"];
+    const turn = new Turn(env.timers, () => {});
+    const next = new Partition({ env, turn, log: other, topicId: TOPIC_ID, leaderEpoch: 0, rules });
+    const moves = new Moves({ env, assign });
+    machine.partition.log.endOffsetForEpoch = machine.partition.log.resumeCleaning = () => {
+      throw new Error("planted");
+    };
+    machine.append(() => {});
+    await machine.world.runFor(100);
+    const copy = machine.second.createFuture(machine.partition.log, TOPIC_ID);
+    copy.appendAsFollower(
+      machine.partition.log.read({ offset: 0, maxBytes: 1, minOneMessage: true, limitOffset: 1 }).chunks[0],
+    );
+    moves.resume(machine.partition, copy, false);
+    moves.begin(next, machine.second);
+    await machine.world.runFor(1000);
+    expect(next.log.home.path).toBe("/two");
+    await moves.close();
+  });
+
+  test("of a partition that is not served any more end, and leave the loop", async () => {
+    const machine = new Machine();
+    const { env } = machine.node;
+    const moves = new Moves({ env, assign });
+    machine.partition.fail(56);
+    moves.begin(machine.partition, machine.second);
+    await machine.world.runFor(100);
+    expect(moves.isMoving(machine.partition)).toBe(false);
+    await moves.close();
+  });
+});
