@@ -1,6 +1,6 @@
 import { BufferPool, ConfigError, type Env, nearestNumber, parseConfig, type Timer } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
-import { configsOf, EMPTY_IMAGE, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
 import { adviceOf, LogCleaner, LogDirError, LogDirs } from "@samsa/storage";
@@ -11,7 +11,7 @@ import { ClientConnection, type ConnectionHost, RequestBudget } from "./connecti
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
-import { consumerIntervals, migrationPolicy } from "./group-limits.ts";
+import { groupConfig } from "./group-limits.ts";
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
@@ -183,7 +183,7 @@ export class Broker {
       {
         env,
         tools: this.tools,
-        config: this.#groupConfig(),
+        config: groupConfig(this),
         newId: () => this.#newId(),
         shareGroups: this.shares.membership,
         initialize: (what, done) => this.shares.states.initialize(what, done),
@@ -290,26 +290,6 @@ export class Broker {
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
       onOffline: () => this.#offline(),
     });
-  }
-
-  #groupConfig() {
-    const { config } = this;
-    return {
-      initialRebalanceDelayMs: Math.max(0, config["group.initial.rebalance.delay.ms"]),
-      minSessionTimeoutMs: config["group.min.session.timeout.ms"],
-      maxSessionTimeoutMs: config["group.max.session.timeout.ms"],
-      maxSize: config["group.max.size"],
-      offsetMetadataMaxLength: config["offset.metadata.max.bytes"],
-      offsetsRetentionMs: config["offsets.retention.minutes"] * 60_000,
-      consumer: {
-        maxSize: config["group.consumer.max.size"],
-        assignors: config["group.consumer.assignors"],
-        pattern: this.env.pattern,
-        migration: migrationPolicy(config),
-        intervals: (groupId: string) =>
-          consumerIntervals(this.config, configsOf(this.topics.image, RESOURCE_TYPE.group, groupId)),
-      },
-    };
   }
 
   #apply(image: MetadataImage): void {

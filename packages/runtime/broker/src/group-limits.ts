@@ -1,3 +1,5 @@
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import type { Broker } from "./broker.ts";
 import type { BrokerConfig } from "./configs.ts";
 
 /** Of each interval of consumer groups: the broker's own, and the least and most that groups may have. */
@@ -36,7 +38,7 @@ export function consumerDefault(config: BrokerConfig, name: Limited): number {
 }
 
 /** Of a group: what it has set, kept within what the broker allows, or else the broker's own. */
-export function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string, string>) {
+function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string, string>) {
   const of = (name: Limited): number => {
     const text = own.get(name);
     const value = text === undefined ? consumerDefault(config, name) : Number(text);
@@ -50,8 +52,29 @@ export function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string,
 }
 
 /** Which ways groups may turn while they have members (`ConsumerGroupMigrationPolicy`). */
-export function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; readonly downgrade: boolean } {
+function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; readonly downgrade: boolean } {
   const policy = config["group.consumer.migration.policy"].toLowerCase();
   const both = policy === "bidirectional";
   return { upgrade: both || policy === "upgrade", downgrade: both || policy === "downgrade" };
+}
+
+/** The limits of groups; each interval is as the broker and the group have it now. */
+export function groupConfig(broker: Broker) {
+  const { config, env } = broker;
+  return {
+    initialRebalanceDelayMs: Math.max(0, config["group.initial.rebalance.delay.ms"]),
+    minSessionTimeoutMs: config["group.min.session.timeout.ms"],
+    maxSessionTimeoutMs: config["group.max.session.timeout.ms"],
+    maxSize: config["group.max.size"],
+    offsetMetadataMaxLength: config["offset.metadata.max.bytes"],
+    offsetsRetentionMs: config["offsets.retention.minutes"] * 60_000,
+    consumer: {
+      maxSize: config["group.consumer.max.size"],
+      assignors: config["group.consumer.assignors"],
+      pattern: env.pattern,
+      migration: migrationPolicy(config),
+      intervals: (groupId: string) =>
+        consumerIntervals(broker.config, configsOf(broker.topics.image, RESOURCE_TYPE.group, groupId)),
+    },
+  };
 }

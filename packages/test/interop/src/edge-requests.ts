@@ -49,125 +49,142 @@ const PLAIN: Draft = {
   clientSoftwareVersion: "1",
 };
 
+/** Plain bodies of requests by API, where a default of each field would not do; what is missing gets one. */
+type Templates = Readonly<Record<number, Draft>>;
+
 const partition = { partitionIndex: 0, partition: 0 };
+const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
 const resource = { resourceType: 2, resourceName: TOPIC };
 const shareState = { groupId: "edge", topics: [{ topicId: TOPIC_ID, partitions: [{ partition: 0 }] }] };
 
-/** Plain bodies of requests, where a default of each field would not do; what is missing gets one. */
-function templates(tools: Tools): Readonly<Record<number, Draft>> {
+/** Groups and their offsets. */
+const GROUPS: Templates = {
+  [ApiKey.OffsetCommit]: { generationIdOrMemberEpoch: -1, topics: offsets },
+  [ApiKey.OffsetFetch]: {
+    topics: [{ name: TOPIC, partitionIndexes: [0] }],
+    groups: [{ groupId: "edge", topics: [{ name: TOPIC, topicId: TOPIC_ID, partitionIndexes: [0] }] }],
+  },
+  [ApiKey.FindCoordinator]: { key: "edge", coordinatorKeys: ["edge"] },
+  [ApiKey.JoinGroup]: {
+    groupId: "join-$n",
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 1000,
+    protocolType: "consumer",
+    protocols: [{ name: "range", metadata: SUBSCRIPTION }],
+  },
+  [ApiKey.LeaveGroup]: { memberId: "m", members: [{ memberId: "m", groupInstanceId: null }] },
+  [ApiKey.Heartbeat]: { memberId: "m" },
+  [ApiKey.SyncGroup]: { memberId: "m", assignments: [] },
+  [ApiKey.DescribeGroups]: { groups: ["edge"] },
+  [ApiKey.DeleteGroups]: { groupsNames: ["nosuch"] },
+  [ApiKey.OffsetDelete]: { topics: [{ name: TOPIC, partitions: [partition] }] },
+  [ApiKey.ConsumerGroupHeartbeat]: {
+    groupId: "heartbeat-$n",
+    memberId: "m",
+    rebalanceTimeoutMs: 10_000,
+    subscribedTopicNames: [TOPIC],
+    subscribedTopicRegex: null,
+    topicPartitions: [],
+  },
+  [ApiKey.ConsumerGroupDescribe]: { groupIds: ["nosuch"] },
+};
+
+/** Share groups and their state. */
+const SHARES: Templates = {
+  [ApiKey.ShareGroupHeartbeat]: { groupId: "share-$n", memberId: ZERO_ID, subscribedTopicNames: [TOPIC] },
+  [ApiKey.ShareGroupDescribe]: { groupIds: ["nosuch"] },
+  [ApiKey.ShareFetch]: {
+    memberId: ZERO_ID,
+    sessionEpoch: -1,
+    maxBytes: MIB,
+    topics: [{ topicId: TOPIC_ID, partitions: [{ partitionIndex: 0, partitionMaxBytes: MIB }] }],
+  },
+  [ApiKey.ShareAcknowledge]: { memberId: ZERO_ID, sessionEpoch: 1, topics: [] },
+  [ApiKey.InitializeShareGroupState]: shareState,
+  [ApiKey.ReadShareGroupState]: shareState,
+  [ApiKey.WriteShareGroupState]: shareState,
+  [ApiKey.DeleteShareGroupState]: shareState,
+  [ApiKey.ReadShareGroupStateSummary]: shareState,
+  [ApiKey.DescribeShareGroupOffsets]: {
+    groups: [{ groupId: "nosuch", topics: [{ topicName: TOPIC, partitions: [0] }] }],
+  },
+  [ApiKey.AlterShareGroupOffsets]: {
+    topics: [{ topicName: TOPIC, partitions: [{ partitionIndex: 0, startOffset: 0 }] }],
+  },
+  [ApiKey.DeleteShareGroupOffsets]: { groupId: "nosuch", topics: [{ topicName: TOPIC }] },
+};
+
+/** Topics, transactions and the cluster. */
+const OTHERS: Templates = {
+  [ApiKey.Fetch]: {
+    maxWaitMs: 0,
+    maxBytes: MIB,
+    sessionEpoch: -1,
+    topics: [
+      { topic: TOPIC, topicId: TOPIC_ID, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: MIB }] },
+    ],
+  },
+  [ApiKey.ListOffsets]: { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }] },
+  [ApiKey.Metadata]: { topics: [{ topicId: ZERO_ID, name: TOPIC }], allowAutoTopicCreation: false },
+  [ApiKey.SaslHandshake]: { mechanism: "PLAIN" },
+  [ApiKey.CreateTopics]: { topics: [{ name: "made-$n", numPartitions: 1, replicationFactor: 1 }] },
+  [ApiKey.DeleteTopics]: { topics: [{ name: "nosuch", topicId: ZERO_ID }], topicNames: ["nosuch"] },
+  [ApiKey.DeleteRecords]: { topics: [{ name: WRITTEN, partitions: [{ partitionIndex: 0, offset: 0 }] }] },
+  [ApiKey.InitProducerId]: { transactionalId: null, transactionTimeoutMs: 10_000, producerId: -1, producerEpoch: -1 },
+  [ApiKey.OffsetForLeaderEpoch]: { topics: [{ topic: TOPIC, partitions: [{ partition: 0, leaderEpoch: 0 }] }] },
+  [ApiKey.AddPartitionsToTxn]: {
+    transactions: [
+      { transactionalId: "edge", producerId: 0, producerEpoch: 0, topics: [{ name: TOPIC, partitions: [0] }] },
+    ],
+    v3AndBelowTransactionalId: "edge",
+    v3AndBelowTopics: [{ name: TOPIC, partitions: [0] }],
+  },
+  [ApiKey.AddOffsetsToTxn]: { transactionalId: "edge" },
+  [ApiKey.EndTxn]: { transactionalId: "edge" },
+  [ApiKey.TxnOffsetCommit]: { transactionalId: "edge", topics: offsets },
+  [ApiKey.DescribeConfigs]: { resources: [{ ...resource, configurationKeys: ["retention.ms"] }] },
+  [ApiKey.AlterConfigs]: { resources: [{ ...resource, configs: [{ name: "retention.ms", value: "1000000000" }] }] },
+  [ApiKey.AlterReplicaLogDirs]: { dirs: [{ path: "/nowhere", topics: [{ name: TOPIC, partitions: [0] }] }] },
+  [ApiKey.DescribeLogDirs]: { topics: [{ topic: "nosuch", partitions: [0] }] },
+  [ApiKey.CreatePartitions]: { topics: [{ name: TOPIC, count: 3, assignments: null }], validateOnly: true },
+  [ApiKey.ElectLeaders]: { topicPartitions: [{ topic: TOPIC, partitions: [0] }] },
+  [ApiKey.IncrementalAlterConfigs]: {
+    resources: [{ ...resource, configs: [{ name: "retention.ms", configOperation: 0, value: "1000000000" }] }],
+  },
+  [ApiKey.AlterPartitionReassignments]: { topics: [{ name: TOPIC, partitions: [{ ...partition, replicas: [1] }] }] },
+  [ApiKey.ListPartitionReassignments]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+  [ApiKey.DescribeClientQuotas]: { components: [{ entityType: "user", matchType: 0, match: "nobody" }] },
+  [ApiKey.AlterClientQuotas]: {
+    entries: [
+      {
+        entity: [{ entityType: "user", entityName: "edge" }],
+        ops: [{ key: "request_percentage", value: 50, remove: false }],
+      },
+    ],
+  },
+  [ApiKey.DescribeQuorum]: { topics: [{ topicName: "__cluster_metadata", partitions: [partition] }] },
+  [ApiKey.UpdateFeatures]: {
+    featureUpdates: [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }],
+    validateOnly: true,
+  },
+  [ApiKey.DescribeProducers]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
+  [ApiKey.UnregisterBroker]: { brokerId: 9 },
+  [ApiKey.DescribeTransactions]: { transactionalIds: ["edge"] },
+  [ApiKey.DescribeTopicPartitions]: { topics: [{ name: TOPIC }], cursor: null },
+};
+
+function templates(tools: Tools): Templates {
   const record = { timestamp: NOW, key: null, value: Uint8Array.of(1, 2, 3) };
   const batch = base64(buildBatch([record], {}, tools));
-  const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
   return {
+    ...GROUPS,
+    ...SHARES,
+    ...OTHERS,
     [ApiKey.Produce]: {
       transactionalId: null,
       acks: -1,
       topicData: [{ name: WRITTEN, topicId: ID + WRITTEN, partitionData: [{ index: 0, records: batch }] }],
     },
-    [ApiKey.Fetch]: {
-      maxWaitMs: 0,
-      maxBytes: MIB,
-      sessionEpoch: -1,
-      topics: [
-        { topic: TOPIC, topicId: TOPIC_ID, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: MIB }] },
-      ],
-    },
-    [ApiKey.ListOffsets]: { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }] },
-    [ApiKey.Metadata]: { topics: [{ topicId: ZERO_ID, name: TOPIC }], allowAutoTopicCreation: false },
-    [ApiKey.OffsetCommit]: { generationIdOrMemberEpoch: -1, topics: offsets },
-    [ApiKey.OffsetFetch]: {
-      topics: [{ name: TOPIC, partitionIndexes: [0] }],
-      groups: [{ groupId: "edge", topics: [{ name: TOPIC, topicId: TOPIC_ID, partitionIndexes: [0] }] }],
-    },
-    [ApiKey.FindCoordinator]: { key: "edge", coordinatorKeys: ["edge"] },
-    [ApiKey.JoinGroup]: {
-      groupId: "join-$n",
-      sessionTimeoutMs: 10_000,
-      rebalanceTimeoutMs: 1000,
-      protocolType: "consumer",
-      protocols: [{ name: "range", metadata: SUBSCRIPTION }],
-    },
-    [ApiKey.LeaveGroup]: { memberId: "m", members: [{ memberId: "m", groupInstanceId: null }] },
-    [ApiKey.Heartbeat]: { memberId: "m" },
-    [ApiKey.SyncGroup]: { memberId: "m", assignments: [] },
-    [ApiKey.DescribeGroups]: { groups: ["edge"] },
-    [ApiKey.SaslHandshake]: { mechanism: "PLAIN" },
-    [ApiKey.CreateTopics]: { topics: [{ name: "made-$n", numPartitions: 1, replicationFactor: 1 }] },
-    [ApiKey.DeleteTopics]: { topics: [{ name: "nosuch", topicId: ZERO_ID }], topicNames: ["nosuch"] },
-    [ApiKey.DeleteRecords]: { topics: [{ name: WRITTEN, partitions: [{ partitionIndex: 0, offset: 0 }] }] },
-    [ApiKey.InitProducerId]: { transactionalId: null, transactionTimeoutMs: 10_000, producerId: -1, producerEpoch: -1 },
-    [ApiKey.OffsetForLeaderEpoch]: { topics: [{ topic: TOPIC, partitions: [{ partition: 0, leaderEpoch: 0 }] }] },
-    [ApiKey.AddPartitionsToTxn]: {
-      transactions: [
-        { transactionalId: "edge", producerId: 0, producerEpoch: 0, topics: [{ name: TOPIC, partitions: [0] }] },
-      ],
-      v3AndBelowTransactionalId: "edge",
-      v3AndBelowTopics: [{ name: TOPIC, partitions: [0] }],
-    },
-    [ApiKey.AddOffsetsToTxn]: { transactionalId: "edge" },
-    [ApiKey.EndTxn]: { transactionalId: "edge" },
-    [ApiKey.TxnOffsetCommit]: { transactionalId: "edge", topics: offsets },
-    [ApiKey.DescribeConfigs]: { resources: [{ ...resource, configurationKeys: ["retention.ms"] }] },
-    [ApiKey.AlterConfigs]: { resources: [{ ...resource, configs: [{ name: "retention.ms", value: "1000000000" }] }] },
-    [ApiKey.AlterReplicaLogDirs]: { dirs: [{ path: "/nowhere", topics: [{ name: TOPIC, partitions: [0] }] }] },
-    [ApiKey.DescribeLogDirs]: { topics: [{ topic: "nosuch", partitions: [0] }] },
-    [ApiKey.CreatePartitions]: { topics: [{ name: TOPIC, count: 3, assignments: null }], validateOnly: true },
-    [ApiKey.DeleteGroups]: { groupsNames: ["nosuch"] },
-    [ApiKey.ElectLeaders]: { topicPartitions: [{ topic: TOPIC, partitions: [0] }] },
-    [ApiKey.IncrementalAlterConfigs]: {
-      resources: [{ ...resource, configs: [{ name: "retention.ms", configOperation: 0, value: "1000000000" }] }],
-    },
-    [ApiKey.AlterPartitionReassignments]: { topics: [{ name: TOPIC, partitions: [{ ...partition, replicas: [1] }] }] },
-    [ApiKey.ListPartitionReassignments]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
-    [ApiKey.OffsetDelete]: { topics: [{ name: TOPIC, partitions: [partition] }] },
-    [ApiKey.DescribeClientQuotas]: { components: [{ entityType: "user", matchType: 0, match: "nobody" }] },
-    [ApiKey.AlterClientQuotas]: {
-      entries: [
-        {
-          entity: [{ entityType: "user", entityName: "edge" }],
-          ops: [{ key: "request_percentage", value: 50, remove: false }],
-        },
-      ],
-    },
-    [ApiKey.DescribeQuorum]: { topics: [{ topicName: "__cluster_metadata", partitions: [partition] }] },
-    [ApiKey.UpdateFeatures]: {
-      featureUpdates: [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }],
-      validateOnly: true,
-    },
-    [ApiKey.DescribeProducers]: { topics: [{ name: TOPIC, partitionIndexes: [0] }] },
-    [ApiKey.UnregisterBroker]: { brokerId: 9 },
-    [ApiKey.DescribeTransactions]: { transactionalIds: ["edge"] },
-    [ApiKey.ConsumerGroupHeartbeat]: {
-      groupId: "heartbeat-$n",
-      memberId: "m",
-      rebalanceTimeoutMs: 10_000,
-      subscribedTopicNames: [TOPIC],
-      subscribedTopicRegex: null,
-      topicPartitions: [],
-    },
-    [ApiKey.ConsumerGroupDescribe]: { groupIds: ["nosuch"] },
-    [ApiKey.DescribeTopicPartitions]: { topics: [{ name: TOPIC }], cursor: null },
-    [ApiKey.ShareGroupHeartbeat]: { groupId: "share-$n", memberId: ZERO_ID, subscribedTopicNames: [TOPIC] },
-    [ApiKey.ShareGroupDescribe]: { groupIds: ["nosuch"] },
-    [ApiKey.ShareFetch]: {
-      memberId: ZERO_ID,
-      sessionEpoch: -1,
-      maxBytes: MIB,
-      topics: [{ topicId: TOPIC_ID, partitions: [{ partitionIndex: 0, partitionMaxBytes: MIB }] }],
-    },
-    [ApiKey.ShareAcknowledge]: { memberId: ZERO_ID, sessionEpoch: 1, topics: [] },
-    [ApiKey.InitializeShareGroupState]: shareState,
-    [ApiKey.ReadShareGroupState]: shareState,
-    [ApiKey.WriteShareGroupState]: shareState,
-    [ApiKey.DeleteShareGroupState]: shareState,
-    [ApiKey.ReadShareGroupStateSummary]: shareState,
-    [ApiKey.DescribeShareGroupOffsets]: {
-      groups: [{ groupId: "nosuch", topics: [{ topicName: TOPIC, partitions: [0] }] }],
-    },
-    [ApiKey.AlterShareGroupOffsets]: {
-      topics: [{ topicName: TOPIC, partitions: [{ partitionIndex: 0, startOffset: 0 }] }],
-    },
-    [ApiKey.DeleteShareGroupOffsets]: { groupId: "nosuch", topics: [{ topicName: TOPIC }] },
   };
 }
 

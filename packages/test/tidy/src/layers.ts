@@ -86,7 +86,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/interop",
     name: "@samsa/interop",
-    imports: ["@samsa/base", "@samsa/broker", "@samsa/protocol"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/broker", "@samsa/node"],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },
