@@ -89,6 +89,13 @@ describe("topic alter", () => {
     expect(await said("topic", "alter", "grown", "-p", "4")).toBe("Altered topic grown: 4 partitions.\n");
   });
 
+  test.each(["1e3", "0x10", "1.5", " 1", "-1", "0", ""])("%j is no number of partitions", async text => {
+    const sentence = `--partitions wants a whole number from 1, not "${text}"`;
+    expect(await refused("topic", "create", "counted", `--partitions=${text}`)).toBe(sentence);
+    expect(await refused("topic", "alter", "counted", `--partitions=${text}`)).toBe(sentence);
+    expect(await refused("topic", "describe", "counted")).toContain("UNKNOWN_TOPIC_OR_PARTITION");
+  });
+
   test("nothing happens when a part cannot be", async () => {
     await said("topic", "create", "kept", "-p", "2");
     expect(await refused("topic", "alter", "kept", "-p", "5", "-c", "segment.ms=soon")).toContain("INVALID_CONFIG");

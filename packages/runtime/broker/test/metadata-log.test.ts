@@ -93,6 +93,24 @@ describe("the metadata log and its snapshots", () => {
     await expect(start()).rejects.toThrow(/begins at offset \d+, and no snapshot there covers what came before/);
   });
 
+  test.each([
+    ["is empty", ""],
+    ["is not JSON", "junk"],
+    ["lacks its end", '{"leaderId":1,"leaderEp'],
+    ["is no object", "7"],
+  ])("is refused in one sentence when quorum-state %s", async (_, content) => {
+    await start();
+    await end();
+    writeFileSync(join(folder(), "quorum-state"), content);
+    const error: unknown = await start().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: "QuorumError",
+      message: expect.stringMatching(/quorum-state is damaged: [^\n]+\.$/),
+    });
+    // Nothing was written over it: the vote in it may yet be read by hand.
+    expect(readFileSync(join(folder(), "quorum-state"), "utf8")).toBe(content);
+  });
+
   test("leftovers of snapshots are removed at the start", async () => {
     await start();
     await end();
