@@ -11,7 +11,7 @@ import { findJava, findOurJava } from "../src/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 /** As Kafka's file says, so that both have the same logs. */
-const SETTINGS = ["offsets.topic.num.partitions=1"];
+const SETTINGS = ["offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1"];
 
 /** Their answers still differ. */
 const NOT_YET = /Share/;
