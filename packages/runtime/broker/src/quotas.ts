@@ -98,6 +98,8 @@ const CONNECTION_RATE = "connection_creation_rate";
 const USER = "user";
 const CLIENT = "client-id";
 const IP = "ip";
+/** An address needs no look-up. */
+const ADDRESS = /^[0-9.]+$|:/;
 
 function entity(user: string | null | undefined, client: string | null | undefined): QuotaEntity[] {
   const parts: QuotaEntity[] = [];
@@ -132,6 +134,8 @@ export class Quotas {
   #kinds = new Set<string>();
   /** Connections a second that are allowed from an address. */
   #rates = new Map<string, number>();
+  /** Addresses of the host names among the entities, as they were last looked up. */
+  readonly #addresses = new Map<string, string>();
 
   /** `resolve` gives the address of a host name. */
   constructor(windows: QuotaWindows, mutationWindows: QuotaWindows, resolve: (host: string) => Promise<string>) {
@@ -141,8 +145,9 @@ export class Quotas {
   }
 
   /**
-   * Takes over the quotas of the metadata. Resolves when those of IP entities hold too, whose names are looked up
-   * (`ClientQuotaMetadataManager.handleIpQuota`); gives the names without an address.
+   * Takes over the quotas of the metadata. They hold when this returns, except those of host names that are new: these
+   * are looked up (`ClientQuotaMetadataManager.handleIpQuota`), one after the other, and hold once it resolves. Gives the
+   * names without an address.
    */
   async update(quotas: ReadonlyMap<string, QuotaImage>): Promise<readonly string[]> {
     if (quotas === this.#quotas) return [];
@@ -153,18 +158,38 @@ export class Quotas {
       this.#rates.clear();
       return [];
     }
+    const named = new Map<string, number>();
     const rates = new Map<string, number>();
-    const unknown: string[] = [];
     for (const { entity: parts, quotas: values } of quotas.values()) {
       const host = parts[0]?.entityType === IP ? parts[0].entityName : null;
       const limit = values.get(CONNECTION_RATE);
       if (host === null || limit === undefined) continue;
-      const address = await this.#resolve(host).catch(() => undefined);
-      if (address === undefined) unknown.push(host);
-      else rates.set(address, limit);
+      const address = ADDRESS.test(host) ? host : this.#addresses.get(host);
+      if (address !== undefined) rates.set(address, limit);
+      if (address !== host) named.set(host, limit);
     }
-    // A later update has looked them up again.
-    if (quotas === this.#quotas) this.#rates = rates;
+    this.#rates = rates;
+    for (const host of this.#addresses.keys()) if (!named.has(host)) this.#addresses.delete(host);
+    return this.#lookUp(named, rates);
+  }
+
+  /** Adds the rates of host names to `rates`; gives the names without an address. */
+  async #lookUp(named: ReadonlyMap<string, number>, rates: Map<string, number>): Promise<readonly string[]> {
+    const unknown: string[] = [];
+    for (const [host, limit] of named) {
+      const address = await this.#resolve(host).catch(() => undefined);
+      // A later update looks them up again.
+      if (rates !== this.#rates) break;
+      const before = this.#addresses.get(host);
+      if (before !== undefined && before !== address) rates.delete(before);
+      if (address === undefined) {
+        this.#addresses.delete(host);
+        unknown.push(host);
+        continue;
+      }
+      this.#addresses.set(host, address);
+      rates.set(address, limit);
+    }
     return unknown;
   }
 

@@ -23,6 +23,46 @@ function quotas(
 }
 
 describe("quotas", () => {
+  const connectionRate = (host: string, rate: number) => {
+    const entity = [{ entityType: "ip", entityName: host }];
+    return [JSON.stringify(entity), { entity, quotas: new Map([["connection_creation_rate", rate]]) }] as const;
+  };
+
+  test("of addresses hold at once, those of names once they are looked up, and until they are taken away", async () => {
+    const waiting = new Map<string, (address: string | undefined) => void>();
+    const all = new Quotas(WINDOWS, WINDOWS, host => {
+      return new Promise((resolve, reject) => {
+        waiting.set(host, address => (address === undefined ? reject(new Error(host)) : resolve(address)));
+      });
+    });
+    let now = 0;
+    /** Twenty connections at once are above a rate of one. */
+    const holds = (address: string): boolean => {
+      now += 60_000;
+      return Array.from({ length: 20 }, () => all.connected(address, now)).some(wait => wait > 0);
+    };
+    const first = all.update(
+      new Map([connectionRate("slow", 1), connectionRate("10.0.0.1", 1), connectionRate("::1", 1)]),
+    );
+    expect(["10.0.0.1", "::1", "10.0.0.2"].map(holds)).toEqual([true, true, false]);
+    waiting.get("slow")?.("10.0.0.2");
+    expect(await first).toEqual([]);
+    expect(["10.0.0.1", "10.0.0.2"].map(holds)).toEqual([true, true]);
+    // A change of another entity leaves those of names in force while they are looked up again.
+    const second = all.update(new Map([connectionRate("slow", 1), connectionRate("other", 1)]));
+    expect(["10.0.0.1", "10.0.0.2"].map(holds)).toEqual([false, true]);
+    waiting.get("slow")?.("10.0.0.3");
+    await expect.poll(() => waiting.has("other")).toBe(true);
+    expect(["10.0.0.2", "10.0.0.3"].map(holds)).toEqual([false, true]);
+    const third = all.update(new Map([connectionRate("10.0.0.9", 1)]));
+    waiting.get("other")?.("10.0.0.4");
+    await Promise.all([second, third]);
+    expect(["10.0.0.3", "10.0.0.4", "10.0.0.9"].map(holds)).toEqual([false, false, true]);
+    const last = all.update(new Map([connectionRate("gone", 1)]));
+    waiting.get("gone")?.(undefined);
+    expect(await last).toEqual(["gone"]);
+  });
+
   test("of the most specific entity count", () => {
     const rate = (limit: number) => ({ producer_byte_rate: limit });
     const rows = [
@@ -268,19 +308,20 @@ describe("over the wire", () => {
     // Twenty at once, and ten a second.
     await alter({ "client-id": "test" }, ["controller_mutation_rate", 10]);
     expect(await create(7, "a", 1)).toEqual([0, false]);
-    expect(await create(7, "b", 24)).toEqual([0, false]);
+    // More than a slow machine gives back before the next request.
+    expect(await create(7, "b", 40)).toEqual([0, false]);
     expect(await create(7, "c", 1)).toEqual([refused, true]);
     // The connection waits for as long as it was told.
     await wire.ask(ApiKey.ApiVersions, 0, {});
     await moment();
-    expect(await create(7, "c", 25, true)).toEqual([0, false]);
+    expect(await create(7, "c", 30, true)).toEqual([0, false]);
     const topics = [{ name: "a", count: 2, assignments: null }];
     const body = { topics, timeoutMs: 5000, validateOnly: false };
     expect(await wire.ask(ApiKey.CreatePartitions, 3, body)).toMatchObject({ results: [{ errorCode: refused }] });
-    expect(await create(5, "d", 6)).toEqual([0, true]);
+    expect(await create(5, "d", 15)).toEqual([0, true]);
     await wire.ask(ApiKey.ApiVersions, 0, {});
     await moment();
-    expect(await create(7, "e", 8)).toEqual([0, false]);
+    expect(await create(7, "e", 15)).toEqual([0, false]);
     const gone = { topics: [{ name: "d", topicId: ZERO_UUID }], timeoutMs: 5000 };
     expect(await wire.ask(ApiKey.DeleteTopics, 6, gone)).toMatchObject({ responses: [{ errorCode: refused }] });
     await wire.ask(ApiKey.ApiVersions, 0, {});
@@ -301,14 +342,14 @@ describe("over the wire", () => {
 
   test.each(["127.0.0.1", "localhost"])("connections above the rate of %s are not heard at once", async ip => {
     await alter({ ip }, ["connection_creation_rate", 1]);
-    const waits: number[] = [];
-    for (let i = 0; i < 3; i++) {
+    // A name is looked up after the answer, and the rate holds from then on.
+    for (let tries = 0, wait = 0; wait < 300; tries++) {
+      expect(tries).toBeLessThan(ip === "localhost" ? 1000 : 3);
       const began = performance.now();
       const other = await broker.connect();
       await other.ask(ApiKey.ApiVersions, 0, {});
-      waits.push(performance.now() - began);
+      wait = performance.now() - began;
       other.socket.destroy();
     }
-    expect(Math.max(...waits)).toBeGreaterThan(300);
   });
 });
