@@ -125,7 +125,7 @@ async function describeResource(
     includeDocumentation: false,
   });
   const [{ errorCode, errorMessage, configs }] = results;
-  if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+  if (errorCode !== 0) throw new Failure(`${subject.said}: ${sentence(errorCode, errorMessage)}`);
   const shown = configs
     .filter(config => all === true || config.configSource !== DEFAULT_SOURCE)
     .sort((a, b) => (a.name < b.name ? -1 : 1))

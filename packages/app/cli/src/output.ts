@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { Failure } from "./failure.ts";
 
 const FULL = 64 * 1024;
 
@@ -29,7 +30,7 @@ class Output {
         if (code === "EPIPE") this.closed = true;
         // A pipe that is full and does not block: its reader needs a moment.
         else if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-        else throw error;
+        else throw new Failure(`the output cannot be written: ${(error as Error).message}`);
       }
     }
   }

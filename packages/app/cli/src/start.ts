@@ -1,8 +1,10 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
+import { DiskError, NetworkError } from "@samsa/base";
 import { Broker } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
+import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "./client-metrics.ts";
 import { Failure, reportFailure } from "./failure.ts";
 import { serveHttp } from "./http.ts";
@@ -80,6 +82,15 @@ function stopOn(broker: Broker, http: Server | undefined): void {
   }
 }
 
+/** An error that keeps the broker from starting, with what a person can do about it. */
+function withAdvice(error: unknown): unknown {
+  if (error instanceof DiskError) return new Failure(`${error.message}: ${adviceOf(error)}`);
+  if (error instanceof NetworkError && error.code === "EADDRINUSE") {
+    return new Failure(`${error.message}: end the program that uses it, or choose another port in listeners`);
+  }
+  return error;
+}
+
 /** Starts a broker and prints where it is. */
 export async function start(file: string | undefined, options: StartOptions): Promise<void> {
   const settings = placed(readSettings(file, options.override));
@@ -99,6 +110,8 @@ export async function start(file: string | undefined, options: StartOptions): Pr
     onHalt,
     judge,
     ...(telemetry === undefined ? {} : { telemetry }),
+  }).catch((error: unknown) => {
+    throw withAdvice(error);
   });
   for (const name of unknownSettings(settings)) {
     logger.warn("this setting is not available and has no effect", { setting: name });

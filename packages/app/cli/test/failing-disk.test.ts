@@ -194,3 +194,21 @@ describe("a disk that takes no more", () => {
     expect(said.at(-1)).toMatch(/^samsa: the broker has ended: .*ENOSPC/);
   });
 });
+
+test("a file system that is read-only is named, with what to do", context => {
+  const path = join(directory, "read-only");
+  mkdirSync(path);
+  const mount = spawnSync("mount", ["-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", path]);
+  if (mount.status !== 0) {
+    context.skip("a file system can only be mounted by root");
+    return;
+  }
+  mounted.push(path);
+  for (const dir of [path, join(path, "new"), join(path, "new", "below")]) {
+    const args = [MAIN, "start", "-o", `log.dirs=${dir}`, "-o", "listeners=PLAINTEXT://127.0.0.1:0"];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: directory, encoding: "utf8" });
+    expect(status).toBe(1);
+    const last = stderr.trimEnd().split("\n").at(-1) ?? "";
+    expect(last).toMatch(/^samsa: read-only file system[^\n]* \(EROFS: [^)]*\): make its disk writable, then start/);
+  }
+});

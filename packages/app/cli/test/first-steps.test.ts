@@ -180,11 +180,45 @@ describe("a command", () => {
     expect(stderr).toMatch(/^samsa: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/);
   });
 
+  test("that prints much says so, too, and fails", async () => {
+    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+    await started(child, "is ready");
+    child.kill("SIGTERM");
+    expect(await ended(child)).toBe(0);
+    const full = openSync("/dev/full", "w");
+    for (const command of [
+      ["metadata", join(directory, "data"), "tree"],
+      ["log", "dump", join(directory, "data")],
+    ]) {
+      const stdio = ["ignore", full, "pipe"] as const;
+      const { status, stderr } = spawnSync(process.execPath, [MAIN, ...command], {
+        stdio: [...stdio],
+        encoding: "utf8",
+      });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^samsa: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/);
+    }
+    closeSync(full);
+  });
+
+  test("that starts a broker on a port in use says so in one sentence", async () => {
+    const server = createServer();
+    const port = await listening(server, 0);
+    const { status, stderr } = samsa("start", "-o", `listeners=PLAINTEXT://127.0.0.1:${port}`, "--http-port", "off");
+    server.close();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^samsa: [^\n]*address already in use[^\n]*choose another port in listeners\n$/);
+    expect(stderr.match(/EADDRINUSE/g)).toHaveLength(1);
+    expect(stderr).toContain(`127.0.0.1:${port}`);
+  });
+
   test("takes a list of servers, and names those that it cannot reach", async () => {
     const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
     const said = await started(child, "is ready");
     const [, server] = /bootstrap servers\s+(\S+)/.exec(said) as RegExpExecArray;
     expect(samsa("topic", "list", "-b", `127.0.0.1:1,${server}`).status).toBe(0);
+    const absent = samsa("config", "describe", "--topic", "nope", "-b", server);
+    expect(absent.stderr).toMatch(/^samsa: topic nope: [^\n]* \(UNKNOWN_TOPIC_OR_PARTITION\)\n$/);
     const { stderr } = samsa("topic", "list", "-b", "127.0.0.1:1,127.0.0.1:2");
     expect(stderr).toMatch(/^samsa: no broker at 127\.0\.0\.1:1: [^\n]*; no broker at 127\.0\.0\.1:2: [^\n]*\n$/);
   });

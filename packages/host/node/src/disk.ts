@@ -9,11 +9,14 @@ import {
   type OpenMode,
 } from "@samsa/base";
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { lockFile } from "./lock.ts";
 
 export function diskError(path: string, error: unknown): DiskError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-  return new DiskError(code, path, error instanceof Error ? error.message : String(error));
+  const message = error instanceof Error ? error.message : String(error);
+  // Node's sentence has the code before it and the path behind it, and so has that of a `DiskError`.
+  return new DiskError(code, path, message.replace(`${code}: `, "").replace(` '${path}'`, ""));
 }
 
 function calling<T>(path: string, work: () => T): T {
@@ -194,6 +197,19 @@ async function space(path: string): Promise<DiskSpace> {
   }
 }
 
+/** Node says ENOENT where the directory above refuses a new one, on a disk that is read-only for example. */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    let missing = path;
+    while (!fs.existsSync(dirname(missing)) && dirname(missing) !== missing) missing = dirname(missing);
+    fs.mkdirSync(missing);
+    fs.mkdirSync(path, { recursive: true });
+  }
+}
+
 export function nodeDisk(): Disk {
   return {
     open: (path, mode) =>
@@ -203,7 +219,7 @@ export function nodeDisk(): Disk {
       ),
     list: directory => calling(directory, () => list(directory)),
     stat,
-    makeDirectory: path => calling(path, () => void fs.mkdirSync(path, { recursive: true })),
+    makeDirectory: path => calling(path, () => makeDirectory(path)),
     rename: (from, to) => calling(from, () => fs.renameSync(from, to)),
     removeFile: path => calling(path, () => fs.unlinkSync(path)),
     space,

@@ -20,7 +20,9 @@ export interface NodeNetworkOptions {
 const KEEP_ALIVE_MS = 60_000;
 
 function networkError(error: Error): NetworkError {
-  return new NetworkError((error as NodeJS.ErrnoException).code ?? "EIO", error.message);
+  const code = (error as NodeJS.ErrnoException).code ?? "EIO";
+  // Node's sentence has the code in it already.
+  return new NetworkError(code, error.message.replace(` ${code}:`, ":"));
 }
 
 /** What one read takes at most. One buffer does for all connections: it is emptied before the next read. */
