@@ -55,7 +55,7 @@ export class EpochCache {
    * Where `epoch` ends: the largest epoch not above it and the offset after its last record; both -1 when unknown.
    */
   endOffsetFor(epoch: number, logEndOffset: number): { epoch: number; endOffset: number } {
-    if (epoch < 0) return { epoch: -1, endOffset: -1 };
+    if (epoch === -1) return { epoch: -1, endOffset: -1 };
     if (epoch === this.latest) return { epoch, endOffset: logEndOffset };
     const higher = this.entries.findIndex(entry => entry.epoch > epoch);
     if (higher < 0) return { epoch: -1, endOffset: -1 };

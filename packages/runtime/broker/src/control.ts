@@ -139,6 +139,7 @@ export class Control {
   /** Starts a snapshot when a restart would have to replay much, or something that is old. */
   #snapshotIfDue(): void {
     const { config, env } = this.#broker;
+    if (this.#log.isSnapshotting) return;
     const now = env.clock.monotonic();
     const bytes = this.#log.bytesSinceSnapshot;
     const interval = config["metadata.log.max.snapshot.interval.ms"];
@@ -146,9 +147,13 @@ export class Control {
     if (!tooLong && bytes < config["metadata.log.max.record.bytes.between.snapshots"]) return;
     this.#lastSnapshot = now;
     const { image } = this.#controller;
-    this.#log.snapshot(imageRecords(image), image.provenance.timestamp).catch((error: unknown) => {
-      env.logger.error("a snapshot of the metadata could not be written; the next change tries again", { error });
-    });
+    this.#log.snapshot(imageRecords(image), image.provenance.timestamp).then(
+      // Enough may have come meanwhile for another.
+      () => this.maintain(),
+      (error: unknown) => {
+        env.logger.error("a snapshot of the metadata could not be written; the next change tries again", { error });
+      },
+    );
   }
 
   /** Writes a snapshot if one is due, and trims the log by `metadata.max.retention.*`. */

@@ -114,6 +114,11 @@ export class MetadataLog {
     return this.#first;
   }
 
+  /** A snapshot is being written. */
+  get isSnapshotting(): boolean {
+    return this.#snapshotting !== undefined;
+  }
+
   /** Bytes of the log that a start would replay on top of the newest snapshot. */
   get bytesSinceSnapshot(): number {
     return this.#bytesSinceSnapshot;
@@ -278,13 +283,14 @@ export class MetadataLog {
   }
 
   /**
-   * Writes a snapshot of all that has been flushed, and trims what it makes needless. Resolves once it is durable; does
-   * nothing while another is being written. `records` are the metadata at the end of the log.
+   * Writes a snapshot of all that has been flushed, and trims what it makes needless. Resolves once it is durable; one at
+   * a time. `records` are the metadata at the end of the log.
    */
   async snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): Promise<void> {
     const id = { offset: this.#log.endOffset, epoch: this.#epoch };
     invariant(id.offset === this.#log.highWatermark, "a snapshot holds committed records only");
-    if (this.#snapshotting !== undefined || id.offset === this.#snapshots.latest?.offset) return;
+    invariant(!this.isSnapshotting, "one snapshot is written at a time");
+    if (id.offset === this.#snapshots.latest?.offset) return;
     this.#bytesSinceSnapshot = 0;
     const snapshot: Snapshot = {
       lastContainedLogTimestamp,

@@ -12,7 +12,7 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
   },
   {
     settings: /^broker process\.roles$/,
-    differs: /^"broker" is refused/,
+    differs: /^"(?:broker|controller)" is refused/,
     why: "a node alone is broker and controller; clusters are not available",
   },
   {

@@ -461,8 +461,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "groups do not hear of markers",
     file: `${BROKER}/shard-runner.ts`,
-    find: "    this.shard.ended(this.#now, { producer, committed: marker.commit });\n  }\n\n  /** Whether",
-    replace: "  }\n\n  /** Whether",
+    find: "    this.shard.ended(this.#now, { producer, committed: marker.commit });\n  }",
+    replace: "  }",
     why: "offsets of a committed transaction are not there before the next start",
   },
   {

@@ -20,7 +20,8 @@ export function describeProducers(
     return {
       partitionIndex,
       errorCode,
-      errorMessage: errorCode === 0 ? null : errorOf(errorCode).message,
+      // Kafka has no sentence for a partition that is missing from its topic.
+      errorMessage: broker.topics.topic(name) !== undefined ? null : errorOf(errorCode).message,
       activeProducers: active.map(entry => ({
         producerId: entry.producerId,
         producerEpoch: entry.epoch,

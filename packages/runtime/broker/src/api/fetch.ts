@@ -6,6 +6,7 @@ import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionP
 import type { Partition, Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 
+const NO_EPOCH = -1;
 /** `isolation.level` */
 const UNCOMMITTED = 0;
 const COMMITTED = 1;
@@ -87,7 +88,8 @@ function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<st
         partition: asked.partition,
         fetchOffset: nearestNumber(asked.fetchOffset),
         maxBytes: asked.partitionMaxBytes,
-        currentLeaderEpoch: asked.currentLeaderEpoch,
+        // Here, unlike elsewhere, Kafka takes any negative epoch for none.
+        currentLeaderEpoch: Math.max(NO_EPOCH, asked.currentLeaderEpoch),
         lastFetchedEpoch: asked.lastFetchedEpoch,
         logStartOffset: nearestNumber(asked.logStartOffset),
         sentHighWatermark: -1,
@@ -329,9 +331,9 @@ class PendingFetch implements Watcher {
   }
 }
 
-/** The error of a client whose idea of the leader's epoch is not ours; -1 says it has none. */
+/** The error of a client whose idea of the leader's epoch is not ours; -1 says it has none, and below is an old one. */
 export function epochFault(partition: Partition, currentLeaderEpoch: number): number {
-  if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0;
+  if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === partition.leaderEpoch) return 0;
   const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
   return currentLeaderEpoch < partition.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
 }

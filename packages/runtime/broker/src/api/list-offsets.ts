@@ -21,8 +21,6 @@ const SINCE: ReadonlyMap<Int64, number> = new Map([
   [LATEST_TIERED, 9],
   [EARLIEST_PENDING_UPLOAD, 11],
 ]);
-/** A client that knows no epoch. */
-const NO_EPOCH = -1;
 const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 
 interface Answer {
@@ -101,8 +99,7 @@ function faultOf(broker: Broker, name: string, { partitionIndex, currentLeaderEp
   const partition = broker.topics.partition(name, partitionIndex);
   if (partition === undefined) return broker.topics.absence(name, partitionIndex);
   if (partition.fault !== 0) return partition.fault;
-  // Only -1 says that a client knows no epoch; below, it is an old one.
-  return currentLeaderEpoch < NO_EPOCH ? Errors.FENCED_LEADER_EPOCH.code : epochFault(partition, currentLeaderEpoch);
+  return epochFault(partition, currentLeaderEpoch);
 }
 
 /** Partitions that a request names more than once. */
