@@ -4,7 +4,7 @@ import { type Contender, topic } from "./contenders.ts";
 import type { Java } from "./java.ts";
 import { type Figures, LOADS } from "./loads.ts";
 import { type BrokerProcess, freePort, sleep } from "./process.ts";
-import { tenThousand, WIDE } from "./wide.ts";
+import { RESTARTING, WIDE } from "./wide.ts";
 
 export interface MeasureOptions {
   readonly bundle: string;
@@ -25,7 +25,7 @@ export interface MeasureOptions {
 export const NAMES: readonly string[] = [
   ...["start", ...Object.keys(LOADS), "partitions"],
   ...Object.keys(WIDE),
-  "ten-thousand",
+  ...Object.keys(RESTARTING),
 ];
 
 const MANY = 1000;
@@ -169,11 +169,11 @@ export async function measure(contender: Contender, options: MeasureOptions): Pr
     if (java !== undefined && (wider || (only !== undefined && only in WIDE))) {
       await add("wide", wide(contender, java, options));
     }
-    if (java !== undefined && profile === undefined && (wider || only === "ten-thousand")) {
-      await add(
-        "ten thousand",
-        tenThousand(contender, java, { ...options, folder: join(options.folder, "ten-thousand") }),
-      );
+    for (const [name, load] of Object.entries(RESTARTING)) {
+      if (java === undefined || profile !== undefined || !(wider || only === name)) continue;
+      const folder = join(options.folder, name);
+      await add(name, load(contender, java, { ...options, folder }));
+      rmSync(folder, { recursive: true, force: true });
     }
     if (all || only === "partitions") await add("partitions", partitions(contender, options));
   } finally {

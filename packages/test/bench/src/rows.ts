@@ -35,6 +35,7 @@ export const ROWS: readonly Row[] = [
   { key: "backlog.p99", title: "… 99th percentile of the writes", unit: "ms", digits: 0 },
   { key: "mixed.p99", title: "End to end beside 10,000 records/s, 99th percentile", unit: "ms", digits: 0 },
   { key: "mixed.p99.9", title: "… 99.9th percentile", unit: "ms", digits: 0 },
+  { key: "killed.start", title: "Start after 4 GB were written and kill -9", unit: "ms", digits: 0 },
   { key: "ten-thousand.memory", title: "Resident memory with 10,000 partitions", unit: "MiB", digits: 0 },
   { key: "ten-thousand.rate", title: "Produce 1,000 B records to 3,000 of them", unit: "records/s", digits: 0 },
   { key: "ten-thousand.cpu", title: "… broker's processor time", unit: "s", digits: 2 },

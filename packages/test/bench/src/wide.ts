@@ -136,12 +136,30 @@ async function mixture(stage: Stage): Promise<Figures> {
 const MANY = 10_000;
 const PART = 1000;
 
+interface Place {
+  readonly bundle: string;
+  readonly folder: string;
+  readonly quick: boolean;
+}
+
+/** A start after a kill that followed much writing, with segments of 100 MiB. */
+async function killed(contender: Contender, java: Java, { bundle, folder, quick }: Place): Promise<Figures> {
+  await contender.prepare(folder);
+  let broker: BrokerProcess = await contender.start(folder);
+  try {
+    await topic(bundle, broker, ["create", "written", "-p", "1", "-c", "segment.bytes=104857600"]);
+    const stage = { java, bundle, broker, quick, data: join(folder, "data") };
+    await produce(stage, { name: "written", records: quick ? 400_000 : 4_000_000 });
+    await broker.kill();
+    broker = await contender.start(folder);
+    return new Map([["killed.start", broker.startMs]]);
+  } finally {
+    await broker.stop();
+  }
+}
+
 /** Ten thousand partitions: what they cost, and records over all of them. */
-export async function tenThousand(
-  contender: Contender,
-  java: Java,
-  { bundle, folder, quick }: { bundle: string; folder: string; quick: boolean },
-): Promise<Figures> {
+async function tenThousand(contender: Contender, java: Java, { bundle, folder, quick }: Place): Promise<Figures> {
   await contender.prepare(folder);
   let broker: BrokerProcess = await contender.start(folder);
   const figures: Figures = new Map();
@@ -171,6 +189,11 @@ export async function tenThousand(
   }
   return figures;
 }
+
+/** Loads that stop and start their broker themselves. */
+export const RESTARTING: Readonly<
+  Record<string, (contender: Contender, java: Java, place: Place) => Promise<Figures>>
+> = { killed, "ten-thousand": tenThousand };
 
 /** By name, in the order they run. */
 export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Promise<Figures>>> = {
