@@ -144,8 +144,9 @@ export class LogDir implements LogHome {
   private readonly stale = new Map<string, number>();
   /** Logs whose directory has a file that names the offset to which they were cut. */
   private readonly cuts = new Map<PartitionLog, Cut>();
-  /** Logs that this process has created. */
-  private readonly created = new WeakSet<PartitionLog>();
+
+  /** Logs that had one segment when they were opened. */
+  private readonly gapless = new WeakSet<PartitionLog>();
 
   constructor(env: Env, path: string, options: LogDirOptions, lock: DiskLock) {
     this.env = env;
@@ -276,7 +277,7 @@ export class LogDir implements LogHome {
       startOffset: start,
     });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
-    return new PartitionLog({
+    const log = new PartitionLog({
       home: this,
       place,
       topic,
@@ -288,6 +289,8 @@ export class LogDir implements LogHome {
       highWatermark: Math.min(Math.max(watermark, state.startOffset), state.endOffset),
       cleanedTo,
     });
+    if (state.segments.length === 1) this.gapless.add(log);
+    return log;
   }
 
   get(topic: string, partition: number): PartitionLog | undefined {
@@ -327,7 +330,6 @@ export class LogDir implements LogHome {
     const known = { name, recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
     const log = this.loadLog(topic, partition, known);
     if (this.stale.has(keyOf(topic, partition))) this.markCut(log, 0);
-    this.created.add(log);
     return log;
   }
 
@@ -341,8 +343,9 @@ export class LogDir implements LogHome {
   }
 
   sealing(log: PartitionLog): void {
-    // Before the first checkpoint: a start must know that nothing was flushed, or it keeps what follows a lost end.
-    if (log.checkpointed < 0 && this.created.has(log)) this.markCut(log, 0);
+    // Before the first checkpoint: a start must know that nothing was flushed, or it keeps what follows a lost end. Between
+    // segments that another life has left gaps may be right; there are none in a log of one segment.
+    if (log.checkpointed < 0 && this.gapless.has(log)) this.markCut(log, 0);
   }
 
   async secure(log: PartitionLog, offset: number): Promise<void> {

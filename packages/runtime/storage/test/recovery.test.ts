@@ -211,6 +211,25 @@ describe("the recovery point", () => {
     }
   });
 
+  test("of a log that was killed young is nothing: no segment after a lost end stays", async () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const fixture = new Fixture(seed, { segmentBytes: 400 });
+      fixture.log.append(fixture.batch(1, 0), REQUEST);
+      await fixture.flush();
+      fixture.crash("cached");
+      for (let i = 1; i < 12; i++) {
+        fixture.log.append(fixture.batch(1, i), REQUEST);
+        fixture.log.writePending();
+      }
+      fixture.crash("random");
+      const { log } = fixture;
+      for (let offset = 0; offset < log.endOffset; offset++) {
+        const read = log.read({ offset, maxBytes: 1, minOneMessage: true, limitOffset: log.endOffset });
+        expect(read.nextOffset, `seed ${seed}: no offset is missing at ${offset}`).toBe(offset + 1);
+      }
+    }
+  });
+
   test("of a log that another program wrote is not known: nothing is removed after a gap", async () => {
     const fixture = new Fixture(22, { segmentBytes: 400 });
     fill(fixture, 20);
