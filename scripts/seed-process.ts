@@ -20,7 +20,7 @@ export interface SeedReport {
 export interface SeedRun {
   /** Arguments of `sim-worker.ts`. */
   readonly args: readonly string[];
-  /** After this the process is ended. */
+  /** The process is ended when a seed takes longer. */
   readonly limitMs?: number;
   readonly told: (report: SeedReport) => void;
 }
@@ -39,7 +39,10 @@ export function playSeeds({ args, limitMs, told }: SeedRun): Promise<boolean> {
           child.kill("SIGKILL");
         }, limitMs);
   const lines = createInterface({ input: child.stdout });
-  lines.on("line", line => told(JSON.parse(line) as SeedReport));
+  lines.on("line", line => {
+    timer?.refresh();
+    told(JSON.parse(line) as SeedReport);
+  });
   const read = new Promise<void>(resolve => void lines.once("close", resolve));
   const ended = new Promise<void>((resolve, reject) => {
     child.once("error", reject);

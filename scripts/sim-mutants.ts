@@ -10,7 +10,7 @@ import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 const PROCESSES = 2;
-/** How long one mutant may take: one that loops for ever is found by that. */
+/** How long one seed may take: a broker that works for ever is found by that. */
 const LIMIT_MS = 60_000;
 
 interface Options {
@@ -33,7 +33,6 @@ for (const mutant of chosen) mutated(mutant, readFileSync(join(root, mutant.file
 interface Verdict {
   readonly mutant: Mutant;
   readonly found: SeedReport | undefined;
-  readonly hung: boolean;
   readonly seconds: number;
 }
 
@@ -53,12 +52,12 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   // It ended itself before its time: what it would not say is told on stderr.
   const died = inTime && found === undefined && last < values.seeds;
   if (died) found = { seed: last + 1, rule: "the broker failed" };
-  return { mutant, found, hung: !inTime, seconds: (performance.now() - began) / 1000 };
+  if (!inTime) found ??= { seed: last + 1, rule: "the broker works for ever" };
+  return { mutant, found, seconds: (performance.now() - began) / 1000 };
 }
 
-function line({ mutant, found, hung, seconds }: Verdict): string {
-  const fate =
-    found === undefined ? (hung ? "HUNG" : "SURVIVED") : `${found.rule} (seed ${found.seed}, ${seconds.toFixed(1)} s)`;
+function line({ mutant, found, seconds }: Verdict): string {
+  const fate = found === undefined ? "SURVIVED" : `${found.rule} (seed ${found.seed}, ${seconds.toFixed(1)} s)`;
   return `${mutant.name.padEnd(58)} ${fate}`;
 }
 

@@ -70,6 +70,7 @@ export class Admin implements Actor {
     // Index entries are rare otherwise, as batches are few.
     if (this.#rng.chance(0.7)) settings.set("index.interval.bytes", "150");
     if (flushed) settings.set("flush.messages", "1");
+    if (this.#rng.chance(0.3)) settings.set("internal.segment.bytes", String(this.#rng.int(3000, 6000)));
     if (this.#expires && this.#rng.chance(0.4)) settings.set("retention.ms", "600");
     if (this.#expires && this.#rng.chance(0.3)) settings.set("retention.bytes", "3000");
     const entry = this.#stage.topics.add(new TopicEntry(name, partitions, settings));

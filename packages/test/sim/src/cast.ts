@@ -5,20 +5,23 @@ import { Consumer } from "./consumer.ts";
 import { Copier, copierPlans } from "./copier.ts";
 import { Keeper, Member } from "./member.ts";
 import { OffsetKeeper } from "./offset-keeper.ts";
+import { Operator, type Plot } from "./operator.ts";
 import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { Subscriber } from "./subscriber.ts";
 import { Surveyor } from "./surveyor.ts";
-import { TableKeeper } from "./table.ts";
+import { Table, TableReader, TABLES } from "./table.ts";
+import { TableKeeper } from "./table-keeper.ts";
+import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
 /** Who acts in a scenario. */
 export interface Cast {
   readonly admin: Admin;
   readonly producers: readonly Producer[];
   readonly members: readonly Member[];
-  readonly table: TableKeeper | undefined;
+  readonly tables: readonly Table[];
   readonly copiers: readonly Copier[];
   readonly subscribers: readonly Subscriber[];
   readonly actors: readonly Actor[];
@@ -32,6 +35,26 @@ const PRODUCERS = [
   { acks: -1, idempotent: true },
   { acks: -1, idempotent: true },
 ];
+
+function drawTables(rng: Prng, mayTransact: boolean): Table[] {
+  const count = rng.chance(0.4) ? 0 : rng.int(1, TABLES.length);
+  return TABLES.slice(0, count).map(
+    name =>
+      new Table({
+        name,
+        transactional: mayTransact && rng.chance(0.6),
+        trimmed: rng.chance(0.3),
+        retentionMs: rng.chance(0.5) ? 400 : 100_000,
+      }),
+  );
+}
+
+/** Partitions that are moved while their keepers keep books of them. */
+function plotsOf(tables: readonly Table[], isCopied: boolean): Plot[] {
+  const plots = tables.map(({ name }): Plot => ({ topic: name, partition: 0 }));
+  if (isCopied) plots.push(...COPY_PARTITIONS.map(partition => ({ topic: COPY_TOPIC, partition })));
+  return plots;
+}
 
 /**
  * Draws who takes part: not everybody each time, so that a few do more of what they do and every pairing comes up. The
@@ -71,10 +94,11 @@ export function cast(
     return make(`member${i}`, (client, own) => new Member(stage, client, own, { instanceId }));
   });
   if (rng.chance(0.5)) actors.push(make("keeper", (client, own) => new Keeper(stage, client, own)));
-  const table = from.rngOf("tables").chance(0.5)
-    ? make("table", (client, own) => new TableKeeper(stage, client, own))
-    : undefined;
-  if (table !== undefined) actors.push(table);
+  const tables = drawTables(from.rngOf("tables"), from.transactional);
+  for (const table of tables) {
+    actors.push(make(table.name, (client, own) => new TableKeeper(stage, client, own, table)));
+  }
+  if (tables.length > 0) actors.push(make("reader", (client, own) => new TableReader(stage, client, own, tables)));
   // From a generator of their own: what the others do is the same without them.
   const copiers = from.transactional
     ? copierPlans(from.rngOf("copiers")).map(plan =>
@@ -85,6 +109,8 @@ export function cast(
   if (from.rngOf("offsets").chance(0.5)) {
     actors.push(make("offsets", (client, each) => new OffsetKeeper(stage, client, each)));
   }
+  const plots = plotsOf(tables, copiers.length > 0);
+  if (plots.length > 0) actors.push(make("operator", (client, each) => new Operator(stage, client, each, plots)));
   const own = from.rngOf("subscribers");
   const subscribed = own.chance(0.4) ? 0 : own.int(1, 3);
   const subscribers = Array.from({ length: subscribed }, (_, i) => {
@@ -95,7 +121,7 @@ export function cast(
     admin,
     producers,
     members,
-    table,
+    tables,
     copiers,
     subscribers,
     actors: [admin, ...producers, ...actors, ...members, ...subscribers, ...copiers],

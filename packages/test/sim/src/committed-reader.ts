@@ -1,4 +1,4 @@
-import { compareI64, fromUtf8 } from "@samsa/base";
+import { compareI64, type Crc32c, fromUtf8 } from "@samsa/base";
 import type { FetchResponse } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "./calls.ts";
@@ -10,10 +10,36 @@ import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
 type Answered = FetchResponse["responses"][number]["partitions"][number];
 
+/** The batches of an answer, and whether their records are data that counts: neither markers nor aborted. */
+export function* committedBatches(
+  answer: Pick<Answered, "records" | "abortedTransactions" | "lastStableOffset">,
+  crc32c: Crc32c,
+): IterableIterator<{ readonly batch: BatchCursor; readonly counts: boolean }> {
+  const { records, abortedTransactions, lastStableOffset } = answer;
+  const aborted = [...(abortedTransactions ?? [])].sort((a, b) => compareI64(a.firstOffset, b.firstOffset));
+  const open = new Set<bigint>();
+  for (const chunk of records ?? []) {
+    for (const batch = new BatchCursor(chunk); batch.next(); ) {
+      const { baseOffset, lastOffset, producerId } = batch;
+      if (!batch.intact(crc32c)) throw new Violation("a damaged batch was served", `at ${baseOffset}`);
+      if (lastOffset >= lastStableOffset && lastStableOffset >= 0) {
+        throw new Violation("an undecided record was seen", `${lastOffset} is not below ${lastStableOffset}`);
+      }
+      while (aborted.length > 0 && aborted[0].firstOffset <= lastOffset) open.add(aborted.shift()?.producerId ?? -1n);
+      if (batch.isControl) open.delete(producerId);
+      yield { batch, counts: !batch.isControl && !open.has(producerId) };
+    }
+  }
+}
+
 interface Reading {
   position: number;
   /** How many values it has found so far. */
   found: number;
+  /** The last stable offset that it was told. */
+  stable: number;
+  /** What `Stage` counted then. */
+  losses: number;
 }
 
 /** Reads what copiers have committed, as Kafka's consumer does with `isolation.level=read_committed`. */
@@ -21,7 +47,7 @@ export class CommittedReader implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
-  readonly #readings: Reading[] = COPY_PARTITIONS.map(() => ({ position: 0, found: 0 }));
+  readonly #readings: Reading[] = COPY_PARTITIONS.map(() => ({ position: 0, found: 0, stable: 0, losses: 0 }));
 
   constructor(stage: Stage, client: Client, rng: Prng) {
     this.#stage = stage;
@@ -46,10 +72,18 @@ export class CommittedReader implements Actor {
     const { position: fetchOffset } = reading;
     const partitions = [{ partition, fetchOffset, partitionMaxBytes }];
     const body = { maxWaitMs: 0, minBytes: 0, isolationLevel: 1, topics: [{ topic: COPY_TOPIC, partitions }] };
+    const { losses } = this.#stage;
+    const stable = reading.losses === losses ? reading.stable : 0;
     const answer = await this.client.ask(CALLS.fetchByName, body);
     const found = answer?.responses[0]?.partitions[0];
     // Another step may have begun anew meanwhile.
     if (found === undefined || found.errorCode !== 0 || reading.position !== fetchOffset) return undefined;
+    if (found.lastStableOffset < stable) {
+      const detail = `${COPY_TOPIC}-${partition}: decided to ${stable}, then to ${found.lastStableOffset}`;
+      throw new Violation("what was decided is open again", detail);
+    }
+    reading.stable = Number(found.lastStableOffset);
+    reading.losses = losses;
     this.#take(partition, found);
     return found;
   }
@@ -68,28 +102,13 @@ export class CommittedReader implements Actor {
     return true;
   }
 
-  #take(partition: number, { records, abortedTransactions, lastStableOffset }: Answered): void {
+  #take(partition: number, answer: Answered): void {
     const reading = this.#readings[partition];
-    const aborted = [...(abortedTransactions ?? [])].sort((a, b) => compareI64(a.firstOffset, b.firstOffset));
-    const open = new Set<bigint>();
-    const { env } = this.client;
-    for (const chunk of records ?? []) {
-      const batch = new BatchCursor(chunk);
-      while (batch.next()) {
-        const { baseOffset, lastOffset, producerId } = batch;
-        if (!batch.intact(env.crypto.crc32c)) {
-          throw new Violation("a damaged batch was served", `${COPY_TOPIC}-${partition} at ${baseOffset}`);
-        }
-        if (lastOffset >= lastStableOffset) {
-          const detail = `${COPY_TOPIC}-${partition}: ${lastOffset} is not below ${lastStableOffset}`;
-          throw new Violation("an undecided record was seen", detail);
-        }
-        while (aborted.length > 0 && aborted[0].firstOffset <= lastOffset) open.add(aborted.shift()?.producerId ?? -1n);
-        const isOld = lastOffset < reading.position;
-        if (batch.isControl) open.delete(producerId);
-        else if (!open.has(producerId) && !isOld) this.#find(partition, batch);
-        if (!isOld) reading.position = lastOffset + 1;
-      }
+    for (const { batch, counts } of committedBatches(answer, this.client.env.crypto.crc32c)) {
+      const { lastOffset } = batch;
+      if (lastOffset < reading.position) continue;
+      if (counts) this.#find(partition, batch);
+      reading.position = lastOffset + 1;
     }
   }
 

@@ -155,7 +155,8 @@ export class Copier implements Actor {
     const { producerId, producerEpoch, sequences } = session;
     const { env } = this.client;
     const baseSequence = sequences.get(partition) ?? 0;
-    const records = [{ timestamp: env.clock.now(), key: null, value: utf8(value) }];
+    // A key of its own: compaction takes what was aborted, and nothing else.
+    const records = [{ timestamp: env.clock.now(), key: utf8(value), value: utf8(value) }];
     const batch = buildBatch(
       records,
       { producerId, producerEpoch, baseSequence, transactional: true },

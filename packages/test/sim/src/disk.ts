@@ -113,6 +113,8 @@ export interface DiskWorld {
 export class SimDisk {
   /** Set to make operations fail. */
   fault: DiskFault | undefined;
+  /** Told of each operation before it happens; it may end the node's life there and then. */
+  watch: ((operation: DiskOperation, path: string) => void) | undefined;
   /** Writes that would make the sum of file sizes larger fail with ENOSPC. */
   capacity = Infinity;
   readonly #rng: Prng;
@@ -223,11 +225,17 @@ export class SimDisk {
   }
 
   #check(session: object, operation: DiskOperation, path: string): void {
-    if (session !== this.#session) throw new DiskError("EIO", path, "the node has crashed");
+    this.#alive(session, path);
+    this.watch?.(operation, path);
+    this.#alive(session, path);
     const code = this.fault?.(operation, path);
     if (code === undefined) return;
     this.#world.trace(`disk fault ${operation} ${path} ${code}`);
     throw new DiskError(code, path, "an injected fault");
+  }
+
+  #alive(session: object, path: string): void {
+    if (session !== this.#session) throw new DiskError("EIO", path, "the node has crashed");
   }
 
   #walk(parts: readonly string[], path: string): Node {
@@ -328,7 +336,7 @@ export class SimDisk {
         try {
           check("sync");
         } catch (error) {
-          this.#doubt(node, covered);
+          if (session === this.#session) this.#doubt(node, covered);
           throw error;
         }
         settleAll(node, covered);
@@ -364,6 +372,8 @@ export class SimDisk {
           this.#check(session, operation, path);
           resolve(work());
         } catch (error) {
+          // A life that ends here ends as any other: nothing it waits for comes.
+          if (session !== this.#session) return;
           failed?.();
           reject(error instanceof Error ? error : new Error(String(error)));
         }

@@ -44,6 +44,8 @@ export interface Joined {
   /** Who it is for the scenario, whatever id the broker gave it. */
   readonly identity: string;
   readonly leads: boolean;
+  /** `lowest` when it asked: an answer may be long under way. */
+  readonly lowest: number;
 }
 
 /** One group of members that share partitions, as they know it. */
@@ -120,11 +122,16 @@ export class GroupLedger {
     this.#rounds.clear();
   }
 
-  joined(group: string, { life, generation, identity, leads }: Joined): void {
+  /** The lowest generation that who asks now may get. */
+  lowest(group: string, life: number): number {
+    const { joined, written } = this.#round(group);
+    return joined.life === life ? Math.max(joined.generation, written) : written;
+  }
+
+  joined(group: string, { life, generation, identity, leads, lowest }: Joined): void {
     // A group whose offsets are all too old vanishes, and begins anew.
     if (this.expirable) return;
     const round = this.#round(group);
-    const lowest = round.joined.life === life ? Math.max(round.joined.generation, round.written) : round.written;
     if (generation < lowest) {
       throw new Violation("a generation went back", `${group}: ${generation} after ${lowest}`);
     }

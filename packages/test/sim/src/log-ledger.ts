@@ -75,6 +75,8 @@ export interface LedgerTools {
   readonly wentBack: () => boolean;
 }
 
+/** `log.retention.hours` */
+const DEFAULT_RETENTION_MS = 604_800_000;
 /** A batch with an index or a codec of its own may be a little larger than without. */
 const SLACK = 96;
 
@@ -329,7 +331,7 @@ export class LogLedger {
     if (start < since) throw new Violation("the start went back", `${book.name}: it was ${since} and is ${start}`);
     if (start <= book.start) return;
     const { topic } = book;
-    const age = topic.lowestEver("retention.ms");
+    const age = Math.min(DEFAULT_RETENTION_MS, topic.lowestEver("retention.ms"));
     const size = topic.lowestEver("retention.bytes");
     for (let offset = book.start; offset < start; offset++) {
       if (offset < book.deleted) continue;

@@ -157,7 +157,8 @@ export class Member implements Actor {
     const metadata = new ByteWriter();
     metadata.i16(0);
     consumerProtocolSubscription.encode(metadata, { topics: [GROUP_TOPIC], userData: null }, 0);
-    const { life } = this.#stage;
+    const { life, groups } = this.#stage;
+    const lowest = groups.lowest(groupId, life);
     const joined = await this.client.ask(CALLS.joinGroup, {
       groupId,
       sessionTimeoutMs: SESSION_MS,
@@ -175,7 +176,7 @@ export class Member implements Actor {
     this.#memberId = memberId;
     const leads = leader === memberId && members.length > 0;
     const identity = this.client.name;
-    this.#stage.groups.joined(groupId, { life, generation: generationId, identity, leads });
+    groups.joined(groupId, { life, generation: generationId, identity, leads, lowest });
     const instance = { memberId, groupInstanceId: this.#instanceId };
     if (generationId > 1 && this.#rng.chance(0.2)) await this.#commitLate(generationId - 1);
     const assignments = leads ? assign(members.map(member => member.memberId)) : [];

@@ -116,6 +116,8 @@ export class SimNetwork {
   }
 
   #listen(life: Life, host: string, wanted: number, accept: Binding["accept"]): Promise<Listener> {
+    // A life that has just ended gets no answer.
+    if (!life.alive) return new Promise(() => {});
     const port = wanted === 0 ? this.#nextPort++ : wanted;
     const key = `${life.node}:${port}`;
     if (this.#bindings.has(key)) return Promise.reject(new NetworkError("EADDRINUSE", `port ${port} is taken`));

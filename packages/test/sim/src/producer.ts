@@ -67,6 +67,7 @@ export class Producer implements Actor {
   #count = 0;
   #retries: Attempt[] = [];
   #life = 0;
+  #leaps = 0;
   acknowledged = 0;
 
   constructor(stage: Stage, client: Client, rng: Prng, { acks, idempotent }: ProducerOptions) {
@@ -83,6 +84,12 @@ export class Producer implements Actor {
   }
 
   async step(): Promise<void> {
+    if (this.#leaps !== this.#stage.leaps) {
+      // The log has forgotten who this is, and what was repeated would be taken once more.
+      this.#leaps = this.#stage.leaps;
+      this.#producerId = -1n;
+      this.#retries = [];
+    }
     if (this.#idempotent && this.#producerId < 0n && !(await this.#init())) return;
     const [retry] = this.#retries;
     if (retry !== undefined) return this.#settle([retry], [await this.#send(retry)]);

@@ -37,6 +37,7 @@ export type Rule =
   | "half of a transaction was seen"
   | "an aborted record was seen"
   | "an undecided record was seen"
+  | "what was decided is open again"
   | "a committed transaction is lost"
   | "a transaction is missing or there twice"
   | "an epoch was given twice"

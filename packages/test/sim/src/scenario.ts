@@ -1,18 +1,21 @@
 import { BufferPool, DiskError, type Env } from "@samsa/base";
 import { Broker, type RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
+import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
 import { type Cast, cast } from "./cast.ts";
 import { Client } from "./client.ts";
+import { BROKER, deviceOf, PORT, settingsOf } from "./conditions.ts";
 import { DiskDecay } from "./decay.ts";
 import { GroupLedger } from "./group-ledger.ts";
 import { LogLedger } from "./log-ledger.ts";
 import { Holdings } from "./holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
-import type { Prng } from "./prng.ts";
+import { Prng } from "./prng.ts";
 import { type Ending, Violation } from "./rules.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { agreeOn, Subscriber } from "./subscriber.ts";
+import { auditTable } from "./table.ts";
 import { TopicLedger } from "./topic-ledger.ts";
 import { auditCopies, prepareCopies } from "./txn-audit.ts";
 import { TxnLedger } from "./txn-ledger.ts";
@@ -40,13 +43,15 @@ export interface Outcome {
   readonly faults: number;
 }
 
-const BROKER = "broker";
-const PORT = 9092;
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
 /** How long a healed broker may take to serve, in virtual milliseconds. */
-const PATIENCE_MS = 15_000;
-/** How old a start of a log must be to be written down: checkpoints are looked at once a second. */
+const PATIENCE_MS = 25_000;
+/** How old a start of a log must be to be written down: checkpoints are looked at once a second, and take some syncs. */
 const SETTLED_MS = 2500;
+const SETTLED_SYNCS = 40;
+const HOUR_MS = 3_600_000;
+/** For how long everything stands still now and then. */
+const LEAP_HOURS = [1, 13, 30] as const;
 /** How far the broker's clock may get from the true time. */
 const MOST_SKEW_MS = 1_200_000;
 /** Complaints of the broker that say that a programmer erred. */
@@ -81,51 +86,6 @@ class WipedBuffers extends BufferPool {
   }
 }
 
-interface SettingsOptions {
-  readonly directories: number;
-  readonly expires: boolean;
-  readonly transactional: boolean;
-}
-
-function settingsOf(rng: Prng, options: SettingsOptions) {
-  const settings = new Map([
-    ["node.id", "1"],
-    ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
-    ["advertised.listeners", `PLAINTEXT://${BROKER}:${PORT}`],
-    ["log.dirs", options.directories > 1 ? "/data,/data2" : "/data"],
-    ["offsets.topic.num.partitions", "2"],
-    ["offsets.topic.replication.factor", "1"],
-    ["group.initial.rebalance.delay.ms", "0"],
-    ["group.min.session.timeout.ms", "300"],
-    ["group.consumer.min.session.timeout.ms", "300"],
-    ["group.consumer.session.timeout.ms", "400"],
-    ["group.consumer.min.heartbeat.interval.ms", "50"],
-    ["group.consumer.heartbeat.interval.ms", "100"],
-    ["group.consumer.assignment.interval.ms", "50"],
-    ["log.flush.offset.checkpoint.interval.ms", "300"],
-    ["log.retention.check.interval.ms", "200"],
-    ["log.segment.delete.delay.ms", "500"],
-    ["log.cleaner.backoff.ms", "100"],
-  ]);
-  if (rng.chance(0.5)) {
-    // Committed offsets are compacted too.
-    settings.set("log.roll.ms", "300");
-    settings.set("log.cleaner.min.cleanable.ratio", "0.1");
-  }
-  if (rng.chance(0.5)) settings.set("metadata.log.max.record.bytes.between.snapshots", "2000");
-  if (options.expires) {
-    settings.set("offsets.retention.minutes", "1");
-    settings.set("offsets.retention.check.interval.ms", "300");
-  }
-  if (options.transactional) {
-    // What is acknowledged survives a power cut: else no transaction could be whole after one.
-    settings.set("log.flush.interval.messages", "1");
-    settings.set("transaction.state.log.num.partitions", "2");
-    settings.set("transaction.abort.timed.out.transaction.cleanup.interval.ms", "200");
-  }
-  return settings;
-}
-
 /** One broker, its clients, and what befalls them, all from one seed. */
 class Scenario {
   readonly world: World;
@@ -156,17 +116,25 @@ class Scenario {
   #ailing = false;
   #mostAhead = 0;
   #wentBack = false;
+  /** The present life has ended, and the next one has not begun. */
+  #fallen = false;
+  readonly #device: readonly [low: number, high: number];
+  #leapt = -Infinity;
+  /** What the life before has left may not be on the device. */
+  #cached = false;
 
   constructor(seed: number, options: ScenarioOptions) {
     this.#options = options;
+    this.#device = deviceOf(new Prng(`${seed}/device`));
     this.world = new World(seed, {
       network: { connectTimeoutMs: 200 },
+      diskMs: this.#device,
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
     });
     this.#rng = this.world.fork("scenario");
     const rng = this.#rng;
     this.#machine = this.world.node(BROKER);
-    this.#disks = rng.chance(0.4) ? ["/data", "/data2"] : ["/data"];
+    this.#disks = rng.chance(0.55) ? ["/data", "/data2"] : ["/data"];
     const expires = rng.chance(0.15);
     // Neither damage at rest nor offsets that expire leave transactions whole.
     const mayCopy = !expires && this.world.fork("transactions").chance(0.4);
@@ -188,6 +156,9 @@ class Scenario {
       holdings: new Holdings(() => groups.begin()),
       dirs: this.#disks,
       powerCuts: 0,
+      losses: 0,
+      clocks: 0,
+      leaps: 0,
       life: 0,
       note: line => this.world.trace(line),
     };
@@ -209,16 +180,19 @@ class Scenario {
       await this.#cast.admin.create(GROUP_TOPIC, 2, false);
       return true;
     });
-    if (this.#cast.copiers.length > 0) await this.#settle(() => prepareCopies(this.#auditor));
+    if (this.#cast.copiers.length > 0) {
+      const rng = this.world.fork("copies");
+      await this.#settle(() => prepareCopies(this.#auditor, rng));
+    }
     this.#setOpen(true);
     for (const actor of this.#actors) this.#guard(this.#play(actor));
     for (let round = this.#rng.int(2, 4); round > 0; round--) {
       await this.#trouble();
-      await this.#endLife();
-      if (this.#rng.chance(0.2)) await this.#endLifeEarly();
+      if (!this.#fallen) await this.#endLife();
+      for (let early = 0; early < 2 && this.#rng.chance(0.25); early++) await this.#endLifeEarly();
       await this.#start();
       await this.#settle(() => audit(this.#stage, this.#auditor, this.#ending));
-      await this.#auditTable();
+      await this.#auditTables();
       this.#ending = "stop";
       this.#setOpen(true);
     }
@@ -285,6 +259,7 @@ class Scenario {
     const env = this.#overheard(this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env);
     const boot: { failed: unknown } = { failed: undefined };
     const life = ++this.#stage.life;
+    this.#fallen = false;
     this.#broker = undefined;
     // Little memory for recent batches sends reads to the files, and uses that memory again soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
@@ -327,11 +302,13 @@ class Scenario {
   /** A stretch of work, with something going wrong in it or not. */
   async #trouble(): Promise<void> {
     const rng = this.#rng;
+    if (rng.chance(0.4)) this.#ambush();
     await this.#runFor(rng.int(20, 250));
     if (rng.chance(0.4)) {
       this.#moveClock();
       await this.#runFor(rng.int(0, 150));
     }
+    if (this.#fallen) return;
     const draw = rng.next();
     const victim = this.#actors[rng.int(0, this.#actors.length - 1)].client.name;
     if (draw < 0.15) {
@@ -343,13 +320,29 @@ class Scenario {
     else if (draw < 0.6) {
       this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
       this.#ailing = true;
-    } else if (draw < 0.8) {
-      // Nobody asks for anything: sessions end, segments grow old, what waits for its time is done.
-      this.#setOpen(false);
-      await this.#runFor(rng.int(500, 4000));
-      this.#setOpen(true);
+    } else if (draw < 0.85) await this.#idle();
+    if (!this.#fallen) await this.#runFor(rng.int(10, 150));
+  }
+
+  #ambush(): void {
+    layAmbush(this.#machine.disk, this.#rng, ending => this.#endAs(ending));
+  }
+
+  /** Nobody asks for anything: sessions end, segments grow old, what waits for its time is done. */
+  async #idle(): Promise<void> {
+    const rng = this.#rng;
+    this.#setOpen(false);
+    await this.#runFor(rng.int(50, 500));
+    if (rng.chance(0.5)) {
+      this.world.leap(LEAP_HOURS[rng.int(0, LEAP_HOURS.length - 1)] * HOUR_MS);
+      this.#stage.leaps++;
+      this.#stage.clocks++;
+      this.#leapt = this.world.now();
+      // A group that has neither members nor offsets vanishes, and begins anew.
+      this.#stage.groups.forgetRounds();
     }
-    await this.#runFor(rng.int(10, 150));
+    await this.#runFor(rng.int(500, 4000));
+    if (!this.#fallen) this.#setOpen(true);
   }
 
   /** Somebody sets the broker's wall clock. */
@@ -364,6 +357,7 @@ class Scenario {
     this.#machine.clockOffset = Math.max(-MOST_SKEW_MS, Math.min(MOST_SKEW_MS, wanted));
     this.#mostAhead = Math.max(this.#mostAhead, this.#machine.clockOffset);
     this.#wentBack ||= this.#machine.clockOffset < before;
+    this.#stage.clocks++;
     this.world.trace(`clock ${this.#machine.clockOffset}`);
   }
 
@@ -401,9 +395,10 @@ class Scenario {
       if (rng.chance(0.3)) {
         // Something else ends it before it is through.
         await this.#runFor(rng.int(1, 25));
-        if (!ended) return this.#endAs(rng.chance(0.5) ? "kill" : "power");
-      } else await this.#until("a stop does not end", () => ended);
+        if (!ended && !this.#fallen) return this.#endAs(rng.chance(0.5) ? "kill" : "power");
+      } else await this.#until("a stop does not end", () => ended || this.#fallen);
     }
+    if (this.#fallen) return;
     this.#endAs(ending === "stop" && !clean ? "kill" : ending);
   }
 
@@ -411,22 +406,27 @@ class Scenario {
     // A machine whose device has failed an fsync is not trusted before it has been started anew.
     const ending = this.#doubtful ? "power" : wanted;
     this.#doubtful = false;
+    this.#fallen = true;
     this.#setOpen(false);
+    this.#machine.disk.watch = undefined;
     this.#machine.disk.fault = undefined;
     this.#machine.disk.capacity = Infinity;
     this.endings.push(ending);
     const worse: readonly Ending[] = ["stop", "kill", "power"];
     if (worse.indexOf(ending) > worse.indexOf(this.#ending)) this.#ending = ending;
     // A broker whose disk is well has written down what it knew some seconds ago; what a power cut leaves is another thing.
-    const settled = ending === "kill" && !this.#ailing ? this.world.now() - SETTLED_MS : -Infinity;
+    const settledAt = this.world.now() - SETTLED_MS - SETTLED_SYNCS * this.#device[1];
+    const settled = ending === "kill" && !this.#ailing && settledAt > this.#leapt ? settledAt : -Infinity;
     if (ending !== "stop") this.#stage.logs.forgetStarts(settled);
     this.#ailing = false;
     if (ending === "power") {
       this.#stage.powerCuts++;
+      if (this.#cached) this.#stage.losses++;
       this.#stage.groups.forgetRounds();
       this.#stage.holdings.forget();
       this.#stage.logs.powerCut();
     }
+    this.#cached = ending === "kill";
     this.world.trace(`ending ${ending}`);
     this.#stage.life++;
     this.world.crash(BROKER, {
@@ -442,13 +442,13 @@ class Scenario {
   /** The next life ends while it is still beginning. */
   async #endLifeEarly(): Promise<void> {
     this.#boot();
-    await this.#runFor(this.#rng.int(1, 20));
-    this.#endAs(this.#rng.chance(0.5) ? "kill" : "power");
+    if (this.#rng.chance(0.5)) this.#ambush();
+    await this.#runFor(this.#rng.int(1, this.#device[1] * 8));
+    if (!this.#fallen) this.#endAs(this.#rng.chance(0.5) ? "kill" : "power");
   }
 
-  async #auditTable(): Promise<void> {
-    const { table } = this.#cast;
-    if (table !== undefined) await this.#settle(() => table.audit(this.#auditor));
+  async #auditTables(): Promise<void> {
+    for (const table of this.#cast.tables) await this.#settle(() => auditTable(this.#stage, table, this.#auditor));
   }
 
   /** Nothing is broken any more: everybody who waits for answers must get one. */
@@ -516,7 +516,7 @@ class Scenario {
     // What the broker has begun for somebody who is gone comes to its end.
     await this.#runFor(100);
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
-    await this.#auditTable();
+    await this.#auditTables();
     if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
     const anomaly = this.#stage.logs.anomaly();
     if (anomaly === undefined) return;
@@ -534,7 +534,7 @@ class Scenario {
       served: logs.served,
       commits: groups.commits,
       shares: groups.shares,
-      compacted: this.#cast.table?.compacted ?? 0,
+      compacted: this.#cast.tables.reduce((sum, { compacted }) => sum + compacted, 0),
       transactions: this.#stage.txns.committed,
       endings: this.endings,
       faults: this.faults,

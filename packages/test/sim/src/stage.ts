@@ -19,6 +19,12 @@ export interface Stage {
   readonly dirs: readonly string[];
   /** Power cuts so far: only they may make a position or a sequence unknown. */
   powerCuts: number;
+  /** Power cuts that may have taken what nobody had flushed and what a life after a kill has shown all the same. */
+  losses: number;
+  /** How often a clock was set or stood still for hours: what waits for a time may have come to it. */
+  clocks: number;
+  /** How often everything stood still for hours: who was known for a day at most is not known any more. */
+  leaps: number;
   /** Counts the broker's lives. */
   life: number;
   note(line: string): void;

@@ -1,155 +1,261 @@
-import { fromUtf8, type Uuid, utf8 } from "@samsa/base";
+import { fromUtf8, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { BatchCursor, buildBatch, RecordCursor, type Tools } from "@samsa/records";
+import { RecordCursor } from "@samsa/records";
 import { CALLS } from "./calls.ts";
 import type { Client } from "./client.ts";
+import { committedBatches } from "./committed-reader.ts";
 import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
-import { type Actor, EXCUSED, type Stage } from "./stage.ts";
+import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage } from "./stage.ts";
 
-export const TABLE = "table";
-const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
-const SETTINGS = [
-  ["cleanup.policy", "compact"],
-  ["flush.messages", "1"],
-  ["segment.ms", "100"],
-  ["index.interval.bytes", "150"],
-  ["min.cleanable.dirty.ratio", "0.01"],
-  ["delete.retention.ms", "400"],
-] as const;
+export const TABLES: readonly string[] = ["table-0", "table-1"];
+export const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 
-/** What has been written under a key; values are numbers that grow, 0 is a tombstone. */
-interface Cell {
-  /** The last one that was acknowledged; undefined while none was. */
-  sure: number | undefined;
-  /** Of those whose answer never came, each may come last, even long after. */
-  readonly doubtful: Set<number>;
+export interface TableOptions {
+  readonly name: string;
+  /** Written in transactions, and read as consumers of committed records do. */
+  readonly transactional: boolean;
+  /** Records are deleted from its beginning, too. */
+  readonly trimmed: boolean;
+  /** `delete.retention.ms` */
+  readonly retentionMs: number;
 }
 
-/** Keeps a compacted topic up to date, and reads it as a table: of each key the last value must be there. */
-export class TableKeeper implements Actor {
+/** What one batch sets a key to; values are numbers that grow, 0 is a tombstone. */
+export interface Row {
+  readonly key: string;
+  readonly value: number;
+}
+
+/** What has been written under a key. */
+interface Cell {
+  /** Values that were acknowledged, in their order; 0 before any. */
+  readonly sure: number[];
+  /** The offset of the last of them. */
+  at: number;
+  /** Of those whose answer never came, each may come last, even long after. */
+  doubtful: number[];
+}
+
+/** A compacted topic as its writer and its readers know it: of each key the last value must be there. */
+export class Table {
+  readonly name: string;
+  readonly transactional: boolean;
+  readonly trimmed: boolean;
+  readonly retentionMs: number;
+  id: Uuid | undefined;
+  /** Records before this may have been deleted. */
+  trimmedTo = 0;
+  /** The highest offset of what was acknowledged. */
+  end = 0;
+  /** Records that were written and not found any more when the table was read. */
+  compacted = 0;
+  readonly #cells = new Map<string, Cell>(KEYS.map(key => [key, { sure: [0], at: -1, doubtful: [] }]));
+
+  constructor({ name, transactional, trimmed, retentionMs }: TableOptions) {
+    this.name = name;
+    this.transactional = transactional;
+    this.trimmed = trimmed;
+    this.retentionMs = retentionMs;
+  }
+
+  #cell(key: string): Cell {
+    const cell = this.#cells.get(key);
+    if (cell === undefined) throw new Violation("a record was made up", `${this.name}: nobody wrote ${key}`);
+    return cell;
+  }
+
+  attempted(rows: readonly Row[]): void {
+    for (const { key, value } of rows) this.#cell(key).doubtful.push(value);
+  }
+
+  /** Rows count for certain; `alone`: what was in doubt before can come no more. */
+  wrote(rows: readonly Row[], firstOffset: number, alone: boolean): void {
+    rows.forEach(({ key, value }, i) => {
+      const cell = this.#cell(key);
+      if (alone) cell.doubtful = [];
+      else this.#doubtless(cell, value);
+      cell.sure.push(value);
+      cell.at = firstOffset + i;
+    });
+    this.end = Math.max(this.end, firstOffset + rows.length);
+  }
+
+  /** Rows will never count. */
+  dropped(rows: readonly Row[]): void {
+    for (const { key, value } of rows) this.#doubtless(this.#cell(key), value);
+  }
+
+  #doubtless(cell: Cell, value: number): void {
+    const at = cell.doubtful.indexOf(value);
+    if (at >= 0) cell.doubtful.splice(at, 1);
+  }
+
+  /** How many values of each key count for certain now. */
+  mark(): ReadonlyMap<string, number> {
+    return new Map([...this.#cells].map(([key, { sure }]) => [key, sure.length - 1]));
+  }
+
+  /**
+   * Judges what a reader has found of a key when it came to the end, that end being of a time after `mark`. `missedTombstones`:
+   * it took so long that tombstones may have come and gone.
+   */
+  judge(found: ReadonlyMap<string, number>, mark: ReadonlyMap<string, number>, missedTombstones: boolean): void {
+    for (const [key, { sure, at, doubtful }] of this.#cells) {
+      const value = found.get(key) ?? 0;
+      const possible = [...sure.slice(mark.get(key) ?? 0), ...doubtful];
+      if (possible.includes(value) || (value === 0 && at < this.trimmedTo)) continue;
+      if (missedTombstones && possible.includes(0)) continue;
+      const detail = `${this.name} says ${found.get(key) ?? "nothing"} of ${key}, not ${possible.join(" or ")}`;
+      throw new Violation("compaction took a key's last record", detail);
+    }
+  }
+}
+
+interface Step {
+  readonly next: number;
+  readonly end: number;
+}
+
+/** Reads a table from its beginning, a fetch at a time. */
+export class TableReading {
+  readonly #table: Table;
+  readonly #client: Client;
+  readonly #found = new Map<string, number>();
+  #position: number | undefined;
+  #count = 0;
+
+  constructor(table: Table, client: Client) {
+    this.#table = table;
+    this.#client = client;
+  }
+
+  /** Reads on; undefined when the broker could not be asked, or when the reading must begin again. */
+  async step(partitionMaxBytes: number): Promise<Step | undefined> {
+    const { name, transactional } = this.#table;
+    this.#position ??= await this.#start();
+    if (this.#position === undefined) return undefined;
+    const fetchOffset = this.#position;
+    const topics = [{ topic: name, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes }] }];
+    const isolationLevel = transactional ? 1 : 0;
+    const answer = await this.#client.ask(CALLS.fetchByName, { maxWaitMs: 0, minBytes: 0, isolationLevel, topics });
+    const part = answer?.responses[0]?.partitions[0];
+    if (part === undefined || EXCUSED.has(part.errorCode)) return undefined;
+    if (part.errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code) return undefined;
+    if (part.errorCode === OUT_OF_RANGE && fetchOffset < this.#table.trimmedTo) return undefined;
+    if (part.errorCode !== 0) {
+      throw new Violation("a good request was refused", `${part.errorCode} reading ${name} at ${fetchOffset}`);
+    }
+    const end = Number(transactional ? part.lastStableOffset : part.highWatermark);
+    const next = this.#take(part, fetchOffset);
+    if (next === fetchOffset && next < end) throw new Violation("offsets have a gap", `${name}: nothing at ${next}`);
+    this.#position = next;
+    return { next, end };
+  }
+
+  async #start(): Promise<number | undefined> {
+    if (!this.#table.trimmed) return 0;
+    const topics = [{ name: this.#table.name, partitions: [{ partitionIndex: 0, timestamp: -2 }] }];
+    const answer = await this.#client.ask(CALLS.listOffsets, { replicaId: -1, isolationLevel: 0, topics });
+    const found = answer?.topics[0]?.partitions[0];
+    return found?.errorCode === 0 ? Number(found.offset) : undefined;
+  }
+
+  #take(answer: Parameters<typeof committedBatches>[0], from: number): number {
+    const { name } = this.#table;
+    const { env } = this.#client;
+    const record = new RecordCursor();
+    let next = from;
+    for (const { batch, counts } of committedBatches(answer, env.crypto.crc32c)) {
+      if (batch.lastOffset < next) throw new Violation("offsets have a gap", `${name}: ${batch.lastOffset} at ${next}`);
+      if (counts) {
+        record.open(batch, env.codecs);
+        while (record.next()) {
+          if (record.offset < from) continue;
+          this.#count++;
+          const value = record.value();
+          this.#note(fromUtf8(record.key() as Uint8Array), value === null ? 0 : Number(fromUtf8(value)));
+        }
+      }
+      next = batch.lastOffset + 1;
+    }
+    return next;
+  }
+
+  /** Values of a key grow: who reads on never sees an older one after a newer one. */
+  #note(key: string, value: number): void {
+    const before = this.#found.get(key) ?? 0;
+    if (value !== 0 && value < before) {
+      throw new Violation("an offset changed its content", `${this.#table.name}: ${key} is ${before}, then ${value}`);
+    }
+    this.#found.set(key, value);
+  }
+
+  /** It has come to the end: what it has found must be right. */
+  finish(mark: ReadonlyMap<string, number>, missedTombstones: boolean): void {
+    this.#table.judge(this.#found, mark, missedTombstones);
+    this.#table.compacted += Math.max(0, (this.#position ?? 0) - this.#count);
+  }
+}
+
+/** Reads all of a table; false when the broker could not be asked to the last. */
+export async function auditTable(stage: Stage, table: Table, client: Client): Promise<boolean> {
+  if (table.id === undefined) return true;
+  const reading = new TableReading(table, client);
+  const mark = table.mark();
+  const wanted = table.end;
+  for (;;) {
+    const step = await reading.step(5000);
+    if (step === undefined) return false;
+    if (step.next < step.end) continue;
+    // What was decided is not told to readers at once.
+    if (step.end < wanted) return false;
+    reading.finish(mark, false);
+    stage.note(`read ${table.name} to ${step.end}`);
+    return true;
+  }
+}
+
+/** Reads tables a little at a time, and stands still in the midst of them now and then. */
+export class TableReader implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
-  readonly #tools: Tools;
-  readonly #cells = new Map<string, Cell>(KEYS.map(key => [key, { sure: undefined, doubtful: new Set() }]));
-  #id: Uuid | undefined;
-  #count = 0;
-  /** Records that were written and not found any more when the table was read. */
-  compacted = 0;
+  readonly #tables: readonly Table[];
+  #reading:
+    | { readonly table: Table; readonly reading: TableReading; readonly since: number; readonly clocks: number }
+    | undefined;
+  #still = 0;
 
-  constructor(stage: Stage, client: Client, rng: Prng) {
+  constructor(stage: Stage, client: Client, rng: Prng, tables: readonly Table[]) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;
-    const { crypto, codecs } = client.env;
-    this.#tools = { crc32c: crypto.crc32c, codecs };
+    this.#tables = tables;
   }
 
   async step(): Promise<void> {
-    if (this.#id === undefined) return this.#create();
-    if (this.#rng.chance(0.15)) await this.audit(this.client);
-    else await this.#write();
-  }
-
-  async #create(): Promise<void> {
-    const configs = SETTINGS.map(([name, value]) => ({ name, value }));
-    const topic = { name: TABLE, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
-    await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
-    // Whether or not the answer came: it may be there from an attempt before.
-    const topics = [{ name: TABLE }];
-    const answer = await this.client.ask(CALLS.metadata, { topics, allowAutoTopicCreation: false });
-    if (answer?.topics[0]?.errorCode === 0) this.#id = answer.topics[0].topicId;
-  }
-
-  async #write(): Promise<void> {
+    if (this.#still-- > 0) return;
     const rng = this.#rng;
-    const rows = Array.from({ length: rng.int(1, 4) }, () => ({
-      key: KEYS[rng.int(0, KEYS.length - 1)],
-      value: rng.chance(0.2) ? 0 : ++this.#count,
-    }));
-    const records = rows.map(({ key, value }) => ({
-      timestamp: this.client.env.clock.now(),
-      key: utf8(key),
-      value: value === 0 ? null : utf8(String(value)),
-    }));
-    const compression = { codec: rng.chance(0.3) ? (1 as const) : (0 as const), level: -1 };
-    const topicId = this.#id as Uuid;
-    const topicData = [
-      { topicId, partitionData: [{ index: 0, records: [buildBatch(records, { compression }, this.#tools)] }] },
-    ];
-    for (const { key, value } of rows) this.#cells.get(key)?.doubtful.add(value);
-    const answer = await this.client.ask(CALLS.produce, { acks: -1, timeoutMs: 300, topicData });
-    const code = answer?.responses[0]?.partitionResponses[0]?.errorCode;
-    if (code === undefined) return;
-    if (code !== 0) {
-      if (!EXCUSED.has(code))
-        throw new Violation("a good request was refused", `error ${code} to a write to the table`);
+    this.#reading ??= this.#begin(this.#tables[rng.int(0, this.#tables.length - 1)]);
+    const { table, reading, since, clocks } = this.#reading;
+    if (table.id === undefined) return void (this.#reading = undefined);
+    const mark = table.mark();
+    const wanted = table.end;
+    const step = await reading.step(rng.int(80, 400));
+    if (step === undefined) {
+      this.#reading = undefined;
       return;
     }
-    this.#count++;
-    for (const { key, value } of rows) {
-      const cell = this.#cells.get(key) as Cell;
-      cell.doubtful.delete(value);
-      cell.sure = value;
-    }
+    this.#still = rng.chance(0.15) ? rng.int(5, 60) : 0;
+    if (step.next < step.end || step.end < wanted) return;
+    this.#reading = undefined;
+    const ms = this.client.env.clock.monotonic() - since;
+    reading.finish(mark, ms >= table.retentionMs || clocks !== this.#stage.clocks);
   }
 
-  /** Reads all of it; false when the broker could not be asked to the last. */
-  async audit(client: Client): Promise<boolean> {
-    const topicId = this.#id;
-    if (topicId === undefined) return true;
-    const before = new Map([...this.#cells].map(([key, cell]) => [key, cell.sure]));
-    const found = new Map<string, number>();
-    let read = 0;
-    for (let fetchOffset = 0; ; ) {
-      const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 5000 }] }];
-      const answer = await client.ask(CALLS.fetch, { maxWaitMs: 0, minBytes: 0, topics });
-      const part = answer?.responses[0]?.partitions[0];
-      if (part === undefined || EXCUSED.has(part.errorCode)) return false;
-      if (part.errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code) return false;
-      if (part.errorCode !== 0)
-        throw new Violation("a good request was refused", `${part.errorCode} reading the table`);
-      const next = this.#take(part.records ?? [], found, fetchOffset);
-      read += next.count;
-      if (next.offset >= part.highWatermark) {
-        this.compacted += Math.max(0, next.offset - read);
-        break;
-      }
-      if (next.offset === fetchOffset) throw new Violation("offsets have a gap", `${TABLE}: nothing at ${fetchOffset}`);
-      fetchOffset = next.offset;
-    }
-    for (const [key, sure] of before) this.#judge(key, sure, found.get(key));
-    this.#stage.note(`read the table, ${read} records`);
-    return true;
-  }
-
-  #take(chunks: readonly Uint8Array[], found: Map<string, number>, from: number): { offset: number; count: number } {
-    const record = new RecordCursor();
-    let offset = from;
-    let count = 0;
-    for (const chunk of chunks) {
-      for (const batch = new BatchCursor(chunk); batch.next(); ) {
-        if (!batch.intact(this.#tools.crc32c))
-          throw new Violation("a damaged batch was served", `${TABLE} at ${offset}`);
-        record.open(batch, this.#tools.codecs);
-        while (record.next()) {
-          count++;
-          const value = record.value();
-          found.set(fromUtf8(record.key() as Uint8Array), value === null ? 0 : Number(fromUtf8(value)));
-        }
-        offset = batch.lastOffset + 1;
-      }
-    }
-    return { offset, count };
-  }
-
-  /** `sure` is what was acknowledged last when the reading began. */
-  #judge(key: string, sure: number | undefined, found: number | undefined): void {
-    const cell = this.#cells.get(key) as Cell;
-    const value = found ?? 0;
-    if (value === (sure ?? 0) || value === (cell.sure ?? 0) || cell.doubtful.has(value)) return;
-    const detail = `the table says ${found ?? "nothing"} of ${key}, and last acknowledged was ${sure ?? "nothing"}`;
-    throw new Violation("compaction took a key's last record", detail);
+  #begin(table: Table) {
+    const since = this.client.env.clock.monotonic();
+    return { table, reading: new TableReading(table, this.client), since, clocks: this.#stage.clocks };
   }
 }

@@ -8,16 +8,22 @@ import type { Stage } from "./stage.ts";
 import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
 /** Makes what copiers need; false when that did not work out. */
-export async function prepareCopies(client: Client): Promise<boolean> {
+export async function prepareCopies(client: Client, rng: Prng): Promise<boolean> {
+  const configs = [
+    { name: "segment.ms", value: "250" },
+    { name: "index.interval.bytes", value: "150" },
+  ];
+  if (rng.chance(0.6)) {
+    configs.push({ name: "cleanup.policy", value: "compact" }, { name: "min.cleanable.dirty.ratio", value: "0.01" });
+    configs.push({ name: "delete.retention.ms", value: rng.chance(0.5) ? "100" : "86400000" });
+  }
+  if (rng.chance(0.4)) configs.push({ name: "internal.segment.bytes", value: String(rng.int(400, 2000)) });
   const topic = {
     name: COPY_TOPIC,
     numPartitions: COPY_PARTITIONS.length,
     replicationFactor: 1,
     assignments: [],
-    configs: [
-      { name: "segment.ms", value: "250" },
-      { name: "index.interval.bytes", value: "150" },
-    ],
+    configs,
   };
   const answer = await client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
   const created = answer?.topics[0]?.errorCode;

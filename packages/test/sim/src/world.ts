@@ -140,6 +140,12 @@ export class World {
     this.#now = until;
   }
 
+  /** The world stands still for `ms`, as a machine that sleeps: all that is due meanwhile happens at the end of it. */
+  leap(ms: number): void {
+    this.trace(`leap ${ms}`);
+    this.#now += ms;
+  }
+
   /** Runs until `holds` does; throws when it still does not after `limitMs` of virtual time or when nothing is left. */
   async runUntil(holds: () => boolean, limitMs = 60_000): Promise<void> {
     const end = this.#now + limitMs;
@@ -164,7 +170,7 @@ export class World {
   async #step(): Promise<void> {
     const event = pop(this.#queue);
     if (event === undefined) return;
-    this.#now = event.at;
+    this.#now = Math.max(this.#now, event.at);
     this.#events++;
     this.trace(`${event.at} ${event.label}`);
     event.work();

@@ -1,0 +1,66 @@
+import type { Prng } from "./prng.ts";
+
+export const BROKER = "broker";
+export const PORT = 9092;
+
+export interface SettingsOptions {
+  readonly directories: number;
+  readonly expires: boolean;
+  readonly transactional: boolean;
+}
+
+/** How long an fsync or a cold read takes: the slower the device, the more happens in the midst of something else. */
+const DEVICES: readonly (readonly [low: number, high: number])[] = [
+  [0.1, 5],
+  [0.1, 5],
+  [0.5, 25],
+  [2, 30],
+];
+/** How often recovery points are written down: often, or as Kafka does. */
+const CHECKPOINTS_MS = ["300", "2000", "60000"] as const;
+
+export function deviceOf(rng: Prng): readonly [low: number, high: number] {
+  return DEVICES[rng.int(0, DEVICES.length - 1)];
+}
+
+/** The broker's settings: short times, so that much happens in little of it. */
+export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<string, string> {
+  const settings = new Map([
+    ["node.id", "1"],
+    ["listeners", `PLAINTEXT://${BROKER}:${PORT}`],
+    ["advertised.listeners", `PLAINTEXT://${BROKER}:${PORT}`],
+    ["log.dirs", options.directories > 1 ? "/data,/data2" : "/data"],
+    ["offsets.topic.num.partitions", "2"],
+    ["offsets.topic.replication.factor", "1"],
+    ["group.initial.rebalance.delay.ms", "0"],
+    ["group.min.session.timeout.ms", "300"],
+    ["group.consumer.min.session.timeout.ms", "300"],
+    ["group.consumer.session.timeout.ms", "400"],
+    ["group.consumer.min.heartbeat.interval.ms", "50"],
+    ["group.consumer.heartbeat.interval.ms", "100"],
+    ["group.consumer.assignment.interval.ms", "50"],
+    ["log.flush.offset.checkpoint.interval.ms", CHECKPOINTS_MS[rng.int(0, CHECKPOINTS_MS.length - 1)]],
+    ["log.retention.check.interval.ms", "200"],
+    ["log.segment.delete.delay.ms", "500"],
+    ["log.cleaner.backoff.ms", rng.chance(0.3) ? "20" : "100"],
+  ]);
+  if (rng.chance(0.5)) {
+    // Committed offsets are compacted too.
+    settings.set("log.roll.ms", "300");
+    settings.set("log.cleaner.min.cleanable.ratio", "0.1");
+  }
+  if (rng.chance(0.5)) settings.set("metadata.log.max.record.bytes.between.snapshots", "2000");
+  if (options.expires) {
+    settings.set("offsets.retention.minutes", "1");
+    settings.set("offsets.retention.check.interval.ms", "300");
+  }
+  if (options.transactional) {
+    // What is acknowledged survives a power cut: else no transaction could be whole after one.
+    settings.set("log.flush.interval.messages", "1");
+    settings.set("transaction.state.log.num.partitions", "2");
+    settings.set("transaction.abort.timed.out.transaction.cleanup.interval.ms", "200");
+  }
+  // After days without anybody the producers are forgotten before anybody comes back.
+  settings.set("producer.id.expiration.check.interval.ms", "100");
+  return settings;
+}
