@@ -23,11 +23,15 @@ export type Effect =
       readonly guard?: number;
     };
 
+/** Log a failure that no client is told of. */
+export interface Warning {
+  readonly type: "warn";
+  readonly message: string;
+  readonly errorCode: number;
+}
+
 /** Effects of the groups of a shard. */
-export type GroupEffect =
-  | Effect
-  /** Log a failure that no client is told of. */
-  | { readonly type: "warn"; readonly message: string; readonly errorCode: number };
+export type GroupEffect = Effect | Warning;
 
 /** Fields that make an append part of a transaction. */
 export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

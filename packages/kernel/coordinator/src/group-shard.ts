@@ -158,13 +158,12 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   nextDeadline(): number {
-    return Math.min(this.#timers.next(), this.shares.nextDeadline());
+    return this.#timers.next();
   }
 
   /** Stops after the first timer that appends: the next must know what became of that. */
   tick(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
-    this.shares.tick();
     const tokens = this.#tokens;
     this.#timers.tick(now, () => this.#tokens !== tokens);
   }
@@ -395,6 +394,7 @@ export class GroupShard implements Shard<GroupEffect> {
   topicsDeleted(now: number, names: ReadonlySet<string>, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.committed.eraseOrphans(names);
+    this.shares.eraseOrphans();
   }
 
   /** The topics of the cluster are others: those named have come, gone or changed; `created`: some have come. */
@@ -407,6 +407,7 @@ export class GroupShard implements Shard<GroupEffect> {
     for (const group of this.#groups.values()) {
       if (group.type === "consumer") this.#consumers.topicsChanged(group, changed);
     }
+    this.shares.topicsChanged(changed);
   }
 
   /**
@@ -415,8 +416,11 @@ export class GroupShard implements Shard<GroupEffect> {
    */
   replay(now: number, { key, value, producer }: LoggedRecord): void {
     const record = parseRecord(key, value);
-    if (record.type === "other") return void this.shares.replay(key, value);
     this.#context.now = now;
+    if (record.type === "other") {
+      this.#context.wall = this.#wall(now);
+      return void this.shares.replay(key, value);
+    }
     if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));
     else if (record.value === null) this.#erase(record.group, "classic");
@@ -496,13 +500,13 @@ export class GroupShard implements Shard<GroupEffect> {
   loaded(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.#live = true;
-    this.shares.loaded();
     for (const group of this.#groups.values()) {
       if (group.type === "consumer") this.#consumers.loaded(group);
       else this.#loadedClassic(group);
     }
     // The broker may have stopped between the deletion of a topic and that of its offsets.
     this.committed.eraseOrphans();
+    this.shares.loaded();
   }
 
   #loadedClassic(group: Group): void {

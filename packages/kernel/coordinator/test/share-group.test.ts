@@ -2,13 +2,15 @@ import type { Uuid } from "@samsa/base";
 import { Errors, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type GroupEffect, GroupShard, type Initialization } from "../src/index.ts";
+import { type GroupEffect, GroupShard, type Initialization, type ShareGroups } from "../src/index.ts";
 import { type Assignment, assignShares } from "../src/share-group/assignor.ts";
 import { config } from "./bench.ts";
 
 const SESSION_MS = 45_000;
 const RETRY_MS = 30_000;
 const uuid = (n: number) => `AAAAAAAAAAAAAAAAAAAA${String.fromCharCode(65 + n)}A` as Uuid;
+
+type TestTopics = Map<string, { readonly id: Uuid; readonly partitions: number }>;
 
 interface Reply {
   readonly errorCode: number;
@@ -21,7 +23,10 @@ interface Reply {
 /** A shard with a log, and a share coordinator that initializes what it is asked to unless it is told otherwise. */
 class Bench {
   now = 1_000_000;
-  topics = new Map<string, { id: Uuid; partitions: number }>([["t", { id: uuid(0), partitions: 3 }]]);
+  topics: TestTopics = new Map([["t", { id: uuid(0), partitions: 3 }]]);
+  /** Questions that the shard has asked about topics. */
+  questions = 0;
+  #version = 0;
   readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
   readonly replies: Reply[] = [];
   readonly asked: Initialization[] = [];
@@ -36,13 +41,39 @@ class Bench {
       heartbeatIntervalMs: () => 5000,
       assignmentIntervalMs: () => this.assignmentIntervalMs,
       maxSize: () => 3,
-      topic: name => this.topics.get(name),
     });
+    this.#show(shard);
     return shard;
   }
 
   constructor() {
     this.shard.loaded(this.now, []);
+  }
+
+  /** Lets the shard see the topics as they are. */
+  #show(shard: GroupShard, changed: Iterable<string> = []): void {
+    const topics = new Map(this.topics);
+    const count = <V>(value: V): V => {
+      this.questions++;
+      return value;
+    };
+    const find = (id: Uuid) => [...topics].find(([, topic]) => topic.id === id);
+    const directory = {
+      version: ++this.#version,
+      idOf: (name: string) => count(topics.get(name)?.id),
+      nameOf: (id: Uuid) => count(find(id)?.[0]),
+      partitions: (id: Uuid) => count(find(id)?.[1].partitions ?? 0),
+      racks: () => [],
+      names: () => topics.keys(),
+    };
+    shard.topicsChanged(directory, new Set(changed), true);
+  }
+
+  /** Gives a topic this many partitions; 0 deletes it. */
+  change(name: string, partitions: number, id = uuid(0)): void {
+    if (partitions === 0) this.topics.delete(name);
+    else this.topics.set(name, { id, partitions });
+    this.#show(this.shard, [name]);
   }
 
   settle(effects: GroupEffect[]): void {
@@ -105,7 +136,7 @@ class Bench {
   reload(): void {
     this.shard = this.#make();
     for (const record of this.log) this.shard.replay(this.now, record);
-    this.shard.loaded(this.now, []);
+    this.run(out => this.shard.loaded(this.now, out));
   }
 }
 
@@ -115,15 +146,15 @@ describe("members of a share group", () => {
   test("get partitions once their states are initialized", () => {
     const bench = new Bench();
     const joined = bench.beat("a", 0);
-    expect(joined).toMatchObject({ errorCode: 0, memberEpoch: 1, heartbeatIntervalMs: 5000 });
+    expect(joined).toMatchObject({ errorCode: 0, memberEpoch: 2, heartbeatIntervalMs: 5000 });
     expect(joined.assignment, "nothing to assign yet").toEqual({ topicPartitions: [] });
     const topics = [{ topicId: uuid(0), partitions: [0, 1, 2], startOffset: -1 }];
-    expect(bench.asked).toEqual([{ groupId: "g", stateEpoch: 1, topics }]);
-    const next = bench.beat("a", 1);
-    expect(next).toMatchObject({ memberEpoch: 2 });
+    expect(bench.asked).toEqual([{ groupId: "g", stateEpoch: 2, topics }]);
+    const next = bench.beat("a", 2);
+    expect(next).toMatchObject({ memberEpoch: 3 });
     expect(next.assignment?.topicPartitions).toEqual([{ topicId: uuid(0), partitions: [0, 1, 2] }]);
-    expect(bench.beat("a", 2).assignment, "said once").toBeNull();
-    expect(bench.beat("a", 2, { subscribedTopicNames: ["t"] }).assignment, "or when asked").not.toBeNull();
+    expect(bench.beat("a", 3).assignment, "said once").toBeNull();
+    expect(bench.beat("a", 3, { subscribedTopicNames: ["t"] }).assignment, "or when asked").not.toBeNull();
   });
 
   test("are given another assignment once the interval since the last is over", () => {
@@ -181,7 +212,7 @@ describe("members of a share group", () => {
   test("hear of partitions that are added, which begin at their first record", () => {
     const bench = new Bench();
     const { epoch } = bench.settled("a", 0);
-    bench.topics.set("t", { id: uuid(0), partitions: 5 });
+    bench.change("t", 5);
     expect(bench.settled("a", epoch).has).toEqual(all(5));
     expect(bench.asked.at(-1)?.topics).toEqual([{ topicId: uuid(0), partitions: [3, 4], startOffset: 0 }]);
   });
@@ -189,13 +220,13 @@ describe("members of a share group", () => {
   test("lose the partitions of topics that are gone", () => {
     const bench = new Bench();
     const { epoch } = bench.settled("a", 0);
-    bench.topics.clear();
+    bench.change("t", 0);
     expect(bench.settled("a", epoch).has).toEqual([]);
   });
 
   test("change what they subscribe to", () => {
     const bench = new Bench();
-    bench.topics.set("u", { id: uuid(1), partitions: 2 });
+    bench.change("u", 2, uuid(1));
     const { epoch } = bench.settled("a", 0);
     const changed = bench.beat("a", epoch, { subscribedTopicNames: ["u"] });
     expect(bench.settled("a", changed.memberEpoch).has).toEqual(all(2, 1));
@@ -207,7 +238,7 @@ describe("members of a share group", () => {
     bench.beat("a", 0);
     expect(bench.asked).toHaveLength(1);
     bench.initializes = "never";
-    const { memberEpoch } = bench.beat("a", 1);
+    const { memberEpoch } = bench.beat("a", 2);
     expect(bench.asked, "at once when it has failed").toHaveLength(2);
     bench.beat("a", memberEpoch);
     expect(bench.asked, "not while it is under way").toHaveLength(2);
@@ -215,6 +246,51 @@ describe("members of a share group", () => {
     bench.initializes = "yes";
     expect(bench.settled("a", memberEpoch).has).toEqual(all(3));
     expect(bench.asked).toHaveLength(3);
+  });
+
+  test("ask for no topic, assignment or hash while nothing changes, however many they are", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 50; i++) bench.change(`t${i}`, 4, `BBBBBBBBBBBBBBBBBB${String(100 + i)}A` as Uuid);
+    const subscribedTopicNames = [...bench.topics.keys()];
+    const epochs = new Map<string, number>();
+    const beat = (id: string, body: object = {}): void =>
+      void epochs.set(id, bench.beat(id, epochs.get(id) ?? 0, body).memberEpoch);
+    for (const id of ["a", "b", "c"]) beat(id, { subscribedTopicNames });
+    for (let round = 0; round < 3; round++) for (const id of epochs.keys()) beat(id);
+    bench.questions = 0;
+    const written = bench.log.length;
+    for (let round = 0; round < 10; round++) for (const id of epochs.keys()) beat(id);
+    expect(bench.questions).toBe(0);
+    expect(bench.log).toHaveLength(written);
+    bench.change("t7", 5, bench.topics.get("t7")?.id);
+    beat("a");
+    expect(bench.questions, "a change of a topic is looked at").toBeGreaterThan(0);
+    for (let round = 0; round < 3; round++) for (const id of epochs.keys()) beat(id);
+    const index = `${bench.topics.get("t7")?.id}-4`;
+    expect([...epochs.keys()].flatMap(id => bench.has(id))).toContain(index);
+  });
+
+  test("have no partition of a topic that they do not subscribe to any more, before the next assignment", () => {
+    const bench = new Bench();
+    bench.change("u", 2, uuid(1));
+    const joined = bench.beat("a", 0, { subscribedTopicNames: ["t", "u"] });
+    const { epoch } = bench.settled("a", joined.memberEpoch);
+    expect(bench.has("a")).toEqual([...all(3), ...all(2, 1)]);
+    bench.assignmentIntervalMs = 1000;
+    const changed = bench.beat("a", epoch, { subscribedTopicNames: ["u"] });
+    expect(changed).toMatchObject({ memberEpoch: epoch });
+    expect(bench.has("a")).toEqual(all(2, 1));
+  });
+
+  test("are put out later when that could not be written", () => {
+    const bench = new Bench();
+    bench.settled("a", 0);
+    bench.failing = Errors.NOT_COORDINATOR.code;
+    bench.pass(SESSION_MS);
+    bench.failing = 0;
+    expect(bench.shard.shares.view("g")?.members).toHaveLength(1);
+    bench.pass(500);
+    expect(bench.shard.shares.view("g")?.members).toEqual([]);
   });
 
   test("are told what is wrong", () => {
@@ -277,6 +353,80 @@ describe("members of a share group", () => {
     expect(bench.shard.shares.ids).toEqual(["g"]);
     bench.pass(SESSION_MS);
     expect(bench.shard.shares.view("g")?.members, "sessions count anew").toEqual([]);
+  });
+});
+
+describe("states of a share group", () => {
+  const empty = (): Bench => {
+    const bench = new Bench();
+    bench.settled("a", 0);
+    bench.beat("a", -1);
+    return bench;
+  };
+  const shares = <T>(
+    bench: Bench,
+    action: (shares: ShareGroups, done: (outcome: T) => void) => void,
+  ): T | undefined => {
+    let found: T | undefined;
+    bench.run(out =>
+      bench.shard.forShares(bench.now, out, groups => action(groups, outcome => void (found = outcome))),
+    );
+    return found;
+  };
+  const initialized = (bench: Bench) => [...bench.shard.shares.initializedOf("g")];
+
+  test("are noted as going before they are deleted, and asked for again until they are", () => {
+    const bench = empty();
+    const wanted = new Set([uuid(0), uuid(5)]);
+    const begin = () => shares(bench, (groups, done) => groups.beginForgetting("g", wanted, done));
+    expect(begin()).toEqual(new Map([[uuid(0), new Set([0, 1, 2])]]));
+    expect(initialized(bench)).toEqual([]);
+    bench.reload();
+    expect(begin(), "the deletion did not end").toEqual(new Map([[uuid(0), new Set([0, 1, 2])]]));
+    expect(shares(bench, (groups, done) => groups.forgotten("g", wanted, done))).toBe(0);
+    expect(begin()).toEqual(new Map());
+  });
+
+  test("go before their group does", () => {
+    const bench = empty();
+    const states = shares(bench, (groups, done) => groups.beginDeletion("g", done));
+    expect(states).toEqual(new Map([[uuid(0), new Set([0, 1, 2])]]));
+    bench.reload();
+    expect(
+      shares(bench, (groups, done) => groups.beginDeletion("g", done)),
+      "once more",
+    ).toEqual(states);
+    expect(shares(bench, (groups, done) => groups.delete("g", done))).toBe(0);
+    expect(bench.shard.shares.has("g")).toBe(false);
+    expect(shares(bench, (groups, done) => groups.beginDeletion("g", done))).toBe(Errors.GROUP_ID_NOT_FOUND.code);
+  });
+
+  test("are not deleted while there are members", () => {
+    const bench = new Bench();
+    bench.settled("a", 0);
+    const refused = Errors.NON_EMPTY_GROUP.code;
+    expect(shares(bench, (groups, done) => groups.beginDeletion("g", done))).toBe(refused);
+    expect(shares(bench, (groups, done) => groups.beginForgetting("g", new Set(), done))).toBe(refused);
+  });
+
+  test("of a deleted topic are forgotten, also when the broker was killed before that was written", () => {
+    const bench = empty();
+    const log = bench.log.length;
+    bench.change("t", 0);
+    bench.run(out => bench.shard.topicsDeleted(bench.now, new Set(["t"]), out));
+    expect(initialized(bench)).toEqual([]);
+    bench.log.length = log;
+    bench.reload();
+    expect(initialized(bench)).toEqual([]);
+    expect(bench.log).toHaveLength(log + 1);
+  });
+
+  test("that an administrator sets begin there, at the group's first epoch", () => {
+    const bench = new Bench();
+    const topics = [{ topicId: uuid(0), name: "t", offsets: new Map([[1, 7]]) }];
+    const what = shares(bench, (groups, done) => groups.alter("g", topics, done));
+    const starts = [{ topicId: uuid(0), partitions: [1], startOffset: 7 }];
+    expect(what).toEqual({ groupId: "g", stateEpoch: 1, topics: starts });
   });
 });
 

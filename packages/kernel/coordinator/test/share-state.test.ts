@@ -39,7 +39,13 @@ class Bench {
       ...config,
     };
     this.shard = new ShareStateShard(this.config);
-    this.shard.loaded(this.now);
+    this.run(out => this.shard.loaded(this.now, out));
+  }
+
+  run(action: (out: ShareStateEffect[]) => void): void {
+    const out: ShareStateEffect[] = [];
+    action(out);
+    this.settle(out);
   }
 
   write(records: readonly ShardRecord[]): void {
@@ -56,7 +62,7 @@ class Bench {
       else if (next.type === "prune") {
         const { offset } = next;
         this.log = this.log.filter(record => record.offset >= offset);
-      } else {
+      } else if (next.type === "append") {
         if (this.failing === 0) this.write(next.records);
         if (this.hold) this.held.push(next);
         else this.shard.appended(this.now, next.token, this.failing, effects);
@@ -104,7 +110,7 @@ class Bench {
   reload(): void {
     this.shard = new ShareStateShard(this.config);
     for (const record of this.log) this.shard.replay(this.now, record, record.offset);
-    this.shard.loaded(this.now);
+    this.run(out => this.shard.loaded(this.now, out));
   }
 }
 
@@ -289,11 +295,17 @@ describe("share state", () => {
   test("a topic that is no more takes its states along", () => {
     const bench = new Bench();
     bench.initialize(0);
-    const out: ShareStateEffect[] = [];
-    bench.shard.topicDeleted(bench.now, GONE, out);
-    expect(out).toEqual([]);
-    bench.shard.topicDeleted(bench.now, TOPIC, out);
-    bench.settle(out);
+    const before = [...bench.log];
+    bench.run(out => bench.shard.topicsDeleted(bench.now, out));
+    expect(bench.log, "its topic is there").toEqual(before);
+    bench.topics.delete(TOPIC);
+    bench.run(out => bench.shard.topicsDeleted(bench.now, out));
+    expect(bench.log).toHaveLength(before.length + 1);
+    // The broker is killed before the tombstone is written.
+    bench.log = [...before];
+    bench.reload();
+    expect(bench.log).toHaveLength(before.length + 1);
+    bench.topics.set(TOPIC, 3);
     bench.reload();
     expect(bench.summary()).toMatchObject({ startOffset: -1 });
   });

@@ -315,10 +315,8 @@ export class Broker {
     const deleted =
       before.topics === image.topics ? [] : [...before.topics.values()].filter(t => !image.topics.has(t.id));
     this.groups.topicsDeleted(deleted);
-    for (const { id, name } of deleted) {
-      this.shares.states.topicDeleted(id);
-      if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
-    }
+    if (deleted.length > 0) this.shares.states.topicsDeleted();
+    for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
   }
 
   #reconfigure(image: MetadataImage): void {

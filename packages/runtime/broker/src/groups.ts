@@ -1,4 +1,3 @@
-import type { Uuid } from "@samsa/base";
 import {
   type GroupConfig,
   type GroupEffect,
@@ -18,8 +17,8 @@ interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly newId: () => string;
   readonly shareGroups: Omit<ShareGroupConfig, "isTaken">;
-  /** Lets the share coordinator initialize partitions; `done` is told whether all are. */
-  readonly initialize: (what: Initialization, done: (succeeded: boolean) => void) => void;
+  /** Lets the share coordinator initialize partitions; `done` gets those that it could not. */
+  readonly initialize: (what: Initialization, done: (faults: readonly object[]) => void) => void;
 }
 
 export type GroupRunner = ShardRunner<GroupShard, GroupEffect>;
@@ -56,9 +55,9 @@ export class Groups extends Shards<GroupRunner> {
   /** Initializes partitions that a heartbeat has found to be new to its share group. */
   #initialize(runner: GroupRunner): void {
     for (const what of runner.shard.shares.takeInitializations()) {
-      this.#host.initialize(what, succeeded => {
+      this.#host.initialize(what, faults => {
         if (runner.failed) return;
-        this.forShares(runner, shares => shares.initialized(what, succeeded));
+        this.forShares(runner, shares => shares.initialized(what, faults.length === 0));
       });
     }
   }
@@ -81,12 +80,11 @@ export class Groups extends Shards<GroupRunner> {
   }
 
   /** Forgets the offsets of topics that are not in the image any more. */
-  topicsDeleted(deleted: readonly { readonly name: string; readonly id: Uuid }[]): void {
+  topicsDeleted(deleted: readonly { readonly name: string }[]): void {
     if (deleted.length === 0) return;
     const names = new Set(deleted.map(({ name }) => name));
     for (const runner of this.all()) {
       runner.run((out, now) => runner.shard.topicsDeleted(now, names, out));
-      for (const { id } of deleted) this.forShares(runner, shares => shares.topicDeleted(id));
     }
   }
 }

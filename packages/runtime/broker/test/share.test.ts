@@ -400,10 +400,7 @@ describe("a share group", () => {
     expect(await a.acquired()).toEqual(["0-3×1"]);
     clock.pass(LOCK_MS - 5000);
     const wrong = await a.fetch({ said: [[RENEW, 0, 1]], isRenewAck: true, epoch: 1 });
-    expect(wrong.errorCode).toBe(Errors.INVALID_REQUEST.code);
-    expect(wrong.errorMessage).toBe(
-      "maxBytes must be set to 0, minBytes must be set to 0, maxRecords must be set to 0, if isRenewAck is true.",
-    );
+    expect(wrong).toMatchObject({ errorCode: Errors.INVALID_REQUEST.code, errorMessage: null });
     const none = { maxBytes: 0, minBytes: 0, maxRecords: 0, maxWaitMs: 0 };
     const renewed = await a.fetch({ said: [[RENEW, 0, 1]], isRenewAck: true, ...none });
     expect(renewed.responses[0].partitions[0].acknowledgeErrorCode).toBe(0);
@@ -443,20 +440,18 @@ describe("a share group", () => {
     a.close();
   });
 
-  test.each([
-    [{ memberId: "" }, "Invalid member id in the request."],
-    [{ memberId: null }, "Invalid member id in the request."],
-    [{ memberId: "x".repeat(37) }, "Invalid member id in the request."],
-    [{ groupId: null }, "Invalid group id in the request."],
-  ])("who asks as %j is refused", async (who, message) => {
-    const topic = await newTopic();
-    const a = await Member.join("g", topic);
-    const refused = { errorCode: Errors.INVALID_REQUEST.code, errorMessage: message };
-    expect(await a.wire.ask(ApiKey.ShareFetch, 2, { ...a.body(), ...who })).toMatchObject(refused);
-    const body = { groupId: "g", memberId: "m", shareSessionEpoch: 1, isRenewAck: false, topics: [], ...who };
-    expect(await a.wire.ask(ApiKey.ShareAcknowledge, 2, body)).toMatchObject(refused);
-    a.close();
-  });
+  test.each([{ memberId: "" }, { memberId: null }, { memberId: "x".repeat(37) }, { groupId: null }])(
+    "who asks as %j is refused",
+    async who => {
+      const topic = await newTopic();
+      const a = await Member.join("g", topic);
+      const refused = { errorCode: Errors.INVALID_REQUEST.code, errorMessage: null };
+      expect(await a.wire.ask(ApiKey.ShareFetch, 2, { ...a.body(), ...who })).toMatchObject(refused);
+      const body = { groupId: "g", memberId: "m", shareSessionEpoch: 1, isRenewAck: false, topics: [], ...who };
+      expect(await a.wire.ask(ApiKey.ShareAcknowledge, 2, body)).toMatchObject(refused);
+      a.close();
+    },
+  );
 
   test.each([
     ["backwards", [[ACCEPT, 3, 2]]],
@@ -704,8 +699,8 @@ describe("membership", () => {
     const assignment = { topicPartitions: [{ topicId, topicName, partitions: [0, 1] }] };
     expect(described).toMatchObject([
       { errorCode: 0, groupState: "Stable", assignorName: "simple", members: [{ memberId: "m", assignment }] },
-      { errorCode: Errors.GROUP_ID_NOT_FOUND.code, groupState: "Dead", errorMessage: "Group nobody not found." },
-      { errorCode: Errors.INVALID_GROUP_ID.code },
+      { errorCode: Errors.GROUP_ID_NOT_FOUND.code, groupState: "", errorMessage: "Group nobody not found." },
+      { errorCode: Errors.INVALID_GROUP_ID.code, errorMessage: null },
     ]);
     const { groups: listed } = await wire.ask<{ groups: { groupId: string }[] }>(ApiKey.ListGroups, 5, {
       statesFilter: [],

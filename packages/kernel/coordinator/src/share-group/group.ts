@@ -12,8 +12,6 @@ export interface ShareGroupConfig {
   /** Least time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
-  /** A topic as it is; undefined: there is none. */
-  readonly topic: (name: string) => { readonly id: Uuid; readonly partitions: number } | undefined;
   /** Whether another type of group has this id. */
   readonly isTaken: (groupId: string) => boolean;
 }
@@ -44,6 +42,14 @@ export interface KnownTopic {
   readonly since: number;
 }
 
+/** State of a group as heartbeats need it; it is worked out once after a change of the group or of its topics. */
+export interface Outlook {
+  /** Partitions that are initialized and subscribed to are not all assigned. */
+  readonly isUnassigned: boolean;
+  /** From when on partitions must be initialized, in ms since 1970; Infinity: all are. */
+  readonly initializeAt: number;
+}
+
 export interface ShareGroup {
   readonly id: string;
   epoch: number;
@@ -56,8 +62,28 @@ export interface ShareGroup {
   initializing: ReadonlyMap<Uuid, KnownTopic>;
   initialized: ReadonlyMap<Uuid, KnownTopic>;
   deleting: readonly { readonly topicId: Uuid; readonly topicName: string }[];
-  /** When members are out unless they have been heard of; only of the group's coordinator. */
-  readonly expiries: Map<string, number>;
+  /** True once it has had partitions to initialize: its record of them is there. */
+  hasStates: boolean;
+  /** Number of members that subscribe to a topic, by the topic's name. */
+  readonly subscribers: Map<string, number>;
+  /** When the hash of its topics is computed again, in ms since 1970, and the epoch that the group must have until then. */
+  refresh: { readonly at: number; readonly epoch: number };
+  /** Undefined: it is to be worked out. */
+  outlook: Outlook | undefined;
+}
+
+/** Counts the subscriptions of a member that has changed them, has come, or is gone. */
+export function countSubscriptions(
+  subscribers: Map<string, number>,
+  before: readonly string[],
+  after: readonly string[],
+): void {
+  for (const name of after) subscribers.set(name, (subscribers.get(name) ?? 0) + 1);
+  for (const name of before) {
+    const count = (subscribers.get(name) ?? 0) - 1;
+    if (count > 0) subscribers.set(name, count);
+    else subscribers.delete(name);
+  }
 }
 
 export function same(one: Assignment, other: Assignment): boolean {
@@ -72,16 +98,19 @@ export function same(one: Assignment, other: Assignment): boolean {
 export function newGroup(id: string): ShareGroup {
   return {
     id,
-    epoch: 0,
+    epoch: 1,
     metadataHash: 0n,
-    assignmentEpoch: 0,
+    assignmentEpoch: 1,
     assignmentTimestamp: 0,
     members: new Map(),
     targets: new Map(),
     initializing: new Map(),
     initialized: new Map(),
     deleting: [],
-    expiries: new Map(),
+    hasStates: false,
+    subscribers: new Map(),
+    refresh: { at: 0, epoch: 0 },
+    outlook: undefined,
   };
 }
 
@@ -100,17 +129,4 @@ export function stateRecord(
     [...topics].map(([topicId, { name, partitions }]) => ({ topicId, topicName: name, partitions: [...partitions] }));
   const topics = { initializingTopics: shown(initializing), initializedTopics: shown(initialized) };
   return shareRecords.state(groupId, { ...topics, deletingTopics: [...deletingTopics] });
-}
-
-/** What there is of the topics: another number once any of it is another. */
-export function hashOf(config: ShareGroupConfig, topics: readonly string[]): bigint {
-  let hash = 0xcbf29ce484222325n;
-  for (const name of [...new Set(topics)].sort()) {
-    const topic = config.topic(name);
-    if (topic === undefined) continue;
-    for (const char of `${topic.id}:${name}:${topic.partitions};`) {
-      hash = BigInt.asUintN(64, (hash ^ BigInt(char.codePointAt(0) ?? 0)) * 0x100000001b3n);
-    }
-  }
-  return topics.length === 0 ? 0n : BigInt.asIntN(64, hash);
 }

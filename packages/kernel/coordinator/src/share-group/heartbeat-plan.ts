@@ -1,11 +1,14 @@
 import type { Uuid } from "@samsa/base";
+import type { ConsumerContext } from "../consumer/context.ts";
 import type { ShardRecord } from "../effects.ts";
 import { type Assignment, assignShares } from "./assignor.ts";
 import {
-  hashOf,
+  countSubscriptions,
   type Initialization,
+  type KnownTopic,
   type Member,
   NOTHING,
+  type Outlook,
   same,
   type ShareGroup,
   type ShareGroupConfig,
@@ -15,130 +18,205 @@ import { shareRecords } from "./records.ts";
 
 /** `group.share.initialize.retry.interval.ms`. */
 const RETRY_MS = 30_000;
+/** Refresh interval of topics that do not change. */
+const REFRESH_MS = 2147483647;
 const UNKNOWN_START = -1;
 
-/** What a heartbeat changes: its group's epoch, who fetches what, and where its member is. */
+/** Partitions of a topic that are to be initialized, and from where its group reads them. */
+interface Uninitialized {
+  readonly topicId: Uuid;
+  readonly name: string;
+  readonly partitions: readonly number[];
+  readonly startOffset: number;
+}
+
+function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
+}
+
+/**
+ * The changes that a heartbeat makes: its group's epoch, the assignment, and the member's epoch (`shareGroupHeartbeat`). One
+ * that changes nothing looks at the member alone, however large the group is.
+ */
 export class HeartbeatPlan {
   readonly records: ShardRecord[] = [];
   initialization: Initialization | undefined;
   after: Member;
+  readonly #context: ConsumerContext;
   readonly #config: ShareGroupConfig;
-  readonly #wall: number;
   readonly #group: ShareGroup;
-  readonly #members: ReadonlyMap<string, Member>;
 
-  constructor(config: ShareGroupConfig, wall: number, group: ShareGroup, member: Member) {
+  constructor(context: ConsumerContext, config: ShareGroupConfig, group: ShareGroup, member: Member) {
+    this.#context = context;
     this.#config = config;
-    this.#wall = wall;
     this.#group = group;
     this.after = member;
-    this.#members = new Map(group.members).set(member.id, member);
   }
 
   run(before: Member | undefined): void {
     const { after } = this;
     const group = this.#group;
+    const { wall, hashes, topics: directory } = this.#context;
     const { id, rackId, clientId, clientHost, topics } = after;
     const isNew = before === undefined;
-    const wantsOthers = isNew || before.topics.join("\n") !== topics.join("\n");
+    const wantsOthers = isNew || !sameNames(before.topics, topics);
     const isOther =
       isNew || before.rackId !== rackId || before.clientId !== clientId || before.clientHost !== clientHost;
     if (wantsOthers || isOther) {
       const value = { rackId, clientId, clientHost, subscribedTopicNames: [...topics] };
       this.records.push(shareRecords.member(group.id, id, value));
     }
-    const metadataHash = hashOf(this.#config, this.#topics);
+    const outlook = this.#outlook();
     let { epoch } = group;
-    const isPending = group.assignmentEpoch >= epoch && this.#isPending();
-    const bumps = wantsOthers || isPending || metadataHash !== group.metadataHash;
-    if (bumps) this.records.push(shareRecords.epoch(group.id, { epoch: ++epoch, metadataHash }));
+    let bumps = wantsOthers || (group.assignmentEpoch >= epoch && outlook.isUnassigned);
+    const isRenewed = bumps || wall >= group.refresh.at || epoch < group.refresh.epoch;
+    const subscribed = isRenewed ? this.#namesWith(before) : group.subscribers.keys();
+    if (isRenewed) {
+      const metadataHash = hashes.of(directory, subscribed);
+      bumps ||= metadataHash !== group.metadataHash;
+      if (bumps) this.records.push(shareRecords.epoch(group.id, { epoch: ++epoch, metadataHash }));
+      group.refresh = { at: wall + REFRESH_MS, epoch };
+    }
     const assigns = epoch > group.assignmentEpoch && this.#mayAssign();
     const targets = assigns ? this.#assign(epoch) : group.targets;
     this.#reconcile(assigns ? epoch : group.assignmentEpoch, targets.get(id) ?? NOTHING, bumps);
-    this.#initialize(epoch);
+    if (isRenewed || wall >= outlook.initializeAt) this.#initialize(epoch, this.#uninitialized(subscribed));
   }
 
-  get #topics(): string[] {
-    return [...this.#members.values()].flatMap(({ topics }) => topics);
+  #namesWith(before: Member | undefined): readonly string[] {
+    const subscribers = new Map(this.#group.subscribers);
+    countSubscriptions(subscribers, before?.topics ?? [], this.after.topics);
+    return [...subscribers.keys()];
   }
 
-  /** Partitions that are initialized and of a topic that somebody wants. */
-  #assignable(): Map<Uuid, ReadonlySet<number>> {
-    const wanted = new Set(this.#topics);
+  #outlook(): Outlook {
+    const group = this.#group;
+    group.outlook ??= {
+      isUnassigned: group.members.size > 0 && this.#isUnassigned(),
+      initializeAt: this.#uninitialized(group.subscribers.keys()).length > 0 ? 0 : this.#nextRetry(),
+    };
+    return group.outlook;
+  }
+
+  /** When the first initialization that is under way is tried once more. */
+  #nextRetry(): number {
+    let at = Infinity;
+    for (const { name, since } of this.#group.initializing.values()) {
+      if (this.#group.subscribers.has(name)) at = Math.min(at, since + RETRY_MS);
+    }
+    return at;
+  }
+
+  /** Initialized partitions of a topic that `isWanted` says is subscribed to. */
+  #assignable(isWanted: (name: string) => boolean): Map<Uuid, ReadonlySet<number>> {
     const assignable = new Map<Uuid, ReadonlySet<number>>();
     for (const [topicId, { name, partitions }] of this.#group.initialized) {
-      // A topic of the same name may be another one by now.
-      if (wanted.has(name) && this.#config.topic(name)?.id === topicId) assignable.set(topicId, partitions);
+      // Another topic may have the name by now.
+      if (isWanted(name) && this.#context.topics.idOf(name) === topicId) assignable.set(topicId, partitions);
     }
     return assignable;
   }
 
-  /** Whether something is initialized by now that nobody has been assigned, or the other way round. */
-  #isPending(): boolean {
+  /** True if initialized partitions of a topic that is subscribed to are not all assigned (`initializedAssignmentPending`). */
+  #isUnassigned(): boolean {
+    const { subscribers, targets } = this.#group;
+    const assignable = this.#assignable(name => subscribers.has(name));
+    if (assignable.size === 0) return false;
     const assigned = new Map<Uuid, Set<number>>();
-    for (const target of this.#group.targets.values()) {
+    for (const target of targets.values()) {
       for (const [topicId, indexes] of target) {
-        assigned.set(topicId, new Set([...(assigned.get(topicId) ?? []), ...indexes]));
+        if (!assignable.has(topicId)) continue;
+        const all = assigned.get(topicId) ?? new Set();
+        assigned.set(topicId, all);
+        for (const index of indexes) all.add(index);
       }
     }
-    return this.#group.members.size > 0 && !same(assigned, this.#assignable());
+    return !same(assigned, assignable);
   }
 
   /** Not before the interval since the last assignment is over; a clock that was set back does not stop groups. */
   #mayAssign(): boolean {
+    const { wall } = this.#context;
     const { assignmentTimestamp: since, id } = this.#group;
-    return this.#wall >= since + this.#config.assignmentIntervalMs(id) || this.#wall < since;
+    return since === 0 || wall >= since + this.#config.assignmentIntervalMs(id) || wall < since;
   }
 
   #assign(epoch: number): ReadonlyMap<string, Assignment> {
     const group = this.#group;
-    const subscribers = [...this.#members.values()].map(({ id: memberId, topics }) => ({
-      memberId,
-      topicIds: new Set(topics.flatMap(name => this.#config.topic(name)?.id ?? [])),
-      assigned: group.targets.get(memberId) ?? NOTHING,
-    }));
-    const targets = assignShares(subscribers, this.#assignable());
+    const { wall } = this.#context;
+    const members = new Map(group.members).set(this.after.id, this.after);
+    const wanted = new Set<string>();
+    const subscribers = [...members.values()].map(({ id: memberId, topics }) => {
+      for (const name of topics) wanted.add(name);
+      return { memberId, topicIds: this.#idsOf(topics), assigned: group.targets.get(memberId) ?? NOTHING };
+    });
+    const targets = assignShares(
+      subscribers,
+      this.#assignable(name => wanted.has(name)),
+    );
     for (const [memberId, target] of targets) {
       const before = group.targets.get(memberId);
       if (before === undefined || !same(before, target)) {
         this.records.push(shareRecords.target(group.id, memberId, target));
       }
     }
-    this.records.push(shareRecords.targetEpoch(group.id, epoch, this.#wall));
+    this.records.push(shareRecords.targetEpoch(group.id, epoch, wall));
     return targets;
   }
 
+  #idsOf(names: readonly string[]): Set<Uuid> {
+    return new Set(names.flatMap(name => this.#context.topics.idOf(name) ?? []));
+  }
+
+  /** Brings the member to its target; `isForced`: its subscription may be another than that of the target's epoch. */
   #reconcile(epoch: number, target: Assignment, isForced: boolean): void {
     const { after } = this;
     if (after.memberEpoch === epoch && !isForced) return;
-    const previousMemberEpoch = after.memberEpoch === epoch ? after.previousMemberEpoch : after.memberEpoch;
-    this.after = { ...after, memberEpoch: epoch, previousMemberEpoch, assigned: target };
+    const wanted = this.#idsOf(after.topics);
+    const assigned = new Map([...target].filter(([topicId]) => wanted.has(topicId)));
+    if (after.memberEpoch !== epoch) {
+      this.after = { ...after, memberEpoch: epoch, previousMemberEpoch: after.memberEpoch, assigned };
+    } else if (same(after.assigned, assigned)) return;
+    else this.after = { ...after, assigned };
     this.records.push(shareRecords.current(this.#group.id, after.id, this.after));
   }
 
-  /** Lets the share coordinator initialize what is wanted and not known yet; what has taken too long, once more. */
-  #initialize(epoch: number): void {
-    const { initializing, initialized, deleting, id: groupId } = this.#group;
-    const topics: { topicId: Uuid; partitions: number[]; startOffset: number }[] = [];
-    const next = new Map(initializing);
-    for (const name of new Set(this.#topics)) {
-      const topic = this.#config.topic(name);
-      if (topic === undefined) continue;
-      const pending = initializing.get(topic.id);
-      const isFresh = pending !== undefined && this.#wall - pending.since < RETRY_MS;
-      const known = new Set([...(initialized.get(topic.id)?.partitions ?? []), ...(isFresh ? pending.partitions : [])]);
-      const partitions = Array.from({ length: topic.partitions }, (_, index) => index).filter(
-        index => !known.has(index),
-      );
+  /** Partitions that are not known yet, or whose initialization has taken too long (`subscribedTopicsChangeMap`). */
+  #uninitialized(names: Iterable<string>): Uninitialized[] {
+    const { topics: directory, wall } = this.#context;
+    const { initializing, initialized } = this.#group;
+    const found: Uninitialized[] = [];
+    for (const name of names) {
+      const topicId = directory.idOf(name);
+      if (topicId === undefined) continue;
+      const count = directory.partitions(topicId);
+      const done = initialized.get(topicId)?.partitions;
+      if ((done?.size ?? 0) >= count) continue;
+      const pending = initializing.get(topicId);
+      const isFresh = pending !== undefined && wall - pending.since < RETRY_MS;
+      const isKnown = (index: number): boolean =>
+        done?.has(index) === true || (isFresh && pending.partitions.has(index));
+      const partitions = Array.from({ length: count }, (_, index) => index).filter(index => !isKnown(index));
       if (partitions.length === 0) continue;
       // The first records of a partition that is added to a topic are not to be missed.
-      const isKnown = initialized.has(topic.id) || pending !== undefined;
-      topics.push({ topicId: topic.id, partitions, startOffset: isKnown ? 0 : UNKNOWN_START });
-      const all = new Set([...(pending?.partitions ?? []), ...partitions]);
-      next.set(topic.id, { name, partitions: all, since: this.#wall });
+      const startOffset = done !== undefined || pending !== undefined ? 0 : UNKNOWN_START;
+      found.push({ topicId, name, partitions, startOffset });
     }
+    return found;
+  }
+
+  /** Lets the share coordinator initialize partitions. */
+  #initialize(epoch: number, topics: readonly Uninitialized[]): void {
     if (topics.length === 0) return;
-    this.records.push(stateRecord(groupId, next, initialized, deleting));
-    this.initialization = { groupId, stateEpoch: epoch, topics };
+    const { initializing, initialized, deleting, id: groupId } = this.#group;
+    const next = new Map<Uuid, KnownTopic>(initializing);
+    for (const { topicId, name, partitions } of topics) {
+      const all = new Set([...(initializing.get(topicId)?.partitions ?? []), ...partitions]);
+      next.set(topicId, { name, partitions: all, since: this.#context.wall });
+    }
+    const left = deleting.filter(({ topicId }) => !next.has(topicId));
+    this.records.push(stateRecord(groupId, next, initialized, left));
+    const starts = topics.map(({ topicId, partitions, startOffset }) => ({ topicId, partitions, startOffset }));
+    this.initialization = { groupId, stateEpoch: epoch, topics: starts };
   }
 }

@@ -1,10 +1,11 @@
-import { DeadlineHeap, type Int64, nearestNumber, type Uuid } from "@samsa/base";
+import { type Int64, nearestNumber, type Uuid } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
-import type { ShardContext } from "../context.ts";
+import type { ConsumerContext } from "../consumer/context.ts";
 import type { ShardRecord, Ticket } from "../effects.ts";
+import { timerKey } from "../timers.ts";
 import type { Assignment } from "./assignor.ts";
 import {
-  hashOf,
+  countSubscriptions,
   type Initialization,
   type KnownTopic,
   type Member,
@@ -39,16 +40,18 @@ type Fault = readonly [error: KafkaError, message: string];
 
 const JOIN = 0;
 const LEAVE = -1;
+/** Wait before a member is put out again whose removal could not be written. */
+const RETRY_MS = 500;
+const SESSION = "share session";
 
 /** The share groups of one partition of `__consumer_offsets` (KIP-932): members, and who fetches what. */
 export class ShareGroups {
-  readonly #context: ShardContext;
+  readonly #context: ConsumerContext;
   readonly #config: ShareGroupConfig;
   readonly #groups = new Map<string, ShareGroup>();
-  readonly #sessions = new DeadlineHeap<{ readonly groupId: string; readonly memberId: string }>();
   #initializations: Initialization[] = [];
 
-  constructor(context: ShardContext, config: ShareGroupConfig) {
+  constructor(context: ConsumerContext, config: ShareGroupConfig) {
     this.#context = context;
     this.#config = config;
   }
@@ -81,10 +84,11 @@ export class ShareGroups {
     const member = group.members.get(body.memberId);
     if (body.memberEpoch === LEAVE) {
       const { memberId, memberEpoch } = body;
+      this.#context.cancel(timerKey(SESSION, group.id, memberId));
       return this.#write(ticket, this.#fence(group, memberId), { memberId, memberEpoch, heartbeatIntervalMs: 0 });
     }
     const before = member ?? newMember(body.memberId);
-    const plan = new HeartbeatPlan(this.#config, this.#context.wall, group, {
+    const plan = new HeartbeatPlan(this.#context, this.#config, group, {
       ...before,
       rackId: body.rackId ?? before.rackId,
       clientId: client.id,
@@ -92,19 +96,15 @@ export class ShareGroups {
       topics: body.subscribedTopicNames === null ? before.topics : [...new Set(body.subscribedTopicNames)].sort(),
     });
     plan.run(member);
-    this.#touch(group, body.memberId);
+    this.#touch(group.id, body.memberId);
     const { after, records, initialization } = plan;
     const isTold =
       body.memberEpoch === JOIN || body.subscribedTopicNames !== null || !same(before.assigned, after.assigned);
-    const topicPartitions = [...after.assigned].map(([topicId, partitions]) => ({
-      topicId,
-      partitions: [...partitions],
-    }));
     const response = {
       memberId: after.id,
       memberEpoch: after.memberEpoch,
       heartbeatIntervalMs: this.#config.heartbeatIntervalMs(group.id),
-      assignment: isTold ? { topicPartitions } : null,
+      assignment: isTold ? { topicPartitions: listed(after.assigned) } : null,
     };
     this.#write(ticket, records, response, initialization);
   }
@@ -115,7 +115,8 @@ export class ShareGroups {
       return [Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a share group.`];
     }
     if (group === undefined) {
-      return memberEpoch === JOIN ? undefined : [Errors.GROUP_ID_NOT_FOUND, `Share group ${groupId} not found.`];
+      const which = memberEpoch === LEAVE ? "Group" : "Share group";
+      return memberEpoch === JOIN ? undefined : [Errors.GROUP_ID_NOT_FOUND, `${which} ${groupId} not found.`];
     }
     const member = group.members.get(memberId);
     const most = this.#config.maxSize();
@@ -145,24 +146,23 @@ export class ShareGroups {
   #fence(group: ShareGroup, memberId: string): ShardRecord[] {
     const { id } = group;
     const epoch = group.epoch + 1;
-    const left = [...group.members.values()].filter(member => member.id !== memberId);
-    const metadataHash = hashOf(
-      this.#config,
-      left.flatMap(({ topics }) => topics),
-    );
+    const { hashes, topics } = this.#context;
+    const subscribers = new Map(group.subscribers);
+    countSubscriptions(subscribers, group.members.get(memberId)?.topics ?? [], []);
+    const metadataHash = hashes.of(topics, subscribers.keys());
     return [
       shareRecords.current(id, memberId, null),
       shareRecords.target(id, memberId, null),
       shareRecords.member(id, memberId, null),
       shareRecords.epoch(id, { epoch, metadataHash }),
-      ...(left.length === 0 ? [shareRecords.targetEpoch(id, epoch)] : []),
+      ...(group.members.size === 1 ? [shareRecords.targetEpoch(id, epoch)] : []),
     ];
   }
 
   /** The share coordinator has initialized partitions, or could not: then they are tried again with a heartbeat. */
   initialized({ groupId, topics }: Initialization, succeeded: boolean): void {
     const group = this.#groups.get(groupId);
-    if (group === undefined) return;
+    if (group === undefined || (!succeeded && group.initializing.size === 0)) return;
     const initializing = new Map(group.initializing);
     const initialized = new Map(group.initialized);
     for (const { topicId, partitions } of topics) {
@@ -170,26 +170,34 @@ export class ShareGroups {
       const rest = new Set([...(pending?.partitions ?? [])].filter(index => !partitions.includes(index)));
       if (pending !== undefined && rest.size > 0) initializing.set(topicId, { ...pending, partitions: rest });
       else initializing.delete(topicId);
-      if (!succeeded) continue;
-      const known = initialized.get(topicId);
-      const name = pending?.name ?? known?.name ?? "";
-      const all = new Set([...(known?.partitions ?? []), ...partitions]);
+      const name = this.#context.topics.nameOf(topicId);
+      // The topic may have been deleted meanwhile.
+      if (!succeeded || name === undefined) continue;
+      const all = new Set([...(initialized.get(topicId)?.partitions ?? []), ...partitions]);
       initialized.set(topicId, { name, partitions: all, since: this.#context.wall });
     }
-    this.#context.append([stateRecord(groupId, initializing, initialized, group.deleting)], () => {});
+    this.#context.append([stateRecord(groupId, initializing, initialized, group.deleting)], errorCode => {
+      // What is said to be under way is tried again after a while.
+      if (errorCode !== 0) this.#context.warn(`Failed to write initialized partitions of group ${groupId}.`, errorCode);
+    });
   }
 
-  #touch(group: ShareGroup, memberId: string): void {
-    const at = this.#context.now + this.#config.sessionTimeoutMs(group.id);
-    const isWatched = group.expiries.has(memberId);
-    group.expiries.set(memberId, at);
-    // A group that is new is not there before its records are; its member is watched all the same.
-    this.#unborn = group;
-    if (!isWatched) this.#sessions.push(at, { groupId: group.id, memberId });
+  /** The member has been heard from. */
+  #touch(groupId: string, memberId: string): void {
+    this.#expireAfter(groupId, memberId, this.#config.sessionTimeoutMs(groupId));
   }
 
-  /** A group whose first records are being written: its sessions count from the request on. */
-  #unborn: ShareGroup | undefined;
+  #expireAfter(groupId: string, memberId: string, delayMs: number): void {
+    this.#context.after(timerKey(SESSION, groupId, memberId), delayMs, () => {
+      const group = this.#groups.get(groupId);
+      if (group?.members.has(memberId) !== true) return;
+      this.#context.append(this.#fence(group, memberId), errorCode => {
+        if (errorCode === 0) return;
+        this.#context.warn(`Failed to write that member ${memberId} of group ${groupId} is out.`, errorCode);
+        this.#expireAfter(groupId, memberId, RETRY_MS);
+      });
+    });
+  }
 
   /** Why an administrator may not change a group, or 0: it must be one of these, and have no members. */
   adminFault(groupId: string, mayBeNew = false): number {
@@ -204,6 +212,11 @@ export class ShareGroups {
   initializedOf(groupId: string): Assignment {
     const known = this.#groups.get(groupId)?.initialized ?? new Map<Uuid, KnownTopic>();
     return new Map([...known].map(([topicId, { partitions }]) => [topicId, partitions]));
+  }
+
+  /** True if there is a record of its partitions. */
+  hasStates(groupId: string): boolean {
+    return this.#groups.get(groupId)?.hasStates === true;
   }
 
   /** Notes that partitions are to begin at other offsets; `done` gets what is then to be initialized, or an error. */
@@ -224,25 +237,103 @@ export class ShareGroups {
       [...offsets].map(([partition, startOffset]) => ({ topicId, partitions: [partition], startOffset })),
     );
     const what = { groupId, stateEpoch: group.epoch, topics: starts };
-    const records = [stateRecord(groupId, initializing, group.initialized, group.deleting)];
+    if (topics.length === 0) return done(what);
+    const deleting = group.deleting.filter(({ topicId }) => !initializing.has(topicId));
+    const records = [stateRecord(groupId, initializing, group.initialized, deleting)];
     this.#context.append(records, errorCode => done(errorCode === 0 ? what : errorCode));
   }
 
-  /** Forgets the states of topics, which are no more; `done` gets the error code. */
-  forget(groupId: string, topicIds: ReadonlySet<Uuid>, done: (errorCode: number) => void): void {
-    const group = this.#groups.get(groupId);
-    if (group === undefined) return done(0);
-    const without = (topics: ReadonlyMap<Uuid, KnownTopic>) => new Map([...topics].filter(([id]) => !topicIds.has(id)));
-    const deleting = group.deleting.filter(({ topicId }) => !topicIds.has(topicId));
-    this.#context.append(
-      [stateRecord(groupId, without(group.initializing), without(group.initialized), deleting)],
-      done,
+  /** Partitions of topics that are to be deleted once more, as an earlier deletion may not have ended. */
+  #allOf({ deleting }: ShareGroup): Map<Uuid, ReadonlySet<number>> {
+    const { topics } = this.#context;
+    return new Map(
+      deleting
+        .filter(({ topicId }) => topics.nameOf(topicId) !== undefined)
+        .map(({ topicId }) => [
+          topicId,
+          new Set(Array.from({ length: topics.partitions(topicId) }, (_, index) => index)),
+        ]),
     );
   }
 
-  topicDeleted(topicId: Uuid): void {
-    for (const { id, initializing, initialized } of this.#groups.values()) {
-      if (initializing.has(topicId) || initialized.has(topicId)) this.forget(id, new Set([topicId]), () => {});
+  /** Notes that a group without members is to be deleted; `done` gets the states that go before it, or an error. */
+  beginDeletion(groupId: string, done: (states: Assignment | number) => void): void {
+    const fault = this.adminFault(groupId);
+    const group = this.#groups.get(groupId);
+    if (fault !== 0 || group === undefined) return done(fault);
+    if (!group.hasStates) return done(new Map());
+    const states = this.#allOf(group);
+    const names = new Map<Uuid, string>();
+    for (const { topicId, topicName } of group.deleting) if (states.has(topicId)) names.set(topicId, topicName);
+    for (const known of [group.initialized, group.initializing]) {
+      for (const [topicId, { name, partitions }] of known) {
+        states.set(topicId, new Set([...(states.get(topicId) ?? []), ...partitions]));
+        names.set(topicId, name);
+      }
+    }
+    const deleting = [...names].map(([topicId, topicName]) => ({ topicId, topicName }));
+    const record = stateRecord(groupId, new Map(), new Map(), deleting);
+    this.#context.append([record], errorCode => done(errorCode === 0 ? states : errorCode));
+  }
+
+  /** Notes that states in topics are to be deleted; `done` gets those that there are, or an error. */
+  beginForgetting(
+    groupId: string,
+    topicIds: ReadonlySet<Uuid>,
+    done: (states: ReadonlyMap<Uuid, ReadonlySet<number>> | number) => void,
+  ): void {
+    const fault = this.adminFault(groupId);
+    const group = this.#groups.get(groupId);
+    if (fault !== 0 || group === undefined) return done(fault);
+    if (!group.hasStates) return done(new Map());
+    const initialized = new Map(group.initialized);
+    const deleting = [...group.deleting];
+    const states = new Map([...this.#allOf(group)].filter(([topicId]) => topicIds.has(topicId)));
+    for (const topicId of topicIds) {
+      const known = initialized.get(topicId);
+      if (known === undefined) continue;
+      states.set(topicId, known.partitions);
+      initialized.delete(topicId);
+      if (deleting.every(one => one.topicId !== topicId)) deleting.push({ topicId, topicName: known.name });
+    }
+    const record = stateRecord(groupId, group.initializing, initialized, deleting);
+    this.#context.append([record], errorCode => done(errorCode === 0 ? states : errorCode));
+  }
+
+  /** The states in topics are deleted; `done` gets the error code. */
+  forgotten(groupId: string, topicIds: ReadonlySet<Uuid>, done: (errorCode: number) => void): void {
+    const group = this.#groups.get(groupId);
+    if (group?.hasStates !== true) return done(0);
+    const deleting = group.deleting.filter(({ topicId }) => !topicIds.has(topicId));
+    this.#context.append([stateRecord(groupId, group.initializing, group.initialized, deleting)], done);
+  }
+
+  /** Forgets topics that are not there any more. */
+  eraseOrphans(): void {
+    const { topics } = this.#context;
+    // Nothing can be told before the topics are known.
+    if (topics.version < 0) return;
+    const isThere = (topicId: Uuid): boolean => topics.nameOf(topicId) !== undefined;
+    const among = (known: ReadonlyMap<Uuid, KnownTopic>) => new Map([...known].filter(([topicId]) => isThere(topicId)));
+    const records: ShardRecord[] = [];
+    for (const { id, initializing, initialized, deleting } of this.#groups.values()) {
+      const left = deleting.filter(({ topicId }) => isThere(topicId));
+      const ids = [...initializing.keys(), ...initialized.keys()];
+      if (ids.every(isThere) && left.length === deleting.length) continue;
+      records.push(stateRecord(id, among(initializing), among(initialized), left));
+    }
+    this.#context.maintain("that share groups have forgotten deleted topics", records);
+  }
+
+  /** Topics have changed, or come, or gone: groups that subscribe to them look at them again. */
+  topicsChanged(changed: ReadonlySet<string>): void {
+    for (const group of this.#groups.values()) {
+      for (const name of changed) {
+        if (!group.subscribers.has(name)) continue;
+        group.refresh = { at: 0, epoch: 0 };
+        group.outlook = undefined;
+        break;
+      }
     }
   }
 
@@ -258,32 +349,6 @@ export class ShareGroups {
     this.#context.append(records, done);
   }
 
-  nextDeadline(): number {
-    return this.#sessions.next();
-  }
-
-  /** Puts out the members that were not heard of. */
-  tick(): void {
-    const { now } = this.#context;
-    const touched = new Set<string>();
-    const later: { readonly groupId: string; readonly memberId: string }[] = [];
-    for (let session = this.#sessions.pop(now); session !== undefined; session = this.#sessions.pop(now)) {
-      const { groupId, memberId } = session;
-      const group = this.#groups.get(groupId);
-      const at = group?.expiries.get(memberId);
-      if (group === undefined || at === undefined) continue;
-      if (at > now) this.#sessions.push(at, session);
-      // What one leaves behind is known once its records are there.
-      else if (touched.has(groupId)) later.push(session);
-      else if (group.members.has(memberId)) {
-        touched.add(groupId);
-        group.expiries.delete(memberId);
-        this.#context.append(this.#fence(group, memberId), () => {});
-      } else group.expiries.delete(memberId);
-    }
-    for (const session of later) this.#sessions.push(now, session);
-  }
-
   /** Takes in a record; false when it is of another type of group. */
   replay(key: Uint8Array, value: Uint8Array | null): boolean {
     const parsed = parseShareGroup(key, value);
@@ -293,14 +358,19 @@ export class ShareGroups {
       this.#groups.delete(groupId);
       return true;
     }
-    const group = this.#groups.get(groupId) ?? (this.#unborn?.id === groupId ? this.#unborn : newGroup(groupId));
-    if (record.value !== null) this.#groups.set(groupId, group);
+    const known = this.#groups.get(groupId);
+    // Tombstones of unknown groups are ignored.
+    if (known === undefined && record.value === null) return true;
+    const group = known ?? newGroup(groupId);
+    this.#groups.set(groupId, group);
+    // Where a member is does not matter to the others.
+    if (record.type !== "current") group.outlook = undefined;
     switch (record.type) {
       case "epoch":
         if (record.value !== null) Object.assign(group, record.value);
         break;
       case "targetEpoch":
-        group.assignmentEpoch = record.value?.assignmentEpoch ?? 0;
+        group.assignmentEpoch = record.value?.assignmentEpoch ?? -1;
         group.assignmentTimestamp = nearestNumber(record.value?.assignmentTimestamp ?? 0);
         break;
       case "target":
@@ -311,6 +381,7 @@ export class ShareGroups {
         group.initializing = knownTopics(record.value?.initializingTopics ?? [], this.#context.wall);
         group.initialized = knownTopics(record.value?.initializedTopics ?? [], this.#context.wall);
         group.deleting = record.value?.deletingTopics ?? [];
+        group.hasStates = record.value !== null;
         break;
       default:
         replayMember(group, record);
@@ -320,13 +391,14 @@ export class ShareGroups {
 
   /** The log has been read: sessions begin to count. */
   loaded(): void {
-    for (const group of this.#groups.values())
-      for (const memberId of group.members.keys()) this.#touch(group, memberId);
+    for (const { id, members } of this.#groups.values())
+      for (const memberId of members.keys()) this.#touch(id, memberId);
+    // The broker may have stopped between the deletion of a topic and that of its states.
+    this.eraseOrphans();
   }
 
   unload(): void {
     this.#groups.clear();
-    this.#unborn = undefined;
   }
 
   view(groupId: string): ShareGroupView | undefined {
@@ -353,9 +425,16 @@ type MemberRecord = Extract<
   { readonly type: "member" | "current" }
 >;
 
+function listed(assigned: Assignment): { topicId: Uuid; partitions: number[] }[] {
+  return [...assigned].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions] }));
+}
+
 function replayMember(group: ShareGroup, record: MemberRecord): void {
   const { memberId, value } = record;
   const known = group.members.get(memberId);
+  if (record.type === "member") {
+    countSubscriptions(group.subscribers, known?.topics ?? [], record.value?.subscribedTopicNames ?? []);
+  }
   if (record.type === "member" && value === null) {
     group.members.delete(memberId);
     return;

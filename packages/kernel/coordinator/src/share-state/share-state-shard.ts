@@ -9,7 +9,7 @@ import {
   type ShareUpdateValue,
   type WriteShareGroupStateRequest,
 } from "@samsa/protocol";
-import type { Effect, ShardRecord, Ticket } from "../effects.ts";
+import type { Effect, ShardRecord, Ticket, Warning } from "../effects.ts";
 import type { LoggedRecord, Shard } from "../shard.ts";
 import { combineBatches, type StateBatch } from "./batches.ts";
 import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from "./records.ts";
@@ -48,8 +48,11 @@ export type ShareStateRequest =
   | { readonly type: "write"; readonly body: BodyOf<WriteShareGroupStateRequest> }
   | { readonly type: "delete"; readonly body: BodyOf<DeleteShareGroupStateRequest> };
 
-/** What the shard wants done: records before `offset` are not needed any more. */
-export type ShareStateEffect = Effect | { readonly type: "prune"; readonly offset: number };
+export type ShareStateEffect =
+  | Effect
+  | Warning
+  /** Records before `offset` are not needed any more: cut them off. */
+  | { readonly type: "prune"; readonly offset: number };
 
 /** What is known of a share partition (`ShareGroupOffset`). */
 interface ShareState {
@@ -227,12 +230,28 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     });
   }
 
-  /** Forgets the share partitions of a topic that is no more. */
-  topicDeleted(_now: number, topicId: Uuid, out: ShareStateEffect[]): void {
-    const gone = [...this.#states.values()].filter(({ key }) => key.topicId === topicId);
-    const records = gone.map(({ key }) => stateTombstone(key));
+  /** Topics have been deleted, as the settings show. */
+  topicsDeleted(_now: number, out: ShareStateEffect[]): void {
     this.#out = out;
-    if (records.length > 0) this.#append(records, () => {});
+    this.#eraseOrphans();
+  }
+
+  /** Forgets the share partitions of topics that are not there any more. */
+  #eraseOrphans(): void {
+    const gone = [...this.#states.values()].filter(({ key }) => this.#config.partitionCount(key.topicId) === undefined);
+    const records = gone.map(({ key }) => stateTombstone(key));
+    this.#maintain("that states of deleted topics are gone", records);
+  }
+
+  /** Appends records that need not be written together; the work is done again after the next start if that fails. */
+  #maintain(what: string, records: readonly ShardRecord[]): void {
+    if (records.length === 0) return;
+    const token = ++this.#tokens;
+    const done = (errorCode: number): void => {
+      if (errorCode !== 0) this.#out.push({ type: "warn", message: `Failed to write ${what}.`, errorCode });
+    };
+    this.#appends.set(token, [done]);
+    this.#out.push({ type: "append", token, records, divisible: true });
   }
 
   replay(_now: number, { key, value }: LoggedRecord, offset: number): void {
@@ -277,8 +296,11 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   /** There are no transactions in this topic. */
   ended(): void {}
 
-  loaded(now: number): void {
+  loaded(now: number, out: ShareStateEffect[]): void {
     this.#live = true;
+    this.#out = out;
+    // The broker may have stopped between the deletion of a topic and that of its states.
+    this.#eraseOrphans();
     this.#pruneAt = now + this.#config.pruneIntervalMs;
     this.#coldAt = now + this.#config.coldSnapshotIntervalMs;
   }
@@ -329,7 +351,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
         stateBatches: [...state.batches],
       });
     });
-    if (records.length > 0) this.#append(records, () => {});
+    this.#maintain("snapshots of states that have not changed for long", records);
   }
 
   unload(_now: number, errorCode: number, out: ShareStateEffect[]): void {

@@ -150,7 +150,12 @@ export class SharePartition {
 
   /** Whether there is room for a fetch. */
   canAcquire(): boolean {
-    return this.nextFetchOffset() !== this.#endOffset + 1 || this.#inFlight < this.#settings().maxRecordLocks;
+    const isOpen = (): boolean =>
+      this.nextFetchOffset() !== this.#endOffset + 1 || this.#inFlight < this.#settings().maxRecordLocks;
+    if (isOpen()) return true;
+    // All that is in flight may be of aborted transactions, which nobody will acknowledge; Kafka's consumers stop here.
+    this.#moveStart();
+    return isOpen();
   }
 
   /** Acquires what was read from the log for a member. */
@@ -333,8 +338,8 @@ export class SharePartition {
   #withoutAborted({ request, records, limit, left }: Acquisition): Acquired {
     const aborted = records.length === 0 ? [] : abortedBatches(request.batches, request.aborted);
     if (aborted.length === 0) return { records, count: limit - left };
+    // The start offset moves past them with the next change that is made durable.
     for (const { baseOffset, lastOffset } of aborted) this.#archive(baseOffset, lastOffset, RecordState.ACQUIRED);
-    this.#moveStart();
     const kept = without(records, aborted);
     return { records: kept, count: kept.reduce((sum, run) => sum + run.lastOffset - run.firstOffset + 1, 0) };
   }

@@ -3,7 +3,14 @@ import type { Reply } from "../apis.ts";
 import type { Broker } from "../broker.ts";
 import { FINAL_EPOCH } from "../fetch-sessions.ts";
 import type { RequestContext } from "../requests.ts";
-import { acknowledgeAll, byTopicId, callerFault, highestType, leaderHints } from "../share/acknowledgements.ts";
+import {
+  acknowledgeAll,
+  byTopicId,
+  hasCaller,
+  highestType,
+  leaderHints,
+  refusedWhole,
+} from "../share/acknowledgements.ts";
 
 export function shareAcknowledge(
   broker: Broker,
@@ -11,13 +18,10 @@ export function shareAcknowledge(
   context: RequestContext,
   reply: Reply,
 ): void {
-  const refuse = ({ code, message }: KafkaError, errorMessage = message): void =>
-    reply({ throttleTimeMs: 0, errorCode: code, errorMessage, responses: [] });
+  const refuse = (error: KafkaError): void => reply(refusedWhole(error));
   if (!broker.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
-  const fault = callerFault(request);
-  if (fault !== undefined) return refuse(Errors.INVALID_REQUEST, fault);
-  const groupId = request.groupId ?? "";
-  const memberId = request.memberId ?? "";
+  if (!hasCaller(request)) return refuse(Errors.INVALID_REQUEST);
+  const { groupId, memberId } = request;
   const { sessions } = broker.shares;
   const refused = sessions.acknowledge(groupId, memberId, request.shareSessionEpoch);
   if (refused !== undefined) return refuse(refused);

@@ -7,30 +7,26 @@ import {
   type AcknowledgedPartition,
   acknowledgeAll,
   byTopicId,
-  callerFault,
+  hasCaller,
   highestType,
   isLeadership,
   leaderHints,
+  refusedWhole,
 } from "../share/acknowledgements.ts";
-import { PendingShareFetch, type ShareAnswer } from "../share/pending-share-fetch.ts";
+import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../share/pending-share-fetch.ts";
 import { type ShareSession, sharePartitionId } from "../share/share-sessions.ts";
 
 /** A request that renews locks fetches nothing, lest they end before its answer comes (KIP-1222). */
-function renewalFault(request: ShareFetchRequest): string | undefined {
-  const { maxBytes, minBytes, maxRecords, maxWaitMs } = request;
-  const said = Object.entries({ maxBytes, minBytes, maxRecords, maxWaitMs }).filter(([, value]) => value !== 0);
-  if (!request.isRenewAck || said.length === 0) return undefined;
-  return `${said.map(([name]) => `${name} must be set to 0, `).join("")}if isRenewAck is true.`;
+function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxWaitMs }: ShareFetchRequest): boolean {
+  return isRenewAck && [maxBytes, minBytes, maxRecords, maxWaitMs].some(value => value !== 0);
 }
 
 export function shareFetch(broker: Broker, request: ShareFetchRequest, context: RequestContext, reply: Reply): void {
-  const refuse = ({ code, message }: KafkaError, errorMessage = message): void =>
-    reply({ throttleTimeMs: 0, errorCode: code, errorMessage, responses: [] });
+  const refuse = (error: KafkaError): void => reply(refusedWhole(error));
   if (!broker.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
-  const fault = callerFault(request) ?? renewalFault(request);
-  if (fault !== undefined) return refuse(Errors.INVALID_REQUEST, fault);
-  const { topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
-  const caller = { groupId: request.groupId ?? "", memberId: request.memberId ?? "", epoch, peer: context.peer };
+  if (!hasCaller(request) || isRenewalThatFetches(request)) return refuse(Errors.INVALID_REQUEST);
+  const { groupId, memberId, topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
+  const caller = { groupId, memberId, epoch, peer: context.peer };
   const hasAcknowledgements = topics.some(topic =>
     topic.partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
   );
@@ -101,7 +97,13 @@ class ShareFetchCall {
       this.#end();
     };
     if (session === undefined || request.isRenewAck) done([]);
+    else if (!isAcquireMode(request.shareAcquireMode) && isAnyKnown(broker, session)) this.#fail();
     else new PendingShareFetch({ broker, request, context, session, done }).begin();
+  }
+
+  /** Answers that the request makes no sense, which Kafka learns after it has taken the acknowledgements. */
+  #fail(): void {
+    this.#call.reply(refusedWhole(Errors.UNKNOWN_SERVER_ERROR));
   }
 
   #end(): void {
@@ -125,8 +127,7 @@ class ShareFetchCall {
     const { shareSessionEpoch: epoch, groupId } = request;
     const isIncremental = session !== undefined && epoch !== INITIAL_EPOCH;
     if (isIncremental && session.epoch !== nextEpoch(epoch)) {
-      const { code: errorCode, message: errorMessage } = Errors.INVALID_SHARE_SESSION_EPOCH;
-      return answerOf({ throttleTimeMs: 0, errorCode, errorMessage, responses: [] });
+      return refusedWhole(Errors.INVALID_SHARE_SESSION_EPOCH);
     }
     const shown = isIncremental ? fetched.filter(answer => mustShow(session, answer)) : fetched;
     const bytes = shown.reduce((sum, { size }) => sum + size, 0);
@@ -167,6 +168,20 @@ class ShareFetchCall {
       };
     }
   }
+}
+
+const ACQUIRE_MODES: readonly number[] = Object.values(AcquireMode);
+
+function isAcquireMode(mode: number): boolean {
+  return ACQUIRE_MODES.includes(mode);
+}
+
+function isAnyKnown(broker: Broker, { partitions }: ShareSession): boolean {
+  for (const { topicId, index } of partitions.values()) {
+    const name = broker.topics.nameOf(topicId);
+    if (name !== undefined && broker.topics.partition(name, index) !== undefined) return true;
+  }
+  return false;
 }
 
 function answerOf<R extends { readonly throttleTimeMs: number }>(response: R): R {

@@ -9,12 +9,13 @@ import {
 import type { Broker } from "../broker.ts";
 import type { GroupRunner } from "../groups.ts";
 import type { RequestContext } from "../requests.ts";
-import type { ShareStateAnswer } from "../share/share-states.ts";
+import type { ShareStateAnswer, StateFault } from "../share/share-states.ts";
 
 type Reply = (response: object) => void;
 type AskedTopics = NonNullable<DescribeShareGroupOffsetsRequest["groups"][number]["topics"]>;
 
 const UNKNOWN_OFFSET = -1;
+const NOTHING_THERE = "There is no offset information to delete.";
 
 /** Where a group is in a partition, and how many records are left for it. */
 function place(broker: Broker, { topicName, index }: { topicName: string; index: number }, answer: ShareStateAnswer) {
@@ -27,13 +28,18 @@ function place(broker: Broker, { topicName, index }: { topicName: string; index:
   return { partitionIndex: index, startOffset, leaderEpoch, lag };
 }
 
-function described(broker: Broker, groupId: string, topics: AskedTopics, done: (topics: object[]) => void): void {
+function described(
+  broker: Broker,
+  groupId: string,
+  topics: ReadonlyMap<string, ReadonlySet<number>>,
+  done: (topics: object[]) => void,
+): void {
   let waiting = 1;
   const results: object[] = [];
   const end = (): void => {
     if (--waiting === 0) done(results);
   };
-  for (const { topicName, partitions } of topics) {
+  for (const [topicName, partitions] of topics) {
     const topicId = broker.topics.idOf(topicName);
     const places: object[] = [];
     results.push({ topicName, topicId: topicId ?? ZERO_UUID, partitions: places });
@@ -51,6 +57,22 @@ function described(broker: Broker, groupId: string, topics: AskedTopics, done: (
     }
   }
   end();
+}
+
+/** Partitions by their topics; what is named twice is there once. */
+function merged(topics: AskedTopics): Map<string, Set<number>> {
+  const found = new Map<string, Set<number>>();
+  for (const { topicName, partitions } of topics) {
+    found.set(topicName, new Set([...(found.get(topicName) ?? []), ...partitions]));
+  }
+  return found;
+}
+
+/** True if Kafka's share coordinator is not asked, as its client refuses to name such a group or partition. */
+function isUnaskable(broker: Broker, groupId: string, topics: ReadonlyMap<string, Iterable<number>>): boolean {
+  const known = [...topics].filter(([name]) => broker.topics.idOf(name) !== undefined);
+  const isWrong = (partitions: readonly number[]) => partitions.length === 0 || partitions.some(index => index < 0);
+  return known.length > 0 && (groupId === "" || known.some(([, partitions]) => isWrong([...partitions])));
 }
 
 /** All partitions that a group has a state in. */
@@ -79,8 +101,14 @@ export function describeShareGroupOffsets(
       results[i] = { groupId, topics: [], errorCode: fault.code, errorMessage: fault.message };
       return;
     }
+    const asked = merged(topics ?? allOf(broker, runner, groupId));
+    if (isUnaskable(broker, groupId, asked)) {
+      const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
+      results[i] = { groupId, topics: [], errorCode, errorMessage };
+      return;
+    }
     waiting++;
-    described(broker, groupId, topics ?? allOf(broker, runner, groupId), shown => {
+    described(broker, groupId, asked, shown => {
       results[i] = { groupId, topics: shown, errorCode: 0, errorMessage: null };
       end();
     });
@@ -99,39 +127,78 @@ function refusal(errorCode: number): object {
   return { throttleTimeMs: 0, errorCode, errorMessage: errorOf(errorCode).message, responses: [] };
 }
 
+interface AlteredPartition {
+  readonly partitionIndex: number;
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
+/** What AlterShareGroupOffsets asks for, by topic; and the outcomes that are known before it is done. */
+function alterations(broker: Broker, { topics }: AlterShareGroupOffsetsRequest) {
+  const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+  const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<number, Int64> }>();
+  const outcomes = new Map<string, AlteredPartition[]>();
+  for (const { topicName: name, partitions } of topics) {
+    const topic = broker.topics.topic(name);
+    const change = topic && (changes.get(topic.id) ?? { topicId: topic.id, name, offsets: new Map<number, Int64>() });
+    if (change !== undefined) changes.set(change.topicId, change);
+    const before = outcomes.get(name) ?? [];
+    const after = partitions.map(({ partitionIndex, startOffset }): AlteredPartition => {
+      if (topic?.partitions.has(partitionIndex) !== true)
+        return { partitionIndex, errorCode: code, errorMessage: message };
+      change?.offsets.set(partitionIndex, startOffset);
+      return { partitionIndex, errorCode: 0, errorMessage: null };
+    });
+    outcomes.set(name, [...before, ...after]);
+  }
+  return { changes: [...changes.values()], outcomes };
+}
+
 export function alterShareGroupOffsets(
   broker: Broker,
-  { groupId, topics }: AlterShareGroupOffsetsRequest,
+  request: AlterShareGroupOffsetsRequest,
   _context: RequestContext,
   reply: Reply,
 ): void {
+  const { groupId } = request;
   const runner = runnerOf(broker, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const changes: { topicId: Uuid; name: string; offsets: Map<number, Int64> }[] = [];
-  const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
-  const responses = topics.map(({ topicName, partitions }) => {
-    const topic = broker.topics.topic(topicName);
-    const offsets = new Map<number, Int64>();
-    if (topic !== undefined) changes.push({ topicId: topic.id, name: topicName, offsets });
-    const answers = partitions.map(({ partitionIndex, startOffset }) => {
-      const isKnown = topic?.partitions.has(partitionIndex) === true;
-      if (isKnown) offsets.set(partitionIndex, startOffset);
-      return { partitionIndex, errorCode: isKnown ? 0 : code, errorMessage: isKnown ? null : message };
+  const { changes, outcomes } = alterations(broker, request);
+  const asked = new Map(request.topics.map(({ topicName, partitions }) => [topicName, partitions]));
+  const isNegative = ([name, partitions]: readonly [string, readonly { readonly partitionIndex: number }[]]): boolean =>
+    broker.topics.idOf(name) !== undefined && partitions.some(({ partitionIndex }) => partitionIndex < 0);
+  const answer = (faults: readonly StateFault[]): void => {
+    const responses = [...outcomes].map(([topicName, partitions]) => {
+      const topicId = broker.topics.idOf(topicName) ?? ZERO_UUID;
+      const shown = partitions.map(one => {
+        const fault = faults.find(other => other.topicId === topicId && other.partition === one.partitionIndex);
+        return fault === undefined || one.errorCode !== 0 ? one : { ...one, ...withoutPlace(fault) };
+      });
+      return { topicName, topicId, partitions: shown };
     });
-    return { topicName, topicId: topic?.id ?? ZERO_UUID, partitions: answers };
-  });
-  broker.groups.forShares(runner, shares =>
+    reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
+  };
+  broker.groups.forShares(runner, shares => {
+    const fault = shares.adminFault(groupId, true);
+    if (fault !== 0) return reply(refusal(fault));
+    // Kafka's client of the share coordinator refuses to name such a partition.
+    if ([...asked].some(isNegative)) return reply(refusal(Errors.UNKNOWN_SERVER_ERROR.code));
     shares.alter(groupId, changes, what => {
       if (typeof what === "number") return reply(refusal(what));
-      broker.shares.states.initialize(what, succeeded => {
-        if (!runner.failed) broker.groups.forShares(runner, known => known.initialized(what, succeeded));
-        if (!succeeded) return reply(refusal(Errors.COORDINATOR_NOT_AVAILABLE.code));
+      broker.shares.states.initialize(what, faults => {
+        if (faults.length === 0 && what.topics.length > 0 && !runner.failed) {
+          broker.groups.forShares(runner, known => known.initialized(what, true));
+        }
         // Who consumes here from now on begins there.
         broker.shares.reload(groupId);
-        reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
+        answer(faults);
       });
-    }),
-  );
+    });
+  });
+}
+
+function withoutPlace({ errorCode, errorMessage }: StateFault) {
+  return { errorCode, errorMessage };
 }
 
 export function deleteShareGroupOffsets(
@@ -142,33 +209,43 @@ export function deleteShareGroupOffsets(
 ): void {
   const runner = runnerOf(broker, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const { shares } = runner.shard;
-  const fault = shares.adminFault(groupId);
-  if (fault !== 0) return reply(refusal(fault));
-  const known = shares.initializedOf(groupId);
-  const wanted = new Map<Uuid, ReadonlySet<number>>();
+  const ids = new Map(topics.map(({ topicName }) => [topicName, broker.topics.idOf(topicName)]));
+  const wanted = new Set([...ids.values()].flatMap(id => id ?? []));
+  const hasStates = runner.shard.shares.hasStates(groupId);
   const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
-  const responses = topics.map(({ topicName }) => {
-    const topicId = broker.topics.idOf(topicName);
-    const partitions = topicId === undefined ? undefined : known.get(topicId);
-    if (topicId === undefined) return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage: message };
-    if (partitions === undefined) {
-      const errorMessage = "There is no offset information to delete.";
-      return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage };
-    }
-    wanted.set(topicId, partitions);
-    return { topicName, topicId, errorCode: 0, errorMessage: null };
-  });
-  const end = (errorCode: number): void => {
-    if (errorCode !== 0) return reply(refusal(errorCode));
-    broker.shares.reload(groupId);
-    reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
-  };
-  if (wanted.size === 0) return end(0);
-  broker.shares.states.delete(groupId, wanted, errorCode => {
-    if (errorCode !== 0 || runner.failed) return end(errorCode || Errors.NOT_COORDINATOR.code);
-    broker.groups.forShares(runner, now => now.forget(groupId, new Set(wanted.keys()), end));
-  });
+  broker.groups.forShares(runner, shares =>
+    shares.beginForgetting(groupId, wanted, states => {
+      if (typeof states === "number") return reply(refusal(states));
+      const answer = (faults: ReadonlyMap<Uuid, number>): void => {
+        const responses = !hasStates
+          ? []
+          : [...ids].map(([topicName, topicId]) => {
+              if (topicId === undefined)
+                return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage: message };
+              if (!states.has(topicId))
+                return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage: NOTHING_THERE };
+              const errorCode = faults.get(topicId) ?? 0;
+              return {
+                topicName,
+                topicId,
+                errorCode,
+                errorMessage: errorCode === 0 ? null : errorOf(errorCode).message,
+              };
+            });
+        reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
+      };
+      broker.shares.states.delete(groupId, states, found => {
+        broker.shares.reload(groupId);
+        const faults = new Map(found.map(({ topicId, errorCode }) => [topicId, errorCode]));
+        const gone = new Set([...states.keys()].filter(topicId => !faults.has(topicId)));
+        if (gone.size === 0) return answer(faults);
+        if (runner.failed) return reply(refusal(Errors.NOT_COORDINATOR.code));
+        broker.groups.forShares(runner, now =>
+          now.forgotten(groupId, gone, errorCode => (errorCode === 0 ? answer(faults) : reply(refusal(errorCode)))),
+        );
+      });
+    }),
+  );
 }
 
 /** Deletes a share group without members, and before it the states of its partitions. */
@@ -178,12 +255,15 @@ export function deleteShareGroup(
   groupId: string,
   done: (errorCode: number) => void,
 ): void {
-  const { shares } = runner.shard;
-  const fault = shares.adminFault(groupId);
-  if (fault !== 0) return done(fault);
-  broker.shares.states.delete(groupId, shares.initializedOf(groupId), errorCode => {
-    if (errorCode !== 0 || runner.failed) return done(errorCode || Errors.NOT_COORDINATOR.code);
-    broker.shares.reload(groupId);
-    broker.groups.forShares(runner, now => now.delete(groupId, done));
-  });
+  broker.groups.forShares(runner, shares =>
+    shares.beginDeletion(groupId, states => {
+      if (typeof states === "number") return done(states);
+      broker.shares.states.delete(groupId, states, faults => {
+        if (faults.length > 0) return done(faults[0].errorCode);
+        if (runner.failed) return done(Errors.NOT_COORDINATOR.code);
+        broker.shares.reload(groupId);
+        broker.groups.forShares(runner, now => now.delete(groupId, done));
+      });
+    }),
+  );
 }

@@ -28,21 +28,25 @@ function ask<B extends { readonly partition: number }>(
   // Kafka has no error for these.
   const isEmpty = groupId === "" || topics.length === 0 || topics.some(({ partitions }) => partitions.length === 0);
   if (isEmpty) return reply({ results: [] });
-  const results = topics.map(({ topicId }) => ({ topicId, partitions: [] as ShareStateAnswer[] }));
+  // A partition that is named twice is answered once.
+  const results = new Map<Uuid, Map<number, ShareStateAnswer>>();
   let waiting = 1;
   const end = (): void => {
-    if (--waiting === 0) reply({ results });
+    if (--waiting > 0) return;
+    reply({ results: [...results].map(([topicId, answers]) => ({ topicId, partitions: [...answers.values()] })) });
   };
-  topics.forEach(({ topicId, partitions }, i) => {
+  for (const { topicId, partitions } of topics) {
+    const answers = results.get(topicId) ?? new Map<number, ShareStateAnswer>();
+    results.set(topicId, answers);
     for (const body of partitions) {
       waiting++;
       const { partition } = body;
       broker.shares.states.ask({ groupId, topicId, partition }, wrap(body), answer => {
-        results[i].partitions.push({ partition, ...answer } as ShareStateAnswer);
+        answers.set(partition, { partition, ...answer } as ShareStateAnswer);
         end();
       });
     }
-  });
+  }
   end();
 }
 

@@ -105,11 +105,21 @@ export function acknowledgeAll(
 
 const LONGEST_MEMBER_ID = 36;
 
-/** What is wrong with who asks, if anything. */
-export function callerFault({ groupId, memberId }: { groupId: string | null; memberId: string | null }) {
-  if (groupId === null) return "Invalid group id in the request.";
-  const isValid = memberId !== null && memberId !== "" && memberId.length <= LONGEST_MEMBER_ID;
-  return isValid ? undefined : "Invalid member id in the request.";
+/** True for what Kafka takes as the id of a member (`KafkaApis.isMemberIdValid`). */
+export function isMemberId(memberId: string | null): memberId is string {
+  return memberId !== null && memberId !== "" && memberId.length <= LONGEST_MEMBER_ID;
+}
+
+/** True if a request says who asks. */
+export function hasCaller<R extends { readonly groupId: string | null; readonly memberId: string | null }>(
+  request: R,
+): request is R & { readonly groupId: string; readonly memberId: string } {
+  return request.groupId !== null && isMemberId(request.memberId);
+}
+
+/** The answer to a request that is refused as a whole: Kafka tells the code alone. */
+export function refusedWhole({ code }: KafkaError) {
+  return { throttleTimeMs: 0, errorCode: code, errorMessage: null, responses: [] };
 }
 
 /** Who leads the partitions, for a client that has asked one that does not. */

@@ -51,7 +51,9 @@ interface PlacedBatch extends FetchedBatch {
   readonly end: number;
 }
 
-const RECORD_LIMIT = 1;
+/** Ways to acquire records (`ShareAcquireMode`, KIP-1206). */
+export const AcquireMode = { batchOptimized: 0, recordLimit: 1 } as const;
+
 /** The client would ask again at once: nothing will have changed by then, so it is told when its time is up. */
 const SLOW_FAULTS: ReadonlySet<number> = new Set([
   Errors.OFFSET_NOT_AVAILABLE.code,
@@ -219,7 +221,7 @@ export class PendingShareFetch implements ShareWaiter {
     const batches = this.#batchesOf(result.chunks);
     const taken = state?.acquire(broker.env.clock.monotonic(), {
       memberId: session.memberId,
-      recordLimit: request.shareAcquireMode === RECORD_LIMIT,
+      recordLimit: request.shareAcquireMode === AcquireMode.recordLimit,
       batchSize: request.batchSize,
       maxRecords,
       fetchOffset,

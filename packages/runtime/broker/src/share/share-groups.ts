@@ -54,16 +54,11 @@ export class ShareGroups {
 
   /** What the members of share groups go by. */
   get membership(): Omit<ShareGroupConfig, "isTaken"> {
-    const broker = this.#broker;
     return {
       sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
       assignmentIntervalMs: groupId => this.configs(groupId)["share.assignment.interval.ms"],
-      maxSize: () => broker.config["group.share.max.size"],
-      topic: name => {
-        const topic = broker.topics.topic(name);
-        return topic && { id: topic.id, partitions: topic.partitions.size };
-      },
+      maxSize: () => this.#broker.config["group.share.max.size"],
     };
   }
 

@@ -66,6 +66,8 @@ export class ShareSessions {
     if (epoch === INITIAL_EPOCH) {
       if (change.hasAcknowledgements) return Errors.INVALID_REQUEST;
       if (known !== undefined) this.#sessions.delete(sessionKey(groupId, memberId));
+      // Kafka's session has no place for a partition that its first request names twice.
+      if (new Set(change.added.map(sharePartitionId)).size < change.added.length) return Errors.UNKNOWN_SERVER_ERROR;
       if (this.#sessions.size >= this.#limit()) return Errors.SHARE_SESSION_LIMIT_REACHED;
       const session = { groupId, memberId, epoch: nextEpoch(epoch), partitions: new Map(), peer };
       this.#sessions.set(sessionKey(groupId, memberId), session);

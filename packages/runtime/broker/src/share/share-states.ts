@@ -28,6 +28,14 @@ export interface ShareStateAnswer {
   }[];
 }
 
+/** A share partition of which the share coordinator has not done what it was asked for. */
+export interface StateFault {
+  readonly topicId: Uuid;
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly errorMessage: string | null;
+}
+
 type Runner = ShardRunner<ShareStateShard, ShareStateEffect>;
 
 interface ShareStateHost extends ShardHost {
@@ -53,8 +61,11 @@ export class ShareStates extends Shards<Runner> {
         host,
         partition,
         shard,
-        // What is durable only is in a snapshot that counts.
-        perform: ({ offset }) => void partition.deleteRecords(Math.min(offset, partition.log.highWatermark)),
+        perform: effect => {
+          if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
+          // A snapshot counts once it is durable.
+          else partition.deleteRecords(Math.min(effect.offset, partition.log.highWatermark));
+        },
       });
     });
     this.#host = host;
@@ -77,43 +88,50 @@ export class ShareStates extends Shards<Runner> {
     );
   }
 
-  /** Begins the states of partitions that a group is to consume; `done` is told whether all have begun. */
-  initialize({ groupId, stateEpoch, topics }: Initialization, done: (succeeded: boolean) => void): void {
-    let waiting = 1;
-    let succeeded = true;
-    const end = (errorCode: number): void => {
-      succeeded &&= errorCode === 0;
-      if (--waiting === 0) done(succeeded);
-    };
-    for (const { topicId, partitions, startOffset } of topics) {
-      for (const partition of partitions) {
-        waiting++;
-        const request = { type: "initialize", body: { partition, stateEpoch, startOffset } } as const;
-        this.ask({ groupId, topicId, partition }, request, ({ errorCode }) => end(errorCode));
-      }
-    }
-    end(0);
+  /** Begins the states of partitions that a group is to consume; `done` gets those that could not begin. */
+  initialize({ groupId, stateEpoch, topics }: Initialization, done: (faults: readonly StateFault[]) => void): void {
+    const asked = topics.flatMap(({ topicId, partitions, startOffset }) =>
+      partitions.map(partition => ({
+        key: { groupId, topicId, partition },
+        request: { type: "initialize", body: { partition, stateEpoch, startOffset } } as const,
+      })),
+    );
+    this.#askAll(asked, done);
   }
 
-  /** Ends the states of a group in partitions; `done` gets the first error there was, or 0. */
-  delete(groupId: string, topics: ReadonlyMap<Uuid, ReadonlySet<number>>, done: (errorCode: number) => void): void {
-    let waiting = 1;
-    let fault = 0;
-    const end = (errorCode: number): void => {
-      fault ||= errorCode;
-      if (--waiting === 0) done(fault);
-    };
-    for (const [topicId, partitions] of topics) {
-      for (const partition of partitions) {
-        waiting++;
-        const request = { type: "delete", body: { partition } } as const;
-        this.ask({ groupId, topicId, partition }, request, ({ errorCode }) => end(errorCode));
-      }
-    }
-    end(0);
+  /** Ends the states of a group in partitions; `done` gets those that could not end. */
+  delete(
+    groupId: string,
+    topics: ReadonlyMap<Uuid, ReadonlySet<number>>,
+    done: (faults: readonly StateFault[]) => void,
+  ): void {
+    const asked = [...topics].flatMap(([topicId, partitions]) =>
+      [...partitions].map(partition => ({
+        key: { groupId, topicId, partition },
+        request: { type: "delete", body: { partition } } as const,
+      })),
+    );
+    this.#askAll(asked, done);
   }
 
-  topicDeleted(topicId: SharePartitionKey["topicId"]): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.topicDeleted(now, topicId, out));
+  #askAll(
+    asked: readonly { readonly key: SharePartitionKey; readonly request: ShareStateRequest }[],
+    done: (faults: readonly StateFault[]) => void,
+  ): void {
+    const faults: StateFault[] = [];
+    let waiting = asked.length;
+    if (waiting === 0) return done(faults);
+    for (const { key, request } of asked) {
+      this.ask(key, request, ({ errorCode, errorMessage }) => {
+        const { topicId, partition } = key;
+        if (errorCode !== 0) faults.push({ topicId, partition, errorCode, errorMessage });
+        if (--waiting === 0) done(faults);
+      });
+    }
+  }
+
+  /** Topics have been deleted, as the image shows. */
+  topicsDeleted(): void {
+    for (const runner of this.all()) runner.run((out, now) => runner.shard.topicsDeleted(now, out));
   }
 }
