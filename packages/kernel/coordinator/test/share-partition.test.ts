@@ -218,11 +218,22 @@ describe("acquiring", () => {
     const bench = new Bench(log);
     const aborted = [{ producerId: 7n, firstOffset: 0 }];
     expect(bench.acquired("m", { reads: 5, aborted })).toEqual(["2-4×1", "7-9×1"]);
-    expect(bench.partition.startOffset).toBe(2);
+    expect(bench.partition.startOffset, "until something is acknowledged").toBe(0);
     bench.say(ACCEPT, 2, 4);
+    expect(bench.persisted.at(-1)?.startOffset).toBe(0);
     expect(bench.partition.startOffset).toBe(7);
     expect(new Bench(log).acquired("m", { reads: 5 })).toEqual(["0-9×1"]);
   });
+});
+
+test("a partition that is full of records of aborted transactions does not stop", () => {
+  const txn = { producerId: 7n, isTransactional: true };
+  const bench = new Bench([batch(0, 3, txn), batch(4, 7)]);
+  bench.settings = { ...bench.settings, maxRecordLocks: 4 };
+  expect(bench.acquired("m", { aborted: [{ producerId: 7n, firstOffset: 0 }] })).toEqual([]);
+  expect(bench.partition.canAcquire()).toBe(true);
+  expect(bench.acquired("m")).toEqual(["4-7×1"]);
+  expect(bench.partition.canAcquire()).toBe(false);
 });
 
 describe("acknowledging", () => {

@@ -488,7 +488,7 @@ describe("a share group", () => {
     expect((await a.receive()).responses[0].partitions[0].errorCode).toBe(gone);
     const later = await a.fetch({ said: [[ACCEPT, 0, 0]] });
     const unknown = Errors.UNKNOWN_TOPIC_ID.code;
-    expect(later.responses[0].partitions[0]).toMatchObject({ errorCode: unknown, acknowledgeErrorCode: unknown });
+    expect(later.responses[0].partitions[0]).toMatchObject({ errorCode: gone, acknowledgeErrorCode: unknown });
     expect(await state(ApiKey.ReadShareGroupState, groupId, topic.id, { leaderEpoch: 0 })).toMatchObject({
       errorCode: Errors.INVALID_REQUEST.code,
     });

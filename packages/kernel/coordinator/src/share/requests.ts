@@ -39,6 +39,16 @@ export interface AcquireRequest {
   readonly aborted: readonly AbortedTransaction[];
 }
 
+/** Acquisition of one request: how much it may still get, and its records so far. */
+export interface Acquisition {
+  readonly now: number;
+  readonly request: AcquireRequest;
+  readonly lastOffset: number;
+  readonly limit: number;
+  readonly records: AcquiredRecords[];
+  left: number;
+}
+
 export interface Acquired {
   readonly records: readonly AcquiredRecords[];
   readonly count: number;

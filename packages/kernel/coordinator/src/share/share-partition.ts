@@ -1,12 +1,13 @@
 import { DeadlineHeap, invariant } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
 import type { Ticket } from "../effects.ts";
-import { type AcquiredRecords, abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
+import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
 import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
 import type {
   AcknowledgementBatch,
   Acquired,
   AcquireRequest,
+  Acquisition,
   LoadedSharePartition,
   OffsetState,
   SharePartitionEffect,
@@ -49,16 +50,6 @@ const NOTHING: Acquired = { records: [], count: 0 };
 
 function invalidState(message: string): Fault {
   return [Errors.INVALID_RECORD_STATE, message];
-}
-
-/** Acquisition of one request: what it may still get, and what it has got. */
-interface Acquisition {
-  readonly now: number;
-  readonly request: AcquireRequest;
-  readonly lastOffset: number;
-  readonly limit: number;
-  readonly records: AcquiredRecords[];
-  left: number;
 }
 
 /**

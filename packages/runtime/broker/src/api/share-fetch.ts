@@ -32,7 +32,9 @@ export function shareFetch(broker: Broker, request: ShareFetchRequest, context: 
   );
   const session = broker.shares.sessions.fetch(caller, {
     added: topics.flatMap(({ topicId, partitions }) =>
-      partitions.map(({ partitionIndex: index }) => ({ topicId, index })),
+      partitions.map(({ partitionIndex: index }) => {
+        return { topicId, index, isKnown: broker.topics.nameOf(topicId) !== undefined };
+      }),
     ),
     forgotten: forgottenTopicsData.flatMap(({ topicId, partitions }) => partitions.map(index => ({ topicId, index }))),
     hasAcknowledgements,

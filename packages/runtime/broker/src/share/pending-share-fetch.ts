@@ -1,5 +1,5 @@
 import { DiskError, type Timer, type Uuid } from "@samsa/base";
-import type { AcquiredRecords, FetchedBatch } from "@samsa/coordinator";
+import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coordinator";
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
@@ -8,7 +8,7 @@ import type { Broker } from "../broker.ts";
 import type { Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
-import type { ShareSession } from "./share-sessions.ts";
+import type { SessionSharePartition, ShareSession } from "./share-sessions.ts";
 
 export interface ShareAnswer extends Outcome {
   readonly topicId: Uuid;
@@ -34,6 +34,8 @@ interface Wanted {
   readonly index: number;
   readonly live: LiveSharePartition | undefined;
   readonly errorCode: number;
+  /** Records are looked for in it. */
+  isReady: boolean;
 }
 
 /** A read of a partition's log, from where its group goes on. */
@@ -54,11 +56,6 @@ interface PlacedBatch extends FetchedBatch {
 /** Ways to acquire records (`ShareAcquireMode`, KIP-1206). */
 export const AcquireMode = { batchOptimized: 0, recordLimit: 1 } as const;
 
-/** The client would ask again at once: nothing will have changed by then, so it is told when its time is up. */
-const SLOW_FAULTS: ReadonlySet<number> = new Set([
-  Errors.OFFSET_NOT_AVAILABLE.code,
-  Errors.COORDINATOR_NOT_AVAILABLE.code,
-]);
 const EMPTY = { errorCode: 0, errorMessage: null, records: [], size: 0, acquired: [] };
 
 /** A share fetch, from its first look to its answers, with the wait for records between (`DelayedShareFetch`). */
@@ -78,21 +75,29 @@ export class PendingShareFetch implements ShareWaiter {
     const partitions = [...session.partitions.values()];
     // Each takes its turn in being first.
     const turn = partitions.length === 0 ? 0 : Math.max(0, call.request.shareSessionEpoch) % partitions.length;
-    this.#wanted = [...partitions.slice(turn), ...partitions.slice(0, turn)].map(({ topicId, index }) => {
-      const live = broker.shares.open(session.groupId, { topicId, index });
-      return typeof live === "number"
-        ? { topicId, index, live: undefined, errorCode: live }
-        : { topicId, index, live, errorCode: 0 };
-    });
+    this.#wanted = [...partitions.slice(turn), ...partitions.slice(0, turn)].flatMap(one => this.#want(one));
     this.#committed = broker.shares.configs(session.groupId)["share.isolation.level"] === "read_committed";
+  }
+
+  /** Opens a partition; one that is not there is told of at the end, and one of which nothing is wanted is not opened. */
+  #want({ topicId, index, isKnown }: SessionSharePartition): Wanted[] {
+    const { broker, session, request } = this.#call;
+    const failed = (errorCode: number): Wanted[] => [{ topicId, index, live: undefined, errorCode, isReady: true }];
+    const name = broker.topics.nameOf(topicId);
+    if (name === undefined) {
+      return failed((isKnown ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.UNKNOWN_TOPIC_ID).code);
+    }
+    if (broker.topics.partition(name, index) === undefined) return failed(broker.topics.absence(name, index));
+    if (request.maxRecords === 0 || request.maxBytes === 0) return [];
+    const isLoaded = broker.shares.find(session.groupId, { topicId, index })?.state !== undefined;
+    const live = broker.shares.open(session.groupId, { topicId, index });
+    return typeof live === "number" ? failed(live) : [{ topicId, index, live, errorCode: 0, isReady: isLoaded }];
   }
 
   begin(): void {
     const { request, broker } = this.#call;
-    const isIdle =
-      request.maxRecords <= 0 || request.maxBytes <= 0 || this.#wanted.every(({ live }) => live === undefined);
-    if (isIdle) return this.#call.done(this.#failures());
-    const answers = this.#attempt(request.maxWaitMs <= 0);
+    if (this.#wanted.every(({ live }) => live === undefined)) return this.#call.done(this.#failures());
+    const answers = this.#attempts(request.maxWaitMs <= 0);
     if (answers !== undefined) return this.#call.done(answers);
     this.#waiting = true;
     for (const { live } of this.#wanted) live?.wait(this);
@@ -125,7 +130,7 @@ export class PendingShareFetch implements ShareWaiter {
   };
 
   #look(isLast: boolean): void {
-    const answers = this.#attempt(isLast);
+    const answers = this.#attempts(isLast);
     if (answers === undefined) return;
     this.#waiting = false;
     this.#timer?.cancel();
@@ -146,18 +151,44 @@ export class PendingShareFetch implements ShareWaiter {
     });
   }
 
+  /**
+   * Looks for records. Kafka loads states one after the other, and completes the fetch with the first that is enough; so
+   * partitions whose state has just been loaded come in one by one, until one has records.
+   */
+  #attempts(isLast: boolean): ShareAnswer[] | undefined {
+    let answers = isLast ? undefined : this.#attempt(false);
+    let isTried = isLast;
+    let isOpen = isLast;
+    for (const wanted of this.#wanted) {
+      if (answers !== undefined) return answers;
+      if (wanted.isReady || wanted.live?.state === undefined) continue;
+      wanted.isReady = true;
+      isOpen = isTried || !this.#hasRecords(wanted.live, wanted.live.state);
+      if (isOpen) continue;
+      isTried = true;
+      answers = this.#attempt(false);
+    }
+    return answers ?? (isOpen ? this.#attempt(isLast) : undefined);
+  }
+
+  #hasRecords({ partition }: LiveSharePartition, state: SharePartition): boolean {
+    return state.canAcquire() && state.nextFetchOffset() < partition.limit(this.#committed);
+  }
+
   /** Reads, and acquires when there is enough or this is the last look; undefined: it is worth while to wait. */
   #attempt(isLast: boolean): ShareAnswer[] | undefined {
     const { request, broker, context, session } = this.#call;
     // Whose session has ended meanwhile must not be given what nobody else could have then.
     if (broker.shares.sessions.find(session.groupId, session.memberId) !== session) return [];
-    const failures = this.#failures();
     const most = broker.quotas.mostAtOnce("consumer_byte_rate", context);
     const limit = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
     const reads = this.#read(limit);
     const size = reads.reduce((sum, { result }) => sum + result.size, 0);
-    const failed =
-      failures.some(({ errorCode }) => !SLOW_FAULTS.has(errorCode)) || reads.some(({ result }) => result.error !== 0);
+    // Kafka says nothing of a partition that is fenced meanwhile; here its client hears of it, and at once.
+    const isFenced = this.#wanted.some(
+      ({ live, isReady }) => isReady && live !== undefined && live.fault.errorCode !== 0,
+    );
+    const failed = isFenced || reads.some(({ result }) => result.error !== 0);
     const enough = reads.length > 0 && size >= Math.min(request.minBytes, limit);
     if (!isLast && !failed && !enough) {
       for (const { result } of reads) result.release?.();
@@ -170,12 +201,13 @@ export class PendingShareFetch implements ShareWaiter {
       left -= count;
       return answer;
     });
-    return [...answers, ...failures];
+    return [...answers, ...this.#failures()];
   }
 
   #read(limit: number): Read[] {
     const ready = this.#wanted.flatMap(wanted => {
-      const { live } = wanted;
+      const { live, isReady } = wanted;
+      if (!isReady) return [];
       return live?.state?.canAcquire() === true ? [{ wanted, live, state: live.state }] : [];
     });
     const share = Math.floor(limit / Math.max(1, ready.length));

@@ -7,6 +7,8 @@ import type { Peer } from "../requests.ts";
 export interface SessionSharePartition {
   readonly topicId: Uuid;
   readonly index: number;
+  /** The topic was there when the partition came to the session. */
+  readonly isKnown: boolean;
   /** The client is to hear of it even when there is nothing: it is new to the session, or had an error. */
   mustShow: boolean;
 }
@@ -22,7 +24,7 @@ export interface ShareSession {
 
 /** What a request asks to be fetched from now on. */
 export interface SessionChange {
-  readonly added: readonly { readonly topicId: Uuid; readonly index: number }[];
+  readonly added: readonly { readonly topicId: Uuid; readonly index: number; readonly isKnown: boolean }[];
   readonly forgotten: readonly { readonly topicId: Uuid; readonly index: number }[];
   readonly hasAcknowledgements: boolean;
 }
@@ -118,9 +120,9 @@ export class ShareSessions {
 }
 
 function update(session: ShareSession, { added, forgotten }: SessionChange, mustShow: boolean): ShareSession {
-  for (const { topicId, index } of added) {
-    const id = sharePartitionId({ topicId, index });
-    if (!session.partitions.has(id)) session.partitions.set(id, { topicId, index, mustShow });
+  for (const partition of added) {
+    const id = sharePartitionId(partition);
+    if (!session.partitions.has(id)) session.partitions.set(id, { ...partition, mustShow });
   }
   for (const partition of forgotten) session.partitions.delete(sharePartitionId(partition));
   return session;
