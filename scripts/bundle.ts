@@ -55,7 +55,7 @@ const name = digest.digest("hex").slice(0, 16);
 const bundle = join(bundles, name);
 if (existsSync(bundle)) rmSync(staging, { recursive: true });
 else renameSync(staging, bundle);
-// What has been made before is newer than the sources again.
+// A bundle that was made before is newer than the sources again.
 const now = new Date();
 utimesSync(join(bundle, "samsa.mjs"), now, now);
 const link = join(root, "dist", `current.${process.pid}`);

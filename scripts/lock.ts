@@ -3,7 +3,7 @@
  * makes npm leave it out of the lockfile, and `npm ci` then refuses the whole file. Such packages are optional and never
  * installed on the platform at hand; their entries (version, os, cpu) follow from their names and their parents.
  *
- * It also removes the versions of Node that packages ask for: npm would warn of the Node that it runs on itself, and
+ * The script also removes the versions of Node that packages ask for: npm would warn of the Node that it runs on itself, and
  * everything here runs on the one that the repository pins.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -36,7 +36,7 @@ function platformOf(name: string): Pick<Entry, "os" | "cpu" | "libc"> {
 
 const lock = JSON.parse(readFileSync(file, "utf8")) as { packages: Record<string, Entry> };
 for (const [path, entry] of Object.entries(lock.packages)) {
-  // Of the repository itself they say which Node and npm can set it up.
+  // Those of the repository itself stay: they name the Node and npm that can set it up.
   if (path !== "") delete entry.engines;
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
     const nested = `${path}/node_modules/${name}`;

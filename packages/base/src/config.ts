@@ -39,7 +39,7 @@ export interface ConfigSpec<T extends ConfigType = ConfigType, V = ValueOf<T>> {
   readonly max?: number;
   /** The values allowed (for lists: of each element). */
   readonly oneOf?: readonly string[];
-  /** Those of `oneOf` in whatever case. */
+  /** Accepts the values of `oneOf` in any case. */
   readonly ignoreCase?: true;
   /** For tests and experts: not shown to clients that describe settings. */
   readonly internal?: true;
@@ -76,7 +76,7 @@ const WHOLE = /^([+-]?)0*(\d{1,19})$/;
 const BITS = { int: 32, short: 16, long: 64 } as const;
 /** Java's `Double.parseDouble`, without hexadecimal and without NaN, which is no number to go by. */
 const DOUBLE = /^[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?$/;
-/** What Java's `trim` takes off. */
+/** Characters that Java's `trim` removes. */
 const MARGINS = /^[\0- ]+|[\0- ]+$/g;
 const COMMA = /[ \t\n\v\f\r]*,[ \t\n\v\f\r]*/;
 
@@ -96,7 +96,7 @@ export class ConfigError extends Error {
     this.setting = setting;
   }
 
-  /** One that Kafka tells in other words. */
+  /** Sentence that Kafka words differently. */
   static worded(setting: string, message: string): ConfigError {
     const error = new ConfigError(setting, "", "");
     error.message = message;
@@ -147,7 +147,7 @@ function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | num
   }
 }
 
-/** What a list, or a text of a closed choice, may hold. */
+/** Checks the elements of a list, or a text of a closed choice. */
 function checkParts(name: string, spec: AnyConfigSpec, value: string | readonly string[]): void {
   const { oneOf, ignoreCase } = spec;
   if (spec.nonEmpty === true && value.length === 0) {

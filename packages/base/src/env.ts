@@ -166,7 +166,7 @@ export interface Network {
   connect(host: string, port: number, open: (connection: Connection) => ConnectionHandler): Promise<Connection>;
   /** First address of a host name; of an address, itself in its usual form. Rejects with a `NetworkError` (ENOTFOUND). */
   resolve(host: string): Promise<string>;
-  /** What this machine calls itself. */
+  /** Host name of this machine. */
   readonly hostName: string;
 }
 

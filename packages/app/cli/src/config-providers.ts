@@ -5,7 +5,7 @@ import { parseProperties } from "./properties.ts";
 
 /**
  * Values that come from elsewhere (KIP-297): `${provider:path:key}`, with the providers that `config.providers` names.
- * Those of Apache Kafka are there: environment variables, properties files, and files of a directory.
+ * The providers of Apache Kafka are there: environment variables, properties files, and files of a directory.
  */
 
 const PROVIDERS = "config.providers";
@@ -86,7 +86,7 @@ export function resolveVariables(settings: ReadonlyMap<string, string>): Map<str
   return new Map(resolved);
 }
 
-/** Whether a setting belongs to the providers, which have had their say by the time a broker starts. */
+/** True for settings of the providers, which are resolved before a broker starts. */
 export function isOfProviders(name: string): boolean {
   return name === PROVIDERS || name.startsWith(`${PROVIDERS}.`);
 }

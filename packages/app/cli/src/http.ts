@@ -20,7 +20,7 @@ function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
 export interface HttpPlace {
   readonly host: string;
   readonly port: number;
-  /** Nobody asked for this very port: when it is taken, the next free one serves as well. */
+  /** The port is a default: when it is taken, the next free one serves as well. */
   readonly wish: boolean;
 }
 

@@ -34,7 +34,7 @@ interface Lz4Descriptor {
   readonly blockChecksum: boolean;
   readonly contentChecksum: boolean;
   readonly maxBlock: number;
-  /** Where the first block begins. */
+  /** Position of the first block. */
   readonly at: number;
 }
 

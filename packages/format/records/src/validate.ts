@@ -273,7 +273,7 @@ export class BatchValidator {
   }
 }
 
-/** Whether a time beyond 2^53 lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
+/** True when a time beyond 2^53 lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
 function isOutOfRange(timestamp: bigint, now: number, { beforeMaxMs, afterMaxMs }: ValidationRules): boolean {
   const age = subtractI64(now, timestamp);
   return age > beforeMaxMs || subtractI64(0, age) > afterMaxMs;

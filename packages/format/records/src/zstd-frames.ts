@@ -31,7 +31,7 @@ export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: nu
   return chunks.length === 1 ? chunks[0] : concat(chunks);
 }
 
-/** Where the frame ends that begins at `start` (RFC 8878, 3.1.1). Throws `MalformedError` when it is not all there. */
+/** End of the frame that begins at `start` (RFC 8878, 3.1.1). Throws `MalformedError` when it is not all there. */
 function frameEnd(view: DataView, start: number): number {
   const descriptor = view.getUint8(start + 4);
   const singleSegment = (descriptor & 0x20) !== 0;

@@ -59,7 +59,7 @@ function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
   return members.length === 1 ? members[0] : Buffer.concat(members);
 }
 
-/** Where the data begins of the member that begins at `start`; undefined when none does. */
+/** Position of the data of the gzip member at `start`; undefined when no member begins there. */
 function memberStart(input: Uint8Array, start: number): number | undefined {
   if (start + FIXED_HEADER > input.length) return undefined;
   const view = viewOf(input);

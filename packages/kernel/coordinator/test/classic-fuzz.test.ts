@@ -236,7 +236,7 @@ class Duel {
     this.now += ms;
     this.model.now = this.now;
     this.model.wall += ms;
-    // What a tick schedules is for the next one: as many as there are timers are enough.
+    // A tick schedules for the next one, so as many ticks as there are timers are enough.
     for (let ticks = 0; this.shard.nextDeadline() <= this.now; ticks++) {
       if (ticks > 0 && this.shard.nextDeadline() !== -Infinity) break;
       this.run(out => this.shard.tick(this.now, out));

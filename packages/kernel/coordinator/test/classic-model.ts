@@ -39,7 +39,7 @@ export interface Identity {
   readonly instance: string | null;
 }
 
-/** What is compared of a reply. */
+/** The part of a reply that is compared. */
 export type ModelReply = Readonly<Record<string, unknown>>;
 
 export interface ModelMember {

@@ -24,7 +24,7 @@ export const SNAPSHOT_SUFFIX = ".snapshot";
 export const DELETED_SUFFIX = ".deleted";
 export const CLEANED_SUFFIX = ".cleaned";
 export const SWAP_SUFFIX = ".swap";
-/** Of an empty file whose name says to which offset the log was cut after the checkpoints were last written. */
+/** Suffix of an empty file, named by the offset to which the log was cut after the last checkpoints. */
 export const CUT_SUFFIX = ".cut";
 export const EPOCH_FILE = "leader-epoch-checkpoint";
 export const PARTITION_FILE = "partition.metadata";

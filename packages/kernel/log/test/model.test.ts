@@ -334,7 +334,7 @@ class Pair {
     for (const { first, last } of kept) {
       expect(batch.next()).toBe(true);
       expect([batch.baseOffset, batch.lastOffset, batch.intact(crc32c)]).toEqual([first, last, true]);
-      // What the index says is at or before the batch.
+      // The index points at the batch or before it.
       const segment = state.segmentOf(first) as Segment;
       const position = state.loaded(segment).ready().offsets.lookup(first);
       const bytes = files.get(segment.file) ?? NO_BYTES;

@@ -59,7 +59,7 @@ describe("undecided transactions", () => {
     }
     expect(producers.firstUndecided(offset)).toBe(-1);
     expect(producers.undecided.kept).toBeLessThan(100);
-    // One that stays open does not make those behind it stay, and each look costs the same.
+    // An open transaction does not keep the ended ones behind it, and each look costs the same.
     write(2n, 0);
     const first = offset - 1;
     for (let i = 0; i < count; i++) {

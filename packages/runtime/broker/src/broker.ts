@@ -89,7 +89,7 @@ const OPEN_AT_ONCE = 50;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
 const STALLED_MS = 30_000;
-/** How often the metadata log is looked at for a snapshot, or to be trimmed (`KafkaRaftClient`). */
+/** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
 /** How often idle quota meters are looked for. */
 const QUOTA_EXPIRY_MS = 60_000;

@@ -24,7 +24,7 @@ export function listenerSpec(name: string): AnyConfigSpec | undefined {
   return brokerSpec(name) ?? brokerSpec(baseName(name) ?? "");
 }
 
-/** What a user has written for a setting; undefined where he has written nothing. */
+/** The user's text of a setting; undefined when the file has none. */
 export type Lookup = (name: string) => string | undefined;
 
 function numberOf(lookup: Lookup, name: string): number {

@@ -60,7 +60,7 @@ export class Control {
   /** Monotonic time of the last snapshot, or of the start. */
   #lastSnapshot: number;
   #brokerEpoch: Int64 = -1;
-  /** Where clients connect, as it is registered. */
+  /** Registered endpoints of this broker. */
   #endpoints: readonly Endpoint[] = [];
   /** Decisions are taken one after the other: each sees what the one before has made. */
   #last: Promise<unknown> = Promise.resolve();

@@ -30,10 +30,10 @@ export interface ListenerSettings {
   readonly advertised: readonly string[] | undefined;
   readonly controllerNames: readonly string[];
   readonly protocols: readonly string[];
-  /** Of the listener that other brokers would use: its name, or the protocol after which it is called. */
+  /** Name of the inter-broker listener, which may be that of its protocol. */
   readonly interBrokerName: string | undefined;
   readonly interBrokerProtocol: string;
-  /** What this machine calls itself: told to clients where a listener has no host. */
+  /** Host name of this machine, advertised for a listener without a host. */
   readonly hostName: string;
 }
 
@@ -141,7 +141,7 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
       throw new ConfigError("listeners", name, `The security protocol ${protocol} is not available; use PLAINTEXT`);
     }
   }
-  // Those of the controller may be told, too, and are nobody's business here.
+  // Listeners of the controller may be advertised, too; clients are not told of them.
   const given = (settings.advertised ?? [])
     .map(text => parseEndpoint("advertised.listeners", text))
     .filter(({ name }) => !controllers.has(name));

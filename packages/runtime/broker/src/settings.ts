@@ -167,7 +167,7 @@ export class Settings {
     return parseConfig(brokerConfigs, lookupIn(this.#layers(image)));
   }
 
-  /** What would be said of settings, were `values` the broker's own, or the cluster's when `resourceName` is "". */
+  /** Fault of settings if `values` became the broker's own, or the cluster's when `resourceName` is "". */
   proposed(image: MetadataImage, resourceName: string, values: ReadonlyMap<string, string>): Lookup {
     const layers = resourceName === "" ? this.#layers(image, undefined, values) : this.#layers(image, values);
     // The defaults stand for what nobody has said.
@@ -262,7 +262,7 @@ export function logConfig(config: TopicConfig): LogConfig {
   };
 }
 
-/** Those that may change at run time for one listener only (`SslConfigs.RECONFIGURABLE_CONFIGS`). */
+/** Settings that may change at run time for one listener only (`SslConfigs.RECONFIGURABLE_CONFIGS`). */
 const SECURITY =
   /^ssl\.(?:key\.password|(?:keystore|truststore)\.(?:type|location|password)|keystore\.(?:key|certificate\.chain)|truststore\.certificates)$/;
 /** Settings of a listener that may be set for the whole cluster (`DynamicBrokerConfig.CLUSTER_LEVEL_LISTENER_CONFIGS`). */

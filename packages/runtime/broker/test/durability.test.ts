@@ -68,7 +68,7 @@ describe("when a record is acknowledged", () => {
     let acknowledged = false;
     const moves = new Moves({
       env,
-      // What is appended now is copied and flushed before the copy takes the log's place.
+      // Records appended now are copied and flushed before the copy takes the log's place.
       assign: async () => {
         machine.append(() => void (acknowledged = moved.log !== before));
         moved.hold();

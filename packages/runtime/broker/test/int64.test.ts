@@ -8,7 +8,7 @@ import { TestBroker, type Wire } from "./wire.ts";
 
 const LARGEST = 2n ** 63n - 1n;
 const SMALLEST = -(2n ** 63n);
-/** What clients send that numbers do not hold, and the neighbours that they do. */
+/** Values that numbers do not hold, and neighbours that they do. */
 const EDGES: readonly Int64[] = [2 ** 53 - 1, 2n ** 53n, 2n ** 62n, LARGEST];
 const NANOSECONDS = 1_700_000_000_000_000_001n;
 
@@ -258,7 +258,7 @@ describe("every request that has a 64-bit field", () => {
     for (const edge of [2n ** 53n - 1n, 2n ** 53n, LARGEST, SMALLEST]) {
       const own = await broker.connect();
       const body = structOf(fields, version, edge);
-      // Nobody waits: not for bytes, not for replicas.
+      // The request waits neither for bytes nor for replicas.
       own.send(key, version, { ...body, ...("acks" in body ? { acks: -1 } : {}) });
       await expect(own.receive(key, version)).resolves.toBeDefined();
       own.close();

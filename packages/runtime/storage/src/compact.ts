@@ -67,7 +67,7 @@ class BatchReader {
       this.release();
       const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
       this.#buffer = buffer;
-      // What is compacted was written long ago: it is read where nobody waits for the device.
+      // Closed segments were written long ago: they are read off the event loop.
       const got = await this.#file.readLater(buffer, this.#at);
       const view = viewOf(buffer);
       let whole = 0;

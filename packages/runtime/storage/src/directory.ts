@@ -388,7 +388,7 @@ export class LogDir implements LogHome {
     for (const [log, point] of points) if (!this.cuts.has(log)) log.checkpointed = point;
   }
 
-  /** What the checkpoints say has been true since before `turn`. Gives the logs that were marked till now. */
+  /** Trusts the checkpoints of marks older than `turn` again. Gives the logs that were marked until now. */
   private trustAgain(turn: number): PartitionLog[] {
     for (const [key, since] of this.stale) if (since < turn) this.stale.delete(key);
     const there = new Set(this.allLogs());

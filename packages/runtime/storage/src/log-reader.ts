@@ -12,7 +12,7 @@ export class LogReader {
   readonly #state: LogState;
   readonly #files: LogFiles;
   readonly #home: LogHome;
-  /** Where the last read ended: most readers go on there. */
+  /** End of the last read, where most readers go on. */
   #hint: { offset: number; segment: Segment; position: number } | undefined;
   #readingAhead = false;
 
@@ -81,7 +81,7 @@ export class LogReader {
     }
   }
 
-  /** Where the batch with `offset`, or the next one there is, begins. */
+  /** Position of the batch with `offset`, or of the next one there is. */
   #position(offset: number): Position | undefined {
     const state = this.#state;
     let segment = state.segmentOf(offset) ?? state.segments[0];

@@ -7,7 +7,7 @@ import { Fixture, NOW } from "./fixture.ts";
 
 const SEGMENTS = 100;
 
-/** What a log reads while something is done, by the kind of file. */
+/** Bytes that a log reads meanwhile, by the kind of file. */
 class Reads {
   readonly #fixture: Fixture;
 

@@ -22,12 +22,12 @@ beforeEach(() => {
 function append(timestamp: bigint | number, key = `key ${fixture.log.endOffset % 3}`): void {
   const of = { producerId: 7n, producerEpoch: 0, baseSequence: fixture.log.endOffset };
   const bytes = buildBatch([{ timestamp, key: utf8(key), value: utf8("value") }], of, fixture.tools);
-  // What validation says is what the header gets.
+  // The header gets the time that validation found.
   const request = { origin: "client", now: NOW, leaderEpoch: 0, maxTimestamps: [timestamp] } as const;
   expect(fixture.log.append(bytes, request).error).toBe(0);
 }
 
-/** All that a log with such times must still do. */
+/** Everything a log with such times must still do. */
 function check(log = fixture.log): void {
   expect(log.endOffset).toBe(COUNT);
   expect(log.offsetForTimestamp(NANOS + 5n)).toMatchObject({ offset: 5, timestamp: NANOS + 5n });

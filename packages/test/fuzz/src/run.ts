@@ -54,7 +54,7 @@ const LEFT_MIB = 150;
 const LEAK_SECONDS = 45;
 const LEFT_DESCRIPTORS = 40;
 const TOPICS = ["alpha", "beta", "gamma"];
-/** What the run itself relies on. */
+/** Topics that the run itself relies on. */
 const OURS: ReadonlySet<string | null> = new Set([CANARY_TOPIC, TABLE_TOPIC]);
 const NAMES = [...TOPICS, "group", "", "retention.ms", "cleanup.policy", "consumer", "range", "1", "-1"];
 /** These do what they say, to everybody. */
@@ -80,7 +80,7 @@ class Run {
   #broker!: BrokerProcess;
   #canary!: Canary;
   #table!: Table;
-  /** How often the broker was killed and started again; while it is down, failures are nobody's fault. */
+  /** Kills of the broker so far; while it is down, failures are excused. */
   #kills = 0;
   #moves = 0;
   #down = false;
@@ -222,7 +222,7 @@ class Run {
     return this.#kills;
   }
 
-  /** Whether the broker was down since `kills`; resolves when it is up again. */
+  /** True when the broker was down since `kills`; resolves when it is up again. */
   async #excused(kills: number): Promise<boolean> {
     return kills !== (await this.#up());
   }

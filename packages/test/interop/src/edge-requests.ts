@@ -288,7 +288,7 @@ function* places(
   }
 }
 
-/** Of one API: plain values at every version of `span`, edge values at the newest. */
+/** Requests of one API: plain values at every version of `span`, edge values at the newest. */
 export function edgeRequests(api: Api, span: { first: number; last: number }, tools: Tools): EdgeRequest[] {
   const draft = templates(tools)[api.key] ?? {};
   const requests: EdgeRequest[] = [];

@@ -1,4 +1,4 @@
-/** What a broker has written into its internal topics, as Kafka's converters show it, with the ids of this run replaced. */
+/** Records of a broker's internal topics, as Kafka's converters show them, with the ids of this run replaced. */
 import { nodeCodecs } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";

@@ -9,7 +9,7 @@ import { xxHash32 } from "../../../format/records/src/xxhash.ts";
 export const NOW = 1_800_000_000_000;
 export const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
 
-/** What shapes are made of besides the records: where to cut them, and bytes that mean nothing. */
+/** Cuts and meaningless bytes from which shapes are made, besides the records. */
 interface Draw {
   readonly cut: number;
   readonly noise: Uint8Array;
@@ -234,7 +234,7 @@ export const batchCase: fc.Arbitrary<BatchCase> = fc
     return { shape: shape.name, bytes };
   });
 
-/** What may be wrong with the frame that a leader is sent. */
+/** Faults of the frame that a leader is sent. */
 export const frame: fc.Arbitrary<(bytes: Uint8Array) => Uint8Array> = fc.oneof(
   { weight: 12, arbitrary: fc.constant((bytes: Uint8Array) => bytes) },
   fc.uint8Array({ maxLength: 70 }).map(tail => (bytes: Uint8Array) => concat([bytes, tail])),

@@ -78,7 +78,7 @@ async function askJava(lines: readonly string[], context: Parameters<typeof need
 
 test("what Java's consumers read we read, to the same records, and what they cannot we refuse", async context => {
   const seed = seeded();
-  // Nobody looks into a batch that says that it is empty; Java's stream at times does.
+  // We do not look into a batch that says that it is empty; Java's stream at times does.
   const cases = fc
     .sample(batchCase, { numRuns: CASES, seed })
     .filter(({ bytes }) => viewOf(bytes).getInt32(FIELD.count) !== 0);

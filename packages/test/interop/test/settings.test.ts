@@ -135,7 +135,7 @@ function valuesFor(spec: AnyConfigSpec, seed: number): string[] {
   return [...near.map(String), ...texts, ...(spec.default === null ? [] : [spec.default])];
 }
 
-/** What we make of a value, in Kafka's form; undefined where it is refused. */
+/** Our reading of a value, in Kafka's form; undefined when it is refused. */
 function ours(name: string, spec: AnyConfigSpec, text: string): string | undefined {
   try {
     const value = parseConfigValue(name, spec, text);
@@ -172,7 +172,7 @@ test("every setting is declared as Kafka declares it, and every value judged as 
   const tried: { scope: string; name: string; spec: AnyConfigSpec; text: string }[] = [];
   for (const [scope, specs] of Object.entries(OURS)) {
     for (const [name, spec] of Object.entries(specs)) {
-      // Whether there is a Java class of some name cannot be told.
+      // Existence of a Java class cannot be told from here.
       if (spec.type === "class") continue;
       for (const text of [...EDGES, ...valuesFor(spec, seed)]) tried.push({ scope, name, spec, text });
     }

@@ -6,6 +6,6 @@ export interface Mutant {
   /** Is in the file exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** What would go wrong. */
+  /** Consequence for a user. */
   readonly why: string;
 }

@@ -88,7 +88,7 @@ function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Out
   return togetherFault(broker, name, values, changes);
 }
 
-/** Whether the settings that the broker would have then fit each other, and what runs now (`KafkaConfig`, reconfigurables). */
+/** Checks that the new settings of the broker fit each other and the running broker (`KafkaConfig`, reconfigurables). */
 function togetherFault(
   broker: Broker,
   name: string,

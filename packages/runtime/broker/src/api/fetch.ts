@@ -180,7 +180,7 @@ class PendingFetch implements Watcher {
     return { state, partition, error: epochFault(partition, state.currentLeaderEpoch) };
   }
 
-  /** Whether the answer to an error names the leader (KIP-951). */
+  /** True when the answer to an error names the leader (KIP-951). */
   #names(error: number): boolean {
     return this.#call.context.version >= LEADER_VERSION && LEADER_ERRORS.has(error);
   }
