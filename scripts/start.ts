@@ -11,7 +11,8 @@ const bundle = realpathSync(join(import.meta.dirname, "..", "dist", "current", "
 const broker = spawn(process.execPath, [...NODE_FLAGS, bundle, "start", ...process.argv.slice(2)], {
   stdio: "inherit",
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => broker.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => broker.kill(signal));
+process.on("SIGHUP", () => broker.kill("SIGTERM"));
 if (process.env.npm_lifecycle_event !== undefined) stopWithout(process.ppid);
 broker.on("error", error => {
   console.error(`The broker could not be started: ${error.message}`);

@@ -75,8 +75,11 @@ function stopOn(broker: Broker, http: Server | undefined): void {
       },
     );
   };
-  // A terminal that is closed says SIGHUP; the others would end the process, or open Node's debugger.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
+  // A terminal that is closed sends SIGHUP. Node forgets that nohup had it ignored; the command's script remembers.
+  if (process.env.SAMSA_NOHUP === undefined) process.on("SIGHUP", stop);
+  else process.on("SIGHUP", () => broker.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
+  // These would end the process, or open Node's debugger.
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
     process.on(signal, () => broker.env.logger.warn("this signal has no meaning and is ignored", { signal }));
   }

@@ -94,12 +94,13 @@ describe("a broker", () => {
     expect(existsSync(join(directory, "data", ".kafka_cleanshutdown"))).toBe(true);
   });
 
-  test("goes on after SIGUSR1 and SIGUSR2", async () => {
-    const child = spawn(process.execPath, [MAIN, "start", ...ANYWHERE], { cwd: directory });
+  test("goes on after SIGUSR1, SIGUSR2, and SIGHUP where nohup started it", async () => {
+    const child = spawn("nohup", [join(ROOT, "packages/app/cli/bin/samsa"), "start", ...ANYWHERE], { cwd: directory });
     const said = await started(child, "is ready");
     const [, server] = /bootstrap servers\s+(\S+)/.exec(said) as RegExpExecArray;
     child.kill("SIGUSR1");
     child.kill("SIGUSR2");
+    child.kill("SIGHUP");
     expect(samsa("topic", "list", "-b", server).status).toBe(0);
     expect(child.exitCode).toBeNull();
   });
