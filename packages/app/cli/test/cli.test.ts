@@ -26,7 +26,7 @@ interface Ready {
 }
 
 function samsa(...args: string[]) {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory, timeout: 60_000 });
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory, timeout: 300_000 });
 }
 
 /** Starts a broker and resolves with the line in which it says where it is. */

@@ -78,9 +78,7 @@ describe("npm start", () => {
     const child = npm();
     await started(child, "is ready");
     child.kill("SIGKILL");
-    await expect
-      .poll(() => existsSync(join(directory, "data", ".kafka_cleanshutdown")), { timeout: 20_000 })
-      .toBe(true);
+    await expect.poll(() => existsSync(join(directory, "data", ".kafka_cleanshutdown"))).toBe(true);
   });
 });
 

@@ -42,7 +42,7 @@ function file(path: string, ...bytes: readonly Uint8Array[]): string {
 }
 
 function dump(...args: string[]) {
-  return spawnSync(process.execPath, [MAIN, "log", "dump", ...args], { encoding: "utf8", cwd: root, timeout: 60_000 });
+  return spawnSync(process.execPath, [MAIN, "log", "dump", ...args], { encoding: "utf8", cwd: root, timeout: 300_000 });
 }
 
 type Line = Readonly<Record<string, unknown>>;

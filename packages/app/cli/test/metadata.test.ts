@@ -30,7 +30,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function samsa(args: readonly string[], input = "") {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: root, timeout: 60_000, input });
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: root, timeout: 300_000, input });
 }
 
 const metadata = (...args: string[]) => samsa(["metadata", ...args]);

@@ -42,7 +42,7 @@ function properties(dirs: readonly string[], extra: readonly string[] = []): str
 }
 
 function storage(...args: string[]) {
-  return spawnSync(process.execPath, [MAIN, "storage", ...args], { encoding: "utf8", cwd: root, timeout: 60_000 });
+  return spawnSync(process.execPath, [MAIN, "storage", ...args], { encoding: "utf8", cwd: root, timeout: 300_000 });
 }
 
 const format = (file: string, ...args: string[]) => storage("format", "-t", CLUSTER, "-c", file, ...args);

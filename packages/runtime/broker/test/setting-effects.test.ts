@@ -325,10 +325,10 @@ describe("settings of a topic", () => {
     await alter(TOPIC, quick, { "file.delete.delay.ms": "0" });
     for (const topic of [slow, quick]) await produce(topic, { timestamp: now - HOUR });
     for (const topic of [slow, quick]) await expect.poll(() => earliest(topic)).toBe(1);
-    await expect.poll(() => files(quick, ".deleted"), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => files(quick, ".deleted")).toEqual([]);
     expect(files(slow, ".deleted")).toContain("00000000000000000000.log.deleted");
     ahead += HOUR;
-    await expect.poll(() => files(slow, ".deleted"), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => files(slow, ".deleted")).toEqual([]);
   });
 });
 

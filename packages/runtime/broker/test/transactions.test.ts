@@ -114,7 +114,7 @@ class Client {
 
   /** Reads until that is what there is to read for who wants what is committed. */
   async reads(topic: string, values: string[]): Promise<void> {
-    await expect.poll(() => this.read(topic, 1), { interval: 5, timeout: 5000 }).toEqual(values);
+    await expect.poll(() => this.read(topic, 1), { interval: 5 }).toEqual(values);
   }
 
   async describe(id: string) {
@@ -128,9 +128,7 @@ class Client {
   }
 
   async becomes(id: string, state: string): Promise<void> {
-    await expect
-      .poll(async () => (await this.describe(id)).transactionState, { interval: 5, timeout: 5000 })
-      .toBe(state);
+    await expect.poll(async () => (await this.describe(id)).transactionState, { interval: 5 }).toBe(state);
   }
 
   async commitOffset(producer: Producer, group: string, offset: number, version = 5): Promise<number> {
@@ -603,7 +601,7 @@ describe("settings", () => {
         const producer = await mine.init("x", 5, 20);
         await mine.produce(producer, "t", "a");
         await expect
-          .poll(async () => (await mine.describe("x")).errorCode, { interval: 5, timeout: 5000 })
+          .poll(async () => (await mine.describe("x")).errorCode, { interval: 5 })
           .toBe(Errors.TRANSACTIONAL_ID_NOT_FOUND.code);
         expect([await mine.read("t", 0), await mine.read("t", 1)]).toEqual([["a"], []]);
         expect(await mine.produce(producer, "t", "b")).toBe(Errors.INVALID_PRODUCER_ID_MAPPING.code);

@@ -26,7 +26,7 @@ async function prepared(client: RawClient): Promise<Stage> {
   await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
   const asked = { topics: [{ name: TOPIC }], allowAutoTopicCreation: false };
   const known = async (): Promise<Known> => (await client.ask(ApiKey.Metadata, 12, asked)) as Known;
-  await expect.poll(async () => (await known()).topics[0].errorCode, { timeout: 20_000 }).toBe(0);
+  await expect.poll(async () => (await known()).topics[0].errorCode).toBe(0);
   const stage = new Stage(client, (await known()).topics[0].topicId);
   for (const keyType of [0, 1]) await stage.ask(ApiKey.FindCoordinator, 4, { keyType, coordinatorKeys: ["story"] });
   return stage;

@@ -4,7 +4,7 @@ import { VerifiableJudge } from "../src/java-judges.ts";
 import { findJava, type Java, type Program } from "../src/runtimes.ts";
 import { need, topicName, withBroker } from "./scenarios.ts";
 
-const DEADLINE = { timeout: 60_000, interval: 100 };
+const DEADLINE = { timeout: 120_000, interval: 100 };
 const EACH = 20;
 const TOOLS = "org.apache.kafka.tools";
 

@@ -5,7 +5,7 @@ import { findJava, findPython, type Java, type Program } from "../src/runtimes.t
 import { need, topicName } from "./scenarios.ts";
 
 const TOOLS = "org.apache.kafka.tools";
-const DEADLINE = { timeout: 30_000, interval: 100 };
+const DEADLINE = { timeout: 120_000, interval: 100 };
 
 /** Lines of `/metrics` that are series of clients. */
 async function series({ http }: SamsaProcess): Promise<string[]> {
