@@ -68,7 +68,10 @@ export class CommittedOffsets {
     const error = group === undefined ? missingFault(version, body) : this.#commitFault(group, version, body);
     if (error !== 0) return refuse(error);
     const plan: CommitPlan = planCommit(this.#context, body);
-    if (plan.records.length === 0) return this.#context.reply(ticket, { topics: plan.topics });
+    if (plan.records.length === 0) {
+      this.#ensureGroup(body.groupId);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
     this.#context.append(plan.records, errorCode => {
       this.#context.reply(ticket, errorCode === 0 ? { topics: plan.topics } : commitError(body.topics, errorCode));
     });
@@ -81,13 +84,21 @@ export class CommittedOffsets {
     const fault = txnCommitFault(this.#membership, found, body, version);
     if (fault !== 0) return refuse(fault);
     const plan = planCommit(this.#context, { ...body, retentionTimeMs: -1 });
-    if (plan.records.length === 0) return this.#context.reply(ticket, { topics: plan.topics });
+    if (plan.records.length === 0) {
+      this.#ensureGroup(body.groupId);
+      return this.#context.reply(ticket, { topics: plan.topics });
+    }
     const producer = { id: body.producerId, epoch: body.producerEpoch };
     const done = (errorCode: number): void => {
       if (errorCode === 0) this.#context.reply(ticket, { topics: plan.topics });
       else refuse(errorCode);
     };
     this.#context.appendTxn(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
+  }
+
+  /** A commit makes the group even if each of its offsets is refused; the next clean-up erases it if it stays empty. */
+  #ensureGroup(groupId: string): void {
+    if (this.#table.get(groupId) === undefined) this.#table.create(groupId, this.#context.wall);
   }
 
   #commitFault(group: AnyGroup, version: number, body: OffsetCommitRequest): number {

@@ -1,4 +1,4 @@
-import { type Int64, invariant, type Uuid } from "@samsa/base";
+import { type Int64, invariant, javaStringHash, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
 /** Each state of a classic group, and those from which it is entered (`ClassicGroupState`). */
@@ -197,7 +197,9 @@ export class Group {
       votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1);
     }
     let best: string | undefined;
-    for (const [name, count] of votes) if (best === undefined || count > (votes.get(best) ?? 0)) best = name;
+    for (const name of inHashOrder([...votes.keys()])) {
+      if (best === undefined || (votes.get(name) ?? 0) > (votes.get(best) ?? 0)) best = name;
+    }
     invariant(best !== undefined, "members choose a protocol");
     return best;
   }
@@ -230,4 +232,15 @@ export function sameProtocols(a: readonly MemberProtocol[], b: readonly MemberPr
       );
     })
   );
+}
+
+/** Names in the order in which a Java `HashMap` that they were put into lists them: Kafka takes the first of equals. */
+function inHashOrder(names: readonly string[]): string[] {
+  let buckets = 16;
+  while (names.length > buckets * 0.75) buckets *= 2;
+  const bucketOf = (name: string): number => {
+    const hash = javaStringHash(name);
+    return (hash ^ (hash >>> 16)) & (buckets - 1);
+  };
+  return [...names].sort((a, b) => bucketOf(a) - bucketOf(b));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { GroupEffect, GroupRequest } from "../src/index.ts";
+import { Group } from "../src/group.ts";
 import { parseRecord } from "../src/records.ts";
 import { Bench, type Reply } from "./bench.ts";
 
@@ -72,6 +73,18 @@ function written(bench: Bench): (readonly [number, number] | null)[] {
     return [record.value === null ? null : ([record.value.generation, record.value.members.length] as const)];
   });
 }
+
+const MEMBER = {
+  instanceId: null,
+  clientId: "c",
+  clientHost: "/127.0.0.1",
+  rebalanceTimeoutMs: 1000,
+  sessionTimeoutMs: 1000,
+  assignment: new Uint8Array(0),
+  joining: undefined,
+  syncing: undefined,
+  isNew: false,
+};
 
 function cleanUp(bench: Bench): void {
   const out: GroupEffect[] = [];
@@ -306,4 +319,27 @@ describe("replies and records", () => {
     bench.pass(20_000);
     expect(bench.replies.get(joins[0])).toMatchObject({ errorCode: 0, generationId: 2 });
   });
+});
+
+test("the protocol that most prefer is chosen, of equals the first in a HashMap of Java", () => {
+  const chosen = (...preferences: readonly (readonly string[])[]): string | null => {
+    const group = new Group("g", { state: "Empty", stateTimestamp: 0 });
+    preferences.forEach((names, i) => {
+      const id = `member ${i}`;
+      const protocols = names.map(name => ({ name, metadata: new Uint8Array(0) }));
+      group.add({ ...MEMBER, id, protocols }, "consumer");
+    });
+    return group.selectProtocol();
+  };
+  const pairs = ["a", "b", "sticky", "range", "roundrobin", "cooperative-sticky"];
+  for (const [i, first] of pairs.entries()) {
+    for (const second of pairs.slice(i + 1)) {
+      expect(chosen([first, second], [second, first])).toBe(first);
+      expect(chosen([second, first], [first, second])).toBe(first);
+      expect(chosen([first, second], [second, first], [second, first])).toBe(second);
+    }
+  }
+  // More than twelve need a larger table.
+  const many = Array.from({ length: 40 }, (_, i) => `protocol-${i}`);
+  expect(chosen(...many.map((_, i) => [...many.slice(i), ...many.slice(0, i)]))).toBe("protocol-25");
 });

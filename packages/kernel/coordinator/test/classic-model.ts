@@ -129,7 +129,8 @@ export class ModelGroup {
       votes.set(vote, (votes.get(vote) ?? 0) + 1);
     }
     const most = Math.max(...votes.values());
-    return [...votes].find(([, count]) => count === most)?.[0] ?? "";
+    // "sticky" comes before "range" in a HashMap of Java.
+    return [...votes].sort(([a], [b]) => (a < b ? 1 : -1)).find(([, count]) => count === most)?.[0] ?? "";
   }
 
   get awaitingJoin(): number {

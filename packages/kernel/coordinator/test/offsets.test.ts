@@ -144,3 +144,12 @@ test("a commit that fails leaves no group", () => {
   expect(commit(bench)).toBe(15);
   expect(bench.shard.list()).toEqual([]);
 });
+
+test("a commit makes its group even if it is refused; the next clean-up erases the group", () => {
+  const bench = new Bench();
+  bench.topic("t", 1);
+  expect(commit(bench, { metadata: "x".repeat(config.offsetMetadataMaxLength + 1) })).toBe(12);
+  expect(bench.shard.list()).toMatchObject([{ groupId: "g", groupState: "Empty" }]);
+  cleanUp(bench);
+  expect(bench.shard.list()).toEqual([]);
+});

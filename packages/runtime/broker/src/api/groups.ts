@@ -157,7 +157,7 @@ function described(view: GroupView) {
       clientId: member.clientId,
       clientHost: member.clientHost,
       memberMetadata: view.metadataOf(member),
-      memberAssignment: view.state === "Stable" ? member.assignment : new Uint8Array(0),
+      memberAssignment: member.assignment,
     })),
   };
 }
