@@ -58,6 +58,9 @@ export interface MarkerFacts {
 
 const KEPT_BATCHES = 5;
 
+/** What `startVerification` gives instead of a guard, which is above 0. */
+export const VERIFICATION = { OPEN: 0, STALE: -1 } as const;
+
 function firstSequence(batch: ProducerBatch): number {
   if (batch.lastSequence < 0) return NO_SEQUENCE;
   const first = batch.lastSequence - batch.offsetDelta;
@@ -182,11 +185,11 @@ export class ProducerStates {
     if (entry.batches.length === KEPT_BATCHES) entry.batches.shift();
     entry.batches.push({ lastSequence, lastOffset, offsetDelta, timestamp });
     entry.lastTimestamp = timestamp;
-    if (batch.isTransactional && entry.txnFirstOffset < 0) {
-      entry.txnFirstOffset = batch.baseOffset;
-      this.open.set(entry.producerId, this.undecided.begin(batch.baseOffset));
-      this.verifications.delete(entry.producerId);
-    }
+    if (!batch.isTransactional) return;
+    this.verifications.delete(entry.producerId);
+    if (entry.txnFirstOffset >= 0) return;
+    entry.txnFirstOffset = batch.baseOffset;
+    this.open.set(entry.producerId, this.undecided.begin(batch.baseOffset));
   }
 
   /** Notes a marker that has been appended; the transaction it ends, unless there was none open. */
@@ -196,8 +199,11 @@ export class ProducerStates {
     entry.coordinatorEpoch = marker.coordinatorEpoch;
     entry.lastTimestamp = marker.timestamp;
     entry.txnFirstOffset = -1;
-    this.verifications.delete(entry.producerId);
     const { producerId } = entry;
+    const verification = this.verifications.get(producerId);
+    // A producer of transactions v2 may begin the next one, in the epoch of the marker, before the marker is here.
+    const isNextBegun = verification?.supportsEpochBump === true && verification.epoch === batch.producerEpoch;
+    if (!isNextBegun) this.verifications.delete(producerId);
     const txn = this.open.get(producerId);
     if (txn === undefined) return undefined;
     this.open.delete(producerId);
@@ -206,8 +212,10 @@ export class ProducerStates {
   }
 
   /**
-   * Begins to verify a transaction; 0 when one is open already, and nothing needs to be verified. `now`, in milliseconds
-   * since the epoch, is when it begins: `expire` forgets it as it forgets producers.
+   * Begins to verify a transaction (`UnifiedLog.maybeStartTransactionVerification`); `OPEN` when one is open already, and
+   * nothing needs to be verified, `STALE` when its epoch is over: a producer that is fenced must change nothing for the
+   * one that has taken its place. `now`, in milliseconds since the epoch, is when it begins: `expire` forgets it as it
+   * forgets producers.
    */
   startVerification(
     batch: Pick<BatchCursor, "producerId" | "producerEpoch" | "baseSequence">,
@@ -216,15 +224,18 @@ export class ProducerStates {
   ): number {
     const { producerId, producerEpoch: epoch, baseSequence: sequence } = batch;
     const entry = this.entries.get(producerId);
-    if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === epoch) return 0;
+    if (entry !== undefined && epoch < entry.epoch) return VERIFICATION.STALE;
+    if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === epoch) return VERIFICATION.OPEN;
     const known = this.verifications.get(producerId);
-    if (known === undefined || epoch > known.epoch) {
-      const guard = known?.guard ?? this.nextGuard++;
-      const since = known?.since ?? now;
-      this.verifications.set(producerId, { guard, since, epoch, lowestSequence: sequence, supportsEpochBump });
+    if (known === undefined) {
+      const guard = this.nextGuard++;
+      this.verifications.set(producerId, { guard, since: now, epoch, lowestSequence: sequence, supportsEpochBump });
       return guard;
     }
-    if (sequence < known.lowestSequence) known.lowestSequence = sequence;
+    if (epoch > known.epoch) {
+      known.epoch = epoch;
+      known.lowestSequence = sequence;
+    } else if (epoch === known.epoch && sequence < known.lowestSequence) known.lowestSequence = sequence;
     return known.guard;
   }
 

@@ -13,6 +13,7 @@ import {
   readOffsets,
   readSnapshot,
   readTopicId,
+  VERIFICATION,
   writeEpochs,
   writeOffsets,
   writeSnapshot,
@@ -123,6 +124,60 @@ describe("producers", () => {
     expect(append(from(0, 0, true), 1, { guard }).error).toBe(0);
     expect(append(from(1, 0, true), 1, { guard: 0 }).error).toBe(0);
     expect(state.producers.startVerification(batch, false)).toBe(0);
+  });
+
+  describe("while a transaction is verified", () => {
+    const begin = (state: ReturnType<typeof open>["state"], sequence: number, epoch: number, bumps = false): number => {
+      const batch = { producerId: 7n, producerEpoch: epoch, baseSequence: sequence };
+      return state.producers.startVerification(batch, bumps);
+    };
+
+    test("a producer that was fenced changes nothing for its successor", () => {
+      const { append, state } = open();
+      const guard = begin(state, 0, 1);
+      expect(append(from(0, 1, true), 1, { guard }).error).toBe(0);
+      expect(begin(state, 0, 0)).toBe(VERIFICATION.STALE);
+      expect(state.producers.verifying).toBe(0);
+      expect(begin(state, 1, 1)).toBe(VERIFICATION.OPEN);
+      expect(append(from(1, 1, true), 1, { guard: 0 }).error).toBe(0);
+    });
+
+    test("a lower sequence counts in its epoch only", () => {
+      const { append, state } = open();
+      const guard = begin(state, 5, 1);
+      expect(begin(state, 0, 0)).toBe(guard);
+      expect(append(from(5, 1, true), 1, { guard }).error).toBe(0);
+      const other = open();
+      begin(other.state, 5, 1);
+      begin(other.state, 4, 1);
+      expect(other.append(from(5, 1, true), 1, { guard }).error).toBe(45);
+      expect(other.append(from(4, 1, true), 1, { guard }).error).toBe(0);
+      const later = open();
+      begin(later.state, 0, 1);
+      expect(begin(later.state, 5, 2)).toBe(guard);
+      expect(later.append(from(5, 2, true), 1, { guard }).error).toBe(0);
+    });
+
+    test("the first request says whether sequences begin at 0", () => {
+      const strict = open();
+      const guard = begin(strict.state, 0, 0, true);
+      begin(strict.state, 1, 1, false);
+      expect(strict.append(from(1, 1, true), 1, { guard }).error).toBe(45);
+      const lax = open();
+      begin(lax.state, 0, 0, false);
+      begin(lax.state, 1, 1, true);
+      expect(lax.append(from(1, 1, true), 1, { guard }).error).toBe(0);
+    });
+
+    test("the marker of the transaction before ends it, but not for a producer that had begun the next one", () => {
+      for (const bumps of [false, true]) {
+        const { append, mark, state } = open();
+        append(from(0, 0, true), 1, { guard: begin(state, 0, 0, bumps) });
+        const next = begin(state, 0, 1, bumps);
+        expect(mark(1, 0, true, 2).error).toBe(0);
+        expect(append(from(0, 1, true), 1, { guard: next }).error).toBe(bumps ? 0 : 48);
+      }
+    });
   });
 
   test("snapshots survive the round trip, and idle producers go", () => {

@@ -1,4 +1,5 @@
 import { concat } from "@samsa/base";
+import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
 import type { Broker } from "../broker.ts";
@@ -114,24 +115,35 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   if (first === undefined || !(ability.addsByWriting || verifies)) return go(topicData, UNGUARDED);
   const now = broker.env.clock.now();
   const guards = new Map<Partition, number>();
+  const stale = new Set<Partition>();
   const unknown = new Map<string, Set<number>>();
   for (const target of targets) {
     const { topic, index, partition } = target;
     if (partition.fault !== 0) continue;
     const guard = partition.log.state.producers.startVerification(target, ability.addsByWriting, now);
+    if (guard === VERIFICATION.STALE) {
+      stale.add(partition);
+      continue;
+    }
     guards.set(partition, guard);
-    if (guard !== 0) unknown.set(topic, (unknown.get(topic) ?? new Set()).add(index));
+    if (guard !== VERIFICATION.OPEN) unknown.set(topic, (unknown.get(topic) ?? new Set()).add(index));
   }
   const guardOf = (partition: Partition): number | undefined => (verifies ? (guards.get(partition) ?? 0) : undefined);
-  if (unknown.size === 0) return go(topicData, { refusal: () => undefined, guardOf });
+  const staleRefusal = (topic: string, index: number): Refusal | undefined => {
+    const partition = stale.size === 0 ? undefined : broker.topics.partition(topic, index);
+    return partition !== undefined && stale.has(partition) ? STALE : undefined;
+  };
+  if (unknown.size === 0) return go(topicData, { refusal: staleRefusal, guardOf });
   const data = ability.addsByWriting ? copied(topicData) : topicData;
   const producer = { id: first.producerId, epoch: first.producerEpoch };
   broker.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
     const refusal = (topic: string, index: number): Refusal | undefined =>
-      unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : undefined;
+      unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : staleRefusal(topic, index);
     go(data, { refusal, guardOf });
   });
 }
+
+const STALE: Refusal = { errorCode: Errors.INVALID_PRODUCER_EPOCH.code, message: null };
 
 const UNGUARDED: Transaction = { refusal: () => undefined, guardOf: () => undefined };
 

@@ -1,4 +1,5 @@
 import { type GroupRequest, txnCommitError } from "@samsa/coordinator";
+import { VERIFICATION } from "@samsa/log";
 import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
 import type { Broker } from "../broker.ts";
 import type { RequestContext } from "../requests.ts";
@@ -43,8 +44,9 @@ export function txnOffsetCommit(
   const { producerId, producerEpoch, transactionalId } = body;
   const batch = { producerId, producerEpoch, baseSequence: -1 };
   const guard = runner.partition.log.state.producers.startVerification(batch, addsByWriting, broker.env.clock.now());
+  if (guard === VERIFICATION.STALE) return fail(Errors.INVALID_PRODUCER_EPOCH.code);
   const shown = verifies ? guard : undefined;
-  if (guard === 0) return commit(shown);
+  if (guard === VERIFICATION.OPEN) return commit(shown);
   const admission = {
     transactionalId,
     producer: { id: producerId, epoch: producerEpoch },

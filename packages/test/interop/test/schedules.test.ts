@@ -1,0 +1,72 @@
+import { ApiKey } from "@samsa/protocol";
+import { expect, test } from "vitest";
+import { SamsaProcess } from "../src/broker-process.ts";
+import { KafkaProcess } from "../src/kafka-process.ts";
+import { newTopic } from "../src/questions.ts";
+import { RawClient } from "../src/raw-client.ts";
+import { findJava } from "../src/runtimes.ts";
+import { GROUP_PARTITIONS, GROUP_TOPIC, playGroup, type Stage } from "./group-schedules.ts";
+import { need } from "./scenarios.ts";
+import { playTransactions, TXN_PARTITIONS, TXN_TOPIC } from "./transaction-schedules.ts";
+import { Dice, type Divergence, errorsOf, pause, playAll } from "./schedules.ts";
+
+/** As Kafka is set. */
+const SETTINGS = [
+  "offsets.topic.num.partitions=1",
+  "transaction.state.log.num.partitions=1",
+  "group.initial.rebalance.delay.ms=0",
+];
+/** How long schedules of either kind are begun, in milliseconds. */
+const MOST_MS = Number(process.env.INTEROP_MS ?? 12_000);
+
+async function prepare(server: string): Promise<Stage> {
+  const client = await RawClient.open(server);
+  const topics = [
+    newTopic(GROUP_TOPIC, { numPartitions: GROUP_PARTITIONS }),
+    newTopic(TXN_TOPIC, { numPartitions: TXN_PARTITIONS }),
+  ];
+  await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+  const asked = { topics: [{ name: GROUP_TOPIC }, { name: TXN_TOPIC }], allowAutoTopicCreation: false };
+  for (const keyType of [0, 1]) {
+    const sought = { keyType, coordinatorKeys: ["any"] };
+    while (errorsOf(await client.ask(ApiKey.FindCoordinator, 4, sought)).some(code => code !== 0)) await pause(100);
+  }
+  // The first commits may find a partition of which the broker has not heard.
+  const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: "" }];
+  const commit = { groupId: "any", topics: [{ name: GROUP_TOPIC, partitions }] };
+  while (errorsOf(await client.ask(ApiKey.OffsetCommit, 8, commit)).some(code => code !== 0)) await pause(100);
+  await client.ask(ApiKey.DeleteGroups, 2, { groupsNames: ["any"] });
+  for (;;) {
+    const answer = (await client.ask(ApiKey.Metadata, 12, asked)) as { topics: readonly { topicId: string }[] };
+    if (errorsOf(answer).every(code => code === 0)) {
+      client.close();
+      return { server, topicId: answer.topics[0].topicId };
+    }
+    await pause(50);
+  }
+}
+
+const told = ({ seed, steps, step, theirs, ours }: Divergence): string =>
+  `schedule ${seed}, step ${step}\n  theirs ${theirs}\n  ours   ${ours}\n  ${steps.join("\n  ")}`;
+
+test("random schedules of groups and of transactions are answered as by Kafka", async context => {
+  need(await findJava(), context);
+  const brokers = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start(undefined, SETTINGS)]);
+  try {
+    const stages = await Promise.all(brokers.map(({ server }) => prepare(server)));
+    const seed = Number(process.env.INTEROP_SEED ?? Date.now() % 1_000_000);
+    const found = await playAll({ schedules: 300, ms: MOST_MS, width: 8 }, index =>
+      playGroup(new Dice(seed + index), seed + index, stages),
+    );
+    console.log(`groups: seed ${seed}, ${found.schedules} schedules, ${found.steps} answers compared`);
+    // One at a time: Kafka verifies the partitions of several requests together, with the error codes of the first.
+    const more = await playAll({ schedules: TXN_PARTITIONS, ms: MOST_MS, width: 1 }, index =>
+      playTransactions(new Dice(seed + index), seed + index, { stages, partition: index }),
+    );
+    console.log(`transactions: seed ${seed}, ${more.schedules} schedules, ${more.steps} answers compared`);
+    expect([...found.divergences, ...more.divergences].map(told)).toEqual([]);
+    for (const { steps } of [found, more]) expect(steps).toBeGreaterThan(100);
+  } finally {
+    await Promise.all(brokers.map(broker => broker.dispose()));
+  }
+});
