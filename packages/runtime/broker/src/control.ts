@@ -21,6 +21,7 @@ import { topicConfigs } from "./topic-configs.ts";
 
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
+const SNAPSHOT_RETRY_MS = 60_000;
 /** Room that a record takes in a batch beside its value, at most. */
 const RECORD_OVERHEAD = 64;
 
@@ -59,6 +60,8 @@ export class Control {
   readonly #log: MetadataLog;
   /** Monotonic time of the last snapshot, or of the start. */
   #lastSnapshot: number;
+  /** Monotonic time; after a failure not every decision tries again, since a snapshot holds all metadata. */
+  #noSnapshotBefore = -Infinity;
   #brokerEpoch: Int64 = -1;
   /** Registered endpoints of this broker. */
   #endpoints: readonly Endpoint[] = [];
@@ -141,6 +144,7 @@ export class Control {
     const { config, env } = this.#broker;
     if (this.#log.isSnapshotting) return;
     const now = env.clock.monotonic();
+    if (now < this.#noSnapshotBefore) return;
     const bytes = this.#log.bytesSinceSnapshot;
     const interval = config["metadata.log.max.snapshot.interval.ms"];
     const tooLong = interval > 0 && bytes > 0 && now - this.#lastSnapshot >= interval;
@@ -151,7 +155,10 @@ export class Control {
       // Enough may have come meanwhile for another.
       () => this.maintain(),
       (error: unknown) => {
-        env.logger.error("a snapshot of the metadata could not be written; the next change tries again", { error });
+        this.#noSnapshotBefore = env.clock.monotonic() + SNAPSHOT_RETRY_MS;
+        env.logger.error("a snapshot of the metadata could not be written; it is tried again after a minute", {
+          error,
+        });
       },
     );
   }

@@ -291,7 +291,7 @@ export class MetadataLog {
     invariant(id.offset === this.#log.highWatermark, "a snapshot holds committed records only");
     invariant(!this.isSnapshotting, "one snapshot is written at a time");
     if (id.offset === this.#snapshots.latest?.offset) return;
-    this.#bytesSinceSnapshot = 0;
+    const bytes = this.#bytesSinceSnapshot;
     const snapshot: Snapshot = {
       lastContainedLogTimestamp,
       kraftVersion: this.#kraftVersion,
@@ -301,6 +301,8 @@ export class MetadataLog {
     this.#snapshotting = this.#snapshots.write(id, snapshot);
     try {
       await this.#snapshotting;
+      // What has come meanwhile is not in it.
+      this.#bytesSinceSnapshot -= bytes;
     } finally {
       this.#snapshotting = undefined;
     }
@@ -318,15 +320,11 @@ export class MetadataLog {
     for (let [oldest, next] = this.#snapshots.all; next !== undefined; [oldest, next] = this.#snapshots.all) {
       const size = this.#snapshots.all.reduce((sum, snapshot) => sum + snapshot.size, this.#log.size);
       const tooLarge = maxBytes >= 0 && size > maxBytes;
-      if (!tooLarge && !(maxMs >= 0 && now - this.#timestampOf(oldest) > maxMs)) return;
+      if (!tooLarge && !(maxMs >= 0 && now - this.#snapshots.timestampOf(oldest) > maxMs)) return;
       this.#log.raiseStart(next.offset);
       this.#log.enforceRetention(now);
       this.#snapshots.removeBefore(next.offset);
     }
-  }
-
-  #timestampOf(snapshot: StoredSnapshot): number {
-    return this.#snapshots.read(snapshot).lastContainedLogTimestamp;
   }
 
   /** Waits for the snapshot that is being written; whoever asked for it hears of a failure. */

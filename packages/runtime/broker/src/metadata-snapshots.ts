@@ -8,7 +8,7 @@ import {
   type SnapshotId,
 } from "@samsa/quorum";
 import type { Tools } from "@samsa/records";
-import { readWhole } from "@samsa/storage";
+import { readWhole, removeIfThere } from "@samsa/storage";
 
 /** A whole snapshot on disk. */
 export interface StoredSnapshot extends SnapshotId {
@@ -23,6 +23,8 @@ export class MetadataSnapshots {
   readonly #tools: Tools;
   readonly #path: string;
   #stored: StoredSnapshot[] = [];
+  /** Reading one takes as long as the cluster is large. */
+  readonly #timestamps = new WeakMap<StoredSnapshot, number>();
 
   constructor(env: Env, tools: Tools, path: string) {
     this.#env = env;
@@ -62,18 +64,24 @@ export class MetadataSnapshots {
     const { disk, clock } = this.#env;
     const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
     const part = `${this.#path}/${checkpointName(id, ".part")}`;
-    const file = disk.open(part, "create");
-    try {
-      file.truncate(0);
-      file.write(chunks, 0);
-      await file.sync();
-    } finally {
-      file.close();
-    }
     const name = checkpointName(id);
-    disk.rename(part, `${this.#path}/${name}`);
+    try {
+      await writePart(disk, part, chunks);
+      disk.rename(part, `${this.#path}/${name}`);
+    } catch (error) {
+      // A disk that is full must not fill up with attempts.
+      removeIfThere(disk, part);
+      throw error;
+    }
     await disk.syncDirectory(this.#path);
     this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
+  }
+
+  /** Time of the newest record that a snapshot covers. */
+  timestampOf(snapshot: StoredSnapshot): number {
+    const known = this.#timestamps.get(snapshot) ?? this.read(snapshot).lastContainedLogTimestamp;
+    this.#timestamps.set(snapshot, known);
+    return known;
   }
 
   /** Removes the snapshots before `offset`. */
@@ -101,6 +109,17 @@ export function writeBootstrapSnapshot(
   );
   disk.rename(part, `${path}/${checkpointName(id)}`);
   disk.syncDirectoryNow(path);
+}
+
+async function writePart(disk: Disk, path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const file = disk.open(path, "create");
+  try {
+    file.truncate(0);
+    file.write(chunks, 0);
+    await file.sync();
+  } finally {
+    file.close();
+  }
 }
 
 function writeDurably(disk: Disk, path: string, chunks: readonly Uint8Array[]): void {

@@ -121,7 +121,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     try {
       this.run((out, now) => put(this.shard, now, ticket, out));
     } catch (error) {
-      this.#replies.delete(ticket);
+      // The shard may have answered before it failed.
+      if (!this.#replies.delete(ticket)) return this.#report(error);
       throw error;
     }
   }
@@ -131,8 +132,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const effects: E[] = [];
     try {
       action(effects, this.#now);
-      guardEach(effects, this.#carryOut, this.#report);
     } finally {
+      // Also what was decided before a throw: others wait for these answers and appends.
+      guardEach(effects, this.#carryOut, this.#report);
       this.#schedule();
     }
   }

@@ -10,6 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DiskError } from "@samsa/base";
+import { nodeEnv } from "@samsa/node";
 import { ApiKey, encodeMetadataRecord, metadataRecord } from "@samsa/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
@@ -174,6 +176,59 @@ describe("the metadata log and its snapshots", () => {
     control.maintain();
     await create("v");
     await expect.poll(newest).not.toBe(second);
+  });
+
+  test("a snapshot that fails leaves nothing behind, and is tried again after a minute", async () => {
+    let ahead = 0;
+    let isFull = true;
+    let attempts = 0;
+    const clock = { now: () => Date.now(), monotonic: () => performance.now() + ahead };
+    const real = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } }).disk;
+    const disk: typeof real = {
+      ...real,
+      open: (path, mode) => {
+        const file = real.open(path, mode);
+        if (!path.endsWith(".part") || mode === "read") return file;
+        attempts++;
+        if (isFull) file.sync = () => Promise.reject(new DiskError("ENOSPC", path, "no space left"));
+        return file;
+      },
+    };
+    await start({}, { clock });
+    await end();
+    await start(OFTEN, { clock, disk });
+    for (let i = 0; i < 40; i++) await create(`t${i}`);
+    expect([attempts, named(".part"), named(".checkpoint")]).toEqual([1, [], [FIRST]]);
+    isFull = false;
+    ahead += 60_001;
+    await create("u");
+    await expect.poll(newest).not.toBe(FIRST);
+    expect([attempts, named(".part")]).toEqual([2, []]);
+    await end();
+    await start();
+    expect(topics()).toHaveLength(41);
+  });
+
+  test("the time of a snapshot is read once", async () => {
+    let reads = 0;
+    const real = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } }).disk;
+    const disk: typeof real = {
+      ...real,
+      open: (path, mode) => {
+        if (path.endsWith(".checkpoint") && path.includes("-00000000") && mode === "read") reads++;
+        return real.open(path, mode);
+      },
+    };
+    await start({ ...OFTEN, "metadata.max.retention.ms": String(100 * HOUR) }, { disk });
+    const { control } = (broker as TestBroker).broker;
+    for (let i = 0; i < 30; i++) await create(`t${i}`);
+    await expect.poll(() => named(".checkpoint").length).toBeGreaterThan(2);
+    control.maintain();
+    await create("u");
+    const before = reads;
+    for (let i = 0; i < 10; i++) control.maintain();
+    await create("v");
+    expect(reads).toBe(before);
   });
 
   test("a start counts the log that it reads towards the next snapshot", async () => {

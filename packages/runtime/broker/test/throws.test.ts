@@ -1,9 +1,11 @@
 import { crc32c, type DiskError } from "@samsa/base";
+import type { Effect } from "@samsa/coordinator";
 import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch, FIELD } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Order } from "../src/order.ts";
 import type { Partition } from "../src/partition.ts";
+import { ShardRunner } from "../src/shard-runner.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 /** A bug that a test plants where callbacks of ours run. */
@@ -160,6 +162,44 @@ describe("a throw", () => {
     release();
     expect(seen).toEqual(["one failed: true", "two failed: true", "three", "five"]);
     expect(transactions.isBusy("y")).toBe(false);
+  });
+
+  test("in a coordinator loses none of what it had decided before", () => {
+    const { topics, env, tools } = broker.broker;
+    const partition = topics.partition("u", 1) as Partition;
+    type Out = Effect[];
+    const shard = {
+      wallAhead: 0,
+      loaded() {},
+      replay() {},
+      ended() {},
+      tick() {},
+      appended() {},
+      unload() {},
+      nextDeadline: () => Infinity,
+    };
+    const runner = new ShardRunner<typeof shard>({ host: { env, tools }, partition, shard, perform() {} });
+    const answers: string[] = [];
+    let first = 0;
+    runner.ask(
+      () => answers.push("first"),
+      (_shard, _now, ticket) => void (first = ticket),
+    );
+    const reply = (out: Out, ticket: number) => void out.push({ type: "reply", ticket, response: {} });
+    const failing = (answers: boolean) => () =>
+      runner.ask(
+        () => {
+          throw new Planted("answered");
+        },
+        (_shard, _now, ticket, out: Out) => {
+          reply(out, answers ? ticket : first);
+          planted();
+        },
+      );
+    // Whoever asked is told of the throw, unless the answer has been given.
+    expect(failing(false)).toThrow(Planted);
+    expect(answers).toEqual(["first"]);
+    expect(failing(true)).not.toThrow();
   });
 
   test("of one who waits for a partition keeps nobody else from being told", async () => {

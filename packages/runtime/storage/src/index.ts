@@ -5,4 +5,4 @@ export * from "./log-move.ts";
 export * from "./log.ts";
 export * from "./properties.ts";
 export * from "./types.ts";
-export { readWhole, replaceFile } from "./files.ts";
+export { readWhole, removeIfThere, replaceFile } from "./files.ts";
