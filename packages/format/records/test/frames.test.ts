@@ -21,6 +21,14 @@ function boastful(): Uint8Array {
   return concat([header, Uint8Array.of(0xbe), plain.subarray(7), Uint8Array.of(1, 2, 3, 4)]);
 }
 
+/** An lz4 frame of one block, not compressed, that has a byte more than the 64 KiB that it says blocks have at most. */
+function oversized(): Uint8Array {
+  const content = new Uint8Array(65_537);
+  const mark = new Uint8Array(4);
+  viewOf(mark).setUint32(0, 0x80000000 + content.length, true);
+  return concat([packed(3).subarray(0, 7), mark, content, new Uint8Array(4)]);
+}
+
 /** A gzip member with a name and a checksum in its header. */
 function named(): Uint8Array {
   const header = Uint8Array.of(0x1f, 0x8b, 8, 0x0a, 0, 0, 0, 0, 0, 3, 0x66, 0);
@@ -62,6 +70,10 @@ describe("compressed streams", () => {
 
   test("lz4 is read to the end of its first frame, and no further", () => {
     expect(decompress(3, twice(3), tools.codecs, LIMIT)).toEqual(HALVES[0]);
+  });
+
+  test("an lz4 block is no larger than its frame says", () => {
+    expect(() => decompress(3, oversized(), tools.codecs, 100_000)).toThrow("reaches past its frame");
   });
 
   test("an lz4 frame's size and checksum of its content are not compared", () => {

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from "@samsa/base";
+import { ByteReader, ByteWriter, ZERO_UUID } from "@samsa/base";
 import { consumerProtocolAssignment, consumerProtocolSubscription } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import type { GroupRequest } from "../src/index.ts";
@@ -321,6 +321,34 @@ describe("from consumer to classic", () => {
     classic(bench);
     bench.reload();
     expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
+  });
+
+  test("when the group is empty, its offsets stay, also after a reload, and no timer of the old one", () => {
+    const bench = new Bench();
+    bench.topic("t", 1);
+    const partitions = [{ partitionIndex: 0, committedOffset: 7, committedLeaderEpoch: -1, committedMetadata: "" }];
+    const commit = { groupId: "g", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null };
+    const topics = [{ name: "t", topicId: ZERO_UUID, partitions }];
+    bench.ask({ type: "commit", version: 9, body: { ...commit, retentionTimeMs: -1, topics } });
+    const offset = (): number =>
+      Number(bench.shard.committed.fetch("g", null, false)[0]?.partitions[0]?.committedOffset);
+    // An id that is given out and does not come back has a session of ten seconds.
+    bench.ask(join(""));
+    const pending = bench.shard.nextDeadline();
+    expect(
+      ask(bench, { memberId: "new", rebalanceTimeoutMs: 5000, subscribedTopicNames: ["t"], topicPartitions: [] })
+        .errorCode,
+    ).toBe(0);
+    expect([bench.shard.typeOf("g"), offset()]).toEqual(["consumer", 7]);
+    expect(bench.shard.nextDeadline()).toBeGreaterThan(pending);
+    bench.reload();
+    expect([bench.shard.typeOf("g"), offset()]).toEqual(["consumer", 7]);
+    // And back: the classic member finds the offsets too.
+    ask(bench, { memberId: "new", memberEpoch: -1 });
+    bench.ask(join(""));
+    expect([bench.shard.typeOf("g"), offset()]).toEqual(["classic", 7]);
+    bench.reload();
+    expect([bench.shard.typeOf("g"), offset()]).toEqual(["classic", 7]);
   });
 
   test("a classic member that leaves leaves the others as they are", () => {
