@@ -475,6 +475,32 @@ describe("a share group", () => {
     a.close();
   });
 
+  test("a first fetch of several partitions is complete with the first that has records", async () => {
+    const topic = await newTopic(3);
+    await produce(topic, 2, { index: 1 });
+    await produce(topic, 2, { index: 2 });
+    const groupId = await newGroup(topic);
+    for (const partition of [1, 2]) {
+      const body = { partition, stateEpoch: 1, startOffset: 0 };
+      await state(ApiKey.InitializeShareGroupState, groupId, topic.id, body);
+    }
+    const a = await Member.join(groupId, topic);
+    expect(await a.acquired({ partitions: [0, 1, 2], maxWaitMs: 5000 })).toEqual(["0-1×1"]);
+    expect(await a.acquired({ partitions: [0, 1, 2], maxWaitMs: 5000 }), "the other one").toEqual(["0-1×1"]);
+    a.close();
+  });
+
+  test("a request that makes no sense is refused as a whole", async () => {
+    const topic = await newTopic();
+    const a = await Member.join(await newGroup(topic), topic);
+    const refused = { errorCode: Errors.UNKNOWN_SERVER_ERROR.code, errorMessage: null, responses: [] };
+    const body = a.body();
+    expect(await a.wire.ask(ApiKey.ShareFetch, 2, { ...body, shareAcquireMode: 2 })).toMatchObject(refused);
+    const twice = { ...body, topics: [...body.topics, ...body.topics] };
+    expect(await a.wire.ask(ApiKey.ShareFetch, 2, twice)).toMatchObject(refused);
+    a.close();
+  });
+
   test("a topic that is deleted ends it there", async () => {
     const topic = await newTopic();
     await produce(topic, 1);

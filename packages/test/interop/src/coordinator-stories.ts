@@ -319,4 +319,159 @@ const TRANSACTIONS: readonly Story[] = [
   },
 ];
 
-export const STORIES: readonly Story[] = [...CLASSIC, ...CONSUMER, ...TRANSACTIONS];
+/** `ShareRequestMetadata`: the epochs of the first request of a share session, and of the last. */
+const SESSION_FIRST = 0;
+const SESSION_LAST = -1;
+const ACCEPT = 1;
+const RELEASE = 2;
+const REJECT = 3;
+
+/** A member of a share group, which sends one request after the other. */
+class ShareMember {
+  readonly #stage: Stage;
+  readonly #group: string;
+  readonly id = randomUUID();
+  #epoch = 0;
+  #session = SESSION_FIRST;
+
+  constructor(stage: Stage, group: string) {
+    this.#stage = stage;
+    this.#group = group;
+  }
+
+  async beat(subscribedTopicNames: readonly string[] | null, memberEpoch = this.#epoch): Promise<Answer> {
+    const body = { groupId: this.#group, memberId: this.id, memberEpoch, rackId: null, subscribedTopicNames };
+    const answer = await this.#stage.ask(ApiKey.ShareGroupHeartbeat, 1, body);
+    this.#epoch = Number(answer.memberEpoch);
+    return answer;
+  }
+
+  /** Joins, and sends heartbeats until it has been given the partition. */
+  async join(): Promise<void> {
+    for (let names: readonly string[] | null = [TOPIC]; ; names = null) {
+      const { assignment } = (await this.beat(names)) as { assignment: { topicPartitions: unknown[] } | null };
+      if (assignment !== null && assignment.topicPartitions.length > 0) return;
+      await pause();
+    }
+  }
+
+  async leave(): Promise<void> {
+    await this.beat(null, LEAVING);
+  }
+
+  /** Fetches until it has records. */
+  async fetch(): Promise<void> {
+    for (;;) {
+      const partitions = [{ partitionIndex: 0, partitionMaxBytes: 0, acknowledgementBatches: [] }];
+      const limits = { maxWaitMs: 500, minBytes: 1, maxBytes: 1 << 20, maxRecords: 100, batchSize: 100 };
+      const answer = await this.#stage.ask(ApiKey.ShareFetch, 2, {
+        ...this.#caller(),
+        ...limits,
+        shareAcquireMode: 0,
+        topics: [{ topicId: this.#stage.topicId, partitions }],
+        forgottenTopicsData: [],
+      });
+      if (JSON.stringify(answer, (_, v: unknown) => (typeof v === "bigint" ? String(v) : v)).includes("firstOffset"))
+        return;
+    }
+  }
+
+  /** Says something of records from `firstOffset` on: one type for each. */
+  async says(firstOffset: number, ...acknowledgeTypes: readonly number[]): Promise<void> {
+    const lastOffset = firstOffset + acknowledgeTypes.length - 1;
+    const partitions = [{ partitionIndex: 0, acknowledgementBatches: [{ firstOffset, lastOffset, acknowledgeTypes }] }];
+    await this.#acknowledge([{ topicId: this.#stage.topicId, partitions }]);
+  }
+
+  /** Ends the session: what the member still holds is given back. */
+  async close(): Promise<void> {
+    this.#session = SESSION_LAST;
+    await this.#acknowledge([]);
+    await pause();
+  }
+
+  async #acknowledge(topics: readonly object[]): Promise<void> {
+    await this.#stage.ask(ApiKey.ShareAcknowledge, 2, { ...this.#caller(), topics });
+  }
+
+  #caller(): object {
+    const shareSessionEpoch = this.#session;
+    if (this.#session >= 0) this.#session++;
+    return { groupId: this.#group, memberId: this.id, shareSessionEpoch, isRenewAck: false };
+  }
+}
+
+/** Five records, in batches of one. */
+async function produced(stage: Stage): Promise<void> {
+  const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
+  for (let i = 0; i < 5; i++) {
+    const records = [buildBatch([{ timestamp: Date.now(), key: null, value: Uint8Array.of(i) }], {}, tools)];
+    const topicData = [{ name: TOPIC, partitionData: [{ index: 0, records }] }];
+    await stage.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 5000, topicData });
+  }
+}
+
+async function altered(stage: Stage, groupId: string, startOffset: number): Promise<void> {
+  const topics = [{ topicName: TOPIC, partitions: [{ partitionIndex: 0, startOffset }] }];
+  await stage.ask(ApiKey.AlterShareGroupOffsets, 0, { groupId, topics });
+  await pause();
+}
+
+async function deleted(stage: Stage, groupId: string): Promise<void> {
+  await stage.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] });
+}
+
+/** A group whose start offset is set is there before its first member is. */
+async function consumed(stage: Stage, group: string): Promise<void> {
+  await produced(stage);
+  await altered(stage, group, 0);
+  const member = new ShareMember(stage, group);
+  await member.join();
+  await member.fetch();
+  await member.says(0, ACCEPT, REJECT);
+  await member.says(2, RELEASE, ACCEPT);
+  await member.fetch();
+  await member.says(2, ACCEPT);
+  await member.close();
+  await member.leave();
+}
+
+async function membership(stage: Stage, group: string): Promise<void> {
+  const [first, second] = [new ShareMember(stage, group), new ShareMember(stage, group)];
+  await first.join();
+  await second.join();
+  await first.beat(null);
+  await first.beat(["nothing", TOPIC]);
+  await second.leave();
+  await first.beat(null);
+  await first.leave();
+  await deleted(stage, group);
+}
+
+async function offsetsOf(stage: Stage, group: string): Promise<void> {
+  await altered(stage, group, 3);
+  await altered(stage, group, 1);
+  await stage.ask(ApiKey.DeleteShareGroupOffsets, 0, { groupId: group, topics: [{ topicName: TOPIC }] });
+  await altered(stage, group, 2);
+  await deleted(stage, group);
+}
+
+const SHARE: readonly Story[] = (["group", "share"] as const).flatMap(coordinator => [
+  {
+    name: `members of a share group come, change and go: ${coordinator} coordinator`,
+    coordinator,
+    play: stage => membership(stage, `members-${coordinator}`),
+  },
+  {
+    name: `a member of a share group accepts, rejects and releases: ${coordinator} coordinator`,
+    coordinator,
+    play: stage => consumed(stage, `consumed-${coordinator}`),
+  },
+  {
+    name: `the offsets of a share group are set and deleted: ${coordinator} coordinator`,
+    coordinator,
+    play: stage => offsetsOf(stage, `offsets-${coordinator}`),
+  },
+]);
+
+export const STORIES: readonly Story[] = [...CLASSIC, ...CONSUMER, ...SHARE, ...TRANSACTIONS];

@@ -84,6 +84,12 @@ const EXPLAINED: readonly Explained[] = [
     why: "a topic of which no partition is named has no outcome",
   },
   {
+    api: /^DescribeShareGroupOffsets$/,
+    edge: /partitions\[\] \d+$/,
+    theirs: /^no answer$/,
+    why: "Kafka asks its share coordinator again and again for a partition that may yet come to be",
+  },
+  {
     api: /^AlterPartitionReassignments$/,
     edge: /^topics of 0$/,
     why: "Kafka has an empty sentence where there is no error",

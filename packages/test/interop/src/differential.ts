@@ -94,6 +94,15 @@ export class Side {
       while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 4, sought)).includes('"errorCode":0'))
         await pause();
     }
+    const [topicId] = [...this.#topicIds.values()];
+    const sought = { keyType: 2, coordinatorKeys: [`edge:${topicId}:0`] };
+    while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 6, sought)).includes('"errorCode":0'))
+      await pause();
+    // The share group has the records of the filled topic before it.
+    const partitions = [{ partition: 0, stateEpoch: 0, startOffset: 0 }];
+    const starting = { groupId: "edge", topics: [{ topicId, partitions }] };
+    while (!JSON.stringify(await client.ask(ApiKey.InitializeShareGroupState, 0, starting)).includes('"errorCode":0'))
+      await pause();
     client.close();
   }
 

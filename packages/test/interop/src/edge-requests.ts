@@ -55,6 +55,8 @@ type Templates = Readonly<Record<number, Draft>>;
 const partition = { partitionIndex: 0, partition: 0 };
 const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
 const resource = { resourceType: 2, resourceName: TOPIC };
+/** AcknowledgementBatch: the first two records are accepted. */
+const ACCEPTED = { firstOffset: 0, lastOffset: 1, acknowledgeTypes: [1] };
 const shareState = { groupId: "edge", topics: [{ topicId: TOPIC_ID, partitions: [{ partition: 0 }] }] };
 
 /** Groups and their offsets. */
@@ -95,11 +97,20 @@ const SHARES: Templates = {
   [ApiKey.ShareGroupDescribe]: { groupIds: ["nosuch"] },
   [ApiKey.ShareFetch]: {
     memberId: ZERO_ID,
-    sessionEpoch: -1,
+    shareSessionEpoch: 0,
+    // Long enough for the state of the partition to be loaded.
+    maxWaitMs: 200,
+    minBytes: 1,
     maxBytes: MIB,
+    maxRecords: 500,
+    batchSize: 500,
     topics: [{ topicId: TOPIC_ID, partitions: [{ partitionIndex: 0, partitionMaxBytes: MIB }] }],
   },
-  [ApiKey.ShareAcknowledge]: { memberId: ZERO_ID, sessionEpoch: 1, topics: [] },
+  [ApiKey.ShareAcknowledge]: {
+    memberId: ZERO_ID,
+    shareSessionEpoch: 1,
+    topics: [{ topicId: TOPIC_ID, partitions: [{ partitionIndex: 0, acknowledgementBatches: [ACCEPTED] }] }],
+  },
   [ApiKey.InitializeShareGroupState]: shareState,
   [ApiKey.ReadShareGroupState]: shareState,
   [ApiKey.WriteShareGroupState]: shareState,
@@ -298,7 +309,9 @@ export function edgeRequests(api: Api, span: { first: number; last: number }, to
     if (version < span.last) continue;
     for (const [path, edges, put] of places(api.request.fields, body, version)) {
       if (LEFT_OUT.has(`${api.name}.${path.replaceAll(/.*\./g, "")}`)) continue;
-      for (const edge of edges.filter(value => !deletes(api.name, path, value)).filter(value => !isRace(path, value)))
+      for (const edge of edges
+        .filter(value => !deletes(api.name, path, value))
+        .filter(value => !isRace(api, path, value)))
         requests.push({ api, version, body: put(edge), edge: `${path} ${describe(edge)}` });
     }
   }
@@ -312,9 +325,14 @@ function deletes(api: string, path: string, edge: unknown): boolean {
   );
 }
 
-/** A time so short that it may be over, or not, before the request is looked at. */
-function isRace(path: string, edge: unknown): boolean {
-  return path === "timeoutMs" && typeof edge === "number" && edge > 0 && edge < 10;
+/**
+ * A time so short that it may be over, or not, before the request is looked at; or so long that nobody waits for the
+ * answer, and a share session ends with its connection at a moment of the broker's own.
+ */
+function isRace(api: Api, path: string, edge: unknown): boolean {
+  if (typeof edge !== "number" && typeof edge !== "bigint") return false;
+  if (path === "timeoutMs") return edge > 0 && edge < 10;
+  return api.key === ApiKey.ShareFetch && path === "maxWaitMs" && edge > MIB;
 }
 
 function describe(edge: unknown): string {

@@ -23,7 +23,7 @@ import type { Assignment } from "./assignor.ts";
 const TYPE = { member: 10, epoch: 11, targetEpoch: 12, target: 13, current: 14, state: 15 } as const;
 const VERSION = 0;
 /** The only state of a member there is (`MemberState.STABLE`). */
-const STABLE = 1;
+const STABLE = 0;
 
 type Writer = (writer: ByteWriter) => void;
 

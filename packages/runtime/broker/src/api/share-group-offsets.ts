@@ -201,6 +201,22 @@ function withoutPlace({ errorCode, errorMessage }: StateFault) {
   return { errorCode, errorMessage };
 }
 
+/** Outcomes of topics that are not there, or of which there is no state. */
+function absent(
+  broker: Broker,
+  topics: DeleteShareGroupOffsetsRequest["topics"],
+  states: ReadonlyMap<Uuid, unknown>,
+): object[] {
+  const { code: errorCode, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+  return topics.flatMap(({ topicName }) => {
+    const topicId = broker.topics.idOf(topicName);
+    const errorMessage = topicId === undefined ? message : NOTHING_THERE;
+    return topicId !== undefined && states.has(topicId)
+      ? []
+      : [{ topicName, topicId: ZERO_UUID, errorCode, errorMessage }];
+  });
+}
+
 export function deleteShareGroupOffsets(
   broker: Broker,
   { groupId, topics }: DeleteShareGroupOffsetsRequest,
@@ -209,29 +225,18 @@ export function deleteShareGroupOffsets(
 ): void {
   const runner = runnerOf(broker, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const ids = new Map(topics.map(({ topicName }) => [topicName, broker.topics.idOf(topicName)]));
-  const wanted = new Set([...ids.values()].flatMap(id => id ?? []));
+  const wanted = new Set(topics.flatMap(({ topicName }) => broker.topics.idOf(topicName) ?? []));
   const hasStates = runner.shard.shares.hasStates(groupId);
-  const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   broker.groups.forShares(runner, shares =>
     shares.beginForgetting(groupId, wanted, states => {
       if (typeof states === "number") return reply(refusal(states));
       const answer = (faults: ReadonlyMap<Uuid, number>): void => {
-        const responses = !hasStates
-          ? []
-          : [...ids].map(([topicName, topicId]) => {
-              if (topicId === undefined)
-                return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage: message };
-              if (!states.has(topicId))
-                return { topicName, topicId: ZERO_UUID, errorCode: code, errorMessage: NOTHING_THERE };
-              const errorCode = faults.get(topicId) ?? 0;
-              return {
-                topicName,
-                topicId,
-                errorCode,
-                errorMessage: errorCode === 0 ? null : errorOf(errorCode).message,
-              };
-            });
+        const gone = [...states.keys()].map(topicId => {
+          const errorCode = faults.get(topicId) ?? 0;
+          const errorMessage = errorCode === 0 ? null : errorOf(errorCode).message;
+          return { topicName: broker.topics.nameOf(topicId) ?? "", topicId, errorCode, errorMessage };
+        });
+        const responses = hasStates ? [...gone, ...absent(broker, topics, states)] : [];
         reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
       };
       broker.shares.states.delete(groupId, states, found => {

@@ -100,7 +100,8 @@ export class LiveSharePartition implements Watcher {
   #loaded(answer: ShareStateAnswer): void {
     if (this.#closed) return;
     const outcome = clientError(answer);
-    if (outcome.errorCode !== 0) return this.#fail(outcome);
+    // A client that fetches is told the code alone.
+    if (outcome.errorCode !== 0) return this.#fail({ ...outcome, errorMessage: null });
     const { startOffset = -1, stateEpoch = 0, stateBatches = [] } = answer;
     const start = startOffset === -1 ? this.#resetOffset() : nearestNumber(startOffset);
     if (start === undefined) {

@@ -97,6 +97,7 @@ export class PendingShareFetch implements ShareWaiter {
   begin(): void {
     const { request, broker } = this.#call;
     if (this.#wanted.every(({ live }) => live === undefined)) return this.#call.done(this.#failures());
+    if (request.maxBytes < 0) return this.#call.done(this.#failures(Errors.UNKNOWN_SERVER_ERROR.code));
     const answers = this.#attempts(request.maxWaitMs <= 0);
     if (answers !== undefined) return this.#call.done(answers);
     this.#waiting = true;
@@ -144,9 +145,11 @@ export class PendingShareFetch implements ShareWaiter {
     return { errorCode, errorMessage: null };
   }
 
-  #failures(): ShareAnswer[] {
+  /** The errors of partitions; `otherwise` is that of those that have none of their own. */
+  #failures(otherwise = 0): ShareAnswer[] {
     return this.#wanted.flatMap(wanted => {
-      const fault = this.#fault(wanted);
+      const own = this.#fault(wanted);
+      const fault = own.errorCode === 0 ? { errorCode: otherwise, errorMessage: null } : own;
       return fault.errorCode === 0 ? [] : [{ ...EMPTY, topicId: wanted.topicId, index: wanted.index, ...fault }];
     });
   }
