@@ -11,7 +11,11 @@ import { findJava, findOurJava } from "../src/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 /** As Kafka's file says, so that both have the same logs. */
-const SETTINGS = ["offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1"];
+const SETTINGS = [
+  "offsets.topic.num.partitions=1",
+  "transaction.state.log.num.partitions=1",
+  "share.coordinator.state.topic.num.partitions=1",
+];
 
 const told = ({ request, theirs, ours }: Difference): string =>
   `${request.api.name} ${request.version} ${request.edge}\n  theirs ${theirs}\n  ours   ${ours}`;
