@@ -73,7 +73,7 @@ const INDEX_BYTES = 64 << 20;
 const FLUSH_WIDTH = 16;
 
 interface Removal {
-  readonly path: string;
+  path: string;
   readonly at: number;
 }
 
@@ -133,7 +133,7 @@ export class LogDir implements LogHome {
   private readonly lock: DiskLock;
   private readonly checkpoints = new SharedRun(() => this.writeCheckpoints());
   private readonly names = new SharedRun(() => this.syncRoot());
-  private removals: Removal[] = [];
+  private readonly removals = new Set<Removal>();
   private removing: Promise<void> | undefined;
   private flushing: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
@@ -435,7 +435,7 @@ export class LogDir implements LogHome {
       if (due.length > 0) this.flushing = this.flushAll(due).finally(() => (this.flushing = undefined));
     }
     if (this.removing === undefined) {
-      const due = this.removals.filter(removal => removal.at <= now);
+      const due = [...this.removals].filter(removal => removal.at <= now);
       if (due.length > 0) this.removing = this.removeAll(due).finally(() => (this.removing = undefined));
     }
     if (now >= this.nextCheckpoint) this.checkpoint().catch(this.failed);
@@ -452,7 +452,7 @@ export class LogDir implements LogHome {
       for (const removal of due) {
         if (this.offline || this.closing !== undefined) return;
         await this.env.disk.removeTree(removal.path);
-        this.removals = this.removals.filter(other => other !== removal);
+        this.removals.delete(removal);
       }
     } catch (error) {
       this.failed(error);
@@ -506,7 +506,7 @@ export class LogDir implements LogHome {
   }
 
   removeLater(path: string, at: number): void {
-    this.removals.push({ path, at });
+    this.removals.add({ path, at });
   }
 
   forget(log: PartitionLog): void {
@@ -516,7 +516,11 @@ export class LogDir implements LogHome {
     this.stale.set(key, this.turn);
   }
 
-  promoted(log: PartitionLog): void {
+  promoted(log: PartitionLog, before: string): void {
+    // What was deleted of the copy is where its directory is now.
+    for (const removal of this.removals) {
+      if (removal.path.startsWith(`${before}/`)) removal.path = log.path + removal.path.slice(before.length);
+    }
     const key = keyOf(log.topic, log.partition);
     this.futures.delete(key);
     this.logs.set(key, log);

@@ -510,10 +510,11 @@ export class PartitionLog {
   /** A copy (`-future`) becomes the log: its directory gets the log's name. Throws `DiskError`. */
   promote(): void {
     const to = `${this.home.path}/${this.topic}-${this.partition}`;
-    this.guarded(() => this.home.env.disk.rename(this.path, to));
+    const before = this.path;
+    this.guarded(() => this.home.env.disk.rename(before, to));
     this.changes++;
     this.files.moved(to);
-    this.home.promoted(this);
+    this.home.promoted(this, before);
   }
 
   private leave(suffix: "delete" | "stray"): string | undefined {

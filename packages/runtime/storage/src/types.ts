@@ -53,6 +53,6 @@ export interface LogHome {
   secure(log: PartitionLog, offset: number): Promise<void>;
   /** The log is gone. */
   forget(log: PartitionLog): void;
-  /** A copy has become the log. */
-  promoted(log: PartitionLog): void;
+  /** A copy has become the log; its directory was `before`. */
+  promoted(log: PartitionLog, before: string): void;
 }

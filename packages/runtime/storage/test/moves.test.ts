@@ -233,3 +233,24 @@ describe("the move of a compacted log", () => {
     expect(await dirs.clean()).toBeGreaterThan(200);
   });
 });
+
+test("files that a copy has deleted are removed where its directory is after the move", async () => {
+  const dirs = await compacted();
+  const { env } = dirs.fixture.node;
+  const source = dirs.log;
+  const copy = dirs.second.createFuture(source, TOPIC_ID);
+  const work = new LogMove(source, copy);
+  work.align();
+  while (work.step());
+  // The first attempt is of no use any more.
+  copy.restartAt(source.startOffset);
+  copy.writePending();
+  while (work.step());
+  await dirs.fixture.settle(copy.flush());
+  work.swap();
+  const deleted = () => env.disk.list("/data2/t-0").filter(({ name }) => name.endsWith(".deleted"));
+  expect(deleted().length).toBeGreaterThan(0);
+  dirs.second.tick(env.clock.monotonic() + CONFIG.fileDeleteDelayMs + 1);
+  await dirs.fixture.world.runFor(10_000);
+  expect(deleted()).toEqual([]);
+});
