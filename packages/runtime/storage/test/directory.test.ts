@@ -177,3 +177,59 @@ describe("a log directory", () => {
     }
   });
 });
+
+test("a log that is cut while checkpoints are written is not believed before the next ones", async () => {
+  const fixture = new Fixture(3, { segmentBytes: 200 });
+  for (let i = 0; i < 12; i++) fixture.log.append(fixture.batch(1, i), REQUEST);
+  await fixture.flush();
+  const { log, dir } = fixture;
+  log.highWatermark = 12;
+  // A young log is marked until the second ones.
+  for (let i = 0; i < 2; i++) await fixture.settle(dir.checkpoint());
+  expect(log.checkpointed).toBe(log.durablePoint);
+  const cuts = () => fixture.node.env.disk.list(log.path).filter(({ name }) => name.endsWith(".cut")).length;
+  const before = dir.checkpoint();
+  // The recovery points are decided; the file of them is on its way.
+  log.truncateTo(4);
+  await fixture.settle(before);
+  expect([cuts(), log.checkpointed]).toEqual([1, 4]);
+  for (let i = 0; i < 8; i++) log.append(fixture.batch(1, 100 + i), REQUEST);
+  log.writePending();
+  // What the old checkpoints vouch for is not what is in the files now.
+  fixture.crash("lost");
+  expect(fixture.log.recoveryPoint).toBe(4);
+  await fixture.settle(fixture.dir.checkpoint());
+  expect(cuts()).toBe(0);
+  fixture.log.append(fixture.batch(1, 200), REQUEST);
+  await fixture.flush();
+  await fixture.settle(fixture.dir.checkpoint());
+  const end = fixture.log.endOffset;
+  expect(fixture.log.checkpointed).toBe(fixture.log.durablePoint);
+  fixture.crash("lost");
+  expect(fixture.log.endOffset).toBe(end);
+});
+
+test("a flush waits for the files that were written since the one before, and for no others", async () => {
+  const fixture = new Fixture(3);
+  const synced: string[] = [];
+  fixture.node.disk.watch = (operation, path) => {
+    if (operation === "sync" || operation === "syncDirectory") synced.push(path.slice(path.lastIndexOf("/") + 1));
+  };
+  for (let i = 0; i < 3; i++) {
+    fixture.log.append(fixture.batch(1, i), REQUEST);
+    await fixture.flush();
+    if (i > 0) expect(synced).toEqual(["00000000000000000000.log"]);
+    synced.length = 0;
+  }
+});
+
+test("a log that is emptied and begins where it began writes into its new file", async () => {
+  const fixture = new Fixture(3);
+  for (let i = 0; i < 3; i++) fixture.log.append(fixture.batch(1, i), REQUEST);
+  await fixture.flush();
+  fixture.log.restartAt(0);
+  fixture.log.append(fixture.batch(2, 100), REQUEST);
+  await fixture.flush();
+  fixture.crash("lost");
+  expect(fixture.log.endOffset).toBe(2);
+});
