@@ -254,3 +254,27 @@ test("files that a copy has deleted are removed where its directory is after the
   await dirs.fixture.world.runFor(10_000);
   expect(deleted()).toEqual([]);
 });
+
+test("a copy keeps nothing that the log has lost since, and the log takes nothing once it is replaced", () => {
+  const dirs = new TwoDirs();
+  const source = dirs.log;
+  for (let i = 0; i < 10; i++) dirs.put(`old ${i}`, "x");
+  const copy = dirs.second.createFuture(source, TOPIC_ID);
+  const first = new LogMove(source, copy);
+  first.align();
+  while (first.step());
+  first.cancel();
+  source.truncateTo(6);
+  source.beginEpoch(1);
+  const record = { timestamp: NOW, key: utf8("new"), value: utf8("y") };
+  const append = () =>
+    source.append(buildBatch([record], {}, dirs.fixture.tools), { origin: "client", now: NOW, leaderEpoch: 1 });
+  for (let i = 0; i < 6; i++) append();
+  const second = new LogMove(source, copy);
+  second.align();
+  expect(copy.endOffset).toBe(6);
+  while (second.step());
+  expect(dirs.records(copy)).toEqual(dirs.records(source));
+  second.swap();
+  expect(append).toThrow("being closed");
+});
