@@ -300,6 +300,13 @@ export class LogState {
     if (old.size > 0) this.used(old);
   }
 
+  /** Begins a segment at `offset`, beyond the end: compaction has left no records between. */
+  extendTo(offset: number, now: number, out: LogEffect[]): void {
+    this.roll(now, out, offset);
+    this.endOffset = offset;
+    this.producers.endOffset = offset;
+  }
+
   /** Writes producer state as of its end, unless that is on disk. */
   takeSnapshot(out: LogEffect[]): void {
     const { producers } = this;

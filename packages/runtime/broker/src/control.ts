@@ -35,6 +35,9 @@ const MOST_ASSIGNMENTS = 2250;
 
 type Decider = keyof ControllerRequests;
 
+/** Errors of an assignment whose topic or partition is no more. */
+const GONE: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
+
 export interface ControlEvents {
   /** What the log has told, before this broker is registered. */
   known(image: MetadataImage): void;
@@ -243,7 +246,9 @@ export class Control {
         })),
       });
       const answers = directories.flatMap(({ topics }) => topics.flatMap(({ partitions }) => partitions));
-      const error = errorCode === 0 ? answers.find(answer => answer.errorCode !== 0)?.errorCode : errorCode;
+      // The topic may have been deleted meanwhile.
+      const refused = answers.find(answer => answer.errorCode !== 0 && !GONE.has(answer.errorCode));
+      const error = errorCode === 0 ? refused?.errorCode : errorCode;
       if (error !== undefined) throw new Error(`the controller refused an assignment with error ${error}`);
     }
   }

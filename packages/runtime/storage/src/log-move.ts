@@ -49,12 +49,21 @@ export class LogMove {
   step(): boolean {
     const { source, copy } = this;
     if (copy.endOffset >= source.endOffset) return false;
-    // Retention may have taken what was to be copied next.
+    // Retention or DeleteRecords may have taken what was to be copied next, or all that is left.
     const offset = Math.max(copy.endOffset, source.startOffset);
+    if (offset === source.endOffset) {
+      copy.restartAt(offset);
+      return true;
+    }
     const maxBytes = Math.min(SLICE, copy.config.segmentBytes);
     const read = source.read({ offset, maxBytes, minOneMessage: true, limitOffset: source.endOffset });
     try {
-      invariant(read.error === 0 && read.chunks.length > 0, "a log can be read up to its end");
+      invariant(read.error === 0, "offsets between the start and the end of a log are in range");
+      if (read.chunks.length === 0) {
+        // Compaction may leave nothing before the end.
+        copy.extendTo(source.endOffset);
+        return true;
+      }
       if (offset > copy.endOffset || copy.size === 0) this.begin(read.chunks[0], offset);
       for (const chunk of read.chunks) {
         const { error } = copy.appendAsFollower(chunk);

@@ -467,6 +467,17 @@ export class PartitionLog {
     });
   }
 
+  /** Moves the end of the log to `offset`, which is beyond it, without any records between. */
+  extendTo(offset: number): void {
+    invariant(offset > this.endOffset, "a log is extended beyond its end");
+    this.guarded(() => {
+      this.writePending();
+      this.tail.clear();
+      this.state.extendTo(offset, this.home.env.clock.now(), this.effects);
+      this.writePending();
+    });
+  }
+
   /** Closes the active segment and begins another. */
   roll(): void {
     this.guarded(() => this.state.roll(this.home.env.clock.now(), this.effects));

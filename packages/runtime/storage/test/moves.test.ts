@@ -234,6 +234,40 @@ describe("the move of a compacted log", () => {
   });
 });
 
+test("a log of which everything is deleted while it is copied is moved all the same", async () => {
+  const dirs = await compacted();
+  const { log } = dirs;
+  const end = log.endOffset;
+  await move(dirs, () => {
+    if (log.startOffset < end) expect(log.deleteRecords(-1)).toBe(end);
+    return false;
+  });
+  const moved = dirs.second.get("t", 0) as PartitionLog;
+  expect([moved.startOffset, moved.endOffset]).toEqual([end, end]);
+  dirs.crash("lost");
+  expect(dirs.second.get("t", 0)?.endOffset).toBe(end);
+});
+
+test("a log that ends beyond its last record keeps its end when it is moved", async () => {
+  const dirs = await compacted();
+  const { log } = dirs;
+  const all = dirs.records(log);
+  const end = log.endOffset + 10;
+  // As compaction leaves it that has removed the last tombstones before an empty segment.
+  log.extendTo(end);
+  await dirs.flush();
+  await move(dirs, () => false);
+  const moved = dirs.second.get("t", 0) as PartitionLog;
+  expect(moved.endOffset).toBe(end);
+  dirs.crash("lost");
+  const kept = dirs.second.get("t", 0) as PartitionLog;
+  expect(kept.endOffset).toBe(end);
+  kept.highWatermark = end;
+  const read = kept.read({ offset: 0, maxBytes: 1 << 20, minOneMessage: true, limitOffset: end });
+  expect(read.chunks.length).toBeGreaterThan(0);
+  expect(all).toHaveLength(42);
+});
+
 test("files that a copy has deleted are removed where its directory is after the move", async () => {
   const dirs = await compacted();
   const { env } = dirs.fixture.node;
