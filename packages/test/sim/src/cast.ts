@@ -10,6 +10,7 @@ import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
 import type { Actor, Stage } from "./stage.ts";
+import { ODD_TOPIC, Stranger } from "./stranger.ts";
 import { Subscriber } from "./subscriber.ts";
 import { Surveyor } from "./surveyor.ts";
 import { Table, TableReader, TABLES } from "./table.ts";
@@ -22,6 +23,7 @@ export interface Cast {
   readonly producers: readonly Producer[];
   readonly members: readonly Member[];
   readonly tables: readonly Table[];
+  readonly stranger: Stranger | undefined;
   readonly copiers: readonly Copier[];
   readonly subscribers: readonly Subscriber[];
   readonly actors: readonly Actor[];
@@ -109,7 +111,12 @@ export function cast(
   if (from.rngOf("offsets").chance(0.5)) {
     actors.push(make("offsets", (client, each) => new OffsetKeeper(stage, client, each)));
   }
+  const stranger = from.rngOf("strangers").chance(0.4)
+    ? make("stranger", (client, each) => new Stranger(stage, client, each))
+    : undefined;
+  if (stranger !== undefined) actors.push(stranger);
   const plots = plotsOf(tables, copiers.length > 0);
+  if (stranger !== undefined) plots.push({ topic: ODD_TOPIC, partition: 0 });
   if (plots.length > 0) actors.push(make("operator", (client, each) => new Operator(stage, client, each, plots)));
   const own = from.rngOf("subscribers");
   const subscribed = own.chance(0.4) ? 0 : own.int(1, 3);
@@ -122,6 +129,7 @@ export function cast(
     producers,
     members,
     tables,
+    stranger,
     copiers,
     subscribers,
     actors: [admin, ...producers, ...actors, ...members, ...subscribers, ...copiers],

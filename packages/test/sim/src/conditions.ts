@@ -7,6 +7,8 @@ export interface SettingsOptions {
   readonly directories: number;
   readonly expires: boolean;
   readonly transactional: boolean;
+  /** Producers are forgotten as soon as they pause. */
+  readonly forgetful: boolean;
 }
 
 /** How long an fsync or a cold read takes: the slower the device, the more happens in the midst of something else. */
@@ -62,5 +64,6 @@ export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<str
   }
   // After days without anybody the producers are forgotten before anybody comes back.
   settings.set("producer.id.expiration.check.interval.ms", "100");
+  if (options.forgetful) settings.set("producer.id.expiration.ms", "150");
   return settings;
 }

@@ -124,6 +124,8 @@ export class Consumer implements Actor {
   readonly #stage: Stage;
   readonly #rng: Prng;
   readonly #positions = new Map<string, number>();
+  /** Steps for which it stands still. */
+  #still = 0;
 
   constructor(stage: Stage, client: Client, rng: Prng) {
     this.#stage = stage;
@@ -134,6 +136,8 @@ export class Consumer implements Actor {
 
   async step(): Promise<void> {
     const rng = this.#rng;
+    if (this.#still-- > 0) return;
+    this.#still = rng.chance(0.04) ? rng.int(5, 60) : 0;
     const readings = this.#readings();
     if (readings.size === 0) return;
     const topics = new Map<Uuid, Asked[]>();

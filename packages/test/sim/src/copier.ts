@@ -101,12 +101,16 @@ export class Copier implements Actor {
     this.#position = undefined;
   }
 
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => void this.client.env.timers.after(ms, resolve));
+  }
+
   /** Asks again while the answer is that the transaction before is not complete. */
   async #patiently(ask: () => Promise<number | undefined>): Promise<number | undefined> {
     for (let tries = 0; ; tries++) {
       const code = await ask();
       if (code !== BUSY || tries === TRIES) return code;
-      await new Promise<void>(resolve => void this.client.env.timers.after(20, resolve));
+      await this.#pause(20);
     }
   }
 
@@ -146,6 +150,8 @@ export class Copier implements Actor {
     steps.splice(this.#rng.int(0, steps.length), 0, offsets);
     for (const [i, step] of steps.entries()) {
       if (i > last) break;
+      // A transaction that pauses is open all the same.
+      if (this.#rng.chance(0.05)) await this.#pause(this.#rng.int(200, 500));
       if ((await this.#patiently(step)) !== 0) return false;
     }
     return true;
@@ -186,7 +192,7 @@ export class Copier implements Actor {
       }
       // Whether it has happened can be asked with the same request.
       if ((answer !== undefined && !isBusy) || tries === TRIES || !this.#rng.chance(0.8)) return this.#reset();
-      if (isBusy) await new Promise<void>(resolve => void this.client.env.timers.after(20, resolve));
+      if (isBusy) await this.#pause(20);
     }
   }
 

@@ -34,7 +34,9 @@ interface Attempt extends TopicPlace, SentBatch {
 interface Line {
   sequence: number;
   epoch: number;
-  last: { readonly attempt: Attempt; readonly offset: number; readonly powerCuts: number } | undefined;
+  last:
+    | { readonly attempt: Attempt; readonly offset: number; readonly powerCuts: number; readonly leaps: number }
+    | undefined;
 }
 
 interface Answer {
@@ -84,7 +86,8 @@ export class Producer implements Actor {
   }
 
   async step(): Promise<void> {
-    if (this.#leaps !== this.#stage.leaps) {
+    const isUnknown = this.#stage.forgetful && this.#retries.length > 0;
+    if (this.#leaps !== this.#stage.leaps || isUnknown) {
       // The log has forgotten who this is, and what was repeated would be taken once more.
       this.#leaps = this.#stage.leaps;
       this.#producerId = -1n;
@@ -267,7 +270,7 @@ export class Producer implements Actor {
     this.acknowledged++;
     if (!this.#idempotent) return;
     const line = this.#line(attempt);
-    line.last = { attempt, offset: baseOffset, powerCuts: this.#stage.powerCuts };
+    line.last = { attempt, offset: baseOffset, powerCuts: this.#stage.powerCuts, leaps: this.#leaps };
     line.epoch = new DataView(wire.buffer, wire.byteOffset).getInt16(FIELD.producerEpoch);
   }
 
@@ -303,7 +306,8 @@ export class Producer implements Actor {
   #remembered(place: TopicPlace): Line["last"] {
     const { last, epoch } = this.#line(place);
     const { logs, powerCuts } = this.#stage;
-    if (last === undefined || epoch !== this.#epoch || last.powerCuts !== powerCuts) return undefined;
+    if (this.#stage.forgetful || last?.leaps !== this.#stage.leaps) return undefined;
+    if (epoch !== this.#epoch || last.powerCuts !== powerCuts) return undefined;
     return last.offset < logs.startOf(place) || logs.isRotten(place) ? undefined : last;
   }
 

@@ -138,7 +138,8 @@ class Scenario {
     const expires = rng.chance(0.15);
     // Neither damage at rest nor offsets that expire leave transactions whole.
     const mayCopy = !expires && this.world.fork("transactions").chance(0.4);
-    this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy });
+    const forgetful = mayCopy && this.world.fork("forgetful").chance(0.3);
+    this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy, forgetful });
     this.#decay = rng.chance(0.1) ? new DiskDecay(this.#machine.disk, this.world.fork("decay")) : undefined;
     const { crypto, codecs } = this.world.node("judge").env;
     const groups = new GroupLedger();
@@ -158,6 +159,7 @@ class Scenario {
       powerCuts: 0,
       losses: 0,
       clocks: 0,
+      forgetful,
       leaps: 0,
       life: 0,
       note: line => this.world.trace(line),
@@ -448,6 +450,8 @@ class Scenario {
   }
 
   async #auditTables(): Promise<void> {
+    const { stranger } = this.#cast;
+    if (stranger !== undefined) await this.#settle(() => stranger.audit(this.#auditor, 0));
     for (const table of this.#cast.tables) await this.#settle(() => auditTable(this.#stage, table, this.#auditor));
   }
 

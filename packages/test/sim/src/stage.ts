@@ -25,6 +25,8 @@ export interface Stage {
   clocks: number;
   /** How often everything stood still for hours: who was known for a day at most is not known any more. */
   leaps: number;
+  /** Logs forget who has written to them as soon as nothing is written: repeated batches are not known. */
+  readonly forgetful: boolean;
   /** Counts the broker's lives. */
   life: number;
   note(line: string): void;

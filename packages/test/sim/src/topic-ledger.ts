@@ -1,10 +1,17 @@
 import type { Uuid } from "@samsa/base";
 import { Violation } from "./rules.ts";
+import { ODD_TOPIC } from "./stranger.ts";
 import { TABLES } from "./table.ts";
 import { COPY_TOPIC } from "./txn-ledger.ts";
 
 /** Topics that the admin has not made. */
-const OTHERS: ReadonlySet<string> = new Set(["__consumer_offsets", "__transaction_state", COPY_TOPIC, ...TABLES]);
+const OTHERS: ReadonlySet<string> = new Set([
+  "__consumer_offsets",
+  "__transaction_state",
+  COPY_TOPIC,
+  ODD_TOPIC,
+  ...TABLES,
+]);
 
 /** What a topic is to the clients of a scenario. */
 export class TopicEntry {
