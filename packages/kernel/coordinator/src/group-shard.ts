@@ -157,6 +157,11 @@ export class GroupShard implements Shard<GroupEffect> {
     done(errorCode);
   }
 
+  /** Timers that are scheduled. */
+  get scheduled(): number {
+    return this.#timers.size;
+  }
+
   nextDeadline(): number {
     return this.#timers.next();
   }

@@ -4,6 +4,7 @@ import { CALLS } from "./calls.ts";
 import type { Client } from "./client.ts";
 import { committedOffsets, IDLE_GROUP, SHARED_GROUP, SHARES } from "./member.ts";
 import { startOf } from "./offsets.ts";
+import type { Extent } from "./log-ledger.ts";
 import { type Ending, Violation } from "./rules.ts";
 import { OUT_OF_RANGE, type Stage, TOPIC, type TopicPlace } from "./stage.ts";
 import { SUBSCRIBED_GROUP } from "./subscriber.ts";
@@ -11,24 +12,29 @@ import type { TopicEntry } from "./topic-ledger.ts";
 
 const GROUPS = [SHARED_GROUP, IDLE_GROUP, SUBSCRIBED_GROUP];
 
-interface Extent {
+interface Place extends Extent {
   readonly place: TopicPlace;
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Reads a partition to its end; undefined when the broker could not be asked to the last. */
-async function readThrough(stage: Stage, client: Client, place: TopicPlace): Promise<Extent | undefined> {
+async function readThrough(stage: Stage, client: Client, place: TopicPlace): Promise<Place | undefined> {
   const { topicId, partition } = place;
   const start = await startOf(stage, client, place);
   if (start === undefined) return undefined;
   stage.logs.history.push({ type: "seek", process: client.name, log: `${topicId}/${partition}` });
+  const seen = new Map<number, string>();
   for (let fetchOffset = start; ; ) {
     const topics = [{ topicId, partitions: [{ partition, fetchOffset, partitionMaxBytes: 100_000 }] }];
     const answer = await client.ask(CALLS.fetch, { maxWaitMs: 0, minBytes: 0, topics });
     const found = answer?.responses[0]?.partitions[0];
     if (found === undefined) return undefined;
-    if (stage.logs.isRotten(place) && found.errorCode !== 0) return { place, start, end: fetchOffset };
+    // Over what is damaged, to what is behind it.
+    const beyond = stage.logs.beyondDamage(place, fetchOffset);
+    if (beyond !== undefined && found.errorCode !== 0) {
+      if (beyond === Infinity) return { place, start, end: fetchOffset, seen };
+      fetchOffset = beyond;
+      continue;
+    }
     // Retention goes on meanwhile: the start is asked for again.
     if (found.errorCode === OUT_OF_RANGE && fetchOffset < ((await startOf(stage, client, place)) ?? 0))
       return undefined;
@@ -43,10 +49,17 @@ async function readThrough(stage: Stage, client: Client, place: TopicPlace): Pro
       since: 0,
       startedAt: start,
       records: records ?? [],
+      seen,
     });
-    if (next >= highWatermark) return { place, start: stage.logs.startOf(place), end: next };
+    if (next >= highWatermark) {
+      return { place, start: Math.max(Number(logStartOffset), stage.logs.startOf(place)), end: next, seen };
+    }
     if (next === fetchOffset) {
-      if (stage.logs.isRotten(place)) return { place, start, end: next };
+      if (beyond !== undefined && beyond !== Infinity) {
+        fetchOffset = beyond;
+        continue;
+      }
+      if (beyond !== undefined) return { place, start: Number(logStartOffset), end: next, seen };
       throw new Violation("offsets have a gap", `nothing at ${next}, below ${highWatermark}`);
     }
     fetchOffset = next;
@@ -87,7 +100,7 @@ export async function audit(stage: Stage, client: Client, ending: Ending): Promi
   const found = await listTopics(client);
   if (found === undefined) return false;
   topics.audited(found);
-  const extents: Extent[] = [];
+  const extents: Place[] = [];
   for (const topic of topics.usable()) {
     logs.opened(topic.id, topic);
     const settings = await settingsOf(client, topic);

@@ -3,6 +3,7 @@ import type { FetchResponse } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "./calls.ts";
 import type { Client } from "./client.ts";
+import { decidedOnDevice } from "./device.ts";
 import { Violation } from "./rules.ts";
 import type { Prng } from "./prng.ts";
 import type { Actor, Stage } from "./stage.ts";
@@ -84,8 +85,21 @@ export class CommittedReader implements Actor {
     }
     reading.stable = Number(found.lastStableOffset);
     reading.losses = losses;
+    if (this.#rng.chance(0.3)) this.#judgeDevice(partition, reading.stable);
     this.#take(partition, found);
     return found;
+  }
+
+  /** What is told to be decided is so by markers that no power cut can take. */
+  #judgeDevice(partition: number, stable: number): void {
+    const { device, dirs, isFlushed } = this.#stage;
+    const there = dirs.map(dir => `${dir}/${COPY_TOPIC}-${partition}`);
+    const [path, ...others] = there.filter(dir => device.mount().stat(dir) !== undefined);
+    if (path === undefined || others.length > 0 || !isFlushed()) return;
+    const decided = decidedOnDevice(device, path);
+    if (decided >= stable) return;
+    const detail = `${path}: told to ${stable}, on the device to ${decided}`;
+    throw new Violation("an undecided record was seen", detail);
   }
 
   /** Whether all that there is has been read, and none of it is undecided. */

@@ -1,15 +1,18 @@
 import { FIELD } from "@samsa/records";
+import { vouchedFor } from "./device.ts";
 import type { SimDisk } from "./disk.ts";
 import type { Prng } from "./prng.ts";
 
-/** A log with damage in it. */
+/** A log with damage in it, and which of its offsets that may cost. */
 export interface Struck {
   readonly topic: string;
   readonly partition: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Topics whose files may be damaged: of the others nothing may be lost. */
-const VICTIM = /^(temp-\d|plain)-(\d+)$/;
+const VICTIM = /^(temp-\d|plain|flushed)-(\d+)$/;
 
 /** Turns over bits of files while nobody uses them. */
 export class DiskDecay {
@@ -29,9 +32,9 @@ export class DiskDecay {
     const logs = ["/data", "/data2"]
       .filter(root => disk.stat(root) !== undefined)
       .flatMap(root => disk.list(root).map(({ name }) => ({ root, match: VICTIM.exec(name) })))
-      .flatMap(({ root, match }) => (match === null ? [] : [{ path: `${root}/${match[0]}`, match }]));
+      .flatMap(({ root, match }) => (match === null ? [] : [{ path: `${root}/${match[0]}`, root, match }]));
     if (logs.length === 0) return [];
-    const { path, match } = logs[rng.int(0, logs.length - 1)];
+    const { path, root, match } = logs[rng.int(0, logs.length - 1)];
     const files = disk
       .list(path)
       .map(({ name }) => name)
@@ -45,7 +48,19 @@ export class DiskDecay {
     // Kafka's checksum leaves out what a leader writes into a batch: damage there cannot be noticed by anybody.
     if (name.endsWith(".log") && !isCovered(this.#disk.durableBytes(`${path}/${name}`), at)) return [];
     this.#disk.flipBit(`${path}/${name}`, at);
-    return [{ topic: match[1], partition: Number(match[2]) }];
+    return [{ topic: match[1], partition: Number(match[2]), ...this.#cost(root, match[0], name) }];
+  }
+
+  /**
+   * A damaged segment costs what is in it; where a start reads it, it is cut, and what comes behind goes with it. A damaged
+   * snapshot costs nothing: producers are read from the log.
+   */
+  #cost(root: string, log: string, file: string): { from: number; to: number } {
+    const base = Number(file.slice(0, 20));
+    if (file.endsWith(".snapshot")) return { from: base, to: base };
+    const { bases, from } = vouchedFor(this.#disk, root, log);
+    const next = Math.min(Infinity, ...bases.filter(other => other > base));
+    return { from: base, to: base >= from || next === Infinity ? Infinity : next };
   }
 }
 

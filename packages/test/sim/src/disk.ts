@@ -115,6 +115,8 @@ export class SimDisk {
   fault: DiskFault | undefined;
   /** Told of each operation before it happens; it may end the node's life there and then. */
   watch: ((operation: DiskOperation, path: string) => void) | undefined;
+  /** Told of bytes that are read. */
+  onRead: ((path: string, bytes: number) => void) | undefined;
   /** Writes that would make the sum of file sizes larger fail with ENOSPC. */
   capacity = Infinity;
   readonly #rng: Prng;
@@ -298,6 +300,7 @@ export class SimDisk {
     const read = (target: Uint8Array, position: number): number => {
       const from = node.content.subarray(0, node.size).subarray(position, position + target.length);
       target.set(from);
+      this.onRead?.(path, from.length);
       return from.length;
     };
     return {

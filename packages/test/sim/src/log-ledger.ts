@@ -1,6 +1,7 @@
 import { type BlockCodecs, type Crc32c, fromUtf8, type Uuid } from "@samsa/base";
 import { BatchCursor, type Codec, RecordCursor, type TimestampType } from "@samsa/records";
 import { anomaliesOf, type Anomaly, type Operation } from "./history.ts";
+import type { Struck } from "./decay.ts";
 import { type Ending, Violation } from "./rules.ts";
 import type { TopicEntry } from "./topic-ledger.ts";
 
@@ -36,8 +37,10 @@ interface Book {
   deleted: number;
   /** It has been, or is being, moved: after a power cut an older copy of it may stand where it was. */
   moved: boolean;
-  /** What was read cannot be relied on: bits of its files were turned over. */
+  /** Bits of its files were turned over: what readers are shown cannot be relied on. */
   rotten: boolean;
+  /** Offsets that this may have cost. */
+  readonly struck: { readonly from: number; readonly to: number }[];
   readonly batches: SentBatch[];
   /** Values that were sent, whatever became of them. */
   readonly sent: Map<string, { readonly batch: SentBatch; readonly timestamp: number }>;
@@ -62,6 +65,15 @@ export interface Served extends Place {
   readonly since: number;
   /** `startOf` then. */
   readonly startedAt: number;
+  /** Takes what is read of a damaged log. */
+  readonly seen?: Map<number, string>;
+}
+
+/** What was found of a log when all of it was read. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+  readonly seen: ReadonlyMap<number, string>;
 }
 
 export interface LedgerTools {
@@ -110,6 +122,7 @@ export class LogLedger {
         deleted: 0,
         moved: false,
         rotten: false,
+        struck: [],
         batches: [],
         sent: new Map(),
         acked: new Map(),
@@ -173,8 +186,21 @@ export class LogLedger {
     return this.#book(place).places.get(value);
   }
 
-  rot(topic: string, partition: number): void {
-    for (const book of this.#books.values()) if (book.name.startsWith(`${topic}-${partition} `)) book.rotten = true;
+  rot({ topic, partition, from, to }: Struck): void {
+    for (const book of this.#books.values()) {
+      if (!book.name.startsWith(`${topic}-${partition} `)) continue;
+      book.rotten = true;
+      book.struck.push({ from, to });
+      for (const known of [book.acked, book.read, book.times, book.epochs]) {
+        for (const offset of known.keys()) if (offset >= from && offset < to) known.delete(offset);
+      }
+      if (to === Infinity) book.durable = Math.min(book.durable, from);
+    }
+  }
+
+  /** Where a reader goes on who finds nothing sound at `offset`; undefined when there should be something. */
+  beyondDamage(place: Place, offset: number): number | undefined {
+    return this.#book(place).struck.find(({ from, to }) => offset >= from && offset < to)?.to;
   }
 
   /** A batch was acknowledged; `since` is `endOf` when it was first sent. */
@@ -263,7 +289,9 @@ export class LogLedger {
       const batch = new BatchCursor(chunk);
       while (batch.next()) {
         if (!batch.intact(this.#tools.crc32c)) return next;
-        this.#readBatch(book, batch, []);
+        const found: [number, string][] = [];
+        this.#readBatch(book, batch, found);
+        for (const [offset, value] of found) served.seen?.set(offset, value);
         next = Math.max(next, batch.lastOffset + 1);
       }
     }
@@ -376,10 +404,10 @@ export class LogLedger {
   }
 
   /** The log has been read to its end after the broker came back. What was not promised to survive is forgotten. */
-  audited(place: Place, found: { readonly start: number; readonly end: number }, ending: Ending): void {
+  audited(place: Place, found: Extent, ending: Ending): void {
     const book = this.#book(place);
-    if (book.rotten) return;
     const { start, end } = found;
+    if (book.rotten) return this.#auditedRotten(book, found, ending);
     const survives = ending !== "power";
     for (const [offset, value] of book.acked) {
       if (offset < start) {
@@ -411,6 +439,18 @@ export class LogLedger {
     this.history.push({ type: "cut", log: keyOf(place), at: end }, { type: "read through", log: keyOf(place) });
     book.end = end;
     if (ending === "stop") book.durable = end;
+  }
+
+  /** Damage costs no more than it must: what is outside of it is all there. */
+  #auditedRotten(book: Book, { start, seen }: Extent, ending: Ending): void {
+    for (const [offset, value] of book.acked) {
+      if (offset < start || (ending === "power" && offset >= book.durable)) book.acked.delete(offset);
+      else if (seen.get(offset) !== value) {
+        const struck = book.struck.map(({ from, to }) => `${from} to ${to}`).join();
+        const detail = `${book.name} at ${offset} after a ${ending}, though the damage is in ${struck}`;
+        throw new Violation("an acknowledged record is lost", detail);
+      }
+    }
   }
 
   /** What an independent look at all that clients did finds; undefined when it finds nothing. */

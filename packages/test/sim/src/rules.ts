@@ -57,6 +57,8 @@ export type Rule =
   // The broker as a whole.
   | "the history is impossible"
   | "the broker does not start"
+  | "a start reads what it need not"
+  | "the broker keeps what nobody needs"
   | "the broker failed"
   | "no progress after healing";
 

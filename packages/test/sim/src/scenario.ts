@@ -1,11 +1,13 @@
 import { BufferPool, DiskError, type Env } from "@samsa/base";
 import { Broker, type RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
+import { keptTooMuch } from "./kept.ts";
 import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
 import { type Cast, cast } from "./cast.ts";
 import { Client } from "./client.ts";
 import { BROKER, deviceOf, PORT, settingsOf } from "./conditions.ts";
+import { watchStart } from "./device.ts";
 import { DiskDecay } from "./decay.ts";
 import { GroupLedger } from "./group-ledger.ts";
 import { LogLedger } from "./log-ledger.ts";
@@ -114,6 +116,7 @@ class Scenario {
   #doubtful = false;
   /** The disk has failed or was full in this life of the broker. */
   #ailing = false;
+  #everAiling = false;
   #mostAhead = 0;
   #wentBack = false;
   /** The present life has ended, and the next one has not begun. */
@@ -155,6 +158,8 @@ class Scenario {
       txns: new TxnLedger(),
       groups,
       holdings: new Holdings(() => groups.begin()),
+      device: this.#machine.disk,
+      isFlushed: () => !this.#cached && !this.#fallen && !this.#ailing,
       dirs: this.#disks,
       powerCuts: 0,
       losses: 0,
@@ -294,8 +299,14 @@ class Scenario {
   }
 
   async #start(): Promise<void> {
+    const watch = watchStart(this.#machine.disk, this.#disks);
     const boot = this.#boot();
     await this.#until("a start does not end", () => this.#broker !== undefined || boot.failed !== undefined);
+    const read = watch.done();
+    // A power cut or a disk that fails may have taken what tells the producers of a log.
+    if (read !== undefined && this.#stage.powerCuts === 0 && !this.#everAiling && this.#decay === undefined) {
+      throw new Violation("a start reads what it need not", read);
+    }
     if (boot.failed === undefined) return;
     const why = boot.failed instanceof Error ? (boot.failed.stack ?? boot.failed.message) : "unknown";
     throw new Violation("the broker does not start", why);
@@ -420,6 +431,7 @@ class Scenario {
     const settledAt = this.world.now() - SETTLED_MS - SETTLED_SYNCS * this.#device[1];
     const settled = ending === "kill" && !this.#ailing && settledAt > this.#leapt ? settledAt : -Infinity;
     if (ending !== "stop") this.#stage.logs.forgetStarts(settled);
+    this.#everAiling ||= this.#ailing;
     this.#ailing = false;
     if (ending === "power") {
       this.#stage.powerCuts++;
@@ -435,9 +447,9 @@ class Scenario {
       unsynced: ending === "power" ? "random" : "cached",
       halfOpen: this.#rng.chance(0.2),
     });
-    for (const { topic, partition } of this.#decay?.strike() ?? []) {
-      this.world.trace(`rot ${topic}-${partition}`);
-      this.#stage.logs.rot(topic, partition);
+    for (const struck of this.#decay?.strike() ?? []) {
+      this.world.trace(`rot ${struck.topic}-${struck.partition} ${struck.from} to ${struck.to}`);
+      this.#stage.logs.rot(struck);
     }
   }
 
@@ -522,6 +534,8 @@ class Scenario {
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTables();
     if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
+    const kept = this.#broker === undefined ? undefined : keptTooMuch(this.#broker);
+    if (kept !== undefined) throw new Violation("the broker keeps what nobody needs", kept);
     const anomaly = this.#stage.logs.anomaly();
     if (anomaly === undefined) return;
     throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);

@@ -1,6 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Client } from "./client.ts";
+import type { SimDisk } from "./disk.ts";
 import type { GroupLedger } from "./group-ledger.ts";
 import type { Holdings } from "./holdings.ts";
 import type { LogLedger } from "./log-ledger.ts";
@@ -15,6 +16,10 @@ export interface Stage {
   readonly groups: GroupLedger;
   readonly txns: TxnLedger;
   readonly holdings: Holdings;
+  /** The broker's, for what only a power cut would show. */
+  readonly device: SimDisk;
+  /** The broker runs, and all that it shows is on the device: no life before it was killed. */
+  readonly isFlushed: () => boolean;
   /** The log directories. */
   readonly dirs: readonly string[];
   /** Power cuts so far: only they may make a position or a sequence unknown. */

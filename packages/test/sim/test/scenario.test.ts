@@ -2,7 +2,7 @@ import { type Connection, type Disk, DiskError, type DiskFile, type Env, type Ne
 import { type Outcome, replayCommand, runScenario } from "@samsa/sim";
 import { describe, expect, test } from "vitest";
 
-const SEEDS = 300;
+const SEEDS = 200;
 
 function verdict({ seed, violation }: Outcome): string {
   return violation === undefined ? "holds" : `${violation.message}\n  ${replayCommand(seed)}`;
