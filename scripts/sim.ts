@@ -8,6 +8,8 @@ import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 const PROCESSES = 2;
 const ALONE = 100;
+/** A seed that takes longer does not end. */
+const LIMIT_MS = 300_000;
 
 interface Options {
   readonly seed: number;
@@ -49,9 +51,19 @@ function told(report: SeedReport): void {
 if (count > ALONE) {
   const last = first + count - 1;
   await Promise.all(
-    Array.from({ length: PROCESSES }, (_, i) =>
-      playSeeds({ args: ["--from", String(first + i), "--to", String(last), "--step", String(PROCESSES)], told }),
-    ),
+    Array.from({ length: PROCESSES }, async (_, i) => {
+      let next = first + i;
+      const inTime = await playSeeds({
+        args: ["--from", String(next), "--to", String(last), "--step", String(PROCESSES)],
+        limitMs: LIMIT_MS,
+        told: report => {
+          next = report.seed + PROCESSES;
+          told(report);
+        },
+      });
+      const why = inTime ? "ends its process" : "does not end";
+      if (next <= last) console.log(`seed ${next} ${why}\n  ${replayCommand(next)}`);
+    }),
   );
   // A process that ends early has said why; what it has not played is not held.
   failed += count - done;

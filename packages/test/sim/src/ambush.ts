@@ -6,6 +6,7 @@ import type { Ending } from "./rules.ts";
 const SPOTS: readonly RegExp[] = [
   /-future(?:\/|$)/,
   /-future\/.*\.log$/,
+  /^\/data2?$/,
   /\.(?:cleaned|swap)$/,
   /\d\.(?:index|timeindex|txnindex|snapshot)$/,
   /(?:\.tmp|checkpoint)$/,

@@ -1,5 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { COORDINATOR_MUTANTS } from "./mutants-coordinator.ts";
+import { STORAGE_MUTANTS } from "./mutants-storage.ts";
 
 export type { Mutant } from "./mutant.ts";
 
@@ -376,9 +377,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a log is compacted while it is copied",
-    file: `${STORAGE}/compact.ts`,
-    find: "gone || cleaningPaused) throw",
-    replace: "gone) throw",
+    file: `${STORAGE}/log.ts`,
+    find: "    this.cleaningPaused = true;\n    this.changes++;\n",
+    replace: "",
     why: "the copy keeps a record whose tombstone it never gets",
   },
   {
@@ -472,6 +473,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "producer.id === -2n ? { key, value, producer } : { key, value }",
     why: "offsets are committed of what was aborted",
   },
+  ...STORAGE_MUTANTS,
   ...COORDINATOR_MUTANTS,
 ];
 

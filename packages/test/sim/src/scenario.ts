@@ -1,4 +1,4 @@
-import { BufferPool, DiskError, type Env } from "@samsa/base";
+import { BufferPool, DiskError, type Env, InvariantError } from "@samsa/base";
 import { Broker, type RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
 import { keptTooMuch } from "./kept.ts";
@@ -290,8 +290,11 @@ class Scenario {
         error: (message, fields) => {
           logger.error(message, fields);
           const error = fields?.error;
+          // A broken invariant of one who has not ended, and whose logs are sound, is a confession by itself.
+          const isBroken = error instanceof InvariantError && !this.#fallen && this.#decay === undefined;
           // What a failing disk brings about is part of the play.
-          if (!CONFESSIONS.has(message) || !(error instanceof Error) || error instanceof DiskError) return;
+          if (!(isBroken || CONFESSIONS.has(message)) || !(error instanceof Error) || error instanceof DiskError)
+            return;
           this.violation ??= new Violation("the broker failed", `${message}: ${error.stack ?? error.message}`);
         },
       },

@@ -117,8 +117,10 @@ export class TableKeeper implements Actor {
       if (offset === undefined) return;
       written.push({ rows, offset });
     }
+    // Left open for a while it is in the way of compaction.
+    if (this.#rng.chance(0.15)) await this.#pause(this.#rng.int(150, 500));
     // The next one shuts this one out.
-    if (this.#rng.chance(0.08)) return;
+    if (this.#rng.chance(0.08)) return this.#pause(this.#rng.int(0, 500));
     const committed = this.#rng.chance(0.7);
     const { producerId, producerEpoch } = session;
     const body = { transactionalId: this.table.name, producerId, producerEpoch, committed };
@@ -130,6 +132,10 @@ export class TableKeeper implements Actor {
       else this.table.dropped(rows);
     }
     this.#stage.note(`${this.table.name} ${committed ? "committed" : "aborted"} to ${written.at(-1)?.offset}`);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise(resolve => void this.client.env.timers.after(ms, resolve));
   }
 
   async #begin(): Promise<Session | undefined> {
