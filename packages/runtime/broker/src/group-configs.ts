@@ -8,7 +8,7 @@ import {
 } from "@samsa/base";
 import type { ConfigFault } from "@samsa/controller";
 import type { BrokerConfig } from "./configs.ts";
-import { consumerDefault, consumerRange } from "./group-limits.ts";
+import { groupDefault, groupRange } from "./group-limits.ts";
 
 const DURATION = /^by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$/i;
 
@@ -208,14 +208,8 @@ export function resetDurationMs(reset: string): number {
 
 const LARGEST_INT = 2147483647;
 
-/** What a broker allows a group of the other types (`group.share.min.session.timeout.ms` and the like, by default). */
+/** Bounds of settings of streams groups, which the broker has no settings for yet. */
 const RANGES: Readonly<Record<string, readonly [lowest: number, highest: number]>> = {
-  "share.assignment.interval.ms": [0, 15_000],
-  "share.delivery.count.limit": [2, 10],
-  "share.heartbeat.interval.ms": [5000, 15_000],
-  "share.partition.max.record.locks": [100, 4000],
-  "share.record.lock.duration.ms": [15_000, 60_000],
-  "share.session.timeout.ms": [45_000, 60_000],
   "streams.assignment.interval.ms": [0, 15_000],
   "streams.heartbeat.interval.ms": [5000, 15_000],
   "streams.num.standby.replicas": [-LARGEST_INT, 2],
@@ -252,7 +246,7 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>, config: B
     }
   }
   for (const [name, value] of parsed) {
-    const [lowest, highest] = consumerRange(config, name) ?? RANGES[name] ?? [-Infinity, Infinity];
+    const [lowest, highest] = groupRange(config, name) ?? RANGES[name] ?? [-Infinity, Infinity];
     if (typeof value !== "number" || (value >= lowest && value <= highest)) continue;
     const most = `${name} must be less than or equal to ${highest}`;
     return fault(lowest < 0 ? most : `${name} must be in the range ${lowest} to ${highest} inclusive.`);
@@ -266,9 +260,7 @@ export function groupConfigsFault(values: ReadonlyMap<string, string>, config: B
     const session = `${kind}.session.timeout.ms` as const;
     const heartbeat = `${kind}.heartbeat.interval.ms` as const;
     const standIn = (name: typeof session | typeof heartbeat): unknown =>
-      name.startsWith("consumer")
-        ? consumerDefault(config, name as "consumer.session.timeout.ms")
-        : groupConfigs[name].default;
+      groupDefault(config, name) ?? groupConfigs[name].default;
     const of = (name: typeof session | typeof heartbeat): number => Number(parsed.get(name) ?? standIn(name));
     if (of(session) <= of(heartbeat)) return fault(`${session} must be greater than ${heartbeat}`);
   }

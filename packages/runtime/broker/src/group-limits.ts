@@ -2,7 +2,7 @@ import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import type { Broker } from "./broker.ts";
 import type { BrokerConfig } from "./configs.ts";
 
-/** Of each interval of consumer groups: the broker's own, and the least and most that groups may have. */
+/** Settings of groups that a broker bounds: the broker's own value, and the least and most that groups may have. */
 const LIMITS = {
   "consumer.session.timeout.ms": {
     own: "group.consumer.session.timeout.ms",
@@ -19,6 +19,36 @@ const LIMITS = {
     least: "group.consumer.min.assignment.interval.ms",
     most: "group.consumer.max.assignment.interval.ms",
   },
+  "share.session.timeout.ms": {
+    own: "group.share.session.timeout.ms",
+    least: "group.share.min.session.timeout.ms",
+    most: "group.share.max.session.timeout.ms",
+  },
+  "share.heartbeat.interval.ms": {
+    own: "group.share.heartbeat.interval.ms",
+    least: "group.share.min.heartbeat.interval.ms",
+    most: "group.share.max.heartbeat.interval.ms",
+  },
+  "share.assignment.interval.ms": {
+    own: "group.share.assignment.interval.ms",
+    least: "group.share.min.assignment.interval.ms",
+    most: "group.share.max.assignment.interval.ms",
+  },
+  "share.delivery.count.limit": {
+    own: "group.share.delivery.count.limit",
+    least: "group.share.min.delivery.count.limit",
+    most: "group.share.max.delivery.count.limit",
+  },
+  "share.partition.max.record.locks": {
+    own: "group.share.partition.max.record.locks",
+    least: "group.share.min.partition.max.record.locks",
+    most: "group.share.max.partition.max.record.locks",
+  },
+  "share.record.lock.duration.ms": {
+    own: "group.share.record.lock.duration.ms",
+    least: "group.share.min.record.lock.duration.ms",
+    most: "group.share.max.record.lock.duration.ms",
+  },
 } as const;
 
 type Limited = keyof typeof LIMITS;
@@ -27,22 +57,27 @@ function isLimited(name: string): name is Limited {
   return Object.hasOwn(LIMITS, name);
 }
 
-/** The range that a group's setting may be in; undefined for one that is none of a consumer group's intervals. */
-export function consumerRange(config: BrokerConfig, name: string): readonly [number, number] | undefined {
+/** The range that a group's setting may be in; undefined for one that the broker does not bound. */
+export function groupRange(config: BrokerConfig, name: string): readonly [number, number] | undefined {
   return isLimited(name) ? [config[LIMITS[name].least], config[LIMITS[name].most]] : undefined;
 }
 
-/** What a broker has for groups that say nothing themselves. */
-export function consumerDefault(config: BrokerConfig, name: Limited): number {
-  return config[LIMITS[name].own];
+/** The broker's value for groups that say nothing themselves; undefined for a setting that the broker does not bound. */
+export function groupDefault(config: BrokerConfig, name: string): number | undefined {
+  return isLimited(name) ? config[LIMITS[name].own] : undefined;
+}
+
+/** A group's setting in force: its own, kept within the broker's bounds as they are now (`GroupConfig.evaluate`). */
+export function limited(config: BrokerConfig, name: string, value: number): number {
+  const [least, most] = groupRange(config, name) ?? [-Infinity, Infinity];
+  return Math.max(least, Math.min(most, value));
 }
 
 /** Of a group: what it has set, kept within what the broker allows, or else the broker's own. */
 function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string, string>) {
   const of = (name: Limited): number => {
     const text = own.get(name);
-    const value = text === undefined ? consumerDefault(config, name) : Number(text);
-    return Math.max(config[LIMITS[name].least], Math.min(config[LIMITS[name].most], value));
+    return limited(config, name, text === undefined ? config[LIMITS[name].own] : Number(text));
   };
   return {
     sessionTimeoutMs: of("consumer.session.timeout.ms"),

@@ -8,6 +8,7 @@ import { clientMetricsConfigs, clientMetricsConfigsFault } from "./client-metric
 import { baseName, brokerSpec, type Lookup } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { type GroupConfigs, groupConfigs, groupConfigsFault } from "./group-configs.ts";
+import { groupRange, limited } from "./group-limits.ts";
 import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
@@ -203,12 +204,14 @@ export class Settings {
     return parseConfig(topicConfigs, name => this.topicValue(image, topic, name).value ?? undefined);
   }
 
-  /** A group's settings in force, parsed. */
-  group(image: MetadataImage, group: string): GroupConfigs {
+  /** A group's settings in force, parsed; `config` is the broker's. */
+  group(image: MetadataImage, group: string, config: BrokerConfig): GroupConfigs {
     const own = configsOf(image, RESOURCE_TYPE.group, group);
     return parseConfig(groupConfigs, name => {
       const value = own.get(name);
-      if (value !== undefined && isValid(name, GROUP[name], value)) return value;
+      if (value !== undefined && isValid(name, GROUP[name], value)) {
+        return groupRange(config, name) === undefined ? value : String(limited(config, name, Number(value)));
+      }
       return this.#saying(image, GROUP[name].synonyms ?? [])[0]?.value ?? undefined;
     });
   }

@@ -2,6 +2,91 @@ import { configSpecs } from "@samsa/base";
 
 /** Settings of share groups and of their coordinator (`ShareGroupConfig`, `ShareCoordinatorConfig`). */
 export const shareConfigs = configSpecs({
+  "group.share.assignment.interval.ms": {
+    type: "int",
+    update: "cluster-wide",
+    default: "1000",
+    min: 0,
+    doc: "Least time between two assignments of a share group, in ms.",
+  },
+  "group.share.max.assignment.interval.ms": {
+    type: "int",
+    default: "15000",
+    min: 0,
+    doc: "The longest interval between assignments that a group may have, in ms.",
+  },
+  "group.share.max.delivery.count.limit": {
+    type: "int",
+    default: "10",
+    min: 5,
+    max: 25,
+    doc: "The most deliveries of a record that a group may have.",
+  },
+  "group.share.max.heartbeat.interval.ms": {
+    type: "int",
+    default: "15000",
+    min: 1,
+    doc: "The longest heartbeat interval that a group may have, in ms.",
+  },
+  "group.share.max.partition.max.record.locks": {
+    type: "int",
+    default: "4000",
+    min: 2000,
+    max: 10000,
+    doc: "The most records of a partition that a group may hold.",
+  },
+  "group.share.max.record.lock.duration.ms": {
+    type: "int",
+    default: "60000",
+    min: 30000,
+    max: 3600000,
+    doc: "The longest time for which a group may hold a record, in ms.",
+  },
+  "group.share.max.session.timeout.ms": {
+    type: "int",
+    default: "60000",
+    min: 1,
+    doc: "The longest session timeout that a group may have, in ms.",
+  },
+  "group.share.min.assignment.interval.ms": {
+    type: "int",
+    default: "0",
+    min: 0,
+    doc: "The shortest interval between assignments that a group may have, in ms.",
+  },
+  "group.share.min.delivery.count.limit": {
+    type: "int",
+    default: "2",
+    min: 2,
+    max: 5,
+    doc: "The fewest deliveries of a record that a group may have as its limit.",
+  },
+  "group.share.min.heartbeat.interval.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "The shortest heartbeat interval that a group may have, in ms.",
+  },
+  "group.share.min.partition.max.record.locks": {
+    type: "int",
+    default: "100",
+    min: 100,
+    max: 2000,
+    doc: "The fewest records of a partition that a group may have as its limit.",
+  },
+  "group.share.min.record.lock.duration.ms": {
+    type: "int",
+    default: "15000",
+    min: 1000,
+    max: 30000,
+    doc: "The shortest time for which a group may hold a record, in ms.",
+  },
+  "group.share.min.session.timeout.ms": {
+    type: "int",
+    default: "45000",
+    min: 1,
+    doc: "The shortest session timeout that a group may have, in ms.",
+  },
   "group.share.delivery.count.limit": {
     type: "int",
     default: "5",

@@ -49,23 +49,10 @@ group.coordinator.append.linger.ms | int | -1 | -1..
 group.coordinator.background.threads | int | 2 | 1..
 group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
 group.coordinator.threads | int | 4 | 1..
-group.share.assignment.interval.ms | int | 1000 | 0.. | cluster-wide
 group.share.assignor.offload.enable | boolean | true | | cluster-wide
 group.share.assignors | list | simple | nonempty
 group.share.dlq.manager.class.name | string | org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager
 group.share.initialize.retry.interval.ms | int | 30000 | 1..
-group.share.max.assignment.interval.ms | int | 15000 | 0..
-group.share.max.delivery.count.limit | int | 10 | 5..25
-group.share.max.heartbeat.interval.ms | int | 15000 | 1..
-group.share.max.partition.max.record.locks | int | 4000 | 2000..10000
-group.share.max.record.lock.duration.ms | int | 60000 | 30000..3600000
-group.share.max.session.timeout.ms | int | 60000 | 1..
-group.share.min.assignment.interval.ms | int | 0 | 0..
-group.share.min.delivery.count.limit | int | 2 | 2..5
-group.share.min.heartbeat.interval.ms | int | 5000 | 1..
-group.share.min.partition.max.record.locks | int | 100 | 100..2000
-group.share.min.record.lock.duration.ms | int | 15000 | 1000..30000
-group.share.min.session.timeout.ms | int | 45000 | 1..
 group.share.persister.class.name | string | org.apache.kafka.server.share.persister.DefaultStatePersister
 group.streams.acceptable.recovery.lag | long | 10000 | 0..
 group.streams.assignment.interval.ms | int | 1000 | 0.. | cluster-wide

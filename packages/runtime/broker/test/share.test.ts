@@ -645,6 +645,28 @@ describe("settings of share groups", () => {
     a.close();
   });
 
+  test("bounds are the broker's, and what a group has set is kept within those of now", async () => {
+    const lock = "share.record.lock.duration.ms";
+    let own = await TestBroker.start({ ...settings, "group.share.min.record.lock.duration.ms": "1000" });
+    const before = [broker, admin] as const;
+    [broker, admin] = [own, await own.connect()];
+    const topic = await newTopic();
+    const groupId = await newGroup(topic, { configs: { [lock]: "2000" } });
+    const a = await Member.join(groupId, topic);
+    expect((await a.fetch()).acquisitionLockTimeoutMs).toBe(2000);
+    a.close();
+    admin.close();
+    await own.broker.close();
+    own = await TestBroker.start(settings, own.directory);
+    [broker, admin] = [own, await own.connect()];
+    const b = await Member.join(groupId, topic);
+    expect((await b.fetch()).acquisitionLockTimeoutMs).toBe(15_000);
+    b.close();
+    admin.close();
+    await own.stop();
+    [broker, admin] = before;
+  });
+
   test("group.share.max.share.sessions", async () => {
     const own = await TestBroker.start({
       ...settings,

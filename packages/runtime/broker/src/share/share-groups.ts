@@ -67,7 +67,7 @@ export class ShareGroups {
     const { topics, config, settings } = this.#broker;
     const cached = this.#configs.get(groupId);
     if (cached?.image === topics.image.configs && cached.broker === config) return cached.configs;
-    const configs = settings.group(topics.image, groupId);
+    const configs = settings.group(topics.image, groupId, config);
     // Of groups with partitions here only: those who come and go must not be remembered for ever.
     if (this.#groups.has(groupId)) {
       this.#configs.set(groupId, { image: topics.image.configs, broker: config, configs });
