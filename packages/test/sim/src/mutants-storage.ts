@@ -22,6 +22,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     why: "what was committed before is compacted away",
   },
   {
+    name: "undecided records are compacted",
+    file: `${LOG}/compaction.ts`,
+    find: "let limit = Math.min(stableOffset, active.base);",
+    replace: "let limit = active.base;",
+    why: "a record that is aborted later takes the place of one that counts",
+  },
+  {
     name: "memory keeps what was compacted",
     file: `${STORAGE}/log.ts`,
     find: "that they were aborted.\n      this.tail.clear();",
@@ -80,15 +87,15 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a snapshot of the metadata is not synced",
     file: `${BROKER}/metadata-snapshots.ts`,
-    find: "      await file.sync();\n",
+    find: "    await file.sync();\n",
     replace: "",
     why: "the broker does not start after a power cut",
   },
   {
     name: "a marker ends no transaction",
     file: `${LOG}/producers.ts`,
-    find: "    entry.txnFirstOffset = -1;\n    this.verifications",
-    replace: "    this.verifications",
+    find: "    entry.txnFirstOffset = -1;\n    const { producerId } = entry;",
+    replace: "    const { producerId } = entry;",
     why: "the next transaction of the producer hides nothing that is undecided",
   },
   {
@@ -118,6 +125,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     find: "    this.takeSnapshot(out);\n    if (old.size > 0) {",
     replace: "    if (old.size > 0) {",
     why: "a start reads everything that was ever written",
+  },
+  {
+    name: "a start reads everything",
+    file: `${STORAGE}/recovery.ts`,
+    find: "const first = Math.max(0, clean ? segments.length - 1 : state.indexOf(recoveryPoint));",
+    replace: "const first = Math.max(0, clean ? segments.length - 1 : state.indexOf(recoveryPoint) * 0);",
+    why: "a start takes as long as the history of its logs",
   },
   {
     name: "a deletion takes all that there is",
@@ -153,5 +167,40 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     find: "if (txn.firstOffset < upperBound) into.push(txn);",
     replace: "if (txn.firstOffset < upperBound && txn.firstOffset >= fetchOffset) into.push(txn);",
     why: "a consumer that begins in the midst of one takes aborted records for committed ones",
+  },
+  {
+    name: "committed records are compacted as aborted ones",
+    file: `${LOG}/compaction.ts`,
+    find: "    return aborted !== undefined;\n",
+    replace: "    return batch.isTransactional;\n",
+    why: "what a transaction has written is gone",
+  },
+  {
+    name: "a snapshot tells of no open transaction",
+    file: `${LOG}/producers.ts`,
+    find: "const open = entries.filter(({ txnFirstOffset }) => txnFirstOffset >= 0);",
+    replace: "const open = entries.filter(({ txnFirstOffset }) => txnFirstOffset === -2);",
+    why: "after a restart undecided records are read as committed ones",
+  },
+  {
+    name: "producers are forgotten at once",
+    file: `${LOG}/producers.ts`,
+    find: "subtractI64(now, entry.lastTimestamp) >= expirationMs",
+    replace: "subtractI64(now, entry.lastTimestamp) >= 0",
+    why: "a batch that is repeated is there twice",
+  },
+  {
+    name: "batches keep the epoch that their producer wrote",
+    file: `${LOG}/state.ts`,
+    find: "const leaderEpoch = request.leaderEpoch ?? batch.leaderEpoch;",
+    replace: "const { leaderEpoch } = batch;",
+    why: "a consumer is told that records diverge which do not",
+  },
+  {
+    name: "a batch without compression is stored as it comes",
+    file: `${RECORDS}/validate.ts`,
+    find: 'let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec &&',
+    replace: 'let rebuild = rules.codec !== "producer" && batch.codec !== 0 && rules.codec !== batch.codec &&',
+    why: "compression.type does nothing for those who do not compress",
   },
 ];
