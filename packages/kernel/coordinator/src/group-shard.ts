@@ -24,7 +24,7 @@ import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import { Group, type Member } from "./group.ts";
 import { GroupTable } from "./group-table.ts";
 import { type Client, Membership } from "./membership.ts";
-import { type AnyGroup, deletionRecords, tombstonesOf, type TopicErrors } from "./offsets.ts";
+import { type AnyGroup, deletionRecords, subscribedTopics, tombstonesOf, type TopicErrors } from "./offsets.ts";
 import { type GroupValue, groupRecord, groupTombstone, newGroupRecord, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
@@ -498,6 +498,7 @@ export class GroupShard implements Shard<GroupEffect> {
       group.add(member, value.protocolType);
     }
     group.leaderId = value.leader;
+    group.subscribed = subscribedTopics(group);
     this.#groups.set(group);
   }
 

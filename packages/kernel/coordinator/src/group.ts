@@ -64,6 +64,8 @@ export class Group {
   protocolType: string | null = null;
   protocolName: string | null = null;
   leaderId: string | null = null;
+  /** Topics that the members of this generation subscribe to; undefined when that is not known. */
+  subscribed: ReadonlySet<string> | undefined;
   readonly members = new Map<string, Member>();
   /** Ids handed out with MEMBER_ID_REQUIRED that have not come back yet. */
   readonly pendingMembers = new Set<string>();

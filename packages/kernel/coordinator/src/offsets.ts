@@ -151,9 +151,11 @@ export function dropOffset(group: AnyGroup, topic: string, partition: number): v
   if (partitions?.size === 0) group.offsets.delete(topic);
 }
 
-/** Topics that a consumer group's members subscribe to; undefined when that cannot be known. */
-export function subscribedTopics(group: Group): Set<string> | undefined {
-  if (group.protocolType !== "consumer" || group.protocolName === null) return undefined;
+/** Topics that a consumer group's members subscribe to (`ClassicGroup.computeSubscribedTopics`); undefined: not known. */
+export function subscribedTopics(group: Group): ReadonlySet<string> | undefined {
+  if (group.protocolType !== "consumer") return undefined;
+  if (group.members.size === 0) return new Set();
+  if (group.protocolName === null) return undefined;
   const topics = new Set<string>();
   try {
     for (const member of group.members.values()) {
@@ -170,7 +172,12 @@ export function subscribedTopics(group: Group): Set<string> | undefined {
 }
 
 /** When the group's offsets begin to age: see `offsets.retention.minutes`. Infinity: they do not. */
-function ageBase(group: AnyGroup, topic: string, offset: CommittedOffset, subscribed: Set<string> | undefined): number {
+function ageBase(
+  group: AnyGroup,
+  topic: string,
+  offset: CommittedOffset,
+  subscribed: ReadonlySet<string> | undefined,
+): number {
   if (group.type === "consumer") return group.isSubscribedTo(topic) ? Infinity : offset.commitTimestamp;
   if (group.protocolType === null || group.protocolType === "") return offset.commitTimestamp;
   if (group.state === "Empty") {
@@ -207,7 +214,7 @@ export function orphanRecords(
 /** Records that erase what has expired, and the group itself when it is empty and has no offsets left. */
 export function expiredRecords(context: ShardContext, group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const { wall: now, config } = context;
-  const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;
+  const subscribed = group.type === "classic" ? group.subscribed : undefined;
   const records: ShardRecord[] = [];
   let left = 0;
   for (const [topic, partitions] of group.offsets) {
@@ -242,11 +249,9 @@ export function planOffsetDeletion(
   const records: ShardRecord[] = [];
   const inUseIn = (name: string): boolean => {
     if (group.type === "consumer") return group.isSubscribedTo(name);
-    if (group.members.size === 0) return false;
     // A consumer group whose subscriptions cannot be read may subscribe to anything.
-    return subscribed === undefined ? group.protocolType === "consumer" : subscribed.has(name);
+    return group.subscribed === undefined ? group.protocolType === "consumer" : group.subscribed.has(name);
   };
-  const subscribed = group.type === "classic" ? subscribedTopics(group) : undefined;
   const results = topics.map(({ name, partitions }) => {
     const inUse = inUseIn(name);
     const errorCode = inUse ? Errors.GROUP_SUBSCRIBED_TO_TOPIC.code : 0;

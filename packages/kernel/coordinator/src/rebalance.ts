@@ -1,6 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import type { Ticket } from "./effects.ts";
 import type { Group, Member } from "./group.ts";
+import { subscribedTopics } from "./offsets.ts";
 import { groupRecord } from "./records.ts";
 import type { ShardContext } from "./context.ts";
 import { timerKey } from "./timers.ts";
@@ -182,10 +183,12 @@ export class Rebalance {
     group.generation++;
     if (group.members.size === 0) {
       group.protocolName = null;
+      group.subscribed = subscribedTopics(group);
       group.transition("Empty", wall);
       return this.#writeEmpty(group, done);
     }
     group.protocolName = group.selectProtocol();
+    group.subscribed = subscribedTopics(group);
     group.transition("CompletingRebalance", wall);
     group.pendingSync.clear();
     // The answer to the leader is made before anybody's wait ends: it tells of all members.
