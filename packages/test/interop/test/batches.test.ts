@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { type Int64, viewOf } from "@samsa/base";
 import {
   assignOffsets,
@@ -16,6 +15,7 @@ import { expect, test } from "vitest";
 import { run } from "../src/child.ts";
 import { findOurJava } from "../src/runtimes.ts";
 import { type BatchCase, batchCase, frame, NOW, tools } from "./batch-streams.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 const CASES = 6000;
@@ -66,7 +66,7 @@ const isExplained = (shape: string, ours: string, theirs: string): boolean =>
 const comparable = (text: string): string => text.replaceAll(/(?:efbfbd)+/g, "?");
 
 function seeded(): number {
-  return Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
+  return interopSeed();
 }
 
 async function askJava(lines: readonly string[], context: Parameters<typeof need>[1]): Promise<readonly string[]> {

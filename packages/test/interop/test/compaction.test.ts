@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { Compacted, op, RETENTION_MS } from "../../../runtime/storage/test/compa
 import { run } from "../src/child.ts";
 import { findOurJava } from "../src/runtimes.ts";
 import { NOW } from "../../../runtime/storage/test/fixture.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 const LOGS = 40;
@@ -37,7 +37,7 @@ function copyOut(log: Compacted, folder: string): void {
 
 test("a log is compacted as Kafka's cleaner does it, byte by byte", async context => {
   const program = need(await findOurJava(), context)("Compact");
-  const seed = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
+  const seed = interopSeed();
   console.log(`compaction: INTEROP_SEED=${seed}`);
   const root = mkdtempSync(join(tmpdir(), "samsa-compaction-"));
   try {

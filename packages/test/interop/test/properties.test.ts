@@ -1,9 +1,9 @@
-import { randomInt } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseProperties } from "../../../app/cli/src/properties.ts";
 import { run } from "../src/child.ts";
 import { findOurJava } from "../src/runtimes.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 const FILES = 5000;
@@ -60,7 +60,7 @@ function ours(text: string): string {
 
 test("properties files are read as java.util.Properties reads them", async context => {
   const program = need(await findOurJava(), context)("PropertiesFiles");
-  const seed = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
+  const seed = interopSeed();
   const files = fc.sample(file, { numRuns: FILES, seed });
   const input = files.map(text => `${Buffer.from(text, "latin1").toString("hex")}\n`).join("");
   const answers = await run(program.command, program.args, { input });

@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { ByteReader, ByteWriter } from "@samsa/base";
 import { type AnyMessage, UnsupportedVersionError } from "@samsa/protocol";
@@ -8,6 +7,7 @@ import { everyVersion, valueOf } from "../../../format/protocol/test/values.ts";
 import { run } from "../src/child.ts";
 import { readSchemas } from "../src/kafka-schemas.ts";
 import { findJars, findOurJava, KAFKA_VERSION } from "../src/runtimes.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 /** Of each message at each version; as many again are written at another version than they were read at. */
@@ -60,7 +60,7 @@ test("random messages of every version pass through Kafka's classes unchanged", 
   const schemas = readSchemas(need(await findJars(), context), KAFKA_VERSION);
   const program = need(await findOurJava(), context)("RoundTrip");
   const classes = new Map(schemas.map(({ name, javaClass }) => [name, javaClass]));
-  const seed = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
+  const seed = interopSeed();
   const all = cases(seed);
   const lines = all.map(({ message, version, target, value }) => {
     return `${classes.get(message.name)} ${version} ${target} ${encode(message, value, version)}\n`;

@@ -6,6 +6,7 @@ import { newTopic } from "../src/questions.ts";
 import { RawClient } from "../src/raw-client.ts";
 import { findJava } from "../src/runtimes.ts";
 import { GROUP_PARTITIONS, GROUP_TOPIC, playGroup, type Stage } from "./group-schedules.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 import { playTransactions, TXN_PARTITIONS, TXN_TOPIC } from "./transaction-schedules.ts";
 import { Dice, type Divergence, errorsOf, pause, playAll } from "./schedules.ts";
@@ -54,7 +55,7 @@ test("random schedules of groups and of transactions are answered as by Kafka", 
   const brokers = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start(undefined, SETTINGS)]);
   try {
     const stages = await Promise.all(brokers.map(({ server }) => prepare(server)));
-    const seed = Number(process.env.INTEROP_SEED ?? Date.now() % 1_000_000);
+    const seed = interopSeed() % 1_000_000;
     const found = await playAll({ schedules: 300, ms: MOST_MS, width: 8 }, index =>
       playGroup(new Dice(seed + index), seed + index, stages),
     );

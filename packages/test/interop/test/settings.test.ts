@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -10,6 +9,7 @@ import { unavailableBrokerConfigs } from "../../../runtime/broker/src/unavailabl
 import { run } from "../src/child.ts";
 import { findOurJava } from "../src/runtimes.ts";
 import { EXPLAINED } from "./settings-explained.ts";
+import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 const OURS: Readonly<Record<string, ConfigSpecs>> = {
@@ -168,7 +168,7 @@ function differences(kafka: KafkaSetting, spec: AnyConfigSpec): string[] {
 
 test("every setting is declared as Kafka declares it, and every value judged as Kafka judges it", async context => {
   const program = need(await findOurJava(), context)("Settings");
-  const seed = Number(process.env.INTEROP_SEED ?? randomInt(2 ** 31));
+  const seed = interopSeed();
   const tried: { scope: string; name: string; spec: AnyConfigSpec; text: string }[] = [];
   for (const [scope, specs] of Object.entries(OURS)) {
     for (const [name, spec] of Object.entries(specs)) {
