@@ -160,8 +160,9 @@ export function subscribedTopics(group: Group): ReadonlySet<string> | undefined 
   try {
     for (const member of group.members.values()) {
       const reader = new ByteReader(group.metadataOf(member));
-      const version = Math.min(reader.i16(), consumerProtocolSubscription.last);
-      for (const topic of consumerProtocolSubscription.decode(reader, version).topics) topics.add(topic);
+      // Every version begins with what version 0 has, and a member may write any number there.
+      reader.i16();
+      for (const topic of consumerProtocolSubscription.decode(reader, 0).topics) topics.add(topic);
     }
   } catch (error) {
     // Some clients put other bytes there (KAFKA-9196 and its like): then no topic counts as unsubscribed.

@@ -11,6 +11,7 @@ interface JoinOptions {
   readonly session?: number;
   readonly version?: number;
   readonly metadata?: string;
+  readonly protocolType?: string;
   readonly clientId?: string;
 }
 
@@ -25,8 +26,8 @@ function join(options: JoinOptions = {}): GroupRequest {
       rebalanceTimeoutMs: options.rebalance ?? 20_000,
       memberId: options.memberId ?? "",
       groupInstanceId: options.instance ?? null,
-      protocolType: "test",
-      protocols: [{ name: "range", metadata: Buffer.from(options.metadata ?? "m") }],
+      protocolType: options.protocolType ?? "test",
+      protocols: [{ name: "range", metadata: Buffer.from(options.metadata ?? "m", "latin1") }],
       reason: null,
     },
   };
@@ -342,4 +343,32 @@ test("the protocol that most prefer is chosen, of equals the first in a HashMap 
   // More than twelve need a larger table.
   const many = Array.from({ length: 40 }, (_, i) => `protocol-${i}`);
   expect(chosen(...many.map((_, i) => [...many.slice(i), ...many.slice(0, i)]))).toBe("protocol-25");
+});
+
+/** Partition error codes of deleting the offsets of `t` and `u`. */
+function deletion(bench: Bench): number[] {
+  const topics = ["t", "u"].map(name => ({ name, partitions: [{ partitionIndex: 0 }] }));
+  const codes: number[] = [];
+  const out: GroupEffect[] = [];
+  bench.shard.deleteOffsets(bench.now, { groupId: "g", topics }, out, (_, results) => {
+    codes.push(...results.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)));
+  });
+  bench.settle(out);
+  return codes;
+}
+
+describe("what a consumer subscribes to", () => {
+  const SUBSCRIBED = 86;
+  const topicT = "\0\0\0\x01\0\x01t";
+  test.each([
+    ["version 0", `\0\0${topicT}\xff\xff\xff\xff`, [SUBSCRIBED, 0]],
+    ["a negative version", `\xef\x53${topicT}\xff\xff\xff\xff`, [SUBSCRIBED, 0]],
+    ["a later version", `\x7f\xff${topicT}\xff\xff\xff\xffmore`, [SUBSCRIBED, 0]],
+    ["a list cut short", "\0\0\0\0\0\x02", [SUBSCRIBED, SUBSCRIBED]],
+    ["nothing", "", [SUBSCRIBED, SUBSCRIBED]],
+  ])("is read as version 0 whatever it says: %s", (_, metadata, expected) => {
+    const bench = new Bench();
+    stable(bench, 1, { metadata, protocolType: "consumer" });
+    expect(deletion(bench)).toEqual(expected);
+  });
 });
