@@ -1,4 +1,4 @@
-import { type Env, getI64, MalformedError, viewOf } from "@samsa/base";
+import { type Env, getI64, MalformedError, sameBytes, viewOf } from "@samsa/base";
 import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
@@ -25,7 +25,7 @@ import {
   TXN_INDEX_SUFFIX,
 } from "@samsa/log";
 import { FIELD, HEADER_SIZE, type Tools } from "@samsa/records";
-import { readPart, readWhole, removeIfThere } from "./files.ts";
+import { overwrite, readPart, readWhole, removeIfThere } from "./files.ts";
 
 const SCAN_CHUNK = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
@@ -122,22 +122,23 @@ interface Where {
 
 /** Puts rebuilt indexes in the place of what the files hold; `lasting`: on the device, too, when it returns. */
 function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean): void {
-  for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
-    const file = env.disk.open(`${path}/${fileName(segment.base, suffix)}`, "create");
-    file.truncate(0);
-    file.close();
-  }
-  if (segment.txns?.written === 0) removeIfThere(env.disk, `${path}/${fileName(segment.base, TXN_INDEX_SUFFIX)}`);
+  const suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, ...(segment.txns === undefined ? [] : [TXN_INDEX_SUFFIX])];
+  const wanted = new Map<string, Uint8Array>(suffixes.map(suffix => [fileName(segment.base, suffix), NO_BYTES]));
   const out: LogEffect[] = [];
   segment.writeIndexes(true, out);
-  for (const effect of out) {
-    if (effect.kind !== "write") continue;
-    const file = env.disk.open(`${path}/${effect.file}`, "create");
-    file.write([effect.bytes], effect.position);
-    if (lasting) file.syncNow();
-    file.close();
+  for (const effect of out) if (effect.kind === "write") wanted.set(effect.file, effect.bytes);
+  let isChanged = false;
+  for (const [name, bytes] of wanted) {
+    const file = `${path}/${name}`;
+    const before = readWhole(env.disk, file);
+    // Files that are right already stay: a start after kill -9 then waits for no device.
+    if (before !== undefined && sameBytes(before, bytes)) continue;
+    isChanged = true;
+    // Most segments have no index of aborted transactions.
+    if (bytes.length === 0 && name.endsWith(TXN_INDEX_SUFFIX)) removeIfThere(env.disk, file);
+    else overwrite(env.disk, file, bytes, lasting);
   }
-  if (lasting) env.disk.syncDirectoryNow(path);
+  if (lasting && isChanged) env.disk.syncDirectoryNow(path);
 }
 
 interface Listing {
@@ -355,7 +356,8 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
       expected: segment.base,
     });
     state.endOffset = scanner.nextOffset;
-    rewriteIndexes(segment, { path, env }, false);
+    // The next start may trust what ends at the recovery point that is written down.
+    rewriteIndexes(segment, { path, env }, state.endOffset <= recoveryPoint);
     if (cutTail(segment, scanner, path, env)) removeSegments(state, i + 1, segments.length - i - 1, { path, env });
   }
   state.producers.endOffset = state.endOffset;

@@ -1,6 +1,6 @@
 import { endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
-import { Fixture } from "./fixture.ts";
+import { Fixture, NOW } from "./fixture.ts";
 
 test("what recovery cuts off a log is gone for good: a second power cut does not bring it back", () => {
   const fixture = new Fixture(1, { segmentBytes: 100_000 });
@@ -38,6 +38,25 @@ test("indexes that are made again below the recovery point outlast a second powe
     for (const offset of [0, 1, 2]) {
       expect(fixture.log.offsetForTimestamp(time + offset)).toMatchObject({ offset, timestamp: time + offset });
     }
+  }
+});
+
+test("indexes that are made again up to the recovery point outlast a second power cut", async () => {
+  const options = { origin: "client", now: NOW, leaderEpoch: 0 } as const;
+  for (let seed = 1; seed <= 30; seed++) {
+    const fixture = new Fixture(seed, { segmentBytes: 100_000 });
+    fixture.log.append(fixture.batch(1, 0), options);
+    // The log is sealed to its end, and the recovery point there says so.
+    await fixture.restart();
+    fixture.log.append(fixture.batch(1, 1), options);
+    fixture.log.writePending();
+    fixture.crash("lost");
+    expect(fixture.log.endOffset).toBe(1);
+    fixture.log.roll();
+    fixture.log.append(fixture.batch(1, 1), options);
+    fixture.log.writePending();
+    fixture.crash("random");
+    expect(fixture.log.offsetForTimestamp(NOW), `seed ${seed}`).toMatchObject({ offset: 0, timestamp: NOW });
   }
 });
 
