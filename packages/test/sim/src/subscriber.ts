@@ -48,6 +48,8 @@ export class Subscriber implements Actor, Holder {
   #late: { readonly epoch: number; readonly partitions: readonly number[] } | undefined;
   /** An answer is missing: all is said again. */
   #missed = true;
+  /** Subscribes to something else than it has said. */
+  #changed = false;
   /** Steps for which it is silent still. */
   #silent = 0;
   /** Does not leave by itself. */
@@ -100,7 +102,7 @@ export class Subscriber implements Actor, Holder {
     if (draw < 0.9) return this.#leave();
     if (draw < 0.95) return this.die(this.#rng.int(1, 40));
     this.#byPattern = !this.#byPattern;
-    this.#missed = true;
+    this.#changed = true;
     return this.#heartbeat();
   }
 
@@ -130,7 +132,8 @@ export class Subscriber implements Actor, Holder {
     const { life, powerCuts } = this.#stage;
     // A power cut may have taken what was answered well, in the same epoch even: what it has, and what it subscribes to.
     const isForgotten = powerCuts !== this.#alive.powerCuts;
-    const whole = this.#missed || isForgotten || this.epoch === 0;
+    const whole = this.#missed || this.#changed || isForgotten || this.epoch === 0;
+    this.#changed = false;
     const partitions = [...this.owned];
     const answer = await this.client.ask(CALLS.consumerGroupHeartbeat, {
       groupId: SUBSCRIBED_GROUP,
@@ -141,14 +144,17 @@ export class Subscriber implements Actor, Holder {
       topicPartitions:
         partitions.length === 0 || this.#topicId === undefined ? [] : [{ topicId: this.#topicId, partitions }],
     });
+    const hasMissed = this.#missed;
     this.#missed = answer === undefined || answer.errorCode !== 0;
     if (answer === undefined || LATER.has(answer.errorCode)) return;
     if (answer.errorCode !== 0) return this.#refused(answer.errorCode);
     if (answer.memberEpoch < this.epoch) {
       throw new Violation("a generation went back", `${this.name}: ${answer.memberEpoch} after ${this.epoch}`);
     }
-    this.#alive = { at: sent, life, powerCuts };
-    this.#take(answer);
+    const lost = this.#take(answer);
+    // An answer that never came may have asked for this already: its time to give up may be over at any moment.
+    const isSure = !hasMissed || lost.length === 0;
+    this.#alive = { at: isSure ? sent : -Infinity, life, powerCuts };
   }
 
   #description(): object {
@@ -159,10 +165,11 @@ export class Subscriber implements Actor, Holder {
     };
   }
 
-  #take({ memberEpoch, assignment }: ConsumerGroupHeartbeatResponse): void {
+  /** What it is to give up. */
+  #take({ memberEpoch, assignment }: ConsumerGroupHeartbeatResponse): readonly number[] {
     const before = { epoch: this.epoch, partitions: this.owned };
     this.epoch = memberEpoch;
-    if (assignment === null) return;
+    if (assignment === null) return [];
     const [topic] = assignment.topicPartitions;
     if (topic !== undefined) this.#topicId = topic.topicId;
     this.owned = topic?.partitions ?? [];
@@ -171,6 +178,7 @@ export class Subscriber implements Actor, Holder {
     this.#stage.holdings.took(this, this.owned);
     const lost = before.partitions.filter(partition => !this.owned.includes(partition));
     if (lost.length > 0) this.#late = { epoch: before.epoch, partitions: lost };
+    return lost;
   }
 
   /** Some refusals are part of the play, but nobody is thrown out who has just been heard of. */
