@@ -61,7 +61,7 @@ utimesSync(join(bundle, "samsa.mjs"), now, now);
 const link = join(root, "dist", `current.${process.pid}`);
 mkdirSync(join(root, "dist"), { recursive: true });
 symlinkSync(join("bundles", name), link);
-// By a rename, so that a command started meanwhile finds a whole bundle.
+// Rename it into place, so that a command started meanwhile finds a whole bundle.
 renameSync(link, join(root, "dist", "current"));
 for (const other of readdirSync(bundles)) {
   const main = join(bundles, other, "samsa.mjs");

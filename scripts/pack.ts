@@ -18,7 +18,7 @@ interface Manifest {
 
 const FLOORS = "packages/{base,format/*,kernel/*,runtime/*,host/*,app/*}/package.json";
 
-/** Whose syntax and API the packages use. */
+/** Node version whose syntax and API the packages use. */
 const OLDEST_NODE = 24;
 
 const root = join(import.meta.dirname, "..");

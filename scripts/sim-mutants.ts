@@ -10,7 +10,7 @@ import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 const PROCESSES = 2;
-/** How long one seed may take: a broker that works for ever is found by that. */
+/** Time limit of one seed, in milliseconds: it finds a broker that never stops working. */
 const LIMIT_MS = 60_000;
 
 interface Options {

@@ -41,7 +41,7 @@ export interface ConfigSpec<T extends ConfigType = ConfigType, V = ValueOf<T>> {
   readonly oneOf?: readonly string[];
   /** Accepts the values of `oneOf` in any case. */
   readonly ignoreCase?: true;
-  /** For tests and experts: not shown to clients that describe settings. */
+  /** Internal setting (`ConfigDef.defineInternal`): DescribeConfigs does not show it. */
   readonly internal?: true;
   /** A text of at least one character, or a list of at least one element. */
   readonly nonEmpty?: true;
@@ -111,7 +111,7 @@ function parseNumber(name: string, spec: AnyConfigSpec, text: string): number {
     return Number(trimmed.replace(/(?<!Infinit)[fFdD]$/, ""));
   }
   const type = spec.type as "int" | "short" | "long";
-  // From 2^53 on a number is "no limit", and is kept as the nearest double; whether it fits is told exactly.
+  // A number from 2^53 on means "no limit" and is kept as the nearest double; its bounds are checked exactly.
   const [, sign, digits] = WHOLE.exec(trimmed) ?? [];
   const value = sign === "-" ? -BigInt(digits ?? 0) : BigInt(digits ?? 0);
   if (digits === undefined || BigInt.asIntN(BITS[type], value) !== value) {

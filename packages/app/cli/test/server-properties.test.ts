@@ -125,7 +125,7 @@ describe("files that others start Kafka with", () => {
     const settings = placed(read(text.replaceAll("%d", folder)));
     const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
     const env = nodeEnv({ logger: quiet });
-    // Whatever the file says, nobody else is to connect.
+    // The test listens on 127.0.0.1 only, whatever address the file names.
     const network = { ...env.network, listen: ((_, ...rest) => env.network.listen("127.0.0.1", ...rest)) as Listen };
     const broker = await Broker.start({ ...env, network }, { settings });
     try {

@@ -46,7 +46,7 @@ export interface CommittedOffset {
 /** A group as it is before anything happens to it. */
 export interface GroupOrigin {
   readonly state?: GroupState;
-  /** When the group entered its state, for the expiry of offsets; -1 unknown. */
+  /** Time at which the group entered its state, for the expiry of offsets; -1 when unknown. */
   readonly stateTimestamp: number;
   /** Offsets of the group whose place this one takes. */
   readonly offsets?: Map<string, Map<number, CommittedOffset>>;

@@ -71,7 +71,7 @@ export class Membership {
       if (instanceId !== null) this.#joinStatic(group, joining, instanceId);
       else this.#joinDynamic(group, joining);
     } else if (group.pendingMembers.has(memberId)) {
-      // Only dynamic members are told to come back; Kafka fails on an invariant here.
+      // MEMBER_ID_REQUIRED goes to dynamic members only; Kafka fails on an invariant here.
       if (instanceId !== null) refuse(Errors.UNKNOWN_SERVER_ERROR.code, "");
       else this.#add(group, joining, memberId);
     } else {

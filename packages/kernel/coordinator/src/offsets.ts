@@ -34,7 +34,7 @@ export interface CommitPlan {
 
 const LAST_TIME = 2n ** 63n - 1n;
 
-/** When an offset that is kept for `retentionMs` expires; -1: never. Kafka's sum overflows, and the offset goes at once. */
+/** Expiry time of an offset that is kept for `retentionMs`; -1: never. Kafka's sum overflows, so its offset expires at once. */
 function expiryOf(now: number, retentionMs: Int64): Int64 {
   if (retentionMs === -1) return -1;
   const sum = addI64(now, retentionMs);

@@ -57,7 +57,7 @@ export class Timers {
     this.#due = [];
   }
 
-  /** When `tick` has something to do; -Infinity if it stopped early, Infinity if nothing is scheduled. */
+  /** Time of the next timer; -Infinity if `tick` stopped early, Infinity if nothing is scheduled. */
   next(): number {
     if (this.#due.length > 0) return -Infinity;
     return this.#heap.length === 0 ? Infinity : this.#heap[0].at;

@@ -343,7 +343,7 @@ describe("from consumer to classic", () => {
     expect(bench.shard.nextDeadline()).toBeGreaterThan(pending);
     bench.reload();
     expect([bench.shard.typeOf("g"), offset()]).toEqual(["consumer", 7]);
-    // And back: the classic member finds the offsets too.
+    // The classic member finds the offsets after a downgrade, too.
     ask(bench, { memberId: "new", memberEpoch: -1 });
     bench.ask(join(""));
     expect([bench.shard.typeOf("g"), offset()]).toEqual(["classic", 7]);

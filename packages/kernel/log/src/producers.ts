@@ -43,7 +43,7 @@ export interface CompletedTxn {
 /** A leader's proof that it asked the coordinator about a transaction before its first append (KIP-890). */
 interface Verification {
   readonly guard: number;
-  /** In milliseconds since the epoch. */
+  /** Milliseconds since 1970. */
   readonly since: number;
   epoch: number;
   lowestSequence: number;
@@ -58,7 +58,7 @@ export interface MarkerFacts {
 
 const KEPT_BATCHES = 5;
 
-/** What `startVerification` gives instead of a guard, which is above 0. */
+/** Results of `startVerification` that are no guard; guards are above 0. */
 export const VERIFICATION = { OPEN: 0, STALE: -1 } as const;
 
 function firstSequence(batch: ProducerBatch): number {

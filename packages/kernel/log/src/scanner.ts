@@ -88,7 +88,7 @@ export class LogScanner {
   /** Takes the next bytes of the file; false when the rest need not be read. They may be used again after the call. */
   feed(bytes: Uint8Array): boolean {
     let rest = bytes;
-    // Only the batch that is in two pieces is put together; the others are read where they are.
+    // Copy only the batch that two pieces share; read the others in place.
     while (this.carried > 0 && this.fault === undefined) {
       const taken = rest.subarray(0, Math.max(0, this.wanted - this.carried));
       rest = rest.subarray(taken.length);

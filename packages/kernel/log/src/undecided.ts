@@ -18,7 +18,7 @@ const SLACK = 32;
  * (`ProducerStateManager.ongoingTxns` and `unreplicatedTxns`). Each costs the same however many others there are.
  */
 export class UndecidedTxns {
-  /** In the order in which they began; those before `#firstAlive` have ended, and `#dead` of the others too. */
+  /** Transactions in the order of their first offsets; those before `#firstAlive` have ended, and `#dead` of the others too. */
   #open: OpenTxn[] = [];
   #firstAlive = 0;
   #dead = 0;

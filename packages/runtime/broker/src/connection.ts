@@ -328,7 +328,7 @@ export class ClientConnection implements ConnectionHandler {
           this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
           this.#reply(slot, api, head, response);
         } catch (error) {
-          // Whoever answers late has others to answer too.
+          // Keep the throw from the caller, which may have other clients to answer.
           this.#broken(api, head, error);
         }
       });

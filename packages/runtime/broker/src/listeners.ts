@@ -7,7 +7,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** As in Kafka (`SocketServerConfigs`), but for brackets, which only IPv6 addresses have. */
+/** Kafka's pattern (`SocketServerConfigs`), except that only IPv6 addresses take brackets. */
 const ENDPOINT = /^([^:/\s]+):\/\/(?:\[([0-9A-Fa-f:.%]*)\]|([0-9a-zA-Z\-%._]*)):(\d{1,5})$/;
 
 /** Parses `NAME://host:port`; an IPv6 host stands in brackets. Throws `ConfigError`. */

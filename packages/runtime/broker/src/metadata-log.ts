@@ -301,7 +301,7 @@ export class MetadataLog {
     this.#snapshotting = this.#snapshots.write(id, snapshot);
     try {
       await this.#snapshotting;
-      // What has come meanwhile is not in it.
+      // The snapshot lacks the records that came meanwhile.
       this.#bytesSinceSnapshot -= bytes;
     } finally {
       this.#snapshotting = undefined;

@@ -120,7 +120,7 @@ export class Moves {
           () => this.cancel(move.partition),
           reason => logger.error("a move could not be cancelled", { to: move.work.copy.path, error: reason }),
         );
-        // In any case the next one has its turn.
+        // The next move gets its turn whether or not this one succeeds.
         this.#moves.delete(move.partition);
       }
     }

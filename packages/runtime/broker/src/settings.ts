@@ -23,7 +23,7 @@ export interface Setting {
   readonly source: Source;
 }
 
-/** With those that have no effect yet. */
+/** All settings, those without effect included. */
 const BROKER: ConfigSpecs = { ...unavailableBrokerConfigs, ...brokerConfigs };
 const TOPIC: ConfigSpecs = topicConfigs;
 const GROUP: ConfigSpecs = groupConfigs;

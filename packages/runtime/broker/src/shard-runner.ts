@@ -133,7 +133,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     try {
       action(effects, this.#now);
     } finally {
-      // Also what was decided before a throw: others wait for these answers and appends.
+      // Effects from before a throw count too: other clients wait for these answers and appends.
       guardEach(effects, this.#carryOut, this.#report);
       this.#schedule();
     }

@@ -196,7 +196,7 @@ describe("a throw", () => {
           planted();
         },
       );
-    // Whoever asked is told of the throw, unless the answer has been given.
+    // The client that asked gets an error, unless it already has its answer.
     expect(failing(false)).toThrow(Planted);
     expect(answers).toEqual(["first"]);
     expect(failing(true)).not.toThrow();

@@ -91,7 +91,7 @@ interface Known {
 /** A log was cut after the checkpoints were last written. */
 interface Cut {
   readonly offset: number;
-  /** By the count of the times that checkpoints were written. */
+  /** `turn` in which the log was cut: a write of the checkpoints that begins later covers the cut. */
   readonly since: number;
 }
 
@@ -140,7 +140,7 @@ export class LogDir implements LogHome {
   private nextCheckpoint: number;
   /** Counts the times that checkpoints were written. */
   private turn = 0;
-  /** Names under which they may still tell of logs that are gone, and since which turn. */
+  /** Names of logs that are gone and that the checkpoints may still hold, with the `turn` in which they went. */
   private readonly stale = new Map<string, number>();
   /** Logs whose directory has a file that names the offset to which they were cut. */
   private readonly cuts = new Map<PartitionLog, Cut>();
@@ -517,7 +517,7 @@ export class LogDir implements LogHome {
   }
 
   promoted(log: PartitionLog, before: string): void {
-    // What was deleted of the copy is where its directory is now.
+    // The copy's deleted files are in its new directory.
     for (const removal of this.removals) {
       if (removal.path.startsWith(`${before}/`)) removal.path = log.path + removal.path.slice(before.length);
     }

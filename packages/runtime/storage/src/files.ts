@@ -1,6 +1,6 @@
 import { type Disk, DiskError, type DiskFile } from "@samsa/base";
 
-/** What `read` finds in the file; undefined when there is no file. */
+/** Result of `read` on the file; undefined when there is no file. */
 function readIfThere(disk: Disk, path: string, read: (file: DiskFile) => Uint8Array): Uint8Array | undefined {
   let file: DiskFile;
   try {

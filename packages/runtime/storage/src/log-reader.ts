@@ -50,7 +50,7 @@ export class LogReader {
     return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset, release };
   }
 
-  /** After a read that waited for the device: the next one should not. */
+  /** Reads ahead after a read that waited for the device, so that the next one does not. */
   #readAhead(offset: number, bytes: number): void {
     if (this.#readingAhead) return;
     this.#readingAhead = true;

@@ -210,7 +210,7 @@ export class PartitionLog {
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) this.home.failed(error);
-      // Whatever the reason: the files do not hold what memory says they do.
+      // The files no longer hold what memory says, whatever the reason.
       this.home.fail(error instanceof DiskError ? error : new DiskError("EIO", this.path, String(error)));
       return false;
     }
@@ -305,7 +305,7 @@ export class PartitionLog {
   private async flushOnce(): Promise<void> {
     const all = this.flushActive;
     this.flushActive = false;
-    // Whoever has deleted the log meanwhile does not want it flushed.
+    // A log that was deleted meanwhile needs no flush.
     if (this.closed) return;
     if (all) {
       this.lastFlush = this.home.env.clock.monotonic();
@@ -430,7 +430,7 @@ export class PartitionLog {
     this.sealedTo = Math.min(this.sealedTo, this.state.active.base);
     const isVouchedFor = this.checkpointed > this.endOffset;
     this.home.markCut(this, this.endOffset);
-    // Before a byte changes: a power cut may bring back segments that the old recovery point vouches for.
+    // Make the mark last before a byte changes: a power cut may bring back segments that the recovery point covers.
     if (isVouchedFor) this.home.env.disk.syncDirectoryNow(this.path);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();

@@ -80,7 +80,7 @@ function indexReader(place: LoadOptions["place"], env: Env, config: () => LogCon
     const times = readWhole(disk, pathOf(segment, TIME_INDEX_SUFFIX));
     if (offsets !== undefined && times !== undefined && segment.attach(offsets, times)) return;
     env.logger.warn("the index of a segment is rebuilt", { path, segment: segment.file });
-    // Only producer state could rebuild the aborted transactions; their file is the better witness.
+    // Keep the file of aborted transactions: they can be rebuilt only from producer state, which this scan lacks.
     const { hasTxns } = segment;
     scan(path, env, {
       segment,

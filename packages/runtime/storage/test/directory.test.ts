@@ -195,7 +195,7 @@ test("a log that is cut while checkpoints are written is not believed before the
   expect([cuts(), log.checkpointed]).toEqual([1, 4]);
   for (let i = 0; i < 8; i++) log.append(fixture.batch(1, 100 + i), REQUEST);
   log.writePending();
-  // What the old checkpoints vouch for is not what is in the files now.
+  // The files no longer hold the records that the old checkpoints cover.
   fixture.crash("lost");
   expect(fixture.log.recoveryPoint).toBe(4);
   await fixture.settle(fixture.dir.checkpoint());

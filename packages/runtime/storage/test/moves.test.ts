@@ -253,7 +253,7 @@ test("a log that ends beyond its last record keeps its end when it is moved", as
   const { log } = dirs;
   const all = dirs.records(log);
   const end = log.endOffset + 10;
-  // As compaction leaves it that has removed the last tombstones before an empty segment.
+  // Compaction leaves this when it removes the last tombstones before an empty segment.
   log.extendTo(end);
   await dirs.flush();
   await move(dirs, () => false);

@@ -214,7 +214,7 @@ function quiet(): undefined {
   return undefined;
 }
 
-/** Whatever the schema allows is answered, or waits; the connection is not closed over it. */
+/** A request that the schema allows is answered or waits; it does not close the connection. */
 async function answered(target: Target, rng: Prng): Promise<void> {
   const good = wildFrame(target, rng);
   // A failing produce request with acks=0 is rightly told by a close.

@@ -93,7 +93,7 @@ export class Canary {
     }
   }
 
-  /** After the broker was killed: the record without an answer may have been written. */
+  /** Connects again after the broker was killed; counts the record without an answer if it was written. */
   async resume(): Promise<void> {
     this.close();
     this.written += await this.#check(this.written);

@@ -11,7 +11,7 @@ type Draft = Readonly<Record<string, unknown>>;
 export interface EdgeRequest {
   readonly api: Api;
   readonly version: number;
-  /** For Kafka's JSON converters. The text `$id NAME` stands for the id of a topic, `$n` for a number. */
+  /** Body for Kafka's JSON converters. The text `$id NAME` stands for the id of a topic, `$n` for a number. */
   readonly body: Record<string, unknown>;
   /** The field that has an edge value, and which; "" when all are plain. */
   readonly edge: string;

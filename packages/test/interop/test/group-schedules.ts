@@ -13,7 +13,7 @@ interface Membership {
   others: readonly string[];
 }
 
-/** What one broker has told each actor. */
+/** Answers that one broker has given each actor. */
 interface State {
   readonly members: Map<number, Membership>;
   readonly topicId: string;
@@ -272,7 +272,7 @@ class Story {
   }
 }
 
-/** Where both brokers are, and the id of `GROUP_TOPIC` there; Kafka's first. */
+/** Addresses of both brokers and their ids of `GROUP_TOPIC`; Kafka's first. */
 export interface Stage {
   readonly server: string;
   readonly topicId: string;

@@ -11,13 +11,13 @@ import { need } from "./scenarios.ts";
 import { playTransactions, TXN_PARTITIONS, TXN_TOPIC } from "./transaction-schedules.ts";
 import { Dice, type Divergence, errorsOf, pause, playAll } from "./schedules.ts";
 
-/** As Kafka is set. */
+/** Settings of both brokers. */
 const SETTINGS = [
   "offsets.topic.num.partitions=1",
   "transaction.state.log.num.partitions=1",
   "group.initial.rebalance.delay.ms=0",
 ];
-/** How long schedules of either kind are begun, in milliseconds. */
+/** Time in which new schedules of either kind are started, in milliseconds. */
 const MOST_MS = Number(process.env.INTEROP_MS ?? 12_000);
 
 async function prepare(server: string): Promise<Stage> {

@@ -38,7 +38,7 @@ export interface Step<S> {
   readonly told: string;
   readonly key: number;
   readonly version: number;
-  /** What the broker of `state` is sent. */
+  /** Request for the broker of `state`. */
   readonly body: (state: S) => object;
   /** Takes in what it has answered. */
   readonly learn?: (state: S, answer: Answer) => void;
@@ -182,7 +182,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
-/** How long nothing must happen before the next step, and how long the brokers may disagree on who waits. */
+/** Quiet time before the next step, and longest disagreement of the brokers on which requests wait. */
 const QUIET_MS = 20;
 const PATIENCE_MS = 10_000;
 
@@ -202,7 +202,7 @@ async function settle<S>(plays: readonly Play<S>[], number: number, { mayWait = 
   }
 }
 
-/** What differs, with the steps that led there. */
+/** Differences, with the steps that led there. */
 export interface Divergence {
   readonly seed: number;
   readonly steps: readonly string[];

@@ -34,7 +34,7 @@ class Story {
   readonly #partition: number;
   readonly #ids: readonly string[];
   readonly #plays: readonly Play<State>[];
-  /** Which transactional id each of them uses. */
+  /** Transactional id of each producer. */
   readonly #uses: readonly string[];
 
   constructor(dice: Dice, seed: number, partition: number, plays: readonly Play<State>[]) {
@@ -59,7 +59,7 @@ class Story {
     return this.#ends();
   }
 
-  /** Who the actor says it is: right more often than not. */
+  /** Producer id and epoch that the actor claims: right more often than not. */
   #claim(actor: number): (state: State) => Producer & { readonly transactionalId: string } {
     const [which, epoch, id] = [this.#dice.next(), this.#dice.next(), this.#dice.next()];
     const transactionalId = which < 0.04 ? this.#ids[1] : which < 0.06 ? "" : this.#uses[actor];

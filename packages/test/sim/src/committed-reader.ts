@@ -39,7 +39,7 @@ interface Reading {
   found: number;
   /** The last stable offset that it was told. */
   stable: number;
-  /** What `Stage` counted then. */
+  /** Counts of `Stage` at that time. */
   losses: number;
 }
 
@@ -90,7 +90,7 @@ export class CommittedReader implements Actor {
     return found;
   }
 
-  /** What is told to be decided is so by markers that no power cut can take. */
+  /** Reports transactions as decided only by markers that no power cut can take. */
   #judgeDevice(partition: number, stable: number): void {
     const { device, dirs, isFlushed } = this.#stage;
     const there = dirs.map(dir => `${dir}/${COPY_TOPIC}-${partition}`);

@@ -11,14 +11,14 @@ export interface SettingsOptions {
   readonly forgetful: boolean;
 }
 
-/** How long an fsync or a cold read takes: the slower the device, the more happens in the midst of something else. */
+/** Duration of an fsync or a cold read: the slower the device, the more operations overlap. */
 const DEVICES: readonly (readonly [low: number, high: number])[] = [
   [0.1, 5],
   [0.1, 5],
   [0.5, 25],
   [2, 30],
 ];
-/** How often recovery points are written down: often, or as Kafka does. */
+/** Interval at which recovery points are written: short, or Kafka's. */
 const CHECKPOINTS_MS = ["300", "2000", "60000"] as const;
 
 export function deviceOf(rng: Prng): readonly [low: number, high: number] {
@@ -57,12 +57,12 @@ export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<str
     settings.set("offsets.retention.check.interval.ms", "300");
   }
   if (options.transactional) {
-    // What is acknowledged survives a power cut: else no transaction could be whole after one.
+    // Acknowledged records must survive a power cut, or no transaction could be whole after one.
     settings.set("log.flush.interval.messages", "1");
     settings.set("transaction.state.log.num.partitions", "2");
     settings.set("transaction.abort.timed.out.transaction.cleanup.interval.ms", "200");
   }
-  // After days without anybody the producers are forgotten before anybody comes back.
+  // Producers expire during days without clients, before any client returns.
   settings.set("producer.id.expiration.check.interval.ms", "100");
   if (options.forgetful) settings.set("producer.id.expiration.ms", "150");
   return settings;

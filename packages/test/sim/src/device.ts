@@ -6,7 +6,7 @@ const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
 const SEGMENT = /^(\d{20})\.log$/;
 const CUT = /^(\d{20})\.cut$/;
 
-/** Where a start has to begin to read a log: below `from` everything was flushed. */
+/** Position from which a start has to read a log: everything below `from` was flushed. */
 export interface Vouched {
   readonly bases: readonly number[];
   /** The base of the segment with the recovery point; Infinity after a clean stop. */
@@ -27,7 +27,7 @@ function offsetsOf(names: readonly string[], pattern: RegExp): number[] {
   return names.flatMap(name => pattern.exec(name)?.[1] ?? []).map(Number);
 }
 
-/** What the files of a directory say of the log `name` before a start looks at it. */
+/** State of the log `name` as the files of a directory tell it before a start. */
 export function vouchedFor(disk: SimDisk, root: string, name: string): Vouched {
   const view = disk.mount();
   const names = view.list(`${root}/${name}`).map(entry => entry.name);
@@ -59,7 +59,7 @@ export function decidedOnDevice(disk: SimDisk, path: string): number {
 
 /** A log that nobody reads by himself: no coordinator loads it, and nothing in it is compacted. */
 const IDLE_LOG = /^(?:temp-\d|plain|flushed|odd)-\d+$/;
-/** What tells the age of a segment. */
+/** Bytes at a segment's beginning that a start may read for its age. */
 const HEAD_BYTES = 100;
 
 /**
@@ -72,7 +72,7 @@ export function watchStart(disk: SimDisk, roots: readonly string[]): { done(): s
   const names = roots.flatMap(root => (view.stat(root) === undefined ? [] : view.list(root).map(entry => entry.name)));
   for (const root of roots.filter(path => view.stat(path) !== undefined)) {
     for (const { name } of view.list(root).filter(entry => IDLE_LOG.test(entry.name))) {
-      // What is on the move is copied from its beginning.
+      // A move copies its log from the beginning.
       if (names.some(other => other.startsWith(`${name}.`))) continue;
       const { bases, from } = vouchedFor(disk, root, name);
       for (const base of bases.filter(other => other < from)) {

@@ -2,9 +2,9 @@ import type { Broker } from "@samsa/broker";
 
 /** Transactional ids, and producers of a scenario: each may have some state in each log. */
 const MOST_PRODUCERS = 16;
-/** Of one group of each kind and a few members: sessions, rebalances and the like. */
+/** Most timers of one group of each type with a few members: sessions, rebalances and the like. */
 const MOST_TIMERS = 60;
-/** As many consumers fetch in sessions; each may have lost some to broken connections. */
+/** Most fetch sessions: a few for each consumer, which loses some to broken connections. */
 const MOST_SESSIONS = 1000;
 const MOST_UNDECIDED = 200;
 

@@ -69,7 +69,7 @@ export interface Served extends Place {
   readonly seen?: Map<number, string>;
 }
 
-/** What was found of a log when all of it was read. */
+/** Result of reading a whole log. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
@@ -198,7 +198,7 @@ export class LogLedger {
     }
   }
 
-  /** Where a reader goes on who finds nothing sound at `offset`; undefined when there should be something. */
+  /** Next offset for a reader that finds no sound batch at `offset`; undefined when there should be one. */
   beyondDamage(place: Place, offset: number): number | undefined {
     return this.#book(place).struck.find(({ from, to }) => offset >= from && offset < to)?.to;
   }

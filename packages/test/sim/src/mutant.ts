@@ -1,7 +1,7 @@
 /** One small, plausible mistake in our own sources. */
 export interface Mutant {
   readonly name: string;
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   readonly file: string;
   /** Is in the file exactly once. */
   readonly find: string;

@@ -13,7 +13,7 @@ export interface OddRecord {
 export interface OddBatch {
   readonly bytes: Uint8Array;
   readonly records: readonly OddRecord[];
-  /** It claims that a log gave it its times: it may be refused, and which times its records have is not told. */
+  /** Claims LogAppendTime: the broker may refuse the batch, and the times of its records are not known. */
   readonly claims: boolean;
 }
 

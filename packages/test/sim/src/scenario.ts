@@ -48,11 +48,11 @@ export interface Outcome {
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
 /** How long a healed broker may take to serve, in virtual milliseconds. */
 const PATIENCE_MS = 25_000;
-/** How old a start of a log must be to be written down: checkpoints are looked at once a second, and take some syncs. */
+/** Age from which a log start offset must be checkpointed: checkpoints run once a second and take some syncs. */
 const SETTLED_MS = 2500;
 const SETTLED_SYNCS = 40;
 const HOUR_MS = 3_600_000;
-/** For how long everything stands still now and then. */
+/** Duration of the pauses in which everything stands still. */
 const LEAP_HOURS = [1, 13, 30] as const;
 /** How far the broker's clock may get from the true time. */
 const MOST_SKEW_MS = 1_200_000;
@@ -123,7 +123,7 @@ class Scenario {
   #fallen = false;
   readonly #device: readonly [low: number, high: number];
   #leapt = -Infinity;
-  /** What the life before has left may not be on the device. */
+  /** True when files of the life before may not be on the device. */
   #cached = false;
 
   constructor(seed: number, options: ScenarioOptions) {

@@ -26,9 +26,9 @@ export interface Stage {
   powerCuts: number;
   /** Power cuts that may have taken what nobody had flushed and what a life after a kill has shown all the same. */
   losses: number;
-  /** How often a clock was set or stood still for hours: what waits for a time may have come to it. */
+  /** Number of times that a clock was set or stood still for hours: timers may have fired early. */
   clocks: number;
-  /** How often everything stood still for hours: who was known for a day at most is not known any more. */
+  /** Number of times that everything stood still for hours: state that is kept for a day is gone. */
   leaps: number;
   /** Logs forget who has written to them as soon as nothing is written: repeated batches are not known. */
   readonly forgetful: boolean;

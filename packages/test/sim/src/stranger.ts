@@ -176,6 +176,6 @@ export class Stranger implements Actor {
     }
     const sent = this.#doubtful.find(isSame);
     if (sent === undefined) throw new Violation("a record was made up", `${ODD_TOPIC} at ${record.offset}: ${text}`);
-    // Not known for good: it may not have been flushed.
+    // The record may not have been flushed, so it does not count as known.
   }
 }

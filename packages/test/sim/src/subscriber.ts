@@ -48,7 +48,7 @@ export class Subscriber implements Actor, Holder {
   #late: { readonly epoch: number; readonly partitions: readonly number[] } | undefined;
   /** An answer is missing: all is said again. */
   #missed = true;
-  /** Subscribes to something else than it has said. */
+  /** The subscription has changed since the last heartbeat. */
   #changed = false;
   /** Steps for which it is silent still. */
   #silent = 0;
@@ -165,7 +165,7 @@ export class Subscriber implements Actor, Holder {
     };
   }
 
-  /** What it is to give up. */
+  /** Takes the assignment of an answer, and returns the partitions to give up. */
   #take({ memberEpoch, assignment }: ConsumerGroupHeartbeatResponse): readonly number[] {
     const before = { epoch: this.epoch, partitions: this.owned };
     this.epoch = memberEpoch;

@@ -56,7 +56,7 @@ export class TableKeeper implements Actor {
     const configs = [...settings].map(([setting, value]) => ({ name: setting, value }));
     const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
     await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
-    // Whether or not the answer came: it may be there from an attempt before.
+    // An attempt without an answer may have written it, too.
     const topics = [{ name }];
     const answer = await this.client.ask(CALLS.metadata, { topics, allowAutoTopicCreation: false });
     if (answer?.topics[0]?.errorCode === 0) this.table.id = answer.topics[0].topicId;

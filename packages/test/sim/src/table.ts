@@ -21,13 +21,13 @@ export interface TableOptions {
   readonly retentionMs: number;
 }
 
-/** What one batch sets a key to; values are numbers that grow, 0 is a tombstone. */
+/** Value that one batch gives a key; values are growing numbers, 0 is a tombstone. */
 export interface Row {
   readonly key: string;
   readonly value: number;
 }
 
-/** What has been written under a key. */
+/** Values written under a key. */
 interface Cell {
   /** Values that were acknowledged, in their order; 0 before any. */
   readonly sure: number[];
@@ -91,7 +91,7 @@ export class Table {
     if (at >= 0) cell.doubtful.splice(at, 1);
   }
 
-  /** How many values of each key count for certain now. */
+  /** Number of values of each key that count for certain now. */
   mark(): ReadonlyMap<string, number> {
     return new Map([...this.#cells].map(([key, { sure }]) => [key, sure.length - 1]));
   }
@@ -191,7 +191,7 @@ export class TableReading {
     this.#found.set(key, value);
   }
 
-  /** It has come to the end: what it has found must be right. */
+  /** Checks what a reader has found once it has come to the end. */
   finish(mark: ReadonlyMap<string, number>, missedTombstones: boolean): void {
     this.#table.judge(this.#found, mark, missedTombstones);
     this.#table.compacted += Math.max(0, (this.#position ?? 0) - this.#count);
@@ -208,7 +208,7 @@ export async function auditTable(stage: Stage, table: Table, client: Client): Pr
     const step = await reading.step(5000);
     if (step === undefined) return false;
     if (step.next < step.end) continue;
-    // What was decided is not told to readers at once.
+    // Readers learn of a decided transaction with a delay.
     if (step.end < wanted) return false;
     reading.finish(mark, false);
     stage.note(`read ${table.name} to ${step.end}`);

@@ -46,7 +46,7 @@ export interface KnownTopic {
 export interface Outlook {
   /** Partitions that are initialized and subscribed to are not all assigned. */
   readonly isUnassigned: boolean;
-  /** From when on partitions must be initialized, in ms since 1970; Infinity: all are. */
+  /** Time from which partitions must be initialized, in ms since 1970; Infinity when all are. */
   readonly initializeAt: number;
 }
 
@@ -66,9 +66,9 @@ export interface ShareGroup {
   hasStates: boolean;
   /** Number of members that subscribe to a topic, by the topic's name. */
   readonly subscribers: Map<string, number>;
-  /** When the hash of its topics is computed again, in ms since 1970, and the epoch that the group must have until then. */
+  /** The topics' hash is computed again at `at`, in ms since 1970, or once the group is below `epoch`. */
   refresh: { readonly at: number; readonly epoch: number };
-  /** Undefined: it is to be worked out. */
+  /** Undefined until it is computed again. */
   outlook: Outlook | undefined;
 }
 

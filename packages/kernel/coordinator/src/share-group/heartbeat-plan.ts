@@ -98,7 +98,7 @@ export class HeartbeatPlan {
     return group.outlook;
   }
 
-  /** When the first initialization that is under way is tried once more. */
+  /** Time of the first retry of an initialization that is under way. */
   #nextRetry(): number {
     let at = Infinity;
     for (const { name, since } of this.#group.initializing.values()) {

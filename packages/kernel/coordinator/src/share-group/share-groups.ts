@@ -177,7 +177,7 @@ export class ShareGroups {
       initialized.set(topicId, { name, partitions: all, since: this.#context.wall });
     }
     this.#context.append([stateRecord(groupId, initializing, initialized, group.deleting)], errorCode => {
-      // What is said to be under way is tried again after a while.
+      // Retry an initialization that has been under way for too long.
       if (errorCode !== 0) this.#context.warn(`Failed to write initialized partitions of group ${groupId}.`, errorCode);
     });
   }
@@ -363,7 +363,7 @@ export class ShareGroups {
     if (known === undefined && record.value === null) return true;
     const group = known ?? newGroup(groupId);
     this.#groups.set(groupId, group);
-    // Where a member is does not matter to the others.
+    // A member's host does not matter to the other members.
     if (record.type !== "current") group.outlook = undefined;
     switch (record.type) {
       case "epoch":

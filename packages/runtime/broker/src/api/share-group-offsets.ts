@@ -133,7 +133,7 @@ interface AlteredPartition {
   readonly errorMessage: string | null;
 }
 
-/** What AlterShareGroupOffsets asks for, by topic; and the outcomes that are known before it is done. */
+/** Alterations that AlterShareGroupOffsets asks for, by topic, and the outcomes known beforehand. */
 function alterations(broker: Broker, { topics }: AlterShareGroupOffsetsRequest) {
   const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<number, Int64> }>();
