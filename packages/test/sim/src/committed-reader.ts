@@ -48,6 +48,8 @@ export class CommittedReader implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
+  /** Does not begin again. */
+  steady = false;
   readonly #readings: Reading[] = COPY_PARTITIONS.map(() => ({ position: 0, found: 0, stable: 0, losses: 0 }));
 
   constructor(stage: Stage, client: Client, rng: Prng) {
@@ -58,7 +60,7 @@ export class CommittedReader implements Actor {
 
   async step(): Promise<void> {
     const partition = this.#rng.int(0, COPY_PARTITIONS.length - 1);
-    if (this.#rng.chance(0.1)) this.rewind();
+    if (this.#rng.chance(0.1) && !this.steady) this.rewind();
     await this.readSome(partition, this.#rng.chance(0.5) ? this.#rng.int(100, 600) : 10_000);
   }
 
