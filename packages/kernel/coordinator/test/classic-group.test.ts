@@ -3,6 +3,7 @@ import type { GroupEffect, GroupRequest } from "../src/index.ts";
 import { Group } from "../src/group.ts";
 import { parseRecord } from "../src/records.ts";
 import { Bench, type Reply } from "./bench.ts";
+import { heartbeat, leave } from "./classic-requests.ts";
 
 interface JoinOptions {
   readonly memberId?: string;
@@ -37,16 +38,6 @@ function sync(memberId: string, generationId: number, all: readonly string[] = [
   const assignments = all.map(id => ({ memberId: id, assignment: Buffer.from(`to ${id}`) }));
   const body = { groupId: "g", generationId, memberId, groupInstanceId: null, assignments };
   return { type: "sync", body: { ...body, protocolType: null, protocolName: null } };
-}
-
-function heartbeat(bench: Bench, memberId: string, generationId: number): number {
-  return bench.ask({ type: "heartbeat", body: { groupId: "g", memberId, generationId, groupInstanceId: null } })
-    .errorCode;
-}
-
-function leave(bench: Bench, memberId: string): Reply {
-  const members = [{ memberId, groupInstanceId: null, reason: null }];
-  return bench.ask({ type: "leave", version: 5, body: { groupId: "g", memberId: "", members } });
 }
 
 function newId(bench: Bench, options: JoinOptions = {}): string {

@@ -3,6 +3,7 @@ import { consumerProtocolAssignment, consumerProtocolSubscription } from "@samsa
 import { describe, expect, test } from "vitest";
 import type { GroupRequest } from "../src/index.ts";
 import { Bench, config, type Reply } from "./bench.ts";
+import { heartbeat, leave } from "./classic-requests.ts";
 import { ask } from "./consumer-requests.ts";
 
 const REJOIN = 27;
@@ -73,16 +74,6 @@ function sync(
     protocolName: "range",
   };
   return { type: "sync", body: { ...body, assignments } };
-}
-
-function heartbeat(bench: Bench, memberId: string, generationId: number): number {
-  return bench.ask({ type: "heartbeat", body: { groupId: "g", memberId, generationId, groupInstanceId: null } })
-    .errorCode;
-}
-
-function leave(bench: Bench, memberId: string): Reply {
-  const members = [{ memberId, groupInstanceId: null, reason: null }];
-  return bench.ask({ type: "leave", version: 5, body: { groupId: "g", memberId: "", members } });
 }
 
 /** A stable classic group of one member that has four partitions. */

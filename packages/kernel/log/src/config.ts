@@ -32,3 +32,28 @@ export interface LogConfig {
   /** A new segment's file gets its full size at once, and is cut to what is in it when the segment ends. */
   readonly preallocate: boolean;
 }
+
+/** Settings of a log that is kept whole: no retention and no compaction, in segments of 1 GiB. */
+export const KEEP_ALL: LogConfig = {
+  segmentBytes: 1_073_741_824,
+  segmentMs: Infinity,
+  segmentJitterMs: 0,
+  indexIntervalBytes: 4096,
+  segmentIndexBytes: 10_485_760,
+  maxMessageBytes: 1_048_588,
+  retentionMs: -1,
+  retentionBytes: -1,
+  flushMessages: Infinity,
+  flushMs: Infinity,
+  timestampType: "CreateTime",
+  beforeMaxMs: Infinity,
+  afterMaxMs: Infinity,
+  compression: "producer",
+  cleanupPolicy: new Set(),
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  minCleanableRatio: 0.5,
+  deleteRetentionMs: 86_400_000,
+  fileDeleteDelayMs: 60_000,
+  preallocate: false,
+};

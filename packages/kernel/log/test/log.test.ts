@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import {
   EpochCache,
   IndexCache,
+  KEEP_ALL,
   LogState,
   type LogConfig,
   type LogEffect,
@@ -22,27 +23,14 @@ import {
 
 const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const CONFIG: LogConfig = {
+  ...KEEP_ALL,
   segmentBytes: 100_000,
   segmentMs: 1000,
-  segmentJitterMs: 0,
-  indexIntervalBytes: 4096,
   segmentIndexBytes: 1_000_000,
   maxMessageBytes: 1_000_000,
   retentionMs: 5000,
-  retentionBytes: -1,
-  flushMessages: Infinity,
-  flushMs: Infinity,
-  timestampType: "CreateTime",
-  beforeMaxMs: Infinity,
-  afterMaxMs: Infinity,
-  compression: "producer",
   cleanupPolicy: new Set(["delete"]),
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Infinity,
-  minCleanableRatio: 0.5,
-  deleteRetentionMs: 86_400_000,
   fileDeleteDelayMs: 0,
-  preallocate: false,
 };
 
 function open(config: Partial<LogConfig> = {}) {

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import {
   fileName,
   IndexCache,
+  KEEP_ALL,
   type IndexReader,
   type LogConfig,
   type LogEffect,
@@ -22,27 +23,14 @@ import {
 const tools: Tools = { crc32c, codecs: nodeCodecs() };
 const NO_BYTES = new Uint8Array(0);
 const CONFIG: LogConfig = {
+  ...KEEP_ALL,
   segmentBytes: 600,
-  segmentMs: Infinity,
-  segmentJitterMs: 0,
   indexIntervalBytes: 100,
   segmentIndexBytes: 1_000_000,
   maxMessageBytes: 1_000_000,
-  retentionMs: -1,
-  retentionBytes: -1,
-  flushMessages: Infinity,
-  flushMs: Infinity,
-  timestampType: "CreateTime",
-  beforeMaxMs: Infinity,
-  afterMaxMs: Infinity,
-  compression: "producer",
   cleanupPolicy: new Set(["delete"]),
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Infinity,
-  minCleanableRatio: 0.5,
   deleteRetentionMs: 0,
   fileDeleteDelayMs: 0,
-  preallocate: false,
 };
 
 /** The files of a log, in memory. */

@@ -1,5 +1,5 @@
 import { fromUtf8, invariant, MalformedError, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
-import type { LogConfig } from "@samsa/log";
+import { KEEP_ALL, type LogConfig } from "@samsa/log";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
   BOOTSTRAP_SNAPSHOT,
@@ -20,27 +20,10 @@ import { METADATA_TOPIC } from "./topics.ts";
 /** Settings of the metadata log. It is flushed with every append, and trimmed behind snapshots instead of by age. */
 export function metadataLogConfig(config: BrokerConfig): LogConfig {
   return {
+    ...KEEP_ALL,
     segmentBytes: config["metadata.log.segment.bytes"],
     segmentMs: config["metadata.log.segment.ms"],
-    segmentJitterMs: 0,
-    indexIntervalBytes: 4096,
-    segmentIndexBytes: 10485760,
     maxMessageBytes: MAX_METADATA_BATCH,
-    retentionMs: -1,
-    retentionBytes: -1,
-    flushMessages: Infinity,
-    flushMs: Infinity,
-    timestampType: "CreateTime",
-    beforeMaxMs: Infinity,
-    afterMaxMs: Infinity,
-    compression: "producer",
-    cleanupPolicy: new Set(),
-    minCompactionLagMs: 0,
-    maxCompactionLagMs: Infinity,
-    minCleanableRatio: 0.5,
-    deleteRetentionMs: 86_400_000,
-    fileDeleteDelayMs: 60_000,
-    preallocate: false,
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Uuid, utf8 } from "@samsa/base";
-import type { LogConfig } from "@samsa/log";
+import { KEEP_ALL, type LogConfig } from "@samsa/log";
 import { buildBatch, type Tools } from "@samsa/records";
 import { type SimNode, World } from "@samsa/sim";
 import { type LogDir, type LogDirOptions, openLogDir, type PartitionLog } from "../src/index.ts";
@@ -7,27 +7,13 @@ import { type LogDir, type LogDirOptions, openLogDir, type PartitionLog } from "
 export const TOPIC_ID = "zzzzzzzzzzzzzzzzzzzzzg" as Uuid;
 export const NOW = 1_700_000_000_000;
 export const CONFIG: LogConfig = {
+  ...KEEP_ALL,
   segmentBytes: 1_000,
   segmentMs: 604_800_000,
-  segmentJitterMs: 0,
   indexIntervalBytes: 100,
-  segmentIndexBytes: 10_485_760,
-  maxMessageBytes: 1_048_588,
   retentionMs: 604_800_000,
-  retentionBytes: -1,
-  flushMessages: Infinity,
-  flushMs: Infinity,
-  timestampType: "CreateTime",
-  beforeMaxMs: Infinity,
   afterMaxMs: 3_600_000,
-  compression: "producer",
   cleanupPolicy: new Set(["delete"]),
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Infinity,
-  minCleanableRatio: 0.5,
-  deleteRetentionMs: 86_400_000,
-  fileDeleteDelayMs: 60_000,
-  preallocate: false,
 };
 
 /** A machine whose disk can crash, with one log directory. */
