@@ -200,7 +200,9 @@ export class LogLedger {
 
   /** Next offset for a reader that finds no sound batch at `offset`; undefined when there should be one. */
   beyondDamage(place: Place, offset: number): number | undefined {
-    return this.#book(place).struck.find(({ from, to }) => offset >= from && offset < to)?.to;
+    const ends = this.#book(place).struck.flatMap(({ from, to }) => (offset >= from && offset < to ? [to] : []));
+    // Where damage went on to the end the log has been cut since, and other records follow.
+    return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
   /** A batch was acknowledged; `since` is `endOf` when it was first sent. */
