@@ -35,6 +35,8 @@ interface Book {
   starts: { readonly start: number; readonly at: number }[];
   /** Where requests to delete records may have put the start. */
   deleted: number;
+  /** The highest start that the log had when a life ended, whether or not anybody was told of it. */
+  reached: number;
   /** It has been, or is being, moved: after a power cut an older copy of it may stand where it was. */
   moved: boolean;
   /** Bits of its files were turned over: what readers are shown cannot be relied on. */
@@ -120,6 +122,7 @@ export class LogLedger {
         start: 0,
         starts: [],
         deleted: 0,
+        reached: 0,
         moved: false,
         rotten: false,
         struck: [],
@@ -157,7 +160,8 @@ export class LogLedger {
 
   /** Records before this may have been deleted, and be back since a crash without all that was known of them. */
   deletedTo(place: Place): number {
-    return this.#book(place).deleted;
+    const { deleted, reached } = this.#book(place);
+    return Math.max(deleted, reached);
   }
 
   moving(place: Place): void {
@@ -205,21 +209,31 @@ export class LogLedger {
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
-  /** A batch was acknowledged; `since` is `endOf` when it was first sent. */
+  /**
+   * A batch was acknowledged; `since` is `endOf` when it was first sent. A late acknowledgement comes from a life that has
+   * ended meanwhile, and its files may have been damaged since.
+   */
   acked(
     place: Place,
     batch: SentBatch,
-    ack: { readonly process: string; readonly offset: number; readonly since: number; readonly flushed: boolean },
+    ack: {
+      readonly process: string;
+      readonly offset: number;
+      readonly since: number;
+      readonly flushed: boolean;
+      readonly isLate: boolean;
+    },
   ): void {
     const book = this.#book(place);
     const { offset, since } = ack;
+    const isStruck = (at: number): boolean => book.struck.some(({ from, to }) => at >= from && at < to);
     const end = offset + batch.values.length;
     if (!book.rotten && offset < since) {
       throw new Violation("the end went back", `${book.name}: an append after ${since} got ${offset}`);
     }
     batch.values.forEach((value, i) => {
       this.#place(book, offset + i, value);
-      book.acked.set(offset + i, value);
+      if (!ack.isLate || !isStruck(offset + i)) book.acked.set(offset + i, value);
       this.acknowledged++;
     });
     book.end = Math.max(book.end, end);
@@ -461,8 +475,15 @@ export class LogLedger {
     return anomaliesOf(this.history.filter(({ log }) => !rotten.has(log)))[0];
   }
 
-  /** The broker's life has ended: a start that was told after `settled` may be forgotten, and records before it be back. */
-  forgetStarts(settled: number): void {
+  /**
+   * The broker's life has ended: a start that was told after `settled` may be forgotten, and records before it be back.
+   * `starts` are those that the logs had.
+   */
+  forgetStarts(settled: number, starts: Iterable<readonly [place: Place, start: number]>): void {
+    for (const [place, start] of starts) {
+      const book = this.#books.get(keyOf(place));
+      if (book !== undefined) book.reached = Math.max(book.reached, start);
+    }
     for (const book of this.#books.values()) {
       book.starts = book.starts.filter(({ at }) => at <= settled);
       book.start = book.starts.at(-1)?.start ?? 0;

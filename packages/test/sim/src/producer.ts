@@ -43,6 +43,8 @@ interface Answer {
   readonly errorCode: number;
   readonly baseOffset: number;
   readonly logAppendTimeMs: number;
+  /** The broker's life that gave it has ended. */
+  readonly isLate: boolean;
 }
 
 const CODECS: ReadonlyMap<string | undefined, Codec> = new Map([
@@ -156,14 +158,15 @@ export class Producer implements Actor {
       await this.client.tell(CALLS.produce, body);
       return undefined;
     }
-    const { logs } = this.#stage;
+    const { logs, life } = this.#stage;
     const startedAt = logs.startOf({ topicId, partition });
     const answer = await this.client.ask(CALLS.produce, body);
     const result = answer?.responses[0]?.partitionResponses[0];
     if (result?.errorCode === 0) logs.started({ topicId, partition }, Number(result.logStartOffset), startedAt);
     if (result === undefined) return undefined;
     const { errorCode, baseOffset, logAppendTimeMs } = result;
-    return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs) };
+    const isLate = life !== this.#stage.life;
+    return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs), isLate };
   }
 
   /** A batch with the sequence that comes `ahead` batches of four records or fewer after those of the line. */
@@ -257,7 +260,7 @@ export class Producer implements Actor {
     );
   }
 
-  #acknowledge(attempt: Attempt, { baseOffset, logAppendTimeMs }: Answer): void {
+  #acknowledge(attempt: Attempt, { baseOffset, logAppendTimeMs, isLate }: Answer): void {
     const { topic, partition, values, changes, settings, wire } = attempt;
     const { logs } = this.#stage;
     this.#stage.note(`acked ${partition} ${baseOffset} ${values.join()}`);
@@ -266,7 +269,7 @@ export class Producer implements Actor {
     const flushed = topic.flushed || (unchanged && settings.flush === "1");
     // A power cut since may have taken the end that it was to come after.
     const since = attempt.powerCuts === this.#stage.powerCuts ? attempt.since : 0;
-    logs.acked(attempt, attempt, { process: this.client.name, offset: baseOffset, since, flushed });
+    logs.acked(attempt, attempt, { process: this.client.name, offset: baseOffset, since, flushed, isLate });
     this.acknowledged++;
     if (!this.#idempotent) return;
     const line = this.#line(attempt);

@@ -11,7 +11,7 @@ import { BROKER, deviceOf, PORT, settingsOf } from "./conditions.ts";
 import { watchStart } from "./device.ts";
 import { DiskDecay } from "./decay.ts";
 import { GroupLedger } from "./group-ledger.ts";
-import { LogLedger } from "./log-ledger.ts";
+import { LogLedger, type Place } from "./log-ledger.ts";
 import { Holdings } from "./holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
 import { Prng } from "./prng.ts";
@@ -434,7 +434,7 @@ class Scenario {
     // A broker whose disk is well has written down what it knew some seconds ago; what a power cut leaves is another thing.
     const settledAt = this.world.now() - SETTLED_MS - SETTLED_SYNCS * this.#device[1];
     const settled = ending === "kill" && !this.#ailing && settledAt > this.#leapt ? settledAt : -Infinity;
-    if (ending !== "stop") this.#stage.logs.forgetStarts(settled);
+    if (ending !== "stop") this.#stage.logs.forgetStarts(settled, this.#starts());
     this.#everAiling ||= this.#ailing;
     this.#ailing = false;
     if (ending === "power") {
@@ -454,6 +454,13 @@ class Scenario {
     for (const struck of this.#decay?.strike() ?? []) {
       this.world.trace(`rot ${struck.topic}-${struck.partition} ${struck.from} to ${struck.to}`);
       this.#stage.logs.rot(struck);
+    }
+  }
+
+  /** Where the broker's logs start now. */
+  *#starts(): IterableIterator<readonly [place: Place, start: number]> {
+    for (const { log } of this.#broker?.topics.all() ?? []) {
+      if (log.topicId !== undefined) yield [{ topicId: log.topicId, partition: log.partition }, log.startOffset];
     }
   }
 
