@@ -1,6 +1,5 @@
-import { BufferPool, DiskError, type Env, InvariantError } from "@samsa/base";
-import { Broker, type RemoteJudge } from "@samsa/broker";
-import { BatchJudge } from "@samsa/records";
+import type { Env } from "@samsa/base";
+import { Broker } from "@samsa/broker";
 import { keptTooMuch } from "./kept.ts";
 import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
@@ -14,8 +13,10 @@ import { GroupLedger } from "./group-ledger.ts";
 import { LogLedger, type Place } from "./log-ledger.ts";
 import { Holdings } from "./holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
+import { overheard } from "./overheard.ts";
 import { Prng } from "./prng.ts";
 import { type Ending, Violation } from "./rules.ts";
+import { slowJudge, WipedBuffers } from "./stand-ins.ts";
 import type { Actor, Stage } from "./stage.ts";
 import { agreeOn, Subscriber } from "./subscriber.ts";
 import { auditTable } from "./table.ts";
@@ -57,38 +58,6 @@ const HOUR_MS = 3_600_000;
 const LEAP_HOURS = [1, 13, 30] as const;
 /** How far the broker's clock may get from the true time. */
 const MOST_SKEW_MS = 1_200_000;
-/** Complaints of the broker that say that a programmer erred. */
-const CONFESSIONS: ReadonlySet<string> = new Set([
-  "a task failed",
-  "a periodic task failed",
-  "request failed",
-  "a reply could not be encoded",
-  "work on a log directory failed",
-]);
-
-/** Judges some batches later, the second perhaps before the first. */
-function slowJudge(env: Env, rng: Prng): RemoteJudge {
-  const judge = new BatchJudge({ crc32c: env.crypto.crc32c, codecs: env.codecs });
-  return {
-    wants: () => rng.chance(0.2),
-    judge: (bytes, rules, now) =>
-      new Promise(resolve => {
-        env.timers.after(rng.int(0, 20), () => resolve(judge.judge(bytes, rules, now)));
-      }),
-  };
-}
-
-/** Wipes what comes back at once: whoever still looks at it is found out. */
-class WipedBuffers extends BufferPool {
-  constructor() {
-    super(1);
-  }
-
-  protected override freed(buffer: Uint8Array): void {
-    buffer.fill(0xee);
-  }
-}
-
 /** One broker, its clients, and what befalls them, all from one seed. */
 class Scenario {
   readonly world: World;
@@ -264,7 +233,10 @@ class Scenario {
   }
 
   #boot(): { failed: unknown } {
-    const env = this.#overheard(this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env);
+    const env = overheard(this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env, {
+      trustsInvariants: () => !this.#fallen && this.#decay === undefined,
+      confess: detail => void (this.violation ??= new Violation("the broker failed", detail)),
+    });
     const boot: { failed: unknown } = { failed: undefined };
     const life = ++this.#stage.life;
     this.#fallen = false;
@@ -279,27 +251,6 @@ class Scenario {
       (error: unknown) => void (boot.failed = error),
     );
     return boot;
-  }
-
-  /** The broker's world, in which somebody listens to what it logs. */
-  #overheard(env: Env): Env {
-    const { logger } = env;
-    return {
-      ...env,
-      logger: {
-        ...logger,
-        error: (message, fields) => {
-          logger.error(message, fields);
-          const error = fields?.error;
-          // A broken invariant of one who has not ended, and whose logs are sound, is a confession by itself.
-          const isBroken = error instanceof InvariantError && !this.#fallen && this.#decay === undefined;
-          // What a failing disk brings about is part of the play.
-          if (!(isBroken || CONFESSIONS.has(message)) || !(error instanceof Error) || error instanceof DiskError)
-            return;
-          this.violation ??= new Violation("the broker failed", `${message}: ${error.stack ?? error.message}`);
-        },
-      },
-    };
   }
 
   async #start(): Promise<void> {
