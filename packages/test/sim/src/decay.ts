@@ -9,6 +9,8 @@ export interface Struck {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
+  /** No start looks at the damage, and appends go on behind it: what comes there may be out of reach. */
+  readonly isHidden: boolean;
 }
 
 /** Topics whose files may be damaged: of the others nothing may be lost. */
@@ -55,12 +57,13 @@ export class DiskDecay {
    * A damaged segment costs what is in it; where a start reads it, it is cut, and what comes behind goes with it. A damaged
    * snapshot costs nothing: producers are read from the log.
    */
-  #cost(root: string, log: string, file: string): { from: number; to: number } {
+  #cost(root: string, log: string, file: string): Pick<Struck, "from" | "to" | "isHidden"> {
     const base = Number(file.slice(0, 20));
-    if (file.endsWith(".snapshot")) return { from: base, to: base };
+    if (file.endsWith(".snapshot")) return { from: base, to: base, isHidden: false };
     const { bases, from } = vouchedFor(this.#disk, root, log);
     const next = Math.min(Infinity, ...bases.filter(other => other > base));
-    return { from: base, to: base >= from || next === Infinity ? Infinity : next };
+    const isRead = base >= from;
+    return { from: base, to: isRead ? Infinity : next, isHidden: !isRead && next === Infinity };
   }
 }
 

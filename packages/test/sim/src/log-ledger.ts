@@ -42,7 +42,7 @@ interface Book {
   /** Bits of its files were turned over: what readers are shown cannot be relied on. */
   rotten: boolean;
   /** Offsets that this may have cost. */
-  readonly struck: { readonly from: number; readonly to: number }[];
+  readonly struck: Struck[];
   readonly batches: SentBatch[];
   /** Values that were sent, whatever became of them. */
   readonly sent: Map<string, { readonly batch: SentBatch; readonly timestamp: number }>;
@@ -190,11 +190,12 @@ export class LogLedger {
     return this.#book(place).places.get(value);
   }
 
-  rot({ topic, partition, from, to }: Struck): void {
+  rot(struck: Struck): void {
+    const { topic, partition, from, to } = struck;
     for (const book of this.#books.values()) {
       if (!book.name.startsWith(`${topic}-${partition} `)) continue;
       book.rotten = true;
-      book.struck.push({ from, to });
+      book.struck.push(struck);
       for (const known of [book.acked, book.read, book.times, book.epochs]) {
         for (const offset of known.keys()) if (offset >= from && offset < to) known.delete(offset);
       }
@@ -226,14 +227,15 @@ export class LogLedger {
   ): void {
     const book = this.#book(place);
     const { offset, since } = ack;
-    const isStruck = (at: number): boolean => book.struck.some(({ from, to }) => at >= from && at < to);
+    const isStruck = (at: number): boolean =>
+      book.struck.some(({ from, to, isHidden }) => (ack.isLate || isHidden) && at >= from && at < to);
     const end = offset + batch.values.length;
     if (!book.rotten && offset < since) {
       throw new Violation("the end went back", `${book.name}: an append after ${since} got ${offset}`);
     }
     batch.values.forEach((value, i) => {
       this.#place(book, offset + i, value);
-      if (!ack.isLate || !isStruck(offset + i)) book.acked.set(offset + i, value);
+      if (!isStruck(offset + i)) book.acked.set(offset + i, value);
       this.acknowledged++;
     });
     book.end = Math.max(book.end, end);

@@ -43,8 +43,8 @@ interface Answer {
   readonly errorCode: number;
   readonly baseOffset: number;
   readonly logAppendTimeMs: number;
-  /** The broker's life that gave it has ended. */
-  readonly isLate: boolean;
+  /** The broker's life that gave it. */
+  readonly life: number;
 }
 
 const CODECS: ReadonlyMap<string | undefined, Codec> = new Map([
@@ -165,8 +165,7 @@ export class Producer implements Actor {
     if (result?.errorCode === 0) logs.started({ topicId, partition }, Number(result.logStartOffset), startedAt);
     if (result === undefined) return undefined;
     const { errorCode, baseOffset, logAppendTimeMs } = result;
-    const isLate = life !== this.#stage.life;
-    return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs), isLate };
+    return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs), life };
   }
 
   /** A batch with the sequence that comes `ahead` batches of four records or fewer after those of the line. */
@@ -260,7 +259,7 @@ export class Producer implements Actor {
     );
   }
 
-  #acknowledge(attempt: Attempt, { baseOffset, logAppendTimeMs, isLate }: Answer): void {
+  #acknowledge(attempt: Attempt, { baseOffset, logAppendTimeMs, life }: Answer): void {
     const { topic, partition, values, changes, settings, wire } = attempt;
     const { logs } = this.#stage;
     this.#stage.note(`acked ${partition} ${baseOffset} ${values.join()}`);
@@ -269,6 +268,7 @@ export class Producer implements Actor {
     const flushed = topic.flushed || (unchanged && settings.flush === "1");
     // A power cut since may have taken the end that it was to come after.
     const since = attempt.powerCuts === this.#stage.powerCuts ? attempt.since : 0;
+    const isLate = life !== this.#stage.life;
     logs.acked(attempt, attempt, { process: this.client.name, offset: baseOffset, since, flushed, isLate });
     this.acknowledged++;
     if (!this.#idempotent) return;
