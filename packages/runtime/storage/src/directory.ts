@@ -81,11 +81,18 @@ interface Removal {
 interface Known {
   /** Of its directory. */
   readonly name: string;
+  /** Of the files in it. */
+  readonly names: readonly string[];
   /** -1: the checkpoints do not name the log. */
   readonly recoveryPoint: number;
   readonly start: number;
   readonly watermark: number;
   readonly cleanedTo: number;
+}
+
+/** Lowest offset to which a log was cut since the checkpoints were written, from the names of its files; Infinity: none. */
+function cutOf(names: readonly string[]): number {
+  return Math.min(...names.map(name => offsetOfFile(name, CUT_SUFFIX)).filter(offset => offset >= 0));
 }
 
 /** A log was cut after the checkpoints were last written. */
@@ -234,12 +241,14 @@ export class LogDir implements LogHome {
       const match = LOG_NAME.exec(name);
       if (match === null) continue;
       const key = keyOf(match[1], Number(match[2]));
-      const marked = this.cutOf(name);
+      const names = this.namesIn(name);
+      const marked = cutOf(names);
       // A clean stop has written the checkpoints after any cut.
       const limit = this.cleanStart ? Infinity : marked;
       const saved = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? 0, limit);
       const log = this.loadLog(match[1], Number(match[2]), {
         name,
+        names,
         recoveryPoint: recoveryPoints.has(key) || limit < Infinity ? saved(recoveryPoints) : -1,
         start: saved(starts),
         watermark: saved(watermarks),
@@ -251,13 +260,9 @@ export class LogDir implements LogHome {
     }
   }
 
-  /** The lowest offset to which a log was cut since the checkpoints were written; Infinity when it was not. */
-  private cutOf(name: string): number {
-    const offsets = this.env.disk
-      .list(`${this.path}/${name}`)
-      .map(file => offsetOfFile(file.name, CUT_SUFFIX))
-      .filter(offset => offset >= 0);
-    return Math.min(...offsets);
+  /** Names of the files in the directory `name`. */
+  private namesIn(name: string): string[] {
+    return this.env.disk.list(`${this.path}/${name}`).flatMap(file => (file.directory ? [] : [file.name]));
   }
 
   private loadLog(topic: string, partition: number, known: Known): PartitionLog {
@@ -275,6 +280,7 @@ export class LogDir implements LogHome {
       recoveryPoint,
       cleanedTo,
       startOffset: start,
+      names: known.names,
     });
     const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     const log = new PartitionLog({
@@ -327,7 +333,7 @@ export class LogDir implements LogHome {
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
     // The first flush makes this durable, before any record is.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    const known = { name, recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
+    const known = { name, names: [PARTITION_FILE], recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
     const log = this.loadLog(topic, partition, known);
     if (this.stale.has(keyOf(topic, partition))) this.markCut(log, 0);
     return log;

@@ -17,12 +17,12 @@ export class LogFiles {
   /** Files have come or gone since the directory was last synced. */
   private namesChanged = true;
 
-  private readonly onSeal: () => void;
+  private readonly log: { beginSeal(): void };
 
-  /** `onSeal` is called when a segment is closed, before the next one is created. */
-  constructor(home: LogHome, place: { path: string }, { state, onSeal }: { state: LogState; onSeal: () => void }) {
+  /** `log.beginSeal` is called when a segment is closed, before the next one is created. */
+  constructor(home: LogHome, place: { path: string }, state: LogState, log: { beginSeal(): void }) {
     this.home = home;
-    this.onSeal = onSeal;
+    this.log = log;
     this.disk = home.env.disk;
     this.place = place;
     this.state = state;
@@ -138,7 +138,7 @@ export class LogFiles {
   }
 
   private performOne(effect: Exclude<LogEffect, { kind: "write" }>): void {
-    if (effect.kind === "seal") return this.onSeal();
+    if (effect.kind === "seal") return this.log.beginSeal();
     const path = `${this.path}/${effect.file}`;
     switch (effect.kind) {
       case "replace":

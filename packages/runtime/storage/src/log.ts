@@ -90,7 +90,7 @@ export class PartitionLog {
 
   constructor(options: PartitionLogOptions) {
     this.home = options.home;
-    this.files = new LogFiles(options.home, options.place, { state: options.state, onSeal: () => this.beginSeal() });
+    this.files = new LogFiles(options.home, options.place, options.state, this);
     this.reader = new LogReader(options.home, this.files, options.state);
     this.topic = options.topic;
     this.partition = options.partition;
@@ -291,7 +291,7 @@ export class PartitionLog {
   }
 
   /** Called between the end of a segment and the creation of the next one. */
-  private beginSeal(): void {
+  beginSeal(): void {
     this.sealDue = true;
     this.home.sealing(this);
   }

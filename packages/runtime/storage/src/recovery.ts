@@ -43,6 +43,8 @@ export interface LoadOptions {
   /** Everything before it was compacted. */
   readonly cleanedTo: number;
   readonly startOffset: number;
+  /** Names of the files in the log's directory. */
+  readonly names: readonly string[];
 }
 
 function toolsOf(env: Env): Tools {
@@ -71,13 +73,27 @@ function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSi
 const LAST_TIMES = 2;
 
 /** Reads indexes when they are first needed, and rebuilds them when the files cannot be right. */
-function indexReader(place: LoadOptions["place"], env: Env, config: () => LogConfig): IndexReader {
-  const { disk } = env;
-  const pathOf = (segment: Segment, suffix: string): string => `${place.path}/${fileName(segment.base, suffix)}`;
-  const attach = (segment: Segment): void => {
-    const { path } = place;
-    const offsets = readWhole(disk, pathOf(segment, OFFSET_INDEX_SUFFIX));
-    const times = readWhole(disk, pathOf(segment, TIME_INDEX_SUFFIX));
+class FileIndexReader implements IndexReader {
+  readonly #place: LoadOptions["place"];
+  readonly #env: Env;
+  /** Index interval of the log, from when it has been loaded. */
+  log: { readonly config: LogConfig };
+
+  constructor({ place, env, config }: LoadOptions) {
+    this.#place = place;
+    this.#env = env;
+    this.log = { config };
+  }
+
+  #pathOf(segment: Segment, suffix: string): string {
+    return `${this.#place.path}/${fileName(segment.base, suffix)}`;
+  }
+
+  attach(segment: Segment): void {
+    const env = this.#env;
+    const { path } = this.#place;
+    const offsets = readWhole(env.disk, this.#pathOf(segment, OFFSET_INDEX_SUFFIX));
+    const times = readWhole(env.disk, this.#pathOf(segment, TIME_INDEX_SUFFIX));
     if (offsets !== undefined && times !== undefined && segment.attach(offsets, times)) return;
     env.logger.warn("the index of a segment is rebuilt", { path, segment: segment.file });
     // Keep the file of aborted transactions: they can be rebuilt only from producer state, which this scan lacks.
@@ -86,33 +102,32 @@ function indexReader(place: LoadOptions["place"], env: Env, config: () => LogCon
       segment,
       producers: new ProducerStates(),
       epochs: undefined,
-      indexIntervalBytes: config().indexIntervalBytes,
+      indexIntervalBytes: this.log.config.indexIntervalBytes,
       rebuild: true,
       producersFrom: Infinity,
       expected: segment.base,
     });
     segment.hasTxns = hasTxns;
     segment.txns = undefined;
-    rewriteIndexes(segment, { path, env }, true);
-  };
-  return {
-    attach,
-    measure(segment) {
-      const header = readPart(disk, pathOf(segment, LOG_SUFFIX), { from: 0, size: FIELD.maxTimestamp + 8 });
-      const first = header?.length === FIELD.maxTimestamp + 8 ? getI64(viewOf(header), FIELD.maxTimestamp) : -1;
-      const times = readPart(disk, pathOf(segment, TIME_INDEX_SUFFIX), {
-        from: -LAST_TIMES * 12,
-        size: LAST_TIMES * 12,
-      });
-      if (times !== undefined && segment.measure(first, times)) return;
-      attach(segment);
-      segment.firstTimestamp = first;
-    },
-    txns: segment => {
-      const bytes = readWhole(disk, pathOf(segment, TXN_INDEX_SUFFIX)) ?? NO_BYTES;
-      return bytes.subarray(0, bytes.length - (bytes.length % 34));
-    },
-  };
+    rewriteIndexes(segment, { path, env }, { lasting: true, hadTxns: hasTxns });
+  }
+
+  measure(segment: Segment): void {
+    const { disk } = this.#env;
+    const size = FIELD.maxTimestamp + 8;
+    const header = readPart(disk, this.#pathOf(segment, LOG_SUFFIX), { from: 0, size });
+    const first = header?.length === size ? getI64(viewOf(header), FIELD.maxTimestamp) : -1;
+    const ofTimes = { from: -LAST_TIMES * 12, size: LAST_TIMES * 12 };
+    const times = readPart(disk, this.#pathOf(segment, TIME_INDEX_SUFFIX), ofTimes);
+    if (times !== undefined && segment.measure(first, times)) return;
+    this.attach(segment);
+    segment.firstTimestamp = first;
+  }
+
+  txns(segment: Segment): Uint8Array {
+    const bytes = readWhole(this.#env.disk, this.#pathOf(segment, TXN_INDEX_SUFFIX)) ?? NO_BYTES;
+    return bytes.subarray(0, bytes.length - (bytes.length % 34));
+  }
 }
 
 interface Where {
@@ -120,8 +135,15 @@ interface Where {
   readonly env: Env;
 }
 
-/** Puts rebuilt indexes in the place of what the files hold; `lasting`: on the device, too, when it returns. */
-function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean): void {
+/**
+ * Writes rebuilt indexes to their files. `lasting`: they are on the device when the function returns. `hadTxns`: the segment
+ * has had aborted transactions in its index.
+ */
+function rewriteIndexes(
+  segment: Segment,
+  { path, env }: Where,
+  { lasting, hadTxns }: { readonly lasting: boolean; readonly hadTxns: boolean },
+): void {
   const suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, ...(segment.txns === undefined ? [] : [TXN_INDEX_SUFFIX])];
   const wanted = new Map<string, Uint8Array>(suffixes.map(suffix => [fileName(segment.base, suffix), NO_BYTES]));
   const out: LogEffect[] = [];
@@ -129,13 +151,15 @@ function rewriteIndexes(segment: Segment, { path, env }: Where, lasting: boolean
   for (const effect of out) if (effect.kind === "write") wanted.set(effect.file, effect.bytes);
   let isChanged = false;
   for (const [name, bytes] of wanted) {
+    // Most segments have no index of aborted transactions.
+    const isGone = bytes.length === 0 && name.endsWith(TXN_INDEX_SUFFIX);
+    if (isGone && !hadTxns) continue;
     const file = `${path}/${name}`;
     const before = readWhole(env.disk, file);
     // Files that are right already stay: a start after kill -9 then waits for no device.
     if (before !== undefined && sameBytes(before, bytes)) continue;
     isChanged = true;
-    // Most segments have no index of aborted transactions.
-    if (bytes.length === 0 && name.endsWith(TXN_INDEX_SUFFIX)) removeIfThere(env.disk, file);
+    if (isGone) removeIfThere(env.disk, file);
     else overwrite(env.disk, file, bytes, lasting);
   }
   if (lasting && isChanged) env.disk.syncDirectoryNow(path);
@@ -152,14 +176,13 @@ interface Listing {
 }
 
 /** Finishes what was under way when the log was last used, and tells what files there are. */
-function listFiles(path: string, env: Env): Listing {
+function listFiles(names: readonly string[], path: string, env: Env): Listing {
   const { disk } = env;
   const bases: number[] = [];
   const snapshots: number[] = [];
   const swapped: number[] = [];
   let hasEpochs = false;
   const txns = new Set<number>();
-  const names = disk.list(path).flatMap(({ name, directory }) => (directory ? [] : [name]));
   // While a file of a compacted segment still has this name, those that have the next one already are not to be used.
   const unfinished = Math.min(
     ...names.filter(name => name.endsWith(CLEANED_SUFFIX)).map(name => Number(name.slice(0, 20))),
@@ -196,14 +219,16 @@ function listFiles(path: string, env: Env): Listing {
 export function loadState(options: LoadOptions): LogState {
   const { env, place, config } = options;
   const { path } = place;
-  const listing = listFiles(path, env);
-  const state: LogState = new LogState({
+  const listing = listFiles(options.names, path, env);
+  const reader = new FileIndexReader(options);
+  const state = new LogState({
     tools: toolsOf(env),
     config,
     draw: () => env.random.next(),
     cache: options.indexes,
-    reader: indexReader(place, env, () => state.config),
+    reader,
   });
+  reader.log = state;
   for (const base of listing.bases) {
     const found = env.disk.stat(`${path}/${fileName(base, LOG_SUFFIX)}`);
     const modified = found?.modified ?? 0;
@@ -349,6 +374,7 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
       removeSegments(state, i, segments.length - i, { path, env });
       break;
     }
+    const hadTxns = segment.hasTxns;
     const scanner = scan(path, env, {
       ...scanTarget(state, segment),
       rebuild: true,
@@ -357,7 +383,7 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
     });
     state.endOffset = scanner.nextOffset;
     // The next start may trust what ends at the recovery point that is written down.
-    rewriteIndexes(segment, { path, env }, state.endOffset <= recoveryPoint);
+    rewriteIndexes(segment, { path, env }, { lasting: state.endOffset <= recoveryPoint, hadTxns });
     if (cutTail(segment, scanner, path, env)) removeSegments(state, i + 1, segments.length - i - 1, { path, env });
   }
   state.producers.endOffset = state.endOffset;

@@ -3,7 +3,7 @@ import { OffsetMap } from "@samsa/log";
 import { buildBatch, endTxnBatch } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { compact } from "../src/compact.ts";
-import { Fixture, NOW } from "./fixture.ts";
+import { Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 
 const SEGMENTS = 100;
 
@@ -158,4 +158,22 @@ describe("what a long log reads", () => {
     expect(reads).toBe(1);
     disk.fault = undefined;
   });
+});
+
+test("a start after kill -9 waits for no device, and lists each log once, where every file is sound", async () => {
+  const fixture = new Fixture(5, { segmentBytes: 100_000 });
+  const others = [1, 2, 3].map(partition => fixture.dir.create("u", partition, TOPIC_ID));
+  fixture.log.append(fixture.batch(1), { origin: "client", now: NOW, leaderEpoch: 0 });
+  await fixture.flush();
+  await fixture.settle(fixture.dir.checkpoint());
+  for (const { path } of others) expect(fixture.node.disk.mount().stat(path)).toBeDefined();
+  fixture.node = fixture.world.crash("a", { unsynced: "cached" });
+  const operations: string[] = [];
+  fixture.node.disk.watch = (operation, path) => void operations.push(`${operation} ${path}`);
+  fixture.dir = fixture.open();
+  fixture.node.disk.watch = undefined;
+  expect(operations.filter(one => one.includes("sync") && /\/[tu]-\d/.test(one))).toEqual([]);
+  const listings = operations.filter(one => /^list .*\/[tu]-\d$/.test(one));
+  expect(listings.toSorted()).toEqual([...new Set(listings)].toSorted());
+  expect(listings).toHaveLength(4);
 });
