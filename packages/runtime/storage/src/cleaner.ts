@@ -4,51 +4,53 @@ import { compact } from "./compact.ts";
 import type { LogDir } from "./directory.ts";
 import type { PartitionLog } from "./log.ts";
 
-/** `log.cleaner.*` */
+/** Settings under `log.cleaner.*`. */
 export interface CleanerSettings {
   readonly enabled: boolean;
-  /** Logs that are compacted at the same time. */
+  /** Logs compacted at the same time. */
   readonly threads: number;
-  /** For the keys of all of them. */
+  /** Memory for the keys of all threads, in bytes (`log.cleaner.dedupe.buffer.size`). */
   readonly dedupeBytes: number;
-  /** The share of that which is filled. */
+  /** Share of `dedupeBytes` that may be filled, 0 to 1. */
   readonly loadFactor: number;
-  /** For what all of them read and write at a time. */
+  /** Memory for reads and writes of all threads, in bytes (`log.cleaner.io.buffer.size`). */
   readonly bufferBytes: number;
-  /** Bytes a second, read and written, of all of them together. */
+  /** Limit on bytes read and written by all threads together, per second. */
   readonly bytesPerSecond: number;
-  /** How long to wait when there is nothing to compact. */
+  /** Milliseconds to wait when no log needs compaction. */
   readonly backoffMs: number;
 }
 
+/** Environment, log directories and settings of a `LogCleaner`. */
 export interface CleanerOptions {
   readonly env: Env;
   readonly dirs: () => Iterable<LogDir>;
-  /** As they are now: they change at run time. */
+  /** Current settings; they may change at run time. */
   readonly settings: () => CleanerSettings;
 }
 
-/** A log and what can be compacted of it. */
+/** A log and its range that can be compacted. */
 interface Dirty {
   readonly dir: LogDir;
   readonly log: PartitionLog;
   readonly range: Cleanable;
 }
 
-/** What the cleaner has to tell of itself. */
+/** State of the cleaner, for metrics. */
 export interface CleanerReport {
-  /** Of the log that needs it most, the share of bytes that were never compacted; 0 to 1. */
+  /** Highest share of never compacted bytes of any log; 0 to 1. */
   readonly mostDirty: number;
+  /** Logs given up because of an error. */
   readonly uncleanable: number;
-  /** On the clock that nobody sets. */
+  /** When the cleaner last looked for work, in milliseconds of the monotonic clock. */
   readonly lastRun: number;
 }
 
-/** Compacts logs in the background, always the one that needs it most (`LogCleaner`). */
+/** Compacts logs in the background, always the log with the highest dirty ratio first (`LogCleaner`). */
 export class LogCleaner {
   readonly #options: CleanerOptions;
   readonly #busy = new Set<PartitionLog>();
-  /** Logs that cannot be compacted, since something in them cannot be read. */
+  /** Logs given up because their compaction failed with an error that is not of the disk. */
   readonly #uncleanable = new WeakSet<PartitionLog>();
   #uncleanableCount = 0;
   #mostDirty = 0;
@@ -57,7 +59,7 @@ export class LogCleaner {
   readonly #compactions = new Set<Promise<void>>();
   #stopping = false;
   #wake: (() => void) | undefined;
-  /** When the bytes that were let through are paid for, on the clock that nobody sets. */
+  /** When the bytes let through so far fit into `bytesPerSecond`, in milliseconds of the monotonic clock. */
   #paidUntil = 0;
 
   constructor(options: CleanerOptions) {
@@ -68,12 +70,13 @@ export class LogCleaner {
     return { mostDirty: this.#mostDirty, uncleanable: this.#uncleanableCount, lastRun: this.#lastRun };
   }
 
+  /** Starts compaction in the background; does nothing if `enabled` is false. */
   start(): void {
     if (!this.#options.settings().enabled) return;
     this.#running = this.#run();
   }
 
-  /** Resolves when nothing is compacted any more. */
+  /** Stops the cleaner. Resolves when no compaction is running any more. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#wake?.();
@@ -95,7 +98,7 @@ export class LogCleaner {
     }
   }
 
-  /** Waits, until there may be something to do again. */
+  /** Waits `ms`, or less if a compaction ends or the cleaner stops. */
   #rest(ms: number): Promise<void> {
     return new Promise(resolve => {
       const timer = this.#options.env.timers.after(ms, () => this.#wake?.());
@@ -107,7 +110,9 @@ export class LogCleaner {
     });
   }
 
-  /** The log that needs it most, of those that need it at all. */
+  /**
+   * The log with the highest dirty ratio among those due for compaction; undefined if none is, or all threads are busy.
+   */
   #next(threads: number): Dirty | undefined {
     const { env, dirs } = this.#options;
     this.#lastRun = env.clock.monotonic();
@@ -130,7 +135,7 @@ export class LogCleaner {
     return most;
   }
 
-  /** Undefined when the disk has failed, with its directory offline, or when the log cannot be compacted. */
+  /** Undefined if the log cannot be compacted, or if its disk has failed; the directory is then offline. */
   #rangeOf(log: PartitionLog, now: number): Cleanable | undefined {
     try {
       return log.cleanable(now);
@@ -177,14 +182,14 @@ export class LogCleaner {
     }
   }
 
-  /** Resolves when more bytes may be read or written. */
+  /** Resolves when `bytes` more may be read or written. */
   #pay(bytes: number): Promise<void> {
     const { env, settings } = this.#options;
     const now = env.clock.monotonic();
     this.#paidUntil = Math.max(this.#paidUntil, now) + (bytes * 1000) / settings().bytesPerSecond;
     const wait = this.#paidUntil - now;
     return new Promise(resolve => {
-      // Others have their turn in any case.
+      // Yields to other tasks even if there is nothing to wait for.
       if (wait < 1) env.timers.soon(resolve);
       else env.timers.after(wait, resolve);
     });

@@ -21,22 +21,24 @@ import { BatchCursor, batchSize, HEADER_SIZE, type Tools } from "@samsa/records"
 import { removeIfThere } from "./files.ts";
 import type { PartitionLog } from "./log.ts";
 
+/** Memory and limits of one compaction. */
 export interface CompactOptions {
+  /** Empty or reused; cleared at the start of the compaction. */
   readonly map: OffsetMap;
-  /** Bytes that are read, and as many that are written, at a time. */
+  /** Bytes read at a time, and bytes written at a time. */
   readonly bufferBytes: number;
-  /** Called with bytes read or written; resolves when more may be. */
+  /** Called with the number of bytes read or written; resolves when more may follow. */
   readonly pause: (bytes: number) => Promise<void>;
-  /** Whether to give up. */
+  /** True if the compaction should be given up. */
   readonly stopped: () => boolean;
 }
 
-/** The log was cut, moved or deleted meanwhile, or nobody wants it compacted any more. */
+/** Thrown if the log was truncated, moved, deleted or paused meanwhile, or if the cleaner stops. */
 class Stopped extends Error {}
 
 const SUFFIXES = [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
-/** Gives a file's batches, a buffer full at a time. The file must stay open until `next` resolves. */
+/** Reads the batches of a file, one buffer at a time. The file must stay open until `next` resolves. */
 class BatchReader {
   readonly #file: DiskFile;
   readonly #end: number;
@@ -55,19 +57,19 @@ class BatchReader {
     this.#buffers = buffers;
   }
 
-  /** The last bytes that were given are not looked at any more. */
+  /** Gives the buffer of the last `next` back to the pool. */
   release(): void {
     if (this.#buffer !== undefined) this.#buffers.give(this.#buffer);
     this.#buffer = undefined;
   }
 
-  /** Whole batches, one at least; undefined at the end. They are there until the next ones are asked for. */
+  /** Whole batches, at least one; undefined at the end of the file. They stay valid until the next call. */
   async next(): Promise<Uint8Array | undefined> {
     for (let want = this.#bufferBytes; this.#end - this.#at >= HEADER_SIZE; ) {
       this.release();
       const buffer = this.#buffers.take(Math.min(want, this.#end - this.#at));
       this.#buffer = buffer;
-      // Closed segments were written long ago: they are read off the event loop.
+      // Closed segments have often left the page cache: read them off the event loop.
       const got = await this.#file.readLater(buffer, this.#at);
       const view = viewOf(buffer);
       let whole = 0;
@@ -84,7 +86,7 @@ class BatchReader {
   }
 }
 
-/** The files of a segment that is to take the place of others. */
+/** Files of the segment that replaces a group of segments. */
 class CleanedFiles {
   readonly segment: Segment;
   readonly #log: PartitionLog;
@@ -133,7 +135,7 @@ class CleanedFiles {
     this.#waiting = 0;
   }
 
-  /** Puts everything on the device, under names that a start does not heed. */
+  /** Makes all files durable, with the suffix `.cleaned`, which startup deletes. */
   async finish(): Promise<void> {
     const { disk } = this.#log.home.env;
     this.write();
@@ -157,8 +159,9 @@ class CleanedFiles {
   }
 
   /**
-   * From now on a start would finish the exchange. Nothing may happen to the log between this and the exchange. A power
-   * cut takes names of a directory from the end of their order, so these are there if any of the exchange's are.
+   * Renames the files from `.cleaned` to `.swap`: from now on startup finishes the exchange. Nothing may happen to the
+   * log between this call and the exchange. A power failure undoes changes to a directory from the newest backwards, so
+   * these renames have survived if any step of the exchange has.
    */
   promise(): void {
     const { disk } = this.#log.home.env;
@@ -174,7 +177,7 @@ class CleanedFiles {
   }
 }
 
-/** One compaction of one log. */
+/** A single compaction of a log. */
 class Compaction {
   readonly #log: PartitionLog;
   readonly #options: CompactOptions;
@@ -190,7 +193,7 @@ class Compaction {
     this.#changes = log.changes;
   }
 
-  /** Throws when the log is no more what it was when this began. */
+  /** Throws `Stopped` if the log has changed since the compaction began. */
   #check(segments: readonly Segment[]): void {
     const { changes, state, home, cleaningPaused } = this.#log;
     const gone = segments.some(segment => state.segmentOf(segment.base) !== segment);
@@ -214,7 +217,7 @@ class Compaction {
     return end;
   }
 
-  /** Fills the map from the dirty part of the log, or from as much of it as there is room for. */
+  /** Fills the map with the keys of the dirty part of the log, as far as there is room. */
   async #map(from: number, end: number): Promise<void> {
     const { map } = this.#options;
     const { state } = this.#log;
@@ -225,7 +228,7 @@ class Compaction {
       if (segment === state.active || segment.base >= end) break;
       const next = Math.min(state.after(segment)?.base ?? end, end);
       if (!(await this.#mapSegment(segment, { from, end, txns }))) return;
-      // Where records were compacted away before, nothing is left to look at.
+      // Offsets at the end of a segment may have been compacted away before: count them as mapped.
       map.latestOffset = Math.max(map.latestOffset, next - 1);
     }
   }
@@ -248,7 +251,7 @@ class Compaction {
   async *#batches(segment: Segment): AsyncIterable<Uint8Array> {
     const { bufferBytes, pause } = this.#options;
     const { path, home } = this.#log;
-    // A handle of its own: the log may close the one that it reads by.
+    // Opens its own handle: the log may close the one that it reads with.
     const file = home.env.disk.open(`${path}/${segment.file}`, "read");
     const reader = new BatchReader(file, { end: segment.size, bufferBytes, buffers: home.buffers });
     try {
@@ -273,16 +276,17 @@ class Compaction {
         files.remove();
         return;
       }
-      // A gap above the recovery point that a start finds is taken for an end that a power cut took.
+      // Write down a recovery point above the group first: recovery takes a gap above it for records lost in a power
+      // failure.
       await log.home.secure(log, log.state.after(group[group.length - 1])?.base ?? log.endOffset);
       await files.finish();
       this.#check(group);
       files.promise();
       log.replaceSegments(group, files.segment);
-      // What the next group drops may be what explains records of this one.
+      // Make this exchange durable first: the next group may drop markers that records of this one depend on.
       await disk.syncDirectory(log.path);
     } catch (error) {
-      // A disk that fails has its directory taken away; a start removes them then.
+      // A failed disk takes the directory offline; startup then removes these files.
       if (!(error instanceof DiskError) && !log.home.offline) files.remove();
       throw error;
     } finally {
@@ -290,7 +294,7 @@ class Compaction {
     }
   }
 
-  /** Copies what stays; false when everything does, and where it was. */
+  /** Copies the records that stay. False if nothing changed, so that the segments can stay as they are. */
   async #filter(
     group: readonly Segment[],
     files: CleanedFiles,
@@ -314,7 +318,7 @@ class Compaction {
       for await (const bytes of this.#batches(segment)) {
         this.#batch.reset(bytes);
         while (this.#batch.next()) {
-          // A damaged record must not get a checksum that fits it.
+          // A rewritten batch gets a new checksum, which would hide the damage.
           if (!this.#batch.intact(this.#tools.crc32c)) throw new MalformedError("a batch's checksum is wrong");
           const left = filter.filter(this.#batch);
           if (left !== undefined) files.append(left);
@@ -330,8 +334,8 @@ class Compaction {
 }
 
 /**
- * Compacts the closed segments of a log: of each key only the last record stays. Gives the first offset that has not been
- * compacted; undefined when the log was cut, moved or deleted meanwhile. Rejects with `DiskError`.
+ * Compacts the closed segments of a log: only the last record of each key stays. Returns the first offset that has not
+ * been compacted; undefined if the log was truncated, moved, deleted or paused meanwhile. Rejects with `DiskError`.
  */
 export async function compact(
   log: PartitionLog,

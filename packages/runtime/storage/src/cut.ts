@@ -3,7 +3,7 @@ import type { ReadOptions } from "./types.ts";
 
 const cursor = new BatchCursor();
 
-/** The batches in `bytes` that a read wants: from its offset, below its limit, at most `room` bytes. */
+/** Batches in `bytes` that a read may return: from its offset on, below its limit, at most `room` bytes. */
 export function cutBatches(
   bytes: Uint8Array,
   { offset, limitOffset }: ReadOptions,

@@ -5,20 +5,27 @@ import { readWhole } from "./files.ts";
 import type { PartitionLog } from "./log.ts";
 import { type MetaProperties, readMetaProperties } from "./properties.ts";
 
+/** Directories of a node and the settings of the logs in them. */
 export interface LogDirsOptions {
-  /** `log.dirs`: where partitions are. */
+  /** `log.dirs`: the directories of partitions. */
   readonly paths: readonly string[];
-  /** `metadata.log.dir`: one of them, or another. */
+  /** `metadata.log.dir`: one of `paths`, or another directory. */
   readonly metadataPath: string;
-  /** Topic of the metadata log, which is nowhere but in `metadataPath`. */
+  /** Topic of the metadata log, which must be in `metadataPath`. */
   readonly metadataTopic: string;
   readonly nodeId: number;
-  /** What the directories must belong to; drawn when they are all new and this is missing. */
+  /**
+   * Cluster that the directories must belong to. If missing, it is read from them; if all are new, a random id is
+   * drawn.
+   */
   readonly clusterId?: string;
+  /** Settings of each log, by topic name and partition number. */
   readonly configOf: (topic: string, partition: number) => LogConfig;
-  /** Bytes of recent batches kept in memory for all logs: 16 MiB. */
+  /** Memory for recent batches of all logs, in bytes; 16 MiB by default. */
   readonly tailBytes?: number;
+  /** Pool of read buffers; a new one by default. */
   readonly buffers?: BufferPool;
+  /** Milliseconds between writes of the checkpoints; one minute by default. */
   readonly checkpointIntervalMs?: number;
   /** Called once for each directory whose disk fails. */
   readonly onOffline?: (path: string, error: DiskError) => void;
@@ -26,22 +33,24 @@ export interface LogDirsOptions {
 
 const TAIL_BYTES = 16 << 20;
 
-/** All log directories of a node (`LogManager`), those that have failed included. */
+/** All log directories of a node, including those that have failed (`LogManager`). */
 export class LogDirs {
   readonly env: Env;
   readonly metadata: LogDir;
-  /** `log.dirs` as they were named. */
+  /** `log.dirs`, as configured. */
   readonly paths: readonly string[];
-  /** Those of them that could be opened. */
+  /** Directories of `log.dirs` that could be opened. */
   readonly opened: readonly LogDir[];
   readonly clusterId: string;
-  /** Why directories are offline, by their paths. */
+  /** Errors of offline directories, by path. */
   readonly failures = new Map<string, DiskError>();
   /** Paths of directories that get no new partitions (`cordoned.log.dirs`). */
   cordoned: ReadonlySet<string> = new Set();
   private readonly options: LogDirsOptions;
 
-  /** Throws `LogDirError`, or `DiskError` when the metadata or all else cannot be read. */
+  /**
+   * Throws `LogDirError`; throws `DiskError` if the metadata directory or every directory of `log.dirs` is unreadable.
+   */
   constructor(env: Env, options: LogDirsOptions) {
     this.env = env;
     this.options = options;
@@ -72,7 +81,7 @@ export class LogDirs {
     return new Set([...this.options.paths, this.options.metadataPath]);
   }
 
-  /** Looks whether the directories belong together before anything is made or changed in them; their cluster. */
+  /** Checks that the directories belong together before anything in them is changed. Returns their cluster id. */
   private survey(): string | undefined {
     const { metadataPath, metadataTopic } = this.options;
     const ids = new Map<Uuid, string>();
@@ -83,7 +92,7 @@ export class LogDirs {
       if (path === metadataPath) isNew = meta === undefined && !this.failures.has(path);
       else if (hasMetadata) {
         throw new LogDirError(
-          `${path} holds ${metadataTopic}-0, but metadata.log.dir is ${metadataPath}: name the one that holds it.`,
+          `${path} holds ${metadataTopic}-0, but metadata.log.dir is ${metadataPath}: set it to ${path}.`,
         );
       }
       if (meta?.clusterId === undefined) continue;
@@ -103,8 +112,8 @@ export class LogDirs {
     }
     if (isNew && formatted !== undefined) {
       throw new LogDirError(
-        `${metadataPath} is where the metadata belongs and is empty, though ${formatted.path} is in use: is its disk ` +
-          "mounted, and is metadata.log.dir (or the first of log.dirs) what it was?",
+        `The metadata directory ${metadataPath} is empty, but ${formatted.path} is in use: check that its disk is ` +
+          "mounted and that metadata.log.dir (or the first entry of log.dirs) has not changed.",
       );
     }
     return formatted?.clusterId;
@@ -140,7 +149,7 @@ export class LogDirs {
     }
   }
 
-  /** A directory that cannot be used from the start; what is not the disk's fault is thrown on. */
+  /** Notes a directory that cannot be opened. Rethrows errors that are not of the disk. */
   private offline(path: string, error: unknown): void {
     if (!(error instanceof DiskError)) throw error;
     this.env.logger.error(`a log directory is offline: ${adviceOf(error)}`, { path, error: error.message });
@@ -152,16 +161,17 @@ export class LogDirs {
     this.options.onOffline?.(path, error);
   }
 
+  /** Opened directories of `log.dirs` that are online. */
   get live(): LogDir[] {
     return this.opened.filter(dir => !dir.offline);
   }
 
-  /** Whether one of `log.dirs` is offline: what seems to be missing may be in it. */
+  /** True if a directory of `log.dirs` is offline: logs that seem to be missing may be in it. */
   get anyOffline(): boolean {
     return this.live.length < this.paths.length;
   }
 
-  /** Ids of those that were opened and have failed since. */
+  /** Ids of directories that were opened and have failed since. */
   get offlineIds(): Uuid[] {
     return this.opened.filter(dir => dir.offline).map(({ directoryId }) => directoryId);
   }
@@ -170,17 +180,17 @@ export class LogDirs {
     return this.opened.filter(({ path }) => this.cordoned.has(path)).map(({ directoryId }) => directoryId);
   }
 
-  /** A directory that is served, by its id. */
+  /** The online directory with this id. */
   withId(id: Uuid): LogDir | undefined {
     return this.live.find(({ directoryId }) => directoryId === id);
   }
 
-  /** A directory that is served, by its path. */
+  /** The online directory at this path. */
   at(path: string): LogDir | undefined {
     return this.live.find(dir => dir.path === path);
   }
 
-  /** The log of a partition, in whichever directory that is served it is. */
+  /** The log of a partition, from any online directory. */
   get(topic: string, partition: number): PartitionLog | undefined {
     for (const dir of this.opened) {
       if (dir.offline) continue;
@@ -190,28 +200,28 @@ export class LogDirs {
     return undefined;
   }
 
-  /** The logs of partitions; the metadata's is none of them. */
+  /** Logs of all partitions, without the metadata log. */
   *logs(): IterableIterator<PartitionLog> {
     for (const dir of this.live) {
       for (const log of dir.logs.values()) if (log.topic !== this.options.metadataTopic) yield log;
     }
   }
 
-  /** The copies that are being made. */
+  /** Copies of logs that are being moved to another directory (future logs). */
   *futures(): IterableIterator<PartitionLog> {
     for (const dir of this.live) yield* dir.futures.values();
   }
 
-  /** The copy of a partition's log that is to replace it. */
+  /** The copy of a partition's log that is to replace it (future log). */
   future(topic: string, partition: number): PartitionLog | undefined {
     for (const log of this.futures()) if (log.topic === topic && log.partition === partition) return log;
     return undefined;
   }
 
   /**
-   * Creates the log of a partition in the directory with the id `wanted`, else in the one with the fewest logs that is
-   * not cordoned, else in any (`LogManager.nextLogDirs`). Undefined when no disk takes it, or one fails half-way: what is
-   * begun there must not be begun elsewhere too.
+   * Creates the log of a partition: in the directory with the id `wanted`, else in the directory with the fewest logs
+   * that is not cordoned, else in any (`LogManager.nextLogDirs`). Undefined if every disk refuses, or if a disk fails
+   * half-way: a log that has been started in one directory must not be started in another.
    */
   create(topic: string, partition: number, topicId: Uuid, wanted?: Uuid): PartitionLog | undefined {
     const preferred = wanted === undefined ? undefined : this.withId(wanted);
@@ -231,7 +241,7 @@ export class LogDirs {
     return open.sort((a, b) => (counts.get(a.path) ?? 0) - (counts.get(b.path) ?? 0));
   }
 
-  /** The broker epoch of the last stop, when it was clean in every directory; else -1. */
+  /** Broker epoch of the last shutdown, if it was clean in every directory; else -1. */
   get previousBrokerEpoch(): number {
     const [first, ...rest] = this.opened.map(dir => dir.previousBrokerEpoch);
     return this.anyOffline || rest.some(epoch => epoch !== first) ? -1 : first;
@@ -241,25 +251,28 @@ export class LogDirs {
     return new Set([...this.opened, this.metadata]);
   }
 
-  /** Lets go of directories that are not going to be used after all. */
+  /** Releases the locks of directories that will not be used after all. */
   abandon(): void {
     for (const dir of this.everyDir()) dir.abandon();
   }
 
-  /** What is due. To be called about once a second. */
+  /**
+   * Flushes, removes files and writes checkpoints as they fall due. `now` is of the monotonic clock. Call it about once
+   * a second.
+   */
   tick(now: number): void {
     const report = (error: unknown): void => this.env.logger.error("work on a log directory failed", { error });
     guardEach(this.everyDir(), dir => dir.tick(now), report);
   }
 
-  /** Closes all directories; rejects with the first failure once all are closed. */
+  /** Closes all directories. Rejects with the first failure once all are closed. */
   async close(brokerEpoch = -1): Promise<void> {
     const ends = await Promise.allSettled([...this.everyDir()].map(dir => dir.close(brokerEpoch)));
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 }
 
-/** What `work` gives; undefined, with the directory offline, when its disk fails. */
+/** Result of `work`; undefined if the disk fails, which takes the directory offline. */
 function guarded<T>(dir: LogDir, work: () => T): T | undefined {
   try {
     return work();

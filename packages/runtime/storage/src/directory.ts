@@ -32,21 +32,22 @@ import { SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
 import type { LogHome } from "./types.ts";
 
+/** Ownership, settings and memory of one log directory. */
 export interface LogDirOptions {
   readonly nodeId: number;
-  /** What the directory must belong to; an empty directory is formatted with it. */
+  /** Cluster that the directory must belong to. An unformatted directory is formatted with it. */
   readonly clusterId?: string;
-  /** For a directory that is formatted now; drawn when missing. */
+  /** Id for a directory that is formatted now; random by default. */
   readonly directoryId?: Uuid;
-  /** The settings of each log; by name and number, since topic ids are in the directories. */
+  /** Settings of each log, by topic name and partition number: the topic ids are only known from the directory. */
   readonly configOf: (topic: string, partition: number) => LogConfig;
-  /** Bytes of recent batches kept in memory for all logs: 16 MiB. */
+  /** Memory for recent batches of all logs, in bytes; 16 MiB by default. */
   readonly tailBytes?: number;
-  /** For what is read and what is kept; the directory's own when missing. */
+  /** Pool of buffers for reads and for recent batches; a new one by default. */
   readonly buffers?: BufferPool;
-  /** Bytes of indexes of closed segments kept in memory: 64 MiB. */
+  /** Memory for indexes of closed segments, in bytes; 64 MiB by default. */
   readonly indexBytes?: number;
-  /** How often recovery points are written down, in milliseconds: one minute. */
+  /** Milliseconds between writes of the checkpoints; one minute by default. */
   readonly checkpointIntervalMs?: number;
   /** Called once, when the disk fails. */
   readonly onOffline?: (dir: LogDir, error: DiskError) => void;
@@ -60,6 +61,7 @@ export class LogDirError extends Error {
   }
 }
 
+/** File that names the owner of a log directory (`MetaProperties`). */
 export const META = "meta.properties";
 const LOCK = ".lock";
 const CLEAN = ".kafka_cleanshutdown";
@@ -69,7 +71,7 @@ const CLEANED_TO = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS = "replication-offset-checkpoint";
 
 const INDEX_BYTES = 64 << 20;
-/** How many logs are flushed at a time. */
+/** Logs flushed at the same time. */
 const FLUSH_WIDTH = 16;
 
 interface Removal {
@@ -77,39 +79,39 @@ interface Removal {
   readonly at: number;
 }
 
-/** What is known of a log before it is read. */
+/** Facts about a log from its directory's name and the checkpoints. */
 interface Known {
-  /** Of its directory. */
+  /** Name of the log's directory. */
   readonly name: string;
-  /** Of the files in it. */
+  /** Names of the files in it. */
   readonly names: readonly string[];
-  /** -1: the checkpoints do not name the log. */
+  /** -1 if the checkpoints do not contain the log. */
   readonly recoveryPoint: number;
   readonly start: number;
   readonly watermark: number;
   readonly cleanedTo: number;
 }
 
-/** Lowest offset to which a log was cut since the checkpoints were written, from the names of its files; Infinity: none. */
+/** Lowest offset that a log was truncated to since the checkpoints were written, from the names of its files; Infinity: none. */
 function cutOf(names: readonly string[]): number {
   return Math.min(...names.map(name => offsetOfFile(name, CUT_SUFFIX)).filter(offset => offset >= 0));
 }
 
-/** A log was cut after the checkpoints were last written. */
+/** A truncation that the checkpoints do not cover yet. */
 interface Cut {
   readonly offset: number;
-  /** `turn` in which the log was cut: a write of the checkpoints that begins later covers the cut. */
+  /** Value of `turn` at the truncation. Checkpoints whose write begins later cover it. */
   readonly since: number;
 }
 
-/** A log's directory, or that of a copy that is to become one. */
+/** Directory names of logs and of copies that are to become logs (future logs). */
 const LOG_NAME = /^(.+)-(\d+)(\.[0-9a-f]{32}-future)?$/;
 
 function keyOf(topic: string, partition: number): string {
   return `${topic}-${partition}`;
 }
 
-/** The directory of a copy, made unique by 16 random bytes (`UnifiedLog.logFutureDirName`). */
+/** Directory name of a future log, made unique by 16 random bytes (`UnifiedLog.logFutureDirName`). */
 export function futureName(topic: string, partition: number, unique: Uint8Array): string {
   const hex = Array.from(unique, byte => byte.toString(16).padStart(2, "0")).join("");
   return `${keyOf(topic, partition)}.${hex}-future`;
@@ -119,7 +121,7 @@ function cutName(offset: number): string {
   return fileName(offset, CUT_SUFFIX);
 }
 
-/** One log directory and the logs in it. */
+/** A log directory and the logs in it. It has no timers: its owner calls `tick`. */
 export class LogDir implements LogHome {
   readonly env: Env;
   readonly path: string;
@@ -127,14 +129,15 @@ export class LogDir implements LogHome {
   readonly tails: TailPool;
   readonly buffers: BufferPool;
   private readonly indexes: IndexCache;
+  /** By `<topic>-<partition>`. */
   readonly logs = new Map<string, PartitionLog>();
-  /** Copies of logs of other directories that are to be moved here, under the keys of those. */
+  /** Copies of logs from other directories that are being moved here, by `<topic>-<partition>`. */
   readonly futures = new Map<string, PartitionLog>();
-  /** What the marker of the last clean stop said; -1 when it said nothing or there was none. */
+  /** Broker epoch in the marker of the last clean shutdown; -1 if it has none or there is no marker. */
   readonly previousBrokerEpoch: number;
-  /** The last stop was clean. */
+  /** True if the last shutdown was clean. */
   readonly cleanStart: boolean;
-  /** Why nothing in the directory is served any more. */
+  /** Error that took the directory offline. */
   failure: DiskError | undefined;
   private readonly options: LogDirOptions;
   private readonly lock: DiskLock;
@@ -145,14 +148,14 @@ export class LogDir implements LogHome {
   private flushing: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
-  /** Counts the times that checkpoints were written. */
+  /** Number of times the checkpoints have been written. */
   private turn = 0;
-  /** Names of logs that are gone and that the checkpoints may still hold, with the `turn` in which they went. */
+  /** Logs that are gone but may still be in the checkpoints, with the `turn` in which they went. */
   private readonly stale = new Map<string, number>();
-  /** Logs whose directory has a file that names the offset to which they were cut. */
+  /** Logs with a `.cut` file, which names the offset of a truncation that the checkpoints do not cover yet. */
   private readonly cuts = new Map<PartitionLog, Cut>();
 
-  /** Logs that had one segment when they were opened. */
+  /** Logs that had a single segment when they were opened. */
   private readonly gapless = new WeakSet<PartitionLog>();
 
   constructor(env: Env, path: string, options: LogDirOptions, lock: DiskLock) {
@@ -185,7 +188,7 @@ export class LogDir implements LogHome {
     return this.options.checkpointIntervalMs ?? 60_000;
   }
 
-  /** Reads or writes `meta.properties`. */
+  /** Reads `meta.properties`, or writes it if the directory is not formatted. */
   private ownership(): MetaProperties {
     const { env, path, options } = this;
     const bytes = readWhole(env.disk, `${path}/${META}`);
@@ -213,7 +216,10 @@ export class LogDir implements LogHome {
     return new Map(entries.map(({ topic, partition, offset }) => [keyOf(topic, partition), offset]));
   }
 
-  /** A damaged checkpoint counts as empty: each offset in it has a lower bound that is always right (`LogManager`). */
+  /**
+   * Entries of a checkpoint. A damaged one counts as empty: each of its offsets has a lower bound that is always right
+   * (`LogManager`).
+   */
   private entriesOf(bytes: Uint8Array, path: string): readonly PartitionOffset[] {
     try {
       return readOffsets(bytes);
@@ -243,7 +249,7 @@ export class LogDir implements LogHome {
       const key = keyOf(match[1], Number(match[2]));
       const names = this.namesIn(name);
       const marked = cutOf(names);
-      // A clean stop has written the checkpoints after any cut.
+      // A clean shutdown writes the checkpoints after any truncation.
       const limit = this.cleanStart ? Infinity : marked;
       const saved = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? 0, limit);
       const log = this.loadLog(match[1], Number(match[2]), {
@@ -299,18 +305,19 @@ export class LogDir implements LogHome {
     return log;
   }
 
+  /** The log of a partition. */
   get(topic: string, partition: number): PartitionLog | undefined {
     return this.logs.get(keyOf(topic, partition));
   }
 
-  /** Makes the directory in which a log will be; its path. */
+  /** Makes the directory of a log and returns its path. */
   makeRoom(topic: string, partition: number): string {
     const path = `${this.path}/${keyOf(topic, partition)}`;
     this.env.disk.makeDirectory(path);
     return path;
   }
 
-  /** Creates the log of a partition that is not here yet. */
+  /** Creates the log of a partition that has none in this directory. */
   create(topic: string, partition: number, topicId: Uuid): PartitionLog {
     invariant(!this.logs.has(keyOf(topic, partition)), "a log is created once");
     this.makeRoom(topic, partition);
@@ -319,7 +326,7 @@ export class LogDir implements LogHome {
     return log;
   }
 
-  /** Creates an empty copy of a log that is in another directory. */
+  /** Creates an empty copy of a log that is in another directory (future log). */
   createFuture({ topic, partition }: PartitionLog, topicId: Uuid): PartitionLog {
     const key = keyOf(topic, partition);
     invariant(!this.futures.has(key) && !this.logs.has(key), "a log is not copied to where it is");
@@ -331,7 +338,7 @@ export class LogDir implements LogHome {
   }
 
   private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
-    // The first flush makes this durable, before any record is.
+    // The first flush makes partition.metadata durable before any record.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
     const known = { name, names: [PARTITION_FILE], recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
     const log = this.loadLog(topic, partition, known);
@@ -349,8 +356,8 @@ export class LogDir implements LogHome {
   }
 
   sealing(log: PartitionLog): void {
-    // Before the first checkpoint: a start must know that nothing was flushed, or it keeps what follows a lost end. Between
-    // segments that another life has left gaps may be right; there are none in a log of one segment.
+    // Before the first checkpoint, recovery must learn that nothing was flushed, or it would keep segments after a lost
+    // tail. Segments from an earlier run may have gaps between them; a log with a single segment has none.
     if (log.checkpointed < 0 && this.gapless.has(log)) this.markCut(log, 0);
   }
 
@@ -365,7 +372,9 @@ export class LogDir implements LogHome {
     yield* this.futures.values();
   }
 
-  /** Writes down what a restart needs: recovery points, log starts, high watermarks. */
+  /**
+   * Writes recovery points, log start offsets and high watermarks for the next start. Resolves when they are durable.
+   */
   checkpoint(): Promise<void> {
     return this.checkpoints.run();
   }
@@ -394,7 +403,7 @@ export class LogDir implements LogHome {
     for (const [log, point] of points) if (!this.cuts.has(log)) log.checkpointed = point;
   }
 
-  /** Trusts the checkpoints of marks older than `turn` again. Gives the logs that were marked until now. */
+  /** Removes the marks made before `turn`: the checkpoints cover them now. Returns the logs that were marked. */
   private trustAgain(turn: number): PartitionLog[] {
     for (const [key, since] of this.stale) if (since < turn) this.stale.delete(key);
     const there = new Set(this.allLogs());
@@ -433,7 +442,10 @@ export class LogDir implements LogHome {
     }
   }
 
-  /** What is due by the clock that nobody sets: flushes, removals, checkpoints. To be called about once a second. */
+  /**
+   * Flushes, removes files and writes checkpoints as they fall due. `now` is of the monotonic clock. Call it about once
+   * a second.
+   */
   tick(now: number): void {
     if (this.offline || this.closing !== undefined) return;
     if (this.flushing === undefined) {
@@ -466,8 +478,8 @@ export class LogDir implements LogHome {
   }
 
   /**
-   * Flushes and closes every log, writes the checkpoints, last of all the marker of a clean stop, and then lets go of the
-   * lock. Without the marker the next start recovers; it is missing when anything failed. Rejects with that failure.
+   * Flushes and closes every log, writes the checkpoints, then the marker of a clean shutdown, and releases the lock.
+   * If anything fails there is no marker, so the next start recovers; rejects with that failure.
    */
   close(brokerEpoch = -1): Promise<void> {
     this.closing ??= this.closeOnce(brokerEpoch);
@@ -492,13 +504,13 @@ export class LogDir implements LogHome {
     }
   }
 
-  /** Lets go of a directory that is not going to be used after all. */
+  /** Releases the lock of a directory that will not be used after all. */
   abandon(): void {
     this.closing ??= Promise.resolve();
     this.lock.release();
   }
 
-  /** What becomes of an error in work that nobody waits for. */
+  /** Handles errors of background work: a failed disk takes the directory offline, other errors are logged. */
   readonly failed = (error: unknown): void => {
     if (error instanceof DiskError) this.fail(error);
     else this.env.logger.error("work on a log directory failed", { path: this.path, error });
@@ -523,7 +535,7 @@ export class LogDir implements LogHome {
   }
 
   promoted(log: PartitionLog, before: string): void {
-    // The copy's deleted files are in its new directory.
+    // Files that the copy has deleted moved with its directory.
     for (const removal of this.removals) {
       if (removal.path.startsWith(`${before}/`)) removal.path = log.path + removal.path.slice(before.length);
     }
@@ -533,7 +545,7 @@ export class LogDir implements LogHome {
   }
 }
 
-/** What a person can do about errors that say so, by their POSIX code. */
+/** Advice for an operator, by POSIX error code. */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "make room on its disk, then start the broker again",
   EDQUOT: "raise the quota of its disk, then start the broker again",
@@ -543,12 +555,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: "give the broker the right to write there, then start it again",
 };
 
-/** What to do about a disk that failed, as the end of a sentence. */
+/** Advice about a disk that failed, to end a sentence with. */
 export function adviceOf(error: DiskError): string {
   return ADVICE[error.code] ?? "check its disk, then start the broker again";
 }
 
-/** The broker epoch in a marker; older releases wrote an empty file or a plain number. */
+/** Broker epoch in a marker of a clean shutdown; older releases wrote an empty file or a plain number. */
 function brokerEpochIn(marker: Uint8Array): number {
   try {
     const parsed = JSON.parse(fromUtf8(marker)) as { brokerEpoch?: unknown } | number | null;
@@ -563,7 +575,7 @@ function brokerEpochIn(marker: Uint8Array): number {
 export function openLogDir(env: Env, path: string, options: LogDirOptions): LogDir {
   if (env.disk.stat(path) === undefined) {
     env.disk.makeDirectory(path);
-    // A directory whose name is lost in a power cut takes all that is in it along.
+    // Make the new directory's name durable: losing it in a power failure would lose all its contents.
     const slash = path.lastIndexOf("/");
     env.disk.syncDirectoryNow(slash < 0 ? "." : path.slice(0, slash) || "/");
   }

@@ -1,6 +1,6 @@
 import { type Disk, DiskError, type DiskFile } from "@samsa/base";
 
-/** Result of `read` on the file; undefined when there is no file. */
+/** Result of `read` on the file; undefined if the file does not exist. */
 function readIfThere(disk: Disk, path: string, read: (file: DiskFile) => Uint8Array): Uint8Array | undefined {
   let file: DiskFile;
   try {
@@ -16,7 +16,7 @@ function readIfThere(disk: Disk, path: string, read: (file: DiskFile) => Uint8Ar
   }
 }
 
-/** The whole file; undefined when there is none. */
+/** The whole file; undefined if it does not exist. */
 export function readWhole(disk: Disk, path: string): Uint8Array | undefined {
   return readIfThere(disk, path, file => {
     const bytes = new Uint8Array(file.size());
@@ -24,7 +24,10 @@ export function readWhole(disk: Disk, path: string): Uint8Array | undefined {
   });
 }
 
-/** Up to `size` bytes of a file from `from` on, or before its end where that is negative; undefined when it is not there. */
+/**
+ * Up to `size` bytes of a file, from byte `from` on; a negative `from` counts from the end. Undefined if the file does
+ * not exist.
+ */
 export function readPart(
   disk: Disk,
   path: string,
@@ -36,7 +39,10 @@ export function readPart(
   });
 }
 
-/** Makes the file at `path` hold `bytes`; a crash may leave any part of them. `lasting`: on the device, too, when it returns. */
+/**
+ * Replaces the contents of a file in place; a crash may leave any part of them. If `lasting`, they are durable on
+ * return.
+ */
 export function overwrite(disk: Disk, path: string, bytes: Uint8Array, lasting: boolean): void {
   const file = disk.open(path, "create");
   try {
@@ -48,7 +54,9 @@ export function overwrite(disk: Disk, path: string, bytes: Uint8Array, lasting: 
   }
 }
 
-/** Makes `path` hold `bytes` and nothing less, ever: written beside it, renamed over it. */
+/**
+ * Replaces a file atomically: writes a temporary file and renames it. If `durable`, the new file is durable on return.
+ */
 export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, durable: boolean): void {
   const beside = `${path}.tmp`;
   overwrite(disk, beside, bytes, durable);
@@ -57,8 +65,8 @@ export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, durable
 }
 
 /**
- * `replaceFile` that does not block; durable once it resolves. Two at a time for one path would take one another's
- * files: the caller keeps them apart.
+ * `replaceFile` without blocking; durable when it resolves. Calls for the same path share a temporary file: the caller
+ * must not let them overlap.
  */
 export async function replaceFileLater(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const beside = `${path}.tmp`;
@@ -74,7 +82,7 @@ export async function replaceFileLater(disk: Disk, path: string, bytes: Uint8Arr
   await disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
 }
 
-/** Removes `path` if it is there. */
+/** Removes a file. Removing a file that does not exist succeeds. */
 export function removeIfThere(disk: Disk, path: string): void {
   try {
     disk.removeFile(path);

@@ -5,7 +5,7 @@ import type { LogHome } from "./types.ts";
 
 const OPEN_FILES = 3;
 
-/** The files of one log: what effects do to them, and which of them may not be on the device. */
+/** Files of one log: performs effects on them and knows which of them may not be durable. */
 export class LogFiles {
   private readonly place: { path: string };
   private readonly home: LogHome;
@@ -14,12 +14,12 @@ export class LogFiles {
   private readonly opened = new Map<string, DiskFile>();
   /** Small files that the next `sync` must make durable. */
   private readonly owed = new Set<string>();
-  /** Files have come or gone since the directory was last synced. */
+  /** True if files were created, renamed or removed since the directory was last synced. */
   private namesChanged = true;
 
   private readonly log: { beginSeal(): void };
 
-  /** `log.beginSeal` is called when a segment is closed, before the next one is created. */
+  /** Calls `log.beginSeal` when a segment is closed, before the next one is created. */
   constructor(home: LogHome, place: { path: string }, state: LogState, log: { beginSeal(): void }) {
     this.home = home;
     this.log = log;
@@ -32,13 +32,13 @@ export class LogFiles {
     return this.place.path;
   }
 
-  /** The directory has another name now. */
+  /** Notes that the directory was renamed. */
   moved(path: string): void {
     this.place.path = path;
     this.namesChanged = true;
   }
 
-  /** The open file of this name; few are kept open, the active segment's among them. */
+  /** The open file with this name. Few files stay open; the active segment's always does. */
   open(name: string): DiskFile {
     const known = this.opened.get(name);
     if (known !== undefined) return known;
@@ -71,13 +71,13 @@ export class LogFiles {
     this.opened.clear();
   }
 
-  /** The next `sync` also covers this file, if it is there by then. */
+  /** Adds a file to the next `sync`, if it still exists by then. */
   owe(name: string): void {
     this.owed.add(name);
     this.namesChanged = true;
   }
 
-  /** Makes what was written to `names`, and what is owed, durable, with their names. */
+  /** Makes the files `names` and all owed files durable, and their directory entries too. */
   async sync(names: Iterable<string>): Promise<void> {
     const all = new Set([...this.owed, ...names]);
     this.owed.clear();
@@ -85,7 +85,7 @@ export class LogFiles {
     if (!this.namesChanged) return;
     this.namesChanged = false;
     await this.disk.syncDirectory(this.path);
-    // A file whose name is lost is lost, and so it is when the name of its directory is.
+    // A file is lost if its directory entry is, or the entry of its directory.
     await this.home.syncNames();
   }
 
@@ -93,7 +93,7 @@ export class LogFiles {
     const opened = this.opened.get(name);
     if (opened !== undefined) return opened.sync();
     const path = `${this.path}/${name}`;
-    // What has been removed meanwhile has nothing to lose.
+    // A file that was removed meanwhile needs no sync.
     if (this.disk.stat(path) === undefined) return;
     const file = this.disk.open(path, "write");
     try {
@@ -103,7 +103,7 @@ export class LogFiles {
     }
   }
 
-  /** Does what the effects say, in order; writes that follow one another in a file become one. */
+  /** Performs effects in order. Adjacent writes to the same file become one write. */
   perform(effects: readonly LogEffect[]): void {
     for (let i = 0; i < effects.length; ) {
       const effect = effects[i++];

@@ -2,14 +2,14 @@ import { invariant } from "@samsa/base";
 import { BatchCursor } from "@samsa/records";
 import type { PartitionLog } from "./log.ts";
 
-/** Bytes copied at a time. */
+/** Bytes copied in a step. */
 const SLICE = 1 << 20;
 
 /**
- * Copies a log into another directory while it is appended to (`ReplicaAlterLogDirsThread`). Nothing is copied unless
- * `step` is called; what it throws is a `DiskError` that has taken its directory offline, or that the copy cannot be made.
- * The log is not compacted until the move ends: a tombstone that compaction drops would leave in the copy what it deleted
- * (`LogManager.abortAndPauseCleaning`).
+ * Copies a log into another directory while it is appended to (`ReplicaAlterLogDirsThread`). Copies only when `step` is
+ * called, which throws `DiskError` when a disk has failed and its directory is offline, or `Error` when the copy cannot
+ * be made. Pauses compaction of the log until the move ends: a tombstone that compaction drops would leave the deleted
+ * record in the copy (`LogManager.abortAndPauseCleaning`).
  */
 export class LogMove {
   readonly source: PartitionLog;
@@ -21,12 +21,12 @@ export class LogMove {
     source.pauseCleaning();
   }
 
-  /** Ends a move before its swap. */
+  /** Gives up a move before its swap. */
   cancel(): void {
     this.source.resumeCleaning();
   }
 
-  /** Keeps of what an earlier attempt has copied only what the log still has, in the same epochs. */
+  /** Truncates an existing copy to the offsets and epochs that it shares with the log. */
   align(): void {
     const { source, copy } = this;
     if (copy.startOffset === copy.endOffset) {
@@ -39,17 +39,17 @@ export class LogMove {
     } else copy.restartAt(source.startOffset);
   }
 
-  /** Resolves when the next `step` does not wait for the device. */
+  /** Resolves when the next `step` need not wait for the device. */
   ready(): Promise<void> {
     const { source, copy } = this;
     return source.warm(copy.endOffset, Math.min(SLICE, copy.config.segmentBytes));
   }
 
-  /** Copies a slice; false, having copied nothing, when the copy has all there is. */
+  /** Copies a slice. False if the copy had caught up already. */
   step(): boolean {
     const { source, copy } = this;
     if (copy.endOffset >= source.endOffset) return false;
-    // Retention or DeleteRecords may have taken what was to be copied next, or all that is left.
+    // Retention or DeleteRecords may have removed the next records, or all that were left.
     const offset = Math.max(copy.endOffset, source.startOffset);
     if (offset === source.endOffset) {
       copy.restartAt(offset);
@@ -60,7 +60,7 @@ export class LogMove {
     try {
       invariant(read.error === 0, "offsets between the start and the end of a log are in range");
       if (read.chunks.length === 0) {
-        // Compaction may leave nothing before the end.
+        // Compaction may have left no batch before the log end offset.
         copy.extendTo(source.endOffset);
         return true;
       }
@@ -76,7 +76,7 @@ export class LogMove {
     return true;
   }
 
-  /** The copy begins where the first batch does, which may be before the first offset that can be read. */
+  /** Starts the copy where the first batch does, which may be below the log start offset. */
   private begin(chunk: Uint8Array, offset: number): void {
     const batch = new BatchCursor(chunk);
     batch.next();
@@ -84,13 +84,13 @@ export class LogMove {
     if (start !== this.copy.endOffset) this.copy.restartAt(start);
   }
 
-  /** Writes down what a start must know of the copy: once it is the log, nothing else knows it. */
+  /** Writes the checkpoints of the copy: after the swap no other file has these facts. */
   async secure(): Promise<void> {
     this.copy.raiseStart(this.source.startOffset);
     await this.copy.home.checkpoint();
   }
 
-  /** Makes the copy, which must have all there is, the log. The log that it was is to be deleted. */
+  /** Makes the copy the log. The copy must have caught up. The caller deletes the old log. */
   swap(): void {
     const { source, copy } = this;
     invariant(copy.endOffset === source.endOffset, "a log is replaced by one that has as much");

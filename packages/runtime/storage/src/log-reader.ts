@@ -4,7 +4,7 @@ import type { LogFiles } from "./log-files.ts";
 import { locate, type Position, readAt } from "./lookup.ts";
 import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
 
-/** A read that takes longer than this, in milliseconds, has waited for the device and not only for the page cache. */
+/** A read that takes longer than this has waited for the device, not only for the page cache. */
 const COLD_READ_MS = 2;
 
 /** Reads batches from the segments of one log. */
@@ -12,7 +12,7 @@ export class LogReader {
   readonly #state: LogState;
   readonly #files: LogFiles;
   readonly #home: LogHome;
-  /** End of the last read, where most readers go on. */
+  /** End of the last read, where most consumers continue. */
   #hint: { offset: number; segment: Segment; position: number } | undefined;
   #readingAhead = false;
 
@@ -22,12 +22,12 @@ export class LogReader {
     this.#state = state;
   }
 
-  /** Segments have changed: nothing is known of positions any more. */
+  /** Forgets positions, since the segments have changed. */
   reset(): void {
     this.#hint = undefined;
   }
 
-  /** Whole batches from the one that contains the offset, which is in a file; `none` when there are none. */
+  /** Whole batches from the one that contains the offset, which must be in a file; `none` if there are none. */
   read(options: ReadOptions, none: ReadResult): ReadResult {
     const position = this.#position(options.offset);
     if (position === undefined) return none;
@@ -50,7 +50,7 @@ export class LogReader {
     return { error: 0, chunks: [cut.bytes], size: cut.bytes.length, nextOffset: cut.nextOffset, release };
   }
 
-  /** Reads ahead after a read that waited for the device, so that the next one does not. */
+  /** Reads ahead after a read that waited for the device, so that the next one does not wait. */
   #readAhead(offset: number, bytes: number): void {
     if (this.#readingAhead) return;
     this.#readingAhead = true;
@@ -60,8 +60,8 @@ export class LogReader {
   }
 
   /**
-   * Brings into the page cache what `read` goes on with at `offset`. Does nothing where the last read did not end there.
-   * Rejects with `DiskError`.
+   * Brings the data that `read` needs next at `offset` into the page cache. Does nothing unless the last read ended at
+   * `offset`. Rejects with `DiskError`.
    */
   async warm(offset: number, maxBytes: number): Promise<void> {
     if (this.#hint?.offset !== offset) return;
@@ -69,7 +69,7 @@ export class LogReader {
     const size = Math.min(maxBytes, segment.size - position);
     const { buffers, env } = this.#home;
     const path = `${this.#files.path}/${segment.file}`;
-    // The segment may go while it is read: whether that matters is for `read` to say.
+    // The segment may be deleted meanwhile; the next `read` deals with that.
     if (size <= 0 || env.disk.stat(path) === undefined) return;
     const file = env.disk.open(path, "read");
     const bytes = buffers.take(size);
@@ -81,7 +81,7 @@ export class LogReader {
     }
   }
 
-  /** Position of the batch with `offset`, or of the next one there is. */
+  /** Position of the batch with `offset`, or of the next batch if there is a gap. */
   #position(offset: number): Position | undefined {
     const state = this.#state;
     let segment = state.segmentOf(offset) ?? state.segments[0];

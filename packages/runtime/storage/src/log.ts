@@ -28,6 +28,7 @@ import { SharedRun } from "./shared-run.ts";
 import { Tail } from "./tail.ts";
 import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
 
+/** A loaded log and the offsets that the checkpoints have for it. */
 export interface PartitionLogOptions {
   readonly home: LogHome;
   readonly place: { path: string };
@@ -36,7 +37,7 @@ export interface PartitionLogOptions {
   readonly topicId: Uuid | undefined;
   readonly state: LogState;
   readonly recoveryPoint: number;
-  /** `PartitionLog.checkpointed` */
+  /** Same as `PartitionLog.checkpointed`. */
   readonly checkpointed: number;
   readonly highWatermark: number;
   readonly cleanedTo: number;
@@ -44,24 +45,24 @@ export interface PartitionLogOptions {
 
 const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
-/** One partition's log on disk. */
+/** Log of one partition on disk (`UnifiedLog`). */
 export class PartitionLog {
   readonly topic: string;
   readonly partition: number;
   topicId: Uuid | undefined;
   private watermark = 0;
-  /** Everything before this is on the device. */
+  /** Offsets below this are durable. */
   recoveryPoint: number;
-  /** The recovery point that a start would find now; -1 when it would find none. Set by the directory. */
+  /** Recovery point that a restart would find now; -1 if it would find none. Set by the directory. */
   checkpointed: number;
-  /** Segments that end at or before this are on the device with their indexes. Never above `recoveryPoint`. */
+  /** Segments that end at or below this are durable with their indexes. Never above `recoveryPoint`. */
   private sealedTo: number;
-  /** A segment was closed, and no flush has begun since. */
+  /** True if a segment was closed and no flush has begun since. */
   private sealDue = false;
-  /** The next flush is also of the active segment. */
+  /** True if the next flush includes the active segment. */
   private flushActive = false;
   readonly state: LogState;
-  /** The directory that it is in. */
+  /** The log's directory. */
   readonly home: LogHome;
   private readonly tail: Tail;
   private readonly files: LogFiles;
@@ -69,22 +70,22 @@ export class PartitionLog {
   private readonly reader: LogReader;
   private readonly flushes = new SharedRun(() => this.flushOnce());
   private lastFlush: number;
-  /** The lowest offset that the log was cut to since the flush under way began. */
+  /** Lowest offset that the log was truncated to since the running flush began. */
   private cutTo = Infinity;
-  /** Nothing is appended any more. */
+  /** True if nothing may be appended any more. */
   private closing = false;
   private closed = false;
-  /** How often the log was cut, moved or closed: whoever works on it for longer begins anew then. */
+  /** Counts truncations, moves and closes, so that long work on the log can notice them and start again. */
   changes = 0;
-  /** Everything before this has been compacted. */
+  /** Offsets below this have been compacted. */
   cleanedTo: number;
-  /** The log is being copied: it must not be compacted. */
+  /** True while the log is being copied: it must not be compacted then. */
   cleaningPaused = false;
-  /** Something was written since the log was opened. */
+  /** True if something was written since the log was opened. */
   private touched = false;
   /**
-   * `partition.metadata` is on the device, and so is the directory's name: a power cut cannot leave records of which
-   * nobody knows whose they are. Nothing may be acknowledged before (`UnifiedLog.maybeFlushMetadataFile`).
+   * True if `partition.metadata` and the directory's name are durable. Nothing may be acknowledged before: a power
+   * failure could otherwise leave records whose topic id is unknown (`UnifiedLog.maybeFlushMetadataFile`).
    */
   isNamed: boolean;
 
@@ -105,7 +106,7 @@ export class PartitionLog {
     this.tail.written = this.state.endOffset;
     this.lastFlush = options.home.env.clock.monotonic();
     this.isNamed = options.home.cleanStart && options.checkpointed >= 0;
-    // The first flush makes these durable before it vouches for any record.
+    // The first flush makes these durable before any record.
     this.files.owe(PARTITION_FILE);
     this.files.owe(EPOCH_FILE);
   }
@@ -116,7 +117,7 @@ export class PartitionLog {
   }
   set highWatermark(offset: number) {
     this.watermark = offset;
-    // Forgets the transactions that this decides, whether or not anybody reads.
+    // Drops transactions that are decided now, even if no consumer reads.
     this.state.producers.firstUndecided(offset);
   }
 
@@ -139,12 +140,12 @@ export class PartitionLog {
   get size(): number {
     return this.state.size;
   }
-  /** What a consumer of committed records may read up to. */
+  /** Last stable offset: the limit of consumers with isolation level read_committed. */
   get stableOffset(): number {
     const undecided = this.state.producers.firstUndecided(this.highWatermark);
     return undecided < 0 ? this.highWatermark : Math.min(undecided, this.highWatermark);
   }
-  /** -1 when no epoch is known. */
+  /** Latest leader epoch; -1 if unknown. */
   get latestEpoch(): number {
     return this.state.epochs.latest;
   }
@@ -154,12 +155,12 @@ export class PartitionLog {
   get producers(): ReadonlyMap<bigint, ProducerEntry> {
     return this.state.producers.entries;
   }
-  /** Effects wait for `writePending`. */
+  /** True if effects wait for `writePending`. */
   get isPending(): boolean {
     return this.effects.length > 0;
   }
 
-  /** Appends a copy of validated batches as leader, with their offsets, epoch and time. */
+  /** Appends a copy of validated batches as leader; their headers get offsets, leader epoch and timestamp. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult {
     invariant(!this.closing, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
@@ -169,7 +170,7 @@ export class PartitionLog {
     );
   }
 
-  /** Appends a copy of batches as they are, as a follower or for the metadata log. */
+  /** Appends a copy of batches unchanged, as a follower or for the metadata log. */
   appendAsFollower(bytes: Uint8Array): AppendResult {
     invariant(!this.closing, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
@@ -185,13 +186,13 @@ export class PartitionLog {
     return result;
   }
 
-  /** Notes a new leader's epoch as beginning at the end of the log. */
+  /** Starts a new leader epoch at the log end offset. */
   beginEpoch(epoch: number): void {
     this.state.epochs.assign(epoch, this.endOffset);
     this.state.writeEpochs(this.effects);
   }
 
-  /** Puts what has been gathered into files. False, with the directory offline, when the disk refuses. */
+  /** Writes gathered effects to files. False if the disk refuses, which takes the directory offline. */
   writePending(): boolean {
     const written = this.write();
     if (this.sealDue) this.seal();
@@ -210,7 +211,7 @@ export class PartitionLog {
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) this.home.failed(error);
-      // The files no longer hold what memory says, whatever the reason.
+      // The files no longer match the state in memory, whatever the error is.
       this.home.fail(error instanceof DiskError ? error : new DiskError("EIO", this.path, String(error)));
       return false;
     }
@@ -227,14 +228,14 @@ export class PartitionLog {
 
   private readFiles(options: ReadOptions, none: ReadResult): ReadResult {
     invariant(!this.closed, "a closed log is not used");
-    // Where a truncation left a gap, what follows it may still wait to be written.
+    // Batches after a gap left by a truncation may not have been written yet.
     this.writePending();
     return this.reader.read(options, none);
   }
 
   /**
-   * Reads ahead what `read` goes on with at `offset`, so that it does not wait for the device: for those who read a whole
-   * log. Rejects with `DiskError`.
+   * Brings the data that `read` needs next at `offset` into the page cache, so that reading a whole log does not block
+   * the event loop. Rejects with `DiskError`.
    */
   async warm(offset: number, maxBytes: number): Promise<void> {
     try {
@@ -245,7 +246,7 @@ export class PartitionLog {
     }
   }
 
-  /** The first record at or after `timestamp`; undefined when there is none. */
+  /** First record with this timestamp or a later one; undefined if there is none. */
   offsetForTimestamp(timestamp: Int64): TimestampOffset | undefined {
     return this.guarded(() => {
       this.writePending();
@@ -253,7 +254,7 @@ export class PartitionLog {
     });
   }
 
-  /** The youngest record (ListOffsets -3); undefined when no record has a time. */
+  /** Record with the largest timestamp (ListOffsets -3); undefined if no record has a timestamp. */
   offsetOfMaxTimestamp(): TimestampOffset | undefined {
     return this.guarded(() => {
       this.writePending();
@@ -261,10 +262,12 @@ export class PartitionLog {
     });
   }
 
+  /** Largest epoch not above `epoch`, and its end offset; both -1 if unknown (`LeaderEpochFileCache.endOffsetFor`). */
   endOffsetForEpoch(epoch: number): { epoch: number; endOffset: number } {
     return this.state.epochs.endOffsetFor(epoch, this.endOffset);
   }
 
+  /** Aborted transactions that a read_committed consumer of [fetchOffset, upperBound) must know. */
   abortedTransactions(fetchOffset: number, upperBound: number): AbortedTxn[] {
     return this.guarded(() => {
       this.writePending();
@@ -272,25 +275,25 @@ export class PartitionLog {
     });
   }
 
-  /** Whether `flush.messages` or `flush.ms` ask for a flush; `now` is of the clock that nobody sets. */
+  /** True if `flush.messages` or `flush.ms` asks for a flush. `now` is of the monotonic clock. */
   flushDue(now: number): boolean {
     const unflushed = this.endOffset - this.recoveryPoint;
     if (unflushed <= 0) return false;
     return unflushed >= this.config.flushMessages || now - this.lastFlush >= this.config.flushMs;
   }
 
-  /** Resolves once everything appended before the call is on the device. Calls while one runs share the next one. */
+  /** Resolves when everything appended before the call is durable. Calls during a flush share the next one. */
   flush(): Promise<void> {
     this.flushActive = true;
     return this.flushes.run();
   }
 
-  /** Makes `partition.metadata` and the names of files durable. */
+  /** Makes `partition.metadata` and the directory entries of files durable. */
   syncNames(): Promise<void> {
     return this.flushes.run();
   }
 
-  /** Called between the end of a segment and the creation of the next one. */
+  /** Called after a segment was closed and before the next one is created. */
   beginSeal(): void {
     this.sealDue = true;
     this.home.sealing(this);
@@ -319,7 +322,7 @@ export class PartitionLog {
     try {
       await this.files.sync(this.unflushed(all));
     } catch (error) {
-      // What was deleted meanwhile is found nowhere.
+      // Files that were deleted meanwhile cannot be synced.
       if (this.closed) return;
       this.home.failed(error);
       throw error;
@@ -332,8 +335,8 @@ export class PartitionLog {
   }
 
   /**
-   * The files that hold what has not been flushed. Recovery reads the segment with the recovery point again and makes its
-   * indexes anew; it trusts those of the segments before.
+   * Files with unflushed data. Recovery reads the segment with the recovery point again and rebuilds its indexes; it
+   * trusts the indexes of the segments before.
    */
   private unflushed(all: boolean): string[] {
     const { segments, active } = this.state;
@@ -346,37 +349,40 @@ export class PartitionLog {
   }
 
   /**
-   * The recovery point to write down: where a segment begins only if all before it are on the device with their indexes,
-   * since a start reads nothing below it.
+   * Recovery point to write down. It may be the base offset of a segment only if all earlier segments are durable with
+   * their indexes, since recovery reads nothing below it.
    */
   get durablePoint(): number {
     return this.recoveryPoint > this.sealedTo ? Math.max(this.sealedTo, this.recoveryPoint - 1) : this.recoveryPoint;
   }
 
-  /** Removes a file of the directory that is not of the log itself; the next flush makes that durable. */
+  /** Removes a file that is not part of the log itself. The next flush makes the removal durable. */
   removeFile(name: string): void {
     this.guarded(() => this.files.remove(name));
   }
 
-  /** Gives a log that has none its topic's id. */
+  /** Gives a log without a topic id its topic's id. */
   adopt(topicId: Uuid): void {
     this.topicId = topicId;
     this.guarded(() => replaceFile(this.home.env.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false));
     this.files.owe(PARTITION_FILE);
   }
 
-  /** Drops segments that retention lets go; how many. */
+  /** Deletes segments that retention no longer keeps. Returns their number. */
   enforceRetention(now: number): number {
     return this.guarded(() => {
       const count = this.state.expired(now, this.highWatermark);
-      // Not even an empty log is on the device by this: its end would be forgotten, and offsets given twice.
+      // Not even the new empty segment is durable now: losing it would forget the end offset and assign offsets twice.
       this.state.dropOldest(count, now, this.effects);
       this.writePending();
       return count;
     });
   }
 
-  /** Moves the log's start, never back and not past the high watermark; the start it has then, or -1 when refused. */
+  /**
+   * Moves the log start offset, never backwards and not past the high watermark. Returns the log start offset, or -1 if
+   * refused.
+   */
   deleteRecords(beforeOffset: number): number {
     const wanted = beforeOffset === -1 ? this.highWatermark : beforeOffset;
     if (wanted > this.highWatermark) return -1;
@@ -385,13 +391,13 @@ export class PartitionLog {
     return this.startOffset;
   }
 
-  /** As a follower: the leader's log now begins there. */
+  /** Moves the log start offset of a follower to the leader's. */
   raiseStart(offset: number): void {
     this.state.raiseStart(Math.min(offset, this.endOffset));
     this.state.writeEpochs(this.effects);
   }
 
-  /** Removes everything at and after `offset`. */
+  /** Removes all records at and after `offset`. */
   truncateTo(offset: number): void {
     if (offset >= this.endOffset) return;
     this.guarded(() => {
@@ -430,7 +436,8 @@ export class PartitionLog {
     this.sealedTo = Math.min(this.sealedTo, this.state.active.base);
     const isVouchedFor = this.checkpointed > this.endOffset;
     this.home.markCut(this, this.endOffset);
-    // Make the mark last before a byte changes: a power cut may bring back segments that the recovery point covers.
+    // Make the `.cut` file durable before a byte changes: a power failure may bring back segments that the recovery
+    // point covers.
     if (isVouchedFor) this.home.env.disk.syncDirectoryNow(this.path);
     this.cutTo = Math.min(this.cutTo, this.endOffset);
     this.home.checkpointSoon();
@@ -438,28 +445,29 @@ export class PartitionLog {
     this.writePending();
   }
 
-  /** Ends a compaction under way and lets none begin. */
+  /** Aborts a running compaction and prevents new ones. */
   pauseCleaning(): void {
     this.cleaningPaused = true;
     this.changes++;
   }
 
+  /** Allows compaction again. */
   resumeCleaning(): void {
     this.cleaningPaused = false;
   }
 
-  /** What of the log can be compacted at `now`, in milliseconds since the epoch. */
+  /** Range of the log that can be compacted at `now`, in milliseconds since the epoch. */
   cleanable(now: number): Cleanable {
     const { cleanedTo, stableOffset } = this;
     return this.guarded(() => cleanable(this.state, { cleanedTo, stableOffset, now }));
   }
 
-  /** Lets `fresh`, which is all that is left of them, take the place of closed segments. */
+  /** Replaces closed segments by `fresh`, which holds the records that compaction kept of them. */
   replaceSegments(old: readonly Segment[], fresh: Segment): void {
     this.guarded(() => {
       this.writePending();
       this.reader.reset();
-      // Memory may still hold what is gone, of transactions too that nobody can tell any more that they were aborted.
+      // Memory may still hold removed records, even of aborted transactions that the index no longer names.
       this.tail.clear();
       this.state.replaceSegments(old, fresh, this.effects);
       this.writePending();
@@ -467,7 +475,7 @@ export class PartitionLog {
     });
   }
 
-  /** Moves the end of the log to `offset`, which is beyond it, without any records between. */
+  /** Moves the log end offset forward to `offset`, without any records between. */
   extendTo(offset: number): void {
     invariant(offset > this.endOffset, "a log is extended beyond its end");
     this.guarded(() => {
@@ -478,19 +486,22 @@ export class PartitionLog {
     });
   }
 
-  /** Closes the active segment and begins another. */
+  /** Closes the active segment and starts a new one. */
   roll(): void {
     this.guarded(() => this.state.roll(this.home.env.clock.now(), this.effects));
   }
 
-  /** Flushes everything and lets go of files. Nobody may append once this is called; the log is not used after. */
+  /**
+   * Flushes everything and closes the files. Nothing may be appended after the call begins; the log cannot be used
+   * afterwards.
+   */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closing = true;
     this.changes++;
     try {
       if (this.home.offline) return;
-      // The last time entry and the snapshot are what a clean start relies on.
+      // A clean start relies on the last entry of the time index and on the producer snapshot.
       this.state.close(this.effects);
       if (!this.writePending() || !this.touched) return;
       for (const name of filesOf(this.state.active)) this.files.owe(name);
@@ -501,24 +512,24 @@ export class PartitionLog {
     }
   }
 
-  /** Renames the directory away; it is removed after `file.delete.delay.ms`. */
+  /** Renames the directory, which is removed after `file.delete.delay.ms`. */
   delete(): void {
     const to = this.leave("delete");
     if (to !== undefined) this.home.removeLater(to, this.home.env.clock.monotonic() + this.config.fileDeleteDelayMs);
   }
 
-  /** Renames the directory aside for good: it is nobody's, and a person may want to look at it. */
+  /** Renames the directory of a stray log for good, so that an operator can look at it. */
   putAside(): void {
     this.leave("stray");
   }
 
-  /** Another log takes this one's place: nothing is appended any more. */
+  /** Stops appends, since another log takes this one's place. */
   retire(): void {
     this.changes++;
     this.closing = true;
   }
 
-  /** A copy (`-future`) becomes the log: its directory gets the log's name. Throws `DiskError`. */
+  /** Turns a copy (`-future`) into the log: renames its directory to the log's name. Throws `DiskError`. */
   promote(): void {
     const to = `${this.home.path}/${this.topic}-${this.partition}`;
     const before = this.path;
@@ -532,16 +543,16 @@ export class PartitionLog {
     this.effects = [];
     this.release();
     this.home.forget(this);
-    // What is in a directory that has failed is dealt with when it is back: it will be nobody's then.
+    // An offline directory cannot be changed. When it is back online, the log counts as stray.
     if (this.home.offline) return undefined;
     const { env } = this.home;
     const unique = Array.from(env.random.bytes(16), byte => byte.toString(16).padStart(2, "0")).join("");
     const at = this.path.lastIndexOf("/") + 1;
-    // A file name has 255 bytes at most, and the suffix takes 40 of them.
+    // A file name has at most 255 bytes, and the suffix takes 40 of them.
     const to = `${this.path.slice(0, at)}${this.path.slice(at).slice(0, 215)}.${unique}-${suffix}`;
     try {
       env.disk.rename(this.path, to);
-      // It must not come back after a power cut in the place of what takes its name.
+      // After a power failure the old name must not reappear in place of a new log.
       if (suffix === "stray") env.disk.syncDirectoryNow(this.home.path);
     } catch (error) {
       this.home.failed(error);
@@ -563,7 +574,7 @@ export class PartitionLog {
     return this.files.open(name);
   }
 
-  /** Runs `work`; a failing disk takes the directory offline before the error goes on. */
+  /** Runs `work`. A failing disk takes the directory offline before the error is rethrown. */
   private guarded<T>(work: () => T): T {
     try {
       return work();

@@ -2,30 +2,30 @@ import { type DiskFile, type Env, getI64, type Int64, viewOf } from "@samsa/base
 import type { LogState, Segment } from "@samsa/log";
 import { BatchCursor, batchSize, FIELD, HEADER_SIZE, RecordCursor } from "@samsa/records";
 
+/** Place of a batch in a segment's file. */
 export interface Position {
   readonly segment: Segment;
   readonly position: number;
-  /** Of the batch there. */
+  /** Bytes of the batch. */
   readonly size: number;
 }
 
+/** A record found by its timestamp (ListOffsets). */
 export interface TimestampOffset {
   readonly offset: number;
   readonly timestamp: Int64;
-  /** -1 when it is not known. */
+  /** -1 if unknown. */
   readonly leaderEpoch: number;
 }
 
 const WINDOW = 8192;
 
+/** Reads into `target` as `DiskFile.read`; an empty target costs no system call. */
 export function readAt(file: DiskFile, target: Uint8Array, position: number): number {
   return target.length === 0 ? 0 : file.read(target, position);
 }
 
-/**
- * Visits the headers of a segment's batches from `position` on until `visit` says so. The cursor's batch may be cut off
- * after its header.
- */
+/** Visits batch headers of a segment from `start` on until `visit` returns true. The view covers the header only. */
 function walk(file: DiskFile, segment: Segment, start: number, visit: (at: number, view: DataView) => boolean): void {
   const window = new Uint8Array(WINDOW);
   const view = viewOf(window);
@@ -43,7 +43,7 @@ function walk(file: DiskFile, segment: Segment, start: number, visit: (at: numbe
   }
 }
 
-/** Where the first batch begins that ends at or after `offset`, looked for from `start`. */
+/** Position of the first batch that ends at or after `offset`, searched from position `start` on. */
 export function locate(file: DiskFile, segment: Segment, offset: number, start: number): Position | undefined {
   let found: Position | undefined;
   walk(file, segment, start, (position, view) => {
@@ -55,7 +55,7 @@ export function locate(file: DiskFile, segment: Segment, offset: number, start: 
   return found;
 }
 
-/** Finds the youngest batch among those behind the last entry of the time index. */
+/** Updates the segment's largest timestamp from the batches after the last entry of the time index. */
 export function remeasure(file: DiskFile, segment: Segment): void {
   const { offsets, times } = segment.ready();
   walk(file, segment, offsets.lookup(times.lastOffset), (_position, view) => {
@@ -65,7 +65,7 @@ export function remeasure(file: DiskFile, segment: Segment): void {
   });
 }
 
-/** The first record in the batch at `position` that `wanted` accepts. */
+/** First record that `wanted` accepts in the batch at `at`. */
 function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: Int64, offset: number) => boolean) {
   const bytes = new Uint8Array(at.size);
   const batch = new BatchCursor(bytes, 0, readAt(file, bytes, at.position));
@@ -79,7 +79,7 @@ function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: In
   return undefined;
 }
 
-/** The first record at or after the log's start whose time is `timestamp` or later. */
+/** First record at or after the log start offset whose timestamp is at least `timestamp`. */
 export function timestampLookup(
   state: LogState,
   open: (name: string) => DiskFile,
@@ -104,7 +104,7 @@ export function timestampLookup(
   return undefined;
 }
 
-/** The youngest record, the first of them if several are. */
+/** Record with the largest timestamp; the first of them if several have it. */
 export function latestTimestamp(
   state: LogState,
   open: (name: string) => DiskFile,

@@ -1,11 +1,11 @@
 import type { Timers } from "@samsa/base";
 
-/** How many items a worker takes before it lets other turns of the event loop run, should none have made it wait. */
+/** Items that a worker takes before it yields to other tasks of the event loop. */
 const STRETCH = 8;
 
 /**
- * Does `work` for every item, `width` at a time, without keeping the event loop for itself. A failure does not keep the
- * others from being worked on; the first one is thrown when all are done.
+ * Does `work` for every item, `width` at a time, and yields to the event loop in between. A failure does not stop the
+ * others; the first one is thrown when all are done.
  */
 export async function paced<T>(
   timers: Timers,

@@ -1,13 +1,13 @@
 import { fromUtf8, type Uuid, utf8 } from "@samsa/base";
 
-/** `meta.properties`: whose directory this is. */
+/** `meta.properties`: the owner of a log directory. */
 export interface MetaProperties {
   readonly clusterId: string;
   readonly nodeId: number;
   readonly directoryId: Uuid;
 }
 
-/** Undefined where a property is missing. */
+/** Reads `meta.properties`; missing properties are left out. */
 export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> & { readonly version: string } {
   const found = new Map<string, string>();
   for (const line of fromUtf8(bytes).split("\n")) {
@@ -26,6 +26,7 @@ export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> &
   };
 }
 
+/** Bytes of a `meta.properties` file, version 1. */
 export function writeMetaProperties(meta: MetaProperties): Uint8Array {
   const { clusterId, nodeId, directoryId } = meta;
   return utf8(`version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`);

@@ -30,17 +30,18 @@ import { overwrite, readPart, readWhole, removeIfThere } from "./files.ts";
 const SCAN_CHUNK = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
 
+/** A log's directory and the offsets that the checkpoints have for it. */
 export interface LoadOptions {
   readonly env: Env;
-  /** Where the log is, now and when it has been renamed. */
+  /** Path of the log's directory; follows renames. */
   readonly place: { readonly path: string };
   readonly config: LogConfig;
   readonly indexes: IndexCache;
-  /** The directory was closed properly. */
+  /** True after a clean shutdown. */
   readonly clean: boolean;
-  /** Everything before it was flushed; -1 when that is not known. */
+  /** Offsets below this were flushed; -1 if unknown. */
   readonly recoveryPoint: number;
-  /** Everything before it was compacted. */
+  /** Offsets below this were compacted. */
   readonly cleanedTo: number;
   readonly startOffset: number;
   /** Names of the files in the log's directory. */
@@ -51,7 +52,7 @@ function toolsOf(env: Env): Tools {
   return { crc32c: env.crypto.crc32c, codecs: env.codecs };
 }
 
-/** Feeds a segment's file to a scanner. */
+/** Scans a segment's file. */
 function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSize">): LogScanner {
   const file = env.disk.open(`${path}/${target.segment.file}`, "read");
   try {
@@ -69,14 +70,14 @@ function scan(path: string, env: Env, target: Omit<ScanTarget, "tools" | "fileSi
   }
 }
 
-/** Time index entries that tell the youngest record, and whether they can be right. */
+/** Entries at the end of a time index that are read: the last has the largest timestamp, the one before checks it. */
 const LAST_TIMES = 2;
 
-/** Reads indexes when they are first needed, and rebuilds them when the files cannot be right. */
+/** Loads indexes when they are first needed, and rebuilds those whose files cannot be right. */
 class FileIndexReader implements IndexReader {
   readonly #place: LoadOptions["place"];
   readonly #env: Env;
-  /** Index interval of the log, from when it has been loaded. */
+  /** Gives the index interval: the options, then the loaded log. */
   log: { readonly config: LogConfig };
 
   constructor({ place, env, config }: LoadOptions) {
@@ -136,8 +137,8 @@ interface Where {
 }
 
 /**
- * Writes rebuilt indexes to their files. `lasting`: they are on the device when the function returns. `hadTxns`: the segment
- * has had aborted transactions in its index.
+ * Writes rebuilt indexes over the files that differ. If `lasting`, they are durable on return. `hadTxns`: the segment has
+ * had aborted transactions in its index.
  */
 function rewriteIndexes(
   segment: Segment,
@@ -168,14 +169,14 @@ function rewriteIndexes(
 interface Listing {
   readonly bases: number[];
   readonly snapshots: number[];
-  /** Base offsets of segments that a compaction was about to put in the place of others. */
+  /** Base offsets of segments that a compaction was about to exchange for others. */
   readonly swapped: number[];
   readonly hasEpochs: boolean;
   /** Base offsets of segments with an index of aborted transactions. */
   readonly txns: ReadonlySet<number>;
 }
 
-/** Finishes what was under way when the log was last used, and tells what files there are. */
+/** Finishes or undoes operations that the last run left half done, and lists the files. */
 function listFiles(names: readonly string[], path: string, env: Env): Listing {
   const { disk } = env;
   const bases: number[] = [];
@@ -183,7 +184,7 @@ function listFiles(names: readonly string[], path: string, env: Env): Listing {
   const swapped: number[] = [];
   let hasEpochs = false;
   const txns = new Set<number>();
-  // While a file of a compacted segment still has this name, those that have the next one already are not to be used.
+  // While any file of a compacted segment still has the suffix `.cleaned`, its files with `.swap` must not be used.
   const unfinished = Math.min(
     ...names.filter(name => name.endsWith(CLEANED_SUFFIX)).map(name => Number(name.slice(0, 20))),
   );
@@ -215,7 +216,7 @@ function listFiles(names: readonly string[], path: string, env: Env): Listing {
   return { bases, snapshots, swapped, hasEpochs, txns };
 }
 
-/** The log in `path`, brought to a state that its files bear out. */
+/** Loads the log in `path`, and recovers it unless the last shutdown was clean. */
 export function loadState(options: LoadOptions): LogState {
   const { env, place, config } = options;
   const { path } = place;
@@ -233,7 +234,7 @@ export function loadState(options: LoadOptions): LogState {
     const found = env.disk.stat(`${path}/${fileName(base, LOG_SUFFIX)}`);
     const modified = found?.modified ?? 0;
     const segment = state.openSegment(base, found?.size ?? 0, { created: modified, modified });
-    // Most segments have no such file, and compaction leaves empty ones.
+    // Most segments have no index of aborted transactions, and compaction leaves empty ones.
     segment.hasTxns =
       listing.txns.has(base) && (env.disk.stat(`${path}/${fileName(base, TXN_INDEX_SUFFIX)}`)?.size ?? 0) > 0;
   }
@@ -265,7 +266,7 @@ function createFirst(state: LogState, { env, place, startOffset }: LoadOptions):
   }
 }
 
-/** False when the file is damaged, as after a power cut, and the log itself must be asked. */
+/** False if the file is damaged or empty, as after a power failure; the epochs then come from the log. */
 function loadEpochs(state: LogState, path: string, env: Env): boolean {
   const bytes = readWhole(env.disk, `${path}/${EPOCH_FILE}`) ?? NO_BYTES;
   try {
@@ -278,7 +279,7 @@ function loadEpochs(state: LogState, path: string, env: Env): boolean {
   return bytes.length > 0;
 }
 
-/** The producers in a snapshot; undefined, with the file gone, when it cannot be read. */
+/** Loads producers from a snapshot. A damaged one is removed, and false returned. */
 function loadSnapshot(state: LogState, offset: number, path: string, env: Env): boolean {
   const file = `${path}/${fileName(offset, SNAPSHOT_SUFFIX)}`;
   try {
@@ -295,7 +296,10 @@ function loadSnapshot(state: LogState, offset: number, path: string, env: Env): 
   }
 }
 
-/** After a clean stop the newest snapshot tells where the log ends, and nothing else needs to be read. */
+/**
+ * Opens the log as a clean shutdown left it, without reading it: the newest producer snapshot has the log end offset,
+ * and an empty log needs no snapshot. False if the log must be recovered.
+ */
 function loadClean(state: LogState, path: string, env: Env): boolean {
   const { active } = state;
   const newest = state.snapshots.at(-1) ?? -1;
@@ -310,7 +314,7 @@ function loadClean(state: LogState, path: string, env: Env): boolean {
   return true;
 }
 
-/** Removes the segments whose place the one at `base` takes. */
+/** Removes the segments that the compacted one at `base` replaces. */
 function finishSwap(state: LogState, base: number, where: Where): void {
   const at = state.indexOf(base);
   const segment = state.segments[at];
@@ -321,7 +325,7 @@ function finishSwap(state: LogState, base: number, where: Where): void {
   removeSegments(state, at + 1, count, where);
 }
 
-/** The offset after the last batch of a segment that was flushed. */
+/** Offset after the last batch of a flushed segment. */
 function endOf(segment: Segment, { path, env }: Where): number {
   const scanner = scan(path, env, {
     segment,
@@ -335,7 +339,7 @@ function endOf(segment: Segment, { path, env }: Where): number {
   return scanner.nextOffset;
 }
 
-/** Makes the leader epochs of the whole log from its batches; damage costs those of its segment only. */
+/** Rebuilds the leader epochs of the whole log from its batches. Damage costs only the epochs of its segment. */
 function remakeEpochs(state: LogState, { path, env }: Where): void {
   state.epochs.entries = [];
   for (const segment of state.segments) {
@@ -351,8 +355,8 @@ function remakeEpochs(state: LogState, { path, env }: Where): void {
 }
 
 /**
- * Reads the segment with the recovery point and those after it, and cuts the log where it stops making sense. What is
- * below was flushed: it is read at most for producer state, and damage there stays where it is (`LogLoader.recoverLog`).
+ * Reads the segment with the recovery point and those after it, and truncates the log at the first bad batch. Segments
+ * below were flushed: they are read at most for producer state, and damage in them stays (`LogLoader.recoverLog`).
  */
 function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean }: LoadOptions): void {
   const { path } = place;
@@ -382,7 +386,7 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
       expected: segment.base,
     });
     state.endOffset = scanner.nextOffset;
-    // The next start may trust what ends at the recovery point that is written down.
+    // Make indexes up to the written recovery point durable: the next start may trust them.
     rewriteIndexes(segment, { path, env }, { lasting: state.endOffset <= recoveryPoint, hadTxns });
     if (cutTail(segment, scanner, path, env)) removeSegments(state, i + 1, segments.length - i - 1, { path, env });
   }
@@ -391,8 +395,8 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
 }
 
 /**
- * True when a power cut took the end of the segment before and left its successor. Segments are created without gaps
- * between them, and compaction, which makes gaps, waits until the recovery point above them is written down.
+ * True if a power failure took the tail of the previous segment and left `segment`. Segments are created without gaps
+ * between them, and compaction, which makes gaps, first waits until a recovery point above them is written.
  */
 function isTailLost(
   before: Segment | undefined,
@@ -400,7 +404,7 @@ function isTailLost(
   { state, known }: { state: LogState; known: number },
 ): boolean {
   if (before === undefined || segment.base <= Math.max(state.endOffset, known)) return false;
-  // A leap that no segment can hold was in the log that this one was copied from.
+  // A gap too wide for one segment's indexes comes from the leader or log that this one was copied from.
   return fitsIndex(before.base, segment.base - 1);
 }
 
@@ -409,14 +413,14 @@ function scanTarget(state: LogState, segment: Segment) {
   return { segment, producers, epochs, indexIntervalBytes: state.config.indexIntervalBytes };
 }
 
-/** Reads a segment for producer state alone. */
+/** Target of a scan that reads a segment for producer state only. */
 function producerTarget(state: LogState, segment: Segment) {
   return { ...scanTarget(state, segment), epochs: undefined, rebuild: false, expected: segment.base };
 }
 
-/** Takes the newest usable snapshot at or before `offset`; from where producers must then be read. */
+/** Loads the newest usable producer snapshot at or below `offset`. Returns the offset to read producer state from. */
 function startProducers(state: LogState, offset: number, path: string, env: Env): number {
-  // What is older than the first segment misses what was in segments that are gone.
+  // A snapshot older than the first segment lacks records that were deleted since.
   const [{ base }] = state.segments;
   for (const snapshot of state.snapshots.filter(known => known >= base && known <= offset).reverse()) {
     if (loadSnapshot(state, snapshot, path, env)) return snapshot;
@@ -425,16 +429,16 @@ function startProducers(state: LogState, offset: number, path: string, env: Env)
   return state.segments[0].base;
 }
 
-/** Cuts off what follows the last good batch; false when nothing does. */
+/** Truncates a segment after its last good batch. False if there was nothing to cut off. */
 function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env): boolean {
   const file = env.disk.open(`${path}/${segment.file}`, "write");
   const size = file.size();
   if (scanner.validBytes < size) {
-    // What was preallocated and never written.
+    // Zeros are preallocated space that was never written, not damage.
     const head = new Uint8Array(HEADER_SIZE);
     const blank = head.subarray(0, file.read(head, scanner.validBytes)).every(byte => byte === 0);
     file.truncate(scanner.validBytes);
-    // Or a second power cut could bring the rest back, behind records written since that fit before it by chance.
+    // A second power failure could otherwise restore the tail behind new records, where it might fit by chance.
     file.syncNow();
     env.logger[blank ? "info" : "warn"]("a log is cut at its last good batch", {
       path: file.path,
@@ -466,8 +470,8 @@ function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
 }
 
 /**
- * Producer state as of the log's end, after a truncation. It is read from the high watermark on at least: a snapshot does
- * not tell of transactions that have ended and are not decided yet.
+ * Rebuilds producer state as of the log end offset, after a truncation. Reads at least from the high watermark on: a
+ * snapshot lacks transactions that have ended but are not decided yet.
  */
 export function reloadProducers(state: LogState, highWatermark: number, { path, env }: Where): void {
   const decided = Math.max(state.segments[0].base, Math.min(state.endOffset, highWatermark));

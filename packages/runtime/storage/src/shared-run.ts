@@ -1,7 +1,4 @@
-/**
- * Work that all who ask for it share: a call while it runs waits for the next run, which does for every such call what
- * a run of its own would.
- */
+/** Runs work for many callers together: all calls during a run share the next run. */
 export class SharedRun {
   readonly #work: () => Promise<void>;
   #running: Promise<void> | undefined;
@@ -11,7 +8,7 @@ export class SharedRun {
     this.#work = work;
   }
 
-  /** Resolves once the work has been done from its beginning after this call. */
+  /** Resolves when a run that began after this call has ended. */
   run(): Promise<void> {
     if (this.#running === undefined) return this.#start();
     const start = () => this.#start();

@@ -2,7 +2,7 @@ import type { BufferPool } from "@samsa/base";
 import { cutBatches } from "./cut.ts";
 import type { ReadOptions, ReadResult } from "./types.ts";
 
-/** A run of batches in memory: the offsets [first, next). */
+/** Contiguous batches in memory with the offsets [first, next). */
 interface Run {
   readonly first: number;
   readonly next: number;
@@ -10,13 +10,13 @@ interface Run {
   readonly slab: Slab;
 }
 
-/** Memory that runs of all logs share, filled from front to end. */
+/** Memory that the runs of all logs share, filled from front to end. */
 interface Slab {
   readonly bytes: Uint8Array;
   used: number;
-  /** Reads that are still on their way to somebody. */
+  /** Reads that still use this memory. */
   pins: number;
-  /** Whose runs are in it. */
+  /** Tails that have runs in it. */
   readonly tails: Set<Tail>;
   evicted: boolean;
 }
@@ -25,15 +25,15 @@ const LARGEST_SLAB = 1 << 20;
 const SLABS = 16;
 
 /**
- * How much of all logs' ends is kept in memory, oldest out first. Records are copied here as they come, so that the
- * buffer of their request is free at once, and this memory is used over and over.
+ * Cache of recent batches of all logs; evicts the oldest first. Appended records are copied here, so that the buffer of
+ * their request is free at once, and the memory is reused.
  */
 export class TailPool {
   readonly limit: number;
   private readonly buffers: BufferPool;
   private readonly slabBytes: number;
   private used = 0;
-  /** Oldest first; the last is being filled. */
+  /** Oldest first; the last one is being filled. */
   private slabs: Slab[] = [];
 
   constructor(limit: number, buffers: BufferPool) {
@@ -42,7 +42,7 @@ export class TailPool {
     this.slabBytes = Math.min(LARGEST_SLAB, Math.ceil(limit / SLABS));
   }
 
-  /** Copies `bytes` in; they stay only if `keep` follows. */
+  /** Copies `bytes` into the cache. The next `copy` overwrites them unless `keep` follows. */
   copy(bytes: Uint8Array): Uint8Array {
     const slab = this.withRoom(bytes.length);
     const copy = slab.bytes.subarray(slab.used, slab.used + bytes.length);
@@ -50,7 +50,7 @@ export class TailPool {
     return copy;
   }
 
-  /** Makes what `copy` gave last a run of `tail`. */
+  /** Makes the last copied bytes a run of `tail`. */
   keep(tail: Tail, size: number): Slab {
     const slab = this.slabs[this.slabs.length - 1];
     slab.used += size;
@@ -73,7 +73,7 @@ export class TailPool {
     let count = 0;
     for (; this.used > this.limit && count < this.slabs.length; count++) {
       const slab = this.slabs[count];
-      // What is not in a file yet can be read nowhere else.
+      // Batches that are not in a file yet can be read nowhere else.
       if (![...slab.tails].every(tail => tail.canEvict(slab))) break;
       for (const tail of slab.tails) tail.evict(slab);
       this.used -= slab.bytes.length;
@@ -83,7 +83,7 @@ export class TailPool {
     this.slabs.splice(0, count);
   }
 
-  /** Keeps the memory of a run as it is until the function that this gives is called, once. */
+  /** Protects the memory of runs until the returned function is called, once. */
   pin(slabs: ReadonlySet<Slab>): () => void {
     for (const slab of slabs) slab.pins++;
     return () => {
@@ -95,23 +95,23 @@ export class TailPool {
   }
 }
 
-/** The recently appended end of one log. */
+/** Recent batches of one log. */
 export class Tail {
   private readonly pool: TailPool;
   private all: Run[] = [];
-  /** Everything before this offset is in the file. */
+  /** Offsets below this are in the file. */
   written = 0;
 
   constructor(pool: TailPool) {
     this.pool = pool;
   }
 
-  /** Adds what the pool copied last as the offsets [first, next). */
+  /** Adds the last copied bytes as the offsets [first, next). */
   push(first: number, next: number, bytes: Uint8Array): void {
     this.all.push({ first, next, bytes, slab: this.pool.keep(this, bytes.length) });
   }
 
-  /** The runs in `slab`, which are the oldest if there are any. */
+  /** Number of runs in `slab`, which are the oldest if there are any. */
   private inSlab(slab: Slab): number {
     let count = 0;
     while (count < this.all.length && this.all[count].slab === slab) count++;
@@ -131,7 +131,7 @@ export class Tail {
     this.all = [];
   }
 
-  /** Whole batches from the one that contains `offset`; undefined when it is not here. */
+  /** Whole batches from the one that contains `offset`; undefined if it is not in memory. */
   read(options: ReadOptions): ReadResult | undefined {
     const start = this.find(options.offset);
     if (start < 0) return undefined;
@@ -159,7 +159,7 @@ export class Tail {
     return this.find(offset) >= 0;
   }
 
-  /** The index of the run with `offset`, -1 when it is not here. */
+  /** Index of the run with `offset`; -1 if it is not in memory. */
   private find(offset: number): number {
     const { all } = this;
     if (all.length === 0 || offset < all[0].first) return -1;
@@ -174,7 +174,7 @@ export class Tail {
   }
 }
 
-/** Adds `bytes` to `chunks`, as more of the last one where they follow it in memory. */
+/** Appends `bytes` to `chunks`; extends the last chunk if they follow it in memory. */
 function join(chunks: Uint8Array[], bytes: Uint8Array): void {
   const last = chunks.at(-1);
   if (last === undefined || last.buffer !== bytes.buffer || last.byteOffset + last.length !== bytes.byteOffset) {

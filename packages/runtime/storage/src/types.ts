@@ -2,57 +2,68 @@ import type { BufferPool, DiskError, Env, Uuid } from "@samsa/base";
 import type { PartitionLog } from "./log.ts";
 import type { TailPool } from "./tail.ts";
 
+/** Range and size of a read from a log. */
 export interface ReadOptions {
   readonly offset: number;
   readonly maxBytes: number;
-  /** Give the first batch even when it is larger than `maxBytes`. */
+  /** Returns the first batch even if it is larger than `maxBytes`. */
   readonly minOneMessage: boolean;
-  /** Batches that begin at or after this are left out: the high watermark, the last stable offset, or the end. */
+  /**
+   * Batches whose base offset is at or above this are left out: the high watermark, last stable offset or log end
+   * offset.
+   */
   readonly limitOffset: number;
 }
 
+/** Batches from a log, or an error. */
 export interface ReadResult {
   /** 0, or OFFSET_OUT_OF_RANGE (1). */
   readonly error: number;
-  /** Whole batches, one after the other, beginning with the one that contains the offset. */
+  /** Whole batches in order, beginning with the one that contains the offset. */
   readonly chunks: Uint8Array[];
   readonly size: number;
-  /** The offset after the last batch; the offset asked for when there is none. */
+  /** Offset after the last batch; the requested offset if there is none. */
   readonly nextOffset: number;
-  /** To be called once nobody looks at `chunks` any more, where their memory can be used again. */
+  /** Gives the memory of `chunks` back for reuse. The caller calls it when it no longer reads them. */
   readonly release?: () => void;
 }
 
-/** What a log needs from its directory. */
+/** Services of a log directory for its logs. */
 export interface LogHome {
   readonly env: Env;
   readonly path: string;
   readonly directoryId: Uuid;
-  /** The last stop was clean. */
+  /** True if the last shutdown was clean. */
   readonly cleanStart: boolean;
   readonly tails: TailPool;
   readonly buffers: BufferPool;
   readonly offline: boolean;
-  /** The disk has failed: nothing in the directory can be trusted to be written. */
+  /** Takes the directory offline, since a failed disk may have lost any write. */
   fail(error: DiskError): void;
-  /** What becomes of an error in work that nobody waits for. */
+  /** Handles errors of background work. */
   readonly failed: (error: unknown) => void;
-  /** Removes a file or directory at `at`, in milliseconds since the epoch. */
+  /** Removes a file or directory at `at`, in milliseconds of the monotonic clock. */
   removeLater(path: string, at: number): void;
-  /** Makes the names of the logs' own directories durable. */
+  /** Makes the names of the logs' directories durable. */
   syncNames(): Promise<void>;
-  /** A log has lost its end or its beginning, or a segment of it was flushed: write the checkpoints at the next tick. */
+  /** Writes the checkpoints at the next tick: a log was truncated, its start moved, or a segment of it was flushed. */
   checkpointSoon(): void;
-  /** Resolves once recovery points, starts and high watermarks of all logs are written down as they are now. */
+  /** Resolves when the current recovery points, log start offsets and high watermarks of all logs are written. */
   checkpoint(): Promise<void>;
-  /** The log was cut to `offset`: until the checkpoints are written again a start must not believe more than that. */
+  /**
+   * Notes that the log was truncated to `offset`: until the checkpoints are written again, recovery must not trust
+   * higher ones.
+   */
   markCut(log: PartitionLog, offset: number): void;
-  /** A segment of the log is about to be followed by another. */
+  /** Called when a segment of the log was closed and the next one is about to be created. */
   sealing(log: PartitionLog): void;
-  /** Resolves once a start would know that everything before `offset` was flushed, unless the log is cut meanwhile. */
+  /**
+   * Resolves when a restart would know that everything below `offset` was flushed, unless the log is truncated
+   * meanwhile.
+   */
   secure(log: PartitionLog, offset: number): Promise<void>;
-  /** The log is gone. */
+  /** Notes that the log was deleted or put aside. */
   forget(log: PartitionLog): void;
-  /** A copy has become the log; its directory was `before`. */
+  /** Notes that a copy has become the log; `before` was the path of its directory. */
   promoted(log: PartitionLog, before: string): void;
 }

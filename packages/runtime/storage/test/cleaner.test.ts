@@ -10,7 +10,7 @@ import { Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 describe("compaction", () => {
   test("keeps the last of each key, what readers were promised, and what producers did", async () => {
     const histories = fc.array(op, { minLength: 5, maxLength: 60 });
-    // Room for all keys, or for four: those of the largest batch.
+    // The map has room for all keys, or for four: those of the largest batch.
     const property = fc.asyncProperty(
       fc.nat(),
       fc.constantFrom(1 << 20, 5 * 24),
@@ -56,7 +56,7 @@ class Cleaned {
     return this.fixture.dir.get(topic, 0) ?? this.fixture.dir.create(topic, 0, TOPIC_ID);
   }
 
-  /** Writes each of `keys` keys `times` times, and begins another segment; the time of the records is `at`. */
+  /** Writes `keys` different keys `times` times with timestamp `at`, and rolls the segment. */
   async write(topic: string, keys: number, times: number, at = NOW): Promise<void> {
     const log = this.log(topic);
     for (let i = 0; i < keys * times; i++) {
@@ -82,7 +82,7 @@ class Cleaned {
     return count;
   }
 
-  /** Whether there are files beside the log's. */
+  /** True if the log's directory has files of an unfinished compaction. */
   hasLeft(topic: string): boolean {
     const files = this.fixture.node.env.disk.list(`/data/${topic}-0`);
     return files.some(({ name }) => /cleaned|swap/.test(name));
@@ -101,7 +101,7 @@ describe("the cleaner", () => {
     cleaned.cleaner.start();
     await cleaned.run(1000);
     expect([cleaned.count("a"), cleaned.count("b"), cleaned.log("a").cleanedTo]).toEqual([4, 100, 400]);
-    // A tenth of what is there now is less than half.
+    // A tenth of the log is now dirty, less than the minimum ratio of one half.
     await cleaned.write("b", 10, 1);
     await cleaned.run(16_000);
     expect([cleaned.count("b"), cleaned.cleaner.report.mostDirty > 0]).toEqual([110, true]);
@@ -190,7 +190,7 @@ describe("the cleaner", () => {
     cleaned.cleaner.start();
     const begun = cleaned.fixture.world.now();
     await cleaned.fixture.world.runUntil(() => cleaned.log("a").cleanedTo > 0);
-    // It is read once for its keys and once to be copied.
+    // Compaction reads the log twice: for its keys and to copy it.
     const rate = (2 * size * 1000) / (cleaned.fixture.world.now() - begun);
     expect([rate > 9000, rate < 11_000]).toEqual([true, true]);
     await cleaned.fixture.settle(cleaned.cleaner.stop());
@@ -287,7 +287,7 @@ describe("the cleaner", () => {
 });
 
 describe("an exchange of segments that a power cut interrupts", () => {
-  /** A log of two segments, of which the first is about to be exchanged for one with its last record only. */
+  /** A log of two segments whose first is about to be exchanged for a segment with its last record only. */
   async function exchanging(names: Readonly<Record<string, string>>): Promise<Cleaned> {
     const cleaned = new Cleaned();
     await cleaned.write("a", 1, 3);

@@ -7,7 +7,7 @@ import { CONFIG, Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 const REQUEST = { origin: "client", leaderEpoch: 1, now: NOW } as const;
 const MARKER = "/data/.kafka_cleanshutdown";
 
-/** What the disk was asked, in order; `fail` names what it refuses. */
+/** Records the operations of the disk, in order; those that `fail` accepts get EIO. */
 function record(fixture: Fixture, fail?: (operation: DiskOperation, path: string) => boolean): string[] {
   const calls: string[] = [];
   fixture.node.disk.fault = (operation, path) => {
@@ -44,7 +44,7 @@ describe("closing a directory", () => {
     const checkpoints = first(/offset-checkpoint/);
     expect(logs).toBeLessThan(checkpoints);
     expect(last(/offset-checkpoint/)).toBeLessThan(first(/cleanshutdown/));
-    // The logs' own directories are all named in one: they share what makes that durable.
+    // Syncs of the directory with the logs' own directories are shared.
     expect(calls.filter(call => call === "syncDirectory /data").length).toBeLessThan(40);
     fixture.node.disk.fault = undefined;
     fixture.crash("lost");
@@ -104,12 +104,12 @@ describe("closing a directory", () => {
     blocked.length = 0;
     await fixture.settle(fixture.dir.close());
     expect(blocked).toEqual([]);
-    // One turn of the event loop begins as many as may be at it, and one more for each that has ended in it.
+    // A turn of the event loop starts as many closes as the width allows, plus one for each that ended in it.
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThanOrEqual(16);
     fixture.dir = fixture.open();
     expect([fixture.dir.cleanStart, fixture.dir.logs.size]).toEqual([true, 1000]);
-    // Nothing has been written to these: no one waits for the device, and yet others get their turn.
+    // Unwritten logs need no device, but closing them must still yield to other tasks.
     const before = fixture.world.events();
     await fixture.settle(fixture.dir.close());
     expect(fixture.world.events() - before).toBeGreaterThan(1000 / 16 - 1);

@@ -10,12 +10,13 @@ interface Written {
   readonly key: string | null;
   readonly value: string | null;
   readonly timestamp: number;
-  /** -1: no transaction. */
+  /** -1 if the record is not transactional. */
   readonly producer: number;
-  /** Undefined until its transaction ends. */
+  /** Undefined until the transaction ends. */
   state: "committed" | "aborted" | undefined;
 }
 
+/** A step of a random history. */
 export type Op =
   | { readonly kind: "data"; readonly producer: number; readonly codec: Codec; readonly rows: readonly Row[] }
   | { readonly kind: "end"; readonly producer: number; readonly commit: boolean }
@@ -31,14 +32,14 @@ interface Row {
 
 export const RETENTION_MS = 10_000;
 
-/** A log that is compacted now and then, and what was ever written to it. */
+/** A log that is compacted now and then, and the model of all that was written to it. */
 export class Compacted {
   readonly fixture: Fixture;
   readonly written: Written[] = [];
   readonly open = new Map<number, number>();
   readonly sequences = new Map<number, number>();
   readonly mapBytes: number;
-  /** What may have been compacted, in part, when the machine died. */
+  /** Offsets below this may have been compacted, in part, when the machine died. */
   begunTo = 0;
 
   constructor(seed: number, mapBytes: number) {
@@ -47,7 +48,7 @@ export class Compacted {
     this.configure();
   }
 
-  /** When a log is read nobody knows its settings yet. */
+  /** Sets the topic's settings, which are lost on restart. */
   configure(): void {
     const { log } = this;
     log.config = { ...log.config, cleanupPolicy: new Set(["compact"]), deleteRetentionMs: RETENTION_MS };
@@ -102,7 +103,7 @@ export class Compacted {
     this.log.highWatermark = this.log.endOffset;
   }
 
-  /** Compacts what can be; undefined when nothing can. */
+  /** Starts a compaction; undefined if nothing can be compacted. */
   compaction(): { range: Cleanable; now: number; done: Promise<number | undefined> } | undefined {
     const { env } = this.fixture.node;
     const { log } = this;
@@ -131,7 +132,7 @@ export class Compacted {
     return { now, firstUncleanable: range.firstUncleanable };
   }
 
-  /** What can be read, and whether a reader of committed records sees it. */
+  /** Records in the log, and for each if a read_committed consumer sees it. */
   readable(): Map<number, { key: string; value: string | null; timestamp: number; visible: boolean }> {
     const { log } = this;
     const found = new Map<number, { key: string; value: string | null; timestamp: number; visible: boolean }>();
@@ -185,7 +186,7 @@ export class Compacted {
       if (was.state !== undefined) expect(visible, `offset ${offset}`).toBe(was.state === "committed");
       if (!visible || was.state === undefined) continue;
       last.set(key, offset);
-      // What has been compacted has each key once.
+      // The compacted part has each key once.
       if (offset >= log.cleanedTo) continue;
       expect(seen.has(key), `offset ${offset} of ${key}`).toBe(false);
       seen.set(key, offset);
@@ -195,11 +196,11 @@ export class Compacted {
       if (key === null) continue;
       if (state === "committed") wanted.set(key, offset);
       if (offset >= this.begunTo) expect(found.has(offset), `offset ${offset}`).toBe(true);
-      // What was never committed is not kept.
+      // Compaction removes records of aborted transactions.
       if (offset < log.cleanedTo && state === "aborted") expect(found.has(offset), `offset ${offset}`).toBe(false);
     }
     for (const [key, offset] of wanted) {
-      // A tombstone may be gone, and what it stood for with it.
+      // A tombstone may be gone, together with the record that it deleted.
       if (written[offset].value === null && !last.has(key)) continue;
       expect(last.get(key), `last of ${key}`).toBe(offset);
     }
@@ -248,7 +249,7 @@ export class Compacted {
         return this.restart(() => this.fixture.restart());
       case "crash":
         return this.restart(async () => {
-          // What a dead machine was about to do is never told.
+          // The promise of a crashed machine never settles.
           if (op.compacting > 0) this.compaction()?.done.catch(() => {});
           await this.fixture.world.runFor(op.compacting);
           this.fixture.crash(op.unsynced);

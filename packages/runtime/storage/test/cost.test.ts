@@ -7,7 +7,7 @@ import { Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 
 const SEGMENTS = 100;
 
-/** Bytes that a log reads meanwhile, by the kind of file. */
+/** Counts reads of the disk during `work`, by the suffix of the file. */
 class Reads {
   readonly #fixture: Fixture;
 
@@ -30,7 +30,7 @@ class Reads {
   }
 }
 
-/** A log of many segments, each of five records a millisecond apart; in every tenth a transaction is aborted. */
+/** A log of 100 segments, each of five records a millisecond apart. Every tenth segment has an aborted transaction. */
 async function longLog(indexBytes = 1 << 20): Promise<Fixture> {
   const fixture = new Fixture(
     3,
@@ -72,7 +72,7 @@ describe("what a long log reads", () => {
     expect(reads.of(() => expect(log.abortedTransactions(0, 10)).toEqual([]))).toEqual({ txnindex: 1 });
     expect(reads.of(() => log.abortedTransactions(0, 10))).toEqual({});
     expect(reads.of(() => expect(log.abortedTransactions(270, 280)).toHaveLength(1))).toEqual({ txnindex: 1 });
-    // Behind the last of them there is nothing to look for.
+    // There is no aborted transaction above this offset, so nothing needs to be read.
     expect(reads.of(() => expect(log.abortedTransactions(485, 490)).toEqual([]))).toEqual({});
   });
 
@@ -127,7 +127,7 @@ describe("what a long log reads", () => {
     env.disk.open = (path, mode) => {
       const file = open(path, mode);
       const read = (target: Uint8Array, position: number): number => {
-        // Headers and indexes are smaller.
+        // Reads of headers and indexes are smaller.
         if (path.startsWith("/data/") && target.length > 8192) blocking.push(path);
         return file.read(target, position);
       };

@@ -52,7 +52,7 @@ describe("several log directories", () => {
     const found = ["/a", "/b", "/c", "/m"].map(meta);
     expect(new Set(found.map(({ directoryId }) => directoryId)).size).toBe(4);
     expect(found.every(({ clusterId, nodeId }) => clusterId === dirs.clusterId && nodeId === 1)).toBe(true);
-    // Where only the metadata is, no partition is put.
+    // A directory for metadata only gets no partitions.
     expect(dirs.live.map(({ path }) => path)).toEqual(["/a", "/b", "/c"]);
     expect(() => open(["/c"])).toThrow("in use");
     await close(dirs, 9);
@@ -78,7 +78,7 @@ describe("several log directories", () => {
     expect([0, 1].map(i => dirs.create("t", i, TOPIC_ID)?.home.path)).toEqual(["/b", "/b"]);
     expect(dirs.create("t", 2, TOPIC_ID, dirs.opened[0].directoryId)?.home.path).toBe("/a");
     expect(dirs.create("t", 3, TOPIC_ID, "unknownxxxxxxxxxxxxxxA" as Uuid)?.home.path).toBe("/b");
-    // A broker that is given a replica just before has to put it somewhere.
+    // A replica assigned just before the cordoning still needs a directory.
     dirs.cordoned = new Set(["/a", "/b"]);
     expect(dirs.create("t", 4, TOPIC_ID)?.home.path).toBe("/a");
     expect(dirs.cordonedIds).toEqual(dirs.opened.map(({ directoryId }) => directoryId));
@@ -111,7 +111,7 @@ describe("several log directories", () => {
       true,
       ["/b"],
     ]);
-    // Nobody knows how the other one was left.
+    // The epoch in the offline directory is unknown.
     expect(dirs.previousBrokerEpoch).toBe(-1);
     await close(dirs);
     node.disk.fault = (_operation, path) => (path.startsWith("/a") ? "EIO" : undefined);
@@ -119,7 +119,7 @@ describe("several log directories", () => {
     node.disk.fault = (_operation, path) => (path.startsWith("/m") ? undefined : "EIO");
     expect(() => open(["/a", "/b"], { metadataPath: "/m" })).toThrow("EIO");
     node.disk.fault = undefined;
-    // A refusal holds no lock.
+    // A refused start holds no lock.
     await close(open(["/a", "/b"]));
   });
 
@@ -154,9 +154,9 @@ describe("directories that do not belong together are refused in one sentence", 
     dirs.metadata.create(METADATA, 0, META_ID);
     await close(dirs);
     expect(() => open(["/new", "/a"])).toThrow("/a holds __cluster_metadata-0, but metadata.log.dir is /new");
-    expect(() => open(["/new", "/b"])).toThrow("/new is where the metadata belongs and is empty, though /b is in use");
+    expect(() => open(["/new", "/b"])).toThrow("The metadata directory /new is empty, but /b is in use");
     expect(node.env.disk.stat("/new")).toBeUndefined();
-    // A new one beside them is welcome.
+    // A new directory beside them is accepted.
     await close(open(["/a", "/b", "/new"]));
     expect(meta("/new").clusterId).toBe(dirs.clusterId);
   });

@@ -143,7 +143,7 @@ describe("a log directory", () => {
     fixture.log.writePending();
     fixture.crash("cached");
     expect([fixture.log.startOffset, fixture.log.recoveryPoint, fixture.log.endOffset]).toEqual([0, 0, 4]);
-    // Once they tell of it they are believed.
+    // Checkpoints that contain the new log are trusted.
     fixture.log.highWatermark = 4;
     fixture.log.deleteRecords(2);
     await fixture.settle(fixture.dir.checkpoint());
@@ -184,12 +184,12 @@ test("a log that is cut while checkpoints are written is not believed before the
   await fixture.flush();
   const { log, dir } = fixture;
   log.highWatermark = 12;
-  // A young log is marked until the second ones.
+  // The second write of the checkpoints removes the mark of a new log.
   for (let i = 0; i < 2; i++) await fixture.settle(dir.checkpoint());
   expect(log.checkpointed).toBe(log.durablePoint);
   const cuts = () => fixture.node.env.disk.list(log.path).filter(({ name }) => name.endsWith(".cut")).length;
   const before = dir.checkpoint();
-  // The recovery points are decided; the file of them is on its way.
+  // The recovery points are chosen already, but their file is not written yet.
   log.truncateTo(4);
   await fixture.settle(before);
   expect([cuts(), log.checkpointed]).toEqual([1, 4]);

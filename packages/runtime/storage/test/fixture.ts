@@ -49,7 +49,7 @@ export class Fixture {
     return this.dir.get("t", 0) ?? this.dir.create("t", 0, TOPIC_ID);
   }
 
-  /** Lets the machine run until `work` has ended. */
+  /** Runs the simulation until `work` has settled. */
   async settle<T>(work: Promise<T>): Promise<T> {
     let ended = false;
     const end = () => void (ended = true);

@@ -36,7 +36,7 @@ function records(chunks: readonly Uint8Array[], fixture: Fixture): Known[] {
   }));
 }
 
-/** The dumb model: an array of records, and what is certainly on the device. */
+/** Model of a log: an array of records, and the offset below which they are durable. */
 class Model {
   known: Known[] = [];
   start = 0;
@@ -62,17 +62,17 @@ class Model {
     return all.filter(r => r.offset >= log.startOffset);
   }
 
-  /** What the log says is what the model says. */
+  /** Checks that the log equals the model. */
   compare(): void {
     const { log } = this.fixture;
     expect([log.startOffset, log.endOffset]).toEqual([this.start, this.end]);
     expect(this.everything(log)).toEqual(this.known.filter(r => r.offset >= this.start));
   }
 
-  /** After a crash the log may have lost what was not synced, and nothing else. */
+  /** Adopts the log after a crash, which may have lost records that were not synced, but no others. */
   async adopt(allOfIt: boolean): Promise<void> {
     const { log } = this.fixture;
-    // After a truncation inside a batch the end is beyond the last record, which only a clean stop remembers.
+    // After a truncation inside a batch the end is beyond the last record, which only a clean shutdown remembers.
     const held = (this.known.at(-1)?.offset ?? -1) + 1;
     expect(log.endOffset).toBeGreaterThanOrEqual(Math.min(held, allOfIt ? this.end : this.durable));
     expect(log.endOffset).toBeLessThanOrEqual(this.end);
@@ -125,11 +125,11 @@ class Model {
       await this.adopt(true);
     } else if (what === "truncate" && a >= this.start) {
       const batch = log.read({ offset: a, maxBytes: 1, minOneMessage: true, limitOffset: this.end });
-      // Leaders and followers cut where a batch begins.
+      // Leaders and followers truncate at the start of a batch.
       const at = a >= this.end ? a : (records(batch.chunks, fixture)[0]?.offset ?? a);
       log.writePending();
       log.truncateTo(at);
-      // A truncation that is not synced may be undone by a power cut, as in Kafka; the leader then asks for it again.
+      // A power failure may undo a truncation that is not synced, as in Kafka; the leader then asks for it again.
       const active = fixture.node.env.disk.open(`${log.path}/${log.state.active.file}`, "write");
       active.syncNow();
       active.close();

@@ -41,7 +41,7 @@ class TwoDirs {
     this.log.highWatermark = this.log.endOffset;
   }
 
-  /** Compacts all that can be; where that ended. */
+  /** Compacts as much as possible. Returns the first offset that was not compacted. */
   async clean(): Promise<number | undefined> {
     const { env } = this.fixture.node;
     const range = this.log.cleanable(env.clock.now());
@@ -62,7 +62,7 @@ class TwoDirs {
     this.second = this.open();
   }
 
-  /** The offset, key and value of each record, oldest first. */
+  /** Offset, key and value of each record, oldest first. */
   records(log: PartitionLog): string[] {
     const found: string[] = [];
     const record = new RecordCursor();
@@ -85,7 +85,7 @@ class TwoDirs {
   }
 }
 
-/** Compacted, with gaps of many offsets between its segments. */
+/** A compacted log with gaps of many offsets between its segments. */
 async function compacted(): Promise<TwoDirs> {
   const dirs = new TwoDirs();
   for (let i = 0; i < 40; i++) {
@@ -99,7 +99,7 @@ async function compacted(): Promise<TwoDirs> {
   return dirs;
 }
 
-/** The steps of a move, in order; `visit` may stop it after any of them. */
+/** Moves the log step by step; `visit` may stop it after any step. */
 async function move(dirs: TwoDirs, visit: () => boolean): Promise<void> {
   const source = dirs.log;
   const { fixture } = dirs;
@@ -135,7 +135,7 @@ describe("the move of a compacted log", () => {
       const kept = dirs.fixture.dir.get("t", 0) ?? dirs.second.get("t", 0);
       expect(kept?.endOffset, `step ${stop}`).toBe(endOffset);
       expect(kept && dirs.records(kept), `step ${stop}`).toEqual(all);
-      // Compaction has left gaps in what was copied, and none of them is taken for a lost end.
+      // Compaction has left gaps in the copied records; recovery must not take them for a lost tail.
       const copy = dirs.second.futures.get("t-0");
       const copied = copy === undefined ? [] : dirs.records(copy);
       expect(copied).toEqual(all.slice(0, copied.length));
@@ -149,7 +149,7 @@ describe("the move of a compacted log", () => {
     const { cleanedTo } = dirs.log;
     expect(cleanedTo).toBeGreaterThan(0);
     await move(dirs, () => {
-      // The copy has those records already.
+      // These records have been copied already.
       if ((dirs.second.futures.get("t-0")?.endOffset ?? 0) > 60) dirs.log.deleteRecords(50);
       return false;
     });
@@ -253,7 +253,7 @@ test("a log that ends beyond its last record keeps its end when it is moved", as
   const { log } = dirs;
   const all = dirs.records(log);
   const end = log.endOffset + 10;
-  // Compaction leaves this when it removes the last tombstones before an empty segment.
+  // Compaction leaves such an end when it removes the last tombstones before an empty segment.
   log.extendTo(end);
   await dirs.flush();
   await move(dirs, () => false);
@@ -276,7 +276,7 @@ test("files that a copy has deleted are removed where its directory is after the
   const work = new LogMove(source, copy);
   work.align();
   while (work.step());
-  // The first attempt is of no use any more.
+  // Discards the first copy.
   copy.restartAt(source.startOffset);
   copy.writePending();
   while (work.step());

@@ -7,7 +7,7 @@ import { openLogDir } from "../src/index.ts";
 import { LogMove } from "../src/log-move.ts";
 import { CONFIG, Fixture, NOW, TOPIC_ID } from "./fixture.ts";
 
-/** Times beyond 2^53, as clients write that count nanoseconds. */
+/** A timestamp beyond 2^53, as from clients that count nanoseconds. */
 const NANOS = 1_700_000_000_000_000_001n;
 const LATEST = 0x7fffffffffffffffn;
 const COUNT = 12;
@@ -18,16 +18,16 @@ beforeEach(() => {
   for (let i = 0; i < COUNT; i++) append(i === COUNT - 1 ? LATEST : NANOS + BigInt(i));
 });
 
-/** Appends a record; keys come in threes. */
+/** Appends a record with one of three keys. */
 function append(timestamp: bigint | number, key = `key ${fixture.log.endOffset % 3}`): void {
   const of = { producerId: 7n, producerEpoch: 0, baseSequence: fixture.log.endOffset };
   const bytes = buildBatch([{ timestamp, key: utf8(key), value: utf8("value") }], of, fixture.tools);
-  // The header gets the time that validation found.
+  // Validation sets the header's maximum timestamp.
   const request = { origin: "client", now: NOW, leaderEpoch: 0, maxTimestamps: [timestamp] } as const;
   expect(fixture.log.append(bytes, request).error).toBe(0);
 }
 
-/** Everything a log with such times must still do. */
+/** Checks lookups and producer state of a log with such timestamps. */
 function check(log = fixture.log): void {
   expect(log.endOffset).toBe(COUNT);
   expect(log.offsetForTimestamp(NANOS + 5n)).toMatchObject({ offset: 5, timestamp: NANOS + 5n });
@@ -57,7 +57,7 @@ describe("a log of records whose times are nanoseconds", () => {
     fixture.log.highWatermark = COUNT;
     fixture.log.config = { ...fixture.log.config, retentionMs: 1 };
     expect(fixture.log.enforceRetention(NOW)).toBe(0);
-    // A clock beyond them.
+    // Producers do not expire even if the clock is far ahead.
     fixture.log.config = { ...fixture.log.config, retentionMs: 1000 };
     expect(fixture.log.state.producers.expire(Number.MAX_SAFE_INTEGER, 1000)).toBe(0);
   });

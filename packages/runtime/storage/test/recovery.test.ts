@@ -31,7 +31,7 @@ test("indexes that are made again below the recovery point outlast a second powe
     await fixture.settle(fixture.dir.checkpoint());
     fixture.node.disk.flipBit(`${fixture.log.path}/leader-epoch-checkpoint`, 0, 7);
     fixture.crash("kept");
-    // A checkpoint that is sound again: the indexes are trusted.
+    // Repairs the leader epoch checkpoint, so that the next start trusts the indexes.
     fixture.log.append(fixture.batch(1, 3, time + 3), { origin: "client", now: time, leaderEpoch: 0 });
     await fixture.flush();
     fixture.crash("random");
@@ -46,7 +46,7 @@ test("indexes that are made again up to the recovery point outlast a second powe
   for (let seed = 1; seed <= 30; seed++) {
     const fixture = new Fixture(seed, { segmentBytes: 100_000 });
     fixture.log.append(fixture.batch(1, 0), options);
-    // The log is sealed to its end, and the recovery point there says so.
+    // A clean shutdown moves the recovery point to the end of the log.
     await fixture.restart();
     fixture.log.append(fixture.batch(1, 1), options);
     fixture.log.writePending();
@@ -66,7 +66,7 @@ test("an index with a bit turned over is made again from the log, or does no har
     for (let byte = 0; byte < 60; byte++) {
       const fixture = new Fixture(4, { segmentBytes: 100_000, indexIntervalBytes: 100 });
       for (let i = 0; i < records; i++) {
-        // Recovery reads the segments at the end again, and trusts the first.
+        // Recovery reads the last segments again and trusts the first.
         if (i === records - 2 || i === records - 1) fixture.log.roll();
         fixture.log.append(fixture.batch(1, i, 1_700_000_000_000 + i), {
           origin: "client",
@@ -77,7 +77,7 @@ test("an index with a bit turned over is made again from the log, or does no har
       await fixture.flush();
       await fixture.settle(fixture.dir.checkpoint());
       const path = `${fixture.log.path}/00000000000000000000.${suffix}`;
-      // The top bit of a byte makes a great difference, the lowest may make none that shows.
+      // Flipping the top bit of a byte makes a large difference; flipping the lowest may make no visible one.
       fixture.node.disk.flipBit(path, byte, 7);
       fixture.crash("kept");
       const log = fixture.log;
@@ -86,7 +86,7 @@ test("an index with a bit turned over is made again from the log, or does no har
         const read = log.read({ offset, maxBytes: 1, minOneMessage: true, limitOffset: records });
         expect([read.error, read.nextOffset], `${suffix} ${byte}`).toEqual([0, offset + 1]);
         const found = log.offsetForTimestamp(1_700_000_000_000 + offset);
-        // A time that is still between its neighbours cannot be told from a good one.
+        // A wrong timestamp between those of its neighbours cannot be detected.
         if (suffix === "index") expect(found?.offset).toBe(offset);
       }
     }
@@ -114,7 +114,7 @@ describe("a preallocated segment", () => {
     expect(sizes(fixture)).toEqual([size, 10_000]);
     await fixture.restart();
     expect([fixture.dir.cleanStart, fixture.log.endOffset, sizes(fixture)]).toEqual([true, 4, [size, size]]);
-    // A segment that goes on is not made long again.
+    // A segment that is continued after a restart is not preallocated again.
     append(fixture, 2, 4);
     fixture.log.writePending();
     expect(sizes(fixture)).toEqual([size, 2 * size]);
@@ -148,13 +148,13 @@ describe("the recovery point", () => {
     for (let i = 0; i < batches; i++) fixture.log.append(fixture.batch(2), REQUEST);
     fixture.log.writePending();
   };
-  /** Lets a roll's flush end and the directory look at what is due. */
+  /** Lets the flush of a roll end and runs the directory's tick. */
   const rest = async (fixture: Fixture) => {
     await fixture.world.runFor(500);
     fixture.dir.tick(fixture.node.env.clock.monotonic());
     await fixture.world.runFor(500);
   };
-  /** The files that a start after `unsynced` reads records from. */
+  /** Segment files that a start reads after the crash `unsynced`. */
   const readAtStart = (fixture: Fixture, unsynced: "cached" | "lost") => {
     const read = new Set<string>();
     fixture.node.disk.fault = (operation, path) => {
@@ -177,7 +177,7 @@ describe("the recovery point", () => {
     expect(fixture.log.endOffset).toBe(80);
     fill(fixture, 1);
     await rest(fixture);
-    // Power takes what was not flushed, and no more.
+    // A power failure takes only records that were not flushed.
     const { recoveryPoint } = fixture.log;
     expect(readAtStart(fixture, "lost").length).toBeLessThanOrEqual(1);
     expect([recoveryPoint >= active.base, fixture.log.endOffset]).toEqual([true, recoveryPoint]);
@@ -224,7 +224,7 @@ describe("the recovery point", () => {
       for (let offset = 0, next = 0; offset < log.endOffset; offset = next) {
         const read = log.read({ offset, maxBytes: 1, minOneMessage: true, limitOffset: log.endOffset });
         next = read.nextOffset;
-        // Batches of one or two records: those from before the cut may come back, as far as there is no gap.
+        // Batches have one or two records. Those from before the truncation may come back if they leave no gap.
         expect([1, 2], `seed ${seed}: no offset is missing at ${offset}`).toContain(next - offset);
       }
     }
