@@ -1,7 +1,7 @@
 import type { BlockCodecs, CodecId, Crc32c } from "@samsa/base";
 import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
 
-/** What reading and writing batches needs from the host. */
+/** Checksum and block codecs, supplied by the host. */
 export interface Tools {
   readonly crc32c: Crc32c;
   readonly codecs: BlockCodecs;
@@ -9,16 +9,22 @@ export interface Tools {
 
 /** Kafka's codec ids; 0 is no compression. */
 export type Codec = 0 | CodecId;
+/** Names of `org.apache.kafka.common.record.TimestampType`. */
 export type TimestampType = "CreateTime" | "LogAppendTime";
 
+/** Names of the codecs by id, as in `compression.type`. */
 export const CODEC_NAMES = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
+/** Timestamp of records that have none. */
 export const NO_TIMESTAMP = -1;
+/** Base sequence of batches without a producer. */
 export const NO_SEQUENCE = -1;
+/** Producer id of batches without a producer. */
 export const NO_PRODUCER_ID = -1n;
+/** Version of the batch format; only version 2 is supported. */
 export const MAGIC = 2;
-/** Bytes of a batch before what its length field counts. */
+/** Bytes of a batch that its length field does not count: the base offset and the length itself. */
 export const LENGTH_OVERHEAD = 12;
-/** Bytes of a batch before its records. */
+/** Bytes of a batch's header; the records follow. */
 export const HEADER_SIZE = 61;
 
 /** Positions of the header's fields (KIP-98). */
@@ -38,30 +44,34 @@ export const FIELD = {
   count: 57,
 } as const;
 
+/** Bits of the attributes field that hold the codec. */
 export const CODEC_MASK = 0x07;
+/** Set if the records have log append time, clear if they have create time. */
 export const LOG_APPEND_TIME_BIT = 0x08;
+/** Set in batches of a transaction. */
 export const TRANSACTIONAL_BIT = 0x10;
+/** Set in batches of control records. */
 export const CONTROL_BIT = 0x20;
+/** Set if the base timestamp is the delete horizon (KIP-534). */
 export const DELETE_HORIZON_BIT = 0x40;
 
-/** The sequence number `count` records after `sequence`; numbers wrap from 2^31-1 to 0. */
+/** Sequence number `count` after `sequence`; wraps from 2^31-1 to 0. */
 export function addSequence(sequence: number, count: number): number {
   const sum = sequence + count;
   return sum > 0x7fffffff ? sum - 0x80000000 : sum;
 }
 
 /**
- * A window on the header of one batch inside a buffer, moved from batch to batch without allocating. Its getters read
- * the buffer each time.
+ * Cursor over the batch headers in a buffer, which allocates nothing per batch. Its getters read the buffer each time.
  */
 export class BatchCursor {
   bytes: Uint8Array;
   view: DataView;
-  /** Where the current batch begins. */
+  /** Position of the current batch. */
   at = 0;
-  /** Where the buffer's valid bytes end. */
+  /** End of the buffer's valid bytes. */
   limit = 0;
-  /** Bytes of the current batch, the first twelve included. */
+  /** Bytes of the current batch, the base offset and length fields included. */
   size = 0;
 
   constructor(bytes: Uint8Array = new Uint8Array(0), start = 0, limit: number = bytes.length) {
@@ -71,7 +81,7 @@ export class BatchCursor {
     this.limit = limit;
   }
 
-  /** Starts over in front of `bytes[start]`; `next` then goes to the first batch. */
+  /** Moves to `bytes[start]`, so that `next` moves to the first batch. */
   reset(bytes: Uint8Array, start = 0, limit = bytes.length): this {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
@@ -83,7 +93,7 @@ export class BatchCursor {
     return this;
   }
 
-  /** Goes to the next batch; false at the end, and when what is left is not a whole batch. */
+  /** Moves to the next batch. False at the end, or if the rest is not a whole batch. */
   next(): boolean {
     const at = this.at + this.size;
     if (this.limit - at < HEADER_SIZE) return false;
@@ -94,7 +104,7 @@ export class BatchCursor {
     return true;
   }
 
-  /** Where the current batch ends. */
+  /** End of the current batch. */
   get end(): number {
     return this.at + this.size;
   }
@@ -141,7 +151,7 @@ export class BatchCursor {
   get maxTimestamp(): Int64 {
     return getI64(this.view, this.at + FIELD.maxTimestamp);
   }
-  /** True unless the producer id is -1; costs no bigint. */
+  /** True unless the producer id is -1; allocates no bigint. */
   get hasProducer(): boolean {
     return this.view.getInt32(this.at + FIELD.producerId) >= 0;
   }
@@ -161,35 +171,36 @@ export class BatchCursor {
   get count(): number {
     return this.view.getInt32(this.at + FIELD.count);
   }
-  /** Whether the checksum fits the bytes. */
+  /** True if the checksum matches the bytes. */
   intact(crc32c: Crc32c): boolean {
     return crc32c(this.bytes, this.at + FIELD.attributes, this.end) === this.crc;
   }
 }
 
-/** The size of the batch that begins at `at`, read from its length field. */
+/** Size of the batch at `at`, from its length field. */
 export function batchSize(view: DataView, at: number): number {
   return view.getInt32(at + FIELD.length) + LENGTH_OVERHEAD;
 }
 
+/** Header fields that the leader sets when it appends a batch. */
 export interface Assignment {
   readonly baseOffset: number;
   readonly leaderEpoch: number;
-  /** What the header's maxTimestamp must be; the checksum is redone only when that changes something. */
+  /** New maxTimestamp of the header. The checksum is computed again only if this or the timestamp type changes. */
   readonly maxTimestamp: Int64;
   readonly timestampType: TimestampType;
 }
 
 /**
- * Makes the batch at `batch.at` the log's own, in place: its offset and leader epoch, which lie outside the checksum,
- * and if they differ the timestamp type and maximum timestamp, which do not.
+ * Sets the base offset and leader epoch of the batch in place; the checksum does not cover them. Sets the timestamp
+ * type and maximum timestamp if they differ; then the checksum is computed again.
  */
 export function assignOffsets(batch: BatchCursor, assignment: Assignment, crc32c: Crc32c): void {
   const { view, at } = batch;
   setI64(view, at + FIELD.baseOffset, assignment.baseOffset);
   view.setInt32(at + FIELD.leaderEpoch, assignment.leaderEpoch);
   if (batch.timestampType === assignment.timestampType && batch.maxTimestamp === assignment.maxTimestamp) return;
-  // Bits without a meaning go with the old checksum, as in Kafka.
+  // Clear bits without a meaning, as Kafka does whenever it rewrites the attributes.
   const kept = batch.attributes & (CODEC_MASK | TRANSACTIONAL_BIT | CONTROL_BIT | DELETE_HORIZON_BIT);
   const stamp = assignment.timestampType === "LogAppendTime" ? LOG_APPEND_TIME_BIT : 0;
   view.setInt16(at + FIELD.attributes, kept | stamp);

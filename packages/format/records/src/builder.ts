@@ -18,6 +18,7 @@ import {
 import { type Compression, compress, NO_COMPRESSION } from "./compression.ts";
 import { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
 
+/** A record to append to a batch. */
 export interface NewRecord {
   readonly timestamp: Int64;
   readonly key: Uint8Array | null;
@@ -25,23 +26,24 @@ export interface NewRecord {
   readonly headers?: readonly RecordHeader[];
 }
 
+/** Header fields and compression of a new batch. By default it has no producer, no compression and base offset 0. */
 export interface BatchOptions {
   readonly baseOffset?: number;
   readonly leaderEpoch?: number;
   readonly compression?: Compression;
   readonly timestampType?: TimestampType;
-  /** The maximum timestamp of a `LogAppendTime` batch. */
+  /** Maximum timestamp of a `LogAppendTime` batch. */
   readonly logAppendTime?: Int64;
   readonly producerId?: bigint;
   readonly producerEpoch?: number;
   readonly baseSequence?: number;
   readonly transactional?: boolean;
   readonly control?: boolean;
-  /** When tombstones in the batch may go, in milliseconds since the epoch (KIP-534). */
+  /** Time from which compaction may drop tombstones of the batch, in milliseconds since the epoch (KIP-534). */
   readonly deleteHorizon?: Int64;
 }
 
-/** Gathers records and gives one batch. */
+/** Builds a batch from records. */
 export class BatchBuilder {
   count = 0;
   maxTimestamp: Int64 = NO_TIMESTAMP;
@@ -59,12 +61,12 @@ export class BatchBuilder {
     this.records.position = HEADER_SIZE;
   }
 
-  /** Bytes of the batch if it were built now without compression. */
+  /** Size of the batch if it were built now, without compression. */
   get size(): number {
     return this.records.position;
   }
 
-  /** Adds a record at the next offset, or at base offset + `offsetDelta`, which must grow. */
+  /** Appends a record at the next offset, or at base offset + `offsetDelta`, which must grow. */
   append(record: NewRecord, offsetDelta: number = this.lastDelta + 1): void {
     invariant(offsetDelta > this.lastDelta, "offsets grow within a batch");
     if (this.count === 0 && this.options.deleteHorizon === undefined) this.baseTimestamp = record.timestamp;
@@ -75,13 +77,16 @@ export class BatchBuilder {
     writeRecord(this.records, record, timestampDelta, offsetDelta);
   }
 
-  /** Adds the record under `record`, with another timestamp or offset. */
+  /** Appends the current record of a cursor with another timestamp or offset. */
   appendFrom(record: RecordCursor, timestamp: Int64, offsetDelta: number): void {
     const headers = record.headerCount === 0 ? [] : record.headers();
     this.append({ timestamp, key: record.key(), value: record.value(), headers }, offsetDelta);
   }
 
-  /** The batch; the builder is spent. Without records it is the empty batch that compaction leaves behind. */
+  /**
+   * Builds the batch; the builder cannot be used afterwards. Without records it is the empty batch that compaction
+   * leaves.
+   */
   build(lastOffsetDelta: number = this.lastDelta): Uint8Array {
     const { options, records } = this;
     const codec = this.count === 0 ? 0 : (options.compression?.codec ?? 0);
@@ -175,15 +180,16 @@ function writeRecord(writer: ByteWriter, record: NewRecord, timestampDelta: Int6
   invariant(writer.position - start === size, "a record is as long as it says");
 }
 
+/** Compression of a rebuilt batch. */
 export interface RebuildOptions {
   readonly compression: Compression;
-  /** Most bytes that the batch may give when decompressed. */
+  /** Limit on the decompressed size of the batch, in bytes; `DECOMPRESSED_LIMIT` by default. */
   readonly limit?: number;
 }
 
 /**
- * The batch under `batch` once more, with another codec and offsets without gaps (LogValidator's conversion, for a
- * topic whose `compression.type` is not the producer's).
+ * Copies the current batch of a cursor with another codec and offsets without gaps (conversion in `LogValidator`, for
+ * topics whose `compression.type` is not `producer`).
  */
 export function rebuildBatch(batch: BatchCursor, options: RebuildOptions, tools: Tools): Uint8Array {
   const builder = new BatchBuilder(
@@ -204,14 +210,14 @@ export function rebuildBatch(batch: BatchCursor, options: RebuildOptions, tools:
   return builder.build();
 }
 
-/** One batch of `records`, for callers that have them all at hand. */
+/** Builds a batch of `records`. */
 export function buildBatch(records: readonly NewRecord[], options: BatchOptions, tools: Tools): Uint8Array {
   const builder = new BatchBuilder(options, tools);
   for (const record of records) builder.append(record);
   return builder.build();
 }
 
-/** Every record of every batch in `bytes`, as objects: for tests and small logs, not for the data path. */
+/** All records of all batches in `bytes`, as objects. For tests and small logs, not for the data path. */
 export function readRecords(bytes: Uint8Array, tools: Tools): (NewRecord & { readonly offset: number })[] {
   const all: (NewRecord & { readonly offset: number })[] = [];
   const batch = new BatchCursor(bytes);

@@ -5,20 +5,21 @@ import { lz4Frame, readLz4Frame } from "./lz4-frame.ts";
 import { readSnappy, xerialStream } from "./snappy-stream.ts";
 import { readZstdFrames } from "./zstd-frames.ts";
 
-/** A codec and its level; the level means something to gzip (1 to 9, -1 its default) and zstd only. */
+/** A codec and its level. Only gzip (1 to 9, -1 for its default) and zstd use the level. */
 export interface Compression {
   readonly codec: Codec;
   readonly level: number;
 }
 
+/** Leaves records as they are. */
 export const NO_COMPRESSION: Compression = { codec: 0, level: 0 };
 
-/** A codec at the level that Kafka takes when nobody says (`CompressionType`). */
+/** A codec with Kafka's default level (`CompressionType`). */
 export function defaultCompression(codec: Codec): Compression {
   return { codec, level: codec === 4 ? 3 : -1 };
 }
 
-/** Compresses the records of a batch with the framing Kafka wants around the codec's blocks. */
+/** Compresses the records of a batch, in the framing that Kafka uses for each codec. */
 export function compress(input: Uint8Array, compression: Compression, codecs: BlockCodecs): Uint8Array {
   switch (compression.codec) {
     case 0:
@@ -35,8 +36,8 @@ export function compress(input: Uint8Array, compression: Compression, codecs: Bl
 }
 
 /**
- * Undoes `compress`, and reads whatever else Java's consumers read. Throws when the input is not valid or gives more than
- * `limit` bytes.
+ * Decompresses the records of a batch: all that `compress` writes and that Java consumers read. Throws if the input is
+ * invalid or the output exceeds `limit` bytes.
  */
 export function decompress(codec: number, input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
   switch (codec) {

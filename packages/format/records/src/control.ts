@@ -11,7 +11,7 @@ import {
 import type { Tools } from "./batch.ts";
 import { BatchBuilder, type NewRecord } from "./builder.ts";
 
-/** The second number of a control record's key (`ControlRecordType`). */
+/** Types of control records (`ControlRecordType`). */
 export const CONTROL_TYPE = {
   abort: 0,
   commit: 1,
@@ -22,25 +22,28 @@ export const CONTROL_TYPE = {
   kraftVoters: 6,
 } as const;
 
+/** Voter in a LeaderChange record. */
 export interface QuorumVoter {
   readonly id: number;
-  /** Only from version 1 on; the zero id otherwise. */
+  /** Zero UUID before version 1 of the record. */
   readonly directoryId: Uuid;
 }
 
+/** Listener of a voter, in a KRaftVoters record. */
 export interface VoterEndpoint {
   readonly name: string;
   readonly host: string;
   readonly port: number;
 }
 
+/** Voter with its endpoints and supported kraft.version range, in a KRaftVoters record (KIP-853). */
 export interface VoterDescription extends QuorumVoter {
   readonly endpoints: readonly VoterEndpoint[];
   readonly minKraftVersion: number;
   readonly maxKraftVersion: number;
 }
 
-/** What a control record says. */
+/** Contents of a control record. */
 export type ControlRecord =
   | { readonly type: "abort" | "commit"; readonly coordinatorEpoch: number }
   | {
@@ -55,12 +58,12 @@ export type ControlRecord =
   | { readonly type: "kraftVersion"; readonly kraftVersion: number }
   | { readonly type: "kraftVoters"; readonly voters: readonly VoterDescription[] };
 
-/** The type number in a control record's key; unknown ones are to be ignored. */
+/** Type in a control record's key. Readers ignore unknown types. */
 export function controlTypeOf(key: Uint8Array): number {
   return new ByteReader(key, 2).i16();
 }
 
-/** Reads a control record; undefined when its type is not known. Throws `MalformedError`. */
+/** Reads a control record; undefined if its type is unknown. Throws `MalformedError`. */
 export function readControlRecord(key: Uint8Array, value: Uint8Array): ControlRecord | undefined {
   const reader = new ByteReader(value);
   const type = controlTypeOf(key);
@@ -161,7 +164,7 @@ function writeDescription(writer: ByteWriter, voter: VoterDescription): void {
   writer.uvarint(0);
 }
 
-/** The key and value of a control record, to append to a control batch. */
+/** Key and value of a control record, to append to a control batch. */
 export function controlRecord(record: ControlRecord, timestamp: number): NewRecord {
   const key = new ByteWriter(4);
   key.i16(0);
@@ -194,6 +197,7 @@ export function controlRecord(record: ControlRecord, timestamp: number): NewReco
   return { timestamp, key: key.finish(), value: writer.finish() };
 }
 
+/** Transaction marker, in WriteTxnMarkers and in the log. */
 export interface EndTxnMarker {
   readonly producerId: bigint;
   readonly producerEpoch: number;
@@ -202,7 +206,7 @@ export interface EndTxnMarker {
   readonly timestamp: number;
 }
 
-/** The batch that ends a producer's transaction in a partition. */
+/** Batch that ends a producer's transaction in a partition. */
 export function endTxnBatch(marker: EndTxnMarker, tools: Tools): Uint8Array {
   const { producerId, producerEpoch, coordinatorEpoch, timestamp } = marker;
   const builder = new BatchBuilder({ producerId, producerEpoch, transactional: true, control: true }, tools);

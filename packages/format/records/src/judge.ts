@@ -3,19 +3,21 @@ import { rebuildBatch } from "./builder.ts";
 import { type Compression, defaultCompression } from "./compression.ts";
 import { BatchValidator, refusal, VALIDATION_ERROR, type Validation, type ValidationRules } from "./validate.ts";
 
+/** Rules of the topic and broker for produced batches. */
 export interface JudgeRules {
   readonly validation: ValidationRules;
-  /** What the log wants, or "producer" to keep what comes. */
+  /** Compression of the topic, or "producer" to keep the client's. */
   readonly compression: Compression | "producer";
 }
 
+/** Result of validation and the batch to append. */
 export interface Judgement {
   readonly validation: Validation;
-  /** What to append: the batch as it came, or in the codec that the log wants. */
+  /** Batch to append: the client's, or a copy with the topic's codec and without offset gaps. */
   readonly bytes: Uint8Array;
 }
 
-/** All that a leader does with a client's batch before it appends it. */
+/** Validates a produced batch and, if needed, converts it, as a leader does before it appends. */
 export class BatchJudge {
   private readonly tools: Tools;
   private readonly validator: BatchValidator;
@@ -25,17 +27,17 @@ export class BatchJudge {
     this.validator = new BatchValidator(tools);
   }
 
-  /** `now` is in milliseconds since the epoch. */
+  /** Validates and converts the first batch in `bytes`. `now` is in milliseconds since the epoch. */
   judge(bytes: Uint8Array, { validation: rules, compression }: JudgeRules, now: number): Judgement {
     const validation = this.validator.validate(bytes, rules, now);
     if (validation.error !== 0) return { validation, bytes };
     const { size } = validation;
     const sent = size === bytes.length ? bytes : bytes.subarray(0, size);
     const own = validation.rebuild ? this.rebuilt(sent, compression) : sent;
-    // Another codec may make the batch larger than the client's.
+    // The topic's codec may make the batch larger than the client's did.
     const { maxMessageBytes, segmentBytes } = rules;
     if (own.length > maxMessageBytes) {
-      const message = `The record batch would have ${own.length} bytes here, more than ${maxMessageBytes}.`;
+      const message = `The rewritten record batch has ${own.length} bytes, more than the limit of ${maxMessageBytes}.`;
       return { validation: refusal(VALIDATION_ERROR.MESSAGE_TOO_LARGE, message), bytes };
     }
     if (own.length > segmentBytes) {
@@ -48,15 +50,18 @@ export class BatchJudge {
   private rebuilt(bytes: Uint8Array, wanted: JudgeRules["compression"]): Uint8Array {
     const batch = new BatchCursor(bytes);
     batch.next();
-    // Gaps alone are no reason to change the codec.
+    // Offset gaps alone are no reason to change the codec.
     const compression = wanted === "producer" ? defaultCompression(batch.codec as Codec) : wanted;
     return rebuildBatch(batch, { compression }, this.tools);
   }
 }
 
-/** Batches from this size on are better judged where nobody waits: the output of their codec is many times as long. */
+/**
+ * Compressed batches of at least this size should be validated on another thread: their decompressed size may be many
+ * times as large.
+ */
 const LARGE_BYTES = 64 * 1024;
-/** To compress takes several times as long as to decompress. */
+/** Compression takes several times as long as decompression. */
 const LARGE_REBUILD_BYTES = 16 * 1024;
 const CODEC_BITS = 7;
 
@@ -64,11 +69,12 @@ function codecOf(bytes: Uint8Array): number {
   return bytes.length < HEADER_SIZE ? 0 : bytes[FIELD.attributes + 1] & CODEC_BITS;
 }
 
+/** True if the first batch in `bytes` is compressed. */
 export function isCompressed(bytes: Uint8Array): boolean {
   return codecOf(bytes) !== 0;
 }
 
-/** Whether judging `bytes` would hold up everybody else: what can be told without looking inside. */
+/** True if `judge` would block the event loop for long, as far as size and codec tell. */
 export function isLarge(bytes: Uint8Array, { compression }: JudgeRules): boolean {
   if (bytes.length < LARGE_REBUILD_BYTES) return false;
   const codec = codecOf(bytes);

@@ -10,7 +10,7 @@ const LZ4_FLAGS = 0x60;
 const LZ4_DESCRIPTOR = 0x40;
 const LZ4_STORED = 0x80000000;
 
-/** `input` as one frame. */
+/** Writes `input` as an lz4 frame. */
 export function lz4Frame(input: Uint8Array, codecs: BlockCodecs): Uint8Array {
   const header = new Uint8Array(7);
   viewOf(header).setUint32(0, LZ4_MAGIC, true);
@@ -45,8 +45,8 @@ function readLz4Descriptor(input: Uint8Array, view: DataView): Lz4Descriptor {
   if (flags >> 6 !== 1 || (flags & 0x03) !== 0) throw new MalformedError("an lz4 frame of an unknown version");
   if ((flags & 0x20) === 0) throw new MalformedError("lz4 frames with dependent blocks are not supported");
   const sizeCode = (input[5] >> 4) & 7;
-  if (sizeCode < 4 || (input[5] & 0x8f) !== 0) throw new MalformedError("an lz4 frame's block size cannot be");
-  // The content's size is not looked at.
+  if (sizeCode < 4 || (input[5] & 0x8f) !== 0) throw new MalformedError("an lz4 frame has an invalid block size");
+  // The content size is ignored.
   const at = 6 + ((flags & 0x08) === 0 ? 0 : 8);
   if (at >= input.length) throw new MalformedError("an lz4 frame ends inside its header");
   if (((xxHash32(input, 4, at) >>> 8) & 0xff) !== input[at]) {
@@ -61,8 +61,8 @@ function readLz4Descriptor(input: Uint8Array, view: DataView): Lz4Descriptor {
 }
 
 /**
- * Reads one frame as Kafka's `Lz4BlockInputStream` does: the content's size and checksum are not compared, what follows
- * the frame is ignored, and a block that holds nothing ends the stream.
+ * Reads a frame as Kafka's `Lz4BlockInputStream` does: ignores the content size, the content checksum and bytes after
+ * the frame. An empty block ends the stream.
  */
 export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
   const view = viewOf(input);

@@ -3,17 +3,18 @@ import { addI64, fromUtf8, MalformedError, toInt64 } from "@samsa/base";
 import { type BatchCursor, HEADER_SIZE } from "./batch.ts";
 import { decompress } from "./compression.ts";
 
+/** Header of a record (KIP-82). */
 export interface RecordHeader {
   readonly key: string;
   readonly value: Uint8Array | null;
 }
 
-/** How much a batch may hold once decompressed when the caller does not say: 256 MiB. */
+/** Default limit on the decompressed size of a batch: 256 MiB. */
 export const DECOMPRESSED_LIMIT = 268435456;
 
 /**
- * A window on one record of a batch, moved from record to record without allocating. Positions are into `bytes`: the
- * batch's own buffer, or its decompressed records.
+ * Cursor over the records of a batch, which allocates nothing per record. Positions refer to `bytes`: the batch's own
+ * buffer, or its decompressed records.
  */
 export class RecordCursor {
   bytes: Uint8Array = new Uint8Array(0);
@@ -21,10 +22,10 @@ export class RecordCursor {
   offsetDelta = 0;
   timestamp: Int64 = 0;
   keyAt = 0;
-  /** -1: the key is null. */
+  /** -1 if the key is null. */
   keyLength = -1;
   valueAt = 0;
-  /** -1: the value is null. */
+  /** -1 if the value is null. */
   valueLength = -1;
   headersAt = 0;
   headerCount = 0;
@@ -32,7 +33,7 @@ export class RecordCursor {
   size = 0;
   /** Bytes of the current record without its length field. */
   bodySize = 0;
-  /** How many records the batch declares and were not read yet. */
+  /** Declared records of the batch that have not been read yet. */
   left = 0;
   private position = 0;
   private first = 0;
@@ -40,12 +41,15 @@ export class RecordCursor {
   private end = 0;
   private baseOffset = 0;
   private baseTimestamp: Int64 = 0;
-  /** `baseTimestamp` where it is a number and counts; else NaN. */
+  /** `baseTimestamp` if it is a number and the batch has create time; else NaN. */
   private numberBase = 0;
-  /** The time of all records of a LogAppendTime batch. */
+  /** Timestamp of all records of a LogAppendTime batch. */
   private appendTime: Int64 | undefined;
 
-  /** Goes in front of the first record of the batch under `batch`. Throws `MalformedError`, or what the codec throws. */
+  /**
+   * Moves before the first record of the current batch of `batch`, and decompresses it. Throws `MalformedError`, or the
+   * errors of the codec.
+   */
   open(batch: BatchCursor, codecs: BlockCodecs, limit: number = DECOMPRESSED_LIMIT): this {
     const codec = batch.codec;
     if (codec === 0) {
@@ -68,13 +72,13 @@ export class RecordCursor {
     return this;
   }
 
-  /** Goes in front of the first record once more. */
+  /** Moves before the first record again. */
   rewind(): void {
     this.position = this.first;
     this.left = this.count;
   }
 
-  /** Goes to the next record; false after the last. Throws `MalformedError` where the bytes are not a record. */
+  /** Moves to the next record; false after the last. Throws `MalformedError` if the bytes are not a record. */
   next(): boolean {
     if (this.left <= 0) return false;
     this.left--;
@@ -86,7 +90,7 @@ export class RecordCursor {
     this.end = bodyEnd;
     this.position++;
     const timestampDelta = this.varlong();
-    // The common case is a sum of numbers; all others give NaN, or what is no safe integer.
+    // Fast path for numbers. All other cases give NaN or an unsafe integer here.
     const timestamp = typeof timestampDelta === "number" ? this.numberBase + timestampDelta : Number.NaN;
     this.timestamp = Number.isSafeInteger(timestamp)
       ? timestamp
@@ -107,19 +111,22 @@ export class RecordCursor {
     return true;
   }
 
-  /** Bytes after the last record, which there must not be. */
+  /** Bytes after the last record; a valid batch has none. */
   trailing(): number {
     return this.end - this.position;
   }
 
+  /** Key of the current record, a view into `bytes`. */
   key(): Uint8Array | null {
     return this.keyLength < 0 ? null : this.bytes.subarray(this.keyAt, this.keyAt + this.keyLength);
   }
 
+  /** Value of the current record, a view into `bytes`. */
   value(): Uint8Array | null {
     return this.valueLength < 0 ? null : this.bytes.subarray(this.valueAt, this.valueAt + this.valueLength);
   }
 
+  /** Headers of the current record; their values are views into `bytes`. */
   headers(): RecordHeader[] {
     const headers: RecordHeader[] = [];
     const { position, end } = this;
@@ -142,7 +149,7 @@ export class RecordCursor {
   private walkHeaders(): void {
     const count = this.varint();
     // A header takes at least two bytes: a cheap bound before the loop trusts the count.
-    if (count < 0 || count > this.end - this.position) throw new MalformedError("a record's header count cannot be");
+    if (count < 0 || count > this.end - this.position) throw new MalformedError("a record has an invalid header count");
     this.headersAt = this.position;
     this.headerCount = count;
     for (let i = 0; i < count; i++) {
@@ -170,7 +177,7 @@ export class RecordCursor {
       byte = bytes[at++];
       raw |= (byte & 0x7f) << shift;
     }
-    // Reading past a typed array gives undefined, which ends the loop; the bound is checked once here.
+    // A read past a typed array gives undefined, which ends the loop; the bound is checked once here.
     if (at > this.end) throw new MalformedError("a record ends inside a number");
     this.position = at;
     return (raw >>> 1) ^ -(raw & 1);
@@ -194,7 +201,7 @@ export class RecordCursor {
     return low % 2 === 0 ? low / 2 : -(low + 1) / 2;
   }
 
-  /** A number of more than 49 bits: rare enough for bigints. */
+  /** Reads a number of more than 49 bits; rare enough for bigints. */
   private longVarlong(): Int64 {
     let raw = 0n;
     let at = this.position;

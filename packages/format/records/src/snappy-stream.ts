@@ -6,7 +6,7 @@ const XERIAL_HEADER = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0,
 const XERIAL_MAGIC_SIZE = 8;
 const XERIAL_BLOCK = 32768;
 
-/** `input` in blocks, as xerial's `SnappyOutputStream` writes them. */
+/** Writes `input` in blocks, as xerial's `SnappyOutputStream` does. */
 export function xerialStream(input: Uint8Array, codecs: BlockCodecs): Uint8Array {
   const chunks: Uint8Array[] = [XERIAL_HEADER];
   for (let at = 0; at < input.length; at += XERIAL_BLOCK) {
@@ -23,12 +23,12 @@ function isXerial(input: Uint8Array, at: number): boolean {
   return true;
 }
 
-/** The first four bytes of the magic, where a block's length may stand. */
+/** First four bytes of the magic, which may stand in place of a block's length. */
 const XERIAL_MARK = 0x82534e41 | 0;
 
 /**
- * Reads what xerial's `SnappyInputStream` reads: streams one after the other, or one raw block. Fewer than four bytes at
- * the end are ignored, as is a header within that is not quite xerial's.
+ * Reads the input of xerial's `SnappyInputStream`: concatenated streams, or one raw block. Like xerial, ignores fewer
+ * than four bytes at the end, and a later header of which only the first four bytes match the magic.
  */
 export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
   if (input.length < XERIAL_HEADER.length || !isXerial(input, 0)) return codecs.unsnappy(input, limit);
@@ -52,7 +52,7 @@ export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number
   return chunks.length === 1 ? chunks[0] : concat(chunks);
 }
 
-/** The version counts in the headers of all streams but the first. */
+/** Checks the header of a stream that follows another; xerial does not check the version of the first one. */
 function checkHeader(input: Uint8Array, view: DataView, at: number): void {
   if (at + XERIAL_HEADER.length > input.length) throw new MalformedError("a snappy stream ends inside its header");
   if (isXerial(input, at) && view.getInt32(at + XERIAL_MAGIC_SIZE) < 1) {

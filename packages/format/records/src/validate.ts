@@ -15,7 +15,7 @@ import {
 } from "./batch.ts";
 import { DECOMPRESSED_LIMIT, RecordCursor } from "./record.ts";
 
-/** The numbers in Kafka's `Errors` that validation gives. */
+/** Error codes of Kafka's `Errors` that validation returns. */
 export const VALIDATION_ERROR = {
   NONE: 0,
   CORRUPT_MESSAGE: 2,
@@ -26,63 +26,71 @@ export const VALIDATION_ERROR = {
   INVALID_RECORD: 87,
 } as const;
 
+/** Rules of the topic, the broker and the request's version. */
 export interface ValidationRules {
-  /** `client` batches are checked in full; a coordinator or controller of our own may write control records. */
+  /**
+   * `client` batches are checked in full. Batches of this broker's coordinators and controller may hold control
+   * records.
+   */
   readonly origin: "client" | "coordinator" | "controller";
   readonly maxMessageBytes: number;
   readonly segmentBytes: number;
   readonly timestampType: TimestampType;
-  /** How far a record's time may lie before and after now, in milliseconds; Infinity for no bound. */
+  /** Allowed distance of record timestamps before and after now, in milliseconds; Infinity for no limit. */
   readonly beforeMaxMs: number;
   readonly afterMaxMs: number;
-  /** Records without a key are refused. */
+  /** True for a compacted topic, which refuses records without a key. */
   readonly compacted: boolean;
-  /** Whether the request's version knows zstd (Produce from version 7 on). */
+  /** True if the request's version supports zstd (Produce from version 7 on). */
   readonly allowZstd: boolean;
-  /** The codec that the log wants, or "producer" to keep what comes. */
+  /** Codec of the topic, or "producer" to keep the client's. */
   readonly codec: Codec | "producer";
-  /** Most bytes of one record of a compressed batch. */
+  /** Limit on the size of a record of a compressed batch, in bytes. */
   readonly maxRecordBytes?: number;
-  /** Most bytes that a batch may give when decompressed. */
+  /** Limit on the decompressed size of the batch, in bytes. */
   readonly decompressedLimit?: number;
 }
 
+/** A refused record of a batch. */
 export interface RecordFault {
-  /** Which record, counted from 0. */
+  /** Index of the record in the batch, from 0. */
   readonly index: number;
   readonly message: string;
 }
 
-/** What validation found in a batch. */
+/** Result of the validation of a batch. */
 export interface Validation {
-  /** One of `VALIDATION_ERROR`. */
+  /** Error code, one of `VALIDATION_ERROR`. */
   readonly error: number;
-  /** A sentence for the client; empty when there is no error. */
+  /** Error message for the client; empty without an error. */
   readonly message: string;
-  /** Kafka refuses it with the request, before it looks at the log (`ProduceRequest.validateRecords`). */
+  /**
+   * True if Kafka refuses the batch with the request, before it looks at the log (`ProduceRequest.validateRecords`).
+   */
   readonly early: boolean;
-  /** Records at fault (`recordErrors` of Produce); empty when the batch as a whole is. */
+  /** Refused records (`recordErrors` of Produce); empty if the batch as a whole is refused. */
   readonly faults: readonly RecordFault[];
-  /** What the header's maxTimestamp has to be; `NO_TIMESTAMP` when no record has one. */
+  /** Value for the header's maxTimestamp; `NO_TIMESTAMP` if no record has a timestamp. */
   readonly maxTimestamp: Int64;
-  /** The offset, counted from the batch's first, of the record with `maxTimestamp`. */
+  /** Offset delta of the record with `maxTimestamp`. */
   readonly offsetDeltaOfMax: number;
   readonly count: number;
-  /** Bytes of the batch; what follows it is to be left out. */
+  /** Bytes of the batch; any that follow are cut off. */
   readonly size: number;
-  /** -1n when there is none; no bigint is made then. */
+  /** -1n if there is none; this allocates no bigint. */
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly transactional: boolean;
-  /** The batch must go through `rebuildBatch`: its codec is not the log's, or its offsets have gaps. */
+  /** True if the batch must go through `rebuildBatch`: its codec is not the topic's, or its offsets have gaps. */
   readonly rebuild: boolean;
 }
 
 const MOST_FAULTS = 64;
-/** The overhead of the oldest record format: no batch of any magic has a smaller length (`LegacyRecord`). */
+/** Smallest valid length field: the record overhead of the oldest format (`LegacyRecord`). */
 const SMALLEST_LENGTH = 14;
 
+/** Validation of a refused batch. */
 export function refusal(error: number, message: string, faults: readonly RecordFault[] = []): Validation {
   return {
     error,
@@ -104,8 +112,8 @@ export function refusal(error: number, message: string, faults: readonly RecordF
 const CORRUPT = "The record batch's length or magic version is wrong.";
 
 /**
- * Looks at the batch that begins at `at`, in the order of Kafka's batch iterator (`ByteBufferLogInputStream`): a batch
- * that is not all there is none, one that cannot be is corrupt.
+ * Classifies the batch at `at`, in the order of checks of `ByteBufferLogInputStream`: "none" if it is incomplete,
+ * "corrupt" if its length or magic is invalid.
  */
 function batchAt(view: DataView, at: number, end: number): "none" | "corrupt" | "whole" {
   if (end - at < LENGTH_OVERHEAD) return "none";
@@ -117,8 +125,8 @@ function batchAt(view: DataView, at: number, end: number): "none" | "corrupt" | 
 }
 
 /**
- * Judges produced batches by the leader's rules, in Kafka's order (ProduceRequest, UnifiedLog.analyzeAndValidateRecords,
- * LogValidator). Holds the cursors so that a batch costs one small object.
+ * Validates produced batches by the leader's rules, in Kafka's order (ProduceRequest,
+ * UnifiedLog.analyzeAndValidateRecords, LogValidator). Keeps its cursors, so that a batch costs one small object.
  */
 export class BatchValidator {
   private readonly tools: Tools;
@@ -130,8 +138,8 @@ export class BatchValidator {
   }
 
   /**
-   * Judges `bytes`, the records of one partition of a request: exactly one batch, which may be followed by the beginning
-   * of another; Kafka cuts that off. `now` is in milliseconds.
+   * Validates `bytes`, the records of one partition in a request: exactly one batch. An incomplete second batch may
+   * follow, which Kafka cuts off. `now` is in milliseconds since the epoch.
    */
   validate(bytes: Uint8Array, rules: ValidationRules, now: number): Validation {
     const envelope = this.checkEnvelope(bytes, rules);
@@ -152,16 +160,16 @@ export class BatchValidator {
       return this.walk(rules, now);
     } catch (error) {
       if (error instanceof OutputLimitError && rules.codec === 0 && this.outputLimit(rules) > rules.maxMessageBytes) {
-        const message = `The record batch has more than the maximum of ${rules.maxMessageBytes} bytes without its compression.`;
+        const message = `The decompressed record batch exceeds the maximum of ${rules.maxMessageBytes} bytes.`;
         return refusal(VALIDATION_ERROR.MESSAGE_TOO_LARGE, message);
       }
-      // Codecs throw errors of their own kinds; all of them mean that the records cannot be read.
+      // Codecs throw various errors; all of them mean that the records cannot be read.
       const why = error instanceof MalformedError ? error.message : "its records cannot be decompressed";
       return refusal(VALIDATION_ERROR.INVALID_RECORD, `The record batch is invalid: ${why}.`);
     }
   }
 
-  /** Lengths, magic and zstd where the request's version does not know it: what can be told before the checksum. */
+  /** Checks before the checksum: lengths, magic, and zstd in requests that do not support it. */
   private checkEnvelope(bytes: Uint8Array, rules: ValidationRules): Validation | undefined {
     const { batch } = this;
     batch.reset(bytes);
@@ -178,7 +186,7 @@ export class BatchValidator {
     if (batch.codec === 4 && !rules.allowZstd) {
       return refusal(
         VALIDATION_ERROR.UNSUPPORTED_COMPRESSION_TYPE,
-        "Produce requests before version 7 do not know zstd.",
+        "Produce requests before version 7 do not support zstd.",
       );
     }
     const second = batchAt(batch.view, batch.end, bytes.length);
@@ -189,7 +197,7 @@ export class BatchValidator {
     return undefined;
   }
 
-  /** What is wrong with the header, for a client's batch; undefined when nothing is. */
+  /** Error message about the header of a client's batch; undefined if it is valid. */
   private checkHeader(rules: ValidationRules): string | undefined {
     const { batch } = this;
     const { view, count } = batch;
@@ -205,8 +213,9 @@ export class BatchValidator {
   }
 
   /**
-   * Bytes that the batch's records may become. A batch that the log keeps without compression needs no more than a batch
-   * may have: numbers of records that left gaps behind may take less than half, so twice that much is surely too large.
+   * Limit on the decompressed size of the records. A batch to be stored without compression may not exceed
+   * `maxMessageBytes`. Removing offset gaps shrinks records to no less than half, so twice that size is certainly too
+   * large.
    */
   private outputLimit({ codec, maxMessageBytes, decompressedLimit = DECOMPRESSED_LIMIT }: ValidationRules): number {
     return codec === 0 ? Math.min(decompressedLimit, 2 * maxMessageBytes) : decompressedLimit;
@@ -235,7 +244,7 @@ export class BatchValidator {
         offsetDeltaOfMax = index;
       }
       const keyless = rules.compacted && record.keyLength < 0;
-      // A record without a time may not claim that the log gave it one; others are judged by the time they have.
+      // The limits apply to records with a create time; all others must not claim log append time.
       const timed = createTime && timestamp !== NO_TIMESTAMP;
       const isFar =
         typeof timestamp === "number"
@@ -253,7 +262,7 @@ export class BatchValidator {
       const cause = timeFault ? "an invalid timestamp" : "a missing key";
       return refusal(error, `One or more records have been rejected due to ${cause}.`, faults);
     }
-    // With append time all records bear the same time, and Kafka names the last.
+    // With log append time all records have the same timestamp, and Kafka reports the last one.
     if (!createTime) offsetDeltaOfMax = index - 1;
     return {
       error: VALIDATION_ERROR.NONE,
@@ -273,7 +282,7 @@ export class BatchValidator {
   }
 }
 
-/** True when a time beyond 2^53 lies too far from now (`LogValidator.recordHasInvalidTimestamp`). */
+/** True if a timestamp beyond 2^53 is too far from now (`LogValidator.recordHasInvalidTimestamp`). */
 function isOutOfRange(timestamp: bigint, now: number, { beforeMaxMs, afterMaxMs }: ValidationRules): boolean {
   const age = subtractI64(now, timestamp);
   return age > beforeMaxMs || subtractI64(0, age) > afterMaxMs;

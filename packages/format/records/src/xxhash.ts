@@ -14,7 +14,7 @@ function round(lane: number, input: number): number {
   return Math.imul(rotate((lane + Math.imul(input, P2)) | 0, 13), P1);
 }
 
-/** xxHash32 with seed 0 of `bytes[start, end)`, as the lz4 frame format wants it; an unsigned number. */
+/** Unsigned xxHash32 of `bytes[start, end)` with seed 0, as in the lz4 frame format. */
 export function xxHash32(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
   const view = viewOf(bytes);
   let at = start;

@@ -2,13 +2,13 @@ import type { BlockCodecs } from "@samsa/base";
 import { concat, MalformedError, viewOf } from "@samsa/base";
 
 const MAGIC = 0xfd2fb528;
-/** Skippable frames: sixteen magics, then the length of what is to be skipped. */
+/** First of the sixteen magic numbers of skippable frames; the length to skip follows. */
 const SKIPPABLE = 0x184d2a50;
 const DICTIONARY_ID_SIZES = [0, 1, 2, 4] as const;
 const CONTENT_SIZES = [0, 2, 4, 8] as const;
 const RLE_BLOCK = 1;
 
-/** Reads frames one after the other, skippable ones too, as zstd-jni does. */
+/** Reads concatenated frames, and skips skippable ones, as zstd-jni does. */
 export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
   const view = viewOf(input);
   const chunks: Uint8Array[] = [];
@@ -31,7 +31,7 @@ export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: nu
   return chunks.length === 1 ? chunks[0] : concat(chunks);
 }
 
-/** End of the frame that begins at `start` (RFC 8878, 3.1.1). Throws `MalformedError` when it is not all there. */
+/** End of the frame at `start` (RFC 8878, 3.1.1). Throws `MalformedError` if the frame is incomplete. */
 function frameEnd(view: DataView, start: number): number {
   const descriptor = view.getUint8(start + 4);
   const singleSegment = (descriptor & 0x20) !== 0;

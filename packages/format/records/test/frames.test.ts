@@ -14,14 +14,14 @@ const packed = (codec: 1 | 2 | 3 | 4, content: Uint8Array = CONTENT): Uint8Array
 const twice = (codec: 1 | 2 | 3 | 4): Uint8Array => concat(HALVES.map(half => packed(codec, half)));
 const skippable = concat([Uint8Array.of(0x53, 0x2a, 0x4d, 0x18, 2, 0, 0, 0), NOISE]);
 
-/** An lz4 frame that says that its content is a byte longer than it is, and has a checksum of it that is wrong. */
+/** An lz4 frame whose content size is too large by one and whose content checksum is wrong. */
 function boastful(): Uint8Array {
   const plain = packed(3);
   const header = Uint8Array.of(...plain.subarray(0, 4), 0x6c, 0x40, 0x85, 3, 0, 0, 0, 0, 0, 0);
   return concat([header, Uint8Array.of(0xbe), plain.subarray(7), Uint8Array.of(1, 2, 3, 4)]);
 }
 
-/** An lz4 frame of one block, not compressed, that has a byte more than the 64 KiB that it says blocks have at most. */
+/** An lz4 frame with an uncompressed block one byte larger than its maximum of 64 KiB. */
 function oversized(): Uint8Array {
   const content = new Uint8Array(65_537);
   const mark = new Uint8Array(4);
@@ -29,7 +29,7 @@ function oversized(): Uint8Array {
   return concat([packed(3).subarray(0, 7), mark, content, new Uint8Array(4)]);
 }
 
-/** A gzip member with a name and a checksum in its header. */
+/** A gzip member with a name and a header checksum. */
 function named(): Uint8Array {
   const header = Uint8Array.of(0x1f, 0x8b, 8, 0x0a, 0, 0, 0, 0, 0, 3, 0x66, 0);
   const trailer = new Uint8Array(8);
@@ -84,7 +84,7 @@ describe("compressed streams", () => {
         expect(decompress(3, bytes, tools.codecs, LIMIT)).toEqual(CONTENT);
         return;
       } catch (error) {
-        // The header's own checksum counts: one of the 256 is right.
+        // Only the right one of the 256 header checksums is accepted.
         expect(String(error)).toMatch("header checksum");
       }
     }

@@ -33,7 +33,7 @@ const one = (over: Partial<NewRecord> = {}): NewRecord => ({
 });
 const batch = (options: BatchOptions = {}, records = [one(), one({ timestamp: NOW + 5 }), one()]) =>
   buildBatch(records, options, tools);
-/** Changes bytes and puts the checksum right again. */
+/** Changes bytes and repairs the checksum. */
 function bend(bytes: Uint8Array, change: (view: DataView) => void): Uint8Array {
   const view = viewOf(bytes);
   change(view);
@@ -193,7 +193,7 @@ describe("validation", () => {
     expect([taken.error, taken.maxTimestamp, taken.offsetDeltaOfMax]).toEqual([0, NANOSECONDS + 5n, 1]);
     const stamped = validator.validate(bytes, { ...RULES, timestampType: "LogAppendTime" }, NOW);
     expect([stamped.error, stamped.maxTimestamp]).toEqual([0, NOW]);
-    // The header's maximum is not the records': it is what the client says, and is not believed.
+    // The header's maximum timestamp comes from the client and is not trusted.
     const boasting = bend(batch(), v => v.setBigInt64(35, 2n ** 63n - 1n));
     expect(validator.validate(boasting, RULES, NOW)).toMatchObject({ error: 0, maxTimestamp: NOW + 5 });
   });
@@ -245,7 +245,7 @@ describe("judgement", () => {
 describe("a batch that the log keeps without compression", () => {
   const most = 100_000;
   const rules = { ...RULES, codec: 0 as const, maxMessageBytes: most };
-  /** Codecs that note how much they gave. */
+  /** Output sizes of the codecs below, in bytes. */
   const given: number[] = [];
   const noting =
     (decompress: (input: Uint8Array, limit: number) => Uint8Array) => (input: Uint8Array, limit: number) => {
@@ -264,7 +264,7 @@ describe("a batch that the log keeps without compression", () => {
   const judge = new BatchJudge({ ...tools, codecs });
   const judged = (codec: 1 | 2 | 3 | 4, size: number) => {
     given.length = 0;
-    // Snappy's blocks shrink to a twentieth at most; what is sent is within the limit.
+    // Snappy compresses to a twentieth at most, so the compressed batch is within the limit.
     const bytes = batch({ compression: { codec, level: 1 } }, [one({ value: new Uint8Array(size) })]);
     return {
       sent: bytes.length,
