@@ -1,4 +1,4 @@
-/** A rule of the program itself does not hold: a bug, never bad input. */
+/** A broken rule of the program itself: a bug, never bad input. */
 export class InvariantError extends Error {
   constructor(rule: string) {
     super(`broken invariant: ${rule}`);
@@ -6,7 +6,10 @@ export class InvariantError extends Error {
   }
 }
 
-/** Stays on in production: better to stop than to go on from a state that cannot be. */
+/**
+ * Throws `InvariantError` unless `rule` holds. Stays on in production: stopping is better than continuing in a wrong
+ * state.
+ */
 export function invariant(holds: boolean, rule: string): asserts holds {
   if (!holds) throw new InvariantError(rule);
 }

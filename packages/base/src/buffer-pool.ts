@@ -1,26 +1,25 @@
 const LARGEST = 1 << 20;
-/** Bytes of free buffers that are kept. */
+/** Limit on free buffers that are kept, in bytes. */
 const KEPT_BYTES = 16 << 20;
 
 /**
- * Buffers that are used again. Without them every request and every read takes fresh pages from the system, and the
- * garbage collector runs for every few dozen MB that pass through. A buffer that is never given back costs only memory,
- * until it is collected.
+ * Pool of reusable buffers. Without it every request and read would take fresh pages from the system, and the garbage
+ * collector would run for every few dozen MB that pass through. A buffer that is never given back is garbage collected.
  */
 export class BufferPool {
-  /** By size, a power of two. */
+  /** Free buffers by size, a power of two. */
   readonly #free = new Map<number, Uint8Array[]>();
-  /** Out of this pool and not back yet: what is given twice, or was never from here, is not taken. */
+  /** Memory taken and not given back yet. `give` ignores other memory, such as buffers given back twice. */
   readonly #lent = new WeakSet<ArrayBufferLike>();
   readonly #smallest: number;
   #kept = 0;
 
-  /** Buffers of less than `smallest` bytes are not worth the trouble: 4 KiB. */
+  /** Buffers of less than `smallest` bytes are not pooled; 4 KiB by default. */
   constructor(smallest = 1 << 12) {
     this.#smallest = smallest;
   }
 
-  /** `size` bytes with whatever was in them. */
+  /** A buffer of `size` bytes with arbitrary contents. */
   take(size: number): Uint8Array {
     if (size > LARGEST || size < this.#smallest) return new Uint8Array(size);
     const room = 1 << (32 - Math.clz32(size - 1));
@@ -31,7 +30,7 @@ export class BufferPool {
     return size === room ? buffer : buffer.subarray(0, size);
   }
 
-  /** Gives back what `take` gave, or a view of it; nobody may look at any of it afterwards. */
+  /** Gives back a buffer from `take`, or a view of it. The caller may not use any part of it afterwards. */
   give(bytes: Uint8Array): void {
     const { buffer } = bytes;
     const room = buffer.byteLength;
@@ -45,6 +44,6 @@ export class BufferPool {
     else free.push(whole);
   }
 
-  /** Called with what has come back, before anybody else gets it. */
+  /** Called with each buffer given back, before it is reused. */
   protected freed(_buffer: Uint8Array): void {}
 }

@@ -1,11 +1,11 @@
 import { invariant } from "./assert.ts";
 
 const encoder = new TextEncoder();
-// The BOM is data here, not an encoding mark: Kafka strings are round-tripped byte for byte.
+// A BOM is data here, not an encoding mark: Kafka strings must survive a round trip byte for byte.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const TWO_32 = 4294967296;
 
-/** Input ended early, or a length or number in it cannot be. */
+/** Input ended early, or contains an invalid length or number. */
 export class MalformedError extends Error {
   constructor(message: string) {
     super(message);
@@ -13,7 +13,7 @@ export class MalformedError extends Error {
   }
 }
 
-/** Output of a codec is longer than the caller allows; the input may be sound. */
+/** Output of a codec exceeds the caller's limit; the input may be valid. */
 export class OutputLimitError extends MalformedError {
   constructor(codec: string, limit: number) {
     super(`${codec}: output of more than ${limit} bytes`);
@@ -21,17 +21,17 @@ export class OutputLimitError extends MalformedError {
   }
 }
 
-/** UTF-8 bytes of `text`. */
+/** Encodes `text` as UTF-8. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Text of UTF-8 `bytes`; what is not UTF-8 becomes U+FFFD. */
+/** Decodes UTF-8; invalid bytes become U+FFFD. */
 export function fromUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** How many bytes `text` takes in UTF-8; a lone surrogate counts as U+FFFD, as `TextEncoder` writes it. */
+/** Size of `text` in UTF-8, in bytes. A lone surrogate counts as U+FFFD, as `TextEncoder` writes it. */
 export function utf8Length(text: string): number {
   let length = text.length;
   for (let i = 0; i < text.length; i++) {
@@ -41,7 +41,7 @@ export function utf8Length(text: string): number {
     else if (code < 0xd800 || code > 0xdbff) length += 2;
     else {
       const next = text.charCodeAt(i + 1);
-      // A pair takes four bytes for two units; alone it becomes the three bytes of U+FFFD.
+      // A surrogate pair takes four bytes for two units; a lone one becomes the three bytes of U+FFFD.
       length += 2;
       if (next >= 0xdc00 && next <= 0xdfff) i++;
     }
@@ -49,11 +49,12 @@ export function utf8Length(text: string): number {
   return length;
 }
 
+/** A DataView of the same memory. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** All `chunks` one after the other in one array. */
+/** Concatenates `chunks`. */
 export function concat(chunks: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const chunk of chunks) length += chunk.length;
@@ -66,6 +67,7 @@ export function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
+/** True if both arrays have the same contents. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -73,19 +75,18 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * A signed 64-bit integer: a number where that is exact, a bigint from ±2^53 on, never the other way round. So `===`,
- * `<` and the keys of maps mean what they mean of numbers; the compiler refuses arithmetic, for which there are
- * `addI64` and `subtractI64`.
+ * Signed 64-bit integer: a number below ±2^53, otherwise a bigint, never the other way round. So `===`, `<` and map
+ * keys work as for numbers. The compiler refuses arithmetic; use `addI64` and `subtractI64`.
  */
 export type Int64 = number | bigint;
 
-/** `value`, which must fit 64 bits, in the form that `Int64` wants. */
+/** Converts `value`, which must fit 64 bits, to `Int64`. */
 export function toInt64(value: bigint): Int64 {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
 
-/** The sum; overflow wraps around, as in Java. */
+/** Sum of `a` and `b`; overflow wraps around, as in Java. */
 export function addI64(a: Int64, b: Int64): Int64 {
   if (typeof a === "number" && typeof b === "number") {
     const sum = a + b;
@@ -94,7 +95,7 @@ export function addI64(a: Int64, b: Int64): Int64 {
   return toInt64(BigInt.asIntN(64, BigInt(a) + BigInt(b)));
 }
 
-/** The difference; overflow wraps around, as in Java. */
+/** Difference of `a` and `b`; overflow wraps around, as in Java. */
 export function subtractI64(a: Int64, b: Int64): Int64 {
   if (typeof a === "number" && typeof b === "number") {
     const difference = a - b;
@@ -104,28 +105,28 @@ export function subtractI64(a: Int64, b: Int64): Int64 {
 }
 
 /**
- * The number nearest to `value`: for what is only compared with offsets of a log or times of a clock, which stay far
- * from 2^53. What lies beyond them still does.
+ * Number to use for comparisons with log offsets or times of a clock, which stay far below 2^53. Values beyond ±2^53
+ * become the largest or smallest safe integer, so that they compare the same.
  */
 export function nearestNumber(value: Int64): number {
   if (typeof value === "number") return value;
   return value < 0n ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
 }
 
-/** Orders ascending. */
+/** Comparison function for ascending order. */
 export function compareI64(a: Int64, b: Int64): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Reads a signed 64-bit number. */
+/** Reads a big-endian signed 64-bit integer. */
 export function getI64(view: DataView, at: number): Int64 {
   const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4);
   return Number.isSafeInteger(value) ? value : view.getBigInt64(at);
 }
 
 /**
- * Reads an offset of a log. Throws `MalformedError` from 2^53 on: ten million records a second take 28 years to get
- * there, so such an offset is damage.
+ * Reads a log offset. Throws `MalformedError` from 2^53 on: ten million records a second take 28 years to get there, so
+ * such an offset is damage.
  */
 export function getOffset(view: DataView, at: number): number {
   const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4);
@@ -133,7 +134,7 @@ export function getOffset(view: DataView, at: number): number {
   return value;
 }
 
-/** Writes a signed 64-bit number. */
+/** Writes a big-endian signed 64-bit integer. */
 export function setI64(view: DataView, at: number, value: Int64): void {
   if (typeof value === "bigint") {
     view.setBigInt64(at, value);
@@ -143,7 +144,7 @@ export function setI64(view: DataView, at: number, value: Int64): void {
   view.setUint32(at + 4, value >>> 0);
 }
 
-/** Appends big-endian numbers, varints, text and bytes to a buffer that grows. */
+/** Appends big-endian numbers, varints, text and bytes to a growing buffer. */
 export class ByteWriter {
   bytes: Uint8Array;
   view: DataView;
@@ -174,7 +175,7 @@ export class ByteWriter {
     this.position += 2;
   }
 
-  /** An unsigned 16-bit number has the same bytes as the signed one modulo 2^16. */
+  /** Writes an unsigned 16-bit number, which has the same bytes as the signed one modulo 2^16. */
   u16(value: number): void {
     this.i16(value);
   }
@@ -208,7 +209,7 @@ export class ByteWriter {
     this.position += 8;
   }
 
-  /** Unsigned LEB128 of a 32-bit number. */
+  /** Writes an unsigned 32-bit number as LEB128 (UNSIGNED_VARINT of the protocol). */
   uvarint(value: number): void {
     this.reserve(5);
     let rest = value >>> 0;
@@ -219,12 +220,12 @@ export class ByteWriter {
     this.bytes[this.position++] = rest;
   }
 
-  /** Zigzag LEB128 of a signed 32-bit number. */
+  /** Writes a signed 32-bit number as zigzag LEB128 (VARINT of the protocol). */
   varint(value: number): void {
     this.uvarint((value << 1) ^ (value >> 31));
   }
 
-  /** Zigzag LEB128 of a signed 64-bit number. */
+  /** Writes a signed 64-bit number as zigzag LEB128 (VARLONG of the protocol). */
   varlong(value: Int64): void {
     if (typeof value === "number" && value >= -0x40000000 && value <= 0x3fffffff) {
       this.varint(value);
@@ -245,11 +246,11 @@ export class ByteWriter {
     this.position += bytes.length;
   }
 
-  /** UTF-8 without a length; `byteLength` is `utf8Length(text)`. */
+  /** Writes UTF-8 without a length; `byteLength` must be `utf8Length(text)`. */
   text(text: string, byteLength: number): void {
     this.reserve(byteLength);
     if (byteLength === text.length && byteLength < 64) {
-      // Short ASCII is most of what a protocol carries; a loop beats the encoder's call.
+      // Most text of the protocol is short ASCII, for which a loop is faster than the encoder.
       for (let i = 0; i < byteLength; i++) this.bytes[this.position + i] = text.charCodeAt(i);
     } else {
       encoder.encodeInto(text, this.bytes.subarray(this.position, this.position + byteLength));
@@ -257,13 +258,13 @@ export class ByteWriter {
     this.position += byteLength;
   }
 
-  /** What has been written; shares memory with the writer. */
+  /** The written bytes, in memory shared with the writer. */
   finish(): Uint8Array {
     return this.bytes.subarray(0, this.position);
   }
 }
 
-/** Reads what `ByteWriter` writes. Every read past `end` throws `MalformedError`. */
+/** Reads the formats of `ByteWriter`. Every read past `end` throws `MalformedError`. */
 export class ByteReader {
   bytes: Uint8Array;
   view: DataView;
@@ -314,7 +315,7 @@ export class ByteReader {
     return getI64(this.view, this.take(8));
   }
 
-  /** A 64-bit offset of a log; throws `MalformedError` from 2^53 on. */
+  /** Reads a 64-bit log offset. Throws `MalformedError` from 2^53 on. */
   offset(): number {
     return getOffset(this.view, this.take(8));
   }
@@ -344,7 +345,7 @@ export class ByteReader {
 
   varlong(): Int64 {
     let low = 0;
-    // 49 bits fit a double exactly, with room for the zigzag bit; longer ones take the slow way.
+    // 49 bits fit a double exactly, with room for the zigzag bit; longer numbers take the slow path.
     let scale = 1;
     const start = this.position;
     for (let i = 0; i < 7; i++) {

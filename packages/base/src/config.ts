@@ -1,9 +1,9 @@
 /**
- * The configuration DSL: a setting is declared once, with Kafka's name, type, default, bounds and a sentence, and that
- * declaration feeds parsing, DescribeConfigs and the reference page.
+ * Declarations of settings: Kafka's name, type, default, bounds and a sentence. Each setting is declared once; parsing,
+ * DescribeConfigs and the reference page use the declaration.
  */
 
-/** Ids of Kafka's `ConfigDef.Type` as DescribeConfigs sends them. */
+/** Ids of `ConfigDef.Type` in DescribeConfigs. */
 export const CONFIG_TYPE_IDS = {
   boolean: 1,
   string: 2,
@@ -16,9 +16,10 @@ export const CONFIG_TYPE_IDS = {
   password: 9,
 } as const;
 
+/** Types of settings (`ConfigDef.Type`). */
 export type ConfigType = keyof typeof CONFIG_TYPE_IDS;
 
-/** When a change takes effect: after a restart, per broker at once, or for the whole cluster at once. */
+/** When a change takes effect: after a restart, at once on a single broker, or at once in the whole cluster. */
 export type UpdateMode = "read-only" | "per-broker" | "cluster-wide";
 
 type ValueOf<T extends ConfigType> = T extends "boolean"
@@ -29,29 +30,31 @@ type ValueOf<T extends ConfigType> = T extends "boolean"
       ? readonly string[]
       : string;
 
+/** Declaration of a setting (`ConfigDef.ConfigKey`). */
 export interface ConfigSpec<T extends ConfigType = ConfigType, V = ValueOf<T>> {
   readonly type: T;
-  /** As a user would write it; null: none, the setting may be absent. */
+  /** Default, in the syntax of a properties file; null if there is none and the setting may be absent. */
   readonly default: string | null;
   readonly doc: string;
   readonly update?: UpdateMode;
   readonly min?: number;
   readonly max?: number;
-  /** The values allowed (for lists: of each element). */
+  /** Allowed values, of a list's elements if it is a list. */
   readonly oneOf?: readonly string[];
   /** Accepts the values of `oneOf` in any case. */
   readonly ignoreCase?: true;
-  /** Internal setting (`ConfigDef.defineInternal`): DescribeConfigs does not show it. */
+  /** Internal setting (`ConfigDef.defineInternal`), which DescribeConfigs does not show. */
   readonly internal?: true;
-  /** A text of at least one character, or a list of at least one element. */
+  /** Requires a text of at least one character, or a list of at least one element. */
   readonly nonEmpty?: true;
-  /** Settings consulted, in order, when this one is absent: the broker's names behind a topic's. */
+  /** Settings consulted in order if this one is absent, such as the broker's names of a topic's setting. */
   readonly synonyms?: readonly string[];
-  /** Says what is wrong with a parsed value, or undefined. */
+  /** Returns what is wrong with a parsed value, or undefined if it is valid. */
   readonly check?: (value: V) => string | undefined;
 }
 
 // biome-ignore-start format: one line each
+/** Declaration of a setting of any type. */
 export type AnyConfigSpec =
   | ConfigSpec<"boolean">
   | ConfigSpec<"int">
@@ -64,17 +67,18 @@ export type AnyConfigSpec =
   | ConfigSpec<"password">;
 // biome-ignore-end format: one line each
 
+/** Declarations by name. */
 export type ConfigSpecs = Readonly<Record<string, AnyConfigSpec>>;
 
-/** The parsed values of a set of declarations: a setting without a default may be undefined. */
+/** Parsed values of declarations. A setting without a default may be undefined. */
 export type ConfigValues<S extends ConfigSpecs> = {
   readonly [K in keyof S]: S[K]["default"] extends null ? ValueOf<S[K]["type"]> | undefined : ValueOf<S[K]["type"]>;
 };
 
-/** At most as many digits as 64 bits can have. */
+/** A whole number with at most as many digits as 64 bits can have. */
 const WHOLE = /^([+-]?)0*(\d{1,19})$/;
 const BITS = { int: 32, short: 16, long: 64 } as const;
-/** Java's `Double.parseDouble`, without hexadecimal and without NaN, which is no number to go by. */
+/** Syntax of Java's `Double.parseDouble`, without hexadecimal numbers and without NaN. */
 const DOUBLE = /^[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?$/;
 /** Characters that Java's `trim` removes. */
 const MARGINS = /^[\0- ]+|[\0- ]+$/g;
@@ -82,12 +86,12 @@ const COMMA = /[ \t\n\v\f\r]*,[ \t\n\v\f\r]*/;
 
 const trim = (text: string): string => text.replace(MARGINS, "");
 
-/** Keeps the literal keys and defaults of a set of declarations. */
+/** Returns `specs` with a type that keeps the literal names and defaults. */
 export function configSpecs<const S extends ConfigSpecs>(specs: S): S {
   return specs;
 }
 
-/** One value that does not fit its declaration; the message is Kafka's (`ConfigException`). */
+/** An invalid value of a setting; the message is Kafka's (`ConfigException`). */
 export class ConfigError extends Error {
   readonly setting: string;
   constructor(setting: string, text: string, reason: string) {
@@ -96,7 +100,7 @@ export class ConfigError extends Error {
     this.setting = setting;
   }
 
-  /** Sentence that Kafka words differently. */
+  /** An error whose whole message is `message`, where Kafka does not use the usual wording. */
   static worded(setting: string, message: string): ConfigError {
     const error = new ConfigError(setting, "", "");
     error.message = message;
@@ -120,7 +124,7 @@ function parseNumber(name: string, spec: AnyConfigSpec, text: string): number {
   return Number(value);
 }
 
-/** What is said twice counts once, as in Kafka. */
+/** Elements of a list, without duplicates, as in Kafka. */
 function listOf(text: string): readonly string[] {
   const trimmed = trim(text);
   return trimmed === "" ? [] : [...new Set(trimmed.split(COMMA))];
@@ -147,7 +151,7 @@ function parseRaw(name: string, spec: AnyConfigSpec, text: string): string | num
   }
 }
 
-/** Checks the elements of a list, or a text of a closed choice. */
+/** Checks the elements of a list, or a text, against `nonEmpty` and `oneOf`. */
 function checkParts(name: string, spec: AnyConfigSpec, value: string | readonly string[]): void {
   const { oneOf, ignoreCase } = spec;
   if (spec.nonEmpty === true && value.length === 0) {
@@ -179,7 +183,7 @@ function checkBounds(name: string, spec: AnyConfigSpec, value: string | number |
   if (typeof value === "string" || typeof value === "object") checkParts(name, spec, value);
 }
 
-/** Parses and checks one value; throws `ConfigError`. */
+/** Parses and checks a value. Throws `ConfigError`. */
 export function parseConfigValue(name: string, spec: AnyConfigSpec, text: string) {
   const value = parseRaw(name, spec, text);
   checkBounds(name, spec, value);
@@ -191,13 +195,13 @@ export function parseConfigValue(name: string, spec: AnyConfigSpec, text: string
   return value;
 }
 
-/** A value as Kafka shows it: of a list its parts without blanks, of a boolean lower case. It must be valid. */
+/** A valid value as Kafka shows it: a list without blanks, a boolean in lower case. */
 export function shownConfigValue(spec: AnyConfigSpec, text: string): string {
   if (spec.type === "list") return listOf(text).join(",");
   return spec.type === "boolean" ? trim(text).toLowerCase() : trim(text);
 }
 
-/** All values of `specs`, from what `lookup` finds or the defaults; throws the first `ConfigError`. */
+/** Values of all settings, from `lookup` or the defaults. Throws the first `ConfigError`. */
 export function parseConfig<S extends ConfigSpecs>(
   specs: S,
   lookup: (name: string) => string | undefined,

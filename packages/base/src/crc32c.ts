@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, reflected 0x82F63B78), eight bytes a step by eight tables. */
+/** Tables of CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), for eight bytes a step. */
 const TABLES = makeTables();
 
 function makeTables(): Uint32Array {
@@ -18,7 +18,7 @@ function makeTables(): Uint32Array {
   return tables;
 }
 
-/** CRC-32C of `bytes[start, end)`, continuing from `seed`; an unsigned 32-bit number. */
+/** Unsigned CRC-32C of `bytes[start, end)`, continuing from `seed`. */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
   const t = TABLES;
   let crc = ~seed;

@@ -1,40 +1,44 @@
 /**
- * Everything outside the program, as interfaces. Runtimes touch the world only through these; `@samsa/node` implements
- * them over Node, `@samsa/sim` over a seed.
+ * Interfaces of the world outside the program. Runtimes use only these; `@samsa/node` implements them with Node,
+ * `@samsa/sim` as a simulation that depends only on a seed.
  */
 
 /** Milliseconds since the Unix epoch. */
 export type Millis = number;
 
+/** Wall clock and monotonic clock. */
 export interface Clock {
-  /** Wall clock in milliseconds since the epoch; may jump. */
+  /** Wall clock, in milliseconds since the epoch; may jump. */
   now(): Millis;
-  /** Milliseconds from an arbitrary origin, with a fraction; never goes back. */
+  /** Monotonic clock: milliseconds from an arbitrary origin, with a fraction; never goes back. */
   monotonic(): number;
 }
 
+/** A pending call of `Timers.after`. */
 export interface Timer {
   cancel(): void;
 }
 
+/** Deferred calls. */
 export interface Timers {
-  /** Runs `callback` once after `delayMs` (at least one turn later). A pending timer keeps nothing alive. */
-  after(delayMs: number, callback: () => void): Timer;
   /**
-   * Runs `callback` when the input that is already waiting has been handled: the moment to write everything a turn has
-   * gathered in one go.
+   * Runs `callback` once after `delayMs`, at least one turn of the event loop later. A pending timer does not keep the
+   * process alive.
    */
+  after(delayMs: number, callback: () => void): Timer;
+  /** Runs `callback` after the waiting input has been handled, so that the writes of a turn can be gathered. */
   soon(callback: () => void): void;
 }
 
+/** Random numbers. */
 export interface Random {
-  /** `length` random bytes, fit for ids. */
+  /** `length` random bytes, good enough for ids. */
   bytes(length: number): Uint8Array;
   /** A float in [0, 1). */
   next(): number;
 }
 
-/** Why a disk operation failed; `code` is the POSIX name (ENOENT, EIO, ENOSPC, EEXIST, EACCES, …). */
+/** Failure of a disk operation. `code` is the POSIX name (ENOENT, EIO, ENOSPC, EEXIST, EACCES, …). */
 export class DiskError extends Error {
   readonly code: string;
   readonly path: string;
@@ -47,129 +51,143 @@ export class DiskError extends Error {
 }
 
 /**
- * An open file. Reads and writes are synchronous: they land in, or come from, the page cache, and a call costs less
- * than handing it to another thread. What waits for the device (`sync`, a cold `readLater`) is asynchronous. All throw
- * (or reject with) `DiskError`.
+ * An open file. Reads and writes are synchronous: they use the page cache, and a call costs less than a switch to
+ * another thread. Operations that wait for the device (`sync`, `readLater`) are asynchronous. All throw, or reject
+ * with, `DiskError`.
  */
 export interface DiskFile {
   readonly path: string;
   size(): number;
-  /** Fills `target` from `position`; returns how many bytes were there (short only at the end of the file). */
+  /** Fills `target` from `position`. Returns the number of bytes read, which is short only at the end of the file. */
   read(target: Uint8Array, position: number): number;
+  /** `read` without blocking, for data that is probably not in the page cache. */
   readLater(target: Uint8Array, position: number): Promise<number>;
-  /** Writes all bytes of all `chunks` one after the other from `position`. After a throw the range is undefined. */
+  /** Writes `chunks` one after the other at `position`. If it throws, the contents of that range are undefined. */
   write(chunks: readonly Uint8Array[], position: number): void;
   truncate(size: number): void;
-  /** fsync: resolves once everything written before the call is on the device. */
+  /** fsync. Resolves when everything written before the call is durable. */
   sync(): Promise<void>;
-  /** fsync that blocks; for start, stop and small files that must be durable before the next step. */
+  /** fsync that blocks; for startup, shutdown and small files that must be durable before the next step. */
   syncNow(): void;
   close(): void;
 }
 
+/** Entry of a directory. */
 export interface DiskEntry {
   readonly name: string;
   readonly directory: boolean;
 }
 
+/** Size and kind of a file, and when it was last modified. */
 export interface DiskStat {
   readonly size: number;
   readonly directory: boolean;
   readonly modified: Millis;
 }
 
+/** Space of a file system. */
 export interface DiskSpace {
-  /** Bytes of the file system. */
+  /** Size of the file system, in bytes. */
   readonly total: number;
-  /** Those of them that this process may still fill. */
+  /** Bytes that this process may still use. */
   readonly usable: number;
 }
 
+/** Mode in which a file is opened. */
 export type OpenMode =
-  /** must exist, read only */
+  /** The file must exist; read only. */
   | "read"
-  /** must exist, read and write */
+  /** The file must exist; read and write. */
   | "write"
-  /** created when missing, read and write, content kept */
+  /** Creates the file if it is missing and keeps its contents otherwise; read and write. */
   | "create";
 
 /**
- * A file system. Paths use `/`. Calls are synchronous and throw `DiskError`, but for those that can take long: they
- * return a promise, which rejects with one.
+ * A file system; paths use `/`. Calls are synchronous and throw `DiskError`; slow ones return a promise that rejects
+ * with it.
  */
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile;
   list(directory: string): DiskEntry[];
-  /** undefined when there is nothing at `path`. */
+  /** Undefined if there is nothing at `path`. */
   stat(path: string): DiskStat | undefined;
-  /** Of the file system that `path` is on. */
+  /** Space of the file system of `path`. */
   space(path: string): Promise<DiskSpace>;
+  /** Creates a directory and its missing parents. */
   makeDirectory(path: string): void;
-  /** Atomically replaces `to`. */
+  /** Renames a file or directory; atomically replaces a file at `to`. */
   rename(from: string, to: string): void;
   removeFile(path: string): void;
-  /** Removes a file of any size, or a directory and all that is in it; nothing there is fine. */
+  /** Removes a file of any size, or a directory with its contents. Removing a path that does not exist succeeds. */
   removeTree(path: string): Promise<void>;
   /** Makes creations, renames and removals inside `directory` durable. */
   syncDirectory(directory: string): Promise<void>;
-  /** `syncDirectory` that blocks; for start, and for small files that must be durable before the next step. */
+  /** `syncDirectory` that blocks; for startup and for small files that must be durable before the next step. */
   syncDirectoryNow(directory: string): void;
-  /** Takes an exclusive lock held until `release` or the end of the process; undefined when another holder has it. */
+  /** Takes an exclusive lock until `release` or the end of the process. Undefined if another holder has it. */
   lock(path: string): DiskLock | undefined;
 }
 
+/** A lock held on a path. */
 export interface DiskLock {
   release(): void;
 }
 
-/** What an endpoint does with the events of its connection. Never called after `onClose`. */
+/** Handles the events of a connection. No method is called after `onClose`. */
 export interface ConnectionHandler {
-  /** `chunk` is the handler's for the time of the call only: its memory takes the next bytes then. */
+  /** Received bytes. The handler may use `chunk` only during the call: its memory is reused for the next bytes. */
   onData(chunk: Uint8Array): void;
-  /** The outgoing buffer has emptied after `write` returned false. */
+  /** The outgoing buffer is empty again after `write` returned false. */
   onDrain(): void;
-  /** The connection is gone, with the reason if it was an error. Called exactly once. */
+  /** The connection is closed, with the reason if it was an error. Called exactly once. */
   onClose(error?: Error): void;
 }
 
+/** A TCP connection. */
 export interface Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localPort: number;
   /**
-   * Queues all chunks in one gathered write; false asks the caller to hold back until `onDrain`. `sent` is called once the
-   * memory of the chunks may be used again; never when the connection is lost first.
+   * Queues all chunks as a gathered write. False asks the caller to wait for `onDrain`. Calls `sent` when the memory of
+   * the chunks may be reused; never if the connection is lost first.
    */
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean;
-  /** Bytes accepted by `write` and not yet handed to the peer. */
+  /** Bytes accepted by `write` but not yet sent to the peer. */
   pendingBytes(): number;
+  /** Stops reading, until `resume`. */
   pause(): void;
   resume(): void;
-  /** Sends what is queued, then closes. */
+  /** Sends the queued bytes, then closes. */
   end(): void;
   /** Closes at once. */
   destroy(): void;
 }
 
+/** A listening socket. */
 export interface Listener {
   readonly host: string;
-  /** The port bound, also when 0 was asked for. */
+  /** The bound port, even if the requested one was 0. */
   readonly port: number;
-  /** Stops accepting; open connections live on. */
+  /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
 }
 
+/** TCP and name resolution. */
 export interface Network {
-  /** Rejects with a `NetworkError` (EADDRINUSE, EACCES, …). */
+  /** Listens on a port. Rejects with `NetworkError` (EADDRINUSE, EACCES, …). */
   listen(host: string, port: number, accept: (connection: Connection) => ConnectionHandler): Promise<Listener>;
-  /** Rejects with a `NetworkError` (ECONNREFUSED, …). */
+  /** Opens a connection. Rejects with `NetworkError` (ECONNREFUSED, …). */
   connect(host: string, port: number, open: (connection: Connection) => ConnectionHandler): Promise<Connection>;
-  /** First address of a host name; of an address, itself in its usual form. Rejects with a `NetworkError` (ENOTFOUND). */
+  /**
+   * First address of a host name; an address resolves to its canonical form. Rejects with `NetworkError` (ENOTFOUND).
+   */
   resolve(host: string): Promise<string>;
   /** Host name of this machine. */
   readonly hostName: string;
 }
 
+/** Failure of a network operation. `code` is the POSIX name (ECONNREFUSED, EADDRINUSE, …). */
 export class NetworkError extends Error {
   readonly code: string;
   constructor(code: string, detail: string) {
@@ -179,19 +197,19 @@ export class NetworkError extends Error {
   }
 }
 
-/** CRC-32C of `bytes[start, end)`, continuing from `seed` (0 to begin). */
+/** CRC-32C of `bytes[start, end)`, continuing from `seed`, 0 by default. */
 export type Crc32c = (bytes: Uint8Array, start: number, end: number, seed?: number) => number;
 
-/** Kafka's codec ids: bits 0 to 2 of a batch's attributes. */
+/** Kafka's codec ids, in bits 0 to 2 of a batch's attributes: gzip, snappy, lz4, zstd. */
 export type CodecId = 1 | 2 | 3 | 4;
 
 /**
- * The block codecs, each as the stream that Kafka stores (gzip stream, raw snappy block without the xerial frame, raw
- * lz4 block without the frame, zstd stream): framing is in `@samsa/records`.
+ * Block codecs: gzip stream, raw snappy block without the xerial frame, raw lz4 block without the frame, zstd stream.
+ * Framing is in `@samsa/records`.
  */
 export interface BlockCodecs {
   gzip(input: Uint8Array, level: number): Uint8Array;
-  /** Throws when the output would exceed `limit` bytes or the input is not valid. */
+  /** Throws if the output would exceed `limit` bytes or the input is invalid; so do the others. */
   gunzip(input: Uint8Array, limit: number): Uint8Array;
   snappy(input: Uint8Array): Uint8Array;
   unsnappy(input: Uint8Array, limit: number): Uint8Array;
@@ -201,15 +219,17 @@ export interface BlockCodecs {
   unzstd(input: Uint8Array, limit: number): Uint8Array;
 }
 
+/** Hashes and checksums. */
 export interface Crypto {
-  /** Sixteen bytes that no two inputs share, however they are chosen. */
+  /** Collision-resistant digest of sixteen bytes. */
   readonly digest: (bytes: Uint8Array) => Uint8Array;
   readonly crc32c: Crc32c;
 }
 
+/** Facts of a log line, by name. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Structured log lines: a sentence and its facts. */
+/** Structured log: each line is a sentence and its facts. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -217,9 +237,10 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
-/** Whether the whole of a text is as a regular expression says; the time it takes grows no faster than the text. */
+/** True if a regular expression matches the whole text. Takes time linear in the length of the text. */
 export type Pattern = (text: string) => boolean;
 
+/** The world outside the program, as a runtime gets it. */
 export interface Env {
   readonly clock: Clock;
   readonly timers: Timers;
@@ -228,7 +249,7 @@ export interface Env {
   readonly network: Network;
   readonly crypto: Crypto;
   readonly codecs: BlockCodecs;
-  /** Understands an expression in the syntax of RE2. Throws `MalformedError` for what is none, or is too large. */
+  /** Compiles an expression in the syntax of RE2. Throws `MalformedError` if it is invalid or too large. */
   readonly pattern: (expression: string) => Pattern;
   readonly logger: Logger;
 }

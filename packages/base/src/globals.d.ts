@@ -1,4 +1,4 @@
-// The two text codecs exist in every JavaScript host and are deterministic, but no `es` library declares them.
+// Every JavaScript host has these two text codecs, and they are deterministic, but no `es` library declares them.
 declare class TextEncoder {
   encode(text: string): Uint8Array<ArrayBuffer>;
   encodeInto(text: string, target: Uint8Array): { read: number; written: number };

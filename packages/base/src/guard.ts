@@ -1,7 +1,10 @@
-/** Takes what a callback has thrown, which is a bug of ours. Must not throw. */
+/** Handles an error thrown by a callback, which is a bug in the program. Must not throw. */
 export type Report = (error: unknown) => void;
 
-/** Calls `work`; a throw goes to `report`. For callbacks that stand between a queue or loop and its next entry. */
+/**
+ * Calls `work` and passes an error to `report`. For callbacks from a queue or loop, which must go on with the next
+ * entry.
+ */
 export function guard(work: () => void, report: Report): void {
   try {
     work();
@@ -10,7 +13,7 @@ export function guard(work: () => void, report: Report): void {
   }
 }
 
-/** Calls `work` with each item: a throw goes to `report` and keeps none of the others from its turn. */
+/** Calls `work` for each item and passes errors to `report`, so that the other items still get their turn. */
 export function guardEach<T>(items: Iterable<T>, work: (item: T) => void, report: Report): void {
   for (const item of items) {
     try {

@@ -1,4 +1,4 @@
-/** Things to do at a time, earliest first. */
+/** Priority queue of items by time, earliest first. */
 export class DeadlineHeap<T> {
   readonly #times: number[] = [];
   readonly #items: T[] = [];
@@ -7,7 +7,7 @@ export class DeadlineHeap<T> {
     return this.#times.length;
   }
 
-  /** The earliest time, or Infinity. */
+  /** Earliest time; Infinity if empty. */
   next(): number {
     return this.#times.length === 0 ? Infinity : this.#times[0];
   }
@@ -24,7 +24,7 @@ export class DeadlineHeap<T> {
     }
   }
 
-  /** Takes the earliest item if its time has come. */
+  /** Removes and returns the earliest item if its time is at or before `now`. */
   pop(now: number): T | undefined {
     if (this.next() > now) return undefined;
     const item = this.#items[0];

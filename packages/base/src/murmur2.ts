@@ -1,6 +1,9 @@
 const M = 0x5bd1e995;
 
-/** Kafka's 32-bit murmur2 with its fixed seed; a signed number, as Java gives it (`Utils.murmur2`). */
+/**
+ * Kafka's 32-bit murmur2 with its fixed seed, signed as in Java (`Utils.murmur2`). The default partitioner hashes keys
+ * with it.
+ */
 export function murmur2(bytes: Uint8Array): number {
   const length = bytes.length;
   let h = 0x9747b28c ^ length;
@@ -20,7 +23,7 @@ export function murmur2(bytes: Uint8Array): number {
   return h ^ (h >>> 15);
 }
 
-/** `String.hashCode` of Java over UTF-16 units; a signed 32-bit number. Kafka places groups by it. */
+/** Java's `String.hashCode`, a signed 32-bit number. A group's partition of __consumer_offsets depends on it. */
 export function javaStringHash(text: string): number {
   let hash = 0;
   for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;

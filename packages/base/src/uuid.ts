@@ -1,28 +1,31 @@
 import { invariant } from "./assert.ts";
 
-/** A 128-bit id in the 22 characters of base64url, as Kafka prints it (`org.apache.kafka.common.Uuid`). */
+/** 128-bit id as 22 characters of base64url, as Kafka prints it (`org.apache.kafka.common.Uuid`). */
 export type Uuid = string & { readonly __brand: "Uuid" };
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const DIGITS = new Int8Array(128).fill(-1);
 for (let i = 0; i < 64; i++) DIGITS[ALPHABET.charCodeAt(i)] = i;
 
-/** "No id". */
+/** Zero UUID, which means "no id". */
 export const ZERO_UUID = "AAAAAAAAAAAAAAAAAAAAAA" as Uuid;
-/** The topic id of `__cluster_metadata`. */
+/** Topic id of `__cluster_metadata`. */
 export const METADATA_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
-/** Directory ids of Kafka's `DirectoryId` (KIP-858): from before directories had ids, not assigned yet, lost with its disk. */
+/** Directory of a replica from before directories had ids (`DirectoryId.MIGRATING`, KIP-858). */
 export const MIGRATING_DIRECTORY = ZERO_UUID;
+/** Directory of a replica that has not been assigned yet (`DirectoryId.UNASSIGNED`). */
 export const UNASSIGNED_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
+/** Directory of a replica whose disk has failed (`DirectoryId.LOST`). */
 export const LOST_DIRECTORY = "AAAAAAAAAAAAAAAAAAAAAg" as Uuid;
 const RESERVED_DIRECTORIES = 100;
 
-/** Whether Kafka keeps `id` for a meaning like those above: the first hundred. */
+/** True for the first hundred ids, which Kafka reserves for directories with a special meaning. */
 export function isReservedDirectory(id: Uuid): boolean {
   const bytes = uuidToBytes(id);
   return bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] < RESERVED_DIRECTORIES;
 }
 
+/** Reads an id from 16 bytes at `at`. */
 export function uuidFromBytes(bytes: Uint8Array, at = 0): Uuid {
   let text = "";
   for (let i = at; i < at + 15; i += 3) {
@@ -33,6 +36,7 @@ export function uuidFromBytes(bytes: Uint8Array, at = 0): Uuid {
   return (text + ALPHABET[last >> 2] + ALPHABET[(last & 3) << 4]) as Uuid;
 }
 
+/** Writes an id as 16 bytes at `at` of `target`, and returns `target`. */
 export function uuidToBytes(uuid: Uuid, target: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
   for (let i = 0, c = 0; i < 15; i += 3, c += 4) {
     const n =
@@ -48,20 +52,20 @@ export function uuidToBytes(uuid: Uuid, target: Uint8Array = new Uint8Array(16),
   return target;
 }
 
-/** The id that `text` spells, or undefined. */
+/** Parses an id; undefined if `text` is none. */
 export function parseUuid(text: string): Uuid | undefined {
   if (text.length !== 22) return undefined;
   for (let i = 0; i < 22; i++) {
     const code = text.charCodeAt(i);
     if (code > 127 || DIGITS[code] < 0) return undefined;
   }
-  // The last digit carries only two bits; anything else would not print the same way again.
+  // The last character carries only two bits; with other bits set it would not print the same way again.
   return (DIGITS[text.charCodeAt(21)] & 15) === 0 ? (text as Uuid) : undefined;
 }
 
 /**
- * A version 4 id drawn from `randomBytes`. Ids that Kafka reserves, or whose text begins with a dash (which a command
- * line would take for a flag), are drawn again.
+ * Random id of version 4, which is never one that Kafka reserves. Draws again if the text begins with a dash, which a
+ * command line would take for a flag.
  */
 export function randomUuid(randomBytes: (length: number) => Uint8Array): Uuid {
   for (let tries = 0; tries < 100; tries++) {

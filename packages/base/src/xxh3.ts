@@ -15,7 +15,7 @@ const SECRET_HEX =
   "8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e";
 const SECRET = Uint8Array.from(SECRET_HEX.match(/../g) ?? [], hex => Number.parseInt(hex, 16));
 const STRIPE = 64;
-/** Stripes of a block: each uses the secret 8 bytes further on. */
+/** Stripes in a block: each uses the secret shifted by another 8 bytes. */
 const STRIPES = (SECRET.length - STRIPE) / 8;
 
 const u32 = (bytes: Uint8Array, at: number): bigint =>
@@ -118,7 +118,7 @@ function long(b: Uint8Array): bigint {
   return avalanche(acc & M64);
 }
 
-/** XXH3 of 64 bits without a seed, as a signed long (https://github.com/Cyan4973/xxHash). Not made for large input. */
+/** 64-bit XXH3 without a seed, as a signed number (https://github.com/Cyan4973/xxHash). Slow for large input. */
 export function xxh3(bytes: Uint8Array): bigint {
   const hash = bytes.length <= 16 ? upTo16(bytes) : bytes.length <= 240 ? upTo240(bytes) : long(bytes);
   return BigInt.asIntN(64, hash);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { xxh3 } from "../src/index.ts";
 
-/** Byte i is 7i + 3, modulo 251. Hashes are those of the reference implementation (xxHash 0.8.3). */
+/** Hashes of the reference implementation (xxHash 0.8.3). Byte i of the input is 7i + 3 modulo 251. */
 const VECTORS: readonly (readonly [length: number, hash: string])[] = [
   [0, "2d06800538d394c2"],
   [1, "13e608bc156defed"],
