@@ -22,10 +22,10 @@ function guarded(codec: string, work: () => Uint8Array, limit = Infinity): Uint8
   }
 }
 
-// zlib allocates its output a chunk at a time; one chunk of about the right size is by far the fastest.
+// zlib allocates its output in chunks; a single chunk of about the right size is by far the fastest.
 const chunkFor = (expected: number): number => Math.min(Math.max(expected, 1024), 1 << 20);
 
-/** Decompression that guesses from the outputs before how much longer than its input the next one will be. */
+/** Decompression that estimates the size of the output from the ratios of earlier ones. */
 function growing(
   codec: string,
   inflate: (input: Uint8Array, options: InflateOptions) => Uint8Array,
@@ -35,7 +35,7 @@ function growing(
     const chunkSize = chunkFor(Math.min(limit, Math.ceil(input.length * times * 1.1)));
     const output = guarded(codec, () => inflate(input, { maxOutputLength: Math.max(1, limit), chunkSize }), limit);
     if (output.length > limit) throw new OutputLimitError(codec, limit);
-    // Up at once and down slowly: memory that is too much costs less than a second piece.
+    // Raise the estimate at once and lower it slowly: too much memory costs less than a second chunk.
     const grown = output.length / Math.max(1, input.length);
     times = grown > times ? grown : times + (grown - times) / 16;
     return output;
@@ -60,14 +60,14 @@ function streams(): Stream {
 
 const pureBlocks: Block = { snappy: snappyBlock, unsnappy: unsnappyBlock, lz4: lz4Block, unlz4: unlz4Block };
 
-/** Codecs without native modules: the same bytes on every machine that runs the same Node. */
+/** Codecs without native modules: the output depends only on the version of Node, not on the machine. */
 export function pureCodecs(): BlockCodecs {
   return { ...streams(), ...pureBlocks };
 }
 
-/** The fastest codecs at hand. What does not decode, or decodes to more than the limit, throws `MalformedError`. */
+/** The fastest codecs available. Throws `MalformedError` if the input is invalid or the output exceeds the limit. */
 export function nodeCodecs(): BlockCodecs {
-  // Loaded with the first block: each takes megabytes, and many brokers never see one.
+  // Load native codecs when first needed: each takes megabytes, and many brokers use none.
   const snappy = once(() => {
     const native = optionalModule<typeof import("snappy")>("snappy");
     return native === undefined ? pureSnappy : nativeSnappy(native);
@@ -92,7 +92,7 @@ function nativeSnappy(native: typeof import("snappy")): Pick<Block, "snappy" | "
   return {
     snappy: input => plain(native.compressSync(input)),
     unsnappy(input, limit) {
-      // The block begins with the length of its output, so a bomb is seen before it is given memory.
+      // The block starts with the length of its output, so reject a decompression bomb before allocating memory.
       if (snappyLength(input).length > limit) throw new OutputLimitError("snappy", limit);
       return guarded("snappy", () => native.uncompressSync(input, { asBuffer: true }) as Buffer);
     },
@@ -101,11 +101,11 @@ function nativeSnappy(native: typeof import("snappy")): Pick<Block, "snappy" | "
 
 function nativeLz4(native: typeof import("lz4-napi")): Pick<Block, "lz4" | "unlz4"> {
   return {
-    // The library puts the input's length before the block, four bytes that Kafka's frame does not have.
+    // The library writes the input's length before the block, four bytes that Kafka's frame does not have.
     lz4: input => plain(native.compressSync(asBuffer(input)).subarray(4)),
     unlz4(input, limit) {
       const prefixed = Buffer.allocUnsafe(input.length + 4);
-      // The library allocates this many bytes and fails when the block holds more: an upper bound, not a claim.
+      // The library allocates this many bytes and fails if the block holds more, so an upper bound is enough.
       prefixed.writeUInt32LE(limit, 0);
       prefixed.set(input, 4);
       return guarded("lz4", () => native.uncompressSync(prefixed));

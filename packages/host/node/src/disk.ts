@@ -12,10 +12,11 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { lockFile } from "./lock.ts";
 
+/** Converts an error of Node. */
 export function diskError(path: string, error: unknown): DiskError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
   const message = error instanceof Error ? error.message : String(error);
-  // Node's sentence has the code before it and the path behind it, and so has that of a `DiskError`.
+  // Node's message contains the code and the path, which `DiskError` adds itself.
   return new DiskError(code, path, message.replace(`${code}: `, "").replace(` '${path}'`, ""));
 }
 
@@ -100,7 +101,9 @@ class NodeFile implements DiskFile {
     if (this.#underWay === 0) this.#release();
   }
 
-  /** The number of a closed descriptor is soon another file's, so work on other threads must end before it goes. */
+  /**
+   * Runs asynchronous work and delays `close` until it ends: the system may reuse a closed descriptor for another file.
+   */
   #later<T>(work: (finish: (error: Error | null, value: T) => void) => void): Promise<T> {
     invariant(!this.#closed, "a closed file is not used");
     this.#underWay++;
@@ -119,7 +122,7 @@ class NodeFile implements DiskFile {
   }
 }
 
-/** What remains of `chunks` after their first `count` bytes. */
+/** The rest of `chunks` after their first `count` bytes. */
 function without(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let left = count;
   let i = 0;
@@ -153,7 +156,7 @@ function stat(path: string): DiskStat | undefined {
   }
 }
 
-/** Windows has no fsync of a directory; NTFS journals its names. */
+/** False on Windows, which has no fsync of a directory; NTFS journals changes of names. */
 const DIRECTORIES_SYNC = process.platform !== "win32";
 
 function syncDirectoryNow(path: string): void {
@@ -197,7 +200,10 @@ async function space(path: string): Promise<DiskSpace> {
   }
 }
 
-/** Node says ENOENT where the directory above refuses a new one, on a disk that is read-only for example. */
+/**
+ * Creates a directory and its parents. Repeats the call after ENOENT, which Node reports instead of the real error, for
+ * example on a read-only disk.
+ */
 function makeDirectory(path: string): void {
   try {
     fs.mkdirSync(path, { recursive: true });
@@ -210,6 +216,7 @@ function makeDirectory(path: string): void {
   }
 }
 
+/** The file system. */
 export function nodeDisk(): Disk {
   return {
     open: (path, mode) =>

@@ -7,7 +7,7 @@ import { type NodeNetworkOptions, nodeNetwork } from "./network.ts";
 import { nodePattern } from "./pattern.ts";
 import { nodeClock, nodeRandom, nodeTimers } from "./time.ts";
 
-/** The real world. Every call makes a new one; nothing is shared between them but the process. */
+/** Environment of this machine. Each call creates a new one; they share nothing but the process. */
 export function nodeEnv(options: { logger: Logger; network?: NodeNetworkOptions }): Env {
   const { logger } = options;
   return {

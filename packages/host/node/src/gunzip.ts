@@ -1,6 +1,7 @@
 import { MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import * as zlib from "node:zlib";
 
+/** Limit and chunk size of the output, in bytes. */
 export interface InflateOptions {
   readonly maxOutputLength: number;
   readonly chunkSize: number;
@@ -11,10 +12,10 @@ const DEFLATE = 8;
 const FLAG = { headerChecksum: 2, extra: 4, name: 8, comment: 16 } as const;
 const FIXED_HEADER = 10;
 const TRAILER = 8;
-/** `GZIPInputStream` does not look for another member in fewer bytes, which none fits into. */
+/** `GZIPInputStream` looks for another member only if more bytes than this follow. */
 const SHORTEST_MEMBER = 18;
 
-/** Options that Node's types leave out: the answer tells how much of the input was used. */
+/** Option missing in Node's types: the result tells how much of the input was used. */
 type InflateWithInfo = (
   input: Uint8Array,
   options: InflateOptions & { readonly info: true },
@@ -22,12 +23,15 @@ type InflateWithInfo = (
 
 const inflate = zlib.inflateRawSync as unknown as InflateWithInfo;
 
-/** Members one after the other, up to what is none: it is ignored, as `java.util.zip.GZIPInputStream` does. */
+/**
+ * Reads concatenated gzip members, and ignores trailing bytes that are no member, as `java.util.zip.GZIPInputStream`
+ * does.
+ */
 export function gunzip(input: Uint8Array, options: InflateOptions): Uint8Array {
   try {
     return zlib.gunzipSync(input, options);
   } catch (error) {
-    // Node minds what follows the last member, Java does not: the slow way tells which it was.
+    // Node refuses trailing bytes, Java ignores them: the slow path tells them apart from damage.
     if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") throw error;
     return gunzipMembers(input, options);
   }
@@ -59,7 +63,7 @@ function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
   return members.length === 1 ? members[0] : Buffer.concat(members);
 }
 
-/** Position of the data of the gzip member at `start`; undefined when no member begins there. */
+/** Position of the data of the gzip member at `start`; undefined if there is no member. */
 function memberStart(input: Uint8Array, start: number): number | undefined {
   if (start + FIXED_HEADER > input.length) return undefined;
   const view = viewOf(input);

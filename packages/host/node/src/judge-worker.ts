@@ -1,4 +1,4 @@
-/** The other side of `nodeJudge`: judges one batch after the other, on a thread of its own. */
+/** Worker thread of `nodeJudge`: validates batches in order of arrival. */
 import { parentPort } from "node:worker_threads";
 import { BatchJudge, type JudgeRules } from "@samsa/records";
 import { nodeCodecs } from "./codecs.ts";
@@ -16,7 +16,7 @@ const judge = new BatchJudge({ crc32c: nodeCrc32c(), codecs: nodeCodecs() });
 parentPort?.on("message", ({ id, bytes, rules, now }: Asked) => {
   try {
     const judgement = judge.judge(bytes, rules, now);
-    // Handed over, not copied; a codec may have given a view of something larger.
+    // Transfer the memory instead of copying it, unless the batch is a view of a larger buffer.
     const { buffer, byteLength } = judgement.bytes;
     const own = buffer.byteLength === byteLength ? judgement.bytes : judgement.bytes.slice();
     parentPort?.postMessage({ id, judgement: { ...judgement, bytes: own } }, [own.buffer as ArrayBuffer]);

@@ -9,13 +9,13 @@ interface Waiting {
 
 type Answer = { readonly id: number } & ({ readonly judgement: Judgement } | { readonly failure: string });
 
-/** One thread and what it has to do. */
+/** A worker thread and its pending batches. */
 class Bench {
   readonly waiting = new Map<number, Waiting>();
   readonly #worker: Worker;
 
   constructor(ended: () => void) {
-    // Beside this file, whatever this file has become: a source, compiled, or a part of a bundle.
+    // The worker lies beside this file, whether that is a source, compiled or part of a bundle.
     this.#worker = new Worker(new URL(`./judge-worker${extname(import.meta.url)}`, import.meta.url));
     // An idle thread must not keep the process alive.
     this.#worker.unref();
@@ -28,7 +28,7 @@ class Bench {
   }
 
   ask(id: number, waiting: Waiting, work: { bytes: Uint8Array; rules: JudgeRules; now: number }): void {
-    // First the message: one that cannot be sent is not waited for.
+    // Send first: if the message cannot be sent, no answer will come.
     this.#worker.postMessage({ id, ...work }, [work.bytes.buffer as ArrayBuffer]);
     this.waiting.set(id, waiting);
   }
@@ -51,16 +51,23 @@ class Bench {
   }
 }
 
+/** Validation of produced batches on worker threads. */
 export interface NodeJudge {
-  /** Whether judging a batch here would hold up everybody else. */
+  /** True if validating the batch on the calling thread would block the event loop for long. */
   wants(bytes: Uint8Array, rules: JudgeRules): boolean;
-  /** Judges a batch on another thread. `bytes` are handed over and must be all of their buffer. */
+  /**
+   * Validates a batch on a worker thread. `bytes` must cover its whole buffer, which is transferred. `now` is in
+   * milliseconds since the epoch.
+   */
   judge(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement>;
-  /** Ends the threads; what they were doing is rejected. */
+  /** Ends the threads; pending batches are rejected. */
   close(): Promise<void>;
 }
 
-/** Up to `threads` threads, begun when there is work for them; one that ends is replaced by the next work. */
+/**
+ * Creates up to `threads` worker threads, each when it is first needed. A thread that has ended is replaced when
+ * needed.
+ */
 export function nodeJudge(threads: number): NodeJudge {
   const benches = new Set<Bench>();
   let nextId = 0;

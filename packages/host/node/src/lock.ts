@@ -3,15 +3,15 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 
 /*
- * Kafka holds a POSIX (fcntl) lock on `.lock`, which Node cannot take. What stands in for it is, like that lock, held by
- * the kernel for the process and gone with it, also after kill -9, so nothing stale is ever left:
+ * Kafka holds a POSIX (fcntl) lock on `.lock`, which Node cannot take. The locks used instead are also held by the
+ * kernel for the process and end with it, even after kill -9, so no stale lock is ever left:
  *
  * - Linux: an abstract Unix socket named after the file's device and inode. The kernel gives a name to one socket at a
- *   time and frees it with the process. Limits: two processes in different network namespaces (containers that share
- *   a volume) do not see one another's; nor do two machines over a network file system. A running Kafka that holds its
- *   own lock on the file is found in /proc/locks and respected; it does not see ours.
- * - macOS and the BSDs: open(2) takes a flock lock by O_EXLOCK, which Kafka's lock conflicts with on these systems.
- * - Windows: libuv opens the file without sharing when given its own O_EXLOCK.
+ *   time and frees it with the process. Limits: processes in different network namespaces (containers that share a
+ *   volume) do not see one another's lock; neither do machines that share a network file system. A running Kafka's lock
+ *   on the file is found in /proc/locks and respected, but Kafka does not see ours.
+ * - macOS and the BSDs: open(2) with O_EXLOCK takes a flock lock, which conflicts with Kafka's lock on these systems.
+ * - Windows: libuv opens the file without sharing if given its own O_EXLOCK.
  */
 const EXCLUSIVE_OPEN: Readonly<Partial<Record<NodeJS.Platform, number>>> = {
   darwin: 0x20 | 0x04,
@@ -21,7 +21,7 @@ const EXCLUSIVE_OPEN: Readonly<Partial<Record<NodeJS.Platform, number>>> = {
   win32: 0x10000000,
 };
 
-/** Takes the lock of `path`, created when missing; undefined when another holder has it. */
+/** Locks the file at `path`, and creates it if it is missing. Undefined if another holder has the lock. */
 export function lockFile(path: string): DiskLock | undefined {
   const exclusive = EXCLUSIVE_OPEN[process.platform];
   return exclusive === undefined ? lockByName(path) : lockByOpen(path, exclusive);
@@ -44,16 +44,16 @@ function lockByName(path: string): DiskLock | undefined {
   fs.closeSync(fd);
   if (lockedByAnother(dev, ino)) return undefined;
   const server = net.createServer(socket => socket.destroy());
-  // A name that is taken also arrives here, a turn later; `listening` has told by then.
+  // A taken name also causes this event, a turn later; by then `listening` has told.
   server.on("error", () => undefined);
   server.listen(`\0samsa-lock-${dev}-${ino}`);
-  // The bind happens inside `listen`: only its announcement is deferred.
+  // `listen` binds synchronously; only its event is deferred.
   if (!server.listening) return undefined;
   server.unref();
   return { release: once(() => server.close()) };
 }
 
-/** Whether a process holds a POSIX lock on the file, as Kafka in Java does; false where /proc does not tell. */
+/** True if a process holds a POSIX lock on the file, as Kafka does; false if there is no /proc/locks. */
 function lockedByAnother(dev: bigint, ino: bigint): boolean {
   let locks: string;
   try {

@@ -1,7 +1,7 @@
 import { MalformedError, OutputLimitError } from "@samsa/base";
 
 /*
- * The LZ4 block format: sequences of (token, literals, two-byte little-endian distance, match length). The last five
+ * The LZ4 block format: sequences of token, literals, two-byte little-endian distance and match length. The last five
  * bytes are always literals, and the last match begins at least twelve bytes before the end.
  */
 
@@ -12,7 +12,7 @@ const MAX_DISTANCE = 65535;
 
 const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
 
-/** Greedy compression of `input` into one raw block. */
+/** Compresses `input` greedily into a raw block. */
 export function lz4Block(input: Uint8Array): Uint8Array {
   const output = new Uint8Array(input.length + Math.floor(input.length / 255) + 16);
   const heads = new Int32Array(1 << HASH_BITS).fill(-1);
@@ -26,7 +26,7 @@ export function lz4Block(input: Uint8Array): Uint8Array {
     const candidate = heads[slot];
     heads[slot] = at;
     if (candidate < 0 || at - candidate > MAX_DISTANCE || word(input, candidate) !== value) {
-      // Data that does not compress is crossed in growing steps.
+      // Skip incompressible data in growing steps.
       at += 1 + ((at - anchor) >> 6);
       continue;
     }
@@ -35,7 +35,7 @@ export function lz4Block(input: Uint8Array): Uint8Array {
     while (length < most && input[candidate + length] === input[at + length]) length++;
     out = sequence(output, out, input.subarray(anchor, at), length - 4);
     const distance = at - candidate;
-    // The distance stands between the literals and the rest of the length; `sequence` left two bytes for it.
+    // The distance precedes the bytes that extend the match length; `sequence` left two bytes for it.
     const hole = out - 2 - lengthBytes(length - 4);
     output[hole] = distance & 0xff;
     output[hole + 1] = distance >> 8;
@@ -67,7 +67,7 @@ function extend(output: Uint8Array, start: number, length: number): number {
   return out;
 }
 
-/** Throws `MalformedError` when the block is broken or holds more than `limit` bytes. */
+/** Decompresses a raw block. Throws `MalformedError` if it is broken, or `OutputLimitError` beyond `limit` bytes. */
 export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
   let output = new Uint8Array(Math.min(limit, Math.max(64, input.length * 3)));
   let at = 0;
@@ -105,7 +105,7 @@ export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
     if (distance === 0 || distance > out) throw new MalformedError("lz4: distance points before the output");
     const length = long(token & 15) + 4;
     room(length);
-    // Byte by byte, because a match may overlap what it is producing.
+    // Copy byte by byte, because a match may overlap its own output.
     for (const end = out + length; out < end; out++) output[out] = output[out - distance];
   }
 }

@@ -10,10 +10,11 @@ import { lookup } from "node:dns/promises";
 import * as net from "node:net";
 import { hostname } from "node:os";
 
+/** Limits of connections. */
 export interface NodeNetworkOptions {
-  /** Bytes queued on one connection above which `write` asks to hold back. Default 1 MiB. */
+  /** Queued bytes of a connection from which on `write` returns false. 1 MiB by default. */
   readonly highWaterMark?: number;
-  /** How long `end` waits for the peer to close its side. Default 5000 ms. */
+  /** Milliseconds that `end` waits for the peer to close its side. 5000 by default. */
   readonly lingerMs?: number;
 }
 
@@ -21,22 +22,22 @@ const KEEP_ALIVE_MS = 60_000;
 
 function networkError(error: Error): NetworkError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
-  // Node's sentence has the code in it already.
+  // Node's message contains the code, which `NetworkError` adds itself.
   return new NetworkError(code, error.message.replace(` ${code}:`, ":"));
 }
 
-/** What one read takes at most. One buffer does for all connections: it is emptied before the next read. */
+/** Limit of a single read, in bytes. All connections share one buffer, since it is handled before the next read. */
 const READ_BYTES = 64 * 1024;
 const input = new Uint8Array(READ_BYTES);
 
-/** Who gets the bytes that a socket reads. */
+/** Receiver of the bytes that a socket reads. */
 interface Reader {
   receive: (chunk: Uint8Array) => void;
 }
 
 /**
- * How a socket reads into `input`. Read the usual way, every chunk would be a buffer of its own, and the garbage collector
- * would run for every few dozen MB received.
+ * Socket option to read into `input`. By default every chunk would be a new buffer, and the garbage collector would run
+ * for every few dozen MB received.
  */
 function readingInto(reader: Reader) {
   const callback = (count: number): boolean => {
@@ -47,8 +48,8 @@ function readingInto(reader: Reader) {
 }
 
 /**
- * An accepted socket that reads into `input`. Only a socket that one makes oneself can, so another takes over what the
- * accepted one stands for; where a runtime does not show that, the socket stays as it is and reads the usual way.
+ * Replaces an accepted socket by one that reads into `input`, which only a socket created here can do: it takes over
+ * the handle. If the runtime does not expose the handle, the accepted socket is used, with a new buffer for each chunk.
  */
 function adopted(accepted: net.Socket, reader: Reader, highWaterMark: number): net.Socket {
   const bare = accepted as net.Socket & { _handle?: object | null };
@@ -83,7 +84,9 @@ class NodeConnection implements Connection {
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
   }
 
-  /** Separate from the constructor: the handler is made from the connection. */
+  /**
+   * Starts to pass events to `handler`. Separate from the constructor, since the handler is made from the connection.
+   */
   start(handler: ConnectionHandler, reader: Reader): void {
     const socket = this.#socket;
     let failure: NetworkError | undefined;
@@ -104,7 +107,7 @@ class NodeConnection implements Connection {
     const socket = this.#socket;
     if (this.#ending || !socket.writable) return false;
     const last = chunks.length - 1;
-    // After an error nobody knows what the system still reads from: that memory is left alone.
+    // After an error the system may still read from the memory, so do not release it.
     const done = sent && ((error?: Error | null) => error == null && sent());
     if (last === 0) return socket.write(chunks[0], done);
     socket.cork();
@@ -132,8 +135,8 @@ class NodeConnection implements Connection {
     if (this.#ending) return;
     this.#ending = true;
     const socket = this.#socket;
-    // Closing with unread input would reset the connection and could take our last bytes with it, so the input is
-    // read and dropped until the peer closes too, or does not.
+    // Closing with unread input would reset the connection and could lose our last bytes, so the input is read and
+    // dropped until the peer closes or the time is up.
     socket.resume();
     socket.end();
     const linger = setTimeout(() => socket.destroy(), this.#lingerMs);
@@ -147,7 +150,7 @@ class NodeConnection implements Connection {
   }
 }
 
-/** TCP. A peer that closes its side closes the connection, once what is queued has been sent. */
+/** TCP over Node. When a peer closes its side, the connection closes after the queued bytes have been sent. */
 export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): Network {
   const highWaterMark = options.highWaterMark ?? 1 << 20;
   const lingerMs = options.lingerMs ?? 5000;
@@ -173,7 +176,7 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
 
   const connect: Network["connect"] = (host, port, open) =>
     new Promise<Connection>((resolve, reject) => {
-      // Node takes the mark for every stream, but does not declare it for a socket.
+      // Node supports `highWaterMark` for every stream, but its types do not declare it for sockets.
       const reader: Reader = { receive() {} };
       const options = { highWaterMark, allowHalfOpen: false, onread: readingInto(reader) };
       const socket = new net.Socket(options);
@@ -197,7 +200,9 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
   return { listen, connect, resolve, hostName: hostname() };
 }
 
-/** Node calls back only after the last connection has gone; the port is free a turn after the call. */
+/**
+ * Closes a server without waiting for its connections to end, as Node's callback would; the port is free a turn later.
+ */
 function stopAccepting(server: net.Server): Promise<void> {
   server.close();
   return new Promise(resolve => setImmediate(resolve));

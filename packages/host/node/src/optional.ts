@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-/** A native module that may not be installed, or not exist for this platform; undefined then. */
+/** Loads a native module; undefined if it is not installed or not available for this platform. */
 export function optionalModule<T>(name: string): T | undefined {
   try {
     return require(name) as T;
@@ -11,7 +11,7 @@ export function optionalModule<T>(name: string): T | undefined {
   }
 }
 
-/** Makes something when it is first asked for. */
+/** Calls `make` on first use and keeps its result. */
 export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => {

@@ -2,15 +2,18 @@ import { createRequire } from "node:module";
 import { MalformedError, type Pattern } from "@samsa/base";
 import { once } from "./optional.ts";
 
-/** Larger ones take tens of milliseconds to understand and to match, and nobody has written any. */
+/**
+ * Limit on the length of an expression. Longer ones take tens of milliseconds to compile and to match, and are not seen
+ * in practice.
+ */
 const LONGEST = 2000;
 const MOST_STEPS = 1000;
 
 const require = createRequire(import.meta.url);
-// Loaded with the first expression: it takes megabytes, and many brokers never see one.
+// Load `re2js` with the first expression: it takes megabytes, and many brokers see none.
 const re2 = once(() => require("re2js") as typeof import("re2js"));
 
-/** `Env.pattern`, by the port of the library that Kafka uses. */
+/** Implements `Env.pattern` with a port of RE2/J, the library that Kafka uses. */
 export function nodePattern(expression: string): Pattern {
   if (expression.length > LONGEST) throw new MalformedError(`an expression of more than ${LONGEST} characters`);
   const { RE2JS, RE2JSException, RE2JSSyntaxException } = re2();

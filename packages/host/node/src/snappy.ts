@@ -1,8 +1,8 @@
 import { ByteWriter, MalformedError, OutputLimitError } from "@samsa/base";
 
 /*
- * The raw snappy format: the output's length as a varint, then elements whose tag's low two bits say what they are:
- * 0 literals, 1 to 3 copies with an 11-, 16- or 32-bit distance.
+ * The raw snappy format: the length of the output as a varint, then elements. The low two bits of an element's tag tell
+ * its kind: 0 is a literal, 1 to 3 are copies with a distance of 11, 16 or 32 bits.
  */
 
 const HASH_BITS = 14;
@@ -10,7 +10,7 @@ const WINDOW = 65535;
 
 const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
 
-/** The length that `input` claims for its output, and where its elements begin. */
+/** Declared length of the output, and the position of the first element. */
 export function snappyLength(input: Uint8Array): { length: number; start: number } {
   let length = 0;
   for (let i = 0; i < 5 && i < input.length; i++) {
@@ -20,6 +20,7 @@ export function snappyLength(input: Uint8Array): { length: number; start: number
   throw new MalformedError("snappy: no length");
 }
 
+/** Compresses `input` greedily into a raw block. */
 export function snappyBlock(input: Uint8Array): Uint8Array {
   const writer = new ByteWriter(Math.max(64, input.length >> 1));
   writer.uvarint(input.length);
@@ -33,7 +34,7 @@ export function snappyBlock(input: Uint8Array): Uint8Array {
     const candidate = heads[slot];
     heads[slot] = at;
     if (candidate < 0 || at - candidate > WINDOW || word(input, candidate) !== value) {
-      // Data that does not compress is crossed in growing steps.
+      // Skip incompressible data in growing steps.
       at += 1 + ((at - anchor) >> 5);
       continue;
     }
@@ -71,7 +72,10 @@ function copy(writer: ByteWriter, distance: number, length: number): void {
   }
 }
 
-/** Throws `MalformedError` when the block is broken or claims more than `limit` bytes. */
+/**
+ * Decompresses a raw block. Throws `MalformedError` if it is broken, or `OutputLimitError` if it declares more than
+ * `limit` bytes.
+ */
 export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
   const { length, start } = snappyLength(input);
   if (length > limit) throw new OutputLimitError("snappy", limit);
@@ -98,7 +102,7 @@ export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
     const count = kind === 1 ? ((tag >> 2) & 7) + 4 : (tag >> 2) + 1;
     const distance = kind === 1 ? ((tag >> 5) << 8) + number(1) : number(kind === 2 ? 2 : 4);
     if (distance === 0 || distance > out || out + count > length) throw new MalformedError("snappy: copy out of range");
-    // Byte by byte, because a copy may overlap what it is producing.
+    // Copy byte by byte, because a copy may overlap its own output.
     for (const end = out + count; out < end; out++) output[out] = output[out - distance];
   }
   if (out !== length) throw new MalformedError("snappy: block ends early");

@@ -1,14 +1,15 @@
 import { type Clock, guard, type Random, type Report, type Timer, type Timers } from "@samsa/base";
 import { randomBytes } from "node:crypto";
 
-// Node fires a timer at once when its delay does not fit 31 bits, so longer waits are cut into pieces.
+// Node fires a timer at once if its delay does not fit 31 bits, so longer waits are split.
 const LONGEST_DELAY = 0x7fffffff;
 
+/** Clocks of this machine. */
 export function nodeClock(): Clock {
   return { now: () => Date.now(), monotonic: () => performance.now() };
 }
 
-/** `report` gets what a callback throws: a bug in one must not end the process, nor the work of the others. */
+/** Timers of Node. Errors of callbacks go to `report`: a bug in one must not end the process or the work of others. */
 export function nodeTimers(report: Report): Timers {
   return {
     after(delayMs: number, callback: () => void): Timer {
@@ -21,13 +22,14 @@ export function nodeTimers(report: Report): Timers {
       arm(delayMs);
       return { cancel: () => clearTimeout(handle) };
     },
-    // Node runs immediates after the poll phase, that is, after the sockets that were readable have been read.
+    // Node runs immediates after the poll phase, that is, after reading the sockets that were readable.
     soon(callback: () => void): void {
       setImmediate(guard, callback, report);
     },
   };
 }
 
+/** Random numbers of this machine; `bytes` are cryptographically strong. */
 export function nodeRandom(): Random {
   return {
     bytes(length: number): Uint8Array {

@@ -24,7 +24,7 @@ test("a file keeps what gathered writes put into it", async () => {
   const path = join(root, "a.log");
   expect(codeOf(() => disk.open(path, "write"))).toBe("ENOENT");
   const file = disk.open(path, "create");
-  // More chunks than one system call takes.
+  // A single system call does not take this many chunks.
   const chunks = Array.from({ length: 3000 }, (_, i) => utf8(`${i},`));
   file.write(chunks, 5);
   const text = chunks.map(fromUtf8).join("");

@@ -6,7 +6,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const env = nodeEnv({ logger: silent, network: { highWaterMark: 64 * 1024, lingerMs: 50 } });
 const host = "127.0.0.1";
 
-/** A handler that gathers, and tells when it is closed. */
+/** A handler that gathers the received bytes and records when the connection closes. */
 function gatherer(onData: (chunk: Uint8Array) => void = () => undefined) {
   const chunks: Uint8Array[] = [];
   let drains = 0;
@@ -91,7 +91,7 @@ test("timers fire in order and can be cancelled; ids are random", async () => {
     env.timers.after(0x100000000, () => seen.push("never")).cancel();
     env.timers.after(2, () => seen.push("cancelled")).cancel();
     env.timers.soon(() => seen.push("soon"));
-    // A pending timer keeps nothing alive, so the test must.
+    // A pending timer does not keep the process alive, so the test must.
     setTimeout(() => undefined, 30);
   });
   expect(seen).toEqual(["soon", "one"]);

@@ -25,7 +25,7 @@ test("what is none, what needs memory of what was before, and what is too large 
 });
 
 test("a hostile expression takes no longer than another", () => {
-  // Backtracking would not end here.
+  // A backtracking engine would not finish here.
   expect(nodePattern("(?:(?:a*)*)*b")("a".repeat(249))).toBe(false);
 });
 

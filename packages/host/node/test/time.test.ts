@@ -15,7 +15,7 @@ test("what a timer's callback throws is reported, and ends neither the process n
         throw second;
       }),
     );
-    // Node's timers keep this process alive, ours do not.
+    // Like the timers under test, this one does not keep the process alive.
     setTimeout(() => {}, 1000).unref();
   });
   expect(reported).toEqual([first, second]);
