@@ -1,16 +1,18 @@
 /**
- * Turns one version of a message into JavaScript: one function per struct and direction, with every decision that
- * depends on the version taken already.
+ * Compiles a version of a message to JavaScript: one function per struct and direction, in which all decisions about
+ * the version have been made.
  */
 import type { ByteReader, ByteWriter } from "@samsa/base";
 import { type Field, type Fields, nullableAt, presentAt, taggedAt, type Type } from "./schema.ts";
 import * as wire from "./wire.ts";
 
+/** Decoder and encoder of a message at one version. */
 export interface Codec {
   decode(reader: ByteReader): unknown;
   encode(writer: ByteWriter, value: unknown): void;
 }
 
+/** A message at one version. */
 export interface CodecSpec {
   readonly name: string;
   readonly fields: Fields;
@@ -19,21 +21,25 @@ export interface CodecSpec {
 }
 
 interface Emission extends CodecSpec {
-  /** Finished functions. */
+  /** Sources of finished functions. */
   readonly functions: string[];
-  /** Values that have no literal; the source calls the n-th `K[n]`. */
+  /** Values without a literal; the source refers to the n-th as `K[n]`. */
   readonly constants: unknown[];
 }
 
+/** Compiles and loads a codec. */
 export function compile(spec: CodecSpec): Codec {
   const { source, constants } = emit(spec);
-  // The source is made from our own declarations alone; no input reaches it.
+  // The source is made from declarations in this package only; no input reaches it.
   // oxlint-disable-next-line typescript/no-implied-eval -- a compiler ends in code
   const factory = new Function("W", "K", source) as (w: typeof wire, k: readonly unknown[]) => Codec;
   return factory(wire, constants);
 }
 
-/** The body of a function of `W` (this package's `wire.ts`) and `K` (`constants`) that returns a `Codec`. */
+/**
+ * Source of a function body that returns a `Codec`. Its parameters are `W` (this package's `wire.ts`) and `K`
+ * (`constants`).
+ */
 export function emit(spec: CodecSpec): { source: string; constants: readonly unknown[] } {
   const emission: Emission = { ...spec, functions: [], constants: [] };
   const decode = emitDecoder(emission, spec.fields);
@@ -56,7 +62,7 @@ function literal(e: Emission, value: unknown): string {
   return `K[${known >= 0 ? known : e.constants.push(value) - 1}]`;
 }
 
-/** Plain fields in declared order, tagged ones by tag; neither holds what this version lacks. */
+/** Fields of this version: plain ones in declared order, tagged ones by tag. */
 function split(e: Emission, fields: Fields): { plain: [string, Field][]; tagged: [string, Field][] } {
   const present = Object.entries(fields).filter(([, field]) => presentAt(field, e.version));
   const tagged = present.filter(([, field]) => e.flexible && taggedAt(field, e.version));
@@ -77,7 +83,7 @@ function readString(e: Emission, nullable: boolean): string {
   return nullable ? "readStringOrNull" : "readString";
 }
 
-/** `tagged`: the value of a tag itself, not something within it. */
+/** Expression that reads a value. `tagged` is true for the value of a tag itself, not for values in it. */
 function readExpression(e: Emission, type: Type, nullable: boolean, tagged = false): string {
   switch (type.kind) {
     case "bool":
@@ -95,7 +101,7 @@ function readExpression(e: Emission, type: Type, nullable: boolean, tagged = fal
     case "struct": {
       const read = `${emitDecoder(e, type.fields)}(r)`;
       if (!nullable) return read;
-      // Kafka has two ways to say that a struct is null.
+      // Kafka marks a null struct in two ways: 0 or 1 in a tag, -1 or 1 elsewhere.
       return tagged ? `r.uvarint() === 0 ? null : ${read}` : `r.i8() < 0 ? null : ${read}`;
     }
     case "array":
@@ -204,11 +210,11 @@ function writeStatements(e: Emission, x: string, options: WriteOptions): string 
 interface WriteOptions {
   readonly type: Type;
   readonly nullable: boolean;
-  /** What the value is called in errors. */
+  /** Name of the value in error messages. */
   readonly path: string;
-  /** A tag needs its size in front, so nothing in it may be spliced. */
+  /** True inside a tag. Its size precedes it, so nothing in it may be spliced. */
   readonly inTag: boolean;
-  /** It is the value of a tag itself. */
+  /** True for the value of a tag itself. */
   readonly tagged?: true;
 }
 

@@ -1,11 +1,12 @@
 /** Kafka's error codes (`org.apache.kafka.common.protocol.Errors`, 4.4). */
 
+/** Error of the protocol. */
 export interface KafkaError<Name extends string = string> {
   readonly name: Name;
   readonly code: number;
-  /** Whether a client may send the same request again. */
+  /** True if a client may send the same request again. */
   readonly retriable: boolean;
-  /** What the broker says when it has nothing better to say. */
+  /** Default message. */
   readonly message: string;
 }
 
@@ -151,9 +152,10 @@ const TABLE = [
   [136, "CONTROLLER_ID_NOT_REGISTERED", false, "no controller with this id is registered"],
 ] as const;
 
+/** Names of Kafka's `Errors`. */
 export type ErrorName = (typeof TABLE)[number][1];
 
-/** By name: `Errors.UNKNOWN_TOPIC_OR_PARTITION.code`. */
+/** Errors by name, as in `Errors.UNKNOWN_TOPIC_OR_PARTITION.code`. */
 export const Errors = Object.fromEntries(
   TABLE.map(([code, name, retriable, message]) => [name, { name, code, retriable, message }]),
 ) as { readonly [N in ErrorName]: KafkaError<N> };
@@ -162,7 +164,7 @@ const BY_CODE: ReadonlyMap<number, KafkaError<ErrorName>> = new Map(
   Object.values(Errors).map((error): [number, KafkaError<ErrorName>] => [error.code, error]),
 );
 
-/** The error of a code; a code from the future is `UNKNOWN_SERVER_ERROR`, as in Kafka's clients. */
+/** Error with this code. Unknown codes give `UNKNOWN_SERVER_ERROR`, as in Kafka's clients. */
 export function errorOf(code: number): KafkaError<ErrorName> {
   return BY_CODE.get(code) ?? Errors.UNKNOWN_SERVER_ERROR;
 }

@@ -1,14 +1,15 @@
 import { type BufferPool, MalformedError } from "@samsa/base";
 
 const SIZE_BYTES = 4;
-/** What may be reserved on the word of a size prefix alone, and how many times what has arrived. */
+/** Bytes that may be reserved because of a size prefix alone. */
 const TRUST = 64 * 1024;
+/** Capacity of a frame's buffer that may be reserved per received byte. */
 const TRUST_FACTOR = 8;
 
 /**
- * Cuts a byte stream into frames: a signed 32-bit size and that many bytes. Frames are copies and the receiver's own; one
- * that spans chunks is gathered in a buffer that grows with what has arrived, not with what was announced. `maxSize` is
- * `socket.request.max.bytes`. Big frames come from `buffers`, where the receiver may give them back.
+ * Splits a byte stream into frames: a signed 32-bit size and that many bytes. Frames are copies that belong to the
+ * caller. A frame that spans chunks is gathered in a buffer that grows with the received bytes, not with the announced
+ * size. `maxSize` is `socket.request.max.bytes`. Large frames come from `buffers`, and the caller may give them back.
  */
 export class FrameSplitter {
   private readonly maxSize: number;
@@ -22,14 +23,14 @@ export class FrameSplitter {
     this.buffers = buffers;
   }
 
-  /** Bytes held back until their frame is complete. */
+  /** Number of bytes of the unfinished frame. */
   held(): number {
     return this.filled;
   }
 
   /**
-   * The frames that `chunk` completes, without their size prefixes; `chunk` may be used again after the call. Throws
-   * `MalformedError` when a size is negative or above `maxSize`; the stream is lost then.
+   * Frames that `chunk` completes, without their size prefixes. The caller may reuse `chunk` afterwards. Throws
+   * `MalformedError` if a size is negative or above `maxSize`; the stream cannot be continued then.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const frames: Uint8Array[] = [];
@@ -42,7 +43,7 @@ export class FrameSplitter {
 
   private copyFrames(whole: Uint8Array, frames: Uint8Array[]): void {
     const first = SIZE_BYTES + this.sizeAt(whole, 0);
-    // Small frames share a copy, which nobody can give back.
+    // Small frames share one copy, which is not from the pool.
     const own = first === whole.length ? this.buffers.take(first) : new Uint8Array(whole.length);
     own.set(whole);
     for (let at = 0; at < own.length; ) {
@@ -52,7 +53,7 @@ export class FrameSplitter {
     }
   }
 
-  /** Where the frames end that are whole in `chunk` from `start` on. */
+  /** End of the last whole frame in `chunk` from `start` on. */
   private wholeFrames(chunk: Uint8Array, start: number): number {
     let at = start;
     while (chunk.length - at >= SIZE_BYTES) {
@@ -63,7 +64,7 @@ export class FrameSplitter {
     return at;
   }
 
-  /** Goes on with the unfinished frame; returns how much of `chunk` it took. */
+  /** Continues the unfinished frame. Returns the number of bytes taken from `chunk`. */
   private resume(chunk: Uint8Array, frames: Uint8Array[]): number {
     let at = 0;
     if (this.filled < SIZE_BYTES) {
@@ -97,7 +98,7 @@ export class FrameSplitter {
 
   private capacity(chunk: Uint8Array, from: number, needed: number): number {
     if (needed < SIZE_BYTES) return SIZE_BYTES;
-    // A factor keeps the copying linear; the announced size and what has arrived keep the memory bounded.
+    // The factor keeps the total copying linear; the announced size and the received bytes bound the memory.
     const known = this.filled >= SIZE_BYTES;
     if (!known && this.filled > 0) return needed;
     const total = SIZE_BYTES + (known ? this.sizeAt(this.pending, 0) : this.sizeAt(chunk, from));

@@ -1,23 +1,23 @@
 import { ByteWriter, concat } from "@samsa/base";
 
 interface Splice {
-  /** Where in the writer's own bytes the payload goes. */
+  /** Position in the writer's own bytes at which the payload follows. */
   readonly at: number;
   readonly bytes: Uint8Array;
 }
 
-/** Payloads below this are cheaper to copy than to carry as a chunk of their own. */
+/** Smaller payloads are cheaper to copy than to send as a chunk of their own. */
 const SPLICE_FROM = 512;
 
 /**
- * A writer that refers to big payloads instead of copying them. Positions count only the writer's own bytes, so what
- * was written earlier (a size prefix) can be patched until `chunks()` is called.
+ * Writer that refers to large payloads instead of copying them. Positions count only the writer's own bytes, so that a
+ * size prefix can be patched until `chunks()` is called.
  */
 export class GatherWriter extends ByteWriter {
   private readonly splices: Splice[] = [];
   private spliced = 0;
 
-  /** Appends `bytes`, which must not change until the chunks are on the wire. */
+  /** Appends `bytes`, which must not change until the chunks are sent. */
   splice(bytes: Uint8Array): void {
     if (bytes.length < SPLICE_FROM) {
       this.raw(bytes);
@@ -27,12 +27,12 @@ export class GatherWriter extends ByteWriter {
     this.spliced += bytes.length;
   }
 
-  /** Bytes in all, payloads included. */
+  /** Total number of bytes, payloads included. */
   length(): number {
     return this.position + this.spliced;
   }
 
-  /** What has been written, in order; shares memory with the writer and with the payloads. */
+  /** Written bytes in order; they share memory with the writer and the payloads. */
   chunks(): Uint8Array[] {
     const all: Uint8Array[] = [];
     let from = 0;
@@ -45,7 +45,7 @@ export class GatherWriter extends ByteWriter {
     return all;
   }
 
-  /** Everything in one array; copies when there are payloads. */
+  /** All bytes in one array; copies them if there are payloads. */
   override finish(): Uint8Array {
     return this.splices.length === 0 ? super.finish() : concat(this.chunks());
   }

@@ -1,6 +1,6 @@
 /**
- * The oracle: reads and writes messages straight from their declarations, one decision at a time. Slow on purpose and
- * written apart from the compiler, so that a mistake in either shows as a difference.
+ * Test oracle: encodes and decodes messages directly from their declarations. Slow on purpose and independent of the
+ * compiler, so that a mistake in either shows as a difference.
  */
 import { ByteReader, ByteWriter, MalformedError, uuidFromBytes, uuidToBytes, utf8, type Uuid } from "@samsa/base";
 import type { AnyMessage } from "./message.ts";
@@ -14,12 +14,14 @@ interface At {
 
 type Value = Readonly<Record<string, unknown>>;
 
+/** Encodes like `Message.encode`. */
 export function interpretEncode(message: AnyMessage, value: object, version: number): Uint8Array {
   const writer = new ByteWriter();
   writeStruct(writer, message.fields, value as Value, { version, flexible: version >= message.flexible });
   return writer.finish();
 }
 
+/** Decodes like `Message.decode`. */
 export function interpretDecode(message: AnyMessage, bytes: Uint8Array, version: number): unknown {
   const at = { version, flexible: version >= message.flexible };
   return readStruct(new ByteReader(bytes), message.fields, at);
@@ -37,7 +39,7 @@ function form(field: Field, at: At): At {
   return field.inflexible ? { version: at.version, flexible: false } : at;
 }
 
-/** Whether `value` says nothing that leaving it out would not say. */
+/** True if `value` equals the default, so that it can be omitted. */
 function saysNothing(type: Type, value: unknown, initial: unknown): boolean {
   if (value === undefined || value === null || initial === null) return value === undefined || value === initial;
   if (type.kind === "array" || type.kind === "records" || type.kind === "bytes")
@@ -81,7 +83,7 @@ function writeStruct(writer: ByteWriter, fields: Fields, value: Value, at: At): 
   }
 }
 
-/** In a tag, 0 or 1 tells whether there is a struct; elsewhere −1 or 1. */
+/** Writes the value of a tag. A nullable struct in a tag begins with 0 or 1, elsewhere with -1 or 1. */
 function writeTagged(writer: ByteWriter, type: Type, value: unknown, at: At & { nullable: boolean }): void {
   if (type.kind !== "struct" || !at.nullable) return writeValue(writer, type, value, at);
   writer.uvarint(value === null ? 0 : 1);
@@ -193,11 +195,11 @@ function readSized(reader: ByteReader, type: Type, at: At & { nullable: boolean 
   const short = type.kind === "string";
   const length = at.flexible ? reader.uvarint() - 1 : short ? reader.i16() : reader.i32();
   if (length < 0) {
-    if (!at.nullable) throw new MalformedError("null where a value must be");
+    if (!at.nullable) throw new MalformedError("null for a value that is not nullable");
     return null;
   }
   if (short && length > 0x7fff) throw new MalformedError("a string too long");
-  if (length > reader.remaining()) throw new MalformedError("more announced than there is");
+  if (length > reader.remaining()) throw new MalformedError("a length beyond the end of the input");
   if (short) return reader.text(length);
   if (type.kind === "bytes") return reader.raw(length);
   if (type.kind === "records") return length === 0 ? [] : [reader.raw(length)];

@@ -3,14 +3,15 @@ import { type Codec, compile } from "./compile.ts";
 import { type Draft, type Field, type Fields, type Infer, initialValues, type Type } from "./schema.ts";
 import { UnsupportedVersionError } from "./wire.ts";
 
+/** Versions of a message. */
 export interface MessageSpec {
   /** First and last version. */
   readonly versions: readonly [number, number];
-  /** First flexible version (KIP-482); default: none. */
+  /** First flexible version (KIP-482); none by default. */
   readonly flexible?: number;
 }
 
-/** A message whose fields are not known to the compiler. */
+/** A message whose fields TypeScript does not know. */
 export interface AnyMessage {
   readonly name: string;
   readonly first: number;
@@ -23,26 +24,28 @@ export interface AnyMessage {
 }
 
 /**
- * A message of all versions. `decode` throws `MalformedError` on bad input; `encode` throws
- * `UnsupportedVersionError` when a value cannot be said at a version; both throw it for versions out of range.
+ * A message at all its versions. `decode` throws `MalformedError` on bad input; `encode` throws
+ * `UnsupportedVersionError` if the version cannot carry a value. Both throw `UnsupportedVersionError` for versions out
+ * of range.
  */
 export interface Message<F extends Fields> extends AnyMessage {
   readonly name: string;
   readonly first: number;
   readonly last: number;
-  /** First flexible version; infinite when there is none. */
+  /** First flexible version; Infinity if there is none. */
   readonly flexible: number;
   readonly fields: F;
   decode(reader: ByteReader, version: number): Infer<F>;
   encode(writer: ByteWriter, value: Draft<F>, version: number): void;
-  /** A complete value: what `draft` lacks, at any depth, gets its default. */
+  /** A complete value: fields that `draft` lacks, at any depth, get their defaults. */
   defaults(draft?: Partial<Draft<F>>): Infer<F>;
 }
 
+/** Declares a message. */
 export function message<const F extends Fields>(name: string, spec: MessageSpec, fields: F): Message<F> {
   const [first, last] = spec.versions;
   const flexible = spec.flexible ?? Infinity;
-  // Compiled when a version is first used; lives and dies with the message.
+  // A codec is compiled at the first use of its version, and garbage collected with the message.
   const codecs: (Codec | undefined)[] = [];
   function codec(version: number): Codec {
     const known = codecs[version];

@@ -1,14 +1,16 @@
-/** The text of the file `quorum-state` (JSON, one line), as `FileQuorumStateStore` writes it. */
+/** The `quorum-state` file (JSON, one line), as written by `FileQuorumStateStore`. */
 import { MalformedError, parseUuid } from "@samsa/base";
 import { quorumStateData, type QuorumStateData } from "./internal-records/quorum-state.ts";
 import { presentAt } from "./schema.ts";
 
+/** Contents of the file. */
 export interface VersionedQuorumState {
-  /** 0 for kraft.version 0, 1 for kraft.version 1. */
+  /** Same number as the kraft.version: 0 or 1. */
   readonly version: number;
   readonly state: QuorumStateData;
 }
 
+/** Text of the file. */
 export function formatQuorumState({ version, state }: VersionedQuorumState): string {
   const json: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(quorumStateData.fields)) {
@@ -18,7 +20,7 @@ export function formatQuorumState({ version, state }: VersionedQuorumState): str
   return JSON.stringify(json);
 }
 
-/** Throws `MalformedError` when the text is not a quorum state of version 0 or 1. */
+/** Parses the file. Throws `MalformedError` if it is not a quorum state of version 0 or 1. */
 export function parseQuorumState(text: string): VersionedQuorumState {
   const json = parsed(text);
   const version = json.data_version;

@@ -1,4 +1,4 @@
-/** How typed records lie in the records of a log: metadata records in a frame, coordinator records in key and value. */
+/** Encoding of typed records in log records: metadata records in a frame, coordinator records as key and value. */
 import { ByteReader, ByteWriter, invariant, MalformedError } from "@samsa/base";
 import {
   type GROUP_RECORDS,
@@ -16,17 +16,19 @@ interface FramedTable {
   readonly [type: string]: { readonly id: number; readonly message: AnyMessage };
 }
 
-/** One of the records of `T`; `version` is the version it is, or was, written at. */
+/** A record of the types in `T`. `version` is the version it was, or will be, written at. */
 export type FramedRecord<T extends FramedTable> = {
   readonly [N in keyof T]: { readonly type: N; readonly version: number; readonly value: Infer<T[N]["message"]> };
 }[keyof T];
 
-/** A record of `__cluster_metadata`: `{ type: "TopicRecord", version: 0, value: { name, topicId } }`. */
+/** A record of `__cluster_metadata`, such as `{ type: "TopicRecord", version: 0, value: { name, topicId } }`. */
 export type MetadataRecord = FramedRecord<typeof METADATA_RECORDS>;
+/** Names of the metadata records. */
 export type MetadataRecordType = MetadataRecord["type"];
+/** Metadata record of one type. */
 export type MetadataRecordOf<N extends MetadataRecordType> = Extract<MetadataRecord, { readonly type: N }>;
 
-/** A complete record out of a draft. */
+/** Creates a metadata record; fields that `draft` lacks get their defaults. */
 export function metadataRecord<N extends MetadataRecordType>(
   type: N,
   version: number,
@@ -76,31 +78,38 @@ function decodeFramed(table: FramedTable, types: readonly (string | undefined)[]
   return { type, version, value };
 }
 
-/** The value of a log record (its key is null). */
+/** Encodes a metadata record as the value of a log record, whose key is null. */
 export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
   return encodeFramed(METADATA_RECORDS, record);
 }
 
-/** Throws `MalformedError` for an unknown frame, type or version, and for bytes left over: all fatal in Kafka. */
+/**
+ * Decodes a metadata record. Throws `MalformedError` for an unknown frame version, type or version, and for bytes left
+ * over, which are all fatal in Kafka.
+ */
 export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
   return decodeFramed(METADATA_RECORDS, METADATA_TYPES, bytes) as MetadataRecord;
 }
 
+/** A record of `__remote_log_metadata`. */
 export type RemoteLogRecord = FramedRecord<typeof REMOTE_LOG_RECORDS>;
 
+/** Encodes a record as the value of a log record, whose key is null. */
 export function encodeRemoteLogRecord(record: RemoteLogRecord): Uint8Array {
   return encodeFramed(REMOTE_LOG_RECORDS, record);
 }
 
+/** Decodes a record. Throws `MalformedError` as `decodeMetadataRecord` does. */
 export function decodeRemoteLogRecord(bytes: Uint8Array): RemoteLogRecord {
   return decodeFramed(REMOTE_LOG_RECORDS, REMOTE_LOG_TYPES, bytes) as RemoteLogRecord;
 }
 
+/** Record types of a coordinator's topic by name; `id` is the type in the key. */
 export interface CoordinatorTable {
   readonly [type: string]: { readonly id: number; readonly key: AnyMessage; readonly value: AnyMessage };
 }
 
-/** A record of a coordinator's topic; `value` null is a tombstone, whose `version` means nothing. */
+/** A record of a coordinator's topic. Null as `value` is a tombstone, whose `version` has no meaning. */
 export type CoordinatorRecord<T extends CoordinatorTable> = {
   readonly [N in keyof T]: {
     readonly type: N;
@@ -109,8 +118,11 @@ export type CoordinatorRecord<T extends CoordinatorTable> = {
     readonly value: Infer<T[N]["value"]> | null;
   };
 }[keyof T];
+/** A record of `__consumer_offsets`. */
 export type GroupRecord = CoordinatorRecord<typeof GROUP_RECORDS>;
+/** A record of `__transaction_state`. */
 export type TransactionRecord = CoordinatorRecord<typeof TRANSACTION_RECORDS>;
+/** A record of `__share_group_state`. */
 export type ShareRecord = CoordinatorRecord<typeof SHARE_RECORDS>;
 
 interface AnyCoordinatorRecord {
@@ -120,12 +132,16 @@ interface AnyCoordinatorRecord {
   readonly value: object | null;
 }
 
+/** Key and value of a log record; the value of a tombstone is null. */
 export interface KeyAndValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array | null;
 }
 
-/** Key: 16-bit type, then the key's fields. Value: 16-bit version, then the value's fields at that version. */
+/**
+ * Encodes a coordinator record. The key has a 16-bit type and the fields of the key; the value has a 16-bit version and
+ * the fields of the value at that version.
+ */
 export function encodeCoordinatorRecord<T extends CoordinatorTable>(
   table: T,
   record: CoordinatorRecord<T>,
@@ -144,8 +160,8 @@ export function encodeCoordinatorRecord<T extends CoordinatorTable>(
 }
 
 /**
- * The record, or undefined when its type is not in the table (Kafka's loaders skip those with a warning). Throws
- * `MalformedError` for an unknown version of a value.
+ * Decodes a coordinator record; undefined if its type is not in the table (Kafka's loaders skip such records with a
+ * warning). Throws `MalformedError` if the version of the value is unknown.
  */
 export function decodeCoordinatorRecord<T extends CoordinatorTable>(
   table: T,

@@ -3,7 +3,7 @@ import { requestHeaderVersion } from "./apis.ts";
 import { GatherWriter } from "./gather.ts";
 import { requestHeader } from "./messages/index.ts";
 
-/** Who asks what, in front of a request's body. */
+/** Contents of a request header. */
 export interface FrameHead {
   readonly key: number;
   readonly version: number;
@@ -11,7 +11,9 @@ export interface FrameHead {
   readonly clientId: string | null;
 }
 
-/** A request as a client sends it, size prefix and header included; shares memory with large payloads of `body`. */
+/**
+ * Encodes a request with size prefix and header, ready to send. The chunks share memory with large payloads of `body`.
+ */
 export function requestFrame<B>(
   { key, version, correlationId, clientId }: FrameHead,
   message: { encode(writer: ByteWriter, body: B, version: number): void },

@@ -1,6 +1,6 @@
 /**
- * How single values travel, flexible ("compact") and not. Compiled codecs call these; the names are short because the
- * generated source is made of them.
+ * Encoding of single values, flexible ("compact") or not. Compiled codecs call these functions; the generated source
+ * contains their names, so the names are short.
  */
 import {
   type ByteReader,
@@ -14,7 +14,7 @@ import {
 import { GatherWriter } from "./gather.ts";
 import type { UnknownTag } from "./schema.ts";
 
-/** A value cannot be said at the wanted version (Kafka's `UnsupportedVersionException`). */
+/** A version cannot carry a value (Kafka's `UnsupportedVersionException`). */
 export class UnsupportedVersionError extends Error {
   constructor(message: string) {
     super(message);
@@ -25,20 +25,21 @@ export class UnsupportedVersionError extends Error {
 const MAX_STRING = 0x7fff;
 const NO_CHUNKS: readonly Uint8Array[] = Object.freeze([]);
 
-/** Lengths: −1 (or less) is null. */
+/** Reads a compact length; a negative one means null. */
 export function compactLength(reader: ByteReader): number {
   return reader.uvarint() - 1;
 }
 
+/** Throws `MalformedError` if a length means null. */
 export function present(length: number): number {
-  if (length < 0) throw new MalformedError("null where a value must be");
+  if (length < 0) throw new MalformedError("null for a value that is not nullable");
   return length;
 }
 
-/** The number of elements of an array, each of which takes at least one byte. */
+/** Checks an array's number of elements: each takes at least one byte. */
 export function bounded(reader: ByteReader, count: number): number {
   if (count > reader.end - reader.position) {
-    throw new MalformedError(`${count} elements announced, ${reader.remaining()} bytes left`);
+    throw new MalformedError(`an array of ${count} elements in ${reader.remaining()} bytes`);
   }
   return count;
 }
@@ -138,7 +139,7 @@ export function writeUuid(writer: ByteWriter, id: Uuid): void {
   writer.position += 16;
 }
 
-/** Puts the size of what was written since `at` in front of it; nothing in between may be a spliced payload. */
+/** Inserts the size of the bytes written since `at` before them. There may be no spliced payload among them. */
 export function prefixSize(writer: ByteWriter, at: number): void {
   const size = writer.position - at;
   let prefix = 1;
@@ -150,7 +151,7 @@ export function prefixSize(writer: ByteWriter, at: number): void {
   writer.position += size;
 }
 
-/** Writes the unknown tags with numbers in (`after`, `before`), so that all tags ascend. */
+/** Writes the unknown tags between `after` and `before`, exclusive, so that all tags ascend. */
 export function writeUnknownTags(writer: ByteWriter, tags: readonly UnknownTag[], after: number, before: number): void {
   for (const { tag, bytes } of tags) {
     if (tag <= after || tag >= before) continue;
@@ -161,7 +162,7 @@ export function writeUnknownTags(writer: ByteWriter, tags: readonly UnknownTag[]
 }
 
 export function unsupported(what: string, version: number): never {
-  throw new UnsupportedVersionError(`${what} cannot be said at version ${version}`);
+  throw new UnsupportedVersionError(`${what} is not supported at version ${version}`);
 }
 
 export function forbiddenNull(what: string, version: number): never {

@@ -22,7 +22,7 @@ function encoded(message: AnyMessage, value: object, version: number): Uint8Arra
   return writer.finish();
 }
 
-/** What is wrong with the codec for this value, or "". */
+/** Describes a mistake of the codec with this value; "" if there is none. */
 function judge({ message, version }: MessageAt, value: object): string {
   const bytes = encoded(message, value, version);
   if (!isDeepStrictEqual(bytes, Uint8Array.from(interpretEncode(message, value, version)))) return "bytes differ";
@@ -43,7 +43,7 @@ function judgeAll(pairs: readonly MessageAt[], numRuns: number): void {
   }
 }
 
-/** Decoding gives a value or `MalformedError`, nothing else. */
+/** True if decoding gives a value or throws `MalformedError`, and nothing else. */
 function survives({ message, version }: MessageAt, bytes: Uint8Array): boolean {
   try {
     message.decode(new ByteReader(bytes), version);
@@ -128,7 +128,7 @@ describe("a tagged struct", () => {
     const writer = new ByteWriter();
     const draft = { ...consumerGroupMemberMetadataValue.defaults(), classicMemberMetadata: null };
     consumerGroupMemberMetadataValue.encode(writer, draft, 0);
-    // As Kafka's ConsumerGroupMemberMetadataValue writes it: one tag, number 0, of one byte.
+    // Kafka's ConsumerGroupMemberMetadataValue writes the same: one tag, number 0, of one byte.
     expect(Buffer.from(writer.finish()).toString("hex")).toMatch(/01000100$/);
     const read = consumerGroupMemberMetadataValue.decode(new ByteReader(writer.finish()), 0);
     expect(read.classicMemberMetadata).toBe(null);

@@ -9,7 +9,7 @@ function framed(payload: Uint8Array): Uint8Array {
   return concat([size, payload]);
 }
 
-/** Cuts `stream` at the given places, taken modulo its length. */
+/** Cuts `stream` at `places`, taken modulo its length. */
 function cut(stream: Uint8Array, places: readonly number[]): Uint8Array[] {
   const at = [0, ...places.map(place => place % (stream.length + 1)), stream.length].toSorted((a, b) => a - b);
   return at.slice(1).map((end, i) => stream.slice(at[i], end));

@@ -1,4 +1,6 @@
-/** Bytes that Apache Kafka 4.4.0's own classes wrote, beside the JSON its converters print (`golden/Golden.java`). */
+/**
+ * Golden vectors: bytes from Apache Kafka 4.4.0's own classes, with the JSON of its converters (`golden/Golden.java`).
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ByteReader } from "@samsa/base";
@@ -20,7 +22,7 @@ const VECTORS = readFileSync(join(import.meta.dirname, "golden", "vectors.jsonl"
   .split("\n")
   .map(line => JSON.parse(line) as Vector);
 
-/** What Kafka's JsonConverter would print. */
+/** JSON as Kafka's JsonConverter prints it. */
 function kafkaJson(type: Type, value: unknown, version: number): unknown {
   if (value === null) return null;
   switch (type.kind) {
@@ -43,7 +45,7 @@ function structJson(fields: Fields, value: Record<string, unknown>, version: num
   const json: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(fields)) {
     if (!presentAt(field, version)) continue;
-    // A tag at its default is not on the wire, and the decoder then gives the declared default itself.
+    // A tag with its default is not on the wire; the decoder then returns the declared default object itself.
     if (field.tag >= 0 && value[name] === field.initial) continue;
     json[name] = kafkaJson(field.type, value[name], version);
   }

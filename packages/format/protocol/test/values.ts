@@ -1,4 +1,4 @@
-/** Random values of any message, and every message there is. */
+/** All messages, and random values for them. */
 import fc from "fast-check";
 import { toInt64, uuidFromBytes } from "@samsa/base";
 import * as protocol from "../src/index.ts";
@@ -27,7 +27,7 @@ interface At {
   readonly flexible: boolean;
 }
 
-/** Every field that `version` has is random, every other has its default. */
+/** Random values for the fields of `version`, defaults for all other fields. */
 export function valueOf({ message, version }: MessageAt): fc.Arbitrary<object> {
   return structOf(message.fields, { version, flexible: version >= message.flexible });
 }
@@ -81,7 +81,7 @@ function typeOf(type: Type, at: At): fc.Arbitrary<unknown> {
 function fieldOf(field: Field, at: At): fc.Arbitrary<unknown> {
   const choices = [fc.constant(field.initial), typeOf(field.type, at)];
   if (nullableAt(field, at.version)) choices.push(fc.constant(null));
-  // A default of null that the version cannot carry is no value at all.
+  // If the version cannot carry the default null, leave the default out.
   else if (field.initial === null) choices.shift();
   return fc.oneof(...choices);
 }
