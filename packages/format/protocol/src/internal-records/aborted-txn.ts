@@ -1,3 +1,4 @@
+/** AbortedTxn: entry of a segment's index of aborted transactions. */
 import { message } from "../message.ts";
 import { i64, type Infer, producerId } from "../schema.ts";
 

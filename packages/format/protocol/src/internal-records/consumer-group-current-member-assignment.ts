@@ -1,3 +1,4 @@
+/** ConsumerGroupCurrentMemberAssignment: epoch, state and assigned partitions of a member of a consumer group. */
 import { message } from "../message.ts";
 import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
 

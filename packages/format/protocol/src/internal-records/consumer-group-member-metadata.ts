@@ -1,3 +1,4 @@
+/** ConsumerGroupMemberMetadata: client, subscription and settings of a member of a consumer group. */
 import { message } from "../message.ts";
 import { array, bytes, i32, type Infer, string, struct } from "../schema.ts";
 

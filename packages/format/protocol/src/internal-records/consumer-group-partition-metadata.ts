@@ -1,3 +1,4 @@
+/** ConsumerGroupPartitionMetadata: partitions of the topics of a consumer group, written before 4.1 only (KIP-1101). */
 import { message } from "../message.ts";
 import { array, i32, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ConsumerGroupRegularExpression: topics that a regular expression of a consumer group matches. */
 import { message } from "../message.ts";
 import { array, i64, type Infer, string } from "../schema.ts";
 

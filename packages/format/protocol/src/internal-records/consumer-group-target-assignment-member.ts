@@ -1,3 +1,4 @@
+/** ConsumerGroupTargetAssignmentMember: partitions that a member of a consumer group is to get. */
 import { message } from "../message.ts";
 import { array, i32, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ConsumerProtocolAssignment: assignment of a consumer, the `assignment` of SyncGroup; all versions are the same. */
 import { message } from "../message.ts";
 import { array, bytes, i32, type Infer, string } from "../schema.ts";
 

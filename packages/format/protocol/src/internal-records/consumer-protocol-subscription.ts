@@ -1,3 +1,10 @@
+/**
+ * ConsumerProtocolSubscription: subscription of a consumer, the `metadata` of JoinGroup.
+ *
+ * Version 1: Adds OwnedPartitions, for the assignor.
+ * Version 2: Adds GenerationId, to detect outdated OwnedPartitions.
+ * Version 3: Adds the rack id, for rack-aware assignment.
+ */
 import { message } from "../message.ts";
 import { array, bytes, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ControlRecordType: key of a control record, with the type of its value. */
 import { message } from "../message.ts";
 import { i16, type Infer } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** DefaultPrincipalData: principal of a forwarded request, in Envelope (`DefaultKafkaPrincipalBuilder`). */
 import { message } from "../message.ts";
 import { bool, type Infer, string } from "../schema.ts";
 

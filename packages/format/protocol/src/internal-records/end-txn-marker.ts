@@ -1,3 +1,4 @@
+/** EndTxnMarker: value of a transaction marker, a control record in a partition. */
 import { message } from "../message.ts";
 import { i32, type Infer } from "../schema.ts";
 

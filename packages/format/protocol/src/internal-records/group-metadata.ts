@@ -1,3 +1,11 @@
+/**
+ * GroupMetadata: generation, members and assignment of a classic group.
+ *
+ * Version 1: Adds the rebalance timeout of members.
+ * Version 2: Adds the timestamp of the current state.
+ * Version 3: Adds group.instance.id of members.
+ * Version 4: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, bytes, i32, i64, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** KRaftVersionRecord: control record of the metadata log that sets the kraft.version (KIP-853). */
 import { message } from "../message.ts";
 import { i16, type Infer } from "../schema.ts";
 

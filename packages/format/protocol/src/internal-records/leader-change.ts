@@ -1,3 +1,8 @@
+/**
+ * LeaderChangeMessage: control record of the metadata log with a new leader and its voters.
+ *
+ * Version 1: Adds the directory ids of voters (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, uuid } from "../schema.ts";
 

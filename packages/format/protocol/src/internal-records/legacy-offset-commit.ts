@@ -1,3 +1,4 @@
+/** LegacyOffsetCommit: committed offset in the format of old releases, with key type 0. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,11 @@
+/**
+ * OffsetCommit: offset that a group has committed for a partition.
+ *
+ * Version 1: Adds the expiry timestamp.
+ * Version 2: Removes the expiry timestamp.
+ * Version 3: Adds the leader epoch.
+ * Version 4: Flexible. Adds the topic id.
+ */
 import { message } from "../message.ts";
 import { i32, i64, type Infer, string, uuid } from "../schema.ts";
 

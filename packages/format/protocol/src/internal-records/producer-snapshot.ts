@@ -1,3 +1,4 @@
+/** ProducerSnapshot: producer state of a partition at an offset, in a `.snapshot` file. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, producerId, u32 } from "../schema.ts";
 

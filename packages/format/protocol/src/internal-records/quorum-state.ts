@@ -1,3 +1,8 @@
+/**
+ * QuorumStateData: leader, epoch and vote of a replica of the metadata log, in the file `quorum-state`.
+ *
+ * Version 1: Adds VotedDirectoryId; removes the cluster id, the applied offset and the voters (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemoteLogSegmentMetadataSnapshotRecord: state of a remote segment, in a broker's snapshot file. */
 import { message } from "../message.ts";
 import { array, bool, bytes, i32, i64, i8, type Infer, uuid } from "../schema.ts";
 

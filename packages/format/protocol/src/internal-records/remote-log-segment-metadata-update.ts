@@ -1,3 +1,4 @@
+/** RemoteLogSegmentMetadataUpdateRecord: a remote segment has changed its state. */
 import { message } from "../message.ts";
 import { bytes, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemoteLogSegmentMetadataRecord: a log segment is being copied to remote storage. */
 import { message } from "../message.ts";
 import { array, bool, bytes, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemotePartitionDeleteMetadataRecord: the deletion of a partition's remote segments has changed its state. */
 import { message } from "../message.ts";
 import { i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
 

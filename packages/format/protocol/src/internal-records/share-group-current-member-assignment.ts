@@ -1,3 +1,4 @@
+/** ShareGroupCurrentMemberAssignment: epoch, state and assigned partitions of a member of a share group. */
 import { message } from "../message.ts";
 import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ShareGroupMemberMetadata: client and subscription of a member of a share group. */
 import { message } from "../message.ts";
 import { array, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ShareGroupMetadata: epoch of a share group, and hash of the metadata of its topics. */
 import { message } from "../message.ts";
 import { i32, type Infer, long, string } from "../schema.ts";
 

@@ -1,3 +1,6 @@
+/**
+ * ShareGroupStatePartitionMetadata: share partitions of a share group that are being initialized, in use or deleted.
+ */
 import { message } from "../message.ts";
 import { array, i32, type Infer, string, uuid } from "../schema.ts";
 

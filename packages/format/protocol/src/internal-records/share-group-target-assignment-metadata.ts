@@ -1,3 +1,4 @@
+/** ShareGroupTargetAssignmentMetadata: epoch of a share group's target assignment. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer, string } from "../schema.ts";
 

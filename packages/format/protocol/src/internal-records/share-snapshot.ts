@@ -1,3 +1,4 @@
+/** ShareSnapshot: complete state of a share partition. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ShareUpdate: changes of a share partition since its last ShareSnapshot or ShareUpdate. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
 

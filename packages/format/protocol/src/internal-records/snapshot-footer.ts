@@ -1,3 +1,4 @@
+/** SnapshotFooterRecord: control record at the end of a snapshot of the metadata log. */
 import { message } from "../message.ts";
 import { i16, type Infer } from "../schema.ts";
 

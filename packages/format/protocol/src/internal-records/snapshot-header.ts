@@ -1,3 +1,4 @@
+/** SnapshotHeaderRecord: control record at the start of a snapshot of the metadata log. */
 import { message } from "../message.ts";
 import { i16, i64, type Infer } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** StreamsGroupCurrentMemberAssignment: epoch, state and assigned tasks of a member of a streams group. */
 import { message } from "../message.ts";
 import { array, i32, i8, type Infer, string } from "../schema.ts";
 

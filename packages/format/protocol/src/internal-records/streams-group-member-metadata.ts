@@ -1,3 +1,4 @@
+/** StreamsGroupMemberMetadata: client and settings of a member of a streams group. */
 import { message } from "../message.ts";
 import { array, i32, type Infer, string, struct, u16 } from "../schema.ts";
 

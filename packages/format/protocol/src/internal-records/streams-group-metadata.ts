@@ -1,3 +1,4 @@
+/** StreamsGroupMetadata: epoch of a streams group, and hash of the metadata of its topics. */
 import { message } from "../message.ts";
 import { array, i32, type Infer, long, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** StreamsGroupTargetAssignmentMember: tasks that a member of a streams group is to get. */
 import { message } from "../message.ts";
 import { array, i32, type Infer, string } from "../schema.ts";
 

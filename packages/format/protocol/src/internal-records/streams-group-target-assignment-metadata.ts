@@ -1,3 +1,4 @@
+/** StreamsGroupTargetAssignmentMetadata: epoch of a streams group's target assignment. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer, string } from "../schema.ts";
 

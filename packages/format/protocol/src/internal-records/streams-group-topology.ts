@@ -1,3 +1,4 @@
+/** StreamsGroupTopology: topology of a streams group. */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,4 +1,4 @@
-/** The records of the internal topics, by the type that their keys (or, for tiered storage, their frames) begin with. */
+/** Records of the internal topics, by the type at the start of their keys; for tiered storage, of their frames. */
 import { legacyOffsetCommitKey, legacyOffsetCommitValue } from "./legacy-offset-commit.ts";
 import { shareSnapshotKey, shareSnapshotValue } from "./share-snapshot.ts";
 import { remoteLogSegmentMetadataRecord } from "./remote-log-segment-metadata.ts";
@@ -65,7 +65,7 @@ import {
 } from "./streams-group-current-member-assignment.ts";
 import { streamsGroupTopologyKey, streamsGroupTopologyValue } from "./streams-group-topology.ts";
 
-/** `__consumer_offsets`. */
+/** Record types of `__consumer_offsets`, by name. */
 export const GROUP_RECORDS = {
   LegacyOffsetCommit: { id: 0, key: legacyOffsetCommitKey, value: legacyOffsetCommitValue },
   OffsetCommit: { id: 1, key: offsetCommitKey, value: offsetCommitValue },
@@ -139,18 +139,18 @@ export const GROUP_RECORDS = {
   StreamsGroupTopology: { id: 23, key: streamsGroupTopologyKey, value: streamsGroupTopologyValue },
 } as const;
 
-/** `__transaction_state`. */
+/** Record types of `__transaction_state`, by name. */
 export const TRANSACTION_RECORDS = {
   TransactionLog: { id: 0, key: transactionLogKey, value: transactionLogValue },
 } as const;
 
-/** `__share_group_state`. */
+/** Record types of `__share_group_state`, by name. */
 export const SHARE_RECORDS = {
   ShareSnapshot: { id: 0, key: shareSnapshotKey, value: shareSnapshotValue },
   ShareUpdate: { id: 1, key: shareUpdateKey, value: shareUpdateValue },
 } as const;
 
-/** `__remote_log_metadata`. */
+/** Record types of `__remote_log_metadata`, by name. */
 export const REMOTE_LOG_RECORDS = {
   RemoteLogSegmentMetadataRecord: { id: 0, message: remoteLogSegmentMetadataRecord },
   RemoteLogSegmentMetadataUpdateRecord: { id: 1, message: remoteLogSegmentMetadataUpdateRecord },

@@ -1,3 +1,8 @@
+/**
+ * TransactionLog: state of a transactional id.
+ *
+ * Version 1: Flexible. Adds previous and next producer ids, the next epoch and the client's transaction version.
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, producerId, string } from "../schema.ts";
 

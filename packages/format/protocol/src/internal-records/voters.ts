@@ -1,3 +1,4 @@
+/** VotersRecord: control record of the metadata log with the set of voters (KIP-853). */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, struct, u16, uuid } from "../schema.ts";
 

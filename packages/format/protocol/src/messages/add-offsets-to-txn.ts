@@ -1,3 +1,11 @@
+/**
+ * AddOffsetsToTxn: adds the partition of __consumer_offsets with a group's offsets to a transaction.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: May return PRODUCER_FENCED.
+ * Version 3: Flexible (KIP-482).
+ * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
+ */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, producerId, string } from "../schema.ts";
 

@@ -1,3 +1,12 @@
+/**
+ * AddPartitionsToTxn: adds partitions to a transaction, or verifies that they are in it.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: May return PRODUCER_FENCED.
+ * Version 3: Flexible (KIP-482).
+ * Version 4: For brokers only: several transactions in a request, VerifyOnly, and an error code for the whole response.
+ * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
 

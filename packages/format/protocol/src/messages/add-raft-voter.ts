@@ -1,3 +1,8 @@
+/**
+ * AddRaftVoter: adds a voter to the KRaft quorum (KIP-853).
+ *
+ * Version 1: Adds AckWhenCommitted; if false, the leader answers before the new voter set is committed.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 

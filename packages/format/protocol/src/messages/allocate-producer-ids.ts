@@ -1,3 +1,4 @@
+/** AllocateProducerIds: a broker obtains a block of producer ids from the active controller. */
 import { message } from "../message.ts";
 import { i16, i32, i64, type Infer, producerId } from "../schema.ts";
 

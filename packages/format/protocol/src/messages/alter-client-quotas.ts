@@ -1,3 +1,8 @@
+/**
+ * AlterClientQuotas: sets or removes client quotas.
+ *
+ * Version 1: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, bool, f64, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * AlterPartitionReassignments: starts, changes or cancels reassignments of replicas.
+ *
+ * Version 1: Adds AllowReplicationFactorChange, which can forbid to change the replication factor.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
 

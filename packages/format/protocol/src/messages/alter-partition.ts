@@ -1,3 +1,8 @@
+/**
+ * AlterPartition: a leader asks the controller to change the ISR of its partitions.
+ *
+ * Version 3: Sends the broker epochs of the ISR: NewIsrWithEpochs replaces NewIsr (KIP-903).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * AlterReplicaLogDirs: moves replicas to other log directories of the broker.
+ *
+ * Version 2: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** AlterShareGroupOffsets: sets start offsets of share partitions of an empty share group. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

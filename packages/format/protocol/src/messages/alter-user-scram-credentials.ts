@@ -1,3 +1,4 @@
+/** AlterUserScramCredentials: sets or deletes SCRAM credentials of users. */
 import { message } from "../message.ts";
 import { array, bytes, i16, i32, i8, type Infer, string } from "../schema.ts";
 

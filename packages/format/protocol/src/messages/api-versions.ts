@@ -1,3 +1,12 @@
+/**
+ * ApiVersions: tells a client the supported APIs and versions, and the features of the broker and the cluster.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Flexible, but the response header is not. Adds the client's name and version, and features.
+ * Version 4: Returns supported features with minimum version 0, too (KAFKA-17011).
+ * Version 5: Adds the cluster id and node id that the client expects; may return REBOOTSTRAP_REQUIRED (KIP-1242).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string } from "../schema.ts";
 

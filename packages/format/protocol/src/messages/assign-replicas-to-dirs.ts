@@ -1,3 +1,4 @@
+/** AssignReplicasToDirs: a broker tells the controller in which log directories its replicas are. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, uuid } from "../schema.ts";
 

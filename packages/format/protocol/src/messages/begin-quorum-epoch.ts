@@ -1,3 +1,8 @@
+/**
+ * BeginQuorumEpoch: a new leader of the KRaft quorum announces itself to the voters.
+ *
+ * Version 1: Flexible. Adds the voter's id and directory id, and the leader's endpoints (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * BrokerHeartbeat: a broker reports to the controller that it is alive, and may ask to be fenced or shut down.
+ *
+ * Version 1: Adds OfflineLogDirs.
+ * Version 2: Adds CordonedLogDirs.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,11 @@
+/**
+ * BrokerRegistration: registers a broker process with the controller.
+ *
+ * Version 1: Adds IsMigratingZkBroker, for the migration from ZooKeeper.
+ * Version 2: Adds LogDirs (KIP-858).
+ * Version 3: Adds PreviousBrokerEpoch, the epoch before a clean shutdown (KIP-966).
+ * Version 4: Allows supported features with minimum version 0 (KAFKA-17011).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * ConsumerGroupDescribe: describes groups of the consumer protocol (KIP-848).
+ *
+ * Version 1: Adds MemberType, classic or consumer (KIP-1099).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * ConsumerGroupHeartbeat: keeps a member in its consumer group, and exchanges subscription and assignment.
+ *
+ * Version 1: Adds SubscribedTopicRegex (KIP-848); the consumer must generate its member id (KIP-1082).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ControllerRegistration: registers a controller process with the active controller. */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * CreateDelegationToken: creates a delegation token for a user.
+ *
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds the owner to the request; the response has owner and requester.
+ */
 import { message } from "../message.ts";
 import { array, bytes, i16, i32, i64, type Infer, string } from "../schema.ts";
 

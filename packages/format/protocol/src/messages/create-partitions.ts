@@ -1,3 +1,10 @@
+/**
+ * CreatePartitions: adds partitions to topics.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: Flexible (KIP-482).
+ * Version 3: May return THROTTLING_QUOTA_EXCEEDED (KIP-599).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,12 @@
+/**
+ * CreateTopics: creates topics.
+ *
+ * Version 3: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 4: Allows -1 as partition count and replication factor without an assignment (KIP-464).
+ * Version 5: Flexible. The response has partition count, replication factor and settings of the new topic (KIP-525).
+ * Version 6: May return THROTTLING_QUOTA_EXCEEDED (KIP-599).
+ * Version 7: Adds the topic id to the response.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../schema.ts";
 

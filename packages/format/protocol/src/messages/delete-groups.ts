@@ -1,3 +1,10 @@
+/**
+ * DeleteGroups: deletes empty groups.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds an error message for each group.
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * DeleteRecords: deletes the records of partitions before an offset.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string } from "../schema.ts";
 

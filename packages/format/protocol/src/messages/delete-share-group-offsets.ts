@@ -1,3 +1,4 @@
+/** DeleteShareGroupOffsets: deletes the offsets of topics in an empty share group. */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
 

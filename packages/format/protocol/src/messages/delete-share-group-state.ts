@@ -1,3 +1,4 @@
+/** DeleteShareGroupState: the group coordinator deletes share-partition state at the share coordinator. */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,12 @@
+/**
+ * DeleteTopics: deletes topics.
+ *
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: May return TOPIC_DELETION_DISABLED.
+ * Version 4: Flexible (KIP-482).
+ * Version 5: Adds error messages; may return THROTTLING_QUOTA_EXCEEDED (KIP-599).
+ * Version 6: Topics may be given by id instead of name: Topics replaces TopicNames.
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * DescribeAcls: lists access control entries that match a filter.
+ *
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds resource type USER.
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
 

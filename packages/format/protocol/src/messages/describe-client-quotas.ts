@@ -1,3 +1,8 @@
+/**
+ * DescribeClientQuotas: lists client quotas that match a filter.
+ *
+ * Version 1: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, bool, f64, i16, i32, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * DescribeCluster: describes the brokers or the controllers of the cluster.
+ *
+ * Version 1: Adds EndpointType, brokers or controllers (KIP-919).
+ * Version 2: Adds IncludeFencedBrokers and IsFenced (KIP-1073).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
 

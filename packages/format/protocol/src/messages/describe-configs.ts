@@ -1,3 +1,10 @@
+/**
+ * DescribeConfigs: describes settings of resources.
+ *
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Adds types and documentation of settings.
+ * Version 4: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
 

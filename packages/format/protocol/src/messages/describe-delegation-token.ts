@@ -1,3 +1,9 @@
+/**
+ * DescribeDelegationToken: lists delegation tokens.
+ *
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds the requester to the response.
+ */
 import { message } from "../message.ts";
 import { array, bytes, i16, i32, i64, type Infer, string } from "../schema.ts";
 

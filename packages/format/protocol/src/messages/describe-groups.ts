@@ -1,3 +1,13 @@
+/**
+ * DescribeGroups: describes groups of the classic protocol.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Adds authorized operations.
+ * Version 4: Adds group.instance.id of members.
+ * Version 5: Flexible (KIP-482).
+ * Version 6: Returns GROUP_ID_NOT_FOUND with an error message for an unknown group (KIP-1043).
+ */
 import { message } from "../message.ts";
 import { array, bool, bytes, i16, i32, type Infer, string } from "../schema.ts";
 

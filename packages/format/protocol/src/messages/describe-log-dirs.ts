@@ -1,3 +1,11 @@
+/**
+ * DescribeLogDirs: describes log directories of a broker and the replicas in them.
+ *
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds an error code for the whole response.
+ * Version 4: Adds TotalBytes and UsableBytes of the volume.
+ * Version 5: Adds IsCordoned.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** DescribeProducers: lists the active producers of partitions. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
 

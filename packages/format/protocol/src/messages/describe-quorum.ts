@@ -1,3 +1,9 @@
+/**
+ * DescribeQuorum: describes the KRaft quorum and the progress of its replicas.
+ *
+ * Version 1: Adds LastFetchTimestamp and LastCaughtUpTimestamp (KIP-836).
+ * Version 2: Adds error messages, the nodes with their listeners, and directory ids (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * DescribeShareGroupOffsets: lists start offsets of the share partitions of share groups.
+ *
+ * Version 1: Adds the lag (KIP-1226).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** DescribeTopicPartitions: describes topics and their partitions in pages. */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** DescribeTransactions: describes transactions by transactional id. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** DescribeUserScramCredentials: lists SCRAM mechanisms and iteration counts of users. */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * ElectLeaders: starts leader elections of partitions.
+ *
+ * Version 1: Adds the election type, preferred or unclean (KIP-460), and an error code for the whole response.
+ * Version 2: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * EndQuorumEpoch: a leader of the KRaft quorum tells the voters that it resigns.
+ *
+ * Version 1: Flexible. PreferredCandidates, with directory ids, replaces PreferredSuccessors; adds endpoints (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,12 @@
+/**
+ * EndTxn: commits or aborts a transaction.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: May return PRODUCER_FENCED.
+ * Version 3: Flexible (KIP-482).
+ * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
+ * Version 5: Every transaction bumps the producer epoch; the response has the new producer id and epoch (KIP-890).
+ */
 import { message } from "../message.ts";
 import { bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
 

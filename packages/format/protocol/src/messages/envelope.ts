@@ -1,3 +1,4 @@
+/** Envelope: forwards a client's request to the active controller, with the client's principal and address. */
 import { message } from "../message.ts";
 import { bytes, i16, type Infer } from "../schema.ts";
 

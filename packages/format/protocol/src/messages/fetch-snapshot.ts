@@ -1,3 +1,8 @@
+/**
+ * FetchSnapshot: a replica of the metadata log reads a snapshot from the leader.
+ *
+ * Version 1: Adds the follower's directory id and endpoints of leaders (KIP-853).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, records, string, struct, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,21 @@
+/**
+ * Fetch: reads records of partitions, for consumers and followers.
+ *
+ * Version 5: Adds LogStartOffset.
+ * Version 6: May return KAFKA_STORAGE_ERROR.
+ * Version 7: Adds fetch sessions, for incremental fetches.
+ * Version 8: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 9: Adds CurrentLeaderEpoch, for fencing (KIP-320).
+ * Version 10: Records may be compressed with zstd (KIP-110).
+ * Version 11: Adds the consumer's rack and PreferredReadReplica.
+ * Version 12: Flexible. Adds ClusterId, LastFetchedEpoch, DivergingEpoch, CurrentLeader and SnapshotId.
+ * Version 13: Topic ids replace topic names; may return UNKNOWN_TOPIC_ID (KIP-516).
+ * Version 14: May return OFFSET_MOVED_TO_TIERED_STORAGE (KIP-405).
+ * Version 15: ReplicaState, with the broker epoch of the follower, replaces ReplicaId (KIP-903).
+ * Version 16: Adds the endpoints of current leaders (KIP-951).
+ * Version 17: Adds the follower's directory id (KIP-853).
+ * Version 18: Adds the follower's high watermark (KIP-1166).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, long, producerId, records, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,13 @@
+/**
+ * FindCoordinator: finds the coordinator of a group, transaction or share partition.
+ *
+ * Version 1: Adds the key type, throttle time and error messages.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Flexible (KIP-482).
+ * Version 4: Several keys in a request: CoordinatorKeys replaces Key, and Coordinators its result (KIP-699).
+ * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
+ * Version 6: Adds key type SHARE (KIP-932).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
 

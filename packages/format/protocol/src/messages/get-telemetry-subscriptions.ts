@@ -1,3 +1,4 @@
+/** GetTelemetrySubscriptions: tells a client which metrics to push. */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * RequestHeader and ResponseHeader: precede the body of every request and response.
+ *
+ * Version 1: ResponseHeader is flexible.
+ * Version 2: RequestHeader is flexible, except for ClientId.
+ */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, string } from "../schema.ts";
 

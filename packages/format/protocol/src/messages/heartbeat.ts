@@ -1,3 +1,11 @@
+/**
+ * Heartbeat: keeps a member with the classic protocol in its group.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Adds group.instance.id.
+ * Version 4: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * IncrementalAlterConfigs: changes single dynamic settings of resources.
+ *
+ * Version 1: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,13 @@
+/**
+ * InitProducerId: obtains a producer id and epoch, and aborts an open transaction of the transactional id.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: Flexible (KIP-482).
+ * Version 3: Adds ProducerId and ProducerEpoch to the request, to resume after INVALID_PRODUCER_EPOCH.
+ * Version 4: May return PRODUCER_FENCED.
+ * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
+ * Version 6: Adds two-phase commit (KIP-939). Kafka marks this version unstable.
+ */
 import { message } from "../message.ts";
 import { bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** InitializeShareGroupState: the group coordinator creates share-partition state at the share coordinator. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,16 @@
+/**
+ * JoinGroup: a member joins its group with the classic protocol.
+ *
+ * Version 1: Adds RebalanceTimeoutMs.
+ * Version 2: Adds the throttle time.
+ * Version 3: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 4: A member without an id is assigned one first and must join again with it.
+ * Version 5: Adds group.instance.id.
+ * Version 6: Flexible (KIP-482).
+ * Version 7: Adds the protocol type to the response, and allows a null protocol name (KIP-559).
+ * Version 8: Adds the reason (KIP-800).
+ * Version 9: Adds SkipAssignment for the leader.
+ */
 import { message } from "../message.ts";
 import { array, bool, bytes, i16, i32, type Infer, string } from "../schema.ts";
 

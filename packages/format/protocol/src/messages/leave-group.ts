@@ -1,3 +1,12 @@
+/**
+ * LeaveGroup: removes members with the classic protocol from a group.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Several members in a request, with group.instance.id.
+ * Version 4: Flexible (KIP-482).
+ * Version 5: Adds the reason (KIP-800).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

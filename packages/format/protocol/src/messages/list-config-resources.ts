@@ -1,3 +1,8 @@
+/**
+ * ListConfigResources: lists resources with settings; version 0 lists client metrics resources only.
+ *
+ * Version 1: Adds resource types (KIP-1142).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
 

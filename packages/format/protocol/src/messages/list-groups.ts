@@ -1,3 +1,12 @@
+/**
+ * ListGroups: lists the groups of a coordinator.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Flexible (KIP-482).
+ * Version 4: Adds StatesFilter and GroupState (KIP-518).
+ * Version 5: Adds TypesFilter and GroupType (KIP-848).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,17 @@
+/**
+ * ListOffsets: finds offsets of partitions by timestamp, or special ones such as the first and last.
+ *
+ * Version 2: Adds the isolation level and the throttle time.
+ * Version 3: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 4: Adds leader epochs, for fencing.
+ * Version 5: May return OFFSET_NOT_AVAILABLE.
+ * Version 6: Flexible (KIP-482).
+ * Version 7: Adds lookup of the record with the largest timestamp (KIP-734).
+ * Version 8: Adds lookup of the local log start offset (KIP-405).
+ * Version 9: Adds lookup of the last tiered offset (KIP-1005).
+ * Version 10: Adds TimeoutMs, for lookups in remote storage (KIP-1075).
+ * Version 11: Adds lookup of the earliest offset that is not uploaded yet (KIP-1023).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ListPartitionReassignments: lists reassignments of replicas that are under way. */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

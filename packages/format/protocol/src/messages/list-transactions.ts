@@ -1,3 +1,9 @@
+/**
+ * ListTransactions: lists the transactions of a coordinator.
+ *
+ * Version 1: Adds DurationFilter (KIP-994).
+ * Version 2: Adds TransactionalIdPattern; may return INVALID_REGULAR_EXPRESSION (KIP-1152).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
 

@@ -1,3 +1,20 @@
+/**
+ * Metadata: describes brokers, topics, partitions and their leaders.
+ *
+ * Version 1: Null, not an empty array, asks for all topics. Adds racks, the controller and IsInternal.
+ * Version 2: Adds the cluster id.
+ * Version 3: Adds the throttle time.
+ * Version 4: Adds AllowAutoTopicCreation.
+ * Version 5: Adds offline replicas.
+ * Version 6: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 7: Adds leader epochs.
+ * Version 8: Adds authorized operations.
+ * Version 9: Flexible (KIP-482).
+ * Version 10: Adds topic ids, and null names in requests. Clients must not ask by id before version 12.
+ * Version 11: Removes authorized operations of the cluster, which DescribeCluster returns now (KIP-700).
+ * Version 12: Topics may be requested by id.
+ * Version 13: Adds an error code for the whole response.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,15 @@
+/**
+ * OffsetCommit: commits offsets of a group.
+ *
+ * Version 3: Adds the throttle time.
+ * Version 4: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 5: Removes RetentionTimeMs; a broker setting replaces it.
+ * Version 6: Adds the committed leader epoch, for fencing.
+ * Version 7: Adds group.instance.id.
+ * Version 8: Flexible (KIP-482).
+ * Version 9: For the consumer protocol, too (KIP-848); may return STALE_MEMBER_EPOCH and GROUP_ID_NOT_FOUND.
+ * Version 10: Topic ids replace topic names (KIP-848).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** OffsetDelete: deletes committed offsets of a group. */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,16 @@
+/**
+ * OffsetFetch: reads committed offsets of groups.
+ *
+ * Version 2: Null asks for all topics. Adds an error code for the whole response.
+ * Version 3: Adds the throttle time.
+ * Version 4: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 5: Adds the committed leader epoch.
+ * Version 6: Flexible (KIP-482).
+ * Version 7: Adds RequireStable; then offsets with a pending transaction return UNSTABLE_OFFSET_COMMIT.
+ * Version 8: Several groups in a request: Groups replaces GroupId and Topics.
+ * Version 9: Adds MemberId and MemberEpoch for the consumer protocol; may return STALE_MEMBER_EPOCH (KIP-848).
+ * Version 10: Topic ids replace topic names (KIP-848).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * OffsetForLeaderEpoch: finds the end offset of a leader epoch, to detect log divergence.
+ *
+ * Version 3: Adds ReplicaId; -2 is a debugging consumer.
+ * Version 4: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string } from "../schema.ts";
 

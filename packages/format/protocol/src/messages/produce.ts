@@ -1,3 +1,17 @@
+/**
+ * Produce: appends records to partitions.
+ *
+ * Version 4: May return KAFKA_STORAGE_ERROR.
+ * Version 5: Adds LogStartOffset to the response.
+ * Version 6: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 7: Records may be compressed with zstd (KIP-110).
+ * Version 8: Adds RecordErrors and ErrorMessage to the response (KIP-467).
+ * Version 9: Flexible (KIP-482).
+ * Version 10: Adds CurrentLeader and NodeEndpoints to the response (KIP-951).
+ * Version 11: May return TRANSACTION_ABORTABLE (KIP-890).
+ * Version 12: Also adds the partition to the transaction, as AddPartitionsToTxn does (KIP-890).
+ * Version 13: Topic ids replace topic names; may return UNKNOWN_TOPIC_ID (KIP-516).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, records, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** PushTelemetry: a client sends its metrics to the broker. */
 import { message } from "../message.ts";
 import { bool, bytes, i16, i32, i8, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * ReadShareGroupStateSummary: reads share-partition start offsets from the share coordinator.
+ *
+ * Version 1: Adds DeliveryCompleteCount (KIP-1226).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
 

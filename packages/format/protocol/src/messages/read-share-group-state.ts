@@ -1,3 +1,4 @@
+/** ReadShareGroupState: a share-partition leader reads its state from the share coordinator. */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemoveRaftVoter: removes a voter from the KRaft quorum (KIP-853). */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, string, uuid } from "../schema.ts";
 

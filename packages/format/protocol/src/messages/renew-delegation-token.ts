@@ -1,3 +1,8 @@
+/**
+ * RenewDelegationToken: extends the expiry time of a delegation token.
+ *
+ * Version 2: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { bytes, i16, i32, i64, type Infer } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * SaslAuthenticate: exchanges the tokens of a SASL authentication.
+ *
+ * Version 1: Adds the session lifetime.
+ * Version 2: Flexible (KIP-482).
+ */
 import { message } from "../message.ts";
 import { bytes, i16, i64, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * SaslHandshake: chooses the mechanism of a SASL authentication.
+ *
+ * Version 1: The authentication continues with SaslAuthenticate requests.
+ */
 import { message } from "../message.ts";
 import { array, i16, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * ShareAcknowledge: acknowledges records of share partitions.
+ *
+ * Version 2: Adds renew acknowledgements and AcquisitionLockTimeoutMs (KIP-1222).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * ShareFetch: acquires records of share partitions, and may acknowledge earlier ones.
+ *
+ * Version 2: Adds ShareAcquireMode (KIP-1206) and renew acknowledgements (KIP-1222).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, i8, type Infer, records, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ShareGroupDescribe: describes share groups (KIP-932). */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
 

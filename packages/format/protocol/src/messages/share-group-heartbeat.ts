@@ -1,3 +1,4 @@
+/** ShareGroupHeartbeat: keeps a member in its share group, and exchanges subscription and assignment (KIP-932). */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * StreamsGroupDescribe: describes streams groups, their topology and assignments.
+ *
+ * Version 1: Adds the topology description (KIP-1331) and the assignor's name (KIP-1357).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, i8, type Infer, string, struct, u16 } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * StreamsGroupHeartbeat: keeps a member in its streams group, and exchanges topology, tasks and assignment.
+ *
+ * Version 1: AcceptableRecoveryLag has 64 bits. Adds TopologyDescriptionRequired (KIP-1331) and MISSING_CLIENT_TAGS.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, i8, type Infer, string, struct, u16 } from "../schema.ts";
 

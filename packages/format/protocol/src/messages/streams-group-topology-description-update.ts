@@ -1,3 +1,4 @@
+/** StreamsGroupTopologyDescriptionUpdate: a member sends the topology description of its streams group. */
 import { message } from "../message.ts";
 import { array, i16, i32, i8, type Infer, string, struct } from "../schema.ts";
 

@@ -1,3 +1,12 @@
+/**
+ * SyncGroup: with the classic protocol, the group's leader sends the assignment, and each member gets its part.
+ *
+ * Version 1: Adds the throttle time.
+ * Version 2: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 3: Adds group.instance.id.
+ * Version 4: Flexible (KIP-482).
+ * Version 5: Adds the protocol type and name; the broker refuses a request that contradicts the group's (KIP-559).
+ */
 import { message } from "../message.ts";
 import { array, bytes, i16, i32, type Infer, string } from "../schema.ts";
 

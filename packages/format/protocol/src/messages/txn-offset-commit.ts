@@ -1,3 +1,13 @@
+/**
+ * TxnOffsetCommit: commits offsets of a group as part of a transaction.
+ *
+ * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
+ * Version 2: Adds the committed leader epoch.
+ * Version 3: Flexible. Adds member id, group.instance.id and generation.
+ * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
+ * Version 5: Also adds the group's offsets to the transaction, as AddOffsetsToTxn does (KIP-890).
+ * Version 6: Topic ids replace topic names; may return STALE_MEMBER_EPOCH and UNKNOWN_TOPIC_ID (KIP-1319).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, type Infer, producerId, string, uuid } from "../schema.ts";
 

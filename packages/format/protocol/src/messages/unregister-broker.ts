@@ -1,3 +1,4 @@
+/** UnregisterBroker: removes the registration of a broker. */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** UnregisterController: removes the registration of a controller. */
 import { message } from "../message.ts";
 import { i16, i32, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * UpdateFeatures: changes finalized feature levels of the cluster.
+ *
+ * Version 1: UpgradeType replaces AllowDowngrade; adds ValidateOnly.
+ * Version 2: Removes the results of single features from the response.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
 

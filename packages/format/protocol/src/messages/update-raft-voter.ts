@@ -1,3 +1,4 @@
+/** UpdateRaftVoter: a voter updates its endpoints and supported kraft.version range (KIP-853). */
 import { message } from "../message.ts";
 import { array, i16, i32, type Infer, string, struct, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * Vote: a candidate for leadership of the KRaft quorum asks for a vote.
+ *
+ * Version 1: Adds the voter's id, directory ids of both replicas, and endpoints of leaders (KIP-853).
+ * Version 2: Adds PreVote.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * WriteShareGroupState: a share-partition leader writes its state to the share coordinator.
+ *
+ * Version 1: Adds DeliveryCompleteCount (KIP-1226).
+ */
 import { message } from "../message.ts";
 import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,8 @@
+/**
+ * WriteTxnMarkers: the transaction coordinator has commit or abort markers written to partitions.
+ *
+ * Version 2: Adds TransactionVersion (KIP-1228).
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i8, type Infer, producerId, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** AbortTransactionRecord: aborts the open metadata transaction; the records since its beginning are dropped. */
 import { message } from "../message.ts";
 import { type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** AccessControlEntryRecord: an access control entry was added. */
 import { message } from "../message.ts";
 import { i8, type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** BeginTransactionRecord: begins a metadata transaction, whose records are applied together (KIP-868). */
 import { message } from "../message.ts";
 import { type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,10 @@
+/**
+ * BrokerRegistrationChangeRecord: changes parts of a broker's registration.
+ *
+ * Version 1: Adds InControlledShutdown.
+ * Version 2: Adds LogDirs.
+ * Version 3: Adds CordonedLogDirs.
+ */
 import { message } from "../message.ts";
 import { array, i32, i64, i8, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ClearElrRecord: clears the eligible leader replicas of a topic, or of all topics if the name is empty. */
 import { message } from "../message.ts";
 import { type Infer, string } from "../schema.ts";
 

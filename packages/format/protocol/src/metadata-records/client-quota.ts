@@ -1,3 +1,4 @@
+/** ClientQuotaRecord: a client quota was set or removed. */
 import { message } from "../message.ts";
 import { array, bool, f64, type Infer, string } from "../schema.ts";
 

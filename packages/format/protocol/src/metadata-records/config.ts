@@ -1,3 +1,4 @@
+/** ConfigRecord: a dynamic setting of a resource was set; null removes it. */
 import { message } from "../message.ts";
 import { i8, type Infer, string } from "../schema.ts";
 

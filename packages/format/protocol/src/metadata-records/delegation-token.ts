@@ -1,3 +1,4 @@
+/** DelegationTokenRecord: a delegation token was created or changed. */
 import { message } from "../message.ts";
 import { array, i64, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** EndTransactionRecord: commits the open metadata transaction. */
 import { message } from "../message.ts";
 import { type Infer } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** FeatureLevelRecord: a feature was finalized at a level; 0 removes it. It never gets another version. */
 import { message } from "../message.ts";
 import { i16, type Infer, string } from "../schema.ts";
 

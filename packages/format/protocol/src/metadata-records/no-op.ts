@@ -1,3 +1,4 @@
+/** NoOpRecord: advances the log end offset, so that replicas can measure their lag. */
 import { message } from "../message.ts";
 import { type Infer } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * PartitionChangeRecord: changes parts of a partition's state.
+ *
+ * Version 1: Adds Directories (KIP-858).
+ * Version 2: Adds EligibleLeaderReplicas and LastKnownElr (KIP-966).
+ */
 import { message } from "../message.ts";
 import { array, i32, i8, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * PartitionRecord: a partition was created, with its complete state.
+ *
+ * Version 1: Adds Directories (KIP-858).
+ * Version 2: Adds EligibleLeaderReplicas and LastKnownElr (KIP-966).
+ */
 import { message } from "../message.ts";
 import { array, i32, i8, type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ProducerIdsRecord: a broker was given a block of producer ids. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer, producerId } from "../schema.ts";
 

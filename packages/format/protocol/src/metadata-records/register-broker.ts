@@ -1,3 +1,11 @@
+/**
+ * RegisterBrokerRecord: a broker process was registered.
+ *
+ * Version 1: Adds InControlledShutdown.
+ * Version 2: Adds IsMigratingZkBroker.
+ * Version 3: Adds LogDirs.
+ * Version 4: Adds CordonedLogDirs.
+ */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
 

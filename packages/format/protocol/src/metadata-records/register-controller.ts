@@ -1,3 +1,4 @@
+/** RegisterControllerRecord: a controller process was registered. */
 import { message } from "../message.ts";
 import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 

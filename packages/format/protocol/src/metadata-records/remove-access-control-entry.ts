@@ -1,3 +1,4 @@
+/** RemoveAccessControlEntryRecord: an access control entry was deleted. */
 import { message } from "../message.ts";
 import { type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemoveDelegationTokenRecord: a delegation token was deleted. */
 import { message } from "../message.ts";
 import { type Infer, string } from "../schema.ts";
 

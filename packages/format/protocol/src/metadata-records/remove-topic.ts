@@ -1,3 +1,4 @@
+/** RemoveTopicRecord: a topic was deleted. */
 import { message } from "../message.ts";
 import { type Infer, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** RemoveUserScramCredentialRecord: a SCRAM credential of a user was deleted. */
 import { message } from "../message.ts";
 import { i8, type Infer, string } from "../schema.ts";
 

@@ -1,4 +1,4 @@
-/** The records of `__cluster_metadata`, by type id. */
+/** Records of `__cluster_metadata`, by type id. */
 import { registerBrokerRecord } from "./register-broker.ts";
 import { unregisterBrokerRecord } from "./unregister-broker.ts";
 import { topicRecord } from "./topic.ts";
@@ -27,7 +27,7 @@ import { registerControllerRecord } from "./register-controller.ts";
 import { clearElrRecord } from "./clear-elr.ts";
 import { unregisterControllerRecord } from "./unregister-controller.ts";
 
-/** Adding a record is a file and a line here. */
+/** Record types by name. To add one, add its file and a line here. */
 export const METADATA_RECORDS = {
   RegisterBrokerRecord: { id: 0, message: registerBrokerRecord },
   UnregisterBrokerRecord: { id: 1, message: unregisterBrokerRecord },

@@ -1,3 +1,4 @@
+/** TopicRecord: a topic was created. */
 import { message } from "../message.ts";
 import { type Infer, string, uuid } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** UnfenceBrokerRecord: a broker was unfenced; older logs only, BrokerRegistrationChangeRecord replaces it. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer } from "../schema.ts";
 

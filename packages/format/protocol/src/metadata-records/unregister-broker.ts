@@ -1,3 +1,4 @@
+/** UnregisterBrokerRecord: the registration of a broker was removed. */
 import { message } from "../message.ts";
 import { i32, i64, type Infer } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** UnregisterControllerRecord: the registration of a controller was removed. */
 import { message } from "../message.ts";
 import { i32, type Infer } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** UserScramCredentialRecord: a SCRAM credential of a user was set. */
 import { message } from "../message.ts";
 import { bytes, i32, i8, type Infer, string } from "../schema.ts";
 

@@ -1,3 +1,4 @@
+/** ZkMigrationStateRecord: state of a migration from ZooKeeper, kept for logs that were written before 4.0. */
 import { message } from "../message.ts";
 import { i8, type Infer } from "../schema.ts";
 
