@@ -36,19 +36,19 @@ type OffsetRecord = Extract<Replayed, { type: "offset" }>;
 export interface TxnCommit {
   readonly version: number;
   readonly body: TxnOffsetCommitRequest;
-  /** See the effect of an append. */
+  /** Verification guard, as in the append effect. */
   readonly guard?: number;
 }
 
 export interface OffsetContext extends ShardContext {
   readonly topics: TopicDirectory;
-  /** Groups of that type have offsets of another kind. */
+  /** True for the id of a share group, which has no committed offsets. */
   isShareGroup(groupId: string): boolean;
-  /** Appends as part of a transaction. */
+  /** Appends records as part of a transaction. */
   appendTxn(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void;
 }
 
-/** The committed offsets of a shard's groups, whatever their type: who may commit, and what is kept for how long. */
+/** Committed offsets of a shard's classic and consumer groups, and their retention (`OffsetMetadataManager`). */
 export class CommittedOffsets {
   readonly #context: OffsetContext;
   readonly #table: GroupTable;
@@ -64,7 +64,7 @@ export class CommittedOffsets {
     const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
     if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     const group = this.#table.get(body.groupId);
-    // Without a group it is an administrator, or a consumer that assigns itself: the first offset makes the group.
+    // Without a group, an admin client or a consumer without membership commits: its first offset creates the group.
     const error = group === undefined ? missingFault(version, body) : this.#commitFault(group, version, body);
     if (error !== 0) return refuse(error);
     const plan: CommitPlan = planCommit(this.#context, body);
@@ -96,7 +96,7 @@ export class CommittedOffsets {
     this.#context.appendTxn(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
   }
 
-  /** A commit makes the group even if each of its offsets is refused; the next clean-up erases it if it stays empty. */
+  /** Creates the group even if each offset is refused; the next clean-up erases it if it stays empty. */
   #ensureGroup(groupId: string): void {
     if (this.#table.get(groupId) === undefined) this.#table.create(groupId, this.#context.wall);
   }
@@ -119,15 +119,15 @@ export class CommittedOffsets {
     return 0;
   }
 
-  /** The error of a member that may not read the offsets of its group, or 0. */
+  /** Checks that a member may fetch the offsets of its group: 0 or an error code. */
   fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
     const group = this.#table.get(groupId);
     return group?.type === "consumer" ? fetchFault(group, memberId, memberEpoch) : 0;
   }
 
   /**
-   * Committed offsets, for OffsetFetch; null asks for all. `stable`: those that an open transaction may change are not
-   * told (KIP-447).
+   * Committed offsets for OffsetFetch; null: all. `stable`: offsets that an open transaction may change have the error
+   * UNSTABLE_OFFSET_COMMIT (KIP-447).
    */
   fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
     const isOpen = (topic: string, partition: number) =>
@@ -153,30 +153,30 @@ export class CommittedOffsets {
   }
 
   /**
-   * Erases expired offsets, and empty groups that have no offsets left (`cleanupGroupMetadata`); offsets of topics that are
-   * gone too, where their erasure failed before.
+   * Erases expired offsets, and empty groups without offsets (`cleanupGroupMetadata`). Also repeats the erasure of
+   * offsets of deleted topics, which may have failed before.
    */
   cleanUp(): void {
     const records: ShardRecord[] = [];
     for (const group of this.#table.values())
       records.push(...expiredRecords(this.#context, group, this.#table.pending));
-    this.#context.maintain("that offsets have expired", records);
+    this.#context.maintain("tombstones of expired offsets", records);
     this.eraseOrphans();
   }
 
-  /** Erases offsets of topics that are not there, of all or of those with the names. */
+  /** Erases offsets of topics that do not exist; `among` limits them to these topic names. */
   eraseOrphans(among?: ReadonlySet<string>): void {
     const { topics } = this.#context;
-    // Nothing can be told before the topics are known.
+    // Before the first metadata, no topic is known: none must count as deleted.
     if (topics.version < 0) return;
     const records: ShardRecord[] = [];
     for (const group of this.#table.values()) {
       records.push(...orphanRecords(group, this.#table.pending, { names: topics, among }));
     }
-    this.#context.maintain("that offsets of deleted topics are gone", records);
+    this.#context.maintain("tombstones of offsets of deleted topics", records);
   }
 
-  /** Takes in a record of an offset; `wall` is when a group that is made for it begins. */
+  /** Applies the record of an offset; `wall` is the state timestamp of a group that it creates. */
   replay(record: OffsetRecord, producer: Producer | undefined, wall: number): void {
     const { group: id, topic, partition } = record;
     const group = this.#table.get(id);
@@ -194,7 +194,7 @@ export class CommittedOffsets {
     }
   }
 
-  /** Takes in the end of a transaction: its offsets are in force, or were never there. */
+  /** Applies the end of a transaction: its offsets take effect, or are dropped. */
   ended({ producer, committed }: TxnEnd, wall: number): void {
     for (const { groupId, topic, partition, value } of this.#table.pending.end(producer.id, committed)) {
       setOffset(this.#table.get(groupId) ?? this.#table.create(groupId, wall), topic, partition, value);
@@ -202,7 +202,7 @@ export class CommittedOffsets {
   }
 }
 
-/** Why members of a group that is not there may not commit; 0 for requests that name no generation. */
+/** Error code of a commit to a missing group; 0 if the request names no generation. */
 function missingFault(version: number, { generationIdOrMemberEpoch: generation }: OffsetCommitRequest): number {
   if (generation < 0) return 0;
   return (version >= GROUP_ID_NOT_FOUND_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;

@@ -1,6 +1,7 @@
 import type { ConsumerGroupConfig } from "./consumer/context.ts";
 import type { ShardRecord, Ticket } from "./effects.ts";
 
+/** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */
 export interface GroupConfig {
   readonly initialRebalanceDelayMs: number;
   readonly minSessionTimeoutMs: number;
@@ -13,31 +14,31 @@ export interface GroupConfig {
   readonly consumer: ConsumerGroupConfig;
 }
 
-/** State that the parts of a shard share: the time of the input at hand, and where effects go. */
+/** Context that the parts of a shard share: the time of the current input, and the sink of effects. */
 export interface ShardContext {
-  /** Monotonic milliseconds; timers are told by it. */
+  /** Monotonic milliseconds; timers use it. */
   readonly now: number;
-  /** Milliseconds since 1970; written timestamps are told by it. */
+  /** Milliseconds since 1970; timestamps in records use it. */
   readonly wall: number;
   readonly config: GroupConfig;
   reply(ticket: Ticket, response: object): void;
   /** Appends the records as one batch, then calls `done` with 0 or the error code for the client. */
   append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;
   /**
-   * Appends records that need not be written together, in as many batches as they take. A failure is logged, with `what`
-   * for the work it was; the caller must be such that the work is done again later.
+   * Appends records that need not be atomic, in as many batches as they take. A failure is logged as
+   * "Failed to write <what>."; the caller must repeat the work later.
    */
   maintain(what: string, records: readonly ShardRecord[]): void;
   /** Reports a failed append that changes nothing for any client. */
   warn(message: string, errorCode: number): void;
   /**
-   * Runs `run` once after `delayMs`, under a key of `timerKey`; replaces the timer that the key has. A delay of 0 or less
-   * is one millisecond: time passes between two runs of a timer that schedules itself.
+   * Runs `run` once after `delayMs`, under a key of `timerKey`; replaces the key's timer. A delay of 0 or less counts
+   * as one millisecond, so that time passes between two runs of a timer that schedules itself.
    */
   after(key: string, delayMs: number, run: () => void): void;
   cancel(key: string): void;
   isScheduled(key: string): boolean;
-  /** A member id nobody else has, beginning with `prefix`. */
+  /** Returns a unique member id that begins with `prefix`. */
   memberId(prefix: string): string;
   newId(): string;
 }

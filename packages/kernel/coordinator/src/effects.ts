@@ -1,4 +1,4 @@
-/** Names a request that waits for its reply; the caller hands out the numbers. */
+/** Number of a request that waits for its reply; the caller assigns it. */
 export type Ticket = number;
 
 /** A record for the log of the shard's partition. */
@@ -8,22 +8,23 @@ export interface ShardRecord {
   readonly value: Uint8Array | null;
 }
 
+/** Effects of any shard, for its host to carry out. */
 export type Effect =
   /** Answer the request. */
   | { readonly type: "reply"; readonly ticket: Ticket; readonly response: object }
-  /** Append the records, as part of a producer's transaction if it names one; then say `appended(token, …)`. */
+  /** Append the records, as part of `producer`'s transaction if set, then call `appended(token, …)`. */
   | {
       readonly type: "append";
       readonly token: number;
       readonly records: readonly ShardRecord[];
-      /** The records may be written in several batches, each of which stands for itself; else in one, or not at all. */
+      /** True: the records may be written in several independent batches; else in one batch, or not at all. */
       readonly divisible?: boolean;
       readonly producer?: { readonly id: bigint; readonly epoch: number };
-      /** The proof that the transaction was verified; absent when transactions are not verified here. */
+      /** Verification guard of the transaction (KIP-890); absent if transactions are not verified here. */
       readonly guard?: number;
     };
 
-/** Log a failure that no client is told of. */
+/** Log a failure that no client gets as a response. */
 export interface Warning {
   readonly type: "warn";
   readonly message: string;

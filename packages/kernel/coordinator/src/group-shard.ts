@@ -32,6 +32,7 @@ import type { ShareGroupConfig } from "./share-group/group.ts";
 import { ShareGroups } from "./share-group/share-groups.ts";
 import { Timers } from "./timers.ts";
 
+/** Requests that a `GroupShard` answers: those of members, and commits of offsets. */
 export type GroupRequest =
   | { readonly type: "join"; readonly version: number; readonly client: Client; readonly body: JoinGroupRequest }
   | { readonly type: "sync"; readonly body: SyncGroupRequest }
@@ -42,7 +43,7 @@ export type GroupRequest =
   | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">)
   | { readonly type: "share"; readonly client: Client; readonly body: ShareGroupHeartbeatRequest };
 
-/** A group as ListGroups shows it. */
+/** Classic or consumer group in the form of ListGroups. */
 export interface ListedGroup {
   readonly groupId: string;
   readonly protocolType: string;
@@ -50,7 +51,7 @@ export interface ListedGroup {
   readonly groupType: "classic" | "consumer";
 }
 
-/** A classic group as DescribeGroups shows it. */
+/** Classic group in the form of DescribeGroups. */
 export interface GroupView {
   readonly groupId: string;
   readonly state: string;
@@ -61,8 +62,8 @@ export interface GroupView {
 }
 
 /**
- * The groups of one partition of `__consumer_offsets`. Every call that may change something takes the time and the
- * list that effects are added to.
+ * Coordinates the groups of one partition of `__consumer_offsets` (`GroupCoordinatorShard`). Calls that may change
+ * state take the monotonic time `now` and the list `out`, to which they add effects.
  */
 export class GroupShard implements Shard<GroupEffect> {
   readonly #groups = new GroupTable();
@@ -80,9 +81,9 @@ export class GroupShard implements Shard<GroupEffect> {
   readonly committed: CommittedOffsets;
   readonly #consumers: ConsumerGroups;
   readonly #classicMembers: ClassicMembers;
-  /** A consumer group that the records on their way to the log begin: it enters with the first of them. */
+  /** New consumer group whose records are being written; the replay of the first one adds it to the groups. */
   #entering: ConsumerGroup | undefined;
-  /** Another type of group, with records of its own. */
+  /** Share groups; they have records of their own. */
   readonly shares: ShareGroups;
   wallAhead = 0;
   #out: GroupEffect[] = [];
@@ -148,7 +149,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#out = out;
   }
 
-  /** The outcome of an append effect: 0, or the error code its requests are answered with. */
+  /** Takes the outcome of an append effect: 0, or the error code for its requests. */
   appended(now: number, token: number, errorCode: number, out: GroupEffect[]): void {
     const done = this.#appends.get(token);
     invariant(done !== undefined, "an append ends once");
@@ -157,7 +158,7 @@ export class GroupShard implements Shard<GroupEffect> {
     done(errorCode);
   }
 
-  /** Timers that are scheduled. */
+  /** Number of scheduled timers. */
   get scheduled(): number {
     return this.#timers.size;
   }
@@ -166,7 +167,7 @@ export class GroupShard implements Shard<GroupEffect> {
     return this.#timers.next();
   }
 
-  /** Stops after the first timer that appends: the next must know what became of that. */
+  /** Runs due timers. Stops after the first that appends: the next timer must see the outcome. */
   tick(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     const tokens = this.#tokens;
@@ -221,7 +222,7 @@ export class GroupShard implements Shard<GroupEffect> {
       const leaves = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
       return refuse(leaves ? `Group ${groupId} not found.` : `Consumer group ${groupId} not found.`);
     }
-    // An empty classic group makes room; one with members takes them along.
+    // An empty classic group is replaced; one with members is converted.
     const records = known === undefined ? [] : [groupTombstone(groupId)];
     let group = new ConsumerGroup(groupId);
     if (known !== undefined && known.state !== "Empty") {
@@ -235,7 +236,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#consumers.heartbeat(group, input, records);
   }
 
-  /** A consumer group with the members of a classic one; or why there cannot be one (`validateOnlineUpgrade`). */
+  /** Converts a classic group to a consumer group; or returns the reason why it cannot (`validateOnlineUpgrade`). */
   #upgrade(classic: Group): ConsumerGroup | string {
     const { migration, maxSize } = this.#context.config.consumer;
     if (!migration.upgrade) return "online upgrade is disabled.";
@@ -297,7 +298,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#writeNew(group, known);
   }
 
-  /** Writes a group that the first JoinGroup has created, in the place of an empty consumer group if there is one. */
+  /** Writes a group that its first JoinGroup has created; it replaces the empty consumer group `before`, if any. */
   #writeNew(group: Group, before: ConsumerGroup | undefined): void {
     const records = before === undefined ? [] : tombstonesOf(before);
     this.#context.append([...records, newGroupRecord(group)], errorCode => {
@@ -334,7 +335,7 @@ export class GroupShard implements Shard<GroupEffect> {
     });
   }
 
-  /** A consumer group as ConsumerGroupDescribe shows it. */
+  /** Consumer group in the form of ConsumerGroupDescribe, or an error. */
   consumerView(groupId: string): { readonly groupId: string; readonly errorCode: number } {
     const group = this.#groups.get(groupId);
     if (group?.type === "consumer") return describeConsumerGroup(group, this.#context);
@@ -342,7 +343,7 @@ export class GroupShard implements Shard<GroupEffect> {
     return { groupId, ...refusal(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} ${why}`) };
   }
 
-  /** The type of the group, if it is there. */
+  /** Type of the group; undefined if it does not exist here. */
   typeOf(groupId: string): AnyGroup["type"] | undefined {
     return this.#groups.get(groupId)?.type;
   }
@@ -389,20 +390,20 @@ export class GroupShard implements Shard<GroupEffect> {
     this.committed.delete(request, done);
   }
 
-  /** Erases what has expired, and groups that are empty of everything. */
+  /** Erases expired offsets, and empty groups without offsets. */
   cleanUp(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.committed.cleanUp();
   }
 
-  /** Topics of these names have been deleted, as the directory shows; others may have taken the names since. */
+  /** Erases offsets of deleted topics with these names. Call `topicsChanged` first; new topics may have the names. */
   topicsDeleted(now: number, names: ReadonlySet<string>, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.committed.eraseOrphans(names);
     this.shares.eraseOrphans();
   }
 
-  /** The topics of the cluster are others: those named have come, gone or changed; `created`: some have come. */
+  /** Sets the topics of the cluster. `changed` are created, deleted or changed; `created`: at least one was created. */
   topicsChanged(topics: TopicDirectory, changed: ReadonlySet<string>, created: boolean): void {
     const context = this.#context;
     if (created || context.newTopicsVersion === -1) context.newTopicsVersion = topics.version;
@@ -416,8 +417,8 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /**
-   * Takes in one record, at load and after every append of this shard's own. Offsets and the existence of groups live
-   * by this alone; members of a group that is already known are what the requests made of them.
+   * Applies a record, at load and after every append of this shard. Only this call changes offsets and the existence of
+   * groups; the members of a known classic group are up to date from their requests.
    */
   replay(now: number, { key, value, producer }: LoggedRecord): void {
     const record = parseRecord(key, value);
@@ -436,7 +437,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.committed.ended(end, this.#wall(now));
   }
 
-  /** The group's own record is gone. */
+  /** Removes a group after the tombstone of its record. */
   #erase(groupId: string, type: AnyGroup["type"]): void {
     const group = this.#groups.get(groupId);
     if (group?.type !== type) return;
@@ -444,7 +445,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#forget(group);
   }
 
-  /** Forgets a group; offsets that it has make a group without members. */
+  /** Removes a group; offsets that it has stay in an empty classic group. */
   #forget({ id, offsets }: AnyGroup): void {
     this.#groups.delete(id);
     if (offsets.size > 0) this.#groups.create(id, this.#wall(this.#context.now), offsets);
@@ -455,7 +456,7 @@ export class GroupShard implements Shard<GroupEffect> {
     const known = this.#groups.get(groupId);
     let group = known?.type === "consumer" ? known : undefined;
     if (group === undefined) {
-      // Tombstones of unknown groups are ignored, and records that a conversion to a classic group has written on its way.
+      // Ignore tombstones of unknown groups, and consumer records written by a conversion to a classic group.
       const isConverted = this.#live && known !== undefined && this.#entering?.id !== groupId;
       if (record.value === null || isConverted) return;
       const entering = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
@@ -471,7 +472,7 @@ export class GroupShard implements Shard<GroupEffect> {
 
   #replayGroup(id: string, value: GroupValue): void {
     const known = this.#groups.get(id);
-    // Requests have made the group what the record says; what its members wait for is not in the record.
+    // Requests have applied this change already, and the record lacks the requests that wait.
     if (known?.type === "classic" && this.#live) return;
     const group = new Group(id, {
       state: value.members.length === 0 ? "Empty" : "Stable",
@@ -502,7 +503,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#groups.set(group);
   }
 
-  /** The log has been read to its end: sessions begin to count. */
+  /** Starts sessions and timers after the load of the log. */
   loaded(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.#live = true;
@@ -517,14 +518,14 @@ export class GroupShard implements Shard<GroupEffect> {
 
   #loadedClassic(group: Group): void {
     for (const { id, sessionTimeoutMs } of group.members.values()) this.#rebalance.touch(group, id, sessionTimeoutMs);
-    // The limit may have become lower: the members rejoin, as many as there is room for.
+    // `group.max.size` may be lower than before: the members rejoin, as many as fit.
     if (group.members.size > this.#context.config.maxSize) this.#rebalance.prepare(group);
   }
 
-  /** The partition is lost to this broker: all requests that wait are answered with the error. */
+  /** Answers all waiting requests with the error: this broker no longer leads the partition. */
   unload(now: number, errorCode: number, out: GroupEffect[]): void {
     this.#enter(now, out);
-    // Callbacks may append once more: that fails in the same way.
+    // Callbacks may append again: such appends fail in the same way.
     for (const [token, done] of this.#appends) {
       this.#appends.delete(token);
       done(errorCode);
@@ -541,7 +542,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.shares.unload();
   }
 
-  /** Lets something happen to its share groups that is no request of a member. */
+  /** Runs an action on the share groups that is no request of a member. */
   forShares(now: number, out: GroupEffect[], action: (shares: ShareGroups) => void): void {
     this.#enter(now, out);
     action(this.shares);

@@ -2,7 +2,7 @@ import { Group } from "./group.ts";
 import type { AnyGroup } from "./offsets.ts";
 import { PendingOffsets } from "./txn-offsets.ts";
 
-/** The groups of a shard, and those of their offsets that are part of open transactions. */
+/** Groups of a shard, and their pending offsets of open transactions. */
 export class GroupTable {
   readonly pending = new PendingOffsets();
   readonly #groups = new Map<string, AnyGroup>();
@@ -11,7 +11,7 @@ export class GroupTable {
     return this.#groups.get(groupId);
   }
 
-  /** The classic group of that id; others answer for themselves. */
+  /** Classic group with that id; undefined if the group has another type. */
   classic(groupId: string): Group | undefined {
     const group = this.#groups.get(groupId);
     return group?.type === "classic" ? group : undefined;
@@ -33,7 +33,7 @@ export class GroupTable {
     this.#groups.clear();
   }
 
-  /** An empty classic group, with the offsets that another has left. */
+  /** Adds an empty classic group, with the offsets of the group that it replaces. */
   create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
     const group = new Group(id, { stateTimestamp: wall, ...(offsets === undefined ? {} : { offsets }) });
     this.#groups.set(id, group);

@@ -1,7 +1,7 @@
 import { type Int64, invariant, javaStringHash, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
-/** Each state of a classic group, and those from which it is entered (`ClassicGroupState`). */
+/** Valid previous states of each state of a classic group (`ClassicGroupState`). */
 const PREVIOUS_STATES = {
   Empty: ["PreparingRebalance"],
   PreparingRebalance: ["Stable", "CompletingRebalance", "Empty"],
@@ -25,15 +25,15 @@ export interface Member {
   sessionTimeoutMs: number;
   protocols: readonly MemberProtocol[];
   assignment: Uint8Array;
-  /** The JoinGroup or SyncGroup that waits for its answer. */
+  /** JoinGroup and SyncGroup that wait for their responses. */
   joining: Ticket | undefined;
   syncing: Ticket | undefined;
-  /** The member has not been told its id yet, so it cannot send heartbeats: it expires even while it waits. */
+  /** True until the client knows its member id. It cannot send heartbeats yet, so it expires even while it waits. */
   isNew: boolean;
 }
 
 export interface CommittedOffset {
-  /** Nil when it was committed by a version that did not know ids. */
+  /** `ZERO_UUID` if the offset was committed by a version without topic ids. */
   readonly topicId: Uuid;
   readonly offset: Int64;
   readonly leaderEpoch: number;
@@ -43,16 +43,16 @@ export interface CommittedOffset {
   readonly expireTimestamp: Int64;
 }
 
-/** A group as it is before anything happens to it. */
+/** Initial state of a group. */
 export interface GroupOrigin {
   readonly state?: GroupState;
   /** Time at which the group entered its state, for the expiry of offsets; -1 when unknown. */
   readonly stateTimestamp: number;
-  /** Offsets of the group whose place this one takes. */
+  /** Offsets of the group that this one replaces. */
   readonly offsets?: Map<string, Map<number, CommittedOffset>>;
 }
 
-/** A classic group: its members, its generation, and its offsets (`ClassicGroup`). */
+/** Classic group: its members, its generation, and its offsets (`ClassicGroup`). */
 export class Group {
   readonly type = "classic";
   readonly id: string;
@@ -64,19 +64,19 @@ export class Group {
   protocolType: string | null = null;
   protocolName: string | null = null;
   leaderId: string | null = null;
-  /** Topics that the members of this generation subscribe to; undefined when that is not known. */
+  /** Topics that the members of this generation subscribe to; undefined: unknown. */
   subscribed: ReadonlySet<string> | undefined;
   readonly members = new Map<string, Member>();
-  /** Ids handed out with MEMBER_ID_REQUIRED that have not come back yet. */
+  /** Member ids returned with MEMBER_ID_REQUIRED that have not rejoined yet. */
   readonly pendingMembers = new Set<string>();
   /** Instance id to member id. */
   readonly staticMembers = new Map<string, string>();
   /** Members of this generation that have not sent SyncGroup yet. */
   readonly pendingSync = new Set<string>();
-  /** A member came while the first members of an empty group are awaited: they are awaited for longer. */
+  /** True if a member has joined during the initial rebalance delay, which is extended then. */
   newMemberAdded = false;
   readonly offsets: Map<string, Map<number, CommittedOffset>>;
-  /** Members that speak each protocol. */
+  /** Number of members that support each protocol. */
   readonly #supporters = new Map<string, number>();
   #awaitingJoin = 0;
 
@@ -91,7 +91,7 @@ export class Group {
     return this.#state;
   }
 
-  /** The group was empty before: its first members have a while to come. */
+  /** True while a group that was empty waits for its first members (`group.initial.rebalance.delay.ms`). */
   get isInitialRebalance(): boolean {
     return this.#state === "PreparingRebalance" && this.#previousState === "Empty";
   }
@@ -111,7 +111,7 @@ export class Group {
     return longest;
   }
 
-  /** Members whose JoinGroup waits. */
+  /** Number of members whose JoinGroup waits. */
   get awaitingJoin(): number {
     return this.#awaitingJoin;
   }
@@ -120,7 +120,7 @@ export class Group {
     return this.pendingMembers.size === 0 && this.#awaitingJoin === this.members.size;
   }
 
-  /** Lets a JoinGroup of the member wait, or none. */
+  /** Sets or clears the waiting JoinGroup of a member. */
   setJoining(member: Member, ticket: Ticket | undefined): void {
     this.#awaitingJoin += Number(ticket !== undefined) - Number(member.joining !== undefined);
     member.joining = ticket;
@@ -141,7 +141,7 @@ export class Group {
     this.leaderId ??= member.id;
   }
 
-  /** Takes a member out, or an id that is still pending. */
+  /** Removes a member or a pending member id. */
   remove(memberId: string): void {
     const member = this.members.get(memberId);
     if (member !== undefined) this.#takeOut(member);
@@ -150,7 +150,7 @@ export class Group {
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null;
   }
 
-  /** Puts a member in the place of another of the same instance; it leads if the other did. */
+  /** Replaces a static member by another of the same instance id, which also takes over leadership. */
   replace(old: Member, member: Member): void {
     invariant(member.instanceId !== null && member.instanceId === old.instanceId, "only static members are replaced");
     this.#takeOut(old);
@@ -184,13 +184,13 @@ export class Group {
     return (this.#supporters.get(name) ?? 0) === this.members.size;
   }
 
-  /** True if a member with these protocols fits in (`ClassicGroup.supportsProtocols`). */
+  /** True if a member with these protocols may join (`ClassicGroup.supportsProtocols`). */
   supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
     if (this.#state === "Empty") return protocolType !== "" && protocols.length > 0;
     return this.protocolType === protocolType && protocols.some(({ name }) => this.#isCommon(name));
   }
 
-  /** Each member votes for the first it lists of those that all speak; the most votes win. */
+  /** Selects the protocol with the most votes; a member votes for the first of its protocols that all support. */
   selectProtocol(): string {
     const votes = new Map<string, number>();
     for (const member of this.members.values()) {
@@ -206,7 +206,7 @@ export class Group {
     return best;
   }
 
-  /** Elects a member that has joined if the leader has not; false when none has. */
+  /** Elects a joined member as leader if the leader has not joined; false if no member has. */
   electJoinedLeader(): boolean {
     if (this.leaderId !== null && this.members.get(this.leaderId)?.joining !== undefined) return true;
     for (const member of this.members.values()) {
@@ -236,7 +236,7 @@ export function sameProtocols(a: readonly MemberProtocol[], b: readonly MemberPr
   );
 }
 
-/** Names in the order in which a Java `HashMap` that they were put into lists them: Kafka takes the first of equals. */
+/** Sorts names into the iteration order of a Java `HashMap`: in a tie, Kafka selects the first. */
 function inHashOrder(names: readonly string[]): string[] {
   let buckets = 16;
   while (names.length > buckets * 0.75) buckets *= 2;

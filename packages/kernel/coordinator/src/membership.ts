@@ -11,7 +11,7 @@ import { type Group, type Member, sameProtocols } from "./group.ts";
 import { groupRecord } from "./records.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 
-/** Outcome for one of the members that a LeaveGroup names. */
+/** Outcome for a member that a LeaveGroup names. */
 export interface Departure {
   readonly memberId: string;
   readonly groupInstanceId: string | null;
@@ -20,7 +20,7 @@ export interface Departure {
 
 export interface Client {
   readonly id: string;
-  /** As Kafka writes it: with a leading slash. */
+  /** Address with a leading slash, as Kafka writes it. */
   readonly host: string;
 }
 
@@ -29,7 +29,7 @@ const KNOWN_MEMBER_ID_VERSION = 4;
 /** First version of JoinGroup whose leader can be told to keep the assignment (KIP-814). */
 const SKIP_ASSIGNMENT_VERSION = 9;
 
-/** A JoinGroup and who sent it. */
+/** JoinGroup with its client. */
 interface Joining {
   readonly ticket: Ticket;
   readonly version: number;
@@ -37,7 +37,7 @@ interface Joining {
   readonly request: JoinGroupRequest;
 }
 
-/** Requests of classic members: JoinGroup, SyncGroup, Heartbeat, LeaveGroup (`GroupMetadataManager`). */
+/** Serves classic members: JoinGroup, SyncGroup, Heartbeat, LeaveGroup (`GroupMetadataManager`). */
 export class Membership {
   readonly #context: ShardContext;
   readonly #rebalance: Rebalance;
@@ -47,7 +47,7 @@ export class Membership {
     this.#rebalance = rebalance;
   }
 
-  /** Checks that the member is the one it says it is: 0 or an error code (`ClassicGroup.validateMember`). */
+  /** Checks member id and instance id: 0 or an error code (`ClassicGroup.validateMember`). */
   validate(group: Group, memberId: string, instanceId: string | null): number {
     if (instanceId !== null) {
       const known = group.staticMembers.get(instanceId);
@@ -85,7 +85,7 @@ export class Membership {
     const { maxSize } = this.#context.config;
     if (group.state === "Empty") return true;
     const member = group.members.get(memberId);
-    // The last to rejoin are put out where the limit has become lower.
+    // If `group.max.size` is lower than before, the last members to rejoin are refused.
     if (group.state === "PreparingRebalance") return member?.joining !== undefined || group.awaitingJoin < maxSize;
     return member !== undefined || group.members.size < maxSize;
   }
@@ -126,9 +126,9 @@ export class Membership {
     this.#rebalance.prepareOrComplete(group);
   }
 
-  /** Takes over what the request says of the member. Its client id and host stay those of its first join. */
+  /** Updates the member from the request. Its client id and host stay those of its first join. */
   #update(group: Group, { request, ticket }: Joining, member: Member): void {
-    // A second join of the same member takes the place of the first, which Kafka leaves without an answer.
+    // A second join of a member replaces the first, which Kafka leaves without a response.
     this.#rebalance.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
     group.setProtocols(member, request.protocols);
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs;
@@ -142,7 +142,7 @@ export class Membership {
     if (state === "Empty") {
       this.#context.reply(joining.ticket, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
     } else if (same && (state === "CompletingRebalance" || (state === "Stable" && group.leaderId !== member.id))) {
-      // The answer to the join before may have been lost. A leader that joins a stable group wants to assign anew.
+      // The last response may have been lost. A leader that joins a stable group asks for a new assignment.
       this.#context.reply(joining.ticket, joinReply(group, member));
     } else {
       this.#update(group, joining, member);
@@ -150,14 +150,14 @@ export class Membership {
     }
   }
 
-  /** The same instance under a new id: its old id is fenced, and a stable group need not rebalance for it. */
+  /** Replaces a static member by one with a new id: fences the old id; a stable group need not rebalance. */
   #replaceStatic(group: Group, joining: Joining, old: Member, id: string): void {
     const leaderBefore = group.leaderId;
     this.#rebalance.answerJoin(group, old, joinError(Errors.FENCED_INSTANCE_ID.code, old.id));
     this.#rebalance.answerSync(old, syncError(Errors.FENCED_INSTANCE_ID.code));
     const member: Member = { ...old, id, isNew: false };
     group.replace(old, member);
-    // Kafka leaves the timer of the old id, which then finds nobody.
+    // Kafka leaves the timer of the old id, which finds no member when it fires.
     this.#rebalance.endSession(group, old.id);
     this.#rebalance.touch(group, id, member.sessionTimeoutMs);
     this.#update(group, joining, member);
@@ -167,7 +167,7 @@ export class Membership {
     } else this.#rebalance.prepareOrComplete(group);
   }
 
-  /** Writes the new id before it is given out; takes the replacement back if that fails. */
+  /** Writes the new id before it answers; undoes the replacement if the write fails. */
   #keepStatic(
     group: Group,
     { ticket, version }: Joining,
@@ -175,7 +175,7 @@ export class Membership {
   ): void {
     const assignments = new Map([...group.members.values()].map(({ id, assignment }) => [id, assignment]));
     this.#context.append([groupRecord(group, assignments)], errorCode => {
-      // A rebalance that began meanwhile may have answered.
+      // A rebalance may have begun and answered meanwhile.
       if (member.joining !== ticket) return;
       if (errorCode !== 0) {
         const reply = { ...joinReply(group, member), leader: leaderBefore ?? "", members: [] };
@@ -191,7 +191,7 @@ export class Membership {
       if (version >= SKIP_ASSIGNMENT_VERSION) {
         return this.#rebalance.answerJoin(group, member, { ...joinReply(group, member), skipAssignment: leads });
       }
-      // A leader that is told so would assign anew: it is told the old id.
+      // A client that learns that it leads would compute a new assignment: return the old leader id.
       const reply = { ...joinReply(group, member), leader: leaderBefore ?? "", members: [] };
       this.#rebalance.answerJoin(group, member, reply);
     });
@@ -210,7 +210,7 @@ export class Membership {
       this.#rebalance.synced(group, member.id);
       return this.#context.reply(ticket, syncReply(group, member));
     }
-    // A second sync of the same member takes the place of the first, which Kafka leaves without an answer.
+    // A second sync of a member replaces the first, which Kafka leaves without a response.
     this.#rebalance.answerSync(member, syncError(Errors.REBALANCE_IN_PROGRESS.code));
     member.syncing = ticket;
     this.#rebalance.synced(group, member.id);
@@ -237,13 +237,13 @@ export class Membership {
     return group.state === "PreparingRebalance" ? Errors.REBALANCE_IN_PROGRESS.code : 0;
   }
 
-  /** Begins the session of a member anew. */
+  /** Restarts the session of a member. */
   touch(group: Group, memberId: string): void {
     const member = group.members.get(memberId);
     if (member !== undefined) this.#rebalance.touch(group, memberId, member.sessionTimeoutMs);
   }
 
-  /** Takes members out; `done` gets the outcome for each identity, in order, once what follows is written, or an error. */
+  /** Removes members; once the change is written, `done` gets an outcome per identity, in order, or an error code. */
   leave(
     group: Group,
     identities: LeaveGroupRequest["members"],
@@ -262,7 +262,7 @@ export class Membership {
       this.#rebalance.endSession(group, memberId);
       return 0;
     }
-    // An administrator knows static members by their instance only.
+    // Admin clients name static members by instance id only.
     const id = memberId === "" && instanceId !== null ? (group.staticMembers.get(instanceId) ?? "") : memberId;
     const error = this.validate(group, id, instanceId);
     if (error === 0) this.#rebalance.removeMember(group, group.members.get(id) as Member);

@@ -18,7 +18,7 @@ import type { PendingOffsets } from "./txn-offsets.ts";
 type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
 
-/** A group of any type. */
+/** A group with committed offsets: classic or consumer. */
 export type AnyGroup = Group | ConsumerGroup;
 
 interface PartitionResult {
@@ -26,7 +26,7 @@ interface PartitionResult {
   readonly errorCode: number;
 }
 
-/** Records of a commit, and the answer if they are written. */
+/** Records of a commit, and the topics of the response once they are written. */
 export interface CommitPlan {
   readonly records: readonly ShardRecord[];
   readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionResult[] }[];
@@ -34,14 +34,17 @@ export interface CommitPlan {
 
 const LAST_TIME = 2n ** 63n - 1n;
 
-/** Expiry time of an offset that is kept for `retentionMs`; -1: never. Kafka's sum overflows, so its offset expires at once. */
+/**
+ * Expiry time of an offset that is kept for `retentionMs`; -1 if the request sets none: `offsets.retention.minutes`
+ * applies then. The sum saturates; Kafka's overflows, so that the offset expires at once.
+ */
 function expiryOf(now: number, retentionMs: Int64): Int64 {
   if (retentionMs === -1) return -1;
   const sum = addI64(now, retentionMs);
   return retentionMs > 0 && sum < now ? LAST_TIME : sum;
 }
 
-/** Reads the request without changing anything. */
+/** Plans an OffsetCommit: checks each partition and builds its record. Changes no state. */
 export function planCommit(
   context: ShardContext,
   request: Pick<OffsetCommitRequest, "groupId" | "retentionTimeMs" | "topics">,
@@ -73,7 +76,7 @@ export function planCommit(
   return { records, topics };
 }
 
-/** The same answer for every partition of a commit. */
+/** OffsetCommit response with the same error code for every partition. */
 export function commitError(topics: CommitTopics, errorCode: number): object {
   return {
     topics: topics.map(({ name, topicId, partitions }) => ({
@@ -84,23 +87,23 @@ export function commitError(topics: CommitTopics, errorCode: number): object {
   };
 }
 
-/** The topics of the cluster, as far as committed offsets need them. */
+/** Lookup of topic ids and names. */
 export type TopicNames = Pick<TopicDirectory, "idOf" | "nameOf">;
 
-/** False for an offset of another topic than the one with this id; an id that is not known fits every offset. */
+/** False if the offset belongs to a topic with another id. An unknown id matches every offset. */
 function isOfTopic(offset: CommittedOffset, topicId: Uuid | undefined): boolean {
   if (topicId === undefined || topicId === ZERO_UUID || offset.topicId === ZERO_UUID) return true;
   return offset.topicId === topicId;
 }
 
-/** True for an offset of a topic that is not there, or not any more. */
+/** True if the offset's topic does not exist, or has been deleted. */
 function isOrphan(offset: CommittedOffset, name: string, names: TopicNames): boolean {
   return (offset.topicId === ZERO_UUID ? names.idOf(name) : names.nameOf(offset.topicId)) === undefined;
 }
 
 /**
- * Offsets of the partitions asked for (null: all); a partition without one has offset -1, and one that `isOpen` an error.
- * An offset of an older topic of the name counts as none.
+ * Committed offsets of the requested partitions (null: all). A partition without one has offset -1; one for which
+ * `isOpen` is true has the error UNSTABLE_OFFSET_COMMIT. Offsets of a deleted topic of the same name are ignored.
  */
 export function fetchOffsets(
   group: AnyGroup | undefined,
@@ -151,7 +154,7 @@ export function dropOffset(group: AnyGroup, topic: string, partition: number): v
   if (partitions?.size === 0) group.offsets.delete(topic);
 }
 
-/** Topics that a consumer group's members subscribe to (`ClassicGroup.computeSubscribedTopics`); undefined: not known. */
+/** Topics that a group of consumers subscribes to (`ClassicGroup.computeSubscribedTopics`); undefined: unknown. */
 export function subscribedTopics(group: Group): ReadonlySet<string> | undefined {
   if (group.protocolType !== "consumer") return undefined;
   if (group.members.size === 0) return new Set();
@@ -160,19 +163,19 @@ export function subscribedTopics(group: Group): ReadonlySet<string> | undefined 
   try {
     for (const member of group.members.values()) {
       const reader = new ByteReader(group.metadataOf(member));
-      // Every version begins with what version 0 has, and a member may write any number there.
+      // Every version begins with the fields of version 0, so the version that the member wrote does not matter.
       reader.i16();
       for (const topic of consumerProtocolSubscription.decode(reader, 0).topics) topics.add(topic);
     }
   } catch (error) {
-    // Some clients put other bytes there (KAFKA-9196 and its like): then no topic counts as unsubscribed.
+    // Some clients write other bytes here (KAFKA-9196 and similar): then no topic counts as unsubscribed.
     if (error instanceof MalformedError) return undefined;
     throw error;
   }
   return topics;
 }
 
-/** When the group's offsets begin to age: see `offsets.retention.minutes`. Infinity: they do not. */
+/** Time from which `offsets.retention.minutes` counts for the offset; Infinity: it does not age. */
 function ageBase(
   group: AnyGroup,
   topic: string,
@@ -189,8 +192,8 @@ function ageBase(
 }
 
 /**
- * Records that erase a group's offsets of topics that are not there, those of open transactions included; `among`: names
- * of the topics that matter, undefined for all.
+ * Tombstones for a group's offsets of topics that do not exist, pending transactional offsets included. `among` limits
+ * them to these topic names; undefined: all topics.
  */
 export function orphanRecords(
   group: AnyGroup,
@@ -212,7 +215,7 @@ export function orphanRecords(
   return [...orphans.values()];
 }
 
-/** Records that erase what has expired, and the group itself when it is empty and has no offsets left. */
+/** Tombstones for expired offsets, and for the group itself if it is empty and has no offsets left. */
 export function expiredRecords(context: ShardContext, group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const { wall: now, config } = context;
   const subscribed = group.type === "classic" ? group.subscribed : undefined;
@@ -241,7 +244,7 @@ export interface TopicErrors {
   readonly partitions: readonly PartitionResult[];
 }
 
-/** Records that erase the offsets of `topics`, but for those that members subscribe to. */
+/** Tombstones for the offsets of `topics`; topics that members subscribe to have GROUP_SUBSCRIBED_TO_TOPIC. */
 export function planOffsetDeletion(
   group: AnyGroup,
   topics: OffsetDeleteRequest["topics"],
@@ -266,7 +269,7 @@ export function planOffsetDeletion(
   return { records, topics: results };
 }
 
-/** Records that erase the group and all its offsets. */
+/** Tombstones for the group and all its offsets. */
 export function deletionRecords(group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
   const records: ShardRecord[] = [];
   for (const [topic, partitions] of group.offsets) {
@@ -279,7 +282,7 @@ export function deletionRecords(group: AnyGroup, pending: PendingOffsets): Shard
   return records;
 }
 
-/** Records that erase a consumer group, its members included; `replaced`: one of them has another id since. */
+/** Tombstones for a consumer group and its members. `replaced`: the log has member `id` under the new id `by`. */
 export function tombstonesOf(
   group: ConsumerGroup,
   replaced?: { readonly by: string; readonly id: string },

@@ -19,7 +19,7 @@ export function joinReply(group: Group, member: Member): object {
     protocolName: group.protocolName,
     leader: group.leaderId ?? "",
     memberId: member.id,
-    // Only the leader needs to know the others: it decides.
+    // Only the leader gets the members: it computes the assignment.
     members: leads
       ? [...group.members.values()].map(other => ({
           memberId: other.id,
@@ -30,6 +30,7 @@ export function joinReply(group: Group, member: Member): object {
   };
 }
 
+/** JoinGroup response with an error code. */
 export function joinError(errorCode: number, memberId: string): object {
   return { errorCode, generationId: -1, protocolType: null, protocolName: null, leader: "", memberId, members: [] };
 }
@@ -43,20 +44,21 @@ export function syncReply(group: Group, member: Member): object {
   };
 }
 
+/** SyncGroup response with an error code. */
 export function syncError(errorCode: number): object {
   return { errorCode, assignment: NO_BYTES };
 }
 
-/** Called with 0 once a step of the group is written, or with the error code for the client. */
+/** Gets 0 once the change of the group is written, or the error code for the client. */
 type Done = (errorCode: number) => void;
 
 /**
- * The generations of classic groups: join phase, sync phase, sessions (`GroupMetadataManager`). Timers, by their keys:
- * `session` for each member and pending member, `join` and `sync` for each group.
+ * Rebalances classic groups: join phase, sync phase, sessions (`GroupMetadataManager`). Timers by key: `session` for
+ * each member and pending member, `join` and `sync` for each group.
  */
 export class Rebalance {
   readonly #context: ShardContext;
-  /** False for a group whose place another has taken: its timers do nothing. */
+  /** False if another group has replaced this one: its timers do nothing. */
   readonly #isCurrent: (group: Group) => boolean;
 
   constructor(context: ShardContext, isCurrent: (group: Group) => boolean) {
@@ -70,13 +72,13 @@ export class Rebalance {
     });
   }
 
-  /** Begins the session of a member, or of an id that is pending, anew. */
+  /** Restarts the session of a member or of a pending member id. */
   touch(group: Group, memberId: string, sessionTimeoutMs: number): void {
     const key = timerKey("session", group.id, memberId);
     this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));
   }
 
-  /** Members that do not know their id cannot send heartbeats: they are given as long as a join may take. */
+  /** Starts the session of a new member. It cannot send heartbeats without its id, so the session covers its join. */
   touchNew(group: Group, member: Member): void {
     this.touch(group, member.id, NEW_MEMBER_JOIN_TIMEOUT_MS);
   }
@@ -85,7 +87,7 @@ export class Rebalance {
     this.#context.cancel(timerKey("session", group.id, memberId));
   }
 
-  /** Cancels the timers of a group that another takes the place of, and answers who waits in it. */
+  /** Cancels the timers of a group that is replaced, and answers its waiting requests. */
   abandon(group: Group, errorCode: number): void {
     for (const member of group.members.values()) {
       this.answerJoin(group, member, joinError(errorCode, ""));
@@ -115,13 +117,13 @@ export class Rebalance {
     this.#context.reply(ticket, response);
   }
 
-  /** Begins a rebalance, or completes the join phase of the one under way if everybody has joined. */
+  /** Begins a rebalance, or completes the join phase of the current one if all members have joined. */
   prepareOrComplete(group: Group): void {
     if (group.state !== "PreparingRebalance") this.prepare(group);
     else this.completeIfReady(group);
   }
 
-  /** Completes the join phase if everybody has joined; `done` is called when what follows is written. */
+  /** Completes the join phase if all members have joined; calls `done` when the result is written. */
   completeIfReady(group: Group, done?: Done): void {
     const ready = group.state === "PreparingRebalance" && !group.isInitialRebalance && group.allJoined();
     if (ready) this.#complete(group, done);
@@ -152,7 +154,7 @@ export class Rebalance {
     }
   }
 
-  /** Waits for the first members of a group, longer while more of them come, up to the longest rebalance timeout. */
+  /** Waits for the first members of a group; each wait with a new member extends it, up to the rebalance timeout. */
   #awaitFirst(group: Group, delay: number, remaining: number): void {
     this.#after(group, timerKey("join", group.id), delay, () => {
       if (!group.newMemberAdded || remaining === 0) return this.#complete(group);
@@ -176,7 +178,7 @@ export class Rebalance {
       this.endSession(group, member.id);
     }
     if (group.members.size > 0 && !group.electJoinedLeader()) {
-      // Static members that are away keep the group waiting until their sessions end.
+      // Absent static members keep the group waiting until their sessions end.
       this.#awaitJoins(group);
       return done?.(0);
     }
@@ -191,7 +193,7 @@ export class Rebalance {
     group.subscribed = subscribedTopics(group);
     group.transition("CompletingRebalance", wall);
     group.pendingSync.clear();
-    // The answer to the leader is made before anybody's wait ends: it tells of all members.
+    // Build all responses before the first is sent: that of the leader lists all members.
     const replies = [...group.members.values()].map(member => [member, joinReply(group, member)] as const);
     for (const [member, reply] of replies) {
       this.answerJoin(group, member, reply);
@@ -204,12 +206,12 @@ export class Rebalance {
   }
 
   /**
-   * If the record is lost, the generation before is in force after a restart, with members whose sessions then end: only
-   * who waits for the record is told.
+   * Writes a group without members. If the record is lost, a restart loads the previous generation, and the sessions of
+   * its members expire. So only a request that waits for the record gets the error.
    */
   #writeEmpty(group: Group, done: Done | undefined): void {
     this.#context.append([groupRecord(group, new Map())], errorCode => {
-      if (errorCode !== 0) this.#context.warn(`Failed to write that group ${group.id} is empty.`, errorCode);
+      if (errorCode !== 0) this.#context.warn(`Failed to write the empty group ${group.id}.`, errorCode);
       done?.(errorCode);
     });
   }
@@ -238,7 +240,7 @@ export class Rebalance {
     if (group.pendingSync.size === 0) this.#context.cancel(timerKey("sync", group.id));
   }
 
-  /** Writes the leader's assignment, and hands it out when that has succeeded. */
+  /** Writes the leader's assignment, and returns it to the members once it is written. */
   persist(group: Group, assignments: ReadonlyMap<string, Uint8Array>): void {
     const { generation } = group;
     this.#context.append([groupRecord(group, assignments)], errorCode => {
@@ -248,7 +250,7 @@ export class Rebalance {
         member.assignment = errorCode === 0 ? (assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;
         if (member.syncing === undefined) continue;
         this.answerSync(member, errorCode === 0 ? syncReply(group, member) : syncError(errorCode));
-        // A session that ended while the member waited had no effect: it begins anew.
+        // A session that expired while the member waited had no effect: restart it.
         this.touch(group, member.id, member.sessionTimeoutMs);
       }
       if (errorCode === 0) group.transition("Stable", this.#context.wall);
@@ -256,7 +258,7 @@ export class Rebalance {
     });
   }
 
-  /** A session has ended. */
+  /** Handles the end of a session. */
   #expire(group: Group, memberId: string): void {
     const member = group.members.get(memberId);
     if (member === undefined) {
@@ -264,28 +266,28 @@ export class Rebalance {
       group.remove(memberId);
       return this.#completeWithout(group);
     }
-    // A member that waits for our answer is alive as far as we can know; its session begins anew with the answer.
+    // A member that waits for a response counts as alive; the response restarts its session.
     if (!member.isNew && (member.joining !== undefined || member.syncing !== undefined)) return;
     this.removeMember(group, member);
     if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group);
     else this.#completeWithout(group);
   }
 
-  /** The join phase may have waited for the one that is gone, that of the first members included. */
+  /** Completes the join phase, also the initial one, if it has waited for the removed member only. */
   #completeWithout(group: Group): void {
     if (group.state === "PreparingRebalance" && group.allJoined()) this.#complete(group);
   }
 
-  /** Takes a member out and answers what it waits for. */
+  /** Removes a member and answers its waiting requests. */
   removeMember(group: Group, member: Member): void {
     this.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, ""));
-    // Kafka leaves this request without an answer.
+    // Kafka leaves this request without a response.
     this.answerSync(member, syncError(Errors.UNKNOWN_MEMBER_ID.code));
     group.remove(member.id);
     this.endSession(group, member.id);
   }
 
-  /** Goes on after members have left; `done` is called when what follows is written. */
+  /** Continues after members have left; calls `done` when the result is written. */
   afterLeaving(group: Group, done: Done): void {
     if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group, done);
     else this.completeIfReady(group, done);

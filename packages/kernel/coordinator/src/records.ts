@@ -4,12 +4,12 @@ import { type ConsumerRecord, parseConsumerRecord } from "./consumer/records.ts"
 import type { ShardRecord } from "./effects.ts";
 import type { CommittedOffset, Group } from "./group.ts";
 
-/** Types of the keys of `__consumer_offsets` that classic groups use (`CoordinatorRecordType`). */
+/** Record types of committed offsets and classic groups in `__consumer_offsets` (`CoordinatorRecordType`). */
 const LEGACY_OFFSET_COMMIT = 0;
 const OFFSET_COMMIT = 1;
 const GROUP_METADATA = 2;
 
-/** Versions that Kafka 4.4 writes: 4 of a committed offset (with the topic's id), 3 of a group. */
+/** Value versions that Kafka 4.4 writes: 4 for a committed offset (with the topic id), 3 for a group. */
 const OFFSET_VERSION = 4;
 const GROUP_VERSION = 3;
 
@@ -25,7 +25,7 @@ function offsetKey(group: string, topic: string, partition: number): Uint8Array 
 }
 
 export function offsetRecord(group: string, topic: string, partition: number, offset: CommittedOffset): ShardRecord {
-  // An explicit expiry is something only version 1 can say.
+  // Only version 1 has an explicit expiry time.
   const version = offset.expireTimestamp === -1 ? OFFSET_VERSION : 1;
   const value = bytesOf(version, w => offsetCommitValue.encode(w, offset, version));
   return { key: offsetKey(group, topic, partition), value };
@@ -43,7 +43,7 @@ export function groupTombstone(group: string): ShardRecord {
   return { key: groupKey(group), value: null };
 }
 
-/** The group as it is after its members got `assignments` (by member id). */
+/** Record of the group with `assignments`, by member id. */
 export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8Array>): ShardRecord {
   const members = [...group.members.values()].map(member => ({
     memberId: member.id,
@@ -69,7 +69,7 @@ export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8
   };
 }
 
-/** A classic group that has just been created, whoever is about to join it. */
+/** Record of a new classic group, without the member that is about to join. */
 export function newGroupRecord({ id, stateTimestamp }: Group): ShardRecord {
   const value = {
     protocolType: "",
@@ -94,10 +94,10 @@ export type Replayed =
     }
   | { readonly type: "group"; readonly group: string; readonly value: GroupValue | null }
   | { readonly type: "consumer"; readonly record: ConsumerRecord }
-  /** A record of another kind of group: not ours to read. */
+  /** Record of another type of group, which is not decoded. */
   | { readonly type: "other"; readonly kind: number };
 
-/** Reads one record of the partition; throws `MalformedError` or `UnsupportedVersionError`. */
+/** Decodes a record of the partition; throws `MalformedError` or `UnsupportedVersionError`. */
 export function parseRecord(key: Uint8Array, value: Uint8Array | null): Replayed {
   const reader = new ByteReader(key);
   const kind = reader.i16();

@@ -1,43 +1,44 @@
 import type { Effect } from "./effects.ts";
 
-/** A record of a shard's partition, as it is read or has been appended. */
+/** Record of a shard's partition, read from the log or just appended. */
 export interface LoggedRecord {
   readonly key: Uint8Array;
   /** null: a tombstone. */
   readonly value: Uint8Array | null;
-  /** Producer whose transaction the record is part of: the record counts once that is committed. */
+  /** Producer whose transaction the record is part of: it takes effect once that is committed. */
   readonly producer?: Producer;
 }
 
+/** Id and epoch of a producer. */
 export interface Producer {
   readonly id: bigint;
   readonly epoch: number;
 }
 
-/** The end of a producer's transaction in the partition. */
+/** End of a producer's transaction in the partition: a COMMIT or ABORT marker. */
 export interface TxnEnd {
   readonly producer: Producer;
   readonly committed: boolean;
 }
 
 /**
- * A state machine over one partition of an internal topic: what a coordinator knows. Requests, time and outcomes come in,
- * records and replies go out as effects; what is remembered for ever is what `replay` makes of the records.
+ * State machine of a coordinator over one partition of an internal topic (`CoordinatorShard`). Its input is requests,
+ * time and outcomes; its output is records and replies, as effects. Durable state is the result of `replay` only.
  */
 export interface Shard<E = Effect> {
   /** Lead of the wall clock over the monotonic time that calls are given, in milliseconds. */
   wallAhead: number;
-  /** Takes in one record, at load and after every append of its own; `offset` is its place in the partition's log. */
+  /** Applies a record, at load and after each of the shard's own appends; `offset` is its offset in the log. */
   replay(now: number, record: LoggedRecord, offset: number): void;
-  /** Takes in the end of a transaction, at load and when its marker has been appended. */
+  /** Applies the end of a transaction, at load and when its marker has been appended. */
   ended(now: number, end: TxnEnd): void;
-  /** The log has been read to its end: requests come from now on. */
+  /** Ends the load of the log: requests follow. */
   loaded(now: number, out: E[]): void;
-  /** The outcome of an append effect: 0, or the error code its requests are answered with. */
+  /** Takes the outcome of an append effect: 0, or the error code for its requests. */
   appended(now: number, token: number, errorCode: number, out: E[]): void;
-  /** When `tick` wants to be called next; Infinity: not at all. */
+  /** Monotonic time of the next `tick`; Infinity: none. */
   nextDeadline(): number;
   tick(now: number, out: E[]): void;
-  /** The partition is lost to this broker: everyone who waits is told so. */
+  /** Answers all waiting requests with the error: this broker no longer leads the partition. */
   unload(now: number, errorCode: number, out: E[]): void;
 }

@@ -16,22 +16,22 @@ function isBefore(a: Timer, b: Timer): boolean {
 }
 
 /**
- * The timers of a shard, at most one for each key (`CoordinatorTimer`). Memory is that of the keys that are scheduled:
- * scheduling a key again moves its timer.
+ * Timers of a shard, at most one for each key (`CoordinatorTimer`). Memory depends on the number of scheduled keys
+ * only: scheduling a key again moves its timer.
  */
 export class Timers {
   readonly #byKey = new Map<string, Timer>();
   readonly #heap: Timer[] = [];
-  /** Timers whose time has come, in the order in which they run. */
+  /** Due timers, in the order in which they run. */
   #due: Timer[] = [];
   #order = 0;
 
-  /** Timers that are scheduled. */
+  /** Number of scheduled timers. */
   get size(): number {
     return this.#byKey.size;
   }
 
-  /** Runs `run` once, at `at` or later; replaces the timer that the key has. */
+  /** Runs `run` once, at `at` or later; replaces the key's timer. */
   schedule(key: string, at: number, run: () => void): void {
     this.cancel(key);
     const timer: Timer = { key, at, order: ++this.#order, run, place: this.#heap.length };
@@ -64,8 +64,8 @@ export class Timers {
   }
 
   /**
-   * Runs what was due when the tick began, until `isInterrupted` says to leave the rest to the next tick. A timer that is
-   * scheduled meanwhile runs in a later tick, whatever its time, so that a tick always ends.
+   * Runs the timers that were due when the tick began, until `isInterrupted` is true: the rest waits for the next tick.
+   * A timer that is scheduled meanwhile runs in a later tick, whatever its time, so that a tick always ends.
    */
   tick(now: number, isInterrupted: () => boolean): void {
     if (this.#due.length === 0) this.#collect(now);
@@ -89,7 +89,7 @@ export class Timers {
     }
   }
 
-  /** Takes a timer out of the heap. */
+  /** Removes a timer from the heap. */
   #take(timer: Timer): void {
     const { place } = timer;
     invariant(this.#heap[place] === timer, "a timer knows its place");
@@ -129,7 +129,7 @@ export class Timers {
   }
 }
 
-/** The key of a timer; ids may hold any character, so the length of the group's id tells where it ends. */
+/** Key of a timer. Ids may contain any character, so the key includes the length of the group id. */
 export function timerKey(kind: string, groupId: string, memberId = ""): string {
   return `${kind} ${groupId.length} ${groupId}${memberId}`;
 }

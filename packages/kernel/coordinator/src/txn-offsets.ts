@@ -4,12 +4,12 @@ import type { CommittedOffset } from "./group.ts";
 import type { Membership } from "./membership.ts";
 import type { AnyGroup } from "./offsets.ts";
 
-/** First version of TxnOffsetCommit that tells of a missing group and of an old epoch as such (KIP-1319). */
+/** First version of TxnOffsetCommit with GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH (KIP-1319). */
 const EPOCHS_VERSION = 6;
 
 type Topics = TxnOffsetCommitRequest["topics"];
 
-/** The same answer for every partition of a commit. */
+/** TxnOffsetCommit response with the same error code for every partition. */
 export function txnCommitError(topics: Topics, errorCode: number) {
   return {
     topics: topics.map(({ name, topicId, partitions }) => ({
@@ -20,7 +20,7 @@ export function txnCommitError(topics: Topics, errorCode: number) {
   };
 }
 
-/** Why a group does not take offsets in a transaction; 0 when it does. A group that is not there may be made. */
+/** Checks that a transaction may commit offsets to the group: 0 or an error code. A missing group may be created. */
 export function txnCommitFault(
   membership: Membership,
   group: AnyGroup | undefined,
@@ -33,7 +33,7 @@ export function txnCommitFault(
     return (version >= EPOCHS_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
   }
   if (generation < 0 && group.state === "Empty") return 0;
-  // Producers of old know nothing of groups but their names.
+  // Old producers send no member id and no generation.
   if (generation < 0 && memberId === "" && groupInstanceId === null) return 0;
   if (group.type === "consumer") {
     const partitions = request.topics.flatMap(({ topicId, partitions: of }) =>
@@ -50,9 +50,9 @@ export function txnCommitFault(
 }
 
 interface Entry {
-  /** undefined once an offset that came later is in force. */
+  /** Undefined once a later offset is in force. */
   value: CommittedOffset | undefined;
-  /** Later ones have higher numbers. */
+  /** Order of arrival. */
   readonly position: number;
 }
 
@@ -70,7 +70,7 @@ export interface PlacedOffset {
   readonly value: CommittedOffset;
 }
 
-/** Offsets that are part of transactions which are still open (`OffsetMetadataManager`, `openTransactions`). */
+/** Offsets of open transactions (`OffsetMetadataManager`, `openTransactions`). */
 export class PendingOffsets {
   readonly #groups = new Map<string, Map<string, Place>>();
   readonly #producers = new Map<bigint, Set<Place>>();
@@ -85,7 +85,7 @@ export class PendingOffsets {
     return this.#groups.get(groupId)?.has(keyOf(topic, partition)) === true;
   }
 
-  /** Partitions of the group with offsets of open transactions, and those offsets as far as they may still count. */
+  /** Partitions of the group with pending offsets, and those offsets that may still take effect. */
   *of(
     groupId: string,
   ): IterableIterator<{ readonly topic: string; readonly partition: number; readonly values: CommittedOffset[] }> {
@@ -95,7 +95,7 @@ export class PendingOffsets {
     }
   }
 
-  /** Groups in which the producer has something open. */
+  /** Groups with pending offsets of the producer. */
   *groupsOf(producerId: bigint): IterableIterator<string> {
     for (const { groupId } of this.#producers.get(producerId) ?? []) yield groupId;
   }
@@ -110,13 +110,13 @@ export class PendingOffsets {
     this.#producers.set(producerId, (this.#producers.get(producerId) ?? new Set()).add(place));
   }
 
-  /** An offset has been committed without a transaction: those that came before it are void, though still open. */
+  /** Voids the pending offsets of a partition after a commit without a transaction; their transactions stay open. */
   overtake(groupId: string, topic: string, partition: number): void {
     const place = this.#groups.get(groupId)?.get(keyOf(topic, partition));
     for (const entry of place?.byProducer.values() ?? []) entry.value = undefined;
   }
 
-  /** The partition's offset has been erased, and whatever was open with it. */
+  /** Drops the pending offsets of a partition after the tombstone of its offset. */
   drop(groupId: string, topic: string, partition: number): void {
     const place = this.#groups.get(groupId)?.get(keyOf(topic, partition));
     if (place === undefined) return;
@@ -128,7 +128,7 @@ export class PendingOffsets {
     this.#remove(place);
   }
 
-  /** A producer's transaction has ended: what is committed with it. */
+  /** Ends a producer's transaction; returns the offsets that it commits. */
   end(producerId: bigint, committed: boolean): PlacedOffset[] {
     const places = this.#producers.get(producerId) ?? [];
     this.#producers.delete(producerId);

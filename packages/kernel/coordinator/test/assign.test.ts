@@ -10,7 +10,7 @@ const [uniform, range] = ["uniform", "range"].map(name => ASSIGNORS.get(name) as
 interface Drawn {
   readonly subscriptions: readonly (readonly Uuid[])[];
   readonly counts: readonly number[];
-  /** Who had each partition before: an index that may be of no member. */
+  /** Index of the previous owner of each partition; there may be no such member. */
   readonly before: readonly number[];
 }
 
@@ -76,7 +76,7 @@ test("uniform: with the same subscriptions all are within one, and no more moves
       expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
       const total = sizes.reduce((a, b) => a + b, 0);
       const [least, extra] = [Math.floor(total / sizes.length), total % sizes.length];
-      // The most that may stay: everybody keeps up to the least, and as many as may have one more keep that too.
+      // Upper bound of kept partitions: each member keeps up to `least`, and up to `extra` members keep one more.
       const had = given.members.map(({ assigned, topics }) =>
         flat(assigned).filter(place => topics.has(place.split("/")[0] as Uuid)),
       );
@@ -87,7 +87,7 @@ test("uniform: with the same subscriptions all are within one, and no more moves
         0,
       );
       expect(kept).toBeGreaterThanOrEqual(most - extra);
-      // What has settled does not move again.
+      // A balanced assignment is stable.
       const again = given.members.map(member => ({ ...member, assigned: result.get(member.id) ?? new Map() }));
       expect(uniform({ ...given, members: again })).toEqual(result);
     }),

@@ -9,7 +9,7 @@ import {
   type TopicDirectory,
 } from "../src/index.ts";
 
-/** An id that says which topic it is of. */
+/** Topic id that encodes the number of the topic. */
 export function topicId(name: string): Uuid {
   const bytes = new Uint8Array(16);
   bytes.set(Buffer.from(name).subarray(0, 16));
@@ -42,7 +42,7 @@ export const noShares = {
 
 export type Reply = Record<string, unknown> & { errorCode: number; memberId: string; generationId: number };
 
-/** A shard with a log: appends succeed at once unless told otherwise. */
+/** Shard with a log: appends succeed at once, unless `failing` or `hold` is set. */
 export class Bench {
   now = 1_000_000;
   ids = 0;
@@ -65,7 +65,7 @@ export class Bench {
   readonly topics = new Map<string, { readonly id: Uuid; readonly partitions: number }>();
   version = 0;
 
-  /** Sets a topic's partitions; 0 takes it away. */
+  /** Sets a topic's number of partitions; 0 deletes it. */
   topic(name: string, partitions: number): Uuid {
     const id = this.topics.get(name)?.id ?? topicId(`${name}${this.version}`);
     const created = !this.topics.has(name) && partitions > 0;
@@ -116,7 +116,7 @@ export class Bench {
     return ticket;
   }
 
-  /** The reply to a request that is answered at once. */
+  /** Sends a request that must be answered at once; returns the reply. */
   ask(request: GroupRequest): Reply {
     const reply = this.replies.get(this.send(request));
     expect(reply).toBeDefined();

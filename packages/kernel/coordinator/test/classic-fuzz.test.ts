@@ -16,7 +16,7 @@ import {
 
 const text = (bytes: unknown): string => Buffer.from(bytes as Uint8Array).toString();
 
-/** A record as the model has it. */
+/** Record in the form of the model. */
 function modelRecord({ key, value }: { readonly key: Uint8Array; readonly value: Uint8Array | null }): ModelRecord {
   const record = parseRecord(key, value);
   if (record.type === "offset") {
@@ -49,7 +49,7 @@ function modelRecord({ key, value }: { readonly key: Uint8Array; readonly value:
 
 type Kind = "join" | "sync" | "heartbeat" | "leave" | "commit";
 
-/** A reply as the model has it. */
+/** Reply in the form of the model. */
 function modelReply(kind: Kind, response: Record<string, unknown>): ModelReply {
   const { errorCode: error, memberId } = response;
   switch (kind) {
@@ -75,12 +75,12 @@ function modelReply(kind: Kind, response: Record<string, unknown>): ModelReply {
   }
 }
 
-/** Compares what both say; an error of a join or sync is compared by its code and member only. */
+/** Part of a reply to compare: of a failed join, only the error code and the member id. */
 function shown(kind: Kind | undefined, reply: ModelReply): ModelReply {
   return kind === "join" && reply.error !== 0 ? { error: reply.error, memberId: reply.memberId } : reply;
 }
 
-/** The same schedule against a shard and the model. */
+/** Runs the same schedule against a shard and the model. */
 class Duel {
   now = 1_000_000;
   ids = 0;
@@ -231,12 +231,12 @@ class Duel {
     this.model.cleanUp();
   }
 
-  /** Time passes without a tick in between: all that is due runs at its end. */
+  /** Lets time pass without a tick in between: all due timers run at its end. */
   advance(ms: number): void {
     this.now += ms;
     this.model.now = this.now;
     this.model.wall += ms;
-    // A tick schedules for the next one, so as many ticks as there are timers are enough.
+    // A timer that is scheduled in a tick waits for a later one: go on only if the tick has stopped early.
     for (let ticks = 0; this.shard.nextDeadline() <= this.now; ticks++) {
       if (ticks > 0 && this.shard.nextDeadline() !== -Infinity) break;
       this.run(out => this.shard.tick(this.now, out));
@@ -260,7 +260,7 @@ class Duel {
     this.held = [];
     const out: GroupEffect[] = [];
     this.shard.unload(this.now, 16, out);
-    // Nothing is written to a partition that is lost.
+    // A lost partition takes no appends.
     this.settle(out.filter(({ type }) => type === "reply"));
     this.#load();
     this.model.reload(16);
@@ -301,7 +301,7 @@ const INSTANCES = ["i", "j"];
 
 const session = fc.constantFrom(6000, 10_000, 30_000, 1_800_000);
 const rebalance = fc.constantFrom(0, -1, -2_147_483_648, 1, 1000, 5000, 20_000, 700_000, 2_147_483_647);
-/** Picks a member, or an id that was handed out once; mostly one that is there. */
+/** Picks a member id, of a present member in most cases, or an id that was given out before. */
 const who = fc.nat(30);
 const settings = {
   session,
@@ -312,7 +312,7 @@ const settings = {
   clientId: fc.constantFrom("c", "d"),
 };
 
-/** Off by that much from the generation that is. */
+/** Difference from the current generation. */
 const drift = fc.constantFrom(0, 0, 0, 0, 0, 0, -1, 1);
 
 const step = fc.oneof(
@@ -397,7 +397,7 @@ function joinInput({ protocols, metadata, ...rest }: Settings) {
   return { version, session: sessionMs, rebalance: rebalanceMs, protocols: named, clientId, protocolType: "t" };
 }
 
-/** Members first, then ids that are pending, then one that nobody has. */
+/** Member by index: members first, then pending member ids, then an unknown id. */
 function identity({ model: { group } }: Duel, index: number): Identity {
   const members = [...(group?.members.values() ?? [])].map(({ id, instance }) => ({ memberId: id, instance }));
   const pending = [...(group?.pendingJoin ?? [])].map(memberId => ({ memberId, instance: null }));
@@ -405,7 +405,7 @@ function identity({ model: { group } }: Duel, index: number): Identity {
   return all[index % all.length];
 }
 
-/** Pending members join, and, if the group waits for them, all others rejoin. */
+/** Joins the pending members, and all others if the group waits for them. */
 function comeBack(duel: Duel, settings: Settings): void {
   const { group } = duel.model;
   const waiting = [...(group?.pendingJoin ?? [])];
@@ -415,7 +415,7 @@ function comeBack(duel: Duel, settings: Settings): void {
   for (const { id, instance } of absent) duel.join({ ...joinInput(settings), memberId: id, instance });
 }
 
-/** All members but one send SyncGroup, the leader last. */
+/** Sends SyncGroup for all members but one, the leader last. */
 function syncAll(duel: Duel, but: number): void {
   const { group } = duel.model;
   const members = [...(group?.members.values() ?? [])].sort(
@@ -504,7 +504,7 @@ function disturb(duel: Duel, step: Step): void {
   }
 }
 
-/** Every member but the last gets something; one gets something that is no member. */
+/** Assignments for every member but the last, and for an id that is no member. */
 function assignmentsOf({ model: { group }, tickets }: Duel): Map<string, string> {
   const ids = [...(group?.members.keys() ?? [])];
   return new Map([...ids.slice(0, Math.max(1, ids.length - 1)), "nobody"].map(id => [id, `${tickets} to ${id}`]));

@@ -331,7 +331,7 @@ test("the protocol that most prefer is chosen, of equals the first in a HashMap 
       expect(chosen([first, second], [second, first], [second, first])).toBe(second);
     }
   }
-  // More than twelve need a larger table.
+  // A Java `HashMap` with more than twelve names has a larger table.
   const many = Array.from({ length: 40 }, (_, i) => `protocol-${i}`);
   expect(chosen(...many.map((_, i) => [...many.slice(i), ...many.slice(0, i)]))).toBe("protocol-25");
 });

@@ -1,7 +1,6 @@
 /**
- * One classic group by the rules of Apache Kafka 4.4 (`ClassicGroup`, `GroupMetadataManager`), written down as plainly as
- * they are there and with nothing of ours in it. Where a request would never be answered in Kafka, it is answered here as
- * we do; each such place says so.
+ * Model of a classic group by the rules of Apache Kafka 4.4 (`ClassicGroup`, `GroupMetadataManager`), without any code
+ * of Samsa. Requests that Kafka never answers are answered as Samsa does; a comment marks each such place.
  */
 
 export interface ModelConfig {
@@ -57,7 +56,7 @@ export interface ModelMember {
 
 type State = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable";
 
-/** A record, as far as it matters; null: a tombstone. */
+/** Fields of a record that are compared; null: a tombstone. */
 export type ModelRecord =
   | { readonly of: "offset"; readonly value: { readonly offset: number; readonly timestamp: number } | null }
   | {
@@ -129,7 +128,7 @@ export class ModelGroup {
       votes.set(vote, (votes.get(vote) ?? 0) + 1);
     }
     const most = Math.max(...votes.values());
-    // "sticky" comes before "range" in a HashMap of Java.
+    // "sticky" comes before "range" in a Java `HashMap`.
     return [...votes].sort(([a], [b]) => (a < b ? 1 : -1)).find(([, count]) => count === most)?.[0] ?? "";
   }
 
@@ -177,7 +176,7 @@ export class ClassicModel {
   ids = 0;
   readonly replies = new Map<number, ModelReply>();
   readonly log: ModelRecord[] = [];
-  /** Everything that was appended or tried to be. */
+  /** Appended records, including those of failed appends. */
   readonly tried: ModelRecord[][] = [];
   held: Append[] = [];
   #timers: Timer[] = [];
@@ -191,11 +190,11 @@ export class ClassicModel {
     this.nextOutcome = nextOutcome;
   }
 
-  // --- the world around a group: timers, appends, loading
+  // --- environment of a group: timers, appends, load
 
   #schedule(key: string, delay: number, group: ModelGroup, run: () => void, memberId?: string): void {
     this.#cancel(key);
-    // We let a millisecond pass between two runs of a timer.
+    // Samsa lets a millisecond pass between two runs of a timer.
     this.#timers.push({ key, at: this.now + Math.max(delay, 1), order: ++this.#order, group, memberId, run });
   }
 
@@ -203,7 +202,7 @@ export class ClassicModel {
     this.#timers = this.#timers.filter(timer => timer.key !== key);
   }
 
-  /** Kafka leaves timers of members that are gone: they find nobody. */
+  /** Kafka leaves the timers of removed members, which find no member when they fire. */
   #hasEffect({ group, memberId }: Timer): boolean {
     if (group !== this.group) return false;
     return memberId === undefined || group.members.has(memberId) || group.pendingJoin.has(memberId);
@@ -257,12 +256,12 @@ export class ClassicModel {
     } else if (record.value === null) this.#forget();
   }
 
-  /** The group is gone. Offsets that are left make a group without members; Kafka keeps them without one. */
+  /** Removes the group. A remaining offset stays in an empty group; Kafka keeps it without a group. */
   #forget(): void {
     this.group = this.offset === undefined ? undefined : new ModelGroup(this.wall);
   }
 
-  /** The coordinator moves away and comes back: all who wait are told, the rest is what the log says. */
+  /** Moves the coordinator away and back: answers all waiting requests, then loads the log. */
   reload(error: number): void {
     for (let next = this.held.shift(); next !== undefined; next = this.held.shift()) next.done(error);
     while (this.#appends.length > 0) this.#appends.shift()?.done(error);
@@ -296,7 +295,7 @@ export class ClassicModel {
           id,
           instance,
           clientId: client,
-          // The record's −1 stands for the session timeout.
+          // In the record, −1 means the session timeout.
           rebalance: rebalance === -1 ? session : rebalance,
           session,
           protocols: [{ name: value.protocol ?? "", metadata }],
@@ -378,7 +377,7 @@ export class ClassicModel {
     const value = { generation: 0, protocolType: "", protocol: null, leader: null, members: [] };
     this.#append([{ of: "group", value: { ...value, timestamp: group.timestamp } }], error => {
       if (error === 0 || this.group !== group) return;
-      // Kafka tells the one whose request it was; the others wait for ever.
+      // Kafka answers the first request only; the others wait forever.
       for (const member of group.members.values()) {
         this.#answerJoin(member, { error, memberId: "" });
         this.#answerSync(member, { error });
@@ -489,7 +488,7 @@ export class ClassicModel {
   }
 
   #setJoin(ticket: number | undefined, member: ModelMember, input: JoinInput): void {
-    // Kafka forgets the request that waited.
+    // Kafka drops the waiting request without a response.
     this.#answerJoin(member, { error: UNKNOWN, memberId: member.id });
     member.protocols = input.protocols;
     member.rebalance = input.rebalance;
@@ -529,7 +528,7 @@ export class ClassicModel {
     if (group.protocolName !== group.selectProtocol()) return this.#maybePrepareRebalanceOrCompleteJoin(group);
     const assignments = new Map([...group.members.values()].map(({ id, assignment }) => [id, assignment]));
     this.#append([this.#groupRecord(group, assignments)], error => {
-      // We let a rebalance that began meanwhile answer, if it has done so.
+      // Samsa sends no response here if a rebalance has begun and answered meanwhile.
       if (member.awaitingJoin !== ticket) return;
       if (error !== 0) {
         const reply = { ...this.#joinResponse(group, member, false), leader: currentLeader };
@@ -679,7 +678,7 @@ export class ClassicModel {
     const member = group.members.get(memberId) as ModelMember;
     if (group.state === "PreparingRebalance") return this.#reply(ticket, { error: REBALANCING });
     if (group.state === "CompletingRebalance") {
-      // Kafka forgets the request that waited.
+      // Kafka drops the waiting request without a response.
       this.#answerSync(member, { error: REBALANCING });
       member.awaitingSync = ticket;
     }
@@ -688,7 +687,7 @@ export class ClassicModel {
     if (group.state === "Stable") return this.#reply(ticket, this.#syncResponse(group, member));
     if (group.leaderId !== memberId) return;
     this.#append([this.#groupRecord(group, assignments)], failure => {
-      // We let nothing happen to a group that is gone, where Kafka would touch the timers of the next one of the name.
+      // Samsa ignores a removed group, where Kafka restarts timers of the next group with its id.
       if (group !== this.group) return;
       if (group.state !== "CompletingRebalance" || group.generation !== generation) return;
       for (const each of group.members.values()) {
@@ -738,7 +737,7 @@ export class ClassicModel {
   #removeCurrentMember(group: ModelGroup, id: string): number {
     const member = group.members.get(id) as ModelMember;
     this.#answerJoin(member, { error: UNKNOWN, memberId: "" });
-    // Kafka forgets a SyncGroup that waits.
+    // Kafka drops a waiting SyncGroup without a response.
     this.#answerSync(member, { error: UNKNOWN });
     group.remove(id);
     return 0;

@@ -6,7 +6,7 @@ import { type Answer, ask, type Beat } from "./consumer-requests.ts";
 
 const TOPICS = ["t", "u", "v"];
 
-/** A member as a client is one: it believes what it is told, and says what it has. */
+/** Member as a client implements it: it follows its assignment and reports its partitions. */
 class Player {
   readonly bench: Bench;
   readonly id: string;
@@ -16,9 +16,9 @@ class Player {
   regex = "";
   /** `topic/partition`. */
   owned = new Set<string>();
-  /** What it was last told to have. */
+  /** Last assignment from the coordinator. */
   told = new Set<string>();
-  /** It waits for an answer that does not come, and may be told something else: it takes nothing, and says all again. */
+  /** True after a lost response: the member takes no partitions, and sends all fields with its next heartbeat. */
   missed = false;
 
   constructor(bench: Bench, id: string, instanceId: string | null) {
@@ -40,11 +40,11 @@ class Player {
     return [...topics].map(([topicId, partitions]) => ({ topicId, partitions }));
   }
 
-  /** `lost`: the answer does not arrive. `whole`: it says all it has to say. */
+  /** Sends a heartbeat. `lost`: the response does not arrive. `whole`: the request has all fields. */
   beat(lost: boolean, whole: boolean): void {
     const joining = !this.joined;
     if (joining) this.out();
-    // While it still gives up or takes, it does not say what it has: that would be neither the old nor the new.
+    // During reconciliation a member reports no partitions: they are neither the old nor the new assignment.
     const settled = this.owned.size === this.told.size && [...this.told].every(place => this.owned.has(place));
     const draft: Beat = {
       ...(joining || whole || this.missed
@@ -73,7 +73,7 @@ class Player {
     this.told = new Set(places);
   }
 
-  /** Gives up what it shall not have, then takes what it shall. */
+  /** Completes the reconciliation: the member owns its assignment. */
   settle(): void {
     if (!this.missed) this.owned = new Set(this.told);
   }
@@ -103,7 +103,7 @@ function noTwoOwners(bench: Bench, players: readonly Player[]): void {
   const members = new Set(viewOf(bench).members?.map(({ memberId }) => memberId));
   const owners = new Map<string, string>();
   for (const player of players) {
-    // Whoever has been put out hears of it with its next heartbeat, and clients give up by themselves before.
+    // A removed member learns of it with its next heartbeat, and clients drop their partitions by themselves before.
     if (!members.has(player.id)) continue;
     for (const place of player.owned) {
       expect(owners.get(place), `the owner of ${place}, which ${player.id} has`).toBeUndefined();
@@ -193,7 +193,7 @@ function play(bench: Bench, players: readonly Player[], step: Step): void {
   }
 }
 
-/** All that somebody subscribes to. */
+/** Partitions of all subscribed topics. */
 function wanted(bench: Bench, players: readonly Player[]): string[] {
   const places: string[] = [];
   for (const [name, { id, partitions }] of bench.topics) {

@@ -34,7 +34,7 @@ describe("members of the consumer protocol", () => {
     expect(count(second)).toBe(0);
     expect(shown(bench).groupState).toBe("Reconciling");
     const told = ask(bench, { memberEpoch: 2 });
-    // It keeps its epoch until it has given up what it was asked to.
+    // The member keeps its epoch until it has revoked its partitions.
     expect(told).toMatchObject({ errorCode: 0, memberEpoch: 2 });
     expect(count(told)).toBe(2);
     const kept = told.assignment?.topicPartitions[0].partitions ?? [];
@@ -61,7 +61,7 @@ describe("members of the consumer protocol", () => {
     join(bench, "a", ["t"]);
     expect(codes({ memberId: "b", memberEpoch: 2 }, { memberId: "b", memberEpoch: -1 })).toEqual([25, 25]);
     expect(codes({ memberEpoch: 3 })).toEqual([110]);
-    // The old version lets the broker make ids.
+    // In version 0, the broker generates member ids.
     const made = ask(bench, { ...joining, memberId: "" }, 0);
     expect(made).toMatchObject({ errorCode: 0, memberId: "id1" });
   });
@@ -88,7 +88,7 @@ describe("members of the consumer protocol", () => {
     bench.pass(40_000);
     join(bench, "b", ["t"]);
     ask(bench, { memberEpoch: 2 });
-    // It does not give up what it was asked to.
+    // The member does not revoke its partitions in time.
     bench.pass(10_001);
     expect(ask(bench, { memberEpoch: 2 }).errorCode).toBe(25);
     expect(count(ask(bench, { memberId: "b", memberEpoch: 3 }))).toBe(4);
@@ -191,7 +191,7 @@ describe("members of the consumer protocol", () => {
     bench.topic("u", 1);
     bench.pass(1000);
     ask(bench, { memberEpoch: 2, subscribedTopicNames: ["t", "u"] });
-    // An older epoch will do for what was assigned by then.
+    // An older epoch suffices for partitions that were assigned by then.
     expect([commit("a", 2), commit("a", 3)]).toEqual([0, 0]);
     expect([-1, 2, 3].map(epoch => bench.shard.committed.fetchFault("g", epoch < 0 ? null : "a", epoch))).toEqual([
       0, 113, 0,

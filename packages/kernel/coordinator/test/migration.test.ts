@@ -91,14 +91,14 @@ const joining = { memberId: "n", rebalanceTimeoutMs: 10_000, topicPartitions: []
 const count = (answer: ReturnType<typeof ask>): number =>
   answer.assignment?.topicPartitions.flatMap(({ partitions }) => partitions).length ?? 0;
 
-/** A group of one classic member and one of the consumer protocol, which have two partitions each. */
+/** Group of a classic member and a member of the consumer protocol, with two partitions each. */
 function mixed(bench: Bench): { readonly old: string; readonly epoch: number } {
   bench.topic("t", 4);
   const old = classic(bench);
   expect(ask(bench, joining)).toMatchObject({ errorCode: 0, memberEpoch: 2 });
   expect(bench.shard.list()).toMatchObject([{ groupType: "consumer", groupState: "Reconciling" }]);
   expect(heartbeat(bench, old, 1)).toBe(REJOIN);
-  // It says what it has, is asked to give up half of it, and joins again when it has done so.
+  // The classic member reports its partitions, must revoke half of them, and rejoins after that.
   const asked = bench.ask(join(old, [0, 1, 2, 3]));
   expect(asked).toMatchObject({ errorCode: 0, generationId: 1, protocolName: "range", memberId: old });
   const kept = partitionsOf(bench.ask(sync(old, 1)));
@@ -185,13 +185,13 @@ describe("from consumer to classic", () => {
       bench.ask(sync(old, again.generationId, [{ memberId: old, assignment: assignment([0, 1, 2, 3]) }])).errorCode,
     ).toBe(0);
     expect(bench.shard.list()).toMatchObject([{ groupType: "classic", groupState: "Stable" }]);
-    // And back again.
+    // Upgrade the group again.
     bench.pass(1000);
     expect(ask(bench, { ...joining, memberId: "o" })).toMatchObject({ errorCode: 0 });
     expect(heartbeat(bench, old, again.generationId)).toBe(REJOIN);
   });
 
-  // A leader of Kafka's own clients divides without user data; one of librdkafka hands each member its own back.
+  // Leaders of Kafka's own clients assign without user data; those of librdkafka return each member's user data.
   test.each([
     ["may turn back though a member tells user data", null, 0, "consumer"],
     ["may not turn back once an assignment has user data", Uint8Array.of(1), 69, "classic"],
@@ -208,7 +208,7 @@ describe("from consumer to classic", () => {
     const answer = ask(bench, { ...joining, memberId: "o" });
     expect(answer.errorCode).toBe(errorCode);
     expect(bench.shard.list()).toMatchObject([{ groupType }]);
-    // Who is refused changes nothing for the others.
+    // A refused member does not affect the others.
     expect(heartbeat(bench, old, generationId)).toBe(errorCode === 0 ? REJOIN : 0);
     if (errorCode === 0) return;
     expect(answer.errorMessage).toBe(
@@ -323,7 +323,7 @@ describe("from consumer to classic", () => {
     bench.ask({ type: "commit", version: 9, body: { ...commit, retentionTimeMs: -1, topics } });
     const offset = (): number =>
       Number(bench.shard.committed.fetch("g", null, false)[0]?.partitions[0]?.committedOffset);
-    // An id that is given out and does not come back has a session of ten seconds.
+    // A pending member id has a session of ten seconds.
     bench.ask(join(""));
     const pending = bench.shard.nextDeadline();
     expect(

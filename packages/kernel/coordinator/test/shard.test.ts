@@ -78,7 +78,7 @@ function leave(memberId: string, instance: string | null = null): GroupRequest {
   return { type: "leave", version: 5, body: { groupId: "g", memberId: "", members } };
 }
 
-/** A new member's id, as MEMBER_ID_REQUIRED hands it out. */
+/** Member id of a new member, from a MEMBER_ID_REQUIRED response. */
 function newId(bench: Bench): string {
   const reply = bench.ask(join());
   expect(reply.errorCode).toBe(79);

@@ -20,11 +20,11 @@ interface Reply {
   readonly assignment: { topicPartitions: { topicId: Uuid; partitions: number[] }[] } | null;
 }
 
-/** A shard with a log, and a share coordinator that initializes what it is asked to unless it is told otherwise. */
+/** Shard with a log, and a share coordinator that initializes partitions at once, unless `initializes` is set. */
 class Bench {
   now = 1_000_000;
   topics: TestTopics = new Map([["t", { id: uuid(0), partitions: 3 }]]);
-  /** Questions that the shard has asked about topics. */
+  /** Number of topic lookups by the shard. */
   questions = 0;
   #version = 0;
   readonly log: { key: Uint8Array; value: Uint8Array | null }[] = [];
@@ -50,7 +50,7 @@ class Bench {
     this.shard.loaded(this.now, []);
   }
 
-  /** Lets the shard see the topics as they are. */
+  /** Passes the current topics to the shard. */
   #show(shard: GroupShard, changed: Iterable<string> = []): void {
     const topics = new Map(this.topics);
     const count = <V>(value: V): V => {
@@ -69,7 +69,7 @@ class Bench {
     shard.topicsChanged(directory, new Set(changed), true);
   }
 
-  /** Gives a topic this many partitions; 0 deletes it. */
+  /** Sets a topic's number of partitions; 0 deletes it. */
   change(name: string, partitions: number, id = uuid(0)): void {
     if (partitions === 0) this.topics.delete(name);
     else this.topics.set(name, { id, partitions });
@@ -112,7 +112,7 @@ class Bench {
     return this.replies[before];
   }
 
-  /** Beats until nothing changes any more; what the member has then. */
+  /** Sends heartbeats until nothing changes; returns the member's epoch and partitions. */
   settled(memberId: string, memberEpoch: number): { epoch: number; has: string[] } {
     let epoch = memberEpoch;
     for (let i = 0; i < 5; i++) epoch = this.beat(memberId, epoch).memberEpoch;

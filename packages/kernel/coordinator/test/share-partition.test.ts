@@ -37,7 +37,7 @@ type Done = Extract<SharePartitionEffect, { type: "done" }>;
 type Load = ConstructorParameters<typeof SharePartition>[1];
 type Fetch = Partial<Parameters<SharePartition["acquire"]>[1]> & { readonly reads?: number };
 
-/** A share partition over a log; writes of its state succeed at once unless they are held. */
+/** Share partition over a log; writes of its state succeed at once, unless `hold` is set. */
 class Bench {
   now = 1000;
   log: FetchedBatch[];
@@ -67,7 +67,7 @@ class Bench {
     }
   }
 
-  /** Ends a write that is held. */
+  /** Ends a held write. */
   finish(write: Persist, errorCode: number): void {
     const out: SharePartitionEffect[] = [];
     const errorMessage = errorCode === 0 ? null : "no";
@@ -83,14 +83,14 @@ class Bench {
     return this.partition.acquire(this.now, { memberId, fetchOffset, batches, ...defaults, ...options });
   }
 
-  /** The runs that a fetch acquires, as texts: "0-9×1" are ten records delivered for the first time. */
+  /** Runs that a fetch acquires, as text: "0-9×1" is ten records delivered for the first time. */
   acquired(memberId = "m", options: Fetch = {}): string[] {
     return this.fetch(memberId, options).records.map(
       ({ firstOffset, lastOffset, deliveryCount }) => `${firstOffset}-${lastOffset}×${deliveryCount}`,
     );
   }
 
-  /** The error of an acknowledgement, or undefined while it is not yet durable. */
+  /** Error code of an acknowledgement; undefined while it is not durable. */
   acknowledge(memberId: string, ...batches: AcknowledgementBatch[]): number | undefined {
     const ticket = ++this.#tickets;
     const out: SharePartitionEffect[] = [];
@@ -392,7 +392,7 @@ describe("loading", () => {
   });
 });
 
-/** What the model knows of a record in flight. */
+/** Record in flight in the model. */
 interface Known {
   state: number;
   count: number;
@@ -401,7 +401,7 @@ interface Known {
   before: { state: number; member: string } | undefined;
 }
 
-/** Record by record, the rules of KIP-932 without batches. */
+/** Model: the rules of KIP-932 for single records, without batches. */
 class Model {
   readonly records = new Map<number, Known>();
   start = 0;
@@ -454,7 +454,7 @@ class Model {
     }
   }
 
-  /** Whether a member may say something of all these records; those before the start offset are not in question. */
+  /** True if the member has acquired all these records; those before the start offset do not count. */
   owns(member: string, first: number, last: number): boolean {
     for (let offset = Math.max(first, this.start); offset <= last; offset++) {
       const known = this.records.get(offset);
@@ -463,7 +463,7 @@ class Model {
     return true;
   }
 
-  /** The first record that is free. */
+  /** Offset of the first available record. */
   get free(): number | undefined {
     for (const [offset, { state, before }] of this.records) {
       if (state === AVAILABLE && before === undefined) return offset;
@@ -475,7 +475,7 @@ class Model {
 const MEMBERS = ["a", "b", "c"];
 const LOG_END = 400;
 
-/** A log of batches without holes, of sizes that repeat. */
+/** Log of batches without gaps, in a repeating sequence of sizes. */
 function logOf(sizes: readonly number[]): FetchedBatch[] {
   const log: FetchedBatch[] = [];
   for (let offset = 0, i = 0; offset < LOG_END; i++) {
@@ -519,7 +519,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-/** The share partition and its model, side by side. */
+/** Runs the share partition and its model side by side. */
 class Pair {
   readonly model = new Model();
   readonly bench: Bench;
@@ -529,7 +529,7 @@ class Pair {
     this.bench.hold = true;
   }
 
-  /** Notes a write that was begun for `offsets`. */
+  /** Records a write that has begun for `offsets`, and compares it with the model. */
   #began(offsets: number[]): void {
     const [write] = this.bench.persisted.splice(0);
     if (offsets.length === 0) return expect(write).toBeUndefined();
@@ -576,7 +576,7 @@ class Pair {
     for (const [offset, known] of model.records) {
       if (offset >= to || known.state !== AVAILABLE) continue;
       known.state = ARCHIVED;
-      // Nothing brings it back any more.
+      // The record stays archived whatever the outcome of a pending change.
       if (known.before !== undefined) known.before = { state: ARCHIVED, member: "" };
     }
     model.start = to;
@@ -592,7 +592,7 @@ class Pair {
       bench.pass(Math.max(0, at - bench.now));
       const offsets = due.map(([offset]) => offset);
       this.#began(offsets);
-      // Its outcome changes nothing but where the start is.
+      // The outcome of this write may only move the start offset.
       const write = model.writes.at(-1);
       if (offsets.length > 0 && write !== undefined) write.offsets.length = 0;
     }
@@ -653,7 +653,7 @@ class Pair {
     expect(count).toBe(sum);
     if (options.recordLimit) expect(count).toBeLessThanOrEqual(options.maxRecords);
     expect(count > 0, "whoever may have something gets something").toBe(from < LOG_END && (wasFree || room));
-    // The rest of a batch that was cut is in flight, and free.
+    // The rest of a batch that `recordLimit` has cut is in flight and available.
     for (const { firstOffset, deliveryState, deliveryCount } of bench.partition.inFlight) {
       if (model.records.has(firstOffset) || firstOffset <= end) continue;
       expect([options.recordLimit, deliveryState, deliveryCount]).toEqual([true, AVAILABLE, 0]);

@@ -17,7 +17,7 @@ const GONE = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
 
 type Reply = Record<string, unknown> & { errorCode: number };
 
-/** A shard with a log that keeps offsets: what is pruned is not loaded again. */
+/** Shard with a log that keeps offsets: pruned records are not loaded again. */
 class Bench {
   now = 1_000_000;
   failing = 0;
@@ -129,7 +129,7 @@ const batches = (last: number) =>
     { maxLength: 8 },
   );
 
-/** Offset by offset: the state that has been delivered most often, and of those the highest. */
+/** Model of merged batches, offset by offset: the highest delivery count wins, then the highest state. */
 class Offsets {
   readonly states = new Map<number, { state: number; count: number }>();
 

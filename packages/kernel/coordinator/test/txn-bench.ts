@@ -26,7 +26,7 @@ export function namesOf(partitions: TxnPartitions): string[] {
 
 type Held = Exclude<TxnEffect, { type: "reply" }>;
 
-/** A shard with a log and partitions around it: everything is done at once unless it is held or fails. */
+/** Shard with a log and partitions: effects are carried out at once, unless `holding` or `failing` is set. */
 export class TxnBench {
   now = 5_000_000;
   version: number;
@@ -80,7 +80,7 @@ export class TxnBench {
     }
   }
 
-  /** Does what was held, oldest first. */
+  /** Carries out the held effects, oldest first. */
   release(): void {
     this.holding.clear();
     const out: TxnEffect[] = [];
@@ -100,7 +100,7 @@ export class TxnBench {
     return ticket;
   }
 
-  /** The reply to a request that is answered at once. */
+  /** Sends a request that must be answered at once; returns the reply. */
   ask(request: TxnRequest): ProducerReply {
     const reply = this.replies.get(this.send(request));
     expect(reply).toBeDefined();
@@ -135,7 +135,7 @@ export class TxnBench {
     this.now = until;
   }
 
-  /** Another broker takes over, or this one comes back. */
+  /** Loads the log into a new shard, as after a move or a restart of the coordinator. */
   reload(): void {
     const loaded = new TransactionShard(this.config);
     loaded.wallAhead = this.shard.wallAhead;

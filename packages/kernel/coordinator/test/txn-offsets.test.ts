@@ -91,7 +91,7 @@ class Bench {
     this.shard.ended(this.now, { producer, committed });
   }
 
-  /** The offset of partition 0, or its error. */
+  /** Committed offset of a partition, or its error. */
   fetch(stable = false, partition = 0): number | string {
     const topics = [{ name: "t", topicId: NIL, partitionIndexes: [partition] }];
     const [found] = this.shard.committed.fetch("g", topics, stable)[0].partitions;
@@ -222,7 +222,7 @@ describe("offsets in a transaction", () => {
           const producer = producers[by];
           if (producer === undefined) bench.commit({ offset: i, partition });
           else bench.txnCommit(producer, { offset: i, partition });
-          // Within a transaction the last one is the one that will count.
+          // Within a transaction, the last commit wins.
           commits = commits.filter(c => c.by !== by || c.partition !== partition || c.counts);
           commits.push({ offset: i, partition, by, counts: producer === undefined });
         });

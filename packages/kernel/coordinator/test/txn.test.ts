@@ -20,7 +20,7 @@ function at(reply: ProducerReply, epoch: number): ProducerReply {
   return { ...reply, producerEpoch: epoch };
 }
 
-/** A producer whose next epoch is the last but one. */
+/** Calls InitProducerId until the producer has the epoch. */
 function aged(bench: TxnBench, epoch: number): ProducerReply {
   let producer = bench.init();
   while (producer.producerEpoch < epoch) producer = bench.init();
@@ -107,7 +107,7 @@ describe("InitProducerId", () => {
     expect(bench.init().errorCode).toBe(CODE.away);
     expect(bench.init().errorCode).toBe(CODE.away);
     bench.failing = 0;
-    // Shut out already, though nobody has the epoch.
+    // The old epoch is fenced already, though no client has got the new one.
     expect(bench.add(old, ["t-1"])).toBe(CODE.fenced);
     bench.init();
     expect(bench.markers.map(({ producerEpoch }) => producerEpoch)).toEqual([1]);
@@ -180,7 +180,7 @@ describe("EndTxn", () => {
     return bench.end(producer, commit);
   }
 
-  // The table in `TransactionCoordinator.endTransaction`; "bump": no error, and the next epoch.
+  // Table of `TransactionCoordinator.endTransaction`; "bump": no error, and the next epoch.
   test.each([
     ["Empty", "abort", "fenced", "bump"],
     ["Empty", "commit", "fenced", "state"],
@@ -427,7 +427,7 @@ describe("the log", () => {
   });
 });
 
-/** The dumbest account of one transactional id there can be; every step is over when it is answered. */
+/** Simplest model of a transactional id: each step is complete when it is answered. */
 class Model {
   id = -1n;
   epoch = -1;

@@ -1,12 +1,12 @@
 import type { Uuid } from "@samsa/base";
 
-/** Partitions by topic; a topic without partitions is not in it. */
+/** Partitions by topic id; topics without partitions are absent. */
 export type Assignment = ReadonlyMap<Uuid, ReadonlySet<number>>;
 
 export interface AssignedMember {
   readonly id: string;
   readonly instanceId: string | null;
-  /** Topics it subscribes to that exist. */
+  /** Existing topics that the member subscribes to. */
   readonly topics: ReadonlySet<Uuid>;
   /** Target assignment so far. */
   readonly assigned: Assignment;
@@ -20,7 +20,7 @@ export interface AssignorInput {
   partitions(topic: Uuid): number;
 }
 
-/** Divides the partitions of all subscribed topics among the members: by member id. */
+/** Divides the partitions of all subscribed topics among the members; returns assignments by member id. */
 export type Assignor = (input: AssignorInput) => Map<string, Assignment>;
 
 export const NOTHING: Assignment = new Map();

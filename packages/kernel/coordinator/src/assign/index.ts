@@ -4,7 +4,7 @@ import { uniform } from "./uniform.ts";
 
 export * from "./assignor.ts";
 
-/** The assignors that a broker has, by name; the first is the default. */
+/** Assignors of the broker, by name; the first is the default. */
 export const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
   ["uniform", uniform],
   ["range", range],

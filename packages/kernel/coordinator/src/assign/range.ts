@@ -1,7 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import { type AssignedMember, type Assignment, type AssignorInput } from "./assignor.ts";
 
-/** Static members first, by instance: their place does not change with their id. */
+/** Order of members: static members first, by instance id, so that a new member id does not move them. */
 function inOrder(a: AssignedMember, b: AssignedMember): number {
   if (a.instanceId !== null && b.instanceId !== null) return a.instanceId < b.instanceId ? -1 : 1;
   if (a.instanceId !== null) return -1;
@@ -10,8 +10,8 @@ function inOrder(a: AssignedMember, b: AssignedMember): number {
 }
 
 /**
- * Gives every subscriber of a topic one range of its partitions, the first ones one partition more where it does not
- * divide; topics with as many partitions and the same subscribers are divided alike (`RangeAssignor`).
+ * Gives every subscriber of a topic one range of its partitions; the first subscribers get one more if the number does
+ * not divide evenly. Topics with equal partition counts and subscribers are divided alike (`RangeAssignor`).
  */
 export function range(input: AssignorInput): Map<string, Assignment> {
   const { members } = input;

@@ -1,10 +1,10 @@
 import { DeadlineHeap, type Uuid } from "@samsa/base";
 import { add, type Assignment, type AssignorInput } from "./assignor.ts";
 
-/** Rounds of balancing over all topics: subscriptions that overlap in part may take many to settle. */
+/** Maximum number of balancing rounds over all topics; partly overlapping subscriptions may take many. */
 const MOST_ROUNDS = 16;
 
-/** Members' indices, the one with the least weight first; a weight that is no longer true is passed over. */
+/** Heap of member indices, the least weight first; entries with an outdated weight are skipped. */
 class Lightest {
   readonly #heap = new DeadlineHeap<readonly [weight: number, member: number]>();
   readonly #weight: (member: number) => number;
@@ -29,9 +29,9 @@ class Lightest {
 
 class MixedAssignment {
   readonly #input: AssignorInput;
-  /** Indices of members, by topic. */
+  /** Indices of the subscribed members, by topic. */
   readonly #subscribers = new Map<Uuid, number[]>();
-  /** The owner of each partition, −1 for none. */
+  /** Index of the owner of each partition; −1: none. */
   readonly #owners = new Map<Uuid, Int32Array>();
   readonly #sizes: number[];
 
@@ -64,7 +64,7 @@ class MixedAssignment {
     this.#sizes[member]++;
   }
 
-  /** Topics that press most on their subscribers first, and those with fewer subscribers before others. */
+  /** Topics in order: most partitions per subscriber first, then fewest subscribers first. */
   #topics(): Uuid[] {
     const pressure = (topic: Uuid): number => this.#input.partitions(topic) / this.#among(topic).length;
     return [...this.#subscribers.keys()].sort(
@@ -76,7 +76,7 @@ class MixedAssignment {
     return this.#subscribers.get(topic) ?? [];
   }
 
-  /** Ties are broken by the member's place, so that the result depends on nothing but the input. */
+  /** Least loaded members first. Ties are broken by member index, so that the result depends on the input only. */
   #light(): Lightest {
     return new Lightest(member => this.#sizes[member] * this.#sizes.length + member);
   }
@@ -102,7 +102,7 @@ class MixedAssignment {
     }
   }
 
-  /** Moves partitions of one topic from those who have most to those who have least; how many. */
+  /** Moves partitions of a topic from the most to the least loaded members; returns the number of moves. */
   #balanceTopic(topic: Uuid): number {
     const among = this.#among(topic);
     let [most, least] = [0, Infinity];
@@ -151,7 +151,7 @@ class MixedAssignment {
   }
 }
 
-/** Members subscribe to different topics: what is kept stays, the rest goes to whoever has least, then loads are evened. */
+/** Assigns to members with different subscriptions: keeps partitions, gives free ones to the least loaded, balances. */
 export function uniformMixed(input: AssignorInput): Map<string, Assignment> {
   return new MixedAssignment(input).run();
 }

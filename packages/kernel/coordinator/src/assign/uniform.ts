@@ -7,7 +7,7 @@ interface Place {
   readonly partition: number;
 }
 
-/** Quota of partitions for each member, and the number of members that may have one more. */
+/** Number of partitions of each member, and the number of members that may have one more. */
 interface Quota {
   readonly least: number;
   extra: number;
@@ -35,7 +35,7 @@ function sizeOf(assignment: Assignment): number {
   return size;
 }
 
-/** Everybody subscribes to the same: sizes differ by one at most, and no more moves than that needs. */
+/** Assigns to members with equal subscriptions: sizes differ by at most one, with as few moves as possible. */
 function uniformAlike(input: AssignorInput): Map<string, Assignment> {
   const { members } = input;
   const { topics } = members[0];
@@ -75,8 +75,8 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
 }
 
 /**
- * Gives members as many partitions as each other, as far as their subscriptions let it, and moves few of those that
- * are assigned already (`UniformAssignor`). Racks do not matter, as in Kafka 4.
+ * Balances the number of partitions per member as far as subscriptions allow, and moves few assigned partitions
+ * (`UniformAssignor`). Ignores racks, as Kafka 4 does.
  */
 export function uniform(input: AssignorInput): Map<string, Assignment> {
   if (input.members.length === 0) return new Map();

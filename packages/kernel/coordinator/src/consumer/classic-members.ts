@@ -43,7 +43,7 @@ export function readSubscription(
   }
 }
 
-/** Partitions by topic id, as classic members are handed them; `version` is that of what the member told. */
+/** Encodes the assignment of a classic member (ConsumerProtocolAssignment); `version` is that of its subscription. */
 export function writeAssignment(
   topics: TopicDirectory,
   assignment: Iterable<readonly [Uuid, Iterable<number>]>,
@@ -68,11 +68,11 @@ export interface ClassicJoin {
   readonly ticket: Ticket;
   readonly version: number;
   readonly client: Client;
-  /** Its bytes live as long as the group. */
+  /** Owns its bytes: the group keeps them. */
   readonly body: JoinGroupRequest;
 }
 
-/** Members of the classic protocol in a group of the consumer protocol: their requests are answered as they expect. */
+/** Serves classic members of a consumer group: JoinGroup, SyncGroup, Heartbeat, LeaveGroup. */
 export class ClassicMembers {
   readonly #context: ConsumerContext;
   readonly #updates: ConsumerUpdates;
@@ -137,21 +137,24 @@ export class ClassicMembers {
     });
   }
 
-  /** The member is the last that speaks the consumer protocol: without it, the group may become classic. */
+  /** True if the static member is the last of the consumer protocol, and the group may become classic without it. */
   #isLastConsumer(group: ConsumerGroup, { classic, instanceId }: ConsumerMember): boolean {
     if (classic !== null || instanceId === null || group.classicMembers !== group.members.size - 1) return false;
     const { consumer, maxSize } = this.#context.config;
     return consumer.migration.downgrade && group.members.size <= maxSize;
   }
 
-  /** A static member goes on in the classic protocol, and the group with it (`validateOnlineDowngradeWithReplacedMember`). */
+  /**
+   * Converts the group to a classic one, as its last member of the consumer protocol rejoins with the classic protocol
+   * (`validateOnlineDowngradeWithReplacedMember`).
+   */
   #downgrade(
     change: Change,
     { known, epoch, told }: { known: ConsumerMember; epoch: number; told: Told },
     answer: (errorCode: number, generation: number) => void,
   ): void {
     const { group, after, records } = change;
-    // Assignments do not fit a changed subscription: the members join again.
+    // The target assignment does not fit the changed subscription: the members must rejoin.
     const rebalance = group.assignmentEpoch < epoch;
     const share = { epoch: group.assignmentEpoch, target: group.targetOf(known.id) };
     const member = rebalance ? after : this.#updates.step(change, share, told);
@@ -205,7 +208,7 @@ export class ClassicMembers {
     });
   }
 
-  /** The member that a request speaks for, or the error code it is answered with. */
+  /** Member that has sent a request, or the error code of the response. */
   #speaker(
     group: ConsumerGroup,
     { memberId, groupInstanceId, generationId }: HeartbeatRequest | SyncGroupRequest,
@@ -242,7 +245,7 @@ export class ClassicMembers {
     if (classic !== null) this.#timers.touch(group, id, classic.sessionTimeoutMs);
   }
 
-  /** Members are told to join again when there is something for them to give up or to take. */
+  /** Error code of a Heartbeat: REBALANCE_IN_PROGRESS if the member has partitions to revoke or to take. */
   heartbeat(group: ConsumerGroup, body: HeartbeatRequest): number {
     const member = this.#speaker(group, body);
     if (typeof member === "number") return member;
@@ -258,7 +261,7 @@ export class ClassicMembers {
     const members = new Set<ConsumerMember>();
     const outcomes = identities.map(({ memberId, groupInstanceId }) => {
       const member = groupInstanceId === null ? group.members.get(memberId) : group.staticMember(groupInstanceId);
-      // An administrator knows static members by their instance only.
+      // Admin clients name static members by instance id only.
       const isFenced = groupInstanceId !== null && memberId !== "" && member !== undefined && member.id !== memberId;
       const errorCode = member === undefined ? UNKNOWN_MEMBER : isFenced ? Errors.FENCED_INSTANCE_ID.code : 0;
       if (errorCode === 0 && member !== undefined) members.add(member);

@@ -10,7 +10,7 @@ import { replayConsumerRecord } from "./replay.ts";
 import { MemberTimers } from "./member-timers.ts";
 import { ConsumerUpdates } from "./update.ts";
 
-/** The consumer groups of a shard: what they are asked, what becomes of them as time goes by, what the log says of them. */
+/** Consumer groups of a shard: their heartbeats, their timers, and the replay of their records. */
 export class ConsumerGroups {
   readonly updates: ConsumerUpdates;
   readonly timers: MemberTimers;
@@ -26,21 +26,21 @@ export class ConsumerGroups {
     this.#heartbeats = new ConsumerHeartbeats(context, this.updates, this.timers);
   }
 
-  /** Answers a request that is wrong whatever the group; whether it was. */
+  /** Answers a request that is invalid for every group; true if it has answered. */
   refused(input: HeartbeatInput): boolean {
     const fault = heartbeatFault(input, this.#context.config.consumer.assignors);
     if (fault !== undefined) this.#context.reply(input.ticket, fault);
     return fault !== undefined;
   }
 
-  /** `records` make the group what it is, where it is not yet, and are written before those of the request. */
+  /** Handles a heartbeat. `records` create or convert the group, and are written before those of the request. */
   heartbeat(group: ConsumerGroup, input: HeartbeatInput, records: ShardRecord[]): void {
     const { memberEpoch } = input.body;
     if (memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH) this.#heartbeats.leave(group, input);
     else this.#heartbeats.beat(group, input, records);
   }
 
-  /** Takes in a record of a group that is there; timers begin when the group is `live`. */
+  /** Applies a record to an existing group. Starts timers only if `live`: after a load, `loaded` starts them. */
   replay(group: ConsumerGroup, record: ConsumerRecord, live: boolean): void {
     const member = replayConsumerRecord(group, record);
     if (!live) return;
@@ -55,7 +55,7 @@ export class ConsumerGroups {
     for (const id of group.members.keys()) this.timers.cancel(group, id);
   }
 
-  /** The log has been read: sessions begin. */
+  /** Starts sessions after the load of the log. */
   loaded(group: ConsumerGroup): void {
     for (const member of group.members.values()) {
       this.timers.begin(group, member);
@@ -63,7 +63,7 @@ export class ConsumerGroups {
     }
   }
 
-  /** Topics have changed, or come, or gone: groups that subscribe to them look at them again. */
+  /** Makes the group check its topics again if it subscribes to one that was created, changed or deleted. */
   topicsChanged(group: ConsumerGroup, changed: ReadonlySet<string>): void {
     for (const name of changed) {
       if (!group.isSubscribedTo(name)) continue;
@@ -104,7 +104,7 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
       clientHost: member.clientHost,
       subscribedTopicNames: member.topicNames,
       subscribedTopicRegex: member.regex ?? "",
-      // Until it has given them up, it is responsible for what it shall give up.
+      // A member owns the partitions that it must revoke until it has confirmed their revocation.
       assignment: named([...ids(member.assigned), ...ids(member.revoking)]),
       targetAssignment: named(group.targetOf(member.id)),
       memberType: member.classic === null ? 1 : 0,
@@ -122,8 +122,8 @@ type Commit = { readonly memberId: string; readonly epoch: number; readonly vers
 const EPOCH_VERSION = 9;
 
 /**
- * Checks that the member may commit offsets of these partitions (`ConsumerGroup.validateOffsetCommit`): 0 or an error code
- * for the whole request. With an older epoch, each partition must have been assigned at that epoch or before.
+ * Checks that the member may commit offsets of these partitions (`ConsumerGroup.validateOffsetCommit`): 0 or an error
+ * code for the whole request. With an older epoch, each partition must have been assigned at that epoch or before.
  */
 export function commitFault(
   group: ConsumerGroup,

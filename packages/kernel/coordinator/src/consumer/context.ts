@@ -5,31 +5,32 @@ import type { ConsumerGroup } from "./group.ts";
 import type { ConsumerMember } from "./member.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
-/** The intervals of a group, which may have settings of its own. */
+/** Timeouts and intervals of a group, in milliseconds; group configs may override those of the broker. */
 export interface ConsumerGroupIntervals {
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly assignmentIntervalMs: number;
 }
 
+/** Settings of consumer groups (`group.consumer.*`). */
 export interface ConsumerGroupConfig {
   readonly maxSize: number;
-  /** Names of the assignors that members may choose; the first serves those who do not. */
+  /** Names of the assignors that members may choose; the first is the default. */
   readonly assignors: readonly string[];
-  /** Which groups may turn from one protocol to the other while they have members. */
+  /** Conversions that are allowed while a group has members (`group.consumer.migration.policy`). */
   readonly migration: { readonly upgrade: boolean; readonly downgrade: boolean };
   intervals(groupId: string): ConsumerGroupIntervals;
-  /** See `Env.pattern`. */
+  /** Compiles a regular expression; see `Env.pattern`. */
   readonly pattern: (expression: string) => Pattern;
 }
 
-/** Context of consumer groups: that of every group, the topics of the cluster, and conversion to a classic group. */
+/** Context of consumer groups: the shard's, the topics of the cluster, and conversion to a classic group. */
 export interface ConsumerContext extends ShardContext {
   readonly topics: TopicDirectory;
   readonly hashes: TopicHashes;
-  /** The version of the metadata in which topics last came to be. */
+  /** Metadata version in which a topic was last created. */
   readonly newTopicsVersion: number;
-  /** Puts a classic group in the place of a consumer group; `done` as of `append`. */
+  /** Replaces a consumer group by a classic group; `done` as for `append`. */
   downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void;
 }
 
@@ -41,11 +42,11 @@ export interface Downgrade {
   readonly staying: readonly ConsumerMember[];
   /** A member of `staying` that has taken the place of a static member, and the member that it has replaced. */
   readonly replaced?: { readonly by: string; readonly id: string };
-  /** False if the members keep what they have. */
+  /** False if the members keep their assignments. */
   readonly rebalance: boolean;
 }
 
-/** Why a request is not granted. */
+/** Error of a refused request. */
 export interface Refusal {
   readonly errorCode: number;
   readonly errorMessage: string | null;

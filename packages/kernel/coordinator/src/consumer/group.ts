@@ -5,7 +5,7 @@ import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
 
-/** Topics that a pattern matched, at which version of the metadata, and when. */
+/** Topics that a pattern matched, with the metadata version and the wall-clock time of the match. */
 export interface Resolved {
   readonly topics: ReadonlySet<string>;
   readonly version: number;
@@ -30,13 +30,13 @@ export interface Subscriptions {
 export class ConsumerGroup {
   readonly type = "consumer";
   readonly id: string;
-  /** Begins at 1, as that of the assignment does: a member that joins gets an epoch whatever it subscribes to. */
+  /** Starts at 1, as the assignment epoch does: a joining member gets an epoch whatever it subscribes to. */
   epoch = 1;
   metadataHash = 0n;
   assignmentEpoch = 1;
-  /** When the target assignment was made, by the wall; 0 when it does not matter. */
+  /** Wall-clock time of the target assignment; 0: it does not delay the next one. */
   assignmentTimestamp = 0;
-  /** The same in the shard's own time, where it is known. */
+  /** Monotonic time of the target assignment; undefined if it was loaded from the log. */
   assignedAt: number | undefined;
   readonly members = new Map<string, ConsumerMember>();
   /** Instance id to member id. */
@@ -45,16 +45,16 @@ export class ConsumerGroup {
   readonly resolved = new Map<string, Resolved>();
   /** True if Kafka 4.0 has left a record of partition metadata, which later versions erase. */
   hasPartitionMetadata = false;
-  /** Until when the topics need not be looked at, unless they change; for the epoch that found them so. */
+  /** Wall-clock deadline of the next check of the topics; void if the group epoch is below `epoch`. */
   refresh = { at: 0, epoch: 0 };
-  /** A member has brought a pattern, or topics have come: patterns are to be resolved. */
+  /** True while the patterns are being resolved. */
   resolving = false;
   readonly offsets: Map<string, Map<number, CommittedOffset>>;
   readonly #names: Counts = new Map();
   readonly #regexes: Counts = new Map();
   readonly #assignors: Counts = new Map();
   readonly #protocols: Counts = new Map();
-  /** The epoch of the member that has each partition. */
+  /** Epoch of the member that owns each partition (`currentPartitionEpoch`). */
   readonly #owners = new Map<Uuid, Map<number, number>>();
   classicMembers = 0;
 
@@ -76,7 +76,7 @@ export class ConsumerGroup {
     return { names: this.#names, regexes: this.#regexes };
   }
 
-  /** Names of the protocols that classic members speak, and how many do. */
+  /** Number of classic members that support each protocol. */
   get classicProtocols(): ReadonlyMap<string, number> {
     return this.#protocols;
   }
@@ -133,7 +133,7 @@ export class ConsumerGroup {
       for (const [topic, partitions] of owned) {
         const owners = this.#owners.get(topic);
         if (owners === undefined) continue;
-        // With another epoch it is another's already: a compacted log tells of that first.
+        // Under another epoch, another member owns it already: in a compacted log, that record may come first.
         for (const partition of partitions.keys()) {
           if (owners.get(partition) === member.epoch) owners.delete(partition);
         }
@@ -160,7 +160,7 @@ export class ConsumerGroup {
     return this.#owners.get(topic)?.has(partition) === true;
   }
 
-  /** Subscriptions as they are when `after` takes the place of `before`; undefined: there is none. */
+  /** Subscriptions with `after` in the place of `before`; `after` undefined: the members of `before` leave. */
   subscriptionsWith(before: readonly ConsumerMember[], after: ConsumerMember | undefined): Subscriptions {
     const names = new Map(this.#names);
     const regexes = new Map(this.#regexes);
@@ -190,7 +190,7 @@ export class ConsumerGroup {
     return false;
   }
 
-  /** The assignor that most members name, when `after` takes the place of `before`. */
+  /** Assignor that most members name, with `after` in the place of `before`. */
   preferredAssignor(before?: ConsumerMember, after?: ConsumerMember): string | undefined {
     const counts = new Map(this.#assignors);
     if (typeof before?.assignor === "string") count(counts, before.assignor, -1);

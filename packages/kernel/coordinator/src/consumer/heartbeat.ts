@@ -19,7 +19,7 @@ import { currentRecord, memberRecord, memberTombstones, targetRecord } from "./r
 import type { MemberTimers } from "./member-timers.ts";
 import type { ConsumerUpdates } from "./update.ts";
 
-/** First version whose members make their ids themselves. */
+/** First version of ConsumerGroupHeartbeat whose members generate their ids themselves (KIP-1082). */
 const OWN_ID_VERSION = 1;
 
 export interface HeartbeatInput {
@@ -76,7 +76,7 @@ function isAmong(listed: ListedPartitions | null, owned: Owned): boolean {
   });
 }
 
-/** A member that speaks with another epoch than it has, unless it has only missed our last answer. */
+/** FENCED_MEMBER_EPOCH if the request has another epoch than the member, unless the last response was lost. */
 function epochFault(member: ConsumerMember, body: ConsumerGroupHeartbeatRequest): Refusal | undefined {
   const { memberEpoch, topicPartitions } = body;
   if (memberEpoch === JOINING_EPOCH || memberEpoch === member.epoch) return undefined;
@@ -89,7 +89,7 @@ function epochFault(member: ConsumerMember, body: ConsumerGroupHeartbeatRequest)
   return refusal(Errors.FENCED_MEMBER_EPOCH, text);
 }
 
-/** ConsumerGroupHeartbeat: all that members of the consumer protocol ask for. */
+/** Handles ConsumerGroupHeartbeat: joins, heartbeats and leaves of members of the consumer protocol. */
 export class ConsumerHeartbeats {
   readonly #context: ConsumerContext;
   readonly #updates: ConsumerUpdates;
@@ -101,7 +101,7 @@ export class ConsumerHeartbeats {
     this.#timers = timers;
   }
 
-  /** A member joins, or says that it is there. `records` go before those of its own. */
+  /** Handles a join or a heartbeat. `records` are written before those of the member. */
   beat(group: ConsumerGroup, input: HeartbeatInput, records: ShardRecord[]): void {
     const { ticket, client, body } = input;
     const { config } = this.#context;
@@ -135,7 +135,7 @@ export class ConsumerHeartbeats {
     });
   }
 
-  /** Answers once the records are written, if there are any. */
+  /** Answers once the records are written, or at once if there are none. */
   #finish(ticket: Ticket, records: readonly ShardRecord[], response: object): void {
     if (records.length === 0) return this.#context.reply(ticket, response);
     this.#context.append(records, errorCode =>
@@ -151,7 +151,7 @@ export class ConsumerHeartbeats {
     return refusal(Errors.GROUP_MAX_SIZE_REACHED, text);
   }
 
-  /** A state from a version to come: the member begins anew. */
+  /** FENCED_MEMBER_EPOCH if a later version has written the member's state: the member must rejoin. */
   #stateFault(member: ConsumerMember, { topicPartitions }: ConsumerGroupHeartbeatRequest): Refusal | undefined {
     if (this.#updates.isKnownState(member) || topicPartitions?.length === 0) return undefined;
     const text =
@@ -184,7 +184,7 @@ export class ConsumerHeartbeats {
     );
   }
 
-  /** A member leaves: for good, or, if it is static and says so, for a while. */
+  /** Handles a leave: for good, or temporarily if a static member sends `AWAY_EPOCH`. */
   leave(group: ConsumerGroup, { ticket, body }: HeartbeatInput): void {
     const { memberId, memberEpoch, instanceId } = body;
     const member = instanceId === null ? group.members.get(memberId) : group.staticMember(instanceId);
@@ -211,7 +211,7 @@ function instanceFault(member: ConsumerMember | undefined, memberId: string, ins
   return refusal(Errors.FENCED_INSTANCE_ID, text);
 }
 
-/** The member as it is while it is away: whatever it had counts as assigned from the beginning when it is back. */
+/** Member during a temporary leave. Its partitions get assignment epoch 0: they count as assigned from the start. */
 function away(member: ConsumerMember): ConsumerMember {
   const assigned: Owned = new Map(
     [...member.assigned].map(([topic, partitions]) => [topic, new Map([...partitions.keys()].map(id => [id, 0]))]),
@@ -219,7 +219,7 @@ function away(member: ConsumerMember): ConsumerMember {
   return { ...member, epoch: AWAY_EPOCH, assigned, revoking: NONE };
 }
 
-/** The same instance under another id gets all that it had. */
+/** Replaces a static member by one with a new id, which takes over its subscription and assignments. */
 export function replaceStatic(
   group: ConsumerGroup,
   old: ConsumerMember,

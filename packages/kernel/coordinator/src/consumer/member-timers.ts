@@ -3,23 +3,23 @@ import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, JOINING_EPOCH, STATE } from "./member.ts";
 
-/** Wait before a member is put out again whose removal could not be written. */
+/** Wait before the failed write of a member's removal is repeated. */
 const RETRY_MS = 500;
 const KINDS = ["session", "rebalance", "join", "sync"] as const;
 
 type Kind = (typeof KINDS)[number];
 
-/** Puts a member out; `done` gets 0 or the error of the write. */
+/** Removes a member; `done` gets 0 or the error of the write. */
 type PutOut = (group: ConsumerGroup, member: ConsumerMember, done: (errorCode: number) => void) => void;
 
 /**
- * Timers of the members of consumer groups. Each puts its member out when its time has come: `session` when the member is
- * not heard from, `rebalance` when it does not give up what it was asked to; for classic members, `join` and `sync` when
- * they do not send what they were told to. None is written down: after a restart they begin anew.
+ * Timers of the members of consumer groups. Each removes its member when it fires: `session` if no heartbeat has come,
+ * `rebalance` if the member has not revoked its partitions; for classic members, `join` and `sync` if the expected
+ * JoinGroup or SyncGroup has not come. Timers are not in the log: after a restart they start anew.
  */
 export class MemberTimers {
   readonly #context: ConsumerContext;
-  /** False for a group whose place another has taken: its timers do nothing. */
+  /** False if another group has replaced this one: its timers do nothing. */
   readonly #isCurrent: (group: ConsumerGroup) => boolean;
   readonly #putOut: PutOut;
 
@@ -35,7 +35,7 @@ export class MemberTimers {
       if (member === undefined || !this.#isCurrent(group)) return;
       this.#putOut(group, member, errorCode => {
         if (errorCode === 0) return;
-        this.#context.warn(`Failed to write that member ${memberId} of group ${group.id} is out.`, errorCode);
+        this.#context.warn(`Failed to write the removal of member ${memberId} of group ${group.id}.`, errorCode);
         this.#schedule(kind, group, memberId, RETRY_MS);
       });
     });
@@ -45,7 +45,7 @@ export class MemberTimers {
     this.#context.cancel(timerKey(kind, group.id, memberId));
   }
 
-  /** Begins the session of a member that has none. */
+  /** Starts the session of a member without one. */
   begin(group: ConsumerGroup, { id, classic }: ConsumerMember): void {
     if (this.#context.isScheduled(timerKey("session", group.id, id))) return;
     this.#schedule(
@@ -56,25 +56,25 @@ export class MemberTimers {
     );
   }
 
-  /** The member has been heard from. */
+  /** Restarts the session of a member that has sent a request. */
   touch(group: ConsumerGroup, memberId: string, sessionTimeoutMs: number): void {
     this.#schedule("session", group, memberId, sessionTimeoutMs);
   }
 
-  /** A member that has been asked to give something up has its rebalance timeout for that. */
+  /** Starts the rebalance timeout of a member that must revoke partitions; cancels it for other members. */
   awaitRevocation(group: ConsumerGroup, member: ConsumerMember): void {
     const revokes = member.state === STATE.unrevoked && member.epoch >= JOINING_EPOCH && member.classic === null;
     if (revokes) this.#schedule("rebalance", group, member.id, member.rebalanceTimeoutMs);
     else this.#cancel("rebalance", group, member.id);
   }
 
-  /** A classic member has been told to join again: it has its rebalance timeout for that, from the first time on. */
+  /** Starts the rebalance timeout of a classic member that was told to rejoin; later calls do not extend it. */
   awaitJoin(group: ConsumerGroup, { id, rebalanceTimeoutMs }: ConsumerMember): void {
     if (this.#context.isScheduled(timerKey("join", group.id, id))) return;
     this.#schedule("join", group, id, rebalanceTimeoutMs);
   }
 
-  /** A classic member has joined. */
+  /** Waits for the SyncGroup of a classic member that has joined. */
   awaitSync(group: ConsumerGroup, memberId: string, rebalanceTimeoutMs: number): void {
     this.#cancel("join", group, memberId);
     this.#schedule("sync", group, memberId, rebalanceTimeoutMs);
@@ -84,7 +84,7 @@ export class MemberTimers {
     this.#cancel("sync", group, memberId);
   }
 
-  /** The member is out. */
+  /** Cancels the timers of a removed member. */
   cancel(group: ConsumerGroup, memberId: string): void {
     for (const kind of KINDS) this.#cancel(kind, group, memberId);
   }

@@ -4,13 +4,13 @@ import type { MemberProtocol } from "../group.ts";
 /** State of a member's reconciliation (`MemberState`). */
 export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;
 
-/** Member epochs that say something else than an epoch. */
+/** Member epochs with a special meaning in requests. */
 export const JOINING_EPOCH = 0;
 export const LEAVING_EPOCH = -1;
-/** A static member leaves and will be back: its place is kept until its session ends. */
+/** Temporary leave of a static member: its place is kept until its session ends. */
 export const AWAY_EPOCH = -2;
 
-/** The epoch at which each partition was assigned, by topic; a topic without partitions is not in it. */
+/** Assignment epoch of each partition, by topic id; topics without partitions are absent. */
 export type Owned = ReadonlyMap<Uuid, ReadonlyMap<number, number>>;
 
 /** JoinGroup fields of a classic member in a consumer group. */
@@ -19,7 +19,7 @@ export interface ClassicMetadata {
   readonly supportedProtocols: readonly MemberProtocol[];
 }
 
-/** A member of a consumer group. Never changes: another takes its place. */
+/** Member of a consumer group (`ConsumerGroupMember`). Immutable: a change makes a new one. */
 export interface ConsumerMember {
   readonly id: string;
   readonly epoch: number;
@@ -29,9 +29,9 @@ export interface ConsumerMember {
   readonly rackId: string | null;
   readonly clientId: string;
   readonly clientHost: string;
-  /** −1: not told. */
+  /** −1: not set. */
   readonly rebalanceTimeoutMs: number;
-  /** Sorted, each once. */
+  /** Sorted, without duplicates. */
   readonly topicNames: readonly string[];
   /** "" or null: none. Kafka writes "". */
   readonly regex: string | null;
@@ -65,12 +65,12 @@ export function newMember(id: string): ConsumerMember {
   };
 }
 
-/** Topic names as a member keeps them. */
+/** Sorts topic names and removes duplicates, as `ConsumerMember.topicNames` requires. */
 export function namesOf(names: readonly string[]): readonly string[] {
   return [...new Set(names)].sort();
 }
 
-/** The pattern that a member subscribes to, if it does. */
+/** Pattern that a member subscribes to; undefined: none. */
 export function regexOf(member: ConsumerMember | undefined): string | undefined {
   return member === undefined || member.regex === null || member.regex === "" ? undefined : member.regex;
 }
@@ -132,7 +132,7 @@ export function samePlace(a: ConsumerMember, b: ConsumerMember): boolean {
   );
 }
 
-/** Has what it shall have at that epoch. */
+/** True if the member has reached its target assignment of that epoch. */
 export function isReconciled(member: ConsumerMember, epoch: number): boolean {
   return member.state === STATE.stable && member.epoch === epoch;
 }

@@ -13,7 +13,7 @@ const UNSUPPORTED =
   "re-attempting the upgrade.";
 const MALFORMED = "the embedded consumer protocol is malformed.";
 
-/** Assignment of a classic member by topic id; or the reason why it cannot be read. */
+/** Decodes the assignment of a classic member, by topic id; or returns the reason why it cannot. */
 function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefined): Map<Uuid, Set<number>> | string {
   if (bytes.length === 0) return new Map();
   try {
@@ -34,7 +34,7 @@ function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefi
   }
 }
 
-/** A group of the consumer protocol with the members of a classic one; or why there cannot be one (`fromClassicGroup`). */
+/** Converts a classic group to a consumer group; or returns the reason why it cannot (`fromClassicGroup`). */
 export function upgraded(classic: Group, context: ConsumerContext): ConsumerGroup | string {
   const group = new ConsumerGroup(classic.id);
   group.epoch = classic.generation;
@@ -91,7 +91,7 @@ export function recordsOf(group: ConsumerGroup): ShardRecord[] {
   ];
 }
 
-/** A classic group with the members of a consumer group that stay (`fromConsumerGroup`). */
+/** Converts a consumer group to a classic group of the members that stay (`fromConsumerGroup`). */
 export function downgraded(
   group: ConsumerGroup,
   { staying, replaced }: Pick<Downgrade, "staying" | "replaced">,

@@ -2,16 +2,16 @@ import type { Uuid } from "@samsa/base";
 import type { Assignment } from "../assign/index.ts";
 import { type ConsumerMember, NONE, type Owned, STATE } from "./member.ts";
 
-/** Partitions as a heartbeat lists them. */
+/** Partitions in the form of a heartbeat. */
 export type ListedPartitions = readonly { readonly topicId: Uuid; readonly partitions: readonly number[] }[];
 
 export interface Goal {
-  /** The epoch of the target assignment, and the member's share of it. */
+  /** Epoch of the target assignment, and the member's share of it. */
   readonly epoch: number;
   readonly target: Assignment;
   /** True if the member's subscription has changed. */
   readonly subscriptionChanged: boolean;
-  /** Topics that it subscribes to: nothing else is given to it, whatever the target says. */
+  /** Topics that the member subscribes to; it gets no others, even if the target has them. */
   readonly topics: ReadonlySet<Uuid>;
   /** Partitions that the member reports to own; null: not reported. */
   readonly owned: ListedPartitions | null;
@@ -27,12 +27,12 @@ function holds(owned: Owned, listed: ListedPartitions | null): boolean {
   });
 }
 
-/** A member that goes to another epoch remembers the one before, once. */
+/** Member at `epoch`; its last epoch becomes the previous one. */
 function at(member: ConsumerMember, epoch: number, rest: Partial<ConsumerMember>): ConsumerMember {
   return { ...member, previousEpoch: member.epoch, epoch, ...rest };
 }
 
-/** Takes away what is no longer subscribed to, and nothing else. */
+/** Revokes the partitions of topics that the member no longer subscribes to, and no others. */
 function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
   const assigned = new Map(member.assigned);
   const revoking = new Map(member.revoking);
@@ -49,7 +49,7 @@ function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
   return at(member, member.epoch, { assigned });
 }
 
-/** The next step towards the target: give up first, then go to its epoch and take what is free. */
+/** Next step towards the target: revoke partitions first, then move to the target's epoch and take free partitions. */
 function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
   const { epoch } = goal;
   const assigned = new Map<Uuid, ReadonlyMap<number, number>>();
@@ -81,7 +81,7 @@ function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
   return at(member, epoch, { state: waits ? STATE.unreleased : STATE.stable, assigned: taken, revoking: NONE });
 }
 
-/** The member after one step towards its target; itself when there is nothing to do (`CurrentAssignmentBuilder`). */
+/** Member after one step towards its target; the same object if nothing changes (`CurrentAssignmentBuilder`). */
 export function reconcile(member: ConsumerMember, goal: Goal): ConsumerMember {
   switch (member.state) {
     case STATE.stable:

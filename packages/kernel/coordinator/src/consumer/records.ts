@@ -25,7 +25,7 @@ function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Uint8Arra
   return writer.finish();
 }
 
-/** Key and value are of the type's schemas; all of them have version 0 only. */
+/** Encodes a record. `key` and `value` follow the schemas of the type, which have version 0 only. */
 function record(type: RecordType, key: object, value: object | null): ShardRecord {
   return {
     key: bytesOf(type.id, writer => type.key.encode(writer, key as never, 0)),
@@ -33,9 +33,9 @@ function record(type: RecordType, key: object, value: object | null): ShardRecor
   };
 }
 
-/** Tombstones of a member, or of a whole group. */
+/** Tombstones of a member. */
 export function memberTombstones(groupId: string, memberId: string): ShardRecord[] {
-  // The order matters to those who replay them.
+  // Kafka's replay requires this order.
   return [CURRENT, TARGET_MEMBER, MEMBER].map(type => record(type, { groupId, memberId }, null));
 }
 
@@ -71,7 +71,7 @@ export function targetRecord(groupId: string, memberId: string, assignment: Assi
   return record(TARGET_MEMBER, { groupId, memberId }, { topicPartitions });
 }
 
-/** `timestamp`: when the assignment was made; 0 when that shall not delay the next. */
+/** Record of the assignment epoch. `timestamp`: wall-clock time of the assignment; 0: do not delay the next one. */
 export function targetEpochRecord(groupId: string, assignmentEpoch: number, timestamp: number): ShardRecord {
   return record(TARGET, { groupId }, { assignmentEpoch, assignmentTimestamp: timestamp });
 }
@@ -129,7 +129,7 @@ type Decoded<T extends RecordType> = {
   readonly value: ReturnType<T["value"]["decode"]> | null;
 };
 
-/** A record of a consumer group, told by its type. */
+/** Decoded record of a consumer group. */
 export type ConsumerRecord =
   | ({ readonly type: "group" } & Decoded<RecordTypes["ConsumerGroupMetadata"]>)
   | ({ readonly type: "partitions" } & Decoded<RecordTypes["ConsumerGroupPartitionMetadata"]>)
@@ -149,7 +149,7 @@ const TYPES: ReadonlyMap<number, readonly [ConsumerRecord["type"], RecordType]> 
   [REGEX.id, ["regex", REGEX]],
 ]);
 
-/** Reads a record whose type has been read; undefined when it is of no consumer group. Throws as codecs do. */
+/** Decodes a record of type `kind`; undefined if that is of no consumer group. Throws as `parseRecord` does. */
 export function parseConsumerRecord(
   kind: number,
   key: ByteReader,

@@ -6,7 +6,7 @@ import type { ConsumerRecord } from "./records.ts";
 
 type OwnedTopics = ConsumerGroupCurrentMemberAssignmentValue["assignedPartitions"];
 
-/** Partitions without an epoch of their own, as 4.2 and before wrote them, have the member's. */
+/** Partitions with their assignment epochs. Kafka 4.2 and earlier wrote no such epochs: the member's is used then. */
 function ownedOf(topics: OwnedTopics, memberEpoch: number): Owned {
   return new Map(
     topics.map(({ topicId, partitions, assignmentEpochs: epochs }): [Uuid, Map<number, number>] => {
@@ -45,7 +45,7 @@ function described(
   };
 }
 
-/** Puts what a record says into a group that is there; the member that it speaks of, if it does and that is there. */
+/** Applies a record to an existing group; returns the member that it concerns, if there is one. */
 export function replayConsumerRecord(group: ConsumerGroup, record: ConsumerRecord): ConsumerMember | undefined {
   switch (record.type) {
     case "group":

@@ -4,13 +4,13 @@ import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup, Resolved } from "./group.ts";
 import { epochRecord, regexRecord } from "./records.ts";
 
-/** Matches of a name with a pattern in one step: each takes 10 to 30 µs. */
+/** Number of matches of a name with a pattern in one step; each takes 10 to 30 µs. */
 const MATCHES_AT_ONCE = 500;
 const REFRESH_MS = 2147483647;
 
 interface Asked {
   readonly regex: string;
-  /** Undefined for one that a log has and that is not valid here: it matches nothing. */
+  /** Undefined if the log has a pattern that is not valid here: it matches nothing. */
   readonly matches: Pattern | undefined;
   readonly topics: Set<string>;
 }
@@ -31,7 +31,7 @@ export class RegexResolver {
     this.#timestamp = context.wall;
   }
 
-  /** Goes on; whether all topics have been seen. */
+  /** Matches the next topics; true once all topics have been matched. */
   advance(): boolean {
     for (let matches = 0; matches < MATCHES_AT_ONCE; matches += 1 + this.#patterns.length) {
       const next = this.#names.next();
@@ -41,7 +41,7 @@ export class RegexResolver {
     return false;
   }
 
-  /** Records of the result, for the group as it is now (`handleRegularExpressionsResult`). */
+  /** Records of the result, for the current subscriptions of the group (`handleRegularExpressionsResult`). */
   records(context: ConsumerContext, group: ConsumerGroup): ShardRecord[] {
     const records: ShardRecord[] = [];
     const { subscriptions } = group;

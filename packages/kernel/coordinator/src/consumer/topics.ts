@@ -2,13 +2,13 @@ import { ByteWriter, type Uuid, uuidToBytes, xxh3 } from "@samsa/base";
 
 /** Topics of the cluster at one version of the metadata. */
 export interface TopicDirectory {
-  /** Grows with every change. */
+  /** Metadata version; grows with every change. */
   readonly version: number;
   idOf(name: string): Uuid | undefined;
   nameOf(id: Uuid): string | undefined;
-  /** Number of partitions; 0 for a topic that is not there. */
+  /** Number of partitions; 0 if the topic does not exist. */
   partitions(id: Uuid): number;
-  /** The racks that hold a partition's replicas. */
+  /** Racks of a partition's replicas. */
   racks(id: Uuid, partition: number): readonly string[];
   names(): Iterable<string>;
 }
@@ -48,7 +48,7 @@ class HashInput {
     return this.raw(bytes);
   }
 
-  /** UTF-16, with its length behind it. */
+  /** UTF-16 code units, followed by their number. */
   text(text: string): this {
     const bytes = new Uint8Array(text.length * 2);
     const view = new DataView(bytes.buffer);
@@ -66,10 +66,10 @@ class HashInput {
   }
 }
 
-/** First byte of what is hashed: the version of the method. */
+/** First byte of the hash input: the version of the method. */
 const MAGIC = Uint8Array.of(0);
 
-/** A topic as far as it matters to assignments: `Utils.computeTopicHash`, bit for bit. */
+/** Hash of the topic fields that affect assignments; equals `Utils.computeTopicHash` bit for bit. */
 export function topicHash(topics: TopicDirectory, name: string, id: Uuid): bigint {
   const count = topics.partitions(id);
   const input = new HashInput().raw(MAGIC).uuid(id).text(name).int(count);
@@ -80,7 +80,7 @@ export function topicHash(topics: TopicDirectory, name: string, id: Uuid): bigin
   return input.hash();
 }
 
-/** Hashes of topics, kept as long as the topics stay as they are. */
+/** Cache of topic hashes; the caller drops the hash of a topic that changes. */
 export class TopicHashes {
   readonly #known = new Map<string, bigint>();
 
@@ -92,7 +92,7 @@ export class TopicHashes {
     this.#known.clear();
   }
 
-  /** The hash of all topics of a group; 0 when none of them is there (`Utils.computeGroupHash`). */
+  /** Hash of all topics of a group; 0 if none of them exists (`Utils.computeGroupHash`). */
   of(topics: TopicDirectory, names: Iterable<string>): bigint {
     const input = new HashInput();
     let some = false;

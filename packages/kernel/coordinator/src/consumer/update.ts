@@ -21,7 +21,7 @@ import {
 
 /** Refresh interval of topics that do not change. */
 const REFRESH_MS = 2147483647;
-/** Patterns are resolved again no more often than this. */
+/** Minimum interval between two resolutions of a group's patterns. */
 const REGEX_REST_MS = 10_000;
 /** Refresh interval of resolved patterns while no topic is created. */
 const REGEX_REFRESH_MS = 600_000;
@@ -29,9 +29,9 @@ const REGEX_REFRESH_MS = 600_000;
 /** A member's request: the member before and after it, and the records to write. */
 export interface Change {
   readonly group: ConsumerGroup;
-  /** As the group has it, or as it is when it is new. */
+  /** Member that the group has, or a new one with default fields. */
   readonly before: ConsumerMember;
-  /** As it describes itself now. */
+  /** Member with the fields of the request. */
   readonly after: ConsumerMember;
   readonly records: ShardRecord[];
 }
@@ -52,10 +52,10 @@ interface Share {
   readonly target: Assignment;
 }
 
-/** The three things a member's request may lead to: a new epoch, a new target assignment, a step towards it. */
+/** Steps that a member's request may cause: a new group epoch, a new target assignment, reconciliation. */
 export class ConsumerUpdates {
   readonly #context: ConsumerContext;
-  /** False for a group whose place another has taken. */
+  /** False if another group has replaced this one. */
   readonly #isCurrent: (group: ConsumerGroup) => boolean;
 
   constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean) {
@@ -77,7 +77,7 @@ export class ConsumerUpdates {
     }
   }
 
-  /** Takes over what the member says of itself; the group's epoch then (`consumerGroupHeartbeat`, step 1). */
+  /** Updates the member's subscription; returns the group epoch (`consumerGroupHeartbeat`, step 1). */
   subscribe(change: Change): Epoch {
     const { group, before, after, records } = change;
     if (!sameSubscription(before, after)) records.push(memberRecord(group.id, after));
@@ -97,7 +97,7 @@ export class ConsumerUpdates {
     return this.#context.wall >= group.refresh.at || group.epoch < group.refresh.epoch;
   }
 
-  /** Forgets a pattern nobody subscribes to any more; whether what the member subscribes to now is known. */
+  /** Erases a pattern without subscribers; true if the topics of the member's new subscription are already known. */
   #changeRegex({ group, before, after, records }: Change): boolean {
     const [old, next] = [regexOf(before), regexOf(after)];
     const { regexes } = group.subscriptions;
@@ -124,7 +124,7 @@ export class ConsumerUpdates {
   /** Resolves the patterns a step at a time, so that other requests are served meanwhile. */
   #resolve(group: ConsumerGroup, begun?: RegexResolver): void {
     this.#context.after(timerKey("regex", group.id), 0, () => {
-      // The member whose request began this is in the group by now, and its pattern with it.
+      // By now, the group has the member whose request started this, and its pattern.
       const resolver = begun ?? new RegexResolver(this.#context, group);
       const isCurrent = this.#isCurrent(group);
       if (isCurrent && !resolver.advance()) return this.#resolve(group, resolver);
@@ -132,8 +132,8 @@ export class ConsumerUpdates {
       const records = isCurrent ? resolver.records(this.#context, group) : [];
       if (records.length === 0) return;
       this.#context.append(records, errorCode => {
-        // The next heartbeat begins again.
-        if (errorCode !== 0) this.#context.warn(`Failed to write topics of patterns of group ${group.id}.`, errorCode);
+        // The next heartbeat resolves them again.
+        if (errorCode !== 0) this.#context.warn(`Failed to write resolved patterns of group ${group.id}.`, errorCode);
       });
     });
   }
@@ -148,12 +148,12 @@ export class ConsumerUpdates {
     return epoch;
   }
 
-  /** Hash of the topics that the group subscribes to; it differs when one of them has changed. */
+  /** Hash of the topics that the group subscribes to; it changes when one of them changes. */
   hashOf(group: ConsumerGroup, subscriptions: Subscriptions): bigint {
     return this.#context.hashes.of(this.#context.topics, group.topicsOf(subscriptions));
   }
 
-  /** Divides anew what the group has when its epoch has moved on; the member's share (step 2). */
+  /** Computes a new target assignment if the group epoch is ahead of it; returns the member's share (step 2). */
   assign(change: Change, epoch: number): Share {
     const { group, before, after, records } = change;
     if (group.assignmentEpoch >= epoch || !this.#mayAssign(group)) {
@@ -178,7 +178,7 @@ export class ConsumerUpdates {
     return { epoch, target: result?.get(after.id) ?? NOTHING };
   }
 
-  /** Not before the interval since the last assignment is over; a clock that was set back does not stop groups. */
+  /** True once the assignment interval has passed. A wall clock that was set back does not delay assignments. */
   #mayAssign(group: ConsumerGroup): boolean {
     const { now, wall, config } = this.#context;
     const { assignmentIntervalMs } = config.consumer.intervals(group.id);
@@ -188,7 +188,7 @@ export class ConsumerUpdates {
     return wall >= assignmentTimestamp + assignmentIntervalMs || wall < assignmentTimestamp;
   }
 
-  /** The members as they will be, each with what it had; `known` is what is written down under its id. */
+  /** Members after the change, each with its target so far; `known` is undefined if the log has no target for it. */
   #membersWith(group: ConsumerGroup, after: ConsumerMember) {
     const members = new Map(group.members);
     const old = after.instanceId === null ? undefined : group.staticMembers.get(after.instanceId);
@@ -202,7 +202,7 @@ export class ConsumerUpdates {
     });
   }
 
-  /** Ids of the topics that a member subscribes to, as far as they are there. */
+  /** Ids of the existing topics that a member subscribes to. */
   topicIds(group: ConsumerGroup, member: ConsumerMember): Set<Uuid> {
     const ids = new Set<Uuid>();
     const add = (name: string): void => {
@@ -215,7 +215,7 @@ export class ConsumerUpdates {
     return ids;
   }
 
-  /** The member's next step towards its target (step 3). */
+  /** Reconciles the member one step towards its target (step 3). */
   step(change: Change, { epoch, target }: Share, told: Told) {
     const { group, after, records } = change;
     if (!told.changed && isReconciled(after, epoch)) return after;
@@ -231,7 +231,7 @@ export class ConsumerUpdates {
     return next;
   }
 
-  /** Puts members out, then calls `done`; a group whose others all speak the classic protocol becomes classic. */
+  /** Removes members, then calls `done`. Converts a group whose other members are all classic to a classic group. */
   putOut(group: ConsumerGroup, members: readonly ConsumerMember[], done: (errorCode: number) => void): void {
     const { config } = this.#context;
     const staying = [...group.members.values()].filter(member => !members.includes(member));
@@ -241,7 +241,7 @@ export class ConsumerUpdates {
     } else this.#context.append(this.#fence(group, members), done);
   }
 
-  /** Records that put members out (`consumerGroupFenceMembers`). */
+  /** Records that remove members (`consumerGroupFenceMembers`). */
   #fence(group: ConsumerGroup, members: readonly ConsumerMember[]): ShardRecord[] {
     const records = members.flatMap(({ id }) => memberTombstones(group.id, id));
     const subscriptions = group.subscriptionsWith(members, undefined);
@@ -250,12 +250,12 @@ export class ConsumerUpdates {
     }
     const epoch = group.epoch + 1;
     records.push(epochRecord(group.id, epoch, this.hashOf(group, subscriptions)));
-    // An empty group is up to date, and does not make the next member wait.
+    // An empty group has an up-to-date assignment, which must not delay that of the next member.
     if (members.length === group.members.size) records.push(targetEpochRecord(group.id, epoch, 0));
     return records;
   }
 
-  /** True if this version knows the member's state. */
+  /** True if this version of Samsa knows the member's state. */
   isKnownState(member: ConsumerMember): boolean {
     return member.state === STATE.stable || member.state === STATE.unrevoked || member.state === STATE.unreleased;
   }

@@ -6,7 +6,7 @@ export type Assignment = ReadonlyMap<Uuid, ReadonlySet<number>>;
 export interface Subscriber {
   readonly memberId: string;
   readonly topicIds: ReadonlySet<Uuid>;
-  /** What it has now, of which it keeps what it may. */
+  /** Target assignment so far, of which the member keeps as much as its share allows. */
   readonly assigned: Assignment;
 }
 
@@ -14,12 +14,12 @@ type Seat = { readonly memberId: string; readonly most: number; readonly has: Se
 
 const keyOf = (topicId: Uuid, partition: number): string => `${topicId}-${partition}`;
 
-/** How often each partition is assigned, so that every member has something to do (`SimpleAssignor`). */
+/** Number of members per partition, such that every member gets a partition (`SimpleAssignor`). */
 function sharingOf(members: number, partitions: number): number {
   return partitions === 0 ? 0 : Math.ceil(members / partitions);
 }
 
-/** Shares partitions out among members that all may have all of them: as evenly as can be, with few moves. */
+/** Divides partitions among members that subscribe to all of them: as evenly as possible, with few moves. */
 function shareOut(members: readonly Subscriber[], topics: Assignment): Map<string, Set<string>> {
   const partitions = [...topics].flatMap(([topicId, indexes]) => [...indexes].map(index => keyOf(topicId, index)));
   const sharing = sharingOf(members.length, partitions.length);
@@ -47,7 +47,7 @@ function shareOut(members: readonly Subscriber[], topics: Assignment): Map<strin
       has.add(partition);
       count++;
     }
-    // Whoever has just got one is last in line.
+    // Members that have got the partition go to the end of the line.
     const got = open.filter(({ has }) => has.has(partition));
     open = [...open.filter(seat => !got.includes(seat)), ...got].filter(({ has, most }) => has.size < most);
   }
@@ -55,8 +55,8 @@ function shareOut(members: readonly Subscriber[], topics: Assignment): Map<strin
 }
 
 /**
- * Assigns partitions to the members of a share group: `topics` are those that may be assigned. Members with one and the
- * same subscription share all of it out; else each topic is shared out among those who want it.
+ * Assigns the partitions of `topics` to the members of a share group. Members with equal subscriptions divide all
+ * partitions among them; otherwise the subscribers of each topic divide its partitions.
  */
 export function assignShares(members: readonly Subscriber[], topics: Assignment): Map<string, Assignment> {
   const [first] = members;

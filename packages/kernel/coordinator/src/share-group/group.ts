@@ -5,18 +5,18 @@ import { type CurrentAssignment, shareRecords } from "./records.ts";
 
 export const NOTHING: Assignment = new Map();
 
-/** What share groups go by. */
+/** Settings of share groups; durations in milliseconds (`group.share.*`). */
 export interface ShareGroupConfig {
   readonly sessionTimeoutMs: (groupId: string) => number;
   readonly heartbeatIntervalMs: (groupId: string) => number;
-  /** Least time between two assignments of a group, in ms. */
+  /** Minimum time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
-  /** Whether another type of group has this id. */
+  /** True if a group of another type has this id. */
   readonly isTaken: (groupId: string) => boolean;
 }
 
-/** Partitions whose state the share coordinator is to initialize. */
+/** Partitions whose state the share coordinator must initialize. */
 export interface Initialization {
   readonly groupId: string;
   readonly stateEpoch: number;
@@ -38,15 +38,15 @@ export interface Member extends CurrentAssignment {
 export interface KnownTopic {
   readonly name: string;
   readonly partitions: ReadonlySet<number>;
-  /** When its initialization was begun, in ms since 1970. */
+  /** Time at which its initialization began, in ms since 1970. */
   readonly since: number;
 }
 
-/** State of a group as heartbeats need it; it is worked out once after a change of the group or of its topics. */
+/** Derived state that heartbeats need; computed once after a change of the group or of its topics. */
 export interface Outlook {
-  /** Partitions that are initialized and subscribed to are not all assigned. */
+  /** True if some initialized partitions of subscribed topics are not assigned. */
   readonly isUnassigned: boolean;
-  /** Time from which partitions must be initialized, in ms since 1970; Infinity when all are. */
+  /** Time from which partitions must be initialized, in ms since 1970; Infinity if all are. */
   readonly initializeAt: number;
 }
 
@@ -55,24 +55,24 @@ export interface ShareGroup {
   epoch: number;
   metadataHash: bigint;
   assignmentEpoch: number;
-  /** When the assignment was made, in ms since 1970; 0: the next one need not wait. */
+  /** Time of the assignment, in ms since 1970; 0: it does not delay the next one. */
   assignmentTimestamp: number;
   readonly members: Map<string, Member>;
   readonly targets: Map<string, Assignment>;
   initializing: ReadonlyMap<Uuid, KnownTopic>;
   initialized: ReadonlyMap<Uuid, KnownTopic>;
   deleting: readonly { readonly topicId: Uuid; readonly topicName: string }[];
-  /** True once it has had partitions to initialize: its record of them is there. */
+  /** True if the group has a record of its partitions (ShareGroupStatePartitionMetadata). */
   hasStates: boolean;
   /** Number of members that subscribe to a topic, by the topic's name. */
   readonly subscribers: Map<string, number>;
-  /** The topics' hash is computed again at `at`, in ms since 1970, or once the group is below `epoch`. */
+  /** The metadata hash is computed again at `at`, in ms since 1970, or if the group epoch is below `epoch`. */
   refresh: { readonly at: number; readonly epoch: number };
   /** Undefined until it is computed again. */
   outlook: Outlook | undefined;
 }
 
-/** Counts the subscriptions of a member that has changed them, has come, or is gone. */
+/** Updates the counts for a member that joins, leaves, or changes its subscription. */
 export function countSubscriptions(
   subscribers: Map<string, number>,
   before: readonly string[],

@@ -22,7 +22,7 @@ const RETRY_MS = 30_000;
 const REFRESH_MS = 2147483647;
 const UNKNOWN_START = -1;
 
-/** Partitions of a topic that are to be initialized, and from where its group reads them. */
+/** Partitions of a topic to initialize, and the group's start offset in them; `UNKNOWN_START`: not set. */
 interface Uninitialized {
   readonly topicId: Uuid;
   readonly name: string;
@@ -35,8 +35,8 @@ function sameNames(one: readonly string[], other: readonly string[]): boolean {
 }
 
 /**
- * The changes that a heartbeat makes: its group's epoch, the assignment, and the member's epoch (`shareGroupHeartbeat`). One
- * that changes nothing looks at the member alone, however large the group is.
+ * Changes of a heartbeat: the group epoch, the assignment, and the member epoch (`shareGroupHeartbeat`). A heartbeat
+ * that changes nothing reads only its member, however large the group is.
  */
 export class HeartbeatPlan {
   readonly records: ShardRecord[] = [];
@@ -98,7 +98,7 @@ export class HeartbeatPlan {
     return group.outlook;
   }
 
-  /** Time of the first retry of an initialization that is under way. */
+  /** Time of the first retry of a pending initialization. */
   #nextRetry(): number {
     let at = Infinity;
     for (const { name, since } of this.#group.initializing.values()) {
@@ -107,7 +107,7 @@ export class HeartbeatPlan {
     return at;
   }
 
-  /** Initialized partitions of a topic that `isWanted` says is subscribed to. */
+  /** Initialized partitions of topics for whose names `isWanted` is true. */
   #assignable(isWanted: (name: string) => boolean): Map<Uuid, ReadonlySet<number>> {
     const assignable = new Map<Uuid, ReadonlySet<number>>();
     for (const [topicId, { name, partitions }] of this.#group.initialized) {
@@ -117,7 +117,7 @@ export class HeartbeatPlan {
     return assignable;
   }
 
-  /** True if initialized partitions of a topic that is subscribed to are not all assigned (`initializedAssignmentPending`). */
+  /** True if some initialized partitions of subscribed topics are not assigned (`initializedAssignmentPending`). */
   #isUnassigned(): boolean {
     const { subscribers, targets } = this.#group;
     const assignable = this.#assignable(name => subscribers.has(name));
@@ -134,7 +134,7 @@ export class HeartbeatPlan {
     return !same(assigned, assignable);
   }
 
-  /** Not before the interval since the last assignment is over; a clock that was set back does not stop groups. */
+  /** True once the assignment interval has passed. A wall clock that was set back does not delay assignments. */
   #mayAssign(): boolean {
     const { wall } = this.#context;
     const { assignmentTimestamp: since, id } = this.#group;
@@ -168,7 +168,7 @@ export class HeartbeatPlan {
     return new Set(names.flatMap(name => this.#context.topics.idOf(name) ?? []));
   }
 
-  /** Brings the member to its target; `isForced`: its subscription may be another than that of the target's epoch. */
+  /** Moves the member to its target; `isForced`: also within an epoch, as its subscription may have changed. */
   #reconcile(epoch: number, target: Assignment, isForced: boolean): void {
     const { after } = this;
     if (after.memberEpoch === epoch && !isForced) return;
@@ -181,7 +181,7 @@ export class HeartbeatPlan {
     this.records.push(shareRecords.current(this.#group.id, after.id, this.after));
   }
 
-  /** Partitions that are not known yet, or whose initialization has taken too long (`subscribedTopicsChangeMap`). */
+  /** Partitions that are new, or whose initialization has taken too long (`subscribedTopicsChangeMap`). */
   #uninitialized(names: Iterable<string>): Uninitialized[] {
     const { topics: directory, wall } = this.#context;
     const { initializing, initialized } = this.#group;
@@ -198,14 +198,14 @@ export class HeartbeatPlan {
         done?.has(index) === true || (isFresh && pending.partitions.has(index));
       const partitions = Array.from({ length: count }, (_, index) => index).filter(index => !isKnown(index));
       if (partitions.length === 0) continue;
-      // The first records of a partition that is added to a topic are not to be missed.
+      // Read a partition that is added to a topic from offset 0, so that no record is missed.
       const startOffset = done !== undefined || pending !== undefined ? 0 : UNKNOWN_START;
       found.push({ topicId, name, partitions, startOffset });
     }
     return found;
   }
 
-  /** Lets the share coordinator initialize partitions. */
+  /** Requests the initialization of partitions by the share coordinator. */
   #initialize(epoch: number, topics: readonly Uninitialized[]): void {
     if (topics.length === 0) return;
     const { initializing, initialized, deleting, id: groupId } = this.#group;

@@ -22,7 +22,7 @@ import type { Assignment } from "./assignor.ts";
 /** Types of keys of `__consumer_offsets` (`CoordinatorRecordType`). */
 const TYPE = { member: 10, epoch: 11, targetEpoch: 12, target: 13, current: 14, state: 15 } as const;
 const VERSION = 0;
-/** The only state of a member there is (`MemberState.STABLE`). */
+/** State of every member (`MemberState.STABLE`). */
 const STABLE = 0;
 
 type Writer = (writer: ByteWriter) => void;
@@ -45,7 +45,7 @@ function taken(topics: readonly { readonly topicId: Uuid; readonly partitions: r
   return new Map(topics.map(({ topicId, partitions }) => [topicId, new Set(partitions)]));
 }
 
-/** Where a member is, and what it has been told to fetch. */
+/** Epochs and assigned partitions of a member. */
 export interface CurrentAssignment {
   readonly memberEpoch: number;
   readonly previousMemberEpoch: number;
@@ -96,7 +96,7 @@ export type ShareGroupRecord =
   | { readonly type: "current"; readonly memberId: string; readonly value: CurrentAssignment | null }
   | { readonly type: "state"; readonly value: ShareGroupStatePartitionMetadataValue | null };
 
-/** Reads a record of a share group; undefined when it is of another kind of group. Throws `MalformedError`. */
+/** Decodes a record of a share group; undefined if it is of another type of group. Throws `MalformedError`. */
 export function parseShareGroup(
   key: Uint8Array,
   value: Uint8Array | null,

@@ -19,7 +19,7 @@ import {
 import { HeartbeatPlan } from "./heartbeat-plan.ts";
 import { parseShareGroup, shareRecords } from "./records.ts";
 
-/** One share group as ShareGroupDescribe and ListGroups show it. */
+/** Share group in the form of ShareGroupDescribe and ListGroups. */
 export interface ShareGroupView {
   readonly groupId: string;
   readonly state: "Empty" | "Stable";
@@ -40,11 +40,11 @@ type Fault = readonly [error: KafkaError, message: string];
 
 const JOIN = 0;
 const LEAVE = -1;
-/** Wait before a member is put out again whose removal could not be written. */
+/** Wait before the failed write of a member's removal is repeated. */
 const RETRY_MS = 500;
 const SESSION = "share session";
 
-/** The share groups of one partition of `__consumer_offsets` (KIP-932): members, and who fetches what. */
+/** Share groups of one partition of `__consumer_offsets` (KIP-932): their members and assignments. */
 export class ShareGroups {
   readonly #context: ConsumerContext;
   readonly #config: ShareGroupConfig;
@@ -64,7 +64,7 @@ export class ShareGroups {
     return [...this.#groups.keys()];
   }
 
-  /** What is to be initialized since it was last asked for. */
+  /** Returns the initializations that have become necessary since the last call. */
   takeInitializations(): readonly Initialization[] {
     return this.#initializations.splice(0);
   }
@@ -142,7 +142,7 @@ export class ShareGroups {
     else this.#context.append(records, done);
   }
 
-  /** Records without the member; of a group that is empty then, the assignment is of its epoch. */
+  /** Records that remove the member. The assignment of a group that becomes empty is up to date at once. */
   #fence(group: ShareGroup, memberId: string): ShardRecord[] {
     const { id } = group;
     const epoch = group.epoch + 1;
@@ -159,7 +159,7 @@ export class ShareGroups {
     ];
   }
 
-  /** The share coordinator has initialized partitions, or could not: then they are tried again with a heartbeat. */
+  /** Takes the outcome of an initialization; after a failure, a heartbeat starts it again. */
   initialized({ groupId, topics }: Initialization, succeeded: boolean): void {
     const group = this.#groups.get(groupId);
     if (group === undefined || (!succeeded && group.initializing.size === 0)) return;
@@ -177,12 +177,12 @@ export class ShareGroups {
       initialized.set(topicId, { name, partitions: all, since: this.#context.wall });
     }
     this.#context.append([stateRecord(groupId, initializing, initialized, group.deleting)], errorCode => {
-      // Retry an initialization that has been under way for too long.
+      // A heartbeat retries an initialization that takes too long.
       if (errorCode !== 0) this.#context.warn(`Failed to write initialized partitions of group ${groupId}.`, errorCode);
     });
   }
 
-  /** The member has been heard from. */
+  /** Restarts the session of a member. */
   #touch(groupId: string, memberId: string): void {
     this.#expireAfter(groupId, memberId, this.#config.sessionTimeoutMs(groupId));
   }
@@ -193,13 +193,13 @@ export class ShareGroups {
       if (group?.members.has(memberId) !== true) return;
       this.#context.append(this.#fence(group, memberId), errorCode => {
         if (errorCode === 0) return;
-        this.#context.warn(`Failed to write that member ${memberId} of group ${groupId} is out.`, errorCode);
+        this.#context.warn(`Failed to write the removal of member ${memberId} of group ${groupId}.`, errorCode);
         this.#expireAfter(groupId, memberId, RETRY_MS);
       });
     });
   }
 
-  /** Why an administrator may not change a group, or 0: it must be one of these, and have no members. */
+  /** Checks that an admin client may change the group, a share group without members: 0 or an error code. */
   adminFault(groupId: string, mayBeNew = false): number {
     const group = this.#groups.get(groupId);
     if (group === undefined) {
@@ -208,18 +208,18 @@ export class ShareGroups {
     return group.members.size > 0 ? Errors.NON_EMPTY_GROUP.code : 0;
   }
 
-  /** The partitions of which there are states, by topic. */
+  /** Partitions with initialized state, by topic id. */
   initializedOf(groupId: string): Assignment {
     const known = this.#groups.get(groupId)?.initialized ?? new Map<Uuid, KnownTopic>();
     return new Map([...known].map(([topicId, { partitions }]) => [topicId, partitions]));
   }
 
-  /** True if there is a record of its partitions. */
+  /** True if the group has a record of its partitions. */
   hasStates(groupId: string): boolean {
     return this.#groups.get(groupId)?.hasStates === true;
   }
 
-  /** Notes that partitions are to begin at other offsets; `done` gets what is then to be initialized, or an error. */
+  /** Writes that partitions get new start offsets; `done` gets the initialization to do next, or an error code. */
   alter(
     groupId: string,
     topics: readonly { readonly topicId: Uuid; readonly name: string; readonly offsets: ReadonlyMap<number, Int64> }[],
@@ -243,7 +243,7 @@ export class ShareGroups {
     this.#context.append(records, errorCode => done(errorCode === 0 ? what : errorCode));
   }
 
-  /** Partitions of topics that are to be deleted once more, as an earlier deletion may not have ended. */
+  /** All partitions of topics in deletion: an earlier deletion of their states may not have ended. */
   #allOf({ deleting }: ShareGroup): Map<Uuid, ReadonlySet<number>> {
     const { topics } = this.#context;
     return new Map(
@@ -256,7 +256,7 @@ export class ShareGroups {
     );
   }
 
-  /** Notes that a group without members is to be deleted; `done` gets the states that go before it, or an error. */
+  /** Writes that a group without members is in deletion; `done` gets the states to delete first, or an error code. */
   beginDeletion(groupId: string, done: (states: Assignment | number) => void): void {
     const fault = this.adminFault(groupId);
     const group = this.#groups.get(groupId);
@@ -276,7 +276,7 @@ export class ShareGroups {
     this.#context.append([record], errorCode => done(errorCode === 0 ? states : errorCode));
   }
 
-  /** Notes that states in topics are to be deleted; `done` gets those that there are, or an error. */
+  /** Writes that the states of topics are in deletion; `done` gets the existing ones, or an error code. */
   beginForgetting(
     groupId: string,
     topicIds: ReadonlySet<Uuid>,
@@ -300,7 +300,7 @@ export class ShareGroups {
     this.#context.append([record], errorCode => done(errorCode === 0 ? states : errorCode));
   }
 
-  /** The states in topics are deleted; `done` gets the error code. */
+  /** Writes that the states of topics have been deleted; `done` gets the error code. */
   forgotten(groupId: string, topicIds: ReadonlySet<Uuid>, done: (errorCode: number) => void): void {
     const group = this.#groups.get(groupId);
     if (group?.hasStates !== true) return done(0);
@@ -308,10 +308,10 @@ export class ShareGroups {
     this.#context.append([stateRecord(groupId, group.initializing, group.initialized, deleting)], done);
   }
 
-  /** Forgets topics that are not there any more. */
+  /** Removes deleted topics from the records of all groups. */
   eraseOrphans(): void {
     const { topics } = this.#context;
-    // Nothing can be told before the topics are known.
+    // Before the first metadata, no topic is known: none must count as deleted.
     if (topics.version < 0) return;
     const isThere = (topicId: Uuid): boolean => topics.nameOf(topicId) !== undefined;
     const among = (known: ReadonlyMap<Uuid, KnownTopic>) => new Map([...known].filter(([topicId]) => isThere(topicId)));
@@ -322,10 +322,10 @@ export class ShareGroups {
       if (ids.every(isThere) && left.length === deleting.length) continue;
       records.push(stateRecord(id, among(initializing), among(initialized), left));
     }
-    this.#context.maintain("that share groups have forgotten deleted topics", records);
+    this.#context.maintain("share groups without their deleted topics", records);
   }
 
-  /** Topics have changed, or come, or gone: groups that subscribe to them look at them again. */
+  /** Makes groups check their topics again if they subscribe to one that was created, changed or deleted. */
   topicsChanged(changed: ReadonlySet<string>): void {
     for (const group of this.#groups.values()) {
       for (const name of changed) {
@@ -349,7 +349,7 @@ export class ShareGroups {
     this.#context.append(records, done);
   }
 
-  /** Takes in a record; false when it is of another type of group. */
+  /** Applies a record; false if it is of another type of group. */
   replay(key: Uint8Array, value: Uint8Array | null): boolean {
     const parsed = parseShareGroup(key, value);
     if (parsed === undefined) return false;
@@ -359,11 +359,11 @@ export class ShareGroups {
       return true;
     }
     const known = this.#groups.get(groupId);
-    // Tombstones of unknown groups are ignored.
+    // Ignore tombstones of unknown groups.
     if (known === undefined && record.value === null) return true;
     const group = known ?? newGroup(groupId);
     this.#groups.set(groupId, group);
-    // A member's host does not matter to the other members.
+    // The outlook does not depend on current assignments.
     if (record.type !== "current") group.outlook = undefined;
     switch (record.type) {
       case "epoch":
@@ -389,7 +389,7 @@ export class ShareGroups {
     return true;
   }
 
-  /** The log has been read: sessions begin to count. */
+  /** Starts sessions after the load of the log. */
   loaded(): void {
     for (const { id, members } of this.#groups.values())
       for (const memberId of members.keys()) this.#touch(id, memberId);
@@ -482,7 +482,7 @@ function requestFault({
 
 function epochFault({ memberEpoch: known, previousMemberEpoch }: Member, memberEpoch: number): Fault | undefined {
   if (memberEpoch === JOIN || memberEpoch === known) return undefined;
-  // The answer with the later epoch may have been lost.
+  // The response with the newer epoch may have been lost.
   if (memberEpoch === previousMemberEpoch) return undefined;
   const comparison = memberEpoch > known ? "greater" : "smaller";
   const rest =

@@ -1,6 +1,6 @@
 import { addI64, compareI64, DeadlineHeap, type Int64 } from "@samsa/base";
 
-/** A run of offsets of a share partition that are in one state (`PersisterStateBatch`); both ends belong to it. */
+/** Run of offsets of a share partition with one state (`PersisterStateBatch`); both ends are inclusive. */
 export interface StateBatch {
   readonly firstOffset: Int64;
   readonly lastOffset: Int64;
@@ -8,10 +8,10 @@ export interface StateBatch {
   readonly deliveryCount: number;
 }
 
-/** States come after counts, and there are fewer than this. */
+/** Exclusive upper bound of delivery states, for `rank`. */
 const STATES = 256;
 
-/** What has been delivered more often is newer; of the same delivery, the higher state is. */
+/** Order by age: the higher delivery count is newer; at equal counts, the higher state is. */
 function rank({ deliveryCount, deliveryState }: StateBatch): number {
   return deliveryCount * STATES + deliveryState;
 }
@@ -24,8 +24,8 @@ function extend(merged: StateBatch[], next: StateBatch): void {
 }
 
 /**
- * Batches that overlap, as batches that do not: each offset is in its newest state. Offsets before `startOffset` are
- * left out, unless it is -1 (`PersisterStateBatchCombiner`).
+ * Merges overlapping batches into disjoint ones: each offset gets its newest state. Drops offsets before `startOffset`,
+ * unless it is -1 (`PersisterStateBatchCombiner`).
  */
 export function combineBatches(batches: readonly StateBatch[], startOffset: Int64): readonly StateBatch[] {
   const kept = batches
@@ -34,7 +34,7 @@ export function combineBatches(batches: readonly StateBatch[], startOffset: Int6
     .sort((a, b) => compareI64(a.firstOffset, b.firstOffset));
   const cuts = kept.flatMap(({ firstOffset, lastOffset }) => [firstOffset, addI64(lastOffset, 1)]).sort(compareI64);
   const merged: StateBatch[] = [];
-  // The newest of the batches that cover a cut is on top; those that have ended are dropped when they come up.
+  // Batches that cover the cut, the newest on top; batches that have ended are dropped when they come up.
   const open = new DeadlineHeap<StateBatch>();
   let next = 0;
   for (let i = 0; i + 1 < cuts.length; i++) {

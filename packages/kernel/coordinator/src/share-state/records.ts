@@ -30,7 +30,7 @@ export function updateRecord(key: ShareSnapshotKey, value: ShareUpdateValue): Sh
   };
 }
 
-/** What is deleted has no snapshot any more; updates do not count without one. */
+/** Tombstone of a deleted share partition: of its snapshot. Replay also drops the updates before it. */
 export function stateTombstone(key: ShareSnapshotKey): ShardRecord {
   return { key: snapshotKey(key), value: null };
 }
@@ -39,7 +39,7 @@ export type ShareStateRecord =
   | { readonly type: "snapshot"; readonly key: ShareSnapshotKey; readonly value: ShareSnapshotValue | null }
   | { readonly type: "update"; readonly key: ShareSnapshotKey; readonly value: ShareUpdateValue | null };
 
-/** Reads one record of the partition; undefined when it is of another kind. Throws `MalformedError`. */
+/** Decodes a record of the partition; undefined if its type is unknown. Throws `MalformedError`. */
 export function parseShareState(key: Uint8Array, value: Uint8Array | null): ShareStateRecord | undefined {
   const keys = new ByteReader(key);
   const kind = keys.i16();

@@ -14,33 +14,34 @@ import type { LoggedRecord, Shard } from "../shard.ts";
 import { combineBatches, type StateBatch } from "./batches.ts";
 import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from "./records.ts";
 
-/** One partition of a topic as one share group sees it (`SharePartitionKey`). */
+/** Topic partition of a share group (`SharePartitionKey`). */
 export interface SharePartitionKey {
   readonly groupId: string;
   readonly topicId: Uuid;
   readonly partition: number;
 }
 
-/** By what the partition of `__share_group_state` is chosen (`SharePartitionKey.asCoordinatorKey`). */
+/** Key that selects the partition of `__share_group_state` (`SharePartitionKey.asCoordinatorKey`). */
 export function coordinatorKey({ groupId, topicId, partition }: SharePartitionKey): string {
   return `${groupId}:${topicId}:${partition}`;
 }
 
+/** Settings of the share coordinator. */
 export interface ShareStateConfig {
-  /** Updates of a share partition that are written between two snapshots of it. */
+  /** Number of updates of a share partition between two snapshots. */
   readonly updatesPerSnapshot: number;
-  /** How often the log's redundant head is cut off, in ms. */
+  /** Interval at which redundant records at the head of the log are deleted, in ms. */
   readonly pruneIntervalMs: number;
-  /** A share partition whose snapshot is older than this gets a new one, lest it keep the log from being pruned; ms. */
+  /** Age at which a snapshot is written again, so that it does not keep the log from being pruned, in ms. */
   readonly coldSnapshotIntervalMs: number;
-  /** How many partitions a topic has; undefined: there is no such topic. */
+  /** Returns the number of partitions of a topic; undefined: there is no such topic. */
   readonly partitionCount: (topicId: Uuid) => number | undefined;
 }
 
 type BodyOf<R extends { readonly topics: readonly { readonly partitions: readonly object[] }[] }> =
   R["topics"][number]["partitions"][number];
 
-/** One partition of one of the requests 83 to 87. */
+/** Partition of a share-state request (API keys 83 to 87). */
 export type ShareStateRequest =
   | { readonly type: "initialize"; readonly body: BodyOf<InitializeShareGroupStateRequest> }
   | { readonly type: "read"; readonly body: BodyOf<ReadShareGroupStateRequest> }
@@ -48,30 +49,31 @@ export type ShareStateRequest =
   | { readonly type: "write"; readonly body: BodyOf<WriteShareGroupStateRequest> }
   | { readonly type: "delete"; readonly body: BodyOf<DeleteShareGroupStateRequest> };
 
+/** Effects of a `ShareStateShard`, for its host to carry out. */
 export type ShareStateEffect =
   | Effect
   | Warning
-  /** Records before `offset` are not needed any more: cut them off. */
+  /** Delete the records before `offset`: they are redundant. */
   | { readonly type: "prune"; readonly offset: number };
 
-/** What is known of a share partition (`ShareGroupOffset`). */
+/** State of a share partition (`ShareGroupOffset`). */
 interface ShareState {
   readonly key: SharePartitionKey;
   snapshotEpoch: number;
   stateEpoch: number;
   leaderEpoch: number;
   startOffset: Int64;
-  /** Records behind the start offset's batches that are done with; -1: not known. */
+  /** Number of records from the start offset on whose delivery is complete; -1: unknown. */
   deliveryCompleteCount: number;
   createTimestamp: number;
   writeTimestamp: number;
   batches: readonly StateBatch[];
-  /** The highest epochs that were ever seen: who comes with a lower one is fenced. */
+  /** Highest epochs ever seen: requests with a lower one are fenced. */
   highestLeaderEpoch: number;
   highestStateEpoch: number;
-  /** Update records since the last snapshot that was due. */
+  /** Number of update records since the last due snapshot. */
   updates: number;
-  /** Where in the log the latest snapshot is. */
+  /** Log offset of the latest snapshot. */
   snapshotOffset: number;
 }
 
@@ -85,7 +87,7 @@ const BACKWARDS = "A state batch cannot end before it begins.";
 const UNKNOWN_OFFSET = -1;
 
 /**
- * The state of the share partitions of one partition of `__share_group_state` (KIP-932, `ShareCoordinatorShard`): a
+ * Keeps the states of share partitions of one partition of `__share_group_state` (KIP-932, `ShareCoordinatorShard`): a
  * snapshot of each, and updates that are merged into it.
  */
 export class ShareStateShard implements Shard<ShareStateEffect> {
@@ -95,12 +97,12 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   readonly #appends = new Map<number, ((errorCode: number) => void)[]>();
   #tokens = 0;
   #live = false;
-  /** Where the last tombstone is: all that is before it is redundant once no share partition is left. */
+  /** Log offset of the last tombstone: all records before it are redundant if no share partition is left. */
   #tombstoneOffset = 0;
   #prunedTo = 0;
   #pruneAt = Infinity;
   #coldAt = Infinity;
-  /** Where the effects of the call at hand go. */
+  /** Sink of the effects of the current call. */
   #out: ShareStateEffect[] = [];
 
   constructor(config: ShareStateConfig) {
@@ -128,7 +130,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   }
 
   #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
-    // What is read may rest on a record that is still on its way.
+    // A read may return state whose record is still being written: answer after that.
     const last = this.#appends.get(this.#tokens);
     if (records.length > 0) {
       const token = ++this.#tokens;
@@ -154,7 +156,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     return count === undefined || count <= partition ? ([Errors.UNKNOWN_TOPIC_OR_PARTITION] as const) : undefined;
   }
 
-  /** What a request that is in order is answered with, once `records` are written. */
+  /** Response to a valid request, to send once `records` are written. */
   #decide(
     now: number,
     state: ShareState | undefined,
@@ -193,7 +195,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
       stateEpoch,
       leaderEpoch: 0,
       startOffset,
-      // Where nothing has been consumed there is no lag; from an offset that was set there is.
+      // Without a start offset there is no lag to report; with one there is.
       deliveryCompleteCount: startOffset === UNKNOWN_OFFSET ? -1 : 0,
       createTimestamp: timestamp,
       writeTimestamp: timestamp,
@@ -201,7 +203,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     });
   }
 
-  /** An update, or the snapshot that is due; the start offset never goes back. */
+  /** Update record, or a snapshot if one is due. The start offset never decreases. */
   #next(
     now: number,
     state: ShareState,
@@ -230,20 +232,20 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     });
   }
 
-  /** Topics have been deleted, as the settings show. */
+  /** Erases the states of deleted topics, as `partitionCount` shows. */
   topicsDeleted(_now: number, out: ShareStateEffect[]): void {
     this.#out = out;
     this.#eraseOrphans();
   }
 
-  /** Forgets the share partitions of topics that are not there any more. */
+  /** Erases the share partitions of topics that do not exist any more. */
   #eraseOrphans(): void {
     const gone = [...this.#states.values()].filter(({ key }) => this.#config.partitionCount(key.topicId) === undefined);
     const records = gone.map(({ key }) => stateTombstone(key));
-    this.#maintain("that states of deleted topics are gone", records);
+    this.#maintain("tombstones of share partitions of deleted topics", records);
   }
 
-  /** Appends records that need not be written together; the work is done again after the next start if that fails. */
+  /** Appends records that need not be atomic; a failed write is repeated after the next start. */
   #maintain(what: string, records: readonly ShardRecord[]): void {
     if (records.length === 0) return;
     const token = ++this.#tokens;
@@ -282,7 +284,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   }
 
   #update(id: string, before: ShareState | undefined, key: SharePartitionKey, value: ShareUpdateValue): void {
-    // Without a snapshot, whose log may have lost it, an update is all there is.
+    // The log may have lost the snapshot: then the update alone is the state.
     const state = before ?? fresh(key, value.snapshotEpoch);
     this.#states.set(id, state);
     if (value.startOffset !== -1) state.startOffset = value.startOffset;
@@ -293,7 +295,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     state.updates++;
   }
 
-  /** There are no transactions in this topic. */
+  /** Does nothing: this topic has no transactions. */
   ended(): void {}
 
   loaded(now: number, out: ShareStateEffect[]): void {
@@ -323,7 +325,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     out.push({ type: "prune", offset });
   }
 
-  /** Every share partition has its latest snapshot at this offset of the log or after it. */
+  /** Log offset before which all records are redundant: no share partition has its latest snapshot before it. */
   #redundantBefore(): number {
     let least = this.#states.size === 0 ? this.#tombstoneOffset : Infinity;
     for (const { snapshotOffset } of this.#states.values()) least = Math.min(least, snapshotOffset);
@@ -332,7 +334,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
 
   #snapshotCold(now: number): void {
     const states = [...this.#states.values()];
-    // When all are snapshots of this kind nothing has happened since, and more of them would not help.
+    // If all latest snapshots are cold ones, no state has changed since, and new ones would not help.
     if (states.every(({ createTimestamp, writeTimestamp }) => createTimestamp !== writeTimestamp)) return;
     const timestamp = this.#wall(now);
     const cold = states.filter(
@@ -393,7 +395,7 @@ function summary(state: ShareState | undefined): object {
   return { startOffset, deliveryCompleteCount, leaderEpoch, stateEpoch };
 }
 
-/** What is wrong with a request whatever has become of its topic. */
+/** Error of a request that does not depend on its topic; undefined: none. */
 function requestFault(state: ShareState | undefined, request: ShareStateRequest): Failure | undefined {
   const { INVALID_REQUEST, FENCED_LEADER_EPOCH, FENCED_STATE_EPOCH } = Errors;
   const { type, body } = request;

@@ -1,21 +1,21 @@
-/** A run of records that a member has acquired, and which delivery of them that is. */
+/** Run of acquired records; `deliveryCount` includes this delivery. */
 export interface AcquiredRecords {
   readonly firstOffset: number;
   readonly lastOffset: number;
   readonly deliveryCount: number;
 }
 
-/** What is to be known of a batch that was read from the log. */
+/** Fields of a batch that was read from the log. */
 export interface FetchedBatch {
   readonly baseOffset: number;
   readonly lastOffset: number;
   readonly producerId: bigint;
   readonly isTransactional: boolean;
-  /** It is the marker with which a producer has aborted. */
+  /** True if the batch is an ABORT marker. */
   readonly isAbortMarker: boolean;
 }
 
-/** A transaction that was aborted: whose, and its first offset. */
+/** Aborted transaction: its producer id and its first offset. */
 export interface AbortedTransaction {
   readonly producerId: bigint;
   readonly firstOffset: number;
@@ -23,7 +23,7 @@ export interface AbortedTransaction {
 
 const NO_PRODUCER = -1n;
 
-/** The batches that belong to transactions that were aborted. */
+/** Batches of aborted transactions. */
 export function abortedBatches(
   batches: readonly FetchedBatch[],
   transactions: readonly AbortedTransaction[],
@@ -42,7 +42,7 @@ export function abortedBatches(
   });
 }
 
-/** What is left of `acquired` without the offsets of `batches`; both are in order. */
+/** Removes the offsets of `batches` from `acquired`; both are in order. */
 export function without(
   acquired: readonly AcquiredRecords[],
   batches: readonly FetchedBatch[],
@@ -60,13 +60,13 @@ export function without(
   return left;
 }
 
-/** The last offset of the batch that has `offset`. */
+/** Last offset of the batch that contains `offset`. */
 export function lastOfBatch(batches: readonly FetchedBatch[], offset: number): number {
   const batch = batches.findLast(({ baseOffset }) => baseOffset <= offset);
   return batch === undefined ? offset : Math.max(offset, batch.lastOffset);
 }
 
-/** Offsets as runs of about the size that was asked for; they end where batches do. */
+/** Divides offsets into runs of about `batchSize` records, which end where batches end. */
 export function runsOfSize(
   { batches, batchSize }: { readonly batches: readonly FetchedBatch[]; readonly batchSize: number },
   from: number,

@@ -1,32 +1,32 @@
 import type { OffsetState } from "./requests.ts";
 import type { AcquiredRecords } from "./fetched.ts";
 
-/** What has become of a record that was fetched for a share group (`RecordState`). */
+/** State of a record that was fetched for a share group (`RecordState`). */
 export const RecordState = { AVAILABLE: 0, ACQUIRED: 1, ACKNOWLEDGED: 2, ARCHIVING: 3, ARCHIVED: 4 } as const;
 export type RecordState = (typeof RecordState)[keyof typeof RecordState];
 
-/** Whose a record is that nobody has acquired. */
+/** Member id of records that no member has acquired. */
 export const NOBODY = "";
 
-/** Whether a record in this state is never delivered again. */
+/** True if records in this state are never delivered again. */
 function isFinal(state: RecordState): boolean {
   return state === RecordState.ACKNOWLEDGED || state === RecordState.ARCHIVED;
 }
 
-/** One run of records that are in one state: a whole batch, or one record of a batch that has been split. */
+/** Run of records with one state: a whole batch, or one record of a split batch (`InFlightState`). */
 export class Slot {
   readonly first: number;
   readonly last: number;
   state: RecordState;
   deliveryCount: number;
   memberId: string;
-  /** Until when its member may hold it; Infinity: it is not held. */
+  /** End of the acquisition lock; Infinity: no lock. */
   expiresAt = Infinity;
-  /** What it goes back to when its new state cannot be made durable. */
+  /** State to restore if the new state cannot be persisted; undefined: no write is pending. */
   before: { readonly state: RecordState; readonly memberId: string } | undefined;
-  /** The slots of its records, since it was split: what becomes of a change that began before becomes of them. */
+  /** Slots of the single records after a split; the outcome of a write that began before applies to them. */
   parts: readonly Slot[] | undefined;
-  /** It is out whatever becomes of the state it is changing to: the log has lost it. */
+  /** True if the log has lost the records: they stay archived whatever the outcome of a pending write. */
   lost = false;
 
   constructor(range: { readonly first: number; readonly last: number }, state: RecordState, deliveryCount: number) {
@@ -41,17 +41,17 @@ export class Slot {
     return this.last - this.first + 1;
   }
 
-  /** Whether it can be delivered to somebody. */
+  /** True if the records can be acquired. */
   get free(): boolean {
     return this.state === RecordState.AVAILABLE && this.before === undefined;
   }
 
-  /** Whether it is done with, and durably so. */
+  /** True if the records are in a final state that is durable. */
   get done(): boolean {
     return this.before === undefined && isFinal(this.state);
   }
 
-  /** Records that count as done, of those from `start` on. */
+  /** Number of records from `start` on in a final state. */
   completeFrom(start: number): number {
     return isFinal(this.state) ? Math.max(0, this.last - Math.max(start, this.first) + 1) : 0;
   }
@@ -64,14 +64,14 @@ export class Slot {
   }
 }
 
-/** Records that were acquired together; they stay one run for as long as they are treated alike. */
+/** Records that were acquired together; they are one run until their states differ (`InFlightBatch`). */
 export class InFlightBatch {
   readonly first: number;
   readonly last: number;
   slots: readonly Slot[];
-  /** Each record has a slot of its own. */
+  /** True if each record has its own slot. */
   isSplit = false;
-  /** When it is looked at for records that were held for too long. */
+  /** Time of the next check for expired acquisition locks; Infinity: none. */
   wakeAt = Infinity;
 
   constructor(slot: Slot) {
@@ -133,7 +133,7 @@ export class InFlightBatches {
     return this.#batches.at(-1);
   }
 
-  /** Where the first batch is that begins after `offset`. */
+  /** Index of the first batch that begins after `offset`. */
   #after(offset: number): number {
     let [low, high] = [0, this.#batches.length];
     while (low < high) {
@@ -171,15 +171,15 @@ export class InFlightBatches {
   }
 }
 
-/** A slot as the share coordinator knows it; throws `RangeError` when that cannot be. */
+/** Slot of a persisted state batch; throws `RangeError` if the delivery state is unknown. */
 export function loadedSlot({ firstOffset: first, lastOffset: last, deliveryState, deliveryCount }: OffsetState): Slot {
   const { AVAILABLE, ACQUIRED, ACKNOWLEDGED, ARCHIVING, ARCHIVED } = RecordState;
   const states: readonly RecordState[] = [AVAILABLE, ACQUIRED, ACKNOWLEDGED, ARCHIVING, ARCHIVED];
   let state = states.find(known => known === deliveryState);
-  if (state === undefined) throw new RangeError(`no record is in the state ${deliveryState}`);
-  // Nobody holds it any more.
+  if (state === undefined) throw new RangeError(`unknown delivery state ${deliveryState}`);
+  // No acquisition lock outlives the leader that granted it.
   if (state === ACQUIRED) state = AVAILABLE;
-  // On its way to a dead letter that is not written: Kafka archives a record whose dead letter fails (KIP-1191).
+  // The dead letter was not written: Kafka archives a record whose dead letter fails (KIP-1191).
   if (state === ARCHIVING) state = ARCHIVED;
   return new Slot({ first, last }, state, deliveryCount);
 }
@@ -188,7 +188,7 @@ export function stateOf({ first, last, state, deliveryCount }: Slot): OffsetStat
   return { firstOffset: first, lastOffset: last, deliveryState: state, deliveryCount };
 }
 
-/** Records of a run that have the same delivery count, one after the other. */
+/** Joins adjacent slots with the same delivery count into runs. */
 export function runsOf(slots: readonly Slot[]): AcquiredRecords[] {
   const runs: AcquiredRecords[] = [];
   for (const { first, last, deliveryCount } of slots) {

@@ -2,9 +2,9 @@ import type { Ticket } from "../effects.ts";
 import type { StateBatch } from "../share-state/batches.ts";
 import type { AbortedTransaction, AcquiredRecords, FetchedBatch } from "./fetched.ts";
 
-/** What a share group is allowed at the moment. */
+/** Current limits of a share group. */
 export interface SharePartitionSettings {
-  /** `share.partition.max.record.locks`: most records in flight. */
+  /** `share.partition.max.record.locks`: maximum number of records in flight. */
   readonly maxRecordLocks: number;
   /** `share.delivery.count.limit`. */
   readonly deliveryCountLimit: number;
@@ -14,32 +14,32 @@ export interface SharePartitionSettings {
   readonly renewEnabled: boolean;
 }
 
-/** A state batch of offsets that a log can have. */
+/** State batch with offsets of a log. */
 export type OffsetState = StateBatch & { readonly firstOffset: number; readonly lastOffset: number };
 
-/** What is known of a share partition when it is loaded. */
+/** Persisted state of a share partition, from ReadShareGroupState. */
 export interface LoadedSharePartition {
   readonly startOffset: number;
   readonly batches: readonly OffsetState[];
 }
 
-/** What a member wants of the batches that were read for it. */
+/** Request of a member to acquire records of batches that were read for it. */
 export interface AcquireRequest {
   readonly memberId: string;
-  /** No more than `maxRecords`, even when that splits a batch (`ShareAcquireMode.RECORD_LIMIT`, KIP-1206). */
+  /** True: no more than `maxRecords`, even if that splits a batch (`ShareAcquireMode.RECORD_LIMIT`, KIP-1206). */
   readonly recordLimit: boolean;
-  /** About how many records are acquired as one run. */
+  /** Approximate number of records that are acquired as one run. */
   readonly batchSize: number;
-  /** Most records; of a batch all are acquired, unless `recordLimit`. */
+  /** Maximum number of records; the last batch is still acquired whole, unless `recordLimit`. */
   readonly maxRecords: number;
-  /** Where the log was read from. */
+  /** Offset from which the log was read. */
   readonly fetchOffset: number;
   readonly batches: readonly FetchedBatch[];
-  /** For a group that reads what is committed only. */
+  /** Aborted transactions to skip, if the group reads committed records only. */
   readonly aborted: readonly AbortedTransaction[];
 }
 
-/** Acquisition of one request: how much it may still get, and its records so far. */
+/** Progress of one acquire request: its records so far, and the number that it may still get. */
 export interface Acquisition {
   readonly now: number;
   readonly request: AcquireRequest;
@@ -54,16 +54,17 @@ export interface Acquired {
   readonly count: number;
 }
 
-/** What a member says of records that it holds. */
+/** Acknowledgement of records that a member has acquired. */
 export interface AcknowledgementBatch {
   readonly firstOffset: number;
   readonly lastOffset: number;
-  /** One for all records, or one for each. */
+  /** Single type for all records, or a type for each record. */
   readonly acknowledgeTypes: readonly number[];
 }
 
+/** Effects of a `SharePartition`, for its host to carry out. */
 export type SharePartitionEffect =
-  /** Write the state, then say `persisted(token, …)`. */
+  /** Write the state (WriteShareGroupState), then call `persisted(token, …)`. */
   | {
       readonly type: "persist";
       readonly token: number;
@@ -73,5 +74,5 @@ export type SharePartitionEffect =
     }
   /** An acknowledgement or release has ended. */
   | { readonly type: "done"; readonly ticket: Ticket; readonly errorCode: number; readonly errorMessage: string | null }
-  /** Who waits for records may find some now. */
+  /** Records may have become available: try waiting fetches again. */
   | { readonly type: "changed" };

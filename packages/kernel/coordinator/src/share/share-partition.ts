@@ -14,20 +14,20 @@ import type {
   SharePartitionSettings,
 } from "./requests.ts";
 
-/** A write of states that is on its way. */
+/** Write of states that has not ended. */
 interface Write {
-  /** What it is that counts once it is durable. */
+  /** Slots whose change takes effect once the write is durable. */
   readonly changes: readonly Slot[];
   readonly ticket: Ticket | undefined;
 }
 
-/** What an acknowledgement does: states that change, and locks that begin anew. */
+/** Effects of an acknowledgement: slots that change state, and locks that are renewed. */
 interface Turns {
   readonly changes: Slot[];
   readonly renewed: (readonly [InFlightBatch, Slot])[];
 }
 
-/** Offsets that were not in flight when the partition was loaded, from `start` on; there are none after `end`. */
+/** Window of the loaded offsets that may have gaps between batches, that is, offsets not in flight (`GapWindow`). */
 interface GapWindow {
   start: number;
   readonly end: number;
@@ -35,11 +35,11 @@ interface GapWindow {
 
 type Fault = readonly [error: KafkaError, message: string];
 
-/** Entries of batches that are gone which are put up with. */
+/** Number of deadlines of dropped batches that are tolerated before the heap is rebuilt. */
 const STALE_DEADLINES = 1000;
 const GAP = 0;
 const RENEW = 4;
-/** What acknowledgements turn records into: gap, accept, release, reject. */
+/** New state of a record by acknowledge type: gap, accept, release, reject. */
 const TURNS_INTO: readonly RecordState[] = [
   RecordState.ARCHIVED,
   RecordState.ACKNOWLEDGED,
@@ -53,8 +53,8 @@ function invalidState(message: string): Fault {
 }
 
 /**
- * One partition as one share group consumes it (KIP-932, `SharePartition`): which records are in flight, who holds them
- * and until when, and where the group's start offset is. Changes that members ask for count once they are durable.
+ * Topic partition as consumed by one share group (KIP-932, `SharePartition`): records in flight, their acquisition
+ * locks, and the start offset. Acknowledgements and releases take effect once they are durable.
  */
 export class SharePartition {
   readonly #settings: () => SharePartitionSettings;
@@ -63,13 +63,13 @@ export class SharePartition {
   readonly #persisting = new Map<number, { readonly changes: readonly Slot[]; readonly ticket: Ticket | undefined }>();
   #tokens = 0;
   #startOffset: number;
-  /** The last offset in flight; the next one to fetch when nothing is. */
+  /** Last offset in flight; the next offset to fetch if none is in flight. */
   #endOffset: number;
-  /** Whether records that were in flight may be free: when not, none needs to be looked for. */
+  /** False if no record in flight is available, so that a search for one is needless. */
   #mayBeFree = false;
   #gaps: GapWindow | undefined;
 
-  /** `loaded` is what the share coordinator knows; throws `RangeError` when that cannot be. */
+  /** Starts from the state of the share coordinator; throws `RangeError` if that is inconsistent. */
   constructor(settings: () => SharePartitionSettings, loaded: LoadedSharePartition) {
     this.#settings = settings;
     this.#startOffset = loaded.startOffset;
@@ -95,12 +95,12 @@ export class SharePartition {
     return this.#startOffset;
   }
 
-  /** What is in flight, run by run. */
+  /** States of the records in flight, run by run. */
   get inFlight(): readonly OffsetState[] {
     return this.#batches.all.flatMap(({ slots }) => slots.map(stateOf));
   }
 
-  /** Records that are done with, of those that are in flight. */
+  /** Number of records in flight, from the start offset on, in a final state. */
   get deliveryCompleteCount(): number {
     let count = 0;
     for (const batch of this.#batches.all) {
@@ -113,12 +113,12 @@ export class SharePartition {
     return this.#batches.isEmpty ? 0 : this.#endOffset - this.#startOffset + 1;
   }
 
-  /** Once more has been fetched than was in flight at load, what is missing between batches is missing in the log. */
+  /** Undefined once later records have been fetched than were loaded: gaps between batches are then gaps in the log. */
   get #gapStart(): number | undefined {
     return this.#gaps?.end === this.#endOffset ? this.#gaps.start : undefined;
   }
 
-  /** Where to read the log next: a record that is free again, or one that was never fetched. */
+  /** Offset of the next fetch: the first available record, or the first that was never fetched. */
   nextFetchOffset(): number {
     const { last } = this.#batches;
     if (last === undefined || this.#startOffset > last.last) {
@@ -139,17 +139,17 @@ export class SharePartition {
     return this.#endOffset + 1;
   }
 
-  /** Whether there is room for a fetch. */
+  /** True if a fetch may acquire records: some are available, or the limit of records in flight is not reached. */
   canAcquire(): boolean {
     const isOpen = (): boolean =>
       this.nextFetchOffset() !== this.#endOffset + 1 || this.#inFlight < this.#settings().maxRecordLocks;
     if (isOpen()) return true;
-    // All that is in flight may be of aborted transactions, which nobody will acknowledge; Kafka's consumers stop here.
+    // All records in flight may be of aborted transactions, which no member acknowledges; Kafka's consumers stall here.
     this.#moveStart();
     return isOpen();
   }
 
-  /** Acquires what was read from the log for a member. */
+  /** Acquires records that were read from the log for a member. */
   acquire(now: number, request: AcquireRequest): Acquired {
     const { batches, fetchOffset, maxRecords } = request;
     const read = batches.at(-1)?.lastOffset;
@@ -157,15 +157,15 @@ export class SharePartition {
     let left = Math.min(maxRecords, this.#settings().maxRecordLocks - this.#inFlight);
     let lastOffset = read;
     if (left <= 0) {
-      // Beyond the limit only what is in flight already may be delivered again.
+      // At the limit, only records in flight may be delivered again.
       if (fetchOffset > this.#endOffset) return NOTHING;
       left = Math.min(maxRecords, this.#endOffset - fetchOffset + 1);
       lastOffset = Math.min(read, this.#endOffset);
     }
     const { baseOffset } = batches[0];
-    // Nothing is left there to be acquired, should it be a gap.
+    // If a gap begins at the fetch offset, the log has no records in it.
     if (this.#gapStart === fetchOffset && fetchOffset < baseOffset) this.#gapsFilledTo(baseOffset);
-    // Compaction has removed what was in flight between the offset that was asked for and the one that was found.
+    // Compaction has removed the records in flight between the fetch offset and the first offset read.
     if (fetchOffset < baseOffset) this.#archive(fetchOffset, baseOffset - 1, RecordState.AVAILABLE);
     const acquisition: Acquisition = { now, request, lastOffset, limit: left, records: [], left };
     this.#acquireFrom(acquisition, baseOffset);
@@ -188,7 +188,7 @@ export class SharePartition {
     if (run !== undefined) this.#gapsFilledTo(run.lastOffset + 1);
   }
 
-  /** Acquires what is free of batches that are in flight; true when records had to be isolated, and no more may come. */
+  /** Acquires available records of batches in flight; true if records were isolated, and no more may be acquired. */
   #acquireKnown(
     acquisition: Acquisition,
     known: readonly InFlightBatch[],
@@ -221,7 +221,7 @@ export class SharePartition {
     return false;
   }
 
-  /** Hands slots of a batch to the member. */
+  /** Acquires slots of a batch for the member. */
   #deliver(acquisition: Acquisition, batch: InFlightBatch, slots: readonly Slot[]): void {
     const expiresAt = acquisition.now + this.#settings().lockDurationMs;
     for (const slot of slots) {
@@ -239,18 +239,18 @@ export class SharePartition {
     this.#wake(batch, expiresAt);
   }
 
-  /** One entry a batch is enough: when it comes up, the batch says when it wants the next. */
+  /** Schedules a check of the batch. Keeps a single entry per batch: each check schedules the next one. */
   #wake(batch: InFlightBatch, at: number): void {
     if (at >= batch.wakeAt) return;
     batch.wakeAt = at;
     this.#deadlines.push(at, batch);
     if (this.#deadlines.size <= 2 * this.#batches.all.length + STALE_DEADLINES) return;
-    // Most of them are of batches that are done with.
+    // Most entries are of dropped batches.
     this.#deadlines = new DeadlineHeap();
     for (const live of this.#batches.all) if (live.wakeAt !== Infinity) this.#deadlines.push(live.wakeAt, live);
   }
 
-  /** From this delivery on records are isolated, lest one bad record take the others with it. */
+  /** Delivery count from which records are isolated, so that one bad record does not use up the others' deliveries. */
   get #throttleAt(): number {
     return Math.max(2, Math.ceil(this.#settings().deliveryCountLimit / 2));
   }
@@ -261,7 +261,7 @@ export class SharePartition {
     return false;
   }
 
-  /** Acquires records of a batch one by one; of those that have failed often, ever fewer at a time. */
+  /** Acquires single records of a batch; the more often they have failed, the fewer at a time. */
   #acquireSome(acquisition: Acquisition, batch: InFlightBatch, baseOffset: number): number {
     const { deliveryCountLimit } = this.#settings();
     const throttleAt = this.#throttleAt;
@@ -285,7 +285,7 @@ export class SharePartition {
     return slots.length;
   }
 
-  /** Acquires records that were not in flight, whole batches of the log but for the last one's end. */
+  /** Acquires records that are not in flight, in whole batches of the log; `last` may cut the last batch. */
   #acquireNew(acquisition: Acquisition, first: number, last: number): void {
     const { request, left } = acquisition;
     // A batch of the log may begin before the start offset.
@@ -317,7 +317,7 @@ export class SharePartition {
   #gapsFilledTo(offset: number): void {
     if (this.#gaps === undefined) return;
     let start = offset;
-    // What is in flight there is none.
+    // Records in flight are not gaps.
     for (const batch of this.#batches.overlapping(start, this.#gaps.end)) {
       if (batch.first > start) break;
       start = batch.last + 1;
@@ -329,13 +329,13 @@ export class SharePartition {
   #withoutAborted({ request, records, limit, left }: Acquisition): Acquired {
     const aborted = records.length === 0 ? [] : abortedBatches(request.batches, request.aborted);
     if (aborted.length === 0) return { records, count: limit - left };
-    // The start offset moves past them with the next change that is made durable.
+    // The start offset moves past aborted records with the next durable change.
     for (const { baseOffset, lastOffset } of aborted) this.#archive(baseOffset, lastOffset, RecordState.ACQUIRED);
     const kept = without(records, aborted);
     return { records: kept, count: kept.reduce((sum, run) => sum + run.lastOffset - run.firstOffset + 1, 0) };
   }
 
-  /** Records from `first` to `last` that are in `state` are delivered no more. */
+  /** Archives the records from `first` to `last` that are in `state`. */
   #archive(first: number, last: number, state: RecordState): void {
     for (const batch of this.#batches.overlapping(first, last)) {
       if (!batch.isSplit && !batch.isWithin(first, last) && batch.slots[0].state === state) batch.split();
@@ -344,7 +344,7 @@ export class SharePartition {
     this.#mayBeFree = true;
   }
 
-  /** The log begins at `offset` now: what was before it is not delivered any more. */
+  /** Moves the start offset to a new log start offset; archives the available records before it. */
   logStartMoved(offset: number): void {
     if (offset <= this.#startOffset) return;
     if (!this.#batches.isEmpty) this.#archive(this.#startOffset, offset - 1, RecordState.AVAILABLE);
@@ -353,7 +353,7 @@ export class SharePartition {
     this.#moveStart();
   }
 
-  /** Takes a member's word on records that it holds: all of it, or nothing. */
+  /** Applies a member's acknowledgements; none of them if one is invalid. */
   acknowledge(
     now: number,
     ticket: Ticket,
@@ -425,7 +425,7 @@ export class SharePartition {
     return undefined;
   }
 
-  /** The member is gone, or has never seen what it was sent: its records are free again. */
+  /** Releases the records of a member that is gone, or has not received them. */
   release(ticket: Ticket, memberId: string, out: SharePartitionEffect[]): void {
     const changes: Slot[] = [];
     for (const batch of this.#batches.all) {
@@ -439,7 +439,7 @@ export class SharePartition {
     this.#persist(changes.map(stateOf), { changes, ticket }, out);
   }
 
-  /** A batch of which the log has lost the first records has two fates. */
+  /** Splits a batch across the start offset: its records before the offset are archived, not made available. */
   #splitAtStart(batch: InFlightBatch): void {
     if (batch.first < this.#startOffset && batch.last >= this.#startOffset) batch.split();
   }
@@ -448,13 +448,13 @@ export class SharePartition {
     return slot.last < this.#startOffset ? RecordState.ARCHIVED : RecordState.AVAILABLE;
   }
 
-  /** A record that has been delivered as often as is allowed is not free again. */
+  /** Turns AVAILABLE into ARCHIVED if the slot has reached the delivery count limit. */
   #allowed(slot: Slot, state: RecordState): RecordState {
     const spent = slot.deliveryCount >= this.#settings().deliveryCountLimit;
     return state === RecordState.AVAILABLE && spent ? RecordState.ARCHIVED : state;
   }
 
-  /** Begins to change a slot that a member holds; it keeps its deadline until the change is durable. */
+  /** Begins the change of an acquired slot; its lock keeps its deadline until the change is durable. */
   #change(slot: Slot, wanted: RecordState): Slot {
     slot.before = { state: slot.state, memberId: slot.memberId };
     slot.state = this.#allowed(slot, wanted);
@@ -488,7 +488,7 @@ export class SharePartition {
     out.push({ type: "persist", token, startOffset, deliveryCompleteCount, batches });
   }
 
-  /** The outcome of a persist effect: 0, or the error that its request is answered with. */
+  /** Takes the outcome of a persist effect: 0, or the error for its request. */
   persisted(
     now: number,
     token: number,
@@ -516,7 +516,7 @@ export class SharePartition {
     return this.#deadlines.next();
   }
 
-  /** Frees the records that were held for too long. */
+  /** Releases records whose acquisition locks have expired. */
   tick(now: number, out: SharePartitionEffect[]): void {
     const freed: OffsetState[] = [];
     for (let at = this.#deadlines.next(); at <= now; at = this.#deadlines.next()) {
@@ -527,7 +527,7 @@ export class SharePartition {
     }
     if (freed.length === 0) return;
     this.#mayBeFree = true;
-    // Nobody waits for this to be durable: should it not be, the records are delivered once more after a failure.
+    // No request waits for this write: if it is lost, the records are delivered once more after a failure.
     this.#persist(freed, { changes: [], ticket: undefined }, out);
     out.push({ type: "changed" });
   }
@@ -540,7 +540,7 @@ export class SharePartition {
         next = Math.min(next, slot.expiresAt);
         continue;
       }
-      // One that is about to change goes by its deadline only when the change fails.
+      // The deadline of a slot with a pending change matters only if the change fails.
       if (slot.state !== RecordState.ACQUIRED) continue;
       slot.state = this.#allowed(slot, this.#releasedState(slot));
       slot.memberId = NOBODY;
@@ -550,7 +550,7 @@ export class SharePartition {
     if (next !== Infinity) this.#wake(batch, next);
   }
 
-  /** Moves the start offset past the records that are done with, and forgets those. */
+  /** Moves the start offset past records in a durable final state, and drops their batches. */
   #moveStart(): void {
     const done = this.#lastDone();
     const last = this.#batches.last?.last;
@@ -562,14 +562,14 @@ export class SharePartition {
       const next = this.#batches.beginning(done + 1, last).at(0)?.first ?? last;
       const inside = (this.#batches.floor(done)?.last ?? done) > done;
       let start = inside ? done + 1 : next;
-      // Between batches that were loaded there may be records that were never in flight.
+      // Between loaded batches, there may be records that were never in flight.
       if (!inside && this.#gapStart !== undefined) start = Math.min(start, this.#gapStart);
       this.#startOffset = Math.max(this.#startOffset, start);
     }
     this.#batches.dropThrough(done);
   }
 
-  /** The last offset of those that are done with, as are all before it; -1: not even the first is. */
+  /** Last offset of the records at the start that are all in a durable final state; -1: none. */
   #lastDone(): number {
     let done = -1;
     const gap = this.#gapStart;
@@ -584,7 +584,7 @@ export class SharePartition {
   }
 }
 
-/** Why a member may not say anything of a slot. */
+/** Error of a member that has not acquired the slot; undefined if it has. */
 function ownershipFault(slot: Slot, memberId: string, what: "batch" | "offset"): Fault | undefined {
   if (slot.state !== RecordState.ACQUIRED) {
     const why = what === "batch" ? "The batch is not in the acquired state." : "The offset is not acquired.";

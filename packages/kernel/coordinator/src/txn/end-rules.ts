@@ -6,12 +6,12 @@ const { code: WRONG_STATE } = Errors.INVALID_TXN_STATE;
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
 const { code: OTHER_PRODUCER } = Errors.INVALID_PRODUCER_ID_MAPPING;
 
-/** "go": the transaction ends now; 0: it has ended so already; else an error code. */
+/** "go": end the transaction; 0: it has already ended this way; else an error code. */
 export type EndVerdict = "go" | number;
 
 type Verdicts = Readonly<Partial<Record<TxnState, { readonly commit: EndVerdict; readonly abort: EndVerdict }>>>;
 
-/** Clients that keep their epoch (`TransactionCoordinator.endTransactionWithTV1`). */
+/** Verdicts for clients that keep their epoch (`TransactionCoordinator.endTransactionWithTV1`). */
 const SAME_EPOCH: Verdicts = {
   Empty: { commit: WRONG_STATE, abort: WRONG_STATE },
   Ongoing: { commit: "go", abort: "go" },
@@ -21,7 +21,7 @@ const SAME_EPOCH: Verdicts = {
   CompleteAbort: { commit: WRONG_STATE, abort: 0 },
 };
 
-/** Clients that get a new epoch with each end, and say the current one (`TransactionCoordinator.endTransaction`). */
+/** Verdicts for clients that get a new epoch with each end and send the current one (`endTransaction`). */
 const CURRENT_EPOCH: Verdicts = {
   Empty: { commit: WRONG_STATE, abort: "go" },
   Ongoing: { commit: "go", abort: "go" },
@@ -31,7 +31,7 @@ const CURRENT_EPOCH: Verdicts = {
   CompleteAbort: { commit: WRONG_STATE, abort: "go" },
 };
 
-/** The same, when they say the epoch before: they repeat what was not answered. */
+/** Verdicts for such clients when they send the previous epoch: they retry a request whose response was lost. */
 const REPEATED: Verdicts = {
   Empty: { commit: FENCED, abort: FENCED },
   Ongoing: { commit: FENCED, abort: FENCED },
@@ -49,11 +49,11 @@ export interface EndRequest {
 
 function look(verdicts: Verdicts, state: TxnState, commit: boolean): EndVerdict {
   const row = verdicts[state];
-  // Dead and PrepareEpochFence are only ever on their way.
+  // Dead and PrepareEpochFence are pending states only.
   return row === undefined ? WRONG_STATE : commit ? row.commit : row.abort;
 }
 
-/** What becomes of a client's EndTxn; `isPending`: another step is on its way to the log. */
+/** Decides a client's EndTxn. `isPending`: the record of another transition is being written. */
 export function judgeEnd(image: TxnImage, isPending: boolean, request: EndRequest): EndVerdict {
   const { producer, commit, clientVersion } = request;
   const { state, epoch } = image;
@@ -62,7 +62,7 @@ export function judgeEnd(image: TxnImage, isPending: boolean, request: EndReques
     if (producer.epoch !== epoch) return FENCED;
     return isPending ? BUSY : look(SAME_EPOCH, state, commit);
   }
-  // First of all: the producer may have an id already that is still on its way to the log.
+  // Check this first: the producer may already use a new id whose record is still being written.
   if (isPending) return BUSY;
   const isOverflow = producer.id === image.previousProducerId && producer.epoch === LAST_EPOCH && epoch === 0;
   if (producer.id !== image.producerId && !isOverflow) return OTHER_PRODUCER;

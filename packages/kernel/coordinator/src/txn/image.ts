@@ -9,6 +9,7 @@ export const TXN_STATES = [
   "Dead",
   "PrepareEpochFence",
 ] as const;
+/** State of a transactional id. */
 export type TxnState = (typeof TXN_STATES)[number];
 
 /** Partitions by topic. */
@@ -17,40 +18,40 @@ export type TxnPartitions = ReadonlyMap<string, ReadonlySet<number>>;
 export const NO_PRODUCER_ID = -1n;
 export const NO_EPOCH = -1;
 const MAX_EPOCH = 32767;
-/** The last that a client gets: the one above is kept for the coordinator, so that it can always fence a producer. */
+/** Highest epoch that a client gets; `MAX_EPOCH` is reserved, so that the coordinator can always fence a producer. */
 export const LAST_EPOCH = MAX_EPOCH - 1;
 const NO_PARTITIONS: TxnPartitions = new Map();
 
 /** The first transaction.version in which every end of a transaction gives the producer a new epoch (KIP-890). */
 export const EPOCH_BUMP_VERSION = 2;
 
-/** What is known of one transactional id (`TransactionMetadata`). Never changed: a step makes another one. */
+/** State of one transactional id (`TransactionMetadata`). Immutable: each transition makes a new image. */
 export interface TxnImage {
   readonly producerId: bigint;
-  /** Before the step that made this image. */
+  /** Producer id before the transition that made this image. */
   readonly previousProducerId: bigint;
-  /** Takes over with the completion of the transaction, when the epochs of `producerId` are used up; else -1. */
+  /** Producer id that takes over at completion, if the epochs of `producerId` are used up; else -1. */
   readonly nextProducerId: bigint;
   readonly epoch: number;
-  /** The one before, which a repeated request may still carry; -1 when none may. Not in records. */
+  /** Previous epoch, which a retried request may still carry; -1: none. Not in records. */
   readonly lastEpoch: number;
   readonly timeoutMs: number;
   readonly state: TxnState;
   readonly partitions: TxnPartitions;
-  /** -1 when no transaction was begun with this epoch. */
+  /** -1 if no transaction has begun with this epoch. */
   readonly startTimestamp: number;
   readonly updateTimestamp: number;
-  /** The transaction.version that the client knew which made the last step. */
+  /** The transaction.version of the client that made the last transition. */
   readonly clientVersion: number;
 }
 
-/** What a producer says of itself. */
+/** Producer id and epoch that a client sends. */
 export interface ProducerClaim {
   readonly id: bigint;
   readonly epoch: number;
 }
 
-/** An id that nobody has used: its first step gives it epoch 0. */
+/** Image of a new transactional id; its first transition gives it epoch 0. */
 export function freshImage(producerId: bigint, timeoutMs: number, wall: number): TxnImage {
   return {
     producerId,
@@ -71,7 +72,7 @@ export function isExhausted(epoch: number): boolean {
   return epoch >= LAST_EPOCH;
 }
 
-/** Whether a producer that wants to go on may be the one that had the id last (KIP-360). */
+/** True if a client may continue this producer id: the current one, or the previous one at its last epoch (KIP-360). */
 export function mayGoOn(image: TxnImage, { id, epoch }: ProducerClaim): boolean {
   if (image.epoch === NO_EPOCH || id === image.producerId) return true;
   return id === image.previousProducerId && isExhausted(epoch);
@@ -97,7 +98,7 @@ function begun(image: TxnImage, { timeoutMs, wall }: Begin, change: Partial<TxnI
   });
 }
 
-/** After InitProducerId, with the next epoch, or the same one when the request repeats; undefined: it is fenced. */
+/** Image after InitProducerId, with the next epoch, or the same one for a retry; undefined: the client is fenced. */
 export function withNextEpoch(image: TxnImage, begin: Begin, expectedEpoch: number | undefined): TxnImage | undefined {
   const { epoch, lastEpoch } = image;
   if (expectedEpoch === undefined) return begun(image, begin, { epoch: epoch + 1, lastEpoch: NO_EPOCH });
@@ -105,14 +106,14 @@ export function withNextEpoch(image: TxnImage, begin: Begin, expectedEpoch: numb
   return expectedEpoch === lastEpoch ? begun(image, begin, {}) : undefined;
 }
 
-/** After InitProducerId, when the epochs of the producer id are used up. */
+/** Image after InitProducerId, if the epochs of the producer id are used up. */
 export function withNewProducer(image: TxnImage, begin: Begin, producerId: bigint, isExpected: boolean): TxnImage {
   return begun(image, begin, { producerId, epoch: 0, lastEpoch: isExpected ? image.epoch : NO_EPOCH });
 }
 
-/** The epoch that shuts out whoever has the current one. */
+/** Epoch that fences the producer with the current epoch. */
 export function fencingEpoch({ epoch }: TxnImage, failedBefore: boolean): number {
-  // What a fence that failed has taken was given to nobody.
+  // A failed fence has bumped the epoch, and no client has got it.
   return failedBefore || epoch === MAX_EPOCH ? epoch : epoch + 1;
 }
 
@@ -123,7 +124,7 @@ export function hasAll(partitions: TxnPartitions, wanted: TxnPartitions): boolea
   });
 }
 
-/** After AddPartitionsToTxn. */
+/** Image after AddPartitionsToTxn. */
 export function withPartitions(image: TxnImage, added: TxnPartitions, wall: number, clientVersion: number): TxnImage {
   const partitions = new Map(image.partitions);
   for (const [topic, indexes] of added) partitions.set(topic, new Set([...(partitions.get(topic) ?? []), ...indexes]));
@@ -134,12 +135,12 @@ export function withPartitions(image: TxnImage, added: TxnPartitions, wall: numb
 export interface Ending {
   readonly commit: boolean;
   readonly clientVersion: number;
-  /** Only when the epochs are used up. */
+  /** -1 unless the epochs are used up. */
   readonly nextProducerId: bigint;
   readonly wall: number;
 }
 
-/** After EndTxn: the outcome is decided. */
+/** Image after EndTxn: the outcome is decided, the markers are not written. */
 export function prepared(image: TxnImage, { commit, clientVersion, nextProducerId, wall }: Ending): TxnImage {
   const bumps = clientVersion >= EPOCH_BUMP_VERSION;
   const stuck = image.epoch === MAX_EPOCH && !commit;
@@ -147,7 +148,7 @@ export function prepared(image: TxnImage, { commit, clientVersion, nextProducerI
     state: commit ? "PrepareCommit" : "PrepareAbort",
     epoch: bumps && !stuck ? image.epoch + 1 : image.epoch,
     lastEpoch: bumps ? image.epoch : image.lastEpoch,
-    // An abort without partitions begins with its end.
+    // An abort without a begun transaction begins and ends at once.
     startTimestamp: image.state === "Ongoing" ? image.startTimestamp : wall,
     nextProducerId,
     updateTimestamp: wall,
@@ -155,7 +156,7 @@ export function prepared(image: TxnImage, { commit, clientVersion, nextProducerI
   });
 }
 
-/** After all partitions have their markers. */
+/** Image after all partitions have their markers. */
 export function completed(image: TxnImage, wall: number): TxnImage {
   const { nextProducerId, clientVersion } = image;
   const rotates = clientVersion >= EPOCH_BUMP_VERSION && nextProducerId !== NO_PRODUCER_ID;

@@ -3,7 +3,7 @@ import { transactionLogKey, transactionLogValue } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import { NO_EPOCH, NO_PRODUCER_ID, TXN_STATES, type TxnImage } from "./image.ts";
 
-/** The only type of key in `__transaction_state`. */
+/** Record type of the key; `__transaction_state` has no other. */
 const TRANSACTION = 0;
 const LAST_VALUE_VERSION = 1;
 
@@ -42,7 +42,7 @@ export function txnRecord(transactionalId: string, image: TxnImage, transactionV
   return { key: keyOf(transactionalId), value: writer.finish() };
 }
 
-/** What a record says; undefined when it is of a kind or version that nobody here knows. Throws `MalformedError`. */
+/** Decodes a record; undefined if its key type, value version or state is unknown. Throws `MalformedError`. */
 export function parseTxnRecord(
   key: Uint8Array,
   value: Uint8Array | null,

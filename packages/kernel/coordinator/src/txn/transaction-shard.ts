@@ -29,21 +29,22 @@ const { code: FENCED } = Errors.PRODUCER_FENCED;
 const { code: OTHER_PRODUCER } = Errors.INVALID_PRODUCER_ID_MAPPING;
 const { code: NOT_AVAILABLE } = Errors.COORDINATOR_NOT_AVAILABLE;
 
-/** Between two tries to write a marker, or the record that a transaction is complete. */
+/** Wait before a failed marker or completion record is written again. */
 const RETRY_MS = 500;
-/** Bytes of keys in one batch of tombstones. */
+/** Size limit of the keys in one batch of tombstones, in bytes. */
 const TOMBSTONE_BYTES = 256 * 1024;
-/** Such a transaction has no timeout (KIP-939). */
+/** Timeout value of a transaction that never times out (two-phase commit, KIP-939). */
 const ENDLESS_MS = 2147483647;
 
+/** Settings of the transaction coordinator; durations in milliseconds. */
 export interface TxnConfig {
   readonly maxTimeoutMs: number;
   readonly idExpirationMs: number;
-  /** The finalised level of transaction.version, as it is now. */
+  /** Returns the current finalized level of transaction.version. */
   readonly version: () => number;
 }
 
-/** A transaction marker for some partitions; the coordinator's epoch is that of its own partition's leader. */
+/** A transaction marker (WriteTxnMarkers). Its coordinator epoch is the leader epoch of this shard's partition. */
 export interface MarkerRequest {
   readonly producerId: bigint;
   readonly producerEpoch: number;
@@ -51,11 +52,12 @@ export interface MarkerRequest {
   readonly transactionVersion: number;
 }
 
+/** Effects of a `TransactionShard`, for its host to carry out. */
 export type TxnEffect =
   | Effect
-  /** Fetch a fresh producer id; then say `producerId(token, …)`. */
+  /** Fetch a new producer id, then call `producerId(token, …)`. */
   | { readonly type: "producerId"; readonly token: number }
-  /** Write the marker to each partition; then say `marked(token, …)` for each. */
+  /** Write the marker to each partition, then call `marked(token, …)` for each. */
   | {
       readonly type: "markers";
       readonly token: number;
@@ -63,12 +65,13 @@ export type TxnEffect =
       readonly partitions: TxnPartitions;
     };
 
+/** Requests of producers: InitProducerId, AddPartitionsToTxn, EndTxn. A `ProducerReply` answers each. */
 export type TxnRequest =
   | {
       readonly type: "init";
       readonly transactionalId: string;
       readonly timeoutMs: number;
-      /** What the producer has so far, if it wants to go on with it (KIP-360). */
+      /** Producer id and epoch that the client wants to continue (KIP-360); undefined: none. */
       readonly expected: ProducerClaim | undefined;
     }
   | {
@@ -76,19 +79,19 @@ export type TxnRequest =
       readonly transactionalId: string;
       readonly producer: ProducerClaim;
       readonly partitions: TxnPartitions;
-      /** The transaction.version that the client goes by. */
+      /** The transaction.version that the client uses. */
       readonly clientVersion: number;
     }
   | ({ readonly type: "end"; readonly transactionalId: string } & EndRequest);
 
-/** The answer to "init" and "end": the producer's id and epoch from now on, -1 where it says nothing of them. */
+/** Response to a `TxnRequest`: the producer id and epoch to use from now on; -1 if the response has none. */
 export interface ProducerReply {
   readonly errorCode: number;
   readonly producerId: bigint;
   readonly producerEpoch: number;
 }
 
-/** One transaction as DescribeTransactions and ListTransactions show it. */
+/** Transaction in the form of DescribeTransactions and ListTransactions. */
 export interface TxnView {
   readonly transactionalId: string;
   readonly state: TxnState;
@@ -102,13 +105,13 @@ export interface TxnView {
 interface Txn {
   readonly id: string;
   image: TxnImage;
-  /** The state that it is about to enter; meanwhile nothing else may happen to it. */
+  /** State whose record is being written (`pendingState`); no other transition may begin meanwhile. */
   pending: TxnState | undefined;
-  /** A fence has taken the next epoch and could not be written: the next one need not take another. */
+  /** True if a fence has bumped the epoch and its write has failed: the next fence does not bump it again. */
   failedFence: boolean;
-  /** When the open transaction has lasted too long, by the clock that nobody sets; Infinity: never. */
+  /** Monotonic time at which the open transaction times out; Infinity: never. */
   deadline: number;
-  /** The markers that are still to be written. */
+  /** Markers that are not written yet; undefined: none. */
   sending: Sending | undefined;
 }
 
@@ -125,8 +128,9 @@ function isPreparing({ state }: TxnImage): boolean {
 }
 
 /**
- * The transactions of one partition of `__transaction_state` (`TransactionCoordinator`, `TransactionStateManager`). A
- * step is decided at once, and happens when its record is written; until then the transaction is busy.
+ * Coordinates the transactions of one partition of `__transaction_state` (`TransactionCoordinator`,
+ * `TransactionStateManager`). A transition is decided at once and applied when its record is written; until then,
+ * requests for the transactional id fail with CONCURRENT_TRANSACTIONS.
  */
 export class TransactionShard implements Shard<TxnEffect> {
   wallAhead = 0;
@@ -162,21 +166,21 @@ export class TransactionShard implements Shard<TxnEffect> {
 
   appended(now: number, token: number, errorCode: number, out: TxnEffect[]): void {
     const done = this.#appends.get(token);
-    // Who waited has been answered when the partition was lost.
+    // `unload` has answered the request.
     if (done === undefined) return;
     this.#appends.delete(token);
     this.#enter(now, out);
     done(errorCode);
   }
 
-  /** Asks for a producer id; `then` gets it, or `refuse` why there is none. */
+  /** Requests a producer id; calls `then` with it, or `refuse` with the error code. */
   #fetchId(refuse: Answer, then: (id: bigint) => void): void {
     const token = ++this.#tokens;
     this.#idRequests.set(token, (errorCode, id) => (errorCode === 0 ? then(id) : refuse(errorCode)));
     this.#out.push({ type: "producerId", token });
   }
 
-  /** The outcome of a "producerId" effect: the id, or an error code. */
+  /** Takes the outcome of a "producerId" effect: the id, or an error code. */
   producerId(now: number, token: number, outcome: { id: bigint } | { errorCode: number }, out: TxnEffect[]): void {
     const done = this.#idRequests.get(token);
     if (done === undefined) return;
@@ -222,7 +226,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     const needsId = image.state === "Ongoing" ? this.#fenceNeedsId(image) : rotates;
     if (needsId && spare === undefined) return this.#fetchId(answer, id => this.#init(request, answer, id));
     if (image.state === "Ongoing") {
-      // The epoch is never told: the producer asks again, and gets the one after it.
+      // No client gets the fencing epoch: the producer retries InitProducerId and gets the epoch after it.
       return this.#fence(txn, spare, errorCode => answer(errorCode === 0 ? BUSY : errorCode));
     }
     if (!rotates && isOut) return answer(Errors.UNKNOWN_SERVER_ERROR.code);
@@ -242,7 +246,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     return txn;
   }
 
-  /** Writes `next`; when it is written it is what the transaction is. */
+  /** Writes `next`, and makes it the transaction's image once it is written. */
   #step(txn: Txn, next: TxnImage, done: (errorCode: number) => void): void {
     txn.pending = next.state;
     this.#append([txnRecord(txn.id, next, this.#config.version())], errorCode => {
@@ -267,7 +271,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     const txn = this.#txns.get(request.transactionalId);
     if (txn === undefined) return answer(OTHER_PRODUCER);
     const { image } = txn;
-    // First of all: the producer may have an id already that is still on its way to the log.
+    // Check this first: the producer may already use a new id whose record is still being written.
     if (txn.pending !== undefined) return answer(BUSY);
     if (producer.id !== image.producerId) return answer(OTHER_PRODUCER);
     if (producer.epoch !== image.epoch) return answer(FENCED);
@@ -277,8 +281,8 @@ export class TransactionShard implements Shard<TxnEffect> {
   }
 
   /**
-   * Whether a partition is in the producer's transaction, for a leader that is about to append to it; else the error
-   * code. A step on its way does not count: the append itself is judged once more.
+   * Returns 0 if the partition is in the producer's transaction, else an error code; a partition leader asks before it
+   * appends. A pending transition does not count: the append itself is validated again.
    */
   verify(transactionalId: string, producer: ProducerClaim, topic: string, index: number): number {
     const image = this.#txns.get(transactionalId)?.image;
@@ -307,9 +311,9 @@ export class TransactionShard implements Shard<TxnEffect> {
     return this.#config.version() >= EPOCH_BUMP_VERSION && isExhausted(image.epoch);
   }
 
-  /** Aborts an open transaction in its producer's stead, and shuts the producer out. */
+  /** Aborts an open transaction and fences its producer. */
   #fence(txn: Txn, fresh: bigint | undefined, answer: Answer): void {
-    // Not a client's decision: it goes by what the cluster can do.
+    // No client takes part, so the transaction.version of the cluster decides.
     const isBumping = this.#config.version() >= EPOCH_BUMP_VERSION;
     if (!isBumping) {
       const epoch = fencingEpoch(txn.image, txn.failedFence);
@@ -327,7 +331,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     });
   }
 
-  /** Writes that the transaction ends, answers, and lets all its partitions know. */
+  /** Writes the prepared image, answers the client, and sends the markers. */
   #prepare(txn: Txn, next: TxnImage, answer: Answer): void {
     this.#step(txn, next, errorCode => {
       if (errorCode !== 0) return answer(errorCode);
@@ -338,7 +342,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     });
   }
 
-  /** Sends the markers of a transaction whose end is in the log. */
+  /** Sends the markers of a prepared transaction. */
   #finish(txn: Txn): void {
     const { image } = txn;
     txn.failedFence = false;
@@ -357,7 +361,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     else this.#allMarked(txn);
   }
 
-  /** What became of the marker in one partition: 0, also for one that is deleted, or an error code. */
+  /** Takes the outcome of the marker in one partition: 0 (also if the partition was deleted) or an error code. */
   marked(
     now: number,
     token: number,
@@ -370,7 +374,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     this.#enter(now, out);
     const isSettled = errorCode === Errors.INVALID_PRODUCER_EPOCH.code;
     if (isSettled || errorCode === Errors.TRANSACTION_COORDINATOR_FENCED.code) {
-      // Somebody else ends this transaction, or has: it stays as it is here until the log is read again.
+      // Another coordinator ends this transaction, or has ended it: keep it as it is until the log is loaded again.
       this.#sendings.delete(token);
       txn.sending = undefined;
       return;
@@ -412,7 +416,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     for (let retry = this.#retries.pop(now); retry !== undefined; retry = this.#retries.pop(now)) retry();
   }
 
-  /** Aborts transactions that have been open for longer than their timeout; `done` hears of each. */
+  /** Aborts transactions that have been open for longer than their timeout; calls `done` for each. */
   abortTimedOut(now: number, out: TxnEffect[], done: (transactionalId: string, errorCode: number) => void): void {
     this.#enter(now, out);
     for (const txn of this.#txns.values()) {
@@ -421,14 +425,14 @@ export class TransactionShard implements Shard<TxnEffect> {
   }
 
   #timeOut(txn: Txn, answer: Answer, fresh?: bigint): void {
-    // It may have ended while an id was fetched.
+    // The transaction may have ended while a producer id was fetched.
     if (txn.pending !== undefined || txn.image.state !== "Ongoing") return answer(BUSY);
     const needsId = this.#fenceNeedsId(txn.image) && fresh === undefined;
     if (needsId) this.#fetchId(answer, id => this.#timeOut(txn, answer, id));
     else this.#fence(txn, fresh, answer);
   }
 
-  /** Forgets ids that were not used for long (`transactional.id.expiration.ms`). */
+  /** Erases transactional ids that have not been used for `transactional.id.expiration.ms`. */
   expire(now: number, out: TxnEffect[]): void {
     this.#enter(now, out);
     let batch: Txn[] = [];
@@ -469,7 +473,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     for (const txn of this.#txns.values()) yield viewOf(txn);
   }
 
-  /** Takes in one record at load; what it has written itself is known to it when it hears of that. */
+  /** Applies a record at load. Ignores the shard's own appends: `appended` applies those. */
   replay(_now: number, { key, value }: LoggedRecord): void {
     if (this.#live) return;
     const read = parseTxnRecord(key, value);
@@ -478,7 +482,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     else this.#put(read.transactionalId, read.image);
   }
 
-  /** Nobody's transaction covers the log of transactions. */
+  /** Must not be called after load: `__transaction_state` has no transaction markers. */
   ended(): void {
     invariant(!this.#live, "the log of transactions has no markers");
   }
