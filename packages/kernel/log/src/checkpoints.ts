@@ -1,20 +1,22 @@
 import { fromUtf8, MalformedError, parseUuid, type Uuid, utf8 } from "@samsa/base";
 
+/** Leader epoch and its first offset in the log. */
 export interface EpochStart {
   readonly epoch: number;
   readonly startOffset: number;
 }
 
+/** Entry of an offset checkpoint. */
 export interface PartitionOffset {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
 }
 
-/** The file's entries; an empty file has none. Throws `MalformedError` when it is not what it should be. */
+/** Entries of a checkpoint file; an empty file has none. Throws `MalformedError` if it is malformed. */
 function readLines(bytes: Uint8Array, width: number): string[][] {
   const lines = fromUtf8(bytes).split("\n");
-  // A torn file can end inside a number, and would pass for a whole one.
+  // A torn file can end inside a number, and would look complete.
   if (lines.pop() !== "") throw new MalformedError("a checkpoint's last line is not ended");
   if (lines.length === 0) return [];
   if (lines[0] !== "0") throw new MalformedError(`unknown checkpoint version ${lines[0]}`);
@@ -38,16 +40,17 @@ function number(text: string): number {
   return value;
 }
 
-/** `leader-epoch-checkpoint`. */
+/** Decodes `leader-epoch-checkpoint`. Throws `MalformedError`. */
 export function readEpochs(bytes: Uint8Array): EpochStart[] {
   return readLines(bytes, 2).map(([epoch, offset]) => ({ epoch: number(epoch), startOffset: number(offset) }));
 }
 
+/** Encodes `leader-epoch-checkpoint`. */
 export function writeEpochs(epochs: readonly EpochStart[]): Uint8Array {
   return writeLines(epochs.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`));
 }
 
-/** `recovery-point-offset-checkpoint` and its like: `topic partition offset` a line. */
+/** Decodes `recovery-point-offset-checkpoint` and similar files: `topic partition offset` per line. */
 export function readOffsets(bytes: Uint8Array): PartitionOffset[] {
   return readLines(bytes, 3).map(([topic, partition, offset]) => ({
     topic,
@@ -56,16 +59,18 @@ export function readOffsets(bytes: Uint8Array): PartitionOffset[] {
   }));
 }
 
+/** Encodes an offset checkpoint, the inverse of `readOffsets`. */
 export function writeOffsets(offsets: readonly PartitionOffset[]): Uint8Array {
   return writeLines(offsets.map(({ topic, partition, offset }) => `${topic} ${partition} ${offset}`));
 }
 
-/** `partition.metadata`: the id of the partition's topic; undefined when it names none. */
+/** Decodes `partition.metadata`: the topic id of the partition; undefined if the file has none. */
 export function readTopicId(bytes: Uint8Array): Uuid | undefined {
   const match = /^topic_id: (\S+)$/m.exec(fromUtf8(bytes));
   return match === null ? undefined : parseUuid(match[1]);
 }
 
+/** Encodes `partition.metadata`. */
 export function writeTopicId(topicId: Uuid): Uint8Array {
   return utf8(`version: 0\ntopic_id: ${topicId}`);
 }

@@ -15,35 +15,36 @@ import type { ProducerEntry } from "./producers.ts";
 import type { Segment } from "./segment.ts";
 import type { LogState } from "./state.ts";
 
-/** What of a log may be compacted now. */
+/** Part of a log that may be compacted now (`LogToClean`). */
 export interface Cleanable {
-  /** Everything before this has been compacted. */
+  /** Offset before which all records have been compacted. */
   readonly firstDirty: number;
-  /** Where the first segment begins that may not be compacted yet. */
+  /** Base offset of the first segment that may not be compacted yet. */
   readonly firstUncleanable: number;
-  /** Bytes that have been compacted before. */
+  /** Size of the part that has been compacted before, in bytes. */
   readonly cleanBytes: number;
-  /** Bytes that can be compacted. */
+  /** Size of the part that can be compacted, in bytes. */
   readonly dirtyBytes: number;
-  /** The share of `dirtyBytes` in both; by it the log that needs compaction most is found. */
+  /** Share of `dirtyBytes` in both; the log with the highest ratio needs compaction most. */
   readonly ratio: number;
-  /** A record has waited for longer than `max.compaction.lag.ms`. */
+  /** True if a record has waited for longer than `max.compaction.lag.ms`. */
   readonly overdue: boolean;
 }
 
+/** Input of `cleanable`. */
 export interface CleanableOptions {
-  /** Where the last compaction ended. */
+  /** Offset at which the last compaction ended. */
   readonly cleanedTo: number;
-  /** What committed readers may read up to. */
+  /** Last stable offset. */
   readonly stableOffset: number;
   /** In milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** What can be compacted of a log: closed segments of decided records that are old enough (`LogCleanerManager`). */
+/** Part of a log that can be compacted: closed segments of decided, old enough records (`LogCleanerManager`). */
 export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: CleanableOptions): Cleanable {
   const { config, segments, active, startOffset, endOffset } = state;
-  // A log that was cut or began anew is dirty from its start.
+  // A log that was truncated or emptied is dirty from its start.
   const firstDirty = cleanedTo < startOffset || cleanedTo > endOffset ? startOffset : cleanedTo;
   const dirty = segments.filter(segment => segment !== active && (state.after(segment)?.base ?? 0) > firstDirty);
   let limit = Math.min(stableOffset, active.base);
@@ -71,7 +72,7 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
   };
 }
 
-/** Segments that fit into one together, in order; those that begin at or after `end` are left out. */
+/** Groups adjacent segments that fit into one; excludes those that begin at or after `end`. */
 export function groupSegments(state: LogState, end: number): Segment[][] {
   const { segmentBytes, segmentIndexBytes } = state.config;
   const groups: Segment[][] = [];
@@ -99,8 +100,8 @@ export function groupSegments(state: LogState, end: number): Segment[][] {
 }
 
 /**
- * Which transactions the batches that pass by belong to. Every batch of the log must pass, from the first one that
- * is looked at on, and the aborted transactions of a stretch must be known before it does (`CleanedTransactionMetadata`).
+ * Assigns the batches of a log to transactions as they pass (`CleanedTransactionMetadata`). After the first batch,
+ * every batch must pass; the aborted transactions of a part of the log must be added before its batches pass.
  */
 export class PassingTxns {
   readonly #tools: Tools;
@@ -126,7 +127,7 @@ export class PassingTxns {
     }
   }
 
-  /** Whether a batch of records is of an aborted transaction. */
+  /** Passes a data batch; true if it belongs to an aborted transaction. */
   data(batch: BatchCursor): boolean {
     this.#begin(batch.lastOffset);
     if (!batch.isTransactional) return false;
@@ -137,8 +138,8 @@ export class PassingTxns {
   }
 
   /**
-   * Whether nobody needs this marker any more: nothing of its transaction was there. `retained` is called with the
-   * transaction of a marker that still says of batches that they are aborted.
+   * Passes a marker; true if it is not needed any more, as no batch of its transaction has passed. Calls `retained`
+   * with the aborted transaction of a marker that is still needed.
    */
   marker(batch: BatchCursor, retained: (txn: AbortedTxn) => void): boolean {
     this.#begin(batch.lastOffset);
@@ -156,7 +157,7 @@ export class PassingTxns {
   }
 }
 
-/** Puts the keys of a batch into the map; false when it is full. */
+/** Adds the keys of a batch to the map; false if the map is full. */
 export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: PassingTxns, tools: Tools): boolean {
   if (batch.isControl) txns.marker(batch, () => {});
   else if (!txns.data(batch) && batch.lastOffset >= from) {
@@ -170,6 +171,7 @@ export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: 
   return true;
 }
 
+/** Input of a `BatchFilter`. */
 export interface FilterOptions {
   readonly map: OffsetMap;
   readonly txns: PassingTxns;
@@ -179,11 +181,11 @@ export interface FilterOptions {
   /** In milliseconds since the epoch. */
   readonly now: number;
   readonly tools: Tools;
-  /** Takes the aborted transactions of which something is left. */
+  /** Gets the aborted transactions of which batches remain. */
   readonly retained: (txn: AbortedTxn) => void;
 }
 
-/** What is left of batches when a log is compacted (`Cleaner.cleanInto`, `MemoryRecords.filterTo`). */
+/** Filters batches when a log is compacted (`Cleaner.cleanInto`, `MemoryRecords.filterTo`). */
 export class BatchFilter {
   readonly #options: FilterOptions;
   readonly #record = new RecordCursor();
@@ -192,12 +194,12 @@ export class BatchFilter {
     this.#options = options;
   }
 
-  /** The batch as it stays: its own bytes, others, or none. */
+  /** Returns what remains of the batch: its own bytes, new bytes, or undefined. */
   filter(batch: BatchCursor): Uint8Array | undefined {
     const { txns, map, now, retained, highWatermark } = this.#options;
     const unneeded = batch.isControl ? txns.marker(batch, retained) : txns.data(batch);
     const whole = batch.bytes.subarray(batch.at, batch.end);
-    // What was not mapped is not judged.
+    // Keep batches that were not mapped.
     if (batch.lastOffset > map.latestOffset) return whole;
     const horizon = batch.hasDeleteHorizon ? batch.baseTimestamp : undefined;
     const discarded = unneeded && (!batch.isControl || (horizon !== undefined && horizon <= now));
@@ -234,7 +236,7 @@ export class BatchFilter {
     return builder.build(batch.lastOffsetDelta);
   }
 
-  /** Whether a record is its key's last, and not a tombstone whose time is over. */
+  /** True if a record is the last of its key, and not an expired tombstone. */
   #stays(batch: BatchCursor, record: RecordCursor, horizon: Int64 | undefined): boolean {
     if (batch.isControl) return true;
     const key = record.key();
@@ -244,7 +246,7 @@ export class BatchFilter {
     return record.valueLength >= 0 || horizon === undefined || now < horizon;
   }
 
-  /** Whether the batch tells what the producer did last: who follows needs it to know his sequence and epoch. */
+  /** True if the batch is the last of its producer: followers need it for the producer's sequence and epoch. */
   #isLastOfProducer(batch: BatchCursor): boolean {
     if (!batch.hasProducer) return false;
     const producer = this.#options.producers.get(batch.producerId);
@@ -255,7 +257,7 @@ export class BatchFilter {
       : batch.lastOffset === last.lastOffset;
   }
 
-  /** The batch without its records (`DefaultRecordBatch.writeEmptyHeader`). */
+  /** Batch without its records (`DefaultRecordBatch.writeEmptyHeader`). */
   #empty(batch: BatchCursor): Uint8Array {
     const builder = new BatchBuilder(headerOf(batch), this.#options.tools);
     builder.maxTimestamp = batch.maxTimestamp;

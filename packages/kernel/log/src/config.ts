@@ -1,6 +1,6 @@
 import type { Compression, TimestampType } from "@samsa/records";
 
-/** A log's settings, in Kafka's words; -1 is "no limit" where Kafka says so. Replaced as a whole at run time. */
+/** Settings of a log (`LogConfig`); -1 is "no limit" where it is in Kafka. Replaced as a whole at run time. */
 export interface LogConfig {
   readonly segmentBytes: number;
   readonly segmentMs: number;
@@ -8,28 +8,28 @@ export interface LogConfig {
   readonly indexIntervalBytes: number;
   readonly segmentIndexBytes: number;
   readonly maxMessageBytes: number;
-  /** -1 keeps for ever. */
+  /** -1: keep forever. */
   readonly retentionMs: number;
   readonly retentionBytes: number;
-  /** fsync after so many records; Infinity (Kafka's i64 maximum) leaves it to the system. */
+  /** Number of records between fsyncs; Infinity (Kafka's i64 maximum) leaves them to the operating system. */
   readonly flushMessages: number;
   readonly flushMs: number;
   readonly timestampType: TimestampType;
   readonly beforeMaxMs: number;
   readonly afterMaxMs: number;
-  /** What batches are recompressed to; "producer" keeps them. */
+  /** Compression of stored batches; "producer" keeps that of the producer. */
   readonly compression: "producer" | Compression;
   readonly cleanupPolicy: ReadonlySet<"delete" | "compact">;
-  /** Records are not compacted away before they are this old. */
+  /** Minimum age of records before they may be compacted away. */
   readonly minCompactionLagMs: number;
-  /** Records do not wait for compaction for longer. */
+  /** Maximum time that records wait for compaction. */
   readonly maxCompactionLagMs: number;
-  /** From which share of bytes on that were never compacted a log is. */
+  /** Share of never compacted bytes from which a log is compacted. */
   readonly minCleanableRatio: number;
-  /** For how long a tombstone stays after it has been compacted. */
+  /** Time for which a tombstone stays after its compaction. */
   readonly deleteRetentionMs: number;
   readonly fileDeleteDelayMs: number;
-  /** A new segment's file gets its full size at once, and is cut to what is in it when the segment ends. */
+  /** True: the file of a new segment gets its full size at once, and is truncated when the segment is closed. */
   readonly preallocate: boolean;
 }
 

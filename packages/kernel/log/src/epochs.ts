@@ -1,18 +1,18 @@
 import type { EpochStart } from "./checkpoints.ts";
 
-/** Where each leader epoch begins in a log (`LeaderEpochFileCache`, KIP-101). */
+/** Start offsets of the leader epochs of a log (`LeaderEpochFileCache`, KIP-101). */
 export class EpochCache {
-  /** Epochs and offsets both grow. */
+  /** Ascending by epoch and by offset. */
   entries: EpochStart[] = [];
-  /** The file does not say what the cache says. */
+  /** True if the checkpoint file is out of date. */
   dirty = false;
 
-  /** -1 when no epoch is known. */
+  /** Latest epoch; -1: none is known. */
   get latest(): number {
     return this.entries.length === 0 ? -1 : this.entries[this.entries.length - 1].epoch;
   }
 
-  /** Notes that `epoch` begins at `startOffset`; what contradicts it is forgotten. */
+  /** Adds the start of `epoch` at `startOffset`; drops entries that contradict it. */
   assign(epoch: number, startOffset: number): void {
     if (epoch < 0 || epoch === this.latest) return;
     while (this.entries.length > 0) {
@@ -24,14 +24,14 @@ export class EpochCache {
     this.dirty = true;
   }
 
-  /** Forgets epochs that begin at or after `offset`. */
+  /** Drops epochs that begin at or after `offset`. */
   truncateFromEnd(offset: number): void {
     const before = this.entries.length;
     while (this.entries.length > 0 && this.entries[this.entries.length - 1].startOffset >= offset) this.entries.pop();
     if (this.entries.length !== before) this.dirty = true;
   }
 
-  /** Forgets epochs that end at or before `offset`; the one that contains it now begins there. */
+  /** Drops epochs that end at or before `offset`; the epoch that contains it begins there then. */
   truncateFromStart(offset: number): void {
     let keep = -1;
     for (let i = 0; i < this.entries.length && this.entries[i].startOffset <= offset; i++) keep = i;
@@ -41,7 +41,7 @@ export class EpochCache {
     this.dirty = true;
   }
 
-  /** The epoch of the record at `offset`; -1 when it is not known. */
+  /** Epoch of the record at `offset`; -1: unknown. */
   epochAt(offset: number): number {
     let epoch = -1;
     for (const entry of this.entries) {
@@ -52,7 +52,7 @@ export class EpochCache {
   }
 
   /**
-   * Where `epoch` ends: the largest epoch not above it and the offset after its last record; both -1 when unknown.
+   * End of `epoch`: the largest epoch not above it, and the offset after its last record; both -1 if unknown.
    */
   endOffsetFor(epoch: number, logEndOffset: number): { epoch: number; endOffset: number } {
     if (epoch === -1) return { epoch: -1, endOffset: -1 };

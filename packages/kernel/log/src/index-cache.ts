@@ -1,8 +1,8 @@
 import type { Segment } from "./segment.ts";
 
 /**
- * Bounds the memory of indexes that were read: beyond `limit` bytes those that were not used for the longest are
- * forgotten, and read again when they are needed. Segments that are being written to are not in here.
+ * Bounds the memory of indexes that were read: beyond `limit` bytes, the least recently used ones are dropped, and read
+ * again on demand. Excludes the active segment.
  */
 export class IndexCache {
   readonly limit: number;
@@ -17,7 +17,7 @@ export class IndexCache {
     return this.#used;
   }
 
-  /** Notes that a segment's indexes are in use now. */
+  /** Marks the indexes of a segment as used now. */
   use(segment: Segment): void {
     const size = segment.indexBytes;
     this.#used += size - (this.#sizes.get(segment) ?? 0);
@@ -31,7 +31,7 @@ export class IndexCache {
     }
   }
 
-  /** The segment is gone. */
+  /** Removes a segment from the cache. */
   forget(segment: Segment): void {
     this.#used -= this.#sizes.get(segment) ?? 0;
     this.#sizes.delete(segment);

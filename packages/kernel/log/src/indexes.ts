@@ -2,7 +2,7 @@ import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
 
 const LARGEST_RELATIVE = 0x7fffffff;
 
-/** Entries of one size in the bytes of their file, of which `written` are on disk already. */
+/** Table of entries of one size, in the format of their file; the first `written` entries are on disk. */
 class EntryTable {
   readonly entrySize: number;
   bytes: Uint8Array;
@@ -18,7 +18,7 @@ class EntryTable {
     this.written = this.count;
   }
 
-  /** Makes room for one more entry; returns where it goes. */
+  /** Makes room for another entry; returns its position. */
   protected grow(): number {
     const at = this.count * this.entrySize;
     if (at + this.entrySize > this.bytes.length) {
@@ -31,7 +31,7 @@ class EntryTable {
     return at;
   }
 
-  /** Bytes of entries that are not on disk; they then count as being there. */
+  /** Returns the bytes of the entries that are not on disk, and counts them as written. */
   takeUnwritten(): { position: number; bytes: Uint8Array } | undefined {
     if (this.written === this.count) return undefined;
     const position = this.written * this.entrySize;
@@ -45,7 +45,7 @@ class EntryTable {
   }
 }
 
-/** `.index`: where in the segment a batch with an offset begins. */
+/** `.index`: positions in the segment at which batches begin, by their last offsets. */
 export class OffsetIndex extends EntryTable {
   readonly base: number;
 
@@ -68,18 +68,18 @@ export class OffsetIndex extends EntryTable {
     this.view.setInt32(at + 4, position);
   }
 
-  /** A position at or before the batch that holds `offset`. */
+  /** Position at or before the batch that contains `offset`. */
   lookup(offset: number): number {
     const i = lastAtMost(this.count, n => this.offsetAt(n), offset);
     return i < 0 ? 0 : this.positionAt(i);
   }
 
-  /** Forgets entries at or after `offset`. */
+  /** Drops entries at or after `offset`. */
   truncate(offset: number): void {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
-  /** Entries grow; a file of zeros or noise does not pass. */
+  /** True if the entries grow: a file of zeros or noise does not pass. */
   sane(segmentSize: number): boolean {
     let offset = this.base - 1;
     let position = -1;
@@ -92,7 +92,7 @@ export class OffsetIndex extends EntryTable {
   }
 }
 
-/** `.timeindex`: until which offset no record is younger than a timestamp. */
+/** `.timeindex`: offsets up to which no record is newer than a timestamp. */
 export class TimeIndex extends EntryTable {
   readonly base: number;
 
@@ -117,7 +117,7 @@ export class TimeIndex extends EntryTable {
     return this.count === 0 ? this.base : this.offsetAt(this.count - 1);
   }
 
-  /** Adds an entry if its time is later than the last one's. */
+  /** Adds an entry if its timestamp is newer than the last one. */
   append(timestamp: Int64, offset: number): void {
     if (timestamp <= this.lastTimestamp || offset < this.lastOffset) return;
     const at = this.grow();
@@ -125,7 +125,7 @@ export class TimeIndex extends EntryTable {
     this.view.setInt32(at + 8, offset - this.base);
   }
 
-  /** An offset before which no record is as young as `timestamp`. */
+  /** Offset before which no record is as new as `timestamp`. */
   lookup(timestamp: Int64): number {
     const i = lastAtMost(this.count, n => this.timestampAt(n), timestamp);
     return i < 0 ? this.base : this.offsetAt(i);
@@ -135,7 +135,7 @@ export class TimeIndex extends EntryTable {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
-  /** Times grow, and none is negative: a file of zeros does not pass. */
+  /** True if the timestamps grow and none is negative: a file of zeros does not pass. */
   sane(): boolean {
     let timestamp: Int64 = -1;
     let offset = this.base;
@@ -148,7 +148,7 @@ export class TimeIndex extends EntryTable {
   }
 }
 
-/** The greatest i below `count` with `at(i) <= wanted`, or -1. */
+/** Greatest i below `count` with `at(i) <= wanted`, or -1. */
 function lastAtMost(count: number, at: (i: number) => Int64, wanted: Int64): number {
   let low = 0;
   let high = count;
@@ -160,24 +160,24 @@ function lastAtMost(count: number, at: (i: number) => Int64, wanted: Int64): num
   return low - 1;
 }
 
-/** Whether `offset` can be written in an index that begins at `base`. */
+/** True if an index that begins at `base` can contain `offset`. */
 export function fitsIndex(base: number, offset: number): boolean {
   return offset >= base && offset - base <= LARGEST_RELATIVE;
 }
 
-/** A transaction that was aborted: what a consumer of committed records must leave out. */
+/** Aborted transaction, which a consumer of committed records must skip (`AbortedTxn`). */
 export interface AbortedTxn {
   readonly producerId: bigint;
   readonly firstOffset: number;
-  /** The offset of the marker. */
+  /** Offset of the marker. */
   readonly lastOffset: number;
-  /** The last stable offset when the marker was written. */
+  /** Last stable offset when the marker was written. */
   readonly lastStableOffset: number;
 }
 
 const TXN_ENTRY = 34;
 
-/** `.txnindex`: the aborted transactions whose marker is in the segment. */
+/** `.txnindex`: aborted transactions whose marker is in the segment. */
 export class TxnIndex extends EntryTable {
   constructor(bytes: Uint8Array = new Uint8Array(0)) {
     super(TXN_ENTRY, bytes);
@@ -202,17 +202,17 @@ export class TxnIndex extends EntryTable {
     };
   }
 
-  /** Forgets markers at or after `offset`. */
+  /** Drops markers at or after `offset`. */
   truncate(offset: number): void {
     this.cut(this.#markersBefore(offset));
   }
 
-  /** Markers are in the order of their offsets. */
+  /** Number of markers before `offset`; markers are in the order of their offsets. */
   #markersBefore(offset: number): number {
     return lastAtMost(this.count, i => getOffset(this.view, i * TXN_ENTRY + 18), offset - 1) + 1;
   }
 
-  /** Adds to `into` what overlaps [fetchOffset, upperBound); true when no later segment can add to that. */
+  /** Adds the transactions that overlap [fetchOffset, upperBound); true if no later segment can have more of them. */
   collect(fetchOffset: number, upperBound: number, into: AbortedTxn[]): boolean {
     for (let i = this.#markersBefore(fetchOffset); i < this.count; i++) {
       const txn = this.at(i);

@@ -1,20 +1,20 @@
-/** Bytes of a key's entry: four words of its digest, two of its offset. */
+/** Size of an entry in bytes: four words of the key's digest, two of its offset. */
 export const MAP_ENTRY_BYTES = 24;
 const WORDS = MAP_ENTRY_BYTES / 4;
 const FIRST_SLOTS = 1024;
-/** A table grows when it is this full, while it may. */
+/** Load at which the table grows, up to its bound. */
 const CROWDED = 0.6;
 const HIGH_WORD = 0x100000000;
 
-/** Sixteen bytes that no two keys share. */
+/** Returns a digest of 16 bytes; equal digests count as equal keys. */
 export type KeyDigest = (key: Uint8Array) => Uint8Array;
 
 /**
- * The last offset of each key, by the key's digest, in one table of numbers (`SkimpyOffsetMap`). It takes as much memory
- * as its keys need, up to a bound, and refuses further keys then.
+ * Last offset of each key, by the key's digest, in one table of numbers (`SkimpyOffsetMap`). Memory grows with the keys
+ * up to a bound; further keys are refused then.
  */
 export class OffsetMap {
-  /** Everything up to this offset has been put in; -1: nothing has. */
+  /** Offset up to which all records have been added; -1: none. */
   latestOffset = -1;
   size = 0;
   readonly #digest: KeyDigest;
@@ -23,16 +23,16 @@ export class OffsetMap {
   #slots = 0;
   #table = new Uint32Array(0);
 
-  /** `bytes` that the table may take, of which keys may fill the share `loadFactor`. */
+  /** Limits the table to `bytes`, of which keys may fill the share `loadFactor`. */
   constructor(bytes: number, loadFactor: number, digest: KeyDigest) {
     this.#digest = digest;
     this.#mostSlots = Math.max(2, Math.floor(bytes / MAP_ENTRY_BYTES));
-    // A place must stay free, or a search for a key that is not there would not end.
+    // A slot must stay free, so that the search for a missing key ends.
     this.#mostKeys = Math.max(1, Math.min(this.#mostSlots - 1, Math.floor(this.#mostSlots * loadFactor)));
     this.clear();
   }
 
-  /** Forgets all keys, and the memory that many of them took. */
+  /** Removes all keys, and frees the memory of a grown table. */
   clear(): void {
     this.latestOffset = -1;
     this.size = 0;
@@ -40,7 +40,7 @@ export class OffsetMap {
     this.#table = new Uint32Array(this.#slots * WORDS);
   }
 
-  /** Notes `offset` as the last of `key`; false when there is no room for another key. Offsets grow. */
+  /** Sets the last offset of `key`; false if there is no room for another key. Offsets must grow. */
   put(key: Uint8Array, offset: number): boolean {
     const digest = this.#digest(key);
     const view = new DataView(digest.buffer, digest.byteOffset, 16);
@@ -60,7 +60,7 @@ export class OffsetMap {
     return true;
   }
 
-  /** The last offset of `key`; -1 when it was not put in. */
+  /** Last offset of `key`; -1 if the map does not have it. */
   get(key: Uint8Array): number {
     const digest = this.#digest(key);
     const view = new DataView(digest.buffer, digest.byteOffset, 16);
@@ -68,12 +68,12 @@ export class OffsetMap {
     return this.#isFree(at) ? -1 : (this.#table[at + 4] - 1) * HIGH_WORD + this.#table[at + 5];
   }
 
-  /** The high word of an offset is kept one higher than it is, so that 0 means that nothing is there. */
+  /** True if the slot is free: the high word of an offset is stored plus one, so that 0 means free. */
   #isFree(at: number): boolean {
     return this.#table[at + 4] === 0;
   }
 
-  /** Where the key is, or would go. */
+  /** Position of the key in the table, or of the slot for it. */
   #find(words: readonly [number, number, number, number]): number {
     const table = this.#table;
     const [a, b, c, d] = words;

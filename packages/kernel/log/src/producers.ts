@@ -2,7 +2,7 @@ import { type Int64, subtractI64 } from "@samsa/base";
 import { type OpenTxn, UndecidedTxns } from "./undecided.ts";
 import { addSequence, type BatchCursor, NO_SEQUENCE } from "@samsa/records";
 
-/** The numbers in Kafka's `Errors` that producer state gives. */
+/** Error codes of producer state, from Kafka's `Errors`. */
 export const PRODUCER_ERROR = {
   NONE: 0,
   OUT_OF_ORDER_SEQUENCE_NUMBER: 45,
@@ -11,8 +11,10 @@ export const PRODUCER_ERROR = {
   TRANSACTION_COORDINATOR_FENCED: 52,
 } as const;
 
+/** Origin of an append, which determines the checks of producer state (`AppendOrigin`). */
 export type AppendOrigin = "client" | "coordinator" | "replication";
 
+/** Batch of a producer in its state (`BatchMetadata`). */
 export interface ProducerBatch {
   readonly lastSequence: number;
   readonly lastOffset: number;
@@ -20,27 +22,28 @@ export interface ProducerBatch {
   readonly timestamp: Int64;
 }
 
-/** What a log remembers of one producer. */
+/** State of one producer in a log (`ProducerStateEntry`). */
 export interface ProducerEntry {
   readonly producerId: bigint;
   epoch: number;
   coordinatorEpoch: number;
   lastTimestamp: Int64;
-  /** -1 when no transaction is open. */
+  /** First offset of the open transaction; -1: none is open. */
   txnFirstOffset: number;
-  /** The last five, oldest first. */
+  /** Last five batches, oldest first. */
   batches: ProducerBatch[];
 }
 
+/** Transaction that a marker has ended (`CompletedTxn`). */
 export interface CompletedTxn {
   readonly producerId: bigint;
   readonly firstOffset: number;
-  /** The marker's. */
+  /** Offset of the marker. */
   readonly lastOffset: number;
   readonly aborted: boolean;
 }
 
-/** A leader's proof that it asked the coordinator about a transaction before its first append (KIP-890). */
+/** Verification of a transaction with its coordinator, before its first append (KIP-890). */
 interface Verification {
   readonly guard: number;
   /** Milliseconds since 1970. */
@@ -50,6 +53,7 @@ interface Verification {
   readonly supportsEpochBump: boolean;
 }
 
+/** Fields of a transaction marker. */
 export interface MarkerFacts {
   readonly coordinatorEpoch: number;
   readonly commit: boolean;
@@ -58,7 +62,7 @@ export interface MarkerFacts {
 
 const KEPT_BATCHES = 5;
 
-/** Results of `startVerification` that are no guard; guards are above 0. */
+/** Results of `startVerification` other than a guard; guards are above 0. */
 export const VERIFICATION = { OPEN: 0, STALE: -1 } as const;
 
 function firstSequence(batch: ProducerBatch): number {
@@ -67,17 +71,17 @@ function firstSequence(batch: ProducerBatch): number {
   return first < 0 ? first + 0x80000000 : first;
 }
 
-/** Producers by id, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
+/** State of the producers of a log, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
 export class ProducerStates {
   readonly entries = new Map<bigint, ProducerEntry>();
-  /** Open transactions, by producer. */
+  /** Open transactions, by producer id. */
   private readonly open = new Map<bigint, OpenTxn>();
   readonly undecided = new UndecidedTxns();
   private readonly verifications = new Map<bigint, Verification>();
   private nextGuard = 1;
-  /** The state is that of the log up to here. */
+  /** Offset up to which the state includes the log. */
   endOffset = 0;
-  /** The offset of the newest snapshot; -1 for none. */
+  /** Offset of the newest snapshot; -1: none. */
   snapshotOffset = -1;
 
   clear(): void {
@@ -99,17 +103,17 @@ export class ProducerStates {
     }
   }
 
-  /** First offset of the oldest open transaction; -1 when none is open. */
+  /** First offset of the oldest open transaction; -1: none is open. */
   get firstOpenOffset(): number {
     return this.undecided.firstOpen;
   }
 
-  /** First offset of the oldest transaction that is not decided below `highWatermark`; -1 when all are. */
+  /** First offset of the oldest transaction that is not decided below `highWatermark`; -1: all are decided. */
   firstUndecided(highWatermark: number): number {
     return this.undecided.first(highWatermark);
   }
 
-  /** The batch that this one repeats, if it is one of the last five. */
+  /** Batch that this one repeats, if it is one of the last five. */
   duplicateOf(batch: BatchCursor): ProducerBatch | undefined {
     const entry = this.entries.get(batch.producerId);
     if (entry === undefined || entry.epoch !== batch.producerEpoch) return undefined;
@@ -117,7 +121,7 @@ export class ProducerStates {
     return entry.batches.find(b => b.lastSequence === lastSequence && firstSequence(b) === baseSequence);
   }
 
-  /** Whether a data batch may be appended: one of `PRODUCER_ERROR`. */
+  /** Checks that a data batch may be appended: one of `PRODUCER_ERROR`. */
   checkData(batch: BatchCursor, origin: AppendOrigin): number {
     const { producerId, producerEpoch: epoch, baseSequence } = batch;
     const entry = this.entries.get(producerId);
@@ -150,13 +154,13 @@ export class ProducerStates {
     return sequence === (last === NO_SEQUENCE ? 0 : addSequence(last, 1)) ? 0 : wrong;
   }
 
-  /** Whether a transaction marker may be appended. `transactionVersion` 2 wants a newer epoch than the data's. */
+  /** Checks that a marker may be appended. `transactionVersion` 2 requires a newer epoch than that of the data. */
   checkMarker(batch: BatchCursor, marker: MarkerFacts, transactionVersion: number): number {
     const entry = this.entries.get(batch.producerId);
     if (entry === undefined) return PRODUCER_ERROR.NONE;
     const epoch = batch.producerEpoch;
     if (transactionVersion >= 2 ? epoch <= entry.epoch : epoch < entry.epoch) {
-      // The same marker once more, after its transaction has ended, is a retry (KAFKA-19999).
+      // A repeated marker after the end of its transaction is a retry (KAFKA-19999).
       const retry = transactionVersion >= 2 && epoch === entry.epoch && (entry.txnFirstOffset < 0 || epoch === 32767);
       if (!retry) return PRODUCER_ERROR.INVALID_PRODUCER_EPOCH;
     }
@@ -178,7 +182,7 @@ export class ProducerStates {
     return entry;
   }
 
-  /** Notes a data batch that has been appended. */
+  /** Applies an appended data batch. */
   applyData(batch: BatchCursor): void {
     const entry = this.entry(batch.producerId, batch.producerEpoch);
     const { lastSequence, lastOffset, lastOffsetDelta: offsetDelta, maxTimestamp: timestamp } = batch;
@@ -192,7 +196,7 @@ export class ProducerStates {
     this.open.set(entry.producerId, this.undecided.begin(batch.baseOffset));
   }
 
-  /** Notes a marker that has been appended; the transaction it ends, unless there was none open. */
+  /** Applies an appended marker; returns the transaction that it ends, if one was open. */
   applyMarker(batch: BatchCursor, marker: MarkerFacts): CompletedTxn | undefined {
     const entry = this.entry(batch.producerId, batch.producerEpoch);
     const firstOffset = entry.txnFirstOffset;
@@ -201,7 +205,7 @@ export class ProducerStates {
     entry.txnFirstOffset = -1;
     const { producerId } = entry;
     const verification = this.verifications.get(producerId);
-    // A producer of transactions v2 may begin the next one, in the epoch of the marker, before the marker is here.
+    // With transaction.version 2, a producer may begin its next transaction, in the marker's epoch, before the marker.
     const isNextBegun = verification?.supportsEpochBump === true && verification.epoch === batch.producerEpoch;
     if (!isNextBegun) this.verifications.delete(producerId);
     const txn = this.open.get(producerId);
@@ -212,10 +216,9 @@ export class ProducerStates {
   }
 
   /**
-   * Begins to verify a transaction (`UnifiedLog.maybeStartTransactionVerification`); `OPEN` when one is open already, and
-   * nothing needs to be verified, `STALE` when its epoch is over: a producer that is fenced must change nothing for the
-   * one that has taken its place. `now`, in milliseconds since the epoch, is when it begins: `expire` forgets it as it
-   * forgets producers.
+   * Starts to verify a transaction and returns its guard (`UnifiedLog.maybeStartTransactionVerification`). Returns
+   * `OPEN` if one is open already, so that nothing needs to be verified, and `STALE` if the epoch is fenced: a fenced
+   * producer must not affect its successor. `now`, in ms since 1970, is the start: `expire` drops it by its age.
    */
   startVerification(
     batch: Pick<BatchCursor, "producerId" | "producerEpoch" | "baseSequence">,
@@ -239,12 +242,12 @@ export class ProducerStates {
     return known.guard;
   }
 
-  /** Transactions that are being verified. */
+  /** Number of transactions that are being verified. */
   get verifying(): number {
     return this.verifications.size;
   }
 
-  /** Whether a transactional batch is covered: its transaction is open here, or `guard` is the one being verified. */
+  /** True if a transactional batch is verified: its transaction is open, or `guard` is that of its verification. */
   verified(batch: BatchCursor, guard: number): boolean {
     const entry = this.entries.get(batch.producerId);
     if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === batch.producerEpoch) return true;
@@ -252,8 +255,8 @@ export class ProducerStates {
   }
 
   /**
-   * Forgets producers without an open transaction that wrote nothing for `expirationMs`, and verifications that began so
-   * long ago; how many producers (`ProducerStateManager.removeExpiredProducers`).
+   * Drops producers without an open transaction that wrote nothing for `expirationMs`, and verifications of that age.
+   * Returns the number of dropped producers (`ProducerStateManager.removeExpiredProducers`).
    */
   expire(now: number, expirationMs: number): number {
     let gone = 0;

@@ -14,7 +14,7 @@ import type { EpochCache } from "./epochs.ts";
 import type { MarkerFacts, ProducerStates } from "./producers.ts";
 import type { Segment } from "./segment.ts";
 
-/** What the control batch under `batch` says of a transaction; undefined when it is of another kind or empty. */
+/** Transaction marker of the control batch at the cursor; undefined if it is of another type or empty. */
 export function markerOf(batch: BatchCursor, tools: Tools): MarkerFacts | undefined {
   const record = new RecordCursor().open(batch, tools.codecs);
   if (!record.next() || record.keyLength < 4 || record.valueLength < 6) return undefined;
@@ -24,7 +24,7 @@ export function markerOf(batch: BatchCursor, tools: Tools): MarkerFacts | undefi
   return { coordinatorEpoch, commit: type === CONTROL_TYPE.commit, timestamp: record.timestamp };
 }
 
-/** Brings producer state, and a segment's index of aborted transactions, up to an appended batch. */
+/** Applies an appended batch to producer state and to the segment's index of aborted transactions. */
 export function applyToProducers(batch: BatchCursor, producers: ProducerStates, tools: Tools, segment?: Segment): void {
   if (batch.hasProducer) {
     if (!batch.isControl) producers.applyData(batch);
@@ -40,39 +40,40 @@ export function applyToProducers(batch: BatchCursor, producers: ProducerStates, 
   producers.endOffset = batch.lastOffset + 1;
 }
 
+/** Input and targets of a `LogScanner`. */
 export interface ScanTarget {
   readonly tools: Tools;
   readonly segment: Segment;
   readonly producers: ProducerStates;
-  /** Takes the leader epochs of the batches; undefined when they are known. */
+  /** Takes the leader epochs of the batches; undefined if they are known. */
   readonly epochs: EpochCache | undefined;
   readonly indexIntervalBytes: number;
-  /** Bytes in the file. */
+  /** Size of the file in bytes. */
   readonly fileSize: number;
-  /** Fill the segment (which begins empty) and its indexes; else only producer state is read. */
+  /** True: fill the segment (which begins empty) and its indexes. False: read producer state only. */
   readonly rebuild: boolean;
-  /** Producer state holds everything before this offset already. */
+  /** Offset from which batches are applied to producer state; it has the earlier ones already. */
   readonly producersFrom: number;
-  /** Offsets below this cannot come. */
+  /** Lowest valid offset of the first batch. */
   readonly expected: number;
 }
 
 /**
- * Reads a segment's bytes from its start, in pieces of any size, and rebuilds what is known of it. Stops at the first
- * batch that is torn, out of order or not what its checksum says.
+ * Reads a segment's bytes from its start, in pieces of any size, and rebuilds its state. Stops at the first batch that
+ * is torn, out of order, or fails its checksum.
  */
 export class LogScanner {
-  /** Where the last good batch ends. */
+  /** Position of the end of the last valid batch. */
   validBytes = 0;
-  /** The offset after the last good batch. */
+  /** Offset after the last valid batch. */
   nextOffset: number;
-  /** Why the scan has stopped. */
+  /** Reason why the scan has stopped; undefined: it has not. */
   fault: string | undefined;
   private readonly target: ScanTarget;
   private readonly batch = new BatchCursor();
   private carry: Uint8Array[] = [];
   private carried = 0;
-  /** Bytes that must be there before parsing makes sense again. */
+  /** Number of bytes needed before the next parse. */
   private wanted = HEADER_SIZE;
 
   constructor(target: ScanTarget) {
@@ -85,7 +86,7 @@ export class LogScanner {
     }
   }
 
-  /** Takes the next bytes of the file; false when the rest need not be read. They may be used again after the call. */
+  /** Takes the next bytes of the file; false if the rest need not be read. The caller may reuse the bytes. */
   feed(bytes: Uint8Array): boolean {
     let rest = bytes;
     // Copy only the batch that two pieces share; read the others in place.
@@ -101,7 +102,7 @@ export class LogScanner {
     return this.fault === undefined;
   }
 
-  /** Takes the batches in `all`, and keeps a copy of the one that does not end in it. */
+  /** Takes the batches in `all`, and keeps a copy of an incomplete batch at its end. */
   private parse(all: Uint8Array): void {
     const view = viewOf(all);
     let at = 0;
@@ -128,7 +129,7 @@ export class LogScanner {
     if (this.validBytes + size > this.target.fileSize) return "a batch reaches past the end of its file";
     if (view.getInt8(at + FIELD.magic) !== MAGIC) return "a batch is of an unknown version";
     const high = view.getInt32(at);
-    if (high < 0 || high >= 0x200000) return "a batch's offset cannot be";
+    if (high < 0 || high >= 0x200000) return "a batch's offset is out of range";
     if (getOffset(view, at) < this.nextOffset) return "a batch's offset is not after the one before";
     return undefined;
   }

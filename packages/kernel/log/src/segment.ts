@@ -10,30 +10,31 @@ import {
 } from "./effects.ts";
 import { type AbortedTxn, fitsIndex, OffsetIndex, TimeIndex, TxnIndex } from "./indexes.ts";
 
+/** Offset index and time index of a segment. */
 export interface SegmentIndexes {
   readonly offsets: OffsetIndex;
   readonly times: TimeIndex;
 }
 
-/** A stretch of the log in one file, and its indexes once somebody wanted them. */
+/** Segment of the log (`LogSegment`): a file, and its indexes once they have been read. */
 export class Segment {
   readonly base: number;
   readonly file: string;
-  /** Bytes in the file, written or about to be. */
+  /** Size of the file in bytes, pending writes included. */
   size: number;
-  /** When the segment was made, for logs whose records have no time. */
+  /** Creation time, for logs whose records have no timestamps. */
   readonly created: number;
-  /** When its file last changed. */
+  /** Time of the last change of the file. */
   modified: number;
   readonly jitter: number;
-  /** Of the first batch; -1 when there is none, undefined when it was not read yet. */
+  /** Timestamp of the first batch; -1: there is none; undefined: not read yet. */
   firstTimestamp: Int64 | undefined;
   indexes: SegmentIndexes | undefined;
-  /** Undefined when it has not been read, or when there is nothing in it. */
+  /** Index of aborted transactions; undefined if it was not read, or is empty. */
   txns: TxnIndex | undefined;
-  /** A transaction was aborted by a marker in here. */
+  /** True if the segment has an ABORT marker. */
   hasTxns = false;
-  /** The file may be longer than what is in it. */
+  /** True if the file may be longer than `size`. */
   preallocated = false;
   private maxTime: Int64 = -1;
   private maxTimeOffset = -1;
@@ -52,7 +53,7 @@ export class Segment {
     }
   }
 
-  /** Starts with empty indexes, for a new segment or one that is scanned. */
+  /** Resets the indexes to empty ones, for a new segment or one that is scanned. */
   reset(): void {
     const { base } = this;
     this.indexes = { offsets: new OffsetIndex(base), times: new TimeIndex(base) };
@@ -63,7 +64,7 @@ export class Segment {
     this.sinceEntry = 0;
   }
 
-  /** Takes the bytes of the offset and the time index; false when they cannot be this segment's and must be rebuilt. */
+  /** Takes the bytes of offset index and time index; false if they do not fit this segment and must be rebuilt. */
   attach(offsets: Uint8Array, times: Uint8Array): boolean {
     const { base } = this;
     if (offsets.length % 8 !== 0 || times.length % 12 !== 0) return false;
@@ -76,8 +77,8 @@ export class Segment {
   }
 
   /**
-   * Takes the time of the first batch and the last entries of the time index, which are enough to know the youngest
-   * record; false when they cannot be this segment's.
+   * Takes the timestamp of the first batch and the last entries of the time index, which suffice to know the maximum
+   * timestamp; false if they do not fit this segment.
    */
   measure(firstTimestamp: Int64, lastTimes: Uint8Array): boolean {
     const times = new TimeIndex(this.base, lastTimes);
@@ -88,14 +89,14 @@ export class Segment {
     return true;
   }
 
-  /** Bytes of the indexes that are in memory. */
+  /** Size of the indexes in memory, in bytes. */
   get indexBytes(): number {
     const { indexes, txns } = this;
     const all = indexes === undefined ? 0 : indexes.offsets.bytes.length + indexes.times.bytes.length;
     return all + (txns?.bytes.length ?? 0);
   }
 
-  /** Notes an aborted transaction whose marker is in here. The index of those must have been read. */
+  /** Adds an aborted transaction whose marker is in this segment. The index must have been read. */
   addTxn(txn: AbortedTxn): void {
     invariant(this.txns !== undefined || !this.hasTxns, "an index is read before it is added to");
     this.txns ??= new TxnIndex();
@@ -103,7 +104,7 @@ export class Segment {
     this.hasTxns = true;
   }
 
-  /** Forgets the indexes when all of them are on disk. */
+  /** Drops the indexes from memory if all of them are on disk. */
   release(): void {
     const { indexes, txns } = this;
     if (this.size === 0) return;
@@ -118,30 +119,30 @@ export class Segment {
     return this.indexes;
   }
 
-  /** The youngest record's time, -1 when none has one. The segment must have been measured. */
+  /** Maximum timestamp of the records; -1: none has one. The segment must have been measured. */
   get maxTimestamp(): Int64 {
     invariant(this.firstTimestamp !== undefined, "a segment is measured before its times are used");
     return this.maxTime;
   }
 
-  /** The last offset of the batch that holds `maxTimestamp`. */
+  /** Last offset of the batch with `maxTimestamp`. */
   get offsetOfMaxTimestamp(): number {
     return this.maxTimeOffset;
   }
 
-  /** By what retention judges the segment. */
+  /** Timestamp for retention: the maximum timestamp, or without one the time of the last change of the file. */
   get largestTimestamp(): Int64 {
     return this.maxTimestamp >= 0 ? this.maxTime : this.modified;
   }
 
-  /** Notes the time of a batch that the time index does not tell of, after a truncation. */
+  /** Takes the timestamp of a batch that has no entry in the time index, after a truncation. */
   noteTimestamp(maxTimestamp: Int64, lastOffset: number): void {
     if (maxTimestamp <= this.maxTime) return;
     this.maxTime = maxTimestamp;
     this.maxTimeOffset = lastOffset;
   }
 
-  /** Notes a batch at the end of the file, with an index entry when one is due. */
+  /** Adds a batch at the end of the file, with an index entry if one is due. */
   push(batch: { size: number; lastOffset: number; maxTimestamp: Int64 }, intervalBytes: number): void {
     const { offsets, times } = this.ready();
     if (this.firstTimestamp === undefined || this.size === 0) this.firstTimestamp = batch.maxTimestamp;
@@ -155,13 +156,13 @@ export class Segment {
     this.sinceEntry += batch.size;
   }
 
-  /** Whether a run of `size` bytes must go to a new segment instead (`LogSegment.shouldRoll`). */
+  /** True if a run of `size` bytes must go to a new segment instead (`LogSegment.shouldRoll`). */
   shouldRoll(run: { size: number; lastOffset: number; maxTimestamp: Int64 }, config: LogConfig, now: number): boolean {
     const { offsets, times } = this.ready();
     if (this.size > config.segmentBytes - run.size) return true;
     const first = this.firstTimestamp ?? -1;
     const waited = first >= 0 ? subtractI64(run.maxTimestamp, first) : now - this.created;
-    // The active segment is never compacted, so it must not live for too long.
+    // The active segment is never compacted, so its age is limited.
     const compacts = config.cleanupPolicy.has("compact") && config.maxCompactionLagMs > 0;
     const most = compacts ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs;
     if (this.size > 0 && waited > most - this.jitter) return true;
@@ -171,7 +172,7 @@ export class Segment {
     );
   }
 
-  /** Writes what the index files lack; `closing` also adds the last time entry. */
+  /** Writes the entries that the index files lack; `closing` also adds the last time entry. */
   writeIndexes(closing: boolean, out: LogEffect[]): void {
     if (this.indexes === undefined) return;
     const { offsets, times } = this.indexes;
@@ -187,14 +188,14 @@ export class Segment {
     }
   }
 
-  /** Lets the file end where what is in it does. */
+  /** Truncates a preallocated file to its used size. */
   trim(out: LogEffect[]): void {
     if (!this.preallocated) return;
     this.preallocated = false;
     out.push({ kind: "truncate", file: this.file, size: this.size });
   }
 
-  /** Cuts the segment at `position`, where `offset` was or would have been. */
+  /** Truncates the segment at `position`, where `offset` was or would have been. */
   truncate(offset: number, position: number, out: LogEffect[]): void {
     const { offsets, times } = this.ready();
     const txns = this.txns ?? new TxnIndex();
@@ -214,7 +215,7 @@ export class Segment {
     out.push({ kind: "truncate", file: fileName(this.base, TXN_INDEX_SUFFIX), size: txns.written * 34 });
   }
 
-  /** Renames all files away; they are removed later. */
+  /** Renames all files for deletion; they are removed later. */
   delete(out: LogEffect[]): void {
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
       out.push({ kind: "delete", file: fileName(this.base, suffix) });

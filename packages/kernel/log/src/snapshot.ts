@@ -2,10 +2,10 @@ import { ByteReader, ByteWriter, type Crc32c, MalformedError } from "@samsa/base
 import type { ProducerEntry } from "./producers.ts";
 
 const VERSION = 1;
-/** Where the bytes begin that the checksum covers. */
+/** Position of the first byte that the checksum covers. */
 const CHECKED_FROM = 6;
 
-/** The bytes of `<offset>.snapshot` (`ProducerSnapshot.json`): each producer's last batch. */
+/** Encodes `<offset>.snapshot` (`ProducerSnapshot.json`): the last batch of each producer. */
 export function writeSnapshot(entries: Iterable<ProducerEntry>, crc32c: Crc32c): Uint8Array {
   const writer = new ByteWriter(256);
   writer.i16(VERSION);
@@ -30,7 +30,7 @@ export function writeSnapshot(entries: Iterable<ProducerEntry>, crc32c: Crc32c):
   return bytes;
 }
 
-/** Throws `MalformedError` when the bytes are not a whole and intact snapshot. */
+/** Decodes a producer snapshot. Throws `MalformedError` if it is incomplete or damaged. */
 export function readSnapshot(bytes: Uint8Array, crc32c: Crc32c): ProducerEntry[] {
   const reader = new ByteReader(bytes);
   const version = reader.i16();

@@ -21,52 +21,55 @@ import { applyToProducers, markerOf } from "./scanner.ts";
 import { Segment } from "./segment.ts";
 import { writeSnapshot } from "./snapshot.ts";
 
-/** The numbers in Kafka's `Errors` that an append gives besides `PRODUCER_ERROR`. */
+/** Error codes of an append besides `PRODUCER_ERROR`, from Kafka's `Errors`. */
 export const APPEND_ERROR = { OFFSET_OUT_OF_RANGE: 1, CORRUPT_MESSAGE: 2, RECORD_LIST_TOO_LARGE: 18 } as const;
 
+/** Input of an append besides the batches. */
 export interface AppendRequest {
   readonly origin: AppendOrigin;
   readonly now: number;
-  /** The epoch to write into the batches; leaders only. */
+  /** Epoch to write into the batches; leaders only. */
   readonly leaderEpoch?: number;
-  /** What validation found for each batch; the header's where missing. */
+  /** Maximum timestamps that validation found for the batches; default: those of their headers. */
   readonly maxTimestamps?: readonly Int64[];
-  /** What validation went by, where the setting may have changed since; the setting where missing. */
+  /** Timestamp type that validation used, as the setting may have changed since; default: the setting. */
   readonly timestampType?: TimestampType;
-  /** Of a transaction marker (0, 1 or 2; KIP-890). */
+  /** Version of a transaction marker (0, 1 or 2; KIP-890). */
   readonly transactionVersion?: number;
-  /** From `startVerification`; undefined when transactions are not verified here. */
+  /** Guard from `startVerification`; undefined if transactions are not verified here. */
   readonly guard?: number | undefined;
 }
 
+/** Outcome of an append. */
 export interface AppendResult {
-  /** 0, or a number of Kafka's `Errors`; nothing has changed then. */
+  /** 0, or an error code; the log has not changed then. */
   readonly error: number;
   readonly firstOffset: number;
   readonly lastOffset: number;
-  /** -1 unless the log stamps records itself; of a duplicate always the time of the batch that it repeats. */
+  /** -1 unless the log uses LogAppendTime; for a duplicate, always the timestamp of the batch that it repeats. */
   readonly logAppendTime: Int64;
-  /** The offsets are those of the same batch, appended before. */
+  /** True if the offsets are those of an earlier append of the same batch. */
   readonly duplicate: boolean;
 }
 
+/** Settings and collaborators of a `LogState`. */
 export interface LogStateOptions {
   readonly tools: Tools;
   readonly config: LogConfig;
-  /** A number in [0, 1), for the jitter of `segment.ms`. */
+  /** Returns a random number in [0, 1), for the jitter of `segment.ms`. */
   readonly draw: () => number;
   /** Bounds the memory of indexes that are read. */
   readonly cache: IndexCache;
   readonly reader: IndexReader;
 }
 
-/** Reads what is beside a segment, once somebody wants it. */
+/** Reads the index files of a segment on demand. */
 export interface IndexReader {
-  /** `Segment.measure`, or more. */
+  /** Calls `Segment.measure`, or more. */
   measure(segment: Segment): void;
-  /** `Segment.attach`, with what is rebuilt where the files cannot be right. */
+  /** Calls `Segment.attach`, with rebuilt indexes if the files are invalid. */
   attach(segment: Segment): void;
-  /** The file of aborted transactions; empty when there is none. */
+  /** Returns the file of aborted transactions; empty if there is none. */
   txns(segment: Segment): Uint8Array;
 }
 
@@ -74,7 +77,7 @@ function refused(error: number): AppendResult {
   return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
 }
 
-/** All that is known of one log, and the rules by which it changes. */
+/** State of a log, and the rules by which it changes (`UnifiedLog`, `LocalLog`). */
 export class LogState {
   config: LogConfig;
   /** Oldest first; never empty once the log is open. */
@@ -103,7 +106,7 @@ export class LogState {
     return size;
   }
 
-  /** The index of the segment in which `offset` is or would be; -1 before the first. */
+  /** Index of the segment in which `offset` is or would be; -1 before the first. */
   indexOf(offset: number): number {
     let low = 0;
     let high = this.segments.length;
@@ -115,23 +118,23 @@ export class LogState {
     return low - 1;
   }
 
-  /** The segment in which `offset` is or would be; undefined before the first. */
+  /** Segment in which `offset` is or would be; undefined before the first. */
   segmentOf(offset: number): Segment | undefined {
     return this.segments[this.indexOf(offset)];
   }
 
-  /** The segment after `segment`. */
+  /** Segment after `segment`. */
   after(segment: Segment): Segment | undefined {
     return this.segments[this.indexOf(segment.base) + 1];
   }
 
-  /** A segment whose times are known. */
+  /** Returns the segment with known timestamps. */
   measured(segment: Segment): Segment {
     if (segment.firstTimestamp === undefined) this.options.reader.measure(segment);
     return segment;
   }
 
-  /** A segment with its offset and time index at hand, until another is asked for. */
+  /** Returns the segment with its offset and time index in memory, until another one is loaded. */
   loaded(segment: Segment): Segment {
     this.measured(segment);
     if (segment.indexes === undefined) this.options.reader.attach(segment);
@@ -139,7 +142,7 @@ export class LogState {
     return segment;
   }
 
-  /** The aborted transactions of a segment. */
+  /** Aborted transactions of a segment. */
   private txnsOf(segment: Segment): TxnIndex {
     segment.txns ??= new TxnIndex(segment.hasTxns ? this.options.reader.txns(segment) : undefined);
     this.used(segment);
@@ -158,10 +161,10 @@ export class LogState {
     return segment;
   }
 
-  /** Creates the first segment's files, of a log that has none. */
+  /** Adds an empty segment at `base`, which becomes the active one, and creates its files. */
   createSegment(base: number, now: number, out: LogEffect[]): void {
     this.openSegment(base, 0, { created: now, modified: now });
-    // Kafka looks for the two indexes beside every segment, empty ones too.
+    // Kafka expects the two index files beside every segment, also an empty one.
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
       out.push({ kind: "write", file: fileName(base, suffix), position: 0, bytes: new Uint8Array(0) });
     }
@@ -171,8 +174,8 @@ export class LogState {
   }
 
   /**
-   * Appends a run of whole batches as leader: they get the next offsets, in place. Refuses what producer state does not
-   * allow.
+   * Appends a run of whole batches as leader: assigns them the next offsets, in place. Refuses batches that producer
+   * state does not allow.
    */
   append(bytes: Uint8Array, request: AppendRequest, out: LogEffect[]): AppendResult {
     const { batch } = this;
@@ -204,7 +207,7 @@ export class LogState {
     return { error: 0, firstOffset, lastOffset: next - 1, logAppendTime: appendTime, duplicate: false };
   }
 
-  /** Appends a run of whole batches as they are: a follower, or the metadata log. Offsets must not go back. */
+  /** Appends a run of whole batches unchanged, for a follower or the metadata log. Offsets must not decrease. */
   appendVerbatim(bytes: Uint8Array, now: number, out: LogEffect[]): AppendResult {
     const { batch } = this;
     let first = -1;
@@ -221,7 +224,7 @@ export class LogState {
     return { error: 0, firstOffset: first, lastOffset: next - 1, logAppendTime: -1, duplicate: false };
   }
 
-  /** What producer state says of the batch under the cursor: an error, or the batch that it repeats. */
+  /** Checks the batch at the cursor against producer state: an error code, or the batch that it repeats. */
   private check(request: AppendRequest): number | ProducerBatch {
     const { batch, producers } = this;
     if (!batch.hasProducer || request.origin === "replication") return 0;
@@ -241,7 +244,7 @@ export class LogState {
     return error;
   }
 
-  /** Makes batches with final offsets the end of the log. */
+  /** Adds batches with final offsets to the end of the log. */
   private take(bytes: Uint8Array, firstOffset: number, now: number, out: LogEffect[]): void {
     const { batch } = this;
     let lastOffset = firstOffset;
@@ -253,8 +256,8 @@ export class LogState {
     }
     const run = { size: bytes.length, lastOffset, maxTimestamp };
     if (this.loaded(this.active).shouldRoll(run, this.config, now)) {
-      // A segment begins where the one before ends, not at its first record: a gap between two segments that nobody has
-      // compacted then shows that a power cut took the end of the first.
+      // A segment begins at the end of the previous one, not at its first record: a gap between two segments that were
+      // not compacted then shows that a power failure took the end of the first.
       this.roll(now, out, fitsIndex(this.endOffset, lastOffset) ? this.endOffset : firstOffset);
     }
     const segment = this.active;
@@ -281,7 +284,7 @@ export class LogState {
     out.push({ kind: "replace", file: EPOCH_FILE, bytes: writeEpochs(this.epochs.entries) });
   }
 
-  /** Closes the active segment and begins another at `base`. */
+  /** Closes the active segment and begins a new one at `base`. */
   roll(now: number, out: LogEffect[], base: number = this.endOffset): void {
     const old = this.loaded(this.active);
     if (old.size === 0 && old.base === base) return;
@@ -292,7 +295,7 @@ export class LogState {
       old.trim(out);
       out.push({ kind: "seal" });
     } else {
-      // Nothing was ever put into it, so its name would only say that offsets are missing.
+      // The segment has never had a batch, so its name would only suggest missing offsets.
       this.segments.pop();
       old.delete(out);
     }
@@ -300,17 +303,17 @@ export class LogState {
     if (old.size > 0) this.used(old);
   }
 
-  /** Begins a segment at `offset`, beyond the end: compaction has left no records between. */
+  /** Begins a segment at `offset`, beyond the log end offset: compaction has left no records in between. */
   extendTo(offset: number, now: number, out: LogEffect[]): void {
     this.roll(now, out, offset);
     this.endOffset = offset;
     this.producers.endOffset = offset;
   }
 
-  /** Writes producer state as of its end, unless that is on disk. */
+  /** Writes a snapshot of producer state at its end offset, unless that is on disk. */
   takeSnapshot(out: LogEffect[]): void {
     const { producers } = this;
-    // A log that never held anything has no producers to tell of.
+    // A log that never had batches has no producers.
     if (producers.endOffset <= Math.max(producers.snapshotOffset, this.segments[0].base)) return;
     const offset = producers.endOffset;
     const bytes = writeSnapshot(producers.entries.values(), this.options.tools.crc32c);
@@ -319,7 +322,7 @@ export class LogState {
     this.snapshots.push(offset);
   }
 
-  /** How many of the oldest segments may go now (`UnifiedLog.deleteOldSegments`). */
+  /** Number of the oldest segments that may be deleted now (`UnifiedLog.deleteOldSegments`). */
   expired(now: number, highWatermark: number): number {
     const { config } = this;
     const deletes = config.cleanupPolicy.has("delete");
@@ -342,7 +345,7 @@ export class LogState {
     return gone;
   }
 
-  /** Drops the `count` oldest segments; when that is all of them a new one is begun first. */
+  /** Drops the `count` oldest segments; if these are all, begins a new one first. */
   dropOldest(count: number, now: number, out: LogEffect[]): void {
     if (count === 0) return;
     if (count === this.segments.length) this.roll(now, out);
@@ -355,15 +358,15 @@ export class LogState {
   }
 
   /**
-   * Puts `fresh`, whose files are there with the suffix of a swap, in the place of `old`, which are next to each other and
-   * begin where it does.
+   * Replaces `old`, which are adjacent segments, by `fresh`, which has the same base offset and whose files have the
+   * swap suffix.
    */
   replaceSegments(old: readonly Segment[], fresh: Segment, out: LogEffect[]): void {
     const at = this.indexOf(old[0].base);
     invariant(this.segments[at] === old[0] && fresh.base === old[0].base, "the segments to replace are in the log");
     this.segments.splice(at, old.length, fresh);
     for (const segment of old) this.drop(segment, out);
-    // The log last: while its name says that there was a swap, nobody trusts the indexes.
+    // Rename the log file last: while it has the swap suffix, recovery does not trust the indexes.
     for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, LOG_SUFFIX]) {
       const to = fileName(fresh.base, suffix);
       out.push({ kind: "rename", file: to + SWAP_SUFFIX, to });
@@ -389,7 +392,7 @@ export class LogState {
     this.producers.snapshotOffset = this.snapshots.at(-1) ?? -1;
   }
 
-  /** Removes snapshots that neither begin a segment nor are the newest. */
+  /** Removes snapshots that are neither at the base offset of a segment nor the newest. */
   tidySnapshots(out: LogEffect[]): void {
     const bases = new Set(this.segments.map(segment => segment.base));
     const newest = this.snapshots.at(-1);
@@ -397,8 +400,8 @@ export class LogState {
   }
 
   /**
-   * Cuts the log at `offset`, whose batch begins at `position` of its segment. Producer state is then to be loaded
-   * again from the newest snapshot that is left.
+   * Truncates the log to `offset`, whose batch begins at `position` of its segment. The caller must then load producer
+   * state from the newest remaining snapshot.
    */
   truncateTo(offset: number, position: number, out: LogEffect[]): void {
     while (this.segments.length > 1 && this.active.base > offset) this.drop(this.segments.pop() as Segment, out);
@@ -425,7 +428,7 @@ export class LogState {
     this.writeEpochs(out);
   }
 
-  /** The aborted transactions that a reader of [fetchOffset, upperBound) must know of. */
+  /** Aborted transactions that a reader of [fetchOffset, upperBound) must know. */
   abortedIn(fetchOffset: number, upperBound: number): AbortedTxn[] {
     const found: AbortedTxn[] = [];
     for (let i = Math.max(0, this.indexOf(fetchOffset)); i < this.segments.length; i++) {
@@ -435,7 +438,7 @@ export class LogState {
     return found;
   }
 
-  /** Everything that a reader of the files needs, for a clean end. */
+  /** Completes the files for a clean shutdown: indexes, producer snapshot, leader epochs. */
   close(out: LogEffect[]): void {
     this.active.writeIndexes(true, out);
     this.active.trim(out);

@@ -1,4 +1,4 @@
-/** A transaction that has begun. */
+/** Transaction that has begun; `ended`: its marker is in the log. */
 export interface OpenTxn {
   readonly firstOffset: number;
   ended: boolean;
@@ -6,25 +6,25 @@ export interface OpenTxn {
 
 interface EndedTxn {
   readonly firstOffset: number;
-  /** The marker's. */
+  /** Offset of the marker. */
   readonly lastOffset: number;
 }
 
-/** So many entries of an array may be dead before it is made anew. */
+/** Number of dead entries that an array may have before it is rebuilt. */
 const SLACK = 32;
 
 /**
- * The transactions of a log that are open, or whose marker is not below the high watermark yet
- * (`ProducerStateManager.ongoingTxns` and `unreplicatedTxns`). Each costs the same however many others there are.
+ * Transactions of a log that are open, or whose marker is not below the high watermark yet
+ * (`ProducerStateManager.ongoingTxns` and `unreplicatedTxns`). The cost per transaction is constant.
  */
 export class UndecidedTxns {
-  /** Transactions in the order of their first offsets; those before `#firstAlive` have ended, and `#dead` of the others too. */
+  /** Transactions by first offset; those before `#firstAlive` have ended, and `#dead` of the others. */
   #open: OpenTxn[] = [];
   #firstAlive = 0;
   #dead = 0;
   /**
-   * By marker. A transaction is left out when one that ended after it began before it: that one is undecided for longer
-   * and says more. So both offsets ascend, and the first entry is the oldest transaction.
+   * Ended transactions by marker offset. A transaction is left out if one that ended after it began before it, as that
+   * one stays undecided for longer. So both offsets ascend, and the first entry is the oldest transaction.
    */
   #ended: EndedTxn[] = [];
   #firstEnded = 0;
@@ -37,14 +37,14 @@ export class UndecidedTxns {
     this.#firstEnded = 0;
   }
 
-  /** Notes a transaction that begins after all that are known. */
+  /** Adds a transaction, which must begin after all known ones. */
   begin(firstOffset: number): OpenTxn {
     const txn = { firstOffset, ended: false };
     this.#open.push(txn);
     return txn;
   }
 
-  /** Notes the marker of a transaction, which is after all markers that are known. */
+  /** Takes the marker of a transaction, which must be after all known markers. */
   end(txn: OpenTxn, lastOffset: number): void {
     txn.ended = true;
     this.#dead++;
@@ -61,12 +61,12 @@ export class UndecidedTxns {
     this.#ended.push({ firstOffset, lastOffset });
   }
 
-  /** First offset of the oldest open transaction; -1 when none is open. */
+  /** First offset of the oldest open transaction; -1: none is open. */
   get firstOpen(): number {
     return this.#open[this.#firstAlive]?.firstOffset ?? -1;
   }
 
-  /** First offset of the oldest undecided transaction, once all below `highWatermark` are decided; -1 for none. */
+  /** First offset of the oldest undecided transaction; markers below `highWatermark` decide theirs. -1: none. */
   first(highWatermark: number): number {
     this.#decide(highWatermark);
     const ended = this.#ended[this.#firstEnded]?.firstOffset ?? -1;
@@ -89,7 +89,7 @@ export class UndecidedTxns {
     this.#firstEnded = 0;
   }
 
-  /** Entries that are kept, for tests of how much that is. */
+  /** Number of kept entries, for tests of the memory. */
   get kept(): number {
     return this.#open.length + this.#ended.length;
   }

@@ -33,7 +33,7 @@ const CONFIG: LogConfig = {
   fileDeleteDelayMs: 0,
 };
 
-/** The files of a log, in memory. */
+/** Files of a log, in memory. */
 class Files {
   readonly all = new Map<string, Uint8Array>();
 
@@ -104,15 +104,15 @@ interface Batch {
 interface Txn {
   readonly producer: number;
   readonly first: number;
-  /** The marker's; -1 while it is open. */
+  /** Offset of the marker; -1 while the transaction is open. */
   last: number;
   aborted: boolean;
 }
 
-/** Producers from this one on write in transactions. */
+/** Producer ids from this one on are transactional. */
 const TRANSACTIONAL = 2;
 
-/** A log as a list of batches, from which all else is worked out anew each time. */
+/** Model of a log: a list of batches, from which everything else is computed each time. */
 class Model {
   batches: Batch[] = [];
   start = 0;
@@ -137,7 +137,7 @@ class Model {
   }
 }
 
-/** The log and its model, to which the same happens. */
+/** Runs the same operations on the log and its model. */
 class Pair {
   readonly files = new Files();
   readonly model = new Model();
@@ -153,7 +153,7 @@ class Pair {
   }
 
   #open(): LogState {
-    // So small that indexes are read again and again.
+    // The limit is so small that indexes are read again and again.
     const cache = new IndexCache(200);
     return new LogState({ tools, config: CONFIG, draw: () => 0, cache, reader: this.files.reader() });
   }
@@ -175,7 +175,7 @@ class Pair {
     return { producerId: BigInt(producer), producerEpoch: 0, baseSequence, transactional: producer >= TRANSACTIONAL };
   }
 
-  /** A batch that leaves sequence numbers out, and one that repeats the last. */
+  /** Appends a batch that skips sequence numbers, and one that repeats the last. */
   misbehave(producer: number): void {
     const { state, model } = this;
     const request = { origin: "client", now: this.now, leaderEpoch: 0 } as const;
@@ -205,7 +205,7 @@ class Pair {
     model.end++;
   }
 
-  /** Cuts before the batch that is `back` from the end. */
+  /** Truncates before the batch that is `back` from the end. */
   truncate(back: number): void {
     const { state, model } = this;
     const at = Math.max(0, model.batches.length - 1 - back);
@@ -223,7 +223,7 @@ class Pair {
     this.#loadProducers(state);
   }
 
-  /** Producer state from the newest snapshot that is decided, and what follows it. */
+  /** Loads producer state from the newest decided snapshot and the batches after it. */
   #loadProducers(state: LogState): void {
     const decided = Math.min(state.endOffset, this.highWatermark);
     const from = state.snapshots.filter(offset => offset <= decided).at(-1) ?? -1;
@@ -258,7 +258,7 @@ class Pair {
     this.model.start = Math.max(this.model.start, offset);
   }
 
-  /** Lets segments go that are below the start, or more than so many bytes. */
+  /** Deletes segments below the log start offset, or beyond `retentionBytes`. */
   retain(retentionBytes: number): void {
     const { state, model } = this;
     state.config = { ...CONFIG, retentionBytes };
@@ -271,7 +271,7 @@ class Pair {
     model.start = Math.max(model.start, base);
   }
 
-  /** A stop without warning: what is known comes from the files, all of them read. */
+  /** Simulates a crash: all state is rebuilt from the files. */
   reload(): void {
     this.files.perform(this.out);
     const { state: old } = this;
@@ -322,7 +322,7 @@ class Pair {
     for (const { first, last } of kept) {
       expect(batch.next()).toBe(true);
       expect([batch.baseOffset, batch.lastOffset, batch.intact(crc32c)]).toEqual([first, last, true]);
-      // The index points at the batch or before it.
+      // The index points to the batch or to an earlier one.
       const segment = state.segmentOf(first) as Segment;
       const position = state.loaded(segment).ready().offsets.lookup(first);
       const bytes = files.get(segment.file) ?? NO_BYTES;

@@ -59,7 +59,7 @@ describe("undecided transactions", () => {
     }
     expect(producers.firstUndecided(offset)).toBe(-1);
     expect(producers.undecided.kept).toBeLessThan(100);
-    // An open transaction does not keep the ended ones behind it, and each look costs the same.
+    // An open transaction does not keep the ended ones after it in memory, and each lookup costs the same.
     write(2n, 0);
     const first = offset - 1;
     for (let i = 0; i < count; i++) {
@@ -80,7 +80,7 @@ describe("what producers leave behind", () => {
     const guard = producers.startVerification(producer(999), true, 5000);
     producers.expire(1500, 1000);
     expect(producers.verifying).toBe(499);
-    // A repeated request does not prolong it, and it is the same while it lasts.
+    // A repeated request does not prolong a verification, and returns the same guard.
     expect(producers.startVerification(producer(999), true, 6000)).toBe(guard);
     producers.expire(2000, 1000);
     expect(producers.verifying).toBe(0);
