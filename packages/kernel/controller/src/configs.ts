@@ -11,19 +11,19 @@ import {
 import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
 import { topicNameFault } from "./topic-names.ts";
 
-/** What is wrong with the settings of a resource. */
+/** Error of invalid settings of a resource. */
 export interface ConfigFault {
   readonly error: ErrorName;
   readonly message: string;
 }
 
-/** What the controller must be told about settings, which are declared elsewhere. */
+/** Rules of settings, which are declared outside of the controller. */
 export interface ConfigRules {
-  /** Judges all settings that a resource would have; undefined when it may. */
+  /** Validates all settings that a resource would have; undefined if they are valid. */
   validate(resourceType: number, resourceName: string, values: ReadonlyMap<string, string>): ConfigFault | undefined;
-  /** Whether a setting is a list, so that it can be appended to and subtracted from. */
+  /** True if the setting is a list, to which APPEND and SUBTRACT apply. */
   isList(resourceType: number, key: string): boolean;
-  /** What a list that is not set begins from. */
+  /** Value of an unset list before APPEND or SUBTRACT. */
   initial(resourceType: number, key: string): string | null;
 }
 
@@ -46,8 +46,8 @@ interface Change {
 }
 
 /**
- * The records that change one resource's settings, or why not. Settings in `dropped` are deleted besides. A topic that
- * `isNew` need not exist.
+ * Records that change the settings of a resource, or a refusal. Settings in `dropped` are deleted as well. With
+ * `isNew`, the topic need not exist.
  */
 export function changeConfigs(
   context: DecisionContext,
@@ -75,7 +75,7 @@ export function changeConfigs(
       const why = `it exceeds the maximum value size of ${LONGEST_VALUE} bytes.`;
       return refusal("INVALID_CONFIG", `The configuration value cannot be added because ${why}`);
     }
-    // A broker reads its files of secrets again when told of a value that is as it was.
+    // Write unchanged values of brokers too: they make a broker read its files of secrets again.
     if (value !== current || resourceType === RESOURCE_TYPE.broker) put(name, value);
   }
   for (const name of options.dropped ?? []) {
@@ -121,7 +121,7 @@ function elrEnabled(image: MetadataImage): boolean {
   return (image.features.get(ELR_FEATURE) ?? 0) > 0;
 }
 
-/** With eligible leader replicas on, all brokers must agree on `min.insync.replicas` (KIP-966). */
+/** With eligible leader replicas enabled, `min.insync.replicas` must be equal on all brokers (KIP-966). */
 function minIsrFault(
   image: MetadataImage,
   { resourceType, resourceName }: Resource,
@@ -140,11 +140,11 @@ function clearedElr(image: MetadataImage, resource: Resource, records: readonly 
   if (!elrEnabled(image)) return [];
   if (!records.some(r => r.type === "ConfigRecord" && r.value.name === MIN_ISR)) return [];
   const topicName = resource.resourceType === RESOURCE_TYPE.topic ? resource.resourceName : "";
-  // A topic that this same decision creates has nothing to clear, and is not there yet when this is replayed first.
+  // A topic that the same decision creates has nothing to clear.
   return topicName === "" || image.topicIds.has(topicName) ? [metadataRecord("ClearElrRecord", 0, { topicName })] : [];
 }
 
-/** Whether there can be such a resource (`ControllerConfigurationValidator`). */
+/** Error of an invalid resource type or name (`ControllerConfigurationValidator`); undefined: valid. */
 function nameFault({ resourceType, resourceName: name }: Resource): Refusal | undefined {
   switch (resourceType) {
     case RESOURCE_TYPE.topic: {
@@ -167,7 +167,7 @@ function nameFault({ resourceType, resourceName: name }: Resource): Refusal | un
   }
 }
 
-/** Whether there is such a resource; groups and subscriptions may be configured before there are any. */
+/** Error of a resource that does not exist; groups and client metrics may be configured before they exist. */
 function absenceFault(image: MetadataImage, { resourceType, resourceName: name }: Resource): Refusal | undefined {
   if (resourceType === RESOURCE_TYPE.topic && !image.topicIds.has(name)) {
     return refusal("UNKNOWN_TOPIC_OR_PARTITION", `The topic '${name}' does not exist.`);
@@ -231,7 +231,7 @@ export function incrementalAlterConfigs(
   });
 }
 
-/** AlterConfigs, the older way: what the request does not name is deleted. */
+/** AlterConfigs: sets the named settings and deletes all others of the resource. */
 export function alterConfigs(context: DecisionContext, request: AlterConfigsRequest): Decision<AlterConfigsResponse> {
   return alter(request.resources, request.validateOnly, ({ resourceType, resourceName, configs }) => {
     const changes = new Map(configs.map(c => [c.name, { operation: SET, value: c.value }]));

@@ -15,7 +15,7 @@ import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
-/** Who decides on what. */
+/** Decision functions by request name. */
 const DECIDERS = {
   createTopics,
   deleteTopics,
@@ -35,7 +35,7 @@ const DECIDERS = {
 } as const;
 
 type Deciders = typeof DECIDERS;
-/** By name, what is asked and what is answered: the messages of the API of that name. */
+/** Request and reply of each decision, by its name: the messages of the API of that name. */
 export type ControllerRequests = {
   readonly [N in keyof Deciders]: {
     readonly request: Parameters<Deciders[N]>[1];
@@ -44,9 +44,9 @@ export type ControllerRequests = {
 };
 
 /**
- * The metadata as the active controller sees it. Decisions read the image with everything replayed in it; a caller that
- * decides again before its last records are replayed would decide on the past, so it replays them first (they may still
- * be uncommitted: it begins again from a committed image when they turn out not to be).
+ * Metadata state machine of the active controller. Decisions read the image with all replayed records. Before the next
+ * decision, the caller must replay the records of the last one, even uncommitted ones; if they are not committed in the
+ * end, it starts again from a committed image.
  */
 export class Controller {
   readonly #settings: ControllerSettings;
@@ -69,7 +69,7 @@ export class Controller {
     return this.#image;
   }
 
-  /** Records and reply for a request; changes nothing. Authorisation is the caller's. */
+  /** Returns records and reply for a request; changes nothing. The caller authorizes the request. */
   decide<N extends keyof ControllerRequests>(
     name: N,
     request: ControllerRequests[N]["request"],
@@ -82,7 +82,7 @@ export class Controller {
     return decider({ image: this.image, settings: this.#settings, draw }, request);
   }
 
-  /** Applies a record of the log at `provenance`; the only thing that changes the metadata. */
+  /** Applies a record of the log at `provenance`; no other call changes the metadata. */
   replay(record: MetadataRecord, provenance: Provenance): void {
     this.#delta.replay(record);
     this.#provenance = provenance;

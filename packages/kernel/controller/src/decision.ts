@@ -3,18 +3,19 @@ import type { MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
 import type { ConfigRules } from "./configs.ts";
 
-/** Records to append, all or none, and the answer to give once they are committed. */
+/** Records to append, all or none, and the reply to send once they are committed. */
 export interface Decision<Reply> {
   readonly records: readonly MetadataRecord[];
   readonly reply: Reply;
 }
 
+/** Range of supported levels of a feature, both ends inclusive. */
 export interface FeatureRange {
   readonly min: number;
   readonly max: number;
 }
 
-/** Settings of a topic that say who may lead its partitions. */
+/** Settings of a topic that govern the election of leaders. */
 export interface ReplicationRules {
   /** `unclean.leader.election.enable` */
   readonly uncleanLeaderElection: boolean;
@@ -22,39 +23,40 @@ export interface ReplicationRules {
   readonly minInsyncReplicas: number;
 }
 
+/** Settings of the controller. */
 export interface ControllerSettings {
   readonly clusterId: string;
   /** `num.partitions` */
   readonly numPartitions: number;
   /** `default.replication.factor` */
   readonly replicationFactor: number;
-  /** `min.insync.replicas` of the file. */
+  /** `min.insync.replicas` of the configuration file. */
   readonly minInsyncReplicas: number;
   readonly configs: ConfigRules;
-  /** What is in force for a topic. */
+  /** Returns the effective settings of a topic. */
   readonly replication: (image: MetadataImage, topic: string) => ReplicationRules;
-  /** Feature levels that this node can work at. */
+  /** Feature levels that this node supports. */
   readonly features: ReadonlyMap<string, FeatureRange>;
-  /** Those to which a feature may be raised; the others are here for clusters that have them already. */
+  /** Feature levels to which an upgrade is allowed; `features` also has levels that only existing clusters may have. */
   readonly offered: ReadonlyMap<string, FeatureRange>;
   readonly nodeId: number;
-  /** The level of kraft.version, which the quorum keeps. */
+  /** Returns the level of kraft.version, which the quorum keeps. */
   readonly kraftVersion: () => number;
-  /** What the reply of CreateTopics says of a topic's settings, from those that differ from the defaults. */
+  /** Returns the configs in a CreateTopics reply, from the settings that differ from the defaults. */
   readonly describeTopic: (overrides: ReadonlyMap<string, string>) => NonNullable<TopicResult["configs"]>;
 }
 
 type TopicResult = CreateTopicsResponse["topics"][number];
 
-/** What a decision takes from outside, so that it can be taken again. */
+/** External input of a decision, so that the decision can be repeated. */
 export interface Draw {
-  /** A fresh id. */
+  /** Returns a new id. */
   uuid(): Uuid;
-  /** A whole number in [0, limit). */
+  /** Returns a whole number in [0, limit). */
   below(limit: number): number;
-  /** The offset that the first record of the decision will get; broker epochs are made of it. */
+  /** Offset that the first record of the decision will get; broker epochs depend on it. */
   readonly nextOffset: number;
-  /** Takes partitions, created or deleted, from what the client may change (KIP-599); false: he may change none now. */
+  /** Charges created or deleted partitions to the client's mutation quota (KIP-599); false: the quota is exceeded. */
   mutate(partitions: number): boolean;
 }
 
@@ -64,7 +66,7 @@ export interface DecisionContext {
   readonly draw: Draw;
 }
 
-/** Why something is refused. */
+/** Error of a refused request. */
 export interface Refusal {
   readonly errorCode: number;
   readonly errorMessage: string | null;

@@ -13,8 +13,8 @@ import { withoutBroker } from "./leadership.ts";
 import { isOnline } from "./placement.ts";
 
 /**
- * AssignReplicasToDirs (KIP-858): a broker tells in which of its log directories replicas are. A replica in a directory
- * that has failed is out of the broker's hands.
+ * AssignReplicasToDirs (KIP-858): sets the log directories of a broker's replicas. A replica in a failed directory
+ * leaves the ISR, and another replica leads.
  */
 export function assignReplicasToDirs(
   context: DecisionContext,
@@ -59,7 +59,7 @@ interface Assignment {
   readonly directory: Uuid;
 }
 
-/** Adds the record that one assignment needs, if any. */
+/** Adds the record of one assignment, if it changes the directory; returns its error, if any. */
 function assign(image: MetadataImage, wanted: Assignment, records: MetadataRecord[]): ErrorName | undefined {
   const { brokerId, topicId, partitionIndex, directory } = wanted;
   const topic = image.topics.get(topicId);

@@ -15,7 +15,7 @@ import {
 } from "@samsa/protocol";
 import { type Decision, type DecisionContext, type FeatureRange, type Refusal, refusal } from "./decision.ts";
 
-/** Levels that a new cluster starts with, from which `metadata.version` on, and the highest level so given. */
+/** Default feature levels of a new cluster: from `metadata.version` `since` on, at most `level`. */
 const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level: number])[] = [
   ["group.version", 22, 1],
   ["transaction.version", 24, 2],
@@ -25,7 +25,7 @@ const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level:
   ["streams.version", 29, 1],
 ];
 
-/** Going below one of these would lose what records of the higher version say. */
+/** Levels of `metadata.version` that changed the records: a downgrade below one of them would lose metadata. */
 const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
 
 const UPGRADE = 1;
@@ -34,23 +34,24 @@ const UNSAFE_DOWNGRADE = 3;
 const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE];
 const KRAFT_VERSION_FEATURE = "kraft.version";
 const MIN_ISR = "min.insync.replicas";
-/** Kafka's word for the absence of an error, where there is a message all the same. */
+/** Error message that Kafka sends without an error. */
 const NO_ERROR = "NONE";
 
-/** What a level of a feature needs: another feature, and its level. */
+/** Feature and level that a level of a feature requires. */
 const DEPENDENCIES: Readonly<Record<string, Readonly<Record<number, readonly [feature: string, level: number]>>>> = {
   [ELR_FEATURE]: { 1: [METADATA_VERSION_FEATURE, METADATA_VERSION.eligibleLeaderReplicas] },
 };
 
+/** Input of `bootstrapRecords`. */
 export interface BootstrapOptions {
   readonly metadataVersion: number;
-  /** What the nodes of the cluster can work at; features that are not here are not finalised. */
+  /** Feature levels that the nodes of the cluster support; other features are not finalised. */
   readonly features: ReadonlyMap<string, FeatureRange>;
-  /** The cluster's `min.insync.replicas`, which eligible leader replicas make a record of. Default 1. */
+  /** `min.insync.replicas` of the cluster; becomes a record if eligible leader replicas are enabled. Default 1. */
   readonly minInsyncReplicas?: number;
 }
 
-/** The first records of a new cluster: its feature levels (`BootstrapMetadata`, `ActivationRecordsGenerator`). */
+/** First records of a new cluster: its feature levels (`BootstrapMetadata`, `ActivationRecordsGenerator`). */
 export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
   const { metadataVersion, features } = options;
   const levels = new Map([[METADATA_VERSION_FEATURE, metadataVersion]]);
@@ -70,13 +71,13 @@ export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
 }
 
 /**
- * Records that a controller appends when it becomes active (`ActivationRecordsGenerator`): it aborts a transaction that
- * the leader before left open, and gives an empty log the bootstrap records, in a transaction if their level has these.
+ * Records that a controller appends when it becomes active (`ActivationRecordsGenerator`): they abort a transaction
+ * that the previous leader left open, and bootstrap an empty log, in a transaction if its level supports these.
  */
 export function activationRecords(image: MetadataImage, bootstrap: readonly MetadataRecord[]): MetadataRecord[] {
   const open = image.transaction !== undefined;
   const abort = open ? [metadataRecord("AbortTransactionRecord", 0, { reason: "Controller failover" })] : [];
-  // A log whose bootstrap transaction never ended holds nothing else.
+  // A log whose bootstrap transaction has not ended has no other records.
   const isEmpty = image.provenance.offset < 0 || (open && image.features.size === 0);
   if (!isEmpty) return abort;
   const level = bootstrap.find(r => r.type === "FeatureLevelRecord" && r.value.name === METADATA_VERSION_FEATURE);
@@ -91,7 +92,7 @@ export function activationRecords(image: MetadataImage, bootstrap: readonly Meta
   ];
 }
 
-/** UpdateFeatures: all of the updates or none. */
+/** UpdateFeatures: applies all updates or none. */
 export function updateFeatures(
   context: DecisionContext,
   request: UpdateFeaturesRequest,
@@ -102,7 +103,7 @@ export function updateFeatures(
   for (const { feature, maxVersionLevel } of request.featureUpdates) proposed.set(feature, maxVersionLevel);
   for (const update of request.featureUpdates) {
     const { feature: name, maxVersionLevel: featureLevel } = update;
-    // Version 0 had a flag where later ones have a type.
+    // Version 0 has a flag instead of the upgrade type.
     const upgradeType = update.allowDowngrade ? SAFE_DOWNGRADE : update.upgradeType;
     const fault = featureFault(context, { name, level: featureLevel, upgradeType }, proposed);
     if (fault !== undefined) {
@@ -123,7 +124,7 @@ export function updateFeatures(
   };
 }
 
-/** With eligible leader replicas, `min.insync.replicas` is one for all brokers, and in the metadata. */
+/** Records that make `min.insync.replicas` a cluster-wide config, as eligible leader replicas require. */
 function minIsrRecords({ image, settings }: DecisionContext): MetadataRecord[] {
   const records: MetadataRecord[] = [];
   const put = (resourceName: string, value: string | null) =>
@@ -199,7 +200,7 @@ function unsupportedBy(context: DecisionContext, feature: string, level: number)
   };
   const self = `Local controller ${settings.nodeId}`;
   if (feature === KRAFT_VERSION_FEATURE) {
-    // A quorum whose voters are in a file stays one.
+    // kraft.version cannot be raised: a static quorum stays static.
     return outside(self, { min: 0, max: Math.max(settings.kraftVersion(), 0) });
   }
   const raised = level > currentLevel(context, feature);

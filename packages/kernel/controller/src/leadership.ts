@@ -10,7 +10,7 @@ export interface Place {
   readonly partitionId: number;
 }
 
-/** Changes to every partition for which `decide` gives a target; a topic may allow unclean elections. */
+/** Changes of all partitions for which `decide` returns a target; a topic may allow unclean elections. */
 function changes(
   context: DecisionContext,
   decide: (partition: PartitionImage, place: Place) => PartitionTarget | undefined,
@@ -30,8 +30,8 @@ function changes(
 }
 
 /**
- * A broker is out: others in sync take over what it led. Without eligible leader replicas the last one in sync stays in
- * the ISR without leading, for only it is known to have everything.
+ * Removes a broker from the ISR and from leadership; other replicas in sync take over. Without eligible leader
+ * replicas, the last one in sync stays in the ISR without leading, as only it is known to have all records.
  */
 export function withoutBroker(
   context: DecisionContext,
@@ -44,7 +44,7 @@ export function withoutBroker(
   });
 }
 
-/** A broker has gone without saying what it had written: it is no longer known to have all of anything (KIP-966). */
+/** Removes a broker after an unclean shutdown, from the eligible replicas too: it may have lost records (KIP-966). */
 export function crashedBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
   if ((context.image.features.get(ELR_FEATURE) ?? 0) === 0) return withoutBroker(context, brokerId);
   return changes(context, ({ isr, eligibleLeaderReplicas }) => {
@@ -53,7 +53,7 @@ export function crashedBroker(context: DecisionContext, brokerId: number): Metad
   });
 }
 
-/** A broker leaves for good: it is taken out of the eligible replicas too. */
+/** Moves leadership and the ISR away from a broker that leaves for good, where it is in sync or eligible to lead. */
 export function forgottenBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
   return changes(context, ({ isr, eligibleLeaderReplicas }) => {
     if (!isr.includes(brokerId) && !eligibleLeaderReplicas.includes(brokerId)) return undefined;
@@ -61,7 +61,7 @@ export function forgottenBroker(context: DecisionContext, brokerId: number): Met
   });
 }
 
-/** A broker is back: it leads what nobody leads, where it may. */
+/** Elects leaders of leaderless partitions when a broker is unfenced. */
 export function returnedBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
   const acceptable = (id: number) => id === brokerId || isActive(context.image, id);
   return changes(context, ({ leader }) => (leader === -1 ? { acceptable } : undefined));

@@ -31,8 +31,8 @@ const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;
 
 /**
- * BrokerRegistration. A new incarnation gets the offset of its record as epoch and begins fenced, and what its
- * predecessor led is led by others; the same incarnation only amends its registration.
+ * BrokerRegistration. A new incarnation gets the offset of its record as epoch and starts fenced, and other brokers
+ * lead its predecessor's partitions; the same incarnation only updates its registration.
  */
 export function registerBroker(
   context: DecisionContext,
@@ -46,7 +46,8 @@ export function registerBroker(
   const { brokerId, incarnationId, rack, listeners, features, logDirs } = request;
   const existing = image.brokers.get(brokerId);
   const same = existing?.incarnationId === incarnationId ? existing : undefined;
-  // The registration comes last, so that a failure between leaves the broker to register again; its epoch is its offset.
+  // The registration is the last record, so that the broker registers again after a failure in between. Its offset is
+  // the broker epoch.
   const records = same === undefined ? predecessorChanges(context, request, existing) : [];
   const brokerEpoch = same?.brokerEpoch ?? draw.nextOffset + records.length;
   const record = brokerRecord(
@@ -68,7 +69,7 @@ export function registerBroker(
   return { records: [...records, record], reply: { throttleTimeMs: 0, errorCode: 0, brokerEpoch } };
 }
 
-/** What the incarnation before leaves behind, which is more when it could say that all was written. */
+/** Partition changes for the previous incarnation; after a clean shutdown, its replicas stay eligible. */
 function predecessorChanges(
   context: DecisionContext,
   { brokerId, previousBrokerEpoch }: BrokerRegistrationRequest,
@@ -107,8 +108,8 @@ function registrationFault(
 }
 
 /**
- * BrokerHeartbeat: unfences a broker that has read the log up to its own registration, fences one that asks for it, and
- * lets one go that wants to shut down. Sessions that time out are the caller's, who then sends `wantFence`.
+ * BrokerHeartbeat: unfences a broker that has read the log up to its own registration, fences one on request, and lets
+ * one shut down. The caller keeps the sessions, and sends `wantFence` when one expires.
  */
 export function brokerHeartbeat(
   context: DecisionContext,
@@ -146,8 +147,8 @@ export function brokerHeartbeat(
 }
 
 /**
- * What a broker says of its log directories: those that have failed take their partitions out of its hands, and those
- * that are cordoned get no more (KIP-858, KIP-1066).
+ * Records for the log directories in a heartbeat: replicas in failed directories leave the ISR, and cordoned
+ * directories get no new replicas (KIP-858, KIP-1066).
  */
 function directoryChanges(context: DecisionContext, request: BrokerHeartbeatRequest): MetadataRecord[] {
   const { image } = context;
@@ -167,7 +168,7 @@ function directoryChanges(context: DecisionContext, request: BrokerHeartbeatRequ
     records.push(...withoutBroker(context, brokerId, partition => failed.has(replicaDirectory(partition, brokerId))));
     records.push(change({ logDirs: broker.logDirs.filter(id => !failed.has(id)) }));
   }
-  // null: the broker does not know yet.
+  // null: the broker does not know its cordoned directories yet.
   if (cordonedLogDirs === null || version < METADATA_VERSION.cordonedDirectories) return records;
   const known = new Set(broker.cordonedLogDirs);
   const same = broker.cordonedLogDirs !== null && known.size === new Set([...known, ...cordonedLogDirs]).size;
@@ -175,7 +176,7 @@ function directoryChanges(context: DecisionContext, request: BrokerHeartbeatRequ
   return records;
 }
 
-/** AllocateProducerIds: the next thousand. */
+/** AllocateProducerIds: returns the next block of 1000 ids. */
 export function allocateProducerIds(
   { image }: DecisionContext,
   { brokerId, brokerEpoch }: AllocateProducerIdsRequest,
@@ -194,8 +195,7 @@ export function allocateProducerIds(
   };
 }
 
-/** UnregisterBroker: forgets a broker, and everything that it was in sync with. */
-/** UnregisterController: forgets a controller that is gone for good; its vote, if it has one, is another matter (KIP-1312). */
+/** UnregisterController (KIP-1312): removes a controller that is gone for good; its vote, if any, is not affected. */
 export function unregisterController(
   { image, settings }: DecisionContext,
   { controllerId }: UnregisterControllerRequest,
@@ -219,6 +219,7 @@ export function unregisterController(
   return { records, reply: { throttleTimeMs: 0, errorCode: 0, errorMessage: null } };
 }
 
+/** UnregisterBroker: removes a broker, also from the ISR of all partitions. */
 export function unregisterBroker(
   context: DecisionContext,
   { brokerId }: UnregisterBrokerRequest,

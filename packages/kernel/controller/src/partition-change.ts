@@ -11,24 +11,24 @@ import { type MetadataRecord, metadataRecord, type PartitionChangeRecord } from 
 import type { DecisionContext } from "./decision.ts";
 import { directoryOf, isActive, isOnline } from "./placement.ts";
 
-/** What a partition shall become; what is not said stays. */
+/** Wanted state of a partition; unset fields stay. */
 export interface PartitionTarget {
   readonly isr?: readonly number[];
   readonly replicas?: readonly number[];
   readonly adding?: readonly number[];
   readonly removing?: readonly number[];
   /**
-   * Who may lead: a replica in sync, the current leader first ("online"); the first replica if it is in sync
-   * ("preferred"); any replica, if none is in sync ("unclean"). Default "online".
+   * Candidates for leadership: a replica in sync, the current leader first ("online"); the first replica if it is in
+   * sync ("preferred"); any replica, if none is in sync ("unclean"). Default "online".
    */
   readonly election?: "online" | "preferred" | "unclean";
-  /** Whether a broker may lead anything. Default: it is active. */
+  /** True if a broker may lead any partition. Default: it is active. */
   readonly acceptable?: (brokerId: number) => boolean;
-  /** A broker that may have lost records it had acknowledged. */
+  /** Broker that may have lost acknowledged records. */
   readonly crashed?: number;
 }
 
-/** A partition under change. */
+/** State of a partition during a change. */
 interface Draft {
   replicas: readonly number[];
   isr: readonly number[];
@@ -61,7 +61,7 @@ function includesAll(ids: readonly number[], wanted: readonly number[]): boolean
 }
 
 /**
- * A reassignment is over when every added replica is in sync, and enough of those that stay
+ * Completes a reassignment if all added replicas are in sync, and enough of those that stay
  * (`PartitionReassignmentReplicas.maybeCompleteReassignment`).
  */
 function completeReassignment(draft: Draft): void {
@@ -75,7 +75,7 @@ function completeReassignment(draft: Draft): void {
   Object.assign(draft, { isr, replicas, adding: [], removing: [] });
 }
 
-/** What one change is decided from. */
+/** Decides one change of a partition (`PartitionChangeBuilder`). */
 class Decider {
   readonly context: DecisionContext;
   readonly topic: TopicImage;
@@ -99,7 +99,7 @@ class Decider {
     };
   }
 
-  /** Those who leave a shrinking ISR miss nothing yet: they stay eligible until it is large enough again (KIP-966). */
+  /** Replicas that leave a too small ISR have all records: they stay eligible until it is large enough (KIP-966). */
   populateElr(): void {
     const { draft, partition, topic, target, context } = this;
     if (!this.elrEnabled) return;
@@ -123,7 +123,7 @@ class Decider {
     return (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && this.acceptable(id);
   }
 
-  /** The only one who is left of those that ever had everything. */
+  /** Last known leader, if no replica is in sync or eligible, and it is the only one. */
   #lastKnown(): number | undefined {
     const { draft, partition, elrEnabled } = this;
     const [last, ...more] = partition.lastKnownElr;
@@ -146,7 +146,7 @@ class Decider {
     return alive === undefined ? { leader: NO_LEADER, unclean: false } : { leader: alive, unclean: true };
   }
 
-  /** Puts the election's outcome into `change`. */
+  /** Adds the outcome of the election to `change`. */
   applyElection(change: Change): void {
     const { draft, partition } = this;
     const { leader, unclean } = this.elect();
@@ -157,12 +157,12 @@ class Decider {
     }
     change.leader = leader;
     if (!unclean) return;
-    // Whatever the others have beyond this one is lost.
+    // Records that only other replicas have are lost.
     change.isr = [leader];
     if (partition.leaderRecoveryState !== RECOVERING) change.leaderRecoveryState = RECOVERING;
   }
 
-  /** Followers look again when the leader's epoch grows, which naming the leader does. */
+  /** Bumps the leader epoch, by naming the leader, if replicas were removed: followers then fetch the new state. */
   bumpEpoch(change: Change, before: readonly number[], after: readonly number[] | null | undefined): void {
     if (change.leader !== undefined || after === null || after === undefined) return;
     if (!includesAll(after, before)) change.leader = this.partition.leader;
@@ -207,7 +207,7 @@ class Decider {
   }
 }
 
-/** The record that makes a partition what `target` says, as far as it can be; undefined when nothing changes. */
+/** Record that brings a partition to `target`, as far as possible; undefined if nothing changes. */
 export function partitionChange(
   context: DecisionContext,
   topic: TopicImage,

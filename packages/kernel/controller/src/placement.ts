@@ -2,16 +2,16 @@ import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } 
 import type { BrokerImage, MetadataImage, PartitionImage } from "@samsa/metadata";
 import { type Draw, type Refusal, refusal } from "./decision.ts";
 
-/** Takes new leaders: registered, unfenced, and not on its way out. */
+/** True if the broker may become a leader: registered, unfenced, not in controlled shutdown. */
 export function isActive(image: MetadataImage, brokerId: number): boolean {
   const broker = image.brokers.get(brokerId);
   return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
 }
 
-/** Whether a replica in `directory` is served by a broker with these directories (`DirectoryId.isOnline`). */
+/** True if a broker with these directories serves a replica in `directory` (`DirectoryId.isOnline`). */
 export function isOnline(logDirs: readonly Uuid[], directory: Uuid): boolean {
   if (directory === UNASSIGNED_DIRECTORY || directory === MIGRATING_DIRECTORY) return true;
-  // A broker from before directories had ids names none.
+  // A broker of a version without directory ids registers none.
   return directory !== LOST_DIRECTORY && (logDirs.length === 0 || logDirs.includes(directory));
 }
 
@@ -20,14 +20,14 @@ export function hasOpenDirectory(broker: BrokerImage): boolean {
   return broker.logDirs.length === 0 || broker.logDirs.some(directory => !cordoned.has(directory));
 }
 
-/** Where a broker will put a replica, as far as the controller can tell. */
+/** Directory of a new replica on the broker; a reserved id if the broker has not exactly one. */
 export function directoryOf(broker: BrokerImage | undefined): Uuid {
   const directories = broker?.logDirs ?? [];
   if (directories.length === 0) return MIGRATING_DIRECTORY;
   return directories.length === 1 ? directories[0] : UNASSIGNED_DIRECTORY;
 }
 
-/** A partition in its first state; undefined when no replica could lead it. */
+/** Initial state of a partition; undefined if no replica can lead it. */
 export function newPartition(image: MetadataImage, replicas: readonly number[]): PartitionImage | undefined {
   const isr = replicas.filter(id => isActive(image, id));
   if (isr.length === 0) return undefined;
@@ -52,9 +52,9 @@ interface Rack {
 }
 
 /**
- * Replicas for `count` partitions: spread over racks first, then over brokers, leaders on unfenced ones. Each partition
- * begins one rack and one broker further than the one before; after a full turn the orders are shuffled, so that the
- * partitions led by one broker do not all follow to the same other.
+ * Places replicas of `count` partitions: spread over racks first, then over brokers, with unfenced leaders. Each
+ * partition starts one rack and one broker after the previous one. After a full turn the orders are shuffled, so that
+ * the followers of one broker's partitions spread over several brokers.
  */
 export function placeReplicas(
   image: MetadataImage,
@@ -106,11 +106,11 @@ const rotated = <T>(list: readonly T[], by: number): T[] =>
 
 function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: number): number[] {
   const order = rotated(racks, turn);
-  // A leader must be unfenced, so a rack with such a broker goes first.
+  // A leader must be unfenced, so the first rack must have an unfenced broker.
   const first = order.findIndex(rack => rack.unfenced.length > 0);
   const lists = rotated(order, first).map(({ unfenced, fenced }, i) => {
-    // A rack leads once in a turn of the racks and must move on by one broker for each; followers may move faster, so
-    // that the same two brokers do not always meet.
+    // The leading rack moves on by one broker per turn of the racks. The others move faster, so that the same two
+    // brokers do not always share partitions.
     const step = i === 0 ? Math.floor(turn / racks.length) : turn;
     return [...rotated(unfenced, step), ...rotated(fenced, step)];
   });
@@ -123,7 +123,7 @@ function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: n
   return replicas;
 }
 
-/** Why replicas that a person has chosen cannot be, or undefined; `factor` is what partitions before have. */
+/** Error of a manual assignment; undefined if it is valid. `factor`: replication factor of the previous partitions. */
 export function assignmentFault(
   image: MetadataImage,
   replicas: readonly number[],

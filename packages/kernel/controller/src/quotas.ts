@@ -9,12 +9,12 @@ import { type Decision, type DecisionContext, isRefusal, type Refusal, refusal }
 
 type Entry = AlterClientQuotasRequest["entries"][number];
 
-/** The request, and the names of its IP entities that are neither an address nor the name of a host. */
+/** AlterClientQuotas request; `unresolved` has the IP entities that are neither an address nor a resolvable host. */
 export interface AlterQuotas extends Pick<AlterClientQuotasRequest, "entries" | "validateOnly"> {
   readonly unresolved: ReadonlySet<string>;
 }
 
-/** Whether a key takes whole numbers only, and the most it takes (`QuotaConfig`). */
+/** Maximum value of a quota key, and its type (`QuotaConfig`). `whole`: no fractions. */
 interface KeySpec {
   readonly most: number;
   readonly whole: boolean;
@@ -108,7 +108,7 @@ function alterOne(
   return records;
 }
 
-/** `ClientQuotaControlManager.alterClientQuotas`. */
+/** AlterClientQuotas (`ClientQuotaControlManager.alterClientQuotas`): each entity changes as a whole or not at all. */
 export function alterClientQuotas(context: DecisionContext, request: AlterQuotas): Decision<AlterClientQuotasResponse> {
   const seen = new Set<string>();
   const records: MetadataRecord[] = [];

@@ -16,7 +16,7 @@ const ELECTIONS = ["preferred", "unclean"] as const;
 
 type Results = ElectLeadersResponse["replicaElectionResults"];
 
-/** ElectLeaders of the partitions that are named, or of all that have not the leader that is wanted. */
+/** ElectLeaders for the named partitions; null: for all that need an election. */
 export function electLeaders(context: DecisionContext, request: ElectLeadersRequest): Decision<ElectLeadersResponse> {
   const { image } = context;
   const { topicPartitions } = request;
@@ -44,7 +44,7 @@ export function electLeaders(context: DecisionContext, request: ElectLeadersRequ
       records.push(outcome);
       return { errorCode: 0, errorMessage: null };
     }
-    // Nobody has asked for what is so already.
+    // A request for all partitions does not report those that need no election.
     const needless = outcome.errorCode === refusal("ELECTION_NOT_NEEDED").errorCode;
     return needless && topicPartitions === null ? undefined : outcome;
   });
@@ -76,7 +76,7 @@ function isReassigned({ addingReplicas, removingReplicas }: PartitionImage): boo
 
 type Wanted = AlterPartitionReassignmentsRequest["topics"][number]["partitions"][number];
 
-/** AlterPartitionReassignments: other replicas for partitions, or, with null, an end to the reassignment under way. */
+/** AlterPartitionReassignments: new replicas for partitions; null cancels the ongoing reassignment. */
 export function alterPartitionReassignments(
   context: DecisionContext,
   request: AlterPartitionReassignmentsRequest,
@@ -115,7 +115,7 @@ function reassign(
   return isRefusal(target) ? target : { record: partitionChange(context, topic, partitionIndex, target) };
 }
 
-/** Replicas that were being added go, those that were being removed stay. */
+/** Cancels a reassignment: the adding replicas go, the removing ones stay. */
 function reverted(
   { image, settings }: DecisionContext,
   topic: TopicImage,
@@ -157,13 +157,13 @@ function moved(
   const adding = ascending(without(replicas, ...partition.replicas));
   return {
     replicas: [...replicas, ...removing],
-    // What was under way and is not contradicted goes on.
+    // Unset fields keep the adding or removing replicas of an ongoing reassignment.
     ...(removing.length > 0 ? { removing } : {}),
     ...(adding.length > 0 ? { adding } : {}),
   };
 }
 
-/** ListPartitionReassignments: those under way, of the partitions that are asked for or of all. */
+/** ListPartitionReassignments: ongoing reassignments of the named partitions; null: of all. */
 export function listPartitionReassignments(
   image: MetadataImage,
   { topics }: ListPartitionReassignmentsRequest,

@@ -1,6 +1,6 @@
 const LONGEST_NAME = 249;
 
-/** Why `name` cannot be a topic's, or undefined (`Topic.validate`). */
+/** Error message for an invalid topic name; undefined if it is valid (`Topic.validate`). */
 export function topicNameFault(name: string): string | undefined {
   const invalid = (why: string) => `Topic name is invalid: ${why}`;
   if (name === "") return invalid("the empty string is not allowed");
@@ -14,7 +14,7 @@ export function topicNameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** Metric names turn a dot into an underscore, so topics whose names agree in this collide. */
+/** Topic name as in metric names, with underscores for dots: topics with equal results collide. */
 export function collisionName(name: string): string {
   return name.replaceAll(".", "_");
 }

@@ -23,8 +23,8 @@ type NewTopic = CreateTopicsRequest["topics"][number];
 type NewPartitions = CreatePartitionsRequest["topics"][number];
 
 /**
- * CreateTopics. Topics fail one by one; names given twice fail together. More than 10000 partitions in one request are
- * refused with POLICY_VIOLATION for every topic. With `validateOnly` there are no records.
+ * CreateTopics. Each topic succeeds or fails on its own; a duplicate name fails once. More than 10000 partitions in one
+ * request are refused with POLICY_VIOLATION for every topic. With `validateOnly` there are no records.
  */
 export function createTopics(context: DecisionContext, request: CreateTopicsRequest): Decision<CreateTopicsResponse> {
   const { image, settings } = context;
@@ -32,7 +32,7 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
   const results: NewTopicResult[] = [];
   const twice = duplicates(request.topics.map(t => t.name));
   const repeated: NewTopicResult[] = [];
-  // Only names with these characters collide with others; without any, the names that are there need no look.
+  // Only names with these characters can collide: without any, existing names need no check.
   const mayCollide = request.topics.some(t => /[._]/.test(t.name));
   const taken = new Map(mayCollide ? [...image.topicIds.keys()].map(name => [collisionName(name), name]) : []);
   let total = 0;
@@ -219,7 +219,7 @@ export function deleteTopics(
     }
     const both = byId.includes(topic.id) && named.some(w => w.name === topic.name);
     if (both) {
-      // Said where its name stands; where its id stands nothing is.
+      // Answer the entry with the name only; the entry with the id gets no response.
       const why = "The provided topic name maps to an ID that was already supplied.";
       if (name !== null) responses.push({ name, topicId: topic.id, ...refusal("INVALID_REQUEST", why) });
       continue;
@@ -252,7 +252,7 @@ function deletionFault(wanted: {
   return refusal(name === null ? "UNKNOWN_TOPIC_ID" : "UNKNOWN_TOPIC_OR_PARTITION");
 }
 
-/** CreatePartitions: more partitions for topics that exist. */
+/** CreatePartitions: adds partitions to existing topics. */
 export function createPartitions(
   context: DecisionContext,
   request: CreatePartitionsRequest,
@@ -292,7 +292,7 @@ function addPartitions(
       `The topic ${wanted.name} currently has ${has} partition(s); ${wanted.count} would not be an increase.`,
     );
   }
-  // As much as one decision of Kafka's controller may hold (QuorumController.MAX_RECORDS_PER_USER_OP).
+  // Limit of records in one decision of Kafka's controller (QuorumController.MAX_RECORDS_PER_USER_OP).
   if (additional > room) return refusal("POLICY_VIOLATION", "Unable to perform excessively large batch operation.");
   if (wanted.assignments !== null && wanted.assignments.length !== additional) {
     return refusal(

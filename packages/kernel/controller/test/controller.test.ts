@@ -141,7 +141,7 @@ describe("replicas", () => {
           const perRack = new Set(replicas.map(r => brokers.get(r)?.rack));
           expect(perRack.size).toBe(Math.min(factor, layout.length));
         }
-        // Where racks are alike and all is well, each full turn has every broker lead once.
+        // With equal racks and all brokers unfenced, every broker leads once per full turn.
         if (unfenced === brokers.size && layout.every(list => list.length === layout[0].length)) {
           const turn = placed.slice(0, unfenced).map(r => r[0]);
           expect(new Set(turn).size).toBe(Math.min(unfenced, 24));
@@ -259,7 +259,7 @@ describe("brokers, producer ids, features", () => {
     expect(partitionOf("t")).toMatchObject({ leader: 1, leaderEpoch: 0 });
     const next = cluster.join(1, 2);
     expect(next).toBe(cluster.log.length - 1);
-    // What it had written and not said is gone: it is the last that is known to have led.
+    // The broker may have lost records: it stays only as the last known leader.
     expect(partitionOf("t")).toMatchObject({ leader: -1, isr: [], lastKnownElr: [1], leaderEpoch: 1 });
     expect(errorOf(cluster.beat(1, epoch).errorCode).name).toBe("STALE_BROKER_EPOCH");
     expect(cluster.beat(1, next, { currentMetadataOffset: next - 1 }).isFenced).toBe(true);

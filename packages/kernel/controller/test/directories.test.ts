@@ -27,13 +27,13 @@ const SETTINGS: ControllerSettings = {
   describeTopic: () => [],
 };
 
-/** An id whose text tells it from others. */
+/** Id whose text contains the name. */
 const id = (name: string): Uuid => `${name.padEnd(21, "x")}A` as Uuid;
 const [A, B, C] = ["dirA", "dirB", "dirC"].map(id);
 
 const errorName = (code: number): string => errorOf(code).name;
 
-/** A controller, and brokers that register, beat and tell of their directories. */
+/** Controller, and brokers that register, send heartbeats and assign replicas to directories. */
 class Fixture {
   readonly controller = new Controller(SETTINGS);
   readonly epochs = new Map<number, number>();
@@ -113,7 +113,7 @@ class Fixture {
 }
 
 test("the ids that Kafka reserves are Kafka's", () => {
-  // DirectoryId: 0, 1 and 2 as the low half of the id.
+  // Reserved ids of `DirectoryId`: 0, 1 and 2 as the low half of the id.
   expect([MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, LOST_DIRECTORY]).toEqual([
     "AAAAAAAAAAAAAAAAAAAAAA",
     "AAAAAAAAAAAAAAAAAAAAAQ",
@@ -134,7 +134,7 @@ describe("log directories", () => {
     expect(fixture.partition(topic).directories).toEqual([A, UNASSIGNED_DIRECTORY]);
     expect(fixture.assign(2, [[C, topic]])).toMatchObject({ error: "NONE", errors: ["NONE"] });
     expect(fixture.partition(topic)).toMatchObject({ directories: [A, C], leader: 1, isr: [1, 2] });
-    // Said twice is said.
+    // A repeated assignment changes nothing.
     expect(fixture.assign(2, [[C, topic]]).records).toEqual([]);
   });
 
@@ -176,7 +176,7 @@ describe("log directories", () => {
     expect(fixture.partition(alone)).toMatchObject({ leader: -1, isr: [1], leaderEpoch: 1 });
     expect(fixture.partition(shared)).toMatchObject({ leader: 2, isr: [2] });
     expect(fixture.partition(other)).toMatchObject({ leader: 1, isr: [1], leaderEpoch: 0 });
-    // Every heartbeat says it again.
+    // Every heartbeat lists the failed directory again.
     expect(fixture.beat(1, { offlineLogDirs: [A] })).toEqual([]);
     fixture.join(1, [B], "b");
     expect(fixture.partition(alone).leader).toBe(-1);
@@ -192,7 +192,7 @@ describe("log directories", () => {
     fixture.assign(1, [[A, topic]]);
     fixture.register(1, [B], "b");
     fixture.beat(1);
-    // It left the ISR with its broker; put it back as a follower that had caught up.
+    // The replica left the ISR with its broker.
     expect(fixture.partition(topic)).toMatchObject({ leader: 2, isr: [2] });
     fixture.beat(2, { offlineLogDirs: [C] });
     expect(fixture.partition(topic)).toMatchObject({ leader: -1, isr: [2] });

@@ -47,7 +47,7 @@ export const settings: ControllerSettings = {
 export const id = (n: number): Uuid =>
   randomUuid(length => Uint8Array.from({ length }, (_, i) => (i < 12 ? 7 : n >> (8 * (15 - i)))));
 
-/** A controller with its log. */
+/** Controller with its log. */
 export class Fixture {
   #ids = 0;
   readonly controller = new Controller(settings);
@@ -62,7 +62,7 @@ export class Fixture {
 
   append(records: readonly MetadataRecord[]): void {
     for (const record of records) {
-      // Through bytes, as every record that is really appended.
+      // Encode and decode the record, as an append does.
       this.controller.replay(decodeMetadataRecord(encodeMetadataRecord(record)), {
         offset: this.log.length,
         epoch: 1,

@@ -15,7 +15,7 @@ import { FEATURES, Fixture } from "./fixture.ts";
 let cluster: Fixture;
 let epochs: Map<number, number>;
 
-/** A cluster of four brokers and a topic `t` on the first three, with eligible leader replicas or without. */
+/** Cluster of four brokers with a topic `t` on the first three, with or without eligible leader replicas. */
 function begin(elr: boolean): void {
   cluster = new Fixture();
   const features = new Map([...FEATURES].filter(([name]) => elr || name !== "eligible.leader.replicas.version"));
@@ -44,7 +44,7 @@ function set(name: string, value: string): void {
   cluster.run("incrementalAlterConfigs", incrementalAlterConfigsRequest.defaults({ resources }));
 }
 
-/** What the leader would have told of who is in sync. */
+/** Sets the ISR, as AlterPartition of the leader would. */
 function inSync(...isr: number[]): void {
   const topicId = topicNamed(cluster.controller.image, "t")?.id;
   if (topicId === undefined) throw new Error("t is gone");
@@ -122,7 +122,7 @@ describe("AlterPartitionReassignments", () => {
     const other = [{ name: "t", partitionIndexes: [1] }];
     expect(listPartitionReassignments(cluster.controller.image, { topics: other, timeoutMs: 1 }).topics).toEqual([]);
     inSync(1, 2, 3, 4);
-    // Whatever changes the partition next sees that it is done.
+    // The next change of the partition completes the reassignment.
     fence(1);
     expect(shown()).toEqual({ replicas: [4, 2], isr: [2, 4], leader: 4, adding: [], removing: [] });
   });
@@ -135,7 +135,7 @@ describe("AlterPartitionReassignments", () => {
 
   test("not called off where only the new replica has everything, unless loss is allowed", () => {
     reassign([4]);
-    // As if the three had left before the fourth was the last.
+    // As if the three replicas had left the ISR before the fourth.
     inSync(4);
     expect(reassign(null)).toEqual([
       "INVALID_REPLICA_ASSIGNMENT",
