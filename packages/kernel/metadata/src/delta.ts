@@ -19,7 +19,7 @@ import {
   type TopicImage,
 } from "./image.ts";
 
-/** A record that cannot follow those before it: the log and this program disagree, and going on would be worse. */
+/** Record that contradicts the image: the log and this program disagree, and to go on would do more damage. */
 export class MetadataError extends Error {
   constructor(message: string) {
     super(message);
@@ -35,21 +35,21 @@ type MutableOf<K extends MapName> =
   MetadataImage[K] extends ReadonlyMap<infer Key, infer Value> ? Map<Key, Value> : never;
 
 /**
- * Records replayed on top of an image, and the image that they lead to. Maps are copied when they are first written to,
- * so a delta costs what it touches, and one delta for many records is cheaper than many.
+ * Records replayed on top of an image, and the resulting image. Maps are copied at their first write, so the cost of a
+ * delta depends on what it touches, and one delta for many records is cheaper than many deltas.
  */
 export class MetadataDelta {
   readonly base: MetadataImage;
-  /** Topics created or changed in some partition; those deleted are not among them. */
+  /** Topics that were created, or changed in some partition; excludes deleted topics. */
   readonly changedTopics = new Set<Uuid>();
   readonly deletedTopics = new Map<Uuid, TopicImage>();
-  /** `configKey`s whose settings changed. */
+  /** `configKey`s of resources whose settings have changed. */
   readonly changedConfigs = new Set<string>();
   readonly changedBrokers = new Set<number>();
   readonly #next: Writable;
   readonly #copied = new Set<string>();
   readonly #ownTopics = new Map<Uuid, Map<number, PartitionImage>>();
-  /** The open transaction, once this delta has added to it. */
+  /** Records of the open transaction, once this delta has added to it. */
   #held: MetadataRecord[] = [];
   #count = 0;
 
@@ -58,12 +58,12 @@ export class MetadataDelta {
     this.#next = { ...base };
   }
 
-  /** Whether anything was replayed. */
+  /** True if no record was replayed. */
   isEmpty(): boolean {
     return this.#count === 0;
   }
 
-  /** Applies one record. Throws `MetadataError` when it refers to something that does not exist. */
+  /** Applies a record. Throws `MetadataError` if it contradicts the image. */
   replay(record: MetadataRecord): void {
     this.#count++;
     const next = this.#next;
@@ -85,13 +85,13 @@ export class MetadataDelta {
         return;
       default:
         if (next.transaction === undefined) return this.#apply(record);
-        // The base keeps its own array; this delta's grows in place.
+        // The base keeps its array; that of this delta grows in place.
         if (next.transaction !== this.#held) next.transaction = this.#held = [...next.transaction];
         this.#held.push(record);
     }
   }
 
-  /** The image that includes everything replayed. The delta is spent. */
+  /** Image with all replayed records. Do not use the delta after this call. */
   apply(provenance: Provenance): MetadataImage {
     return { ...this.#next, provenance };
   }
@@ -101,7 +101,7 @@ export class MetadataDelta {
       this.#copied.add(name);
       Object.assign(this.#next, { [name]: new Map<unknown, unknown>(this.#next[name]) });
     }
-    // The copy made above is a Map of this delta's own.
+    // The copy made above belongs to this delta.
     return this.#next[name] as MetadataImage[MapName] as MutableOf<K>;
   }
 
@@ -126,7 +126,7 @@ export class MetadataDelta {
       case "NoOpRecord":
         return;
       default:
-        throw new MetadataError(`no meaning is known for a ${record.type}`);
+        throw new MetadataError(`unknown record type ${record.type}`);
     }
   }
 
@@ -220,7 +220,7 @@ export class MetadataDelta {
     }
   }
 
-  /** The partitions of a topic, as a map of this delta's own. */
+  /** Partitions of a topic, in a map that belongs to this delta. */
   #partitions(id: Uuid): Map<number, PartitionImage> {
     this.changedTopics.add(id);
     const own = this.#ownTopics.get(id);
@@ -241,7 +241,7 @@ export class MetadataDelta {
     this.#ownTopics.delete(id);
     this.changedTopics.delete(id);
     this.deletedTopics.set(id, topic);
-    // The settings of a topic go with it, without records of their own.
+    // The settings of a topic are deleted with it, without further records.
     const key = configKey(RESOURCE_TYPE.topic, topic.name);
     if (this.#next.configs.has(key)) {
       this.#map("configs").delete(key);
@@ -282,7 +282,7 @@ export class MetadataDelta {
     const broker = this.#broker(change.brokerId, change.brokerEpoch);
     this.#setBroker({
       ...broker,
-      // 1 sets and 0 leaves both; only fencing can be undone, by −1.
+      // 1 sets and 0 keeps either flag; only `fenced` can be cleared, by −1.
       fenced: change.fenced === 0 ? broker.fenced : change.fenced > 0,
       inControlledShutdown: broker.inControlledShutdown || change.inControlledShutdown === 1,
       logDirs: change.logDirs.length === 0 ? broker.logDirs : change.logDirs,
@@ -314,7 +314,7 @@ function partitionOf(record: PartitionRecord): PartitionImage {
   const { replicas, directories } = record;
   return {
     replicas,
-    // A record from before directories were known: the broker will say where the replica is.
+    // Records of older versions have no directories: the broker will assign the replicas to directories.
     directories: directories.length === 0 ? replicas.map(() => MIGRATING_DIRECTORY) : directories,
     isr: record.isr,
     removingReplicas: record.removingReplicas,
@@ -328,7 +328,7 @@ function partitionOf(record: PartitionRecord): PartitionImage {
   };
 }
 
-/** What a change makes of a partition; null and, for the leader, −2 leave as it was (`PartitionRegistration.merge`). */
+/** Partition after a change; null, and −2 for the leader, mean unchanged (`PartitionRegistration.merge`). */
 export function changedPartition(old: PartitionImage, change: PartitionChangeRecord): PartitionImage {
   const replicas = change.replicas ?? old.replicas;
   const led = change.leader !== -2;

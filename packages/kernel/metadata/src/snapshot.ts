@@ -2,15 +2,17 @@ import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import type { BrokerImage, MetadataImage, PartitionImage, TopicImage } from "./image.ts";
 import { METADATA_VERSION, recordVersions } from "./versions.ts";
 
+/** Feature of the version of the metadata. */
 export const METADATA_VERSION_FEATURE = "metadata.version";
+/** Feature of eligible leader replicas (KIP-966). */
 export const ELR_FEATURE = "eligible.leader.replicas.version";
 
-/** `metadata.version` of an image; the lowest that exists while none has been set. */
+/** `metadata.version` of an image; the lowest level if none has been set. */
 export function metadataVersionOf(image: MetadataImage): number {
   return image.features.get(METADATA_VERSION_FEATURE) ?? METADATA_VERSION.minimum;
 }
 
-/** The records that, replayed into an empty image, give `image`: the contents of a snapshot, in Kafka's order. */
+/** Records of a snapshot, in Kafka's order: replayed into an empty image, they give `image`. */
 export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const level = metadataVersionOf(image);
   const records: MetadataRecord[] = [];
@@ -39,7 +41,7 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
 }
 
 function featureRecords(image: MetadataImage, put: (record: MetadataRecord) => void): void {
-  // The version that says how to read the rest comes first.
+  // metadata.version comes first: the other records depend on it.
   const level = image.features.get(METADATA_VERSION_FEATURE);
   if (level !== undefined) {
     put(metadataRecord("FeatureLevelRecord", 0, { name: METADATA_VERSION_FEATURE, featureLevel: level }));
@@ -52,7 +54,7 @@ function featureRecords(image: MetadataImage, put: (record: MetadataRecord) => v
   }
 }
 
-/** The registration as a record of the version that `metadataVersion` asks for; what it cannot hold is left out. */
+/** Registration record in the version for `metadataVersion`; fields that it cannot hold are left out. */
 export function brokerRecord(broker: BrokerImage, metadataVersion: number): MetadataRecord {
   const version = recordVersions(metadataVersion).registerBroker;
   return metadataRecord("RegisterBrokerRecord", version, {
@@ -68,7 +70,7 @@ function topicRecords(topic: TopicImage, image: MetadataImage, put: (record: Met
   for (const [partitionId, partition] of topic.partitions) put(partitionRecord(topic, partitionId, partition, image));
 }
 
-/** A partition as a record of the version that the image's `metadata.version` asks for. */
+/** Partition record in the version for the image's `metadata.version`. */
 export function partitionRecord(
   topic: Pick<TopicImage, "id">,
   partitionId: number,
@@ -82,7 +84,7 @@ export function partitionRecord(
     topicId: topic.id,
     partitionId,
     directories: version >= 1 ? partition.directories : [],
-    // An empty list is not written: absence says the same in fewer bytes.
+    // Write no empty list: an absent one means the same in fewer bytes.
     eligibleLeaderReplicas:
       elr && partition.eligibleLeaderReplicas.length > 0 ? partition.eligibleLeaderReplicas : null,
     lastKnownElr: elr && partition.lastKnownElr.length > 0 ? partition.lastKnownElr : null,

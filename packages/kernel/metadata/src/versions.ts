@@ -1,9 +1,9 @@
-/** Levels of `metadata.version` that change what is written. */
+/** Levels of `metadata.version` that change records or decisions, and the supported range. */
 export const METADATA_VERSION = {
   minimum: 7,
-  /** From here on the leader's epoch does not grow when the ISR shrinks (KAFKA-15021). */
+  /** From here on, a shrinking ISR does not bump the leader epoch (KAFKA-15021). */
   noEpochPerIsr: 12,
-  /** 3.6-IV1: decisions larger than a batch (KIP-868). */
+  /** 3.6-IV1: metadata transactions, for decisions larger than a batch (KIP-868). */
   transactions: 13,
   directories: 17,
   eligibleLeaderReplicas: 23,
@@ -12,13 +12,13 @@ export const METADATA_VERSION = {
   latest: 33,
 } as const;
 
-/** What Kafka calls the levels of `metadata.version`, from `METADATA_VERSION.minimum` on (`MetadataVersion`). */
+/** Kafka's names of the levels of `metadata.version`, from `METADATA_VERSION.minimum` on (`MetadataVersion`). */
 export const METADATA_RELEASES: readonly string[] = (
   "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 " +
   "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0 4.4-IV1 4.4-IV2"
 ).split(" ");
 
-/** The version at which each record that has several is written (`MetadataVersion.*RecordVersion`). */
+/** Versions of the record types that have several (`MetadataVersion.*RecordVersion`). */
 export interface RecordVersions {
   readonly registerBroker: number;
   readonly brokerRegistrationChange: number;
@@ -26,13 +26,14 @@ export interface RecordVersions {
   readonly partitionChange: number;
 }
 
+/** Versions in which records are written at a level of `metadata.version`. */
 export function recordVersions(metadataVersion: number): RecordVersions {
   const { directories, eligibleLeaderReplicas, cordonedDirectories } = METADATA_VERSION;
   const partition = metadataVersion >= eligibleLeaderReplicas ? 2 : metadataVersion >= directories ? 1 : 0;
   const cordoned = metadataVersion >= cordonedDirectories;
   const placed = metadataVersion >= directories;
   return {
-    // 8 (3.4-IV0) knew brokers that still migrated from ZooKeeper.
+    // Level 8 (3.4-IV0) added the flag of brokers that migrate from ZooKeeper.
     registerBroker: cordoned ? 4 : placed ? 3 : metadataVersion >= 8 ? 2 : 1,
     brokerRegistrationChange: cordoned ? 3 : placed ? 2 : 1,
     partition,

@@ -51,7 +51,7 @@ const broker = (brokerId: number) =>
     logDirs: [id(100 + brokerId)],
   });
 
-/** Records of every kind, in an order that can happen: the generator only says which of them are taken. */
+/** Records of every type, in a valid order; the generator selects some of them. */
 const CATALOGUE: readonly MetadataRecord[] = [
   level(33),
   metadataRecord("FeatureLevelRecord", 0, { name: "eligible.leader.replicas.version", featureLevel: 1 }),
@@ -158,7 +158,7 @@ describe("an image", () => {
   test("comes back from its own records, through bytes", () => {
     fc.assert(
       fc.property(histories, records => {
-        // Without the feature, replicas eligible for leadership are not written.
+        // Without the feature, eligible leader replicas are not written.
         const elr = metadataRecord("FeatureLevelRecord", 0, {
           name: "eligible.leader.replicas.version",
           featureLevel: 1,
