@@ -3,24 +3,24 @@ import { encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { BatchBuilder, type Tools, type VoterDescription } from "@samsa/records";
 import { controlBatch, MAX_METADATA_BATCH, readMetadataBatches } from "./metadata-log.ts";
 
-/** A snapshot is named by the offset after its last record, and that record's epoch. */
+/** Id of a snapshot: the offset after its last record, and that record's epoch (`OffsetAndEpoch`). */
 export interface SnapshotId {
   readonly offset: number;
   readonly epoch: number;
 }
 
-/** The snapshot that a new cluster is formatted with. */
+/** Id of the snapshot that a new cluster is formatted with. */
 export const BOOTSTRAP_SNAPSHOT: SnapshotId = { offset: 0, epoch: 0 };
 
 const SUFFIX = ".checkpoint";
 const NAME = /^(\d{20})-(\d{10})\.checkpoint(\.part|\.deleted)?$/;
 
-/** `00000000000000000000-0000000000.checkpoint`; with `.part` while it is being written, `.deleted` before it goes. */
+/** File name, as `00000000000000000000-0000000000.checkpoint`; `.part` during the write, `.deleted` before removal. */
 export function checkpointName({ offset, epoch }: SnapshotId, state: "" | ".part" | ".deleted" = ""): string {
   return `${String(offset).padStart(20, "0")}-${String(epoch).padStart(10, "0")}${SUFFIX}${state}`;
 }
 
-/** The snapshot that a file name stands for, and whether the file is whole; undefined for other files. */
+/** Snapshot id in a file name, and whether the file is complete; undefined for other files. */
 export function parseCheckpointName(name: string): (SnapshotId & { readonly complete: boolean }) | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
@@ -29,7 +29,7 @@ export function parseCheckpointName(name: string): (SnapshotId & { readonly comp
   return { offset, epoch, complete: match[3] === undefined };
 }
 
-/** The newest whole snapshot among the files of a directory. */
+/** Newest complete snapshot among the files of a directory. */
 export function latestCheckpoint(names: readonly string[]): SnapshotId | undefined {
   let latest: SnapshotId | undefined;
   for (const name of names) {
@@ -43,16 +43,17 @@ export function latestCheckpoint(names: readonly string[]): SnapshotId | undefin
   return latest;
 }
 
+/** Content of a snapshot. */
 export interface Snapshot {
-  /** When the last record in it was appended to the log; 0 for the bootstrap snapshot. */
+  /** Append time of the last record in it, in milliseconds since 1970; 0 for the bootstrap snapshot. */
   readonly lastContainedLogTimestamp: number;
   readonly kraftVersion: number;
-  /** Only from kraft.version 1 on. */
+  /** Voters, from kraft.version 1 on. */
   readonly voters: readonly VoterDescription[] | undefined;
   readonly records: readonly MetadataRecord[];
 }
 
-/** The batches of a snapshot's file, to be written one after the other. Offsets inside count from 0. */
+/** Encodes the batches of a snapshot file, to write one after the other. Offsets in it count from 0. */
 export function encodeSnapshot(
   id: SnapshotId,
   snapshot: Snapshot & { readonly writtenAt: number },
@@ -76,7 +77,7 @@ export function encodeSnapshot(
   };
   for (const record of records) {
     const value = encodeMetadataRecord(record);
-    // A record's own framing takes less than 64 bytes.
+    // The framing of a record takes less than 64 bytes.
     if (builder !== undefined && builder.size + value.length + 64 > MAX_METADATA_BATCH) flush();
     builder ??= new BatchBuilder({ baseOffset: offset, leaderEpoch: epoch }, tools);
     builder.append({ timestamp, key: null, value });
@@ -86,7 +87,7 @@ export function encodeSnapshot(
   return batches;
 }
 
-/** Throws `MalformedError` when the file is damaged, or lacks its header or footer. */
+/** Decodes a snapshot file. Throws `MalformedError` if it is damaged, or lacks its header or footer. */
 export function decodeSnapshot(bytes: Uint8Array, tools: Tools): Snapshot {
   let header: number | undefined;
   let finished = false;

@@ -3,43 +3,45 @@ import { formatQuorumState, parseQuorumState, quorumStateData } from "@samsa/pro
 import type { ControlRecord, Tools, VoterDescription } from "@samsa/records";
 import { controlBatch } from "./metadata-log.ts";
 
-/** The voters as the log has them, or the snapshot before it. */
+/** Voters of the quorum, from the log or the snapshot before it. */
 export interface VoterSet {
   readonly kraftVersion: number;
-  /** With kraft.version 0 these come from `controller.quorum.voters`, without directory ids. */
+  /** Voters; with kraft.version 0, from `controller.quorum.voters`, without directory ids. */
   readonly voters: readonly VoterDescription[];
-  /** Whether they are in the log itself: a leader copies them there from the bootstrap snapshot. */
+  /** True if the log itself has the voters: a leader copies them there from the bootstrap snapshot. */
   readonly inLog: boolean;
 }
 
+/** State of a node before it begins an epoch. */
 export interface EpochStart {
-  /** This node, with the endpoints of its controller listeners as they are now. */
+  /** This node, with the current endpoints of its controller listeners. */
   readonly node: VoterDescription;
   readonly voterSet: VoterSet;
-  /** Contents of `quorum-state`; undefined when there is none. */
+  /** Content of `quorum-state`; undefined if there is none. */
   readonly quorumState: string | undefined;
-  /** Epoch of the last batch of the log, or of the snapshot when the log is empty. */
+  /** Epoch of the last batch of the log, or of the snapshot if the log is empty. */
   readonly lastEpoch: number;
-  /** Where the next batch goes. */
+  /** Log end offset. */
   readonly endOffset: number;
   readonly now: number;
 }
 
+/** New epoch, and the writes that begin it. */
 export interface Epoch {
   readonly epoch: number;
-  /** New contents of `quorum-state`: durable before `batch` is appended, or the epoch could be used twice. */
+  /** New content of `quorum-state`; make it durable before `batch` is appended, or the epoch could be used twice. */
   readonly quorumState: string;
-  /** The control batch that opens the epoch, to append at `endOffset` before anything else. */
+  /** Control batch that opens the epoch, to append at `endOffset` before any other batch. */
   readonly batch: Uint8Array;
-  /** The voters from here on. */
+  /** Voters from here on. */
   readonly voters: readonly VoterDescription[];
 }
 
 /**
- * Makes the only voter of a quorum its leader, in an epoch above any it has seen: votes for itself, is elected by that,
- * and opens the epoch with a LeaderChange record, followed by the voters if the log lacks them or this node's endpoints
- * have changed. Undefined when others have a say, or this node has none (a voter is its id and its directory).
- * Throws `MalformedError` when `quorum-state` is damaged.
+ * Makes the only voter of a quorum its leader, in an epoch above any that it has seen: it elects itself and opens the
+ * epoch with a LeaderChange record, followed by the voters if the log lacks them or this node's endpoints have changed.
+ * Undefined if there are other voters, or this node is none (a voter is identified by its id and its directory).
+ * Throws `MalformedError` if `quorum-state` is damaged.
  */
 export function beginSoleEpoch(start: EpochStart, tools: Tools): Epoch | undefined {
   const { node, voterSet, endOffset: baseOffset, now: timestamp } = start;
@@ -49,7 +51,7 @@ export function beginSoleEpoch(start: EpochStart, tools: Tools): Epoch | undefin
   const before = start.quorumState === undefined ? 0 : parseQuorumState(start.quorumState).state.leaderEpoch;
   const epoch = Math.max(before, start.lastEpoch, 0) + 1;
   invariant(epoch <= 0x7fffffff, "epochs fit 31 bits");
-  // Version 0 with any kraft.version: Kafka writes no other, and its readers take every LeaderChange for one.
+  // Version 0 for any kraft.version: Kafka writes no other, and its readers decode every LeaderChange as version 0.
   const self = { id: node.id, directoryId: ZERO_UUID };
   const records: ControlRecord[] = [
     { type: "leaderChange", version: 0, leaderId: node.id, voters: [self], grantingVoters: [self] },
@@ -68,7 +70,7 @@ function isVoter(node: VoterDescription, voter: VoterDescription, reconfigurable
   return node.id === voter.id && (!reconfigurable || sameDirectory(node.directoryId, voter.directoryId));
 }
 
-/** A voter moved here from a static quorum has no directory yet. */
+/** True if the directories match. A voter that was migrated from a static quorum has no directory yet. */
 function sameDirectory(own: Uuid, voters: Uuid): boolean {
   return voters === ZERO_UUID || own === voters;
 }

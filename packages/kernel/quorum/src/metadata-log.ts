@@ -10,24 +10,24 @@ import {
   type Tools,
 } from "@samsa/records";
 
-/** The largest batch of the metadata log, and of a snapshot (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`). */
+/** Maximum size of a batch of the metadata log or of a snapshot (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`). */
 export const MAX_METADATA_BATCH = 8 * 1024 * 1024;
 
-/** Where a batch stands in the log. */
+/** Position of a batch in the log. */
 export interface BatchPlace {
   readonly baseOffset: number;
   readonly epoch: number;
   readonly timestamp: number;
 }
 
-/** A batch of the metadata log, decoded. A control batch has no metadata records, any other no control records. */
+/** Decoded batch of the metadata log. A control batch has no metadata records, other batches no control records. */
 export interface MetadataBatch extends BatchPlace {
   readonly lastOffset: number;
   readonly records: readonly MetadataRecord[];
   readonly control: readonly ControlRecord[];
 }
 
-/** One batch of all `records`, which so are appended together or not at all. */
+/** Encodes all `records` as one batch, so that they are appended together or not at all. */
 export function metadataBatch(records: readonly MetadataRecord[], place: BatchPlace, tools: Tools): Uint8Array {
   const { baseOffset, epoch: leaderEpoch, timestamp } = place;
   return buildBatch(
@@ -37,6 +37,7 @@ export function metadataBatch(records: readonly MetadataRecord[], place: BatchPl
   );
 }
 
+/** Encodes a control batch. */
 export function controlBatch(records: readonly ControlRecord[], place: BatchPlace, tools: Tools): Uint8Array {
   const { baseOffset, epoch: leaderEpoch, timestamp } = place;
   return buildBatch(
@@ -47,8 +48,8 @@ export function controlBatch(records: readonly ControlRecord[], place: BatchPlac
 }
 
 /**
- * The batches in `bytes`. Throws `MalformedError` at a broken checksum, at bytes that are not a whole batch, and at
- * records that this version does not know: none of them may be skipped. Unknown control records may.
+ * Decodes the batches in `bytes`. Throws `MalformedError` at a wrong checksum, at an incomplete batch, and at records
+ * that this version does not know: none of them may be skipped. Unknown control records may.
  */
 export function* readMetadataBatches(bytes: Uint8Array, tools: Tools): Generator<MetadataBatch> {
   const batch = new BatchCursor(bytes);

@@ -87,7 +87,7 @@ test("the bootstrap snapshot holds version, voters and first records, and every 
       expect(error).toBeInstanceOf(MalformedError);
       continue;
     }
-    // Only offsets and epochs of later batches lie outside a checksum, and the contents do not depend on them.
+    // No checksum covers the offsets and epochs of later batches, and the content does not depend on them.
     expect(same).toEqual(whole);
   }
   expect(() => decodeSnapshot(concat(batches.slice(1)), tools)).toThrow(MalformedError);
