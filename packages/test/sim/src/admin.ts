@@ -10,7 +10,7 @@ const SET = 0;
 const DELETE = 1;
 const { code: UNKNOWN_TOPIC } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
 
-/** Settings that are changed, and what to; of `counted` every value is new. */
+/** Settings to change and their values; an empty list stands for a new number each time. */
 const CHANGES: readonly (readonly [setting: string, values: readonly string[]])[] = [
   ["max.message.bytes", ["300", "1000", "100000"]],
   ["retention.ms", ["400", "3000", "-1"]],
@@ -21,13 +21,14 @@ const CHANGES: readonly (readonly [setting: string, values: readonly string[]])[
   ["message.timestamp.type", ["LogAppendTime", "CreateTime"]],
   ["segment.index.bytes", []],
 ];
-/** The settings that an audit asks for. */
+/** Settings that an audit checks. */
 export const WATCHED: readonly string[] = CHANGES.map(([setting]) => setting);
-/** Values of the setting that has a new one each time: large enough to mean nothing. */
+/** First value of the setting that gets a new number each time: too large to have an effect. */
 const FIRST_COUNTED = 1_000_000;
 
+/** Options of `Admin`. */
 export interface AdminOptions {
-  /** Retention is among the settings that are changed. */
+  /** The admin also changes retention settings. */
   readonly expires: boolean;
 }
 
@@ -67,7 +68,7 @@ export class Admin implements Actor {
 
   async create(name: string, partitions: number, flushed: boolean): Promise<void> {
     const settings = new Map([["segment.ms", "250"]]);
-    // Index entries are rare otherwise, as batches are few.
+    // With so few batches, index entries would be rare otherwise.
     if (this.#rng.chance(0.7)) settings.set("index.interval.bytes", "150");
     if (flushed) settings.set("flush.messages", "1");
     if (this.#rng.chance(0.3)) settings.set("internal.segment.bytes", String(this.#rng.int(3000, 6000)));
@@ -93,7 +94,7 @@ export class Admin implements Actor {
     this.#stage.logs.opened(result.topicId, entry);
   }
 
-  /** Moves are promised nothing: an audit will tell whether they have harmed anything. */
+  /** Moves a partition to another log directory. The result is not tracked: an audit finds any harm. */
   async #move(): Promise<void> {
     const entry = pick(this.#rng, this.#stage.topics.usable());
     const path = pick(this.#rng, this.#stage.dirs);

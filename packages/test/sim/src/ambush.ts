@@ -2,7 +2,7 @@ import type { DiskOperation, SimDisk } from "./disk.ts";
 import type { Prng } from "./prng.ts";
 import type { Ending } from "./rules.ts";
 
-/** Files that are touched in the midst of something: a move, a compaction, a roll, a cut, a checkpoint, a deletion. */
+/** Paths touched in the middle of a move, a compaction, a roll, a truncation, a checkpoint or a deletion. */
 const SPOTS: readonly RegExp[] = [
   /-future(?:\/|$)/,
   /-future\/.*\.log$/,
@@ -27,7 +27,7 @@ const CHANGES: ReadonlySet<DiskOperation> = new Set<DiskOperation>([
   "syncDirectory",
 ]);
 
-/** Ends a life at one of the operations of its disk, in the midst of what it was about. */
+/** Ends the broker's life at a drawn disk operation, in the middle of the work that needs it. */
 export function layAmbush(disk: SimDisk, rng: Prng, spring: (ending: Ending) => void): void {
   const spot = SPOTS[rng.int(0, SPOTS.length - 1)];
   const ending: Ending = rng.chance(0.3) ? "kill" : "power";

@@ -16,7 +16,7 @@ interface Place extends Extent {
   readonly place: TopicPlace;
 }
 
-/** Reads a partition to its end; undefined when the broker could not be asked to the last. */
+/** Reads a partition to its end; undefined when an answer is missing. */
 async function readThrough(stage: Stage, client: Client, place: TopicPlace): Promise<Place | undefined> {
   const { topicId, partition } = place;
   const start = await startOf(stage, client, place);
@@ -28,14 +28,14 @@ async function readThrough(stage: Stage, client: Client, place: TopicPlace): Pro
     const answer = await client.ask(CALLS.fetch, { maxWaitMs: 0, minBytes: 0, topics });
     const found = answer?.responses[0]?.partitions[0];
     if (found === undefined) return undefined;
-    // Over what is damaged, to what is behind it.
+    // Skip the damaged range.
     const beyond = stage.logs.beyondDamage(place, fetchOffset);
     if (beyond !== undefined && found.errorCode !== 0) {
       if (beyond === Infinity) return { place, start, end: fetchOffset, seen };
       fetchOffset = beyond;
       continue;
     }
-    // Retention goes on meanwhile: the start is asked for again.
+    // Retention may have moved the log start offset meanwhile: ask for it again.
     if (found.errorCode === OUT_OF_RANGE && fetchOffset < ((await startOf(stage, client, place)) ?? 0))
       return undefined;
     if (found.errorCode !== 0) return undefined;
@@ -66,7 +66,7 @@ async function readThrough(stage: Stage, client: Client, place: TopicPlace): Pro
   }
 }
 
-/** All topics there are; undefined without an answer. */
+/** Lists all topics; undefined without an answer. */
 async function listTopics(
   client: Client,
 ): Promise<Map<string, { readonly id: Uuid; readonly partitions: number }> | undefined> {
@@ -80,7 +80,7 @@ async function listTopics(
   );
 }
 
-/** The topic's own values of the settings that are changed, "" where it has none; undefined without an answer. */
+/** Topic-level values of the `WATCHED` settings, "" where none is set; undefined without an answer. */
 async function settingsOf(client: Client, entry: TopicEntry): Promise<Map<string, string> | undefined> {
   const resources = [{ resourceType: TOPIC, resourceName: entry.name, configurationKeys: [...WATCHED] }];
   const answer = await client.ask(CALLS.describeConfigs, { resources });
@@ -92,8 +92,7 @@ async function settingsOf(client: Client, entry: TopicEntry): Promise<Map<string
 }
 
 /**
- * Asks a broker that has come back, and that nobody else asks, for all that was promised. False when some answer failed
- * to come.
+ * Checks all promises against a restarted broker while no other client is active. False when an answer is missing.
  */
 export async function audit(stage: Stage, client: Client, ending: Ending): Promise<boolean> {
   const { topics, logs, groups } = stage;

@@ -56,7 +56,7 @@ import {
   txnOffsetCommitResponse,
 } from "@samsa/protocol";
 
-/** What the simulated clients ask, each at one version. Topics are named by id where that is possible, or by name too. */
+/** Requests of the simulated clients, each at one version. Topics are named by id where possible, some also by name. */
 export const CALLS = {
   produceByName: { key: ApiKey.Produce, version: 12, request: produceRequest, response: produceResponse },
   produceOld: { key: ApiKey.Produce, version: 11, request: produceRequest, response: produceResponse },

@@ -17,7 +17,7 @@ import { Table, TableReader, TABLES } from "./table.ts";
 import { TableKeeper } from "./table-keeper.ts";
 import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
-/** Who acts in a scenario. */
+/** Actors of a scenario. */
 export interface Cast {
   readonly admin: Admin;
   readonly producers: readonly Producer[];
@@ -29,7 +29,7 @@ export interface Cast {
   readonly actors: readonly Actor[];
 }
 
-/** How each producer goes about it. */
+/** Options of each producer. */
 const PRODUCERS = [
   { acks: 0, idempotent: false },
   { acks: 1, idempotent: false },
@@ -51,7 +51,7 @@ function drawTables(rng: Prng, mayTransact: boolean): Table[] {
   );
 }
 
-/** Partitions that are moved while their keepers keep books of them. */
+/** Partitions that the operator moves while other actors track them. */
 function plotsOf(tables: readonly Table[], isCopied: boolean): Plot[] {
   const plots = tables.map(({ name }): Plot => ({ topic: name, partition: 0 }));
   if (isCopied) plots.push(...COPY_PARTITIONS.map(partition => ({ topic: COPY_TOPIC, partition })));
@@ -59,8 +59,8 @@ function plotsOf(tables: readonly Table[], isCopied: boolean): Plot[] {
 }
 
 /**
- * Draws who takes part: not everybody each time, so that a few do more of what they do and every pairing comes up. The
- * admin, an idempotent producer and a consumer always do.
+ * Draws the actors of a scenario. A subset takes part each time, so that each acts more often and every combination
+ * occurs. The admin, an idempotent producer and a consumer always take part.
  */
 export function cast(
   stage: Stage,
@@ -101,7 +101,7 @@ export function cast(
     actors.push(make(table.name, (client, own) => new TableKeeper(stage, client, own, table)));
   }
   if (tables.length > 0) actors.push(make("reader", (client, own) => new TableReader(stage, client, own, tables)));
-  // From a generator of their own: what the others do is the same without them.
+  // Drawn from their own generator, so that the other actors behave the same with or without copiers.
   const copiers = from.transactional
     ? copierPlans(from.rngOf("copiers")).map(plan =>
         make(plan.name, (client, own) => new Copier(stage, client, own, plan)),

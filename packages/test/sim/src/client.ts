@@ -9,7 +9,7 @@ import {
 import { type ApiKey, FrameSplitter, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import { Violation } from "./rules.ts";
 
-/** An API at the one version that the simulation speaks. */
+/** API at the single version that the simulation uses. */
 export interface Call<Q, R> {
   readonly key: (typeof ApiKey)[keyof typeof ApiKey];
   readonly version: number;
@@ -18,21 +18,20 @@ export interface Call<Q, R> {
 }
 
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-/** Short, so that a lost answer costs little virtual time; longer than any wait that a scenario asks for. */
+/** Request timeout: short, so that a lost answer costs little time, but longer than any wait a scenario requests. */
 const TIMEOUT_MS = 400;
 
 interface Waiting {
   readonly correlation: number;
   settle(frame: Uint8Array | undefined): void;
-  /** What came answers something else. */
+  /** Rejects: the response carries another correlation id. */
   confused(correlation: number): void;
 }
 
 /**
- * A client of the protocol that knows nothing of retries: it connects when it must; what is asked
- * before an answer has come shares the connection.
- * No answer (refused, reset, late) is `undefined`: whether the broker has acted is then unknown. Rejects with a
- * `Violation` when the answer is one to another question.
+ * Protocol client without retries. Connects on demand; concurrent requests share the connection. A missing answer
+ * (connection refused, reset or timeout) is `undefined`: the broker may or may not have acted. Rejects with a
+ * `Violation` if a response carries the correlation id of another request.
  */
 export class Client {
   readonly env: Env;
@@ -42,7 +41,7 @@ export class Client {
   #link: Link | undefined;
   #connecting: Promise<Link | undefined> | undefined;
   #quiet = false;
-  /** Counts how often it has become quiet: what was begun before then comes to nothing. */
+  /** Number of quiet periods so far. A connect that began before the last one is dropped. */
   #curtains = 0;
 
   constructor(env: Env, name: string, server: { readonly host: string; readonly port: number }) {
@@ -64,14 +63,14 @@ export class Client {
     return call.response.decode(reader, call.version);
   }
 
-  /** Sends what is not answered: a Produce with acks=0. False when there is no connection. */
+  /** Sends a request without a response: Produce with acks=0. False without a connection. */
   async tell<Q>(call: Call<Q, unknown>, body: Q): Promise<boolean> {
     const link = await this.#connected();
     link?.tell(call, body);
     return link !== undefined;
   }
 
-  /** While quiet nothing is sent and nothing is answered. */
+  /** While quiet, the client is disconnected and sends nothing. */
   set quiet(quiet: boolean) {
     this.#quiet = quiet;
     if (!quiet) return;
@@ -84,7 +83,7 @@ export class Client {
     this.#link = undefined;
   }
 
-  /** Who asks while a connection is being made waits for it: requests keep their order. */
+  /** Returns the open connection or the one being made, so that requests keep their order. */
   #connected(): Promise<Link | undefined> {
     if (this.#quiet) return Promise.resolve(undefined);
     if (this.#link?.open === true) return Promise.resolve(this.#link);
@@ -109,7 +108,7 @@ export class Client {
   }
 }
 
-/** One connection. */
+/** Connection with its pending requests, answered in order. */
 class Link implements ConnectionHandler {
   connection: Connection | undefined;
   #gone = false;

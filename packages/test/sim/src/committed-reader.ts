@@ -11,7 +11,7 @@ import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
 type Answered = FetchResponse["responses"][number]["partitions"][number];
 
-/** The batches of an answer, and whether their records are data that counts: neither markers nor aborted. */
+/** Yields the batches of a read_committed answer; `counts` is false for control batches and aborted transactions. */
 export function* committedBatches(
   answer: Pick<Answered, "records" | "abortedTransactions" | "lastStableOffset">,
   crc32c: Crc32c,
@@ -35,20 +35,20 @@ export function* committedBatches(
 
 interface Reading {
   position: number;
-  /** How many values it has found so far. */
+  /** Number of values found so far. */
   found: number;
-  /** The last stable offset that it was told. */
+  /** Last stable offset of the last answer. */
   stable: number;
-  /** Counts of `Stage` at that time. */
+  /** `Stage.losses` at that time. */
   losses: number;
 }
 
-/** Reads what copiers have committed, as Kafka's consumer does with `isolation.level=read_committed`. */
+/** Reads the records of copiers as Kafka's consumer does with `isolation.level=read_committed`. */
 export class CommittedReader implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
-  /** Does not begin again. */
+  /** Never starts over from the beginning. */
   steady = false;
   readonly #readings: Reading[] = COPY_PARTITIONS.map(() => ({ position: 0, found: 0, stable: 0, losses: 0 }));
 
@@ -64,12 +64,12 @@ export class CommittedReader implements Actor {
     await this.readSome(partition, this.#rng.chance(0.5) ? this.#rng.int(100, 600) : 10_000);
   }
 
-  /** Begins again: what it finds must be what was found before. */
+  /** Starts over from the beginning: the same values must be found again. */
   rewind(): void {
     for (const reading of this.#readings) Object.assign(reading, { position: 0, found: 0 });
   }
 
-  /** Reads on; the answer, undefined without one. */
+  /** Fetches from the current position and returns the answer; undefined without one. */
   async readSome(partition: number, partitionMaxBytes: number): Promise<Answered | undefined> {
     const reading = this.#readings[partition];
     const { position: fetchOffset } = reading;
@@ -79,7 +79,7 @@ export class CommittedReader implements Actor {
     const stable = reading.losses === losses ? reading.stable : 0;
     const answer = await this.client.ask(CALLS.fetchByName, body);
     const found = answer?.responses[0]?.partitions[0];
-    // Another step may have begun anew meanwhile.
+    // Another step may have rewound meanwhile.
     if (found === undefined || found.errorCode !== 0 || reading.position !== fetchOffset) return undefined;
     if (found.lastStableOffset < stable) {
       const detail = `${COPY_TOPIC}-${partition}: decided to ${stable}, then to ${found.lastStableOffset}`;
@@ -92,7 +92,7 @@ export class CommittedReader implements Actor {
     return found;
   }
 
-  /** Reports transactions as decided only by markers that no power cut can take. */
+  /** Checks that the last stable offset counts only markers that are flushed. */
   #judgeDevice(partition: number, stable: number): void {
     const { device, dirs, isFlushed } = this.#stage;
     const there = dirs.map(dir => `${dir}/${COPY_TOPIC}-${partition}`);
@@ -104,7 +104,7 @@ export class CommittedReader implements Actor {
     throw new Violation("an undecided record was seen", detail);
   }
 
-  /** Whether all that there is has been read, and none of it is undecided. */
+  /** Reads all partitions from the beginning to their high watermarks; false if an open transaction is in the way. */
   async readThrough(): Promise<boolean> {
     this.rewind();
     for (const partition of COPY_PARTITIONS) {

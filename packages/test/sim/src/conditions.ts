@@ -3,11 +3,12 @@ import type { Prng } from "./prng.ts";
 export const BROKER = "broker";
 export const PORT = 9092;
 
+/** Options of the broker settings of a scenario. */
 export interface SettingsOptions {
   readonly directories: number;
   readonly expires: boolean;
   readonly transactional: boolean;
-  /** Producers are forgotten as soon as they pause. */
+  /** Sets a `producer.id.expiration.ms` so short that producer state expires in a pause. */
   readonly forgetful: boolean;
 }
 
@@ -21,11 +22,12 @@ const DEVICES: readonly (readonly [low: number, high: number])[] = [
 /** Interval at which recovery points are written: short, or Kafka's. */
 const CHECKPOINTS_MS = ["300", "2000", "60000"] as const;
 
+/** Draws the latency bounds of the broker's disk, in milliseconds. */
 export function deviceOf(rng: Prng): readonly [low: number, high: number] {
   return DEVICES[rng.int(0, DEVICES.length - 1)];
 }
 
-/** The broker's settings: short times, so that much happens in little of it. */
+/** Broker settings, with short intervals so that much happens in little virtual time. */
 export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<string, string> {
   const settings = new Map([
     ["node.id", "1"],

@@ -10,27 +10,28 @@ import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage, type TopicPlace } from "
 
 type Answered = FetchResponse["responses"][number]["partitions"][number];
 
-/** A partition that a consumer reads. */
+/** Partition with a consumer's position. */
 export interface Reading extends TopicPlace {
   position: number;
-  /** The most bytes wanted of it. */
+  /** `partition_max_bytes` of the fetch. */
   maxBytes: number;
   /** `LogLedger.endOf` and `startOf` when the request was sent. */
   since: number;
   startedAt: number;
 }
 
+/** Size of the records in an answer, in bytes. */
 export function bytesOf({ records }: Answered): number {
   return (records ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** The size of the first batch of an answer; 0 when there is none. */
+/** Size of the first batch of an answer; 0 without one. */
 function firstBatch({ records }: Answered): number {
   const batch = new BatchCursor(records?.[0] ?? new Uint8Array(0));
   return batch.next() ? batch.size : 0;
 }
 
-/** No answer holds more than was asked for, but for one batch when that alone is larger (KIP-74). */
+/** Checks that an answer keeps its byte limits. Only a first batch larger than the limit may exceed them (KIP-74). */
 export function judgeSizes(
   answers: readonly { readonly answer: Answered; readonly maxBytes: number }[],
   maxBytes: number,
@@ -54,7 +55,7 @@ interface Asked {
   readonly partitionMaxBytes: number;
 }
 
-/** What both kinds of consumers do with what they are given. */
+/** Fetch answer handling of both kinds of consumers. */
 export class Reader {
   readonly client: Client;
   readonly stage: Stage;
@@ -68,7 +69,7 @@ export class Reader {
     this.stage.logs.history.push({ type: "seek", process: this.client.name, log: `${topicId}/${partition}` });
   }
 
-  /** Judges an answer and moves the position on; false when the partition is not there. */
+  /** Checks an answer and advances the position; false if the partition does not exist. */
   async take(reading: Reading, answer: Answered): Promise<boolean> {
     const { topic, topicId, partition, position, since, startedAt } = reading;
     const { logs } = this.stage;
@@ -90,7 +91,7 @@ export class Reader {
     return true;
   }
 
-  /** What was read last is not in the log: only a lost end may be why (KIP-595). */
+  /** Handles a diverging epoch (KIP-595). Legal only if the log may have lost its end. */
   async #diverged(reading: Reading, endOffset: number): Promise<boolean> {
     const { topic, partition, position } = reading;
     if (this.stage.powerCuts === 0 && !this.stage.logs.isRotten(reading)) {
@@ -102,7 +103,7 @@ export class Reader {
     return true;
   }
 
-  /** The position is not in the log (any more): only a lost end or a deleted beginning may be why. */
+  /** Handles OFFSET_OUT_OF_RANGE. Legal only if records were deleted or the log may have lost its end. */
   async #lookAnew(reading: Reading): Promise<boolean> {
     const { topic, partition, position } = reading;
     const start = await startOf(this.stage, this.client, reading);
@@ -117,14 +118,14 @@ export class Reader {
   }
 }
 
-/** Reads every topic without a session, now and then from the beginning again. */
+/** Reads every topic without a fetch session, at times from the beginning again. */
 export class Consumer implements Actor {
   readonly client: Client;
   readonly #reader: Reader;
   readonly #stage: Stage;
   readonly #rng: Prng;
   readonly #positions = new Map<string, number>();
-  /** Steps for which it stands still. */
+  /** Number of steps to skip. */
   #still = 0;
 
   constructor(stage: Stage, client: Client, rng: Prng) {
@@ -160,7 +161,7 @@ export class Consumer implements Actor {
       maxBytes,
     );
     for (const { found, reading } of answers) {
-      // What follows was said by a broker that is no more.
+      // The rest of the answer is of a life that has ended.
       if (life !== this.#stage.life) return;
       if (reading === undefined) throw new Violation("an answer to another question", "a partition nobody asked for");
       await this.#reader.take(reading, found);

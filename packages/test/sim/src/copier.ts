@@ -9,15 +9,16 @@ import { type Actor, pick, type Stage } from "./stage.ts";
 import { COPY_PARTITIONS, COPY_TOPIC, PARTS } from "./txn-ledger.ts";
 
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
-/** How long a transaction may be open. */
+/** Transaction timeout. */
 const TIMEOUT_MS = 1500;
-/** Tries while the transaction before is being completed. */
+/** Attempts while the previous transaction is being completed. */
 const TRIES = 8;
 
+/** Options of `Copier`. */
 export interface CopierOptions {
-  /** Several processes may have the same: all but the last to begin are shut out. */
+  /** Copiers may share an id: all but the last one to initialize are fenced. */
   readonly transactionalId: string;
-  /** Lets the broker add partitions, and takes a new epoch with each end (KIP-890). */
+  /** Uses transactions version 2: the broker adds partitions, and each end bumps the epoch (KIP-890). */
   readonly modern: boolean;
 }
 
@@ -27,7 +28,7 @@ interface Session {
   readonly sequences: Map<number, number>;
 }
 
-/** The offset that a group has for certain; undefined when it cannot be told now. -1: none. */
+/** Stable committed offset of a group, -1 without one; undefined if it is unknown now. */
 export async function copiedTo(client: Client, groupId: string): Promise<number | undefined> {
   const topics = [{ name: COPY_TOPIC, partitionIndexes: [0] }];
   const answer = await client.ask(CALLS.offsetFetch, { groupId, topics, requireStable: true });
@@ -35,7 +36,7 @@ export async function copiedTo(client: Client, groupId: string): Promise<number 
   return answer?.errorCode === 0 && found?.errorCode === 0 ? Number(found.committedOffset) : undefined;
 }
 
-/** Begins to be the producer of an id: whoever was it before is shut out. undefined: not now. */
+/** Initializes a producer id for a transactional id, which fences the previous producer; undefined if that failed. */
 export async function takeOver(client: Client, transactionalId: string) {
   const found = await client.ask(CALLS.findCoordinator, { key: transactionalId, keyType: 1 });
   if (found?.errorCode !== 0) return undefined;
@@ -44,8 +45,8 @@ export async function takeOver(client: Client, transactionalId: string) {
 }
 
 /**
- * Moves a group's offset on and writes what it has passed into all partitions, in one transaction at a time; on any doubt
- * it begins anew with what is committed.
+ * Advances a group's offset and writes the passed numbers to all partitions, one transaction at a time. After an error
+ * or a missing answer it starts again from the committed offset.
  */
 export class Copier implements Actor {
   readonly client: Client;
@@ -55,11 +56,11 @@ export class Copier implements Actor {
   readonly #modern: boolean;
   #session: Session | undefined;
   #position: number | undefined;
-  /** Takes no chances: neither aborts nor dies. */
+  /** Neither aborts nor dies. */
   steady = false;
-  /** Dies in its next transaction, for good. */
+  /** Dies for good in its next transaction. */
   doomed = false;
-  /** Has left a transaction open and does not come back. */
+  /** Died for good with an open transaction. */
   gone = false;
 
   constructor(stage: Stage, client: Client, rng: Prng, { transactionalId, modern }: CopierOptions) {
@@ -95,7 +96,7 @@ export class Copier implements Actor {
     return { producerId, producerEpoch, sequences: new Map() };
   }
 
-  /** Whatever is open is left to itself. */
+  /** Forgets the session; an open transaction is left to time out or be fenced. */
   #reset(): void {
     this.#session = undefined;
     this.#position = undefined;
@@ -105,7 +106,7 @@ export class Copier implements Actor {
     return new Promise(resolve => void this.client.env.timers.after(ms, resolve));
   }
 
-  /** Asks again while the answer is that the transaction before is not complete. */
+  /** Retries CONCURRENT_TRANSACTIONS, the error while the previous transaction is being completed. */
   async #patiently(ask: () => Promise<number | undefined>): Promise<number | undefined> {
     for (let tries = 0; ; tries++) {
       const code = await ask();
@@ -114,7 +115,7 @@ export class Copier implements Actor {
     }
   }
 
-  /** False on any error. One that dies stops somewhere, but not before it has begun. */
+  /** Writes a transaction; false on any error. With `dies` it stops part way, but after its first step. */
   async #write(session: Session, name: string, to: number, dies: boolean): Promise<boolean> {
     const { producerId, producerEpoch } = session;
     const claim = { producerId, producerEpoch };
@@ -150,7 +151,7 @@ export class Copier implements Actor {
     steps.splice(this.#rng.int(0, steps.length), 0, offsets);
     for (const [i, step] of steps.entries()) {
       if (i > last) break;
-      // A transaction that pauses is open all the same.
+      // A paused transaction stays open.
       if (this.#rng.chance(0.05)) await this.#pause(this.#rng.int(200, 500));
       if ((await this.#patiently(step)) !== 0) return false;
     }
@@ -161,7 +162,7 @@ export class Copier implements Actor {
     const { producerId, producerEpoch, sequences } = session;
     const { env } = this.client;
     const baseSequence = sequences.get(partition) ?? 0;
-    // A key of its own: compaction takes what was aborted, and nothing else.
+    // The key is unique, so that compaction removes aborted records only.
     const records = [{ timestamp: env.clock.now(), key: utf8(value), value: utf8(value) }];
     const batch = buildBatch(
       records,
@@ -190,7 +191,7 @@ export class Copier implements Actor {
         if (this.#modern) this.#renew(answer, { producerId, producerEpoch });
         return;
       }
-      // Whether it has happened can be asked with the same request.
+      // Without an answer, the same request may be repeated to learn the outcome.
       if ((answer !== undefined && !isBusy) || tries === TRIES || !this.#rng.chance(0.8)) return this.#reset();
       if (isBusy) await this.#pause(20);
     }
@@ -206,11 +207,12 @@ export class Copier implements Actor {
   }
 }
 
+/** Options of one drawn copier, with its client name. */
 export interface CopierPlan extends CopierOptions {
   readonly name: string;
 }
 
-/** Draws one to three copiers, of which some have the same transactional id. */
+/** Draws one to three copiers, some with the same transactional id. */
 export function copierPlans(rng: Prng): CopierPlan[] {
   const ids = ["copy0", "copy1"];
   return Array.from({ length: rng.int(1, 3) }, (_, i) => ({

@@ -3,20 +3,20 @@ import { vouchedFor } from "./device.ts";
 import type { SimDisk } from "./disk.ts";
 import type { Prng } from "./prng.ts";
 
-/** A log with damage in it, and which of its offsets that may cost. */
+/** Damaged log and the offset range [from, to) that the damage may cost. */
 export interface Struck {
   readonly topic: string;
   readonly partition: number;
   readonly from: number;
   readonly to: number;
-  /** No start looks at the damage, and appends go on behind it: what comes there may be out of reach. */
+  /** Damage in the last segment, which recovery skips: later appends to it may be unreadable. */
   readonly isHidden: boolean;
 }
 
-/** Topics whose files may be damaged: of the others nothing may be lost. */
+/** Logs whose files may be damaged. All others must keep every record. */
 const VICTIM = /^(temp-\d|plain|flushed)-(\d+)$/;
 
-/** Turns over bits of files while nobody uses them. */
+/** Flips bits in files while the broker is down. */
 export class DiskDecay {
   readonly #disk: SimDisk;
   readonly #rng: Prng;
@@ -26,7 +26,7 @@ export class DiskDecay {
     this.#rng = rng;
   }
 
-  /** Damages a file of some log, or none. */
+  /** Damages a file of one log, or nothing. */
   strike(): Struck[] {
     const rng = this.#rng;
     if (rng.chance(0.4)) return [];
@@ -47,15 +47,15 @@ export class DiskDecay {
     const name = files[rng.int(0, files.length - 1)];
     const size = disk.stat(`${path}/${name}`)?.size ?? 0;
     const at = rng.int(0, size - 1);
-    // Kafka's checksum leaves out what a leader writes into a batch: damage there cannot be noticed by anybody.
+    // The batch CRC does not cover the fields that a leader writes (offset, epoch): damage there is undetectable.
     if (name.endsWith(".log") && !isCovered(this.#disk.durableBytes(`${path}/${name}`), at)) return [];
     this.#disk.flipBit(`${path}/${name}`, at);
     return [{ topic: match[1], partition: Number(match[2]), ...this.#cost(root, match[0], name) }];
   }
 
   /**
-   * A damaged segment costs what is in it; where a start reads it, it is cut, and what comes behind goes with it. A damaged
-   * snapshot costs nothing: producers are read from the log.
+   * Damage to a segment costs that segment. If recovery reads the segment, it truncates the log there, and all later
+   * records are lost as well. Damage to a snapshot costs nothing: producer state is rebuilt from the log.
    */
   #cost(root: string, log: string, file: string): Pick<Struck, "from" | "to" | "isHidden"> {
     const base = Number(file.slice(0, 20));
@@ -67,7 +67,7 @@ export class DiskDecay {
   }
 }
 
-/** Whether the byte at `at` belongs to what a batch's checksum covers, or to the checksum. */
+/** True if the byte at `at` belongs to a batch's CRC or to the bytes that the CRC covers. */
 function isCovered(bytes: Uint8Array, at: number): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let start = 0; start + FIELD.attributes <= bytes.length; ) {

@@ -6,10 +6,10 @@ const RECOVERY_POINTS = "recovery-point-offset-checkpoint";
 const SEGMENT = /^(\d{20})\.log$/;
 const CUT = /^(\d{20})\.cut$/;
 
-/** Position from which a start has to read a log: everything below `from` was flushed. */
+/** Segments of a log, and the position from which recovery has to read: everything below `from` was flushed. */
 export interface Vouched {
   readonly bases: readonly number[];
-  /** The base of the segment with the recovery point; Infinity after a clean stop. */
+  /** Base offset of the segment with the recovery point; Infinity after a clean shutdown. */
   readonly from: number;
 }
 
@@ -27,7 +27,7 @@ function offsetsOf(names: readonly string[], pattern: RegExp): number[] {
   return names.flatMap(name => pattern.exec(name)?.[1] ?? []).map(Number);
 }
 
-/** State of the log `name` as the files of a directory tell it before a start. */
+/** Reads the recovery state of the log `name` from the files of a log directory, before a start. */
 export function vouchedFor(disk: SimDisk, root: string, name: string): Vouched {
   const view = disk.mount();
   const names = view.list(`${root}/${name}`).map(entry => entry.name);
@@ -42,7 +42,7 @@ export function vouchedFor(disk: SimDisk, root: string, name: string): Vouched {
   return { bases, from: Math.max(0, ...bases.filter(base => base <= point)) };
 }
 
-/** Below which offset every transaction is decided by what is on the device of the log in `path`. */
+/** First offset of the oldest transaction without a marker in the synced bytes of the log at `path`; else Infinity. */
 export function decidedOnDevice(disk: SimDisk, path: string): number {
   const open = new Map<bigint, number>();
   const files = disk.mount().list(path);
@@ -57,14 +57,14 @@ export function decidedOnDevice(disk: SimDisk, path: string): number {
   return Math.min(Infinity, ...open.values());
 }
 
-/** A log that nobody reads by himself: no coordinator loads it, and nothing in it is compacted. */
+/** Logs that the broker reads only when asked: no coordinator loads them, and none is compacted. */
 const IDLE_LOG = /^(?:temp-\d|plain|flushed|odd)-\d+$/;
-/** Bytes at a segment's beginning that a start may read for its age. */
+/** Bytes at the beginning of a segment that a start may read, for the timestamp of its first batch. */
 const HEAD_BYTES = 100;
 
 /**
- * Watches what a start reads of segments that it may take on trust; `done` gives the path of one that it read all the same,
- * undefined when there is none.
+ * Counts the bytes that a start reads from segments below the recovery point. `done` returns the path of a segment that
+ * was read needlessly, or undefined.
  */
 export function watchStart(disk: SimDisk, roots: readonly string[]): { done(): string | undefined } {
   const trusted = new Map<string, number>();
@@ -72,7 +72,7 @@ export function watchStart(disk: SimDisk, roots: readonly string[]): { done(): s
   const names = roots.flatMap(root => (view.stat(root) === undefined ? [] : view.list(root).map(entry => entry.name)));
   for (const root of roots.filter(path => view.stat(path) !== undefined)) {
     for (const { name } of view.list(root).filter(entry => IDLE_LOG.test(entry.name))) {
-      // A move copies its log from the beginning.
+      // A move between directories copies its log from the beginning.
       if (names.some(other => other.startsWith(`${name}.`))) continue;
       const { bases, from } = vouchedFor(disk, root, name);
       for (const base of bases.filter(other => other < from)) {

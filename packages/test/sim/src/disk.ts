@@ -1,6 +1,7 @@
 import { type Disk, DiskError, type DiskFile, type DiskLock, type DiskStat, type OpenMode } from "@samsa/base";
 import type { Prng } from "./prng.ts";
 
+/** Operation of a simulated disk, as faults and watches see it. */
 export type DiskOperation =
   | "open"
   | "list"
@@ -15,18 +16,19 @@ export type DiskOperation =
   | "removeTree"
   | "syncDirectory";
 
-/** The POSIX code with which an operation is to fail, or undefined to let it pass. */
+/** Returns the POSIX code with which an operation fails, or undefined to let it pass. */
 export type DiskFault = (operation: DiskOperation, path: string) => string | undefined;
 
+/** Options of a crash. */
 export interface CrashOptions {
   /**
-   * What becomes of changes that were not synced: chance decides (the default), all are lost, or all survive. "cached":
-   * only the process has died; all is there for the next one, and still not on the device.
+   * Fate of unsynced changes. "random" (the default) keeps, loses or tears each, "lost" loses all, "kept" keeps all.
+   * "cached": only the process died. All changes stay visible, as in a page cache, and are still unsynced.
    */
   readonly unsynced?: "random" | "lost" | "kept" | "cached";
 }
 
-/** A change to a file that has not reached the device. */
+/** Change of a file's content or size that has not reached the device. */
 type Change = { readonly at: number; readonly bytes: Uint8Array } | { readonly size: number };
 
 class FileNode {
@@ -42,13 +44,13 @@ class FileNode {
     this.unsynced.push(change);
   }
 
-  /** Moves a change, or the first `upTo` bytes of it, to the device. */
+  /** Writes a change, or its first `upTo` bytes, to the device. */
   settle(change: Change, upTo = Infinity): void {
     const part = "bytes" in change ? { at: change.at, bytes: change.bytes.subarray(0, upTo) } : change;
     [this.durable, this.durableSize] = applied(this.durable, this.durableSize, part);
   }
 
-  /** Moves all of a change but some bytes in its midst, as when blocks are written in another order. */
+  /** Writes a change to the device except some bytes in its middle, as if blocks were written out of order. */
   settleAround(change: Change, rng: Prng): void {
     if (!("bytes" in change)) return this.settle(change);
     const { at, bytes } = change;
@@ -89,35 +91,35 @@ class DirectoryNode {
 
 type Node = FileNode | DirectoryNode;
 
-/** Changes of names that happen together or not at all: one for a creation or removal, two for a rename. */
+/** Directory changes that are atomic: one for a creation or removal, two for a rename. */
 type NameChange = readonly {
   readonly directory: DirectoryNode;
   readonly name: string;
   readonly node: Node | undefined;
 }[];
 
-/** How the disk reaches the world it is in. */
+/** Clock, scheduler and trace of the world that a disk belongs to. */
 export interface DiskWorld {
   now(): number;
-  /** Runs `work` after the time a device takes. */
+  /** Runs `work` after the latency of the device. */
   later(label: string, work: () => void): void;
   trace(line: string): void;
 }
 
 /**
- * A file system that keeps apart what programs see and what is on the device. A crash throws away what was not synced,
- * as badly as POSIX allows: changes of a file's bytes survive in any selection, the last one torn at any byte, others with
- * holes in them; changes of a directory's names survive as a prefix of their order. An fsync that fails leaves what it covered to chance for
- * good, whatever later ones say.
+ * File system that keeps the visible state and the state of the device apart. A crash loses unsynced changes as badly
+ * as POSIX allows. Any subset of the writes to a file survives, the last one torn at any byte, others with holes. Name
+ * changes of a directory survive as a prefix of their order. After a failed fsync the covered changes are on the device
+ * or not, by chance, and a later successful fsync does not write them.
  */
 export class SimDisk {
-  /** Set to make operations fail. */
+  /** Makes operations fail while set. */
   fault: DiskFault | undefined;
-  /** Told of each operation before it happens; it may end the node's life there and then. */
+  /** Called before each operation. May crash the node at this point. */
   watch: ((operation: DiskOperation, path: string) => void) | undefined;
-  /** Told of bytes that are read. */
+  /** Called after each read with the number of bytes. */
   onRead: ((path: string, bytes: number) => void) | undefined;
-  /** Writes that would make the sum of file sizes larger fail with ENOSPC. */
+  /** Upper bound of the sum of file sizes, in bytes. Writes beyond it fail with ENOSPC. */
   capacity = Infinity;
   readonly #rng: Prng;
   readonly #world: DiskWorld;
@@ -131,7 +133,7 @@ export class SimDisk {
     this.#world = world;
   }
 
-  /** A view for one life of a node; it stops working at the next crash. */
+  /** Returns the disk for one life of a node. Its calls throw after the next crash. */
   mount(): Disk {
     const session = this.#session;
     const on = <T>(operation: DiskOperation, path: string, work: () => T): T => {
@@ -165,7 +167,7 @@ export class SimDisk {
     };
   }
 
-  /** The power goes: open files are void, locks are free, and what was not synced is kept, lost or torn. */
+  /** Crashes the node: closes open files, releases locks, and keeps, loses or tears unsynced changes. */
   crash(options: CrashOptions = {}): void {
     const how = options.unsynced ?? "random";
     this.#session = {};
@@ -182,18 +184,18 @@ export class SimDisk {
     this.#crashNode(this.#root, how, new Set());
   }
 
-  /** The sum of file sizes, as `capacity` counts it. */
+  /** Sum of file sizes, as `capacity` counts them. */
   used(): number {
     return usedBytes(this.#root);
   }
 
-  /** Turns over one bit of a file's content, on the device and in memory. */
+  /** Flips one bit of a file, on the device and in the visible state. */
   flipBit(path: string, byte: number, bit = this.#rng.int(0, 7)): void {
     const node = this.#file(path);
     for (const bytes of [node.content, node.durable]) if (byte < bytes.length) bytes[byte] ^= 1 << bit;
   }
 
-  /** The bytes that a crash now could not take away. */
+  /** Bytes of a file that are synced, and so would survive a crash. */
   durableBytes(path: string): Uint8Array {
     const node = this.#file(path);
     return node.durable.slice(0, node.durableSize);
@@ -369,13 +371,13 @@ export class SimDisk {
   #async<T>(session: object, operation: DiskOperation, path: string, work: () => T, failed?: () => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#world.later(`disk ${operation} ${path}`, () => {
-        // The program that waits for this is gone.
+        // The process that waits for this has crashed.
         if (session !== this.#session) return;
         try {
           this.#check(session, operation, path);
           resolve(work());
         } catch (error) {
-          // A life that ends here ends as any other: nothing it waits for comes.
+          // The operation's watch has crashed the node: its promises never settle.
           if (session !== this.#session) return;
           failed?.();
           reject(error instanceof Error ? error : new Error(String(error)));
@@ -483,7 +485,7 @@ function settleNames(change: NameChange): void {
 
 function settleAll(node: FileNode, covered: readonly Change[]): void {
   if (covered.length === 0) return;
-  // Another sync may have settled some of them meanwhile; the order of what is left is the order of writing.
+  // Another sync may have settled some of them meanwhile. The rest keep the order of writing.
   const still = new Set(covered);
   for (const change of node.unsynced) if (still.has(change)) node.settle(change);
   node.unsynced = node.unsynced.filter(change => !still.has(change));

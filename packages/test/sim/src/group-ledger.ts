@@ -1,15 +1,15 @@
 import { type Ending, Violation } from "./rules.ts";
 
-/** Somebody's try to set a committed offset; -1 removes it. */
+/** Attempt to set a committed offset; -1 removes it. */
 export interface Attempt {
   readonly offset: number;
-  /** Both in the order of all that clients do. */
+  /** Start of the attempt; like `ended`, a number in the order of all client operations. */
   readonly began: number;
   ended: number;
   outcome: "open" | "done" | "unknown" | "refused";
 }
 
-/** One committed offset: a register that several clients write and that must be linearizable. */
+/** Committed offset of one partition, modelled as a linearizable register with several writers. */
 class Register {
   #attempts: Attempt[] = [{ offset: -1, began: 0, ended: 0, outcome: "done" }];
 
@@ -19,7 +19,7 @@ class Register {
     return attempt;
   }
 
-  /** What a read that began at `began` and ends now may find. */
+  /** Values that a read may return which began at `began` and ends now. */
   possible(began: number): Set<number> {
     const written = this.#attempts.filter(({ outcome }) => outcome !== "refused");
     const done = written.filter(({ outcome }) => outcome === "done");
@@ -28,7 +28,7 @@ class Register {
     return new Set(written.filter(attempt => !overwritten(attempt)).map(({ offset }) => offset));
   }
 
-  /** All that was ever tried. */
+  /** All values ever attempted. */
   everything(): Set<number> {
     return new Set([-1, ...this.#attempts.map(({ offset }) => offset)]);
   }
@@ -38,37 +38,38 @@ class Register {
   }
 }
 
+/** Successful JoinGroup answer. */
 export interface Joined {
   readonly life: number;
   readonly generation: number;
-  /** Who it is for the scenario, whatever id the broker gave it. */
+  /** Name of the client, independent of the member id. */
   readonly identity: string;
   readonly leads: boolean;
-  /** `lowest` when it asked: an answer may be long under way. */
+  /** `GroupLedger.lowest` when the request was sent: the answer may take long. */
   readonly lowest: number;
 }
 
-/** One group of members that share partitions, as they know it. */
+/** Classic group, as its members know it. */
 class Round {
   /** Owners of partitions, by generation. */
   readonly owners = new Map<number, Map<number, string>>();
-  /** Leaders by generation, of one life of the broker. */
+  /** Leaders by life of the broker and generation. */
   readonly leaders = new Map<string, string>();
-  /** The highest generation that is written down. */
+  /** Highest generation with a persisted assignment. */
   written = 0;
-  /** The highest that anybody has joined in this life of the broker, and when. */
+  /** Highest generation joined in the current life of the broker, and when. */
   joined = { life: 0, generation: 0, at: 0 };
 }
 
-/** What members of groups were promised. */
+/** Ledger of groups: generations, assignments and committed offsets as members were told. */
 export class GroupLedger {
   readonly #registers = new Map<string, Register>();
   readonly #rounds = new Map<string, Round>();
-  /** Offsets may vanish because they are old. */
+  /** Committed offsets may expire. */
   expirable = false;
   #now = 0;
   commits = 0;
-  /** Generations in which members have got their share. */
+  /** Number of assignments that members received. */
   shares = 0;
 
   #register(group: string, partition: number): Register {
@@ -94,7 +95,7 @@ export class GroupLedger {
     if (outcome === "done") this.commits++;
   }
 
-  /** The moment at which a read begins, or anything else whose order matters. */
+  /** Returns the next number in the order of operations, for a read or a commit that begins. */
   begin(): number {
     return ++this.#now;
   }
@@ -108,28 +109,28 @@ export class GroupLedger {
     throw new Violation("a committed offset is lost", `${where} is ${offset}, not ${[...possible].join(" or ")}`);
   }
 
-  /** Nobody is at work; the broker has come back and says what is committed. */
+  /** Checks the committed offset that a restarted broker reports while no client is active. */
   audited(group: string, partition: number, offset: number, ending: Ending): void {
     const register = this.#register(group, partition);
     const possible = ending === "power" ? register.everything() : register.possible(++this.#now);
     this.#judge(`${group}/${partition} after a ${ending}`, offset, possible);
-    // After a mere kill nothing need be on the device yet: what came before stays possible.
+    // After a kill the writes need not be on the device: a later power cut may bring earlier values back.
     if (ending !== "kill") register.settle(offset, ++this.#now);
   }
 
-  /** After a power cut generations may begin anew. */
+  /** Forgets generations: after a power cut they may restart. */
   forgetRounds(): void {
     this.#rounds.clear();
   }
 
-  /** The lowest generation that who asks now may get. */
+  /** Lowest generation that a JoinGroup sent now may return. */
   lowest(group: string, life: number): number {
     const { joined, written } = this.#round(group);
     return joined.life === life ? Math.max(joined.generation, written) : written;
   }
 
   joined(group: string, { life, generation, identity, leads, lowest }: Joined): void {
-    // A group whose offsets are all too old vanishes, and begins anew.
+    // A group whose offsets have all expired is deleted, and its generations restart.
     if (this.expirable) return;
     const round = this.#round(group);
     if (generation < lowest) {
@@ -147,7 +148,7 @@ export class GroupLedger {
     round.leaders.set(key, identity);
   }
 
-  /** A member was given its share. */
+  /** Records the assignment that a member received. */
   shared(group: string, generation: number, identity: string, partitions: readonly number[]): void {
     this.shares++;
     if (this.expirable) return;
@@ -165,7 +166,7 @@ export class GroupLedger {
     }
   }
 
-  /** A commit was accepted; it must not come from before a round that had ended when it was sent. */
+  /** Checks an accepted commit: its generation must not have been superseded when the commit was sent. */
   accepted(
     group: string,
     commit: { readonly life: number; readonly generation: number; readonly began: number },

@@ -1,31 +1,31 @@
-/** What clients did with one log, in the order in which it ended. `offset` is that of the first value. */
+/** Client operation on one log, in order of completion. `offset` is the offset of the first value. */
 export type Operation =
   | {
       readonly type: "send";
       readonly process: string;
       readonly log: string;
       readonly values: readonly string[];
-      /** undefined: nobody knows whether it happened. */
+      /** Undefined if the outcome is unknown. */
       readonly offset: number | undefined;
     }
   | {
       readonly type: "poll";
       readonly process: string;
       readonly log: string;
-      /** The position that was asked for. */
+      /** Requested position. */
       readonly from: number;
       readonly records: readonly (readonly [offset: number, value: string])[];
     }
-  /** The process looks for a position anew. */
+  /** The process looks up its position again. */
   | { readonly type: "seek"; readonly process: string; readonly log: string }
-  /** Everything at and after the offset may be gone, and its offsets used again. */
+  /** Records at and after the offset may be lost, and the offsets reused. */
   | { readonly type: "cut"; readonly log: string; readonly at: number }
-  /** Records before the offset may be gone. */
+  /** Records before the offset may be deleted. */
   | { readonly type: "trim"; readonly log: string; readonly to: number }
-  /** All records that are left have been polled. */
+  /** All remaining records have been polled. */
   | { readonly type: "read through"; readonly log: string };
 
-/** The anomalies of Jepsen's checker of logs that a log without transactions can have. */
+/** Anomaly of a log without transactions, as Jepsen's Kafka checker defines them. */
 export interface Anomaly {
   readonly type:
     | "inconsistent-offsets"
@@ -41,17 +41,17 @@ export interface Anomaly {
   readonly detail: string;
 }
 
-/** What is known of one log. */
+/** State of the check for one log. */
 class LogHistory {
   readonly log: string;
   readonly anomalies: Anomaly[] = [];
   readonly #values = new Map<number, string>();
   readonly #offsets = new Map<string, number>();
-  /** Sent for certain and not polled yet, by value. */
+  /** Acknowledged values that have not been polled yet, with their offsets. */
   readonly #unpolled = new Map<string, number>();
   readonly #polled = new Set<number>();
   readonly #lastSent = new Map<string, number>();
-  /** Where each process expects its next poll to begin; absent after it has looked anew. */
+  /** Expected start of each process's next poll; absent after a seek. */
   readonly #next = new Map<string, number>();
   #start = 0;
 
@@ -99,7 +99,7 @@ class LogHistory {
     this.#next.set(process, before + 1);
   }
 
-  /** Notes records in [from, to) that are known to be there and were not given to a process that passed them. */
+  /** Reports the first known record in [from, to), which the process skipped. */
   #skipped(type: "poll-skip" | "int-poll-skip", process: string, from: number, to: number): void {
     for (let offset = Math.max(from, this.#start); offset < to; offset++) {
       const value = this.#values.get(offset);
@@ -130,7 +130,7 @@ class LogHistory {
     for (const [value, offset] of this.#unpolled) if (offset < to) this.#unpolled.delete(value);
   }
 
-  /** Judges what nobody has polled. */
+  /** Reports acknowledged values that were never polled. */
   readThrough(): void {
     const highest = Math.max(-1, ...this.#polled);
     for (const [value, offset] of this.#unpolled) {
@@ -140,7 +140,7 @@ class LogHistory {
   }
 }
 
-/** The anomalies in a history; each value is sent once in it. */
+/** Finds the anomalies in a history, in which each value is sent once. */
 export function anomaliesOf(history: readonly Operation[]): Anomaly[] {
   const logs = new Map<string, LogHistory>();
   for (const operation of history) {

@@ -1,19 +1,19 @@
 import { Violation } from "./rules.ts";
 
-/** Somebody who holds partitions as long as it can be sure to. */
+/** Group member that owns partitions while its session cannot have expired. */
 export interface Holder {
   readonly name: string;
   holds(partition: number): boolean;
 }
 
-/** Who holds the partitions of the group of the consumer protocol: at no time do two. */
+/** Owners of the partitions of the consumer-protocol group: no partition may have two owners at a time. */
 export class Holdings {
   readonly #holders: Holder[] = [];
-  /** Who has taken a partition last, and when. */
+  /** Last member that took each partition, and when. */
   #taken = new Map<number, { readonly by: Holder; readonly at: number }>();
   readonly #order: () => number;
 
-  /** `order` gives growing numbers: the order of all that clients do. */
+  /** `order` returns increasing numbers: the order of all client operations. */
   constructor(order: () => number) {
     this.#order = order;
   }
@@ -22,7 +22,7 @@ export class Holdings {
     this.#holders.push(holder);
   }
 
-  /** What was written may be gone: others may be given the same. */
+  /** Forgets all owners: after a power cut assignments may be lost, and other members may get the same partitions. */
   forget(): void {
     this.#taken.clear();
   }
@@ -37,7 +37,7 @@ export class Holdings {
     }
   }
 
-  /** A commit was accepted that was sent at `began`: nobody else had taken the partition by then. */
+  /** Records an accepted commit, sent at `began`: no other member may have taken the partition before. */
   committed(holder: Holder, partitions: readonly number[], began: number): void {
     for (const partition of partitions) {
       const last = this.#taken.get(partition);

@@ -1,14 +1,15 @@
 import type { Broker } from "@samsa/broker";
 
-/** Transactional ids, and producers of a scenario: each may have some state in each log. */
+/** Bound on producers with verification state in one log: producers plus transactional ids of a scenario. */
 const MOST_PRODUCERS = 16;
-/** Most timers of one group of each type with a few members: sessions, rebalances and the like. */
+/** Bound on timers of a coordinator shard: sessions, rebalances and the like, for a few members in each group type. */
 const MOST_TIMERS = 60;
-/** Most fetch sessions: a few for each consumer, which loses some to broken connections. */
+/** Bound on fetch sessions: a few per consumer, since a broken connection orphans its session. */
 const MOST_SESSIONS = 1000;
+/** Bound on transactions of one log that are open or wait for their marker to be replicated. */
 const MOST_UNDECIDED = 200;
 
-/** Compares what a broker keeps with bounds that do not depend on how much has happened; what is above its bound. */
+/** Compares the sizes of a broker's tables with fixed bounds. Returns a message for the first one above its bound. */
 export function keptTooMuch(broker: Broker): string | undefined {
   const above = (what: string, size: number, most: number): string | undefined =>
     size > most ? `${what}: ${size}, and ${most} at most` : undefined;

@@ -5,69 +5,71 @@ import type { Struck } from "./decay.ts";
 import { type Ending, Violation } from "./rules.ts";
 import type { TopicEntry } from "./topic-ledger.ts";
 
-/** One record, or a batch of them, as its producer made it. */
+/** Batch as its producer made it. */
 export interface SentBatch {
   readonly values: readonly string[];
   readonly timestamps: readonly number[];
-  /** Bytes without compression: at most what the batch takes in the log. */
+  /** Size without compression: an upper bound of its size in the log. */
   readonly bytes: number;
-  /** How the log must keep it, as far as its settings leave no doubt; known when it is acknowledged. */
+  /** Codec that the log must store; undefined while the settings are unconfirmed. Known on acknowledgement. */
   codec?: Codec | undefined;
   timestampType?: TimestampType | undefined;
 }
 
+/** Partition by topic id. */
 export interface Place {
   readonly topicId: Uuid;
   readonly partition: number;
 }
 
-/** One partition as its clients know it. */
+/** Partition as its clients know it. */
 interface Book {
   readonly name: string;
   readonly topic: TopicEntry;
-  /** Everything before this offset is on the device. */
+  /** All records before this offset are flushed. */
   durable: number;
-  /** The log ends here or later, as far as anybody was told. */
+  /** Highest end offset reported to any client. */
   end: number;
-  /** The highest start that anybody was told of. */
+  /** Highest log start offset reported to any client. */
   start: number;
-  /** Each start that was told, and when. */
+  /** Reported log start offsets, and when each was reported. */
   starts: { readonly start: number; readonly at: number }[];
-  /** Where requests to delete records may have put the start. */
+  /** Highest offset requested by DeleteRecords; Infinity after a request for -1. */
   deleted: number;
-  /** The highest start that the log had when a life ended, whether or not anybody was told of it. */
+  /** Highest log start offset at the end of any life, reported or not. */
   reached: number;
-  /** It has been, or is being, moved: after a power cut an older copy of it may stand where it was. */
+  /** Moved between directories at some time: a power cut may bring an older copy back. */
   moved: boolean;
-  /** Bits of its files were turned over: what readers are shown cannot be relied on. */
+  /** Bits of its files were flipped: answers may be incomplete. */
   rotten: boolean;
-  /** Offsets that this may have cost. */
+  /** Offset ranges that the damage may have cost. */
   readonly struck: Struck[];
   readonly batches: SentBatch[];
-  /** Values that were sent, whatever became of them. */
+  /** All values sent, with or without an answer. */
   readonly sent: Map<string, { readonly batch: SentBatch; readonly timestamp: number }>;
   readonly acked: Map<number, string>;
-  /** What consumers were given, by offset. */
+  /** Values that consumers read, by offset. */
   readonly read: Map<number, string>;
-  /** Times that records have in the log, by offset. */
+  /** Timestamps of records in the log, by offset. */
   readonly times: Map<number, number>;
-  /** Leader epochs of batches that were read, by their last offsets. */
+  /** Leader epochs of batches that were read, by last offset. */
   readonly epochs: Map<number, number>;
-  /** Where each value was acknowledged or read. */
+  /** Offset at which each value was acknowledged or read. */
   readonly places: Map<string, number>;
 }
 
+/** Fetch answer and the state when the fetch was sent. */
 export interface Served extends Place {
   readonly process: string;
   readonly fetchOffset: number;
   readonly highWatermark: number;
   readonly logStartOffset: number;
   readonly records: readonly Uint8Array[];
-  /** `endOf` when the fetch was sent: nobody may be told of less. */
+  /** `endOf` when the fetch was sent: the high watermark must not be lower. */
   readonly since: number;
-  /** `startOf` then. */
+  /** `startOf` when the fetch was sent. */
   readonly startedAt: number;
-  /** Takes what is read of a damaged log. */
+  /** Receives the values read from a damaged log. */
   readonly seen?: Map<number, string>;
 }
 
@@ -78,27 +80,28 @@ export interface Extent {
   readonly seen: ReadonlyMap<number, string>;
 }
 
+/** Clocks and codecs that a `LogLedger` needs. */
 export interface LedgerTools {
   readonly crc32c: Crc32c;
   readonly codecs: BlockCodecs;
-  /** True time. */
+  /** Virtual time of the world. */
   readonly now: () => number;
-  /** The latest that the broker's clock has ever been. */
+  /** Latest value that the broker's wall clock can have shown. */
   readonly latest: () => number;
-  /** The broker's clock has been put back. */
+  /** True if the broker's wall clock was ever set back. */
   readonly wentBack: () => boolean;
 }
 
 /** `log.retention.hours` */
 const DEFAULT_RETENTION_MS = 604_800_000;
-/** A batch with an index or a codec of its own may be a little larger than without. */
+/** Bytes by which a compressed batch may be larger than the same batch uncompressed, with its index entries. */
 const SLACK = 96;
 
 function keyOf({ topicId, partition }: Place): string {
   return `${topicId}/${partition}`;
 }
 
-/** What clients of logs were promised and shown, and the rules that follow from it. */
+/** Ledger of logs: acknowledged and served records, and the rules that follow from them. */
 export class LogLedger {
   readonly history: Operation[] = [];
   readonly #books = new Map<string, Book>();
@@ -149,7 +152,7 @@ export class LogLedger {
     batch.values.forEach((value, i) => book.sent.set(value, { batch, timestamp: batch.timestamps[i] }));
   }
 
-  /** Nothing that is asked from now on may find the log ending before this. */
+  /** Lowest end offset that a request sent now may see. */
   endOf(place: Place): number {
     return this.#book(place).end;
   }
@@ -158,7 +161,7 @@ export class LogLedger {
     return this.#book(place).start;
   }
 
-  /** Records before this may have been deleted, and be back since a crash without all that was known of them. */
+  /** Offset below which records may have been deleted, and may have come back after a crash in part. */
   deletedTo(place: Place): number {
     const { deleted, reached } = this.#book(place);
     return Math.max(deleted, reached);
@@ -168,7 +171,7 @@ export class LogLedger {
     this.#book(place).moved = true;
   }
 
-  /** The power has gone: of a log that was moved nothing is known beyond what was flushed. */
+  /** Forgets unflushed records of moved logs, after a power cut. */
   powerCut(): void {
     for (const [log, book] of this.#books) {
       if (!book.moved) continue;
@@ -185,7 +188,7 @@ export class LogLedger {
     return this.#book(place).rotten;
   }
 
-  /** Where a value was acknowledged or read. */
+  /** Offset at which a value was acknowledged or read. */
   placeOf(place: Place, value: string): number | undefined {
     return this.#book(place).places.get(value);
   }
@@ -203,16 +206,16 @@ export class LogLedger {
     }
   }
 
-  /** Next offset for a reader that finds no sound batch at `offset`; undefined when there should be one. */
+  /** Next offset for a reader that finds no intact batch at `offset`; undefined if there should be one. */
   beyondDamage(place: Place, offset: number): number | undefined {
     const ends = this.#book(place).struck.flatMap(({ from, to }) => (offset >= from && offset < to ? [to] : []));
-    // Where damage went on to the end the log has been cut since, and other records follow.
+    // Recovery has truncated a log whose damage reached its end, and later records were appended: take the nearest end.
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
   /**
-   * A batch was acknowledged; `since` is `endOf` when it was first sent. A late acknowledgement comes from a life that has
-   * ended meanwhile, and its files may have been damaged since.
+   * Records an acknowledged batch; `since` is `endOf` when it was first sent. A late acknowledgement comes from a life
+   * that has ended meanwhile, and its files may have been damaged since.
    */
   acked(
     place: Place,
@@ -243,7 +246,7 @@ export class LogLedger {
     this.history.push({ type: "send", process: ack.process, log: keyOf(place), values: batch.values, offset });
   }
 
-  /** Judges an answer to a fetch; returns the offset to go on from. */
+  /** Checks a fetch answer; returns the next offset to fetch. */
   fetched(served: Served): number {
     const book = this.#book(served);
     const { fetchOffset, highWatermark, logStartOffset } = served;
@@ -300,7 +303,7 @@ export class LogLedger {
     return expected < 0 ? fetchOffset : expected;
   }
 
-  /** After damage anything may be missing; but what passes for sound must be what was sent. */
+  /** Checks a fetch answer of a damaged log: records may be missing, but intact ones must be as they were sent. */
   #fetchedRotten(book: Book, served: Served): number {
     let next = served.fetchOffset;
     for (const chunk of served.records) {
@@ -350,7 +353,7 @@ export class LogLedger {
     }
   }
 
-  /** A value has one place, and a place one value. */
+  /** Checks that each value has one offset and each offset one value. */
   #place(book: Book, offset: number, value: string): void {
     if (book.rotten) return;
     const known = book.acked.get(offset) ?? book.read.get(offset);
@@ -364,13 +367,13 @@ export class LogLedger {
     book.places.set(value, offset);
   }
 
-  /** Somebody wants records before `offset` deleted; -1: all that there are. */
+  /** Records a DeleteRecords request for records before `offset`; -1 for all. */
   deleting(place: Place, offset: number): void {
     const book = this.#book(place);
     book.deleted = offset < 0 ? Infinity : Math.max(book.deleted, offset);
   }
 
-  /** Somebody was told that the log starts at `start`; when he asked it was known to start at `since`. */
+  /** Records a reported log start offset; `since` is `startOf` when the request was sent. */
   started(place: Place, start: number, since: number): void {
     const book = this.#book(place);
     if (book.rotten) return;
@@ -384,7 +387,7 @@ export class LogLedger {
       const time = book.times.get(offset);
       const value = book.acked.get(offset) ?? book.read.get(offset);
       if (value === undefined) continue;
-      // A record whose time nobody has read may be of any age, but not older than what its producer said.
+      // The timestamp of an unread record is unknown, so retention may have deleted it.
       const mayBeOld = this.#tools.latest() - (time ?? -Infinity) > age;
       if (!mayBeOld && this.#mostAfter(book, offset) < size) {
         throw new Violation("retention took what it should keep", `${book.name} at ${offset}; it starts at ${start}`);
@@ -395,7 +398,7 @@ export class LogLedger {
     this.history.push({ type: "trim", log: keyOf(place), to: start });
   }
 
-  /** The most bytes that there can be behind the record at `offset`. */
+  /** Upper bound of the bytes behind the record at `offset`. */
   #mostAfter(book: Book, offset: number): number {
     let bytes = 0;
     for (const batch of book.batches) {
@@ -405,23 +408,23 @@ export class LogLedger {
     return bytes;
   }
 
-  /** Records that are in the log for certain, at and after `start`, with the times that were read for them. */
+  /** Yields the records read from the log at and after `start`, with their timestamps. */
   *known(place: Place, start: number): IterableIterator<{ readonly offset: number; readonly time: number }> {
     const book = this.#book(place);
     for (const [offset, time] of book.times) if (offset >= start && book.read.has(offset)) yield { offset, time };
   }
 
-  /** Leader epochs of batches that are in the log for certain, with their last offsets, at and after `start`. */
+  /** Yields the leader epochs of batches read from the log, with their last offsets, at and after `start`. */
   *epochs(place: Place, start: number): IterableIterator<{ readonly offset: number; readonly epoch: number }> {
     for (const [offset, epoch] of this.#book(place).epochs) if (offset >= start) yield { offset, epoch };
   }
 
-  /** The leader epoch of the batch that ends before `position`; -1 when nobody has read it. */
+  /** Leader epoch of the batch that ends before `position`; -1 if it was never read. */
   epochBefore(place: Place, position: number): number {
     return this.#book(place).epochs.get(position - 1) ?? -1;
   }
 
-  /** The log has been read to its end after the broker came back. What was not promised to survive is forgotten. */
+  /** Checks a log that was read to its end after a restart, and forgets records that were allowed to be lost. */
   audited(place: Place, found: Extent, ending: Ending): void {
     const book = this.#book(place);
     const { start, end } = found;
@@ -459,7 +462,7 @@ export class LogLedger {
     if (ending === "stop") book.durable = end;
   }
 
-  /** Damage costs no more than it must: what is outside of it is all there. */
+  /** Checks that damage costs no records outside the damaged ranges. */
   #auditedRotten(book: Book, { start, seen }: Extent, ending: Ending): void {
     for (const [offset, value] of book.acked) {
       if (offset < start || (ending === "power" && offset >= book.durable)) book.acked.delete(offset);
@@ -471,15 +474,15 @@ export class LogLedger {
     }
   }
 
-  /** What an independent look at all that clients did finds; undefined when it finds nothing. */
+  /** First anomaly that the independent check of the history finds, without damaged logs; else undefined. */
   anomaly(): Anomaly | undefined {
     const rotten = new Set([...this.#books].filter(([, { rotten: is }]) => is).map(([key]) => key));
     return anomaliesOf(this.history.filter(({ log }) => !rotten.has(log)))[0];
   }
 
   /**
-   * The broker's life has ended: a start that was told after `settled` may be forgotten, and records before it be back.
-   * `starts` are those that the logs had.
+   * Forgets the log start offsets reported after `settled`, at the end of a life: deleted records before them may come
+   * back. `starts` are the log start offsets at the end.
    */
   forgetStarts(settled: number, starts: Iterable<readonly [place: Place, start: number]>): void {
     for (const [place, start] of starts) {

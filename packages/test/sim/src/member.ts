@@ -6,19 +6,19 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, type Stage } from "./stage.ts";
 
-/** The topic whose offsets groups commit; never deleted. */
+/** Topic for which groups commit offsets; never deleted. */
 export const GROUP_TOPIC = "plain";
-/** The group whose members share partitions, and the one that only has offsets. */
+/** Group with members, and a group that only has committed offsets. */
 export const SHARED_GROUP = "readers";
 export const IDLE_GROUP = "idlers";
-/** Partitions that a group has offsets of; they need not be there for that. */
+/** Partitions for which groups commit offsets; they need not exist. */
 export const SHARES: readonly number[] = [0, 1, 2];
 const SESSION_MS = 400;
-/** Less than a client waits for an answer. */
+/** Rebalance timeout: shorter than a client waits for an answer. */
 const REBALANCE_MS = 300;
 
 const { code: UNKNOWN_MEMBER } = Errors.UNKNOWN_MEMBER_ID;
-/** What makes a member join again. */
+/** Errors after which a member rejoins. */
 const REJOIN: ReadonlySet<number> = new Set([
   UNKNOWN_MEMBER,
   Errors.ILLEGAL_GENERATION.code,
@@ -30,7 +30,7 @@ const SOON: ReadonlySet<number> = new Set([
   Errors.NOT_COORDINATOR.code,
 ]);
 
-/** What was committed of `SHARES`, in their order; undefined without an answer. */
+/** Fetches the committed offsets of `SHARES`, in that order; undefined without an answer. */
 export async function committedOffsets(client: Client, groupId: string): Promise<number[] | undefined> {
   const topics = [{ name: GROUP_TOPIC, partitionIndexes: [...SHARES] }];
   const answer = await client.ask(CALLS.offsetFetch, { groupId, topics });
@@ -41,6 +41,7 @@ export async function committedOffsets(client: Client, groupId: string): Promise
     : undefined;
 }
 
+/** Fetches the committed offsets of a group and checks them against the ledger. */
 export async function readBack(stage: Stage, client: Client, group: string): Promise<void> {
   const began = stage.groups.begin();
   const offsets = await committedOffsets(client, group);
@@ -55,7 +56,7 @@ interface Commit {
   readonly partitions: readonly number[];
 }
 
-/** Commits numbers that grow; the error code, undefined without an answer. */
+/** Commits an increasing number as offset. Returns the error code, or undefined without an answer. */
 async function commit(stage: Stage, client: Client, what: Commit): Promise<number | undefined> {
   const { groups, life } = stage;
   const { group, generation, memberId, instanceId } = what;
@@ -85,12 +86,13 @@ async function commit(stage: Stage, client: Client, what: Commit): Promise<numbe
   return code;
 }
 
+/** Options of `Member` and `Subscriber`. */
 export interface MemberOptions {
-  /** Of a static member (KIP-345). */
+  /** Group instance id of a static member (KIP-345); else null. */
   readonly instanceId: string | null;
 }
 
-/** A member of the shared group: joins, commits for its share, leaves, dies, joins again. */
+/** Classic group member: joins, commits offsets for its assignment, leaves, dies and rejoins. */
 export class Member implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -99,11 +101,11 @@ export class Member implements Actor {
   #memberId = "";
   generation = -1;
   shares: readonly number[] = [];
-  /** Steps for which it is silent still. */
+  /** Number of steps to stay silent. */
   #silent = 0;
-  /** Does not leave by itself. */
+  /** Neither leaves nor dies by itself. */
   steady = false;
-  /** When it sent what was last answered well, and in which of the broker's lives. */
+  /** Send time of the last successful request, with the broker's life then. */
   #alive = { at: -Infinity, life: 0 };
 
   constructor(stage: Stage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
@@ -132,7 +134,7 @@ export class Member implements Actor {
     if (draw < 0.95) this.die(this.#rng.int(1, 40));
   }
 
-  /** Is silent for some steps, and knows nothing after. */
+  /** Crashes: stays silent for some steps and loses its state. */
   die(steps: number): void {
     this.#silent = steps;
     this.#memberId = "";
@@ -204,14 +206,14 @@ export class Member implements Actor {
     else this.#refused(answer.errorCode);
   }
 
-  /** Some refusals are part of the play, but nobody is thrown out who has just been heard of. */
+  /** Handles an error. A member that sent a heartbeat within the session timeout must not be removed. */
   #refused(code: number): void {
     const { at, life } = this.#alive;
     const silence = this.#now - at;
     if (code === UNKNOWN_MEMBER && life === this.#stage.life && silence < Math.min(SESSION_MS, REBALANCE_MS)) {
       throw new Violation("a live member was thrown out", `${this.client.name}, ${silence} ms after it was heard of`);
     }
-    // A power cut may have taken the id that took the place of an earlier one.
+    // A power cut may have lost the member id that replaced an earlier one.
     const isFenced = code === Errors.FENCED_INSTANCE_ID.code && this.#stage.powerCuts > 0;
     if (!REJOIN.has(code) && !isFenced)
       throw new Violation("a good request was refused", `error ${code} to ${this.client.name}`);
@@ -231,7 +233,7 @@ export class Member implements Actor {
     if (code !== undefined && (REJOIN.has(code) || code === fenced)) this.#refused(code);
   }
 
-  /** Speaks for a round that is over. */
+  /** Commits with a generation that is over. */
   async #commitLate(generation: number): Promise<void> {
     await commit(this.#stage, this.client, this.#commitOf(generation));
   }
@@ -244,7 +246,7 @@ export class Member implements Actor {
   }
 }
 
-/** Each partition to one member, in turn. */
+/** Assigns partitions to members in turn. */
 function assign(memberIds: readonly string[]): { memberId: string; assignment: Uint8Array }[] {
   return memberIds.map((memberId, i) => ({
     memberId,
@@ -252,7 +254,7 @@ function assign(memberIds: readonly string[]): { memberId: string; assignment: U
   }));
 }
 
-/** Sets and deletes offsets of a group that has no members. */
+/** Commits and deletes offsets of a group without members. */
 export class Keeper implements Actor {
   readonly client: Client;
   readonly #stage: Stage;

@@ -1,9 +1,9 @@
-/** One small, plausible mistake in our own sources. */
+/** Small, plausible mistake in one of our source files. */
 export interface Mutant {
   readonly name: string;
   /** Path from the root of the repository. */
   readonly file: string;
-  /** Is in the file exactly once. */
+  /** Text to replace. Occurs in the file exactly once. */
   readonly find: string;
   readonly replace: string;
   /** Consequence for a user. */

@@ -9,24 +9,25 @@ import {
 } from "@samsa/base";
 import type { Prng } from "./prng.ts";
 
+/** Options of a simulated network. */
 export interface NetworkOptions {
-  /** Bounds of one delivery's delay, in milliseconds. Default 0.1 to 2. */
+  /** Bounds of the delay of one delivery, in milliseconds. Default 0.1 to 2. */
   readonly latencyMs?: readonly [number, number];
-  /** Chance that a delivery carries only a part of what waits. Default 0.2. */
+  /** Probability that a delivery carries only part of the queued bytes. Default 0.2. */
   readonly splitChance?: number;
-  /** Bytes queued above which `write` asks to hold back. Default 1 MiB. */
+  /** Queued bytes above which `write` returns false. Default 1 MiB. */
   readonly highWaterMark?: number;
-  /** How long a connect across a cut takes to fail. Default 10000 ms. */
+  /** Time after which a connect across a cut fails. Default 10000 ms. */
   readonly connectTimeoutMs?: number;
 }
 
-/** How the network reaches the world it is in. */
+/** Scheduler and trace of the world that a network belongs to. */
 export interface NetworkWorld {
   after(delayMs: number, label: string, work: () => void): void;
   trace(line: string): void;
 }
 
-/** One life of a node; a crash ends it. */
+/** Life of a node: from a start to the next crash. */
 export interface Life {
   readonly node: string;
   alive: boolean;
@@ -40,7 +41,7 @@ interface Binding {
 const LOCAL = new Set(["localhost", "127.0.0.1", "::1"]);
 const FIRST_EPHEMERAL = 49152;
 
-/** All connections between the nodes of a world. Bytes of one direction keep their order; nothing else is promised. */
+/** Connections between the nodes of a world. Bytes of one direction keep their order; nothing else is guaranteed. */
 export class SimNetwork {
   readonly options: Required<NetworkOptions>;
   readonly rng: Prng;
@@ -61,18 +62,18 @@ export class SimNetwork {
     };
   }
 
-  /** The network as one life of a node sees it. Nodes are reached by name; local names mean the node itself. */
+  /** Network of one life of a node. Nodes are reached by name; local names mean the node itself. */
   attach(life: Life): Network {
     return {
       listen: (host, port, accept) => this.#listen(life, host, port, accept),
       connect: (host, port, open) => this.#connect(life, { host, port }, open),
-      // Hosts of the simulation go by their addresses.
+      // Host names are addresses in the simulation.
       resolve: host => Promise.resolve(host),
       hostName: "localhost",
     };
   }
 
-  /** Holds everything between two nodes back, as a network does that drops packets: connections stay, silent. */
+  /** Holds back all traffic between two nodes, like a network that drops packets: connections stay open, but silent. */
   cut(a: string, b: string): void {
     this.world.trace(`cut ${a} ${b}`);
     this.#cuts.add(pair(a, b));
@@ -90,7 +91,7 @@ export class SimNetwork {
     for (const end of [...this.#open]) if (pair(end.life.node, end.peer.life.node) === pair(a, b)) end.reset();
   }
 
-  /** A node has crashed. Its peers learn of it by a reset, or, when half open, only once they meet its next life. */
+  /** Drops the connections of a crashed node. Peers get a reset; with `halfOpen`, only once they send something. */
   drop(life: Life, halfOpen: boolean): void {
     for (const [key, binding] of this.#bindings) if (binding.life === life) this.#bindings.delete(key);
     for (const end of [...this.#open]) {
@@ -116,7 +117,7 @@ export class SimNetwork {
   }
 
   #listen(life: Life, host: string, wanted: number, accept: Binding["accept"]): Promise<Listener> {
-    // A life that has just ended gets no answer.
+    // A process that has just ended gets no answer.
     if (!life.alive) return new Promise(() => {});
     const port = wanted === 0 ? this.#nextPort++ : wanted;
     const key = `${life.node}:${port}`;
@@ -156,7 +157,7 @@ function pair(a: string, b: string): string {
   return a < b ? `${a}|${b}` : `${b}|${a}`;
 }
 
-/** One side of a connection: what it has sent and the other side has not yet read waits here. */
+/** Side of a connection, with the bytes that it has sent and the peer has not yet read. */
 class Endpoint implements Connection {
   readonly remoteHost: string;
   readonly remotePort: number;
@@ -169,7 +170,7 @@ class Endpoint implements Connection {
   #queued = 0;
   /** Bytes delivered so far. */
   #taken = 0;
-  /** Who waits for the bytes before `at` to be gone. */
+  /** Callbacks to run when the bytes before `at` have been delivered. */
   #sent: { at: number; sent: () => void }[] = [];
   #moving = false;
   #paused = false;
@@ -228,13 +229,13 @@ class Endpoint implements Connection {
     );
   }
 
-  /** Both sides learn at once that the connection is broken. */
+  /** Closes both sides with ECONNRESET at once. */
   reset(): void {
     this.#close(new NetworkError("ECONNRESET", "the connection was reset"));
     if (this.peer.life.alive) this.peer.#close(new NetworkError("ECONNRESET", "the connection was reset"));
   }
 
-  /** The process is gone: nobody here is told anything. */
+  /** Closes this side without a callback. */
   vanish(): void {
     this.#closed = true;
     this.#queue = [];
@@ -243,7 +244,7 @@ class Endpoint implements Connection {
     this.#network.gone(this);
   }
 
-  /** Sets the next delivery going unless one is under way or cannot be. */
+  /** Schedules the next delivery unless one is under way or none is possible. */
   pump(): void {
     if (this.#moving || this.#closed || (this.#queued === 0 && !this.#ending)) return;
     this.#moving = true;
@@ -258,7 +259,7 @@ class Endpoint implements Connection {
     if (this.#closed || !this.life.alive || this.#network.isCut(this.life.node, this.peer.life.node)) return;
     const { peer } = this;
     if (!peer.life.alive) {
-      // Half open: silence, until somebody at that address answers that it knows of no such connection.
+      // Half open: silent until a probe finds that the peer does not know the connection.
       this.#network.world.after(1000, `probe ${peer.life.node}`, () => this.reset());
       return;
     }
@@ -268,7 +269,7 @@ class Endpoint implements Connection {
       const sum = crc32c(chunk, 0, chunk.length);
       this.#network.world.trace(`data ${this.life.node} ${peer.life.node} ${chunk.length} ${sum}`);
       if (!peer.#ending) peer.handler?.onData(chunk);
-      // The memory of a read takes other bytes next: whoever kept a view of it is found out.
+      // A real read buffer is reused: overwriting it exposes handlers that keep a view.
       chunk.fill(0xee);
       if (this.#queued === 0 && this.#wantsDrain && !this.#closed && !this.#ending) {
         this.#wantsDrain = false;
@@ -296,7 +297,7 @@ class Endpoint implements Connection {
   #close(error: NetworkError | undefined): void {
     if (this.#closed) return;
     this.vanish();
-    // A turn later, as with a real socket: nobody is called back from inside his own call.
+    // Run in a later turn, as a real socket does: no callback from inside the caller's own call.
     this.#network.world.after(0, `closed ${this.life.node}`, () => {
       if (!this.life.alive) return;
       if (error === undefined) this.handler?.onClose();

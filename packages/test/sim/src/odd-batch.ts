@@ -2,7 +2,7 @@ import { ByteWriter, concat, type Int64 } from "@samsa/base";
 import { type Codec, compress, FIELD, HEADER_SIZE, LENGTH_OVERHEAD, type Tools } from "@samsa/records";
 import type { Prng } from "./prng.ts";
 
-/** A record as it was sent, and as it must be read. */
+/** Record as it was sent. Consumers must read it unchanged. */
 export interface OddRecord {
   readonly timestamp: bigint;
   readonly key: Uint8Array | null;
@@ -10,14 +10,15 @@ export interface OddRecord {
   readonly headers: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[];
 }
 
+/** Encoded batch and its records. */
 export interface OddBatch {
   readonly bytes: Uint8Array;
   readonly records: readonly OddRecord[];
-  /** Claims LogAppendTime: the broker may refuse the batch, and the times of its records are not known. */
+  /** The batch claims LogAppendTime: the broker may refuse it, and its record timestamps are unknown. */
   readonly claims: boolean;
 }
 
-/** Nanoseconds, and where 53 and 63 bits end. */
+/** Timestamps at the limits of 53 and 63 bits, and one in nanoseconds. */
 const TIMES: readonly bigint[] = [
   0n,
   1n,
@@ -36,7 +37,7 @@ function oneOf<T>(rng: Prng, from: readonly T[]): T {
   return from[rng.int(0, from.length - 1)];
 }
 
-/** Few bytes, now and then none, or null. */
+/** Random bytes, at most `most`; null at times. */
 function blob(rng: Prng, most: number): Uint8Array | null {
   return rng.chance(0.15) ? null : rng.bytes(rng.int(0, most));
 }
@@ -79,8 +80,8 @@ function coded(
 }
 
 /**
- * A batch that is valid and that no ordinary producer would send: times at the edges of 64 bits, records numbered with
- * gaps, fields that a leader overwrites filled with anything, attributes that nobody uses.
+ * Builds a valid batch that no ordinary producer would send: timestamps at the edges of 64 bits, offset deltas with
+ * gaps, arbitrary values in fields that the leader overwrites, and unused attribute bits.
  */
 export function oddBatch(rng: Prng, now: number, tools: Tools): OddBatch {
   const records = Array.from({ length: rng.int(1, 5) }, () => odd(rng, now));

@@ -7,12 +7,12 @@ import type { TopicEntry } from "./topic-ledger.ts";
 
 const GROUP = "kept";
 
-/** Commits offsets of topics that come and go: none may outlive its topic, or serve the next one of the name. */
+/** Commits offsets for short-lived topics: none may outlive its topic or apply to a later topic of the same name. */
 export class OffsetKeeper implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
-  /** The topic that each offset was committed for: no two have the same offset. */
+  /** Topic of each committed offset; offsets are unique. */
   readonly #topicOf = new Map<number, TopicEntry>();
 
   constructor(stage: Stage, client: Client, rng: Prng) {

@@ -3,15 +3,16 @@ import type { Client } from "./client.ts";
 import { Violation } from "./rules.ts";
 import { EXCUSED, type Stage, type TopicPlace } from "./stage.ts";
 
-/** Times that mean something else to ListOffsets. */
+/** Special timestamps of ListOffsets. */
 export const SPECIAL = { earliest: -2, latest: -1, youngest: -3 } as const;
 
+/** Offset and timestamp that ListOffsets returned. */
 export interface Found {
   readonly offset: number;
   readonly timestamp: number;
 }
 
-/** ListOffsets for one partition; undefined without an answer, or when the topic is not sure to be the one meant. */
+/** Calls ListOffsets for one partition. Undefined without an answer, or if the topic may have been deleted. */
 export async function offsetFor(
   client: Client,
   { topic, partition }: TopicPlace,
@@ -27,7 +28,7 @@ export async function offsetFor(
   return { ...found, offset: Number(found.offset), timestamp: Number(found.timestamp) };
 }
 
-/** Where a partition begins now, by the broker's own account. */
+/** Log start offset of a partition, as ListOffsets reports it now; also recorded in the ledger. */
 export async function startOf(stage: Stage, client: Client, place: TopicPlace): Promise<number | undefined> {
   const since = stage.logs.startOf(place);
   const found = await offsetFor(client, place, SPECIAL.earliest);

@@ -7,13 +7,13 @@ import { type Actor, EXCUSED, pick, type Stage, STORAGE, TOPIC } from "./stage.t
 
 const CODECS = ["gzip", "uncompressed", "producer"] as const;
 
-/** A partition that an operator deals with. */
+/** Partition that the operator may move or recompress. */
 export interface Plot {
   readonly topic: string;
   readonly partition: number;
 }
 
-/** Moves partitions of topics that others keep the books of, and changes how they are compressed. */
+/** Moves partitions of topics that other actors track between directories, and changes `compression.type`. */
 export class Operator implements Actor {
   readonly client: Client;
   readonly #stage: Stage;

@@ -1,6 +1,6 @@
 import { DiskError, type Env, InvariantError } from "@samsa/base";
 
-/** Complaints of the broker that say that a programmer erred. */
+/** Log messages by which the broker reports a programmer error. */
 const CONFESSIONS: ReadonlySet<string> = new Set([
   "a task failed",
   "a periodic task failed",
@@ -9,13 +9,14 @@ const CONFESSIONS: ReadonlySet<string> = new Set([
   "work on a log directory failed",
 ]);
 
+/** Receiver of the programmer errors that a broker logs. */
 export interface Listener {
-  /** A broken invariant is the broker's own fault: this life goes on, and its logs are sound. */
+  /** True while a failed invariant means a broker bug: the process has not crashed and its files are not damaged. */
   readonly trustsInvariants: () => boolean;
   readonly confess: (detail: string) => void;
 }
 
-/** The broker's world, in which somebody listens to what it logs. */
+/** Wraps an `Env` so that programmer errors in its error log reach `confess`. */
 export function overheard(env: Env, { trustsInvariants, confess }: Listener): Env {
   const { logger } = env;
   return {
@@ -25,7 +26,7 @@ export function overheard(env: Env, { trustsInvariants, confess }: Listener): En
       error: (message, fields) => {
         logger.error(message, fields);
         const error = fields?.error;
-        // What a failing disk brings about is part of the play.
+        // Errors of a failing disk are injected, so they are expected.
         if (!(error instanceof Error) || error instanceof DiskError) return;
         const isBroken = error instanceof InvariantError && trustsInvariants();
         if (isBroken || CONFESSIONS.has(message)) confess(`${message}: ${error.stack ?? error.message}`);

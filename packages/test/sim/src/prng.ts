@@ -1,4 +1,4 @@
-/** A seeded generator (sfc32): fast, small, and the same on every machine. */
+/** Seeded random number generator (sfc32), equal on every machine. */
 export class Prng {
   #a: number;
   #b: number;
@@ -13,7 +13,7 @@ export class Prng {
     for (let i = 0; i < 12; i++) this.u32();
   }
 
-  /** An unsigned 32-bit number. */
+  /** Unsigned 32-bit number. */
   u32(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -23,12 +23,12 @@ export class Prng {
     return sum >>> 0;
   }
 
-  /** A float in [0, 1). */
+  /** Float in [0, 1). */
   next(): number {
     return this.u32() / 4294967296;
   }
 
-  /** A whole number in [low, high]. */
+  /** Integer in [low, high]. */
   int(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }

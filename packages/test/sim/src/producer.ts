@@ -13,11 +13,11 @@ const { code: UNKNOWN_PRODUCER } = Errors.UNKNOWN_PRODUCER_ID;
 const { code: TOO_LARGE } = Errors.MESSAGE_TOO_LARGE;
 const { code: STALE } = Errors.INVALID_PRODUCER_EPOCH;
 
-/** A batch on its way, with what was certain when it was first sent. */
+/** Batch in flight, with the state that was confirmed when it was first sent. */
 interface Attempt extends TopicPlace, SentBatch {
   readonly wire: Uint8Array;
   readonly compressed: Codec;
-  /** `LogLedger.endOf`, what `Stage` counts, and `TopicEntry.changes` then. */
+  /** `LogLedger.endOf` then; below, the counts of `Stage` and `TopicEntry.changes` then. */
   readonly since: number;
   readonly powerCuts: number;
   readonly life: number;
@@ -30,7 +30,7 @@ interface Attempt extends TopicPlace, SentBatch {
   };
 }
 
-/** What an idempotent producer knows of one partition. */
+/** Idempotent producer's state for one partition. */
 interface Line {
   sequence: number;
   epoch: number;
@@ -43,7 +43,7 @@ interface Answer {
   readonly errorCode: number;
   readonly baseOffset: number;
   readonly logAppendTimeMs: number;
-  /** The broker's life that gave it. */
+  /** Life of the broker that answered. */
   readonly life: number;
 }
 
@@ -53,12 +53,13 @@ const CODECS: ReadonlyMap<string | undefined, Codec> = new Map([
 ]);
 const TIMESTAMP_TYPES: readonly TimestampType[] = ["CreateTime", "LogAppendTime"];
 
+/** Options of `Producer`. */
 export interface ProducerOptions {
   readonly acks: number;
   readonly idempotent: boolean;
 }
 
-/** Produces values that exist once in the world. An idempotent one repeats what was not answered. */
+/** Produces values that are unique in the world. An idempotent producer retries batches without an answer. */
 export class Producer implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -82,7 +83,7 @@ export class Producer implements Actor {
     this.#idempotent = idempotent;
   }
 
-  /** Whether it asks for acknowledgements. */
+  /** True if the producer requests acknowledgements. */
   get listens(): boolean {
     return this.#acks !== 0;
   }
@@ -90,7 +91,7 @@ export class Producer implements Actor {
   async step(): Promise<void> {
     const isUnknown = this.#stage.forgetful && this.#retries.length > 0;
     if (this.#leaps !== this.#stage.leaps || isUnknown) {
-      // The log has forgotten who this is, and what was repeated would be taken once more.
+      // The log has forgotten this producer id, so a retried batch would be appended again.
       this.#leaps = this.#stage.leaps;
       this.#producerId = -1n;
       this.#retries = [];
@@ -100,7 +101,7 @@ export class Producer implements Actor {
     if (retry !== undefined) return this.#settle([retry], [await this.#send(retry)]);
     const rng = this.#rng;
     if (this.#idempotent && this.#life !== this.#stage.life) {
-      // What a broker that comes back remembers shows first of all.
+      // Test first whether a restarted broker remembers its producers.
       this.#life = this.#stage.life;
       const lines = [...this.#lines.values()].flatMap(({ last }) => last?.attempt ?? []);
       const known = pick(rng, lines);
@@ -114,7 +115,7 @@ export class Producer implements Actor {
     if (this.#idempotent && draw < 0.22) return this.#leap(place);
     if (this.#idempotent && draw < 0.25) return this.#bump();
     if (this.#acks !== 0 && draw < 0.45) {
-      // Several at a time on one connection: they must be appended in this order.
+      // Pipelined batches on one connection must be appended in this order.
       const attempts = Array.from({ length: rng.int(2, 4) }, (_, i) => this.#next(place, i));
       return this.#settle(attempts, await Promise.all(attempts.map(attempt => this.#send(attempt))));
     }
@@ -131,7 +132,7 @@ export class Producer implements Actor {
     return true;
   }
 
-  /** Begins with sequence 0 in every partition. */
+  /** Restarts with sequence 0 in every partition. */
   #begin(epoch: number): void {
     this.#epoch = epoch;
     this.#retries = [];
@@ -139,7 +140,7 @@ export class Producer implements Actor {
     if (epoch === 0) this.#lines.clear();
   }
 
-  /** As clients do after an error that leaves a doubt (KIP-360, KIP-588). */
+  /** Bumps the epoch, as clients do after an error with an unknown outcome (KIP-360, KIP-588). */
   #bump(): void {
     this.#begin(this.#epoch + 1);
   }
@@ -168,7 +169,7 @@ export class Producer implements Actor {
     return { errorCode, baseOffset: Number(baseOffset), logAppendTimeMs: Number(logAppendTimeMs), life };
   }
 
-  /** A batch with the sequence that comes `ahead` batches of four records or fewer after those of the line. */
+  /** Builds the next batch. `ahead` is its index in a pipeline: the first has up to four records, the others one. */
   #next(place: TopicPlace, ahead: number, { sequence, epoch = this.#epoch, quiet = false }: Odd = {}): Attempt {
     const { topic } = place;
     const rng = this.#rng;
@@ -212,7 +213,7 @@ export class Producer implements Actor {
     return attempt;
   }
 
-  /** Takes the answers to batches that were sent one after the other. */
+  /** Handles the answers to batches that were sent one after the other. */
   #settle(attempts: readonly Attempt[], answers: readonly (Answer | undefined)[]): void {
     const unsettled: Attempt[] = [];
     let doubt = false;
@@ -220,7 +221,7 @@ export class Producer implements Actor {
       const answer = answers[i];
       if (answer?.errorCode === 0) this.#acknowledge(attempt, answer);
       else if (this.#isExcused(attempt, answer?.errorCode ?? STORAGE, doubt)) {
-        // What comes behind a batch that was not taken has no place in the sequence.
+        // Batches behind one that was not appended are out of sequence.
         doubt = true;
         if (answer === undefined || answer.errorCode === STORAGE) unsettled.push(attempt);
       }
@@ -231,7 +232,7 @@ export class Producer implements Actor {
     else this.#retries.unshift(...unsettled);
   }
 
-  /** Whether an error is part of the play; throws when it is not. */
+  /** True if an error is expected; throws a `Violation` if not. */
   #isExcused(attempt: Attempt, code: number, doubt: boolean): boolean {
     const { topic, partition, settings, wire } = attempt;
     if (EXCUSED.has(code)) return true;
@@ -245,9 +246,9 @@ export class Producer implements Actor {
     if (this.#idempotent && (code === OUT_OF_ORDER || code === UNKNOWN_PRODUCER)) {
       if (doubt) return true;
       if (this.#stage.logs.isRotten(attempt)) return true;
-      // A snapshot keeps but the last batch of each producer: after a restart a repeated one before it is not known.
+      // A producer snapshot keeps only the last batch of each producer: earlier retries are unknown after a restart.
       if (attempt.life !== this.#stage.life && this.#retries.length > 1) return true;
-      // Earlier records of this producer went with the power: it must begin again.
+      // Earlier records of this producer were lost in a power cut: it needs a new producer id.
       if (this.#stage.powerCuts > 0 && !topic.flushed) {
         this.#producerId = -1n;
         return true;
@@ -266,7 +267,7 @@ export class Producer implements Actor {
     const unchanged = changes === topic.changes;
     if (unchanged) this.#judgeSettings(attempt, logAppendTimeMs);
     const flushed = topic.flushed || (unchanged && settings.flush === "1");
-    // A power cut since may have taken the end that it was to come after.
+    // A power cut since may have moved the end of the log back.
     const since = attempt.powerCuts === this.#stage.powerCuts ? attempt.since : 0;
     const isLate = life !== this.#stage.life;
     logs.acked(attempt, attempt, { process: this.client.name, offset: baseOffset, since, flushed, isLate });
@@ -277,7 +278,7 @@ export class Producer implements Actor {
     line.epoch = new DataView(wire.buffer, wire.byteOffset).getInt16(FIELD.producerEpoch);
   }
 
-  /** The settings were what they were from the first try to the answer. */
+  /** Checks an append against the topic's settings, which did not change between the first attempt and the answer. */
   #judgeSettings(attempt: Attempt, logAppendTimeMs: number): void {
     const { topic, settings, wire, compressed } = attempt;
     if (settings.compression === "" && settings.limit !== undefined && settings.limit !== "") {
@@ -289,7 +290,7 @@ export class Producer implements Actor {
     if (settings.compression !== undefined) attempt.codec = CODECS.get(settings.compression) ?? compressed;
     if (settings.timestampType === undefined) return;
     attempt.timestampType = TIMESTAMP_TYPES.find(type => type === settings.timestampType) ?? "CreateTime";
-    // The answer to a duplicate carries the time of the first batch, whichever clock it is of.
+    // The answer to a duplicate carries the timestamp of the original append, whatever the setting is now.
     const isStamped = logAppendTimeMs !== -1 && !this.#idempotent;
     if (attempt.timestampType === "LogAppendTime" ? logAppendTimeMs < 0 : isStamped) {
       const detail = `${topic.name} has ${attempt.timestampType} and stamped ${logAppendTimeMs}`;
@@ -297,7 +298,7 @@ export class Producer implements Actor {
     }
   }
 
-  /** Sends a batch that is not what its checksum says. */
+  /** Sends a batch with a wrong CRC. */
   async #damaged(place: TopicPlace): Promise<void> {
     const attempt = this.#next(place, 0, { sequence: this.#line(place).sequence, quiet: true });
     attempt.wire[this.#rng.int(FIELD.crc, attempt.wire.length - 1)] ^= 1 << this.#rng.int(0, 7);
@@ -305,7 +306,7 @@ export class Producer implements Actor {
     if (answer?.errorCode === 0) throw new Violation("a bad batch was accepted", "its checksum is wrong");
   }
 
-  /** The last batch that was acknowledged and is still known to the log; undefined when it need not be. */
+  /** Last acknowledged batch if the log must still know it; else undefined. */
   #remembered(place: TopicPlace): Line["last"] {
     const { last, epoch } = this.#line(place);
     const { logs, powerCuts } = this.#stage;
@@ -314,7 +315,7 @@ export class Producer implements Actor {
     return last.offset < logs.startOf(place) || logs.isRotten(place) ? undefined : last;
   }
 
-  /** Sends what is acknowledged once more: it must not be there twice. */
+  /** Resends an acknowledged batch: it must not be appended again. */
   async #again(place: TopicPlace): Promise<void> {
     const last = this.#remembered(place);
     if (last === undefined) return;
@@ -328,7 +329,7 @@ export class Producer implements Actor {
     throw new Violation("a good request was refused", `error ${code} to a repeated batch of ${this.client.name}`);
   }
 
-  /** Leaves sequence numbers out, or takes an epoch that is over: neither may be taken. */
+  /** Sends a batch with a sequence gap or a stale epoch: the broker must refuse both. */
   async #leap(place: TopicPlace): Promise<void> {
     const last = this.#remembered(place);
     if (last === undefined) return;
@@ -351,6 +352,6 @@ export class Producer implements Actor {
 interface Odd {
   readonly sequence?: number;
   readonly epoch?: number;
-  /** Nobody is to know of the values: they must never be read. */
+  /** Keeps the values out of the ledger, so that reading them is a violation. */
   readonly quiet?: boolean;
 }

@@ -1,4 +1,4 @@
-/** Something happened that must never happen. */
+/** Error for a broken rule. */
 export class Violation extends Error {
   readonly rule: Rule;
   constructor(rule: Rule, detail: string) {
@@ -8,6 +8,7 @@ export class Violation extends Error {
   }
 }
 
+/** Names of the rules. Each names what must never happen. */
 export type Rule =
   // The log.
   | "an acknowledged record is lost"
@@ -62,5 +63,5 @@ export type Rule =
   | "the broker failed"
   | "no progress after healing";
 
-/** How the broker's life ended: what a process leaves behind, or only what was flushed. */
+/** End of a broker's life: a clean stop, a killed process (files keep all writes), a power cut (only flushed data). */
 export type Ending = "stop" | "kill" | "power";

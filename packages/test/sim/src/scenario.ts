@@ -25,12 +25,14 @@ import { auditCopies, prepareCopies } from "./txn-audit.ts";
 import { TxnLedger } from "./txn-ledger.ts";
 import { type SimNode, World } from "./world.ts";
 
+/** Options of a scenario. */
 export interface ScenarioOptions {
-  /** Puts itself between the broker and its world: how a test shows that the rules can be broken. */
+  /** Wraps the broker's `Env`, for tests that break rules on purpose. */
   readonly sabotage?: (env: Env) => Env;
   readonly onTrace?: (line: string) => void;
 }
 
+/** Result of one seed: the first violation, if any, and counts that show how much happened. */
 export interface Outcome {
   readonly seed: number;
   readonly hash: string;
@@ -40,25 +42,26 @@ export interface Outcome {
   readonly served: number;
   readonly commits: number;
   readonly shares: number;
-  /** Records that compaction has taken away. */
+  /** Number of records that compaction removed. */
   readonly compacted: number;
   readonly transactions: number;
   readonly endings: readonly Ending[];
   readonly faults: number;
 }
 
+/** Sizes of the cache of recent batches. */
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
-/** How long a healed broker may take to serve, in virtual milliseconds. */
+/** Time within which a healed broker must serve, in virtual milliseconds. */
 const PATIENCE_MS = 25_000;
-/** Age from which a log start offset must be checkpointed: checkpoints run once a second and take some syncs. */
+/** Age from which a log start offset must be checkpointed. Checkpoints run once a second and take some syncs. */
 const SETTLED_MS = 2500;
 const SETTLED_SYNCS = 40;
 const HOUR_MS = 3_600_000;
-/** Duration of the pauses in which everything stands still. */
+/** Durations of the pauses without events, in hours. */
 const LEAP_HOURS = [1, 13, 30] as const;
-/** How far the broker's clock may get from the true time. */
+/** Limit of the difference between the broker's wall clock and the true time. */
 const MOST_SKEW_MS = 1_200_000;
-/** One broker, its clients, and what befalls them, all from one seed. */
+/** Scenario of one seed: a broker, its clients and the faults that befall them. */
 class Scenario {
   readonly world: World;
   readonly #rng: Prng;
@@ -69,31 +72,31 @@ class Scenario {
   readonly #auditor: Client;
   readonly endings: Ending[] = [];
   readonly #settings: ReadonlyMap<string, string>;
-  /** Paths that begin like this fail together: all there is, or the second of two directories. */
+  /** Log directories. An injected disk fault hits the paths with one of these prefixes; "/data" includes "/data2". */
   readonly #disks: readonly string[];
   readonly #decay: DiskDecay | undefined;
   faults = 0;
   violation: Violation | undefined;
   #broker: Broker | undefined;
-  /** Clients act. */
+  /** True while clients act. */
   #open = false;
-  /** Those who have shown what they had to show. */
+  /** Actors that have shown progress and act no more. */
   readonly #resting = new Set<Actor>();
   #over = false;
-  /** The worst that has happened since the last audit. */
+  /** Worst ending since the last audit. */
   #ending: Ending = "stop";
-  /** An fsync has failed: what it covered is on the device or not, and no later one will tell. */
+  /** True after a failed fsync: its changes are on the device or not, and later fsyncs do not tell. */
   #doubtful = false;
-  /** The disk has failed or was full in this life of the broker. */
+  /** True if the disk failed or was full in this life of the broker. */
   #ailing = false;
   #everAiling = false;
   #mostAhead = 0;
   #wentBack = false;
-  /** The present life has ended, and the next one has not begun. */
+  /** True between the end of a life and the beginning of the next one. */
   #fallen = false;
   readonly #device: readonly [low: number, high: number];
   #leapt = -Infinity;
-  /** True when files of the life before may not be on the device. */
+  /** True if files of the previous life may not be on the device. */
   #cached = false;
 
   constructor(seed: number, options: ScenarioOptions) {
@@ -109,7 +112,7 @@ class Scenario {
     this.#machine = this.world.node(BROKER);
     this.#disks = rng.chance(0.55) ? ["/data", "/data2"] : ["/data"];
     const expires = rng.chance(0.15);
-    // Neither damage at rest nor offsets that expire leave transactions whole.
+    // Damage at rest and expiring offsets break transactions, so scenarios with either have none.
     const mayCopy = !expires && this.world.fork("transactions").chance(0.4);
     const forgetful = mayCopy && this.world.fork("forgetful").chance(0.3);
     this.#settings = settingsOf(rng, { directories: this.#disks.length, expires, transactional: mayCopy, forgetful });
@@ -178,7 +181,7 @@ class Scenario {
     this.#over = true;
   }
 
-  /** One actor's life: a pause, then a step, while the stage is open. */
+  /** Runs an actor: a pause, then a step while clients may act. */
   async #play(actor: Actor): Promise<void> {
     const rng = this.world.fork(`pauses/${actor.client.name}`);
     while (!this.#over) {
@@ -187,7 +190,7 @@ class Scenario {
     }
   }
 
-  /** While the stage is closed, also what an actor has begun comes to nothing: an audit shall see a world that rests. */
+  /** Lets clients act or not. Closing also drops requests in flight, so that an audit sees a quiet world. */
   #setOpen(open: boolean): void {
     this.#open = open;
     for (const { client } of this.#actors) client.quiet = !open;
@@ -210,7 +213,7 @@ class Scenario {
     }
   }
 
-  /** Runs the world until `task` says that it is done, again and again while it says it is not. */
+  /** Runs the world until `task` resolves to true, and repeats the task while it resolves to false. */
   async #settle(task: () => Promise<boolean>): Promise<void> {
     for (let tries = 0; tries < 20; tries++) {
       let done: boolean | undefined;
@@ -241,7 +244,7 @@ class Scenario {
     const life = ++this.#stage.life;
     this.#fallen = false;
     this.#broker = undefined;
-    // Little memory for recent batches sends reads to the files, and uses that memory again soon.
+    // A small cache of recent batches makes reads go to the files, and reuses cache memory soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
     const judge = slowJudge(env, this.#rng);
     Broker.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
@@ -258,7 +261,7 @@ class Scenario {
     const boot = this.#boot();
     await this.#until("a start does not end", () => this.#broker !== undefined || boot.failed !== undefined);
     const read = watch.done();
-    // A power cut or a disk that fails may have taken what tells the producers of a log.
+    // A power cut or a failing disk may have lost producer snapshots, so that more segments must be read.
     if (read !== undefined && this.#stage.powerCuts === 0 && !this.#everAiling && this.#decay === undefined) {
       throw new Violation("a start reads what it need not", read);
     }
@@ -267,7 +270,7 @@ class Scenario {
     throw new Violation("the broker does not start", why);
   }
 
-  /** A stretch of work, with something going wrong in it or not. */
+  /** Runs the clients for a while, with or without a fault. */
   async #trouble(): Promise<void> {
     const rng = this.#rng;
     if (rng.chance(0.4)) this.#ambush();
@@ -296,7 +299,7 @@ class Scenario {
     layAmbush(this.#machine.disk, this.#rng, ending => this.#endAs(ending));
   }
 
-  /** Nobody asks for anything: sessions end, segments grow old, what waits for its time is done. */
+  /** Runs without requests: sessions expire, segments age, and delayed work is done. */
   async #idle(): Promise<void> {
     const rng = this.#rng;
     this.#setOpen(false);
@@ -306,14 +309,14 @@ class Scenario {
       this.#stage.leaps++;
       this.#stage.clocks++;
       this.#leapt = this.world.now();
-      // A group that has neither members nor offsets vanishes, and begins anew.
+      // A group without members or offsets is deleted, and its generations restart.
       this.#stage.groups.forgetRounds();
     }
     await this.#runFor(rng.int(500, 4000));
     if (!this.#fallen) this.#setOpen(true);
   }
 
-  /** Somebody sets the broker's wall clock. */
+  /** Sets the broker's wall clock forward or back. */
   #moveClock(): void {
     const rng = this.#rng;
     const range = rng.chance(0.5) ? 3000 : 300_000;
@@ -361,7 +364,7 @@ class Scenario {
         () => void (ended = true),
       );
       if (rng.chance(0.3)) {
-        // Something else ends it before it is through.
+        // Crash in the middle of the shutdown.
         await this.#runFor(rng.int(1, 25));
         if (!ended && !this.#fallen) return this.#endAs(rng.chance(0.5) ? "kill" : "power");
       } else await this.#until("a stop does not end", () => ended || this.#fallen);
@@ -371,7 +374,7 @@ class Scenario {
   }
 
   #endAs(wanted: Ending): void {
-    // A machine whose device has failed an fsync is not trusted before it has been started anew.
+    // After a failed fsync the page cache and the device may differ, so the machine is restarted too.
     const ending = this.#doubtful ? "power" : wanted;
     this.#doubtful = false;
     this.#fallen = true;
@@ -382,7 +385,7 @@ class Scenario {
     this.endings.push(ending);
     const worse: readonly Ending[] = ["stop", "kill", "power"];
     if (worse.indexOf(ending) > worse.indexOf(this.#ending)) this.#ending = ending;
-    // A broker whose disk is well has written down what it knew some seconds ago; what a power cut leaves is another thing.
+    // On a healthy disk, start offsets some seconds old are checkpointed and survive a kill, but not a power cut.
     const settledAt = this.world.now() - SETTLED_MS - SETTLED_SYNCS * this.#device[1];
     const settled = ending === "kill" && !this.#ailing && settledAt > this.#leapt ? settledAt : -Infinity;
     if (ending !== "stop") this.#stage.logs.forgetStarts(settled, this.#starts());
@@ -408,14 +411,14 @@ class Scenario {
     }
   }
 
-  /** Where the broker's logs start now. */
+  /** Log start offsets of the broker's logs now. */
   *#starts(): IterableIterator<readonly [place: Place, start: number]> {
     for (const { log } of this.#broker?.topics.all() ?? []) {
       if (log.topicId !== undefined) yield [{ topicId: log.topicId, partition: log.partition }, log.startOffset];
     }
   }
 
-  /** The next life ends while it is still beginning. */
+  /** Starts the broker and crashes it during the start. */
   async #endLifeEarly(): Promise<void> {
     this.#boot();
     if (this.#rng.chance(0.5)) this.#ambush();
@@ -429,7 +432,7 @@ class Scenario {
     for (const table of this.#cast.tables) await this.#settle(() => auditTable(this.#stage, table, this.#auditor));
   }
 
-  /** Nothing is broken any more: everybody who waits for answers must get one. */
+  /** Checks that all clients make progress now that no fault remains. */
   async #progress(): Promise<void> {
     const waiting = this.#cast.producers.filter(({ listens }) => listens);
     const before = waiting.map(({ acknowledged }) => acknowledged);
@@ -458,7 +461,7 @@ class Scenario {
     await this.#until("what a dead subscriber had goes to nobody", () => agreeOn(subscribers.slice(1), counts));
   }
 
-  /** Sessions go on whatever somebody does to the wall clock. */
+  /** Sets the wall clock forward: sessions must not expire by it. */
   async #jumpAhead(): Promise<void> {
     for (let times = 0; times < 4; times++) {
       this.#setClock(this.#machine.clockOffset + 60_000);
@@ -475,7 +478,7 @@ class Scenario {
     await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));
   }
 
-  /** Transactions end, also those whose producer is dead, and are read. */
+  /** Checks that transactions end, also those of dead producers, and that committed records are read. */
   async #copiesGoOn(): Promise<void> {
     const { txns } = this.#stage;
     const [first, ...rest] = this.#cast.copiers;
@@ -485,15 +488,15 @@ class Scenario {
     first.steady = true;
     const { committed, read } = txns;
     await this.#until("no transaction is committed", () => txns.committed > committed);
-    // Many short reads lie before the first committed record if the transactions of whole lives were aborted.
+    // If whole lives were aborted, many short reads precede the first committed record: do not start over.
     for (const actor of this.#cast.actors) if (actor instanceof CommittedReader) actor.steady = true;
     await this.#until("no committed record is read", () => txns.read > read);
   }
 
-  /** Everything is read once more, and all that ever happened is looked at by somebody else. */
+  /** Audits everything once more, and runs the independent check over the whole history. */
   async #lastLook(): Promise<void> {
     this.#setOpen(false);
-    // What the broker has begun for somebody who is gone comes to its end.
+    // Let the broker finish the requests of disconnected clients.
     await this.#runFor(100);
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTables();
@@ -524,20 +527,20 @@ class Scenario {
   }
 }
 
-/** Whether members that are in the newest generation share all partitions. */
+/** True if all members are in the newest generation and together own all partitions. */
 function agree(members: Cast["members"]): boolean {
   const generation = Math.max(...members.map(member => member.generation));
   const shares = members.flatMap(member => (member.generation === generation ? member.shares : []));
   return members.every(member => member.generation === generation) && shares.length === SHARES.length;
 }
 
-/** What an error says of the broker: all that is no finding of ours is a failure of its own. */
+/** Returns a `Violation` as it is, and turns any other error into a failure of the broker. */
 function violationOf(error: unknown): Violation {
   if (error instanceof Violation) return error;
   return new Violation("the broker failed", error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
-/** Plays one seed to its end, or to the first violation. */
+/** Runs one seed to its end, or to the first violation. */
 export async function runScenario(seed: number, options: ScenarioOptions = {}): Promise<Outcome> {
   const scenario = new Scenario(seed, options);
   try {
@@ -548,7 +551,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   return scenario.outcome(seed);
 }
 
-/** What to type to see a seed again. */
+/** Command that runs a seed again with its trace. */
 export function replayCommand(seed: number): string {
   return `npm run sim -- --seed ${seed} --trace`;
 }

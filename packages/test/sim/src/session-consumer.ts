@@ -7,18 +7,18 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import type { Actor, Stage } from "./stage.ts";
 
-/** A partition in a session. */
+/** Partition in the fetch session. */
 interface Followed extends Reading {
-  /** The position and the size that the session was told last. */
+  /** Position and max bytes last sent to the session. */
   told: string;
-  /** Answers in a row that had nothing of it though there was something. */
+  /** Number of consecutive answers without records of this partition although it had some. */
   passedOver: number;
 }
 
 const { code: NO_SESSION } = Errors.FETCH_SESSION_ID_NOT_FOUND;
 const { code: OTHER_TOPIC } = Errors.INCONSISTENT_TOPIC_ID;
 
-/** Reads some partitions in a fetch session (KIP-227), whose topics it names by id or by name. */
+/** Reads some partitions in a fetch session (KIP-227), with topics named by id or by name. */
 export class SessionConsumer implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -26,9 +26,9 @@ export class SessionConsumer implements Actor {
   readonly #reader: Reader;
   readonly #byName: boolean;
   readonly #followed = new Map<string, Followed>();
-  /** Partitions that the session is still to be told to forget. */
+  /** Partitions for the `forgotten_topics_data` of the next request. */
   #forgotten: Followed[] = [];
-  /** Partitions of which the last answer had records. */
+  /** Partitions with records in the last answer. */
   #filled: ReadonlySet<string> = new Set();
   #id = 0;
   #epoch = 0;
@@ -89,7 +89,7 @@ export class SessionConsumer implements Actor {
     return this.#byName ? { topic: name, topicId: ZERO_UUID } : { topic: "", topicId };
   }
 
-  /** Follows or leaves a partition now and then; those of topics that are gone are left. */
+  /** Adds and removes partitions at random, and removes those of deleted topics. */
   #choose(): void {
     const rng = this.#rng;
     for (const followed of this.#followed.values()) {
@@ -117,7 +117,7 @@ export class SessionConsumer implements Actor {
     if (followed.told !== "" && this.#epoch > 0) this.#forgotten.push(followed);
   }
 
-  /** The next request begins another session. */
+  /** Makes the next request create a new session. */
   #reset(): void {
     this.#epoch = 0;
     this.#id = 0;
@@ -154,7 +154,7 @@ export class SessionConsumer implements Actor {
     const served = new Set<string>();
     const filled = new Set(answers.filter(({ answer }) => bytesOf(answer) > 0).map(({ key }) => key));
     for (const { answer, key } of answers) {
-      // What follows was said by a broker that is no more.
+      // The rest of the answer is of a life that has ended.
       if (this.#life !== this.#stage.life) return;
       const followed = this.#followed.get(key);
       if (followed === undefined) {
@@ -162,14 +162,14 @@ export class SessionConsumer implements Actor {
         throw new Violation("an answer to another question", detail);
       }
       const before = followed.position;
-      // A name may stand for another topic by now, which somebody is just deleting or creating.
+      // The name may belong to another topic by now, one in creation or deletion.
       if (this.#byName && followed.topic.state !== "there") this.#leave(followed);
       else if (this.#byName && answer.errorCode === OTHER_TOPIC) this.#leave(followed);
       else if (!(await this.#reader.take(followed, answer))) this.#leave(followed);
       if (answer.errorCode !== 0 || followed.position !== before) served.add(key);
     }
     const [first] = filled;
-    // What an incremental fetch was served is behind all others from then on: it comes first only when they have nothing.
+    // An incremental fetch moves served partitions to the back: they come first again only if no other has records.
     const isAgain = first !== undefined && this.#filled.has(first);
     this.#filled = this.#epoch === 1 ? new Set() : filled;
     for (const [key, followed] of this.#followed) this.#judgeFairness(key, followed, { served, isAgain });

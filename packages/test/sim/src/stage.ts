@@ -9,41 +9,41 @@ import type { Prng } from "./prng.ts";
 import type { TopicEntry, TopicLedger } from "./topic-ledger.ts";
 import type { TxnLedger } from "./txn-ledger.ts";
 
-/** What the parties of a scenario share: what was promised, and whether the power has gone yet. */
+/** State shared by the actors of a scenario: ledgers of the broker's promises, and counts of faults so far. */
 export interface Stage {
   readonly logs: LogLedger;
   readonly topics: TopicLedger;
   readonly groups: GroupLedger;
   readonly txns: TxnLedger;
   readonly holdings: Holdings;
-  /** The broker's, for what only a power cut would show. */
+  /** The broker's disk. Checks read from it what a power cut would leave. */
   readonly device: SimDisk;
-  /** The broker runs, and all that it shows is on the device: no life before it was killed. */
+  /** True while the broker runs on a healthy disk and its previous life was not killed: its files were then flushed. */
   readonly isFlushed: () => boolean;
   /** The log directories. */
   readonly dirs: readonly string[];
-  /** Power cuts so far: only they may make a position or a sequence unknown. */
+  /** Number of power cuts. Only a power cut may make a position or a sequence unknown. */
   powerCuts: number;
-  /** Power cuts that may have taken what nobody had flushed and what a life after a kill has shown all the same. */
+  /** Number of power cuts in a life after a kill: that life may have served records that were never flushed. */
   losses: number;
-  /** Number of times that a clock was set or stood still for hours: timers may have fired early. */
+  /** Number of wall clock changes and pauses of hours: timers may have fired early. */
   clocks: number;
-  /** Number of times that everything stood still for hours: state that is kept for a day is gone. */
+  /** Number of pauses of hours: state that is kept for a day may have expired. */
   leaps: number;
-  /** Logs forget who has written to them as soon as nothing is written: repeated batches are not known. */
+  /** Producer state expires as soon as a producer pauses, so that duplicates may not be detected. */
   readonly forgetful: boolean;
-  /** Counts the broker's lives. */
+  /** Number of the broker's current life; also incremented when a life ends. */
   life: number;
   note(line: string): void;
 }
 
-/** Somebody who does one thing at a time, for as long as the scenario lasts. */
+/** Client that performs one step after another for as long as the scenario lasts. */
 export interface Actor {
   readonly client: Client;
   step(): Promise<void>;
 }
 
-/** A topic that is there, and one of its partitions. */
+/** Existing topic and one of its partitions. */
 export interface TopicPlace {
   readonly topic: TopicEntry;
   readonly topicId: Uuid;
@@ -53,16 +53,17 @@ export interface TopicPlace {
 export const { code: STORAGE } = Errors.KAFKA_STORAGE_ERROR;
 export const { code: OUT_OF_RANGE } = Errors.OFFSET_OUT_OF_RANGE;
 const GONE = [Errors.UNKNOWN_TOPIC_OR_PARTITION, Errors.UNKNOWN_TOPIC_ID, Errors.INCONSISTENT_TOPIC_ID];
-/** A failing disk or a topic that is being deleted: part of the play. */
+/** Expected errors: the disk may be failing, or the topic may be in deletion. */
 export const EXCUSED: ReadonlySet<number> = new Set([STORAGE, ...GONE.map(({ code }) => code)]);
-/** The type of a topic among resources. */
+/** Config resource type of a topic. */
 export const TOPIC = 2;
 
+/** Draws an element; undefined if there is none. */
 export function pick<T>(rng: Prng, from: readonly T[]): T | undefined {
   return from.length === 0 ? undefined : from[rng.int(0, from.length - 1)];
 }
 
-/** Some partition of some topic. */
+/** Draws a partition of a usable topic; undefined without any. */
 export function somewhere(rng: Prng, { topics }: Stage): TopicPlace | undefined {
   const topic = pick(rng, topics.usable());
   if (topic === undefined) return undefined;

@@ -3,7 +3,7 @@ import type { RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
 import type { Prng } from "./prng.ts";
 
-/** Judges some batches later, the second perhaps before the first. */
+/** Validates one batch in five asynchronously, so that verdicts may arrive out of order. */
 export function slowJudge(env: Env, rng: Prng): RemoteJudge {
   const judge = new BatchJudge({ crc32c: env.crypto.crc32c, codecs: env.codecs });
   return {
@@ -15,7 +15,7 @@ export function slowJudge(env: Env, rng: Prng): RemoteJudge {
   };
 }
 
-/** Wipes what comes back at once: whoever still looks at it is found out. */
+/** Overwrites returned buffers at once, so that a use after release shows as damage. */
 export class WipedBuffers extends BufferPool {
   constructor() {
     super(1);

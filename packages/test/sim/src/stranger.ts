@@ -16,7 +16,7 @@ function hex(bytes: Uint8Array | null): string {
 }
 
 interface Read {
-  /** undefined: any. */
+  /** Undefined if any timestamp is right. */
   readonly timestamp: bigint | undefined;
   readonly text: string;
 }
@@ -26,7 +26,7 @@ function textOf({ key, value, headers }: Omit<OddRecord, "timestamp">): string {
   return `${hex(key)} ${hex(value)} ${pairs.join()}`;
 }
 
-/** Sends batches that are valid and odd: what was acknowledged is read back as it was sent, whatever becomes of its log. */
+/** Sends valid but unusual batches. Acknowledged records must be read back unchanged, whatever happens to the log. */
 export class Stranger implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -34,7 +34,7 @@ export class Stranger implements Actor {
   readonly #tools: Tools;
   readonly #stamped: boolean;
   readonly #known = new Map<number, Read>();
-  /** Records whose answer never came: each may stand anywhere. */
+  /** Records without an answer: each may be at any offset, or nowhere. */
   #doubtful: Read[] = [];
   #isThere = false;
   #end = 0;
@@ -60,7 +60,7 @@ export class Stranger implements Actor {
       { name: "message.timestamp.after.max.ms", value: LATEST },
       { name: "message.timestamp.type", value: this.#stamped ? "LogAppendTime" : "CreateTime" },
       { name: "flush.messages", value: "1" },
-      // Times of all ages stay.
+      // Keep records of any age.
       { name: "retention.ms", value: "-1" },
       { name: "index.interval.bytes", value: "150" },
       { name: "internal.segment.bytes", value: String(this.#rng.int(1500, 5000)) },
@@ -98,7 +98,7 @@ export class Stranger implements Actor {
     this.#stage.note(`odd records at ${offset}`);
   }
 
-  /** The first record at or after a time. */
+  /** Looks up an offset by timestamp. */
   async #lookUp(): Promise<void> {
     const known = [...this.#known].flatMap(([offset, { timestamp }]) =>
       timestamp === undefined ? [] : [{ offset, timestamp }],
@@ -119,7 +119,7 @@ export class Stranger implements Actor {
     throw new Violation("a time was looked up wrongly", `${ODD_TOPIC}: ${detail}`);
   }
 
-  /** Reads all from `from` on; false when the broker could not be asked to the last. */
+  /** Reads all records from `from` on and checks them; false when an answer is missing. */
   async audit(client: Client, from: number): Promise<boolean> {
     if (!this.#isThere) return true;
     const wanted = this.#end;

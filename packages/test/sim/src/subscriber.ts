@@ -8,15 +8,15 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, type Stage } from "./stage.ts";
 
-/** The group of the consumer protocol (KIP-848). */
+/** Group id of the consumer-protocol group (KIP-848). */
 export const SUBSCRIBED_GROUP = "subscribers";
 const SESSION_MS = 400;
 const REBALANCE_MS = 300;
-/** Whoever has not been answered for so long may be out already, and holds nothing any more. */
+/** Time without an answer after which a member may have been removed, and no longer counts as an owner. */
 const SURE_MS = Math.min(SESSION_MS, REBALANCE_MS);
 
 const { code: UNKNOWN_MEMBER } = Errors.UNKNOWN_MEMBER_ID;
-/** Begin anew: the epoch was missed, the session is over, or the group has gone. */
+/** Errors after which a member rejoins: fenced or stale epoch, expired session, or deleted group. */
 const REJOIN: ReadonlySet<number> = new Set([
   UNKNOWN_MEMBER,
   Errors.FENCED_MEMBER_EPOCH.code,
@@ -27,34 +27,34 @@ const LATER: ReadonlySet<number> = new Set([
   Errors.COORDINATOR_LOAD_IN_PROGRESS.code,
   Errors.COORDINATOR_NOT_AVAILABLE.code,
   Errors.NOT_COORDINATOR.code,
-  // The static member that it takes the place of has not timed out yet.
+  // The static member with the same instance id has not timed out yet.
   Errors.UNRELEASED_INSTANCE_ID.code,
 ]);
 
-/** A member of the consumer protocol: joins, takes what it is given, commits for it, leaves, dies, joins again. */
+/** Consumer-protocol member: joins, takes its assignment, commits offsets for it, leaves, dies and rejoins. */
 export class Subscriber implements Actor, Holder {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
   readonly #instanceId: string | null;
   #lives = 0;
-  /** 0: not a member. */
+  /** Member epoch; 0 when not a member. */
   epoch = 0;
   owned: readonly number[] = [];
   #topicId: Uuid | undefined;
-  /** Subscribes by a pattern rather than a name. */
+  /** Subscribes by a regular expression rather than a name. */
   #byPattern = false;
-  /** What it has lost, and in which epoch it had that. */
+  /** Partitions lost in the last assignment, and the epoch in which they were owned. */
   #late: { readonly epoch: number; readonly partitions: readonly number[] } | undefined;
-  /** An answer is missing: all is said again. */
+  /** The last heartbeat failed or got no answer: the next one carries all fields. */
   #missed = true;
   /** The subscription has changed since the last heartbeat. */
   #changed = false;
-  /** Steps for which it is silent still. */
+  /** Number of steps to stay silent. */
   #silent = 0;
-  /** Does not leave by itself. */
+  /** Neither leaves nor dies by itself, and keeps its subscription. */
   steady = false;
-  /** When it sent what was last answered well, in which of the broker's lives, after how many power cuts. */
+  /** Send time of the last successful heartbeat, with the broker's life and the number of power cuts then. */
   #alive = { at: -Infinity, life: 0, powerCuts: 0 };
 
   constructor(stage: Stage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
@@ -106,7 +106,7 @@ export class Subscriber implements Actor, Holder {
     return this.#heartbeat();
   }
 
-  /** Is silent for some steps, and knows nothing after. */
+  /** Crashes: stays silent for some steps and loses its state. */
   die(steps: number): void {
     this.#silent = steps;
     this.#lives++;
@@ -130,7 +130,7 @@ export class Subscriber implements Actor, Holder {
   async #heartbeat(): Promise<void> {
     const sent = this.#now;
     const { life, powerCuts } = this.#stage;
-    // A power cut may have taken what was answered well, in the same epoch even: what it has, and what it subscribes to.
+    // A power cut may have lost an acknowledged assignment or subscription, even within the same epoch.
     const isForgotten = powerCuts !== this.#alive.powerCuts;
     const whole = this.#missed || this.#changed || isForgotten || this.epoch === 0;
     this.#changed = false;
@@ -152,7 +152,7 @@ export class Subscriber implements Actor, Holder {
       throw new Violation("a generation went back", `${this.name}: ${answer.memberEpoch} after ${this.epoch}`);
     }
     const lost = this.#take(answer);
-    // An answer that never came may have asked for this already: its time to give up may be over at any moment.
+    // A lost answer may have revoked these partitions already: the rebalance timeout may end at any moment.
     const isSure = !hasMissed || lost.length === 0;
     this.#alive = { at: isSure ? sent : -Infinity, life, powerCuts };
   }
@@ -165,7 +165,7 @@ export class Subscriber implements Actor, Holder {
     };
   }
 
-  /** Takes the assignment of an answer, and returns the partitions to give up. */
+  /** Takes the assignment of an answer and returns the revoked partitions. */
   #take({ memberEpoch, assignment }: ConsumerGroupHeartbeatResponse): readonly number[] {
     const before = { epoch: this.epoch, partitions: this.owned };
     this.epoch = memberEpoch;
@@ -181,14 +181,14 @@ export class Subscriber implements Actor, Holder {
     return lost;
   }
 
-  /** Some refusals are part of the play, but nobody is thrown out who has just been heard of. */
+  /** Handles an error. A member that sent a heartbeat within the session timeout must not be removed. */
   #refused(code: number): void {
     const { at, life } = this.#alive;
     const silence = this.#now - at;
     if (code === UNKNOWN_MEMBER && life === this.#stage.life && silence < SURE_MS) {
       throw new Violation("a live member was thrown out", `${this.name}, ${silence} ms after it was heard of`);
     }
-    // A power cut may have taken the id that took the place of an earlier one.
+    // A power cut may have lost the member id that replaced an earlier one.
     const isFenced = code === Errors.FENCED_INSTANCE_ID.code && this.#stage.powerCuts > 0;
     if (!REJOIN.has(code) && !isFenced && !EXCUSED.has(code)) {
       throw new Violation("a good request was refused", `error ${code} to ${this.name}`);
@@ -239,7 +239,7 @@ export class Subscriber implements Actor, Holder {
   }
 }
 
-/** Whether subscribers have all partitions among them, each once. */
+/** True if the subscribers own all partitions, each once. */
 export function agreeOn(subscribers: readonly Subscriber[], counts: readonly number[]): boolean {
   const owned = subscribers.flatMap(subscriber => subscriber.owned);
   return (

@@ -6,7 +6,7 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, OUT_OF_RANGE, somewhere, type Stage, type TopicPlace } from "./stage.ts";
 
-/** Asks where offsets are, and deletes records. */
+/** Calls ListOffsets and OffsetForLeaderEpoch, and deletes records. */
 export class Surveyor implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
@@ -39,7 +39,7 @@ export class Surveyor implements Actor {
     throw new Violation("the end went back", `${place.topic.name}: ${found.offset} after ${since}`);
   }
 
-  /** Where an epoch ends: after all its records that have been read, before all of later ones (KIP-101). */
+  /** Checks the end offset of a leader epoch: above its records and at or below those of later epochs (KIP-101). */
   async #epoch(place: TopicPlace): Promise<void> {
     const { logs } = this.#stage;
     const { topic, partition } = place;
@@ -60,7 +60,7 @@ export class Surveyor implements Actor {
     }
   }
 
-  /** The first record at or after a time, of those that have been read. */
+  /** Looks up an offset by timestamp and compares it with the records that have been read. */
   async #atTime(place: TopicPlace): Promise<void> {
     const { logs } = this.#stage;
     const known = [...logs.known(place, logs.startOf(place))];
@@ -68,7 +68,7 @@ export class Surveyor implements Actor {
     if (known.length === 0 || logs.isRotten(place)) return;
     const time = known[this.#rng.int(0, known.length - 1)].time + this.#rng.int(-1, 1);
     const found = await offsetFor(this.client, place, time);
-    // The beginning may be deleted meanwhile: only what is left after it can be missed.
+    // Records may have been deleted meanwhile: only those from the log start offset on can be missed.
     const start = found === undefined ? undefined : await startOf(this.#stage, this.client, place);
     if (found === undefined || start === undefined || logs.isRotten(place)) return;
     const missed = known.find(
@@ -106,7 +106,7 @@ export class Surveyor implements Actor {
     }
   }
 
-  /** Of topics that stay: a request that is late must not mean another topic of the same name. */
+  /** Deletes records, of permanent topics only: a late request could hit a new topic of the same name. */
   async #delete(place: TopicPlace): Promise<void> {
     const { topic, partition } = place;
     const { logs } = this.#stage;
@@ -126,7 +126,7 @@ export class Surveyor implements Actor {
       this.#stage.note(`deleted ${topic.name}-${partition} to ${lowWatermark}`);
       logs.started(place, lowWatermark, start);
     } else if (!EXCUSED.has(errorCode) && errorCode !== Errors.NOT_LEADER_OR_FOLLOWER.code) {
-      // The end may have gone with the power, or with damage.
+      // A power cut or damage may have moved the end of the log back.
       const excused = errorCode === OUT_OF_RANGE && (this.#stage.powerCuts > 0 || logs.isRotten(place));
       if (!excused) throw new Violation("a good request was refused", `error ${errorCode} to a deletion to ${wanted}`);
     }

@@ -21,7 +21,7 @@ interface Session {
   sequence: number;
 }
 
-/** Keeps a compacted topic up to date, in transactions or without, and reads it as a table. */
+/** Writes a compacted topic, with or without transactions, and reads it back as a table. */
 export class TableKeeper implements Actor {
   readonly client: Client;
   readonly table: Table;
@@ -56,7 +56,7 @@ export class TableKeeper implements Actor {
     const configs = [...settings].map(([setting, value]) => ({ name: setting, value }));
     const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
     await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
-    // An attempt without an answer may have written it, too.
+    // An earlier attempt without an answer may have created the topic.
     const topics = [{ name }];
     const answer = await this.client.ask(CALLS.metadata, { topics, allowAutoTopicCreation: false });
     if (answer?.topics[0]?.errorCode === 0) this.table.id = answer.topics[0].topicId;
@@ -104,7 +104,7 @@ export class TableKeeper implements Actor {
     }
   }
 
-  /** A transaction of some batches; on any doubt the next one begins anew. */
+  /** Runs a transaction of some batches. After an error or a missing answer, the next one gets a new epoch first. */
   async #transact(): Promise<void> {
     const session = this.#session ?? (await this.#begin());
     if (session === undefined) return;
@@ -117,9 +117,9 @@ export class TableKeeper implements Actor {
       if (offset === undefined) return;
       written.push({ rows, offset });
     }
-    // Left open for a while it is in the way of compaction.
+    // An open transaction holds compaction back.
     if (this.#rng.chance(0.15)) await this.#pause(this.#rng.int(150, 500));
-    // The next one shuts this one out.
+    // Leave it open: the next transaction fences this one.
     if (this.#rng.chance(0.08)) return this.#pause(this.#rng.int(0, 500));
     const committed = this.#rng.chance(0.7);
     const { producerId, producerEpoch } = session;
@@ -155,7 +155,7 @@ export class TableKeeper implements Actor {
     return Number(result.baseOffset);
   }
 
-  /** Deletes some of the beginning. */
+  /** Deletes records from the beginning of the log. */
   async #trim(): Promise<void> {
     const offset = this.#rng.int(0, this.table.end);
     this.table.trimmedTo = Math.max(this.table.trimmedTo, offset);

@@ -8,20 +8,23 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage } from "./stage.ts";
 
+/** Names of the compacted topics. */
 export const TABLES: readonly string[] = ["table-0", "table-1"];
+/** Keys of every table. */
 export const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 
+/** Options of `Table`. */
 export interface TableOptions {
   readonly name: string;
-  /** Written in transactions, and read as consumers of committed records do. */
+  /** Written in transactions and read with read_committed. */
   readonly transactional: boolean;
-  /** Records are deleted from its beginning, too. */
+  /** `cleanup.policy` includes delete, and the keeper deletes records from the beginning. */
   readonly trimmed: boolean;
   /** `delete.retention.ms` */
   readonly retentionMs: number;
 }
 
-/** Value that one batch gives a key; values are growing numbers, 0 is a tombstone. */
+/** Key and value of one record. Values are increasing numbers; 0 is a tombstone. */
 export interface Row {
   readonly key: string;
   readonly value: number;
@@ -29,26 +32,26 @@ export interface Row {
 
 /** Values written under a key. */
 interface Cell {
-  /** Values that were acknowledged, in their order; 0 before any. */
+  /** Acknowledged values in order; begins with 0. */
   readonly sure: number[];
-  /** The offset of the last of them. */
+  /** Offset of the last acknowledged value. */
   at: number;
-  /** Of those whose answer never came, each may come last, even long after. */
+  /** Values without an answer: each may be appended last, even much later. */
   doubtful: number[];
 }
 
-/** A compacted topic as its writer and its readers know it: of each key the last value must be there. */
+/** Compacted topic as its writer and readers know it: the last value of each key must be kept. */
 export class Table {
   readonly name: string;
   readonly transactional: boolean;
   readonly trimmed: boolean;
   readonly retentionMs: number;
   id: Uuid | undefined;
-  /** Records before this may have been deleted. */
+  /** Records before this offset may have been deleted. */
   trimmedTo = 0;
-  /** The highest offset of what was acknowledged. */
+  /** Offset after the last acknowledged record. */
   end = 0;
-  /** Records that were written and not found any more when the table was read. */
+  /** Number of records that compaction had removed when the table was read. */
   compacted = 0;
   readonly #cells = new Map<string, Cell>(KEYS.map(key => [key, { sure: [0], at: -1, doubtful: [] }]));
 
@@ -69,7 +72,7 @@ export class Table {
     for (const { key, value } of rows) this.#cell(key).doubtful.push(value);
   }
 
-  /** Rows count for certain; `alone`: what was in doubt before can come no more. */
+  /** Records acknowledged rows. `alone`: no earlier row without an answer can be appended any more. */
   wrote(rows: readonly Row[], firstOffset: number, alone: boolean): void {
     rows.forEach(({ key, value }, i) => {
       const cell = this.#cell(key);
@@ -81,7 +84,7 @@ export class Table {
     this.end = Math.max(this.end, firstOffset + rows.length);
   }
 
-  /** Rows will never count. */
+  /** Drops rows that were aborted. */
   dropped(rows: readonly Row[]): void {
     for (const { key, value } of rows) this.#doubtless(this.#cell(key), value);
   }
@@ -91,14 +94,14 @@ export class Table {
     if (at >= 0) cell.doubtful.splice(at, 1);
   }
 
-  /** Number of values of each key that count for certain now. */
+  /** Index of each key's last acknowledged value. */
   mark(): ReadonlyMap<string, number> {
     return new Map([...this.#cells].map(([key, { sure }]) => [key, sure.length - 1]));
   }
 
   /**
-   * Judges what a reader has found of a key when it came to the end, that end being of a time after `mark`. `missedTombstones`:
-   * it took so long that tombstones may have come and gone.
+   * Checks the values that a reader has found when it reached the end of the log, which was taken after `mark`.
+   * `missedTombstones`: the reader took so long that tombstones may have been removed before it passed them.
    */
   judge(found: ReadonlyMap<string, number>, mark: ReadonlyMap<string, number>, missedTombstones: boolean): void {
     for (const [key, { sure, at, doubtful }] of this.#cells) {
@@ -117,7 +120,7 @@ interface Step {
   readonly end: number;
 }
 
-/** Reads a table from its beginning, a fetch at a time. */
+/** Reads a table from its beginning, one fetch per step. */
 export class TableReading {
   readonly #table: Table;
   readonly #client: Client;
@@ -130,7 +133,7 @@ export class TableReading {
     this.#client = client;
   }
 
-  /** Reads on; undefined when the broker could not be asked, or when the reading must begin again. */
+  /** Fetches once; undefined without an answer, or when the reading must restart. */
   async step(partitionMaxBytes: number): Promise<Step | undefined> {
     const { name, transactional } = this.#table;
     this.#position ??= await this.#start();
@@ -182,7 +185,7 @@ export class TableReading {
     return next;
   }
 
-  /** Values of a key grow: who reads on never sees an older one after a newer one. */
+  /** Checks that the values of a key only increase: a reader never sees an older value after a newer one. */
   #note(key: string, value: number): void {
     const before = this.#found.get(key) ?? 0;
     if (value !== 0 && value < before) {
@@ -191,14 +194,14 @@ export class TableReading {
     this.#found.set(key, value);
   }
 
-  /** Checks what a reader has found once it has come to the end. */
+  /** Checks the table once the reader has reached the end. */
   finish(mark: ReadonlyMap<string, number>, missedTombstones: boolean): void {
     this.#table.judge(this.#found, mark, missedTombstones);
     this.#table.compacted += Math.max(0, (this.#position ?? 0) - this.#count);
   }
 }
 
-/** Reads all of a table; false when the broker could not be asked to the last. */
+/** Reads a whole table and checks it; false when an answer is missing. */
 export async function auditTable(stage: Stage, table: Table, client: Client): Promise<boolean> {
   if (table.id === undefined) return true;
   const reading = new TableReading(table, client);
@@ -208,7 +211,7 @@ export async function auditTable(stage: Stage, table: Table, client: Client): Pr
     const step = await reading.step(5000);
     if (step === undefined) return false;
     if (step.next < step.end) continue;
-    // Readers learn of a decided transaction with a delay.
+    // The last stable offset advances some time after the commit is acknowledged.
     if (step.end < wanted) return false;
     reading.finish(mark, false);
     stage.note(`read ${table.name} to ${step.end}`);
@@ -216,7 +219,7 @@ export async function auditTable(stage: Stage, table: Table, client: Client): Pr
   }
 }
 
-/** Reads tables a little at a time, and stands still in the midst of them now and then. */
+/** Reads tables in small fetches, with long pauses in between at times. */
 export class TableReader implements Actor {
   readonly client: Client;
   readonly #stage: Stage;

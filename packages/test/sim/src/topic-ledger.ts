@@ -4,7 +4,7 @@ import { ODD_TOPIC } from "./stranger.ts";
 import { TABLES } from "./table.ts";
 import { COPY_TOPIC } from "./txn-ledger.ts";
 
-/** Topics that the admin has not made. */
+/** Topics that other clients or the broker create, not the admin. */
 const OTHERS: ReadonlySet<string> = new Set([
   "__consumer_offsets",
   "__transaction_state",
@@ -13,21 +13,21 @@ const OTHERS: ReadonlySet<string> = new Set([
   ...TABLES,
 ]);
 
-/** What a topic is to the clients of a scenario. */
+/** Topic as the clients of a scenario know it. */
 export class TopicEntry {
   readonly name: string;
-  /** Every acknowledged append is on the device: its `flush.messages` is 1 and stays so. */
+  /** `flush.messages` is 1 for good: every acknowledged append is flushed. */
   readonly flushed: boolean;
-  /** undefined until the creation is known to have happened. */
+  /** Topic id; undefined until the creation is confirmed. */
   id: Uuid | undefined;
   state: "maybe created" | "there" | "maybe deleted" | "gone" = "maybe created";
-  /** Numbers of partitions: the one that is in force, then one that may be. */
+  /** Possible partition counts: the confirmed one first, then one of an unanswered request. */
   counts: number[];
-  /** Values of settings: the one that is in force, then those that may be; "" is none of its own. */
+  /** Possible values of each setting: the confirmed one first, then those of unanswered requests; "" is unset. */
   readonly #settings = new Map<string, string[]>();
-  /** All values that a setting may have had. */
+  /** All values that each setting may ever have had. */
   readonly #ever = new Map<string, Set<string>>();
-  /** Grows with every change that is tried. */
+  /** Number of attempted changes. */
   changes = 0;
 
   constructor(name: string, partitions: number, settings: ReadonlyMap<string, string>) {
@@ -40,7 +40,7 @@ export class TopicEntry {
     }
   }
 
-  /** Partitions that are surely there. */
+  /** Confirmed number of partitions. */
   get partitions(): number {
     return this.counts[0];
   }
@@ -49,13 +49,13 @@ export class TopicEntry {
     return this.#settings.get(setting) ?? [""];
   }
 
-  /** The value that a setting has for certain; undefined when it may be another. */
+  /** Confirmed value of a setting; undefined while a change is unanswered. */
   certain(setting: string): string | undefined {
     const values = this.values(setting);
     return values.length === 1 ? values[0] : undefined;
   }
 
-  /** The lowest number that a setting may ever have been, of those that limit; Infinity when it never did. */
+  /** Lowest limit that a setting may ever have had; Infinity if it was never set or always unlimited (-1). */
   lowestEver(setting: string): number {
     const numbers = [...(this.#ever.get(setting) ?? [])].filter(value => value !== "").map(Number);
     return Math.min(Infinity, ...numbers.filter(value => value >= 0));
@@ -72,7 +72,7 @@ export class TopicEntry {
   }
 }
 
-/** What the admin was promised about topics. */
+/** Ledger of topics: the broker's promises to the admin. */
 export class TopicLedger {
   readonly entries: TopicEntry[] = [];
 
@@ -86,7 +86,7 @@ export class TopicLedger {
     return this.entries.filter((entry): entry is TopicEntry & { id: Uuid } => isUsable(entry));
   }
 
-  /** Judges what a broker that has come back says there is. Doubts are settled by it. */
+  /** Checks the topics that a restarted broker lists, and settles unanswered creations and deletions by them. */
   audited(found: ReadonlyMap<string, { readonly id: Uuid; readonly partitions: number }>): void {
     const last = new Map(this.entries.map(entry => [entry.name, entry]));
     for (const entry of this.entries) {
@@ -115,7 +115,7 @@ export class TopicLedger {
     }
   }
 
-  /** `found`: the topic's own values, by name. */
+  /** Checks settings; `found` has the topic-level values by setting name. */
   settingsAudited(entry: TopicEntry, found: ReadonlyMap<string, string>): void {
     for (const [setting, value] of found) {
       const possible = entry.values(setting);

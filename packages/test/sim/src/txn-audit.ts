@@ -7,7 +7,7 @@ import { Prng } from "./prng.ts";
 import type { Stage } from "./stage.ts";
 import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 
-/** Makes what copiers need; false when that did not work out. */
+/** Creates the topic and finds the coordinator that copiers need; false when either failed. */
 export async function prepareCopies(client: Client, rng: Prng): Promise<boolean> {
   const configs = [
     { name: "segment.ms", value: "250" },
@@ -32,7 +32,7 @@ export async function prepareCopies(client: Client, rng: Prng): Promise<boolean>
   return found?.errorCode === 0;
 }
 
-/** Ends all transactions, reads all that they left, and judges it; false when some answer failed to come. */
+/** Ends all transactions, reads all committed records and checks them; false when an answer is missing. */
 export async function auditCopies(stage: Stage, client: Client): Promise<boolean> {
   const offsets = new Map<string, number>();
   for (const id of ["copy0", "copy1"]) {

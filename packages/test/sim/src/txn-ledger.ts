@@ -1,11 +1,13 @@
 import { Violation } from "./rules.ts";
 
-/** Where copiers write: every transaction puts its parts, in order, into each partition. */
+/** Topic that copiers write to: every transaction writes its parts, in order, to each partition. */
 export const COPY_TOPIC = "txn-out";
+/** Partitions of `COPY_TOPIC`. */
 export const COPY_PARTITIONS = [0, 1] as const;
+/** Parts of a transaction: records that it writes to each partition. */
 export const PARTS = [0, 1] as const;
 
-/** One try to move a group's offset from one number to the next, with all that is written on the way. */
+/** Transaction that advances the group's offset from `from` to `to`, with one record per part and partition. */
 export interface Copy {
   readonly group: string;
   readonly from: number;
@@ -19,26 +21,26 @@ interface Line {
   readonly part: number;
 }
 
-/** Values of committed transactions, as consumers find them in one partition. */
+/** Values of committed transactions in one partition, in the order in which consumers read them. */
 interface Sequence {
   readonly lines: Line[];
-  /** Where each group's next transaction begins. */
+  /** Offset at which each group's next transaction begins. */
   readonly next: Map<string, number>;
 }
 
-/** What transactional producers were promised, and what those saw who read what is committed. */
+/** Ledger of transactions: their outcomes as producers were told, and the values that read_committed consumers saw. */
 export class TxnLedger {
   readonly #copies = new Map<string, Copy>();
   readonly #sequences = COPY_PARTITIONS.map((): Sequence => ({ lines: [], next: new Map() }));
-  /** Transactions that were committed for certain. */
+  /** Transactions whose commit was acknowledged. */
   committed = 0;
 
-  /** Values that were read, in the partition where they are fewest. */
+  /** Number of values read, in the partition with the fewest. */
   get read(): number {
     return Math.min(...this.#sequences.map(({ lines }) => lines.length));
   }
 
-  /** The name of a new transaction. */
+  /** Opens a transaction and returns its name. */
   begin(group: string, from: number, to: number): string {
     const name = `${group}.${this.#copies.size} ${from}-${to}`;
     this.#copies.set(name, { group, from, to, fate: "open" });
@@ -61,7 +63,7 @@ export class TxnLedger {
     return copy;
   }
 
-  /** A consumer finds a value at its `index`th place among those that count in a partition. */
+  /** Records that a consumer read `value` as the `index`th committed value of a partition. */
   found(partition: number, index: number, value: string): void {
     const { lines, next } = this.#sequences[partition];
     const slash = value.lastIndexOf("/");
@@ -91,7 +93,7 @@ export class TxnLedger {
     lines.push({ name, group: copy.group, part });
   }
 
-  /** No transaction is open any more, and all that counts has been read. */
+  /** Checks the final state: no transaction is open, and all committed records have been read. */
   closed(offsets: ReadonlyMap<string, number>): void {
     const [first, ...rest] = this.#sequences;
     for (const [group, offset] of offsets) {

@@ -5,23 +5,24 @@ import { type CrashOptions, SimDisk } from "./disk.ts";
 import { type Life, type NetworkOptions, SimNetwork } from "./network.ts";
 import { mix, Prng } from "./prng.ts";
 
+/** Options of a simulated world. */
 export interface WorldOptions {
   readonly network?: NetworkOptions;
-  /** Bounds of the time an fsync or a cold read takes. Default 0.1 to 5 ms. */
+  /** Bounds of the duration of an fsync or a cold read. Default 0.1 to 5 ms. */
   readonly diskMs?: readonly [number, number];
-  /** Wall clock at the beginning. Default 2026-01-01. */
+  /** Wall clock time at the beginning. Default 2026-01-01. */
   readonly epoch?: Millis;
-  /** Receives every line of the trace, for a person to read. */
+  /** Receives every line of the trace, with its virtual time. */
   readonly onTrace?: (line: string) => void;
 }
 
-/** One machine: its disk outlives its processes. */
+/** Machine of the world. Its disk outlives its processes. */
 export interface SimNode {
   readonly name: string;
   readonly disk: SimDisk;
-  /** The environment of the present life; the one before is dead: its timers never fire, its disk calls throw. */
+  /** Environment of the current life. After a crash its timers never fire and its disk calls throw. */
   readonly env: Env;
-  /** Milliseconds that this node's wall clock is ahead. */
+  /** Milliseconds by which this node's wall clock is ahead of the true time. */
   clockOffset: number;
 }
 
@@ -41,10 +42,10 @@ interface Machine extends SimNode {
 }
 
 /**
- * A deterministic world. All that happens is an event in one queue, ordered by virtual time and then by when it was
- * scheduled. Between two events every promise reaction runs to its end: the world waits for a `setImmediate`, which
- * Node does not run before the microtask queue is empty. A fixed number of awaited promises would cut long chains at
- * some length; and since the code under test can only await what this world resolves, nothing real is waited for.
+ * Deterministic world. Everything is an event in one queue, ordered by virtual time, then by scheduling order. Between
+ * two events all promise reactions run to completion: the world waits for a `setImmediate`, which Node runs only once
+ * the microtask queue is empty. Awaiting a fixed number of promises instead would cut off long chains. The code under
+ * test can only await promises that this world resolves, so the world never waits for real I/O.
  */
 export class World {
   readonly network: SimNetwork;
@@ -71,27 +72,27 @@ export class World {
     );
   }
 
-  /** A generator of its own for `purpose`, so that one party's draws do not move another's. */
+  /** Returns a separate generator for `purpose`, so that draws of one component do not affect another. */
   fork(purpose: string): Prng {
     return new Prng(`${this.#seed}/${purpose}`);
   }
 
-  /** Milliseconds since the world began. */
+  /** Virtual time: milliseconds since the beginning of the world. */
   now(): number {
     return this.#now;
   }
 
-  /** The true time, in milliseconds since 1970. */
+  /** True wall clock time, in milliseconds since 1970. */
   wall(): number {
     return (this.#options.epoch ?? EPOCH) + this.#now;
   }
 
-  /** How many events have happened. */
+  /** Number of events so far. */
   events(): number {
     return this.#events;
   }
 
-  /** A fingerprint of everything traced so far: the same seed and program give the same one. */
+  /** Hash of the trace so far: equal for equal seeds and programs. */
   hash(): string {
     return this.#high.toString(16).padStart(8, "0") + this.#low.toString(16).padStart(8, "0");
   }
@@ -102,7 +103,7 @@ export class World {
     this.#options.onTrace?.(`${this.#now.toFixed(3)} ${line}`);
   }
 
-  /** The node called `name`, made when first asked for. */
+  /** Returns the node `name`, and creates it on first use. */
   node(name: string): SimNode {
     const known = this.#machines.get(name);
     if (known !== undefined) return known;
@@ -119,7 +120,7 @@ export class World {
     return machine;
   }
 
-  /** Ends the present life of a node and begins the next, with an empty memory and what the disk has kept. */
+  /** Crashes a node and begins its next life, with empty memory and the surviving disk contents. */
   crash(name: string, options: CrashOptions & { readonly halfOpen?: boolean } = {}): SimNode {
     const machine = this.#machines.get(name);
     invariant(machine !== undefined, "only a node that exists can crash");
@@ -132,7 +133,7 @@ export class World {
     return machine;
   }
 
-  /** Runs what is due in the next `ms` milliseconds; time then stands at their end. */
+  /** Runs the events of the next `ms` milliseconds, and advances the time by `ms`. */
   async runFor(ms: number): Promise<void> {
     const until = this.#now + ms;
     await nextTurn();
@@ -140,13 +141,13 @@ export class World {
     this.#now = until;
   }
 
-  /** The world stands still for `ms`, as a machine that sleeps: all that is due meanwhile happens at the end of it. */
+  /** Advances the time by `ms` without running events, like a suspended machine. Due events run afterwards. */
   leap(ms: number): void {
     this.trace(`leap ${ms}`);
     this.#now += ms;
   }
 
-  /** Runs until `holds` does; throws when it still does not after `limitMs` of virtual time or when nothing is left. */
+  /** Runs until `holds` returns true. Throws after `limitMs` of virtual time, or if no event is left. */
   async runUntil(holds: () => boolean, limitMs = 60_000): Promise<void> {
     const end = this.#now + limitMs;
     await nextTurn();
@@ -158,7 +159,7 @@ export class World {
     }
   }
 
-  /** Runs until nothing is left to happen; `maxEvents` stops a world whose timers renew themselves. */
+  /** Runs until no event is left. Throws after `maxEvents`, since recurring timers would run forever. */
   async runIdle(maxEvents = 1_000_000): Promise<void> {
     await nextTurn();
     for (let left = maxEvents; this.#queue.length > 0; left--) {
@@ -229,7 +230,7 @@ export class World {
 
 const earlier = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
-/** A binary heap, earliest first. */
+/** Pushes onto a binary heap, earliest event first. */
 function push(heap: Event[], event: Event): void {
   let at = heap.length;
   heap.push(event);

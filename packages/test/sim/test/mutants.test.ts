@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { MUTANTS, mutated } from "../src/mutants.ts";
 
 const root = join(import.meta.dirname, "../../../..");
-/** Those that are found soonest. */
+/** Mutants that the rules find within the fewest seeds. */
 const QUICK = ["a high watermark beyond the end", "an id is given to two producers", "a reused offset"];
 
 function run(...args: string[]): { readonly status: number | null; readonly output: string } {

@@ -9,7 +9,7 @@ function verdict({ seed, violation }: Outcome): string {
 }
 
 describe("one broker under crashes, bad disks and bad networks", () => {
-  // Bounded by its seeds: on a busy machine it takes longer and fails no sooner.
+  // No timeout: the number of seeds bounds the test, and a busy machine only makes it slower.
   test(`keeps every rule in ${SEEDS} seeds`, { timeout: 0 }, async () => {
     const seen = { acknowledged: 0, served: 0, commits: 0, shares: 0, compacted: 0, transactions: 0, faults: 0 };
     const endings = new Set<string>();
@@ -27,7 +27,7 @@ describe("one broker under crashes, bad disks and bad networks", () => {
       seen.faults += outcome.faults;
       for (const ending of outcome.endings) endings.add(ending);
     }
-    // A simulation in which nothing happens breaks no rule either.
+    // An idle simulation would break no rule either: require some activity.
     expect(seen.acknowledged).toBeGreaterThan(SEEDS * 30);
     expect(seen.served).toBeGreaterThan(SEEDS * 100);
     expect(seen.commits).toBeGreaterThan(SEEDS * 5);
@@ -53,7 +53,7 @@ function withDisk(env: Env, change: (disk: Disk) => Partial<Disk>): Env {
   return { ...env, disk: { ...env.disk, ...change(env.disk) } };
 }
 
-/** Puts itself before every open file whose path `concerns` it. */
+/** Overrides methods of the files whose paths match `concerns`. */
 function withFiles(env: Env, concerns: RegExp, change: (file: DiskFile, path: string) => Partial<DiskFile>): Env {
   return withDisk(env, disk => ({
     open(path, mode) {
@@ -65,7 +65,7 @@ function withFiles(env: Env, concerns: RegExp, change: (file: DiskFile, path: st
 
 const unsynced = { sync: () => Promise.resolve(), syncNow() {} };
 
-/** Writes of record data stay in the process for a while: they are acknowledged before they are written. */
+/** Delays writes of record data in the process, so that records are acknowledged before they are written. */
 function lateWriter(env: Env): Env {
   const pending = new Map<string, Map<number, Uint8Array>>();
   return withFiles(env, /\/(?:plain|temp)[^/]*\/.*\.log$/, (_file, path) => ({
@@ -84,7 +84,7 @@ function lateWriter(env: Env): Env {
           try {
             target.write([copy], place);
           } catch (error) {
-            // Nobody hears of it.
+            // The delayed write has no caller to report an error to.
             if (!(error instanceof DiskError)) throw error;
           } finally {
             target.close();
@@ -96,7 +96,7 @@ function lateWriter(env: Env): Env {
   }));
 }
 
-/** Says that bytes are sent when they are only queued: their memory is used again too early. */
+/** Reports bytes as sent when they are only queued, so that their memory is reused too early. */
 function hastyNetwork(env: Env): Env {
   const hasty = (connection: Connection): Connection => {
     const write = connection.write.bind(connection);
@@ -112,7 +112,7 @@ function hastyNetwork(env: Env): Env {
   return { ...env, network: { ...env.network, listen } };
 }
 
-/** What each trick breaks. Every one leaves the broker itself as it is. */
+/** Faults of the environment and the rules that each one breaks. The broker itself is unchanged. */
 const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env) => Env])[] = [
   ["an fsync that does nothing", /lost|not start/, env => withFiles(env, /./, () => unsynced)],
   [

@@ -14,7 +14,7 @@ import { describe, expect, test } from "vitest";
 
 const nothing: ConnectionHandler = { onData() {}, onDrain() {}, onClose() {} };
 
-/** A small runtime with promises, timers, disk and network: appends what it is sent, syncs, then acknowledges. */
+/** Small runtime with promises, timers, disk and network: appends received bytes, syncs, then acknowledges. */
 async function journal(env: Env): Promise<void> {
   env.disk.makeDirectory("/data");
   env.disk.syncDirectoryNow("/");
@@ -124,7 +124,7 @@ describe("the disk", () => {
       world.crash("n");
       expect(() => old.disk.list("/")).toThrow(DiskError);
       const text = bytesOf(node.env, "/f");
-      // Bytes are lost at the end or in the midst, where zeros are then; none is in another's place.
+      // Lost bytes are at the end, or read as zeros in the middle; no byte moves.
       expect(text).toMatch(/^sure[A\0]{0,4}$|^sure[A\0]{4}[B\0]{1,4}$/);
       outcomes.add(text.replaceAll("\0", "_"));
     }
@@ -144,7 +144,7 @@ describe("the disk", () => {
       node.env.disk.rename("/d/a.tmp", "/d/a");
       world.crash("n");
       const names = node.env.disk.list("/d").map(e => e.name);
-      // Never both, for a rename is one step.
+      // A rename is atomic: never both names.
       expect(names.length).toBeLessThan(2);
       if (names[0] !== "a") lost++;
       else expect(bytesOf(node.env, "/d/a")).toBe("new");
@@ -206,7 +206,7 @@ describe("the disk", () => {
     expect(await failing).toBe("EIO");
     node.disk.fault = undefined;
     file.syncNow();
-    // Whether the first write survived was decided when its fsync failed.
+    // The failed fsync decided by chance if the first write survived.
     expect([0, 6]).toContain(node.disk.durableBytes("/f").length);
     node.disk.flipBit("/f", 0, 0);
     expect(bytesOf(node.env, "/f")).toBe("023456");
