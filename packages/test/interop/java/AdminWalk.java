@@ -27,7 +27,7 @@ import org.apache.kafka.common.resource.*;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Every method of Admin, on a broker that is alone and has no security. */
+/** Calls every method of Admin, on a single broker without security. */
 public class AdminWalk {
     private static final String TOPIC = "admin-walk";
     private static final TopicPartition ZERO = new TopicPartition(TOPIC, 0);
@@ -474,7 +474,7 @@ public class AdminWalk {
         walk.check("listTransactions", () -> Walk.need(admin.listTransactions().all().get().stream()
                 .anyMatch(one -> one.transactionalId().equals("admin-walk")), "the transaction is listed"));
         walk.check("abortTransaction", () -> {
-            // A marker of a producer that the partition does not know is written all the same.
+            // The marker is written even if the partition does not know the producer.
             admin.abortTransaction(new AbortTransactionSpec(ZERO, 987_654L, (short) 0, 0)).all().get();
         });
         walk.check("fenceProducers", () -> admin.fenceProducers(List.of("admin-walk")).all().get());
@@ -512,7 +512,7 @@ public class AdminWalk {
     }
 
     private void rest() {
-        // Null where the broker has no plugin that takes metrics; an exception would say that it did not answer.
+        // Null if the broker has no plugin that receives metrics; an exception would mean that there was no answer.
         walk.check("clientInstanceId", () -> admin.clientInstanceId(Duration.ofSeconds(8)));
         walk.check("metrics", () -> Walk.need(!admin.metrics().isEmpty(), "there are metrics"));
         walk.check("registerMetricForSubscription", () -> admin.registerMetricForSubscription(

@@ -27,9 +27,9 @@ import org.apache.kafka.storage.internals.log.LogValidator;
 import org.apache.kafka.storage.internals.log.RecordValidationException;
 
 /**
- * Reads record batches with Kafka's own classes. A line in is "read hex", as a consumer does, or "judge codec timestampType
- * compacted beforeMaxMs afterMaxMs now hex", as a leader does before it appends. A line out is "ok" with the records (and
- * in front of them, for a leader, the batch as it would be stored), or "error", Kafka's code and why.
+ * Reads record batches with Kafka's own classes. An input line is "read hex", to read as a consumer, or "judge codec
+ * timestampType compacted beforeMaxMs afterMaxMs now hex", to validate as a leader before an append. An output line is
+ * "ok" with the records (for a leader, after the batch as it would be stored), or "error" with Kafka's code and reason.
  */
 public class Batches {
     public static void main(String[] args) throws Exception {
@@ -106,7 +106,7 @@ public class Batches {
         return result.maxTimestampMs() + " " + bytes + " " + read(bytes);
     }
 
-    /** A clock that stands still. */
+    /** Clock that stands still. */
     private record At(long milliseconds) implements Time {
         public long nanoseconds() { return milliseconds * 1_000_000; }
         public void sleep(long ms) { }

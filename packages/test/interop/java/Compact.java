@@ -19,8 +19,9 @@ import org.apache.kafka.storage.internals.utils.Throttler;
 import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 
 /**
- * Compacts logs with Kafka's own cleaner. A line in, "directory now firstDirty firstUncleanable segmentBytes retentionMs
- * clock", is a line out: the first offset that was not compacted. What is in a log is below its high watermark.
+ * Compacts logs with Kafka's own cleaner. For an input line "directory now firstDirty firstUncleanable segmentBytes
+ * retentionMs clock" the output line is the first offset that was not compacted. All records of a log are below its high
+ * watermark.
  */
 public class Compact {
     private static final int MAP_BYTES = 1 << 20;
@@ -45,7 +46,7 @@ public class Compact {
         System.exit(0);
     }
 
-    /** A clock that stands still: producers of long ago are not forgotten. */
+    /** Clock that stands still, so that old producers do not expire. */
     private static Time at(long now) {
         InvocationHandler calls = (proxy, method, args) ->
             method.getName().equals("milliseconds") ? (Object) now : method.invoke(Time.SYSTEM, args);

@@ -27,7 +27,7 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Every method of Consumer; the second argument is the protocol of its groups: classic or consumer. */
+/** Calls every method of Consumer; the second argument is the group protocol: classic or consumer. */
 public class ConsumerWalk {
     private static final String TOPIC = "consumer-walk";
     private static final int EACH = 30;
@@ -41,7 +41,7 @@ public class ConsumerWalk {
         this.protocol = protocol;
     }
 
-    /** Record i of each partition has the time 1000 * i. */
+    /** Record i of each partition has the timestamp 1000 * i. */
     public static void main(String[] args) throws Exception {
         Walk walk = new Walk(args[0]);
         try (Admin admin = Admin.create(walk.settings(Map.of()))) {

@@ -25,10 +25,10 @@ import org.apache.kafka.common.record.internal.AbstractRecords;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 
 /**
- * Kafka's own JSON converters of messages and of the coordinators' records. Each line of standard input is a question,
- * each line of standard output its answer: {"encode", "version", "correlationId", "body"} gives {"hex"}, a request with
- * its header; {"decode", "version", "hex"} gives {"body"} of a response; {"key", "value", "of"} gives both as JSON, of a
- * record of "group", "share" or "transaction". What fails gives {"error"}.
+ * Kafka's own JSON converters of messages and of coordinator records. For each line of standard input there is a line of
+ * standard output: {"encode", "version", "correlationId", "body"} gives {"hex"}, a request with its header; {"decode",
+ * "version", "hex"} gives {"body"} of a response; {"key", "value", "of"} gives both as JSON, for a record of a "group",
+ * "share" or "transaction" coordinator. Failures give {"error"}.
  */
 public class MessageJson {
     private static final ObjectMapper JSON = new ObjectMapper().enable(JsonParser.Feature.ALLOW_NON_NUMERIC_NUMBERS);
@@ -74,7 +74,7 @@ public class MessageJson {
             String name = "org.apache.kafka.common.message." + type.name + "ResponseData";
             Message body = parse(name, readable, version);
             answer.set("body", json(name, body, version));
-            // The converters leave records out.
+            // The converters omit records.
             if (body instanceof FetchResponseData fetched) {
                 ArrayNode records = answer.putArray("records");
                 for (var topic : fetched.responses()) {

@@ -26,7 +26,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Every method of Producer. */
+/** Calls every method of Producer. */
 public class ProducerWalk {
     private static final String TOPIC = "producer-walk";
     private final Walk walk;

@@ -7,7 +7,7 @@ import java.util.HexFormat;
 import java.util.Properties;
 import java.util.TreeMap;
 
-/** Reads properties files: a line in is the hex of one, a line out "ok" with its pairs in hex, by key, or "error". */
+/** Reads properties files: an input line is a file in hex, an output line "ok" with its pairs in hex, or "error". */
 public class PropertiesFiles {
     public static void main(String[] args) throws Exception {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII), 1 << 16);

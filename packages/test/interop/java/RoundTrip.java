@@ -13,8 +13,8 @@ import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
 
 /**
- * Reads messages with Kafka's own classes and writes them again. A line in, "class readVersion writeVersion hex", is a
- * line out: the hex of what was written, "unsupported" when the version cannot say it, or "error" and why.
+ * Reads messages with Kafka's own classes and writes them again. For an input line "class readVersion writeVersion hex"
+ * the output line is the written message in hex, "unsupported" if the version lacks a field, or "error" with a reason.
  */
 public class RoundTrip {
     public static void main(String[] args) throws Exception {

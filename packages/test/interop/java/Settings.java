@@ -14,9 +14,9 @@ import org.apache.kafka.server.metrics.ClientMetricsConfigs;
 import org.apache.kafka.storage.internals.log.LogConfig;
 
 /**
- * Kafka's declarations of settings. First a line for each, "setting scope name type internal updateMode default" with
- * the default in hex or "none" or "null"; then for each line "scope name hex" of standard input what Kafka makes of that
- * value: "ok hex", or "error" and why.
+ * Kafka's definitions of settings. Prints a line for each, "setting scope name type internal updateMode default" with
+ * the default in hex, "none" or "null". Then, for each input line "scope name hex", prints the value as Kafka parses it:
+ * "ok hex", or "error" with a reason.
  */
 public class Settings {
     private static final Map<String, Map<String, ConfigDef.ConfigKey>> SCOPES = new HashMap<>();

@@ -7,7 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
 
-/** A walk through an interface: tries one thing after the other, and prints a JSON line for each (see src/walk.ts). */
+/** Walk through an interface: runs checks in order, and prints a JSON line for each (see src/walk.ts). */
 final class Walk {
     interface Body {
         void run() throws Exception;
@@ -19,7 +19,7 @@ final class Walk {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     final String server;
-    /** First words of the names of the checks so far. */
+    /** First words of the names of all checks so far. */
     final Set<String> tried = new LinkedHashSet<>();
 
     Walk(String server) {
@@ -27,7 +27,7 @@ final class Walk {
         System.out.println(JSON.createObjectNode().put("version", AppInfoParser.getVersion()));
     }
 
-    /** What every client is told: where to connect, and not to wait long. */
+    /** Settings of every client: bootstrap servers and short timeouts. */
     Map<String, Object> settings(Map<String, Object> more) {
         Map<String, Object> all = new java.util.HashMap<>(more);
         all.put("bootstrap.servers", server);
@@ -58,7 +58,7 @@ final class Walk {
         if (!holds) throw new AssertionError("not so: " + what);
     }
 
-    /** Passes when `body` throws, directly or as a cause, what is expected. */
+    /** Passes if `body` throws the expected exception, directly or as a cause. */
     static void refused(Class<? extends Throwable> expected, Body body) throws Exception {
         try {
             body.run();
@@ -69,7 +69,7 @@ final class Walk {
         throw new AssertionError("not refused with " + expected.getSimpleName());
     }
 
-    /** Calls until `holds` of the answer, for as long as a group may take: three heartbeats of the new protocol. */
+    /** Repeats a call until `holds` accepts the answer, for up to three heartbeats of the consumer protocol. */
     static <T> T until(String what, Call<T> call, java.util.function.Predicate<T> holds) throws Exception {
         long end = System.currentTimeMillis() + 20_000;
         for (;;) {

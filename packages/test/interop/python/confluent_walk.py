@@ -15,7 +15,7 @@ admin = ca.AdminClient({"bootstrap.servers": SERVER, "socket.timeout.ms": 8000})
 
 
 def one(futures):
-    """The only result of an admin call, waited for."""
+    """Waits for the only result of an admin call."""
     (future,) = futures.values()
     return future.result(DEADLINE_S)
 

@@ -1,4 +1,4 @@
-"""What the scripts of the Python clients share: their commands, and JSON lines in and out."""
+"""Commands and JSON lines shared by the scripts of the Python clients."""
 import json
 import sys
 import threading
@@ -36,7 +36,7 @@ def drafts():
 
 
 def values():
-    """Values of a load, until standard input ends."""
+    """Yields the values of a load until standard input ends."""
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     sequence = 0

@@ -1,4 +1,4 @@
-"""What the walks of the Python clients share; src/walk.ts reads what they print."""
+"""Checks and JSON output shared by the walks of the Python clients; src/walk.ts reads them."""
 import json
 import time
 
@@ -15,11 +15,11 @@ def told(error):
 
 
 def check(name, body, *args):
-    """Tries one thing; what it raises is told."""
+    """Runs a check and prints its result; an exception is a failure."""
     try:
         body(*args)
         say(check=name, ok=True)
-    except Exception as error:  # Whatever it is, it is what is to be told.
+    except Exception as error:  # Report any exception as the reason.
         say(check=name, ok=False, reason=told(error))
 
 
@@ -42,7 +42,7 @@ def need(holds, what):
 
 
 def refused(word, body, *args):
-    """Passes when `body` raises something whose name or text has `word`."""
+    """Passes if `body` raises an exception whose name or text contains `word`."""
     try:
         body(*args)
     except Exception as error:
@@ -53,7 +53,7 @@ def refused(word, body, *args):
 
 
 def until(what, call, holds):
-    """Calls until `holds` of the answer: what was done may take a moment to show."""
+    """Repeats a call until `holds` accepts the answer, since changes may take a moment to be visible."""
     end = time.monotonic() + DEADLINE_S
     while True:
         found = call()

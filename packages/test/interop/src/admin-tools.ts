@@ -1,4 +1,4 @@
-/** The tools of administrators. */
+/** Checks of the administration tools. */
 import { check, SERVER, type Tool, TOOLS } from "./tool-check.ts";
 
 const topics: Tool = {
@@ -310,6 +310,7 @@ const quorum: Tool = {
   ],
 };
 
+/** Administration tools with their checks. */
 export const ADMIN_TOOLS: readonly Tool[] = [
   topics,
   configs,

@@ -1,4 +1,4 @@
-/** What a broker announces in ApiVersions, beside what Apache Kafka announces. */
+/** APIs and features that a broker announces in ApiVersions, compared with those of Apache Kafka. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiKey, apiOf, type ApiVersionsResponse } from "@samsa/protocol";
@@ -6,28 +6,31 @@ import { servedApis } from "@samsa/broker";
 import { RawClient } from "./raw-client.ts";
 import { type Check, oneLine } from "./scoreboard.ts";
 
-/** A name and the versions it stands for. */
+/** API or feature with its range of versions. */
 export interface Span {
   readonly name: string;
   readonly first: number;
   readonly last: number;
 }
 
+/** APIs and features that a broker announces. */
 export interface Announced {
   readonly apis: readonly Span[];
   readonly features: readonly Span[];
 }
 
-/** Kafka's list, of one node in combined mode, as `npm run interop -- --record-apis` found it. */
+/** Kafka's list, recorded from a node in combined mode by `npm run interop -- --record-apis`. */
 export interface Recorded extends Announced {
   readonly version: string;
 }
 
+/** Path of the file with Kafka's recorded list. */
 export const RECORD = join(import.meta.dirname, "../recorded/kafka-apis.json");
 
-/** The first version that tells features whose versions begin at 0. */
+/** First version of ApiVersions that includes features whose versions begin at 0. */
 const VERSION = 4;
 
+/** Asks the broker at `server`, given as `host:port`, for its APIs and features. */
 export async function announced(server: string): Promise<Announced> {
   const client = await RawClient.open(server);
   const software = { clientSoftwareName: "interop", clientSoftwareVersion: "1" };
@@ -46,10 +49,12 @@ export async function announced(server: string): Promise<Announced> {
   };
 }
 
+/** Reads Kafka's recorded list. */
 export function recorded(): Recorded {
   return JSON.parse(readFileSync(RECORD, "utf8")) as Recorded;
 }
 
+/** Formats an API or feature with its versions. */
 export function told({ name, first, last }: Span): string {
   return `${name} ${first}-${last}`;
 }
@@ -61,7 +66,7 @@ function equalLists(name: string, found: readonly string[], expected: readonly s
   return { name, outcome: "failed", reason: oneLine(`too many: ${more.join(", ")}; missing: ${less.join(", ")}`) };
 }
 
-/** What our broker has handlers for where no metrics of clients are taken, as on the brokers of the judges. */
+/** APIs with a handler in our broker without client telemetry, as in the brokers of the judges. */
 export function implemented(): Span[] {
   return [...servedApis({ telemetry: false }).values()].map(({ name, announcedFirst, last }) => ({
     name,
@@ -70,7 +75,7 @@ export function implemented(): Span[] {
   }));
 }
 
-/** Whether what is announced is what is `there`, and nothing that Kafka does not have. */
+/** Checks that the announced APIs are exactly those `there`, and that Kafka has all of them. */
 export function checkAnnounced(found: Announced, there: readonly Span[], kafka: Recorded): Check[] {
   const apis = new Map(kafka.apis.map(api => [api.name, api]));
   const within = (api: Span): boolean => {
@@ -89,7 +94,7 @@ export function checkAnnounced(found: Announced, there: readonly Span[], kafka: 
   ];
 }
 
-/** What Kafka announces and this broker does not. */
+/** APIs and features that Kafka announces and this broker does not. */
 export function notAnnounced(found: Announced, kafka: Recorded): Announced {
   const lacks = (mine: readonly Span[], its: readonly Span[]): Span[] =>
     its.filter(one => !mine.some(({ name }) => name === one.name));

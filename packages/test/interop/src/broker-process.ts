@@ -5,20 +5,20 @@ import { Child } from "./child.ts";
 import { KafkaProcess } from "./kafka-process.ts";
 import { findSamsa, type Program } from "./runtimes.ts";
 
-/** A broker that can be stopped, killed and started again on the same port and directory. */
+/** Broker process that can be stopped, killed and restarted on the same port and directory. */
 export interface BrokerProcess {
   /** `host:port` of its listener. */
   readonly server: string;
   readonly directory: string;
-  /** Ends it in order. Rejects when that fails. */
+  /** Shuts the broker down. Rejects if that fails. */
   stop(): Promise<void>;
-  /** Ends it with SIGKILL. */
+  /** Kills the broker with SIGKILL. */
   kill(): Promise<void>;
-  /** Starts it again after `stop` or `kill`. */
+  /** Restarts the broker after `stop` or `kill`. */
   start(): Promise<void>;
-  /** What it wrote on standard error, for a failing test to show. */
+  /** Standard error of the broker, for the message of a failing test. */
   log(): string;
-  /** Ends it in any state and removes its directory. */
+  /** Kills the broker if it runs, and removes its directory. */
   dispose(): Promise<void>;
 }
 
@@ -27,13 +27,14 @@ interface Ready {
   readonly http: string | null;
 }
 
+/** Samsa as a process, run by its command. */
 export class SamsaProcess implements BrokerProcess {
   readonly directory: string;
   readonly #program: Program;
   readonly #owned: boolean;
   readonly #settings: readonly string[];
   readonly #withHttp: boolean;
-  /** Where its metrics are; "" without them. */
+  /** Base URL of its HTTP endpoint; "" without one. */
   http = "";
   #port = 0;
   #child: Child | undefined;
@@ -48,8 +49,8 @@ export class SamsaProcess implements BrokerProcess {
   }
 
   /**
-   * Starts a broker on a free port; on a fresh directory unless one is given, which is then not removed. `withHttp`: it
-   * shows metrics, and takes those of clients.
+   * Starts a broker on a free port, in a new directory or in the given one, which is then not removed. `withHttp`
+   * enables the HTTP endpoint with metrics, and client telemetry.
    */
   static async start(directory?: string, settings: readonly string[] = [], withHttp = false): Promise<SamsaProcess> {
     const broker = new SamsaProcess(await findSamsa(), directory, settings, withHttp);
@@ -112,10 +113,10 @@ export class SamsaProcess implements BrokerProcess {
   }
 }
 
-/** Whether Apache Kafka takes the place of our broker. */
+/** True if the judges and tests run against Apache Kafka instead of our broker. */
 export const AGAINST_KAFKA = process.env.INTEROP_AGAINST === "kafka";
 
-/** The broker under test: ours, or Apache Kafka to see what the tests make of it. */
+/** Starts the broker under test: ours, or Apache Kafka with `INTEROP_AGAINST=kafka`. */
 export async function startBroker(): Promise<BrokerProcess> {
   return AGAINST_KAFKA ? KafkaProcess.start() : SamsaProcess.start();
 }

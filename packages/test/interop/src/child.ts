@@ -1,18 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
+/** Options of a child process. */
 export interface ChildOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with every line of standard output. */
+  /** Called with every line of standard output, which is then not kept in `lines`. */
   readonly onLine?: (line: string) => void;
-  /** Given to standard input, which is then closed. Without it standard input stays open for `write`. */
+  /** Text for standard input, which is then closed. Without it standard input stays open for `write`. */
   readonly input?: string;
 }
 
-/** How much of standard error is kept: its end tells why. */
+/** Characters of standard error to keep: the end has the reason of a failure. */
 const STDERR_KEPT = 64 * 1024;
 
-/** A process of a test. Whoever starts one must `end` it; the process's own end is awaited by `exited`. */
+/** Process of a test. The caller must `end` it, or await `exited` if it ends by itself. */
 export class Child {
   readonly command: string;
   readonly exited: Promise<number | NodeJS.Signals>;
@@ -53,7 +54,7 @@ export class Child {
         resolve(-1);
       });
       this.#process.once("close", (code, signal) => {
-        // The last line of some programs has no end.
+        // The last line of some programs has no line feed.
         if (partial !== "") take(partial);
         this.#finish();
         resolve(signal ?? code ?? -1);
@@ -73,7 +74,7 @@ export class Child {
     this.#process.stdin?.end();
   }
 
-  /** The first line of standard output that `matches`, whether it came or is still to come. */
+  /** Resolves to the first line of standard output that `matches`, past or future. */
   line(matches: (line: string) => boolean, deadlineMs = 60_000): Promise<string> {
     return new Promise((resolve, reject) => {
       const settle = (): void => {
@@ -97,13 +98,13 @@ export class Child {
     });
   }
 
-  /** Sends `signal` unless the process has ended already, and waits for the end. */
+  /** Sends `signal` unless the process has exited, and waits for its exit. */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
     if (!this.#ended) this.#process.kill(signal);
     return await this.exited;
   }
 
-  /** Ends it at once, without waiting. */
+  /** Sends SIGKILL without waiting for the exit. */
   kill(): void {
     if (!this.#ended) this.#process.kill("SIGKILL");
   }
@@ -118,7 +119,7 @@ export class Child {
   }
 }
 
-/** Runs a program to its end. Rejects with its standard error when it fails or takes longer than `deadlineMs`. */
+/** Runs a program to its exit. Rejects with its standard error if it fails or takes longer than `deadlineMs`. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -144,7 +145,7 @@ export async function run(
   return child.lines;
 }
 
-/** Waits until `holds`; rejects with `what` after `deadlineMs`. */
+/** Waits until `holds` returns true; rejects with `what` after `deadlineMs`. */
 export async function until(what: string, holds: () => boolean, deadlineMs = 60_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!holds()) {

@@ -3,10 +3,11 @@ import kafkajs from "kafkajs";
 import { compressFrameSync, decompressFrameSync } from "lz4-napi";
 import { compressSync, uncompressSync } from "snappy";
 
+/** Compression types, in the order of their codes in a batch. */
 export const CODECS = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
 export type Codec = (typeof CODECS)[number];
 
-/** The frame of Java's SnappyOutputStream: magic, version, lowest compatible version, then blocks with their lengths. */
+/** Header of Java's SnappyOutputStream: magic, version, lowest compatible version. Blocks with their lengths follow. */
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
 const MAGIC = XERIAL.subarray(0, 8);
 const BLOCK = 32 * 1024;
@@ -45,7 +46,7 @@ const TRANSFORMS: Readonly<Record<Exclude<Codec, "none">, Transform>> = {
   zstd: { compress: data => zstdCompressSync(data), decompress: data => zstdDecompressSync(data) },
 };
 
-/** Gives KafkaJS the codecs it comes without. */
+/** Registers the codecs that KafkaJS does not include. */
 export function registerCodecs(): void {
   const { CompressionCodecs, CompressionTypes } = kafkajs;
   const codec = (transform: Transform) => () => ({

@@ -1,4 +1,4 @@
-/** Scripted lives of groups and transactions, played on a broker request by request. */
+/** Scripts for groups and transactions, sent to a broker request by request. */
 import { randomUUID } from "node:crypto";
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey, Errors } from "@samsa/protocol";
@@ -15,6 +15,7 @@ const PAUSE_MS = 100;
 const MOST_TRIES = 100;
 export const TOPIC = "told";
 
+/** Script of requests to one kind of coordinator. */
 export interface Story {
   readonly name: string;
   readonly coordinator: Coordinator;
@@ -23,7 +24,7 @@ export interface Story {
 
 type Answer = Record<string, unknown>;
 
-/** A broker on which stories are played. */
+/** Broker that stories run on. */
 export class Stage {
   readonly #client: RawClient;
   readonly topicId: string;
@@ -33,7 +34,7 @@ export class Stage {
     this.topicId = topicId;
   }
 
-  /** Asks again while a coordinator is not ready. Rejects when the answer has another error than `expected`. */
+  /** Sends a request, and retries while a coordinator is not ready. Rejects on any error other than `expected`. */
   async ask(key: number, version: number, body: object, expected: keyof typeof Errors = "NONE"): Promise<Answer> {
     for (let tries = 0; ; tries++) {
       const answer = (await this.#client.ask(key, version, body)) as Answer;
@@ -54,7 +55,7 @@ function pause(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, PAUSE_MS));
 }
 
-/** ConsumerProtocolSubscription 0 to `TOPIC`. */
+/** ConsumerProtocolSubscription, version 0, of `TOPIC`. */
 function subscription(): Uint8Array {
   const name = Buffer.from(TOPIC);
   return Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 1, 0, name.length]), name, Buffer.from([0xff, 0xff, 0xff, 0xff])]);
@@ -78,7 +79,7 @@ function joining({ group, instance = null, memberId = "" }: Classic): object {
   };
 }
 
-/** Joins as the only member, and syncs; gives its id and generation. */
+/** Joins as the only member and syncs; returns its id and generation. */
 async function alone(stage: Stage, who: Classic): Promise<{ memberId: string; generationId: number }> {
   let memberId = who.memberId ?? "";
   if (memberId === "" && (who.instance ?? null) === null) {
@@ -263,7 +264,7 @@ async function transaction(stage: Stage, id: string, producer: Producer, sequenc
   await stage.ask(ApiKey.AddPartitionsToTxn, 3, added);
   await written(stage, id, producer, sequence);
   await stage.ask(ApiKey.EndTxn, 3, { transactionalId: id, ...producer, committed });
-  // The next beginning waits until this one is complete.
+  // Requests of the next transaction are retried until this one is complete.
   await stage.ask(ApiKey.DescribeTransactions, 0, { transactionalIds: [id] });
 }
 
@@ -319,14 +320,14 @@ const TRANSACTIONS: readonly Story[] = [
   },
 ];
 
-/** `ShareRequestMetadata`: the epochs of the first request of a share session, and of the last. */
+/** Epochs of the first and the last request of a share session (`ShareRequestMetadata`). */
 const SESSION_FIRST = 0;
 const SESSION_LAST = -1;
 const ACCEPT = 1;
 const RELEASE = 2;
 const REJECT = 3;
 
-/** A member of a share group, which sends one request after the other. */
+/** Member of a share group, which sends one request after the other. */
 class ShareMember {
   readonly #stage: Stage;
   readonly #group: string;
@@ -346,7 +347,7 @@ class ShareMember {
     return answer;
   }
 
-  /** Joins, and sends heartbeats until it has been given the partition. */
+  /** Joins, and sends heartbeats until the partition is assigned. */
   async join(): Promise<void> {
     for (let names: readonly string[] | null = [TOPIC]; ; names = null) {
       const { assignment } = (await this.beat(names)) as { assignment: { topicPartitions: unknown[] } | null };
@@ -359,7 +360,7 @@ class ShareMember {
     await this.beat(null, LEAVING);
   }
 
-  /** Fetches until it has records. */
+  /** Fetches until records arrive. */
   async fetch(): Promise<void> {
     for (;;) {
       const partitions = [{ partitionIndex: 0, partitionMaxBytes: 0, acknowledgementBatches: [] }];
@@ -376,14 +377,14 @@ class ShareMember {
     }
   }
 
-  /** Says something of records from `firstOffset` on: one type for each. */
+  /** Acknowledges records from `firstOffset` on, with one type for each. */
   async says(firstOffset: number, ...acknowledgeTypes: readonly number[]): Promise<void> {
     const lastOffset = firstOffset + acknowledgeTypes.length - 1;
     const partitions = [{ partitionIndex: 0, acknowledgementBatches: [{ firstOffset, lastOffset, acknowledgeTypes }] }];
     await this.#acknowledge([{ topicId: this.#stage.topicId, partitions }]);
   }
 
-  /** Ends the session: what the member still holds is given back. */
+  /** Closes the session, which releases the records that the member still holds. */
   async close(): Promise<void> {
     this.#session = SESSION_LAST;
     await this.#acknowledge([]);
@@ -401,7 +402,7 @@ class ShareMember {
   }
 }
 
-/** Five records, in batches of one. */
+/** Produces five records, in batches of one. */
 async function produced(stage: Stage): Promise<void> {
   const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
   for (let i = 0; i < 5; i++) {
@@ -421,7 +422,7 @@ async function deleted(stage: Stage, groupId: string): Promise<void> {
   await stage.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] });
 }
 
-/** A group whose start offset is set is there before its first member is. */
+/** Reads and acknowledges records in a share group. Setting the start offset creates it before its first member. */
 async function consumed(stage: Stage, group: string): Promise<void> {
   await produced(stage);
   await altered(stage, group, 0);
@@ -474,4 +475,5 @@ const SHARE: readonly Story[] = (["group", "share"] as const).flatMap(coordinato
   },
 ]);
 
+/** All stories, in running order. */
 export const STORIES: readonly Story[] = [...CLASSIC, ...CONSUMER, ...SHARE, ...TRANSACTIONS];

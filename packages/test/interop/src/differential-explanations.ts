@@ -1,13 +1,13 @@
 import type { Difference } from "./differential.ts";
 
-/** Why answers of an API may differ. */
+/** Accepted difference between the answers of an API. */
 interface Explained {
   readonly api: RegExp;
-  /** Edges, as `EdgeRequest.edge` names them. */
+  /** Pattern of `EdgeRequest.edge`. */
   readonly edge: RegExp;
-  /** Kafka's answer, if only some are explained. */
+  /** Pattern of Kafka's answer, if only some answers are explained. */
   readonly theirs?: RegExp;
-  /** Leaves out of an answer all that may differ. */
+  /** Removes the parts of an answer that may differ; the rest must be equal. */
   readonly same?: (answer: string) => string;
   readonly why: string;
 }
@@ -96,7 +96,7 @@ const EXPLAINED: readonly Explained[] = [
   },
 ];
 
-/** Why a difference is as it should be; undefined: it is a fault. */
+/** Reason why a difference is accepted; undefined if it is a fault. */
 export function explanationOf({ request, theirs, ours }: Difference): string | undefined {
   const { api, edge } = request;
   const explains = ({ theirs: kafkas, same, ...one }: Explained): boolean =>

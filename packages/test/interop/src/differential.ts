@@ -1,4 +1,4 @@
-/** The same requests to Apache Kafka and to Samsa, and the answers that differ. */
+/** Sends the same requests to Apache Kafka and to Samsa, and collects the answers that differ. */
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey, type ApiVersionsResponse } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
@@ -7,16 +7,16 @@ import type { MessageJson } from "./message-json.ts";
 import { newTopic, STANDING } from "./questions.ts";
 import { RawClient } from "./raw-client.ts";
 
-/** Time for an answer; requests that wait for longer have none from either side. */
+/** Response timeout. Requests that wait longer get no answer from either broker. */
 const PATIENCE_MS = 5000;
-/** A coordinator is being loaded or looked for: the same question again gets the answer that counts. */
+/** Error codes to retry: a coordinator is being loaded or located, or a transaction is being completed. */
 const RETRIABLE: ReadonlySet<number> = new Set([14, 15, 16, 51]);
-/** Kafka's brokers hear of changes a moment after the controller has answered. */
+/** Attempts of a read: Kafka's brokers apply metadata changes a moment after the controller has answered. */
 const TRIES = 3;
 const PAUSE_MS = 150;
 const MOST_TRIES = 20;
 
-/** Values that depend on the broker and the moment, not on the question. */
+/** Fields that depend on the broker and the time, not on the request. */
 const OWN: ReadonlySet<string> = new Set([
   "throttleTimeMs",
   "port",
@@ -29,7 +29,7 @@ const OWN: ReadonlySet<string> = new Set([
   "clientInstanceId",
   "replicaDirectoryId",
   "finalizedFeaturesEpoch",
-  // A single node of ours opens none for controllers.
+  // A single Samsa node opens no controller listener.
   "listeners",
   "sessionId",
   "logDir",
@@ -39,9 +39,12 @@ const OWN: ReadonlySet<string> = new Set([
 const MEMBER = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const MESSAGES: ReadonlySet<string> = new Set(["errorMessage", "batchIndexErrorMessage"]);
 
-/** An answer without what is each broker's own. Sentences count as there or not there: their words are compared elsewhere. */
+/**
+ * Removes the fields of `OWN` from an answer and sorts its lists. Of error messages only the presence counts; another
+ * test compares their text.
+ */
 export function essence(value: unknown, name = ""): unknown {
-  // Lists of all that there is have no order, and those of what was asked for tell it by their names.
+  // Lists of everything have no order, and entries for requested items carry their names.
   if (Array.isArray(value)) return value.map(part => essence(part, name)).sort(byText);
   if (typeof value === "bigint") return String(value);
   if (typeof value === "string") return MESSAGES.has(name) && value !== "" ? "…" : value.replaceAll(MEMBER, "(id)");
@@ -56,13 +59,14 @@ function byText(a: unknown, b: unknown): number {
   return left < right ? -1 : Number(left > right);
 }
 
+/** Request with different answers, in comparable form. */
 export interface Difference {
   readonly request: EdgeRequest;
   readonly theirs: string;
   readonly ours: string;
 }
 
-/** One broker and a connection to it, made again when it is closed. */
+/** Broker with a connection, which is reopened when it is closed. */
 export class Side {
   readonly #server: string;
   readonly #json: MessageJson;
@@ -74,7 +78,7 @@ export class Side {
     this.#json = json;
   }
 
-  /** Creates the standing topics and waits until they are known. */
+  /** Creates the standing topics and waits until their metadata and the coordinators are available. */
   async prepare(): Promise<void> {
     const client = await RawClient.open(this.#server);
     await client.ask(ApiKey.CreateTopics, 7, { topics: STANDING.map(name => newTopic(name)), timeoutMs: 5000 });
@@ -88,7 +92,7 @@ export class Side {
       await pause();
     }
     await fill(client);
-    // The topics of the coordinators are created by the first who looks for one.
+    // The first FindCoordinator creates the topic of the coordinator.
     for (const keyType of [0, 1]) {
       const sought = { keyType, coordinatorKeys: ["edge"] };
       while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 4, sought)).includes('"errorCode":0'))
@@ -98,7 +102,7 @@ export class Side {
     const sought = { keyType: 2, coordinatorKeys: [`edge:${topicId}:0`] };
     while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 6, sought)).includes('"errorCode":0'))
       await pause();
-    // The share group has the records of the filled topic before it.
+    // Start the share group at offset 0, before the records of the filled topic.
     const partitions = [{ partition: 0, stateEpoch: 0, startOffset: 0 }];
     const starting = { groupId: "edge", topics: [{ topicId, partitions }] };
     while (!JSON.stringify(await client.ask(ApiKey.InitializeShareGroupState, 0, starting)).includes('"errorCode":0'))
@@ -116,7 +120,7 @@ export class Side {
     );
   }
 
-  /** The answer's essence; "unspeakable" when Kafka's classes refuse the request. */
+  /** Sends a request, and returns the comparable part of its answer; "unspeakable" if Kafka refuses to encode it. */
   async ask({ api, version, body }: EdgeRequest, number: number): Promise<string> {
     const bound = JSON.parse(JSON.stringify(body, hold), (_, value: unknown) => this.#bind(value, number)) as object;
     const request = await this.#json.encode(api.name, version, bound, 1);
@@ -152,7 +156,7 @@ export class Side {
 const BIG = "$big:";
 const ODD = "$odd:";
 
-/** Numbers that JSON cannot say, as text that `Side` reads. */
+/** Encodes numbers that JSON cannot express as text for `Side`. */
 function hold(_: string, value: unknown): unknown {
   if (typeof value === "bigint") return `${BIG}${value}`;
   return typeof value === "number" && !Number.isFinite(value) ? `${ODD}${value}` : value;
@@ -162,10 +166,10 @@ function pause(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, PAUSE_MS));
 }
 
-/** Young enough that retention leaves it alone. */
+/** Timestamp of the first record: recent, so that retention keeps it. */
 const FILLED_AT = Date.now() - 60_000;
 
-/** Three batches in the first standing topic. */
+/** Writes three batches to the first standing topic. */
 async function fill(client: RawClient): Promise<void> {
   const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
   for (let i = 0; i < 3; i++) {
@@ -173,15 +177,15 @@ async function fill(client: RawClient): Promise<void> {
     const records = [buildBatch([record, record], {}, tools)];
     const topicData = [{ name: STANDING[0], partitionData: [{ index: 0, records }] }];
     const request = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
-    // A broker leads a partition a moment after it has told of it.
+    // The broker may become leader a moment after its metadata lists the partition.
     while (!JSON.stringify(await client.ask(ApiKey.Produce, 9, request)).includes('"errorCode":0')) await pause();
   }
 }
 
-/** APIs that change nothing, whose question may be asked again. */
+/** Read-only APIs, whose requests may be repeated. */
 const READS = /^(Describe|List|Metadata|Find|OffsetFetch|OffsetForLeaderEpoch|Fetch|ApiVersions|ConsumerGroupDescribe)/;
 
-/** Asks both the same, in the same order, and gives what differs even when it is asked again. */
+/** Sends all requests to both brokers in order. Returns the answers that differ, for reads even after retries. */
 export async function compare(requests: readonly EdgeRequest[], kafka: Side, samsa: Side): Promise<Difference[]> {
   const differences: Difference[] = [];
   for (const [number, request] of requests.entries()) {

@@ -1,42 +1,43 @@
-/** Requests of every API and version with plain values, and with the edge values of each of their fields. */
+/** Builds requests of every API and version with plain values, and with the edge values of each of their fields. */
 import { type Api, ApiKey } from "@samsa/protocol";
 import { buildBatch, type Tools } from "@samsa/records";
 import { STANDING } from "./questions.ts";
 
-/** `AnyMessage["fields"]`, as far as it is looked at here. */
+/** Fields of a message, as `AnyMessage["fields"]`. */
 type Fields = Api["request"]["fields"];
 type Type = Fields[string]["type"];
 type Draft = Readonly<Record<string, unknown>>;
 
+/** Request with at most one edge value. */
 export interface EdgeRequest {
   readonly api: Api;
   readonly version: number;
-  /** Body for Kafka's JSON converters. The text `$id NAME` stands for the id of a topic, `$n` for a number. */
+  /** Body for Kafka's JSON converters. `$id NAME` stands for the id of a topic, `$n` for the number of the request. */
   readonly body: Record<string, unknown>;
-  /** The field that has an edge value, and which; "" when all are plain. */
+  /** Path and value of the field with an edge value; "" if all are plain. */
   readonly edge: string;
 }
 
 const [TOPIC, OTHER, WRITTEN] = STANDING;
-/** Stands for the id of a topic, which each broker draws for itself. */
+/** Prefix of a placeholder for a topic id, which differs between brokers. */
 export const ID = "$id ";
 const TOPIC_ID = ID + TOPIC;
 const MIB = 1 << 20;
 const ZERO_ID = "AAAAAAAAAAAAAAAAAAAAAA";
 const NO_ID = "BBBBBBBBBBBBBBBBBBBBBA";
-/** Young enough that retention leaves it alone. */
+/** Timestamp of records: recent, so that retention keeps them. */
 const NOW = Date.now();
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
-/** ConsumerProtocolSubscription of version 0, to the first standing topic. */
+/** ConsumerProtocolSubscription, version 0, of the first standing topic. */
 const SUBSCRIPTION = ((): string => {
   const name = Buffer.from(TOPIC);
   const length = Buffer.from([0, name.length]);
   return base64(Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 1]), length, name, Buffer.from([0xff, 0xff, 0xff, 0xff])]));
 })();
 
-/** Plain values of fields by their name, whichever message they are in. */
+/** Plain values by field name, in any message. */
 const PLAIN: Draft = {
   timeoutMs: 1000,
   topicName: TOPIC,
@@ -49,17 +50,17 @@ const PLAIN: Draft = {
   clientSoftwareVersion: "1",
 };
 
-/** Plain bodies of requests by API, where a default of each field would not do; what is missing gets one. */
+/** Plain request bodies by API, where the defaults are not enough. Missing fields get defaults. */
 type Templates = Readonly<Record<number, Draft>>;
 
 const partition = { partitionIndex: 0, partition: 0 };
 const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
 const resource = { resourceType: 2, resourceName: TOPIC };
-/** AcknowledgementBatch: the first two records are accepted. */
+/** AcknowledgementBatch that accepts the first two records. */
 const ACCEPTED = { firstOffset: 0, lastOffset: 1, acknowledgeTypes: [1] };
 const shareState = { groupId: "edge", topics: [{ topicId: TOPIC_ID, partitions: [{ partition: 0 }] }] };
 
-/** Groups and their offsets. */
+/** Bodies of group and offset requests. */
 const GROUPS: Templates = {
   [ApiKey.OffsetCommit]: { generationIdOrMemberEpoch: -1, topics: offsets },
   [ApiKey.OffsetFetch]: {
@@ -91,14 +92,14 @@ const GROUPS: Templates = {
   [ApiKey.ConsumerGroupDescribe]: { groupIds: ["nosuch"] },
 };
 
-/** Share groups and their state. */
+/** Bodies of share group requests. */
 const SHARES: Templates = {
   [ApiKey.ShareGroupHeartbeat]: { groupId: "share-$n", memberId: ZERO_ID, subscribedTopicNames: [TOPIC] },
   [ApiKey.ShareGroupDescribe]: { groupIds: ["nosuch"] },
   [ApiKey.ShareFetch]: {
     memberId: ZERO_ID,
     shareSessionEpoch: 0,
-    // Long enough for the state of the partition to be loaded.
+    // Wait long enough for the share partition state to be loaded.
     maxWaitMs: 200,
     minBytes: 1,
     maxBytes: MIB,
@@ -125,7 +126,7 @@ const SHARES: Templates = {
   [ApiKey.DeleteShareGroupOffsets]: { groupId: "nosuch", topics: [{ topicName: TOPIC }] },
 };
 
-/** Topics, transactions and the cluster. */
+/** Bodies of requests about topics, transactions and the cluster. */
 const OTHERS: Templates = {
   [ApiKey.Fetch]: {
     maxWaitMs: 0,
@@ -199,7 +200,7 @@ function templates(tools: Tools): Templates {
   };
 }
 
-/** Fields whose edge values would end the comparison: the broker unregisters, or the cluster changes its level. */
+/** Fields whose edge values would disturb later requests: they unregister the broker or change the cluster. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
   "UnregisterBroker.brokerId",
   "UpdateFeatures.validateOnly",
@@ -250,7 +251,7 @@ function whole(type: Type, draft: unknown): unknown {
   return Array.isArray(draft) ? draft.map((element: unknown) => whole(type.element, element)) : draft;
 }
 
-/** A value of every field: the draft's, else a plain one of that name, else the default. */
+/** Completes a draft: other fields get the plain value of their name, else the default. */
 function filled(fields: Fields, draft: Draft): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const [name, { type, initial }] of Object.entries(fields)) {
@@ -261,7 +262,7 @@ function filled(fields: Fields, draft: Draft): Record<string, unknown> {
   return body;
 }
 
-/** Calls `found` with every place of a body: how to say it, and a copy of the whole with another value there. */
+/** Yields every place of a body: its path, its edge values, and a function that returns a copy with another value. */
 function* places(
   fields: Fields,
   body: Draft,
@@ -299,7 +300,7 @@ function* places(
   }
 }
 
-/** Requests of one API: plain values at every version of `span`, edge values at the newest. */
+/** Requests of one API: plain values at every version of `span`, edge values at the newest version. */
 export function edgeRequests(api: Api, span: { first: number; last: number }, tools: Tools): EdgeRequest[] {
   const draft = templates(tools)[api.key] ?? {};
   const requests: EdgeRequest[] = [];
@@ -318,7 +319,7 @@ export function edgeRequests(api: Api, span: { first: number; last: number }, to
   return requests;
 }
 
-/** Deletes a topic that later requests are about. */
+/** True if a request would delete a topic that later requests need. */
 function deletes(api: string, path: string, edge: unknown): boolean {
   return (
     api === "DeleteTopics" && path.startsWith("topic") && STANDING.some(name => edge === name || edge === ID + name)
@@ -326,8 +327,8 @@ function deletes(api: string, path: string, edge: unknown): boolean {
 }
 
 /**
- * A time so short that it may be over, or not, before the request is looked at; or so long that nobody waits for the
- * answer, and a share session ends with its connection at a moment of the broker's own.
+ * True if the answer depends on timing: a timeout so short that it may or may not have passed before the broker handles
+ * the request, or a wait so long that the client closes first and the share session ends at an arbitrary moment.
  */
 function isRace(api: Api, path: string, edge: unknown): boolean {
   if (typeof edge !== "number" && typeof edge !== "bigint") return false;

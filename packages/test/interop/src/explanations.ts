@@ -1,10 +1,10 @@
 import type { Explanation } from "./scoreboard.ts";
 
-/** How clients say that the broker does not announce an API. */
+/** Client messages for an API that the broker does not announce. */
 const NOT_ANNOUNCED =
   /does not support|not supported|broker is too old|IncompatibleBroker|UnsupportedVersion|Cannot find matching version|Unsupported API/;
 
-/** Why checks may fail. An entry goes when what it speaks of has come. */
+/** Accepted failures. Remove an entry when its feature is implemented. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
     judge: /kafka-features|Java Admin/,

@@ -1,4 +1,4 @@
-/** Records of a broker's internal topics, as Kafka's converters show them, with the ids of this run replaced. */
+/** Reads records of a broker's internal topics as JSON from Kafka's converters, with random ids replaced by names. */
 import { nodeCodecs } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
@@ -11,9 +11,10 @@ const COORDINATORS = {
   share: "__share_group_state",
 } as const;
 
+/** Kind of coordinator, each with its own internal topic. */
 export type Coordinator = keyof typeof COORDINATORS;
 
-/** Times, and numbers made of random ids, are each broker's own. */
+/** Fields that differ between brokers: timestamps, hosts, and hashes of random ids. */
 const OWN: ReadonlySet<string> = new Set([
   "commitTimestamp",
   "currentStateTimestamp",
@@ -27,7 +28,7 @@ const OWN: ReadonlySet<string> = new Set([
   "assignmentTimestamp",
   "clientHost",
 ]);
-/** Random ids, in both of the forms in which Kafka writes them. */
+/** Random ids in both of Kafka's forms: UUID with hyphens, and base64url. */
 const RANDOM = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/g;
 
 interface Fetched {
@@ -36,7 +37,7 @@ interface Fetched {
   }[];
 }
 
-/** All of the only partition of an internal topic; control records are left out. */
+/** Yields all records of an internal topic's only partition, without control records. */
 async function* records(client: RawClient, topic: string): AsyncGenerator<readonly [Uint8Array, Uint8Array | null]> {
   const codecs = nodeCodecs();
   for (let fetchOffset = 0; ; ) {
@@ -59,7 +60,7 @@ async function* records(client: RawClient, topic: string): AsyncGenerator<readon
   }
 }
 
-/** Gives random ids names in the order in which they come: the same story has the same names. */
+/** Names random ids by order of appearance, so that equal stories get equal names. */
 class Names {
   readonly #names = new Map<string, string>();
 
@@ -84,7 +85,7 @@ class Names {
   }
 }
 
-/** A line for each record: what it is, its key, and its value. */
+/** Returns a line for each record with its version, key and value. */
 export async function written(client: RawClient, json: MessageJson, of: Coordinator): Promise<string[]> {
   const names = new Names();
   const lines: string[] = [];

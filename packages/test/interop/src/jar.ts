@@ -13,7 +13,7 @@ interface Entry {
   readonly at: number;
 }
 
-/** The files of a jar (a zip without its 64-bit extensions). */
+/** Reader of the files in a jar (a zip without the 64-bit extensions). */
 export class Jar {
   readonly #bytes: Buffer;
   readonly #entries = new Map<string, Entry>();

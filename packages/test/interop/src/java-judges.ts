@@ -9,7 +9,7 @@ import type { Java } from "./runtimes.ts";
 const TOOLS = "org.apache.kafka.tools";
 const NULL = "NULL";
 const PACE_MS = 5;
-/** How long a program may take to deliver what it was given before the stop. */
+/** Time for a stopping program to deliver its remaining records. */
 const DRAIN_MS = 60_000;
 
 async function runJava(java: Java, main: string, args: readonly string[], input = ""): Promise<string[]> {
@@ -26,7 +26,7 @@ async function drained(child: Child): Promise<void> {
   const timer = setTimeout(() => child.kill(), DRAIN_MS);
   const end = await child.exited;
   clearTimeout(timer);
-  // A Java program that stops on SIGTERM ends with 143.
+  // A JVM that stops on SIGTERM exits with 143.
   if (end !== 0 && end !== 143) throw new Error(`${child.command}\nended with ${end}\n${child.stderr}`);
 }
 
@@ -49,7 +49,7 @@ function parseLine(line: string): Read {
   };
 }
 
-/** `kafka-console-producer` and `kafka-console-consumer`: lines in, lines out. It cannot choose partitions. */
+/** `kafka-console-producer` and `kafka-console-consumer`, which exchange lines. They cannot choose partitions. */
 export class ConsoleJudge implements Judge {
   readonly codecs = CODECS;
   readonly places = false;
@@ -88,7 +88,7 @@ export class ConsoleJudge implements Judge {
     return reads;
   }
 
-  /** The program does not say what was acknowledged: when it ends well, everything was. */
+  /** Reports every value as acknowledged at once: the program confirms them only by its exit code 0. */
   async load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load> {
     const retries = ["--message-send-max-retries", "2147483647", "--command-property", "reconnect.backoff.max.ms=500"];
     const args = ["--bootstrap-server", this.#server, "--topic", topic, "--request-required-acks", "all", ...retries];
@@ -111,7 +111,7 @@ export class ConsoleJudge implements Judge {
   }
 }
 
-/** Settings of a program that takes them only as a file. */
+/** Temporary properties file for programs that take settings only from a file. */
 class PropertiesFile {
   readonly path: string;
   readonly #folder: string;
@@ -140,7 +140,7 @@ function parseEvent(line: string): Event | undefined {
   return line.startsWith("{") ? (JSON.parse(line) as Event) : undefined;
 }
 
-/** `VerifiableProducer` and `VerifiableConsumer`, which tell as JSON what was acknowledged, read and committed. */
+/** `VerifiableProducer` and `VerifiableConsumer`, which report acknowledged, read and committed records as JSON. */
 export class VerifiableJudge implements Producing {
   readonly idempotent = true;
   readonly #java: Java;
@@ -155,7 +155,7 @@ export class VerifiableJudge implements Producing {
     return createTopic(this.#java, this.#server, topic, partitions);
   }
 
-  /** Writes the numbers below `count`. */
+  /** Writes the numbers from 0 to `count` - 1 as values. */
   async produce(topic: string, codec: Codec, count: number): Promise<Acknowledged[]> {
     const file = new PropertiesFile(`compression.type=${codec}\nlinger.ms=20\n`);
     try {
@@ -173,12 +173,12 @@ export class VerifiableJudge implements Producing {
     const args = ["--bootstrap-server", this.#server, "--topic", topic, "--group-id", group, ...bounds];
     const events = (await runJava(this.#java, "VerifiableConsumer", args)).map(parseEvent);
     const reads = events.flatMap(event => (event?.name === "record_data" ? [{ ...event, headers: {} }] : []));
-    // It says every record of a poll, and commits no further than it was told to read.
+    // The consumer reports every record of its last poll, but commits at most `count` records.
     return reads.slice(0, count);
   }
 
   async load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load> {
-    // It does not retry unless it is told to.
+    // VerifiableProducer does not retry by default.
     const file = new PropertiesFile("retries=2147483647\nreconnect.backoff.max.ms=500\n");
     const bounds = ["--throughput", "500", "--command-config", file.path];
     const args = ["--bootstrap-server", this.#server, "--topic", topic, "--acks", "-1", ...bounds];

@@ -1,6 +1,6 @@
 import type { Codec } from "./codecs.ts";
 
-/** A record to be written. Without a partition the client chooses one. */
+/** Record to write. Without a partition the client chooses one. */
 export interface Draft {
   readonly partition?: number;
   readonly key: string | null;
@@ -8,6 +8,7 @@ export interface Draft {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** Record that a client has read. */
 export interface Read {
   readonly partition: number;
   readonly offset: number;
@@ -16,38 +17,39 @@ export interface Read {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What a client was promised: this value is at this offset. Clients that do not tell leave the place out. */
+/** Acknowledged value and its place. Clients that do not report the place leave it out. */
 export interface Acknowledged {
   readonly partition?: number;
   readonly offset?: number;
   readonly value: string;
 }
 
+/** Running load of a client. */
 export interface Load {
   /** Stops producing and waits until everything sent is acknowledged. Rejects when the client gave up on a record. */
   stop(): Promise<void>;
 }
 
-/** What the crash scenario asks of a client. */
+/** Client operations that the crash scenario needs. */
 export interface Producing {
-  /** Whether its producer never writes a record twice. */
+  /** True if its producer never writes a record twice. */
   readonly idempotent: boolean;
   createTopic(topic: string, partitions: number): Promise<void>;
-  /** Joins `group`, reads `count` records from where the group is, commits exactly these, and leaves. */
+  /** Joins `group`, reads `count` records from its committed offsets, commits exactly these, and leaves. */
   consume(topic: string, group: string, count: number): Promise<Read[]>;
   /** Produces values that begin with an ascending number, acks=all, until stopped. */
   load(topic: string, onAck: (acknowledged: Acknowledged) => void): Promise<Load>;
 }
 
-/** A client with the whole breadth of records. */
+/** Client that writes all kinds of records with all codecs. */
 export interface Judge extends Producing {
   readonly codecs: readonly Codec[];
-  /** Whether a record goes where its draft says; otherwise the client chooses. */
+  /** True if a record goes to the partition of its draft; otherwise the client chooses. */
   readonly places: boolean;
   produce(topic: string, codec: Codec, records: readonly Draft[]): Promise<void>;
 }
 
-/** The value of one record of a load: a number to see the order by, and some weight. */
+/** Value of a record of a load: its sequence number, which shows the order, and 100 bytes. */
 export function loadValue(sequence: number): string {
   return `${sequence}:${"samsa".repeat(20)}`;
 }

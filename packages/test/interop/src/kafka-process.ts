@@ -30,7 +30,8 @@ function properties(directory: string, quorum: string, port: number, controller:
     "controller.listener.names=CONTROLLER",
     `log.dirs=${directory}`,
     "offsets.topic.replication.factor=1",
-    // One coordinator to wait for; whoever opens the directory must see that there is one, whatever its own setting.
+    // With one partition there is one coordinator to wait for. A broker that opens this directory later must keep one
+    // partition, whatever its own setting.
     "offsets.topic.num.partitions=1",
     "transaction.state.log.replication.factor=1",
     "transaction.state.log.min.isr=1",
@@ -44,11 +45,11 @@ function properties(directory: string, quorum: string, port: number, controller:
   ].join("\n");
 }
 
-/** Apache Kafka, one node in combined mode, formatted by its own tool. */
+/** Apache Kafka as one node in combined mode, formatted by its own tool. */
 export class KafkaProcess implements BrokerProcess {
   readonly directory: string;
   readonly server: string;
-  /** The setting that says who its voters are. */
+  /** Setting that names the quorum voters, as `name=value`. */
   readonly quorum: string;
   readonly #home: string;
   readonly #java: Java;
@@ -63,7 +64,7 @@ export class KafkaProcess implements BrokerProcess {
     this.server = `127.0.0.1:${port}`;
   }
 
-  /** With the voters fixed in its settings, or in its metadata where they may change (KIP-853). */
+  /** Starts Kafka with fixed voters in its settings, or with changing voters in its metadata (KIP-853). */
   static async start(voters: "fixed" | "changing" = "fixed"): Promise<KafkaProcess> {
     const java = await findJava();
     if (java instanceof Missing) throw new Error(java.reason);
@@ -95,12 +96,12 @@ export class KafkaProcess implements BrokerProcess {
     await this.#ready(child);
   }
 
-  /** It says nothing when it is ready, so it is asked until it leads every partition and coordinates groups. */
+  /** Polls until the broker leads every partition and coordinates groups, since Kafka prints no sign of readiness. */
   async #ready(child: Child): Promise<void> {
     const retry = { initialRetryTime: 50, maxRetryTime: 200, retries: 5 };
     const deadline = performance.now() + READY_MS;
     for (;;) {
-      // A new client for every attempt: after a failure they go on with what they knew.
+      // Create a client for every attempt: after a failure, a client keeps its stale metadata.
       const admin = new Kafka({ brokers: [this.server], logLevel: logLevel.NOTHING, retry }).admin();
       try {
         await admin.connect();

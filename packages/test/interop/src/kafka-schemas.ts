@@ -1,7 +1,8 @@
-/** Kafka's own declarations of its messages: JSON with comments, a resource of the jars that speak them. */
+/** Kafka's own message schemas: JSON files with comments in its jars. */
 import { join } from "node:path";
 import { Jar } from "./jar.ts";
 
+/** Field of a Kafka schema. */
 export interface KafkaField {
   readonly name: string;
   readonly type: string;
@@ -15,11 +16,13 @@ export interface KafkaField {
   readonly fields?: readonly KafkaField[];
 }
 
+/** Struct of a Kafka schema. */
 export interface KafkaStruct {
   readonly name: string;
   readonly fields: readonly KafkaField[];
 }
 
+/** Message schema of Kafka. */
 export interface KafkaSchema extends KafkaStruct {
   /** `request`, `response`, `header`, `data`, `metadata`, `coordinator-key` or `coordinator-value`. */
   readonly type: string;
@@ -29,11 +32,11 @@ export interface KafkaSchema extends KafkaStruct {
   readonly validVersions: string;
   readonly flexibleVersions?: string;
   readonly commonStructs?: readonly KafkaStruct[];
-  /** The generated Java class that reads and writes it; none for a message without versions. */
+  /** Generated Java class that reads and writes the message; undefined for a message without versions. */
   readonly javaClass: string | undefined;
 }
 
-/** Libraries with messages of their own. */
+/** Artifacts whose jars contain message schemas. */
 const ARTIFACTS = [
   "kafka-clients",
   "kafka-metadata",
@@ -47,12 +50,12 @@ const ARTIFACTS = [
 const DECLARATION = /^(?:common\/)?(?:message|metadata)\/\w+\.json$/;
 const GENERATED = /\/(?:message|metadata|generated)\/(\w+)\.class$/;
 
-/** JSON after its comments are blanked; none of the files has `//` in a text. */
+/** Parses JSON after removing comments; no schema has `//` inside a string. */
 function parse(text: string): KafkaSchema {
   return JSON.parse(text.replace(/\/\/[^\n]*/g, "")) as KafkaSchema;
 }
 
-/** All declarations in the jars of one release. */
+/** Reads all schemas in the jars of one release. */
 export function readSchemas(folder: string, version: string): KafkaSchema[] {
   const schemas: KafkaSchema[] = [];
   for (const artifact of ARTIFACTS) {
@@ -71,7 +74,7 @@ export function readSchemas(folder: string, version: string): KafkaSchema[] {
   return schemas;
 }
 
-/** First and last of `3`, `0-4`, `2+` (to infinity); undefined for `none`. */
+/** First and last version of `3`, `0-4` or `2+` (to infinity); undefined for `none`. */
 export function versionRange(text: string | undefined): readonly [number, number] | undefined {
   const match = /^(\d+)(?:(\+)|-(\d+))?$/.exec(text ?? "none");
   if (match === null) return undefined;

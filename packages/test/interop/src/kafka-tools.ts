@@ -1,4 +1,4 @@
-/** Runs Kafka's command-line tools and compares what they say with the tables of checks. */
+/** Runs Kafka's command-line tools and compares their output with the tables of checks. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const DEADLINE_MS = 45_000;
 const RECORDS = 30;
 const POLL_MS = 50;
 
-/** What the placeholders of a check stand for. */
+/** Values of the placeholders in a check. */
 interface Places {
   readonly server: string;
   readonly directory: string;
@@ -30,7 +30,7 @@ function pattern(shown: RegExp, places: Places): RegExp {
   return new RegExp(placed(shown.source, places), shown.flags);
 }
 
-/** The topic and the group that every tool finds. */
+/** Creates the topics, records and group that every tool finds. */
 async function prepare(server: string): Promise<void> {
   const judge = new KafkajsJudge(server);
   await judge.createTopic("tools", 3);
@@ -41,7 +41,7 @@ async function prepare(server: string): Promise<void> {
     value: `value ${index}`,
     headers: {},
   }));
-  // One batch for each record of a partition, so that the largest time is the last record's.
+  // Send each record of a partition in its own batch, so that the last record has the largest timestamp.
   for (let at = 0; at < RECORDS; at += 3) await judge.produce("tools", "none", drafts.slice(at, at + 3));
   await judge.consume("tools", "tools-group", RECORDS);
 }
@@ -56,13 +56,13 @@ async function nodeOf(server: string): Promise<string> {
   }
 }
 
-/** What is wrong with what a tool said, or "". */
+/** Describes how the output of a tool fails its check; "" if it passes. */
 function fault(check: ToolCheck, places: Places, said: { text: string; end: number | NodeJS.Signals }): string {
   const lacks = check.shows.find(shown => !pattern(shown, places).test(said.text));
   const tooMuch = check.hides?.find(hidden => pattern(hidden, places).test(said.text));
   const ended = check.endless === true || (said.end !== 0) === (check.fails === true);
   if (ended && lacks === undefined && tooMuch === undefined) return "";
-  // An exception says more than the sentence that a tool puts in front of it.
+  // The exception is more specific than the message that a tool prints before it.
   const named = [/\w+Exception: [^\n]*/, /(?:error|failed|not support|unable|unsupported)[^\n]*/i];
   const reason = named.flatMap(words => words.exec(said.text)?.[0] ?? [])[0];
   const why = !ended

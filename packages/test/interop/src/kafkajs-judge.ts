@@ -3,7 +3,7 @@ import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
 
 const BATCH = 10;
-/** Between two batches of a load, so that it makes thousands of records and not millions. */
+/** Pause between two batches of a load, which bounds it to thousands of records. */
 const PACE_MS = 5;
 const CONSUME_MS = 60_000;
 
@@ -19,13 +19,14 @@ function toRead(partition: number, message: KafkaMessage): Read {
   };
 }
 
-/** The offsets to commit after `reads`. */
+/** Offsets to commit after `reads`, by partition. */
 export function nextOffsets(reads: readonly Read[]): Map<number, number> {
   const next = new Map<number, number>();
   for (const { partition, offset } of reads) next.set(partition, Math.max(next.get(partition) ?? 0, offset + 1));
   return next;
 }
 
+/** Judge that uses KafkaJS. */
 export class KafkajsJudge implements Judge {
   readonly codecs = CODECS;
   readonly places = true;
@@ -123,7 +124,7 @@ export class KafkajsJudge implements Judge {
     await producer.connect();
     let stopped = false;
     const done = this.#produceUntil(producer, topic, { onAck, stopped: () => stopped });
-    // The failure is told by `stop`.
+    // `stop` reports the failure.
     done.catch(() => {});
     return {
       stop: async () => {

@@ -1,4 +1,4 @@
-/** `npm run interop`: lets every outside judge that can be had here judge the broker, and keeps the score. */
+/** Runs all outside judges available on this machine against the broker and prints the score (`npm run interop`). */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { announced, type Announced, notAnnounced, RECORD, recorded, type Span, told } from "./api-list.ts";
@@ -9,6 +9,7 @@ import { KAFKA_VERSION, ROOT } from "./runtimes.ts";
 import { type Explanation, renderSections, renderTable, rowOf, unexplained, type Verdict } from "./scoreboard.ts";
 import { TRIALS } from "./trials.ts";
 
+/** Options of `npm run interop`. */
 export interface InteropOptions {
   readonly only?: readonly string[];
   readonly json?: boolean;
@@ -89,7 +90,7 @@ async function judged(only: readonly string[]): Promise<Verdict[]> {
   return verdicts;
 }
 
-/** Returns the exit code: 1 when a check failed that no explanation covers. */
+/** Runs the judges and returns the exit code: 1 if a check failed that no explanation covers. */
 export async function interop({ only = [], json, list, recordApis: record }: InteropOptions): Promise<number> {
   if (list === true) {
     console.log(TRIALS.map(({ name }) => name).join("\n"));
@@ -100,7 +101,7 @@ export async function interop({ only = [], json, list, recordApis: record }: Int
     return 0;
   }
   const verdicts = await judged(only);
-  // On Apache Kafka itself nothing is still to come.
+  // Apache Kafka has all features, so explanations of the kind "later" do not apply to it.
   const open = unexplained(verdicts, AGAINST_KAFKA ? EXPLANATIONS.filter(one => one.kind === "judge") : EXPLANATIONS);
   const found = await apisOfBroker();
   if (json === true) console.log(JSON.stringify({ verdicts, unexplained: open, announced: found }, undefined, 2));

@@ -1,7 +1,7 @@
 import { Child } from "./child.ts";
 import type { Program } from "./runtimes.ts";
 
-/** A coordinator's record, as Kafka's converters show it. */
+/** Record of a coordinator, as JSON from Kafka's converters. */
 export interface RecordJson {
   readonly type: number;
   readonly key: unknown;
@@ -9,7 +9,7 @@ export interface RecordJson {
   readonly version?: number;
 }
 
-/** JSON with whole numbers of any size as they are. */
+/** Serializes to JSON, with integers of any size and non-finite numbers written as they are. */
 export function toJson(value: unknown): string {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
@@ -19,9 +19,9 @@ export function toJson(value: unknown): string {
   return `{${members.join()}}`;
 }
 
-/** Numbers that a double cannot hold become `bigint`. */
+/** Parses JSON; integers that a double cannot hold become `bigint`. */
 function fromJson(text: string): unknown {
-  // The third argument is newer than the types of the compiler.
+  // The compiler's types do not know the third argument yet.
   const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
     typeof value === "number" &&
     Number.isInteger(value) &&
@@ -32,7 +32,7 @@ function fromJson(text: string): unknown {
   return JSON.parse(text, revive as (key: string, value: unknown) => unknown);
 }
 
-/** Kafka's own JSON converters, in a process of their own (`java/MessageJson.java`). */
+/** Kafka's own JSON converters, in a separate process (`java/MessageJson.java`). */
 export class MessageJson {
   readonly #child: Child;
   readonly #waiting: ((line: string) => void)[] = [];
@@ -52,13 +52,16 @@ export class MessageJson {
     return fromJson(line) as Record<string, unknown>;
   }
 
-  /** A request with its header, without the size in front; an `Error` when Kafka's classes cannot say it. */
+  /** Encodes a request with its header, without its size. Returns an `Error` if Kafka's classes refuse the body. */
   async encode(api: string, version: number, body: object, correlationId: number): Promise<Buffer | Error> {
     const { hex, error } = await this.#ask({ encode: api, version, correlationId, body });
     return typeof hex === "string" ? Buffer.from(hex, "hex") : new Error(JSON.stringify(error));
   }
 
-  /** The body of a response; `records` has those of each fetched partition, in hexadecimal digits. Rejects when Kafka's classes cannot read it. */
+  /**
+   * Decodes the body of a response; `records` has the records of each fetched partition in hexadecimal. Rejects if
+   * Kafka's classes cannot read it.
+   */
   async decode(api: string, version: number, bytes: Uint8Array): Promise<unknown> {
     const found = await this.#ask({ decode: api, version, hex: Buffer.from(bytes).toString("hex") });
     const { body, error, records } = found;
@@ -66,7 +69,7 @@ export class MessageJson {
     return records === undefined ? body : { ...(body as object), records };
   }
 
-  /** A record of a coordinator's topic. Rejects when Kafka's classes cannot read it. */
+  /** Decodes a record of a coordinator's topic. Rejects if Kafka's classes cannot read it. */
   async record(of: "group" | "share" | "transaction", key: Uint8Array, value: Uint8Array | null): Promise<RecordJson> {
     const hex = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString("hex"));
     const { error, ...found } = await this.#ask({ of, key: hex(key), value: hex(value) });

@@ -39,6 +39,7 @@ function toMessage(topic: string, draft: Draft): Texts {
   };
 }
 
+/** Judge that uses @platformatic/kafka. */
 export class PlatformaticJudge implements Judge {
   readonly codecs = CODECS;
   readonly places = true;
@@ -128,7 +129,7 @@ export class PlatformaticJudge implements Judge {
       }
     };
     const done = work();
-    // The failure is told by `stop`.
+    // `stop` reports the failure.
     done.catch(() => {});
     return {
       stop: async () => {

@@ -3,7 +3,7 @@ import { CODECS, type Codec } from "./codecs.ts";
 import type { Acknowledged, Draft, Judge, Load, Read } from "./judge.ts";
 import type { Python } from "./runtimes.ts";
 
-/** A client of Python behind a script with the commands create, produce, consume and load, which talk JSON lines. */
+/** Python client behind a script with the commands create, produce, consume and load, which exchange JSON lines. */
 export class PythonJudge implements Judge {
   readonly codecs = CODECS;
   readonly places = true;

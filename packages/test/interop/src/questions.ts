@@ -1,7 +1,7 @@
 import { ZERO_UUID } from "@samsa/base";
 import { ApiKey } from "@samsa/protocol";
 
-/** A request that two brokers shall answer alike. */
+/** Request that both brokers must answer alike. */
 export interface Question {
   readonly key: number;
   readonly version: number;
@@ -20,7 +20,7 @@ const SUBTRACT = 3;
 const OTHER_ID = "BBBBBBBBBBBBBBBBBBBBBA";
 const timeoutMs = 3000;
 
-/** Topics that stand on both brokers before the first question. */
+/** Topics that exist on both brokers before the first request. */
 export const STANDING = ["judged", "judged-too", "col_a"] as const;
 const [T, U] = STANDING;
 
@@ -200,7 +200,7 @@ const RESOURCES: readonly (readonly [type: number, name: string])[] = [
   [99, "x"],
 ];
 
-/** Settings of a broker whose value does not depend on where it stands. */
+/** Broker settings whose values do not depend on the machine. */
 const BROKER_SETTINGS = ["log.retention.hours", "log.retention.ms", "log.segment.bytes", "message.max.bytes"];
 
 const REASSIGNMENTS: readonly (readonly [topic: string, index: number, replicas: number[] | null, grow: boolean])[] = [
@@ -369,5 +369,5 @@ function aboutTheCluster(): Question[] {
   return questions;
 }
 
-/** What an administrator may ask, rightly or wrongly, in the order in which it is to be asked. */
+/** Requests of an administrator, valid and invalid, in the order in which to send them. */
 export const QUESTIONS: readonly Question[] = [...aboutTopics(), ...aboutSettings(), ...aboutTheCluster()];

@@ -2,10 +2,10 @@ import { connect, type Socket } from "node:net";
 import { ByteReader, concat } from "@samsa/base";
 import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 
-/** A broker that says nothing for so long is given up. */
+/** Idle time after which the connection is closed. */
 const DEADLINE_MS = 30_000;
 
-/** A client that says exactly what it is told to, one request at a time. */
+/** Client that sends requests exactly as given, one at a time. */
 export class RawClient {
   readonly #socket: Socket;
   #held: Buffer = Buffer.alloc(0);
@@ -22,7 +22,7 @@ export class RawClient {
     socket.on("close", () => this.#waiting?.reject(new Error("closed instead of an answer")));
   }
 
-  /** `server` is `host:port`. */
+  /** Connects to `server`, given as `host:port`. */
   static open(server: string): Promise<RawClient> {
     const [host, port] = server.split(":");
     return new Promise((resolve, reject) => {
@@ -42,14 +42,14 @@ export class RawClient {
     waiting.resolve(frame);
   }
 
-  /** Rejects when the connection is closed instead. */
+  /** Sends a request and returns the decoded response. Rejects if the connection is closed. */
   async ask(key: number, version: number, body: object): Promise<object> {
     const api = apiOf(key);
     if (api === undefined) throw new Error(`no API ${key}`);
     const request = requestFrame({ key, version, correlationId: 1, clientId: "raw" }, api.request, body);
     const reader = new ByteReader(await this.#exchange(concat(request)));
     responseHeader.decode(reader, responseHeaderVersion(key, version));
-    // A response is a struct, whatever its fields.
+    // Every response is a struct.
     return api.response.decode(reader, version) as object;
   }
 
@@ -60,7 +60,7 @@ export class RawClient {
     });
   }
 
-  /** The answer to a request without its size in front; undefined when there is none within `deadlineMs`, or a close. */
+  /** Sends a frame, given without its size. Undefined without an answer in `deadlineMs`, or on a closed connection. */
   async send(request: Uint8Array, deadlineMs: number): Promise<Buffer | undefined> {
     const size = Buffer.alloc(4);
     size.writeInt32BE(request.length);

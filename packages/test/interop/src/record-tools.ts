@@ -1,4 +1,4 @@
-/** The tools that write and read records, read files, or ask for something special. */
+/** Checks of the tools that write and read records or log files, and of other special tools. */
 import { check, SERVER, type Tool, TOOLS } from "./tool-check.ts";
 
 const verifiable: Tool = {
@@ -248,6 +248,7 @@ const metadataShell: Tool = {
   ],
 };
 
+/** Tools that write and read records or log files, and other special tools. */
 export const RECORD_TOOLS: readonly Tool[] = [
   metadataShell,
   dumpLog,

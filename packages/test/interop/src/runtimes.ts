@@ -8,7 +8,7 @@ const PACKAGE = join(import.meta.dirname, "..");
 const CACHE = join(ROOT, "node_modules/.cache/interop");
 const SETUP_MS = 300_000;
 
-/** Why a client cannot be tried here. */
+/** Reason why a client is not available on this machine. */
 export class Missing {
   readonly reason: string;
   constructor(reason: string) {
@@ -16,7 +16,7 @@ export class Missing {
   }
 }
 
-/** Makes a folder of the cache once. A second maker at the same time finds the first one's result. */
+/** Creates a cache folder once. Of two concurrent callers, the second gets the first one's result. */
 async function cached(name: string, pin: string, make: (folder: string) => Promise<void>): Promise<string> {
   const key = createHash("sha256").update(pin).digest("hex").slice(0, 12);
   const folder = join(CACHE, `${name}-${key}`);
@@ -45,21 +45,21 @@ function unavailable(what: string, error: unknown): Missing {
   return new Missing(`${what} cannot be had: ${String(error).split("\n").slice(0, 3).join(" ")}`);
 }
 
-/** A small heap and no optimizing compiler: these programs live for seconds. */
+/** JVM options for programs that run for seconds: a small heap and no optimizing compiler. */
 const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
 
 const LOG = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
 
-/** The release whose broker and clients are in the jars. */
+/** Kafka release of the broker and clients in the jars. */
 export const KAFKA_VERSION = "4.4.0";
 
-/** The release of the command-line tools, the newest in public repositories (see `java/pom.xml`). */
+/** Kafka release of the command-line tools, the newest in public repositories (see `java/pom.xml`). */
 export const TOOLS_VERSION = "4.3.1";
 
-/** What the tools were built on, in which classes are where they look for them; found last, these serve. */
+/** Maven options for the jars that the tools were built on, which serve classes that the newer jars lack. */
 const OLDER = [`-Dkafka.version=${TOOLS_VERSION}`, "-DincludeGroupIds=org.apache.kafka"];
 
-/** Programs for which they must be found first: methods are gone from classes that are still there. */
+/** Programs that need the older jars first: the newer ones have their classes, but without some methods. */
 const ON_OLDER: readonly string[] = [
   "org.apache.kafka.tools.BrokerApiVersionsCommand",
   "org.apache.kafka.tools.DumpLogSegments",
@@ -67,14 +67,16 @@ const ON_OLDER: readonly string[] = [
   "kafka.admin.ConfigCommand",
 ];
 
+/** Program with its first arguments. */
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
 }
 
+/** Returns the command line of a Java main class. */
 export type Java = (main: string, ...args: readonly string[]) => Program;
 
-/** The folder with the jars of Kafka and of all it needs. */
+/** Folder with the jars of Kafka and its dependencies. */
 export async function findJars(): Promise<string | Missing> {
   const missing = (await present("Java", "java", ["-version"])) ?? (await present("Maven", "mvn", ["--version"]));
   if (missing !== undefined) return missing;
@@ -90,7 +92,7 @@ export async function findJars(): Promise<string | Missing> {
   }
 }
 
-/** Apache Kafka's programs, by main class. */
+/** Runner of Apache Kafka's programs, by main class. */
 export async function findJava(): Promise<Java | Missing> {
   const jars = await findJars();
   if (jars instanceof Missing) return jars;
@@ -99,7 +101,7 @@ export async function findJava(): Promise<Java | Missing> {
   return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
 }
 
-/** Programs of ours in `java/`, compiled once. */
+/** Runner of our programs in `java/`, compiled once. */
 export async function findOurJava(): Promise<Java | Missing> {
   const jars = await findJars();
   if (jars instanceof Missing) return jars;
@@ -120,7 +122,7 @@ export async function findOurJava(): Promise<Java | Missing> {
   }
 }
 
-/** A Go program of ours in `go/`, built once. */
+/** Go program in `go/`, built once. */
 export async function findGo(name: string): Promise<Program | Missing> {
   const missing = await present("Go", "go", ["version"]);
   if (missing !== undefined) return missing;
@@ -129,7 +131,7 @@ export async function findGo(name: string): Promise<Program | Missing> {
   try {
     const folder = await cached(`go-${name}`, pin, async staging => {
       const env = { GOMODCACHE: join(CACHE, "go-modules"), GOCACHE: join(CACHE, "go-build") };
-      // Writable modules, so that whoever removes node_modules can.
+      // Make the module cache writable, so that node_modules can be removed.
       const flags = ["build", "-mod=readonly", "-modcacherw", "-o", join(staging, name), "."];
       await run("go", flags, { cwd: source, env, deadlineMs: SETUP_MS });
     });
@@ -139,7 +141,7 @@ export async function findGo(name: string): Promise<Program | Missing> {
   }
 }
 
-/** The Rust program of ours in `rust/`, built once. */
+/** Rust program in `rust/`, built once. */
 export async function findRust(): Promise<Program | Missing> {
   const missing = await present("Rust", "cargo", ["--version"]);
   if (missing !== undefined) return missing;
@@ -147,7 +149,7 @@ export async function findRust(): Promise<Program | Missing> {
   const pin = ["Cargo.toml", "src/main.rs"].map(file => readFileSync(join(source, file), "utf8")).join("");
   try {
     const folder = await cached("rust", pin, async staging => {
-      // In a copy, because cargo writes its lockfile beside the manifest.
+      // Build in a copy, because cargo writes its lockfile next to the manifest.
       cpSync(source, staging, { recursive: true });
       const env = { CARGO_TARGET_DIR: join(CACHE, "rust-build") };
       await run("cargo", ["build", "-q", "--release"], { cwd: staging, env, deadlineMs: SETUP_MS });
@@ -159,9 +161,10 @@ export async function findRust(): Promise<Program | Missing> {
   }
 }
 
+/** Returns the command line of a Python script. */
 export type Python = (script: string, ...args: readonly string[]) => Program;
 
-/** Scripts of `python/`, on a virtual environment with the clients of `requirements.txt`. */
+/** Runner of the scripts in `python/`, in a virtual environment with the clients of `requirements.txt`. */
 export async function findPython(): Promise<Python | Missing> {
   const missing = await present("Python 3", "python3", ["-c", "import venv, sys; assert sys.version_info >= (3, 9)"]);
   if (missing !== undefined) return missing;
@@ -181,13 +184,13 @@ export async function findPython(): Promise<Python | Missing> {
   }
 }
 
-/** A script of ours on the Node that the repository pins. */
+/** Node script, run by the Node version that the repository pins. */
 export function nodeProgram(...args: readonly string[]): Program {
   const pinned = join(ROOT, "node_modules/.bin/node");
   return { command: existsSync(pinned) ? pinned : process.execPath, args };
 }
 
-/** The `samsa` command of the current sources, which stays as it is when they change. */
+/** Builds and returns the `samsa` command; later changes of the sources do not affect it. */
 export async function findSamsa(): Promise<Program> {
   await run(join(ROOT, "packages/app/cli/bin/samsa"), ["--version"], { deadlineMs: SETUP_MS });
   return nodeProgram(realpathSync(join(ROOT, "dist/current/samsa.mjs")));

@@ -1,14 +1,15 @@
-/** Compares our declarations of the protocol with Kafka's: what each says of every field at every version. */
+/** Compares our message schemas with Kafka's, field by field at every version. */
 import type { AnyMessage, Api, Field, Fields, Type } from "@samsa/protocol";
 import { type KafkaField, type KafkaSchema, type KafkaStruct, versionRange } from "./kafka-schemas.ts";
 
-/** What is compared, as text: by path (`topics.partitions`), then by property. */
+/** Compared properties as text, by path (`topics.partitions`), then by property. */
 type Facts = Map<string, Record<string, string>>;
 
+/** Our message schemas and APIs. */
 export interface OurProtocol {
   readonly messages: readonly AnyMessage[];
   readonly apis: readonly Api[];
-  /** The ids of records in their frames, by message. */
+  /** API keys of records in their frames, by message. */
   readonly recordIds: ReadonlyMap<AnyMessage, number>;
 }
 
@@ -58,7 +59,7 @@ function place(at: At, name: string): string {
   return at.path === "" ? name : `${at.path}.${name}`;
 }
 
-/** Fields in the order in which they are on the wire. */
+/** Names of untagged fields in wire order. */
 function orderOf(fields: readonly (readonly [name: string, plain: boolean])[]): string {
   return fields
     .filter(([, plain]) => plain)
@@ -96,7 +97,7 @@ function within(range: string | undefined, version: number): boolean {
   return found !== undefined && version >= found[0] && version <= found[1];
 }
 
-/** A default of `null` is none given; only the text "null" means null. */
+/** Default in comparable form. JSON null means no default; only the text "null" means null. */
 function kafkaDefault(type: string, value: KafkaField["default"]): string {
   if (type === "records" || value === "null") return "null";
   if (type === "struct" || type === "uuid") return type;
@@ -107,7 +108,7 @@ function kafkaDefault(type: string, value: KafkaField["default"]): string {
   return String(BigInt(value ?? 0));
 }
 
-/** Kafka's struct names stay its own; ours have none. */
+/** Type without the names of structs, which ours do not have. */
 function kafkaType(type: string): string {
   const element = type.replace(/^\[\]/, "");
   return type.slice(0, type.length - element.length) + (SCALARS.has(element) ? element : "struct");
@@ -117,7 +118,7 @@ function fieldName(name: string): string {
   return name[0].toLowerCase() + name.slice(1);
 }
 
-/** Its fields, of the struct that is declared in place or under its name. */
+/** Fields of a struct, declared inline or as a common struct. */
 function kafkaFields(field: KafkaField, structs: readonly KafkaStruct[]): readonly KafkaField[] | undefined {
   return field.fields ?? structs.find(({ name }) => name === field.type.replace(/^\[\]/, ""))?.fields;
 }
@@ -153,7 +154,7 @@ function differences(ours: Facts, kafkas: Facts): string[] {
   const found: string[] = [];
   for (const path of new Set([...kafkas.keys(), ...ours.keys()])) {
     const [our, kafka] = [ours.get(path), kafkas.get(path)];
-    // Kafka still declares fields of versions long gone; nobody can miss them.
+    // Kafka still declares fields of removed versions; ours may lack them.
     if (our === undefined && kafka?.present === "false") continue;
     if (our === undefined) found.push(`${path}: missing`);
     else if (kafka === undefined) found.push(`${path}: unknown to Kafka`);
@@ -210,7 +211,7 @@ function compareMessage(schema: KafkaSchema, message: AnyMessage, protocol: OurP
   return [...found, ...[...versions].map(([difference, where]) => `${difference} (versions ${where.join(", ")})`)];
 }
 
-/** Everything in which our declarations differ from Kafka's, a sentence each; empty when they are equal. */
+/** Describes every difference between our schemas and Kafka's in a sentence; empty if they are equal. */
 export function compareSchemas(schemas: readonly KafkaSchema[], protocol: OurProtocol): string[] {
   const ours = new Map(protocol.messages.map(message => [message.name, message]));
   const found: string[] = [];

@@ -1,48 +1,52 @@
-/** What outside judges found, as a table: a row for each judge, a reason for each check that failed. */
+/** Results of outside judges as a table: a row for each judge, a reason for each failed check. */
 
+/** Result of one check of a judge. */
 export interface Check {
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
-  /** Why it failed or was skipped: one line. */
+  /** Reason of a failure or a skip, in one line. */
   readonly reason?: string;
 }
 
+/** Results of a judge. */
 export interface Verdict {
   readonly judge: string;
-  /** Of the judge's program; empty when it could not be had. */
+  /** Version of the judge's program; "" if it is not available. */
   readonly version: string;
   readonly checks: readonly Check[];
 }
 
-/** Why a check may fail without a fault of the broker's. */
+/** Accepted failure of a check that is no fault of the broker. */
 export interface Explanation {
   readonly judge: RegExp;
   readonly check: RegExp;
-  /** The reason must match too, so that a new fault does not hide behind an old explanation. */
+  /** Pattern of the reason. It must match too, so that an old explanation does not hide a new fault. */
   readonly reason: RegExp;
-  /** `later`: what it needs is a feature that is still to come; `judge`: it would fail on Apache Kafka too. */
+  /** `later`: the check needs a feature that is not implemented yet; `judge`: it fails on Apache Kafka too. */
   readonly kind: "later" | "judge";
   readonly why: string;
 }
 
+/** Row of the scoreboard. */
 export interface Row {
   readonly judge: string;
   readonly version: string;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** Of the first failed, else of the first skipped check. */
+  /** Reason of the first failed check, else of the first skipped one. */
   readonly reason: string;
 }
 
 const REASON_LENGTH = 300;
 
-/** A failure or skip as one line of bounded length. */
+/** Formats a failure or skip as one line of at most 300 characters. */
 export function oneLine(reason: unknown): string {
   const text = reason instanceof Error ? reason.message : String(reason);
   return text.replace(/\s+/g, " ").trim().slice(0, REASON_LENGTH);
 }
 
+/** Summarizes the results of a judge. */
 export function rowOf({ judge, version, checks }: Verdict): Row {
   const count = (outcome: Check["outcome"]): number => checks.filter(check => check.outcome === outcome).length;
   const first = checks.find(check => check.outcome === "failed") ?? checks.find(check => check.outcome === "skipped");
@@ -50,6 +54,7 @@ export function rowOf({ judge, version, checks }: Verdict): Row {
   return { judge, version, passed: count("passed"), failed: count("failed"), skipped: count("skipped"), reason };
 }
 
+/** Finds the explanation of a failed check; undefined if there is none. */
 export function explanationOf(
   judge: string,
   check: Check,
@@ -72,7 +77,7 @@ function totals(rows: readonly Row[]): Row {
   return { judge: "all", version: "", passed, failed, skipped, reason: "" };
 }
 
-/** For a terminal; reasons are cut at `width` columns. */
+/** Renders a table for a terminal; lines are cut at `width` columns. */
 export function renderTable(verdicts: readonly Verdict[], width = 160): string {
   const rows = verdicts.map(rowOf);
   const table = [[...COLUMNS], ...cells([...rows, totals(rows)])];
@@ -99,7 +104,7 @@ function markdownTable(head: readonly string[], lines: readonly (readonly string
   return [row(head), `|${head.map(() => "---").join("|")}|`, ...lines.map(row)];
 }
 
-/** The failed checks that no explanation covers. */
+/** Failed checks that no explanation covers. */
 export function unexplained(verdicts: readonly Verdict[], explanations: readonly Explanation[]): string[] {
   return verdicts.flatMap(({ judge, checks }) =>
     checks
@@ -108,7 +113,7 @@ export function unexplained(verdicts: readonly Verdict[], explanations: readonly
   );
 }
 
-/** Sections of `docs/interop.md`: the table, then what failed with its explanation, then what was skipped. */
+/** Renders the sections of `docs/interop.md`: the table, failures with explanations, and skipped checks. */
 export function renderSections(verdicts: readonly Verdict[], explanations: readonly Explanation[]): string {
   const rows = verdicts.map(rowOf);
   const numbers = [...rows, totals(rows)].map(row => [

@@ -1,39 +1,42 @@
 /**
- * Kafka's command-line tools and what each must say, as data. Before the first check of a tool there is a topic `tools`
- * of three partitions with ten records each, and a group `tools-group` that has read them all and is empty.
+ * Checks of Kafka's command-line tools, as data: arguments and expected output. Before the first check of a tool there
+ * is a topic `tools` of three partitions with ten records each, and an empty group `tools-group` that has read all.
  */
 export const TOOLS = "org.apache.kafka.tools";
 
+/** Run of a tool with its expected output. */
 export interface ToolCheck {
   readonly name: string;
-  /** `{server}`, `{node}`, `{directory}` and `{file}` stand for what they are named after. */
+  /** Arguments; `{server}`, `{node}`, `{directory}` and `{file}` are replaced. */
   readonly args: readonly string[];
-  /** What its output, standard error included, must and must not have; `{node}` is replaced here too. */
+  /** Patterns that the output, including standard error, must match; placeholders are replaced here too. */
   readonly shows: readonly RegExp[];
+  /** Patterns that the output must not match. */
   readonly hides?: readonly RegExp[];
-  /** It must end with another code than 0. */
+  /** The tool must end with an exit code other than 0. */
   readonly fails?: true;
-  /** It does not end by itself: it is ended once everything was shown. */
+  /** The tool does not end by itself: it is killed once all patterns of `shows` matched. */
   readonly endless?: true;
   readonly file?: string;
   readonly input?: string;
-  /** Another program than the tool. */
+  /** Main class, if not that of the tool. */
   readonly main?: string;
 }
 
+/** Command-line tool with its checks, which run in order. */
 export interface Tool {
   readonly name: string;
   readonly main: string;
-  /** Put before the arguments of every check. */
+  /** Arguments before those of every check. */
   readonly common: readonly string[];
   readonly checks: readonly ToolCheck[];
-  /** It reads files: the broker is stopped first. */
+  /** The tool reads log files: the broker is stopped first. */
   readonly stopped?: true;
 }
 
 export const SERVER = ["--bootstrap-server", "{server}"];
 
-/** A check by its arguments, separated by single spaces, and what must be shown. */
+/** Returns a check of arguments, separated by single spaces, and the patterns that the output must match. */
 export function check(name: string, args: string, ...shows: readonly RegExp[]): ToolCheck {
   return { name, args: args.split(" "), shows };
 }

@@ -1,4 +1,4 @@
-/** Every outside judge there is, each with a broker of its own. */
+/** List of all outside judges. Each gets its own broker. */
 import { join } from "node:path";
 import { announced, checkAnnounced, implemented, recorded } from "./api-list.ts";
 import { AGAINST_KAFKA, type BrokerProcess, startBroker } from "./broker-process.ts";
@@ -10,12 +10,13 @@ import { findGo, findJava, findOurJava, findPython, findRust, Missing, nodeProgr
 import { oneLine, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
 
+/** Judge that can be run. */
 export interface Trial {
   readonly name: string;
   run(): Promise<Verdict>;
 }
 
-/** Runs `body` with a broker; what goes wrong around it is a failed check. */
+/** Runs `body` with a broker. Any error becomes a failed check. */
 async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<Verdict>): Promise<Verdict> {
   let broker: BrokerProcess | undefined;
   try {
@@ -84,6 +85,7 @@ function kafkaTool(tool: Tool): Trial {
   };
 }
 
+/** All judges, in running order. */
 export const TRIALS: readonly Trial[] = [
   API_LIST,
   ...[...ADMIN_TOOLS, ...RECORD_TOOLS].map(kafkaTool),

@@ -2,7 +2,7 @@ import { Child } from "./child.ts";
 import { type Check, oneLine, type Verdict } from "./scoreboard.ts";
 import type { Program } from "./runtimes.ts";
 
-/** A line of a walk: the program's version, or a check and how it went. */
+/** Output line of a walk: the client's version, or a check with its result. */
 interface Line {
   readonly version?: string;
   readonly check?: string;
@@ -18,16 +18,16 @@ function checkOf(line: Line): Check[] {
   return [{ name: line.check, outcome: "failed", reason: oneLine(line.reason ?? "it did not say why") }];
 }
 
-/** The lines of a stack trace that name the error, or else the end of what was said. */
+/** Last lines of standard error that name an error, else its last 300 characters. */
 function lastWords(stderr: string): string {
   const named = stderr.split("\n").filter(line => /(?:error|exception|panic)\b/i.test(line));
   return named.length > 0 ? named.slice(-2).join(" ") : stderr.slice(-300);
 }
 
 /**
- * A walk is a program of ours around a client. It tries one thing after the other and prints a JSON line for each:
- * `{"version"}` once, then `{"check", "ok", "reason"}` or `{"check", "skipped"}`, and ends with 0. One that does not end
- * well, or not within `deadlineMs`, has failed one check more.
+ * Runs a walk: a program of ours around a client, which runs checks in order and prints a JSON line for each:
+ * `{"version"}` once, then `{"check", "ok", "reason"}` or `{"check", "skipped"}`, and exits with 0. Another exit code,
+ * or no exit within `deadlineMs`, counts as one more failed check.
  */
 export async function runWalk(judge: string, program: Program, deadlineMs = 180_000): Promise<Verdict> {
   let version = "";

@@ -1,4 +1,4 @@
-/** Random record batches, sound and damaged, compressed in every way that the formats know. */
+/** Random record batches, intact and damaged, compressed in every way that the formats allow. */
 import * as zlib from "node:zlib";
 import { concat, type Int64, toInt64, viewOf } from "@samsa/base";
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
@@ -9,11 +9,11 @@ import { xxHash32 } from "../../../format/records/src/xxhash.ts";
 export const NOW = 1_800_000_000_000;
 export const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
 
-/** Cuts and meaningless bytes from which shapes are made, besides the records. */
+/** Random input for a shape besides the records: a cut and meaningless bytes. */
 interface Draw {
   readonly cut: number;
   readonly noise: Uint8Array;
-  /** Bits that switch options on. */
+  /** Bits that enable options. */
   readonly bits: number;
 }
 
@@ -33,7 +33,7 @@ function halves(payload: Uint8Array, { cut }: Draw): [Uint8Array, Uint8Array] {
   return [payload.subarray(0, at), payload.subarray(at)];
 }
 
-/** A gzip member with as much in its header as `draw` says. */
+/** Builds a gzip member with the optional header fields that `draw` selects. */
 function member(payload: Uint8Array, draw: Draw): Uint8Array {
   const flags = draw.bits & 0x1e;
   const parts = [bytesOf(0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255)];
@@ -167,7 +167,7 @@ const draw: fc.Arbitrary<Draw> = fc.record({
   bits: fc.nat(31),
 });
 
-/** Changes to the compressed records. */
+/** Damage to the compressed records. */
 const damage = fc.oneof(
   { weight: 6, arbitrary: fc.constant((bytes: Uint8Array) => bytes) },
   {
@@ -183,7 +183,7 @@ const damage = fc.oneof(
   fc.uint8Array({ maxLength: 5 }).map(more => (bytes: Uint8Array) => concat([bytes, more])),
 );
 
-/** Changes to the header; the checksum is right afterwards. */
+/** Changes of header fields; the CRC is computed afterwards. */
 const oddity = fc.oneof(
   { weight: 8, arbitrary: fc.constant((_: DataView) => {}) },
   fc.integer({ min: -2, max: 8 }).map(count => (view: DataView) => view.setInt32(FIELD.count, count)),
@@ -213,7 +213,7 @@ export interface BatchCase {
   readonly bytes: Uint8Array;
 }
 
-/** One whole batch with a right checksum. */
+/** Complete batch with a valid CRC. */
 export const batchCase: fc.Arbitrary<BatchCase> = fc
   .record({
     records: fc.array(record, { minLength: 1, maxLength: 5 }),
@@ -234,7 +234,7 @@ export const batchCase: fc.Arbitrary<BatchCase> = fc
     return { shape: shape.name, bytes };
   });
 
-/** Faults of the frame that a leader is sent. */
+/** Faults in the bytes of a produced batch, outside its records. */
 export const frame: fc.Arbitrary<(bytes: Uint8Array) => Uint8Array> = fc.oneof(
   { weight: 12, arbitrary: fc.constant((bytes: Uint8Array) => bytes) },
   fc.uint8Array({ maxLength: 70 }).map(tail => (bytes: Uint8Array) => concat([bytes, tail])),

@@ -22,7 +22,7 @@ const CASES = 6000;
 
 const hex = (bytes: Uint8Array | null): string => (bytes === null ? "-" : Buffer.from(bytes).toString("hex"));
 
-/** The records of all batches as `Batches.java` writes them; throws what a reader throws. */
+/** Formats the records of all batches as `Batches.java` does; throws the errors of the reader. */
 function textOf(bytes: Uint8Array): string {
   const batch = new BatchCursor(bytes);
   const record = new RecordCursor();
@@ -40,7 +40,7 @@ function textOf(bytes: Uint8Array): string {
   return text;
 }
 
-/** Verdicts that differ on purpose, and why. */
+/** Accepted differences between the verdicts, with reasons. */
 const EXPLAINED: readonly (readonly [
   why: string,
   (found: { shape: string; ours: string; theirs: string }) => boolean,
@@ -62,7 +62,7 @@ const EXPLAINED: readonly (readonly [
 const isExplained = (shape: string, ours: string, theirs: string): boolean =>
   EXPLAINED.some(([, holds]) => holds({ shape, ours, theirs }));
 
-/** Header keys that are no UTF-8 are shown with U+FFFD, more or fewer of them. */
+/** Replaces runs of U+FFFD, whose number differs for header keys with invalid UTF-8. */
 const comparable = (text: string): string => text.replaceAll(/(?:efbfbd)+/g, "?");
 
 function seeded(): number {
@@ -78,7 +78,7 @@ async function askJava(lines: readonly string[], context: Parameters<typeof need
 
 test("what Java's consumers read we read, to the same records, and what they cannot we refuse", async context => {
   const seed = seeded();
-  // We do not look into a batch that says that it is empty; Java's stream at times does.
+  // Our reader ignores the body of a batch with count 0; Java's stream may read it.
   const cases = fc
     .sample(batchCase, { numRuns: CASES, seed })
     .filter(({ bytes }) => viewOf(bytes).getInt32(FIELD.count) !== 0);
@@ -126,7 +126,7 @@ const judgeCase: fc.Arbitrary<JudgeCase> = fc.record({
   afterMaxMs: fc.constantFrom(FOR_EVER, FOR_EVER, 3_600_000n, 0n),
 });
 
-/** Our answer in Java's words: the code and the records at fault, or the batch as it is stored. */
+/** Our verdict in the format of Java's: the error code and the records at fault, or the batch as stored. */
 function judged(one: JudgeCase, bytes: Uint8Array): { readonly text: string; readonly stored: Uint8Array } {
   const { codec, timestampType, compacted } = one;
   const validation = {
@@ -160,7 +160,7 @@ function judged(one: JudgeCase, bytes: Uint8Array): { readonly text: string; rea
   return { text: `ok ${maxTimestamp} ${hex(stored)} ${textOf(stored)}`, stored };
 }
 
-/** Header fields that do not depend on how well a codec compresses. */
+/** Header fields that do not depend on the compressed size. */
 function fields(bytes: Uint8Array): readonly (Int64 | string)[] {
   const batch = new BatchCursor(bytes);
   batch.next();
@@ -171,7 +171,7 @@ function fields(bytes: Uint8Array): readonly (Int64 | string)[] {
   return [baseOffset, leaderEpoch, attributes, lastOffsetDelta, maxTimestamp, count, producerEpoch, baseSequence, id];
 }
 
-/** Errors for which Kafka has no code of its own: what throws in a codec, or at an unknown one, is its UNKNOWN_SERVER_ERROR. */
+/** UNKNOWN_SERVER_ERROR, Kafka's answer to an unknown codec or an exception in a codec. */
 const UNKNOWN = "-1";
 const INVALID_RECORD = "87";
 

@@ -11,15 +11,15 @@ import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
 const LOGS = 40;
-/** Tombstones and markers are given their time in the first round, and go in the second. */
+/** Rounds of compaction. The first sets the delete horizon of tombstones and markers, the second removes them. */
 const ROUNDS = 2;
 const MAP_BYTES = 1 << 20;
 
-/** The files of records and of aborted transactions, by name. */
+/** Log segments and transaction indexes of a folder in hexadecimal, by file name. */
 function files(folder: string): Record<string, string> {
   const names = readdirSync(folder).filter(name => /^\d+\.(log|txnindex)$/.test(name));
   const all = names.map(name => [name, readFileSync(join(folder, name)).toString("hex")] as const);
-  // Kafka makes an index of transactions when there is the first entry.
+  // Kafka creates a transaction index with its first entry.
   return Object.fromEntries(all.filter(([name, text]) => text !== "" || name.endsWith(".log")));
 }
 
@@ -47,7 +47,7 @@ test("a log is compacted as Kafka's cleaner does it, byte by byte", async contex
       const log = new Compacted(seed, MAP_BYTES);
       logs.push(log);
       for (const step of history) {
-        // What codecs write is theirs, and differs between libraries.
+        // Write uncompressed batches, since compressed bytes differ between codec libraries.
         if (step.kind === "data") await log.run({ ...step, codec: 0 });
         else if (step.kind === "end" || step.kind === "roll") await log.run(step);
       }

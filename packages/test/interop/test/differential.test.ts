@@ -10,7 +10,7 @@ import { MessageJson } from "../src/message-json.ts";
 import { findJava, findOurJava } from "../src/runtimes.ts";
 import { need } from "./scenarios.ts";
 
-/** Settings of Kafka's file, given to Samsa too, so that both have the same logs. */
+/** Settings of Kafka's properties file, for Samsa too, so that both have the same internal logs. */
 const SETTINGS = [
   "offsets.topic.num.partitions=1",
   "transaction.state.log.num.partitions=1",

@@ -8,7 +8,7 @@ import { KafkajsJudge } from "../src/kafkajs-judge.ts";
 import { findJava, type Java } from "../src/runtimes.ts";
 import { need, surviveCrashes, topicName } from "./scenarios.ts";
 
-/** What DumpLogSegments says of a file that it does not like; it ends with 0 all the same. */
+/** Complaints of DumpLogSegments about a file. The tool exits with 0 nevertheless. */
 const COMPLAINTS =
   /found \d+ invalid|mismatch|Non-consecutive|Non-monotonic|out of order|not found in|corrupt|unexpected|Exception|isvalid: false|(is|was|are) invalid/i;
 
@@ -21,7 +21,7 @@ class Directory {
     this.#root = root;
   }
 
-  /** Files of the partitions whose directory begins with `prefix`, with one of the `endings`; empty logs too. */
+  /** Files with one of the `endings` in partition directories that begin with `prefix`, including empty logs. */
   files(prefix: string, endings: readonly string[]): string[] {
     return readdirSync(this.#root, { withFileTypes: true })
       .filter(entry => entry.isDirectory() && entry.name.startsWith(prefix))
@@ -30,7 +30,7 @@ class Directory {
       .sort();
   }
 
-  /** Lets Kafka read the files; fails on every complaint. */
+  /** Reads the files with DumpLogSegments; fails on every complaint. */
   async dump(files: readonly string[], ...flags: readonly string[]): Promise<string[]> {
     expect(files, flags.join(" ")).not.toEqual([]);
     const { command, args } = this.#java(
@@ -51,7 +51,7 @@ class Directory {
   }
 }
 
-/** A topic of several segments, with every codec in them. */
+/** Writes a topic of several segments, with all codecs. */
 async function writeSegments(judge: KafkajsJudge): Promise<{ topic: string; count: number }> {
   const topic = topicName();
   await judge.createTopic(topic, 1, { "segment.bytes": String(1024 * 1024) });

@@ -1,4 +1,4 @@
-/** Random lives of classic groups and their offsets. */
+/** Random schedules of classic groups and their offsets. */
 import { ApiKey } from "@samsa/protocol";
 import { type Answer, type Dice, type Divergence, Play, play, type Step } from "./schedules.ts";
 
@@ -13,7 +13,7 @@ interface Membership {
   others: readonly string[];
 }
 
-/** Answers that one broker has given each actor. */
+/** State of one broker's members, learned from its answers. */
 interface State {
   readonly members: Map<number, Membership>;
   readonly topicId: string;
@@ -27,7 +27,7 @@ interface Actor {
 
 const NOBODY: Membership = { memberId: "", generation: -1, protocol: "", isLeader: false, others: [] };
 
-/** A JoinGroup's answer is the same but for who leads, which Kafka takes from an unordered map. */
+/** True if the brokers elected different leaders, which Kafka takes from an unordered map. */
 function electedOtherwise(theirs: string, ours: string): boolean {
   const leader = (text: string): unknown => (JSON.parse(text) as { leader?: string }).leader;
   return (
@@ -40,7 +40,7 @@ class Story {
   readonly #group: string;
   readonly #actors: readonly Actor[];
   readonly #plays: readonly [Play<State>, Play<State>];
-  /** Requests that may still wait, by actor. */
+  /** Last request of each actor, which may still be pending. */
   readonly #last = new Map<number, { readonly number: number; readonly kind: string }>();
 
   constructor(dice: Dice, group: string, plays: readonly [Play<State>, Play<State>]) {
@@ -65,7 +65,7 @@ class Story {
       this.#last.set(actor.index, { number, kind });
       return step;
     };
-    // Kafka leaves the first of two waiting requests of a member without an answer.
+    // Kafka never answers the first of two pending requests of a member.
     if (roll < 0.34 && waits === undefined) return note("join", this.#join(actor, number));
     if (roll < 0.58 && waits === undefined) return note("sync", this.#sync(actor));
     if (roll < 0.66) return this.#heartbeat(actor);
@@ -82,7 +82,7 @@ class Story {
     return { told: `${name} ${version}`, key: ApiKey[name], version, body: () => body };
   }
 
-  /** Right more often than not. */
+  /** Returns the member id, generation and instance id to claim: usually the right ones. */
   #claim(actor: Actor): (state: State) => { memberId: string; generation: number; instance: string | null } {
     const dice = this.#dice;
     const [member, generation, instance] = [dice.next(), dice.next(), dice.next()];
@@ -196,7 +196,7 @@ class Story {
     return {
       told: `actor ${actor.index} leaves, version ${version}${byInstance ? " by instance" : ""}${twice ? " twice" : ""} ${JSON.stringify(claim(this.#plays[0].state))}`,
       key: ApiKey.LeaveGroup,
-      // The last that leaves a group where ids are pending begins a rebalance that ends by a timer of no time.
+      // If the last member leaves while member ids are pending, a rebalance begins and ends after a timer of 0 ms.
       pauseMs: 30,
       version,
       body: state => {
@@ -272,7 +272,7 @@ class Story {
   }
 }
 
-/** Addresses of both brokers and their ids of `GROUP_TOPIC`; Kafka's first. */
+/** Address of a broker and its id of `GROUP_TOPIC`. */
 export interface Stage {
   readonly server: string;
   readonly topicId: string;
@@ -293,7 +293,7 @@ export function playGroup(dice: Dice, seed: number, stages: readonly Stage[]): P
   });
 }
 
-/** A commit is answered once all that was written before it is durable. */
+/** Probe by an offset commit: its answer comes after all earlier writes of the coordinator are durable. */
 const PROBE = {
   key: ApiKey.OffsetCommit,
   version: 8,
@@ -303,6 +303,6 @@ const PROBE = {
   },
 };
 
-/** The coordinator is being loaded or looked for. */
+/** Error codes while the coordinator is being loaded or located. */
 const COORDINATOR: ReadonlySet<number> = new Set([14, 15, 16]);
 export { PARTITIONS as GROUP_PARTITIONS };

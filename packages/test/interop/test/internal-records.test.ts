@@ -10,7 +10,7 @@ import { RawClient } from "../src/raw-client.ts";
 import { findJava, findOurJava } from "../src/runtimes.ts";
 import { need } from "./scenarios.ts";
 
-/** One partition of each, as of Kafka's: records of all stories are in one order. */
+/** Internal topics with one partition, as in Kafka's settings, so that the records of all stories are in one log. */
 const SETTINGS = [
   "offsets.topic.num.partitions=1",
   "transaction.state.log.num.partitions=1",

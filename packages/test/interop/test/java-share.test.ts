@@ -8,7 +8,7 @@ const DEADLINE = { timeout: 120_000, interval: 100 };
 const EACH = 20;
 const TOOLS = "org.apache.kafka.tools";
 
-/** What Kafka's verifiable share consumer tells, a JSON object a line. */
+/** Event of Kafka's verifiable share consumer, a JSON object per line. */
 interface Told {
   readonly name: string;
   readonly offset?: number;
@@ -19,7 +19,7 @@ function told(child: Child): Told[] {
   return child.lines.filter(line => line.startsWith("{")).map(line => JSON.parse(line) as Told);
 }
 
-/** How often each offset was delivered. */
+/** Number of deliveries by offset. */
 function deliveries(children: readonly Child[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { name, offset } of children.flatMap(told)) {
@@ -40,7 +40,7 @@ async function withChildren(programs: readonly Program[], body: (children: Child
   }
 }
 
-/** What a console share consumer prints before it ends by itself. */
+/** Sorted output of a console share consumer that ends by itself. */
 async function printed(program: Program): Promise<string[]> {
   const { command, args } = program;
   let lines: string[] = [];
@@ -77,7 +77,7 @@ test("Kafka's share consumers share out a topic, and get again what they release
     const values = (await judge.produce(topic, "none", EACH)).map(({ value }) => value ?? "").sort();
     expect(await printed(console("--release"))).toEqual(values);
     expect(await printed(console())).toEqual(values);
-    // Whoever comes goes on behind what is done with.
+    // A new consumer continues after the acknowledged records.
     await judge.produce(topic, "none", EACH);
     await withChildren([verifiable], async children => {
       await expect.poll(() => deliveries(children), DEADLINE).toEqual(once(2 * EACH));
@@ -86,7 +86,7 @@ test("Kafka's share consumers share out a topic, and get again what they release
   });
 });
 
-/** What `kafka-share-groups` shows of a group and does to it. */
+/** Describes, resets and deletes a share group with `kafka-share-groups`. */
 async function administrated(java: Java, server: string, names: { topic: string; group: string }): Promise<void> {
   const { topic, group } = names;
   const tool = async (...args: string[]): Promise<string> => {
@@ -96,7 +96,7 @@ async function administrated(java: Java, server: string, names: { topic: string;
   };
   const place = (start: number, lag: number): RegExp => new RegExp(`^${group} +${topic} +0 +${start} +${lag}$`, "m");
   await expect.poll(() => tool("--describe", "--state"), DEADLINE).toMatch(/ Empty /);
-  // Where a group starts is written along with what it does next; what is behind it and done with is no lag.
+  // The start offset is persisted with the next state change. Acknowledged records beyond it do not count as lag.
   expect(await tool("--describe", "--offsets")).toMatch(place(2 * EACH, 0));
   expect(await tool("--reset-offsets", "--topic", topic, "--to-earliest", "--execute")).toMatch(/ 0\b/);
   expect(await tool("--describe", "--offsets")).toMatch(place(0, 3 * EACH));

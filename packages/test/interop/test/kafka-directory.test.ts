@@ -26,7 +26,7 @@ async function write(server: string, round: string): Promise<void> {
 
 let readers = 0;
 
-/** Everything in the topic, in order of place. */
+/** All records of the topic, ordered by partition and offset. */
 async function readAll(server: string): Promise<Read[]> {
   const judge = new KafkajsJudge(server);
   const reads = await judge.consume(TOPIC, `${TOPIC}-reader-${readers++}`, await judge.total(TOPIC));

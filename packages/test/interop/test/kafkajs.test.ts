@@ -18,7 +18,7 @@ test("the example of the README writes, reads and ends", () =>
     await new KafkajsJudge(broker.server).createTopic("greetings", 3);
     const input = example.replace("localhost:9092", broker.server);
     expect(input).not.toBe(example);
-    // Read from standard input, so that its import is found from here.
+    // Pass the program by standard input, so that its imports resolve from this package.
     const lines = await run(process.execPath, ["--input-type=module", "-"], {
       input,
       cwd: join(import.meta.dirname, ".."),

@@ -10,7 +10,7 @@ import { findJars, findOurJava, KAFKA_VERSION } from "../src/runtimes.ts";
 import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 
-/** Of each message at each version; as many again are written at another version than they were read at. */
+/** Values of each message and version; as many again are written at another version than they are read at. */
 const EACH = 12;
 
 interface Case {
@@ -48,7 +48,7 @@ function cases(seed: number): Case[] {
   });
 }
 
-/** What is wrong with Java's answer, or "". */
+/** Describes how Java's answer is wrong; "" if it is right. */
 function fault({ message, version, target, value }: Case, answer: string): string {
   const expected = encode(message, value, target);
   if (answer !== expected) return `written as ${answer.slice(0, 200)}, by us as ${expected.slice(0, 200)}`;

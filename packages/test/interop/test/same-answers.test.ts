@@ -7,7 +7,7 @@ import { RawClient } from "../src/raw-client.ts";
 import { findJava } from "../src/runtimes.ts";
 import { need } from "./scenarios.ts";
 
-/** What depends on the place and the moment, and not on who answers. */
+/** Fields that depend on the machine and the time. */
 const OWN = new Set([
   "topicId",
   "clusterId",
@@ -18,18 +18,18 @@ const OWN = new Set([
   "lastFetchTimestamp",
   "lastCaughtUpTimestamp",
   "replicaDirectoryId",
-  // A single node of ours opens none for controllers.
+  // A single Samsa node opens no controller listener.
   "listeners",
 ]);
-/** Lists without an order. */
+/** Fields with unordered lists. */
 const UNORDERED = new Set(["configs", "configResources"]);
-/** Kafka's eligible leader replicas have put it into the metadata, which says so. */
+/** Settings that Kafka's eligible leader replicas feature writes to the metadata, so that their source differs. */
 const AFFECTED = new Set(["min.insync.replicas"]);
 
 const text = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
 
-/** An answer without what is each broker's own. A sentence that only says what its code says is each one's own too. */
+/** Removes the fields of `OWN` and settings that are not in `known`, and sorts unordered lists. */
 function essence(value: unknown, known: ReadonlySet<string>): unknown {
   if (Array.isArray(value)) return value.map(part => essence(part, known));
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
@@ -56,7 +56,7 @@ const DEFAULT_SENTENCES: Readonly<Record<number, string>> = {
   100: "This server does not host this topic ID.",
 };
 
-/** Kafka's sentences for codes, where ours says the same in other words. */
+/** Replaces Kafka's default messages of error codes by ours. */
 function inOurWords(answer: string): string {
   let words = answer;
   for (const [code, sentence] of Object.entries(DEFAULT_SENTENCES)) {
@@ -65,7 +65,7 @@ function inOurWords(answer: string): string {
   return words;
 }
 
-/** Names of the settings in an answer; those that we do not have are not compared. */
+/** Names of the settings in our answer. Only these are compared. */
 function settingsIn(answer: object): Set<string> {
   return new Set(
     [...text(answer).matchAll(/"name":"([a-z.]+)"/g)].map(([, name]) => name).filter(n => !AFFECTED.has(n)),
@@ -83,7 +83,7 @@ test("an administrator hears from us what Kafka would say", async context => {
       const topics = STANDING.map(name => newTopic(name));
       await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
       const known = { topics: STANDING.map(name => ({ name })), allowAutoTopicCreation: false };
-      // Kafka tells of a topic when its brokers have heard of it.
+      // Kafka's metadata lists a topic a moment after its creation.
       await expect.poll(async () => text(await client.ask(ApiKey.Metadata, 9, known))).not.toMatch(/"errorCode":[^0]/);
     }
     const different: string[] = [];

@@ -11,14 +11,14 @@ const PARTITIONS = 3;
 const STRETCH = 200;
 const COMMITTED = 100;
 
-/** Skips the test of a client that cannot be had here, and says why. */
+/** Returns the client, or skips the test with the printed reason if it is not available. */
 export function need<T>(found: T | Missing, context: TestContext): T {
   if (!(found instanceof Missing)) return found;
   console.warn(`skipped: ${context.task.name}: ${found.reason}`);
   return context.skip(found.reason);
 }
 
-/** Gives `body` a broker of its own; a failure shows the broker's last words. */
+/** Runs `body` with its own broker. On a failure, the broker's standard error is shown. */
 export async function withBroker(body: (broker: BrokerProcess) => Promise<unknown>): Promise<void> {
   const broker = await startBroker();
   try {
@@ -36,7 +36,7 @@ export function topicName(): string {
   return `interop-${randomUUID().slice(0, 8)}`;
 }
 
-/** What every client should be able to write: keys or none, headers or none, tombstones, text beyond ASCII, emptiness. */
+/** Records that every client must support: with and without keys and headers, tombstones, non-ASCII and empty text. */
 function breadth(codec: string): Draft[] {
   const repetitive = "the same again ".repeat(200);
   const records: Draft[] = [
@@ -60,7 +60,7 @@ function sorted(records: readonly Draft[], places: boolean): string[] {
     .sort();
 }
 
-/** Creates a topic, writes with every codec, reads in a group in two parts; the second begins where the first ended. */
+/** Creates a topic, writes with every codec and reads in a group in two parts, the second after the first. */
 export async function writeAndRead(judge: Judge): Promise<void> {
   const topic = topicName();
   await judge.createTopic(topic, PARTITIONS);
@@ -77,7 +77,7 @@ export async function writeAndRead(judge: Judge): Promise<void> {
   expect(sorted([...first, ...second], judge.places)).toEqual(sorted(written, judge.places));
 }
 
-/** The later reads of a group begin in every partition at the offset that the earlier ones committed. */
+/** Checks that the later reads of a group begin at the committed offsets of the earlier ones. */
 export function expectResumed(earlier: readonly Read[], later: readonly Read[]): void {
   const committed = nextOffsets(earlier);
   const begun = new Map<number, number>();
@@ -87,7 +87,7 @@ export function expectResumed(earlier: readonly Read[], later: readonly Read[]):
   }
 }
 
-/** Nothing acknowledged is lost, offsets have no holes, and values ascend; twice only where the producer may. */
+/** Checks that no acknowledged value is lost, offsets have no gaps, and values ascend, with duplicates if allowed. */
 function expectKept(acknowledged: readonly Acknowledged[], reads: readonly Read[], idempotent: boolean): void {
   const byPlace = new Map(reads.map(read => [`${read.partition}/${read.offset}`, read.value]));
   const values = new Set(reads.map(({ value }) => value));
@@ -105,7 +105,7 @@ function expectKept(acknowledged: readonly Acknowledged[], reads: readonly Read[
   }
 }
 
-/** Produces while the broker is stopped, started, killed and started; then reads everything. Returns the topic. */
+/** Produces while the broker is stopped, restarted, killed and restarted, then reads everything. Returns the topic. */
 export async function surviveCrashes(broker: BrokerProcess, judge: Producing): Promise<string> {
   const topic = topicName();
   const group = `${topic}-group`;

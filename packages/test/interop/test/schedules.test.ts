@@ -17,7 +17,7 @@ const SETTINGS = [
   "transaction.state.log.num.partitions=1",
   "group.initial.rebalance.delay.ms=0",
 ];
-/** Time in which new schedules of either kind are started, in milliseconds. */
+/** Time in which new schedules of each kind are started, in milliseconds. */
 const MOST_MS = Number(process.env.INTEROP_MS ?? 12_000);
 
 async function prepare(server: string): Promise<Stage> {
@@ -32,7 +32,7 @@ async function prepare(server: string): Promise<Stage> {
     const sought = { keyType, coordinatorKeys: ["any"] };
     while (errorsOf(await client.ask(ApiKey.FindCoordinator, 4, sought)).some(code => code !== 0)) await pause(100);
   }
-  // The first commits may find a partition of which the broker has not heard.
+  // The broker may not have the metadata of the partition at first: repeat the commit.
   const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: "" }];
   const commit = { groupId: "any", topics: [{ name: GROUP_TOPIC, partitions }] };
   while (errorsOf(await client.ask(ApiKey.OffsetCommit, 8, commit)).some(code => code !== 0)) await pause(100);
@@ -60,7 +60,7 @@ test("random schedules of groups and of transactions are answered as by Kafka", 
       playGroup(new Dice(seed + index), seed + index, stages),
     );
     console.log(`groups: seed ${seed}, ${found.schedules} schedules, ${found.steps} answers compared`);
-    // One at a time: Kafka verifies the partitions of several requests together, with the error codes of the first.
+    // Run one schedule at a time: Kafka verifies partitions of concurrent requests together, with the same error codes.
     const more = await playAll({ schedules: TXN_PARTITIONS, ms: MOST_MS, width: 1 }, index =>
       playTransactions(new Dice(seed + index), seed + index, { stages, partition: index }),
     );

@@ -1,8 +1,8 @@
-/** Random schedules of requests, played on Kafka and on Samsa step by step. */
+/** Random schedules of requests, run on Kafka and on Samsa step by step. */
 import { Errors } from "@samsa/protocol";
 import { RawClient } from "../src/raw-client.ts";
 
-/** A seeded generator (mulberry32). */
+/** Seeded random number generator (mulberry32). */
 export class Dice {
   #state: number;
 
@@ -17,7 +17,7 @@ export class Dice {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   }
 
-  /** A whole number in [low, high]. */
+  /** Integer in [low, high]. */
   int(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
@@ -33,33 +33,33 @@ export class Dice {
 
 export type Answer = Record<string, unknown>;
 
-/** One request of a schedule, in the terms of either broker. */
+/** Request of a schedule, built from the state of either broker. */
 export interface Step<S> {
   readonly told: string;
   readonly key: number;
   readonly version: number;
-  /** Request for the broker of `state`. */
+  /** Returns the request body for the broker with this state. */
   readonly body: (state: S) => object;
-  /** Takes in what it has answered. */
+  /** Updates the state from the answer. */
   readonly learn?: (state: S, answer: Answer) => void;
-  /** Asked again while the answers differ: what was acknowledged before may still be under way. */
+  /** Repeated while the answers differ, since acknowledged changes may not be visible yet. */
   readonly isRead?: boolean;
-  /** The broker may answer only when others have done something. */
+  /** The broker may delay its answer until other members act. */
   readonly mayWait?: boolean;
-  /** Time for what the broker does after its answer, in milliseconds. */
+  /** Pause after the step for work that the broker does after its answer, in milliseconds. */
   readonly pauseMs?: number;
 }
 
-/** A request that a coordinator answers after all that it was asked before. */
+/** Request that a coordinator answers only after all earlier ones. */
 export type Probe = Pick<Step<unknown>, "key" | "version"> & { readonly body: object };
 
 interface PlayOptions {
-  /** Error codes with which a question is asked again. */
+  /** Error codes on which a request is retried. */
   readonly retriable: ReadonlySet<number>;
   readonly probe?: Probe;
 }
 
-/** One broker as a schedule sees it. */
+/** Broker of a schedule (there are two), with its pending requests and answers. */
 export class Play<S> {
   readonly state: S;
   readonly #answers = new Map<number, unknown>();
@@ -79,11 +79,11 @@ export class Play<S> {
     this.#probe = probe;
   }
 
-  /** Resolves once the coordinator has done all that was asked of it before. */
+  /** Resolves once the coordinator has handled all earlier requests. */
   async probe(): Promise<void> {
     if (this.#probe === undefined) return;
     const { key, version, body } = this.#probe;
-    // Requests of two connections may overtake one another once.
+    // Probe twice: a request on another connection may overtake the first probe.
     for (let i = 0; i < 2; i++) await this.#exchange(key, version, body);
   }
 
@@ -104,13 +104,13 @@ export class Play<S> {
     }
   }
 
-  /** Ids that each broker makes up have the same name on both. */
+  /** Names an id that each broker generates differently, so that answers can be compared. */
   name(id: string | bigint, name: string): void {
     const key = String(id);
     if (!this.#names.has(key)) this.#names.set(key, name);
   }
 
-  /** Sends a request; the answer comes when the broker gives it. */
+  /** Sends a request without waiting for its answer. */
   send(step: Step<S>, number: number): void {
     this.pending.add(number);
     this.changes++;
@@ -123,7 +123,7 @@ export class Play<S> {
       });
   }
 
-  /** The answer to a step without what is the broker's own; undefined while there is none. */
+  /** Answer to a step with generated ids replaced by names; undefined while it is pending. */
   answer(number: number): string | undefined {
     const answer = this.#answers.get(number);
     return answer === undefined ? undefined : JSON.stringify(this.#plain(answer));
@@ -141,7 +141,7 @@ export class Play<S> {
     if (typeof value === "bigint") return this.#names.get(String(value)) ?? String(value);
     if (typeof value === "string") {
       if (MESSAGE.test(name)) return value !== "";
-      // A member that has no answer to its join yet has no name either.
+      // A member whose join is not answered yet has no name.
       return this.#names.get(value) ?? value.replace(RANDOM, "(new)");
     }
     if (value === null || typeof value !== "object") return value;
@@ -171,7 +171,7 @@ function byText(a: unknown, b: unknown): number {
   return left < right ? -1 : Number(left > right);
 }
 
-/** All error codes in an answer. */
+/** Error codes in an answer, at any depth. */
 export function errorsOf(value: unknown): number[] {
   if (Array.isArray(value)) return value.flatMap(errorsOf);
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return [];
@@ -182,17 +182,18 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
-/** Quiet time before the next step, and longest disagreement of the brokers on which requests wait. */
+/** Time for which both brokers must have the same requests pending before the next step. */
 const QUIET_MS = 20;
+/** Longest time for the brokers to agree on the pending requests. */
 const PATIENCE_MS = 10_000;
 
-/** Waits until both have answered step `number` if they must, and the same steps in any case. */
+/** Waits until both brokers have answered the same steps, including `number` unless it may wait. */
 async function settle<S>(plays: readonly Play<S>[], number: number, { mayWait = false }: Step<S>): Promise<void> {
   const waiting = () => plays.map(play => [...play.pending].sort((a, b) => a - b).join());
   const began = performance.now();
   if (mayWait) await Promise.all(plays.map(play => play.probe()));
   for (let before = ""; performance.now() - began < PATIENCE_MS; ) {
-    // Nothing is to come when nobody waits.
+    // No request is pending.
     if (plays.every(play => play.pending.size === 0)) return;
     const [theirs, ours] = waiting();
     const isSettled = theirs === ours && (mayWait || plays.every(play => !play.pending.has(number)));
@@ -202,7 +203,7 @@ async function settle<S>(plays: readonly Play<S>[], number: number, { mayWait = 
   }
 }
 
-/** Differences, with the steps that led there. */
+/** Difference between the answers, with the steps that led to it. */
 export interface Divergence {
   readonly seed: number;
   readonly steps: readonly string[];
@@ -213,16 +214,16 @@ export interface Divergence {
 
 export interface Schedule<S> {
   readonly seed: number;
-  /** Kafka's first. */
+  /** Brokers of the schedule, Kafka first. */
   readonly plays: readonly [Play<S>, Play<S>];
   readonly length: number;
-  /** Undefined: the schedule ends. */
+  /** Returns the next step; undefined ends the schedule. */
   readonly next: (number: number) => Step<S> | undefined;
-  /** True: both may differ in what Kafka leaves to chance, so the schedule ends. */
+  /** True if the answers differ by a random choice of Kafka. The schedule then ends without a finding. */
   readonly isChance?: (theirs: string, ours: string) => boolean;
 }
 
-/** Plays a schedule; gives what differs first, or the number of steps that were compared. */
+/** Runs a schedule. Returns the first difference, or the number of answers compared. */
 export async function play<S>({ seed, plays, length, next, isChance }: Schedule<S>): Promise<Divergence | number> {
   const steps: Step<S>[] = [];
   const compared = new Set<number>();
@@ -262,7 +263,7 @@ export async function play<S>({ seed, plays, length, next, isChance }: Schedule<
   }
 }
 
-/** Kafka never answers the SyncGroup of a member that is removed while it waits; here it is told that it is unknown. */
+/** True for the SyncGroup of a removed member: Kafka never answers it, Samsa returns UNKNOWN_MEMBER_ID. */
 function isForgotten(step: string, ours: string | undefined): boolean {
   return / syncs,/.test(step) && ours?.includes(`"errorCode":${Errors.UNKNOWN_MEMBER_ID.code}`) === true;
 }
@@ -270,11 +271,11 @@ function isForgotten(step: string, ours: string | undefined): boolean {
 interface Extent {
   readonly schedules: number;
   readonly ms: number;
-  /** Schedules at a time. */
+  /** Number of concurrent schedules. */
   readonly width: number;
 }
 
-/** Runs so many schedules, or those that begin in time; gives what differs and how much was compared. */
+/** Runs schedules up to the given number and time. Returns the differences and the amount compared. */
 export async function playAll(
   { schedules: count, ms, width }: Extent,
   run: (index: number) => Promise<Divergence | number>,

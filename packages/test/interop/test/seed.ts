@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
 
-/** Played where nobody asks for another, so that a run of all tests is the same each time. */
+/** Default seed, so that test runs are reproducible. */
 const USUAL = 20_261_127;
 
-/** The seed of a random test: `INTEROP_SEED`, which may be "random". */
+/** Seed of a random test: `INTEROP_SEED`, which may be "random", else the default. */
 export function interopSeed(): number {
   const asked = process.env.INTEROP_SEED;
   return asked === "random" ? randomInt(2 ** 31) : Number(asked ?? USUAL);

@@ -1,19 +1,19 @@
-/** Settings that differ from Kafka's, and why. */
+/** Settings that differ from Kafka's, with the reason. */
 export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: RegExp; readonly why: string }[] = [
   {
     settings: /^topic (?:compression\.lz4|local|remote|errors)\./,
     differs: /^not declared$/,
-    why: "what they are for is not there: they are refused by name",
+    why: "the feature of the setting is not implemented: the name is refused",
   },
   {
     settings: /^broker (?:node\.id|process\.roles|controller\.listener\.names|log\.dir|listeners)$/,
     differs: /^default /,
-    why: "a node that stands alone starts without a file; its data and listeners are its own",
+    why: "a single node starts without a properties file, with default directories and listeners",
   },
   {
     settings: /^broker process\.roles$/,
     differs: /^"(?:broker|controller)" is refused/,
-    why: "a node alone is broker and controller; clusters are not available",
+    why: "a single node is broker and controller; clusters are not available",
   },
   {
     settings: /^broker .*\.(?:replication\.factor|min\.isr)$/,
@@ -23,7 +23,7 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
   {
     settings: /^broker queued\.max\.request\.bytes$/,
     differs: /^default /,
-    why: "memory for requests has a bound by default",
+    why: "memory of queued requests is bounded by default",
   },
   {
     settings: /^broker group\.coordinator\.rebalance\.protocols$/,
@@ -33,21 +33,21 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
   {
     settings: /^broker listener\.security\.protocol\.map$/,
     differs: /^default /,
-    why: "the listener of the controller has its protocol from the start",
+    why: "the default includes the protocol of the controller listener",
   },
   {
     settings: /^broker (?:group\.consumer\.assignors|max\.connections\.per\.ip\.overrides)$/,
     differs: /is refused, in Kafka/,
-    why: "Kafka refuses it a step later, when it loads the classes or reads the addresses",
+    why: "Kafka refuses the value later, when it loads the classes or resolves the addresses",
   },
   {
     settings: /^topic .*\.throttled\.replicas$/,
     differs: /^"," is refused/,
-    why: "a list of nothing but a comma names no replica",
+    why: "a list with only a comma names no replica",
   },
   {
     settings: /./,
     differs: /^"NaN" is refused/,
-    why: "NaN is no number to go by",
+    why: "NaN is not a usable value",
   },
 ];

@@ -19,7 +19,7 @@ const OURS: Readonly<Record<string, ConfigSpecs>> = {
   "client-metrics": clientMetricsConfigs,
 };
 
-/** Values of each setting that are tried, besides its bounds. */
+/** Number of random values tried for each setting, besides its bounds and the edges. */
 const RANDOM = 12;
 const EDGES = [
   "",
@@ -109,7 +109,7 @@ interface KafkaSetting {
   readonly type: string;
   readonly internal: boolean;
   readonly update: string;
-  /** undefined: it must be set. null: it may be absent. */
+  /** Default; undefined for a required setting, null for one that may be absent. */
   readonly initial: string | null | undefined;
 }
 
@@ -119,7 +119,7 @@ function parse(line: string): KafkaSetting {
   return { scope, name, type, internal: internal === "true", update, initial: value };
 }
 
-/** Values around a setting's bounds, and others. */
+/** Values around the bounds of a setting, and random ones. */
 function valuesFor(spec: AnyConfigSpec, seed: number): string[] {
   const near = [spec.min, spec.max].flatMap(bound => (bound === undefined ? [] : [bound - 1, bound, bound + 1]));
   const texts = fc.sample(
@@ -135,7 +135,7 @@ function valuesFor(spec: AnyConfigSpec, seed: number): string[] {
   return [...near.map(String), ...texts, ...(spec.default === null ? [] : [spec.default])];
 }
 
-/** Our reading of a value, in Kafka's form; undefined when it is refused. */
+/** Value as Samsa parses it, in Kafka's format; undefined if it is refused. */
 function ours(name: string, spec: AnyConfigSpec, text: string): string | undefined {
   try {
     const value = parseConfigValue(name, spec, text);
@@ -146,7 +146,7 @@ function ours(name: string, spec: AnyConfigSpec, text: string): string | undefin
   }
 }
 
-/** Numbers are compared as numbers: a long beyond 2^53 is kept as the nearest double. */
+/** Compares numbers as numbers, since Samsa keeps a long beyond 2^53 as the nearest double. */
 function isSame(spec: AnyConfigSpec, mine: string, theirs: string): boolean {
   if (spec.type === "password") return true;
   if (["int", "short", "long", "double"].includes(spec.type)) return Number(mine) === Number(theirs);
@@ -172,7 +172,7 @@ test("every setting is declared as Kafka declares it, and every value judged as 
   const tried: { scope: string; name: string; spec: AnyConfigSpec; text: string }[] = [];
   for (const [scope, specs] of Object.entries(OURS)) {
     for (const [name, spec] of Object.entries(specs)) {
-      // Existence of a Java class cannot be told from here.
+      // Samsa cannot check that a Java class exists.
       if (spec.type === "class") continue;
       for (const text of [...EDGES, ...valuesFor(spec, seed)]) tried.push({ scope, name, spec, text });
     }

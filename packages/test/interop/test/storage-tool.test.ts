@@ -9,7 +9,7 @@ import { need } from "./scenarios.ts";
 
 const CLUSTER = "4L6g3nShT-eMCtK--X86sw";
 
-/** Runs a program to its end; what it printed. */
+/** Runs a program to its exit and returns its output. */
 async function output(command: string, args: readonly string[]): Promise<string> {
   const child = new Child(command, args);
   expect([await child.exited, child.stderr]).toEqual([0, expect.anything()]);

@@ -7,7 +7,7 @@ import { need, topicName } from "./scenarios.ts";
 const TOOLS = "org.apache.kafka.tools";
 const DEADLINE = { timeout: 120_000, interval: 100 };
 
-/** Lines of `/metrics` that are series of clients. */
+/** Lines of `/metrics` with series of clients. */
 async function series({ http }: SamsaProcess): Promise<string[]> {
   const page = await (await fetch(`${http}/metrics`)).text();
   return page.split("\n").filter(line => line.includes("client_instance_id="));
@@ -18,7 +18,7 @@ async function tool(java: Java, name: string, server: string, args: string): Pro
   await run(program.command, program.args);
 }
 
-/** Gives `body` a broker that wants all metrics of all clients as often as can be, and a topic. */
+/** Runs `body` with a topic on a broker that subscribes to all metrics of all clients at the shortest interval. */
 async function withSubscription(
   java: Java,
   body: (broker: SamsaProcess, topic: string) => Promise<void>,
@@ -73,7 +73,7 @@ test("Kafka's producer and consumer push their metrics", async context => {
   });
 });
 
-// It says goodbye whatever it is doing; Kafka's own client does so only while something is on its way.
+// librdkafka always sends a terminating push; Kafka's own client does so only while a request is in flight.
 test("librdkafka pushes its metrics without being told to, and takes them with it when it goes", async context => {
   const [java, python] = [need(await findJava(), context), need(await findPython(), context)];
   await withSubscription(java, async (broker, topic) => {

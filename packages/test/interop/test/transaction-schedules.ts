@@ -1,4 +1,4 @@
-/** Random lives of transactional producers: two producers, which may share a transactional id. */
+/** Random schedules of two transactional producers, which may share a transactional id. */
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
@@ -6,12 +6,12 @@ import type { Stage } from "./group-schedules.ts";
 import { type Answer, type Dice, type Divergence, Play, play, type Step } from "./schedules.ts";
 
 export const TXN_TOPIC = "transactional";
-/** Partitions of `TXN_TOPIC`; each schedule has one for itself. */
+/** Number of partitions of `TXN_TOPIC`. Each schedule uses its own. */
 export const TXN_PARTITIONS = 300;
 
-/** A transaction is being completed, or a coordinator is being loaded. */
+/** Error codes while a transaction is being completed, or a coordinator is being loaded or located. */
 const RETRIABLE: ReadonlySet<number> = new Set([14, 15, 16, 19, 51]);
-/** Time for the markers of a transaction, which Kafka writes after it has answered. */
+/** Pause for the markers of a transaction, which Kafka writes after its answer. */
 const COMPLETION_MS = 20;
 const TOOLS = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
 const WRITTEN_AT = Date.now() - 60_000;
@@ -59,7 +59,7 @@ class Story {
     return this.#ends();
   }
 
-  /** Producer id and epoch that the actor claims: right more often than not. */
+  /** Producer id, epoch and transactional id to claim: usually the right ones. */
   #claim(actor: number): (state: State) => Producer & { readonly transactionalId: string } {
     const [which, epoch, id] = [this.#dice.next(), this.#dice.next(), this.#dice.next()];
     const transactionalId = which < 0.04 ? this.#ids[1] : which < 0.06 ? "" : this.#uses[actor];

@@ -1,4 +1,4 @@
-/** A walk through KafkaJS; run with the broker's `host:port`. */
+/** Walk through KafkaJS; its argument is the broker's `host:port`. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
@@ -13,7 +13,7 @@ interface Taken {
   readonly message: KafkaMessage;
 }
 
-/** Runs the consumer until `count` records came; what is done with each goes in between. */
+/** Runs the consumer until `count` records have arrived. */
 async function take(consumer: Consumer, count: number, commit = true): Promise<Taken[]> {
   const found: Taken[] = [];
   await new Promise<void>((resolve, reject) => {
@@ -221,5 +221,5 @@ await produce(kafka, admin);
 await consume(kafka, admin);
 await groups(admin);
 await admin.disconnect();
-// Whatever a failed check left behind must not keep the program.
+// Exit even if a failed check left connections open.
 process.exit(0);

@@ -1,4 +1,4 @@
-/** A walk through @platformatic/kafka; run with the broker's `host:port`. */
+/** Walk through @platformatic/kafka; its argument is the broker's `host:port`. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -206,5 +206,5 @@ await produce();
 await consume();
 await groups(admin);
 await admin.close();
-// Whatever a failed check left behind must not keep the program.
+// Exit even if a failed check left connections open.
 process.exit(0);

@@ -1,4 +1,4 @@
-/** What the walks of the Node clients share; `../walk.ts` reads what they print. */
+/** Checks and JSON output shared by the walks of the Node clients; `../walk.ts` reads them. */
 import { isDeepStrictEqual } from "node:util";
 
 const CHECK_MS = 20_000;
@@ -7,11 +7,12 @@ function say(line: object): void {
   console.log(JSON.stringify(line));
 }
 
+/** Prints the version of the client. */
 export function tellVersion(version: string): void {
   say({ version });
 }
 
-/** Tries one thing; what it throws is told. Returns whether it went well. */
+/** Runs a check and prints its result; a rejection or a timeout is a failure. Returns true if it passed. */
 export async function check(name: string, body: () => Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -29,7 +30,7 @@ export async function check(name: string, body: () => Promise<unknown>): Promise
   }
 }
 
-/** Of an error and of those it was made from. */
+/** Message of an error and of its causes. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const errors = "errors" in error && Array.isArray(error.errors) ? (error.errors as unknown[]) : [];
@@ -37,12 +38,13 @@ function messageOf(error: unknown): string {
   return [error.message, ...inner.map(messageOf)].join(": ");
 }
 
+/** Throws unless `found` equals `expected`. */
 export function equal(what: string, found: unknown, expected: unknown): void {
   if (isDeepStrictEqual(found, expected)) return;
   throw new Error(`${what} is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
 }
 
-/** Passes when `body` rejects with a message or code that `pattern` matches. */
+/** Passes if `body` rejects with a message that matches `pattern`. */
 export async function refused(pattern: RegExp, body: () => Promise<unknown>): Promise<void> {
   try {
     await body();
