@@ -21,13 +21,14 @@ import { Failure } from "./failure.ts";
 import { createLogger } from "./logger.ts";
 
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-/** Time for a connection, and for an answer. */
+/** Timeout of a connection attempt, and of a request. */
 const TIMEOUT_MS = 10_000;
 
-/** The two halves of a message that a client uses. */
+/** Encoder of a request, the part of a message that a client needs. */
 interface Asked<Q> {
   encode(writer: ByteWriter, value: Q, version: number): void;
 }
+/** Decoder of a response, the part of a message that a client needs. */
 interface Answered<R> {
   decode(reader: ByteReader, version: number): R;
 }
@@ -37,14 +38,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** One connection that asks one thing at a time: all that a command of the command line needs. */
+/** Connection with one request at a time, which is enough for the command line. */
 export class AdminConnection implements ConnectionHandler {
   readonly #env: Env;
   readonly #frames = new FrameSplitter(MAX_RESPONSE_BYTES, new BufferPool());
   #connection: Connection | undefined;
   #waiting: Waiting | undefined;
   #correlation = 0;
-  /** Why the connection is no more. */
+  /** Reason why the connection was closed. */
   #gone: Failure | undefined;
   readonly #server: string;
 
@@ -53,7 +54,7 @@ export class AdminConnection implements ConnectionHandler {
     this.#server = server;
   }
 
-  /** Connects to the first of `host:port,…` that can be reached. Rejects with a `Failure`. */
+  /** Connects to the first reachable server of `host:port,…`. Rejects with a `Failure`. */
   static async open(env: Env, servers: string): Promise<AdminConnection> {
     const failures: string[] = [];
     const places = servers.split(",").map(server => place(server.trim(), servers));
@@ -80,7 +81,7 @@ export class AdminConnection implements ConnectionHandler {
         waiting?.resolve(frame);
       }
     } catch {
-      this.#waiting?.reject(new Failure(`what answers at ${this.#server} does not speak Kafka's protocol`));
+      this.#waiting?.reject(new Failure(`the server at ${this.#server} does not speak Kafka's protocol`));
       this.#waiting = undefined;
       this.close();
     }
@@ -94,7 +95,7 @@ export class AdminConnection implements ConnectionHandler {
     this.#waiting = undefined;
   }
 
-  /** Sends one request at `version` and waits for its answer. */
+  /** Sends a request at `version` and returns its decoded response. Rejects with a `Failure`. */
   async ask<Q, R>(
     key: (typeof ApiKey)[keyof typeof ApiKey],
     version: number,
@@ -143,7 +144,7 @@ function place(server: string, servers: string): { server: string; host: string;
   return { server, host, port };
 }
 
-/** The connection, unless it takes too long; one that comes later is closed. */
+/** Rejects if connecting takes too long; a connection that is made later is closed. */
 function inTime(env: Env, connecting: Promise<Connection>): Promise<Connection> {
   return new Promise((resolve, reject) => {
     let late = false;
@@ -165,13 +166,13 @@ function inTime(env: Env, connecting: Promise<Connection>): Promise<Connection> 
   });
 }
 
-/** What every command that asks a broker takes. */
+/** Options of every command that connects to a broker. */
 export interface Common {
   readonly bootstrapServer: string;
   readonly json?: boolean;
 }
 
-/** Runs `action` with a connection, which is closed at the end of it. */
+/** Runs `action` with a connection, and closes the connection afterwards. */
 export async function connected(options: Common, action: (admin: AdminConnection) => Promise<void>): Promise<void> {
   const admin = await AdminConnection.open(nodeEnv({ logger: createLogger("error") }), options.bootstrapServer);
   try {
@@ -181,14 +182,14 @@ export async function connected(options: Common, action: (admin: AdminConnection
   }
 }
 
-/** What the broker says of an error, with the name that Kafka gives it. */
+/** Message of an error with its name; the default message if the broker sent none. */
 export function sentence(code: number, message: string | null): string {
   const error = errorOf(code);
-  // Some answers of Kafka leave the sentence out, others leave it empty.
+  // Some answers of Kafka have no message, others an empty one.
   return `${message === null || message === "" ? error.message : message} (${error.name})`;
 }
 
-/** `key=value`, as it was given to `option`. */
+/** Parses `key=value`, the value of `option`. Throws `Failure`. */
 export function pair(text: string, option: string): { readonly name: string; readonly value: string } {
   const at = text.indexOf("=");
   if (at <= 0) throw new Failure(`${option} wants key=value, not "${text}"`);

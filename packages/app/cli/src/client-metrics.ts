@@ -1,19 +1,20 @@
 import type { MetricFamily, TelemetryPush, TelemetrySink } from "@samsa/broker";
 import { readMetricsData } from "./otlp.ts";
 
+/** Bounds of the series kept for one client, and for all clients. */
 export interface ClientMetricsLimits {
   readonly seriesOfClient: number;
   readonly series: number;
 }
 
 const LIMITS: ClientMetricsLimits = { seriesOfClient: 2000, series: 20_000 };
-/** A series whose name and labels are longer together is left out. */
+/** Maximum length of a series' name and labels, as JSON. Longer series are left out. */
 const LONGEST_SERIES = 1024;
-/** Data points read of one push; the rest is left out. */
+/** Maximum number of data points read from one push. */
 const MOST_POINTS = 10_000;
-/** A client that says nothing for so many of its intervals is gone, */
+/** Number of push intervals without a push after which a client is forgotten. */
 const SILENT_INTERVALS = 3;
-/** but not before so long: who reads the metrics does so every minute or so. */
+/** Minimum time without a push before a client is forgotten: scrapes come about once a minute. */
 const SILENT_MS = 300_000;
 const SWEEP_MS = 1000;
 
@@ -22,9 +23,9 @@ interface Series {
   readonly labels: Readonly<Record<string, string>>;
   monotonic: boolean;
   value: number;
-  /** When it was last pushed. */
+  /** Time of the last push. */
   at: number;
-  /** Values have been added up: that no more come means that nothing was added. */
+  /** The value is a sum of deltas. Without new deltas it is unchanged, so the series does not expire. */
   summed: boolean;
 }
 
@@ -34,16 +35,16 @@ interface Client {
   silentMs: number;
 }
 
-/** A name as Prometheus wants it: letters, digits and underscores, no digit first, no more than one underscore first. */
+/** Converts a name for Prometheus: letters, digits, underscores, no leading digit, at most one leading underscore. */
 function legalName(name: string): string {
   const plain = name.replace(/[^a-zA-Z0-9_]/g, "_").replace(/^_{2,}/, "_");
   return /^[0-9]/.test(plain) || plain === "" ? `_${plain}` : plain;
 }
 
-/** A UTF-16 text may have halves of characters, of which no UTF-8 can be made. */
+/** Replaces lone surrogates, which cannot be encoded in UTF-8. */
 const legalText = (text: string): string => text.toWellFormed();
 
-/** The metrics that clients push (KIP-714), as series for Prometheus. */
+/** Metrics pushed by clients (KIP-714), as series for Prometheus. */
 export class ClientMetrics implements TelemetrySink {
   readonly #now: () => number;
   readonly #limits: ClientMetricsLimits;
@@ -52,7 +53,7 @@ export class ClientMetrics implements TelemetrySink {
   #leftOut = 0;
   #swept = -Infinity;
 
-  /** `now`: milliseconds on a clock that does not go back. */
+  /** `now` returns milliseconds of the monotonic clock. */
   constructor(now: () => number, limits: ClientMetricsLimits = LIMITS) {
     this.#now = now;
     this.#limits = limits;
@@ -61,7 +62,7 @@ export class ClientMetrics implements TelemetrySink {
   push({ clientInstanceId, clientId, terminating, pushIntervalMs, metrics }: TelemetryPush): void {
     const now = this.#now();
     this.#sweep(now);
-    // Read in full before anything of it counts.
+    // Parse the whole push before it has any effect.
     const found = readMetricsData(metrics, MOST_POINTS);
     if (terminating) {
       this.#forget(clientInstanceId);
@@ -87,7 +88,7 @@ export class ClientMetrics implements TelemetrySink {
     const key = JSON.stringify([name, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))]);
     const known = client.series.get(key);
     const next = delta ? (known?.value ?? 0) + value : value;
-    // What only grows is a number, and not a negative one.
+    // A counter must be finite and not negative.
     if (monotonic && !(value >= 0 && next >= 0 && next < Infinity)) return;
     if (known !== undefined) {
       known.value = next;
@@ -110,7 +111,7 @@ export class ClientMetrics implements TelemetrySink {
     this.#clients.delete(id);
   }
 
-  /** Forgets clients that are silent, and series of others that are not pushed any more. */
+  /** Forgets silent clients, and series that the other clients no longer push. */
   #sweep(now: number): void {
     if (now - this.#swept < SWEEP_MS) return;
     this.#swept = now;
@@ -139,14 +140,14 @@ export class ClientMetrics implements TelemetrySink {
     }
     const leftOut: MetricFamily = {
       name: "samsa_client_metrics_left_out_total",
-      help: "Values pushed by clients that are not here because there are too many series, or theirs is too long.",
+      help: "Values pushed by clients and left out, as there are too many series or their labels are too long.",
       type: "counter",
       samples: [{ labels: {}, value: this.#leftOut }],
     };
     return [
       leftOut,
       ...[...named].map(([name, samples]): MetricFamily => {
-        // Clients may disagree on what it is.
+        // Clients may disagree on the type.
         const type = samples.every(({ monotonic }) => monotonic) ? "counter" : "gauge";
         return { name, help: "Pushed by clients (KIP-714).", type, samples };
       }),

@@ -4,14 +4,14 @@ import { Failure } from "./failure.ts";
 import { parseProperties } from "./properties.ts";
 
 /**
- * Values that come from elsewhere (KIP-297): `${provider:path:key}`, with the providers that `config.providers` names.
- * The providers of Apache Kafka are there: environment variables, properties files, and files of a directory.
+ * Config providers (KIP-297): resolve `${provider:path:key}` in values with the providers named in `config.providers`.
+ * Apache Kafka's providers are available: environment variables, properties files, and files of a directory.
  */
 
 const PROVIDERS = "config.providers";
 const VARIABLE = /\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}/g;
 
-/** Looks up a key; undefined leaves the variable as it stands. */
+/** Looks up a key; undefined leaves the variable unresolved. */
 type Provider = (path: string, key: string) => string | undefined;
 
 const CLASSES: Readonly<Record<string, (parameter: (name: string) => string | undefined) => Provider>> = {
@@ -74,7 +74,7 @@ function providersOf(settings: ReadonlyMap<string, string>): ReadonlyMap<string,
   return providers;
 }
 
-/** The settings with the values that their variables stand for. Throws `Failure`. */
+/** Returns the settings with resolved variables. Throws `Failure`. */
 export function resolveVariables(settings: ReadonlyMap<string, string>): Map<string, string> {
   const providers = providersOf(settings);
   const resolved = [...settings].map(([name, value]): [string, string] => [
@@ -86,7 +86,7 @@ export function resolveVariables(settings: ReadonlyMap<string, string>): Map<str
   return new Map(resolved);
 }
 
-/** True for settings of the providers, which are resolved before a broker starts. */
+/** True for settings of the providers, which apply before a broker starts. */
 export function isOfProviders(name: string): boolean {
   return name === PROVIDERS || name.startsWith(`${PROVIDERS}.`);
 }

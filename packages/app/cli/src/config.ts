@@ -51,7 +51,7 @@ interface About extends Common {
   readonly broker?: string;
   readonly group?: string;
   readonly clientMetrics?: string;
-  /** True: the option was there without a value. */
+  /** Value of the option; true if it has none. */
   readonly clientQuotas?: string | true;
 }
 
@@ -61,11 +61,11 @@ type Subject =
 
 interface Entity {
   readonly entityType: string;
-  /** Null: the default. */
+  /** Name of the entity; null for the default entity. */
   readonly entityName: string | null;
 }
 
-/** What the one option names that says of whom the settings are. */
+/** Subject of the command, named by exactly one option. Throws `Failure`. */
 function subjectOf(options: About): Subject {
   const { topic, broker, group, clientMetrics, clientQuotas } = options;
   const named: Subject[] = [];
@@ -91,7 +91,7 @@ function entityOf(text: string): Entity[] {
     const at = part.indexOf("=");
     const entityType = at < 0 ? part : part.slice(0, at);
     if (!ENTITY_TYPES.includes(entityType)) {
-      throw new Failure(`--client-quotas knows ${ENTITY_TYPES.join(", ")}, not "${entityType}"`);
+      throw new Failure(`--client-quotas takes ${ENTITY_TYPES.join(", ")}, not "${entityType}"`);
     }
     return { entityType, entityName: at < 0 ? null : part.slice(at + 1) };
   });
@@ -148,7 +148,7 @@ async function describeResource(
         : {}),
     }));
   if (json === true) return console.log(JSON.stringify(shown));
-  if (shown.length === 0) return console.log(`Everything of ${subject.said} is at its default; --all shows it.`);
+  if (shown.length === 0) return console.log(`All settings of ${subject.said} have their defaults; --all shows them.`);
   const value = (config: { value: string | null; isSensitive: boolean }): string =>
     config.isSensitive ? "(hidden)" : (config.value ?? "(none)");
   const rows = shown.map(config => [
@@ -193,14 +193,15 @@ async function describeQuotas(
 
 type AlterOptions = About & { readonly [K in Operation]: readonly string[] };
 
+/** Change of a setting. */
 export interface Change {
   readonly name: string;
   readonly configOperation: number;
-  /** Null to delete. */
+  /** New value; null to delete. */
   readonly value: string | null;
 }
 
-/** Changes settings of one resource, or only asks whether they could be. Rejects with a `Failure`. */
+/** Changes settings of one resource, or only validates the changes. Rejects with a `Failure`. */
 export async function alterConfigs(
   admin: AdminConnection,
   resource: { readonly resourceType: number; readonly resourceName: string; readonly configs: readonly Change[] },

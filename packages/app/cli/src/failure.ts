@@ -1,4 +1,4 @@
-/** An end that a user can do something about: one sentence on standard error, no stack. */
+/** Error that a user can act on: printed as one sentence on standard error, without a stack. */
 export class Failure extends Error {
   constructor(message: string) {
     super(message);
@@ -16,7 +16,7 @@ const PLAIN = new Set([
   "StorageError",
 ]);
 
-/** Prints why the command ends, and sets its exit code. */
+/** Prints the reason of a failure and sets exit code 1. */
 export function reportFailure(error: unknown): void {
   const known = error instanceof Error && PLAIN.has(error.name);
   console.error(known ? `samsa: ${error.message}` : error);

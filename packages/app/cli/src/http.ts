@@ -5,10 +5,10 @@ import { Failure } from "./failure.ts";
 import type { Exposition } from "./prometheus.ts";
 import { watchTurns } from "./turns.ts";
 
-/** Ports tried, beginning with the one that is wished for. */
+/** Number of ports to try, beginning with the default. */
 const PORTS_TRIED = 10;
 
-/** Renders metrics. The library is loaded for the first scrape: it would be a tenth of the start otherwise. */
+/** Renders metrics. Loads the library at the first scrape: it would take a tenth of the start time. */
 function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
   let exposition: Promise<Exposition> | undefined;
   return async families => {
@@ -17,10 +17,11 @@ function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
   };
 }
 
+/** Address of the HTTP server. */
 export interface HttpPlace {
   readonly host: string;
   readonly port: number;
-  /** The port is a default: when it is taken, the next free one serves as well. */
+  /** The port is a default: if it is taken, use the next free one. */
   readonly wish: boolean;
 }
 
@@ -30,8 +31,8 @@ function answer(response: ServerResponse, status: number, type: string, body: st
 }
 
 /**
- * Serves `/metrics` of the broker and of its clients in Prometheus' text, and `/health` as 200 or 503. Rejects with a
- * `Failure` when the port is taken.
+ * Serves `/metrics` of the broker and of its clients in Prometheus' text format, and `/health` as 200 or 503. Rejects
+ * with a `Failure` if the port is taken.
  */
 export async function serveHttp(broker: Broker, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
   const server = httpServer(broker, clients);

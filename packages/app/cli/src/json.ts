@@ -1,4 +1,4 @@
-/** JSON of what a file or an answer holds: big numbers as numbers while they are exact, bytes as base64, maps as objects. */
+/** Serializes to JSON: bigints as numbers if exact, else as text; bytes as base64; maps as objects. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part === "bigint") return Number.isSafeInteger(Number(part)) ? Number(part) : String(part);
@@ -10,7 +10,7 @@ export function toJson(value: unknown): string {
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The text that the bytes are in UTF-8, or `{ base64 }` when they are none. */
+/** Decodes UTF-8 text, or returns `{ base64 }` if the bytes are not valid UTF-8. */
 export function textOrBase64(bytes: Uint8Array | null): string | { readonly base64: string } | null {
   if (bytes === null) return null;
   try {

@@ -22,7 +22,7 @@ function bytes(text: string | undefined): number {
   return value;
 }
 
-/** The lines of `samsa log dump`; returns whether something is damaged. Throws `Failure`. */
+/** Lines of `samsa log dump`; returns true if something is damaged. Throws `Failure`. */
 export function* dumpLines(paths: readonly string[], options: LogDumpOptions): Generator<string, boolean> {
   const env = nodeEnv({ logger: createLogger("error") });
   const { decode, json } = options;
@@ -50,7 +50,7 @@ export function* dumpLines(paths: readonly string[], options: LogDumpOptions): G
   return damaged;
 }
 
-/** `samsa log dump`. The exit code is 1 when something is damaged. */
+/** `samsa log dump`. The exit code is 1 if something is damaged. */
 export function dump(paths: readonly string[], options: LogDumpOptions): void {
   if (print(dumpLines(paths, options)) === true) process.exitCode = 1;
 }

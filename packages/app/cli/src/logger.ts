@@ -1,7 +1,7 @@
 import type { LogFields, Logger } from "@samsa/base";
 import pino from "pino";
 
-/** Structured lines on standard error; standard output stays free for what commands print. */
+/** Creates a logger that writes JSON lines to standard error. Standard output is for the output of commands. */
 export function createLogger(level: string): Logger {
   const base = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { error: pino.stdSerializers.err } },

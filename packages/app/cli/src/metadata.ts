@@ -7,7 +7,7 @@ import { MetadataShell } from "./metadata/shell.ts";
 import { rootOf } from "./metadata/tree.ts";
 import { print } from "./output.ts";
 
-/** Takes commands line by line until `exit` or the end of standard input. */
+/** Runs commands line by line until `exit` or the end of standard input. */
 async function converse(shell: MetadataShell): Promise<void> {
   const lines = createInterface({
     input: process.stdin,
@@ -32,7 +32,7 @@ async function converse(shell: MetadataShell): Promise<void> {
   lines.close();
 }
 
-/** `samsa metadata`. Without words, a conversation. */
+/** `samsa metadata`. Without a command, starts an interactive shell. */
 export async function metadata(
   place: string,
   words: readonly string[],

@@ -1,25 +1,25 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/** One measured value of a metric. */
+/** Data point of a metric. */
 export interface DataPoint {
-  /** Those that are text, numbers or booleans; the first `MOST_ATTRIBUTES` of them. */
+  /** Attributes of type text, number or boolean, at most `MOST_ATTRIBUTES`. */
   readonly attributes: ReadonlyMap<string, string>;
   readonly value: number;
 }
 
-/** A metric of OTLP's `MetricsData` (opentelemetry/proto/metrics/v1), as series: a histogram is two. */
+/** Metric of OTLP's `MetricsData` (opentelemetry/proto/metrics/v1). A histogram becomes two: its count and its sum. */
 export interface OtlpMetric {
   readonly name: string;
-  /** What is counted never goes down, but for restarts. */
+  /** The value never decreases, except by a restart. */
   readonly monotonic: boolean;
-  /** Values are what was added since the last time. */
+  /** Values are increments since the previous push. */
   readonly delta: boolean;
   readonly points: readonly DataPoint[];
 }
 
 const MOST_ATTRIBUTES = 16;
 
-/** A key of protobuf's: a field and how it is written. */
+/** Tag of protobuf: field number and wire type. */
 const key = (field: number, type: WireType): number => field * 8 + type;
 const message = (field: number): number => key(field, WireType.LengthDelimited);
 
@@ -47,7 +47,7 @@ const DISTRIBUTION = {
   sum: key(5, WireType.Bit64),
   flags: key(10, WireType.Varint),
 } as const;
-/** Of the flags of a point: it has no value. */
+/** Flag of a data point without a value. */
 const NO_VALUE = 1;
 
 const ATTRIBUTE_KEY = message(1);
@@ -59,7 +59,7 @@ const DOUBLE = key(4, WireType.Bit64);
 
 const UTF8 = new TextDecoder();
 
-/** The fields of a message, one after the other; what `take` does not read is left out. Throws for what is no message. */
+/** Reads the fields of a message in order, and skips those that `take` does not read. Throws at invalid bytes. */
 function fields(bytes: Uint8Array, take: (key: number, reader: BinaryReader) => boolean): void {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
@@ -131,7 +131,7 @@ function readDistribution(bytes: Uint8Array): Distribution | undefined {
   return (flags & NO_VALUE) !== 0 ? undefined : { attributes, count, sum };
 }
 
-/** What gauges, sums and histograms have in common; at most `most` points. */
+/** Reads the common fields of gauges, sums and histograms, with at most `most` points. */
 function readData<P>(bytes: Uint8Array, readPoint: (bytes: Uint8Array) => P | undefined, most: number) {
   const points: P[] = [];
   let delta = false;
@@ -154,7 +154,7 @@ function readHistogram(name: string, bytes: Uint8Array, most: number): OtlpMetri
   const sums = points.flatMap(({ attributes, sum }) => (sum === undefined ? [] : [{ attributes, value: sum }]));
   return [
     { name: `${name}.count`, monotonic: true, delta, points: counts },
-    // What is measured may be below zero.
+    // Measured values may be negative, so the sum is not monotonic.
     { name: `${name}.sum`, monotonic: false, delta, points: sums },
   ];
 }
@@ -162,7 +162,7 @@ function readHistogram(name: string, bytes: Uint8Array, most: number): OtlpMetri
 function readMetric(bytes: Uint8Array, most: number): OtlpMetric[] {
   let name = "";
   let read: () => OtlpMetric[] = () => [];
-  // The name may come after its data.
+  // The name may follow the data: read the data at the end.
   fields(bytes, (at, reader) => {
     if (at === NAME) name = UTF8.decode(reader.bytes());
     else if (at === GAUGE) {
@@ -180,7 +180,7 @@ function readMetric(bytes: Uint8Array, most: number): OtlpMetric[] {
   return read();
 }
 
-/** All metrics of a `MetricsData`, with `most` data points at most. Throws when the bytes are not one. */
+/** Reads all metrics of a `MetricsData`, with at most `most` data points. Throws at invalid bytes. */
 export function readMetricsData(bytes: Uint8Array, most: number): OtlpMetric[] {
   const metrics: OtlpMetric[] = [];
   let left = most;

@@ -4,8 +4,8 @@ import { Failure } from "./failure.ts";
 const FULL = 64 * 1024;
 
 /**
- * Standard output for much text: written in pieces, at once, so that memory does not grow with what is printed. Ends
- * quietly when the reader has gone, as `head` does.
+ * Standard output for large texts, written synchronously in pieces, so that memory stays bounded. Closes silently when
+ * the reader has closed the pipe, as `head` does.
  */
 class Output {
   #held: string[] = [];
@@ -28,7 +28,7 @@ class Output {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === "EPIPE") this.closed = true;
-        // A pipe that is full and does not block: its reader needs a moment.
+        // The pipe is non-blocking and full: wait for its reader.
         else if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
         else throw new Failure(`the output cannot be written: ${(error as Error).message}`);
       }
@@ -36,7 +36,7 @@ class Output {
   }
 }
 
-/** Prints lines as they come; gives what they return, or undefined when the reader has gone before. */
+/** Prints lines as they are generated. Returns the generator's result, or undefined if the reader closed the pipe. */
 export function print<T>(lines: Iterable<string, T>): T | undefined {
   const output = new Output();
   const all = lines[Symbol.iterator]();

@@ -1,21 +1,21 @@
 import type { MetricFamily } from "@samsa/broker";
-// By name and not lazily: names of a CommonJS module that is itself imported lazily are lost in the bundle.
+// Import names statically: the bundle loses the names of a CommonJS module that is imported lazily.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
-/** Metrics of the process as Prometheus' text. Watches Node from its making on, so a process makes one. */
+/** Renders metrics in Prometheus' text format. It observes Node from its construction on, so create one per process. */
 export class Exposition {
-  /** Node's own metrics, with the observers that feed them. */
+  /** Registry of Node's own metrics, with the observers that feed them. */
   readonly #process = new Registry();
 
   constructor() {
     collectDefaultMetrics({ register: this.#process });
   }
 
-  /** `families` and Node's metrics; of families with the same name the first. */
+  /** Renders Node's metrics and `families`. Of families with equal names, the first one counts. */
   async render(families: readonly MetricFamily[]): Promise<string> {
     const registry = new Registry();
     for (const { name, help, type, samples } of families) {
-      // Clients call their metrics what they like.
+      // Metrics of clients may have any name, so skip names that are taken.
       if (this.#process.getSingleMetric(name) !== undefined || registry.getSingleMetric(name) !== undefined) continue;
       const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
       if (type === "counter") {

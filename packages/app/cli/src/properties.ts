@@ -1,9 +1,9 @@
-/** Java's properties format, read as `java.util.Properties` reads it. */
+/** Parser of Java's properties format, compatible with `java.util.Properties`. */
 
 const BLANK = /[ \t\f]/;
 const ESCAPES: Readonly<Record<string, string>> = { t: "\t", r: "\r", n: "\n", f: "\f" };
 
-/** Pairs in their order; of a key that is there twice the last one counts. Throws `SyntaxError` at a bad `\u` escape. */
+/** Parses pairs in order; the last value of a repeated key counts. Throws `SyntaxError` at a bad `\u` escape. */
 export function parseProperties(text: string): Map<string, string> {
   const pairs = new Map<string, string>();
   for (const line of logicalLines(text)) {
@@ -20,7 +20,7 @@ export function parseProperties(text: string): Map<string, string> {
   return pairs;
 }
 
-/** Lines without comments and blank ones, with those that a backslash continues in one. */
+/** Yields logical lines: continued lines joined, without comments and blank lines. */
 function* logicalLines(text: string): Generator<string> {
   let open = "";
   let at = 0;
@@ -30,7 +30,7 @@ function* logicalLines(text: string): Generator<string> {
     if (open === "" && (line === "" || line.startsWith("#") || line.startsWith("!"))) continue;
     const isContinued = /(?:^|[^\\])(?:\\\\)*\\$/.test(line);
     open += isContinued ? line.slice(0, -1) : line;
-    // A backslash at the very end of a file is dropped, even when nothing is left; Java looks no further than one byte.
+    // A backslash at the end of the file is dropped, even if nothing remains: Java looks ahead one byte only.
     if (isContinued && (at < text.length || end === "\r\n")) continue;
     yield open;
     open = "";

@@ -6,8 +6,8 @@ import { Failure } from "./failure.ts";
 import { parseProperties } from "./properties.ts";
 
 /**
- * Settings of `server.properties` (Java's format, ISO-8859-1) with `key=value` overrides on top, and what their variables
- * stand for. Throws `Failure`.
+ * Reads `server.properties` (Java's format, ISO-8859-1), applies `key=value` overrides, and resolves variables. Throws
+ * `Failure`.
  */
 export function readSettings(file: string | undefined, overrides: readonly string[]): Map<string, string> {
   const settings = new Map<string, string>();
@@ -26,19 +26,19 @@ export function readSettings(file: string | undefined, overrides: readonly strin
   return resolveVariables(settings);
 }
 
-/** Names that mean nothing here: Kafka's settings that are not available, and typing mistakes. */
+/** Names of settings without an effect: Kafka's settings that are not available, and typing mistakes. */
 export function unknownSettings(settings: ReadonlyMap<string, string>): string[] {
   return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
 }
 
-/** Relative directories are told and stored as where they really are. */
+/** Makes the log directories absolute, in place. Without any, the data goes to `./data`. */
 export function placed(settings: Map<string, string>): Map<string, string> {
   settings.set("log.dirs", settings.get("log.dirs") ?? settings.get("log.dir") ?? "./data");
   for (const name of ["log.dirs", "metadata.log.dir", "cordoned.log.dirs"]) {
     const dirs = settings.get(name)?.trim() ?? "";
     if (dirs === "" || dirs === "*") continue;
     const parts = dirs.split(",").map(dir => dir.trim());
-    // A name that is missing is not the current directory: the list is refused as it stands.
+    // Leave a list with an empty name as it is, so that it is refused: "" must not become the current directory.
     if (!parts.includes("")) settings.set(name, parts.map(dir => resolve(dir)).join(","));
   }
   return settings;

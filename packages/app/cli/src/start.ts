@@ -12,6 +12,7 @@ import { createLogger } from "./logger.ts";
 import { placed, readSettings, unknownSettings } from "./settings-file.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
+/** Options of `samsa start`. */
 export interface StartOptions {
   readonly override: readonly string[];
   readonly logLevel: string;
@@ -20,10 +21,10 @@ export interface StartOptions {
   readonly json?: boolean;
 }
 
-/** Threads for batches that take long to judge. */
+/** Maximum number of threads that validate large batches. */
 const MOST_THREADS = 4;
 
-/** Port of Prometheus' exporters of Java programs' metrics. */
+/** Default port of `/metrics`, that of Prometheus' JMX exporter. */
 const HTTP_PORT = 9404;
 
 function parsePort(text: string): number | undefined {
@@ -76,16 +77,16 @@ function stopOn(broker: Broker, http: Server | undefined): void {
     );
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
-  // A terminal that is closed sends SIGHUP. Node forgets that nohup had it ignored; the command's script remembers.
+  // A closed terminal sends SIGHUP. Node resets the ignored signal that nohup sets, so the start script records it.
   if (process.env.SAMSA_NOHUP === undefined) process.on("SIGHUP", stop);
   else process.on("SIGHUP", () => broker.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
-  // These would end the process, or open Node's debugger.
+  // Without handlers, these signals would end the process or open Node's debugger.
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
     process.on(signal, () => broker.env.logger.warn("this signal has no meaning and is ignored", { signal }));
   }
 }
 
-/** An error that keeps the broker from starting, with what a person can do about it. */
+/** Adds advice to an error that prevents a start. */
 function withAdvice(error: unknown): unknown {
   if (error instanceof DiskError) return new Failure(`${error.message}: ${adviceOf(error)}`);
   if (error instanceof NetworkError && error.code === "EADDRINUSE") {
@@ -94,7 +95,7 @@ function withAdvice(error: unknown): unknown {
   return error;
 }
 
-/** Starts a broker and prints where it is. */
+/** `samsa start`. Starts a broker and prints its addresses. */
 export async function start(file: string | undefined, options: StartOptions): Promise<void> {
   const settings = placed(readSettings(file, options.override));
   const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
@@ -103,10 +104,10 @@ export async function start(file: string | undefined, options: StartOptions): Pr
     reportFailure(new Failure(reason));
     process.exit(1);
   };
-  // One processor is the event loop's.
+  // Keep one processor for the event loop.
   const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
   const env = nodeEnv({ logger });
-  // Clients push their metrics only where somebody can see them.
+  // Accept metrics of clients only if an HTTP port exposes them.
   const telemetry = httpPort === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
   const broker = await Broker.start(env, {
     settings,

@@ -5,6 +5,7 @@ import { createLogger } from "./logger.ts";
 import { Failure } from "./failure.ts";
 import { placed, readSettings } from "./settings-file.ts";
 
+/** Options of `samsa storage format`. */
 export interface StorageFormatOptions {
   readonly clusterId: string;
   readonly config: string;
@@ -43,7 +44,7 @@ export function format(options: StorageFormatOptions): void {
   for (const line of lines) console.log(line);
 }
 
-/** `samsa storage info`; the exit code is 1 when it has found problems. */
+/** `samsa storage info`. The exit code is 1 if it finds problems. */
 export function info(options: { readonly config: string }): void {
   const { lines, ok } = storageInfo(env(), placed(readSettings(options.config, [])));
   for (const line of lines) console.log(line);

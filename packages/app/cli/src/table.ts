@@ -1,4 +1,4 @@
-/** Lines of columns, each as wide as its widest cell, the last left as it is. */
+/** Formats rows as lines with padded columns; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {

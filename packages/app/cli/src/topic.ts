@@ -37,6 +37,7 @@ interface CreateOptions extends Common {
   readonly ifNotExists?: boolean;
 }
 
+/** `samsa topic create`. */
 export function create(name: string, options: CreateOptions): Promise<void> {
   const configs = options.config.map(text => pair(text, "--config"));
   return connected(options, async admin => {
@@ -57,7 +58,7 @@ export function create(name: string, options: CreateOptions): Promise<void> {
     if (options.json === true) console.log(JSON.stringify(facts));
     else
       console.log(
-        exists ? `Topic ${name} is there already.` : `Created topic ${name}, ${made.numPartitions} partitions.`,
+        exists ? `Topic ${name} already exists.` : `Created topic ${name}, ${made.numPartitions} partitions.`,
       );
   });
 }
@@ -68,7 +69,7 @@ interface AlterOptions extends Common {
   readonly deleteConfig: readonly string[];
 }
 
-/** `samsa topic alter`. What is wrong with the settings is found before partitions are added. */
+/** `samsa topic alter`. Validates the settings before it adds partitions. */
 export function alter(name: string, options: AlterOptions): Promise<void> {
   const partitions = count(options.partitions, "--partitions");
   const configs: Change[] = [
@@ -106,6 +107,7 @@ export function alter(name: string, options: AlterOptions): Promise<void> {
   });
 }
 
+/** `samsa topic list`. */
 export function list(options: Common): Promise<void> {
   return connected(options, async admin => {
     const { topics } = await admin.ask(ApiKey.Metadata, 12, METADATA, {
@@ -118,6 +120,7 @@ export function list(options: Common): Promise<void> {
   });
 }
 
+/** `samsa topic describe`. */
 export function describe(names: readonly string[], options: Common): Promise<void> {
   return connected(options, async admin => {
     const asked = names.length === 0 ? null : names.map(name => ({ name }));
@@ -181,6 +184,7 @@ interface DeleteOptions extends Common {
   readonly ifExists?: boolean;
 }
 
+/** `samsa topic delete`. */
 async function remove(names: readonly string[], options: DeleteOptions): Promise<void> {
   await connected(options, async admin => {
     const topics = names.map(name => ({ name, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never }));

@@ -1,6 +1,7 @@
 declare const SAMSA_VERSION: string | undefined;
 declare const SAMSA_COMMIT: string | undefined;
 
-/** What `--version` says; the bundle knows, sources run as they are do not. */
+/** Version in `--version`. The bundle defines it and the commit; plain sources use the defaults. */
 export const VERSION = typeof SAMSA_VERSION === "string" ? SAMSA_VERSION : "0.1.0-dev";
+/** Commit of the bundle; "source" when run from sources. */
 export const COMMIT = typeof SAMSA_COMMIT === "string" ? SAMSA_COMMIT : "source";

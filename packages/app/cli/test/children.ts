@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 
-/** Kills what still runs of `children`, waits until all have ended, and forgets them. */
+/** Kills the running `children`, waits until all have exited, and clears the list. */
 export async function endAll(children: ChildProcess[]): Promise<void> {
   for (const child of children.splice(0)) {
     if (child.exitCode !== null || child.signalCode !== null) continue;

@@ -29,7 +29,7 @@ function samsa(...args: string[]) {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory, timeout: 300_000 });
 }
 
-/** Starts a broker and resolves with the line in which it says where it is. */
+/** Starts a broker and resolves with its first line, which has its addresses. */
 function start(...args: string[]): Promise<{ ready: Ready; child: ChildProcess }> {
   const child = spawn(process.execPath, [MAIN, "start", "--json", ...args], { cwd: directory });
   running.push(child);
@@ -122,7 +122,7 @@ describe("what cannot be started says so in one sentence", () => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });
     expect(await failure(`127.0.0.1:${port}`)).toBe(
-      `samsa: what answers at 127.0.0.1:${port} does not speak Kafka's protocol\n`,
+      `samsa: the server at 127.0.0.1:${port} does not speak Kafka's protocol\n`,
     );
     server.close();
   });

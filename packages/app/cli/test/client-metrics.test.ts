@@ -10,7 +10,7 @@ const BAD_UTF8 = Uint8Array.of(0x61, 0xff, 0x62);
 
 type Write = (writer: BinaryWriter) => unknown;
 
-/** A message within a message. */
+/** Writes a nested message. */
 const nested =
   (field: number, ...parts: readonly Write[]): Write =>
   writer => {
@@ -77,7 +77,7 @@ function push(
   clients.push({ clientInstanceId: id as Uuid, clientId, terminating, pushIntervalMs: interval, metrics });
 }
 
-/** The lines of series of clients, as Prometheus reads them. */
+/** Lines of client series in Prometheus' text format. */
 async function lines(): Promise<string[]> {
   const page = await exposition.render(clients.families());
   return page.split("\n").filter(line => line.includes("client_instance_id"));
@@ -196,7 +196,7 @@ describe("whatever a client says, the page can be read", () => {
     const wrong = [good.subarray(0, -3), Uint8Array.of(0xff), Uint8Array.of(7), Uint8Array.of(0x0a, 0x7f, 1)];
     const deep = new Uint8Array(100_000).fill(0x0b);
     for (const bytes of [...wrong, deep]) expect(() => push(bytes)).toThrow();
-    // A message that is right, and then one that is not.
+    // A valid message followed by an invalid one.
     expect(() => push(Uint8Array.from([...good, 0x0a, 0x7f]))).toThrow();
     expect(await lines()).toEqual([]);
   });
@@ -254,7 +254,7 @@ describe("bounds", () => {
     expect([(await lines()).length, leftOut()]).toEqual([5, 2]);
     push(many(7), { id: "nhKsFfMJQ9q0KXbC5kDoWw" });
     expect([(await lines()).length, leftOut()]).toEqual([8, 6]);
-    // What goes makes room.
+    // A client that leaves makes room for others.
     push(new Uint8Array(), { terminating: true });
     push(many(7), { id: "nhKsFfMJQ9q0KXbC5kDoWw" });
     expect((await lines()).length).toBe(5);

@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Runs a command in this process; what it prints, or the one sentence of its failure. */
+/** Runs a command in this process. Returns its output, or the message of its failure. */
 async function samsa(args: readonly string[]): Promise<{ readonly out: string; readonly failure: string | undefined }> {
   const lines: string[] = [];
   const log = vi.spyOn(console, "log").mockImplementation((line: string) => void lines.push(`${line}\n`));
@@ -51,7 +51,7 @@ async function samsa(args: readonly string[]): Promise<{ readonly out: string; r
   }
 }
 
-/** What a command prints that must succeed. */
+/** Output of a command that must succeed. */
 async function said(...args: string[]): Promise<string> {
   const { out, failure } = await samsa(args);
   expect(failure).toBeUndefined();
@@ -60,7 +60,7 @@ async function said(...args: string[]): Promise<string> {
 
 const json = async (...args: string[]) => JSON.parse(await said(...args, "--json"));
 
-/** The one sentence of a command that must fail. */
+/** Message of a command that must fail. */
 async function refused(...args: string[]): Promise<string> {
   const { out, failure } = await samsa(args);
   expect(out).toBe("");
@@ -109,7 +109,7 @@ describe("topic alter", () => {
 describe("config of resources", () => {
   test("a topic's settings: set, added to, taken from, deleted", async () => {
     await said("topic", "create", "t");
-    expect(await said("config", "describe", "--topic", "t")).toContain("--all shows it");
+    expect(await said("config", "describe", "--topic", "t")).toContain("--all shows them");
     expect(
       await said("config", "alter", "--topic", "t", "--set", "retention.ms=7000", "--append", "cleanup.policy=compact"),
     ).toBe("Altered topic t: set retention.ms, append cleanup.policy.\n");

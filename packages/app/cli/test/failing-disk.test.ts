@@ -41,15 +41,15 @@ afterEach(async () => {
 interface Running {
   readonly server: string;
   readonly child: ChildProcess;
-  /** Exit code and standard error, once it has ended. */
+  /** Exit code and standard error, after the exit. */
   readonly ended: Promise<{ code: number | null; said: string }>;
 }
 
-/** Starts a broker; under a limit on the size of files, in blocks of 512 bytes, if there is one. */
+/** Starts a broker, with an optional limit on the size of files in blocks of 512 bytes. */
 function start(dirs: string, blocks?: number): Promise<Running> {
   const args = [MAIN, "start", "--json", "--http-port", "off", "--log-level", "error"];
   args.push("-o", "listeners=PLAINTEXT://127.0.0.1:0", "-o", `log.dirs=${dirs}`);
-  // A limit that the shell sets holds for the program that takes its place.
+  // The limit set in the shell stays in force for the program that replaces it.
   const limit = blocks === undefined ? "" : `ulimit -f ${blocks};`;
   const child = spawn("/bin/sh", ["-c", `${limit} exec "$0" "$@"`, process.execPath, ...args], { cwd: directory });
   running.push(child);
@@ -83,7 +83,7 @@ interface Place {
   readonly partition: number;
 }
 
-/** Sends one record of `size` bytes; the error code. */
+/** Produces one record of `size` bytes and returns the error code. */
 async function produce(admin: AdminConnection, place: Place, value: string, size: number): Promise<number> {
   const text = utf8(value.padEnd(size, "."));
   const records = [buildBatch([{ timestamp: Date.now(), key: null, value: text }], {}, TOOLS)];
@@ -94,7 +94,7 @@ async function produce(admin: AdminConnection, place: Place, value: string, size
   return responses[0].partitionResponses[0].errorCode;
 }
 
-/** The beginnings of all values in a partition. */
+/** Beginnings of all values in a partition. */
 async function consume(admin: AdminConnection, { topic, partition }: Place): Promise<string[]> {
   const found: string[] = [];
   for (let fetchOffset = 0; ; fetchOffset = found.length) {
@@ -117,7 +117,7 @@ async function consume(admin: AdminConnection, { topic, partition }: Place): Pro
   }
 }
 
-/** Produces until the broker refuses; how many records it took, and why it took no more. */
+/** Produces until the broker refuses. Returns the number of records appended, and the error code. */
 async function fill(admin: AdminConnection, place: Place, size: number): Promise<{ taken: number; error: number }> {
   for (let taken = 0; taken < 1000; taken++) {
     const error = await produce(admin, place, `value ${taken}`, size);
@@ -144,7 +144,7 @@ describe("a disk that takes no more", () => {
     const reader = await AdminConnection.open(env, again.server);
     const found = await consume(reader, { topic: "t", partition: 0 });
     reader.close();
-    // What was refused may be there too, but nothing that was acknowledged is missing.
+    // The refused record may be there too, but no acknowledged record is missing.
     expect(found.slice(0, taken)).toEqual(values(taken));
     expect(found.length).toBeLessThanOrEqual(taken + 1);
     return said.trimEnd().split("\n");

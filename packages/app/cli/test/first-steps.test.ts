@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const samsa = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: directory });
 
-/** Every file below `folder` with a digest of its content. */
+/** Lists all files below `folder` with digests of their contents. */
 function tree(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .sort()
@@ -45,7 +45,7 @@ function listening(server: Server, port: number): Promise<number> {
   });
 }
 
-/** Starts a program and waits until its standard output `says` something. */
+/** Waits until the standard output of a program contains `says`. */
 async function started(child: ChildProcess, says: string): Promise<string> {
   running.push(child);
   let said = "";

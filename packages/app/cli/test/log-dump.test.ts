@@ -34,7 +34,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-/** Makes a file under the root, with its directories. */
+/** Creates a file under the root, with its directories. */
 function file(path: string, ...bytes: readonly Uint8Array[]): string {
   mkdirSync(join(root, path, ".."), { recursive: true });
   writeFileSync(join(root, path), concat(bytes));
@@ -47,7 +47,7 @@ function dump(...args: string[]) {
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The options of the command line that the tests use. */
+/** Parses the command line options that the tests use. */
 function optionsOf(args: readonly string[]) {
   const value = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
   const [decode, maxBytes] = [value("--decode"), value("--max-bytes")];
@@ -59,7 +59,7 @@ function optionsOf(args: readonly string[]) {
   };
 }
 
-/** The entries that `--json` prints, their files below the root, and the exit code. */
+/** Entries that `--json` prints, with files relative to the root, and the exit code. */
 function entries(...args: string[]): { lines: Line[]; status: number } {
   const first = args.findIndex(arg => arg.startsWith("--"));
   const paths = (first < 0 ? args : args.slice(0, first)).map(path => join(root, path));
@@ -78,7 +78,7 @@ const record = (i: number): NewRecord => ({
   value: utf8(`v${i}`.repeat(20)),
 });
 
-/** `count` batches of three records each, from offset 0. */
+/** Builds `count` batches of three records each, from offset 0. */
 function batches(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, i) =>
     buildBatch(

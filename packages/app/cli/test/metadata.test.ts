@@ -35,7 +35,7 @@ function samsa(args: readonly string[], input = "") {
 
 const metadata = (...args: string[]) => samsa(["metadata", ...args]);
 
-/** What a command prints about the metadata at `place`; `--json` last for JSON. */
+/** Output of a shell command on the metadata at `place`; a last word `--json` selects JSON. */
 function said(place: string, ...words: string[]): string {
   const { image, notes } = loadMetadata(env, join(root, place));
   expect(notes).toEqual([]);
@@ -71,7 +71,7 @@ function topic(name: string, topicId: Uuid): MetadataRecord[] {
 const batch = (records: readonly MetadataRecord[], baseOffset: number): Uint8Array =>
   metadataBatch(records, { baseOffset, epoch: 2, timestamp: START + baseOffset }, tools);
 
-/** A snapshot of the log before offset 10, in which there is something of everything. */
+/** Builds a snapshot of the log before offset 10, with a record of every kind. */
 function snapshot(): Uint8Array[] {
   const credential = {
     name: "ann",
@@ -102,7 +102,7 @@ function snapshot(): Uint8Array[] {
 describe("a snapshot and the log behind it", () => {
   beforeEach(() => {
     file(`data/__cluster_metadata-0/${checkpointName({ offset: 10, epoch: 1 })}`, ...snapshot());
-    // What the snapshot holds already is not replayed once more.
+    // Records that the snapshot covers are not replayed.
     file(`data/__cluster_metadata-0/${NAME}.log`, batch(topic("gone", OTHER), 0));
     const later = [...topic("u", OTHER), metadataRecord("NoOpRecord", 0, {})];
     file("data/__cluster_metadata-0/00000000000000000008.log", batch(topic("gone", OTHER), 8), batch(later, 10));
@@ -205,7 +205,7 @@ describe("a snapshot and the log behind it", () => {
 describe("a log that cannot be read to its end", () => {
   const records = topic("t", TOPIC);
 
-  /** What `ls` of the topics gives, and the note. */
+  /** Output of `ls` on the topics, the note, and the exit code. */
   function topics(...bytes: readonly Uint8Array[]): [string, string, number | null] {
     file(`m/${NAME}.log`, ...bytes);
     const { stdout, stderr, status } = metadata("m", "ls", "/image/topics/byName");

@@ -28,7 +28,7 @@ function file(text: string): string {
 
 const read = (text: string, ...overrides: string[]) => readSettings(file(text), overrides);
 
-/** Typical lines of the files that others start Kafka with; %d is a folder, and ports are chosen by the system. */
+/** Typical server.properties files of other distributions; %d is a folder, and the system chooses the ports. */
 const FILES: Readonly<Record<string, string>> = {
   "Apache Kafka's distribution": `
 process.roles=broker,controller
@@ -125,7 +125,7 @@ describe("files that others start Kafka with", () => {
     const settings = placed(read(text.replaceAll("%d", folder)));
     const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
     const env = nodeEnv({ logger: quiet });
-    // The test listens on 127.0.0.1 only, whatever address the file names.
+    // Listen on 127.0.0.1 only, whatever address the file has.
     const network = { ...env.network, listen: ((_, ...rest) => env.network.listen("127.0.0.1", ...rest)) as Listen };
     const broker = await Broker.start({ ...env, network }, { settings });
     try {

@@ -26,7 +26,7 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Writes server.properties with the log directories `dirs`; its path. */
+/** Writes server.properties with the log directories `dirs` and returns its path. */
 function properties(dirs: readonly string[], extra: readonly string[] = []): string {
   const file = join(root, "server.properties");
   const lines = [
@@ -47,7 +47,7 @@ function storage(...args: string[]) {
 
 const format = (file: string, ...args: string[]) => storage("format", "-t", CLUSTER, "-c", file, ...args);
 
-/** What a refused format says. */
+/** Message of a format that must be refused. */
 function refusal(file: string, ...args: string[]): string {
   const { status, stderr, stdout } = format(file, ...args);
   expect([status, stdout]).toEqual([1, ""]);

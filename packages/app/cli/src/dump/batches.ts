@@ -1,7 +1,7 @@
 import { type Crc32c, type DiskFile, viewOf } from "@samsa/base";
 import { BatchCursor, batchSize, CODEC_NAMES, FIELD, HEADER_SIZE, MAGIC } from "@samsa/records";
 
-/** A batch at `position`, good until the next step. */
+/** Batch at `position`; valid until the next step. */
 interface Found {
   readonly kind: "batch";
   readonly position: number;
@@ -9,7 +9,7 @@ interface Found {
   readonly intact: boolean;
 }
 
-/** A batch, or bytes that are none. */
+/** Batch, or bytes that are not a batch. */
 export type Step =
   | Found
   | {
@@ -17,15 +17,15 @@ export type Step =
       readonly position: number;
       readonly size: number;
       readonly reason: string;
-      /** False for what a writer that is at work, or was stopped, leaves at the end. */
+      /** False for the unfinished end that a running or stopped writer leaves. */
       readonly damage: boolean;
     };
 
 const CHUNK = 1024 * 1024;
-/** Kafka's batches end below this; a greater length is damage, and no memory is given to it. */
+/** Maximum batch size. A greater length is damage, and no memory is allocated for it. */
 const LARGEST_BATCH = 256 * 1024 * 1024;
 
-/** Bytes of a file around where they are needed. */
+/** Buffered window over a file. */
 class Window {
   readonly #file: DiskFile;
   bytes = new Uint8Array(0);
@@ -36,7 +36,7 @@ class Window {
     this.#file = file;
   }
 
-  /** Where in `bytes` the `size` bytes at `position` of the file begin; -1 when the file ends before. */
+  /** Index in `bytes` of the `size` bytes at `position` of the file; -1 if the file ends before. */
   at(position: number, size: number): number {
     if (position < this.#from || position + size > this.#from + this.#length) {
       if (this.bytes.length < size || this.bytes.length === 0) this.bytes = new Uint8Array(Math.max(CHUNK, size));
@@ -47,7 +47,7 @@ class Window {
   }
 }
 
-/** Why there is no batch; `cut`: it may be one that is not yet whole. */
+/** Reason why there is no batch; `cut` if it may be an incomplete one. */
 interface Fault {
   readonly reason: string;
   readonly cut?: true;
@@ -55,7 +55,7 @@ interface Fault {
 
 const SHRUNK: Fault = { reason: "the file has become shorter", cut: true };
 
-/** Why no batch can begin at `position`; undefined when one can. */
+/** Reason why no batch can begin at `position`; undefined if one can. */
 function faultAt(window: Window, position: number, end: number): Fault | undefined {
   if (end - position < HEADER_SIZE) return { reason: "less than a batch's header", cut: true };
   const at = window.at(position, HEADER_SIZE);
@@ -73,7 +73,7 @@ function faultAt(window: Window, position: number, end: number): Fault | undefin
   return undefined;
 }
 
-/** Whether a header, in which `faultAt` finds nothing, is worth reading what it announces. */
+/** True if a header without a fault is plausible enough to read the whole batch. */
 function likely(batch: BatchCursor): boolean {
   const { attributes, lastOffsetDelta, count } = batch;
   return (
@@ -85,7 +85,7 @@ function likely(batch: BatchCursor): boolean {
   );
 }
 
-/** The next place from `position` on where an intact batch begins; -1 when there is none. */
+/** Position of the next intact batch at or after `position`; -1 without one. */
 function findBatch(window: Window, position: number, end: number, crc32c: Crc32c): number {
   const batch = new BatchCursor();
   for (let p = position; p + HEADER_SIZE <= end; p++) {
@@ -111,7 +111,7 @@ function onlyZeros(window: Window, position: number, end: number): boolean {
   return true;
 }
 
-/** The batch at `position`, when there is one; its length is trusted only where its checksum or what follows bears it out. */
+/** Reads the batch at `position`. Its length counts only if its CRC is right or another batch or the end follows. */
 function batchAt(window: Window, position: number, end: number, crc32c: Crc32c): Found | { readonly fault: Fault } {
   const fault = faultAt(window, position, end);
   if (fault !== undefined) return { fault };
@@ -126,14 +126,14 @@ function batchAt(window: Window, position: number, end: number, crc32c: Crc32c):
   if (!intact && position + size < end && faultAt(window, position + size, end) !== undefined) {
     return { fault: { reason: "the checksum is wrong, and no batch follows" } };
   }
-  // Looking at what follows may have moved the window.
+  // The check of the next batch may have moved the window.
   if (!intact && !read()) return { fault: SHRUNK };
   return { kind: "batch", position, batch, intact };
 }
 
 /**
- * The batches of a file up to `end`. What is no batch is passed over to the next intact one, and told of as a gap. A
- * batch whose checksum is wrong comes with `intact` false.
+ * Yields the batches of a file up to `end`. Other bytes are skipped up to the next intact batch and reported as a gap.
+ * A batch with a wrong CRC has `intact` false.
  */
 export function* batchesOf(file: DiskFile, end: number, crc32c: Crc32c): Generator<Step> {
   const window = new Window(file);

@@ -12,7 +12,7 @@ import {
   TRANSACTION_RECORDS,
 } from "@samsa/protocol";
 
-/** The facts of a record whose topic is one of Kafka's own. Throws when the bytes are not such a record. */
+/** Decodes a record of an internal topic. Throws if the bytes are not such a record. */
 export type Decoder = (key: Uint8Array | null, value: Uint8Array | null) => Readonly<Record<string, unknown>>;
 
 const PROTOCOL_PARTS: readonly (readonly [string, AnyMessage])[] = [
@@ -20,7 +20,7 @@ const PROTOCOL_PARTS: readonly (readonly [string, AnyMessage])[] = [
   ["assignment", consumerProtocolAssignment],
 ];
 
-/** What members of a classic group of consumers say, decoded; what cannot be stays bytes. */
+/** Decodes subscriptions and assignments of classic consumer groups. Undecodable ones stay bytes. */
 function readMembers(value: object | null): object | null {
   if (value === null || !("members" in value) || !("protocolType" in value)) return value;
   if (value.protocolType !== "consumer" || !Array.isArray(value.members)) return value;
@@ -33,7 +33,7 @@ function readMembers(value: object | null): object | null {
         const reader = new ByteReader(bytes);
         read[name] = message.decode(reader, Math.min(reader.i16(), message.last));
       } catch {
-        // Any client may write here what it likes.
+        // Clients may send arbitrary bytes here.
       }
     }
     return read;
@@ -55,7 +55,7 @@ function framed(decode: (value: Uint8Array) => { readonly type: string }): Decod
   return (_key, value) => (value === null ? { type: "unknown" } : { ...decode(value) });
 }
 
-/** By the name that `--decode` takes. */
+/** Decoders by value of `--decode`. */
 const DECODERS = {
   offsets: coordinator(GROUP_RECORDS),
   transactions: coordinator(TRANSACTION_RECORDS),
@@ -72,7 +72,7 @@ const TOPICS: readonly (readonly [string, keyof typeof DECODERS])[] = [
   ["__remote_log_metadata", "remote-log"],
 ];
 
-/** How the records of a partition's directory are to be read: as `wanted`, else as the directory's name suggests. */
+/** Decoder of the records in a partition directory: the `wanted` one, else that of the directory's topic. */
 export function decoderFor(wanted: string | undefined, directory: string): Decoder | undefined {
   const topic = directory.replace(/-\d+(?:\.[^/]*)?$/, "");
   const name = wanted ?? TOPICS.find(([known]) => known === topic)?.[1];

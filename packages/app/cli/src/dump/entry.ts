@@ -1,4 +1,4 @@
-/** One thing found in a file: what a line of the output shows. */
+/** Item found in a file, shown as one line of the output. */
 export interface Entry {
   readonly kind:
     | "batch"
@@ -14,13 +14,13 @@ export interface Entry {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** What is not as it should be at a place. Damage, unless it is only the unfinished end of a log that is in use. */
+/** Creates an entry for a fault. It is damage unless it is just the unfinished end of a log in use. */
 export function problem(message: string, facts: { readonly position?: number; readonly damage?: boolean } = {}): Entry {
   const { damage = true, ...where } = facts;
   return { kind: "problem", facts: { ...where, damage, message } };
 }
 
-/** A sentence out of whatever was thrown. */
+/** First line of the message of a thrown value. */
 export function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0];
 }

@@ -22,6 +22,7 @@ import { type Entry, problem, reasonOf } from "./entry.ts";
 import { type IndexSource, offsetIndexEntries, timeIndexEntries, txnIndexEntries } from "./index-files.ts";
 import { logEntries } from "./log-file.ts";
 
+/** Options of a dump: records, index check, decoder by name, and maximum bytes of each log. */
 export interface DumpOptions {
   readonly records: boolean;
   readonly check: boolean;
@@ -32,16 +33,16 @@ export interface DumpOptions {
 interface Target {
   readonly env: Env;
   readonly path: string;
-  /** The file's own name, without what marks it as to be deleted or not finished. */
+  /** File name without the suffixes of deleted or unfinished files. */
   readonly name: string;
-  /** Name of the directory that it is in. */
+  /** Name of the file's directory. */
   readonly directory: string;
   readonly options: DumpOptions;
 }
 
 type Reader = (target: Target) => Iterable<Entry>;
 
-/** Files that are read whole end below this: indexes, of 2^31 bytes at most, are far smaller in practice. */
+/** Maximum size of files that are read whole. Indexes may have 2^31 bytes, but are far smaller in practice. */
 const LARGEST_WHOLE = 256 * 1024 * 1024;
 const MARKS = /\.(?:deleted|cleaned|swap|part|tmp)$/;
 
@@ -100,7 +101,7 @@ function facts(read: (bytes: Uint8Array) => object): Reader {
     Object.entries(read(whole(target))).map(([name, value]) => ({ kind: "fact", facts: { name, value } }));
 }
 
-/** Which reader takes a file of which name; the first that fits. */
+/** Readers by pattern of the file name; the first match counts. */
 const READERS: readonly (readonly [RegExp, Reader])[] = [
   [/^\d{20}\.log$/, readLog],
   [/\.checkpoint$/, readLog],
@@ -127,7 +128,7 @@ function readerOf(name: string): Reader | undefined {
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** What is in one file. What cannot be read is told of in its place. */
+/** Yields the entries of one file. Unreadable parts become problem entries. */
 export function* fileEntries(env: Env, path: string, options: DumpOptions): Generator<Entry> {
   const name = nameOf(path).replace(MARKS, "");
   const directory = nameOf(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
@@ -145,8 +146,8 @@ export function* fileEntries(env: Env, path: string, options: DumpOptions): Gene
 }
 
 /**
- * The files to show for `path`: itself, or of a directory those that are known. Of the directories inside it too, but
- * for empty files: a broker has hundreds of them.
+ * Files to show for `path`: the file itself, or the known files of a directory and of its subdirectories. Empty files
+ * in subdirectories are left out, since a broker has hundreds of them.
  */
 export function filesAt(disk: Disk, path: string): string[] {
   const stat = disk.stat(path);

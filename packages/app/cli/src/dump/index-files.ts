@@ -4,7 +4,7 @@ import { batchesOf, type Step } from "./batches.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";
 import { abortsFor } from "./log-file.ts";
 
-/** The bytes of an index, the segment it belongs to, and its log to check against (undefined: no check). */
+/** Bytes of an index, the base offset of its segment, and the log to check against; undefined for no check. */
 export interface IndexSource {
   readonly bytes: Uint8Array;
   readonly base: number;
@@ -12,7 +12,7 @@ export interface IndexSource {
   readonly log: DiskFile | undefined;
 }
 
-/** Index files of a broker that runs are longer than what is in them; their rest is zeros. */
+/** Index without its trailing zeros: a running broker preallocates index files. */
 function filled(bytes: Uint8Array, entrySize: number): Uint8Array {
   let end = bytes.length - (bytes.length % entrySize);
   while (end > 0 && bytes.subarray(end - entrySize, end).every(byte => byte === 0)) end -= entrySize;
@@ -28,7 +28,7 @@ function* leftOver(bytes: Uint8Array, entrySize: number): Generator<Entry> {
   }
 }
 
-/** What `read` reads, or why it cannot be: numbers in a damaged file may be beyond all that is possible. */
+/** Result of `read`, or the reason of its error: numbers in a damaged file may be out of range. */
 function readable<T extends object>(read: () => T): T | { readonly reason: string } {
   try {
     return read();
@@ -43,7 +43,7 @@ interface Found {
   readonly maxTimestamp: Int64;
 }
 
-/** Goes through a log once. Entries and batches both ascend, so one walk serves all entries of an index. */
+/** Single pass over a log. Entries and batches both ascend, so one pass serves all entries of an index. */
 class Walk {
   readonly #steps: Generator<Step>;
   #found: Found | undefined;
@@ -52,7 +52,7 @@ class Walk {
     this.#steps = batchesOf(log, log.size(), env.crypto.crc32c);
   }
 
-  /** The first batch of which `there` holds, from the last one found on. */
+  /** Finds the first batch for which `there` holds, from the last found batch on. */
   until(there: (batch: Found) => boolean): Found | undefined {
     while (this.#found === undefined || !there(this.#found)) {
       const next = this.#steps.next();
@@ -65,7 +65,7 @@ class Walk {
   }
 }
 
-/** `.index`. */
+/** Yields the entries of an offset index (`.index`). */
 export function* offsetIndexEntries({ bytes, base, log, env }: IndexSource): Generator<Entry> {
   const index = new OffsetIndex(base, filled(bytes, 8));
   const walk = log === undefined ? undefined : new Walk(log, env);
@@ -86,7 +86,7 @@ export function* offsetIndexEntries({ bytes, base, log, env }: IndexSource): Gen
   yield* leftOver(bytes, 8);
 }
 
-/** `.timeindex`. */
+/** Yields the entries of a time index (`.timeindex`). */
 export function* timeIndexEntries({ bytes, base, log, env }: IndexSource): Generator<Entry> {
   const index = new TimeIndex(base, filled(bytes, 12));
   const walk = log === undefined ? undefined : new Walk(log, env);
@@ -112,7 +112,7 @@ export function* timeIndexEntries({ bytes, base, log, env }: IndexSource): Gener
   yield* leftOver(bytes, 12);
 }
 
-/** `.txnindex`. */
+/** Yields the entries of a transaction index (`.txnindex`). */
 export function* txnIndexEntries({ bytes, log, env }: IndexSource): Generator<Entry> {
   const index = new TxnIndex(filled(bytes, 34));
   const steps = log === undefined ? undefined : batchesOf(log, log.size(), env.crypto.crc32c);

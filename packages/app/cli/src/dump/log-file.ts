@@ -13,23 +13,24 @@ import { batchesOf } from "./batches.ts";
 import type { Decoder } from "./decode.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";
 
+/** Options of reading a log. */
 export interface LogOptions {
   readonly records: boolean;
   readonly decoder: Decoder | undefined;
-  /** Bytes to read of each log. */
+  /** Maximum number of bytes to read of each log. */
   readonly maxBytes: number;
-  /** The offset that the file's name promises; -1 when it promises none. */
+  /** Base offset in the file's name; -1 without one. */
   readonly base: number;
 }
 
-/** The batches of a log, with their records where they are wanted. */
+/** Yields the batches of a log, and their records if requested. */
 export function* logEntries(file: DiskFile, env: Env, options: LogOptions): Generator<Entry> {
   const size = file.size();
   const end = Math.min(size, options.maxBytes);
   let expected = Math.max(0, options.base);
   for (const step of batchesOf(file, end, env.crypto.crc32c)) {
     if (step.kind === "gap") {
-      // A batch that is cut off by the limit is not torn.
+      // The byte limit cuts this batch off, so it is not torn.
       if (end < size && step.position + step.size === end && !step.damage) return;
       const { position, damage, reason } = step;
       const bytes = `${step.size} ${step.size === 1 ? "byte" : "bytes"}`;
@@ -111,7 +112,7 @@ function control(key: Uint8Array | null, value: Uint8Array | null): object {
   return readControlRecord(key, value) ?? { type: "unknown", number: controlTypeOf(key) };
 }
 
-/** Whether `batch` ends a transaction of `producerId` by taking it back. */
+/** True if `batch` is an abort marker of `producerId`. */
 export function abortsFor(batch: BatchCursor, producerId: bigint, env: Env): boolean {
   if (!batch.isControl || batch.producerId !== producerId) return false;
   const record = new RecordCursor().open(batch, env.codecs);

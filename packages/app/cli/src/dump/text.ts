@@ -3,14 +3,14 @@ import type { Entry } from "./entry.ts";
 
 type Facts = Entry["facts"];
 
-/** Heading, least width (negative: to the right), and what stands in the column. */
+/** Heading, minimum width (negative: right-aligned), and text of a cell. */
 type Column = readonly [heading: string, width: number, cell: (facts: Facts) => string];
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : toJson(value);
 }
 
-/** A time as people read it; what is no time as the number it is. */
+/** Formats a timestamp in ISO 8601; "-" for -1, and the number if it is out of range. */
 export function timeText(value: unknown): string {
   if (value === -1) return "-";
   if (typeof value !== "number") return String(value);
@@ -98,7 +98,7 @@ function problemText({ position, message, damage }: Facts): string {
   return `${damage === true ? "!" : "-"} ${position === undefined ? "" : `at ${text(position)}: `}${text(message)}`;
 }
 
-/** Entries as lines of tables: a heading wherever another kind begins. */
+/** Formats entries as tables, with a heading wherever another kind begins. */
 export class EntryText {
   #kind: Entry["kind"] | undefined;
 

@@ -12,7 +12,7 @@ import { batchesOf } from "../dump/batches.ts";
 import { reasonOf } from "../dump/entry.ts";
 import { Failure } from "../failure.ts";
 
-/** The image that files lead to, and why it does not reach their end, where it does not. */
+/** Image after the replay of files, and the reasons if the replay stopped early. */
 export interface Loaded {
   readonly image: MetadataImage;
   readonly notes: readonly string[];
@@ -20,7 +20,7 @@ export interface Loaded {
 
 const METADATA_DIRECTORY = "__cluster_metadata-0";
 
-/** Replays files one after the other until something cannot be. */
+/** Replays files one after the other until the first fault. */
 class Replay {
   readonly #env: Env;
   readonly #delta = new MetadataDelta(EMPTY_IMAGE);
@@ -36,12 +36,12 @@ class Replay {
     return this.#delta.apply(this.#provenance);
   }
 
-  /** Where the next record must be. */
+  /** Offset of the next record. */
   get nextOffset(): number {
     return this.#provenance.offset + 1;
   }
 
-  /** A snapshot's records have no offsets of their own: it stands for the log before its name's offset. */
+  /** Replays a snapshot, which replaces the log before the offset in its name. Its records have no log offsets. */
   snapshot(path: string): void {
     const id = parseCheckpointName(path.slice(path.lastIndexOf("/") + 1));
     let timestamp = -1;
@@ -83,7 +83,7 @@ class Replay {
         this.stopped = true;
       };
       if (step.kind === "gap") {
-        // A tail of zeros is room for what comes; a torn one was never agreed on.
+        // A tail of zeros is preallocated space, and a torn tail was never committed.
         if (step.damage) return stop(step.reason);
         continue;
       }
@@ -106,14 +106,14 @@ function loadDirectory(disk: Disk, path: string, replay: Replay): void {
     throw new Failure(`${path}: no metadata log there; give a log directory, ${METADATA_DIRECTORY}, or a file in it`);
   }
   if (latest !== undefined) replay.snapshot(`${path}/${checkpointName(latest)}`);
-  // The last segment that begins at or before the offset wanted next holds it; those before it are in the snapshot.
+  // Begin with the last segment at or before the next offset: the snapshot covers earlier segments.
   const first = logs.findLastIndex(name => offsetOfFile(name, LOG_SUFFIX) <= replay.nextOffset);
   for (const name of logs.slice(Math.max(0, first))) {
     if (!replay.stopped) replay.log(`${path}/${name}`);
   }
 }
 
-/** Reads the metadata in a log directory, a directory of the metadata log, or one file of it. Throws `Failure`. */
+/** Loads the metadata in a log directory, in the directory of the metadata log, or in one file. Throws `Failure`. */
 export function loadMetadata(env: Env, place: string): Loaded {
   const { disk } = env;
   const stat = disk.stat(place);

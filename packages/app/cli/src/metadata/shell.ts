@@ -3,14 +3,14 @@ import { toJson } from "../json.ts";
 import { type Directory, isDirectory, type Node } from "./tree.ts";
 
 interface Found {
-  /** Without the empty one before the first slash. */
+  /** Names from the root on. */
   readonly path: readonly string[];
   readonly node: Node;
 }
 
 const shown = (path: readonly string[]): string => `/${path.join("/")}`;
 
-/** Names that a pattern's `*` and `?` stand for; undefined when it has neither. */
+/** Converts a pattern with `*` and `?` to a regular expression; undefined if it has neither. */
 function globOf(text: string): RegExp | undefined {
   if (!/[*?]/.test(text)) return undefined;
   const pattern = text
@@ -20,7 +20,7 @@ function globOf(text: string): RegExp | undefined {
   return new RegExp(`^${pattern}$`, "s");
 }
 
-/** What one leaf says. */
+/** Text of a leaf. */
 function leafText(value: unknown): string {
   return typeof value === "object" && value !== null ? toJson(value) : String(value);
 }
@@ -29,27 +29,27 @@ type Run = (shell: MetadataShell, targets: readonly string[], json: boolean) => 
 
 interface Command {
   readonly about: string;
-  /** How many targets it takes; any number when absent. */
+  /** Maximum number of targets; undefined for any number. */
   readonly most?: number;
   readonly run: Run;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  ls: { about: "list what is at a path", run: (shell, targets, json) => shell.ls(targets, json) },
-  cat: { about: "show what a node says", run: (shell, targets, json) => shell.cat(targets, json) },
+  ls: { about: "list the nodes at a path", run: (shell, targets, json) => shell.ls(targets, json) },
+  cat: { about: "show the value of a node", run: (shell, targets, json) => shell.cat(targets, json) },
   find: { about: "list all paths below a path", run: (shell, targets, json) => shell.find(targets, json) },
-  tree: { about: "show all that is below a path", run: (shell, targets, json) => shell.tree(targets, json) },
-  cd: { most: 1, about: "go to a path", run: (shell, targets) => shell.cd(targets) },
-  pwd: { most: 0, about: "say where you are", run: shell => shell.pwd() },
+  tree: { about: "show all nodes below a path", run: (shell, targets, json) => shell.tree(targets, json) },
+  cd: { most: 1, about: "change the current path", run: (shell, targets) => shell.cd(targets) },
+  pwd: { most: 0, about: "show the current path", run: shell => shell.pwd() },
   help: { most: 0, about: "list the commands", run: () => helpLines() },
-  exit: { most: 0, about: "leave", run: shell => shell.leave() },
+  exit: { most: 0, about: "end the shell", run: shell => shell.leave() },
 };
 
 function* helpLines(): Generator<string> {
   for (const [name, { about }] of Object.entries(COMMANDS)) yield `${name.padEnd(5)} ${about}`;
 }
 
-/** Commands over a tree of metadata, with a place to be at. What cannot be throws `Failure`. */
+/** Shell commands over a tree of metadata, with a current path. Invalid commands throw `Failure`. */
 export class MetadataShell {
   readonly #root: Directory;
   #at: readonly string[] = [];
@@ -59,7 +59,7 @@ export class MetadataShell {
     this.#root = root;
   }
 
-  /** The lines that a command prints. */
+  /** Runs a command and returns its output lines. */
   run(words: readonly string[], json = false): Iterable<string> {
     const [name, ...targets] = words;
     if (!Object.hasOwn(COMMANDS, name)) {
@@ -70,7 +70,7 @@ export class MetadataShell {
     return run(this, targets, json);
   }
 
-  /** Words that may stand for the last one of a line. */
+  /** Completions of the last word of a line. */
   complete(line: string): string[] {
     const words = line.split(/\s+/);
     const last = words.at(-1) ?? "";
@@ -144,7 +144,7 @@ export class MetadataShell {
     return [first, ...rest];
   }
 
-  /** What is at a path, which may have `.`, `..`, `*` and `?` in it. */
+  /** Finds the nodes at a path, which may contain `.`, `..`, `*` and `?`. */
   #find(target: string): Found[] {
     const parts: string[] = target.startsWith("/") ? [] : [...this.#at];
     for (const part of target.split("/")) {
@@ -155,7 +155,7 @@ export class MetadataShell {
   }
 }
 
-/** The nodes below `from` that `parts` lead to. */
+/** Yields the nodes below `from` that match `parts`. */
 function* matches(from: Found, parts: readonly string[]): Generator<Found> {
   if (parts.length === 0) return yield from;
   const { node, path } = from;
@@ -168,7 +168,7 @@ function* matches(from: Found, parts: readonly string[]): Generator<Found> {
     }
     return;
   }
-  // A name may have slashes in it: that of a user, say. The shortest that there is counts.
+  // A name, such as that of a user, may contain slashes: take the shortest existing one.
   for (let count = 1; count <= parts.length; count++) {
     const name = parts.slice(0, count).join("/");
     const child = node.child(name);

@@ -14,13 +14,14 @@ import {
 import { timeText } from "../dump/text.ts";
 import { COMMIT, VERSION } from "../version.ts";
 
-/** A node without children, and what is in it. */
+/** Node with a value and without children. */
 export interface Leaf {
   readonly value: unknown;
 }
 
+/** Node with named children. */
 export interface Directory {
-  /** In the order of their text. */
+  /** Names of the children, sorted as text. */
   names(): string[];
   child(name: string): Node | undefined;
 }
@@ -33,7 +34,7 @@ export function isDirectory(node: Node): node is Directory {
 
 const leaf = (value: unknown): Leaf => ({ value });
 
-/** A directory of what `entries` holds, under the names that its keys have as text. */
+/** Directory of the values of `entries`, named by their keys as text. */
 function directory<K, V>(entries: ReadonlyMap<K, V>, nodeOf: (value: V) => Node): Directory {
   const byName = new Map([...entries].map(([key, value]) => [String(key), value]));
   return {
@@ -45,12 +46,12 @@ function directory<K, V>(entries: ReadonlyMap<K, V>, nodeOf: (value: V) => Node)
   };
 }
 
-/** A directory whose children are made when they are looked at. */
+/** Directory whose children are created on access. */
 function fixed(children: Readonly<Record<string, () => Node>>): Directory {
   return directory(new Map(Object.entries(children)), make => make());
 }
 
-/** All that a metadata image holds, at the paths of Kafka's metadata shell (`org.apache.kafka.image.node`). */
+/** Tree of a metadata image, with the paths of Kafka's metadata shell (`org.apache.kafka.image.node`). */
 export function rootOf(image: MetadataImage): Directory {
   return fixed({
     image: () => imageNode(image),
@@ -113,7 +114,7 @@ function partitionFacts({ eligibleLeaderReplicas: elr, ...partition }: Partition
   return { ...partition, elr };
 }
 
-/** `ConfigResource.Type` as Kafka writes it. */
+/** Names of `ConfigResource.Type`. */
 const RESOURCE_NAMES: ReadonlyMap<number, string> = new Map([
   [RESOURCE_TYPE.topic, "TOPIC"],
   [RESOURCE_TYPE.broker, "BROKER"],
@@ -121,7 +122,7 @@ const RESOURCE_NAMES: ReadonlyMap<number, string> = new Map([
   [RESOURCE_TYPE.group, "GROUP"],
 ]);
 
-/** `TOPIC:name`, and `BROKER` alone for the settings of all brokers. */
+/** Configs by resource: `TOPIC:name`, or just `BROKER` for the settings of all brokers. */
 function byConfigName(image: MetadataImage): ReadonlyMap<string, ConfigImage> {
   return new Map(
     [...image.configs.values()].map(config => {
@@ -137,7 +138,7 @@ const ENTITY_NAMES: readonly (readonly [string, string])[] = [
   ["user", "user"],
 ];
 
-/** `clientId(c)_user(u)`; brackets and backslashes in a name follow a backslash. The default is `<default>`. */
+/** Quotas by entity: `clientId(c)_user(u)`. A backslash escapes brackets and backslashes; default is `<default>`. */
 function byQuotaName(image: MetadataImage): ReadonlyMap<string, QuotaImage> {
   const escape = (name: string): string => name.replace(/[\\()]/g, "\\$&");
   return new Map(
@@ -151,7 +152,7 @@ function byQuotaName(image: MetadataImage): ReadonlyMap<string, QuotaImage> {
   );
 }
 
-/** `ScramMechanism`. */
+/** Numbers and names of `ScramMechanism`. */
 const MECHANISMS: readonly (readonly [number, string])[] = [
   [1, "SCRAM-SHA-256"],
   [2, "SCRAM-SHA-512"],
