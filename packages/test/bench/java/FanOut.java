@@ -9,7 +9,7 @@ import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Several consumers in one process, each reading a whole topic: server, topic, records in it, consumers. */
+/** Several consumers in one process, each reading a whole topic. Arguments: server, topic, its records, consumers. */
 public class FanOut {
     public static void main(String[] args) throws Exception {
         String topic = args[1];

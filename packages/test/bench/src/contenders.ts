@@ -4,28 +4,30 @@ import { join } from "node:path";
 import { type Java, runJava } from "./java.ts";
 import { BrokerProcess, freePort, run } from "./process.ts";
 
-/** A kind of broker that can be started over a data directory of its own. */
+/** Kind of broker that can be started in a data directory. */
 export interface Contender {
   readonly name: "Samsa" | "Kafka";
-  /** Makes `folder` ready for `start`. */
+  /** Prepares `folder` for `start`. */
   prepare(folder: string): Promise<void>;
   start(folder: string, options?: StartOptions): Promise<BrokerProcess>;
 }
 
+/** Options of a start; contenders without the feature ignore them. */
 export interface StartOptions {
-  /** Port for `/metrics`, where the contender has it. */
+  /** Port of the `/metrics` endpoint. */
   readonly httpPort?: number;
-  /** Where to write a processor profile, where the contender can. */
+  /** Folder for CPU profiles. */
   readonly profile?: string | undefined;
 }
 
-/** Settings that both get: no consumer waits three seconds for company, and what is deleted goes soon. */
+/** Settings of both brokers: groups rebalance without an initial delay, and deleted files are removed soon. */
 const SHARED = [
   "group.initial.rebalance.delay.ms=0",
   "offsets.topic.replication.factor=1",
   "log.segment.delete.delay.ms=1000",
 ];
 
+/** Samsa, run from `bundle` by Node with `nodeFlags`. */
 export function samsa(bundle: string, nodeFlags: readonly string[]): Contender {
   const start = async (folder: string, { httpPort, profile }: StartOptions = {}): Promise<BrokerProcess> => {
     const port = await freePort();
@@ -46,14 +48,14 @@ export function samsa(bundle: string, nodeFlags: readonly string[]): Contender {
     name: "Samsa",
     async prepare(folder) {
       mkdirSync(folder, { recursive: true });
-      // Its first start formats.
+      // The first start formats the directory.
       await (await start(folder)).stop();
     },
     start,
   };
 }
 
-/** As kafka-server-start.sh has it. */
+/** JVM flags of kafka-server-start.sh. */
 const JVM = [
   "-Xms1g",
   "-Xmx1g",
@@ -64,6 +66,7 @@ const JVM = [
   "-XX:+ExplicitGCInvokesConcurrent",
 ];
 
+/** Apache Kafka as one node in combined mode. */
 export function kafka(java: Java): Contender {
   const write = (folder: string, port: number, controller: number): string => {
     const file = join(folder, "server.properties");
@@ -89,7 +92,7 @@ export function kafka(java: Java): Contender {
     name: "Kafka",
     async prepare(folder) {
       mkdirSync(folder, { recursive: true });
-      // The quorum remembers the controller's address, so its port stays the same from start to start.
+      // The quorum persists the controller's address, so its port must not change between starts.
       const controller = await freePort();
       controllers.set(folder, controller);
       const file = write(folder, await freePort(), controller);
@@ -104,7 +107,7 @@ export function kafka(java: Java): Contender {
   };
 }
 
-/** `samsa topic …`, which speaks to either. */
+/** Runs `samsa topic …`, which works with both brokers. */
 export async function topic(bundle: string, broker: BrokerProcess, args: readonly string[]): Promise<void> {
   await run(process.execPath, [bundle, "topic", ...args, "--bootstrap-server", broker.bootstrap]);
 }

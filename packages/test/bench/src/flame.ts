@@ -1,24 +1,24 @@
 import type { CpuProfile } from "./profile.ts";
 
-/** A call in the flame graph: who was called, by the path of those before him. */
+/** Frame of the flame graph: a function, with the functions that it called. */
 interface Frame {
   readonly label: string;
   readonly children: Map<string, Frame>;
-  /** In itself and what it called, µs. */
+  /** Time in the function and its callees, in µs. */
   total: number;
 }
 
 const WIDTH = 1600;
 const ROW = 17;
 const LETTER = 6.6;
-/** Narrower frames are left out: nobody sees them, and there are thousands. */
+/** Minimum width of a frame: narrower ones are invisible, and there are thousands. */
 const NARROWEST = 0.4;
 
 function frame(label: string): Frame {
   return { label, children: new Map(), total: 0 };
 }
 
-/** The calls of a profile, those with the same path taken together; the time in which nothing ran is left out. */
+/** Merges the samples of a profile by call path, without idle time. */
 function frames(profile: CpuProfile, label: (id: number) => string): Frame {
   const parents = new Map(
     profile.nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id] as const)),
@@ -29,7 +29,7 @@ function frames(profile: CpuProfile, label: (id: number) => string): Frame {
     const known = found.get(id);
     if (known !== undefined) return known;
     const parent = parents.get(id);
-    // The profiler's own root stands for ours.
+    // The root node of the profile is our root frame.
     if (parent === undefined) return [root];
     const above = path(parent);
     const { children } = above[above.length - 1];
@@ -51,7 +51,7 @@ function escaped(text: string): string {
   return text.replace(/[&<>]/g, letter => `&#${letter.charCodeAt(0)};`);
 }
 
-/** The same name has the same colour in every picture: warm, as flames are. */
+/** Warm colour of a function, the same in every graph. */
 function colour(label: string): string {
   let hash = 0;
   for (let i = 0; i < label.length; i++) hash = (hash * 31 + label.charCodeAt(i)) >>> 0;
@@ -59,8 +59,8 @@ function colour(label: string): string {
 }
 
 /**
- * A flame graph as SVG: a row for each depth of calls, those who call below those they call, as wide as the time spent
- * in them. Pointing at a frame tells its name, its time and its share.
+ * Renders a flame graph as SVG: a row for each call depth, callers below their callees, with widths in proportion to
+ * time. The tooltip of a frame has its name, time and share.
  */
 export function flameGraph(profile: CpuProfile, label: (id: number) => string): string {
   const root = frames(profile, label);
@@ -73,7 +73,7 @@ export function flameGraph(profile: CpuProfile, label: (id: number) => string): 
     const told = `${own.label}: ${(own.total / 1000).toFixed(1)} ms, ${((own.total / root.total) * 100).toFixed(1)} %`;
     const room = Math.floor((width - 6) / LETTER);
     const text = room < 3 ? "" : own.label.slice(0, room);
-    // Upwards from the bottom, which is known when all is drawn.
+    // Rows go up from y = 0, since the height is known only at the end.
     const y = -(level + 1) * ROW;
     rows.push(
       `<g><title>${escaped(told)}</title>` +

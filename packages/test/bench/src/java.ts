@@ -4,12 +4,12 @@ import { present, run, runToEnd } from "./process.ts";
 
 const POM = join(import.meta.dirname, "..", "java", "pom.xml");
 
-/** Kafka's jars and a Java to run them with. */
+/** Class path of Kafka's jars. */
 export interface Java {
   readonly classPath: string;
 }
 
-/** What is missing, by name, or Kafka ready to run. `folder` keeps the class path for the next time. */
+/** Fetches Kafka's jars with Maven, or returns the name of the missing program. `folder` caches the class path. */
 export async function findJava(folder: string): Promise<Java | { readonly missing: string }> {
   if (!present("java", "-version")) return { missing: "Java (the program java)" };
   const file = join(folder, "classpath.txt");
@@ -30,17 +30,17 @@ const command = (java: Java, main: string, args: readonly string[]): string[] =>
   ...args,
 ];
 
-/** Runs a Java program with Kafka's jars; gives what it printed. Rejects when it fails. */
+/** Runs a Java program with Kafka's jars and returns its output. Rejects if it fails. */
 export function runJava(java: Java, main: string, args: readonly string[]): Promise<string> {
   return run("java", command(java, main, args));
 }
 
-/** The same for a program that is judged by what it printed alone. */
+/** Runs a Java program with Kafka's jars and returns its output, whatever its exit code is. */
 export async function runJavaToAnyEnd(java: Java, main: string, args: readonly string[]): Promise<string> {
   return (await runToEnd("java", command(java, main, args))).output;
 }
 
-/** Runs a program of ours, a source file beside the list of jars. */
+/** Runs a Java source file of this package with Kafka's jars. */
 export function runJavaFile(java: Java, file: string, args: readonly string[]): Promise<string> {
   return run("java", command(java, join(import.meta.dirname, "..", "java", file), args));
 }

@@ -3,24 +3,24 @@ import { topic } from "./contenders.ts";
 import { type Java, runJava, runJavaToAnyEnd } from "./java.ts";
 import { type BrokerProcess, sleep } from "./process.ts";
 
-/** What a load runs against. */
+/** Broker and environment of a load. */
 export interface Stage {
   readonly java: Java;
   readonly bundle: string;
   readonly broker: BrokerProcess;
   /** The broker's log directory. */
   readonly data: string;
-  /** Shorter runs. */
+  /** Sends fewer records. */
   readonly quick: boolean;
 }
 
-/** Figures by the name of their row; a figure that could not be taken is absent. */
+/** Figures by row key; figures that could not be measured are absent. */
 export type Figures = Map<string, number>;
 
 export const TOOLS = "org.apache.kafka.tools";
 const DELETE_LIMIT_MS = 30_000;
 
-/** Processor seconds of the broker over `work`. */
+/** Runs `work` and measures the CPU seconds of the broker; NaN outside Linux. */
 export async function costing<T>(broker: BrokerProcess, work: () => Promise<T>): Promise<{ result: T; cpu: number }> {
   const before = broker.cpuSeconds() ?? Number.NaN;
   const result = await work();
@@ -46,8 +46,8 @@ async function produceTo(stage: Stage, name: string, load: Production): Promise<
 }
 
 /**
- * One discarded pass into a topic that is deleted again. The measured pass then writes to pages of memory that the
- * system has handed out before, and meets compiled code.
+ * Runs the load once, without measuring, into a topic that is deleted again. The measured run then uses memory pages
+ * that the system has handed out before, and compiled code.
  */
 async function warm(stage: Stage, load: Production): Promise<void> {
   const name = `warm-${load.name}`;
@@ -68,7 +68,7 @@ async function produce(stage: Stage, load: Production): Promise<{ rate: number; 
   return { rate: result, cpu };
 }
 
-/** Fails with what the program printed: its output has changed, or it could not do its work. */
+/** Parses a figure. Throws with the program's output if there is none, since the program failed or has changed. */
 export function numberIn(text: string | undefined, printed: string): number {
   const value = Number(text);
   if (text === undefined || text === "" || Number.isNaN(value)) {
@@ -79,6 +79,7 @@ export function numberIn(text: string | undefined, printed: string): number {
 
 const BATCHES = ["batch.size=64000", "linger.ms=5"];
 
+/** Load of 100-byte records, in 6 partitions. */
 export const small = (quick: boolean): Production => ({
   ...{ name: "small", records: quick ? 500_000 : 3_000_000, size: 100, partitions: 6 },
   settings: BATCHES,
@@ -102,7 +103,7 @@ async function largeRecords(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** One partition: a request carries a batch of each partition that has one, and here it should carry one record. */
+/** Produces to one partition, so that a request carries one record: it would carry a batch of each partition. */
 async function singleRecords(stage: Stage): Promise<Figures> {
   const load = { name: "single", records: stage.quick ? 20_000 : 100_000, size: 100, partitions: 1 };
   const { rate, cpu } = await produce(stage, { ...load, settings: ["batch.size=1", "linger.ms=0"] });
@@ -112,7 +113,7 @@ async function singleRecords(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** Reads what `smallRecords` wrote, the first time for warmth. */
+/** Reads the records of `smallRecords` twice, and measures the second time. */
 async function consume(stage: Stage): Promise<Figures> {
   const load = small(stage.quick);
   const read = (): Promise<string> =>
@@ -123,7 +124,7 @@ async function consume(stage: Stage): Promise<Figures> {
   await read();
   const { result, cpu } = await costing(stage.broker, read);
   const lines = result.trim().split("\n");
-  // Ends with: …, data consumed in MB (2), …, rebalance time, fetch time, fetch MB/s, fetch records/s.
+  // Columns: data consumed in MB is column 2; the last four are rebalance time, fetch time, MB/s and records/s.
   const row = (lines.findLast(line => /^\d{4}-\d\d-\d\d /.test(line)) ?? "").split(", ");
   return new Map([
     ["consume.rate", numberIn(row[9], result)],
@@ -134,7 +135,7 @@ async function consume(stage: Stage): Promise<Figures> {
 async function latency(stage: Stage): Promise<Figures> {
   await topic(stage.bundle, stage.broker, ["create", "latency", "-p", "1"]);
   const ask = (count: number): Promise<string> =>
-    // It ends by a class that the later clients beside it no longer have, after it has printed everything.
+    // After its output the tool fails on a class that newer clients no longer have, so ignore the exit code.
     runJavaToAnyEnd(stage.java, `${TOOLS}.EndToEndLatency`, [
       ...["--bootstrap-server", stage.broker.bootstrap, "--topic", "latency", "--producer-acks", "all"],
       ...["--num-records", String(count), "--record-size", "100"],
@@ -149,7 +150,7 @@ async function latency(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** Loads by name, in the order they run. */
+/** Loads by name, in running order. */
 export const LOADS: Readonly<Record<string, (stage: Stage) => Promise<Figures>>> = {
   "produce-100": smallRecords,
   "produce-1000": largeRecords,

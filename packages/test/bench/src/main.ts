@@ -10,12 +10,13 @@ import { type Results, table } from "./rows.ts";
 
 export { NAMES };
 
+/** Options of `npm run bench`. */
 export interface BenchOptions {
   readonly json?: boolean;
   readonly quick?: boolean;
   readonly wide?: boolean;
   readonly profile?: boolean;
-  /** One of `NAMES`. */
+  /** Name of the only measurement to run, one of `NAMES`. */
   readonly only?: string;
 }
 
@@ -44,8 +45,8 @@ ${table(results)}
 }
 
 /**
- * Measures Samsa, and Kafka where Java and Maven are there, and prints the table. `root` is the repository, `nodeFlags` what
- * Samsa's Node is started with. Answers the exit code.
+ * Measures Samsa, and Kafka if Java and Maven are available, and prints the table. `root` is the repository,
+ * `nodeFlags` are the flags of Samsa's Node process. Returns the exit code.
  */
 export async function bench(root: string, options: BenchOptions, nodeFlags: readonly string[]): Promise<number> {
   const { json = false, quick = false, wide = false, profile = false, only } = options;

@@ -6,22 +6,23 @@ import { type Figures, LOADS } from "./loads.ts";
 import { type BrokerProcess, freePort, sleep } from "./process.ts";
 import { RESTARTING, WIDE } from "./wide.ts";
 
+/** Options of `measure`. */
 export interface MeasureOptions {
   readonly bundle: string;
-  /** Absent: no loads. */
+  /** Kafka's jars; undefined to skip the loads. */
   readonly java: Java | undefined;
-  /** An empty folder for everything the contender writes. */
+  /** Empty folder for the contender's files. */
   readonly folder: string;
   readonly quick: boolean;
-  /** The one thing to measure; everything when absent. */
+  /** Name of the only measurement; undefined for all. */
   readonly only: string | undefined;
-  /** Also what is beyond the first table. */
+  /** Includes the loads of `wide.ts`. */
   readonly wide: boolean;
-  /** Where to write profiles of the loads. */
+  /** Folder for CPU profiles of the loads. */
   readonly profile: string | undefined;
 }
 
-/** What `--only` takes. */
+/** Values of `--only`. */
 export const NAMES: readonly string[] = [
   ...["start", ...Object.keys(LOADS), "partitions"],
   ...Object.keys(WIDE),
@@ -41,7 +42,7 @@ async function starts(contender: Contender, options: MeasureOptions): Promise<Fi
   const folder = join(options.folder, "starts");
   await contender.prepare(folder);
   const times: number[] = [];
-  // Kafka elects itself and writes its first records at its first start: that one is not counted.
+  // Do not count the first start, in which Kafka elects a leader and writes its first records.
   for (let i = 0; i <= STARTS; i++) {
     const broker = await contender.start(folder);
     if (i > 0) times.push(broker.startMs);
@@ -77,7 +78,7 @@ async function partitions(contender: Contender, options: MeasureOptions): Promis
   ]);
 }
 
-/** The longest turn since the last question, in ms; undefined where the broker does not tell. */
+/** Longest turn of the event loop since the last call, in ms; undefined if the broker does not report it. */
 async function longestTurn(httpPort: number): Promise<number | undefined> {
   const text = await fetch(`http://127.0.0.1:${httpPort}/metrics`).then(
     response => response.text(),
@@ -104,7 +105,7 @@ async function loads(contender: Contender, java: Java, options: MeasureOptions):
     await longestTurn(httpPort);
     const stage = { java, bundle, broker, quick, data: join(folder, "data") };
     for (const [name, load] of Object.entries(LOADS)) {
-      // There is nothing to read before something was written.
+      // Consuming needs the records of produce-100.
       const wanted = only === undefined || only === name || (only === "consume" && name === "produce-100");
       if (!wanted) continue;
       console.error(`${contender.name}: ${name}`);
@@ -123,7 +124,7 @@ async function wide(contender: Contender, java: Java, options: MeasureOptions): 
   const figures: Figures = new Map();
   for (const [name, load] of Object.entries(WIDE)) {
     if (only !== undefined && only !== name) continue;
-    // A broker of its own for each: they leave much behind.
+    // Use a new broker for each load, because each leaves much data behind.
     const folder = join(options.folder, name);
     await contender.prepare(folder);
     const broker = await contender.start(folder, { profile });
@@ -139,7 +140,7 @@ async function wide(contender: Contender, java: Java, options: MeasureOptions): 
   return figures;
 }
 
-/** Without clients there is still something to see. */
+/** Measures the idle memory, for runs without Java clients. */
 async function idle(contender: Contender, options: MeasureOptions): Promise<Figures> {
   const folder = join(options.folder, "idle");
   await contender.prepare(folder);
@@ -151,7 +152,7 @@ async function idle(contender: Contender, options: MeasureOptions): Promise<Figu
   return figures;
 }
 
-/** Everything that is asked for, of one contender. */
+/** Runs the selected measurements of one contender. */
 export async function measure(contender: Contender, options: MeasureOptions): Promise<Figures> {
   const { only, java, profile } = options;
   mkdirSync(options.folder, { recursive: true });

@@ -2,14 +2,15 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as net from "node:net";
 
-/** Linux counts processor time for user space in hundredths, whatever the kernel's own tick is. */
+/** Unit of CPU time in `/proc`: Linux reports hundredths of a second, whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
 const ANSWER_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 60_000;
 
+/** Resolves after `ms` milliseconds. */
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-/** A port that was free a moment ago. */
+/** Finds a free port on 127.0.0.1. Another process may take it before its use. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
@@ -21,10 +22,10 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Size 10, ApiVersions (18) version 0, correlation id 1, null client id. */
+/** ApiVersions request (key 18), version 0: size 10, correlation id 1, null client id. */
 const API_VERSIONS = Uint8Array.of(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255);
 
-/** Asks for ApiVersions once; true when a byte of an answer came. */
+/** Sends ApiVersions once; true if any byte of an answer arrives. */
 function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = net.connect({ host: "127.0.0.1", port });
@@ -39,12 +40,13 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
+/** Program with its arguments. */
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
 }
 
-/** A broker's process; `startMs` is from its spawn to its first answer to ApiVersions. */
+/** Broker process. `startMs` is the time from its spawn to its first answer to ApiVersions. */
 export class BrokerProcess {
   readonly port: number;
   readonly pid: number;
@@ -73,7 +75,7 @@ export class BrokerProcess {
     }
   }
 
-  /** Starts it and waits until it answers. Rejects with what it printed when it ends or stays silent. */
+  /** Starts a broker and waits until it answers. Rejects with its output if it exits or does not answer in time. */
   static async start({ program, args }: Command, port: number, hear?: (text: string) => void): Promise<BrokerProcess> {
     const began = performance.now();
     const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -94,21 +96,21 @@ export class BrokerProcess {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** User and system seconds so far; undefined where there is no /proc. */
+  /** User and system CPU seconds so far; undefined without `/proc`. */
   cpuSeconds(): number | undefined {
     const stat = readProc(this.pid, "stat");
-    // The name may have spaces and ends with the last bracket; utime and stime are fields 14 and 15.
+    // The process name may contain spaces and ends at the last bracket; utime and stime are fields 14 and 15.
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
-  /** Resident memory in MiB. */
+  /** Resident memory in MiB; undefined without `/proc`. */
   residentMiB(): number | undefined {
     const found = /VmRSS:\s+(\d+) kB/.exec(readProc(this.pid, "status") ?? "");
     return found === null ? undefined : Number(found[1]) / 1024;
   }
 
-  /** Stops it as an operator would. */
+  /** Stops the broker with SIGTERM, and with SIGKILL if that takes longer than a minute. */
   async stop(): Promise<void> {
     this.#child.kill("SIGTERM");
     const limit = setTimeout(() => this.#child.kill("SIGKILL"), STOP_LIMIT_MS);
@@ -130,7 +132,7 @@ function readProc(pid: number, name: string): string | undefined {
   }
 }
 
-/** Runs a program to its end; gives its exit code, and its standard output and error together. */
+/** Runs a program to its exit. Returns its exit code, and its standard output and error combined. */
 export function runToEnd(program: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -145,14 +147,14 @@ export function runToEnd(program: string, args: readonly string[]): Promise<{ co
   });
 }
 
-/** The same, and rejects with what the program printed when it fails. */
+/** Runs a program and returns its output. Rejects with the output if it fails. */
 export async function run(program: string, args: readonly string[]): Promise<string> {
   const { code, output } = await runToEnd(program, args);
   if (code !== 0) throw new Error(`${program} ended with ${code}:\n${output.slice(-4000)}`);
   return output;
 }
 
-/** Whether a program answers to a question about its version. */
+/** True if a program is installed: it runs with a version flag and exits with 0. */
 export function present(program: string, question: string): boolean {
   try {
     execFileSync(program, [question], { stdio: "ignore" });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { flameGraph } from "./flame.ts";
 
+/** V8 CPU profile (`.cpuprofile`), as far as it is used here. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
@@ -12,14 +13,15 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
+/** Function with its self time. */
 export interface HotFunction {
   readonly name: string;
   readonly ms: number;
-  /** Of the time the process was busy. */
+  /** Share of the busy time. */
   readonly share: number;
 }
 
-/** What a node of a profile is called. */
+/** Returns the label of a profile node: function, file and line. */
 function labels({ nodes }: CpuProfile): (id: number) => string {
   const names = new Map(
     nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
@@ -30,7 +32,7 @@ function labels({ nodes }: CpuProfile): (id: number) => string {
   return id => names.get(id) ?? "";
 }
 
-/** Functions of a profile by the time spent in themselves, hottest first. */
+/** Functions of a profile by self time, hottest first. */
 export function hottest(profile: CpuProfile, count: number): HotFunction[] {
   const label = labels(profile);
   const times = new Map<string, number>();
@@ -48,7 +50,7 @@ export function hottest(profile: CpuProfile, count: number): HotFunction[] {
     .map(([name, ms]) => ({ name, ms, share: ms / busy }));
 }
 
-/** Prints the hottest functions of every profile in `folder`, and draws a flame graph beside each. */
+/** Prints the hottest functions of every profile in `folder`, and writes a flame graph next to each. */
 export function printProfiles(folder: string, count: number): void {
   for (const file of readdirSync(folder).filter(name => name.endsWith(".cpuprofile"))) {
     console.log(`\n${join(folder, file)}`);

@@ -1,12 +1,13 @@
-/** A line of the table. */
+/** Row of the table. */
 export interface Row {
-  /** The figure's name: what `--only` takes, and what is told about it. */
+  /** Key of the figure: the name of its measurement, a dot and the quantity. */
   readonly key: string;
   readonly title: string;
   readonly unit: string;
   readonly digits: number;
 }
 
+/** Rows of the table, in order. */
 export const ROWS: readonly Row[] = [
   { key: "start.ms", title: "Start to first answer, median of 5", unit: "ms", digits: 0 },
   { key: "memory.idle", title: "Resident memory, idle", unit: "MiB", digits: 0 },
@@ -44,7 +45,7 @@ export const ROWS: readonly Row[] = [
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 
-/** The columns' figures by contender and key. */
+/** Figures by contender and key. */
 export type Results = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 function cell(value: number | undefined, digits: number): string {
@@ -52,7 +53,7 @@ function cell(value: number | undefined, digits: number): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A Markdown table of the rows that have a figure. */
+/** Renders the rows that have a figure as a Markdown table. */
 export function table(results: Results): string {
   const names = [...results.keys()];
   const head = ["", ...names, ...(names.length === 2 ? [`${names[0]} : ${names[1]}`] : []), "unit"];

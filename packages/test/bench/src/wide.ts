@@ -5,7 +5,7 @@ import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
 import { costing, type Figures, numberIn, type Stage, TOOLS } from "./loads.ts";
 import { type BrokerProcess, sleep } from "./process.ts";
 
-/** Loads beyond those of the first table: compression, many readers, a backlog, a mixture, ten thousand partitions. */
+/** Loads of `--wide`: compression, many readers, a backlog, a mixture, a start after a kill, 10,000 partitions. */
 
 const RECORD_BYTES = 1000;
 const CODECS = ["gzip", "snappy", "lz4", "zstd"] as const;
@@ -15,11 +15,11 @@ interface Job {
   readonly records: number;
   readonly throughput?: number;
   readonly settings?: readonly string[];
-  /** A file with a record a line; zeros and letters by chance when absent. */
+  /** File with one record per line; without it, records have random content. */
   readonly payload?: string;
 }
 
-/** Records a second, and the 99th percentile of the time to an acknowledgement in ms. */
+/** Produces records. Returns records per second, and the 99th percentile of the acknowledgement latency in ms. */
 async function produce(stage: Stage, job: Job): Promise<{ rate: number; p99: number }> {
   const payload = job.payload === undefined ? ["--record-size", String(RECORD_BYTES)] : ["--payload-file", job.payload];
   const printed = await runJava(stage.java, `${TOOLS}.ProducerPerformance`, [
@@ -44,12 +44,12 @@ function consume(stage: Stage, name: string, records: number): Promise<string> {
 
 function megabytesPerSecond(printed: string): number {
   const rows = printed.trim().split("\n");
-  // Ends with: …, rebalance time, fetch time, fetch MB/s, fetch records/s.
+  // The last columns are rebalance time, fetch time, fetch MB/s and fetch records/s.
   const row = (rows.findLast(line => /^\d{4}-\d\d-\d\d /.test(line)) ?? "").split(", ");
   return numberIn(row[8], printed);
 }
 
-/** Log lines as programs write them: much in them is the same. */
+/** Writes a file of repetitive log lines and returns its path. */
 function logLines(folder: string): string {
   const file = join(folder, "lines.txt");
   const words = ["GET", "/api/v1/orders", "200", "user", "session", "latency", "cache", "miss", "eu-west", "trace"];
@@ -97,7 +97,7 @@ async function fanOut(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** A consumer works off what has piled up while a producer goes on. */
+/** Measures a consumer that reads a backlog while a producer continues. */
 async function backlog(stage: Stage): Promise<Figures> {
   const records = stage.quick ? 400_000 : 4_000_000;
   await topic(stage.bundle, stage.broker, ["create", "backlog", "-p", "6"]);
@@ -113,7 +113,7 @@ async function backlog(stage: Stage): Promise<Figures> {
   ]);
 }
 
-/** Single records end to end, beside a producer and a consumer who have enough to do. */
+/** Measures the end-to-end latency of single records next to a busy producer and consumer. */
 async function mixture(stage: Stage): Promise<Figures> {
   await topic(stage.bundle, stage.broker, ["create", "beside", "-p", "6"]);
   await topic(stage.bundle, stage.broker, ["create", "mixed", "-p", "1"]);
@@ -142,7 +142,7 @@ interface Place {
   readonly quick: boolean;
 }
 
-/** A start after a kill that followed much writing, with segments of 100 MiB. */
+/** Measures a start after many writes and a kill, with segments of 100 MiB. */
 async function killed(contender: Contender, java: Java, { bundle, folder, quick }: Place): Promise<Figures> {
   await contender.prepare(folder);
   let broker: BrokerProcess = await contender.start(folder);
@@ -158,7 +158,7 @@ async function killed(contender: Contender, java: Java, { bundle, folder, quick 
   }
 }
 
-/** Ten thousand partitions: what they cost, and records over all of them. */
+/** Measures memory, produce rate and starts with 10,000 partitions. */
 async function tenThousand(contender: Contender, java: Java, { bundle, folder, quick }: Place): Promise<Figures> {
   await contender.prepare(folder);
   let broker: BrokerProcess = await contender.start(folder);
@@ -190,12 +190,12 @@ async function tenThousand(contender: Contender, java: Java, { bundle, folder, q
   return figures;
 }
 
-/** Loads that stop and start their broker themselves. */
+/** Loads that stop and start their broker themselves, by name. */
 export const RESTARTING: Readonly<
   Record<string, (contender: Contender, java: Java, place: Place) => Promise<Figures>>
 > = { killed, "ten-thousand": tenThousand };
 
-/** By name, in the order they run. */
+/** Loads of `--wide` by name, in running order. */
 export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Promise<Figures>>> = {
   codecs: compressed,
   "fan-out": fanOut,
