@@ -7,6 +7,7 @@ import { oddBatch } from "./odd-batches.ts";
 import { frame, Peer, rawSocket } from "./peer.ts";
 import { type Surroundings, wildBody } from "./values.ts";
 
+/** Broker under attack. */
 export interface Target {
   readonly port: number;
   readonly around: Surroundings;
@@ -15,10 +16,10 @@ export interface Target {
   readonly tools: Tools;
 }
 
-/** Time for an answer that waits for nothing. */
+/** Response timeout of requests that the broker must not delay. */
 const LIMIT_MS = 10_000;
 
-/** Sends something, waits a little for whatever comes, and goes. */
+/** Attack of one or more connections; rejects if the broker misbehaves. */
 type Attack = (target: Target, rng: Prng) => Promise<void>;
 
 const PATIENCE_MS = 150;
@@ -27,7 +28,7 @@ function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
-/** Resolves when the peer closes, or says something, or nothing for a while. */
+/** Resolves when data arrives, the connection closes, or `PATIENCE_MS` have passed. */
 function heard(socket: Socket): Promise<void> {
   return new Promise(resolve => {
     const timer = setTimeout(resolve, PATIENCE_MS);
@@ -59,7 +60,7 @@ function oneOf<T>(rng: Prng, from: readonly T[]): T {
   return from[rng.int(0, from.length - 1)];
 }
 
-/** A frame that the schema allows; undefined where even encoding it is refused. */
+/** Random frame that the schema allows; undefined if encoding refuses the body. */
 function wildFrame(target: Target, rng: Prng): Uint8Array | undefined {
   const { key, first, last } = oneOf(rng, target.apis);
   const version = rng.int(first, last);
@@ -72,7 +73,7 @@ function wildFrame(target: Target, rng: Prng): Uint8Array | undefined {
   }
 }
 
-/** Changes a few bytes, takes some out, or puts some in; the size prefix stays right. */
+/** Changes, removes or inserts a few bytes of a frame; the size prefix stays right. */
 function mutated(good: Uint8Array, rng: Prng): Uint8Array {
   let bytes: Uint8Array = good.slice(4);
   for (let times = rng.int(1, 4); times > 0; times--) {
@@ -89,13 +90,13 @@ function mutated(good: Uint8Array, rng: Prng): Uint8Array {
 
 const BOMB_BYTES = 30 << 20;
 
-/** Batches that are good, damaged, or larger inside than out. */
+/** Returns a generator of batches: valid, damaged, odd, or decompression bombs. */
 export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
   const make = (value: Uint8Array, codec: Codec, options: BatchOptions): Uint8Array => {
     const record = { timestamp: Date.now(), key: null, value };
     return buildBatch([record], { ...options, compression: { codec, level: -1 } }, tools).slice();
   };
-  // Zeros, so that a codec makes little of much. Made once: each takes a moment.
+  // Zeros compress well. Build the bombs once, because each takes a while.
   const bombs = ([1, 4] as const).map(codec => make(new Uint8Array(BOMB_BYTES), codec, {}));
   return rng => {
     if (rng.chance(0.4)) return oddBatch(rng, tools);
@@ -119,7 +120,7 @@ export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
       () => void (bytes[rng.int(0, bytes.length - 1)] ^= 0x10),
     ];
     oneOf(rng, spoil)();
-    // Half of the damage is behind a checksum that is right.
+    // Half of the damaged batches get a valid CRC.
     if (rng.chance(0.5)) view.setUint32(17, tools.crc32c(bytes, 21, bytes.length));
     return rng.chance(0.1) ? bytes.slice(0, rng.int(0, bytes.length)) : bytes;
   };
@@ -134,7 +135,7 @@ async function slowly(target: Target, bytes: Uint8Array, stop: number): Promise<
   socket.destroy();
 }
 
-/** Asks for much, many times, and reads nothing of it. */
+/** Sends many fetches for much data, and reads no answer. */
 async function greedy(target: Target, rng: Prng): Promise<void> {
   const socket = await rawSocket(target.port);
   socket.pause();
@@ -156,7 +157,7 @@ async function crowd(target: Target, rng: Prng): Promise<void> {
   for (const socket of sockets) socket.destroy();
 }
 
-/** Batches that no builder makes: each request is answered, whatever becomes of it. */
+/** Produces odd batches. Every request must be answered, with or without an error. */
 async function oddBatches(target: Target, rng: Prng): Promise<void> {
   const peer = await Peer.open(target.port);
   try {
@@ -173,7 +174,7 @@ async function oddBatches(target: Target, rng: Prng): Promise<void> {
 
 const TIMEOUTS: readonly number[] = [-2147483648, -1, 0, 1, 100, 2147483647];
 
-/** Members that join with time-outs at their edges, sync, leave, or are never heard of again. */
+/** Members join with edge values as timeouts, then rejoin, sync, or disappear. */
 async function strangeGroup(target: Target, rng: Prng): Promise<void> {
   const groupId = `group-${rng.int(0, 30)}`;
   const peers = await Promise.all(Array.from({ length: rng.int(1, 3) }, () => Peer.open(target.port)));
@@ -188,7 +189,7 @@ async function strangeGroup(target: Target, rng: Prng): Promise<void> {
         protocolType: "consumer",
         protocols: [{ name: "range", metadata: rng.bytes(rng.int(0, 20)) }],
       };
-      // A join may rightly wait for others.
+      // A join may wait for other members.
       const joined = (await Promise.race([
         peer.ask(ApiKey.JoinGroup, 5, request, LIMIT_MS).catch(quiet),
         pause(300),
@@ -209,15 +210,15 @@ async function strangeGroup(target: Target, rng: Prng): Promise<void> {
   }
 }
 
-/** An answer that never came to a member that was given up. */
+/** Ignores the error of a request that was abandoned. */
 function quiet(): undefined {
   return undefined;
 }
 
-/** A request that the schema allows is answered or waits; it does not close the connection. */
+/** Checks that a request which the schema allows is answered or delayed, and does not close the connection. */
 async function answered(target: Target, rng: Prng): Promise<void> {
   const good = wildFrame(target, rng);
-  // A failing produce request with acks=0 is rightly told by a close.
+  // The broker closes the connection on a failed Produce with acks=0, so skip Produce.
   if (good === undefined || new DataView(good.buffer, good.byteOffset).getInt16(4) === ApiKey.Produce) return;
   const socket = await rawSocket(target.port);
   let closed = false;
@@ -233,7 +234,7 @@ async function answered(target: Target, rng: Prng): Promise<void> {
   socket.destroy();
 }
 
-/** By name, and how often each is chosen relative to the others. */
+/** Attacks by name, with their relative weights. */
 export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]>> = {
   "legal nonsense": [
     40,

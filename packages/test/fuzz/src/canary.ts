@@ -13,7 +13,7 @@ interface FetchAnswer {
   responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
 }
 
-/** Writes and reads like anybody, through it all. What it finds amiss it throws. */
+/** Ordinary client that writes and reads during the attacks. Throws if a record is late, missing or wrong. */
 export class Canary {
   readonly #tools: Tools;
   readonly #port: number;
@@ -45,7 +45,7 @@ export class Canary {
     return `canary ${offset}`;
   }
 
-  /** One record in, and out again. */
+  /** Writes a record and reads it back. */
   async sing(): Promise<void> {
     const value = new TextEncoder().encode(Canary.#value(this.written));
     const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.#tools);
@@ -59,7 +59,7 @@ export class Canary {
     await this.#check(this.written - 1);
   }
 
-  /** Reads from `offset` on and compares; how many records there were. */
+  /** Reads from `offset` on, checks the records, and returns their number. */
   async #check(offset: number): Promise<number> {
     const partitions = [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }];
     const { responses } = (await this.#ask(ApiKey.Fetch, 12, {
@@ -78,7 +78,7 @@ export class Canary {
     return found.length;
   }
 
-  /** Reads everything again, in a broker on another port perhaps. */
+  /** Reads all records again from a broker on `port`, and checks them. */
   async checkAll(port: number): Promise<void> {
     const other = new Canary(port, this.#tools, this.#limitMs);
     try {
@@ -93,7 +93,7 @@ export class Canary {
     }
   }
 
-  /** Connects again after the broker was killed; counts the record without an answer if it was written. */
+  /** Reconnects after the broker was killed. Counts the record without an answer if it was written. */
   async resume(): Promise<void> {
     this.close();
     this.written += await this.#check(this.written);

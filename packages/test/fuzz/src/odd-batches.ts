@@ -1,4 +1,4 @@
-/** Batches that our own builder would never make, with a checksum that is right. */
+/** Batches that our own builder would never make, with a valid CRC. */
 import { ByteWriter, concat, type Int64 } from "@samsa/base";
 import { compress, FIELD, HEADER_SIZE, LENGTH_OVERHEAD, type Tools } from "@samsa/records";
 import type { Prng } from "@samsa/sim";
@@ -26,7 +26,7 @@ function time(rng: Prng): Int64 {
   return rng.chance(0.6) ? Date.now() + rng.int(-5000, 5000) : oneOf(rng, TIMES);
 }
 
-/** A record; each of its fields is odd now and then. */
+/** Encodes a record; each field may have an odd value. */
 function record(rng: Prng, index: number): Uint8Array {
   const odd = (probability: number): boolean => rng.chance(probability);
   const body = new ByteWriter();
@@ -55,7 +55,7 @@ function record(rng: Prng, index: number): Uint8Array {
   return framed.finish();
 }
 
-/** Records behind a codec: as they should be, packed twice, in two streams, cut off, or with something behind them. */
+/** Compresses records: correctly, twice, in two streams, truncated, with trailing bytes, or not at all. */
 function packed(rng: Prng, codec: Codec, records: Uint8Array, tools: Tools): Uint8Array {
   if (codec === 0) return records;
   const pack = (bytes: Uint8Array): Uint8Array => compress(bytes, { codec, level: -1 }, tools.codecs);
@@ -77,7 +77,7 @@ function packed(rng: Prng, codec: Codec, records: Uint8Array, tools: Tools): Uin
   }
 }
 
-/** A batch of the newest magic with a right length and checksum, and fields at their edges now and then. */
+/** Builds a batch of magic 2 with a valid length and CRC; other fields may have edge values. */
 export function oddBatch(rng: Prng, tools: Tools): Uint8Array {
   const count = rng.int(0, 5);
   const records = concat(Array.from({ length: count }, (_, i) => record(rng, i)));

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { BufferPool, ByteReader, concat } from "@samsa/base";
 import { apiOf, FrameSplitter, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 
-/** A request as a frame, its size prefix included. */
+/** Encodes a request as a frame with its size prefix. */
 export function frame(key: number, version: number, body: object, correlationId = 1): Uint8Array {
   const request = apiOf(key)?.request;
   return request === undefined
@@ -10,7 +10,7 @@ export function frame(key: number, version: number, body: object, correlationId 
     : concat(requestFrame({ key, version, correlationId, clientId: "fuzz" }, request, body));
 }
 
-/** A socket whose errors are of no interest: what a hostile peer deserves. */
+/** Connects a socket that ignores errors, which hostile peers must expect. */
 export function rawSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port }, () => resolve(socket));
@@ -19,7 +19,7 @@ export function rawSocket(port: number): Promise<Socket> {
   });
 }
 
-/** A well-behaved client that asks one thing at a time. */
+/** Well-behaved client with one request at a time. */
 export class Peer {
   readonly #socket: Socket;
   readonly #frames = new FrameSplitter(1 << 27, new BufferPool());
@@ -48,7 +48,7 @@ export class Peer {
     waiting?.(answer);
   }
 
-  /** Rejects when the broker closes instead of answering, or says nothing for `limitMs`. */
+  /** Sends a request and returns the decoded answer. Rejects if the broker closes or does not answer in `limitMs`. */
   async ask(key: number, version: number, body: object, limitMs: number): Promise<unknown> {
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {

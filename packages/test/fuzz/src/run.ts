@@ -11,22 +11,24 @@ import { Canary, CANARY_TOPIC } from "./canary.ts";
 import { Peer, rawSocket } from "./peer.ts";
 import { Table, TABLE_TOPIC } from "./table.ts";
 
+/** Options of a fuzz run. */
 export interface FuzzOptions {
-  /** The command's bundle. */
+  /** Path of the `samsa` bundle. */
   readonly bundle: string;
-  /** Ends after so many attacks or seconds, whichever comes first. */
+  /** Ends after this number of attacks or seconds, whichever comes first. */
   readonly attacks: number;
   readonly seconds: number;
   readonly seed: number;
-  /** Connections that are opened before the attacks and say nothing until they end. */
+  /** Number of silent connections during the attacks. */
   readonly idle: number;
   readonly say: (line: string) => void;
 }
 
+/** Result of a fuzz run. */
 export interface FuzzReport {
   readonly seed: number;
   readonly attacks: Readonly<Record<string, number>>;
-  /** How many silent connections there were, how many were opened a second, and what each cost in KiB. */
+  /** Number of silent connections, the rate at which they were opened, and the memory of each in KiB. */
   readonly idle: { readonly connections: number; readonly perSecond: number; readonly kibEach: number };
   readonly canary: { readonly records: number; readonly slowestMs: number };
   /** Rows written to the compacted table. */
@@ -34,30 +36,30 @@ export interface FuzzReport {
   readonly upheavals: { readonly kills: number; readonly moves: number };
   readonly memoryMiB: { readonly before: number; readonly most: number; readonly after: number };
   readonly descriptors: { readonly before: number; readonly after: number };
-  /** What went wrong; empty when all is well. */
+  /** Faults found; empty if the run passed. */
   readonly faults: readonly string[];
 }
 
 const CONNECTS_AT_ONCE = 50;
-/** Attackers at once. */
+/** Number of concurrent attackers. */
 const PARALLEL = 6;
 const CANARY_LIMIT_MS = 10_000;
 const CANARY_PAUSE_MS = 50;
 const HOUSEKEEPING_MS = 4000;
-/** Between two moves of partitions, each of which may be cut off by a kill. */
+/** Interval of partition moves, each of which a kill may interrupt. */
 const UPHEAVAL_MS = 5000;
 const KILL_CHANCE = 0.3;
 const MOST_MIB = 800;
-/** What may be left when all is quiet again, above what there was after the first third: by then caches are full. */
+/** Bound of the memory at the end above that after the first third, when the caches are full. */
 const LEFT_MIB = 150;
-/** Runs shorter than this are over before the caches are full. */
+/** Minimum duration for the memory check: shorter runs end before the caches are full. */
 const LEAK_SECONDS = 45;
 const LEFT_DESCRIPTORS = 40;
 const TOPICS = ["alpha", "beta", "gamma"];
-/** Topics that the run itself relies on. */
+/** Topics of the canary and the table, which attacks must not name. */
 const OURS: ReadonlySet<string | null> = new Set([CANARY_TOPIC, TABLE_TOPIC]);
 const NAMES = [...TOPICS, "group", "", "retention.ms", "cleanup.policy", "consumer", "range", "1", "-1"];
-/** These do what they say, to everybody. */
+/** APIs that are not attacked, because their effects are legal and hit all clients. */
 const SPARED: ReadonlySet<number> = new Set([ApiKey.UnregisterBroker, ApiKey.AlterClientQuotas, ApiKey.UpdateFeatures]);
 
 interface ApiVersionsAnswer {
@@ -70,7 +72,7 @@ interface MetadataAnswer {
 
 const allTopics = { topics: null, allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false };
 
-/** One run against one process. */
+/** Fuzz run against a broker process. */
 class Run {
   readonly #options: FuzzOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), "samsa-fuzz-"));
@@ -80,7 +82,7 @@ class Run {
   #broker!: BrokerProcess;
   #canary!: Canary;
   #table!: Table;
-  /** Kills of the broker so far; while it is down, failures are excused. */
+  /** Number of kills of the broker so far. Failures around a kill are excused. */
   #kills = 0;
   #moves = 0;
   #down = false;
@@ -144,7 +146,7 @@ class Run {
     this.#broker = await BrokerProcess.start(command, port, text => this.#hear(text));
   }
 
-  /** An error in the log is a bug: bad input is a warning at most. */
+  /** Reports errors in the broker's log as faults: bad input must cause a warning at most. */
   #hear(text: string): void {
     for (const line of text.split("\n")) {
       if (/"level":(?:50|60|"error"|"fatal")/.test(line) && this.faults.length < 20)
@@ -152,7 +154,7 @@ class Run {
     }
   }
 
-  /** Opens the silent connections, as fast as they are taken. */
+  /** Opens the silent connections as fast as the broker accepts them. */
   async #fill(): Promise<void> {
     const { idle } = this.#options;
     if (idle === 0) return;
@@ -216,18 +218,18 @@ class Run {
     }
   }
 
-  /** Waits until the broker is up; how often it was killed by then. */
+  /** Waits until the broker is up, and returns the number of kills so far. */
   async #up(): Promise<number> {
     while (this.#down && !this.#over) await sleep(20);
     return this.#kills;
   }
 
-  /** True when the broker was down since `kills`; resolves when it is up again. */
+  /** Resolves when the broker is up; true if it was killed since `kills` was read. */
   async #excused(kills: number): Promise<boolean> {
     return kills !== (await this.#up());
   }
 
-  /** Moves partitions from one directory to the other, and kills the broker in the middle of it now and then. */
+  /** Moves partitions between the directories, and kills the broker in the middle at times. */
   async #upset(): Promise<void> {
     const rng = new Prng(`${this.#options.seed}/upheavals`);
     const names = [...TOPICS, CANARY_TOPIC, TABLE_TOPIC];
@@ -240,7 +242,7 @@ class Run {
           const topics = names.filter(() => rng.chance(0.4)).map(name => ({ name, partitions: [0] }));
           return { path, topics };
         });
-        // A partition goes to one of them.
+        // Each partition moves to one directory only.
         const taken = new Set(dirs[0].topics.map(({ name }) => name));
         const second = dirs[1].topics.filter(({ name }) => !taken.has(name));
         const request = { dirs: [dirs[0], { ...dirs[1], topics: second }] };
@@ -295,7 +297,7 @@ class Run {
     }
   }
 
-  /** Deletes the topics that attacks made, so that what grows is a leak. */
+  /** Deletes the topics that attacks created, so that growing memory means a leak. */
   async #keepHouse(): Promise<void> {
     for (let waited = 0; !this.#over; waited += 100) {
       await sleep(100);
@@ -352,7 +354,7 @@ class Run {
     }
   }
 
-  /** Stops the broker and starts it again: everything the canary wrote must be there. */
+  /** Restarts the broker and checks that all records of the canary and the table are there. */
   async #reopen(): Promise<void> {
     await this.#broker.stop();
     await this.#start();
@@ -379,7 +381,7 @@ class Run {
   }
 }
 
-/** Attacks a broker of its own for a while. Rejects only when it cannot even begin, or the broker is gone. */
+/** Starts a broker and attacks it. Rejects only if the run cannot begin or the broker process is gone. */
 export function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   return new Run(options).play();
 }

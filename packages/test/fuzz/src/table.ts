@@ -6,7 +6,7 @@ import { Peer } from "./peer.ts";
 export const TABLE_TOPIC = "table";
 
 const KEYS = 20;
-/** Small segments and a low ratio: the cleaner has something to do all the time. */
+/** Topic settings with small segments and a low ratio, so that the cleaner is always busy. */
 const CONFIGS = {
   "cleanup.policy": "compact",
   "internal.segment.bytes": "20000",
@@ -22,14 +22,14 @@ interface FetchAnswer {
   responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
 }
 
-/** A table in a compacted topic: of each key its last value must be there, and nothing that was deleted. */
+/** Table in a compacted topic: the last value of each key must be kept, and deleted keys must be gone. */
 export class Table {
   readonly #tools: Tools;
   readonly #port: number;
   readonly #limitMs: number;
   #peer: Peer | undefined;
   #next = 0;
-  /** The last value of each key that was acknowledged, and later ones that may have been written; null: deleted. */
+  /** Possible values of each key: the last acknowledged one, then unanswered ones; null if deleted. */
   readonly #values = new Map<string, (string | null)[]>();
 
   constructor(port: number, tools: Tools, limitMs: number) {
@@ -57,12 +57,12 @@ export class Table {
     if (topics[0].errorMessage !== null) throw new Error(`the table cannot be made: ${topics[0].errorMessage}`);
   }
 
-  /** Sets a key, or deletes it; rejects when it is not told that this is done. */
+  /** Sets or deletes a key. Rejects without an acknowledgement. */
   async put(): Promise<void> {
     const number = this.#next++;
     const key = `k${number % KEYS}`;
     const value = number % 7 === 3 ? null : `${number} ${"x".repeat(200)}`;
-    // Written or not, until the answer comes.
+    // Both values are possible until the answer arrives.
     this.#values.set(key, [...(this.#values.get(key) ?? [null]), value]);
     const bytes = (text: string | null): Uint8Array | null => (text === null ? null : new TextEncoder().encode(text));
     const record = { timestamp: Date.now(), key: bytes(key), value: bytes(value) };
@@ -76,7 +76,7 @@ export class Table {
     this.#values.set(key, [value]);
   }
 
-  /** Reads all of the topic from a broker on `port`; throws when it is not what was acknowledged. */
+  /** Reads the whole topic from a broker on `port`. Throws unless each key has a possible value. */
   async checkAll(port: number): Promise<void> {
     const found = new Map<string, string | null>();
     const peer = await Peer.open(port);
@@ -111,7 +111,7 @@ export class Table {
     }
   }
 
-  /** Forgets a connection that is gone. */
+  /** Closes the connection; the next request opens another one. */
   close(): void {
     this.#peer?.close();
     this.#peer = undefined;

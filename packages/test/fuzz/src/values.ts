@@ -2,7 +2,7 @@ import { type Int64, uuidFromBytes } from "@samsa/base";
 import type { AnyMessage, Field, Fields, Type } from "@samsa/protocol";
 import type { Prng } from "@samsa/sim";
 
-/** What is around: names and ids that mean something to the broker, so that not everything ends at the first look-up. */
+/** Names, topic ids and batches that are valid for the broker, so that requests pass the first lookup. */
 export interface Surroundings {
   readonly names: readonly string[];
   readonly topicIds: readonly string[];
@@ -90,7 +90,7 @@ function struct(fields: Fields, at: At): object {
   return made;
 }
 
-/** A body that the schema of `message` allows at `version`, whether or not it makes sense. */
+/** Random body that the schema of `message` allows at `version`, with or without meaning. */
 export function wildBody(message: AnyMessage, version: number, rng: Prng, around: Surroundings): object {
   return struct(message.fields, { version, rng, around, depth: 0 });
 }
