@@ -1,3 +1,4 @@
+/** Function that exceeds the limit: its first line, and its number of lines. */
 export interface LongFunction {
   readonly line: number;
   readonly lines: number;
@@ -9,8 +10,8 @@ const NOT_FUNCTIONS =
   /^\s*(?:if|for|while|switch|catch|return|describe|test|it|expect|else|do|with|await|super|fc\.\w+)\b/;
 
 /**
- * Functions longer than `limit` lines. The formatter puts a closing brace under the first letter of the line that
- * opened the block, so indentation finds the end.
+ * Finds functions longer than `limit` lines. The formatter puts a closing brace under the first letter of the line that
+ * opens the block, so indentation finds the end.
  */
 export function longFunctions(text: string, limit: number): LongFunction[] {
   const lines = text.split("\n");

@@ -1,6 +1,6 @@
 /**
- * The house as data: which package may import which. A floor may use the floors before it; between rooms of one floor
- * only what is written here. `layers.test.ts` reads every import and compares.
+ * Package of the repository, with the imports that it may have. A package may import packages of earlier floors; within
+ * a floor only those listed here. `tidy.test.ts` compares every import with this table.
  */
 export interface Room {
   /** Folder under `packages/`. */
@@ -8,14 +8,16 @@ export interface Room {
   readonly name: string;
   /** Workspace packages its sources may import. */
   readonly imports: readonly string[];
-  /** May import `node:*`. */
+  /** The sources may import `node:*`. */
   readonly node?: true;
   /** Third-party packages its sources may import. */
   readonly libraries?: readonly string[];
 }
 
+/** Layers of packages, lowest first. */
 export const FLOORS = ["base", "format", "kernel", "runtime", "host", "app", "test"] as const;
 
+/** All packages. */
 export const ROOMS: readonly Room[] = [
   { folder: "base", name: "@samsa/base", imports: [] },
   { folder: "format/protocol", name: "@samsa/protocol", imports: ["@samsa/base"] },
@@ -105,13 +107,14 @@ export const PURE_FLOORS: readonly string[] = ["base", "format", "kernel"];
 /** Floors that compile without Node's types. */
 export const TYPELESS_FLOORS: readonly string[] = ["base", "format", "kernel", "runtime"];
 
+/** Pattern that the code of some floors must not contain. */
 export interface Ban {
   readonly floors: readonly string[];
   readonly pattern: RegExp;
   readonly why: string;
 }
 
-/** What sources of a floor may not say. */
+/** Patterns forbidden in the code of a floor; comments are not checked. */
 export const BANS: readonly Ban[] = [
   {
     floors: TYPELESS_FLOORS,
@@ -127,4 +130,26 @@ export const BANS: readonly Ban[] = [
   { floors: FLOORS, pattern: /@ts-(?:ignore|expect-error|nocheck)/, why: "the type checker stays on" },
 ];
 
+/** Words that must not begin a line of a comment. A comment begins with a noun or a verb in the present tense. */
+export const FORBIDDEN_FIRST_WORDS: readonly string[] = [
+  ...["What", "Whether", "Who", "Whose", "Whom", "How", "Of", "That", "It", "One", "Those", "Such"],
+  ...["Nobody", "Somebody", "Nothing", "Everybody"],
+];
+
+/** Packages whose comments still begin with such words. The list only shrinks: remove a package once it is clean. */
+export const PACKAGES_WITH_FORBIDDEN_FIRST_WORDS: readonly string[] = [
+  "packages/base",
+  "packages/format/protocol",
+  "packages/format/records",
+  "packages/kernel/log",
+  "packages/kernel/metadata",
+  "packages/kernel/controller",
+  "packages/kernel/quorum",
+  "packages/kernel/coordinator",
+  "packages/runtime/storage",
+  "packages/runtime/broker",
+  "packages/host/node",
+];
+
+/** Maximum numbers of lines. */
 export const LIMITS = { functionLines: 70, fileLines: 600, testFileLines: 900 } as const;

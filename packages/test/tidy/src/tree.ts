@@ -2,8 +2,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ROOMS, type Room } from "./layers.ts";
 
+/** Root folder of the repository. */
 export const ROOT = join(import.meta.dirname, "../../../..");
 
+/** TypeScript file of a package. */
 export interface Source {
   /** Path below the root, with `/`. */
   readonly path: string;
@@ -23,13 +25,14 @@ function walk(directory: string, found: string[]): void {
   }
 }
 
+/** Lists all files below `folder`, sorted by path; both paths are relative to the root. */
 export function files(folder: string): string[] {
   const found: string[] = [];
   walk(join(ROOT, folder), found);
   return found.map(path => relative(ROOT, path).replaceAll("\\", "/")).sort((a, b) => (a < b ? -1 : 1));
 }
 
-/** Every TypeScript file under `packages/`. */
+/** Reads all TypeScript files under `packages/`. */
 export function sources(): Source[] {
   return files("packages")
     .filter(path => path.endsWith(".ts") && !path.endsWith(".d.ts"))
@@ -42,24 +45,26 @@ export function sources(): Source[] {
     }));
 }
 
-/** What a source imports or re-exports, by the text between the quotes. */
+/** Module specifiers of all imports and re-exports in a source. */
 export function importsOf(text: string): string[] {
   const pattern =
     /(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|(?:^|\n)\s*import\s*["']([^"']+)["']/g;
   return [...text.matchAll(pattern)].map(m => m[1] ?? m[2] ?? m[3]);
 }
 
+/** Folders of all packages. */
 export function packageFolders(): string[] {
   return files("packages")
     .filter(path => path.endsWith("/package.json"))
     .map(path => path.slice(0, -"/package.json".length));
 }
 
+/** True if a file or folder exists at `path`, relative to the root. */
 export function present(path: string): boolean {
   return existsSync(join(ROOT, path));
 }
 
-/** Complaints about one source's imports. */
+/** Describes the forbidden imports of a source. */
 export function importFaults(source: Source): string[] {
   const { room } = source;
   if (room === undefined) return [`${source.path}: its package is not in layers.ts`];

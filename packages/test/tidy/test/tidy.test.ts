@@ -2,8 +2,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { forbiddenComments } from "../src/comments.ts";
 import { longFunctions } from "../src/functions.ts";
-import { BANS, FLOORS, LIMITS, ROOMS } from "../src/layers.ts";
+import { BANS, FLOORS, LIMITS, PACKAGES_WITH_FORBIDDEN_FIRST_WORDS, ROOMS } from "../src/layers.ts";
 import { files, importFaults, importsOf, packageFolders, present, ROOT, type Source, sources } from "../src/tree.ts";
 
 const all = sources();
@@ -67,7 +68,7 @@ describe("bans", () => {
     expect(faults).toEqual([]);
   });
 
-  // Runs the compiler itself: the promise is that such a file does not build.
+  // Runs the compiler, since such a file must not build.
   test("a timer or node:fs in a kernel does not compile", () => {
     const folder = mkdtempSync(join(ROOT, "packages/base/.forbidden-"));
     try {
@@ -94,6 +95,28 @@ describe("bans", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe("comments", () => {
+  const faults = all.flatMap(({ path, text, room }) =>
+    forbiddenComments(text).map(line => ({ where: `${path}:${line}`, folder: `packages/${room?.folder}` })),
+  );
+
+  test("begin with a noun or a verb", () => {
+    const found = faults.filter(({ folder }) => !PACKAGES_WITH_FORBIDDEN_FIRST_WORDS.includes(folder));
+    expect(found.map(({ where }) => where)).toEqual([]);
+  });
+
+  test("of every listed package still need work", () => {
+    const clean = PACKAGES_WITH_FORBIDDEN_FIRST_WORDS.filter(name => faults.every(({ folder }) => folder !== name));
+    expect(clean, "take these off the list in layers.ts").toEqual([]);
+  });
+
+  test("with a forbidden first word are found", () => {
+    const text = "/** What is read. */\nx();\n  // How it goes.\n/**\n * Those that wait.\n */";
+    expect(forbiddenComments(text)).toEqual([1, 3, 5]);
+    expect(forbiddenComments("/** Offsets. */\n// Ofs are fine.\nconst x = 1; // What\n")).toEqual([]);
   });
 });
 
@@ -144,7 +167,7 @@ describe("housekeeping", () => {
     }
     const dead: string[] = [];
     for (const source of all) {
-      // A message type belongs to its message, used or not yet.
+      // Types of messages are exported with their messages, used or not.
       if (source.path.startsWith("packages/format/protocol/src/") && /messages|records/.test(source.path)) continue;
       for (const [, name] of source.text.matchAll(
         /\nexport (?:abstract )?(?:async )?(?:function\*?|const|class|interface|type) (\w+)/g,
