@@ -82,7 +82,7 @@ export type Infer<M> = M extends { readonly fields: infer F }
   ? { readonly [K in keyof F]: ValueOf<F[K]> } & Tagged
   : { readonly [K in keyof M]: ValueOf<M[K]> } & Tagged;
 
-/** What encoding accepts: fields with a default, a tag or a limited range of versions may be left out. */
+/** Form that encoding takes: fields with a default, a tag or a limited range of versions may be left out. */
 export type Draft<M> = M extends { readonly fields: infer F } ? DraftFields<F> : DraftFields<M>;
 
 type DraftFields<F> = { readonly [K in Exclude<keyof F, OmissibleKeys<F>>]: DraftOf<F[K]> } & {
@@ -198,12 +198,12 @@ function isField(element: Field | Fields): element is Field {
   return typeof element.since === "number";
 }
 
-/** Whether the field exists at `version`. */
+/** True if the field exists at `version`. */
 export function presentAt(field: Field, version: number): boolean {
   return version >= field.since && version <= field.until;
 }
 
-/** Whether the field travels in a tag at `version`, which must be flexible. */
+/** True if the field travels in a tag at `version`, which must be flexible. */
 export function taggedAt(field: Field, version: number): boolean {
   return version >= field.taggedSince && presentAt(field, version);
 }
