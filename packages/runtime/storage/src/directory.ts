@@ -263,6 +263,7 @@ export class LogDir implements LogHome {
       if (marked < Infinity) this.cuts.set(log, { offset: marked, since: this.turn });
       if (limit === Infinity) this.stale.delete(key);
       (match[3] === undefined ? this.logs : this.futures).set(key, log);
+      if (match[3] === undefined) log.sealRecovered();
     }
   }
 

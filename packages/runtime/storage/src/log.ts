@@ -299,6 +299,13 @@ export class PartitionLog {
     this.home.sealing(this);
   }
 
+  /** Seals the closed segments that recovery has read, so that the next start need not. */
+  sealRecovered(): void {
+    if (this.recoveryPoint >= this.state.active.base) return;
+    this.beginSeal();
+    this.seal();
+  }
+
   /** Flushes closed segments in the background and moves the recovery point past them (`UnifiedLog.roll`). */
   private seal(): void {
     this.sealDue = false;

@@ -290,3 +290,21 @@ test("the index of aborted transactions goes on where a clean stop has left it",
     expect(aborted).toEqual([0, 2, 4].slice(0, sequence + 1));
   }
 });
+
+test("closed segments that recovery has read are sealed: the next start need not read them", async () => {
+  const options = { origin: "client", now: NOW, leaderEpoch: 0 } as const;
+  const fixture = new Fixture(7, { segmentBytes: 100_000 });
+  for (const from of [0, 1, 2]) {
+    fixture.log.append(fixture.batch(1, from), options);
+    fixture.log.writePending();
+    fixture.log.roll();
+  }
+  fixture.crash("kept");
+  expect(fixture.log.recoveryPoint).toBe(0);
+  await fixture.world.runFor(1000);
+  expect(fixture.log.recoveryPoint).toBe(2);
+  await fixture.settle(fixture.dir.checkpoint());
+  fixture.crash("kept");
+  expect(fixture.log.recoveryPoint).toBe(2);
+  expect(fixture.log.endOffset).toBe(3);
+});

@@ -23,3 +23,14 @@ export function keptTooMuch(broker: Broker): string | undefined {
     text => text !== undefined,
   );
 }
+
+/**
+ * Path of a log whose recovery point is below its last roll; undefined if there is none. Closed segments are flushed in the
+ * background, so that a start reads the active segment only.
+ */
+export function unsealedLog(broker: Broker): string | undefined {
+  for (const { fault, log } of broker.topics.all()) {
+    if (fault === 0 && log.recoveryPoint < log.state.active.base) return log.path;
+  }
+  return undefined;
+}

@@ -1,5 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { COORDINATOR_MUTANTS } from "./mutants-coordinator.ts";
+import { METADATA_MUTANTS } from "./mutants-metadata.ts";
 import { STORAGE_MUTANTS } from "./mutants-storage.ts";
 
 export type { Mutant } from "./mutant.ts";
@@ -210,9 +211,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "batches of any size are accepted",
-    file: `${RECORDS}/validate.ts`,
-    find: "if (batch.size > rules.maxMessageBytes) {",
-    replace: "if (batch.size > rules.segmentBytes) {",
+    file: `${BROKER}/topics.ts`,
+    find: "    maxMessageBytes,\n    segmentBytes,\n",
+    replace: "    maxMessageBytes: segmentBytes,\n    segmentBytes,\n",
     why: "max.message.bytes does nothing",
   },
   {
@@ -384,13 +385,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: "the copy keeps a record whose tombstone it never gets",
   },
   {
-    name: "a truncation is not recorded",
-    file: `${STORAGE}/log.ts`,
-    find: "    this.home.markCut(this, this.endOffset);\n",
-    replace: "",
-    why: "the recovery point covers records that were truncated",
-  },
-  {
     name: "the recovery point passes an unsynced index",
     file: `${STORAGE}/log.ts`,
     find: "return this.recoveryPoint > this.sealedTo ? Math.max(this.sealedTo, this.recoveryPoint - 1) : this.recoveryPoint;",
@@ -403,20 +397,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: "    if (this.sealDue) this.seal();\n",
     replace: "",
     why: "recovery reads all records since the last clean stop",
-  },
-  {
-    name: "an exception in an append is not handled",
-    file: `${BROKER}/order.ts`,
-    find: "        else guard(() => work(outcome.value), failed);\n",
-    replace: "        else work(outcome.value);\n",
-    why: "a request whose append throws is never answered",
-  },
-  {
-    name: "a request that throws blocks its transactional id",
-    file: `${BROKER}/transactions.ts`,
-    find: "guard(last, error => guard(() => failed(error), report));",
-    replace: "last();",
-    why: "the transaction accepts no more records",
   },
   {
     name: "producers with an open transaction expire",
@@ -476,6 +456,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...STORAGE_MUTANTS,
   ...COORDINATOR_MUTANTS,
+  ...METADATA_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */

@@ -1,6 +1,6 @@
 import type { Env } from "@samsa/base";
 import { Broker } from "@samsa/broker";
-import { keptTooMuch } from "./kept.ts";
+import { keptTooMuch, unsealedLog } from "./kept.ts";
 import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
 import { CommittedReader } from "./committed-reader.ts";
@@ -501,6 +501,10 @@ class Scenario {
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTables();
     if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
+    const broker = this.#broker;
+    if (broker !== undefined) {
+      await this.#until("closed segments are not flushed", () => unsealedLog(broker) === undefined);
+    }
     const kept = this.#broker === undefined ? undefined : keptTooMuch(this.#broker);
     if (kept !== undefined) throw new Violation("the broker keeps what nobody needs", kept);
     const anomaly = this.#stage.logs.anomaly();
