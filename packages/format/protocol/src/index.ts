@@ -9,5 +9,5 @@ export * from "./metadata-records/index.ts";
 export * from "./quorum-state-file.ts";
 export * from "./record-frames.ts";
 export * from "./request-frame.ts";
-export type { Draft, Field, FieldOptions, Fields, Infer, Type, UnknownTag } from "./schema.ts";
+export type { Draft, Exact, Field, FieldOptions, Fields, Infer, Tagged, Type, UnknownTag } from "./schema.ts";
 export { UnsupportedVersionError } from "./wire.ts";

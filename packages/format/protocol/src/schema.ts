@@ -89,6 +89,20 @@ type DraftFields<F> = { readonly [K in Exclude<keyof F, OmissibleKeys<F>>]: Draf
   readonly [K in OmissibleKeys<F>]?: DraftOf<F[K]> | undefined;
 } & Tagged;
 
+/**
+ * `T`, with `never` for every field, at any depth, that `D` does not have: TypeScript itself looks for these in literals
+ * only, and not in what a function has returned.
+ */
+export type Exact<T, D> = T extends readonly (infer E)[]
+  ? NonNullable<D> extends readonly (infer F)[]
+    ? readonly Exact<E, F>[]
+    : T
+  : T extends Uint8Array | Function
+    ? T
+    : T extends object
+      ? { readonly [K in keyof T]: K extends keyof NonNullable<D> ? Exact<T[K], NonNullable<D>[K]> : never }
+      : T;
+
 type OrNull<T, O> = O extends { readonly nullable: true | number } ? T | null : T;
 type Omissible<O> = O extends
   | { readonly default: unknown }

@@ -1,13 +1,20 @@
 import { invariant, nearestNumber } from "@samsa/base";
 import {
+  type consumerGroupHeartbeatResponse,
+  type Draft,
   Errors,
   type HeartbeatRequest,
+  type heartbeatResponse,
   type JoinGroupRequest,
+  type joinGroupResponse,
   type LeaveGroupRequest,
+  type leaveGroupResponse,
   type OffsetCommitRequest,
   type OffsetDeleteRequest,
   type ShareGroupHeartbeatRequest,
+  type shareGroupHeartbeatResponse,
   type SyncGroupRequest,
+  type syncGroupResponse,
 } from "@samsa/protocol";
 import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-groups.ts";
 import { type ConsumerContext, type Downgrade, refusal } from "./consumer/context.ts";
@@ -24,7 +31,15 @@ import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import { Group, type Member } from "./group.ts";
 import { GroupTable } from "./group-table.ts";
 import { type Client, Membership } from "./membership.ts";
-import { type AnyGroup, deletionRecords, subscribedTopics, tombstonesOf, type TopicErrors } from "./offsets.ts";
+import {
+  type AnyGroup,
+  type commitError,
+  deletionRecords,
+  subscribedTopics,
+  tombstonesOf,
+  type TopicErrors,
+} from "./offsets.ts";
+import type { txnCommitError } from "./txn-offsets.ts";
 import { type GroupValue, groupRecord, groupTombstone, newGroupRecord, parseRecord } from "./records.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
@@ -42,6 +57,18 @@ export type GroupRequest =
   | ({ readonly type: "txnCommit" } & TxnCommit)
   | ({ readonly type: "consumerHeartbeat" } & Omit<HeartbeatInput, "ticket">)
   | { readonly type: "share"; readonly client: Client; readonly body: ShareGroupHeartbeatRequest };
+
+/** Response to each type of request. */
+export interface GroupReplies {
+  readonly join: Draft<typeof joinGroupResponse>;
+  readonly sync: Draft<typeof syncGroupResponse>;
+  readonly heartbeat: Draft<typeof heartbeatResponse>;
+  readonly leave: Draft<typeof leaveGroupResponse>;
+  readonly commit: ReturnType<typeof commitError>;
+  readonly txnCommit: ReturnType<typeof txnCommitError>;
+  readonly consumerHeartbeat: Draft<typeof consumerGroupHeartbeatResponse>;
+  readonly share: Draft<typeof shareGroupHeartbeatResponse>;
+}
 
 /** Classic or consumer group in the form of ListGroups. */
 export interface ListedGroup {
@@ -336,11 +363,12 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /** Consumer group in the form of ConsumerGroupDescribe, or an error. */
-  consumerView(groupId: string): { readonly groupId: string; readonly errorCode: number } {
+  consumerView(groupId: string) {
     const group = this.#groups.get(groupId);
     if (group?.type === "consumer") return describeConsumerGroup(group, this.#context);
     const why = group === undefined ? "not found." : "is not a consumer group.";
-    return { groupId, ...refusal(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} ${why}`) };
+    const absent = { groupState: "", groupEpoch: 0, assignmentEpoch: 0, assignorName: "", members: [] };
+    return { ...absent, groupId, ...refusal(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} ${why}`) };
   }
 
   /** Type of the group; undefined if it does not exist here. */

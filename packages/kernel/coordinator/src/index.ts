@@ -2,7 +2,7 @@ export type { GroupConfig } from "./context.ts";
 export type { Effect, GroupEffect, ShardRecord, Ticket } from "./effects.ts";
 export { commitError } from "./offsets.ts";
 export { joinError, syncError } from "./rebalance.ts";
-export { type GroupRequest, GroupShard, type GroupView } from "./group-shard.ts";
+export { type GroupReplies, type GroupRequest, GroupShard, type GroupView } from "./group-shard.ts";
 export type { LoggedRecord, Producer, Shard, TxnEnd } from "./shard.ts";
 export { txnCommitError } from "./txn-offsets.ts";
 export type { TxnPartitions, TxnState } from "./txn/image.ts";

@@ -77,7 +77,7 @@ export function planCommit(
 }
 
 /** OffsetCommit response with the same error code for every partition. */
-export function commitError(topics: CommitTopics, errorCode: number): object {
+export function commitError(topics: CommitTopics, errorCode: number) {
   return {
     topics: topics.map(({ name, topicId, partitions }) => ({
       name,

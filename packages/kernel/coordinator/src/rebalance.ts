@@ -10,7 +10,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Longest wait of a member that does not know its id yet (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`). */
 const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
 
-export function joinReply(group: Group, member: Member): object {
+export function joinReply(group: Group, member: Member) {
   const leads = group.leaderId === member.id;
   return {
     errorCode: 0,
@@ -31,11 +31,11 @@ export function joinReply(group: Group, member: Member): object {
 }
 
 /** JoinGroup response with an error code. */
-export function joinError(errorCode: number, memberId: string): object {
+export function joinError(errorCode: number, memberId: string) {
   return { errorCode, generationId: -1, protocolType: null, protocolName: null, leader: "", memberId, members: [] };
 }
 
-export function syncReply(group: Group, member: Member): object {
+export function syncReply(group: Group, member: Member) {
   return {
     errorCode: 0,
     protocolType: group.protocolType,
@@ -45,7 +45,7 @@ export function syncReply(group: Group, member: Member): object {
 }
 
 /** SyncGroup response with an error code. */
-export function syncError(errorCode: number): object {
+export function syncError(errorCode: number) {
   return { errorCode, assignment: NO_BYTES };
 }
 

@@ -1,14 +1,11 @@
-import { ApiKey, apiOf } from "@samsa/protocol";
 import type { ByteReader, ByteWriter } from "@samsa/base";
+import { type ApiName, Apis } from "@samsa/protocol";
 import { alterReplicaLogDirs } from "./api/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/alter-configs.ts";
 import { alterClientQuotas, describeClientQuotas } from "./api/client-quotas.ts";
 import { consumerGroupDescribe, consumerGroupHeartbeat } from "./api/consumer-groups.ts";
-import { createPartitions } from "./api/create-partitions.ts";
-import { createTopics } from "./api/create-topics.ts";
 import { deleteRecords } from "./api/delete-records.ts";
-import { deleteTopics } from "./api/delete-topics.ts";
 import { describeCluster } from "./api/describe-cluster.ts";
 import { describeConfigs } from "./api/describe-configs.ts";
 import { describeLogDirs } from "./api/describe-log-dirs.ts";
@@ -16,16 +13,16 @@ import { describeProducers } from "./api/describe-producers.ts";
 import { describeQuorum } from "./api/describe-quorum.ts";
 import { describeTopicPartitions } from "./api/describe-topic-partitions.ts";
 import { describeTransactions, listTransactions } from "./api/describe-transactions.ts";
-import { electLeaders } from "./api/elect-leaders.ts";
 import { fetch } from "./api/fetch.ts";
 import { findCoordinator } from "./api/find-coordinator.ts";
+import * as forwarded from "./api/forwarded.ts";
 import * as groups from "./api/groups.ts";
 import { initProducerId } from "./api/init-producer-id.ts";
 import { listConfigResources } from "./api/list-config-resources.ts";
 import { listOffsets } from "./api/list-offsets.ts";
 import { metadata } from "./api/metadata.ts";
 import { offsetForLeaderEpoch } from "./api/offset-for-leader-epoch.ts";
-import { alterPartitionReassignments, listPartitionReassignments } from "./api/partition-reassignments.ts";
+import { listPartitionReassignments } from "./api/list-partition-reassignments.ts";
 import { produce } from "./api/produce.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./api/telemetry.ts";
 import * as transactions from "./api/transactions.ts";
@@ -35,134 +32,170 @@ import { shareFetch } from "./api/share-fetch.ts";
 import * as shareOffsets from "./api/share-group-offsets.ts";
 import * as shareGroups from "./api/share-groups.ts";
 import * as shareState from "./api/share-state.ts";
-import { unregisterBroker } from "./api/unregister-broker.ts";
-import { unregisterController } from "./api/unregister-controller.ts";
-import { updateFeatures } from "./api/update-features.ts";
 import { writeTxnMarkers } from "./api/write-txn-markers.ts";
-import type { Broker } from "./broker.ts";
+import { type AclOperation, type Action, CLUSTER_NAME } from "./authorizer.ts";
+import { type ErrorResponse, errorResponses } from "./error-responses.ts";
+import type { Handler, RequestOf } from "./handler.ts";
+import type { AnnouncedApi, BrokerParts } from "./parts.ts";
 import type { RequestContext } from "./requests.ts";
 
-/**
- * Answers a request, exactly once; null: there is nothing to say (acks=0). `sent` is called when the memory that the
- * response refers to may be used again, or never.
- */
-export type Reply = (response: object | null, sent?: () => void) => void;
+/** `Reply` of an API that the caller does not know. */
+export type AnyReply = (response: object | null, sent?: () => void) => void;
 
-/** Handles a request, and replies now or later. */
-export type Handler = (broker: Broker, request: never, context: RequestContext, reply: Reply) => void;
-
-/** An API that this broker serves. */
+/** One API, its types left behind: what the schema decodes is what the handler takes. */
 export interface ServedApi {
+  readonly name: ApiName;
   readonly key: number;
-  readonly name: string;
   readonly first: number;
   readonly last: number;
-  /** The lowest version that ApiVersions tells; below `first` only where clients need to see it. */
+  /** The lowest version that ApiVersions announces; below `first` only where clients need to see it. */
   readonly announcedFirst: number;
-  readonly request: { decode(reader: ByteReader, version: number): unknown };
+  readonly request: { decode(reader: ByteReader, version: number): object };
   /** When its handler returns, nothing looks at the request any more: its memory may be used again. */
   readonly transient: boolean;
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
-  handle(broker: Broker, request: unknown, context: RequestContext, reply: Reply): void;
+  /** The client needs the permission for this before the handler sees the request; undefined: for nothing. */
+  action(request: object): Action | undefined;
+  /** Answer to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
+  failure: ErrorResponse<object>;
+  handle(parts: BrokerParts, request: object, context: RequestContext, reply: AnyReply): void;
+}
+
+interface Row<N extends ApiName> {
+  /** Permission for the whole request: on the cluster, or on the one group or transactional id that it names. */
+  readonly permission?:
+    | readonly [operation: AclOperation, resource: "CLUSTER"]
+    | readonly [
+        operation: AclOperation,
+        resource: "GROUP" | "TRANSACTIONAL_ID",
+        nameOf: (request: RequestOf<N>) => string | null,
+      ];
+  readonly announcedFirst?: number;
+  readonly transient?: true;
+}
+
+/** A row of the table of APIs. */
+export function serve<N extends keyof typeof errorResponses>(
+  name: N,
+  handler: Handler<NoInfer<N>, BrokerParts>,
+  { permission, announcedFirst, transient }: Row<N> = {},
+): ServedApi {
+  const { key, request, response, first, lastStable } = Apis[name];
+  const action = (asked: RequestOf<N>): Action | undefined => {
+    if (permission === undefined) return undefined;
+    const [operation, resource, nameOf] = permission;
+    const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked);
+    return of === null ? undefined : { operation, resource, name: of };
+  };
+  const typed = { request, response, action, failure: errorResponses[name], handle: handler };
+  // What decodes a request is what types its handler: the row pairs them by the name of the API.
+  const untyped = typed as unknown as Pick<ServedApi, keyof typeof typed>;
+  return {
+    name,
+    key,
+    first,
+    last: lastStable,
+    announcedFirst: announcedFirst ?? first,
+    transient: transient === true,
+    ...untyped,
+  };
+}
+
+const ALTER_CLUSTER = { permission: ["ALTER", "CLUSTER"] } as const;
+const DESCRIBE_CLUSTER = { permission: ["DESCRIBE", "CLUSTER"] } as const;
+/** For brokers only. */
+const CLUSTER_ACTION = { permission: ["CLUSTER_ACTION", "CLUSTER"] } as const;
+
+function onGroup<R extends { readonly groupId: string }>(operation: AclOperation) {
+  return { permission: [operation, "GROUP", ({ groupId }: R) => groupId] } as const;
+}
+
+function onTransaction<R extends { readonly transactionalId: string | null }>(operation: AclOperation) {
+  return { permission: [operation, "TRANSACTIONAL_ID", ({ transactionalId }: R) => transactionalId] } as const;
 }
 
 /**
  * The one table of what is served. Produce is announced from version 0, as Kafka does, because librdkafka takes a
- * broker without it for one that cannot compress; requests below version 3 are refused all the same.
+ * broker without it for one that cannot compress; requests below version 3 are refused all the same. The log copies the
+ * records of a Produce request as it appends them.
  */
-const HANDLERS: readonly (readonly [key: number, handler: Handler, announcedFirst?: number])[] = [
-  [ApiKey.Produce, produce, 0],
-  [ApiKey.Fetch, fetch],
-  [ApiKey.ListOffsets, listOffsets],
-  [ApiKey.Metadata, metadata],
-  [ApiKey.OffsetCommit, groups.offsetCommit],
-  [ApiKey.OffsetFetch, groups.offsetFetch],
-  [ApiKey.FindCoordinator, findCoordinator],
-  [ApiKey.JoinGroup, groups.joinGroup],
-  [ApiKey.Heartbeat, groups.heartbeat],
-  [ApiKey.LeaveGroup, groups.leaveGroup],
-  [ApiKey.SyncGroup, groups.syncGroup],
-  [ApiKey.DescribeGroups, groups.describeGroups],
-  [ApiKey.ListGroups, groups.listGroups],
-  [ApiKey.ApiVersions, apiVersions],
-  [ApiKey.CreateTopics, createTopics],
-  [ApiKey.DeleteTopics, deleteTopics],
-  [ApiKey.DeleteRecords, deleteRecords],
-  [ApiKey.InitProducerId, initProducerId],
-  [ApiKey.OffsetForLeaderEpoch, offsetForLeaderEpoch],
-  [ApiKey.AddPartitionsToTxn, transactions.addPartitionsToTxn],
-  [ApiKey.AddOffsetsToTxn, transactions.addOffsetsToTxn],
-  [ApiKey.EndTxn, transactions.endTxn],
-  [ApiKey.WriteTxnMarkers, writeTxnMarkers],
-  [ApiKey.TxnOffsetCommit, txnOffsetCommit],
-  [ApiKey.DescribeConfigs, describeConfigs],
-  [ApiKey.AlterConfigs, alterConfigs],
-  [ApiKey.AlterReplicaLogDirs, alterReplicaLogDirs],
-  [ApiKey.DescribeLogDirs, describeLogDirs],
-  [ApiKey.CreatePartitions, createPartitions],
-  [ApiKey.DeleteGroups, groups.deleteGroups],
-  [ApiKey.ElectLeaders, electLeaders],
-  [ApiKey.IncrementalAlterConfigs, incrementalAlterConfigs],
-  [ApiKey.OffsetDelete, groups.offsetDelete],
-  [ApiKey.AlterPartitionReassignments, alterPartitionReassignments],
-  [ApiKey.ListPartitionReassignments, listPartitionReassignments],
-  [ApiKey.DescribeQuorum, describeQuorum],
-  [ApiKey.UpdateFeatures, updateFeatures],
-  [ApiKey.DescribeCluster, describeCluster],
-  [ApiKey.DescribeProducers, describeProducers],
-  [ApiKey.DescribeClientQuotas, describeClientQuotas],
-  [ApiKey.AlterClientQuotas, alterClientQuotas],
-  [ApiKey.UnregisterBroker, unregisterBroker],
-  [ApiKey.DescribeTransactions, describeTransactions],
-  [ApiKey.ListTransactions, listTransactions],
-  [ApiKey.ConsumerGroupHeartbeat, consumerGroupHeartbeat],
-  [ApiKey.ConsumerGroupDescribe, consumerGroupDescribe],
-  [ApiKey.ListConfigResources, listConfigResources],
-  [ApiKey.DescribeTopicPartitions, describeTopicPartitions],
-  [ApiKey.UnregisterController, unregisterController],
-  [ApiKey.ShareGroupHeartbeat, shareGroups.shareGroupHeartbeat],
-  [ApiKey.ShareGroupDescribe, shareGroups.shareGroupDescribe],
-  [ApiKey.ShareFetch, shareFetch],
-  [ApiKey.ShareAcknowledge, shareAcknowledge],
-  [ApiKey.InitializeShareGroupState, shareState.initializeShareGroupState],
-  [ApiKey.ReadShareGroupState, shareState.readShareGroupState],
-  [ApiKey.WriteShareGroupState, shareState.writeShareGroupState],
-  [ApiKey.DeleteShareGroupState, shareState.deleteShareGroupState],
-  [ApiKey.ReadShareGroupStateSummary, shareState.readShareGroupStateSummary],
-  [ApiKey.DescribeShareGroupOffsets, shareOffsets.describeShareGroupOffsets],
-  [ApiKey.AlterShareGroupOffsets, shareOffsets.alterShareGroupOffsets],
-  [ApiKey.DeleteShareGroupOffsets, shareOffsets.deleteShareGroupOffsets],
+const BROKER_APIS: readonly ServedApi[] = [
+  serve("Produce", produce, { announcedFirst: 0, transient: true, ...onTransaction("WRITE") }),
+  serve("Fetch", fetch),
+  serve("ListOffsets", listOffsets),
+  serve("Metadata", metadata),
+  serve("OffsetCommit", groups.offsetCommit, onGroup("READ")),
+  serve("OffsetFetch", groups.offsetFetch),
+  serve("FindCoordinator", findCoordinator),
+  serve("JoinGroup", groups.joinGroup, onGroup("READ")),
+  serve("Heartbeat", groups.heartbeat, onGroup("READ")),
+  serve("LeaveGroup", groups.leaveGroup, onGroup("READ")),
+  serve("SyncGroup", groups.syncGroup, onGroup("READ")),
+  serve("DescribeGroups", groups.describeGroups),
+  serve("ListGroups", groups.listGroups),
+  serve("ApiVersions", apiVersions),
+  serve("CreateTopics", forwarded.createTopics),
+  serve("DeleteTopics", forwarded.deleteTopics),
+  serve("DeleteRecords", deleteRecords),
+  serve("InitProducerId", initProducerId, onTransaction("WRITE")),
+  serve("OffsetForLeaderEpoch", offsetForLeaderEpoch),
+  serve("AddPartitionsToTxn", transactions.addPartitionsToTxn),
+  serve("AddOffsetsToTxn", transactions.addOffsetsToTxn, onTransaction("WRITE")),
+  serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
+  serve("WriteTxnMarkers", writeTxnMarkers, CLUSTER_ACTION),
+  serve("TxnOffsetCommit", txnOffsetCommit, onTransaction("WRITE")),
+  serve("DescribeConfigs", describeConfigs),
+  serve("AlterConfigs", alterConfigs),
+  serve("AlterReplicaLogDirs", alterReplicaLogDirs, ALTER_CLUSTER),
+  serve("DescribeLogDirs", describeLogDirs, DESCRIBE_CLUSTER),
+  serve("CreatePartitions", forwarded.createPartitions),
+  serve("DeleteGroups", groups.deleteGroups),
+  serve("ElectLeaders", forwarded.electLeaders, ALTER_CLUSTER),
+  serve("IncrementalAlterConfigs", incrementalAlterConfigs),
+  serve("OffsetDelete", groups.offsetDelete, onGroup("DELETE")),
+  serve("AlterPartitionReassignments", forwarded.alterPartitionReassignments, ALTER_CLUSTER),
+  serve("ListPartitionReassignments", listPartitionReassignments, DESCRIBE_CLUSTER),
+  serve("DescribeQuorum", describeQuorum, DESCRIBE_CLUSTER),
+  serve("UpdateFeatures", forwarded.updateFeatures, ALTER_CLUSTER),
+  serve("DescribeCluster", describeCluster),
+  serve("DescribeProducers", describeProducers),
+  serve("DescribeClientQuotas", describeClientQuotas, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
+  serve("AlterClientQuotas", alterClientQuotas, { permission: ["ALTER_CONFIGS", "CLUSTER"] }),
+  serve("UnregisterBroker", forwarded.unregisterBroker, ALTER_CLUSTER),
+  serve("DescribeTransactions", describeTransactions),
+  serve("ListTransactions", listTransactions),
+  serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, onGroup("READ")),
+  serve("ConsumerGroupDescribe", consumerGroupDescribe),
+  serve("ListConfigResources", listConfigResources, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
+  serve("DescribeTopicPartitions", describeTopicPartitions),
+  serve("UnregisterController", forwarded.unregisterController, ALTER_CLUSTER),
+  serve("ShareGroupHeartbeat", shareGroups.shareGroupHeartbeat, onGroup("READ")),
+  serve("ShareGroupDescribe", shareGroups.shareGroupDescribe),
+  serve("ShareFetch", shareFetch, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),
+  serve("ShareAcknowledge", shareAcknowledge, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),
+  serve("InitializeShareGroupState", shareState.initializeShareGroupState, CLUSTER_ACTION),
+  serve("ReadShareGroupState", shareState.readShareGroupState, CLUSTER_ACTION),
+  serve("WriteShareGroupState", shareState.writeShareGroupState, CLUSTER_ACTION),
+  serve("DeleteShareGroupState", shareState.deleteShareGroupState, CLUSTER_ACTION),
+  serve("ReadShareGroupStateSummary", shareState.readShareGroupStateSummary, CLUSTER_ACTION),
+  serve("DescribeShareGroupOffsets", shareOffsets.describeShareGroupOffsets),
+  serve("AlterShareGroupOffsets", shareOffsets.alterShareGroupOffsets, onGroup("READ")),
+  serve("DeleteShareGroupOffsets", shareOffsets.deleteShareGroupOffsets, onGroup("DELETE")),
 ];
 
 /** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */
-const TELEMETRY_HANDLERS: typeof HANDLERS = [
-  [ApiKey.GetTelemetrySubscriptions, getTelemetrySubscriptions],
-  [ApiKey.PushTelemetry, pushTelemetry],
+const TELEMETRY_APIS: readonly ServedApi[] = [
+  serve("GetTelemetrySubscriptions", getTelemetrySubscriptions),
+  serve("PushTelemetry", pushTelemetry),
 ];
 
-/** The log copies the records of a Produce request as it appends them. */
-const TRANSIENT: ReadonlySet<number> = new Set([ApiKey.Produce]);
-
-function served([key, handler, announcedFirst]: (typeof HANDLERS)[number]): ServedApi {
-  const api = apiOf(key);
-  if (api === undefined) throw new Error(`API ${key} is not in the protocol`);
-  const { name, request, response, first, lastStable: last } = api;
-  return {
-    key,
-    name,
-    first,
-    last,
-    announcedFirst: announcedFirst ?? first,
-    request,
-    response,
-    transient: TRANSIENT.has(key),
-    // What decodes a request is what types its handler: the table pairs them by key.
-    handle: handler as ServedApi["handle"],
-  };
+/** By key; `telemetry`: clients may push their metrics. */
+export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
+  const rows = telemetry ? [...BROKER_APIS, ...TELEMETRY_APIS] : BROKER_APIS;
+  return new Map(rows.map(row => [row.key, row]));
 }
 
-/** By key; `telemetry`: whether clients may push their metrics. */
-export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
-  const rows = telemetry ? [...HANDLERS, ...TELEMETRY_HANDLERS] : HANDLERS;
-  return new Map(rows.map(row => [row[0], served(row)]));
+/** Versions as ApiVersions announces them. */
+export function announced({ key, announcedFirst, last }: ServedApi): AnnouncedApi {
+  return { apiKey: key, minVersion: announcedFirst, maxVersion: last };
 }

@@ -1,28 +1,32 @@
 import { BufferPool, ConfigError, type Env, nearestNumber, parseConfig, type Timer } from "@samsa/base";
-import type { ControllerRequests } from "@samsa/controller";
 import { EMPTY_IMAGE, type MetadataImage } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
-import { BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules, type Tools } from "@samsa/records";
+import { BatchJudge, type Tools } from "@samsa/records";
 import { adviceOf, LogCleaner, LogDirError, LogDirs } from "@samsa/storage";
-import { type ServedApi, servedApis } from "./apis.ts";
+import { announced, type ServedApi, servedApis } from "./apis.ts";
+import { ALLOW_ALL, type Authorizer } from "./authorizer.ts";
+import { AutoTopicCreation } from "./auto-topic-creation.ts";
 import { checkBrokerConfigs, namedAnew } from "./config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./configs.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./connection.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Control, type Placed } from "./control.ts";
 import { FetchSessions } from "./fetch-sessions.ts";
+import { Forwarding } from "./forwarding.ts";
 import { groupConfig } from "./group-limits.ts";
 import { Groups } from "./groups.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { Judging, type RemoteJudge } from "./judging.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./listeners.ts";
 import { metadataLogConfig } from "./metadata-log.ts";
 import { BrokerMetrics } from "./metrics.ts";
 import { Moves } from "./moves.ts";
 import { OpenListeners } from "./open-listeners.ts";
 import type { Watcher } from "./partition.ts";
+import type { BrokerNode, BrokerParts } from "./parts.ts";
 import { checkProtection } from "./protection.ts";
-import { type MutationQuota, NO_MUTATION_QUOTA, Quotas } from "./quotas.ts";
-import type { RequestContext } from "./requests.ts";
+import { Quotas } from "./quotas.ts";
+import { RequestHandler } from "./request-handler.ts";
 import { expireProducers, retain } from "./retention.ts";
 import { addGauges } from "./gauges.ts";
 import { cleanerSettings, cordonFault, logConfig, Settings } from "./settings.ts";
@@ -51,36 +55,8 @@ export interface BrokerOptions {
   readonly judge?: RemoteJudge;
   /** Takes the metrics that clients push (KIP-714); without it they are not told that they may. */
   readonly telemetry?: TelemetrySink;
-}
-
-/** Judges batches somewhere else than on the event loop. */
-export interface RemoteJudge {
-  /** Whether a batch should be judged there. */
-  wants(bytes: Uint8Array, rules: JudgeRules): boolean;
-  /** Takes `bytes` over, all of their buffer. Rejects when it cannot tell. */
-  judge(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement>;
-}
-
-/** Requests that Kafka's controller drops when their time is over. */
-const TIMED: ReadonlySet<keyof ControllerRequests> = new Set([
-  "createTopics",
-  "deleteTopics",
-  "createPartitions",
-  "electLeaders",
-  "alterPartitionReassignments",
-] as const);
-
-/** A code, and a sentence beside it where Kafka gives one. */
-interface ErrorSpec {
-  readonly code: number;
-  readonly message: string | null;
-}
-
-interface Node {
-  readonly nodeId: number;
-  readonly host: string;
-  readonly port: number;
-  readonly rack: string | null;
+  /** Decides what clients may do; default: they may do everything. */
+  readonly authorizer?: Authorizer;
 }
 
 /** Once a second: flushes, removals, checkpoints. */
@@ -105,8 +81,7 @@ export class Broker {
   readonly settings: Settings;
   readonly turn: Turn;
   readonly tools: Tools;
-  readonly judge: BatchJudge;
-  readonly remoteJudge: RemoteJudge | undefined;
+  readonly judging: Judging;
   readonly sessions: FetchSessions;
   readonly metrics = new BrokerMetrics();
   readonly buffers: BufferPool;
@@ -123,7 +98,10 @@ export class Broker {
   readonly unsent: HeldBytes<ClientConnection>;
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
+  readonly forwarding: Forwarding;
+  readonly autoTopics: AutoTopicCreation;
   readonly #apis: ReadonlyMap<number, ServedApi>;
+  readonly #authorizer: Authorizer;
   #plan: ListenerPlan;
   /** Undefined until the broker serves. */
   #listeners: OpenListeners | undefined;
@@ -133,7 +111,6 @@ export class Broker {
   readonly #idle = new Set<string>();
   readonly #limits = new ConnectionLimits(() => this.config);
   readonly #timers = new Map<string, Timer>();
-  readonly #creating = new Map<string, Promise<number>>();
   readonly #onHalt: (reason: string) => void;
   #started = false;
   /** While the log directory is being opened. */
@@ -154,8 +131,7 @@ export class Broker {
     this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
     this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
-    this.judge = new BatchJudge(this.tools);
-    this.remoteJudge = options.judge;
+    this.judging = new Judging(new BatchJudge(this.tools), options.judge);
     this.sessions = new FetchSessions(this.config["max.incremental.fetch.session.cache.slots"], () =>
       env.random.next(),
     );
@@ -170,6 +146,10 @@ export class Broker {
     const sink = options.telemetry;
     this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
     this.#apis = servedApis({ telemetry: sink !== undefined });
+    this.#authorizer = options.authorizer ?? ALLOW_ALL;
+    const control = () => this.control;
+    this.forwarding = new Forwarding({ env, quotas: this.quotas, control });
+    this.autoTopics = new AutoTopicCreation({ logger: env.logger, config: () => this.config, control });
     this.dirs = this.#openDirs(options);
     this.#reading = false;
     const { nodeId, turn, dirs, settings } = this;
@@ -249,12 +229,6 @@ export class Broker {
     return this.dirs.clusterId;
   }
 
-  /** Judges a batch that may take long. */
-  async judgeLater(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement> {
-    const whole = { ...rules, validation: { ...rules.validation, decompressedLimit: DECOMPRESSED_LIMIT } };
-    return (this.remoteJudge ?? this.judge).judge(bytes, whole, now);
-  }
-
   /** Where clients connect, by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
     return this.#listeners?.advertised ?? NOWHERE;
@@ -266,6 +240,42 @@ export class Broker {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     const hex = [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  }
+
+  /** What handlers see of this broker. */
+  #parts(): BrokerParts {
+    const config = () => this.config;
+    const { env, nodeId, clusterId, settings, turn, tools, judging, metrics, quotas, telemetry } = this;
+    const { sessions, pendingFetches, unsent, dirs, moves, topics, groups, transactions, shares, control } = this;
+    return {
+      env,
+      nodeId,
+      clusterId,
+      get config() {
+        return config();
+      },
+      settings,
+      turn,
+      tools,
+      judging,
+      metrics,
+      quotas,
+      telemetry,
+      sessions,
+      pendingFetches,
+      unsent,
+      dirs,
+      moves,
+      topics,
+      groups,
+      transactions,
+      shares,
+      control,
+      forwarding: this.forwarding,
+      autoTopics: this.autoTopics,
+      apis: () => [...this.#apis.values()].map(announced),
+      nodes: listener => this.nodes(listener),
+    };
   }
 
   #openDirs(options: BrokerOptions): LogDirs {
@@ -397,9 +407,11 @@ export class Broker {
 
   async #listen(): Promise<void> {
     const host: ConnectionHost = {
-      broker: this,
+      env: this.env,
       turn: this.turn,
-      logger: this.env.logger,
+      metrics: this.metrics,
+      quotas: this.quotas,
+      requests: new RequestHandler(this.#parts(), this.#authorizer),
       maxRequestBytes: this.config["socket.request.max.bytes"],
       buffers: this.buffers,
       apiOf: (key): ServedApi | undefined => this.#apis.get(key),
@@ -437,87 +449,11 @@ export class Broker {
   }
 
   /** The brokers, by the addresses of a listener. */
-  nodes(listener: string): Node[] {
+  nodes(listener: string): BrokerNode[] {
     const endpoint = this.advertised.get(listener);
     if (endpoint === undefined) return [];
     const rack = this.config["broker.rack"] ?? null;
     return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
-  }
-
-  apiVersionsAnswer(version: number): object {
-    const apiKeys = [...this.#apis.values()].map(({ key, announcedFirst, last }) => ({
-      apiKey: key,
-      minVersion: announcedFirst,
-      maxVersion: last,
-    }));
-    return { errorCode: 0, apiKeys, throttleTimeMs: 0, ...this.control.features(version) };
-  }
-
-  /** The answer to a client newer than this broker. */
-  apiVersionsFallback(): object {
-    const api = this.#apis.get(18);
-    const apiKeys = api === undefined ? [] : [{ apiKey: 18, minVersion: api.first, maxVersion: api.last }];
-    return { errorCode: Errors.UNSUPPORTED_VERSION.code, apiKeys };
-  }
-
-  /**
-   * Creates the topics that are missing, unless `create` is false; then calls `done` with the error of each that still
-   * is.
-   */
-  ensureTopics(
-    names: readonly string[],
-    create: MutationQuota | false,
-    done: (errors: ReadonlyMap<string, number>) => void,
-  ): void {
-    const errors = new Map<string, number>();
-    const creations = names.map(async name => {
-      const error = create === false ? this.control.nameFault(name) : await this.#create(name, create);
-      if (error !== 0) errors.set(name, error);
-    });
-    Promise.all(creations).then(
-      () => done(errors),
-      error => {
-        this.env.logger.error("topics could not be created", { names, error });
-        done(new Map(names.map(name => [name, Errors.UNKNOWN_SERVER_ERROR.code])));
-      },
-    );
-  }
-
-  /** Requests that want the same topic at the same time create it once. */
-  #create(name: string, quota: MutationQuota): Promise<number> {
-    let creation = this.#creating.get(name);
-    if (creation === undefined) {
-      creation = this.control.autoCreate(name, quota).finally(() => this.#creating.delete(name));
-      this.#creating.set(name, creation);
-    }
-    return creation;
-  }
-
-  /**
-   * Lets the controller decide, and replies; `failed` is the answer when the decision could not be made durable, or when
-   * the request's time is over before it can begin (`QuorumController` drops such an event).
-   */
-  decided<N extends keyof ControllerRequests>(
-    name: N,
-    request: ControllerRequests[N]["request"],
-    reply: (response: object) => void,
-    failed: (error: ErrorSpec) => object,
-    quota: MutationQuota = NO_MUTATION_QUOTA,
-  ): void {
-    if (TIMED.has(name) && "timeoutMs" in request && request.timeoutMs <= 0)
-      return reply(failed({ ...Errors.REQUEST_TIMED_OUT, message: null }));
-    this.control.submit(name, request, quota).then(
-      response => reply({ ...response, throttleTimeMs: quota.throttleMs() }),
-      error => {
-        this.env.logger.error("a decision of the controller failed", { request: name, error });
-        reply(failed(Errors.UNKNOWN_SERVER_ERROR));
-      },
-    );
-  }
-
-  /** What the client of a request may create and delete; strictly so from the version on that can be told. */
-  mutations(context: RequestContext, strictSince: number): MutationQuota {
-    return this.quotas.mutations(context, context.version >= strictSince, () => this.env.clock.monotonic());
   }
 
   #every(name: string, ms: number, task: () => void): void {

@@ -3,12 +3,13 @@ import {
   ByteReader,
   type Connection,
   type ConnectionHandler,
-  type Logger,
+  type Env,
   MalformedError,
   type Timer,
 } from "@samsa/base";
 import {
   ApiKey,
+  Errors,
   FrameSplitter,
   GatherWriter,
   requestHeaderVersion,
@@ -16,10 +17,12 @@ import {
   responseHeaderVersion,
   UnsupportedVersionError,
 } from "@samsa/protocol";
-import type { Broker } from "./broker.ts";
-import { plainAddress } from "./connection-limits.ts";
 import type { ServedApi } from "./apis.ts";
+import { plainAddress } from "./connection-limits.ts";
 import type { HeldBytes } from "./held-bytes.ts";
+import type { BrokerMetrics } from "./metrics.ts";
+import type { Quotas } from "./quotas.ts";
+import type { RequestHandler } from "./request-handler.ts";
 import { type Peer, readHead, type RequestContext, type RequestHead, UNKNOWN_SOFTWARE } from "./requests.ts";
 import type { Turn } from "./turn.ts";
 
@@ -56,12 +59,14 @@ function encodeReply(api: ServedApi, head: RequestHead, response: object): Uint8
 
 /** What connections share. */
 export interface ConnectionHost {
-  readonly broker: Broker;
+  readonly env: Env;
   readonly turn: Turn;
-  readonly logger: Logger;
+  readonly metrics: BrokerMetrics;
+  readonly quotas: Quotas;
   readonly maxRequestBytes: number;
   readonly buffers: BufferPool;
   readonly apiOf: (key: number) => ServedApi | undefined;
+  readonly requests: RequestHandler;
   /** Counts bytes of requests in flight over all connections; true while there is room. */
   readonly budget: RequestBudget;
   /** Frames that are not whole yet. */
@@ -139,7 +144,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#connection = connection;
     this.#listener = listener;
     this.#frames = new FrameSplitter(host.maxRequestBytes, host.buffers);
-    this.lastActive = host.broker.env.clock.monotonic();
+    this.lastActive = host.env.clock.monotonic();
     const { remoteHost, remotePort } = connection;
     this.peer = { host: plainAddress(remoteHost), port: remotePort, software: UNKNOWN_SOFTWARE };
   }
@@ -149,7 +154,7 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   onData(chunk: Uint8Array): void {
-    this.lastActive = this.#host.broker.env.clock.monotonic();
+    this.lastActive = this.#host.env.clock.monotonic();
     let ended = false;
     try {
       for (const frame of this.#frames.push(chunk)) {
@@ -168,11 +173,11 @@ export class ClientConnection implements ConnectionHandler {
 
   /** A peer that begins frames and does not end them goes when there are too many of its kind, the oldest first. */
   #countUnfinished(ended: boolean): void {
-    const { unfinished, broker } = this.#host;
+    const { unfinished, env } = this.#host;
     const held = this.#frames.held();
     const counted = held < COUNTED_BYTES ? 0 : held;
     if (counted === this.#unfinished) return;
-    const now = broker.env.clock.monotonic();
+    const now = env.clock.monotonic();
     // A frame that grows is no sign of life: only its end is.
     if (!ended && counted > this.#unfinished) unfinished.add(this, counted - this.#unfinished, now);
     else {
@@ -202,7 +207,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#queue.length = 0;
     for (const slot of this.#slots) if (!slot.done) this.#host.budget.give(slot.bytes);
     this.#slots.length = 0;
-    if (error !== undefined) this.#host.logger.debug("connection lost", { ...this.#who(), reason: error.message });
+    if (error !== undefined) this.#host.env.logger.debug("connection lost", { ...this.#who(), reason: error.message });
     this.#host.closed(this);
   }
 
@@ -225,7 +230,7 @@ export class ClientConnection implements ConnectionHandler {
   /** Bad input that no reply can answer: one line, and the connection closes. */
   reject(reason: string): void {
     if (this.#closed) return;
-    this.#host.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
+    this.#host.env.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
     this.#connection.destroy();
   }
 
@@ -296,7 +301,12 @@ export class ClientConnection implements ConnectionHandler {
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
       // A client newer than the broker learns what the broker speaks from an answer of version 0 (KIP-511).
-      this.#reply(slot, api, { ...head, version: 0 }, this.#host.broker.apiVersionsFallback());
+      this.#reply(
+        slot,
+        api,
+        { ...head, version: 0 },
+        api.failure({}, { ...Errors.UNSUPPORTED_VERSION, detail: null }, 0),
+      );
       return;
     }
     if (api === undefined || tooNew) {
@@ -315,37 +325,36 @@ export class ClientConnection implements ConnectionHandler {
       peer: this.peer,
       close: reason => this.reject(reason),
     };
-    const { broker } = this.#host;
-    const began = broker.env.clock.monotonic();
+    const { env, metrics, requests } = this.#host;
+    let request: object;
     try {
-      const request = api.request.decode(reader, head.version);
-      let spent: number | undefined;
-      api.handle(broker, request, context, (response, sent) => {
-        try {
-          const now = broker.env.clock.monotonic();
-          broker.metrics.request(api.name, head.version, now - began);
-          slot.sent = sent;
-          this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
-          this.#reply(slot, api, head, response);
-        } catch (error) {
-          // Keep the throw from the caller, which may have other clients to answer.
-          this.#broken(api, head, error);
-        }
-      });
-      spent = broker.env.clock.monotonic() - began;
-      if (api.transient) this.#host.buffers.give(reader.bytes);
+      request = api.request.decode(reader, head.version);
     } catch (error) {
-      if (error instanceof MalformedError || error instanceof UnsupportedVersionError) {
-        this.reject(`${api.name} version ${head.version}: ${error.message}`);
-        return;
-      }
-      this.#broken(api, head, error);
+      if (!(error instanceof MalformedError || error instanceof UnsupportedVersionError)) throw error;
+      this.reject(`${api.name} version ${head.version}: ${error.message}`);
+      return;
     }
+    const began = env.clock.monotonic();
+    let spent: number | undefined;
+    requests.handle(api, request, context, (response, sent) => {
+      try {
+        const now = env.clock.monotonic();
+        metrics.request(api.name, head.version, now - began);
+        slot.sent = sent;
+        this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
+        this.#reply(slot, api, head, response);
+      } catch (error) {
+        // Keep the throw from the caller, which may have other clients to answer.
+        this.#broken(api, head, error);
+      }
+    });
+    spent = env.clock.monotonic() - began;
+    if (api.transient) this.#host.buffers.give(reader.bytes);
   }
 
   /** A bug of ours: this connection ends, the others are served on. */
   #broken(api: ServedApi, head: RequestHead, error: unknown): void {
-    this.#host.logger.error("request failed", { api: api.name, version: head.version, error });
+    this.#host.env.logger.error("request failed", { api: api.name, version: head.version, error });
     this.#connection.destroy();
   }
 
@@ -356,7 +365,7 @@ export class ClientConnection implements ConnectionHandler {
     response: { throttleTimeMs?: unknown } | null,
     { now, spentMs }: { readonly now: number; readonly spentMs: number },
   ): void {
-    const { quotas } = this.#host.broker;
+    const { quotas } = this.#host;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
     ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
@@ -369,7 +378,7 @@ export class ClientConnection implements ConnectionHandler {
 
   /** Leaves what the client sends alone for some time. */
   mute(ms: number): void {
-    const { env } = this.#host.broker;
+    const { env } = this.#host;
     const until = env.clock.monotonic() + ms;
     if (until <= this.#mutedUntil) return;
     this.#mutedUntil = until;
@@ -391,7 +400,7 @@ export class ClientConnection implements ConnectionHandler {
         slot.chunks = encodeReply(api, head, response);
       } catch (error) {
         // A reply that cannot be said would leave the client waiting for ever; a closed connection tells it.
-        this.#host.logger.error("a reply could not be encoded", { api: api.name, version: head.version, error });
+        this.#host.env.logger.error("a reply could not be encoded", { api: api.name, version: head.version, error });
         this.#connection.destroy();
         return;
       }
@@ -430,11 +439,11 @@ export class ClientConnection implements ConnectionHandler {
     let bytes = 0;
     for (const chunk of slot.chunks ?? []) bytes += chunk.length;
     if (bytes < COUNTED_BYTES) return;
-    const { unsent, broker } = this.#host;
+    const { unsent, env } = this.#host;
     const { sent } = slot;
-    unsent.add(this, bytes, broker.env.clock.monotonic());
+    unsent.add(this, bytes, env.clock.monotonic());
     slot.sent = () => {
-      unsent.give(this, bytes, broker.env.clock.monotonic());
+      unsent.give(this, bytes, env.clock.monotonic());
       sent?.();
     };
   }

@@ -1,20 +1,12 @@
 import { type AnyConfigSpec, type Int64, randomUuid, type Uuid } from "@samsa/base";
-import {
-  activationRecords,
-  bootstrapRecords,
-  Controller,
-  type ControllerRequests,
-  type Draw,
-  topicNameFault,
-} from "@samsa/controller";
+import { activationRecords, bootstrapRecords, Controller, type ControllerRequests, type Draw } from "@samsa/controller";
 import { imageRecords, METADATA_VERSION, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
 import { encodeMetadataRecord, Errors, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
-import type { Broker } from "./broker.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
-import { topicPlan } from "./internal-topics.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
+import type { BrokerParts } from "./parts.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
 import { configRules, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
@@ -32,6 +24,8 @@ export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" |
 /** What a topic is created with that nobody has described; -1: the broker's default. */
 /** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
 const MOST_ASSIGNMENTS = 2250;
+
+type Host = Pick<BrokerParts, "clusterId" | "config" | "dirs" | "env" | "nodeId" | "settings" | "tools" | "topics">;
 
 type Decider = keyof ControllerRequests;
 
@@ -57,7 +51,7 @@ export interface Placed {
  * publishes the new image and answers.
  */
 export class Control {
-  readonly #broker: Broker;
+  readonly #broker: Host;
   readonly #events: ControlEvents;
   readonly #controller: Controller;
   readonly #log: MetadataLog;
@@ -74,7 +68,7 @@ export class Control {
   #nextProducerId = 0n;
   #producerIdsLeft = 0;
 
-  constructor(broker: Broker, events: ControlEvents) {
+  constructor(broker: Host, events: ControlEvents) {
     this.#broker = broker;
     this.#events = events;
     this.#lastSnapshot = broker.env.clock.monotonic();
@@ -274,24 +268,6 @@ export class Control {
     });
     this.#last = turn.catch(() => {});
     return turn;
-  }
-
-  /** The error of a topic name that does not exist: it cannot, or it could. */
-  nameFault(name: string): number {
-    const impossible = topicNameFault(name) !== undefined;
-    return (impossible ? Errors.INVALID_TOPIC_EXCEPTION : Errors.UNKNOWN_TOPIC_OR_PARTITION).code;
-  }
-
-  /** Creates a topic as auto-creation does; resolves with 0 or the error code. */
-  async autoCreate(name: string, quota: MutationQuota): Promise<number> {
-    if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
-    const topic = { name, assignments: [], ...topicPlan(name, this.#broker.config) };
-    const request = { topics: [topic], timeoutMs: 30_000, validateOnly: false };
-    const { topics } = await this.submit("createTopics", request, quota);
-    const code = topics[0]?.errorCode ?? 0;
-    // Who asks again finds it there some day.
-    if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
-    return code === Errors.TOPIC_ALREADY_EXISTS.code ? 0 : code;
   }
 
   /** A fresh producer id; blocks of a thousand come from the metadata log. */

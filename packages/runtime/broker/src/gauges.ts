@@ -1,8 +1,11 @@
 import type { LogCleaner } from "@samsa/storage";
-import type { Broker } from "./broker.ts";
+import type { BrokerParts } from "./parts.ts";
 
 /** What a broker tells of itself whenever somebody looks. */
-export function addGauges(broker: Broker, cleaner: LogCleaner): void {
+export function addGauges(
+  broker: Pick<BrokerParts, "dirs" | "env" | "metrics" | "pendingFetches" | "sessions" | "telemetry" | "topics">,
+  cleaner: LogCleaner,
+): void {
   const { metrics, telemetry } = broker;
   metrics.gauge(
     "kafka_server_replicamanager_partitioncount",

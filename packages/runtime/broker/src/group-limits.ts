@@ -1,5 +1,5 @@
 import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
-import type { Broker } from "./broker.ts";
+import type { BrokerParts } from "./parts.ts";
 import type { BrokerConfig } from "./configs.ts";
 
 /** Settings of groups that a broker bounds: the broker's own value, and the least and most that groups may have. */
@@ -94,7 +94,7 @@ function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; rea
 }
 
 /** The limits of groups; each interval is as the broker and the group have it now. */
-export function groupConfig(broker: Broker) {
+export function groupConfig(broker: Pick<BrokerParts, "config" | "env" | "topics">) {
   const { config, env } = broker;
   return {
     initialRebalanceDelayMs: Math.max(0, config["group.initial.rebalance.delay.ms"]),

@@ -1,6 +1,7 @@
 import {
   type GroupConfig,
   type GroupEffect,
+  type GroupReplies,
   type GroupRequest,
   GroupShard,
   type Initialization,
@@ -42,10 +43,15 @@ export class Groups extends Shards<GroupRunner> {
   }
 
   /** Puts a request before the group's shard; false when that is not served here. */
-  request(groupId: string, request: GroupRequest, reply: (response: object) => void): boolean {
+  request<R extends GroupRequest>(
+    groupId: string,
+    request: R,
+    reply: (response: GroupReplies[R["type"]]) => void,
+  ): boolean {
     const runner = this.of(groupId);
     const answer = (response: object): void => {
-      reply(response);
+      // The shard answers a request with the response of its type, which the shard's tests hold it to.
+      reply(response as GroupReplies[R["type"]]);
       if (runner !== undefined && request.type === "share") this.#initialize(runner);
     };
     runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));

@@ -14,6 +14,8 @@ export interface Watcher {
   changed(): void;
 }
 
+const NO_EPOCH = -1;
+
 interface PendingAck {
   /** Acknowledged once the high watermark has reached this. */
   readonly offset: number;
@@ -93,6 +95,13 @@ export class Partition {
     if (!this.#held) return;
     this.#held = false;
     this.#turn.add("write", this.#write);
+  }
+
+  /** The error of a client whose idea of the leader's epoch is not ours; −1: it has none. */
+  epochFault(currentLeaderEpoch: number): number {
+    if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === this.leaderEpoch) return 0;
+    const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
+    return currentLeaderEpoch < this.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
   }
 
   /** How far a consumer may read. */

@@ -1,8 +1,8 @@
 import { guardEach } from "@samsa/base";
-import type { Broker } from "./broker.ts";
+import type { BrokerParts } from "./parts.ts";
 import type { Partition } from "./partition.ts";
 
-type Home = Pick<Broker, "config" | "env" | "topics">;
+type Home = Pick<BrokerParts, "config" | "env" | "topics">;
 
 function eachLog({ env, topics }: Home, what: string, task: (partition: Partition) => void): void {
   const served = [...topics.all()].filter(({ fault }) => fault === 0);

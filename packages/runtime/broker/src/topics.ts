@@ -391,6 +391,17 @@ export class Topics {
     }
   }
 
+  /**
+   * The partition if this broker leads it and serves it in the epoch that the client knows (−1: any), else the error code
+   * (`ReplicaManager.getPartitionOrError`).
+   */
+  leader(name: string, index: number, currentLeaderEpoch = -1): Partition | number {
+    const partition = this.partition(name, index);
+    if (partition === undefined) return this.absence(name, index);
+    const fault = partition.fault !== 0 ? partition.fault : partition.epochFault(currentLeaderEpoch);
+    return fault === 0 ? partition : fault;
+  }
+
   /** The error with which a partition that is not here is answered. */
   absence(name: string, index: number): number {
     const topic = this.topic(name);

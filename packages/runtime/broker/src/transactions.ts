@@ -9,7 +9,7 @@ import {
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
-import type { Broker } from "./broker.ts";
+import type { BrokerParts } from "./parts.ts";
 import { TRANSACTION_VERSION_FEATURE } from "./features.ts";
 import type { Groups } from "./groups.ts";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
@@ -25,7 +25,9 @@ export interface TransactionHost extends ShardHost {
   readonly retry: { readonly backoffMs: number; readonly maxMs: number };
 }
 
-export function transactionHost(broker: Broker): TransactionHost {
+export function transactionHost(
+  broker: Pick<BrokerParts, "config" | "control" | "env" | "groups" | "tools" | "topics">,
+): TransactionHost {
   const { env, tools, groups, config } = broker;
   return {
     env,
@@ -265,7 +267,7 @@ function sendMarkers({ host, topics, runner }: Sender, { token, marker: request,
 
 /** Ends a producer's transaction in one partition that is here; `done` gets 0 or the error code. */
 export function writeMarker(
-  { env, tools, groups }: ShardHost & { readonly groups: Groups },
+  { env, tools, groups }: Pick<TransactionHost, "env" | "groups" | "tools">,
   topics: Topics,
   { topic, index, marker, transactionVersion }: MarkerWrite,
   done: (errorCode: number) => void,

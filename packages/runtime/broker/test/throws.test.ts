@@ -89,15 +89,15 @@ describe("a batch whose header has an impossible time", () => {
 
 describe("a throw", () => {
   test("in the validation of a batch, or in its append, costs that batch", async () => {
-    const { judge } = broker.broker;
+    const { judging } = broker.broker;
     const { log } = partition();
     for (const [object, method] of [
-      [judge, "judge"],
+      [judging, "now"],
       [log, "append"],
     ] as const) {
       Object.defineProperty(object, method, { value: planted, configurable: true });
       expect(await produce(batch(SMALL))).toEqual(FAILED);
-      expect((await produce(batch(SMALL), { index: 1 })).errorCode).toBe(object === judge ? FAILED.errorCode : 0);
+      expect((await produce(batch(SMALL), { index: 1 })).errorCode).toBe(object === judging ? FAILED.errorCode : 0);
       Reflect.deleteProperty(object, method);
       expect((await produce(batch(SMALL))).errorCode).toBe(0);
     }
@@ -108,10 +108,9 @@ describe("a throw", () => {
     const real = log.append.bind(log);
     let calls = 0;
     log.append = (...of) => (++calls === 1 ? planted() : real(...of));
-    broker.broker.judgeLater = async (bytes, rules, now) => broker.broker.judge.judge(bytes, rules, now);
-    Object.defineProperty(broker.broker, "remoteJudge", {
-      value: { wants: (bytes: Uint8Array) => bytes.length > 1000 },
-    });
+    const { judging } = broker.broker;
+    judging.isLarge = bytes => bytes.length > 1000;
+    judging.later = async (bytes, rules, now) => judging.now(bytes, rules, now);
     send(batch(LARGE));
     send(batch(LARGE));
     send(batch(SMALL));
@@ -120,7 +119,7 @@ describe("a throw", () => {
       { errorCode: 0, baseOffset: 0 },
       { errorCode: 0, baseOffset: 1 },
     ]);
-    broker.broker.judgeLater = () => Promise.reject(new Planted());
+    judging.later = () => Promise.reject(new Planted());
     expect(await produce(batch(LARGE))).toEqual(FAILED);
     expect((await produce(batch(SMALL))).baseOffset).toBe(2);
   });

@@ -16,18 +16,23 @@ import org.apache.kafka.common.message.FetchResponseData;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
 import org.apache.kafka.common.message.ShareFetchResponseData;
+import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.Readable;
 import org.apache.kafka.common.record.internal.AbstractRecords;
 import org.apache.kafka.common.record.internal.MemoryRecords;
+import org.apache.kafka.common.requests.AbstractRequest;
+import org.apache.kafka.common.requests.AbstractResponse;
 
 /**
  * Kafka's own JSON converters of messages and of coordinator records. For each line of standard input there is a line of
  * standard output: {"encode", "version", "correlationId", "body"} gives {"hex"}, a request with its header; {"decode",
- * "version", "hex"} gives {"body"} of a response; {"key", "value", "of"} gives both as JSON, for a record of a "group",
+ * "version", "hex"} gives {"body"} of a response; {"fail", "version", "body",
+ * "code"} gives the {"body"} of the response to a request that fails with that error; {"key", "value", "of"} gives both as JSON, for a record of a "group",
  * "share" or "transaction" coordinator. Failures give {"error"}.
  */
 public class MessageJson {
@@ -66,6 +71,16 @@ public class MessageJson {
                     .setRequestApiKey(type.apiKey()).setRequestApiVersion(version)
                     .setCorrelationId(question.get("correlationId").asInt()).setClientId("raw");
             answer.put("hex", encode(header, type.requestHeaderVersion(version)) + encode(body, version));
+        } else if (question.has("fail")) {
+            ApiMessageType type = type(question.get("fail").asText());
+            ApiMessage body = (ApiMessage) read(type.name + "Request").invoke(null, question.get("body"), version);
+            ApiKeys key = ApiKeys.forId(type.apiKey());
+            AbstractRequest request = AbstractRequest.parseRequest(key, version, bytes(encode(body, version))).request;
+            Errors error = Errors.forCode((short) question.get("code").asInt());
+            AbstractResponse response = request.getErrorResponse(0, error.exception());
+            String name = "org.apache.kafka.common.message." + type.name + "ResponseData";
+            if (response == null) answer.putNull("body");
+            else answer.set("body", json(name, response.data(), version));
         } else {
             ApiMessageType type = type(question.get("decode").asText());
             ByteBuffer bytes = ByteBuffer.wrap(HexFormat.of().parseHex(question.get("hex").asText()));

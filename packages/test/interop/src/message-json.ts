@@ -69,6 +69,13 @@ export class MessageJson {
     return records === undefined ? body : { ...(body as object), records };
   }
 
+  /** Body of the response to a request that fails with an error; null: none is sent. Rejects if Kafka's classes fail. */
+  async failure(api: string, version: number, body: object, code: number): Promise<unknown> {
+    const answer = await this.#ask({ fail: api, version, body, code });
+    if (answer["error"] !== undefined) throw new Error(`${api} ${version}: ${JSON.stringify(answer["error"])}`);
+    return answer["body"];
+  }
+
   /** Decodes a record of a coordinator's topic. Rejects if Kafka's classes cannot read it. */
   async record(of: "group" | "share" | "transaction", key: Uint8Array, value: Uint8Array | null): Promise<RecordJson> {
     const hex = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString("hex"));

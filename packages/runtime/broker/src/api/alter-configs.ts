@@ -1,19 +1,19 @@
 import { ConfigError, parseConfig } from "@samsa/base";
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
-  type AlterConfigsRequest,
   type AlterConfigsResponse,
   type ErrorName,
   Errors,
-  type IncrementalAlterConfigsRequest,
   type IncrementalAlterConfigsResponse,
 } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
 import { brokerSpec, checkBrokerConfigs, threadsFault } from "../config-checks.ts";
 import { brokerConfigs } from "../configs.ts";
 import { listenerSettings, listenersFault } from "../listeners.ts";
-import type { RequestContext } from "../requests.ts";
 import { brokerConfigsFault, CONFIG_RULES } from "../settings.ts";
+import type { Handler, ResponseOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "config" | "control" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
 
 /**
  * AlterConfigs and IncrementalAlterConfigs, as Kafka's brokers answer them (`ConfigAdminManager`): what is wrong on its
@@ -54,7 +54,7 @@ function nodeId(name: string): number | undefined {
 }
 
 /** An answer, or undefined when it is for the controller to say. */
-function preprocessed(broker: Broker, resource: Resource, legacy: boolean): Outcome | undefined {
+function preprocessed(parts: Needs, resource: Resource, legacy: boolean): Outcome | undefined {
   const { resourceType, changes } = resource;
   if (new Set(changes.map(({ name }) => name)).size !== changes.length) {
     return refused("INVALID_REQUEST", "Error due to duplicate config keys");
@@ -63,40 +63,40 @@ function preprocessed(broker: Broker, resource: Resource, legacy: boolean): Outc
   if (nulls.length > 0) {
     return refused("INVALID_REQUEST", `Null value not supported for : ${nulls.map(({ name }) => name).join(", ")}`);
   }
-  if (resourceType === RESOURCE_TYPE.broker) return brokerOutcome(broker, resource, legacy);
-  if (resourceType === BROKER_LOGGER && !legacy) return loggerOutcome(broker, resource);
+  if (resourceType === RESOURCE_TYPE.broker) return brokerOutcome(parts, resource, legacy);
+  if (resourceType === BROKER_LOGGER && !legacy) return loggerOutcome(parts, resource);
   if (FORWARDED.includes(resourceType)) return undefined;
   return refused("INVALID_REQUEST", `Unknown resource type ${resourceType}`);
 }
 
-function brokerOutcome(broker: Broker, resource: Resource, legacy: boolean): Outcome | undefined {
+function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outcome | undefined {
   const { resourceName: name, changes } = resource;
   if (name !== "") {
     const id = nodeId(name);
     if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
-    if (id !== broker.nodeId) {
-      return refused("INVALID_REQUEST", `Unexpected broker id, expected ${broker.nodeId}, but received ${name}`);
+    if (id !== parts.nodeId) {
+      return refused("INVALID_REQUEST", `Unexpected broker id, expected ${parts.nodeId}, but received ${name}`);
     }
   }
-  const values = new Map(legacy ? [] : broker.settings.dynamic(broker.topics.image, name));
+  const values = new Map(legacy ? [] : parts.settings.dynamic(parts.topics.image, name));
   for (const change of changes) {
     const problem = applyChange(values, change);
     if (problem !== undefined) return problem;
   }
-  const fault = brokerConfigsFault(name, values, broker.dirs.paths);
+  const fault = brokerConfigsFault(name, values, parts.dirs.paths);
   if (fault !== undefined) return refused(fault.error, fault.message);
-  return togetherFault(broker, name, values, changes);
+  return togetherFault(parts, name, values, changes);
 }
 
 /** Checks that the new settings of the broker fit each other and the running broker (`KafkaConfig`, reconfigurables). */
 function togetherFault(
-  broker: Broker,
+  parts: Needs,
   name: string,
   values: ReadonlyMap<string, string>,
   changes: readonly Change[],
 ): Outcome | undefined {
-  const lookup = broker.settings.proposed(broker.topics.image, name, values);
-  const now = broker.settings.proposed(broker.topics.image, name, broker.settings.dynamic(broker.topics.image, name));
+  const lookup = parts.settings.proposed(parts.topics.image, name, values);
+  const now = parts.settings.proposed(parts.topics.image, name, parts.settings.dynamic(parts.topics.image, name));
   try {
     checkBrokerConfigs(values.keys(), lookup);
   } catch (error) {
@@ -107,8 +107,8 @@ function togetherFault(
   if (threads !== undefined) return refused("INVALID_REQUEST", threads);
   if (name === "" || !changes.some(({ name: changed }) => LISTENERS.includes(changed))) return undefined;
   const then = parseConfig(brokerConfigs, lookup);
-  const { hostName } = broker.env.network;
-  const listeners = listenersFault(listenerSettings(broker.config, hostName), listenerSettings(then, hostName));
+  const { hostName } = parts.env.network;
+  const listeners = listenersFault(listenerSettings(parts.config, hostName), listenerSettings(then, hostName));
   return listeners === undefined ? undefined : refused("INVALID_REQUEST", listeners);
 }
 
@@ -134,11 +134,11 @@ function applyChange(values: Map<string, string>, change: Change): Outcome | und
 }
 
 /** As Kafka answers without Log4j, whose loggers these are: this broker has none that could be named. */
-function loggerOutcome(broker: Broker, { resourceName: name, changes }: Resource): Outcome {
+function loggerOutcome(parts: Needs, { resourceName: name, changes }: Resource): Outcome {
   const id = nodeId(name);
   if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
-  if (id !== broker.nodeId) {
-    return refused("INVALID_REQUEST", `Unexpected node id. Expected ${broker.nodeId}, but received ${id}`);
+  if (id !== parts.nodeId) {
+    return refused("INVALID_REQUEST", `Unexpected node id. Expected ${parts.nodeId}, but received ${id}`);
   }
   for (const { name: logger, operation, operationId } of changes) {
     if (operation === undefined) {
@@ -157,12 +157,12 @@ const keyOf = (resource: { readonly resourceType: number; readonly resourceName:
   `${resource.resourceType}/${resource.resourceName}`;
 
 /** What is answered here, by the place in the request; the others are the controller's. */
-function preprocess(broker: Broker, resources: readonly Resource[], legacy: boolean): (Outcome | undefined)[] {
+function preprocess(parts: Needs, resources: readonly Resource[], legacy: boolean): (Outcome | undefined)[] {
   const counts = new Map<string, number>();
   for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1);
   return resources.map(resource =>
     counts.get(keyOf(resource)) === 1
-      ? preprocessed(broker, resource, legacy)
+      ? preprocessed(parts, resource, legacy)
       : refused("INVALID_REQUEST", "Each resource must appear at most once."),
   );
 }
@@ -173,7 +173,7 @@ type Response = AlterConfigsResponse | IncrementalAlterConfigsResponse;
 function answer(
   resources: readonly Resource[],
   outcomes: readonly (Outcome | undefined)[],
-  reply: (response: object) => void,
+  reply: (response: ResponseOf<"AlterConfigs">) => void,
   decide: (pending: ReadonlySet<number>, done: (response: Response | undefined) => void) => void,
 ): void {
   const pending = new Set(outcomes.flatMap((outcome, i) => (outcome === undefined ? [i] : [])));
@@ -192,12 +192,7 @@ function answer(
 
 const UNDECIDED: Outcome = refused("UNKNOWN_SERVER_ERROR", Errors.UNKNOWN_SERVER_ERROR.message);
 
-export function incrementalAlterConfigs(
-  broker: Broker,
-  request: IncrementalAlterConfigsRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> = (parts, request, _context, reply) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,
     resourceName,
@@ -208,32 +203,27 @@ export function incrementalAlterConfigs(
       value,
     })),
   }));
-  answer(resources, preprocess(broker, resources, false), reply, (pending, done) => {
+  answer(resources, preprocess(parts, resources, false), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    broker.control.submit("incrementalAlterConfigs", rest).then(done, error => {
-      broker.env.logger.error("a decision of the controller failed", { request: "incrementalAlterConfigs", error });
+    parts.control.submit("incrementalAlterConfigs", rest).then(done, error => {
+      parts.env.logger.error("a decision of the controller failed", { request: "incrementalAlterConfigs", error });
       done(undefined);
     });
   });
-}
+};
 
 /** The older way: what the request does not name is deleted. */
-export function alterConfigs(
-  broker: Broker,
-  request: AlterConfigsRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, _context, reply) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,
     resourceName,
     changes: configs.map(({ name, value }) => ({ name, operation: OPERATIONS[0], operationId: 0, value })),
   }));
-  answer(resources, preprocess(broker, resources, true), reply, (pending, done) => {
+  answer(resources, preprocess(parts, resources, true), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    broker.control.submit("alterConfigs", rest).then(done, error => {
-      broker.env.logger.error("a decision of the controller failed", { request: "alterConfigs", error });
+    parts.control.submit("alterConfigs", rest).then(done, error => {
+      parts.env.logger.error("a decision of the controller failed", { request: "alterConfigs", error });
       done(undefined);
     });
   });
-}
+};

@@ -1,8 +1,10 @@
 import { DiskError } from "@samsa/base";
-import { type AlterReplicaLogDirsRequest, type ErrorName, Errors } from "@samsa/protocol";
+import { type ErrorName, Errors } from "@samsa/protocol";
 import { futureName } from "@samsa/storage";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "dirs" | "moves" | "topics">;
 
 const LONGEST_NAME = 255;
 const NO_ID = new Uint8Array(16);
@@ -13,12 +15,7 @@ interface Place {
 }
 
 /** AlterReplicaLogDirs (KIP-113): begins to move replicas of this broker between its directories. */
-export function alterReplicaLogDirs(
-  broker: Broker,
-  request: AlterReplicaLogDirsRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const alterReplicaLogDirs: Handler<"AlterReplicaLogDirs", Needs> = (parts, request, _context, reply) => {
   const wanted = new Map<string, Place & { readonly path: string }>();
   for (const { path, topics } of request.dirs) {
     for (const { name, partitions } of topics) {
@@ -27,7 +24,7 @@ export function alterReplicaLogDirs(
   }
   const results = new Map<string, { partitionIndex: number; errorCode: number }[]>();
   for (const { path, ...place } of wanted.values()) {
-    const errorCode = Errors[moveTo(broker, place, path)].code;
+    const errorCode = Errors[moveTo(parts, place, path)].code;
     const partitions = results.get(place.topic) ?? [];
     results.set(place.topic, [...partitions, { partitionIndex: place.partition, errorCode }]);
   }
@@ -35,19 +32,19 @@ export function alterReplicaLogDirs(
     throttleTimeMs: 0,
     results: [...results].map(([topicName, partitions]) => ({ topicName, partitions })),
   });
-}
+};
 
 /** What keeps a replica from being put at `path`, whatever there is of it. */
-function pathFault({ dirs }: Broker, { topic, partition }: Place, path: string): ErrorName | undefined {
+function pathFault({ dirs }: Needs, { topic, partition }: Place, path: string): ErrorName | undefined {
   if (futureName(topic, partition, NO_ID).length > LONGEST_NAME) return "INVALID_TOPIC_EXCEPTION";
   if (!dirs.paths.includes(path)) return "LOG_DIR_NOT_FOUND";
   if (dirs.at(path) === undefined) return "KAFKA_STORAGE_ERROR";
   return dirs.cordoned.has(path) ? "INVALID_REPLICA_ASSIGNMENT" : undefined;
 }
 
-function moveTo(broker: Broker, place: Place, path: string): ErrorName {
-  const { dirs, topics, moves } = broker;
-  const fault = pathFault(broker, place, path);
+function moveTo(parts: Needs, place: Place, path: string): ErrorName {
+  const { dirs, topics, moves } = parts;
+  const fault = pathFault(parts, place, path);
   const dir = dirs.at(path);
   if (fault !== undefined || dir === undefined) return fault ?? "KAFKA_STORAGE_ERROR";
   const partition = topics.partition(place.topic, place.partition);

@@ -5,42 +5,31 @@ import {
   type ErrorName,
   Errors,
 } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { errorResponses, type RequestError } from "../error-responses.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-type Reply = (response: object) => void;
+type Needs = Pick<BrokerParts, "env" | "forwarding" | "topics">;
 
-export function alterClientQuotas(
-  broker: Broker,
-  request: AlterClientQuotasRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  const failed = () => ({
-    throttleTimeMs: 0,
-    entries: request.entries.map(({ entity }) => ({
-      errorCode: Errors.UNKNOWN_SERVER_ERROR.code,
-      errorMessage: Errors.UNKNOWN_SERVER_ERROR.message,
-      entity,
-    })),
-  });
+export const alterClientQuotas: Handler<"AlterClientQuotas", Needs> = (parts, request, _context, reply) => {
+  const failed = (error: RequestError) => errorResponses.AlterClientQuotas(request, error);
   // Looked up here, because a decision of the controller waits for nothing outside.
-  unresolvedHosts(broker, request).then(
-    unresolved => broker.decided("alterClientQuotas", { ...request, unresolved }, reply, failed),
+  unresolvedHosts(parts, request).then(
+    unresolved => parts.forwarding.decide("alterClientQuotas", { ...request, unresolved }, { reply, failed }),
     (error: unknown) => {
-      broker.env.logger.error("the hosts of client quotas could not be looked up", { error });
-      reply(failed());
+      parts.env.logger.error("the hosts of client quotas could not be looked up", { error });
+      reply(failed({ ...Errors.UNKNOWN_SERVER_ERROR, detail: null }));
     },
   );
-}
+};
 
 /** Names of IP entities that are neither an address nor the name of a host. */
-async function unresolvedHosts(broker: Broker, { entries }: AlterClientQuotasRequest): Promise<ReadonlySet<string>> {
+async function unresolvedHosts(parts: Needs, { entries }: AlterClientQuotasRequest): Promise<ReadonlySet<string>> {
   const unresolved = new Set<string>();
   const hosts = new Set(entries.flatMap(({ entity }) => entity.flatMap(hostOf)));
   for (const host of hosts) {
     // One after the other: a request of many names must not fill the queue of the resolver.
-    const found = await broker.env.network.resolve(host).then(
+    const found = await parts.env.network.resolve(host).then(
       () => true,
       () => false,
     );
@@ -98,21 +87,16 @@ function matches(entity: readonly QuotaEntity[], { components, strict }: Describ
   });
 }
 
-function entryOf({ entity, quotas }: QuotaImage): object {
+function entryOf({ entity, quotas }: QuotaImage) {
   return { entity, values: [...quotas].map(([key, value]) => ({ key, value })) };
 }
 
-export function describeClientQuotas(
-  broker: Broker,
-  request: DescribeClientQuotasRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
+export const describeClientQuotas: Handler<"DescribeClientQuotas", Needs> = (parts, request, _context, reply) => {
   const fault = filterFault(request);
   if (fault !== undefined) {
     const { error, message: errorMessage } = fault;
     return reply({ throttleTimeMs: 0, errorCode: Errors[error].code, errorMessage, entries: null });
   }
-  const found = [...broker.topics.image.quotas.values()].filter(({ entity }) => matches(entity, request));
+  const found = [...parts.topics.image.quotas.values()].filter(({ entity }) => matches(entity, request));
   reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: "", entries: found.map(entryOf) });
-}
+};

@@ -1,22 +1,19 @@
 import { type Int64, nearestNumber } from "@samsa/base";
-import { type DeleteRecordsRequest, Errors } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../topics.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "topics">;
 
 /** Drops records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
-export function deleteRecords(
-  broker: Broker,
-  request: DeleteRecordsRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const deleteRecords: Handler<"DeleteRecords", Needs> = (parts, request, _context, reply) => {
   const one = (name: string, index: number, offset: Int64): { errorCode: number; lowWatermark: number } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
-    const partition = broker.topics.partition(name, index);
-    if (partition === undefined) return failed(broker.topics.absence(name, index));
-    if (INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
-    if (partition.fault !== 0) return failed(partition.fault);
+    const partition = parts.topics.leader(name, index);
+    const isHere = parts.topics.partition(name, index) !== undefined;
+    if (isHere && INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
+    if (typeof partition === "number") return failed(partition);
     if (!partition.log.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);
     const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(nearestNumber(offset));
     return lowWatermark < 0 ? failed(Errors.OFFSET_OUT_OF_RANGE.code) : { errorCode: 0, lowWatermark };
@@ -30,4 +27,4 @@ export function deleteRecords(
     })),
   }));
   reply({ throttleTimeMs: 0, topics });
-}
+};

@@ -1,19 +1,16 @@
-import { type DescribeClusterRequest, Errors } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
 import { ALLOWED, NOT_ASKED } from "./partition-state.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "clusterId" | "nodeId" | "nodes">;
 
 const BROKERS = 1;
 const CONTROLLERS = 2;
 
-export function describeCluster(
-  broker: Broker,
-  request: DescribeClusterRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const describeCluster: Handler<"DescribeCluster", Needs> = (parts, request, context, reply) => {
   const { endpointType } = request;
-  const base = { throttleTimeMs: 0, endpointType, clusterId: broker.clusterId };
+  const base = { throttleTimeMs: 0, endpointType, clusterId: parts.clusterId };
   if (endpointType !== BROKERS) {
     const known = endpointType === CONTROLLERS;
     const error = known ? Errors.MISMATCHED_ENDPOINT_TYPE : Errors.UNSUPPORTED_ENDPOINT_TYPE;
@@ -23,7 +20,7 @@ export function describeCluster(
     reply({ ...base, endpointType: BROKERS, errorCode: error.code, errorMessage, brokers: [] });
     return;
   }
-  const brokers = broker.nodes(context.listener).map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node }));
+  const brokers = parts.nodes(context.listener).map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node }));
   const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED;
-  reply({ ...base, errorCode: 0, controllerId: broker.nodeId, brokers, clusterAuthorizedOperations });
-}
+  reply({ ...base, errorCode: 0, controllerId: parts.nodeId, brokers, clusterAuthorizedOperations });
+};

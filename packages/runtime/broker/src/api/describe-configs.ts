@@ -2,14 +2,17 @@ import { type AnyConfigSpec, CONFIG_TYPE_IDS, type ConfigSpecs, shownConfigValue
 import { topicNameFault } from "@samsa/controller";
 import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
 import { clientMetricsConfigs } from "../client-metrics-configs.ts";
 import { listenerSpec } from "../config-checks.ts";
 import { brokerConfigs } from "../configs.ts";
 import { groupConfigs } from "../group-configs.ts";
-import type { RequestContext } from "../requests.ts";
 import { type Setting, SOURCE } from "../settings.ts";
 import { topicConfigs } from "../topic-configs.ts";
+import type { Handler, ItemOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
+type Needs = Pick<BrokerParts, "nodeId" | "settings" | "topics">;
 
 const BROKER_LOGGER = 8;
 const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
@@ -41,7 +44,7 @@ function entries(
   { resource, includeSynonyms, includeDocumentation }: Asked,
   specs: ConfigSpecs,
   describe: (name: string, spec: AnyConfigSpec) => Described | undefined,
-): { readonly name: string }[] {
+) {
   const keys = resource.configurationKeys ?? [];
   return Object.entries(specs).flatMap(([name, spec]) => {
     if (spec.internal === true || (keys.length > 0 && !keys.includes(name))) return [];
@@ -65,12 +68,12 @@ function entries(
   });
 }
 
-function ofTopic(broker: Broker, asked: Asked): object[] {
-  const { image } = broker.topics;
+function ofTopic(parts: Needs, asked: Asked) {
+  const { image } = parts.topics;
   const topic = asked.resource.resourceName;
   return entries(asked, topicConfigs, name => ({
-    value: broker.settings.topicValue(image, topic, name).value,
-    layers: broker.settings.topicSetting(image, topic, name),
+    value: parts.settings.topicValue(image, topic, name).value,
+    layers: parts.settings.topicSetting(image, topic, name),
   }));
 }
 
@@ -79,8 +82,8 @@ function brokerId(name: string): number {
   throw new Refused("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
 }
 
-function ofBroker(broker: Broker, asked: Asked): object[] {
-  const { settings, topics, nodeId } = broker;
+function ofBroker(parts: Needs, asked: Asked) {
+  const { settings, topics, nodeId } = parts;
   const { resourceName } = asked.resource;
   if (resourceName === "") {
     // The cluster-wide defaults are those that have been set.
@@ -91,7 +94,7 @@ function ofBroker(broker: Broker, asked: Asked): object[] {
         ? undefined
         : { value, layers: [{ name, value, source: SOURCE.cluster }], readOnly: spec.update === undefined };
     });
-    return [...shown, ...idleEntries(broker, asked, [""])];
+    return [...shown, ...idleEntries(parts, asked, [""])];
   }
   if (brokerId(resourceName) !== nodeId) {
     const expected = `Unexpected broker id, expected ${nodeId} or empty string`;
@@ -102,12 +105,12 @@ function ofBroker(broker: Broker, asked: Asked): object[] {
     layers: settings.brokerSetting(topics.image, name),
     readOnly: (spec.update ?? "read-only") === "read-only",
   }));
-  return [...shown, ...idleEntries(broker, asked, [resourceName, ""])];
+  return [...shown, ...idleEntries(parts, asked, [resourceName, ""])];
 }
 
 /** Settings that were changed at run time and have no effect; of those that nobody knows the value is kept secret. */
-function idleEntries(broker: Broker, asked: Asked, resourceNames: readonly string[]): object[] {
-  const stored = resourceNames.map(name => configsOf(broker.topics.image, RESOURCE_TYPE.broker, name));
+function idleEntries(parts: Needs, asked: Asked, resourceNames: readonly string[]) {
+  const stored = resourceNames.map(name => configsOf(parts.topics.image, RESOURCE_TYPE.broker, name));
   const names = [...new Set(stored.flatMap(values => [...values.keys()]))];
   const idle = names.filter(name => !Object.hasOwn(brokerConfigs, name));
   const specs = Object.fromEntries(idle.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
@@ -125,8 +128,8 @@ const UNKNOWN_TYPE = 0;
 /** Its type is not known, so it may be a secret. */
 const UNKNOWN: AnyConfigSpec = { type: "password", default: null, doc: "" };
 
-function ofGroup(broker: Broker, asked: Asked): object[] {
-  const { settings, topics } = broker;
+function ofGroup(parts: Needs, asked: Asked) {
+  const { settings, topics } = parts;
   const { resourceType, resourceName } = asked.resource;
   if (resourceName === "") throw new Refused("INVALID_REQUEST", "Group name must not be empty");
   const own = configsOf(topics.image, resourceType, resourceName);
@@ -141,12 +144,12 @@ function ofGroup(broker: Broker, asked: Asked): object[] {
   });
 }
 
-function ofSubscription(broker: Broker, asked: Asked): object[] {
+function ofSubscription(parts: Needs, asked: Asked) {
   const { resourceType, resourceName } = asked.resource;
   if (resourceName === "") {
     throw new Refused("INVALID_REQUEST", "Client metrics subscription name must not be empty");
   }
-  const own = configsOf(broker.topics.image, resourceType, resourceName);
+  const own = configsOf(parts.topics.image, resourceType, resourceName);
   return entries(asked, clientMetricsConfigs, (name, spec) => {
     const value = own.get(name);
     const layers = value === undefined ? [] : [{ name, value, source: SOURCE.clientMetrics }];
@@ -155,14 +158,14 @@ function ofSubscription(broker: Broker, asked: Asked): object[] {
 }
 
 /** As Kafka answers without Log4j, whose loggers these are. */
-function ofLoggers(broker: Broker, { resource: { resourceName } }: Asked): object[] {
+function ofLoggers(parts: Needs, { resource: { resourceName } }: Asked) {
   if (resourceName === "") throw new Refused("INVALID_REQUEST", "Broker id must not be empty");
-  if (brokerId(resourceName) === broker.nodeId) return [];
-  const expected = `Unexpected broker id, expected ${broker.nodeId}`;
+  if (brokerId(resourceName) === parts.nodeId) return [];
+  const expected = `Unexpected broker id, expected ${parts.nodeId}`;
   throw new Refused("INVALID_REQUEST", `${expected} but received ${resourceName}`);
 }
 
-const DESCRIBERS: Readonly<Record<number, (broker: Broker, asked: Asked) => object[]>> = {
+const DESCRIBERS: Readonly<Record<number, (parts: Needs, asked: Asked) => ConfigEntry[]>> = {
   [RESOURCE_TYPE.topic]: ofTopic,
   [RESOURCE_TYPE.broker]: ofBroker,
   [RESOURCE_TYPE.group]: ofGroup,
@@ -170,28 +173,24 @@ const DESCRIBERS: Readonly<Record<number, (broker: Broker, asked: Asked) => obje
   [BROKER_LOGGER]: ofLoggers,
 };
 
-function describe(broker: Broker, asked: Asked): object {
+function describe(parts: Needs, asked: Asked) {
   const { resourceType, resourceName } = asked.resource;
-  const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: [] };
-  if (resourceType === RESOURCE_TYPE.topic && broker.topics.topic(resourceName) === undefined) {
+  const nothing: ConfigEntry[] = [];
+  const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: nothing };
+  if (resourceType === RESOURCE_TYPE.topic && parts.topics.topic(resourceName) === undefined) {
     const errorMessage = topicNameFault(resourceName) ?? "";
     const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
     return { ...base, errorCode: error.code, errorMessage };
   }
   try {
-    return { ...base, configs: DESCRIBERS[resourceType](broker, asked) };
+    return { ...base, configs: DESCRIBERS[resourceType](parts, asked) };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     return { ...base, errorCode: error.code, errorMessage: error.message };
   }
 }
 
-export function describeConfigs(
-  broker: Broker,
-  request: DescribeConfigsRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const describeConfigs: Handler<"DescribeConfigs", Needs> = (parts, request, _context, reply) => {
   const { resources, includeSynonyms, includeDocumentation } = request;
   // A type that nobody knows spoils the request as a whole.
   if (resources.some(({ resourceType }) => !KNOWN_TYPES.includes(resourceType))) {
@@ -200,6 +199,6 @@ export function describeConfigs(
     const results = resources.map(({ resourceType, resourceName }) => ({ resourceType, resourceName, ...failed }));
     return reply({ throttleTimeMs: 0, results });
   }
-  const results = resources.map(resource => describe(broker, { resource, includeSynonyms, includeDocumentation }));
+  const results = resources.map(resource => describe(parts, { resource, includeSynonyms, includeDocumentation }));
   reply({ throttleTimeMs: 0, results });
-}
+};

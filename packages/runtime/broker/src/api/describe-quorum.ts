@@ -1,9 +1,11 @@
 import { ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
 import { METADATA_TOPIC } from "../topics.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "config" | "control" | "env" | "nodeId">;
 
 /** From this version on directories and nodes are told (KIP-853). */
 const NODES_VERSION = 2;
@@ -15,16 +17,16 @@ function isMetadataPartition({ topics }: DescribeQuorumRequest): boolean {
 }
 
 /** Where a voter listens: as the quorum knows it, or the file that fixes the voters. */
-function listenersOf(broker: Broker, { id, endpoints }: VoterDescription): object[] {
+function listenersOf(parts: Needs, { id, endpoints }: VoterDescription) {
   if (endpoints.length > 0) return endpoints.map(({ name, host, port }) => ({ name, host, port }));
-  const [name] = broker.config["controller.listener.names"];
-  return broker.config["controller.quorum.voters"].flatMap(voter => {
+  const [name] = parts.config["controller.listener.names"];
+  return parts.config["controller.quorum.voters"].flatMap(voter => {
     const found = /^(\d+)@\[?(.*?)\]?:(\d+)$/.exec(voter);
     return found === null || Number(found[1]) !== id ? [] : [{ name, host: found[2], port: Number(found[3]) }];
   });
 }
 
-function nowhere({ topics }: DescribeQuorumRequest): object {
+function nowhere({ topics }: DescribeQuorumRequest) {
   const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   const nothing = { errorCode, errorMessage, leaderId: 0, leaderEpoch: 0, highWatermark: 0 };
   const answers = topics.map(({ topicName, partitions }) => ({
@@ -40,16 +42,11 @@ function nowhere({ topics }: DescribeQuorumRequest): object {
 }
 
 /** DescribeQuorum (KIP-595): asked of the leader, which a node that stands alone is. */
-export function describeQuorum(
-  broker: Broker,
-  request: DescribeQuorumRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const describeQuorum: Handler<"DescribeQuorum", Needs> = (parts, request, context, reply) => {
   if (!isMetadataPartition(request)) return reply(nowhere(request));
-  const { epoch, endOffset, highWatermark, voters, kraftVersion } = broker.control.quorum;
+  const { epoch, endOffset, highWatermark, voters, kraftVersion } = parts.control.quorum;
   const full = context.version >= NODES_VERSION;
-  const now = broker.env.clock.now();
+  const now = parts.env.clock.now();
   const currentVoters = voters.map(({ id, directoryId }) => ({
     replicaId: id,
     // Voters that a file fixes are known by their ids alone.
@@ -62,13 +59,13 @@ export function describeQuorum(
     partitionIndex: 0,
     errorCode: 0,
     errorMessage: "",
-    leaderId: broker.nodeId,
+    leaderId: parts.nodeId,
     leaderEpoch: epoch,
     highWatermark,
     currentVoters,
     observers: [],
   };
   const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
-  const nodes = full ? voters.map(voter => ({ nodeId: voter.id, listeners: listenersOf(broker, voter) })) : [];
+  const nodes = full ? voters.map(voter => ({ nodeId: voter.id, listeners: listenersOf(parts, voter) })) : [];
   reply({ errorCode: 0, errorMessage: "", topics, nodes });
-}
+};

@@ -1,18 +1,18 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
-import { type DescribeTransactionsRequest, Errors, type ListTransactionsRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
+import type { Handler, ItemOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-type Reply = (response: object) => void;
+type Needs = Pick<BrokerParts, "env" | "transactions">;
 
 /** What transactional ids are at (KIP-664). */
-export function describeTransactions(
-  broker: Broker,
-  { transactionalIds }: DescribeTransactionsRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
+export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
+  parts,
+  { transactionalIds },
+  _context,
+  reply,
+) => {
   const failed = (transactionalId: string, errorCode: number) => ({
     transactionalId,
     errorCode,
@@ -25,7 +25,7 @@ export function describeTransactions(
   });
   const transactionStates = transactionalIds.map(id => {
     if (id === "") return failed(id, Errors.INVALID_REQUEST.code);
-    const runner = broker.transactions.of(id);
+    const runner = parts.transactions.of(id);
     if (runner === undefined) return failed(id, Errors.NOT_COORDINATOR.code);
     const view = runner.shard.view(id);
     if (view === undefined) return failed(id, Errors.TRANSACTIONAL_ID_NOT_FOUND.code);
@@ -41,42 +41,37 @@ export function describeTransactions(
     };
   });
   reply({ throttleTimeMs: 0, transactionStates });
-}
+};
 
 const STATE_NAMES: ReadonlySet<string> = new Set(TXN_STATES);
 
-export function listTransactions(
-  broker: Broker,
-  request: ListTransactionsRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
+export const listTransactions: Handler<"ListTransactions", Needs> = (parts, request, _context, reply) => {
   const { durationFilter, transactionalIdPattern: pattern } = request;
   const producers = new Set(request.producerIdFilters);
   const states = new Set<string>(request.stateFilters);
   const unknownStateFilters = [...states].filter(state => !STATE_NAMES.has(state));
-  const named = pattern === null || pattern === "" ? undefined : compiled(broker, pattern);
-  const answer = (errorCode: number, transactionStates: object[]): void =>
+  const named = pattern === null || pattern === "" ? undefined : compiled(parts, pattern);
+  const answer = (errorCode: number, transactionStates: ItemOf<"ListTransactions", "transactionStates">[]): void =>
     reply({ throttleTimeMs: 0, errorCode, unknownStateFilters, transactionStates });
   if (named === null) return answer(Errors.INVALID_REGULAR_EXPRESSION.code, []);
-  const now = broker.env.clock.now();
+  const now = parts.env.clock.now();
   const wanted = (view: TxnView): boolean =>
     (producers.size === 0 || producers.has(view.producerId)) &&
     (states.size === 0 || states.has(view.state)) &&
     (durationFilter < 0 || now - view.startTimestamp > durationFilter) &&
     (named === undefined || named(view.transactionalId));
-  const found: object[] = [];
-  for (const { shard } of broker.transactions.all()) {
+  const found: ItemOf<"ListTransactions", "transactionStates">[] = [];
+  for (const { shard } of parts.transactions.all()) {
     for (const view of shard.views()) {
       const { transactionalId, producerId, state: transactionState } = view;
       if (wanted(view)) found.push({ transactionalId, producerId, transactionState });
     }
   }
   answer(0, found);
-}
+};
 
 /** null: it is no regular expression. */
-function compiled({ env }: Broker, pattern: string): Pattern | null {
+function compiled({ env }: Needs, pattern: string): Pattern | null {
   try {
     return env.pattern(pattern);
   } catch (error) {

@@ -1,10 +1,15 @@
 import { DiskError, nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import type { Reply } from "../apis.ts";
-import type { Broker } from "../broker.ts";
 import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionPartition } from "../fetch-sessions.ts";
 import type { Partition, Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
+import type { Handler, ItemOf, Reply } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<
+  BrokerParts,
+  "config" | "env" | "metrics" | "nodeId" | "pendingFetches" | "quotas" | "sessions" | "topics" | "turn" | "unsent"
+>;
 
 const NO_EPOCH = -1;
 /** `isolation.level` */
@@ -22,6 +27,8 @@ const REPLICA_STATE_VERSION = 15;
 const TOPIC_ID_VERSION = 13;
 /** First version that knows diverging epochs, for clients that say what they fetched last (KIP-595). */
 const DIVERGENCE_VERSION = 12;
+
+type FetchedPartition = NonNullable<ItemOf<"Fetch", "responses">["partitions"]>[number];
 
 interface PartitionAnswer {
   readonly topic: string;
@@ -48,19 +55,19 @@ interface Wanted {
   readonly error: number;
 }
 
-export function fetch(broker: Broker, request: FetchRequest, context: RequestContext, reply: Reply): void {
+export const fetch: Handler<"Fetch", Needs> = (parts, request, context, reply) => {
   const { isolationLevel } = request;
   if (isolationLevel !== UNCOMMITTED && isolationLevel !== COMMITTED) {
     const errorCode = Errors.UNKNOWN_SERVER_ERROR.code;
     return reply({ throttleTimeMs: 0, errorCode, sessionId: request.sessionId, responses: [] });
   }
-  const opened = openSession(broker, request, context);
+  const opened = openSession(parts, request, context);
   if ("errorCode" in opened) {
     reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
     return;
   }
-  new PendingFetch({ broker, request, context, opened, reply }).begin();
-}
+  new PendingFetch({ parts, request, context, opened, reply }).begin();
+};
 
 /** What a request fetches, and the session that remembers it, if any. */
 interface Opened {
@@ -76,10 +83,10 @@ function partitionKey(named: { readonly topic: string; readonly topicId: Uuid },
   return `${byId ? named.topicId : named.topic}-${index}`;
 }
 
-function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<string, SessionPartition> {
+function requested(parts: Needs, request: FetchRequest, byId: boolean): Map<string, SessionPartition> {
   const partitions = new Map<string, SessionPartition>();
   for (const topic of request.topics) {
-    const name = byId ? (broker.topics.nameOf(topic.topicId) ?? "") : topic.topic;
+    const name = byId ? (parts.topics.nameOf(topic.topicId) ?? "") : topic.topic;
     const topicId = byId ? topic.topicId : ZERO_UUID;
     for (const asked of topic.partitions) {
       partitions.set(partitionKey(topic, byId, asked.partition), {
@@ -102,21 +109,21 @@ function requested(broker: Broker, request: FetchRequest, byId: boolean): Map<st
 }
 
 /** Finds or prepares the session of a request (KIP-227, `FetchManager.newContext`). */
-function openSession(broker: Broker, request: FetchRequest, context: RequestContext): Opened | { errorCode: number } {
+function openSession(parts: Needs, request: FetchRequest, context: RequestContext): Opened | { errorCode: number } {
   const { sessionId, sessionEpoch } = request;
   const byId = context.version >= TOPIC_ID_VERSION;
   if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
-    if (sessionId !== 0) broker.sessions.remove(sessionId);
-    const partitions = requested(broker, request, byId);
+    if (sessionId !== 0) parts.sessions.remove(sessionId);
+    const partitions = requested(parts, request, byId);
     return { partitions, session: undefined, incremental: false, wantsSession: sessionEpoch === INITIAL_EPOCH };
   }
-  const session = broker.sessions.find(sessionId);
+  const session = parts.sessions.find(sessionId);
   if (session === undefined) return { errorCode: Errors.FETCH_SESSION_ID_NOT_FOUND.code };
   if (session.epoch !== sessionEpoch) return { errorCode: Errors.INVALID_FETCH_SESSION_EPOCH.code };
   if (session.usesTopicIds !== byId) return { errorCode: Errors.FETCH_SESSION_TOPIC_ID_ERROR.code };
   session.epoch = nextEpoch(session.epoch);
-  broker.sessions.touch(session, broker.env.clock.monotonic());
-  for (const [key, asked] of requested(broker, request, byId)) {
+  parts.sessions.touch(session, parts.env.clock.monotonic());
+  for (const [key, asked] of requested(parts, request, byId)) {
     const known = session.partitions.get(key);
     if (known === undefined) session.partitions.set(key, asked);
     else {
@@ -134,11 +141,11 @@ function openSession(broker: Broker, request: FetchRequest, context: RequestCont
 }
 
 interface FetchCall {
-  readonly broker: Broker;
+  readonly parts: Needs;
   readonly request: FetchRequest;
   readonly context: RequestContext;
   readonly opened: Opened;
-  readonly reply: Reply;
+  readonly reply: Reply<"Fetch">;
 }
 
 /** A fetch, from its first look to its reply, with the wait for `minBytes` between. */
@@ -158,7 +165,7 @@ class PendingFetch implements Watcher {
   }
 
   #resolve(state: SessionPartition): Wanted {
-    const { topics } = this.#call.broker;
+    const { topics } = this.#call.parts;
     const failed = (error: number): Wanted => ({ state, partition: undefined, error });
     // A session remembers the name that an id has had, also when its topic is no more.
     if (state.topic === "") state.topic = topics.nameOf(state.topicId) ?? "";
@@ -177,7 +184,7 @@ class PendingFetch implements Watcher {
     const { request } = this.#call;
     // Kafka reads with such a limit, which fails.
     if (request.maxBytes < 0 || state.maxBytes < 0) return failed(Errors.UNKNOWN_SERVER_ERROR.code);
-    return { state, partition, error: epochFault(partition, state.currentLeaderEpoch) };
+    return { state, partition, error: partition.epochFault(state.currentLeaderEpoch) };
   }
 
   /** True when the answer to an error names the leader (KIP-951). */
@@ -192,7 +199,7 @@ class PendingFetch implements Watcher {
   }
 
   begin(): void {
-    const { request, broker } = this.#call;
+    const { request, parts } = this.#call;
     const answers = this.#read();
     const got = answers.reduce((sum, { size }) => sum + size, 0);
     const failed = answers.some(({ errorCode, divergingEpoch }) => errorCode !== 0 || divergingEpoch !== undefined);
@@ -208,8 +215,8 @@ class PendingFetch implements Watcher {
       partition?.watch(this);
       if (partition !== undefined) this.#stable?.set(partition, partition.limit(true));
     }
-    this.#timer = broker.env.timers.after(request.maxWaitMs, () => this.#complete());
-    broker.pendingFetches.add(this);
+    this.#timer = parts.env.timers.after(request.maxWaitMs, () => this.#complete());
+    parts.pendingFetches.add(this);
   }
 
   advanced(bytes: number, partition: Partition): void {
@@ -227,24 +234,24 @@ class PendingFetch implements Watcher {
     if (!this.#waiting) return;
     this.#waiting = false;
     // Other partitions may still advance in this turn: read once, after all of them.
-    this.#call.broker.turn.add("acknowledge", () => this.#complete());
+    this.#call.parts.turn.add("acknowledge", () => this.#complete());
   }
 
   #complete(): void {
-    const { broker } = this.#call;
+    const { parts } = this.#call;
     this.#waiting = false;
     this.#timer?.cancel();
-    broker.pendingFetches.delete(this);
+    parts.pendingFetches.delete(this);
     for (const { partition } of this.#wanted) partition?.unwatch(this);
     this.#finish(this.#read());
   }
 
   #read(): PartitionAnswer[] {
-    const { broker, request } = this.#call;
-    const most = broker.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
-    let left = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
+    const { parts, request } = this.#call;
+    const most = parts.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
+    let left = Math.min(request.maxBytes, parts.config["fetch.max.bytes"], most, parts.unsent.room);
     // A client that may take next to nothing still gets the first batch (KIP-74); a broker without memory gives none.
-    let first = broker.unsent.room > 0;
+    let first = parts.unsent.room > 0;
     return this.#wanted.map(wanted => {
       const answer = this.#readOne(wanted, left, first);
       if (answer.size > 0) first = false;
@@ -256,7 +263,7 @@ class PendingFetch implements Watcher {
   #readOne({ state, partition, error }: Wanted, left: number, first: boolean): PartitionAnswer {
     const fault = partition !== undefined && partition.fault !== 0 ? partition.fault : error;
     if (partition !== undefined && this.#names(fault)) {
-      const leader = { leaderId: this.#call.broker.nodeId, leaderEpoch: partition.leaderEpoch };
+      const leader = { leaderId: this.#call.parts.nodeId, leaderEpoch: partition.leaderEpoch };
       return { ...failure(state, fault), currentLeader: leader };
     }
     if (partition === undefined || fault !== 0) return failure(state, fault);
@@ -297,16 +304,16 @@ class PendingFetch implements Watcher {
 
   /** For how long a client must wait that would get more than its quota; what it does not get does not count. */
   #overQuota(answers: readonly PartitionAnswer[]): number {
-    const { broker, context } = this.#call;
-    const now = broker.env.clock.monotonic();
+    const { parts, context } = this.#call;
+    const now = parts.env.clock.monotonic();
     const bytes = answers.reduce((sum, { size }) => sum + size, 0);
-    const wait = broker.quotas.record("consumer_byte_rate", context, bytes, now);
-    if (wait > 0) broker.quotas.record("consumer_byte_rate", context, -bytes, now);
+    const wait = parts.quotas.record("consumer_byte_rate", context, bytes, now);
+    if (wait > 0) parts.quotas.record("consumer_byte_rate", context, -bytes, now);
     return wait;
   }
 
   #finish(answers: PartitionAnswer[]): void {
-    const { broker, opened, reply, context } = this.#call;
+    const { parts, opened, reply, context } = this.#call;
     let { session } = opened;
     const throttleTimeMs = this.#overQuota(answers);
     if (throttleTimeMs > 0) {
@@ -319,23 +326,16 @@ class PendingFetch implements Watcher {
       shown = answers.filter((answer, i) => changed(answer, this.#wanted[i].state));
       rotate(session, shown, this.#wanted);
     } else if (opened.wantsSession && answers.length > 0) {
-      const now = broker.env.clock.monotonic();
-      session = broker.sessions.create(now, context.version >= TOPIC_ID_VERSION, opened.partitions);
+      const now = parts.env.clock.monotonic();
+      session = parts.sessions.create(now, context.version >= TOPIC_ID_VERSION, opened.partitions);
     }
     for (let i = 0; i < answers.length; i++) remember(answers[i], this.#wanted[i].state);
-    for (const { size, topic } of shown) if (size > 0) broker.metrics.fetched(topic, size);
+    for (const { size, topic } of shown) if (size > 0) parts.metrics.fetched(topic, size);
     const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) };
     const releases = answers.flatMap(({ release }) => release ?? []);
     if (releases.length === 0) reply(response);
     else reply(response, () => releases.forEach(release => release()));
   }
-}
-
-/** The error of a client whose idea of the leader's epoch is not ours; -1 says it has none, and below is an old one. */
-export function epochFault(partition: Partition, currentLeaderEpoch: number): number {
-  if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === partition.leaderEpoch) return 0;
-  const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
-  return currentLeaderEpoch < partition.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
 }
 
 function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
@@ -388,8 +388,8 @@ function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted
 }
 
 /** Neighbours of one topic share an entry. */
-function byTopic(answers: readonly PartitionAnswer[]): object[] {
-  const topics: { topic: string; topicId: Uuid; partitions: PartitionAnswer[] }[] = [];
+function byTopic(answers: readonly PartitionAnswer[]) {
+  const topics: { topic: string; topicId: Uuid; partitions: FetchedPartition[] }[] = [];
   for (const answer of answers) {
     const last = topics.at(-1);
     if (last !== undefined && last.topic === answer.topic && last.topicId === answer.topicId) {

@@ -1,8 +1,10 @@
-import { Errors, type FindCoordinatorRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
+import { Errors } from "@samsa/protocol";
 import { NO_MUTATION_QUOTA } from "../quotas.ts";
-import type { RequestContext } from "../requests.ts";
 import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../topics.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "nodes" | "topics" | "transactions">;
 
 const GROUP = 0;
 const TRANSACTION = 1;
@@ -14,37 +16,33 @@ const TOPICS: ReadonlyMap<number, string> = new Map([
 /** First version that asks for many keys at once (KIP-699). */
 const BATCHED_VERSION = 4;
 
-export function findCoordinator(
-  broker: Broker,
-  request: FindCoordinatorRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, request, context, reply) => {
   const batched = context.version >= BATCHED_VERSION;
   const keys = batched ? request.coordinatorKeys : [request.key];
   const answer = (errorCode: number, errorMessage: string | null): void => {
-    const [node] = broker.nodes(context.listener);
+    const [node] = parts.nodes(context.listener);
     const coordinators = keys.map(key => {
       // Its part of the topic may be in a directory that has failed.
-      const shards = request.keyType === GROUP ? broker.groups : broker.transactions;
+      const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
       const served = errorCode !== 0 || shards.of(key) !== undefined;
       const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
       const place =
         error === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
       return { key, errorCode: error, errorMessage, ...place };
     });
-    if (batched) reply({ throttleTimeMs: 0, coordinators });
-    else reply({ throttleTimeMs: 0, ...coordinators[0] });
+    if (batched) return reply({ throttleTimeMs: 0, coordinators });
+    const [{ errorCode: error, errorMessage: message, nodeId, host, port }] = coordinators;
+    reply({ throttleTimeMs: 0, errorCode: error, errorMessage: message, nodeId, host, port });
   };
   const topic = TOPICS.get(request.keyType);
   if (topic === undefined) {
     answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);
     return;
   }
-  if (broker.topics.idOf(topic) !== undefined) return answer(0, null);
+  if (parts.topics.idOf(topic) !== undefined) return answer(0, null);
   // Who asks first brings the topic into being.
-  broker.ensureTopics([topic], NO_MUTATION_QUOTA, () => {
-    const there = broker.topics.idOf(topic) !== undefined;
+  parts.autoTopics.ensure([topic], NO_MUTATION_QUOTA, () => {
+    const there = parts.topics.idOf(topic) !== undefined;
     answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);
   });
-}
+};

@@ -1,18 +1,15 @@
 import type { ProducerReply } from "@samsa/coordinator";
-import { Errors, type InitProducerIdRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
 import { fencedAs } from "./transactions.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "control" | "env" | "transactions">;
 
 /** First version whose clients know PRODUCER_FENCED. */
 const FENCED_VERSION = 4;
 
-export function initProducerId(
-  broker: Broker,
-  request: InitProducerIdRequest,
-  { version }: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request, { version }, reply) => {
   const { transactionalId, transactionTimeoutMs: timeoutMs, producerId: id, producerEpoch: epoch } = request;
   const failed = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
@@ -20,7 +17,7 @@ export function initProducerId(
   if ((id === -1n) !== (epoch === -1) || transactionalId === "") return failed(Errors.INVALID_REQUEST.code);
   if (transactionalId !== null) {
     const expected = id === -1n ? undefined : { id, epoch };
-    const served = broker.transactions.request<ProducerReply>(
+    const served = parts.transactions.request<ProducerReply>(
       { type: "init", transactionalId, timeoutMs, expected },
       initialized =>
         reply({
@@ -32,11 +29,11 @@ export function initProducerId(
     if (!served) failed(Errors.NOT_COORDINATOR.code);
     return;
   }
-  broker.control.producerId().then(
+  parts.control.producerId().then(
     producerId => reply({ throttleTimeMs: 0, errorCode: 0, producerId, producerEpoch: 0 }),
     error => {
-      broker.env.logger.error("no producer id could be given", { error });
+      parts.env.logger.error("no producer id could be given", { error });
       failed(Errors.COORDINATOR_NOT_AVAILABLE.code);
     },
   );
-}
+};

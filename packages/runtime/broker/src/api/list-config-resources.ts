@@ -1,21 +1,18 @@
 import { RESOURCE_TYPE } from "@samsa/metadata";
-import { Errors, type ListConfigResourcesRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "nodes" | "topics">;
 
 const BROKER_LOGGER = 8;
 
 /** ListConfigResources (KIP-1142), of which version 0 knows the subscriptions to clients' metrics only (KIP-714). */
-export function listConfigResources(
-  broker: Broker,
-  request: ListConfigResourcesRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
-  const { image } = broker.topics;
+export const listConfigResources: Handler<"ListConfigResources", Needs> = (parts, request, context, reply) => {
+  const { image } = parts.topics;
   const configured = (type: number): string[] =>
     [...image.configs.values()].filter(config => config.type === type).map(config => config.name);
-  const nodes = (): string[] => broker.nodes(context.listener).map(({ nodeId }) => String(nodeId));
+  const nodes = (): string[] => parts.nodes(context.listener).map(({ nodeId }) => String(nodeId));
   const names = new Map<number, () => string[]>([
     [RESOURCE_TYPE.clientMetrics, () => configured(RESOURCE_TYPE.clientMetrics)],
   ]);
@@ -33,4 +30,4 @@ export function listConfigResources(
     (names.get(resourceType)?.() ?? []).map(resourceName => ({ resourceName, resourceType })),
   );
   reply({ throttleTimeMs: 0, errorCode: 0, configResources });
-}
+};

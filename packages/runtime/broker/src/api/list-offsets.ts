@@ -1,9 +1,10 @@
 import type { Int64 } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
-import type { RequestContext } from "../requests.ts";
-import { epochFault } from "./fetch.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "topics">;
 
 /** Timestamps that ask for something other than a time (`ListOffsetsRequest`). */
 const LATEST = -1;
@@ -63,12 +64,7 @@ function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Ans
   }
 }
 
-export function listOffsets(
-  broker: Broker,
-  request: ListOffsetsRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, context, reply) => {
   const { isolationLevel } = request;
   const known = isolationLevel === ISOLATION.uncommitted || isolationLevel === ISOLATION.committed;
   const repeated = repeatedIn(request.topics);
@@ -82,25 +78,17 @@ export function listOffsets(
       if (timestamp < 0 && context.version < (SINCE.get(timestamp) ?? Infinity)) {
         return refused(Errors.UNSUPPORTED_VERSION.code);
       }
-      const partition = broker.topics.partition(name, partitionIndex);
-      const fault = faultOf(broker, name, asked);
-      if (partition === undefined || fault !== 0) return refused(fault);
+      const partition = parts.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
+      if (typeof partition === "number") return refused(partition);
       const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
       // Versions below 4 have no place for the epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),
   }));
   reply({ throttleTimeMs: 0, topics });
-}
+};
 
 type AskedPartition = ListOffsetsRequest["topics"][number]["partitions"][number];
-
-function faultOf(broker: Broker, name: string, { partitionIndex, currentLeaderEpoch }: AskedPartition): number {
-  const partition = broker.topics.partition(name, partitionIndex);
-  if (partition === undefined) return broker.topics.absence(name, partitionIndex);
-  if (partition.fault !== 0) return partition.fault;
-  return epochFault(partition, currentLeaderEpoch);
-}
 
 /** Partitions that a request names more than once. */
 function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {

@@ -1,35 +1,38 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import type { MetadataImage, TopicImage } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS } from "../topics.ts";
 import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
+import { absentTopicError } from "../auto-topic-creation.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "forwarding" | "nodeId" | "nodes" | "topics">;
 
 /** First version that can say that a topic has no name. */
 const NULL_NAME_VERSION = 12;
 /** Below this version no topics means all topics. */
 const NULL_MEANS_ALL = 1;
 
-function partitionsOf(broker: Broker, topic: TopicImage): object[] {
+function partitionsOf(parts: Needs, topic: TopicImage) {
   return [...topic.partitions].map(([partitionIndex, partition]) => {
-    const state = partitionState(broker, topic, partitionIndex, partition);
+    const state = partitionState(parts, topic, partitionIndex, partition);
     return { errorCode: state.leaderId < 0 ? Errors.LEADER_NOT_AVAILABLE.code : 0, ...state };
   });
 }
 
-function shown(broker: Broker, topic: TopicImage, topicAuthorizedOperations: number): object {
+function shown(parts: Needs, topic: TopicImage, topicAuthorizedOperations: number) {
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: INTERNAL_TOPICS.has(topic.name),
-    partitions: partitionsOf(broker, topic),
+    partitions: partitionsOf(parts, topic),
     topicAuthorizedOperations,
   };
 }
 
-function missing(name: string | null, topicId: Uuid, errorCode: number): object {
+function missing(name: string | null, topicId: Uuid, errorCode: number) {
   return {
     errorCode,
     name,
@@ -46,11 +49,11 @@ interface Asked {
 }
 
 function topicAnswers(
-  broker: Broker,
+  parts: Needs,
   image: MetadataImage,
   { topics: asked, version, operations }: Asked,
   errors: ReadonlyMap<string, number>,
-): object[] {
+) {
   // What is asked twice is answered once.
   const unique = new Map(asked.map(topic => [`${topic.topicId}/${topic.name}`, topic]));
   return [...unique.values()].map(({ name, topicId }) => {
@@ -58,44 +61,40 @@ function topicAnswers(
     if (name === null || topicId !== ZERO_UUID) {
       const topic = image.topics.get(topicId);
       const nothing = version < NULL_NAME_VERSION ? "" : null;
-      if (topic !== undefined) return shown(broker, topic, operations);
+      if (topic !== undefined) return shown(parts, topic, operations);
       return missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code);
     }
-    const topic = broker.topics.topic(name);
-    if (topic !== undefined) return shown(broker, topic, operations);
+    const topic = parts.topics.topic(name);
+    if (topic !== undefined) return shown(parts, topic, operations);
     const errorCode = errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     // What may be done with a topic is told of those, too, that are not there.
     return { ...missing(name, ZERO_UUID, errorCode), topicAuthorizedOperations: operations };
   });
 }
 
-export function metadata(
-  broker: Broker,
-  request: MetadataRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const metadata: Handler<"Metadata", Needs> = (parts, request, context, reply) => {
   // Where one id is asked for, names are not looked at.
   const byId = request.topics?.filter(({ topicId }) => topicId !== ZERO_UUID) ?? [];
   const topics = byId.length > 0 ? byId : request.topics;
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
   const answer = (errors: ReadonlyMap<string, number>): void => {
-    const { image } = broker.topics;
+    const { image } = parts.topics;
     const operations = request.includeTopicAuthorizedOperations ? ALLOWED.topic : NOT_ASKED;
     reply({
       throttleTimeMs: 0,
-      brokers: broker.nodes(context.listener),
-      clusterId: broker.clusterId,
-      controllerId: broker.nodeId,
+      brokers: parts.nodes(context.listener),
+      clusterId: parts.clusterId,
+      controllerId: parts.nodeId,
       topics: all
-        ? [...image.topics.values()].map(topic => shown(broker, topic, operations))
-        : topicAnswers(broker, image, { topics: topics ?? [], version: context.version, operations }, errors),
+        ? [...image.topics.values()].map(topic => shown(parts, topic, operations))
+        : topicAnswers(parts, image, { topics: topics ?? [], version: context.version, operations }, errors),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED,
     });
   };
   const named = all || byId.length > 0 ? [] : (topics ?? []);
-  const absent = named.flatMap(({ name }) => (name !== null && broker.topics.idOf(name) === undefined ? [name] : []));
+  const absent = named.flatMap(({ name }) => (name !== null && parts.topics.idOf(name) === undefined ? [name] : []));
   if (absent.length === 0) return answer(new Map());
-  const create = request.allowAutoTopicCreation && broker.config["auto.create.topics.enable"];
-  broker.ensureTopics(absent, create && broker.mutations(context, 0), answer);
-}
+  const creates = request.allowAutoTopicCreation && parts.config["auto.create.topics.enable"];
+  if (creates) parts.autoTopics.ensure(absent, parts.forwarding.mutations(context, 0), answer);
+  else answer(new Map(absent.map(name => [name, absentTopicError(name)])));
+};

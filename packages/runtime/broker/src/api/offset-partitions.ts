@@ -8,10 +8,10 @@ interface AskedTopic {
   readonly partitions: readonly { readonly partitionIndex: number }[];
 }
 
-/** Outcomes for the partitions of one topic. */
+/** Outcomes for the partitions of one topic, which has a name, an id, or both. */
 interface TopicOutcome {
   readonly name: string;
-  readonly topicId?: Uuid;
+  readonly topicId?: Uuid | undefined;
   readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: number }[];
 }
 

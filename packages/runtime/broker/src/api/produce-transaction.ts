@@ -2,10 +2,12 @@ import { concat } from "@samsa/base";
 import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
-import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 import type { ClientAbility } from "../transactions.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "config" | "env" | "topics" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
@@ -16,8 +18,8 @@ const ABORTABLE_VERSION = 11;
 const ADDING_VERSION = 12;
 
 /** The topic of a part of a Produce request; undefined when its id is unknown. */
-export function topicNameOf(broker: Broker, context: RequestContext, topic: TopicData): string | undefined {
-  return context.version >= TOPIC_ID_VERSION ? broker.topics.nameOf(topic.topicId) : topic.name;
+export function topicNameOf(parts: Needs, context: RequestContext, topic: TopicData): string | undefined {
+  return context.version >= TOPIC_ID_VERSION ? parts.topics.nameOf(topic.topicId) : topic.name;
 }
 
 export interface Refusal {
@@ -34,7 +36,7 @@ export interface Transaction {
 }
 
 interface Request {
-  readonly broker: Broker;
+  readonly parts: Needs;
   readonly context: RequestContext;
   readonly transactionalId: string;
 }
@@ -60,8 +62,8 @@ export function produceInTransaction(
   topicData: readonly TopicData[],
   { go, failed }: { go: Go; failed: (error: unknown) => void },
 ): void {
-  const { broker, transactionalId } = request;
-  const { transactions } = broker;
+  const { parts, transactionalId } = request;
+  const { transactions } = parts;
   // The request's memory is used again when its handler returns.
   const data = transactions.isBusy(transactionalId) ? copied(topicData) : topicData;
   transactions.inTurn(
@@ -81,13 +83,13 @@ function copied(topicData: readonly TopicData[]): TopicData[] {
   }));
 }
 
-function targetsOf({ broker, context }: Request, topicData: readonly TopicData[]): Target[] {
+function targetsOf({ parts, context }: Request, topicData: readonly TopicData[]): Target[] {
   const targets: Target[] = [];
   const batch = new BatchCursor();
   for (const topic of topicData) {
-    const name = topicNameOf(broker, context, topic);
+    const name = topicNameOf(parts, context, topic);
     for (const { index, records } of topic.partitionData) {
-      const partition = name === undefined ? undefined : broker.topics.partition(name, index);
+      const partition = name === undefined ? undefined : parts.topics.partition(name, index);
       if (name === undefined || partition === undefined || records === null) continue;
       batch.reset(records.length === 1 ? records[0] : concat(records));
       if (!batch.next() || batch.bytes[batch.at + FIELD.magic] !== MAGIC) continue;
@@ -100,7 +102,7 @@ function targetsOf({ broker, context }: Request, topicData: readonly TopicData[]
 }
 
 function begin(request: Request, topicData: readonly TopicData[], go: Go): void {
-  const { broker, context, transactionalId } = request;
+  const { parts, context, transactionalId } = request;
   const targets = targetsOf(request, topicData);
   const [first] = targets;
   if (targets.some(t => t.producerId !== first.producerId || t.producerEpoch !== first.producerEpoch)) {
@@ -111,9 +113,9 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
     addsByWriting: context.version >= ADDING_VERSION,
     knowsAbortable: context.version >= ABORTABLE_VERSION,
   };
-  const verifies = broker.config["transaction.partition.verification.enable"];
+  const verifies = parts.config["transaction.partition.verification.enable"];
   if (first === undefined || !(ability.addsByWriting || verifies)) return go(topicData, UNGUARDED);
-  const now = broker.env.clock.now();
+  const now = parts.env.clock.now();
   const guards = new Map<Partition, number>();
   const stale = new Set<Partition>();
   const unknown = new Map<string, Set<number>>();
@@ -130,13 +132,13 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   }
   const guardOf = (partition: Partition): number | undefined => (verifies ? (guards.get(partition) ?? 0) : undefined);
   const staleRefusal = (topic: string, index: number): Refusal | undefined => {
-    const partition = stale.size === 0 ? undefined : broker.topics.partition(topic, index);
+    const partition = stale.size === 0 ? undefined : parts.topics.partition(topic, index);
     return partition !== undefined && stale.has(partition) ? STALE : undefined;
   };
   if (unknown.size === 0) return go(topicData, { refusal: staleRefusal, guardOf });
   const data = ability.addsByWriting ? copied(topicData) : topicData;
   const producer = { id: first.producerId, epoch: first.producerEpoch };
-  broker.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
+  parts.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
     const refusal = (topic: string, index: number): Refusal | undefined =>
       unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : staleRefusal(topic, index);
     go(data, { refusal, guardOf });

@@ -1,11 +1,14 @@
 import { concat, DiskError, type Int64 } from "@samsa/base";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
-import type { Broker } from "../broker.ts";
 import type { Partition } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS } from "../topics.ts";
 import { produceInTransaction, topicNameOf, type Transaction } from "./produce-transaction.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "topics" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
@@ -79,12 +82,7 @@ class Production {
   }
 }
 
-export function produce(
-  broker: Broker,
-  request: ProduceRequest,
-  context: RequestContext,
-  reply: (response: object | null) => void,
-): void {
+export const produce: Handler<"Produce", Needs> = (parts, request, context, reply) => {
   const { acks } = request;
   const production = new Production(responses => {
     if (acks === 0) {
@@ -98,7 +96,7 @@ export function produce(
   });
   const validAcks = acks === -1 || acks === 0 || acks === 1;
   const all = (topicData: ProduceRequest["topicData"], transaction?: Transaction): void => {
-    const producing = { acks, broker, context, production, transaction };
+    const producing = { acks, parts, context, production, transaction };
     for (const topic of topicData) {
       const partitionResponses = topic.partitionData.map(({ index, records }) =>
         validAcks ? produceTo(producing, topic, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
@@ -111,15 +109,15 @@ export function produce(
   const { transactionalId, topicData } = request;
   if (transactionalId === null || !validAcks) return all(topicData);
   const failed = (error: unknown): void => {
-    broker.env.logger.error("a produce request failed", { transactionalId, error });
+    parts.env.logger.error("a produce request failed", { transactionalId, error });
     production.fail(topicData);
   };
-  produceInTransaction({ broker, context, transactionalId }, topicData, { go: all, failed });
-}
+  produceInTransaction({ parts, context, transactionalId }, topicData, { go: all, failed });
+};
 
 interface Producing {
   readonly acks: number;
-  readonly broker: Broker;
+  readonly parts: Needs;
   readonly context: RequestContext;
   readonly production: Production;
   /** undefined: the request has no transactional id. */
@@ -132,8 +130,8 @@ function produceTo(
   index: number,
   chunks: readonly Uint8Array[] | null,
 ): PartitionResult {
-  const { broker, context } = producing;
-  const name = topicNameOf(broker, context, topic);
+  const { parts, context } = producing;
+  const name = topicNameOf(parts, context, topic);
   if (name === undefined) {
     const byId = context.version >= TOPIC_ID_VERSION;
     return refused(index, (byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION).code);
@@ -141,9 +139,8 @@ function produceTo(
   if (INTERNAL_TOPICS.has(name) && context.clientId !== ADMIN_CLIENT) {
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
   }
-  const partition = broker.topics.partition(name, index);
-  if (partition === undefined) return refused(index, broker.topics.absence(name, index));
-  if (partition.fault !== 0) return refused(index, partition.fault);
+  const partition = parts.topics.leader(name, index);
+  if (typeof partition === "number") return refused(index, partition);
   if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
   const refusal = producing.transaction?.refusal(name, index);
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
@@ -153,28 +150,28 @@ function produceTo(
     appendTo(producing, partition, bytes, result);
   } catch (error) {
     // A bug of ours costs this partition's batch, not the request.
-    failed(broker, result, error);
+    failed(parts, result, error);
   }
   return result;
 }
 
-function failed(broker: Broker, result: PartitionResult, error: unknown): void {
-  broker.env.logger.error("a batch could not be appended", { error });
+function failed(parts: Needs, result: PartitionResult, error: unknown): void {
+  parts.env.logger.error("a batch could not be appended", { error });
   fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
 }
 
 /** Judges a batch, here if that is soon done, and appends it after those that came before it. */
 function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array, result: PartitionResult): void {
-  const { broker, context, production } = producing;
-  const now = broker.env.clock.now();
+  const { parts, context, production } = producing;
+  const now = parts.env.clock.now();
   const rules = context.version >= ZSTD_VERSION ? partition.rules : withoutZstd(partition.rules);
-  const judged = broker.remoteJudge?.wants(bytes, rules) ? undefined : judgeSmall(broker, bytes, rules, now);
+  const judged = parts.judging.isLarge(bytes, rules) ? undefined : judgeSmall(parts, bytes, rules, now);
   if (judged !== undefined && !partition.order.busy) {
     settle(producing, partition, { judged, rules, now }, result);
     return;
   }
   // The request's memory is used again when its handler returns.
-  const later = judged === undefined ? broker.judgeLater(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
+  const later = judged === undefined ? parts.judging.later(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
   production.wait();
   partition.order.add(
     later,
@@ -184,7 +181,7 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
       production.done();
     },
     error => {
-      failed(broker, result, error);
+      failed(parts, result, error);
       production.done();
     },
   );
@@ -199,8 +196,8 @@ function withoutZstd(rules: JudgeRules): JudgeRules {
 }
 
 /** undefined: it turned into more than a small batch may, and whether it is sound is still open. */
-function judgeSmall(broker: Broker, bytes: Uint8Array, rules: JudgeRules, now: number): Judgement | undefined {
-  const judged = broker.judge.judge(bytes, rules, now);
+function judgeSmall(parts: Needs, bytes: Uint8Array, rules: JudgeRules, now: number): Judgement | undefined {
+  const judged = parts.judging.now(bytes, rules, now);
   return judged.validation.error === Errors.INVALID_RECORD.code && isCompressed(bytes) ? undefined : judged;
 }
 
@@ -223,7 +220,7 @@ function settle(
   result: PartitionResult,
 ): void {
   const { validation, bytes } = judged;
-  const { broker, production } = producing;
+  const { parts, production } = producing;
   if (validation.error !== 0) {
     const recordErrors = validation.faults.map(({ index: at, message }) => ({
       batchIndex: at,
@@ -256,14 +253,14 @@ function settle(
     result.baseOffset = added.firstOffset;
     result.logAppendTimeMs = added.logAppendTime;
     result.logStartOffset = log.startOffset;
-    broker.metrics.produced(log.topic, bytes.length, validation.count);
+    parts.metrics.produced(log.topic, bytes.length, validation.count);
     production.wait();
     partition.appended(added.duplicate ? 0 : bytes.length, added.lastOffset + 1, errorCode => {
       if (errorCode !== 0) fail(result, errorCode);
       production.done();
     });
   } catch (error) {
-    if (!(error instanceof DiskError)) return failed(broker, result, error);
+    if (!(error instanceof DiskError)) return failed(parts, result, error);
     partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
     fail(result, Errors.KAFKA_STORAGE_ERROR.code);
   }

@@ -1,6 +1,4 @@
 import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
-import type { Reply } from "../apis.ts";
-import type { Broker } from "../broker.ts";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../fetch-sessions.ts";
 import type { RequestContext } from "../requests.ts";
 import {
@@ -10,30 +8,49 @@ import {
   hasCaller,
   highestType,
   isLeadership,
+  NO_LEADER,
   leaderHints,
   refusedWhole,
 } from "../share/acknowledgements.ts";
 import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../share/pending-share-fetch.ts";
 import { type ShareSession, sharePartitionId } from "../share/share-sessions.ts";
+import type { Handler, Reply, ResponseOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
+
+type Needs = Pick<
+  BrokerParts,
+  | "config"
+  | "env"
+  | "metrics"
+  | "nodeId"
+  | "nodes"
+  | "pendingFetches"
+  | "quotas"
+  | "shares"
+  | "tools"
+  | "topics"
+  | "turn"
+  | "unsent"
+>;
 
 /** A request that renews locks fetches nothing, lest they end before its answer comes (KIP-1222). */
 function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxWaitMs }: ShareFetchRequest): boolean {
   return isRenewAck && [maxBytes, minBytes, maxRecords, maxWaitMs].some(value => value !== 0);
 }
 
-export function shareFetch(broker: Broker, request: ShareFetchRequest, context: RequestContext, reply: Reply): void {
-  const refuse = (error: KafkaError): void => reply(refusedWhole(error));
-  if (!broker.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
+export const shareFetch: Handler<"ShareFetch", Needs> = (parts, request, context, reply) => {
+  const refuse = (error: KafkaError): void => reply(refusedFetch(error));
+  if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request) || isRenewalThatFetches(request)) return refuse(Errors.INVALID_REQUEST);
   const { groupId, memberId, topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
   const caller = { groupId, memberId, epoch, peer: context.peer };
   const hasAcknowledgements = topics.some(topic =>
     topic.partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0),
   );
-  const session = broker.shares.sessions.fetch(caller, {
+  const session = parts.shares.sessions.fetch(caller, {
     added: topics.flatMap(({ topicId, partitions }) =>
       partitions.map(({ partitionIndex: index }) => {
-        return { topicId, index, isKnown: broker.topics.nameOf(topicId) !== undefined };
+        return { topicId, index, isKnown: parts.topics.nameOf(topicId) !== undefined };
       }),
     ),
     forgotten: forgottenTopicsData.flatMap(({ topicId, partitions }) => partitions.map(index => ({ topicId, index }))),
@@ -41,32 +58,32 @@ export function shareFetch(broker: Broker, request: ShareFetchRequest, context: 
   });
   if (session === Errors.SHARE_SESSION_LIMIT_REACHED) {
     // It is not to ask again at once.
-    return refuseLater(broker, request.maxWaitMs, () => refuse(Errors.SHARE_SESSION_LIMIT_REACHED));
+    return refuseLater(parts, request.maxWaitMs, () => refuse(Errors.SHARE_SESSION_LIMIT_REACHED));
   }
   if (session !== undefined && "code" in session) return refuse(session);
-  new ShareFetchCall({ broker, request, context, session, reply }).begin(hasAcknowledgements);
-}
+  new ShareFetchCall({ parts, request, context, session, reply }).begin(hasAcknowledgements);
+};
 
-function refuseLater(broker: Broker, ms: number, refuse: () => void): void {
-  const timer = broker.env.timers.after(Math.max(0, ms), () => waiter.changed());
+function refuseLater(parts: Needs, ms: number, refuse: () => void): void {
+  const timer = parts.env.timers.after(Math.max(0, ms), () => waiter.changed());
   const waiter = {
     advanced(): void {},
     changed(): void {
       timer.cancel();
-      broker.pendingFetches.delete(waiter);
+      parts.pendingFetches.delete(waiter);
       refuse();
     },
   };
-  broker.pendingFetches.add(waiter);
+  parts.pendingFetches.add(waiter);
 }
 
 interface Call {
-  readonly broker: Broker;
+  readonly parts: Needs;
   readonly request: ShareFetchRequest;
   readonly context: RequestContext;
   /** Undefined with the last request of a session, which fetches nothing. */
   readonly session: ShareSession | undefined;
-  readonly reply: Reply;
+  readonly reply: Reply<"ShareFetch">;
 }
 
 /** A share fetch and the acknowledgements that came along with it; answered when both are done. */
@@ -80,7 +97,7 @@ class ShareFetchCall {
   }
 
   begin(hasAcknowledgements: boolean): void {
-    const { broker, request, context, session } = this.#call;
+    const { parts, request, context, session } = this.#call;
     if (hasAcknowledgements) {
       const said = {
         groupId: request.groupId ?? "",
@@ -89,7 +106,7 @@ class ShareFetchCall {
         isRenewAck: request.isRenewAck,
         highestType: highestType(context.version),
       };
-      acknowledgeAll(broker, said, results => {
+      acknowledgeAll(parts, said, results => {
         this.#acknowledged = results;
         this.#end();
       });
@@ -99,43 +116,43 @@ class ShareFetchCall {
       this.#end();
     };
     if (session === undefined || request.isRenewAck) done([]);
-    else if (!isAcquireMode(request.shareAcquireMode) && isAnyKnown(broker, session)) this.#fail();
-    else new PendingShareFetch({ broker, request, context, session, done }).begin();
+    else if (!isAcquireMode(request.shareAcquireMode) && isAnyKnown(parts, session)) this.#fail();
+    else new PendingShareFetch({ parts, request, context, session, done }).begin();
   }
 
   /** Answers that the request makes no sense, which Kafka learns after it has taken the acknowledgements. */
   #fail(): void {
-    this.#call.reply(refusedWhole(Errors.UNKNOWN_SERVER_ERROR));
+    this.#call.reply(refusedFetch(Errors.UNKNOWN_SERVER_ERROR));
   }
 
   #end(): void {
     if (this.#acknowledged === undefined || this.#fetched === undefined) return;
-    const { broker, request, reply } = this.#call;
+    const { parts, request, reply } = this.#call;
     const { groupId, memberId, shareSessionEpoch } = request;
     const releases = this.#fetched.flatMap(({ release }) => release ?? []);
     const response = this.#response(this.#fetched, this.#acknowledged);
     if (releases.length === 0) reply(response);
     else reply(response, () => releases.forEach(release => release()));
     if (shareSessionEpoch !== FINAL_EPOCH) return;
-    const last = broker.shares.sessions.find(groupId ?? "", memberId ?? "");
-    if (last !== undefined) broker.shares.release(last);
+    const last = parts.shares.sessions.find(groupId ?? "", memberId ?? "");
+    if (last !== undefined) parts.shares.release(last);
   }
 
   #response(
     fetched: readonly ShareAnswer[],
     acknowledged: ReadonlyMap<string, AcknowledgedPartition>,
-  ): { readonly throttleTimeMs: number } {
-    const { broker, request, context, session } = this.#call;
+  ): ResponseOf<"ShareFetch"> {
+    const { parts, request, context, session } = this.#call;
     const { shareSessionEpoch: epoch, groupId } = request;
     const isIncremental = session !== undefined && epoch !== INITIAL_EPOCH;
     if (isIncremental && session.epoch !== nextEpoch(epoch)) {
-      return refusedWhole(Errors.INVALID_SHARE_SESSION_EPOCH);
+      return refusedFetch(Errors.INVALID_SHARE_SESSION_EPOCH);
     }
     const shown = isIncremental ? fetched.filter(answer => mustShow(session, answer)) : fetched;
     const bytes = shown.reduce((sum, { size }) => sum + size, 0);
-    const throttleTimeMs = broker.quotas.record("consumer_byte_rate", context, bytes, broker.env.clock.monotonic());
+    const throttleTimeMs = parts.quotas.record("consumer_byte_rate", context, bytes, parts.env.clock.monotonic());
     for (const { topicId, size } of shown) {
-      if (size > 0) broker.metrics.fetched(broker.topics.nameOf(topicId) ?? "", size);
+      if (size > 0) parts.metrics.fetched(parts.topics.nameOf(topicId) ?? "", size);
     }
     const rest = new Map(acknowledged);
     const partitions = shown.map(answer => {
@@ -146,16 +163,16 @@ class ShareFetchCall {
     });
     for (const said of rest.values()) partitions.push({ topicId: said.topicId, answer: partitionOf(said, said) });
     const codes = shown.map(({ errorCode }) => errorCode);
-    return answerOf({
+    return {
       throttleTimeMs,
       errorCode: 0,
       errorMessage: null,
-      acquisitionLockTimeoutMs: broker.shares.configs(groupId ?? "")["share.record.lock.duration.ms"],
+      acquisitionLockTimeoutMs: parts.shares.configs(groupId ?? "")["share.record.lock.duration.ms"],
       responses: byTopicId(partitions),
-      nodeEndpoints: leaderHints(broker, context.listener, codes),
-    });
+      nodeEndpoints: leaderHints(parts, context.listener, codes),
+    };
 
-    function partitionOf(answer: ShareAnswer | AcknowledgedPartition, said: AcknowledgedPartition | undefined): object {
+    function partitionOf(answer: ShareAnswer | AcknowledgedPartition, said: AcknowledgedPartition | undefined) {
       const own = "records" in answer;
       const errorCode = own ? answer.errorCode : 0;
       return {
@@ -166,7 +183,7 @@ class ShareFetchCall {
         acknowledgeErrorMessage: said?.errorMessage ?? null,
         records: own ? answer.records : [],
         acquiredRecords: own ? answer.acquired : [],
-        ...(isLeadership(errorCode) ? { currentLeader: leaderOf(broker, answer) } : {}),
+        currentLeader: isLeadership(errorCode) ? leaderOf(parts, answer) : NO_LEADER,
       };
     }
   }
@@ -178,26 +195,27 @@ function isAcquireMode(mode: number): boolean {
   return ACQUIRE_MODES.includes(mode);
 }
 
-function isAnyKnown(broker: Broker, { partitions }: ShareSession): boolean {
+function isAnyKnown(parts: Needs, { partitions }: ShareSession): boolean {
   for (const { topicId, index } of partitions.values()) {
-    const name = broker.topics.nameOf(topicId);
-    if (name !== undefined && broker.topics.partition(name, index) !== undefined) return true;
+    const name = parts.topics.nameOf(topicId);
+    if (name !== undefined && parts.topics.partition(name, index) !== undefined) return true;
   }
   return false;
 }
 
-function answerOf<R extends { readonly throttleTimeMs: number }>(response: R): R {
-  return response;
+/** Response to a request that is refused as a whole. */
+function refusedFetch(error: KafkaError) {
+  return { ...refusedWhole(error), acquisitionLockTimeoutMs: 0 };
 }
 
 /** This broker leads every partition there is. */
 function leaderOf(
-  broker: Broker,
+  parts: Needs,
   { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: number },
 ) {
-  const name = broker.topics.nameOf(topicId);
-  const partition = name === undefined ? undefined : broker.topics.partition(name, index);
-  return { leaderId: broker.nodeId, leaderEpoch: partition?.leaderEpoch ?? -1 };
+  const name = parts.topics.nameOf(topicId);
+  const partition = name === undefined ? undefined : parts.topics.partition(name, index);
+  return { leaderId: parts.nodeId, leaderEpoch: partition?.leaderEpoch ?? -1 };
 }
 
 /** Whether a session's client learns something from this answer; an error is followed by word that it is gone. */

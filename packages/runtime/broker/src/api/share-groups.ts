@@ -1,32 +1,28 @@
 import type { ShareGroupView } from "@samsa/coordinator";
-import { Errors, type ShareGroupDescribeRequest, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
 import { isMemberId } from "../share/acknowledgements.ts";
 import { withOperations } from "./partition-state.ts";
+import type { Handler, ResponseOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-type Reply = (response: object) => void;
+type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
 
-export function shareGroupHeartbeat(
-  broker: Broker,
-  body: ShareGroupHeartbeatRequest,
-  context: RequestContext,
-  reply: Reply,
-): void {
+export const shareGroupHeartbeat: Handler<"ShareGroupHeartbeat", Needs> = (parts, body, context, reply) => {
   const client = { id: context.clientId, host: `/${context.peer.host}` };
-  const answer: Reply = response => reply({ throttleTimeMs: 0, ...response });
-  const { isEnabled } = broker.shares;
+  const answer = (response: Omit<ResponseOf<"ShareGroupHeartbeat">, "throttleTimeMs">): void =>
+    reply({ ...response, throttleTimeMs: 0 });
+  const { isEnabled } = parts.shares;
   // KafkaApis tells the code alone.
   const refused = (code: number): void =>
     answer({ errorCode: code, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 });
   if (!isEnabled) return refused(Errors.UNSUPPORTED_VERSION.code);
   if (!isMemberId(body.memberId)) return refused(Errors.INVALID_REQUEST.code);
-  if (broker.groups.request(body.groupId, { type: "share", client, body }, answer)) return;
+  if (parts.groups.request(body.groupId, { type: "share", client, body }, answer)) return;
   const { code, message } = Errors.NOT_COORDINATOR;
   answer({ errorCode: code, errorMessage: message, memberEpoch: 0, heartbeatIntervalMs: 0 });
-}
+};
 
-function described(broker: Broker, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
+function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
   return {
     errorCode: 0,
     errorMessage: null,
@@ -39,7 +35,7 @@ function described(broker: Broker, { groupId, state, epoch, assignmentEpoch, mem
       ...member,
       assignment: {
         topicPartitions: [...assigned].flatMap(([topicId, partitions]) => {
-          const topicName = broker.topics.nameOf(topicId);
+          const topicName = parts.topics.nameOf(topicId);
           return topicName === undefined ? [] : [{ topicId, topicName, partitions: [...partitions] }];
         }),
       },
@@ -47,12 +43,7 @@ function described(broker: Broker, { groupId, state, epoch, assignmentEpoch, mem
   };
 }
 
-export function shareGroupDescribe(
-  broker: Broker,
-  body: ShareGroupDescribeRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
+export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, body, _context, reply) => {
   const groups = body.groupIds.map(groupId => {
     const refused = (errorCode: number, errorMessage: string | null) => ({
       errorCode,
@@ -65,14 +56,14 @@ export function shareGroupDescribe(
       members: [],
     });
     const { INVALID_GROUP_ID, NOT_COORDINATOR, GROUP_ID_NOT_FOUND, UNSUPPORTED_VERSION } = Errors;
-    if (!broker.shares.isEnabled) return refused(UNSUPPORTED_VERSION.code, UNSUPPORTED_VERSION.message);
+    if (!parts.shares.isEnabled) return refused(UNSUPPORTED_VERSION.code, UNSUPPORTED_VERSION.message);
     if (groupId === "") return refused(INVALID_GROUP_ID.code, null);
-    const runner = broker.groups.of(groupId);
+    const runner = parts.groups.of(groupId);
     if (runner === undefined) return refused(NOT_COORDINATOR.code, NOT_COORDINATOR.message);
     const view = runner.shard.shares.view(groupId);
-    if (view !== undefined) return described(broker, view);
+    if (view !== undefined) return described(parts, view);
     const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a share group.";
     return refused(GROUP_ID_NOT_FOUND.code, `Group ${groupId} ${why}`);
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
-}
+};

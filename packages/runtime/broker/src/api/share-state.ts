@@ -1,30 +1,29 @@
 import type { Uuid } from "@samsa/base";
 import type { ShareStateRequest } from "@samsa/coordinator";
-import type {
-  DeleteShareGroupStateRequest,
-  InitializeShareGroupStateRequest,
-  ReadShareGroupStateRequest,
-  ReadShareGroupStateSummaryRequest,
-  WriteShareGroupStateRequest,
-} from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
 import type { ShareStateAnswer } from "../share/share-states.ts";
+import type { Handler, RequestOf, ResponseOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-type Reply = (response: object) => void;
+type Needs = Pick<BrokerParts, "shares">;
 
-interface StateRequest<B> {
-  readonly groupId: string;
-  readonly topics: readonly { readonly topicId: Uuid; readonly partitions: readonly B[] }[];
-}
+type StateApi =
+  | "InitializeShareGroupState"
+  | "ReadShareGroupState"
+  | "WriteShareGroupState"
+  | "DeleteShareGroupState"
+  | "ReadShareGroupStateSummary";
+
+type StatePartition<N extends StateApi> = RequestOf<N>["topics"][number]["partitions"][number];
 
 /** Puts each partition of a request before its shard, and answers when all have (`ShareCoordinatorService`). */
-function ask<B extends { readonly partition: number }>(
-  broker: Broker,
-  { groupId, topics }: StateRequest<B>,
-  wrap: (body: B) => ShareStateRequest,
-  reply: Reply,
+function ask<N extends StateApi>(
+  parts: Needs,
+  { groupId, topics }: RequestOf<N>,
+  wrap: (body: StatePartition<N>) => ShareStateRequest,
+  done: (response: ResponseOf<N>) => void,
 ): void {
+  // The shard answers each type of request with what its API has for a partition.
+  const reply = done as (response: { readonly results: readonly object[] }) => void;
   // Kafka has no error for these.
   const isEmpty = groupId === "" || topics.length === 0 || topics.some(({ partitions }) => partitions.length === 0);
   if (isEmpty) return reply({ results: [] });
@@ -41,7 +40,7 @@ function ask<B extends { readonly partition: number }>(
     for (const body of partitions) {
       waiting++;
       const { partition } = body;
-      broker.shares.states.ask({ groupId, topicId, partition }, wrap(body), answer => {
+      parts.shares.states.ask({ groupId, topicId, partition }, wrap(body), answer => {
         answers.set(partition, { partition, ...answer } as ShareStateAnswer);
         end();
       });
@@ -50,47 +49,32 @@ function ask<B extends { readonly partition: number }>(
   end();
 }
 
-export function initializeShareGroupState(
-  broker: Broker,
-  request: InitializeShareGroupStateRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  ask(broker, request, body => ({ type: "initialize", body }), reply);
-}
+export const initializeShareGroupState: Handler<"InitializeShareGroupState", Needs> = (
+  parts,
+  request,
+  _context,
+  reply,
+) => {
+  ask<"InitializeShareGroupState">(parts, request, body => ({ type: "initialize", body }), reply);
+};
 
-export function readShareGroupState(
-  broker: Broker,
-  request: ReadShareGroupStateRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  ask(broker, request, body => ({ type: "read", body }), reply);
-}
+export const readShareGroupState: Handler<"ReadShareGroupState", Needs> = (parts, request, _context, reply) => {
+  ask<"ReadShareGroupState">(parts, request, body => ({ type: "read", body }), reply);
+};
 
-export function writeShareGroupState(
-  broker: Broker,
-  request: WriteShareGroupStateRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  ask(broker, request, body => ({ type: "write", body }), reply);
-}
+export const writeShareGroupState: Handler<"WriteShareGroupState", Needs> = (parts, request, _context, reply) => {
+  ask<"WriteShareGroupState">(parts, request, body => ({ type: "write", body }), reply);
+};
 
-export function deleteShareGroupState(
-  broker: Broker,
-  request: DeleteShareGroupStateRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  ask(broker, request, body => ({ type: "delete", body }), reply);
-}
+export const deleteShareGroupState: Handler<"DeleteShareGroupState", Needs> = (parts, request, _context, reply) => {
+  ask<"DeleteShareGroupState">(parts, request, body => ({ type: "delete", body }), reply);
+};
 
-export function readShareGroupStateSummary(
-  broker: Broker,
-  request: ReadShareGroupStateSummaryRequest,
-  _context: RequestContext,
-  reply: Reply,
-): void {
-  ask(broker, request, body => ({ type: "summary", body }), reply);
-}
+export const readShareGroupStateSummary: Handler<"ReadShareGroupStateSummary", Needs> = (
+  parts,
+  request,
+  _context,
+  reply,
+) => {
+  ask<"ReadShareGroupStateSummary">(parts, request, body => ({ type: "summary", body }), reply);
+};

@@ -1,28 +1,24 @@
 import { invariant } from "@samsa/base";
-import type { GetTelemetrySubscriptionsRequest, PushTelemetryRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
 import type { ClientTelemetry } from "../telemetry.ts";
+import type { Handler } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-function telemetryOf({ telemetry }: Broker): ClientTelemetry {
+type Needs = Pick<BrokerParts, "telemetry">;
+
+function telemetryOf({ telemetry }: Needs): ClientTelemetry {
   invariant(telemetry !== undefined, "telemetry is served only where it is taken");
   return telemetry;
 }
 
-export function getTelemetrySubscriptions(
-  broker: Broker,
-  request: GetTelemetrySubscriptionsRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
-  reply(telemetryOf(broker).subscription(request.clientInstanceId, context));
-}
+export const getTelemetrySubscriptions: Handler<"GetTelemetrySubscriptions", Needs> = (
+  parts,
+  request,
+  context,
+  reply,
+) => {
+  reply(telemetryOf(parts).subscription(request.clientInstanceId, context));
+};
 
-export function pushTelemetry(
-  broker: Broker,
-  request: PushTelemetryRequest,
-  context: RequestContext,
-  reply: (response: object) => void,
-): void {
-  reply(telemetryOf(broker).push(request, context));
-}
+export const pushTelemetry: Handler<"PushTelemetry", Needs> = (parts, request, context, reply) => {
+  reply(telemetryOf(parts).push(request, context));
+};

@@ -1,16 +1,11 @@
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
-import {
-  type AddOffsetsToTxnRequest,
-  type AddPartitionsToTxnRequest,
-  type EndTxnRequest,
-  Errors,
-} from "@samsa/protocol";
+import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { javaStringHash } from "@samsa/base";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../topics.ts";
+import type { Handler, ItemOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
-type Reply = (response: object) => void;
+type Needs = Pick<BrokerParts, "config" | "topics" | "transactions">;
 
 const { code: AWAY } = Errors.NOT_COORDINATOR;
 /** First version whose clients know PRODUCER_FENCED: of all but InitProducerId. */
@@ -41,7 +36,7 @@ interface Addition {
 
 type ErrorOf = (topic: string, index: number) => number;
 
-function topicResults(topics: TopicList, errorOf: ErrorOf): object[] {
+function topicResults(topics: TopicList, errorOf: ErrorOf) {
   return topics.map(({ name, partitions }) => ({
     name,
     resultsByPartition: partitions.map(partitionIndex => ({
@@ -51,12 +46,7 @@ function topicResults(topics: TopicList, errorOf: ErrorOf): object[] {
   }));
 }
 
-export function addPartitionsToTxn(
-  broker: Broker,
-  body: AddPartitionsToTxnRequest,
-  context: RequestContext,
-  reply: Reply,
-): void {
+export const addPartitionsToTxn: Handler<"AddPartitionsToTxn", Needs> = (parts, body, context, reply) => {
   const { version } = context;
   if (version < BROKER_VERSION) {
     const addition = {
@@ -66,36 +56,36 @@ export function addPartitionsToTxn(
       verifyOnly: false,
       topics: body.v3AndBelowTopics,
     };
-    addPartitions(broker, addition, version, errorOf =>
+    addPartitions(parts, addition, version, errorOf =>
       reply({ throttleTimeMs: 0, resultsByTopicV3AndBelow: topicResults(addition.topics, errorOf) }),
     );
     return;
   }
-  const results: object[] = [];
+  const results: ItemOf<"AddPartitionsToTxn", "resultsByTransaction">[] = [];
   const answer = (): void => reply({ throttleTimeMs: 0, errorCode: 0, resultsByTransaction: results });
   if (body.transactions.length === 0) return answer();
   for (const addition of body.transactions) {
     const { transactionalId, topics } = addition;
-    addPartitions(broker, addition, version, errorOf => {
+    addPartitions(parts, addition, version, errorOf => {
       results.push({ transactionalId, topicResults: topicResults(topics, errorOf) });
       if (results.length === body.transactions.length) answer();
     });
   }
-}
+};
 
-function addPartitions(broker: Broker, addition: Addition, version: number, done: (errorOf: ErrorOf) => void): void {
+function addPartitions(parts: Needs, addition: Addition, version: number, done: (errorOf: ErrorOf) => void): void {
   const { transactionalId, producerId, producerEpoch, topics } = addition;
   const isClient = version < BROKER_VERSION;
   const faultOf = (topic: string, index: number): number => {
     if (isClient && INTERNAL_TOPICS.has(topic)) return Errors.TOPIC_AUTHORIZATION_FAILED.code;
-    const isThere = broker.topics.topic(topic)?.partitions.has(index) === true;
+    const isThere = parts.topics.topic(topic)?.partitions.has(index) === true;
     return isThere ? 0 : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
   };
   if (topics.some(({ name, partitions }) => partitions.some(index => faultOf(name, index) !== 0))) {
     return done((topic, index) => faultOf(topic, index) || Errors.OPERATION_NOT_ATTEMPTED.code);
   }
   if (transactionalId === "") return done(() => Errors.INVALID_REQUEST.code);
-  const runner = broker.transactions.of(transactionalId);
+  const runner = parts.transactions.of(transactionalId);
   if (runner === undefined) return done(() => AWAY);
   const producer = { id: producerId, epoch: producerEpoch };
   if (addition.verifyOnly) {
@@ -105,7 +95,7 @@ function addPartitions(broker: Broker, addition: Addition, version: number, done
   for (const topic of topics) {
     partitions.set(topic.name, new Set([...(partitions.get(topic.name) ?? []), ...topic.partitions]));
   }
-  add(broker, { transactionalId, producer, partitions, clientVersion: isClient ? OLD_CLIENT : NEW_CLIENT }, errorCode =>
+  add(parts, { transactionalId, producer, partitions, clientVersion: isClient ? OLD_CLIENT : NEW_CLIENT }, errorCode =>
     done(() => fencedAs(errorCode, version, FENCED_VERSION)),
   );
 }
@@ -117,40 +107,35 @@ interface Adding {
   readonly clientVersion: number;
 }
 
-function add(broker: Broker, adding: Adding, done: (errorCode: number) => void): void {
-  const served = broker.transactions.request<ProducerReply>({ type: "add", ...adding }, ({ errorCode }) =>
+function add(parts: Needs, adding: Adding, done: (errorCode: number) => void): void {
+  const served = parts.transactions.request<ProducerReply>({ type: "add", ...adding }, ({ errorCode }) =>
     done(errorCode),
   );
   if (!served) done(AWAY);
 }
 
-export function addOffsetsToTxn(
-  broker: Broker,
-  body: AddOffsetsToTxnRequest,
-  { version }: RequestContext,
-  reply: Reply,
-): void {
+export const addOffsetsToTxn: Handler<"AddOffsetsToTxn", Needs> = (parts, body, { version }, reply) => {
   const { transactionalId, producerId, producerEpoch, groupId } = body;
   const answer = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode: fencedAs(errorCode, version, FENCED_VERSION) });
   if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
-  const count = broker.topics.partitionsOf(OFFSETS_TOPIC).length || broker.config["offsets.topic.num.partitions"];
+  const count = parts.topics.partitionsOf(OFFSETS_TOPIC).length || parts.config["offsets.topic.num.partitions"];
   const index = (javaStringHash(groupId) & 0x7fffffff) % count;
   const partitions = new Map([[OFFSETS_TOPIC, new Set([index])]]);
   const producer = { id: producerId, epoch: producerEpoch };
-  add(broker, { transactionalId, producer, partitions, clientVersion: OLD_CLIENT }, answer);
-}
+  add(parts, { transactionalId, producer, partitions, clientVersion: OLD_CLIENT }, answer);
+};
 
-export function endTxn(broker: Broker, body: EndTxnRequest, { version }: RequestContext, reply: Reply): void {
+export const endTxn: Handler<"EndTxn", Needs> = (parts, body, { version }, reply) => {
   const { transactionalId, producerId, producerEpoch, committed: commit } = body;
   const answer = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
   if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
   const clientVersion = version >= BUMPING_VERSION ? NEW_CLIENT : OLD_CLIENT;
   const producer = { id: producerId, epoch: producerEpoch };
-  const served = broker.transactions.request<ProducerReply>(
+  const served = parts.transactions.request<ProducerReply>(
     { type: "end", transactionalId, producer, commit, clientVersion },
     ended => reply({ throttleTimeMs: 0, ...ended, errorCode: fencedAs(ended.errorCode, version, FENCED_VERSION) }),
   );
   if (!served) answer(AWAY);
-}
+};

@@ -1,17 +1,15 @@
-import { Errors, type WriteTxnMarkersRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
-import type { RequestContext } from "../requests.ts";
+import { Errors } from "@samsa/protocol";
 import { writeMarker } from "../transactions.ts";
+import type { Handler, ItemOf } from "../handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
+type Needs = Pick<BrokerParts, "env" | "groups" | "tools" | "topics">;
+
+type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
 type Outcome = { readonly topic: string; readonly index: number; readonly errorCode: number };
 
 /** Ends transactions in partitions here, for their coordinator or for an administrator who aborts one that hangs. */
-export function writeTxnMarkers(
-  broker: Broker,
-  { markers }: WriteTxnMarkersRequest,
-  _context: RequestContext,
-  reply: (response: object) => void,
-): void {
+export const writeTxnMarkers: Handler<"WriteTxnMarkers", Needs> = (parts, { markers }, _context, reply) => {
   const outcomes = new Map<bigint, Map<string, Outcome>>();
   let waiting = 1;
   const done = (): void => {
@@ -31,17 +29,17 @@ export function writeTxnMarkers(
           of.set(`${topic}-${index}`, { topic, index, errorCode });
           done();
         };
-        const partition = broker.topics.partition(topic, index);
+        const partition = parts.topics.partition(topic, index);
         if (partition === undefined || partition.fault !== 0) tell(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
-        else writeMarker(broker, broker.topics, { topic, index, marker, transactionVersion }, tell);
+        else writeMarker(parts, parts.topics, { topic, index, marker, transactionVersion }, tell);
       }
     }
   }
   done();
-}
+};
 
-function byTopic(outcomes: readonly Outcome[]): object[] {
-  const topics = new Map<string, object[]>();
+function byTopic(outcomes: readonly Outcome[]) {
+  const topics = new Map<string, MarkedPartition[]>();
   for (const { topic, index: partitionIndex, errorCode } of outcomes) {
     const partitions = topics.get(topic) ?? [];
     partitions.push({ partitionIndex, errorCode });

@@ -1,7 +1,7 @@
 import { nearestNumber, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
+import type { BrokerNode, BrokerParts } from "../parts.ts";
 import type { Outcome } from "./live-share-partition.ts";
 import { sharePartitionId } from "./share-sessions.ts";
 
@@ -54,7 +54,7 @@ function isMalformed(
 
 /** Takes the member's word; `done` gets what became of each partition once all that counts is durable. */
 export function acknowledgeAll(
-  broker: Broker,
+  broker: Pick<BrokerParts, "shares" | "topics">,
   said: Acknowledgements,
   done: (results: ReadonlyMap<string, AcknowledgedPartition>) => void,
 ): void {
@@ -117,17 +117,20 @@ export function hasCaller<R extends { readonly groupId: string | null; readonly 
   return request.groupId !== null && isMemberId(request.memberId);
 }
 
+/** Leader of a partition whose leader is not told. */
+export const NO_LEADER = { leaderId: 0, leaderEpoch: 0 } as const;
+
 /** The answer to a request that is refused as a whole: Kafka tells the code alone. */
 export function refusedWhole({ code }: KafkaError) {
-  return { throttleTimeMs: 0, errorCode: code, errorMessage: null, responses: [] };
+  return { throttleTimeMs: 0, errorCode: code, errorMessage: null, responses: [], nodeEndpoints: [] };
 }
 
 /** Who leads the partitions, for a client that has asked one that does not. */
 export function leaderHints(
-  broker: Broker,
+  broker: Pick<BrokerParts, "nodes">,
   listener: string,
   errorCodes: readonly number[],
-): ReturnType<Broker["nodes"]> {
+): readonly BrokerNode[] {
   const lost = errorCodes.some(isLeadership);
   return lost ? broker.nodes(listener) : [];
 }

@@ -4,7 +4,7 @@ import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
 import type { ReadResult } from "@samsa/storage";
-import type { Broker } from "../broker.ts";
+import type { BrokerParts } from "../parts.ts";
 import type { Watcher } from "../partition.ts";
 import type { RequestContext } from "../requests.ts";
 import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
@@ -21,7 +21,10 @@ export interface ShareAnswer extends Outcome {
 }
 
 interface ShareFetchCall {
-  readonly broker: Broker;
+  readonly parts: Pick<
+    BrokerParts,
+    "config" | "env" | "pendingFetches" | "quotas" | "shares" | "tools" | "topics" | "turn" | "unsent"
+  >;
   readonly request: ShareFetchRequest;
   readonly context: RequestContext;
   readonly session: ShareSession;
@@ -71,39 +74,39 @@ export class PendingShareFetch implements ShareWaiter {
 
   constructor(call: ShareFetchCall) {
     this.#call = call;
-    const { session, broker } = call;
+    const { session, parts } = call;
     const partitions = [...session.partitions.values()];
     // Each takes its turn in being first.
     const turn = partitions.length === 0 ? 0 : Math.max(0, call.request.shareSessionEpoch) % partitions.length;
     this.#wanted = [...partitions.slice(turn), ...partitions.slice(0, turn)].flatMap(one => this.#want(one));
-    this.#committed = broker.shares.configs(session.groupId)["share.isolation.level"] === "read_committed";
+    this.#committed = parts.shares.configs(session.groupId)["share.isolation.level"] === "read_committed";
   }
 
   /** Opens a partition; one that is not there is told of at the end, and one of which nothing is wanted is not opened. */
   #want({ topicId, index, isKnown }: SessionSharePartition): Wanted[] {
-    const { broker, session, request } = this.#call;
+    const { parts, session, request } = this.#call;
     const failed = (errorCode: number): Wanted[] => [{ topicId, index, live: undefined, errorCode, isReady: true }];
-    const name = broker.topics.nameOf(topicId);
+    const name = parts.topics.nameOf(topicId);
     if (name === undefined) {
       return failed((isKnown ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.UNKNOWN_TOPIC_ID).code);
     }
-    if (broker.topics.partition(name, index) === undefined) return failed(broker.topics.absence(name, index));
+    if (parts.topics.partition(name, index) === undefined) return failed(parts.topics.absence(name, index));
     if (request.maxRecords === 0 || request.maxBytes === 0) return [];
-    const isLoaded = broker.shares.find(session.groupId, { topicId, index })?.state !== undefined;
-    const live = broker.shares.open(session.groupId, { topicId, index });
+    const isLoaded = parts.shares.find(session.groupId, { topicId, index })?.state !== undefined;
+    const live = parts.shares.open(session.groupId, { topicId, index });
     return typeof live === "number" ? failed(live) : [{ topicId, index, live, errorCode: 0, isReady: isLoaded }];
   }
 
   begin(): void {
-    const { request, broker } = this.#call;
+    const { request, parts } = this.#call;
     if (this.#wanted.every(({ live }) => live === undefined)) return this.#call.done(this.#failures());
     if (request.maxBytes < 0) return this.#call.done(this.#failures(Errors.UNKNOWN_SERVER_ERROR.code));
     const answers = this.#attempts(request.maxWaitMs <= 0);
     if (answers !== undefined) return this.#call.done(answers);
     this.#waiting = true;
     for (const { live } of this.#wanted) live?.wait(this);
-    this.#timer = broker.env.timers.after(request.maxWaitMs, () => this.#look(true));
-    broker.pendingFetches.add(this.#stop);
+    this.#timer = parts.env.timers.after(request.maxWaitMs, () => this.#look(true));
+    parts.pendingFetches.add(this.#stop);
   }
 
   advanced(bytes: number): void {
@@ -115,7 +118,7 @@ export class PendingShareFetch implements ShareWaiter {
   changed(): void {
     if (!this.#waiting || this.#scheduled) return;
     this.#scheduled = true;
-    this.#call.broker.turn.add("acknowledge", () => {
+    this.#call.parts.turn.add("acknowledge", () => {
       this.#scheduled = false;
       if (this.#waiting) this.#look(this.#stopping);
     });
@@ -135,7 +138,7 @@ export class PendingShareFetch implements ShareWaiter {
     if (answers === undefined) return;
     this.#waiting = false;
     this.#timer?.cancel();
-    this.#call.broker.pendingFetches.delete(this.#stop);
+    this.#call.parts.pendingFetches.delete(this.#stop);
     for (const { live } of this.#wanted) live?.leave(this);
     this.#call.done(answers);
   }
@@ -180,11 +183,11 @@ export class PendingShareFetch implements ShareWaiter {
 
   /** Reads, and acquires when there is enough or this is the last look; undefined: it is worth while to wait. */
   #attempt(isLast: boolean): ShareAnswer[] | undefined {
-    const { request, broker, context, session } = this.#call;
+    const { request, parts, context, session } = this.#call;
     // Whose session has ended meanwhile must not be given what nobody else could have then.
-    if (broker.shares.sessions.find(session.groupId, session.memberId) !== session) return [];
-    const most = broker.quotas.mostAtOnce("consumer_byte_rate", context);
-    const limit = Math.min(request.maxBytes, broker.config["fetch.max.bytes"], most, broker.unsent.room);
+    if (parts.shares.sessions.find(session.groupId, session.memberId) !== session) return [];
+    const most = parts.quotas.mostAtOnce("consumer_byte_rate", context);
+    const limit = Math.min(request.maxBytes, parts.config["fetch.max.bytes"], most, parts.unsent.room);
     const reads = this.#read(limit);
     const size = reads.reduce((sum, { result }) => sum + result.size, 0);
     // Kafka says nothing of a partition that is fenced meanwhile; here its client hears of it, and at once.
@@ -243,7 +246,7 @@ export class PendingShareFetch implements ShareWaiter {
 
   #acquire({ wanted, live, fetchOffset, result }: Read, maxRecords: number): { answer: ShareAnswer; count: number } {
     const { topicId, index } = wanted;
-    const { request, session, broker } = this.#call;
+    const { request, session, parts } = this.#call;
     const { log } = live.partition;
     const { state } = live;
     const nothing = { answer: { ...EMPTY, topicId, index }, count: 0 };
@@ -254,7 +257,7 @@ export class PendingShareFetch implements ShareWaiter {
       return nothing;
     }
     const batches = this.#batchesOf(result.chunks);
-    const taken = state?.acquire(broker.env.clock.monotonic(), {
+    const taken = state?.acquire(parts.env.clock.monotonic(), {
       memberId: session.memberId,
       recordLimit: request.shareAcquireMode === AcquireMode.recordLimit,
       batchSize: request.batchSize,
@@ -275,7 +278,7 @@ export class PendingShareFetch implements ShareWaiter {
   }
 
   #batchesOf(chunks: readonly Uint8Array[]): PlacedBatch[] {
-    const { tools } = this.#call.broker;
+    const { tools } = this.#call.parts;
     const batches: PlacedBatch[] = [];
     const cursor = new BatchCursor();
     for (const chunk of chunks) {

@@ -1,9 +1,9 @@
 import type { Uuid } from "@samsa/base";
 import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import type { Broker } from "../broker.ts";
 import type { GroupConfigs } from "../group-configs.ts";
 import { NO_MUTATION_QUOTA } from "../quotas.ts";
+import type { BrokerParts } from "../parts.ts";
 import type { Peer } from "../requests.ts";
 import { SHARE_STATE_TOPIC } from "../topics.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
@@ -11,6 +11,8 @@ import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sess
 import { ShareStates } from "./share-states.ts";
 
 const SHARE_VERSION = "share.version";
+
+type Host = Pick<BrokerParts, "autoTopics" | "config" | "env" | "settings" | "tools" | "topics">;
 
 /** One partition of a topic, by the topic's id. */
 export interface SharedPartition {
@@ -28,20 +30,20 @@ interface CachedConfigs {
 export class ShareGroups {
   readonly sessions: ShareSessions;
   readonly states: ShareStates;
-  readonly #broker: Broker;
+  readonly #host: Host;
   /** By group, then by topic id and index. */
   readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
   readonly #configs = new Map<string, CachedConfigs>();
 
-  constructor(broker: Broker) {
-    this.#broker = broker;
-    this.states = statesOf(broker);
-    this.sessions = new ShareSessions(() => broker.config["group.share.max.share.sessions"]);
+  constructor(host: Host) {
+    this.#host = host;
+    this.states = statesOf(host);
+    this.sessions = new ShareSessions(() => host.config["group.share.max.share.sessions"]);
   }
 
   /** Whether the cluster has share groups (`share.version`). */
   get isEnabled(): boolean {
-    return (this.#broker.topics.image.features.get(SHARE_VERSION) ?? 0) > 0;
+    return (this.#host.topics.image.features.get(SHARE_VERSION) ?? 0) > 0;
   }
 
   /** Follows the metadata. */
@@ -58,13 +60,13 @@ export class ShareGroups {
       sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],
       assignmentIntervalMs: groupId => this.configs(groupId)["share.assignment.interval.ms"],
-      maxSize: () => this.#broker.config["group.share.max.size"],
+      maxSize: () => this.#host.config["group.share.max.size"],
     };
   }
 
   /** A group's settings in force. */
   configs(groupId: string): GroupConfigs {
-    const { topics, config, settings } = this.#broker;
+    const { topics, config, settings } = this.#host;
     const cached = this.#configs.get(groupId);
     if (cached?.image === topics.image.configs && cached.broker === config) return cached.configs;
     const configs = settings.group(topics.image, groupId, config);
@@ -79,12 +81,11 @@ export class ShareGroups {
   open(groupId: string, { topicId, index }: SharedPartition): LiveSharePartition | number {
     const known = this.find(groupId, { topicId, index });
     if (known !== undefined) return known;
-    const { topics, env } = this.#broker;
+    const { topics, env } = this.#host;
     const name = topics.nameOf(topicId);
     if (name === undefined) return Errors.UNKNOWN_TOPIC_ID.code;
-    const partition = topics.partition(name, index);
-    if (partition === undefined) return topics.absence(name, index);
-    if (partition.fault !== 0) return partition.fault;
+    const partition = topics.leader(name, index);
+    if (typeof partition === "number") return partition;
     const host = {
       env,
       states: this.states,
@@ -123,7 +124,7 @@ export class ShareGroups {
 
   #released({ groupId, memberId }: ShareSession, { errorCode }: Outcome): void {
     if (errorCode === 0) return;
-    this.#broker.env.logger.warn("records of a member that is gone could not be released", {
+    this.#host.env.logger.warn("records of a member that is gone could not be released", {
       groupId,
       memberId,
       errorCode,
@@ -166,14 +167,13 @@ export class ShareGroups {
 /** `share.coordinator.state.topic.prune.interval.ms` and `share.coordinator.cold.partition.snapshot.interval.ms`. */
 const STATE_INTERVAL_MS = 300_000;
 
-function statesOf(broker: Broker): ShareStates {
-  const { env, tools, config, topics } = broker;
+function statesOf({ env, tools, config, topics, autoTopics }: Host): ShareStates {
   const states = {
     updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
     pruneIntervalMs: STATE_INTERVAL_MS,
     coldSnapshotIntervalMs: STATE_INTERVAL_MS,
     partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
   };
-  const createTopic = (done: () => void) => broker.ensureTopics([SHARE_STATE_TOPIC], NO_MUTATION_QUOTA, () => done());
+  const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], NO_MUTATION_QUOTA, () => done());
   return new ShareStates({ env, tools, config: states, createTopic }, topics);
 }

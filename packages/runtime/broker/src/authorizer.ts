@@ -1,0 +1,48 @@
+/** `AclOperation`: what a client wants to do, by its code. */
+const OPERATION = {
+  READ: 3,
+  WRITE: 4,
+  CREATE: 5,
+  DELETE: 6,
+  ALTER: 7,
+  DESCRIBE: 8,
+  CLUSTER_ACTION: 9,
+  DESCRIBE_CONFIGS: 10,
+  ALTER_CONFIGS: 11,
+  IDEMPOTENT_WRITE: 12,
+} as const;
+
+export type AclOperation = keyof typeof OPERATION;
+
+/** `ResourceType` */
+export type ResourceType = "TOPIC" | "GROUP" | "CLUSTER" | "TRANSACTIONAL_ID";
+
+/** The name of the one resource of type CLUSTER (`Resource.CLUSTER_NAME`). */
+export const CLUSTER_NAME = "kafka-cluster";
+
+export interface Action {
+  readonly operation: AclOperation;
+  readonly resource: ResourceType;
+  readonly name: string;
+}
+
+/** Decides what clients may do (`org.apache.kafka.server.authorizer.Authorizer`). */
+export interface Authorizer {
+  /** `principal` is the user's name, `host` the address of the client. */
+  allows(client: { readonly user: string; readonly host: string }, action: Action): boolean;
+}
+
+/** Authorizer of a broker without `authorizer.class.name`. */
+export const ALLOW_ALL: Authorizer = { allows: () => true };
+
+/** Operations that a resource can be asked for (`AclEntry.supportedOperations`). */
+const SUPPORTED: { readonly [T in "TOPIC" | "GROUP" | "CLUSTER"]: readonly AclOperation[] } = {
+  TOPIC: ["READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"],
+  GROUP: ["READ", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"],
+  CLUSTER: ["CREATE", "ALTER", "DESCRIBE", "CLUSTER_ACTION", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE"],
+};
+
+/** Authorized operations as responses tell them: bit `1 << code` for each operation that a client may do. */
+export function operationBits(resource: keyof typeof SUPPORTED): number {
+  return SUPPORTED[resource].reduce((bits, operation) => bits | (1 << OPERATION[operation]), 0);
+}

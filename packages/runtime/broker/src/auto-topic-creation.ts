@@ -1,0 +1,69 @@
+import type { Logger } from "@samsa/base";
+import { topicNameFault } from "@samsa/controller";
+import { Errors } from "@samsa/protocol";
+import type { BrokerConfig } from "./configs.ts";
+import type { Control } from "./control.ts";
+import { topicPlan } from "./internal-topics.ts";
+import type { MutationQuota } from "./quotas.ts";
+
+const TIMEOUT_MS = 30_000;
+
+interface Host {
+  readonly logger: Logger;
+  readonly config: () => BrokerConfig;
+  readonly control: () => Pick<Control, "submit">;
+}
+
+/** The error of a topic that does not exist: INVALID_TOPIC_EXCEPTION if its name is illegal, else UNKNOWN_TOPIC_OR_PARTITION. */
+export function absentTopicError(name: string): number {
+  const isIllegal = topicNameFault(name) !== undefined;
+  return (isIllegal ? Errors.INVALID_TOPIC_EXCEPTION : Errors.UNKNOWN_TOPIC_OR_PARTITION).code;
+}
+
+/** Creates topics that clients name and that do not exist (`AutoTopicCreationManager`). */
+export class AutoTopicCreation {
+  readonly #host: Host;
+  readonly #running = new Map<string, Promise<number>>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Creates the topics that are missing; then calls `done` with the error of each that still is. */
+  ensure(names: readonly string[], quota: MutationQuota, done: (errors: ReadonlyMap<string, number>) => void): void {
+    const errors = new Map<string, number>();
+    const creations = names.map(async name => {
+      const error = await this.#create(name, quota);
+      if (error !== 0) errors.set(name, error);
+    });
+    Promise.all(creations).then(
+      () => done(errors),
+      error => {
+        this.#host.logger.error("topics could not be created", { names, error });
+        done(new Map(names.map(name => [name, Errors.UNKNOWN_SERVER_ERROR.code])));
+      },
+    );
+  }
+
+  /** Requests that want the same topic at the same time create it once. */
+  #create(name: string, quota: MutationQuota): Promise<number> {
+    let creation = this.#running.get(name);
+    if (creation === undefined) {
+      creation = this.#submit(name, quota).finally(() => this.#running.delete(name));
+      this.#running.set(name, creation);
+    }
+    return creation;
+  }
+
+  /** Resolves with 0 or the error code. */
+  async #submit(name: string, quota: MutationQuota): Promise<number> {
+    if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
+    const topic = { name, assignments: [], ...topicPlan(name, this.#host.config()) };
+    const request = { topics: [topic], timeoutMs: TIMEOUT_MS, validateOnly: false };
+    const { topics } = await this.#host.control().submit("createTopics", request, quota);
+    const code = topics[0]?.errorCode ?? 0;
+    // A client that asks again later finds the topic.
+    if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    return code === Errors.TOPIC_ALREADY_EXISTS.code ? 0 : code;
+  }
+}

@@ -1,0 +1,71 @@
+import type { Env } from "@samsa/base";
+import type { Tools } from "@samsa/records";
+import type { LogDirs } from "@samsa/storage";
+import type { AutoTopicCreation } from "./auto-topic-creation.ts";
+import type { BrokerConfig } from "./configs.ts";
+import type { ClientConnection } from "./connection.ts";
+import type { Control } from "./control.ts";
+import type { FetchSessions } from "./fetch-sessions.ts";
+import type { Forwarding } from "./forwarding.ts";
+import type { Groups } from "./groups.ts";
+import type { HeldBytes } from "./held-bytes.ts";
+import type { Judging } from "./judging.ts";
+import type { BrokerMetrics } from "./metrics.ts";
+import type { Moves } from "./moves.ts";
+import type { Watcher } from "./partition.ts";
+import type { Quotas } from "./quotas.ts";
+import type { Settings } from "./settings.ts";
+import type { ShareGroups } from "./share/share-groups.ts";
+import type { ClientTelemetry } from "./telemetry.ts";
+import type { Topics } from "./topics.ts";
+import type { Transactions } from "./transactions.ts";
+import type { Turn } from "./turn.ts";
+
+/** A broker as clients reach it. */
+export interface BrokerNode {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string | null;
+}
+
+/** Versions of an API that ApiVersions announces. */
+export interface AnnouncedApi {
+  readonly apiKey: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+}
+
+/** The parts of a broker that requests are handled with. Each handler names those that it uses with `Pick`. */
+export interface BrokerParts {
+  readonly env: Env;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  /** Current values: some settings change at run time. */
+  readonly config: BrokerConfig;
+  readonly settings: Settings;
+  readonly turn: Turn;
+  readonly tools: Tools;
+  readonly judging: Judging;
+  readonly metrics: BrokerMetrics;
+  readonly quotas: Quotas;
+  readonly telemetry: ClientTelemetry | undefined;
+  readonly sessions: FetchSessions;
+  /** Fetches that wait for records. */
+  readonly pendingFetches: Set<Watcher>;
+  /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
+  readonly unsent: HeldBytes<ClientConnection>;
+  readonly dirs: LogDirs;
+  readonly moves: Moves;
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly transactions: Transactions;
+  readonly shares: ShareGroups;
+  readonly control: Control;
+  readonly forwarding: Forwarding;
+  readonly autoTopics: AutoTopicCreation;
+  /** The APIs that this broker serves. */
+  readonly apis: () => readonly AnnouncedApi[];
+  /** The brokers, by the addresses of a listener. */
+  readonly nodes: (listener: string) => readonly BrokerNode[];
+}

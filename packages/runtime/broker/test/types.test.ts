@@ -1,0 +1,65 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const PACKAGE = join(import.meta.dirname, "..");
+const ROOT = join(PACKAGE, "../../..");
+
+const HEAD = `
+import { heartbeat, leaveGroup } from "../src/api/groups.ts";
+import { consumerGroupDescribe } from "../src/api/consumer-groups.ts";
+import { serve } from "../src/apis.ts";
+import type { Handler } from "../src/handler.ts";
+type Nothing = Record<never, never>;
+`;
+
+/** Compiles sources, each in a file of its own; gives the compiler's complaints by the names of the sources. */
+function complaints(sources: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const folder = mkdtempSync(join(PACKAGE, ".types-"));
+  try {
+    for (const [name, text] of Object.entries(sources)) writeFileSync(join(folder, `${name}.ts`), HEAD + text);
+    const config = {
+      extends: "../../../../tsconfig.pure.json",
+      compilerOptions: { noEmit: true, composite: false, noUnusedLocals: false },
+      include: ["*.ts"],
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const { stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" });
+    const lines = stdout.split("\n");
+    return Object.fromEntries(
+      Object.keys(sources).map(name => [name, lines.filter(line => line.includes(`/${name}.ts(`)).join("\n")]),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// Runs the compiler itself: the promise is that such a row or handler does not build.
+test("a row with another API's handler, a wrong reply or an unknown permission does not compile", () => {
+  const found = complaints({
+    right: 'serve("Heartbeat", heartbeat); serve("LeaveGroup", leaveGroup);',
+    swapped: 'serve("Heartbeat", leaveGroup);',
+    // Their requests have the same fields.
+    alike: 'serve("ShareGroupDescribe", consumerGroupDescribe);',
+    fine: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
+      reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupId, errorCode: 0 })) });`,
+    misspelt: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
+      reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupID: groupId, errorCode: 0 })) });`,
+    extra: `export const handler: Handler<"Heartbeat", Nothing> = (_parts, _request, _context, reply) => {
+      const response = { throttleTimeMs: 0, errorCode: 0, errorMessage: "" };
+      reply(response);
+    };`,
+    missing: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
+      reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupId })) });`,
+    permission: 'serve("ListGroups", undefined as never, { permission: ["LIST", "CLUSTER"] });',
+  });
+  expect(found.right).toBe("");
+  expect(found.fine).toBe("");
+  expect(found.swapped).toContain(`Handler<"LeaveGroup"`);
+  expect(found.alike).toContain(`Handler<"ConsumerGroupDescribe"`);
+  expect(found.misspelt).toContain("groupID");
+  expect(found.extra).not.toBe("");
+  expect(found.missing).toContain("errorCode");
+  expect(found.permission).toContain('"LIST"');
+});
