@@ -2,7 +2,6 @@ import { configsOf, ELR_FEATURE, type MetadataImage, RESOURCE_TYPE } from "@sams
 import {
   type AlterConfigsRequest,
   type AlterConfigsResponse,
-  type ErrorName,
   type IncrementalAlterConfigsRequest,
   type IncrementalAlterConfigsResponse,
   type MetadataRecord,
@@ -10,22 +9,6 @@ import {
 } from "@samsa/protocol";
 import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
 import { topicNameFault } from "./topic-names.ts";
-
-/** Error of invalid settings of a resource. */
-export interface ConfigFault {
-  readonly error: ErrorName;
-  readonly message: string;
-}
-
-/** Rules of settings, which are declared outside of the controller. */
-export interface ConfigRules {
-  /** Validates all settings that a resource would have; undefined if they are valid. */
-  validate(resourceType: number, resourceName: string, values: ReadonlyMap<string, string>): ConfigFault | undefined;
-  /** True if the setting is a list, to which APPEND and SUBTRACT apply. */
-  isList(resourceType: number, key: string): boolean;
-  /** Value of an unset list before APPEND or SUBTRACT. */
-  initial(resourceType: number, key: string): string | null;
-}
 
 export const SET = 0;
 const DELETE = 1;

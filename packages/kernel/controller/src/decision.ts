@@ -1,7 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import type { MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
-import type { ConfigRules } from "./configs.ts";
+import type { ConfigRules } from "./config-rules.ts";
 
 /** Records to append, all or none, and the reply to send once they are committed. */
 export interface Decision<Reply> {

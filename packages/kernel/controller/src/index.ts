@@ -1,5 +1,5 @@
 export { activationRecords, bootstrapRecords, type BootstrapOptions } from "./features.ts";
-export { type ConfigFault, type ConfigRules } from "./configs.ts";
+export type { ConfigFault, ConfigRules } from "./config-rules.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";
 export { listPartitionReassignments } from "./reassignments.ts";

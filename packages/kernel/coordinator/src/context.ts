@@ -1,4 +1,4 @@
-import type { ConsumerGroupConfig } from "./consumer/context.ts";
+import type { ConsumerGroupConfig } from "./consumer/config.ts";
 import type { ShardRecord, Ticket } from "./effects.ts";
 
 /** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */

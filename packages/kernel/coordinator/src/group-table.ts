@@ -1,6 +1,6 @@
 import { Group } from "./group.ts";
 import type { AnyGroup } from "./offsets.ts";
-import { PendingOffsets } from "./txn-offsets.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
 
 /** Groups of a shard, and their pending offsets of open transactions. */
 export class GroupTable {

@@ -27,7 +27,7 @@ export {
 export type { AcquiredRecords, FetchedBatch } from "./share/fetched.ts";
 export type { AcknowledgementBatch, SharePartitionEffect, SharePartitionSettings } from "./share/requests.ts";
 export { SharePartition } from "./share/share-partition.ts";
-export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/context.ts";
+export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/config.ts";
 export type { TopicDirectory } from "./consumer/topics.ts";
 export type { ListedGroup } from "./group-shard.ts";
 export type { Initialization, ShareGroupConfig } from "./share-group/group.ts";

@@ -13,7 +13,7 @@ import { groupTombstones } from "./consumer/records.ts";
 import type { ConsumerGroup } from "./consumer/group.ts";
 import type { CommittedOffset, Group } from "./group.ts";
 import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
-import type { PendingOffsets } from "./txn-offsets.ts";
+import type { PendingOffsets } from "./pending-offsets.ts";
 
 type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];

@@ -1,6 +1,9 @@
-import type { BrokerConfig } from "./configs.ts";
-
-type Limits = Pick<BrokerConfig, "max.connections" | "max.connections.per.ip" | "max.connections.per.ip.overrides">;
+/** Settings of the broker that limit connections. */
+interface Limits {
+  readonly "max.connections": number;
+  readonly "max.connections.per.ip": number;
+  readonly "max.connections.per.ip.overrides": string;
+}
 
 const V4_IN_V6 = "::ffff:";
 

@@ -1,14 +1,17 @@
-import { type AnyConfigSpec, type Int64, randomUuid, type Uuid } from "@samsa/base";
+import { type AnyConfigSpec, type Env, type Int64, randomUuid } from "@samsa/base";
 import { activationRecords, bootstrapRecords, Controller, type ControllerRequests, type Draw } from "@samsa/controller";
 import { imageRecords, METADATA_VERSION, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
 import { encodeMetadataRecord, Errors, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
+import type { Tools } from "@samsa/records";
+import type { LogDirs } from "@samsa/storage";
+import type { BrokerConfig } from "./configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
 import type { Endpoint } from "./listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
-import type { BrokerParts } from "./parts.ts";
+import type { Placed } from "./moves.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
-import { configRules, SOURCE } from "./settings.ts";
+import { configRules, type Settings, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
 
 /** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
@@ -25,7 +28,17 @@ export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" |
 /** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
 const MOST_ASSIGNMENTS = 2250;
 
-type Host = Pick<BrokerParts, "clusterId" | "config" | "dirs" | "env" | "nodeId" | "settings" | "tools" | "topics">;
+/** The parts of a broker that its controller needs. */
+export interface ControlHost {
+  readonly env: Env;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly config: BrokerConfig;
+  readonly settings: Settings;
+  readonly tools: Tools;
+  readonly dirs: LogDirs;
+  readonly topics: { readonly image: MetadataImage };
+}
 
 type Decider = keyof ControllerRequests;
 
@@ -39,19 +52,12 @@ export interface ControlEvents {
   publish(image: MetadataImage): void;
 }
 
-/** A replica of this broker and the directory that it is in. */
-export interface Placed {
-  readonly topicId: Uuid;
-  readonly partition: number;
-  readonly directory: Uuid;
-}
-
 /**
  * The controller of a single node: decides, writes the decision to `__cluster_metadata`, and once it is on the device
  * publishes the new image and answers.
  */
 export class Control {
-  readonly #broker: Host;
+  readonly #broker: ControlHost;
   readonly #events: ControlEvents;
   readonly #controller: Controller;
   readonly #log: MetadataLog;
@@ -68,7 +74,7 @@ export class Control {
   #nextProducerId = 0n;
   #producerIdsLeft = 0;
 
-  constructor(broker: Host, events: ControlEvents) {
+  constructor(broker: ControlHost, events: ControlEvents) {
     this.#broker = broker;
     this.#events = events;
     this.#lastSnapshot = broker.env.clock.monotonic();

@@ -1,5 +1,5 @@
-import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
-import type { BrokerParts } from "./parts.ts";
+import type { Env } from "@samsa/base";
+import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { BrokerConfig } from "./configs.ts";
 
 /** Settings of groups that a broker bounds: the broker's own value, and the least and most that groups may have. */
@@ -94,7 +94,11 @@ function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; rea
 }
 
 /** The limits of groups; each interval is as the broker and the group have it now. */
-export function groupConfig(broker: Pick<BrokerParts, "config" | "env" | "topics">) {
+export function groupConfig(broker: {
+  readonly config: BrokerConfig;
+  readonly env: Env;
+  readonly topics: { readonly image: MetadataImage };
+}) {
   const { config, env } = broker;
   return {
     initialRebalanceDelayMs: Math.max(0, config["group.initial.rebalance.delay.ms"]),

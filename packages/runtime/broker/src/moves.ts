@@ -1,7 +1,13 @@
-import { DiskError, type Env, guard } from "@samsa/base";
+import { DiskError, type Env, guard, type Uuid } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
-import type { Placed } from "./control.ts";
 import type { Partition } from "./partition.ts";
+
+/** A replica of this broker and the directory that it is in. */
+export interface Placed {
+  readonly topicId: Uuid;
+  readonly partition: number;
+  readonly directory: Uuid;
+}
 
 /** Bytes that a copy may be ahead of the device before it waits for it. */
 const UNFLUSHED = 128 << 20;

@@ -3,12 +3,10 @@ import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
 import type { AutoTopicCreation } from "./auto-topic-creation.ts";
 import type { BrokerConfig } from "./configs.ts";
-import type { ClientConnection } from "./connection.ts";
 import type { Control } from "./control.ts";
 import type { FetchSessions } from "./fetch-sessions.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { Groups } from "./groups.ts";
-import type { HeldBytes } from "./held-bytes.ts";
 import type { Judging } from "./judging.ts";
 import type { BrokerMetrics } from "./metrics.ts";
 import type { Moves } from "./moves.ts";
@@ -53,8 +51,8 @@ export interface BrokerParts {
   readonly sessions: FetchSessions;
   /** Fetches that wait for records. */
   readonly pendingFetches: Set<Watcher>;
-  /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
-  readonly unsent: HeldBytes<ClientConnection>;
+  /** Room for replies that clients have not taken yet, in bytes; without it fetches get no records. */
+  readonly unsent: { readonly room: number };
   readonly dirs: LogDirs;
   readonly moves: Moves;
   readonly topics: Topics;

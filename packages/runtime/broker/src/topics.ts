@@ -13,8 +13,7 @@ import {
 } from "@samsa/metadata";
 import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
-import type { Placed } from "./control.ts";
-import type { Moves } from "./moves.ts";
+import type { Moves, Placed } from "./moves.ts";
 import { Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
 import type { TopicConfig } from "./topic-configs.ts";

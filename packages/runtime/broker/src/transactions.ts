@@ -9,7 +9,7 @@ import {
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
-import type { BrokerParts } from "./parts.ts";
+import type { BrokerConfig } from "./configs.ts";
 import { TRANSACTION_VERSION_FEATURE } from "./features.ts";
 import type { Groups } from "./groups.ts";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
@@ -25,9 +25,15 @@ export interface TransactionHost extends ShardHost {
   readonly retry: { readonly backoffMs: number; readonly maxMs: number };
 }
 
-export function transactionHost(
-  broker: Pick<BrokerParts, "config" | "control" | "env" | "groups" | "tools" | "topics">,
-): TransactionHost {
+/** The parts of a broker that its transaction coordinator needs. */
+interface TransactionSources extends ShardHost {
+  readonly groups: Groups;
+  readonly config: BrokerConfig;
+  readonly control: { producerId(): Promise<bigint> };
+  readonly topics: Topics;
+}
+
+export function transactionHost(broker: TransactionSources): TransactionHost {
   const { env, tools, groups, config } = broker;
   return {
     env,

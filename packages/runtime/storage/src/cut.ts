@@ -1,5 +1,5 @@
 import { BatchCursor } from "@samsa/records";
-import type { ReadOptions } from "./types.ts";
+import type { ReadOptions } from "./reads.ts";
 
 const cursor = new BatchCursor();
 

@@ -30,7 +30,7 @@ import { type MetaProperties, readMetaProperties, writeMetaProperties } from "./
 import { loadState } from "./recovery.ts";
 import { SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
-import type { LogHome } from "./types.ts";
+import type { LogHome } from "./log-home.ts";
 
 /** Ownership, settings and memory of one log directory. */
 export interface LogDirOptions {
@@ -122,7 +122,7 @@ function cutName(offset: number): string {
 }
 
 /** A log directory and the logs in it. It has no timers: its owner calls `tick`. */
-export class LogDir implements LogHome {
+export class LogDir implements LogHome<PartitionLog> {
   readonly env: Env;
   readonly path: string;
   readonly meta: MetaProperties;

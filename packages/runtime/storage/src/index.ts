@@ -4,5 +4,5 @@ export * from "./directory.ts";
 export * from "./log-move.ts";
 export * from "./log.ts";
 export * from "./properties.ts";
-export * from "./types.ts";
+export type { ReadOptions, ReadResult } from "./reads.ts";
 export { readWhole, removeIfThere, replaceFile } from "./files.ts";

@@ -1,7 +1,7 @@
 import type { Disk, DiskFile } from "@samsa/base";
 import { DELETED_SUFFIX, type LogEffect, type LogState } from "@samsa/log";
 import { removeIfThere, replaceFile } from "./files.ts";
-import type { LogHome } from "./types.ts";
+import type { LogHome } from "./log-home.ts";
 
 const OPEN_FILES = 3;
 

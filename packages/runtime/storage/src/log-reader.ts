@@ -2,7 +2,8 @@ import type { LogState, Segment } from "@samsa/log";
 import { cutBatches } from "./cut.ts";
 import type { LogFiles } from "./log-files.ts";
 import { locate, type Position, readAt } from "./lookup.ts";
-import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
+import type { LogHome } from "./log-home.ts";
+import type { ReadOptions, ReadResult } from "./reads.ts";
 
 /** A read that takes longer than this has waited for the device, not only for the page cache. */
 const COLD_READ_MS = 2;

@@ -26,11 +26,12 @@ import { latestTimestamp, locate, remeasure, type TimestampOffset, timestampLook
 import { reloadProducers } from "./recovery.ts";
 import { SharedRun } from "./shared-run.ts";
 import { Tail } from "./tail.ts";
-import type { LogHome, ReadOptions, ReadResult } from "./types.ts";
+import type { LogHome } from "./log-home.ts";
+import type { ReadOptions, ReadResult } from "./reads.ts";
 
 /** A loaded log and the offsets that the checkpoints have for it. */
 export interface PartitionLogOptions {
-  readonly home: LogHome;
+  readonly home: LogHome<PartitionLog>;
   readonly place: { path: string };
   readonly topic: string;
   readonly partition: number;
@@ -63,7 +64,7 @@ export class PartitionLog {
   private flushActive = false;
   readonly state: LogState;
   /** The log's directory. */
-  readonly home: LogHome;
+  readonly home: LogHome<PartitionLog>;
   private readonly tail: Tail;
   private readonly files: LogFiles;
   private effects: LogEffect[] = [];

@@ -1,6 +1,6 @@
 import type { BufferPool } from "@samsa/base";
 import { cutBatches } from "./cut.ts";
-import type { ReadOptions, ReadResult } from "./types.ts";
+import type { ReadOptions, ReadResult } from "./reads.ts";
 
 /** Contiguous batches in memory with the offsets [first, next). */
 interface Run {

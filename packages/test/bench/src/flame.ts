@@ -1,4 +1,4 @@
-import type { CpuProfile } from "./profile.ts";
+import type { CpuProfile } from "./cpu-profile.ts";
 
 /** Frame of the flame graph: a function, with the functions that it called. */
 interface Frame {

@@ -1,26 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { BrokerProcess } from "./broker.ts";
 import { Child } from "./child.ts";
 import { KafkaProcess } from "./kafka-process.ts";
 import { findSamsa, type Program } from "./runtimes.ts";
-
-/** Broker process that can be stopped, killed and restarted on the same port and directory. */
-export interface BrokerProcess {
-  /** `host:port` of its listener. */
-  readonly server: string;
-  readonly directory: string;
-  /** Shuts the broker down. Rejects if that fails. */
-  stop(): Promise<void>;
-  /** Kills the broker with SIGKILL. */
-  kill(): Promise<void>;
-  /** Restarts the broker after `stop` or `kill`. */
-  start(): Promise<void>;
-  /** Standard error of the broker, for the message of a failing test. */
-  log(): string;
-  /** Kills the broker if it runs, and removes its directory. */
-  dispose(): Promise<void>;
-}
 
 interface Ready {
   readonly listeners: readonly { readonly host: string; readonly port: number }[];

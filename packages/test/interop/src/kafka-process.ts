@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
-import type { BrokerProcess } from "./broker-process.ts";
+import type { BrokerProcess } from "./broker.ts";
 import { Child, run } from "./child.ts";
 import { findJava, type Java, Missing } from "./runtimes.ts";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import kafkajs from "kafkajs";
-import type { BrokerProcess } from "./broker-process.ts";
+import type { BrokerProcess } from "./broker.ts";
 import { Child } from "./child.ts";
 import { KafkajsJudge } from "./kafkajs-judge.ts";
 import { type Java, TOOLS_VERSION } from "./runtimes.ts";

@@ -1,7 +1,8 @@
 /** List of all outside judges. Each gets its own broker. */
 import { join } from "node:path";
 import { announced, checkAnnounced, implemented, recorded } from "./api-list.ts";
-import { AGAINST_KAFKA, type BrokerProcess, startBroker } from "./broker-process.ts";
+import type { BrokerProcess } from "./broker.ts";
+import { AGAINST_KAFKA, startBroker } from "./broker-process.ts";
 import { runTool } from "./kafka-tools.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";

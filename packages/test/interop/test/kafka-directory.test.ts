@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type BrokerProcess, SamsaProcess } from "../src/broker-process.ts";
+import type { BrokerProcess } from "../src/broker.ts";
+import { SamsaProcess } from "../src/broker-process.ts";
 import { CODECS } from "../src/codecs.ts";
 import type { Read } from "../src/judge.ts";
 import { KafkajsJudge } from "../src/kafkajs-judge.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, type TestContext } from "vitest";
-import { type BrokerProcess, startBroker } from "../src/broker-process.ts";
+import type { BrokerProcess } from "../src/broker.ts";
+import { startBroker } from "../src/broker-process.ts";
 import { until } from "../src/child.ts";
 import type { Acknowledged, Draft, Judge, Producing, Read } from "../src/judge.ts";
 import { KafkajsJudge, nextOffsets } from "../src/kafkajs-judge.ts";

@@ -10,10 +10,11 @@ import type { Prng } from "./prng.ts";
 import { Producer } from "./producer.ts";
 import { SessionConsumer } from "./session-consumer.ts";
 import type { Actor, Stage } from "./stage.ts";
-import { ODD_TOPIC, Stranger } from "./stranger.ts";
+import { Stranger } from "./stranger.ts";
 import { Subscriber } from "./subscriber.ts";
 import { Surveyor } from "./surveyor.ts";
-import { Table, TableReader, TABLES } from "./table.ts";
+import { Table, TableReader } from "./table.ts";
+import { ODD_TOPIC, TABLES } from "./topic-names.ts";
 import { TableKeeper } from "./table-keeper.ts";
 import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
 

@@ -104,7 +104,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "offsets of aborted transactions are committed",
-    file: `${COORDINATOR}/txn-offsets.ts`,
+    file: `${COORDINATOR}/pending-offsets.ts`,
     find: "if (!committed || entry?.value === undefined) continue;",
     replace: "if (entry?.value === undefined) continue;",
     why: "offsets of aborted transactions are committed",

@@ -7,8 +7,8 @@ import { type OddRecord, oddBatch } from "./odd-batch.ts";
 import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, type Stage } from "./stage.ts";
+import { ODD_TOPIC } from "./topic-names.ts";
 
-export const ODD_TOPIC = "odd";
 const LATEST = "9223372036854775807";
 
 function hex(bytes: Uint8Array | null): string {

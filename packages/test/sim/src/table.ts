@@ -8,8 +8,6 @@ import type { Prng } from "./prng.ts";
 import { Violation } from "./rules.ts";
 import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage } from "./stage.ts";
 
-/** Names of the compacted topics. */
-export const TABLES: readonly string[] = ["table-0", "table-1"];
 /** Keys of every table. */
 export const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
 

@@ -1,7 +1,6 @@
 import type { Uuid } from "@samsa/base";
 import { Violation } from "./rules.ts";
-import { ODD_TOPIC } from "./stranger.ts";
-import { TABLES } from "./table.ts";
+import { ODD_TOPIC, TABLES } from "./topic-names.ts";
 import { COPY_TOPIC } from "./txn-ledger.ts";
 
 /** Topics that other clients or the broker create, not the admin. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { forbiddenComments } from "../src/comments.ts";
+import { importCycles } from "../src/cycles.ts";
 import { longFunctions } from "../src/functions.ts";
 import { BANS, FLOORS, LIMITS, PACKAGES_WITH_FORBIDDEN_FIRST_WORDS, ROOMS } from "../src/layers.ts";
 import { files, importFaults, importsOf, packageFolders, present, ROOT, type Source, sources } from "../src/tree.ts";
@@ -22,6 +23,20 @@ describe("layers", () => {
         expect(floorOf(used), `${room.name} -> ${used}`).toBeGreaterThanOrEqual(0);
         expect(floorOf(used), `${room.name} -> ${used}`).toBeLessThanOrEqual(floorOf(room.name));
       }
+  });
+
+  test("no files import one another in a circle, types included", () => {
+    expect(importCycles(all)).toEqual([]);
+  });
+
+  test("a circle of imports is found", () => {
+    const files = [
+      { path: "a/x.ts", text: 'import type { Y } from "./sub/y.ts";' },
+      { path: "a/sub/y.ts", text: 'export { z } from "../z.ts";' },
+      { path: "a/z.ts", text: 'import type { X } from "./x.ts";' },
+      { path: "a/w.ts", text: 'import { x } from "./x.ts";' },
+    ];
+    expect(importCycles(files)).toEqual([["a/sub/y.ts", "a/x.ts", "a/z.ts"]]);
   });
 
   test("package.json declares what the sources import", () => {

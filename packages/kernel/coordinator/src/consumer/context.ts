@@ -1,28 +1,8 @@
-import type { Pattern } from "@samsa/base";
 import type { ShardContext } from "../context.ts";
 import type { ShardRecord } from "../effects.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { ConsumerMember } from "./member.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
-
-/** Timeouts and intervals of a group, in milliseconds; group configs may override those of the broker. */
-export interface ConsumerGroupIntervals {
-  readonly sessionTimeoutMs: number;
-  readonly heartbeatIntervalMs: number;
-  readonly assignmentIntervalMs: number;
-}
-
-/** Settings of consumer groups (`group.consumer.*`). */
-export interface ConsumerGroupConfig {
-  readonly maxSize: number;
-  /** Names of the assignors that members may choose; the first is the default. */
-  readonly assignors: readonly string[];
-  /** Conversions that are allowed while a group has members (`group.consumer.migration.policy`). */
-  readonly migration: { readonly upgrade: boolean; readonly downgrade: boolean };
-  intervals(groupId: string): ConsumerGroupIntervals;
-  /** Compiles a regular expression; see `Env.pattern`. */
-  readonly pattern: (expression: string) => Pattern;
-}
 
 /** Context of consumer groups: the shard's, the topics of the cluster, and conversion to a classic group. */
 export interface ConsumerContext extends ShardContext {

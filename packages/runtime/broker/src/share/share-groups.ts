@@ -3,16 +3,25 @@ import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import type { GroupConfigs } from "../group-configs.ts";
 import { NO_MUTATION_QUOTA } from "../quotas.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { AutoTopicCreation } from "../auto-topic-creation.ts";
+import type { BrokerConfig } from "../configs.ts";
+import type { Settings } from "../settings.ts";
+import type { ShardHost } from "../shard-runner.ts";
 import type { Peer } from "../requests.ts";
-import { SHARE_STATE_TOPIC } from "../topics.ts";
+import { SHARE_STATE_TOPIC, type Topics } from "../topics.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
 import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
 import { ShareStates } from "./share-states.ts";
 
 const SHARE_VERSION = "share.version";
 
-type Host = Pick<BrokerParts, "autoTopics" | "config" | "env" | "settings" | "tools" | "topics">;
+/** The parts of a broker that share groups need. */
+interface Host extends ShardHost {
+  readonly config: BrokerConfig;
+  readonly settings: Settings;
+  readonly topics: Topics;
+  readonly autoTopics: AutoTopicCreation;
+}
 
 /** One partition of a topic, by the topic's id. */
 export interface SharedPartition {

@@ -1,35 +1,8 @@
 import type { BufferPool, DiskError, Env, Uuid } from "@samsa/base";
-import type { PartitionLog } from "./log.ts";
 import type { TailPool } from "./tail.ts";
 
-/** Range and size of a read from a log. */
-export interface ReadOptions {
-  readonly offset: number;
-  readonly maxBytes: number;
-  /** Returns the first batch even if it is larger than `maxBytes`. */
-  readonly minOneMessage: boolean;
-  /**
-   * Batches whose base offset is at or above this are left out: the high watermark, last stable offset or log end
-   * offset.
-   */
-  readonly limitOffset: number;
-}
-
-/** Batches from a log, or an error. */
-export interface ReadResult {
-  /** 0, or OFFSET_OUT_OF_RANGE (1). */
-  readonly error: number;
-  /** Whole batches in order, beginning with the one that contains the offset. */
-  readonly chunks: Uint8Array[];
-  readonly size: number;
-  /** Offset after the last batch; the requested offset if there is none. */
-  readonly nextOffset: number;
-  /** Gives the memory of `chunks` back for reuse. The caller calls it when it no longer reads them. */
-  readonly release?: () => void;
-}
-
-/** Services of a log directory for its logs. */
-export interface LogHome {
+/** Services of a log directory for its logs; `Log` is their class. */
+export interface LogHome<Log = unknown> {
   readonly env: Env;
   readonly path: string;
   readonly directoryId: Uuid;
@@ -54,16 +27,16 @@ export interface LogHome {
    * Notes that the log was truncated to `offset`: until the checkpoints are written again, recovery must not trust
    * higher ones.
    */
-  markCut(log: PartitionLog, offset: number): void;
+  markCut(log: Log, offset: number): void;
   /** Called when a segment of the log was closed and the next one is about to be created. */
-  sealing(log: PartitionLog): void;
+  sealing(log: Log): void;
   /**
    * Resolves when a restart would know that everything below `offset` was flushed, unless the log is truncated
    * meanwhile.
    */
-  secure(log: PartitionLog, offset: number): Promise<void>;
+  secure(log: Log, offset: number): Promise<void>;
   /** Notes that the log was deleted or put aside. */
-  forget(log: PartitionLog): void;
+  forget(log: Log): void;
   /** Notes that a copy has become the log; `before` was the path of its directory. */
-  promoted(log: PartitionLog, before: string): void;
+  promoted(log: Log, before: string): void;
 }
