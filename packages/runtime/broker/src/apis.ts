@@ -39,10 +39,10 @@ import type { Handler, RequestOf } from "./handler.ts";
 import type { AnnouncedApi, BrokerParts } from "./parts.ts";
 import type { RequestContext } from "./requests.ts";
 
-/** `Reply` of an API that the caller does not know. */
+/** `Reply` of an API whose type is not known to the caller. */
 export type AnyReply = (response: object | null, sent?: () => void) => void;
 
-/** One API, its types left behind: what the schema decodes is what the handler takes. */
+/** A served API without its static types: `request` decodes to what `handle` accepts. */
 export interface ServedApi {
   readonly name: ApiName;
   readonly key: number;
@@ -51,18 +51,18 @@ export interface ServedApi {
   /** The lowest version that ApiVersions announces; below `first` only where clients need to see it. */
   readonly announcedFirst: number;
   readonly request: { decode(reader: ByteReader, version: number): object };
-  /** When its handler returns, nothing looks at the request any more: its memory may be used again. */
+  /** True if nothing refers to the request once its handler has returned, so that its memory may be reused. */
   readonly transient: boolean;
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
-  /** The client needs the permission for this before the handler sees the request; undefined: for nothing. */
+  /** Action that the client needs permission for before the handler is called; undefined: none. */
   action(request: object): Action | undefined;
-  /** Answer to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
+  /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
   failure: ErrorResponse<object>;
   handle(parts: BrokerParts, request: object, context: RequestContext, reply: AnyReply): void;
 }
 
 interface Row<N extends ApiName> {
-  /** Permission for the whole request: on the cluster, or on the one group or transactional id that it names. */
+  /** Permission for the whole request: on the cluster, or on the group or transactional id that the request names. */
   readonly permission?:
     | readonly [operation: AclOperation, resource: "CLUSTER"]
     | readonly [
@@ -74,7 +74,7 @@ interface Row<N extends ApiName> {
   readonly transient?: true;
 }
 
-/** A row of the table of APIs. */
+/** Builds a row of the table of APIs. */
 export function serve<N extends keyof typeof errorResponses>(
   name: N,
   handler: Handler<NoInfer<N>, BrokerParts>,
@@ -88,7 +88,7 @@ export function serve<N extends keyof typeof errorResponses>(
     return of === null ? undefined : { operation, resource, name: of };
   };
   const typed = { request, response, action, failure: errorResponses[name], handle: handler };
-  // What decodes a request is what types its handler: the row pairs them by the name of the API.
+  // Request schema and handler have matching types, because the row pairs them by the API's name.
   const untyped = typed as unknown as Pick<ServedApi, keyof typeof typed>;
   return {
     name,
@@ -103,7 +103,7 @@ export function serve<N extends keyof typeof errorResponses>(
 
 const ALTER_CLUSTER = { permission: ["ALTER", "CLUSTER"] } as const;
 const DESCRIBE_CLUSTER = { permission: ["DESCRIBE", "CLUSTER"] } as const;
-/** For brokers only. */
+/** Permission for APIs that only brokers use. */
 const CLUSTER_ACTION = { permission: ["CLUSTER_ACTION", "CLUSTER"] } as const;
 
 function onGroup<R extends { readonly groupId: string }>(operation: AclOperation) {
@@ -115,9 +115,9 @@ function onTransaction<R extends { readonly transactionalId: string | null }>(op
 }
 
 /**
- * The one table of what is served. Produce is announced from version 0, as Kafka does, because librdkafka takes a
- * broker without it for one that cannot compress; requests below version 3 are refused all the same. The log copies the
- * records of a Produce request as it appends them.
+ * Table of all served APIs. Produce is announced from version 0, as in Kafka, because librdkafka assumes that a broker
+ * without it cannot compress; requests below version 3 are still refused. The log copies the records of a Produce
+ * request as it appends them.
  */
 const BROKER_APIS: readonly ServedApi[] = [
   serve("Produce", produce, { announcedFirst: 0, transient: true, ...onTransaction("WRITE") }),
@@ -183,19 +183,19 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("DeleteShareGroupOffsets", shareOffsets.deleteShareGroupOffsets, onGroup("DELETE")),
 ];
 
-/** Served where somebody takes the metrics, and nowhere else (`ApiVersionManager`). */
+/** APIs that are served only with a receiver for client metrics (`ApiVersionManager`). */
 const TELEMETRY_APIS: readonly ServedApi[] = [
   serve("GetTelemetrySubscriptions", getTelemetrySubscriptions),
   serve("PushTelemetry", pushTelemetry),
 ];
 
-/** By key; `telemetry`: clients may push their metrics. */
+/** Served APIs by key; `telemetry`: clients may push their metrics. */
 export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
   const rows = telemetry ? [...BROKER_APIS, ...TELEMETRY_APIS] : BROKER_APIS;
   return new Map(rows.map(row => [row.key, row]));
 }
 
-/** Versions as ApiVersions announces them. */
+/** Version range of an API as ApiVersions announces it. */
 export function announced({ key, announcedFirst, last }: ServedApi): AnnouncedApi {
   return { apiKey: key, minVersion: announcedFirst, maxVersion: last };
 }

@@ -1,4 +1,4 @@
-/** `AclOperation`: what a client wants to do, by its code. */
+/** Codes of operations (`AclOperation`). */
 const OPERATION = {
   READ: 3,
   WRITE: 4,
@@ -14,7 +14,7 @@ const OPERATION = {
 
 export type AclOperation = keyof typeof OPERATION;
 
-/** `ResourceType` */
+/** Types of resources (`ResourceType`). */
 export type ResourceType = "TOPIC" | "GROUP" | "CLUSTER" | "TRANSACTIONAL_ID";
 
 /** The name of the one resource of type CLUSTER (`Resource.CLUSTER_NAME`). */
@@ -35,14 +35,14 @@ export interface Authorizer {
 /** Authorizer of a broker without `authorizer.class.name`. */
 export const ALLOW_ALL: Authorizer = { allows: () => true };
 
-/** Operations that a resource can be asked for (`AclEntry.supportedOperations`). */
+/** Operations that are supported for each type of resource (`AclEntry.supportedOperations`). */
 const SUPPORTED: { readonly [T in "TOPIC" | "GROUP" | "CLUSTER"]: readonly AclOperation[] } = {
   TOPIC: ["READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"],
   GROUP: ["READ", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"],
   CLUSTER: ["CREATE", "ALTER", "DESCRIBE", "CLUSTER_ACTION", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE"],
 };
 
-/** Authorized operations as responses tell them: bit `1 << code` for each operation that a client may do. */
+/** Authorized operations as responses encode them: bit `1 << code` for each operation that a client may perform. */
 export function operationBits(resource: keyof typeof SUPPORTED): number {
   return SUPPORTED[resource].reduce((bits, operation) => bits | (1 << OPERATION[operation]), 0);
 }

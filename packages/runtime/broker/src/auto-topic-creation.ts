@@ -14,13 +14,16 @@ interface Host {
   readonly control: () => Pick<Control, "submit">;
 }
 
-/** The error of a topic that does not exist: INVALID_TOPIC_EXCEPTION if its name is illegal, else UNKNOWN_TOPIC_OR_PARTITION. */
+/**
+ * Error of a topic that does not exist: INVALID_TOPIC_EXCEPTION if its name is illegal, else
+ * UNKNOWN_TOPIC_OR_PARTITION.
+ */
 export function absentTopicError(name: string): number {
   const isIllegal = topicNameFault(name) !== undefined;
   return (isIllegal ? Errors.INVALID_TOPIC_EXCEPTION : Errors.UNKNOWN_TOPIC_OR_PARTITION).code;
 }
 
-/** Creates topics that clients name and that do not exist (`AutoTopicCreationManager`). */
+/** Creates missing topics that clients name (`AutoTopicCreationManager`). */
 export class AutoTopicCreation {
   readonly #host: Host;
   readonly #running = new Map<string, Promise<number>>();
@@ -29,7 +32,7 @@ export class AutoTopicCreation {
     this.#host = host;
   }
 
-  /** Creates the topics that are missing; then calls `done` with the error of each that still is. */
+  /** Creates the missing topics; then calls `done` with the errors of those that are still missing. */
   ensure(names: readonly string[], quota: MutationQuota, done: (errors: ReadonlyMap<string, number>) => void): void {
     const errors = new Map<string, number>();
     const creations = names.map(async name => {
@@ -45,7 +48,7 @@ export class AutoTopicCreation {
     );
   }
 
-  /** Requests that want the same topic at the same time create it once. */
+  /** Concurrent requests for the same topic create it once. */
   #create(name: string, quota: MutationQuota): Promise<number> {
     let creation = this.#running.get(name);
     if (creation === undefined) {
@@ -62,7 +65,7 @@ export class AutoTopicCreation {
     const request = { topics: [topic], timeoutMs: TIMEOUT_MS, validateOnly: false };
     const { topics } = await this.#host.control().submit("createTopics", request, quota);
     const code = topics[0]?.errorCode ?? 0;
-    // A client that asks again later finds the topic.
+    // The client retries and then finds the topic.
     if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     return code === Errors.TOPIC_ALREADY_EXISTS.code ? 0 : code;
   }

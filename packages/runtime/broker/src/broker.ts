@@ -39,44 +39,46 @@ import { Turn } from "./turn.ts";
 export interface BrokerOptions {
   /** The settings as the user wrote them; see `brokerConfigs`. */
   readonly settings: ReadonlyMap<string, string>;
-  /** For a directory that is formatted at this start; drawn when missing. */
+  /** Cluster id for a directory that is formatted at this start; random if missing. */
   readonly clusterId?: string;
-  /** Called when the broker cannot go on and has closed itself, with a sentence that says why. */
+  /** Called with the reason when the broker cannot continue and has closed itself. */
   readonly onHalt?: (reason: string) => void;
-  /** Bytes of recent batches kept in memory: 16 MiB. */
+  /** Bytes of recent batches kept in memory; default: 16 MiB. */
   readonly tailBytes?: number;
-  /** Bytes held at most for requests that have not arrived in full, and as many for replies not taken: 256 MiB. */
+  /**
+   * Most bytes held for requests that have not arrived in full, and again for replies not yet sent; default: 256 MiB.
+   */
   readonly heldBytes?: number;
-  /** Logs of a new topic that are made in one turn of the event loop: 50. */
+  /** Logs of a new topic that are created in one turn of the event loop; default: 50. */
   readonly openAtOnce?: number;
-  /** Where requests and reads get their memory. */
+  /** Pool of memory for requests and reads. */
   readonly buffers?: BufferPool;
-  /** Judges large batches while the event loop goes on; without it they are judged on it. */
+  /** Validates large batches off the event loop; without it they are validated on the event loop. */
   readonly judge?: RemoteJudge;
-  /** Takes the metrics that clients push (KIP-714); without it they are not told that they may. */
+  /** Receives the metrics that clients push (KIP-714); without it the telemetry APIs are not announced. */
   readonly telemetry?: TelemetrySink;
-  /** Decides what clients may do; default: they may do everything. */
+  /** Decides which actions clients may perform; default: all. */
   readonly authorizer?: Authorizer;
 }
 
-/** Once a second: flushes, removals, checkpoints. */
+/** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
 const HELD_BYTES = 256 * 1024 * 1024;
-/** A client that takes nothing of its reply for so long is closed when memory for replies is short. */
+/** A client that has taken nothing of its reply for so long is closed if memory for replies is short. */
 const STALLED_MS = 30_000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
-/** How often idle quota meters are looked for. */
+/** Interval at which idle quota meters are removed. */
 const QUOTA_EXPIRY_MS = 60_000;
 const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
-/** How long a stop waits for the replies that are on their way. */
+/** Time that a stop waits for requests in progress. */
 const GOODBYE_MS = 2000;
 
-/** A Kafka broker and controller in one: the whole of a single node. */
+/** A Kafka broker and controller in one process: a complete single node. */
 export class Broker {
   readonly env: Env;
-  /** As they are now: some change at run time. */
+  /** Current settings; some change at run time. */
   config: BrokerConfig;
   readonly settings: Settings;
   readonly turn: Turn;
@@ -94,7 +96,7 @@ export class Broker {
   readonly shares: ShareGroups;
   readonly quotas: Quotas;
   readonly telemetry: ClientTelemetry | undefined;
-  /** Replies that clients have not taken yet; beyond the limit fetches get no records. */
+  /** Bytes of replies that clients have not taken yet; above the limit fetches return no records. */
   readonly unsent: HeldBytes<ClientConnection>;
   readonly control: Control;
   readonly pendingFetches = new Set<Watcher>();
@@ -103,21 +105,21 @@ export class Broker {
   readonly #apis: ReadonlyMap<number, ServedApi>;
   readonly #authorizer: Authorizer;
   #plan: ListenerPlan;
-  /** Undefined until the broker serves. */
+  /** Undefined until listeners are opened. */
   #listeners: OpenListeners | undefined;
   readonly #listenerOf = new WeakMap<ClientConnection, string>();
   readonly #connections = new Set<ClientConnection>();
-  /** Settings without an effect that the log has named. */
+  /** Names of settings without an effect that were logged already: each is logged once. */
   readonly #idle = new Set<string>();
   readonly #limits = new ConnectionLimits(() => this.config);
   readonly #timers = new Map<string, Timer>();
   readonly #onHalt: (reason: string) => void;
   #started = false;
-  /** While the log directory is being opened. */
+  /** True while the log directories are opened. */
   #reading = true;
   #closing: Promise<void> | undefined;
 
-  /** Opens the data directory and reads it; throws `ConfigError`, `LogDirError` or `DiskError`. */
+  /** Opens the data directory and reads it. Throws `ConfigError`, `LogDirError` or `DiskError`. */
   private constructor(env: Env, options: BrokerOptions) {
     this.env = env;
     this.#onHalt = options.onHalt ?? (() => {});
@@ -127,7 +129,7 @@ export class Broker {
     this.config = parseConfig(brokerConfigs, name => given.get(name));
     checkProtection(given, this.config);
     this.settings = new Settings(this.config["node.id"], given);
-    // What is wrong with it is said before anything is done.
+    // Report faults of the listener settings before anything is done.
     this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
     this.turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
     this.tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
@@ -182,7 +184,7 @@ export class Broker {
     }
   }
 
-  /** Starts a broker; resolves when it serves. Rejects with an error whose message tells a user what to do. */
+  /** Starts a broker; resolves once it serves. Rejects with an error whose message tells a user what to do. */
   static async start(env: Env, options: BrokerOptions): Promise<Broker> {
     const broker = new Broker(env, options);
     try {
@@ -215,7 +217,7 @@ export class Broker {
       broker.#started = true;
       return broker;
     } catch (error) {
-      // Why it could not start says more than why it could not stop.
+      // Report the error of the start, not of the stop that follows.
       await broker.close().catch(() => {});
       throw error;
     }
@@ -229,7 +231,7 @@ export class Broker {
     return this.dirs.clusterId;
   }
 
-  /** Where clients connect, by listener name. */
+  /** Advertised endpoints by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
     return this.#listeners?.advertised ?? NOWHERE;
   }
@@ -242,7 +244,7 @@ export class Broker {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
-  /** What handlers see of this broker. */
+  /** Parts of this broker that request handlers may use. */
   #parts(): BrokerParts {
     const config = () => this.config;
     const { env, nodeId, clusterId, settings, turn, tools, judging, metrics, quotas, telemetry } = this;
@@ -292,7 +294,7 @@ export class Broker {
       ...(options.clusterId === undefined ? {} : { clusterId: options.clusterId }),
       configOf: topic => {
         if (topic === METADATA_TOPIC) return metadataLogConfig(config);
-        // Logs that are found here get their own when the metadata is read.
+        // Logs that are found here get their topics' settings once the metadata has been read.
         return this.#reading ? defaults : logConfig(this.settings.topic(this.topics.image, topic));
       },
       buffers: this.buffers,
@@ -318,10 +320,10 @@ export class Broker {
     if (before.configs !== image.configs && this.#cordon(image)) this.#beat();
     this.groups.load();
     this.groups.follow(before, image);
-    // After the groups: it may have markers for them at once.
+    // Load transaction shards after group shards: they may write markers for groups at once.
     this.transactions.load();
     this.shares.update();
-    // Another topic may have taken the name in the same step: topics are told apart by their ids.
+    // Compare topics by id: another topic may have taken the name in the same image.
     const deleted =
       before.topics === image.topics ? [] : [...before.topics.values()].filter(t => !image.topics.has(t.id));
     this.groups.topicsDeleted(deleted);
@@ -340,21 +342,23 @@ export class Broker {
     try {
       this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
     } catch (error) {
-      // It was judged when it was asked for; since then the file has changed.
+      // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
     if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
   }
 
-  /** Tells the controller where replicas are; it is told again when their topics change should this fail. */
+  /**
+   * Reports replica directories to the controller. After a failure they are reported again when their topics change.
+   */
   #assign(placed: readonly Placed[]): void {
     this.control.assign(placed).catch((error: unknown) => {
       this.env.logger.error("the controller could not be told where replicas are", { error });
     });
   }
 
-  /** Takes over `cordoned.log.dirs`; whether it has changed. */
+  /** Applies `cordoned.log.dirs`; true if it has changed. */
   #cordon(image: MetadataImage): boolean {
     const { paths, cordoned } = this.dirs;
     const wanted = this.settings.broker(image)["cordoned.log.dirs"];
@@ -364,12 +368,15 @@ export class Broker {
     return true;
   }
 
-  /** Tells the controller of the directories; it is told again with the next change when this fails. */
+  /**
+   * Reports the state of the directories to the controller. After a failure they are reported again with the next
+   * change.
+   */
   #beat(): void {
     this.control.heartbeat().catch((error: unknown) => this.env.logger.error("a heartbeat failed", { error }));
   }
 
-  /** A directory has failed: who waits for what is in it is told so. */
+  /** Handles a failed directory: fails all requests that wait for its partitions. */
   #offline(): void {
     this.turn.add("acknowledge", () => {
       this.topics.failOffline();
@@ -384,7 +391,9 @@ export class Broker {
     });
   }
 
-  /** Why the broker cannot go on, if it cannot: Kafka ends without its metadata, and without any place for records. */
+  /**
+   * Reason why the broker cannot continue, if any: without its metadata log, or without any log directory, Kafka exits.
+   */
   #fate(): string | undefined {
     const { failures, live, metadata } = this.dirs;
     const last = [...failures.values()].at(-1);
@@ -396,9 +405,9 @@ export class Broker {
     return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
   }
 
-  /** Ends what cannot go on, once the replies on their way are sent. */
+  /** Closes the broker once pending replies are sent, and reports the reason. */
   #halt(why: string): void {
-    // A start that fails says so itself.
+    // A failing start reports its own error.
     if (this.#closing !== undefined || !this.#started) return;
     const reason = `the broker has ended: ${why}`;
     const told = () => this.#onHalt(reason);
@@ -448,7 +457,7 @@ export class Broker {
     await this.#listeners.open(this.#plan);
   }
 
-  /** The brokers, by the addresses of a listener. */
+  /** Brokers with their endpoints for a listener. */
   nodes(listener: string): BrokerNode[] {
     const endpoint = this.advertised.get(listener);
     if (endpoint === undefined) return [];
@@ -469,7 +478,7 @@ export class Broker {
     this.#timers.set(name, this.env.timers.after(ms, again));
   }
 
-  /** Who does not read must not keep the others from reading. */
+  /** Closes clients that do not read their replies, so that the others can fetch. */
   #closeStalled(): void {
     const since = this.env.clock.monotonic() - STALLED_MS;
     while (this.unsent.room < this.unsent.limit / 2) {
@@ -489,12 +498,14 @@ export class Broker {
     }
   }
 
-  /** Whether the broker can take records. */
+  /** True if the broker can take records. */
   get healthy(): boolean {
     return this.#closing === undefined && this.#fate() === undefined;
   }
 
-  /** Stops: no new connections, replies on their way are sent, logs are flushed, the directory is marked clean. */
+  /**
+   * Stops the broker: refuses new connections, sends pending replies, flushes logs and marks the directory as clean.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -512,7 +523,7 @@ export class Broker {
     await this.#cleaner.stop();
     await this.moves.close();
     await this.control.close();
-    // Their last bytes are under way; what they might still ask for would come between a log and its end.
+    // Last replies are being sent; further requests would append to logs that are being closed.
     this.topics.close();
     try {
       await this.dirs.close(nearestNumber(this.control.brokerEpoch));
@@ -521,7 +532,7 @@ export class Broker {
     }
   }
 
-  /** Gives the requests that are being handled a moment to be answered. */
+  /** Waits up to `GOODBYE_MS` for the requests in progress. */
   async #drain(): Promise<void> {
     const until = this.env.clock.monotonic() + GOODBYE_MS;
     while ([...this.#connections].some(({ busy }) => busy) && this.env.clock.monotonic() < until) {

@@ -20,18 +20,18 @@ const MATCH_PARAMETERS: readonly string[] = [
 ];
 
 /**
- * A parameter and what it must be in full, of `parameter=pattern`; undefined when it is not that. Patterns are
- * JavaScript's, which agree with Java's on all that names and addresses need.
+ * Parses `parameter=pattern`; undefined if invalid. A pattern must match in full. Patterns are JavaScript's, which
+ * agree with Java's on everything that names and addresses need.
  */
 export function parseMatch(text: string): readonly [parameter: string, pattern: RegExp] | undefined {
   const parts = text.split("=");
-  // As Java splits: what is empty at the end is left out.
+  // Drop empty parts at the end, as Java's `split` does.
   while (parts.at(-1) === "") parts.pop();
   if (parts.length !== 2) return undefined;
   const [parameter, pattern] = parts.map(part => part.trim());
   if (!MATCH_PARAMETERS.includes(parameter)) return undefined;
   try {
-    // By itself first: brackets around it must not make whole what is not.
+    // Compile the pattern alone first: within brackets an invalid pattern could become valid.
     new RegExp(pattern);
     return [parameter, new RegExp(`^(?:${pattern})$`, "s")];
   } catch {
@@ -39,7 +39,7 @@ export function parseMatch(text: string): readonly [parameter: string, pattern: 
   }
 }
 
-/** What is wrong with the settings of a subscription, or undefined (`ClientMetricsConfigs.validate`). */
+/** Validates the settings of a subscription (`ClientMetricsConfigs.validate`); undefined if they are valid. */
 export function clientMetricsConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
   const specs: ConfigSpecs = clientMetricsConfigs;
   const unknown = [...values.keys()].find(name => !Object.hasOwn(specs, name));

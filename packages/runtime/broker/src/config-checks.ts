@@ -5,26 +5,26 @@ import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
 const AVAILABLE: ConfigSpecs = brokerConfigs;
 
-/** The declaration of a broker's setting, with or without an effect; undefined for a name that Kafka does not know. */
+/** Declaration of a broker setting, with or without an effect; undefined for a name that Kafka does not know. */
 export function brokerSpec(name: string): AnyConfigSpec | undefined {
   if (Object.hasOwn(AVAILABLE, name)) return AVAILABLE[name];
   return Object.hasOwn(unavailableBrokerConfigs, name) ? unavailableBrokerConfigs[name] : undefined;
 }
 
-/** A setting of one listener, and the setting that it stands before. */
+/** A setting of one listener; the group is the name of the general setting. */
 const OF_LISTENER = /^listener\.name\.[^.]*\.(.*)$/s;
 
-/** The name of a listener's setting without the listener; undefined where it names none. */
+/** Name of a listener's setting without the listener prefix; undefined if there is no such prefix. */
 export function baseName(name: string): string | undefined {
   return OF_LISTENER.exec(name)?.[1];
 }
 
-/** The declaration of a broker's setting, or of what it is called without its listener. */
+/** Declaration of a broker setting, with or without a listener prefix. */
 export function listenerSpec(name: string): AnyConfigSpec | undefined {
   return brokerSpec(name) ?? brokerSpec(baseName(name) ?? "");
 }
 
-/** The user's text of a setting; undefined when the file has none. */
+/** Returns the configured text of a setting; undefined if it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
 function numberOf(lookup: Lookup, name: string): number {
@@ -34,7 +34,7 @@ function numberOf(lookup: Lookup, name: string): number {
 }
 
 interface Rule {
-  /** The setting to blame. */
+  /** Setting that is reported if the rule does not hold. */
   readonly name: string;
   readonly holds: (number: (name: string) => number, lookup: Lookup) => boolean;
   readonly why: string;
@@ -58,7 +58,7 @@ const below = (lesser: string, greater: string): Rule => ({
   why: `${lesser} must be less than ${greater}`,
 });
 
-/** `prefix` + `name` between the least and the most that the broker allows a group. */
+/** Rules that keep `prefix` + `name` between the minimum and maximum that the broker allows for groups. */
 const within = (prefix: string, name: string): readonly Rule[] => [
   notAbove(`${prefix}min.${name}`, `${prefix}max.${name}`),
   notAbove(`${prefix}min.${name}`, `${prefix}${name}`),
@@ -77,7 +77,7 @@ const firstGiven = (lookup: Lookup, ...names: readonly [string, ...string[]]): s
   names.find(name => lookup(name) !== undefined) ?? (names.at(-1) as string);
 const isGiven = (lookup: Lookup, name: string): boolean => lookup(name) !== undefined;
 
-/** Settings that must fit each other (`KafkaConfig.validateValues`, `GroupCoordinatorConfig`, `ShareGroupConfig`). */
+/** Rules between settings (`KafkaConfig.validateValues`, `GroupCoordinatorConfig`, `ShareGroupConfig`). */
 const RULES: readonly Rule[] = [
   {
     name: "broker.id",
@@ -127,7 +127,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: "queued.max.request.bytes",
-    // The default gives way to a larger request.
+    // The default is raised for a larger request size.
     holds: (number, lookup) =>
       !isGiven(lookup, "queued.max.request.bytes") ||
       number("queued.max.request.bytes") <= 0 ||
@@ -163,7 +163,7 @@ const RULES: readonly Rule[] = [
   notAbove("group.share.max.size", "group.share.max.share.sessions"),
 ];
 
-/** Counts of threads, each of which may at most double or halve at run time (`DynamicThreadPool`, `LogCleaner`). */
+/** Thread counts, each of which may at most double or halve at run time (`DynamicThreadPool`, `LogCleaner`). */
 const THREADS = [
   "background.threads",
   "log.cleaner.threads",
@@ -173,13 +173,13 @@ const THREADS = [
   "num.replica.fetchers",
 ] as const;
 
-/** Why counts of threads may not change from what `now` says to what `then` says; undefined where they may. */
+/** Validates a change of thread counts from `now` to `then`; undefined if it is allowed. */
 export function threadsFault(now: Lookup, then: Lookup): string | undefined {
   for (const name of THREADS) {
     const [before, after] = [numberOf(now, name), numberOf(then, name)];
     if (after === before || (after >= Math.max(1, Math.trunc(before / 2)) && after <= before * 2)) continue;
     const why = name === "log.cleaner.threads" ? cleanerFault(before, after) : poolFault(name, before, after);
-    // Kafka puts the exception where the value belongs.
+    // Kafka puts the exception text in place of the value.
     const exception = `org.apache.kafka.common.config.ConfigException: ${why}`;
     return `Invalid value ${exception} for configuration Invalid dynamic configuration`;
   }
@@ -197,18 +197,18 @@ function cleanerFault(before: number, after: number): string {
   return `Log cleaner threads cannot be ${how} the current value ${before}`;
 }
 
-/** The settings with `node.id`, also where it is called by its old name `broker.id`. */
+/** Adds `node.id` if only `broker.id`, its old name, is set. */
 export function namedAnew(settings: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const id = settings.get("broker.id");
   return id === undefined || settings.has("node.id") ? settings : new Map([...settings, ["node.id", id]]);
 }
 
-/** Throws the first `ConfigError` of settings that are not possible, by themselves or together. */
+/** Throws the first `ConfigError` among the settings, alone or in combination. */
 export function checkBrokerConfigs(names: Iterable<string>, lookup: Lookup): void {
   for (const name of names) {
     const spec = brokerSpec(name);
     const text = lookup(name);
-    // Classes are those of the Java virtual machine: whether there is one of that name cannot be told.
+    // Skip classes: the existence of a class on a Java virtual machine cannot be checked.
     if (spec !== undefined && text !== undefined && spec.type !== "class") parseConfigValue(name, spec, text);
   }
   const number = (name: string): number => numberOf(lookup, name);

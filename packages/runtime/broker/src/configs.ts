@@ -12,7 +12,7 @@ const VOTERS = (voters: readonly string[]): string | undefined =>
     ? undefined
     : "Each entry should be in the form `{id}@{host}:{port}`.";
 
-/** Settings of a broker (`KafkaConfig` and its parts): those that have an effect, and no others. */
+/** Settings of a broker that have an effect (`KafkaConfig` and its parts). */
 export const brokerConfigs = configSpecs({
   "advertised.listeners": {
     type: "list",

@@ -7,12 +7,12 @@ interface Limits {
 
 const V4_IN_V6 = "::ffff:";
 
-/** An IPv4 address is itself also where a socket for both kinds shows it as IPv6. */
+/** Returns the IPv4 address that a dual-stack socket shows as IPv4-mapped IPv6; other addresses are unchanged. */
 export function plainAddress(host: string): string {
   return host.startsWith(V4_IN_V6) ? host.slice(V4_IN_V6.length) : host;
 }
 
-/** `address:limit,…`; undefined when it is not that. */
+/** Parses `address:limit,…`; undefined if invalid. */
 export function parseOverrides(text: string): ReadonlyMap<string, number> | undefined {
   const overrides = new Map<string, number>();
   for (const part of text.split(",")) {
@@ -24,18 +24,18 @@ export function parseOverrides(text: string): ReadonlyMap<string, number> | unde
   return overrides;
 }
 
-/** How many connections may be open, in all and from one address (`SocketServer.ConnectionQuotas`). */
+/** Limits open connections, in total and for each address (`SocketServer.ConnectionQuotas`). */
 export class ConnectionLimits {
   readonly #limits: () => Limits;
   readonly #addresses = new Map<object, string>();
   readonly #counts = new Map<string, number>();
 
-  /** `limits` is asked anew for every connection: they change at run time. */
+  /** `limits` is called for every connection, because limits change at run time. */
   constructor(limits: () => Limits) {
     this.#limits = limits;
   }
 
-  /** Takes note of a connection from `host`, which `closed` forgets; false: it is one too many. */
+  /** Counts a connection from `host` until `closed` is called for it; false if it exceeds a limit. */
   opened(connection: object, host: string): boolean {
     const address = plainAddress(host);
     const count = (this.#counts.get(address) ?? 0) + 1;

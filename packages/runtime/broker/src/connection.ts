@@ -26,25 +26,25 @@ import type { RequestHandler } from "./request-handler.ts";
 import { type Peer, readHead, type RequestContext, type RequestHead, UNKNOWN_SOFTWARE } from "./requests.ts";
 import type { Turn } from "./turn.ts";
 
-/** Requests of one connection that may wait for their replies at once; then the socket is not read. */
+/** Most requests of one connection that may wait for their replies; above it the socket is not read. */
 const MAX_IN_FLIGHT = 128;
-/** Bytes of replies that may wait for a slow reader; then its requests wait too. */
+/** Most bytes of replies that may wait for a slow client; above it its requests wait too. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
-/** Frames and replies smaller than this are not worth counting: there can only be few of them. */
+/** Smaller frames and replies are not counted: their number is limited. */
 const COUNTED_BYTES = 32 * 1024;
-/** The principal of all clients. */
+/** Principal of all clients. */
 const ANONYMOUS = "ANONYMOUS";
-/** What fits into a reply. */
+/** Longest throttle time that a reply can carry, an int32, in ms. */
 const LONGEST_MUTE_MS = 0x7fffffff;
 
-/** A reply's place in the order of its connection. */
+/** Position of a reply in the order of its connection. */
 interface Slot {
   readonly pipelined: boolean;
   readonly bytes: number;
   done: boolean;
   chunks: readonly Uint8Array[] | undefined;
-  /** To be called when they are sent. */
+  /** Called when the chunks have been sent. */
   sent: (() => void) | undefined;
 }
 
@@ -57,7 +57,7 @@ function encodeReply(api: ServedApi, head: RequestHead, response: object): Uint8
   return writer.chunks();
 }
 
-/** What connections share. */
+/** Parts of the broker that connections share. */
 export interface ConnectionHost {
   readonly env: Env;
   readonly turn: Turn;
@@ -67,16 +67,16 @@ export interface ConnectionHost {
   readonly buffers: BufferPool;
   readonly apiOf: (key: number) => ServedApi | undefined;
   readonly requests: RequestHandler;
-  /** Counts bytes of requests in flight over all connections; true while there is room. */
+  /** Counts bytes of requests in flight over all connections. */
   readonly budget: RequestBudget;
-  /** Frames that are not whole yet. */
+  /** Bytes of frames that have not arrived in full. */
   readonly unfinished: HeldBytes<ClientConnection>;
-  /** Replies that peers have not taken yet. */
+  /** Bytes of replies that clients have not taken yet. */
   readonly unsent: HeldBytes<ClientConnection>;
   closed(connection: ClientConnection): void;
 }
 
-/** `queued.max.request.bytes`: what all requests in flight may take together. */
+/** Limits the total bytes of all requests in flight (`queued.max.request.bytes`). */
 export class RequestBudget {
   readonly #limit: number;
   #used = 0;
@@ -116,9 +116,9 @@ export class RequestBudget {
 }
 
 /**
- * One client's connection: frames in, requests handled in order, replies out in the same order. A request whose API
- * is pipelined (Produce) may be handled while earlier ones of its kind wait; any other waits for those before it, as
- * Kafka handles one request of a connection at a time.
+ * Connection of one client: reads frames, handles requests in order, sends replies in the same order. A request of a
+ * pipelined API (Produce) may be handled while earlier ones of its kind wait for their replies; any other waits for
+ * those before it, as Kafka handles one request of a connection at a time.
  */
 export class ClientConnection implements ConnectionHandler {
   readonly #host: ConnectionHost;
@@ -131,9 +131,9 @@ export class ClientConnection implements ConnectionHandler {
   #paused = false;
   #closed = false;
   #unpipelined = 0;
-  /** Bytes of its frame that are counted as unfinished. */
+  /** Bytes of the current frame that are counted as unfinished. */
   #unfinished = 0;
-  /** On the monotonic clock; 0: its requests are handled. */
+  /** Monotonic time until which no request is handled, in ms; 0: not muted. */
   #mutedUntil = 0;
   #unmute: Timer | undefined;
   lastActive: number;
@@ -171,14 +171,14 @@ export class ClientConnection implements ConnectionHandler {
     this.#handleQueued();
   }
 
-  /** A peer that begins frames and does not end them goes when there are too many of its kind, the oldest first. */
+  /** Counts bytes of unfinished frames; above the limit the client whose frame is the oldest is closed. */
   #countUnfinished(ended: boolean): void {
     const { unfinished, env } = this.#host;
     const held = this.#frames.held();
     const counted = held < COUNTED_BYTES ? 0 : held;
     if (counted === this.#unfinished) return;
     const now = env.clock.monotonic();
-    // A frame that grows is no sign of life: only its end is.
+    // Growth of a frame is no progress: only its end is.
     if (!ended && counted > this.#unfinished) unfinished.add(this, counted - this.#unfinished, now);
     else {
       unfinished.forget(this);
@@ -211,7 +211,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#host.closed(this);
   }
 
-  /** Closes once what is queued has been sent. */
+  /** Closes the connection once queued replies have been sent. */
   end(): void {
     this.#flush();
     this.#connection.end();
@@ -227,7 +227,7 @@ export class ClientConnection implements ConnectionHandler {
     return { client: `${this.#connection.remoteHost}:${this.#connection.remotePort}`, listener: this.#listener };
   }
 
-  /** Bad input that no reply can answer: one line, and the connection closes. */
+  /** Logs one line and closes the connection, for bad input that has no reply. */
   reject(reason: string): void {
     if (this.#closed) return;
     this.#host.env.logger.warn("closing a connection over bad input", { ...this.#who(), reason });
@@ -256,14 +256,14 @@ export class ClientConnection implements ConnectionHandler {
     this.#throttle();
   }
 
-  /** Whether the request may be handled now, with those before it still waiting. */
+  /** True if a request may be handled while earlier ones wait for their replies. */
   #turnOf(frame: Uint8Array): boolean {
     if (this.#slots.length === 0) return true;
     const pipelined = frame.length >= 2 && frame[0] === 0 && frame[1] === ApiKey.Produce;
     return pipelined && this.#unpipelined === 0;
   }
 
-  /** Stops reading while there is more than can be handled. */
+  /** Stops reading the socket while requests cannot be handled. */
   #throttle(): void {
     const { budget } = this.#host;
     const wants = this.#queue.length > 0 || budget.full || this.#mutedUntil > 0;
@@ -300,7 +300,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#slots.push(slot);
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
-      // A client newer than the broker learns what the broker speaks from an answer of version 0 (KIP-511).
+      // A client that is newer than the broker gets a response of version 0 with the supported versions (KIP-511).
       this.#reply(
         slot,
         api,
@@ -344,7 +344,7 @@ export class ClientConnection implements ConnectionHandler {
         this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
         this.#reply(slot, api, head, response);
       } catch (error) {
-        // Keep the throw from the caller, which may have other clients to answer.
+        // The caller may have other clients to answer: do not let it see the error.
         this.#broken(api, head, error);
       }
     });
@@ -352,13 +352,13 @@ export class ClientConnection implements ConnectionHandler {
     if (api.transient) this.#host.buffers.give(reader.bytes);
   }
 
-  /** A bug of ours: this connection ends, the others are served on. */
+  /** Logs a bug of a handler and closes this connection; others are not affected. */
   #broken(api: ServedApi, head: RequestHead, error: unknown): void {
     this.#host.env.logger.error("request failed", { api: api.name, version: head.version, error });
     this.#connection.destroy();
   }
 
-  /** Applies quotas: the reply says for how long, and for that long nothing more is handled (KIP-219). */
+  /** Applies quotas: the response carries the throttle time, and requests wait that long (KIP-219). */
   #holdBack(
     slot: Slot,
     client: RequestContext,
@@ -376,7 +376,7 @@ export class ClientConnection implements ConnectionHandler {
     this.mute(ms);
   }
 
-  /** Leaves what the client sends alone for some time. */
+  /** Handles no requests of the client for `ms`. */
   mute(ms: number): void {
     const { env } = this.#host;
     const until = env.clock.monotonic() + ms;
@@ -399,7 +399,7 @@ export class ClientConnection implements ConnectionHandler {
       try {
         slot.chunks = encodeReply(api, head, response);
       } catch (error) {
-        // A reply that cannot be said would leave the client waiting for ever; a closed connection tells it.
+        // The client would wait forever for a reply that cannot be encoded, so close its connection.
         this.#host.env.logger.error("a reply could not be encoded", { api: api.name, version: head.version, error });
         this.#connection.destroy();
         return;
@@ -434,7 +434,7 @@ export class ClientConnection implements ConnectionHandler {
     else this.#connection.write(chunks, () => sent.forEach(done => done()));
   }
 
-  /** Counted as soon as it is there: many replies may be made before the first is written. */
+  /** Counts a reply as soon as it exists: many may be encoded before the first is written. */
   #countUnsent(slot: Slot): void {
     let bytes = 0;
     for (const chunk of slot.chunks ?? []) bytes += chunk.length;

@@ -3,7 +3,7 @@ import { configSpecs } from "@samsa/base";
 const POLICIES: readonly string[] = ["bidirectional", "upgrade", "downgrade", "disabled"];
 const INT_MAX = "2147483647";
 
-/** Settings of the consumer protocol of groups (`GroupCoordinatorConfig`). */
+/** Settings of consumer groups (`GroupCoordinatorConfig`). */
 export const consumerGroupConfigs = configSpecs({
   "group.consumer.assignment.interval.ms": {
     type: "int",

@@ -14,18 +14,17 @@ import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
 import { configRules, type Settings, SOURCE } from "./settings.ts";
 import { topicConfigs } from "./topic-configs.ts";
 
-/** First version of ApiVersions that may carry features with a minimum of 0 (KAFKA-17011). */
+/** First version of ApiVersions that may carry features with a minimum level of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
 const SNAPSHOT_RETRY_MS = 60_000;
-/** Room that a record takes in a batch beside its value, at most. */
+/** Most bytes that a record takes in a batch besides its value. */
 const RECORD_OVERHEAD = 64;
 
 const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
 
-/** What a topic is created with that nobody has described; -1: the broker's default. */
-/** The most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
+/** Most assignments in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`). */
 const MOST_ASSIGNMENTS = 2250;
 
 /** The parts of a broker that its controller needs. */
@@ -42,33 +41,36 @@ export interface ControlHost {
 
 type Decider = keyof ControllerRequests;
 
-/** Errors of an assignment whose topic or partition is no more. */
+/** Errors of an assignment whose topic or partition has been deleted. */
 const GONE: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
 
 export interface ControlEvents {
-  /** What the log has told, before this broker is registered. */
+  /** Called with the image of the replayed log, before this broker is registered. */
   known(image: MetadataImage): void;
-  /** A new image is in force. */
+  /** Called with each new image. */
   publish(image: MetadataImage): void;
 }
 
 /**
- * The controller of a single node: decides, writes the decision to `__cluster_metadata`, and once it is on the device
- * publishes the new image and answers.
+ * Controller of a single node (`QuorumController`): decides, appends the decision to `__cluster_metadata`, and once it
+ * is durable publishes the new image and replies. It also registers this broker.
  */
 export class Control {
   readonly #broker: ControlHost;
   readonly #events: ControlEvents;
   readonly #controller: Controller;
   readonly #log: MetadataLog;
-  /** Monotonic time of the last snapshot, or of the start. */
+  /** Monotonic time of the last snapshot, or of the start, in ms. */
   #lastSnapshot: number;
-  /** Monotonic time; after a failure not every decision tries again, since a snapshot holds all metadata. */
+  /**
+   * Monotonic time before which no snapshot is attempted. After a failure the next attempt waits, because a snapshot
+   * holds all metadata.
+   */
   #noSnapshotBefore = -Infinity;
   #brokerEpoch: Int64 = -1;
   /** Registered endpoints of this broker. */
   #endpoints: readonly Endpoint[] = [];
-  /** Decisions are taken one after the other: each sees what the one before has made. */
+  /** Decisions are serialized: each sees the result of the one before. */
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
   #nextProducerId = 0n;
@@ -113,7 +115,7 @@ export class Control {
     return this.#brokerEpoch;
   }
 
-  /** Reads the log, takes the next epoch, and registers this broker. */
+  /** Replays the log, begins the next epoch, and registers this broker. */
   async activate(endpoints: readonly Endpoint[]): Promise<void> {
     this.#endpoints = endpoints;
     this.#log.load();
@@ -122,13 +124,13 @@ export class Control {
     this.#events.known(this.#controller.image);
     await this.#register();
     this.#events.publish(this.#controller.image);
-    // A directory may have failed since it was registered.
+    // A directory may have failed since the registration.
     if (this.#broker.dirs.offlineIds.length > 0) await this.heartbeat();
   }
 
   /**
-   * Writes records and waits until they are durable. After a crash they are all there or none: they are one batch, or
-   * the batches of a metadata transaction (KIP-868).
+   * Appends records and waits until they are durable. After a crash either all or none of them exist: they are one
+   * batch, or the batches of a metadata transaction (KIP-868).
    */
   async #commit(records: readonly MetadataRecord[]): Promise<void> {
     if (records.length === 0) return;
@@ -142,7 +144,7 @@ export class Control {
     await this.#log.flush();
   }
 
-  /** Starts a snapshot when a restart would have to replay much, or something that is old. */
+  /** Starts a snapshot if a restart would have to replay many bytes, or if the last snapshot is too old. */
   #snapshotIfDue(): void {
     const { config, env } = this.#broker;
     if (this.#log.isSnapshotting) return;
@@ -155,7 +157,7 @@ export class Control {
     this.#lastSnapshot = now;
     const { image } = this.#controller;
     this.#log.snapshot(imageRecords(image), image.provenance.timestamp).then(
-      // Enough may have come meanwhile for another.
+      // Another snapshot may be due by now.
       () => this.maintain(),
       (error: unknown) => {
         this.#noSnapshotBefore = env.clock.monotonic() + SNAPSHOT_RETRY_MS;
@@ -166,7 +168,7 @@ export class Control {
     );
   }
 
-  /** Writes a snapshot if one is due, and trims the log by `metadata.max.retention.*`. */
+  /** Starts a snapshot if one is due, and trims the log by `metadata.max.retention.*`. */
   maintain(): void {
     this.#last = this.#last
       .then(() => {
@@ -228,13 +230,13 @@ export class Control {
     };
   }
 
-  /** Tells the controller which directories have failed and which are cordoned. */
+  /** Sends a heartbeat with the failed and the cordoned directories. */
   async heartbeat(): Promise<void> {
     const { errorCode } = await this.submit("brokerHeartbeat", this.#beat());
     if (errorCode !== 0) throw new Error(`the controller refused a heartbeat with error ${errorCode}`);
   }
 
-  /** Tells the controller of replicas that are elsewhere than it says (KIP-858); rejects when it will not have it. */
+  /** Reports replicas whose directory differs from the metadata (KIP-858); rejects if the controller refuses. */
   async assign(placed: readonly Placed[]): Promise<void> {
     for (let from = 0; from < placed.length; from += MOST_ASSIGNMENTS) {
       const { errorCode, directories } = await this.submit("assignReplicasToDirs", {
@@ -246,25 +248,26 @@ export class Control {
         })),
       });
       const answers = directories.flatMap(({ topics }) => topics.flatMap(({ partitions }) => partitions));
-      // The topic may have been deleted meanwhile.
+      // The topic may have been deleted in the meantime.
       const refused = answers.find(answer => answer.errorCode !== 0 && !GONE.has(answer.errorCode));
       const error = errorCode === 0 ? refused?.errorCode : errorCode;
       if (error !== undefined) throw new Error(`the controller refused an assignment with error ${error}`);
     }
   }
 
-  /** Decides on a request; resolves with the reply once the decision is durable and in force. */
+  /** Submits a request to the controller; resolves with the reply once the decision is durable and published. */
   submit<N extends Decider>(
     name: N,
     request: ControllerRequests[N]["request"],
     quota: MutationQuota = NO_MUTATION_QUOTA,
   ): Promise<ControllerRequests[N]["reply"]> {
-    // What is written behind the end that a clean stop has noted would be lost.
+    // Records after the end offset that a clean stop has stored would be lost.
     if (this.#closed) return Promise.reject(new Error("the controller has stopped"));
     const turn = this.#last.then(async () => {
       const { records, reply } = this.#controller.decide(name, request, this.#draw(quota));
       await this.#commit(records);
-      // Unregistered while it runs: it serves on, so it registers again before anyone sees partitions without a leader.
+      // Register again if the broker was unregistered while it runs, before an image with leaderless partitions is
+      // published.
       if (!this.#controller.image.brokers.has(this.#broker.nodeId)) await this.#register();
       if (records.length > 0) {
         this.#events.publish(this.#controller.image);
@@ -276,7 +279,7 @@ export class Control {
     return turn;
   }
 
-  /** A fresh producer id; blocks of a thousand come from the metadata log. */
+  /** Returns a fresh producer id; the metadata log hands out blocks of a thousand. */
   async producerId(): Promise<bigint> {
     while (this.#producerIdsLeft === 0) {
       const block = await this.submit("allocateProducerIds", {
@@ -284,7 +287,7 @@ export class Control {
         brokerEpoch: this.#brokerEpoch,
       });
       if (block.errorCode !== 0) throw new Error(`no producer ids: error ${block.errorCode}`);
-      // Another request may have fetched a block meanwhile; what was left of it is worth less than simplicity.
+      // A concurrent request may have fetched a block too; the rest of that block is dropped for simplicity.
       this.#nextProducerId = block.producerIdStart;
       this.#producerIdsLeft = block.producerIdLen;
     }
@@ -292,7 +295,7 @@ export class Control {
     return this.#nextProducerId++;
   }
 
-  /** The features part of an ApiVersions answer. */
+  /** Features fields of an ApiVersions response. */
   features(version: number): object {
     const { image } = this.#broker.topics;
     const supported = [...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const]
@@ -308,7 +311,7 @@ export class Control {
 
   #describeTopic(overrides: ReadonlyMap<string, string>) {
     const { settings, topics } = this.#broker;
-    // Kafka tells nobody of its internal settings.
+    // Kafka does not show its internal settings.
     const told = Object.entries<AnyConfigSpec>(topicConfigs).filter(([, { internal }]) => internal !== true);
     return told.map(([name]) => {
       const own = overrides.get(name);
@@ -318,12 +321,12 @@ export class Control {
     });
   }
 
-  /** The quorum as its leader, this node, sees it. */
+  /** State of the quorum as its leader, this node, sees it. */
   get quorum(): Quorum {
     return this.#log;
   }
 
-  /** Takes no more decisions, and waits for those under way. */
+  /** Refuses further requests, and waits for those in progress. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#last;
@@ -331,7 +334,10 @@ export class Control {
   }
 }
 
-/** The batches to append for a decision: one if it fits, else those of a transaction, where the cluster has these. */
+/**
+ * Batches to append for a decision: one if it fits, else those of a metadata transaction if the metadata.version has
+ * these.
+ */
 function* wholeDecision(records: readonly MetadataRecord[], version: number): Generator<readonly MetadataRecord[]> {
   const batches: MetadataRecord[][] = [[]];
   let size = 0;

@@ -2,24 +2,24 @@ import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type ApiName, Apis, Errors } from "@samsa/protocol";
 import type { RequestOf, ResponseOf } from "./handler.ts";
 
-/** Why a request fails as a whole. */
+/** Error that fails a whole request. */
 export interface RequestError {
   readonly code: number;
-  /** The error's own message (`Errors.message`). */
+  /** Default message of the error (`Errors.message`). */
   readonly message: string | null;
-  /** What is to be said beyond that; null: nothing (`ApiError.message`). */
+  /** Specific message (`ApiError.message`); null: none. */
   readonly detail: string | null;
 }
 
 export type ErrorResponse<Q, R = object> = (request: Q, error: RequestError, version: number) => R | null;
 
-/** From this version on AddPartitionsToTxn carries many transactions, and an error of the request (KIP-890). */
+/** First version of AddPartitionsToTxn with many transactions and a top-level error (KIP-890). */
 const MANY_TRANSACTIONS_VERSION = 4;
-/** From this version on a Fetch that fails names no partitions (KIP-516). */
+/** First version in which a failed Fetch names no partitions (KIP-516). */
 const FETCH_ID_VERSION = 13;
-/** From this version on FindCoordinator asks for many keys (KIP-699). */
+/** First version of FindCoordinator with many keys (KIP-699). */
 const MANY_KEYS_VERSION = 4;
-/** From this version on JoinGroup may say that no protocol was chosen. */
+/** First version of JoinGroup with a nullable protocol name. */
 const NO_PROTOCOL_VERSION = 7;
 /** First versions of OffsetFetch with an error of the group, and with many groups (KIP-709). */
 const GROUP_ERROR_VERSION = 2;
@@ -27,7 +27,7 @@ const MANY_GROUPS_VERSION = 8;
 
 const NOTHING = { throttleTimeMs: 0 } as const;
 const API_VERSIONS = { apiKey: Apis.ApiVersions.key, minVersion: 0, maxVersion: Apis.ApiVersions.lastStable } as const;
-/** A group that could not be described. */
+/** Fields of a group that could not be described. */
 export const UNDESCRIBED = {
   groupState: "",
   groupEpoch: 0,
@@ -91,7 +91,10 @@ interface ShareTopics {
   }[];
 }
 
-/** `message`: Kafka fills it in for some of these APIs only. `rest`: the other fields of a partition. */
+/**
+ * Response of the share APIs. `message`: Kafka fills in the error message for some of these APIs only. `rest`: the
+ * other fields of a partition.
+ */
 function shared<F>(message: boolean, rest: F) {
   return ({ topics }: ShareTopics, error: RequestError) => ({
     results: topics.map(({ topicId, partitions }) => ({
@@ -106,7 +109,7 @@ function shared<F>(message: boolean, rest: F) {
   });
 }
 
-/** Each API's answer to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
+/** Response of each API to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
 export const errorResponses = {
   Produce: ({ acks, topicData }, { code, detail }) =>
     acks === 0
@@ -213,7 +216,7 @@ export const errorResponses = {
     })),
   }),
   ListGroups: (_request, { code }) => ({ ...NOTHING, errorCode: code, groups: [] }),
-  /** A client newer than the broker learns here what the broker speaks of ApiVersions (KIP-511). */
+  /** A client newer than the broker finds the supported versions of ApiVersions here (KIP-511). */
   ApiVersions: (_request, { code }) => ({
     ...NOTHING,
     errorCode: code,
@@ -223,7 +226,7 @@ export const errorResponses = {
     ...NOTHING,
     topics: topics.map(({ name }) => ({ name, errorCode: code, errorMessage: detail, configs: [] })),
   }),
-  // Old versions name topics in one list, newer ones in another.
+  // Old versions name topics in `topicNames`, newer ones in `topics`.
   DeleteTopics: ({ topicNames, topics }, { code }) => ({
     ...NOTHING,
     responses: [...topicNames.map(name => ({ name, topicId: ZERO_UUID })), ...topics].map(({ name, topicId }) => ({

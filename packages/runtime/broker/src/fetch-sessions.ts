@@ -1,10 +1,10 @@
 import type { Uuid } from "@samsa/base";
 
-/** One partition a session remembers, and what the client was last told of it. */
+/** A partition of a session, and the values last sent to the client. */
 export interface SessionPartition {
-  /** Empty while a topic of this id is not known. */
+  /** Empty while no topic has this id. */
   topic: string;
-  /** Nil where clients name topics (versions below 13). */
+  /** Nil if the client names topics (versions below 13). */
   readonly topicId: Uuid;
   readonly partition: number;
   fetchOffset: number;
@@ -12,7 +12,7 @@ export interface SessionPartition {
   currentLeaderEpoch: number;
   lastFetchedEpoch: number;
   logStartOffset: number;
-  /** As of the last response that carried this partition; -1 before the first. */
+  /** Values of the last response that carried this partition; -1 before the first. */
   sentHighWatermark: number;
   sentLogStartOffset: number;
   sentError: boolean;
@@ -23,7 +23,7 @@ export interface FetchSession {
   /** Epoch that the next request must carry. */
   epoch: number;
   readonly usesTopicIds: boolean;
-  /** In the order in which they are served; a partition that got bytes moves to the end. */
+  /** Partitions in the order in which they are served; one that returned records moves to the end. */
   readonly partitions: Map<string, SessionPartition>;
   lastUsed: number;
   readonly created: number;
@@ -31,17 +31,17 @@ export interface FetchSession {
 
 const EVICTION_MS = 120_000;
 
-/** Epoch of a request that wants no session any more (`FetchMetadata.FINAL_EPOCH`). */
+/** Epoch of a request that closes its session (`FetchMetadata.FINAL_EPOCH`). */
 export const FINAL_EPOCH = -1;
-/** Epoch of a request that asks for a new session (`FetchMetadata.INITIAL_EPOCH`). */
+/** Epoch of a request for a new session (`FetchMetadata.INITIAL_EPOCH`). */
 export const INITIAL_EPOCH = 0;
 
-/** Epochs go 1, 2, … and wrap to 1. */
+/** Returns the next epoch; 2147483647 wraps to 1. */
 export function nextEpoch(epoch: number): number {
   return epoch < 0 ? FINAL_EPOCH : epoch === 2147483647 ? 1 : epoch + 1;
 }
 
-/** The incremental fetch sessions of a broker (KIP-227), at most `slots` of them. */
+/** Incremental fetch sessions of a broker (KIP-227, `FetchSessionCache`), at most `slots`. */
 export class FetchSessions {
   readonly #sessions = new Map<number, FetchSession>();
   readonly #slots: number;
@@ -70,7 +70,7 @@ export class FetchSessions {
     this.#sessions.delete(id);
   }
 
-  /** Marks a session as used: the least recently used one is the first to be evicted. */
+  /** Marks a session as used: the least recently used one is evicted first. */
   touch(session: FetchSession, now: number): void {
     session.lastUsed = now;
     this.#sessions.delete(session.id);
@@ -78,8 +78,8 @@ export class FetchSessions {
   }
 
   /**
-   * A new session over `partitions`, or undefined when all slots are taken by sessions that are in use or larger ones
-   * that are not old enough to evict (`FetchSessionCache.tryEvict`).
+   * Creates a session over `partitions`; undefined if all slots are taken by sessions that are in use, or larger and
+   * too young to evict (`FetchSessionCache.tryEvict`).
    */
   create(now: number, usesTopicIds: boolean, partitions: Map<string, SessionPartition>): FetchSession | undefined {
     if (this.#sessions.size >= this.#slots && !this.#evict(now, partitions.size)) return undefined;

@@ -9,7 +9,7 @@ import { parseEndpoint } from "./listeners.ts";
 import { writeBootstrapSnapshot } from "./metadata-snapshots.ts";
 import { METADATA_TOPIC } from "./topics.ts";
 
-/** What cannot be formatted or told of; the message says why in one sentence. */
+/** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */
 export class StorageError extends Error {
   constructor(message: string) {
     super(message);
@@ -20,23 +20,23 @@ export class StorageError extends Error {
 const FIRST_RELEASE = METADATA_VERSION.minimum;
 const META = "meta.properties";
 
-/** How the quorum of a new cluster begins. */
+/** Initial quorum of a new cluster, as the flags of `kafka-storage format` choose it. */
 export type FirstQuorum =
   | { readonly kind: "standalone" }
   | { readonly kind: "none" }
-  /** `id@host:port:directory` and more, between commas. */
+  /** Comma-separated list of `id@host:port:directory`. */
   | { readonly kind: "voters"; readonly voters: string };
 
 export interface FormatOptions {
   /** The settings as the user wrote them. */
   readonly settings: ReadonlyMap<string, string>;
   readonly clusterId: string;
-  /** Directories that are formatted already are passed over; else they are an error. */
+  /** Skips directories that are formatted already; without it they are an error. */
   readonly ignoreFormatted: boolean;
   readonly quorum?: FirstQuorum;
-  /** As in 4.3 or 4.3-IV0. */
+  /** Release or metadata.version, for example 4.3 or 4.3-IV0. */
   readonly releaseVersion?: string;
-  /** Each as name=level. */
+  /** Features as name=level. */
   readonly features: readonly string[];
 }
 
@@ -56,7 +56,7 @@ function releases(): Map<string, number> {
   const levels = new Map<string, number>();
   METADATA_RELEASES.forEach((name, i) => {
     levels.set(name, FIRST_RELEASE + i);
-    // A release stands for the last of its levels.
+    // A release stands for the last of its metadata versions.
     levels.set(name.slice(0, name.indexOf("-")), FIRST_RELEASE + i);
   });
   return levels;
@@ -83,7 +83,7 @@ function featureLevels(texts: readonly string[]): Map<string, number> {
   return levels;
 }
 
-/** Refuses features that are unknown, or stand for what is not available. */
+/** Throws for features that are unknown, or that this broker does not support. */
 function checkFeatures(levels: ReadonlyMap<string, number>, kraftVersion: number): void {
   const known = new Map([...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE]]);
   for (const [name, level] of levels) {
@@ -113,7 +113,7 @@ function metadataLevel(release: string | undefined, features: ReadonlyMap<string
   return chosen;
 }
 
-/** The node's only voter, itself; undefined where `controller.quorum.voters` says who votes. */
+/** This node as the only voter; undefined if `controller.quorum.voters` lists the voters. */
 function firstVoter(
   config: BrokerConfig,
   quorum: FirstQuorum | undefined,
@@ -171,7 +171,7 @@ function parseVoter(text: string): { id: number; host: string; port: number; dir
 interface Found {
   readonly formatted: Map<string, Partial<MetaProperties>>;
   readonly empty: readonly string[];
-  /** Those that cannot be read. */
+  /** Directories that cannot be read. */
   readonly failed: readonly string[];
 }
 
@@ -206,8 +206,8 @@ function checkOwner(formatted: Found["formatted"], clusterId: string, nodeId: nu
 }
 
 /**
- * Formats log directories as Kafka's storage tool does (`StorageTool`, `Formatter`), so that either's broker starts on
- * them; what there is to tell. Throws `StorageError`, `ConfigError` or `DiskError`.
+ * Formats log directories as Kafka's storage tool does (`StorageTool`, `Formatter`), so that either broker starts on
+ * them. Returns lines for the user. Throws `StorageError`, `ConfigError` or `DiskError`.
  */
 export function formatStorage(env: Env, options: FormatOptions): string[] {
   const config = parseConfig(brokerConfigs, name => options.settings.get(name));
@@ -256,14 +256,14 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
       });
     }
     const directoryId = isMetadata && voter !== undefined ? voter.directoryId : newId();
-    // Last of all: what has it is formatted.
+    // Write meta.properties last: a directory that has it counts as formatted.
     const meta = writeMetaProperties({ clusterId: options.clusterId, nodeId, directoryId });
     replaceFile(env.disk, `${path}/${META}`, meta, true);
   }
   return lines;
 }
 
-/** What Kafka's storage tool says of log directories; `ok` is false when it has found problems. */
+/** Output of `kafka-storage info` for log directories; `ok` is false if it found problems. */
 export function storageInfo(env: Env, settings: ReadonlyMap<string, string>): { lines: string[]; ok: boolean } {
   const config = parseConfig(brokerConfigs, name => settings.get(name));
   const problems = new Set<string>();

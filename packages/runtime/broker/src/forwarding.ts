@@ -7,7 +7,7 @@ import type { ResponseOf } from "./handler.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, type Quotas } from "./quotas.ts";
 import type { RequestContext } from "./requests.ts";
 
-/** Requests that Kafka's controller drops when their time is over. */
+/** Requests that Kafka's controller drops when their timeout has passed. */
 const TIMED: ReadonlySet<keyof ControllerRequests> = new Set([
   "createTopics",
   "deleteTopics",
@@ -22,10 +22,10 @@ interface Host {
   readonly control: () => Pick<Control, "submit">;
 }
 
-/** A request of the controller whose name is that of an API. */
+/** A request of the controller that has the name of an API. */
 type Decided = keyof ControllerRequests & Uncapitalize<ApiName>;
 
-/** Hands requests of clients to the controller (`ForwardingManager`). */
+/** Forwards requests of clients to the controller (`ForwardingManager`). */
 export class Forwarding {
   readonly #host: Host;
 
@@ -34,8 +34,8 @@ export class Forwarding {
   }
 
   /**
-   * Lets the controller decide, and replies; `failed` is the answer when the decision could not be made durable, or when
-   * the request's time is over before it can begin (`QuorumController` drops such an event).
+   * Lets the controller decide, and replies. `failed` builds the response if the decision could not be made durable, or
+   * if the request times out before its turn (`QuorumController` drops such an event).
    */
   decide<N extends Decided>(
     name: N,
@@ -53,7 +53,7 @@ export class Forwarding {
       .control()
       .submit(name, request, quota)
       .then(
-        // The controller answers with the response of the API whose name the request has.
+        // The controller replies with the response of the API that has the request's name.
         response => reply({ ...response, throttleTimeMs: quota.throttleMs() } as unknown as ResponseOf<Capitalize<N>>),
         error => {
           this.#host.env.logger.error("a decision of the controller failed", { request: name, error });
@@ -62,7 +62,10 @@ export class Forwarding {
       );
   }
 
-  /** What the client of a request may create and delete; strictly so from the version on that can be told. */
+  /**
+   * Quota of partitions that the client may create and delete; strict from version `strictSince` on, whose clients know
+   * THROTTLING_QUOTA_EXCEEDED.
+   */
   mutations(context: RequestContext, strictSince: number): MutationQuota {
     const { quotas, env } = this.#host;
     return quotas.mutations(context, context.version >= strictSince, () => env.clock.monotonic());

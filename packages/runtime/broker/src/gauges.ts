@@ -1,7 +1,7 @@
 import type { LogCleaner } from "@samsa/storage";
 import type { BrokerParts } from "./parts.ts";
 
-/** What a broker tells of itself whenever somebody looks. */
+/** Adds the gauges of a broker: metrics that are computed when they are read. */
 export function addGauges(
   broker: Pick<BrokerParts, "dirs" | "env" | "metrics" | "pendingFetches" | "sessions" | "telemetry" | "topics">,
   cleaner: LogCleaner,

@@ -12,7 +12,7 @@ import { groupDefault, groupRange } from "./group-limits.ts";
 
 const DURATION = /^by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$/i;
 
-/** Settings of a group (`GroupConfig`), each with the broker setting that stands in when the group has none. */
+/** Settings of a group (`GroupConfig`), each with the broker setting that is its default. */
 export const groupConfigs = configSpecs({
   "consumer.assignment.interval.ms": {
     type: "int",
@@ -198,7 +198,7 @@ export const groupConfigs = configSpecs({
 
 export type GroupConfigs = ConfigValues<typeof groupConfigs>;
 
-/** The time that a `by_duration:` of `share.auto.offset.reset` goes back, in ms. */
+/** Duration of a `by_duration:` value of `share.auto.offset.reset`, in ms. */
 export function resetDurationMs(reset: string): number {
   const [, days, , hours, minutes, seconds] = DURATION.exec(reset) ?? [];
   const amount = (part: string | undefined): number => Number.parseFloat(part ?? "0");
@@ -208,7 +208,7 @@ export function resetDurationMs(reset: string): number {
 
 const LARGEST_INT = 2147483647;
 
-/** Bounds of settings of streams groups, which the broker has no settings for yet. */
+/** Bounds of settings of streams groups; the broker has no settings for them yet. */
 const RANGES: Readonly<Record<string, readonly [lowest: number, highest: number]>> = {
   "streams.assignment.interval.ms": [0, 15_000],
   "streams.heartbeat.interval.ms": [5000, 15_000],
@@ -221,12 +221,14 @@ const DEAD_LETTERS = "errors.deadletterqueue.topic.name";
 const ASSIGNOR = "streams.assignor.name";
 const TAGS = "streams.rack.aware.assignment.tags";
 
-/** Settings that are known and shown, and refused: what they are for is not there. */
+/**
+ * True if a group setting is available. The others are known and shown but refused, because their feature is missing.
+ */
 export function isGroupConfigAvailable(name: string): boolean {
   return !/^(?:streams|errors\.deadletterqueue)\.|\.assignor\.offload\.enable$/.test(name);
 }
 
-/** What is wrong with the settings of a group, or undefined (`GroupConfig.validate`). */
+/** Validates the settings of a group (`GroupConfig.validate`); undefined if they are valid. */
 export function groupConfigsFault(values: ReadonlyMap<string, string>, config: BrokerConfig): ConfigFault | undefined {
   const specs: ConfigSpecs = groupConfigs;
   const parsed = new Map<string, unknown>();

@@ -2,7 +2,7 @@ import type { Env } from "@samsa/base";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
 import type { BrokerConfig } from "./configs.ts";
 
-/** Settings of groups that a broker bounds: the broker's own value, and the least and most that groups may have. */
+/** Group settings that a broker bounds, with its settings for the default, the minimum and the maximum. */
 const LIMITS = {
   "consumer.session.timeout.ms": {
     own: "group.consumer.session.timeout.ms",
@@ -57,23 +57,23 @@ function isLimited(name: string): name is Limited {
   return Object.hasOwn(LIMITS, name);
 }
 
-/** The range that a group's setting may be in; undefined for one that the broker does not bound. */
+/** Allowed range of a group setting; undefined if the broker does not bound it. */
 export function groupRange(config: BrokerConfig, name: string): readonly [number, number] | undefined {
   return isLimited(name) ? [config[LIMITS[name].least], config[LIMITS[name].most]] : undefined;
 }
 
-/** The broker's value for groups that say nothing themselves; undefined for a setting that the broker does not bound. */
+/** Broker's default of a group setting; undefined if the broker does not bound it. */
 export function groupDefault(config: BrokerConfig, name: string): number | undefined {
   return isLimited(name) ? config[LIMITS[name].own] : undefined;
 }
 
-/** A group's setting in force: its own, kept within the broker's bounds as they are now (`GroupConfig.evaluate`). */
+/** Effective value of a group setting, clamped to the broker's current bounds (`GroupConfig.evaluate`). */
 export function limited(config: BrokerConfig, name: string, value: number): number {
   const [least, most] = groupRange(config, name) ?? [-Infinity, Infinity];
   return Math.max(least, Math.min(most, value));
 }
 
-/** Of a group: what it has set, kept within what the broker allows, or else the broker's own. */
+/** Intervals of a consumer group: its own settings clamped to the broker's bounds, or the broker's defaults. */
 function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string, string>) {
   const of = (name: Limited): number => {
     const text = own.get(name);
@@ -86,14 +86,14 @@ function consumerIntervals(config: BrokerConfig, own: ReadonlyMap<string, string
   };
 }
 
-/** Which ways groups may turn while they have members (`ConsumerGroupMigrationPolicy`). */
+/** Directions in which groups may change their protocol while they have members (`ConsumerGroupMigrationPolicy`). */
 function migrationPolicy(config: BrokerConfig): { readonly upgrade: boolean; readonly downgrade: boolean } {
   const policy = config["group.consumer.migration.policy"].toLowerCase();
   const both = policy === "bidirectional";
   return { upgrade: both || policy === "upgrade", downgrade: both || policy === "downgrade" };
 }
 
-/** The limits of groups; each interval is as the broker and the group have it now. */
+/** Limits of groups; intervals are computed from the current settings of the broker and the group. */
 export function groupConfig(broker: {
   readonly config: BrokerConfig;
   readonly env: Env;

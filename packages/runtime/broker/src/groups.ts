@@ -18,13 +18,13 @@ interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly newId: () => string;
   readonly shareGroups: Omit<ShareGroupConfig, "isTaken">;
-  /** Lets the share coordinator initialize partitions; `done` gets those that it could not. */
+  /** Initializes partitions in the share coordinator; `done` gets those that failed. */
   readonly initialize: (what: Initialization, done: (faults: readonly object[]) => void) => void;
 }
 
 export type GroupRunner = ShardRunner<GroupShard, GroupEffect>;
 
-/** The group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
+/** Group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
   readonly #host: GroupHost;
 
@@ -42,7 +42,7 @@ export class Groups extends Shards<GroupRunner> {
     this.#host = host;
   }
 
-  /** Puts a request before the group's shard; false when that is not served here. */
+  /** Sends a request to the group's shard; false if this broker does not serve that shard. */
   request<R extends GroupRequest>(
     groupId: string,
     request: R,
@@ -50,7 +50,7 @@ export class Groups extends Shards<GroupRunner> {
   ): boolean {
     const runner = this.of(groupId);
     const answer = (response: object): void => {
-      // The shard answers a request with the response of its type, which the shard's tests hold it to.
+      // A shard answers a request with the response of its type; the shard's tests check that.
       reply(response as GroupReplies[R["type"]]);
       if (runner !== undefined && request.type === "share") this.#initialize(runner);
     };
@@ -58,7 +58,7 @@ export class Groups extends Shards<GroupRunner> {
     return runner !== undefined;
   }
 
-  /** Initializes partitions that a heartbeat has found to be new to its share group. */
+  /** Initializes partitions that a heartbeat has added to a share group. */
   #initialize(runner: GroupRunner): void {
     for (const what of runner.shard.shares.takeInitializations()) {
       this.#host.initialize(what, faults => {
@@ -68,7 +68,7 @@ export class Groups extends Shards<GroupRunner> {
     }
   }
 
-  /** Lets something happen to a shard's share groups that is no request of a member. */
+  /** Runs an action on a shard's share groups that is not a member's request. */
   forShares(runner: GroupRunner, action: (shares: ShareGroups) => void): void {
     runner.run((out, now) => runner.shard.forShares(now, out, action));
   }
@@ -77,7 +77,7 @@ export class Groups extends Shards<GroupRunner> {
     for (const runner of this.all()) runner.run((out, now) => runner.shard.cleanUp(now, out));
   }
 
-  /** Takes over a new image. */
+  /** Applies a new metadata image. */
   follow(before: MetadataImage, after: MetadataImage): void {
     const { changed, created } = topicChanges(before, after);
     if (changed.size === 0) return;
@@ -85,7 +85,7 @@ export class Groups extends Shards<GroupRunner> {
     for (const { shard } of this.all()) shard.topicsChanged(directory, changed, created);
   }
 
-  /** Forgets the offsets of topics that are not in the image any more. */
+  /** Deletes committed offsets of topics that the image no longer has. */
   topicsDeleted(deleted: readonly { readonly name: string }[]): void {
     if (deleted.length === 0) return;
     const names = new Set(deleted.map(({ name }) => name));

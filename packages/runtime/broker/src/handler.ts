@@ -4,13 +4,13 @@ import type { RequestContext } from "./requests.ts";
 export type RequestOf<N extends ApiName> = Infer<(typeof Apis)[N]["request"]>;
 export type ResponseOf<N extends ApiName> = Draft<(typeof Apis)[N]["response"]>;
 
-/** An entry of the list `F` in a response. */
+/** Element type of the array field `F` of a response. */
 export type ItemOf<N extends ApiName, F extends keyof ResponseOf<N>> =
   NonNullable<ResponseOf<N>[F]> extends readonly (infer E)[] ? E : never;
 
 /**
- * Answers a request, exactly once; null sends nothing (acks=0). The response has no field that its schema lacks. `sent` is
- * called when the memory that the response refers to may be used again, or never.
+ * Answers a request, exactly once; null sends nothing (acks=0). The response has no field that its schema lacks. `sent`
+ * is called once the memory that the response refers to may be reused, or never.
  */
 export type Reply<N extends ApiName> = <T extends ResponseOf<N>>(
   response: (T & Exact<T, ResponseOf<N>>) | null,
@@ -18,8 +18,8 @@ export type Reply<N extends ApiName> = <T extends ResponseOf<N>>(
 ) => void;
 
 /**
- * Handles the requests of one API, and replies now or later. `Needs` are the parts of the broker that it uses. The name of
- * the API is part of the type: a handler in the row of another API does not compile, even where the requests are alike.
+ * Handles the requests of one API, and replies now or later. `Needs` are the parts of the broker that it uses. The
+ * API's name is part of the type: a handler in the row of another API does not compile, even if the requests are alike.
  */
 export interface Handler<N extends ApiName, Needs> {
   (parts: Needs, request: RequestOf<N>, context: RequestContext, reply: Reply<N>): void;

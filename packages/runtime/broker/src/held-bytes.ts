@@ -1,13 +1,13 @@
 interface Holding {
   bytes: number;
-  /** When this peer last let go of something, or began to hold. */
+  /** Time at which the peer last released bytes, or began to hold some. */
   since: number;
 }
 
-/** Memory that waits for peers: who makes us hold how much of it, and since when without a sign of life. */
+/** Bytes held for peers, with the time since which each peer has made no progress. */
 export class HeldBytes<Peer> {
   readonly limit: number;
-  /** The longest without a sign of life first. */
+  /** Holdings in order of progress: the peer that has made none for the longest time is first. */
   readonly #holdings = new Map<Peer, Holding>();
   #total = 0;
 
@@ -19,7 +19,7 @@ export class HeldBytes<Peer> {
     return this.#total;
   }
 
-  /** What is left of the limit, 0 at the least. */
+  /** Bytes left below the limit; at least 0. */
   get room(): number {
     return Math.max(0, this.limit - this.#total);
   }
@@ -31,7 +31,7 @@ export class HeldBytes<Peer> {
     else this.#holdings.set(peer, { bytes, since: now });
   }
 
-  /** Some of it is gone: a sign of life. */
+  /** Releases bytes of a peer, which counts as progress. */
   give(peer: Peer, bytes: number, now: number): void {
     const held = this.#holdings.get(peer);
     if (held === undefined) return;
@@ -45,7 +45,7 @@ export class HeldBytes<Peer> {
     this.#holdings.delete(peer);
   }
 
-  /** Who has held the longest without a sign of life, if that is since before `time`. */
+  /** Peer that has made no progress for the longest time, if that time began before `time`. */
   stalledBefore(time: number): Peer | undefined {
     const [first] = this.#holdings;
     return first !== undefined && first[1].since < time ? first[0] : undefined;

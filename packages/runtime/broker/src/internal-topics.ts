@@ -7,7 +7,7 @@ interface InternalTopic {
   readonly configs: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** How the topics of coordinators are made, by name (`AutoTopicCreationManager`). */
+/** Configurations of the coordinators' topics, by name (`AutoTopicCreationManager`). */
 const PLANS: Readonly<Record<string, (config: BrokerConfig) => InternalTopic>> = {
   [OFFSETS_TOPIC]: config => ({
     numPartitions: config["offsets.topic.num.partitions"],
@@ -33,7 +33,7 @@ const PLANS: Readonly<Record<string, (config: BrokerConfig) => InternalTopic>> =
     numPartitions: config["share.coordinator.state.topic.num.partitions"],
     replicationFactor: config["share.coordinator.state.topic.replication.factor"],
     configs: [
-      // Its coordinator cuts off what is not needed any more.
+      // The share coordinator deletes records that are no longer needed.
       { name: "cleanup.policy", value: "delete" },
       { name: "compression.type", value: "producer" },
       { name: "segment.bytes", value: String(config["share.coordinator.state.topic.segment.bytes"]) },
@@ -43,7 +43,7 @@ const PLANS: Readonly<Record<string, (config: BrokerConfig) => InternalTopic>> =
   }),
 };
 
-/** How a topic is made that nobody has asked to be made in a certain way. */
+/** Configuration of an automatically created topic; −1: the broker's default. */
 export function topicPlan(name: string, config: BrokerConfig): InternalTopic {
   const plan = Object.hasOwn(PLANS, name) ? PLANS[name] : undefined;
   return plan?.(config) ?? { numPartitions: -1, replicationFactor: -1, configs: [] };

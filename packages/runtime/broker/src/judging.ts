@@ -1,14 +1,14 @@
 import { type BatchJudge, DECOMPRESSED_LIMIT, type Judgement, type JudgeRules } from "@samsa/records";
 
-/** Validates batches somewhere else than on the event loop. */
+/** Validates batches off the event loop. */
 export interface RemoteJudge {
-  /** True when a batch should be validated there. */
+  /** True if a batch should be validated off the event loop. */
   wants(bytes: Uint8Array, rules: JudgeRules): boolean;
-  /** Takes `bytes` over, all of their buffer. Rejects when the batch could not be validated. */
+  /** Validates a batch. Takes ownership of the whole buffer of `bytes`. Rejects if the batch could not be validated. */
   judge(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement>;
 }
 
-/** Validates produced batches: small ones at once, large ones on another thread where there is one. */
+/** Validates produced batches: small ones at once, large ones on another thread if there is one. */
 export class Judging {
   readonly #local: BatchJudge;
   readonly #remote: RemoteJudge | undefined;
@@ -18,7 +18,7 @@ export class Judging {
     this.#remote = remote;
   }
 
-  /** True when a batch is better validated by `later`. */
+  /** True if a batch should be validated with `later`. */
   isLarge(bytes: Uint8Array, rules: JudgeRules): boolean {
     return this.#remote?.wants(bytes, rules) === true;
   }
@@ -27,7 +27,7 @@ export class Judging {
     return this.#local.judge(bytes, rules, now);
   }
 
-  /** Takes `bytes` over. Rejects when the batch could not be validated. */
+  /** Validates a large batch. Takes ownership of `bytes`. Rejects if the batch could not be validated. */
   async later(bytes: Uint8Array, rules: JudgeRules, now: number): Promise<Judgement> {
     const whole = { ...rules, validation: { ...rules.validation, decompressedLimit: DECOMPRESSED_LIMIT } };
     return (this.#remote ?? this.#local).judge(bytes, whole, now);

@@ -7,10 +7,10 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** Kafka's pattern (`SocketServerConfigs`), except that only IPv6 addresses take brackets. */
+/** Kafka's pattern of an endpoint (`SocketServerConfigs`), except that brackets are for IPv6 addresses only. */
 const ENDPOINT = /^([^:/\s]+):\/\/(?:\[([0-9A-Fa-f:.%]*)\]|([0-9a-zA-Z\-%._]*)):(\d{1,5})$/;
 
-/** Parses `NAME://host:port`; an IPv6 host stands in brackets. Throws `ConfigError`. */
+/** Parses `NAME://host:port`; an IPv6 address is in brackets. Throws `ConfigError`. */
 export function parseEndpoint(setting: string, text: string): Endpoint {
   const match = ENDPOINT.exec(text);
   const port = Number(match?.[4]);
@@ -19,9 +19,9 @@ export function parseEndpoint(setting: string, text: string): Endpoint {
 }
 
 export interface ListenerPlan {
-  /** Listeners for clients, without those of the controller, which a single node does not open. */
+  /** Listeners for clients; a single node does not open listeners of the controller. */
   readonly listen: readonly Endpoint[];
-  /** What is told to clients, by listener name. Port 0 means: the port that was bound. */
+  /** Advertised endpoints by listener name. Port 0 stands for the port that the listener is bound to. */
   readonly advertise: ReadonlyMap<string, Endpoint>;
 }
 
@@ -30,14 +30,14 @@ export interface ListenerSettings {
   readonly advertised: readonly string[] | undefined;
   readonly controllerNames: readonly string[];
   readonly protocols: readonly string[];
-  /** Name of the inter-broker listener, which may be that of its protocol. */
+  /** Name of the inter-broker listener; undefined: the one with the name of the inter-broker protocol. */
   readonly interBrokerName: string | undefined;
   readonly interBrokerProtocol: string;
   /** Host name of this machine, advertised for a listener without a host. */
   readonly hostName: string;
 }
 
-/** Those of a broker's settings that say where it listens. */
+/** Settings of a broker that determine its listeners. */
 export function listenerSettings(config: BrokerConfig, hostName: string): ListenerSettings {
   return {
     listeners: config.listeners,
@@ -69,7 +69,7 @@ function unique(setting: string, endpoints: readonly Endpoint[]): void {
 const isV4 = (host: string): boolean => /^[\d.]+$/.test(host);
 const isV6 = (host: string): boolean => host.includes(":");
 
-/** A port belongs to one listener, or to one of each kind of IP address. */
+/** Throws unless each port belongs to one listener, or to one IPv4 and one IPv6 listener. */
 function distinctPorts(endpoints: readonly Endpoint[]): void {
   for (const { port, host, name } of endpoints) {
     const others = endpoints.filter(other => other.name !== name && other.port === port && port !== 0);
@@ -89,7 +89,7 @@ function distinctPorts(endpoints: readonly Endpoint[]): void {
   }
 }
 
-/** The listener between brokers must be one that is told, though a single node has nobody to talk to (`KafkaConfig`). */
+/** Throws unless the inter-broker listener is advertised, which a single node checks too (`KafkaConfig`). */
 function checkInterBroker(settings: ListenerSettings, told: Iterable<string>): void {
   const setting = "inter.broker.listener.name";
   const { interBrokerName } = settings;
@@ -106,7 +106,8 @@ function checkInterBroker(settings: ListenerSettings, told: Iterable<string>): v
 }
 
 /**
- * What is wrong with other listeners at run time, or undefined: what clients were told must stay (`DynamicListenerConfig`).
+ * Validates a change of listeners at run time; undefined if it is allowed. Advertised listeners must stay
+ * (`DynamicListenerConfig`).
  */
 export function listenersFault(now: ListenerSettings, then: ListenerSettings): string | undefined {
   const names = (texts: readonly string[]) => texts.map(text => parseEndpoint("listeners", text).name);
@@ -141,7 +142,7 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
       throw new ConfigError("listeners", name, `The security protocol ${protocol} is not available; use PLAINTEXT`);
     }
   }
-  // Listeners of the controller may be advertised, too; clients are not told of them.
+  // Advertised listeners of the controller are valid; clients do not see them.
   const given = (settings.advertised ?? [])
     .map(text => parseEndpoint("advertised.listeners", text))
     .filter(({ name }) => !controllers.has(name));
@@ -163,7 +164,7 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
       const why = "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.";
       throw new ConfigError("advertised.listeners", endpoint.host, why);
     }
-    // All interfaces is no address: it is told as this machine's own name.
+    // A wildcard address cannot be advertised: advertise this machine's host name instead.
     if (endpoint.host === "" || endpoint.host === "::")
       advertise.set(endpoint.name, { ...endpoint, host: settings.hostName });
   }

@@ -17,7 +17,7 @@ import type { BrokerConfig } from "./configs.ts";
 import { MetadataSnapshots, type StoredSnapshot, writeBootstrapSnapshot } from "./metadata-snapshots.ts";
 import { METADATA_TOPIC } from "./topics.ts";
 
-/** Settings of the metadata log. It is flushed with every append, and trimmed behind snapshots instead of by age. */
+/** Settings of the metadata log. It is flushed with each append, and trimmed below snapshots instead of by age. */
 export function metadataLogConfig(config: BrokerConfig): LogConfig {
   return {
     ...KEEP_ALL,
@@ -28,7 +28,7 @@ export function metadataLogConfig(config: BrokerConfig): LogConfig {
 }
 
 const LOAD_BYTES = 4 * 1024 * 1024;
-/** The kraft.version of a new cluster: voters are in the log, and may change (KIP-853). */
+/** `kraft.version` of a new cluster: the log contains the voters, and they may change (KIP-853). */
 export const KRAFT_VERSION = 1;
 
 export interface Place {
@@ -41,13 +41,13 @@ export interface MetadataLogOptions {
   readonly dir: LogDir;
   readonly tools: Tools;
   readonly nodeId: number;
-  /** Ids in `controller.quorum.voters`, for logs of clusters whose voters are fixed there. */
+  /** Ids in `controller.quorum.voters`, for clusters with a static quorum. */
   readonly staticVoters: readonly number[];
-  /** Called for every record there is, in order. */
+  /** Called for each record, in log order. */
   readonly replay: (record: MetadataRecord, place: Place) => void;
-  /** The records that a new cluster begins with. */
+  /** Returns the records of a new cluster. */
   readonly bootstrap: () => readonly MetadataRecord[];
-  /** `metadata.max.retention.*`; negative: without a limit. */
+  /** Limits of `metadata.max.retention.*`; negative: none. */
   readonly retention: { readonly maxBytes: number; readonly maxMs: number };
 }
 
@@ -83,7 +83,7 @@ export class MetadataLog {
     return this.#kraftVersion;
   }
 
-  /** Voters of the quorum; this node leads them. */
+  /** Voters of the quorum; this node is the leader. */
   get voters(): readonly VoterDescription[] {
     return this.#voters;
   }
@@ -92,17 +92,17 @@ export class MetadataLog {
     return this.#log.highWatermark;
   }
 
-  /** The records that this cluster began with, if its first snapshot is still there. */
+  /** Records that this cluster began with, if its first snapshot still exists. */
   get first(): readonly MetadataRecord[] | undefined {
     return this.#first;
   }
 
-  /** A snapshot is being written. */
+  /** True while a snapshot is being written. */
   get isSnapshotting(): boolean {
     return this.#snapshotting !== undefined;
   }
 
-  /** Bytes of the log that a start would replay on top of the newest snapshot. */
+  /** Bytes of the log that a start would replay after the newest snapshot. */
   get bytesSinceSnapshot(): number {
     return this.#bytesSinceSnapshot;
   }
@@ -112,8 +112,8 @@ export class MetadataLog {
   }
 
   /**
-   * Replays the newest snapshot and the log behind it. A new directory gets its first snapshot. Throws `QuorumError`
-   * when log and snapshots do not meet, and `MalformedError` when one of them is damaged.
+   * Replays the newest snapshot and the log after it. A new directory gets its first snapshot. Throws `QuorumError` if
+   * log and snapshots have a gap between them, and `MalformedError` if one of them is damaged.
    */
   load(): void {
     this.#snapshots.open();
@@ -127,8 +127,8 @@ export class MetadataLog {
   }
 
   /**
-   * Makes the log continue at the newest snapshot (`truncateToLatestSnapshot`). A log that ends below it would give the
-   * offsets between to new records, and the next start would skip these.
+   * Makes the log continue at the newest snapshot (`truncateToLatestSnapshot`). A log that ends below it would assign
+   * the offsets in between to new records, and the next start would skip these.
    */
   #meet(latest: StoredSnapshot | undefined): void {
     const log = this.#log;
@@ -150,7 +150,7 @@ export class MetadataLog {
     this.#snapshots.removeBefore(latest.offset);
   }
 
-  /** Writes what Kafka's own tool writes when it formats a directory (KIP-1170). */
+  /** Writes the files that Kafka's storage tool writes into a new directory (KIP-1170). */
   #format(): void {
     const { dir, nodeId, bootstrap } = this.#options;
     const legacy = readWhole(dir.env.disk, `${dir.path}/bootstrap.checkpoint`);
@@ -175,7 +175,7 @@ export class MetadataLog {
     if (id.offset === 0) this.#first = snapshot.records;
     this.#kraftVersion = snapshot.kraftVersion;
     this.#voters = snapshot.voters ?? [];
-    // The bootstrap snapshot stands before offset 0, and the leader repeats its records in the log.
+    // The bootstrap snapshot precedes offset 0, and the leader appends its records to the log again.
     const place = { offset: id.offset - 1, epoch: id.epoch, timestamp: snapshot.lastContainedLogTimestamp };
     for (const record of snapshot.records) this.#options.replay(record, place);
   }
@@ -187,7 +187,7 @@ export class MetadataLog {
       if (read.chunks.length === 0) break;
       for (const chunk of read.chunks) {
         for (const batch of readMetadataBatches(chunk, this.#options.tools)) {
-          // A read begins with the batch that contains its offset.
+          // A read returns the whole batch that contains its offset.
           if (batch.lastOffset >= from) this.#replayBatch(batch);
         }
       }
@@ -207,7 +207,7 @@ export class MetadataLog {
     records.forEach((record, i) => this.#options.replay(record, { offset: baseOffset + i, epoch, timestamp }));
   }
 
-  /** Begins the next epoch, which this node leads. Throws when other voters have a say. */
+  /** Begins the next epoch with this node as the leader. Throws if the quorum has other voters. */
   async lead(): Promise<void> {
     const { dir, nodeId, staticVoters } = this.#options;
     const self = describeVoter(nodeId, dir.directoryId);
@@ -215,7 +215,7 @@ export class MetadataLog {
     const voters = this.#voters.length > 0 ? this.#voters : staticVoters.map(id => describeVoter(id, dir.directoryId));
     const stored = readWhole(dir.env.disk, this.#path("quorum-state"));
     const begun = this.#beginEpoch({
-      // Endpoints that are on record stay: this node opens no listener of a controller that could contradict them.
+      // Keep recorded endpoints: this node opens no controller listener that could contradict them.
       node: known === undefined ? self : { ...known, directoryId: dir.directoryId },
       voterSet: { kraftVersion: this.#kraftVersion, voters, inLog: this.#votersInLog },
       quorumState: stored === undefined ? undefined : fromUtf8(stored),
@@ -237,7 +237,7 @@ export class MetadataLog {
     await this.flush();
   }
 
-  /** Throws `QuorumError` where `quorum-state` is damaged: whoever lost its vote could vote twice in one epoch. */
+  /** Throws `QuorumError` if `quorum-state` is damaged: a node that has lost its vote could vote twice in an epoch. */
   #beginEpoch(start: Parameters<typeof beginSoleEpoch>[0]): ReturnType<typeof beginSoleEpoch> {
     try {
       return beginSoleEpoch(start, this.#options.tools);
@@ -254,7 +254,7 @@ export class MetadataLog {
     return added.firstOffset;
   }
 
-  /** Appends records as one batch; they are durable after `flush`. */
+  /** Appends records as one batch, and returns the offset of the first; they are durable after `flush`. */
   append(records: readonly MetadataRecord[], timestamp: number): number {
     const place = { baseOffset: this.#log.endOffset, epoch: this.#epoch, timestamp };
     return this.#append(metadataBatch(records, place, this.#options.tools));
@@ -266,8 +266,8 @@ export class MetadataLog {
   }
 
   /**
-   * Writes a snapshot of all that has been flushed, and trims what it makes needless. Resolves once it is durable; one at
-   * a time. `records` are the metadata at the end of the log.
+   * Writes a snapshot of all flushed records, and trims the log and snapshots that it replaces. Resolves once it is
+   * durable. Only one may run at a time. `records` are the metadata at the end of the log.
    */
   async snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): Promise<void> {
     const id = { offset: this.#log.endOffset, epoch: this.#epoch };
@@ -284,7 +284,7 @@ export class MetadataLog {
     this.#snapshotting = this.#snapshots.write(id, snapshot);
     try {
       await this.#snapshotting;
-      // The snapshot lacks the records that came meanwhile.
+      // The snapshot lacks the records that were appended while it was written.
       this.#bytesSinceSnapshot -= bytes;
     } finally {
       this.#snapshotting = undefined;
@@ -293,7 +293,7 @@ export class MetadataLog {
   }
 
   /**
-   * Deletes the oldest snapshots and the log before the next one, while both together are larger than
+   * Deletes the oldest snapshots and the log below the next one, while all together are larger than
    * `metadata.max.retention.bytes` or the oldest is older than `metadata.max.retention.ms`. The newest snapshot stays.
    */
   trim(): void {
@@ -310,13 +310,13 @@ export class MetadataLog {
     }
   }
 
-  /** Waits for the snapshot that is being written; whoever asked for it hears of a failure. */
+  /** Waits for the snapshot in progress; its failure is reported to the caller of `snapshot`. */
   async close(): Promise<void> {
     await Promise.allSettled([this.#snapshotting]);
   }
 }
 
-/** The directory's metadata cannot be led from here; the message says why in one sentence. */
+/** The metadata in this directory cannot be led by this node; the message states the reason in one sentence. */
 export class QuorumError extends Error {
   constructor(message: string) {
     super(message);

@@ -10,20 +10,20 @@ import {
 import type { Tools } from "@samsa/records";
 import { readWhole, removeIfThere } from "@samsa/storage";
 
-/** A whole snapshot on disk. */
+/** A complete snapshot on disk. */
 export interface StoredSnapshot extends SnapshotId {
   readonly name: string;
-  /** Bytes of the file. */
+  /** Size of the file in bytes. */
   readonly size: number;
 }
 
-/** The snapshots in the directory of the metadata log (`KafkaRaftLog`), oldest first. */
+/** Snapshots in the directory of the metadata log (`KafkaRaftLog`), oldest first. */
 export class MetadataSnapshots {
   readonly #env: Env;
   readonly #tools: Tools;
   readonly #path: string;
   #stored: StoredSnapshot[] = [];
-  /** Reading one takes as long as the cluster is large. */
+  /** Timestamps of snapshots, cached because they require a read of the whole file. */
   readonly #timestamps = new WeakMap<StoredSnapshot, number>();
 
   constructor(env: Env, tools: Tools, path: string) {
@@ -40,7 +40,7 @@ export class MetadataSnapshots {
     return this.#stored;
   }
 
-  /** Lists the directory, and removes files of snapshots that were never finished or were being deleted. */
+  /** Lists the directory, and removes files of snapshots that are incomplete or marked for deletion. */
   open(): void {
     const { disk } = this.#env;
     this.#stored = [];
@@ -54,12 +54,12 @@ export class MetadataSnapshots {
     this.#stored.sort((a, b) => a.offset - b.offset || a.epoch - b.epoch);
   }
 
-  /** Throws `MalformedError` when the file is damaged. */
+  /** Reads a snapshot. Throws `MalformedError` if the file is damaged. */
   read({ name }: StoredSnapshot): Snapshot {
     return decodeSnapshot(readWhole(this.#env.disk, `${this.#path}/${name}`) ?? new Uint8Array(0), this.#tools);
   }
 
-  /** Writes a snapshot without blocking; it counts once the promise resolves. Rejects with `DiskError`. */
+  /** Writes a snapshot without blocking; it is listed once the promise resolves. Rejects with `DiskError`. */
   async write(id: SnapshotId, snapshot: Snapshot): Promise<void> {
     const { disk, clock } = this.#env;
     const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
@@ -69,7 +69,7 @@ export class MetadataSnapshots {
       await writePart(disk, part, chunks);
       disk.rename(part, `${this.#path}/${name}`);
     } catch (error) {
-      // A disk that is full must not fill up with attempts.
+      // Remove the incomplete file, so that repeated attempts do not fill the disk.
       removeIfThere(disk, part);
       throw error;
     }
@@ -77,7 +77,7 @@ export class MetadataSnapshots {
     this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
   }
 
-  /** Time of the newest record that a snapshot covers. */
+  /** Timestamp of the newest record that a snapshot covers, in ms. */
   timestampOf(snapshot: StoredSnapshot): number {
     const known = this.#timestamps.get(snapshot) ?? this.read(snapshot).lastContainedLogTimestamp;
     this.#timestamps.set(snapshot, known);
@@ -93,7 +93,7 @@ export class MetadataSnapshots {
   }
 }
 
-/** Writes the snapshot that a new cluster begins with (KIP-1170); blocks until it is durable. */
+/** Writes the bootstrap snapshot of a new cluster (KIP-1170); blocks until it is durable. */
 export function writeBootstrapSnapshot(
   { disk, clock, crypto, codecs }: Pick<Env, "disk" | "clock" | "crypto" | "codecs">,
   path: string,

@@ -1,4 +1,4 @@
-/** One measured quantity with its labelled values, named as Kafka's JMX exporters name it. */
+/** A metric with its labelled values, named as Kafka's JMX exporters name it. */
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
@@ -17,7 +17,7 @@ interface TopicCount {
   bytesOut: number;
 }
 
-/** What the broker counts while it runs. */
+/** Counters and gauges of a running broker. */
 export class BrokerMetrics {
   readonly #requests = new Map<string, RequestCount>();
   readonly #topics = new Map<string, TopicCount>();
@@ -59,7 +59,7 @@ export class BrokerMetrics {
     this.#topics.delete(topic);
   }
 
-  /** A value that is read when somebody asks. */
+  /** Registers a gauge; `read` is called at each scrape. */
   gauge(name: string, help: string, read: () => number): void {
     this.#gauges.push({ name, help, read });
   }

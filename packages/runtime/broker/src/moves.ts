@@ -2,33 +2,33 @@ import { DiskError, type Env, guard, type Uuid } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
 import type { Partition } from "./partition.ts";
 
-/** A replica of this broker and the directory that it is in. */
+/** A replica of this broker and its directory. */
 export interface Placed {
   readonly topicId: Uuid;
   readonly partition: number;
   readonly directory: Uuid;
 }
 
-/** Bytes that a copy may be ahead of the device before it waits for it. */
+/** Most bytes of a copy that may be unflushed before the copy waits for a flush. */
 const UNFLUSHED = 128 << 20;
 
 export interface MovesHost {
   readonly env: Env;
-  /** Has the controller note where a replica is; resolves once it has. */
+  /** Reports a replica's directory to the controller; resolves once the controller has stored it. */
   assign(placed: Placed): Promise<void>;
 }
 
 interface Move {
   readonly partition: Partition;
   readonly work: LogMove;
-  /** The metadata says already that the replica is where the copy is. */
+  /** True if the metadata already assigns the replica to the directory of the copy. */
   assigned: boolean;
   cancelled: boolean;
 }
 
 /**
  * Moves partitions between log directories (`ReplicaAlterLogDirsManager`, KIP-113, KIP-858), one at a time: the log is
- * copied beside the appends to it, the controller is told, and when both are durable the copy takes the log's place.
+ * copied while appends continue, the controller is informed, and once both are durable the copy replaces the log.
  */
 export class Moves {
   readonly #host: MovesHost;
@@ -40,17 +40,17 @@ export class Moves {
     this.#host = host;
   }
 
-  /** Whether a partition is on its way to another directory, or between two. */
+  /** True if the partition is being moved to another directory. */
   isMoving(partition: Partition): boolean {
     return this.#moves.has(partition);
   }
 
-  /** The directory that a partition is on its way to. */
+  /** Target directory of a partition that is being moved. */
   target(partition: Partition): string | undefined {
     return this.#moves.get(partition)?.work.copy.home.path;
   }
 
-  /** Begins to move a partition to `dir`. Throws `DiskError`, with the directory offline. */
+  /** Begins to move a partition to `dir`. Throws `DiskError` with the directory offline. */
   begin(partition: Partition, dir: LogDir): void {
     try {
       this.resume(partition, dir.createFuture(partition.log, partition.topicId), false);
@@ -60,14 +60,14 @@ export class Moves {
     }
   }
 
-  /** Goes on with a copy that is there; `assigned`: the metadata says already that the replica is where the copy is. */
+  /** Resumes an existing copy; `assigned`: the metadata already assigns the replica to the directory of the copy. */
   resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
     const work = new LogMove(partition.log, copy);
     this.#moves.set(partition, { partition, work, assigned, cancelled: false });
     this.#running ??= this.#runAll();
   }
 
-  /** Ends a move; the partition stays where it is, and the copy is deleted. */
+  /** Cancels a move: the partition stays in its directory, and the copy is deleted. */
   cancel(partition: Partition): void {
     const move = this.#moves.get(partition);
     if (move === undefined) return;
@@ -78,11 +78,11 @@ export class Moves {
     if (move.assigned) this.#takeBack(move);
   }
 
-  /** Ends the moves from or to directories that have failed. */
+  /** Cancels the moves from or to directories that have failed. */
   cancelFailed(): void {
     for (const { partition, work } of [...this.#moves.values()]) {
       if (work.copy.home.offline) this.cancel(partition);
-      // The copy may be all that is left; the next start will tell.
+      // Keep the copy: it may be all that is left, and the next start decides.
       else if (partition.fault !== 0) this.#forget(partition);
     }
   }
@@ -105,7 +105,7 @@ export class Moves {
   }
 
   async #runAll(): Promise<void> {
-    // `#running` is set first, and cleared in the moment in which nothing is left: a move that is added then begins anew.
+    // `#running` is set first and cleared as soon as no move is left, so a move that is added later starts a new run.
     await Promise.resolve();
     for (;;) {
       const next = this.#moves.values().next();
@@ -116,7 +116,7 @@ export class Moves {
       const move = next.value;
       try {
         await this.#run(move);
-        // A move of a partition that is not served any more is left to the next start.
+        // The next start continues the move of a partition that is no longer served.
         if (this.#moves.get(move.partition) === move) this.#forget(move.partition);
       } catch (error) {
         if (this.#closed) return;
@@ -126,13 +126,13 @@ export class Moves {
           () => this.cancel(move.partition),
           reason => logger.error("a move could not be cancelled", { to: move.work.copy.path, error: reason }),
         );
-        // The next move gets its turn whether or not this one succeeds.
+        // The next move starts whether or not this one succeeds.
         this.#moves.delete(move.partition);
       }
     }
   }
 
-  /** Whether a move goes on; asked again after each await. */
+  /** True if a move should continue; checked after each await. */
   #goesOn({ cancelled, partition }: Move): boolean {
     return !cancelled && !this.#closed && partition.fault === 0;
   }
@@ -140,7 +140,7 @@ export class Moves {
   async #run(move: Move): Promise<void> {
     const { partition, work } = move;
     if (move.assigned) {
-      // The copy is not to be taken for the log before it is known to have all again.
+      // Until the copy is known to be complete again, the metadata must not name its directory.
       await this.#assign(partition, work.source.home.directoryId);
       move.assigned = false;
       if (!this.#goesOn(move)) return;
@@ -155,12 +155,12 @@ export class Moves {
     partition.hold();
     try {
       if (!(await this.#catchUp(move))) return;
-      // What was appended during the flush was not acknowledged.
+      // Records appended during the flush are not acknowledged yet; copy them too.
       while (work.step());
       work.swap();
       partition.replaceLog(work.copy);
       this.#moves.delete(partition);
-      // Until its name is durable a power cut brings back the log that it was, which may not have all that the copy has.
+      // Until the rename is durable, a power cut restores the old log, which may lack records of the copy.
       await work.copy.home.syncNames();
     } finally {
       partition.release();
@@ -168,7 +168,7 @@ export class Moves {
     work.source.delete();
   }
 
-  /** Copies what there is and has it flushed; false when the move has been ended. */
+  /** Copies all records and flushes them; false if the move has been cancelled. */
   async #catchUp(move: Move): Promise<boolean> {
     const { timers } = this.#host.env;
     const { copy } = move.work;
@@ -185,7 +185,7 @@ export class Moves {
     return this.#goesOn(move);
   }
 
-  /** Leaves the moves as they are, for the next start to go on with. */
+  /** Stops, and leaves the moves for the next start to continue. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;

@@ -4,13 +4,13 @@ import type { Endpoint, ListenerPlan } from "./listeners.ts";
 export interface OpenListenersOptions {
   readonly network: Network;
   readonly logger: Logger;
-  /** A connection has come to a listener. */
+  /** Called with each new connection of a listener. */
   readonly accept: (listener: string, connection: Connection) => ConnectionHandler;
-  /** A listener is no more; its connections are to be closed. */
+  /** Called with the name of a listener that was closed, to close its connections. */
   readonly removed: (listener: string) => void;
 }
 
-/** The listeners that are open, made one after the other what a plan says. */
+/** Open listeners. Plans are applied one after the other. */
 export class OpenListeners {
   readonly #options: OpenListenersOptions;
   readonly #open = new Map<string, Listener>();
@@ -22,15 +22,15 @@ export class OpenListeners {
     this.#options = options;
   }
 
-  /** Where clients connect, by listener name. */
+  /** Advertised endpoints by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
     return this.#advertised;
   }
 
-  /** Opens what `plan` has; rejects when one cannot be opened. */
+  /** Opens all listeners of `plan`; rejects if one cannot be opened. */
   open(plan: ListenerPlan): Promise<void> {
     const opened = this.#last.then(() => this.#openAll(plan));
-    // A client of the first may ask for others while the second is being opened: that comes after.
+    // A client of the first listener may request a change while the second is being opened: it is applied afterwards.
     this.#last = opened.catch(() => {});
     return opened;
   }
@@ -41,7 +41,7 @@ export class OpenListeners {
     }
   }
 
-  /** Opens what `plan` has besides, and closes what it has not: what fails is logged, as nobody waits for it. */
+  /** Opens listeners that `plan` adds, and closes those that it removes. Errors are logged, because no caller waits. */
   follow(plan: ListenerPlan): void {
     this.#last = this.#last.then(async () => {
       if (this.#closed) return;
@@ -59,7 +59,7 @@ export class OpenListeners {
     const listener = await this.#options.network.listen(host, port, connection =>
       this.#options.accept(name, connection),
     );
-    // A stop that came meanwhile has not seen this one.
+    // A stop in the meantime has not closed this listener.
     if (this.#closed) return listener.close();
     this.#open.set(name, listener);
     const advertised = plan.advertise.get(name);
@@ -75,7 +75,7 @@ export class OpenListeners {
     this.#options.removed(name);
   }
 
-  /** Takes no more connections; those that are open live on. */
+  /** Accepts no more connections; open ones stay open. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#open.values()].map(listener => listener.close()));

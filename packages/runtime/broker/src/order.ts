@@ -1,6 +1,6 @@
 import { guard, type Report } from "@samsa/base";
 
-/** Things that become ready in any order and are done in the order in which they came. */
+/** Runs tasks in the order of their arrival although they become ready in any order. */
 export class Order {
   readonly #report: Report;
   #last: Promise<void> | undefined;
@@ -9,18 +9,18 @@ export class Order {
     this.#report = report;
   }
 
-  /** Something is not done yet: what comes now must be put in order too. */
+  /** True while a task is pending: a new one must be added here too. */
   get busy(): boolean {
     return this.#last !== undefined;
   }
 
   /**
-   * Calls `work` with what `ready` gives, after all that came before. `failed` is called with why there is nothing to
-   * work with, or with what `work` has thrown; what comes next has its turn in any case.
+   * Calls `work` with the result of `ready`, after all earlier tasks. `failed` is called if `ready` rejects or `work`
+   * throws; the next task runs in either case.
    */
   add<T>(ready: Promise<T>, work: (value: T) => void, failed: (error: unknown) => void): void {
     const before = this.#last ?? Promise.resolve();
-    // `allSettled`: a failure that comes before its turn is not one that nobody handles.
+    // `allSettled` handles a rejection that comes before the task's turn.
     const turn = Promise.allSettled([ready, before]).then(([outcome]) => {
       if (this.#last === turn) this.#last = undefined;
       guard(() => {

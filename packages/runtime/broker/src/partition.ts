@@ -6,18 +6,18 @@ import type { PartitionLog } from "@samsa/storage";
 import { Order } from "./order.ts";
 import type { Turn } from "./turn.ts";
 
-/** Told when more of a partition can be read. */
+/** Observes a partition for readable records. */
 export interface Watcher {
-  /** `bytes` more of `partition` are below the high watermark. */
+  /** Called when `bytes` more of `partition` are below the high watermark. */
   advanced(bytes: number, partition: Partition): void;
-  /** The partition is gone or has failed: look again now. */
+  /** Called when the partition has been deleted or has failed: look again at once. */
   changed(): void;
 }
 
 const NO_EPOCH = -1;
 
 interface PendingAck {
-  /** Acknowledged once the high watermark has reached this. */
+  /** High watermark at which the append is acknowledged. */
   readonly offset: number;
   readonly done: (errorCode: number) => void;
 }
@@ -26,7 +26,7 @@ function succeed({ done }: PendingAck): void {
   done(0);
 }
 
-/** What the broker knows of a partition beyond its log. */
+/** Environment and initial state of a partition. */
 export interface PartitionOptions {
   readonly env: Env;
   readonly turn: Turn;
@@ -37,25 +37,25 @@ export interface PartitionOptions {
 }
 
 /**
- * A partition that this broker leads. Appends of one turn are written together at its end; the high watermark moves,
- * and producers hear, once they are written and, if `flush.*` asks for it, flushed.
+ * A partition that this broker leads. Appends of one turn are written together at its end; the high watermark advances
+ * and producers are acknowledged once they are written and, if `flush.*` requires it, flushed.
  */
 export class Partition {
   readonly topicId: Uuid;
   leaderEpoch: number;
   rules: JudgeRules;
-  /** `min.insync.replicas`; the replicas in sync are one, this one. */
+  /** Value of `min.insync.replicas`; this replica is the only one in sync. */
   minInSync = 1;
-  /** Set when its directory has failed or its topic is deleted: no append succeeds any more. */
+  /** Error code once the directory has failed or the topic is deleted: appends fail from then on. */
   fault = 0;
-  /** Batches that are on their way to the log. */
+  /** Order of batches that are being validated. */
   readonly order: Order;
-  /** Takes what a callback of a producer or reader throws. */
+  /** Receives errors that callbacks of producers or readers throw. */
   readonly #report: Report;
   readonly #env: Env;
   readonly #turn: Turn;
   #log: PartitionLog;
-  /** Another log is about to take the place of this one: nothing is acknowledged before it has. */
+  /** True while another log is about to replace this one: nothing is acknowledged. */
   #held = false;
   readonly #watchers = new Set<Watcher>();
   #acks: PendingAck[] = [];
@@ -73,7 +73,7 @@ export class Partition {
     this.topicId = options.topicId;
     this.leaderEpoch = options.leaderEpoch;
     this.rules = options.rules;
-    // With one replica all that is in the log is replicated as far as it will be.
+    // With a single replica all records in the log are replicated.
     this.log.highWatermark = this.log.endOffset;
   }
 
@@ -81,12 +81,12 @@ export class Partition {
     return this.#log;
   }
 
-  /** Acknowledges nothing until `release`; what is appended meanwhile waits in the log that is there now. */
+  /** Acknowledges nothing until `release`; records appended in the meantime go to the current log. */
   hold(): void {
     this.#held = true;
   }
 
-  /** The log that stands in from now on has all that the one before had. To be called while held. */
+  /** Replaces the log by one that contains all its records. Call it between `hold` and `release`. */
   replaceLog(log: PartitionLog): void {
     this.#log = log;
   }
@@ -97,14 +97,14 @@ export class Partition {
     this.#turn.add("write", this.#write);
   }
 
-  /** The error of a client whose idea of the leader's epoch is not ours; −1: it has none. */
+  /** Error code for a client with another leader epoch than this broker's; epoch −1 is always accepted. */
   epochFault(currentLeaderEpoch: number): number {
     if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === this.leaderEpoch) return 0;
     const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
     return currentLeaderEpoch < this.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
   }
 
-  /** How far a consumer may read. */
+  /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
   limit(committedOnly: boolean): number {
     return committedOnly ? this.log.stableOffset : this.log.highWatermark;
   }
@@ -117,7 +117,7 @@ export class Partition {
     this.#watchers.delete(watcher);
   }
 
-  /** Appends batches of this broker's own; undefined when the disk fails, and the partition with it. */
+  /** Appends batches of the broker itself; undefined if the disk fails, which fails the partition too. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult | undefined {
     try {
       return this.log.append(bytes, request);
@@ -128,7 +128,7 @@ export class Partition {
     }
   }
 
-  /** Calls `done` when everything up to `offset` is acknowledged; an append of `bytes` bytes has just happened. */
+  /** Calls `done` once everything up to `offset` is acknowledged. Call it after an append of `bytes` bytes. */
   appended(bytes: number, offset: number, done: (errorCode: number) => void): void {
     this.#unseen += bytes;
     this.#acks.push({ offset, done });
@@ -137,7 +137,9 @@ export class Partition {
     this.#turn.add("write", this.#write);
   }
 
-  /** Drops records before `offset`, or before the high watermark (-1); where the log begins then, -1 when refused. */
+  /**
+   * Deletes records before `offset`, or before the high watermark (-1). Returns the log start offset, or -1 if refused.
+   */
   deleteRecords(offset: number): number {
     const start = this.log.deleteRecords(offset);
     if (start >= 0) this.#turn.add("write", this.#write);
@@ -163,7 +165,10 @@ export class Partition {
     );
   };
 
-  /** A flush of a log that is being replaced vouches for nothing: the other one is asked once it is there. */
+  /**
+   * Advances the high watermark after a flush. Ignores a flush of a log that is being replaced; the new log reports
+   * later.
+   */
   #flushed(end: number): void {
     if (!this.#held) this.#advance(end);
   }
@@ -187,7 +192,7 @@ export class Partition {
     guardEach(this.#acks.splice(0, count), succeed, this.#report);
   }
 
-  /** Ends the partition's service with an error for all who wait. */
+  /** Fails the partition, and all pending appends and reads, with an error code. */
   fail(errorCode: number): void {
     if (this.fault !== 0) return;
     this.fault = errorCode;

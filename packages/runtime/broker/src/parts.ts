@@ -19,7 +19,7 @@ import type { Topics } from "./topics.ts";
 import type { Transactions } from "./transactions.ts";
 import type { Turn } from "./turn.ts";
 
-/** A broker as clients reach it. */
+/** Endpoint of a broker for clients. */
 export interface BrokerNode {
   readonly nodeId: number;
   readonly host: string;
@@ -27,14 +27,14 @@ export interface BrokerNode {
   readonly rack: string | null;
 }
 
-/** Versions of an API that ApiVersions announces. */
+/** Version range of an API as ApiVersions announces it. */
 export interface AnnouncedApi {
   readonly apiKey: number;
   readonly minVersion: number;
   readonly maxVersion: number;
 }
 
-/** The parts of a broker that requests are handled with. Each handler names those that it uses with `Pick`. */
+/** Parts of a broker that request handlers use. Each handler selects its own with `Pick`. */
 export interface BrokerParts {
   readonly env: Env;
   readonly nodeId: number;
@@ -51,7 +51,7 @@ export interface BrokerParts {
   readonly sessions: FetchSessions;
   /** Fetches that wait for records. */
   readonly pendingFetches: Set<Watcher>;
-  /** Room for replies that clients have not taken yet, in bytes; without it fetches get no records. */
+  /** Bytes of replies that may still wait for clients; without room fetches return no records. */
   readonly unsent: { readonly room: number };
   readonly dirs: LogDirs;
   readonly moves: Moves;
@@ -62,8 +62,8 @@ export interface BrokerParts {
   readonly control: Control;
   readonly forwarding: Forwarding;
   readonly autoTopics: AutoTopicCreation;
-  /** The APIs that this broker serves. */
+  /** APIs that this broker serves. */
   readonly apis: () => readonly AnnouncedApi[];
-  /** The brokers, by the addresses of a listener. */
+  /** Brokers with their endpoints for a listener. */
   readonly nodes: (listener: string) => readonly BrokerNode[];
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from "@samsa/base";
 import type { BrokerConfig } from "./configs.ts";
 
-/** Settings that restrict what clients may do, and the value that restricts nothing. */
+/** Settings that restrict clients, each with the value that restricts nothing. */
 const PROTECTING: ReadonlyMap<string, string> = new Map([
   ["authorizer.class.name", ""],
   ["super.users", ""],
@@ -13,8 +13,8 @@ const PROTECTING: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Refuses settings that protect a cluster and that this broker could only ignore. Throws `ConfigError`; nothing has been
- * written by then.
+ * Refuses security settings that this broker does not support, because ignoring them would leave a cluster open. Throws
+ * `ConfigError` before anything is written.
  */
 export function checkProtection(settings: ReadonlyMap<string, string>, config: BrokerConfig): void {
   for (const [name, harmless] of PROTECTING) {

@@ -1,16 +1,16 @@
 import { type QuotaEntity, type QuotaImage, quotaKey } from "@samsa/metadata";
 
-/** What is limited of a client: bytes a second, or percent of the event loop. */
+/** Client quotas: bytes per second, or percent of the event loop's time. */
 export type QuotaKind = "producer_byte_rate" | "consumer_byte_rate" | "request_percentage";
 const MUTATION_RATE = "controller_mutation_rate";
 
-/** Who a quota is looked up for. */
+/** Client for which a quota is looked up. */
 export interface QuotaClient {
   readonly user: string;
   readonly clientId: string;
 }
 
-/** How rates are measured: `quota.window.num` windows of `quota.window.size.seconds`, and their kin of the controller. */
+/** Windows over which rates are measured (`quota.window.*`, `controller.quota.window.*`): number and length in ms. */
 export interface QuotaWindows {
   readonly count: number;
   readonly ms: number;
@@ -18,14 +18,14 @@ export interface QuotaWindows {
 
 interface Limit {
   readonly limit: number;
-  /** Whose meter counts: all clients that the entity covers share it. */
+  /** Key of the meter, which all clients of the quota's entity share. */
   readonly meter: string;
 }
 
 /** A rate over windows (`Rate` over a `SampledStat`). */
 class Meter {
   readonly #windows: QuotaWindows;
-  /** Oldest first. */
+  /** Samples, oldest first. */
   #samples: { start: number; sum: number }[] = [];
   lastUsed = 0;
 
@@ -33,7 +33,7 @@ class Meter {
     this.#windows = windows;
   }
 
-  /** Adds `value` and gives the time, in ms, to wait until the rate is down to `limit`. */
+  /** Records `value`; returns the time in ms until the rate is down to `limit`. */
   record(value: number, limit: number, now: number): number {
     const { ms, count } = this.#windows;
     this.lastUsed = now;
@@ -48,7 +48,7 @@ class Meter {
     return rate <= limit ? 0 : Math.round(((rate - limit) / limit) * span);
   }
 
-  /** The time over which the sum counts: at least all windows but one. */
+  /** Time over which the samples are averaged, in ms: at least all windows but one. */
   #span(now: number): number {
     const { ms, count } = this.#windows;
     const elapsed = now - (this.#samples[0]?.start ?? now);
@@ -58,8 +58,8 @@ class Meter {
 }
 
 /**
- * What a client may still change (`TokenBucket`): it fills at the limit, up to what comes together in all windows, and
- * one change may take it below nothing.
+ * Token bucket of partition mutations (`TokenBucket`): refills at the limit, holds at most the tokens of all windows,
+ * and one request may overdraw it.
  */
 class Bucket {
   readonly #seconds: number;
@@ -70,7 +70,7 @@ class Bucket {
     this.#seconds = (windows.count * windows.ms) / 1000;
   }
 
-  /** Takes `value`; the time, in ms, until there is something in it again, 0 when there is. */
+  /** Takes `value` tokens; returns the time in ms until the bucket is no longer overdrawn, 0 if it is not. */
   take(value: number, limit: number, now: number): number {
     const grown = this.#tokens + (limit * (now - this.lastUsed)) / 1000;
     this.#tokens = Math.min(limit * this.#seconds, grown) - value;
@@ -79,26 +79,26 @@ class Bucket {
   }
 }
 
-/** What one request may change. */
+/** Quota of one request's partition mutations. */
 export interface MutationQuota {
-  /** Takes so many partitions; false: they must not be changed now. */
+  /** Takes a number of partitions; false: they must not be changed now. */
   take(partitions: number): boolean;
-  /** For how long to hold the client back, in ms. */
+  /** Throttle time of the client, in ms. */
   throttleMs(): number;
 }
 
 export const NO_MUTATION_QUOTA: MutationQuota = { take: () => true, throttleMs: () => 0 };
 
-/** Meters that nobody has used for so long are forgotten. */
+/** Idle time after which a meter is removed, in ms. */
 const IDLE_MS = 3_600_000;
-/** Answers that are remembered for clients; they are found again when there are more. */
+/** Most cached lookups of clients; above it the cache is cleared. */
 const MOST_ANSWERS = 10_000;
 
 const CONNECTION_RATE = "connection_creation_rate";
 const USER = "user";
 const CLIENT = "client-id";
 const IP = "ip";
-/** An address needs no look-up. */
+/** Pattern of an IP address, which needs no resolution. */
 const ADDRESS = /^[0-9.]+$|:/;
 
 function entity(user: string | null | undefined, client: string | null | undefined): QuotaEntity[] {
@@ -108,7 +108,7 @@ function entity(user: string | null | undefined, client: string | null | undefin
   return parts;
 }
 
-/** Entities that cover a client, the most specific first (`ClientQuotaManager`); null is the default entity. */
+/** Entities that match a client, most specific first (`ClientQuotaManager`); null is the default entity. */
 function covering(user: string, client: string): QuotaEntity[][] {
   return [
     entity(user, client),
@@ -122,7 +122,7 @@ function covering(user: string, client: string): QuotaEntity[][] {
   ];
 }
 
-/** Client quotas (KIP-13, KIP-55, KIP-124): who has used how much of what, and how long he must wait for that. */
+/** Client quotas (KIP-13, KIP-55, KIP-124): measures usage and computes throttle times. */
 export class Quotas {
   readonly #windows: QuotaWindows;
   readonly #meters = new Map<string, Meter>();
@@ -132,12 +132,12 @@ export class Quotas {
   readonly #resolve: (host: string) => Promise<string>;
   #quotas: ReadonlyMap<string, QuotaImage> = new Map();
   #kinds = new Set<string>();
-  /** Connections a second that are allowed from an address. */
+  /** Allowed connections per second, by address. */
   #rates = new Map<string, number>();
-  /** Addresses of the host names among the entities, as they were last looked up. */
+  /** Addresses of the host names among the entities, as last resolved. */
   readonly #addresses = new Map<string, string>();
 
-  /** `resolve` gives the address of a host name. */
+  /** `resolve` returns the address of a host name. */
   constructor(windows: QuotaWindows, mutationWindows: QuotaWindows, resolve: (host: string) => Promise<string>) {
     this.#windows = windows;
     this.#mutationWindows = mutationWindows;
@@ -145,9 +145,9 @@ export class Quotas {
   }
 
   /**
-   * Takes over the quotas of the metadata. They hold when this returns, except those of host names that are new: these
-   * are looked up (`ClientQuotaMetadataManager.handleIpQuota`), one after the other, and hold once it resolves. Gives the
-   * names without an address.
+   * Applies the quotas of the metadata. They are in force when this returns, except those of new host names: these are
+   * resolved one after the other (`ClientQuotaMetadataManager.handleIpQuota`), and are in force once it resolves.
+   * Returns the names without an address.
    */
   async update(quotas: ReadonlyMap<string, QuotaImage>): Promise<readonly string[]> {
     if (quotas === this.#quotas) return [];
@@ -173,12 +173,12 @@ export class Quotas {
     return this.#lookUp(named, rates);
   }
 
-  /** Adds the rates of host names to `rates`; gives the names without an address. */
+  /** Adds the rates of host names to `rates`; returns the names without an address. */
   async #lookUp(named: ReadonlyMap<string, number>, rates: Map<string, number>): Promise<readonly string[]> {
     const unknown: string[] = [];
     for (const [host, limit] of named) {
       const address = await this.#resolve(host).catch(() => undefined);
-      // A later update looks them up again.
+      // A later update has replaced `rates`, and resolves the names again.
       if (rates !== this.#rates) break;
       const before = this.#addresses.get(host);
       if (before !== undefined && before !== address) rates.delete(before);
@@ -193,18 +193,18 @@ export class Quotas {
     return unknown;
   }
 
-  /** Counts `value` for a client at `now`, in ms on a clock that does not go back; the ms for which to hold it back. */
+  /** Records `value` for a client at monotonic time `now`; returns the throttle time. Both are in ms. */
   record(kind: QuotaKind, client: QuotaClient, value: number, now: number): number {
-    // Most brokers have no quotas, and every request comes by here.
+    // Fast path: most brokers have no quotas, and every request is recorded.
     if (!this.#kinds.has(kind)) return 0;
     const found = this.#limit(kind, client);
     if (found === undefined) return 0;
     const wait = this.#meter(found.meter).record(value, found.limit, now);
-    // Time spent cannot be given back: a client is held back for one window at most and measured again.
+    // Time that was used cannot be given back: throttle for one window at most, and measure again.
     return kind === "request_percentage" ? Math.min(wait, this.#windows.ms) : wait;
   }
 
-  /** Counts a connection from an address; the ms for which to hold it back (KIP-612). */
+  /** Records a connection from an address; returns the throttle time in ms (KIP-612). */
   connected(address: string, now: number): number {
     if (!this.#kinds.has(CONNECTION_RATE)) return 0;
     const all = this.#quotas.get(quotaKey([{ entityType: IP, entityName: null }]))?.quotas.get(CONNECTION_RATE);
@@ -212,7 +212,7 @@ export class Quotas {
     return limit === undefined ? 0 : this.#meter(JSON.stringify([CONNECTION_RATE, address])).record(1, limit, now);
   }
 
-  /** The most that one answer may weigh so that waiting can make up for it. */
+  /** Largest value of one response that throttling can still compensate. */
   mostAtOnce(kind: QuotaKind, client: QuotaClient): number {
     if (!this.#kinds.has(kind)) return Infinity;
     const found = this.#limit(kind, client);
@@ -220,8 +220,9 @@ export class Quotas {
   }
 
   /**
-   * What a request may create and delete (`ControllerMutationQuotaManager`). `strict`: nothing is changed while the
-   * client has used up more than he has; a request of a version that cannot say so changes, and waits.
+   * Quota of partitions that a request may create and delete (`ControllerMutationQuotaManager`). With `strict`, a
+   * client above its quota is refused; without, its request is executed and throttled, as its version has no error for
+   * that.
    */
   mutations(client: QuotaClient, strict: boolean, now: () => number): MutationQuota {
     if (!this.#kinds.has(MUTATION_RATE)) return NO_MUTATION_QUOTA;
@@ -258,7 +259,7 @@ export class Quotas {
     for (const parts of covering(user, clientId)) {
       const limit = this.#quotas.get(quotaKey(parts))?.quotas.get(kind);
       if (limit === undefined) continue;
-      // A default entity stands for each client by itself, not for all together.
+      // The default entity applies to each client separately, so each has its own meter.
       const own = parts.map(({ entityType }) => [entityType, entityType === USER ? user : clientId]);
       return { limit, meter: JSON.stringify([kind, own]) };
     }
@@ -283,7 +284,7 @@ export class Quotas {
     return bucket;
   }
 
-  /** Forgets meters that are not used. */
+  /** Removes idle meters. */
   expire(now: number): void {
     for (const used of [this.#meters, this.#buckets]) {
       for (const [key, { lastUsed }] of used) if (now - lastUsed > IDLE_MS) used.delete(key);

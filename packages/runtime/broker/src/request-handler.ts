@@ -17,7 +17,9 @@ function denial(api: ServedApi, { operation, resource }: Action): RequestError {
   return { ...DENIED[resource], detail: `${api.name} needs the permission ${operation} on the resource ${resource}.` };
 }
 
-/** What stands between a decoded request and its handler (`KafkaApis.handle`): the permission, and failures of handlers. */
+/**
+ * Checks permissions, calls the handler of a decoded request, and answers if the handler fails (`KafkaApis.handle`).
+ */
 export class RequestHandler {
   readonly #parts: BrokerParts;
   readonly #authorizer: Authorizer;

@@ -1,28 +1,28 @@
 import { type ByteReader, MalformedError } from "@samsa/base";
 import { requestHeader } from "@samsa/protocol";
 
-/** What a connection knows of its client for as long as it is open. */
+/** State of a connection's client for the life of the connection. */
 export interface Peer {
   readonly host: string;
   readonly port: number;
-  /** What the client calls itself in ApiVersions (KIP-511). */
+  /** Name and version of the client's software from ApiVersions (KIP-511). */
   software: { readonly name: string; readonly version: string };
 }
 
-/** What Kafka takes a client for that has not said. */
+/** Kafka's name and version of software that a client has not sent. */
 export const UNKNOWN_SOFTWARE: Peer["software"] = { name: "unknown", version: "unknown" };
 
-/** Who asks, and how. */
+/** Request header and connection, as handlers see them. */
 export interface RequestContext {
   readonly version: number;
-  /** The name of the principal; nobody has authenticated himself. */
+  /** Name of the principal; there is no authentication yet. */
   readonly user: string;
-  /** "" when the client gave none. */
+  /** Client id; "" if the client sent none. */
   readonly clientId: string;
-  /** Name of the listener: answers name the addresses of the same one. */
+  /** Name of the listener; responses contain endpoints of the same listener. */
   readonly listener: string;
   readonly peer: Peer;
-  /** Closes the connection: all that can be said to a client that wants no reply. */
+  /** Closes the connection: the only way to report an error to a client that expects no response. */
   close(reason: string): void;
 }
 
@@ -36,8 +36,8 @@ export interface RequestHead {
 const FIXED_BYTES = 8;
 
 /**
- * Reads the header of a request. The version of the header depends on the key and version inside it, which is why
- * those are read first. Throws `MalformedError`.
+ * Reads the header of a request. The header version depends on the API key and version within it, so those are read
+ * first. Throws `MalformedError`.
  */
 export function readHead(reader: ByteReader, headerVersion: (key: number, version: number) => number): RequestHead {
   if (reader.remaining() < FIXED_BYTES) throw new MalformedError("a request without a header");

@@ -9,13 +9,13 @@ function eachLog({ env, topics }: Home, what: string, task: (partition: Partitio
   guardEach(served, task, error => env.logger.error(`${what} of a log failed`, { error }));
 }
 
-/** Deletes the segments that are too old or too many (`LogManager.cleanupLogs`). */
+/** Deletes segments beyond the limits of age and size (`LogManager.cleanupLogs`). */
 export function retain(home: Home): void {
   const now = home.env.clock.now();
   eachLog(home, "the retention", ({ log }) => log.enforceRetention(now));
 }
 
-/** Forgets producers that have been silent for too long (`UnifiedLog.removeExpiredProducers`). */
+/** Removes producer state that has been idle for too long (`UnifiedLog.removeExpiredProducers`). */
 export function expireProducers(home: Home): void {
   const now = home.env.clock.now();
   const afterMs = home.config["producer.id.expiration.ms"];

@@ -12,23 +12,23 @@ import { groupRange, limited } from "./group-limits.ts";
 import { type TopicConfig, topicConfigs, topicConfigsFault } from "./topic-configs.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
-/** Where a value comes from: ids of `DescribeConfigsResponse.ConfigSource`. */
+/** Sources of values: ids of `DescribeConfigsResponse.ConfigSource`. */
 export const SOURCE = { topic: 1, broker: 2, cluster: 3, static: 4, default: 5, clientMetrics: 7, group: 8 } as const;
 export type Source = (typeof SOURCE)[keyof typeof SOURCE];
 
 export interface Setting {
   readonly name: string;
-  /** null: none. */
+  /** Value as text; null: none. */
   readonly value: string | null;
   readonly source: Source;
 }
 
-/** All settings, those without effect included. */
+/** All settings of a broker, including those without an effect. */
 const BROKER: ConfigSpecs = { ...unavailableBrokerConfigs, ...brokerConfigs };
 const TOPIC: ConfigSpecs = topicConfigs;
 const GROUP: ConfigSpecs = groupConfigs;
 
-/** Names for one thing, the one that counts most first (`DynamicBrokerConfig.brokerConfigSynonyms`). */
+/** Synonyms of broker settings, highest precedence first (`DynamicBrokerConfig.brokerConfigSynonyms`). */
 const BROKER_SYNONYMS: readonly (readonly string[])[] = [
   ["log.roll.ms", "log.roll.hours"],
   ["log.roll.jitter.ms", "log.roll.jitter.hours"],
@@ -36,7 +36,7 @@ const BROKER_SYNONYMS: readonly (readonly string[])[] = [
 ];
 const FLUSH_SYNONYMS: readonly string[] = ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
 
-/** Broker settings in other units than the topic settings they stand in for. */
+/** Factors from the unit of a broker setting to that of its topic setting, in ms. */
 const UNIT_MS: Readonly<Record<string, number>> = {
   "log.retention.hours": 3_600_000,
   "log.retention.minutes": 60_000,
@@ -50,7 +50,7 @@ const CORDONED = "cordoned.log.dirs";
 
 const parts = (list: string): string[] => list.split(",").flatMap(part => (part.trim() === "" ? [] : [part.trim()]));
 
-/** What is wrong with a list of directories to cordon, or undefined (`KafkaConfig.validateCordonedLogDirs`). */
+/** Validates `cordoned.log.dirs` (`KafkaConfig.validateCordonedLogDirs`); undefined if it is valid. */
 export function cordonFault(cordoned: readonly string[], logDirs: readonly string[]): string | undefined {
   if (cordoned.includes("*")) {
     return cordoned.length === 1 ? undefined : "* stands for all directories, and must stand alone";
@@ -67,7 +67,7 @@ function brokerSynonyms(name: string): readonly string[] {
 const RETENTION_TIMES: readonly string[] = BROKER_SYNONYMS[2];
 
 function scaled(synonym: string, value: string): string {
-  // Any negative time is for ever.
+  // Any negative retention time means no limit.
   if (RETENTION_TIMES.includes(synonym) && Number(value) < 0) return "-1";
   const unit = UNIT_MS[synonym];
   return unit === undefined ? value : String(Number(value) * unit);
@@ -97,11 +97,11 @@ function lookupIn(layers: readonly (readonly [Source, (name: string) => string |
   };
 }
 
-/** The settings in force: what the file says, what the metadata log says, and the defaults behind them. */
+/** Settings in force, from the file, the metadata log and the defaults. */
 export class Settings {
   readonly nodeId: string;
   readonly #file: ReadonlyMap<string, string>;
-  /** Of what the metadata has stored, which never changes, what counts. */
+  /** Valid settings of each stored map, cached by the map, which is immutable. */
   readonly #possible = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
 
   constructor(nodeId: number, file: ReadonlyMap<string, string>) {
@@ -109,12 +109,12 @@ export class Settings {
     this.#file = file;
   }
 
-  /** The broker's own settings, or the cluster's when `resourceName` is "", of those that may change at run time. */
+  /** Dynamic settings of the broker, or of the cluster if `resourceName` is "". */
   dynamic(image: MetadataImage, resourceName: string): ReadonlyMap<string, string> {
     const stored = configsOf(image, RESOURCE_TYPE.broker, resourceName);
     let possible = this.#possible.get(stored);
     if (possible === undefined) {
-      // What an older or another program has stored and is not possible here does not count.
+      // Ignore values stored by another version or program that are invalid here.
       possible = new Map(
         [...stored].filter(([name, value]) => {
           if (!isDynamic(name) || !isValid(name, BROKER[name], value)) return false;
@@ -126,7 +126,7 @@ export class Settings {
     return possible;
   }
 
-  /** Who has a say in a broker's settings, the strongest first. */
+  /** Sources of a broker's settings, highest precedence first. */
   #layers(
     image: MetadataImage,
     own: ReadonlyMap<string, string> = this.dynamic(image, this.nodeId),
@@ -151,14 +151,14 @@ export class Settings {
     return found;
   }
 
-  /** All that has a say in a broker's setting, most specific first, as DescribeConfigs lists them. */
+  /** Values of a broker setting and its synonyms, highest precedence first, as DescribeConfigs lists them. */
   brokerSetting(image: MetadataImage, name: string): Setting[] {
     const found = this.#saying(image, brokerSynonyms(name));
     const from = found.findIndex(setting => setting.name === name);
     return from < 0 ? [] : found.slice(from);
   }
 
-  /** The value of a broker's setting, which is null where only a synonym is set. */
+  /** Value of a broker setting; null if only a synonym is set. */
   brokerValue(image: MetadataImage, name: string): string | null {
     return this.#saying(image, [name])[0]?.value ?? null;
   }
@@ -168,20 +168,20 @@ export class Settings {
     return parseConfig(brokerConfigs, lookupIn(this.#layers(image)));
   }
 
-  /** Fault of settings if `values` became the broker's own, or the cluster's when `resourceName` is "". */
+  /** Lookup of the broker's settings as if `values` were its own, or the cluster's if `resourceName` is "". */
   proposed(image: MetadataImage, resourceName: string, values: ReadonlyMap<string, string>): Lookup {
     const layers = resourceName === "" ? this.#layers(image, undefined, values) : this.#layers(image, values);
-    // The defaults stand for what nobody has said.
+    // Leave out the defaults: a lookup is undefined for a setting that is not set.
     return lookupIn(layers.filter(([source]) => source !== SOURCE.default));
   }
 
-  /** Names that have been set at run time, for this broker or for all, and do nothing. */
+  /** Names of dynamic settings, of this broker or of the cluster, that have no effect. */
   idle(image: MetadataImage): string[] {
     const names = [this.nodeId, ""].flatMap(name => [...configsOf(image, RESOURCE_TYPE.broker, name).keys()]);
     return [...new Set(names)].filter(name => !Object.hasOwn(brokerConfigs, name));
   }
 
-  /** All that has a say in a topic's setting, most specific first, as DescribeConfigs lists them. */
+  /** Values of a topic setting and its synonyms, highest precedence first, as DescribeConfigs lists them. */
   topicSetting(image: MetadataImage, topic: string, name: string): Setting[] {
     const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
     const synonym = TOPIC[name].synonyms?.[0];
@@ -189,7 +189,7 @@ export class Settings {
     return override === undefined ? behind : [{ name, value: override, source: SOURCE.topic }, ...behind];
   }
 
-  /** The value in force, in the topic setting's own unit. */
+  /** Value in force, in the unit of the topic setting. */
   topicValue(image: MetadataImage, topic: string, name: string): Setting {
     const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
     const spec = TOPIC[name];
@@ -225,7 +225,7 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   return { codec, level: levels[codec] };
 }
 
-/** What compaction goes by. */
+/** Settings of the log cleaner. */
 export function cleanerSettings(config: BrokerConfig): CleanerSettings {
   return {
     enabled: config["log.cleaner.enable"],
@@ -238,7 +238,7 @@ export function cleanerSettings(config: BrokerConfig): CleanerSettings {
   };
 }
 
-/** A topic's settings as its logs want them. */
+/** Settings of a topic in the form that its logs use. */
 export function logConfig(config: TopicConfig): LogConfig {
   return {
     segmentBytes: config["internal.segment.bytes"] ?? config["segment.bytes"],
@@ -268,12 +268,13 @@ export function logConfig(config: TopicConfig): LogConfig {
 /** Settings that may change at run time for one listener only (`SslConfigs.RECONFIGURABLE_CONFIGS`). */
 const SECURITY =
   /^ssl\.(?:key\.password|(?:keystore|truststore)\.(?:type|location|password)|keystore\.(?:key|certificate\.chain)|truststore\.certificates)$/;
-/** Settings of a listener that may be set for the whole cluster (`DynamicBrokerConfig.CLUSTER_LEVEL_LISTENER_CONFIGS`). */
+/** Listener settings that may be set for the whole cluster (`DynamicBrokerConfig.CLUSTER_LEVEL_LISTENER_CONFIGS`). */
 const OF_ANY_LISTENER: readonly string[] = ["max.connections", "max.connection.creation.rate", "num.network.threads"];
 
 /**
- * What is wrong with the settings of a broker, or of the cluster when `resourceName` is "", as changed at run time
- * (`DynamicBrokerConfig.validateConfigs`); undefined when nothing is. Names that nobody knows are kept for plugins.
+ * Validates dynamic settings of a broker, or of the cluster if `resourceName` is ""
+ * (`DynamicBrokerConfig.validateConfigs`); undefined if they are valid. Unknown names are accepted, as plugins may use
+ * them.
  */
 export function brokerConfigsFault(
   resourceName: string,
@@ -315,14 +316,14 @@ const RESOURCES: Readonly<
   Record<number, { readonly specs: ConfigSpecs; fault?(values: ReadonlyMap<string, string>): ConfigFault | undefined }>
 > = {
   [RESOURCE_TYPE.topic]: { specs: topicConfigs, fault: topicConfigsFault },
-  // Judged by the broker that is asked, who knows what it can change.
+  // Validated by the broker that receives the request, as it knows its own settings.
   [RESOURCE_TYPE.broker]: { specs: BROKER },
-  // Judged by what the broker allows.
+  // Validated against the broker's bounds in `configRules`.
   [RESOURCE_TYPE.group]: { specs: groupConfigs },
   [RESOURCE_TYPE.clientMetrics]: { specs: clientMetricsConfigs, fault: clientMetricsConfigsFault },
 };
 
-/** The same for the controller, who judges groups by what the broker allows them. */
+/** Rules of the controller, which also validates groups against the broker's bounds. */
 export function configRules(config: () => BrokerConfig): ConfigRules {
   return {
     ...CONFIG_RULES,
@@ -331,10 +332,10 @@ export function configRules(config: () => BrokerConfig): ConfigRules {
   };
 }
 
-/** What is known about settings whatever the broker's own. */
+/** Rules that do not depend on the broker's own settings. */
 export const CONFIG_RULES: ConfigRules = {
   validate: (type, _name, values) => RESOURCES[type]?.fault?.(values),
-  // Kafka's controller knows the types of these only.
+  // Kafka's controller knows the types of topic and broker settings only.
   isList: (type, key) =>
     (type === RESOURCE_TYPE.topic || type === RESOURCE_TYPE.broker) && RESOURCES[type].specs[key]?.type === "list",
   initial: (type, key) => RESOURCES[type]?.specs[key]?.default ?? null,

@@ -39,13 +39,16 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly host: ShardHost;
   readonly partition: Partition;
   readonly shard: S;
-  /** Append only while `min.insync.replicas` are in sync. */
+  /** Requires `min.insync.replicas` in sync for each append. */
   readonly allInSync?: boolean;
-  /** Carries out what is neither a reply nor an append. */
+  /** Executes effects other than replies and appends. */
   readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
 }
 
-/** Runs one shard over its partition's log: reads it at start, appends what the shard decides, keeps its time. */
+/**
+ * Runs a shard over its partition's log (`CoordinatorRuntime`): replays the log at start, appends records that the
+ * shard decides, and wakes it at its deadlines.
+ */
 export class ShardRunner<S extends Shard<E>, E extends { readonly type: string } = Effect> {
   readonly shard: S;
   readonly partition: Partition;
@@ -67,12 +70,12 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.#load();
   }
 
-  /** Its partition is not served any more. */
+  /** True if the partition is no longer served. */
   get failed(): boolean {
     return this.partition.fault !== 0;
   }
 
-  /** Sessions end by the clock that nobody sets. */
+  /** Current time of the shard: sessions expire by the monotonic clock. */
   get #now(): number {
     const { clock } = this.#host.env;
     const now = clock.monotonic();
@@ -114,26 +117,26 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     }
   }
 
-  /** Puts a request before the shard; `reply` is called once, now or later. */
+  /** Sends a request to the shard; `reply` is called once, now or later. */
   ask(reply: (response: object) => void, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
     const ticket = ++this.#tickets;
     this.#replies.set(ticket, reply);
     try {
       this.run((out, now) => put(this.shard, now, ticket, out));
     } catch (error) {
-      // The shard may have answered before it failed.
+      // The shard may have replied before it failed.
       if (!this.#replies.delete(ticket)) return this.#report(error);
       throw error;
     }
   }
 
-  /** Lets the shard do something, at the shard's time, and carries out what it wants done. */
+  /** Runs an action on the shard at its current time, and executes the effects. */
   run(action: (out: E[], now: number) => void): void {
     const effects: E[] = [];
     try {
       action(effects, this.#now);
     } finally {
-      // Effects from before a throw count too: other clients wait for these answers and appends.
+      // Effects from before a throw count too: other clients wait for these replies and appends.
       guardEach(effects, this.#carryOut, this.#report);
       this.#schedule();
     }
@@ -162,7 +165,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     let failure = 0;
     const done = (errorCode: number): void => {
       if (failure === 0) failure = errorCode;
-      // A flush may end when the partition is lost and all who waited have been told so.
+      // A flush may end after the partition has failed and all waiting requests were answered.
       if (--left > 0 || this.#closed) return;
       this.run((out, at) => this.shard.appended(at, token, clientError(failure), out));
     };
@@ -181,7 +184,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const of =
       producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
     const written = this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done);
-    // State follows the log at once; the reply follows the disk.
+    // State is replayed at once; the reply waits for the disk.
     if (!written) return;
     let offset = this.partition.log.endOffset - records.length;
     for (const { key, value } of records) {
@@ -190,7 +193,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   /**
-   * Appends the marker that ends a producer's transaction; `done` gets 0, or what the append failed with
+   * Appends the marker that ends a producer's transaction; `done` gets 0 or the error code
    * (`GroupCoordinator.completeTransaction`).
    */
   end(marker: EndTxnMarker, transactionVersion: number, done: (errorCode: number) => void): void {
@@ -200,7 +203,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.shard.ended(this.#now, { producer, committed: marker.commit });
   }
 
-  /** Appends `bytes`; true if they are in the log now. `done` is called when they are durable, or with the error. */
+  /** Appends `bytes`; true if the log contains them. `done` is called when they are durable, or with the error. */
   #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
     const { log, leaderEpoch, fault, minInSync } = this.partition;
     const now = this.#host.env.clock.now();
@@ -233,7 +236,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.#closed = true;
     this.run((out, now) => this.shard.unload(now, errorCode, out));
     this.#timer?.cancel();
-    // Not rescheduled: nothing is left that could want to be woken.
+    // Do not reschedule: the shard is closed.
     this.#timerAt = -Infinity;
   }
 }
@@ -242,7 +245,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 const BATCH_OVERHEAD = 64;
 const RECORD_OVERHEAD = 32;
 
-/** Cuts records into runs that each fit a batch of `maxBytes`; a record that does not fit is alone in its run. */
+/** Splits records into runs that each fit a batch of `maxBytes`; a record that does not fit is alone in its run. */
 export function batchesOf(records: readonly ShardRecord[], maxBytes: number): ShardRecord[][] {
   const batches: ShardRecord[][] = [];
   let bytes = Infinity;
@@ -270,13 +273,13 @@ function isAppend(effect: { readonly type: string }): effect is Append {
   return effect.type === "append";
 }
 
-/** The shards of one internal topic: one for each of its partitions that this broker serves. */
+/** Shards of an internal topic: one for each of its partitions that this broker serves. */
 export class Shards<R extends { readonly failed: boolean; close(errorCode: number): void }> {
   readonly #topics: Topics;
   readonly #topic: string;
   readonly #begin: (partition: Partition) => R;
   readonly #runners: (R | undefined)[] = [];
-  /** The broker is stopping: metadata may still change, but no shard begins to serve again. */
+  /** True while the broker stops: the image may still change, but no shard is loaded. */
   #closed = false;
 
   constructor(topics: Topics, topic: string, begin: (partition: Partition) => R) {
@@ -285,7 +288,7 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     this.#begin = begin;
   }
 
-  /** Begins to serve the partitions that are there and not yet served. */
+  /** Loads shards for partitions that have none yet. */
   load(): void {
     if (this.#closed) return;
     this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
@@ -295,13 +298,13 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     });
   }
 
-  /** The partition that a group or transactional id is in; -1 when there is no topic yet. */
+  /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
   indexOf(key: string): number {
     const count = this.#topics.partitionsOf(this.#topic).length;
     return count === 0 ? -1 : (javaStringHash(key) & 0x7fffffff) % count;
   }
 
-  /** The shard of a group or transactional id; undefined when its partition is not served here. */
+  /** Shard of a group or transactional id; undefined if this broker does not serve its partition. */
   of(key: string): R | undefined {
     return this.#runners[this.indexOf(key)];
   }
@@ -310,7 +313,7 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     return this.#runners[index];
   }
 
-  /** Ends the shards whose partitions have failed. */
+  /** Unloads the shards whose partitions have failed. */
   unloadFailed(): void {
     this.#runners.forEach((runner, index) => {
       if (runner?.failed !== true) return;

@@ -2,37 +2,37 @@ import { type Crc32c, parseConfig, utf8, type Uuid, uuidToBytes, viewOf } from "
 import { type ConfigImage, RESOURCE_TYPE } from "@samsa/metadata";
 import { clientMetricsConfigs, parseMatch } from "./client-metrics-configs.ts";
 
-/** What a subscription may ask of a client, by the names of `ClientMetricsConfigs`. */
+/** Attributes of a client that subscriptions match, by the names of `ClientMetricsConfigs`. */
 export type ClientAttributes = Readonly<Record<string, string>>;
 
-/** A CLIENT_METRICS resource: which metrics are wanted of which clients. */
+/** A CLIENT_METRICS resource: the requested metrics, and the clients that it applies to. */
 export interface Subscription {
   readonly metrics: readonly string[];
   readonly intervalMs: number;
-  /** Attributes that must fit, all of them; of an attribute named twice the last pattern counts. */
+  /** Patterns by attribute, which must all match; the last pattern of an attribute counts. */
   readonly match: ReadonlyMap<string, RegExp>;
 }
 
-/** All subscriptions that fit one client, put together. */
+/** Union of all subscriptions that match a client. */
 export interface Subscribed {
   readonly id: number;
-  /** Prefixes of names; `*` alone: all. */
+  /** Prefixes of metric names; `*` alone selects all. */
   readonly metrics: readonly string[];
   readonly pushIntervalMs: number;
 }
 
 const ALL = "*";
-/** Of a client that no subscription fits. */
+/** Push interval of a client that no subscription matches. */
 const DEFAULT_INTERVAL_MS = 300_000;
 
-/** Undefined when `config` is not a subscription. Throws `ConfigError` for one that cannot be. */
+/** Parses a subscription; undefined if `config` is none. Throws `ConfigError` if a setting is invalid. */
 export function parseSubscription(config: ConfigImage): Subscription | undefined {
   if (config.type !== RESOURCE_TYPE.clientMetrics || config.values.size === 0) return undefined;
   const values = parseConfig(clientMetricsConfigs, name => config.values.get(name));
   const match = new Map<string, RegExp>();
   for (const text of values.match) {
     const found = parseMatch(text);
-    // Only a log that Kafka wrote can have one; without it the subscription would be everybody's.
+    // An invalid match can only be in a log that Kafka wrote. Match no client: without the match it would apply to all.
     if (found === undefined) return { metrics: [], intervalMs: DEFAULT_INTERVAL_MS, match: NOBODY };
     match.set(...found);
   }
@@ -52,8 +52,8 @@ function javaHash(text: string): number {
 }
 
 /**
- * `words` in the order in which Java's HashSet gives them: the subscription id is made of it, and a client may take the
- * id that one broker gave it to another.
+ * Sorts `words` in the iteration order of Java's HashSet: the subscription id is computed from it, and a client may
+ * take its id from one broker to another.
  */
 function hashSetOrder(words: ReadonlySet<string>): string[] {
   let buckets = 16;
@@ -65,13 +65,13 @@ function hashSetOrder(words: ReadonlySet<string>): string[] {
   return [...words].sort((a, b) => bucketOf(a) - bucketOf(b));
 }
 
-/** `Uuid.hashCode`. */
+/** Hash code of a `Uuid` as Java computes it. */
 function uuidHash(id: Uuid): number {
   const view = viewOf(uuidToBytes(id));
   return view.getInt32(0) ^ view.getInt32(4) ^ view.getInt32(8) ^ view.getInt32(12);
 }
 
-/** What a client is to push (`ClientMetricsManager.createClientInstance`). */
+/** Metrics that a client should push, and how often (`ClientMetricsManager.createClientInstance`). */
 export function subscribed(
   id: Uuid,
   attributes: ClientAttributes,

@@ -19,47 +19,47 @@ import {
 /** Metrics that a client has pushed. */
 export interface TelemetryPush {
   readonly clientInstanceId: Uuid;
-  /** "" when the client gave none. */
+  /** Client id; "" if the client sent none. */
   readonly clientId: string;
-  /** The client says goodbye. */
+  /** True for the last push of a client that closes. */
   readonly terminating: boolean;
-  /** How often it has been asked to push. */
+  /** Interval at which the client should push, in ms. */
   readonly pushIntervalMs: number;
-  /** OTLP's `MetricsData` in protobuf, decompressed; empty only when terminating. For the time of the call only. */
+  /** Decompressed protobuf of OTLP's `MetricsData`; empty only if `terminating`. Valid during the call only. */
   readonly metrics: Uint8Array;
 }
 
-/** Where the metrics of clients go (`ClientTelemetryExporter`). */
+/** Receiver of client metrics (`ClientTelemetryExporter`). */
 export interface TelemetrySink {
-  /** Throws when the metrics cannot be read; nothing of them counts then. */
+  /** Takes a push. Throws if the metrics cannot be parsed; then none of them counts. */
   push(push: TelemetryPush): void;
 }
 
-/** Who a request for telemetry comes from. */
+/** Client of a telemetry request. */
 export type TelemetryClient = Pick<RequestContext, "clientId" | "peer">;
 
 export interface TelemetryOptions {
   readonly env: Pick<Env, "clock" | "random" | "crypto" | "codecs" | "logger">;
   readonly sink: TelemetrySink;
-  /** `telemetry.max.bytes`. */
+  /** Value of `telemetry.max.bytes`. */
   readonly maxBytes: number;
 }
 
-/** zstd, lz4, gzip, snappy: what Kafka likes best comes first. */
+/** Accepted compression types in Kafka's order of preference: zstd, lz4, gzip, snappy. */
 const ACCEPTED_COMPRESSION = [4, 3, 1, 2];
 const LAST_COMPRESSION = 4;
 const MOST_INSTANCES = 16_384;
 const SHORTEST_EXPIRY_MS = 60_000;
 const UNHEARD_INTERVALS = 3;
 
-/** After these a client may ask for its subscription at once. */
+/** Errors after which a client may request its subscription at once. */
 const RETRIED: readonly number[] = [Errors.UNKNOWN_SUBSCRIPTION_ID.code, Errors.UNSUPPORTED_COMPRESSION_TYPE.code];
 
-/** One instance of a client (`ClientMetricsInstance`). Times are of the clock that does not go back. */
+/** Instance of a client (`ClientMetricsInstance`). Times are monotonic, in ms. */
 interface Instance {
   readonly attributes: ClientAttributes;
   readonly subscribed: Subscribed;
-  /** Of the subscriptions that `subscribed` was made of. */
+  /** Version of the subscriptions from which `subscribed` was computed. */
   readonly version: number;
   lastGet: number;
   lastPush: number;
@@ -68,7 +68,7 @@ interface Instance {
   expires: number;
 }
 
-/** Whether `id` is one of the two that no client has (`Uuid.RESERVED`). */
+/** True for the two reserved ids that no client has (`Uuid.RESERVED`). */
 function isReserved(id: Uuid): boolean {
   const bytes = uuidToBytes(id);
   return bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] <= 1;
@@ -85,12 +85,12 @@ function attributesOf(id: Uuid, { clientId, peer }: TelemetryClient): ClientAttr
   };
 }
 
-/** Clients that push their metrics: what each is asked for, and what is taken of it (KIP-714, `ClientMetricsManager`). */
+/** Client telemetry (KIP-714, `ClientMetricsManager`): sends subscriptions to clients and takes their pushes. */
 export class ClientTelemetry {
   readonly #options: TelemetryOptions;
-  /** The least recently used first. */
+  /** Instances, least recently used first. */
   readonly #instances = new Map<Uuid, Instance>();
-  /** The instance that each connection has made known; it goes with its connection. */
+  /** Instance that each connection has created; it is removed with the connection. */
   readonly #madeBy = new WeakMap<Peer, Uuid>();
   readonly #subscriptions = new Map<string, Subscription>();
   #configs: ReadonlyMap<string, ConfigImage> = new Map();
@@ -100,12 +100,12 @@ export class ClientTelemetry {
     this.#options = options;
   }
 
-  /** How many instances are known. */
+  /** Number of known instances. */
   get size(): number {
     return this.#instances.size;
   }
 
-  /** Takes what the metadata says. */
+  /** Applies the subscriptions in the metadata. */
   update(configs: ReadonlyMap<string, ConfigImage>): void {
     const before = this.#configs;
     if (configs === before) return;
@@ -133,7 +133,7 @@ export class ClientTelemetry {
     }
   }
 
-  /** Answers GetTelemetrySubscriptions; an instance without an id gets one. */
+  /** Answers GetTelemetrySubscriptions; a client without an instance id gets one. */
   subscription(asked: Uuid, client: TelemetryClient): GetTelemetrySubscriptionsResponse {
     const id = asked === ZERO_UUID ? this.#newId() : asked;
     const now = this.#now();
@@ -168,7 +168,7 @@ export class ClientTelemetry {
     };
   }
 
-  /** Answers PushTelemetry, after the sink has seen what is pushed. */
+  /** Answers PushTelemetry after the sink has taken the push. */
   push(request: PushTelemetryRequest, client: TelemetryClient): PushTelemetryResponse {
     const answer = (errorCode: number): PushTelemetryResponse => ({ throttleTimeMs: 0, errorCode });
     const id = request.clientInstanceId;
@@ -176,7 +176,7 @@ export class ClientTelemetry {
     const now = this.#now();
     const instance = this.#instance(id, client, now);
     const fault = this.#fault(request, instance, now);
-    // Also of a push that is refused, as in Kafka.
+    // Set for a refused push too, as in Kafka.
     instance.terminating = request.terminating;
     instance.lastError = fault === 0 ? this.#hand(request, instance, client) : fault;
     return answer(instance.lastError);
@@ -185,7 +185,7 @@ export class ClientTelemetry {
   #fault(request: PushTelemetryRequest, instance: Instance, now: number): number {
     if (instance.terminating) return Errors.INVALID_REQUEST.code;
     const { subscribed: wanted } = instance;
-    // The first push after the subscription was got comes early or late: clients spread theirs over time.
+    // Clients spread their first push after a subscription over time, so it may come before the interval has passed.
     if (instance.lastGet > instance.lastPush || now - instance.lastPush >= wanted.pushIntervalMs) {
       instance.lastPush = now;
     } else if (!request.terminating) return Errors.THROTTLING_QUOTA_EXCEEDED.code;
@@ -223,7 +223,7 @@ export class ClientTelemetry {
     return id;
   }
 
-  /** The instance, as the subscriptions are now; a new one when it is not known. */
+  /** Finds an instance and updates its subscription; creates it if it is unknown. */
   #instance(id: Uuid, client: TelemetryClient, now: number): Instance {
     let instance = this.#instances.get(id);
     this.#instances.delete(id);
@@ -256,13 +256,13 @@ export class ClientTelemetry {
     };
   }
 
-  /** A connection has ended. */
+  /** Removes the instance that a closed connection has created. */
   disconnected(peer: Peer): void {
     const id = this.#madeBy.get(peer);
     if (id !== undefined) this.#instances.delete(id);
   }
 
-  /** Forgets instances that have not been heard of for long. */
+  /** Removes instances that have been silent for too long. */
   expire(): void {
     const now = this.#now();
     for (const [id, instance] of this.#instances) if (instance.expires <= now) this.#instances.delete(id);

@@ -16,7 +16,7 @@ function throttled(name: string): (replicas: readonly string[]) => string | unde
     replicas.join("") === "*" || replicas.every(replica => /^(\d+:\d+)?$/.test(replica)) ? undefined : complaint;
 }
 
-/** Settings of a topic (`TopicConfig`), each with the broker settings that stand in when the topic has none. */
+/** Settings of a topic (`TopicConfig`), each with the broker settings that are its default. */
 export const topicConfigs = configSpecs({
   "cleanup.policy": {
     type: "list",
@@ -227,7 +227,7 @@ export const topicConfigs = configSpecs({
 
 export type TopicConfig = ConfigValues<typeof topicConfigs>;
 
-/** What is wrong with the settings of a topic, or undefined (`LogConfig.validate`). */
+/** Validates the settings of a topic (`LogConfig.validate`); undefined if they are valid. */
 export function topicConfigsFault(values: ReadonlyMap<string, string>): ConfigFault | undefined {
   const specs: ConfigSpecs = topicConfigs;
   const fault = (message: string): ConfigFault => ({ error: "INVALID_CONFIG", message });
@@ -245,7 +245,7 @@ export function topicConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
       return fault(error.message);
     }
   }
-  // Among its own settings, as Kafka looks at them: a default of the broker's may be at odds.
+  // Kafka compares the topic's own settings only; defaults of the broker may conflict.
   const [shortest, longest] = [values.get("min.compaction.lag.ms"), values.get("max.compaction.lag.ms")];
   if (shortest !== undefined && longest !== undefined && Number(shortest) > Number(longest)) {
     const lag = "compaction.lag.ms";

@@ -2,7 +2,7 @@ import type { Uuid } from "@samsa/base";
 import type { TopicDirectory } from "@samsa/coordinator";
 import type { MetadataImage } from "@samsa/metadata";
 
-/** The topics of an image, as coordinators look at them. */
+/** Directory of an image's topics for coordinators. */
 export function topicDirectory(image: MetadataImage): TopicDirectory {
   return {
     version: image.provenance.offset,
@@ -18,7 +18,7 @@ export function topicDirectory(image: MetadataImage): TopicDirectory {
   };
 }
 
-/** Names of topics that have come, gone or changed between two images, and whether some have come. */
+/** Names of topics created, deleted or changed between two images, and whether any were created. */
 export function topicChanges(before: MetadataImage, after: MetadataImage): { changed: Set<string>; created: boolean } {
   const changed = new Set<string>();
   let created = false;

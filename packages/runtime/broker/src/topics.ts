@@ -23,13 +23,13 @@ export const OFFSETS_TOPIC = "__consumer_offsets";
 export const SHARE_STATE_TOPIC = "__share_group_state";
 export const TRANSACTION_TOPIC = "__transaction_state";
 export const METADATA_TOPIC = "__cluster_metadata";
-/** Topics that clients may read and not write (`Topic.INTERNAL_TOPICS`). */
+/** Topics that clients may read but not write (`Topic.INTERNAL_TOPICS`). */
 export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTION_TOPIC, SHARE_STATE_TOPIC]);
 
-/** Most that a batch may turn into on the event loop; one of more is judged elsewhere. */
+/** Largest decompressed size of a batch that is validated on the event loop; larger ones are validated elsewhere. */
 const SMALL_OUTPUT = 4 * 1024 * 1024;
 
-/** Tells the topics whose settings, or those of the broker behind them, are other than before. */
+/** Returns a predicate: true for topics whose settings, or whose broker defaults, differ between two images. */
 function reconfigured(before: MetadataImage, image: MetadataImage, nodeId: number): (topic: string) => boolean {
   if (before.configs === image.configs) return () => false;
   const differs = (type: number, name: string): boolean => {
@@ -40,7 +40,7 @@ function reconfigured(before: MetadataImage, image: MetadataImage, nodeId: numbe
   return topic => differs(RESOURCE_TYPE.topic, topic);
 }
 
-/** What a topic's settings ask of the batches that come. */
+/** Rules that produced batches must satisfy, from a topic's settings. */
 function rulesOf(config: TopicConfig): JudgeRules {
   const { compression, maxMessageBytes, segmentBytes, timestampType, beforeMaxMs, afterMaxMs } = logConfig(config);
   const validation = {
@@ -66,24 +66,24 @@ export interface TopicsOptions {
   readonly dirs: LogDirs;
   readonly settings: Settings;
   readonly moves: Moves;
-  /** New logs made at once; those of a larger topic are made bit by bit, lest nobody else be served meanwhile. */
+  /** Most logs created in one turn; logs of a larger topic are created in steps, so that other clients are served. */
   readonly openAtOnce: number;
-  /** Called when logs were made between two images, and `takeMisplaced` may have something. */
+  /** Called when logs were created between two images; `takeMisplaced` may have new entries. */
   readonly opened: () => void;
 }
 
-/** The partitions of this broker, kept as the metadata image says. */
+/** Partitions of this broker, kept in sync with the metadata image (`ReplicaManager`). */
 export class Topics {
   readonly #options: TopicsOptions;
   readonly #partitions = new Map<string, (Partition | undefined)[]>();
-  /** Replicas of which the metadata does not say in which directory they are. */
+  /** Replicas whose directory the metadata does not know yet. */
   #misplaced: Placed[] = [];
-  /** Ids of topics with the partitions whose logs are not to be had: not tried again, lest they be in two directories. */
+  /** Partitions whose logs are unavailable, by topic id. Creating them again could put them in two directories. */
   readonly #lost = new Map<Uuid, Set<number>>();
-  /** Ids of topics with the partitions whose logs are still to be made: soon, or when they are asked for. */
+  /** Partitions whose logs are not created yet, by topic id: created soon, or at the next request. */
   readonly #unopened = new Map<Uuid, Set<number>>();
   #opening: Timer | undefined;
-  /** How many more may be made because they are asked for, until the next of the rest are. */
+  /** Number of logs that requests may still create before the next step of creations. */
   #openable = 0;
   #claimed = false;
   #image: MetadataImage;
@@ -108,7 +108,8 @@ export class Topics {
   partition(name: string, index: number): Partition | undefined {
     const partition = this.#partitions.get(name)?.[index];
     if (partition !== undefined || this.#unopened.size === 0) return partition;
-    // Beyond that it is unknown for a moment, as a topic is whose news has not reached a broker: clients ask again.
+    // Above that the partition is unknown for a moment, like a topic whose metadata has not reached a broker: clients
+    // retry.
     return this.#openable > 0 ? this.#openNow(name, index) : undefined;
   }
 
@@ -122,7 +123,7 @@ export class Topics {
     }
   }
 
-  /** Makes the logs agree with `image`; topics that are the same objects as before are not looked at. */
+  /** Applies an image to the logs; topics that are the same objects as before are skipped. */
   apply(image: MetadataImage): void {
     const before = this.#image;
     this.#image = image;
@@ -188,7 +189,7 @@ export class Topics {
     this.#options.opened();
   };
 
-  /** Makes the log of a partition that was left for later; undefined when it was not, or cannot be had. */
+  /** Creates a partition's log whose creation was deferred; undefined if it was not deferred or cannot be created. */
   #openNow(name: string, index: number): Partition | undefined {
     const topic = this.topic(name);
     const image = topic?.partitions.get(index);
@@ -222,7 +223,7 @@ export class Topics {
         rules: rulesOf(config),
       });
     } catch (error) {
-      // Its directory is offline, and says so.
+      // The directory is offline, which it reports itself.
       if (!(error instanceof DiskError)) throw error;
       this.#lose(topic.id, index);
       return undefined;
@@ -243,7 +244,7 @@ export class Topics {
   }
 
   /**
-   * The copy of a log that was about to take its place, had the controller's word for it, and is all that is left
+   * Future log that was about to replace the current log, was assigned by the controller, and is the only copy left
    * (`LogManager.recoverAbandonedFutureLogs`).
    */
   #lostCopy(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
@@ -258,7 +259,7 @@ export class Topics {
   #newLog(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
     const { dirs, nodeId } = this.#options;
     const assigned = replicaDirectory(image, nodeId);
-    // It may be in the directory that is offline; a second, empty one would be taken for it.
+    // The log may be in the offline directory; a second, empty log must not take its place.
     const away = dirs.withId(assigned) === undefined && dirs.anyOffline && assigned !== UNASSIGNED_DIRECTORY;
     const log = away ? undefined : dirs.create(topic.name, index, topic.id, assigned);
     if (log === undefined) this.#lose(topic.id, index);
@@ -273,7 +274,7 @@ export class Topics {
     return this.#lost.get(topicId)?.has(index) === true;
   }
 
-  /** Goes on with a move that the last stop has interrupted. */
+  /** Resumes a move that the last stop has interrupted. */
   #resumeMove(topic: TopicImage, index: number, image: PartitionImage): void {
     const { dirs, moves, nodeId } = this.#options;
     const partition = this.partition(topic.name, index);
@@ -283,18 +284,18 @@ export class Topics {
     moves.resume(partition, copy, replicaDirectory(image, nodeId) === copy.home.directoryId);
   }
 
-  /** Notes a replica that is elsewhere than the metadata says. */
+  /** Records a replica whose directory differs from the metadata. */
   #place(topic: TopicImage, index: number, image: PartitionImage): void {
     const partition = this.partition(topic.name, index);
     const placed = metadataVersionOf(this.#image) >= METADATA_VERSION.directories;
-    // One that is being moved is told of by who moves it.
+    // `Moves` reports a moving replica itself.
     if (!placed || partition === undefined || this.#options.moves.isMoving(partition)) return;
     const directory = partition.log.home.directoryId;
     if (replicaDirectory(image, this.#options.nodeId) === directory) return;
     this.#misplaced.push({ topicId: topic.id, partition: index, directory });
   }
 
-  /** The replicas of which the controller is still to be told where they are. */
+  /** Returns the replicas whose directory must be reported to the controller, and clears the list. */
   takeMisplaced(): readonly Placed[] {
     const misplaced = this.#misplaced;
     this.#misplaced = [];
@@ -302,7 +303,7 @@ export class Topics {
   }
 
   /**
-   * Before the first image is applied: logs that are nobody's are put aside, and of what is left each partition has one.
+   * Runs before the first image is applied: sets aside logs without a partition, and keeps one log for each partition.
    * Throws `LogDirError`.
    */
   #claim(): void {
@@ -323,8 +324,8 @@ export class Topics {
   }
 
   /**
-   * The one of two logs of a partition that is sure to have all that the other has: where the metadata says it is, when a
-   * move between directories was cut off at its end, or what is not empty, when the other was begun and got no further.
+   * Chooses the one of two logs of a partition that surely has all records of the other: the one in the assigned
+   * directory after a move that was interrupted at its end, or the one that is not empty if the other was only created.
    */
   #chosen(key: string, one: PartitionLog, other: PartitionLog): PartitionLog {
     const partition = topicNamed(this.#image, one.topic)?.partitions.get(one.partition);
@@ -345,15 +346,15 @@ export class Topics {
   }
 
   #isOurs(log: PartitionLog): boolean {
-    // After a power cut a log may stand there whose `partition.metadata` was never durable, which is made so before any
-    // record is: nobody can tell whose records those are, and none of them was flushed.
+    // After a power cut a log may lack its `partition.metadata`, which is made durable before any record. The topic of
+    // such records is unknown, and none of them was flushed.
     if (log.topicId === undefined && log.endOffset > 0 && !log.home.cleanStart) return false;
     const { nodeId } = this.#options;
     const topic = topicNamed(this.#image, log.topic);
     const partition = topic?.partitions.get(log.partition);
     if (topic === undefined || partition?.replicas.includes(nodeId) !== true) return false;
     if (log.topicId !== undefined) return log.topicId === topic.id;
-    // One without a name is taken only where the partition may be: its own may be in a directory that is offline.
+    // A log without a topic id is used only in the assigned directory: the real log may be in an offline one.
     const assigned = replicaDirectory(partition, nodeId);
     return isReservedDirectory(assigned) || assigned === log.home.directoryId;
   }
@@ -383,7 +384,7 @@ export class Topics {
     }
   }
 
-  /** A directory has failed: nothing in it is served any more. */
+  /** Fails the partitions of directories that have gone offline. */
   failOffline(): void {
     for (const partition of this.all()) {
       if (partition.log.home.offline) partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
@@ -391,7 +392,7 @@ export class Topics {
   }
 
   /**
-   * The partition if this broker leads it and serves it in the epoch that the client knows (−1: any), else the error code
+   * Returns the partition if this broker leads it in the client's leader epoch (−1: any), else the error code
    * (`ReplicaManager.getPartitionOrError`).
    */
   leader(name: string, index: number, currentLeaderEpoch = -1): Partition | number {
@@ -401,7 +402,7 @@ export class Topics {
     return fault === 0 ? partition : fault;
   }
 
-  /** The error with which a partition that is not here is answered. */
+  /** Error code for a partition that this broker does not serve. */
   absence(name: string, index: number): number {
     const topic = this.topic(name);
     if (topic !== undefined && this.#isLost(topic.id, index)) return Errors.KAFKA_STORAGE_ERROR.code;
@@ -409,7 +410,7 @@ export class Topics {
     return (known ? Errors.NOT_LEADER_OR_FOLLOWER : Errors.UNKNOWN_TOPIC_OR_PARTITION).code;
   }
 
-  /** No partition takes records any more. */
+  /** Stops creating logs, and fails all partitions: the broker is stopping. */
   close(): void {
     this.#opening?.cancel();
     this.#unopened.clear();

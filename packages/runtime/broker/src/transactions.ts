@@ -55,27 +55,29 @@ export function transactionHost(broker: TransactionSources): TransactionHost {
 type TransactionRunner = ShardRunner<TransactionShard, TxnEffect>;
 type Performed = Parameters<ConstructorParameters<typeof ShardRunner<TransactionShard, TxnEffect>>[0]["perform"]>[0];
 
-/** What the version of a request says of its client (`AddPartitionsToTxnManager.TransactionSupportedOperation`). */
+/**
+ * Abilities of a client, derived from the request version (`AddPartitionsToTxnManager.TransactionSupportedOperation`).
+ */
 export interface ClientAbility {
-  /** It leaves it to the broker to add partitions to its transaction, which has a new epoch each time (KIP-890). */
+  /** True if the broker adds partitions to the client's transactions, each of which has a new epoch (KIP-890). */
   readonly addsByWriting: boolean;
-  /** It knows TRANSACTION_ABORTABLE. */
+  /** True if the client knows TRANSACTION_ABORTABLE. */
   readonly knowsAbortable: boolean;
 }
 
-/** What is about to be written in a transaction, to partitions that are not known to be part of it. */
+/** A transactional write to partitions that may not be part of the transaction yet. */
 export interface Admission {
   readonly transactionalId: string;
   readonly producer: { readonly id: bigint; readonly epoch: number };
   readonly partitions: TxnPartitions;
   readonly ability: ClientAbility;
-  /** Waits a little for the transaction before to be complete. */
+  /** True to wait a little for the previous transaction to complete. */
   readonly patient: boolean;
 }
 
 type ErrorOf = (topic: string, index: number) => number;
 
-/** A marker on its way into one partition. */
+/** A transaction marker for one partition. */
 export interface MarkerWrite {
   readonly topic: string;
   readonly index: number;
@@ -83,12 +85,12 @@ export interface MarkerWrite {
   readonly transactionVersion: number;
 }
 
-/** The transaction coordinator of this broker: a shard for each partition of `__transaction_state`. */
+/** Transaction coordinator of this broker: a shard for each partition of `__transaction_state`. */
 export class Transactions extends Shards<TransactionRunner> {
   readonly #host: TransactionHost;
-  /** What waits for the request before it, by transactional id. */
+  /** Tasks that wait for an earlier task of the same transactional id. */
   readonly #queues = new Map<string, (() => void)[]>();
-  /** What waits for a moment, with what happens when the broker stops first. */
+  /** Timers of pauses, each with the callback for a stop of the broker before it fires. */
   readonly #pauses = new Map<Timer, () => void>();
 
   constructor(host: TransactionHost, topics: Topics) {
@@ -103,10 +105,10 @@ export class Transactions extends Shards<TransactionRunner> {
     this.#host = host;
   }
 
-  /** Puts a request before the id's shard; false when that is not served here. */
+  /** Sends a request to the shard of its transactional id; false if this broker does not serve that shard. */
   request<R extends object>(request: TxnRequest, reply: (response: R) => void): boolean {
     const runner = this.of(request.transactionalId);
-    // A reply's shape is that of the request's type, which the shard's tests hold it to.
+    // A shard answers a request with the response of its type; the shard's tests check that.
     const answer = reply as (response: object) => void;
     runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
     return runner !== undefined;
@@ -129,9 +131,9 @@ export class Transactions extends Shards<TransactionRunner> {
   }
 
   /**
-   * Runs `task` once those of the same transactional id that came before have finished: what a client sends one after
-   * the other it means in this order. It runs at once when nobody is before it. The task hands its last step to `finish`;
-   * when it or that step throws, `failed` is called instead, and the next task has its turn.
+   * Runs `task` after earlier tasks of the same transactional id, because a client relies on the order of its requests;
+   * at once if there is none. The task passes its last step to `finish`. If the task or that step throws, `failed` is
+   * called, and the next task runs.
    */
   inTurn(
     transactionalId: string,
@@ -171,12 +173,15 @@ export class Transactions extends Shards<TransactionRunner> {
     else following();
   }
 
-  /** Whether a request of this id is waited for. */
+  /** True if a task of this transactional id is running. */
   isBusy(transactionalId: string): boolean {
     return this.#queues.has(transactionalId);
   }
 
-  /** Asks whether what is to be written may be; `done` gets the errors by partition (`AddPartitionsToTxnManager`). */
+  /**
+   * Verifies or adds partitions of a transactional write; `done` gets the errors by partition
+   * (`AddPartitionsToTxnManager`).
+   */
   admit(admission: Admission, done: (errorOf: ErrorOf) => void): void {
     const { transactionalId, producer, partitions, ability, patient } = admission;
     const runner = transactionalId === "" ? undefined : this.of(transactionalId);
@@ -225,7 +230,7 @@ export class Transactions extends Shards<TransactionRunner> {
   }
 }
 
-/** Producers know some errors by other names. */
+/** Maps errors of the coordinator to those that the producer knows. */
 function producerError(errorCode: number, { knowsAbortable }: ClientAbility): number {
   if (errorCode === Errors.PRODUCER_FENCED.code) return Errors.INVALID_PRODUCER_EPOCH.code;
   const isUnknown = errorCode === Errors.TRANSACTION_ABORTABLE.code && !knowsAbortable;
@@ -262,7 +267,7 @@ function sendMarkers({ host, topics, runner }: Sender, { token, marker: request,
   for (const [topic, indexes] of partitions) {
     for (const index of indexes) {
       writeMarker(host, topics, { topic, index, marker, transactionVersion }, error => {
-        // Nobody leads a partition that is deleted, so nobody needs to be told.
+        // A deleted partition has no leader and needs no marker.
         const isDeleted = error === GONE && topics.topic(topic)?.partitions.has(index) !== true;
         const outcome = { topic, index, errorCode: isDeleted ? 0 : error };
         runner.run((out, now) => runner.shard.marked(now, token, outcome, out));
@@ -271,7 +276,7 @@ function sendMarkers({ host, topics, runner }: Sender, { token, marker: request,
   }
 }
 
-/** Ends a producer's transaction in one partition that is here; `done` gets 0 or the error code. */
+/** Writes a transaction marker into one partition of this broker; `done` gets 0 or the error code. */
 export function writeMarker(
   { env, tools, groups }: Pick<TransactionHost, "env" | "groups" | "tools">,
   topics: Topics,

@@ -1,13 +1,13 @@
 import type { Timers } from "@samsa/base";
 
-/** What a turn does at its end, in this order. */
+/** Phases at the end of a turn, in this order. */
 export const PHASES = ["write", "acknowledge", "send"] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * Gathers the work of one turn of the event loop. All requests that have arrived are handled first; then every log is
- * written once, then what waited for those writes is acknowledged, then every connection sends its replies in one
- * write. A task may add tasks; the turn ends when none are left.
+ * Batches the work of one turn of the event loop. All requests that have arrived are handled first; then every log is
+ * written once, then requests that waited for those writes are acknowledged, then every connection sends its replies in
+ * one write. A task may add tasks; the turn ends when none are left.
  */
 export class Turn {
   readonly #timers: Timers;
@@ -27,7 +27,7 @@ export class Turn {
     this.#timers.soon(this.#end);
   }
 
-  // One task's failure must not keep the others' replies from being sent.
+  // A failing task must not prevent the others' replies.
   #run(task: () => void): void {
     try {
       task();
@@ -36,7 +36,7 @@ export class Turn {
     }
   }
 
-  // A property, not a method: it is handed over once a turn, and a closure made each time would be garbage.
+  // A property instead of a method: it is passed on once a turn without a new closure.
   readonly #end = (): void => {
     for (let i = 0; i < PHASES.length; ) {
       const tasks = this.#tasks[PHASES[i]];
@@ -46,7 +46,7 @@ export class Turn {
       }
       this.#tasks[PHASES[i]] = [];
       for (const task of tasks) this.#run(task);
-      // What an acknowledgement produced (a group's record, say) is written before anything later happens.
+      // Acknowledgements may append (a group's record, for example): write these before later phases run.
       i = 0;
     }
     this.#scheduled = false;

@@ -1,8 +1,8 @@
 import type { AnyConfigSpec, ConfigSpecs, ConfigType, UpdateMode } from "@samsa/base";
 
 /**
- * Settings of Kafka's brokers that have no effect here yet: name, type, default, what is allowed and, if so, how they
- * change at run time. They are checked as Kafka checks them, so that a file or a request that it refuses is refused.
+ * Kafka's broker settings that have no effect here yet: name, type, default, allowed values and how they change at run
+ * time, if they do. They are validated as in Kafka, so that a file or request that Kafka refuses is refused too.
  */
 const TABLE = `
 alter.config.policy.class.name | class | null
@@ -252,7 +252,7 @@ const ADDRESSES = (servers: readonly string[]): string | undefined =>
     ? undefined
     : 'Each entry should be in the form "{host}:{port}"';
 
-/** `1..`, `1..17`, `a/b`, `~A/B` in any case, `nonempty` or `host:port`. */
+/** Parses a range of allowed values: `1..`, `1..17`, `a/b`, `~A/B` (any case), `nonempty` or `host:port`. */
 function allowed(text: string): Partial<AnyConfigSpec> {
   const range = /^(-?[\d.]+?)\.\.(-?[\d.]*)$/.exec(text);
   if (range !== null) {

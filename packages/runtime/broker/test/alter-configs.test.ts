@@ -125,14 +125,14 @@ describe("settings that have no effect", () => {
     expect(named()).toBe(before + 1);
     const shown = await described(BROKER, name, setting);
     expect(shown).toMatchObject({ name: setting, readOnly: false, configSource: name === "" ? 3 : 2 });
-    // The value of what nobody knows may be a secret.
+    // The value of an unknown setting may be secret.
     expect(shown?.value).toBe(setting.startsWith("my.") ? null : value);
     for (const one of [setting, "message.max.bytes"]) await alter(BROKER, name, [[one, DELETE, null]]);
   });
 });
 
 describe("IncrementalAlterConfigs", () => {
-  // Codes and sentences are those of Apache Kafka 4.4.0.
+  // Expected codes and messages are those of Apache Kafka 4.4.0.
   const unknownConfig = "Cannot update these configs dynamically:";
   const dedupe = "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
   const threads = (count: number, why: string): string =>
@@ -371,7 +371,7 @@ describe("DescribeConfigs", () => {
         { name: "message.max.bytes", value: "1048588", source: 5 },
       ],
     });
-    // Kafka shows no synonym in another unit, and takes such a value for a default.
+    // Kafka shows no synonym with another unit, and reports its value as a default.
     expect(await described(TOPIC, "t", "retention.ms")).toMatchObject({
       value: "86400000",
       configSource: 5,

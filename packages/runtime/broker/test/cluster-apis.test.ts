@@ -149,7 +149,7 @@ describe("UpdateFeatures", () => {
       return finalizedFeatures.find(({ name }) => name === "metadata.version")?.maxVersionLevel;
     };
     expect(await level()).toBe(30);
-    // What it brings is not there yet.
+    // APIs of later metadata versions are not supported at this level.
     const unregister = await client.ask(ApiKey.UnregisterController, 0, { controllerId: 9 });
     expect(unregister).toMatchObject({ errorCode: 35 });
     const featureUpdates = [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }];
@@ -281,7 +281,7 @@ test("a broker that is unregistered while it runs registers again, and leads wha
   expect(told.brokers.map(({ nodeId }) => nodeId)).toEqual([1]);
   const [{ leaderId, leaderEpoch }] = told.topics[0].partitions;
   expect([leaderId, leaderEpoch > 0]).toEqual([1, true]);
-  // The new registration counts everywhere: a block of producer ids is given to a broker by its epoch.
+  // The new registration is used everywhere: blocks of producer ids depend on the broker epoch.
   for (let i = 0; i < 3; i++) {
     const request = { transactionalId: null, transactionTimeoutMs: 60_000 };
     expect(await client.ask(ApiKey.InitProducerId, 0, request)).toMatchObject({ errorCode: 0 });

@@ -11,7 +11,7 @@ import { Wire } from "./wire.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A disk on which paths that `broken` names fail, from when they are named. */
+/** Returns a disk that fails for paths in `broken`, from the time they are added. */
 function breakable(env: Env, broken: Set<string>): Env {
   const check = (path: string): void => {
     for (const prefix of broken) if (path.startsWith(prefix)) throw new DiskError("EIO", path, "broken");
@@ -50,11 +50,11 @@ function breakable(env: Env, broken: Set<string>): Env {
 }
 
 let root: string;
-/** Paths that begin like this fail. */
+/** Prefixes of paths that fail. */
 export const broken = new Set<string>();
 const open: { broker: Broker; wire: Wire }[] = [];
 
-/** To be called by each file of tests: gives each test directories of its own, and closes what it leaves open. */
+/** Call it in each test file: gives each test its own directories, and closes the brokers that it leaves open. */
 export function useDirectories(): void {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "samsa-dirs-"));
@@ -70,7 +70,7 @@ export function useDirectories(): void {
   });
 }
 
-/** Where the directory `name` of this test is. */
+/** Path of the directory `name` of this test. */
 export const path = (name: string): string => join(root, name);
 
 /** A broker with the log directories a and b, and a connection to it. */
@@ -156,7 +156,7 @@ export class Bench {
     return this.broker.topics.image;
   }
 
-  /** In which directory the metadata says that the partitions of a topic are. */
+  /** Names of the directories that the metadata assigns to the partitions of a topic. */
   assigned(name: string): (string | undefined)[] {
     const names = new Map(
       this.broker.dirs.opened.map(dir => [dir.directoryId as string, dir.path.slice(root.length + 1)]),

@@ -10,7 +10,7 @@ import { Turn } from "../src/turn.ts";
 
 const NOW = 1_700_000_000_000;
 
-/** A partition on a machine whose power may go, with a directory that it may move to. */
+/** A partition on a machine that may lose power, with a directory to which it may move. */
 class Machine {
   readonly world = new World(5);
   node: SimNode = this.world.node("a");
@@ -68,7 +68,7 @@ describe("when a record is acknowledged", () => {
     let acknowledged = false;
     const moves = new Moves({
       env,
-      // Records appended now are copied and flushed before the copy takes the log's place.
+      // Records appended now are copied and flushed before the copy replaces the log.
       assign: async () => {
         machine.append(() => void (acknowledged = moved.log !== before));
         moved.hold();

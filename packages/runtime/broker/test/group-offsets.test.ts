@@ -95,7 +95,7 @@ describe("partitions that do not exist", () => {
     const body = { ...of, groupId: "pending", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null };
     const topics = [{ name: "t", topicId: ZERO_UUID, partitions: offsets([9, 0]) }];
     expect(shown(await wire.ask(ApiKey.TxnOffsetCommit, 3, { ...body, topics }))).toEqual(["t 9:3 0:0"]);
-    // A group that has offsets of open transactions only can be deleted.
+    // A group whose only offsets belong to open transactions can be deleted.
     expect(await deleteGroups("pending", "pending")).toEqual([["pending", 0]]);
   });
 

@@ -82,7 +82,7 @@ test("who does not take his replies keeps nobody from reading for long", async (
   };
   expect(await fetched()).toBeGreaterThan(900_000);
   const deaf: Wire[] = [];
-  // Until the sockets of the system take no more and nobody gets anything.
+  // Repeat until the sockets are full and fetches return no records.
   for (let got = 1; got > 0 && deaf.length < 60; got = broker.broker.unsent.room > 0 ? 1 : await fetched()) {
     const one = await broker.connect();
     one.socket.pause();

@@ -8,7 +8,7 @@ import { TestBroker, type Wire } from "./wire.ts";
 
 const LARGEST = 2n ** 63n - 1n;
 const SMALLEST = -(2n ** 63n);
-/** Values that numbers do not hold, and neighbours that they do. */
+/** Values around the largest exact number. */
 const EDGES: readonly Int64[] = [2 ** 53 - 1, 2n ** 53n, 2n ** 62n, LARGEST];
 const NANOSECONDS = 1_700_000_000_000_000_001n;
 
@@ -48,7 +48,7 @@ function batch(timestamp: Int64, options: BatchOptions = {}): Uint8Array {
   return buildBatch([{ timestamp, key: null, value: new Uint8Array(3) }], options, broker.broker.tools);
 }
 
-/** The first answered partition of a request that names topics. */
+/** First partition of a response to a request that names topics. */
 async function partition<T>(key: number, version: number, name: string, body: object, extra = {}): Promise<T> {
   const topics = [{ name, partitions: [{ partitionIndex: 0, ...body }] }];
   const answer = await wire.ask<{ topics: { partitions: T[] }[] }>(key, version, { ...extra, topics });
@@ -203,7 +203,7 @@ describe("every request that has a 64-bit field", () => {
     return type.kind === "struct" ? Object.values(type.fields).some(field => hasWide(field.type)) : isWide(type);
   };
 
-  /** A value with `edge` in all 64-bit fields, one element in each array, and names that are there. */
+  /** Builds a value with `edge` in all 64-bit fields, one element in each array, and names that exist. */
   function valueOf(type: Type, version: number, edge: bigint): unknown {
     switch (type.kind) {
       case "array":
@@ -258,7 +258,7 @@ describe("every request that has a 64-bit field", () => {
     for (const edge of [2n ** 53n - 1n, 2n ** 53n, LARGEST, SMALLEST]) {
       const own = await broker.connect();
       const body = structOf(fields, version, edge);
-      // The request waits neither for bytes nor for replicas.
+      // The request waits for neither bytes nor replicas.
       own.send(key, version, { ...body, ...("acks" in body ? { acks: -1 } : {}) });
       await expect(own.receive(key, version)).resolves.toBeDefined();
       own.close();

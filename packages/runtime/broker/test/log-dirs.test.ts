@@ -39,13 +39,13 @@ describe("a broker with two log directories", () => {
     const served = { error: "NONE", leaderId: 1, offlineReplicas: [] };
     expect(await bench.partitions("t")).toEqual([served, offline, served, offline]);
     expect(bench.broker.healthy).toBe(true);
-    // New partitions go to what is left.
+    // New partitions go to the remaining directory.
     expect(await bench.create("u", 2)).toBe("NONE");
     await bench.until(() => !bench.assigned("u").includes(undefined));
     expect(bench.assigned("u")).toEqual(["a", "a"]);
     await bench.stop();
 
-    // Still broken at the next start: the rest is served, and nothing is made in the place of what is missing.
+    // The directory is still broken at the next start: the rest is served, and missing logs are not created again.
     const without = await Bench.start();
     expect(await without.partitions("t")).toEqual([served, offline, served, offline]);
     expect(await without.produce("t", 1)).toBe("KAFKA_STORAGE_ERROR");
@@ -154,7 +154,7 @@ describe("a broker with two log directories", () => {
     await bench.until(() => !bench.assigned("t").includes(undefined));
     expect(await bench.produce("t", 0)).toBe("NONE");
     await bench.stop();
-    // Where it belongs it has less than elsewhere.
+    // The log in the assigned directory has fewer records than the other.
     cpSync(path("a/t-0"), path("before"), { recursive: true });
     const longer = await Bench.start();
     expect(await longer.produce("t", 0)).toBe("NONE");
@@ -163,12 +163,12 @@ describe("a broker with two log directories", () => {
     rmSync(path("a/t-0"), { recursive: true });
     cpSync(path("before"), path("a/t-0"), { recursive: true });
     await expect(Bench.start()).rejects.toThrow(/^t-0 is both in \S+\/a and in \S+\/b: move the older/);
-    // It holds nothing that would keep it from being tried again.
+    // The failed start leaves nothing behind that prevents another one.
     rmSync(path("b/t-0"), { recursive: true });
     const again = await Bench.start();
     expect(await again.produce("t", 0)).toBe("NONE");
     await again.stop();
-    // One that was only begun is in nobody's way.
+    // A log that was only created is ignored.
     mkdirSync(path("b/t-0"));
     cpSync(path("a/t-0/partition.metadata"), path("b/t-0/partition.metadata"));
     const last = await Bench.start();

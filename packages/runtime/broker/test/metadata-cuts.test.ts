@@ -16,10 +16,10 @@ const ROUNDS_PER_SNAPSHOT = 3;
 const numbered = (value: number): MetadataRecord =>
   metadataRecord("ConfigRecord", 0, { resourceType: 2, resourceName: "t", name: "n", value: String(value) });
 
-/** A machine on which metadata logs live one after the other; their records are numbered. */
+/** A machine that opens metadata logs one after the other; their records are numbered. */
 class Machine {
   readonly world: World;
-  /** Numbers below this have been acknowledged, and those from `begun` on were never appended. */
+  /** Numbers below this have been acknowledged; numbers from `begun` on were never appended. */
   acknowledged = 0;
   begun = 0;
   isOff = false;
@@ -28,7 +28,7 @@ class Machine {
     this.world = new World(seed);
   }
 
-  /** Cuts the power at the operation of the disk with this number. */
+  /** Cuts the power at the disk operation with this number. */
   cutAt(step: number, how: CrashOptions): void {
     const { disk } = this.world.node("a");
     let operations = 0;
@@ -40,7 +40,7 @@ class Machine {
     };
   }
 
-  /** Opens what the disk holds; the numbers that are told must be those from 0 on, without a gap. */
+  /** Opens the log on the disk; the replayed numbers must start at 0 and have no gap. */
   open(): { dir: LogDir; log: MetadataLog; numbers: number[] } {
     const { env } = this.world.node("a");
     const dir = openLogDir(env, "/data", { nodeId: 1, clusterId: "c", configOf: () => CONFIG });
@@ -80,7 +80,7 @@ class Machine {
     await dir.close();
   }
 
-  /** Lets the machine run until `work` has ended, or the power is gone; true when it has ended. */
+  /** Runs the machine until `work` has ended or the power is cut; true if it has ended. */
   async run(work: Promise<void>): Promise<boolean> {
     let ended = false;
     const end = () => void (ended = true);
@@ -126,7 +126,7 @@ test.each([
   },
 );
 
-/** A power cut in the constructor of a log throws; the machine is off by then. */
+/** Wraps `live`, because a power cut in the constructor of a log throws synchronously. */
 async function live(machine: Machine): Promise<void> {
   await Promise.resolve();
   await machine.live();

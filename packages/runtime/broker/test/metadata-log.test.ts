@@ -17,9 +17,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
 
 const HOUR = 3_600_000;
-/** The snapshot that a cluster begins with. */
+/** Bootstrap snapshot of a cluster. */
 const FIRST = "00000000000000000000-0000000000.checkpoint";
-/** Small enough that a few topics are worth a snapshot. */
+/** Small enough for a snapshot after a few topics. */
 const OFTEN = { "metadata.log.max.record.bytes.between.snapshots": "1000" };
 
 let directory: string;
@@ -31,7 +31,7 @@ const start = async (settings: Record<string, string> = {}, world = {}): Promise
   wire = await broker.connect();
 };
 
-/** Ends the broker and keeps its directory. */
+/** Closes the broker and keeps its directory. */
 const end = async (): Promise<void> => {
   wire.close();
   await broker?.broker.close();
@@ -72,7 +72,7 @@ describe("the metadata log and its snapshots", () => {
     await expect.poll(() => named(".checkpoint").length).toBeGreaterThan(2);
     await end();
     const before = named(".checkpoint").at(-1) as string;
-    // A crash found damage near the beginning and cut the log there.
+    // After a crash, damage near the beginning truncates the log there.
     truncateSync(join(folder(), "00000000000000000000.log"), 500);
     rmSync(join(directory, "data", ".kafka_cleanshutdown"));
     await start();
@@ -109,7 +109,7 @@ describe("the metadata log and its snapshots", () => {
       name: "QuorumError",
       message: expect.stringMatching(/quorum-state is damaged: [^\n]+\.$/),
     });
-    // Nothing was written over it: the vote in it may yet be read by hand.
+    // The file is not overwritten: an operator may still read the vote in it.
     expect(readFileSync(join(folder(), "quorum-state"), "utf8")).toBe(content);
   });
 
@@ -134,7 +134,7 @@ describe("the metadata log and its snapshots", () => {
     expect(topics()).toHaveLength(40);
   });
 
-  // The snapshot that a cluster begins with has no time and counts as old, as in Kafka.
+  // The bootstrap snapshot has no timestamp and counts as old, as in Kafka.
   test("is trimmed behind snapshots by metadata.max.retention.ms, and not with -1", async () => {
     for (const [retention, left] of [
       [String(HOUR), 1],
@@ -247,7 +247,7 @@ describe("the metadata log and its snapshots", () => {
 describe("a decision", () => {
   test("larger than a batch is whole or absent after a crash", async () => {
     await start();
-    // Settings near the limit of a value make a decision of more than one batch.
+    // Settings near the size limit need more than one batch for a decision.
     const value = "x".repeat(32_000);
     const names = Array.from({ length: 300 }, (_, i) => `m${i}`);
     const resources = names.map(resourceName => ({
@@ -271,7 +271,7 @@ describe("a decision", () => {
     await start();
     expect(settings()).toBe(names.length);
     await end();
-    // The crash left the first of the batches, and not the last.
+    // The crash has left the first batch, but not the last.
     rmSync(join(directory, "data", ".kafka_cleanshutdown"));
     expect(existsSync(file)).toBe(true);
     writeFileSync(file, whole.subarray(0, before + Math.floor((whole.length - before) * 0.98)));

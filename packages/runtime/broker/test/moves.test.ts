@@ -27,7 +27,7 @@ async function describeDirs(bench: Bench, topics: object[] | null = null, versio
   return (await bench.wire.ask<{ results: Described[] }>(ApiKey.DescribeLogDirs, version, { topics })).results;
 }
 
-/** Asks for partitions of t to be moved to the directory `name`; the errors. */
+/** Requests that partitions of t move to the directory `name`; returns the errors. */
 async function move(bench: Bench, name: string, partitions: readonly number[], topic = "t"): Promise<string[]> {
   const dirs = [{ path: path(name), topics: [{ name: topic, partitions }] }];
   type Answer = { results: { partitions: { errorCode: number }[] }[] };
@@ -35,7 +35,7 @@ async function move(bench: Bench, name: string, partitions: readonly number[], t
   return results.flatMap(result => result.partitions.map(({ errorCode }) => errorOf(errorCode).name));
 }
 
-/** Appends `count` records of `size` bytes, one a batch. */
+/** Appends `count` records of `size` bytes, one per batch. */
 async function fill(bench: Bench, count: number, size: number, partition = 0): Promise<void> {
   const log = bench.broker.topics.partition("t", partition);
   const value = new Uint8Array(size);
@@ -83,7 +83,7 @@ describe("DescribeLogDirs", () => {
     const size = bench.broker.topics.partition("t", 0)?.log.size;
     expect(size).toBeGreaterThan(60);
     const partition = { partitionSize: 0, offsetLag: 0, isFutureKey: false };
-    // The log of the metadata is none of its business.
+    // The metadata log is not described.
     expect(a.topics).toEqual([
       {
         name: "t",
@@ -207,7 +207,7 @@ describe("AlterReplicaLogDirs", () => {
     expect(bench.assigned("t")[0]).toBe("a");
     await bench.stop();
     broken.clear();
-    // What had been copied is there, and is gone on with.
+    // The copied records still exist, and the copy continues there.
     const again = await Bench.start();
     await again.until(() => home(again) === path("b"));
     expect(offsets(again)).toEqual(upTo(41));

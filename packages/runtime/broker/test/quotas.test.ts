@@ -36,7 +36,7 @@ describe("quotas", () => {
       });
     });
     let now = 0;
-    /** Twenty connections at once are above a rate of one. */
+    /** Twenty connections at once exceed a rate of one. */
     const holds = (address: string): boolean => {
       now += 60_000;
       return Array.from({ length: 20 }, () => all.connected(address, now)).some(wait => wait > 0);
@@ -48,7 +48,7 @@ describe("quotas", () => {
     waiting.get("slow")?.("10.0.0.2");
     expect(await first).toEqual([]);
     expect(["10.0.0.1", "10.0.0.2"].map(holds)).toEqual([true, true]);
-    // A change of another entity leaves those of names in force while they are looked up again.
+    // A change of another entity keeps the rates of host names in force while they are resolved again.
     const second = all.update(new Map([connectionRate("slow", 1), connectionRate("other", 1)]));
     expect(["10.0.0.1", "10.0.0.2"].map(holds)).toEqual([false, true]);
     waiting.get("slow")?.("10.0.0.3");
@@ -84,7 +84,7 @@ describe("quotas", () => {
   test("hold back for as long as brings the rate down", () => {
     const limited = quotas([{ user: "u" }, { producer_byte_rate: 1000 }]);
     expect(limited.record("producer_byte_rate", who, 10_000, 0)).toBe(0);
-    // 12,000 bytes in what counts as 10.1 s: 1,188 a second, 18.8 percent too much.
+    // 12,000 bytes in a span of 10.1 s: 1,188 per second, 18.8 percent above the limit.
     expect(limited.record("producer_byte_rate", who, 2000, 100)).toBe(1900);
     expect(limited.record("producer_byte_rate", who, 0, 12_000)).toBe(0);
   });
@@ -115,8 +115,8 @@ describe("quotas", () => {
           now += 1 + limited.record("consumer_byte_rate", who, size, now);
           sent += size;
         }
-        // What may come at once, and what the limit allows in the time: up to a tenth more, as the span that counts is a
-        // window shorter than what is remembered.
+        // The burst, plus the limit over time: up to a tenth more, because the span is one window shorter than the
+        // samples.
         expect(sent).toBeLessThanOrEqual(limit * 12 + (1.2 * limit * now) / 1000);
       },
     );
@@ -136,7 +136,7 @@ describe("quotas", () => {
       const taken = quota.take(partitions);
       return [taken, quota.throttleMs()];
     };
-    // A bucket of 22, which a change may overdraw.
+    // A bucket of 22 tokens, which a change may overdraw.
     expect(change(20, true)).toEqual([true, 0]);
     expect(change(6, true)).toEqual([true, 0]);
     expect(change(1, true)).toEqual([false, 2000]);
@@ -144,7 +144,7 @@ describe("quotas", () => {
     expect(change(1, true)).toEqual([false, 500]);
     now += 500;
     expect(change(1, true)).toEqual([true, 0]);
-    // Who cannot be refused is held back.
+    // A request that cannot be refused is throttled.
     expect(change(3, false)).toEqual([true, 2000]);
     now += 3_600_000;
     expect(change(22, false)).toEqual([true, 0]);
@@ -264,7 +264,7 @@ describe("over the wire", () => {
     const began = performance.now();
     await wire.ask(ApiKey.ApiVersions, 0, {});
     expect(performance.now() - began).toBeGreaterThan(wait / 2);
-    // Others are served meanwhile.
+    // Other clients are served meanwhile.
     await alter({ "client-id": "test" }, ["producer_byte_rate", null]);
     expect(await produce(60_000)).toBe(0);
   });
@@ -303,15 +303,15 @@ describe("over the wire", () => {
       const { throttleTimeMs, topics: made } = answer as { throttleTimeMs: number; topics: { errorCode: number }[] };
       return [made[0].errorCode, throttleTimeMs > 0] as const;
     };
-    // A timer may ring a moment before its time, when there is nothing to take yet.
+    // A timer may fire a moment too early, before a token is available.
     const moment = () => new Promise(resolve => setTimeout(resolve, 20));
-    // Twenty at once, and ten a second.
+    // Twenty at once, and ten per second.
     await alter({ "client-id": "test" }, ["controller_mutation_rate", 10]);
     expect(await create(7, "a", 1)).toEqual([0, false]);
-    // More than a slow machine gives back before the next request.
+    // More than a slow machine refills before the next request.
     expect(await create(7, "b", 40)).toEqual([0, false]);
     expect(await create(7, "c", 1)).toEqual([refused, true]);
-    // The connection waits for as long as it was told.
+    // The connection waits for the throttle time.
     await wire.ask(ApiKey.ApiVersions, 0, {});
     await moment();
     expect(await create(7, "c", 30, true)).toEqual([0, false]);
@@ -342,7 +342,7 @@ describe("over the wire", () => {
 
   test.each(["127.0.0.1", "localhost"])("connections above the rate of %s are not heard at once", async ip => {
     await alter({ ip }, ["connection_creation_rate", 1]);
-    // A name is looked up after the answer, and the rate holds from then on.
+    // A host name is resolved after the response, and its rate is in force from then on.
     for (let tries = 0, wait = 0; wait < 300; tries++) {
       expect(tries).toBeLessThan(ip === "localhost" ? 1000 : 3);
       const began = performance.now();

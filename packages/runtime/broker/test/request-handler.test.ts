@@ -7,7 +7,7 @@ import type { BrokerParts } from "../src/parts.ts";
 import { RequestHandler } from "../src/request-handler.ts";
 import type { RequestContext } from "../src/requests.ts";
 
-/** APIs that need no permission for the whole request: their handlers meet the resources one by one. */
+/** APIs without a permission for the whole request: their handlers check each resource. */
 const BY_RESOURCE = [
   "AddPartitionsToTxn",
   "AlterConfigs",
@@ -127,6 +127,6 @@ test("a handler that throws costs its request, which is answered once", () => {
 });
 
 test("authorized operations are the bits that Kafka tells", () => {
-  // `AclEntry.supportedOperations`, as Kafka's brokers answer without an authorizer.
+  // Bits of `AclEntry.supportedOperations`, as Kafka returns them without an authorizer.
   expect([operationBits("TOPIC"), operationBits("CLUSTER"), operationBits("GROUP")]).toEqual([3576, 8096, 3400]);
 });

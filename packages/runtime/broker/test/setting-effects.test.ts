@@ -11,13 +11,13 @@ const MIB = 1 << 20;
 const HOUR = 3_600_000;
 const TOPIC = 2;
 const BROKER = 4;
-/** When it is while a test does not say otherwise. */
+/** Current time of tests that do not set another. */
 const NOW = 1_700_000_000_000;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 let now = NOW;
-/** How far the clock that nobody sets is ahead. */
+/** Offset of the monotonic clock, in ms. */
 let ahead = 0;
 let draw = 0;
 /** Paths of the segments that were synced. */
@@ -25,7 +25,7 @@ const synced: string[] = [];
 let broker: TestBroker;
 let wire: Wire;
 
-/** `real`, but for the methods of `instead`. */
+/** Returns `real` with the methods of `instead` in place of its own. */
 function withMethods<T extends object>(real: T, instead: Partial<T>): T {
   return new Proxy(real, {
     get(target, key) {
@@ -35,7 +35,7 @@ function withMethods<T extends object>(real: T, instead: Partial<T>): T {
   });
 }
 
-/** The real disk, with the syncs of segments of topics noted. */
+/** The real disk; it records syncs of segments of topics. */
 function countingDisk(real: Disk): Disk {
   return withMethods(real, {
     open(path, mode) {
@@ -144,7 +144,7 @@ function files(name: string, suffix: string): string[] {
     .sort();
 }
 
-/** The first batch that is stored. */
+/** First batch of a topic's log. */
 async function stored(name: string): Promise<BatchCursor> {
   const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 10 * MIB }];
   const answer = await wire.ask<{ responses: { partitions: { records: Uint8Array[] }[] }[] }>(ApiKey.Fetch, 11, {
@@ -202,7 +202,7 @@ describe("settings of a topic", () => {
     const name = await topicWith({ "segment.bytes": String(MIB), preallocate: "true" });
     await produce(name, { size: 600_000 });
     expect(sizes(name)).toEqual([MIB]);
-    // What is in it is what counts, and what is left when the next one begins.
+    // The size limit counts records, not preallocated bytes, and a roll trims the file to its records.
     await produce(name, { size: 600_000 });
     const [first, second] = sizes(name);
     expect(first).toBeGreaterThan(600_000);
@@ -224,7 +224,7 @@ describe("settings of a topic", () => {
       for (let i = 0; i < 8; i++) await produce(name, { timestamp: now + i });
       return files(name, ".log").length;
     };
-    // Such indexes are full with two entries, of which there are none for batches that are close together.
+    // Indexes of this size are full after two entries; batches that are close together add no entries.
     expect(await segments(0)).toBeGreaterThan(2);
     expect(await segments(100_000)).toBe(1);
   });
@@ -381,7 +381,7 @@ describe("settings of the broker, changed while it runs", () => {
         return listener;
       },
     });
-    // What is told to clients by name must stay; the other may go again.
+    // Advertised listeners must stay; others may be removed.
     const told = { "advertised.listeners": "PLAINTEXT://127.0.0.1:9" };
     const two = await TestBroker.start(told, undefined, { network });
     const client = await Wire.open(ports[0]);

@@ -30,7 +30,7 @@ function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   );
 }
 
-/** Kafka's other settings of topics, which are refused. */
+/** Kafka's topic settings that are not available, and are refused. */
 const UNAVAILABLE_TOPIC_SETTINGS = [
   "compression.lz4.level",
   "errors.deadletterqueue.group.enable",
@@ -113,14 +113,14 @@ describe("what is declared is read", () => {
       Object.entries<AnyConfigSpec>(specs as Record<string, AnyConfigSpec>).flatMap(([name, { synonyms = [] }]) =>
         isUsed(name) ? synonyms : [],
       );
-    // Of groups not every setting has an effect yet.
+    // Some group settings have no effect yet.
     const stoodFor = new Set([...standingFor(topicConfigs, () => true), ...standingFor(groupConfigs, isRead)]);
     const unread = Object.keys(brokerConfigs).filter(name => !isRead(name) && !stoodFor.has(name));
     const UNREAD = [
-      // There is no replication that could be throttled.
+      // Throttles of replication, which a single node does not have.
       "follower.replication.throttled.rate",
       "leader.replication.throttled.rate",
-      // Its check is all: a single node is both.
+      // Only its validation has an effect: a single node has both roles.
       "process.roles",
     ];
     expect(unread).toEqual(UNREAD);
@@ -133,10 +133,10 @@ describe("what is declared is read", () => {
 
   test("of a topic", () => {
     const UNREAD = [
-      // There is no replication that could be throttled.
+      // Throttles of replication, which a single node does not have.
       "follower.replication.throttled.replicas",
       "leader.replication.throttled.replicas",
-      // It can only be off.
+      // Tiered storage can only be off.
       "remote.storage.enable",
     ];
     expect(Object.keys(topicConfigs).filter(name => !isRead(name))).toEqual(UNREAD);
@@ -308,7 +308,7 @@ describe("settings that do not fit each other", () => {
     checkBrokerConfigs(given.keys(), name => given.get(name));
   };
 
-  // The words are those of KafkaConfig, GroupCoordinatorConfig and ShareGroupConfig.
+  // Messages of KafkaConfig, GroupCoordinatorConfig and ShareGroupConfig.
   test.each<[settings: Record<string, string>, why: string]>([
     [{ "node.id": "1", "broker.id": "2" }, "must be set to the same value"],
     [{ "log.roll.ms": "0" }, "log.roll.ms must be greater than or equal to 1"],

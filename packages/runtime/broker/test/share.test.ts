@@ -10,7 +10,7 @@ const GROUP = 32;
 const [ACCEPT, RELEASE, REJECT, RENEW] = [1, 2, 3, 4];
 const LOCK_MS = 30_000;
 
-/** Long waits end when the test says so. */
+/** Clock that a test advances to end long waits. */
 class Clock {
   ahead = 0;
   readonly #real = nodeEnv({ logger: SILENT });
@@ -105,7 +105,7 @@ async function newTopic(numPartitions = 1): Promise<Topic> {
   return { name, id: made[0].topicId };
 }
 
-/** A batch of records, all of one byte. */
+/** Produces a batch of records of one byte each. */
 async function produce({ name }: Topic, count: number, { index = 0 } = {}): Promise<void> {
   const rows = Array.from({ length: count }, () => ({
     timestamp: clock.world.clock.now(),
@@ -123,7 +123,7 @@ async function produce({ name }: Topic, count: number, { index = 0 } = {}): Prom
   expect(responses[0].partitionResponses[0].errorCode).toBe(0);
 }
 
-/** Puts a batch into the log that no client may send. */
+/** Appends a batch that no client may send. */
 async function append({ name }: Topic, bytes: Uint8Array): Promise<void> {
   const partition = broker.broker.topics.partition(name, 0);
   const now = clock.world.clock.now();
@@ -148,7 +148,7 @@ async function alter(resourceType: number, resourceName: string, values: Record<
   expect(responses[0].errorMessage).toBeNull();
 }
 
-/** Asks the share coordinator about one partition. */
+/** Sends a request about one partition to the share coordinator. */
 async function state(key: number, groupId: string, topicId: Uuid, body: object) {
   const topics = [{ topicId, partitions: [{ partition: 0, ...body }] }];
   const { results } = await admin.ask<StateAnswer>(key, 0, { groupId, topics });
@@ -157,7 +157,7 @@ async function state(key: number, groupId: string, topicId: Uuid, body: object) 
 
 let groups = 0;
 
-/** A group that is to begin at `startOffset` in every partition of a topic; -1: where its settings say. */
+/** Creates a group that begins at `startOffset` in every partition of a topic; -1: where its settings say. */
 async function newGroup(topic: Topic, { startOffset = 0, partitions = 1, configs = {} } = {}): Promise<string> {
   const groupId = `g${groups++}`;
   await alter(GROUP, groupId, { "share.auto.offset.reset": "earliest", ...configs });
@@ -183,7 +183,7 @@ interface Ask {
   readonly isRenewAck?: boolean;
 }
 
-/** A member of a share group, with a connection and a session of its own. */
+/** A member of a share group, with its own connection and session. */
 class Member {
   readonly wire: Wire;
   readonly groupId: string;
@@ -247,7 +247,7 @@ class Member {
     return this.receive();
   }
 
-  /** The runs that a fetch acquires, as texts: "0-9×1" are ten records delivered for the first time. */
+  /** Acquired runs of a fetch as texts: "0-9×1" are ten records delivered for the first time. */
   async acquired(ask: Ask = {}): Promise<string[]> {
     const answer = await this.fetch(ask);
     expect(answer.errorCode).toBe(0);
@@ -269,7 +269,7 @@ class Member {
     });
   }
 
-  /** The error of the only partition that is acknowledged. */
+  /** Acknowledges records of one partition, and returns its error. */
   async says(...said: Said): Promise<number> {
     const answer = await this.acknowledge([said]);
     expect(answer.errorCode).toBe(0);
@@ -286,7 +286,7 @@ function runs({ responses }: FetchAnswer): string[] {
   return all.map(run => `${run.firstOffset}-${run.lastOffset}×${run.deliveryCount}`);
 }
 
-/** Offsets of the first and last record that came along. */
+/** Offsets of the first and last record of a response. */
 function span({ responses }: FetchAnswer): number[] {
   const cursor = new BatchCursor(Buffer.concat(responses[0].partitions[0].records ?? []));
   const offsets: number[] = [];
@@ -319,7 +319,7 @@ describe("a share group", () => {
     expect(summary).toMatchObject({ errorCode: 0, stateEpoch: 1 });
     a.close();
     b.close();
-    // Whoever comes later goes on where they were, once all of them are gone.
+    // After all members have left, a new one continues at the group's offsets.
     await expect.poll(() => broker.broker.shares.size).toBe(0);
     const c = await Member.join(groupId, topic);
     expect(await c.acquired()).toEqual([]);
@@ -367,7 +367,7 @@ describe("a share group", () => {
     b.send({ maxWaitMs: 60_000 });
     a.close();
     expect(runs(await b.receive())).toEqual(["0-3×2"]);
-    // Or says so.
+    // A final request with epoch -1 releases the records of its member too.
     expect(await c.acquired()).toEqual([]);
     expect((await b.fetch({ epoch: -1, said: [[ACCEPT, 0, 1]] })).errorCode).toBe(0);
     expect(await c.acquired()).toEqual(["2-3×3"]);
@@ -549,7 +549,7 @@ describe("a share group", () => {
     own = await TestBroker.start(settings, own.directory);
     [broker, admin] = [own, await own.connect()];
     const b = await Member.join(groupId, topic);
-    // What nobody has said anything of counts as never delivered.
+    // Records without an acknowledgement count as never delivered.
     expect(await b.acquired({ maxWaitMs: 5000 })).toEqual(["2-2×1", "3-3×2", "4-5×1"]);
     b.close();
     admin.close();
@@ -797,7 +797,7 @@ describe("administration", () => {
       { topicName: "nowhere", partitions: [0] },
     ];
     const shown = await describeOffsets(groupId, asked);
-    // The start offset is told with the next write: until then what is done counts as such.
+    // The start offset is written with the next state; until then completed records count towards it.
     expect(shown.topics[0].partitions).toMatchObject([
       { partitionIndex: 0, startOffset: 4, lag: 1 },
       { partitionIndex: 1, startOffset: -1, lag: -1 },

@@ -244,7 +244,7 @@ describe("instances are forgotten", () => {
     expect(telemetry.size).toBe(0);
     telemetry.update(configsOf({ slow: { metrics: "*", "interval.ms": "3600000" } }));
     telemetry.subscription(ID, client());
-    // No interval is longer than that of a client that no subscription fits.
+    // No interval is longer than that of a client without a subscription.
     now += 3 * 300_000 - 1;
     telemetry.expire();
     expect(telemetry.size).toBe(1);
@@ -257,7 +257,7 @@ describe("instances are forgotten", () => {
     telemetry.subscription(kept, client());
     telemetry.subscription(ZERO_UUID, client());
     expect(telemetry.size).toBe(16_384);
-    // One that is known waits for its interval, one that is not gets an answer.
+    // A known instance must wait for its interval; an unknown one gets a response.
     expect(telemetry.subscription(kept, client()).errorCode).toBe(Errors.THROTTLING_QUOTA_EXCEEDED.code);
     expect(telemetry.subscription(lost, client()).errorCode).toBe(0);
   });

@@ -8,7 +8,7 @@ import type { Partition } from "../src/partition.ts";
 import { ShardRunner } from "../src/shard-runner.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
-/** A bug that a test plants where callbacks of ours run. */
+/** Error that a test throws from callbacks of the broker. */
 class Planted extends Error {}
 
 function planted(): never {
@@ -66,7 +66,7 @@ async function produce(bytes: Uint8Array, options: Wanted = {}): Promise<Produce
 }
 
 const SMALL = new Uint8Array(20);
-/** Does not shrink, so that a thread of its own would judge it. */
+/** Incompressible, so that it would be validated on another thread. */
 const LARGE = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 2654435761) >>> 24);
 const FAILED = { errorCode: Errors.UNKNOWN_SERVER_ERROR.code, baseOffset: -1 };
 
@@ -195,7 +195,7 @@ describe("a throw", () => {
           planted();
         },
       );
-    // The client that asked gets an error, unless it already has its answer.
+    // The waiting client gets an error, unless it already has its response.
     expect(failing(false)).toThrow(Planted);
     expect(answers).toEqual(["first"]);
     expect(failing(true)).not.toThrow();

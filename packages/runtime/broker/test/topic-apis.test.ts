@@ -80,7 +80,7 @@ describe("CreateTopics", () => {
     expect(retention).toMatchObject({ value: "86400000", configSource: 4 });
   });
 
-  // Codes and sentences are those of Apache Kafka 4.4.0.
+  // Expected codes and messages are those of Apache Kafka 4.4.0.
   test.each<[string, object, number, string | null]>([
     ["v7", {}, 36, "Topic 'v7' already exists."],
     ["a b", {}, 17, `Topic name is invalid: 'a b' ${CHARACTERS}`],

@@ -15,7 +15,7 @@ interface Producer {
   sequence: number;
 }
 
-/** A client that knows the protocol, and nothing of what to do when. */
+/** A client that encodes requests, without the logic of a producer. */
 class Client {
   readonly wire: Wire;
 
@@ -35,7 +35,7 @@ class Client {
     await this.wire.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 1000 });
   }
 
-  /** Asks again while the transaction before is not complete. */
+  /** Retries InitProducerId while the previous transaction is not complete. */
   async init(id: string, version = 5, timeoutMs = 60_000): Promise<Producer> {
     await this.coordinator(1, id);
     for (;;) {
@@ -65,7 +65,7 @@ class Client {
     return buildBatch(records, { producerId, producerEpoch, baseSequence, transactional }, tools);
   }
 
-  /** Sends one batch; the answer is for `produced`. */
+  /** Sends one batch; `produced` reads the response. */
   sendBatch(producer: Producer, topic: string, value: string, { version = 12, partition = 0 } = {}): void {
     const partitionData = [{ index: partition, records: [this.batch(producer, value)] }];
     producer.sequence++;
@@ -92,7 +92,7 @@ class Client {
     return this.wire.ask<Reply>(ApiKey.EndTxn, version, body);
   }
 
-  /** What a consumer gets of partition 0. */
+  /** Values that a consumer reads from partition 0. */
   async read(topic: string, isolationLevel: 0 | 1): Promise<string[]> {
     const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
     const topics = [{ topic, partitions }];
@@ -112,7 +112,7 @@ class Client {
     return values;
   }
 
-  /** Reads until that is what there is to read for who wants what is committed. */
+  /** Polls until a read_committed consumer reads exactly these values. */
   async reads(topic: string, values: string[]): Promise<void> {
     await expect.poll(() => this.read(topic, 1), { interval: 5 }).toEqual(values);
   }
@@ -150,7 +150,7 @@ class Client {
   }
 }
 
-/** Values of data batches in `bytes`, without those of aborted transactions, as a consumer finds them. */
+/** Values of data batches in `bytes` without those of aborted transactions, as a consumer filters them. */
 function valuesOf(bytes: Uint8Array, aborted: readonly { producerId: bigint; firstOffset: number }[]): string[] {
   const waiting = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
   const open = new Set<bigint>();
@@ -205,7 +205,7 @@ describe("a producer whose broker adds partitions (transaction.version 2)", () =
     expect(committed).toMatchObject({ errorCode: 0, producerEpoch: producer.producerEpoch + 1 });
     await client.reads(topic, ["a"]);
     producer = { ...producer, producerEpoch: committed.producerEpoch, sequence: 0 };
-    // What comes before the transaction before is complete waits inside the broker.
+    // A batch that arrives before the previous transaction is complete waits in the broker.
     expect(await client.produce(producer, topic, "b")).toBe(0);
     await client.end(producer, false);
     await client.becomes("v2", "CompleteAbort");
@@ -307,7 +307,7 @@ describe("a producer that adds partitions itself", () => {
     const topic = await fresh(2);
     const producer = await client.init("hasty", 4);
     await client.add(producer, topic, [0]);
-    // The answer to the first comes before the markers are in.
+    // The response to the first request comes before the markers are written.
     client.wire.send(ApiKey.EndTxn, 4, { ...producer, transactionalId: "hasty", committed: true });
     client.sendBatch(producer, topic, "a", { version: 11, partition: 1 });
     await client.wire.receive(ApiKey.EndTxn, 4);
@@ -620,7 +620,7 @@ describe("settings", () => {
           .poll(async () => (await mine.describe("x")).errorCode, { interval: 5 })
           .toBe(Errors.TRANSACTIONAL_ID_NOT_FOUND.code);
         expect([await mine.read("t", 0), await mine.read("t", 1)]).toEqual([["a"], []]);
-        // The marker that aborted it has ended its epoch, and the log is asked before the coordinator.
+        // The marker of the abort has ended the epoch, and the log is checked before the coordinator.
         expect(await mine.produce(producer, "t", "b")).toBe(Errors.INVALID_PRODUCER_EPOCH.code);
       },
     ));
@@ -643,13 +643,13 @@ describe("settings", () => {
         const producer = await mine.init("x");
         await mine.produce(producer, "slow", "a");
         const partition = own.topics.partition("slow", 0);
-        // Its marker is not acknowledged for a while.
+        // The marker is not acknowledged for a while.
         partition?.hold();
         const { producerEpoch } = await mine.end(producer, true);
         const writing = new Client(await Wire.open(own.advertised.get("PLAINTEXT")?.port ?? -1));
         writing.sendBatch({ ...producer, producerEpoch, sequence: 0 }, "t", "b");
         const produced = writing.produced();
-        // The patient one is answered after the markers, the other before.
+        // A patient request is answered after the markers, the other before.
         if (errorCode === 0) await mine.describe("x");
         else await produced;
         partition?.release();
@@ -680,7 +680,7 @@ describe("transaction.version", () => {
     const update = { feature: "transaction.version", maxVersionLevel: 1, upgradeType: 2 };
     await mine.wire.ask(ApiKey.UpdateFeatures, 1, { timeoutMs: 1000, featureUpdates: [update] });
     expect(await levels()).toEqual([0, 2, 1]);
-    // Who is shut out by the coordinator keeps the epochs of old.
+    // The coordinator fences a producer with the epochs of older versions.
     const producer = await mine.init("x");
     await mine.produce(producer, "t", "a");
     const next = await mine.init("x");

@@ -14,7 +14,7 @@ import type { Handler } from "../src/handler.ts";
 type Nothing = Record<never, never>;
 `;
 
-/** Compiles sources, each in a file of its own; gives the compiler's complaints by the names of the sources. */
+/** Compiles each source as a file of its own; returns compiler errors by source name. */
 function complaints(sources: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const folder = mkdtempSync(join(PACKAGE, ".types-"));
   try {
@@ -35,12 +35,12 @@ function complaints(sources: Readonly<Record<string, string>>): Readonly<Record<
   }
 }
 
-// Runs the compiler itself: the promise is that such a row or handler does not build.
+// Runs the compiler, because the promise is that such a row or handler does not compile.
 test("a row with another API's handler, a wrong reply or an unknown permission does not compile", () => {
   const found = complaints({
     right: 'serve("Heartbeat", heartbeat); serve("LeaveGroup", leaveGroup);',
     swapped: 'serve("Heartbeat", leaveGroup);',
-    // Their requests have the same fields.
+    // The requests of these APIs have the same fields.
     alike: 'serve("ShareGroupDescribe", consumerGroupDescribe);',
     fine: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
       reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupId, errorCode: 0 })) });`,

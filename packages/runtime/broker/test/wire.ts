@@ -24,7 +24,7 @@ export class TestBroker {
     this.lines = lines;
   }
 
-  /** `world` stands in for parts of the real one. */
+  /** Starts a broker; `world` replaces parts of the real environment. */
   static async start(
     settings: Record<string, string> = {},
     directory = mkdtempSync(join(tmpdir(), "samsa-broker-")),
@@ -60,7 +60,7 @@ export class TestBroker {
   }
 }
 
-/** A socket that speaks frames, and bytes that are none. */
+/** A socket that sends and receives frames, or arbitrary bytes. */
 export class Wire {
   readonly socket: Socket;
   #held: Buffer = Buffer.alloc(0);
@@ -94,7 +94,7 @@ export class Wire {
     });
   }
 
-  /** The next frame; undefined when the peer closes instead. */
+  /** Returns the next frame; undefined if the peer closes instead. */
   async frame(): Promise<Buffer | undefined> {
     while (this.#frames.length === 0 && !this.#ended) {
       await new Promise<void>(resolve => {

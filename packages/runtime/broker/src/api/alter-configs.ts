@@ -16,8 +16,8 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "config" | "control" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
 
 /**
- * AlterConfigs and IncrementalAlterConfigs, as Kafka's brokers answer them (`ConfigAdminManager`): what is wrong on its
- * face, and what a broker cannot change in itself, is refused here; the rest is decided by the controller.
+ * AlterConfigs and IncrementalAlterConfigs (`ConfigAdminManager`): the broker refuses invalid requests and changes that
+ * it cannot apply to itself; the controller decides on the rest.
  */
 
 const BROKER_LOGGER = 8;
@@ -28,7 +28,7 @@ const FORWARDED: readonly number[] = [RESOURCE_TYPE.topic, RESOURCE_TYPE.clientM
 interface Change {
   readonly name: string;
   readonly operation: (typeof OPERATIONS)[number] | undefined;
-  /** As it was sent. */
+  /** Operation code as sent, which may be none that exists. */
   readonly operationId: number;
   readonly value: string | null;
 }
@@ -48,12 +48,12 @@ function refused(error: ErrorName, errorMessage: string): Outcome {
   return { errorCode: Errors[error].code, errorMessage };
 }
 
-/** Undefined: not a whole number that fits a Java int. */
+/** Parses a node id; undefined unless it is an integer that fits a Java int. */
 function nodeId(name: string): number | undefined {
   return /^[+-]?\d{1,10}$/.test(name) && Math.abs(Number(name)) < 2 ** 31 ? Number(name) : undefined;
 }
 
-/** An answer, or undefined when it is for the controller to say. */
+/** Returns the outcome if the broker alone can decide it, or undefined if the controller must. */
 function preprocessed(parts: Needs, resource: Resource, legacy: boolean): Outcome | undefined {
   const { resourceType, changes } = resource;
   if (new Set(changes.map(({ name }) => name)).size !== changes.length) {
@@ -133,7 +133,7 @@ function applyChange(values: Map<string, string>, change: Change): Outcome | und
   return undefined;
 }
 
-/** As Kafka answers without Log4j, whose loggers these are: this broker has none that could be named. */
+/** Validates a change of loggers. Kafka has loggers with Log4j only, and this broker has none, so no name is valid. */
 function loggerOutcome(parts: Needs, { resourceName: name, changes }: Resource): Outcome {
   const id = nodeId(name);
   if (id === undefined) return refused("INVALID_REQUEST", `Node id must be an integer, but it is: ${name}`);
@@ -156,7 +156,9 @@ function loggerOutcome(parts: Needs, { resourceName: name, changes }: Resource):
 const keyOf = (resource: { readonly resourceType: number; readonly resourceName: string }): string =>
   `${resource.resourceType}/${resource.resourceName}`;
 
-/** What is answered here, by the place in the request; the others are the controller's. */
+/**
+ * Returns outcomes that the broker decides itself, by position in the request; undefined for those of the controller.
+ */
 function preprocess(parts: Needs, resources: readonly Resource[], legacy: boolean): (Outcome | undefined)[] {
   const counts = new Map<string, number>();
   for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1);
@@ -169,7 +171,7 @@ function preprocess(parts: Needs, resources: readonly Resource[], legacy: boolea
 
 type Response = AlterConfigsResponse | IncrementalAlterConfigsResponse;
 
-/** Lets `decide` have the resources that are not answered yet, and replies for all of them in their order. */
+/** Passes resources without an outcome to `decide`, and replies for all resources in request order. */
 function answer(
   resources: readonly Resource[],
   outcomes: readonly (Outcome | undefined)[],
@@ -212,7 +214,7 @@ export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> 
   });
 };
 
-/** The older way: what the request does not name is deleted. */
+/** AlterConfigs, the older API: it deletes every setting that the request does not name. */
 export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, _context, reply) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,

@@ -34,7 +34,7 @@ export const alterReplicaLogDirs: Handler<"AlterReplicaLogDirs", Needs> = (parts
   });
 };
 
-/** What keeps a replica from being put at `path`, whatever there is of it. */
+/** Error if no replica of the partition may be placed in `path`, whether or not a replica exists. */
 function pathFault({ dirs }: Needs, { topic, partition }: Place, path: string): ErrorName | undefined {
   if (futureName(topic, partition, NO_ID).length > LONGEST_NAME) return "INVALID_TOPIC_EXCEPTION";
   if (!dirs.paths.includes(path)) return "LOG_DIR_NOT_FOUND";
@@ -58,9 +58,9 @@ function moveTo(parts: Needs, place: Place, path: string): ErrorName {
   if (target === path) return "NONE";
   if (target !== undefined) moves.cancel(partition);
   if (partition.log.home.path === path) return "NONE";
-  // The log that it was is there for a moment still, after a move from there.
+  // After a move away from `dir` its old log remains there for a moment.
   if (dir.get(place.topic, place.partition) !== undefined) return "REPLICA_NOT_AVAILABLE";
-  // A copy that was begun earlier may be in the directory that is offline.
+  // An earlier copy may be in the offline directory.
   if (dirs.anyOffline) return "KAFKA_STORAGE_ERROR";
   try {
     moves.begin(partition, dir);

@@ -5,7 +5,7 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "apis" | "clusterId" | "control" | "nodeId">;
 
-/** What a client may call itself (KIP-511, `ApiVersionsRequest.isValid`). */
+/** Valid names and versions of client software (KIP-511, `ApiVersionsRequest.isValid`). */
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
 export const apiVersions: Handler<"ApiVersions", Needs> = (parts, request, context, reply) => {
@@ -25,7 +25,7 @@ export const apiVersions: Handler<"ApiVersions", Needs> = (parts, request, conte
   reply({ errorCode: 0, apiKeys: parts.apis(), throttleTimeMs: 0, ...parts.control.features(context.version) });
 };
 
-/** A client that remembers another cluster or node than this is told to begin anew (KIP-1242). */
+/** Error for a client that expects another cluster or node, so that it bootstraps again (KIP-1242). */
 function targetFault(parts: Needs, request: ApiVersionsRequest): number {
   const { clusterId, nodeId } = request;
   if ((clusterId === null) !== (nodeId === -1)) return Errors.INVALID_REQUEST.code;

@@ -13,7 +13,7 @@ type Needs = Pick<BrokerParts, "env" | "forwarding" | "topics">;
 
 export const alterClientQuotas: Handler<"AlterClientQuotas", Needs> = (parts, request, _context, reply) => {
   const failed = (error: RequestError) => errorResponses.AlterClientQuotas(request, error);
-  // Looked up here, because a decision of the controller waits for nothing outside.
+  // Host names are resolved here because the controller decides synchronously.
   unresolvedHosts(parts, request).then(
     unresolved => parts.forwarding.decide("alterClientQuotas", { ...request, unresolved }, { reply, failed }),
     (error: unknown) => {
@@ -28,7 +28,7 @@ async function unresolvedHosts(parts: Needs, { entries }: AlterClientQuotasReque
   const unresolved = new Set<string>();
   const hosts = new Set(entries.flatMap(({ entity }) => entity.flatMap(hostOf)));
   for (const host of hosts) {
-    // One after the other: a request of many names must not fill the queue of the resolver.
+    // Resolve one host at a time: a request with many names must not fill the resolver's queue.
     const found = await parts.env.network.resolve(host).then(
       () => true,
       () => false,
@@ -51,7 +51,9 @@ interface Fault {
   readonly message: string;
 }
 
-/** What is wrong with a filter (`ClientQuotasImage.describe`). */
+/**
+ * Validates the filter components of DescribeClientQuotas (`ClientQuotasImage.describe`); undefined if they are valid.
+ */
 function filterFault({ components }: DescribeClientQuotasRequest): Fault | undefined {
   const invalid = (message: string): Fault => ({ error: "INVALID_REQUEST", message });
   const types = new Set<string>();

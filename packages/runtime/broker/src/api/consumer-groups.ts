@@ -10,7 +10,7 @@ type Needs = Pick<BrokerParts, "config" | "groups" | "topics">;
 
 const UNSUPPORTED = Errors.UNSUPPORTED_VERSION.code;
 
-/** Both the broker's settings and the cluster's features say whether the consumer protocol is served. */
+/** True if both the broker's settings and the cluster's features enable the consumer protocol. */
 function isServed({ config, topics }: Needs): boolean {
   const level = topics.image.features.get(GROUP_VERSION_FEATURE) ?? 0;
   return level > 0 && config["group.coordinator.rebalance.protocols"].includes("consumer");

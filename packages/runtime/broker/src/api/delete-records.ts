@@ -6,7 +6,7 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 
-/** Drops records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
+/** Deletes records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
 export const deleteRecords: Handler<"DeleteRecords", Needs> = (parts, request, _context, reply) => {
   const one = (name: string, index: number, offset: Int64): { errorCode: number; lowWatermark: number } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });

@@ -18,19 +18,19 @@ const BROKER_LOGGER = 8;
 const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
 
 type Resource = DescribeConfigsRequest["resources"][number];
-/** What is wanted of which resource. */
+/** A resource to describe, and the options of its request. */
 interface Asked extends Pick<DescribeConfigsRequest, "includeSynonyms" | "includeDocumentation"> {
   readonly resource: Resource;
 }
 
 interface Described {
   readonly value: string | null;
-  /** All that has a say, most specific first. */
+  /** Synonyms, highest precedence first. */
   readonly layers: readonly Setting[];
   readonly readOnly?: boolean;
 }
 
-/** Why a resource is not described. */
+/** Reason why a resource cannot be described. */
 class Refused extends Error {
   readonly code: number;
   constructor(error: ErrorName, message: string) {
@@ -39,7 +39,7 @@ class Refused extends Error {
   }
 }
 
-/** The settings of `specs` that are asked for; those for which `describe` has nothing are left out. */
+/** Describes the requested settings of `specs`; leaves out settings for which `describe` returns undefined. */
 function entries(
   { resource, includeSynonyms, includeDocumentation }: Asked,
   specs: ConfigSpecs,
@@ -86,7 +86,7 @@ function ofBroker(parts: Needs, asked: Asked) {
   const { settings, topics, nodeId } = parts;
   const { resourceName } = asked.resource;
   if (resourceName === "") {
-    // The cluster-wide defaults are those that have been set.
+    // Describe only the cluster-wide defaults that have been set.
     const set = settings.dynamic(topics.image, "");
     const shown = entries(asked, brokerConfigs, (name, spec) => {
       const value = set.get(name);
@@ -108,7 +108,7 @@ function ofBroker(parts: Needs, asked: Asked) {
   return [...shown, ...idleEntries(parts, asked, [resourceName, ""])];
 }
 
-/** Settings that were changed at run time and have no effect; of those that nobody knows the value is kept secret. */
+/** Dynamic settings without an effect; values of unknown settings are hidden, as they may be secret. */
 function idleEntries(parts: Needs, asked: Asked, resourceNames: readonly string[]) {
   const stored = resourceNames.map(name => configsOf(parts.topics.image, RESOURCE_TYPE.broker, name));
   const names = [...new Set(stored.flatMap(values => [...values.keys()]))];
@@ -125,7 +125,7 @@ function idleEntries(parts: Needs, asked: Asked, resourceNames: readonly string[
 
 /** `ConfigType.UNKNOWN`. */
 const UNKNOWN_TYPE = 0;
-/** Its type is not known, so it may be a secret. */
+/** Spec of an unknown setting; its type is `password` because the value may be a secret. */
 const UNKNOWN: AnyConfigSpec = { type: "password", default: null, doc: "" };
 
 function ofGroup(parts: Needs, asked: Asked) {
@@ -157,7 +157,7 @@ function ofSubscription(parts: Needs, asked: Asked) {
   });
 }
 
-/** As Kafka answers without Log4j, whose loggers these are. */
+/** Describes loggers. Kafka has loggers with Log4j only, and this broker has none. */
 function ofLoggers(parts: Needs, { resource: { resourceName } }: Asked) {
   if (resourceName === "") throw new Refused("INVALID_REQUEST", "Broker id must not be empty");
   if (brokerId(resourceName) === parts.nodeId) return [];
@@ -192,7 +192,7 @@ function describe(parts: Needs, asked: Asked) {
 
 export const describeConfigs: Handler<"DescribeConfigs", Needs> = (parts, request, _context, reply) => {
   const { resources, includeSynonyms, includeDocumentation } = request;
-  // A type that nobody knows spoils the request as a whole.
+  // An unknown resource type fails the whole request.
   if (resources.some(({ resourceType }) => !KNOWN_TYPES.includes(resourceType))) {
     const { code: errorCode, message: errorMessage } = Errors.INVALID_REQUEST;
     const failed = { errorCode, errorMessage, configs: [] };

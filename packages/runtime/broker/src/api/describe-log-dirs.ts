@@ -6,10 +6,10 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "dirs" | "env" | "topics">;
 
-/** No lag can be told of a replica that is not served. */
+/** Lag of a replica that is not served. */
 const NO_LAG = -1;
 
-/** How far a log is behind: a copy behind the log it is made of, the log behind its high watermark. */
+/** Lag of a log, in records: a future log behind the current log, a current log behind its high watermark. */
 function lagOf(parts: Needs, log: PartitionLog, isFuture: boolean): number {
   const partition = parts.topics.partition(log.topic, log.partition);
   if (partition === undefined || partition.fault !== 0) return NO_LAG;
@@ -36,7 +36,7 @@ function topicsIn(parts: Needs, dir: LogDir, wanted: (log: PartitionLog) => bool
   return [...topics.values()];
 }
 
-/** DescribeLogDirs (KIP-113; sizes of the file systems KIP-827; cordoned KIP-1066). */
+/** DescribeLogDirs (KIP-113; volume sizes KIP-827; cordoned directories KIP-1066). */
 export const describeLogDirs: Handler<"DescribeLogDirs", Needs> = (parts, request, _context, reply) => {
   const { topics } = request;
   const asked = topics && new Set(topics.flatMap(t => t.partitions.map(partition => `${t.topic}-${partition}`)));

@@ -7,7 +7,7 @@ type Needs = Pick<BrokerParts, "topics">;
 
 const INVALID_NAME = Errors.INVALID_TOPIC_EXCEPTION.code;
 
-/** The producers that a partition's log remembers (KIP-664). */
+/** DescribeProducers (KIP-664): the active producers in a partition's log. */
 export const describeProducers: Handler<"DescribeProducers", Needs> = (parts, request, _context, reply) => {
   const one = (name: string, partitionIndex: number) => {
     const partition = parts.topics.partition(name, partitionIndex);
@@ -17,7 +17,7 @@ export const describeProducers: Handler<"DescribeProducers", Needs> = (parts, re
     return {
       partitionIndex,
       errorCode,
-      // Kafka has no sentence for a partition that is missing from its topic.
+      // Kafka sends no error message if the topic exists and the partition does not.
       errorMessage: parts.topics.topic(name) !== undefined ? null : errorOf(errorCode).message,
       activeProducers: active.map(entry => ({
         producerId: entry.producerId,

@@ -7,7 +7,7 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "control" | "env" | "nodeId">;
 
-/** From this version on directories and nodes are told (KIP-853). */
+/** First version with directory ids and nodes (KIP-853). */
 const NODES_VERSION = 2;
 
 function isMetadataPartition({ topics }: DescribeQuorumRequest): boolean {
@@ -16,7 +16,7 @@ function isMetadataPartition({ topics }: DescribeQuorumRequest): boolean {
   return topic.partitions.length === 1 && topic.partitions[0].partitionIndex === 0;
 }
 
-/** Where a voter listens: as the quorum knows it, or the file that fixes the voters. */
+/** Endpoints of a voter from the voter set, or from `controller.quorum.voters` for a static quorum. */
 function listenersOf(parts: Needs, { id, endpoints }: VoterDescription) {
   if (endpoints.length > 0) return endpoints.map(({ name, host, port }) => ({ name, host, port }));
   const [name] = parts.config["controller.listener.names"];
@@ -41,7 +41,7 @@ function nowhere({ topics }: DescribeQuorumRequest) {
   return { errorCode: 0, errorMessage: "", topics: answers, nodes: [] };
 }
 
-/** DescribeQuorum (KIP-595): asked of the leader, which a node that stands alone is. */
+/** DescribeQuorum (KIP-595), served by the quorum's leader, which is this node. */
 export const describeQuorum: Handler<"DescribeQuorum", Needs> = (parts, request, context, reply) => {
   if (!isMetadataPartition(request)) return reply(nowhere(request));
   const { epoch, endOffset, highWatermark, voters, kraftVersion } = parts.control.quorum;
@@ -49,7 +49,7 @@ export const describeQuorum: Handler<"DescribeQuorum", Needs> = (parts, request,
   const now = parts.env.clock.now();
   const currentVoters = voters.map(({ id, directoryId }) => ({
     replicaId: id,
-    // Voters that a file fixes are known by their ids alone.
+    // Voters of a static quorum are known by their ids only.
     ...(full ? { replicaDirectoryId: kraftVersion === 0 ? ZERO_UUID : directoryId } : {}),
     logEndOffset: endOffset,
     lastFetchTimestamp: now,

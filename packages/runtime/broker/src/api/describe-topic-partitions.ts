@@ -12,7 +12,7 @@ type Needs = Pick<BrokerParts, "config" | "nodeId" | "topics">;
 
 type Cursor = NonNullable<DescribeTopicPartitionsRequest["cursor"]>;
 
-/** The topics to describe, in their order; undefined when the request is not right. */
+/** Names of the topics to describe, in response order; undefined if the request is invalid. */
 function wantedTopics(parts: Needs, { topics, cursor }: DescribeTopicPartitionsRequest): string[] | undefined {
   const names = topics.length === 0 ? [...parts.topics.image.topicIds.keys()] : topics.map(({ name }) => name);
   const from = cursor?.topicName ?? "";
@@ -22,7 +22,9 @@ function wantedTopics(parts: Needs, { topics, cursor }: DescribeTopicPartitionsR
   return known && cursor.partitionIndex >= 0 ? wanted : undefined;
 }
 
-/** Partitions of one topic from `start` on, at most `room`, and where the rest begins. */
+/**
+ * Describes at most `room` partitions of a topic from index `start`, and returns the index at which the rest begins.
+ */
 function describedTopic(parts: Needs, name: string, start: number, room: number) {
   const topic = parts.topics.topic(name);
   const isInternal = INTERNAL_TOPICS.has(name);
@@ -47,7 +49,7 @@ function describedTopic(parts: Needs, name: string, start: number, room: number)
   };
 }
 
-/** DescribeTopicPartitions (KIP-966): page after page, each of so many partitions. */
+/** DescribeTopicPartitions (KIP-966): returns pages of a limited number of partitions. */
 export const describeTopicPartitions: Handler<"DescribeTopicPartitions", Needs> = (parts, request, _context, reply) => {
   const wanted = wantedTopics(parts, request);
   if (wanted === undefined) {
@@ -66,7 +68,7 @@ export const describeTopicPartitions: Handler<"DescribeTopicPartitions", Needs> 
     }
     const start = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0;
     const { answer, count, next } = describedTopic(parts, name, start, room);
-    // A topic that has gone since the last page is not missed by who asked for all.
+    // A request for all topics leaves out a topic that was deleted since the previous page.
     if (answer.errorCode === 0 || request.topics.length > 0) topics.push(answer);
     if (next >= 0) {
       nextCursor = { topicName: name, partitionIndex: next };

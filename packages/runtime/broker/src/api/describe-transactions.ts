@@ -6,7 +6,7 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "transactions">;
 
-/** What transactional ids are at (KIP-664). */
+/** DescribeTransactions (KIP-664): the state of transactional ids. */
 export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
   parts,
   { transactionalIds },
@@ -70,7 +70,7 @@ export const listTransactions: Handler<"ListTransactions", Needs> = (parts, requ
   answer(0, found);
 };
 
-/** null: it is no regular expression. */
+/** Compiles a pattern of transactional ids; null if it is not a regular expression. */
 function compiled({ env }: Needs, pattern: string): Pattern | null {
   try {
     return env.pattern(pattern);

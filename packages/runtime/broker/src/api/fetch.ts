@@ -12,20 +12,20 @@ type Needs = Pick<
 >;
 
 const NO_EPOCH = -1;
-/** `isolation.level` */
+/** Isolation levels of a Fetch request: read_uncommitted, read_committed. */
 const UNCOMMITTED = 0;
 const COMMITTED = 1;
-/** First version whose answers name the leader where a client has the wrong one (KIP-951), and the errors that say so. */
+/** First version whose responses name the current leader (KIP-951), and the errors for which they do. */
 const LEADER_VERSION = 16;
 const LEADER_ERRORS: ReadonlySet<number> = new Set([
   Errors.NOT_LEADER_OR_FOLLOWER.code,
   Errors.FENCED_LEADER_EPOCH.code,
 ]);
-/** First version in which a follower says who it is in a tagged field (KIP-903). */
+/** First version in which a follower sends its replica id in a tagged field (KIP-903). */
 const REPLICA_STATE_VERSION = 15;
-/** First version in which a topic is named by its id (KIP-516). */
+/** First version that names topics by id (KIP-516). */
 const TOPIC_ID_VERSION = 13;
-/** First version that knows diverging epochs, for clients that say what they fetched last (KIP-595). */
+/** First version with diverging epochs, for clients that send the last fetched epoch (KIP-595). */
 const DIVERGENCE_VERSION = 12;
 
 type FetchedPartition = NonNullable<ItemOf<"Fetch", "responses">["partitions"]>[number];
@@ -43,15 +43,15 @@ interface PartitionAnswer {
   readonly abortedTransactions: readonly { producerId: bigint; firstOffset: number }[] | null;
   readonly records: readonly Uint8Array[];
   readonly size: number;
-  /** To be called when `records` are sent, or dropped. */
+  /** Called once `records` have been sent or dropped. */
   readonly release?: (() => void) | undefined;
 }
 
-/** One partition that a request wants, in the order in which it is served. */
+/** A partition of a Fetch request; partitions are served in this order. */
 interface Wanted {
   readonly state: SessionPartition;
   readonly partition: Partition | undefined;
-  /** Known before any read: an unknown topic, an epoch that does not fit. */
+  /** Error known before any read, for instance an unknown topic or a wrong leader epoch. */
   readonly error: number;
 }
 
@@ -69,16 +69,16 @@ export const fetch: Handler<"Fetch", Needs> = (parts, request, context, reply) =
   new PendingFetch({ parts, request, context, opened, reply }).begin();
 };
 
-/** What a request fetches, and the session that remembers it, if any. */
+/** Partitions to fetch, and the fetch session if there is one. */
 interface Opened {
   readonly partitions: Map<string, SessionPartition>;
   readonly session: FetchSession | undefined;
-  /** A request within a session is answered with what has changed only. */
+  /** True if the response contains only partitions that have changed (incremental fetch). */
   readonly incremental: boolean;
   readonly wantsSession: boolean;
 }
 
-/** What a request means by a partition, whatever has become of the topic since. */
+/** Key of a partition within a request or session, by topic id or by name; valid even if the topic is deleted. */
 function partitionKey(named: { readonly topic: string; readonly topicId: Uuid }, byId: boolean, index: number): string {
   return `${byId ? named.topicId : named.topic}-${index}`;
 }
@@ -95,7 +95,7 @@ function requested(parts: Needs, request: FetchRequest, byId: boolean): Map<stri
         partition: asked.partition,
         fetchOffset: nearestNumber(asked.fetchOffset),
         maxBytes: asked.partitionMaxBytes,
-        // Here, unlike elsewhere, Kafka takes any negative epoch for none.
+        // Kafka accepts any negative epoch as no epoch in Fetch only.
         currentLeaderEpoch: Math.max(NO_EPOCH, asked.currentLeaderEpoch),
         lastFetchedEpoch: asked.lastFetchedEpoch,
         logStartOffset: nearestNumber(asked.logStartOffset),
@@ -108,7 +108,7 @@ function requested(parts: Needs, request: FetchRequest, byId: boolean): Map<stri
   return partitions;
 }
 
-/** Finds or prepares the session of a request (KIP-227, `FetchManager.newContext`). */
+/** Finds the session of a request, or prepares a new one (KIP-227, `FetchManager.newContext`). */
 function openSession(parts: Needs, request: FetchRequest, context: RequestContext): Opened | { errorCode: number } {
   const { sessionId, sessionEpoch } = request;
   const byId = context.version >= TOPIC_ID_VERSION;
@@ -148,13 +148,13 @@ interface FetchCall {
   readonly reply: Reply<"Fetch">;
 }
 
-/** A fetch, from its first look to its reply, with the wait for `minBytes` between. */
+/** A fetch from its first read to its reply, including the wait for `minBytes` (`DelayedFetch`). */
 class PendingFetch implements Watcher {
   readonly #call: FetchCall;
   readonly #wanted: Wanted[] = [];
   #timer: Timer | undefined;
   #missing = 0;
-  /** How far who reads what is committed could read when it began to wait; what has come since that nobody can yet. */
+  /** Last stable offset of each partition when the wait began, for read_committed only. */
   #stable: Map<Partition, number> | undefined;
   #undecided = 0;
   #waiting = false;
@@ -167,7 +167,7 @@ class PendingFetch implements Watcher {
   #resolve(state: SessionPartition): Wanted {
     const { topics } = this.#call.parts;
     const failed = (error: number): Wanted => ({ state, partition: undefined, error });
-    // A session remembers the name that an id has had, also when its topic is no more.
+    // A session keeps the name of a topic id even after the topic is deleted.
     if (state.topic === "") state.topic = topics.nameOf(state.topicId) ?? "";
     const byId = this.#call.context.version >= TOPIC_ID_VERSION;
     if (state.topic === "") {
@@ -176,23 +176,23 @@ class PendingFetch implements Watcher {
     const partition = topics.partition(state.topic, state.partition);
     if (partition === undefined) return failed(topics.absence(state.topic, state.partition));
     if (state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
-      // The name now means another topic.
+      // The name now belongs to another topic.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);
     }
-    // No other broker has a replica of what this one leads.
+    // No other broker has a replica of a partition that this broker leads.
     if (this.#replicaId() >= 0) return { state, partition, error: Errors.NOT_LEADER_OR_FOLLOWER.code };
     const { request } = this.#call;
-    // Kafka reads with such a limit, which fails.
+    // Kafka fails a read with a negative byte limit.
     if (request.maxBytes < 0 || state.maxBytes < 0) return failed(Errors.UNKNOWN_SERVER_ERROR.code);
     return { state, partition, error: partition.epochFault(state.currentLeaderEpoch) };
   }
 
-  /** True when the answer to an error names the leader (KIP-951). */
+  /** True if the response to an error names the current leader (KIP-951). */
   #names(error: number): boolean {
     return this.#call.context.version >= LEADER_VERSION && LEADER_ERRORS.has(error);
   }
 
-  /** Negative: a consumer. */
+  /** Replica id of the sender; negative for a consumer. */
   #replicaId(): number {
     const { request, context } = this.#call;
     return context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
@@ -223,7 +223,7 @@ class PendingFetch implements Watcher {
     if (this.#stable !== undefined) {
       this.#undecided += bytes;
       if (partition.limit(true) <= (this.#stable.get(partition) ?? -1)) return;
-      // Something was decided: what has come until now counts.
+      // The last stable offset moved: bytes appended so far count towards `minBytes`.
       this.#missing -= this.#undecided;
       this.#undecided = 0;
     } else this.#missing -= bytes;
@@ -250,7 +250,8 @@ class PendingFetch implements Watcher {
     const { parts, request } = this.#call;
     const most = parts.quotas.mostAtOnce("consumer_byte_rate", this.#call.context);
     let left = Math.min(request.maxBytes, parts.config["fetch.max.bytes"], most, parts.unsent.room);
-    // A client that may take next to nothing still gets the first batch (KIP-74); a broker without memory gives none.
+    // The first batch is returned even if it exceeds the client's limits (KIP-74), unless memory for replies is
+    // exhausted.
     let first = parts.unsent.room > 0;
     return this.#wanted.map(wanted => {
       const answer = this.#readOne(wanted, left, first);
@@ -302,7 +303,7 @@ class PendingFetch implements Watcher {
     }
   }
 
-  /** For how long a client must wait that would get more than its quota; what it does not get does not count. */
+  /** Throttle time of a response, in ms, by the consumer's quota; a response that is withheld does not count. */
   #overQuota(answers: readonly PartitionAnswer[]): number {
     const { parts, context } = this.#call;
     const now = parts.env.clock.monotonic();
@@ -353,10 +354,10 @@ function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
   };
 }
 
-/** Errors with which Kafka answers before it reads: a list of transactions that is empty, not missing. */
+/** Errors of partitions that cannot be resolved; for them `abortedTransactions` is an empty list instead of null. */
 const UNRESOLVED: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
 
-/** Whether a session's client learns something from this answer. */
+/** True if the response must include this partition for the session's client. */
 function changed(answer: PartitionAnswer, state: SessionPartition): boolean {
   return (
     answer.size > 0 ||
@@ -369,13 +370,16 @@ function changed(answer: PartitionAnswer, state: SessionPartition): boolean {
 }
 
 function remember(answer: PartitionAnswer, state: SessionPartition): void {
-  // An error is said again until it is gone, and its end is said too.
+  // An error is repeated in each response until it is gone, and the response after that includes the partition too.
   state.sentError = answer.errorCode !== 0;
   state.sentHighWatermark = answer.highWatermark;
   state.sentLogStartOffset = answer.logStartOffset;
 }
 
-/** Partitions that got bytes go to the end of the line, so that the others get theirs when space is short. */
+/**
+ * Moves partitions that returned records to the end of the session, so that the others are served next if space is
+ * short.
+ */
 function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted: readonly Wanted[]): void {
   const placeOf = (topic: string, topicId: Uuid, index: number): string => `${topicId}-${topic}-${index}`;
   const served = new Set(shown.filter(({ size }) => size > 0).map(a => placeOf(a.topic, a.topicId, a.partitionIndex)));
@@ -387,7 +391,7 @@ function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted
   }
 }
 
-/** Neighbours of one topic share an entry. */
+/** Groups consecutive partitions of a topic into one entry. */
 function byTopic(answers: readonly PartitionAnswer[]) {
   const topics: { topic: string; topicId: Uuid; partitions: FetchedPartition[] }[] = [];
   for (const answer of answers) {

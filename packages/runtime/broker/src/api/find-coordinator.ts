@@ -8,12 +8,12 @@ type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "nodes" | "topics" | "t
 
 const GROUP = 0;
 const TRANSACTION = 1;
-/** Where the coordinators of a type keep what they know. */
+/** Topic in which each type of coordinator keeps its state. */
 const TOPICS: ReadonlyMap<number, string> = new Map([
   [GROUP, OFFSETS_TOPIC],
   [TRANSACTION, TRANSACTION_TOPIC],
 ]);
-/** First version that asks for many keys at once (KIP-699). */
+/** First version with many keys in one request (KIP-699). */
 const BATCHED_VERSION = 4;
 
 export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, request, context, reply) => {
@@ -22,7 +22,7 @@ export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, reques
   const answer = (errorCode: number, errorMessage: string | null): void => {
     const [node] = parts.nodes(context.listener);
     const coordinators = keys.map(key => {
-      // Its part of the topic may be in a directory that has failed.
+      // The key's partition may be in a directory that has failed.
       const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
       const served = errorCode !== 0 || shards.of(key) !== undefined;
       const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
@@ -40,7 +40,7 @@ export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, reques
     return;
   }
   if (parts.topics.idOf(topic) !== undefined) return answer(0, null);
-  // Who asks first brings the topic into being.
+  // The first request for a coordinator creates its topic.
   parts.autoTopics.ensure([topic], NO_MUTATION_QUOTA, () => {
     const there = parts.topics.idOf(topic) !== undefined;
     answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);

@@ -3,15 +3,15 @@ import { errorResponses } from "../error-responses.ts";
 import type { Handler } from "../handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-/** Requests that a broker hands to its controller as they are. */
+/** Requests that the broker forwards to the controller without changes (`ForwardingManager`). */
 
 type Needs = Pick<BrokerParts, "forwarding">;
 
-/** From these versions on a client knows that a quota can refuse what it asks for (KIP-599). */
+/** First versions whose clients know THROTTLING_QUOTA_EXCEEDED (KIP-599). */
 const STRICT_VERSION = { createTopics: 6, deleteTopics: 5, createPartitions: 3 } as const;
-/** Below this version a client does not know that deletion can be disabled. */
+/** First version whose clients know TOPIC_DELETION_DISABLED. */
 const DISABLED_VERSION = 3;
-/** From this version on UpdateFeatures has one outcome, that of the request (KIP-1014). */
+/** First version of UpdateFeatures with a single outcome for the whole request (KIP-1014). */
 const ONE_OUTCOME_VERSION = 2;
 
 export const createTopics: Handler<"CreateTopics", Needs> = ({ forwarding }, request, context, reply) => {

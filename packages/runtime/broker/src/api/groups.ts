@@ -18,11 +18,11 @@ type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
 
 /** First version of OffsetCommit and OffsetFetch that names topics by id (KIP-848). */
 const TOPIC_ID_VERSION = 10;
-/** First version of JoinGroup that can say that no protocol was chosen. */
+/** First version of JoinGroup with a nullable protocol name. */
 const NO_PROTOCOL_VERSION = 7;
-/** First version of SyncGroup that has to name the protocol. */
+/** First version of SyncGroup that requires the protocol name. */
 const NAMED_PROTOCOL_VERSION = 5;
-/** First version of OffsetFetch that asks for many groups (KIP-709). */
+/** First version of OffsetFetch with many groups (KIP-709). */
 const MANY_GROUPS_VERSION = 8;
 
 function toShard<R extends GroupRequest>(
@@ -40,7 +40,7 @@ export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, rep
   const client = { id: context.clientId, host: `/${context.peer.host}` };
   const request = { type: "join", version: context.version, client, body } as const;
   const answer = (response: GroupReplies["join"]): void => {
-    // Older clients know no null there.
+    // Older versions have no null for the protocol name.
     const isNamed = response.protocolName === null && context.version < NO_PROTOCOL_VERSION;
     reply(isNamed ? { ...response, protocolName: "" } : response);
   };
@@ -83,7 +83,7 @@ interface FetchedGroup {
 
 interface Asked {
   readonly byId: boolean;
-  /** Wants no offsets that an open transaction may change. */
+  /** Requires stable offsets: none that an open transaction may change. */
   readonly stable: boolean;
 }
 
@@ -110,7 +110,7 @@ function fetchedGroup(parts: Needs, group: OffsetFetchRequest["groups"][number],
     return [];
   });
   const found = runner.shard.committed.fetch(groupId, named ?? null, stable).flatMap(topic => {
-    // A topic that is gone has no id by which it could be told.
+    // A deleted topic has no id to name it by, so it is left out.
     const topicId = parts.topics.idOf(topic.name);
     return topicId === undefined ? [] : [{ ...topic, topicId }];
   });
@@ -127,9 +127,9 @@ export const offsetFetch: Handler<"OffsetFetch", Needs> = (parts, body, context,
   const topics = body.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
   const { errorCode, topics: found } = fetchedGroup(parts, group, asked);
-  // Version 1 has no place for an error of the group: every partition says it.
+  // Version 1 has no field for an error of the group: every partition carries it.
   const shown = version < 2 && errorCode !== 0 ? refusedPartitions(body, errorCode) : found;
-  // These versions name no topic by its id.
+  // These versions do not name topics by id.
   const named = shown.map(({ name, partitions }) => ({ name, partitions }));
   reply({ throttleTimeMs: 0, topics: named, errorCode });
 };

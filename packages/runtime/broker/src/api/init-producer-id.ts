@@ -13,7 +13,7 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
   const { transactionalId, transactionTimeoutMs: timeoutMs, producerId: id, producerEpoch: epoch } = request;
   const failed = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, producerId: -1n, producerEpoch: -1 });
-  // Both say where the producer was, or neither does (KIP-360).
+  // Producer id and epoch must both be set or both be missing (KIP-360).
   if ((id === -1n) !== (epoch === -1) || transactionalId === "") return failed(Errors.INVALID_REQUEST.code);
   if (transactionalId !== null) {
     const expected = id === -1n ? undefined : { id, epoch };

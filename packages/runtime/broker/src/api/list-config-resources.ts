@@ -7,7 +7,7 @@ type Needs = Pick<BrokerParts, "nodes" | "topics">;
 
 const BROKER_LOGGER = 8;
 
-/** ListConfigResources (KIP-1142), of which version 0 knows the subscriptions to clients' metrics only (KIP-714). */
+/** ListConfigResources (KIP-1142); version 0 lists client metrics subscriptions only (KIP-714). */
 export const listConfigResources: Handler<"ListConfigResources", Needs> = (parts, request, context, reply) => {
   const { image } = parts.topics;
   const configured = (type: number): string[] =>

@@ -6,14 +6,14 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 
-/** Timestamps that ask for something other than a time (`ListOffsetsRequest`). */
+/** Special timestamps of ListOffsets that do not name a time (`ListOffsetsRequest`). */
 const LATEST = -1;
 const EARLIEST = -2;
 const MAX_TIMESTAMP = -3;
 const EARLIEST_LOCAL = -4;
 const LATEST_TIERED = -5;
 const EARLIEST_PENDING_UPLOAD = -6;
-/** First version that may ask for each of them (`ReplicaManager.timestampMinSupportedVersion`). */
+/** First version that accepts each special timestamp (`ReplicaManager.timestampMinSupportedVersion`). */
 const SINCE: ReadonlyMap<Int64, number> = new Map([
   [LATEST, 1],
   [EARLIEST, 1],
@@ -35,7 +35,7 @@ const NOTHING: Answer = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: 
 
 function at(partition: Partition, offset: number, timestamp: Int64 = -1): Answer {
   const { epochs } = partition.log;
-  // The epoch in which that offset was, or will be, written.
+  // Leader epoch of the record at that offset, or of the next record to be written there.
   let leaderEpoch = -1;
   for (const entry of epochs) if (entry.startOffset <= offset) leaderEpoch = entry.epoch;
   return { errorCode: 0, timestamp, offset, leaderEpoch };
@@ -81,7 +81,7 @@ export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, conte
       const partition = parts.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
       if (typeof partition === "number") return refused(partition);
       const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
-      // Versions below 4 have no place for the epoch.
+      // Versions below 4 have no field for the leader epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),
   }));
@@ -90,7 +90,7 @@ export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, conte
 
 type AskedPartition = ListOffsetsRequest["topics"][number]["partitions"][number];
 
-/** Partitions that a request names more than once. */
+/** Keys of partitions that a request names more than once. */
 function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {
   const seen = new Set<string>();
   const repeated = new Set<string>();
@@ -104,7 +104,7 @@ function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {
   return repeated;
 }
 
-/** Each partition once, and no topic without any. */
+/** Groups partitions by topic, each partition once; topics without partitions are left out. */
 function byTopic(topics: ListOffsetsRequest["topics"]): ReadonlyMap<string, readonly AskedPartition[]> {
   const found = new Map<string, Map<number, AskedPartition>>();
   for (const { name, partitions } of topics) {

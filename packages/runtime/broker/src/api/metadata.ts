@@ -9,9 +9,9 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "forwarding" | "nodeId" | "nodes" | "topics">;
 
-/** First version that can say that a topic has no name. */
+/** First version with a nullable topic name. */
 const NULL_NAME_VERSION = 12;
-/** Below this version no topics means all topics. */
+/** First version in which null means all topics; below it an empty list does. */
 const NULL_MEANS_ALL = 1;
 
 function partitionsOf(parts: Needs, topic: TopicImage) {
@@ -54,10 +54,10 @@ function topicAnswers(
   { topics: asked, version, operations }: Asked,
   errors: ReadonlyMap<string, number>,
 ) {
-  // What is asked twice is answered once.
+  // A topic that is named twice is answered once.
   const unique = new Map(asked.map(topic => [`${topic.topicId}/${topic.name}`, topic]));
   return [...unique.values()].map(({ name, topicId }) => {
-    // The Java client leaves the name empty, not null, when it asks by id.
+    // The Java client sends an empty name instead of null when it asks by id.
     if (name === null || topicId !== ZERO_UUID) {
       const topic = image.topics.get(topicId);
       const nothing = version < NULL_NAME_VERSION ? "" : null;
@@ -67,13 +67,13 @@ function topicAnswers(
     const topic = parts.topics.topic(name);
     if (topic !== undefined) return shown(parts, topic, operations);
     const errorCode = errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
-    // What may be done with a topic is told of those, too, that are not there.
+    // Authorized operations are returned for missing topics too.
     return { ...missing(name, ZERO_UUID, errorCode), topicAuthorizedOperations: operations };
   });
 }
 
 export const metadata: Handler<"Metadata", Needs> = (parts, request, context, reply) => {
-  // Where one id is asked for, names are not looked at.
+  // Names are ignored if the request contains any topic id.
   const byId = request.topics?.filter(({ topicId }) => topicId !== ZERO_UUID) ?? [];
   const topics = byId.length > 0 ? byId : request.topics;
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);

@@ -8,7 +8,7 @@ interface AskedTopic {
   readonly partitions: readonly { readonly partitionIndex: number }[];
 }
 
-/** Outcomes for the partitions of one topic, which has a name, an id, or both. */
+/** Outcomes for the partitions of a topic, which has a name, an id, or both. */
 interface TopicOutcome {
   readonly name: string;
   readonly topicId?: Uuid | undefined;
@@ -16,8 +16,8 @@ interface TopicOutcome {
 }
 
 /**
- * Splits what a request says of partitions: topics with those that exist, name and id filled in, and the errors of the
- * others (`KafkaApis`, before it asks the group coordinator).
+ * Splits the partitions of a request into existing ones, with name and id of the topic filled in, and errors for the
+ * others (`KafkaApis` does so before it calls the group coordinator).
  */
 export function splitByExistence<T extends AskedTopic>(
   topics: readonly T[],
@@ -44,13 +44,13 @@ export function splitByExistence<T extends AskedTopic>(
   return { existing, refused };
 }
 
-/** Puts the outcomes of one topic together: those of `refused` come first. */
+/** Merges outcomes by topic; those of `refused` come first. */
 export function mergeOutcomes(
   refused: readonly TopicOutcome[],
   answered: readonly TopicOutcome[],
 ): readonly TopicOutcome[] {
   if (refused.length === 0) return answered;
-  // A topic that is not known by its id has no name.
+  // A topic whose id is unknown has no name.
   const keyOf = ({ name, topicId }: TopicOutcome): string => (name === "" ? `/${topicId}` : name);
   const merged = new Map<string, TopicOutcome>();
   for (const topic of [...refused, ...answered]) {

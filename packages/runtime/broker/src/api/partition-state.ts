@@ -5,8 +5,8 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "nodeId" | "topics">;
 
 /**
- * Bits of what a client may do, as Kafka tells when nothing is forbidden: `1 << AclOperation.code`. They stand in
- * descriptions of topics, of the cluster and of groups when they are asked for.
+ * Authorized operations if nothing is forbidden, as bits `1 << AclOperation.code`. Descriptions of topics, the cluster
+ * and groups include them on request.
  */
 export const ALLOWED = {
   topic: operationBits("TOPIC"),
@@ -14,7 +14,7 @@ export const ALLOWED = {
   group: operationBits("GROUP"),
 } as const;
 
-/** Groups with what a client may do to them, where it has asked; not those that could not be described. */
+/** Adds authorized operations to groups if the request asks for them; groups with an error get none. */
 export function withOperations<G extends { readonly errorCode: number }>(
   groups: readonly G[],
   isAsked: boolean,
@@ -24,13 +24,13 @@ export function withOperations<G extends { readonly errorCode: number }>(
   );
 }
 
-/** Nobody has asked what a client may do. */
+/** Value of authorized operations if the request does not ask for them. */
 export const NOT_ASKED = -2147483648;
 
-/** Who leads a partition and who has it, for clients that ask. */
+/** Leader, replicas and in-sync replicas of a partition, as responses to clients describe them. */
 export interface PartitionState {
   readonly partitionIndex: number;
-  /** −1: none. */
+  /** Broker id of the leader; −1: none. */
   readonly leaderId: number;
   readonly leaderEpoch: number;
   readonly replicaNodes: readonly number[];

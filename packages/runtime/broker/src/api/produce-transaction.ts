@@ -11,13 +11,15 @@ type Needs = Pick<BrokerParts, "config" | "env" | "topics" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
-/** First version in which a topic is named by its id (KIP-516). */
+/** First version that names topics by id (KIP-516). */
 const TOPIC_ID_VERSION = 13;
-/** First version whose clients know TRANSACTION_ABORTABLE, and first whose clients leave it to us to add partitions. */
+/**
+ * First versions whose clients know TRANSACTION_ABORTABLE, and let the broker add partitions to transactions (KIP-890).
+ */
 const ABORTABLE_VERSION = 11;
 const ADDING_VERSION = 12;
 
-/** The topic of a part of a Produce request; undefined when its id is unknown. */
+/** Name of a topic in a Produce request; undefined if its id is unknown. */
 export function topicNameOf(parts: Needs, context: RequestContext, topic: TopicData): string | undefined {
   return context.version >= TOPIC_ID_VERSION ? parts.topics.nameOf(topic.topicId) : topic.name;
 }
@@ -27,11 +29,11 @@ export interface Refusal {
   readonly message: string | null;
 }
 
-/** What is known of a request's transaction when its batches are appended. */
+/** State of a request's transaction when its batches are appended. */
 export interface Transaction {
-  /** Why nothing may be appended to a partition. */
+  /** Reason why no batch may be appended to a partition; undefined if there is none. */
   refusal(topic: string, index: number): Refusal | undefined;
-  /** `AppendRequest.guard` */
+  /** Value of `AppendRequest.guard` for a partition. */
   guardOf(partition: Partition): number | undefined;
 }
 
@@ -41,7 +43,7 @@ interface Request {
   readonly transactionalId: string;
 }
 
-/** A transactional batch, and where it goes. */
+/** A transactional batch and its destination. */
 interface Target {
   readonly topic: string;
   readonly index: number;
@@ -54,8 +56,8 @@ interface Target {
 type Go = (topicData: readonly TopicData[], transaction: Transaction) => void;
 
 /**
- * Lets `go` append once the partitions are known to be in the transaction (`ReplicaManager.handleProduceAppend`). When
- * that cannot be found out, or `go` throws, `failed` is called.
+ * Calls `go` to append once the coordinator has verified the partitions or added them to the transaction
+ * (`ReplicaManager.handleProduceAppend`). Calls `failed` if the verification fails, or if `go` throws.
  */
 export function produceInTransaction(
   request: Request,
@@ -64,7 +66,7 @@ export function produceInTransaction(
 ): void {
   const { parts, transactionalId } = request;
   const { transactions } = parts;
-  // The request's memory is used again when its handler returns.
+  // The request's memory is reused once its handler returns.
   const data = transactions.isBusy(transactionalId) ? copied(topicData) : topicData;
   transactions.inTurn(
     transactionalId,
@@ -155,7 +157,7 @@ const COORDINATOR_AWAY: ReadonlyMap<number, string> = new Map(
   ),
 );
 
-/** Older clients would not try again after some errors: they get one after which they do, and ask for no metadata. */
+/** Maps errors that old clients would not retry to an error that they do retry, without a refresh of metadata. */
 function refusalOf(errorCode: number, { addsByWriting }: ClientAbility): Refusal | undefined {
   if (errorCode === 0) return undefined;
   if (errorCode === Errors.INVALID_TXN_STATE.code) {

@@ -22,7 +22,7 @@ interface PartitionResult {
   errorMessage: string | null;
 }
 
-/** Errors of an append that Kafka answers without the log's start (`ReplicaManager.appendToLocalLog`). */
+/** Errors of an append that Kafka answers without the log start offset (`ReplicaManager.appendToLocalLog`). */
 const STARTLESS: ReadonlySet<number> = new Set([
   Errors.CORRUPT_MESSAGE.code,
   Errors.MESSAGE_TOO_LARGE.code,
@@ -30,11 +30,11 @@ const STARTLESS: ReadonlySet<number> = new Set([
   Errors.KAFKA_STORAGE_ERROR.code,
 ]);
 
-/** First version whose clients understand zstd. */
+/** First version whose clients support zstd. */
 const ZSTD_VERSION = 7;
-/** First version in which a topic is named by its id (KIP-516). */
+/** First version that names topics by id (KIP-516). */
 const TOPIC_ID_VERSION = 13;
-/** May write to internal topics: what Kafka's own tools call themselves. */
+/** Client id of Kafka's own tools, which may write to internal topics. */
 const ADMIN_CLIENT = "__admin_client";
 
 function refused(index: number, errorCode: number, errorMessage: string | null = null): PartitionResult {
@@ -49,7 +49,7 @@ function refused(index: number, errorCode: number, errorMessage: string | null =
   };
 }
 
-/** Tells of one request when all its partitions are written. */
+/** Replies to a Produce request once all its partitions are written. */
 class Production {
   readonly responses: { name: string; topicId: TopicData["topicId"]; partitionResponses: PartitionResult[] }[] = [];
   #waiting = 1;
@@ -67,7 +67,7 @@ class Production {
     if (--this.#waiting === 0) this.#finish(this.responses);
   }
 
-  /** Tells that nothing is known of what became of the request, unless something was told already. */
+  /** Replies UNKNOWN_SERVER_ERROR for all partitions, unless a reply was sent already. */
   fail(topicData: ProduceRequest["topicData"]): void {
     if (this.#waiting <= 0) return;
     this.#waiting = 0;
@@ -86,7 +86,8 @@ export const produce: Handler<"Produce", Needs> = (parts, request, context, repl
   const { acks } = request;
   const production = new Production(responses => {
     if (acks === 0) {
-      // Nobody listens: an error is told by closing, which the client takes as a reason to look again.
+      // With acks=0 the client gets no response: on an error the connection is closed, so that the client refreshes its
+      // metadata.
       const failed = responses.some(({ partitionResponses }) => partitionResponses.some(p => p.errorCode !== 0));
       if (failed) context.close("a produce request with acks=0 failed");
       else reply(null);
@@ -120,7 +121,7 @@ interface Producing {
   readonly parts: Needs;
   readonly context: RequestContext;
   readonly production: Production;
-  /** undefined: the request has no transactional id. */
+  /** Transaction of the batches; undefined if the request has no transactional id. */
   readonly transaction: Transaction | undefined;
 }
 
@@ -149,7 +150,7 @@ function produceTo(
   try {
     appendTo(producing, partition, bytes, result);
   } catch (error) {
-    // A bug of ours costs this partition's batch, not the request.
+    // A bug fails the batch of this partition, not the whole request.
     failed(parts, result, error);
   }
   return result;
@@ -160,7 +161,7 @@ function failed(parts: Needs, result: PartitionResult, error: unknown): void {
   fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
 }
 
-/** Judges a batch, here if that is soon done, and appends it after those that came before it. */
+/** Validates a batch, on the event loop if it is small, and appends it after earlier batches of the partition. */
 function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array, result: PartitionResult): void {
   const { parts, context, production } = producing;
   const now = parts.env.clock.now();
@@ -170,7 +171,7 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
     settle(producing, partition, { judged, rules, now }, result);
     return;
   }
-  // The request's memory is used again when its handler returns.
+  // The request's memory is reused once its handler returns.
   const later = judged === undefined ? parts.judging.later(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
   production.wait();
   partition.order.add(
@@ -195,20 +196,26 @@ function withoutZstd(rules: JudgeRules): JudgeRules {
   return { ...rules, validation: { ...rules.validation, allowZstd: false } };
 }
 
-/** undefined: it turned into more than a small batch may, and whether it is sound is still open. */
+/**
+ * Validates a batch on the event loop; undefined if its decompressed size is above the limit there, so that the result
+ * is still open.
+ */
 function judgeSmall(parts: Needs, bytes: Uint8Array, rules: JudgeRules, now: number): Judgement | undefined {
   const judged = parts.judging.now(bytes, rules, now);
   return judged.validation.error === Errors.INVALID_RECORD.code && isCompressed(bytes) ? undefined : judged;
 }
 
-/** Kafka gives no sentence where a request brings no batch to judge (`ProduceRequest.validateRecords`). */
+/**
+ * True if the request contains no batch to validate; Kafka sends no error message then
+ * (`ProduceRequest.validateRecords`).
+ */
 function emptyHanded({ early, error }: Judgement["validation"]): boolean {
   return early && error === Errors.INVALID_RECORD.code;
 }
 
 interface Judged {
   readonly judged: Judgement;
-  /** By which it was judged: those of the topic may have changed since. */
+  /** Rules that the batch was validated against; the topic's settings may have changed since. */
   readonly rules: JudgeRules;
   readonly now: number;
 }

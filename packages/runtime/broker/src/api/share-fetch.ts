@@ -33,7 +33,10 @@ type Needs = Pick<
   | "unsent"
 >;
 
-/** A request that renews locks fetches nothing, lest they end before its answer comes (KIP-1222). */
+/**
+ * True if a request renews acquisition locks and fetches too. That is invalid: the locks could expire before a reply
+ * (KIP-1222).
+ */
 function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxWaitMs }: ShareFetchRequest): boolean {
   return isRenewAck && [maxBytes, minBytes, maxRecords, maxWaitMs].some(value => value !== 0);
 }
@@ -57,7 +60,7 @@ export const shareFetch: Handler<"ShareFetch", Needs> = (parts, request, context
     hasAcknowledgements,
   });
   if (session === Errors.SHARE_SESSION_LIMIT_REACHED) {
-    // It is not to ask again at once.
+    // Delay the reply, so that the client does not retry at once.
     return refuseLater(parts, request.maxWaitMs, () => refuse(Errors.SHARE_SESSION_LIMIT_REACHED));
   }
   if (session !== undefined && "code" in session) return refuse(session);
@@ -81,12 +84,12 @@ interface Call {
   readonly parts: Needs;
   readonly request: ShareFetchRequest;
   readonly context: RequestContext;
-  /** Undefined with the last request of a session, which fetches nothing. */
+  /** Session of the request; undefined for its final request, which fetches nothing. */
   readonly session: ShareSession | undefined;
   readonly reply: Reply<"ShareFetch">;
 }
 
-/** A share fetch and the acknowledgements that came along with it; answered when both are done. */
+/** A share fetch and its piggybacked acknowledgements; it replies when both are done. */
 class ShareFetchCall {
   readonly #call: Call;
   #acknowledged: ReadonlyMap<string, AcknowledgedPartition> | undefined;
@@ -120,7 +123,9 @@ class ShareFetchCall {
     else new PendingShareFetch({ parts, request, context, session, done }).begin();
   }
 
-  /** Answers that the request makes no sense, which Kafka learns after it has taken the acknowledgements. */
+  /**
+   * Replies UNKNOWN_SERVER_ERROR to an invalid request; Kafka detects it only after it has taken the acknowledgements.
+   */
   #fail(): void {
     this.#call.reply(refusedFetch(Errors.UNKNOWN_SERVER_ERROR));
   }
@@ -203,12 +208,12 @@ function isAnyKnown(parts: Needs, { partitions }: ShareSession): boolean {
   return false;
 }
 
-/** Response to a request that is refused as a whole. */
+/** Response to a request that fails as a whole. */
 function refusedFetch(error: KafkaError) {
   return { ...refusedWhole(error), acquisitionLockTimeoutMs: 0 };
 }
 
-/** This broker leads every partition there is. */
+/** Leader of a partition: this broker leads every partition. */
 function leaderOf(
   parts: Needs,
   { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: number },
@@ -218,7 +223,7 @@ function leaderOf(
   return { leaderId: parts.nodeId, leaderEpoch: partition?.leaderEpoch ?? -1 };
 }
 
-/** Whether a session's client learns something from this answer; an error is followed by word that it is gone. */
+/** True if the response must include this partition; after an error, the next response includes it once more. */
 function mustShow(session: ShareSession, answer: ShareAnswer): boolean {
   const known = session.partitions.get(sharePartitionId(answer));
   const shows = answer.size > 0 || answer.errorCode !== 0 || known?.mustShow === true;

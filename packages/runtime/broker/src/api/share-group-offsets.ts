@@ -19,10 +19,10 @@ type AskedTopics = NonNullable<DescribeShareGroupOffsetsRequest["groups"][number
 const UNKNOWN_OFFSET = -1;
 const NOTHING_THERE = "There is no offset information to delete.";
 
-/** Where a group is in a partition, and how many records are left for it. */
+/** Describes the share group's start offset and lag in a partition. */
 function place(parts: Needs, { topicName, index }: { topicName: string; index: number }, answer: ShareStateAnswer) {
   const { startOffset = UNKNOWN_OFFSET, leaderEpoch = 0, deliveryCompleteCount = -1 } = answer;
-  // What there is nothing of is no error.
+  // A share partition without state is no error.
   if (answer.errorCode !== 0)
     return { partitionIndex: index, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode: 0 };
   const end = parts.topics.partition(topicName, index)?.limit(false);
@@ -62,7 +62,7 @@ function described(
   end();
 }
 
-/** Partitions by their topics; what is named twice is there once. */
+/** Groups partitions by topic; duplicates are merged. */
 function merged(topics: AskedTopics): Map<string, Set<number>> {
   const found = new Map<string, Set<number>>();
   for (const { topicName, partitions } of topics) {
@@ -71,14 +71,14 @@ function merged(topics: AskedTopics): Map<string, Set<number>> {
   return found;
 }
 
-/** True if Kafka's share coordinator is not asked, as its client refuses to name such a group or partition. */
+/** True if Kafka's client of the share coordinator rejects such a group or partition before it sends a request. */
 function isUnaskable(parts: Needs, groupId: string, topics: ReadonlyMap<string, Iterable<number>>): boolean {
   const known = [...topics].filter(([name]) => parts.topics.idOf(name) !== undefined);
   const isWrong = (partitions: readonly number[]) => partitions.length === 0 || partitions.some(index => index < 0);
   return known.length > 0 && (groupId === "" || known.some(([, partitions]) => isWrong([...partitions])));
 }
 
-/** All partitions that a group has a state in. */
+/** All partitions for which a group has initialized state. */
 function allOf(parts: Needs, runner: GroupRunner, groupId: string): AskedTopics {
   return [...runner.shard.shares.initializedOf(groupId)].flatMap(([topicId, partitions]) => {
     const topicName = parts.topics.nameOf(topicId);
@@ -119,7 +119,7 @@ export const describeShareGroupOffsets: Handler<"DescribeShareGroupOffsets", Nee
   end();
 };
 
-/** The runner of a group that an administrator changes, or the error code. */
+/** Runner of the shard for a group that an administrator changes, or the error code. */
 function runnerOf(parts: Needs, groupId: string): GroupRunner | number {
   if (!parts.shares.isEnabled) return Errors.UNSUPPORTED_VERSION.code;
   if (groupId === "") return Errors.INVALID_GROUP_ID.code;
@@ -136,7 +136,7 @@ interface AlteredPartition {
   readonly errorMessage: string | null;
 }
 
-/** Alterations that AlterShareGroupOffsets asks for, by topic, and the outcomes known beforehand. */
+/** Alterations that AlterShareGroupOffsets asks for, by topic, and outcomes that are known beforehand. */
 function alterations(parts: Needs, { topics }: AlterShareGroupOffsetsRequest) {
   const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<number, Int64> }>();
@@ -179,7 +179,7 @@ export const alterShareGroupOffsets: Handler<"AlterShareGroupOffsets", Needs> = 
   parts.groups.forShares(runner, shares => {
     const fault = shares.adminFault(groupId, true);
     if (fault !== 0) return reply(refusal(fault));
-    // Kafka's client of the share coordinator refuses to name such a partition.
+    // Kafka's client of the share coordinator rejects a negative partition index.
     if ([...asked].some(isNegative)) return reply(refusal(Errors.UNKNOWN_SERVER_ERROR.code));
     shares.alter(groupId, changes, what => {
       if (typeof what === "number") return reply(refusal(what));
@@ -187,7 +187,7 @@ export const alterShareGroupOffsets: Handler<"AlterShareGroupOffsets", Needs> = 
         if (faults.length === 0 && what.topics.length > 0 && !runner.failed) {
           parts.groups.forShares(runner, known => known.initialized(what, true));
         }
-        // Who consumes here from now on begins there.
+        // Consumers read from the new start offset from now on.
         parts.shares.reload(groupId);
         answer(faults);
       });
@@ -199,7 +199,7 @@ function withoutPlace({ errorCode, errorMessage }: StateFault) {
   return { errorCode, errorMessage };
 }
 
-/** Outcomes of topics that are not there, or of which there is no state. */
+/** Outcomes for topics that do not exist or have no state in the group. */
 function absent(parts: Needs, topics: DeleteShareGroupOffsetsRequest["topics"], states: ReadonlyMap<Uuid, unknown>) {
   const { code: errorCode, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   return topics.flatMap(({ topicName }) => {
@@ -247,7 +247,7 @@ export const deleteShareGroupOffsets: Handler<"DeleteShareGroupOffsets", Needs> 
   );
 };
 
-/** Deletes a share group without members, and before it the states of its partitions. */
+/** Deletes the state of a share group's partitions, then the group, if it has no members. */
 export function deleteShareGroup(
   parts: Needs,
   runner: GroupRunner,

@@ -12,7 +12,7 @@ export const shareGroupHeartbeat: Handler<"ShareGroupHeartbeat", Needs> = (parts
   const answer = (response: Omit<ResponseOf<"ShareGroupHeartbeat">, "throttleTimeMs">): void =>
     reply({ ...response, throttleTimeMs: 0 });
   const { isEnabled } = parts.shares;
-  // KafkaApis tells the code alone.
+  // `KafkaApis` sends the error code without a message.
   const refused = (code: number): void =>
     answer({ errorCode: code, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 });
   if (!isEnabled) return refused(Errors.UNSUPPORTED_VERSION.code);

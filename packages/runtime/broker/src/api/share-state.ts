@@ -15,16 +15,16 @@ type StateApi =
 
 type StatePartition<N extends StateApi> = RequestOf<N>["topics"][number]["partitions"][number];
 
-/** Puts each partition of a request before its shard, and answers when all have (`ShareCoordinatorService`). */
+/** Sends each partition of a request to its shard, and replies once all have answered (`ShareCoordinatorService`). */
 function ask<N extends StateApi>(
   parts: Needs,
   { groupId, topics }: RequestOf<N>,
   wrap: (body: StatePartition<N>) => ShareStateRequest,
   done: (response: ResponseOf<N>) => void,
 ): void {
-  // The shard answers each type of request with what its API has for a partition.
+  // The shard answers each type of request with the partition result of its API.
   const reply = done as (response: { readonly results: readonly object[] }) => void;
-  // Kafka has no error for these.
+  // Kafka answers an empty request without an error.
   const isEmpty = groupId === "" || topics.length === 0 || topics.some(({ partitions }) => partitions.length === 0);
   if (isEmpty) return reply({ results: [] });
   // A partition that is named twice is answered once.

@@ -8,17 +8,17 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "config" | "topics" | "transactions">;
 
 const { code: AWAY } = Errors.NOT_COORDINATOR;
-/** First version whose clients know PRODUCER_FENCED: of all but InitProducerId. */
+/** First version whose clients know PRODUCER_FENCED, for all APIs of transactions except InitProducerId. */
 const FENCED_VERSION = 2;
-/** First version of AddPartitionsToTxn that brokers send, for many transactions at once (KIP-890). */
+/** First version of AddPartitionsToTxn for brokers, with many transactions in one request (KIP-890). */
 const BROKER_VERSION = 4;
-/** First version of EndTxn whose clients take a new epoch from the answer (KIP-890). */
+/** First version of EndTxn whose clients take a new producer epoch from the response (KIP-890). */
 const BUMPING_VERSION = 5;
-/** The transaction.version that newer requests stand for. */
+/** Values of `transaction.version` for clients of newer and older versions. */
 const NEW_CLIENT = 2;
 const OLD_CLIENT = 0;
 
-/** An error as a client of that version knows it. */
+/** Maps PRODUCER_FENCED to INVALID_PRODUCER_EPOCH for clients below version `since`. */
 export function fencedAs(errorCode: number, version: number, since: number): number {
   const isUnknown = errorCode === Errors.PRODUCER_FENCED.code && version < since;
   return isUnknown ? Errors.INVALID_PRODUCER_EPOCH.code : errorCode;

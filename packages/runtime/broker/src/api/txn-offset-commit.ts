@@ -8,7 +8,7 @@ import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "env" | "groups" | "topics" | "transactions">;
 
-/** First versions whose clients know TRANSACTION_ABORTABLE, leave it to us to add partitions, and name topics by id. */
+/** First versions whose clients know TRANSACTION_ABORTABLE, let the broker add partitions, and name topics by id. */
 const ABORTABLE_VERSION = 4;
 const ADDING_VERSION = 5;
 const TOPIC_ID_VERSION = 6;

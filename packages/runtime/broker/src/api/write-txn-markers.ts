@@ -8,7 +8,10 @@ type Needs = Pick<BrokerParts, "env" | "groups" | "tools" | "topics">;
 type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
 type Outcome = { readonly topic: string; readonly index: number; readonly errorCode: number };
 
-/** Ends transactions in partitions here, for their coordinator or for an administrator who aborts one that hangs. */
+/**
+ * WriteTxnMarkers: ends transactions in partitions of this broker, for their coordinator or for an administrator who
+ * aborts a hanging transaction.
+ */
 export const writeTxnMarkers: Handler<"WriteTxnMarkers", Needs> = (parts, { markers }, _context, reply) => {
   const outcomes = new Map<bigint, Map<string, Outcome>>();
   let waiting = 1;
@@ -19,7 +22,7 @@ export const writeTxnMarkers: Handler<"WriteTxnMarkers", Needs> = (parts, { mark
   for (const request of markers) {
     const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit, transactionVersion } = request;
     const of = outcomes.get(producerId) ?? new Map<string, Outcome>();
-    // A producer of whom no partition is named is not answered.
+    // A producer without partitions is left out of the response.
     if (request.topics.some(({ partitionIndexes }) => partitionIndexes.length > 0)) outcomes.set(producerId, of);
     const marker = { producerId, producerEpoch, coordinatorEpoch, commit };
     for (const { name: topic, partitionIndexes } of request.topics) {

@@ -5,14 +5,14 @@ import type { BrokerNode, BrokerParts } from "../parts.ts";
 import type { Outcome } from "./live-share-partition.ts";
 import { sharePartitionId } from "./share-sessions.ts";
 
-/** What a member says of its records, in a request of its own or along with a fetch. */
+/** Acknowledgements of a member, from ShareAcknowledge or piggybacked on ShareFetch. */
 export interface Acknowledgements {
   readonly groupId: string;
   readonly memberId: string;
   readonly topics: ShareAcknowledgeRequest["topics"];
-  /** The request renews locks, which only such a request may do (KIP-1222). */
+  /** True if the request renews locks; no other request may contain renewals (KIP-1222). */
   readonly isRenewAck: boolean;
-  /** The highest type that its version knows. */
+  /** Highest acknowledge type that the request's version supports. */
   readonly highestType: number;
 }
 
@@ -23,7 +23,7 @@ export interface AcknowledgedPartition extends Outcome {
 
 const REJECT = 3;
 const RENEW = 4;
-/** First version that knows renewal (KIP-1222). */
+/** First version with renewal (KIP-1222). */
 const RENEW_VERSION = 2;
 
 export function highestType(version: number): number {
@@ -36,7 +36,7 @@ export function refusal({ code, message }: KafkaError): Outcome {
   return { errorCode: code, errorMessage: message };
 }
 
-/** Whether the batches of a partition cannot be meant (`KafkaApis.validateAcknowledgementBatches`). */
+/** True if the acknowledgement batches of a partition are invalid (`KafkaApis.validateAcknowledgementBatches`). */
 function isMalformed(
   batches: readonly AcknowledgementBatch[],
   { highestType: highest, isRenewAck }: Acknowledgements,
@@ -52,7 +52,7 @@ function isMalformed(
   });
 }
 
-/** Takes the member's word; `done` gets what became of each partition once all that counts is durable. */
+/** Applies acknowledgements; `done` gets the outcome of each partition once the new state is durable. */
 export function acknowledgeAll(
   broker: Pick<BrokerParts, "shares" | "topics">,
   said: Acknowledgements,
@@ -64,7 +64,7 @@ export function acknowledgeAll(
   let waiting = 1;
   const end = (): void => {
     if (--waiting > 0) return;
-    // Those of which nothing was said are answered along with others only.
+    // Partitions without acknowledgements are answered only along with others.
     if (begun > 0) for (const one of silent) results.set(sharePartitionId(one), one);
     done(results);
   };
@@ -73,7 +73,7 @@ export function acknowledgeAll(
     const known = name === undefined ? undefined : broker.topics.topic(name)?.partitions;
     for (const { partitionIndex: index, acknowledgementBatches } of partitions) {
       const partition = { topicId, index };
-      // No partition has records from 2^53 on, so those offsets may as well be one.
+      // No partition has records from 2^53 on, so those offsets need not be told apart.
       const batches = acknowledgementBatches.map(({ firstOffset, lastOffset, acknowledgeTypes }) => ({
         firstOffset: nearestNumber(firstOffset),
         lastOffset: nearestNumber(lastOffset),
@@ -105,27 +105,29 @@ export function acknowledgeAll(
 
 const LONGEST_MEMBER_ID = 36;
 
-/** True for what Kafka takes as the id of a member (`KafkaApis.isMemberIdValid`). */
+/** True for a valid member id (`KafkaApis.isMemberIdValid`). */
 export function isMemberId(memberId: string | null): memberId is string {
   return memberId !== null && memberId !== "" && memberId.length <= LONGEST_MEMBER_ID;
 }
 
-/** True if a request says who asks. */
+/** True if a request has a group id and a member id. */
 export function hasCaller<R extends { readonly groupId: string | null; readonly memberId: string | null }>(
   request: R,
 ): request is R & { readonly groupId: string; readonly memberId: string } {
   return request.groupId !== null && isMemberId(request.memberId);
 }
 
-/** Leader of a partition whose leader is not told. */
+/** Leader fields of a response if the leader is not sent. */
 export const NO_LEADER = { leaderId: 0, leaderEpoch: 0 } as const;
 
-/** The answer to a request that is refused as a whole: Kafka tells the code alone. */
+/** Response to a request that fails as a whole: Kafka sends the error code without a message. */
 export function refusedWhole({ code }: KafkaError) {
   return { throttleTimeMs: 0, errorCode: code, errorMessage: null, responses: [], nodeEndpoints: [] };
 }
 
-/** Who leads the partitions, for a client that has asked one that does not. */
+/**
+ * Endpoints of the brokers, for a client that has asked a broker that is not the leader; empty without such an error.
+ */
 export function leaderHints(
   broker: Pick<BrokerParts, "nodes">,
   listener: string,
@@ -135,12 +137,12 @@ export function leaderHints(
   return lost ? broker.nodes(listener) : [];
 }
 
-/** Whether an error says that another broker leads. */
+/** True if an error code means that another broker leads. */
 export function isLeadership(errorCode: number): boolean {
   return errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === Errors.FENCED_LEADER_EPOCH.code;
 }
 
-/** Neighbours of one topic share an entry. */
+/** Groups consecutive partitions of a topic into one entry. */
 export function byTopicId<P>(partitions: Iterable<{ readonly topicId: Uuid; readonly answer: P }>) {
   const topics = new Map<Uuid, P[]>();
   for (const { topicId, answer } of partitions) {

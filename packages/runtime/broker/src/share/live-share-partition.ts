@@ -12,17 +12,17 @@ import { type GroupConfigs, resetDurationMs } from "../group-configs.ts";
 import type { Partition, Watcher } from "../partition.ts";
 import type { ShareStateAnswer, ShareStates } from "./share-states.ts";
 
-/** How something ended: 0, or the error that the client is told. */
+/** Outcome for a client: error code 0, or an error. */
 export interface Outcome {
   readonly errorCode: number;
   readonly errorMessage: string | null;
 }
 
-/** Who waits for records of a share partition. */
+/** Observer that waits for records of a share partition. */
 export interface ShareWaiter {
-  /** `bytes` more can be read. */
+  /** Called when `bytes` more can be read. */
   advanced(bytes: number): void;
-  /** Records are free again, or the share partition is loaded, or gone. */
+  /** Called when records are available again, or the share partition has been loaded or closed. */
   changed(): void;
 }
 
@@ -33,11 +33,11 @@ export interface LiveHost {
   };
   readonly states: ShareStates;
   readonly groupConfigs: (groupId: string) => GroupConfigs;
-  /** It is of no use any more: the next request begins a new one. */
+  /** Called when the share partition is fenced: the next request loads a new one. */
   readonly fenced: (live: LiveSharePartition) => void;
 }
 
-/** What a client is told when the share coordinator has refused (`SharePartition.fetchPersisterError`). */
+/** Maps an error of the share coordinator to the one for the client (`SharePartition.fetchPersisterError`). */
 function clientError({ errorCode, errorMessage }: ShareStateAnswer): Outcome {
   switch (errorCode) {
     case 0:
@@ -57,19 +57,19 @@ function clientError({ errorCode, errorMessage }: ShareStateAnswer): Outcome {
   }
 }
 
-/** Errors after which a share partition is not served any more. */
+/** Errors after which a share partition is no longer served. */
 const FENCING: ReadonlySet<number> = new Set([
   Errors.NOT_LEADER_OR_FOLLOWER.code,
   Errors.GROUP_ID_NOT_FOUND.code,
   Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
 ]);
 
-/** A share partition as it runs: loads its state, writes it, keeps its time, and wakes who waits for records. */
+/** Runtime of a `SharePartition`: loads and writes its state, schedules its deadlines, and notifies waiting fetches. */
 export class LiveSharePartition implements Watcher {
   readonly key: SharePartitionKey;
   readonly partition: Partition;
   readonly leaderEpoch: number;
-  /** Why it cannot be served; 0: it can, or will be. */
+  /** Reason why the share partition cannot be served; error code 0 if it can, or is still being loaded. */
   fault: Outcome = { errorCode: 0, errorMessage: null };
   readonly #host: LiveHost;
   readonly #waiters = new Set<ShareWaiter>();
@@ -89,7 +89,7 @@ export class LiveSharePartition implements Watcher {
     partition.watch(this);
   }
 
-  /** Reads its state from the share coordinator. */
+  /** Reads the state from the share coordinator. */
   load(): void {
     const { leaderEpoch } = this;
     this.#host.states.ask(this.key, { type: "read", body: { partition: this.key.partition, leaderEpoch } }, answer =>
@@ -100,7 +100,7 @@ export class LiveSharePartition implements Watcher {
   #loaded(answer: ShareStateAnswer): void {
     if (this.#closed) return;
     const outcome = clientError(answer);
-    // A client that fetches is told the code alone.
+    // A fetching client gets the error code without a message.
     if (outcome.errorCode !== 0) return this.#fail({ ...outcome, errorMessage: null });
     const { startOffset = -1, stateEpoch = 0, stateBatches = [] } = answer;
     const start = startOffset === -1 ? this.#resetOffset() : nearestNumber(startOffset);
@@ -124,7 +124,9 @@ export class LiveSharePartition implements Watcher {
     this.#wake();
   }
 
-  /** Where a group begins that has never been here; undefined: at a time from which on there are no records yet. */
+  /**
+   * Initial start offset for a group without state; undefined if `by_duration` selects a time after the last record.
+   */
   #resetOffset(): number | undefined {
     const { log } = this.partition;
     const reset = this.#host.groupConfigs(this.key.groupId)["share.auto.offset.reset"];
@@ -144,7 +146,7 @@ export class LiveSharePartition implements Watcher {
     };
   }
 
-  /** What it shares out; undefined while it is being loaded, and when it is not served any more. */
+  /** State machine of the share partition; undefined until it is loaded and after it is closed. */
   get state(): SharePartition | undefined {
     return this.#closed ? undefined : this.#state;
   }
@@ -207,7 +209,7 @@ export class LiveSharePartition implements Watcher {
     done?.({ errorCode, errorMessage });
   }
 
-  /** To be called when records have been acquired: their locks end some time. */
+  /** Schedules the expiry of locks. Call it after records have been acquired. */
   schedule(): void {
     const at = this.state?.nextDeadline() ?? Infinity;
     if (at >= this.#timerAt) return;
@@ -240,7 +242,7 @@ export class LiveSharePartition implements Watcher {
     for (const waiter of [...this.#waiters]) waiter.advanced(bytes);
   }
 
-  /** The partition has failed, or its topic is deleted. */
+  /** Closes the share partition if its partition has failed or its topic is deleted. */
   changed(): void {
     const { fault } = this.partition;
     if (fault !== 0) this.#fail({ errorCode: fault, errorMessage: null });
@@ -254,7 +256,7 @@ export class LiveSharePartition implements Watcher {
     this.#wake();
   }
 
-  /** Serves nobody any more; writes that are on their way still end. */
+  /** Closes the share partition; writes in progress still end. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -262,7 +264,7 @@ export class LiveSharePartition implements Watcher {
   }
 }
 
-/** State batches of offsets that a log can reach; a client may have written others, which nobody can be given. */
+/** State batches with offsets that a log can reach; a client may have written others, which are never delivered. */
 function reachable(batches: NonNullable<ShareStateAnswer["stateBatches"]>) {
   return batches.flatMap(({ firstOffset, lastOffset, deliveryState, deliveryCount }) =>
     typeof firstOffset === "bigint"

@@ -16,7 +16,7 @@ export interface ShareAnswer extends Outcome {
   readonly records: readonly Uint8Array[];
   readonly size: number;
   readonly acquired: readonly AcquiredRecords[];
-  /** To be called when `records` are sent, or dropped. */
+  /** Called once `records` have been sent or dropped. */
   readonly release?: (() => void) | undefined;
 }
 
@@ -31,17 +31,17 @@ interface ShareFetchCall {
   readonly done: (answers: readonly ShareAnswer[]) => void;
 }
 
-/** One partition that is fetched, or why it is not. */
+/** A partition to fetch, or the error that prevents it. */
 interface Wanted {
   readonly topicId: Uuid;
   readonly index: number;
   readonly live: LiveSharePartition | undefined;
   readonly errorCode: number;
-  /** Records are looked for in it. */
+  /** True if the partition is read for records. */
   isReady: boolean;
 }
 
-/** A read of a partition's log, from where its group goes on. */
+/** Result of a read of a partition's log from the share partition's next fetch offset. */
 interface Read {
   readonly wanted: Wanted;
   readonly live: LiveSharePartition;
@@ -49,19 +49,19 @@ interface Read {
   readonly result: ReadResult;
 }
 
-/** A batch, and where its bytes are. */
+/** A batch and its position in a chunk. */
 interface PlacedBatch extends FetchedBatch {
   readonly chunk: Uint8Array;
   readonly start: number;
   readonly end: number;
 }
 
-/** Ways to acquire records (`ShareAcquireMode`, KIP-1206). */
+/** Modes of acquisition (`ShareAcquireMode`, KIP-1206). */
 export const AcquireMode = { batchOptimized: 0, recordLimit: 1 } as const;
 
 const EMPTY = { errorCode: 0, errorMessage: null, records: [], size: 0, acquired: [] };
 
-/** A share fetch, from its first look to its answers, with the wait for records between (`DelayedShareFetch`). */
+/** A share fetch from its first read to its response, including the wait for records (`DelayedShareFetch`). */
 export class PendingShareFetch implements ShareWaiter {
   readonly #call: ShareFetchCall;
   readonly #wanted: readonly Wanted[];
@@ -76,13 +76,15 @@ export class PendingShareFetch implements ShareWaiter {
     this.#call = call;
     const { session, parts } = call;
     const partitions = [...session.partitions.values()];
-    // Each takes its turn in being first.
+    // Rotate the partitions, so that each is first in turn.
     const turn = partitions.length === 0 ? 0 : Math.max(0, call.request.shareSessionEpoch) % partitions.length;
     this.#wanted = [...partitions.slice(turn), ...partitions.slice(0, turn)].flatMap(one => this.#want(one));
     this.#committed = parts.shares.configs(session.groupId)["share.isolation.level"] === "read_committed";
   }
 
-  /** Opens a partition; one that is not there is told of at the end, and one of which nothing is wanted is not opened. */
+  /**
+   * Opens a share partition. A missing partition is answered at the end; none is opened if the request fetches nothing.
+   */
   #want({ topicId, index, isKnown }: SessionSharePartition): Wanted[] {
     const { parts, session, request } = this.#call;
     const failed = (errorCode: number): Wanted[] => [{ topicId, index, live: undefined, errorCode, isReady: true }];
@@ -114,7 +116,7 @@ export class PendingShareFetch implements ShareWaiter {
     if (this.#missing <= 0) this.changed();
   }
 
-  /** Looks again once this turn's news are all there. */
+  /** Tries again at the end of this turn, after all its appends and acknowledgements. */
   changed(): void {
     if (!this.#waiting || this.#scheduled) return;
     this.#scheduled = true;
@@ -124,7 +126,7 @@ export class PendingShareFetch implements ShareWaiter {
     });
   }
 
-  /** The broker is stopping when it wakes what waits: there will be nothing more to wait for. */
+  /** Completes the fetch when the broker stops. */
   readonly #stop: Watcher = {
     advanced: () => {},
     changed: () => {
@@ -148,7 +150,7 @@ export class PendingShareFetch implements ShareWaiter {
     return { errorCode, errorMessage: null };
   }
 
-  /** The errors of partitions; `otherwise` is that of those that have none of their own. */
+  /** Responses of partitions with an error; `otherwise` is the error of those without one of their own. */
   #failures(otherwise = 0): ShareAnswer[] {
     return this.#wanted.flatMap(wanted => {
       const own = this.#fault(wanted);
@@ -158,8 +160,8 @@ export class PendingShareFetch implements ShareWaiter {
   }
 
   /**
-   * Looks for records. Kafka loads states one after the other, and completes the fetch with the first that is enough; so
-   * partitions whose state has just been loaded come in one by one, until one has records.
+   * Tries to acquire records. Kafka loads share partitions one after the other, and completes the fetch with the first
+   * that has enough records; so newly loaded ones are added one by one until one has records.
    */
   #attempts(isLast: boolean): ShareAnswer[] | undefined {
     let answers = isLast ? undefined : this.#attempt(false);
@@ -181,16 +183,16 @@ export class PendingShareFetch implements ShareWaiter {
     return state.canAcquire() && state.nextFetchOffset() < partition.limit(this.#committed);
   }
 
-  /** Reads, and acquires when there is enough or this is the last look; undefined: it is worth while to wait. */
+  /** Reads, and acquires if there are enough bytes or this is the last attempt; undefined if the fetch should wait. */
   #attempt(isLast: boolean): ShareAnswer[] | undefined {
     const { request, parts, context, session } = this.#call;
-    // Whose session has ended meanwhile must not be given what nobody else could have then.
+    // The session may have ended during the wait: records acquired now would stay locked without a consumer.
     if (parts.shares.sessions.find(session.groupId, session.memberId) !== session) return [];
     const most = parts.quotas.mostAtOnce("consumer_byte_rate", context);
     const limit = Math.min(request.maxBytes, parts.config["fetch.max.bytes"], most, parts.unsent.room);
     const reads = this.#read(limit);
     const size = reads.reduce((sum, { result }) => sum + result.size, 0);
-    // Kafka says nothing of a partition that is fenced meanwhile; here its client hears of it, and at once.
+    // Kafka leaves out a partition that is fenced during the wait; this broker answers at once with the error.
     const isFenced = this.#wanted.some(
       ({ live, isReady }) => isReady && live !== undefined && live.fault.errorCode !== 0,
     );
@@ -251,7 +253,7 @@ export class PendingShareFetch implements ShareWaiter {
     const { state } = live;
     const nothing = { answer: { ...EMPTY, topicId, index }, count: 0 };
     if (result.error !== 0) {
-      // The log begins later now, which the group learns of here; the client asks again.
+      // The log start offset has moved; the share partition is updated, and the client fetches again.
       if (result.error === Errors.OFFSET_OUT_OF_RANGE.code) state?.logStartMoved(log.startOffset);
       else return { ...nothing, answer: { ...nothing.answer, errorCode: result.error } };
       return nothing;
@@ -293,7 +295,7 @@ export class PendingShareFetch implements ShareWaiter {
   }
 }
 
-/** The bytes of the batches from the first record that was acquired to the last. */
+/** Slices of the batches from the first acquired record to the last. */
 function sliceOf(batches: readonly PlacedBatch[], acquired: readonly AcquiredRecords[]): Uint8Array[] {
   const firstOffset = acquired[0].firstOffset;
   const lastOffset = acquired[acquired.length - 1].lastOffset;

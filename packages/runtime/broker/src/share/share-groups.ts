@@ -23,7 +23,7 @@ interface Host extends ShardHost {
   readonly autoTopics: AutoTopicCreation;
 }
 
-/** One partition of a topic, by the topic's id. */
+/** A partition of a topic, by topic id. */
 export interface SharedPartition {
   readonly topicId: Uuid;
   readonly index: number;
@@ -35,12 +35,12 @@ interface CachedConfigs {
   readonly configs: GroupConfigs;
 }
 
-/** The partitions that this broker leads, as share groups consume them, and the sessions of their members. */
+/** Share partitions of this broker (`SharePartitionManager`), with the share sessions of members. */
 export class ShareGroups {
   readonly sessions: ShareSessions;
   readonly states: ShareStates;
   readonly #host: Host;
-  /** By group, then by topic id and index. */
+  /** Share partitions by group id, then by topic id and index. */
   readonly #groups = new Map<string, Map<string, LiveSharePartition>>();
   readonly #configs = new Map<string, CachedConfigs>();
 
@@ -50,12 +50,12 @@ export class ShareGroups {
     this.sessions = new ShareSessions(() => host.config["group.share.max.share.sessions"]);
   }
 
-  /** Whether the cluster has share groups (`share.version`). */
+  /** True if the cluster enables share groups (`share.version`). */
   get isEnabled(): boolean {
     return (this.#host.topics.image.features.get(SHARE_VERSION) ?? 0) > 0;
   }
 
-  /** Follows the metadata. */
+  /** Applies a new metadata image. */
   update(): void {
     this.states.load();
     if (this.isEnabled) return;
@@ -63,7 +63,7 @@ export class ShareGroups {
     for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
   }
 
-  /** What the members of share groups go by. */
+  /** Settings of share groups for the group coordinator. */
   get membership(): Omit<ShareGroupConfig, "isTaken"> {
     return {
       sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
@@ -79,14 +79,14 @@ export class ShareGroups {
     const cached = this.#configs.get(groupId);
     if (cached?.image === topics.image.configs && cached.broker === config) return cached.configs;
     const configs = settings.group(topics.image, groupId, config);
-    // Of groups with partitions here only: those who come and go must not be remembered for ever.
+    // Cache the settings of groups with loaded share partitions only, so that the cache is bounded.
     if (this.#groups.has(groupId)) {
       this.#configs.set(groupId, { image: topics.image.configs, broker: config, configs });
     }
     return configs;
   }
 
-  /** The share partition, which is loaded first when nobody has asked for it before; or why there is none. */
+  /** Returns the share partition, which the first call loads, or the error code if there is none. */
   open(groupId: string, { topicId, index }: SharedPartition): LiveSharePartition | number {
     const known = this.find(groupId, { topicId, index });
     if (known !== undefined) return known;
@@ -122,7 +122,7 @@ export class ShareGroups {
     this.#configs.delete(groupId);
   }
 
-  /** Ends a session: what its member holds is free again. */
+  /** Ends a session and releases the records that its member has acquired. */
   release(session: ShareSession): void {
     if (!this.sessions.remove(session)) return;
     for (const partition of session.partitions.values()) {
@@ -140,7 +140,7 @@ export class ShareGroups {
     });
   }
 
-  /** A connection has ended, and with it the session that it has begun last. */
+  /** Ends the session that a closed connection began last. */
   disconnected(peer: Peer): void {
     const session = this.sessions.disconnected(peer);
     if (session === undefined) return;
@@ -149,14 +149,17 @@ export class ShareGroups {
     if (!this.sessions.hasGroup(groupId)) this.#drop(groupId);
   }
 
-  /** Nobody consumes as this group any more; it is loaded again when somebody does. */
+  /** Closes the share partitions of a group without members; the next fetch loads them again. */
   #drop(groupId: string): void {
     for (const live of this.#groups.get(groupId)?.values() ?? []) live.close();
     this.#groups.delete(groupId);
     this.#configs.delete(groupId);
   }
 
-  /** An administrator has changed where a group is: it is read anew when somebody consumes. */
+  /**
+   * Reloads the share partitions of a group at their next fetch, because an administrator has changed the start
+   * offsets.
+   */
   reload(groupId: string): void {
     this.#drop(groupId);
   }
@@ -173,7 +176,10 @@ export class ShareGroups {
   }
 }
 
-/** `share.coordinator.state.topic.prune.interval.ms` and `share.coordinator.cold.partition.snapshot.interval.ms`. */
+/**
+ * Defaults of `share.coordinator.state.topic.prune.interval.ms` and
+ * `share.coordinator.cold.partition.snapshot.interval.ms`.
+ */
 const STATE_INTERVAL_MS = 300_000;
 
 function statesOf({ env, tools, config, topics, autoTopics }: Host): ShareStates {

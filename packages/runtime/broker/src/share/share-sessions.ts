@@ -3,13 +3,16 @@ import { Errors, type KafkaError } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../fetch-sessions.ts";
 import type { Peer } from "../requests.ts";
 
-/** One partition that a member fetches. */
+/** A partition of a share session. */
 export interface SessionSharePartition {
   readonly topicId: Uuid;
   readonly index: number;
-  /** The topic was there when the partition came to the session. */
+  /** True if the topic existed when the partition was added. */
   readonly isKnown: boolean;
-  /** The client is to hear of it even when there is nothing: it is new to the session, or had an error. */
+  /**
+   * True if the next response must include the partition even without records: it is new to the session or had an
+   * error.
+   */
   mustShow: boolean;
 }
 
@@ -22,7 +25,7 @@ export interface ShareSession {
   readonly peer: Peer;
 }
 
-/** What a request asks to be fetched from now on. */
+/** Partitions that a request adds to and removes from its session. */
 export interface SessionChange {
   readonly added: readonly { readonly topicId: Uuid; readonly index: number; readonly isKnown: boolean }[];
   readonly forgotten: readonly { readonly topicId: Uuid; readonly index: number }[];
@@ -34,14 +37,14 @@ export function sharePartitionId({ topicId, index }: { readonly topicId: Uuid; r
 }
 
 function sessionKey(groupId: string, memberId: string): string {
-  // Ids are of any characters: the length tells where the first ends.
+  // Ids may contain any character, so the length marks the end of the first.
   return `${groupId.length}:${groupId}${memberId}`;
 }
 
-/** The sessions of members of share groups (KIP-932, `ShareSessionCache`), at most `limit()` of them. */
+/** Share sessions of members (KIP-932, `ShareSessionCache`), at most `limit()`. */
 export class ShareSessions {
   readonly #sessions = new Map<string, ShareSession>();
-  /** Which session a connection has begun last: it ends with the connection. */
+  /** Session that each connection began last: it ends with the connection. */
   readonly #ofPeer = new Map<Peer, ShareSession>();
   readonly #limit: () => number;
 
@@ -57,7 +60,7 @@ export class ShareSessions {
     return this.#sessions.get(sessionKey(groupId, memberId));
   }
 
-  /** The session of a fetch; undefined with the last one, which fetches nothing. */
+  /** Session of a fetch, created or updated by `change`; undefined for the final request, which fetches nothing. */
   fetch(
     of: { readonly groupId: string; readonly memberId: string; readonly epoch: number; readonly peer: Peer },
     change: SessionChange,
@@ -68,7 +71,7 @@ export class ShareSessions {
     if (epoch === INITIAL_EPOCH) {
       if (change.hasAcknowledgements) return Errors.INVALID_REQUEST;
       if (known !== undefined) this.#sessions.delete(sessionKey(groupId, memberId));
-      // Kafka's session has no place for a partition that its first request names twice.
+      // Kafka fails if the first request of a session names a partition twice.
       if (new Set(change.added.map(sharePartitionId)).size < change.added.length) return Errors.UNKNOWN_SERVER_ERROR;
       if (this.#sessions.size >= this.#limit()) return Errors.SHARE_SESSION_LIMIT_REACHED;
       const session = { groupId, memberId, epoch: nextEpoch(epoch), partitions: new Map(), peer };
@@ -81,7 +84,7 @@ export class ShareSessions {
     return update(known, change, true);
   }
 
-  /** Lets a request that only acknowledges into its session. */
+  /** Validates the session epoch of a request that only acknowledges. */
   acknowledge(groupId: string, memberId: string, epoch: number): KafkaError | undefined {
     if (epoch === INITIAL_EPOCH) return Errors.INVALID_SHARE_SESSION_EPOCH;
     const known = this.find(groupId, memberId);
@@ -96,13 +99,13 @@ export class ShareSessions {
     return undefined;
   }
 
-  /** Ends a session, unless another has taken its place. */
+  /** Removes a session, unless a newer one has replaced it. */
   remove(session: ShareSession): boolean {
     const key = sessionKey(session.groupId, session.memberId);
     return this.#sessions.get(key) === session && this.#sessions.delete(key);
   }
 
-  /** The session that a connection has begun last, if any; the connection is gone. */
+  /** Removes and returns the session that a closed connection began last, if any. */
   disconnected(peer: Peer): ShareSession | undefined {
     const session = this.#ofPeer.get(peer);
     this.#ofPeer.delete(peer);

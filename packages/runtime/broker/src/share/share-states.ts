@@ -12,7 +12,7 @@ import { Errors } from "@samsa/protocol";
 import { type ShardHost, ShardRunner, Shards } from "../shard-runner.ts";
 import { SHARE_STATE_TOPIC, type Topics } from "../topics.ts";
 
-/** What a share coordinator answers of one share partition: what the request's kind of answer has. */
+/** Response of the share coordinator for a share partition; the fields depend on the request. */
 export interface ShareStateAnswer {
   readonly errorCode: number;
   readonly errorMessage: string | null;
@@ -28,7 +28,7 @@ export interface ShareStateAnswer {
   }[];
 }
 
-/** A share partition of which the share coordinator has not done what it was asked for. */
+/** A share partition for which a request to the share coordinator failed. */
 export interface StateFault {
   readonly topicId: Uuid;
   readonly partition: number;
@@ -40,7 +40,7 @@ type Runner = ShardRunner<ShareStateShard, ShareStateEffect>;
 
 interface ShareStateHost extends ShardHost {
   readonly config: ShareStateConfig;
-  /** Brings the topic of the states into being, then calls `done`. */
+  /** Creates the topic of share state, then calls `done`. */
   readonly createTopic: (done: () => void) => void;
 }
 
@@ -49,7 +49,9 @@ const AWAY: ShareStateAnswer = {
   errorMessage: Errors.NOT_COORDINATOR.message,
 };
 
-/** The share coordinator of this broker: a shard for each partition of `__share_group_state`. */
+/**
+ * Share coordinator of this broker (`ShareCoordinatorService`): a shard for each partition of `__share_group_state`.
+ */
 export class ShareStates extends Shards<Runner> {
   readonly #host: ShareStateHost;
   readonly #topics: Topics;
@@ -63,7 +65,7 @@ export class ShareStates extends Shards<Runner> {
         shard,
         perform: effect => {
           if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
-          // A snapshot counts once it is durable.
+          // Prune only below the high watermark: a snapshot counts once it is durable.
           else partition.deleteRecords(Math.min(effect.offset, partition.log.highWatermark));
         },
       });
@@ -72,10 +74,10 @@ export class ShareStates extends Shards<Runner> {
     this.#topics = topics;
   }
 
-  /** Puts a request before the shard of a share partition, now or once there is one. */
+  /** Sends a request to the shard of a share partition; creates the topic first if it does not exist. */
   ask(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
     if (this.#topics.idOf(SHARE_STATE_TOPIC) !== undefined) return this.#put(key, request, reply);
-    // The first share group brings the topic into being.
+    // The first share group creates the topic.
     this.#host.createTopic(() => this.#put(key, request, reply));
   }
 
@@ -88,7 +90,7 @@ export class ShareStates extends Shards<Runner> {
     );
   }
 
-  /** Begins the states of partitions that a group is to consume; `done` gets those that could not begin. */
+  /** Initializes state of partitions in a group; `done` gets those that failed. */
   initialize({ groupId, stateEpoch, topics }: Initialization, done: (faults: readonly StateFault[]) => void): void {
     const asked = topics.flatMap(({ topicId, partitions, startOffset }) =>
       partitions.map(partition => ({
@@ -99,7 +101,7 @@ export class ShareStates extends Shards<Runner> {
     this.#askAll(asked, done);
   }
 
-  /** Ends the states of a group in partitions; `done` gets those that could not end. */
+  /** Deletes state of partitions in a group; `done` gets those that failed. */
   delete(
     groupId: string,
     topics: ReadonlyMap<Uuid, ReadonlySet<number>>,
@@ -130,7 +132,7 @@ export class ShareStates extends Shards<Runner> {
     }
   }
 
-  /** Topics have been deleted, as the image shows. */
+  /** Deletes state of topics that the image no longer has. */
   topicsDeleted(): void {
     for (const runner of this.all()) runner.run((out, now) => runner.shard.topicsDeleted(now, out));
   }
