@@ -3,9 +3,13 @@ import type { ConfigFault } from "@samsa/controller";
 
 /** Settings of a subscription to metrics of clients (`ClientMetricsConfigs`, KIP-714). */
 export const clientMetricsConfigs = configSpecs({
-  "interval.ms": { type: "int", default: "300000", doc: "How often clients push, in ms." },
-  match: { type: "list", default: "", doc: "Which clients: parameter=pattern, all of which must fit." },
-  metrics: { type: "list", default: "", doc: "Prefixes of the metrics wanted; * for all." },
+  "interval.ms": { type: "int", default: "300000", doc: "Interval at which clients push, in ms." },
+  match: {
+    type: "list",
+    default: "",
+    doc: "Clients that the subscription applies to: a list of parameter=pattern, all of which must match.",
+  },
+  metrics: { type: "list", default: "", doc: "Prefixes of the requested metrics; * for all." },
 });
 
 const SHORTEST_MS = 100;

@@ -17,7 +17,7 @@ export const consumerGroupConfigs = configSpecs({
     default: "uniform,range",
     oneOf: ["uniform", "range"],
     check: names => (names.length === 0 ? "one assignor at least must be named" : undefined),
-    doc: "Who divides the partitions of consumer groups; members may name one, the first serves the others.",
+    doc: "Assignors of consumer groups; members may name one, otherwise the first is used.",
   },
   "group.consumer.heartbeat.interval.ms": {
     type: "int",
@@ -49,7 +49,7 @@ export const consumerGroupConfigs = configSpecs({
     default: "bidirectional",
     check: policy =>
       POLICIES.includes(policy.toLowerCase()) ? undefined : `it must be one of ${POLICIES.join(", ")}, in any case`,
-    doc: "Which groups may turn from one protocol to the other while they have members: bidirectional, upgrade, downgrade or disabled.",
+    doc: "Allowed changes of a group's protocol while it has members: bidirectional, upgrade, downgrade or disabled.",
   },
   "group.consumer.min.assignment.interval.ms": {
     type: "int",
@@ -73,13 +73,13 @@ export const consumerGroupConfigs = configSpecs({
     type: "int",
     default: "45000",
     min: 1,
-    doc: "After how long without a heartbeat a member of a consumer group is out, in ms.",
+    doc: "Time without a heartbeat after which a member of a consumer group is removed, in ms.",
   },
   "group.coordinator.rebalance.protocols": {
     type: "list",
     default: "classic,consumer",
     nonEmpty: true,
     oneOf: ["classic", "consumer", "share", "streams"],
-    doc: "Protocols of groups that are served, as far as the features of the cluster allow.",
+    doc: "Group protocols that are served, within the features of the cluster.",
   },
 });

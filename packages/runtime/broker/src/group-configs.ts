@@ -39,7 +39,7 @@ export const groupConfigs = configSpecs({
     default: "45000",
     min: 1,
     synonyms: ["group.consumer.session.timeout.ms"],
-    doc: "After how long without a heartbeat a member of a consumer group is out, in ms.",
+    doc: "Time without a heartbeat after which a member of a consumer group is removed, in ms.",
   },
   "errors.deadletterqueue.copy.record.enable": {
     type: "boolean",
@@ -72,14 +72,14 @@ export const groupConfigs = configSpecs({
         ? undefined
         : `Invalid value \`${value}\` for configuration share.auto.offset.reset. The value must be either 'earliest', ` +
           "'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
-    doc: "Where a share group begins in a partition: latest, earliest, or by_duration:PnDTnHnMn.nS ago.",
+    doc: "Initial offset of a share group in a partition: latest, earliest, or by_duration:PnDTnHnMn.nS before now.",
   },
   "share.delivery.count.limit": {
     type: "int",
     default: "5",
     min: 2,
     synonyms: ["group.share.delivery.count.limit"],
-    doc: "How often a record is delivered to a share group at most.",
+    doc: "Most deliveries of a record to a share group.",
   },
   "share.heartbeat.interval.ms": {
     type: "int",
@@ -92,33 +92,33 @@ export const groupConfigs = configSpecs({
     type: "string",
     default: "read_uncommitted",
     oneOf: ["read_committed", "read_uncommitted"],
-    doc: "Whether a share group sees records of transactions that have not committed.",
+    doc: "Isolation of a share group: read_uncommitted also delivers records of open and aborted transactions.",
   },
   "share.partition.max.record.locks": {
     type: "int",
     default: "2000",
     min: 100,
     synonyms: ["group.share.partition.max.record.locks"],
-    doc: "Most records of a partition that a share group holds at once.",
+    doc: "Most records of a partition that a share group may have acquired at once.",
   },
   "share.record.lock.duration.ms": {
     type: "int",
     default: "30000",
     min: 1000,
     synonyms: ["group.share.record.lock.duration.ms"],
-    doc: "How long a member of a share group holds a record, in ms.",
+    doc: "Time after which a record acquired by a member of a share group is released, in ms.",
   },
   "share.renew.acknowledge.enable": {
     type: "boolean",
     default: "true",
-    doc: "Whether a member of a share group may hold a record for longer.",
+    doc: "Allows members of a share group to renew the locks of acquired records.",
   },
   "share.session.timeout.ms": {
     type: "int",
     default: "45000",
     min: 1,
     synonyms: ["group.share.session.timeout.ms"],
-    doc: "After how long without a heartbeat a member of a share group is out, in ms.",
+    doc: "Time without a heartbeat after which a member of a share group is removed, in ms.",
   },
   "streams.acceptable.recovery.lag": {
     type: "long",

@@ -20,7 +20,7 @@ export const shareConfigs = configSpecs({
     default: "10",
     min: 5,
     max: 25,
-    doc: "The most deliveries of a record that a group may have.",
+    doc: "The highest delivery limit that a group may have.",
   },
   "group.share.max.heartbeat.interval.ms": {
     type: "int",
@@ -33,7 +33,7 @@ export const shareConfigs = configSpecs({
     default: "4000",
     min: 2000,
     max: 10000,
-    doc: "The most records of a partition that a group may hold.",
+    doc: "The highest limit of acquired records of a partition that a group may have.",
   },
   "group.share.max.record.lock.duration.ms": {
     type: "int",
@@ -59,7 +59,7 @@ export const shareConfigs = configSpecs({
     default: "2",
     min: 2,
     max: 5,
-    doc: "The fewest deliveries of a record that a group may have as its limit.",
+    doc: "The lowest delivery limit that a group may have.",
   },
   "group.share.min.heartbeat.interval.ms": {
     type: "int",
@@ -72,7 +72,7 @@ export const shareConfigs = configSpecs({
     default: "100",
     min: 100,
     max: 2000,
-    doc: "The fewest records of a partition that a group may have as its limit.",
+    doc: "The lowest limit of acquired records of a partition that a group may have.",
   },
   "group.share.min.record.lock.duration.ms": {
     type: "int",
@@ -92,7 +92,7 @@ export const shareConfigs = configSpecs({
     default: "5",
     min: 2,
     max: 10,
-    doc: "How often a record is delivered to a share group at most.",
+    doc: "Most deliveries of a record to a share group.",
   },
   "group.share.max.share.sessions": {
     type: "int",
@@ -105,14 +105,14 @@ export const shareConfigs = configSpecs({
     default: "2000",
     min: 100,
     max: 10000,
-    doc: "Most records of a partition that a share group holds at once.",
+    doc: "Most records of a partition that a share group may have acquired at once.",
   },
   "group.share.record.lock.duration.ms": {
     type: "int",
     default: "30000",
     min: 1000,
     max: 3600000,
-    doc: "How long a member of a share group holds a record, in ms.",
+    doc: "Time after which a record acquired by a member of a share group is released, in ms.",
   },
   "share.coordinator.snapshot.update.records.per.snapshot": {
     type: "int",
@@ -162,6 +162,6 @@ export const shareConfigs = configSpecs({
     type: "int",
     default: "45000",
     min: 1,
-    doc: "After how long without a heartbeat a member of a share group is out, in ms.",
+    doc: "Time without a heartbeat after which a member of a share group is removed, in ms.",
   },
 });

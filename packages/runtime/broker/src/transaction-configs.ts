@@ -6,19 +6,19 @@ export const transactionConfigs = configSpecs({
     type: "int",
     default: "100",
     min: 0,
-    doc: "How long a produce request waits, in ms, for the transaction before to be complete.",
+    doc: "Longest time that a produce request waits for the previous transaction to complete, in ms.",
   },
   "add.partitions.to.txn.retry.backoff.ms": {
     type: "int",
     default: "20",
     min: 1,
-    doc: "How often it looks meanwhile, in ms.",
+    doc: "Interval at which a produce request checks the previous transaction, in ms.",
   },
   "transaction.abort.timed.out.transaction.cleanup.interval.ms": {
     type: "int",
     default: "10000",
     min: 1,
-    doc: "How often transactions that have lasted too long are looked for, in ms.",
+    doc: "Interval at which transactions beyond their timeout are aborted, in ms.",
   },
   "transaction.max.timeout.ms": {
     type: "int",
@@ -30,13 +30,13 @@ export const transactionConfigs = configSpecs({
     type: "boolean",
     update: "cluster-wide",
     default: "true",
-    doc: "Whether the coordinator is asked before the first records of a transaction are taken.",
+    doc: "Verifies with the coordinator that a partition is part of the transaction before its first records are appended.",
   },
   "transaction.remove.expired.transaction.cleanup.interval.ms": {
     type: "int",
     default: "3600000",
     min: 1,
-    doc: "How often transactional ids that are not used any more are looked for, in ms.",
+    doc: "Interval at which expired transactional ids are removed, in ms.",
   },
   "transaction.state.log.min.isr": {
     type: "int",
@@ -66,6 +66,6 @@ export const transactionConfigs = configSpecs({
     type: "int",
     default: "604800000",
     min: 1,
-    doc: "How long a transactional id that is not used is remembered, in ms.",
+    doc: "Time that an unused transactional id is kept, in ms.",
   },
 });

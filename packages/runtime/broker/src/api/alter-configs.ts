@@ -88,7 +88,7 @@ function brokerOutcome(parts: Needs, resource: Resource, legacy: boolean): Outco
   return togetherFault(parts, name, values, changes);
 }
 
-/** Checks that the new settings of the broker fit each other and the running broker (`KafkaConfig`, reconfigurables). */
+/** Checks that the broker's new settings fit each other and the running broker (`KafkaConfig`, reconfigurables). */
 function togetherFault(
   parts: Needs,
   name: string,
