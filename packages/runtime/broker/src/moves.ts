@@ -1,6 +1,6 @@
 import { DiskError, type Env, guard, type Uuid } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
-import type { Partition } from "./partition.ts";
+import { logOf, type Partition } from "./partition.ts";
 
 /** A replica of this broker and its directory. */
 export interface Placed {
@@ -45,6 +45,11 @@ export class Moves {
     return this.#moves.has(partition);
   }
 
+  /** Path of the log directory that a partition is in. */
+  directoryOf(partition: Partition): string {
+    return logOf(partition).home.path;
+  }
+
   /** Target directory of a partition that is being moved. */
   target(partition: Partition): string | undefined {
     return this.#moves.get(partition)?.work.copy.home.path;
@@ -53,7 +58,7 @@ export class Moves {
   /** Begins to move a partition to `dir`. Throws `DiskError` with the directory offline. */
   begin(partition: Partition, dir: LogDir): void {
     try {
-      this.resume(partition, dir.createFuture(partition.log, partition.topicId), false);
+      this.resume(partition, dir.createFuture(logOf(partition), partition.topicId), false);
     } catch (error) {
       if (error instanceof DiskError) dir.fail(error);
       throw error;
@@ -62,7 +67,7 @@ export class Moves {
 
   /** Resumes an existing copy; `assigned`: the metadata already assigns the replica to the directory of the copy. */
   resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
-    const work = new LogMove(partition.log, copy);
+    const work = new LogMove(logOf(partition), copy);
     this.#moves.set(partition, { partition, work, assigned, cancelled: false });
     this.#running ??= this.#runAll();
   }
@@ -100,8 +105,8 @@ export class Moves {
     });
   }
 
-  #assign({ topicId, log }: Partition, directory: Placed["directory"]): Promise<void> {
-    return this.#host.assign({ topicId, partition: log.partition, directory });
+  #assign(partition: Partition, directory: Placed["directory"]): Promise<void> {
+    return this.#host.assign({ topicId: partition.topicId, partition: partition.index, directory });
   }
 
   async #runAll(): Promise<void> {

@@ -1,8 +1,8 @@
-import { DiskError, type Env, guardEach, type Report, type Uuid } from "@samsa/base";
-import type { AppendRequest, AppendResult } from "@samsa/log";
+import { DiskError, type Env, guardEach, type Int64, type Report, type Uuid } from "@samsa/base";
+import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
-import type { PartitionLog } from "@samsa/storage";
+import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
 import { Order } from "./order.ts";
 import type { Turn } from "./turn.ts";
 
@@ -16,10 +16,22 @@ export interface Watcher {
 
 const NO_EPOCH = -1;
 
+/** An append by the leader, which knows its epoch. */
+export type LeaderAppend = Omit<AppendRequest, "leaderEpoch">;
+
+export interface PartitionRead extends Omit<ReadOptions, "limitOffset"> {
+  /** End of the readable records (`FetchIsolation`). */
+  readonly isolation: "LOG_END" | "HIGH_WATERMARK" | "TXN_COMMITTED";
+}
+
 interface PendingAck {
   /** High watermark at which the append is acknowledged. */
   readonly offset: number;
   readonly done: (errorCode: number) => void;
+}
+
+function refused(error: number): AppendResult {
+  return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
 }
 
 function succeed({ done }: PendingAck): void {
@@ -36,11 +48,20 @@ export interface PartitionOptions {
   readonly rules: JudgeRules;
 }
 
+type StartVerification = PartitionLog["state"]["producers"]["startVerification"];
+
+/** The log of a partition, for the files that keep logs and metadata in step: nobody else goes around the partition. */
+export let logOf: (partition: Partition) => PartitionLog;
+
 /**
  * A partition that this broker leads. Appends of one turn are written together at its end; the high watermark advances
  * and producers are acknowledged once they are written and, if `flush.*` requires it, flushed.
  */
 export class Partition {
+  static {
+    logOf = partition => partition.#log;
+  }
+
   readonly topicId: Uuid;
   leaderEpoch: number;
   rules: JudgeRules;
@@ -74,11 +95,77 @@ export class Partition {
     this.leaderEpoch = options.leaderEpoch;
     this.rules = options.rules;
     // With a single replica all records in the log are replicated.
-    this.log.highWatermark = this.log.endOffset;
+    this.#log.highWatermark = this.#log.endOffset;
   }
 
-  get log(): PartitionLog {
-    return this.#log;
+  get topic(): string {
+    return this.#log.topic;
+  }
+
+  get index(): number {
+    return this.#log.partition;
+  }
+
+  /** Path of the directory of its log. */
+  get path(): string {
+    return this.#log.path;
+  }
+
+  get config(): LogConfig {
+    return this.#log.config;
+  }
+
+  get startOffset(): number {
+    return this.#log.startOffset;
+  }
+
+  get endOffset(): number {
+    return this.#log.endOffset;
+  }
+
+  get highWatermark(): number {
+    return this.#log.highWatermark;
+  }
+
+  get stableOffset(): number {
+    return this.#log.stableOffset;
+  }
+
+  /** Transactions that were aborted among the records from `from` to before `to`. */
+  abortedTransactions(from: number, to: number): ReturnType<PartitionLog["abortedTransactions"]> {
+    return this.#log.abortedTransactions(from, to);
+  }
+
+  /** Largest epoch up to `epoch`, and its end (`Partition.lastOffsetForLeaderEpoch`). */
+  endOffsetForEpoch(epoch: number): ReturnType<PartitionLog["endOffsetForEpoch"]> {
+    return this.#log.endOffsetForEpoch(epoch);
+  }
+
+  /** Epoch in which the record at `offset` was, or will be, written; −1: unknown. */
+  epochAt(offset: number): number {
+    let epoch = -1;
+    for (const entry of this.#log.epochs) if (entry.startOffset <= offset) epoch = entry.epoch;
+    return epoch;
+  }
+
+  /** First record with this timestamp or a later one. */
+  offsetForTimestamp(timestamp: Int64): ReturnType<PartitionLog["offsetForTimestamp"]> {
+    return this.#log.offsetForTimestamp(timestamp);
+  }
+
+  /** Record with the largest timestamp. */
+  offsetOfMaxTimestamp(): ReturnType<PartitionLog["offsetOfMaxTimestamp"]> {
+    return this.#log.offsetOfMaxTimestamp();
+  }
+
+  /** Producers that the log remembers (`Partition.activeProducerState`). */
+  get producers(): PartitionLog["producers"] {
+    return this.#log.producers;
+  }
+
+  /** Begins to verify that a producer's transaction includes this partition; see `ProducerStates.startVerification`. */
+  startVerification(...of: Parameters<StartVerification>): ReturnType<StartVerification> {
+    return this.#log.state.producers.startVerification(...of);
   }
 
   /** Acknowledges nothing until `release`; records appended in the meantime go to the current log. */
@@ -106,7 +193,7 @@ export class Partition {
 
   /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
   limit(committedOnly: boolean): number {
-    return committedOnly ? this.log.stableOffset : this.log.highWatermark;
+    return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;
   }
 
   watch(watcher: Watcher): void {
@@ -117,31 +204,47 @@ export class Partition {
     this.#watchers.delete(watcher);
   }
 
-  /** Appends batches of the broker itself; undefined if the disk fails, which fails the partition too. */
-  append(bytes: Uint8Array, request: AppendRequest): AppendResult | undefined {
+  /**
+   * Appends batches in the epoch of this leader. Calls `done` with 0 once they are acknowledged, or with the error code of
+   * their loss; does not call it if the result has an error itself (`Partition.appendRecordsToLeader`).
+   */
+  appendAsLeader(bytes: Uint8Array, request: LeaderAppend, done: (errorCode: number) => void): AppendResult {
+    if (this.fault !== 0) return refused(this.fault);
+    let result: AppendResult;
     try {
-      return this.log.append(bytes, request);
+      result = this.#log.append(bytes, { ...request, leaderEpoch: this.leaderEpoch });
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      this.fail(Errors.KAFKA_STORAGE_ERROR.code);
-      return undefined;
+      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+      return refused(Errors.KAFKA_STORAGE_ERROR.code);
     }
+    if (result.error !== 0) return result;
+    if (!result.duplicate) this.#unseen += bytes.length;
+    this.#acks.push({ offset: result.lastOffset + 1, done });
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.#turn.add("write", this.#write);
+    }
+    return result;
   }
 
-  /** Calls `done` once everything up to `offset` is acknowledged. Call it after an append of `bytes` bytes. */
-  appended(bytes: number, offset: number, done: (errorCode: number) => void): void {
-    this.#unseen += bytes;
-    this.#acks.push({ offset, done });
-    if (this.#dirty) return;
-    this.#dirty = true;
-    this.#turn.add("write", this.#write);
+  /** Reads batches up to the end that `isolation` names. A failing disk takes the partition offline. */
+  read({ isolation, ...options }: PartitionRead): ReadResult {
+    const limitOffset = isolation === "LOG_END" ? this.#log.endOffset : this.limit(isolation === "TXN_COMMITTED");
+    try {
+      return this.#log.read({ ...options, limitOffset });
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+      return { error: Errors.KAFKA_STORAGE_ERROR.code, chunks: [], size: 0, nextOffset: options.offset };
+    }
   }
 
   /**
    * Deletes records before `offset`, or before the high watermark (-1). Returns the log start offset, or -1 if refused.
    */
   deleteRecords(offset: number): number {
-    const start = this.log.deleteRecords(offset);
+    const start = this.#log.deleteRecords(offset);
     if (start >= 0) this.#turn.add("write", this.#write);
     return start;
   }
@@ -149,19 +252,19 @@ export class Partition {
   readonly #write = (): void => {
     this.#dirty = false;
     if (this.fault !== 0 || this.#held) return;
-    if (!this.log.writePending()) {
-      this.fail(Errors.KAFKA_STORAGE_ERROR.code);
+    if (!this.#log.writePending()) {
+      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
       return;
     }
-    const { endOffset: end, isNamed } = this.log;
-    const isDue = this.log.flushDue(this.#env.clock.monotonic());
+    const { endOffset: end, isNamed } = this.#log;
+    const isDue = this.#log.flushDue(this.#env.clock.monotonic());
     if (isNamed && !isDue) {
       this.#advance(end);
       return;
     }
-    (isDue ? this.log.flush() : this.log.syncNames()).then(
+    (isDue ? this.#log.flush() : this.#log.syncNames()).then(
       () => this.#flushed(end),
-      () => this.fail(Errors.KAFKA_STORAGE_ERROR.code),
+      () => this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code),
     );
   };
 
@@ -174,11 +277,11 @@ export class Partition {
   }
 
   #advance(end: number): void {
-    if (this.fault !== 0 || end <= this.log.highWatermark) {
+    if (this.fault !== 0 || end <= this.#log.highWatermark) {
       if (this.fault === 0) this.#acknowledge();
       return;
     }
-    this.log.highWatermark = end;
+    this.#log.highWatermark = end;
     const bytes = this.#unseen;
     this.#unseen = 0;
     this.#acknowledge();
@@ -186,14 +289,19 @@ export class Partition {
   }
 
   #acknowledge(): void {
-    const { highWatermark } = this.log;
+    const { highWatermark } = this.#log;
     let count = 0;
     while (count < this.#acks.length && this.#acks[count].offset <= highWatermark) count++;
     guardEach(this.#acks.splice(0, count), succeed, this.#report);
   }
 
+  /** Leads in an epoch, from the end of the log on (`Partition.makeLeader`). */
+  becomeLeader(epoch: number): void {
+    this.leaderEpoch = epoch;
+  }
+
   /** Fails the partition, and all pending appends and reads, with an error code. */
-  fail(errorCode: number): void {
+  becomeOffline(errorCode: number): void {
     if (this.fault !== 0) return;
     this.fault = errorCode;
     const acks = this.#acks;

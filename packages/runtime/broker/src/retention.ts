@@ -1,6 +1,6 @@
 import { guardEach } from "@samsa/base";
 import type { BrokerParts } from "./parts.ts";
-import type { Partition } from "./partition.ts";
+import { logOf, type Partition } from "./partition.ts";
 
 type Home = Pick<BrokerParts, "config" | "env" | "topics">;
 
@@ -12,12 +12,12 @@ function eachLog({ env, topics }: Home, what: string, task: (partition: Partitio
 /** Deletes segments beyond the limits of age and size (`LogManager.cleanupLogs`). */
 export function retain(home: Home): void {
   const now = home.env.clock.now();
-  eachLog(home, "the retention", ({ log }) => log.enforceRetention(now));
+  eachLog(home, "the retention", partition => logOf(partition).enforceRetention(now));
 }
 
 /** Removes producer state that has been idle for too long (`UnifiedLog.removeExpiredProducers`). */
 export function expireProducers(home: Home): void {
   const now = home.env.clock.now();
   const afterMs = home.config["producer.id.expiration.ms"];
-  eachLog(home, "the expiry of producers", ({ log }) => void log.state.producers.expire(now, afterMs));
+  eachLog(home, "the expiry of producers", partition => void logOf(partition).state.producers.expire(now, afterMs));
 }

@@ -84,11 +84,11 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   #load(): void {
-    const { log } = this.partition;
+    const { partition } = this;
     const now = this.#now;
     const batch = new BatchCursor();
-    for (let offset = log.startOffset; offset < log.endOffset; ) {
-      const read = log.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, limitOffset: log.endOffset });
+    for (let offset = partition.startOffset; offset < partition.endOffset; ) {
+      const read = partition.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, isolation: "LOG_END" });
       if (read.chunks.length === 0) break;
       for (const chunk of read.chunks) {
         batch.reset(chunk);
@@ -96,7 +96,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
       }
       offset = read.nextOffset;
     }
-    this.run((out, at) => this.shard.loaded(at, out));
+    if (!this.failed) this.run((out, at) => this.shard.loaded(at, out));
   }
 
   #loadBatch(now: number, batch: BatchCursor): void {
@@ -149,7 +149,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   };
 
   readonly #report = (error: unknown): void => {
-    const { topic, partition } = this.partition.log;
+    const { topic, index: partition } = this.partition;
     this.#host.env.logger.error("a coordinator's effect failed", { topic, partition, error });
   };
 
@@ -160,7 +160,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   }
 
   #append({ token, records, divisible = false, ...of }: Append): void {
-    const parts = divisible ? batchesOf(records, this.partition.log.config.maxMessageBytes) : [records];
+    const parts = divisible ? batchesOf(records, this.partition.config.maxMessageBytes) : [records];
     let left = parts.length;
     let failure = 0;
     const done = (errorCode: number): void => {
@@ -186,7 +186,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     const written = this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done);
     // State is replayed at once; the reply waits for the disk.
     if (!written) return;
-    let offset = this.partition.log.endOffset - records.length;
+    let offset = this.partition.endOffset - records.length;
     for (const { key, value } of records) {
       this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer }, offset++);
     }
@@ -205,7 +205,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 
   /** Appends `bytes`; true if the log contains them. `done` is called when they are durable, or with the error. */
   #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
-    const { log, leaderEpoch, fault, minInSync } = this.partition;
+    const { config, fault, minInSync } = this.partition;
     const now = this.#host.env.clock.now();
     const refused = (errorCode: number): false => {
       done(errorCode);
@@ -213,12 +213,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     };
     if (fault !== 0) return refused(fault);
     if (this.#allInSync && minInSync > 1) return refused(Errors.NOT_ENOUGH_REPLICAS.code);
-    if (bytes.length > log.config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
-    const added = this.partition.append(bytes, { origin: "coordinator", now, leaderEpoch, ...rules });
-    if (added === undefined) return refused(this.partition.fault);
-    if (added.error !== 0) return refused(added.error);
-    this.partition.appended(bytes.length, added.lastOffset + 1, done);
-    return true;
+    if (bytes.length > config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
+    const added = this.partition.appendAsLeader(bytes, { origin: "coordinator", now, ...rules }, done);
+    return added.error === 0 ? true : refused(added.error);
   }
 
   #schedule(): void {
@@ -293,7 +290,10 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     if (this.#closed) return;
     this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
       if (partition !== undefined && this.#runners[index] === undefined && partition.fault === 0) {
-        this.#runners[index] = this.#begin(partition);
+        const runner = this.#begin(partition);
+        // Its directory may have failed while the log was read.
+        if (runner.failed) runner.close(Errors.NOT_COORDINATOR.code);
+        else this.#runners[index] = runner;
       }
     });
   }

@@ -14,7 +14,7 @@ import {
 import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
 import type { Moves, Placed } from "./moves.ts";
-import { Partition } from "./partition.ts";
+import { logOf, Partition } from "./partition.ts";
 import { logConfig, type Settings } from "./settings.ts";
 import type { TopicConfig } from "./topic-configs.ts";
 import type { Turn } from "./turn.ts";
@@ -153,7 +153,7 @@ export class Topics {
     let made = 0;
     for (const [index, image] of topic.partitions) {
       const known = partitions[index];
-      if (known !== undefined) known.leaderEpoch = image.leaderEpoch;
+      if (known !== undefined) known.becomeLeader(image.leaderEpoch);
       else if (!this.#isLost(topic.id, index)) {
         const isNew = this.#options.dirs.get(topic.name, index) === undefined;
         if (isNew && ++made > openAtOnce && !INTERNAL_TOPICS.has(topic.name)) {
@@ -201,7 +201,7 @@ export class Topics {
     const partitions = this.#partitions.get(name);
     if (partition === undefined || partitions === undefined) return undefined;
     partitions[index] = partition;
-    partition.log.config = logConfig(config);
+    logOf(partition).config = logConfig(config);
     partition.minInSync = config["min.insync.replicas"];
     this.#resumeMove(topic, index, image);
     this.#place(topic, index, image);
@@ -280,7 +280,7 @@ export class Topics {
     const partition = this.partition(topic.name, index);
     const copy = dirs.future(topic.name, index);
     if (partition === undefined || copy === undefined) return;
-    if (copy.topicId !== topic.id || copy.home === partition.log.home) return copy.delete();
+    if (copy.topicId !== topic.id || copy.home === logOf(partition).home) return copy.delete();
     moves.resume(partition, copy, replicaDirectory(image, nodeId) === copy.home.directoryId);
   }
 
@@ -290,7 +290,7 @@ export class Topics {
     const placed = metadataVersionOf(this.#image) >= METADATA_VERSION.directories;
     // `Moves` reports a moving replica itself.
     if (!placed || partition === undefined || this.#options.moves.isMoving(partition)) return;
-    const directory = partition.log.home.directoryId;
+    const directory = logOf(partition).home.directoryId;
     if (replicaDirectory(image, this.#options.nodeId) === directory) return;
     this.#misplaced.push({ topicId: topic.id, partition: index, directory });
   }
@@ -365,8 +365,8 @@ export class Topics {
     const rules = rulesOf(config);
     for (const partition of this.partitionsOf(name)) {
       if (partition === undefined) continue;
-      partition.log.config = log;
-      const copy = this.#options.dirs.future(name, partition.log.partition);
+      logOf(partition).config = log;
+      const copy = this.#options.dirs.future(name, logOf(partition).partition);
       if (copy !== undefined) copy.config = log;
       partition.rules = rules;
       partition.minInSync = config["min.insync.replicas"];
@@ -378,16 +378,16 @@ export class Topics {
     this.#partitions.delete(name);
     for (const partition of partitions) {
       if (partition === undefined) continue;
-      partition.fail(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+      partition.becomeOffline(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
       this.#options.moves.cancel(partition);
-      partition.log.delete();
+      logOf(partition).delete();
     }
   }
 
   /** Fails the partitions of directories that have gone offline. */
   failOffline(): void {
     for (const partition of this.all()) {
-      if (partition.log.home.offline) partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
+      if (logOf(partition).home.offline) partition.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
     }
   }
 
@@ -414,7 +414,7 @@ export class Topics {
   close(): void {
     this.#opening?.cancel();
     this.#unopened.clear();
-    for (const partition of this.all()) partition.fail(Errors.NOT_LEADER_OR_FOLLOWER.code);
+    for (const partition of this.all()) partition.becomeOffline(Errors.NOT_LEADER_OR_FOLLOWER.code);
   }
 
   topic(name: string): TopicImage | undefined {

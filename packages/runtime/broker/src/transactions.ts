@@ -293,12 +293,9 @@ export function writeMarker(
     else runner.end(whole, transactionVersion, done);
     return;
   }
-  const { leaderEpoch, fault } = partition;
-  if (fault !== 0) return done(fault);
+  if (partition.fault !== 0) return done(partition.fault);
   if (partition.minInSync > 1) return done(Errors.NOT_ENOUGH_REPLICAS.code);
   const bytes = endTxnBatch(whole, tools);
-  const added = partition.append(bytes, { origin: "coordinator", now, leaderEpoch, transactionVersion });
-  if (added === undefined) return done(partition.fault);
-  if (added.error !== 0) return done(added.error);
-  partition.appended(bytes.length, added.lastOffset + 1, done);
+  const added = partition.appendAsLeader(bytes, { origin: "coordinator", now, transactionVersion }, done);
+  if (added.error !== 0) done(added.error);
 }

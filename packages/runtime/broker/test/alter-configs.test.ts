@@ -1,6 +1,7 @@
 import { ApiKey } from "@samsa/protocol";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
+import { logOf } from "./logs.ts";
 
 const SET = 0;
 const DELETE = 1;
@@ -93,7 +94,7 @@ test("a change parses the settings of the topic that it is of, and those of all 
   expect(await topicsOf(METRICS, "s", ["interval.ms", SET, "1000"])).toEqual(new Set());
   const all = await topicsOf(BROKER, "", ["message.max.bytes", SET, "3000000"]);
   expect([...all].filter(name => name.startsWith("many-")).length).toBe(5);
-  expect(broker.broker.topics.partition("many-1", 0)?.log.config.maxMessageBytes).toBe(3_000_000);
+  expect(logOf(broker.broker.topics.partition("many-1", 0)).config.maxMessageBytes).toBe(3_000_000);
   for (const [type, name, setting] of [
     [TOPIC, "many-3", "retention.ms"],
     [GROUP, "g", "consumer.session.timeout.ms"],

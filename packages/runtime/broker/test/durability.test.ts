@@ -7,6 +7,7 @@ import { CONFIG, TOPIC_ID } from "../../storage/test/fixture.ts";
 import { Moves } from "../src/moves.ts";
 import { Partition, type PartitionOptions } from "../src/partition.ts";
 import { Turn } from "../src/turn.ts";
+import { logOf } from "./logs.ts";
 
 const NOW = 1_700_000_000_000;
 
@@ -36,8 +37,7 @@ class Machine {
   append(done: () => void): void {
     const { crypto, codecs } = this.node.env;
     const bytes = buildBatch([{ timestamp: NOW, key: null, value: null }], {}, { crc32c: crypto.crc32c, codecs });
-    const added = this.partition.append(bytes, { origin: "client", now: NOW, leaderEpoch: 0 });
-    this.partition.appended(bytes.length, (added?.lastOffset ?? -1) + 1, errorCode => {
+    this.partition.appendAsLeader(bytes, { origin: "client", now: NOW }, errorCode => {
       expect(errorCode).toBe(0);
       done();
     });
@@ -64,13 +64,13 @@ describe("when a record is acknowledged", () => {
     const machine = new Machine();
     const { env } = machine.node;
     const moved = machine.partition;
-    const before = moved.log;
+    const before = logOf(moved);
     let acknowledged = false;
     const moves = new Moves({
       env,
       // Records appended now are copied and flushed before the copy replaces the log.
       assign: async () => {
-        machine.append(() => void (acknowledged = moved.log !== before));
+        machine.append(() => void (acknowledged = logOf(moved) !== before));
         moved.hold();
       },
     });
@@ -92,19 +92,19 @@ describe("moves", () => {
     const turn = new Turn(env.timers, () => {});
     const next = new Partition({ env, turn, log: other, topicId: TOPIC_ID, leaderEpoch: 0, rules });
     const moves = new Moves({ env, assign });
-    machine.partition.log.endOffsetForEpoch = machine.partition.log.resumeCleaning = () => {
+    logOf(machine.partition).endOffsetForEpoch = logOf(machine.partition).resumeCleaning = () => {
       throw new Error("planted");
     };
     machine.append(() => {});
     await machine.world.runFor(100);
-    const copy = machine.second.createFuture(machine.partition.log, TOPIC_ID);
+    const copy = machine.second.createFuture(logOf(machine.partition), TOPIC_ID);
     copy.appendAsFollower(
-      machine.partition.log.read({ offset: 0, maxBytes: 1, minOneMessage: true, limitOffset: 1 }).chunks[0],
+      logOf(machine.partition).read({ offset: 0, maxBytes: 1, minOneMessage: true, limitOffset: 1 }).chunks[0],
     );
     moves.resume(machine.partition, copy, false);
     moves.begin(next, machine.second);
     await machine.world.runFor(1000);
-    expect(next.log.home.path).toBe("/two");
+    expect(logOf(next).home.path).toBe("/two");
     await moves.close();
   });
 
@@ -112,7 +112,7 @@ describe("moves", () => {
     const machine = new Machine();
     const { env } = machine.node;
     const moves = new Moves({ env, assign });
-    machine.partition.fail(56);
+    machine.partition.becomeOffline(56);
     moves.begin(machine.partition, machine.second);
     await machine.world.runFor(100);
     expect(moves.isMoving(machine.partition)).toBe(false);

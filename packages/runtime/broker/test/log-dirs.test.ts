@@ -3,6 +3,7 @@ import { DiskError } from "@samsa/base";
 import { ApiKey, errorOf } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
+import { logOf } from "./logs.ts";
 
 useDirectories();
 
@@ -56,8 +57,8 @@ describe("a broker with two log directories", () => {
     broken.clear();
     const whole = await Bench.start();
     expect(await whole.partitions("t")).toEqual([served, served, served, served]);
-    for (const index of [0, 1, 2, 3]) expect(whole.broker.topics.partition("t", index)?.log.startOffset).toBe(0);
-    expect([0, 1, 2, 3].map(i => whole.broker.topics.partition("t", i)?.log.endOffset)).toEqual([2, 1, 2, 1]);
+    for (const index of [0, 1, 2, 3]) expect(logOf(whole.broker.topics.partition("t", index)).startOffset).toBe(0);
+    expect([0, 1, 2, 3].map(i => logOf(whole.broker.topics.partition("t", i)).endOffset)).toEqual([2, 1, 2, 1]);
     expect(await whole.produce("t", 1)).toBe("NONE");
   });
 
@@ -172,8 +173,8 @@ describe("a broker with two log directories", () => {
     mkdirSync(path("b/t-0"));
     cpSync(path("a/t-0/partition.metadata"), path("b/t-0/partition.metadata"));
     const last = await Bench.start();
-    expect(last.broker.topics.partition("t", 0)?.log.home.path).toBe(path("a"));
-    expect(last.broker.topics.partition("t", 0)?.log.endOffset).toBe(2);
+    expect(logOf(last.broker.topics.partition("t", 0)).home.path).toBe(path("a"));
+    expect(logOf(last.broker.topics.partition("t", 0)).endOffset).toBe(2);
   });
 
   test("puts aside a log whose topic went while its directory was away", async () => {

@@ -3,6 +3,7 @@ import { ApiKey, errorOf } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
+import { logOf } from "./logs.ts";
 
 useDirectories();
 
@@ -41,13 +42,14 @@ async function fill(bench: Bench, count: number, size: number, partition = 0): P
   const value = new Uint8Array(size);
   for (let i = 0; i < count; i++) {
     const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, bench.broker.tools);
-    const added = log?.log.append(bytes, { origin: "client", now: Date.now(), leaderEpoch: log.leaderEpoch });
-    await new Promise<void>(resolve => log?.appended(bytes.length, (added?.lastOffset ?? 0) + 1, () => resolve()));
+    await new Promise<void>(resolve => {
+      log?.appendAsLeader(bytes, { origin: "client", now: Date.now() }, () => resolve());
+    });
   }
 }
 
 function offsets(bench: Bench, partition = 0): number[] {
-  const log = bench.broker.topics.partition("t", partition)?.log;
+  const log = logOf(bench.broker.topics.partition("t", partition));
   const found: number[] = [];
   for (let offset = log?.startOffset ?? 0; log !== undefined && offset < log.endOffset; ) {
     const read = log.read({ offset, maxBytes: 1 << 20, minOneMessage: true, limitOffset: log.endOffset });
@@ -60,7 +62,7 @@ function offsets(bench: Bench, partition = 0): number[] {
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const home = (bench: Bench, partition = 0): string | undefined =>
-  bench.broker.topics.partition("t", partition)?.log.home.path;
+  logOf(bench.broker.topics.partition("t", partition)).home.path;
 const entries = (name: string): string[] => readdirSync(path(name)).filter(entry => entry.startsWith("t-"));
 
 async function started(partitions = 2): Promise<Bench> {
@@ -80,7 +82,7 @@ describe("DescribeLogDirs", () => {
       [path("a"), 0, false],
       [path("b"), 0, true],
     ]);
-    const size = bench.broker.topics.partition("t", 0)?.log.size;
+    const size = logOf(bench.broker.topics.partition("t", 0)).size;
     expect(size).toBeGreaterThan(60);
     const partition = { partitionSize: 0, offsetLag: 0, isFutureKey: false };
     // The metadata log is not described.
@@ -118,7 +120,7 @@ describe("AlterReplicaLogDirs", () => {
   test("moves a log with all that is in it, and takes records all the while", async () => {
     const bench = await started();
     await fill(bench, 60, 100_000);
-    const log = bench.broker.topics.partition("t", 0)?.log;
+    const log = logOf(bench.broker.topics.partition("t", 0));
     log?.roll();
     await fill(bench, 60, 100_000);
     expect(await move(bench, "b", [0])).toEqual(["NONE"]);
@@ -149,12 +151,12 @@ describe("AlterReplicaLogDirs", () => {
       buildBatch([{ timestamp: Date.now(), key: null, value: new Uint8Array(9) }], producer, bench.broker.tools);
     const request = { origin: "client", now: Date.now(), leaderEpoch: partition?.leaderEpoch ?? 0 } as const;
     await fill(bench, 5, 10);
-    partition?.log.append(batch(), request);
+    logOf(partition).append(batch(), request);
     await fill(bench, 1, 10);
-    partition?.log.deleteRecords(3);
+    logOf(partition).deleteRecords(3);
     expect(await move(bench, "b", [0])).toEqual(["NONE"]);
     await bench.until(() => home(bench) === path("b"));
-    const log = partition?.log;
+    const log = logOf(partition);
     expect([log?.startOffset, log?.highWatermark, log?.endOffset]).toEqual([3, 7, 7]);
     expect(log?.append(batch(), request)).toMatchObject({ duplicate: true, firstOffset: 5 });
     expect(log?.latestEpoch).toBe(partition?.leaderEpoch);

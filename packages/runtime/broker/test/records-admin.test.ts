@@ -3,6 +3,7 @@ import { ApiKey, Errors, offsetCommitKey, offsetCommitValue } from "@samsa/proto
 import { buildBatch, readRecords } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
+import { logOf } from "./logs.ts";
 
 let broker: TestBroker;
 let wire: Wire;
@@ -155,7 +156,7 @@ test("a committed offset is written with the id of its topic, whoever commits it
   await wire.ask(ApiKey.OffsetCommit, 8, body);
   const written = broker.broker.topics.partitionsOf("__consumer_offsets").flatMap(partition => {
     if (partition === undefined) return [];
-    const { log } = partition;
+    const log = logOf(partition);
     const read = log.read({ offset: 0, maxBytes: 1 << 20, minOneMessage: true, limitOffset: log.endOffset });
     return readRecords(concat(read.chunks), broker.broker.tools);
   });

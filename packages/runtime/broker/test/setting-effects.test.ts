@@ -6,6 +6,7 @@ import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type Compression } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestBroker, Wire } from "./wire.ts";
+import { logOf } from "./logs.ts";
 
 const MIB = 1 << 20;
 const HOUR = 3_600_000;
@@ -422,7 +423,7 @@ describe("settings of the broker, changed while it runs", () => {
     const batch = buildBatch([{ timestamp: now, key: null, value: null }], producer, broker.broker.tools);
     const topicData = [{ name, partitionData: [{ index: 0, records: [batch] }] }];
     await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
-    const known = () => broker.broker.topics.partition(name, 0)?.log.state.producers.entries.has(77n);
+    const known = () => logOf(broker.broker.topics.partition(name, 0)).state.producers.entries.has(77n);
     expect(known()).toBe(true);
     await alter(BROKER, "", { "producer.id.expiration.ms": "1000" });
     now += 5000;

@@ -4,6 +4,7 @@ import { ApiKey, Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, endTxnBatch } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
+import { logOf } from "./logs.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const GROUP = 32;
@@ -127,10 +128,9 @@ async function produce({ name }: Topic, count: number, { index = 0 } = {}): Prom
 async function append({ name }: Topic, bytes: Uint8Array): Promise<void> {
   const partition = broker.broker.topics.partition(name, 0);
   const now = clock.world.clock.now();
-  const added = partition?.log.append(bytes, { origin: "coordinator", now, leaderEpoch: partition.leaderEpoch });
-  expect(added?.error).toBe(0);
   await new Promise<void>(resolve => {
-    partition?.appended(bytes.length, (added?.lastOffset ?? 0) + 1, () => resolve());
+    const added = partition?.appendAsLeader(bytes, { origin: "coordinator", now }, () => resolve());
+    expect(added?.error).toBe(0);
   });
 }
 
@@ -700,8 +700,8 @@ describe("settings of share groups", () => {
     await newGroup(topic);
     const made = own.broker.topics.partitionsOf("__share_group_state");
     expect(made).toHaveLength(2);
-    expect(made[0]?.log.config.segmentBytes).toBe(2097152);
-    expect(made[0]?.log.config.retentionMs).toBe(-1);
+    expect(logOf(made[0]).config.segmentBytes).toBe(2097152);
+    expect(logOf(made[0]).config.retentionMs).toBe(-1);
     admin.close();
     await own.stop();
     [broker, admin] = before;

@@ -7,6 +7,7 @@ import { Order } from "../src/order.ts";
 import type { Partition } from "../src/partition.ts";
 import { ShardRunner } from "../src/shard-runner.ts";
 import { TestBroker, type Wire } from "./wire.ts";
+import { logOf } from "./logs.ts";
 
 /** Error that a test throws from callbacks of the broker. */
 class Planted extends Error {}
@@ -81,7 +82,7 @@ describe("a batch whose header has an impossible time", () => {
     view.setBigInt64(FIELD.maxTimestamp, 0x7fffffffffffffffn);
     view.setUint32(FIELD.crc, crc32c(bytes, FIELD.attributes, bytes.length));
     expect(await produce(bytes)).toEqual({ errorCode: 0, baseOffset: 0 });
-    const { log } = partition();
+    const log = logOf(partition());
     const [kept] = log.read({ offset: 0, maxBytes: 1 << 20, minOneMessage: true, limitOffset: 1 }).chunks;
     expect(new DataView(kept.buffer, kept.byteOffset).getBigInt64(FIELD.maxTimestamp)).toBe(time);
   });
@@ -90,7 +91,7 @@ describe("a batch whose header has an impossible time", () => {
 describe("a throw", () => {
   test("in the validation of a batch, or in its append, costs that batch", async () => {
     const { judging } = broker.broker;
-    const { log } = partition();
+    const log = logOf(partition());
     for (const [object, method] of [
       [judging, "now"],
       [log, "append"],
@@ -104,7 +105,7 @@ describe("a throw", () => {
   });
 
   test("behind a batch that another thread judges costs that batch, and those that wait have their turn", async () => {
-    const { log } = partition();
+    const log = logOf(partition());
     const real = log.append.bind(log);
     let calls = 0;
     log.append = (...of) => (++calls === 1 ? planted() : real(...of));
@@ -206,20 +207,23 @@ describe("a throw", () => {
     const told: number[] = [];
     waiting.watch({ advanced: planted, changed: planted });
     waiting.watch({ advanced: () => void told.push(-1), changed: () => void told.push(-2) });
-    waiting.appended(0, 0, planted);
-    waiting.appended(0, 0, code => void told.push(code));
-    expect(await produce(batch(SMALL))).toEqual({ errorCode: 0, baseOffset: 0 });
-    expect(told).toEqual([0, -1]);
-    waiting.appended(0, 5, planted);
-    waiting.appended(0, 5, code => void told.push(code));
-    waiting.fail(Errors.KAFKA_STORAGE_ERROR.code);
-    expect(told).toEqual([0, -1, Errors.KAFKA_STORAGE_ERROR.code, -2]);
+    const append = (done: (code: number) => void): void => {
+      expect(waiting.appendAsLeader(batch(SMALL), { origin: "client", now: Date.now() }, done).error).toBe(0);
+    };
+    append(planted);
+    append(code => void told.push(code));
+    expect(await produce(batch(SMALL))).toEqual({ errorCode: 0, baseOffset: 2 });
+    expect(told).toEqual([0, -1, -1]);
+    append(planted);
+    append(code => void told.push(code));
+    waiting.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+    expect(told).toEqual([0, -1, -1, Errors.KAFKA_STORAGE_ERROR.code, -2]);
   });
 
   test("in the retention of one log keeps no other from it", async () => {
     const done = new Promise<void>(resolve => {
-      partition("t", 0).log.enforceRetention = planted;
-      partition("u", 1).log.enforceRetention = () => {
+      logOf(partition("t", 0)).enforceRetention = planted;
+      logOf(partition("u", 1)).enforceRetention = () => {
         resolve();
         return 0;
       };
@@ -229,7 +233,7 @@ describe("a throw", () => {
   });
 
   test("in a write takes the directory offline: files and memory do not agree any more", async () => {
-    const { log } = partition();
+    const log = logOf(partition());
     let reason: DiskError | undefined;
     Object.defineProperty(log.home, "fail", { value: (error: DiskError) => void (reason = error) });
     Object.defineProperty(log, "files", { value: { perform: planted, closeAll() {}, open: planted } });

@@ -1,4 +1,4 @@
-import type { Broker } from "@samsa/broker";
+import { type Broker, logOf } from "@samsa/broker";
 
 /** Bound on producers with verification state in one log: producers plus transactional ids of a scenario. */
 const MOST_PRODUCERS = 16;
@@ -13,7 +13,10 @@ const MOST_UNDECIDED = 200;
 export function keptTooMuch(broker: Broker): string | undefined {
   const above = (what: string, size: number, most: number): string | undefined =>
     size > most ? `${what}: ${size}, and ${most} at most` : undefined;
-  const all = [...broker.topics.all()].map(({ log }) => ({ name: log.path, producers: log.state.producers }));
+  const all = [...broker.topics.all()].map(partition => ({
+    name: partition.path,
+    producers: logOf(partition).state.producers,
+  }));
   const told = all.flatMap(({ name, producers }) => [
     above(`verifications of ${name}`, producers.verifying, MOST_PRODUCERS),
     above(`transactions of ${name}`, producers.undecided.kept, MOST_UNDECIDED),
@@ -29,8 +32,9 @@ export function keptTooMuch(broker: Broker): string | undefined {
  * background, so that a start reads the active segment only.
  */
 export function unsealedLog(broker: Broker): string | undefined {
-  for (const { fault, log } of broker.topics.all()) {
-    if (fault === 0 && log.recoveryPoint < log.state.active.base) return log.path;
+  for (const partition of broker.topics.all()) {
+    const log = logOf(partition);
+    if (partition.fault === 0 && log.recoveryPoint < log.state.active.base) return log.path;
   }
   return undefined;
 }

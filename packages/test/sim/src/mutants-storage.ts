@@ -108,7 +108,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a start does not restore the high watermark",
     file: `${BROKER}/partition.ts`,
-    find: "    this.log.highWatermark = this.log.endOffset;\n  }",
+    find: "    this.#log.highWatermark = this.#log.endOffset;\n  }",
     replace: "  }",
     why: "the high watermark goes back",
   },

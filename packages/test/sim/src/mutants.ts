@@ -149,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "records are acknowledged before the write",
     file: `${BROKER}/partition.ts`,
-    find: "if (!this.log.writePending()) {",
+    find: "if (!this.#log.writePending()) {",
     replace: "if (false as boolean) {",
     why: "a killed process loses acknowledged records",
   },
@@ -170,8 +170,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "consumers see unflushed records",
     file: `${BROKER}/api/fetch.ts`,
-    find: "limitOffset: partition.limit(committed)",
-    replace: "limitOffset: log.endOffset",
+    find: 'committed ? "TXN_COMMITTED" : "HIGH_WATERMARK"',
+    replace: '"LOG_END"',
     why: "records beyond the high watermark are served, and may vanish",
   },
   {
@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "commits are acknowledged even if the write fails",
     file: `${BROKER}/shard-runner.ts`,
-    find: "this.partition.appended(bytes.length, added.lastOffset + 1, done);",
-    replace: "this.partition.appended(bytes.length, added.lastOffset + 1, () => done(0));",
+    find: "now, ...rules }, done);",
+    replace: "now, ...rules }, () => done(0));",
     why: "a committed offset that could not be written is lost",
   },
   {
@@ -429,8 +429,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "read_committed consumers see open transactions",
     file: `${BROKER}/partition.ts`,
-    find: "return committedOnly ? this.log.stableOffset : this.log.highWatermark;",
-    replace: "return this.log.highWatermark;",
+    find: "return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;",
+    replace: "return this.#log.highWatermark;",
     why: "records are served that are aborted later",
   },
   {

@@ -413,8 +413,8 @@ class Scenario {
 
   /** Log start offsets of the broker's logs now. */
   *#starts(): IterableIterator<readonly [place: Place, start: number]> {
-    for (const { log } of this.#broker?.topics.all() ?? []) {
-      if (log.topicId !== undefined) yield [{ topicId: log.topicId, partition: log.partition }, log.startOffset];
+    for (const { topicId, index, startOffset } of this.#broker?.topics.all() ?? []) {
+      yield [{ topicId, partition: index }, startOffset];
     }
   }
 

@@ -111,6 +111,8 @@ export const TYPELESS_FLOORS: readonly string[] = ["base", "format", "kernel", "
 export interface Ban {
   readonly floors: readonly string[];
   readonly pattern: RegExp;
+  /** Paths that the ban does not hold for. */
+  readonly except?: RegExp;
   readonly why: string;
 }
 
@@ -125,6 +127,12 @@ export const BANS: readonly Ban[] = [
     floors: PURE_FLOORS,
     pattern: /\b(?:async (?:function|\()|await |new Promise|Promise\.)/,
     why: "kernels and formats are synchronous",
+  },
+  {
+    floors: ["runtime"],
+    pattern: /\blogOf\b/,
+    except: /\/(?:partition|topics|moves|retention|index)\.ts$/,
+    why: "only the files that keep logs and metadata in step go around a partition",
   },
   { floors: FLOORS, pattern: /\bexport default (?!defineConfig)/, why: "a name is imported by its name" },
   { floors: FLOORS, pattern: /@ts-(?:ignore|expect-error|nocheck)/, why: "the type checker stays on" },

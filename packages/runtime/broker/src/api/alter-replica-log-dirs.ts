@@ -57,7 +57,7 @@ function moveTo(parts: Needs, place: Place, path: string): ErrorName {
   const target = moves.target(partition);
   if (target === path) return "NONE";
   if (target !== undefined) moves.cancel(partition);
-  if (partition.log.home.path === path) return "NONE";
+  if (moves.directoryOf(partition) === path) return "NONE";
   // After a move away from `dir` its old log remains there for a moment.
   if (dir.get(place.topic, place.partition) !== undefined) return "REPLICA_NOT_AVAILABLE";
   // An earlier copy may be in the offline directory.

@@ -14,7 +14,7 @@ export const deleteRecords: Handler<"DeleteRecords", Needs> = (parts, request, _
     const isHere = parts.topics.partition(name, index) !== undefined;
     if (isHere && INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
     if (typeof partition === "number") return failed(partition);
-    if (!partition.log.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);
+    if (!partition.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);
     const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(nearestNumber(offset));
     return lowWatermark < 0 ? failed(Errors.OFFSET_OUT_OF_RANGE.code) : { errorCode: 0, lowWatermark };
   };

@@ -13,7 +13,7 @@ const NO_LAG = -1;
 function lagOf(parts: Needs, log: PartitionLog, isFuture: boolean): number {
   const partition = parts.topics.partition(log.topic, log.partition);
   if (partition === undefined || partition.fault !== 0) return NO_LAG;
-  const { endOffset, highWatermark } = partition.log;
+  const { endOffset, highWatermark } = partition;
   return isFuture ? endOffset - log.endOffset : Math.max(0, highWatermark - log.endOffset);
 }
 

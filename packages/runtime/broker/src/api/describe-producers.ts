@@ -13,7 +13,7 @@ export const describeProducers: Handler<"DescribeProducers", Needs> = (parts, re
     const partition = parts.topics.partition(name, partitionIndex);
     const absence = topicNameFault(name) === undefined ? parts.topics.absence(name, partitionIndex) : INVALID_NAME;
     const errorCode = partition === undefined ? absence : partition.fault;
-    const active = partition === undefined || errorCode !== 0 ? [] : [...partition.log.producers.values()];
+    const active = partition === undefined || errorCode !== 0 ? [] : [...partition.producers.values()];
     return {
       partitionIndex,
       errorCode,

@@ -1,4 +1,4 @@
-import { DiskError, nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
+import { nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
 import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionPartition } from "../fetch-sessions.ts";
 import type { Partition, Watcher } from "../partition.ts";
@@ -268,39 +268,32 @@ class PendingFetch implements Watcher {
       return { ...failure(state, fault), currentLeader: leader };
     }
     if (partition === undefined || fault !== 0) return failure(state, fault);
-    const { log } = partition;
     const committed = this.#call.request.isolationLevel === COMMITTED;
     const base = {
       topic: state.topic,
       topicId: state.topicId,
       partitionIndex: state.partition,
-      highWatermark: log.highWatermark,
-      lastStableOffset: log.stableOffset,
-      logStartOffset: log.startOffset,
+      highWatermark: partition.highWatermark,
+      lastStableOffset: partition.stableOffset,
+      logStartOffset: partition.startOffset,
     };
     const nothing = { ...base, errorCode: 0, abortedTransactions: null, records: [], size: 0 };
     if (this.#call.context.version >= DIVERGENCE_VERSION && state.lastFetchedEpoch >= 0) {
-      const own = log.endOffsetForEpoch(state.lastFetchedEpoch);
+      const own = partition.endOffsetForEpoch(state.lastFetchedEpoch);
       if (own.epoch < 0) return failure(state, Errors.OFFSET_OUT_OF_RANGE.code);
       if (own.epoch < state.lastFetchedEpoch || own.endOffset < state.fetchOffset) {
         return { ...nothing, divergingEpoch: own };
       }
     }
-    try {
-      const read = log.read({
-        offset: state.fetchOffset,
-        maxBytes: Math.min(left, state.maxBytes),
-        minOneMessage: first,
-        limitOffset: partition.limit(committed),
-      });
-      if (read.error !== 0) return failure(state, read.error);
-      const aborted = committed ? log.abortedTransactions(state.fetchOffset, read.nextOffset) : null;
-      return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size, release: read.release };
-    } catch (thrown) {
-      if (!(thrown instanceof DiskError)) throw thrown;
-      partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
-      return failure(state, Errors.KAFKA_STORAGE_ERROR.code);
-    }
+    const read = partition.read({
+      offset: state.fetchOffset,
+      maxBytes: Math.min(left, state.maxBytes),
+      minOneMessage: first,
+      isolation: committed ? "TXN_COMMITTED" : "HIGH_WATERMARK",
+    });
+    if (read.error !== 0) return failure(state, read.error);
+    const aborted = committed ? partition.abortedTransactions(state.fetchOffset, read.nextOffset) : null;
+    return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size, release: read.release };
   }
 
   /** Throttle time of a response, in ms, by the consumer's quota; a response that is withheld does not count. */

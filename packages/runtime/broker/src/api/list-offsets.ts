@@ -34,31 +34,26 @@ interface Answer {
 const NOTHING: Answer = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 };
 
 function at(partition: Partition, offset: number, timestamp: Int64 = -1): Answer {
-  const { epochs } = partition.log;
-  // Leader epoch of the record at that offset, or of the next record to be written there.
-  let leaderEpoch = -1;
-  for (const entry of epochs) if (entry.startOffset <= offset) leaderEpoch = entry.epoch;
-  return { errorCode: 0, timestamp, offset, leaderEpoch };
+  return { errorCode: 0, timestamp, offset, leaderEpoch: partition.epochAt(offset) };
 }
 
 function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Answer {
-  const { log } = partition;
   const limit = partition.limit(committed);
   switch (timestamp) {
     case LATEST:
       return at(partition, limit);
     case EARLIEST:
     case EARLIEST_LOCAL:
-      return at(partition, log.startOffset);
+      return at(partition, partition.startOffset);
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
       return NOTHING;
     case MAX_TIMESTAMP: {
-      const found = log.offsetOfMaxTimestamp();
+      const found = partition.offsetOfMaxTimestamp();
       return found === undefined ? NOTHING : at(partition, found.offset, found.timestamp);
     }
     default: {
-      const found = log.offsetForTimestamp(timestamp);
+      const found = partition.offsetForTimestamp(timestamp);
       return found === undefined || found.offset >= limit ? NOTHING : at(partition, found.offset, found.timestamp);
     }
   }

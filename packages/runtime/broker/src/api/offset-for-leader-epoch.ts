@@ -10,7 +10,7 @@ export const offsetForLeaderEpoch: Handler<"OffsetForLeaderEpoch", Needs> = (par
       const partition = parts.topics.leader(topic, index, currentLeaderEpoch);
       const failed = (errorCode: number) => ({ errorCode, partition: index, leaderEpoch: -1, endOffset: -1 });
       if (typeof partition === "number") return failed(partition);
-      const { epoch, endOffset } = partition.log.endOffsetForEpoch(leaderEpoch);
+      const { epoch, endOffset } = partition.endOffsetForEpoch(leaderEpoch);
       return { errorCode: 0, partition: index, leaderEpoch: epoch, endOffset };
     }),
   }));

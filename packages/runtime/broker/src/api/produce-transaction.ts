@@ -124,7 +124,7 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   for (const target of targets) {
     const { topic, index, partition } = target;
     if (partition.fault !== 0) continue;
-    const guard = partition.log.state.producers.startVerification(target, ability.addsByWriting, now);
+    const guard = partition.startVerification(target, ability.addsByWriting, now);
     if (guard === VERIFICATION.STALE) {
       stale.add(partition);
       continue;

@@ -1,4 +1,5 @@
-import { concat, DiskError, type Int64 } from "@samsa/base";
+import { concat, type Int64 } from "@samsa/base";
+import type { AppendResult } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Partition } from "../partition.ts";
@@ -234,7 +235,7 @@ function settle(
       batchIndexErrorMessage: message,
     }));
     const refusal = refused(result.index, validation.error, emptyHanded(validation) ? null : validation.message);
-    const logStartOffset = validation.early || STARTLESS.has(validation.error) ? -1 : partition.log.startOffset;
+    const logStartOffset = validation.early || STARTLESS.has(validation.error) ? -1 : partition.startOffset;
     Object.assign(result, { ...refusal, logStartOffset, recordErrors });
     return;
   }
@@ -242,35 +243,32 @@ function settle(
   if (validation.transactional && transaction === undefined) {
     return fail(result, Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code);
   }
+  let added: AppendResult;
   try {
-    const { log, leaderEpoch } = partition;
-    const added = log.append(bytes, {
-      origin: "client",
+    const request = {
+      origin: "client" as const,
       now,
-      leaderEpoch,
       maxTimestamps: [validation.maxTimestamp],
       timestampType: rules.validation.timestampType,
       guard: validation.transactional ? transaction?.guardOf(partition) : undefined,
-    });
-    if (added.error !== 0) {
-      fail(result, added.error);
-      if (!STARTLESS.has(added.error)) result.logStartOffset = log.startOffset;
-      return;
-    }
-    result.baseOffset = added.firstOffset;
-    result.logAppendTimeMs = added.logAppendTime;
-    result.logStartOffset = log.startOffset;
-    parts.metrics.produced(log.topic, bytes.length, validation.count);
-    production.wait();
-    partition.appended(added.duplicate ? 0 : bytes.length, added.lastOffset + 1, errorCode => {
+    };
+    added = partition.appendAsLeader(bytes, request, errorCode => {
       if (errorCode !== 0) fail(result, errorCode);
       production.done();
     });
   } catch (error) {
-    if (!(error instanceof DiskError)) return failed(parts, result, error);
-    partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
-    fail(result, Errors.KAFKA_STORAGE_ERROR.code);
+    return failed(parts, result, error);
   }
+  if (added.error !== 0) {
+    fail(result, added.error);
+    if (!STARTLESS.has(added.error)) result.logStartOffset = partition.startOffset;
+    return;
+  }
+  production.wait();
+  result.baseOffset = added.firstOffset;
+  result.logAppendTimeMs = added.logAppendTime;
+  result.logStartOffset = partition.startOffset;
+  parts.metrics.produced(partition.topic, bytes.length, validation.count);
 }
 
 function fail(result: PartitionResult, errorCode: number): void {

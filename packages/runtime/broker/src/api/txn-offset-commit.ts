@@ -38,19 +38,19 @@ export const txnOffsetCommit: Handler<"TxnOffsetCommit", Needs> = (parts, body, 
   if (!addsByWriting && !verifies) return commit();
   const { producerId, producerEpoch, transactionalId } = body;
   const batch = { producerId, producerEpoch, baseSequence: -1 };
-  const guard = runner.partition.log.state.producers.startVerification(batch, addsByWriting, parts.env.clock.now());
+  const guard = runner.partition.startVerification(batch, addsByWriting, parts.env.clock.now());
   if (guard === VERIFICATION.STALE) return fail(Errors.INVALID_PRODUCER_EPOCH.code);
   const shown = verifies ? guard : undefined;
   if (guard === VERIFICATION.OPEN) return commit(shown);
   const admission = {
     transactionalId,
     producer: { id: producerId, epoch: producerEpoch },
-    partitions: new Map([[OFFSETS_TOPIC, new Set([runner.partition.log.partition])]]),
+    partitions: new Map([[OFFSETS_TOPIC, new Set([runner.partition.index])]]),
     ability: { addsByWriting, knowsAbortable: version >= ABORTABLE_VERSION },
     patient: false,
   };
   parts.transactions.admit(admission, errorOf => {
-    const errorCode = errorOf(OFFSETS_TOPIC, runner.partition.log.partition);
+    const errorCode = errorOf(OFFSETS_TOPIC, runner.partition.index);
     if (errorCode === 0) commit(shown);
     else fail(errorCode);
   });

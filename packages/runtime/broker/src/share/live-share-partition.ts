@@ -128,12 +128,12 @@ export class LiveSharePartition implements Watcher {
    * Initial start offset for a group without state; undefined if `by_duration` selects a time after the last record.
    */
   #resetOffset(): number | undefined {
-    const { log } = this.partition;
+    const { partition } = this;
     const reset = this.#host.groupConfigs(this.key.groupId)["share.auto.offset.reset"];
-    if (reset === "latest") return log.highWatermark;
-    if (reset === "earliest") return log.startOffset;
-    const found = log.offsetForTimestamp(this.#host.env.clock.now() - resetDurationMs(reset));
-    return found === undefined || found.offset >= log.highWatermark ? undefined : found.offset;
+    if (reset === "latest") return partition.highWatermark;
+    if (reset === "earliest") return partition.startOffset;
+    const found = partition.offsetForTimestamp(this.#host.env.clock.now() - resetDurationMs(reset));
+    return found === undefined || found.offset >= partition.highWatermark ? undefined : found.offset;
   }
 
   #settings(): SharePartitionSettings {

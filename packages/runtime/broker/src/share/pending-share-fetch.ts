@@ -1,4 +1,4 @@
-import { DiskError, type Timer, type Uuid } from "@samsa/base";
+import { type Timer, type Uuid } from "@samsa/base";
 import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coordinator";
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
@@ -237,24 +237,20 @@ export class PendingShareFetch implements ShareWaiter {
     how: { readonly fetchOffset: number; readonly maxBytes: number; readonly minOneMessage: boolean },
   ): ReadResult | undefined {
     const { fetchOffset: offset, maxBytes, minOneMessage } = how;
-    try {
-      return partition.log.read({ offset, maxBytes, minOneMessage, limitOffset: partition.limit(this.#committed) });
-    } catch (thrown) {
-      if (!(thrown instanceof DiskError)) throw thrown;
-      partition.fail(Errors.KAFKA_STORAGE_ERROR.code);
-      return undefined;
-    }
+    const isolation = this.#committed ? "TXN_COMMITTED" : "HIGH_WATERMARK";
+    const result = partition.read({ offset, maxBytes, minOneMessage, isolation });
+    return partition.fault === 0 ? result : undefined;
   }
 
   #acquire({ wanted, live, fetchOffset, result }: Read, maxRecords: number): { answer: ShareAnswer; count: number } {
     const { topicId, index } = wanted;
     const { request, session, parts } = this.#call;
-    const { log } = live.partition;
+    const { partition } = live;
     const { state } = live;
     const nothing = { answer: { ...EMPTY, topicId, index }, count: 0 };
     if (result.error !== 0) {
       // The log start offset has moved; the share partition is updated, and the client fetches again.
-      if (result.error === Errors.OFFSET_OUT_OF_RANGE.code) state?.logStartMoved(log.startOffset);
+      if (result.error === Errors.OFFSET_OUT_OF_RANGE.code) state?.logStartMoved(partition.startOffset);
       else return { ...nothing, answer: { ...nothing.answer, errorCode: result.error } };
       return nothing;
     }
@@ -266,7 +262,7 @@ export class PendingShareFetch implements ShareWaiter {
       maxRecords,
       fetchOffset,
       batches,
-      aborted: this.#committed ? log.abortedTransactions(fetchOffset, result.nextOffset) : [],
+      aborted: this.#committed ? partition.abortedTransactions(fetchOffset, result.nextOffset) : [],
     });
     live.schedule();
     if (taken === undefined || taken.records.length === 0) {
