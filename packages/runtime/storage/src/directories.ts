@@ -89,6 +89,11 @@ export class LogDirs {
     let isNew = false;
     for (const path of this.allPaths()) {
       const { meta, hasMetadata } = this.look(path);
+      if (hasMetadata && meta?.clusterId === undefined && !this.failures.has(path)) {
+        throw new LogDirError(
+          `${path} holds ${metadataTopic}-0, but its meta.properties names no cluster.id: restore the file from a copy.`,
+        );
+      }
       if (path === metadataPath) isNew = meta === undefined && !this.failures.has(path);
       else if (hasMetadata) {
         throw new LogDirError(

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { type Uuid, utf8 } from "@samsa/base";
 import { type SimNode, World } from "@samsa/sim";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -147,6 +147,21 @@ describe("directories that do not belong together are refused in one sentence", 
     expect(() => open(["/a", "/b"])).toThrow(
       /^\/a and \/b are the same directory or copies of it: both have the id \S+\.$/,
     );
+  });
+
+  test("with metadata and a meta.properties that says nothing", async () => {
+    const dirs = open(["/a"]);
+    dirs.metadata.create(METADATA, 0, META_ID);
+    await close(dirs);
+    for (const content of ["junk", "", "version=1\nnode.id=1\n"]) {
+      replaceFile(node.env.disk, "/a/meta.properties", utf8(content), true);
+      expect(() => open(["/a"])).toThrow("/a holds __cluster_metadata-0, but its meta.properties names no cluster.id");
+      const kept = readWhole(node.env.disk, "/a/meta.properties");
+      expect(kept).toEqual(utf8(content));
+    }
+    node.env.disk.removeFile("/a/meta.properties");
+    expect(() => open(["/a"])).toThrow("names no cluster.id: restore the file from a copy.");
+    expect(node.env.disk.stat("/a/meta.properties")).toBeUndefined();
   });
 
   test("without their metadata, which nothing may be made up for", async () => {
