@@ -1,6 +1,6 @@
 import { fromUtf8, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { RecordCursor } from "@samsa/records";
+import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "./calls.ts";
 import type { Client } from "./client.ts";
 import { committedBatches } from "./committed-reader.ts";
@@ -149,9 +149,26 @@ export class TableReading {
     }
     const end = Number(transactional ? part.lastStableOffset : part.highWatermark);
     const next = this.#take(part, fetchOffset);
-    if (next === fetchOffset && next < end) throw new Violation("offsets have a gap", `${name}: nothing at ${next}`);
-    this.#position = next;
-    return { next, end };
+    if (next > fetchOffset || next >= end) {
+      this.#position = next;
+      return { next, end };
+    }
+    const base = await this.#firstBase(fetchOffset);
+    if (base === undefined) return undefined;
+    // Compaction removes aborted records and old tombstones: the first batch that is left may belong to an open transaction.
+    if (!transactional || base < end) throw new Violation("offsets have a gap", `${name}: nothing at ${next}`);
+    this.#position = end;
+    return { next: end, end };
+  }
+
+  /** Base offset of the first batch at `fetchOffset` or later, decided or not; Infinity if there is none. */
+  async #firstBase(fetchOffset: number): Promise<number | undefined> {
+    const topics = [{ topic: this.#table.name, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 5000 }] }];
+    const answer = await this.#client.ask(CALLS.fetchByName, { maxWaitMs: 0, minBytes: 0, isolationLevel: 0, topics });
+    const part = answer?.responses[0]?.partitions[0];
+    if (part === undefined || part.errorCode !== 0) return undefined;
+    const batch = new BatchCursor(part.records?.[0] ?? new Uint8Array(0));
+    return batch.next() ? batch.baseOffset : Infinity;
   }
 
   async #start(): Promise<number | undefined> {
