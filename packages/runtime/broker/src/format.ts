@@ -3,11 +3,11 @@ import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
 import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
-import { type BrokerConfig, brokerConfigs } from "./configs.ts";
-import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./features.ts";
-import { parseEndpoint } from "./listeners.ts";
-import { writeBootstrapSnapshot } from "./metadata-snapshots.ts";
-import { METADATA_TOPIC } from "./topics.ts";
+import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
+import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./controller/features.ts";
+import { parseEndpoint } from "./network/listeners.ts";
+import { writeBootstrapSnapshot } from "./controller/metadata-snapshots.ts";
+import { METADATA_TOPIC } from "./replica/topics.ts";
 
 /** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */
 export class StorageError extends Error {

@@ -1,5 +1,5 @@
 import type { ApiName, Apis, Draft, Exact, Infer } from "@samsa/protocol";
-import type { RequestContext } from "./requests.ts";
+import type { RequestContext } from "./network/requests.ts";
 
 export type RequestOf<N extends ApiName> = Infer<(typeof Apis)[N]["request"]>;
 export type ResponseOf<N extends ApiName> = Draft<(typeof Apis)[N]["response"]>;

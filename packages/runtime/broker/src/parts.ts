@@ -1,22 +1,22 @@
 import type { Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
-import type { AutoTopicCreation } from "./auto-topic-creation.ts";
-import type { BrokerConfig } from "./configs.ts";
-import type { Control } from "./control.ts";
-import type { FetchSessions } from "./fetch-sessions.ts";
-import type { Forwarding } from "./forwarding.ts";
-import type { Groups } from "./groups.ts";
-import type { Judging } from "./judging.ts";
+import type { AutoTopicCreation } from "./controller/auto-topic-creation.ts";
+import type { BrokerConfig } from "./config/configs.ts";
+import type { Control } from "./controller/control.ts";
+import type { FetchSessions } from "./replica/fetch-sessions.ts";
+import type { Forwarding } from "./controller/forwarding.ts";
+import type { Groups } from "./coordinator/groups.ts";
+import type { Judging } from "./limits/judging.ts";
 import type { BrokerMetrics } from "./metrics.ts";
-import type { Moves } from "./moves.ts";
-import type { Watcher } from "./partition.ts";
-import type { Quotas } from "./quotas.ts";
-import type { Settings } from "./settings.ts";
+import type { Moves } from "./replica/moves.ts";
+import type { Watcher } from "./replica/partition.ts";
+import type { Quotas } from "./limits/quotas.ts";
+import type { Settings } from "./config/settings.ts";
 import type { ShareGroups } from "./share/share-groups.ts";
-import type { ClientTelemetry } from "./telemetry.ts";
-import type { Topics } from "./topics.ts";
-import type { Transactions } from "./transactions.ts";
+import type { ClientTelemetry } from "./limits/telemetry.ts";
+import type { Topics } from "./replica/topics.ts";
+import type { Transactions } from "./coordinator/transactions.ts";
 import type { Turn } from "./turn.ts";
 
 /** Endpoint of a broker for clients. */

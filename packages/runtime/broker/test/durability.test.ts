@@ -1,14 +1,15 @@
-import type { Uuid } from "@samsa/base";
+import { DiskError, type Uuid } from "@samsa/base";
 import { buildBatch } from "@samsa/records";
 import { type SimNode, World } from "@samsa/sim";
 import { type LogDir, openLogDir } from "@samsa/storage";
 import { describe, expect, test } from "vitest";
 import { CONFIG, TOPIC_ID } from "../../storage/test/fixture.ts";
-import { Moves } from "../src/moves.ts";
-import { Partition, type PartitionOptions } from "../src/partition.ts";
+import { Moves } from "../src/replica/moves.ts";
+import { Partition, type PartitionOptions } from "../src/replica/partition.ts";
 import { Turn } from "../src/turn.ts";
 import { logOf } from "./logs.ts";
 
+const RANGE = { offset: 0, maxBytes: 1000, minOneMessage: true } as const;
 const NOW = 1_700_000_000_000;
 
 /** A partition on a machine that may lose power, with a directory to which it may move. */
@@ -118,4 +119,27 @@ describe("moves", () => {
     expect(moves.isMoving(machine.partition)).toBe(false);
     await moves.close();
   });
+});
+
+test("a disk that fails under a read takes the partition offline, and its memory comes back", () => {
+  const broken = (): never => {
+    throw new DiskError("EIO", "/one/t-0", "an injected fault");
+  };
+  const reads: readonly ((machine: Machine) => unknown)[] = [
+    ({ partition }) => partition.offsetForTimestamp(NOW),
+    ({ partition }) => partition.offsetOfMaxTimestamp(),
+    ({ partition }) => partition.read({ ...RANGE, isolation: "TXN_COMMITTED" }).aborted ?? undefined,
+  ];
+  for (const read of reads) {
+    const machine = new Machine();
+    let released = 0;
+    const found = { error: 0, chunks: [], size: 0, nextOffset: 0, release: () => void released++ };
+    const log = logOf(machine.partition);
+    Object.assign(log, { offsetForTimestamp: broken, offsetOfMaxTimestamp: broken, abortedTransactions: broken });
+    log.read = () => found;
+    expect(read(machine)).toBeUndefined();
+    expect(machine.partition.fault).toBe(56);
+    expect(released).toBe(read === reads[2] ? 1 : 0);
+    expect(machine.partition.read({ ...RANGE, isolation: "HIGH_WATERMARK" }).aborted).toBeNull();
+  }
 });

@@ -1,7 +1,7 @@
 import { ApiKey, Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FetchSessions, nextEpoch } from "../src/fetch-sessions.ts";
+import { FetchSessions, nextEpoch } from "../src/replica/fetch-sessions.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 let broker: TestBroker;

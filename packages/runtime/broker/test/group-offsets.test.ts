@@ -1,7 +1,7 @@
 import { ZERO_UUID } from "@samsa/base";
 import { ApiKey } from "@samsa/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { batchesOf } from "../src/shard-runner.ts";
+import { batchesOf } from "../src/coordinator/shard-runner.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 let broker: TestBroker;

@@ -1,7 +1,7 @@
 import { ApiKey } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import { expect, test, vi } from "vitest";
-import { HeldBytes } from "../src/held-bytes.ts";
+import { HeldBytes } from "../src/limits/held-bytes.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 test("what is held is what was added and neither given back nor forgotten", () => {

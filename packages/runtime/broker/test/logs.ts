@@ -1,5 +1,5 @@
 import type { PartitionLog } from "@samsa/storage";
-import * as partitions from "../src/partition.ts";
+import * as partitions from "../src/replica/partition.ts";
 
 /** Log of a partition that must exist. */
 export function logOf(partition: partitions.Partition | undefined): PartitionLog {

@@ -2,8 +2,8 @@ import { metadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { type CrashOptions, World } from "@samsa/sim";
 import { type LogDir, openLogDir } from "@samsa/storage";
 import { expect, test } from "vitest";
-import type { BrokerConfig } from "../src/configs.ts";
-import { MetadataLog, metadataLogConfig } from "../src/metadata-log.ts";
+import type { BrokerConfig } from "../src/config/configs.ts";
+import { MetadataLog, metadataLogConfig } from "../src/controller/metadata-log.ts";
 
 /** Segments and snapshots of a few records each. */
 const CONFIG = metadataLogConfig({

@@ -113,6 +113,17 @@ describe("the metadata log and its snapshots", () => {
     expect(readFileSync(join(folder(), "quorum-state"), "utf8")).toBe(content);
   });
 
+  test("is refused in one sentence when its newest snapshot is damaged", async () => {
+    await start();
+    await end();
+    writeFileSync(join(folder(), newest()), "junk");
+    const error: unknown = await start().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: "QuorumError",
+      message: expect.stringMatching(/^The snapshot of the metadata \S+ is damaged \([^\n]+\): restore it[^\n]+\.$/),
+    });
+  });
+
   test("leftovers of snapshots are removed at the start", async () => {
     await start();
     await end();

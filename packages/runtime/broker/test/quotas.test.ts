@@ -3,7 +3,7 @@ import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Quotas } from "../src/quotas.ts";
+import { Quotas } from "../src/limits/quotas.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 
 const WINDOWS = { count: 11, ms: 1000 };

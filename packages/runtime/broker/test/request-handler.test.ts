@@ -2,10 +2,10 @@ import { ByteWriter } from "@samsa/base";
 import { Apis, Errors } from "@samsa/protocol";
 import { expect, test } from "vitest";
 import { type ServedApi, servedApis } from "../src/apis.ts";
-import { type Action, ALLOW_ALL, operationBits } from "../src/authorizer.ts";
+import { type Action, ALLOW_ALL, operationBits } from "../src/network/authorizer.ts";
 import type { BrokerParts } from "../src/parts.ts";
-import { RequestHandler } from "../src/request-handler.ts";
-import type { RequestContext } from "../src/requests.ts";
+import { RequestHandler } from "../src/network/request-handler.ts";
+import type { RequestContext } from "../src/network/requests.ts";
 
 /** APIs without a permission for the whole request: their handlers check each resource. */
 const BY_RESOURCE = [

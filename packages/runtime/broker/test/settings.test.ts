@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type AnyConfigSpec, ConfigError, parseConfig } from "@samsa/base";
 import { EMPTY_IMAGE, MetadataDelta } from "@samsa/metadata";
 import { metadataRecord } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
-import { clientMetricsConfigs } from "../src/client-metrics-configs.ts";
-import { checkBrokerConfigs, namedAnew, threadsFault } from "../src/config-checks.ts";
-import { brokerConfigs } from "../src/configs.ts";
-import { groupConfigs, isGroupConfigAvailable } from "../src/group-configs.ts";
-import { type ListenerSettings, planListeners } from "../src/listeners.ts";
-import { Settings } from "../src/settings.ts";
-import { topicConfigs } from "../src/topic-configs.ts";
-import { unavailableBrokerConfigs } from "../src/unavailable-configs.ts";
+import { clientMetricsConfigs } from "../src/config/client-metrics-configs.ts";
+import { checkBrokerConfigs, namedAnew, threadsFault } from "../src/config/config-checks.ts";
+import { brokerConfigs } from "../src/config/configs.ts";
+import { groupConfigs, isGroupConfigAvailable } from "../src/config/group-configs.ts";
+import { type ListenerSettings, planListeners } from "../src/network/listeners.ts";
+import { Settings } from "../src/config/settings.ts";
+import { topicConfigs } from "../src/config/topic-configs.ts";
+import { unavailableBrokerConfigs } from "../src/config/unavailable-configs.ts";
 
 function table(specs: Readonly<Record<string, AnyConfigSpec>>): string {
   const rows = Object.entries(specs)
@@ -103,7 +103,7 @@ describe("what is declared is read", () => {
     "client-metrics-configs.ts",
   ];
   const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter(file => file.endsWith(".ts") && !declaring.includes(file))
+    .filter(file => file.endsWith(".ts") && !declaring.includes(basename(file)))
     .map(file => readFileSync(join(folder, file), "utf8"))
     .join("\n");
   const isRead = (name: string) => sources.includes(`"${name}"`) || new RegExp(`config\\.${name}\\b`).test(sources);

@@ -4,8 +4,8 @@ import { nodeEnv } from "@samsa/node";
 import { ApiKey, Errors, type PushTelemetryRequest } from "@samsa/protocol";
 import { compress } from "@samsa/records";
 import { beforeEach, describe, expect, test } from "vitest";
-import { ClientTelemetry, type TelemetryClient, type TelemetryPush } from "../src/telemetry.ts";
-import { parseSubscription, subscribed } from "../src/telemetry-subscriptions.ts";
+import { ClientTelemetry, type TelemetryClient, type TelemetryPush } from "../src/limits/telemetry.ts";
+import { parseSubscription, subscribed } from "../src/limits/telemetry-subscriptions.ts";
 import { TestBroker } from "./wire.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };

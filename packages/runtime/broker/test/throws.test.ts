@@ -3,9 +3,9 @@ import type { Effect } from "@samsa/coordinator";
 import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch, FIELD } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Order } from "../src/order.ts";
-import type { Partition } from "../src/partition.ts";
-import { ShardRunner } from "../src/shard-runner.ts";
+import { Order } from "../src/replica/order.ts";
+import type { Partition } from "../src/replica/partition.ts";
+import { ShardRunner } from "../src/coordinator/shard-runner.ts";
 import { TestBroker, type Wire } from "./wire.ts";
 import { logOf } from "./logs.ts";
 

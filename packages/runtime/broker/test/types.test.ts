@@ -7,8 +7,8 @@ const PACKAGE = join(import.meta.dirname, "..");
 const ROOT = join(PACKAGE, "../../..");
 
 const HEAD = `
-import { heartbeat, leaveGroup } from "../src/api/groups.ts";
-import { consumerGroupDescribe } from "../src/api/consumer-groups.ts";
+import { heartbeat, leaveGroup } from "../src/api/groups/groups.ts";
+import { consumerGroupDescribe } from "../src/api/groups/consumer-groups.ts";
 import { serve } from "../src/apis.ts";
 import type { Handler } from "../src/handler.ts";
 type Nothing = Record<never, never>;

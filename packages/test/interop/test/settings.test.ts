@@ -1,11 +1,11 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { clientMetricsConfigs } from "../../../runtime/broker/src/client-metrics-configs.ts";
-import { brokerConfigs } from "../../../runtime/broker/src/configs.ts";
-import { groupConfigs } from "../../../runtime/broker/src/group-configs.ts";
-import { topicConfigs } from "../../../runtime/broker/src/topic-configs.ts";
-import { unavailableBrokerConfigs } from "../../../runtime/broker/src/unavailable-configs.ts";
+import { clientMetricsConfigs } from "../../../runtime/broker/src/config/client-metrics-configs.ts";
+import { brokerConfigs } from "../../../runtime/broker/src/config/configs.ts";
+import { groupConfigs } from "../../../runtime/broker/src/config/group-configs.ts";
+import { topicConfigs } from "../../../runtime/broker/src/config/topic-configs.ts";
+import { unavailableBrokerConfigs } from "../../../runtime/broker/src/config/unavailable-configs.ts";
 import { run } from "../src/child.ts";
 import { findOurJava } from "../src/runtimes.ts";
 import { EXPLAINED } from "./settings-explained.ts";

@@ -38,7 +38,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the earliest offset is always 0",
-    file: `${BROKER}/api/list-offsets.ts`,
+    file: `${BROKER}/api/records/list-offsets.ts`,
     find: "return at(partition, partition.startOffset);",
     replace: "return at(partition, 0);",
     why: "consumers begin at records that are deleted",

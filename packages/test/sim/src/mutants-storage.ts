@@ -37,14 +37,14 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "appends are acknowledged while a move replaces the log",
-    file: `${BROKER}/moves.ts`,
+    file: `${BROKER}/replica/moves.ts`,
     find: "    partition.hold();\n",
     replace: "",
     why: "acknowledged records are in the log that is deleted",
   },
   {
     name: "a move replaces the log by an unflushed copy",
-    file: `${BROKER}/moves.ts`,
+    file: `${BROKER}/replica/moves.ts`,
     find: "    await copy.flush();\n    return this.#goesOn(move);",
     replace: "    return this.#goesOn(move);",
     why: "a power cut loses records flushed long ago",
@@ -86,7 +86,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a metadata snapshot is not synced",
-    file: `${BROKER}/metadata-snapshots.ts`,
+    file: `${BROKER}/controller/metadata-snapshots.ts`,
     find: "    await file.sync();\n",
     replace: "",
     why: "the broker does not start after a power cut",
@@ -107,7 +107,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a start does not restore the high watermark",
-    file: `${BROKER}/partition.ts`,
+    file: `${BROKER}/replica/partition.ts`,
     find: "    this.#log.highWatermark = this.#log.endOffset;\n  }",
     replace: "  }",
     why: "the high watermark goes back",

@@ -5,7 +5,15 @@ import { describe, expect, test } from "vitest";
 import { forbiddenComments } from "../src/comments.ts";
 import { importCycles } from "../src/cycles.ts";
 import { longFunctions } from "../src/functions.ts";
-import { BANS, FLOORS, LIMITS, PACKAGES_WITH_FORBIDDEN_FIRST_WORDS, ROOMS } from "../src/layers.ts";
+import {
+  BANS,
+  FLOORS,
+  FOLDERS_OF_DECLARATIONS,
+  FOLDERS_TOO_LARGE,
+  LIMITS,
+  PACKAGES_WITH_FORBIDDEN_FIRST_WORDS,
+  ROOMS,
+} from "../src/layers.ts";
 import { files, importFaults, importsOf, packageFolders, present, ROOT, type Source, sources } from "../src/tree.ts";
 
 const all = sources();
@@ -149,6 +157,16 @@ describe("sizes", () => {
       }
     }
     expect(faults).toEqual([]);
+  });
+
+  test("folders hold few files", () => {
+    const counts = new Map<string, number>();
+    for (const { path, test: isTest } of all) {
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      if (!isTest) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    const large = [...counts].flatMap(([folder, count]) => (count > LIMITS.folderFiles ? [folder] : []));
+    expect(large.toSorted()).toEqual([...FOLDERS_OF_DECLARATIONS, ...FOLDERS_TOO_LARGE].toSorted());
   });
 
   test("a long function is found", () => {

@@ -1,10 +1,10 @@
 import type { Logger } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
 import { Errors } from "@samsa/protocol";
-import type { BrokerConfig } from "./configs.ts";
+import type { BrokerConfig } from "../config/configs.ts";
 import type { Control } from "./control.ts";
-import { topicPlan } from "./internal-topics.ts";
-import type { MutationQuota } from "./quotas.ts";
+import { topicPlan } from "../coordinator/internal-topics.ts";
+import type { MutationQuota } from "../limits/quotas.ts";
 
 const TIMEOUT_MS = 30_000;
 

@@ -5,14 +5,14 @@ import { encodeMetadataRecord, Errors, type MetadataRecord, metadataRecord } fro
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
-import type { BrokerConfig } from "./configs.ts";
+import type { BrokerConfig } from "../config/configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL, TOLERATED } from "./features.ts";
-import type { Endpoint } from "./listeners.ts";
+import type { Endpoint } from "../network/listeners.ts";
 import { MetadataLog } from "./metadata-log.ts";
-import type { Placed } from "./moves.ts";
-import { type MutationQuota, NO_MUTATION_QUOTA } from "./quotas.ts";
-import { configRules, type Settings, SOURCE } from "./settings.ts";
-import { topicConfigs } from "./topic-configs.ts";
+import type { Placed } from "../replica/moves.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA } from "../limits/quotas.ts";
+import { configRules, type Settings, SOURCE } from "../config/settings.ts";
+import { topicConfigs } from "../config/topic-configs.ts";
 
 /** First version of ApiVersions that may carry features with a minimum level of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;

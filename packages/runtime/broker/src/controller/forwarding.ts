@@ -2,10 +2,10 @@ import type { Env } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { type ApiName, Errors } from "@samsa/protocol";
 import type { Control } from "./control.ts";
-import type { RequestError } from "./error-responses.ts";
-import type { ResponseOf } from "./handler.ts";
-import { type MutationQuota, NO_MUTATION_QUOTA, type Quotas } from "./quotas.ts";
-import type { RequestContext } from "./requests.ts";
+import type { RequestError } from "../error-responses.ts";
+import type { ResponseOf } from "../handler.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA, type Quotas } from "../limits/quotas.ts";
+import type { RequestContext } from "../network/requests.ts";
 
 /** Requests that Kafka's controller drops when their timeout has passed. */
 const TIMED: ReadonlySet<keyof ControllerRequests> = new Set([

@@ -13,9 +13,10 @@ import {
 } from "@samsa/quorum";
 import type { Tools, VoterDescription } from "@samsa/records";
 import { type LogDir, type PartitionLog, readWhole, replaceFile } from "@samsa/storage";
-import type { BrokerConfig } from "./configs.ts";
+import type { BrokerConfig } from "../config/configs.ts";
 import { MetadataSnapshots, type StoredSnapshot, writeBootstrapSnapshot } from "./metadata-snapshots.ts";
-import { METADATA_TOPIC } from "./topics.ts";
+import { METADATA_TOPIC } from "../replica/topics.ts";
+import { QuorumError } from "./quorum-error.ts";
 
 /** Settings of the metadata log. It is flushed with each append, and trimmed below snapshots instead of by age. */
 export function metadataLogConfig(config: BrokerConfig): LogConfig {
@@ -313,14 +314,6 @@ export class MetadataLog {
   /** Waits for the snapshot in progress; its failure is reported to the caller of `snapshot`. */
   async close(): Promise<void> {
     await Promise.allSettled([this.#snapshotting]);
-  }
-}
-
-/** The metadata in this directory cannot be led by this node; the message states the reason in one sentence. */
-export class QuorumError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "QuorumError";
   }
 }
 

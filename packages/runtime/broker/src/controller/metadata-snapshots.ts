@@ -1,4 +1,4 @@
-import type { Disk, Env } from "@samsa/base";
+import { type Disk, type Env, MalformedError } from "@samsa/base";
 import {
   checkpointName,
   decodeSnapshot,
@@ -9,6 +9,7 @@ import {
 } from "@samsa/quorum";
 import type { Tools } from "@samsa/records";
 import { readWhole, removeIfThere } from "@samsa/storage";
+import { QuorumError } from "./quorum-error.ts";
 
 /** A complete snapshot on disk. */
 export interface StoredSnapshot extends SnapshotId {
@@ -54,9 +55,17 @@ export class MetadataSnapshots {
     this.#stored.sort((a, b) => a.offset - b.offset || a.epoch - b.epoch);
   }
 
-  /** Reads a snapshot. Throws `MalformedError` if the file is damaged. */
+  /** Reads a snapshot. Throws `QuorumError` if the file is damaged. */
   read({ name }: StoredSnapshot): Snapshot {
-    return decodeSnapshot(readWhole(this.#env.disk, `${this.#path}/${name}`) ?? new Uint8Array(0), this.#tools);
+    const path = `${this.#path}/${name}`;
+    try {
+      return decodeSnapshot(readWhole(this.#env.disk, path) ?? new Uint8Array(0), this.#tools);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      throw new QuorumError(
+        `The snapshot of the metadata ${path} is damaged (${error.message}): restore it, or the whole directory, from a copy.`,
+      );
+    }
   }
 
   /** Writes a snapshot without blocking; it is listed once the promise resolves. Rejects with `DiskError`. */

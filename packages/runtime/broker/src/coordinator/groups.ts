@@ -12,7 +12,7 @@ import {
 import type { MetadataImage } from "@samsa/metadata";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
-import { OFFSETS_TOPIC, type Topics } from "./topics.ts";
+import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
 
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;

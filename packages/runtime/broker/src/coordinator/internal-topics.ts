@@ -1,5 +1,5 @@
-import type { BrokerConfig } from "./configs.ts";
-import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "./topics.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../replica/topics.ts";
 
 interface InternalTopic {
   readonly numPartitions: number;

@@ -3,8 +3,8 @@ import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
-import type { Partition } from "./partition.ts";
-import type { Topics } from "./topics.ts";
+import type { Partition } from "../replica/partition.ts";
+import type { Topics } from "../replica/topics.ts";
 
 const LOAD_BYTES = 4 * 1024 * 1024;
 

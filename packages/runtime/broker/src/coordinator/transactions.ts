@@ -9,11 +9,11 @@ import {
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
-import type { BrokerConfig } from "./configs.ts";
-import { TRANSACTION_VERSION_FEATURE } from "./features.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import { TRANSACTION_VERSION_FEATURE } from "../controller/features.ts";
 import type { Groups } from "./groups.ts";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
-import { OFFSETS_TOPIC, type Topics, TRANSACTION_TOPIC } from "./topics.ts";
+import { OFFSETS_TOPIC, type Topics, TRANSACTION_TOPIC } from "../replica/topics.ts";
 
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
 const { code: GONE } = Errors.UNKNOWN_TOPIC_OR_PARTITION;

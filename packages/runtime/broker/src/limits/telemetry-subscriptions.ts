@@ -1,6 +1,6 @@
 import { type Crc32c, parseConfig, utf8, type Uuid, uuidToBytes, viewOf } from "@samsa/base";
 import { type ConfigImage, RESOURCE_TYPE } from "@samsa/metadata";
-import { clientMetricsConfigs, parseMatch } from "./client-metrics-configs.ts";
+import { clientMetricsConfigs, parseMatch } from "../config/client-metrics-configs.ts";
 
 /** Attributes of a client that subscriptions match, by the names of `ClientMetricsConfigs`. */
 export type ClientAttributes = Readonly<Record<string, string>>;

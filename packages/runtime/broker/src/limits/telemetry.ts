@@ -7,7 +7,7 @@ import {
   type PushTelemetryResponse,
 } from "@samsa/protocol";
 import { decompress } from "@samsa/records";
-import type { Peer, RequestContext } from "./requests.ts";
+import type { Peer, RequestContext } from "../network/requests.ts";
 import {
   type ClientAttributes,
   parseSubscription,

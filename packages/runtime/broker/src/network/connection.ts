@@ -17,14 +17,14 @@ import {
   responseHeaderVersion,
   UnsupportedVersionError,
 } from "@samsa/protocol";
-import type { ServedApi } from "./apis.ts";
-import { plainAddress } from "./connection-limits.ts";
-import type { HeldBytes } from "./held-bytes.ts";
-import type { BrokerMetrics } from "./metrics.ts";
-import type { Quotas } from "./quotas.ts";
+import type { ServedApi } from "../apis.ts";
+import { plainAddress } from "../limits/connection-limits.ts";
+import type { HeldBytes } from "../limits/held-bytes.ts";
+import type { BrokerMetrics } from "../metrics.ts";
+import type { Quotas } from "../limits/quotas.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { type Peer, readHead, type RequestContext, type RequestHead, UNKNOWN_SOFTWARE } from "./requests.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 /** Most requests of one connection that may wait for their replies; above it the socket is not read. */
 const MAX_IN_FLIGHT = 128;

@@ -1,5 +1,5 @@
 import { ConfigError } from "@samsa/base";
-import type { BrokerConfig } from "./configs.ts";
+import type { BrokerConfig } from "../config/configs.ts";
 
 export interface Endpoint {
   readonly name: string;

@@ -4,7 +4,7 @@ import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
 import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
 import { Order } from "./order.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../turn.ts";
 
 /** Observes a partition for readable records. */
 export interface Watcher {
@@ -22,6 +22,11 @@ export type LeaderAppend = Omit<AppendRequest, "leaderEpoch">;
 export interface PartitionRead extends Omit<ReadOptions, "limitOffset"> {
   /** End of the readable records (`FetchIsolation`). */
   readonly isolation: "LOG_END" | "HIGH_WATERMARK" | "TXN_COMMITTED";
+}
+
+export interface PartitionReadResult extends ReadResult {
+  /** Transactions that were aborted among the records read; null unless `isolation` is TXN_COMMITTED. */
+  readonly aborted: ReturnType<PartitionLog["abortedTransactions"]> | null;
 }
 
 interface PendingAck {
@@ -131,11 +136,6 @@ export class Partition {
     return this.#log.stableOffset;
   }
 
-  /** Transactions that were aborted among the records from `from` to before `to`. */
-  abortedTransactions(from: number, to: number): ReturnType<PartitionLog["abortedTransactions"]> {
-    return this.#log.abortedTransactions(from, to);
-  }
-
   /** Largest epoch up to `epoch`, and its end (`Partition.lastOffsetForLeaderEpoch`). */
   endOffsetForEpoch(epoch: number): ReturnType<PartitionLog["endOffsetForEpoch"]> {
     return this.#log.endOffsetForEpoch(epoch);
@@ -148,14 +148,30 @@ export class Partition {
     return epoch;
   }
 
-  /** First record with this timestamp or a later one. */
+  /** First record with this timestamp or a later one; undefined if the disk fails, too. */
   offsetForTimestamp(timestamp: Int64): ReturnType<PartitionLog["offsetForTimestamp"]> {
-    return this.#log.offsetForTimestamp(timestamp);
+    return this.#guarded(() => this.#log.offsetForTimestamp(timestamp));
   }
 
-  /** Record with the largest timestamp. */
+  /** Record with the largest timestamp; undefined if the disk fails, too. */
   offsetOfMaxTimestamp(): ReturnType<PartitionLog["offsetOfMaxTimestamp"]> {
-    return this.#log.offsetOfMaxTimestamp();
+    return this.#guarded(() => this.#log.offsetOfMaxTimestamp());
+  }
+
+  /** Result of `work` on the log; undefined if the disk fails, which takes the partition offline. */
+  #guarded<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  /** Takes the partition offline after a `DiskError`; throws any other error. */
+  #failed(error: unknown): void {
+    if (!(error instanceof DiskError)) throw error;
+    this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
   }
 
   /** Producers that the log remembers (`Partition.activeProducerState`). */
@@ -214,8 +230,7 @@ export class Partition {
     try {
       result = this.#log.append(bytes, { ...request, leaderEpoch: this.leaderEpoch });
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+      this.#failed(error);
       return refused(Errors.KAFKA_STORAGE_ERROR.code);
     }
     if (result.error !== 0) return result;
@@ -229,14 +244,24 @@ export class Partition {
   }
 
   /** Reads batches up to the end that `isolation` names. A failing disk takes the partition offline. */
-  read({ isolation, ...options }: PartitionRead): ReadResult {
+  read({ isolation, ...options }: PartitionRead): PartitionReadResult {
     const limitOffset = isolation === "LOG_END" ? this.#log.endOffset : this.limit(isolation === "TXN_COMMITTED");
+    let read: ReadResult | undefined;
     try {
-      return this.#log.read({ ...options, limitOffset });
+      read = this.#log.read({ ...options, limitOffset });
+      const wantsAborted = isolation === "TXN_COMMITTED" && read.error === 0;
+      const aborted = wantsAborted ? this.#log.abortedTransactions(options.offset, read.nextOffset) : null;
+      return { ...read, aborted };
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
-      return { error: Errors.KAFKA_STORAGE_ERROR.code, chunks: [], size: 0, nextOffset: options.offset };
+      this.#failed(error);
+      read?.release?.();
+      return {
+        error: Errors.KAFKA_STORAGE_ERROR.code,
+        chunks: [],
+        size: 0,
+        nextOffset: options.offset,
+        aborted: null,
+      };
     }
   }
 

@@ -1,5 +1,5 @@
 import { guardEach } from "@samsa/base";
-import type { BrokerParts } from "./parts.ts";
+import type { BrokerParts } from "../parts.ts";
 import { logOf, type Partition } from "./partition.ts";
 
 type Home = Pick<BrokerParts, "config" | "env" | "topics">;

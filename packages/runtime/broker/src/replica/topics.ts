@@ -15,9 +15,9 @@ import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
 import type { Moves, Placed } from "./moves.ts";
 import { logOf, Partition } from "./partition.ts";
-import { logConfig, type Settings } from "./settings.ts";
-import type { TopicConfig } from "./topic-configs.ts";
-import type { Turn } from "./turn.ts";
+import { logConfig, type Settings } from "../config/settings.ts";
+import type { TopicConfig } from "../config/topic-configs.ts";
+import type { Turn } from "../turn.ts";
 
 export const OFFSETS_TOPIC = "__consumer_offsets";
 export const SHARE_STATE_TOPIC = "__share_group_state";

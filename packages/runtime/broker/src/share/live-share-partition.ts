@@ -8,8 +8,8 @@ import {
   type Ticket,
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import { type GroupConfigs, resetDurationMs } from "../group-configs.ts";
-import type { Partition, Watcher } from "../partition.ts";
+import { type GroupConfigs, resetDurationMs } from "../config/group-configs.ts";
+import type { Partition, Watcher } from "../replica/partition.ts";
 import type { ShareStateAnswer, ShareStates } from "./share-states.ts";
 
 /** Outcome for a client: error code 0, or an error. */

@@ -3,10 +3,9 @@ import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coord
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
-import type { ReadResult } from "@samsa/storage";
 import type { BrokerParts } from "../parts.ts";
-import type { Watcher } from "../partition.ts";
-import type { RequestContext } from "../requests.ts";
+import type { PartitionReadResult, Watcher } from "../replica/partition.ts";
+import type { RequestContext } from "../network/requests.ts";
 import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
 import type { SessionSharePartition, ShareSession } from "./share-sessions.ts";
 
@@ -46,7 +45,7 @@ interface Read {
   readonly wanted: Wanted;
   readonly live: LiveSharePartition;
   readonly fetchOffset: number;
-  readonly result: ReadResult;
+  readonly result: PartitionReadResult;
 }
 
 /** A batch and its position in a chunk. */
@@ -235,7 +234,7 @@ export class PendingShareFetch implements ShareWaiter {
   #readOne(
     { partition }: LiveSharePartition,
     how: { readonly fetchOffset: number; readonly maxBytes: number; readonly minOneMessage: boolean },
-  ): ReadResult | undefined {
+  ): PartitionReadResult | undefined {
     const { fetchOffset: offset, maxBytes, minOneMessage } = how;
     const isolation = this.#committed ? "TXN_COMMITTED" : "HIGH_WATERMARK";
     const result = partition.read({ offset, maxBytes, minOneMessage, isolation });
@@ -262,7 +261,7 @@ export class PendingShareFetch implements ShareWaiter {
       maxRecords,
       fetchOffset,
       batches,
-      aborted: this.#committed ? partition.abortedTransactions(fetchOffset, result.nextOffset) : [],
+      aborted: result.aborted ?? [],
     });
     live.schedule();
     if (taken === undefined || taken.records.length === 0) {

@@ -9,8 +9,8 @@ import {
   ShareStateShard,
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import { type ShardHost, ShardRunner, Shards } from "../shard-runner.ts";
-import { SHARE_STATE_TOPIC, type Topics } from "../topics.ts";
+import { type ShardHost, ShardRunner, Shards } from "../coordinator/shard-runner.ts";
+import { SHARE_STATE_TOPIC, type Topics } from "../replica/topics.ts";
 
 /** Response of the share coordinator for a share partition; the fields depend on the request. */
 export interface ShareStateAnswer {

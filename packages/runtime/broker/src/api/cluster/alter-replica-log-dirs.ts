@@ -1,8 +1,8 @@
 import { DiskError } from "@samsa/base";
 import { type ErrorName, Errors } from "@samsa/protocol";
 import { futureName } from "@samsa/storage";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "dirs" | "moves" | "topics">;
 

@@ -1,7 +1,7 @@
 import type { ApiVersionsRequest } from "@samsa/protocol";
 import { Errors } from "@samsa/protocol";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "apis" | "clusterId" | "control" | "nodeId">;
 

@@ -5,9 +5,9 @@ import {
   type ErrorName,
   Errors,
 } from "@samsa/protocol";
-import { errorResponses, type RequestError } from "../error-responses.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { errorResponses, type RequestError } from "../../error-responses.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "forwarding" | "topics">;
 

@@ -1,8 +1,8 @@
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import type { LogDir, PartitionLog } from "@samsa/storage";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "dirs" | "env" | "topics">;
 

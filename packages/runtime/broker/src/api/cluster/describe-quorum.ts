@@ -1,9 +1,9 @@
 import { ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
-import { METADATA_TOPIC } from "../topics.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { METADATA_TOPIC } from "../../replica/topics.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "control" | "env" | "nodeId">;
 

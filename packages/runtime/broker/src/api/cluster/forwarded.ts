@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
-import { errorResponses } from "../error-responses.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { errorResponses } from "../../error-responses.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 /** Requests that the broker forwards to the controller without changes (`ForwardingManager`). */
 

@@ -6,12 +6,12 @@ import {
   Errors,
   type IncrementalAlterConfigsResponse,
 } from "@samsa/protocol";
-import { brokerSpec, checkBrokerConfigs, threadsFault } from "../config-checks.ts";
-import { brokerConfigs } from "../configs.ts";
-import { listenerSettings, listenersFault } from "../listeners.ts";
-import { brokerConfigsFault, CONFIG_RULES } from "../settings.ts";
-import type { Handler, ResponseOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { brokerSpec, checkBrokerConfigs, threadsFault } from "../../config/config-checks.ts";
+import { brokerConfigs } from "../../config/configs.ts";
+import { listenerSettings, listenersFault } from "../../network/listeners.ts";
+import { brokerConfigsFault, CONFIG_RULES } from "../../config/settings.ts";
+import type { Handler, ResponseOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "control" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
 

@@ -2,14 +2,14 @@ import { type AnyConfigSpec, CONFIG_TYPE_IDS, type ConfigSpecs, shownConfigValue
 import { topicNameFault } from "@samsa/controller";
 import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
-import { clientMetricsConfigs } from "../client-metrics-configs.ts";
-import { listenerSpec } from "../config-checks.ts";
-import { brokerConfigs } from "../configs.ts";
-import { groupConfigs } from "../group-configs.ts";
-import { type Setting, SOURCE } from "../settings.ts";
-import { topicConfigs } from "../topic-configs.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { clientMetricsConfigs } from "../../config/client-metrics-configs.ts";
+import { listenerSpec } from "../../config/config-checks.ts";
+import { brokerConfigs } from "../../config/configs.ts";
+import { groupConfigs } from "../../config/group-configs.ts";
+import { type Setting, SOURCE } from "../../config/settings.ts";
+import { topicConfigs } from "../../config/topic-configs.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
 type Needs = Pick<BrokerParts, "nodeId" | "settings" | "topics">;

@@ -1,9 +1,9 @@
 import { Errors } from "@samsa/protocol";
-import { GROUP_VERSION_FEATURE } from "../features.ts";
-import { withOperations } from "./partition-state.ts";
-import { UNDESCRIBED } from "../error-responses.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { GROUP_VERSION_FEATURE } from "../../controller/features.ts";
+import { withOperations } from "../topics/partition-state.ts";
+import { UNDESCRIBED } from "../../error-responses.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type DescribedGroup = ItemOf<"ConsumerGroupDescribe", "groups">;
 type Needs = Pick<BrokerParts, "config" | "groups" | "topics">;

@@ -1,8 +1,8 @@
 import { Errors } from "@samsa/protocol";
-import { NO_MUTATION_QUOTA } from "../quotas.ts";
-import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../topics.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { NO_MUTATION_QUOTA } from "../../limits/quotas.ts";
+import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../../replica/topics.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "nodes" | "topics" | "transactions">;
 

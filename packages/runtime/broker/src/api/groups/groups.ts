@@ -8,11 +8,11 @@ import {
   syncError,
 } from "@samsa/coordinator";
 import { Errors, type OffsetFetchRequest } from "@samsa/protocol";
-import { withOperations } from "./partition-state.ts";
+import { withOperations } from "../topics/partition-state.ts";
 import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
-import { deleteShareGroup } from "./share-group-offsets.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { deleteShareGroup } from "../share/share-group-offsets.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
 

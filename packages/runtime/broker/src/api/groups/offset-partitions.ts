@@ -1,6 +1,6 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { Topics } from "../topics.ts";
+import type { Topics } from "../../replica/topics.ts";
 
 interface AskedTopic {
   readonly name: string;

@@ -1,8 +1,8 @@
 import { type Int64, nearestNumber } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { INTERNAL_TOPICS } from "../topics.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { INTERNAL_TOPICS } from "../../replica/topics.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 

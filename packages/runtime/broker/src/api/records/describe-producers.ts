@@ -1,7 +1,7 @@
 import { topicNameFault } from "@samsa/controller";
 import { errorOf, Errors } from "@samsa/protocol";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 

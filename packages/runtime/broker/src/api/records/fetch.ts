@@ -1,10 +1,16 @@
 import { nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch, type SessionPartition } from "../fetch-sessions.ts";
-import type { Partition, Watcher } from "../partition.ts";
-import type { RequestContext } from "../requests.ts";
-import type { Handler, ItemOf, Reply } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import {
+  type FetchSession,
+  FINAL_EPOCH,
+  INITIAL_EPOCH,
+  nextEpoch,
+  type SessionPartition,
+} from "../../replica/fetch-sessions.ts";
+import type { Partition, Watcher } from "../../replica/partition.ts";
+import type { RequestContext } from "../../network/requests.ts";
+import type { Handler, ItemOf, Reply } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<
   BrokerParts,
@@ -292,8 +298,8 @@ class PendingFetch implements Watcher {
       isolation: committed ? "TXN_COMMITTED" : "HIGH_WATERMARK",
     });
     if (read.error !== 0) return failure(state, read.error);
-    const aborted = committed ? partition.abortedTransactions(state.fetchOffset, read.nextOffset) : null;
-    return { ...nothing, abortedTransactions: aborted, records: read.chunks, size: read.size, release: read.release };
+    const { aborted, chunks: records, size, release } = read;
+    return { ...nothing, abortedTransactions: aborted, records, size, release };
   }
 
   /** Throttle time of a response, in ms, by the consumer's quota; a response that is withheld does not count. */

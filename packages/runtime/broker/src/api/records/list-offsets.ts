@@ -1,8 +1,8 @@
 import type { Int64 } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
-import type { Partition } from "../partition.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Partition } from "../../replica/partition.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 
@@ -76,6 +76,7 @@ export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, conte
       const partition = parts.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
       if (typeof partition === "number") return refused(partition);
       const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
+      if (partition.fault !== 0) return refused(partition.fault);
       // Versions below 4 have no field for the leader epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),

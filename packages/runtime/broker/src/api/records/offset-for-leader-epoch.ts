@@ -1,5 +1,5 @@
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 

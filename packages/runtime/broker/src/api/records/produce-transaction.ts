@@ -2,10 +2,10 @@ import { concat } from "@samsa/base";
 import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
-import type { Partition } from "../partition.ts";
-import type { RequestContext } from "../requests.ts";
-import type { ClientAbility } from "../transactions.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Partition } from "../../replica/partition.ts";
+import type { RequestContext } from "../../network/requests.ts";
+import type { ClientAbility } from "../../coordinator/transactions.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "env" | "topics" | "transactions">;
 

@@ -2,12 +2,12 @@ import { concat, type Int64 } from "@samsa/base";
 import type { AppendResult } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
-import type { Partition } from "../partition.ts";
-import type { RequestContext } from "../requests.ts";
-import { INTERNAL_TOPICS } from "../topics.ts";
+import type { Partition } from "../../replica/partition.ts";
+import type { RequestContext } from "../../network/requests.ts";
+import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { produceInTransaction, topicNameOf, type Transaction } from "./produce-transaction.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "topics" | "transactions">;
 

@@ -1,5 +1,5 @@
 import { Errors, type KafkaError } from "@samsa/protocol";
-import { FINAL_EPOCH } from "../fetch-sessions.ts";
+import { FINAL_EPOCH } from "../../replica/fetch-sessions.ts";
 import {
   acknowledgeAll,
   byTopicId,
@@ -8,9 +8,9 @@ import {
   leaderHints,
   NO_LEADER,
   refusedWhole,
-} from "../share/acknowledgements.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+} from "../../share/acknowledgements.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "nodes" | "shares" | "topics">;
 

@@ -1,6 +1,6 @@
 import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
-import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../fetch-sessions.ts";
-import type { RequestContext } from "../requests.ts";
+import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
+import type { RequestContext } from "../../network/requests.ts";
 import {
   type AcknowledgedPartition,
   acknowledgeAll,
@@ -11,11 +11,11 @@ import {
   NO_LEADER,
   leaderHints,
   refusedWhole,
-} from "../share/acknowledgements.ts";
-import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../share/pending-share-fetch.ts";
-import { type ShareSession, sharePartitionId } from "../share/share-sessions.ts";
-import type { Handler, Reply, ResponseOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+} from "../../share/acknowledgements.ts";
+import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../../share/pending-share-fetch.ts";
+import { type ShareSession, sharePartitionId } from "../../share/share-sessions.ts";
+import type { Handler, Reply, ResponseOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<
   BrokerParts,
@@ -185,7 +185,8 @@ class ShareFetchCall {
         errorCode,
         errorMessage: own ? answer.errorMessage : null,
         acknowledgeErrorCode: said?.errorCode ?? 0,
-        acknowledgeErrorMessage: said?.errorMessage ?? null,
+        // Kafka tells the code alone.
+        acknowledgeErrorMessage: null,
         records: own ? answer.records : [],
         acquiredRecords: own ? answer.acquired : [],
         currentLeader: isLeadership(errorCode) ? leaderOf(parts, answer) : NO_LEADER,

@@ -6,10 +6,10 @@ import {
   Errors,
   errorOf,
 } from "@samsa/protocol";
-import type { GroupRunner } from "../groups.ts";
-import type { ShareStateAnswer, StateFault } from "../share/share-states.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { GroupRunner } from "../../coordinator/groups.ts";
+import type { ShareStateAnswer, StateFault } from "../../share/share-states.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
 

@@ -1,9 +1,9 @@
 import type { ShareGroupView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import { isMemberId } from "../share/acknowledgements.ts";
-import { withOperations } from "./partition-state.ts";
-import type { Handler, ResponseOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { isMemberId } from "../../share/acknowledgements.ts";
+import { withOperations } from "../topics/partition-state.ts";
+import type { Handler, ResponseOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
 

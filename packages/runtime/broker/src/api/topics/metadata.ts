@@ -1,11 +1,11 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import type { MetadataImage, TopicImage } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
-import { INTERNAL_TOPICS } from "../topics.ts";
+import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
-import { absentTopicError } from "../auto-topic-creation.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { absentTopicError } from "../../controller/auto-topic-creation.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "forwarding" | "nodeId" | "nodes" | "topics">;
 

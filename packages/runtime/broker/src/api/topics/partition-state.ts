@@ -1,6 +1,6 @@
 import type { PartitionImage, TopicImage } from "@samsa/metadata";
-import { operationBits } from "../authorizer.ts";
-import type { BrokerParts } from "../parts.ts";
+import { operationBits } from "../../network/authorizer.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "nodeId" | "topics">;
 

@@ -1,8 +1,8 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "transactions">;
 

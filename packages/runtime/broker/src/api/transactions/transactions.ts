@@ -1,9 +1,9 @@
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { javaStringHash } from "@samsa/base";
-import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../topics.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "topics" | "transactions">;
 

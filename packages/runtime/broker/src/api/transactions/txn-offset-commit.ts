@@ -1,10 +1,10 @@
 import { txnCommitError } from "@samsa/coordinator";
 import { VERIFICATION } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
-import { OFFSETS_TOPIC } from "../topics.ts";
-import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
-import type { Handler } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { OFFSETS_TOPIC } from "../../replica/topics.ts";
+import { mergeOutcomes, splitByExistence } from "../groups/offset-partitions.ts";
+import type { Handler } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "env" | "groups" | "topics" | "transactions">;
 

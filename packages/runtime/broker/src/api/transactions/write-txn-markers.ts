@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
-import { writeMarker } from "../transactions.ts";
-import type { Handler, ItemOf } from "../handler.ts";
-import type { BrokerParts } from "../parts.ts";
+import { writeMarker } from "../../coordinator/transactions.ts";
+import type { Handler, ItemOf } from "../../handler.ts";
+import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "groups" | "tools" | "topics">;
 
