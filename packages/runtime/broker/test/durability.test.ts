@@ -85,6 +85,34 @@ describe("when a record is acknowledged", () => {
 describe("moves", () => {
   const assign = () => Promise.resolve();
 
+  test("rename a copy that has on the device all that the old log has in its files", async () => {
+    const machine = new Machine();
+    const { node, partition } = machine;
+    const file = "00000000000000000000.log";
+    let appended = 0;
+    const found: { readonly before: number; readonly durable: number }[] = [];
+    node.disk.watch = (operation, path) => {
+      // Records come while the copy is flushed.
+      if (operation === "sync" && path.endsWith(`-future/${file}`) && appended < 4) {
+        appended++;
+        machine.append(() => {});
+      }
+      if (operation !== "rename" || !path.endsWith("-future")) return;
+      const before = node.disk.mount().stat(`/one/t-0/${file}`)?.size ?? 0;
+      found.push({ before, durable: node.disk.durableBytes(`${path}/${file}`).length });
+    };
+    machine.append(() => {});
+    const moves = new Moves({ env: node.env, assign });
+    moves.begin(partition, machine.second);
+    await machine.world.runFor(1000);
+    expect(appended).toBe(4);
+    expect(found).toHaveLength(1);
+    expect(found[0].before).toBeGreaterThan(0);
+    expect(found[0].durable).toBeGreaterThanOrEqual(found[0].before);
+    expect(partition.endOffset).toBe(5);
+    await moves.close();
+  });
+
   test("go on with the next when one throws, and when its cancellation does", async () => {
     const machine = new Machine();
     const { env } = machine.node;

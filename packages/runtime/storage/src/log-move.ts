@@ -45,6 +45,11 @@ export class LogMove {
     return source.warm(copy.endOffset, Math.min(SLICE, copy.config.segmentBytes));
   }
 
+  /** True if the log has records that the copy lacks. */
+  get isBehind(): boolean {
+    return this.copy.endOffset < this.source.endOffset;
+  }
+
   /** Copies a slice. False if the copy had caught up already. */
   step(): boolean {
     const { source, copy } = this;

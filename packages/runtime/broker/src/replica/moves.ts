@@ -11,6 +11,8 @@ export interface Placed {
 
 /** Most bytes of a copy that may be unflushed before the copy waits for a flush. */
 const UNFLUSHED = 128 << 20;
+/** Flushes of a copy before its swap, while producers that wait for no acknowledgement go on. */
+const MOST_FLUSHES = 20;
 
 export interface MovesHost {
   readonly env: Env;
@@ -159,8 +161,11 @@ export class Moves {
     if (move.cancelled) return this.#takeBack(move);
     partition.hold();
     try {
-      if (!(await this.#catchUp(move))) return;
-      // Records appended during the flush are not acknowledged yet; copy them too.
+      // Records appended during a flush are not acknowledged yet; copy and flush them too. A power cut after the rename may
+      // leave both logs, and the start then needs a copy that has all that is in the files of the old log.
+      for (let flushes = 0; flushes === 0 || (work.isBehind && flushes < MOST_FLUSHES); flushes++) {
+        if (!(await this.#catchUp(move))) return;
+      }
       while (work.step());
       work.swap();
       partition.replaceLog(work.copy);
