@@ -19,7 +19,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
     name: "a deleted setting keeps its value",
     file: `${CONTROLLER}/configs.ts`,
     find: "if (operation === DELETE) return null;",
-    replace: "if (operation === DELETE) return undefined;",
+    replace: "if (operation === DELETE) return current;",
     why: "a topic keeps a setting that its owner has removed",
   },
   {
