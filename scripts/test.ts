@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { command } from "./options.ts";
 
 const root = join(import.meta.dirname, "..");
 const bin = (name: string) => join(root, "node_modules", ".bin", name);
@@ -48,9 +49,13 @@ function countTests(file: string): { passed: number; failed: number; skipped: nu
 }
 
 function main(): number {
+  const { static: isStatic = false } = command("test", "compiles, lints, checks the format and runs every test")
+    .option("--static", "stop before the tests")
+    .parse()
+    .opts<{ readonly static?: boolean }>();
   let failed = 0;
   for (const [title, tool, args] of checks) if (!run(title, tool, args)) failed++;
-  if (process.argv.includes("--static")) return failed;
+  if (isStatic) return failed;
   const scratch = mkdtempSync(join(tmpdir(), "samsa-test-"));
   const report = join(scratch, "report.json");
   const tests = run("tests", "vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);

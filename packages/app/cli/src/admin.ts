@@ -9,8 +9,10 @@ import {
 } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import {
-  type ApiKey,
+  ApiKey,
   apiOf,
+  apiVersionsRequest,
+  apiVersionsResponse,
   errorOf,
   FrameSplitter,
   requestFrame,
@@ -57,6 +59,7 @@ export class AdminConnection implements ConnectionHandler {
   /** Connects to the first reachable server of `host:port,…`. Rejects with a `Failure`. */
   static async open(env: Env, servers: string): Promise<AdminConnection> {
     const failures: string[] = [];
+    let isReached = false;
     const places = servers.split(",").map(server => place(server.trim(), servers));
     for (const { server, host, port } of places) {
       const admin = new AdminConnection(env, server);
@@ -65,12 +68,16 @@ export class AdminConnection implements ConnectionHandler {
           env,
           env.network.connect(host, port, () => admin),
         );
+        // A server that is mute or no broker is passed over, too.
+        await admin.ask(ApiKey.ApiVersions, 0, { request: apiVersionsRequest, response: apiVersionsResponse }, {});
         return admin;
       } catch (error) {
-        failures.push(`no broker at ${server}: ${(error as Error).message}`);
+        admin.close();
+        isReached ||= error instanceof Failure;
+        failures.push(error instanceof Failure ? error.message : `no broker at ${server}: ${(error as Error).message}`);
       }
     }
-    throw new Failure(`${failures.join("; ")}. Is it running? Try: samsa start`);
+    throw new Failure(`${failures.join("; ")}${isReached ? "" : ". Is it running? Try: samsa start"}`);
   }
 
   onData(chunk: Uint8Array): void {

@@ -2,6 +2,9 @@ import type { MetricFamily } from "@samsa/broker";
 // Import names statically: the bundle loses the names of a CommonJS module that is imported lazily.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
+/** Sample of the event loop's lag that no measurement stands behind. */
+const NO_SAMPLE = /^nodejs_eventloop_lag_\w+ (?:Nan|9223372036\S*)\n/gm;
+
 /** Renders metrics in Prometheus' text format. It observes Node from its construction on, so create one per process. */
 export class Exposition {
   /** Registry of Node's own metrics, with the observers that feed them. */
@@ -26,6 +29,8 @@ export class Exposition {
         for (const { labels, value } of samples) gauge.set(labels, value);
       }
     }
-    return `${await this.#process.metrics()}\n${await registry.metrics()}`;
+    const own = await this.#process.metrics();
+    // Without a sample since the last scrape the histogram of the event loop has sentinels for figures.
+    return `${own.replaceAll(NO_SAMPLE, "")}\n${await registry.metrics()}`;
   }
 }

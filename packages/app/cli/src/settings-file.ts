@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { brokerConfigs } from "@samsa/broker";
+import { brokerConfigs, unavailableBrokerConfigs } from "@samsa/broker";
 import { isOfProviders, resolveVariables } from "./config-providers.ts";
 import { Failure } from "./failure.ts";
 import { parseProperties } from "./properties.ts";
+import { nearest } from "./nearest.ts";
 
 /**
  * Reads `server.properties` (Java's format, ISO-8859-1), applies `key=value` overrides, and resolves variables. Throws
@@ -26,9 +27,22 @@ export function readSettings(file: string | undefined, overrides: readonly strin
   return resolveVariables(settings);
 }
 
-/** Names of settings without an effect: Kafka's settings that are not available, and typing mistakes. */
-export function unknownSettings(settings: ReadonlyMap<string, string>): string[] {
-  return [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
+/** Warnings about settings of the file that have no effect: those of Kafka that are not available here, and unknown ones. */
+export function idleSettings(
+  settings: ReadonlyMap<string, string>,
+): { readonly setting: string; readonly why: string }[] {
+  const names = [...settings.keys()].filter(name => !Object.hasOwn(brokerConfigs, name) && !isOfProviders(name));
+  return names.map(setting => {
+    if (Object.hasOwn(unavailableBrokerConfigs, setting)) {
+      return { setting, why: "this setting of Kafka is not available here and has no effect" };
+    }
+    const known = [...Object.keys(brokerConfigs), ...Object.keys(unavailableBrokerConfigs)];
+    const near = nearest(setting, known);
+    return {
+      setting,
+      why: `this setting is unknown and has no effect${near === undefined ? "" : `; did you mean ${near}?`}`,
+    };
+  });
 }
 
 /** Makes the log directories absolute, in place. Without any, the data goes to `./data`. */

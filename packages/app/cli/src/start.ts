@@ -9,7 +9,7 @@ import { ClientMetrics } from "./client-metrics.ts";
 import { Failure, reportFailure } from "./failure.ts";
 import { serveHttp } from "./http.ts";
 import { createLogger } from "./logger.ts";
-import { placed, readSettings, unknownSettings } from "./settings-file.ts";
+import { placed, readSettings, idleSettings } from "./settings-file.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /** Options of `samsa start`. */
@@ -117,9 +117,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   }).catch((error: unknown) => {
     throw withAdvice(error);
   });
-  for (const name of unknownSettings(settings)) {
-    logger.warn("this setting is not available and has no effect", { setting: name });
-  }
+  for (const { setting, why } of idleSettings(settings)) logger.warn(why, { setting });
   let http: Server | undefined;
   try {
     if (httpPort !== undefined && telemetry !== undefined) {

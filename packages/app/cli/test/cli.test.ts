@@ -124,6 +124,10 @@ describe("what cannot be started says so in one sentence", () => {
     expect(await failure(`127.0.0.1:${port}`)).toBe(
       `samsa: the server at 127.0.0.1:${port} does not speak Kafka's protocol\n`,
     );
+    // The next address of a list is tried, and each failure is told.
+    expect(await failure(`127.0.0.1:${port},127.0.0.1:1`)).toMatch(
+      /^samsa: the server at \S+ does not speak Kafka's protocol; no broker at 127\.0\.0\.1:1: [^\n]+\n$/,
+    );
     server.close();
   });
 

@@ -5,7 +5,7 @@ import type { Logger, Network } from "@samsa/base";
 import { Broker } from "@samsa/broker";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { placed, readSettings, unknownSettings } from "../src/settings-file.ts";
+import { placed, readSettings, idleSettings } from "../src/settings-file.ts";
 
 type Listen = Network["listen"];
 
@@ -170,6 +170,20 @@ describe("a file of settings", () => {
     expect(() => read("config.providers=v\nconfig.providers.v.class=my.Vault\n")).toThrow(
       "config.providers.v.class: Could not load config provider class my.Vault",
     );
-    expect(unknownSettings(read(providers("")))).toEqual([]);
+    expect(idleSettings(read(providers("")))).toEqual([]);
   });
+});
+
+test("a setting without effect is named: what is not available here, a typo, and what nobody knows", () => {
+  const given = ["retention.mss", "log.retention.hour", "num.network.threads", "foo.bar", "log.retention.hours"];
+  const found = idleSettings(new Map(given.map(name => [name, "1"])));
+  expect(found).toEqual([
+    { setting: "retention.mss", why: "this setting is unknown and has no effect" },
+    {
+      setting: "log.retention.hour",
+      why: "this setting is unknown and has no effect; did you mean log.retention.hours?",
+    },
+    { setting: "num.network.threads", why: "this setting of Kafka is not available here and has no effect" },
+    { setting: "foo.bar", why: "this setting is unknown and has no effect" },
+  ]);
 });
