@@ -1,6 +1,7 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type ApiName, Apis, Errors } from "@samsa/protocol";
 import type { RequestOf, ResponseOf } from "./handler.ts";
+import { NO_SUBSCRIPTION } from "./limits/telemetry.ts";
 
 /** Error that fails a whole request. */
 export interface RequestError {
@@ -27,6 +28,15 @@ const MANY_GROUPS_VERSION = 8;
 
 const NOTHING = { throttleTimeMs: 0 } as const;
 const API_VERSIONS = { apiKey: Apis.ApiVersions.key, minVersion: 0, maxVersion: Apis.ApiVersions.lastStable } as const;
+/** Fields of a transaction that could not be described. */
+export const NO_TRANSACTION = {
+  transactionState: "",
+  transactionTimeoutMs: 0,
+  transactionStartTimeMs: 0,
+  producerId: 0n,
+  producerEpoch: 0,
+  topics: [],
+} as const;
 /** Fields of a group that could not be described. */
 export const UNDESCRIBED = {
   groupState: "",
@@ -379,14 +389,9 @@ export const errorResponses = {
   DescribeTransactions: ({ transactionalIds }, { code }) => ({
     ...NOTHING,
     transactionStates: transactionalIds.map(transactionalId => ({
-      errorCode: code,
+      ...NO_TRANSACTION,
       transactionalId,
-      transactionState: "",
-      transactionTimeoutMs: 0,
-      transactionStartTimeMs: 0,
-      producerId: 0n,
-      producerEpoch: 0,
-      topics: [],
+      errorCode: code,
     })),
   }),
   ListTransactions: (_request, { code }) => ({
@@ -436,16 +441,6 @@ export const errorResponses = {
   }),
   AlterShareGroupOffsets: spoken,
   DeleteShareGroupOffsets: spoken,
-  GetTelemetrySubscriptions: (_request, { code }) => ({
-    ...NOTHING,
-    errorCode: code,
-    clientInstanceId: ZERO_UUID,
-    subscriptionId: 0,
-    acceptedCompressionTypes: [],
-    pushIntervalMs: 0,
-    telemetryMaxBytes: 0,
-    deltaTemporality: false,
-    requestedMetrics: [],
-  }),
+  GetTelemetrySubscriptions: (_request, { code }) => ({ ...NO_SUBSCRIPTION, ...NOTHING, errorCode: code }),
   PushTelemetry: coded,
 } satisfies { readonly [N in ApiName]?: ErrorResponse<RequestOf<N>, ResponseOf<N>> };

@@ -16,6 +16,17 @@ import {
   type Subscription,
 } from "./telemetry-subscriptions.ts";
 
+/** Fields of a GetTelemetrySubscriptions response that carries an error. */
+export const NO_SUBSCRIPTION = {
+  clientInstanceId: ZERO_UUID,
+  subscriptionId: 0,
+  acceptedCompressionTypes: [],
+  pushIntervalMs: 0,
+  telemetryMaxBytes: 0,
+  deltaTemporality: false,
+  requestedMetrics: [],
+} as const;
+
 /** Metrics that a client has pushed. */
 export interface TelemetryPush {
   readonly clientInstanceId: Uuid;
@@ -142,17 +153,7 @@ export class ClientTelemetry {
     const elapsed = now - Math.max(instance.lastGet, instance.lastPush);
     if (elapsed >= wanted.pushIntervalMs) instance.lastGet = now;
     else if (!RETRIED.includes(instance.lastError)) {
-      return {
-        throttleTimeMs: 0,
-        errorCode: Errors.THROTTLING_QUOTA_EXCEEDED.code,
-        clientInstanceId: ZERO_UUID,
-        subscriptionId: 0,
-        acceptedCompressionTypes: [],
-        pushIntervalMs: 0,
-        telemetryMaxBytes: 0,
-        deltaTemporality: false,
-        requestedMetrics: [],
-      };
+      return { ...NO_SUBSCRIPTION, throttleTimeMs: 0, errorCode: Errors.THROTTLING_QUOTA_EXCEEDED.code };
     }
     instance.lastError = 0;
     return {

@@ -7,11 +7,12 @@ import {
   joinError,
   syncError,
 } from "@samsa/coordinator";
-import { Errors, type OffsetFetchRequest } from "@samsa/protocol";
+import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
 import { withOperations } from "../topics/partition-state.ts";
 import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import { errorResponses } from "../../error-responses.ts";
+import type { Handler, ItemOf, ResponseOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
@@ -127,24 +128,18 @@ export const offsetFetch: Handler<"OffsetFetch", Needs> = (parts, body, context,
   const topics = body.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
   const { errorCode, topics: found } = fetchedGroup(parts, group, asked);
-  // Version 1 has no field for an error of the group: every partition carries it.
-  const shown = version < 2 && errorCode !== 0 ? refusedPartitions(body, errorCode) : found;
+  if (errorCode !== 0) {
+    const response: ResponseOf<"OffsetFetch"> = errorResponses.OffsetFetch(
+      body,
+      { ...errorOf(errorCode), detail: null },
+      version,
+    );
+    return reply(response);
+  }
   // These versions do not name topics by id.
-  const named = shown.map(({ name, partitions }) => ({ name, partitions }));
+  const named = found.map(({ name, partitions }) => ({ name, partitions }));
   reply({ throttleTimeMs: 0, topics: named, errorCode });
 };
-
-function refusedPartitions(body: OffsetFetchRequest, errorCode: number): FetchedTopic[] {
-  return (body.topics ?? []).map(({ name, partitionIndexes }) => ({
-    name,
-    partitions: partitionIndexes.map(partitionIndex => ({
-      partitionIndex,
-      committedOffset: -1,
-      metadata: "",
-      errorCode,
-    })),
-  }));
-}
 
 function described(view: GroupView) {
   return {

@@ -2,6 +2,7 @@ import type { ShareGroupView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { isMemberId } from "../../share/acknowledgements.ts";
 import { withOperations } from "../topics/partition-state.ts";
+import { UNDESCRIBED } from "../../error-responses.ts";
 import type { Handler, ResponseOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
@@ -46,14 +47,10 @@ function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, membe
 export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, body, _context, reply) => {
   const groups = body.groupIds.map(groupId => {
     const refused = (errorCode: number, errorMessage: string | null) => ({
+      ...UNDESCRIBED,
+      groupId,
       errorCode,
       errorMessage,
-      groupId,
-      groupState: "",
-      groupEpoch: 0,
-      assignmentEpoch: 0,
-      assignorName: "",
-      members: [],
     });
     const { INVALID_GROUP_ID, NOT_COORDINATOR, GROUP_ID_NOT_FOUND, UNSUPPORTED_VERSION } = Errors;
     if (!parts.shares.isEnabled) return refused(UNSUPPORTED_VERSION.code, UNSUPPORTED_VERSION.message);

@@ -1,6 +1,7 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
+import { NO_TRANSACTION } from "../../error-responses.ts";
 import type { Handler, ItemOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
@@ -13,16 +14,7 @@ export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
   _context,
   reply,
 ) => {
-  const failed = (transactionalId: string, errorCode: number) => ({
-    transactionalId,
-    errorCode,
-    transactionState: "",
-    transactionTimeoutMs: 0,
-    transactionStartTimeMs: 0,
-    producerId: 0n,
-    producerEpoch: 0,
-    topics: [],
-  });
+  const failed = (transactionalId: string, errorCode: number) => ({ ...NO_TRANSACTION, transactionalId, errorCode });
   const transactionStates = transactionalIds.map(id => {
     if (id === "") return failed(id, Errors.INVALID_REQUEST.code);
     const runner = parts.transactions.of(id);
