@@ -5,6 +5,7 @@ export * from "./crc32c.ts";
 export * from "./env.ts";
 export * from "./guard.ts";
 export * from "./murmur2.ts";
+export * from "./sorted-map.ts";
 export * from "./uuid.ts";
 export * from "./config.ts";
 export * from "./heap.ts";
