@@ -68,7 +68,7 @@ test("each version of a map equals a Map with the same changes, also after later
 });
 
 test("strings are sorted, an edit without changes gives the same map, and an edit ends with `done`", () => {
-  const map = SortedMap.of([
+  const map = SortedMap.of<string, number>([
     ["b", 2],
     ["a", 1],
     ["b", 3],

@@ -1,4 +1,5 @@
-import { EMPTY_IMAGE, MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
+import { invariant } from "@samsa/base";
+import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
@@ -43,30 +44,35 @@ export type ControllerRequests = {
   };
 };
 
-/**
- * Metadata state machine of the active controller. Decisions read the image with all replayed records. Before the next
- * decision, the caller must replay the records of the last one, even uncommitted ones; if they are not committed in the
- * end, it starts again from a committed image.
- */
-export class Controller {
-  readonly #settings: ControllerSettings;
-  #image: MetadataImage;
-  #delta: MetadataDelta;
-  #provenance: Provenance;
+/** Decision in the log that is not committed yet, or an answer that depends on one. */
+interface Uncommitted<Waiter> {
+  /** Offset of its last record, or of the last record that the answer depends on. */
+  readonly offset: number;
+  readonly waiter: Waiter;
+}
 
-  constructor(settings: ControllerSettings, image: MetadataImage = EMPTY_IMAGE) {
+/**
+ * Metadata state machine of the active controller. Decisions read a speculative image, which includes appended records
+ * that are not committed yet. A reply waits until all records that it depends on are committed (`DeferredEventQueue`).
+ * A controller that steps down drops the speculative image. `Waiter` is whatever the caller needs to send a reply.
+ */
+export class Controller<Waiter> {
+  readonly #settings: ControllerSettings;
+  #committed: MetadataImage;
+  #speculative: MetadataImage;
+  /** In the order of their offsets. */
+  #uncommitted: Uncommitted<Waiter>[] = [];
+
+  /** `image` is the committed metadata at the time this controller becomes active. */
+  constructor(settings: ControllerSettings, image: MetadataImage) {
     this.#settings = settings;
-    this.#image = image;
-    this.#delta = new MetadataDelta(image);
-    this.#provenance = image.provenance;
+    this.#committed = image;
+    this.#speculative = image;
   }
 
+  /** Metadata with all appended records. */
   get image(): MetadataImage {
-    if (!this.#delta.isEmpty()) {
-      this.#image = this.#delta.apply(this.#provenance);
-      this.#delta = new MetadataDelta(this.#image);
-    }
-    return this.#image;
+    return this.#speculative;
   }
 
   /** Returns records and reply for a request; changes nothing. The caller authorizes the request. */
@@ -79,12 +85,38 @@ export class Controller {
       context: DecisionContext,
       request: ControllerRequests[N]["request"],
     ) => Decision<ControllerRequests[N]["reply"]>;
-    return decider({ image: this.image, settings: this.#settings, draw }, request);
+    return decider({ image: this.#speculative, settings: this.#settings, draw }, request);
   }
 
-  /** Applies a record of the log at `provenance`; no other call changes the metadata. */
-  replay(record: MetadataRecord, provenance: Provenance): void {
-    this.#delta.replay(record);
-    this.#provenance = provenance;
+  /** Replays records that were appended to the log; `provenance` is that of the last one. */
+  appended(records: readonly MetadataRecord[], provenance: Provenance): void {
+    const delta = new MetadataDelta(this.#speculative);
+    for (const record of records) delta.replay(record);
+    this.#speculative = delta.apply(provenance);
+  }
+
+  /** Returns true if the metadata are committed now; else `commitUpTo` or `renounce` returns the waiter. */
+  await(waiter: Waiter): boolean {
+    const { offset } = this.#speculative.provenance;
+    if (offset <= this.#committed.provenance.offset) return true;
+    this.#uncommitted.push({ offset, waiter });
+    return false;
+  }
+
+  /** Takes over the committed metadata, and returns the waiters whose records they include. */
+  commitUpTo(image: MetadataImage): Waiter[] {
+    const { offset } = image.provenance;
+    invariant(offset >= this.#committed.provenance.offset, "the high watermark does not go back");
+    this.#committed = image;
+    // Without uncommitted records both images have the same content: keep one of them.
+    if (offset >= this.#speculative.provenance.offset) this.#speculative = image;
+    const count = this.#uncommitted.findIndex(waiting => waiting.offset > offset);
+    return this.#uncommitted.splice(0, count < 0 ? Infinity : count).map(({ waiter }) => waiter);
+  }
+
+  /** Drops all records that are not committed, and returns their waiters. */
+  renounce(): Waiter[] {
+    this.#speculative = this.#committed;
+    return this.#uncommitted.splice(0).map(({ waiter }) => waiter);
   }
 }

@@ -4,4 +4,4 @@ export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
-export { collisionName, topicNameFault } from "./topic-names.ts";
+export { topicNameFault } from "./topic-names.ts";

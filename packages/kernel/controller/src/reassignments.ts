@@ -1,4 +1,4 @@
-import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed } from "@samsa/metadata";
+import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed, topicsByName } from "@samsa/metadata";
 import {
   type AlterPartitionReassignmentsRequest,
   type AlterPartitionReassignmentsResponse,
@@ -23,7 +23,7 @@ export function electLeaders(context: DecisionContext, request: ElectLeadersRequ
   const election = ELECTIONS[request.electionType];
   const wanted =
     topicPartitions ??
-    [...image.topics.values()].map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }));
+    topicsByName(image).map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }));
   const records: MetadataRecord[] = [];
   const results = (one: (topic: string, partition: number) => Refusal | undefined): Results =>
     wanted.map(({ topic, partitions }) => ({
@@ -168,7 +168,7 @@ export function listPartitionReassignments(
   image: MetadataImage,
   { topics }: ListPartitionReassignmentsRequest,
 ): ListPartitionReassignmentsResponse {
-  const asked = topics ?? [...image.topics.values()].map(({ name }) => ({ name, partitionIndexes: undefined }));
+  const asked = topics ?? topicsByName(image).map(({ name }) => ({ name, partitionIndexes: undefined }));
   const found = asked.flatMap(({ name, partitionIndexes }) => {
     const topic = topicNamed(image, name);
     if (topic === undefined) return [];

@@ -13,8 +13,3 @@ export function topicNameFault(name: string): string | undefined {
   }
   return undefined;
 }
-
-/** Topic name as in metric names, with underscores for dots: topics with equal results collide. */
-export function collisionName(name: string): string {
-  return name.replaceAll(".", "_");
-}

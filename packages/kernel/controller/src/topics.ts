@@ -1,5 +1,12 @@
 import { ZERO_UUID } from "@samsa/base";
-import { type MetadataImage, type PartitionImage, partitionRecord, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
+import {
+  collisionName,
+  type MetadataImage,
+  type PartitionImage,
+  partitionRecord,
+  RESOURCE_TYPE,
+  topicNamed,
+} from "@samsa/metadata";
 import {
   type CreatePartitionsRequest,
   type CreatePartitionsResponse,
@@ -14,7 +21,7 @@ import {
 import { changeConfigs, SET } from "./configs.ts";
 import { type Decision, type DecisionContext, duplicates, isRefusal, type Refusal, refusal } from "./decision.ts";
 import { assignmentFault, newPartition, placeReplicas } from "./placement.ts";
-import { collisionName, topicNameFault } from "./topic-names.ts";
+import { topicNameFault } from "./topic-names.ts";
 
 const METADATA_TOPIC = "__cluster_metadata";
 const MOST_PARTITIONS = 10_000;
@@ -32,9 +39,6 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
   const results: NewTopicResult[] = [];
   const twice = duplicates(request.topics.map(t => t.name));
   const repeated: NewTopicResult[] = [];
-  // Only names with these characters can collide: without any, existing names need no check.
-  const mayCollide = request.topics.some(t => /[._]/.test(t.name));
-  const taken = new Map(mayCollide ? [...image.topicIds.keys()].map(name => [collisionName(name), name]) : []);
   let total = 0;
   for (const t of request.topics) {
     total += t.assignments.length || Math.max(0, t.numPartitions === -1 ? settings.numPartitions : t.numPartitions);
@@ -44,7 +48,7 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
     const refused =
       total > MOST_PARTITIONS
         ? refusal("POLICY_VIOLATION", "Excessively large number of partitions per request.")
-        : newNameFault(image, name, { twice, taken });
+        : newNameFault(image, name, twice);
     const made = refused ?? createTopic(context, topic);
     if (isRefusal(made)) {
       (twice.has(name) ? repeated : results).push({ name, ...made });
@@ -60,19 +64,15 @@ export function createTopics(context: DecisionContext, request: CreateTopicsRequ
 type CreatedTopic = CreateTopicsResponse["topics"][number];
 type NewTopicResult = Pick<CreatedTopic, "name" | "errorCode" | "errorMessage"> & Partial<CreatedTopic>;
 
-function newNameFault(
-  image: MetadataImage,
-  name: string,
-  known: { twice: ReadonlySet<string>; taken: ReadonlyMap<string, string> },
-): Refusal | undefined {
-  if (known.twice.has(name)) return refusal("INVALID_REQUEST", "Duplicate topic name.");
+function newNameFault(image: MetadataImage, name: string, twice: ReadonlySet<string>): Refusal | undefined {
+  if (twice.has(name)) return refusal("INVALID_REQUEST", "Duplicate topic name.");
   if (name === METADATA_TOPIC) {
     return refusal("INVALID_REQUEST", `Creation of internal topic ${METADATA_TOPIC} is prohibited.`);
   }
   if (image.topicIds.has(name)) return refusal("TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
   const fault = topicNameFault(name);
   if (fault !== undefined) return refusal("INVALID_TOPIC_EXCEPTION", fault);
-  const other = known.taken.get(collisionName(name));
+  const other = image.collisions.get(collisionName(name))?.[0];
   if (other === undefined) return undefined;
   return refusal("INVALID_TOPIC_EXCEPTION", `Topic '${name}' collides with existing topic: ${other}`);
 }

@@ -1,6 +1,6 @@
 import { randomUuid, type Uuid } from "@samsa/base";
 import { Controller, type ControllerRequests, type ControllerSettings, type Draw } from "@samsa/controller";
-import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import { configsOf, EMPTY_IMAGE, RESOURCE_TYPE } from "@samsa/metadata";
 import {
   brokerHeartbeatRequest,
   brokerRegistrationRequest,
@@ -50,7 +50,7 @@ export const id = (n: number): Uuid =>
 /** Controller with its log. */
 export class Fixture {
   #ids = 0;
-  readonly controller = new Controller(settings);
+  readonly controller = new Controller<string>(settings, EMPTY_IMAGE);
   readonly log: MetadataRecord[] = [];
   mutate: Draw["mutate"] = () => true;
   readonly draw = (): Draw => ({
@@ -61,15 +61,10 @@ export class Fixture {
   });
 
   append(records: readonly MetadataRecord[]): void {
-    for (const record of records) {
-      // Encode and decode the record, as an append does.
-      this.controller.replay(decodeMetadataRecord(encodeMetadataRecord(record)), {
-        offset: this.log.length,
-        epoch: 1,
-        timestamp: 0,
-      });
-      this.log.push(record);
-    }
+    this.log.push(...records);
+    // Encode and decode the records, as an append does.
+    const written = records.map(record => decodeMetadataRecord(encodeMetadataRecord(record)));
+    this.controller.appended(written, { offset: this.log.length - 1, epoch: 1, timestamp: 0 });
   }
 
   run<N extends keyof ControllerRequests>(

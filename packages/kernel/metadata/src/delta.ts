@@ -1,4 +1,12 @@
-import { type Int64, invariant, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import {
+  type Int64,
+  invariant,
+  MIGRATING_DIRECTORY,
+  SortedMap,
+  type SortedMapEdit,
+  UNASSIGNED_DIRECTORY,
+  type Uuid,
+} from "@samsa/base";
 import type {
   BrokerRegistrationChangeRecord,
   ClientQuotaRecord,
@@ -9,7 +17,9 @@ import type {
 } from "@samsa/protocol";
 import {
   type BrokerImage,
+  collisionName,
   configKey,
+  mayCollide,
   type MetadataImage,
   type PartitionImage,
   type Provenance,
@@ -29,26 +39,27 @@ export class MetadataError extends Error {
 
 type Writable = { -readonly [K in keyof MetadataImage]: MetadataImage[K] };
 type MapName = {
-  [K in keyof MetadataImage]: MetadataImage[K] extends { readonly size: number } ? K : never;
+  [K in keyof MetadataImage]: MetadataImage[K] extends { edit(): unknown } ? K : never;
 }[keyof MetadataImage];
-type MutableOf<K extends MapName> =
-  MetadataImage[K] extends ReadonlyMap<infer Key, infer Value> ? Map<Key, Value> : never;
+type EditOf<K extends MapName> = ReturnType<MetadataImage[K]["edit"]>;
 
-/**
- * Records replayed on top of an image, and the resulting image. Maps are copied at their first write, so the cost of a
- * delta depends on what it touches, and one delta for many records is cheaper than many deltas.
- */
+const NO_PARTITIONS = SortedMap.of<number, PartitionImage>();
+
+/** Records replayed on top of an image, and the resulting image. Costs as much as what the records change. */
 export class MetadataDelta {
   readonly base: MetadataImage;
-  /** Topics that were created, or changed in some partition; excludes deleted topics. */
-  readonly changedTopics = new Set<Uuid>();
+  /** Partitions that were created or changed, by topic; excludes deleted topics. */
+  readonly changedTopics = new Map<Uuid, Set<number>>();
+  /** Topics of the base that were deleted. */
   readonly deletedTopics = new Map<Uuid, TopicImage>();
   /** `configKey`s of resources whose settings have changed. */
   readonly changedConfigs = new Set<string>();
   readonly changedBrokers = new Set<number>();
   readonly #next: Writable;
-  readonly #copied = new Set<string>();
-  readonly #ownTopics = new Map<Uuid, Map<number, PartitionImage>>();
+  /** Edits of the maps that have changed. */
+  readonly #edits = new Map<MapName, EditOf<MapName>>();
+  /** Edits of partitions, which `#settleTopics` puts into their topics. */
+  readonly #partitionEdits = new Map<Uuid, SortedMapEdit<number, PartitionImage>>();
   /** Records of the open transaction, once this delta has added to it. */
   #held: MetadataRecord[] = [];
   #count = 0;
@@ -91,18 +102,49 @@ export class MetadataDelta {
     }
   }
 
-  /** Image with all replayed records. Do not use the delta after this call. */
+  /** Image with all replayed records. Do not replay more records after this call. */
   apply(provenance: Provenance): MetadataImage {
+    this.#settleTopics();
+    for (const name of this.#edits.keys()) this.#settle(name);
     return { ...this.#next, provenance };
   }
 
-  #map<K extends MapName>(name: K): MutableOf<K> {
-    if (!this.#copied.has(name)) {
-      this.#copied.add(name);
-      Object.assign(this.#next, { [name]: new Map<unknown, unknown>(this.#next[name]) });
+  #edit<K extends MapName>(name: K): EditOf<K> {
+    let edit = this.#edits.get(name);
+    if (edit === undefined) {
+      edit = this.#next[name].edit();
+      this.#edits.set(name, edit);
     }
-    // The copy made above belongs to this delta.
-    return this.#next[name] as MetadataImage[MapName] as MutableOf<K>;
+    // The edit under a map's name is one of that map.
+    return edit as EditOf<K>;
+  }
+
+  /** Current entries of a map, for reading only. */
+  #now<K extends MapName>(name: K): Pick<EditOf<K>, "get" | "has"> {
+    return (this.#edits.get(name) ?? this.#next[name]) as Pick<EditOf<K>, "get" | "has">;
+  }
+
+  #settle(name: MapName): void {
+    const edit = this.#edits.get(name);
+    if (edit === undefined) return;
+    Object.assign(this.#next, { [name]: edit.done() });
+    this.#edits.delete(name);
+  }
+
+  /** All topics with their partitions as of now. */
+  #settleTopics(): SortedMap<Uuid, TopicImage> {
+    for (const [id, partitions] of this.#partitionEdits) {
+      this.#edit("topics").set(id, { ...this.#topic(id), partitions: partitions.done() });
+    }
+    this.#partitionEdits.clear();
+    this.#settle("topics");
+    return this.#next.topics;
+  }
+
+  #topic(id: Uuid): TopicImage {
+    const topic = this.#now("topics").get(id);
+    if (topic === undefined) throw new MetadataError(`no topic ${id}`);
+    return topic;
   }
 
   #apply(record: MetadataRecord): void {
@@ -111,8 +153,8 @@ export class MetadataDelta {
       case "ConfigRecord":
         return this.#config(record.value);
       case "FeatureLevelRecord":
-        if (record.value.featureLevel === 0) this.#map("features").delete(record.value.name);
-        else this.#map("features").set(record.value.name, record.value.featureLevel);
+        if (record.value.featureLevel === 0) this.#edit("features").delete(record.value.name);
+        else this.#edit("features").set(record.value.name, record.value.featureLevel);
         return;
       case "ProducerIdsRecord":
         this.#next.nextProducerId = record.value.nextProducerId;
@@ -132,25 +174,17 @@ export class MetadataDelta {
 
   #applyToTopics(record: MetadataRecord): boolean {
     switch (record.type) {
-      case "TopicRecord": {
-        const { name, topicId: id } = record.value;
-        if (this.#next.topicIds.has(name)) throw new MetadataError(`topic ${name} is created twice`);
-        const partitions = new Map<number, PartitionImage>();
-        this.#ownTopics.set(id, partitions);
-        this.#map("topics").set(id, { id, name, partitions });
-        this.#map("topicIds").set(name, id);
-        this.changedTopics.add(id);
+      case "TopicRecord":
+        this.#createTopic(record.value.name, record.value.topicId);
         return true;
-      }
       case "PartitionRecord":
-        this.#partitions(record.value.topicId).set(record.value.partitionId, partitionOf(record.value));
+        this.#setPartition(record.value.topicId, record.value.partitionId, partitionOf(record.value));
         return true;
       case "PartitionChangeRecord": {
         const { topicId, partitionId } = record.value;
-        const partitions = this.#partitions(topicId);
-        const partition = partitions.get(partitionId);
+        const partition = this.#partitions(topicId).get(partitionId);
         if (partition === undefined) throw new MetadataError(`no partition ${partitionId} of topic ${topicId}`);
-        partitions.set(partitionId, changedPartition(partition, record.value));
+        this.#setPartition(topicId, partitionId, changedPartition(partition, record.value));
         return true;
       }
       case "RemoveTopicRecord":
@@ -167,12 +201,12 @@ export class MetadataDelta {
   #applyToNodes(record: MetadataRecord): boolean {
     switch (record.type) {
       case "RegisterBrokerRecord":
-        this.#map("brokers").set(record.value.brokerId, record.value);
+        this.#edit("brokers").set(record.value.brokerId, record.value);
         this.changedBrokers.add(record.value.brokerId);
         return true;
       case "UnregisterBrokerRecord":
         this.#broker(record.value.brokerId, record.value.brokerEpoch);
-        this.#map("brokers").delete(record.value.brokerId);
+        this.#edit("brokers").delete(record.value.brokerId);
         this.changedBrokers.add(record.value.brokerId);
         return true;
       case "BrokerRegistrationChangeRecord":
@@ -185,10 +219,10 @@ export class MetadataDelta {
         this.#setBroker({ ...this.#broker(record.value.id, record.value.epoch), fenced: false });
         return true;
       case "RegisterControllerRecord":
-        this.#map("controllers").set(record.value.controllerId, record.value);
+        this.#edit("controllers").set(record.value.controllerId, record.value);
         return true;
       case "UnregisterControllerRecord":
-        this.#map("controllers").delete(record.value.controllerId);
+        this.#edit("controllers").delete(record.value.controllerId);
         return true;
       default:
         return false;
@@ -198,68 +232,89 @@ export class MetadataDelta {
   #applyToSecurity(record: MetadataRecord): boolean {
     switch (record.type) {
       case "AccessControlEntryRecord":
-        this.#map("acls").set(record.value.id, record.value);
+        this.#edit("acls").set(record.value.id, record.value);
         return true;
       case "RemoveAccessControlEntryRecord":
-        if (!this.#map("acls").delete(record.value.id)) throw new MetadataError(`no ACL ${record.value.id}`);
+        if (!this.#edit("acls").delete(record.value.id)) throw new MetadataError(`no ACL ${record.value.id}`);
         return true;
       case "UserScramCredentialRecord":
-        this.#map("scram").set(scramKey(record.value.mechanism, record.value.name), record.value);
+        this.#edit("scram").set(scramKey(record.value.mechanism, record.value.name), record.value);
         return true;
       case "RemoveUserScramCredentialRecord":
-        this.#map("scram").delete(scramKey(record.value.mechanism, record.value.name));
+        this.#edit("scram").delete(scramKey(record.value.mechanism, record.value.name));
         return true;
       case "DelegationTokenRecord":
-        this.#map("delegationTokens").set(record.value.tokenId, record.value);
+        this.#edit("delegationTokens").set(record.value.tokenId, record.value);
         return true;
       case "RemoveDelegationTokenRecord":
-        this.#map("delegationTokens").delete(record.value.tokenId);
+        this.#edit("delegationTokens").delete(record.value.tokenId);
         return true;
       default:
         return false;
     }
   }
 
-  /** Partitions of a topic, in a map that belongs to this delta. */
-  #partitions(id: Uuid): Map<number, PartitionImage> {
-    this.changedTopics.add(id);
-    const own = this.#ownTopics.get(id);
-    if (own !== undefined) return own;
-    const topic = this.#next.topics.get(id);
-    if (topic === undefined) throw new MetadataError(`no topic ${id}`);
-    const partitions = new Map(topic.partitions);
-    this.#ownTopics.set(id, partitions);
-    this.#map("topics").set(id, { ...topic, partitions });
+  #createTopic(name: string, id: Uuid): void {
+    if (this.#now("topicIds").has(name)) throw new MetadataError(`topic ${name} is created twice`);
+    this.#edit("topics").set(id, { id, name, partitions: NO_PARTITIONS });
+    this.#edit("topicIds").set(name, id);
+    if (mayCollide(name)) {
+      const key = collisionName(name);
+      this.#edit("collisions").set(key, [...(this.#now("collisions").get(key) ?? []), name]);
+    }
+    this.changedTopics.set(id, new Set());
+  }
+
+  #partitions(topicId: Uuid): SortedMapEdit<number, PartitionImage> {
+    let partitions = this.#partitionEdits.get(topicId);
+    if (partitions === undefined) {
+      partitions = this.#topic(topicId).partitions.edit();
+      this.#partitionEdits.set(topicId, partitions);
+    }
     return partitions;
   }
 
+  #setPartition(topicId: Uuid, index: number, partition: PartitionImage): void {
+    this.#partitions(topicId).set(index, partition);
+    const changed = this.changedTopics.get(topicId);
+    if (changed === undefined) this.changedTopics.set(topicId, new Set([index]));
+    else changed.add(index);
+  }
+
   #removeTopic(id: Uuid): void {
-    const topic = this.#next.topics.get(id);
-    if (topic === undefined) throw new MetadataError(`no topic ${id}`);
-    this.#map("topics").delete(id);
-    this.#map("topicIds").delete(topic.name);
-    this.#ownTopics.delete(id);
+    const { name } = this.#topic(id);
+    this.#edit("topics").delete(id);
+    this.#edit("topicIds").delete(name);
+    if (mayCollide(name)) {
+      const key = collisionName(name);
+      const left = (this.#now("collisions").get(key) ?? []).filter(other => other !== name);
+      if (left.length === 0) this.#edit("collisions").delete(key);
+      else this.#edit("collisions").set(key, left);
+    }
+    this.#partitionEdits.delete(id);
     this.changedTopics.delete(id);
-    this.deletedTopics.set(id, topic);
+    const existed = this.base.topics.get(id);
+    if (existed !== undefined) this.deletedTopics.set(id, existed);
     // The settings of a topic are deleted with it, without further records.
-    const key = configKey(RESOURCE_TYPE.topic, topic.name);
-    if (this.#next.configs.has(key)) {
-      this.#map("configs").delete(key);
+    const key = configKey(RESOURCE_TYPE.topic, name);
+    if (this.#now("configs").has(key)) {
+      this.#edit("configs").delete(key);
       this.changedConfigs.add(key);
     }
   }
 
   #clearElr(topicName: string): void {
-    const id = this.#next.topicIds.get(topicName);
+    const id = this.#now("topicIds").get(topicName);
     if (topicName !== "" && id === undefined) throw new MetadataError(`no topic ${topicName}`);
-    for (const topic of id === undefined ? this.#next.topics.values() : [this.#next.topics.get(id)]) {
+    const topics = this.#settleTopics();
+    for (const topic of id === undefined ? topics.values() : [topics.get(id)]) {
       invariant(topic !== undefined, "every name's topic exists");
       for (const [number, partition] of topic.partitions) {
         if (partition.eligibleLeaderReplicas.length + partition.lastKnownElr.length === 0) continue;
-        this.#partitions(topic.id).set(number, {
+        this.#setPartition(topic.id, number, {
           ...partition,
-          eligibleLeaderReplicas: [],
-          lastKnownElr: [],
+          eligibleLeaderReplicas: NO_IDS,
+          lastKnownElr: NO_IDS,
           partitionEpoch: partition.partitionEpoch + 1,
         });
       }
@@ -267,14 +322,14 @@ export class MetadataDelta {
   }
 
   #broker(id: number, epoch: Int64): BrokerImage {
-    const broker = this.#next.brokers.get(id);
+    const broker = this.#now("brokers").get(id);
     if (broker === undefined) throw new MetadataError(`no broker ${id}`);
     if (broker.brokerEpoch !== epoch) throw new MetadataError(`broker ${id} is not at epoch ${epoch}`);
     return broker;
   }
 
   #setBroker(broker: BrokerImage): void {
-    this.#map("brokers").set(broker.brokerId, broker);
+    this.#edit("brokers").set(broker.brokerId, broker);
     this.changedBrokers.add(broker.brokerId);
   }
 
@@ -292,22 +347,30 @@ export class MetadataDelta {
 
   #config({ resourceType, resourceName, name, value }: ConfigRecord): void {
     const key = configKey(resourceType, resourceName);
-    const values = new Map(this.#next.configs.get(key)?.values);
+    const values = new Map(this.#now("configs").get(key)?.values);
     if (value === null) values.delete(name);
     else values.set(name, value);
-    if (values.size === 0) this.#map("configs").delete(key);
-    else this.#map("configs").set(key, { type: resourceType, name: resourceName, values });
+    if (values.size === 0) this.#edit("configs").delete(key);
+    else this.#edit("configs").set(key, { type: resourceType, name: resourceName, values });
     this.changedConfigs.add(key);
   }
 
   #quota({ entity, key: quota, value, remove }: ClientQuotaRecord): void {
     const key = quotaKey(entity);
-    const quotas = new Map(this.#next.quotas.get(key)?.quotas);
+    const quotas = new Map(this.#now("quotas").get(key)?.quotas);
     if (remove) quotas.delete(quota);
     else quotas.set(quota, value);
-    if (quotas.size === 0) this.#map("quotas").delete(key);
-    else this.#map("quotas").set(key, { entity, quotas });
+    if (quotas.size === 0) this.#edit("quotas").delete(key);
+    else this.#edit("quotas").set(key, { entity, quotas });
   }
+}
+
+const NO_IDS: readonly number[] = [];
+
+/** A list for an image: most lists of a partition are empty or equal to its replicas, and images share these. */
+function shared(list: readonly number[], replicas: readonly number[] = NO_IDS): readonly number[] {
+  if (list.length === 0) return NO_IDS;
+  return list.length === replicas.length && list.every((id, i) => id === replicas[i]) ? replicas : list;
 }
 
 function partitionOf(record: PartitionRecord): PartitionImage {
@@ -316,11 +379,11 @@ function partitionOf(record: PartitionRecord): PartitionImage {
     replicas,
     // Records of older versions have no directories: the broker will assign the replicas to directories.
     directories: directories.length === 0 ? replicas.map(() => MIGRATING_DIRECTORY) : directories,
-    isr: record.isr,
-    removingReplicas: record.removingReplicas,
-    addingReplicas: record.addingReplicas,
-    eligibleLeaderReplicas: record.eligibleLeaderReplicas ?? [],
-    lastKnownElr: record.lastKnownElr ?? [],
+    isr: shared(record.isr, replicas),
+    removingReplicas: shared(record.removingReplicas),
+    addingReplicas: shared(record.addingReplicas),
+    eligibleLeaderReplicas: shared(record.eligibleLeaderReplicas ?? NO_IDS),
+    lastKnownElr: shared(record.lastKnownElr ?? NO_IDS),
     leader: record.leader,
     leaderRecoveryState: record.leaderRecoveryState,
     leaderEpoch: record.leaderEpoch,

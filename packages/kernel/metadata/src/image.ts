@@ -1,4 +1,4 @@
-import { type Int64, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { type Int64, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type {
   AccessControlEntryRecord,
   DelegationTokenRecord,
@@ -47,7 +47,7 @@ export interface PartitionImage {
 export interface TopicImage {
   readonly id: Uuid;
   readonly name: string;
-  readonly partitions: ReadonlyMap<number, PartitionImage>;
+  readonly partitions: SortedMap<number, PartitionImage>;
 }
 
 /** Settings stored for a resource; `type` is of `RESOURCE_TYPE`. */
@@ -74,22 +74,24 @@ export interface QuotaImage {
 export interface MetadataImage {
   readonly provenance: Provenance;
   /** Level of every finalised feature, `metadata.version` included; absent features are at level 0. */
-  readonly features: ReadonlyMap<string, number>;
+  readonly features: SortedMap<string, number>;
   readonly zkMigrationState: number;
-  readonly brokers: ReadonlyMap<number, BrokerImage>;
-  readonly controllers: ReadonlyMap<number, ControllerImage>;
-  readonly topics: ReadonlyMap<Uuid, TopicImage>;
-  readonly topicIds: ReadonlyMap<string, Uuid>;
+  readonly brokers: SortedMap<number, BrokerImage>;
+  readonly controllers: SortedMap<number, ControllerImage>;
+  readonly topics: SortedMap<Uuid, TopicImage>;
+  readonly topicIds: SortedMap<string, Uuid>;
+  /** Topics by `collisionName`, for names with a dot or an underscore (`topicsWithCollisionChars`). */
+  readonly collisions: SortedMap<string, readonly string[]>;
   /** By `configKey`. */
-  readonly configs: ReadonlyMap<string, ConfigImage>;
+  readonly configs: SortedMap<string, ConfigImage>;
   /** By `quotaKey`. */
-  readonly quotas: ReadonlyMap<string, QuotaImage>;
+  readonly quotas: SortedMap<string, QuotaImage>;
   readonly nextProducerId: bigint;
   readonly producerIdsFrom: { readonly brokerId: number; readonly brokerEpoch: Int64 };
-  readonly acls: ReadonlyMap<Uuid, AccessControlEntryRecord>;
+  readonly acls: SortedMap<Uuid, AccessControlEntryRecord>;
   /** By `scramKey`. */
-  readonly scram: ReadonlyMap<string, UserScramCredentialRecord>;
-  readonly delegationTokens: ReadonlyMap<string, DelegationTokenRecord>;
+  readonly scram: SortedMap<string, UserScramCredentialRecord>;
+  readonly delegationTokens: SortedMap<string, DelegationTokenRecord>;
   /** Records of an open metadata transaction (KIP-868), without effect before it ends; undefined: none is open. */
   readonly transaction: readonly MetadataRecord[] | undefined;
 }
@@ -97,19 +99,20 @@ export interface MetadataImage {
 /** Image before the first record. */
 export const EMPTY_IMAGE: MetadataImage = {
   provenance: { offset: -1, epoch: -1, timestamp: -1 },
-  features: new Map(),
+  features: SortedMap.of(),
   zkMigrationState: 0,
-  brokers: new Map(),
-  controllers: new Map(),
-  topics: new Map(),
-  topicIds: new Map(),
-  configs: new Map(),
-  quotas: new Map(),
+  brokers: SortedMap.of(),
+  controllers: SortedMap.of(),
+  topics: SortedMap.of(),
+  topicIds: SortedMap.of(),
+  collisions: SortedMap.of(),
+  configs: SortedMap.of(),
+  quotas: SortedMap.of(),
   nextProducerId: 0n,
   producerIdsFrom: { brokerId: -1, brokerEpoch: -1 },
-  acls: new Map(),
-  scram: new Map(),
-  delegationTokens: new Map(),
+  acls: SortedMap.of(),
+  scram: SortedMap.of(),
+  delegationTokens: SortedMap.of(),
   transaction: undefined,
 };
 
@@ -127,6 +130,16 @@ export function quotaKey(entity: readonly QuotaEntity[]): string {
   );
 }
 
+/** Topic name as in metric names, with underscores for dots: topics with equal results collide. */
+export function collisionName(name: string): string {
+  return name.replaceAll(".", "_");
+}
+
+/** True if another topic's name may collide with this one (`Topic.hasCollisionChars`). */
+export function mayCollide(name: string): boolean {
+  return /[._]/.test(name);
+}
+
 /** Key of a credential in `MetadataImage.scram`. */
 export function scramKey(mechanism: number, name: string): string {
   return `${mechanism}/${name}`;
@@ -136,6 +149,11 @@ export function scramKey(mechanism: number, name: string): string {
 export function topicNamed(image: MetadataImage, name: string): TopicImage | undefined {
   const id = image.topicIds.get(name);
   return id === undefined ? undefined : image.topics.get(id);
+}
+
+/** All topics, sorted by name. */
+export function topicsByName(image: MetadataImage): TopicImage[] {
+  return [...image.topicIds.keys()].flatMap(name => topicNamed(image, name) ?? []);
 }
 
 /** Log directory of a replica, as far as the metadata knows. */

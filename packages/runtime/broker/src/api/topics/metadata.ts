@@ -1,5 +1,5 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
-import type { MetadataImage, TopicImage } from "@samsa/metadata";
+import { type MetadataImage, type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
@@ -86,7 +86,7 @@ export const metadata: Handler<"Metadata", Needs> = (parts, request, context, re
       clusterId: parts.clusterId,
       controllerId: parts.nodeId,
       topics: all
-        ? [...image.topics.values()].map(topic => shown(parts, topic, operations))
+        ? topicsByName(image).map(topic => shown(parts, topic, operations))
         : topicAnswers(parts, image, { topics: topics ?? [], version: context.version, operations }, errors),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED,
     });
