@@ -1,5 +1,5 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
-import type { Broker, MetricFamily } from "@samsa/broker";
+import type { MetricFamily, Node } from "@samsa/broker";
 import type { ClientMetrics } from "./client-metrics.ts";
 import { Failure } from "./failure.ts";
 import type { Exposition } from "./prometheus.ts";
@@ -34,13 +34,13 @@ function answer(response: ServerResponse, status: number, type: string, body: st
  * Serves `/metrics` of the broker and of its clients in Prometheus' text format, and `/health` as 200 or 503. Rejects
  * with a `Failure` if the port is taken.
  */
-export async function serveHttp(broker: Broker, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
-  const server = httpServer(broker, clients);
+export async function serveHttp(node: Node, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
+  const server = httpServer(node, clients);
   const last = place.wish ? Math.min(place.port + PORTS_TRIED - 1, 65_535) : place.port;
   for (let port = place.port; ; port++) {
     try {
       await listen(server, place.host, port);
-      server.on("error", error => broker.env.logger.warn("the HTTP server failed", { error }));
+      server.on("error", error => node.env.logger.warn("the HTTP server failed", { error }));
       return server;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -62,16 +62,16 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function httpServer(broker: Broker, clients: ClientMetrics): Server {
+function httpServer(node: Node, clients: ClientMetrics): Server {
   const turns = watchTurns();
   const renderMetrics = renderer();
   return createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     if (path === "/health") {
-      const status = broker.healthy ? 200 : 503;
+      const status = node.healthy ? 200 : 503;
       answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
     } else if (path === "/metrics") {
-      renderMetrics([...broker.metrics.families(), turns(), ...clients.families()]).then(
+      renderMetrics([...node.broker.metrics.families(), turns(), ...clients.families()]).then(
         text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
         error => answer(response, 500, "text/plain", String(error)),
       );

@@ -2,7 +2,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { DiskError, NetworkError } from "@samsa/base";
-import { Broker } from "@samsa/broker";
+import { Node } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "./client-metrics.ts";
@@ -36,16 +36,16 @@ function parsePort(text: string): number | undefined {
   return port;
 }
 
-function banner(broker: Broker, http: Server | undefined, options: StartOptions): string {
-  const listeners = [...broker.advertised.values()].map(({ name, host, port }) => ({ name, host, port }));
+function banner(node: Node, http: Server | undefined, options: StartOptions): string {
+  const listeners = [...node.advertised.values()].map(({ name, host, port }) => ({ name, host, port }));
   const httpPort = (http?.address() as AddressInfo | null | undefined)?.port;
   const facts = {
     version: VERSION,
     commit: COMMIT,
     pid: process.pid,
-    nodeId: broker.nodeId,
-    clusterId: broker.clusterId,
-    data: broker.dirs.paths.join(", "),
+    nodeId: node.nodeId,
+    clusterId: node.clusterId,
+    data: node.dirs.paths.join(", "),
     listeners,
     http: httpPort === undefined ? null : `http://${options.httpHost}:${httpPort}`,
   };
@@ -61,14 +61,14 @@ function banner(broker: Broker, http: Server | undefined, options: StartOptions)
   ].join("\n");
 }
 
-function stopOn(broker: Broker, http: Server | undefined): void {
+function stopOn(node: Node, http: Server | undefined): void {
   let stopping = false;
   const stop = (): void => {
     if (stopping) process.exit(1);
     stopping = true;
     http?.close();
     http?.closeAllConnections();
-    broker.close().then(
+    node.close().then(
       () => process.exit(0),
       error => {
         reportFailure(error);
@@ -79,10 +79,10 @@ function stopOn(broker: Broker, http: Server | undefined): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
   // A closed terminal sends SIGHUP. Node resets the ignored signal that nohup sets, so the start script records it.
   if (process.env.SAMSA_NOHUP === undefined) process.on("SIGHUP", stop);
-  else process.on("SIGHUP", () => broker.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
+  else process.on("SIGHUP", () => node.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
   // Without handlers, these signals would end the process or open Node's debugger.
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
-    process.on(signal, () => broker.env.logger.warn("this signal has no meaning and is ignored", { signal }));
+    process.on(signal, () => node.env.logger.warn("this signal has no meaning and is ignored", { signal }));
   }
 }
 
@@ -109,7 +109,7 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   const env = nodeEnv({ logger });
   // Accept metrics of clients only if an HTTP port exposes them.
   const telemetry = httpPort === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
-  const broker = await Broker.start(env, {
+  const node = await Node.start(env, {
     settings,
     onHalt,
     judge,
@@ -122,12 +122,12 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   try {
     if (httpPort !== undefined && telemetry !== undefined) {
       const place = { host: options.httpHost, port: httpPort, wish: options.httpPort === undefined };
-      http = await serveHttp(broker, telemetry, place);
+      http = await serveHttp(node, telemetry, place);
     }
   } catch (error) {
-    await broker.close();
+    await node.close();
     throw error;
   }
-  stopOn(broker, http);
-  console.log(banner(broker, http, options));
+  stopOn(node, http);
+  console.log(banner(node, http, options));
 }

@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Broker } from "@samsa/broker";
+import type { Node } from "@samsa/broker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ClientMetrics } from "../src/client-metrics.ts";
 import { serveHttp } from "../src/http.ts";
@@ -139,18 +139,18 @@ describe("a setting that protects is refused, and the directory stays as it was"
 
 describe("metrics", () => {
   const clients = new ClientMetrics(() => 0);
-  const broker = { metrics: { families: () => [] }, healthy: true } as unknown as Broker;
+  const node = { broker: { metrics: { families: () => [] } }, healthy: true } as unknown as Node;
 
   test("a port that nobody asked for is a wish: the next free one is as good", async () => {
     const other = createServer();
     const port = await listening(other, 0);
     try {
       const place = { host: "127.0.0.1", port };
-      const server = await serveHttp(broker, clients, { ...place, wish: true });
+      const server = await serveHttp(node, clients, { ...place, wish: true });
       expect((server.address() as { port: number }).port).toBeGreaterThan(port);
       server.close();
       const sentence = `cannot serve metrics: port ${port} of 127.0.0.1 is taken. Choose another with --http-port, or "off".`;
-      await expect(serveHttp(broker, clients, { ...place, wish: false })).rejects.toThrow(sentence);
+      await expect(serveHttp(node, clients, { ...place, wish: false })).rejects.toThrow(sentence);
     } finally {
       other.close();
     }

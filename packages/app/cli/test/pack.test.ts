@@ -38,13 +38,13 @@ test("the packed packages are plain JavaScript with declarations, and a program 
     );
   }
   const program = `
-    import { Broker } from "@samsa/broker";
+    import { Node } from "@samsa/broker";
     import { nodeEnv } from "@samsa/node";
     const silent = { debug() {}, info() {}, warn() {}, error() {} };
     const settings = new Map([["listeners", "PLAINTEXT://127.0.0.1:0"], ["log.dirs", "data"]]);
-    const broker = await Broker.start(nodeEnv({ logger: silent }), { settings });
-    console.log(broker.healthy, import.meta.resolve("@samsa/broker"));
-    await broker.close();
+    const node = await Node.start(nodeEnv({ logger: silent }), { settings });
+    console.log(node.healthy, import.meta.resolve("@samsa/broker"));
+    await node.close();
   `;
   writeFileSync(join(folder, "program.mjs"), program);
   const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: folder, encoding: "utf8" });

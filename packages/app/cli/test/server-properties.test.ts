@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger, Network } from "@samsa/base";
-import { Broker } from "@samsa/broker";
+import { Node } from "@samsa/broker";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { placed, readSettings, idleSettings } from "../src/settings-file.ts";
@@ -127,13 +127,13 @@ describe("files that others start Kafka with", () => {
     const env = nodeEnv({ logger: quiet });
     // Listen on 127.0.0.1 only, whatever address the file has.
     const network = { ...env.network, listen: ((_, ...rest) => env.network.listen("127.0.0.1", ...rest)) as Listen };
-    const broker = await Broker.start({ ...env, network }, { settings });
+    const node = await Node.start({ ...env, network }, { settings });
     try {
-      const configs = [broker.config["broker.rack"], broker.config["num.partitions"]];
+      const configs = [node.broker.config["broker.rack"], node.broker.config["num.partitions"]];
       expect(configs).toEqual(text.includes("own_dir") ? ["europe-1", 7] : [undefined, 1]);
-      expect(broker.advertised.size).toBeGreaterThan(0);
+      expect(node.advertised.size).toBeGreaterThan(0);
     } finally {
-      await broker.close();
+      await node.close();
     }
   });
 });

@@ -16,27 +16,27 @@ import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
 
-/** Decision functions by request name. */
+/** Decision functions by API. */
 const DECIDERS = {
-  createTopics,
-  deleteTopics,
-  createPartitions,
-  incrementalAlterConfigs,
-  alterConfigs,
-  alterClientQuotas,
-  electLeaders,
-  alterPartitionReassignments,
-  registerBroker,
-  unregisterBroker,
-  unregisterController,
-  brokerHeartbeat,
-  allocateProducerIds,
-  assignReplicasToDirs,
-  updateFeatures,
+  CreateTopics: createTopics,
+  DeleteTopics: deleteTopics,
+  CreatePartitions: createPartitions,
+  IncrementalAlterConfigs: incrementalAlterConfigs,
+  AlterConfigs: alterConfigs,
+  AlterClientQuotas: alterClientQuotas,
+  ElectLeaders: electLeaders,
+  AlterPartitionReassignments: alterPartitionReassignments,
+  BrokerRegistration: registerBroker,
+  UnregisterBroker: unregisterBroker,
+  UnregisterController: unregisterController,
+  BrokerHeartbeat: brokerHeartbeat,
+  AllocateProducerIds: allocateProducerIds,
+  AssignReplicasToDirs: assignReplicasToDirs,
+  UpdateFeatures: updateFeatures,
 } as const;
 
 type Deciders = typeof DECIDERS;
-/** Request and reply of each decision, by its name: the messages of the API of that name. */
+/** Request and response of each API that the controller decides. */
 export type ControllerRequests = {
   readonly [N in keyof Deciders]: {
     readonly request: Parameters<Deciders[N]>[1];

@@ -36,7 +36,7 @@ const topic = (name: string, draft: object = {}) => ({
 });
 const create = (topics: ReturnType<typeof topic>[], validateOnly = false) =>
   cluster
-    .run("createTopics", createTopicsRequest.defaults({ topics, validateOnly }))
+    .run("CreateTopics", createTopicsRequest.defaults({ topics, validateOnly }))
     .topics.map(t => [t.name, errorOf(t.errorCode).name, t.errorMessage] as const);
 const partitionOf = (name: string, partition = 0) =>
   topicNamed(cluster.controller.image, name)?.partitions.get(partition);
@@ -46,7 +46,7 @@ describe("CreateTopics", () => {
     const request = createTopicsRequest.defaults({
       topics: [topic("t", { configs: [{ name: "retention.ms", value: "5" }] })],
     });
-    expect(cluster.run("createTopics", request).topics[0]).toMatchObject({
+    expect(cluster.run("CreateTopics", request).topics[0]).toMatchObject({
       numPartitions: 2,
       replicationFactor: 1,
       configs: [{ name: "retention.ms", value: "5" }],
@@ -165,7 +165,7 @@ describe("DeleteTopics and CreatePartitions", () => {
       { name: "y", topicId: ZERO_UUID },
       { name: "y", topicId: ZERO_UUID },
     ];
-    const { responses } = cluster.run("deleteTopics", deleteTopicsRequest.defaults({ topics }));
+    const { responses } = cluster.run("DeleteTopics", deleteTopicsRequest.defaults({ topics }));
     expect(responses.map(r => [r.name, errorOf(r.errorCode).name])).toEqual([
       ["a", "NONE"],
       ["b", "NONE"],
@@ -191,7 +191,7 @@ describe("DeleteTopics and CreatePartitions", () => {
     [{ name: "t", count: 3, assignments: [{ brokerIds: [1, 2] }] }, "INVALID_REPLICA_ASSIGNMENT", 2],
   ])("more partitions %j: %s", (wanted, error, count) => {
     create([topic("t")]);
-    const { results } = cluster.run("createPartitions", createPartitionsRequest.defaults({ topics: [wanted] }));
+    const { results } = cluster.run("CreatePartitions", createPartitionsRequest.defaults({ topics: [wanted] }));
     expect(errorOf(results[0].errorCode).name).toBe(error);
     expect(topicNamed(cluster.controller.image, "t")?.partitions.size).toBe(count);
   });
@@ -207,7 +207,7 @@ describe("configs", () => {
       },
     ];
     const { responses } = cluster.run(
-      "incrementalAlterConfigs",
+      "IncrementalAlterConfigs",
       incrementalAlterConfigsRequest.defaults({ resources }),
     );
     return errorOf(responses[0].errorCode).name;
@@ -225,7 +225,7 @@ describe("configs", () => {
     expect(alter(type, "t", ["cleanup.policy", 0, "compact"])).toBe("NONE");
     expect(cluster.log.length).toBe(before);
     const old = { resourceType: type, resourceName: "t", configs: [{ name: "b", value: "2" }] };
-    cluster.run("alterConfigs", alterConfigsRequest.defaults({ resources: [old] }));
+    cluster.run("AlterConfigs", alterConfigsRequest.defaults({ resources: [old] }));
     expect(stored(type, "t")).toEqual({ b: "2" });
   });
 
@@ -268,7 +268,7 @@ describe("brokers, producer ids, features", () => {
     expect(partitionOf("t")?.leaderRecoveryState).toBe(1);
     const request = { brokerId: 2, clusterId: "cluster", logDirs: [id(2001)], features: [], listeners: [], rack: null };
     const refused = (draft: object) =>
-      errorOf(cluster.run("registerBroker", brokerRegistrationRequest.defaults({ ...request, ...draft })).errorCode)
+      errorOf(cluster.run("BrokerRegistration", brokerRegistrationRequest.defaults({ ...request, ...draft })).errorCode)
         .name;
     expect(refused({ clusterId: "other" })).toBe("INCONSISTENT_CLUSTER_ID");
     expect(refused({})).toBe("INVALID_REGISTRATION");
@@ -295,10 +295,10 @@ describe("brokers, producer ids, features", () => {
 
   test("producer ids come in blocks that never overlap", () => {
     const starts = [0, 1, 2].map(
-      () => cluster.run("allocateProducerIds", { brokerId: 1, brokerEpoch: epoch }).producerIdStart,
+      () => cluster.run("AllocateProducerIds", { brokerId: 1, brokerEpoch: epoch }).producerIdStart,
     );
     expect(starts).toEqual([0n, 1000n, 2000n]);
-    const stale = cluster.run("allocateProducerIds", { brokerId: 1, brokerEpoch: epoch + 1 });
+    const stale = cluster.run("AllocateProducerIds", { brokerId: 1, brokerEpoch: epoch + 1 });
     expect(errorOf(stale.errorCode).name).toBe("STALE_BROKER_EPOCH");
   });
 
@@ -313,14 +313,14 @@ describe("brokers, producer ids, features", () => {
     ["transaction.version", 1, 2, "NONE"],
   ])("feature %s to %i by %i: %s", (feature, maxVersionLevel, upgradeType, error) => {
     const featureUpdates = [{ feature, maxVersionLevel, upgradeType }];
-    const reply = cluster.run("updateFeatures", updateFeaturesRequest.defaults({ featureUpdates }));
+    const reply = cluster.run("UpdateFeatures", updateFeaturesRequest.defaults({ featureUpdates }));
     expect(errorOf(reply.errorCode).name).toBe(error);
     if (error === "NONE") expect(cluster.controller.image.features.get(feature) ?? 0).toBe(maxVersionLevel);
   });
 
   const refusedUpdate = (feature: string, maxVersionLevel: number, upgradeType = 1) => {
     const featureUpdates = [{ feature, maxVersionLevel, upgradeType }];
-    return cluster.run("updateFeatures", updateFeaturesRequest.defaults({ featureUpdates })).errorMessage;
+    return cluster.run("UpdateFeatures", updateFeaturesRequest.defaults({ featureUpdates })).errorMessage;
   };
   const FAILED = "The update failed for all features since the following feature had an error: ";
 

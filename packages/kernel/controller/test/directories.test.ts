@@ -1,5 +1,6 @@
 import { isReservedDirectory, LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import { bootstrapRecords, Controller, type ControllerRequests, type ControllerSettings } from "@samsa/controller";
+import { EMPTY_IMAGE } from "@samsa/metadata";
 import {
   assignReplicasToDirsRequest,
   brokerHeartbeatRequest,
@@ -35,7 +36,7 @@ const errorName = (code: number): string => errorOf(code).name;
 
 /** Controller, and brokers that register, send heartbeats and assign replicas to directories. */
 class Fixture {
-  readonly controller = new Controller(SETTINGS);
+  readonly controller = new Controller<string>(SETTINGS, EMPTY_IMAGE);
   readonly epochs = new Map<number, number>();
   offset = 0;
   #ids = 0;
@@ -45,10 +46,9 @@ class Fixture {
   }
 
   append(records: readonly MetadataRecord[]): void {
-    for (const record of records) {
-      const provenance = { offset: this.offset++, epoch: 1, timestamp: 0 };
-      this.controller.replay(decodeMetadataRecord(encodeMetadataRecord(record)), provenance);
-    }
+    this.offset += records.length;
+    const written = records.map(record => decodeMetadataRecord(encodeMetadataRecord(record)));
+    this.controller.appended(written, { offset: this.offset - 1, epoch: 1, timestamp: 0 });
   }
 
   run<N extends keyof ControllerRequests>(name: N, request: ControllerRequests[N]["request"]) {
@@ -60,7 +60,7 @@ class Fixture {
 
   register(brokerId: number, logDirs: readonly Uuid[], incarnation = "a"): number {
     const { reply } = this.run(
-      "registerBroker",
+      "BrokerRegistration",
       brokerRegistrationRequest.defaults({
         brokerId,
         clusterId: "cluster",
@@ -77,7 +77,7 @@ class Fixture {
   beat(brokerId: number, draft: { offlineLogDirs?: Uuid[]; cordonedLogDirs?: Uuid[] | null } = {}) {
     const brokerEpoch = this.epochs.get(brokerId) ?? -1;
     const body = { brokerId, brokerEpoch, currentMetadataOffset: this.offset, ...draft };
-    return this.run("brokerHeartbeat", brokerHeartbeatRequest.defaults(body)).records;
+    return this.run("BrokerHeartbeat", brokerHeartbeatRequest.defaults(body)).records;
   }
 
   join(brokerId: number, logDirs: readonly Uuid[], incarnation = "a"): void {
@@ -88,7 +88,7 @@ class Fixture {
   topic(name: string, replicas: number[]): Uuid {
     const assignments = [{ partitionIndex: 0, brokerIds: replicas }];
     const topic = { name, numPartitions: -1, replicationFactor: -1, assignments, configs: [] };
-    const { reply } = this.run("createTopics", createTopicsRequest.defaults({ topics: [topic] }));
+    const { reply } = this.run("CreateTopics", createTopicsRequest.defaults({ topics: [topic] }));
     expect(reply.topics[0].errorCode).toBe(0);
     return reply.topics[0].topicId;
   }
@@ -106,7 +106,7 @@ class Fixture {
     }));
     const brokerEpoch = epoch ?? this.epochs.get(brokerId) ?? -1;
     const body = { brokerId, brokerEpoch, directories };
-    const { reply, records } = this.run("assignReplicasToDirs", assignReplicasToDirsRequest.defaults(body));
+    const { reply, records } = this.run("AssignReplicasToDirs", assignReplicasToDirsRequest.defaults(body));
     const errors = reply.directories.flatMap(d => d.topics.flatMap(t => t.partitions.map(p => errorName(p.errorCode))));
     return { error: errorName(reply.errorCode), errors, records };
   }
@@ -217,7 +217,7 @@ describe("log directories", () => {
     expect(fixture.beat(1, { cordonedLogDirs: [A, B] })).toHaveLength(1);
     expect(fixture.beat(1, { cordonedLogDirs: [B, A] })).toEqual([]);
     const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-    const { reply } = fixture.run("createTopics", createTopicsRequest.defaults({ topics: [topic] }));
+    const { reply } = fixture.run("CreateTopics", createTopicsRequest.defaults({ topics: [topic] }));
     expect(errorName(reply.topics[0].errorCode)).toBe("INVALID_REPLICATION_FACTOR");
     expect(fixture.beat(1, { cordonedLogDirs: [A] })).toHaveLength(1);
     expect(fixture.beat(1, { cordonedLogDirs: null })).toEqual([]);

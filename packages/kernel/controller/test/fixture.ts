@@ -80,7 +80,7 @@ export class Fixture {
 
   join(brokerId: number, incarnation = brokerId, previousBrokerEpoch = -1): number {
     const { errorCode, brokerEpoch } = this.run(
-      "registerBroker",
+      "BrokerRegistration",
       brokerRegistrationRequest.defaults({
         brokerId,
         clusterId: "cluster",
@@ -102,7 +102,7 @@ export class Fixture {
 
   beat(brokerId: number, brokerEpoch: number, draft: object = {}) {
     return this.run(
-      "brokerHeartbeat",
+      "BrokerHeartbeat",
       brokerHeartbeatRequest.defaults({ brokerId, brokerEpoch, currentMetadataOffset: this.log.length, ...draft }),
     );
   }

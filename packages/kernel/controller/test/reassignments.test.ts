@@ -24,7 +24,7 @@ function begin(elr: boolean): void {
   for (const [id, epoch] of epochs) cluster.beat(id, epoch);
   const assignments = [{ partitionIndex: 0, brokerIds: [1, 2, 3] }];
   const topic = { name: "t", numPartitions: -1, replicationFactor: -1, assignments, configs: [] };
-  cluster.run("createTopics", createTopicsRequest.defaults({ topics: [topic] }));
+  cluster.run("CreateTopics", createTopicsRequest.defaults({ topics: [topic] }));
 }
 beforeEach(() => begin(false));
 
@@ -41,7 +41,7 @@ const shown = () => {
 function set(name: string, value: string): void {
   const configs = [{ name, configOperation: 0, value }];
   const resources = [{ resourceType: 2, resourceName: "t", configs }];
-  cluster.run("incrementalAlterConfigs", incrementalAlterConfigsRequest.defaults({ resources }));
+  cluster.run("IncrementalAlterConfigs", incrementalAlterConfigsRequest.defaults({ resources }));
 }
 
 /** Sets the ISR, as AlterPartition of the leader would. */
@@ -54,13 +54,13 @@ function inSync(...isr: number[]): void {
 function reassign(replicas: number[] | null, allowReplicationFactorChange = true, index = 0, name = "t") {
   const topics = [{ name, partitions: [{ partitionIndex: index, replicas }] }];
   const request = alterPartitionReassignmentsRequest.defaults({ topics, allowReplicationFactorChange });
-  const { errorCode, errorMessage } = cluster.run("alterPartitionReassignments", request).responses[0].partitions[0];
+  const { errorCode, errorMessage } = cluster.run("AlterPartitionReassignments", request).responses[0].partitions[0];
   return [errorOf(errorCode).name, errorMessage];
 }
 
 function elect(electionType: number, partitions: number[] | null = [0], topic = "t") {
   const topicPartitions = partitions === null ? null : [{ topic, partitions }];
-  const reply = cluster.run("electLeaders", electLeadersRequest.defaults({ electionType, topicPartitions }));
+  const reply = cluster.run("ElectLeaders", electLeadersRequest.defaults({ electionType, topicPartitions }));
   return reply.replicaElectionResults.flatMap(({ partitionResult }) =>
     partitionResult.map(({ errorCode, errorMessage }) => [errorOf(errorCode).name, errorMessage]),
   );
@@ -229,11 +229,11 @@ test("an unregistered broker is out of everything", () => {
   begin(true);
   set("min.insync.replicas", "2");
   for (const id of [1, 2]) fence(id);
-  expect(cluster.run("unregisterBroker", { brokerId: 9 })).toMatchObject({
+  expect(cluster.run("UnregisterBroker", { brokerId: 9 })).toMatchObject({
     errorCode: 102,
     errorMessage: "Broker ID 9 is not currently registered",
   });
-  expect(cluster.run("unregisterBroker", { brokerId: 3 })).toMatchObject({ errorCode: 0, errorMessage: null });
+  expect(cluster.run("UnregisterBroker", { brokerId: 3 })).toMatchObject({ errorCode: 0, errorMessage: null });
   expect(cluster.controller.image.brokers.has(3)).toBe(false);
   expect(partition()).toMatchObject({ leader: -1, isr: [] });
 });

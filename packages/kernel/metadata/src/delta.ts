@@ -19,6 +19,7 @@ import {
   type BrokerImage,
   collisionName,
   configKey,
+  EMPTY_IMAGE,
   mayCollide,
   type MetadataImage,
   type PartitionImage,
@@ -45,14 +46,36 @@ type EditOf<K extends MapName> = ReturnType<MetadataImage[K]["edit"]>;
 
 const NO_PARTITIONS = SortedMap.of<number, PartitionImage>();
 
-/** Records replayed on top of an image, and the resulting image. Costs as much as what the records change. */
-export class MetadataDelta {
+/** Changes between two images. */
+export interface MetadataChanges {
+  /** The image before the changes. */
   readonly base: MetadataImage;
   /** Partitions that were created or changed, by topic; excludes deleted topics. */
-  readonly changedTopics = new Map<Uuid, Set<number>>();
+  readonly changedTopics: ReadonlyMap<Uuid, ReadonlySet<number>>;
   /** Topics of the base that were deleted. */
-  readonly deletedTopics = new Map<Uuid, TopicImage>();
+  readonly deletedTopics: ReadonlyMap<Uuid, TopicImage>;
   /** `configKey`s of resources whose settings have changed. */
+  readonly changedConfigs: ReadonlySet<string>;
+  /** Ids of brokers that were registered, changed or unregistered. */
+  readonly changedBrokers: ReadonlySet<number>;
+}
+
+/** Changes from the empty image to `image`. */
+export function changesOf(image: MetadataImage): MetadataChanges {
+  return {
+    base: EMPTY_IMAGE,
+    changedTopics: new Map([...image.topics.values()].map(({ id, partitions }) => [id, new Set(partitions.keys())])),
+    deletedTopics: new Map(),
+    changedConfigs: new Set(image.configs.keys()),
+    changedBrokers: new Set(image.brokers.keys()),
+  };
+}
+
+/** Records replayed on top of an image, and the resulting image. Costs as much as what the records change. */
+export class MetadataDelta implements MetadataChanges {
+  readonly base: MetadataImage;
+  readonly changedTopics = new Map<Uuid, Set<number>>();
+  readonly deletedTopics = new Map<Uuid, TopicImage>();
   readonly changedConfigs = new Set<string>();
   readonly changedBrokers = new Set<number>();
   readonly #next: Writable;

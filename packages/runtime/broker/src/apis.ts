@@ -3,19 +3,18 @@ import { type ApiName, Apis } from "@samsa/protocol";
 import { alterReplicaLogDirs } from "./api/cluster/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/cluster/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/configs/alter-configs.ts";
-import { alterClientQuotas, describeClientQuotas } from "./api/cluster/client-quotas.ts";
+import { describeClientQuotas } from "./api/cluster/client-quotas.ts";
 import { consumerGroupDescribe, consumerGroupHeartbeat } from "./api/groups/consumer-groups.ts";
 import { deleteRecords } from "./api/records/delete-records.ts";
 import { describeCluster } from "./api/cluster/describe-cluster.ts";
 import { describeConfigs } from "./api/configs/describe-configs.ts";
 import { describeLogDirs } from "./api/cluster/describe-log-dirs.ts";
 import { describeProducers } from "./api/records/describe-producers.ts";
-import { describeQuorum } from "./api/cluster/describe-quorum.ts";
 import { describeTopicPartitions } from "./api/topics/describe-topic-partitions.ts";
 import { describeTransactions, listTransactions } from "./api/transactions/describe-transactions.ts";
 import { fetch } from "./api/records/fetch.ts";
 import { findCoordinator } from "./api/groups/find-coordinator.ts";
-import * as forwarded from "./api/cluster/forwarded.ts";
+import { forwarded } from "./forwarding/forwarding.ts";
 import * as groups from "./api/groups/groups.ts";
 import { initProducerId } from "./api/transactions/init-producer-id.ts";
 import { listConfigResources } from "./api/configs/list-config-resources.ts";
@@ -134,8 +133,8 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("DescribeGroups", groups.describeGroups),
   serve("ListGroups", groups.listGroups),
   serve("ApiVersions", apiVersions),
-  serve("CreateTopics", forwarded.createTopics),
-  serve("DeleteTopics", forwarded.deleteTopics),
+  serve("CreateTopics", forwarded("CreateTopics")),
+  serve("DeleteTopics", forwarded("DeleteTopics")),
   serve("DeleteRecords", deleteRecords),
   serve("InitProducerId", initProducerId, onTransaction("WRITE")),
   serve("OffsetForLeaderEpoch", offsetForLeaderEpoch),
@@ -148,27 +147,27 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("AlterConfigs", alterConfigs),
   serve("AlterReplicaLogDirs", alterReplicaLogDirs, ALTER_CLUSTER),
   serve("DescribeLogDirs", describeLogDirs, DESCRIBE_CLUSTER),
-  serve("CreatePartitions", forwarded.createPartitions),
+  serve("CreatePartitions", forwarded("CreatePartitions")),
   serve("DeleteGroups", groups.deleteGroups),
-  serve("ElectLeaders", forwarded.electLeaders, ALTER_CLUSTER),
+  serve("ElectLeaders", forwarded("ElectLeaders"), ALTER_CLUSTER),
   serve("IncrementalAlterConfigs", incrementalAlterConfigs),
   serve("OffsetDelete", groups.offsetDelete, onGroup("DELETE")),
-  serve("AlterPartitionReassignments", forwarded.alterPartitionReassignments, ALTER_CLUSTER),
+  serve("AlterPartitionReassignments", forwarded("AlterPartitionReassignments"), ALTER_CLUSTER),
   serve("ListPartitionReassignments", listPartitionReassignments, DESCRIBE_CLUSTER),
-  serve("DescribeQuorum", describeQuorum, DESCRIBE_CLUSTER),
-  serve("UpdateFeatures", forwarded.updateFeatures, ALTER_CLUSTER),
+  serve("DescribeQuorum", forwarded("DescribeQuorum"), DESCRIBE_CLUSTER),
+  serve("UpdateFeatures", forwarded("UpdateFeatures"), ALTER_CLUSTER),
   serve("DescribeCluster", describeCluster),
   serve("DescribeProducers", describeProducers),
   serve("DescribeClientQuotas", describeClientQuotas, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
-  serve("AlterClientQuotas", alterClientQuotas, { permission: ["ALTER_CONFIGS", "CLUSTER"] }),
-  serve("UnregisterBroker", forwarded.unregisterBroker, ALTER_CLUSTER),
+  serve("AlterClientQuotas", forwarded("AlterClientQuotas"), { permission: ["ALTER_CONFIGS", "CLUSTER"] }),
+  serve("UnregisterBroker", forwarded("UnregisterBroker"), ALTER_CLUSTER),
   serve("DescribeTransactions", describeTransactions),
   serve("ListTransactions", listTransactions),
   serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, onGroup("READ")),
   serve("ConsumerGroupDescribe", consumerGroupDescribe),
   serve("ListConfigResources", listConfigResources, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
   serve("DescribeTopicPartitions", describeTopicPartitions),
-  serve("UnregisterController", forwarded.unregisterController, ALTER_CLUSTER),
+  serve("UnregisterController", forwarded("UnregisterController"), ALTER_CLUSTER),
   serve("ShareGroupHeartbeat", shareGroups.shareGroupHeartbeat, onGroup("READ")),
   serve("ShareGroupDescribe", shareGroups.shareGroupDescribe),
   serve("ShareFetch", shareFetch, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),

@@ -121,6 +121,15 @@ function shared<F>(message: boolean, rest: F) {
 
 /** Response of each API to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
 export const errorResponses = {
+  AllocateProducerIds: (_request, { code }) => ({
+    ...NOTHING,
+    errorCode: code,
+    producerIdStart: 0n,
+    producerIdLen: 0,
+  }),
+  AssignReplicasToDirs: (_request, { code }) => ({ ...NOTHING, errorCode: code, directories: [] }),
+  BrokerHeartbeat: (_request, { code }) => ({ ...NOTHING, errorCode: code, shouldShutDown: false }),
+  BrokerRegistration: coded,
   Produce: ({ acks, topicData }, { code, detail }) =>
     acks === 0
       ? null

@@ -6,7 +6,7 @@ import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeM
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./controller/features.ts";
 import { parseEndpoint } from "./network/listeners.ts";
-import { writeBootstrapSnapshot } from "./controller/metadata-snapshots.ts";
+import { writeBootstrapSnapshot } from "./quorum/metadata-snapshots.ts";
 import { METADATA_TOPIC } from "./replica/topics.ts";
 
 /** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */

@@ -1,11 +1,11 @@
 import type { Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
-import type { AutoTopicCreation } from "./controller/auto-topic-creation.ts";
+import type { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
 import type { BrokerConfig } from "./config/configs.ts";
-import type { Control } from "./controller/control.ts";
+import type { ControllerChannel } from "./controller/controller-channel.ts";
 import type { FetchSessions } from "./replica/fetch-sessions.ts";
-import type { Forwarding } from "./controller/forwarding.ts";
+import type { ProducerIds } from "./lifecycle/producer-ids.ts";
 import type { Groups } from "./coordinator/groups.ts";
 import type { Judging } from "./limits/judging.ts";
 import type { BrokerMetrics } from "./metrics.ts";
@@ -59,9 +59,12 @@ export interface BrokerParts {
   readonly groups: Groups;
   readonly transactions: Transactions;
   readonly shares: ShareGroups;
-  readonly control: Control;
-  readonly forwarding: Forwarding;
+  /** Way to the active controller. */
+  readonly channel: ControllerChannel;
+  readonly producerIds: ProducerIds;
   readonly autoTopics: AutoTopicCreation;
+  /** Level of kraft.version, which the quorum keeps. */
+  readonly kraftVersion: () => number;
   /** APIs that this broker serves. */
   readonly apis: () => readonly AnnouncedApi[];
   /** Brokers with their endpoints for a listener. */

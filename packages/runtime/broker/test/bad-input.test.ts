@@ -124,7 +124,7 @@ describe("ApiVersions", () => {
       });
     expect((await ask("other", 1)).errorCode).toBe(129);
     expect((await ask("other", -1)).errorCode).toBe(42);
-    expect((await ask(broker.broker.clusterId, 1)).errorCode).toBe(0);
+    expect((await ask(broker.node.clusterId, 1)).errorCode).toBe(0);
     expect((await ask(null, -1)).errorCode).toBe(0);
     wire.close();
   });

@@ -131,7 +131,7 @@ test("a group is there after a restart, with its members and epochs", async () =
   await to.ask(ApiKey.FindCoordinator, 3, { key: "g", keyType: 0 });
   expect(await beat("g", {}, to)).toMatchObject({ errorCode: 0, memberEpoch: 2 });
   to.close();
-  await first.broker.close();
+  await first.node.close();
   const second = await TestBroker.start({}, directory);
   to = await second.connect();
   expect(await beat("g", again, to)).toMatchObject({ errorCode: 0, memberEpoch: 2, assignment: null });

@@ -6,7 +6,7 @@ import { nodeEnv } from "@samsa/node";
 import { ApiKey, errorOf } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import { afterEach, beforeEach } from "vitest";
-import { Broker } from "../src/index.ts";
+import { type BrokerRole, Node } from "../src/index.ts";
 import { Wire } from "./wire.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -52,7 +52,7 @@ function breakable(env: Env, broken: Set<string>): Env {
 let root: string;
 /** Prefixes of paths that fail. */
 export const broken = new Set<string>();
-const open: { broker: Broker; wire: Wire }[] = [];
+const open: Bench[] = [];
 
 /** Call it in each test file: gives each test its own directories, and closes the brokers that it leaves open. */
 export function useDirectories(): void {
@@ -62,9 +62,9 @@ export function useDirectories(): void {
   });
 
   afterEach(async () => {
-    for (const { broker, wire } of open.splice(0)) {
+    for (const { node, wire } of open.splice(0)) {
       wire.close();
-      await broker.close().catch(() => {});
+      await node.close().catch(() => {});
     }
     rmSync(root, { recursive: true, force: true });
   });
@@ -75,13 +75,17 @@ export const path = (name: string): string => join(root, name);
 
 /** A broker with the log directories a and b, and a connection to it. */
 export class Bench {
-  readonly broker: Broker;
+  readonly node: Node;
   readonly wire: Wire;
   halted: string | undefined;
 
-  constructor(broker: Broker, wire: Wire) {
-    this.broker = broker;
+  constructor(node: Node, wire: Wire) {
+    this.node = node;
     this.wire = wire;
+  }
+
+  get broker(): BrokerRole {
+    return this.node.broker;
   }
 
   static async start(settings: Record<string, string> = {}): Promise<Bench> {
@@ -95,12 +99,12 @@ export class Bench {
     };
     let halt = (_reason: string): void => {};
     const env = breakable(nodeEnv({ logger: silent }), broken);
-    const broker = await Broker.start(env, {
+    const node = await Node.start(env, {
       settings: new Map(Object.entries(all)),
       onHalt: reason => halt(reason),
     });
-    const wire = await Wire.open(broker.advertised.get("PLAINTEXT")?.port ?? -1);
-    const bench = new Bench(broker, wire);
+    const wire = await Wire.open(node.advertised.get("PLAINTEXT")?.port ?? -1);
+    const bench = new Bench(node, wire);
     halt = reason => (bench.halted = reason);
     open.push(bench);
     return bench;
@@ -108,7 +112,7 @@ export class Bench {
 
   async stop(): Promise<void> {
     this.wire.close();
-    await this.broker.close();
+    await this.node.close();
   }
 
   async create(name: string, numPartitions: number): Promise<string> {

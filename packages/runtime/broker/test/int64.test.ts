@@ -90,12 +90,12 @@ describe("offsets that clients name", () => {
       await expect.poll(async () => (await commit(offset)).errorCode).toBe(0);
       expect(await committed()).toBe(offset);
     }
-    await broker.broker.close();
+    await broker.node.close();
     const again = await TestBroker.start({}, broker.directory);
     wire = await again.connect();
     await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: ["g"] });
     await expect.poll(committed).toBe(LARGEST);
-    await again.broker.close();
+    await again.node.close();
   });
 
   test("are out of range where records are deleted", async () => {
@@ -154,12 +154,12 @@ describe("times that records carry", () => {
       }
     };
     await all();
-    await broker.broker.close();
+    await broker.node.close();
     const again = await TestBroker.start({}, broker.directory);
     wire = await again.connect();
     await all();
     expect((await produce("any", [batch(NANOSECONDS)])).baseOffset).toBe(3);
-    await again.broker.close();
+    await again.node.close();
   });
 });
 

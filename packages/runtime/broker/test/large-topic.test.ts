@@ -56,7 +56,7 @@ test("a large topic that is deleted before its logs are made leaves nothing", as
 
 test("logs that a stop has left to be made are made at the next start", async () => {
   await create("cut");
-  await broker.broker.close();
+  await broker.node.close();
   expect(logs("cut")).toBeLessThan(COUNT);
   broker = await TestBroker.start({}, broker.directory);
   wire = await broker.connect();

@@ -39,7 +39,7 @@ describe("a broker with two log directories", () => {
     const offline = { error: "LEADER_NOT_AVAILABLE", leaderId: -1, offlineReplicas: [1] };
     const served = { error: "NONE", leaderId: 1, offlineReplicas: [] };
     expect(await bench.partitions("t")).toEqual([served, offline, served, offline]);
-    expect(bench.broker.healthy).toBe(true);
+    expect(bench.node.healthy).toBe(true);
     // New partitions go to the remaining directory.
     expect(await bench.create("u", 2)).toBe("NONE");
     await bench.until(() => !bench.assigned("u").includes(undefined));
@@ -71,7 +71,7 @@ describe("a broker with two log directories", () => {
     expect(bench.halted).toMatch(
       /^the broker has ended: the directory of the metadata has failed with .*check its disk/,
     );
-    expect(bench.broker.healthy).toBe(false);
+    expect(bench.node.healthy).toBe(false);
     expect(readdirSync(path("b"))).toContain(".kafka_cleanshutdown");
     expect(readdirSync(path("a"))).not.toContain(".kafka_cleanshutdown");
   });
@@ -120,7 +120,7 @@ describe("a broker with two log directories", () => {
     await bench.until(() => !bench.assigned("t").includes(undefined));
     broken.add(path("b"));
     bench.wire.close();
-    await expect(bench.broker.close()).rejects.toMatchObject({ code: "EIO" });
+    await expect(bench.node.close()).rejects.toMatchObject({ code: "EIO" });
     broken.clear();
     const marked = ["a", "b"].filter(name => readdirSync(path(name)).includes(".kafka_cleanshutdown"));
     expect(marked).toEqual(["a"]);

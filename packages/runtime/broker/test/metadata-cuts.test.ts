@@ -3,7 +3,7 @@ import { type CrashOptions, World } from "@samsa/sim";
 import { type LogDir, openLogDir } from "@samsa/storage";
 import { expect, test } from "vitest";
 import type { BrokerConfig } from "../src/config/configs.ts";
-import { MetadataLog, metadataLogConfig } from "../src/controller/metadata-log.ts";
+import { MetadataLog, metadataLogConfig } from "../src/quorum/metadata-log.ts";
 
 /** Segments and snapshots of a few records each. */
 const CONFIG = metadataLogConfig({
@@ -23,6 +23,8 @@ class Machine {
   acknowledged = 0;
   begun = 0;
   isOff = false;
+  /** Appends that are not committed yet. */
+  readonly #waiting: { readonly next: number; readonly resolve: () => void }[] = [];
 
   constructor(seed: number) {
     this.world = new World(seed);
@@ -50,9 +52,18 @@ class Machine {
       tools: { crc32c: env.crypto.crc32c, codecs: env.codecs },
       nodeId: 1,
       staticVoters: [],
-      replay: record => {
-        if (record.type === "ConfigRecord") numbers.push(Number((record.value as { value: string }).value));
+      replay: records => {
+        for (const record of records) {
+          if (record.type === "ConfigRecord") numbers.push(Number((record.value as { value: string }).value));
+        }
       },
+      committed: () => {
+        for (const { next, resolve } of this.#waiting.splice(0)) {
+          if (next < numbers.length) resolve();
+          else this.#waiting.push({ next, resolve });
+        }
+      },
+      failed: () => {},
       bootstrap: () => [metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel: 20 })],
       retention: { maxBytes: 2500, maxMs: -1 },
     });
@@ -60,11 +71,11 @@ class Machine {
     return { dir, log, numbers };
   }
 
-  async append(log: MetadataLog, numbers: number[]): Promise<void> {
+  /** Appends the next number, and resolves once it is committed; `numbers` are those that are. */
+  async append(log: MetadataLog): Promise<void> {
     const next = this.begun++;
     log.append([numbered(next)], this.world.wall());
-    numbers.push(next);
-    await log.flush();
+    await new Promise<void>(resolve => this.#waiting.push({ next, resolve }));
     this.acknowledged = next + 1;
   }
 
@@ -72,10 +83,13 @@ class Machine {
     const { dir, log, numbers } = this.open();
     await log.lead();
     for (let i = 1; i <= ROUNDS; i++) {
-      await this.append(log, numbers);
+      await this.append(log);
       // The next records are appended while the snapshot is being written.
-      const snapshot = i % ROUNDS_PER_SNAPSHOT === 0 ? log.snapshot(numbers.map(numbered), i) : undefined;
-      await Promise.all([this.append(log, numbers), snapshot]);
+      const snapshot =
+        i % ROUNDS_PER_SNAPSHOT === 0
+          ? log.snapshot(numbers.map(numbered), { offset: log.highWatermark - 1, epoch: log.epoch, timestamp: i })
+          : undefined;
+      await Promise.all([this.append(log), snapshot]);
     }
     await dir.close();
   }
@@ -100,7 +114,7 @@ class Machine {
     expect(numbers.length).toBeLessThanOrEqual(this.begun);
     this.begun = numbers.length;
     await this.run(log.lead());
-    await this.run(this.append(log, numbers));
+    await this.run(this.append(log));
   }
 }
 

@@ -34,7 +34,7 @@ const start = async (settings: Record<string, string> = {}, world = {}): Promise
 /** Closes the broker and keeps its directory. */
 const end = async (): Promise<void> => {
   wire.close();
-  await broker?.broker.close();
+  await broker?.node.close();
   broker = undefined;
 };
 
@@ -79,7 +79,7 @@ describe("the metadata log and its snapshots", () => {
     const known = topics();
     expect(known.length).toBeGreaterThan(20);
     await create("later");
-    expect((broker as TestBroker).broker.control.quorum.endOffset).toBeGreaterThan(Number(before.slice(0, 20)));
+    expect((broker as TestBroker).node.shared.quorum.endOffset).toBeGreaterThan(Number(before.slice(0, 20)));
     await end();
     expect(named(".log")).toEqual([`${before.slice(0, 20)}.log`]);
     await start();
@@ -154,14 +154,14 @@ describe("the metadata log and its snapshots", () => {
       let now = Date.now();
       const clock = { now: () => now, monotonic: () => now };
       await start({ "metadata.max.retention.ms": retention, "metadata.log.max.snapshot.interval.ms": "1" }, { clock });
-      const control = (broker as TestBroker).broker.control;
+      const { node } = broker as TestBroker;
       for (let i = 0; i < 2; i++) {
         now += 2 * HOUR;
         await create(`t${i}`);
         await expect.poll(() => named(".checkpoint")).toHaveLength(retention === "-1" ? i + 2 : 1);
       }
       now += 2 * HOUR;
-      control.maintain();
+      node.maintainMetadata();
       await expect.poll(() => named(".checkpoint")).toHaveLength(left);
       await end();
       rmSync(directory, { recursive: true });
@@ -175,16 +175,16 @@ describe("the metadata log and its snapshots", () => {
     const clock = { now: () => Date.now(), monotonic: () => performance.now() - began + ahead };
     await start({}, { clock });
     await create("t");
-    const control = (broker as TestBroker).broker.control;
-    control.maintain();
+    const { node } = broker as TestBroker;
+    node.maintainMetadata();
     await create("u");
     expect(newest()).toBe(FIRST);
     ahead += HOUR;
-    control.maintain();
+    node.maintainMetadata();
     await expect.poll(newest).not.toBe(FIRST);
     const second = newest();
     ahead += HOUR;
-    control.maintain();
+    node.maintainMetadata();
     await create("v");
     await expect.poll(newest).not.toBe(second);
   });
@@ -231,13 +231,13 @@ describe("the metadata log and its snapshots", () => {
       },
     };
     await start({ ...OFTEN, "metadata.max.retention.ms": String(100 * HOUR) }, { disk });
-    const { control } = (broker as TestBroker).broker;
+    const { node } = broker as TestBroker;
     for (let i = 0; i < 30; i++) await create(`t${i}`);
     await expect.poll(() => named(".checkpoint").length).toBeGreaterThan(2);
-    control.maintain();
+    node.maintainMetadata();
     await create("u");
     const before = reads;
-    for (let i = 0; i < 10; i++) control.maintain();
+    for (let i = 0; i < 10; i++) node.maintainMetadata();
     await create("v");
     expect(reads).toBe(before);
   });

@@ -204,7 +204,7 @@ describe("AlterReplicaLogDirs", () => {
     broken.add(path("b"));
     await bench.until(() => bench.image().brokers.get(1)?.logDirs.length === 1);
     expect(await bench.produce("t", 0)).toBe("NONE");
-    expect([home(bench), bench.broker.healthy]).toEqual([path("a"), true]);
+    expect([home(bench), bench.node.healthy]).toEqual([path("a"), true]);
     expect(await move(bench, "b", [0])).toEqual(["KAFKA_STORAGE_ERROR"]);
     expect(bench.assigned("t")[0]).toBe("a");
     await bench.stop();

@@ -233,7 +233,7 @@ describe("over the wire", () => {
     expect((await describeQuotas(true, ["user", 2, null], ["client-id", 2, null])).entries).toHaveLength(1);
     expect(await alter({ user: "u", "client-id": "c" }, ["producer_byte_rate", null])).toBe(0);
     expect((await describeQuotas(false)).entries).toHaveLength(1);
-    await broker.broker.close();
+    await broker.node.close();
     broker = await TestBroker.start({}, broker.directory);
     wire = await broker.connect();
     expect((await describeQuotas(false)).entries).toMatchObject([

@@ -73,7 +73,7 @@ describe("DeleteRecords", () => {
     await topic("t");
     await produce("t", 4);
     expect(await before("t", 2)).toEqual([0, 2]);
-    await own.broker.close();
+    await own.node.close();
     const again = await TestBroker.start({}, own.directory);
     wire = await again.connect();
     expect(await before("t", 0)).toEqual([0, 2]);

@@ -545,7 +545,7 @@ describe("a share group", () => {
     expect(await a.says(RELEASE, 3, 3)).toBe(0);
     a.close();
     admin.close();
-    await own.broker.close();
+    await own.node.close();
     own = await TestBroker.start(settings, own.directory);
     [broker, admin] = [own, await own.connect()];
     const b = await Member.join(groupId, topic);
@@ -656,7 +656,7 @@ describe("settings of share groups", () => {
     expect((await a.fetch()).acquisitionLockTimeoutMs).toBe(2000);
     a.close();
     admin.close();
-    await own.broker.close();
+    await own.node.close();
     own = await TestBroker.start(settings, own.directory);
     [broker, admin] = [own, await own.connect()];
     const b = await Member.join(groupId, topic);

@@ -543,7 +543,7 @@ describe("a broker that comes back", () => {
     await before.produce(done, "t", "b");
     await before.end(done, true);
     before.wire.close();
-    await first.broker.close();
+    await first.node.close();
     const second = await TestBroker.start({}, first.directory);
     const after = new Client(await second.connect());
     expect(await after.describe("open")).toMatchObject({ transactionState: "Ongoing" });

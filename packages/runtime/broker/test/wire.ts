@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ByteReader, concat, type Env, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
-import { Broker, type BrokerOptions } from "../src/index.ts";
+import { type BrokerRole, Node, type NodeOptions } from "../src/index.ts";
 
 export interface LogLine {
   readonly level: string;
@@ -14,12 +14,12 @@ export interface LogLine {
 
 /** A broker in this process, with its own directory and a random port. */
 export class TestBroker {
-  readonly broker: Broker;
+  readonly node: Node;
   readonly directory: string;
   readonly lines: LogLine[];
 
-  private constructor(broker: Broker, directory: string, lines: LogLine[]) {
-    this.broker = broker;
+  private constructor(node: Node, directory: string, lines: LogLine[]) {
+    this.node = node;
     this.directory = directory;
     this.lines = lines;
   }
@@ -29,7 +29,7 @@ export class TestBroker {
     settings: Record<string, string> = {},
     directory = mkdtempSync(join(tmpdir(), "samsa-broker-")),
     world: Partial<Env> = {},
-    options: Partial<BrokerOptions> = {},
+    options: Partial<NodeOptions> = {},
   ) {
     const lines: LogLine[] = [];
     const at = (level: string) => (message: string) => void lines.push({ level, message });
@@ -42,12 +42,16 @@ export class TestBroker {
       ...settings,
     };
     const env = { ...nodeEnv({ logger }), ...world };
-    const broker = await Broker.start(env, { settings: new Map(Object.entries(all)), ...options });
-    return new TestBroker(broker, directory, lines);
+    const node = await Node.start(env, { settings: new Map(Object.entries(all)), ...options });
+    return new TestBroker(node, directory, lines);
+  }
+
+  get broker(): BrokerRole {
+    return this.node.broker;
   }
 
   get port(): number {
-    return this.broker.advertised.get("PLAINTEXT")?.port ?? -1;
+    return this.node.advertised.get("PLAINTEXT")?.port ?? -1;
   }
 
   connect(): Promise<Wire> {
@@ -55,7 +59,7 @@ export class TestBroker {
   }
 
   async stop(): Promise<void> {
-    await this.broker.close();
+    await this.node.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { type Broker, logOf } from "@samsa/broker";
+import { type BrokerRole, logOf } from "@samsa/broker";
 
 /** Bound on producers with verification state in one log: producers plus transactional ids of a scenario. */
 const MOST_PRODUCERS = 16;
@@ -10,7 +10,7 @@ const MOST_SESSIONS = 1000;
 const MOST_UNDECIDED = 200;
 
 /** Compares the sizes of a broker's tables with fixed bounds. Returns a message for the first one above its bound. */
-export function keptTooMuch(broker: Broker): string | undefined {
+export function keptTooMuch(broker: BrokerRole): string | undefined {
   const above = (what: string, size: number, most: number): string | undefined =>
     size > most ? `${what}: ${size}, and ${most} at most` : undefined;
   const all = [...broker.topics.all()].map(partition => ({
@@ -31,7 +31,7 @@ export function keptTooMuch(broker: Broker): string | undefined {
  * Path of a log whose recovery point is below its last roll; undefined if there is none. Closed segments are flushed in the
  * background, so that a start reads the active segment only.
  */
-export function unsealedLog(broker: Broker): string | undefined {
+export function unsealedLog(broker: BrokerRole): string | undefined {
   for (const partition of broker.topics.all()) {
     const log = logOf(partition);
     if (partition.fault === 0 && log.recoveryPoint < log.state.active.base) return log.path;

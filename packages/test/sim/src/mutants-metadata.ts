@@ -32,9 +32,30 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: "settings of a deleted topic stay",
     file: `${METADATA}/delta.ts`,
-    find: '      this.#map("configs").delete(key);\n      this.changedConfigs.add(key);\n',
+    find: '      this.#edit("configs").delete(key);\n      this.changedConfigs.add(key);\n',
     replace: "",
     why: "a new topic of the same name inherits the settings of the old one",
+  },
+  {
+    name: "a decision is acknowledged before it is durable",
+    file: `${BROKER}/controller/quorum-controller.ts`,
+    find: "if (isCommitted) resolve(reply);",
+    replace: "resolve(reply, isCommitted);",
+    why: "a topic that was created is gone after a power cut",
+  },
+  {
+    name: "the controller decides on committed metadata only",
+    file: `${CONTROLLER}/controller.ts`,
+    find: "return decider({ image: this.#speculative,",
+    replace: "return decider({ image: this.#committed,",
+    why: "two decisions in one flush contradict each other, and the log cannot be replayed",
+  },
+  {
+    name: "only the first batch of a flush is published",
+    file: `${BROKER}/quorum/metadata-log.ts`,
+    find: "for (const { records, last, size } of batches) {",
+    replace: "for (const { records, last, size } of batches.slice(0, 1)) {",
+    why: "the brokers and the log disagree on what exists",
   },
   {
     name: "the earliest offset is always 0",

@@ -86,7 +86,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a metadata snapshot is not synced",
-    file: `${BROKER}/controller/metadata-snapshots.ts`,
+    file: `${BROKER}/quorum/metadata-snapshots.ts`,
     find: "    await file.sync();\n",
     replace: "",
     why: "the broker does not start after a power cut",

@@ -1,5 +1,5 @@
 import type { Env } from "@samsa/base";
-import { Broker } from "@samsa/broker";
+import { Node } from "@samsa/broker";
 import { keptTooMuch, unsealedLog } from "./kept.ts";
 import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
@@ -77,7 +77,7 @@ class Scenario {
   readonly #decay: DiskDecay | undefined;
   faults = 0;
   violation: Violation | undefined;
-  #broker: Broker | undefined;
+  #node: Node | undefined;
   /** True while clients act. */
   #open = false;
   /** Actors that have shown progress and act no more. */
@@ -243,13 +243,13 @@ class Scenario {
     const boot: { failed: unknown } = { failed: undefined };
     const life = ++this.#stage.life;
     this.#fallen = false;
-    this.#broker = undefined;
+    this.#node = undefined;
     // A small cache of recent batches makes reads go to the files, and reuses cache memory soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
     const judge = slowJudge(env, this.#rng);
-    Broker.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
-      broker => {
-        if (life === this.#stage.life) this.#broker = broker;
+    Node.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
+      node => {
+        if (life === this.#stage.life) this.#node = node;
       },
       (error: unknown) => void (boot.failed = error),
     );
@@ -259,7 +259,7 @@ class Scenario {
   async #start(): Promise<void> {
     const watch = watchStart(this.#machine.disk, this.#disks);
     const boot = this.#boot();
-    await this.#until("a start does not end", () => this.#broker !== undefined || boot.failed !== undefined);
+    await this.#until("a start does not end", () => this.#node !== undefined || boot.failed !== undefined);
     const read = watch.done();
     // A power cut or a failing disk may have lost producer snapshots, so that more segments must be read.
     if (read !== undefined && this.#stage.powerCuts === 0 && !this.#everAiling && this.#decay === undefined) {
@@ -354,12 +354,12 @@ class Scenario {
     const ending: Ending = rng.chance(0.25) ? "stop" : rng.chance(0.5) ? "kill" : "power";
     let clean = false;
     if (ending === "stop") {
-      const broker = this.#broker;
+      const node = this.#node;
       let ended = false;
-      broker?.close().then(
+      node?.close().then(
         () => {
           ended = true;
-          clean = broker.dirs.failures.size === 0;
+          clean = node.dirs.failures.size === 0;
         },
         () => void (ended = true),
       );
@@ -413,7 +413,7 @@ class Scenario {
 
   /** Log start offsets of the broker's logs now. */
   *#starts(): IterableIterator<readonly [place: Place, start: number]> {
-    for (const { topicId, index, startOffset } of this.#broker?.topics.all() ?? []) {
+    for (const { topicId, index, startOffset } of this.#node?.broker.topics.all() ?? []) {
       yield [{ topicId, partition: index }, startOffset];
     }
   }
@@ -501,11 +501,11 @@ class Scenario {
     await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTables();
     if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
-    const broker = this.#broker;
-    if (broker !== undefined) {
-      await this.#until("closed segments are not flushed", () => unsealedLog(broker) === undefined);
+    const node = this.#node;
+    if (node !== undefined) {
+      await this.#until("closed segments are not flushed", () => unsealedLog(node.broker) === undefined);
     }
-    const kept = this.#broker === undefined ? undefined : keptTooMuch(this.#broker);
+    const kept = this.#node === undefined ? undefined : keptTooMuch(this.#node.broker);
     if (kept !== undefined) throw new Violation("the broker keeps what nobody needs", kept);
     const anomaly = this.#stage.logs.anomaly();
     if (anomaly === undefined) return;

@@ -104,6 +104,15 @@ export class Settings {
   /** Valid settings of each stored map, cached by the map, which is immutable. */
   readonly #possible = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
 
+  /** Settings of topics without their own, and the dynamic settings that they come from. */
+  #topicDefaults:
+    | {
+        readonly cluster: ReadonlyMap<string, string>;
+        readonly own: ReadonlyMap<string, string>;
+        readonly config: TopicConfig;
+      }
+    | undefined;
+
   constructor(nodeId: number, file: ReadonlyMap<string, string>) {
     this.nodeId = String(nodeId);
     this.#file = file;
@@ -199,8 +208,20 @@ export class Settings {
     return { name, value: scaled(first.name, first.value ?? ""), source: first.source };
   }
 
-  /** A topic's settings in force, parsed. */
+  /** A topic's settings in force, parsed; topics without settings of their own share one object. */
   topic(image: MetadataImage, topic: string): TopicConfig {
+    if (configsOf(image, RESOURCE_TYPE.topic, topic).size > 0) return this.#parsed(image, topic);
+    const cluster = this.dynamic(image, "");
+    const own = this.dynamic(image, this.nodeId);
+    let defaults = this.#topicDefaults;
+    if (defaults?.cluster !== cluster || defaults.own !== own) {
+      defaults = { cluster, own, config: this.#parsed(image, topic) };
+      this.#topicDefaults = defaults;
+    }
+    return defaults.config;
+  }
+
+  #parsed(image: MetadataImage, topic: string): TopicConfig {
     return parseConfig(topicConfigs, name => this.topicValue(image, topic, name).value ?? undefined);
   }
 

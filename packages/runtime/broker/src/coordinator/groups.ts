@@ -9,7 +9,7 @@ import {
   type ShareGroups,
   type TopicDirectory,
 } from "@samsa/coordinator";
-import type { MetadataImage } from "@samsa/metadata";
+import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
 import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
@@ -77,11 +77,11 @@ export class Groups extends Shards<GroupRunner> {
     for (const runner of this.all()) runner.run((out, now) => runner.shard.cleanUp(now, out));
   }
 
-  /** Applies a new metadata image. */
-  follow(before: MetadataImage, after: MetadataImage): void {
-    const { changed, created } = topicChanges(before, after);
+  /** Applies changes of the metadata. */
+  follow(changes: MetadataChanges, image: MetadataImage): void {
+    const { changed, created } = topicChanges(changes, image);
     if (changed.size === 0) return;
-    const directory: TopicDirectory = topicDirectory(after);
+    const directory: TopicDirectory = topicDirectory(image);
     for (const { shard } of this.all()) shard.topicsChanged(directory, changed, created);
   }
 

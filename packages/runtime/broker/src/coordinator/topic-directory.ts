@@ -1,6 +1,6 @@
 import type { Uuid } from "@samsa/base";
 import type { TopicDirectory } from "@samsa/coordinator";
-import type { MetadataImage } from "@samsa/metadata";
+import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 
 /** Directory of an image's topics for coordinators. */
 export function topicDirectory(image: MetadataImage): TopicDirectory {
@@ -18,17 +18,16 @@ export function topicDirectory(image: MetadataImage): TopicDirectory {
   };
 }
 
-/** Names of topics created, deleted or changed between two images, and whether any were created. */
-export function topicChanges(before: MetadataImage, after: MetadataImage): { changed: Set<string>; created: boolean } {
-  const changed = new Set<string>();
+/** Names of topics that were created, deleted or changed, and whether any were created. */
+export function topicChanges(
+  { base, changedTopics, deletedTopics }: MetadataChanges,
+  image: MetadataImage,
+): { changed: Set<string>; created: boolean } {
+  const changed = new Set([...deletedTopics.values()].map(({ name }) => name));
   let created = false;
-  if (before.topics === after.topics) return { changed, created };
-  for (const [id, topic] of after.topics) {
-    const old = before.topics.get(id);
-    if (old === topic) continue;
-    changed.add(topic.name);
-    if (old === undefined) created = true;
+  for (const id of changedTopics.keys()) {
+    changed.add(image.topics.get(id)?.name ?? "");
+    if (!base.topics.has(id)) created = true;
   }
-  for (const [id, topic] of before.topics) if (!after.topics.has(id)) changed.add(topic.name);
   return { changed, created };
 }

@@ -29,7 +29,7 @@ export interface TransactionHost extends ShardHost {
 interface TransactionSources extends ShardHost {
   readonly groups: Groups;
   readonly config: BrokerConfig;
-  readonly control: { producerId(): Promise<bigint> };
+  readonly producerIds: { next(): Promise<bigint> };
   readonly topics: Topics;
 }
 
@@ -44,7 +44,7 @@ export function transactionHost(broker: TransactionSources): TransactionHost {
       idExpirationMs: config["transactional.id.expiration.ms"],
       version: () => broker.topics.image.features.get(TRANSACTION_VERSION_FEATURE) ?? 0,
     },
-    producerId: () => broker.control.producerId(),
+    producerId: () => broker.producerIds.next(),
     retry: {
       backoffMs: config["add.partitions.to.txn.retry.backoff.ms"],
       maxMs: config["add.partitions.to.txn.retry.backoff.max.ms"],

@@ -90,7 +90,7 @@ export class Moves {
     for (const { partition, work } of [...this.#moves.values()]) {
       if (work.copy.home.offline) this.cancel(partition);
       // Keep the copy: it may be all that is left, and the next start decides.
-      else if (partition.fault !== 0) this.#forget(partition);
+      else if (partition.isOffline) this.#forget(partition);
     }
   }
 
@@ -141,7 +141,7 @@ export class Moves {
 
   /** True if a move should continue; checked after each await. */
   #goesOn({ cancelled, partition }: Move): boolean {
-    return !cancelled && !this.#closed && partition.fault === 0;
+    return !cancelled && !this.#closed && !partition.isOffline;
   }
 
   async #run(move: Move): Promise<void> {

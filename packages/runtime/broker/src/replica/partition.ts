@@ -72,7 +72,7 @@ export class Partition {
   rules: JudgeRules;
   /** Value of `min.insync.replicas`; this replica is the only one in sync. */
   minInSync = 1;
-  /** Error code once the directory has failed or the topic is deleted: appends fail from then on. */
+  /** 0 while this broker leads the partition, else the error code of requests. */
   fault = 0;
   /** Order of batches that are being validated. */
   readonly order: Order;
@@ -86,6 +86,8 @@ export class Partition {
   readonly #watchers = new Set<Watcher>();
   #acks: PendingAck[] = [];
   #dirty = false;
+  /** True once the directory has failed or the topic is deleted, for good. */
+  #isOffline = false;
   /** Bytes appended and not yet below the high watermark. */
   #unseen = 0;
 
@@ -207,6 +209,11 @@ export class Partition {
     return currentLeaderEpoch < this.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
   }
 
+  /** True once the directory has failed or the topic is deleted. */
+  get isOffline(): boolean {
+    return this.#isOffline;
+  }
+
   /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
   limit(committedOnly: boolean): number {
     return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;
@@ -323,11 +330,30 @@ export class Partition {
   /** Leads in an epoch, from the end of the log on (`Partition.makeLeader`). */
   becomeLeader(epoch: number): void {
     this.leaderEpoch = epoch;
+    if (this.#isOffline) return;
+    this.#guarded(() => {
+      if (this.#log.latestEpoch < epoch) this.#log.beginEpoch(epoch);
+    });
+    if (this.fault === 0 || this.#isOffline) return;
+    this.fault = 0;
+    // Records that were appended before it became a follower are written, and become readable.
+    this.#turn.add("write", this.#write);
   }
 
-  /** Fails the partition, and all pending appends and reads, with an error code. */
+  /** Serves no requests until it leads again, and fails all pending ones (`Partition.makeFollower`). */
+  becomeFollower(epoch: number): void {
+    this.leaderEpoch = epoch;
+    if (!this.#isOffline) this.#refuse(Errors.NOT_LEADER_OR_FOLLOWER.code);
+  }
+
+  /** Fails the partition for good, and all pending appends and reads, with an error code. */
   becomeOffline(errorCode: number): void {
-    if (this.fault !== 0) return;
+    if (this.#isOffline) return;
+    this.#isOffline = true;
+    this.#refuse(errorCode);
+  }
+
+  #refuse(errorCode: number): void {
     this.fault = errorCode;
     const acks = this.#acks;
     this.#acks = [];

@@ -1,8 +1,10 @@
 import { DiskError, type Env, isReservedDirectory, type Timer, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import type { LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import {
   configKey,
   METADATA_VERSION,
+  type MetadataChanges,
   type MetadataImage,
   metadataVersionOf,
   type PartitionImage,
@@ -29,20 +31,22 @@ export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRAN
 /** Largest decompressed size of a batch that is validated on the event loop; larger ones are validated elsewhere. */
 const SMALL_OUTPUT = 4 * 1024 * 1024;
 
-/** Returns a predicate: true for topics whose settings, or whose broker defaults, differ between two images. */
-function reconfigured(before: MetadataImage, image: MetadataImage, nodeId: number): (topic: string) => boolean {
-  if (before.configs === image.configs) return () => false;
-  const differs = (type: number, name: string): boolean => {
-    const key = configKey(type, name);
-    return before.configs.get(key) !== image.configs.get(key);
-  };
-  if (["", String(nodeId)].some(name => differs(RESOURCE_TYPE.broker, name))) return () => true;
-  return topic => differs(RESOURCE_TYPE.topic, topic);
+/** Name of the topic whose settings have this `configKey`; undefined if it is none of a topic. */
+function topicOfConfig(key: string): string | undefined {
+  const prefix = configKey(RESOURCE_TYPE.topic, "");
+  return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
+}
+
+/** Settings of a topic as its partitions use them. */
+interface PartitionSettings {
+  readonly log: LogConfig;
+  readonly rules: JudgeRules;
+  readonly minInSync: number;
 }
 
 /** Rules that produced batches must satisfy, from a topic's settings. */
-function rulesOf(config: TopicConfig): JudgeRules {
-  const { compression, maxMessageBytes, segmentBytes, timestampType, beforeMaxMs, afterMaxMs } = logConfig(config);
+function rulesOf(config: TopicConfig, log: LogConfig): JudgeRules {
+  const { compression, maxMessageBytes, segmentBytes, timestampType, beforeMaxMs, afterMaxMs } = log;
   const validation = {
     origin: "client" as const,
     maxMessageBytes,
@@ -86,6 +90,8 @@ export class Topics {
   /** Number of logs that requests may still create before the next step of creations. */
   #openable = 0;
   #claimed = false;
+  /** Settings of partitions, shared by all topics whose settings are the same object. */
+  readonly #partitionSettings = new WeakMap<TopicConfig, PartitionSettings>();
   #image: MetadataImage;
 
   constructor(options: TopicsOptions, image: MetadataImage) {
@@ -123,49 +129,64 @@ export class Topics {
     }
   }
 
-  /** Applies an image to the logs; topics that are the same objects as before are skipped. */
-  apply(image: MetadataImage): void {
-    const before = this.#image;
+  /** Applies changes of the metadata to the partitions (`ReplicaManager.applyDelta`). */
+  apply(changes: MetadataChanges, image: MetadataImage): void {
     this.#image = image;
     if (!this.#claimed) this.#claim();
-    for (const topic of before.topics.values()) {
-      if (image.topics.has(topic.id)) continue;
-      this.#remove(topic.name);
-      this.#lost.delete(topic.id);
-      this.#unopened.delete(topic.id);
+    for (const { id, name } of changes.deletedTopics.values()) {
+      this.#remove(name);
+      this.#lost.delete(id);
+      this.#unopened.delete(id);
     }
-    const isReconfigured = reconfigured(before, image, this.#options.nodeId);
-    for (const topic of image.topics.values()) {
-      if (before.topics.get(topic.id) !== topic || !this.#partitions.has(topic.name)) this.#create(topic);
-      else if (isReconfigured(topic.name)) this.#configure(topic.name);
+    for (const [id, indexes] of changes.changedTopics) {
+      const topic = image.topics.get(id);
+      if (topic !== undefined) this.#change(topic, indexes);
+    }
+    for (const name of this.#reconfigured(changes)) this.#configure(name);
+  }
+
+  /** Names of topics whose settings, or whose defaults in this broker, have changed. */
+  *#reconfigured({ changedConfigs }: MetadataChanges): IterableIterator<string> {
+    const defaults = ["", String(this.#options.nodeId)].map(name => configKey(RESOURCE_TYPE.broker, name));
+    if (defaults.some(key => changedConfigs.has(key))) return yield* this.#partitions.keys();
+    for (const key of changedConfigs) {
+      const name = topicOfConfig(key);
+      if (name !== undefined && this.#partitions.has(name)) yield name;
     }
   }
 
-  #create(topic: TopicImage): void {
-    const { settings } = this.#options;
-    const config = settings.topic(this.#image, topic.name);
+  /** Creates partitions, and applies changes of their leaders. */
+  #change(topic: TopicImage, indexes: Iterable<number>): void {
+    const { openAtOnce, dirs, nodeId } = this.#options;
     let partitions = this.#partitions.get(topic.name);
     if (partitions === undefined) {
       partitions = [];
       this.#partitions.set(topic.name, partitions);
     }
-    const { openAtOnce } = this.#options;
+    let partitionSettings: PartitionSettings | undefined;
     let made = 0;
-    for (const [index, image] of topic.partitions) {
+    for (const index of indexes) {
+      const image = topic.partitions.get(index);
+      if (image?.replicas.includes(nodeId) !== true) continue;
       const known = partitions[index];
-      if (known !== undefined) known.becomeLeader(image.leaderEpoch);
+      if (known !== undefined) this.#lead(known, image);
       else if (!this.#isLost(topic.id, index)) {
-        const isNew = this.#options.dirs.get(topic.name, index) === undefined;
+        const isNew = dirs.get(topic.name, index) === undefined;
         if (isNew && ++made > openAtOnce && !INTERNAL_TOPICS.has(topic.name)) {
           this.#openLater(topic.id, index);
           continue;
         }
-        partitions[index] = this.#open(topic, index, image, config);
+        partitionSettings ??= this.#settingsOf(topic.name);
+        partitions[index] = this.#open(topic, index, image, partitionSettings);
         this.#resumeMove(topic, index, image);
       }
       this.#place(topic, index, image);
     }
-    this.#configure(topic.name);
+  }
+
+  #lead(partition: Partition, { leader, leaderEpoch }: PartitionImage): void {
+    if (leader === this.#options.nodeId) partition.becomeLeader(leaderEpoch);
+    else partition.becomeFollower(leaderEpoch);
   }
 
   #openLater(topicId: Uuid, index: number): void {
@@ -196,32 +217,25 @@ export class Topics {
     const waiting = topic && this.#unopened.get(topic.id);
     if (topic === undefined || image === undefined || waiting?.delete(index) !== true) return undefined;
     this.#openable--;
-    const config = this.#options.settings.topic(this.#image, name);
-    const partition = this.#open(topic, index, image, config);
+    const partition = this.#open(topic, index, image, this.#settingsOf(name));
     const partitions = this.#partitions.get(name);
     if (partition === undefined || partitions === undefined) return undefined;
     partitions[index] = partition;
-    logOf(partition).config = logConfig(config);
-    partition.minInSync = config["min.insync.replicas"];
     this.#resumeMove(topic, index, image);
     this.#place(topic, index, image);
     return partition;
   }
 
-  #open(topic: TopicImage, index: number, image: PartitionImage, config: TopicConfig): Partition | undefined {
+  #open(topic: TopicImage, index: number, image: PartitionImage, settings: PartitionSettings): Partition | undefined {
     const { env, turn } = this.#options;
     try {
       const log = this.#logOf(topic, index, image);
       if (log === undefined) return undefined;
-      if (log.latestEpoch < image.leaderEpoch) log.beginEpoch(image.leaderEpoch);
-      return new Partition({
-        env,
-        turn,
-        log,
-        topicId: topic.id,
-        leaderEpoch: image.leaderEpoch,
-        rules: rulesOf(config),
-      });
+      const { leaderEpoch } = image;
+      const partition = new Partition({ env, turn, log, topicId: topic.id, leaderEpoch, rules: settings.rules });
+      this.#configurePartition(partition, settings);
+      this.#lead(partition, image);
+      return partition;
     } catch (error) {
       // The directory is offline, which it reports itself.
       if (!(error instanceof DiskError)) throw error;
@@ -359,18 +373,30 @@ export class Topics {
     return isReservedDirectory(assigned) || assigned === log.home.directoryId;
   }
 
-  #configure(name: string): void {
-    const config = this.#options.settings.topic(this.#image, name);
-    const log = logConfig(config);
-    const rules = rulesOf(config);
-    for (const partition of this.partitionsOf(name)) {
-      if (partition === undefined) continue;
-      logOf(partition).config = log;
-      const copy = this.#options.dirs.future(name, logOf(partition).partition);
-      if (copy !== undefined) copy.config = log;
-      partition.rules = rules;
-      partition.minInSync = config["min.insync.replicas"];
+  #settingsOf(topic: string): PartitionSettings {
+    const config = this.#options.settings.topic(this.#image, topic);
+    let settings = this.#partitionSettings.get(config);
+    if (settings === undefined) {
+      const log = logConfig(config);
+      settings = { log, rules: rulesOf(config, log), minInSync: config["min.insync.replicas"] };
+      this.#partitionSettings.set(config, settings);
     }
+    return settings;
+  }
+
+  #configure(topic: string): void {
+    const settings = this.#settingsOf(topic);
+    for (const partition of this.partitionsOf(topic)) {
+      if (partition !== undefined) this.#configurePartition(partition, settings);
+    }
+  }
+
+  #configurePartition(partition: Partition, { log, rules, minInSync }: PartitionSettings): void {
+    logOf(partition).config = log;
+    const copy = this.#options.dirs.future(partition.topic, partition.index);
+    if (copy !== undefined) copy.config = log;
+    partition.rules = rules;
+    partition.minInSync = minInSync;
   }
 
   #remove(name: string): void {

@@ -2,8 +2,7 @@ import type { Uuid } from "@samsa/base";
 import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import type { GroupConfigs } from "../config/group-configs.ts";
-import { NO_MUTATION_QUOTA } from "../limits/quotas.ts";
-import type { AutoTopicCreation } from "../controller/auto-topic-creation.ts";
+import type { AutoTopicCreation } from "../forwarding/auto-topic-creation.ts";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ShardHost } from "../coordinator/shard-runner.ts";
@@ -189,6 +188,6 @@ function statesOf({ env, tools, config, topics, autoTopics }: Host): ShareStates
     coldSnapshotIntervalMs: STATE_INTERVAL_MS,
     partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
   };
-  const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], NO_MUTATION_QUOTA, () => done());
+  const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
   return new ShareStates({ env, tools, config: states, createTopic }, topics);
 }

@@ -53,7 +53,7 @@ function moveTo(parts: Needs, place: Place, path: string): ErrorName {
     if (absence === Errors.KAFKA_STORAGE_ERROR.code) return "KAFKA_STORAGE_ERROR";
     return absence === Errors.UNKNOWN_TOPIC_OR_PARTITION.code ? "UNKNOWN_TOPIC_OR_PARTITION" : "REPLICA_NOT_AVAILABLE";
   }
-  if (partition.fault !== 0) return "KAFKA_STORAGE_ERROR";
+  if (partition.isOffline) return "KAFKA_STORAGE_ERROR";
   const target = moves.target(partition);
   if (target === path) return "NONE";
   if (target !== undefined) moves.cancel(partition);

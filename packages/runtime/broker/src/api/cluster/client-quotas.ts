@@ -1,46 +1,9 @@
 import type { QuotaEntity, QuotaImage } from "@samsa/metadata";
-import {
-  type AlterClientQuotasRequest,
-  type DescribeClientQuotasRequest,
-  type ErrorName,
-  Errors,
-} from "@samsa/protocol";
-import { errorResponses, type RequestError } from "../../error-responses.ts";
+import { type DescribeClientQuotasRequest, type ErrorName, Errors } from "@samsa/protocol";
 import type { Handler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "env" | "forwarding" | "topics">;
-
-export const alterClientQuotas: Handler<"AlterClientQuotas", Needs> = (parts, request, _context, reply) => {
-  const failed = (error: RequestError) => errorResponses.AlterClientQuotas(request, error);
-  // Host names are resolved here because the controller decides synchronously.
-  unresolvedHosts(parts, request).then(
-    unresolved => parts.forwarding.decide("alterClientQuotas", { ...request, unresolved }, { reply, failed }),
-    (error: unknown) => {
-      parts.env.logger.error("the hosts of client quotas could not be looked up", { error });
-      reply(failed({ ...Errors.UNKNOWN_SERVER_ERROR, detail: null }));
-    },
-  );
-};
-
-/** Names of IP entities that are neither an address nor the name of a host. */
-async function unresolvedHosts(parts: Needs, { entries }: AlterClientQuotasRequest): Promise<ReadonlySet<string>> {
-  const unresolved = new Set<string>();
-  const hosts = new Set(entries.flatMap(({ entity }) => entity.flatMap(hostOf)));
-  for (const host of hosts) {
-    // Resolve one host at a time: a request with many names must not fill the resolver's queue.
-    const found = await parts.env.network.resolve(host).then(
-      () => true,
-      () => false,
-    );
-    if (!found) unresolved.add(host);
-  }
-  return unresolved;
-}
-
-function hostOf({ entityType, entityName }: { entityType: string; entityName: string | null }): string[] {
-  return entityType === "ip" && entityName !== null && entityName !== "" ? [entityName] : [];
-}
+type Needs = Pick<BrokerParts, "topics">;
 
 const MATCH = { exact: 0, default: 1, specified: 2 } as const;
 const MATCH_NAMES = ["MATCH_TYPE_EXACT", "MATCH_TYPE_DEFAULT", "MATCH_TYPE_SPECIFIED"];

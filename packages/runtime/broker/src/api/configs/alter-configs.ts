@@ -13,7 +13,7 @@ import { brokerConfigsFault, CONFIG_RULES } from "../../config/settings.ts";
 import type { Handler, ResponseOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "config" | "control" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
+type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
 
 /**
  * AlterConfigs and IncrementalAlterConfigs (`ConfigAdminManager`): the broker refuses invalid requests and changes that
@@ -207,10 +207,7 @@ export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> 
   }));
   answer(resources, preprocess(parts, resources, false), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    parts.control.submit("incrementalAlterConfigs", rest).then(done, error => {
-      parts.env.logger.error("a decision of the controller failed", { request: "incrementalAlterConfigs", error });
-      done(undefined);
-    });
+    void parts.channel.call("IncrementalAlterConfigs", rest).then(done);
   });
 };
 
@@ -223,9 +220,6 @@ export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, _co
   }));
   answer(resources, preprocess(parts, resources, true), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    parts.control.submit("alterConfigs", rest).then(done, error => {
-      parts.env.logger.error("a decision of the controller failed", { request: "alterConfigs", error });
-      done(undefined);
-    });
+    void parts.channel.call("AlterConfigs", rest).then(done);
   });
 };

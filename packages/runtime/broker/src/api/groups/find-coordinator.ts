@@ -1,5 +1,4 @@
 import { Errors } from "@samsa/protocol";
-import { NO_MUTATION_QUOTA } from "../../limits/quotas.ts";
 import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../../replica/topics.ts";
 import type { Handler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
@@ -41,7 +40,7 @@ export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, reques
   }
   if (parts.topics.idOf(topic) !== undefined) return answer(0, null);
   // The first request for a coordinator creates its topic.
-  parts.autoTopics.ensure([topic], NO_MUTATION_QUOTA, () => {
+  parts.autoTopics.ensure([topic], undefined, () => {
     const there = parts.topics.idOf(topic) !== undefined;
     answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);
   });

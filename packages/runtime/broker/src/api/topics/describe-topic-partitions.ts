@@ -2,7 +2,7 @@ import { ZERO_UUID } from "@samsa/base";
 import { type DescribeTopicPartitionsRequest, Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { ALLOWED, partitionState } from "./partition-state.ts";
-import { absentTopicError } from "../../controller/auto-topic-creation.ts";
+import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
 import type { Handler, ItemOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 

@@ -3,11 +3,11 @@ import { type MetadataImage, type TopicImage, topicsByName } from "@samsa/metada
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
-import { absentTopicError } from "../../controller/auto-topic-creation.ts";
+import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
 import type { Handler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "forwarding" | "nodeId" | "nodes" | "topics">;
+type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "nodeId" | "nodes" | "topics">;
 
 /** First version with a nullable topic name. */
 const NULL_NAME_VERSION = 12;
@@ -95,6 +95,6 @@ export const metadata: Handler<"Metadata", Needs> = (parts, request, context, re
   const absent = named.flatMap(({ name }) => (name !== null && parts.topics.idOf(name) === undefined ? [name] : []));
   if (absent.length === 0) return answer(new Map());
   const creates = request.allowAutoTopicCreation && parts.config["auto.create.topics.enable"];
-  if (creates) parts.autoTopics.ensure(absent, parts.forwarding.mutations(context, 0), answer);
+  if (creates) parts.autoTopics.ensure(absent, context, answer);
   else answer(new Map(absent.map(name => [name, absentTopicError(name)])));
 };

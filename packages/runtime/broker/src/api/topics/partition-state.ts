@@ -47,7 +47,7 @@ export function partitionState(
   const { brokers } = parts.topics.image;
   const here = parts.topics.partition(topic.name, partitionIndex);
   const isOffline = (id: number): boolean =>
-    id === parts.nodeId ? here === undefined || here.fault !== 0 : (brokers.get(id)?.fenced ?? true);
+    id === parts.nodeId ? here === undefined || here.isOffline : (brokers.get(id)?.fenced ?? true);
   const { leader, leaderEpoch, replicas, isr } = partition;
   return {
     partitionIndex,

@@ -4,7 +4,7 @@ import { fencedAs } from "./transactions.ts";
 import type { Handler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "control" | "env" | "transactions">;
+type Needs = Pick<BrokerParts, "env" | "producerIds" | "transactions">;
 
 /** First version whose clients know PRODUCER_FENCED. */
 const FENCED_VERSION = 4;
@@ -29,7 +29,7 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
     if (!served) failed(Errors.NOT_COORDINATOR.code);
     return;
   }
-  parts.control.producerId().then(
+  parts.producerIds.next().then(
     producerId => reply({ throttleTimeMs: 0, errorCode: 0, producerId, producerEpoch: 0 }),
     error => {
       parts.env.logger.error("no producer id could be given", { error });

@@ -1,5 +1,6 @@
 import { fromUtf8, invariant, MalformedError, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
 import { KEEP_ALL, type LogConfig } from "@samsa/log";
+import type { Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
   BOOTSTRAP_SNAPSHOT,
@@ -32,10 +33,13 @@ const LOAD_BYTES = 4 * 1024 * 1024;
 /** `kraft.version` of a new cluster: the log contains the voters, and they may change (KIP-853). */
 export const KRAFT_VERSION = 1;
 
-export interface Place {
-  readonly offset: number;
-  readonly epoch: number;
-  readonly timestamp: number;
+/** Records that were appended as one batch. */
+interface AppendedBatch {
+  readonly records: readonly MetadataRecord[];
+  /** Provenance of the last record. */
+  readonly last: Provenance;
+  /** Bytes in the log. */
+  readonly size: number;
 }
 
 export interface MetadataLogOptions {
@@ -44,8 +48,12 @@ export interface MetadataLogOptions {
   readonly nodeId: number;
   /** Ids in `controller.quorum.voters`, for clusters with a static quorum. */
   readonly staticVoters: readonly number[];
-  /** Called for each record, in log order. */
-  readonly replay: (record: MetadataRecord, place: Place) => void;
+  /** Called with committed records in the order of the log, and the provenance of the last one. */
+  readonly replay: (records: readonly MetadataRecord[], last: Provenance) => void;
+  /** Called when the records that were replayed since the last call are all that is committed. */
+  readonly committed: () => void;
+  /** Called when appended records could not be committed: the log takes no more. */
+  readonly failed: (error: unknown) => void;
   /** Returns the records of a new cluster. */
   readonly bootstrap: () => readonly MetadataRecord[];
   /** Limits of `metadata.max.retention.*`; negative: none. */
@@ -64,6 +72,10 @@ export class MetadataLog {
   #bytesSinceSnapshot = 0;
   #snapshotting: Promise<void> | undefined;
   #first: readonly MetadataRecord[] | undefined;
+  /** Batches that are not committed. */
+  #uncommitted: AppendedBatch[] = [];
+  #committing: Promise<void> | undefined;
+  #failure: Error | undefined;
 
   constructor(options: MetadataLogOptions) {
     this.#options = options;
@@ -177,8 +189,8 @@ export class MetadataLog {
     this.#kraftVersion = snapshot.kraftVersion;
     this.#voters = snapshot.voters ?? [];
     // The bootstrap snapshot precedes offset 0, and the leader appends its records to the log again.
-    const place = { offset: id.offset - 1, epoch: id.epoch, timestamp: snapshot.lastContainedLogTimestamp };
-    for (const record of snapshot.records) this.#options.replay(record, place);
+    const last = { offset: id.offset - 1, epoch: id.epoch, timestamp: snapshot.lastContainedLogTimestamp };
+    this.#options.replay(snapshot.records, last);
   }
 
   #readLog(from: number): void {
@@ -205,7 +217,8 @@ export class MetadataLog {
         this.#votersInLog = true;
       }
     }
-    records.forEach((record, i) => this.#options.replay(record, { offset: baseOffset + i, epoch, timestamp }));
+    if (records.length === 0) return;
+    this.#options.replay(records, { offset: baseOffset + records.length - 1, epoch, timestamp });
   }
 
   /** Begins the next epoch with this node as the leader. Throws if the quorum has other voters. */
@@ -235,7 +248,8 @@ export class MetadataLog {
     this.#voters = begun.voters;
     this.#log.beginEpoch(begun.epoch);
     this.#append(begun.batch);
-    await this.flush();
+    this.#bytesSinceSnapshot += begun.batch.length;
+    await this.#flush();
   }
 
   /** Throws `QuorumError` if `quorum-state` is damaged: a node that has lost its vote could vote twice in an epoch. */
@@ -248,36 +262,65 @@ export class MetadataLog {
     }
   }
 
-  #append(bytes: Uint8Array): number {
-    const added = this.#log.appendAsFollower(bytes);
-    if (added.error !== 0) throw new Error(`the metadata log refused a batch with error ${added.error}`);
-    this.#bytesSinceSnapshot += bytes.length;
-    return added.firstOffset;
+  #append(bytes: Uint8Array): void {
+    const { error } = this.#log.appendAsFollower(bytes);
+    if (error !== 0) throw new Error(`the metadata log refused a batch with error ${error}`);
   }
 
-  /** Appends records as one batch, and returns the offset of the first; they are durable after `flush`. */
-  append(records: readonly MetadataRecord[], timestamp: number): number {
-    const place = { baseOffset: this.#log.endOffset, epoch: this.#epoch, timestamp };
-    return this.#append(metadataBatch(records, place, this.#options.tools));
+  /** Appends records as one batch, which is committed later; returns the place of the last record. */
+  append(records: readonly MetadataRecord[], timestamp: number): Provenance {
+    if (this.#failure !== undefined) throw this.#failure;
+    const baseOffset = this.#log.endOffset;
+    const bytes = metadataBatch(records, { baseOffset, epoch: this.#epoch, timestamp }, this.#options.tools);
+    this.#append(bytes);
+    const last = { offset: baseOffset + records.length - 1, epoch: this.#epoch, timestamp };
+    this.#uncommitted.push({ records, last, size: bytes.length });
+    this.#committing ??= this.#commit();
+    return last;
   }
 
-  async flush(): Promise<void> {
+  /** Commits appended batches: those that are appended during a flush share the next one. */
+  async #commit(): Promise<void> {
+    // Batches that are appended in the same turn of the event loop share a flush.
+    await Promise.resolve();
+    try {
+      while (this.#uncommitted.length > 0) {
+        const batches = this.#uncommitted;
+        this.#uncommitted = [];
+        await this.#flush();
+        for (const { records, last, size } of batches) {
+          this.#bytesSinceSnapshot += size;
+          this.#options.replay(records, last);
+        }
+        this.#options.committed();
+      }
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#options.failed(error);
+    } finally {
+      this.#committing = undefined;
+    }
+  }
+
+  /** Flushes the log, and raises the high watermark to where it ended before. */
+  async #flush(): Promise<void> {
+    const { endOffset } = this.#log;
     await this.#log.flush();
-    this.#log.highWatermark = this.#log.endOffset;
+    this.#log.highWatermark = endOffset;
   }
 
   /**
-   * Writes a snapshot of all flushed records, and trims the log and snapshots that it replaces. Resolves once it is
-   * durable. Only one may run at a time. `records` are the metadata at the end of the log.
+   * Writes a snapshot of committed metadata, and trims the log and snapshots that it replaces. Resolves once it is
+   * durable. Only one may run at a time. `last` is the provenance of the last record that `records` include.
    */
-  async snapshot(records: readonly MetadataRecord[], lastContainedLogTimestamp: number): Promise<void> {
-    const id = { offset: this.#log.endOffset, epoch: this.#epoch };
-    invariant(id.offset === this.#log.highWatermark, "a snapshot holds committed records only");
+  async snapshot(records: readonly MetadataRecord[], last: Provenance): Promise<void> {
+    const id = { offset: last.offset + 1, epoch: last.epoch };
+    invariant(id.offset <= this.#log.highWatermark, "a snapshot holds committed records only");
     invariant(!this.isSnapshotting, "one snapshot is written at a time");
     if (id.offset === this.#snapshots.latest?.offset) return;
     const bytes = this.#bytesSinceSnapshot;
     const snapshot: Snapshot = {
-      lastContainedLogTimestamp,
+      lastContainedLogTimestamp: last.timestamp,
       kraftVersion: this.#kraftVersion,
       voters: this.#kraftVersion >= 1 ? this.#voters : undefined,
       records,
@@ -311,8 +354,9 @@ export class MetadataLog {
     }
   }
 
-  /** Waits for the snapshot in progress; its failure is reported to the caller of `snapshot`. */
+  /** Waits for appended records, and for the snapshot in progress, whose failure the caller of `snapshot` gets. */
   async close(): Promise<void> {
+    await this.#committing;
     await Promise.allSettled([this.#snapshotting]);
   }
 }

@@ -1,17 +1,17 @@
 import type { Logger } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
-import { Errors } from "@samsa/protocol";
+import { Apis, Errors } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { Control } from "./control.ts";
+import type { ControllerChannel } from "../controller/controller-channel.ts";
 import { topicPlan } from "../coordinator/internal-topics.ts";
-import type { MutationQuota } from "../limits/quotas.ts";
+import type { QuotaClient } from "../limits/quotas.ts";
 
 const TIMEOUT_MS = 30_000;
 
 interface Host {
   readonly logger: Logger;
   readonly config: () => BrokerConfig;
-  readonly control: () => Pick<Control, "submit">;
+  readonly channel: ControllerChannel;
 }
 
 /**
@@ -32,11 +32,18 @@ export class AutoTopicCreation {
     this.#host = host;
   }
 
-  /** Creates the missing topics; then calls `done` with the errors of those that are still missing. */
-  ensure(names: readonly string[], quota: MutationQuota, done: (errors: ReadonlyMap<string, number>) => void): void {
+  /**
+   * Creates the missing topics, within the quota of the client if one is given; then calls `done` with the errors of
+   * those that are still missing.
+   */
+  ensure(
+    names: readonly string[],
+    client: QuotaClient | undefined,
+    done: (errors: ReadonlyMap<string, number>) => void,
+  ): void {
     const errors = new Map<string, number>();
     const creations = names.map(async name => {
-      const error = await this.#create(name, quota);
+      const error = await this.#create(name, client);
       if (error !== 0) errors.set(name, error);
     });
     Promise.all(creations).then(
@@ -49,21 +56,23 @@ export class AutoTopicCreation {
   }
 
   /** Concurrent requests for the same topic create it once. */
-  #create(name: string, quota: MutationQuota): Promise<number> {
+  #create(name: string, client: QuotaClient | undefined): Promise<number> {
     let creation = this.#running.get(name);
     if (creation === undefined) {
-      creation = this.#submit(name, quota).finally(() => this.#running.delete(name));
+      creation = this.#submit(name, client).finally(() => this.#running.delete(name));
       this.#running.set(name, creation);
     }
     return creation;
   }
 
   /** Resolves with 0 or the error code. */
-  async #submit(name: string, quota: MutationQuota): Promise<number> {
+  async #submit(name: string, client: QuotaClient | undefined): Promise<number> {
     if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
     const topic = { name, assignments: [], ...topicPlan(name, this.#host.config()) };
     const request = { topics: [topic], timeoutMs: TIMEOUT_MS, validateOnly: false };
-    const { topics } = await this.#host.control().submit("createTopics", request, quota);
+    const { lastStable: version } = Apis.CreateTopics;
+    const from = client && { user: client.user, clientId: client.clientId, version };
+    const { topics } = await this.#host.channel.call("CreateTopics", request, from);
     const code = topics[0]?.errorCode ?? 0;
     // The client retries and then finds the topic.
     if (code === Errors.THROTTLING_QUOTA_EXCEEDED.code) return Errors.UNKNOWN_TOPIC_OR_PARTITION.code;

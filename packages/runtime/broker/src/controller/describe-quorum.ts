@@ -1,11 +1,20 @@
 import { ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
-import { METADATA_TOPIC } from "../../replica/topics.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import type { ResponseOf } from "../handler.ts";
+import type { MetadataLog } from "../quorum/metadata-log.ts";
+import { METADATA_TOPIC } from "../replica/topics.ts";
 
-type Needs = Pick<BrokerParts, "config" | "control" | "env" | "nodeId">;
+/** State of the quorum as its leader, this node, sees it. */
+export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
+
+interface QuorumNode {
+  readonly nodeId: number;
+  readonly config: BrokerConfig;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
 
 /** First version with directory ids and nodes (KIP-853). */
 const NODES_VERSION = 2;
@@ -17,10 +26,10 @@ function isMetadataPartition({ topics }: DescribeQuorumRequest): boolean {
 }
 
 /** Endpoints of a voter from the voter set, or from `controller.quorum.voters` for a static quorum. */
-function listenersOf(parts: Needs, { id, endpoints }: VoterDescription) {
+function listenersOf(config: BrokerConfig, { id, endpoints }: VoterDescription) {
   if (endpoints.length > 0) return endpoints.map(({ name, host, port }) => ({ name, host, port }));
-  const [name] = parts.config["controller.listener.names"];
-  return parts.config["controller.quorum.voters"].flatMap(voter => {
+  const [name] = config["controller.listener.names"];
+  return config["controller.quorum.voters"].flatMap(voter => {
     const found = /^(\d+)@\[?(.*?)\]?:(\d+)$/.exec(voter);
     return found === null || Number(found[1]) !== id ? [] : [{ name, host: found[2], port: Number(found[3]) }];
   });
@@ -42,11 +51,14 @@ function nowhere({ topics }: DescribeQuorumRequest) {
 }
 
 /** DescribeQuorum (KIP-595), served by the quorum's leader, which is this node. */
-export const describeQuorum: Handler<"DescribeQuorum", Needs> = (parts, request, context, reply) => {
-  if (!isMetadataPartition(request)) return reply(nowhere(request));
-  const { epoch, endOffset, highWatermark, voters, kraftVersion } = parts.control.quorum;
-  const full = context.version >= NODES_VERSION;
-  const now = parts.env.clock.now();
+export function describeQuorum(
+  { nodeId, config, now }: QuorumNode,
+  { epoch, endOffset, highWatermark, voters, kraftVersion }: Quorum,
+  request: DescribeQuorumRequest,
+  version: number,
+): ResponseOf<"DescribeQuorum"> {
+  if (!isMetadataPartition(request)) return nowhere(request);
+  const full = version >= NODES_VERSION;
   const currentVoters = voters.map(({ id, directoryId }) => ({
     replicaId: id,
     // Voters of a static quorum are known by their ids only.
@@ -59,13 +71,13 @@ export const describeQuorum: Handler<"DescribeQuorum", Needs> = (parts, request,
     partitionIndex: 0,
     errorCode: 0,
     errorMessage: "",
-    leaderId: parts.nodeId,
+    leaderId: nodeId,
     leaderEpoch: epoch,
     highWatermark,
     currentVoters,
     observers: [],
   };
   const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
-  const nodes = full ? voters.map(voter => ({ nodeId: voter.id, listeners: listenersOf(parts, voter) })) : [];
-  reply({ errorCode: 0, errorMessage: "", topics, nodes });
-};
+  const nodes = full ? voters.map(voter => ({ nodeId: voter.id, listeners: listenersOf(config, voter) })) : [];
+  return { errorCode: 0, errorMessage: "", topics, nodes };
+}

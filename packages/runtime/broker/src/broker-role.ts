@@ -1,0 +1,488 @@
+import type { BufferPool } from "@samsa/base";
+import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
+import { Errors } from "@samsa/protocol";
+import { BatchJudge, type Tools } from "@samsa/records";
+import { LogCleaner, type LogDirs } from "@samsa/storage";
+import { announced, type ServedApi, servedApis } from "./apis.ts";
+import type { BrokerConfig } from "./config/configs.ts";
+import { cleanerSettings, type Settings } from "./config/settings.ts";
+import type { ControllerChannel } from "./controller/controller-channel.ts";
+import { groupConfig } from "./config/group-limits.ts";
+import { Groups } from "./coordinator/groups.ts";
+import { transactionHost, Transactions } from "./coordinator/transactions.ts";
+import { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
+import { addGauges } from "./gauges.ts";
+import { Assignments } from "./lifecycle/assignments.ts";
+import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
+import { ProducerIds } from "./lifecycle/producer-ids.ts";
+import { ConnectionLimits } from "./limits/connection-limits.ts";
+import { HeldBytes } from "./limits/held-bytes.ts";
+import { Judging, type RemoteJudge } from "./limits/judging.ts";
+import type { Quotas } from "./limits/quotas.ts";
+import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
+import type { MetadataPublisher } from "./metadata/publisher.ts";
+import { BrokerMetrics } from "./metrics.ts";
+import { ALLOW_ALL, type Authorizer } from "./network/authorizer.ts";
+import { ClientConnection, type ConnectionHost, RequestBudget } from "./network/connection.ts";
+import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./network/listeners.ts";
+import { OpenListeners } from "./network/open-listeners.ts";
+import { RequestHandler } from "./network/request-handler.ts";
+import type { BrokerNode, BrokerParts } from "./parts.ts";
+import { PeriodicTasks } from "./periodic-tasks.ts";
+import { FetchSessions } from "./replica/fetch-sessions.ts";
+import { Moves, type Placed } from "./replica/moves.ts";
+import type { Watcher } from "./replica/partition.ts";
+import { expireProducers, retain } from "./replica/retention.ts";
+import { Topics } from "./replica/topics.ts";
+import { ShareGroups } from "./share/share-groups.ts";
+import type { SharedParts } from "./shared-parts.ts";
+import type { Turn } from "./turn.ts";
+
+export interface BrokerRoleOptions {
+  /**
+   * Most bytes held for requests that have not arrived in full, and again for replies not yet sent; default: 256 MiB.
+   */
+  readonly heldBytes?: number;
+  /** Logs of a new topic that are created in one turn of the event loop; default: 50. */
+  readonly openAtOnce?: number;
+  /** Validates large batches off the event loop; without it they are validated on the event loop. */
+  readonly judge?: RemoteJudge;
+  /** Receives the metrics that clients push (KIP-714); without it the telemetry APIs are not announced. */
+  readonly telemetry?: TelemetrySink;
+  /** Decides which actions clients may perform; default: all. */
+  readonly authorizer?: Authorizer;
+}
+
+/** Parts that the node gives to its broker alone. */
+interface BrokerRoleParts {
+  readonly turn: Turn;
+  readonly plan: ListenerPlan;
+}
+
+/** Interval of flushes, removals and checkpoints. */
+const TICK_MS = 1000;
+const OPEN_AT_ONCE = 50;
+const HELD_BYTES = 256 * 1024 * 1024;
+/** A client that has taken nothing of its reply for so long is closed if memory for replies is short. */
+const STALLED_MS = 30_000;
+/** Interval at which idle quota meters are removed. */
+const QUOTA_EXPIRY_MS = 60_000;
+const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
+/** Time that a stop waits for requests in progress. */
+const GOODBYE_MS = 2000;
+
+/** The broker of a node (`BrokerServer`): serves clients. It reaches the controller through a channel only. */
+export class BrokerRole {
+  readonly #shared: SharedParts;
+  /** Current settings; some change at run time. */
+  config: BrokerConfig;
+  readonly turn: Turn;
+  readonly judging: Judging;
+  readonly sessions: FetchSessions;
+  readonly metrics = new BrokerMetrics();
+  readonly moves: Moves;
+  readonly topics: Topics;
+  readonly groups: Groups;
+  readonly transactions: Transactions;
+  readonly shares: ShareGroups;
+  readonly telemetry: ClientTelemetry | undefined;
+  /** Bytes of replies that clients have not taken yet; above the limit fetches return no records. */
+  readonly unsent: HeldBytes<ClientConnection>;
+  readonly pendingFetches = new Set<Watcher>();
+  readonly autoTopics: AutoTopicCreation;
+  readonly producerIds: ProducerIds;
+  readonly #channel: ControllerChannel;
+  readonly #lifecycle: BrokerLifecycle;
+  readonly #assignments: Assignments;
+  readonly #cleaner: LogCleaner;
+  readonly #apis: ReadonlyMap<number, ServedApi>;
+  readonly #authorizer: Authorizer;
+  readonly #tasks: PeriodicTasks;
+  #plan: ListenerPlan;
+  /** Undefined until listeners are opened. */
+  #listeners: OpenListeners | undefined;
+  readonly #listenerOf = new WeakMap<ClientConnection, string>();
+  readonly #connections = new Set<ClientConnection>();
+  /** Names of settings without an effect that were logged already: each is logged once. */
+  readonly #idle = new Set<string>();
+  readonly #limits = new ConnectionLimits(() => this.config);
+
+  constructor(shared: SharedParts, channel: ControllerChannel, options: BrokerRoleOptions & BrokerRoleParts) {
+    this.#shared = shared;
+    this.#channel = channel;
+    const { turn, plan } = options;
+    this.turn = turn;
+    this.#plan = plan;
+    const { env, nodeId, clusterId, config, settings, tools, dirs, loader } = shared;
+    this.config = config;
+    this.#tasks = new PeriodicTasks(env);
+    this.judging = new Judging(new BatchJudge(tools), options.judge);
+    const random = (): number => env.random.next();
+    this.sessions = new FetchSessions(config["max.incremental.fetch.session.cache.slots"], random);
+    this.unsent = new HeldBytes(options.heldBytes ?? HELD_BYTES);
+    const maxBytes = config["telemetry.max.bytes"];
+    const sink = options.telemetry;
+    this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
+    this.#apis = servedApis({ telemetry: sink !== undefined });
+    this.#authorizer = options.authorizer ?? ALLOW_ALL;
+    const rack = config["broker.rack"] ?? null;
+    const metadataOffset = (): number => loader.image.provenance.offset;
+    this.#lifecycle = new BrokerLifecycle({ env, nodeId, clusterId, rack, dirs, channel, metadataOffset });
+    const brokerEpoch = () => this.#lifecycle.brokerEpoch;
+    this.#assignments = new Assignments({ nodeId, brokerEpoch, channel });
+    this.producerIds = new ProducerIds({ nodeId, brokerEpoch, channel });
+    this.autoTopics = new AutoTopicCreation({ logger: env.logger, config: () => this.config, channel });
+    this.#cleaner = new LogCleaner({ env, dirs: () => dirs.live, settings: () => cleanerSettings(this.config) });
+    this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
+    const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
+    const opened = (): void => this.#assign(this.topics.takeMisplaced());
+    this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
+    this.shares = new ShareGroups(this);
+    this.groups = new Groups(
+      {
+        env,
+        tools,
+        config: groupConfig(this),
+        newId: () => this.#newId(),
+        shareGroups: this.shares.membership,
+        initialize: (what, done) => this.shares.states.initialize(what, done),
+      },
+      this.topics,
+    );
+    this.transactions = new Transactions(transactionHost(this), this.topics);
+  }
+
+  get env(): SharedParts["env"] {
+    return this.#shared.env;
+  }
+
+  get nodeId(): number {
+    return this.#shared.nodeId;
+  }
+
+  get tools(): Tools {
+    return this.#shared.tools;
+  }
+
+  get settings(): Settings {
+    return this.#shared.settings;
+  }
+
+  get dirs(): LogDirs {
+    return this.#shared.dirs;
+  }
+
+  get quotas(): Quotas {
+    return this.#shared.quotas;
+  }
+
+  get buffers(): BufferPool {
+    return this.#shared.buffers;
+  }
+
+  /** Epoch of this broker's registration; −1 before it. */
+  get brokerEpoch(): BrokerLifecycle["brokerEpoch"] {
+    return this.#lifecycle.brokerEpoch;
+  }
+
+  /** Advertised endpoints by listener name. */
+  get advertised(): ReadonlyMap<string, Endpoint> {
+    return this.#listeners?.advertised ?? NOWHERE;
+  }
+
+  /** Registers with the controller, applies the metadata, and opens the listeners. */
+  async start(): Promise<void> {
+    const { loader, dirs } = this.#shared;
+    this.#cordon(this.settings.broker(loader.image));
+    await this.#lifecycle.start([...this.#plan.advertise.values()]);
+    // The controller has elected this broker by now, so the first image has leaders.
+    loader.install(this.#publishers());
+    // A directory may have failed since the registration.
+    if (dirs.offlineIds.length > 0) await this.#lifecycle.heartbeat();
+    await this.#listen();
+    this.#startTasks();
+  }
+
+  #startTasks(): void {
+    const { env, quotas, dirs } = this.#shared;
+    const { config, transactions } = this;
+    this.#tasks.every("tick", TICK_MS, () => {
+      dirs.tick(env.clock.monotonic());
+      this.#closeStalled();
+      this.telemetry?.expire();
+    });
+    this.#tasks.every("retention", config["log.retention.check.interval.ms"], () => retain(this));
+    this.#tasks.every("producers", config["producer.id.expiration.check.interval.ms"], () => expireProducers(this));
+    this.#tasks.every("expiry", config["offsets.retention.check.interval.ms"], () => this.groups.cleanUp());
+    this.#tasks.every(
+      "transaction timeouts",
+      config["transaction.abort.timed.out.transaction.cleanup.interval.ms"],
+      () => transactions.abortTimedOut(),
+    );
+    this.#tasks.every("transaction expiry", config["transaction.remove.expired.transaction.cleanup.interval.ms"], () =>
+      transactions.expire(),
+    );
+    this.#tasks.every("quotas", QUOTA_EXPIRY_MS, () => quotas.expire(env.clock.monotonic()));
+    this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#closeIdle());
+    addGauges(this, this.#cleaner);
+  }
+
+  /** Begins to compact logs. */
+  startCleaner(): void {
+    this.#cleaner.start();
+  }
+
+  #newId(): string {
+    const bytes = Uint8Array.from(this.env.random.bytes(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = [...bytes].map(byte => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  }
+
+  /** Parts of this broker that request handlers may use. */
+  #parts(): BrokerParts {
+    const config = () => this.config;
+    const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
+    const { turn, judging, metrics, telemetry, sessions, pendingFetches, unsent } = this;
+    const { moves, topics, groups, transactions, shares, autoTopics, producerIds } = this;
+    return {
+      env,
+      nodeId,
+      clusterId,
+      get config() {
+        return config();
+      },
+      settings,
+      turn,
+      tools,
+      judging,
+      metrics,
+      quotas,
+      telemetry,
+      sessions,
+      pendingFetches,
+      unsent,
+      dirs,
+      moves,
+      topics,
+      groups,
+      transactions,
+      shares,
+      channel: this.#channel,
+      producerIds,
+      autoTopics,
+      kraftVersion: () => quorum.kraftVersion,
+      apis: () => [...this.#apis.values()].map(announced),
+      nodes: listener => this.nodes(listener),
+    };
+  }
+
+  /** Publishers of the metadata, in the order in which they apply changes. */
+  #publishers(): MetadataPublisher[] {
+    return [
+      { name: "dynamic settings", publish: (changes, image) => this.#reconfigure(changes, image) },
+      { name: "client quotas", publish: (_changes, image) => this.#updateQuotas(image) },
+      { name: "client metrics", publish: (_changes, image) => this.telemetry?.update(image.configs) },
+      { name: "replicas", publish: (changes, image) => this.#updateReplicas(changes, image) },
+      { name: "coordinators", publish: (changes, image) => this.#updateCoordinators(changes, image) },
+      this.#lifecycle,
+    ];
+  }
+
+  #updateQuotas({ quotas }: MetadataImage): void {
+    const { logger } = this.env;
+    this.quotas.update(quotas).then(
+      unknown => {
+        if (unknown.length > 0) logger.warn("quotas of hosts without an address do nothing", { hosts: unknown });
+      },
+      (error: unknown) => logger.error("client quotas could not be taken over", { error }),
+    );
+  }
+
+  #updateReplicas(changes: MetadataChanges, image: MetadataImage): void {
+    this.topics.apply(changes, image);
+    this.#assign(this.topics.takeMisplaced());
+    if (changes.changedConfigs.size > 0 && this.#cordon(this.config)) this.#beat();
+  }
+
+  #updateCoordinators(changes: MetadataChanges, image: MetadataImage): void {
+    this.#unloadFailed();
+    this.groups.load();
+    this.groups.follow(changes, image);
+    // Load transaction shards after group shards: they may write markers for groups at once.
+    this.transactions.load();
+    this.shares.update();
+    // Compare topics by id: another topic may have taken the name in the same image.
+    const deleted = [...changes.deletedTopics.values()];
+    this.groups.topicsDeleted(deleted);
+    if (deleted.length > 0) this.shares.states.topicsDeleted();
+    for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
+  }
+
+  /** Unloads the coordinators whose partitions this broker does not lead any more. */
+  #unloadFailed(): void {
+    this.groups.unloadFailed();
+    this.transactions.unloadFailed();
+    this.shares.states.unloadFailed();
+  }
+
+  #reconfigure({ changedConfigs }: MetadataChanges, image: MetadataImage): void {
+    const own = ["", String(this.nodeId)].map(name => configKey(RESOURCE_TYPE.broker, name));
+    if (!own.some(key => changedConfigs.has(key))) return;
+    const before = this.#plan;
+    this.config = this.settings.broker(image);
+    for (const setting of this.settings.idle(image)) {
+      if (this.#idle.has(setting)) continue;
+      this.#idle.add(setting);
+      this.env.logger.warn("this setting was changed at run time and has no effect", { setting });
+    }
+    try {
+      this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
+    } catch (error) {
+      // The change was validated when it was requested; the file has changed since.
+      this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
+    }
+    const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
+    if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
+  }
+
+  /**
+   * Reports replica directories to the controller. After a failure they are reported again when their topics change.
+   */
+  #assign(placed: readonly Placed[]): void {
+    this.#assignments.report(placed).catch((error: unknown) => {
+      this.env.logger.error("the controller could not be told where replicas are", { error });
+    });
+  }
+
+  /** Applies `cordoned.log.dirs`; true if it has changed. */
+  #cordon({ "cordoned.log.dirs": wanted }: BrokerConfig): boolean {
+    const { paths, cordoned } = this.dirs;
+    const next = new Set(wanted.includes("*") ? paths : wanted);
+    if (next.size === cordoned.size && [...next].every(path => cordoned.has(path))) return false;
+    this.dirs.cordoned = next;
+    return true;
+  }
+
+  /**
+   * Reports the state of the directories to the controller. After a failure they are reported again with the next
+   * change.
+   */
+  #beat(): void {
+    this.#lifecycle.heartbeat().catch((error: unknown) => this.env.logger.error("a heartbeat failed", { error }));
+  }
+
+  /** Fails all requests that wait for partitions of failed directories, and reports these if `isTold`. */
+  directoriesFailed(isTold: boolean): void {
+    this.topics.failOffline();
+    this.moves.cancelFailed();
+    this.#unloadFailed();
+    if (isTold) this.#beat();
+  }
+
+  async #listen(): Promise<void> {
+    const host: ConnectionHost = {
+      env: this.env,
+      turn: this.turn,
+      metrics: this.metrics,
+      quotas: this.quotas,
+      requests: new RequestHandler(this.#parts(), this.#authorizer),
+      maxRequestBytes: this.config["socket.request.max.bytes"],
+      buffers: this.buffers,
+      apiOf: (key): ServedApi | undefined => this.#apis.get(key),
+      budget: new RequestBudget(this.config["queued.max.request.bytes"]),
+      unfinished: new HeldBytes(this.unsent.limit),
+      unsent: this.unsent,
+      closed: connection => {
+        this.#connections.delete(connection);
+        this.#limits.closed(connection);
+        this.telemetry?.disconnected(connection.peer);
+        this.shares.disconnected(connection.peer);
+        this.metrics.connectionsOpen = this.#connections.size;
+      },
+    };
+    this.metrics.gauge("samsa_request_bytes_in_flight", "Bytes of requests being handled.", () => host.budget.used);
+    this.#listeners = new OpenListeners({
+      network: this.env.network,
+      logger: this.env.logger,
+      accept: (name, connection) => {
+        const client = new ClientConnection(host, connection, name);
+        this.#connections.add(client);
+        this.#listenerOf.set(client, name);
+        this.metrics.connectionsOpen = this.#connections.size;
+        this.metrics.connectionsOpened++;
+        if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
+        const wait = this.quotas.connected(client.peer.host, this.env.clock.monotonic());
+        if (wait > 0) client.mute(wait);
+        return client;
+      },
+      removed: name => {
+        for (const client of this.#connections) if (this.#listenerOf.get(client) === name) client.destroy();
+      },
+    });
+    await this.#listeners.open(this.#plan);
+  }
+
+  /** Brokers with their endpoints for a listener. */
+  nodes(listener: string): BrokerNode[] {
+    const endpoint = this.advertised.get(listener);
+    if (endpoint === undefined) return [];
+    const rack = this.config["broker.rack"] ?? null;
+    return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
+  }
+
+  /** Closes clients that do not read their replies, so that the others can fetch. */
+  #closeStalled(): void {
+    const since = this.env.clock.monotonic() - STALLED_MS;
+    while (this.unsent.room < this.unsent.limit / 2) {
+      const stalled = this.unsent.stalledBefore(since);
+      if (stalled === undefined) return;
+      this.unsent.forget(stalled);
+      stalled.reject("it does not take its replies, and memory for replies is short");
+    }
+  }
+
+  #closeIdle(): void {
+    const limit = this.config["connections.max.idle.ms"];
+    if (limit < 0) return;
+    const now = this.env.clock.monotonic();
+    for (const connection of this.#connections) {
+      if (!connection.busy && now - connection.lastActive > limit) connection.destroy();
+    }
+  }
+
+  /** Refuses new connections, and sends pending replies; `closeConnections` ends the connections. */
+  async close(): Promise<void> {
+    await this.#listeners?.close();
+    this.#tasks.close();
+    for (const fetch of [...this.pendingFetches]) fetch.changed();
+    this.transactions.close(Errors.NOT_COORDINATOR.code);
+    this.groups.close(Errors.NOT_COORDINATOR.code);
+    this.shares.close();
+    await this.#drain();
+    for (const connection of [...this.#connections]) connection.end();
+    await this.#cleaner.stop();
+    await this.moves.close();
+  }
+
+  /** Stops appends to logs: last replies are still being sent, and further requests may come. */
+  closeTopics(): void {
+    this.topics.close();
+  }
+
+  /** Closes the connections that are left. */
+  closeConnections(): void {
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** Waits up to `GOODBYE_MS` for the requests in progress. */
+  async #drain(): Promise<void> {
+    const until = this.env.clock.monotonic() + GOODBYE_MS;
+    while ([...this.#connections].some(({ busy }) => busy) && this.env.clock.monotonic() < until) {
+      await new Promise<void>(resolve => {
+        this.env.timers.after(5, resolve);
+      });
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { ControllerRequests } from "@samsa/controller";
+import type { ApiName, Apis, Infer } from "@samsa/protocol";
+import type { QuotaClient } from "../limits/quotas.ts";
+
+/** APIs that brokers send to the active controller. */
+export type ControllerApi = (keyof ControllerRequests | "DescribeQuorum") & ApiName;
+
+export type ControllerRequest<N extends ControllerApi> = Infer<(typeof Apis)[N]["request"]>;
+export type ControllerResponse<N extends ControllerApi> = Infer<(typeof Apis)[N]["response"]>;
+
+/** Client whose request a broker forwards, with the version of its request. */
+export interface ControllerClient extends QuotaClient {
+  readonly version: number;
+}
+
+/** Way from a broker to the active controller (`NodeToControllerChannelManager`). */
+export interface ControllerChannel {
+  /**
+   * Sends a request, of a client or of the broker itself. Resolves with the response once the metadata that it depends
+   * on are committed; never rejects, as a failure is a response too.
+   */
+  call<N extends ControllerApi>(
+    api: N,
+    request: ControllerRequest<N>,
+    client?: ControllerClient,
+  ): Promise<ControllerResponse<N>>;
+}

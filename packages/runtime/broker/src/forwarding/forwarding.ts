@@ -1,0 +1,15 @@
+import type { ControllerApi, ControllerChannel, ControllerRequest } from "../controller/controller-channel.ts";
+import type { Handler } from "../handler.ts";
+
+interface Needs {
+  readonly channel: ControllerChannel;
+}
+
+/** Handler that forwards requests of clients to the controller, without changes (`ForwardingManager`). */
+export function forwarded<N extends ControllerApi>(api: N): Handler<N, Needs> {
+  return ({ channel }, request, { user, clientId, version }, reply) => {
+    // The channel answers a request with the response of its API, and never rejects.
+    const answer = reply as unknown as (response: object) => void;
+    void channel.call(api, request as ControllerRequest<N>, { user, clientId, version }).then(answer);
+  };
+}

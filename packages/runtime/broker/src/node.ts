@@ -1,0 +1,265 @@
+import { BufferPool, ConfigError, type Env, invariant, nearestNumber, parseConfig } from "@samsa/base";
+import { EMPTY_IMAGE } from "@samsa/metadata";
+import type { Tools } from "@samsa/records";
+import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
+import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
+import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
+import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
+import { checkProtection } from "./config/protection.ts";
+import { cordonFault, logConfig, Settings } from "./config/settings.ts";
+import { BOOTSTRAP, ControllerRole } from "./controller/controller-role.ts";
+import { Quotas } from "./limits/quotas.ts";
+import { MetadataLoader } from "./metadata/loader.ts";
+import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./network/listeners.ts";
+import { PeriodicTasks } from "./periodic-tasks.ts";
+import { MetadataLog, metadataLogConfig } from "./quorum/metadata-log.ts";
+import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
+import { METADATA_TOPIC } from "./replica/topics.ts";
+import type { SharedParts } from "./shared-parts.ts";
+import { Turn } from "./turn.ts";
+
+export interface NodeOptions extends BrokerRoleOptions {
+  /** The settings as the user wrote them; see `brokerConfigs`. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** Cluster id for a directory that is formatted at this start; random if missing. */
+  readonly clusterId?: string;
+  /** Called with the reason when the node cannot continue and has closed itself. */
+  readonly onHalt?: (reason: string) => void;
+  /** Bytes of recent batches kept in memory; default: 16 MiB. */
+  readonly tailBytes?: number;
+  /** Pool of memory for requests and reads. */
+  readonly buffers?: BufferPool;
+}
+
+/** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
+const METADATA_MS = 60_000;
+
+/**
+ * A node with the roles of broker and controller (`KafkaRaftServer`): builds both over the parts that they share, and
+ * starts and stops them.
+ */
+export class Node {
+  readonly shared: SharedParts;
+  readonly #turn: Turn;
+  readonly #plan: ListenerPlan;
+  readonly #options: NodeOptions;
+  readonly #tasks: PeriodicTasks;
+  readonly #snapshots: SnapshotGenerator;
+  /** Undefined until this node leads the quorum. */
+  #controller: ControllerRole | undefined;
+  #broker: BrokerRole | undefined;
+  #isStarted = false;
+  /** True while the log directories are opened. */
+  #isReading = true;
+  #closing: Promise<void> | undefined;
+
+  /** Opens the log directories and reads them. Throws `ConfigError`, `LogDirError` or `DiskError`. */
+  private constructor(env: Env, options: NodeOptions) {
+    this.#options = options;
+    const given = namedAnew(options.settings);
+    checkBrokerConfigs(given.keys(), name => given.get(name));
+    const config = parseConfig(brokerConfigs, name => given.get(name));
+    checkProtection(given, config);
+    const settings = new Settings(config["node.id"], given);
+    // Report faults of the listener settings before anything is done.
+    this.#plan = planListeners(listenerSettings(config, env.network.hostName));
+    this.#turn = new Turn(env.timers, error => env.logger.error("a task failed", { error }));
+    this.#tasks = new PeriodicTasks(env);
+    const buffers = options.buffers ?? new BufferPool();
+    const tools: Tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
+    const quotas = new Quotas(
+      { count: config["quota.window.num"], ms: config["quota.window.size.seconds"] * 1000 },
+      { count: config["controller.quota.window.num"], ms: config["controller.quota.window.size.seconds"] * 1000 },
+      host => env.network.resolve(host),
+    );
+    const loader = new MetadataLoader(env.logger);
+    const dirs = this.#openDirs(env, { config, settings, buffers, loader });
+    this.#isReading = false;
+    const nodeId = config["node.id"];
+    const quorum = this.#openQuorum(dirs, { config, tools, loader });
+    const { clusterId } = dirs;
+    this.shared = { env, nodeId, clusterId, config, settings, tools, buffers, dirs, quotas, quorum, loader };
+    this.#snapshots = new SnapshotGenerator(env, config, quorum);
+  }
+
+  /** Starts a node; resolves once it serves. Rejects with an error whose message tells a user what to do. */
+  static async start(env: Env, options: NodeOptions): Promise<Node> {
+    const node = new Node(env, options);
+    try {
+      await node.#start();
+      return node;
+    } catch (error) {
+      // Report the error of the start, not of the stop that follows.
+      await node.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { quorum, loader } = this.shared;
+    quorum.load();
+    loader.publish();
+    await quorum.lead();
+    this.#controller = new ControllerRole(this.shared);
+    await this.#controller.start();
+    loader.install([this.#snapshots]);
+    this.#broker = new BrokerRole(this.shared, this.#controller.channel, {
+      ...this.#options,
+      turn: this.#turn,
+      plan: this.#plan,
+    });
+    await this.#broker.start();
+    this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
+    const fate = this.#fate();
+    if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
+    this.#broker.startCleaner();
+    this.#isStarted = true;
+  }
+
+  get env(): Env {
+    return this.shared.env;
+  }
+
+  get nodeId(): number {
+    return this.shared.nodeId;
+  }
+
+  get clusterId(): string {
+    return this.shared.clusterId;
+  }
+
+  get dirs(): LogDirs {
+    return this.shared.dirs;
+  }
+
+  get broker(): BrokerRole {
+    invariant(this.#broker !== undefined, "a node that has started has a broker");
+    return this.#broker;
+  }
+
+  /** Advertised endpoints by listener name. */
+  get advertised(): ReadonlyMap<string, Endpoint> {
+    return this.broker.advertised;
+  }
+
+  /** True if the node can take records. */
+  get healthy(): boolean {
+    return this.#closing === undefined && this.#fate() === undefined;
+  }
+
+  /** Starts a snapshot of the metadata if one is due, and trims their log. */
+  maintainMetadata(): void {
+    this.#snapshots.maintain();
+  }
+
+  #openDirs(
+    env: Env,
+    { config, settings, buffers, loader }: Pick<SharedParts, "config" | "settings" | "buffers" | "loader">,
+  ): LogDirs {
+    const { clusterId, tailBytes } = this.#options;
+    const paths = config["log.dirs"] ?? config["log.dir"];
+    const fault = cordonFault(config["cordoned.log.dirs"], paths);
+    if (fault !== undefined) throw new ConfigError("cordoned.log.dirs", config["cordoned.log.dirs"].join(","), fault);
+    const defaults = logConfig(settings.topic(EMPTY_IMAGE, ""));
+    return new LogDirs(env, {
+      paths,
+      metadataPath: config["metadata.log.dir"] ?? paths[0],
+      metadataTopic: METADATA_TOPIC,
+      nodeId: config["node.id"],
+      ...(clusterId === undefined ? {} : { clusterId }),
+      configOf: topic => {
+        if (topic === METADATA_TOPIC) return metadataLogConfig(config);
+        // Logs that are found here get their topics' settings once the metadata has been read.
+        return this.#isReading ? defaults : logConfig(settings.topic(loader.image, topic));
+      },
+      buffers,
+      ...(tailBytes === undefined ? {} : { tailBytes }),
+      checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
+      onOffline: () => this.#offline(),
+    });
+  }
+
+  #openQuorum(
+    dirs: LogDirs,
+    { config, tools, loader }: { config: BrokerConfig; tools: Tools; loader: MetadataLoader },
+  ): MetadataLog {
+    try {
+      return new MetadataLog({
+        dir: dirs.metadata,
+        tools,
+        nodeId: config["node.id"],
+        staticVoters: config["controller.quorum.voters"].map(voter => Number(voter.split("@")[0])),
+        bootstrap: () => BOOTSTRAP,
+        retention: {
+          maxBytes: config["metadata.max.retention.bytes"],
+          maxMs: config["metadata.max.retention.ms"],
+        },
+        replay: (records, last) => loader.replay(records, last),
+        // Publish first: a client whose request changed the metadata finds them changed at its next request.
+        committed: () => {
+          loader.publish();
+          this.#controller?.committed();
+        },
+        failed: error => this.#controller?.failed(error),
+      });
+    } catch (error) {
+      dirs.abandon();
+      throw error;
+    }
+  }
+
+  /** Handles a failed directory. */
+  #offline(): void {
+    this.#turn.add("acknowledge", () => {
+      const fate = this.#fate();
+      const isGoingOn = this.#closing === undefined && fate === undefined;
+      this.#broker?.directoriesFailed(isGoingOn);
+      if (this.#closing === undefined && fate !== undefined) this.#halt(fate);
+    });
+  }
+
+  /**
+   * Reason why the node cannot continue, if any: without its metadata log, or without any log directory, Kafka exits.
+   */
+  #fate(): string | undefined {
+    const { failures, live, metadata } = this.shared.dirs;
+    const last = [...failures.values()].at(-1);
+    if (last !== undefined && live.length === 0) {
+      return `every log directory has failed, the last with ${last.message}; ${adviceOf(last)}`;
+    }
+    const { failure } = metadata;
+    if (failure === undefined) return undefined;
+    return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
+  }
+
+  /** Closes the node once pending replies are sent, and reports the reason. */
+  #halt(why: string): void {
+    // A failing start reports its own error.
+    if (!this.#isStarted) return;
+    const reason = `the broker has ended: ${why}`;
+    const told = () => this.#options.onHalt?.(reason);
+    this.close().then(told, told);
+  }
+
+  /**
+   * Stops the node: refuses new connections, sends pending replies, flushes logs and marks the directories as clean.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { dirs, quorum } = this.shared;
+    this.#tasks.close();
+    await this.#broker?.close();
+    this.#controller?.close();
+    await quorum.close();
+    this.#broker?.closeTopics();
+    try {
+      await dirs.close(nearestNumber(this.#broker?.brokerEpoch ?? -1));
+    } finally {
+      this.#broker?.closeConnections();
+    }
+  }
+}

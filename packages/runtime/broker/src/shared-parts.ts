@@ -1,0 +1,25 @@
+import type { BufferPool, Env } from "@samsa/base";
+import type { Tools } from "@samsa/records";
+import type { LogDirs } from "@samsa/storage";
+import type { BrokerConfig } from "./config/configs.ts";
+import type { Settings } from "./config/settings.ts";
+import type { Quotas } from "./limits/quotas.ts";
+import type { MetadataLoader } from "./metadata/loader.ts";
+import type { MetadataLog } from "./quorum/metadata-log.ts";
+
+/** Parts of a node that its roles share (`SharedServer`). */
+export interface SharedParts {
+  readonly env: Env;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  /** Settings of the file, as they were at the start. */
+  readonly config: BrokerConfig;
+  readonly settings: Settings;
+  readonly tools: Tools;
+  readonly buffers: BufferPool;
+  readonly dirs: LogDirs;
+  readonly quotas: Quotas;
+  /** The metadata log, which this node leads. */
+  readonly quorum: MetadataLog;
+  readonly loader: MetadataLoader;
+}
