@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { ApiKey, apiOf } from "@samsa/protocol";
+import { ApiKey, apiOf, Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestBroker, Wire } from "./wire.ts";
@@ -187,6 +187,18 @@ test("names and settings that cannot be get Kafka's codes", async () => {
   expect(await create("ok", { configs: [{ name: "retention.ms", value: "soon" }] })).toBe(40);
   expect(await create("ok")).toBe(0);
   expect(await create("ok")).toBe(36);
+  wire.close();
+});
+
+test("a reply that repeats more than its format can hold becomes the response to a failed request", async () => {
+  const wire = await broker.connect();
+  const name = "x".repeat(32_700);
+  const topics = [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }];
+  for (const version of [3, 7]) {
+    const answer = await wire.ask<object>(ApiKey.CreateTopics, version, { topics, timeoutMs: 1000 });
+    expect(answer).toMatchObject({ topics: [{ name, errorCode: Errors.UNKNOWN_SERVER_ERROR.code }] });
+  }
+  expect(await wire.ask(ApiKey.ApiVersions, 0, {})).toMatchObject({ errorCode: 0 });
   wire.close();
 });
 

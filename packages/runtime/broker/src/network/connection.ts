@@ -301,12 +301,8 @@ export class ClientConnection implements ConnectionHandler {
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
       // A client that is newer than the broker gets a response of version 0 with the supported versions (KIP-511).
-      this.#reply(
-        slot,
-        api,
-        { ...head, version: 0 },
-        api.failure({}, { ...Errors.UNSUPPORTED_VERSION, detail: null }, 0),
-      );
+      const failure = api.failure({}, { ...Errors.UNSUPPORTED_VERSION, detail: null }, 0);
+      this.#reply(slot, failure === null ? undefined : encodeReply(api, { ...head, version: 0 }, failure));
       return;
     }
     if (api === undefined || tooNew) {
@@ -342,7 +338,8 @@ export class ClientConnection implements ConnectionHandler {
         metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
         this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
-        this.#reply(slot, api, head, response);
+        const isMute = response === null || this.#closed;
+        this.#reply(slot, isMute ? undefined : this.#encode(api, head, request, response));
       } catch (error) {
         // The caller may have other clients to answer: do not let it see the error.
         this.#broken(api, head, error);
@@ -390,21 +387,29 @@ export class ClientConnection implements ConnectionHandler {
     this.#throttle();
   }
 
-  #reply(slot: Slot, api: ServedApi, head: RequestHead, response: object | null): void {
+  /**
+   * Encodes a response. A response that its format cannot hold, such as a message that repeats a very long name, becomes
+   * the response to a failed request, as in Kafka. Throws if that cannot be encoded either.
+   */
+  #encode(api: ServedApi, head: RequestHead, request: object, response: object): readonly Uint8Array[] | undefined {
+    try {
+      return encodeReply(api, head, response);
+    } catch (error) {
+      const { logger } = this.#host.env;
+      const where = { api: api.name, version: head.version };
+      if (error instanceof UnsupportedVersionError) logger.warn("a reply is too long", { ...where, why: error.message });
+      else logger.error("a reply could not be encoded", { ...where, error });
+      const failure = api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, head.version);
+      return failure === null ? undefined : encodeReply(api, head, failure);
+    }
+  }
+
+  #reply(slot: Slot, chunks: readonly Uint8Array[] | undefined): void {
     if (this.#closed || slot.done) return;
     slot.done = true;
     this.#host.budget.give(slot.bytes);
     if (!slot.pipelined) this.#unpipelined--;
-    if (response !== null) {
-      try {
-        slot.chunks = encodeReply(api, head, response);
-      } catch (error) {
-        // The client would wait forever for a reply that cannot be encoded, so close its connection.
-        this.#host.env.logger.error("a reply could not be encoded", { api: api.name, version: head.version, error });
-        this.#connection.destroy();
-        return;
-      }
-    }
+    slot.chunks = chunks;
     this.#countUnsent(slot);
     if (this.#sendScheduled) return;
     this.#sendScheduled = true;
