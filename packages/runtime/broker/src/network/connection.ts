@@ -397,7 +397,8 @@ export class ClientConnection implements ConnectionHandler {
     } catch (error) {
       const { logger } = this.#host.env;
       const where = { api: api.name, version: head.version };
-      if (error instanceof UnsupportedVersionError) logger.warn("a reply is too long", { ...where, why: error.message });
+      if (error instanceof UnsupportedVersionError)
+        logger.warn("a reply is too long", { ...where, why: error.message });
       else logger.error("a reply could not be encoded", { ...where, error });
       const failure = api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, head.version);
       return failure === null ? undefined : encodeReply(api, head, failure);
