@@ -1,3 +1,4 @@
+import { ZERO_UUID } from "@samsa/base";
 import { Controller } from "@samsa/controller";
 import { EMPTY_IMAGE, imageRecords, MetadataDelta, type MetadataImage } from "@samsa/metadata";
 import { createTopicsRequest, deleteTopicsRequest, type MetadataRecord } from "@samsa/protocol";
@@ -76,8 +77,11 @@ describe("speculation", () => {
             expect([records.length === 0, reply.topics[0].errorCode]).toEqual([exists, exists ? 36 : 0]);
             decide(records);
           } else if (step.type === "delete") {
-            const topics = [{ name: step.name }];
-            decide(controller.decide("DeleteTopics", deleteTopicsRequest.defaults({ topics }), draw()).records);
+            const topics = [{ name: step.name, topicId: ZERO_UUID }];
+            const exists = controller.image.topicIds.has(step.name);
+            const { records } = controller.decide("DeleteTopics", deleteTopicsRequest.defaults({ topics }), draw());
+            expect(records.length > 0).toBe(exists);
+            decide(records);
           } else if (step.type === "commit") {
             committed += Math.floor((log.length - committed) * step.share);
             const due = controller.commitUpTo(replayed(log, committed));
