@@ -1,12 +1,84 @@
-export * from "./assert.ts";
-export * from "./buffer-pool.ts";
-export * from "./bytes.ts";
-export * from "./crc32c.ts";
-export * from "./env.ts";
-export * from "./guard.ts";
-export * from "./murmur2.ts";
-export * from "./sorted-map.ts";
-export * from "./uuid.ts";
-export * from "./config.ts";
-export * from "./heap.ts";
-export * from "./xxh3.ts";
+export { invariant, InvariantError } from "./assert.ts";
+export { BufferPool } from "./buffer-pool.ts";
+export {
+  addI64,
+  ByteReader,
+  ByteWriter,
+  compareI64,
+  concat,
+  fromUtf8,
+  getI64,
+  getOffset,
+  type Int64,
+  MalformedError,
+  nearestNumber,
+  OutputLimitError,
+  sameBytes,
+  setI64,
+  subtractI64,
+  toInt64,
+  utf8,
+  utf8Length,
+  viewOf,
+} from "./bytes.ts";
+export {
+  type AnyConfigSpec,
+  CONFIG_TYPE_IDS,
+  ConfigError,
+  type ConfigSpec,
+  type ConfigSpecs,
+  configSpecs,
+  type ConfigType,
+  type ConfigValues,
+  parseConfig,
+  parseConfigValue,
+  shownConfigValue,
+  type UpdateMode,
+} from "./config.ts";
+export { crc32c } from "./crc32c.ts";
+export {
+  type BlockCodecs,
+  type Clock,
+  type CodecId,
+  type Connection,
+  type ConnectionHandler,
+  type Crc32c,
+  type Crypto,
+  type Disk,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type DiskSpace,
+  type DiskStat,
+  type Env,
+  type Listener,
+  type LogFields,
+  type Logger,
+  type Millis,
+  type Network,
+  NetworkError,
+  type OpenMode,
+  type Pattern,
+  type Random,
+  type Timer,
+  type Timers,
+} from "./env.ts";
+export { guard, guardEach, type Report } from "./guard.ts";
+export { DeadlineHeap } from "./heap.ts";
+export { javaStringHash } from "./murmur2.ts";
+export {
+  isReservedDirectory,
+  LOST_DIRECTORY,
+  METADATA_TOPIC_ID,
+  MIGRATING_DIRECTORY,
+  parseUuid,
+  randomUuid,
+  UNASSIGNED_DIRECTORY,
+  type Uuid,
+  uuidFromBytes,
+  uuidToBytes,
+  ZERO_UUID,
+} from "./uuid.ts";
+export { xxh3 } from "./xxh3.ts";
+export { SortedMap, SortedMapEdit } from "./sorted-map.ts";

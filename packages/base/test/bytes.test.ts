@@ -9,7 +9,6 @@ import {
   type Int64,
   javaStringHash,
   MalformedError,
-  murmur2,
   parseUuid,
   nearestNumber,
   randomUuid,
@@ -20,6 +19,7 @@ import {
   uuidFromBytes,
   uuidToBytes,
 } from "../src/index.ts";
+import { murmur2 } from "../src/murmur2.ts";
 
 function written(write: (w: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(1);

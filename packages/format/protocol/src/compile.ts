@@ -40,7 +40,7 @@ export function compile(spec: CodecSpec): Codec {
  * Source of a function body that returns a `Codec`. Its parameters are `W` (this package's `wire.ts`) and `K`
  * (`constants`).
  */
-export function emit(spec: CodecSpec): { source: string; constants: readonly unknown[] } {
+function emit(spec: CodecSpec): { source: string; constants: readonly unknown[] } {
   const emission: Emission = { ...spec, functions: [], constants: [] };
   const decode = emitDecoder(emission, spec.fields);
   const encode = emitEncoder(emission, spec.fields, spec.name, false);

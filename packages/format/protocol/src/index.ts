@@ -1,13 +1,236 @@
-export * from "./apis.ts";
-export * from "./errors.ts";
-export * from "./framing.ts";
-export * from "./gather.ts";
-export * from "./internal-records/index.ts";
-export * from "./message.ts";
-export * from "./messages/index.ts";
-export * from "./metadata-records/index.ts";
-export * from "./quorum-state-file.ts";
-export * from "./record-frames.ts";
-export * from "./request-frame.ts";
-export type { Draft, Exact, Field, FieldOptions, Fields, Infer, Tagged, Type, UnknownTag } from "./schema.ts";
+export {
+  type Api,
+  ApiKey,
+  type ApiName,
+  apiOf,
+  Apis,
+  APIS,
+  type Listener,
+  requestHeaderVersion,
+  responseHeaderVersion,
+} from "./apis.ts";
+export { type ErrorName, errorOf, Errors, type KafkaError } from "./errors.ts";
+export { MESSAGES } from "./declared.ts";
+export { FrameSplitter } from "./framing.ts";
+export { GatherWriter } from "./gather.ts";
+export type { ConsumerGroupCurrentMemberAssignmentValue } from "./internal-records/consumer-group-current-member-assignment.ts";
+export { consumerProtocolAssignment } from "./internal-records/consumer-protocol-assignment.ts";
+export {
+  consumerProtocolSubscription,
+  type ConsumerProtocolSubscription,
+} from "./internal-records/consumer-protocol-subscription.ts";
+export { groupMetadataKey, groupMetadataValue } from "./internal-records/group-metadata.ts";
+export { offsetCommitKey, offsetCommitValue } from "./internal-records/offset-commit.ts";
+export { quorumStateData, type QuorumStateData } from "./internal-records/quorum-state.ts";
+export type { RemoteLogSegmentMetadataSnapshotRecord } from "./internal-records/remote-log-segment-metadata-snapshot.ts";
+export type { RemoteLogSegmentMetadataUpdateRecord } from "./internal-records/remote-log-segment-metadata-update.ts";
+export type { RemoteLogSegmentMetadataRecord } from "./internal-records/remote-log-segment-metadata.ts";
+export type { RemotePartitionDeleteMetadataRecord } from "./internal-records/remote-partition-delete-metadata.ts";
+export {
+  shareGroupCurrentMemberAssignmentKey,
+  shareGroupCurrentMemberAssignmentValue,
+} from "./internal-records/share-group-current-member-assignment.ts";
+export {
+  shareGroupMemberMetadataKey,
+  shareGroupMemberMetadataValue,
+  type ShareGroupMemberMetadataValue,
+} from "./internal-records/share-group-member-metadata.ts";
+export { shareGroupMetadataKey, shareGroupMetadataValue } from "./internal-records/share-group-metadata.ts";
+export {
+  shareGroupStatePartitionMetadataKey,
+  shareGroupStatePartitionMetadataValue,
+  type ShareGroupStatePartitionMetadataValue,
+} from "./internal-records/share-group-state-partition-metadata.ts";
+export {
+  shareGroupTargetAssignmentMemberKey,
+  shareGroupTargetAssignmentMemberValue,
+} from "./internal-records/share-group-target-assignment-member.ts";
+export {
+  shareGroupTargetAssignmentMetadataKey,
+  shareGroupTargetAssignmentMetadataValue,
+  type ShareGroupTargetAssignmentMetadataValue,
+} from "./internal-records/share-group-target-assignment-metadata.ts";
+export type { ShareSnapshotKey, ShareSnapshotValue } from "./internal-records/share-snapshot.ts";
+export type { ShareUpdateValue } from "./internal-records/share-update.ts";
+export { GROUP_RECORDS, REMOTE_LOG_RECORDS, SHARE_RECORDS, TRANSACTION_RECORDS } from "./internal-records/table.ts";
+export { transactionLogKey, transactionLogValue } from "./internal-records/transaction-log.ts";
+export type { AnyMessage } from "./message.ts";
+export { addOffsetsToTxnRequest, addOffsetsToTxnResponse } from "./messages/add-offsets-to-txn.ts";
+export {
+  addPartitionsToTxnRequest,
+  type AddPartitionsToTxnRequest,
+  addPartitionsToTxnResponse,
+} from "./messages/add-partitions-to-txn.ts";
+export type { AllocateProducerIdsRequest, AllocateProducerIdsResponse } from "./messages/allocate-producer-ids.ts";
+export {
+  alterClientQuotasRequest,
+  type AlterClientQuotasRequest,
+  alterClientQuotasResponse,
+  type AlterClientQuotasResponse,
+} from "./messages/alter-client-quotas.ts";
+export { alterConfigsRequest, type AlterConfigsRequest, type AlterConfigsResponse } from "./messages/alter-configs.ts";
+export {
+  alterPartitionReassignmentsRequest,
+  type AlterPartitionReassignmentsRequest,
+  type AlterPartitionReassignmentsResponse,
+} from "./messages/alter-partition-reassignments.ts";
+export { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./messages/alter-replica-log-dirs.ts";
+export type { AlterShareGroupOffsetsRequest } from "./messages/alter-share-group-offsets.ts";
+export {
+  apiVersionsRequest,
+  type ApiVersionsRequest,
+  apiVersionsResponse,
+  type ApiVersionsResponse,
+} from "./messages/api-versions.ts";
+export {
+  assignReplicasToDirsRequest,
+  type AssignReplicasToDirsRequest,
+  type AssignReplicasToDirsResponse,
+} from "./messages/assign-replicas-to-dirs.ts";
+export {
+  brokerHeartbeatRequest,
+  type BrokerHeartbeatRequest,
+  type BrokerHeartbeatResponse,
+} from "./messages/broker-heartbeat.ts";
+export {
+  brokerRegistrationRequest,
+  type BrokerRegistrationRequest,
+  type BrokerRegistrationResponse,
+} from "./messages/broker-registration.ts";
+export {
+  consumerGroupHeartbeatRequest,
+  type ConsumerGroupHeartbeatRequest,
+  consumerGroupHeartbeatResponse,
+  type ConsumerGroupHeartbeatResponse,
+} from "./messages/consumer-group-heartbeat.ts";
+export {
+  createPartitionsRequest,
+  type CreatePartitionsRequest,
+  createPartitionsResponse,
+  type CreatePartitionsResponse,
+} from "./messages/create-partitions.ts";
+export {
+  createTopicsRequest,
+  type CreateTopicsRequest,
+  createTopicsResponse,
+  type CreateTopicsResponse,
+} from "./messages/create-topics.ts";
+export { deleteGroupsRequest, deleteGroupsResponse } from "./messages/delete-groups.ts";
+export { deleteRecordsRequest, deleteRecordsResponse } from "./messages/delete-records.ts";
+export type { DeleteShareGroupOffsetsRequest } from "./messages/delete-share-group-offsets.ts";
+export type { DeleteShareGroupStateRequest } from "./messages/delete-share-group-state.ts";
+export {
+  deleteTopicsRequest,
+  type DeleteTopicsRequest,
+  deleteTopicsResponse,
+  type DeleteTopicsResponse,
+} from "./messages/delete-topics.ts";
+export {
+  describeClientQuotasRequest,
+  type DescribeClientQuotasRequest,
+  describeClientQuotasResponse,
+} from "./messages/describe-client-quotas.ts";
+export {
+  describeConfigsRequest,
+  type DescribeConfigsRequest,
+  describeConfigsResponse,
+} from "./messages/describe-configs.ts";
+export type { DescribeQuorumRequest } from "./messages/describe-quorum.ts";
+export type { DescribeShareGroupOffsetsRequest } from "./messages/describe-share-group-offsets.ts";
+export type { DescribeTopicPartitionsRequest } from "./messages/describe-topic-partitions.ts";
+export { electLeadersRequest, type ElectLeadersRequest, type ElectLeadersResponse } from "./messages/elect-leaders.ts";
+export { endTxnRequest, endTxnResponse } from "./messages/end-txn.ts";
+export { fetchRequest, type FetchRequest, fetchResponse, type FetchResponse } from "./messages/fetch.ts";
+export { findCoordinatorRequest, findCoordinatorResponse } from "./messages/find-coordinator.ts";
+export type { GetTelemetrySubscriptionsResponse } from "./messages/get-telemetry-subscriptions.ts";
+export { requestHeader, responseHeader } from "./messages/headers.ts";
+export { heartbeatRequest, type HeartbeatRequest, heartbeatResponse } from "./messages/heartbeat.ts";
+export {
+  incrementalAlterConfigsRequest,
+  type IncrementalAlterConfigsRequest,
+  incrementalAlterConfigsResponse,
+  type IncrementalAlterConfigsResponse,
+} from "./messages/incremental-alter-configs.ts";
+export { initProducerIdRequest, initProducerIdResponse } from "./messages/init-producer-id.ts";
+export type { InitializeShareGroupStateRequest } from "./messages/initialize-share-group-state.ts";
+export { joinGroupRequest, type JoinGroupRequest, joinGroupResponse } from "./messages/join-group.ts";
+export { leaveGroupRequest, type LeaveGroupRequest, leaveGroupResponse } from "./messages/leave-group.ts";
+export { listOffsetsRequest, type ListOffsetsRequest, listOffsetsResponse } from "./messages/list-offsets.ts";
+export type {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from "./messages/list-partition-reassignments.ts";
+export { metadataRequest, type MetadataRequest, metadataResponse, type MetadataResponse } from "./messages/metadata.ts";
+export { offsetCommitRequest, type OffsetCommitRequest, offsetCommitResponse } from "./messages/offset-commit.ts";
+export { offsetDeleteRequest, type OffsetDeleteRequest, offsetDeleteResponse } from "./messages/offset-delete.ts";
+export { offsetFetchRequest, type OffsetFetchRequest, offsetFetchResponse } from "./messages/offset-fetch.ts";
+export { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./messages/offset-for-leader-epoch.ts";
+export { produceRequest, type ProduceRequest, produceResponse } from "./messages/produce.ts";
+export type { PushTelemetryRequest, PushTelemetryResponse } from "./messages/push-telemetry.ts";
+export type { ReadShareGroupStateSummaryRequest } from "./messages/read-share-group-state-summary.ts";
+export type { ReadShareGroupStateRequest } from "./messages/read-share-group-state.ts";
+export type { ShareAcknowledgeRequest } from "./messages/share-acknowledge.ts";
+export type { ShareFetchRequest } from "./messages/share-fetch.ts";
+export { type ShareGroupHeartbeatRequest, shareGroupHeartbeatResponse } from "./messages/share-group-heartbeat.ts";
+export { syncGroupRequest, type SyncGroupRequest, syncGroupResponse } from "./messages/sync-group.ts";
+export {
+  txnOffsetCommitRequest,
+  type TxnOffsetCommitRequest,
+  txnOffsetCommitResponse,
+} from "./messages/txn-offset-commit.ts";
+export type { UnregisterBrokerRequest, UnregisterBrokerResponse } from "./messages/unregister-broker.ts";
+export type { UnregisterControllerRequest, UnregisterControllerResponse } from "./messages/unregister-controller.ts";
+export {
+  updateFeaturesRequest,
+  type UpdateFeaturesRequest,
+  type UpdateFeaturesResponse,
+} from "./messages/update-features.ts";
+export type { WriteShareGroupStateRequest } from "./messages/write-share-group-state.ts";
+export type { AbortTransactionRecord } from "./metadata-records/abort-transaction.ts";
+export type { AccessControlEntryRecord } from "./metadata-records/access-control-entry.ts";
+export type { BeginTransactionRecord } from "./metadata-records/begin-transaction.ts";
+export type { BrokerRegistrationChangeRecord } from "./metadata-records/broker-registration-change.ts";
+export type { ClearElrRecord } from "./metadata-records/clear-elr.ts";
+export type { ClientQuotaRecord } from "./metadata-records/client-quota.ts";
+export type { ConfigRecord } from "./metadata-records/config.ts";
+export type { DelegationTokenRecord } from "./metadata-records/delegation-token.ts";
+export type { EndTransactionRecord } from "./metadata-records/end-transaction.ts";
+export type { FeatureLevelRecord } from "./metadata-records/feature-level.ts";
+export type { FenceBrokerRecord } from "./metadata-records/fence-broker.ts";
+export type { NoOpRecord } from "./metadata-records/no-op.ts";
+export type { PartitionChangeRecord } from "./metadata-records/partition-change.ts";
+export type { PartitionRecord } from "./metadata-records/partition.ts";
+export type { ProducerIdsRecord } from "./metadata-records/producer-ids.ts";
+export type { RegisterBrokerRecord } from "./metadata-records/register-broker.ts";
+export type { RegisterControllerRecord } from "./metadata-records/register-controller.ts";
+export type { RemoveAccessControlEntryRecord } from "./metadata-records/remove-access-control-entry.ts";
+export type { RemoveDelegationTokenRecord } from "./metadata-records/remove-delegation-token.ts";
+export type { RemoveTopicRecord } from "./metadata-records/remove-topic.ts";
+export type { RemoveUserScramCredentialRecord } from "./metadata-records/remove-user-scram-credential.ts";
+export { METADATA_RECORDS } from "./metadata-records/table.ts";
+export type { TopicRecord } from "./metadata-records/topic.ts";
+export type { UnfenceBrokerRecord } from "./metadata-records/unfence-broker.ts";
+export type { UnregisterBrokerRecord } from "./metadata-records/unregister-broker.ts";
+export type { UnregisterControllerRecord } from "./metadata-records/unregister-controller.ts";
+export type { UserScramCredentialRecord } from "./metadata-records/user-scram-credential.ts";
+export type { ZkMigrationStateRecord } from "./metadata-records/zk-migration-state.ts";
+export { formatQuorumState, parseQuorumState, type VersionedQuorumState } from "./quorum-state-file.ts";
+export {
+  type CoordinatorRecord,
+  type CoordinatorTable,
+  decodeCoordinatorRecord,
+  decodeMetadataRecord,
+  decodeRemoteLogRecord,
+  encodeCoordinatorRecord,
+  encodeMetadataRecord,
+  type FramedRecord,
+  type KeyAndValue,
+  type MetadataRecord,
+  metadataRecord,
+  type MetadataRecordOf,
+  type MetadataRecordType,
+  type RemoteLogRecord,
+} from "./record-frames.ts";
+export { type FrameHead, requestFrame } from "./request-frame.ts";
+export type { Draft, Exact, Field, Fields, Infer, Tagged, Type, UnknownTag } from "./schema.ts";
 export { UnsupportedVersionError } from "./wire.ts";

@@ -4,15 +4,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compile } from "../src/compile.ts";
 import { GatherWriter } from "../src/gather.ts";
-import {
-  consumerGroupMemberMetadataValue,
-  fetchResponse,
-  METADATA_RECORDS,
-  UnsupportedVersionError,
-} from "../src/index.ts";
+import { MESSAGES } from "../src/declared.ts";
+import { fetchResponse, METADATA_RECORDS, UnsupportedVersionError } from "../src/index.ts";
+import { consumerGroupMemberMetadataValue } from "../src/internal-records/index.ts";
 import { interpretDecode, interpretEncode } from "../src/interpret.ts";
 import type { AnyMessage } from "../src/message.ts";
-import { everyVersion, MESSAGES, type MessageAt, valueOf } from "./values.ts";
+import { everyVersion, type MessageAt, valueOf } from "./values.ts";
 
 const SEED = 20260821;
 

@@ -2,6 +2,18 @@ import { BufferPool, ByteReader, concat, MalformedError, sameBytes, type Uuid } 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as p from "../src/index.ts";
+import {
+  remotePartitionDeleteMetadataRecord,
+  shareUpdateKey,
+  shareUpdateValue,
+} from "../src/internal-records/index.ts";
+import {
+  encodeRemoteLogRecord,
+  type GroupRecord,
+  type RemoteLogRecord,
+  type ShareRecord,
+  type TransactionRecord,
+} from "../src/record-frames.ts";
 
 function framed(payload: Uint8Array): Uint8Array {
   const size = new Uint8Array(4);
@@ -88,7 +100,7 @@ describe("record frames", () => {
   });
 
   it("carry coordinator records", () => {
-    const record: p.GroupRecord = {
+    const record: GroupRecord = {
       type: "OffsetCommit",
       key: { group: "g", topic: "t", partition: 3 },
       version: 3,
@@ -106,25 +118,25 @@ describe("record frames", () => {
   });
 
   it("carry the records of transactions, share groups and tiered storage", () => {
-    const transaction: p.TransactionRecord = {
+    const transaction: TransactionRecord = {
       type: "TransactionLog",
       key: { transactionalId: "x" },
       version: 1,
       value: p.transactionLogValue.defaults({ producerId: 5n, previousProducerId: 4n }),
     };
-    const share: p.ShareRecord = {
+    const share: ShareRecord = {
       type: "ShareUpdate",
-      key: p.shareUpdateKey.defaults({ groupId: "g", topicId, partition: 1 }),
+      key: shareUpdateKey.defaults({ groupId: "g", topicId, partition: 1 }),
       version: 0,
-      value: p.shareUpdateValue.defaults({ snapshotEpoch: 2 }),
+      value: shareUpdateValue.defaults({ snapshotEpoch: 2 }),
     };
     const { TRANSACTION_RECORDS, SHARE_RECORDS } = p;
     const through = p.encodeCoordinatorRecord(TRANSACTION_RECORDS, transaction);
     expect(p.decodeCoordinatorRecord(TRANSACTION_RECORDS, through)).toEqual(transaction);
     expect(p.decodeCoordinatorRecord(SHARE_RECORDS, p.encodeCoordinatorRecord(SHARE_RECORDS, share))).toEqual(share);
-    const value = p.remotePartitionDeleteMetadataRecord.defaults();
-    const remote: p.RemoteLogRecord = { type: "RemotePartitionDeleteMetadataRecord", version: 0, value };
-    expect(p.decodeRemoteLogRecord(p.encodeRemoteLogRecord(remote))).toEqual(remote);
+    const value = remotePartitionDeleteMetadataRecord.defaults();
+    const remote: RemoteLogRecord = { type: "RemotePartitionDeleteMetadataRecord", version: 0, value };
+    expect(p.decodeRemoteLogRecord(encodeRemoteLogRecord(remote))).toEqual(remote);
   });
 
   it("spell quorum-state as Kafka does", () => {

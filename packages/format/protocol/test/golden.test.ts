@@ -5,10 +5,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ByteReader } from "@samsa/base";
 import { describe, expect, it } from "vitest";
+import { MESSAGES } from "../src/declared.ts";
 import { GatherWriter } from "../src/gather.ts";
 import { interpretDecode } from "../src/interpret.ts";
 import { type Fields, presentAt, type Type } from "../src/schema.ts";
-import { MESSAGES } from "./values.ts";
 
 interface Vector {
   readonly message: string;

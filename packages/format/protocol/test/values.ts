@@ -1,15 +1,9 @@
 /** All messages, and random values for them. */
 import fc from "fast-check";
 import { toInt64, uuidFromBytes } from "@samsa/base";
-import * as protocol from "../src/index.ts";
+import { MESSAGES } from "../src/declared.ts";
 import type { AnyMessage } from "../src/message.ts";
 import { type Field, type Fields, nullableAt, presentAt, type Type } from "../src/schema.ts";
-
-function isMessage(value: unknown): value is AnyMessage {
-  return typeof value === "object" && value !== null && "decode" in value && "fields" in value;
-}
-
-export const MESSAGES: readonly AnyMessage[] = Object.values<unknown>(protocol).filter(isMessage);
 
 export interface MessageAt {
   readonly message: AnyMessage;

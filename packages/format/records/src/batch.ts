@@ -45,7 +45,7 @@ export const FIELD = {
 } as const;
 
 /** Bits of the attributes field that hold the codec. */
-export const CODEC_MASK = 0x07;
+const CODEC_MASK = 0x07;
 /** Set if the records have log append time, clear if they have create time. */
 export const LOG_APPEND_TIME_BIT = 0x08;
 /** Set in batches of a transaction. */

@@ -1,7 +1,33 @@
-export * from "./batch.ts";
-export * from "./builder.ts";
-export * from "./compression.ts";
-export * from "./control.ts";
-export * from "./judge.ts";
-export * from "./record.ts";
-export * from "./validate.ts";
+export {
+  addSequence,
+  type Assignment,
+  assignOffsets,
+  BatchCursor,
+  batchSize,
+  type Codec,
+  CODEC_NAMES,
+  FIELD,
+  HEADER_SIZE,
+  LENGTH_OVERHEAD,
+  MAGIC,
+  NO_SEQUENCE,
+  type TimestampType,
+  type Tools,
+} from "./batch.ts";
+export { BatchBuilder, type BatchOptions, buildBatch, type NewRecord, readRecords } from "./builder.ts";
+export { compress, type Compression, decompress, defaultCompression } from "./compression.ts";
+export {
+  CONTROL_TYPE,
+  type ControlRecord,
+  controlRecord,
+  controlTypeOf,
+  endTxnBatch,
+  type EndTxnMarker,
+  type QuorumVoter,
+  readControlRecord,
+  type VoterDescription,
+  type VoterEndpoint,
+} from "./control.ts";
+export { BatchJudge, isCompressed, isLarge, type Judgement, type JudgeRules } from "./judge.ts";
+export { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
+export { BatchValidator, type RecordFault, type Validation, type ValidationRules } from "./validate.ts";

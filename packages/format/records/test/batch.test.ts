@@ -1,6 +1,7 @@
 import { type Int64, utf8, viewOf } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { rebuildBatch } from "../src/builder.ts";
 import {
   addSequence,
   assignOffsets,
@@ -16,7 +17,6 @@ import {
   readControlRecord,
   readRecords,
   RecordCursor,
-  rebuildBatch,
 } from "../src/index.ts";
 import { tools } from "./tools.ts";
 

@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 import { lockFile } from "./lock.ts";
 
 /** Converts an error of Node. */
-export function diskError(path: string, error: unknown): DiskError {
+function diskError(path: string, error: unknown): DiskError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
   const message = error instanceof Error ? error.message : String(error);
   // Node's message contains the code and the path, which `DiskError` adds itself.

@@ -4,6 +4,5 @@ export { nodeDigest } from "./digest.ts";
 export { nodeDisk } from "./disk.ts";
 export { nodeEnv } from "./env.ts";
 export { type NodeJudge, nodeJudge } from "./judge.ts";
-export { nodeNetwork, type NodeNetworkOptions } from "./network.ts";
+export type { NodeNetworkOptions } from "./network.ts";
 export { nodePattern } from "./pattern.ts";
-export { nodeClock, nodeRandom, nodeTimers } from "./time.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nodeTimers } from "../src/index.ts";
+import { nodeTimers } from "../src/time.ts";
 
 test("what a timer's callback throws is reported, and ends neither the process nor other timers", async () => {
   const reported: unknown[] = [];

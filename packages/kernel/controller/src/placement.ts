@@ -15,7 +15,7 @@ export function isOnline(logDirs: readonly Uuid[], directory: Uuid): boolean {
   return directory !== LOST_DIRECTORY && (logDirs.length === 0 || logDirs.includes(directory));
 }
 
-export function hasOpenDirectory(broker: BrokerImage): boolean {
+function hasOpenDirectory(broker: BrokerImage): boolean {
   const cordoned = new Set(broker.cordonedLogDirs ?? []);
   return broker.logDirs.length === 0 || broker.logDirs.some(directory => !cordoned.has(directory));
 }

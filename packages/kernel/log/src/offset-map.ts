@@ -1,5 +1,5 @@
 /** Size of an entry in bytes: four words of the key's digest, two of its offset. */
-export const MAP_ENTRY_BYTES = 24;
+const MAP_ENTRY_BYTES = 24;
 const WORDS = MAP_ENTRY_BYTES / 4;
 const FIRST_SLOTS = 1024;
 /** Load at which the table grows, up to its bound. */

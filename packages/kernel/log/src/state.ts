@@ -22,7 +22,7 @@ import { Segment } from "./segment.ts";
 import { writeSnapshot } from "./snapshot.ts";
 
 /** Error codes of an append besides `PRODUCER_ERROR`, from Kafka's `Errors`. */
-export const APPEND_ERROR = { OFFSET_OUT_OF_RANGE: 1, CORRUPT_MESSAGE: 2, RECORD_LIST_TOO_LARGE: 18 } as const;
+const APPEND_ERROR = { OFFSET_OUT_OF_RANGE: 1, CORRUPT_MESSAGE: 2, RECORD_LIST_TOO_LARGE: 18 } as const;
 
 /** Input of an append besides the batches. */
 export interface AppendRequest {

@@ -2,7 +2,7 @@ export { servedApis } from "./apis.ts";
 export type { BrokerRole } from "./broker-role.ts";
 export { brokerConfigs } from "./config/configs.ts";
 export { unavailableBrokerConfigs } from "./config/unavailable-configs.ts";
-export { type FirstQuorum, formatStorage, StorageError, storageInfo } from "./format.ts";
+export { type FirstQuorum, formatStorage, storageInfo } from "./format.ts";
 export type { RemoteJudge } from "./limits/judging.ts";
 export { Node, type NodeOptions } from "./node.ts";
 export { logOf } from "./replica/partition.ts";

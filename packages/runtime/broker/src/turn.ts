@@ -1,7 +1,7 @@
 import type { Timers } from "@samsa/base";
 
 /** Phases at the end of a turn, in this order. */
-export const PHASES = ["write", "acknowledge", "send"] as const;
+const PHASES = ["write", "acknowledge", "send"] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**

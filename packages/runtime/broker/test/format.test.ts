@@ -1,6 +1,6 @@
 import { type SimNode, World } from "@samsa/sim";
 import { beforeEach, expect, test } from "vitest";
-import { type FirstQuorum, formatStorage, StorageError } from "../src/index.ts";
+import { type FirstQuorum, formatStorage, StorageError } from "../src/format.ts";
 
 let node: SimNode;
 beforeEach(() => {

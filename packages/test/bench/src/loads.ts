@@ -80,7 +80,7 @@ export function numberIn(text: string | undefined, printed: string): number {
 const BATCHES = ["batch.size=64000", "linger.ms=5"];
 
 /** Load of 100-byte records, in 6 partitions. */
-export const small = (quick: boolean): Production => ({
+const small = (quick: boolean): Production => ({
   ...{ name: "small", records: quick ? 500_000 : 3_000_000, size: 100, partitions: 6 },
   settings: BATCHES,
 });

@@ -8,7 +8,7 @@ export interface Row {
 }
 
 /** Rows of the table, in order. */
-export const ROWS: readonly Row[] = [
+const ROWS: readonly Row[] = [
   { key: "start.ms", title: "Start to first answer, median of 5", unit: "ms", digits: 0 },
   { key: "memory.idle", title: "Resident memory, idle", unit: "MiB", digits: 0 },
   { key: "memory.loaded", title: "Resident memory, after the loads", unit: "MiB", digits: 0 },

@@ -43,7 +43,7 @@ const MESSAGES: ReadonlySet<string> = new Set(["errorMessage", "batchIndexErrorM
  * Removes the fields of `OWN` from an answer and sorts its lists. Of error messages only the presence counts; another
  * test compares their text.
  */
-export function essence(value: unknown, name = ""): unknown {
+function essence(value: unknown, name = ""): unknown {
   // Lists of everything have no order, and entries for requested items carry their names.
   if (Array.isArray(value)) return value.map(part => essence(part, name)).sort(byText);
   if (typeof value === "bigint") return String(value);

@@ -10,7 +10,7 @@ export interface RecordJson {
 }
 
 /** Serializes to JSON, with integers of any size and non-finite numbers written as they are. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (Array.isArray(value)) return `[${value.map(toJson).join()}]`;

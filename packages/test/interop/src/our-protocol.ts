@@ -1,14 +1,17 @@
-import * as protocol from "@samsa/protocol";
-import type { AnyMessage } from "@samsa/protocol";
+import {
+  type AnyMessage,
+  APIS,
+  GROUP_RECORDS,
+  MESSAGES,
+  METADATA_RECORDS,
+  REMOTE_LOG_RECORDS,
+  SHARE_RECORDS,
+  TRANSACTION_RECORDS,
+} from "@samsa/protocol";
 import type { OurProtocol } from "./schema-compare.ts";
-
-function isMessage(value: unknown): value is AnyMessage {
-  return typeof value === "object" && value !== null && "decode" in value && "fields" in value;
-}
 
 function recordIds(): Map<AnyMessage, number> {
   const ids = new Map<AnyMessage, number>();
-  const { GROUP_RECORDS, TRANSACTION_RECORDS, SHARE_RECORDS, METADATA_RECORDS, REMOTE_LOG_RECORDS } = protocol;
   for (const { id, message } of [...Object.values(METADATA_RECORDS), ...Object.values(REMOTE_LOG_RECORDS)]) {
     ids.set(message, id);
   }
@@ -22,6 +25,5 @@ function recordIds(): Map<AnyMessage, number> {
 
 /** Everything that `@samsa/protocol` declares. */
 export function ourProtocol(): OurProtocol {
-  const messages = Object.values<unknown>(protocol).filter(isMessage);
-  return { messages, apis: protocol.APIS, recordIds: recordIds() };
+  return { messages: MESSAGES, apis: APIS, recordIds: recordIds() };
 }

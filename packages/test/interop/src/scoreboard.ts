@@ -55,11 +55,7 @@ export function rowOf({ judge, version, checks }: Verdict): Row {
 }
 
 /** Finds the explanation of a failed check; undefined if there is none. */
-export function explanationOf(
-  judge: string,
-  check: Check,
-  explanations: readonly Explanation[],
-): Explanation | undefined {
+function explanationOf(judge: string, check: Check, explanations: readonly Explanation[]): Explanation | undefined {
   return explanations.find(
     one => one.judge.test(judge) && one.check.test(check.name) && one.reason.test(check.reason ?? ""),
   );

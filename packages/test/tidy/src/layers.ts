@@ -99,7 +99,7 @@ export const ROOMS: readonly Room[] = [
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/node", "@samsa/sim", "@samsa/bench"],
     node: true,
   },
-  { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true },
+  { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true, libraries: ["typescript"] },
 ];
 
 /** Floors whose sources are pure: no I/O, clock, randomness or promise. */

@@ -60,7 +60,7 @@ export function heartbeatFault(
   return undefined;
 }
 
-export function unknownMember(groupId: string, memberId: string): Refusal {
+function unknownMember(groupId: string, memberId: string): Refusal {
   return refusal(Errors.UNKNOWN_MEMBER_ID, `Member ${memberId} is not a member of group ${groupId}.`);
 }
 
@@ -252,6 +252,6 @@ function updated(before: ConsumerMember, client: Client, body: ConsumerGroupHear
   };
 }
 
-export function listed(owned: Owned): { topicId: string; partitions: number[] }[] {
+function listed(owned: Owned): { topicId: string; partitions: number[] }[] {
   return [...owned].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions.keys()] }));
 }

@@ -70,7 +70,7 @@ class HashInput {
 const MAGIC = Uint8Array.of(0);
 
 /** Hash of the topic fields that affect assignments; equals `Utils.computeTopicHash` bit for bit. */
-export function topicHash(topics: TopicDirectory, name: string, id: Uuid): bigint {
+function topicHash(topics: TopicDirectory, name: string, id: Uuid): bigint {
   const count = topics.partitions(id);
   const input = new HashInput().raw(MAGIC).uuid(id).text(name).int(count);
   for (let partition = 0; partition < count; partition++) {

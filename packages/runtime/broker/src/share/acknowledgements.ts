@@ -32,7 +32,7 @@ export function highestType(version: number): number {
 
 const OK: Outcome = { errorCode: 0, errorMessage: null };
 
-export function refusal({ code, message }: KafkaError): Outcome {
+function refusal({ code, message }: KafkaError): Outcome {
   return { errorCode: code, errorMessage: message };
 }
 

@@ -1,0 +1,72 @@
+import { createVirtualFileSystem } from "typescript/unstable/fs";
+import { afterAll, describe, expect, test } from "vitest";
+import { type Files, namelessImports, unusedExports } from "../src/exports.ts";
+import { ROOMS } from "../src/layers.ts";
+import { Program } from "../src/program.ts";
+import { ROOT, sources } from "../src/tree.ts";
+
+const CONFIGS = ["tsconfig.node.json", "tsconfig.pure.json"];
+const program = new Program(ROOT, CONFIGS);
+afterAll(() => program.close());
+const files: Files = new Map(program.files.map(file => [file.path, file]));
+
+/** Applies `check` to sources that are not on the disk. */
+function planted<T>(texts: Record<string, string>, check: (files: Files) => T): T {
+  const options = { compilerOptions: { noLib: true, allowImportingTsExtensions: true, noEmit: true } };
+  const fs = createVirtualFileSystem({ "/house/tsconfig.json": JSON.stringify(options), ...onPath(texts) });
+  const planted = new Program("/house", ["tsconfig.json"], { fs });
+  try {
+    return check(new Map(planted.files.map(file => [file.path, file])));
+  } finally {
+    planted.close();
+  }
+}
+
+function onPath(texts: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).map(([path, text]) => [`/house/${path}`, text]));
+}
+
+test("the compiler reads every source", () => {
+  expect(sources().filter(({ path }) => !files.has(path))).toEqual([]);
+});
+
+describe("exports", () => {
+  test("and imports of packages are by name", () => {
+    expect(namelessImports(files, ROOMS)).toEqual([]);
+  });
+
+  test("of an index are used by another package", () => {
+    expect(unusedExports(files, ROOMS)).toEqual([]);
+  });
+
+  const packages = [
+    { name: "@samsa/a", folder: "a" },
+    { name: "@samsa/b", folder: "b" },
+  ];
+
+  test("that nobody uses are found", () => {
+    const texts = {
+      "packages/a/src/index.ts": 'export { f, g, type Reply, type Spare } from "./f.ts";\nexport const x = 1;',
+      "packages/a/src/f.ts": [
+        "export interface Reply {}\nexport interface Spare {}",
+        "export function f(): Reply { const spare: Spare = {}; return spare; }\nexport function g() {}",
+      ].join("\n"),
+      "packages/a/test/f.test.ts": 'import { x } from "@samsa/a";\nimport { g } from "../src/index.ts";',
+      "packages/b/src/index.ts": 'import { f } from "@samsa/a";\nf();',
+    };
+    expect(planted(texts, found => unusedExports(found, packages))).toEqual(["@samsa/a: g", "@samsa/a: Spare"]);
+  });
+
+  test("without names are found", () => {
+    const texts = {
+      "packages/a/src/index.ts": 'export * from "./f.ts";\nexport { f } from "./f.ts";\nexport * as g from "./f.ts";',
+      "packages/a/src/f.ts": "export const f = 1;",
+      "packages/b/src/index.ts": 'import * as a from "@samsa/a";\nimport * as f from "./f.ts";',
+    };
+    expect(planted(texts, found => namelessImports(found, packages))).toEqual([
+      "packages/a/src/index.ts:1: export by name",
+      "packages/a/src/index.ts:3: export by name",
+      "packages/b/src/index.ts:1: import by name",
+    ]);
+  });
+});
