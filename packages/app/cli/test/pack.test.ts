@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 const root = join(import.meta.dirname, "../../../..");
 let folder: string;
 
-/** Uses a folder in the repository, so that third-party packages resolve from its node_modules. */
+// Uses a folder in the repository, so that third-party packages resolve from its node_modules.
 beforeAll(() => {
   mkdirSync(join(root, ".samsa"), { recursive: true });
   folder = mkdtempSync(join(root, ".samsa", "packed-"));

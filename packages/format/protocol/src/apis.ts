@@ -1,11 +1,12 @@
-/** The APIs of Kafka 4.4 that are still alive, and the versions of the headers in front of them. */
 import type { AnyMessage } from "./message.ts";
 import * as m from "./messages/index.ts";
 
+/** Kind of listener on which an API is served (`ApiMessageType.ListenerType`). */
 export type Listener = "broker" | "controller";
 
+/** API of Kafka 4.4 with its messages and versions (`ApiKeys`). */
 export interface Api<Q extends AnyMessage = AnyMessage, R extends AnyMessage = AnyMessage> {
-  /** The number on the wire. */
+  /** Number on the wire. */
   readonly key: number;
   readonly name: string;
   readonly request: Q;
@@ -14,10 +15,10 @@ export interface Api<Q extends AnyMessage = AnyMessage, R extends AnyMessage = A
   readonly last: number;
   /** Newest version that is announced by default; below `last` when Kafka marks the newest one unstable. */
   readonly lastStable: number;
-  /** First flexible version; infinite when there is none. */
+  /** First flexible version; Infinity if there is none. */
   readonly flexible: number;
   readonly listeners: readonly Listener[];
-  /** A broker passes it on to the active controller in an Envelope. */
+  /** True if a broker forwards the request to the active controller in an Envelope. */
   readonly forwardable: boolean;
 }
 
@@ -58,7 +59,7 @@ function api<Q extends AnyMessage, R extends AnyMessage>(
   };
 }
 
-/** Each API by its name, with the types of its request and response (`ApiKeys`). */
+/** APIs by name, with the types of its request and response (`ApiKeys`). */
 export const Apis = {
   Produce: api(0, m.produceRequest, m.produceResponse, "B"),
   Fetch: api(1, m.fetchRequest, m.fetchResponse, "BC"),
@@ -187,29 +188,31 @@ export const Apis = {
   UnregisterController: api(94, m.unregisterControllerRequest, m.unregisterControllerResponse, "BC", FORWARDED),
 } as const;
 
+/** Name of an API: the name of its request without `Request`. */
 export type ApiName = keyof typeof Apis;
 
-/** Every API, by key. */
+/** APIs, by key in ascending order. */
 export const APIS: readonly Api[] = Object.values(Apis);
 
-/** The number of each API on the wire: `ApiKey.Fetch` is 1. */
+/** Numbers of the APIs on the wire: `ApiKey.Fetch` is 1. */
 export const ApiKey = Object.fromEntries(Object.entries(Apis).map(([name, { key }]) => [name, key])) as {
   readonly [N in ApiName]: number;
 };
 
 const BY_KEY: readonly (Api | undefined)[] = Object.assign([], Object.fromEntries(APIS.map(one => [one.key, one])));
 
+/** Finds the API with a number on the wire; undefined if Kafka 4.4 has none. */
 export function apiOf(key: number): Api | undefined {
   return BY_KEY[key];
 }
 
-/** 2 for flexible versions, else 1. A request of an unknown key or version still begins with header 1. */
+/** Gives the version of a request header: 2 for flexible versions, else 1. A request of an unknown key or version still begins with header 1. */
 export function requestHeaderVersion(key: number, version: number): number {
   const api = BY_KEY[key];
   return api !== undefined && version >= api.flexible ? 2 : 1;
 }
 
-/** 1 for flexible versions, else 0; ApiVersions always 0, since its client may be newer than the broker (KIP-511). */
+/** Gives the version of a response header: 1 for flexible versions, else 0; ApiVersions always 0, since its client may be newer than the broker (KIP-511). */
 export function responseHeaderVersion(key: number, version: number): number {
   if (key === ApiKey.ApiVersions) return 0;
   const api = BY_KEY[key];

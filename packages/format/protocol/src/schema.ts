@@ -21,6 +21,7 @@ export type ScalarKind =
   | "uuid"
   | "records";
 
+/** Type of a field. */
 export type Type =
   | { readonly kind: ScalarKind }
   | { readonly kind: "array"; readonly element: Type }
@@ -43,7 +44,7 @@ export interface FieldOptions<T> {
   readonly inflexible?: true;
 }
 
-/** `T` is what decoding gives, `D` what encoding takes, `Omissible` whether a draft may leave the field out. */
+/** Field of a message: decodes to `T`, encodes from `D`; a draft may leave it out if `Omissible`. */
 export interface Field<T = unknown, Omissible extends boolean = boolean, D = T> {
   readonly type: Type;
   readonly since: number;
@@ -59,6 +60,7 @@ export interface Field<T = unknown, Omissible extends boolean = boolean, D = T> 
   readonly phantom?: { readonly value: T; readonly omissible: Omissible; readonly draft: D };
 }
 
+/** Fields of a message or struct by name, in the order of the wire. */
 export type Fields = { readonly [name: string]: Field };
 
 /** A tag that this schema does not know, kept so that it can be passed on. */
@@ -67,6 +69,7 @@ export interface UnknownTag {
   readonly bytes: Uint8Array;
 }
 
+/** Decoded message or struct of a flexible version (KIP-482). */
 export interface Tagged {
   readonly unknownTags?: readonly UnknownTag[];
 }

@@ -16,20 +16,27 @@ export type LogEffect =
   /** Flush a closed segment in the background, its indexes and the producer snapshot included. */
   | { readonly kind: "seal" };
 
-/** Suffixes of the files of a log, after the base offset of the segment or the offset of the snapshot. */
+/** Suffix of the file of a segment, after its base offset. */
 export const LOG_SUFFIX = ".log";
+/** Suffix of the offset index of a segment. */
 export const OFFSET_INDEX_SUFFIX = ".index";
+/** Suffix of the time index of a segment. */
 export const TIME_INDEX_SUFFIX = ".timeindex";
+/** Suffix of the index of aborted transactions of a segment. */
 export const TXN_INDEX_SUFFIX = ".txnindex";
+/** Suffix of a snapshot of producer states, after the offset at which it was taken. */
 export const SNAPSHOT_SUFFIX = ".snapshot";
-/** Suffixes after the full name of a file: of files to delete, and of the stages of a compaction. */
+/** Suffix after the full name of a file that will be deleted. */
 export const DELETED_SUFFIX = ".deleted";
+/** Suffix after the full name of a file that a compaction is writing. */
 export const CLEANED_SUFFIX = ".cleaned";
+/** Suffix after the full name of a compacted file that replaces others. */
 export const SWAP_SUFFIX = ".swap";
 /** Suffix of an empty file, named by the offset to which the log was cut after the last checkpoints. */
 export const CUT_SUFFIX = ".cut";
-/** Names of the other files in the directory of a log. */
+/** Name of the file with the leader epochs of a log and their start offsets. */
 export const EPOCH_FILE = "leader-epoch-checkpoint";
+/** Name of the file with the topic id of a log. */
 export const PARTITION_FILE = "partition.metadata";
 
 /** Name of a file: `offset` in 20 digits, then `suffix`. */

@@ -18,6 +18,7 @@ import { METADATA_TOPIC } from "./replica/topics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { Turn } from "./turn.ts";
 
+/** Settings of a node, and the parts that the app provides. */
 export interface NodeOptions extends BrokerRoleOptions {
   /** The settings as the user wrote them; see `brokerConfigs`. */
   readonly settings: ReadonlyMap<string, string>;

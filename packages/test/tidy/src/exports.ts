@@ -19,8 +19,8 @@ import {
 import type { Node, Statement } from "typescript/unstable/ast";
 import { lineAt, type ParsedFile } from "./program.ts";
 
-/** Package with an index. */
-interface Package {
+/** Package of the repository. */
+export interface Package {
   readonly name: string;
   /** Folder under `packages/`. */
   readonly folder: string;

@@ -1,5 +1,6 @@
 import { createVirtualFileSystem } from "typescript/unstable/fs";
 import { afterAll, describe, expect, test } from "vitest";
+import { orphanComments, undocumentedExports } from "../src/docs.ts";
 import { type Files, namelessImports, unusedExports } from "../src/exports.ts";
 import { ROOMS } from "../src/layers.ts";
 import { Program } from "../src/program.ts";
@@ -68,5 +69,36 @@ describe("exports", () => {
       "packages/a/src/index.ts:3: export by name",
       "packages/b/src/index.ts:1: import by name",
     ]);
+  });
+});
+
+describe("doc comments", () => {
+  test("belong to every export of an index", () => {
+    expect(undocumentedExports(files, ROOMS)).toEqual([]);
+  });
+
+  test("precede what they document", () => {
+    expect(program.files.flatMap(orphanComments)).toEqual([]);
+  });
+
+  test("that are missing are found", () => {
+    const texts = {
+      "packages/a/src/index.ts": 'export { f, type T, x } from "./f.ts";',
+      "packages/a/src/f.ts":
+        "/** File. */\nimport {} from 'b';\nexport type T = 1;\n/** X. */\nexport const x = 1;\nexport function f() {}",
+    };
+    expect(planted(texts, found => undocumentedExports(found, [{ name: "@samsa/a", folder: "a" }]))).toEqual([
+      "packages/a/src/f.ts:6: f",
+      "packages/a/src/f.ts:3: T",
+    ]);
+  });
+
+  test("without a declaration are found", () => {
+    const text = [
+      "/** File. */\nimport {} from 'b';\n/** Two. */\n/** One. */\nexport const x = {\n  /** A. */\n  a: 1,\n  /** End. */\n};",
+      "type U =\n  /** Variant. */\n  | 1\n  | 2;\n/** Call. */\nf();\n/** Last. */",
+    ].join("\n");
+    const orphans = planted({ "packages/a/src/f.ts": text }, found => [...found.values()].flatMap(orphanComments));
+    expect(orphans.map(where => where.split(":")[1])).toEqual(["3", "8", "14", "16"]);
   });
 });

@@ -278,4 +278,5 @@ function parse(row: string): readonly [name: string, spec: AnyConfigSpec] {
   return [name, spec as AnyConfigSpec];
 }
 
+/** Broker settings of Kafka 4.4 without effect here, with their types, defaults and bounds. */
 export const unavailableBrokerConfigs: ConfigSpecs = Object.fromEntries(TABLE.trim().split("\n").map(parse));
