@@ -66,6 +66,7 @@ export {
 } from "./env.ts";
 export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./heap.ts";
+export { ignored } from "./ignored.ts";
 export { javaStringHash } from "./murmur2.ts";
 export {
   isReservedDirectory,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ignored } from "@samsa/base";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { endAll } from "./children.ts";
 
@@ -117,7 +118,9 @@ describe("what cannot be started says so in one sentence", () => {
     expect(await failure("localhost:abc")).toBe(
       'samsa: --bootstrap-server wants host:port, or several with commas between them, not "localhost:abc"\n',
     );
-    const server = createServer(socket => socket.on("error", () => {}).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    const server = createServer(socket =>
+      socket.on("error", ignored("the client may be gone")).end("HTTP/1.1 400 Bad Request\r\n\r\n"),
+    );
     const port = await new Promise<number>(resolve => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });

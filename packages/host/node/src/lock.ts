@@ -1,4 +1,4 @@
-import type { DiskLock } from "@samsa/base";
+import { type DiskLock, ignored } from "@samsa/base";
 import * as fs from "node:fs";
 import * as net from "node:net";
 
@@ -44,8 +44,7 @@ function lockByName(path: string): DiskLock | undefined {
   fs.closeSync(fd);
   if (lockedByAnother(dev, ino)) return undefined;
   const server = net.createServer(socket => socket.destroy());
-  // A taken name also causes this event, a turn later; by then `listening` has told.
-  server.on("error", () => undefined);
+  server.on("error", ignored("a taken name causes this event a turn later, after `listening` has told"));
   server.listen(`\0samsa-lock-${dev}-${ino}`);
   // `listen` binds synchronously; only its event is deferred.
   if (!server.listening) return undefined;

@@ -127,10 +127,11 @@ export function updateFeatures(
 /** Records that make `min.insync.replicas` a cluster-wide config, as eligible leader replicas require. */
 function minIsrRecords({ image, settings }: DecisionContext): MetadataRecord[] {
   const records: MetadataRecord[] = [];
-  const put = (resourceName: string, value: string | null) =>
+  const put = (resourceName: string, value: string | null): void => {
     records.push(
       metadataRecord("ConfigRecord", 0, { resourceType: RESOURCE_TYPE.broker, resourceName, name: MIN_ISR, value }),
     );
+  };
   if (!configsOf(image, RESOURCE_TYPE.broker, "").has(MIN_ISR)) put("", String(settings.minInsyncReplicas));
   for (const { type, name, values } of image.configs.values()) {
     if (type === RESOURCE_TYPE.broker && name !== "" && values.has(MIN_ISR)) put(name, null);

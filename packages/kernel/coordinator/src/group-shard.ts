@@ -453,7 +453,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#context.now = now;
     if (record.type === "other") {
       this.#context.wall = this.#wall(now);
-      return void this.shares.replay(key, value);
+      return this.shares.replay(key, value);
     }
     if (record.type === "consumer") return this.#replayConsumer(record.record);
     if (record.type === "offset") this.committed.replay(record, producer, this.#wall(now));

@@ -1,4 +1,4 @@
-import type { Int64 } from "@samsa/base";
+import { ignored, type Int64 } from "@samsa/base";
 import type { BatchCursor } from "@samsa/records";
 import {
   BatchBuilder,
@@ -159,7 +159,7 @@ export class PassingTxns {
 
 /** Adds the keys of a batch to the map; false if the map is full. */
 export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: PassingTxns, tools: Tools): boolean {
-  if (batch.isControl) txns.marker(batch, () => {});
+  if (batch.isControl) txns.marker(batch, ignored("markers have no keys"));
   else if (!txns.data(batch) && batch.lastOffset >= from) {
     const record = new RecordCursor().open(batch, tools.codecs);
     while (record.next()) {

@@ -292,8 +292,9 @@ export function storageInfo(env: Env, settings: ReadonlyMap<string, string>): { 
     }
   }
   const lines: string[] = [];
-  const paragraph = (title: string, rows: Iterable<string>) =>
+  const paragraph = (title: string, rows: Iterable<string>): void => {
     lines.push(title, ...[...rows].map(row => `  ${row}`), "");
+  };
   if (found.length > 0) paragraph(found.length === 1 ? "Found log directory:" : "Found log directories:", found);
   if (first !== undefined) {
     const { clusterId, directoryId, nodeId, version } = first;

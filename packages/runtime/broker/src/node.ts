@@ -1,4 +1,4 @@
-import { BufferPool, ConfigError, type Env, invariant, nearestNumber, parseConfig } from "@samsa/base";
+import { BufferPool, ConfigError, type Env, ignored, invariant, nearestNumber, parseConfig } from "@samsa/base";
 import { EMPTY_IMAGE } from "@samsa/metadata";
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
@@ -90,8 +90,7 @@ export class Node {
       await node.#start();
       return node;
     } catch (error) {
-      // Report the error of the start, not of the stop that follows.
-      await node.close().catch(() => {});
+      await node.close().catch(ignored("the error of the start is reported, not that of the stop"));
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Disk, DiskError, type DiskFile, type Env, type Logger } from "@samsa/base";
+import { type Disk, DiskError, type DiskFile, type Env, ignored, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ApiKey, errorOf } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
@@ -64,7 +64,7 @@ export function useDirectories(): void {
   afterEach(async () => {
     for (const { node, wire } of open.splice(0)) {
       wire.close();
-      await node.close().catch(() => {});
+      await node.close().catch(ignored("directories of these nodes fail on purpose"));
     }
     rmSync(root, { recursive: true, force: true });
   });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ByteReader, concat, type Env, type Logger } from "@samsa/base";
+import { ByteReader, concat, type Env, ignored, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import { type BrokerRole, Node, type NodeOptions } from "../src/index.ts";
@@ -84,7 +84,7 @@ export class Wire {
       }
       this.#wake();
     });
-    socket.on("error", () => {});
+    socket.on("error", ignored("`close` follows, and ends the connection"));
     socket.on("close", () => {
       this.#ended = true;
       this.#wake();

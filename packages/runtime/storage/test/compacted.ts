@@ -1,4 +1,4 @@
-import { fromUtf8, utf8 } from "@samsa/base";
+import { fromUtf8, ignored, utf8 } from "@samsa/base";
 import { type Cleanable, OffsetMap } from "@samsa/log";
 import { BatchCursor, buildBatch, type Codec, defaultCompression, endTxnBatch, RecordCursor } from "@samsa/records";
 import fc from "fast-check";
@@ -249,8 +249,7 @@ export class Compacted {
         return this.restart(() => this.fixture.restart());
       case "crash":
         return this.restart(async () => {
-          // The promise of a crashed machine never settles.
-          if (op.compacting > 0) this.compaction()?.done.catch(() => {});
+          if (op.compacting > 0) this.compaction()?.done.catch(ignored("the crash interrupts the compaction"));
           await this.fixture.world.runFor(op.compacting);
           this.fixture.crash(op.unsynced);
         });

@@ -43,7 +43,7 @@ function heard(socket: Socket): Promise<void> {
 
 async function send(target: Target, ...chunks: readonly Uint8Array[]): Promise<void> {
   const socket = await rawSocket(target.port);
-  socket.on("data", () => {});
+  socket.resume();
   for (const chunk of chunks) socket.write(chunk);
   await heard(socket);
   socket.destroy();
@@ -222,7 +222,7 @@ async function answered(target: Target, rng: Prng): Promise<void> {
   if (good === undefined || new DataView(good.buffer, good.byteOffset).getInt16(4) === ApiKey.Produce) return;
   const socket = await rawSocket(target.port);
   let closed = false;
-  socket.on("data", () => {});
+  socket.resume();
   socket.on("close", () => (closed = true));
   socket.write(good);
   await heard(socket);

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { BufferPool, ByteReader, concat } from "@samsa/base";
+import { BufferPool, ByteReader, concat, ignored } from "@samsa/base";
 import { apiOf, FrameSplitter, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 
 /** Encodes a request as a frame with its size prefix. */
@@ -15,7 +15,7 @@ export function rawSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port }, () => resolve(socket));
     socket.once("error", reject);
-    socket.on("error", () => {});
+    socket.on("error", ignored("the broker may close the connection of a hostile peer at any time"));
   });
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { ignored } from "@samsa/base";
 
 /** Options of a child process. */
 export interface ChildOptions {
@@ -31,7 +32,7 @@ export class Child {
       stdio: ["pipe", "pipe", "pipe"],
     });
     const { stdin, stdout, stderr } = this.#process;
-    stdin?.on("error", () => {});
+    stdin?.on("error", ignored("a process may end before it has read its input"));
     if (options.input !== undefined) stdin?.end(options.input);
     stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr = (this.stderr + text).slice(-STDERR_KEPT);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ignored } from "@samsa/base";
 import { Child, run } from "./child.ts";
 import { CODECS, type Codec } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Producing, type Read } from "./judge.ts";
@@ -193,7 +194,7 @@ export class VerifiableJudge implements Producing {
     });
     return {
       stop: async () => {
-        child.end("SIGTERM").catch(() => {});
+        child.end("SIGTERM").catch(ignored("`drained` reports how the process ended"));
         await drained(child).finally(() => file.remove());
         if (errors.length > 0) throw new Error(`${errors.length} records were given up: ${errors[0]}`);
       },

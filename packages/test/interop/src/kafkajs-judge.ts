@@ -1,3 +1,4 @@
+import { ignored } from "@samsa/base";
 import kafkajs, { type Consumer, type Kafka, type KafkaMessage, type Producer } from "kafkajs";
 import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
@@ -124,8 +125,7 @@ export class KafkajsJudge implements Judge {
     await producer.connect();
     let stopped = false;
     const done = this.#produceUntil(producer, topic, { onAck, stopped: () => stopped });
-    // `stop` reports the failure.
-    done.catch(() => {});
+    done.catch(ignored("`stop` reports the failure"));
     return {
       stop: async () => {
         stopped = true;

@@ -39,9 +39,10 @@ export class MessageJson {
 
   constructor({ command, args }: Program) {
     this.#child = new Child(command, args, { onLine: line => this.#waiting.shift()?.(line) });
-    void this.#child.exited.then(() => {
+    const ended = (): void => {
       for (const end of this.#waiting.splice(0)) end(`{"error":${JSON.stringify(`ended: ${this.#child.stderr}`)}}`);
-    });
+    };
+    this.#child.exited.then(ended, ended);
   }
 
   async #ask(question: object): Promise<Record<string, unknown>> {

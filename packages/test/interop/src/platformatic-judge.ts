@@ -1,3 +1,4 @@
+import { ignored } from "@samsa/base";
 import {
   Admin,
   Consumer,
@@ -129,8 +130,7 @@ export class PlatformaticJudge implements Judge {
       }
     };
     const done = work();
-    // `stop` reports the failure.
-    done.catch(() => {});
+    done.catch(ignored("`stop` reports the failure"));
     return {
       stop: async () => {
         stopped = true;

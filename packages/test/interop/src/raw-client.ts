@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { ByteReader, concat } from "@samsa/base";
+import { ByteReader, concat, ignored } from "@samsa/base";
 import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 
 /** Idle time after which the connection is closed. */
@@ -18,7 +18,7 @@ export class RawClient {
       this.#deliver();
     });
     socket.setTimeout(DEADLINE_MS, () => socket.destroy());
-    socket.on("error", () => {});
+    socket.on("error", ignored("`close` follows, and tells the caller"));
     socket.on("close", () => this.#waiting?.reject(new Error("closed instead of an answer")));
   }
 

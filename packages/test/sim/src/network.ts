@@ -1,8 +1,9 @@
 import {
+  concat,
   type Connection,
   type ConnectionHandler,
-  concat,
   crc32c,
+  ignored,
   type Listener,
   type Network,
   NetworkError,
@@ -117,8 +118,7 @@ export class SimNetwork {
   }
 
   #listen(life: Life, host: string, wanted: number, accept: Binding["accept"]): Promise<Listener> {
-    // A process that has just ended gets no answer.
-    if (!life.alive) return new Promise(() => {});
+    if (!life.alive) return new Promise(ignored("a process that has just ended gets no answer"));
     const port = wanted === 0 ? this.#nextPort++ : wanted;
     const key = `${life.node}:${port}`;
     if (this.#bindings.has(key)) return Promise.reject(new NetworkError("EADDRINUSE", `port ${port} is taken`));

@@ -163,3 +163,31 @@ export const FOLDERS_TOO_LARGE: readonly string[] = [
   "packages/test/interop/src",
   "packages/test/sim/src",
 ];
+
+/** Floors whose sources may drop a number, a boolean or an error of their own functions only with a reason. */
+export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "runtime", "host", "app"];
+
+/** Results that are dropped: the file below `packages/` and the name of the function, and the reason. */
+export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
+  "app/cli/src/admin.ts ask": "any answer shows that the server is a broker",
+  "app/cli/src/admin.ts write": "one request at a time needs no backpressure",
+  "format/records/src/control.ts uvarint": "skips the number of a tag",
+  "format/records/src/judge.ts next": "the batch has been validated",
+  "kernel/coordinator/src/offsets.ts i16": "skips the version",
+  "kernel/log/src/compaction.ts marker": "a marker adds no key to the map",
+  "kernel/metadata/src/delta.ts delete": "removing what is not there succeeds",
+  "kernel/log/src/scanner.ts next": "the batch is complete",
+  "runtime/broker/src/api/records/fetch.ts record": "takes back what the call before has recorded",
+  "runtime/broker/src/broker-role.ts #cordon": "no broker epoch exists yet that a heartbeat could carry",
+  "runtime/broker/src/config/config-checks.ts parseConfigValue": "throws if the value is invalid",
+  "runtime/broker/src/config/settings.ts parseConfigValue": "throws if the value is invalid",
+  "runtime/broker/src/quorum/metadata-log.ts enforceRetention": "the number of deleted segments is not needed",
+  "runtime/broker/src/network/connection.ts write": "`#countUnsent` limits the bytes that are not sent yet",
+  "runtime/broker/src/replica/retention.ts expire": "the number of expired producers is not needed",
+  "runtime/broker/src/share/share-states.ts deleteRecords": "an offset up to the high watermark is not refused",
+  "runtime/storage/src/compact.ts next": "the batch was built here",
+  "runtime/storage/src/log-move.ts next": "the chunk was read as whole batches",
+  "runtime/storage/src/log-reader.ts readLater": "the bytes only warm the page cache",
+  "runtime/storage/src/log.ts firstUndecided": "drops decided transactions",
+  "runtime/storage/src/log.ts writePending": "a disk that refuses takes its directory offline",
+};

@@ -2,8 +2,9 @@ import { createVirtualFileSystem } from "typescript/unstable/fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { orphanComments, undocumentedExports } from "../src/docs.ts";
 import { type Files, namelessImports, unusedExports } from "../src/exports.ts";
-import { ROOMS } from "../src/layers.ts";
+import { DROPPED_RESULTS, HEEDFUL_FLOORS, ROOMS } from "../src/layers.ts";
 import { Program } from "../src/program.ts";
+import { droppedResults, swallowed } from "../src/results.ts";
 import { ROOT, sources } from "../src/tree.ts";
 
 const CONFIGS = ["tsconfig.node.json", "tsconfig.pure.json"];
@@ -27,8 +28,10 @@ function onPath(texts: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(texts).map(([path, text]) => [`/house/${path}`, text]));
 }
 
+const all = sources();
+
 test("the compiler reads every source", () => {
-  expect(sources().filter(({ path }) => !files.has(path))).toEqual([]);
+  expect(all.filter(({ path }) => !files.has(path))).toEqual([]);
 });
 
 describe("exports", () => {
@@ -100,5 +103,57 @@ describe("doc comments", () => {
     ].join("\n");
     const orphans = planted({ "packages/a/src/f.ts": text }, found => [...found.values()].flatMap(orphanComments));
     expect(orphans.map(where => where.split(":")[1])).toEqual(["3", "8", "14", "16"]);
+  });
+});
+
+describe("results", () => {
+  const tests = new Set(all.filter(source => source.test).map(({ path }) => path));
+
+  test("and errors are not swallowed", () => {
+    expect(program.files.flatMap(file => swallowed(file, tests.has(file.path)))).toEqual([]);
+  });
+
+  test("are dropped for a reason only", () => {
+    const heedful = new Set(
+      all.filter(({ floor, test: isTest }) => HEEDFUL_FLOORS.includes(floor) && !isTest).map(({ path }) => path),
+    );
+    const dropped = droppedResults(program.files.filter(({ path }) => heedful.has(path)));
+    const reasoned = Object.keys(DROPPED_RESULTS).map(place => `packages/${place}`);
+    expect(dropped.toSorted()).toEqual(reasoned.toSorted());
+  });
+
+  test("that are swallowed are found", () => {
+    const text = `
+      declare const p: { then(a: () => void, b: () => void): void; catch(a: () => void): void };
+      declare const e: { on(name: string, a: () => void): void };
+      declare function ignored(reason: string): () => undefined;
+      try { e.on("data", () => {}); } catch {}
+      void p;
+      p.catch(() => {});
+      p.then(() => undefined, () => undefined);
+      e.on("error", () => undefined);
+      p.catch(ignored("it is the last"));
+      void 0;
+    `;
+    const lines = (isTest: boolean): string[] =>
+      planted({ "packages/a/src/f.ts": text }, found =>
+        [...found.values()].flatMap(file => swallowed(file, isTest).map(fault => fault.split(":")[1])),
+      );
+    expect(lines(false)).toEqual(["5", "5", "6", "7", "8", "9"]);
+    expect(lines(true)).toEqual(["5", "7", "8", "9"]);
+  });
+
+  test("that are dropped are found", () => {
+    const text = `
+      declare const log: { append(): number; write(): boolean | undefined; roll(): void; name(): string };
+      declare const judge: { check(): { readonly errorCode: number } };
+      async function f() { await log.append(); void log.write(); log.roll(); log.name(); judge.check(); }
+      if (log.append() === 0) f();
+    `;
+    expect(planted({ "packages/a/src/f.ts": text }, found => droppedResults([...found.values()]))).toEqual([
+      "packages/a/src/f.ts append",
+      "packages/a/src/f.ts write",
+      "packages/a/src/f.ts check",
+    ]);
   });
 });

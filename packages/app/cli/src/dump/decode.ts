@@ -1,4 +1,4 @@
-import { ByteReader } from "@samsa/base";
+import { ByteReader, MalformedError } from "@samsa/base";
 import {
   type AnyMessage,
   type CoordinatorTable,
@@ -32,8 +32,9 @@ function readMembers(value: object | null): object | null {
       try {
         const reader = new ByteReader(bytes);
         read[name] = message.decode(reader, Math.min(reader.i16(), message.last));
-      } catch {
+      } catch (error) {
         // Clients may send arbitrary bytes here.
+        if (!(error instanceof MalformedError)) throw error;
       }
     }
     return read;

@@ -349,18 +349,18 @@ export class ShareGroups {
     this.#context.append(records, done);
   }
 
-  /** Applies a record; false if it is of another type of group. */
-  replay(key: Uint8Array, value: Uint8Array | null): boolean {
+  /** Applies a record. Records of other types of groups are ignored. */
+  replay(key: Uint8Array, value: Uint8Array | null): void {
     const parsed = parseShareGroup(key, value);
-    if (parsed === undefined) return false;
+    if (parsed === undefined) return;
     const { groupId, record } = parsed;
     if (record.type === "epoch" && record.value === null) {
       this.#groups.delete(groupId);
-      return true;
+      return;
     }
     const known = this.#groups.get(groupId);
     // Ignore tombstones of unknown groups.
-    if (known === undefined && record.value === null) return true;
+    if (known === undefined && record.value === null) return;
     const group = known ?? newGroup(groupId);
     this.#groups.set(groupId, group);
     // The outlook does not depend on current assignments.
@@ -386,7 +386,6 @@ export class ShareGroups {
       default:
         replayMember(group, record);
     }
-    return true;
   }
 
   /** Starts sessions after the load of the log. */

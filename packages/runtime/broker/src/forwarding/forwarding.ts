@@ -1,3 +1,4 @@
+import { ignored } from "@samsa/base";
 import type { ControllerApi, ControllerChannel, ControllerRequest } from "../controller/controller-channel.ts";
 import type { Handler } from "../handler.ts";
 
@@ -8,8 +9,9 @@ interface Needs {
 /** Handler that forwards requests of clients to the controller, without changes (`ForwardingManager`). */
 export function forwarded<N extends ControllerApi>(api: N): Handler<N, Needs> {
   return ({ channel }, request, { user, clientId, version }, reply) => {
-    // The channel answers a request with the response of its API, and never rejects.
+    // The channel answers a request with the response of its API.
     const answer = reply as unknown as (response: object) => void;
-    void channel.call(api, request as ControllerRequest<N>, { user, clientId, version }).then(answer);
+    const call = channel.call(api, request as ControllerRequest<N>, { user, clientId, version });
+    call.then(answer, ignored("the channel answers failures, too"));
   };
 }

@@ -1,3 +1,4 @@
+import { ignored } from "@samsa/base";
 import { type QuotaEntity, type QuotaImage, quotaKey } from "@samsa/metadata";
 
 /** Client quotas: bytes per second, or percent of the event loop's time. */
@@ -177,7 +178,7 @@ export class Quotas {
   async #lookUp(named: ReadonlyMap<string, number>, rates: Map<string, number>): Promise<readonly string[]> {
     const unknown: string[] = [];
     for (const [host, limit] of named) {
-      const address = await this.#resolve(host).catch(() => undefined);
+      const address = await this.#resolve(host).catch(ignored("a name without an address is reported"));
       // A later update has replaced `rates`, and resolves the names again.
       if (rates !== this.#rates) break;
       const before = this.#addresses.get(host);

@@ -1,4 +1,11 @@
-import type { Connection, ConnectionHandler, Listener, Logger, Network } from "@samsa/base";
+import {
+  type Connection,
+  type ConnectionHandler,
+  ignored,
+  type Listener,
+  type Logger,
+  type Network,
+} from "@samsa/base";
 import type { Endpoint, ListenerPlan } from "./listeners.ts";
 
 export interface OpenListenersOptions {
@@ -31,7 +38,7 @@ export class OpenListeners {
   open(plan: ListenerPlan): Promise<void> {
     const opened = this.#last.then(() => this.#openAll(plan));
     // A client of the first listener may request a change while the second is being opened: it is applied afterwards.
-    this.#last = opened.catch(() => {});
+    this.#last = opened.catch(ignored("the caller of `open` gets the error"));
     return opened;
   }
 

@@ -1,4 +1,4 @@
-import { type Timer, type Uuid } from "@samsa/base";
+import { ignored, type Timer, type Uuid } from "@samsa/base";
 import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coordinator";
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
@@ -127,7 +127,7 @@ export class PendingShareFetch implements ShareWaiter {
 
   /** Completes the fetch when the broker stops. */
   readonly #stop: Watcher = {
-    advanced: () => {},
+    advanced: ignored("nothing advances when the broker stops"),
     changed: () => {
       this.#stopping = true;
       this.changed();

@@ -56,7 +56,11 @@ export const describeLogDirs: Handler<"DescribeLogDirs", Needs> = (parts, reques
       return offline;
     }
   };
-  void Promise.all(parts.dirs.paths.map(describe)).then(results => {
-    reply({ throttleTimeMs: 0, errorCode: 0, results });
-  });
+  Promise.all(parts.dirs.paths.map(describe)).then(
+    results => reply({ throttleTimeMs: 0, errorCode: 0, results }),
+    (error: unknown) => {
+      parts.env.logger.error("the log directories could not be described", { error });
+      reply({ throttleTimeMs: 0, errorCode: Errors.UNKNOWN_SERVER_ERROR.code, results: [] });
+    },
+  );
 };

@@ -1,4 +1,4 @@
-import { ConfigError, parseConfig } from "@samsa/base";
+import { ConfigError, ignored, parseConfig } from "@samsa/base";
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
@@ -207,7 +207,7 @@ export const incrementalAlterConfigs: Handler<"IncrementalAlterConfigs", Needs> 
   }));
   answer(resources, preprocess(parts, resources, false), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    void parts.channel.call("IncrementalAlterConfigs", rest).then(done);
+    parts.channel.call("IncrementalAlterConfigs", rest).then(done, ignored("the channel answers failures, too"));
   });
 };
 
@@ -220,6 +220,6 @@ export const alterConfigs: Handler<"AlterConfigs", Needs> = (parts, request, _co
   }));
   answer(resources, preprocess(parts, resources, true), reply, (pending, done) => {
     const rest = { ...request, resources: request.resources.filter((_, i) => pending.has(i)) };
-    void parts.channel.call("AlterConfigs", rest).then(done);
+    parts.channel.call("AlterConfigs", rest).then(done, ignored("the channel answers failures, too"));
   });
 };
