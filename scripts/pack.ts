@@ -55,7 +55,7 @@ function pack(file: string): string {
   if (manifest.bin !== undefined) {
     prefix(join(folder, "dist", "main.js"), "#!/usr/bin/env node\n", 0o755);
     const constants = Object.entries(versionConstants(root)).map(([name, value]) => `const ${name} = ${value};\n`);
-    prefix(join(folder, "dist", "version.js"), constants.join(""), 0o644);
+    prefix(join(folder, "dist", "terminal", "version.js"), constants.join(""), 0o644);
   }
   const printed = execFileSync("npm", ["pack", "--json", "--silent", "--pack-destination", target], {
     cwd: folder,

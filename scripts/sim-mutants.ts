@@ -1,6 +1,6 @@
 /**
  * `npm run sim:mutants [-- --only NAME,NAME] [--seeds COUNT]`: breaks our sources on purpose, one small change at a time
- * (`packages/test/sim/src/mutants.ts`), and looks whether the simulation notices. A mutant that survives says that the
+ * (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation notices. A mutant that survives says that the
  * rules or the scenario miss something: exit code 1.
  */
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-import { Failure, reportFailure } from "./failure.ts";
+import { Failure, reportFailure } from "./terminal/failure.ts";
 import { program } from "./program.ts";
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

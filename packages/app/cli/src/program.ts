@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
-import { LOG_LEVELS } from "./levels.ts";
-import { COMMIT, VERSION } from "./version.ts";
+import { LOG_LEVELS } from "./terminal/levels.ts";
+import { COMMIT, VERSION } from "./terminal/version.ts";
 
 function collect(value: string, all: string[] = []): string[] {
   return [...all, value];
@@ -19,7 +19,7 @@ function asking(command: Command): Command {
 function topicCommands(program: Command): void {
   const topic = program.command("topic").description("create, list, describe, alter and delete topics");
   const run = (name: "create" | "list" | "describe" | "alter" | "delete", ...args: unknown[]): Promise<void> =>
-    import("./topic.ts").then(commands => (commands[name] as (...all: unknown[]) => Promise<void>)(...args));
+    import("./commands/topic.ts").then(commands => (commands[name] as (...all: unknown[]) => Promise<void>)(...args));
   asking(topic.command("create <name>"))
     .description("create a topic")
     .option("-p, --partitions <count>", "number of partitions; default: the broker's num.partitions")
@@ -58,7 +58,7 @@ function configCommands(program: Command): void {
     .description("show settings that differ from their defaults, with the source of each value")
     .option("--client-quotas [entity]", `${entity}; without an entity, all quotas`)
     .option("--all", "include defaults, and all synonyms of each setting")
-    .action(options => import("./config.ts").then(({ describe }) => describe(options)));
+    .action(options => import("./commands/config.ts").then(({ describe }) => describe(options)));
   about(config.command("alter"))
     .description("change dynamic settings; all changes apply, or none")
     .option("--client-quotas <entity>", entity)
@@ -66,7 +66,7 @@ function configCommands(program: Command): void {
     .option("--delete <key>", "reset a setting to its default; may be repeated", collect, [])
     .option("--append <key=value>", "append to a list; may be repeated", collect, [])
     .option("--subtract <key=value>", "remove from a list; may be repeated", collect, [])
-    .action(options => import("./config.ts").then(({ alter }) => alter(options)));
+    .action(options => import("./commands/config.ts").then(({ alter }) => alter(options)));
 }
 
 function logCommands(program: Command): void {
@@ -84,7 +84,7 @@ function logCommands(program: Command): void {
       ).choices(["offsets", "transactions", "share", "metadata", "remote-log", "none"]),
     )
     .option("--json", "print JSON, one object per line")
-    .action((paths, options) => import("./log.ts").then(({ dump }) => dump(paths, options)));
+    .action((paths, options) => import("./commands/log.ts").then(({ dump }) => dump(paths, options)));
 }
 
 function metadataCommand(program: Command): void {
@@ -96,7 +96,7 @@ function metadataCommand(program: Command): void {
     )
     .option("--json", "print JSON")
     .action((place, command, paths, options) =>
-      import("./metadata.ts").then(({ metadata }) =>
+      import("./commands/metadata.ts").then(({ metadata }) =>
         metadata(place, command === undefined ? [] : [command, ...paths], options),
       ),
     );
@@ -119,16 +119,16 @@ function storageCommands(program: Command): void {
     .option("-r, --release-version <version>", "release that sets the initial feature levels")
     .option("-f, --feature <name=level>", "initial level of a feature; may be repeated", collect, [])
     .option("-S, --add-scram <credential>", "a SCRAM credential", collect)
-    .action(options => import("./storage.ts").then(({ format }) => format(options)));
+    .action(options => import("./commands/storage.ts").then(({ format }) => format(options)));
   storage
     .command("info")
     .description("describe the log directories of this node")
     .requiredOption(...config)
-    .action(options => import("./storage.ts").then(({ info }) => info(options)));
+    .action(options => import("./commands/storage.ts").then(({ info }) => info(options)));
   storage
     .command("random-uuid")
     .description("print a random UUID")
-    .action(() => import("./storage.ts").then(({ printUuid }) => printUuid()));
+    .action(() => import("./commands/storage.ts").then(({ printUuid }) => printUuid()));
 }
 
 /** Builds the command line parser with all commands. */
@@ -145,7 +145,7 @@ export function program(): Command {
     .option("--http-port <port>", "port of /metrics and /health, or off; default: 9404 or the next free port")
     .option("--http-host <host>", "address of that port", "127.0.0.1")
     .option("--json", "print the broker's addresses as JSON")
-    .action((file, options) => import("./start.ts").then(({ start }) => start(file, options)));
+    .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
   configCommands(samsa);
   logCommands(samsa);

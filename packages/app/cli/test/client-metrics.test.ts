@@ -1,8 +1,8 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Uuid } from "@samsa/base";
 import { beforeEach, describe, expect, test } from "vitest";
-import { ClientMetrics } from "../src/client-metrics.ts";
-import { Exposition } from "../src/prometheus.ts";
+import { ClientMetrics } from "../src/metrics/client-metrics.ts";
+import { Exposition } from "../src/metrics/prometheus.ts";
 
 const exposition = new Exposition();
 

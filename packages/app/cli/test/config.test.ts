@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Failure } from "../src/failure.ts";
+import { Failure } from "../src/terminal/failure.ts";
 import { program } from "../src/program.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

@@ -16,7 +16,7 @@ import {
 } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AdminConnection } from "../src/admin.ts";
+import { AdminConnection } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

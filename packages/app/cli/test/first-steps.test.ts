@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Node } from "@samsa/broker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ClientMetrics } from "../src/client-metrics.ts";
-import { serveHttp } from "../src/http.ts";
-import { Exposition } from "../src/prometheus.ts";
+import { ClientMetrics } from "../src/metrics/client-metrics.ts";
+import { serveHttp } from "../src/metrics/http.ts";
+import { Exposition } from "../src/metrics/prometheus.ts";
 import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

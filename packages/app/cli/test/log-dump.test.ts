@@ -16,7 +16,7 @@ import { buildBatch, endTxnBatch, type NewRecord, type Tools } from "@samsa/reco
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fileEntries } from "../src/dump/files.ts";
-import { dumpLines } from "../src/log.ts";
+import { dumpLines } from "../src/commands/log.ts";
 import { EntryText } from "../src/dump/text.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

@@ -8,7 +8,7 @@ import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { checkpointName, encodeSnapshot, metadataBatch } from "@samsa/quorum";
 import type { Tools } from "@samsa/records";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Failure } from "../src/failure.ts";
+import { Failure } from "../src/terminal/failure.ts";
 import { loadMetadata } from "../src/metadata/load.ts";
 import { MetadataShell } from "../src/metadata/shell.ts";
 import { rootOf } from "../src/metadata/tree.ts";

@@ -5,7 +5,7 @@ import type { Logger, Network } from "@samsa/base";
 import { Node } from "@samsa/broker";
 import { nodeEnv } from "@samsa/node";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { placed, readSettings, idleSettings } from "../src/settings-file.ts";
+import { placed, readSettings, idleSettings } from "../src/settings/settings-file.ts";
 
 type Listen = Network["listen"];
 

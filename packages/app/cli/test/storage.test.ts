@@ -6,7 +6,7 @@ import { parseUuid } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ApiKey, apiVersionsRequest, apiVersionsResponse } from "@samsa/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AdminConnection } from "../src/admin.ts";
+import { AdminConnection } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

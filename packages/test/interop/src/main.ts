@@ -1,13 +1,20 @@
 /** Runs all outside judges available on this machine against the broker and prints the score (`npm run interop`). */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { announced, type Announced, notAnnounced, RECORD, recorded, type Span, told } from "./api-list.ts";
-import { AGAINST_KAFKA, startBroker } from "./broker-process.ts";
-import { EXPLANATIONS } from "./explanations.ts";
-import { KafkaProcess } from "./kafka-process.ts";
-import { KAFKA_VERSION, ROOT } from "./runtimes.ts";
-import { type Explanation, renderSections, renderTable, rowOf, unexplained, type Verdict } from "./scoreboard.ts";
-import { TRIALS } from "./trials.ts";
+import { announced, type Announced, notAnnounced, RECORD, recorded, type Span, told } from "./scoreboard/api-list.ts";
+import { AGAINST_KAFKA, startBroker } from "./processes/broker-process.ts";
+import { EXPLANATIONS } from "./scoreboard/explanations.ts";
+import { KafkaProcess } from "./processes/kafka-process.ts";
+import { KAFKA_VERSION, ROOT } from "./processes/runtimes.ts";
+import {
+  type Explanation,
+  renderSections,
+  renderTable,
+  rowOf,
+  unexplained,
+  type Verdict,
+} from "./scoreboard/scoreboard.ts";
+import { TRIALS } from "./scoreboard/trials.ts";
 
 /** Options of `npm run interop`. */
 export interface InteropOptions {

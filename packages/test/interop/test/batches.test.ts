@@ -12,8 +12,8 @@ import {
 } from "@samsa/records";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { run } from "../src/child.ts";
-import { findOurJava } from "../src/runtimes.ts";
+import { run } from "../src/processes/child.ts";
+import { findOurJava } from "../src/processes/runtimes.ts";
 import { type BatchCase, batchCase, frame, NOW, tools } from "./batch-streams.ts";
 import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";

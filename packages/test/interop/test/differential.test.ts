@@ -1,13 +1,13 @@
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { apiOf } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { compare, type Difference, Side } from "../src/differential.ts";
-import { explanationOf } from "../src/differential-explanations.ts";
-import { edgeRequests } from "../src/edge-requests.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { MessageJson } from "../src/message-json.ts";
-import { findJava, findOurJava } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { compare, type Difference, Side } from "../src/differential/differential.ts";
+import { explanationOf } from "../src/differential/differential-explanations.ts";
+import { edgeRequests } from "../src/differential/edge-requests.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { MessageJson } from "../src/differential/message-json.ts";
+import { findJava, findOurJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 /** Settings of Kafka's properties file, for Samsa too, so that both have the same internal logs. */

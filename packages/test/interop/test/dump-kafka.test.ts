@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { run } from "../src/child.ts";
-import { CODECS } from "../src/codecs.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { KafkajsJudge } from "../src/kafkajs-judge.ts";
-import { findJava, findSamsa } from "../src/runtimes.ts";
+import { run } from "../src/processes/child.ts";
+import { CODECS } from "../src/judges/codecs.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { KafkajsJudge } from "../src/judges/kafkajs-judge.ts";
+import { findJava, findSamsa } from "../src/processes/runtimes.ts";
 import { need, topicName } from "./scenarios.ts";
 
 interface Line {

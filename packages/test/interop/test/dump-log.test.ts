@@ -1,11 +1,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { run } from "../src/child.ts";
-import { CODECS } from "../src/codecs.ts";
-import { KafkajsJudge } from "../src/kafkajs-judge.ts";
-import { findJava, type Java } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { run } from "../src/processes/child.ts";
+import { CODECS } from "../src/judges/codecs.ts";
+import { KafkajsJudge } from "../src/judges/kafkajs-judge.ts";
+import { findJava, type Java } from "../src/processes/runtimes.ts";
 import { need, surviveCrashes, topicName } from "./scenarios.ts";
 
 /** Complaints of DumpLogSegments about a file. The tool exits with 0 nevertheless. */

@@ -9,9 +9,9 @@ import {
   responseHeaderVersion,
 } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { edgeRequests, ID } from "../src/edge-requests.ts";
-import { MessageJson } from "../src/message-json.ts";
-import { findOurJava } from "../src/runtimes.ts";
+import { edgeRequests, ID } from "../src/differential/edge-requests.ts";
+import { MessageJson } from "../src/differential/message-json.ts";
+import { findOurJava } from "../src/processes/runtimes.ts";
 import { tools } from "./batch-streams.ts";
 import { need } from "./scenarios.ts";
 

@@ -1,13 +1,13 @@
 import { ApiKey } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { STORIES, Stage, TOPIC } from "../src/coordinator-stories.ts";
-import { written } from "../src/internal-records.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { MessageJson } from "../src/message-json.ts";
-import { newTopic } from "../src/questions.ts";
-import { RawClient } from "../src/raw-client.ts";
-import { findJava, findOurJava } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { STORIES, Stage, TOPIC } from "../src/differential/coordinator-stories.ts";
+import { written } from "../src/differential/internal-records.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { MessageJson } from "../src/differential/message-json.ts";
+import { newTopic } from "../src/differential/questions.ts";
+import { RawClient } from "../src/differential/raw-client.ts";
+import { findJava, findOurJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 /** Internal topics with one partition, as in Kafka's settings, so that the records of all stories are in one log. */

@@ -1,6 +1,6 @@
 import { test } from "vitest";
-import { ConsoleJudge } from "../src/java-judges.ts";
-import { findJava } from "../src/runtimes.ts";
+import { ConsoleJudge } from "../src/judges/java-judges.ts";
+import { findJava } from "../src/processes/runtimes.ts";
 import { need, surviveCrashes, withBroker, writeAndRead } from "./scenarios.ts";
 
 test("the console tools write and read with every codec", async context => {

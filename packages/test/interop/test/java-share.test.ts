@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Child, run } from "../src/child.ts";
-import { VerifiableJudge } from "../src/java-judges.ts";
-import { findJava, type Java, type Program } from "../src/runtimes.ts";
+import { Child, run } from "../src/processes/child.ts";
+import { VerifiableJudge } from "../src/judges/java-judges.ts";
+import { findJava, type Java, type Program } from "../src/processes/runtimes.ts";
 import { need, topicName, withBroker } from "./scenarios.ts";
 
 const DEADLINE = { timeout: 120_000, interval: 100 };

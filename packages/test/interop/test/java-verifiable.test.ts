@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { CODECS } from "../src/codecs.ts";
-import { VerifiableJudge } from "../src/java-judges.ts";
-import type { Acknowledged } from "../src/judge.ts";
-import { findJava } from "../src/runtimes.ts";
+import { CODECS } from "../src/judges/codecs.ts";
+import { VerifiableJudge } from "../src/judges/java-judges.ts";
+import type { Acknowledged } from "../src/judges/judge.ts";
+import { findJava } from "../src/processes/runtimes.ts";
 import { expectResumed, need, surviveCrashes, topicName, withBroker } from "./scenarios.ts";
 
 const EACH = 40;

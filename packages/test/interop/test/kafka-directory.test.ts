@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import type { BrokerProcess } from "../src/broker.ts";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { CODECS } from "../src/codecs.ts";
-import type { Read } from "../src/judge.ts";
-import { KafkajsJudge } from "../src/kafkajs-judge.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { findJava } from "../src/runtimes.ts";
+import type { BrokerProcess } from "../src/processes/broker.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { CODECS } from "../src/judges/codecs.ts";
+import type { Read } from "../src/judges/judge.ts";
+import { KafkajsJudge } from "../src/judges/kafkajs-judge.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { findJava } from "../src/processes/runtimes.ts";
 import { expectResumed, need, topicName } from "./scenarios.ts";
 
 const TOPIC = topicName();

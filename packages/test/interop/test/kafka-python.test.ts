@@ -1,6 +1,6 @@
 import { test } from "vitest";
-import { PythonJudge } from "../src/python-judge.ts";
-import { findPython } from "../src/runtimes.ts";
+import { PythonJudge } from "../src/judges/python-judge.ts";
+import { findPython } from "../src/processes/runtimes.ts";
 import { need, surviveCrashes, withBroker, writeAndRead } from "./scenarios.ts";
 
 test("kafka-python writes and reads with every codec", async context => {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { run } from "../src/child.ts";
-import { KafkajsJudge } from "../src/kafkajs-judge.ts";
-import { ROOT } from "../src/runtimes.ts";
+import { run } from "../src/processes/child.ts";
+import { KafkajsJudge } from "../src/judges/kafkajs-judge.ts";
+import { ROOT } from "../src/processes/runtimes.ts";
 import { surviveCrashes, withBroker, writeAndRead } from "./scenarios.ts";
 
 test("KafkaJS writes and reads with every codec", () =>

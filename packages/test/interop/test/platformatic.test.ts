@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { PlatformaticJudge } from "../src/platformatic-judge.ts";
+import { PlatformaticJudge } from "../src/judges/platformatic-judge.ts";
 import { surviveCrashes, withBroker, writeAndRead } from "./scenarios.ts";
 
 test("@platformatic/kafka writes and reads with every codec", () =>

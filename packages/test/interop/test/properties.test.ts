@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseProperties } from "../../../app/cli/src/properties.ts";
-import { run } from "../src/child.ts";
-import { findOurJava } from "../src/runtimes.ts";
+import { parseProperties } from "../../../app/cli/src/settings/properties.ts";
+import { run } from "../src/processes/child.ts";
+import { findOurJava } from "../src/processes/runtimes.ts";
 import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 

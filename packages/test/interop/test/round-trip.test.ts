@@ -4,9 +4,9 @@ import { type AnyMessage, UnsupportedVersionError } from "@samsa/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { everyVersion, valueOf } from "../../../format/protocol/test/values.ts";
-import { run } from "../src/child.ts";
-import { readSchemas } from "../src/kafka-schemas.ts";
-import { findJars, findOurJava, KAFKA_VERSION } from "../src/runtimes.ts";
+import { run } from "../src/processes/child.ts";
+import { readSchemas } from "../src/schemas/kafka-schemas.ts";
+import { findJars, findOurJava, KAFKA_VERSION } from "../src/processes/runtimes.ts";
 import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";
 

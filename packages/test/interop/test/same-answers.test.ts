@@ -1,10 +1,10 @@
 import { ApiKey, apiOf, errorOf } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { newTopic, QUESTIONS, type Question, STANDING } from "../src/questions.ts";
-import { RawClient } from "../src/raw-client.ts";
-import { findJava } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { newTopic, QUESTIONS, type Question, STANDING } from "../src/differential/questions.ts";
+import { RawClient } from "../src/differential/raw-client.ts";
+import { findJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 /** Fields that depend on the machine and the time. */

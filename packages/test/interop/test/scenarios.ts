@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { expect, type TestContext } from "vitest";
-import type { BrokerProcess } from "../src/broker.ts";
-import { startBroker } from "../src/broker-process.ts";
-import { until } from "../src/child.ts";
-import type { Acknowledged, Draft, Judge, Producing, Read } from "../src/judge.ts";
-import { KafkajsJudge, nextOffsets } from "../src/kafkajs-judge.ts";
-import { Missing } from "../src/runtimes.ts";
+import type { BrokerProcess } from "../src/processes/broker.ts";
+import { startBroker } from "../src/processes/broker-process.ts";
+import { until } from "../src/processes/child.ts";
+import type { Acknowledged, Draft, Judge, Producing, Read } from "../src/judges/judge.ts";
+import { KafkajsJudge, nextOffsets } from "../src/judges/kafkajs-judge.ts";
+import { Missing } from "../src/processes/runtimes.ts";
 
 const PARTITIONS = 3;
 /** Acknowledged records between two faults. */

@@ -1,10 +1,10 @@
 import { ApiKey } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { KafkaProcess } from "../src/kafka-process.ts";
-import { newTopic } from "../src/questions.ts";
-import { RawClient } from "../src/raw-client.ts";
-import { findJava } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { KafkaProcess } from "../src/processes/kafka-process.ts";
+import { newTopic } from "../src/differential/questions.ts";
+import { RawClient } from "../src/differential/raw-client.ts";
+import { findJava } from "../src/processes/runtimes.ts";
 import { GROUP_PARTITIONS, GROUP_TOPIC, playGroup, type Stage } from "./group-schedules.ts";
 import { interopSeed } from "./seed.ts";
 import { need } from "./scenarios.ts";

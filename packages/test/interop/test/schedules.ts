@@ -1,6 +1,6 @@
 /** Random schedules of requests, run on Kafka and on Samsa step by step. */
 import { Errors } from "@samsa/protocol";
-import { RawClient } from "../src/raw-client.ts";
+import { RawClient } from "../src/differential/raw-client.ts";
 
 /** Seeded random number generator (mulberry32). */
 export class Dice {

@@ -1,9 +1,9 @@
 import type { AnyMessage, Field } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { type KafkaSchema, readSchemas } from "../src/kafka-schemas.ts";
-import { ourProtocol } from "../src/our-protocol.ts";
-import { findJars, KAFKA_VERSION } from "../src/runtimes.ts";
-import { compareSchemas } from "../src/schema-compare.ts";
+import { type KafkaSchema, readSchemas } from "../src/schemas/kafka-schemas.ts";
+import { ourProtocol } from "../src/schemas/our-protocol.ts";
+import { findJars, KAFKA_VERSION } from "../src/processes/runtimes.ts";
+import { compareSchemas } from "../src/schemas/schema-compare.ts";
 import { need } from "./scenarios.ts";
 
 test("every message is declared as Kafka declares it", async context => {

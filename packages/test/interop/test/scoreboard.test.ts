@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Announced, checkAnnounced, notAnnounced, recorded } from "../src/api-list.ts";
+import { type Announced, checkAnnounced, notAnnounced, recorded } from "../src/scoreboard/api-list.ts";
 import {
   type Check,
   type Explanation,
@@ -9,9 +9,9 @@ import {
   rowOf,
   unexplained,
   type Verdict,
-} from "../src/scoreboard.ts";
-import { nodeProgram } from "../src/runtimes.ts";
-import { runWalk } from "../src/walk.ts";
+} from "../src/scoreboard/scoreboard.ts";
+import { nodeProgram } from "../src/processes/runtimes.ts";
+import { runWalk } from "../src/scoreboard/walk.ts";
 
 const passed = (name: string): Check => ({ name, outcome: "passed" });
 const failed = (name: string, reason: string): Check => ({ name, outcome: "failed", reason });

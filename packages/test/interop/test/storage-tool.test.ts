@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { Child, run } from "../src/child.ts";
-import { findJava, findSamsa } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { Child, run } from "../src/processes/child.ts";
+import { findJava, findSamsa } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
 const CLUSTER = "4L6g3nShT-eMCtK--X86sw";

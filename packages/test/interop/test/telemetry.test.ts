@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { SamsaProcess } from "../src/broker-process.ts";
-import { Child, run } from "../src/child.ts";
-import { findJava, findPython, type Java, type Program } from "../src/runtimes.ts";
+import { SamsaProcess } from "../src/processes/broker-process.ts";
+import { Child, run } from "../src/processes/child.ts";
+import { findJava, findPython, type Java, type Program } from "../src/processes/runtimes.ts";
 import { need, topicName } from "./scenarios.ts";
 
 const TOOLS = "org.apache.kafka.tools";

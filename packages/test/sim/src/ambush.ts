@@ -1,6 +1,6 @@
-import type { DiskOperation, SimDisk } from "./disk.ts";
-import type { Prng } from "./prng.ts";
-import type { Ending } from "./rules.ts";
+import type { DiskOperation, SimDisk } from "./world/disk.ts";
+import type { Prng } from "./world/prng.ts";
+import type { Ending } from "./ledgers/rules.ts";
 
 /** Paths touched in the middle of a move, a compaction, a roll, a truncation, a checkpoint or a deletion. */
 const SPOTS: readonly RegExp[] = [

@@ -1,14 +1,14 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
-import { WATCHED } from "./admin.ts";
-import { CALLS } from "./calls.ts";
-import type { Client } from "./client.ts";
-import { committedOffsets, IDLE_GROUP, SHARED_GROUP, SHARES } from "./member.ts";
-import { startOf } from "./offsets.ts";
-import type { Extent } from "./log-ledger.ts";
-import { type Ending, Violation } from "./rules.ts";
-import { OUT_OF_RANGE, type Stage, TOPIC, type TopicPlace } from "./stage.ts";
-import { SUBSCRIBED_GROUP } from "./subscriber.ts";
-import type { TopicEntry } from "./topic-ledger.ts";
+import { WATCHED } from "./clients/admin.ts";
+import { CALLS } from "./stage/calls.ts";
+import type { Client } from "./stage/client.ts";
+import { committedOffsets, IDLE_GROUP, SHARED_GROUP, SHARES } from "./clients/member.ts";
+import { startOf } from "./stage/offsets.ts";
+import type { Extent } from "./ledgers/log-ledger.ts";
+import { type Ending, Violation } from "./ledgers/rules.ts";
+import { OUT_OF_RANGE, type Stage, TOPIC, type TopicPlace } from "./stage/stage.ts";
+import { SUBSCRIBED_GROUP } from "./clients/subscriber.ts";
+import type { TopicEntry } from "./ledgers/topic-ledger.ts";
 
 const GROUPS = [SHARED_GROUP, IDLE_GROUP, SUBSCRIBED_GROUP];
 

@@ -1,4 +1,4 @@
-import type { Prng } from "./prng.ts";
+import type { Prng } from "./world/prng.ts";
 
 export const BROKER = "broker";
 export const PORT = 9092;

@@ -1,5 +1,5 @@
-export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "./disk.ts";
-export { type NetworkOptions, SimNetwork } from "./network.ts";
-export { Prng } from "./prng.ts";
+export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "./world/disk.ts";
+export { type NetworkOptions, SimNetwork } from "./world/network.ts";
+export { Prng } from "./world/prng.ts";
 export { type Outcome, replayCommand, runScenario } from "./scenario.ts";
-export { type SimNode, World, type WorldOptions } from "./world.ts";
+export { type SimNode, World, type WorldOptions } from "./world/world.ts";

@@ -1,29 +1,29 @@
 import type { Env } from "@samsa/base";
 import { Node } from "@samsa/broker";
-import { keptTooMuch, unsealedLog } from "./kept.ts";
+import { keptTooMuch, unsealedLog } from "./ledgers/kept.ts";
 import { layAmbush } from "./ambush.ts";
 import { audit } from "./audit.ts";
-import { CommittedReader } from "./committed-reader.ts";
-import { type Cast, cast } from "./cast.ts";
-import { Client } from "./client.ts";
+import { CommittedReader } from "./clients/committed-reader.ts";
+import { type Cast, cast } from "./clients/cast.ts";
+import { Client } from "./stage/client.ts";
 import { BROKER, deviceOf, PORT, settingsOf } from "./conditions.ts";
-import { watchStart } from "./device.ts";
-import { DiskDecay } from "./decay.ts";
-import { GroupLedger } from "./group-ledger.ts";
-import { LogLedger, type Place } from "./log-ledger.ts";
-import { Holdings } from "./holdings.ts";
-import { GROUP_TOPIC, Member, SHARES } from "./member.ts";
-import { overheard } from "./overheard.ts";
-import { Prng } from "./prng.ts";
-import { type Ending, Violation } from "./rules.ts";
+import { watchStart } from "./world/device.ts";
+import { DiskDecay } from "./world/decay.ts";
+import { GroupLedger } from "./ledgers/group-ledger.ts";
+import { LogLedger, type Place } from "./ledgers/log-ledger.ts";
+import { Holdings } from "./ledgers/holdings.ts";
+import { GROUP_TOPIC, Member, SHARES } from "./clients/member.ts";
+import { overheard } from "./ledgers/overheard.ts";
+import { Prng } from "./world/prng.ts";
+import { type Ending, Violation } from "./ledgers/rules.ts";
 import { slowJudge, WipedBuffers } from "./stand-ins.ts";
-import type { Actor, Stage } from "./stage.ts";
-import { agreeOn, Subscriber } from "./subscriber.ts";
-import { auditTable } from "./table.ts";
-import { TopicLedger } from "./topic-ledger.ts";
+import type { Actor, Stage } from "./stage/stage.ts";
+import { agreeOn, Subscriber } from "./clients/subscriber.ts";
+import { auditTable } from "./clients/table.ts";
+import { TopicLedger } from "./ledgers/topic-ledger.ts";
 import { auditCopies, prepareCopies } from "./txn-audit.ts";
-import { TxnLedger } from "./txn-ledger.ts";
-import { type SimNode, World } from "./world.ts";
+import { TxnLedger } from "./ledgers/txn-ledger.ts";
+import { type SimNode, World } from "./world/world.ts";
 
 /** Options of a scenario. */
 export interface ScenarioOptions {

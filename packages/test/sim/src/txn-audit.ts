@@ -1,11 +1,11 @@
 import { Errors } from "@samsa/protocol";
-import { CALLS } from "./calls.ts";
-import type { Client } from "./client.ts";
-import { CommittedReader } from "./committed-reader.ts";
-import { copiedTo, takeOver } from "./copier.ts";
-import { Prng } from "./prng.ts";
-import type { Stage } from "./stage.ts";
-import { COPY_PARTITIONS, COPY_TOPIC } from "./txn-ledger.ts";
+import { CALLS } from "./stage/calls.ts";
+import type { Client } from "./stage/client.ts";
+import { CommittedReader } from "./clients/committed-reader.ts";
+import { copiedTo, takeOver } from "./clients/copier.ts";
+import { Prng } from "./world/prng.ts";
+import type { Stage } from "./stage/stage.ts";
+import { COPY_PARTITIONS, COPY_TOPIC } from "./ledgers/txn-ledger.ts";
 
 /** Creates the topic and finds the coordinator that copiers need; false when either failed. */
 export async function prepareCopies(client: Client, rng: Prng): Promise<boolean> {

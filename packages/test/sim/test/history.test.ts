@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Anomaly, anomaliesOf, type Operation } from "../src/history.ts";
+import { type Anomaly, anomaliesOf, type Operation } from "../src/ledgers/history.ts";
 
 const log = "log";
 const send = (process: string, offset: number | undefined, ...values: string[]): Operation => ({

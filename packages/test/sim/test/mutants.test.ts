@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { MUTANTS, mutated } from "../src/mutants.ts";
+import { MUTANTS, mutated } from "../src/mutants/mutants.ts";
 
 const root = join(import.meta.dirname, "../../../..");
 /** Mutants that the rules find within the fewest seeds. */

@@ -7,37 +7,52 @@ interface File {
   readonly text: string;
 }
 
-/**
- * Finds groups of files that import one another in a circle, imports of types included. Each group is sorted by path.
- * The algorithm is Tarjan's for strongly connected components.
- */
-export function importCycles(files: readonly File[]): string[][] {
-  const graph = new Map(
-    files.map(({ path, text }) => {
-      const relative = importsOf(text).filter(target => target.startsWith("."));
-      return [path, relative.map(target => posix.join(posix.dirname(path), target))];
-    }),
-  );
+/** Targets by node. Targets that are no nodes are ignored. */
+type Graph = ReadonlyMap<string, readonly string[]>;
+
+/** Finds groups of nodes that reach one another (Tarjan's strongly connected components). Each group is sorted. */
+function circles(graph: Graph): string[][] {
   const indexes = new Map<string, number>();
   const stack: string[] = [];
   const found: string[][] = [];
-  const visit = (path: string): number => {
+  const visit = (node: string): number => {
     const index = indexes.size;
     let low = index;
-    indexes.set(path, index);
-    stack.push(path);
-    for (const target of graph.get(path) ?? []) {
+    indexes.set(node, index);
+    stack.push(node);
+    for (const target of graph.get(node) ?? []) {
       if (!graph.has(target)) continue;
       const known = indexes.get(target);
       if (known === undefined) low = Math.min(low, visit(target));
       else if (stack.includes(target)) low = Math.min(low, known);
     }
     if (low === index) {
-      const group = stack.splice(stack.indexOf(path));
+      const group = stack.splice(stack.indexOf(node));
       if (group.length > 1) found.push(group.toSorted());
     }
     return low;
   };
-  for (const path of graph.keys()) if (!indexes.has(path)) visit(path);
+  for (const node of graph.keys()) if (!indexes.has(node)) visit(node);
   return found;
+}
+
+function relativeImports({ path, text }: File): string[] {
+  const relative = importsOf(text).filter(target => target.startsWith("."));
+  return relative.map(target => posix.join(posix.dirname(path), target));
+}
+
+/** Finds groups of files that import one another in a circle, imports of types included. */
+export function importCycles(files: readonly File[]): string[][] {
+  return circles(new Map(files.map(file => [file.path, relativeImports(file)])));
+}
+
+/** Finds groups of folders whose files import one another in a circle, imports of types included. */
+export function folderCycles(files: readonly File[]): string[][] {
+  const graph = new Map<string, string[]>();
+  for (const file of files) {
+    const folder = posix.dirname(file.path);
+    const targets = relativeImports(file).map(target => posix.dirname(target));
+    graph.set(folder, [...(graph.get(folder) ?? []), ...targets]);
+  }
+  return circles(graph);
 }

@@ -16,7 +16,7 @@ import {
 import { parseQuorumState } from "@samsa/protocol";
 import { parseCheckpointName } from "@samsa/quorum";
 import { readMetaProperties, readWhole } from "@samsa/storage";
-import { Failure } from "../failure.ts";
+import { Failure } from "../terminal/failure.ts";
 import { decoderFor } from "./decode.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";
 import { type IndexSource, offsetIndexEntries, timeIndexEntries, txnIndexEntries } from "./index-files.ts";

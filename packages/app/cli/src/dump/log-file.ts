@@ -8,7 +8,7 @@ import {
   readControlRecord,
   RecordCursor,
 } from "@samsa/records";
-import { textOrBase64 } from "../json.ts";
+import { textOrBase64 } from "../terminal/json.ts";
 import { batchesOf } from "./batches.ts";
 import type { Decoder } from "./decode.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";

@@ -1,4 +1,4 @@
-import { toJson } from "../json.ts";
+import { toJson } from "../terminal/json.ts";
 import type { Entry } from "./entry.ts";
 
 type Facts = Entry["facts"];

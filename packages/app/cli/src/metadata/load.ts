@@ -10,7 +10,7 @@ import {
 } from "@samsa/quorum";
 import { batchesOf } from "../dump/batches.ts";
 import { reasonOf } from "../dump/entry.ts";
-import { Failure } from "../failure.ts";
+import { Failure } from "../terminal/failure.ts";
 
 /** Image after the replay of files, and the reasons if the replay stopped early. */
 export interface Loaded {

@@ -1,5 +1,5 @@
-import { Failure } from "../failure.ts";
-import { toJson } from "../json.ts";
+import { Failure } from "../terminal/failure.ts";
+import { toJson } from "../terminal/json.ts";
 import { type Directory, isDirectory, type Node } from "./tree.ts";
 
 interface Found {

@@ -12,7 +12,7 @@ import {
   type TopicImage,
 } from "@samsa/metadata";
 import { timeText } from "../dump/text.ts";
-import { COMMIT, VERSION } from "../version.ts";
+import { COMMIT, VERSION } from "../terminal/version.ts";
 
 /** Node with a value and without children. */
 export interface Leaf {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
-import { CODECS, registerCodecs } from "../codecs.ts";
+import { CODECS, registerCodecs } from "../judges/codecs.ts";
 import { check, equal, refused, tellVersion } from "./walk.ts";
 
 const TOPIC = "kafkajs-walk";

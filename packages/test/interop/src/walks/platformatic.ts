@@ -12,7 +12,7 @@ import {
   stringDeserializers,
   stringSerializers,
 } from "@platformatic/kafka";
-import { CODECS } from "../codecs.ts";
+import { CODECS } from "../judges/codecs.ts";
 import { check, equal, refused, tellVersion } from "./walk.ts";
 
 type Text = Message<string, string, string, string>;

@@ -1,0 +1,274 @@
+import {
+  alterClientQuotasRequest,
+  alterClientQuotasResponse,
+  ApiKey,
+  describeClientQuotasRequest,
+  describeClientQuotasResponse,
+  describeConfigsRequest,
+  describeConfigsResponse,
+  incrementalAlterConfigsRequest,
+  incrementalAlterConfigsResponse,
+} from "@samsa/protocol";
+import { type AdminConnection, type Common, connected, pair, sentence } from "./admin.ts";
+import { Failure } from "../terminal/failure.ts";
+import { table } from "../terminal/table.ts";
+
+const DESCRIBE = { request: describeConfigsRequest, response: describeConfigsResponse };
+const ALTER = { request: incrementalAlterConfigsRequest, response: incrementalAlterConfigsResponse };
+const DESCRIBE_QUOTAS = { request: describeClientQuotasRequest, response: describeClientQuotasResponse };
+const ALTER_QUOTAS = { request: alterClientQuotasRequest, response: alterClientQuotasResponse };
+
+/** `ConfigResource.Type`. */
+export const RESOURCE = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const;
+/** `AlterConfigOp.OpType`. */
+export const OPERATION = { set: 0, delete: 1, append: 2, subtract: 3 } as const;
+type Operation = keyof typeof OPERATION;
+const OPERATIONS = ["set", "delete", "append", "subtract"] as const satisfies readonly Operation[];
+
+/** `DescribeConfigsResponse.ConfigSource`, by its number. */
+const SOURCES = [
+  "UNKNOWN",
+  "DYNAMIC_TOPIC_CONFIG",
+  "DYNAMIC_BROKER_CONFIG",
+  "DYNAMIC_DEFAULT_BROKER_CONFIG",
+  "STATIC_BROKER_CONFIG",
+  "DEFAULT_CONFIG",
+  "DYNAMIC_BROKER_LOGGER_CONFIG",
+  "DYNAMIC_CLIENT_METRICS_CONFIG",
+  "DYNAMIC_GROUP_CONFIG",
+] as const;
+const DEFAULT_SOURCE = 5;
+
+/** `ConfigEntry.ConfigType`, by its number. */
+const TYPES = ["UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD"] as const;
+
+/** `DescribeClientQuotasRequest.MatchType`. */
+const MATCH = { exact: 0, default: 1 } as const;
+const ENTITY_TYPES = ["user", "client-id", "ip"];
+
+interface About extends Common {
+  readonly topic?: string;
+  readonly broker?: string;
+  readonly group?: string;
+  readonly clientMetrics?: string;
+  /** Value of the option; true if it has none. */
+  readonly clientQuotas?: string | true;
+}
+
+type Subject =
+  | { readonly kind: "resource"; readonly resourceType: number; readonly resourceName: string; readonly said: string }
+  | { readonly kind: "quotas"; readonly entity: readonly Entity[] };
+
+interface Entity {
+  readonly entityType: string;
+  /** Name of the entity; null for the default entity. */
+  readonly entityName: string | null;
+}
+
+/** Subject of the command, named by exactly one option. Throws `Failure`. */
+function subjectOf(options: About): Subject {
+  const { topic, broker, group, clientMetrics, clientQuotas } = options;
+  const named: Subject[] = [];
+  const resource = (resourceType: number, resourceName: string | undefined, said: string): void => {
+    if (resourceName !== undefined) named.push({ kind: "resource", resourceType, resourceName, said });
+  };
+  resource(RESOURCE.topic, topic, `topic ${topic}`);
+  if (broker === "default") resource(RESOURCE.broker, "", "all brokers");
+  else resource(RESOURCE.broker, broker, `broker ${broker}`);
+  resource(RESOURCE.group, group, `group ${group}`);
+  resource(RESOURCE.clientMetrics, clientMetrics, `client metrics ${clientMetrics}`);
+  if (clientQuotas !== undefined) {
+    named.push({ kind: "quotas", entity: clientQuotas === true ? [] : entityOf(clientQuotas) });
+  }
+  if (named.length !== 1) {
+    throw new Failure("name one of --topic, --broker, --group, --client-metrics and --client-quotas");
+  }
+  return named[0];
+}
+
+function entityOf(text: string): Entity[] {
+  return text.split(",").map(part => {
+    const at = part.indexOf("=");
+    const entityType = at < 0 ? part : part.slice(0, at);
+    if (!ENTITY_TYPES.includes(entityType)) {
+      throw new Failure(`--client-quotas takes ${ENTITY_TYPES.join(", ")}, not "${entityType}"`);
+    }
+    return { entityType, entityName: at < 0 ? null : part.slice(at + 1) };
+  });
+}
+
+function said(entity: readonly Entity[]): string {
+  return entity.map(({ entityType, entityName }) => `${entityType}=${entityName ?? "<default>"}`).join(",");
+}
+
+/** `samsa config describe`. */
+export function describe(options: About & { readonly all?: boolean }): Promise<void> {
+  const subject = subjectOf(options);
+  if (subject.kind === "quotas" && options.all === true)
+    throw new Failure("--all is for settings: quotas have no defaults");
+  return connected(options, admin =>
+    subject.kind === "quotas"
+      ? describeQuotas(admin, subject.entity, options)
+      : describeResource(admin, subject, options),
+  );
+}
+
+async function describeResource(
+  admin: AdminConnection,
+  subject: Extract<Subject, { kind: "resource" }>,
+  { json, all }: { readonly json?: boolean; readonly all?: boolean },
+): Promise<void> {
+  const { resourceType, resourceName } = subject;
+  const { results } = await admin.ask(ApiKey.DescribeConfigs, 4, DESCRIBE, {
+    resources: [{ resourceType, resourceName, configurationKeys: null }],
+    includeSynonyms: all === true,
+    includeDocumentation: false,
+  });
+  const [{ errorCode, errorMessage, configs }] = results;
+  if (errorCode !== 0) throw new Failure(`${subject.said}: ${sentence(errorCode, errorMessage)}`);
+  const shown = configs
+    .filter(config => all === true || config.configSource !== DEFAULT_SOURCE)
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(config => ({
+      name: config.name,
+      value: config.value,
+      source: SOURCES[config.configSource] ?? SOURCES[0],
+      isDefault: config.configSource === DEFAULT_SOURCE,
+      isReadOnly: config.readOnly,
+      isSensitive: config.isSensitive,
+      type: TYPES[config.configType] ?? TYPES[0],
+      ...(all === true
+        ? {
+            synonyms: config.synonyms.map(({ name, value, source }) => ({
+              source: SOURCES[source] ?? SOURCES[0],
+              name,
+              value,
+            })),
+          }
+        : {}),
+    }));
+  if (json === true) return console.log(JSON.stringify(shown));
+  if (shown.length === 0) return console.log(`All settings of ${subject.said} have their defaults; --all shows them.`);
+  const value = (config: { value: string | null; isSensitive: boolean }): string =>
+    config.isSensitive ? "(hidden)" : (config.value ?? "(none)");
+  const rows = shown.map(config => [
+    config.name,
+    value(config),
+    config.source,
+    ...(config.synonyms === undefined
+      ? []
+      : [config.synonyms.map(({ source, name, value }) => `${source}:${name}=${value ?? ""}`).join(", ")]),
+  ]);
+  const head = ["NAME", "VALUE", "SOURCE", ...(all === true ? ["SYNONYMS"] : [])];
+  for (const line of table([head, ...rows])) console.log(line);
+}
+
+async function describeQuotas(
+  admin: AdminConnection,
+  entity: readonly Entity[],
+  options: { readonly json?: boolean },
+): Promise<void> {
+  const components = entity.map(({ entityType, entityName }) => ({
+    entityType,
+    matchType: entityName === null ? MATCH.default : MATCH.exact,
+    match: entityName,
+  }));
+  const answer = await admin.ask(ApiKey.DescribeClientQuotas, 1, DESCRIBE_QUOTAS, { components, strict: false });
+  if (answer.errorCode !== 0) throw new Failure(sentence(answer.errorCode, answer.errorMessage));
+  const shown = (answer.entries ?? []).map(entry => ({
+    entity: Object.fromEntries(entry.entity.map(({ entityType, entityName }) => [entityType, entityName])),
+    quotas: Object.fromEntries(entry.values.map(({ key, value }) => [key, value])),
+    said: said(entry.entity),
+  }));
+  shown.sort((a, b) => (a.said < b.said ? -1 : 1));
+  if (options.json === true) {
+    return console.log(JSON.stringify(shown.map(({ entity: of, quotas }) => ({ entity: of, quotas }))));
+  }
+  if (shown.length === 0) return console.log(`No quotas${entity.length === 0 ? "" : ` of ${said(entity)}`}.`);
+  const rows = shown.flatMap(entry =>
+    Object.entries(entry.quotas).map(([key, value]) => [entry.said, key, String(value)]),
+  );
+  for (const line of table([["ENTITY", "NAME", "VALUE"], ...rows])) console.log(line);
+}
+
+type AlterOptions = About & { readonly [K in Operation]: readonly string[] };
+
+/** Change of a setting. */
+export interface Change {
+  readonly name: string;
+  readonly configOperation: number;
+  /** New value; null to delete. */
+  readonly value: string | null;
+}
+
+/** Changes settings of one resource, or only validates the changes. Rejects with a `Failure`. */
+export async function alterConfigs(
+  admin: AdminConnection,
+  resource: { readonly resourceType: number; readonly resourceName: string; readonly configs: readonly Change[] },
+  validateOnly = false,
+): Promise<void> {
+  const { responses } = await admin.ask(ApiKey.IncrementalAlterConfigs, 1, ALTER, {
+    resources: [{ ...resource, configs: [...resource.configs] }],
+    validateOnly,
+  });
+  for (const { errorCode, errorMessage } of responses) {
+    if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+  }
+}
+
+/** `samsa config alter`. */
+export function alter(options: AlterOptions): Promise<void> {
+  const subject = subjectOf(options);
+  const changes: (Change & { readonly operation: Operation })[] = OPERATIONS.flatMap(operation =>
+    options[operation].map(text => ({
+      operation,
+      configOperation: OPERATION[operation],
+      ...(operation === "delete" ? { name: text, value: null } : pair(text, `--${operation}`)),
+    })),
+  );
+  if (changes.length === 0) throw new Failure("nothing to alter: give --set, --delete, --append or --subtract");
+  const quotas = subject.kind === "quotas" ? quotaChanges(changes) : [];
+  return connected(options, async admin => {
+    const of = subject.kind === "quotas" ? `quotas of ${said(subject.entity)}` : subject.said;
+    if (subject.kind === "quotas") await alterQuotas(admin, subject.entity, quotas);
+    else {
+      const configs = changes.map(({ name, value, configOperation }) => ({ name, value, configOperation }));
+      await alterConfigs(admin, { resourceType: subject.resourceType, resourceName: subject.resourceName, configs });
+    }
+    const facts = changes.map(({ operation, name, value }) => ({ operation, name, value }));
+    if (options.json === true) console.log(JSON.stringify({ altered: of, changes: facts }));
+    else console.log(`Altered ${of}: ${facts.map(({ operation, name }) => `${operation} ${name}`).join(", ")}.`);
+  });
+}
+
+interface QuotaChange {
+  readonly key: string;
+  readonly value: number;
+  readonly remove: boolean;
+}
+
+function quotaChanges(changes: readonly (Change & { readonly operation: Operation })[]): QuotaChange[] {
+  return changes.map(({ operation, name, value }) => {
+    if (operation === "append" || operation === "subtract") {
+      throw new Failure(`--${operation} is for lists; a quota takes --set and --delete`);
+    }
+    const amount = Number(value ?? 0);
+    if (value?.trim() === "" || !Number.isFinite(amount))
+      throw new Failure(`quota ${name} wants a number, not "${value}"`);
+    return { key: name, value: amount, remove: operation === "delete" };
+  });
+}
+
+async function alterQuotas(
+  admin: AdminConnection,
+  entity: readonly Entity[],
+  ops: readonly QuotaChange[],
+): Promise<void> {
+  const { entries } = await admin.ask(ApiKey.AlterClientQuotas, 1, ALTER_QUOTAS, {
+    entries: [{ entity: [...entity], ops: [...ops] }],
+    validateOnly: false,
+  });
+  for (const { errorCode, errorMessage } of entries) {
+    if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+  }
+}

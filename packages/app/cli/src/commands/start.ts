@@ -1,0 +1,133 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { availableParallelism } from "node:os";
+import { DiskError, NetworkError } from "@samsa/base";
+import { Node } from "@samsa/broker";
+import { nodeEnv, nodeJudge } from "@samsa/node";
+import { adviceOf } from "@samsa/storage";
+import { ClientMetrics } from "../metrics/client-metrics.ts";
+import { Failure, reportFailure } from "../terminal/failure.ts";
+import { serveHttp } from "../metrics/http.ts";
+import { createLogger } from "../terminal/logger.ts";
+import { placed, readSettings, idleSettings } from "../settings/settings-file.ts";
+import { COMMIT, VERSION } from "../terminal/version.ts";
+
+/** Options of `samsa start`. */
+export interface StartOptions {
+  readonly override: readonly string[];
+  readonly logLevel: string;
+  readonly httpPort?: string;
+  readonly httpHost: string;
+  readonly json?: boolean;
+}
+
+/** Maximum number of threads that validate large batches. */
+const MOST_THREADS = 4;
+
+/** Default port of `/metrics`, that of Prometheus' JMX exporter. */
+const HTTP_PORT = 9404;
+
+function parsePort(text: string): number | undefined {
+  if (text === "off") return undefined;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new Failure(`--http-port wants a port or "off", not "${text}"`);
+  }
+  return port;
+}
+
+function banner(node: Node, http: Server | undefined, options: StartOptions): string {
+  const listeners = [...node.advertised.values()].map(({ name, host, port }) => ({ name, host, port }));
+  const httpPort = (http?.address() as AddressInfo | null | undefined)?.port;
+  const facts = {
+    version: VERSION,
+    commit: COMMIT,
+    pid: process.pid,
+    nodeId: node.nodeId,
+    clusterId: node.clusterId,
+    data: node.dirs.paths.join(", "),
+    listeners,
+    http: httpPort === undefined ? null : `http://${options.httpHost}:${httpPort}`,
+  };
+  if (options.json === true) return JSON.stringify(facts);
+  const servers = listeners.map(({ host, port }) => `${host}:${port}`).join(", ");
+  return [
+    `Samsa ${VERSION} (${COMMIT}) is ready.`,
+    `  bootstrap servers  ${servers}`,
+    `  data               ${facts.data}`,
+    `  cluster, node      ${facts.clusterId}, ${facts.nodeId}`,
+    ...(facts.http === null ? [] : [`  metrics, health    ${facts.http}/metrics, ${facts.http}/health`]),
+    "  stop with          Ctrl-C",
+  ].join("\n");
+}
+
+function stopOn(node: Node, http: Server | undefined): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    http?.close();
+    http?.closeAllConnections();
+    node.close().then(
+      () => process.exit(0),
+      error => {
+        reportFailure(error);
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
+  // A closed terminal sends SIGHUP. Node resets the ignored signal that nohup sets, so the start script records it.
+  if (process.env.SAMSA_NOHUP === undefined) process.on("SIGHUP", stop);
+  else process.on("SIGHUP", () => node.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
+  // Without handlers, these signals would end the process or open Node's debugger.
+  for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+    process.on(signal, () => node.env.logger.warn("this signal has no meaning and is ignored", { signal }));
+  }
+}
+
+/** Adds advice to an error that prevents a start. */
+function withAdvice(error: unknown): unknown {
+  if (error instanceof DiskError) return new Failure(`${error.message}: ${adviceOf(error)}`);
+  if (error instanceof NetworkError && error.code === "EADDRINUSE") {
+    return new Failure(`${error.message}: end the program that uses it, or choose another port in listeners`);
+  }
+  return error;
+}
+
+/** `samsa start`. Starts a broker and prints its addresses. */
+export async function start(file: string | undefined, options: StartOptions): Promise<void> {
+  const settings = placed(readSettings(file, options.override));
+  const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
+  const logger = createLogger(options.logLevel);
+  const onHalt = (reason: string): void => {
+    reportFailure(new Failure(reason));
+    process.exit(1);
+  };
+  // Keep one processor for the event loop.
+  const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
+  const env = nodeEnv({ logger });
+  // Accept metrics of clients only if an HTTP port exposes them.
+  const telemetry = httpPort === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
+  const node = await Node.start(env, {
+    settings,
+    onHalt,
+    judge,
+    ...(telemetry === undefined ? {} : { telemetry }),
+  }).catch((error: unknown) => {
+    throw withAdvice(error);
+  });
+  for (const { setting, why } of idleSettings(settings)) logger.warn(why, { setting });
+  let http: Server | undefined;
+  try {
+    if (httpPort !== undefined && telemetry !== undefined) {
+      const place = { host: options.httpHost, port: httpPort, wish: options.httpPort === undefined };
+      http = await serveHttp(node, telemetry, place);
+    }
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  stopOn(node, http);
+  console.log(banner(node, http, options));
+}

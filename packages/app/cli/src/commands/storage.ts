@@ -1,0 +1,58 @@
+import { randomUuid } from "@samsa/base";
+import { type FirstQuorum, formatStorage, storageInfo } from "@samsa/broker";
+import { nodeEnv } from "@samsa/node";
+import { createLogger } from "../terminal/logger.ts";
+import { Failure } from "../terminal/failure.ts";
+import { placed, readSettings } from "../settings/settings-file.ts";
+
+/** Options of `samsa storage format`. */
+export interface StorageFormatOptions {
+  readonly clusterId: string;
+  readonly config: string;
+  readonly ignoreFormatted?: boolean;
+  readonly standalone?: boolean;
+  /** False for `--no-initial-controllers`, text for `--initial-controllers`. */
+  readonly initialControllers?: boolean | string;
+  readonly releaseVersion?: string;
+  readonly feature: readonly string[];
+  readonly addScram?: readonly string[];
+}
+
+const env = () => nodeEnv({ logger: createLogger("warn") });
+
+function quorumOf({ standalone, initialControllers }: StorageFormatOptions): FirstQuorum | undefined {
+  if (standalone === true) {
+    if (initialControllers === undefined) return { kind: "standalone" };
+    throw new Failure("--standalone, --initial-controllers and --no-initial-controllers exclude one another");
+  }
+  if (typeof initialControllers === "string") return { kind: "voters", voters: initialControllers };
+  return initialControllers === false ? { kind: "none" } : undefined;
+}
+
+/** `samsa storage format`. */
+export function format(options: StorageFormatOptions): void {
+  if (options.addScram !== undefined) throw new Failure("--add-scram: SCRAM credentials are not available");
+  const quorum = quorumOf(options);
+  const lines = formatStorage(env(), {
+    settings: placed(readSettings(options.config, [])),
+    clusterId: options.clusterId,
+    ignoreFormatted: options.ignoreFormatted === true,
+    features: options.feature,
+    ...(quorum === undefined ? {} : { quorum }),
+    ...(options.releaseVersion === undefined ? {} : { releaseVersion: options.releaseVersion }),
+  });
+  for (const line of lines) console.log(line);
+}
+
+/** `samsa storage info`. The exit code is 1 if it finds problems. */
+export function info(options: { readonly config: string }): void {
+  const { lines, ok } = storageInfo(env(), placed(readSettings(options.config, [])));
+  for (const line of lines) console.log(line);
+  if (!ok) process.exitCode = 1;
+}
+
+/** `samsa storage random-uuid`. */
+export function printUuid(): void {
+  const { random } = env();
+  console.log(randomUuid(length => random.bytes(length)));
+}

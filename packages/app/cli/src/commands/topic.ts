@@ -1,0 +1,204 @@
+import {
+  ApiKey,
+  createPartitionsRequest,
+  createPartitionsResponse,
+  createTopicsRequest,
+  createTopicsResponse,
+  deleteTopicsRequest,
+  deleteTopicsResponse,
+  describeConfigsRequest,
+  describeConfigsResponse,
+  Errors,
+  metadataRequest,
+  metadataResponse,
+} from "@samsa/protocol";
+import { type Common, connected, pair, sentence } from "./admin.ts";
+import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
+import { Failure } from "../terminal/failure.ts";
+
+const CREATE = { request: createTopicsRequest, response: createTopicsResponse };
+const GROW = { request: createPartitionsRequest, response: createPartitionsResponse };
+const DELETE = { request: deleteTopicsRequest, response: deleteTopicsResponse };
+const METADATA = { request: metadataRequest, response: metadataResponse };
+const CONFIGS = { request: describeConfigsRequest, response: describeConfigsResponse };
+const SET_ON_TOPIC = 1;
+
+function count(text: string | undefined, option: string): number {
+  if (text === undefined) return -1;
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new Failure(`${option} wants a whole number from 1, not "${text}"`);
+  return value;
+}
+
+interface CreateOptions extends Common {
+  readonly partitions?: string;
+  readonly replicationFactor?: string;
+  readonly config: readonly string[];
+  readonly ifNotExists?: boolean;
+}
+
+/** `samsa topic create`. */
+export function create(name: string, options: CreateOptions): Promise<void> {
+  const configs = options.config.map(text => pair(text, "--config"));
+  return connected(options, async admin => {
+    const topic = {
+      name,
+      numPartitions: count(options.partitions, "--partitions"),
+      replicationFactor: count(options.replicationFactor, "--replication-factor"),
+      assignments: [],
+      configs,
+    };
+    const answer = await admin.ask(ApiKey.CreateTopics, 7, CREATE, { topics: [topic], timeoutMs: 30_000 });
+    const [made] = answer.topics;
+    const exists = made.errorCode === Errors.TOPIC_ALREADY_EXISTS.code;
+    if (made.errorCode !== 0 && !(exists && options.ifNotExists === true)) {
+      throw new Failure(sentence(made.errorCode, made.errorMessage));
+    }
+    const facts = { name, topicId: made.topicId, partitions: made.numPartitions, created: !exists };
+    if (options.json === true) console.log(JSON.stringify(facts));
+    else
+      console.log(
+        exists ? `Topic ${name} already exists.` : `Created topic ${name}, ${made.numPartitions} partitions.`,
+      );
+  });
+}
+
+interface AlterOptions extends Common {
+  readonly partitions?: string;
+  readonly config: readonly string[];
+  readonly deleteConfig: readonly string[];
+}
+
+/** `samsa topic alter`. Validates the settings before it adds partitions. */
+export function alter(name: string, options: AlterOptions): Promise<void> {
+  const partitions = count(options.partitions, "--partitions");
+  const configs: Change[] = [
+    ...options.config.map(text => ({ ...pair(text, "--config"), configOperation: OPERATION.set })),
+    ...options.deleteConfig.map(key => ({ name: key, value: null, configOperation: OPERATION.delete })),
+  ];
+  if (partitions < 0 && configs.length === 0) {
+    throw new Failure("nothing to alter: give --partitions, --config or --delete-config");
+  }
+  const resource = { resourceType: RESOURCE.topic, resourceName: name, configs };
+  return connected(options, async admin => {
+    if (partitions >= 0) {
+      if (configs.length > 0) await alterConfigs(admin, resource, true);
+      const { results } = await admin.ask(ApiKey.CreatePartitions, 3, GROW, {
+        topics: [{ name, count: partitions, assignments: null }],
+        timeoutMs: 30_000,
+        validateOnly: false,
+      });
+      for (const { errorCode, errorMessage } of results) {
+        if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+      }
+    }
+    if (configs.length > 0) await alterConfigs(admin, resource);
+    const facts = {
+      name,
+      ...(partitions < 0 ? {} : { partitions }),
+      configs: Object.fromEntries(configs.map(change => [change.name, change.value])),
+    };
+    if (options.json === true) return console.log(JSON.stringify(facts));
+    const done = [
+      ...(partitions < 0 ? [] : [`${partitions} partitions`]),
+      ...configs.map(change => (change.value === null ? `without ${change.name}` : `${change.name}=${change.value}`)),
+    ];
+    console.log(`Altered topic ${name}: ${done.join(", ")}.`);
+  });
+}
+
+/** `samsa topic list`. */
+export function list(options: Common): Promise<void> {
+  return connected(options, async admin => {
+    const { topics } = await admin.ask(ApiKey.Metadata, 12, METADATA, {
+      topics: null,
+      includeTopicAuthorizedOperations: false,
+    });
+    const names = topics.flatMap(({ name }) => (name === null ? [] : [name])).sort((a, b) => (a < b ? -1 : 1));
+    if (options.json === true) console.log(JSON.stringify(names));
+    else for (const name of names) console.log(name);
+  });
+}
+
+/** `samsa topic describe`. */
+export function describe(names: readonly string[], options: Common): Promise<void> {
+  return connected(options, async admin => {
+    const asked = names.length === 0 ? null : names.map(name => ({ name }));
+    const { topics } = await admin.ask(ApiKey.Metadata, 12, METADATA, {
+      topics: asked,
+      allowAutoTopicCreation: false,
+      includeTopicAuthorizedOperations: false,
+    });
+    const failed = topics.find(({ errorCode }) => errorCode !== 0);
+    if (failed !== undefined) throw new Failure(`${failed.name}: ${sentence(failed.errorCode, null)}`);
+    const resources = topics.map(({ name }) => ({
+      resourceType: RESOURCE.topic,
+      resourceName: name ?? "",
+      configurationKeys: null,
+    }));
+    const { results } = await admin.ask(ApiKey.DescribeConfigs, 4, CONFIGS, { resources });
+    const shown = topics.map(({ name, topicId, partitions }, i) => ({
+      name,
+      topicId,
+      configs: Object.fromEntries(
+        results[i].configs.filter(c => c.configSource === SET_ON_TOPIC).map(c => [c.name, c.value]),
+      ),
+      partitions: partitions.map(p => ({
+        partition: p.partitionIndex,
+        leader: p.leaderId,
+        replicas: p.replicaNodes,
+        isr: p.isrNodes,
+      })),
+    }));
+    if (options.json === true) console.log(JSON.stringify(shown));
+    else for (const topic of shown) printTopic(topic);
+  });
+}
+
+interface Shown {
+  readonly name: string | null;
+  readonly topicId: string;
+  readonly configs: Readonly<Record<string, string | null>>;
+  readonly partitions: readonly {
+    partition: number;
+    leader: number;
+    replicas: readonly number[];
+    isr: readonly number[];
+  }[];
+}
+
+function printTopic({ name, topicId, configs, partitions }: Shown): void {
+  const settings = Object.entries(configs).map(([key, value]) => `${key}=${value}`);
+  const replication = partitions[0]?.replicas.length ?? 0;
+  console.log(
+    `Topic: ${name}\tTopicId: ${topicId}\tPartitionCount: ${partitions.length}\tReplicationFactor: ${replication}\tConfigs: ${settings.join(",")}`,
+  );
+  for (const { partition, leader, replicas, isr } of partitions) {
+    console.log(
+      `\tTopic: ${name}\tPartition: ${partition}\tLeader: ${leader}\tReplicas: ${replicas.join(",")}\tIsr: ${isr.join(",")}`,
+    );
+  }
+}
+
+interface DeleteOptions extends Common {
+  readonly ifExists?: boolean;
+}
+
+/** `samsa topic delete`. */
+async function remove(names: readonly string[], options: DeleteOptions): Promise<void> {
+  await connected(options, async admin => {
+    const topics = names.map(name => ({ name, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never }));
+    const { responses } = await admin.ask(ApiKey.DeleteTopics, 6, DELETE, { topics, timeoutMs: 30_000 });
+    const missing = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    for (const { name, errorCode, errorMessage } of responses) {
+      if (errorCode !== 0 && !(errorCode === missing && options.ifExists === true)) {
+        throw new Failure(`${name}: ${sentence(errorCode, errorMessage)}`);
+      }
+    }
+    const gone = responses.filter(({ errorCode }) => errorCode === 0).map(({ name }) => name);
+    if (options.json === true) console.log(JSON.stringify({ deleted: gone }));
+    else for (const name of gone) console.log(`Deleted topic ${name}.`);
+  });
+}
+
+export { remove as delete };

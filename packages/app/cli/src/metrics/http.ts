@@ -1,0 +1,80 @@
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { MetricFamily, Node } from "@samsa/broker";
+import type { ClientMetrics } from "./client-metrics.ts";
+import { Failure } from "../terminal/failure.ts";
+import type { Exposition } from "./prometheus.ts";
+import { watchTurns } from "./turns.ts";
+
+/** Number of ports to try, beginning with the default. */
+const PORTS_TRIED = 10;
+
+/** Renders metrics. Loads the library at the first scrape: it would take a tenth of the start time. */
+function renderer(): (families: readonly MetricFamily[]) => Promise<string> {
+  let exposition: Promise<Exposition> | undefined;
+  return async families => {
+    exposition ??= import("./prometheus.ts").then(prometheus => new prometheus.Exposition());
+    return (await exposition).render(families);
+  };
+}
+
+/** Address of the HTTP server. */
+export interface HttpPlace {
+  readonly host: string;
+  readonly port: number;
+  /** The port is a default: if it is taken, use the next free one. */
+  readonly wish: boolean;
+}
+
+function answer(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type });
+  response.end(body);
+}
+
+/**
+ * Serves `/metrics` of the broker and of its clients in Prometheus' text format, and `/health` as 200 or 503. Rejects
+ * with a `Failure` if the port is taken.
+ */
+export async function serveHttp(node: Node, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
+  const server = httpServer(node, clients);
+  const last = place.wish ? Math.min(place.port + PORTS_TRIED - 1, 65_535) : place.port;
+  for (let port = place.port; ; port++) {
+    try {
+      await listen(server, place.host, port);
+      server.on("error", error => node.env.logger.warn("the HTTP server failed", { error }));
+      return server;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== "EADDRINUSE") throw new Failure(`cannot serve HTTP on ${place.host}:${port}: ${message}`);
+      if (port < last) continue;
+      const which = port === place.port ? `port ${port} of ${place.host} is` : `ports ${place.port} to ${port} are`;
+      throw new Failure(`cannot serve metrics: ${which} taken. Choose another with --http-port, or "off".`);
+    }
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function httpServer(node: Node, clients: ClientMetrics): Server {
+  const turns = watchTurns();
+  const renderMetrics = renderer();
+  return createServer((request, response) => {
+    const path = (request.url ?? "/").split("?")[0];
+    if (path === "/health") {
+      const status = node.healthy ? 200 : 503;
+      answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
+    } else if (path === "/metrics") {
+      renderMetrics([...node.broker.metrics.families(), turns(), ...clients.families()]).then(
+        text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
+        error => answer(response, 500, "text/plain", String(error)),
+      );
+    } else answer(response, 404, "text/plain", "Not here. Try /metrics or /health.\n");
+  });
+}

@@ -1,0 +1,197 @@
+import { createHash, randomUUID } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { run } from "./child.ts";
+
+export const ROOT = join(import.meta.dirname, "../../../../..");
+const PACKAGE = join(import.meta.dirname, "../..");
+const CACHE = join(ROOT, "node_modules/.cache/interop");
+const SETUP_MS = 300_000;
+
+/** Reason why a client is not available on this machine. */
+export class Missing {
+  readonly reason: string;
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** Creates a cache folder once. Of two concurrent callers, the second gets the first one's result. */
+async function cached(name: string, pin: string, make: (folder: string) => Promise<void>): Promise<string> {
+  const key = createHash("sha256").update(pin).digest("hex").slice(0, 12);
+  const folder = join(CACHE, `${name}-${key}`);
+  if (existsSync(folder)) return folder;
+  const staging = `${folder}.${randomUUID().slice(0, 8)}`;
+  mkdirSync(CACHE, { recursive: true });
+  try {
+    await make(staging);
+    if (!existsSync(folder)) renameSync(staging, folder);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function present(name: string, command: string, args: readonly string[]): Promise<Missing | undefined> {
+  try {
+    await run(command, args);
+    return undefined;
+  } catch {
+    return new Missing(`${name} is not installed`);
+  }
+}
+
+function unavailable(what: string, error: unknown): Missing {
+  return new Missing(`${what} cannot be had: ${String(error).split("\n").slice(0, 3).join(" ")}`);
+}
+
+/** JVM options for programs that run for seconds: a small heap and no optimizing compiler. */
+const JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+
+const LOG = `-Dlog4j2.configurationFile=${join(PACKAGE, "java/log4j2.xml")}`;
+
+/** Kafka release of the broker and clients in the jars. */
+export const KAFKA_VERSION = "4.4.0";
+
+/** Kafka release of the command-line tools, the newest in public repositories (see `java/pom.xml`). */
+export const TOOLS_VERSION = "4.3.1";
+
+/** Maven options for the jars that the tools were built on, which serve classes that the newer jars lack. */
+const OLDER = [`-Dkafka.version=${TOOLS_VERSION}`, "-DincludeGroupIds=org.apache.kafka"];
+
+/** Programs that need the older jars first: the newer ones have their classes, but without some methods. */
+const ON_OLDER: readonly string[] = [
+  "org.apache.kafka.tools.BrokerApiVersionsCommand",
+  "org.apache.kafka.tools.DumpLogSegments",
+  "org.apache.kafka.tools.ReplicaVerificationTool",
+  "kafka.admin.ConfigCommand",
+];
+
+/** Program with its first arguments. */
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** Returns the command line of a Java main class. */
+export type Java = (main: string, ...args: readonly string[]) => Program;
+
+/** Folder with the jars of Kafka and its dependencies. */
+export async function findJars(): Promise<string | Missing> {
+  const missing = (await present("Java", "java", ["-version"])) ?? (await present("Maven", "mvn", ["--version"]));
+  if (missing !== undefined) return missing;
+  const pom = join(PACKAGE, "java/pom.xml");
+  try {
+    return await cached("jars", readFileSync(pom, "utf8") + OLDER.join(), async folder => {
+      const maven = ["-B", "-q", "-f", pom, "dependency:copy-dependencies"];
+      await run("mvn", [...maven, `-DoutputDirectory=${folder}`], { deadlineMs: SETUP_MS });
+      await run("mvn", [...maven, ...OLDER, `-DoutputDirectory=${join(folder, "older")}`], { deadlineMs: SETUP_MS });
+    });
+  } catch (error) {
+    return unavailable("Kafka's jars", error);
+  }
+}
+
+/** Runner of Apache Kafka's programs, by main class. */
+export async function findJava(): Promise<Java | Missing> {
+  const jars = await findJars();
+  if (jars instanceof Missing) return jars;
+  const paths = [join(jars, "*"), join(jars, "older/*")];
+  const classes = (main: string): string => (ON_OLDER.includes(main) ? paths.toReversed() : paths).join(delimiter);
+  return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", classes(main), main, ...args] });
+}
+
+/** Runner of our programs in `java/`, compiled once. */
+export async function findOurJava(): Promise<Java | Missing> {
+  const jars = await findJars();
+  if (jars instanceof Missing) return jars;
+  const missing = await present("the Java compiler", "javac", ["-version"]);
+  if (missing !== undefined) return missing;
+  const sources = readdirSync(join(PACKAGE, "java"))
+    .filter(name => name.endsWith(".java"))
+    .map(name => join(PACKAGE, "java", name));
+  const pin = sources.map(source => readFileSync(source, "utf8")).join("");
+  try {
+    const classes = await cached("java", pin + jars, async folder => {
+      await run("javac", ["-nowarn", "-cp", join(jars, "*"), "-d", folder, ...sources], { deadlineMs: SETUP_MS });
+    });
+    const path = [classes, join(jars, "*")].join(delimiter);
+    return (main, ...args) => ({ command: "java", args: [...JVM, LOG, "-cp", path, main, ...args] });
+  } catch (error) {
+    return unavailable("our Java programs", error);
+  }
+}
+
+/** Go program in `go/`, built once. */
+export async function findGo(name: string): Promise<Program | Missing> {
+  const missing = await present("Go", "go", ["version"]);
+  if (missing !== undefined) return missing;
+  const source = join(PACKAGE, "go", name);
+  const pin = ["main.go", "go.mod", "go.sum"].map(file => readFileSync(join(source, file), "utf8")).join("");
+  try {
+    const folder = await cached(`go-${name}`, pin, async staging => {
+      const env = { GOMODCACHE: join(CACHE, "go-modules"), GOCACHE: join(CACHE, "go-build") };
+      // Make the module cache writable, so that node_modules can be removed.
+      const flags = ["build", "-mod=readonly", "-modcacherw", "-o", join(staging, name), "."];
+      await run("go", flags, { cwd: source, env, deadlineMs: SETUP_MS });
+    });
+    return { command: join(folder, name), args: [] };
+  } catch (error) {
+    return unavailable(`the Go program ${name}`, error);
+  }
+}
+
+/** Rust program in `rust/`, built once. */
+export async function findRust(): Promise<Program | Missing> {
+  const missing = await present("Rust", "cargo", ["--version"]);
+  if (missing !== undefined) return missing;
+  const source = join(PACKAGE, "rust");
+  const pin = ["Cargo.toml", "src/main.rs"].map(file => readFileSync(join(source, file), "utf8")).join("");
+  try {
+    const folder = await cached("rust", pin, async staging => {
+      // Build in a copy, because cargo writes its lockfile next to the manifest.
+      cpSync(source, staging, { recursive: true });
+      const env = { CARGO_TARGET_DIR: join(CACHE, "rust-build") };
+      await run("cargo", ["build", "-q", "--release"], { cwd: staging, env, deadlineMs: SETUP_MS });
+      cpSync(join(CACHE, "rust-build/release/rskafka-walk"), join(staging, "rskafka-walk"));
+    });
+    return { command: join(folder, "rskafka-walk"), args: [] };
+  } catch (error) {
+    return unavailable("the Rust program", error);
+  }
+}
+
+/** Returns the command line of a Python script. */
+export type Python = (script: string, ...args: readonly string[]) => Program;
+
+/** Runner of the scripts in `python/`, in a virtual environment with the clients of `requirements.txt`. */
+export async function findPython(): Promise<Python | Missing> {
+  const missing = await present("Python 3", "python3", ["-c", "import venv, sys; assert sys.version_info >= (3, 9)"]);
+  if (missing !== undefined) return missing;
+  const requirements = join(PACKAGE, "python/requirements.txt");
+  try {
+    const environment = await cached("python", readFileSync(requirements, "utf8"), async folder => {
+      await run("python3", ["-m", "venv", folder], { deadlineMs: SETUP_MS });
+      const pip = ["-m", "pip", "install", "-q", "-r", requirements];
+      await run(join(folder, "bin/python"), pip, { deadlineMs: SETUP_MS });
+    });
+    return (script, ...args) => ({
+      command: join(environment, "bin/python"),
+      args: ["-u", join(PACKAGE, "python", script), ...args],
+    });
+  } catch (error) {
+    return unavailable("the Python clients", error);
+  }
+}
+
+/** Node script, run by the Node version that the repository pins. */
+export function nodeProgram(...args: readonly string[]): Program {
+  const pinned = join(ROOT, "node_modules/.bin/node");
+  return { command: existsSync(pinned) ? pinned : process.execPath, args };
+}
+
+/** Builds and returns the `samsa` command; later changes of the sources do not affect it. */
+export async function findSamsa(): Promise<Program> {
+  await run(join(ROOT, "packages/app/cli/bin/samsa"), ["--version"], { deadlineMs: SETUP_MS });
+  return nodeProgram(realpathSync(join(ROOT, "dist/current/samsa.mjs")));
+}

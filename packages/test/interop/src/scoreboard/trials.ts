@@ -1,0 +1,114 @@
+/** List of all outside judges. Each gets its own broker. */
+import { join } from "node:path";
+import { announced, checkAnnounced, implemented, recorded } from "./api-list.ts";
+import type { BrokerProcess } from "../processes/broker.ts";
+import { AGAINST_KAFKA, startBroker } from "../processes/broker-process.ts";
+import { runTool } from "./kafka-tools.ts";
+import { ADMIN_TOOLS } from "./admin-tools.ts";
+import { RECORD_TOOLS } from "./record-tools.ts";
+import type { Tool } from "./tool-check.ts";
+import {
+  findGo,
+  findJava,
+  findOurJava,
+  findPython,
+  findRust,
+  Missing,
+  nodeProgram,
+  type Program,
+} from "../processes/runtimes.ts";
+import { oneLine, type Verdict } from "./scoreboard.ts";
+import { runWalk } from "./walk.ts";
+
+/** Judge that can be run. */
+export interface Trial {
+  readonly name: string;
+  run(): Promise<Verdict>;
+}
+
+/** Runs `body` with a broker. Any error becomes a failed check. */
+async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<Verdict>): Promise<Verdict> {
+  let broker: BrokerProcess | undefined;
+  try {
+    broker = await startBroker();
+    return await body(broker);
+  } catch (error) {
+    const checks = [{ name: "(the whole judge)", outcome: "failed" as const, reason: oneLine(error) }];
+    return { judge, version: "", checks };
+  } finally {
+    await broker?.dispose();
+  }
+}
+
+function absent(judge: string, { reason }: Missing): Verdict {
+  return { judge, version: "", checks: [{ name: "(the whole judge)", outcome: "skipped", reason: oneLine(reason) }] };
+}
+
+type Finder = () => Promise<Program | Missing>;
+
+function walk(name: string, find: Finder, ...more: readonly string[]): Trial {
+  return {
+    name,
+    run: async () => {
+      const program = await find();
+      if (program instanceof Missing) return absent(name, program);
+      return onBroker(name, ({ server }) =>
+        runWalk(name, { command: program.command, args: [...program.args, server, ...more] }),
+      );
+    },
+  };
+}
+
+function java(main: string): Finder {
+  return async () => {
+    const found = await findOurJava();
+    return found instanceof Missing ? found : found(main);
+  };
+}
+
+function python(script: string): Finder {
+  return async () => {
+    const found = await findPython();
+    return found instanceof Missing ? found : found(script);
+  };
+}
+
+const API_LIST: Trial = {
+  name: "ApiVersions",
+  run: () =>
+    onBroker("ApiVersions", async ({ server }) => {
+      const kafka = recorded();
+      const there = AGAINST_KAFKA ? kafka.apis : implemented();
+      const checks = checkAnnounced(await announced(server), there, kafka);
+      return { judge: "ApiVersions", version: kafka.version, checks };
+    }),
+};
+
+function kafkaTool(tool: Tool): Trial {
+  const { name } = tool;
+  return {
+    name,
+    run: async () => {
+      const found = await findJava();
+      return found instanceof Missing ? absent(name, found) : onBroker(name, broker => runTool(found, tool, broker));
+    },
+  };
+}
+
+/** All judges, in running order. */
+export const TRIALS: readonly Trial[] = [
+  API_LIST,
+  ...[...ADMIN_TOOLS, ...RECORD_TOOLS].map(kafkaTool),
+  walk("Java Producer", java("ProducerWalk")),
+  walk("Java Consumer, classic", java("ConsumerWalk"), "classic"),
+  walk("Java Consumer, consumer", java("ConsumerWalk"), "consumer"),
+  walk("Java Admin", java("AdminWalk")),
+  walk("confluent-kafka", python("confluent_walk.py")),
+  walk("kafka-python", python("kafka_python_walk.py")),
+  walk("aiokafka", python("aiokafka_walk.py")),
+  walk("franz-go", () => findGo("franz")),
+  walk("sarama", () => findGo("sarama")),
+  walk("rskafka", findRust),
+  walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
+  walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
+];

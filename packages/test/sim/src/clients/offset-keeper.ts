@@ -1,0 +1,56 @@
+import { CALLS } from "../stage/calls.ts";
+import type { Client } from "../stage/client.ts";
+import { Violation } from "../ledgers/rules.ts";
+import type { Prng } from "../world/prng.ts";
+import { type Actor, somewhere, type Stage } from "../stage/stage.ts";
+import type { TopicEntry } from "../ledgers/topic-ledger.ts";
+
+const GROUP = "kept";
+
+/** Commits offsets for short-lived topics: none may outlive its topic or apply to a later topic of the same name. */
+export class OffsetKeeper implements Actor {
+  readonly client: Client;
+  readonly #stage: Stage;
+  readonly #rng: Prng;
+  /** Topic of each committed offset; offsets are unique. */
+  readonly #topicOf = new Map<number, TopicEntry>();
+
+  constructor(stage: Stage, client: Client, rng: Prng) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+  }
+
+  async step(): Promise<void> {
+    if (this.#rng.chance(0.5)) await this.#readBack();
+    else await this.#commit();
+  }
+
+  async #commit(): Promise<void> {
+    const place = somewhere(this.#rng, this.#stage);
+    if (place === undefined) return;
+    const { topic, partition } = place;
+    const offset = 1000 + this.#topicOf.size;
+    this.#topicOf.set(offset, topic);
+    const partitions = [
+      { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: "" },
+    ];
+    const nobody = { groupId: GROUP, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null };
+    await this.client.ask(CALLS.offsetCommit, { ...nobody, topics: [{ name: topic.name, partitions }] });
+  }
+
+  async #readBack(): Promise<void> {
+    const { entries } = this.#stage.topics;
+    const gone = new Set(entries.filter(({ state }) => state === "gone"));
+    const answer = await this.client.ask(CALLS.offsetFetch, { groupId: GROUP, topics: null, requireStable: false });
+    if (answer === undefined || answer.errorCode !== 0) return;
+    for (const { name, partitions } of answer.topics) {
+      for (const { partitionIndex, committedOffset } of partitions) {
+        const topic = this.#topicOf.get(Number(committedOffset));
+        if (topic === undefined || !gone.has(topic)) continue;
+        const detail = `${name}-${partitionIndex} has ${committedOffset}, which was committed before it was deleted`;
+        throw new Violation("an offset outlived its topic", detail);
+      }
+    }
+  }
+}
