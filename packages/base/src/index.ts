@@ -68,6 +68,7 @@ export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
 export { javaStringHash } from "./murmur2.ts";
+export { checkTransition, type PreviousStates } from "./transition.ts";
 export {
   isReservedDirectory,
   LOST_DIRECTORY,

@@ -1,15 +1,16 @@
-import { type Int64, invariant, javaStringHash, type Uuid } from "@samsa/base";
+import { checkTransition, type Int64, invariant, javaStringHash, type PreviousStates, type Uuid } from "@samsa/base";
 import type { Ticket } from "./effects.ts";
 
-/** Valid previous states of each state of a classic group (`ClassicGroupState`). */
-const PREVIOUS_STATES = {
+/** State of a classic group. Kafka's state Dead has no group: a dead group is removed. */
+export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable";
+
+/** Valid previous states of a classic group (`ClassicGroupState`). */
+export const PREVIOUS_GROUP_STATES: PreviousStates<GroupState> = {
   Empty: ["PreparingRebalance"],
   PreparingRebalance: ["Stable", "CompletingRebalance", "Empty"],
   CompletingRebalance: ["PreparingRebalance"],
   Stable: ["CompletingRebalance"],
-} as const;
-
-export type GroupState = keyof typeof PREVIOUS_STATES;
+};
 
 export interface MemberProtocol {
   readonly name: string;
@@ -97,8 +98,7 @@ export class Group {
   }
 
   transition(state: GroupState, now: number): void {
-    const allowed: readonly GroupState[] = PREVIOUS_STATES[state];
-    invariant(allowed.includes(this.#state), `a group goes from ${this.#state} to ${state}`);
+    checkTransition(PREVIOUS_GROUP_STATES, this.#state, state);
     this.#previousState = this.#state;
     this.#state = state;
     this.stateTimestamp = now;

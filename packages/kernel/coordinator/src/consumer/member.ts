@@ -1,8 +1,27 @@
-import type { Uuid } from "@samsa/base";
+import { checkTransition, type PreviousStates, type Uuid } from "@samsa/base";
 import type { MemberProtocol } from "../group.ts";
 
 /** State of a member's reconciliation (`MemberState`). */
 export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;
+export type MemberState = (typeof STATE)[keyof typeof STATE];
+
+const ANY_STATE: readonly MemberState[] = Object.values(STATE);
+
+/**
+ * Valid previous states of a member (`CurrentAssignmentBuilder`). Each step of the reconciliation may end in any of the
+ * three states; only records of a later version have another one.
+ */
+export const PREVIOUS_MEMBER_STATES: PreviousStates<MemberState> = {
+  [STATE.stable]: ANY_STATE,
+  [STATE.unrevoked]: ANY_STATE,
+  [STATE.unreleased]: ANY_STATE,
+  [STATE.unknown]: [],
+};
+
+/** State in a record: `STATE.unknown` if only a later version knows it (`MemberState.fromValue`). */
+export function memberState(value: number): MemberState {
+  return ANY_STATE.find(state => state === value) ?? STATE.unknown;
+}
 
 /** Member epochs with a special meaning in requests. */
 export const JOINING_EPOCH = 0;
@@ -24,7 +43,7 @@ export interface ConsumerMember {
   readonly id: string;
   readonly epoch: number;
   readonly previousEpoch: number;
-  readonly state: number;
+  readonly state: MemberState;
   readonly instanceId: string | null;
   readonly rackId: string | null;
   readonly clientId: string;
@@ -135,4 +154,11 @@ export function samePlace(a: ConsumerMember, b: ConsumerMember): boolean {
 /** True if the member has reached its target assignment of that epoch. */
 export function isReconciled(member: ConsumerMember, epoch: number): boolean {
   return member.state === STATE.stable && member.epoch === epoch;
+}
+
+/** Member after a step of its reconciliation; its last epoch becomes the previous one. */
+export function moved(member: ConsumerMember, epoch: number, change: Partial<ConsumerMember>): ConsumerMember {
+  const { state = member.state } = change;
+  checkTransition(PREVIOUS_MEMBER_STATES, member.state, state);
+  return { ...member, previousEpoch: member.epoch, epoch, ...change };
 }

@@ -1,6 +1,6 @@
 import type { Uuid } from "@samsa/base";
 import type { Assignment } from "../assign/index.ts";
-import { type ConsumerMember, NONE, type Owned, STATE } from "./member.ts";
+import { type ConsumerMember, moved, NONE, type Owned, STATE } from "./member.ts";
 
 /** Partitions in the form of a heartbeat. */
 export type ListedPartitions = readonly { readonly topicId: Uuid; readonly partitions: readonly number[] }[];
@@ -27,11 +27,6 @@ function holds(owned: Owned, listed: ListedPartitions | null): boolean {
   });
 }
 
-/** Member at `epoch`; its last epoch becomes the previous one. */
-function at(member: ConsumerMember, epoch: number, rest: Partial<ConsumerMember>): ConsumerMember {
-  return { ...member, previousEpoch: member.epoch, epoch, ...rest };
-}
-
 /** Revokes the partitions of topics that the member no longer subscribes to, and no others. */
 function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
   const assigned = new Map(member.assigned);
@@ -43,10 +38,10 @@ function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
   }
   if (assigned.size === member.assigned.size) return member;
   if (holds(revoking, goal.owned)) {
-    return at(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
+    return moved(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
   }
   // The member has revoked them already.
-  return at(member, member.epoch, { assigned });
+  return moved(member, member.epoch, { assigned });
 }
 
 /** Next step towards the target: revoke partitions first, then move to the target's epoch and take free partitions. */
@@ -76,9 +71,9 @@ function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
     if (all.size > 0) taken.set(topic, all);
   }
   if (revoking.size > 0 && holds(revoking, goal.owned)) {
-    return at(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
+    return moved(member, member.epoch, { state: STATE.unrevoked, assigned, revoking });
   }
-  return at(member, epoch, { state: waits ? STATE.unreleased : STATE.stable, assigned: taken, revoking: NONE });
+  return moved(member, epoch, { state: waits ? STATE.unreleased : STATE.stable, assigned: taken, revoking: NONE });
 }
 
 /** Member after one step towards its target; the same object if nothing changes (`CurrentAssignmentBuilder`). */

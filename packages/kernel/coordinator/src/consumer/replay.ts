@@ -1,7 +1,7 @@
 import { nearestNumber, type Uuid } from "@samsa/base";
 import type { ConsumerGroupCurrentMemberAssignmentValue } from "@samsa/protocol";
 import type { ConsumerGroup } from "./group.ts";
-import { type ConsumerMember, LEAVING_EPOCH, NONE, namesOf, newMember, type Owned } from "./member.ts";
+import { type ConsumerMember, LEAVING_EPOCH, memberState, NONE, namesOf, newMember, type Owned } from "./member.ts";
 import type { ConsumerRecord } from "./records.ts";
 
 type OwnedTopics = ConsumerGroupCurrentMemberAssignmentValue["assignedPartitions"];
@@ -106,7 +106,8 @@ function replayMember(
   } else if (record.value === null) {
     member = { ...before, epoch: LEAVING_EPOCH, previousEpoch: LEAVING_EPOCH, assigned: NONE, revoking: NONE };
   } else {
-    const { memberEpoch: epoch, previousMemberEpoch: previousEpoch, state } = record.value;
+    const { memberEpoch: epoch, previousMemberEpoch: previousEpoch } = record.value;
+    const state = memberState(record.value.state);
     const assigned = ownedOf(record.value.assignedPartitions, epoch);
     const revoking = ownedOf(record.value.partitionsPendingRevocation, epoch);
     member = { ...before, epoch, previousEpoch, state, assigned, revoking };

@@ -257,7 +257,7 @@ export class ConsumerUpdates {
 
   /** True if this version of Samsa knows the member's state. */
   isKnownState(member: ConsumerMember): boolean {
-    return member.state === STATE.stable || member.state === STATE.unrevoked || member.state === STATE.unreleased;
+    return member.state !== STATE.unknown;
   }
 }
 

@@ -1,9 +1,22 @@
+import { checkTransition, type PreviousStates } from "@samsa/base";
 import type { OffsetState } from "./requests.ts";
 import type { AcquiredRecords } from "./fetched.ts";
 
 /** State of a record that was fetched for a share group (`RecordState`). */
 export const RecordState = { AVAILABLE: 0, ACQUIRED: 1, ACKNOWLEDGED: 2, ARCHIVING: 3, ARCHIVED: 4 } as const;
 export type RecordState = (typeof RecordState)[keyof typeof RecordState];
+
+/**
+ * Valid previous states of a record (`RecordState.validateTransition`). Records that the log loses are archived even if
+ * they are available (`InFlightState.archive`). ARCHIVING exists in persisted states only.
+ */
+export const PREVIOUS_RECORD_STATES: PreviousStates<RecordState> = {
+  [RecordState.AVAILABLE]: [RecordState.ACQUIRED],
+  [RecordState.ACQUIRED]: [RecordState.AVAILABLE],
+  [RecordState.ACKNOWLEDGED]: [RecordState.ACQUIRED],
+  [RecordState.ARCHIVING]: [],
+  [RecordState.ARCHIVED]: [RecordState.ACQUIRED, RecordState.AVAILABLE],
+};
 
 /** Member id of records that no member has acquired. */
 export const NOBODY = "";
@@ -17,7 +30,7 @@ function isFinal(state: RecordState): boolean {
 export class Slot {
   readonly first: number;
   readonly last: number;
-  state: RecordState;
+  #state: RecordState;
   deliveryCount: number;
   memberId: string;
   /** End of the acquisition lock; Infinity: no lock. */
@@ -32,13 +45,28 @@ export class Slot {
   constructor(range: { readonly first: number; readonly last: number }, state: RecordState, deliveryCount: number) {
     this.first = range.first;
     this.last = range.last;
-    this.state = state;
+    this.#state = state;
     this.deliveryCount = deliveryCount;
     this.memberId = NOBODY;
   }
 
+  get state(): RecordState {
+    return this.#state;
+  }
+
   get size(): number {
     return this.last - this.first + 1;
+  }
+
+  become(state: RecordState): void {
+    checkTransition(PREVIOUS_RECORD_STATES, this.#state, state);
+    this.#state = state;
+  }
+
+  /** Undoes a change that could not be persisted (`InFlightState.completeStateTransition`). */
+  restore({ state, memberId }: NonNullable<Slot["before"]>): void {
+    this.#state = state;
+    this.memberId = memberId;
   }
 
   /** True if the records can be acquired. */
@@ -58,7 +86,7 @@ export class Slot {
 
   archive(): void {
     this.lost = true;
-    this.state = RecordState.ARCHIVED;
+    this.become(RecordState.ARCHIVED);
     this.memberId = NOBODY;
     this.expiresAt = Infinity;
   }

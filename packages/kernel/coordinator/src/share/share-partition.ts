@@ -225,7 +225,7 @@ export class SharePartition {
   #deliver(acquisition: Acquisition, batch: InFlightBatch, slots: readonly Slot[]): void {
     const expiresAt = acquisition.now + this.#settings().lockDurationMs;
     for (const slot of slots) {
-      slot.state = RecordState.ACQUIRED;
+      slot.become(RecordState.ACQUIRED);
       slot.deliveryCount++;
       slot.memberId = acquisition.request.memberId;
       this.#hold(batch, slot, expiresAt);
@@ -457,7 +457,7 @@ export class SharePartition {
   /** Begins the change of an acquired slot; its lock keeps its deadline until the change is durable. */
   #change(slot: Slot, wanted: RecordState): Slot {
     slot.before = { state: slot.state, memberId: slot.memberId };
-    slot.state = this.#allowed(slot, wanted);
+    slot.become(this.#allowed(slot, wanted));
     slot.memberId = NOBODY;
     return slot;
   }
@@ -466,14 +466,17 @@ export class SharePartition {
     const { before } = slot;
     slot.before = undefined;
     if (slot.lost || before === undefined) return;
-    if (slot.expiresAt <= now) {
-      slot.state = this.#allowed(slot, this.#releasedState(slot));
-      slot.expiresAt = Infinity;
-      this.#mayBeFree = true;
-    } else {
-      slot.state = before.state;
-      slot.memberId = before.memberId;
-    }
+    slot.restore(before);
+    if (slot.expiresAt > now) return;
+    this.#release(slot);
+    this.#mayBeFree = true;
+  }
+
+  /** Ends the acquisition of a slot whose lock has expired. */
+  #release(slot: Slot): void {
+    slot.become(this.#allowed(slot, this.#releasedState(slot)));
+    slot.memberId = NOBODY;
+    slot.expiresAt = Infinity;
   }
 
   #persist(batches: readonly OffsetState[], write: Write, out: SharePartitionEffect[]): void {
@@ -542,9 +545,7 @@ export class SharePartition {
       }
       // The deadline of a slot with a pending change matters only if the change fails.
       if (slot.state !== RecordState.ACQUIRED) continue;
-      slot.state = this.#allowed(slot, this.#releasedState(slot));
-      slot.memberId = NOBODY;
-      slot.expiresAt = Infinity;
+      this.#release(slot);
       freed.push(stateOf(slot));
     }
     if (next !== Infinity) this.#wake(batch, next);

@@ -1,3 +1,5 @@
+import { checkTransition, type PreviousStates } from "@samsa/base";
+
 /** States of a transactional id, in the order of their numbers in records (`TransactionState`). */
 export const TXN_STATES = [
   "Empty",
@@ -11,6 +13,19 @@ export const TXN_STATES = [
 ] as const;
 /** State of a transactional id. */
 export type TxnState = (typeof TXN_STATES)[number];
+
+/** Valid previous states of a transactional id (`TransactionState.VALID_PREVIOUS_STATES`). */
+export const PREVIOUS_TXN_STATES: PreviousStates<TxnState> = {
+  Empty: ["Empty", "CompleteCommit", "CompleteAbort"],
+  Ongoing: ["Ongoing", "Empty", "CompleteCommit", "CompleteAbort"],
+  PrepareCommit: ["Ongoing"],
+  // From transaction.version 2 on, a client aborts when it does not know whether a transaction has begun.
+  PrepareAbort: ["Ongoing", "PrepareEpochFence", "Empty", "CompleteCommit", "CompleteAbort"],
+  CompleteCommit: ["PrepareCommit"],
+  CompleteAbort: ["PrepareAbort"],
+  Dead: ["Empty", "CompleteCommit", "CompleteAbort"],
+  PrepareEpochFence: ["Ongoing"],
+};
 
 /** Partitions by topic. */
 export type TxnPartitions = ReadonlyMap<string, ReadonlySet<number>>;
@@ -79,6 +94,7 @@ export function mayGoOn(image: TxnImage, { id, epoch }: ProducerClaim): boolean 
 }
 
 function step(image: TxnImage, change: Partial<TxnImage> & { readonly state: TxnState }): TxnImage {
+  checkTransition(PREVIOUS_TXN_STATES, image.state, change.state);
   return { ...image, previousProducerId: image.producerId, ...change };
 }
 

@@ -1,4 +1,4 @@
-import { DeadlineHeap, invariant } from "@samsa/base";
+import { checkTransition, DeadlineHeap, invariant } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Effect, ShardRecord, Ticket } from "../effects.ts";
 import type { LoggedRecord, Shard } from "../shard.ts";
@@ -13,6 +13,7 @@ import {
   mayGoOn,
   NO_EPOCH,
   NO_PRODUCER_ID,
+  PREVIOUS_TXN_STATES,
   type ProducerClaim,
   prepared,
   type TxnImage,
@@ -122,6 +123,12 @@ interface Sending {
 }
 
 type Answer = (errorCode: number, producerId?: bigint, producerEpoch?: number) => void;
+
+/** Begins a transition, which the write of its record ends (`TransactionMetadata.prepareTransitionTo`). */
+function prepareTransition(txn: Txn, state: TxnState): void {
+  checkTransition(PREVIOUS_TXN_STATES, txn.image.state, state);
+  txn.pending = state;
+}
 
 function isPreparing({ state }: TxnImage): boolean {
   return state === "PrepareCommit" || state === "PrepareAbort";
@@ -248,7 +255,7 @@ export class TransactionShard implements Shard<TxnEffect> {
 
   /** Writes `next`, and makes it the transaction's image once it is written. */
   #step(txn: Txn, next: TxnImage, done: (errorCode: number) => void): void {
-    txn.pending = next.state;
+    prepareTransition(txn, next.state);
     this.#append([txnRecord(txn.id, next, this.#config.version())], errorCode => {
       txn.pending = undefined;
       if (errorCode === 0) this.#become(txn, next);
@@ -346,7 +353,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   #finish(txn: Txn): void {
     const { image } = txn;
     txn.failedFence = false;
-    txn.pending = completed(image, this.#wall).state;
+    prepareTransition(txn, completed(image, this.#wall).state);
     const token = ++this.#tokens;
     const marker = {
       producerId: image.producerId,
@@ -402,7 +409,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   #writeCompletion(txn: Txn, final: TxnImage): void {
     this.#step(txn, final, errorCode => {
       if (errorCode !== NOT_AVAILABLE) return;
-      txn.pending = final.state;
+      prepareTransition(txn, final.state);
       this.#retries.push(this.#now + RETRY_MS, () => this.#writeCompletion(txn, final));
     });
   }
@@ -441,7 +448,7 @@ export class TransactionShard implements Shard<TxnEffect> {
       const { state, updateTimestamp } = txn.image;
       if (txn.pending !== undefined || state === "Ongoing" || isPreparing(txn.image)) continue;
       if (updateTimestamp > this.#wall - this.#config.idExpirationMs) continue;
-      txn.pending = "Dead";
+      prepareTransition(txn, "Dead");
       batch.push(txn);
       bytes += txn.id.length;
       if (bytes < TOMBSTONE_BYTES) continue;
