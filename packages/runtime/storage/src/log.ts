@@ -21,6 +21,7 @@ import {
 } from "@samsa/log";
 import { replaceFile } from "./files.ts";
 import { LogFiles } from "./log-files.ts";
+import { LogLife } from "./log-life.ts";
 import { LogReader } from "./log-reader.ts";
 import { latestTimestamp, locate, remeasure, type TimestampOffset, timestampLookup } from "./lookup.ts";
 import { reloadProducers } from "./recovery.ts";
@@ -74,8 +75,7 @@ export class PartitionLog {
   /** Lowest offset that the log was truncated to since the running flush began. */
   private cutTo = Infinity;
   /** True if nothing may be appended any more. */
-  private closing = false;
-  private closed = false;
+  private readonly life = new LogLife();
   /** Counts truncations, moves and closes, so that long work on the log can notice them and start again. */
   changes = 0;
   /** Offsets below this have been compacted. */
@@ -163,7 +163,7 @@ export class PartitionLog {
 
   /** Appends a copy of validated batches as leader; their headers get offsets, leader epoch and timestamp. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult {
-    invariant(!this.closing, "nothing is appended to a log that is being closed");
+    invariant(this.life.isOpen, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
     return this.appended(
       copy,
@@ -173,7 +173,7 @@ export class PartitionLog {
 
   /** Appends a copy of batches unchanged, as a follower or for the metadata log. */
   appendAsFollower(bytes: Uint8Array): AppendResult {
-    invariant(!this.closing, "nothing is appended to a log that is being closed");
+    invariant(this.life.isOpen, "nothing is appended to a log that is being closed");
     const copy = this.home.tails.copy(bytes);
     const now = this.home.env.clock.now();
     return this.appended(
@@ -228,7 +228,7 @@ export class PartitionLog {
   }
 
   private readFiles(options: ReadOptions, none: ReadResult): ReadResult {
-    invariant(!this.closed, "a closed log is not used");
+    invariant(!this.life.isClosed, "a closed log is not used");
     // Batches after a gap left by a truncation may not have been written yet.
     this.writePending();
     return this.reader.read(options, none);
@@ -317,7 +317,7 @@ export class PartitionLog {
     const all = this.flushActive;
     this.flushActive = false;
     // A log that was deleted meanwhile needs no flush.
-    if (this.closed) return;
+    if (this.life.isClosed) return;
     if (all) {
       this.lastFlush = this.home.env.clock.monotonic();
       this.state.writeEpochs(this.effects);
@@ -331,7 +331,7 @@ export class PartitionLog {
       await this.files.sync(this.unflushed(all));
     } catch (error) {
       // Files that were deleted meanwhile cannot be synced.
-      if (this.closed) return;
+      if (this.life.isClosed) return;
       this.home.failed(error);
       throw error;
     }
@@ -504,8 +504,8 @@ export class PartitionLog {
    * afterwards.
    */
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closing = true;
+    if (this.life.isClosed) return;
+    this.life.enter("CLOSING");
     this.changes++;
     try {
       if (this.home.offline) return;
@@ -534,7 +534,7 @@ export class PartitionLog {
   /** Stops appends, since another log takes this one's place. */
   retire(): void {
     this.changes++;
-    this.closing = true;
+    this.life.enter("CLOSING");
   }
 
   /** Turns a copy (`-future`) into the log: renames its directory to the log's name. Throws `DiskError`. */
@@ -571,14 +571,14 @@ export class PartitionLog {
   }
 
   private release(): void {
-    this.closed = true;
+    this.life.enter("CLOSED");
     this.changes++;
     this.tail.clear();
     this.files.closeAll();
   }
 
   private file(name: string): DiskFile {
-    invariant(!this.closed, "a closed log is not used");
+    invariant(!this.life.isClosed, "a closed log is not used");
     return this.files.open(name);
   }
 

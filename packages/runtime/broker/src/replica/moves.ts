@@ -1,4 +1,4 @@
-import { DiskError, type Env, guard, type Uuid } from "@samsa/base";
+import { checkTransition, DiskError, type Env, guard, type PreviousStates, type Uuid } from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
 import { logOf, type Partition } from "./partition.ts";
 
@@ -20,12 +20,30 @@ export interface MovesHost {
   assign(placed: Placed): Promise<void>;
 }
 
+/** State of a move (`ReplicaAlterLogDirsThread.ReassignmentState`). */
+export type MoveState = "RETURNING" | "COPYING" | "ASSIGNED" | "SWAPPED" | "CANCELLED";
+
+/** Valid previous states of a move. */
+export const PREVIOUS_MOVE_STATES: PreviousStates<MoveState> = {
+  // A start found a copy in the directory that the metadata names; the copy may be incomplete.
+  RETURNING: [],
+  COPYING: ["RETURNING"],
+  // The metadata names the directory of the copy, which is complete.
+  ASSIGNED: ["COPYING"],
+  SWAPPED: ["ASSIGNED"],
+  CANCELLED: ["RETURNING", "COPYING", "ASSIGNED"],
+};
+
+/** Changes the state of a move. */
+export function enter(move: { state: MoveState }, state: MoveState): void {
+  checkTransition(PREVIOUS_MOVE_STATES, move.state, state);
+  move.state = state;
+}
+
 interface Move {
   readonly partition: Partition;
   readonly work: LogMove;
-  /** True if the metadata already assigns the replica to the directory of the copy. */
-  assigned: boolean;
-  cancelled: boolean;
+  state: MoveState;
 }
 
 /**
@@ -70,7 +88,7 @@ export class Moves {
   /** Resumes an existing copy; `assigned`: the metadata already assigns the replica to the directory of the copy. */
   resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
     const work = new LogMove(logOf(partition), copy);
-    this.#moves.set(partition, { partition, work, assigned, cancelled: false });
+    this.#moves.set(partition, { partition, work, state: assigned ? "RETURNING" : "COPYING" });
     this.#running ??= this.#runAll();
   }
 
@@ -79,10 +97,11 @@ export class Moves {
     const move = this.#moves.get(partition);
     if (move === undefined) return;
     this.#moves.delete(partition);
-    move.cancelled = true;
+    const isAssigned = move.state === "RETURNING" || move.state === "ASSIGNED";
+    enter(move, "CANCELLED");
     move.work.cancel();
     move.work.copy.delete();
-    if (move.assigned) this.#takeBack(move);
+    if (isAssigned) this.#takeBack(move);
   }
 
   /** Cancels the moves from or to directories that have failed. */
@@ -96,9 +115,10 @@ export class Moves {
 
   #forget(partition: Partition): void {
     const move = this.#moves.get(partition);
-    move?.work.cancel();
-    if (move !== undefined) move.cancelled = true;
+    if (move === undefined) return;
     this.#moves.delete(partition);
+    enter(move, "CANCELLED");
+    move.work.cancel();
   }
 
   #takeBack({ partition, work }: Move): void {
@@ -140,25 +160,25 @@ export class Moves {
   }
 
   /** True if a move should continue; checked after each await. */
-  #goesOn({ cancelled, partition }: Move): boolean {
-    return !cancelled && !this.#closed && !partition.isOffline;
+  #goesOn({ state, partition }: Move): boolean {
+    return state !== "CANCELLED" && !this.#closed && !partition.isOffline;
   }
 
   async #run(move: Move): Promise<void> {
     const { partition, work } = move;
-    if (move.assigned) {
+    if (move.state === "RETURNING") {
       // Until the copy is known to be complete again, the metadata must not name its directory.
       await this.#assign(partition, work.source.home.directoryId);
-      move.assigned = false;
       if (!this.#goesOn(move)) return;
+      enter(move, "COPYING");
     }
     work.align();
     if (!(await this.#catchUp(move))) return;
     await work.secure();
     if (!this.#goesOn(move)) return;
     await this.#assign(partition, work.copy.home.directoryId);
-    move.assigned = true;
-    if (move.cancelled) return this.#takeBack(move);
+    if (move.state === "CANCELLED") return this.#takeBack(move);
+    enter(move, "ASSIGNED");
     partition.hold();
     try {
       // Records appended during a flush are not acknowledged yet; copy and flush them too. A power cut after the rename may
@@ -168,6 +188,7 @@ export class Moves {
       }
       while (work.step());
       work.swap();
+      enter(move, "SWAPPED");
       partition.replaceLog(work.copy);
       this.#moves.delete(partition);
       // Until the rename is durable, a power cut restores the old log, which may lack records of the copy.
