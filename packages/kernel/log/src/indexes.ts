@@ -2,6 +2,10 @@ import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
 
 const LARGEST_RELATIVE = 0x7fffffff;
 
+/** Bytes of tables without entries, which most are: all share one object. */
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = viewOf(NO_BYTES);
+
 /** Table of entries of one size, in the format of their file; the first `written` entries are on disk. */
 class EntryTable {
   readonly entrySize: number;
@@ -12,8 +16,9 @@ class EntryTable {
 
   constructor(entrySize: number, bytes: Uint8Array) {
     this.entrySize = entrySize;
-    this.bytes = bytes;
-    this.view = viewOf(bytes);
+    const isEmpty = bytes.length < entrySize;
+    this.bytes = isEmpty ? NO_BYTES : bytes;
+    this.view = isEmpty ? NO_VIEW : viewOf(bytes);
     this.count = Math.floor(bytes.length / entrySize);
     this.written = this.count;
   }
@@ -49,7 +54,7 @@ class EntryTable {
 export class OffsetIndex extends EntryTable {
   readonly base: number;
 
-  constructor(base: number, bytes: Uint8Array = new Uint8Array(0)) {
+  constructor(base: number, bytes: Uint8Array = NO_BYTES) {
     super(8, bytes);
     this.base = base;
   }
@@ -96,7 +101,7 @@ export class OffsetIndex extends EntryTable {
 export class TimeIndex extends EntryTable {
   readonly base: number;
 
-  constructor(base: number, bytes: Uint8Array = new Uint8Array(0)) {
+  constructor(base: number, bytes: Uint8Array = NO_BYTES) {
     super(12, bytes);
     this.base = base;
   }
@@ -179,7 +184,7 @@ const TXN_ENTRY = 34;
 
 /** `.txnindex`: aborted transactions whose marker is in the segment. */
 export class TxnIndex extends EntryTable {
-  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+  constructor(bytes: Uint8Array = NO_BYTES) {
     super(TXN_ENTRY, bytes);
   }
 

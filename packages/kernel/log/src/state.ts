@@ -77,6 +77,9 @@ function refused(error: number): AppendResult {
   return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
 }
 
+/** Cursor of the append that runs: appends do not overlap, and each log would keep the memory of its last one. */
+const batch = new BatchCursor();
+
 /** State of a log, and the rules by which it changes (`UnifiedLog`, `LocalLog`). */
 export class LogState {
   config: LogConfig;
@@ -89,7 +92,6 @@ export class LogState {
   startOffset = 0;
   endOffset = 0;
   private readonly options: LogStateOptions;
-  private readonly batch = new BatchCursor();
 
   constructor(options: LogStateOptions) {
     this.options = options;
@@ -178,7 +180,6 @@ export class LogState {
    * state does not allow.
    */
   append(bytes: Uint8Array, request: AppendRequest, out: LogEffect[]): AppendResult {
-    const { batch } = this;
     const timestampType = request.timestampType ?? this.config.timestampType;
     const appendTime = timestampType === "LogAppendTime" ? request.now : -1;
     let count = 0;
@@ -209,7 +210,6 @@ export class LogState {
 
   /** Appends a run of whole batches unchanged, for a follower or the metadata log. Offsets must not decrease. */
   appendVerbatim(bytes: Uint8Array, now: number, out: LogEffect[]): AppendResult {
-    const { batch } = this;
     let first = -1;
     let next = this.endOffset;
     batch.reset(bytes);
@@ -226,7 +226,7 @@ export class LogState {
 
   /** Checks the batch at the cursor against producer state: an error code, or the batch that it repeats. */
   private check(request: AppendRequest): number | ProducerBatch {
-    const { batch, producers } = this;
+    const { producers } = this;
     if (!batch.hasProducer || request.origin === "replication") return 0;
     if (batch.isControl) {
       const marker = markerOf(batch, this.options.tools);
@@ -246,7 +246,6 @@ export class LogState {
 
   /** Adds batches with final offsets to the end of the log. */
   private take(bytes: Uint8Array, firstOffset: number, now: number, out: LogEffect[]): void {
-    const { batch } = this;
     let lastOffset = firstOffset;
     let maxTimestamp: Int64 = -1;
     batch.reset(bytes);
