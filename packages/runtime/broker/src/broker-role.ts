@@ -9,6 +9,7 @@ import { cleanerSettings, type Settings } from "./config/settings.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { groupConfig } from "./config/group-limits.ts";
 import { Groups } from "./coordinator/groups.ts";
+import { LoadQueue } from "./coordinator/load-queue.ts";
 import { transactionHost, Transactions } from "./coordinator/transactions.ts";
 import { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
 import { addGauges } from "./gauges.ts";
@@ -45,6 +46,8 @@ export interface BrokerRoleOptions {
   readonly heldBytes?: number;
   /** Logs of a new topic that are created in one turn of the event loop; default: 50. */
   readonly openAtOnce?: number;
+  /** Bytes of the coordinators' logs that are loaded in one turn of the event loop; default: 4 MiB. */
+  readonly loadBytes?: number;
   /** Validates large batches off the event loop; without it they are validated on the event loop. */
   readonly judge?: RemoteJudge;
   /** Receives the metrics that clients push (KIP-714); without it the telemetry APIs are not announced. */
@@ -62,6 +65,7 @@ interface BrokerRoleParts {
 /** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
+const LOAD_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** A client that has taken nothing of its reply for so long is closed if memory for replies is short. */
 const STALLED_MS = 30_000;
@@ -82,6 +86,7 @@ export class BrokerRole {
   readonly metrics = new BrokerMetrics();
   readonly moves: Moves;
   readonly topics: Topics;
+  readonly loads: LoadQueue;
   readonly groups: Groups;
   readonly transactions: Transactions;
   readonly shares: ShareGroups;
@@ -137,11 +142,13 @@ export class BrokerRole {
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
     this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
+    this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
     this.shares = new ShareGroups(this);
     this.groups = new Groups(
       {
         env,
         tools,
+        loads: this.loads,
         config: groupConfig(this),
         newId: () => this.#newId(),
         shareGroups: this.shares.membership,

@@ -165,7 +165,7 @@ describe("a throw", () => {
   });
 
   test("in a coordinator loses none of what it had decided before", () => {
-    const { topics, env, tools } = broker.broker;
+    const { topics, env, tools, loads } = broker.broker;
     const partition = topics.partition("u", 1) as Partition;
     type Out = Effect[];
     const shard = {
@@ -178,7 +178,7 @@ describe("a throw", () => {
       unload() {},
       nextDeadline: () => Infinity,
     };
-    const runner = new ShardRunner<typeof shard>({ host: { env, tools }, partition, shard, perform() {} });
+    const runner = new ShardRunner<typeof shard>({ host: { env, tools, loads }, partition, shard, perform() {} });
     const answers: string[] = [];
     let first = 0;
     runner.ask(

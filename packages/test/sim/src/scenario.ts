@@ -49,6 +49,8 @@ export interface Outcome {
   readonly faults: number;
 }
 
+/** Bytes of coordinators' logs that are loaded in one turn. */
+const LOAD_BYTES = [500, 20_000, 4 * 1024 * 1024];
 /** Sizes of the cache of recent batches. */
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
 /** Time within which a healed broker must serve, in virtual milliseconds. */
@@ -247,7 +249,9 @@ class Scenario {
     // A small cache of recent batches makes reads go to the files, and reuses cache memory soon.
     const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
     const judge = slowJudge(env, this.#rng);
-    Node.start(env, { settings: this.#settings, tailBytes, buffers: new WipedBuffers(), judge }).then(
+    // Small slices make clients ask coordinators while these are loaded.
+    const loadBytes = LOAD_BYTES[this.#rng.int(0, LOAD_BYTES.length - 1)];
+    Node.start(env, { settings: this.#settings, tailBytes, loadBytes, buffers: new WipedBuffers(), judge }).then(
       node => {
         if (life === this.#stage.life) this.#node = node;
       },

@@ -29,7 +29,7 @@ export class Groups extends Shards<GroupRunner> {
   readonly #host: GroupHost;
 
   constructor(host: GroupHost, topics: Topics) {
-    super(topics, OFFSETS_TOPIC, partition => {
+    super(topics, OFFSETS_TOPIC, host.loads, partition => {
       const shard = new GroupShard(host.config, host.newId, host.shareGroups);
       shard.topicsChanged(topicDirectory(topics.image), new Set(), true);
       return new ShardRunner<GroupShard, GroupEffect>({
@@ -42,20 +42,21 @@ export class Groups extends Shards<GroupRunner> {
     this.#host = host;
   }
 
-  /** Sends a request to the group's shard; false if this broker does not serve that shard. */
+  /** Sends a request to the group's shard; returns 0, or the error code of a shard that takes none. */
   request<R extends GroupRequest>(
     groupId: string,
     request: R,
     reply: (response: GroupReplies[R["type"]]) => void,
-  ): boolean {
+  ): number {
     const runner = this.of(groupId);
+    if (typeof runner === "number") return runner;
     const answer = (response: object): void => {
       // A shard answers a request with the response of its type; the shard's tests check that.
       reply(response as GroupReplies[R["type"]]);
-      if (runner !== undefined && request.type === "share") this.#initialize(runner);
+      if (request.type === "share") this.#initialize(runner);
     };
-    runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
-    return runner !== undefined;
+    runner.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
+    return 0;
   }
 
   /** Initializes partitions that a heartbeat has added to a share group. */

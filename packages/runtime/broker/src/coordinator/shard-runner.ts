@@ -5,8 +5,7 @@ import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
 import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
-
-const LOAD_BYTES = 4 * 1024 * 1024;
+import { LOADED, type Loading, type LoadQueue } from "./load-queue.ts";
 
 /** Maps the error of an append to the one for the coordinator's client (`CoordinatorOperationExceptionHelper`). */
 function clientError(errorCode: number): number {
@@ -33,6 +32,7 @@ function clientError(errorCode: number): number {
 export interface ShardHost {
   readonly env: Env;
   readonly tools: Tools;
+  readonly loads: LoadQueue;
 }
 
 interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }> {
@@ -46,8 +46,8 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
 }
 
 /**
- * Runs a shard over its partition's log (`CoordinatorRuntime`): replays the log at start, appends records that the
- * shard decides, and wakes it at its deadlines.
+ * Runs a shard over its partition's log (`CoordinatorRuntime`): replays the log when this broker begins to lead the
+ * partition, appends records that the shard decides, and wakes it at its deadlines.
  */
 export class ShardRunner<S extends Shard<E>, E extends { readonly type: string } = Effect> {
   readonly shard: S;
@@ -58,6 +58,12 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly #replies = new Map<Ticket, (response: object) => void>();
   #tickets = 0;
   #closed = false;
+  #isLoaded = false;
+  #isBroken = false;
+  /** Offset of the next record to load. */
+  #loadFrom: number;
+  /** End of the log when the load began: only the shard appends to it, once it is loaded. */
+  readonly #loadEnd: number;
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
@@ -67,12 +73,18 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.partition = partition;
     this.shard = shard;
     this.#perform = perform;
-    this.#load();
+    this.#loadFrom = partition.startOffset;
+    this.#loadEnd = partition.endOffset;
   }
 
-  /** True if the partition is no longer served. */
+  /** True once all records of the log are replayed, and the shard takes requests. */
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** True if the partition is not served: this broker does not lead it any more, or could not load it. */
   get failed(): boolean {
-    return this.partition.fault !== 0;
+    return this.#isBroken || this.partition.fault !== 0;
   }
 
   /** Current time of the shard: sessions expire by the monotonic clock. */
@@ -83,20 +95,37 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     return now;
   }
 
-  #load(): void {
-    const { partition } = this;
+  /**
+   * Replays the next records of the log (`CoordinatorLoader`). Returns the number of bytes read, or `LOADED` if no more
+   * follow, because the shard takes requests now or is not served any more.
+   */
+  load(maxBytes: number): number {
+    if (this.#closed || this.failed) return LOADED;
+    try {
+      const read = this.#loadFrom < this.#loadEnd ? this.#loadSome(maxBytes) : 0;
+      if (read > 0 || this.failed) return this.failed ? LOADED : read;
+      this.#isLoaded = true;
+      this.run((out, at) => this.shard.loaded(at, out));
+    } catch (error) {
+      this.#isBroken = true;
+      const { topic, index: partition } = this.partition;
+      this.#host.env.logger.error("a coordinator cannot load its partition", { topic, partition, error });
+    }
+    return LOADED;
+  }
+
+  /** Replays about `maxBytes` of the log; returns the number of bytes, 0 at the end or after a failure. */
+  #loadSome(maxBytes: number): number {
     const now = this.#now;
     const batch = new BatchCursor();
-    for (let offset = partition.startOffset; offset < partition.endOffset; ) {
-      const read = partition.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, isolation: "LOG_END" });
-      if (read.chunks.length === 0) break;
-      for (const chunk of read.chunks) {
-        batch.reset(chunk);
-        while (batch.next()) this.#loadBatch(now, batch);
-      }
-      offset = read.nextOffset;
+    const offset = this.#loadFrom;
+    const read = this.partition.read({ offset, maxBytes, minOneMessage: true, isolation: "LOG_END" });
+    for (const chunk of read.chunks) {
+      batch.reset(chunk);
+      while (batch.next()) this.#loadBatch(now, batch);
     }
-    if (!this.failed) this.run((out, at) => this.shard.loaded(at, out));
+    this.#loadFrom = read.nextOffset;
+    return read.size;
   }
 
   #loadBatch(now: number, batch: BatchCursor): void {
@@ -270,50 +299,72 @@ function isAppend(effect: { readonly type: string }): effect is Append {
   return effect.type === "append";
 }
 
-/** Shards of an internal topic: one for each of its partitions that this broker serves. */
-export class Shards<R extends { readonly failed: boolean; close(errorCode: number): void }> {
+/** A shard with its runner, as `Shards` needs it. */
+interface Runner extends Loading {
+  readonly failed: boolean;
+  readonly isLoaded: boolean;
+  close(errorCode: number): void;
+}
+
+/** Shards of an internal topic: one for each of its partitions that this broker leads. */
+export class Shards<R extends Runner> {
   readonly #topics: Topics;
   readonly #topic: string;
+  readonly #loads: LoadQueue;
   readonly #begin: (partition: Partition) => R;
   readonly #runners: (R | undefined)[] = [];
+  /** Number of partitions when the first shard was loaded; keys stay where they are if partitions are added. */
+  #count = 0;
   /** True while the broker stops: the image may still change, but no shard is loaded. */
   #closed = false;
 
-  constructor(topics: Topics, topic: string, begin: (partition: Partition) => R) {
+  constructor(topics: Topics, topic: string, loads: LoadQueue, begin: (partition: Partition) => R) {
     this.#topics = topics;
     this.#topic = topic;
+    this.#loads = loads;
     this.#begin = begin;
   }
 
-  /** Loads shards for partitions that have none yet. */
+  /** Begins to load shards for partitions that this broker leads and that have none yet. */
   load(): void {
     if (this.#closed) return;
-    this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
-      if (partition !== undefined && this.#runners[index] === undefined && partition.fault === 0) {
-        const runner = this.#begin(partition);
-        // Its directory may have failed while the log was read.
-        if (runner.failed) runner.close(Errors.NOT_COORDINATOR.code);
-        else this.#runners[index] = runner;
-      }
+    const partitions = this.#topics.partitionsOf(this.#topic);
+    if (partitions.length === 0 || this.#count === 0) this.#count = partitions.length;
+    partitions.forEach((partition, index) => {
+      if (partition === undefined || this.#runners[index] !== undefined || partition.fault !== 0) return;
+      const runner = this.#begin(partition);
+      this.#runners[index] = runner;
+      this.#loads.add(runner);
     });
+    this.unloadFailed();
   }
 
   /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
   indexOf(key: string): number {
-    const count = this.#topics.partitionsOf(this.#topic).length;
-    return count === 0 ? -1 : (javaStringHash(key) & 0x7fffffff) % count;
+    return this.#count === 0 ? -1 : (javaStringHash(key) & 0x7fffffff) % this.#count;
   }
 
-  /** Shard of a group or transactional id; undefined if this broker does not serve its partition. */
-  of(key: string): R | undefined {
-    return this.#runners[this.indexOf(key)];
+  /** True if this broker leads the partition of a group or transactional id. */
+  serves(key: string): boolean {
+    return this.#runners[this.indexOf(key)]?.failed === false;
   }
 
-  at(index: number): R | undefined {
-    return this.#runners[index];
+  /**
+   * Shard of a group or transactional id, or the error code: NOT_COORDINATOR if this broker does not lead its
+   * partition, COORDINATOR_LOAD_IN_PROGRESS while it is loaded.
+   */
+  of(key: string): R | number {
+    return this.at(this.indexOf(key));
   }
 
-  /** Unloads the shards whose partitions have failed. */
+  /** Shard of a partition, or the error code as for `of`. */
+  at(index: number): R | number {
+    const runner = this.#runners[index];
+    if (runner === undefined || runner.failed) return Errors.NOT_COORDINATOR.code;
+    return runner.isLoaded ? runner : Errors.COORDINATOR_LOAD_IN_PROGRESS.code;
+  }
+
+  /** Unloads the shards whose partitions this broker does not lead any more. */
   unloadFailed(): void {
     this.#runners.forEach((runner, index) => {
       if (runner?.failed !== true) return;
@@ -322,13 +373,19 @@ export class Shards<R extends { readonly failed: boolean; close(errorCode: numbe
     });
   }
 
+  /** True if a shard is being loaded. */
+  get isLoading(): boolean {
+    return this.#runners.some(runner => runner?.isLoaded === false);
+  }
+
+  /** Shards that are loaded. */
   all(): readonly R[] {
-    return this.#runners.filter(runner => runner !== undefined);
+    return this.#runners.filter(runner => runner !== undefined).filter(({ isLoaded }) => isLoaded);
   }
 
   close(errorCode: number): void {
     this.#closed = true;
-    for (const runner of this.all()) runner.close(errorCode);
+    for (const runner of this.#runners) runner?.close(errorCode);
     this.#runners.length = 0;
   }
 }

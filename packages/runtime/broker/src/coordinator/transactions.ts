@@ -34,10 +34,11 @@ interface TransactionSources extends ShardHost {
 }
 
 export function transactionHost(broker: TransactionSources): TransactionHost {
-  const { env, tools, groups, config } = broker;
+  const { env, tools, loads, groups, config } = broker;
   return {
     env,
     tools,
+    loads,
     groups,
     config: {
       maxTimeoutMs: config["transaction.max.timeout.ms"],
@@ -94,7 +95,7 @@ export class Transactions extends Shards<TransactionRunner> {
   readonly #pauses = new Map<Timer, () => void>();
 
   constructor(host: TransactionHost, topics: Topics) {
-    super(topics, TRANSACTION_TOPIC, partition => {
+    super(topics, TRANSACTION_TOPIC, host.loads, partition => {
       const shard = new TransactionShard(host.config);
       const perform = (effect: Performed, runner: TransactionRunner): void => {
         if (effect.type === "producerId") fetchId(host, runner, effect.token);
@@ -105,13 +106,14 @@ export class Transactions extends Shards<TransactionRunner> {
     this.#host = host;
   }
 
-  /** Sends a request to the shard of its transactional id; false if this broker does not serve that shard. */
-  request<R extends object>(request: TxnRequest, reply: (response: R) => void): boolean {
+  /** Sends a request to the shard of its transactional id; returns 0, or the error code of a shard that takes none. */
+  request<R extends object>(request: TxnRequest, reply: (response: R) => void): number {
     const runner = this.of(request.transactionalId);
+    if (typeof runner === "number") return runner;
     // A shard answers a request with the response of its type; the shard's tests check that.
     const answer = reply as (response: object) => void;
-    runner?.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
-    return runner !== undefined;
+    runner.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
+    return 0;
   }
 
   abortTimedOut(): void {
@@ -184,11 +186,8 @@ export class Transactions extends Shards<TransactionRunner> {
    */
   admit(admission: Admission, done: (errorOf: ErrorOf) => void): void {
     const { transactionalId, producer, partitions, ability, patient } = admission;
-    const runner = transactionalId === "" ? undefined : this.of(transactionalId);
-    if (runner === undefined) {
-      const refusal = transactionalId === "" ? Errors.INVALID_REQUEST : Errors.COORDINATOR_NOT_AVAILABLE;
-      return done(() => refusal.code);
-    }
+    const runner = transactionalId === "" ? Errors.INVALID_REQUEST.code : this.of(transactionalId);
+    if (typeof runner === "number") return done(() => admissionError(runner));
     if (!ability.addsByWriting) {
       return done((topic, index) => {
         const error = runner.shard.verify(transactionalId, producer, topic, index);
@@ -200,13 +199,13 @@ export class Transactions extends Shards<TransactionRunner> {
     const { backoffMs, maxMs } = this.#host.retry;
     const since = clock.monotonic();
     const ask = (): void => {
-      const served = this.request<{ errorCode: number }>(request, ({ errorCode }) => {
+      const refused = this.request<{ errorCode: number }>(request, ({ errorCode }) => {
         if (errorCode !== BUSY || !patient || clock.monotonic() - since >= maxMs) {
           return done(() => producerError(errorCode, ability));
         }
         this.#pause(backoffMs, ask, () => done(() => Errors.NOT_COORDINATOR.code));
       });
-      if (!served) done(() => Errors.COORDINATOR_NOT_AVAILABLE.code);
+      if (refused !== 0) done(() => admissionError(refused));
     };
     ask();
   }
@@ -228,6 +227,11 @@ export class Transactions extends Shards<TransactionRunner> {
       stopped();
     }
   }
+}
+
+/** Error of a write whose transaction's coordinator takes no requests. */
+function admissionError(errorCode: number): number {
+  return errorCode === Errors.NOT_COORDINATOR.code ? Errors.COORDINATOR_NOT_AVAILABLE.code : errorCode;
 }
 
 /** Maps errors of the coordinator to those that the producer knows. */
@@ -289,7 +293,8 @@ export function writeMarker(
   const whole = { ...marker, timestamp: now };
   if (topic === OFFSETS_TOPIC) {
     const runner = groups.at(index);
-    if (runner === undefined) done(Errors.NOT_LEADER_OR_FOLLOWER.code);
+    // The marker is sent again, as while the partition has no leader.
+    if (typeof runner === "number") done(Errors.NOT_LEADER_OR_FOLLOWER.code);
     else runner.end(whole, transactionVersion, done);
     return;
   }

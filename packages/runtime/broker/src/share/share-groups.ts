@@ -181,7 +181,7 @@ export class ShareGroups {
  */
 const STATE_INTERVAL_MS = 300_000;
 
-function statesOf({ env, tools, config, topics, autoTopics }: Host): ShareStates {
+function statesOf({ env, tools, loads, config, topics, autoTopics }: Host): ShareStates {
   const states = {
     updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
     pruneIntervalMs: STATE_INTERVAL_MS,
@@ -189,5 +189,5 @@ function statesOf({ env, tools, config, topics, autoTopics }: Host): ShareStates
     partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
   };
   const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
-  return new ShareStates({ env, tools, config: states, createTopic }, topics);
+  return new ShareStates({ env, tools, loads, config: states, createTopic }, topics);
 }

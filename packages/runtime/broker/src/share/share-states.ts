@@ -8,7 +8,7 @@ import {
   type ShareStateRequest,
   ShareStateShard,
 } from "@samsa/coordinator";
-import { Errors } from "@samsa/protocol";
+import { errorOf } from "@samsa/protocol";
 import { type ShardHost, ShardRunner, Shards } from "../coordinator/shard-runner.ts";
 import { SHARE_STATE_TOPIC, type Topics } from "../replica/topics.ts";
 
@@ -44,11 +44,6 @@ interface ShareStateHost extends ShardHost {
   readonly createTopic: (done: () => void) => void;
 }
 
-const AWAY: ShareStateAnswer = {
-  errorCode: Errors.NOT_COORDINATOR.code,
-  errorMessage: Errors.NOT_COORDINATOR.message,
-};
-
 /**
  * Share coordinator of this broker (`ShareCoordinatorService`): a shard for each partition of `__share_group_state`.
  */
@@ -57,7 +52,7 @@ export class ShareStates extends Shards<Runner> {
   readonly #topics: Topics;
 
   constructor(host: ShareStateHost, topics: Topics) {
-    super(topics, SHARE_STATE_TOPIC, partition => {
+    super(topics, SHARE_STATE_TOPIC, host.loads, partition => {
       const shard = new ShareStateShard(host.config);
       return new ShardRunner<ShareStateShard, ShareStateEffect>({
         host,
@@ -83,7 +78,7 @@ export class ShareStates extends Shards<Runner> {
 
   #put(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
     const runner = this.of(coordinatorKey(key));
-    if (runner === undefined) return reply(AWAY);
+    if (typeof runner === "number") return reply({ errorCode: runner, errorMessage: errorOf(runner).message });
     runner.ask(
       response => reply(response as ShareStateAnswer),
       (shard, now, ticket, out) => shard.request(now, ticket, { key, request }, out),

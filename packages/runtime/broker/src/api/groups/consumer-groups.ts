@@ -22,8 +22,8 @@ export const consumerGroupHeartbeat: Handler<"ConsumerGroupHeartbeat", Needs> = 
   if (!isServed(parts)) return refuse(UNSUPPORTED);
   const client = { id: context.clientId, host: `/${context.peer.host}` };
   const request = { type: "consumerHeartbeat", version: context.version, client, body } as const;
-  const served = parts.groups.request(body.groupId, request, response => reply(response));
-  if (!served) refuse(Errors.NOT_COORDINATOR.code);
+  const errorCode = parts.groups.request(body.groupId, request, response => reply(response));
+  if (errorCode !== 0) refuse(errorCode);
 };
 
 export const consumerGroupDescribe: Handler<"ConsumerGroupDescribe", Needs> = (parts, body, _context, reply) => {
@@ -33,7 +33,7 @@ export const consumerGroupDescribe: Handler<"ConsumerGroupDescribe", Needs> = (p
     if (!served) return refused(UNSUPPORTED);
     if (groupId === "") return refused(Errors.INVALID_GROUP_ID.code);
     const runner = parts.groups.of(groupId);
-    return runner === undefined ? refused(Errors.NOT_COORDINATOR.code) : runner.shard.consumerView(groupId);
+    return typeof runner === "number" ? refused(runner) : runner.shard.consumerView(groupId);
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 };

@@ -23,7 +23,7 @@ export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, reques
     const coordinators = keys.map(key => {
       // The key's partition may be in a directory that has failed.
       const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
-      const served = errorCode !== 0 || shards.of(key) !== undefined;
+      const served = errorCode !== 0 || shards.serves(key);
       const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
       const place =
         error === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };

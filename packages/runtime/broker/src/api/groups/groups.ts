@@ -30,12 +30,12 @@ function toShard<R extends GroupRequest>(
   parts: Needs,
   groupId: string,
   request: R,
-  way: { readonly refuse: GroupReplies[R["type"]]; readonly reply: (response: GroupReplies[R["type"]]) => void },
+  reply: (response: GroupReplies[R["type"]]) => void,
+  refuse: (errorCode: number) => GroupReplies[R["type"]],
 ): void {
-  if (!parts.groups.request(groupId, request, way.reply)) way.reply(way.refuse);
+  const errorCode = parts.groups.request(groupId, request, reply);
+  if (errorCode !== 0) reply(refuse(errorCode));
 }
-
-const AWAY = Errors.NOT_COORDINATOR.code;
 
 export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, reply) => {
   const client = { id: context.clientId, host: `/${context.peer.host}` };
@@ -45,23 +45,23 @@ export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, rep
     const isNamed = response.protocolName === null && context.version < NO_PROTOCOL_VERSION;
     reply(isNamed ? { ...response, protocolName: "" } : response);
   };
-  toShard(parts, body.groupId, request, { refuse: joinError(AWAY, body.memberId), reply: answer });
+  toShard(parts, body.groupId, request, answer, errorCode => joinError(errorCode, body.memberId));
 };
 
 export const syncGroup: Handler<"SyncGroup", Needs> = (parts, body, context, reply) => {
   if (context.version >= NAMED_PROTOCOL_VERSION && (body.protocolType === null || body.protocolName === null)) {
     return reply({ throttleTimeMs: 0, ...syncError(Errors.INCONSISTENT_GROUP_PROTOCOL.code) });
   }
-  toShard(parts, body.groupId, { type: "sync", body }, { refuse: syncError(AWAY), reply });
+  toShard(parts, body.groupId, { type: "sync", body }, reply, syncError);
 };
 
 export const heartbeat: Handler<"Heartbeat", Needs> = (parts, body, _context, reply) => {
-  toShard(parts, body.groupId, { type: "heartbeat", body }, { refuse: { errorCode: AWAY }, reply });
+  toShard(parts, body.groupId, { type: "heartbeat", body }, reply, errorCode => ({ errorCode }));
 };
 
 export const leaveGroup: Handler<"LeaveGroup", Needs> = (parts, body, context, reply) => {
   const request = { type: "leave", version: context.version, body } as const;
-  toShard(parts, body.groupId, request, { refuse: { errorCode: AWAY, members: [] }, reply });
+  toShard(parts, body.groupId, request, reply, errorCode => ({ errorCode, members: [] }));
 };
 
 export const offsetCommit: Handler<"OffsetCommit", Needs> = (parts, body, context, reply) => {
@@ -70,8 +70,7 @@ export const offsetCommit: Handler<"OffsetCommit", Needs> = (parts, body, contex
   const request = { type: "commit", version: context.version, body: { ...body, topics: existing } } as const;
   const answer = ({ topics }: GroupReplies["commit"]): void =>
     reply({ throttleTimeMs: 0, topics: mergeOutcomes(refused, topics) });
-  const served = parts.groups.request(body.groupId, request, answer);
-  if (!served) answer(commitError(existing, AWAY));
+  toShard(parts, body.groupId, request, answer, errorCode => commitError(existing, errorCode));
 };
 
 type FetchedTopic = ItemOf<"OffsetFetch", "topics"> & { readonly topicId?: Uuid };
@@ -92,7 +91,7 @@ function fetchedGroup(parts: Needs, group: OffsetFetchRequest["groups"][number],
   const { byId, stable } = asked;
   const { groupId } = group;
   const runner = parts.groups.of(groupId);
-  if (runner === undefined) return { groupId, topics: [], errorCode: AWAY };
+  if (typeof runner === "number") return { groupId, topics: [], errorCode: runner };
   const fault = runner.shard.committed.fetchFault(groupId, group.memberId, group.memberEpoch);
   if (fault !== 0) return { groupId, topics: [], errorCode: fault };
   if (!byId) return { groupId, topics: runner.shard.committed.fetch(groupId, group.topics, stable), errorCode: 0 };
@@ -171,7 +170,7 @@ export const describeGroups: Handler<"DescribeGroups", Needs> = (parts, body, co
       members: [],
     });
     const runner = parts.groups.of(groupId);
-    if (runner === undefined) return { ...failed(AWAY, null), groupState: "" };
+    if (typeof runner === "number") return { ...failed(runner, null), groupState: "" };
     const view = runner.shard.view(groupId);
     if (view !== undefined) return described(view);
     const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a classic group.";
@@ -181,6 +180,9 @@ export const describeGroups: Handler<"DescribeGroups", Needs> = (parts, body, co
 };
 
 export const listGroups: Handler<"ListGroups", Needs> = (parts, body, _context, reply) => {
+  if (parts.groups.isLoading) {
+    return reply({ throttleTimeMs: 0, errorCode: Errors.COORDINATOR_LOAD_IN_PROGRESS.code, groups: [] });
+  }
   const states = new Set(body.statesFilter.map(state => state.toLowerCase()));
   const types = new Set(body.typesFilter.map(type => type.toLowerCase()));
   const groups: ItemOf<"ListGroups", "groups">[] = [];
@@ -207,10 +209,10 @@ export const deleteGroups: Handler<"DeleteGroups", Needs> = (parts, body, _conte
     if (--waiting === 0) reply({ throttleTimeMs: 0, results });
   };
   for (const groupId of new Set(body.groupsNames)) {
-    const result = { groupId, errorCode: AWAY };
-    results.push(result);
     const runner = parts.groups.of(groupId);
-    if (runner === undefined) continue;
+    const result = { groupId, errorCode: typeof runner === "number" ? runner : 0 };
+    results.push(result);
+    if (typeof runner === "number") continue;
     waiting++;
     const deleted = (errorCode: number): void => {
       result.errorCode = errorCode;
@@ -227,7 +229,7 @@ export const offsetDelete: Handler<"OffsetDelete", Needs> = (parts, body, _conte
     reply({ throttleTimeMs: 0, errorCode, topics: errorCode === 0 ? topics : [] });
   if (body.groupId === "") return answer(Errors.INVALID_GROUP_ID.code, []);
   const runner = parts.groups.of(body.groupId);
-  if (runner === undefined) return answer(AWAY, []);
+  if (typeof runner === "number") return answer(runner, []);
   const asked = body.topics.map(topic => ({ ...topic, topicId: ZERO_UUID }));
   const { existing, refused } = splitByExistence(asked, parts.topics, false);
   runner.run((out, now) =>

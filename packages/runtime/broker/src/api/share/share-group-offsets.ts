@@ -99,8 +99,9 @@ export const describeShareGroupOffsets: Handler<"DescribeShareGroupOffsets", Nee
   };
   groups.forEach(({ groupId, topics }, i) => {
     const runner = parts.groups.of(groupId);
-    const fault = parts.shares.isEnabled ? Errors.NOT_COORDINATOR : Errors.UNSUPPORTED_VERSION;
-    if (runner === undefined || !parts.shares.isEnabled) {
+    if (typeof runner === "number" || !parts.shares.isEnabled) {
+      const isAway = parts.shares.isEnabled && typeof runner === "number";
+      const fault = isAway ? errorOf(runner) : Errors.UNSUPPORTED_VERSION;
       results[i] = { groupId, topics: [], errorCode: fault.code, errorMessage: fault.message };
       return;
     }
@@ -123,7 +124,7 @@ export const describeShareGroupOffsets: Handler<"DescribeShareGroupOffsets", Nee
 function runnerOf(parts: Needs, groupId: string): GroupRunner | number {
   if (!parts.shares.isEnabled) return Errors.UNSUPPORTED_VERSION.code;
   if (groupId === "") return Errors.INVALID_GROUP_ID.code;
-  return parts.groups.of(groupId) ?? Errors.NOT_COORDINATOR.code;
+  return parts.groups.of(groupId);
 }
 
 function refusal(errorCode: number) {

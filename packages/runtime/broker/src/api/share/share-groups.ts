@@ -1,5 +1,5 @@
 import type { ShareGroupView } from "@samsa/coordinator";
-import { Errors } from "@samsa/protocol";
+import { errorOf, Errors } from "@samsa/protocol";
 import { isMemberId } from "../../share/acknowledgements.ts";
 import { withOperations } from "../topics/partition-state.ts";
 import { UNDESCRIBED } from "../../error-responses.ts";
@@ -18,9 +18,9 @@ export const shareGroupHeartbeat: Handler<"ShareGroupHeartbeat", Needs> = (parts
     answer({ errorCode: code, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 });
   if (!isEnabled) return refused(Errors.UNSUPPORTED_VERSION.code);
   if (!isMemberId(body.memberId)) return refused(Errors.INVALID_REQUEST.code);
-  if (parts.groups.request(body.groupId, { type: "share", client, body }, answer)) return;
-  const { code, message } = Errors.NOT_COORDINATOR;
-  answer({ errorCode: code, errorMessage: message, memberEpoch: 0, heartbeatIntervalMs: 0 });
+  const errorCode = parts.groups.request(body.groupId, { type: "share", client, body }, answer);
+  if (errorCode === 0) return;
+  answer({ errorCode, errorMessage: errorOf(errorCode).message, memberEpoch: 0, heartbeatIntervalMs: 0 });
 };
 
 function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
@@ -52,11 +52,11 @@ export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, 
       errorCode,
       errorMessage,
     });
-    const { INVALID_GROUP_ID, NOT_COORDINATOR, GROUP_ID_NOT_FOUND, UNSUPPORTED_VERSION } = Errors;
+    const { INVALID_GROUP_ID, GROUP_ID_NOT_FOUND, UNSUPPORTED_VERSION } = Errors;
     if (!parts.shares.isEnabled) return refused(UNSUPPORTED_VERSION.code, UNSUPPORTED_VERSION.message);
     if (groupId === "") return refused(INVALID_GROUP_ID.code, null);
     const runner = parts.groups.of(groupId);
-    if (runner === undefined) return refused(NOT_COORDINATOR.code, NOT_COORDINATOR.message);
+    if (typeof runner === "number") return refused(runner, errorOf(runner).message);
     const view = runner.shard.shares.view(groupId);
     if (view !== undefined) return described(parts, view);
     const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a share group.";

@@ -18,7 +18,7 @@ export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
   const transactionStates = transactionalIds.map(id => {
     if (id === "") return failed(id, Errors.INVALID_REQUEST.code);
     const runner = parts.transactions.of(id);
-    if (runner === undefined) return failed(id, Errors.NOT_COORDINATOR.code);
+    if (typeof runner === "number") return failed(id, runner);
     const view = runner.shard.view(id);
     if (view === undefined) return failed(id, Errors.TRANSACTIONAL_ID_NOT_FOUND.code);
     return {
@@ -45,6 +45,7 @@ export const listTransactions: Handler<"ListTransactions", Needs> = (parts, requ
   const named = pattern === null || pattern === "" ? undefined : compiled(parts, pattern);
   const answer = (errorCode: number, transactionStates: ItemOf<"ListTransactions", "transactionStates">[]): void =>
     reply({ throttleTimeMs: 0, errorCode, unknownStateFilters, transactionStates });
+  if (parts.transactions.isLoading) return answer(Errors.COORDINATOR_LOAD_IN_PROGRESS.code, []);
   if (named === null) return answer(Errors.INVALID_REGULAR_EXPRESSION.code, []);
   const now = parts.env.clock.now();
   const wanted = (view: TxnView): boolean =>

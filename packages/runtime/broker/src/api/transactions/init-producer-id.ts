@@ -17,7 +17,7 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
   if ((id === -1n) !== (epoch === -1) || transactionalId === "") return failed(Errors.INVALID_REQUEST.code);
   if (transactionalId !== null) {
     const expected = id === -1n ? undefined : { id, epoch };
-    const served = parts.transactions.request<ProducerReply>(
+    const refused = parts.transactions.request<ProducerReply>(
       { type: "init", transactionalId, timeoutMs, expected },
       initialized =>
         reply({
@@ -26,7 +26,7 @@ export const initProducerId: Handler<"InitProducerId", Needs> = (parts, request,
           errorCode: fencedAs(initialized.errorCode, version, FENCED_VERSION),
         }),
     );
-    if (!served) failed(Errors.NOT_COORDINATOR.code);
+    if (refused !== 0) failed(refused);
     return;
   }
   parts.producerIds.next().then(

@@ -5,9 +5,8 @@ import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
 import type { Handler, ItemOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "config" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "config" | "groups" | "topics" | "transactions">;
 
-const { code: AWAY } = Errors.NOT_COORDINATOR;
 /** First version whose clients know PRODUCER_FENCED, for all APIs of transactions except InitProducerId. */
 const FENCED_VERSION = 2;
 /** First version of AddPartitionsToTxn for brokers, with many transactions in one request (KIP-890). */
@@ -86,7 +85,7 @@ function addPartitions(parts: Needs, addition: Addition, version: number, done: 
   }
   if (transactionalId === "") return done(() => Errors.INVALID_REQUEST.code);
   const runner = parts.transactions.of(transactionalId);
-  if (runner === undefined) return done(() => AWAY);
+  if (typeof runner === "number") return done(() => runner);
   const producer = { id: producerId, epoch: producerEpoch };
   if (addition.verifyOnly) {
     return done((topic, index) => runner.shard.verify(transactionalId, producer, topic, index));
@@ -108,10 +107,10 @@ interface Adding {
 }
 
 function add(parts: Needs, adding: Adding, done: (errorCode: number) => void): void {
-  const served = parts.transactions.request<ProducerReply>({ type: "add", ...adding }, ({ errorCode }) =>
+  const refused = parts.transactions.request<ProducerReply>({ type: "add", ...adding }, ({ errorCode }) =>
     done(errorCode),
   );
-  if (!served) done(AWAY);
+  if (refused !== 0) done(refused);
 }
 
 export const addOffsetsToTxn: Handler<"AddOffsetsToTxn", Needs> = (parts, body, { version }, reply) => {
@@ -119,8 +118,9 @@ export const addOffsetsToTxn: Handler<"AddOffsetsToTxn", Needs> = (parts, body, 
   const answer = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode: fencedAs(errorCode, version, FENCED_VERSION) });
   if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
-  const count = parts.topics.partitionsOf(OFFSETS_TOPIC).length || parts.config["offsets.topic.num.partitions"];
-  const index = (javaStringHash(groupId) & 0x7fffffff) % count;
+  const known = parts.groups.indexOf(groupId);
+  const planned = (javaStringHash(groupId) & 0x7fffffff) % parts.config["offsets.topic.num.partitions"];
+  const index = known < 0 ? planned : known;
   const partitions = new Map([[OFFSETS_TOPIC, new Set([index])]]);
   const producer = { id: producerId, epoch: producerEpoch };
   add(parts, { transactionalId, producer, partitions, clientVersion: OLD_CLIENT }, answer);
@@ -133,9 +133,9 @@ export const endTxn: Handler<"EndTxn", Needs> = (parts, body, { version }, reply
   if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
   const clientVersion = version >= BUMPING_VERSION ? NEW_CLIENT : OLD_CLIENT;
   const producer = { id: producerId, epoch: producerEpoch };
-  const served = parts.transactions.request<ProducerReply>(
+  const refused = parts.transactions.request<ProducerReply>(
     { type: "end", transactionalId, producer, commit, clientVersion },
     ended => reply({ throttleTimeMs: 0, ...ended, errorCode: fencedAs(ended.errorCode, version, FENCED_VERSION) }),
   );
-  if (!served) answer(AWAY);
+  if (refused !== 0) answer(refused);
 };

@@ -22,7 +22,7 @@ export const txnOffsetCommit: Handler<"TxnOffsetCommit", Needs> = (parts, body, 
   const fail = (errorCode: number): void => answer(txnCommitError(known, errorCode).topics);
   if (body.groupId === "") return fail(Errors.INVALID_GROUP_ID.code);
   const runner = parts.groups.of(body.groupId);
-  if (runner === undefined) return fail(Errors.NOT_COORDINATOR.code);
+  if (typeof runner === "number") return fail(runner);
   const commit = (guard?: number): void => {
     const request = {
       type: "txnCommit",
@@ -30,8 +30,8 @@ export const txnOffsetCommit: Handler<"TxnOffsetCommit", Needs> = (parts, body, 
       body: { ...body, topics: known },
       ...(guard === undefined ? {} : { guard }),
     } as const;
-    const served = parts.groups.request(body.groupId, request, ({ topics }) => answer(topics));
-    if (!served) fail(Errors.NOT_COORDINATOR.code);
+    const refused = parts.groups.request(body.groupId, request, ({ topics }) => answer(topics));
+    if (refused !== 0) fail(refused);
   };
   const addsByWriting = version >= ADDING_VERSION;
   const verifies = parts.config["transaction.partition.verification.enable"];
