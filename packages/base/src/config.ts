@@ -213,3 +213,25 @@ export function parseConfig<S extends ConfigSpecs>(
   }
   return values as ConfigValues<S>;
 }
+
+/**
+ * Returns `values` with those of `overrides` in place. Unknown names and invalid values are ignored, as other versions
+ * and programs may have stored them.
+ */
+export function overrideConfig<S extends ConfigSpecs>(
+  specs: S,
+  values: ConfigValues<S>,
+  overrides: ReadonlyMap<string, string>,
+): ConfigValues<S> {
+  if (overrides.size === 0) return values;
+  const own: Record<string, unknown> = {};
+  for (const [name, text] of overrides) {
+    if (!Object.hasOwn(specs, name)) continue;
+    try {
+      own[name] = parseConfigValue(name, specs[name], text);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+    }
+  }
+  return { ...values, ...own };
+}

@@ -30,6 +30,7 @@ export {
   configSpecs,
   type ConfigType,
   type ConfigValues,
+  overrideConfig,
   parseConfig,
   parseConfigValue,
   shownConfigValue,

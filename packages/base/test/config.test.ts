@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ConfigError, configSpecs, parseConfig, parseConfigValue } from "../src/index.ts";
+import { ConfigError, configSpecs, overrideConfig, parseConfig, parseConfigValue } from "../src/index.ts";
 
 const specs = configSpecs({
   "a.count": { type: "int", default: "3", min: 1, max: 9, doc: "" },
@@ -36,4 +36,17 @@ test.each([
 ] as const)("%s=%s is refused", (name, text, reason) => {
   expect(() => parseConfigValue(name, specs[name], text)).toThrow(ConfigError);
   expect(() => parseConfigValue(name, specs[name], text)).toThrow(reason);
+});
+
+test("overrides replace their values; unknown names and invalid values do nothing", () => {
+  const values = parseConfig(specs, name => ({ "a.name": "n", "a.flag": "true" })[name]);
+  const overrides = new Map([
+    ["a.count", "7"],
+    ["a.flag", "maybe"],
+    ["a.other", "1"],
+    ["toString", "1"],
+  ]);
+  expect(overrideConfig(specs, values, overrides)).toEqual({ ...values, "a.count": 7 });
+  expect(overrideConfig(specs, values, new Map())).toBe(values);
+  expect(values["a.count"]).toBe(3);
 });

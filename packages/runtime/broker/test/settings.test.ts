@@ -181,6 +181,33 @@ describe("which value is in force", () => {
     expect(ms(2, "u", "retention.ms")).toBe(7_200_000);
   });
 
+  test("the broker's defaults are parsed once for all topics, until one of them changes", () => {
+    let lookups = 0;
+    const counted = new Map(file);
+    counted.get = name => {
+      lookups++;
+      return file.get(name);
+    };
+    const settings = new Settings(1, counted);
+    const delta = new MetadataDelta(EMPTY_IMAGE);
+    for (let i = 0; i < 100; i++) {
+      const value = { resourceType: 2, resourceName: `t${i}`, name: "retention.ms", value: String(i) };
+      delta.replay(metadataRecord("ConfigRecord", 0, value));
+    }
+    const first = delta.apply({ offset: 1, epoch: 1, timestamp: 1 });
+    const all = (of: typeof first) => Array.from({ length: 101 }, (_, i) => settings.topic(of, `t${i}`));
+    settings.topic(first, "t0");
+    const once = lookups;
+    expect(all(first).map(config => config["retention.ms"])).toEqual([...Array(100).keys(), 7_200_000]);
+    expect(lookups).toBe(once);
+    const next = new MetadataDelta(first);
+    const change = { resourceType: 4, resourceName: "", name: "log.retention.ms", value: "5000" };
+    next.replay(metadataRecord("ConfigRecord", 0, change));
+    const second = next.apply({ offset: 2, epoch: 1, timestamp: 2 });
+    expect(all(second).map(config => config["retention.ms"])).toEqual([...Array(100).keys(), 5000]);
+    expect(lookups).toBeLessThanOrEqual(2 * once);
+  });
+
   test("all that has a say is listed, the most specific first", () => {
     const found = settings.topicSetting(image(2, "t", "segment.bytes", "3000000"), "t", "segment.bytes");
     expect(found.map(({ name, source }) => [name, source])).toEqual([

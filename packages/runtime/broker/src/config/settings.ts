@@ -1,4 +1,11 @@
-import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfig, parseConfigValue } from "@samsa/base";
+import {
+  type AnyConfigSpec,
+  ConfigError,
+  type ConfigSpecs,
+  overrideConfig,
+  parseConfig,
+  parseConfigValue,
+} from "@samsa/base";
 import type { ConfigFault, ConfigRules } from "@samsa/controller";
 import type { LogConfig } from "@samsa/log";
 import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
@@ -203,26 +210,27 @@ export class Settings {
     const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
     const spec = TOPIC[name];
     if (override !== undefined && isValid(name, spec, override)) return { name, value: override, source: SOURCE.topic };
+    return this.#topicDefault(image, name);
+  }
+
+  /** Value of a topic setting without an override, in the unit of the topic setting. */
+  #topicDefault(image: MetadataImage, name: string): Setting {
+    const spec = TOPIC[name];
     const [first] = this.#saying(image, spec.synonyms ?? []);
     if (first === undefined) return { name, value: spec.default, source: SOURCE.default };
     return { name, value: scaled(first.name, first.value ?? ""), source: first.source };
   }
 
-  /** A topic's settings in force, parsed; topics without settings of their own share one object. */
+  /** A topic's settings in force, parsed. Parses only the overrides while the broker's settings stay the same. */
   topic(image: MetadataImage, topic: string): TopicConfig {
-    if (configsOf(image, RESOURCE_TYPE.topic, topic).size > 0) return this.#parsed(image, topic);
-    const cluster = this.dynamic(image, "");
     const own = this.dynamic(image, this.nodeId);
-    let defaults = this.#topicDefaults;
-    if (defaults?.cluster !== cluster || defaults.own !== own) {
-      defaults = { cluster, own, config: this.#parsed(image, topic) };
-      this.#topicDefaults = defaults;
+    const cluster = this.dynamic(image, "");
+    if (this.#topicDefaults?.own !== own || this.#topicDefaults.cluster !== cluster) {
+      const config = parseConfig(topicConfigs, name => this.#topicDefault(image, name).value ?? undefined);
+      this.#topicDefaults = { own, cluster, config };
     }
-    return defaults.config;
-  }
-
-  #parsed(image: MetadataImage, topic: string): TopicConfig {
-    return parseConfig(topicConfigs, name => this.topicValue(image, topic, name).value ?? undefined);
+    const overrides = configsOf(image, RESOURCE_TYPE.topic, topic);
+    return overrideConfig(topicConfigs, this.#topicDefaults.config, overrides);
   }
 
   /** A group's settings in force, parsed; `config` is the broker's. */
