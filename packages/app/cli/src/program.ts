@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { LOG_LEVELS } from "./terminal/levels.ts";
+import { print } from "./terminal/output.ts";
 import { COMMIT, VERSION } from "./terminal/version.ts";
 
 function collect(value: string, all: string[] = []): string[] {
@@ -136,7 +137,13 @@ export function program(): Command {
   const samsa = new Command("samsa")
     .description("Apache Kafka, complete, in TypeScript")
     .version(`samsa ${VERSION} (${COMMIT})`)
-    .showHelpAfterError("(samsa --help lists the commands)");
+    .showHelpAfterError("(samsa --help lists the commands)")
+    // Commander exits right after the help or the version: write them at once, and fail if that fails.
+    .configureOutput({
+      writeOut: text => {
+        print([text.trimEnd()]);
+      },
+    });
   samsa
     .command("start [server.properties]")
     .description("start a broker; by default, its data is in ./data and it listens on localhost:9092")

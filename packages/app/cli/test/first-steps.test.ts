@@ -198,15 +198,32 @@ describe("metrics", () => {
 });
 
 describe("a command", () => {
-  test("whose output cannot be written says so and fails", () => {
+  test.each([
+    [["storage", "random-uuid"]],
+    [["--help"]],
+    [["topic", "create", "--help"]],
+    [["help", "start"]],
+    [["--version"]],
+  ])("whose output cannot be written says so and fails: %j", command => {
     const full = openSync("/dev/full", "w");
-    const { status, stderr } = spawnSync(process.execPath, [MAIN, "storage", "random-uuid"], {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...command], {
       stdio: ["ignore", full, "pipe"],
       encoding: "utf8",
     });
     closeSync(full);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^samsa: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/);
+  });
+
+  test("shows its help, also to a reader that stops reading", () => {
+    const whole = samsa("--help");
+    expect([whole.status, whole.stderr]).toEqual([0, ""]);
+    expect(whole.stdout).toMatch(/^Usage: samsa [^]*\n {2}topic [^]*[^\n]\n$/);
+    expect(samsa("--version").stdout).toMatch(/^[^\n]+\n$/);
+    const script = 'set -o pipefail; "$0" "$1" --help | head -n 1';
+    const part = spawnSync("bash", ["-c", script, process.execPath, MAIN], { encoding: "utf8" });
+    expect([part.status, part.stderr]).toEqual([0, ""]);
+    expect(part.stdout).toBe(whole.stdout.slice(0, whole.stdout.indexOf("\n") + 1));
   });
 
   test("that prints much says so, too, and fails", async () => {
