@@ -220,6 +220,34 @@ describe("the metadata log and its snapshots", () => {
     expect(topics()).toHaveLength(41);
   });
 
+  test("a snapshot waits for the device without holding up the event loop", async () => {
+    const blocking: string[] = [];
+    const real = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } }).disk;
+    const disk: typeof real = {
+      ...real,
+      syncDirectoryNow: path => {
+        blocking.push(path);
+        real.syncDirectoryNow(path);
+      },
+      open: (path, mode) => {
+        const file = real.open(path, mode);
+        const syncNow = file.syncNow.bind(file);
+        file.syncNow = () => {
+          blocking.push(path);
+          syncNow();
+        };
+        return file;
+      },
+    };
+    await start(OFTEN, { disk });
+    expect(newest()).toBe(FIRST);
+    // The bootstrap snapshot is written at the start, before anybody is served.
+    expect(blocking.splice(0)).not.toEqual([]);
+    for (let i = 0; i < 30; i++) await create(`t${i}`);
+    await expect.poll(newest).not.toBe(FIRST);
+    expect(blocking).toEqual([]);
+  });
+
   test("the time of a snapshot is read once", async () => {
     let reads = 0;
     const real = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } }).disk;

@@ -111,7 +111,7 @@ describe("what a long log reads", () => {
     expect(held - log.state.active.indexBytes).toBeLessThanOrEqual(limit);
   });
 
-  test("does not hold up the event loop where a whole log is read: compaction", async () => {
+  test("does not hold up the event loop where a whole log is read, and made durable: compaction", async () => {
     const fixture = new Fixture(4, { segmentBytes: 20_000, cleanupPolicy: new Set(["compact"]) }, { tailBytes: 0 });
     const { log, tools } = fixture;
     const { env } = fixture.node;
@@ -131,8 +131,10 @@ describe("what a long log reads", () => {
         if (path.startsWith("/data/") && target.length > 8192) blocking.push(path);
         return file.read(target, position);
       };
-      return Object.create(file, { read: { value: read } }) as typeof file;
+      const syncNow = (): void => void blocking.push(path);
+      return Object.create(file, { read: { value: read }, syncNow: { value: syncNow } }) as typeof file;
     };
+    env.disk.syncDirectoryNow = path => void blocking.push(path);
     const pause = () => new Promise<void>(resolve => void env.timers.after(1, resolve));
     const map = new OffsetMap(1 << 20, 0.9, env.crypto.digest);
     const options = { map, bufferBytes: 16_384, pause, stopped: () => false };
