@@ -1,4 +1,4 @@
-import { ApiKey } from "@samsa/protocol";
+import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestBroker, type Wire } from "./wire.ts";
@@ -27,8 +27,8 @@ interface Answer {
   topics: { partitions: { errorCode: number; offset: number; timestamp: number; leaderEpoch: number }[] }[];
 }
 
-async function look(timestamp: bigint | number, version = 11) {
-  const partitions = [{ partitionIndex: 0, timestamp: BigInt(timestamp) }];
+async function look(timestamp: bigint | number, version = 11, times = 1) {
+  const partitions = Array(times).fill({ partitionIndex: 0, timestamp: BigInt(timestamp) });
   const answer = (await wire.ask(ApiKey.ListOffsets, version, {
     replicaId: -1,
     isolationLevel: 0,
@@ -56,4 +56,20 @@ test("negative times have names", async () => {
   expect(await look(-2)).toMatchObject({ offset: 0, time: -1 });
   expect(await look(-3)).toMatchObject({ offset: 2, time: FIRST + 20 });
   expect(await look(-1, 1)).toMatchObject({ offset: 3 });
+});
+
+test("negative times without a name, or of a later version, are refused, and so are partitions that stand twice", async () => {
+  const refused = { offset: -1, time: -1, leaderEpoch: -1 };
+  for (const [time, version] of [
+    [-7, 11],
+    [-7, 5],
+    [-3, 6],
+    [-4, 7],
+    [-5, 8],
+    [-6, 10],
+  ]) {
+    const found = await look(time, version);
+    expect([time, version, found]).toEqual([time, version, { ...refused, errorCode: Errors.UNSUPPORTED_VERSION.code }]);
+  }
+  expect(await look(-1, 11, 2)).toEqual({ ...refused, errorCode: Errors.INVALID_REQUEST.code });
 });
