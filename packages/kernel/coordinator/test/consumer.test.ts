@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseRecord } from "../src/records.ts";
 import { Bench } from "./bench.ts";
 import { type Answer, ask, type Beat } from "./consumer-requests.ts";
 
@@ -43,6 +44,24 @@ describe("members of the consumer protocol", () => {
     expect(done).toMatchObject({ errorCode: 0, memberEpoch: 3 });
     expect(count(ask(bench, { memberId: "b", memberEpoch: 3 }))).toBe(2);
     expect(shown(bench).groupState).toBe("Stable");
+  });
+
+  test("the record of one that names topics has an empty pattern, as Kafka's", () => {
+    const bench = new Bench();
+    bench.topic("t", 1);
+    join(bench, "a", ["t"]);
+    join(bench, "b", /t.*/);
+    const written = bench.log.flatMap(({ key, value }) => {
+      const replayed = parseRecord(key, value);
+      if (replayed.type !== "consumer" || replayed.record.type !== "member" || replayed.record.value === null)
+        return [];
+      const { subscribedTopicNames, subscribedTopicRegex } = replayed.record.value;
+      return [[replayed.record.key.memberId, subscribedTopicNames, subscribedTopicRegex]];
+    });
+    expect(written).toEqual([
+      ["a", ["t"], ""],
+      ["b", [], "t.*"],
+    ]);
   });
 
   test("what they say is checked", () => {
