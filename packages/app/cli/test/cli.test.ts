@@ -86,6 +86,7 @@ describe("what cannot be started says so in one sentence", () => {
     expect(refused("-o", "listeners=localhost")).toContain("listeners");
     expect(refused("-o", "listeners=SSL://localhost:9093")).toContain("SSL");
     expect(refused("-o", "nonsense")).toContain("key=value");
+    for (const paths of ["", " ", ","]) expect(refused("-o", `log.dirs=${paths}`)).toContain("log.dirs");
     expect(refused("-o", "process.roles=broker")).toContain("process.roles");
   });
 
