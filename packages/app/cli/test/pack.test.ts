@@ -1,5 +1,17 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { NODE_FLAGS } from "../../../../scripts/flags.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -19,7 +31,7 @@ beforeAll(() => {
     mkdirSync(target, { recursive: true });
     execFileSync("tar", ["-xzf", join(tarballs, file), "-C", target, "--strip-components=1"]);
   }
-}, 60_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -50,6 +62,35 @@ test("the packed packages are plain JavaScript with declarations, and a program 
   const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: folder, encoding: "utf8" });
   expect(stderr).toBe("");
   expect(stdout).toMatch(/^true file:.*\/packed-\w+\/node_modules\/@samsa\/broker\/dist\/index\.js\n$/);
+});
+
+test("a new bundle leaves the one from which a broker runs as it is", () => {
+  const copy = join(folder, "bundled");
+  for (const part of [
+    "package.json",
+    "scripts",
+    "packages/app/cli/package.json",
+    "packages/app/cli/src",
+    "packages/host/node/src",
+  ]) {
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  }
+  const bundle = (): string => {
+    execFileSync(process.execPath, [join(copy, "scripts", "bundle.ts")], { cwd: copy });
+    return realpathSync(join(copy, "dist", "current"));
+  };
+  const files = (path: string) =>
+    readdirSync(path).map(name => [name, statSync(join(path, name)).ino, readFileSync(join(path, name), "utf8")]);
+  const first = bundle();
+  const before = files(first);
+  const main = join(copy, "packages/app/cli/src/main.ts");
+  writeFileSync(main, `process.on("exit", () => console.error("edited"));\n${readFileSync(main, "utf8")}`);
+  const second = bundle();
+  expect(second).not.toBe(first);
+  expect(files(first)).toEqual(before);
+  const run = (path: string) => spawnSync(process.execPath, [join(path, "samsa.mjs"), "--version"]).stderr.toString();
+  expect([run(first), run(second)]).toEqual(["", "edited\n"]);
+  expect(bundle()).toBe(second);
 });
 
 test("the command in the repository starts Node as npm start does", () => {
