@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { command } from "./options.ts";
 import { versionConstants } from "./version.ts";
 
 interface Manifest {
@@ -22,7 +23,10 @@ const FLOORS = "packages/{base,format/*,kernel/*,runtime/*,host/*,app/*}/package
 const OLDEST_NODE = 24;
 
 const root = join(import.meta.dirname, "..");
-const target = resolve(process.argv[2] ?? join(root, "dist", "packages"));
+const [folder = join(root, "dist", "packages")] = command("pack", "makes a tarball of each package")
+  .argument("[folder]", "where they go instead of dist/packages; its older tarballs are removed")
+  .parse().args;
+const target = resolve(folder);
 const staging = mkdtempSync(join(tmpdir(), "samsa-pack-"));
 
 /** The manifest with what the compiled package offers. */
@@ -69,7 +73,7 @@ try {
   execFileSync(compiler, ["-p", join(root, "tsconfig.pack.json"), "--outDir", join(staging, "out")], {
     stdio: "inherit",
   });
-  rmSync(target, { recursive: true, force: true });
+  for (const name of globSync("*.tgz", { cwd: target })) rmSync(join(target, name));
   mkdirSync(target, { recursive: true });
   for (const file of globSync(FLOORS, { cwd: root }).sort()) console.log(join(target, pack(file)));
 } finally {

@@ -276,6 +276,8 @@ describe("a command", () => {
     ["bench", "--only", "nothing"],
     ["interop", "--nonsense"],
     ["sim-mutants", "more"],
+    ["pack", "--nonsense"],
+    ["pack", "one", "two"],
   ])("of npm run refuses %s %s %s", (name, ...args) => {
     const { status, stderr } = spawnSync(process.execPath, [join(ROOT, "scripts/launch.mjs"), name, ...args], {
       encoding: "utf8",

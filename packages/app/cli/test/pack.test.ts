@@ -24,6 +24,8 @@ beforeAll(() => {
   mkdirSync(join(root, ".samsa"), { recursive: true });
   folder = mkdtempSync(join(root, ".samsa", "packed-"));
   const tarballs = join(folder, "tarballs");
+  mkdirSync(tarballs);
+  for (const name of ["samsa-0.0.0.tgz", "kept.txt"]) writeFileSync(join(tarballs, name), "");
   execFileSync(process.execPath, [join(root, "scripts", "pack.ts"), tarballs], { cwd: folder });
   for (const file of globSync("*.tgz", { cwd: tarballs })) {
     const name = file.replace(/-\d+\.\d+\.\d+\.tgz$/, "");
@@ -34,6 +36,13 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("packing replaces the tarballs of its folder, and nothing else in it", () => {
+  const left = readdirSync(join(folder, "tarballs"));
+  expect(left).toContain("kept.txt");
+  expect(left.filter(name => /^samsa-\d/.test(name))).toHaveLength(1);
+  expect(left).not.toContain("samsa-0.0.0.tgz");
+});
 
 test("the packed command knows its version", () => {
   const main = join(folder, "node_modules", "samsa", "dist", "main.js");
