@@ -83,7 +83,8 @@ export class Groups extends Shards<GroupRunner> {
     const { changed, created } = topicChanges(changes, image);
     if (changed.size === 0) return;
     const directory: TopicDirectory = topicDirectory(image);
-    for (const { shard } of this.all()) shard.topicsChanged(directory, changed, created);
+    // Shards in load need the topics, too: they check their records against them once they are loaded.
+    for (const { shard } of this.known()) shard.topicsChanged(directory, changed, created);
   }
 
   /** Deletes committed offsets of topics that the image no longer has. */

@@ -380,7 +380,12 @@ export class Shards<R extends Runner> {
 
   /** Shards that are loaded. */
   all(): readonly R[] {
-    return this.#runners.filter(runner => runner !== undefined).filter(({ isLoaded }) => isLoaded);
+    return this.known().filter(({ isLoaded }) => isLoaded);
+  }
+
+  /** Shards that are loaded or being loaded. */
+  known(): readonly R[] {
+    return this.#runners.filter(runner => runner !== undefined);
   }
 
   close(errorCode: number): void {
