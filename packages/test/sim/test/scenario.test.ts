@@ -130,7 +130,11 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
     /lost|not start/,
     env => withDisk(env, () => ({ syncDirectory: async () => {}, syncDirectoryNow() {} })),
   ],
-  ["an acknowledgement before the write", /record is lost|read record vanished|have a gap/, lateWriter],
+  [
+    "an acknowledgement before the write",
+    /record is lost|read record vanished|have a gap|passed a partition over/,
+    lateWriter,
+  ],
   [
     "a checksum that is always zero",
     /good request was refused/,
