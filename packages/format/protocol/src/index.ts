@@ -232,5 +232,6 @@ export {
   type RemoteLogRecord,
 } from "./record-frames.ts";
 export { type FrameHead, requestFrame } from "./request-frame.ts";
+export { responseFrame } from "./response-frame.ts";
 export type { Draft, Exact, Field, Fields, Infer, Tagged, Type, UnknownTag } from "./schema.ts";
 export { UnsupportedVersionError } from "./wire.ts";

@@ -11,10 +11,8 @@ import {
   ApiKey,
   Errors,
   FrameSplitter,
-  GatherWriter,
   requestHeaderVersion,
-  responseHeader,
-  responseHeaderVersion,
+  responseFrame,
   UnsupportedVersionError,
 } from "@samsa/protocol";
 import type { ServedApi } from "../apis.ts";
@@ -46,15 +44,6 @@ interface Slot {
   chunks: readonly Uint8Array[] | undefined;
   /** Called when the chunks have been sent. */
   sent: (() => void) | undefined;
-}
-
-function encodeReply(api: ServedApi, head: RequestHead, response: object): Uint8Array[] {
-  const writer = new GatherWriter(256);
-  writer.i32(0);
-  responseHeader.encode(writer, { correlationId: head.correlationId }, responseHeaderVersion(head.key, head.version));
-  api.response.encode(writer, response, head.version);
-  writer.view.setInt32(0, writer.length() - 4);
-  return writer.chunks();
 }
 
 /** Parts of the broker that connections share. */
@@ -302,7 +291,7 @@ export class ClientConnection implements ConnectionHandler {
     if (head.key === ApiKey.ApiVersions && api !== undefined && tooNew) {
       // A client that is newer than the broker gets a response of version 0 with the supported versions (KIP-511).
       const failure = api.failure({}, { ...Errors.UNSUPPORTED_VERSION, detail: null }, 0);
-      this.#reply(slot, failure === null ? undefined : encodeReply(api, { ...head, version: 0 }, failure));
+      this.#reply(slot, failure === null ? undefined : responseFrame({ ...head, version: 0 }, api.response, failure));
       return;
     }
     if (api === undefined || tooNew) {
@@ -393,7 +382,7 @@ export class ClientConnection implements ConnectionHandler {
    */
   #encode(api: ServedApi, head: RequestHead, request: object, response: object): readonly Uint8Array[] | undefined {
     try {
-      return encodeReply(api, head, response);
+      return responseFrame(head, api.response, response);
     } catch (error) {
       const { logger } = this.#host.env;
       const where = { api: api.name, version: head.version };
@@ -401,7 +390,7 @@ export class ClientConnection implements ConnectionHandler {
         logger.warn("a reply is too long", { ...where, why: error.message });
       else logger.error("a reply could not be encoded", { ...where, error });
       const failure = api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, head.version);
-      return failure === null ? undefined : encodeReply(api, head, failure);
+      return failure === null ? undefined : responseFrame(head, api.response, failure);
     }
   }
 
