@@ -177,8 +177,13 @@ export interface Listener {
 export interface Network {
   /** Listens on a port. Rejects with `NetworkError` (EADDRINUSE, EACCES, …). */
   listen(host: string, port: number, accept: (connection: Connection) => ConnectionHandler): Promise<Listener>;
-  /** Opens a connection. Rejects with `NetworkError` (ECONNREFUSED, …). */
-  connect(host: string, port: number, open: (connection: Connection) => ConnectionHandler): Promise<Connection>;
+  /** Opens a connection. Rejects with `NetworkError`: ETIMEDOUT after `timeoutMs` without one, ECONNREFUSED, … */
+  connect(
+    host: string,
+    port: number,
+    timeoutMs: number,
+    open: (connection: Connection) => ConnectionHandler,
+  ): Promise<Connection>;
   /**
    * First address of a host name; an address resolves to its canonical form. Rejects with `NetworkError` (ENOTFOUND).
    */

@@ -174,15 +174,24 @@ export function nodeNetwork(logger: Logger, options: NodeNetworkOptions = {}): N
       });
     });
 
-  const connect: Network["connect"] = (host, port, open) =>
+  const connect: Network["connect"] = (host, port, timeoutMs, open) =>
     new Promise<Connection>((resolve, reject) => {
       // Node supports `highWaterMark` for every stream, but its types do not declare it for sockets.
       const reader: Reader = { receive() {} };
       const options = { highWaterMark, allowHalfOpen: false, onread: readingInto(reader) };
       const socket = new net.Socket(options);
-      const failed = (error: Error) => reject(networkError(error));
+      const failed = (error: Error) => {
+        clearTimeout(timer);
+        reject(networkError(error));
+      };
+      const timer = setTimeout(() => {
+        const said = `connect ${host}:${port} took more than ${timeoutMs / 1000} s`;
+        reject(new NetworkError("ETIMEDOUT", said));
+        socket.destroy();
+      }, timeoutMs);
       socket.once("error", failed);
       socket.connect({ host, port }, () => {
+        clearTimeout(timer);
         socket.off("error", failed);
         const connection = new NodeConnection(socket, lingerMs);
         connection.start(open(connection), reader);

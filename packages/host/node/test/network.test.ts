@@ -29,7 +29,7 @@ test("echo, gathered writes, orderly end", async () => {
   let all: (bytes: Uint8Array) => void;
   const echoed = new Promise<Uint8Array>(resolve => (all = resolve));
   const client = gatherer(() => client.bytes().length === 6 && all(client.bytes()));
-  const connection = await env.network.connect(host, listener.port, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
   expect(connection.remotePort).toBe(listener.port);
   expect(connection.write([utf8("ab"), utf8("cd"), utf8("ef")])).toBe(true);
   expect(await echoed).toEqual(utf8("abcdef"));
@@ -48,7 +48,7 @@ test("back-pressure: write says stop, drain says go on, nothing is lost", async 
     return server.handler;
   });
   const client = gatherer();
-  const connection = await env.network.connect(host, listener.port, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
   const chunk = new Uint8Array(1 << 20).fill(7);
   let sent = 0;
   while (sent < 16) {
@@ -74,12 +74,12 @@ test("errors have codes, and a cut reaches onClose once", async () => {
   expect(taken).toBeInstanceOf(NetworkError);
   expect((taken as NetworkError).code).toBe("EADDRINUSE");
   const client = gatherer(() => peer?.destroy());
-  const connection = await env.network.connect(host, listener.port, () => client.handler);
+  const connection = await env.network.connect(host, listener.port, 10_000, () => client.handler);
   connection.destroy();
   expect(await client.done).toBeUndefined();
   await server.done;
   await listener.close();
-  const refused = await env.network.connect(host, listener.port, () => client.handler).catch(e => e as unknown);
+  const refused = await env.network.connect(host, listener.port, 10_000, () => client.handler).catch(e => e as unknown);
   expect((refused as NetworkError).code).toBe("ECONNREFUSED");
 });
 

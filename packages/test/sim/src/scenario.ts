@@ -105,7 +105,6 @@ class Scenario {
     this.#options = options;
     this.#device = deviceOf(new Prng(`${seed}/device`));
     this.world = new World(seed, {
-      network: { connectTimeoutMs: 200 },
       diskMs: this.#device,
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
     });

@@ -66,7 +66,7 @@ export class AdminConnection implements ConnectionHandler {
       try {
         admin.#connection = await inTime(
           env,
-          env.network.connect(host, port, () => admin),
+          env.network.connect(host, port, TIMEOUT_MS, () => admin),
         );
         // A server that is mute or no broker is passed over, too.
         await admin.ask(ApiKey.ApiVersions, 0, { request: apiVersionsRequest, response: apiVersionsResponse }, {});

@@ -95,7 +95,7 @@ export class Client {
     const curtains = this.#curtains;
     const link = new Link(this.env, this.name);
     try {
-      link.connection = await this.env.network.connect(this.#server, this.#port, () => link);
+      link.connection = await this.env.network.connect(this.#server, this.#port, 200, () => link);
     } catch {
       return undefined;
     }

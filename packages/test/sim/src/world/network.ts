@@ -18,8 +18,6 @@ export interface NetworkOptions {
   readonly splitChance?: number;
   /** Queued bytes above which `write` returns false. Default 1 MiB. */
   readonly highWaterMark?: number;
-  /** Time after which a connect across a cut fails. Default 10000 ms. */
-  readonly connectTimeoutMs?: number;
 }
 
 /** Scheduler and trace of the world that a network belongs to. */
@@ -59,7 +57,6 @@ export class SimNetwork {
       latencyMs: options.latencyMs ?? [0.1, 2],
       splitChance: options.splitChance ?? 0.2,
       highWaterMark: options.highWaterMark ?? 1 << 20,
-      connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     };
   }
 
@@ -67,7 +64,7 @@ export class SimNetwork {
   attach(life: Life): Network {
     return {
       listen: (host, port, accept) => this.#listen(life, host, port, accept),
-      connect: (host, port, open) => this.#connect(life, { host, port }, open),
+      connect: (host, port, timeoutMs, open) => this.#connect(life, { host, port, timeoutMs }, open),
       // Host names are addresses in the simulation.
       resolve: host => Promise.resolve(host),
       hostName: "localhost",
@@ -130,9 +127,13 @@ export class SimNetwork {
     return Promise.resolve({ host, port, close });
   }
 
-  #connect(life: Life, to: { host: string; port: number }, open: Binding["accept"]): Promise<Connection> {
+  #connect(
+    life: Life,
+    to: { host: string; port: number; timeoutMs: number },
+    open: Binding["accept"],
+  ): Promise<Connection> {
     const target = LOCAL.has(to.host) ? life.node : to.host;
-    const wait = this.isCut(life.node, target) ? this.options.connectTimeoutMs : this.latency();
+    const wait = this.isCut(life.node, target) ? to.timeoutMs : this.latency();
     return new Promise((resolve, reject) => {
       this.world.after(wait, `connect ${life.node} ${target}:${to.port}`, () => {
         if (!life.alive) return;
