@@ -40,6 +40,7 @@ export const ROOMS: readonly Room[] = [
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
+  { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
   {
     folder: "runtime/broker",
     name: "@samsa/broker",

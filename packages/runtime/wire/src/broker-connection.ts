@@ -1,0 +1,345 @@
+import { ByteReader, type Env, invariant, MalformedError, type Timer } from "@samsa/base";
+import {
+  type Api,
+  type ApiName,
+  Apis,
+  type ApiVersionsResponse,
+  type Draft,
+  errorOf,
+  Errors,
+  type Infer,
+  requestFrame,
+  responseHeader,
+  responseHeaderVersion,
+  UnsupportedVersionError,
+} from "@samsa/protocol";
+import type { Endpoint } from "./endpoint.ts";
+import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
+import { InFlightRequests } from "./in-flight-requests.ts";
+import { fallbackVersion, NodeApiVersions } from "./node-api-versions.ts";
+import { WireError } from "./wire-error.ts";
+
+/** Request of an API, as encoding takes it. */
+export type RequestOf<N extends ApiName> = Draft<(typeof Apis)[N]["request"]>;
+/** Response of an API, as decoding gives it. */
+export type ResponseOf<N extends ApiName> = Infer<(typeof Apis)[N]["response"]>;
+
+/** Settings of a `BrokerConnection`. Defaults are those of Kafka's clients. */
+export interface ConnectionOptions {
+  readonly clientId: string;
+  /** Name and version of the client's software, which brokers count (KIP-511). */
+  readonly software: { readonly name: string; readonly version: string };
+  /** Longest time to connect and to learn the API versions (`socket.connection.setup.timeout.ms`). 10 s by default. */
+  readonly setupTimeoutMs?: number;
+  /** Longest time from a call to its response (`request.timeout.ms`). 30 s by default. */
+  readonly requestTimeoutMs?: number;
+  /** Most requests in flight (`max.in.flight.requests.per.connection`); further ones wait their turn. 5 by default. */
+  readonly maxInFlight?: number;
+  /** Size of the largest response. 100 MiB by default. */
+  readonly maxResponseBytes?: number;
+}
+
+/** Settings of one request. */
+export interface CallOptions {
+  /** Version of the request. By default the highest that both sides support. */
+  readonly version?: number;
+  /** `requestTimeoutMs` of this request. */
+  readonly timeoutMs?: number;
+}
+
+export const DEFAULT_SETUP_TIMEOUT_MS = 10_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const DEFAULT_MAX_IN_FLIGHT = 5;
+export const DEFAULT_MAX_RESPONSE_BYTES = 100 * 1024 * 1024;
+
+/** Request from its call until its promise is settled. */
+interface Pending {
+  readonly api: Api;
+  readonly version: number;
+  readonly body: object;
+  /** Monotonic time in ms at which it times out. */
+  readonly deadline: number;
+  readonly timeoutMs: number;
+  readonly hasReply: boolean;
+  /** Takes the body of the response, or nothing if there is none. Throws `MalformedError`. */
+  settle(reader?: ByteReader): void;
+  fail(error: unknown): void;
+}
+
+/** Decodes the body of a response. Throws `MalformedError`. */
+export function decodeResponse<N extends ApiName>(api: N, reader: ByteReader, version: number): ResponseOf<N> {
+  // The compiler does not relate the schema of a generic name to the type of its values.
+  return Apis[api].response.decode(reader, version) as ResponseOf<N>;
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms) / 1000} s`;
+}
+
+/**
+ * Connection to a broker or controller that knows its API versions (`NetworkClient` for one node). Requests are sent in
+ * the order of the calls; the peer replies in that order. A request that times out closes the connection, since the
+ * replies after it could not be told from the missing one. All failures are `WireError`s.
+ */
+export class BrokerConnection implements FrameReceiver {
+  readonly #env: Env;
+  readonly #options: Required<ConnectionOptions>;
+  readonly #channel: FrameChannel;
+  readonly #inFlight: InFlightRequests<Pending>;
+  /** Requests that wait for room in flight, or for the socket. */
+  readonly #waiting: Pending[] = [];
+  #versions: NodeApiVersions | undefined;
+  /** The socket has bytes that it could not send yet. */
+  #isBlocked = false;
+  #timer: Timer | undefined;
+  /** Time for which the timer is set; Infinity if it is not. */
+  #timerAt = Infinity;
+
+  private constructor(env: Env, endpoint: Endpoint, options: ConnectionOptions) {
+    this.#env = env;
+    this.#options = {
+      setupTimeoutMs: DEFAULT_SETUP_TIMEOUT_MS,
+      requestTimeoutMs: DEFAULT_REQUEST_TIMEOUT_MS,
+      maxInFlight: DEFAULT_MAX_IN_FLIGHT,
+      maxResponseBytes: DEFAULT_MAX_RESPONSE_BYTES,
+      ...options,
+    };
+    this.#channel = new FrameChannel(endpoint, this.#options.maxResponseBytes, this);
+    this.#inFlight = new InFlightRequests(this.#options.maxInFlight);
+  }
+
+  /** Connects and asks for the API versions. Rejects with a `WireError`. */
+  static async connect(env: Env, endpoint: Endpoint, options: ConnectionOptions): Promise<BrokerConnection> {
+    const connection = new BrokerConnection(env, endpoint, options);
+    const { setupTimeoutMs } = connection.#options;
+    const deadline = env.clock.monotonic() + setupTimeoutMs;
+    await connection.#channel.open(env, setupTimeoutMs);
+    try {
+      connection.#versions = await connection.#negotiate(deadline);
+    } catch (error) {
+      connection.close();
+      if (!(error instanceof WireError) || error.code !== "REQUEST_TIMED_OUT") throw error;
+      const said = `${connection.#channel.server} accepted a connection but did not answer ApiVersions`;
+      throw new WireError("SETUP_TIMED_OUT", `${said} within ${seconds(setupTimeoutMs)}; is it a Kafka broker?`);
+    }
+    return connection;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#channel.endpoint;
+  }
+
+  /** API versions and features of the peer. */
+  get versions(): NodeApiVersions {
+    invariant(this.#versions !== undefined, "a connection that its owner has knows the versions");
+    return this.#versions;
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.isOpen;
+  }
+
+  /** Number of requests that wait for their responses or have not been sent. */
+  get pendingRequests(): number {
+    return this.#inFlight.size + this.#waiting.length;
+  }
+
+  /** Sends a request. Resolves with its response, or rejects with a `WireError`. */
+  async call<N extends ApiName>(api: N, request: RequestOf<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
+    const version = this.#versionFor(api, options.version);
+    return this.#ask({ api, version, options }, request, reader => decodeResponse(api, reader, version));
+  }
+
+  /** Sends a request that has no response: Produce with acks=0. Resolves when the socket has taken it. */
+  async tell<N extends ApiName>(api: N, request: RequestOf<N>, options: CallOptions = {}): Promise<void> {
+    const version = this.#versionFor(api, options.version);
+    return new Promise((resolve, reject) => {
+      this.#enqueue({
+        ...this.#pending(Apis[api], version, request, options),
+        hasReply: false,
+        settle: () => resolve(),
+        fail: reject,
+      });
+    });
+  }
+
+  /** Closes the connection. Pending requests are rejected with `reason`. */
+  close(reason?: WireError): void {
+    this.#channel.close(reason);
+  }
+
+  onFrame(frame: Uint8Array): void {
+    const channel = this.#channel;
+    const reader = new ByteReader(frame);
+    const correlationId = frame.length < 4 ? undefined : reader.view.getInt32(0);
+    const request = correlationId === undefined ? undefined : this.#inFlight.complete(correlationId);
+    if (request === undefined) {
+      channel.close(this.#unexpected(correlationId));
+      return;
+    }
+    try {
+      responseHeader.decode(reader, responseHeaderVersion(request.api.key, request.version));
+      request.settle(reader);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      const reason = channel.invalid(`its response to ${request.api.name} cannot be read, ${error.message}`);
+      request.fail(reason);
+      channel.close(reason);
+      return;
+    }
+    this.#sendWaiting();
+  }
+
+  onDrain(): void {
+    this.#isBlocked = false;
+    this.#sendWaiting();
+  }
+
+  onClose(reason: WireError): void {
+    this.#timer?.cancel();
+    this.#timerAt = Infinity;
+    for (const request of [...this.#inFlight.clear(), ...this.#waiting.splice(0)]) request.fail(reason);
+  }
+
+  #unexpected(correlationId: number | undefined): WireError {
+    if (correlationId === undefined) return this.#channel.invalid("a frame without a correlation id");
+    const expected = this.#inFlight.expected();
+    const wanted = expected === undefined ? "while no request is in flight" : `instead of ${expected}`;
+    return new WireError(
+      "CORRELATION_MISMATCH",
+      `${this.#channel.server} replied with correlation id ${correlationId} ${wanted}; the connection is closed`,
+    );
+  }
+
+  /** Version of a request. Throws a `WireError` if the sides have none in common. */
+  #versionFor(api: ApiName, pinned: number | undefined): number {
+    const { versions } = this;
+    const version = pinned ?? versions.latestUsable(api);
+    if (version !== undefined && versions.isUsable(api, version)) return version;
+    const { first, last } = Apis[api];
+    const ours = pinned === undefined ? `versions ${first} to ${last}` : `version ${pinned}`;
+    const theirs = versions.describe(api);
+    throw new WireError("UNSUPPORTED_VERSION", `${api} needs ${ours}, but ${this.#channel.server} ${theirs}`);
+  }
+
+  /** Learns the API versions of the peer, with the fallback of KIP-511. */
+  async #negotiate(deadline: number): Promise<NodeApiVersions> {
+    const { software } = this.#options;
+    const request = { clientSoftwareName: software.name, clientSoftwareVersion: software.version };
+    for (let version: number = Apis.ApiVersions.lastStable; ; ) {
+      const timeoutMs = Math.max(0, deadline - this.#env.clock.monotonic());
+      const asked = { api: "ApiVersions", version, options: { timeoutMs } } as const;
+      const response = await this.#ask(asked, request, reader => decodeApiVersions(reader, version));
+      if (response.errorCode === 0) return new NodeApiVersions(response);
+      const lower = fallbackVersion(response, version);
+      if (lower === undefined) {
+        const { name, message } = errorOf(response.errorCode);
+        throw new WireError(
+          "API_VERSIONS_REFUSED",
+          `${this.#channel.server} refuses ApiVersions: ${message} (${name})`,
+        );
+      }
+      version = lower;
+    }
+  }
+
+  #ask<R>(
+    { api, version, options }: { readonly api: ApiName; readonly version: number; readonly options: CallOptions },
+    body: object,
+    decode: (reader: ByteReader) => R,
+  ): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({
+        ...this.#pending(Apis[api], version, body, options),
+        hasReply: true,
+        settle: reader => reader !== undefined && resolve(decode(reader)),
+        fail: reject,
+      });
+    });
+  }
+
+  #pending(api: Api, version: number, body: object, options: CallOptions) {
+    const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs;
+    return { api, version, body, timeoutMs, deadline: this.#env.clock.monotonic() + timeoutMs };
+  }
+
+  #enqueue(request: Pending): void {
+    const { closed } = this.#channel;
+    if (closed !== undefined) {
+      request.fail(closed);
+      return;
+    }
+    this.#waiting.push(request);
+    this.#sendWaiting();
+    this.#wakeAt(request.deadline);
+  }
+
+  /** Sends waiting requests while they may be in flight and the socket takes bytes. */
+  #sendWaiting(): void {
+    while (this.isOpen && !this.#isBlocked && !this.#inFlight.full) {
+      const request = this.#waiting.shift();
+      if (request === undefined) return;
+      this.#send(request);
+    }
+  }
+
+  #send(request: Pending): void {
+    const { api, version, body, deadline } = request;
+    const correlationId = this.#inFlight.nextCorrelationId();
+    const head = { key: api.key, version, correlationId, clientId: this.#options.clientId };
+    let chunks: Uint8Array[];
+    try {
+      chunks = requestFrame(head, api.request, body);
+    } catch (error) {
+      const isUnsupported = error instanceof UnsupportedVersionError;
+      request.fail(isUnsupported ? new WireError("UNSUPPORTED_VERSION", error.message) : error);
+      return;
+    }
+    if (request.hasReply) this.#inFlight.add(correlationId, deadline, request);
+    this.#isBlocked = this.#channel.write(chunks) === false;
+    if (!request.hasReply) request.settle();
+  }
+
+  /** Sets the timer for `deadline` unless it is set for an earlier time. One timer serves all requests. */
+  #wakeAt(deadline: number): void {
+    if (deadline >= this.#timerAt || !this.isOpen) return;
+    this.#timer?.cancel();
+    this.#timerAt = deadline;
+    const delay = Math.max(0, deadline - this.#env.clock.monotonic());
+    this.#timer = this.#env.timers.after(delay, () => this.#expire());
+  }
+
+  #expire(): void {
+    this.#timerAt = Infinity;
+    const now = this.#env.clock.monotonic();
+    const late = this.#inFlight.expired(now);
+    if (late !== undefined) {
+      this.#channel.close(this.#timedOut(late));
+      return;
+    }
+    let next = this.#inFlight.nextDeadline();
+    for (const request of this.#waiting.splice(0)) {
+      // A request that was never sent does not disturb the order of replies.
+      if (request.deadline <= now) request.fail(this.#timedOut(request));
+      else {
+        next = Math.min(next, request.deadline);
+        this.#waiting.push(request);
+      }
+    }
+    if (next < Infinity) this.#wakeAt(next);
+  }
+
+  #timedOut({ api, timeoutMs }: Pending): WireError {
+    return new WireError(
+      "REQUEST_TIMED_OUT",
+      `${this.#channel.server} did not answer ${api.name} within ${seconds(timeoutMs)}`,
+    );
+  }
+}
+
+/** Decodes a response to ApiVersions: a peer that does not support `version` responds in version 0. */
+function decodeApiVersions(reader: ByteReader, version: number): ApiVersionsResponse {
+  const isRefused =
+    reader.remaining() >= 2 && reader.view.getInt16(reader.position) === Errors.UNSUPPORTED_VERSION.code;
+  return decodeResponse("ApiVersions", reader, isRefused ? 0 : version);
+}

@@ -1,0 +1,146 @@
+import { ByteReader, type Env } from "@samsa/base";
+import {
+  type Api,
+  type ApiName,
+  Apis,
+  apiOf,
+  requestFrame,
+  responseHeader,
+  responseHeaderVersion,
+} from "@samsa/protocol";
+import { DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_SETUP_TIMEOUT_MS, type ResponseOf } from "./broker-connection.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { FrameChannel, type FrameReceiver } from "./frame-channel.ts";
+import { WireError } from "./wire-error.ts";
+
+/** API by its name, which types the response, or by its key. */
+type AnyApi = ApiName | number;
+type AnyResponse<A extends AnyApi> = A extends ApiName ? ResponseOf<A> : object;
+
+/** Settings of a `RawConnection`. */
+export interface RawOptions {
+  readonly clientId?: string;
+  /** Longest time to connect, and to wait for a frame. 30 s by default. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Connection that sends any bytes and returns frames, for peers that break the protocol on purpose and for requests at
+ * versions that the peer may not support. It does not check correlation ids.
+ */
+export class RawConnection implements FrameReceiver {
+  readonly #env: Env;
+  readonly #clientId: string;
+  readonly #timeoutMs: number;
+  readonly #channel: FrameChannel;
+  /** Frames that nobody has asked for yet. */
+  readonly #frames: Uint8Array[] = [];
+  /** Calls that wait for a frame, oldest first; undefined tells them that there is none. */
+  readonly #waiting: ((frame: Uint8Array | undefined) => void)[] = [];
+  readonly #closing: (() => void)[] = [];
+  #correlationId = 0;
+
+  private constructor(env: Env, endpoint: Endpoint, { clientId = "raw", timeoutMs = TIMEOUT_MS }: RawOptions) {
+    this.#env = env;
+    this.#clientId = clientId;
+    this.#timeoutMs = timeoutMs;
+    this.#channel = new FrameChannel(endpoint, DEFAULT_MAX_RESPONSE_BYTES, this);
+  }
+
+  /** Connects to a server. Rejects with a `WireError`. */
+  static async open(env: Env, endpoint: Endpoint, options: RawOptions = {}): Promise<RawConnection> {
+    const connection = new RawConnection(env, endpoint, options);
+    await connection.#channel.open(env, options.timeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS);
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.isOpen;
+  }
+
+  /** Sends bytes as they are. */
+  write(bytes: Uint8Array): void {
+    this.#channel.write([bytes]);
+  }
+
+  /** Sends a request, and returns its correlation id. */
+  send(api: AnyApi, version: number, body: object): number {
+    const correlationId = ++this.#correlationId;
+    const { key, request } = rowOf(api);
+    this.#channel.write(requestFrame({ key, version, correlationId, clientId: this.#clientId }, request, body));
+    return correlationId;
+  }
+
+  /** Next frame, without its size. Undefined once the connection is closed, which it is without a frame in time. */
+  frame(timeoutMs = this.#timeoutMs): Promise<Uint8Array | undefined> {
+    const frame = this.#frames.shift();
+    if (frame !== undefined || !this.isOpen) return Promise.resolve(frame);
+    return new Promise(resolve => {
+      const timer = this.#env.timers.after(timeoutMs, () => {
+        const said = `${this.#channel.server} sent no frame within ${timeoutMs / 1000} s`;
+        this.close(new WireError("REQUEST_TIMED_OUT", said));
+      });
+      this.#waiting.push(received => {
+        timer.cancel();
+        resolve(received);
+      });
+    });
+  }
+
+  /** Decodes the next frame as a response. Rejects with a `WireError` if there is none, and if it is malformed. */
+  async receive<A extends AnyApi>(api: A, version: number, timeoutMs?: number): Promise<AnyResponse<A>> {
+    const frame = await this.frame(timeoutMs);
+    if (frame === undefined) throw this.#channel.closed ?? this.#channel.invalid("no frame");
+    const reader = new ByteReader(frame);
+    const { key, response } = rowOf(api);
+    responseHeader.decode(reader, responseHeaderVersion(key, version));
+    // The row was found by the name or key that the type says.
+    return response.decode(reader, version) as AnyResponse<A>;
+  }
+
+  /** Sends a request and returns its response, if nothing else is in flight. */
+  ask<A extends AnyApi>(api: A, version: number, body: object, timeoutMs?: number): Promise<AnyResponse<A>> {
+    this.send(api, version, body);
+    return this.receive(api, version, timeoutMs);
+  }
+
+  /** Stops reading, until `resume`. */
+  pause(): void {
+    this.#channel.pause();
+  }
+
+  resume(): void {
+    this.#channel.resume();
+  }
+
+  /** Resolves when either side has closed the connection. */
+  whenClosed(): Promise<void> {
+    if (!this.isOpen) return Promise.resolve();
+    return new Promise(resolve => void this.#closing.push(resolve));
+  }
+
+  close(reason?: WireError): void {
+    this.#channel.close(reason);
+  }
+
+  onFrame(frame: Uint8Array): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#frames.push(frame);
+    else waiting(frame);
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    for (const waiting of this.#waiting.splice(0)) waiting(undefined);
+    for (const closing of this.#closing.splice(0)) closing();
+  }
+}
+
+function rowOf(api: AnyApi): Api {
+  const row: Api | undefined = typeof api === "number" ? apiOf(api) : Apis[api];
+  if (row === undefined) throw new RangeError(`Kafka has no API with key ${api}`);
+  return row;
+}

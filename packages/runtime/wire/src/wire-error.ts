@@ -1,0 +1,31 @@
+/** Reason of a `WireError`, with Kafka's exception. */
+export type WireErrorCode =
+  /** No connection: refused, unreachable, or an unknown host. */
+  | "CONNECTION_FAILED"
+  /** No connection, or no reply to ApiVersions, within the setup timeout. */
+  | "SETUP_TIMED_OUT"
+  /** The peer does not tell its API versions. */
+  | "API_VERSIONS_REFUSED"
+  /** No reply in time (`TimeoutException`). The peer may have acted on the request. */
+  | "REQUEST_TIMED_OUT"
+  /** The connection was lost (`DisconnectException`). The peer may have acted on the requests in flight. */
+  | "DISCONNECTED"
+  /** Bytes from the peer that are not a reply of Kafka's protocol (`InvalidReceiveException`, `SchemaException`). */
+  | "INVALID_RECEIVE"
+  /** A reply to another request than the oldest in flight (`CorrelationIdMismatchException`). */
+  | "CORRELATION_MISMATCH"
+  /** No version of the API that both sides support can carry the request (`UnsupportedVersionException`). */
+  | "UNSUPPORTED_VERSION"
+  /** This side has closed the connection. */
+  | "CLOSED";
+
+/** Failure of a connection or of a request, as a sentence that names the server. */
+export class WireError extends Error {
+  readonly code: WireErrorCode;
+
+  constructor(code: WireErrorCode, message: string) {
+    super(message);
+    this.name = "WireError";
+    this.code = code;
+  }
+}
