@@ -4,19 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32c, utf8 } from "@samsa/base";
 import { nodeEnv, pureCodecs } from "@samsa/node";
-import {
-  ApiKey,
-  createTopicsRequest,
-  createTopicsResponse,
-  Errors,
-  fetchRequest,
-  fetchResponse,
-  produceRequest,
-  produceResponse,
-} from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
+import type { BrokerConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AdminConnection } from "../src/commands/admin.ts";
+import { connectToAny } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
@@ -70,11 +62,10 @@ function start(dirs: string, blocks?: number): Promise<Running> {
   });
 }
 
-async function createTopic(admin: AdminConnection, name: string, numPartitions = 1): Promise<void> {
+async function createTopic(admin: BrokerConnection, name: string, numPartitions = 1): Promise<void> {
   const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
-  const messages = { request: createTopicsRequest, response: createTopicsResponse };
   const body = { topics: [topic], timeoutMs: 10_000, validateOnly: false };
-  const { topics } = await admin.ask(ApiKey.CreateTopics, 5, messages, body);
+  const { topics } = await admin.call("CreateTopics", body, { version: 5 });
   expect(topics[0].errorCode).toBe(0);
 }
 
@@ -84,25 +75,23 @@ interface Place {
 }
 
 /** Produces one record of `size` bytes and returns the error code. */
-async function produce(admin: AdminConnection, place: Place, value: string, size: number): Promise<number> {
+async function produce(admin: BrokerConnection, place: Place, value: string, size: number): Promise<number> {
   const text = utf8(value.padEnd(size, "."));
   const records = [buildBatch([{ timestamp: Date.now(), key: null, value: text }], {}, TOOLS)];
   const topicData = [{ name: place.topic, partitionData: [{ index: place.partition, records }] }];
-  const messages = { request: produceRequest, response: produceResponse };
-  const body = { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData } as never;
-  const { responses } = await admin.ask(ApiKey.Produce, 9, messages, body);
+  const body = { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData };
+  const { responses } = await admin.call("Produce", body, { version: 9 });
   return responses[0].partitionResponses[0].errorCode;
 }
 
 /** Beginnings of all values in a partition. */
-async function consume(admin: AdminConnection, { topic, partition }: Place): Promise<string[]> {
+async function consume(admin: BrokerConnection, { topic, partition }: Place): Promise<string[]> {
   const found: string[] = [];
   for (let fetchOffset = 0; ; fetchOffset = found.length) {
     const partitions = [{ partition, fetchOffset, partitionMaxBytes: 10_000_000 }];
     const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 50_000_000, isolationLevel: 0, sessionId: 0, sessionEpoch: -1 };
-    const messages = { request: fetchRequest, response: fetchResponse };
-    const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] } as never;
-    const { responses } = await admin.ask(ApiKey.Fetch, 11, messages, request);
+    const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] };
+    const { responses } = await admin.call("Fetch", request, { version: 11 });
     const [{ errorCode, records }] = responses[0].partitions;
     expect(errorCode).toBe(0);
     const read = (records ?? []).flatMap(chunk => readRecords(chunk, TOOLS));
@@ -118,7 +107,7 @@ async function consume(admin: AdminConnection, { topic, partition }: Place): Pro
 }
 
 /** Produces until the broker refuses. Returns the number of records appended, and the error code. */
-async function fill(admin: AdminConnection, place: Place, size: number): Promise<{ taken: number; error: number }> {
+async function fill(admin: BrokerConnection, place: Place, size: number): Promise<{ taken: number; error: number }> {
   for (let taken = 0; taken < 1000; taken++) {
     const error = await produce(admin, place, `value ${taken}`, size);
     if (error !== 0) return { taken, error };
@@ -131,7 +120,7 @@ const values = (count: number): string[] => Array.from({ length: count }, (_, i)
 describe("a disk that takes no more", () => {
   const outlives = async (dirs: string, blocks: number | undefined, relieve: () => void) => {
     const broker = await start(dirs, blocks);
-    const admin = await AdminConnection.open(env, broker.server);
+    const admin = await connectToAny(env, broker.server);
     await createTopic(admin, "t");
     const { taken, error } = await fill(admin, { topic: "t", partition: 0 }, 50_000);
     expect(error).toBe(Errors.KAFKA_STORAGE_ERROR.code);
@@ -141,7 +130,7 @@ describe("a disk that takes no more", () => {
     expect(code).toBe(1);
     relieve();
     const again = await start(dirs);
-    const reader = await AdminConnection.open(env, again.server);
+    const reader = await connectToAny(env, again.server);
     const found = await consume(reader, { topic: "t", partition: 0 });
     reader.close();
     // The refused record may be there too, but no acknowledged record is missing.
@@ -160,7 +149,7 @@ describe("a disk that takes no more", () => {
   test("one of two directories: what is in the other is served on, and all of it after a restart", async () => {
     const dirs = `${join(directory, "a")},${join(directory, "b")}`;
     const broker = await start(dirs, 2048);
-    const admin = await AdminConnection.open(env, broker.server);
+    const admin = await connectToAny(env, broker.server);
     await createTopic(admin, "t", 2);
     const [here, there] = [0, 1].map(partition => ({ topic: "t", partition }));
     for (const value of values(5)) expect(await produce(admin, here, value, 10)).toBe(0);
@@ -173,7 +162,7 @@ describe("a disk that takes no more", () => {
     broker.child.kill("SIGTERM");
     expect((await broker.ended).code).toBe(0);
     const again = await start(dirs);
-    const reader = await AdminConnection.open(env, again.server);
+    const reader = await connectToAny(env, again.server);
     expect(await consume(reader, here)).toEqual(values(6));
     expect((await consume(reader, there)).slice(0, taken)).toEqual(values(taken));
     reader.close();

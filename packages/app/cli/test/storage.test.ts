@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseUuid } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, apiVersionsRequest, apiVersionsResponse } from "@samsa/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { AdminConnection } from "../src/commands/admin.ts";
+import { connectToAny } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
@@ -76,10 +75,8 @@ async function start(file: string): Promise<{ clusterId: string; server: string 
 }
 
 async function finalized(server: string): Promise<Record<string, number>> {
-  const admin = await AdminConnection.open(nodeEnv({ logger: silent }), server);
-  const messages = { request: apiVersionsRequest, response: apiVersionsResponse };
-  const body = { clientSoftwareName: "test", clientSoftwareVersion: "1" } as never;
-  const { finalizedFeatures } = await admin.ask(ApiKey.ApiVersions, 4, messages, body);
+  const admin = await connectToAny(nodeEnv({ logger: silent }), server);
+  const { finalizedFeatures } = admin.versions.response;
   admin.close();
   return Object.fromEntries(finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
 }

@@ -74,6 +74,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/metadata",
       "@samsa/quorum",
       "@samsa/storage",
+      "@samsa/wire",
       "@samsa/node",
       "@samsa/broker",
     ],

@@ -1,22 +1,7 @@
-import {
-  alterClientQuotasRequest,
-  alterClientQuotasResponse,
-  ApiKey,
-  describeClientQuotasRequest,
-  describeClientQuotasResponse,
-  describeConfigsRequest,
-  describeConfigsResponse,
-  incrementalAlterConfigsRequest,
-  incrementalAlterConfigsResponse,
-} from "@samsa/protocol";
-import { type AdminConnection, type Common, connected, pair, sentence } from "./admin.ts";
+import type { BrokerConnection } from "@samsa/wire";
+import { type Common, connected, pair, sentence } from "./admin.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
-
-const DESCRIBE = { request: describeConfigsRequest, response: describeConfigsResponse };
-const ALTER = { request: incrementalAlterConfigsRequest, response: incrementalAlterConfigsResponse };
-const DESCRIBE_QUOTAS = { request: describeClientQuotasRequest, response: describeClientQuotasResponse };
-const ALTER_QUOTAS = { request: alterClientQuotasRequest, response: alterClientQuotasResponse };
 
 /** `ConfigResource.Type`. */
 export const RESOURCE = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const;
@@ -114,12 +99,12 @@ export function describe(options: About & { readonly all?: boolean }): Promise<v
 }
 
 async function describeResource(
-  admin: AdminConnection,
+  admin: BrokerConnection,
   subject: Extract<Subject, { kind: "resource" }>,
   { json, all }: { readonly json?: boolean; readonly all?: boolean },
 ): Promise<void> {
   const { resourceType, resourceName } = subject;
-  const { results } = await admin.ask(ApiKey.DescribeConfigs, 4, DESCRIBE, {
+  const { results } = await admin.call("DescribeConfigs", {
     resources: [{ resourceType, resourceName, configurationKeys: null }],
     includeSynonyms: all === true,
     includeDocumentation: false,
@@ -164,7 +149,7 @@ async function describeResource(
 }
 
 async function describeQuotas(
-  admin: AdminConnection,
+  admin: BrokerConnection,
   entity: readonly Entity[],
   options: { readonly json?: boolean },
 ): Promise<void> {
@@ -173,7 +158,7 @@ async function describeQuotas(
     matchType: entityName === null ? MATCH.default : MATCH.exact,
     match: entityName,
   }));
-  const answer = await admin.ask(ApiKey.DescribeClientQuotas, 1, DESCRIBE_QUOTAS, { components, strict: false });
+  const answer = await admin.call("DescribeClientQuotas", { components, strict: false });
   if (answer.errorCode !== 0) throw new Failure(sentence(answer.errorCode, answer.errorMessage));
   const shown = (answer.entries ?? []).map(entry => ({
     entity: Object.fromEntries(entry.entity.map(({ entityType, entityName }) => [entityType, entityName])),
@@ -203,11 +188,11 @@ export interface Change {
 
 /** Changes settings of one resource, or only validates the changes. Rejects with a `Failure`. */
 export async function alterConfigs(
-  admin: AdminConnection,
+  admin: BrokerConnection,
   resource: { readonly resourceType: number; readonly resourceName: string; readonly configs: readonly Change[] },
   validateOnly = false,
 ): Promise<void> {
-  const { responses } = await admin.ask(ApiKey.IncrementalAlterConfigs, 1, ALTER, {
+  const { responses } = await admin.call("IncrementalAlterConfigs", {
     resources: [{ ...resource, configs: [...resource.configs] }],
     validateOnly,
   });
@@ -260,11 +245,11 @@ function quotaChanges(changes: readonly (Change & { readonly operation: Operatio
 }
 
 async function alterQuotas(
-  admin: AdminConnection,
+  admin: BrokerConnection,
   entity: readonly Entity[],
   ops: readonly QuotaChange[],
 ): Promise<void> {
-  const { entries } = await admin.ask(ApiKey.AlterClientQuotas, 1, ALTER_QUOTAS, {
+  const { entries } = await admin.call("AlterClientQuotas", {
     entries: [{ entity: [...entity], ops: [...ops] }],
     validateOnly: false,
   });

@@ -1,26 +1,9 @@
-import {
-  ApiKey,
-  createPartitionsRequest,
-  createPartitionsResponse,
-  createTopicsRequest,
-  createTopicsResponse,
-  deleteTopicsRequest,
-  deleteTopicsResponse,
-  describeConfigsRequest,
-  describeConfigsResponse,
-  Errors,
-  metadataRequest,
-  metadataResponse,
-} from "@samsa/protocol";
+import { ZERO_UUID } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
 import { type Common, connected, pair, sentence } from "./admin.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { Failure } from "../terminal/failure.ts";
 
-const CREATE = { request: createTopicsRequest, response: createTopicsResponse };
-const GROW = { request: createPartitionsRequest, response: createPartitionsResponse };
-const DELETE = { request: deleteTopicsRequest, response: deleteTopicsResponse };
-const METADATA = { request: metadataRequest, response: metadataResponse };
-const CONFIGS = { request: describeConfigsRequest, response: describeConfigsResponse };
 const SET_ON_TOPIC = 1;
 
 function count(text: string | undefined, option: string): number {
@@ -48,7 +31,7 @@ export function create(name: string, options: CreateOptions): Promise<void> {
       assignments: [],
       configs,
     };
-    const answer = await admin.ask(ApiKey.CreateTopics, 7, CREATE, { topics: [topic], timeoutMs: 30_000 });
+    const answer = await admin.call("CreateTopics", { topics: [topic], timeoutMs: 30_000 });
     const [made] = answer.topics;
     const exists = made.errorCode === Errors.TOPIC_ALREADY_EXISTS.code;
     if (made.errorCode !== 0 && !(exists && options.ifNotExists === true)) {
@@ -83,7 +66,7 @@ export function alter(name: string, options: AlterOptions): Promise<void> {
   return connected(options, async admin => {
     if (partitions >= 0) {
       if (configs.length > 0) await alterConfigs(admin, resource, true);
-      const { results } = await admin.ask(ApiKey.CreatePartitions, 3, GROW, {
+      const { results } = await admin.call("CreatePartitions", {
         topics: [{ name, count: partitions, assignments: null }],
         timeoutMs: 30_000,
         validateOnly: false,
@@ -110,7 +93,7 @@ export function alter(name: string, options: AlterOptions): Promise<void> {
 /** `samsa topic list`. */
 export function list(options: Common): Promise<void> {
   return connected(options, async admin => {
-    const { topics } = await admin.ask(ApiKey.Metadata, 12, METADATA, {
+    const { topics } = await admin.call("Metadata", {
       topics: null,
       includeTopicAuthorizedOperations: false,
     });
@@ -124,7 +107,7 @@ export function list(options: Common): Promise<void> {
 export function describe(names: readonly string[], options: Common): Promise<void> {
   return connected(options, async admin => {
     const asked = names.length === 0 ? null : names.map(name => ({ name }));
-    const { topics } = await admin.ask(ApiKey.Metadata, 12, METADATA, {
+    const { topics } = await admin.call("Metadata", {
       topics: asked,
       allowAutoTopicCreation: false,
       includeTopicAuthorizedOperations: false,
@@ -136,7 +119,7 @@ export function describe(names: readonly string[], options: Common): Promise<voi
       resourceName: name ?? "",
       configurationKeys: null,
     }));
-    const { results } = await admin.ask(ApiKey.DescribeConfigs, 4, CONFIGS, { resources });
+    const { results } = await admin.call("DescribeConfigs", { resources });
     const shown = topics.map(({ name, topicId, partitions }, i) => ({
       name,
       topicId,
@@ -187,8 +170,8 @@ interface DeleteOptions extends Common {
 /** `samsa topic delete`. */
 async function remove(names: readonly string[], options: DeleteOptions): Promise<void> {
   await connected(options, async admin => {
-    const topics = names.map(name => ({ name, topicId: "AAAAAAAAAAAAAAAAAAAAAA" as never }));
-    const { responses } = await admin.ask(ApiKey.DeleteTopics, 6, DELETE, { topics, timeoutMs: 30_000 });
+    const topics = names.map(name => ({ name, topicId: ZERO_UUID }));
+    const { responses } = await admin.call("DeleteTopics", { topics, timeoutMs: 30_000 });
     const missing = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     for (const { name, errorCode, errorMessage } of responses) {
       if (errorCode !== 0 && !(errorCode === missing && options.ifExists === true)) {

@@ -14,6 +14,7 @@ const PLAIN = new Set([
   "NetworkError",
   "QuorumError",
   "StorageError",
+  "WireError",
 ]);
 
 /** Prints the reason of a failure and sets exit code 1. */
