@@ -65,6 +65,13 @@ export class RawConnection implements FrameReceiver {
     this.#channel.write([bytes]);
   }
 
+  /** Sends a frame, given without its size. */
+  writeFrame(frame: Uint8Array): void {
+    const size = new Uint8Array(4);
+    new DataView(size.buffer).setInt32(0, frame.length);
+    this.#channel.write([size, frame]);
+  }
+
   /** Sends a request, and returns its correlation id. */
   send(api: AnyApi, version: number, body: object): number {
     const correlationId = ++this.#correlationId;

@@ -24,6 +24,9 @@ describe("a raw connection", () => {
     for (const byte of [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255]) raw.write(Uint8Array.of(byte));
     expect(await fixture.settled(raw.frame())).toEqual(Uint8Array.of(7, 8));
     expect(await fixture.settled(raw.frame())).toEqual(new Uint8Array(0));
+    raw.writeFrame(Uint8Array.of(0, 18, 0, 0, 0, 0, 0, 2, 255, 255));
+    expect(await fixture.settled(raw.frame())).toEqual(Uint8Array.of(7, 8));
+    expect(fixture.requests.map(({ correlationId }) => correlationId)).toEqual([1, 2]);
     expect(raw.isOpen).toBe(true);
   });
 

@@ -1,4 +1,5 @@
 import { ApiKey } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
 import { expect, test } from "vitest";
 import { SamsaProcess } from "../src/processes/broker-process.ts";
 import { STORIES, Stage, TOPIC } from "../src/differential/coordinator-stories.ts";
@@ -6,7 +7,7 @@ import { written } from "../src/differential/internal-records.ts";
 import { KafkaProcess } from "../src/processes/kafka-process.ts";
 import { MessageJson } from "../src/differential/message-json.ts";
 import { newTopic } from "../src/differential/questions.ts";
-import { RawClient } from "../src/differential/raw-client.ts";
+import { connect } from "../src/differential/connection.ts";
 import { findJava, findOurJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
@@ -17,15 +18,11 @@ const SETTINGS = [
   "share.coordinator.state.topic.num.partitions=1",
 ];
 
-interface Known {
-  readonly topics: readonly { readonly errorCode: number; readonly topicId: string }[];
-}
-
-async function prepared(client: RawClient): Promise<Stage> {
+async function prepared(client: RawConnection): Promise<Stage> {
   const topics = [newTopic(TOPIC, { numPartitions: 1 })];
-  await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+  await client.ask("CreateTopics", 7, { topics, timeoutMs: 5000 });
   const asked = { topics: [{ name: TOPIC }], allowAutoTopicCreation: false };
-  const known = async (): Promise<Known> => (await client.ask(ApiKey.Metadata, 12, asked)) as Known;
+  const known = () => client.ask("Metadata", 12, asked);
   await expect.poll(async () => (await known()).topics[0].errorCode).toBe(0);
   const stage = new Stage(client, (await known()).topics[0].topicId);
   for (const keyType of [0, 1]) await stage.ask(ApiKey.FindCoordinator, 4, { keyType, coordinatorKeys: ["story"] });
@@ -37,7 +34,7 @@ test("coordinators write the records that Kafka's write", async context => {
   const program = need(await findOurJava(), context)("MessageJson");
   const brokers = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start(undefined, SETTINGS)]);
   const json = new MessageJson(program);
-  const clients = await Promise.all(brokers.map(({ server }) => RawClient.open(server)));
+  const clients = await Promise.all(brokers.map(({ server }) => connect(server)));
   try {
     const stages = await Promise.all(clients.map(prepared));
     const counts = new Map<string, number[]>();

@@ -1,9 +1,9 @@
-import { ApiKey, apiOf, errorOf } from "@samsa/protocol";
+import { apiOf, errorOf } from "@samsa/protocol";
 import { expect, test } from "vitest";
 import { SamsaProcess } from "../src/processes/broker-process.ts";
 import { KafkaProcess } from "../src/processes/kafka-process.ts";
 import { newTopic, QUESTIONS, type Question, STANDING } from "../src/differential/questions.ts";
-import { RawClient } from "../src/differential/raw-client.ts";
+import { connect } from "../src/differential/connection.ts";
 import { findJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
@@ -78,13 +78,13 @@ test("an administrator hears from us what Kafka would say", async context => {
   need(await findJava(), context);
   const [kafka, samsa] = await Promise.all([KafkaProcess.start("changing"), SamsaProcess.start()]);
   try {
-    const clients = await Promise.all([kafka, samsa].map(({ server }) => RawClient.open(server)));
+    const clients = await Promise.all([kafka, samsa].map(({ server }) => connect(server)));
     for (const client of clients) {
       const topics = STANDING.map(name => newTopic(name));
-      await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+      await client.ask("CreateTopics", 7, { topics, timeoutMs: 5000 });
       const known = { topics: STANDING.map(name => ({ name })), allowAutoTopicCreation: false };
       // Kafka's metadata lists a topic a moment after its creation.
-      await expect.poll(async () => text(await client.ask(ApiKey.Metadata, 9, known))).not.toMatch(/"errorCode":[^0]/);
+      await expect.poll(async () => text(await client.ask("Metadata", 9, known))).not.toMatch(/"errorCode":[^0]/);
     }
     const different: string[] = [];
     for (const question of QUESTIONS) {

@@ -1,9 +1,8 @@
-import { ApiKey } from "@samsa/protocol";
 import { expect, test } from "vitest";
 import { SamsaProcess } from "../src/processes/broker-process.ts";
 import { KafkaProcess } from "../src/processes/kafka-process.ts";
 import { newTopic } from "../src/differential/questions.ts";
-import { RawClient } from "../src/differential/raw-client.ts";
+import { connect } from "../src/differential/connection.ts";
 import { findJava } from "../src/processes/runtimes.ts";
 import { GROUP_PARTITIONS, GROUP_TOPIC, playGroup, type Stage } from "./group-schedules.ts";
 import { interopSeed } from "./seed.ts";
@@ -21,24 +20,24 @@ const SETTINGS = [
 const MOST_MS = Number(process.env.INTEROP_MS ?? 12_000);
 
 async function prepare(server: string): Promise<Stage> {
-  const client = await RawClient.open(server);
+  const client = await connect(server);
   const topics = [
     newTopic(GROUP_TOPIC, { numPartitions: GROUP_PARTITIONS }),
     newTopic(TXN_TOPIC, { numPartitions: TXN_PARTITIONS }),
   ];
-  await client.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000 });
+  await client.ask("CreateTopics", 7, { topics, timeoutMs: 5000 });
   const asked = { topics: [{ name: GROUP_TOPIC }, { name: TXN_TOPIC }], allowAutoTopicCreation: false };
   for (const keyType of [0, 1]) {
     const sought = { keyType, coordinatorKeys: ["any"] };
-    while (errorsOf(await client.ask(ApiKey.FindCoordinator, 4, sought)).some(code => code !== 0)) await pause(100);
+    while (errorsOf(await client.ask("FindCoordinator", 4, sought)).some(code => code !== 0)) await pause(100);
   }
   // The broker may not have the metadata of the partition at first: repeat the commit.
   const partitions = [{ partitionIndex: 0, committedOffset: 0, committedMetadata: "" }];
   const commit = { groupId: "any", topics: [{ name: GROUP_TOPIC, partitions }] };
-  while (errorsOf(await client.ask(ApiKey.OffsetCommit, 8, commit)).some(code => code !== 0)) await pause(100);
-  await client.ask(ApiKey.DeleteGroups, 2, { groupsNames: ["any"] });
+  while (errorsOf(await client.ask("OffsetCommit", 8, commit)).some(code => code !== 0)) await pause(100);
+  await client.ask("DeleteGroups", 2, { groupsNames: ["any"] });
   for (;;) {
-    const answer = (await client.ask(ApiKey.Metadata, 12, asked)) as { topics: readonly { topicId: string }[] };
+    const answer = await client.ask("Metadata", 12, asked);
     if (errorsOf(answer).every(code => code === 0)) {
       client.close();
       return { server, topicId: answer.topics[0].topicId };

@@ -1,6 +1,7 @@
 /** Random schedules of requests, run on Kafka and on Samsa step by step. */
 import { Errors } from "@samsa/protocol";
-import { RawClient } from "../src/differential/raw-client.ts";
+import type { RawConnection } from "@samsa/wire";
+import { connect } from "../src/differential/connection.ts";
 
 /** Seeded random number generator (mulberry32). */
 export class Dice {
@@ -65,8 +66,8 @@ export class Play<S> {
   readonly #answers = new Map<number, unknown>();
   readonly pending = new Set<number>();
   readonly #server: string;
-  readonly #idle: RawClient[] = [];
-  readonly #all: RawClient[] = [];
+  readonly #idle: RawConnection[] = [];
+  readonly #all: RawConnection[] = [];
   readonly #names = new Map<string, string>();
   readonly #retriable: ReadonlySet<number>;
   readonly #probe: Probe | undefined;
@@ -90,7 +91,7 @@ export class Play<S> {
   async #exchange(key: number, version: number, body: object): Promise<Answer> {
     let client = this.#idle.pop();
     if (client === undefined) {
-      client = await RawClient.open(this.#server);
+      client = await connect(this.#server);
       this.#all.push(client);
     }
     for (let tries = 0; ; tries++) {

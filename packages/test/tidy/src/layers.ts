@@ -90,7 +90,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/interop",
     name: "@samsa/interop",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/broker", "@samsa/node"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/broker", "@samsa/node"],
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },

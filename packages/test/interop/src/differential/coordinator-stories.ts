@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import type { Coordinator } from "./internal-records.ts";
-import type { RawClient } from "./raw-client.ts";
 
 const RETRIABLE: ReadonlySet<number> = new Set(
   (
@@ -26,10 +26,10 @@ type Answer = Record<string, unknown>;
 
 /** Broker that stories run on. */
 export class Stage {
-  readonly #client: RawClient;
+  readonly #client: RawConnection;
   readonly topicId: string;
 
-  constructor(client: RawClient, topicId: string) {
+  constructor(client: RawConnection, topicId: string) {
     this.#client = client;
     this.topicId = topicId;
   }

@@ -1,11 +1,11 @@
 /** Sends the same requests to Apache Kafka and to Samsa, and collects the answers that differ. */
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
-import { ApiKey, type ApiVersionsResponse } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { type EdgeRequest, ID } from "./edge-requests.ts";
 import type { MessageJson } from "./message-json.ts";
 import { newTopic, STANDING } from "./questions.ts";
-import { RawClient } from "./raw-client.ts";
+import { connect } from "./connection.ts";
 
 /** Response timeout. Requests that wait longer get no answer from either broker. */
 const PATIENCE_MS = 5000;
@@ -70,7 +70,7 @@ export interface Difference {
 export class Side {
   readonly #server: string;
   readonly #json: MessageJson;
-  #client: RawClient | undefined;
+  #client: RawConnection | undefined;
   #topicIds = new Map<string, string>();
 
   constructor(server: string, json: MessageJson) {
@@ -80,14 +80,12 @@ export class Side {
 
   /** Creates the standing topics and waits until their metadata and the coordinators are available. */
   async prepare(): Promise<void> {
-    const client = await RawClient.open(this.#server);
-    await client.ask(ApiKey.CreateTopics, 7, { topics: STANDING.map(name => newTopic(name)), timeoutMs: 5000 });
+    const client = await connect(this.#server);
+    await client.ask("CreateTopics", 7, { topics: STANDING.map(name => newTopic(name)), timeoutMs: 5000 });
     const asked = { topics: STANDING.map(name => ({ name })), allowAutoTopicCreation: false };
     for (;;) {
-      const { topics } = (await client.ask(ApiKey.Metadata, 12, asked)) as {
-        topics: readonly { readonly errorCode: number; readonly name: string; readonly topicId: string }[];
-      };
-      this.#topicIds = new Map(topics.map(({ name, topicId }) => [name, topicId]));
+      const { topics } = await client.ask("Metadata", 12, asked);
+      this.#topicIds = new Map(topics.map(({ name, topicId }) => [name ?? "", topicId]));
       if (topics.every(({ errorCode }) => errorCode === 0)) break;
       await pause();
     }
@@ -95,25 +93,23 @@ export class Side {
     // The first FindCoordinator creates the topic of the coordinator.
     for (const keyType of [0, 1]) {
       const sought = { keyType, coordinatorKeys: ["edge"] };
-      while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 4, sought)).includes('"errorCode":0'))
-        await pause();
+      while (!JSON.stringify(await client.ask("FindCoordinator", 4, sought)).includes('"errorCode":0')) await pause();
     }
     const [topicId] = [...this.#topicIds.values()];
     const sought = { keyType: 2, coordinatorKeys: [`edge:${topicId}:0`] };
-    while (!JSON.stringify(await client.ask(ApiKey.FindCoordinator, 6, sought)).includes('"errorCode":0'))
-      await pause();
+    while (!JSON.stringify(await client.ask("FindCoordinator", 6, sought)).includes('"errorCode":0')) await pause();
     // Start the share group at offset 0, before the records of the filled topic.
     const partitions = [{ partition: 0, stateEpoch: 0, startOffset: 0 }];
     const starting = { groupId: "edge", topics: [{ topicId, partitions }] };
-    while (!JSON.stringify(await client.ask(ApiKey.InitializeShareGroupState, 0, starting)).includes('"errorCode":0'))
+    while (!JSON.stringify(await client.ask("InitializeShareGroupState", 0, starting)).includes('"errorCode":0'))
       await pause();
     client.close();
   }
 
   async announced(): Promise<ReadonlyMap<number, { readonly first: number; readonly last: number }>> {
-    const client = await RawClient.open(this.#server);
+    const client = await connect(this.#server);
     const software = { clientSoftwareName: "edge", clientSoftwareVersion: "1" };
-    const { apiKeys } = (await client.ask(ApiKey.ApiVersions, 3, software)) as ApiVersionsResponse;
+    const { apiKeys } = await client.ask("ApiVersions", 3, software);
     client.close();
     return new Map(
       apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { first: minVersion, last: maxVersion }]),
@@ -126,8 +122,9 @@ export class Side {
     const request = await this.#json.encode(api.name, version, bound, 1);
     if (request instanceof Error) return `unspeakable: ${request.message}`;
     for (let tries = 0; ; tries++) {
-      this.#client ??= await RawClient.open(this.#server);
-      const bytes = await this.#client.send(request, PATIENCE_MS);
+      this.#client ??= await connect(this.#server);
+      this.#client.writeFrame(request);
+      const bytes = await this.#client.frame(PATIENCE_MS);
       if (bytes === undefined) {
         this.#client.close();
         this.#client = undefined;
@@ -170,7 +167,7 @@ function pause(): Promise<void> {
 const FILLED_AT = Date.now() - 60_000;
 
 /** Writes three batches to the first standing topic. */
-async function fill(client: RawClient): Promise<void> {
+async function fill(client: RawConnection): Promise<void> {
   const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
   for (let i = 0; i < 3; i++) {
     const record = { timestamp: FILLED_AT + i * 1000, key: null, value: Uint8Array.of(i) };
@@ -178,7 +175,7 @@ async function fill(client: RawClient): Promise<void> {
     const topicData = [{ name: STANDING[0], partitionData: [{ index: 0, records }] }];
     const request = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
     // The broker may become leader a moment after its metadata lists the partition.
-    while (!JSON.stringify(await client.ask(ApiKey.Produce, 9, request)).includes('"errorCode":0')) await pause();
+    while (!JSON.stringify(await client.ask("Produce", 9, request)).includes('"errorCode":0')) await pause();
   }
 }
 

@@ -1,9 +1,8 @@
 /** Reads records of a broker's internal topics as JSON from Kafka's converters, with random ids replaced by names. */
 import { nodeCodecs } from "@samsa/node";
-import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import type { MessageJson } from "./message-json.ts";
-import type { RawClient } from "./raw-client.ts";
 
 const COORDINATORS = {
   group: "__consumer_offsets",
@@ -31,20 +30,17 @@ const OWN: ReadonlySet<string> = new Set([
 /** Random ids in both of Kafka's forms: UUID with hyphens, and base64url. */
 const RANDOM = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/g;
 
-interface Fetched {
-  readonly responses: readonly {
-    readonly partitions: readonly { readonly errorCode: number; readonly records: readonly Uint8Array[] | null }[];
-  }[];
-}
-
 /** Yields all records of an internal topic's only partition, without control records. */
-async function* records(client: RawClient, topic: string): AsyncGenerator<readonly [Uint8Array, Uint8Array | null]> {
+async function* records(
+  client: RawConnection,
+  topic: string,
+): AsyncGenerator<readonly [Uint8Array, Uint8Array | null]> {
   const codecs = nodeCodecs();
   for (let fetchOffset = 0; ; ) {
     const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 24 }];
     const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 24, sessionId: 0, sessionEpoch: -1 };
     const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] };
-    const { responses } = (await client.ask(ApiKey.Fetch, 11, request)) as Fetched;
+    const { responses } = await client.ask("Fetch", 11, request);
     const [{ errorCode, records: chunks }] = responses[0].partitions;
     if (errorCode !== 0) throw new Error(`${topic} cannot be read: error ${errorCode}`);
     const batch = new BatchCursor(Buffer.concat(chunks ?? []));
@@ -86,7 +82,7 @@ class Names {
 }
 
 /** Returns a line for each record with its version, key and value. */
-export async function written(client: RawClient, json: MessageJson, of: Coordinator): Promise<string[]> {
+export async function written(client: RawConnection, json: MessageJson, of: Coordinator): Promise<string[]> {
   const names = new Names();
   const lines: string[] = [];
   for await (const [key, value] of records(client, COORDINATORS[of])) {

@@ -1,9 +1,9 @@
 /** APIs and features that a broker announces in ApiVersions, compared with those of Apache Kafka. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ApiKey, apiOf, type ApiVersionsResponse } from "@samsa/protocol";
+import { apiOf } from "@samsa/protocol";
 import { servedApis } from "@samsa/broker";
-import { RawClient } from "../differential/raw-client.ts";
+import { connect } from "../differential/connection.ts";
 import { type Check, oneLine } from "./scoreboard.ts";
 
 /** API or feature with its range of versions. */
@@ -32,9 +32,9 @@ const VERSION = 4;
 
 /** Asks the broker at `server`, given as `host:port`, for its APIs and features. */
 export async function announced(server: string): Promise<Announced> {
-  const client = await RawClient.open(server);
+  const client = await connect(server);
   const software = { clientSoftwareName: "interop", clientSoftwareVersion: "1" };
-  const answer = (await client.ask(ApiKey.ApiVersions, VERSION, software)) as ApiVersionsResponse;
+  const answer = await client.ask("ApiVersions", VERSION, software);
   client.close();
   const features = answer.supportedFeatures.map(one => ({
     name: one.name,
