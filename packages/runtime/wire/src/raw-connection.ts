@@ -15,7 +15,6 @@ import { WireError } from "./wire-error.ts";
 
 /** API by its name, which types the response, or by its key. */
 type AnyApi = ApiName | number;
-type AnyResponse<A extends AnyApi> = A extends ApiName ? ResponseOf<A> : object;
 
 /** Settings of a `RawConnection`. */
 export interface RawOptions {
@@ -60,6 +59,11 @@ export class RawConnection implements FrameReceiver {
     return this.#channel.isOpen;
   }
 
+  /** Reason why the connection is closed; undefined while it is open. */
+  get closed(): WireError | undefined {
+    return this.#channel.closed;
+  }
+
   /** Sends bytes as they are. */
   write(bytes: Uint8Array): void {
     this.#channel.write([bytes]);
@@ -97,18 +101,22 @@ export class RawConnection implements FrameReceiver {
   }
 
   /** Decodes the next frame as a response. Rejects with a `WireError` if there is none, and if it is malformed. */
-  async receive<A extends AnyApi>(api: A, version: number, timeoutMs?: number): Promise<AnyResponse<A>> {
+  receive<N extends ApiName>(api: N, version: number, timeoutMs?: number): Promise<ResponseOf<N>>;
+  receive(api: AnyApi, version: number, timeoutMs?: number): Promise<object>;
+  async receive(api: AnyApi, version: number, timeoutMs?: number): Promise<object> {
     const frame = await this.frame(timeoutMs);
     if (frame === undefined) throw this.#channel.closed ?? this.#channel.invalid("no frame");
     const reader = new ByteReader(frame);
     const { key, response } = rowOf(api);
     responseHeader.decode(reader, responseHeaderVersion(key, version));
-    // The row was found by the name or key that the type says.
-    return response.decode(reader, version) as AnyResponse<A>;
+    // Every response is a struct.
+    return response.decode(reader, version) as object;
   }
 
   /** Sends a request and returns its response, if nothing else is in flight. */
-  ask<A extends AnyApi>(api: A, version: number, body: object, timeoutMs?: number): Promise<AnyResponse<A>> {
+  ask<N extends ApiName>(api: N, version: number, body: object, timeoutMs?: number): Promise<ResponseOf<N>>;
+  ask(api: AnyApi, version: number, body: object, timeoutMs?: number): Promise<object>;
+  ask(api: AnyApi, version: number, body: object, timeoutMs?: number): Promise<object> {
     this.send(api, version, body);
     return this.receive(api, version, timeoutMs);
   }

@@ -38,6 +38,7 @@ describe("a raw connection", () => {
     expect(await fixture.settled(frame)).toBeUndefined();
     await fixture.settled(closed);
     await raw.whenClosed();
+    expect([raw.isOpen, raw.closed?.code]).toEqual([false, "DISCONNECTED"]);
     expect(await fixture.settled(raw.frame())).toBeUndefined();
 
     const other = await fixture.settled(RawConnection.open(fixture.env, AT, { timeoutMs: 500 }));

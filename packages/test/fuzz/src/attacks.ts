@@ -1,10 +1,9 @@
-import type { Socket } from "node:net";
 import { concat } from "@samsa/base";
 import { ApiKey, apiOf } from "@samsa/protocol";
 import { type BatchOptions, buildBatch, type Codec, type Tools } from "@samsa/records";
 import type { Prng } from "@samsa/sim";
 import { oddBatch } from "./odd-batches.ts";
-import { frame, Peer, rawSocket } from "./peer.ts";
+import { connect, frame } from "./peer.ts";
 import { type Surroundings, wildBody } from "./values.ts";
 
 /** Broker under attack. */
@@ -28,25 +27,11 @@ function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
-/** Resolves when data arrives, the connection closes, or `PATIENCE_MS` have passed. */
-function heard(socket: Socket): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, PATIENCE_MS);
-    const end = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    socket.once("data", end);
-    socket.once("close", end);
-  });
-}
-
 async function send(target: Target, ...chunks: readonly Uint8Array[]): Promise<void> {
-  const socket = await rawSocket(target.port);
-  socket.resume();
-  for (const chunk of chunks) socket.write(chunk);
-  await heard(socket);
-  socket.destroy();
+  const connection = await connect(target.port);
+  for (const chunk of chunks) connection.write(chunk);
+  await connection.frame(PATIENCE_MS);
+  connection.close();
 }
 
 function sized(payload: Uint8Array, size = payload.length): Uint8Array {
@@ -127,45 +112,45 @@ export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
 }
 
 async function slowly(target: Target, bytes: Uint8Array, stop: number): Promise<void> {
-  const socket = await rawSocket(target.port);
-  for (let i = 0; i < stop && i < bytes.length && !socket.destroyed; i++) {
-    socket.write(bytes.subarray(i, i + 1));
+  const connection = await connect(target.port);
+  for (let i = 0; i < stop && i < bytes.length && connection.isOpen; i++) {
+    connection.write(bytes.subarray(i, i + 1));
     await pause(5);
   }
-  socket.destroy();
+  connection.close();
 }
 
 /** Sends many fetches for much data, and reads no answer. */
 async function greedy(target: Target, rng: Prng): Promise<void> {
-  const socket = await rawSocket(target.port);
-  socket.pause();
+  const connection = await connect(target.port);
+  connection.pause();
   const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 30 }];
   const topics = target.around.names.slice(0, 8).map(topic => ({ topic, partitions }));
   const body = {
     ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 0x7fffffff, sessionId: 0, sessionEpoch: -1 },
     ...{ topics, forgottenTopicsData: [], rackId: "" },
   };
-  for (let i = 0; i < 50; i++) socket.write(frame(ApiKey.Fetch, 12, body, i));
+  for (let i = 0; i < 50; i++) connection.write(frame(ApiKey.Fetch, 12, body, i));
   await pause(rng.int(50, 300));
-  socket.destroy();
+  connection.close();
 }
 
 async function crowd(target: Target, rng: Prng): Promise<void> {
-  const sockets = await Promise.all(Array.from({ length: 60 }, () => rawSocket(target.port)));
-  for (const socket of sockets) if (rng.chance(0.3)) socket.write(rng.bytes(rng.int(1, 3)));
+  const connections = await Promise.all(Array.from({ length: 60 }, () => connect(target.port)));
+  for (const connection of connections) if (rng.chance(0.3)) connection.write(rng.bytes(rng.int(1, 3)));
   await pause(rng.int(10, 200));
-  for (const socket of sockets) socket.destroy();
+  for (const connection of connections) connection.close();
 }
 
 /** Produces odd batches. Every request must be answered, with or without an error. */
 async function oddBatches(target: Target, rng: Prng): Promise<void> {
-  const peer = await Peer.open(target.port);
+  const peer = await connect(target.port);
   try {
     for (let times = rng.int(1, 5); times > 0; times--) {
       const partitionData = [{ index: 0, records: [oddBatch(rng, target.tools)] }];
       const topicData = [{ name: oneOf(rng, target.around.names.slice(0, 3)), partitionData }];
       const body = { transactionalId: null, acks: oneOf(rng, [-1, 1]), timeoutMs: 1000, topicData };
-      await peer.ask(ApiKey.Produce, rng.int(3, 12), body, LIMIT_MS);
+      await peer.ask("Produce", rng.int(3, 12), body, LIMIT_MS);
     }
   } finally {
     peer.close();
@@ -177,7 +162,7 @@ const TIMEOUTS: readonly number[] = [-2147483648, -1, 0, 1, 100, 2147483647];
 /** Members join with edge values as timeouts, then rejoin, sync, or disappear. */
 async function strangeGroup(target: Target, rng: Prng): Promise<void> {
   const groupId = `group-${rng.int(0, 30)}`;
-  const peers = await Promise.all(Array.from({ length: rng.int(1, 3) }, () => Peer.open(target.port)));
+  const peers = await Promise.all(Array.from({ length: rng.int(1, 3) }, () => connect(target.port)));
   try {
     for (const peer of peers) {
       const request = {
@@ -190,19 +175,16 @@ async function strangeGroup(target: Target, rng: Prng): Promise<void> {
         protocols: [{ name: "range", metadata: rng.bytes(rng.int(0, 20)) }],
       };
       // A join may wait for other members.
-      const joined = (await Promise.race([
-        peer.ask(ApiKey.JoinGroup, 5, request, LIMIT_MS).catch(quiet),
-        pause(300),
-      ])) as { errorCode: number; memberId: string; generationId: number } | undefined;
+      const joined = await Promise.race([peer.ask("JoinGroup", 5, request, LIMIT_MS).catch(quiet), pause(300)]);
       if (joined === undefined || rng.chance(0.4)) continue;
       const { memberId, generationId } = joined;
       if (rng.chance(0.6)) {
         const again = { ...request, memberId };
-        await Promise.race([peer.ask(ApiKey.JoinGroup, 5, again, LIMIT_MS).catch(quiet), pause(300)]);
+        await Promise.race([peer.ask("JoinGroup", 5, again, LIMIT_MS).catch(quiet), pause(300)]);
       } else {
         const { groupInstanceId } = request;
         const sync = { groupId, generationId, memberId, groupInstanceId, assignments: [] };
-        await Promise.race([peer.ask(ApiKey.SyncGroup, 3, sync, LIMIT_MS).catch(quiet), pause(300)]);
+        await Promise.race([peer.ask("SyncGroup", 3, sync, LIMIT_MS).catch(quiet), pause(300)]);
       }
     }
   } finally {
@@ -220,18 +202,15 @@ async function answered(target: Target, rng: Prng): Promise<void> {
   const good = wildFrame(target, rng);
   // The broker closes the connection on a failed Produce with acks=0, so skip Produce.
   if (good === undefined || new DataView(good.buffer, good.byteOffset).getInt16(4) === ApiKey.Produce) return;
-  const socket = await rawSocket(target.port);
-  let closed = false;
-  socket.resume();
-  socket.on("close", () => (closed = true));
-  socket.write(good);
-  await heard(socket);
+  const connection = await connect(target.port);
+  connection.write(good);
+  await connection.frame(PATIENCE_MS);
   const view = new DataView(good.buffer, good.byteOffset);
-  if (closed)
+  if (connection.closed?.code === "DISCONNECTED")
     throw new Error(
       `API ${view.getInt16(4)} version ${view.getInt16(6)}: closed over ${Buffer.from(good).toString("hex").slice(0, 400)}`,
     );
-  socket.destroy();
+  connection.close();
 }
 
 /** Attacks by name, with their relative weights. */

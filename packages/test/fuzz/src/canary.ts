@@ -1,24 +1,17 @@
 import { concat } from "@samsa/base";
-import { ApiKey } from "@samsa/protocol";
+import type { ApiName } from "@samsa/protocol";
 import { buildBatch, readRecords, type Tools } from "@samsa/records";
-import { Peer } from "./peer.ts";
+import type { RawConnection, ResponseOf } from "@samsa/wire";
+import { connect } from "./peer.ts";
 
 export const CANARY_TOPIC = "canary";
-
-interface ProduceAnswer {
-  responses: { partitionResponses: { errorCode: number; baseOffset: number }[] }[];
-}
-
-interface FetchAnswer {
-  responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
-}
 
 /** Ordinary client that writes and reads during the attacks. Throws if a record is late, missing or wrong. */
 export class Canary {
   readonly #tools: Tools;
   readonly #port: number;
   readonly #limitMs: number;
-  #peer: Peer | undefined;
+  #peer: RawConnection | undefined;
   written = 0;
   slowestMs = 0;
 
@@ -28,17 +21,17 @@ export class Canary {
     this.#limitMs = limitMs;
   }
 
-  async #ask(key: number, version: number, body: object): Promise<unknown> {
-    this.#peer ??= await Peer.open(this.#port);
+  async #ask<N extends ApiName>(api: N, version: number, body: object): Promise<ResponseOf<N>> {
+    this.#peer ??= await connect(this.#port);
     const began = performance.now();
-    const answer = await this.#peer.ask(key, version, body, this.#limitMs);
+    const answer = await this.#peer.ask(api, version, body, this.#limitMs);
     this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
     return answer;
   }
 
   async create(): Promise<void> {
     const topic = { name: CANARY_TOPIC, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-    await this.#ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 5000, validateOnly: false });
+    await this.#ask("CreateTopics", 7, { topics: [topic], timeoutMs: 5000, validateOnly: false });
   }
 
   static #value(offset: number): string {
@@ -51,7 +44,7 @@ export class Canary {
     const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.#tools);
     const topicData = [{ name: CANARY_TOPIC, partitionData: [{ index: 0, records: [bytes] }] }];
     const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
-    const { responses } = (await this.#ask(ApiKey.Produce, 9, body)) as ProduceAnswer;
+    const { responses } = await this.#ask("Produce", 9, body);
     const [{ errorCode, baseOffset }] = responses[0].partitionResponses;
     if (errorCode !== 0) throw new Error(`the canary's record was refused with error ${errorCode}`);
     if (baseOffset !== this.written) throw new Error(`the canary's record ${this.written} is at offset ${baseOffset}`);
@@ -62,10 +55,10 @@ export class Canary {
   /** Reads from `offset` on, checks the records, and returns their number. */
   async #check(offset: number): Promise<number> {
     const partitions = [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }];
-    const { responses } = (await this.#ask(ApiKey.Fetch, 12, {
+    const { responses } = await this.#ask("Fetch", 12, {
       ...{ maxWaitMs: 1000, minBytes: 1, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1 },
       ...{ topics: [{ topic: CANARY_TOPIC, partitions }], forgottenTopicsData: [], rackId: "" },
-    })) as FetchAnswer;
+    });
     const [{ errorCode, records }] = responses[0].partitions;
     if (errorCode !== 0) throw new Error(`the canary's read was refused with error ${errorCode}`);
     const found = readRecords(concat(records ?? []), this.#tools).filter(record => record.offset >= offset);

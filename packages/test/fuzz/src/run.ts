@@ -1,14 +1,14 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BrokerProcess, freePort, sleep } from "@samsa/bench";
 import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { Prng } from "@samsa/sim";
+import type { RawConnection } from "@samsa/wire";
 import { ATTACKS, batchMaker, drawAttack, type Target } from "./attacks.ts";
 import { Canary, CANARY_TOPIC } from "./canary.ts";
-import { Peer, rawSocket } from "./peer.ts";
+import { connect } from "./peer.ts";
 import { Table, TABLE_TOPIC } from "./table.ts";
 
 /** Options of a fuzz run. */
@@ -62,14 +62,6 @@ const NAMES = [...TOPICS, "group", "", "retention.ms", "cleanup.policy", "consum
 /** APIs that are not attacked, because their effects are legal and hit all clients. */
 const SPARED: ReadonlySet<number> = new Set([ApiKey.UnregisterBroker, ApiKey.AlterClientQuotas, ApiKey.UpdateFeatures]);
 
-interface ApiVersionsAnswer {
-  apiKeys: { apiKey: number; minVersion: number; maxVersion: number }[];
-}
-
-interface MetadataAnswer {
-  topics: { name: string | null; topicId: string }[];
-}
-
 const allTopics = { topics: null, allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false };
 
 /** Fuzz run against a broker process. */
@@ -88,7 +80,7 @@ class Run {
   #down = false;
   #most = 0;
   #warm = 0;
-  readonly #silent: Socket[] = [];
+  readonly #silent: RawConnection[] = [];
   #idle: FuzzReport["idle"] = { connections: 0, perSecond: 0, kibEach: 0 };
   #over = false;
 
@@ -112,7 +104,7 @@ class Run {
       await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(target, i)));
       this.#over = true;
       await Promise.all(sides);
-      for (const socket of this.#silent) socket.destroy();
+      for (const connection of this.#silent) connection.close();
       await sleep(3000);
       const after = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#judge(before, after);
@@ -120,7 +112,7 @@ class Run {
       return this.#report(before, after);
     } finally {
       this.#over = true;
-      for (const socket of this.#silent) socket.destroy();
+      for (const connection of this.#silent) connection.close();
       this.#canary?.close();
       this.#table?.close();
       await this.#broker?.kill();
@@ -162,7 +154,7 @@ class Run {
     const began = performance.now();
     while (this.#silent.length < idle && !this.#over) {
       const some = Array.from({ length: Math.min(CONNECTS_AT_ONCE, idle - this.#silent.length) }, () =>
-        rawSocket(this.#broker.port),
+        connect(this.#broker.port),
       );
       try {
         this.#silent.push(...(await Promise.all(some)));
@@ -181,11 +173,10 @@ class Run {
   }
 
   async #target(): Promise<Target> {
-    const peer = await Peer.open(this.#broker.port);
-    const ask = (key: number, version: number, body: object) => peer.ask(key, version, body, CANARY_LIMIT_MS);
-    const { apiKeys } = (await ask(ApiKey.ApiVersions, 0, {})) as ApiVersionsAnswer;
+    const peer = await connect(this.#broker.port);
+    const { apiKeys } = await peer.ask("ApiVersions", 0, {}, CANARY_LIMIT_MS);
     await this.#makeTopics(peer);
-    const { topics } = (await ask(ApiKey.Metadata, 12, allTopics)) as MetadataAnswer;
+    const { topics } = await peer.ask("Metadata", 12, allTopics, CANARY_LIMIT_MS);
     peer.close();
     const topicIds = topics.filter(({ name }) => !OURS.has(name)).map(({ topicId }) => topicId);
     const apis = apiKeys
@@ -195,9 +186,9 @@ class Run {
     return { port: this.#broker.port, around, apis, tools: this.#tools };
   }
 
-  async #makeTopics(peer: Peer): Promise<void> {
+  async #makeTopics(peer: RawConnection): Promise<void> {
     const topics = TOPICS.map(name => ({ name, numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }));
-    await peer.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 5000, validateOnly: false }, CANARY_LIMIT_MS);
+    await peer.ask("CreateTopics", 7, { topics, timeoutMs: 5000, validateOnly: false }, CANARY_LIMIT_MS);
   }
 
   async #attack(target: Target, number: number): Promise<void> {
@@ -237,7 +228,7 @@ class Run {
       await sleep(100);
       if (waited % UPHEAVAL_MS !== 0) continue;
       try {
-        const peer = await Peer.open(this.#broker.port);
+        const peer = await connect(this.#broker.port);
         const dirs = this.#directories().map(path => {
           const topics = names.filter(() => rng.chance(0.4)).map(name => ({ name, partitions: [0] }));
           return { path, topics };
@@ -246,7 +237,7 @@ class Run {
         const taken = new Set(dirs[0].topics.map(({ name }) => name));
         const second = dirs[1].topics.filter(({ name }) => !taken.has(name));
         const request = { dirs: [dirs[0], { ...dirs[1], topics: second }] };
-        await peer.ask(ApiKey.AlterReplicaLogDirs, 2, request, CANARY_LIMIT_MS);
+        await peer.ask("AlterReplicaLogDirs", 2, request, CANARY_LIMIT_MS);
         peer.close();
         this.#moves++;
         await sleep(rng.int(0, 300));
@@ -303,13 +294,13 @@ class Run {
       await sleep(100);
       if (waited % HOUSEKEEPING_MS !== 0) continue;
       const kills = await this.#up();
-      let peer: Peer | undefined;
+      let peer: RawConnection | undefined;
       try {
-        peer = await Peer.open(this.#broker.port);
-        const { topics } = (await peer.ask(ApiKey.Metadata, 12, allTopics, CANARY_LIMIT_MS)) as MetadataAnswer;
+        peer = await connect(this.#broker.port);
+        const { topics } = await peer.ask("Metadata", 12, allTopics, CANARY_LIMIT_MS);
         const kept = new Set<string | null>([...TOPICS, ...OURS, "__consumer_offsets"]);
         const doomed = topics.filter(({ name }) => !kept.has(name)).map(({ topicId }) => ({ name: null, topicId }));
-        await peer.ask(ApiKey.DeleteTopics, 6, { topics: doomed, timeoutMs: 5000 }, CANARY_LIMIT_MS);
+        await peer.ask("DeleteTopics", 6, { topics: doomed, timeoutMs: 5000 }, CANARY_LIMIT_MS);
         await this.#makeTopics(peer);
       } catch (error) {
         if (!(await this.#excused(kills))) this.#fault(`housekeeping: ${(error as Error).message}`);

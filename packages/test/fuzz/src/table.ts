@@ -1,7 +1,8 @@
 import { concat } from "@samsa/base";
-import { ApiKey } from "@samsa/protocol";
+import type { ApiName } from "@samsa/protocol";
 import { buildBatch, readRecords, type Tools } from "@samsa/records";
-import { Peer } from "./peer.ts";
+import type { RawConnection, ResponseOf } from "@samsa/wire";
+import { connect } from "./peer.ts";
 
 export const TABLE_TOPIC = "table";
 
@@ -14,20 +15,12 @@ const CONFIGS = {
   "delete.retention.ms": "0",
 };
 
-interface Answer {
-  responses: { partitionResponses: { errorCode: number }[] }[];
-}
-
-interface FetchAnswer {
-  responses: { partitions: { errorCode: number; records: Uint8Array[] | null }[] }[];
-}
-
 /** Table in a compacted topic: the last value of each key must be kept, and deleted keys must be gone. */
 export class Table {
   readonly #tools: Tools;
   readonly #port: number;
   readonly #limitMs: number;
-  #peer: Peer | undefined;
+  #peer: RawConnection | undefined;
   #next = 0;
   /** Possible values of each key: the last acknowledged one, then unanswered ones; null if deleted. */
   readonly #values = new Map<string, (string | null)[]>();
@@ -42,18 +35,16 @@ export class Table {
     return this.#next;
   }
 
-  async #ask(key: number, version: number, body: object): Promise<unknown> {
-    this.#peer ??= await Peer.open(this.#port);
-    return this.#peer.ask(key, version, body, this.#limitMs);
+  async #ask<N extends ApiName>(api: N, version: number, body: object): Promise<ResponseOf<N>> {
+    this.#peer ??= await connect(this.#port);
+    return this.#peer.ask(api, version, body, this.#limitMs);
   }
 
   async create(): Promise<void> {
     const configs = Object.entries(CONFIGS).map(([name, value]) => ({ name, value }));
     const topic = { name: TABLE_TOPIC, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
     const request = { topics: [topic], timeoutMs: 5000, validateOnly: false };
-    const { topics } = (await this.#ask(ApiKey.CreateTopics, 7, request)) as {
-      topics: { errorMessage: string | null }[];
-    };
+    const { topics } = await this.#ask("CreateTopics", 7, request);
     if (topics[0].errorMessage !== null) throw new Error(`the table cannot be made: ${topics[0].errorMessage}`);
   }
 
@@ -70,7 +61,7 @@ export class Table {
       { name: TABLE_TOPIC, partitionData: [{ index: 0, records: [buildBatch([record], {}, this.#tools)] }] },
     ];
     const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
-    const { responses } = (await this.#ask(ApiKey.Produce, 9, body)) as Answer;
+    const { responses } = await this.#ask("Produce", 9, body);
     const [{ errorCode }] = responses[0].partitionResponses;
     if (errorCode !== 0) throw new Error(`a row of the table was refused with error ${errorCode}`);
     this.#values.set(key, [value]);
@@ -79,19 +70,19 @@ export class Table {
   /** Reads the whole topic from a broker on `port`. Throws unless each key has a possible value. */
   async checkAll(port: number): Promise<void> {
     const found = new Map<string, string | null>();
-    const peer = await Peer.open(port);
+    const peer = await connect(port);
     try {
       for (let offset = 0; ; ) {
         const partitions = [{ partition: 0, fetchOffset: offset, partitionMaxBytes: 1 << 20 }];
-        const { responses } = (await peer.ask(
-          ApiKey.Fetch,
+        const { responses } = await peer.ask(
+          "Fetch",
           12,
           {
             ...{ maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1 },
             ...{ topics: [{ topic: TABLE_TOPIC, partitions }], forgottenTopicsData: [], rackId: "" },
           },
           this.#limitMs,
-        )) as FetchAnswer;
+        );
         const [{ errorCode, records }] = responses[0].partitions;
         if (errorCode !== 0) throw new Error(`the table cannot be read: error ${errorCode}`);
         const rows = readRecords(concat(records ?? []), this.#tools).filter(row => row.offset >= offset);

@@ -98,7 +98,15 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/fuzz",
     name: "@samsa/fuzz",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/node", "@samsa/sim", "@samsa/bench"],
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/wire",
+      "@samsa/node",
+      "@samsa/sim",
+      "@samsa/bench",
+    ],
     node: true,
   },
   { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true, libraries: ["typescript"] },
