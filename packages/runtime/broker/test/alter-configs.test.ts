@@ -1,6 +1,6 @@
-import { ApiKey } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 const SET = 0;
@@ -15,10 +15,6 @@ const GROUP = 32;
 
 type Change = readonly [name: string, operation: number, value: string | null];
 
-interface Answer {
-  readonly responses: readonly { errorCode: number; errorMessage: string | null; resourceName: string }[];
-}
-
 interface Described {
   readonly name: string;
   readonly value: string | null;
@@ -31,12 +27,12 @@ interface Described {
 }
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 beforeAll(async () => {
   broker = await TestBroker.start({ "log.retention.hours": "24", "message.max.bytes": "2000000" });
   wire = await broker.connect();
   const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-  await wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+  await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
 });
 afterAll(async () => {
   wire.close();
@@ -51,14 +47,14 @@ const resource = (resourceType: number, resourceName: string, changes: readonly 
 
 async function alter(type: number, name: string, changes: readonly Change[], validateOnly = false) {
   const request = { resources: [resource(type, name, changes)], validateOnly };
-  const { responses } = await wire.ask<Answer>(ApiKey.IncrementalAlterConfigs, 1, request);
+  const { responses } = await wire.ask("IncrementalAlterConfigs", 1, request);
   return [responses[0].errorCode, responses[0].errorMessage];
 }
 
 async function legacy(type: number, name: string, values: Record<string, string | null>) {
   const configs = Object.entries(values).map(([name, value]) => ({ name, value }));
   const request = { resources: [{ resourceType: type, resourceName: name, configs }], validateOnly: false };
-  const { responses } = await wire.ask<Answer>(ApiKey.AlterConfigs, 2, request);
+  const { responses } = await wire.ask("AlterConfigs", 2, request);
   return [responses[0].errorCode, responses[0].errorMessage];
 }
 
@@ -68,9 +64,7 @@ async function describeAll(type: number, name: string, keys: string[] | null = n
     includeSynonyms: true,
     ...(version >= 3 ? { includeDocumentation: true } : {}),
   };
-  const { results } = await wire.ask<{
-    results: readonly { errorCode: number; errorMessage: string; configs: readonly Described[] }[];
-  }>(ApiKey.DescribeConfigs, version, request);
+  const { results } = await wire.ask("DescribeConfigs", version, request);
   return results[0];
 }
 
@@ -81,7 +75,7 @@ async function described(type: number, name: string, key: string): Promise<Descr
 test("a change parses the settings of the topic that it is of, and those of all when it is of the broker", async () => {
   for (let i = 0; i < 5; i++) {
     const topic = { name: `many-${i}`, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-    await wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+    await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
   }
   const parsed = vi.spyOn(broker.broker.settings, "topic");
   const topicsOf = async (type: number, name: string, change: Change): Promise<Set<string>> => {
@@ -318,7 +312,7 @@ describe("IncrementalAlterConfigs", () => {
   test("resources that are named twice fail, the others do not; the answers keep the order", async () => {
     const twice = resource(TOPIC, "t", [["retention.bytes", SET, "7"]]);
     const once = resource(BROKER, "", [["max.connections", SET, "999"]]);
-    const { responses } = await wire.ask<Answer>(ApiKey.IncrementalAlterConfigs, 1, {
+    const { responses } = await wire.ask("IncrementalAlterConfigs", 1, {
       resources: [twice, once, twice],
       validateOnly: false,
     });
@@ -472,16 +466,15 @@ describe("DescribeConfigs", () => {
 test("ListConfigResources names what can be configured; version 0 knows subscriptions only", async () => {
   await alter(METRICS, "listed", [["metrics", SET, "*"]]);
   await alter(GROUP, "listed", [["share.session.timeout.ms", SET, "46000"]]);
-  type List = { errorCode: number; configResources: { resourceName: string; resourceType: number }[] };
   const list = async (resourceTypes: number[]) => {
-    const answer = await wire.ask<List>(ApiKey.ListConfigResources, 1, { resourceTypes });
+    const answer = await wire.ask("ListConfigResources", 1, { resourceTypes });
     return [answer.errorCode, answer.configResources.map(r => `${r.resourceType} ${r.resourceName}`)];
   };
   const all = await list([]);
   for (const one of ["16 listed", "32 listed", "8 1", "4 1", "2 t"]) expect(all[1]).toContain(one);
   expect(await list([BROKER, BROKER])).toEqual([0, ["4 1"]]);
   expect(await list([BROKER, 3])).toEqual([35, []]);
-  const old = await wire.ask<List>(ApiKey.ListConfigResources, 0, {});
+  const old = await wire.ask("ListConfigResources", 0, {});
   expect(old.configResources).toContainEqual({ resourceName: "listed", resourceType: METRICS });
   expect(new Set(old.configResources.map(r => r.resourceType))).toEqual(new Set([METRICS]));
 });
@@ -489,11 +482,7 @@ test("ListConfigResources names what can be configured; version 0 knows subscrip
 test("CreatePartitions adds partitions that can be written to", async () => {
   const create = async (name: string, count: number, assignments: { brokerIds: number[] }[] | null = null) => {
     const request = { topics: [{ name, count, assignments }], timeoutMs: 1000, validateOnly: false };
-    const { results } = await wire.ask<{ results: { errorCode: number; errorMessage: string | null }[] }>(
-      ApiKey.CreatePartitions,
-      3,
-      request,
-    );
+    const { results } = await wire.ask("CreatePartitions", 3, request);
     return [results[0].errorCode, results[0].errorMessage];
   };
   expect(await create("nosuch", 2)).toEqual([3, null]);

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ZERO_UUID } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey } from "@samsa/protocol";
+import type { RawConnection, ResponseOf } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatStorage } from "../src/index.ts";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 beforeAll(async () => {
   broker = await TestBroker.start();
   wire = await broker.connect();
@@ -18,7 +18,7 @@ beforeAll(async () => {
     ["b", 2],
   ] as const) {
     const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
-    await wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+    await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
   }
 });
 afterAll(async () => {
@@ -27,14 +27,7 @@ afterAll(async () => {
 });
 
 describe("ElectLeaders", () => {
-  interface Answer {
-    errorCode: number;
-    replicaElectionResults: {
-      topic: string;
-      partitionResult: { partitionId: number; errorCode: number; errorMessage: string | null }[];
-    }[];
-  }
-  const ask = (version: number, body: object) => wire.ask<Answer>(ApiKey.ElectLeaders, version, body);
+  const ask = (version: number, body: object) => wire.ask("ElectLeaders", version, body);
   const one = [{ topic: "a", partitions: [0, 7] }];
 
   test.each([0, 1, 2])("version %i", async version => {
@@ -68,9 +61,7 @@ describe("ElectLeaders", () => {
 describe("partition reassignments", () => {
   const alter = async (version: number, partition: number, replicas: number[] | null, more: object = {}) => {
     const topics = [{ name: "a", partitions: [{ partitionIndex: partition, replicas }] }];
-    const { responses } = await wire.ask<{
-      responses: { partitions: { errorCode: number; errorMessage: string | null }[] }[];
-    }>(ApiKey.AlterPartitionReassignments, version, { timeoutMs: 1000, topics, ...more });
+    const { responses } = await wire.ask("AlterPartitionReassignments", version, { timeoutMs: 1000, topics, ...more });
     const { errorCode, errorMessage } = responses[0].partitions[0];
     return [errorCode, errorMessage];
   };
@@ -88,20 +79,15 @@ describe("partition reassignments", () => {
 
   test("and nothing under way", async () => {
     for (const topics of [null, [{ name: "a", partitionIndexes: [0, 1] }]]) {
-      const answer = await wire.ask(ApiKey.ListPartitionReassignments, 0, { timeoutMs: 1000, topics });
+      const answer = await wire.ask("ListPartitionReassignments", 0, { timeoutMs: 1000, topics });
       expect(answer).toEqual({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, topics: [] });
     }
   });
 });
 
 describe("UpdateFeatures", () => {
-  interface Answer {
-    errorCode: number;
-    errorMessage: string | null;
-    results: { feature: string; errorCode: number; errorMessage: string | null }[];
-  }
   const update = (version: number, level: number, more: object = {}) =>
-    wire.ask<Answer>(ApiKey.UpdateFeatures, version, {
+    wire.ask("UpdateFeatures", version, {
       timeoutMs: 1000,
       featureUpdates: [{ feature: "metadata.version", maxVersionLevel: level, ...more }],
       ...(version > 0 ? { validateOnly: true } : {}),
@@ -143,18 +129,16 @@ describe("UpdateFeatures", () => {
     const client = await other.connect();
     const level = async (): Promise<number | undefined> => {
       const software = { clientSoftwareName: "t", clientSoftwareVersion: "1" };
-      const { finalizedFeatures } = await client.ask<{
-        finalizedFeatures: { name: string; maxVersionLevel: number }[];
-      }>(ApiKey.ApiVersions, 4, software);
+      const { finalizedFeatures } = await client.ask("ApiVersions", 4, software);
       return finalizedFeatures.find(({ name }) => name === "metadata.version")?.maxVersionLevel;
     };
     expect(await level()).toBe(30);
     // APIs of later metadata versions are not supported at this level.
-    const unregister = await client.ask(ApiKey.UnregisterController, 0, { controllerId: 9 });
+    const unregister = await client.ask("UnregisterController", 0, { controllerId: 9 });
     expect(unregister).toMatchObject({ errorCode: 35 });
     const featureUpdates = [{ feature: "metadata.version", maxVersionLevel: 33, upgradeType: 1 }];
     const request = { timeoutMs: 1000, featureUpdates, validateOnly: false };
-    expect(await client.ask(ApiKey.UpdateFeatures, 2, request)).toMatchObject({ errorCode: 0 });
+    expect(await client.ask("UpdateFeatures", 2, request)).toMatchObject({ errorCode: 0 });
     expect(await level()).toBe(33);
     client.close();
     await other.stop();
@@ -163,7 +147,7 @@ describe("UpdateFeatures", () => {
 
 describe("DescribeQuorum", () => {
   const ask = (version: number, topicName = "__cluster_metadata", partitionIndex = 0) =>
-    wire.ask(ApiKey.DescribeQuorum, version, { topics: [{ topicName, partitions: [{ partitionIndex }] }] });
+    wire.ask("DescribeQuorum", version, { topics: [{ topicName, partitions: [{ partitionIndex }] }] });
 
   test.each([0, 1, 2])("version %i", async version => {
     const answer = await ask(version);
@@ -205,12 +189,9 @@ describe("DescribeQuorum", () => {
 });
 
 describe("DescribeTopicPartitions", () => {
-  interface Answer {
-    topics: { errorCode: number; name: string; partitions: { partitionIndex: number }[] }[];
-    nextCursor: { topicName: string; partitionIndex: number } | null;
-  }
+  type Answer = ResponseOf<"DescribeTopicPartitions">;
   const ask = (names: string[], limit = 2000, cursor: Answer["nextCursor"] = null) =>
-    wire.ask<Answer>(ApiKey.DescribeTopicPartitions, 0, {
+    wire.ask("DescribeTopicPartitions", 0, {
       topics: names.map(name => ({ name })),
       responsePartitionLimit: limit,
       cursor,
@@ -266,33 +247,25 @@ test("a broker that is unregistered while it runs registers again, and leads wha
   const other = await TestBroker.start();
   const client = await other.connect();
   const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-  await client.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+  await client.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
   const partitions = [{ partitionIndex: 0, committedOffset: 5, committedMetadata: "" }];
-  await client.ask(ApiKey.FindCoordinator, 2, { key: "g", keyType: 0 });
+  await client.ask("FindCoordinator", 2, { key: "g", keyType: 0 });
   const commit = { groupId: "g", topics: [{ name: "t", partitions }] };
-  expect(await client.ask(ApiKey.OffsetCommit, 2, commit)).toMatchObject({
+  expect(await client.ask("OffsetCommit", 2, commit)).toMatchObject({
     topics: [{ partitions: [{ errorCode: 0 }] }],
   });
-  const offsetOf = async (): Promise<number> => {
-    interface Committed {
-      readonly topics: readonly { readonly partitions: readonly { readonly committedOffset: number }[] }[];
-    }
+  const offsetOf = async () => {
     const topics = [{ name: "t", partitionIndexes: [0] }];
-    return (await client.ask<Committed>(ApiKey.OffsetFetch, 2, { groupId: "g", topics })).topics[0].partitions[0]
-      .committedOffset;
+    return (await client.ask("OffsetFetch", 2, { groupId: "g", topics })).topics[0].partitions[0].committedOffset;
   };
   expect(await offsetOf()).toBe(5);
-  expect(await client.ask(ApiKey.UnregisterBroker, 0, { brokerId: 9 })).toEqual({
+  expect(await client.ask("UnregisterBroker", 0, { brokerId: 9 })).toEqual({
     throttleTimeMs: 0,
     errorCode: 102,
     errorMessage: "Broker ID 9 is not currently registered",
   });
-  expect(await client.ask(ApiKey.UnregisterBroker, 0, { brokerId: 1 })).toMatchObject({ errorCode: 0 });
-  interface Told {
-    readonly brokers: readonly { readonly nodeId: number }[];
-    readonly topics: readonly { readonly partitions: readonly { leaderId: number; leaderEpoch: number }[] }[];
-  }
-  const described = () => client.ask<Told>(ApiKey.Metadata, 9, { topics: [{ name: "t" }] });
+  expect(await client.ask("UnregisterBroker", 0, { brokerId: 1 })).toMatchObject({ errorCode: 0 });
+  const described = () => client.ask("Metadata", 9, { topics: [{ name: "t" }] });
   await expect.poll(async () => (await described()).topics[0].partitions[0].leaderId).toBe(1);
   const told = await described();
   expect(told.brokers.map(({ nodeId }) => nodeId)).toEqual([1]);
@@ -302,9 +275,9 @@ test("a broker that is unregistered while it runs registers again, and leads wha
   // The new registration is used everywhere: blocks of producer ids depend on the broker epoch.
   for (let i = 0; i < 3; i++) {
     const request = { transactionalId: null, transactionTimeoutMs: 60_000 };
-    expect(await client.ask(ApiKey.InitProducerId, 0, request)).toMatchObject({ errorCode: 0 });
+    expect(await client.ask("InitProducerId", 0, request)).toMatchObject({ errorCode: 0 });
   }
-  expect(await client.ask(ApiKey.UnregisterBroker, 0, { brokerId: 1 })).toMatchObject({ errorCode: 0 });
+  expect(await client.ask("UnregisterBroker", 0, { brokerId: 1 })).toMatchObject({ errorCode: 0 });
   client.close();
   await other.stop();
 });
@@ -312,7 +285,7 @@ test("a broker that is unregistered while it runs registers again, and leads wha
 test("a controller that is gone is forgotten; the one that answers is not", async () => {
   const other = await TestBroker.start();
   const client = await other.connect();
-  const unregister = (controllerId: number) => client.ask(ApiKey.UnregisterController, 0, { controllerId });
+  const unregister = (controllerId: number) => client.ask("UnregisterController", 0, { controllerId });
   expect(await unregister(1)).toEqual({
     throttleTimeMs: 0,
     errorCode: 42,

@@ -91,18 +91,17 @@ test("a coordinator learns of topics that come and go while it loads its log", a
   let wire = await broker.connect();
   const create = (name: string) => {
     const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-    return wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
+    return wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
   };
   for (const name of ["gone", "kept"]) await create(name);
-  await wire.ask(ApiKey.FindCoordinator, 3, { key: "g", keyType: 0 });
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
   const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: "" }];
   const topics = ["gone", "kept"].map(name => ({ name, partitions }));
-  await wire.ask(ApiKey.OffsetCommit, 2, { groupId: "g", topics });
-  type Beat = { errorCode: number; memberEpoch: number; assignment: { topicPartitions: object[] } | null };
-  const beat = (memberEpoch: number): Promise<Beat> => {
+  await wire.ask("OffsetCommit", 2, { groupId: "g", topics });
+  const beat = (memberEpoch: number) => {
     const joins = { rebalanceTimeoutMs: 10_000, subscribedTopicNames: ["new"], topicPartitions: [] };
     const member = { groupId: "c", memberId: "m", memberEpoch, ...(memberEpoch === 0 ? joins : {}) };
-    return wire.ask<Beat>(ApiKey.ConsumerGroupHeartbeat, 1, member);
+    return wire.ask("ConsumerGroupHeartbeat", 1, member);
   };
   const { memberEpoch } = await beat(0);
   wire.close();
@@ -111,11 +110,11 @@ test("a coordinator learns of topics that come and go while it loads its log", a
   broker = await TestBroker.start(settings, broker.directory, world, { loadBytes: 1 });
   wire = await broker.connect();
   expect((await beat(memberEpoch)).errorCode).toBe(LOADING);
-  await wire.ask(ApiKey.DeleteTopics, 5, { topicNames: ["gone"], timeoutMs: 1000 });
+  await wire.ask("DeleteTopics", 5, { topicNames: ["gone"], timeoutMs: 1000 });
   await create("new");
   release();
-  await expect.poll(async () => (await wire.ask<Coded>(ApiKey.ListGroups, 4, {})).errorCode).toBe(0);
-  const fetched = await wire.ask(ApiKey.OffsetFetch, 8, { groups: [{ groupId: "g", topics: null }] });
+  await expect.poll(async () => (await wire.ask("ListGroups", 4, {})).errorCode).toBe(0);
+  const fetched = await wire.ask("OffsetFetch", 8, { groups: [{ groupId: "g", topics: null }] });
   expect(fetched).toMatchObject({ groups: [{ topics: [{ name: "kept" }] }] });
   expect(broker.broker.groups.all()[0].shard.committed.fetch("g", null, false)).toHaveLength(1);
   expect((await beat(memberEpoch)).assignment?.topicPartitions).toHaveLength(1);

@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Disk, DiskError, type DiskFile, type Env, ignored, type Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, errorOf } from "@samsa/protocol";
+import { errorOf } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach } from "vitest";
 import { type BrokerRole, Node } from "../src/index.ts";
-import { Wire } from "./wire.ts";
+import { connectTo } from "./wire.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -76,10 +77,10 @@ export const path = (name: string): string => join(root, name);
 /** A broker with the log directories a and b, and a connection to it. */
 export class Bench {
   readonly node: Node;
-  readonly wire: Wire;
+  readonly wire: RawConnection;
   halted: string | undefined;
 
-  constructor(node: Node, wire: Wire) {
+  constructor(node: Node, wire: RawConnection) {
     this.node = node;
     this.wire = wire;
   }
@@ -103,7 +104,7 @@ export class Bench {
       settings: new Map(Object.entries(all)),
       onHalt: reason => halt(reason),
     });
-    const wire = await Wire.open(node.advertised.get("PLAINTEXT")?.port ?? -1);
+    const wire = await connectTo(node.advertised.get("PLAINTEXT")?.port ?? -1);
     const bench = new Bench(node, wire);
     halt = reason => (bench.halted = reason);
     open.push(bench);
@@ -118,12 +119,12 @@ export class Bench {
   async create(name: string, numPartitions: number): Promise<string> {
     const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
     const body = { topics: [topic], timeoutMs: 1000, validateOnly: false };
-    const answer = await this.wire.ask<{ topics: { errorCode: number }[] }>(ApiKey.CreateTopics, 5, body);
+    const answer = await this.wire.ask("CreateTopics", 5, body);
     return errorOf(answer.topics[0].errorCode).name;
   }
 
   async delete(name: string): Promise<void> {
-    await this.wire.ask(ApiKey.DeleteTopics, 5, { topicNames: [name], timeoutMs: 1000 });
+    await this.wire.ask("DeleteTopics", 5, { topicNames: [name], timeoutMs: 1000 });
   }
 
   async produce(name: string, index: number): Promise<string> {
@@ -131,15 +132,13 @@ export class Bench {
     const records = [buildBatch([{ timestamp: Date.now(), key: null, value }], {}, this.broker.tools)];
     const topicData = [{ name, partitionData: [{ index, records }] }];
     const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
-    type Answer = { responses: { partitionResponses: { errorCode: number }[] }[] };
-    const { responses } = await this.wire.ask<Answer>(ApiKey.Produce, 9, body);
+    const { responses } = await this.wire.ask("Produce", 9, body);
     return errorOf(responses[0].partitionResponses[0].errorCode).name;
   }
 
   async partitions(name: string) {
-    type Partition = { partitionIndex: number; errorCode: number; leaderId: number; offlineReplicas: number[] };
     const body = { topics: [{ name }], allowAutoTopicCreation: false };
-    const { topics } = await this.wire.ask<{ topics: { partitions: Partition[] }[] }>(ApiKey.Metadata, 9, body);
+    const { topics } = await this.wire.ask("Metadata", 9, body);
     return topics[0].partitions.map(({ errorCode, leaderId, offlineReplicas }) => ({
       error: errorOf(errorCode).name,
       leaderId,
@@ -150,9 +149,8 @@ export class Bench {
   async cordon(value: string): Promise<string> {
     const configs = [{ name: "cordoned.log.dirs", configOperation: 0, value }];
     const resources = [{ resourceType: 4, resourceName: "1", configs }];
-    type Answer = { responses: { errorCode: number }[] };
     const body = { resources, validateOnly: false };
-    const { responses } = await this.wire.ask<Answer>(ApiKey.IncrementalAlterConfigs, 1, body);
+    const { responses } = await this.wire.ask("IncrementalAlterConfigs", 1, body);
     return errorOf(responses[0].errorCode).name;
   }
 

@@ -1,8 +1,9 @@
-import { ApiKey, Errors } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch } from "@samsa/records";
+import type { RawConnection, ResponseOf } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FetchSessions, nextEpoch } from "../src/replica/fetch-sessions.ts";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 let broker: TestBroker;
 
@@ -12,27 +13,18 @@ beforeAll(async () => {
 
 afterAll(() => broker.stop());
 
-interface FetchAnswer {
-  errorCode: number;
-  sessionId: number;
-  responses: {
-    topic: string;
-    partitions: { partitionIndex: number; errorCode: number; highWatermark: number; records: Uint8Array[] }[];
-  }[];
+async function topic(wire: RawConnection, name: string): Promise<void> {
+  await wire.ask("Metadata", 9, { topics: [{ name }], includeTopicAuthorizedOperations: false });
 }
 
-async function topic(wire: Wire, name: string): Promise<void> {
-  await wire.ask(ApiKey.Metadata, 9, { topics: [{ name }], includeTopicAuthorizedOperations: false });
-}
-
-function produce(wire: Wire, name: string, index: number, size: number): Promise<unknown> {
+function produce(wire: RawConnection, name: string, index: number, size: number): Promise<unknown> {
   const bytes = buildBatch(
     [{ timestamp: Date.now(), key: null, value: new Uint8Array(size) }],
     {},
     broker.broker.tools,
   );
   const topicData = [{ name, partitionData: [{ index, records: [bytes] }] }];
-  return wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+  return wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
 }
 
 interface Ask {
@@ -60,18 +52,18 @@ function fetchBody(name: string, { offsets, maxWaitMs = 0, minBytes = 1, maxByte
   };
 }
 
-const fetched = (answer: FetchAnswer): number[] =>
-  answer.responses.flatMap(t => t.partitions.filter(p => p.records.length > 0).map(p => p.partitionIndex));
+const fetched = (answer: ResponseOf<"Fetch">): number[] =>
+  answer.responses.flatMap(t => t.partitions.filter(p => (p.records ?? []).length > 0).map(p => p.partitionIndex));
 
 describe("a fetch", () => {
   test("waits for enough bytes, and is woken by them", async () => {
     const [reader, writer] = await Promise.all([broker.connect(), broker.connect()]);
     await topic(reader, "wait");
-    reader.send(ApiKey.Fetch, 11, fetchBody("wait", { offsets: { 0: 0 }, maxWaitMs: 20_000, minBytes: 200 }));
+    reader.send("Fetch", 11, fetchBody("wait", { offsets: { 0: 0 }, maxWaitMs: 20_000, minBytes: 200 }));
     await produce(writer, "wait", 0, 10);
     expect(broker.broker.pendingFetches.size).toBe(1);
     await produce(writer, "wait", 0, 200);
-    const answer = await reader.receive<FetchAnswer>(ApiKey.Fetch, 11);
+    const answer = await reader.receive("Fetch", 11);
     expect(answer.responses[0].partitions[0].highWatermark).toBe(2);
     expect(broker.broker.pendingFetches.size).toBe(0);
     reader.close();
@@ -81,15 +73,11 @@ describe("a fetch", () => {
   test("ends empty when its time is up, and with an error when its topic goes", async () => {
     const [reader, writer] = await Promise.all([broker.connect(), broker.connect()]);
     await topic(reader, "gone");
-    const empty = await reader.ask<FetchAnswer>(
-      ApiKey.Fetch,
-      11,
-      fetchBody("gone", { offsets: { 0: 0 }, maxWaitMs: 5 }),
-    );
+    const empty = await reader.ask("Fetch", 11, fetchBody("gone", { offsets: { 0: 0 }, maxWaitMs: 5 }));
     expect(fetched(empty)).toEqual([]);
-    reader.send(ApiKey.Fetch, 11, fetchBody("gone", { offsets: { 0: 0 }, maxWaitMs: 20_000 }));
-    await writer.ask(ApiKey.DeleteTopics, 4, { topicNames: ["gone"], timeoutMs: 1000 });
-    const answer = await reader.receive<FetchAnswer>(ApiKey.Fetch, 11);
+    reader.send("Fetch", 11, fetchBody("gone", { offsets: { 0: 0 }, maxWaitMs: 20_000 }));
+    await writer.ask("DeleteTopics", 4, { topicNames: ["gone"], timeoutMs: 1000 });
+    const answer = await reader.receive("Fetch", 11);
     expect(answer.responses[0].partitions[0].errorCode).toBe(3);
     reader.close();
     writer.close();
@@ -98,8 +86,8 @@ describe("a fetch", () => {
   test("an offset that is not there, a partition that is not there", async () => {
     const wire = await broker.connect();
     await topic(wire, "range");
-    const answer = await wire.ask<FetchAnswer>(
-      ApiKey.Fetch,
+    const answer = await wire.ask(
+      "Fetch",
       11,
       fetchBody("range", { offsets: { 0: 5, 1: 0, 9: 0 }, maxWaitMs: 20_000 }),
     );
@@ -111,8 +99,8 @@ describe("a fetch", () => {
     const wire = await broker.connect();
     await topic(wire, "fair");
     for (const index of [0, 1, 2]) await produce(wire, "fair", index, 1000);
-    const first = await wire.ask<FetchAnswer>(
-      ApiKey.Fetch,
+    const first = await wire.ask(
+      "Fetch",
       11,
       fetchBody("fair", { offsets: { 0: 0, 1: 0, 2: 0 }, maxBytes: 10, session: [0, 0] }),
     );
@@ -120,8 +108,8 @@ describe("a fetch", () => {
     expect(first.sessionId).toBeGreaterThan(0);
     const order: number[] = [];
     for (let epoch = 1; epoch <= 3; epoch++) {
-      const next = await wire.ask<FetchAnswer>(
-        ApiKey.Fetch,
+      const next = await wire.ask(
+        "Fetch",
         11,
         fetchBody("fair", { offsets: {}, maxBytes: 10, session: [first.sessionId, epoch] }),
       );
@@ -144,9 +132,9 @@ describe("limits", () => {
     ]) {
       const body = fetchBody(`none${limit}`, { offsets: { 0: 0, 1: 0 }, maxBytes });
       for (const { partitions } of body.topics) for (const one of partitions) Object.assign(one, { partitionMaxBytes });
-      const answer = await wire.ask<FetchAnswer>(ApiKey.Fetch, 11, body);
+      const answer = await wire.ask("Fetch", 11, body);
       expect(fetched(answer)).toEqual([0]);
-      const [bytes] = answer.responses[0].partitions[0].records;
+      const [bytes] = answer.responses[0].partitions[0].records ?? [];
       const batch = new BatchCursor(bytes);
       expect([batch.next(), batch.size]).toEqual([true, bytes.length]);
     }
@@ -157,7 +145,7 @@ describe("limits", () => {
     const wire = await broker.connect();
     await topic(wire, "far");
     const body = fetchBody("far", { offsets: { 0: 2n ** 62n, 1: -(2n ** 63n) } });
-    const answer = await wire.ask<FetchAnswer>(ApiKey.Fetch, 11, body);
+    const answer = await wire.ask("Fetch", 11, body);
     expect(answer.responses[0].partitions.map(p => p.errorCode)).toEqual([1, 1]);
     wire.close();
   });
@@ -168,7 +156,7 @@ describe("a session", () => {
     const wire = await broker.connect();
     await topic(wire, "session");
     const ask = (offsets: Record<number, number>, session: [number, number]) =>
-      wire.ask<FetchAnswer>(ApiKey.Fetch, 11, fetchBody("session", { offsets, session }));
+      wire.ask("Fetch", 11, fetchBody("session", { offsets, session }));
     const { sessionId } = await ask({ 0: 0, 1: 0 }, [0, 0]);
     expect((await ask({}, [sessionId, 1])).responses).toEqual([]);
     await produce(wire, "session", 1, 10);
@@ -187,11 +175,11 @@ describe("a session", () => {
     const ask = (session: [number, number], more: object) => {
       const [sessionId, sessionEpoch] = session;
       const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 1000, sessionId, sessionEpoch };
-      return wire.ask<FetchAnswer>(ApiKey.Fetch, 16, { ...limits, topics: [], forgottenTopicsData: [], ...more });
+      return wire.ask("Fetch", 16, { ...limits, topics: [], forgottenTopicsData: [], ...more });
     };
     const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }];
     const { sessionId } = await ask([0, 0], { topics });
-    await wire.ask(ApiKey.DeleteTopics, 4, { topicNames: ["forgotten"], timeoutMs: 1000 });
+    await wire.ask("DeleteTopics", 4, { topicNames: ["forgotten"], timeoutMs: 1000 });
     const error = async (epoch: number): Promise<number> =>
       (await ask([sessionId, epoch], {})).responses[0].partitions[0].errorCode;
     expect(await error(1)).toBe(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);

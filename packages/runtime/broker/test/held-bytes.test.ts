@@ -1,8 +1,8 @@
-import { ApiKey } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { expect, test, vi } from "vitest";
 import { HeldBytes } from "../src/limits/held-bytes.ts";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 test("what is held is what was added and neither given back nor forgotten", () => {
   const held = new HeldBytes<string>(100);
@@ -40,19 +40,19 @@ test("who begins requests and does not end them goes, the oldest first; others a
   const half = new Uint8Array(300_000);
   new DataView(half.buffer).setInt32(0, 50_000_000);
   const first = await broker.connect();
-  first.socket.write(half);
-  const others: Wire[] = [];
+  first.write(half);
+  const others: RawConnection[] = [];
   for (let i = 0; i < 4; i++) {
     const other = await broker.connect();
-    other.socket.write(half);
+    other.write(half);
     others.push(other);
   }
-  await first.closed();
+  await first.whenClosed();
   expect(broker.lines.filter(({ level }) => level === "warn").map(({ message }) => message)).toContain(
     "closing a connection over bad input",
   );
   const good = await broker.connect();
-  expect(await good.ask(ApiKey.ApiVersions, 0, {})).toMatchObject({ errorCode: 0 });
+  expect(await good.ask("ApiVersions", 0, {})).toMatchObject({ errorCode: 0 });
   for (const other of others) other.close();
   await broker.stop();
 });
@@ -62,12 +62,12 @@ test("who does not take his replies keeps nobody from reading for long", async (
   const clock = { now: () => Date.now(), monotonic: () => performance.now() + shift };
   const broker = await TestBroker.start({}, undefined, { clock }, { heldBytes: LIMIT });
   const wire = await broker.connect();
-  await wire.ask(ApiKey.Metadata, 9, { topics: [{ name: "t" }], includeTopicAuthorizedOperations: false });
+  await wire.ask("Metadata", 9, { topics: [{ name: "t" }], includeTopicAuthorizedOperations: false });
   const value = new Uint8Array(900_000);
   const records = [buildBatch([{ timestamp: Date.now(), key: null, value }], {}, broker.broker.tools)];
   const topicData = [{ name: "t", partitionData: [{ index: 0, records }] }];
   for (let i = 0; i < 20; i++) {
-    await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+    await wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
   }
   const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 30 }];
   const body = {
@@ -75,18 +75,16 @@ test("who does not take his replies keeps nobody from reading for long", async (
     ...{ topics: [{ topic: "t", partitions }], forgottenTopicsData: [] },
   };
   const fetched = async (): Promise<number> => {
-    const answer = (await wire.ask(ApiKey.Fetch, 12, body)) as {
-      responses: { partitions: { records: Uint8Array[] }[] }[];
-    };
-    return answer.responses[0].partitions[0].records.reduce((sum, chunk) => sum + chunk.length, 0);
+    const { responses } = await wire.ask("Fetch", 12, body);
+    return (responses[0].partitions[0].records ?? []).reduce((sum, chunk) => sum + chunk.length, 0);
   };
   expect(await fetched()).toBeGreaterThan(900_000);
-  const deaf: Wire[] = [];
+  const deaf: RawConnection[] = [];
   // Repeat until the sockets are full and fetches return no records.
   for (let got = 1; got > 0 && deaf.length < 60; got = broker.broker.unsent.room > 0 ? 1 : await fetched()) {
     const one = await broker.connect();
-    one.socket.pause();
-    for (let i = 0; i < 30; i++) one.send(ApiKey.Fetch, 12, body);
+    one.pause();
+    for (let i = 0; i < 30; i++) one.send("Fetch", 12, body);
     deaf.push(one);
     await new Promise(resolve => setTimeout(resolve, 50));
   }

@@ -1,13 +1,13 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ApiKey } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const COUNT = 400;
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 
 beforeEach(async () => {
   broker = await TestBroker.start();
@@ -17,7 +17,7 @@ afterEach(() => broker.stop());
 
 const create = (name: string): Promise<unknown> => {
   const topics = [{ name, numPartitions: COUNT, replicationFactor: 1, assignments: [], configs: [] }];
-  return wire.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 1000, validateOnly: false });
+  return wire.ask("CreateTopics", 7, { topics, timeoutMs: 1000, validateOnly: false });
 };
 
 const logs = (name: string): number =>
@@ -31,9 +31,7 @@ async function produce(name: string, index: number): Promise<number> {
   ];
   const topicData = [{ name, partitionData: [{ index, records }] }];
   const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
-  const answer = (await wire.ask(ApiKey.Produce, 9, body)) as {
-    responses: { partitionResponses: { errorCode: number }[] }[];
-  };
+  const answer = await wire.ask("Produce", 9, body);
   return answer.responses[0].partitionResponses[0].errorCode;
 }
 
@@ -48,7 +46,7 @@ test("the logs of a large topic are made bit by bit, and at once where somebody 
 test("a large topic that is deleted before its logs are made leaves nothing", async () => {
   await create("gone");
   const topics = [{ name: "gone", topicId: "AAAAAAAAAAAAAAAAAAAAAA" }];
-  await wire.ask(ApiKey.DeleteTopics, 6, { topics, timeoutMs: 1000 });
+  await wire.ask("DeleteTopics", 6, { topics, timeoutMs: 1000 });
   await create("next");
   await vi.waitFor(() => expect(logs("next")).toBe(COUNT), { timeout: 120_000 });
   expect(logs("gone")).toBe(0);

@@ -1,40 +1,37 @@
-import { ApiKey, Errors } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const NAME = "times";
 const FIRST = 1_700_000_000_000;
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 
 beforeAll(async () => {
   broker = await TestBroker.start({ "log.message.timestamp.before.max.ms": "9223372036854775807" });
   wire = await broker.connect();
-  await wire.ask(ApiKey.Metadata, 9, { topics: [{ name: NAME }], includeTopicAuthorizedOperations: false });
+  await wire.ask("Metadata", 9, { topics: [{ name: NAME }], includeTopicAuthorizedOperations: false });
   for (let i = 0; i < 3; i++) {
     const record = { timestamp: FIRST + i * 10, key: null, value: new Uint8Array(3) };
     const records = [buildBatch([record], {}, broker.broker.tools)];
     const topicData = [{ name: NAME, partitionData: [{ index: 0, records }] }];
-    await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+    await wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
   }
 });
 
 afterAll(() => broker.stop());
 
-interface Answer {
-  topics: { partitions: { errorCode: number; offset: number; timestamp: number; leaderEpoch: number }[] }[];
-}
-
 async function look(timestamp: bigint | number, version = 11, times = 1) {
   const partitions = Array(times).fill({ partitionIndex: 0, timestamp: BigInt(timestamp) });
-  const answer = (await wire.ask(ApiKey.ListOffsets, version, {
+  const answer = await wire.ask("ListOffsets", version, {
     replicaId: -1,
     isolationLevel: 0,
     topics: [{ name: NAME, partitions }],
     timeoutMs: 1000,
-  })) as Answer;
+  });
   const { errorCode, offset, timestamp: time, leaderEpoch } = answer.topics[0].partitions[0];
   return { errorCode, offset, time, leaderEpoch };
 }

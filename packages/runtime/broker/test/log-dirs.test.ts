@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { DiskError } from "@samsa/base";
-import { ApiKey, errorOf } from "@samsa/protocol";
+import { errorOf } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
 import { logOf } from "./logs.ts";
@@ -94,14 +94,14 @@ describe("a broker with two log directories", () => {
     const bench = await Bench.start();
     const find = async (key: string) => {
       const body = { key: "", keyType: 0, coordinatorKeys: [key] };
-      const answer = await bench.wire.ask<{ coordinators: { errorCode: number }[] }>(ApiKey.FindCoordinator, 4, body);
+      const answer = await bench.wire.ask("FindCoordinator", 4, body);
       return errorOf(answer.coordinators[0].errorCode).name;
     };
     const groups = Array.from({ length: 8 }, (_, i) => `group ${i}`);
     for (const group of groups) expect(await find(group)).toBe("NONE");
     const heartbeat = async (groupId: string) => {
       const body = { groupId, generationId: 1, memberId: "m", groupInstanceId: null };
-      return errorOf((await bench.wire.ask<{ errorCode: number }>(ApiKey.Heartbeat, 3, body)).errorCode).name;
+      return errorOf((await bench.wire.ask("Heartbeat", 3, body)).errorCode).name;
     };
     broken.add(path("b"));
     bench.broker.dirs.opened[1].fail(new DiskError("EIO", path("b"), "broken"));

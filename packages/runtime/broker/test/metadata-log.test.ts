@@ -12,9 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DiskError } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, encodeMetadataRecord, metadataRecord } from "@samsa/protocol";
+import { encodeMetadataRecord, metadataRecord } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const HOUR = 3_600_000;
 /** Bootstrap snapshot of a cluster. */
@@ -24,7 +25,7 @@ const OFTEN = { "metadata.log.max.record.bytes.between.snapshots": "1000" };
 
 let directory: string;
 let broker: TestBroker | undefined;
-let wire: Wire;
+let wire: RawConnection;
 
 const start = async (settings: Record<string, string> = {}, world = {}): Promise<void> => {
   broker = await TestBroker.start(settings, directory, world);
@@ -56,7 +57,7 @@ const newest = (): string => named(".checkpoint").at(-1) as string;
 
 async function create(...names: readonly string[]): Promise<void> {
   const topics = names.map(name => ({ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }));
-  const { topics: made } = await wire.ask<{ topics: { errorCode: number }[] }>(ApiKey.CreateTopics, 7, {
+  const { topics: made } = await wire.ask("CreateTopics", 7, {
     topics,
     timeoutMs: 10_000,
   });
@@ -299,7 +300,7 @@ describe("a decision", () => {
     await create("before");
     const file = join(folder(), "00000000000000000000.log");
     const before = readFileSync(file).length;
-    const { responses } = await wire.ask<{ responses: { errorCode: number }[] }>(ApiKey.IncrementalAlterConfigs, 1, {
+    const { responses } = await wire.ask("IncrementalAlterConfigs", 1, {
       resources,
       validateOnly: false,
     });

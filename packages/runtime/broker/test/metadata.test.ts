@@ -1,5 +1,5 @@
 import { uuidFromBytes, ZERO_UUID } from "@samsa/base";
-import { ApiKey, Errors, type MetadataResponse } from "@samsa/protocol";
+import { Errors, type MetadataResponse } from "@samsa/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestBroker } from "./wire.ts";
 
@@ -8,7 +8,7 @@ let topicId: string;
 
 function ask(topics: readonly object[], allowAutoTopicCreation = false): Promise<MetadataResponse["topics"]> {
   return broker.connect().then(async wire => {
-    const answer = await wire.ask<MetadataResponse>(ApiKey.Metadata, 13, { topics, allowAutoTopicCreation });
+    const answer = await wire.ask("Metadata", 13, { topics, allowAutoTopicCreation });
     wire.close();
     return answer.topics;
   });
@@ -17,7 +17,7 @@ function ask(topics: readonly object[], allowAutoTopicCreation = false): Promise
 beforeAll(async () => {
   broker = await TestBroker.start({ "auto.create.topics.enable": "true" });
   const wire = await broker.connect();
-  await wire.ask(ApiKey.CreateTopics, 7, { topics: [{ name: "there", numPartitions: 1, replicationFactor: 1 }] });
+  await wire.ask("CreateTopics", 7, { topics: [{ name: "there", numPartitions: 1, replicationFactor: 1 }] });
   wire.close();
   [{ topicId }] = await ask([{ name: "there" }]);
 });

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { ApiKey, errorOf } from "@samsa/protocol";
+import { errorOf } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
 import { describe, expect, test } from "vitest";
 import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
@@ -7,32 +7,14 @@ import { logOf } from "./logs.ts";
 
 useDirectories();
 
-interface Described {
-  readonly errorCode: number;
-  readonly logDir: string;
-  readonly topics: readonly {
-    readonly name: string;
-    readonly partitions: readonly {
-      readonly partitionIndex: number;
-      readonly partitionSize: number;
-      readonly offsetLag: number;
-      readonly isFutureKey: boolean;
-    }[];
-  }[];
-  readonly totalBytes: number;
-  readonly usableBytes: number;
-  readonly isCordoned: boolean;
-}
-
-async function describeDirs(bench: Bench, topics: object[] | null = null, version = 5): Promise<readonly Described[]> {
-  return (await bench.wire.ask<{ results: Described[] }>(ApiKey.DescribeLogDirs, version, { topics })).results;
+async function describeDirs(bench: Bench, topics: object[] | null = null, version = 5) {
+  return (await bench.wire.ask("DescribeLogDirs", version, { topics })).results;
 }
 
 /** Requests that partitions of t move to the directory `name`; returns the errors. */
 async function move(bench: Bench, name: string, partitions: readonly number[], topic = "t"): Promise<string[]> {
   const dirs = [{ path: path(name), topics: [{ name: topic, partitions }] }];
-  type Answer = { results: { partitions: { errorCode: number }[] }[] };
-  const { results } = await bench.wire.ask<Answer>(ApiKey.AlterReplicaLogDirs, 2, { dirs });
+  const { results } = await bench.wire.ask("AlterReplicaLogDirs", 2, { dirs });
   return results.flatMap(result => result.partitions.map(({ errorCode }) => errorOf(errorCode).name));
 }
 

@@ -1,12 +1,13 @@
 import { ByteReader, concat } from "@samsa/base";
-import { ApiKey, Errors, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
+import { Errors, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 
 beforeAll(async () => {
   broker = await TestBroker.start();
@@ -18,7 +19,7 @@ afterAll(() => broker.stop());
 async function topic(name: string, configs: Record<string, string> = {}): Promise<void> {
   const rows = Object.entries(configs).map(([key, value]) => ({ name: key, value }));
   const topics = [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: rows }];
-  await wire.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 1000, validateOnly: false });
+  await wire.ask("CreateTopics", 7, { topics, timeoutMs: 1000, validateOnly: false });
 }
 
 async function produce(name: string, count: number, producer = {}): Promise<void> {
@@ -26,18 +27,14 @@ async function produce(name: string, count: number, producer = {}): Promise<void
   for (let i = 0; i < count; i++) {
     const bytes = buildBatch([record], { ...producer, baseSequence: i }, broker.broker.tools);
     const topicData = [{ name, partitionData: [{ index: 0, records: [bytes] }] }];
-    await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+    await wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
   }
 }
 
 describe("DeleteRecords", () => {
-  interface Answer {
-    topics: { partitions: { lowWatermark: number; errorCode: number }[] }[];
-  }
-
   async function before(name: string, offset: number) {
     const topics = [{ name, partitions: [{ partitionIndex: 0, offset }] }];
-    const answer = (await wire.ask(ApiKey.DeleteRecords, 2, { topics, timeoutMs: 1000 })) as Answer;
+    const answer = await wire.ask("DeleteRecords", 2, { topics, timeoutMs: 1000 });
     const { lowWatermark, errorCode } = answer.topics[0].partitions[0];
     return [errorCode, lowWatermark];
   }
@@ -52,9 +49,7 @@ describe("DeleteRecords", () => {
     expect(await before("old", -1)).toEqual([0, 5]);
     const partitions = [{ partitionIndex: 0, timestamp: -2n }];
     const body = { replicaId: -1, isolationLevel: 0, topics: [{ name: "old", partitions }], timeoutMs: 1000 };
-    const listed = (await wire.ask(ApiKey.ListOffsets, 7, body)) as {
-      topics: { partitions: { offset: number }[] }[];
-    };
+    const listed = await wire.ask("ListOffsets", 7, body);
     expect(listed.topics[0].partitions[0].offset).toBe(5);
   });
 
@@ -62,7 +57,7 @@ describe("DeleteRecords", () => {
     await topic("kept", { "cleanup.policy": "compact" });
     expect(await before("kept", 0)).toEqual([Errors.POLICY_VIOLATION.code, -1]);
     expect(await before("nowhere", 0)).toEqual([Errors.UNKNOWN_TOPIC_OR_PARTITION.code, -1]);
-    await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: ["g"] });
+    await wire.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: ["g"] });
     expect(await before("__consumer_offsets", 0)).toEqual([Errors.INVALID_TOPIC_EXCEPTION.code, -1]);
   });
 
@@ -89,9 +84,7 @@ test("DescribeProducers tells who has written to a partition", async () => {
     { name: "written", partitionIndexes: [0, 7] },
     { name: "nowhere", partitionIndexes: [0] },
   ];
-  const answer = (await wire.ask(ApiKey.DescribeProducers, 0, { topics })) as {
-    topics: { partitions: { errorCode: number; activeProducers: object[] }[] }[];
-  };
+  const answer = await wire.ask("DescribeProducers", 0, { topics });
   const unknown = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
   expect(answer.topics.map(({ partitions }) => partitions.map(({ errorCode }) => errorCode))).toEqual([
     [0, unknown],
@@ -103,34 +96,27 @@ test("DescribeProducers tells who has written to a partition", async () => {
 });
 
 describe("OffsetDelete", () => {
-  interface Answer {
-    errorCode: number;
-    topics: { name: string; partitions: { partitionIndex: number; errorCode: number }[] }[];
-  }
-
-  const remove = async (groupId: string, ...names: string[]): Promise<Answer> => {
+  const remove = (groupId: string, ...names: string[]) => {
     const topics = names.map(name => ({ name, partitions: [{ partitionIndex: 0 }] }));
-    return (await wire.ask(ApiKey.OffsetDelete, 0, { groupId, topics })) as Answer;
+    return wire.ask("OffsetDelete", 0, { groupId, topics });
   };
 
-  const committed = async (groupId: string, name: string): Promise<number> => {
+  const committed = async (groupId: string, name: string) => {
     const topics = [{ name, partitionIndexes: [0] }];
     const groups = [{ groupId, memberId: null, memberEpoch: -1, topics }];
-    const answer = (await wire.ask(ApiKey.OffsetFetch, 8, { groups, requireStable: false })) as {
-      groups: { topics: { partitions: { committedOffset: number }[] }[] }[];
-    };
+    const answer = await wire.ask("OffsetFetch", 8, { groups, requireStable: false });
     return answer.groups[0].topics[0].partitions[0].committedOffset;
   };
 
   test("erases committed offsets of a group without members", async () => {
-    await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: ["idle"] });
+    await wire.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: ["idle"] });
     for (const name of ["a", "b"]) await topic(name);
     const topics = ["a", "b"].map(name => ({
       name,
       partitions: [{ partitionIndex: 0, committedOffset: 7, committedLeaderEpoch: -1, committedMetadata: "" }],
     }));
     const body = { groupId: "idle", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, topics };
-    await wire.ask(ApiKey.OffsetCommit, 8, body);
+    await wire.ask("OffsetCommit", 8, body);
     expect(await remove("idle", "a", "nowhere")).toMatchObject({
       errorCode: 0,
       topics: [
@@ -148,12 +134,12 @@ describe("OffsetDelete", () => {
 });
 
 test("a committed offset is written with the id of its topic, whoever commits it by name", async () => {
-  await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: ["named"] });
+  await wire.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: ["named"] });
   await topic("named");
   const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: "" }];
   const topics = [{ name: "named", partitions }];
   const body = { groupId: "named", generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null, topics };
-  await wire.ask(ApiKey.OffsetCommit, 8, body);
+  await wire.ask("OffsetCommit", 8, body);
   const written = broker.broker.topics.partitionsOf("__consumer_offsets").flatMap(partition => {
     if (partition === undefined) return [];
     const log = logOf(partition);

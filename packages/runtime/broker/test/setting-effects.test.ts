@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Disk, Logger, Network } from "@samsa/base";
+import type { Disk, Int64, Logger, Network } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type Compression } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestBroker, Wire } from "./wire.ts";
+import { connectTo, TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 const MIB = 1 << 20;
@@ -24,7 +24,7 @@ let draw = 0;
 /** Paths of the segments that were synced. */
 const synced: string[] = [];
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 
 /** Returns `real` with the methods of `instead` in place of its own. */
 function withMethods<T extends object>(real: T, instead: Partial<T>): T {
@@ -80,7 +80,7 @@ async function topicWith(configs: Record<string, string>): Promise<string> {
     assignments: [],
     configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
   };
-  const { topics: made } = await wire.ask<{ topics: { errorMessage: string | null }[] }>(ApiKey.CreateTopics, 7, {
+  const { topics: made } = await wire.ask("CreateTopics", 7, {
     topics: [topic],
     timeoutMs: 1000,
   });
@@ -95,11 +95,7 @@ async function alter(type: number, resourceName: string, values: Record<string, 
     value,
   }));
   const request = { resources: [{ resourceType: type, resourceName, configs }], validateOnly: false };
-  const { responses } = await wire.ask<{ responses: { errorMessage: string | null }[] }>(
-    ApiKey.IncrementalAlterConfigs,
-    1,
-    request,
-  );
+  const { responses } = await wire.ask("IncrementalAlterConfigs", 1, request);
   expect(responses[0].errorMessage).toBeNull();
 }
 
@@ -113,8 +109,8 @@ interface Draft {
 
 interface Produced {
   readonly errorCode: number;
-  readonly baseOffset: number;
-  readonly logAppendTimeMs: number;
+  readonly baseOffset: Int64;
+  readonly logAppendTimeMs: Int64;
 }
 
 async function produce(name: string, draft: Draft = {}): Promise<Produced> {
@@ -124,13 +120,13 @@ async function produce(name: string, draft: Draft = {}): Promise<Produced> {
   const batch = buildBatch([{ timestamp, key: null, value }], options, broker.broker.tools);
   const topicData = [{ name, partitionData: [{ index: 0, records: [batch] }] }];
   const request = { transactionalId: null, acks, timeoutMs: 1000, topicData };
-  const { responses } = await wire.ask<{ responses: { partitionResponses: Produced[] }[] }>(ApiKey.Produce, 9, request);
+  const { responses } = await wire.ask("Produce", 9, request);
   return responses[0].partitionResponses[0];
 }
 
-async function earliest(name: string): Promise<number> {
+async function earliest(name: string): Promise<Int64> {
   const partitions = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp: -2n }];
-  const answer = await wire.ask<{ topics: { partitions: { offset: number }[] }[] }>(ApiKey.ListOffsets, 5, {
+  const answer = await wire.ask("ListOffsets", 5, {
     replicaId: -1,
     isolationLevel: 0,
     topics: [{ name, partitions }],
@@ -148,7 +144,7 @@ function files(name: string, suffix: string): string[] {
 /** First batch of a topic's log. */
 async function stored(name: string): Promise<BatchCursor> {
   const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 10 * MIB }];
-  const answer = await wire.ask<{ responses: { partitions: { records: Uint8Array[] }[] }[] }>(ApiKey.Fetch, 11, {
+  const answer = await wire.ask("Fetch", 11, {
     maxWaitMs: 0,
     minBytes: 0,
     maxBytes: 10 * MIB,
@@ -157,7 +153,7 @@ async function stored(name: string): Promise<BatchCursor> {
     topics: [{ topic: name, partitions }],
     forgottenTopicsData: [],
   });
-  const cursor = new BatchCursor(Buffer.concat(answer.responses[0].partitions[0].records));
+  const cursor = new BatchCursor(Buffer.concat(answer.responses[0].partitions[0].records ?? []));
   expect(cursor.next()).toBe(true);
   return cursor;
 }
@@ -355,7 +351,7 @@ describe("settings of the broker, changed while it runs", () => {
   test("max.connections, and per address", async () => {
     const refused = async () => {
       const one = await broker.connect();
-      one.send(ApiKey.ApiVersions, 0, {});
+      one.send("ApiVersions", 0, {});
       const answer = await one.frame();
       one.close();
       return answer === undefined;
@@ -385,15 +381,11 @@ describe("settings of the broker, changed while it runs", () => {
     // Advertised listeners must stay; others may be removed.
     const told = { "advertised.listeners": "PLAINTEXT://127.0.0.1:9" };
     const two = await TestBroker.start(told, undefined, { network });
-    const client = await Wire.open(ports[0]);
+    const client = await connectTo(ports[0]);
     const change = async (name: string, values: readonly (readonly [name: string, value: string | null])[]) => {
       const configs = values.map(([name, value]) => ({ name, configOperation: value === null ? 1 : 0, value }));
       const resources = [{ resourceType: BROKER, resourceName: name, configs }];
-      const { responses } = await client.ask<{ responses: { errorCode: number; errorMessage: string | null }[] }>(
-        ApiKey.IncrementalAlterConfigs,
-        1,
-        { resources, validateOnly: false },
-      );
+      const { responses } = await client.ask("IncrementalAlterConfigs", 1, { resources, validateOnly: false });
       return [responses[0].errorCode, responses[0].errorMessage];
     };
     const both = "PLAINTEXT://127.0.0.1:0,EXTRA://127.0.0.1:0";
@@ -407,12 +399,12 @@ describe("settings of the broker, changed while it runs", () => {
     expect(await change("1", [["listeners", both], protocols])).toEqual([0, null]);
     await expect.poll(() => two.broker.advertised.get("EXTRA")?.port).toBeGreaterThan(0);
     expect(two.broker.advertised.get("EXTRA")?.port).toBe(ports[1]);
-    const extra = await Wire.open(ports[1]);
-    expect(await extra.ask(ApiKey.ApiVersions, 0, {})).toMatchObject({ errorCode: 0 });
+    const extra = await connectTo(ports[1]);
+    expect(await extra.ask("ApiVersions", 0, {})).toMatchObject({ errorCode: 0 });
     expect(await change("1", [["listeners", null]])).toEqual([0, null]);
-    await extra.closed();
+    await extra.whenClosed();
     expect(two.broker.advertised.has("EXTRA")).toBe(false);
-    await expect(Wire.open(ports[1])).rejects.toThrow("ECONNREFUSED");
+    await expect(connectTo(ports[1])).rejects.toThrow("ECONNREFUSED");
     client.close();
     await two.stop();
   });
@@ -422,7 +414,7 @@ describe("settings of the broker, changed while it runs", () => {
     const producer = { producerId: 77n, producerEpoch: 0, baseSequence: 0 };
     const batch = buildBatch([{ timestamp: now, key: null, value: null }], producer, broker.broker.tools);
     const topicData = [{ name, partitionData: [{ index: 0, records: [batch] }] }];
-    await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+    await wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
     const known = () => logOf(broker.broker.topics.partition(name, 0)).state.producers.entries.has(77n);
     expect(known()).toBe(true);
     await alter(BROKER, "", { "producer.id.expiration.ms": "1000" });

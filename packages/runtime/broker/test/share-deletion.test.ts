@@ -1,23 +1,24 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Uuid } from "@samsa/base";
-import { ApiKey, Errors } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, RecordCursor } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SHARE_STATE_TOPIC } from "../src/replica/topics.ts";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const SETTINGS = { "share.coordinator.state.topic.num.partitions": "3" };
 const METADATA = "__cluster_metadata-0";
 const GROUPS = ["g0", "g1"];
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 
 async function start(directory?: string): Promise<void> {
   broker = await TestBroker.start(SETTINGS, directory);
   wire = await broker.connect();
-  await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: GROUPS });
+  await wire.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: GROUPS });
 }
 
 beforeEach(() => start());
@@ -28,7 +29,7 @@ afterEach(async () => {
 
 async function createTopic(): Promise<Uuid> {
   const topics = [{ name: "t", numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }];
-  const made = await wire.ask<{ topics: { topicId: Uuid }[] }>(ApiKey.CreateTopics, 7, { topics, timeoutMs: 1000 });
+  const made = await wire.ask("CreateTopics", 7, { topics, timeoutMs: 1000 });
   return made.topics[0].topicId;
 }
 
@@ -36,12 +37,12 @@ async function produce(count: number): Promise<void> {
   const row = { timestamp: Date.now(), key: null, value: new Uint8Array(1) };
   const bytes = buildBatch(Array(count).fill(row), {}, broker.broker.tools);
   const topicData = [{ name: "t", partitionData: [{ index: 0, records: [bytes] }] }];
-  await wire.ask(ApiKey.Produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
+  await wire.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData });
 }
 
 const startAt = (groupId: string, startOffset: number) => {
   const partitions = [0, 1].map(partitionIndex => ({ partitionIndex, startOffset }));
-  return wire.ask(ApiKey.AlterShareGroupOffsets, 0, { groupId, topics: [{ topicName: "t", partitions }] });
+  return wire.ask("AlterShareGroupOffsets", 0, { groupId, topics: [{ topicName: "t", partitions }] });
 };
 
 /** Topics with initialized states, as the record of a group says. */
@@ -53,15 +54,14 @@ function initialized(groupId: string): readonly Uuid[] {
 /** Topics of which a group has offsets. */
 async function topicsOf(groupId: string): Promise<readonly object[]> {
   const asked = { groups: [{ groupId, topics: null }] };
-  const { groups } = await wire.ask<{ groups: { topics: object[] }[] }>(ApiKey.DescribeShareGroupOffsets, 1, asked);
+  const { groups } = await wire.ask("DescribeShareGroupOffsets", 1, asked);
   return groups[0].topics;
 }
 
 /** Partition 0 of a share state that is read by topic id. */
 async function stateOf(groupId: string, topicId: Uuid): Promise<object> {
   const topics = [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }];
-  type Answer = { results: { partitions: object[] }[] };
-  const { results } = await wire.ask<Answer>(ApiKey.ReadShareGroupStateSummary, 1, { groupId, topics });
+  const { results } = await wire.ask("ReadShareGroupStateSummary", 1, { groupId, topics });
   return results[0].partitions[0];
 }
 
@@ -92,7 +92,7 @@ test("states of a deleted topic are erased at the next start if the broker was k
   const data = join(directory, "data");
   const killed = join(directory, "killed");
   cpSync(data, killed, { recursive: true });
-  await wire.ask(ApiKey.DeleteTopics, 6, { topics: [{ name: null, topicId: before }], timeoutMs: 1000 });
+  await wire.ask("DeleteTopics", 6, { topics: [{ name: null, topicId: before }], timeoutMs: 1000 });
   expect(tombstones()).toBe(4);
   wire.close();
   await broker.node.close();

@@ -2,8 +2,9 @@ import type { Env, Logger, Uuid } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { ApiKey, Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, endTxnBatch } from "@samsa/records";
+import type { RawConnection, ResponseOf } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -43,39 +44,9 @@ class Clock {
   }
 }
 
-interface AcquiredRecords {
-  readonly firstOffset: number;
-  readonly lastOffset: number;
-  readonly deliveryCount: number;
-}
-
-interface FetchedPartition {
-  readonly partitionIndex: number;
-  readonly errorCode: number;
-  readonly acknowledgeErrorCode: number;
-  readonly records: Uint8Array[] | null;
-  readonly acquiredRecords: AcquiredRecords[];
-}
-
-interface FetchAnswer {
-  readonly errorCode: number;
-  readonly errorMessage: string | null;
-  readonly acquisitionLockTimeoutMs: number;
-  readonly responses: { readonly topicId: Uuid; readonly partitions: FetchedPartition[] }[];
-}
-
-interface AcknowledgeAnswer {
-  readonly errorCode: number;
-  readonly responses: { readonly partitions: { readonly partitionIndex: number; readonly errorCode: number }[] }[];
-}
-
-interface StateAnswer {
-  readonly results: { readonly partitions: (Record<string, unknown> & { readonly errorCode: number })[] }[];
-}
-
 const clock = new Clock();
 let broker: TestBroker;
-let admin: Wire;
+let admin: RawConnection;
 
 const settings = { "share.coordinator.state.topic.num.partitions": "3" };
 
@@ -99,7 +70,7 @@ interface Topic {
 async function newTopic(numPartitions = 1): Promise<Topic> {
   const name = `t${topics++}`;
   const asked = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
-  const { topics: made } = await admin.ask<{ topics: { topicId: Uuid }[] }>(ApiKey.CreateTopics, 7, {
+  const { topics: made } = await admin.ask("CreateTopics", 7, {
     topics: [asked],
     timeoutMs: 1000,
   });
@@ -116,11 +87,7 @@ async function produce({ name }: Topic, count: number, { index = 0 } = {}): Prom
   const bytes = buildBatch(rows, {}, broker.broker.tools);
   const topicData = [{ name, partitionData: [{ index, records: [bytes] }] }];
   const body = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData };
-  const { responses } = await admin.ask<{ responses: { partitionResponses: { errorCode: number }[] }[] }>(
-    ApiKey.Produce,
-    9,
-    body,
-  );
+  const { responses } = await admin.ask("Produce", 9, body);
   expect(responses[0].partitionResponses[0].errorCode).toBe(0);
 }
 
@@ -140,18 +107,19 @@ async function alter(resourceType: number, resourceName: string, values: Record<
     configOperation: value === null ? 1 : 0,
     value,
   }));
-  const { responses } = await admin.ask<{ responses: { errorMessage: string | null }[] }>(
-    ApiKey.IncrementalAlterConfigs,
-    1,
-    { resources: [{ resourceType, resourceName, configs }], validateOnly: false },
-  );
+  const { responses } = await admin.ask("IncrementalAlterConfigs", 1, {
+    resources: [{ resourceType, resourceName, configs }],
+    validateOnly: false,
+  });
   expect(responses[0].errorMessage).toBeNull();
 }
 
+type StateApi = `${"Initialize" | "Write" | "Delete" | "Read"}ShareGroupState` | "ReadShareGroupStateSummary";
+
 /** Sends a request about one partition to the share coordinator. */
-async function state(key: number, groupId: string, topicId: Uuid, body: object) {
+async function state(api: StateApi, groupId: string, topicId: Uuid, body: object) {
   const topics = [{ topicId, partitions: [{ partition: 0, ...body }] }];
-  const { results } = await admin.ask<StateAnswer>(key, 0, { groupId, topics });
+  const { results } = await admin.ask(api, 0, { groupId, topics });
   return results[0].partitions[0];
 }
 
@@ -163,7 +131,7 @@ async function newGroup(topic: Topic, { startOffset = 0, partitions = 1, configs
   await alter(GROUP, groupId, { "share.auto.offset.reset": "earliest", ...configs });
   for (let partition = 0; partition < partitions; partition++) {
     const body = { partition, stateEpoch: 1, startOffset };
-    expect(await state(ApiKey.InitializeShareGroupState, groupId, topic.id, body)).toMatchObject({ errorCode: 0 });
+    expect(await state("InitializeShareGroupState", groupId, topic.id, body)).toMatchObject({ errorCode: 0 });
   }
   return groupId;
 }
@@ -185,13 +153,13 @@ interface Ask {
 
 /** A member of a share group, with its own connection and session. */
 class Member {
-  readonly wire: Wire;
+  readonly wire: RawConnection;
   readonly groupId: string;
   readonly memberId: string;
   readonly topic: Topic;
   epoch = 0;
 
-  constructor(wire: Wire, groupId: string, topic: Topic) {
+  constructor(wire: RawConnection, groupId: string, topic: Topic) {
     this.wire = wire;
     this.groupId = groupId;
     this.topic = topic;
@@ -234,15 +202,15 @@ class Member {
   }
 
   send(ask: Ask = {}): void {
-    this.wire.send(ApiKey.ShareFetch, 2, this.body(ask));
+    this.wire.send("ShareFetch", 2, this.body(ask));
     if (ask.epoch === undefined) this.epoch++;
   }
 
-  receive(): Promise<FetchAnswer> {
-    return this.wire.receive<FetchAnswer>(ApiKey.ShareFetch, 2);
+  receive(): Promise<ResponseOf<"ShareFetch">> {
+    return this.wire.receive("ShareFetch", 2);
   }
 
-  fetch(ask: Ask = {}): Promise<FetchAnswer> {
+  fetch(ask: Ask = {}): Promise<ResponseOf<"ShareFetch">> {
     this.send(ask);
     return this.receive();
   }
@@ -257,10 +225,10 @@ class Member {
   async acknowledge(
     said: readonly Said[],
     { epoch = this.epoch, isRenewAck = false } = {},
-  ): Promise<AcknowledgeAnswer> {
+  ): Promise<ResponseOf<"ShareAcknowledge">> {
     if (epoch === this.epoch) this.epoch++;
     const partitions = [{ partitionIndex: 0, acknowledgementBatches: this.#batches(said) }];
-    return this.wire.ask<AcknowledgeAnswer>(ApiKey.ShareAcknowledge, 2, {
+    return this.wire.ask("ShareAcknowledge", 2, {
       groupId: this.groupId,
       memberId: this.memberId,
       shareSessionEpoch: epoch,
@@ -281,13 +249,13 @@ class Member {
   }
 }
 
-function runs({ responses }: FetchAnswer): string[] {
+function runs({ responses }: ResponseOf<"ShareFetch">): string[] {
   const all = responses.flatMap(({ partitions }) => partitions.flatMap(({ acquiredRecords }) => acquiredRecords));
   return all.map(run => `${run.firstOffset}-${run.lastOffset}×${run.deliveryCount}`);
 }
 
 /** Offsets of the first and last record of a response. */
-function span({ responses }: FetchAnswer): number[] {
+function span({ responses }: ResponseOf<"ShareFetch">): number[] {
   const cursor = new BatchCursor(Buffer.concat(responses[0].partitions[0].records ?? []));
   const offsets: number[] = [];
   while (cursor.next()) offsets.push(cursor.baseOffset, cursor.lastOffset);
@@ -312,10 +280,10 @@ describe("a share group", () => {
     const again = await b.fetch({ said: [[ACCEPT, 10, 19]] });
     expect(runs(again)).toEqual(["5-6×2"]);
     expect(again.responses[0].partitions[0].acknowledgeErrorCode).toBe(0);
-    const read = await state(ApiKey.ReadShareGroupState, groupId, topic.id, { leaderEpoch: 0 });
+    const read = await state("ReadShareGroupState", groupId, topic.id, { leaderEpoch: 0 });
     expect(read).toMatchObject({ errorCode: 0, startOffset: 5 });
     expect(await b.says(ACCEPT, 5, 6)).toBe(0);
-    const summary = await state(ApiKey.ReadShareGroupStateSummary, groupId, topic.id, { leaderEpoch: 0 });
+    const summary = await state("ReadShareGroupStateSummary", groupId, topic.id, { leaderEpoch: 0 });
     expect(summary).toMatchObject({ errorCode: 0, stateEpoch: 1 });
     a.close();
     b.close();
@@ -446,9 +414,9 @@ describe("a share group", () => {
       const topic = await newTopic();
       const a = await Member.join("g", topic);
       const refused = { errorCode: Errors.INVALID_REQUEST.code, errorMessage: null };
-      expect(await a.wire.ask(ApiKey.ShareFetch, 2, { ...a.body(), ...who })).toMatchObject(refused);
+      expect(await a.wire.ask("ShareFetch", 2, { ...a.body(), ...who })).toMatchObject(refused);
       const body = { groupId: "g", memberId: "m", shareSessionEpoch: 1, isRenewAck: false, topics: [], ...who };
-      expect(await a.wire.ask(ApiKey.ShareAcknowledge, 2, body)).toMatchObject(refused);
+      expect(await a.wire.ask("ShareAcknowledge", 2, body)).toMatchObject(refused);
       a.close();
     },
   );
@@ -482,7 +450,7 @@ describe("a share group", () => {
     const groupId = await newGroup(topic);
     for (const partition of [1, 2]) {
       const body = { partition, stateEpoch: 1, startOffset: 0 };
-      await state(ApiKey.InitializeShareGroupState, groupId, topic.id, body);
+      await state("InitializeShareGroupState", groupId, topic.id, body);
     }
     const a = await Member.join(groupId, topic);
     expect(await a.acquired({ partitions: [0, 1, 2], maxWaitMs: 5000 })).toEqual(["0-1×1"]);
@@ -495,9 +463,9 @@ describe("a share group", () => {
     const a = await Member.join(await newGroup(topic), topic);
     const refused = { errorCode: Errors.UNKNOWN_SERVER_ERROR.code, errorMessage: null, responses: [] };
     const body = a.body();
-    expect(await a.wire.ask(ApiKey.ShareFetch, 2, { ...body, shareAcquireMode: 2 })).toMatchObject(refused);
+    expect(await a.wire.ask("ShareFetch", 2, { ...body, shareAcquireMode: 2 })).toMatchObject(refused);
     const twice = { ...body, topics: [...body.topics, ...body.topics] };
-    expect(await a.wire.ask(ApiKey.ShareFetch, 2, twice)).toMatchObject(refused);
+    expect(await a.wire.ask("ShareFetch", 2, twice)).toMatchObject(refused);
     a.close();
   });
 
@@ -509,13 +477,13 @@ describe("a share group", () => {
     expect(await a.acquired()).toEqual(["0-0×1"]);
     a.send({ maxWaitMs: 60_000 });
     await expect.poll(() => broker.broker.pendingFetches.size).toBe(1);
-    await admin.ask(ApiKey.DeleteTopics, 6, { topics: [{ name: null, topicId: topic.id }], timeoutMs: 1000 });
+    await admin.ask("DeleteTopics", 6, { topics: [{ name: null, topicId: topic.id }], timeoutMs: 1000 });
     const gone = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
     expect((await a.receive()).responses[0].partitions[0].errorCode).toBe(gone);
     const later = await a.fetch({ said: [[ACCEPT, 0, 0]] });
     const unknown = Errors.UNKNOWN_TOPIC_ID.code;
     expect(later.responses[0].partitions[0]).toMatchObject({ errorCode: gone, acknowledgeErrorCode: unknown });
-    expect(await state(ApiKey.ReadShareGroupState, groupId, topic.id, { leaderEpoch: 0 })).toMatchObject({
+    expect(await state("ReadShareGroupState", groupId, topic.id, { leaderEpoch: 0 })).toMatchObject({
       errorCode: Errors.INVALID_REQUEST.code,
     });
     a.close();
@@ -526,7 +494,7 @@ describe("a share group", () => {
     for (const size of [4, 4]) await produce(topic, size);
     const a = await Member.join(await newGroup(topic), topic);
     const partitions = [{ partitionIndex: 0, offset: 4 }];
-    await admin.ask(ApiKey.DeleteRecords, 2, { topics: [{ name: topic.name, partitions }], timeoutMs: 1000 });
+    await admin.ask("DeleteRecords", 2, { topics: [{ name: topic.name, partitions }], timeoutMs: 1000 });
     expect(await a.acquired()).toEqual([]);
     expect(await a.acquired()).toEqual(["4-7×1"]);
     a.close();
@@ -708,12 +676,6 @@ describe("settings of share groups", () => {
   });
 });
 
-interface Heartbeat {
-  readonly errorCode: number;
-  readonly memberEpoch: number;
-  readonly assignment: { readonly topicPartitions: { topicId: Uuid; partitions: number[] }[] } | null;
-}
-
 describe("membership", () => {
   test("a member is given partitions, whose states begin with it", async () => {
     const topic = await newTopic(2);
@@ -724,12 +686,12 @@ describe("membership", () => {
       "share.heartbeat.interval.ms": "6000",
     });
     const wire = await broker.connect();
-    await wire.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    await wire.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: [groupId] });
     let epoch = 0;
     const beat = async () => {
       const subscribedTopicNames = epoch === 0 ? [topic.name] : null;
       const body = { groupId, memberId: "m", memberEpoch: epoch, rackId: null, subscribedTopicNames };
-      const answer = await wire.ask<Heartbeat>(ApiKey.ShareGroupHeartbeat, 1, body);
+      const answer = await wire.ask("ShareGroupHeartbeat", 1, body);
       expect(answer).toMatchObject({ errorCode: 0, heartbeatIntervalMs: 6000 });
       epoch = answer.memberEpoch;
       return answer.assignment?.topicPartitions;
@@ -739,7 +701,7 @@ describe("membership", () => {
     const a = await Member.join(groupId, topic);
     expect(await a.acquired({ partitions: [0, 1] })).toEqual(["0-2×1"]);
     a.close();
-    const { groups: described } = await wire.ask<{ groups: object[] }>(ApiKey.ShareGroupDescribe, 1, {
+    const { groups: described } = await wire.ask("ShareGroupDescribe", 1, {
       groupIds: [groupId, "nobody", ""],
       includeAuthorizedOperations: false,
     });
@@ -750,7 +712,7 @@ describe("membership", () => {
       { errorCode: Errors.GROUP_ID_NOT_FOUND.code, groupState: "", errorMessage: "Group nobody not found." },
       { errorCode: Errors.INVALID_GROUP_ID.code, errorMessage: null },
     ]);
-    const { groups: listed } = await wire.ask<{ groups: { groupId: string }[] }>(ApiKey.ListGroups, 5, {
+    const { groups: listed } = await wire.ask("ListGroups", 5, {
       statesFilter: [],
       typesFilter: ["share"],
     });
@@ -758,24 +720,20 @@ describe("membership", () => {
     expect(listed.filter(one => one.groupId === groupId)).toEqual([shown]);
     clock.pass(45_000);
     const body = { groupId, memberId: "m", memberEpoch: epoch, rackId: null, subscribedTopicNames: null };
-    expect(await wire.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({
+    expect(await wire.ask("ShareGroupHeartbeat", 1, body)).toMatchObject({
       errorCode: Errors.UNKNOWN_MEMBER_ID.code,
     });
     wire.close();
   });
 });
 
-interface OffsetsAnswer {
-  readonly groups: { readonly errorCode: number; readonly topics: { readonly partitions: object[] }[] }[];
-}
-
 describe("administration", () => {
   const describeOffsets = async (groupId: string, topics: object[] | null) => {
     const asked = { groups: [{ groupId, topics }] };
-    return (await admin.ask<OffsetsAnswer>(ApiKey.DescribeShareGroupOffsets, 1, asked)).groups[0];
+    return (await admin.ask("DescribeShareGroupOffsets", 1, asked)).groups[0];
   };
   const alterOffsets = (groupId: string, topicName: string, partitionIndex: number, startOffset: number) =>
-    admin.ask<{ errorCode: number; responses: object[] }>(ApiKey.AlterShareGroupOffsets, 0, {
+    admin.ask("AlterShareGroupOffsets", 0, {
       groupId,
       topics: [{ topicName, partitions: [{ partitionIndex, startOffset }] }],
     });
@@ -783,7 +741,7 @@ describe("administration", () => {
   test("offsets of a group are shown, set and deleted, and the group is", async () => {
     const topic = await newTopic(2);
     const groupId = "administered";
-    await admin.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    await admin.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: [groupId] });
     await produce(topic, 6);
     expect(await alterOffsets(groupId, topic.name, 0, 2)).toMatchObject({ errorCode: 0 });
     const partitions = [{ partitionIndex: 0, startOffset: 2, leaderEpoch: 0, lag: 4, errorCode: 0 }];
@@ -814,17 +772,17 @@ describe("administration", () => {
     expect(await b.acquired({ maxWaitMs: 5000 })).toEqual(["0-5×1"]);
     b.close();
     const deletion = { groupId, topics: [{ topicName: topic.name }, { topicName: "nowhere" }] };
-    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+    expect(await admin.ask("DeleteShareGroupOffsets", 0, deletion)).toMatchObject({
       errorCode: 0,
       responses: [{ errorCode: 0 }, { errorCode: unknown }],
     });
     expect((await describeOffsets(groupId, null)).topics).toEqual([]);
-    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+    expect(await admin.ask("DeleteShareGroupOffsets", 0, deletion)).toMatchObject({
       responses: [{ errorMessage: "There is no offset information to delete." }, { errorCode: unknown }],
     });
     const gone = { results: [{ groupId, errorCode: 0 }] };
-    expect(await admin.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] })).toMatchObject(gone);
-    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject({
+    expect(await admin.ask("DeleteGroups", 2, { groupsNames: [groupId] })).toMatchObject(gone);
+    expect(await admin.ask("DeleteShareGroupOffsets", 0, deletion)).toMatchObject({
       errorCode: Errors.GROUP_ID_NOT_FOUND.code,
     });
   });
@@ -832,15 +790,15 @@ describe("administration", () => {
   test("a group with members is left alone", async () => {
     const topic = await newTopic();
     const groupId = "inhabited";
-    await admin.ask(ApiKey.FindCoordinator, 4, { keyType: 0, coordinatorKeys: [groupId] });
+    await admin.ask("FindCoordinator", 4, { keyType: 0, coordinatorKeys: [groupId] });
     const body = { groupId, memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: [topic.name] };
-    expect(await admin.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({ errorCode: 0 });
+    expect(await admin.ask("ShareGroupHeartbeat", 1, body)).toMatchObject({ errorCode: 0 });
     const nonEmpty = { errorCode: Errors.NON_EMPTY_GROUP.code };
     expect(await alterOffsets(groupId, topic.name, 0, 0)).toMatchObject(nonEmpty);
     const deletion = { groupId, topics: [{ topicName: topic.name }] };
-    expect(await admin.ask(ApiKey.DeleteShareGroupOffsets, 0, deletion)).toMatchObject(nonEmpty);
+    expect(await admin.ask("DeleteShareGroupOffsets", 0, deletion)).toMatchObject(nonEmpty);
     const results = [{ groupId, ...nonEmpty }];
-    expect(await admin.ask(ApiKey.DeleteGroups, 2, { groupsNames: [groupId] })).toMatchObject({ results });
+    expect(await admin.ask("DeleteGroups", 2, { groupsNames: [groupId] })).toMatchObject({ results });
   });
 });
 
@@ -854,18 +812,18 @@ test("without share.version there are no share groups", async () => {
   expect(own.broker.shares.size).toBe(1);
   const featureUpdates = [{ feature: "share.version", maxVersionLevel: 0, upgradeType: 2 }];
   const downgrade = { timeoutMs: 1000, featureUpdates, validateOnly: false };
-  expect(await admin.ask(ApiKey.UpdateFeatures, 1, downgrade)).toMatchObject({ errorCode: 0 });
+  expect(await admin.ask("UpdateFeatures", 1, downgrade)).toMatchObject({ errorCode: 0 });
   await expect.poll(() => own.broker.shares.size).toBe(0);
   const unsupported = Errors.UNSUPPORTED_VERSION.code;
   expect((await a.fetch()).errorCode).toBe(unsupported);
   expect((await a.acknowledge([[ACCEPT, 0, 0]])).errorCode).toBe(unsupported);
   const body = { groupId: "g", memberId: "m", memberEpoch: 0, rackId: null, subscribedTopicNames: ["t"] };
-  expect(await admin.ask(ApiKey.ShareGroupHeartbeat, 1, body)).toMatchObject({ errorCode: unsupported });
+  expect(await admin.ask("ShareGroupHeartbeat", 1, body)).toMatchObject({ errorCode: unsupported });
   const asked = { groupIds: ["g"], includeAuthorizedOperations: false };
-  const described = await admin.ask<{ groups: object[] }>(ApiKey.ShareGroupDescribe, 1, asked);
+  const described = await admin.ask("ShareGroupDescribe", 1, asked);
   expect(described.groups).toMatchObject([{ errorCode: unsupported }]);
   const offsets = { groups: [{ groupId: "g", topics: null }] };
-  const shown = await admin.ask<OffsetsAnswer>(ApiKey.DescribeShareGroupOffsets, 1, offsets);
+  const shown = await admin.ask("DescribeShareGroupOffsets", 1, offsets);
   expect(shown.groups).toMatchObject([{ errorCode: unsupported }]);
   for (const key of [ApiKey.AlterShareGroupOffsets, ApiKey.DeleteShareGroupOffsets]) {
     expect(await admin.ask(key, 0, { groupId: "g", topics: [] })).toMatchObject({ errorCode: unsupported });
@@ -882,17 +840,17 @@ test("share state: what is empty is answered with nothing", async () => {
     { groupId: "g", topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAZQ", partitions: [] }] },
     { groupId: "", topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAZQ", partitions: [partition] }] },
   ]) {
-    expect(await admin.ask(ApiKey.ReadShareGroupState, 0, body)).toMatchObject({ results: [] });
+    expect(await admin.ask("ReadShareGroupState", 0, body)).toMatchObject({ results: [] });
   }
   const topic = await newTopic();
   const groupId = await newGroup(topic);
-  expect(await state(ApiKey.DeleteShareGroupState, groupId, topic.id, {})).toMatchObject({ errorCode: 0 });
-  expect(await state(ApiKey.ReadShareGroupState, groupId, topic.id, { leaderEpoch: 0 })).toMatchObject({
+  expect(await state("DeleteShareGroupState", groupId, topic.id, {})).toMatchObject({ errorCode: 0 });
+  expect(await state("ReadShareGroupState", groupId, topic.id, { leaderEpoch: 0 })).toMatchObject({
     errorCode: Errors.INVALID_REQUEST.code,
     errorMessage: "Read operation on uninitialized share partition not allowed.",
   });
   const write = { stateEpoch: 1, leaderEpoch: 0, startOffset: 0, stateBatches: [] };
-  expect(await state(ApiKey.WriteShareGroupState, groupId, topic.id, write)).toMatchObject({
+  expect(await state("WriteShareGroupState", groupId, topic.id, write)).toMatchObject({
     errorCode: Errors.INVALID_REQUEST.code,
   });
 });

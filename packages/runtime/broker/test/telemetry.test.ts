@@ -1,7 +1,7 @@
 import { ConfigError, type Env, type Logger, type Uuid, ZERO_UUID } from "@samsa/base";
 import { type ConfigImage, configKey, RESOURCE_TYPE } from "@samsa/metadata";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, Errors, type PushTelemetryRequest } from "@samsa/protocol";
+import { Errors, type PushTelemetryRequest } from "@samsa/protocol";
 import { compress } from "@samsa/records";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClientTelemetry, type TelemetryClient, type TelemetryPush } from "../src/limits/telemetry.ts";
@@ -267,7 +267,7 @@ describe("on the wire", () => {
   const announced = async (broker: TestBroker): Promise<number[]> => {
     const wire = await broker.connect();
     const body = { clientSoftwareName: "soft", clientSoftwareVersion: "1.0" };
-    const { apiKeys } = await wire.ask<{ apiKeys: { apiKey: number }[] }>(ApiKey.ApiVersions, 3, body);
+    const { apiKeys } = await wire.ask("ApiVersions", 3, body);
     wire.close();
     return apiKeys.map(({ apiKey }) => apiKey).filter(key => key === 71 || key === 72);
   };
@@ -277,7 +277,7 @@ describe("on the wire", () => {
     try {
       expect(await announced(broker)).toEqual([]);
       const wire = await broker.connect();
-      wire.send(ApiKey.GetTelemetrySubscriptions, 0, { clientInstanceId: ZERO_UUID });
+      wire.send("GetTelemetrySubscriptions", 0, { clientInstanceId: ZERO_UUID });
       expect(await wire.frame()).toBeUndefined();
     } finally {
       await broker.stop();
@@ -293,11 +293,11 @@ describe("on the wire", () => {
       expect(await announced(broker)).toEqual([71, 72]);
       const wire = await broker.connect();
       const software = { clientSoftwareName: "soft", clientSoftwareVersion: "1.0" };
-      await wire.ask(ApiKey.ApiVersions, 3, software);
+      await wire.ask("ApiVersions", 3, software);
       const alter = (values: Record<string, string>) => {
         const configs = Object.entries(values).map(([name, value]) => ({ name, configOperation: 0, value }));
         const resource = { resourceType: RESOURCE_TYPE.clientMetrics, resourceName: "s", configs };
-        return wire.ask<{ responses: { errorCode: number }[] }>(ApiKey.IncrementalAlterConfigs, 1, {
+        return wire.ask("IncrementalAlterConfigs", 1, {
           resources: [resource],
           validateOnly: false,
         });
@@ -305,7 +305,7 @@ describe("on the wire", () => {
       const match = "client_software_name=so+ft,client_software_version=1\\.0,client_source_address=127.*";
       expect((await alter({ metrics: "m.", "interval.ms": "100", match })).responses[0].errorCode).toBe(0);
       const ask = (clientInstanceId: Uuid) =>
-        wire.ask<ReturnType<ClientTelemetry["subscription"]>>(ApiKey.GetTelemetrySubscriptions, 0, {
+        wire.ask("GetTelemetrySubscriptions", 0, {
           clientInstanceId,
         });
       const got = await ask(ZERO_UUID);
@@ -318,7 +318,7 @@ describe("on the wire", () => {
       const { clientInstanceId, subscriptionId } = got;
       const body = { clientInstanceId, subscriptionId, terminating: false, compressionType: 4 };
       const metrics = codecs.zstd(METRICS, 3);
-      expect(await wire.ask(ApiKey.PushTelemetry, 0, { ...body, metrics })).toMatchObject({ errorCode: 0 });
+      expect(await wire.ask("PushTelemetry", 0, { ...body, metrics })).toMatchObject({ errorCode: 0 });
       expect(taken).toEqual([
         { clientInstanceId, clientId: "test", terminating: false, pushIntervalMs: 100, metrics: METRICS },
       ]);

@@ -1,12 +1,13 @@
-import { crc32c, type DiskError } from "@samsa/base";
+import { crc32c, type DiskError, type Int64 } from "@samsa/base";
 import type { Effect } from "@samsa/coordinator";
-import { ApiKey, Errors } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
 import { buildBatch, FIELD } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Order } from "../src/replica/order.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import { ShardRunner } from "../src/coordinator/shard-runner.ts";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
 /** Error that a test throws from callbacks of the broker. */
@@ -17,7 +18,7 @@ function planted(): never {
 }
 
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 beforeEach(async () => {
   broker = await TestBroker.start({ "log.retention.check.interval.ms": "20" });
   wire = await broker.connect();
@@ -28,7 +29,7 @@ beforeEach(async () => {
     assignments: [],
     configs: [],
   }));
-  await wire.ask(ApiKey.CreateTopics, 7, { topics, timeoutMs: 1000 });
+  await wire.ask("CreateTopics", 7, { topics, timeoutMs: 1000 });
 });
 afterEach(() => broker.stop());
 
@@ -42,7 +43,7 @@ function batch(value: Uint8Array, options: Parameters<typeof buildBatch>[1] = {}
 
 interface Produced {
   readonly errorCode: number;
-  readonly baseOffset: number;
+  readonly baseOffset: Int64;
 }
 
 interface Wanted {
@@ -52,12 +53,11 @@ interface Wanted {
 
 function send(bytes: Uint8Array, { index = 0, transactionalId = null }: Wanted = {}): void {
   const topicData = [{ name: "t", partitionData: [{ index, records: [bytes] }] }];
-  wire.send(ApiKey.Produce, 9, { transactionalId, acks: -1, timeoutMs: 1000, topicData });
+  wire.send("Produce", 9, { transactionalId, acks: -1, timeoutMs: 1000, topicData });
 }
 
 async function answer(): Promise<Produced> {
-  type Reply = { responses: { partitionResponses: Produced[] }[] };
-  const { errorCode, baseOffset } = (await wire.receive<Reply>(ApiKey.Produce, 9)).responses[0].partitionResponses[0];
+  const { errorCode, baseOffset } = (await wire.receive("Produce", 9)).responses[0].partitionResponses[0];
   return { errorCode, baseOffset };
 }
 
@@ -127,9 +127,8 @@ describe("a throw", () => {
 
   test("in a request of a transaction leaves its id to the next one", async () => {
     const init = { transactionalId: "x", transactionTimeoutMs: 60_000 };
-    type Init = { errorCode: number; producerId: bigint; producerEpoch: number };
-    await wire.ask(ApiKey.FindCoordinator, 6, { keyType: 1, coordinatorKeys: ["x"] });
-    const producer = await wire.ask<Init>(ApiKey.InitProducerId, 5, init);
+    await wire.ask("FindCoordinator", 6, { keyType: 1, coordinatorKeys: ["x"] });
+    const producer = await wire.ask("InitProducerId", 5, init);
     expect(producer.errorCode).toBe(0);
     const of = { producerId: producer.producerId, producerEpoch: producer.producerEpoch, transactional: true };
     const { transactions } = broker.broker;
@@ -139,7 +138,7 @@ describe("a throw", () => {
     expect([await answer(), await answer(), await answer()]).toEqual([FAILED, FAILED, FAILED]);
     expect(transactions.isBusy("x")).toBe(false);
     transactions.admit = real;
-    await wire.ask(ApiKey.AddPartitionsToTxn, 3, {
+    await wire.ask("AddPartitionsToTxn", 3, {
       v3AndBelowTransactionalId: "x",
       v3AndBelowProducerId: producer.producerId,
       v3AndBelowProducerEpoch: producer.producerEpoch,

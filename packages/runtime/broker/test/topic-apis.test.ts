@@ -1,7 +1,7 @@
 import { ZERO_UUID } from "@samsa/base";
-import { ApiKey } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const NOT_ASKED = -2147483648;
 const CHARACTERS = "contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
@@ -16,22 +16,8 @@ interface Created {
   readonly configs: readonly { name: string; value: string | null; configSource: number }[] | null;
 }
 
-interface Topic {
-  readonly errorCode: number;
-  readonly name: string | null;
-  readonly topicId: string;
-  readonly isInternal: boolean;
-  readonly topicAuthorizedOperations: number;
-  readonly partitions: readonly { partitionIndex: number; leaderId: number; offlineReplicas: number[] }[];
-}
-
-interface MetadataAnswer {
-  readonly topics: readonly Topic[];
-  readonly clusterAuthorizedOperations: number;
-}
-
 let broker: TestBroker;
-let wire: Wire;
+let wire: RawConnection;
 beforeAll(async () => {
   broker = await TestBroker.start({ "num.partitions": "2", "log.retention.hours": "24" });
   wire = await broker.connect();
@@ -57,13 +43,13 @@ const assigned = (partitionIndex: number, ...brokerIds: number[]) => ({
 
 async function create(topics: readonly object[], version = 7, validateOnly = false): Promise<readonly Created[]> {
   const request = { topics, timeoutMs: 1000, validateOnly };
-  return (await wire.ask<{ topics: readonly Created[] }>(ApiKey.CreateTopics, version, request)).topics;
+  return (await wire.ask("CreateTopics", version, request)).topics;
 }
 
 function metadata(version: number, names: readonly (string | null)[] | null, more: object = {}) {
   const ids = version >= 10 ? { topicId: ZERO_UUID } : {};
   const topics = names === null ? null : names.map(name => ({ name, ...ids }));
-  return wire.ask<MetadataAnswer>(ApiKey.Metadata, version, { topics, ...more });
+  return wire.ask("Metadata", version, { topics, ...more });
 }
 
 const QUIET = { allowAutoTopicCreation: false };
@@ -174,15 +160,14 @@ describe("Metadata", () => {
     const strict = await TestBroker.start({ "auto.create.topics.enable": "false" });
     const client = await strict.connect();
     const request = { topics: [{ name: "t", topicId: ZERO_UUID }], allowAutoTopicCreation: true };
-    expect((await client.ask<MetadataAnswer>(ApiKey.Metadata, 12, request)).topics[0].errorCode).toBe(3);
+    expect((await client.ask("Metadata", 12, request)).topics[0].errorCode).toBe(3);
     client.close();
     await strict.stop();
   });
 
   test("by id", async () => {
     const id = (await metadata(12, ["v7"], QUIET)).topics[0].topicId;
-    const ask = (topicId: string) =>
-      wire.ask<MetadataAnswer>(ApiKey.Metadata, 12, { topics: [{ name: null, topicId }], ...QUIET });
+    const ask = (topicId: string) => wire.ask("Metadata", 12, { topics: [{ name: null, topicId }], ...QUIET });
     expect((await ask(id)).topics[0]).toMatchObject({ errorCode: 0, name: "v7", topicId: id });
     const other = "BBBBBBBBBBBBBBBBBBBBBA";
     expect((await ask(other)).topics[0]).toMatchObject({ errorCode: 100, name: null, topicId: other });
@@ -194,7 +179,7 @@ describe("Metadata", () => {
     expect(answer.topics[0].topicAuthorizedOperations).toBe(3576);
     expect((await metadata(8, ["nosuch"], { ...QUIET, ...asked })).topics[0].topicAuthorizedOperations).toBe(3576);
     const cluster = { includeClusterAuthorizedOperations: true };
-    const described = await wire.ask<{ clusterAuthorizedOperations: number }>(ApiKey.DescribeCluster, 0, cluster);
+    const described = await wire.ask("DescribeCluster", 0, cluster);
     expect(answer.clusterAuthorizedOperations).toBe(described.clusterAuthorizedOperations);
     expect(answer.clusterAuthorizedOperations).not.toBe(NOT_ASKED);
     expect((await metadata(8, ["v7"], QUIET)).clusterAuthorizedOperations).toBe(NOT_ASKED);
@@ -202,18 +187,12 @@ describe("Metadata", () => {
 });
 
 describe("DeleteTopics", () => {
-  interface Deleted {
-    name: string | null;
-    topicId: string;
-    errorCode: number;
-    errorMessage: string | null;
-  }
   const byName = async (version: number, ...topicNames: string[]) => {
     const request = { topicNames, timeoutMs: 1000 };
-    return (await wire.ask<{ responses: Deleted[] }>(ApiKey.DeleteTopics, version, request)).responses;
+    return (await wire.ask("DeleteTopics", version, request)).responses;
   };
   const delete6 = async (topics: { name: string | null; topicId: string }[]) =>
-    (await wire.ask<{ responses: Deleted[] }>(ApiKey.DeleteTopics, 6, { topics, timeoutMs: 1000 })).responses;
+    (await wire.ask("DeleteTopics", 6, { topics, timeoutMs: 1000 })).responses;
 
   test.each([1, 2, 3, 4, 5])("version %i", async version => {
     await create([topic(`gone${version}`)]);
@@ -256,8 +235,7 @@ describe("DeleteTopics", () => {
     const keeping = await TestBroker.start({ "delete.topic.enable": "false" });
     const client = await keeping.connect();
     const request = { topicNames: ["t"], timeoutMs: 1000 };
-    const code = async (version: number) =>
-      (await client.ask<{ responses: Deleted[] }>(ApiKey.DeleteTopics, version, request)).responses[0].errorCode;
+    const code = async (version: number) => (await client.ask("DeleteTopics", version, request)).responses[0].errorCode;
     expect([await code(2), await code(3), await code(5)]).toEqual([42, 73, 73]);
     client.close();
     await keeping.stop();

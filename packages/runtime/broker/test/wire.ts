@@ -1,15 +1,22 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ByteReader, concat, type Env, ignored, type Logger } from "@samsa/base";
+import type { Env, Logger } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { apiOf, requestFrame, responseHeader, responseHeaderVersion } from "@samsa/protocol";
+import { RawConnection } from "@samsa/wire";
 import { type BrokerRole, Node, type NodeOptions } from "../src/index.ts";
 
 export interface LogLine {
   readonly level: string;
   readonly message: string;
+}
+
+/** Environment of clients: the real one, whatever a broker has. */
+const CLIENT = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
+
+/** Connects to a port of this machine. A test sends anything, at any version. */
+export function connectTo(port: number): Promise<RawConnection> {
+  return RawConnection.open(CLIENT, { host: "127.0.0.1", port }, { clientId: "test" });
 }
 
 /** A broker in this process, with its own directory and a random port. */
@@ -54,92 +61,12 @@ export class TestBroker {
     return this.node.advertised.get("PLAINTEXT")?.port ?? -1;
   }
 
-  connect(): Promise<Wire> {
-    return Wire.open(this.port);
+  connect(): Promise<RawConnection> {
+    return connectTo(this.port);
   }
 
   async stop(): Promise<void> {
     await this.node.close();
     rmSync(this.directory, { recursive: true, force: true });
-  }
-}
-
-/** A socket that sends and receives frames, or arbitrary bytes. */
-export class Wire {
-  readonly socket: Socket;
-  #held: Buffer = Buffer.alloc(0);
-  readonly #frames: Buffer[] = [];
-  #wake = (): void => {};
-  #ended = false;
-  #correlation = 0;
-
-  private constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on("data", chunk => {
-      this.#held = Buffer.concat([this.#held, chunk]);
-      while (this.#held.length >= 4 && this.#held.length >= 4 + this.#held.readInt32BE(0)) {
-        const size = this.#held.readInt32BE(0);
-        this.#frames.push(this.#held.subarray(4, 4 + size));
-        this.#held = this.#held.subarray(4 + size);
-      }
-      this.#wake();
-    });
-    socket.on("error", ignored("`close` follows, and ends the connection"));
-    socket.on("close", () => {
-      this.#ended = true;
-      this.#wake();
-    });
-  }
-
-  static open(port: number): Promise<Wire> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(port, "127.0.0.1", () => resolve(new Wire(socket)));
-      socket.once("error", reject);
-    });
-  }
-
-  /** Returns the next frame; undefined if the peer closes instead. */
-  async frame(): Promise<Buffer | undefined> {
-    while (this.#frames.length === 0 && !this.#ended) {
-      await new Promise<void>(resolve => {
-        this.#wake = resolve;
-      });
-    }
-    return this.#frames.shift();
-  }
-
-  /** Resolves when the peer has closed. */
-  async closed(): Promise<void> {
-    while (!this.#ended) {
-      await new Promise<void>(resolve => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  send(key: number, version: number, body: object): number {
-    const correlationId = ++this.#correlation;
-    const api = apiOf(key);
-    if (api === undefined) throw new Error(`no API ${key}`);
-    const head = { key, version, correlationId, clientId: "test" };
-    this.socket.write(concat(requestFrame(head, api.request, body)));
-    return correlationId;
-  }
-
-  async receive<T>(key: number, version: number): Promise<T> {
-    const frame = await this.frame();
-    if (frame === undefined) throw new Error("closed instead of an answer");
-    const reader = new ByteReader(frame);
-    responseHeader.decode(reader, responseHeaderVersion(key, version));
-    return apiOf(key)?.response.decode(reader, version) as T;
-  }
-
-  ask<T>(key: number, version: number, body: object): Promise<T> {
-    this.send(key, version, body);
-    return this.receive(key, version);
-  }
-
-  close(): void {
-    this.socket.destroy();
   }
 }
