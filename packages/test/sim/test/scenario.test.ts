@@ -80,14 +80,15 @@ function lateWriter(env: Env): Env {
         env.timers.after(80, () => {
           // The topic may have been deleted meanwhile.
           if (!waiting.delete(place) || env.disk.stat(path) === undefined) return;
-          const target = env.disk.open(path, "create");
+          let target: DiskFile | undefined;
           try {
+            target = env.disk.open(path, "create");
             target.write([copy], place);
           } catch (error) {
             // The delayed write has no caller to report an error to.
             if (!(error instanceof DiskError)) throw error;
           } finally {
-            target.close();
+            target?.close();
           }
         });
         at += chunk.length;
@@ -155,7 +156,8 @@ const TRICKS: readonly (readonly [name: string, rules: RegExp, trick: (env: Env)
   ],
   [
     "a checkpoint that forgets committed offsets",
-    /committed offset is lost|transaction is missing or there twice|no progress after healing/,
+    // Generations are forgotten with the offsets, and given again.
+    /committed offset is lost|transaction is missing or there twice|no progress after healing|has two owners/,
     env => withFiles(env, /__consumer_offsets.*\.log$/, file => ({ size: () => Math.min(file.size(), 200) })),
   ],
 ];

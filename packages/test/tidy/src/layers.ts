@@ -84,7 +84,15 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "test/sim",
     name: "@samsa/sim",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/broker", "@samsa/node", "@samsa/storage"],
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/wire",
+      "@samsa/broker",
+      "@samsa/node",
+      "@samsa/storage",
+    ],
     node: true,
   },
   {
