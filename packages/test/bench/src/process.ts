@@ -1,6 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as net from "node:net";
+import { nodeEnv } from "@samsa/node";
+import { RawConnection, WireError } from "@samsa/wire";
 
 /** Unit of CPU time in `/proc`: Linux reports hundredths of a second, whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
@@ -22,22 +24,21 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** ApiVersions request (key 18), version 0: size 10, correlation id 1, null client id. */
-const API_VERSIONS = Uint8Array.of(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255);
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const env = nodeEnv({ logger: silent });
 
-/** Sends ApiVersions once; true if any byte of an answer arrives. */
-function answers(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = net.connect({ host: "127.0.0.1", port });
-    const end = (answered: boolean): void => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.on("connect", () => socket.write(API_VERSIONS));
-    socket.on("data", () => end(true));
-    socket.on("error", () => end(false));
-    socket.on("close", () => resolve(false));
-  });
+/** Sends ApiVersions once; true if an answer arrives. */
+async function answers(port: number): Promise<boolean> {
+  try {
+    const connection = await RawConnection.open(env, { host: "127.0.0.1", port });
+    connection.send("ApiVersions", 0, {});
+    const answer = await connection.frame();
+    connection.close();
+    return answer !== undefined;
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
+  }
 }
 
 /** Program with its arguments. */
