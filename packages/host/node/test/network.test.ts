@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { type Connection, type ConnectionHandler, concat, type Logger, NetworkError, utf8 } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { expect, test } from "vitest";
@@ -81,6 +83,29 @@ test("errors have codes, and a cut reaches onClose once", async () => {
   await listener.close();
   const refused = await env.network.connect(host, listener.port, 10_000, () => client.handler).catch(e => e as unknown);
   expect((refused as NetworkError).code).toBe("ECONNREFUSED");
+});
+
+/** Server in a stopped process: the system accepts connections for it until its backlog is full. */
+const STOPPED = `require("net").createServer().listen({ host: "127.0.0.1", port: 0, backlog: 1 }, function () {
+  process.stdout.write(String(this.address().port));
+  process.kill(process.pid, "SIGSTOP");
+});`;
+
+test("a connect that takes too long fails, and is given up", async () => {
+  const child = spawn(process.execPath, ["-e", STOPPED]);
+  try {
+    const [text] = (await once(child.stdout, "data")) as [Buffer];
+    const { handler } = gatherer();
+    const codes: string[] = [];
+    while (codes.length === 0) {
+      await env.network
+        .connect(host, Number(text.toString()), 200, () => handler)
+        .catch((error: NetworkError) => codes.push(error.code));
+    }
+    expect(codes).toEqual(["ETIMEDOUT"]);
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 test("timers fire in order and can be cancelled; ids are random", async () => {

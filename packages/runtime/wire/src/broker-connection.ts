@@ -150,7 +150,7 @@ export class BrokerConnection implements FrameReceiver {
     return this.#ask({ api, version, options }, request, reader => decodeResponse(api, reader, version));
   }
 
-  /** Sends a request that has no response: Produce with acks=0. Resolves when the socket has taken it. */
+  /** Sends a request that has no response: Produce with acks=0. Resolves once the socket has it, sent or not. */
   async tell<N extends ApiName>(api: N, request: RequestOf<N>, options: CallOptions = {}): Promise<void> {
     const version = this.#versionFor(api, options.version);
     return new Promise((resolve, reject) => {
