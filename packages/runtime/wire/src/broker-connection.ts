@@ -306,7 +306,9 @@ export class BrokerConnection implements FrameReceiver {
     this.#timer?.cancel();
     this.#timerAt = deadline;
     const delay = Math.max(0, deadline - this.#env.clock.monotonic());
-    this.#timer = this.#env.timers.after(delay, () => this.#expire());
+    const { timers } = this.#env;
+    // Replies that arrived while this process was busy are read first.
+    this.#timer = timers.after(delay, () => timers.soon(() => this.#expire()));
   }
 
   #expire(): void {

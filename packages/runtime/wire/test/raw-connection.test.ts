@@ -1,5 +1,5 @@
 import { nodeEnv } from "@samsa/node";
-import { ApiKey } from "@samsa/protocol";
+import { ApiKey, Apis, responseFrame } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { BrokerConnection, RawConnection } from "../src/index.ts";
 import { AT, Fixture, OPTIONS, VERSIONS } from "./fake-broker.ts";
@@ -58,9 +58,10 @@ describe("a raw connection", () => {
   });
 });
 
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const env = nodeEnv({ logger: silent });
+
 test("over real sockets, a refused connection and a server that says nothing fail alike", async () => {
-  const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  const env = nodeEnv({ logger: silent });
   const listener = await env.network.listen("127.0.0.1", 0, () => ({ onData() {}, onDrain() {}, onClose() {} }));
   const at = { host: "127.0.0.1", port: listener.port };
   await expect(BrokerConnection.connect(env, at, { ...OPTIONS, setupTimeoutMs: 50 })).rejects.toMatchObject({
@@ -69,4 +70,22 @@ test("over real sockets, a refused connection and a server that says nothing fai
   await listener.close();
   await expect(BrokerConnection.connect(env, at, OPTIONS)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
   await expect(RawConnection.open(env, at)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+});
+
+test("a reply that arrives in time counts, even if this process is busy until it is late", async () => {
+  const { key, lastStable: version, response } = Apis.ApiVersions;
+  const listener = await env.network.listen("127.0.0.1", 0, peer => ({
+    onData() {
+      peer.write(responseFrame({ key, version, correlationId: 1 }, response, VERSIONS));
+      const until = env.clock.monotonic() + 300;
+      while (env.clock.monotonic() < until);
+    },
+    onDrain() {},
+    onClose() {},
+  }));
+  const at = { host: "127.0.0.1", port: listener.port };
+  const connection = await BrokerConnection.connect(env, at, { ...OPTIONS, setupTimeoutMs: 200 });
+  expect(connection.isOpen).toBe(true);
+  connection.close();
+  await listener.close();
 });
