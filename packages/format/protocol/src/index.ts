@@ -12,7 +12,6 @@ export {
 export { type ErrorName, errorOf, Errors, type KafkaError } from "./errors.ts";
 export { MESSAGES } from "./declared.ts";
 export { FrameSplitter } from "./framing.ts";
-export { GatherWriter } from "./gather.ts";
 export type { ConsumerGroupCurrentMemberAssignmentValue } from "./internal-records/consumer-group-current-member-assignment.ts";
 export { consumerProtocolAssignment } from "./internal-records/consumer-protocol-assignment.ts";
 export {
@@ -55,33 +54,17 @@ export type { ShareUpdateValue } from "./internal-records/share-update.ts";
 export { GROUP_RECORDS, REMOTE_LOG_RECORDS, SHARE_RECORDS, TRANSACTION_RECORDS } from "./internal-records/table.ts";
 export { transactionLogKey, transactionLogValue } from "./internal-records/transaction-log.ts";
 export type { AnyMessage } from "./message.ts";
-export { addOffsetsToTxnRequest, addOffsetsToTxnResponse } from "./messages/add-offsets-to-txn.ts";
-export {
-  addPartitionsToTxnRequest,
-  type AddPartitionsToTxnRequest,
-  addPartitionsToTxnResponse,
-} from "./messages/add-partitions-to-txn.ts";
+export { type AddPartitionsToTxnRequest } from "./messages/add-partitions-to-txn.ts";
 export type { AllocateProducerIdsRequest, AllocateProducerIdsResponse } from "./messages/allocate-producer-ids.ts";
-export {
-  alterClientQuotasRequest,
-  type AlterClientQuotasRequest,
-  alterClientQuotasResponse,
-  type AlterClientQuotasResponse,
-} from "./messages/alter-client-quotas.ts";
+export { type AlterClientQuotasRequest, type AlterClientQuotasResponse } from "./messages/alter-client-quotas.ts";
 export { alterConfigsRequest, type AlterConfigsRequest, type AlterConfigsResponse } from "./messages/alter-configs.ts";
 export {
   alterPartitionReassignmentsRequest,
   type AlterPartitionReassignmentsRequest,
   type AlterPartitionReassignmentsResponse,
 } from "./messages/alter-partition-reassignments.ts";
-export { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./messages/alter-replica-log-dirs.ts";
 export type { AlterShareGroupOffsetsRequest } from "./messages/alter-share-group-offsets.ts";
-export {
-  apiVersionsRequest,
-  type ApiVersionsRequest,
-  apiVersionsResponse,
-  type ApiVersionsResponse,
-} from "./messages/api-versions.ts";
+export { type ApiVersionsRequest, type ApiVersionsResponse } from "./messages/api-versions.ts";
 export {
   assignReplicasToDirsRequest,
   type AssignReplicasToDirsRequest,
@@ -98,7 +81,6 @@ export {
   type BrokerRegistrationResponse,
 } from "./messages/broker-registration.ts";
 export {
-  consumerGroupHeartbeatRequest,
   type ConsumerGroupHeartbeatRequest,
   consumerGroupHeartbeatResponse,
   type ConsumerGroupHeartbeatResponse,
@@ -106,7 +88,6 @@ export {
 export {
   createPartitionsRequest,
   type CreatePartitionsRequest,
-  createPartitionsResponse,
   type CreatePartitionsResponse,
 } from "./messages/create-partitions.ts";
 export {
@@ -115,69 +96,45 @@ export {
   createTopicsResponse,
   type CreateTopicsResponse,
 } from "./messages/create-topics.ts";
-export { deleteGroupsRequest, deleteGroupsResponse } from "./messages/delete-groups.ts";
-export { deleteRecordsRequest, deleteRecordsResponse } from "./messages/delete-records.ts";
 export type { DeleteShareGroupOffsetsRequest } from "./messages/delete-share-group-offsets.ts";
 export type { DeleteShareGroupStateRequest } from "./messages/delete-share-group-state.ts";
-export {
-  deleteTopicsRequest,
-  type DeleteTopicsRequest,
-  deleteTopicsResponse,
-  type DeleteTopicsResponse,
-} from "./messages/delete-topics.ts";
-export {
-  describeClientQuotasRequest,
-  type DescribeClientQuotasRequest,
-  describeClientQuotasResponse,
-} from "./messages/describe-client-quotas.ts";
-export {
-  describeConfigsRequest,
-  type DescribeConfigsRequest,
-  describeConfigsResponse,
-} from "./messages/describe-configs.ts";
+export { deleteTopicsRequest, type DeleteTopicsRequest, type DeleteTopicsResponse } from "./messages/delete-topics.ts";
+export { type DescribeClientQuotasRequest } from "./messages/describe-client-quotas.ts";
+export { type DescribeConfigsRequest } from "./messages/describe-configs.ts";
 export type { DescribeQuorumRequest } from "./messages/describe-quorum.ts";
 export type { DescribeShareGroupOffsetsRequest } from "./messages/describe-share-group-offsets.ts";
 export type { DescribeTopicPartitionsRequest } from "./messages/describe-topic-partitions.ts";
 export { electLeadersRequest, type ElectLeadersRequest, type ElectLeadersResponse } from "./messages/elect-leaders.ts";
-export { endTxnRequest, endTxnResponse } from "./messages/end-txn.ts";
-export { fetchRequest, type FetchRequest, fetchResponse, type FetchResponse } from "./messages/fetch.ts";
-export { findCoordinatorRequest, findCoordinatorResponse } from "./messages/find-coordinator.ts";
+export { type FetchRequest, type FetchResponse } from "./messages/fetch.ts";
 export type { GetTelemetrySubscriptionsResponse } from "./messages/get-telemetry-subscriptions.ts";
 export { requestHeader, responseHeader } from "./messages/headers.ts";
-export { heartbeatRequest, type HeartbeatRequest, heartbeatResponse } from "./messages/heartbeat.ts";
+export { type HeartbeatRequest, heartbeatResponse } from "./messages/heartbeat.ts";
 export {
   incrementalAlterConfigsRequest,
   type IncrementalAlterConfigsRequest,
-  incrementalAlterConfigsResponse,
   type IncrementalAlterConfigsResponse,
 } from "./messages/incremental-alter-configs.ts";
-export { initProducerIdRequest, initProducerIdResponse } from "./messages/init-producer-id.ts";
 export type { InitializeShareGroupStateRequest } from "./messages/initialize-share-group-state.ts";
-export { joinGroupRequest, type JoinGroupRequest, joinGroupResponse } from "./messages/join-group.ts";
-export { leaveGroupRequest, type LeaveGroupRequest, leaveGroupResponse } from "./messages/leave-group.ts";
-export { listOffsetsRequest, type ListOffsetsRequest, listOffsetsResponse } from "./messages/list-offsets.ts";
+export { type JoinGroupRequest, joinGroupResponse } from "./messages/join-group.ts";
+export { type LeaveGroupRequest, leaveGroupResponse } from "./messages/leave-group.ts";
+export { type ListOffsetsRequest } from "./messages/list-offsets.ts";
 export type {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from "./messages/list-partition-reassignments.ts";
-export { metadataRequest, type MetadataRequest, metadataResponse, type MetadataResponse } from "./messages/metadata.ts";
-export { offsetCommitRequest, type OffsetCommitRequest, offsetCommitResponse } from "./messages/offset-commit.ts";
-export { offsetDeleteRequest, type OffsetDeleteRequest, offsetDeleteResponse } from "./messages/offset-delete.ts";
-export { offsetFetchRequest, type OffsetFetchRequest, offsetFetchResponse } from "./messages/offset-fetch.ts";
-export { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./messages/offset-for-leader-epoch.ts";
-export { produceRequest, type ProduceRequest, produceResponse } from "./messages/produce.ts";
+export { type MetadataRequest, type MetadataResponse } from "./messages/metadata.ts";
+export { type OffsetCommitRequest } from "./messages/offset-commit.ts";
+export { type OffsetDeleteRequest } from "./messages/offset-delete.ts";
+export { type OffsetFetchRequest } from "./messages/offset-fetch.ts";
+export { type ProduceRequest } from "./messages/produce.ts";
 export type { PushTelemetryRequest, PushTelemetryResponse } from "./messages/push-telemetry.ts";
 export type { ReadShareGroupStateSummaryRequest } from "./messages/read-share-group-state-summary.ts";
 export type { ReadShareGroupStateRequest } from "./messages/read-share-group-state.ts";
 export type { ShareAcknowledgeRequest } from "./messages/share-acknowledge.ts";
 export type { ShareFetchRequest } from "./messages/share-fetch.ts";
 export { type ShareGroupHeartbeatRequest, shareGroupHeartbeatResponse } from "./messages/share-group-heartbeat.ts";
-export { syncGroupRequest, type SyncGroupRequest, syncGroupResponse } from "./messages/sync-group.ts";
-export {
-  txnOffsetCommitRequest,
-  type TxnOffsetCommitRequest,
-  txnOffsetCommitResponse,
-} from "./messages/txn-offset-commit.ts";
+export { type SyncGroupRequest, syncGroupResponse } from "./messages/sync-group.ts";
+export { type TxnOffsetCommitRequest } from "./messages/txn-offset-commit.ts";
 export type { UnregisterBrokerRequest, UnregisterBrokerResponse } from "./messages/unregister-broker.ts";
 export type { UnregisterControllerRequest, UnregisterControllerResponse } from "./messages/unregister-controller.ts";
 export {

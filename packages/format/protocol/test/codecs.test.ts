@@ -5,10 +5,11 @@ import { describe, expect, it } from "vitest";
 import { compile } from "../src/compile.ts";
 import { GatherWriter } from "../src/gather.ts";
 import { MESSAGES } from "../src/declared.ts";
-import { fetchResponse, METADATA_RECORDS, UnsupportedVersionError } from "../src/index.ts";
+import { METADATA_RECORDS, UnsupportedVersionError } from "../src/index.ts";
 import { consumerGroupMemberMetadataValue } from "../src/internal-records/index.ts";
 import { interpretDecode, interpretEncode } from "../src/interpret.ts";
 import type { AnyMessage } from "../src/message.ts";
+import { fetchResponse } from "../src/messages/fetch.ts";
 import { everyVersion, type MessageAt, valueOf } from "./values.ts";
 
 const SEED = 20260821;

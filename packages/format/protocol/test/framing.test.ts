@@ -1,6 +1,7 @@
 import { BufferPool, ByteReader, concat, MalformedError, sameBytes, type Uuid } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { GatherWriter } from "../src/gather.ts";
 import * as p from "../src/index.ts";
 import {
   remotePartitionDeleteMetadataRecord,
@@ -158,7 +159,7 @@ describe("tables", () => {
     expect(p.responseHeaderVersion(p.ApiKey.ApiVersions, 4)).toBe(0);
     expect(p.responseHeaderVersion(p.ApiKey.Metadata, 9)).toBe(1);
     expect(p.requestHeaderVersion(999, 0)).toBe(1);
-    const writer = new p.GatherWriter();
+    const writer = new GatherWriter();
     const header = { requestApiKey: 18, requestApiVersion: 3, correlationId: 7, clientId: "x" };
     p.requestHeader.encode(writer, header, 2);
     expect(sameBytes(writer.finish(), Uint8Array.of(0, 18, 0, 3, 0, 0, 0, 7, 0, 1, 0x78, 0))).toBe(true);

@@ -1,8 +1,9 @@
 import type { Env } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
-import { ApiKey, Errors } from "@samsa/protocol";
+import { Errors } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
 import { expect, test } from "vitest";
-import { TestBroker, type Wire } from "./wire.ts";
+import { TestBroker } from "./wire.ts";
 
 const { code: LOADING } = Errors.COORDINATOR_LOAD_IN_PROGRESS;
 const COMMITS = 20;
@@ -24,30 +25,26 @@ function heldTimers(): { world: Partial<Env>; release: () => void } {
   return { world: { timers: { ...timers, after } }, release };
 }
 
-interface Coded {
-  readonly errorCode: number;
-}
-
 /** Error codes of one request to each kind of coordinator API. */
-async function codesOf(wire: Wire): Promise<Record<string, number>> {
+async function codesOf(wire: RawConnection): Promise<Record<string, number>> {
   const topics = [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: 99, committedMetadata: "" }] }];
-  const commit = await wire.ask<{ topics: { partitions: Coded[] }[] }>(ApiKey.OffsetCommit, 2, {
+  const commit = await wire.ask("OffsetCommit", 2, {
     groupId: "g",
     topics,
   });
   const fetched = [{ groupId: "g", topics: [{ name: "t", partitionIndexes: [0] }] }];
-  const fetch = await wire.ask<{ groups: Coded[] }>(ApiKey.OffsetFetch, 8, { groups: fetched });
-  const described = await wire.ask<{ groups: Coded[] }>(ApiKey.DescribeGroups, 5, { groups: ["g"] });
-  const deleted = await wire.ask<{ results: Coded[] }>(ApiKey.DeleteGroups, 2, { groupsNames: ["other"] });
+  const fetch = await wire.ask("OffsetFetch", 8, { groups: fetched });
+  const described = await wire.ask("DescribeGroups", 5, { groups: ["g"] });
+  const deleted = await wire.ask("DeleteGroups", 2, { groupsNames: ["other"] });
   const heartbeat = { groupId: "g", generationId: 1, memberId: "m" };
   return {
     commit: commit.topics[0].partitions[0].errorCode,
     fetch: fetch.groups[0].errorCode,
     describe: described.groups[0].errorCode,
     delete: deleted.results[0].errorCode,
-    heartbeat: (await wire.ask<Coded>(ApiKey.Heartbeat, 4, heartbeat)).errorCode,
-    list: (await wire.ask<Coded>(ApiKey.ListGroups, 4, {})).errorCode,
-    find: (await wire.ask<Coded>(ApiKey.FindCoordinator, 3, { key: "g", keyType: 0 })).errorCode,
+    heartbeat: (await wire.ask("Heartbeat", 4, heartbeat)).errorCode,
+    list: (await wire.ask("ListGroups", 4, {})).errorCode,
+    find: (await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 })).errorCode,
   };
 }
 
@@ -56,11 +53,11 @@ test("a coordinator that loads its log says so, and then has what was committed"
   let broker = await TestBroker.start(settings);
   let wire = await broker.connect();
   const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-  await wire.ask(ApiKey.CreateTopics, 7, { topics: [topic], timeoutMs: 1000 });
-  await wire.ask(ApiKey.FindCoordinator, 3, { key: "g", keyType: 0 });
+  await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
   for (let offset = 1; offset <= COMMITS; offset++) {
     const topics = [{ name: "t", partitions: [{ partitionIndex: 0, committedOffset: offset, committedMetadata: "" }] }];
-    await wire.ask(ApiKey.OffsetCommit, 2, { groupId: "g", topics });
+    await wire.ask("OffsetCommit", 2, { groupId: "g", topics });
   }
   wire.close();
   await broker.node.close();
@@ -77,9 +74,9 @@ test("a coordinator that loads its log says so, and then has what was committed"
     find: 0,
   });
   release();
-  await expect.poll(async () => (await wire.ask<Coded>(ApiKey.ListGroups, 4, {})).errorCode).toBe(0);
+  await expect.poll(async () => (await wire.ask("ListGroups", 4, {})).errorCode).toBe(0);
   const groups = [{ groupId: "g", topics: [{ name: "t", partitionIndexes: [0] }] }];
-  const fetched = await wire.ask(ApiKey.OffsetFetch, 8, { groups });
+  const fetched = await wire.ask("OffsetFetch", 8, { groups });
   expect(fetched).toMatchObject({ groups: [{ topics: [{ partitions: [{ committedOffset: COMMITS }] }] }] });
   wire.close();
   await broker.stop();
@@ -125,7 +122,7 @@ test("a coordinator learns of topics that come and go while it loads its log", a
 test("groups stay where they are when partitions are added to their topic", async () => {
   const broker = await TestBroker.start({ "offsets.topic.num.partitions": "1" });
   const wire = await broker.connect();
-  await wire.ask(ApiKey.FindCoordinator, 3, { key: "g", keyType: 0 });
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
   const join = {
     groupId: "g",
     sessionTimeoutMs: 10_000,
@@ -134,15 +131,15 @@ test("groups stay where they are when partitions are added to their topic", asyn
     protocolType: "consumer",
   };
   const protocols = [{ name: "range", metadata: Buffer.alloc(0) }];
-  expect(await wire.ask(ApiKey.JoinGroup, 3, { ...join, protocols })).toMatchObject({ errorCode: 0 });
+  expect(await wire.ask("JoinGroup", 3, { ...join, protocols })).toMatchObject({ errorCode: 0 });
   const request = {
     topics: [{ name: "__consumer_offsets", count: 7, assignments: null }],
     timeoutMs: 1000,
     validateOnly: false,
   };
-  expect(await wire.ask(ApiKey.CreatePartitions, 2, request)).toMatchObject({ results: [{ errorCode: 0 }] });
+  expect(await wire.ask("CreatePartitions", 2, request)).toMatchObject({ results: [{ errorCode: 0 }] });
   expect(broker.broker.groups.indexOf("g")).toBe(0);
-  const described = await wire.ask(ApiKey.DescribeGroups, 5, { groups: ["g"] });
+  const described = await wire.ask("DescribeGroups", 5, { groups: ["g"] });
   expect(described).toMatchObject({ groups: [{ protocolType: "consumer", members: [{}] }] });
   wire.close();
   await broker.stop();

@@ -1,14 +1,10 @@
 import { Apis } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  endpointText,
-  ExponentialBackoff,
-  fallbackVersion,
-  InFlightRequests,
-  NodeApiVersions,
-  parseEndpoints,
-} from "../src/index.ts";
+import { endpointText, parseEndpoints } from "../src/endpoint.ts";
+import { ExponentialBackoff } from "../src/exponential-backoff.ts";
+import { InFlightRequests } from "../src/in-flight-requests.ts";
+import { fallbackVersion, NodeApiVersions } from "../src/node-api-versions.ts";
 
 const response = (apiKeys: { apiKey: number; minVersion: number; maxVersion: number }[], errorCode = 0) =>
   Apis.ApiVersions.response.defaults({ apiKeys, errorCode });

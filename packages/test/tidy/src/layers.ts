@@ -187,8 +187,6 @@ export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "r
 
 /** Results that are dropped: the file below `packages/` and the name of the function, and the reason. */
 export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
-  "app/cli/src/commands/admin.ts ask": "any answer shows that the server is a broker",
-  "app/cli/src/commands/admin.ts write": "one request at a time needs no backpressure",
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",
   "kernel/coordinator/src/offsets.ts i16": "skips the version",
@@ -208,4 +206,6 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "runtime/storage/src/log-reader.ts readLater": "the bytes only warm the page cache",
   "runtime/storage/src/log.ts firstUndecided": "drops decided transactions",
   "runtime/storage/src/log.ts writePending": "a disk that refuses takes its directory offline",
+  "runtime/wire/src/raw-connection.ts send": "`ask` has one request in flight",
+  "runtime/wire/src/raw-connection.ts write": "tests send little, or mean to send too much",
 };
