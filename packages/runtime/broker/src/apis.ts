@@ -52,6 +52,8 @@ export interface ServedApi {
   readonly request: { decode(reader: ByteReader, version: number): object };
   /** True if nothing refers to the request once its handler has returned, so that its memory may be reused. */
   readonly transient: boolean;
+  /** True if the quota of request time does not count it (`sendResponseExemptThrottle`). */
+  readonly exempt: boolean;
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
   /** Action that the client needs permission for before the handler is called; undefined: none. */
   action(request: object): Action | undefined;
@@ -71,13 +73,14 @@ interface Row<N extends ApiName> {
       ];
   readonly announcedFirst?: number;
   readonly transient?: true;
+  readonly exempt?: true;
 }
 
 /** Builds a row of the table of APIs. */
 export function serve<N extends keyof typeof errorResponses>(
   name: N,
   handler: Handler<NoInfer<N>, BrokerParts>,
-  { permission, announcedFirst, transient }: Row<N> = {},
+  { permission, announcedFirst, transient, exempt }: Row<N> = {},
 ): ServedApi {
   const { key, request, response, first, lastStable } = Apis[name];
   const action = (asked: RequestOf<N>): Action | undefined => {
@@ -96,6 +99,7 @@ export function serve<N extends keyof typeof errorResponses>(
     last: lastStable,
     announcedFirst: announcedFirst ?? first,
     transient: transient === true,
+    exempt: exempt === true,
     ...untyped,
   };
 }
@@ -141,7 +145,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("AddPartitionsToTxn", transactions.addPartitionsToTxn),
   serve("AddOffsetsToTxn", transactions.addOffsetsToTxn, onTransaction("WRITE")),
   serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
-  serve("WriteTxnMarkers", writeTxnMarkers, CLUSTER_ACTION),
+  serve("WriteTxnMarkers", writeTxnMarkers, { exempt: true, ...CLUSTER_ACTION }),
   serve("TxnOffsetCommit", txnOffsetCommit, onTransaction("WRITE")),
   serve("DescribeConfigs", describeConfigs),
   serve("AlterConfigs", alterConfigs),

@@ -3,7 +3,7 @@ import { Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Quotas } from "../src/limits/quotas.ts";
 import { TestBroker } from "./wire.ts";
 
@@ -238,6 +238,16 @@ describe("over the wire", () => {
     expect((await describeQuotas(false)).entries).toMatchObject([
       { entity: [{ entityType: "user", entityName: null }] },
     ]);
+  });
+
+  test("the time of requests counts, except that of brokers for their transactions", async () => {
+    const recorded = vi.spyOn(broker.broker.quotas, "record");
+    const kinds = () => recorded.mock.calls.splice(0).map(([kind]) => kind);
+    await wire.ask(ApiKey.WriteTxnMarkers, 1, { markers: [] });
+    expect(kinds()).toEqual([]);
+    await wire.ask(ApiKey.ListGroups, 4, {});
+    expect(kinds()).toEqual(["request_percentage"]);
+    recorded.mockRestore();
   });
 
   test("what makes no sense is refused", async () => {

@@ -326,7 +326,8 @@ export class ClientConnection implements ConnectionHandler {
         const now = env.clock.monotonic();
         metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
-        this.#holdBack(slot, context, response, { now, spentMs: spent ?? now - began });
+        const spentMs = api.exempt ? undefined : (spent ?? now - began);
+        this.#holdBack(slot, context, response, { now, spentMs });
         const isMute = response === null || this.#closed;
         this.#reply(slot, isMute ? undefined : this.#encode(api, head, request, response));
       } catch (error) {
@@ -349,12 +350,12 @@ export class ClientConnection implements ConnectionHandler {
     slot: Slot,
     client: RequestContext,
     response: { throttleTimeMs?: unknown } | null,
-    { now, spentMs }: { readonly now: number; readonly spentMs: number },
+    { now, spentMs }: { readonly now: number; readonly spentMs: number | undefined },
   ): void {
     const { quotas } = this.#host;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
-    ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
+    if (spentMs !== undefined) ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
     if (slot.pipelined) ms = Math.max(ms, quotas.record("producer_byte_rate", client, slot.bytes, now));
     if (ms <= 0) return;
     ms = Math.min(ms, LONGEST_MUTE_MS);
