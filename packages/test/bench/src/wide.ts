@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
+import { decisionCost, imageBytes } from "./decisions.ts";
 import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
 import { costing, type Figures, numberIn, type Stage, TOOLS } from "./loads.ts";
 import { type BrokerProcess, sleep } from "./process.ts";
@@ -163,11 +164,15 @@ async function tenThousand(contender: Contender, java: Java, { bundle, folder, q
   await contender.prepare(folder);
   let broker: BrokerProcess = await contender.start(folder);
   const figures: Figures = new Map();
+  const decisions = quick ? 500 : 3000;
   try {
+    figures.set("ten-thousand.decision-few", await decisionCost(broker, decisions));
     for (let i = 0; i < MANY / PART; i++) await topic(bundle, broker, ["create", `many-${i}`, "-p", String(PART)]);
     await sleep(3000);
     const memory = broker.residentMiB();
     if (memory !== undefined) figures.set("ten-thousand.memory", memory);
+    figures.set("ten-thousand.decision-many", await decisionCost(broker, decisions));
+    if (contender.name === "Samsa") figures.set("ten-thousand.image", imageBytes(MANY));
     const stage = { java, bundle, broker, quick, data: join(folder, "data") };
     const { result, cpu } = await costing(broker, () =>
       Promise.all([0, 1, 2].map(i => produce(stage, { name: `many-${i}`, records: quick ? 50_000 : 200_000 }))),

@@ -102,7 +102,12 @@ export const ROOMS: readonly Room[] = [
     node: true,
     libraries: ["kafkajs", "@platformatic/kafka", "snappy", "lz4-napi", "vitest"],
   },
-  { folder: "test/bench", name: "@samsa/bench", imports: ["@samsa/node", "@samsa/wire"], node: true },
+  {
+    folder: "test/bench",
+    name: "@samsa/bench",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/metadata", "@samsa/node", "@samsa/wire"],
+    node: true,
+  },
   {
     folder: "test/fuzz",
     name: "@samsa/fuzz",
