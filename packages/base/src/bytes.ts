@@ -67,6 +67,11 @@ export function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
+/** Contents of `chunks` in one array, which is the chunk itself if there is one only. */
+export function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks);
+}
+
 /** True if both arrays have the same contents. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
@@ -331,7 +336,7 @@ export class ByteReader {
   uvarint(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.bytes[this.take(1)];
+      const byte = this.bytes[this.take(1)] as number;
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value >>> 0;
     }
@@ -349,7 +354,7 @@ export class ByteReader {
     let scale = 1;
     const start = this.position;
     for (let i = 0; i < 7; i++) {
-      const byte = this.bytes[this.take(1)];
+      const byte = this.bytes[this.take(1)] as number;
       low += (byte & 0x7f) * scale;
       if (byte < 0x80) return low % 2 === 0 ? low / 2 : -(low + 1) / 2;
       scale *= 128;
@@ -357,7 +362,7 @@ export class ByteReader {
     this.position = start;
     let raw = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.bytes[this.take(1)];
+      const byte = this.bytes[this.take(1)] as number;
       raw |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) {
         const wrapped = BigInt.asUintN(64, raw);
@@ -379,7 +384,7 @@ export class ByteReader {
       let text = "";
       let ascii = true;
       for (let i = at; i < at + length; i++) {
-        const byte = this.bytes[i];
+        const byte = this.bytes[i] as number;
         if (byte > 0x7f) {
           ascii = false;
           break;

@@ -3,6 +3,8 @@
  * DescribeConfigs and the reference page use the declaration.
  */
 
+import { invariant } from "./assert.ts";
+
 /** Ids of `ConfigDef.Type` in DescribeConfigs. */
 export const CONFIG_TYPE_IDS = {
   boolean: 1,
@@ -214,6 +216,13 @@ export function parseConfig<S extends ConfigSpecs>(
   return values as ConfigValues<S>;
 }
 
+/** Declaration of a setting that `specs` has; throws `InvariantError` if it has not. */
+export function specOf(specs: ConfigSpecs, name: string): AnyConfigSpec {
+  const spec = specs[name];
+  invariant(spec !== undefined, "the setting is declared");
+  return spec;
+}
+
 /**
  * Returns `values` with those of `overrides` in place. Unknown names and invalid values are ignored, as other versions
  * and programs may have stored them.
@@ -228,7 +237,7 @@ export function overrideConfig<S extends ConfigSpecs>(
   for (const [name, text] of overrides) {
     if (!Object.hasOwn(specs, name)) continue;
     try {
-      own[name] = parseConfigValue(name, specs[name], text);
+      own[name] = parseConfigValue(name, specOf(specs, name), text);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
     }

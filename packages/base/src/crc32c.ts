@@ -9,9 +9,9 @@ function makeTables(): Uint32Array {
     tables[n] = crc >>> 0;
   }
   for (let n = 0; n < 256; n++) {
-    let crc = tables[n];
+    let crc = tables[n] as number;
     for (let t = 1; t < 8; t++) {
-      crc = tables[crc & 0xff] ^ (crc >>> 8);
+      crc = (tables[crc & 0xff] as number) ^ (crc >>> 8);
       tables[t * 256 + n] = crc >>> 0;
     }
   }
@@ -24,17 +24,21 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
   let crc = ~seed;
   let i = start;
   for (const stop = end - 7; i < stop; i += 8) {
-    crc ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);
+    crc ^=
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24);
     crc =
-      t[1792 + (crc & 0xff)] ^
-      t[1536 + ((crc >>> 8) & 0xff)] ^
-      t[1280 + ((crc >>> 16) & 0xff)] ^
-      t[1024 + (crc >>> 24)] ^
-      t[768 + bytes[i + 4]] ^
-      t[512 + bytes[i + 5]] ^
-      t[256 + bytes[i + 6]] ^
-      t[bytes[i + 7]];
+      (t[1792 + (crc & 0xff)] as number) ^
+      (t[1536 + ((crc >>> 8) & 0xff)] as number) ^
+      (t[1280 + ((crc >>> 16) & 0xff)] as number) ^
+      (t[1024 + (crc >>> 24)] as number) ^
+      (t[768 + (bytes[i + 4] as number)] as number) ^
+      (t[512 + (bytes[i + 5] as number)] as number) ^
+      (t[256 + (bytes[i + 6] as number)] as number) ^
+      (t[bytes[i + 7] as number] as number);
   }
-  for (; i < end; i++) crc = t[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
+  for (; i < end; i++) crc = (t[(crc ^ (bytes[i] as number)) & 0xff] as number) ^ (crc >>> 8);
   return ~crc >>> 0;
 }

@@ -9,7 +9,7 @@ export class DeadlineHeap<T> {
 
   /** Earliest time; Infinity if empty. */
   next(): number {
-    return this.#times.length === 0 ? Infinity : this.#times[0];
+    return this.#times.length === 0 ? Infinity : (this.#times[0] as number);
   }
 
   push(time: number, item: T): void {
@@ -18,7 +18,7 @@ export class DeadlineHeap<T> {
     this.#items.push(item);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (this.#times[parent] <= time) break;
+      if ((this.#times[parent] as number) <= time) break;
       this.#swap(at, parent);
       at = parent;
     }
@@ -43,7 +43,7 @@ export class DeadlineHeap<T> {
     for (let at = 0; ; ) {
       let least = at;
       for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < size && this.#times[child] < this.#times[least]) least = child;
+        if (child < size && (this.#times[child] as number) < (this.#times[least] as number)) least = child;
       }
       if (least === at) return;
       this.#swap(at, least);
@@ -52,7 +52,7 @@ export class DeadlineHeap<T> {
   }
 
   #swap(a: number, b: number): void {
-    [this.#times[a], this.#times[b]] = [this.#times[b], this.#times[a]];
-    [this.#items[a], this.#items[b]] = [this.#items[b], this.#items[a]];
+    [this.#times[a], this.#times[b]] = [this.#times[b] as number, this.#times[a] as number];
+    [this.#items[a], this.#items[b]] = [this.#items[b] as T, this.#items[a] as T];
   }
 }

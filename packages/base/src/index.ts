@@ -1,4 +1,4 @@
-export { invariant, InvariantError } from "./assert.ts";
+export { entryAt, invariant, InvariantError, lastEntry } from "./assert.ts";
 export { BufferPool } from "./buffer-pool.ts";
 export {
   addI64,
@@ -10,6 +10,7 @@ export {
   getI64,
   getOffset,
   type Int64,
+  joined,
   MalformedError,
   nearestNumber,
   OutputLimitError,
@@ -34,6 +35,7 @@ export {
   parseConfig,
   parseConfigValue,
   shownConfigValue,
+  specOf,
   type UpdateMode,
 } from "./config.ts";
 export { crc32c } from "./crc32c.ts";

@@ -9,15 +9,19 @@ export function murmur2(bytes: Uint8Array): number {
   let h = 0x9747b28c ^ length;
   const whole = length & ~3;
   for (let i = 0; i < whole; i += 4) {
-    let k = bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);
+    let k =
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24);
     k = Math.imul(k, M);
     k ^= k >>> 24;
     h = Math.imul(h, M) ^ Math.imul(k, M);
   }
   const rest = length - whole;
-  if (rest === 3) h ^= bytes[whole + 2] << 16;
-  if (rest >= 2) h ^= bytes[whole + 1] << 8;
-  if (rest >= 1) h = Math.imul(h ^ bytes[whole], M);
+  if (rest === 3) h ^= (bytes[whole + 2] as number) << 16;
+  if (rest >= 2) h ^= (bytes[whole + 1] as number) << 8;
+  if (rest >= 1) h = Math.imul(h ^ (bytes[whole] as number), M);
   h ^= h >>> 13;
   h = Math.imul(h, M);
   return h ^ (h >>> 15);

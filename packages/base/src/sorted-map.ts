@@ -1,4 +1,4 @@
-import { invariant } from "./assert.ts";
+import { entryAt, invariant } from "./assert.ts";
 
 /** Most entries of a node. */
 const WIDTH = 32;
@@ -24,7 +24,7 @@ function floorOf<K extends Key>(keys: readonly K[], key: K): number {
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (keys[middle] <= key) low = middle + 1;
+    if ((keys[middle] as K) <= key) low = middle + 1;
     else high = middle;
   }
   return low - 1;
@@ -33,7 +33,7 @@ function floorOf<K extends Key>(keys: readonly K[], key: K): number {
 /** Leaf in which `key` is, or would be. */
 function leafOf<K extends Key, V>(root: Node<K, V>, key: K): Node<K, V> {
   let node = root;
-  while (node.children !== undefined) node = node.children[Math.max(0, floorOf(node.keys, key))];
+  while (node.children !== undefined) node = node.children[Math.max(0, floorOf(node.keys, key))] as Node<K, V>;
   return node;
 }
 
@@ -84,7 +84,7 @@ export class SortedMap<K extends Key, V> implements ReadonlyMap<K, V> {
   }
 
   forEach(visit: (value: V, key: K, map: ReadonlyMap<K, V>) => void): void {
-    for (const { keys, values } of leaves(this.#root)) keys.forEach((key, at) => visit(values[at], key, this));
+    for (const { keys, values } of leaves(this.#root)) keys.forEach((key, at) => visit(values[at] as V, key, this));
   }
 
   *keys(): Generator<K, undefined> {
@@ -97,7 +97,7 @@ export class SortedMap<K extends Key, V> implements ReadonlyMap<K, V> {
 
   *entries(): Generator<[K, V], undefined> {
     for (const { keys, values } of leaves(this.#root))
-      for (let at = 0; at < keys.length; at++) yield [keys[at], values[at]];
+      for (let at = 0; at < keys.length; at++) yield [keys[at] as K, values[at] as V];
   }
 
   [Symbol.iterator](): Generator<[K, V], undefined> {
@@ -144,7 +144,8 @@ export class SortedMapEdit<K extends Key, V> {
     const right = this.#put(this.#root, key, value);
     if (right !== undefined) {
       const left = this.#root;
-      this.#root = { owner: this.#owner, keys: [left.keys[0], right.keys[0]], children: [left, right], values: [] };
+      const keys = [entryAt(left.keys, 0), entryAt(right.keys, 0)];
+      this.#root = { owner: this.#owner, keys, children: [left, right], values: [] };
     }
     return this;
   }
@@ -156,7 +157,7 @@ export class SortedMapEdit<K extends Key, V> {
     this.#root = this.#owned(this.#root);
     this.#remove(this.#root, key);
     this.#size--;
-    while (this.#root.children?.length === 1) this.#root = this.#root.children[0];
+    while (this.#root.children?.length === 1) this.#root = entryAt(this.#root.children, 0);
     return true;
   }
 
@@ -173,7 +174,7 @@ export class SortedMapEdit<K extends Key, V> {
   }
 
   #ownedChild(children: Node<K, V>[], at: number): Node<K, V> {
-    const child = this.#owned(children[at]);
+    const child = this.#owned(entryAt(children, at));
     children[at] = child;
     return child;
   }
@@ -194,7 +195,7 @@ export class SortedMapEdit<K extends Key, V> {
       const child = Math.max(0, at);
       const right = this.#put(this.#ownedChild(children, child), key, value);
       if (right === undefined) return undefined;
-      keys.splice(child + 1, 0, right.keys[0]);
+      keys.splice(child + 1, 0, entryAt(right.keys, 0));
       children.splice(child + 1, 0, right);
     }
     return keys.length > WIDTH ? this.#split(node, at + 1) : undefined;
@@ -227,9 +228,10 @@ export class SortedMapEdit<K extends Key, V> {
   /** Merges a child and its right-hand neighbour if both together are at most half full. */
   #mergeSmall(node: Node<K, V>, at: number): void {
     const { keys, children } = node;
-    if (children === undefined || children[at].keys.length + children[at + 1].keys.length > WIDTH / 2) return;
+    if (children === undefined) return;
+    const right = entryAt(children, at + 1);
+    if (entryAt(children, at).keys.length + right.keys.length > WIDTH / 2) return;
     const left = this.#ownedChild(children, at);
-    const right = children[at + 1];
     left.keys.push(...right.keys);
     left.values.push(...right.values);
     if (left.children !== undefined && right.children !== undefined) left.children.push(...right.children);

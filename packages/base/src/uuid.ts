@@ -1,4 +1,4 @@
-import { invariant } from "./assert.ts";
+import { entryAt, invariant } from "./assert.ts";
 
 /** 128-bit id as 22 characters of base64url, as Kafka prints it (`org.apache.kafka.common.Uuid`). */
 export type Uuid = string & { readonly __brand: "Uuid" };
@@ -21,34 +21,39 @@ const RESERVED_DIRECTORIES = 100;
 
 /** True for the first hundred ids, which Kafka reserves for directories with a special meaning. */
 export function isReservedDirectory(id: Uuid): boolean {
-  const bytes = uuidToBytes(id);
-  return bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] < RESERVED_DIRECTORIES;
+  return uuidToBytes(id).every((byte, at) => byte < (at < 15 ? 1 : RESERVED_DIRECTORIES));
 }
 
 /** Reads an id from 16 bytes at `at`. */
 export function uuidFromBytes(bytes: Uint8Array, at = 0): Uuid {
   let text = "";
   for (let i = at; i < at + 15; i += 3) {
-    const n = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
-    text += ALPHABET[n >> 18] + ALPHABET[(n >> 12) & 63] + ALPHABET[(n >> 6) & 63] + ALPHABET[n & 63];
+    const n = ((bytes[i] as number) << 16) | ((bytes[i + 1] as number) << 8) | (bytes[i + 2] as number);
+    text +=
+      ALPHABET.charAt(n >> 18) +
+      ALPHABET.charAt((n >> 12) & 63) +
+      ALPHABET.charAt((n >> 6) & 63) +
+      ALPHABET.charAt(n & 63);
   }
-  const last = bytes[at + 15];
-  return (text + ALPHABET[last >> 2] + ALPHABET[(last & 3) << 4]) as Uuid;
+  const last = bytes[at + 15] as number;
+  return (text + ALPHABET.charAt(last >> 2) + ALPHABET.charAt((last & 3) << 4)) as Uuid;
+}
+
+/** Value of the base64url digit at `at`. */
+function digitAt(uuid: string, at: number): number {
+  return DIGITS[uuid.charCodeAt(at)] as number;
 }
 
 /** Writes an id as 16 bytes at `at` of `target`, and returns `target`. */
 export function uuidToBytes(uuid: Uuid, target: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
   for (let i = 0, c = 0; i < 15; i += 3, c += 4) {
     const n =
-      (DIGITS[uuid.charCodeAt(c)] << 18) |
-      (DIGITS[uuid.charCodeAt(c + 1)] << 12) |
-      (DIGITS[uuid.charCodeAt(c + 2)] << 6) |
-      DIGITS[uuid.charCodeAt(c + 3)];
+      (digitAt(uuid, c) << 18) | (digitAt(uuid, c + 1) << 12) | (digitAt(uuid, c + 2) << 6) | digitAt(uuid, c + 3);
     target[at + i] = n >> 16;
     target[at + i + 1] = n >> 8;
     target[at + i + 2] = n;
   }
-  target[at + 15] = (DIGITS[uuid.charCodeAt(20)] << 2) | (DIGITS[uuid.charCodeAt(21)] >> 4);
+  target[at + 15] = (digitAt(uuid, 20) << 2) | (digitAt(uuid, 21) >> 4);
   return target;
 }
 
@@ -56,11 +61,10 @@ export function uuidToBytes(uuid: Uuid, target: Uint8Array = new Uint8Array(16),
 export function parseUuid(text: string): Uuid | undefined {
   if (text.length !== 22) return undefined;
   for (let i = 0; i < 22; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 127 || DIGITS[code] < 0) return undefined;
+    if (text.charCodeAt(i) > 127 || digitAt(text, i) < 0) return undefined;
   }
   // The last character carries only two bits; with other bits set it would not print the same way again.
-  return (DIGITS[text.charCodeAt(21)] & 15) === 0 ? (text as Uuid) : undefined;
+  return (digitAt(text, 21) & 15) === 0 ? (text as Uuid) : undefined;
 }
 
 /**
@@ -70,8 +74,8 @@ export function parseUuid(text: string): Uuid | undefined {
 export function randomUuid(randomBytes: (length: number) => Uint8Array): Uuid {
   for (let tries = 0; tries < 100; tries++) {
     const bytes = Uint8Array.from(randomBytes(16));
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    bytes[6] = (entryAt(bytes, 6) & 0x0f) | 0x40;
+    bytes[8] = (entryAt(bytes, 8) & 0x3f) | 0x80;
     const uuid = uuidFromBytes(bytes);
     if (!uuid.startsWith("-")) return uuid;
   }

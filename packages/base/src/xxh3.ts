@@ -1,3 +1,5 @@
+import { entryAt, lastEntry } from "./assert.ts";
+
 const M64 = 0xffffffffffffffffn;
 const P32_1 = 0x9e3779b1n;
 const P32_2 = 0x85ebca77n;
@@ -19,7 +21,13 @@ const STRIPE = 64;
 const STRIPES = (SECRET.length - STRIPE) / 8;
 
 const u32 = (bytes: Uint8Array, at: number): bigint =>
-  BigInt((bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0);
+  BigInt(
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+      0,
+  );
 const u64 = (bytes: Uint8Array, at: number): bigint => u32(bytes, at) | (u32(bytes, at + 4) << 32n);
 const rotl = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & M64;
 
@@ -65,7 +73,8 @@ function upTo16(b: Uint8Array): bigint {
     return h ^ (h >> 28n);
   }
   if (b.length === 0) return avalanche64(u64(SECRET, 56) ^ u64(SECRET, 64));
-  const mixed = (BigInt(b[0]) << 16n) | (BigInt(b[b.length >> 1]) << 24n) | BigInt(b[b.length - 1]) | (length << 8n);
+  const mixed =
+    (BigInt(entryAt(b, 0)) << 16n) | (BigInt(entryAt(b, b.length >> 1)) << 24n) | BigInt(lastEntry(b)) | (length << 8n);
   return avalanche64(mixed ^ (u32(SECRET, 0) ^ u32(SECRET, 4)));
 }
 
@@ -92,8 +101,8 @@ function stripe(lanes: bigint[], b: Uint8Array, at: number, secret: number): voi
   for (let i = 0; i < 8; i++) {
     const value = u64(b, at + 8 * i);
     const keyed = value ^ u64(SECRET, secret + 8 * i);
-    lanes[i ^ 1] = (lanes[i ^ 1] + value) & M64;
-    lanes[i] = (lanes[i] + (keyed & 0xffffffffn) * (keyed >> 32n)) & M64;
+    lanes[i ^ 1] = ((lanes[i ^ 1] as bigint) + value) & M64;
+    lanes[i] = ((lanes[i] as bigint) + (keyed & 0xffffffffn) * (keyed >> 32n)) & M64;
   }
 }
 
@@ -104,7 +113,8 @@ function long(b: Uint8Array): bigint {
   for (let n = 0; n < blocks; n++) {
     for (let i = 0; i < STRIPES; i++) stripe(lanes, b, n * block + i * STRIPE, i * 8);
     for (let i = 0; i < 8; i++) {
-      const mixed = lanes[i] ^ (lanes[i] >> 47n) ^ u64(SECRET, SECRET.length - STRIPE + 8 * i);
+      const lane = lanes[i] as bigint;
+      const mixed = lane ^ (lane >> 47n) ^ u64(SECRET, SECRET.length - STRIPE + 8 * i);
       lanes[i] = (mixed * P32_1) & M64;
     }
   }
@@ -113,7 +123,10 @@ function long(b: Uint8Array): bigint {
   stripe(lanes, b, b.length - STRIPE, SECRET.length - STRIPE - 7);
   let acc = BigInt(b.length) * P64_1;
   for (let i = 0; i < 4; i++) {
-    acc += mulFold(lanes[2 * i] ^ u64(SECRET, 11 + 16 * i), lanes[2 * i + 1] ^ u64(SECRET, 19 + 16 * i));
+    acc += mulFold(
+      (lanes[2 * i] as bigint) ^ u64(SECRET, 11 + 16 * i),
+      (lanes[2 * i + 1] as bigint) ^ u64(SECRET, 19 + 16 * i),
+    );
   }
   return avalanche(acc & M64);
 }
