@@ -106,7 +106,11 @@ export class FrameSplitter {
   }
 
   private sizeAt(bytes: Uint8Array, at: number): number {
-    const size = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+    const size =
+      ((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number);
     if (size < 0 || size > this.maxSize)
       throw new MalformedError(`a frame of ${size} bytes; the limit is ${this.maxSize}`);
     return size;

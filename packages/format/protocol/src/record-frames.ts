@@ -53,8 +53,14 @@ interface AnyRecord {
   readonly value: object;
 }
 
+function rowOf(table: FramedTable, type: string): FramedTable[string] {
+  const row = table[type];
+  invariant(row !== undefined, "the type of a record is in its table");
+  return row;
+}
+
 function encodeFramed(table: FramedTable, record: AnyRecord): Uint8Array {
-  const { id, message } = table[record.type];
+  const { id, message } = rowOf(table, record.type);
   const writer = new ByteWriter();
   writer.uvarint(FRAME_VERSION);
   writer.uvarint(id);
@@ -71,7 +77,7 @@ function decodeFramed(table: FramedTable, types: readonly (string | undefined)[]
   const type = types[id];
   if (type === undefined) throw new MalformedError(`unknown record type ${id}`);
   const version = reader.uvarint();
-  const { message } = table[type];
+  const { message } = rowOf(table, type);
   if (version < message.first || version > message.last) throw new MalformedError(`${type} of version ${version}`);
   const value = message.decode(reader, version) as object;
   if (reader.remaining() > 0) throw new MalformedError(`${reader.remaining()} bytes after a ${type}`);

@@ -125,12 +125,12 @@ export function writePayload(writer: ByteWriter, bytes: Uint8Array): void {
 
 export function totalLength(chunks: readonly Uint8Array[]): number {
   let length = 0;
-  for (let i = 0; i < chunks.length; i++) length += chunks[i].length;
+  for (let i = 0; i < chunks.length; i++) length += (chunks[i] as Uint8Array).length;
   return length;
 }
 
 export function writeChunks(writer: ByteWriter, chunks: readonly Uint8Array[]): void {
-  for (let i = 0; i < chunks.length; i++) writePayload(writer, chunks[i]);
+  for (let i = 0; i < chunks.length; i++) writePayload(writer, chunks[i] as Uint8Array);
 }
 
 export function writeUuid(writer: ByteWriter, id: Uuid): void {

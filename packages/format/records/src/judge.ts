@@ -66,7 +66,7 @@ const LARGE_REBUILD_BYTES = 16 * 1024;
 const CODEC_BITS = 7;
 
 function codecOf(bytes: Uint8Array): number {
-  return bytes.length < HEADER_SIZE ? 0 : bytes[FIELD.attributes + 1] & CODEC_BITS;
+  return bytes.length < HEADER_SIZE ? 0 : (bytes[FIELD.attributes + 1] as number) & CODEC_BITS;
 }
 
 /** True if the first batch in `bytes` is compressed. */

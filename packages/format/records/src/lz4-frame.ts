@@ -1,5 +1,5 @@
 import type { BlockCodecs } from "@samsa/base";
-import { concat, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
+import { concat, joined, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import { xxHash32 } from "./xxhash.ts";
 
 const LZ4_MAGIC = 0x184d2204;
@@ -41,11 +41,12 @@ interface Lz4Descriptor {
 function readLz4Descriptor(input: Uint8Array, view: DataView): Lz4Descriptor {
   if (input.length < 7) throw new MalformedError("an lz4 frame ends inside its header");
   if (view.getUint32(0, true) !== LZ4_MAGIC) throw new MalformedError("not an lz4 frame");
-  const flags = input[4];
+  const flags = view.getUint8(4);
   if (flags >> 6 !== 1 || (flags & 0x03) !== 0) throw new MalformedError("an lz4 frame of an unknown version");
   if ((flags & 0x20) === 0) throw new MalformedError("lz4 frames with dependent blocks are not supported");
-  const sizeCode = (input[5] >> 4) & 7;
-  if (sizeCode < 4 || (input[5] & 0x8f) !== 0) throw new MalformedError("an lz4 frame has an invalid block size");
+  const sizes = view.getUint8(5);
+  const sizeCode = (sizes >> 4) & 7;
+  if (sizeCode < 4 || (sizes & 0x8f) !== 0) throw new MalformedError("an lz4 frame has an invalid block size");
   // The content size is ignored.
   const at = 6 + ((flags & 0x08) === 0 ? 0 : 8);
   if (at >= input.length) throw new MalformedError("an lz4 frame ends inside its header");
@@ -92,5 +93,5 @@ export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, limit: numb
     blocks.push(block);
     at = next;
   }
-  return blocks.length === 1 ? blocks[0] : concat(blocks);
+  return joined(blocks);
 }

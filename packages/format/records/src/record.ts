@@ -170,11 +170,11 @@ export class RecordCursor {
   private varint(): number {
     const { bytes } = this;
     let at = this.position;
-    let byte = bytes[at++];
+    let byte = bytes[at++] as number;
     let raw = byte & 0x7f;
     for (let shift = 7; byte >= 0x80; shift += 7) {
       if (shift > 28) throw new MalformedError("a 32-bit varint takes at most 5 bytes");
-      byte = bytes[at++];
+      byte = bytes[at++] as number;
       raw |= (byte & 0x7f) << shift;
     }
     // A read past a typed array gives undefined, which ends the loop; the bound is checked once here.
@@ -186,13 +186,13 @@ export class RecordCursor {
   private varlong(): Int64 {
     const { bytes } = this;
     let at = this.position;
-    let byte = bytes[at++];
+    let byte = bytes[at++] as number;
     let low = byte & 0x7f;
     let scale = 128;
     while (byte >= 0x80) {
       // Seven bytes carry 49 bits, which a double adds up exactly.
       if (scale > 0x1000000000000) return this.longVarlong();
-      byte = bytes[at++];
+      byte = bytes[at++] as number;
       low += (byte & 0x7f) * scale;
       scale *= 128;
     }
@@ -207,7 +207,7 @@ export class RecordCursor {
     let at = this.position;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       if (at >= this.end) throw new MalformedError("a record ends inside a number");
-      const byte = this.bytes[at++];
+      const byte = this.bytes[at++] as number;
       raw |= BigInt(byte & 0x7f) << shift;
       if (byte >= 0x80) continue;
       this.position = at;

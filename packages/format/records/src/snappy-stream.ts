@@ -1,5 +1,5 @@
 import type { BlockCodecs } from "@samsa/base";
-import { concat, MalformedError, viewOf } from "@samsa/base";
+import { concat, joined, MalformedError, viewOf } from "@samsa/base";
 
 /** Xerial's stream magic, then its version and the oldest compatible one (both 1). */
 const XERIAL_HEADER = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1);
@@ -49,7 +49,7 @@ export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number
     chunks.push(block);
     at += length;
   }
-  return chunks.length === 1 ? chunks[0] : concat(chunks);
+  return joined(chunks);
 }
 
 /** Checks the header of a stream that follows another; xerial does not check the version of the first one. */

@@ -1,5 +1,5 @@
 import type { BlockCodecs } from "@samsa/base";
-import { concat, MalformedError, viewOf } from "@samsa/base";
+import { entryAt, joined, MalformedError, viewOf } from "@samsa/base";
 
 const MAGIC = 0xfd2fb528;
 /** First of the sixteen magic numbers of skippable frames; the length to skip follows. */
@@ -28,7 +28,7 @@ export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: nu
     chunks.push(content);
     at = end;
   }
-  return chunks.length === 1 ? chunks[0] : concat(chunks);
+  return joined(chunks);
 }
 
 /** End of the frame at `start` (RFC 8878, 3.1.1). Throws `MalformedError` if the frame is incomplete. */
@@ -36,7 +36,7 @@ function frameEnd(view: DataView, start: number): number {
   const descriptor = view.getUint8(start + 4);
   const singleSegment = (descriptor & 0x20) !== 0;
   const contentSize = CONTENT_SIZES[descriptor >> 6] || (singleSegment ? 1 : 0);
-  let at = start + 5 + (singleSegment ? 0 : 1) + DICTIONARY_ID_SIZES[descriptor & 3] + contentSize;
+  let at = start + 5 + (singleSegment ? 0 : 1) + entryAt(DICTIONARY_ID_SIZES, descriptor & 3) + contentSize;
   for (let isLast = false; !isLast; ) {
     if (at + 3 > view.byteLength) throw new MalformedError("a zstd frame ends inside a block's header");
     const header = view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
