@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import {
   ELR_FEATURE,
   METADATA_VERSION,
@@ -136,9 +137,8 @@ class Decider {
   elect(): Elected {
     const { draft, partition, target } = this;
     const { election = "online" } = target;
-    const [preferred] = draft.replicas;
-    const order = election === "preferred" ? [preferred, partition.leader] : [partition.leader];
-    const clean = [...order, ...draft.replicas].find(id => this.#eligible(id));
+    const preferred = election === "preferred" ? draft.replicas.slice(0, 1) : [];
+    const clean = [...preferred, partition.leader, ...draft.replicas].find(id => this.#eligible(id));
     if (clean !== undefined) return { leader: clean, unclean: false };
     const last = this.#lastKnown();
     if (last !== undefined) return { leader: last, unclean: true };
@@ -197,7 +197,7 @@ class Decider {
     if (draft.replicas.length > 0 && metadataVersionOf(image) >= METADATA_VERSION.directories) {
       const directories = draft.replicas.map(id => {
         const at = partition.replicas.indexOf(id);
-        return at < 0 ? directoryOf(image.brokers.get(id)) : partition.directories[at];
+        return at < 0 ? directoryOf(image.brokers.get(id)) : entryAt(partition.directories, at);
       });
       if (!same(directories, partition.directories)) change.directories = directories;
     }

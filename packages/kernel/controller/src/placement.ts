@@ -22,15 +22,16 @@ function hasOpenDirectory(broker: BrokerImage): boolean {
 
 /** Directory of a new replica on the broker; a reserved id if the broker has not exactly one. */
 export function directoryOf(broker: BrokerImage | undefined): Uuid {
-  const directories = broker?.logDirs ?? [];
-  if (directories.length === 0) return MIGRATING_DIRECTORY;
-  return directories.length === 1 ? directories[0] : UNASSIGNED_DIRECTORY;
+  const [directory, ...others] = broker?.logDirs ?? [];
+  if (directory === undefined) return MIGRATING_DIRECTORY;
+  return others.length === 0 ? directory : UNASSIGNED_DIRECTORY;
 }
 
 /** Initial state of a partition; undefined if no replica can lead it. */
 export function newPartition(image: MetadataImage, replicas: readonly number[]): PartitionImage | undefined {
   const isr = replicas.filter(id => isActive(image, id));
-  if (isr.length === 0) return undefined;
+  const [leader] = isr;
+  if (leader === undefined) return undefined;
   return {
     replicas,
     directories: replicas.map(id => directoryOf(image.brokers.get(id))),
@@ -39,7 +40,7 @@ export function newPartition(image: MetadataImage, replicas: readonly number[]):
     addingReplicas: [],
     eligibleLeaderReplicas: [],
     lastKnownElr: [],
-    leader: isr[0],
+    leader,
     leaderRecoveryState: 0,
     leaderEpoch: 0,
     partitionEpoch: 0,
@@ -117,7 +118,8 @@ function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: n
   const replicas: number[] = [];
   for (let round = 0; replicas.length < replicationFactor; round++) {
     for (const list of lists) {
-      if (round < list.length && replicas.length < replicationFactor) replicas.push(list[round]);
+      const replica = list[round];
+      if (replica !== undefined && replicas.length < replicationFactor) replicas.push(replica);
     }
   }
   return replicas;

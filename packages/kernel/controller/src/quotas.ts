@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import { quotaKey, type QuotaEntity } from "@samsa/metadata";
 import {
   type AlterClientQuotasRequest,
@@ -56,7 +57,7 @@ function keysFor(
     const rule = "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId";
     return refusal("INVALID_REQUEST", rule);
   }
-  const [{ entityName }] = entity;
+  const { entityName } = entryAt(entity, 0);
   if (entityName !== null && unresolved.has(entityName)) {
     return refusal("INVALID_REQUEST", `${entityName} is not a valid IP or resolvable host.`);
   }

@@ -124,19 +124,19 @@ function reverted(
 ): PartitionTarget | Refusal {
   if (!isReassigned(partition)) return refusal("NO_REASSIGNMENT_IN_PROGRESS", null);
   const replicas = without(partition.replicas, ...partition.addingReplicas);
-  const isr = without(partition.isr, ...partition.addingReplicas);
+  const inSync = without(partition.isr, ...partition.addingReplicas);
   const { uncleanLeaderElection } = settings.replication(image, topic.name);
-  const [first] = replicas;
-  if (isr.length === 0 && first === undefined) {
+  const isr = inSync.length === 0 ? replicas.slice(0, 1) : inSync;
+  if (isr.length === 0) {
     return refusal("INVALID_REPLICA_ASSIGNMENT", "Invalid replica assignment: addingReplicas contains all replicas.");
   }
-  if (isr.length === 0 && !uncleanLeaderElection) {
+  if (inSync.length === 0 && !uncleanLeaderElection) {
     const why = "because it would require an unclean leader election.";
     const what = `Unable to revert partition assignment for ${topic.name}:${partitionId}`;
     return refusal("INVALID_REPLICA_ASSIGNMENT", `${what} ${why}`);
   }
   const election = uncleanLeaderElection ? "unclean" : "online";
-  return { replicas, isr: isr.length === 0 ? [first] : isr, adding: [], removing: [], election };
+  return { replicas, isr, adding: [], removing: [], election };
 }
 
 function moved(

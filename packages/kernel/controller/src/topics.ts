@@ -1,4 +1,4 @@
-import { ZERO_UUID } from "@samsa/base";
+import { entryAt, ZERO_UUID } from "@samsa/base";
 import {
   collisionName,
   type MetadataImage,
@@ -106,7 +106,7 @@ function createTopic(context: DecisionContext, topic: NewTopic): Decision<Create
       errorMessage: null,
       topicConfigErrorCode: 0,
       numPartitions: partitions.length,
-      replicationFactor: partitions[0].replicas.length,
+      replicationFactor: entryAt(partitions, 0).replicas.length,
       configs: settings.describeTopic(overrides),
     },
   };

@@ -1,4 +1,4 @@
-import { fromUtf8, MalformedError, parseUuid, type Uuid, utf8 } from "@samsa/base";
+import { entryAt, fromUtf8, MalformedError, parseUuid, type Uuid, utf8 } from "@samsa/base";
 
 /** Leader epoch and its first offset in the log. */
 export interface EpochStart {
@@ -42,7 +42,7 @@ function number(text: string): number {
 
 /** Decodes `leader-epoch-checkpoint`. Throws `MalformedError`. */
 export function readEpochs(bytes: Uint8Array): EpochStart[] {
-  return readLines(bytes, 2).map(([epoch, offset]) => ({ epoch: number(epoch), startOffset: number(offset) }));
+  return readLines(bytes, 2).map(line => ({ epoch: number(entryAt(line, 0)), startOffset: number(entryAt(line, 1)) }));
 }
 
 /** Encodes `leader-epoch-checkpoint`. */
@@ -52,10 +52,10 @@ export function writeEpochs(epochs: readonly EpochStart[]): Uint8Array {
 
 /** Decodes `recovery-point-offset-checkpoint` and similar files: `topic partition offset` per line. */
 export function readOffsets(bytes: Uint8Array): PartitionOffset[] {
-  return readLines(bytes, 3).map(([topic, partition, offset]) => ({
-    topic,
-    partition: number(partition),
-    offset: number(offset),
+  return readLines(bytes, 3).map(line => ({
+    topic: entryAt(line, 0),
+    partition: number(entryAt(line, 1)),
+    offset: number(entryAt(line, 2)),
   }));
 }
 
@@ -67,7 +67,7 @@ export function writeOffsets(offsets: readonly PartitionOffset[]): Uint8Array {
 /** Decodes `partition.metadata`: the topic id of the partition; undefined if the file has none. */
 export function readTopicId(bytes: Uint8Array): Uuid | undefined {
   const match = /^topic_id: (\S+)$/m.exec(fromUtf8(bytes));
-  return match === null ? undefined : parseUuid(match[1]);
+  return match === null ? undefined : parseUuid(entryAt(match, 1));
 }
 
 /** Encodes `partition.metadata`. */

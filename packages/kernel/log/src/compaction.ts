@@ -1,4 +1,4 @@
-import { ignored, type Int64 } from "@samsa/base";
+import { entryAt, ignored, type Int64 } from "@samsa/base";
 import type { BatchCursor } from "@samsa/records";
 import {
   BatchBuilder,
@@ -89,7 +89,7 @@ export function groupSegments(state: LogState, end: number): Segment[][] {
       size + segment.size <= segmentBytes &&
       (entries + offsets.count) * 8 <= segmentIndexBytes &&
       (times + timeIndex.count) * 12 <= segmentIndexBytes &&
-      (segment.size === 0 || last - group[0].base <= 0x7fffffff);
+      (segment.size === 0 || last - entryAt(group, 0).base <= 0x7fffffff);
     if (fits) group.push(segment);
     else groups.push([segment]);
     size = segment.size + (fits ? size : 0);

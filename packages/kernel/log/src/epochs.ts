@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import type { EpochStart } from "./checkpoints.ts";
 
 /** Start offsets of the leader epochs of a log (`LeaderEpochFileCache`, KIP-101). */
@@ -9,14 +10,13 @@ export class EpochCache {
 
   /** Latest epoch; -1: none is known. */
   get latest(): number {
-    return this.entries.length === 0 ? -1 : this.entries[this.entries.length - 1].epoch;
+    return this.entries.at(-1)?.epoch ?? -1;
   }
 
   /** Adds the start of `epoch` at `startOffset`; drops entries that contradict it. */
   assign(epoch: number, startOffset: number): void {
     if (epoch < 0 || epoch === this.latest) return;
-    while (this.entries.length > 0) {
-      const last = this.entries[this.entries.length - 1];
+    for (let last = this.entries.at(-1); last !== undefined; last = this.entries.at(-1)) {
       if (last.epoch < epoch && last.startOffset < startOffset) break;
       this.entries.pop();
     }
@@ -26,17 +26,18 @@ export class EpochCache {
 
   /** Drops epochs that begin at or after `offset`. */
   truncateFromEnd(offset: number): void {
-    const before = this.entries.length;
-    while (this.entries.length > 0 && this.entries[this.entries.length - 1].startOffset >= offset) this.entries.pop();
-    if (this.entries.length !== before) this.dirty = true;
+    const keep = this.entries.findLastIndex(entry => entry.startOffset < offset) + 1;
+    if (keep === this.entries.length) return;
+    this.entries.length = keep;
+    this.dirty = true;
   }
 
   /** Drops epochs that end at or before `offset`; the epoch that contains it begins there then. */
   truncateFromStart(offset: number): void {
-    let keep = -1;
-    for (let i = 0; i < this.entries.length && this.entries[i].startOffset <= offset; i++) keep = i;
-    if (keep < 0 || (keep === 0 && this.entries[0].startOffset === offset)) return;
-    const { epoch } = this.entries[keep];
+    const keep = this.entries.findLastIndex(entry => entry.startOffset <= offset);
+    if (keep < 0) return;
+    const { epoch, startOffset } = entryAt(this.entries, keep);
+    if (keep === 0 && startOffset === offset) return;
     this.entries = [{ epoch, startOffset: offset }, ...this.entries.slice(keep + 1)];
     this.dirty = true;
   }
@@ -59,7 +60,7 @@ export class EpochCache {
     if (epoch === this.latest) return { epoch, endOffset: logEndOffset };
     const higher = this.entries.findIndex(entry => entry.epoch > epoch);
     if (higher < 0) return { epoch: -1, endOffset: -1 };
-    const { startOffset } = this.entries[higher];
-    return { epoch: higher === 0 ? epoch : this.entries[higher - 1].epoch, endOffset: startOffset };
+    const { startOffset } = entryAt(this.entries, higher);
+    return { epoch: higher === 0 ? epoch : entryAt(this.entries, higher - 1).epoch, endOffset: startOffset };
   }
 }

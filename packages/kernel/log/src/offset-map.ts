@@ -65,7 +65,7 @@ export class OffsetMap {
     const digest = this.#digest(key);
     const view = new DataView(digest.buffer, digest.byteOffset, 16);
     const at = this.#find([view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)]);
-    return this.#isFree(at) ? -1 : (this.#table[at + 4] - 1) * HIGH_WORD + this.#table[at + 5];
+    return this.#isFree(at) ? -1 : ((this.#table[at + 4] as number) - 1) * HIGH_WORD + (this.#table[at + 5] as number);
   }
 
   /** True if the slot is free: the high word of an offset is stored plus one, so that 0 means free. */
@@ -90,7 +90,12 @@ export class OffsetMap {
     this.#table = new Uint32Array(this.#slots * WORDS);
     for (let from = 0; from < old.length; from += WORDS) {
       if (old[from + 4] === 0) continue;
-      const at = this.#find([old[from], old[from + 1], old[from + 2], old[from + 3]]);
+      const at = this.#find([
+        old[from] as number,
+        old[from + 1] as number,
+        old[from + 2] as number,
+        old[from + 3] as number,
+      ]);
       this.#table.set(old.subarray(from, from + WORDS), at);
     }
   }

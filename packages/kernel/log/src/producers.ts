@@ -150,7 +150,7 @@ export class ProducerStates {
     // After retention has removed all that a producer wrote, any sequence is accepted (KIP-360).
     if (entry === undefined || entry.epoch < 0) return 0;
     if (epoch !== entry.epoch) return sequence === 0 ? 0 : wrong;
-    const last = empty ? NO_SEQUENCE : entry.batches[entry.batches.length - 1].lastSequence;
+    const last = entry.batches.at(-1)?.lastSequence ?? NO_SEQUENCE;
     return sequence === (last === NO_SEQUENCE ? 0 : addSequence(last, 1)) ? 0 : wrong;
   }
 

@@ -1,4 +1,4 @@
-import { type Int64, invariant, subtractI64 } from "@samsa/base";
+import { entryAt, type Int64, invariant, subtractI64 } from "@samsa/base";
 import { assignOffsets, BatchCursor, type TimestampType, type Tools } from "@samsa/records";
 import { writeEpochs } from "./checkpoints.ts";
 import type { LogConfig } from "./config.ts";
@@ -98,8 +98,14 @@ export class LogState {
     this.config = options.config;
   }
 
+  /** Segment that takes appends. */
   get active(): Segment {
-    return this.segments[this.segments.length - 1];
+    return this.segments[this.segments.length - 1] as Segment;
+  }
+
+  /** Segment with the lowest offsets. */
+  get oldest(): Segment {
+    return entryAt(this.segments, 0);
   }
 
   get size(): number {
@@ -114,7 +120,7 @@ export class LogState {
     let high = this.segments.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.segments[middle].base <= offset) low = middle + 1;
+      if ((this.segments[middle] as Segment).base <= offset) low = middle + 1;
       else high = middle;
     }
     return low - 1;
@@ -313,7 +319,7 @@ export class LogState {
   takeSnapshot(out: LogEffect[]): void {
     const { producers } = this;
     // A log that never had batches has no producers.
-    if (producers.endOffset <= Math.max(producers.snapshotOffset, this.segments[0].base)) return;
+    if (producers.endOffset <= Math.max(producers.snapshotOffset, this.oldest.base)) return;
     const offset = producers.endOffset;
     const bytes = writeSnapshot(producers.entries.values(), this.options.tools.crc32c);
     out.push({ kind: "replace", file: fileName(offset, SNAPSHOT_SUFFIX), bytes });
@@ -351,8 +357,8 @@ export class LogState {
     const gone = this.segments.splice(0, count);
     invariant(this.segments.length > 0, "a log keeps a segment");
     for (const segment of gone) this.drop(segment, out);
-    this.raiseStart(Math.max(this.startOffset, this.segments[0].base));
-    this.dropSnapshots(offset => offset < this.segments[0].base, out);
+    this.raiseStart(Math.max(this.startOffset, this.oldest.base));
+    this.dropSnapshots(offset => offset < this.oldest.base, out);
     this.writeEpochs(out);
   }
 
@@ -361,8 +367,9 @@ export class LogState {
    * swap suffix.
    */
   replaceSegments(old: readonly Segment[], fresh: Segment, out: LogEffect[]): void {
-    const at = this.indexOf(old[0].base);
-    invariant(this.segments[at] === old[0] && fresh.base === old[0].base, "the segments to replace are in the log");
+    const first = entryAt(old, 0);
+    const at = this.indexOf(first.base);
+    invariant(this.segments[at] === first && fresh.base === first.base, "the segments to replace are in the log");
     this.segments.splice(at, old.length, fresh);
     for (const segment of old) this.drop(segment, out);
     // Rename the log file last: while it has the swap suffix, recovery does not trust the indexes.
@@ -431,7 +438,7 @@ export class LogState {
   abortedIn(fetchOffset: number, upperBound: number): AbortedTxn[] {
     const found: AbortedTxn[] = [];
     for (let i = Math.max(0, this.indexOf(fetchOffset)); i < this.segments.length; i++) {
-      const segment = this.segments[i];
+      const segment = entryAt(this.segments, i);
       if (segment.hasTxns && this.txnsOf(segment).collect(fetchOffset, upperBound, found)) break;
     }
     return found;

@@ -1,3 +1,5 @@
+import { lastEntry } from "@samsa/base";
+
 /** Transaction that has begun; `ended`: its marker is in the log. */
 export interface OpenTxn {
   readonly firstOffset: number;
@@ -55,7 +57,7 @@ export class UndecidedTxns {
       this.#firstAlive = this.#dead = 0;
     }
     const { firstOffset } = txn;
-    while (this.#ended.length > this.#firstEnded && this.#ended[this.#ended.length - 1].firstOffset >= firstOffset) {
+    while (this.#ended.length > this.#firstEnded && lastEntry(this.#ended).firstOffset >= firstOffset) {
       this.#ended.pop();
     }
     this.#ended.push({ firstOffset, lastOffset });
@@ -80,7 +82,7 @@ export class UndecidedTxns {
     let high = ended.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (ended[middle].lastOffset < highWatermark) low = middle + 1;
+      if ((ended[middle] as EndedTxn).lastOffset < highWatermark) low = middle + 1;
       else high = middle;
     }
     this.#firstEnded = low;

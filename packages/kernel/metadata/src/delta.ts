@@ -1,4 +1,5 @@
 import {
+  entryAt,
   type Int64,
   invariant,
   MIGRATING_DIRECTORY,
@@ -436,6 +437,6 @@ export function changedPartition(old: PartitionImage, change: PartitionChangeRec
 function movedDirectories(old: PartitionImage, replicas: readonly number[]): readonly Uuid[] {
   return replicas.map(replica => {
     const at = old.replicas.indexOf(replica);
-    return at < 0 ? UNASSIGNED_DIRECTORY : old.directories[at];
+    return at < 0 ? UNASSIGNED_DIRECTORY : entryAt(old.directories, at);
   });
 }

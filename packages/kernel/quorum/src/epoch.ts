@@ -47,7 +47,8 @@ export function beginSoleEpoch(start: EpochStart, tools: Tools): Epoch | undefin
   const { node, voterSet, endOffset: baseOffset, now: timestamp } = start;
   const { kraftVersion, voters } = voterSet;
   const reconfigurable = kraftVersion >= 1;
-  if (voters.length !== 1 || !isVoter(node, voters[0], reconfigurable)) return undefined;
+  const [voter, ...others] = voters;
+  if (voter === undefined || others.length > 0 || !isVoter(node, voter, reconfigurable)) return undefined;
   const before = start.quorumState === undefined ? 0 : parseQuorumState(start.quorumState).state.leaderEpoch;
   const epoch = Math.max(before, start.lastEpoch, 0) + 1;
   invariant(epoch <= 0x7fffffff, "epochs fit 31 bits");
@@ -56,7 +57,7 @@ export function beginSoleEpoch(start: EpochStart, tools: Tools): Epoch | undefin
   const records: ControlRecord[] = [
     { type: "leaderChange", version: 0, leaderId: node.id, voters: [self], grantingVoters: [self] },
   ];
-  const announce = reconfigurable && (!voterSet.inLog || !sameDescription(node, voters[0]));
+  const announce = reconfigurable && (!voterSet.inLog || !sameDescription(node, voter));
   if (announce) records.push({ type: "kraftVersion", kraftVersion }, { type: "kraftVoters", voters: [node] });
   return {
     epoch,

@@ -101,8 +101,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a marker counts before it is replicated",
     file: `${LOG}/undecided.ts`,
-    find: "if (ended[middle].lastOffset < highWatermark) low",
-    replace: "if (ended[middle].firstOffset < highWatermark) low",
+    find: "if ((ended[middle] as EndedTxn).lastOffset < highWatermark) low",
+    replace: "if ((ended[middle] as EndedTxn).firstOffset < highWatermark) low",
     why: "records count as committed before their marker is flushed",
   },
   {
