@@ -1,4 +1,4 @@
-import { type BufferPool, DiskError, type DiskFile, MalformedError, viewOf } from "@samsa/base";
+import { type BufferPool, DiskError, type DiskFile, entryAt, lastEntry, MalformedError, viewOf } from "@samsa/base";
 import {
   type AbortedTxn,
   BatchFilter,
@@ -96,11 +96,11 @@ class CleanedFiles {
   #written = 0;
 
   constructor(log: PartitionLog, old: readonly Segment[]) {
-    const [first] = old;
+    const first = entryAt(old, 0);
     this.#log = log;
     this.segment = new Segment(first.base, 0, {
       created: first.created,
-      modified: old[old.length - 1].modified,
+      modified: lastEntry(old).modified,
       jitter: first.jitter,
     });
     this.#file = log.home.env.disk.open(this.#path(LOG_SUFFIX, CLEANED_SUFFIX), "create");
@@ -223,7 +223,7 @@ class Compaction {
     const { state } = this.#log;
     const txns = new PassingTxns(this.#tools);
     txns.add(this.#log.abortedTransactions(from, end));
-    const first = state.segmentOf(from) ?? state.segments[0];
+    const first = state.segmentOf(from) ?? state.oldest;
     for (let segment: Segment | undefined = first; segment !== undefined; segment = state.after(segment)) {
       if (segment === state.active || segment.base >= end) break;
       const next = Math.min(state.after(segment)?.base ?? end, end);
@@ -278,7 +278,7 @@ class Compaction {
       }
       // Write down a recovery point above the group first: recovery takes a gap above it for records lost in a power
       // failure.
-      await log.home.secure(log, log.state.after(group[group.length - 1])?.base ?? log.endOffset);
+      await log.home.secure(log, log.state.after(lastEntry(group))?.base ?? log.endOffset);
       await files.finish();
       this.#check(group);
       files.promise();

@@ -249,7 +249,7 @@ export class LogDirs {
   /** Broker epoch of the last shutdown, if it was clean in every directory; else -1. */
   get previousBrokerEpoch(): number {
     const [first, ...rest] = this.opened.map(dir => dir.previousBrokerEpoch);
-    return this.anyOffline || rest.some(epoch => epoch !== first) ? -1 : first;
+    return first === undefined || this.anyOffline || rest.some(epoch => epoch !== first) ? -1 : first;
   }
 
   private everyDir(): Set<LogDir> {

@@ -2,6 +2,7 @@ import {
   BufferPool,
   DiskError,
   type DiskLock,
+  entryAt,
   type Env,
   fromUtf8,
   invariant,
@@ -246,13 +247,15 @@ export class LogDir implements LogHome<PartitionLog> {
       }
       const match = LOG_NAME.exec(name);
       if (match === null) continue;
-      const key = keyOf(match[1], Number(match[2]));
+      const topic = entryAt(match, 1);
+      const partition = Number(match[2]);
+      const key = keyOf(topic, partition);
       const names = this.namesIn(name);
       const marked = cutOf(names);
       // A clean shutdown writes the checkpoints after any truncation.
       const limit = this.cleanStart ? Infinity : marked;
       const saved = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? 0, limit);
-      const log = this.loadLog(match[1], Number(match[2]), {
+      const log = this.loadLog(topic, partition, {
         name,
         names,
         recoveryPoint: recoveryPoints.has(key) || limit < Infinity ? saved(recoveryPoints) : -1,
@@ -394,9 +397,7 @@ export class LogDir implements LogHome<PartitionLog> {
     const turn = ++this.turn;
     const points = new Map([...this.allLogs()].map(log => [log, log.durablePoint]));
     await this.writeOffsets(RECOVERY_POINTS, log => points.get(log) ?? -1);
-    await this.writeOffsets(START_OFFSETS, log =>
-      log.startOffset > log.state.segments[0].base ? log.startOffset : -1,
-    );
+    await this.writeOffsets(START_OFFSETS, log => (log.startOffset > log.state.oldest.base ? log.startOffset : -1));
     await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
     await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
     const trusted = this.trustAgain(turn);

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from "@samsa/base";
+import { type Disk, type DiskFile, entryAt } from "@samsa/base";
 import { DELETED_SUFFIX, type LogEffect, type LogState } from "@samsa/log";
 import { removeIfThere, replaceFile } from "./files.ts";
 import type { LogHome } from "./log-home.ts";
@@ -106,7 +106,7 @@ export class LogFiles {
   /** Performs effects in order. Adjacent writes to the same file become one write. */
   perform(effects: readonly LogEffect[]): void {
     for (let i = 0; i < effects.length; ) {
-      const effect = effects[i++];
+      const effect = effects[i++] as LogEffect;
       if (effect.kind !== "write") {
         this.performOne(effect);
         continue;
@@ -114,7 +114,7 @@ export class LogFiles {
       const chunks = [effect.bytes];
       let end = effect.position + effect.bytes.length;
       for (; i < effects.length; i++) {
-        const next = effects[i];
+        const next = effects[i] as LogEffect;
         if (next.kind !== "write" || next.file !== effect.file || next.position !== end) break;
         chunks.push(next.bytes);
         end += next.bytes.length;
@@ -126,12 +126,12 @@ export class LogFiles {
   private write(name: string, chunks: readonly Uint8Array[], position: number): void {
     if (name.endsWith(".log")) {
       const file = this.open(name);
-      if (chunks.length > 1 || chunks[0].length > 0) file.write(chunks, position);
+      if (chunks.length > 1 || entryAt(chunks, 0).length > 0) file.write(chunks, position);
       return;
     }
     const file = this.disk.open(`${this.path}/${name}`, "create");
     try {
-      if (chunks[0].length > 0) file.write(chunks, position);
+      if (entryAt(chunks, 0).length > 0) file.write(chunks, position);
     } finally {
       file.close();
     }

@@ -64,12 +64,13 @@ export class LogMove {
     const read = source.read({ offset, maxBytes, minOneMessage: true, limitOffset: source.endOffset });
     try {
       invariant(read.error === 0, "offsets between the start and the end of a log are in range");
-      if (read.chunks.length === 0) {
+      const [first] = read.chunks;
+      if (first === undefined) {
         // Compaction may have left no batch before the log end offset.
         copy.extendTo(source.endOffset);
         return true;
       }
-      if (offset > copy.endOffset || copy.size === 0) this.begin(read.chunks[0], offset);
+      if (offset > copy.endOffset || copy.size === 0) this.begin(first, offset);
       for (const chunk of read.chunks) {
         const { error } = copy.appendAsFollower(chunk);
         if (error !== 0) throw new Error(`the copy of ${source.path} refuses a batch with error ${error}`);

@@ -85,7 +85,7 @@ export class LogReader {
   /** Position of the batch with `offset`, or of the next batch if there is a gap. */
   #position(offset: number): Position | undefined {
     const state = this.#state;
-    let segment = state.segmentOf(offset) ?? state.segments[0];
+    let segment = state.segmentOf(offset) ?? state.oldest;
     const known = this.#hint?.offset === offset && this.#hint.segment === segment ? this.#hint.position : undefined;
     for (let from = known; ; from = 0) {
       const start = from ?? state.loaded(segment).ready().offsets.lookup(offset);

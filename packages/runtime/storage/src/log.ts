@@ -100,7 +100,7 @@ export class PartitionLog {
     this.state = options.state;
     this.recoveryPoint = options.recoveryPoint;
     this.checkpointed = options.checkpointed;
-    this.sealedTo = (this.state.segmentOf(options.recoveryPoint) ?? this.state.segments[0]).base;
+    this.sealedTo = (this.state.segmentOf(options.recoveryPoint) ?? this.state.oldest).base;
     this.highWatermark = options.highWatermark;
     this.cleanedTo = options.cleanedTo;
     this.tail = new Tail(options.home.tails);
@@ -412,7 +412,7 @@ export class PartitionLog {
       this.writePending();
       this.tail.clear();
       this.reader.reset();
-      if (offset < this.state.segments[0].base) return this.restartAt(offset);
+      if (offset < this.state.oldest.base) return this.restartAt(offset);
       const segment = this.state.segmentOf(offset) as Segment;
       const start = this.state.loaded(segment).ready().offsets.lookup(offset);
       const at = locate(this.file(segment.file), segment, offset, start)?.position ?? segment.size;

@@ -1,4 +1,4 @@
-import { type Env, getI64, MalformedError, sameBytes, viewOf } from "@samsa/base";
+import { entryAt, type Env, getI64, MalformedError, sameBytes, viewOf } from "@samsa/base";
 import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
@@ -248,7 +248,7 @@ export function loadState(options: LoadOptions): LogState {
   for (const base of listing.swapped) finishSwap(state, base, { path, env });
   if (!options.clean || !loadClean(state, path, env)) recover(state, options);
   if (epochsLost) remakeEpochs(state, { path, env });
-  state.startOffset = Math.min(Math.max(options.startOffset, state.segments[0].base), state.endOffset);
+  state.startOffset = Math.min(Math.max(options.startOffset, state.oldest.base), state.endOffset);
   state.epochs.truncateFromEnd(state.endOffset);
   state.epochs.truncateFromStart(state.startOffset);
   return state;
@@ -362,14 +362,15 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
   const { path } = place;
   const { segments } = state;
   const first = Math.max(0, clean ? segments.length - 1 : state.indexOf(recoveryPoint));
-  const from = startProducers(state, segments[first].base, path, env);
-  state.epochs.truncateFromEnd(segments[first].base);
-  state.endOffset = segments[first].base;
-  for (let i = Math.max(0, state.indexOf(from)); i < first; i++) {
-    scan(path, env, { ...producerTarget(state, segments[i]), producersFrom: from });
+  const { base } = entryAt(segments, first);
+  const from = startProducers(state, base, path, env);
+  state.epochs.truncateFromEnd(base);
+  state.endOffset = base;
+  for (const segment of segments.slice(Math.max(0, state.indexOf(from)), first)) {
+    scan(path, env, { ...producerTarget(state, segment), producersFrom: from });
   }
   for (let i = first; i < segments.length; i++) {
-    const segment = segments[i];
+    const segment = entryAt(segments, i);
     if (
       recoveryPoint >= 0 &&
       isTailLost(segments[i - 1], segment, { state, known: Math.max(recoveryPoint, cleanedTo) })
@@ -421,12 +422,12 @@ function producerTarget(state: LogState, segment: Segment) {
 /** Loads the newest usable producer snapshot at or below `offset`. Returns the offset to read producer state from. */
 function startProducers(state: LogState, offset: number, path: string, env: Env): number {
   // A snapshot older than the first segment lacks records that were deleted since.
-  const [{ base }] = state.segments;
+  const { base } = state.oldest;
   for (const snapshot of state.snapshots.filter(known => known >= base && known <= offset).reverse()) {
     if (loadSnapshot(state, snapshot, path, env)) return snapshot;
   }
   state.producers.clear();
-  return state.segments[0].base;
+  return base;
 }
 
 /** Truncates a segment after its last good batch. False if there was nothing to cut off. */
@@ -474,7 +475,7 @@ function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
  * snapshot lacks transactions that have ended but are not decided yet.
  */
 export function reloadProducers(state: LogState, highWatermark: number, { path, env }: Where): void {
-  const decided = Math.max(state.segments[0].base, Math.min(state.endOffset, highWatermark));
+  const decided = Math.max(state.oldest.base, Math.min(state.endOffset, highWatermark));
   const from = startProducers(state, decided, path, env);
   for (const segment of state.segments) {
     if (from >= state.endOffset || (state.after(segment)?.base ?? Infinity) <= from) continue;

@@ -1,4 +1,4 @@
-import type { BufferPool } from "@samsa/base";
+import { type BufferPool, entryAt } from "@samsa/base";
 import { cutBatches } from "./cut.ts";
 import type { ReadOptions, ReadResult } from "./reads.ts";
 
@@ -52,7 +52,7 @@ export class TailPool {
 
   /** Makes the last copied bytes a run of `tail`. */
   keep(tail: Tail, size: number): Slab {
-    const slab = this.slabs[this.slabs.length - 1];
+    const slab = this.slabs[this.slabs.length - 1] as Slab;
     slab.used += size;
     slab.tails.add(tail);
     return slab;
@@ -72,7 +72,7 @@ export class TailPool {
   private evict(): void {
     let count = 0;
     for (; this.used > this.limit && count < this.slabs.length; count++) {
-      const slab = this.slabs[count];
+      const slab = entryAt(this.slabs, count);
       // Batches that are not in a file yet can be read nowhere else.
       if (![...slab.tails].every(tail => tail.canEvict(slab))) break;
       for (const tail of slab.tails) tail.evict(slab);
@@ -114,13 +114,13 @@ export class Tail {
   /** Number of runs in `slab`, which are the oldest if there are any. */
   private inSlab(slab: Slab): number {
     let count = 0;
-    while (count < this.all.length && this.all[count].slab === slab) count++;
+    while (this.all[count]?.slab === slab) count++;
     return count;
   }
 
   canEvict(slab: Slab): boolean {
     const count = this.inSlab(slab);
-    return count === 0 || this.all[count - 1].next <= this.written;
+    return count === 0 || entryAt(this.all, count - 1).next <= this.written;
   }
 
   evict(slab: Slab): void {
@@ -139,8 +139,9 @@ export class Tail {
     const slabs = new Set<Slab>();
     let size = 0;
     let nextOffset = options.offset;
-    for (let i = start; i < this.all.length && this.all[i].first < options.limitOffset; i++) {
-      const run = this.all[i];
+    for (let i = start; i < this.all.length; i++) {
+      const run = this.all[i] as Run;
+      if (run.first >= options.limitOffset) break;
       const left = options.maxBytes - size;
       const whole = run.next <= options.limitOffset && run.bytes.length <= left && i > start;
       const cut = whole ? run : cutBatches(run.bytes, options, left, size === 0 && options.minOneMessage);
@@ -162,12 +163,12 @@ export class Tail {
   /** Index of the run with `offset`; -1 if it is not in memory. */
   private find(offset: number): number {
     const { all } = this;
-    if (all.length === 0 || offset < all[0].first) return -1;
+    if (all.length === 0 || offset < (all[0] as Run).first) return -1;
     let low = 0;
     let high = all.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (all[middle].next <= offset) low = middle + 1;
+      if ((all[middle] as Run).next <= offset) low = middle + 1;
       else high = middle;
     }
     return low < all.length ? low : -1;

@@ -51,7 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "log start offsets are not checkpointed",
     file: `${STORAGE}/directory.ts`,
-    find: "log.startOffset > log.state.segments[0].base ? log.startOffset : -1",
+    find: "log.startOffset > log.state.oldest.base ? log.startOffset : -1",
     replace: "-1",
     why: "deleted records come back after a restart",
   },
@@ -373,7 +373,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "compaction leaves gaps above the recovery point",
     file: `${STORAGE}/compact.ts`,
-    find: "      await log.home.secure(log, log.state.after(group[group.length - 1])?.base ?? log.endOffset);\n",
+    find: "      await log.home.secure(log, log.state.after(lastEntry(group))?.base ?? log.endOffset);\n",
     replace: "",
     why: "recovery takes a gap for the end of the log, and removes later segments",
   },

@@ -66,8 +66,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a start ignores log start offsets",
     file: `${STORAGE}/recovery.ts`,
-    find: "Math.max(options.startOffset, state.segments[0].base)",
-    replace: "state.segments[0].base",
+    find: "Math.max(options.startOffset, state.oldest.base)",
+    replace: "state.oldest.base",
     why: "deleted records come back",
   },
   {
