@@ -1,4 +1,4 @@
-import { type Disk, DiskError, type Env, parseConfig, parseUuid, randomUuid, type Uuid } from "@samsa/base";
+import { type Disk, DiskError, entryAt, type Env, parseConfig, parseUuid, randomUuid, type Uuid } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
@@ -48,7 +48,7 @@ interface Directories {
 
 function directoriesOf(config: BrokerConfig): Directories {
   const paths = config["log.dirs"] ?? config["log.dir"];
-  const metadata = config["metadata.log.dir"] ?? paths[0];
+  const metadata = config["metadata.log.dir"] ?? entryAt(paths, 0);
   return { all: [...new Set([...paths, metadata])].sort(), metadata };
 }
 
@@ -148,12 +148,13 @@ function firstVoter(
     return { id, directoryId: newId(), endpoints, ...described };
   }
   const voters = quorum.voters.split(",").map(voter => parseVoter(voter.trim()));
-  if (voters.length !== 1 || voters[0].id !== id) {
+  const [voter, ...others] = voters;
+  if (voter === undefined || others.length > 0 || voter.id !== id) {
     throw new StorageError(
       `--initial-controllers must name node ${id} and no other: quorums of several controllers are not available.`,
     );
   }
-  const [{ host, port, directoryId }] = voters;
+  const { host, port, directoryId } = voter;
   return { id, directoryId, endpoints: [{ name, host, port }], ...described };
 }
 
@@ -165,7 +166,7 @@ function parseVoter(text: string): { id: number; host: string; port: number; dir
   if (match === null || directoryId === undefined || Number(match[4]) > 65535) {
     throw new StorageError(`"${text}" is not a voter: expected id@host:port:directory.`);
   }
-  return { id: Number(match[1]), host: match[2] ?? match[3], port: Number(match[4]), directoryId };
+  return { id: Number(match[1]), host: match[2] ?? entryAt(match, 3), port: Number(match[4]), directoryId };
 }
 
 interface Found {

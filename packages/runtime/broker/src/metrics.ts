@@ -7,6 +7,7 @@ export interface MetricFamily {
 }
 
 interface RequestCount {
+  readonly labels: { readonly request: string; readonly version: string };
   count: number;
   totalMs: number;
 }
@@ -29,7 +30,7 @@ export class BrokerMetrics {
     const key = `${api}/${version}`;
     let count = this.#requests.get(key);
     if (count === undefined) {
-      count = { count: 0, totalMs: 0 };
+      count = { labels: { request: api, version: String(version) }, count: 0, totalMs: 0 };
       this.#requests.set(key, count);
     }
     count.count++;
@@ -65,10 +66,7 @@ export class BrokerMetrics {
   }
 
   families(): MetricFamily[] {
-    const requests = [...this.#requests].map(([key, value]) => {
-      const [request, version] = key.split("/");
-      return { labels: { request, version }, value };
-    });
+    const requests = [...this.#requests.values()];
     const topics = [...this.#topics];
     const perTopic = (name: string, help: string, field: keyof TopicCount): MetricFamily => ({
       name: `kafka_server_brokertopicmetrics_${name}_total`,
@@ -87,13 +85,13 @@ export class BrokerMetrics {
         name: "kafka_network_requestmetrics_requests_total",
         help: "Requests answered.",
         type: "counter",
-        samples: requests.map(({ labels, value }) => ({ labels, value: value.count })),
+        samples: requests.map(({ labels, count }) => ({ labels, value: count })),
       },
       {
         name: "kafka_network_requestmetrics_totaltimems_sum",
         help: "Milliseconds from the decoding of requests to their answers, waits included.",
         type: "counter",
-        samples: requests.map(({ labels, value }) => ({ labels, value: value.totalMs })),
+        samples: requests.map(({ labels, totalMs }) => ({ labels, value: totalMs })),
       },
       perTopic("messagesin", "Records produced.", "messagesIn"),
       perTopic("bytesin", "Bytes produced.", "bytesIn"),

@@ -1,4 +1,13 @@
-import { BufferPool, ConfigError, type Env, ignored, invariant, nearestNumber, parseConfig } from "@samsa/base";
+import {
+  BufferPool,
+  ConfigError,
+  entryAt,
+  type Env,
+  ignored,
+  invariant,
+  nearestNumber,
+  parseConfig,
+} from "@samsa/base";
 import { EMPTY_IMAGE } from "@samsa/metadata";
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
@@ -163,7 +172,7 @@ export class Node {
     const defaults = logConfig(settings.topic(EMPTY_IMAGE, ""));
     return new LogDirs(env, {
       paths,
-      metadataPath: config["metadata.log.dir"] ?? paths[0],
+      metadataPath: config["metadata.log.dir"] ?? entryAt(paths, 0),
       metadataTopic: METADATA_TOPIC,
       nodeId: config["node.id"],
       ...(clusterId === undefined ? {} : { clusterId }),

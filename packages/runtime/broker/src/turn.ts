@@ -39,12 +39,13 @@ export class Turn {
   // A property instead of a method: it is passed on once a turn without a new closure.
   readonly #end = (): void => {
     for (let i = 0; i < PHASES.length; ) {
-      const tasks = this.#tasks[PHASES[i]];
+      const phase = PHASES[i] as Phase;
+      const tasks = this.#tasks[phase];
       if (tasks.length === 0) {
         i++;
         continue;
       }
-      this.#tasks[PHASES[i]] = [];
+      this.#tasks[phase] = [];
       for (const task of tasks) this.#run(task);
       // Acknowledgements may append (a group's record, for example): write these before later phases run.
       i = 0;

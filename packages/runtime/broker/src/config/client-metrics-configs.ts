@@ -1,4 +1,4 @@
-import { ConfigError, configSpecs, type ConfigSpecs, parseConfigValue } from "@samsa/base";
+import { ConfigError, configSpecs, type ConfigSpecs, parseConfigValue, specOf } from "@samsa/base";
 import type { ConfigFault } from "@samsa/controller";
 
 /** Settings of a subscription to metrics of clients (`ClientMetricsConfigs`, KIP-714). */
@@ -31,8 +31,8 @@ export function parseMatch(text: string): readonly [parameter: string, pattern: 
   const parts = text.split("=");
   // Drop empty parts at the end, as Java's `split` does.
   while (parts.at(-1) === "") parts.pop();
-  if (parts.length !== 2) return undefined;
-  const [parameter, pattern] = parts.map(part => part.trim());
+  const [parameter, pattern, ...others] = parts.map(part => part.trim());
+  if (parameter === undefined || pattern === undefined || others.length > 0) return undefined;
   if (!MATCH_PARAMETERS.includes(parameter)) return undefined;
   try {
     // Compile the pattern alone first: within brackets an invalid pattern could become valid.
@@ -52,7 +52,7 @@ export function clientMetricsConfigsFault(values: ReadonlyMap<string, string>): 
   }
   for (const [name, text] of values) {
     try {
-      const value = parseConfigValue(name, specs[name], text);
+      const value = parseConfigValue(name, specOf(specs, name), text);
       if (name === "interval.ms" && (Number(value) < SHORTEST_MS || Number(value) > LONGEST_MS)) {
         const message = `Invalid value ${text} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
         return { error: "INVALID_REQUEST", message };

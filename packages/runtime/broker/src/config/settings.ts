@@ -2,9 +2,11 @@ import {
   type AnyConfigSpec,
   ConfigError,
   type ConfigSpecs,
+  entryAt,
   overrideConfig,
   parseConfig,
   parseConfigValue,
+  specOf,
 } from "@samsa/base";
 import type { ConfigFault, ConfigRules } from "@samsa/controller";
 import type { LogConfig } from "@samsa/log";
@@ -35,11 +37,12 @@ const BROKER: ConfigSpecs = { ...unavailableBrokerConfigs, ...brokerConfigs };
 const TOPIC: ConfigSpecs = topicConfigs;
 const GROUP: ConfigSpecs = groupConfigs;
 
+const RETENTION_TIMES: readonly string[] = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
 /** Synonyms of broker settings, highest precedence first (`DynamicBrokerConfig.brokerConfigSynonyms`). */
 const BROKER_SYNONYMS: readonly (readonly string[])[] = [
   ["log.roll.ms", "log.roll.hours"],
   ["log.roll.jitter.ms", "log.roll.jitter.hours"],
-  ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+  RETENTION_TIMES,
 ];
 const FLUSH_SYNONYMS: readonly string[] = ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
 
@@ -70,8 +73,6 @@ function brokerSynonyms(name: string): readonly string[] {
   if (name === FLUSH_SYNONYMS[0]) return FLUSH_SYNONYMS;
   return BROKER_SYNONYMS.find(names => names.includes(name)) ?? [name];
 }
-
-const RETENTION_TIMES: readonly string[] = BROKER_SYNONYMS[2];
 
 function scaled(synonym: string, value: string): string {
   // Any negative retention time means no limit.
@@ -133,8 +134,9 @@ export class Settings {
       // Ignore values stored by another version or program that are invalid here.
       possible = new Map(
         [...stored].filter(([name, value]) => {
-          if (!isDynamic(name) || !isValid(name, BROKER[name], value)) return false;
-          return resourceName !== "" || BROKER[name].update === "cluster-wide";
+          const spec = isDynamic(name) ? specOf(BROKER, name) : undefined;
+          if (spec === undefined || !isValid(name, spec, value)) return false;
+          return resourceName !== "" || spec.update === "cluster-wide";
         }),
       );
       this.#possible.set(stored, possible);
@@ -200,7 +202,7 @@ export class Settings {
   /** Values of a topic setting and its synonyms, highest precedence first, as DescribeConfigs lists them. */
   topicSetting(image: MetadataImage, topic: string, name: string): Setting[] {
     const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
-    const synonym = TOPIC[name].synonyms?.[0];
+    const synonym = specOf(TOPIC, name).synonyms?.[0];
     const behind = synonym === undefined ? [] : this.brokerSetting(image, synonym);
     return override === undefined ? behind : [{ name, value: override, source: SOURCE.topic }, ...behind];
   }
@@ -208,14 +210,14 @@ export class Settings {
   /** Value in force, in the unit of the topic setting. */
   topicValue(image: MetadataImage, topic: string, name: string): Setting {
     const override = configsOf(image, RESOURCE_TYPE.topic, topic).get(name);
-    const spec = TOPIC[name];
+    const spec = specOf(TOPIC, name);
     if (override !== undefined && isValid(name, spec, override)) return { name, value: override, source: SOURCE.topic };
     return this.#topicDefault(image, name);
   }
 
   /** Value of a topic setting without an override, in the unit of the topic setting. */
   #topicDefault(image: MetadataImage, name: string): Setting {
-    const spec = TOPIC[name];
+    const spec = specOf(TOPIC, name);
     const [first] = this.#saying(image, spec.synonyms ?? []);
     if (first === undefined) return { name, value: spec.default, source: SOURCE.default };
     return { name, value: scaled(first.name, first.value ?? ""), source: first.source };
@@ -238,10 +240,11 @@ export class Settings {
     const own = configsOf(image, RESOURCE_TYPE.group, group);
     return parseConfig(groupConfigs, name => {
       const value = own.get(name);
-      if (value !== undefined && isValid(name, GROUP[name], value)) {
+      const spec = specOf(GROUP, name);
+      if (value !== undefined && isValid(name, spec, value)) {
         return groupRange(config, name) === undefined ? value : String(limited(config, name, Number(value)));
       }
-      return this.#saying(image, GROUP[name].synonyms ?? [])[0]?.value ?? undefined;
+      return this.#saying(image, spec.synonyms ?? [])[0]?.value ?? undefined;
     });
   }
 }
@@ -251,7 +254,7 @@ function compressionOf(config: TopicConfig): "producer" | Compression {
   if (type === "producer") return "producer";
   const codec = CODECS[type] ?? 0;
   const levels: readonly number[] = [0, config["compression.gzip.level"], 0, 0, config["compression.zstd.level"]];
-  return { codec, level: levels[codec] };
+  return { codec, level: entryAt(levels, codec) };
 }
 
 /** Settings of the log cleaner. */
@@ -366,6 +369,6 @@ export const CONFIG_RULES: ConfigRules = {
   validate: (type, _name, values) => RESOURCES[type]?.fault?.(values),
   // Kafka's controller knows the types of topic and broker settings only.
   isList: (type, key) =>
-    (type === RESOURCE_TYPE.topic || type === RESOURCE_TYPE.broker) && RESOURCES[type].specs[key]?.type === "list",
+    (type === RESOURCE_TYPE.topic || type === RESOURCE_TYPE.broker) && RESOURCES[type]?.specs[key]?.type === "list",
   initial: (type, key) => RESOURCES[type]?.specs[key]?.default ?? null,
 };

@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigSpecs, type ConfigValues, configSpecs, parseConfigValue } from "@samsa/base";
+import { ConfigError, type ConfigSpecs, type ConfigValues, configSpecs, parseConfigValue, specOf } from "@samsa/base";
 import type { ConfigFault } from "@samsa/controller";
 
 export const LONG_MAX = "9223372036854775807";
@@ -235,7 +235,7 @@ export function topicConfigsFault(values: ReadonlyMap<string, string>): ConfigFa
   if (unknown !== undefined) return fault(`Unknown topic config name: ${unknown}`);
   for (const [name, text] of values) {
     try {
-      const value = parseConfigValue(name, specs[name], text);
+      const value = parseConfigValue(name, specOf(specs, name), text);
       if (name === "remote.storage.enable" && value === true) {
         const why = "Tiered Storage functionality is disabled in the broker.";
         return fault(`${why} Topic cannot be configured with remote log storage.`);

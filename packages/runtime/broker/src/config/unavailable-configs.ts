@@ -1,4 +1,4 @@
-import type { AnyConfigSpec, ConfigSpecs, ConfigType, UpdateMode } from "@samsa/base";
+import { type AnyConfigSpec, type ConfigSpecs, type ConfigType, invariant, type UpdateMode } from "@samsa/base";
 
 /**
  * Kafka's broker settings that have no effect here yet: name, type, default, allowed values and how they change at run
@@ -268,6 +268,7 @@ function allowed(text: string): Partial<AnyConfigSpec> {
 
 function parse(row: string): readonly [name: string, spec: AnyConfigSpec] {
   const [name, type, initial, rule = "", update = "read-only"] = row.split("|").map(part => part.trim());
+  invariant(name !== undefined && initial !== undefined, "a row has a name, a type and a default");
   const spec = {
     type: type as ConfigType,
     default: initial === "null" ? null : initial === '""' ? "" : initial,

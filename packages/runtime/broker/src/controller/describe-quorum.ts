@@ -1,4 +1,4 @@
-import { ZERO_UUID } from "@samsa/base";
+import { entryAt, ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
@@ -22,16 +22,16 @@ const NODES_VERSION = 2;
 function isMetadataPartition({ topics }: DescribeQuorumRequest): boolean {
   const [topic, ...others] = topics;
   if (topic === undefined || others.length > 0 || topic.topicName !== METADATA_TOPIC) return false;
-  return topic.partitions.length === 1 && topic.partitions[0].partitionIndex === 0;
+  return topic.partitions.length === 1 && topic.partitions[0]?.partitionIndex === 0;
 }
 
 /** Endpoints of a voter from the voter set, or from `controller.quorum.voters` for a static quorum. */
 function listenersOf(config: BrokerConfig, { id, endpoints }: VoterDescription) {
   if (endpoints.length > 0) return endpoints.map(({ name, host, port }) => ({ name, host, port }));
-  const [name] = config["controller.listener.names"];
+  const name = entryAt(config["controller.listener.names"], 0);
   return config["controller.quorum.voters"].flatMap(voter => {
     const found = /^(\d+)@\[?(.*?)\]?:(\d+)$/.exec(voter);
-    return found === null || Number(found[1]) !== id ? [] : [{ name, host: found[2], port: Number(found[3]) }];
+    return found === null || Number(found[1]) !== id ? [] : [{ name, host: entryAt(found, 2), port: Number(found[3]) }];
   });
 }
 

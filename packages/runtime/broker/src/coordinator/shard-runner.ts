@@ -274,14 +274,16 @@ const RECORD_OVERHEAD = 32;
 /** Splits records into runs that each fit a batch of `maxBytes`; a record that does not fit is alone in its run. */
 export function batchesOf(records: readonly ShardRecord[], maxBytes: number): ShardRecord[][] {
   const batches: ShardRecord[][] = [];
+  let batch: ShardRecord[] = [];
   let bytes = Infinity;
   for (const record of records) {
     const size = RECORD_OVERHEAD + record.key.length + (record.value?.length ?? 0);
     if (bytes + size > maxBytes) {
-      batches.push([]);
+      batch = [];
+      batches.push(batch);
       bytes = BATCH_OVERHEAD;
     }
-    batches[batches.length - 1].push(record);
+    batch.push(record);
     bytes += size;
   }
   return batches;

@@ -1,3 +1,5 @@
+import { entryAt } from "@samsa/base";
+
 /** Settings of the broker that limit connections. */
 interface Limits {
   readonly "max.connections": number;
@@ -19,7 +21,7 @@ export function parseOverrides(text: string): ReadonlyMap<string, number> | unde
     if (part.trim() === "") continue;
     const found = /^\s*(\S+):(\d{1,10})\s*$/.exec(part);
     if (found === null) return undefined;
-    overrides.set(found[1], Number(found[2]));
+    overrides.set(entryAt(found, 1), Number(found[2]));
   }
   return overrides;
 }

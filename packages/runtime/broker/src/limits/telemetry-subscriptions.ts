@@ -42,7 +42,10 @@ export function parseSubscription(config: ConfigImage): Subscription | undefined
 const NOBODY: Subscription["match"] = new Map([["", /(?!)/]]);
 
 function fits({ match }: Subscription, attributes: ClientAttributes): boolean {
-  return [...match].every(([name, pattern]) => Object.hasOwn(attributes, name) && pattern.test(attributes[name]));
+  return [...match].every(([name, pattern]) => {
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+    return value !== undefined && pattern.test(value);
+  });
 }
 
 function javaHash(text: string): number {

@@ -81,8 +81,7 @@ interface Instance {
 
 /** True for the two reserved ids that no client has (`Uuid.RESERVED`). */
 function isReserved(id: Uuid): boolean {
-  const bytes = uuidToBytes(id);
-  return bytes.subarray(0, 15).every(byte => byte === 0) && bytes[15] <= 1;
+  return uuidToBytes(id).every((byte, at) => byte <= (at < 15 ? 0 : 1));
 }
 
 function attributesOf(id: Uuid, { clientId, peer }: TelemetryClient): ClientAttributes {

@@ -235,7 +235,7 @@ export class ClientConnection implements ConnectionHandler {
   #handleQueued(): void {
     let handled = 0;
     while (handled < this.#queue.length && this.#mayHandle()) {
-      const frame = this.#queue[handled];
+      const frame = this.#queue[handled] as Uint8Array;
       if (!this.#turnOf(frame)) break;
       handled++;
       this.#handle(frame);
@@ -418,8 +418,9 @@ export class ClientConnection implements ConnectionHandler {
     const chunks: Uint8Array[] = [];
     const sent: (() => void)[] = [];
     let count = 0;
-    for (; count < this.#slots.length && this.#slots[count].done; count++) {
-      const slot = this.#slots[count];
+    for (; count < this.#slots.length; count++) {
+      const slot = this.#slots[count] as Slot;
+      if (!slot.done) break;
       for (const chunk of slot.chunks ?? []) chunks.push(chunk);
       if (slot.sent !== undefined) sent.push(slot.sent);
     }

@@ -1,4 +1,4 @@
-import { ConfigError } from "@samsa/base";
+import { ConfigError, entryAt } from "@samsa/base";
 import type { BrokerConfig } from "../config/configs.ts";
 
 export interface Endpoint {
@@ -15,7 +15,7 @@ export function parseEndpoint(setting: string, text: string): Endpoint {
   const match = ENDPOINT.exec(text);
   const port = Number(match?.[4]);
   if (match === null || port > 65535) throw new ConfigError(setting, text, "expected NAME://host:port");
-  return { name: match[1].toUpperCase(), host: match[2] ?? match[3] ?? "", port };
+  return { name: entryAt(match, 1).toUpperCase(), host: match[2] ?? match[3] ?? "", port };
 }
 
 export interface ListenerPlan {
@@ -53,7 +53,7 @@ export function listenerSettings(config: BrokerConfig, hostName: string): Listen
 function protocolOf(settings: ListenerSettings, name: string): string | undefined {
   for (const entry of settings.protocols) {
     const [listener, protocol] = entry.split(":");
-    if (listener.trim().toUpperCase() === name) return protocol?.trim().toUpperCase();
+    if (listener?.trim().toUpperCase() === name) return protocol?.trim().toUpperCase();
   }
   return undefined;
 }
@@ -73,13 +73,10 @@ const isV6 = (host: string): boolean => host.includes(":");
 function distinctPorts(endpoints: readonly Endpoint[]): void {
   for (const { port, host, name } of endpoints) {
     const others = endpoints.filter(other => other.name !== name && other.port === port && port !== 0);
-    const isPair =
-      others.length === 1 &&
-      [
-        [host, others[0].host],
-        [others[0].host, host],
-      ].some(([a, b]) => isV4(a) && isV6(b));
-    if (others.length > 0 && !isPair) {
+    const [other, ...more] = others;
+    if (other === undefined) continue;
+    const isPair = (isV4(host) && isV6(other.host)) || (isV4(other.host) && isV6(host));
+    if (more.length > 0 || !isPair) {
       throw new ConfigError(
         "listeners",
         name,

@@ -344,7 +344,9 @@ export class MetadataLog {
     const { retention, dir } = this.#options;
     const { maxBytes, maxMs } = retention;
     const now = dir.env.clock.now();
-    for (let [oldest, next] = this.#snapshots.all; next !== undefined; [oldest, next] = this.#snapshots.all) {
+    for (;;) {
+      const [oldest, next] = this.#snapshots.all;
+      if (oldest === undefined || next === undefined) return;
       const size = this.#snapshots.all.reduce((sum, snapshot) => sum + snapshot.size, this.#log.size);
       const tooLarge = maxBytes >= 0 && size > maxBytes;
       if (!tooLarge && !(maxMs >= 0 && now - this.#snapshots.timestampOf(oldest) > maxMs)) return;

@@ -323,7 +323,7 @@ export class Partition {
   #acknowledge(): void {
     const { highWatermark } = this.#log;
     let count = 0;
-    while (count < this.#acks.length && this.#acks[count].offset <= highWatermark) count++;
+    while (count < this.#acks.length && (this.#acks[count] as PendingAck).offset <= highWatermark) count++;
     guardEach(this.#acks.splice(0, count), succeed, this.#report);
   }
 

@@ -198,11 +198,15 @@ export class Topics {
 
   readonly #openSome = (): void => {
     this.#opening = undefined;
-    for (let left = this.#options.openAtOnce; left > 0 && this.#unopened.size > 0; left--) {
-      const [[topicId, indexes]] = this.#unopened;
+    for (let left = this.#options.openAtOnce; left > 0; left--) {
+      const [first] = this.#unopened;
+      if (first === undefined) break;
+      const [topicId, indexes] = first;
       const [index] = indexes;
-      this.#openNow(this.nameOf(topicId) ?? "", index);
-      indexes.delete(index);
+      if (index !== undefined) {
+        this.#openNow(this.nameOf(topicId) ?? "", index);
+        indexes.delete(index);
+      }
       if (indexes.size === 0) this.#unopened.delete(topicId);
     }
     this.#openable = this.#options.openAtOnce;

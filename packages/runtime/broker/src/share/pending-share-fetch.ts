@@ -1,4 +1,4 @@
-import { ignored, type Timer, type Uuid } from "@samsa/base";
+import { entryAt, ignored, lastEntry, type Timer, type Uuid } from "@samsa/base";
 import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coordinator";
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
@@ -292,8 +292,8 @@ export class PendingShareFetch implements ShareWaiter {
 
 /** Slices of the batches from the first acquired record to the last. */
 function sliceOf(batches: readonly PlacedBatch[], acquired: readonly AcquiredRecords[]): Uint8Array[] {
-  const firstOffset = acquired[0].firstOffset;
-  const lastOffset = acquired[acquired.length - 1].lastOffset;
+  const firstOffset = entryAt(acquired, 0).firstOffset;
+  const lastOffset = lastEntry(acquired).lastOffset;
   const from = Math.max(
     0,
     batches.findLastIndex(({ baseOffset }) => baseOffset <= firstOffset),
@@ -301,10 +301,10 @@ function sliceOf(batches: readonly PlacedBatch[], acquired: readonly AcquiredRec
   const to = batches.findLastIndex(({ baseOffset }) => baseOffset <= lastOffset);
   const slices: Uint8Array[] = [];
   for (let i = from; i <= to; ) {
-    const { chunk, start } = batches[i];
+    const { chunk, start } = entryAt(batches, i);
     let last = i;
-    while (last < to && batches[last + 1].chunk === chunk) last++;
-    slices.push(chunk.subarray(start, batches[last].end));
+    while (last < to && batches[last + 1]?.chunk === chunk) last++;
+    slices.push(chunk.subarray(start, entryAt(batches, last).end));
     i = last + 1;
   }
   return slices;

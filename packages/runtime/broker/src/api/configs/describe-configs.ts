@@ -1,4 +1,11 @@
-import { type AnyConfigSpec, CONFIG_TYPE_IDS, type ConfigSpecs, shownConfigValue } from "@samsa/base";
+import {
+  type AnyConfigSpec,
+  CONFIG_TYPE_IDS,
+  type ConfigSpecs,
+  entryAt,
+  invariant,
+  shownConfigValue,
+} from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
 import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
@@ -110,16 +117,19 @@ function ofBroker(parts: Needs, asked: Asked) {
 
 /** Dynamic settings without an effect; values of unknown settings are hidden, as they may be secret. */
 function idleEntries(parts: Needs, asked: Asked, resourceNames: readonly string[]) {
-  const stored = resourceNames.map(name => configsOf(parts.topics.image, RESOURCE_TYPE.broker, name));
-  const names = [...new Set(stored.flatMap(values => [...values.keys()]))];
+  const stored = resourceNames.map(name => ({
+    source: name === "" ? SOURCE.cluster : SOURCE.broker,
+    values: configsOf(parts.topics.image, RESOURCE_TYPE.broker, name),
+  }));
+  const names = [...new Set(stored.flatMap(({ values }) => [...values.keys()]))];
   const idle = names.filter(name => !Object.hasOwn(brokerConfigs, name));
   const specs = Object.fromEntries(idle.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
   return entries(asked, specs, name => {
-    const layers = resourceNames.flatMap((resource, i) => {
-      const value = stored[i].get(name);
-      return value === undefined ? [] : [{ name, value, source: resource === "" ? SOURCE.cluster : SOURCE.broker }];
+    const layers = stored.flatMap(({ source, values }) => {
+      const value = values.get(name);
+      return value === undefined ? [] : [{ name, value, source }];
     });
-    return { value: layers[0].value, layers };
+    return { value: entryAt(layers, 0).value, layers };
   }).map(entry => (specs[entry.name] === UNKNOWN ? { ...entry, configType: UNKNOWN_TYPE } : entry));
 }
 
@@ -139,7 +149,7 @@ function ofGroup(parts: Needs, asked: Asked) {
     const behind = known.length > 0 ? known : [{ name: synonym ?? name, value: spec.default, source: SOURCE.default }];
     const value = own.get(name);
     return value === undefined
-      ? { value: behind[0].value, layers: behind }
+      ? { value: entryAt(behind, 0).value, layers: behind }
       : { value, layers: [{ name, value, source: SOURCE.group }, ...behind] };
   });
 }
@@ -182,8 +192,10 @@ function describe(parts: Needs, asked: Asked) {
     const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
     return { ...base, errorCode: error.code, errorMessage };
   }
+  const describer = DESCRIBERS[resourceType];
+  invariant(describer !== undefined, "the type of the resource is known");
   try {
-    return { ...base, configs: DESCRIBERS[resourceType](parts, asked) };
+    return { ...base, configs: describer(parts, asked) };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     return { ...base, errorCode: error.code, errorMessage: error.message };

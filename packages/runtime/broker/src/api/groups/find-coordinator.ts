@@ -14,24 +14,22 @@ const TOPICS: ReadonlyMap<number, string> = new Map([
 ]);
 /** First version with many keys in one request (KIP-699). */
 const BATCHED_VERSION = 4;
+const NOWHERE = { nodeId: -1, host: "", port: -1 };
 
 export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, request, context, reply) => {
-  const batched = context.version >= BATCHED_VERSION;
-  const keys = batched ? request.coordinatorKeys : [request.key];
   const answer = (errorCode: number, errorMessage: string | null): void => {
     const [node] = parts.nodes(context.listener);
-    const coordinators = keys.map(key => {
-      // The key's partition may be in a directory that has failed.
-      const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
-      const served = errorCode !== 0 || shards.serves(key);
+    const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
+    const coordinatorOf = (key: string) => {
+      // The key's partition may be in a directory that has failed, and the listener may be gone.
+      const served = errorCode !== 0 || (node !== undefined && shards.serves(key));
       const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
-      const place =
-        error === 0 ? { nodeId: node.nodeId, host: node.host, port: node.port } : { nodeId: -1, host: "", port: -1 };
-      return { key, errorCode: error, errorMessage, ...place };
-    });
-    if (batched) return reply({ throttleTimeMs: 0, coordinators });
-    const [{ errorCode: error, errorMessage: message, nodeId, host, port }] = coordinators;
-    reply({ throttleTimeMs: 0, errorCode: error, errorMessage: message, nodeId, host, port });
+      const { nodeId, host, port } = error === 0 && node !== undefined ? node : NOWHERE;
+      return { errorCode: error, errorMessage, nodeId, host, port };
+    };
+    if (context.version < BATCHED_VERSION) return reply({ throttleTimeMs: 0, ...coordinatorOf(request.key) });
+    const coordinators = request.coordinatorKeys.map(key => ({ key, ...coordinatorOf(key) }));
+    reply({ throttleTimeMs: 0, coordinators });
   };
   const topic = TOPICS.get(request.keyType);
   if (topic === undefined) {

@@ -323,13 +323,13 @@ class PendingFetch implements Watcher {
     }
     let shown = answers;
     if (opened.incremental && session !== undefined) {
-      shown = answers.filter((answer, i) => changed(answer, this.#wanted[i].state));
+      shown = answers.filter((answer, i) => changed(answer, (this.#wanted[i] as Wanted).state));
       rotate(session, shown, this.#wanted);
     } else if (opened.wantsSession && answers.length > 0) {
       const now = parts.env.clock.monotonic();
       session = parts.sessions.create(now, context.version >= TOPIC_ID_VERSION, opened.partitions);
     }
-    for (let i = 0; i < answers.length; i++) remember(answers[i], this.#wanted[i].state);
+    for (let i = 0; i < answers.length; i++) remember(answers[i] as PartitionAnswer, (this.#wanted[i] as Wanted).state);
     for (const { size, topic } of shown) if (size > 0) parts.metrics.fetched(topic, size);
     const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) };
     const releases = answers.flatMap(({ release }) => release ?? []);

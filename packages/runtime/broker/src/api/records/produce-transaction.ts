@@ -1,4 +1,4 @@
-import { concat } from "@samsa/base";
+import { concat, joined } from "@samsa/base";
 import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
@@ -93,7 +93,7 @@ function targetsOf({ parts, context }: Request, topicData: readonly TopicData[])
     for (const { index, records } of topic.partitionData) {
       const partition = name === undefined ? undefined : parts.topics.partition(name, index);
       if (name === undefined || partition === undefined || records === null) continue;
-      batch.reset(records.length === 1 ? records[0] : concat(records));
+      batch.reset(joined(records));
       if (!batch.next() || batch.bytes[batch.at + FIELD.magic] !== MAGIC) continue;
       if (!batch.isTransactional || !batch.hasProducer) continue;
       const { producerId, producerEpoch, baseSequence } = batch;
@@ -107,7 +107,10 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   const { parts, context, transactionalId } = request;
   const targets = targetsOf(request, topicData);
   const [first] = targets;
-  if (targets.some(t => t.producerId !== first.producerId || t.producerEpoch !== first.producerEpoch)) {
+  if (
+    first !== undefined &&
+    targets.some(t => t.producerId !== first.producerId || t.producerEpoch !== first.producerEpoch)
+  ) {
     const refusal = { errorCode: Errors.INVALID_PRODUCER_ID_MAPPING.code, message: null };
     return go(topicData, { refusal: () => refusal, guardOf: () => undefined });
   }

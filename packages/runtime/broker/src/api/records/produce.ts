@@ -1,4 +1,4 @@
-import { concat, type Int64 } from "@samsa/base";
+import { type Int64, joined } from "@samsa/base";
 import type { AppendResult } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
@@ -146,7 +146,7 @@ function produceTo(
   if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
   const refusal = producing.transaction?.refusal(name, index);
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
-  const bytes = chunks === null ? new Uint8Array(0) : chunks.length === 1 ? chunks[0] : concat(chunks);
+  const bytes = chunks === null ? new Uint8Array(0) : joined(chunks);
   const result = refused(index, 0);
   try {
     appendTo(producing, partition, bytes, result);

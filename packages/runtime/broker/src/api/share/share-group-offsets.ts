@@ -259,7 +259,8 @@ export function deleteShareGroup(
     shares.beginDeletion(groupId, states => {
       if (typeof states === "number") return done(states);
       parts.shares.states.delete(groupId, states, faults => {
-        if (faults.length > 0) return done(faults[0].errorCode);
+        const [fault] = faults;
+        if (fault !== undefined) return done(fault.errorCode);
         if (runner.failed) return done(Errors.NOT_COORDINATOR.code);
         parts.shares.reload(groupId);
         parts.groups.forShares(runner, now => now.delete(groupId, done));
