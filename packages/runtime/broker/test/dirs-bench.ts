@@ -37,6 +37,7 @@ function breakable(env: Env, broken: Set<string>): Env {
         truncate: guard(path, size => file.truncate(size)),
         sync: async () => {
           check(path);
+          await gates.at(path);
           await file.sync();
         },
         syncNow: guard(path, () => file.syncNow()),
@@ -53,6 +54,38 @@ function breakable(env: Env, broken: Set<string>): Env {
 let root: string;
 /** Prefixes of paths that fail. */
 export const broken = new Set<string>();
+
+/** Makes fsync wait, for paths that match a pattern. */
+class Gates {
+  #pattern: RegExp | undefined;
+  #waiting: (() => void)[] = [];
+
+  /** Number of fsyncs that wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  close(pattern: RegExp): void {
+    this.#pattern = pattern;
+  }
+
+  /** Lets those go on that wait; the gate stays closed. */
+  pass(): void {
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  open(): void {
+    this.#pattern = undefined;
+    this.pass();
+  }
+
+  at(file: string): Promise<void> {
+    if (this.#pattern?.test(file) !== true) return Promise.resolve();
+    return new Promise(resolve => this.#waiting.push(resolve));
+  }
+}
+
+export const gates = new Gates();
 const open: Bench[] = [];
 
 /** Call it in each test file: gives each test its own directories, and closes the brokers that it leaves open. */
@@ -63,6 +96,7 @@ export function useDirectories(): void {
   });
 
   afterEach(async () => {
+    gates.open();
     for (const { node, wire } of open.splice(0)) {
       wire.close();
       await node.close().catch(ignored("directories of these nodes fail on purpose"));

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { errorOf } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
 import { describe, expect, test } from "vitest";
-import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
+import { Bench, broken, gates, path, useDirectories } from "./dirs-bench.ts";
 import { logOf } from "./logs.ts";
 
 useDirectories();
@@ -142,6 +142,29 @@ describe("AlterReplicaLogDirs", () => {
     expect([log?.startOffset, log?.highWatermark, log?.endOffset]).toEqual([3, 7, 7]);
     expect(log?.append(batch(), request)).toMatchObject({ duplicate: true, firstOffset: 5 });
     expect(log?.latestEpoch).toBe(partition?.leaderEpoch);
+  });
+
+  test("acknowledges nothing from the last flush of the copy until the copy is the log", async () => {
+    const bench = await started();
+    await fill(bench, 3, 100);
+    const partition = bench.broker.topics.partition("t", 0);
+    const until = (holds: () => boolean) => expect.poll(holds).toBe(true);
+    gates.close(/b\/t-0\.[0-9a-f]{32}-future\/.*\.log$/);
+    expect(await move(bench, "b", [0])).toEqual(["NONE"]);
+    // The first flush: the copy has all records, and then the controller is told.
+    await until(() => gates.waiting === 1);
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    gates.pass();
+    // The last flush: the copy has the record that was appended meanwhile.
+    await until(() => gates.waiting === 1);
+    const produced = bench.produce("t", 0);
+    await until(() => partition?.endOffset === 5);
+    for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve));
+    expect([home(bench), partition?.highWatermark]).toEqual([path("a"), 4]);
+    gates.open();
+    expect(await produced).toBe("NONE");
+    expect([home(bench), partition?.highWatermark]).toEqual([path("b"), 5]);
+    expect(offsets(bench)).toEqual(upTo(5));
   });
 
   test("goes on after a stop in the middle, and shows how far it is", async () => {
