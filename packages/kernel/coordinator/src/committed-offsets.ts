@@ -9,7 +9,7 @@ import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import type { GroupTable } from "./group-table.ts";
-import type { Membership } from "./membership.ts";
+import type { Membership } from "./classic/membership.ts";
 import {
   type AnyGroup,
   type CommitPlan,

@@ -28,9 +28,9 @@ import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.t
 import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
 import type { GroupConfig } from "./context.ts";
 import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
-import { Group, type Member } from "./group.ts";
+import { ClassicGroup, type Member } from "./classic/group.ts";
 import { GroupTable } from "./group-table.ts";
-import { type Client, Membership } from "./membership.ts";
+import { type Client, Membership } from "./classic/membership.ts";
 import {
   type AnyGroup,
   type commitError,
@@ -41,7 +41,7 @@ import {
 } from "./offsets.ts";
 import type { txnCommitError } from "./txn-offsets.ts";
 import { type GroupValue, groupRecord, groupTombstone, newGroupRecord, parseRecord } from "./records.ts";
-import { joinError, Rebalance, syncError } from "./rebalance.ts";
+import { joinError, Rebalance, syncError } from "./classic/rebalance.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
 import type { ShareGroupConfig } from "./share-group/group.ts";
 import { ShareGroups } from "./share-group/share-groups.ts";
@@ -264,7 +264,7 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /** Converts a classic group to a consumer group; or returns the reason why it cannot (`validateOnlineUpgrade`). */
-  #upgrade(classic: Group): ConsumerGroup | string {
+  #upgrade(classic: ClassicGroup): ConsumerGroup | string {
     const { migration, maxSize } = this.#context.config.consumer;
     if (!migration.upgrade) return "online upgrade is disabled.";
     if (classic.protocolType !== "consumer") return "the group does not use the consumer embedded protocol.";
@@ -326,7 +326,7 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /** Writes a group that its first JoinGroup has created; it replaces the empty consumer group `before`, if any. */
-  #writeNew(group: Group, before: ConsumerGroup | undefined): void {
+  #writeNew(group: ClassicGroup, before: ConsumerGroup | undefined): void {
     const records = before === undefined ? [] : tombstonesOf(before);
     this.#context.append([...records, newGroupRecord(group)], errorCode => {
       if (errorCode === 0 || this.#groups.get(group.id) !== group) return;
@@ -502,7 +502,7 @@ export class GroupShard implements Shard<GroupEffect> {
     const known = this.#groups.get(id);
     // Requests have applied this change already, and the record lacks the requests that wait.
     if (known?.type === "classic" && this.#live) return;
-    const group = new Group(id, {
+    const group = new ClassicGroup(id, {
       state: value.members.length === 0 ? "Empty" : "Stable",
       stateTimestamp: nearestNumber(value.currentStateTimestamp),
       ...(known === undefined ? {} : { offsets: known.offsets }),
@@ -544,7 +544,7 @@ export class GroupShard implements Shard<GroupEffect> {
     this.shares.loaded();
   }
 
-  #loadedClassic(group: Group): void {
+  #loadedClassic(group: ClassicGroup): void {
     for (const { id, sessionTimeoutMs } of group.members.values()) this.#rebalance.touch(group, id, sessionTimeoutMs);
     // `group.max.size` may be lower than before: the members rejoin, as many as fit.
     if (group.members.size > this.#context.config.maxSize) this.#rebalance.prepare(group);

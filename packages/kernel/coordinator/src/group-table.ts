@@ -1,4 +1,4 @@
-import { Group } from "./group.ts";
+import { ClassicGroup } from "./classic/group.ts";
 import type { AnyGroup } from "./offsets.ts";
 import { PendingOffsets } from "./pending-offsets.ts";
 
@@ -12,7 +12,7 @@ export class GroupTable {
   }
 
   /** Classic group with that id; undefined if the group has another type. */
-  classic(groupId: string): Group | undefined {
+  classic(groupId: string): ClassicGroup | undefined {
     const group = this.#groups.get(groupId);
     return group?.type === "classic" ? group : undefined;
   }
@@ -34,8 +34,8 @@ export class GroupTable {
   }
 
   /** Adds an empty classic group, with the offsets of the group that it replaces. */
-  create(id: string, wall: number, offsets?: AnyGroup["offsets"]): Group {
-    const group = new Group(id, { stateTimestamp: wall, ...(offsets === undefined ? {} : { offsets }) });
+  create(id: string, wall: number, offsets?: AnyGroup["offsets"]): ClassicGroup {
+    const group = new ClassicGroup(id, { stateTimestamp: wall, ...(offsets === undefined ? {} : { offsets }) });
     this.#groups.set(id, group);
     return group;
   }

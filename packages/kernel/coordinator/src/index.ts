@@ -4,7 +4,7 @@ export type { GroupConfig } from "./context.ts";
 export type { Effect, GroupEffect, ShardRecord, Ticket } from "./effects.ts";
 export { type GroupReplies, type GroupRequest, GroupShard, type GroupView, type ListedGroup } from "./group-shard.ts";
 export { commitError } from "./offsets.ts";
-export { joinError, syncError } from "./rebalance.ts";
+export { joinError, syncError } from "./classic/rebalance.ts";
 export type { LoggedRecord, Producer, Shard, TxnEnd } from "./shard.ts";
 export type { Initialization, ShareGroupConfig } from "./share-group/group.ts";
 export { ShareGroups, type ShareGroupView } from "./share-group/share-groups.ts";

@@ -11,7 +11,7 @@ import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
 import { groupTombstones } from "./consumer/records.ts";
 import type { ConsumerGroup } from "./consumer/group.ts";
-import type { CommittedOffset, Group } from "./group.ts";
+import type { CommittedOffset, ClassicGroup } from "./classic/group.ts";
 import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
 import type { PendingOffsets } from "./pending-offsets.ts";
 
@@ -19,7 +19,7 @@ type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
 
 /** A group with committed offsets: classic or consumer. */
-export type AnyGroup = Group | ConsumerGroup;
+export type AnyGroup = ClassicGroup | ConsumerGroup;
 
 interface PartitionResult {
   readonly partitionIndex: number;
@@ -155,7 +155,7 @@ export function dropOffset(group: AnyGroup, topic: string, partition: number): v
 }
 
 /** Topics that a group of consumers subscribes to (`ClassicGroup.computeSubscribedTopics`); undefined: unknown. */
-export function subscribedTopics(group: Group): ReadonlySet<string> | undefined {
+export function subscribedTopics(group: ClassicGroup): ReadonlySet<string> | undefined {
   if (group.protocolType !== "consumer") return undefined;
   if (group.members.size === 0) return new Set();
   if (group.protocolName === null) return undefined;

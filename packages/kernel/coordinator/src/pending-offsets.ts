@@ -1,4 +1,4 @@
-import type { CommittedOffset } from "./group.ts";
+import type { CommittedOffset } from "./classic/group.ts";
 
 interface Entry {
   /** Undefined once a later offset is in force. */

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
 import { groupMetadataKey, groupMetadataValue, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
 import { type ConsumerRecord, parseConsumerRecord } from "./consumer/records.ts";
 import type { ShardRecord } from "./effects.ts";
-import type { CommittedOffset, Group } from "./group.ts";
+import type { CommittedOffset, ClassicGroup } from "./classic/group.ts";
 
 /** Record types of committed offsets and classic groups in `__consumer_offsets` (`CoordinatorRecordType`). */
 const LEGACY_OFFSET_COMMIT = 0;
@@ -44,7 +44,7 @@ export function groupTombstone(group: string): ShardRecord {
 }
 
 /** Record of the group with `assignments`, by member id. */
-export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8Array>): ShardRecord {
+export function groupRecord(group: ClassicGroup, assignments: ReadonlyMap<string, Uint8Array>): ShardRecord {
   const members = [...group.members.values()].map(member => ({
     memberId: member.id,
     groupInstanceId: member.instanceId,
@@ -70,7 +70,7 @@ export function groupRecord(group: Group, assignments: ReadonlyMap<string, Uint8
 }
 
 /** Record of a new classic group, without the member that is about to join. */
-export function newGroupRecord({ id, stateTimestamp }: Group): ShardRecord {
+export function newGroupRecord({ id, stateTimestamp }: ClassicGroup): ShardRecord {
   const value = {
     protocolType: "",
     generation: 0,

@@ -1,6 +1,6 @@
 import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
 import { commitFault } from "./consumer/consumer-groups.ts";
-import type { Membership } from "./membership.ts";
+import type { Membership } from "./classic/membership.ts";
 import type { AnyGroup } from "./offsets.ts";
 
 /** First version of TxnOffsetCommit with GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH (KIP-1319). */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { GroupEffect, GroupRequest } from "../src/index.ts";
-import { Group } from "../src/group.ts";
+import { ClassicGroup } from "../src/classic/group.ts";
 import { parseRecord } from "../src/records.ts";
 import { Bench, type Reply } from "./bench.ts";
 import { heartbeat, leave } from "./classic-requests.ts";
@@ -57,7 +57,7 @@ function stable(bench: Bench, count: number, options: JoinOptions = {}): string[
   return ids;
 }
 
-/** Group records in the log: generation and number of members, or null for a tombstone. */
+/** ClassicGroup records in the log: generation and number of members, or null for a tombstone. */
 function written(bench: Bench): (readonly [number, number] | null)[] {
   return bench.log.flatMap(({ key, value }) => {
     const record = parseRecord(key, value);
@@ -315,7 +315,7 @@ describe("replies and records", () => {
 
 test("the protocol that most prefer is chosen, of equals the first in a HashMap of Java", () => {
   const chosen = (...preferences: readonly (readonly string[])[]): string | null => {
-    const group = new Group("g", { state: "Empty", stateTimestamp: 0 });
+    const group = new ClassicGroup("g", { state: "Empty", stateTimestamp: 0 });
     preferences.forEach((names, i) => {
       const id = `member ${i}`;
       const protocols = names.map(name => ({ name, metadata: new Uint8Array(0) }));

@@ -8,7 +8,7 @@ import {
   PREVIOUS_MEMBER_STATES,
   STATE,
 } from "../src/consumer/member.ts";
-import { Group, type GroupState, PREVIOUS_GROUP_STATES } from "../src/group.ts";
+import { ClassicGroup, type GroupState, PREVIOUS_GROUP_STATES } from "../src/classic/group.ts";
 import { PREVIOUS_RECORD_STATES, RecordState, Slot } from "../src/share/in-flight.ts";
 import {
   completed,
@@ -64,7 +64,8 @@ describe("a classic group", () => {
 
   test("goes where Kafka's goes, and nowhere else", () => {
     expect(statesOf(PREVIOUS_GROUP_STATES, names)).toEqual(kafka);
-    const go = (state: GroupState, to: GroupState) => new Group("g", { state, stateTimestamp: 0 }).transition(to, 1);
+    const go = (state: GroupState, to: GroupState) =>
+      new ClassicGroup("g", { state, stateTimestamp: 0 }).transition(to, 1);
     expect(legal(names, go)).toEqual(kafka);
   });
 });

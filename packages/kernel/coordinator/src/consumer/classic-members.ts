@@ -10,8 +10,8 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { ShardRecord, Ticket } from "../effects.ts";
-import type { Client } from "../membership.ts";
-import { joinError, syncError } from "../rebalance.ts";
+import type { Client } from "../classic/membership.ts";
+import { joinError, syncError } from "../classic/rebalance.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { replaceStatic } from "./heartbeat.ts";

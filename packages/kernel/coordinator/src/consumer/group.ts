@@ -1,6 +1,6 @@
 import type { Uuid } from "@samsa/base";
 import { type Assignment, NOTHING } from "../assign/index.ts";
-import type { CommittedOffset } from "../group.ts";
+import type { CommittedOffset } from "../classic/group.ts";
 import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member.ts";
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";

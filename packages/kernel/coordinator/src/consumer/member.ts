@@ -1,5 +1,5 @@
 import { checkTransition, type PreviousStates, type Uuid } from "@samsa/base";
-import type { MemberProtocol } from "../group.ts";
+import type { MemberProtocol } from "../classic/group.ts";
 
 /** State of a member's reconciliation (`MemberState`). */
 export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;

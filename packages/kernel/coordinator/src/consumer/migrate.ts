@@ -1,7 +1,7 @@
 import { ByteReader, MalformedError, type Uuid } from "@samsa/base";
 import { consumerProtocolAssignment } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
-import { Group, type Member } from "../group.ts";
+import { ClassicGroup, type Member } from "../classic/group.ts";
 import { readSubscription, writeAssignment } from "./classic-members.ts";
 import type { ConsumerContext, Downgrade } from "./context.ts";
 import { ConsumerGroup } from "./group.ts";
@@ -35,7 +35,7 @@ function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefi
 }
 
 /** Converts a classic group to a consumer group; or returns the reason why it cannot (`fromClassicGroup`). */
-export function upgraded(classic: Group, context: ConsumerContext): ConsumerGroup | string {
+export function upgraded(classic: ClassicGroup, context: ConsumerContext): ConsumerGroup | string {
   const group = new ConsumerGroup(classic.id);
   group.epoch = classic.generation;
   group.assignmentEpoch = classic.generation;
@@ -55,7 +55,7 @@ export function upgraded(classic: Group, context: ConsumerContext): ConsumerGrou
 }
 
 interface Description {
-  readonly classic: Group;
+  readonly classic: ClassicGroup;
   readonly topics: readonly string[];
   readonly rackId: string | null;
   readonly target: ReadonlyMap<Uuid, ReadonlySet<number>>;
@@ -96,8 +96,8 @@ export function downgraded(
   group: ConsumerGroup,
   { staying, replaced }: Pick<Downgrade, "staying" | "replaced">,
   context: ConsumerContext,
-): Group {
-  const classic = new Group(group.id, { state: "Stable", stateTimestamp: context.wall, offsets: group.offsets });
+): ClassicGroup {
+  const classic = new ClassicGroup(group.id, { state: "Stable", stateTimestamp: context.wall, offsets: group.offsets });
   for (const { id, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic: own } of staying) {
     const sessionTimeoutMs = own?.sessionTimeoutMs ?? 0;
     const member: Member = {

@@ -20,21 +20,21 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "sessions expire much too late",
-    file: `${COORDINATOR}/rebalance.ts`,
+    file: `${COORDINATOR}/classic/rebalance.ts`,
     find: "this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));",
     replace: "this.#after(group, key, sessionTimeoutMs * 1000, () => this.#expire(group, memberId));",
     why: "partitions of a dead member stay unassigned",
   },
   {
     name: "heartbeats do not count",
-    file: `${COORDINATOR}/membership.ts`,
+    file: `${COORDINATOR}/classic/membership.ts`,
     find: "    this.touch(group, request.memberId);\n    return group.state",
     replace: "    return group.state",
     why: "a live member is removed",
   },
   {
     name: "every member gets the first assignment",
-    file: `${COORDINATOR}/rebalance.ts`,
+    file: `${COORDINATOR}/classic/rebalance.ts`,
     find: "(assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;",
     replace: "([...assignments.values()][0] ?? NO_BYTES) : NO_BYTES;",
     why: "a partition has two owners",
@@ -181,7 +181,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a rebalance does not wait for members to rejoin",
-    file: `${COORDINATOR}/group.ts`,
+    file: `${COORDINATOR}/classic/group.ts`,
     find: "return this.pendingMembers.size === 0 && this.#awaitingJoin === this.members.size;",
     replace: "return this.#awaitingJoin > 0;",
     why: "members that rejoin slightly later are removed",

@@ -5,10 +5,10 @@ import {
   type LeaveGroupRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
-import type { ShardContext } from "./context.ts";
-import type { Ticket } from "./effects.ts";
-import { type Group, type Member, sameProtocols } from "./group.ts";
-import { groupRecord } from "./records.ts";
+import type { ShardContext } from "../context.ts";
+import type { Ticket } from "../effects.ts";
+import { type ClassicGroup, type Member, sameProtocols } from "./group.ts";
+import { groupRecord } from "../records.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 
 /** Outcome for a member that a LeaveGroup names. */
@@ -48,7 +48,7 @@ export class Membership {
   }
 
   /** Checks member id and instance id: 0 or an error code (`ClassicGroup.validateMember`). */
-  validate(group: Group, memberId: string, instanceId: string | null): number {
+  validate(group: ClassicGroup, memberId: string, instanceId: string | null): number {
     if (instanceId !== null) {
       const known = group.staticMembers.get(instanceId);
       if (known === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
@@ -57,7 +57,7 @@ export class Membership {
     return group.members.has(memberId) ? 0 : Errors.UNKNOWN_MEMBER_ID.code;
   }
 
-  join(group: Group, joining: Joining): void {
+  join(group: ClassicGroup, joining: Joining): void {
     const { request, ticket } = joining;
     const { memberId, groupInstanceId: instanceId } = request;
     const refuse = (code: number, shown = memberId): void => this.#context.reply(ticket, joinError(code, shown));
@@ -81,7 +81,7 @@ export class Membership {
     }
   }
 
-  #hasRoom(group: Group, memberId: string): boolean {
+  #hasRoom(group: ClassicGroup, memberId: string): boolean {
     const { maxSize } = this.#context.config;
     if (group.state === "Empty") return true;
     const member = group.members.get(memberId);
@@ -90,7 +90,7 @@ export class Membership {
     return member !== undefined || group.members.size < maxSize;
   }
 
-  #joinDynamic(group: Group, joining: Joining): void {
+  #joinDynamic(group: ClassicGroup, joining: Joining): void {
     const memberId = this.#context.memberId(joining.client.id);
     if (joining.version < KNOWN_MEMBER_ID_VERSION) return this.#add(group, joining, memberId);
     group.pendingMembers.add(memberId);
@@ -98,7 +98,7 @@ export class Membership {
     this.#context.reply(joining.ticket, joinError(Errors.MEMBER_ID_REQUIRED.code, memberId));
   }
 
-  #joinStatic(group: Group, joining: Joining, instanceId: string): void {
+  #joinStatic(group: ClassicGroup, joining: Joining, instanceId: string): void {
     const memberId = this.#context.memberId(instanceId);
     const oldId = group.staticMembers.get(instanceId);
     const old = oldId === undefined ? undefined : group.members.get(oldId);
@@ -106,7 +106,7 @@ export class Membership {
     else this.#replaceStatic(group, joining, old, memberId);
   }
 
-  #add(group: Group, { request, client, ticket }: Joining, id: string): void {
+  #add(group: ClassicGroup, { request, client, ticket }: Joining, id: string): void {
     if (group.isInitialRebalance) group.newMemberAdded = true;
     const member: Member = {
       id,
@@ -127,7 +127,7 @@ export class Membership {
   }
 
   /** Updates the member from the request. Its client id and host stay those of its first join. */
-  #update(group: Group, { request, ticket }: Joining, member: Member): void {
+  #update(group: ClassicGroup, { request, ticket }: Joining, member: Member): void {
     // A second join of a member replaces the first, which Kafka leaves without a response.
     this.#rebalance.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, member.id));
     group.setProtocols(member, request.protocols);
@@ -136,7 +136,7 @@ export class Membership {
     group.setJoining(member, ticket);
   }
 
-  #rejoin(group: Group, joining: Joining, member: Member): void {
+  #rejoin(group: ClassicGroup, joining: Joining, member: Member): void {
     const same = sameProtocols(member.protocols, joining.request.protocols);
     const { state } = group;
     if (state === "Empty") {
@@ -151,7 +151,7 @@ export class Membership {
   }
 
   /** Replaces a static member by one with a new id: fences the old id; a stable group need not rebalance. */
-  #replaceStatic(group: Group, joining: Joining, old: Member, id: string): void {
+  #replaceStatic(group: ClassicGroup, joining: Joining, old: Member, id: string): void {
     const leaderBefore = group.leaderId;
     this.#rebalance.answerJoin(group, old, joinError(Errors.FENCED_INSTANCE_ID.code, old.id));
     this.#rebalance.answerSync(old, syncError(Errors.FENCED_INSTANCE_ID.code));
@@ -169,7 +169,7 @@ export class Membership {
 
   /** Writes the new id before it answers; undoes the replacement if the write fails. */
   #keepStatic(
-    group: Group,
+    group: ClassicGroup,
     { ticket, version }: Joining,
     { member, old, leaderBefore }: { member: Member; old: Member; leaderBefore: string | null },
   ): void {
@@ -197,7 +197,7 @@ export class Membership {
     });
   }
 
-  sync(group: Group, ticket: Ticket, request: SyncGroupRequest): void {
+  sync(group: ClassicGroup, ticket: Ticket, request: SyncGroupRequest): void {
     const error = this.#syncFault(group, request);
     const refuse = (code: number): void => this.#context.reply(ticket, syncError(code));
     if (error !== 0) {
@@ -218,7 +218,7 @@ export class Membership {
     this.#rebalance.persist(group, new Map(request.assignments.map(a => [a.memberId, Uint8Array.from(a.assignment)])));
   }
 
-  #syncFault(group: Group, request: SyncGroupRequest): number {
+  #syncFault(group: ClassicGroup, request: SyncGroupRequest): number {
     const error = this.validate(group, request.memberId, request.groupInstanceId);
     if (error !== 0) return error;
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION.code;
@@ -229,7 +229,7 @@ export class Membership {
     return differs ? Errors.INCONSISTENT_GROUP_PROTOCOL.code : 0;
   }
 
-  heartbeat(group: Group, request: HeartbeatRequest): number {
+  heartbeat(group: ClassicGroup, request: HeartbeatRequest): number {
     const error = this.validate(group, request.memberId, request.groupInstanceId);
     if (error !== 0) return error;
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION.code;
@@ -238,14 +238,14 @@ export class Membership {
   }
 
   /** Restarts the session of a member. */
-  touch(group: Group, memberId: string): void {
+  touch(group: ClassicGroup, memberId: string): void {
     const member = group.members.get(memberId);
     if (member !== undefined) this.#rebalance.touch(group, memberId, member.sessionTimeoutMs);
   }
 
   /** Removes members; once the change is written, `done` gets an outcome per identity, in order, or an error code. */
   leave(
-    group: Group,
+    group: ClassicGroup,
     identities: LeaveGroupRequest["members"],
     done: (errorCode: number, outcomes: readonly Departure[]) => void,
   ): void {
@@ -256,7 +256,7 @@ export class Membership {
     this.#rebalance.afterLeaving(group, errorCode => done(errorCode, outcomes));
   }
 
-  #leaveOne(group: Group, memberId: string, instanceId: string | null): number {
+  #leaveOne(group: ClassicGroup, memberId: string, instanceId: string | null): number {
     if (group.pendingMembers.has(memberId)) {
       group.remove(memberId);
       this.#rebalance.endSession(group, memberId);

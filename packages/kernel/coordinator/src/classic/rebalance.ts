@@ -1,16 +1,16 @@
 import { Errors } from "@samsa/protocol";
-import type { Ticket } from "./effects.ts";
-import type { Group, Member } from "./group.ts";
-import { subscribedTopics } from "./offsets.ts";
-import { groupRecord } from "./records.ts";
-import type { ShardContext } from "./context.ts";
-import { timerKey } from "./timers.ts";
+import type { Ticket } from "../effects.ts";
+import type { ClassicGroup, Member } from "./group.ts";
+import { subscribedTopics } from "../offsets.ts";
+import { groupRecord } from "../records.ts";
+import type { ShardContext } from "../context.ts";
+import { timerKey } from "../timers.ts";
 
 const NO_BYTES = new Uint8Array(0);
 /** Longest wait of a member that does not know its id yet (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`). */
 const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
 
-export function joinReply(group: Group, member: Member) {
+export function joinReply(group: ClassicGroup, member: Member) {
   const leads = group.leaderId === member.id;
   return {
     errorCode: 0,
@@ -35,7 +35,7 @@ export function joinError(errorCode: number, memberId: string) {
   return { errorCode, generationId: -1, protocolType: null, protocolName: null, leader: "", memberId, members: [] };
 }
 
-export function syncReply(group: Group, member: Member) {
+export function syncReply(group: ClassicGroup, member: Member) {
   return {
     errorCode: 0,
     protocolType: group.protocolType,
@@ -59,36 +59,36 @@ type Done = (errorCode: number) => void;
 export class Rebalance {
   readonly #context: ShardContext;
   /** False if another group has replaced this one: its timers do nothing. */
-  readonly #isCurrent: (group: Group) => boolean;
+  readonly #isCurrent: (group: ClassicGroup) => boolean;
 
-  constructor(context: ShardContext, isCurrent: (group: Group) => boolean) {
+  constructor(context: ShardContext, isCurrent: (group: ClassicGroup) => boolean) {
     this.#context = context;
     this.#isCurrent = isCurrent;
   }
 
-  #after(group: Group, key: string, delayMs: number, run: () => void): void {
+  #after(group: ClassicGroup, key: string, delayMs: number, run: () => void): void {
     this.#context.after(key, delayMs, () => {
       if (this.#isCurrent(group)) run();
     });
   }
 
   /** Restarts the session of a member or of a pending member id. */
-  touch(group: Group, memberId: string, sessionTimeoutMs: number): void {
+  touch(group: ClassicGroup, memberId: string, sessionTimeoutMs: number): void {
     const key = timerKey("session", group.id, memberId);
     this.#after(group, key, sessionTimeoutMs, () => this.#expire(group, memberId));
   }
 
   /** Starts the session of a new member. It cannot send heartbeats without its id, so the session covers its join. */
-  touchNew(group: Group, member: Member): void {
+  touchNew(group: ClassicGroup, member: Member): void {
     this.touch(group, member.id, NEW_MEMBER_JOIN_TIMEOUT_MS);
   }
 
-  endSession(group: Group, memberId: string): void {
+  endSession(group: ClassicGroup, memberId: string): void {
     this.#context.cancel(timerKey("session", group.id, memberId));
   }
 
   /** Cancels the timers of a group that is replaced, and answers its waiting requests. */
-  abandon(group: Group, errorCode: number): void {
+  abandon(group: ClassicGroup, errorCode: number): void {
     for (const member of group.members.values()) {
       this.answerJoin(group, member, joinError(errorCode, ""));
       this.answerSync(member, syncError(errorCode));
@@ -96,14 +96,14 @@ export class Rebalance {
     this.cancelTimers(group);
   }
 
-  cancelTimers(group: Group): void {
+  cancelTimers(group: ClassicGroup): void {
     this.#context.cancel(timerKey("join", group.id));
     this.#context.cancel(timerKey("sync", group.id));
     for (const id of group.members.keys()) this.endSession(group, id);
     for (const id of group.pendingMembers) this.endSession(group, id);
   }
 
-  answerJoin(group: Group, member: Member, response: object): void {
+  answerJoin(group: ClassicGroup, member: Member, response: object): void {
     if (member.joining === undefined) return;
     const ticket: Ticket = member.joining;
     group.setJoining(member, undefined);
@@ -118,19 +118,19 @@ export class Rebalance {
   }
 
   /** Begins a rebalance, or completes the join phase of the current one if all members have joined. */
-  prepareOrComplete(group: Group): void {
+  prepareOrComplete(group: ClassicGroup): void {
     if (group.state !== "PreparingRebalance") this.prepare(group);
     else this.completeIfReady(group);
   }
 
   /** Completes the join phase if all members have joined; calls `done` when the result is written. */
-  completeIfReady(group: Group, done?: Done): void {
+  completeIfReady(group: ClassicGroup, done?: Done): void {
     const ready = group.state === "PreparingRebalance" && !group.isInitialRebalance && group.allJoined();
     if (ready) this.#complete(group, done);
     else done?.(0);
   }
 
-  prepare(group: Group, done?: Done): void {
+  prepare(group: ClassicGroup, done?: Done): void {
     const { config, wall } = this.#context;
     if (group.state === "CompletingRebalance") {
       for (const member of group.members.values()) {
@@ -155,7 +155,7 @@ export class Rebalance {
   }
 
   /** Waits for the first members of a group; each wait with a new member extends it, up to the rebalance timeout. */
-  #awaitFirst(group: Group, delay: number, remaining: number): void {
+  #awaitFirst(group: ClassicGroup, delay: number, remaining: number): void {
     this.#after(group, timerKey("join", group.id), delay, () => {
       if (!group.newMemberAdded || remaining === 0) return this.#complete(group);
       group.newMemberAdded = false;
@@ -164,12 +164,12 @@ export class Rebalance {
     });
   }
 
-  #awaitJoins(group: Group): void {
+  #awaitJoins(group: ClassicGroup): void {
     this.#after(group, timerKey("join", group.id), group.rebalanceTimeoutMs(), () => this.#complete(group));
   }
 
   /** Ends the join phase: removes dynamic members that have not joined, and begins the next generation. */
-  #complete(group: Group, done?: Done): void {
+  #complete(group: ClassicGroup, done?: Done): void {
     const { wall } = this.#context;
     this.#context.cancel(timerKey("join", group.id));
     for (const member of group.members.values()) {
@@ -209,14 +209,14 @@ export class Rebalance {
    * Writes a group without members. If the record is lost, a restart loads the previous generation, and the sessions of
    * its members expire. So only a request that waits for the record gets the error.
    */
-  #writeEmpty(group: Group, done: Done | undefined): void {
+  #writeEmpty(group: ClassicGroup, done: Done | undefined): void {
     this.#context.append([groupRecord(group, new Map())], errorCode => {
       if (errorCode !== 0) this.#context.warn(`Failed to write the empty group ${group.id}.`, errorCode);
       done?.(errorCode);
     });
   }
 
-  #awaitSyncs(group: Group): void {
+  #awaitSyncs(group: ClassicGroup): void {
     const { generation } = group;
     this.#after(group, timerKey("sync", group.id), group.rebalanceTimeoutMs(), () => {
       if (group.generation === generation) this.#expirePendingSync(group);
@@ -224,7 +224,7 @@ export class Rebalance {
   }
 
   /** Removes members that have not sent SyncGroup, also from a group that is stable without them. */
-  #expirePendingSync(group: Group): void {
+  #expirePendingSync(group: ClassicGroup): void {
     const isWaiting = group.state === "CompletingRebalance" || group.state === "Stable";
     if (!isWaiting || group.pendingSync.size === 0) return;
     for (const id of [...group.pendingSync]) {
@@ -235,13 +235,13 @@ export class Rebalance {
   }
 
   /** Notes that a member of this generation has sent SyncGroup. */
-  synced(group: Group, memberId: string): void {
+  synced(group: ClassicGroup, memberId: string): void {
     group.pendingSync.delete(memberId);
     if (group.pendingSync.size === 0) this.#context.cancel(timerKey("sync", group.id));
   }
 
   /** Writes the leader's assignment, and returns it to the members once it is written. */
-  persist(group: Group, assignments: ReadonlyMap<string, Uint8Array>): void {
+  persist(group: ClassicGroup, assignments: ReadonlyMap<string, Uint8Array>): void {
     const { generation } = group;
     this.#context.append([groupRecord(group, assignments)], errorCode => {
       // Another rebalance may have begun while the record was on its way, or the group may be gone.
@@ -259,7 +259,7 @@ export class Rebalance {
   }
 
   /** Handles the end of a session. */
-  #expire(group: Group, memberId: string): void {
+  #expire(group: ClassicGroup, memberId: string): void {
     const member = group.members.get(memberId);
     if (member === undefined) {
       if (!group.pendingMembers.has(memberId)) return;
@@ -274,12 +274,12 @@ export class Rebalance {
   }
 
   /** Completes the join phase, also the initial one, if it has waited for the removed member only. */
-  #completeWithout(group: Group): void {
+  #completeWithout(group: ClassicGroup): void {
     if (group.state === "PreparingRebalance" && group.allJoined()) this.#complete(group);
   }
 
   /** Removes a member and answers its waiting requests. */
-  removeMember(group: Group, member: Member): void {
+  removeMember(group: ClassicGroup, member: Member): void {
     this.answerJoin(group, member, joinError(Errors.UNKNOWN_MEMBER_ID.code, ""));
     // Kafka leaves this request without a response.
     this.answerSync(member, syncError(Errors.UNKNOWN_MEMBER_ID.code));
@@ -288,7 +288,7 @@ export class Rebalance {
   }
 
   /** Continues after members have left; calls `done` when the result is written. */
-  afterLeaving(group: Group, done: Done): void {
+  afterLeaving(group: ClassicGroup, done: Done): void {
     if (group.state === "Stable" || group.state === "CompletingRebalance") this.prepare(group, done);
     else this.completeIfReady(group, done);
   }

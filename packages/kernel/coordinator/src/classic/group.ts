@@ -1,5 +1,5 @@
 import { checkTransition, type Int64, invariant, javaStringHash, type PreviousStates, type Uuid } from "@samsa/base";
-import type { Ticket } from "./effects.ts";
+import type { Ticket } from "../effects.ts";
 
 /** State of a classic group. Kafka's state Dead has no group: a dead group is removed. */
 export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable";
@@ -54,7 +54,7 @@ export interface GroupOrigin {
 }
 
 /** Classic group: its members, its generation, and its offsets (`ClassicGroup`). */
-export class Group {
+export class ClassicGroup {
   readonly type = "classic";
   readonly id: string;
   #state: GroupState;
