@@ -4,34 +4,28 @@ import {
   type OffsetDeleteRequest,
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import { commitFault, fetchFault } from "./consumer/consumer-groups.ts";
 import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
+import type { Group } from "./group.ts";
 import type { GroupTable } from "./group-table.ts";
-import type { Membership } from "./classic/membership.ts";
 import {
-  type AnyGroup,
   type CommitPlan,
   commitError,
-  dropOffset,
   expiredRecords,
   type FetchTopics,
   fetchOffsets,
   orphanRecords,
   planCommit,
   planOffsetDeletion,
-  setOffset,
   type TopicErrors,
 } from "./offsets.ts";
-import type { Replayed } from "./records.ts";
+import type { OffsetRecord } from "./records.ts";
 import type { Producer, TxnEnd } from "./shard.ts";
 import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
 /** First version of OffsetCommit whose clients know GROUP_ID_NOT_FOUND. */
 const GROUP_ID_NOT_FOUND_VERSION = 9;
-
-type OffsetRecord = Extract<Replayed, { type: "offset" }>;
 
 export interface TxnCommit {
   readonly version: number;
@@ -42,27 +36,24 @@ export interface TxnCommit {
 
 export interface OffsetContext extends ShardContext {
   readonly topics: TopicDirectory;
-  /** True for the id of a share group, which has no committed offsets. */
-  isShareGroup(groupId: string): boolean;
+  /** Restarts the session of a classic member that commits offsets; commits keep no other member alive. */
+  keepAlive(group: Group, memberId: string): void;
   /** Appends records as part of a transaction. */
   appendTxn(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void;
 }
 
-/** Committed offsets of a shard's classic and consumer groups, and their retention (`OffsetMetadataManager`). */
+/** Committed offsets of a shard's groups, and their retention (`OffsetMetadataManager`). */
 export class CommittedOffsets {
   readonly #context: OffsetContext;
   readonly #table: GroupTable;
-  readonly #membership: Membership;
 
-  constructor(context: OffsetContext, table: GroupTable, membership: Membership) {
+  constructor(context: OffsetContext, table: GroupTable) {
     this.#context = context;
     this.#table = table;
-    this.#membership = membership;
   }
 
   commit(ticket: Ticket, version: number, body: OffsetCommitRequest): void {
     const refuse = (code: number): void => this.#context.reply(ticket, commitError(body.topics, code));
-    if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
     const group = this.#table.get(body.groupId);
     // Without a group, an admin client or a consumer without membership commits: its first offset creates the group.
     const error = group === undefined ? missingFault(version, body) : this.#commitFault(group, version, body);
@@ -79,9 +70,7 @@ export class CommittedOffsets {
 
   txnCommit(ticket: Ticket, { version, body, guard }: TxnCommit): void {
     const refuse = (code: number): void => this.#context.reply(ticket, txnCommitError(body.topics, code));
-    const found = this.#table.get(body.groupId);
-    if (this.#context.isShareGroup(body.groupId)) return refuse(Errors.GROUP_ID_NOT_FOUND.code);
-    const fault = txnCommitFault(this.#membership, found, body, version);
+    const fault = txnCommitFault(this.#table.get(body.groupId), body, version);
     if (fault !== 0) return refuse(fault);
     const plan = planCommit(this.#context, { ...body, retentionTimeMs: -1 });
     if (plan.records.length === 0) {
@@ -96,33 +85,23 @@ export class CommittedOffsets {
     this.#context.appendTxn(plan.records, done, { producer, ...(guard === undefined ? {} : { guard }) });
   }
 
-  /** Creates the group even if each offset is refused; the next clean-up erases it if it stays empty. */
+  /** Creates a missing group, even for a commit whose offsets are all refused: a clean-up erases it if it stays empty. */
   #ensureGroup(groupId: string): void {
     if (this.#table.get(groupId) === undefined) this.#table.create(groupId, this.#context.wall);
   }
 
-  #commitFault(group: AnyGroup, version: number, body: OffsetCommitRequest): number {
-    const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = body;
-    if (group.type === "consumer") {
-      const partitions = body.topics.flatMap(({ topicId, partitions: of }) =>
-        of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
-      );
-      return commitFault(group, { memberId, epoch: generation, version }, partitions);
-    }
-    if (generation < 0 && group.state === "Empty") return 0;
-    if (generation < 0 && memberId === "" && groupInstanceId === null) return Errors.UNKNOWN_MEMBER_ID.code;
-    const error = this.#membership.validate(group, memberId, groupInstanceId);
-    if (error !== 0) return error;
-    if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;
-    if (group.state === "CompletingRebalance") return Errors.REBALANCE_IN_PROGRESS.code;
-    this.#membership.touch(group, memberId);
-    return 0;
+  #commitFault(group: Group, version: number, body: OffsetCommitRequest): number {
+    const { memberId, generationIdOrMemberEpoch: generation } = body;
+    const fault = group.validateOffsetCommit({ ...body, generation, isTransactional: false, version });
+    if (fault === 0) this.#context.keepAlive(group, memberId);
+    return fault;
   }
 
   /** Checks that a member may fetch the offsets of its group: 0 or an error code. */
   fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
-    const group = this.#table.get(groupId);
-    return group?.type === "consumer" ? fetchFault(group, memberId, memberEpoch) : 0;
+    const fault = this.#table.get(groupId)?.validateOffsetFetch(memberId, memberEpoch) ?? 0;
+    // A group without committed offsets is answered like a group that does not exist.
+    return fault === Errors.GROUP_ID_NOT_FOUND.code ? 0 : fault;
   }
 
   /**
@@ -132,7 +111,7 @@ export class CommittedOffsets {
   fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
     const isOpen = (topic: string, partition: number) =>
       stable && this.#table.pending.hasPartition(groupId, topic, partition);
-    return fetchOffsets(this.#table.get(groupId), topics, { names: this.#context.topics, isOpen });
+    return fetchOffsets(this.#table.offsets.of(groupId), topics, { names: this.#context.topics, isOpen });
   }
 
   /**
@@ -145,9 +124,9 @@ export class CommittedOffsets {
   ): void {
     const group = this.#table.get(groupId);
     if (group === undefined) return done(Errors.GROUP_ID_NOT_FOUND.code, []);
-    const mayDelete = group.type === "consumer" || group.state === "Empty" || group.protocolType === "consumer";
-    if (!mayDelete) return done(Errors.NON_EMPTY_GROUP.code, []);
-    const plan = planOffsetDeletion(group, topics, this.#table.pending);
+    const fault = group.validateOffsetDelete();
+    if (fault !== 0) return done(fault, []);
+    const plan = planOffsetDeletion(group, topics, this.#table);
     if (plan.records.length === 0) return done(0, plan.topics);
     this.#context.append(plan.records, errorCode => done(errorCode, errorCode === 0 ? plan.topics : []));
   }
@@ -158,8 +137,7 @@ export class CommittedOffsets {
    */
   cleanUp(): void {
     const records: ShardRecord[] = [];
-    for (const group of this.#table.values())
-      records.push(...expiredRecords(this.#context, group, this.#table.pending));
+    for (const group of this.#table.values()) records.push(...expiredRecords(this.#context, group, this.#table));
     this.#context.maintain("tombstones of expired offsets", records);
     this.eraseOrphans();
   }
@@ -171,33 +149,33 @@ export class CommittedOffsets {
     if (topics.version < 0) return;
     const records: ShardRecord[] = [];
     for (const group of this.#table.values()) {
-      records.push(...orphanRecords(group, this.#table.pending, { names: topics, among }));
+      records.push(...orphanRecords(group.id, this.#table, { names: topics, among }));
     }
     this.#context.maintain("tombstones of offsets of deleted topics", records);
   }
 
-  /** Applies the record of an offset; `wall` is the state timestamp of a group that it creates. */
-  replay(record: OffsetRecord, producer: Producer | undefined, wall: number): void {
-    const { group: id, topic, partition } = record;
-    const group = this.#table.get(id);
-    if (record.value !== null) {
-      const into = group ?? this.#table.create(id, wall);
+  /** Applies the record of an offset. */
+  replay({ value, ...place }: OffsetRecord, producer: Producer | undefined): void {
+    const { groupId, topic, partition } = place;
+    const { offsets, pending } = this.#table;
+    if (value !== null) {
+      this.#ensureGroup(groupId);
       if (producer !== undefined) {
-        return this.#table.pending.add({ groupId: id, topic, partition, value: record.value }, producer.id);
+        return pending.add({ ...place, value }, producer.id);
       }
-      setOffset(into, topic, partition, record.value);
-      this.#table.pending.overtake(id, topic, partition);
+      offsets.set(place, value);
+      pending.overtake(groupId, topic, partition);
     } else {
-      this.#table.pending.drop(id, topic, partition);
-      if (group === undefined) return;
-      dropOffset(group, topic, partition);
+      pending.drop(groupId, topic, partition);
+      offsets.drop(place);
     }
   }
 
   /** Applies the end of a transaction: its offsets take effect, or are dropped. */
-  ended({ producer, committed }: TxnEnd, wall: number): void {
-    for (const { groupId, topic, partition, value } of this.#table.pending.end(producer.id, committed)) {
-      setOffset(this.#table.get(groupId) ?? this.#table.create(groupId, wall), topic, partition, value);
+  ended({ producer, committed }: TxnEnd): void {
+    for (const { value, ...place } of this.#table.pending.end(producer.id, committed)) {
+      this.#ensureGroup(place.groupId);
+      this.#table.offsets.set(place, value);
     }
   }
 }

@@ -14,6 +14,13 @@ export interface GroupConfig {
   readonly consumer: ConsumerGroupConfig;
 }
 
+/** Client that has sent a request. */
+export interface Client {
+  readonly id: string;
+  /** Address with a leading slash, as Kafka writes it. */
+  readonly host: string;
+}
+
 /** Context that the parts of a shard share: the time of the current input, and the sink of effects. */
 export interface ShardContext {
   /** Monotonic milliseconds; timers use it. */
@@ -21,6 +28,8 @@ export interface ShardContext {
   /** Milliseconds since 1970; timestamps in records use it. */
   readonly wall: number;
   readonly config: GroupConfig;
+  /** False while the log is being loaded. */
+  readonly isLive: boolean;
   reply(ticket: Ticket, response: object): void;
   /** Appends the records as one batch, then calls `done` with 0 or the error code for the client. */
   append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;

@@ -2,6 +2,7 @@ export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/con
 export type { TopicDirectory } from "./consumer/topics.ts";
 export type { GroupConfig } from "./context.ts";
 export type { Effect, GroupEffect, ShardRecord, Ticket } from "./effects.ts";
+export type { GroupType } from "./group.ts";
 export { type GroupReplies, type GroupRequest, GroupShard, type GroupView, type ListedGroup } from "./group-shard.ts";
 export { commitError } from "./offsets.ts";
 export { joinError, syncError } from "./classic/rebalance.ts";

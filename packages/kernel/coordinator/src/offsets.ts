@@ -1,25 +1,18 @@
-import { addI64, ByteReader, type Int64, MalformedError, type Uuid, ZERO_UUID } from "@samsa/base";
-import {
-  consumerProtocolSubscription,
-  Errors,
-  type OffsetCommitRequest,
-  type OffsetDeleteRequest,
-  type OffsetFetchRequest,
-} from "@samsa/protocol";
+import { addI64, type Int64, type Uuid, ZERO_UUID } from "@samsa/base";
+import { Errors, type OffsetCommitRequest, type OffsetDeleteRequest, type OffsetFetchRequest } from "@samsa/protocol";
 import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
-import { groupTombstones } from "./consumer/records.ts";
-import type { ConsumerGroup } from "./consumer/group.ts";
-import type { CommittedOffset, ClassicGroup } from "./classic/group.ts";
-import { groupTombstone, offsetRecord, offsetTombstone } from "./records.ts";
-import type { PendingOffsets } from "./pending-offsets.ts";
+import type { Group } from "./group.ts";
+import type { GroupTable } from "./group-table.ts";
+import type { CommittedOffset, GroupOffsets } from "./offset-table.ts";
+import { offsetRecord, offsetTombstone } from "./records.ts";
+
+/** Committed offsets of a shard's groups, and those of open transactions. */
+type Offsets = Pick<GroupTable, "offsets" | "pending">;
 
 type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
-
-/** A group with committed offsets: classic or consumer. */
-export type AnyGroup = ClassicGroup | ConsumerGroup;
 
 interface PartitionResult {
   readonly partitionIndex: number;
@@ -106,7 +99,7 @@ function isOrphan(offset: CommittedOffset, name: string, names: TopicNames): boo
  * `isOpen` is true has the error UNSTABLE_OFFSET_COMMIT. Offsets of a deleted topic of the same name are ignored.
  */
 export function fetchOffsets(
-  group: AnyGroup | undefined,
+  offsets: GroupOffsets,
   topics: FetchTopics,
   { names, isOpen }: { names: TopicNames; isOpen: (topic: string, partition: number) => boolean },
 ) {
@@ -122,7 +115,7 @@ export function fetchOffsets(
     };
   };
   if (topics === null) {
-    return [...(group?.offsets ?? [])].flatMap(([name, partitions]) => {
+    return [...offsets].flatMap(([name, partitions]) => {
       const id = names.idOf(name);
       const current = [...partitions].filter(([, offset]) => isOfTopic(offset, id));
       return current.length === 0 ? [] : [{ name, partitions: current.map(([index, it]) => answer(name, index, it)) }];
@@ -130,7 +123,7 @@ export function fetchOffsets(
   }
   return topics.map(({ name, topicId, partitionIndexes }) => {
     const id = topicId === ZERO_UUID ? names.idOf(name) : topicId;
-    const known = group?.offsets.get(name);
+    const known = offsets.get(name);
     const partitions = partitionIndexes.map(index => {
       const found = known?.get(index);
       return answer(name, index, found !== undefined && isOfTopic(found, id) ? found : undefined);
@@ -139,91 +132,38 @@ export function fetchOffsets(
   });
 }
 
-export function setOffset(group: AnyGroup, topic: string, partition: number, offset: CommittedOffset): void {
-  let partitions = group.offsets.get(topic);
-  if (partitions === undefined) {
-    partitions = new Map();
-    group.offsets.set(topic, partitions);
-  }
-  partitions.set(partition, offset);
-}
-
-export function dropOffset(group: AnyGroup, topic: string, partition: number): void {
-  const partitions = group.offsets.get(topic);
-  partitions?.delete(partition);
-  if (partitions?.size === 0) group.offsets.delete(topic);
-}
-
-/** Topics that a group of consumers subscribes to (`ClassicGroup.computeSubscribedTopics`); undefined: unknown. */
-export function subscribedTopics(group: ClassicGroup): ReadonlySet<string> | undefined {
-  if (group.protocolType !== "consumer") return undefined;
-  if (group.members.size === 0) return new Set();
-  if (group.protocolName === null) return undefined;
-  const topics = new Set<string>();
-  try {
-    for (const member of group.members.values()) {
-      const reader = new ByteReader(group.metadataOf(member));
-      // Every version begins with the fields of version 0, so the version that the member wrote does not matter.
-      reader.i16();
-      for (const topic of consumerProtocolSubscription.decode(reader, 0).topics) topics.add(topic);
-    }
-  } catch (error) {
-    // Some clients write other bytes here (KAFKA-9196 and similar): then no topic counts as unsubscribed.
-    if (error instanceof MalformedError) return undefined;
-    throw error;
-  }
-  return topics;
-}
-
-/** Time from which `offsets.retention.minutes` counts for the offset; Infinity: it does not age. */
-function ageBase(
-  group: AnyGroup,
-  topic: string,
-  offset: CommittedOffset,
-  subscribed: ReadonlySet<string> | undefined,
-): number {
-  if (group.type === "consumer") return group.isSubscribedTo(topic) ? Infinity : offset.commitTimestamp;
-  if (group.protocolType === null || group.protocolType === "") return offset.commitTimestamp;
-  if (group.state === "Empty") {
-    return group.stateTimestamp === -1 ? offset.commitTimestamp : group.stateTimestamp;
-  }
-  if (group.state === "Stable" && subscribed !== undefined && !subscribed.has(topic)) return offset.commitTimestamp;
-  return Infinity;
-}
-
 /**
  * Tombstones for a group's offsets of topics that do not exist, pending transactional offsets included. `among` limits
  * them to these topic names; undefined: all topics.
  */
 export function orphanRecords(
-  group: AnyGroup,
-  pending: PendingOffsets,
+  groupId: string,
+  { offsets, pending }: Offsets,
   { names, among }: { names: TopicNames; among: ReadonlySet<string> | undefined },
 ): ShardRecord[] {
   const orphans = new Map<string, ShardRecord>();
   const matters = (topic: string): boolean => among === undefined || among.has(topic);
   const add = (topic: string, partition: number): void => {
-    orphans.set(`${partition}/${topic}`, offsetTombstone(group.id, topic, partition));
+    orphans.set(`${partition}/${topic}`, offsetTombstone(groupId, topic, partition));
   };
-  for (const [topic, partitions] of group.offsets) {
+  for (const [topic, partitions] of offsets.of(groupId)) {
     if (!matters(topic)) continue;
     for (const [partition, offset] of partitions) if (isOrphan(offset, topic, names)) add(topic, partition);
   }
-  for (const { topic, partition, values } of pending.of(group.id)) {
+  for (const { topic, partition, values } of pending.of(groupId)) {
     if (matters(topic) && values.some(value => isOrphan(value, topic, names))) add(topic, partition);
   }
   return [...orphans.values()];
 }
 
 /** Tombstones for expired offsets, and for the group itself if it is empty and has no offsets left. */
-export function expiredRecords(context: ShardContext, group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
+export function expiredRecords(context: ShardContext, group: Group, { offsets, pending }: Offsets): ShardRecord[] {
   const { wall: now, config } = context;
-  const subscribed = group.type === "classic" ? group.subscribed : undefined;
   const records: ShardRecord[] = [];
   let left = 0;
-  for (const [topic, partitions] of group.offsets) {
+  for (const [topic, partitions] of offsets.of(group.id)) {
     for (const [partition, offset] of partitions) {
-      const base = ageBase(group, topic, offset, subscribed);
+      const base = group.ageBase(topic, offset);
       const expired =
         offset.expireTimestamp === -1
           ? now - base >= config.offsetsRetentionMs
@@ -233,9 +173,8 @@ export function expiredRecords(context: ShardContext, group: AnyGroup, pending: 
       else left++;
     }
   }
-  if (left > 0 || pending.has(group.id) || group.state !== "Empty") return records;
-  records.push(...(group.type === "consumer" ? tombstonesOf(group) : [groupTombstone(group.id)]));
-  return records;
+  const ends = left === 0 && !pending.has(group.id) && group.isEmpty && group.expires;
+  return ends ? [...records, ...group.tombstones()] : records;
 }
 
 /** Error codes for the partitions of a topic. */
@@ -246,20 +185,15 @@ export interface TopicErrors {
 
 /** Tombstones for the offsets of `topics`; topics that members subscribe to have GROUP_SUBSCRIBED_TO_TOPIC. */
 export function planOffsetDeletion(
-  group: AnyGroup,
+  group: Group,
   topics: OffsetDeleteRequest["topics"],
-  pending: PendingOffsets,
+  { offsets, pending }: Offsets,
 ): { records: ShardRecord[]; topics: TopicErrors[] } {
   const records: ShardRecord[] = [];
-  const inUseIn = (name: string): boolean => {
-    if (group.type === "consumer") return group.isSubscribedTo(name);
-    // A consumer group whose subscriptions cannot be read may subscribe to anything.
-    return group.subscribed === undefined ? group.protocolType === "consumer" : group.subscribed.has(name);
-  };
   const results = topics.map(({ name, partitions }) => {
-    const inUse = inUseIn(name);
+    const inUse = group.isSubscribedTo(name);
     const errorCode = inUse ? Errors.GROUP_SUBSCRIBED_TO_TOPIC.code : 0;
-    const known = group.offsets.get(name);
+    const known = offsets.of(group.id).get(name);
     for (const { partitionIndex } of partitions) {
       const isThere = known?.has(partitionIndex) === true || pending.hasPartition(group.id, name, partitionIndex);
       if (!inUse && isThere) records.push(offsetTombstone(group.id, name, partitionIndex));
@@ -270,23 +204,14 @@ export function planOffsetDeletion(
 }
 
 /** Tombstones for the group and all its offsets. */
-export function deletionRecords(group: AnyGroup, pending: PendingOffsets): ShardRecord[] {
+export function deletionRecords(group: Group, { offsets, pending }: Offsets): ShardRecord[] {
   const records: ShardRecord[] = [];
-  for (const [topic, partitions] of group.offsets) {
+  const known = offsets.of(group.id);
+  for (const [topic, partitions] of known) {
     for (const partition of partitions.keys()) records.push(offsetTombstone(group.id, topic, partition));
   }
   for (const { topic, partition } of pending.of(group.id)) {
-    if (group.offsets.get(topic)?.has(partition) !== true) records.push(offsetTombstone(group.id, topic, partition));
+    if (known.get(topic)?.has(partition) !== true) records.push(offsetTombstone(group.id, topic, partition));
   }
-  records.push(...(group.type === "consumer" ? tombstonesOf(group) : [groupTombstone(group.id)]));
-  return records;
-}
-
-/** Tombstones for a consumer group and its members. `replaced`: the log has member `id` under the new id `by`. */
-export function tombstonesOf(
-  group: ConsumerGroup,
-  replaced?: { readonly by: string; readonly id: string },
-): ShardRecord[] {
-  const ids = [...group.members.keys()].map(id => (id === replaced?.id ? replaced.by : id));
-  return groupTombstones(group.id, ids, [...group.resolved.keys()]);
+  return [...records, ...group.tombstones()];
 }

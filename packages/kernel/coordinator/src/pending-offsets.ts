@@ -1,4 +1,4 @@
-import type { CommittedOffset } from "./classic/group.ts";
+import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
 
 interface Entry {
   /** Undefined once a later offset is in force. */
@@ -7,17 +7,11 @@ interface Entry {
   readonly position: number;
 }
 
-interface Place {
-  readonly groupId: string;
-  readonly topic: string;
-  readonly partition: number;
+interface Place extends OffsetPlace {
   readonly byProducer: Map<bigint, Entry>;
 }
 
-export interface PlacedOffset {
-  readonly groupId: string;
-  readonly topic: string;
-  readonly partition: number;
+export interface PlacedOffset extends OffsetPlace {
   readonly value: CommittedOffset;
 }
 

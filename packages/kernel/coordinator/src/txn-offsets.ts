@@ -1,7 +1,5 @@
 import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
-import { commitFault } from "./consumer/consumer-groups.ts";
-import type { Membership } from "./classic/membership.ts";
-import type { AnyGroup } from "./offsets.ts";
+import type { Group } from "./group.ts";
 
 /** First version of TxnOffsetCommit with GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH (KIP-1319). */
 const EPOCHS_VERSION = 6;
@@ -20,30 +18,13 @@ export function txnCommitError(topics: Topics, errorCode: number) {
 }
 
 /** Checks that a transaction may commit offsets to the group: 0 or an error code. A missing group may be created. */
-export function txnCommitFault(
-  membership: Membership,
-  group: AnyGroup | undefined,
-  request: TxnOffsetCommitRequest,
-  version: number,
-): number {
-  const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation } = request;
+export function txnCommitFault(group: Group | undefined, request: TxnOffsetCommitRequest, version: number): number {
+  const { generationIdOrMemberEpoch: generation } = request;
+  const knowsEpochs = version >= EPOCHS_VERSION;
   if (group === undefined) {
     if (generation < 0) return 0;
-    return (version >= EPOCHS_VERSION ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
+    return (knowsEpochs ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION).code;
   }
-  if (generation < 0 && group.state === "Empty") return 0;
-  // Old producers send no member id and no generation.
-  if (generation < 0 && memberId === "" && groupInstanceId === null) return 0;
-  if (group.type === "consumer") {
-    const partitions = request.topics.flatMap(({ topicId, partitions: of }) =>
-      of.map(({ partitionIndex }) => [topicId, partitionIndex] as const),
-    );
-    // Every version of TxnOffsetCommit knows member epochs; some of OffsetCommit do not.
-    const fault = commitFault(group, { memberId, epoch: generation, version: Infinity }, partitions);
-    const isStale = fault === Errors.STALE_MEMBER_EPOCH.code;
-    return isStale && version < EPOCHS_VERSION ? Errors.ILLEGAL_GENERATION.code : fault;
-  }
-  const error = membership.validate(group, memberId, groupInstanceId);
-  if (error !== 0) return error;
-  return generation === group.generation ? 0 : Errors.ILLEGAL_GENERATION.code;
+  const fault = group.validateOffsetCommit({ ...request, generation, isTransactional: true, version });
+  return fault === Errors.STALE_MEMBER_EPOCH.code && !knowsEpochs ? Errors.ILLEGAL_GENERATION.code : fault;
 }

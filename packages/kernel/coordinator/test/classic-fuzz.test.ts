@@ -2,7 +2,6 @@ import { ZERO_UUID } from "@samsa/base";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type GroupEffect, type GroupRequest, GroupShard } from "../src/index.ts";
-import { parseRecord } from "../src/records.ts";
 import { config, noShares } from "./bench.ts";
 import {
   ClassicModel,
@@ -13,12 +12,13 @@ import {
   type Outcome,
   type SyncInput,
 } from "./classic-model.ts";
+import { parseRecord } from "./records.ts";
 
 const text = (bytes: unknown): string => Buffer.from(bytes as Uint8Array).toString();
 
 /** Record in the form of the model. */
 function modelRecord({ key, value }: { readonly key: Uint8Array; readonly value: Uint8Array | null }): ModelRecord {
-  const record = parseRecord(key, value);
+  const record = parseRecord({ key, value });
   if (record.type === "offset") {
     if (record.value === null) return { of: "offset", value: null };
     return {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { GroupEffect, GroupRequest } from "../src/index.ts";
 import { ClassicGroup } from "../src/classic/group.ts";
-import { parseRecord } from "../src/records.ts";
 import { Bench, type Reply } from "./bench.ts";
 import { heartbeat, leave } from "./classic-requests.ts";
+import { parseRecord } from "./records.ts";
 
 interface JoinOptions {
   readonly memberId?: string;
@@ -60,7 +60,7 @@ function stable(bench: Bench, count: number, options: JoinOptions = {}): string[
 /** ClassicGroup records in the log: generation and number of members, or null for a tombstone. */
 function written(bench: Bench): (readonly [number, number] | null)[] {
   return bench.log.flatMap(({ key, value }) => {
-    const record = parseRecord(key, value);
+    const record = parseRecord({ key, value });
     if (record.type !== "group") return [];
     return [record.value === null ? null : ([record.value.generation, record.value.members.length] as const)];
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { parseRecord } from "../src/records.ts";
 import { Bench } from "./bench.ts";
 import { type Answer, ask, type Beat } from "./consumer-requests.ts";
+import { parseRecord } from "./records.ts";
 
 function join(bench: Bench, memberId: string, topics: readonly string[] | RegExp, more: Beat = {}): Answer {
   const subscription: Beat =
@@ -52,7 +52,7 @@ describe("members of the consumer protocol", () => {
     join(bench, "a", ["t"]);
     join(bench, "b", /t.*/);
     const written = bench.log.flatMap(({ key, value }) => {
-      const replayed = parseRecord(key, value);
+      const replayed = parseRecord({ key, value });
       if (replayed.type !== "consumer" || replayed.record.type !== "member" || replayed.record.value === null)
         return [];
       const { subscribedTopicNames, subscribedTopicRegex } = replayed.record.value;

@@ -194,7 +194,7 @@ export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "r
 export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",
-  "kernel/coordinator/src/offsets.ts i16": "skips the version",
+  "kernel/coordinator/src/classic/group.ts i16": "skips the version",
   "kernel/log/src/compaction.ts marker": "a marker adds no key to the map",
   "kernel/metadata/src/delta.ts delete": "removing what is not there succeeds",
   "kernel/log/src/scanner.ts next": "the batch is complete",

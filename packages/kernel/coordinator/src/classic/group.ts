@@ -1,5 +1,18 @@
-import { checkTransition, type Int64, invariant, javaStringHash, type PreviousStates, type Uuid } from "@samsa/base";
-import type { Ticket } from "../effects.ts";
+import {
+  ByteReader,
+  checkTransition,
+  invariant,
+  javaStringHash,
+  MalformedError,
+  type PreviousStates,
+} from "@samsa/base";
+import { consumerProtocolSubscription, Errors } from "@samsa/protocol";
+import type { ShardRecord, Ticket } from "../effects.ts";
+import type { CommitClaim, Group } from "../group.ts";
+import type { CommittedOffset } from "../offset-table.ts";
+import { groupRecord, groupTombstone } from "./records.ts";
+
+const NO_BYTES = new Uint8Array(0);
 
 /** State of a classic group. Kafka's state Dead has no group: a dead group is removed. */
 export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable";
@@ -33,29 +46,17 @@ export interface Member {
   isNew: boolean;
 }
 
-export interface CommittedOffset {
-  /** `ZERO_UUID` if the offset was committed by a version without topic ids. */
-  readonly topicId: Uuid;
-  readonly offset: Int64;
-  readonly leaderEpoch: number;
-  readonly metadata: string;
-  readonly commitTimestamp: number;
-  /** Only offsets committed by very old clients carry one (value version 1); -1: none. */
-  readonly expireTimestamp: Int64;
-}
-
 /** Initial state of a group. */
 export interface GroupOrigin {
   readonly state?: GroupState;
   /** Time at which the group entered its state, for the expiry of offsets; -1 when unknown. */
   readonly stateTimestamp: number;
-  /** Offsets of the group that this one replaces. */
-  readonly offsets?: Map<string, Map<number, CommittedOffset>>;
 }
 
-/** Classic group: its members, its generation, and its offsets (`ClassicGroup`). */
-export class ClassicGroup {
+/** Classic group: its members and its generation (`ClassicGroup`). */
+export class ClassicGroup implements Group {
   readonly type = "classic";
+  readonly expires = true;
   readonly id: string;
   #state: GroupState;
   #previousState: GroupState | undefined;
@@ -76,16 +77,14 @@ export class ClassicGroup {
   readonly pendingSync = new Set<string>();
   /** True if a member has joined during the initial rebalance delay, which is extended then. */
   newMemberAdded = false;
-  readonly offsets: Map<string, Map<number, CommittedOffset>>;
   /** Number of members that support each protocol. */
   readonly #supporters = new Map<string, number>();
   #awaitingJoin = 0;
 
-  constructor(id: string, { state = "Empty", stateTimestamp, offsets = new Map() }: GroupOrigin) {
+  constructor(id: string, { state = "Empty", stateTimestamp }: GroupOrigin) {
     this.id = id;
     this.#state = state;
     this.stateTimestamp = stateTimestamp;
-    this.offsets = offsets;
   }
 
   get state(): GroupState {
@@ -218,7 +217,87 @@ export class ClassicGroup {
   }
 
   metadataOf(member: Member): Uint8Array {
-    return member.protocols.find(({ name }) => name === this.protocolName)?.metadata ?? new Uint8Array(0);
+    return member.protocols.find(({ name }) => name === this.protocolName)?.metadata ?? NO_BYTES;
+  }
+
+  get isEmpty(): boolean {
+    return this.#state === "Empty";
+  }
+
+  /** Checks member id and instance id: 0 or an error code (`ClassicGroup.validateMember`). */
+  validateMember(memberId: string, instanceId: string | null): number {
+    if (instanceId !== null) {
+      const known = this.staticMembers.get(instanceId);
+      if (known === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
+      if (known !== memberId) return Errors.FENCED_INSTANCE_ID.code;
+    }
+    return this.members.has(memberId) ? 0 : Errors.UNKNOWN_MEMBER_ID.code;
+  }
+
+  validateOffsetCommit({ memberId, groupInstanceId, generation, isTransactional }: CommitClaim): number {
+    if (generation < 0 && this.isEmpty) return 0;
+    if (generation < 0 && memberId === "" && groupInstanceId === null) {
+      // Old producers send no member id and no generation.
+      return isTransactional ? 0 : Errors.UNKNOWN_MEMBER_ID.code;
+    }
+    const error = this.validateMember(memberId, groupInstanceId);
+    if (error !== 0) return error;
+    if (generation !== this.generation) return Errors.ILLEGAL_GENERATION.code;
+    return !isTransactional && this.#state === "CompletingRebalance" ? Errors.REBALANCE_IN_PROGRESS.code : 0;
+  }
+
+  validateOffsetFetch(): number {
+    return 0;
+  }
+
+  validateOffsetDelete(): number {
+    return this.isEmpty || this.protocolType === "consumer" ? 0 : Errors.NON_EMPTY_GROUP.code;
+  }
+
+  validateDelete(): number {
+    return this.isEmpty ? 0 : Errors.NON_EMPTY_GROUP.code;
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    // A group of consumers whose subscriptions cannot be read may subscribe to anything.
+    return this.subscribed === undefined ? this.protocolType === "consumer" : this.subscribed.has(topic);
+  }
+
+  ageBase(topic: string, { commitTimestamp }: CommittedOffset): number {
+    if (this.protocolType === null || this.protocolType === "") return commitTimestamp;
+    if (this.isEmpty) return this.stateTimestamp === -1 ? commitTimestamp : this.stateTimestamp;
+    const isUnsubscribed = this.#state === "Stable" && this.subscribed?.has(topic) === false;
+    return isUnsubscribed ? commitTimestamp : Infinity;
+  }
+
+  requestMetadataRefresh(): void {
+    // The leader of a classic group watches its topics itself.
+  }
+
+  tombstones(): ShardRecord[] {
+    return [groupTombstone(this.id)];
+  }
+
+  /** Record of the group with `assignments`, by member id. */
+  record(assignments: ReadonlyMap<string, Uint8Array>): ShardRecord {
+    const members = [...this.members.values()].map(member => ({
+      memberId: member.id,
+      groupInstanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      rebalanceTimeout: member.rebalanceTimeoutMs,
+      sessionTimeout: member.sessionTimeoutMs,
+      subscription: this.metadataOf(member),
+      assignment: assignments.get(member.id) ?? NO_BYTES,
+    }));
+    return groupRecord(this.id, {
+      protocolType: this.protocolType ?? "",
+      generation: this.generation,
+      protocol: this.protocolName,
+      leader: this.leaderId,
+      currentStateTimestamp: this.stateTimestamp,
+      members,
+    });
   }
 }
 
@@ -245,4 +324,25 @@ function inHashOrder(names: readonly string[]): string[] {
     return (hash ^ (hash >>> 16)) & (buckets - 1);
   };
   return [...names].sort((a, b) => bucketOf(a) - bucketOf(b));
+}
+
+/** Topics that a group of consumers subscribes to (`ClassicGroup.computeSubscribedTopics`); undefined: unknown. */
+export function subscribedTopics(group: ClassicGroup): ReadonlySet<string> | undefined {
+  if (group.protocolType !== "consumer") return undefined;
+  if (group.members.size === 0) return new Set();
+  if (group.protocolName === null) return undefined;
+  const topics = new Set<string>();
+  try {
+    for (const member of group.members.values()) {
+      const reader = new ByteReader(group.metadataOf(member));
+      // Every version begins with the fields of version 0, so the version that the member wrote does not matter.
+      reader.i16();
+      for (const topic of consumerProtocolSubscription.decode(reader, 0).topics) topics.add(topic);
+    }
+  } catch (error) {
+    // Some clients write other bytes here (KAFKA-9196 and similar): then no topic counts as unsubscribed.
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+  return topics;
 }

@@ -5,10 +5,9 @@ import {
   type LeaveGroupRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
-import type { ShardContext } from "../context.ts";
+import type { Client, ShardContext } from "../context.ts";
 import type { Ticket } from "../effects.ts";
 import { type ClassicGroup, type Member, sameProtocols } from "./group.ts";
-import { groupRecord } from "../records.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 
 /** Outcome for a member that a LeaveGroup names. */
@@ -18,22 +17,17 @@ export interface Departure {
   readonly errorCode: number;
 }
 
-export interface Client {
-  readonly id: string;
-  /** Address with a leading slash, as Kafka writes it. */
-  readonly host: string;
-}
-
 /** First version of JoinGroup whose new members must come back with the id they are given (KIP-394). */
 const KNOWN_MEMBER_ID_VERSION = 4;
 /** First version of JoinGroup whose leader can be told to keep the assignment (KIP-814). */
 const SKIP_ASSIGNMENT_VERSION = 9;
 
 /** JoinGroup with its client. */
-interface Joining {
+export interface Joining {
   readonly ticket: Ticket;
   readonly version: number;
   readonly client: Client;
+  /** Owns its bytes: the group keeps them. */
   readonly request: JoinGroupRequest;
 }
 
@@ -45,16 +39,6 @@ export class Membership {
   constructor(context: ShardContext, rebalance: Rebalance) {
     this.#context = context;
     this.#rebalance = rebalance;
-  }
-
-  /** Checks member id and instance id: 0 or an error code (`ClassicGroup.validateMember`). */
-  validate(group: ClassicGroup, memberId: string, instanceId: string | null): number {
-    if (instanceId !== null) {
-      const known = group.staticMembers.get(instanceId);
-      if (known === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
-      if (known !== memberId) return Errors.FENCED_INSTANCE_ID.code;
-    }
-    return group.members.has(memberId) ? 0 : Errors.UNKNOWN_MEMBER_ID.code;
   }
 
   join(group: ClassicGroup, joining: Joining): void {
@@ -75,7 +59,7 @@ export class Membership {
       if (instanceId !== null) refuse(Errors.UNKNOWN_SERVER_ERROR.code, "");
       else this.#add(group, joining, memberId);
     } else {
-      const error = this.validate(group, memberId, instanceId);
+      const error = group.validateMember(memberId, instanceId);
       if (error !== 0) refuse(error);
       else this.#rejoin(group, joining, group.members.get(memberId) as Member);
     }
@@ -174,7 +158,7 @@ export class Membership {
     { member, old, leaderBefore }: { member: Member; old: Member; leaderBefore: string | null },
   ): void {
     const assignments = new Map([...group.members.values()].map(({ id, assignment }) => [id, assignment]));
-    this.#context.append([groupRecord(group, assignments)], errorCode => {
+    this.#context.append([group.record(assignments)], errorCode => {
       // A rebalance may have begun and answered meanwhile.
       if (member.joining !== ticket) return;
       if (errorCode !== 0) {
@@ -219,7 +203,7 @@ export class Membership {
   }
 
   #syncFault(group: ClassicGroup, request: SyncGroupRequest): number {
-    const error = this.validate(group, request.memberId, request.groupInstanceId);
+    const error = group.validateMember(request.memberId, request.groupInstanceId);
     if (error !== 0) return error;
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION.code;
     const { protocolType, protocolName } = request;
@@ -230,7 +214,7 @@ export class Membership {
   }
 
   heartbeat(group: ClassicGroup, request: HeartbeatRequest): number {
-    const error = this.validate(group, request.memberId, request.groupInstanceId);
+    const error = group.validateMember(request.memberId, request.groupInstanceId);
     if (error !== 0) return error;
     if (request.generationId !== group.generation) return Errors.ILLEGAL_GENERATION.code;
     this.touch(group, request.memberId);
@@ -264,7 +248,7 @@ export class Membership {
     }
     // Admin clients name static members by instance id only.
     const id = memberId === "" && instanceId !== null ? (group.staticMembers.get(instanceId) ?? "") : memberId;
-    const error = this.validate(group, id, instanceId);
+    const error = group.validateMember(id, instanceId);
     if (error === 0) this.#rebalance.removeMember(group, group.members.get(id) as Member);
     return error;
   }

@@ -1,9 +1,8 @@
 import { Errors } from "@samsa/protocol";
 import type { Ticket } from "../effects.ts";
-import type { ClassicGroup, Member } from "./group.ts";
-import { subscribedTopics } from "../offsets.ts";
-import { groupRecord } from "../records.ts";
+import { type ClassicGroup, type Member, subscribedTopics } from "./group.ts";
 import type { ShardContext } from "../context.ts";
+import type { GroupTable } from "../group-table.ts";
 import { timerKey } from "../timers.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -58,17 +57,16 @@ type Done = (errorCode: number) => void;
  */
 export class Rebalance {
   readonly #context: ShardContext;
-  /** False if another group has replaced this one: its timers do nothing. */
-  readonly #isCurrent: (group: ClassicGroup) => boolean;
+  readonly #table: GroupTable;
 
-  constructor(context: ShardContext, isCurrent: (group: ClassicGroup) => boolean) {
+  constructor(context: ShardContext, table: GroupTable) {
     this.#context = context;
-    this.#isCurrent = isCurrent;
+    this.#table = table;
   }
 
   #after(group: ClassicGroup, key: string, delayMs: number, run: () => void): void {
     this.#context.after(key, delayMs, () => {
-      if (this.#isCurrent(group)) run();
+      if (this.#table.isCurrent(group)) run();
     });
   }
 
@@ -210,7 +208,7 @@ export class Rebalance {
    * its members expire. So only a request that waits for the record gets the error.
    */
   #writeEmpty(group: ClassicGroup, done: Done | undefined): void {
-    this.#context.append([groupRecord(group, new Map())], errorCode => {
+    this.#context.append([group.record(new Map())], errorCode => {
       if (errorCode !== 0) this.#context.warn(`Failed to write the empty group ${group.id}.`, errorCode);
       done?.(errorCode);
     });
@@ -243,9 +241,10 @@ export class Rebalance {
   /** Writes the leader's assignment, and returns it to the members once it is written. */
   persist(group: ClassicGroup, assignments: ReadonlyMap<string, Uint8Array>): void {
     const { generation } = group;
-    this.#context.append([groupRecord(group, assignments)], errorCode => {
+    this.#context.append([group.record(assignments)], errorCode => {
       // Another rebalance may have begun while the record was on its way, or the group may be gone.
-      if (!this.#isCurrent(group) || group.state !== "CompletingRebalance" || group.generation !== generation) return;
+      if (!this.#table.isCurrent(group) || group.state !== "CompletingRebalance" || group.generation !== generation)
+        return;
       for (const member of group.members.values()) {
         member.assignment = errorCode === 0 ? (assignments.get(member.id) ?? NO_BYTES) : NO_BYTES;
         if (member.syncing === undefined) continue;

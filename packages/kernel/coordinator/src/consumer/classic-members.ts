@@ -10,7 +10,7 @@ import {
   type SyncGroupRequest,
 } from "@samsa/protocol";
 import type { ShardRecord, Ticket } from "../effects.ts";
-import type { Client } from "../classic/membership.ts";
+import type { Joining } from "../classic/membership.ts";
 import { joinError, syncError } from "../classic/rebalance.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
@@ -64,28 +64,22 @@ function metadataOf(member: ConsumerMember): Uint8Array {
   return member.classic?.supportedProtocols[0]?.metadata ?? new Uint8Array(0);
 }
 
-export interface ClassicJoin {
-  readonly ticket: Ticket;
-  readonly version: number;
-  readonly client: Client;
-  /** Owns its bytes: the group keeps them. */
-  readonly body: JoinGroupRequest;
-}
-
 /** Serves classic members of a consumer group: JoinGroup, SyncGroup, Heartbeat, LeaveGroup. */
 export class ClassicMembers {
   readonly #context: ConsumerContext;
   readonly #updates: ConsumerUpdates;
   readonly #timers: MemberTimers;
 
-  constructor(context: ConsumerContext, { updates, timers }: { updates: ConsumerUpdates; timers: MemberTimers }) {
+  constructor(
+    context: ConsumerContext,
+    { updates, timers }: { readonly updates: ConsumerUpdates; readonly timers: MemberTimers },
+  ) {
     this.#context = context;
     this.#updates = updates;
     this.#timers = timers;
   }
 
-  join(group: ConsumerGroup, input: ClassicJoin): void {
-    const { ticket, version, client, body } = input;
+  join(group: ConsumerGroup, { ticket, version, client, request: body }: Joining): void {
     const memberId = body.memberId === "" ? this.#context.newId() : body.memberId;
     const fault = this.#joinFault(group, version, { ...body, memberId }, body.memberId === "");
     if (fault !== 0) {

@@ -1,49 +1,109 @@
-import type { Uuid } from "@samsa/base";
+import type { ByteReader, Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
-import type { ConsumerContext } from "./context.ts";
-import type { ConsumerGroup } from "./group.ts";
-import { AWAY_EPOCH, type ConsumerMember, LEAVING_EPOCH } from "./member.ts";
+import { ClassicGroup } from "../classic/group.ts";
+import type { Rebalance } from "../classic/rebalance.ts";
+import type { GroupsOfType } from "../group.ts";
+import type { GroupTable } from "../group-table.ts";
+import { type ConsumerContext, type Downgrade, refusal } from "./context.ts";
+import { Conversion } from "./conversion.ts";
+import { ConsumerGroup } from "./group.ts";
 import { ConsumerHeartbeats, type HeartbeatInput, heartbeatFault } from "./heartbeat.ts";
-import type { ConsumerRecord } from "./records.ts";
-import { replayConsumerRecord } from "./replay.ts";
+import { AWAY_EPOCH, type ConsumerMember, JOINING_EPOCH, LEAVING_EPOCH } from "./member.ts";
 import { MemberTimers } from "./member-timers.ts";
+import { recordsOf } from "./migrate.ts";
+import { CONSUMER_RECORD_TYPES, type ConsumerRecord, parseConsumerRecord } from "./records.ts";
+import { replayConsumerRecord } from "./replay.ts";
 import { ConsumerUpdates } from "./update.ts";
 
 /** Consumer groups of a shard: their heartbeats, their timers, and the replay of their records. */
-export class ConsumerGroups {
+export class ConsumerGroups implements GroupsOfType {
+  readonly recordTypes = CONSUMER_RECORD_TYPES;
   readonly updates: ConsumerUpdates;
   readonly timers: MemberTimers;
   readonly #context: ConsumerContext;
+  readonly #table: GroupTable;
+  readonly #rebalance: Rebalance;
   readonly #heartbeats: ConsumerHeartbeats;
+  readonly #conversion: Conversion;
+  /** New group whose records are being written; the replay of the first one adds it to the groups. */
+  #entering: ConsumerGroup | undefined;
 
-  constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean) {
+  constructor(context: ConsumerContext, table: GroupTable, rebalance: Rebalance) {
     this.#context = context;
-    this.updates = new ConsumerUpdates(context, isCurrent);
-    this.timers = new MemberTimers(context, isCurrent, (group, member, done) =>
-      this.updates.putOut(group, [member], done),
-    );
+    this.#table = table;
+    this.#rebalance = rebalance;
+    this.updates = new ConsumerUpdates(context, table);
+    this.timers = new MemberTimers(context, table, (group, member, done) => this.updates.putOut(group, [member], done));
     this.#heartbeats = new ConsumerHeartbeats(context, this.updates, this.timers);
+    this.#conversion = new Conversion(context, table, rebalance);
   }
 
-  /** Answers a request that is invalid for every group; true if it has answered. */
-  refused(input: HeartbeatInput): boolean {
+  heartbeat(input: HeartbeatInput): void {
     const fault = heartbeatFault(input, this.#context.config.consumer.assignors);
-    if (fault !== undefined) this.#context.reply(input.ticket, fault);
-    return fault !== undefined;
+    if (fault !== undefined) return this.#context.reply(input.ticket, fault);
+    const { groupId, memberEpoch } = input.body;
+    const known = this.#table.get(groupId);
+    const leaves = memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH;
+    if (known instanceof ConsumerGroup) {
+      if (leaves) this.#heartbeats.leave(known, input);
+      else this.#heartbeats.beat(known, input, []);
+      return;
+    }
+    const refuse = (text: string): void => this.#context.reply(input.ticket, refusal(Errors.GROUP_ID_NOT_FOUND, text));
+    if (known === undefined && memberEpoch !== JOINING_EPOCH) {
+      return refuse(leaves ? `Group ${groupId} not found.` : `Consumer group ${groupId} not found.`);
+    }
+    const isReplaced = known instanceof ClassicGroup && memberEpoch === JOINING_EPOCH;
+    if (known !== undefined && !isReplaced) return refuse(`Group ${groupId} is not a consumer group.`);
+    this.#enter(known, input);
   }
 
-  /** Handles a heartbeat. `records` create or convert the group, and are written before those of the request. */
-  heartbeat(group: ConsumerGroup, input: HeartbeatInput, records: ShardRecord[]): void {
-    const { memberEpoch } = input.body;
-    if (memberEpoch === LEAVING_EPOCH || memberEpoch === AWAY_EPOCH) this.#heartbeats.leave(group, input);
-    else this.#heartbeats.beat(group, input, records);
+  /** Creates a group for its first member. An empty classic group is replaced; one with members is converted. */
+  #enter(known: ClassicGroup | undefined, input: HeartbeatInput): void {
+    const { groupId } = input.body;
+    const records = [...(known?.tombstones() ?? [])];
+    let group = new ConsumerGroup(groupId);
+    if (known !== undefined && !known.isEmpty) {
+      const found = this.#conversion.upgrade(known);
+      if (typeof found === "string") {
+        const text = `Cannot upgrade classic group ${groupId} to consumer group because ${found}`;
+        return this.#context.reply(input.ticket, refusal(Errors.GROUP_ID_NOT_FOUND, text));
+      }
+      group = found;
+      records.push(...recordsOf(group));
+    }
+    this.#entering = group;
+    this.#heartbeats.beat(group, input, records);
   }
 
-  /** Applies a record to an existing group. Starts timers only if `live`: after a load, `loaded` starts them. */
-  replay(group: ConsumerGroup, record: ConsumerRecord, live: boolean): void {
+  /** Converts a group to a classic one (`ConsumerContext.downgrade`). */
+  downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void {
+    for (const id of group.members.keys()) this.timers.cancel(group, id);
+    this.#conversion.downgrade(group, plan, () => this.#start(group), done);
+  }
+
+  replay(recordType: number, key: ByteReader, value: Uint8Array | null): void {
+    const record = parseConsumerRecord(recordType, key, value);
+    const { groupId } = record.key;
+    const known = this.#table.get(groupId);
+    let group = known instanceof ConsumerGroup ? known : undefined;
+    if (group === undefined) {
+      // Ignore tombstones of unknown groups, and consumer records written by a conversion to a classic group.
+      const isConverted = this.#context.isLive && known !== undefined && this.#entering?.id !== groupId;
+      if (record.value === null || isConverted) return;
+      group = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
+      this.#entering = undefined;
+      if (known instanceof ClassicGroup) this.#rebalance.cancelTimers(known);
+      this.#table.set(group);
+    }
+    if (record.type === "group" && record.value === null) this.#table.forget(group, this.#context.wall);
+    else this.#apply(group, record);
+  }
+
+  /** Applies a record to an existing group. After a load, `loaded` starts the timers. */
+  #apply(group: ConsumerGroup, record: ConsumerRecord): void {
     const member = replayConsumerRecord(group, record);
-    if (!live) return;
+    if (!this.#context.isLive) return;
     if (record.type === "target") group.assignedAt = this.#context.now;
     if (record.type === "member" && record.value === null) return this.timers.cancel(group, record.key.memberId);
     if (member === undefined) return;
@@ -51,24 +111,15 @@ export class ConsumerGroups {
     if (record.type === "current") this.timers.awaitRevocation(group, member);
   }
 
-  cancelTimers(group: ConsumerGroup): void {
-    for (const id of group.members.keys()) this.timers.cancel(group, id);
+  loaded(): void {
+    for (const group of this.#table.all(ConsumerGroup)) this.#start(group);
   }
 
-  /** Starts sessions after the load of the log. */
-  loaded(group: ConsumerGroup): void {
+  /** Starts the sessions of a group's members. */
+  #start(group: ConsumerGroup): void {
     for (const member of group.members.values()) {
       this.timers.begin(group, member);
       this.timers.awaitRevocation(group, member);
-    }
-  }
-
-  /** Makes the group check its topics again if it subscribes to one that was created, changed or deleted. */
-  topicsChanged(group: ConsumerGroup, changed: ReadonlySet<string>): void {
-    for (const name of changed) {
-      if (!group.isSubscribedTo(name)) continue;
-      group.refresh = { at: 0, epoch: 0 };
-      return;
     }
   }
 }
@@ -114,44 +165,4 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
 
 function ids(owned: ConsumerMember["assigned"]): (readonly [Uuid, Iterable<number>])[] {
   return [...owned].map(([topic, partitions]) => [topic, partitions.keys()]);
-}
-
-type Commit = { readonly memberId: string; readonly epoch: number; readonly version: number };
-
-/** First version of OffsetCommit that members of the consumer protocol may use. */
-const EPOCH_VERSION = 9;
-
-/**
- * Checks that the member may commit offsets of these partitions (`ConsumerGroup.validateOffsetCommit`): 0 or an error
- * code for the whole request. With an older epoch, each partition must have been assigned at that epoch or before.
- */
-export function commitFault(
-  group: ConsumerGroup,
-  { memberId, epoch, version }: Commit,
-  partitions: Iterable<readonly [Uuid, number]>,
-): number {
-  if (epoch < 0 && group.members.size === 0) return 0;
-  const member = group.members.get(memberId);
-  if (member === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
-  if (member.classic === null && version < EPOCH_VERSION) return Errors.UNSUPPORTED_VERSION.code;
-  if (epoch === member.epoch) return 0;
-  const stale = staleCode(member);
-  if (epoch > member.epoch) return stale;
-  for (const [topic, partition] of partitions) {
-    const since = member.assigned.get(topic)?.get(partition) ?? member.revoking.get(topic)?.get(partition);
-    if (since === undefined || epoch < since) return stale;
-  }
-  return 0;
-}
-
-function staleCode(member: ConsumerMember): number {
-  return (member.classic === null ? Errors.STALE_MEMBER_EPOCH : Errors.ILLEGAL_GENERATION).code;
-}
-
-/** Checks that this member id and epoch may fetch offsets (`ConsumerGroup.validateOffsetFetch`): 0 or an error code. */
-export function fetchFault(group: ConsumerGroup, memberId: string | null, epoch: number): number {
-  if (memberId === null && epoch < 0) return 0;
-  const member = group.members.get(memberId ?? "");
-  if (member === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
-  return epoch === member.epoch ? 0 : staleCode(member);
 }

@@ -1,16 +1,16 @@
 import type { Uuid } from "@samsa/base";
 import { type Assignment, NOTHING } from "../assign/index.ts";
-import type { CommittedOffset } from "../classic/group.ts";
+import { Errors } from "@samsa/protocol";
+import type { ShardRecord } from "../effects.ts";
+import type { CommitClaim, Group } from "../group.ts";
+import type { CommittedOffset } from "../offset-table.ts";
+import { groupTombstones, type Resolved } from "./records.ts";
 import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member.ts";
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
 
-/** Topics that a pattern matched, with the metadata version and the wall-clock time of the match. */
-export interface Resolved {
-  readonly topics: ReadonlySet<string>;
-  readonly version: number;
-  readonly timestamp: number;
-}
+/** First version of OffsetCommit that members of the consumer protocol may use. */
+const EPOCH_VERSION = 9;
 
 type Counts = Map<string, number>;
 
@@ -27,8 +27,10 @@ export interface Subscriptions {
 }
 
 /** A group of the consumer protocol (KIP-848). It is rebuilt from its records; only timers are volatile. */
-export class ConsumerGroup {
+export class ConsumerGroup implements Group {
   readonly type = "consumer";
+  readonly protocolType = "consumer";
+  readonly expires = true;
   readonly id: string;
   /** Starts at 1, as the assignment epoch does: a joining member gets an epoch whatever it subscribes to. */
   epoch = 1;
@@ -49,7 +51,6 @@ export class ConsumerGroup {
   refresh = { at: 0, epoch: 0 };
   /** True while the patterns are being resolved. */
   resolving = false;
-  readonly offsets: Map<string, Map<number, CommittedOffset>>;
   readonly #names: Counts = new Map();
   readonly #regexes: Counts = new Map();
   readonly #assignors: Counts = new Map();
@@ -58,9 +59,8 @@ export class ConsumerGroup {
   readonly #owners = new Map<Uuid, Map<number, number>>();
   classicMembers = 0;
 
-  constructor(id: string, offsets: Map<string, Map<number, CommittedOffset>> = new Map()) {
+  constructor(id: string) {
     this.id = id;
-    this.offsets = offsets;
   }
 
   get state(): ConsumerGroupState {
@@ -190,6 +190,62 @@ export class ConsumerGroup {
     return false;
   }
 
+  get isEmpty(): boolean {
+    return this.members.size === 0;
+  }
+
+  /** Checks a commit; with an older epoch, each partition must have been assigned at that epoch or before. */
+  validateOffsetCommit(claim: CommitClaim): number {
+    const { memberId, generation: epoch, isTransactional, version } = claim;
+    if (epoch < 0 && this.isEmpty) return 0;
+    // Old producers send no member id and no generation.
+    if (isTransactional && epoch < 0 && memberId === "" && claim.groupInstanceId === null) return 0;
+    const member = this.members.get(memberId);
+    if (member === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
+    // Every version of TxnOffsetCommit knows member epochs; some of OffsetCommit do not.
+    const hasEpochs = isTransactional || version >= EPOCH_VERSION;
+    if (member.classic === null && !hasEpochs) return Errors.UNSUPPORTED_VERSION.code;
+    if (epoch === member.epoch) return 0;
+    const stale = staleCode(member);
+    if (epoch > member.epoch) return stale;
+    for (const { topicId, partitions } of claim.topics) {
+      for (const { partitionIndex: partition } of partitions) {
+        const since = member.assigned.get(topicId)?.get(partition) ?? member.revoking.get(topicId)?.get(partition);
+        if (since === undefined || epoch < since) return stale;
+      }
+    }
+    return 0;
+  }
+
+  validateOffsetFetch(memberId: string | null, epoch: number): number {
+    if (memberId === null && epoch < 0) return 0;
+    const member = this.members.get(memberId ?? "");
+    if (member === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
+    return epoch === member.epoch ? 0 : staleCode(member);
+  }
+
+  validateOffsetDelete(): number {
+    return 0;
+  }
+
+  validateDelete(): number {
+    return this.isEmpty ? 0 : Errors.NON_EMPTY_GROUP.code;
+  }
+
+  ageBase(topic: string, { commitTimestamp }: CommittedOffset): number {
+    return this.isSubscribedTo(topic) ? Infinity : commitTimestamp;
+  }
+
+  requestMetadataRefresh(): void {
+    this.refresh = { at: 0, epoch: 0 };
+  }
+
+  /** Tombstones of the group and its members. `replaced`: the log has member `id` under the new id `by`. */
+  tombstones(replaced?: { readonly by: string; readonly id: string }): ShardRecord[] {
+    const ids = [...this.members.keys()].map(id => (id === replaced?.id ? replaced.by : id));
+    return groupTombstones(this.id, ids, [...this.resolved.keys()]);
+  }
+
   /** Assignor that most members name, with `after` in the place of `before`. */
   preferredAssignor(before?: ConsumerMember, after?: ConsumerMember): string | undefined {
     const counts = new Map(this.#assignors);
@@ -199,4 +255,8 @@ export class ConsumerGroup {
     for (const [name, votes] of counts) if (best === undefined || votes > (counts.get(best) ?? 0)) best = name;
     return best;
   }
+}
+
+function staleCode(member: ConsumerMember): number {
+  return (member.classic === null ? Errors.STALE_MEMBER_EPOCH : Errors.ILLEGAL_GENERATION).code;
 }

@@ -1,4 +1,5 @@
 import { timerKey } from "../timers.ts";
+import type { GroupTable } from "../group-table.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, JOINING_EPOCH, STATE } from "./member.ts";
@@ -19,20 +20,19 @@ type PutOut = (group: ConsumerGroup, member: ConsumerMember, done: (errorCode: n
  */
 export class MemberTimers {
   readonly #context: ConsumerContext;
-  /** False if another group has replaced this one: its timers do nothing. */
-  readonly #isCurrent: (group: ConsumerGroup) => boolean;
+  readonly #table: GroupTable;
   readonly #putOut: PutOut;
 
-  constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean, putOut: PutOut) {
+  constructor(context: ConsumerContext, table: GroupTable, putOut: PutOut) {
     this.#context = context;
-    this.#isCurrent = isCurrent;
+    this.#table = table;
     this.#putOut = putOut;
   }
 
   #schedule(kind: Kind, group: ConsumerGroup, memberId: string, delayMs: number): void {
     this.#context.after(timerKey(kind, group.id, memberId), delayMs, () => {
       const member = group.members.get(memberId);
-      if (member === undefined || !this.#isCurrent(group)) return;
+      if (member === undefined || !this.#table.isCurrent(group)) return;
       this.#putOut(group, member, errorCode => {
         if (errorCode === 0) return;
         this.#context.warn(`Failed to write the removal of member ${memberId} of group ${group.id}.`, errorCode);

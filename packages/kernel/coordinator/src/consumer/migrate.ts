@@ -97,7 +97,7 @@ export function downgraded(
   { staying, replaced }: Pick<Downgrade, "staying" | "replaced">,
   context: ConsumerContext,
 ): ClassicGroup {
-  const classic = new ClassicGroup(group.id, { state: "Stable", stateTimestamp: context.wall, offsets: group.offsets });
+  const classic = new ClassicGroup(group.id, { state: "Stable", stateTimestamp: context.wall });
   for (const { id, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic: own } of staying) {
     const sessionTimeoutMs = own?.sessionTimeoutMs ?? 0;
     const member: Member = {

@@ -1,8 +1,8 @@
-import { ByteReader, ByteWriter } from "@samsa/base";
+import { ByteReader, invariant } from "@samsa/base";
 import { GROUP_RECORDS } from "@samsa/protocol";
 import type { Assignment } from "../assign/index.ts";
 import type { ShardRecord } from "../effects.ts";
-import type { Resolved } from "./group.ts";
+import { bytesOf } from "../records.ts";
 import type { ConsumerMember, Owned } from "./member.ts";
 
 const {
@@ -18,19 +18,19 @@ const {
 type RecordTypes = typeof GROUP_RECORDS;
 type RecordType = RecordTypes[keyof RecordTypes];
 
-function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Uint8Array {
-  const writer = new ByteWriter(64);
-  writer.i16(prefix);
-  write(writer);
-  return writer.finish();
-}
-
 /** Encodes a record. `key` and `value` follow the schemas of the type, which have version 0 only. */
 function record(type: RecordType, key: object, value: object | null): ShardRecord {
   return {
     key: bytesOf(type.id, writer => type.key.encode(writer, key as never, 0)),
     value: value === null ? null : bytesOf(0, writer => type.value.encode(writer, value as never, 0)),
   };
+}
+
+/** Topics that a pattern matched, with the metadata version and the wall-clock time of the match. */
+export interface Resolved {
+  readonly topics: ReadonlySet<string>;
+  readonly version: number;
+  readonly timestamp: number;
 }
 
 /** Tombstones of a member. */
@@ -149,14 +149,12 @@ const TYPES: ReadonlyMap<number, readonly [ConsumerRecord["type"], RecordType]> 
   [REGEX.id, ["regex", REGEX]],
 ]);
 
-/** Decodes a record of type `kind`; undefined if that is of no consumer group. Throws as `parseRecord` does. */
-export function parseConsumerRecord(
-  kind: number,
-  key: ByteReader,
-  value: Uint8Array | null,
-): ConsumerRecord | undefined {
-  const found = TYPES.get(kind);
-  if (found === undefined) return undefined;
+export const CONSUMER_RECORD_TYPES: readonly number[] = [...TYPES.keys()];
+
+/** Decodes a record of one of `CONSUMER_RECORD_TYPES`; `key` is read up to the type. Throws `MalformedError`. */
+export function parseConsumerRecord(recordType: number, key: ByteReader, value: Uint8Array | null): ConsumerRecord {
+  const found = TYPES.get(recordType);
+  invariant(found !== undefined, "the record is of a consumer group");
   const [type, schema] = found;
   const body = value === null ? undefined : new ByteReader(value);
   const decoded = {

@@ -1,7 +1,8 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import type { ShardRecord } from "../effects.ts";
 import type { ConsumerContext } from "./context.ts";
-import type { ConsumerGroup, Resolved } from "./group.ts";
+import type { ConsumerGroup } from "./group.ts";
+import type { Resolved } from "./records.ts";
 import { epochRecord, regexRecord } from "./records.ts";
 
 /** Number of matches of a name with a pattern in one step; each takes 10 to 30 µs. */

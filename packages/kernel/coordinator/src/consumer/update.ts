@@ -2,6 +2,7 @@ import { MalformedError, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
 import type { ShardRecord } from "../effects.ts";
+import type { GroupTable } from "../group-table.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup, Subscriptions } from "./group.ts";
 import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
@@ -55,12 +56,11 @@ interface Share {
 /** Steps that a member's request may cause: a new group epoch, a new target assignment, reconciliation. */
 export class ConsumerUpdates {
   readonly #context: ConsumerContext;
-  /** False if another group has replaced this one. */
-  readonly #isCurrent: (group: ConsumerGroup) => boolean;
+  readonly #table: GroupTable;
 
-  constructor(context: ConsumerContext, isCurrent: (group: ConsumerGroup) => boolean) {
+  constructor(context: ConsumerContext, table: GroupTable) {
     this.#context = context;
-    this.#isCurrent = isCurrent;
+    this.#table = table;
   }
 
   /** Validates a pattern that is new to the group. */
@@ -126,7 +126,7 @@ export class ConsumerUpdates {
     this.#context.after(timerKey("regex", group.id), 0, () => {
       // By now, the group has the member whose request started this, and its pattern.
       const resolver = begun ?? new RegexResolver(this.#context, group);
-      const isCurrent = this.#isCurrent(group);
+      const isCurrent = this.#table.isCurrent(group);
       if (isCurrent && !resolver.advance()) return this.#resolve(group, resolver);
       group.resolving = false;
       const records = isCurrent ? resolver.records(this.#context, group) : [];

@@ -1,5 +1,7 @@
 import type { Int64, Uuid } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
+import type { Group } from "../group.ts";
 import type { Assignment } from "./assignor.ts";
 import { type CurrentAssignment, shareRecords } from "./records.ts";
 
@@ -12,8 +14,6 @@ export interface ShareGroupConfig {
   /** Minimum time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
-  /** True if a group of another type has this id. */
-  readonly isTaken: (groupId: string) => boolean;
 }
 
 /** Partitions whose state the share coordinator must initialize. */
@@ -50,26 +50,89 @@ export interface Outlook {
   readonly initializeAt: number;
 }
 
-export interface ShareGroup {
+/** Topic whose share-partition states are being deleted. */
+interface DeletingTopic {
+  readonly topicId: Uuid;
+  readonly topicName: string;
+}
+
+/** Share group (KIP-932): its members, and the topics with share-partition states. It has no committed offsets. */
+export class ShareGroup implements Group {
+  readonly type = "share";
+  readonly protocolType = "share";
+  readonly expires = false;
   readonly id: string;
-  epoch: number;
-  metadataHash: bigint;
-  assignmentEpoch: number;
+  epoch = 1;
+  metadataHash = 0n;
+  assignmentEpoch = 1;
   /** Time of the assignment, in ms since 1970; 0: it does not delay the next one. */
-  assignmentTimestamp: number;
-  readonly members: Map<string, Member>;
-  readonly targets: Map<string, Assignment>;
-  initializing: ReadonlyMap<Uuid, KnownTopic>;
-  initialized: ReadonlyMap<Uuid, KnownTopic>;
-  deleting: readonly { readonly topicId: Uuid; readonly topicName: string }[];
+  assignmentTimestamp = 0;
+  readonly members = new Map<string, Member>();
+  readonly targets = new Map<string, Assignment>();
+  initializing: ReadonlyMap<Uuid, KnownTopic> = new Map();
+  initialized: ReadonlyMap<Uuid, KnownTopic> = new Map();
+  deleting: readonly DeletingTopic[] = [];
   /** True if the group has a record of its partitions (ShareGroupStatePartitionMetadata). */
-  hasStates: boolean;
+  hasStates = false;
   /** Number of members that subscribe to a topic, by the topic's name. */
-  readonly subscribers: Map<string, number>;
+  readonly subscribers = new Map<string, number>();
   /** The metadata hash is computed again at `at`, in ms since 1970, or if the group epoch is below `epoch`. */
-  refresh: { readonly at: number; readonly epoch: number };
+  refresh = { at: 0, epoch: 0 };
   /** Undefined until it is computed again. */
   outlook: Outlook | undefined;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0;
+  }
+
+  get state(): "Empty" | "Stable" {
+    return this.isEmpty ? "Empty" : "Stable";
+  }
+
+  validateOffsetCommit(): number {
+    return Errors.GROUP_ID_NOT_FOUND.code;
+  }
+
+  validateOffsetFetch(): number {
+    return Errors.GROUP_ID_NOT_FOUND.code;
+  }
+
+  validateOffsetDelete(): number {
+    return Errors.GROUP_ID_NOT_FOUND.code;
+  }
+
+  validateDelete(): number {
+    return this.isEmpty ? 0 : Errors.NON_EMPTY_GROUP.code;
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return this.subscribers.has(topic);
+  }
+
+  ageBase(): number {
+    return Infinity;
+  }
+
+  requestMetadataRefresh(): void {
+    this.refresh = { at: 0, epoch: 0 };
+    this.outlook = undefined;
+  }
+
+  tombstones(): ShardRecord[] {
+    const ids = [...this.members.keys()];
+    return [
+      ...ids.map(memberId => shareRecords.current(this.id, memberId, null)),
+      ...ids.map(memberId => shareRecords.target(this.id, memberId, null)),
+      shareRecords.targetEpoch(this.id, null),
+      ...ids.map(memberId => shareRecords.member(this.id, memberId, null)),
+      shareRecords.state(this.id, null),
+      shareRecords.epoch(this.id, null),
+    ];
+  }
 }
 
 /** Updates the counts for a member that joins, leaves, or changes its subscription. */
@@ -95,25 +158,6 @@ export function same(one: Assignment, other: Assignment): boolean {
   return true;
 }
 
-export function newGroup(id: string): ShareGroup {
-  return {
-    id,
-    epoch: 1,
-    metadataHash: 0n,
-    assignmentEpoch: 1,
-    assignmentTimestamp: 0,
-    members: new Map(),
-    targets: new Map(),
-    initializing: new Map(),
-    initialized: new Map(),
-    deleting: [],
-    hasStates: false,
-    subscribers: new Map(),
-    refresh: { at: 0, epoch: 0 },
-    outlook: undefined,
-  };
-}
-
 export function newMember(id: string): Member {
   const identity = { id, rackId: null, clientId: "", clientHost: "", topics: [] };
   return { ...identity, memberEpoch: 0, previousMemberEpoch: -1, assigned: NOTHING };
@@ -123,7 +167,7 @@ export function stateRecord(
   groupId: string,
   initializing: ReadonlyMap<Uuid, KnownTopic>,
   initialized: ReadonlyMap<Uuid, KnownTopic>,
-  deletingTopics: ShareGroup["deleting"],
+  deletingTopics: readonly DeletingTopic[],
 ): ShardRecord {
   const shown = (topics: ReadonlyMap<Uuid, KnownTopic>) =>
     [...topics].map(([topicId, { name, partitions }]) => ({ topicId, topicName: name, partitions: [...partitions] }));

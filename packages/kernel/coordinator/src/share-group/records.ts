@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Uuid } from "@samsa/base";
+import { ByteReader, type ByteWriter, invariant, type Uuid } from "@samsa/base";
 import {
   type ShareGroupMemberMetadataValue,
   type ShareGroupStatePartitionMetadataValue,
@@ -17,6 +17,7 @@ import {
   shareGroupTargetAssignmentMetadataValue,
 } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
+import { bytesOf } from "../records.ts";
 import type { Assignment } from "./assignor.ts";
 
 /** Types of keys of `__consumer_offsets` (`CoordinatorRecordType`). */
@@ -28,13 +29,7 @@ const STABLE = 0;
 type Writer = (writer: ByteWriter) => void;
 
 function record(type: number, key: Writer, value: Writer | null): ShardRecord {
-  const bytes = (prefix: number, write: Writer): Uint8Array => {
-    const writer = new ByteWriter(64);
-    writer.i16(prefix);
-    write(writer);
-    return writer.finish();
-  };
-  return { key: bytes(type, key), value: value === null ? null : bytes(VERSION, value) };
+  return { key: bytesOf(type, key), value: value === null ? null : bytesOf(VERSION, value) };
 }
 
 function shown(assignment: Assignment) {
@@ -96,13 +91,14 @@ export type ShareGroupRecord =
   | { readonly type: "current"; readonly memberId: string; readonly value: CurrentAssignment | null }
   | { readonly type: "state"; readonly value: ShareGroupStatePartitionMetadataValue | null };
 
-/** Decodes a record of a share group; undefined if it is of another type of group. Throws `MalformedError`. */
+export const SHARE_RECORD_TYPES: readonly number[] = Object.values(TYPE);
+
+/** Decodes a record of one of `SHARE_RECORD_TYPES`; `keys` is read up to the type. Throws `MalformedError`. */
 export function parseShareGroup(
-  key: Uint8Array,
+  type: number,
+  keys: ByteReader,
   value: Uint8Array | null,
-): { readonly groupId: string; readonly record: ShareGroupRecord } | undefined {
-  const keys = new ByteReader(key);
-  const type = keys.i16();
+): { readonly groupId: string; readonly record: ShareGroupRecord } {
   const body = value === null ? undefined : new ByteReader(value);
   const version = body?.i16() ?? VERSION;
   const of = <V>(message: { decode(reader: ByteReader, version: number): V }): V | null =>
@@ -136,6 +132,6 @@ export function parseShareGroup(
       return { groupId, record: { type: "state", value: of(shareGroupStatePartitionMetadataValue) } };
     }
     default:
-      return undefined;
+      invariant(false, "the record is of a share group");
   }
 }

@@ -1,7 +1,9 @@
-import { type Int64, nearestNumber, type Uuid } from "@samsa/base";
+import { type ByteReader, type Int64, nearestNumber, type Uuid } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import type { ConsumerContext } from "../consumer/context.ts";
 import type { ShardRecord, Ticket } from "../effects.ts";
+import type { GroupsOfType } from "../group.ts";
+import type { GroupTable } from "../group-table.ts";
 import { timerKey } from "../timers.ts";
 import type { Assignment } from "./assignor.ts";
 import {
@@ -9,15 +11,14 @@ import {
   type Initialization,
   type KnownTopic,
   type Member,
-  newGroup,
   newMember,
   same,
-  type ShareGroup,
+  ShareGroup,
   type ShareGroupConfig,
   stateRecord,
 } from "./group.ts";
 import { HeartbeatPlan } from "./heartbeat-plan.ts";
-import { parseShareGroup, shareRecords } from "./records.ts";
+import { parseShareGroup, SHARE_RECORD_TYPES, type ShareGroupRecord, shareRecords } from "./records.ts";
 
 /** Share group in the form of ShareGroupDescribe and ListGroups. */
 export interface ShareGroupView {
@@ -45,23 +46,17 @@ const RETRY_MS = 500;
 const SESSION = "share session";
 
 /** Share groups of one partition of `__consumer_offsets` (KIP-932): their members and assignments. */
-export class ShareGroups {
+export class ShareGroups implements GroupsOfType {
+  readonly recordTypes = SHARE_RECORD_TYPES;
   readonly #context: ConsumerContext;
   readonly #config: ShareGroupConfig;
-  readonly #groups = new Map<string, ShareGroup>();
+  readonly #table: GroupTable;
   #initializations: Initialization[] = [];
 
-  constructor(context: ConsumerContext, config: ShareGroupConfig) {
+  constructor(context: ConsumerContext, table: GroupTable, config: ShareGroupConfig) {
     this.#context = context;
+    this.#table = table;
     this.#config = config;
-  }
-
-  has(groupId: string): boolean {
-    return this.#groups.has(groupId);
-  }
-
-  get ids(): readonly string[] {
-    return [...this.#groups.keys()];
   }
 
   /** Returns the initializations that have become necessary since the last call. */
@@ -79,8 +74,8 @@ export class ShareGroups {
       const [{ code }, errorMessage] = fault;
       return this.#context.reply(ticket, { errorCode: code, errorMessage, memberEpoch: 0, heartbeatIntervalMs: 0 });
     }
-    const known = this.#groups.get(body.groupId);
-    const group = known ?? newGroup(body.groupId);
+    const known = this.#table.find(ShareGroup, body.groupId);
+    const group = known ?? new ShareGroup(body.groupId);
     const member = group.members.get(body.memberId);
     if (body.memberEpoch === LEAVE) {
       const { memberId, memberEpoch } = body;
@@ -110,8 +105,8 @@ export class ShareGroups {
   }
 
   #fault({ groupId, memberId, memberEpoch }: ShareGroupHeartbeatRequest): Fault | undefined {
-    const group = this.#groups.get(groupId);
-    if (group === undefined && this.#config.isTaken(groupId)) {
+    const group = this.#table.find(ShareGroup, groupId);
+    if (group === undefined && this.#table.get(groupId) !== undefined) {
       return [Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a share group.`];
     }
     if (group === undefined) {
@@ -161,7 +156,7 @@ export class ShareGroups {
 
   /** Takes the outcome of an initialization; after a failure, a heartbeat starts it again. */
   initialized({ groupId, topics }: Initialization, succeeded: boolean): void {
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (group === undefined || (!succeeded && group.initializing.size === 0)) return;
     const initializing = new Map(group.initializing);
     const initialized = new Map(group.initialized);
@@ -189,7 +184,7 @@ export class ShareGroups {
 
   #expireAfter(groupId: string, memberId: string, delayMs: number): void {
     this.#context.after(timerKey(SESSION, groupId, memberId), delayMs, () => {
-      const group = this.#groups.get(groupId);
+      const group = this.#table.find(ShareGroup, groupId);
       if (group?.members.has(memberId) !== true) return;
       this.#context.append(this.#fence(group, memberId), errorCode => {
         if (errorCode === 0) return;
@@ -201,22 +196,22 @@ export class ShareGroups {
 
   /** Checks that an admin client may change the group, a share group without members: 0 or an error code. */
   adminFault(groupId: string, mayBeNew = false): number {
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (group === undefined) {
-      return mayBeNew && !this.#config.isTaken(groupId) ? 0 : Errors.GROUP_ID_NOT_FOUND.code;
+      return mayBeNew && this.#table.get(groupId) === undefined ? 0 : Errors.GROUP_ID_NOT_FOUND.code;
     }
-    return group.members.size > 0 ? Errors.NON_EMPTY_GROUP.code : 0;
+    return group.validateDelete();
   }
 
   /** Partitions with initialized state, by topic id. */
   initializedOf(groupId: string): Assignment {
-    const known = this.#groups.get(groupId)?.initialized ?? new Map<Uuid, KnownTopic>();
+    const known = this.#table.find(ShareGroup, groupId)?.initialized ?? new Map<Uuid, KnownTopic>();
     return new Map([...known].map(([topicId, { partitions }]) => [topicId, partitions]));
   }
 
   /** True if the group has a record of its partitions. */
   hasStates(groupId: string): boolean {
-    return this.#groups.get(groupId)?.hasStates === true;
+    return this.#table.find(ShareGroup, groupId)?.hasStates === true;
   }
 
   /** Writes that partitions get new start offsets; `done` gets the initialization to do next, or an error code. */
@@ -227,7 +222,7 @@ export class ShareGroups {
   ): void {
     const fault = this.adminFault(groupId, true);
     if (fault !== 0) return done(fault);
-    const group = this.#groups.get(groupId) ?? newGroup(groupId);
+    const group = this.#table.find(ShareGroup, groupId) ?? new ShareGroup(groupId);
     const initializing = new Map(group.initializing);
     for (const { topicId, name, offsets } of topics) {
       const partitions = new Set([...(initializing.get(topicId)?.partitions ?? []), ...offsets.keys()]);
@@ -259,7 +254,7 @@ export class ShareGroups {
   /** Writes that a group without members is in deletion; `done` gets the states to delete first, or an error code. */
   beginDeletion(groupId: string, done: (states: Assignment | number) => void): void {
     const fault = this.adminFault(groupId);
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (fault !== 0 || group === undefined) return done(fault);
     if (!group.hasStates) return done(new Map());
     const states = this.#allOf(group);
@@ -283,7 +278,7 @@ export class ShareGroups {
     done: (states: ReadonlyMap<Uuid, ReadonlySet<number>> | number) => void,
   ): void {
     const fault = this.adminFault(groupId);
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (fault !== 0 || group === undefined) return done(fault);
     if (!group.hasStates) return done(new Map());
     const initialized = new Map(group.initialized);
@@ -302,7 +297,7 @@ export class ShareGroups {
 
   /** Writes that the states of topics have been deleted; `done` gets the error code. */
   forgotten(groupId: string, topicIds: ReadonlySet<Uuid>, done: (errorCode: number) => void): void {
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (group?.hasStates !== true) return done(0);
     const deleting = group.deleting.filter(({ topicId }) => !topicIds.has(topicId));
     this.#context.append([stateRecord(groupId, group.initializing, group.initialized, deleting)], done);
@@ -316,7 +311,7 @@ export class ShareGroups {
     const isThere = (topicId: Uuid): boolean => topics.nameOf(topicId) !== undefined;
     const among = (known: ReadonlyMap<Uuid, KnownTopic>) => new Map([...known].filter(([topicId]) => isThere(topicId)));
     const records: ShardRecord[] = [];
-    for (const { id, initializing, initialized, deleting } of this.#groups.values()) {
+    for (const { id, initializing, initialized, deleting } of this.#table.all(ShareGroup)) {
       const left = deleting.filter(({ topicId }) => isThere(topicId));
       const ids = [...initializing.keys(), ...initialized.keys()];
       if (ids.every(isThere) && left.length === deleting.length) continue;
@@ -325,44 +320,14 @@ export class ShareGroups {
     this.#context.maintain("share groups without their deleted topics", records);
   }
 
-  /** Makes groups check their topics again if they subscribe to one that was created, changed or deleted. */
-  topicsChanged(changed: ReadonlySet<string>): void {
-    for (const group of this.#groups.values()) {
-      for (const name of changed) {
-        if (!group.subscribers.has(name)) continue;
-        group.refresh = { at: 0, epoch: 0 };
-        group.outlook = undefined;
-        break;
-      }
-    }
-  }
-
-  /** Deletes a group without members; `done` gets the error code. */
-  delete(groupId: string, done: (errorCode: number) => void): void {
-    const fault = this.adminFault(groupId);
-    if (fault !== 0) return done(fault);
-    const records = [
-      shareRecords.targetEpoch(groupId, null),
-      shareRecords.state(groupId, null),
-      shareRecords.epoch(groupId, null),
-    ];
-    this.#context.append(records, done);
-  }
-
-  /** Applies a record. Records of other types of groups are ignored. */
-  replay(key: Uint8Array, value: Uint8Array | null): void {
-    const parsed = parseShareGroup(key, value);
-    if (parsed === undefined) return;
-    const { groupId, record } = parsed;
-    if (record.type === "epoch" && record.value === null) {
-      this.#groups.delete(groupId);
-      return;
-    }
-    const known = this.#groups.get(groupId);
+  replay(recordType: number, key: ByteReader, value: Uint8Array | null): void {
+    const { groupId, record } = parseShareGroup(recordType, key, value);
+    const known = this.#table.find(ShareGroup, groupId);
     // Ignore tombstones of unknown groups.
     if (known === undefined && record.value === null) return;
-    const group = known ?? newGroup(groupId);
-    this.#groups.set(groupId, group);
+    const group = known ?? new ShareGroup(groupId);
+    if (record.type === "epoch" && record.value === null) return this.#table.forget(group, this.#context.wall);
+    if (known === undefined) this.#table.set(group);
     // The outlook does not depend on current assignments.
     if (record.type !== "current") group.outlook = undefined;
     switch (record.type) {
@@ -388,22 +353,15 @@ export class ShareGroups {
     }
   }
 
-  /** Starts sessions after the load of the log. */
   loaded(): void {
-    for (const { id, members } of this.#groups.values())
+    for (const { id, members } of this.#table.all(ShareGroup))
       for (const memberId of members.keys()) this.#touch(id, memberId);
-    // The broker may have stopped between the deletion of a topic and that of its states.
-    this.eraseOrphans();
-  }
-
-  unload(): void {
-    this.#groups.clear();
   }
 
   view(groupId: string): ShareGroupView | undefined {
-    const group = this.#groups.get(groupId);
+    const group = this.#table.find(ShareGroup, groupId);
     if (group === undefined) return undefined;
-    const { epoch, assignmentEpoch } = group;
+    const { state, epoch, assignmentEpoch } = group;
     const members = [...group.members.values()].map(
       ({ id: memberId, rackId, memberEpoch, clientId, clientHost, topics: subscribedTopicNames, assigned }) => ({
         memberId,
@@ -415,14 +373,11 @@ export class ShareGroups {
         assigned,
       }),
     );
-    return { groupId, state: members.length === 0 ? "Empty" : "Stable", epoch, assignmentEpoch, members };
+    return { groupId, state, epoch, assignmentEpoch, members };
   }
 }
 
-type MemberRecord = Extract<
-  NonNullable<ReturnType<typeof parseShareGroup>>["record"],
-  { readonly type: "member" | "current" }
->;
+type MemberRecord = Extract<ShareGroupRecord, { readonly type: "member" | "current" }>;
 
 function listed(assigned: Assignment): { topicId: Uuid; partitions: number[] }[] {
   return [...assigned].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions] }));

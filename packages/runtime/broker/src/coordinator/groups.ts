@@ -17,7 +17,7 @@ import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly newId: () => string;
-  readonly shareGroups: Omit<ShareGroupConfig, "isTaken">;
+  readonly shareGroups: ShareGroupConfig;
   /** Initializes partitions in the share coordinator; `done` gets those that failed. */
   readonly initialize: (what: Initialization, done: (faults: readonly object[]) => void) => void;
 }

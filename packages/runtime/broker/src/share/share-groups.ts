@@ -63,7 +63,7 @@ export class ShareGroups {
   }
 
   /** Settings of share groups for the group coordinator. */
-  get membership(): Omit<ShareGroupConfig, "isTaken"> {
+  get membership(): ShareGroupConfig {
     return {
       sessionTimeoutMs: groupId => this.configs(groupId)["share.session.timeout.ms"],
       heartbeatIntervalMs: groupId => this.configs(groupId)["share.heartbeat.interval.ms"],

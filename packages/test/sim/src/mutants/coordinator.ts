@@ -6,14 +6,14 @@ const COORDINATOR = "packages/kernel/coordinator/src";
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: "commits of any generation are accepted",
-    file: `${COORDINATOR}/committed-offsets.ts`,
-    find: "if (generation !== group.generation) return Errors.ILLEGAL_GENERATION.code;",
+    file: `${COORDINATOR}/classic/group.ts`,
+    find: "if (generation !== this.generation) return Errors.ILLEGAL_GENERATION.code;",
     replace: "",
     why: "a fenced member overwrites the offsets of its successor",
   },
   {
     name: "generations restart with each start",
-    file: `${COORDINATOR}/group-shard.ts`,
+    file: `${COORDINATOR}/classic/classic-groups.ts`,
     find: "group.generation = value.generation;",
     replace: "",
     why: "members of different generations have the same generation id",
@@ -140,7 +140,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: "members of consumer groups never expire",
     file: `${COORDINATOR}/consumer/member-timers.ts`,
-    find: "if (member === undefined || !this.#isCurrent(group)) return;",
+    find: "if (member === undefined || !this.#table.isCurrent(group)) return;",
     replace: 'if (member === undefined || kind === "session") return;',
     why: "partitions of a dead member stay unassigned",
   },
@@ -160,7 +160,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "any earlier member epoch may commit",
-    file: `${COORDINATOR}/consumer/consumer-groups.ts`,
+    file: `${COORDINATOR}/consumer/group.ts`,
     find: "if (since === undefined || epoch < since) return stale;",
     replace: "if (since === undefined && epoch > member.epoch) return stale;",
     why: "a former owner of a partition overwrites the offsets of its successor",

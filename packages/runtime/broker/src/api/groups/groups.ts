@@ -3,11 +3,13 @@ import {
   commitError,
   type GroupReplies,
   type GroupRequest,
+  type GroupType,
   type GroupView,
   joinError,
   syncError,
 } from "@samsa/coordinator";
 import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
+import type { GroupRunner } from "../../coordinator/groups.ts";
 import { withOperations } from "../topics/partition-state.ts";
 import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
@@ -173,8 +175,8 @@ export const describeGroups: Handler<"DescribeGroups", Needs> = (parts, body, co
     if (typeof runner === "number") return { ...failed(runner, null), groupState: "" };
     const view = runner.shard.view(groupId);
     if (view !== undefined) return described(view);
-    const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a classic group.";
-    return context.version >= 6 ? failed(Errors.GROUP_ID_NOT_FOUND.code, `Group ${groupId} ${why}`) : failed(0, null);
+    if (context.version < 6) return failed(0, null);
+    return failed(Errors.GROUP_ID_NOT_FOUND.code, runner.shard.absence("classic", groupId));
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 };
@@ -192,14 +194,21 @@ export const listGroups: Handler<"ListGroups", Needs> = (parts, body, _context, 
       if (types.size > 0 && !types.has(group.groupType)) continue;
       groups.push(group);
     }
-    for (const id of shard.shares.ids) {
-      const state = shard.shares.view(id)?.state ?? "";
-      if (states.size > 0 && !states.has(state.toLowerCase())) continue;
-      if (types.size > 0 && !types.has("share")) continue;
-      groups.push({ groupId: id, protocolType: "share", groupState: state, groupType: "share" });
-    }
   }
   reply({ throttleTimeMs: 0, errorCode: 0, groups });
+};
+
+type Deletion = (parts: Needs, runner: GroupRunner, groupId: string, done: (errorCode: number) => void) => void;
+
+/** Deletes a group that has no state outside of its shard. */
+const deleteGroup: Deletion = (_parts, runner, groupId, done) =>
+  runner.run((out, now) => runner.shard.delete(now, groupId, out, done));
+
+/** Deletion of a group, by its type. */
+const DELETIONS: Readonly<Record<GroupType, Deletion>> = {
+  classic: deleteGroup,
+  consumer: deleteGroup,
+  share: deleteShareGroup,
 };
 
 export const deleteGroups: Handler<"DeleteGroups", Needs> = (parts, body, _context, reply) => {
@@ -218,8 +227,9 @@ export const deleteGroups: Handler<"DeleteGroups", Needs> = (parts, body, _conte
       result.errorCode = errorCode;
       done();
     };
-    if (runner.shard.shares.has(groupId)) deleteShareGroup(parts, runner, groupId, deleted);
-    else runner.run((out, now) => runner.shard.delete(now, groupId, out, deleted));
+    const type = runner.shard.typeOf(groupId);
+    if (type === undefined) deleted(Errors.GROUP_ID_NOT_FOUND.code);
+    else DELETIONS[type](parts, runner, groupId, deleted);
   }
   done();
 };

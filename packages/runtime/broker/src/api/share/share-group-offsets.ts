@@ -263,7 +263,7 @@ export function deleteShareGroup(
         if (fault !== undefined) return done(fault.errorCode);
         if (runner.failed) return done(Errors.NOT_COORDINATOR.code);
         parts.shares.reload(groupId);
-        parts.groups.forShares(runner, now => now.delete(groupId, done));
+        runner.run((out, now) => runner.shard.delete(now, groupId, out, done));
       });
     }),
   );

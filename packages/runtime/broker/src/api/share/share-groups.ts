@@ -59,8 +59,7 @@ export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, 
     if (typeof runner === "number") return refused(runner, errorOf(runner).message);
     const view = runner.shard.shares.view(groupId);
     if (view !== undefined) return described(parts, view);
-    const why = runner.shard.typeOf(groupId) === undefined ? "not found." : "is not a share group.";
-    return refused(GROUP_ID_NOT_FOUND.code, `Group ${groupId} ${why}`);
+    return refused(GROUP_ID_NOT_FOUND.code, runner.shard.absence("share", groupId));
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 };
