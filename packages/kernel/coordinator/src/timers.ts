@@ -60,7 +60,7 @@ export class Timers {
   /** Time of the next timer; -Infinity if `tick` stopped early, Infinity if nothing is scheduled. */
   next(): number {
     if (this.#due.length > 0) return -Infinity;
-    return this.#heap.length === 0 ? Infinity : this.#heap[0].at;
+    return this.#heap[0]?.at ?? Infinity;
   }
 
   /**
@@ -70,8 +70,8 @@ export class Timers {
   tick(now: number, isInterrupted: () => boolean): void {
     if (this.#due.length === 0) this.#collect(now);
     let done = 0;
-    while (done < this.#due.length) {
-      const timer = this.#due[done++];
+    for (const timer of this.#due) {
+      done++;
       if (this.#byKey.get(timer.key) !== timer) continue;
       this.#byKey.delete(timer.key);
       timer.run();
@@ -81,8 +81,7 @@ export class Timers {
   }
 
   #collect(now: number): void {
-    while (this.#heap.length > 0 && this.#heap[0].at <= now) {
-      const timer = this.#heap[0];
+    for (let timer = this.#heap[0]; timer !== undefined && timer.at <= now; timer = this.#heap[0]) {
       this.#take(timer);
       timer.place = -1;
       this.#due.push(timer);
@@ -108,7 +107,7 @@ export class Timers {
   #rise(timer: Timer): void {
     while (timer.place > 0) {
       const place = (timer.place - 1) >> 1;
-      const parent = this.#heap[place];
+      const parent = this.#heap[place] as Timer;
       if (!isBefore(timer, parent)) return;
       this.#put(parent, timer.place);
       this.#put(timer, place);
@@ -119,12 +118,12 @@ export class Timers {
     for (;;) {
       const left = 2 * timer.place + 1;
       if (left >= this.#heap.length) return;
-      const right = left + 1;
-      const least = right < this.#heap.length && isBefore(this.#heap[right], this.#heap[left]) ? right : left;
-      const child = this.#heap[least];
+      const [first, second] = [this.#heap[left] as Timer, this.#heap[left + 1]];
+      const child = second !== undefined && isBefore(second, first) ? second : first;
       if (!isBefore(child, timer)) return;
+      const { place } = child;
       this.#put(child, timer.place);
-      this.#put(timer, least);
+      this.#put(timer, place);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { DeadlineHeap, type Uuid } from "@samsa/base";
+import { DeadlineHeap, invariant, type Uuid } from "@samsa/base";
 import { add, type Assignment, type AssignorInput } from "./assignor.ts";
 
 /** Maximum number of balancing rounds over all topics; partly overlapping subscriptions may take many. */
@@ -58,10 +58,15 @@ class MixedAssignment {
   }
 
   #give(owners: Int32Array, partition: number, member: number): void {
-    const before = owners[partition];
-    if (before >= 0) this.#sizes[before]--;
+    const before = owners[partition] as number;
+    if (before >= 0) this.#sizes[before] = this.#sizeOf(before) - 1;
     owners[partition] = member;
-    this.#sizes[member]++;
+    this.#sizes[member] = this.#sizeOf(member) + 1;
+  }
+
+  /** Number of partitions of a member, by its index. */
+  #sizeOf(member: number): number {
+    return this.#sizes[member] as number;
   }
 
   /** Topics in order: most partitions per subscriber first, then fewest subscribers first. */
@@ -78,7 +83,7 @@ class MixedAssignment {
 
   /** Least loaded members first. Ties are broken by member index, so that the result depends on the input only. */
   #light(): Lightest {
-    return new Lightest(member => this.#sizes[member] * this.#sizes.length + member);
+    return new Lightest(member => this.#sizeOf(member) * this.#sizes.length + member);
   }
 
   fill(topics: readonly Uuid[]): void {
@@ -107,8 +112,8 @@ class MixedAssignment {
     const among = this.#among(topic);
     let [most, least] = [0, Infinity];
     for (const member of among) {
-      most = Math.max(most, this.#sizes[member]);
-      least = Math.min(least, this.#sizes[member]);
+      most = Math.max(most, this.#sizeOf(member));
+      least = Math.min(least, this.#sizeOf(member));
     }
     if (most - least <= 1) return 0;
     const owners = this.#owners.get(topic) as Int32Array;
@@ -119,7 +124,7 @@ class MixedAssignment {
       else partitions.push(partition);
     });
     const light = this.#light();
-    const heavy = new Lightest(member => -(this.#sizes[member] * this.#sizes.length + member));
+    const heavy = new Lightest(member => -(this.#sizeOf(member) * this.#sizes.length + member));
     for (const member of among) light.push(member);
     for (const member of owned.keys()) heavy.push(member);
     let moved = 0;
@@ -127,7 +132,7 @@ class MixedAssignment {
       const partition = owned.get(from)?.pop();
       if (partition === undefined) continue;
       const to = light.pop();
-      if (to === undefined || this.#sizes[from] - this.#sizes[to] <= 1) break;
+      if (to === undefined || this.#sizeOf(from) - this.#sizeOf(to) <= 1) break;
       this.#give(owners, partition, to);
       moved++;
       light.push(to);
@@ -141,13 +146,15 @@ class MixedAssignment {
     const topics = this.#topics();
     this.fill(topics);
     this.balance(topics.filter(topic => this.#among(topic).length > 1));
-    const result = this.#input.members.map(() => new Map<Uuid, Set<number>>());
+    const result = this.#input.members.map(({ id }) => ({ id, assigned: new Map<Uuid, Set<number>>() }));
     for (const [topic, owners] of this.#owners) {
       owners.forEach((owner, partition) => {
-        add(result[owner], topic, partition);
+        const member = result[owner];
+        invariant(member !== undefined, "a partition with subscribers has an owner");
+        add(member.assigned, topic, partition);
       });
     }
-    return new Map(this.#input.members.map(({ id }, member) => [id, result[member]]));
+    return new Map(result.map(({ id, assigned }) => [id, assigned]));
   }
 }
 

@@ -38,7 +38,9 @@ function sizeOf(assignment: Assignment): number {
 /** Assigns to members with equal subscriptions: sizes differ by at most one, with as few moves as possible. */
 function uniformAlike(input: AssignorInput): Map<string, Assignment> {
   const { members } = input;
-  const { topics } = members[0];
+  const [first] = members;
+  if (first === undefined) return new Map();
+  const { topics } = first;
   const held = new Map<Uuid, Set<number>>();
   for (const { assigned } of members) {
     for (const [topic, owned] of assigned) for (const partition of owned) add(held, topic, partition);
@@ -79,6 +81,5 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
  * (`UniformAssignor`). Ignores racks, as Kafka 4 does.
  */
 export function uniform(input: AssignorInput): Map<string, Assignment> {
-  if (input.members.length === 0) return new Map();
   return input.uniform ? uniformAlike(input) : uniformMixed(input);
 }

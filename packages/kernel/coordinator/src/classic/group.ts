@@ -5,6 +5,7 @@ import {
   javaStringHash,
   MalformedError,
   type PreviousStates,
+  sameBytes,
 } from "@samsa/base";
 import { consumerProtocolSubscription, Errors } from "@samsa/protocol";
 import type { ShardRecord, Ticket } from "../effects.ts";
@@ -306,11 +307,7 @@ export function sameProtocols(a: readonly MemberProtocol[], b: readonly MemberPr
     a.length === b.length &&
     a.every(({ name, metadata }, i) => {
       const other = b[i];
-      return (
-        name === other.name &&
-        metadata.length === other.metadata.length &&
-        metadata.every((byte, at) => byte === other.metadata[at])
-      );
+      return other !== undefined && name === other.name && sameBytes(metadata, other.metadata);
     })
   );
 }

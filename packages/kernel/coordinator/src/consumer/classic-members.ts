@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedError, type Uuid } from "@samsa/base";
+import { ByteReader, ByteWriter, invariant, MalformedError, type Uuid } from "@samsa/base";
 import {
   type ConsumerProtocolSubscription,
   consumerProtocolAssignment,
@@ -86,7 +86,9 @@ export class ClassicMembers {
       const shown = fault === Errors.MEMBER_ID_REQUIRED.code ? memberId : body.memberId;
       return this.#context.reply(ticket, joinError(fault, shown));
     }
-    const subscription = readSubscription(body.protocols[0].metadata);
+    const [protocol] = body.protocols;
+    invariant(protocol !== undefined, "a member that joins supports a protocol");
+    const subscription = readSubscription(protocol.metadata);
     if (subscription === undefined) return this.#context.reply(ticket, joinError(INCONSISTENT, body.memberId));
     const records: ShardRecord[] = [];
     const known =
@@ -109,7 +111,7 @@ export class ClassicMembers {
     const told = { changed, owned: this.#idsOf(subscription.ownedPartitions) };
     const answer = (errorCode: number, generationId: number): void => {
       if (errorCode !== 0) return this.#context.reply(ticket, joinError(errorCode, memberId));
-      const protocolName = body.protocols[0].name;
+      const { name: protocolName } = protocol;
       const reply = {
         errorCode,
         generationId,

@@ -1,4 +1,4 @@
-import type { Pattern } from "@samsa/base";
+import { invariant, type Pattern } from "@samsa/base";
 
 /** Timeouts and intervals of a group, in milliseconds; group configs may override those of the broker. */
 export interface ConsumerGroupIntervals {
@@ -17,4 +17,11 @@ export interface ConsumerGroupConfig {
   intervals(groupId: string): ConsumerGroupIntervals;
   /** Compiles a regular expression; see `Env.pattern`. */
   readonly pattern: (expression: string) => Pattern;
+}
+
+/** Name of the assignor of a group whose members name none. */
+export function defaultAssignor({ assignors }: ConsumerGroupConfig): string {
+  const [first] = assignors;
+  invariant(first !== undefined, "a coordinator has an assignor");
+  return first;
 }

@@ -4,6 +4,7 @@ import { ClassicGroup } from "../classic/group.ts";
 import type { Rebalance } from "../classic/rebalance.ts";
 import type { GroupsOfType } from "../group.ts";
 import type { GroupTable } from "../group-table.ts";
+import { defaultAssignor } from "./config.ts";
 import { type ConsumerContext, type Downgrade, refusal } from "./context.ts";
 import { Conversion } from "./conversion.ts";
 import { ConsumerGroup } from "./group.ts";
@@ -145,7 +146,7 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
     groupState: group.state,
     groupEpoch: group.epoch,
     assignmentEpoch: group.assignmentEpoch,
-    assignorName: group.preferredAssignor() ?? context.config.consumer.assignors[0],
+    assignorName: group.preferredAssignor() ?? defaultAssignor(context.config.consumer),
     members: [...group.members.values()].map(member => ({
       memberId: member.id,
       instanceId: member.instanceId,

@@ -1,5 +1,5 @@
 import { checkTransition, type PreviousStates, type Uuid } from "@samsa/base";
-import type { MemberProtocol } from "../classic/group.ts";
+import { type MemberProtocol, sameProtocols } from "../classic/group.ts";
 
 /** State of a member's reconciliation (`MemberState`). */
 export const STATE = { stable: 0, unrevoked: 1, unreleased: 2, unknown: 127 } as const;
@@ -112,16 +112,7 @@ export function sameOwned(a: Owned, b: Owned): boolean {
 function sameClassic(a: ClassicMetadata | null, b: ClassicMetadata | null): boolean {
   if (a === b) return true;
   if (a === null || b === null || a.sessionTimeoutMs !== b.sessionTimeoutMs) return false;
-  const others = b.supportedProtocols;
-  return (
-    a.supportedProtocols.length === others.length &&
-    a.supportedProtocols.every(
-      ({ name, metadata }, i) =>
-        name === others[i].name &&
-        metadata.length === others[i].metadata.length &&
-        metadata.every((byte, at) => byte === others[i].metadata[at]),
-    )
-  );
+  return sameProtocols(a.supportedProtocols, b.supportedProtocols);
 }
 
 /** True if both members are described by the same record. */

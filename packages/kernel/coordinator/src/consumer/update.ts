@@ -3,6 +3,7 @@ import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
 import type { ShardRecord } from "../effects.ts";
 import type { GroupTable } from "../group-table.ts";
+import { defaultAssignor } from "./config.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup, Subscriptions } from "./group.ts";
 import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
@@ -166,7 +167,7 @@ export class ConsumerUpdates {
     const specs = members.map(({ member, target }): AssignedMember => {
       return { id: member.id, instanceId: member.instanceId, topics: this.topicIds(group, member), assigned: target };
     });
-    const name = group.preferredAssignor(before, after) ?? config.consumer.assignors[0];
+    const name = group.preferredAssignor(before, after) ?? defaultAssignor(config.consumer);
     const assignor = ASSIGNORS.get(name) ?? ASSIGNORS.get("uniform");
     const uniform = isUniform(subscriptions, members.length);
     const result = assignor?.({ members: specs, uniform, partitions: id => topics.partitions(id) });

@@ -41,8 +41,8 @@ function shareOut(members: readonly Subscriber[], topics: Assignment): Map<strin
   });
   let open = seats.filter(({ has, most }) => has.size < most);
   for (let [partition, count] of takers) {
-    for (let i = 0; count < sharing && i < open.length; i++) {
-      const { has } = open[i];
+    for (const { has } of open) {
+      if (count >= sharing) break;
       if (has.has(partition)) continue;
       has.add(partition);
       count++;
@@ -60,6 +60,7 @@ function shareOut(members: readonly Subscriber[], topics: Assignment): Map<strin
  */
 export function assignShares(members: readonly Subscriber[], topics: Assignment): Map<string, Assignment> {
   const [first] = members;
+  if (first === undefined) return new Map();
   const isAlike = members.every(
     ({ topicIds }) => topicIds.size === first.topicIds.size && [...topicIds].every(id => first.topicIds.has(id)),
   );

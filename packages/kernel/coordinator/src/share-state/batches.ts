@@ -37,9 +37,11 @@ export function combineBatches(batches: readonly StateBatch[], startOffset: Int6
   // Batches that cover the cut, the newest on top; batches that have ended are dropped when they come up.
   const open = new DeadlineHeap<StateBatch>();
   let next = 0;
-  for (let i = 0; i + 1 < cuts.length; i++) {
-    const [from, to] = [cuts[i], addI64(cuts[i + 1], -1)];
-    for (; next < kept.length && kept[next].firstOffset === from; next++) open.push(-rank(kept[next]), kept[next]);
+  for (const [i, from] of cuts.entries()) {
+    const after = cuts[i + 1];
+    if (after === undefined) break;
+    const to = addI64(after, -1);
+    for (let batch = kept[next]; batch?.firstOffset === from; batch = kept[++next]) open.push(-rank(batch), batch);
     if (to < from) continue;
     let newest = open.pop(Infinity);
     while (newest !== undefined && newest.lastOffset < from) newest = open.pop(Infinity);

@@ -33,8 +33,8 @@ export function abortedBatches(
   let next = 0;
   return batches.filter(batch => {
     if (batch.producerId === NO_PRODUCER) return false;
-    for (; next < ahead.length && ahead[next].firstOffset <= batch.lastOffset; next++) {
-      aborting.add(ahead[next].producerId);
+    for (let txn = ahead[next]; txn !== undefined && txn.firstOffset <= batch.lastOffset; txn = ahead[++next]) {
+      aborting.add(txn.producerId);
     }
     if (batch.isAbortMarker) aborting.delete(batch.producerId);
     else return batch.isTransactional && aborting.has(batch.producerId);

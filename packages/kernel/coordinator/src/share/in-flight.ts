@@ -1,4 +1,4 @@
-import { checkTransition, type PreviousStates } from "@samsa/base";
+import { checkTransition, invariant, type PreviousStates } from "@samsa/base";
 import type { OffsetState } from "./requests.ts";
 import type { AcquiredRecords } from "./fetched.ts";
 
@@ -112,6 +112,13 @@ export class InFlightBatch {
     return this.last - this.first + 1;
   }
 
+  /** Slot of the first record; of every record, until the batch is split. */
+  get firstSlot(): Slot {
+    const [slot] = this.slots;
+    invariant(slot !== undefined, "a batch has records");
+    return slot;
+  }
+
   isWithin(first: number, last: number): boolean {
     return this.first >= first && this.last <= last;
   }
@@ -119,7 +126,7 @@ export class InFlightBatch {
   /** Gives each record a slot. */
   split(): void {
     if (this.isSplit) return;
-    const [whole] = this.slots;
+    const whole = this.firstSlot;
     const slots: Slot[] = [];
     for (let offset = this.first; offset <= this.last; offset++) {
       const slot = new Slot({ first: offset, last: offset }, whole.state, whole.deliveryCount);
@@ -137,11 +144,10 @@ export class InFlightBatch {
   /** Slots with a record from `first` to `last`. */
   *slotsIn(first: number, last: number): IterableIterator<Slot> {
     if (!this.isSplit) {
-      yield this.slots[0];
+      yield this.firstSlot;
       return;
     }
-    const to = Math.min(last, this.last) - this.first;
-    for (let i = Math.max(0, first - this.first); i <= to; i++) yield this.slots[i];
+    yield* this.slots.slice(Math.max(0, first - this.first), Math.max(0, last - this.first + 1));
   }
 }
 
@@ -166,7 +172,7 @@ export class InFlightBatches {
     let [low, high] = [0, this.#batches.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#batches[middle].first <= offset) low = middle + 1;
+      if ((this.#batches[middle] as InFlightBatch).first <= offset) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -152,8 +152,9 @@ export class SharePartition {
   /** Acquires records that were read from the log for a member. */
   acquire(now: number, request: AcquireRequest): Acquired {
     const { batches, fetchOffset, maxRecords } = request;
+    const [first] = batches;
     const read = batches.at(-1)?.lastOffset;
-    if (read === undefined || read < this.#startOffset || maxRecords <= 0) return NOTHING;
+    if (first === undefined || read === undefined || read < this.#startOffset || maxRecords <= 0) return NOTHING;
     let left = Math.min(maxRecords, this.#settings().maxRecordLocks - this.#inFlight);
     let lastOffset = read;
     if (left <= 0) {
@@ -162,7 +163,7 @@ export class SharePartition {
       left = Math.min(maxRecords, this.#endOffset - fetchOffset + 1);
       lastOffset = Math.min(read, this.#endOffset);
     }
-    const { baseOffset } = batches[0];
+    const { baseOffset } = first;
     // If a gap begins at the fetch offset, the log has no records in it.
     if (this.#gapStart === fetchOffset && fetchOffset < baseOffset) this.#gapsFilledTo(baseOffset);
     // Compaction has removed the records in flight between the fetch offset and the first offset read.
@@ -207,12 +208,12 @@ export class SharePartition {
       if (throttled && acquisition.left < limit) return true;
       const tooLarge = request.recordLimit && batch.size > acquisition.left;
       if (batch.isWithin(baseOffset, lastOffset) && !batch.isSplit && !tooLarge && !throttled) {
-        const [slot] = batch.slots;
+        const slot = batch.firstSlot;
         if (slot.free) this.#deliver(acquisition, batch, [slot]);
         continue;
       }
       if (!batch.isSplit) {
-        if (!batch.slots[0].free) continue;
+        if (!batch.firstSlot.free) continue;
         batch.split();
       }
       const delivered = this.#acquireSome(acquisition, batch, baseOffset);
@@ -298,7 +299,7 @@ export class SharePartition {
     if (to < from) return;
     const runs = request.recordLimit ? [{ first: from, last: to }] : runsOfSize(request, from, to);
     for (const run of runs) this.#add(acquisition, run);
-    if (this.#batches.all[0].first === from) this.#startOffset = from;
+    if (this.#batches.all[0]?.first === from) this.#startOffset = from;
     this.#endOffset = Math.max(this.#endOffset, to);
     this.#gapsFilledTo((acquisition.records.at(-1)?.lastOffset ?? to) + 1);
   }
@@ -338,7 +339,7 @@ export class SharePartition {
   /** Archives the records from `first` to `last` that are in `state`. */
   #archive(first: number, last: number, state: RecordState): void {
     for (const batch of this.#batches.overlapping(first, last)) {
-      if (!batch.isSplit && !batch.isWithin(first, last) && batch.slots[0].state === state) batch.split();
+      if (!batch.isSplit && !batch.isWithin(first, last) && batch.firstSlot.state === state) batch.split();
       for (const slot of batch.slotsIn(first, last)) if (slot.state === state) slot.archive();
     }
     this.#mayBeFree = true;
@@ -409,7 +410,7 @@ export class SharePartition {
     const isWhole =
       batch.isWithin(firstOffset, lastOffset) && acknowledgeTypes.length === 1 && batch.first >= this.#startOffset;
     if (!batch.isSplit) {
-      const fault = ownershipFault(batch.slots[0], memberId, "batch");
+      const fault = ownershipFault(batch.firstSlot, memberId, "batch");
       if (fault !== undefined) return fault;
       if (!isWhole) batch.split();
     }
@@ -417,7 +418,9 @@ export class SharePartition {
       const fault = ownershipFault(slot, memberId, batch.isSplit ? "offset" : "batch");
       if (fault !== undefined) return fault;
       const type = acknowledgeTypes.length === 1 ? acknowledgeTypes[0] : acknowledgeTypes[slot.first - firstOffset];
-      if (type !== RENEW) turns.changes.push(this.#change(slot, TURNS_INTO[type]));
+      invariant(type !== undefined, "every record has an acknowledge type");
+      const next = TURNS_INTO[type];
+      if (next !== undefined) turns.changes.push(this.#change(slot, next));
       else if (!this.#settings().renewEnabled) {
         return invalidState("Renewing acquisition locks is not enabled for the group.");
       } else turns.renewed.push([batch, slot]);
@@ -429,7 +432,7 @@ export class SharePartition {
   release(ticket: Ticket, memberId: string, out: SharePartitionEffect[]): void {
     const changes: Slot[] = [];
     for (const batch of this.#batches.all) {
-      const [{ state, memberId: owner }] = batch.slots;
+      const { state, memberId: owner } = batch.firstSlot;
       if (!batch.isSplit && state === RecordState.ACQUIRED && owner === memberId) this.#splitAtStart(batch);
       for (const slot of batch.slots) {
         if (slot.state !== RecordState.ACQUIRED || slot.memberId !== memberId) continue;
@@ -536,7 +539,7 @@ export class SharePartition {
   }
 
   #expire(now: number, batch: InFlightBatch, freed: OffsetState[]): void {
-    if (batch.slots[0].expiresAt <= now) this.#splitAtStart(batch);
+    if (batch.firstSlot.expiresAt <= now) this.#splitAtStart(batch);
     let next = Infinity;
     for (const slot of batch.slots) {
       if (slot.expiresAt > now) {

@@ -168,8 +168,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: "a timer runs before its time",
     file: `${COORDINATOR}/timers.ts`,
-    find: "this.#heap[0].at <= now",
-    replace: "this.#heap[0].at <= now + 5000",
+    find: "timer.at <= now",
+    replace: "timer.at <= now + 5000",
     why: "live members are removed",
   },
   {
