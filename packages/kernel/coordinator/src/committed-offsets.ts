@@ -4,7 +4,6 @@ import {
   type OffsetDeleteRequest,
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import type { TopicDirectory } from "./consumer/topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import type { Group } from "./group.ts";
@@ -35,7 +34,6 @@ export interface TxnCommit {
 }
 
 export interface OffsetContext extends ShardContext {
-  readonly topics: TopicDirectory;
   /** Restarts the session of a classic member that commits offsets; commits keep no other member alive. */
   keepAlive(group: Group, memberId: string): void;
   /** Appends records as part of a transaction. */

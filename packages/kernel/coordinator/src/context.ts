@@ -1,5 +1,6 @@
 import type { ConsumerGroupConfig } from "./consumer/config.ts";
 import type { ShardRecord, Ticket } from "./effects.ts";
+import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
 /** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */
 export interface GroupConfig {
@@ -30,6 +31,11 @@ export interface ShardContext {
   readonly config: GroupConfig;
   /** False while the log is being loaded. */
   readonly isLive: boolean;
+  /** Topics of the cluster. */
+  readonly topics: TopicDirectory;
+  readonly hashes: TopicHashes;
+  /** Metadata version in which a topic was last created. */
+  readonly newTopicsVersion: number;
   reply(ticket: Ticket, response: object): void;
   /** Appends the records as one batch, then calls `done` with 0 or the error code for the client. */
   append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;

@@ -22,7 +22,7 @@ import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-group
 import { type ConsumerContext, refusal } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
-import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./consumer/topics.ts";
+import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./topics.ts";
 import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
 import type { Client, GroupConfig } from "./context.ts";
 import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";

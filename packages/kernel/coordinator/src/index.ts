@@ -1,5 +1,5 @@
 export type { ConsumerGroupConfig, ConsumerGroupIntervals } from "./consumer/config.ts";
-export type { TopicDirectory } from "./consumer/topics.ts";
+export type { TopicDirectory } from "./topics.ts";
 export type { GroupConfig } from "./context.ts";
 export type { Effect, GroupEffect, ShardRecord, Ticket } from "./effects.ts";
 export type { GroupType } from "./group.ts";

@@ -1,6 +1,6 @@
 import { addI64, type Int64, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type OffsetCommitRequest, type OffsetDeleteRequest, type OffsetFetchRequest } from "@samsa/protocol";
-import type { TopicDirectory } from "./consumer/topics.ts";
+import type { TopicDirectory } from "./topics.ts";
 import type { ShardContext } from "./context.ts";
 import type { ShardRecord } from "./effects.ts";
 import type { Group } from "./group.ts";

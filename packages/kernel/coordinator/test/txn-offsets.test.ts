@@ -2,7 +2,7 @@ import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type GroupEffect, GroupShard } from "../src/index.ts";
-import { NO_TOPICS } from "../src/consumer/topics.ts";
+import { NO_TOPICS } from "../src/topics.ts";
 import { config as shared, noShares } from "./bench.ts";
 
 const NIL = "AAAAAAAAAAAAAAAAAAAAAA" as never;

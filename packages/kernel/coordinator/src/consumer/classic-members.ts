@@ -17,7 +17,7 @@ import type { ConsumerGroup } from "./group.ts";
 import { replaceStatic } from "./heartbeat.ts";
 import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
 import type { ListedPartitions } from "./reconcile.ts";
-import type { TopicDirectory } from "./topics.ts";
+import type { TopicDirectory } from "../topics.ts";
 import type { MemberTimers } from "./member-timers.ts";
 import type { Change, ConsumerUpdates, Told } from "./update.ts";
 

@@ -2,14 +2,9 @@ import type { ShardContext } from "../context.ts";
 import type { ShardRecord } from "../effects.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { ConsumerMember } from "./member.ts";
-import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
-/** Context of consumer groups: the shard's, the topics of the cluster, and conversion to a classic group. */
+/** Context of consumer groups: the shard's, and conversion to a classic group. */
 export interface ConsumerContext extends ShardContext {
-  readonly topics: TopicDirectory;
-  readonly hashes: TopicHashes;
-  /** Metadata version in which a topic was last created. */
-  readonly newTopicsVersion: number;
   /** Replaces a consumer group by a classic group; `done` as for `append`. */
   downgrade(group: ConsumerGroup, plan: Downgrade, done: (errorCode: number) => void): void;
 }

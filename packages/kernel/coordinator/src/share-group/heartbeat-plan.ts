@@ -1,5 +1,5 @@
 import type { Uuid } from "@samsa/base";
-import type { ConsumerContext } from "../consumer/context.ts";
+import type { ShardContext } from "../context.ts";
 import type { ShardRecord } from "../effects.ts";
 import { type Assignment, assignShares } from "./assignor.ts";
 import {
@@ -42,11 +42,11 @@ export class HeartbeatPlan {
   readonly records: ShardRecord[] = [];
   initialization: Initialization | undefined;
   after: Member;
-  readonly #context: ConsumerContext;
+  readonly #context: ShardContext;
   readonly #config: ShareGroupConfig;
   readonly #group: ShareGroup;
 
-  constructor(context: ConsumerContext, config: ShareGroupConfig, group: ShareGroup, member: Member) {
+  constructor(context: ShardContext, config: ShareGroupConfig, group: ShareGroup, member: Member) {
     this.#context = context;
     this.#config = config;
     this.#group = group;

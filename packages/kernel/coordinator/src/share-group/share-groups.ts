@@ -1,6 +1,6 @@
 import { type ByteReader, type Int64, nearestNumber, type Uuid } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
-import type { ConsumerContext } from "../consumer/context.ts";
+import type { ShardContext } from "../context.ts";
 import type { ShardRecord, Ticket } from "../effects.ts";
 import type { GroupsOfType } from "../group.ts";
 import type { GroupTable } from "../group-table.ts";
@@ -48,12 +48,12 @@ const SESSION = "share session";
 /** Share groups of one partition of `__consumer_offsets` (KIP-932): their members and assignments. */
 export class ShareGroups implements GroupsOfType {
   readonly recordTypes = SHARE_RECORD_TYPES;
-  readonly #context: ConsumerContext;
+  readonly #context: ShardContext;
   readonly #config: ShareGroupConfig;
   readonly #table: GroupTable;
   #initializations: Initialization[] = [];
 
-  constructor(context: ConsumerContext, table: GroupTable, config: ShareGroupConfig) {
+  constructor(context: ShardContext, table: GroupTable, config: ShareGroupConfig) {
     this.#context = context;
     this.#table = table;
     this.#config = config;
