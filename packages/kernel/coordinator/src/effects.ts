@@ -1,3 +1,5 @@
+import type { Initialization } from "./initialization.ts";
+
 /** Number of a request that waits for its reply; the caller assigns it. */
 export type Ticket = number;
 
@@ -31,8 +33,14 @@ export interface Warning {
   readonly errorCode: number;
 }
 
+/** Initialize share-partition states in the share coordinator, then call `ShareGroups.initialized`. */
+export interface Initialize {
+  readonly type: "initialize";
+  readonly initialization: Initialization;
+}
+
 /** Effects of the groups of a shard. */
-export type GroupEffect = Effect | Warning;
+export type GroupEffect = Effect | Warning | Initialize;
 
 /** Fields that make an append part of a transaction. */
 export type TxnAppend = Pick<Extract<Effect, { type: "append" }>, "producer" | "guard">;

@@ -32,7 +32,7 @@ import { type commitError, deletionRecords, type TopicErrors } from "./offsets.t
 import { parseOffsetRecord } from "./records.ts";
 import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
 import type { ShareGroupConfig } from "./share-group/group.ts";
-import { ShareGroups } from "./share-group/share-groups.ts";
+import { type ShareContext, ShareGroups } from "./share-group/share-groups.ts";
 import { Timers } from "./timers.ts";
 import type { txnCommitError } from "./txn-offsets.ts";
 
@@ -79,6 +79,7 @@ export interface GroupView {
 
 /** Context of all parts of a shard; the fields that change are the shard's to set. */
 type Context = ConsumerContext &
+  ShareContext &
   OffsetContext & {
     now: number;
     wall: number;
@@ -133,6 +134,7 @@ export class GroupShard implements Shard<GroupEffect> {
       append: (records, done) => this.#append(records, done, {}),
       maintain: (what, records) => this.#maintain(what, records),
       warn: (message, errorCode) => this.#out.push({ type: "warn", message, errorCode }),
+      initialize: initialization => this.#out.push({ type: "initialize", initialization }),
       appendTxn: (records, done, of) => this.#append(records, done, of),
       after: (key, delayMs, run) => this.#timers.schedule(key, this.#context.now + Math.max(delayMs, 1), run),
       cancel: key => this.#timers.cancel(key),

@@ -7,7 +7,8 @@ export { type GroupReplies, type GroupRequest, GroupShard, type GroupView, type 
 export { commitError } from "./offsets.ts";
 export { joinError, syncError } from "./classic/rebalance.ts";
 export type { LoggedRecord, Producer, Shard, TxnEnd } from "./shard.ts";
-export type { Initialization, ShareGroupConfig } from "./share-group/group.ts";
+export type { Initialization } from "./initialization.ts";
+export type { ShareGroupConfig } from "./share-group/group.ts";
 export { ShareGroups, type ShareGroupView } from "./share-group/share-groups.ts";
 export {
   coordinatorKey,

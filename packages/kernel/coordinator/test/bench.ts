@@ -95,6 +95,7 @@ export class Bench {
         expect(this.replies.has(next.ticket), "one reply a ticket").toBe(false);
         this.replies.set(next.ticket, next.response as Reply);
       } else if (next.type === "warn") this.warnings.push(next.message);
+      else if (next.type === "initialize") continue;
       else if (this.hold) this.held.push(next.token);
       else {
         if (this.failing === 0) {

@@ -85,8 +85,14 @@ class Bench {
           this.shard.replay(this.now, record);
         }
         this.shard.appended(this.now, next.token, this.failing, effects);
-      }
+      } else if (next.type === "initialize") this.#initialize(next.initialization, effects);
     }
+  }
+
+  #initialize(what: Initialization, out: GroupEffect[]): void {
+    this.asked.push(what);
+    if (this.initializes === "never") return;
+    this.shard.forShares(this.now, out, shares => shares.initialized(what, this.initializes === "yes"));
   }
 
   run(action: (out: GroupEffect[]) => void): void {
@@ -102,13 +108,6 @@ class Bench {
     this.run(out =>
       this.shard.request(this.now, 1, { type: "share", client: { id: "c", host: "/h" }, body: request }, out),
     );
-    for (const what of this.shard.shares.takeInitializations()) {
-      this.asked.push(what);
-      if (this.initializes === "never") continue;
-      this.run(out =>
-        this.shard.forShares(this.now, out, shares => shares.initialized(what, this.initializes === "yes")),
-      );
-    }
     return this.replies[before];
   }
 

@@ -50,7 +50,7 @@ class Bench {
         this.replies.set(next.ticket, next.response as never);
         continue;
       }
-      if (next.type === "warn") continue;
+      if (next.type === "warn" || next.type === "initialize") continue;
       this.guard = next.guard;
       for (const record of next.records) {
         const logged = next.producer === undefined ? record : { ...record, producer: next.producer };

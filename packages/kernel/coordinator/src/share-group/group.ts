@@ -1,4 +1,4 @@
-import type { Int64, Uuid } from "@samsa/base";
+import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import type { Group } from "../group.ts";
@@ -14,17 +14,6 @@ export interface ShareGroupConfig {
   /** Minimum time between two assignments of a group, in ms. */
   readonly assignmentIntervalMs: (groupId: string) => number;
   readonly maxSize: () => number;
-}
-
-/** Partitions whose state the share coordinator must initialize. */
-export interface Initialization {
-  readonly groupId: string;
-  readonly stateEpoch: number;
-  readonly topics: readonly {
-    readonly topicId: Uuid;
-    readonly partitions: readonly number[];
-    readonly startOffset: Int64;
-  }[];
 }
 
 export interface Member extends CurrentAssignment {

@@ -1,10 +1,10 @@
 import type { Uuid } from "@samsa/base";
 import type { ShardContext } from "../context.ts";
 import type { ShardRecord } from "../effects.ts";
+import type { Initialization } from "../initialization.ts";
 import { type Assignment, assignShares } from "./assignor.ts";
 import {
   countSubscriptions,
-  type Initialization,
   type KnownTopic,
   type Member,
   NOTHING,

@@ -4,11 +4,11 @@ import type { ShardContext } from "../context.ts";
 import type { ShardRecord, Ticket } from "../effects.ts";
 import type { GroupsOfType } from "../group.ts";
 import type { GroupTable } from "../group-table.ts";
+import type { Initialization } from "../initialization.ts";
 import { timerKey } from "../timers.ts";
 import type { Assignment } from "./assignor.ts";
 import {
   countSubscriptions,
-  type Initialization,
   type KnownTopic,
   type Member,
   newMember,
@@ -45,23 +45,23 @@ const LEAVE = -1;
 const RETRY_MS = 500;
 const SESSION = "share session";
 
+/** Context of share groups: the shard's, and the share coordinator. */
+export interface ShareContext extends ShardContext {
+  /** Asks the share coordinator to initialize states; the outcome comes to `ShareGroups.initialized`. */
+  initialize(what: Initialization): void;
+}
+
 /** Share groups of one partition of `__consumer_offsets` (KIP-932): their members and assignments. */
 export class ShareGroups implements GroupsOfType {
   readonly recordTypes = SHARE_RECORD_TYPES;
-  readonly #context: ShardContext;
+  readonly #context: ShareContext;
   readonly #config: ShareGroupConfig;
   readonly #table: GroupTable;
-  #initializations: Initialization[] = [];
 
-  constructor(context: ShardContext, table: GroupTable, config: ShareGroupConfig) {
+  constructor(context: ShareContext, table: GroupTable, config: ShareGroupConfig) {
     this.#context = context;
     this.#table = table;
     this.#config = config;
-  }
-
-  /** Returns the initializations that have become necessary since the last call. */
-  takeInitializations(): readonly Initialization[] {
-    return this.#initializations.splice(0);
   }
 
   heartbeat(
@@ -129,9 +129,9 @@ export class ShareGroups implements GroupsOfType {
   #write(ticket: Ticket, records: readonly ShardRecord[], response: object, initialization?: Initialization): void {
     const ok = { errorCode: 0, errorMessage: null, ...response };
     const done = (errorCode: number): void => {
-      if (errorCode === 0 && initialization !== undefined) this.#initializations.push(initialization);
       const failed = { errorCode, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 };
       this.#context.reply(ticket, errorCode === 0 ? ok : failed);
+      if (errorCode === 0 && initialization !== undefined) this.#context.initialize(initialization);
     };
     if (records.length === 0) done(0);
     else this.#context.append(records, done);

@@ -1,4 +1,5 @@
 import {
+  type Effect,
   type GroupConfig,
   type GroupEffect,
   type GroupReplies,
@@ -24,10 +25,19 @@ interface GroupHost extends ShardHost {
 
 export type GroupRunner = ShardRunner<GroupShard, GroupEffect>;
 
+/** Carries out an effect that is neither a reply nor an append. */
+function perform(host: GroupHost, effect: Exclude<GroupEffect, Effect>, runner: GroupRunner): void {
+  if (effect.type === "warn") return host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
+  const { initialization } = effect;
+  host.initialize(initialization, faults => {
+    if (runner.failed) return;
+    const succeeded = faults.length === 0;
+    runner.run((out, now) => runner.shard.forShares(now, out, shares => shares.initialized(initialization, succeeded)));
+  });
+}
+
 /** Group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
-  readonly #host: GroupHost;
-
   constructor(host: GroupHost, topics: Topics) {
     super(topics, OFFSETS_TOPIC, host.loads, partition => {
       const shard = new GroupShard(host.config, host.newId, host.shareGroups);
@@ -36,10 +46,9 @@ export class Groups extends Shards<GroupRunner> {
         host,
         partition,
         shard,
-        perform: ({ message, errorCode }) => host.env.logger.warn(message, { errorCode }),
+        perform: (effect, runner) => perform(host, effect, runner),
       });
     });
-    this.#host = host;
   }
 
   /** Sends a request to the group's shard; returns 0, or the error code of a shard that takes none. */
@@ -50,23 +59,10 @@ export class Groups extends Shards<GroupRunner> {
   ): number {
     const runner = this.of(groupId);
     if (typeof runner === "number") return runner;
-    const answer = (response: object): void => {
-      // A shard answers a request with the response of its type; the shard's tests check that.
-      reply(response as GroupReplies[R["type"]]);
-      if (request.type === "share") this.#initialize(runner);
-    };
+    // A shard answers a request with the response of its type; the shard's tests check that.
+    const answer = (response: object): void => reply(response as GroupReplies[R["type"]]);
     runner.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
     return 0;
-  }
-
-  /** Initializes partitions that a heartbeat has added to a share group. */
-  #initialize(runner: GroupRunner): void {
-    for (const what of runner.shard.shares.takeInitializations()) {
-      this.#host.initialize(what, faults => {
-        if (runner.failed) return;
-        this.forShares(runner, shares => shares.initialized(what, faults.length === 0));
-      });
-    }
   }
 
   /** Runs an action on a shard's share groups that is not a member's request. */

@@ -1,0 +1,12 @@
+import type { Int64, Uuid } from "@samsa/base";
+
+/** Partitions whose state the share coordinator must initialize. */
+export interface Initialization {
+  readonly groupId: string;
+  readonly stateEpoch: number;
+  readonly topics: readonly {
+    readonly topicId: Uuid;
+    readonly partitions: readonly number[];
+    readonly startOffset: Int64;
+  }[];
+}
