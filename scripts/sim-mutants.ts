@@ -23,7 +23,7 @@ const values = command(
   "plants bugs in the sources, one at a time, and looks whether the simulation finds them",
 )
   .option("--only <names>", "only these, separated by commas")
-  .option("--seeds <count>", "how many seeds look for each", whole(0), 1000)
+  .option("--seeds <count>", "how many seeds look for each", whole(0), 3000)
   .parse()
   .opts<Options>();
 const root = join(import.meta.dirname, "..");

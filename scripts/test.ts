@@ -13,7 +13,6 @@ const bin = (name: string) => join(root, "node_modules", ".bin", name);
 
 const checks: readonly (readonly [string, string, readonly string[]])[] = [
   ["compile (pure floors)", "tsc", ["-p", "tsconfig.pure.json"]],
-  ["compile (checked indexes)", "tsc", ["-p", "tsconfig.indexed.json"]],
   ["compile (host, app, tests)", "tsc", ["-p", "tsconfig.node.json"]],
   ["lint", "oxlint", ["--type-aware", "--quiet", "packages", "scripts"]],
   ["format", "biome", ["format", "."]],

@@ -46,7 +46,7 @@ export class InFlightRequests<T> {
 
   /** Removes the oldest request and returns it, if the reply with `correlationId` is its reply; else undefined. */
   complete(correlationId: number): T | undefined {
-    if (this.#requests.length === 0 || this.#requests[0].correlationId !== correlationId) return undefined;
+    if (this.expected() !== correlationId) return undefined;
     return this.#requests.shift()?.request;
   }
 
