@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from "@samsa/base";
 import { type ApiName, Apis } from "@samsa/protocol";
+import { createAcls, deleteAcls, describeAcls } from "./api/cluster/acls.ts";
 import { alterReplicaLogDirs } from "./api/cluster/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/cluster/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/configs/alter-configs.ts";
@@ -147,6 +148,9 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
   serve("WriteTxnMarkers", writeTxnMarkers, { exempt: true, ...CLUSTER_ACTION }),
   serve("TxnOffsetCommit", txnOffsetCommit, onTransaction("WRITE")),
+  serve("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
+  serve("CreateAcls", createAcls, ALTER_CLUSTER),
+  serve("DeleteAcls", deleteAcls, ALTER_CLUSTER),
   serve("DescribeConfigs", describeConfigs),
   serve("AlterConfigs", alterConfigs),
   serve("AlterReplicaLogDirs", alterReplicaLogDirs, ALTER_CLUSTER),

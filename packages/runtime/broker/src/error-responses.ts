@@ -121,6 +121,15 @@ function shared<F>(message: boolean, rest: F) {
 
 /** Response of each API to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
 export const errorResponses = {
+  DescribeAcls: (_request, { code, detail }) => ({ ...NOTHING, errorCode: code, errorMessage: detail, resources: [] }),
+  CreateAcls: ({ creations }, { code, detail }) => ({
+    ...NOTHING,
+    results: creations.map(() => ({ errorCode: code, errorMessage: detail })),
+  }),
+  DeleteAcls: ({ filters }, { code, detail }) => ({
+    ...NOTHING,
+    filterResults: filters.map(() => ({ errorCode: code, errorMessage: detail, matchingAcls: [] })),
+  }),
   AllocateProducerIds: (_request, { code }) => ({
     ...NOTHING,
     errorCode: code,

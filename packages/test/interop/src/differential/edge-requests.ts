@@ -56,6 +56,9 @@ type Templates = Readonly<Record<number, Draft>>;
 const partition = { partitionIndex: 0, partition: 0 };
 const offsets = [{ name: TOPIC, topicId: TOPIC_ID, partitions: [{ ...partition, committedOffset: 1 }] }];
 const resource = { resourceType: 2, resourceName: TOPIC };
+/** Entry of access control without unknown elements, and a filter that matches all. */
+const ACL = { principal: "User:edge", host: "*", operation: 3, permissionType: 3 };
+const ACL_FILTER = { resourceTypeFilter: 1, patternTypeFilter: 1, operation: 1, permissionType: 1 };
 /** AcknowledgementBatch that accepts the first two records. */
 const ACCEPTED = { firstOffset: 0, lastOffset: 1, acknowledgeTypes: [1] };
 const shareState = { groupId: "edge", topics: [{ topicId: TOPIC_ID, partitions: [{ partition: 0 }] }] };
@@ -128,6 +131,9 @@ const SHARES: Templates = {
 
 /** Bodies of requests about topics, transactions and the cluster. */
 const OTHERS: Templates = {
+  [ApiKey.DescribeAcls]: ACL_FILTER,
+  [ApiKey.CreateAcls]: { creations: [{ ...ACL, resourceType: 2, resourceName: TOPIC, resourcePatternType: 3 }] },
+  [ApiKey.DeleteAcls]: { filters: [ACL_FILTER] },
   [ApiKey.Fetch]: {
     maxWaitMs: 0,
     maxBytes: MIB,
