@@ -177,6 +177,28 @@ describe("a broker with two log directories", () => {
     expect(logOf(last.broker.topics.partition("t", 0)).endOffset).toBe(2);
   });
 
+  test("keeps the longer of two logs that end in the same epoch: the other has lost its end", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    cpSync(path("a/t-0"), path("before"), { recursive: true });
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    await bench.stop();
+    // As after a kill between the rename of a copy and the deletion of the old log, if the copy is damaged then.
+    cpSync(path("a/t-0"), path("b/t-0"), { recursive: true });
+    rmSync(path("a/t-0"), { recursive: true });
+    cpSync(path("before"), path("a/t-0"), { recursive: true });
+    for (const name of ["a", "b"]) rmSync(path(`${name}/.kafka_cleanshutdown`));
+    const again = await Bench.start();
+    const log = logOf(again.broker.topics.partition("t", 0));
+    expect([log.home.path, log.endOffset]).toEqual([path("b"), 2]);
+    await again.until(() => again.assigned("t")[0] === "b");
+    expect(readdirSync(path("a")).filter(name => name.startsWith("t-0"))).toEqual([
+      expect.stringMatching(/^t-0\.[0-9a-f]{32}-stray$/),
+    ]);
+  });
+
   test("puts aside a log whose topic went while its directory was away", async () => {
     const bench = await Bench.start();
     await bench.create("t", 2);

@@ -549,7 +549,8 @@ export class PartitionLog {
 
   private leave(suffix: "delete" | "stray"): string | undefined {
     this.effects = [];
-    this.release();
+    // A failed directory has closed its logs before.
+    if (!this.life.isClosed) this.release();
     this.home.forget(this);
     // An offline directory cannot be changed. When it is back online, the log counts as stray.
     if (this.home.offline) return undefined;

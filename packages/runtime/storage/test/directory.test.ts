@@ -131,6 +131,14 @@ describe("a log directory", () => {
     expect(names()).toHaveLength(0);
   });
 
+  test("deletes a log that is closed already", async () => {
+    const fixture = new Fixture(1);
+    fixture.log.append(fixture.batch(1), REQUEST);
+    await fixture.log.close();
+    fixture.log.delete();
+    expect(fixture.dir.get("t", 0)).toBeUndefined();
+  });
+
   test("does not take what the checkpoints say of a deleted log for its successor's", async () => {
     const fixture = new Fixture(5);
     fixture.log.append(fixture.batch(4), REQUEST);

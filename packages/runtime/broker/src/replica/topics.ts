@@ -343,16 +343,20 @@ export class Topics {
 
   /**
    * Chooses the one of two logs of a partition that surely has all records of the other: the one in the assigned
-   * directory after a move that was interrupted at its end, or the one that is not empty if the other was only created.
+   * directory after a move that was interrupted at its end; the longer one if both end in the same epoch, so that the
+   * other has lost its end; or the one that is not empty if the other was only created.
    */
   #chosen(key: string, one: PartitionLog, other: PartitionLog): PartitionLog {
     const partition = topicNamed(this.#image, one.topic)?.partitions.get(one.partition);
     const assigned = partition && replicaDirectory(partition, this.#options.nodeId);
     const otherFirst =
       other.home.directoryId === assigned || (one.home.directoryId !== assigned && one.endOffset === 0);
-    const [kept, rest] = otherFirst ? [other, one] : [one, other];
-    const complete = kept.home.directoryId === assigned && kept.endOffset >= rest.endOffset;
-    if (rest.endOffset > 0 && !complete) {
+    const [first, second] = otherFirst ? [other, one] : [one, other];
+    const isAssigned = first.home.directoryId === assigned;
+    const isDamaged = isAssigned && first.endOffset < second.endOffset && first.latestEpoch === second.latestEpoch;
+    const [kept, rest] = isDamaged ? [second, first] : [first, second];
+    const isComplete = isAssigned && kept.endOffset >= rest.endOffset;
+    if (rest.endOffset > 0 && !isComplete) {
       throw new LogDirError(
         `${key} is both in ${one.home.path} and in ${other.home.path}: move the older of the two away, which is most ` +
           "likely in the directory that has failed last, and start again.",
