@@ -149,6 +149,7 @@ export class BrokerRole {
         env,
         tools,
         loads: this.loads,
+        loadBytes: config["offsets.load.buffer.size"],
         config: groupConfig(this),
         newId: () => this.#newId(),
         shareGroups: this.shares.membership,

@@ -2,7 +2,8 @@ import type { Env } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Partition } from "../src/replica/partition.ts";
 import { TestBroker } from "./wire.ts";
 
 const { code: LOADING } = Errors.COORDINATOR_LOAD_IN_PROGRESS;
@@ -115,6 +116,39 @@ test("a coordinator learns of topics that come and go while it loads its log", a
   expect(fetched).toMatchObject({ groups: [{ topics: [{ name: "kept" }] }] });
   expect(broker.broker.groups.all()[0].shard.committed.fetch("g", null, false)).toHaveLength(1);
   expect((await beat(memberEpoch)).assignment?.topicPartitions).toHaveLength(1);
+  wire.close();
+  await broker.stop();
+});
+
+test("a load reads no more at once than the settings allow", async () => {
+  const topics = { "offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1" };
+  let broker = await TestBroker.start(topics);
+  let wire = await broker.connect();
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+  await wire.ask("FindCoordinator", 3, { key: "x", keyType: 1 });
+  const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
+  const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: "" }];
+  await wire.ask("OffsetCommit", 2, {
+    groupId: "g",
+    generationIdOrMemberEpoch: -1,
+    memberId: "",
+    retentionTimeMs: -1n,
+    topics: [{ name: "t", partitions }],
+  });
+  await wire.ask("InitProducerId", 4, { transactionalId: "x", transactionTimeoutMs: 60_000 });
+  wire.close();
+  await broker.node.close();
+  const read = vi.spyOn(Partition.prototype, "read");
+  const sizes = { "offsets.load.buffer.size": "700", "transaction.state.log.load.buffer.size": "800" };
+  broker = await TestBroker.start({ ...topics, ...sizes }, broker.directory);
+  wire = await broker.connect();
+  const most = read.mock.calls.map(([{ maxBytes }], i) => [(read.mock.contexts[i] as Partition).topic, maxBytes]);
+  read.mockRestore();
+  expect(most).toEqual([
+    ["__consumer_offsets", 700],
+    ["__transaction_state", 800],
+  ]);
   wire.close();
   await broker.stop();
 });

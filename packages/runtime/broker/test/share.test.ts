@@ -676,6 +676,22 @@ describe("settings of share groups", () => {
   });
 });
 
+test("states are written and their log is pruned at the intervals of the settings", async () => {
+  const own = await TestBroker.start({
+    ...settings,
+    "share.coordinator.cold.partition.snapshot.interval.ms": "20",
+    "share.coordinator.state.topic.prune.interval.ms": "10",
+  });
+  const before = [broker, admin] as const;
+  [broker, admin] = [own, await own.connect()];
+  await newGroup(await newTopic());
+  const partitions = own.broker.topics.partitionsOf("__share_group_state");
+  await expect.poll(() => partitions.some(partition => (partition?.startOffset ?? 0) > 0)).toBe(true);
+  admin.close();
+  await own.stop();
+  [broker, admin] = before;
+});
+
 describe("membership", () => {
   test("a member is given partitions, whose states begin with it", async () => {
     const topic = await newTopic(2);

@@ -177,7 +177,13 @@ describe("a throw", () => {
       unload() {},
       nextDeadline: () => Infinity,
     };
-    const runner = new ShardRunner<typeof shard>({ host: { env, tools, loads }, partition, shard, perform() {} });
+    const runner = new ShardRunner<typeof shard>({
+      host: { env, tools, loads },
+      loadBytes: 1,
+      partition,
+      shard,
+      perform() {},
+    });
     const answers: string[] = [];
     let first = 0;
     runner.ask(

@@ -457,6 +457,12 @@ export const brokerConfigs = configSpecs({
     min: 1,
     doc: "Interval at which expired offsets are removed, in ms.",
   },
+  "offsets.load.buffer.size": {
+    type: "int",
+    default: "5242880",
+    min: 1,
+    doc: "Most bytes of __consumer_offsets that are loaded at once; a larger batch is loaded whole.",
+  },
   "offsets.retention.minutes": {
     type: "int",
     default: "10080",

@@ -164,4 +164,22 @@ export const shareConfigs = configSpecs({
     min: 1,
     doc: "Time without a heartbeat after which a member of a share group is removed, in ms.",
   },
+  "share.coordinator.cold.partition.snapshot.interval.ms": {
+    type: "int",
+    default: "300000",
+    min: 1,
+    doc: "Time without updates of a share partition after which its state is written as a snapshot, in ms.",
+  },
+  "share.coordinator.load.buffer.size": {
+    type: "int",
+    default: "5242880",
+    min: 1,
+    doc: "Most bytes of __share_group_state that are loaded at once; a larger batch is loaded whole.",
+  },
+  "share.coordinator.state.topic.prune.interval.ms": {
+    type: "int",
+    default: "300000",
+    min: 1,
+    doc: "Interval at which records that are no longer needed are deleted from __share_group_state, in ms.",
+  },
 });

@@ -38,6 +38,12 @@ export const transactionConfigs = configSpecs({
     min: 1,
     doc: "Interval at which expired transactional ids are removed, in ms.",
   },
+  "transaction.state.log.load.buffer.size": {
+    type: "int",
+    default: "5242880",
+    min: 1,
+    doc: "Most bytes of __transaction_state that are loaded at once; a larger batch is loaded whole.",
+  },
   "transaction.state.log.min.isr": {
     type: "int",
     default: "1",

@@ -102,7 +102,6 @@ num.recovery.threads.per.data.dir | int | 2 | 1.. | cluster-wide
 num.replica.alter.log.dirs.threads | int | null
 num.replica.fetchers | int | 1 | 1.. | cluster-wide
 offsets.commit.timeout.ms | int | 5000 | 1..
-offsets.load.buffer.size | int | 5242880 | 1..
 offsets.topic.compression.codec | int | 0
 principal.builder.class | class | org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder | | per-broker
 producer.purgatory.purge.interval.requests | int | 1000
@@ -205,10 +204,7 @@ security.providers | string | null
 server.max.startup.time.ms | long | 9223372036854775807 | 0..
 share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
-share.coordinator.cold.partition.snapshot.interval.ms | int | 300000 | 1..
-share.coordinator.load.buffer.size | int | 5242880 | 1..
 share.coordinator.state.topic.compression.codec | int | 0
-share.coordinator.state.topic.prune.interval.ms | int | 300000 | 1..
 share.coordinator.threads | int | 1 | 1..
 share.coordinator.write.timeout.ms | int | 5000 | 1..
 share.fetch.purgatory.purge.interval.requests | int | 1000
@@ -240,7 +236,6 @@ ssl.truststore.certificates | password | null | | per-broker
 ssl.truststore.location | string | null | | per-broker
 ssl.truststore.password | password | null | | per-broker
 ssl.truststore.type | string | JKS | | per-broker
-transaction.state.log.load.buffer.size | int | 5242880 | 1..
 transaction.two.phase.commit.enable | boolean | false
 unclean.leader.election.interval.ms | long | 300000 | 1..
 unstable.api.versions.enable | boolean | false

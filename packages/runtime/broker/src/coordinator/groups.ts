@@ -17,6 +17,7 @@ import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
 
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
+  readonly loadBytes: number;
   readonly newId: () => string;
   readonly shareGroups: ShareGroupConfig;
   /** Initializes partitions in the share coordinator; `done` gets those that failed. */
@@ -46,6 +47,7 @@ export class Groups extends Shards<GroupRunner> {
         host,
         partition,
         shard,
+        loadBytes: host.loadBytes,
         perform: (effect, runner) => perform(host, effect, runner),
       });
     });

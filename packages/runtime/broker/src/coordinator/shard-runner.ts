@@ -39,6 +39,8 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly host: ShardHost;
   readonly partition: Partition;
   readonly shard: S;
+  /** Most bytes that are loaded at once (`*.load.buffer.size`). */
+  readonly loadBytes: number;
   /** Requires `min.insync.replicas` in sync for each append. */
   readonly allInSync?: boolean;
   /** Executes effects other than replies and appends. */
@@ -55,6 +57,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly #host: ShardHost;
   readonly #perform: RunnerOptions<S, E>["perform"];
   readonly #allInSync: boolean;
+  readonly #loadBytes: number;
   readonly #replies = new Map<Ticket, (response: object) => void>();
   #tickets = 0;
   #closed = false;
@@ -67,9 +70,10 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
-  constructor({ host, partition, shard, perform, allInSync = false }: RunnerOptions<S, E>) {
+  constructor({ host, partition, shard, perform, loadBytes, allInSync = false }: RunnerOptions<S, E>) {
     this.#host = host;
     this.#allInSync = allInSync;
+    this.#loadBytes = loadBytes;
     this.partition = partition;
     this.shard = shard;
     this.#perform = perform;
@@ -102,7 +106,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   load(maxBytes: number): number {
     if (this.#closed || this.failed) return LOADED;
     try {
-      const read = this.#loadFrom < this.#loadEnd ? this.#loadSome(maxBytes) : 0;
+      const read = this.#loadFrom < this.#loadEnd ? this.#loadSome(Math.min(maxBytes, this.#loadBytes)) : 0;
       if (read > 0 || this.failed) return this.failed ? LOADED : read;
       this.#isLoaded = true;
       this.run((out, at) => this.shard.loaded(at, out));

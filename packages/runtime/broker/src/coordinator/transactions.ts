@@ -20,6 +20,7 @@ const { code: GONE } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
 
 export interface TransactionHost extends ShardHost {
   readonly config: TxnConfig;
+  readonly loadBytes: number;
   readonly groups: Groups;
   readonly producerId: () => Promise<bigint>;
   readonly retry: { readonly backoffMs: number; readonly maxMs: number };
@@ -39,6 +40,7 @@ export function transactionHost(broker: TransactionSources): TransactionHost {
     env,
     tools,
     loads,
+    loadBytes: config["transaction.state.log.load.buffer.size"],
     groups,
     config: {
       maxTimeoutMs: config["transaction.max.timeout.ms"],
@@ -101,7 +103,14 @@ export class Transactions extends Shards<TransactionRunner> {
         if (effect.type === "producerId") fetchId(host, runner, effect.token);
         else sendMarkers({ host, topics, runner }, effect);
       };
-      return new ShardRunner<TransactionShard, TxnEffect>({ host, partition, shard, perform, allInSync: true });
+      return new ShardRunner<TransactionShard, TxnEffect>({
+        host,
+        partition,
+        shard,
+        perform,
+        loadBytes: host.loadBytes,
+        allInSync: true,
+      });
     });
     this.#host = host;
   }

@@ -175,19 +175,14 @@ export class ShareGroups {
   }
 }
 
-/**
- * Defaults of `share.coordinator.state.topic.prune.interval.ms` and
- * `share.coordinator.cold.partition.snapshot.interval.ms`.
- */
-const STATE_INTERVAL_MS = 300_000;
-
 function statesOf({ env, tools, loads, config, topics, autoTopics }: Host): ShareStates {
   const states = {
     updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
-    pruneIntervalMs: STATE_INTERVAL_MS,
-    coldSnapshotIntervalMs: STATE_INTERVAL_MS,
+    pruneIntervalMs: config["share.coordinator.state.topic.prune.interval.ms"],
+    coldSnapshotIntervalMs: config["share.coordinator.cold.partition.snapshot.interval.ms"],
     partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
   };
+  const loadBytes = config["share.coordinator.load.buffer.size"];
   const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
-  return new ShareStates({ env, tools, loads, config: states, createTopic }, topics);
+  return new ShareStates({ env, tools, loads, loadBytes, config: states, createTopic }, topics);
 }

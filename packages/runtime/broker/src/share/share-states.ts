@@ -40,6 +40,7 @@ type Runner = ShardRunner<ShareStateShard, ShareStateEffect>;
 
 interface ShareStateHost extends ShardHost {
   readonly config: ShareStateConfig;
+  readonly loadBytes: number;
   /** Creates the topic of share state, then calls `done`. */
   readonly createTopic: (done: () => void) => void;
 }
@@ -58,6 +59,7 @@ export class ShareStates extends Shards<Runner> {
         host,
         partition,
         shard,
+        loadBytes: host.loadBytes,
         perform: effect => {
           if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
           // Prune only below the high watermark: a snapshot counts once it is durable.
