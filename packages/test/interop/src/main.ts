@@ -69,13 +69,12 @@ function apiSection(found: Announced): string[] {
 
 function document(verdicts: readonly Verdict[], found: Announced, explanations: readonly Explanation[]): string {
   return [
-    "# Outside judges",
+    "# Interoperability",
     "",
-    "Other people's Kafka programs judge a running broker, each on a broker of its own: Kafka's command-line tools, its",
-    "Java client through every method of Producer, Consumer and Admin, and the clients of other languages. `npm run",
-    "interop` runs all that can be had on the machine and writes this file; `INTEROP_AGAINST=kafka` lets the same judges",
-    "judge Apache Kafka. A failure is *later* when what it needs is a feature still to come, and the *judge*'s when Apache",
-    "Kafka fails it too.",
+    "Results of Kafka programs that were written by others, each with a broker of its own: Kafka's command-line tools,",
+    "every method of Kafka's Java Producer, Consumer and Admin, and clients in other languages. `npm run interop` runs",
+    "those that the machine has, and writes this file. `INTEROP_AGAINST=kafka` runs them against Apache Kafka instead. A",
+    "failure is *later* if it needs a feature that is still missing, and the *judge*'s if Apache Kafka fails it, too.",
     "",
     renderSections(verdicts, explanations),
     ...apiSection(found),
