@@ -134,7 +134,7 @@ describe("a log directory", () => {
   test("deletes a log that is closed already", async () => {
     const fixture = new Fixture(1);
     fixture.log.append(fixture.batch(1), REQUEST);
-    await fixture.log.close();
+    await fixture.settle(fixture.log.close());
     fixture.log.delete();
     expect(fixture.dir.get("t", 0)).toBeUndefined();
   });
