@@ -136,13 +136,16 @@ test("a load reads no more at once than the settings allow", async () => {
     retentionTimeMs: -1n,
     topics: [{ name: "t", partitions }],
   });
-  await wire.ask("InitProducerId", 4, { transactionalId: "x", transactionTimeoutMs: 60_000 });
+  const initialized = await wire.ask("InitProducerId", 4, { transactionalId: "x", transactionTimeoutMs: 60_000 });
+  expect(initialized.errorCode).toBe(0);
   wire.close();
   await broker.node.close();
   const read = vi.spyOn(Partition.prototype, "read");
   const sizes = { "offsets.load.buffer.size": "700", "transaction.state.log.load.buffer.size": "800" };
   broker = await TestBroker.start({ ...topics, ...sizes }, broker.directory);
   wire = await broker.connect();
+  // The second coordinator may be loaded in a later turn.
+  await expect.poll(() => read.mock.calls.length).toBe(2);
   const most = read.mock.calls.map(([{ maxBytes }], i) => [(read.mock.contexts[i] as Partition).topic, maxBytes]);
   read.mockRestore();
   expect(most).toEqual([
