@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import { type Env, ZERO_UUID } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
@@ -144,14 +144,34 @@ test("a load reads no more at once than the settings allow", async () => {
   const sizes = { "offsets.load.buffer.size": "700", "transaction.state.log.load.buffer.size": "800" };
   broker = await TestBroker.start({ ...topics, ...sizes }, broker.directory);
   wire = await broker.connect();
-  // The second coordinator may be loaded in a later turn.
-  await expect.poll(() => read.mock.calls.length).toBe(2);
   const most = read.mock.calls.map(([{ maxBytes }], i) => [(read.mock.contexts[i] as Partition).topic, maxBytes]);
   read.mockRestore();
   expect(most).toEqual([
     ["__consumer_offsets", 700],
     ["__transaction_state", 800],
   ]);
+  wire.close();
+  await broker.stop();
+});
+
+test("a topic of a coordinator that is made anew has its own number of partitions", async () => {
+  const broker = await TestBroker.start({ "offsets.topic.num.partitions": "5" });
+  const wire = await broker.connect();
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+  const name = "__consumer_offsets";
+  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  // Both requests are decided before the first is committed, so that one publication has both changes.
+  const { channel } = broker.broker;
+  const deleted = channel.call("DeleteTopics", {
+    topics: [{ name, topicId: ZERO_UUID }],
+    topicNames: [],
+    timeoutMs: 1000,
+  });
+  const created = channel.call("CreateTopics", { topics: [topic], timeoutMs: 1000, validateOnly: false });
+  expect((await deleted).responses).toMatchObject([{ errorCode: 0 }]);
+  expect((await created).topics).toMatchObject([{ errorCode: 0 }]);
+  for (const groupId of ["a", "b", "c", "d", "e", "f"]) expect(broker.broker.groups.indexOf(groupId)).toBe(0);
+  expect(await wire.ask("ListGroups", 4, { statesFilter: [] })).toMatchObject({ errorCode: 0 });
   wire.close();
   await broker.stop();
 });

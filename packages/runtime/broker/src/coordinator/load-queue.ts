@@ -27,9 +27,10 @@ export class LoadQueue {
     this.#left = sliceBytes;
   }
 
+  /** Loads it at once as far as this turn's slice goes. */
   add(loading: Loading): void {
     this.#waiting.push(loading);
-    if (!this.#isScheduled) this.#work();
+    if (this.#waiting.length === 1) this.#work();
   }
 
   #work(): void {

@@ -1,4 +1,4 @@
-import { type Env, guardEach, javaStringHash, type Timer } from "@samsa/base";
+import { type Env, guardEach, javaStringHash, type Timer, type Uuid } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
@@ -122,7 +122,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #loadSome(maxBytes: number): number {
     const now = this.#now;
     const batch = new BatchCursor();
-    const offset = this.#loadFrom;
+    // The start may move during a load.
+    const offset = Math.max(this.#loadFrom, this.partition.startOffset);
     const read = this.partition.read({ offset, maxBytes, minOneMessage: true, isolation: "LOG_END" });
     for (const chunk of read.chunks) {
       batch.reset(chunk);
@@ -305,6 +306,11 @@ function isAppend(effect: { readonly type: string }): effect is Append {
   return effect.type === "append";
 }
 
+/** Partition of a coordinator's topic for a group or transactional id (`partitionFor`). */
+export function partitionFor(key: string, count: number): number {
+  return (javaStringHash(key) & 0x7fffffff) % count;
+}
+
 /** A shard with its runner, as `Shards` needs it. */
 interface Runner extends Loading {
   readonly failed: boolean;
@@ -319,6 +325,8 @@ export class Shards<R extends Runner> {
   readonly #loads: LoadQueue;
   readonly #begin: (partition: Partition) => R;
   readonly #runners: (R | undefined)[] = [];
+  /** The topic that `#count` belongs to. */
+  #topicId: Uuid | undefined;
   /** Number of partitions when the first shard was loaded; keys stay where they are if partitions are added. */
   #count = 0;
   /** True while the broker stops: the image may still change, but no shard is loaded. */
@@ -334,9 +342,12 @@ export class Shards<R extends Runner> {
   /** Begins to load shards for partitions that this broker leads and that have none yet. */
   load(): void {
     if (this.#closed) return;
-    const partitions = this.#topics.partitionsOf(this.#topic);
-    if (partitions.length === 0 || this.#count === 0) this.#count = partitions.length;
-    partitions.forEach((partition, index) => {
+    const topic = this.#topics.topic(this.#topic);
+    if (topic?.id !== this.#topicId) {
+      this.#topicId = topic?.id;
+      this.#count = topic?.partitions.size ?? 0;
+    }
+    this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
       if (partition === undefined || this.#runners[index] !== undefined || partition.fault !== 0) return;
       const runner = this.#begin(partition);
       this.#runners[index] = runner;
@@ -347,7 +358,7 @@ export class Shards<R extends Runner> {
 
   /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
   indexOf(key: string): number {
-    return this.#count === 0 ? -1 : (javaStringHash(key) & 0x7fffffff) % this.#count;
+    return this.#count === 0 ? -1 : partitionFor(key, this.#count);
   }
 
   /** True if this broker leads the partition of a group or transactional id. */
@@ -381,7 +392,7 @@ export class Shards<R extends Runner> {
 
   /** True if a shard is being loaded. */
   get isLoading(): boolean {
-    return this.#runners.some(runner => runner?.isLoaded === false);
+    return this.known().some(({ isLoaded, failed }) => !isLoaded && !failed);
   }
 
   /** Shards that are loaded. */

@@ -1,6 +1,6 @@
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
-import { javaStringHash } from "@samsa/base";
+import { partitionFor } from "../../coordinator/shard-runner.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
 import type { Handler, ItemOf } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
@@ -119,8 +119,7 @@ export const addOffsetsToTxn: Handler<"AddOffsetsToTxn", Needs> = (parts, body, 
     reply({ throttleTimeMs: 0, errorCode: fencedAs(errorCode, version, FENCED_VERSION) });
   if (transactionalId === "") return answer(Errors.INVALID_REQUEST.code);
   const known = parts.groups.indexOf(groupId);
-  const planned = (javaStringHash(groupId) & 0x7fffffff) % parts.config["offsets.topic.num.partitions"];
-  const index = known < 0 ? planned : known;
+  const index = known < 0 ? partitionFor(groupId, parts.config["offsets.topic.num.partitions"]) : known;
   const partitions = new Map([[OFFSETS_TOPIC, new Set([index])]]);
   const producer = { id: producerId, epoch: producerEpoch };
   add(parts, { transactionalId, producer, partitions, clientVersion: OLD_CLIENT }, answer);
