@@ -109,7 +109,7 @@ export class Node {
     quorum.load();
     loader.publish();
     await quorum.lead();
-    this.#controller = new ControllerRole(this.shared);
+    this.#controller = new ControllerRole(this.shared, () => this.#offline());
     await this.#controller.start();
     loader.install([this.#snapshots]);
     this.#broker = new BrokerRole(this.shared, this.#controller.channel, {
@@ -217,7 +217,7 @@ export class Node {
     }
   }
 
-  /** Handles a failed directory. */
+  /** Handles a failed directory or controller. */
   #offline(): void {
     this.#turn.add("acknowledge", () => {
       const fate = this.#fate();
@@ -228,7 +228,8 @@ export class Node {
   }
 
   /**
-   * Reason why the node cannot continue, if any: without its metadata log, or without any log directory, Kafka exits.
+   * Reason why the node cannot continue, if any: without its metadata log, without any log directory, or after a fault
+   * of the controller, Kafka exits.
    */
   #fate(): string | undefined {
     const { failures, live, metadata } = this.shared.dirs;
@@ -237,8 +238,11 @@ export class Node {
       return `every log directory has failed, the last with ${last.message}; ${adviceOf(last)}`;
     }
     const { failure } = metadata;
-    if (failure === undefined) return undefined;
-    return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
+    if (failure !== undefined) {
+      return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
+    }
+    const fault = this.#controller?.failure;
+    return fault && `the controller has failed with ${fault.message}; start again, and report it if it comes back`;
   }
 
   /** Closes the node once pending replies are sent, and reports the reason. */
@@ -261,6 +265,7 @@ export class Node {
   async #close(): Promise<void> {
     const { dirs, quorum } = this.shared;
     this.#tasks.close();
+    this.#snapshots.close();
     await this.#broker?.close();
     this.#controller?.close();
     await quorum.close();

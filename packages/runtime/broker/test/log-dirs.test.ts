@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { DiskError } from "@samsa/base";
 import { errorOf } from "@samsa/protocol";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Bench, broken, path, useDirectories } from "./dirs-bench.ts";
 import { logOf } from "./logs.ts";
 
@@ -216,6 +216,19 @@ describe("a broker with two log directories", () => {
     expect(readdirSync(path("b")).filter(name => name.startsWith("t-1"))).toEqual([
       expect.stringMatching(/^t-1\.[0-9a-f]{32}-stray$/),
     ]);
+  });
+
+  test("ends when its controller fails: nothing could be changed any more", async () => {
+    const bench = await Bench.start();
+    const append = vi.spyOn(bench.node.shared.quorum, "append").mockImplementation(() => {
+      throw new Error("planted");
+    });
+    expect(await bench.create("t", 1)).toBe("UNKNOWN_SERVER_ERROR");
+    append.mockRestore();
+    await bench.until(() => bench.halted !== undefined);
+    expect(bench.halted).toMatch(/^the broker has ended: the controller has failed with planted; start again/);
+    const again = await Bench.start();
+    expect(await again.create("t", 1)).toBe("NONE");
   });
 
   test("refuses to start with a directory cordoned that it does not have", async () => {

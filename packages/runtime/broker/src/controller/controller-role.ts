@@ -1,7 +1,5 @@
 import type { AnyConfigSpec } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
-import type { MetadataImage } from "@samsa/metadata";
-import type { BrokerConfig } from "../config/configs.ts";
 import { configRules, SOURCE } from "../config/settings.ts";
 import { topicConfigs } from "../config/topic-configs.ts";
 import type { SharedParts } from "../shared-parts.ts";
@@ -17,21 +15,20 @@ export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, fea
 export class ControllerRole {
   readonly #shared: SharedParts;
   readonly #controller: QuorumController;
+  readonly #onFailure: () => void;
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
-  /** Settings of the broker in the image that `#configs` belongs to. */
-  #config: BrokerConfig;
-  #configs: MetadataImage["configs"];
 
-  /** Call it once the log has been loaded and this node leads the quorum. */
-  constructor(shared: SharedParts) {
+  /**
+   * Call it once the log has been loaded and this node leads the quorum. `onFailure` is called when the controller has
+   * failed and decides nothing any more.
+   */
+  constructor(shared: SharedParts, onFailure: () => void) {
     this.#shared = shared;
+    this.#onFailure = onFailure;
     const { env, nodeId, clusterId, settings, config, quotas, quorum, loader } = shared;
-    this.#config = config;
-    this.#configs = loader.image.configs;
     this.#controller = new QuorumController(
-      env,
-      quorum,
+      { env, log: quorum, onFailure: () => this.#onFailure() },
       {
         clusterId,
         numPartitions: config["num.partitions"],
@@ -41,7 +38,7 @@ export class ControllerRole {
         features: TOLERATED,
         offered: FEATURES,
         kraftVersion: () => quorum.kraftVersion,
-        configs: configRules(() => this.#brokerConfig()),
+        configs: configRules(() => settings.broker(this.#controller.image)),
         replication: (image, topic) => ({
           uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",
           minInsyncReplicas: Number(settings.topicValue(image, topic, "min.insync.replicas").value),
@@ -56,15 +53,6 @@ export class ControllerRole {
   /** Writes the first records of the leader; resolves once they are committed. */
   start(): Promise<void> {
     return this.#controller.activate(this.#shared.quorum.first ?? BOOTSTRAP);
-  }
-
-  #brokerConfig(): BrokerConfig {
-    const { image } = this.#controller;
-    if (image.configs !== this.#configs) {
-      this.#configs = image.configs;
-      this.#config = this.#shared.settings.broker(image);
-    }
-    return this.#config;
   }
 
   #describeTopic(overrides: ReadonlyMap<string, string>) {
@@ -82,6 +70,11 @@ export class ControllerRole {
   /** Sends the replies to the decisions that are committed now. */
   committed(): void {
     this.#controller.commitUpTo(this.#shared.loader.image);
+  }
+
+  /** Reason why the controller has failed; undefined while it has not. */
+  get failure(): Error | undefined {
+    return this.#controller.failure;
   }
 
   /** Fails all requests: the log has failed. */

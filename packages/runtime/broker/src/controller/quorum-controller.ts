@@ -21,6 +21,13 @@ export interface LeaderLog {
   append(records: readonly MetadataRecord[], timestamp: number): Provenance;
 }
 
+interface Host {
+  readonly env: Env;
+  readonly log: LeaderLog;
+  /** Called once, when this controller has failed and decides nothing any more. */
+  readonly onFailure: () => void;
+}
+
 /** Ends the request of a decision. */
 interface Waiter {
   resolve(): void;
@@ -32,17 +39,20 @@ interface Waiter {
  * `__cluster_metadata`, and replies once it is committed.
  */
 export class QuorumController {
-  readonly #env: Env;
-  readonly #log: LeaderLog;
+  readonly #host: Host;
   readonly #controller: Controller<Waiter>;
-  /** Reason why this controller takes no more requests; undefined while it does. */
-  #stopped: Error | undefined;
+  #failure: Error | undefined;
+  #isClosed = false;
 
   /** `image` is the committed metadata. */
-  constructor(env: Env, log: LeaderLog, settings: ControllerSettings, image: MetadataImage) {
-    this.#env = env;
-    this.#log = log;
+  constructor(host: Host, settings: ControllerSettings, image: MetadataImage) {
+    this.#host = host;
     this.#controller = new Controller(settings, image);
+  }
+
+  /** Reason why this controller has failed; undefined while it has not. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** Metadata with all appended records. */
@@ -69,7 +79,8 @@ export class QuorumController {
 
   #write<R>(decide: () => { readonly records: readonly MetadataRecord[]; readonly reply: R }): Promise<R> {
     return new Promise((resolve, reject) => {
-      if (this.#stopped !== undefined) throw this.#stopped;
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#isClosed) throw new Error("the controller has stopped");
       const { records, reply } = decide();
       if (records.length > 0) this.#append(records);
       const isCommitted = this.#controller.await({ resolve: () => resolve(reply), reject });
@@ -82,10 +93,11 @@ export class QuorumController {
    * metadata transaction (KIP-868).
    */
   #append(records: readonly MetadataRecord[]): void {
+    const { log, env } = this.#host;
     const batches = [...batchesOf(records, metadataVersionOf(this.#controller.image))];
     try {
       for (const batch of batches) {
-        const last = this.#log.append(batch, this.#env.clock.now());
+        const last = log.append(batch, env.clock.now());
         this.#controller.appended(batch, last);
       }
     } catch (error) {
@@ -96,11 +108,12 @@ export class QuorumController {
   }
 
   #draw(quota: MutationQuota): Draw {
-    const { random } = this.#env;
+    const { env, log } = this.#host;
+    const { random } = env;
     return {
       uuid: () => randomUuid(length => random.bytes(length)),
       below: limit => Math.floor(random.next() * limit),
-      nextOffset: this.#log.endOffset,
+      nextOffset: log.endOffset,
       mutate: partitions => quota.take(partitions),
     };
   }
@@ -112,13 +125,15 @@ export class QuorumController {
 
   /** Ends this controller after a failure of the log: drops what is not committed, and fails all requests. */
   failed(error: unknown): void {
-    this.#stopped ??= error instanceof Error ? error : new Error(String(error));
+    const isFirst = this.#failure === undefined;
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
     for (const waiter of this.#controller.renounce()) waiter.reject(error);
+    if (isFirst) this.#host.onFailure();
   }
 
   /** Refuses further requests; those in progress are answered when they are committed. */
   close(): void {
-    this.#stopped ??= new Error("the controller has stopped");
+    this.#isClosed = true;
   }
 }
 

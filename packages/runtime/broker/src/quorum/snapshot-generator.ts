@@ -18,6 +18,7 @@ export class SnapshotGenerator implements MetadataPublisher {
   #last: number;
   /** Monotonic time before which no snapshot is attempted. */
   #notBefore = -Infinity;
+  #isClosed = false;
 
   constructor(env: Env, config: BrokerConfig, log: MetadataLog) {
     this.#env = env;
@@ -40,7 +41,7 @@ export class SnapshotGenerator implements MetadataPublisher {
   /** Starts a snapshot if a start would have to replay many bytes, or if the last snapshot is too old. */
   #snapshotIfDue(): void {
     const image = this.#image;
-    if (image === undefined || this.#log.isSnapshotting) return;
+    if (image === undefined || this.#isClosed || this.#log.isSnapshotting) return;
     const now = this.#env.clock.monotonic();
     if (now < this.#notBefore) return;
     const bytes = this.#log.bytesSinceSnapshot;
@@ -48,15 +49,20 @@ export class SnapshotGenerator implements MetadataPublisher {
     const tooLong = interval > 0 && bytes > 0 && now - this.#last >= interval;
     if (!tooLong && bytes < this.#config["metadata.log.max.record.bytes.between.snapshots"]) return;
     this.#last = now;
-    this.#log.snapshot(imageRecords(image), image.provenance).then(
-      // Another snapshot may be due by now.
-      () => this.#snapshotIfDue(),
-      (error: unknown) => {
+    const written = this.#log.snapshot(imageRecords(image), image.provenance);
+    // Another snapshot may be due by then.
+    written
+      .then(() => this.#snapshotIfDue())
+      .catch((error: unknown) => {
         this.#notBefore = this.#env.clock.monotonic() + RETRY_MS;
         this.#env.logger.error("a snapshot of the metadata could not be written; it is tried again after a minute", {
           error,
         });
-      },
-    );
+      });
+  }
+
+  /** Begins no more snapshots; the log waits for the one in progress. */
+  close(): void {
+    this.#isClosed = true;
   }
 }
