@@ -96,7 +96,8 @@ export class BrokerRole {
   readonly pendingFetches = new Set<Watcher>();
   readonly autoTopics: AutoTopicCreation;
   readonly producerIds: ProducerIds;
-  readonly #channel: ControllerChannel;
+  /** Way to the active controller. */
+  readonly channel: ControllerChannel;
   readonly #lifecycle: BrokerLifecycle;
   readonly #assignments: Assignments;
   readonly #cleaner: LogCleaner;
@@ -114,7 +115,7 @@ export class BrokerRole {
 
   constructor(shared: SharedParts, channel: ControllerChannel, options: BrokerRoleOptions & BrokerRoleParts) {
     this.#shared = shared;
-    this.#channel = channel;
+    this.channel = channel;
     const { turn, plan } = options;
     this.turn = turn;
     this.#plan = plan;
@@ -253,7 +254,7 @@ export class BrokerRole {
     const config = () => this.config;
     const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
     const { turn, judging, metrics, telemetry, sessions, pendingFetches, unsent } = this;
-    const { moves, topics, groups, transactions, shares, autoTopics, producerIds } = this;
+    const { moves, topics, groups, transactions, shares, autoTopics, producerIds, channel } = this;
     return {
       env,
       nodeId,
@@ -277,7 +278,7 @@ export class BrokerRole {
       groups,
       transactions,
       shares,
-      channel: this.#channel,
+      channel,
       producerIds,
       autoTopics,
       kraftVersion: () => quorum.kraftVersion,
@@ -321,10 +322,10 @@ export class BrokerRole {
     // Load transaction shards after group shards: they may write markers for groups at once.
     this.transactions.load();
     this.shares.update();
-    // Compare topics by id: another topic may have taken the name in the same image.
     const deleted = [...changes.deletedTopics.values()];
     this.groups.topicsDeleted(deleted);
     if (deleted.length > 0) this.shares.states.topicsDeleted();
+    // Another topic may have taken the name in the same image.
     for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
   }
 

@@ -25,7 +25,7 @@ export class ProducerIds {
       const block = await channel.call("AllocateProducerIds", request);
       if (block.errorCode !== 0) throw new Error(`no producer ids: error ${block.errorCode}`);
       // A concurrent request may have fetched a block too; the rest of that block is dropped for simplicity.
-      this.#next = BigInt(block.producerIdStart);
+      this.#next = block.producerIdStart;
       this.#left = block.producerIdLen;
     }
     this.#left--;

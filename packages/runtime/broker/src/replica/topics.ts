@@ -138,11 +138,12 @@ export class Topics {
       this.#lost.delete(id);
       this.#unopened.delete(id);
     }
+    // New partitions are opened with the settings of this image.
+    for (const name of this.#reconfigured(changes)) this.#configure(name);
     for (const [id, indexes] of changes.changedTopics) {
       const topic = image.topics.get(id);
       if (topic !== undefined) this.#change(topic, indexes);
     }
-    for (const name of this.#reconfigured(changes)) this.#configure(name);
   }
 
   /** Names of topics whose settings, or whose defaults in this broker, have changed. */
