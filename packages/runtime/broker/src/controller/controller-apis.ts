@@ -23,7 +23,7 @@ interface Host {
   readonly controller: QuorumController;
 }
 
-/** What is special about an API; without a row, the controller decides on every request. */
+/** Special treatment of an API; without a row, the controller decides on every request. */
 interface Row<N extends ControllerApi> {
   /** True if Kafka's controller drops a request when its timeout has passed. */
   readonly isTimed?: true;
