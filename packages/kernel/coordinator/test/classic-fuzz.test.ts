@@ -3,15 +3,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type GroupEffect, type GroupRequest, GroupShard } from "../src/index.ts";
 import { config, noShares } from "./bench.ts";
+import { ClassicModel, type Outcome } from "./classic-model.ts";
 import {
-  ClassicModel,
   type Identity,
   type JoinInput,
   type ModelRecord,
   type ModelReply,
-  type Outcome,
   type SyncInput,
-} from "./classic-model.ts";
+} from "./classic-model-group.ts";
 import { parseRecord } from "./records.ts";
 
 const text = (bytes: unknown): string => Buffer.from(bytes as Uint8Array).toString();
