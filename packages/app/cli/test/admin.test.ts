@@ -4,6 +4,8 @@ import { nodeEnv } from "@samsa/node";
 import { expect, test } from "vitest";
 import { connectToAny } from "../src/commands/admin.ts";
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
 test("a server that says nothing is named after ten seconds, with what was asked of it, and the next one is tried", async () => {
   const sockets: Socket[] = [];
   const servers = [0, 1].map(() => {
@@ -17,7 +19,7 @@ test("a server that says nothing is named after ten seconds, with what was asked
     await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
     addresses.push(`127.0.0.1:${(server.address() as { port: number }).port}`);
   }
-  const real = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
+  const real = nodeEnv({ logger: SILENT });
   const waits = new Map<() => void, number>();
   const after = (ms: number, run: () => void) => {
     waits.set(run, ms);
@@ -42,4 +44,18 @@ test("a server that says nothing is named after ten seconds, with what was asked
   await said;
   for (const socket of sockets) socket.destroy();
   for (const server of servers) server.close();
+});
+
+test("a response above 64 MiB is refused by its size, before its bytes arrive", async () => {
+  const size = Buffer.alloc(4);
+  const server = createServer(socket => {
+    socket.on("error", ignored("the client gives up")).once("data", () => socket.write(size));
+  });
+  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+  const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  size.writeInt32BE(64 * 1024 * 1024 + 1);
+  await expect(connectToAny(nodeEnv({ logger: SILENT }), address)).rejects.toThrow(
+    `the server at ${address} does not speak Kafka's protocol: `,
+  );
+  server.close();
 });

@@ -9,11 +9,14 @@ import { VERSION } from "../terminal/version.ts";
 /** Timeout of a connection attempt, and of a request. */
 const TIMEOUT_MS = 10_000;
 
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
+
 const OPTIONS: ConnectionOptions = {
   clientId: "samsa",
   software: { name: "samsa", version: VERSION },
   setupTimeoutMs: TIMEOUT_MS,
   requestTimeoutMs: TIMEOUT_MS,
+  maxResponseBytes: MAX_RESPONSE_BYTES,
 };
 
 /** Connects to the first server of `host:port,…` that answers. Rejects with a `Failure` that says why each does not. */
