@@ -505,7 +505,8 @@ export class PartitionLog {
    */
   async close(): Promise<void> {
     if (this.life.isClosed) return;
-    this.life.enter("CLOSING");
+    // A retired log is closing already: it stays if the move fails after its copy has taken its place.
+    if (this.life.isOpen) this.life.enter("CLOSING");
     this.changes++;
     try {
       if (this.home.offline) return;
@@ -549,8 +550,7 @@ export class PartitionLog {
 
   private leave(suffix: "delete" | "stray"): string | undefined {
     this.effects = [];
-    // A failed directory has closed its logs before.
-    if (!this.life.isClosed) this.release();
+    this.release();
     this.home.forget(this);
     // An offline directory cannot be changed. When it is back online, the log counts as stray.
     if (this.home.offline) return undefined;
@@ -572,6 +572,7 @@ export class PartitionLog {
   }
 
   private release(): void {
+    if (this.life.isClosed) return;
     this.life.enter("CLOSED");
     this.changes++;
     this.tail.clear();

@@ -312,3 +312,12 @@ test("a copy keeps nothing that the log has lost since, and the log takes nothin
   second.swap();
   expect(append).toThrow("being closed");
 });
+
+test("a directory stops cleanly with a log in it that a move has replaced but not deleted", async () => {
+  const dirs = await compacted();
+  let seen = 0;
+  await move(dirs, () => ++seen > 3 && dirs.second.get("t", 0) !== undefined);
+  expect(dirs.fixture.dir.get("t", 0)).toBe(dirs.log);
+  await dirs.fixture.restart();
+  expect(dirs.fixture.dir.cleanStart).toBe(true);
+});
