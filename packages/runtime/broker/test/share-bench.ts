@@ -99,7 +99,7 @@ export async function newTopic(numPartitions = 1): Promise<Topic> {
 /** Produces a batch of records of one byte each. */
 export async function produce({ name }: Topic, count: number, { index = 0 } = {}): Promise<void> {
   const rows = Array.from({ length: count }, () => ({
-    timestamp: clock.world.clock.now(),
+    timestamp: at.broker.env.clock.now(),
     key: null,
     value: new Uint8Array(1),
   }));
@@ -113,7 +113,7 @@ export async function produce({ name }: Topic, count: number, { index = 0 } = {}
 /** Appends a batch that no client may send. */
 export async function append({ name }: Topic, bytes: Uint8Array): Promise<void> {
   const partition = at.broker.broker.topics.partition(name, 0);
-  const now = clock.world.clock.now();
+  const now = at.broker.env.clock.now();
   await new Promise<void>(resolve => {
     const added = partition?.appendAsLeader(bytes, { origin: "coordinator", now }, () => resolve());
     expect(added?.error).toBe(0);

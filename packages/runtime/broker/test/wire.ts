@@ -21,11 +21,13 @@ export function connectTo(port: number): Promise<RawConnection> {
 
 /** A broker in this process, with its own directory and a random port. */
 export class TestBroker {
+  readonly env: Env;
   readonly node: Node;
   readonly directory: string;
   readonly lines: LogLine[];
 
-  private constructor(node: Node, directory: string, lines: LogLine[]) {
+  private constructor(env: Env, node: Node, directory: string, lines: LogLine[]) {
+    this.env = env;
     this.node = node;
     this.directory = directory;
     this.lines = lines;
@@ -50,7 +52,7 @@ export class TestBroker {
     };
     const env = { ...nodeEnv({ logger }), ...world };
     const node = await Node.start(env, { settings: new Map(Object.entries(all)), ...options });
-    return new TestBroker(node, directory, lines);
+    return new TestBroker(env, node, directory, lines);
   }
 
   get broker(): BrokerRole {
