@@ -1,4 +1,4 @@
-import { ByteReader } from "@samsa/base";
+import { ByteReader, entryAt } from "@samsa/base";
 import { Errors, transactionLogKey, transactionLogValue } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -393,6 +393,21 @@ describe("the log", () => {
       transactionStartTimestampMs: bench.now,
       clientTransactionVersion: version === 0 ? 0 : 2,
     });
+  });
+
+  test.each([6, 7, 8, -1])("is loaded without a record of state %d, which nobody writes", state => {
+    const bench = new TxnBench();
+    bench.init("a");
+    bench.init("b");
+    const { key, value } = entryAt(bench.log, 0);
+    // The status comes after the version, the producer id, the epoch and the timeout.
+    const damaged = Uint8Array.from(value ?? []).fill(state, 16, 17);
+    bench.log.push({ key, value: damaged });
+    bench.reload();
+    expect([bench.stateOf("a"), bench.stateOf("b")]).toEqual(["Empty", "Empty"]);
+    bench.pass(DAY);
+    bench.run(out => bench.shard.expire(bench.now, out));
+    expect([...bench.shard.views()]).toEqual([]);
   });
 
   test("what is decided is done by who reads it", () => {

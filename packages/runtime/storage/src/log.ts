@@ -505,9 +505,8 @@ export class PartitionLog {
    */
   async close(): Promise<void> {
     if (this.life.isClosed) return;
-    // A retired log is closing already: it stays if the move fails after its copy has taken its place.
-    if (this.life.isOpen) this.life.enter("CLOSING");
-    this.changes++;
+    // A retired log stays if the move fails after its copy has taken its place.
+    if (this.life.isOpen) this.retire();
     try {
       if (this.home.offline) return;
       // A clean start relies on the last entry of the time index and on the producer snapshot.

@@ -1,5 +1,5 @@
 import { Errors } from "@samsa/protocol";
-import { EPOCH_BUMP_VERSION, LAST_EPOCH, type ProducerClaim, type TxnImage, type TxnState } from "./image.ts";
+import { EPOCH_BUMP_VERSION, LAST_EPOCH, type ProducerClaim, type TxnImage, type WrittenState } from "./image.ts";
 
 const { code: FENCED } = Errors.PRODUCER_FENCED;
 const { code: WRONG_STATE } = Errors.INVALID_TXN_STATE;
@@ -9,7 +9,7 @@ const { code: OTHER_PRODUCER } = Errors.INVALID_PRODUCER_ID_MAPPING;
 /** "go": end the transaction; 0: it has already ended this way; else an error code. */
 export type EndVerdict = "go" | number;
 
-type Verdicts = Readonly<Partial<Record<TxnState, { readonly commit: EndVerdict; readonly abort: EndVerdict }>>>;
+type Verdicts = Readonly<Record<WrittenState, { readonly commit: EndVerdict; readonly abort: EndVerdict }>>;
 
 /** Verdicts for clients that keep their epoch (`TransactionCoordinator.endTransactionWithTV1`). */
 const SAME_EPOCH: Verdicts = {
@@ -47,10 +47,8 @@ export interface EndRequest {
   readonly clientVersion: number;
 }
 
-function look(verdicts: Verdicts, state: TxnState, commit: boolean): EndVerdict {
-  const row = verdicts[state];
-  // Dead and PrepareEpochFence are pending states only.
-  return row === undefined ? WRONG_STATE : commit ? row.commit : row.abort;
+function look(verdicts: Verdicts, state: WrittenState, commit: boolean): EndVerdict {
+  return verdicts[state][commit ? "commit" : "abort"];
 }
 
 /** Decides a client's EndTxn. `isPending`: the record of another transition is being written. */

@@ -13,6 +13,8 @@ export const TXN_STATES = [
 ] as const;
 /** State of a transactional id. */
 export type TxnState = (typeof TXN_STATES)[number];
+/** State of an image, and of its record; the others exist only while a transition is being written. */
+export type WrittenState = Exclude<TxnState, "Dead" | "PrepareEpochFence">;
 
 /** Valid previous states of a transactional id (`TransactionState.VALID_PREVIOUS_STATES`). */
 export const PREVIOUS_TXN_STATES: PreviousStates<TxnState> = {
@@ -51,7 +53,7 @@ export interface TxnImage {
   /** Previous epoch, which a retried request may still carry; -1: none. Not in records. */
   readonly lastEpoch: number;
   readonly timeoutMs: number;
-  readonly state: TxnState;
+  readonly state: WrittenState;
   readonly partitions: TxnPartitions;
   /** -1 if no transaction has begun with this epoch. */
   readonly startTimestamp: number;
@@ -93,7 +95,7 @@ export function mayGoOn(image: TxnImage, { id, epoch }: ProducerClaim): boolean 
   return id === image.previousProducerId && isExhausted(epoch);
 }
 
-function step(image: TxnImage, change: Partial<TxnImage> & { readonly state: TxnState }): TxnImage {
+function step(image: TxnImage, change: Partial<TxnImage> & { readonly state: WrittenState }): TxnImage {
   checkTransition(PREVIOUS_TXN_STATES, image.state, change.state);
   return { ...image, previousProducerId: image.producerId, ...change };
 }

@@ -42,7 +42,10 @@ export function txnRecord(transactionalId: string, image: TxnImage, transactionV
   return { key: keyOf(transactionalId), value: writer.finish() };
 }
 
-/** Decodes a record; undefined if its key type, value version or state is unknown. Throws `MalformedError`. */
+/**
+ * Decodes a record; undefined if its key type, value version or state is none that a coordinator writes. Throws
+ * `MalformedError`.
+ */
 export function parseTxnRecord(
   key: Uint8Array,
   value: Uint8Array | null,
@@ -56,7 +59,7 @@ export function parseTxnRecord(
   if (version < 0 || version > LAST_VALUE_VERSION) return undefined;
   const read = transactionLogValue.decode(body, version);
   const state = TXN_STATES[read.transactionStatus];
-  if (state === undefined) return undefined;
+  if (state === undefined || state === "Dead" || state === "PrepareEpochFence") return undefined;
   const image: TxnImage = {
     producerId: read.producerId,
     previousProducerId: read.previousProducerId,

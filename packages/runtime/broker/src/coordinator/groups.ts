@@ -73,7 +73,7 @@ export class Groups extends Shards<GroupRunner> {
   }
 
   cleanUp(): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.cleanUp(now, out));
+    for (const runner of this.all()) runner.tend((out, now) => runner.shard.cleanUp(now, out));
   }
 
   /** Applies changes of the metadata. */
@@ -90,7 +90,7 @@ export class Groups extends Shards<GroupRunner> {
     if (deleted.length === 0) return;
     const names = new Set(deleted.map(({ name }) => name));
     for (const runner of this.all()) {
-      runner.run((out, now) => runner.shard.topicsDeleted(now, names, out));
+      runner.tend((out, now) => runner.shard.topicsDeleted(now, names, out));
     }
   }
 }

@@ -1,4 +1,4 @@
-import { type Env, guardEach, javaStringHash, type Timer, type Uuid } from "@samsa/base";
+import { type Env, guard, guardEach, javaStringHash, type Timer, type Uuid } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
@@ -176,6 +176,11 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     }
   }
 
+  /** Runs work that no request asked for. An error is logged: other shards are served on. */
+  tend(work: (out: E[], now: number) => void): void {
+    guard(() => this.run(work), this.#report);
+  }
+
   readonly #carryOut = (effect: E): void => {
     if (isReply(effect)) this.#reply(effect.ticket, effect.response);
     else if (isAppend(effect)) this.#append(effect);
@@ -184,7 +189,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 
   readonly #report = (error: unknown): void => {
     const { topic, index: partition } = this.partition;
-    this.#host.env.logger.error("a coordinator's effect failed", { topic, partition, error });
+    this.#host.env.logger.error("a coordinator failed at a part of its work", { topic, partition, error });
   };
 
   #reply(ticket: Ticket, response: object): void {
@@ -259,13 +264,13 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.#timerAt = at;
     this.#timer = this.#host.env.timers.after(Math.max(0, at - this.#now), () => {
       this.#timerAt = Infinity;
-      this.run((out, now) => this.shard.tick(now, out));
+      this.tend((out, now) => this.shard.tick(now, out));
     });
   }
 
   close(errorCode: number): void {
     this.#closed = true;
-    this.run((out, now) => this.shard.unload(now, errorCode, out));
+    this.tend((out, now) => this.shard.unload(now, errorCode, out));
     this.#timer?.cancel();
     // Do not reschedule: the shard is closed.
     this.#timerAt = -Infinity;

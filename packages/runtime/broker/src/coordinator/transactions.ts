@@ -128,7 +128,7 @@ export class Transactions extends Shards<TransactionRunner> {
   abortTimedOut(): void {
     const { logger } = this.#host.env;
     for (const runner of this.all()) {
-      runner.run((out, now) =>
+      runner.tend((out, now) =>
         runner.shard.abortTimedOut(now, out, (transactionalId, errorCode) => {
           const level = errorCode === 0 || errorCode === BUSY ? "info" : "warn";
           logger[level]("a transaction has lasted too long and is aborted", { transactionalId, errorCode });
@@ -138,7 +138,7 @@ export class Transactions extends Shards<TransactionRunner> {
   }
 
   expire(): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.expire(now, out));
+    for (const runner of this.all()) runner.tend((out, now) => runner.shard.expire(now, out));
   }
 
   /**

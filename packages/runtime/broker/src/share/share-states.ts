@@ -131,6 +131,6 @@ export class ShareStates extends Shards<Runner> {
 
   /** Deletes state of topics that the image no longer has. */
   topicsDeleted(): void {
-    for (const runner of this.all()) runner.run((out, now) => runner.shard.topicsDeleted(now, out));
+    for (const runner of this.all()) runner.tend((out, now) => runner.shard.topicsDeleted(now, out));
   }
 }
