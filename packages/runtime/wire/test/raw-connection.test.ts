@@ -60,6 +60,8 @@ describe("a raw connection", () => {
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const env = nodeEnv({ logger: silent });
+/** A reserved port, which the system hands out to no listener. */
+const NOBODY = { host: "127.0.0.1", port: 1 };
 
 test("over real sockets, a refused connection and a server that says nothing fail alike", async () => {
   const listener = await env.network.listen("127.0.0.1", 0, () => ({ onData() {}, onDrain() {}, onClose() {} }));
@@ -68,8 +70,9 @@ test("over real sockets, a refused connection and a server that says nothing fai
     code: "SETUP_TIMED_OUT",
   });
   await listener.close();
-  await expect(BrokerConnection.connect(env, at, OPTIONS)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
-  await expect(RawConnection.open(env, at)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+  // Another process may have been given the port of the closed listener, but nobody listens at this one.
+  await expect(BrokerConnection.connect(env, NOBODY, OPTIONS)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+  await expect(RawConnection.open(env, NOBODY)).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
 });
 
 test("a reply that arrives in time counts, even if this process is busy until it is late", async () => {
