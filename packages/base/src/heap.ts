@@ -39,6 +39,15 @@ export class DeadlineHeap<T> {
     return item;
   }
 
+  /** Removes the items for which `isKept` is false. */
+  filter(isKept: (item: T) => boolean): void {
+    const times = this.#times.splice(0);
+    const items = this.#items.splice(0);
+    items.forEach((item, i) => {
+      if (isKept(item)) this.push(times[i] as number, item);
+    });
+  }
+
   #sink(size: number): void {
     for (let at = 0; ; ) {
       let least = at;

@@ -16,3 +16,17 @@ test("items come out by time, and none before its time", () => {
     }),
   );
 });
+
+test("a filter keeps the order of the rest", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(50)), fc.nat(5), (times, by) => {
+      const heap = new DeadlineHeap<number>();
+      for (const time of times) heap.push(time, time);
+      const isKept = (time: number): boolean => time % (by + 1) === 0;
+      heap.filter(isKept);
+      const popped: number[] = [];
+      for (let item = heap.pop(50); item !== undefined; item = heap.pop(50)) popped.push(item);
+      expect(popped).toEqual(times.filter(isKept).sort((a, b) => a - b));
+    }),
+  );
+});

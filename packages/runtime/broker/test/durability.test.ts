@@ -1,9 +1,11 @@
-import { DiskError, type Uuid } from "@samsa/base";
+import { DiskError, type Env, type Uuid } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import { type SimNode, World } from "@samsa/sim";
-import { type LogDir, openLogDir } from "@samsa/storage";
+import { type LogDir, openLogDir, type PartitionLog } from "@samsa/storage";
 import { describe, expect, test } from "vitest";
 import { CONFIG, TOPIC_ID } from "../../storage/test/fixture.ts";
+import { Deadlines } from "../src/replica/deadlines.ts";
 import { Moves } from "../src/replica/moves.ts";
 import { Partition, type PartitionOptions } from "../src/replica/partition.ts";
 import { Turn } from "../src/turn.ts";
@@ -11,6 +13,14 @@ import { logOf } from "./logs.ts";
 
 const RANGE = { offset: 0, maxBytes: 1000, minOneMessage: true } as const;
 const NOW = 1_700_000_000_000;
+
+/** A partition that this broker leads. */
+function leading(env: Env, turn: Turn, log: PartitionLog): Partition {
+  const settings = { log: CONFIG, rules: {} as PartitionOptions["settings"]["rules"], minInSync: 1 };
+  const partition = new Partition({ env, turn, log, deadlines: new Deadlines(env), topicId: TOPIC_ID, settings });
+  partition.becomeLeader(0);
+  return partition;
+}
 
 /** A partition on a machine that may lose power, with a directory to which it may move. */
 class Machine {
@@ -26,22 +36,27 @@ class Machine {
       throw error;
     });
     const log = this.first.create("t", 0, TOPIC_ID as Uuid);
-    const rules = {} as PartitionOptions["rules"];
-    this.partition = new Partition({ env, turn, log, topicId: TOPIC_ID, leaderEpoch: 0, rules });
+    this.partition = leading(env, turn, log);
   }
 
   open(path: string): LogDir {
     return openLogDir(this.node.env, path, { nodeId: 1, clusterId: "c", configOf: () => CONFIG });
   }
 
+  /** A batch of one record. */
+  batch(): Uint8Array {
+    const { crypto, codecs } = this.node.env;
+    return buildBatch([{ timestamp: NOW, key: null, value: null }], {}, { crc32c: crypto.crc32c, codecs });
+  }
+
   /** Appends a record; `done` is called when it is acknowledged. */
   append(done: () => void): void {
-    const { crypto, codecs } = this.node.env;
-    const bytes = buildBatch([{ timestamp: NOW, key: null, value: null }], {}, { crc32c: crypto.crc32c, codecs });
-    this.partition.appendAsLeader(bytes, { origin: "client", now: NOW }, errorCode => {
+    const acknowledged = (errorCode: number): void => {
       expect(errorCode).toBe(0);
       done();
-    });
+    };
+    const acknowledgement = { acks: "IN_SYNC" as const, done: acknowledged };
+    this.partition.appendAsLeader(this.batch(), { origin: "client", now: NOW }, acknowledgement);
   }
 
   powerCut(): void {
@@ -117,9 +132,7 @@ describe("moves", () => {
     const machine = new Machine();
     const { env } = machine.node;
     const other = machine.first.create("u", 0, TOPIC_ID as Uuid);
-    const rules = {} as PartitionOptions["rules"];
-    const turn = new Turn(env.timers, () => {});
-    const next = new Partition({ env, turn, log: other, topicId: TOPIC_ID, leaderEpoch: 0, rules });
+    const next = leading(env, new Turn(env.timers, () => {}), other);
     const moves = new Moves({ env, assign });
     logOf(machine.partition).endOffsetForEpoch = logOf(machine.partition).resumeCleaning = () => {
       throw new Error("planted");
@@ -170,4 +183,97 @@ test("a disk that fails under a read takes the partition offline, and its memory
     expect(released).toBe(read === reads[2] ? 1 : 0);
     expect(machine.partition.read({ ...RANGE, isolation: "HIGH_WATERMARK" }).aborted).toBeNull();
   }
+});
+
+describe("an append whose flush does not end", () => {
+  /** A machine whose flushes wait for `flushed`, and the error codes of its appends so far. */
+  function stuck() {
+    const machine = new Machine();
+    const log = logOf(machine.partition);
+    let flushed = (): void => {};
+    const flush = new Promise<void>(resolve => {
+      flushed = resolve;
+    });
+    log.flushDue = () => true;
+    log.flush = () => flush;
+    const codes: number[] = [];
+    const append = (timeoutMs?: number): void => {
+      const done = (code: number): void => void codes.push(code);
+      const acknowledgement = { acks: "IN_SYNC" as const, done, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+      machine.partition.appendAsLeader(machine.batch(), { origin: "client", now: NOW }, acknowledgement);
+    };
+    return { machine, codes, append, flushed: () => flushed() };
+  }
+
+  test("times out, and its records stay", async () => {
+    const { machine, codes, append, flushed } = stuck();
+    append(35_000);
+    append(37_000);
+    append();
+    await machine.world.runFor(34_999);
+    expect(codes).toEqual([]);
+    await machine.world.runFor(2);
+    expect(codes).toEqual([Errors.REQUEST_TIMED_OUT.code]);
+    flushed();
+    await machine.world.runFor(10);
+    expect(codes).toEqual([Errors.REQUEST_TIMED_OUT.code, 0, 0]);
+    expect(machine.partition.highWatermark).toBe(3);
+    await machine.world.runFor(10_000);
+    expect(codes).toHaveLength(3);
+  });
+
+  test("waits for 30 seconds at least, as Kafka's clients do", async () => {
+    const { machine, codes, append } = stuck();
+    append(0);
+    await machine.world.runFor(29_999);
+    expect(codes).toEqual([]);
+    await machine.world.runFor(2);
+    expect(codes).toEqual([Errors.REQUEST_TIMED_OUT.code]);
+  });
+
+  test("has one outcome if its partition goes offline", async () => {
+    const { machine, codes, append } = stuck();
+    append(35_000);
+    await machine.world.runFor(10);
+    machine.partition.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+    await machine.world.runFor(100_000);
+    expect(codes).toEqual([Errors.KAFKA_STORAGE_ERROR.code]);
+  });
+});
+
+describe("deadlines", () => {
+  test("pass in order, one failure apart from the others, and none that is cancelled", async () => {
+    const world = new World(5);
+    const { env } = world.node("a");
+    const deadlines = new Deadlines(env);
+    const passed: number[] = [];
+    const timers = [30, 10, 20, 10].map(ms =>
+      deadlines.after(ms, () => {
+        passed.push(ms);
+        if (ms === 10) throw new Error("planted");
+      }),
+    );
+    timers[2].cancel();
+    await world.runFor(15);
+    expect(passed).toEqual([10, 10]);
+    await world.runFor(100);
+    expect(passed).toEqual([10, 10, 30]);
+    expect(deadlines.size).toBe(0);
+  });
+
+  test("that are cancelled do not pile up, and a stop drops the rest", async () => {
+    const world = new World(5);
+    const deadlines = new Deadlines(world.node("a").env);
+    let passed = 0;
+    const far = deadlines.after(1000, () => void passed++);
+    for (let i = 0; i < 10_000; i++) deadlines.after(2 ** 31, () => void passed++).cancel();
+    expect(deadlines.size).toBeLessThan(2048);
+    await world.runFor(1001);
+    expect(passed).toBe(1);
+    far.cancel();
+    deadlines.after(1000, () => void passed++);
+    deadlines.close();
+    await world.runFor(2000);
+    expect(passed).toBe(1);
+  });
 });

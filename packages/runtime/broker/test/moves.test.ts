@@ -25,7 +25,7 @@ async function fill(bench: Bench, count: number, size: number, partition = 0): P
   for (let i = 0; i < count; i++) {
     const bytes = buildBatch([{ timestamp: Date.now(), key: null, value }], {}, bench.broker.tools);
     await new Promise<void>(resolve => {
-      log?.appendAsLeader(bytes, { origin: "client", now: Date.now() }, () => resolve());
+      log?.appendAsLeader(bytes, { origin: "client", now: Date.now() }, { acks: "LEADER", done: () => resolve() });
     });
   }
 }

@@ -115,7 +115,11 @@ export async function append({ name }: Topic, bytes: Uint8Array): Promise<void> 
   const partition = at.broker.broker.topics.partition(name, 0);
   const now = at.broker.env.clock.now();
   await new Promise<void>(resolve => {
-    const added = partition?.appendAsLeader(bytes, { origin: "coordinator", now }, () => resolve());
+    const added = partition?.appendAsLeader(
+      bytes,
+      { origin: "coordinator", now },
+      { acks: "LEADER", done: () => resolve() },
+    );
     expect(added?.error).toBe(0);
   });
 }

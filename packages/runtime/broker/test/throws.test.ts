@@ -213,7 +213,8 @@ describe("a throw", () => {
     waiting.watch({ advanced: planted, changed: planted });
     waiting.watch({ advanced: () => void told.push(-1), changed: () => void told.push(-2) });
     const append = (done: (code: number) => void): void => {
-      expect(waiting.appendAsLeader(batch(SMALL), { origin: "client", now: Date.now() }, done).error).toBe(0);
+      const request = { origin: "client" as const, now: Date.now() };
+      expect(waiting.appendAsLeader(batch(SMALL), request, { acks: "IN_SYNC", done }).error).toBe(0);
     };
     append(planted);
     append(code => void told.push(code));

@@ -39,6 +39,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/coordinator",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
+  { folder: "kernel/replica", name: "@samsa/replica", imports: ["@samsa/base", "@samsa/protocol"] },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
   {
@@ -53,6 +54,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/controller",
       "@samsa/quorum",
       "@samsa/coordinator",
+      "@samsa/replica",
       "@samsa/storage",
     ],
   },

@@ -3,6 +3,7 @@ import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
+import type { Acks } from "@samsa/replica";
 import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
 import { LOADED, type Loading, type LoadQueue } from "./load-queue.ts";
@@ -41,8 +42,8 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly shard: S;
   /** Most bytes that are loaded at once (`*.load.buffer.size`). */
   readonly loadBytes: number;
-  /** Requires `min.insync.replicas` in sync for each append. */
-  readonly allInSync?: boolean;
+  /** COMMITTED by default. */
+  readonly acks?: Acks;
   /** Executes effects other than replies and appends. */
   readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
 }
@@ -56,7 +57,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   readonly partition: Partition;
   readonly #host: ShardHost;
   readonly #perform: RunnerOptions<S, E>["perform"];
-  readonly #allInSync: boolean;
+  readonly #acks: Acks;
   readonly #loadBytes: number;
   readonly #replies = new Map<Ticket, (response: object) => void>();
   #tickets = 0;
@@ -70,9 +71,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #timer: Timer | undefined;
   #timerAt = Infinity;
 
-  constructor({ host, partition, shard, perform, loadBytes, allInSync = false }: RunnerOptions<S, E>) {
+  constructor({ host, partition, shard, perform, loadBytes, acks = "COMMITTED" }: RunnerOptions<S, E>) {
     this.#host = host;
-    this.#allInSync = allInSync;
+    this.#acks = acks;
     this.#loadBytes = loadBytes;
     this.partition = partition;
     this.shard = shard;
@@ -244,16 +245,18 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 
   /** Appends `bytes`; true if the log contains them. `done` is called when they are durable, or with the error. */
   #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
-    const { config, fault, minInSync } = this.partition;
+    const { config } = this.partition;
     const now = this.#host.env.clock.now();
     const refused = (errorCode: number): false => {
       done(errorCode);
       return false;
     };
-    if (fault !== 0) return refused(fault);
-    if (this.#allInSync && minInSync > 1) return refused(Errors.NOT_ENOUGH_REPLICAS.code);
     if (bytes.length > config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
-    const added = this.partition.appendAsLeader(bytes, { origin: "coordinator", now, ...rules }, done);
+    const added = this.partition.appendAsLeader(
+      bytes,
+      { origin: "coordinator", now, ...rules },
+      { acks: this.#acks, done },
+    );
     return added.error === 0 ? true : refused(added.error);
   }
 

@@ -109,7 +109,7 @@ export class Transactions extends Shards<TransactionRunner> {
         shard,
         perform,
         loadBytes: host.loadBytes,
-        allInSync: true,
+        acks: "IN_SYNC",
       });
     });
     this.#host = host;
@@ -307,9 +307,7 @@ export function writeMarker(
     else runner.end(whole, transactionVersion, done);
     return;
   }
-  if (partition.fault !== 0) return done(partition.fault);
-  if (partition.minInSync > 1) return done(Errors.NOT_ENOUGH_REPLICAS.code);
-  const bytes = endTxnBatch(whole, tools);
-  const added = partition.appendAsLeader(bytes, { origin: "coordinator", now, transactionVersion }, done);
+  const request = { origin: "coordinator" as const, now, transactionVersion };
+  const added = partition.appendAsLeader(endTxnBatch(whole, tools), request, { acks: "IN_SYNC", done });
   if (added.error !== 0) done(added.error);
 }

@@ -1,8 +1,10 @@
-import { DiskError, type Env, guardEach, type Int64, type Report, type Uuid } from "@samsa/base";
+import { DiskError, type Env, guardEach, type Int64, type Report, type Timer, type Uuid } from "@samsa/base";
 import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
+import { type Acks, Replica, type Settled, type Wait } from "@samsa/replica";
 import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
+import type { Deadlines } from "./deadlines.ts";
 import { Order } from "./order.ts";
 import type { Turn } from "../turn.ts";
 
@@ -14,7 +16,11 @@ export interface Watcher {
   changed(): void;
 }
 
-const NO_EPOCH = -1;
+/**
+ * Least time that an append waits for the device, whatever its client allows, in ms. Kafka's own write counts in no
+ * time-out; this one ends requests of clients that have given up (`request.timeout.ms`) while a device hangs.
+ */
+const LEAST_WAIT_MS = 30_000;
 
 /** An append by the leader, which knows its epoch. */
 export type LeaderAppend = Omit<AppendRequest, "leaderEpoch">;
@@ -29,18 +35,23 @@ export interface PartitionReadResult extends ReadResult {
   readonly aborted: ReturnType<PartitionLog["abortedTransactions"]> | null;
 }
 
-interface PendingAck {
-  /** High watermark at which the append is acknowledged. */
-  readonly offset: number;
+/** Rule for the acknowledgement of an append, and its outcome. */
+export interface Acknowledgement {
+  readonly acks: Acks;
+  /** Time to wait, in ms; then the append has the error REQUEST_TIMED_OUT, and its records stay. No limit by default. */
+  readonly timeoutMs?: number;
+  /** Called once: with 0, or the error code for the client. */
   readonly done: (errorCode: number) => void;
+}
+
+interface PendingAppend {
+  readonly timeoutMs: number | undefined;
+  readonly done: (errorCode: number) => void;
+  timer: Timer | undefined;
 }
 
 function refused(error: number): AppendResult {
   return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
-}
-
-function succeed({ done }: PendingAck): void {
-  done(0);
 }
 
 /** Environment and initial state of a partition. */
@@ -48,9 +59,16 @@ export interface PartitionOptions {
   readonly env: Env;
   readonly turn: Turn;
   readonly log: PartitionLog;
+  readonly deadlines: Deadlines;
   readonly topicId: Uuid;
-  readonly leaderEpoch: number;
+  readonly settings: PartitionSettings;
+}
+
+/** Settings of a topic as its partitions use them. */
+export interface PartitionSettings {
+  readonly log: LogConfig;
   readonly rules: JudgeRules;
+  readonly minInSync: number;
 }
 
 type StartVerification = PartitionLog["state"]["producers"]["startVerification"];
@@ -68,26 +86,22 @@ export class Partition {
   }
 
   readonly topicId: Uuid;
-  leaderEpoch: number;
-  rules: JudgeRules;
-  /** Value of `min.insync.replicas`; this replica is the only one in sync. */
-  minInSync = 1;
-  /** 0 while this broker leads the partition, else the error code of requests. */
-  fault = 0;
+  #rules: JudgeRules;
   /** Order of batches that are being validated. */
   readonly order: Order;
   /** Receives errors that callbacks of producers or readers throw. */
   readonly #report: Report;
   readonly #env: Env;
   readonly #turn: Turn;
+  readonly #deadlines: Deadlines;
+  readonly #replica: Replica<PendingAppend>;
   #log: PartitionLog;
   /** True while another log is about to replace this one: nothing is acknowledged. */
   #held = false;
   readonly #watchers = new Set<Watcher>();
-  #acks: PendingAck[] = [];
+  /** Appends of this turn: those that its write does not end get a deadline. */
+  #fresh: Wait<PendingAppend>[] = [];
   #dirty = false;
-  /** True once the directory has failed or the topic is deleted, for good. */
-  #isOffline = false;
   /** Bytes appended and not yet below the high watermark. */
   #unseen = 0;
 
@@ -98,11 +112,34 @@ export class Partition {
     this.order = new Order(this.#report);
     this.#turn = options.turn;
     this.#log = options.log;
+    this.#deadlines = options.deadlines;
     this.topicId = options.topicId;
-    this.leaderEpoch = options.leaderEpoch;
-    this.rules = options.rules;
     // With a single replica all records in the log are replicated.
     this.#log.highWatermark = this.#log.endOffset;
+    this.#replica = new Replica(this.#log.endOffset);
+    this.#rules = options.settings.rules;
+  }
+
+  /** Applies the settings of the topic. */
+  configure({ log, rules, minInSync }: PartitionSettings): void {
+    this.#log.config = log;
+    this.#rules = rules;
+    this.#replica.minInSync = minInSync;
+  }
+
+  /** Rules that produced batches must satisfy. */
+  get rules(): JudgeRules {
+    return this.#rules;
+  }
+
+  /** Epoch of the partition's leader, this broker or another. */
+  get leaderEpoch(): number {
+    return this.#replica.leaderEpoch;
+  }
+
+  /** 0 while this broker leads the partition, else the error code of requests. */
+  get fault(): number {
+    return this.#replica.fault;
   }
 
   get topic(): string {
@@ -204,14 +241,17 @@ export class Partition {
 
   /** Error code for a client with another leader epoch than this broker's; epoch −1 is always accepted. */
   epochFault(currentLeaderEpoch: number): number {
-    if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === this.leaderEpoch) return 0;
-    const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
-    return currentLeaderEpoch < this.leaderEpoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
+    return this.#replica.epochFault(currentLeaderEpoch);
+  }
+
+  /** Error code for an append; 0 if this leader may take it. */
+  appendFault(acks: Acks): number {
+    return this.#replica.appendFault(acks);
   }
 
   /** True once the directory has failed or the topic is deleted. */
   get isOffline(): boolean {
-    return this.#isOffline;
+    return this.#replica.isOffline;
   }
 
   /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
@@ -228,11 +268,13 @@ export class Partition {
   }
 
   /**
-   * Appends batches in the epoch of this leader. Calls `done` with 0 once they are acknowledged, or with the error code of
-   * their loss; does not call it if the result has an error itself (`Partition.appendRecordsToLeader`).
+   * Appends batches in the epoch of this leader. The acknowledgement is called later, once; not at all if the result has
+   * an error (`Partition.appendRecordsToLeader`).
    */
-  appendAsLeader(bytes: Uint8Array, request: LeaderAppend, done: (errorCode: number) => void): AppendResult {
-    if (this.fault !== 0) return refused(this.fault);
+  appendAsLeader(bytes: Uint8Array, request: LeaderAppend, acknowledgement: Acknowledgement): AppendResult {
+    const { acks, timeoutMs, done } = acknowledgement;
+    const fault = this.#replica.appendFault(acks);
+    if (fault !== 0) return refused(fault);
     let result: AppendResult;
     try {
       result = this.#log.append(bytes, { ...request, leaderEpoch: this.leaderEpoch });
@@ -242,7 +284,7 @@ export class Partition {
     }
     if (result.error !== 0) return result;
     if (!result.duplicate) this.#unseen += bytes.length;
-    this.#acks.push({ offset: result.lastOffset + 1, done });
+    this.#fresh.push(this.#replica.appended(result.lastOffset + 1, acks, { timeoutMs, done, timer: undefined }));
     if (!this.#dirty) {
       this.#dirty = true;
       this.#turn.add("write", this.#write);
@@ -291,14 +333,30 @@ export class Partition {
     const { endOffset: end, isNamed } = this.#log;
     const isDue = this.#log.flushDue(this.#env.clock.monotonic());
     if (isNamed && !isDue) {
+      this.#fresh = [];
       this.#advance(end);
       return;
     }
+    this.#limitWaits();
     (isDue ? this.#log.flush() : this.#log.syncNames()).then(
       () => this.#flushed(end),
       () => this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code),
     );
   };
+
+  /** Gives deadlines to the appends of this turn, which have to wait. */
+  #limitWaits(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const wait of fresh) {
+      const { item } = wait;
+      if (item?.timeoutMs === undefined) continue;
+      item.timer = this.#deadlines.after(Math.max(LEAST_WAIT_MS, item.timeoutMs), () => {
+        wait.cancel();
+        item.done(Errors.REQUEST_TIMED_OUT.code);
+      });
+    }
+  }
 
   /**
    * Advances the high watermark after a flush. Ignores a flush of a log that is being replaced; the new log reports
@@ -309,55 +367,48 @@ export class Partition {
   }
 
   #advance(end: number): void {
-    if (this.fault !== 0 || end <= this.#log.highWatermark) {
-      if (this.fault === 0) this.#acknowledge();
-      return;
-    }
-    this.#log.highWatermark = end;
+    if (this.fault !== 0) return;
+    const before = this.#replica.highWatermark;
+    const settled = this.#replica.written(end);
+    const { highWatermark } = this.#replica;
+    this.#log.highWatermark = highWatermark;
     const bytes = this.#unseen;
-    this.#unseen = 0;
-    this.#acknowledge();
-    guardEach(this.#watchers, watcher => watcher.advanced(bytes, this), this.#report);
+    if (highWatermark > before) this.#unseen = 0;
+    for (const of of settled) this.#settle(of);
+    if (highWatermark > before) guardEach(this.#watchers, watcher => watcher.advanced(bytes, this), this.#report);
   }
 
-  #acknowledge(): void {
-    const { highWatermark } = this.#log;
-    let count = 0;
-    while (count < this.#acks.length && (this.#acks[count] as PendingAck).offset <= highWatermark) count++;
-    guardEach(this.#acks.splice(0, count), succeed, this.#report);
+  #settle({ items, errorCode }: Settled<PendingAppend>): void {
+    const end = ({ timer, done }: PendingAppend): void => {
+      timer?.cancel();
+      done(errorCode);
+    };
+    guardEach(items, end, this.#report);
   }
 
   /** Leads in an epoch, from the end of the log on (`Partition.makeLeader`). */
   becomeLeader(epoch: number): void {
-    this.leaderEpoch = epoch;
-    if (this.#isOffline) return;
+    if (this.isOffline) return;
+    // Records that were appended before it became a follower are written, and become readable.
+    if (this.leaderEpoch >= 0 && this.fault !== 0) this.#turn.add("write", this.#write);
+    this.#replica.becomeLeader(epoch);
     this.#guarded(() => {
       if (this.#log.latestEpoch < epoch) this.#log.beginEpoch(epoch);
     });
-    if (this.fault === 0 || this.#isOffline) return;
-    this.fault = 0;
-    // Records that were appended before it became a follower are written, and become readable.
-    this.#turn.add("write", this.#write);
   }
 
   /** Serves no requests until it leads again, and fails all pending ones (`Partition.makeFollower`). */
   becomeFollower(epoch: number): void {
-    this.leaderEpoch = epoch;
-    if (!this.#isOffline) this.#refuse(Errors.NOT_LEADER_OR_FOLLOWER.code);
+    if (!this.isOffline) this.#refuse(this.#replica.becomeFollower(epoch));
   }
 
   /** Fails the partition for good, and all pending appends and reads, with an error code. */
   becomeOffline(errorCode: number): void {
-    if (this.#isOffline) return;
-    this.#isOffline = true;
-    this.#refuse(errorCode);
+    if (!this.isOffline) this.#refuse(this.#replica.becomeOffline(errorCode));
   }
 
-  #refuse(errorCode: number): void {
-    this.fault = errorCode;
-    const acks = this.#acks;
-    this.#acks = [];
-    guardEach(acks, ({ done }) => done(errorCode), this.#report);
+  #refuse(settled: Settled<PendingAppend>): void {
+    this.#settle(settled);
     guardEach([...this.#watchers], watcher => watcher.changed(), this.#report);
   }
 }

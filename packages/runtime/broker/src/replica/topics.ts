@@ -16,7 +16,8 @@ import {
 import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
 import type { Moves, Placed } from "./moves.ts";
-import { logOf, Partition } from "./partition.ts";
+import { Deadlines } from "./deadlines.ts";
+import { logOf, Partition, type PartitionSettings } from "./partition.ts";
 import { logConfig, type Settings } from "../config/settings.ts";
 import type { TopicConfig } from "../config/topic-configs.ts";
 import type { Turn } from "../turn.ts";
@@ -35,13 +36,6 @@ const SMALL_OUTPUT = 4 * 1024 * 1024;
 function topicOfConfig(key: string): string | undefined {
   const prefix = configKey(RESOURCE_TYPE.topic, "");
   return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
-}
-
-/** Settings of a topic as its partitions use them. */
-interface PartitionSettings {
-  readonly log: LogConfig;
-  readonly rules: JudgeRules;
-  readonly minInSync: number;
 }
 
 /** Rules that produced batches must satisfy, from a topic's settings. */
@@ -79,6 +73,7 @@ export interface TopicsOptions {
 /** Partitions of this broker, kept in sync with the metadata image (`ReplicaManager`). */
 export class Topics {
   readonly #options: TopicsOptions;
+  readonly #deadlines: Deadlines;
   readonly #partitions = new Map<string, (Partition | undefined)[]>();
   /** Replicas whose directory the metadata does not know yet. */
   #misplaced: Placed[] = [];
@@ -96,6 +91,7 @@ export class Topics {
 
   constructor(options: TopicsOptions, image: MetadataImage) {
     this.#options = options;
+    this.#deadlines = new Deadlines(options.env);
     this.#image = image;
   }
 
@@ -236,8 +232,7 @@ export class Topics {
     try {
       const log = this.#logOf(topic, index, image);
       if (log === undefined) return undefined;
-      const { leaderEpoch } = image;
-      const partition = new Partition({ env, turn, log, topicId: topic.id, leaderEpoch, rules: settings.rules });
+      const partition = new Partition({ env, turn, log, deadlines: this.#deadlines, topicId: topic.id, settings });
       this.#configurePartition(partition, settings);
       this.#lead(partition, image);
       return partition;
@@ -400,12 +395,10 @@ export class Topics {
     }
   }
 
-  #configurePartition(partition: Partition, { log, rules, minInSync }: PartitionSettings): void {
-    logOf(partition).config = log;
+  #configurePartition(partition: Partition, settings: PartitionSettings): void {
+    partition.configure(settings);
     const copy = this.#options.dirs.future(partition.topic, partition.index);
-    if (copy !== undefined) copy.config = log;
-    partition.rules = rules;
-    partition.minInSync = minInSync;
+    if (copy !== undefined) copy.config = settings.log;
   }
 
   #remove(name: string): void {
@@ -450,6 +443,7 @@ export class Topics {
     this.#opening?.cancel();
     this.#unopened.clear();
     for (const partition of this.all()) partition.becomeOffline(Errors.NOT_LEADER_OR_FOLLOWER.code);
+    this.#deadlines.close();
   }
 
   topic(name: string): TopicImage | undefined {

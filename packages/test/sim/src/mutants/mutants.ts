@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "commits are acknowledged even if the write fails",
     file: `${BROKER}/coordinator/shard-runner.ts`,
-    find: "now, ...rules }, done);",
-    replace: "now, ...rules }, () => done(0));",
+    find: "{ acks: this.#acks, done },",
+    replace: "{ acks: this.#acks, done: () => done(0) },",
     why: "a committed offset that could not be written is lost",
   },
   {

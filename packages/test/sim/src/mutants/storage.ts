@@ -108,8 +108,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a start does not restore the high watermark",
     file: `${BROKER}/replica/partition.ts`,
-    find: "    this.#log.highWatermark = this.#log.endOffset;\n  }",
-    replace: "  }",
+    find: "    this.#log.highWatermark = this.#log.endOffset;\n    this.#replica = new Replica(this.#log.endOffset);",
+    replace: "    this.#replica = new Replica(this.#log.highWatermark);",
     why: "the high watermark goes back",
   },
   {

@@ -1,6 +1,7 @@
 import { type Int64, joined } from "@samsa/base";
 import type { AppendResult } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
+import type { Acks } from "@samsa/replica";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
 import type { RequestContext } from "../../network/requests.ts";
@@ -98,7 +99,14 @@ export const produce: Handler<"Produce", Needs> = (parts, request, context, repl
   });
   const validAcks = acks === -1 || acks === 0 || acks === 1;
   const all = (topicData: ProduceRequest["topicData"], transaction?: Transaction): void => {
-    const producing = { acks, parts, context, production, transaction };
+    const producing = {
+      acks: acks === -1 ? ("IN_SYNC" as const) : ("LEADER" as const),
+      timeoutMs: request.timeoutMs,
+      parts,
+      context,
+      production,
+      transaction,
+    };
     for (const topic of topicData) {
       const partitionResponses = topic.partitionData.map(({ index, records }) =>
         validAcks ? produceTo(producing, topic, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
@@ -118,7 +126,8 @@ export const produce: Handler<"Produce", Needs> = (parts, request, context, repl
 };
 
 interface Producing {
-  readonly acks: number;
+  readonly acks: Acks;
+  readonly timeoutMs: number;
   readonly parts: Needs;
   readonly context: RequestContext;
   readonly production: Production;
@@ -143,7 +152,8 @@ function produceTo(
   }
   const partition = parts.topics.leader(name, index);
   if (typeof partition === "number") return refused(index, partition);
-  if (producing.acks === -1 && partition.minInSync > 1) return refused(index, Errors.NOT_ENOUGH_REPLICAS.code);
+  const fault = partition.appendFault(producing.acks);
+  if (fault !== 0) return refused(index, fault);
   const refusal = producing.transaction?.refusal(name, index);
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
   const bytes = chunks === null ? new Uint8Array(0) : joined(chunks);
@@ -252,10 +262,11 @@ function settle(
       timestampType: rules.validation.timestampType,
       guard: validation.transactional ? transaction?.guardOf(partition) : undefined,
     };
-    added = partition.appendAsLeader(bytes, request, errorCode => {
+    const done = (errorCode: number): void => {
       if (errorCode !== 0) fail(result, errorCode);
       production.done();
-    });
+    };
+    added = partition.appendAsLeader(bytes, request, { acks: producing.acks, timeoutMs: producing.timeoutMs, done });
   } catch (error) {
     return failed(parts, result, error);
   }

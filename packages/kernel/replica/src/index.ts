@@ -1,0 +1,2 @@
+export { type Acks, Replica, type Settled } from "./replica.ts";
+export type { Wait } from "./waits.ts";

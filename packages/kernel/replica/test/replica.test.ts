@@ -1,0 +1,134 @@
+import { InvariantError } from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Acks, Replica, type Settled, type Wait } from "../src/index.ts";
+
+const ACKS = ["LEADER", "COMMITTED", "IN_SYNC"] as const;
+const NOT_LEADER = Errors.NOT_LEADER_OR_FOLLOWER.code;
+const STORAGE = Errors.KAFKA_STORAGE_ERROR.code;
+const AFTER_APPEND = Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code;
+
+function leader(): Replica<number> {
+  const replica = new Replica<number>(0);
+  replica.becomeLeader(0);
+  return replica;
+}
+
+describe("a replica", () => {
+  test("serves nobody before it leads, and names the reason", () => {
+    const replica = new Replica<number>(7);
+    expect([replica.fault, replica.leaderEpoch, replica.highWatermark]).toEqual([NOT_LEADER, -1, 7]);
+    expect(replica.appendFault("LEADER")).toBe(NOT_LEADER);
+    expect(() => replica.appended(8, "LEADER", 1)).toThrow(InvariantError);
+    replica.becomeLeader(3);
+    expect([replica.fault, replica.appendFault("LEADER")]).toEqual([0, 0]);
+    replica.becomeFollower(4);
+    expect(replica.fault).toBe(NOT_LEADER);
+    replica.becomeOffline(STORAGE);
+    expect([replica.fault, replica.isOffline]).toEqual([STORAGE, true]);
+  });
+
+  test("does not come back once it is offline, nor to an earlier epoch", () => {
+    const replica = leader();
+    replica.becomeFollower(5);
+    expect(() => replica.becomeLeader(4)).toThrow(InvariantError);
+    replica.becomeOffline(STORAGE);
+    for (const step of ["becomeLeader", "becomeFollower", "becomeOffline"] as const) {
+      expect(() => replica[step](9)).toThrow(InvariantError);
+    }
+  });
+
+  test("compares the epoch that a client knows", () => {
+    const replica = new Replica<number>(0);
+    replica.becomeLeader(5);
+    const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
+    const codes = [-1, 4, 5, 6].map(epoch => replica.epochFault(epoch));
+    expect(codes).toEqual([0, FENCED_LEADER_EPOCH.code, 0, UNKNOWN_LEADER_EPOCH.code]);
+  });
+
+  test("refuses appends for all replicas in sync while these are too few", () => {
+    const replica = leader();
+    replica.minInSync = 2;
+    expect(ACKS.map(acks => replica.appendFault(acks))).toEqual([0, 0, Errors.NOT_ENOUGH_REPLICAS.code]);
+  });
+
+  test("says so if they became too few after the append", () => {
+    const replica = leader();
+    ACKS.forEach((acks, i) => replica.appended(1, acks, i));
+    replica.minInSync = 2;
+    expect(outcomes(replica.written(1))).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, AFTER_APPEND],
+    ]);
+  });
+});
+
+function outcomes(settled: readonly Settled<number>[]): [item: number, errorCode: number][] {
+  return settled.flatMap(({ items, errorCode }) => items.map((item): [number, number] => [item, errorCode]));
+}
+
+/** A list that is searched as a whole at each step. */
+class Model {
+  waits: { readonly item: number; readonly end: number; readonly acks: Acks }[] = [];
+  highWatermark = 0;
+  role: "LEADER" | "FOLLOWER" = "LEADER";
+
+  take(isOver: (end: number) => boolean, errorCode: number): [item: number, errorCode: number][] {
+    const over = ACKS.flatMap(acks => this.waits.filter(wait => wait.acks === acks && isOver(wait.end)));
+    this.waits = this.waits.filter(({ end }) => !isOver(end));
+    return over.map(({ item }) => [item, errorCode]);
+  }
+}
+
+test("every append has one outcome, in order, or is cancelled", () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.tuple(fc.constant("append"), fc.nat(3), fc.nat(2)) },
+    { weight: 3, arbitrary: fc.tuple(fc.constant("cancel"), fc.nat(200), fc.constant(0)) },
+    { weight: 3, arbitrary: fc.tuple(fc.constant("written"), fc.nat(300), fc.constant(0)) },
+    { weight: 1, arbitrary: fc.tuple(fc.constantFrom("follow", "lead"), fc.nat(2), fc.constant(0)) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), steps => {
+      const replica = leader();
+      const model = new Model();
+      const waits: Wait<number>[] = [];
+      let end = 0;
+      for (const [what, by, which] of steps) {
+        if (what === "append" && model.role === "LEADER") {
+          end += by;
+          const acks = ACKS[which] as Acks;
+          model.waits.push({ item: waits.length, end, acks });
+          waits.push(replica.appended(end, acks, waits.length));
+        } else if (what === "cancel" && by < waits.length) {
+          waits[by]?.cancel();
+          model.waits = model.waits.filter(({ item }) => item !== by);
+        } else if (what === "written") {
+          const at = Math.min(by, end);
+          const isLeader = model.role === "LEADER";
+          if (isLeader) model.highWatermark = Math.max(model.highWatermark, at);
+          const expected = isLeader ? model.take(offset => offset <= model.highWatermark, 0) : [];
+          const got = outcomes(replica.written(at));
+          expect(got).toEqual(expected);
+          expect(replica.highWatermark).toBe(model.highWatermark);
+        } else if (what === "follow" || what === "lead") {
+          const epoch = replica.leaderEpoch + by;
+          model.role = what === "lead" ? "LEADER" : "FOLLOWER";
+          if (what === "lead") replica.becomeLeader(epoch);
+          else expect(outcomes([replica.becomeFollower(epoch)])).toEqual(model.take(() => true, NOT_LEADER));
+        }
+      }
+      expect(waits.filter(({ item }) => item !== undefined)).toHaveLength(model.waits.length);
+    }),
+  );
+});
+
+test("cancelled appends do not pile up while the log stands still", () => {
+  const replica = leader();
+  const kept = replica.appended(1, "IN_SYNC", -1);
+  for (let i = 0; i < 10_000; i++) replica.appended(1, "IN_SYNC", i).cancel();
+  expect(kept.item).toBe(-1);
+  expect(replica.waiting).toBeLessThan(100);
+  expect(outcomes(replica.written(1))).toEqual([[-1, 0]]);
+});

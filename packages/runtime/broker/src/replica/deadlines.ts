@@ -1,0 +1,75 @@
+import { DeadlineHeap, type Env, guard, type Timer } from "@samsa/base";
+
+/** Cancelled deadlines are removed when they are the majority of at least this many. */
+const LEAST_SWEPT = 1024;
+
+interface Deadline extends Timer {
+  /** undefined once the deadline has passed or is cancelled. */
+  run: (() => void) | undefined;
+}
+
+/** Time-outs of requests, in one heap behind one timer (`DelayedOperationPurgatory`). */
+export class Deadlines {
+  readonly #env: Env;
+  readonly #heap = new DeadlineHeap<Deadline>();
+  #cancelled = 0;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Number of deadlines that are kept, cancelled ones included. */
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  /** Calls `run` after `ms`, unless the deadline is cancelled before. */
+  after(ms: number, run: () => void): Timer {
+    const deadline: Deadline = { run, cancel: () => this.#cancel(deadline) };
+    this.#heap.push(this.#env.clock.monotonic() + ms, deadline);
+    this.#schedule();
+    return deadline;
+  }
+
+  #cancel(deadline: Deadline): void {
+    if (deadline.run === undefined) return;
+    deadline.run = undefined;
+    this.#cancelled++;
+    // A client may ask for a time-out of days, and be answered at once.
+    if (this.#cancelled * 2 <= this.#heap.size || this.#heap.size < LEAST_SWEPT) return;
+    this.#heap.filter(({ run }) => run !== undefined);
+    this.#cancelled = 0;
+  }
+
+  #schedule(): void {
+    const at = this.#heap.next();
+    if (at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#env.timers.after(Math.max(0, at - this.#env.clock.monotonic()), this.#expire);
+  }
+
+  readonly #expire = (): void => {
+    this.#timerAt = Infinity;
+    const now = this.#env.clock.monotonic();
+    for (let deadline = this.#heap.pop(now); deadline !== undefined; deadline = this.#heap.pop(now)) {
+      const { run } = deadline;
+      if (run === undefined) {
+        this.#cancelled--;
+        continue;
+      }
+      deadline.run = undefined;
+      guard(run, error => this.#env.logger.error("the time-out of a request failed", { error }));
+    }
+    this.#schedule();
+  };
+
+  /** Drops all deadlines: the broker stops. */
+  close(): void {
+    this.#timer?.cancel();
+    this.#timerAt = Infinity;
+    this.#heap.filter(() => false);
+  }
+}
