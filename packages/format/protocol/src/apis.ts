@@ -4,8 +4,12 @@ import * as m from "./messages/index.ts";
 /** Kind of listener on which an API is served (`ApiMessageType.ListenerType`). */
 export type Listener = "broker" | "controller";
 
-/** API of Kafka 4.4 with its messages and versions (`ApiKeys`). */
-export interface Api<Q extends AnyMessage = AnyMessage, R extends AnyMessage = AnyMessage> {
+/** API of Kafka 4.4 with its messages and versions (`ApiKeys`). `L` are the kinds of listeners that serve it. */
+export interface Api<
+  Q extends AnyMessage = AnyMessage,
+  R extends AnyMessage = AnyMessage,
+  L extends Listener = Listener,
+> {
   /** Number on the wire. */
   readonly key: number;
   readonly name: string;
@@ -17,7 +21,7 @@ export interface Api<Q extends AnyMessage = AnyMessage, R extends AnyMessage = A
   readonly lastStable: number;
   /** First flexible version; Infinity if there is none. */
   readonly flexible: number;
-  readonly listeners: readonly Listener[];
+  readonly listeners: readonly L[];
   /** True if a broker forwards the request to the active controller in an Envelope. */
   readonly forwardable: boolean;
 }
@@ -29,21 +33,21 @@ interface Extra {
   readonly unstable?: true;
 }
 
-const LISTENERS: { readonly [T in Trait]: readonly Listener[] } = {
+const LISTENERS = {
   B: ["broker"],
   C: ["controller"],
   BC: ["broker", "controller"],
-};
+} as const satisfies { readonly [T in Trait]: readonly Listener[] };
 
 const FORWARDED: Extra = { forwardable: true };
 
-function api<Q extends AnyMessage, R extends AnyMessage>(
+function api<Q extends AnyMessage, R extends AnyMessage, T extends Trait>(
   key: number,
   request: Q,
   response: R,
-  on: Trait,
+  on: T,
   extra: Extra = {},
-): Api<Q, R> {
+): Api<Q, R, (typeof LISTENERS)[T][number]> {
   const { first, last, flexible } = request;
   return {
     key,
@@ -190,6 +194,11 @@ export const Apis = {
 
 /** Name of an API: the name of its request without `Request`. */
 export type ApiName = keyof typeof Apis;
+
+/** Name of an API that listeners of kind `L` serve. */
+export type ApiNameOn<L extends Listener> = {
+  readonly [N in ApiName]: L extends (typeof Apis)[N]["listeners"][number] ? N : never;
+}[ApiName];
 
 /** APIs, by key in ascending order. */
 export const APIS: readonly Api[] = Object.values(Apis);

@@ -2,6 +2,7 @@ export {
   type Api,
   ApiKey,
   type ApiName,
+  type ApiNameOn,
   apiOf,
   Apis,
   APIS,

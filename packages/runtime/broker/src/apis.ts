@@ -1,5 +1,4 @@
-import type { ByteReader, ByteWriter } from "@samsa/base";
-import { type ApiName, Apis } from "@samsa/protocol";
+import type { ApiNameOn } from "@samsa/protocol";
 import { createAcls, deleteAcls, describeAcls } from "./api/cluster/acls.ts";
 import { alterReplicaLogDirs } from "./api/cluster/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/cluster/api-versions.ts";
@@ -33,82 +32,42 @@ import * as shareOffsets from "./api/share/share-group-offsets.ts";
 import * as shareGroups from "./api/share/share-groups.ts";
 import * as shareState from "./api/share/share-state.ts";
 import { writeTxnMarkers } from "./api/transactions/write-txn-markers.ts";
-import { type AclOperation, type Action, CLUSTER_NAME } from "./network/authorizer.ts";
-import { type ErrorResponse, errorResponses } from "./error-responses.ts";
-import type { Handler, RequestOf } from "./handler.ts";
+import {
+  ALTER_CLUSTER,
+  ALTER_CLUSTER_CONFIGS,
+  type AnswerableApi,
+  type ApiRow,
+  apiRow,
+  apisOn,
+  CLUSTER_ACTION,
+  type Columns,
+  DESCRIBE_CLUSTER,
+  DESCRIBE_CLUSTER_CONFIGS,
+} from "./api-row.ts";
+import type { ControllerApi } from "./controller/controller-channel.ts";
+import type { AclOperation } from "./network/authorizer.ts";
+import type { Handler } from "./handler.ts";
 import type { AnnouncedApi, BrokerParts } from "./parts.ts";
 import type { RequestContext } from "./network/requests.ts";
 
-/** `Reply` of an API whose type is not known to the caller. */
-export type AnyReply = (response: object | null, sent?: () => void) => void;
+/** A served API of a broker. */
+export type ServedApi = ApiRow<BrokerParts, RequestContext>;
 
-/** A served API without its static types: `request` decodes to what `handle` accepts. */
-export interface ServedApi {
-  readonly name: ApiName;
-  readonly key: number;
-  readonly first: number;
-  readonly last: number;
-  /** The lowest version that ApiVersions announces; below `first` only where clients need to see it. */
-  readonly announcedFirst: number;
-  readonly request: { decode(reader: ByteReader, version: number): object };
-  /** True if nothing refers to the request once its handler has returned, so that its memory may be reused. */
-  readonly transient: boolean;
-  /** True if the quota of request time does not count it (`sendResponseExemptThrottle`). */
-  readonly exempt: boolean;
-  readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
-  /** Action that the client needs permission for before the handler is called; undefined: none. */
-  action(request: object): Action | undefined;
-  /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
-  failure: ErrorResponse<object>;
-  handle(parts: BrokerParts, request: object, context: RequestContext, reply: AnyReply): void;
-}
+type BrokerApi = ApiNameOn<"broker"> & AnswerableApi;
 
-interface Row<N extends ApiName> {
-  /** Permission for the whole request: on the cluster, or on the group or transactional id that the request names. */
-  readonly permission?:
-    | readonly [operation: AclOperation, resource: "CLUSTER"]
-    | readonly [
-        operation: AclOperation,
-        resource: "GROUP" | "TRANSACTIONAL_ID",
-        nameOf: (request: RequestOf<N>) => string | null,
-      ];
-  readonly announcedFirst?: number;
-  readonly transient?: true;
-  readonly exempt?: true;
-}
-
-/** Builds a row of the table of APIs. */
-export function serve<N extends keyof typeof errorResponses>(
+/** Builds the row of an API that brokers answer. */
+export function serve<N extends BrokerApi>(
   name: N,
   handler: Handler<NoInfer<N>, BrokerParts>,
-  { permission, announcedFirst, transient, exempt }: Row<N> = {},
+  columns: Columns<N> = {},
 ): ServedApi {
-  const { key, request, response, first, lastStable } = Apis[name];
-  const action = (asked: RequestOf<N>): Action | undefined => {
-    if (permission === undefined) return undefined;
-    const [operation, resource, nameOf] = permission;
-    const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked);
-    return of === null ? undefined : { operation, resource, name: of };
-  };
-  const typed = { request, response, action, failure: errorResponses[name], handle: handler };
-  // Request schema and handler have matching types, because the row pairs them by the API's name.
-  const untyped = typed as unknown as Pick<ServedApi, keyof typeof typed>;
-  return {
-    name,
-    key,
-    first,
-    last: lastStable,
-    announcedFirst: announcedFirst ?? first,
-    transient: transient === true,
-    exempt: exempt === true,
-    ...untyped,
-  };
+  return apiRow(name, handler, columns);
 }
 
-const ALTER_CLUSTER = { permission: ["ALTER", "CLUSTER"] } as const;
-const DESCRIBE_CLUSTER = { permission: ["DESCRIBE", "CLUSTER"] } as const;
-/** Permission for APIs that only brokers use. */
-const CLUSTER_ACTION = { permission: ["CLUSTER_ACTION", "CLUSTER"] } as const;
+/** Builds the row of an API whose requests brokers forward to the active controller, without changes. */
+export function forward<N extends BrokerApi & ControllerApi>(name: N, columns: Columns<N> = {}): ServedApi {
+  return apiRow<N, BrokerParts, RequestContext>(name, forwarded(name), { ...columns, forwarded: true });
+}
 
 function onGroup<R extends { readonly groupId: string }>(operation: AclOperation) {
   return { permission: [operation, "GROUP", ({ groupId }: R) => groupId] } as const;
@@ -119,12 +78,12 @@ function onTransaction<R extends { readonly transactionalId: string | null }>(op
 }
 
 /**
- * Table of all served APIs. Produce is announced from version 0, as in Kafka, because librdkafka assumes that a broker
+ * Table of the APIs of brokers. Produce is announced from version 0, as in Kafka, because librdkafka assumes that a broker
  * without it cannot compress; requests below version 3 are still refused. The log copies the records of a Produce
  * request as it appends them.
  */
 const BROKER_APIS: readonly ServedApi[] = [
-  serve("Produce", produce, { announcedFirst: 0, transient: true, ...onTransaction("WRITE") }),
+  serve("Produce", produce, { announcedFirst: 0, transient: true, throttle: "produce", ...onTransaction("WRITE") }),
   serve("Fetch", fetch),
   serve("ListOffsets", listOffsets),
   serve("Metadata", metadata),
@@ -138,15 +97,15 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("DescribeGroups", groups.describeGroups),
   serve("ListGroups", groups.listGroups),
   serve("ApiVersions", apiVersions),
-  serve("CreateTopics", forwarded("CreateTopics")),
-  serve("DeleteTopics", forwarded("DeleteTopics")),
+  forward("CreateTopics"),
+  forward("DeleteTopics"),
   serve("DeleteRecords", deleteRecords),
   serve("InitProducerId", initProducerId, onTransaction("WRITE")),
   serve("OffsetForLeaderEpoch", offsetForLeaderEpoch),
   serve("AddPartitionsToTxn", transactions.addPartitionsToTxn),
   serve("AddOffsetsToTxn", transactions.addOffsetsToTxn, onTransaction("WRITE")),
   serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
-  serve("WriteTxnMarkers", writeTxnMarkers, { exempt: true, ...CLUSTER_ACTION }),
+  serve("WriteTxnMarkers", writeTxnMarkers, { throttle: "exempt", ...CLUSTER_ACTION }),
   serve("TxnOffsetCommit", txnOffsetCommit, onTransaction("WRITE")),
   serve("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
   serve("CreateAcls", createAcls, ALTER_CLUSTER),
@@ -155,27 +114,27 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("AlterConfigs", alterConfigs),
   serve("AlterReplicaLogDirs", alterReplicaLogDirs, ALTER_CLUSTER),
   serve("DescribeLogDirs", describeLogDirs, DESCRIBE_CLUSTER),
-  serve("CreatePartitions", forwarded("CreatePartitions")),
+  forward("CreatePartitions"),
   serve("DeleteGroups", groups.deleteGroups),
-  serve("ElectLeaders", forwarded("ElectLeaders"), ALTER_CLUSTER),
+  forward("ElectLeaders", ALTER_CLUSTER),
   serve("IncrementalAlterConfigs", incrementalAlterConfigs),
   serve("OffsetDelete", groups.offsetDelete, onGroup("DELETE")),
-  serve("AlterPartitionReassignments", forwarded("AlterPartitionReassignments"), ALTER_CLUSTER),
+  forward("AlterPartitionReassignments", ALTER_CLUSTER),
   serve("ListPartitionReassignments", listPartitionReassignments, DESCRIBE_CLUSTER),
-  serve("DescribeQuorum", forwarded("DescribeQuorum"), DESCRIBE_CLUSTER),
-  serve("UpdateFeatures", forwarded("UpdateFeatures"), ALTER_CLUSTER),
+  forward("DescribeQuorum", DESCRIBE_CLUSTER),
+  forward("UpdateFeatures", ALTER_CLUSTER),
   serve("DescribeCluster", describeCluster),
   serve("DescribeProducers", describeProducers),
-  serve("DescribeClientQuotas", describeClientQuotas, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
-  serve("AlterClientQuotas", forwarded("AlterClientQuotas"), { permission: ["ALTER_CONFIGS", "CLUSTER"] }),
-  serve("UnregisterBroker", forwarded("UnregisterBroker"), ALTER_CLUSTER),
+  serve("DescribeClientQuotas", describeClientQuotas, DESCRIBE_CLUSTER_CONFIGS),
+  forward("AlterClientQuotas", ALTER_CLUSTER_CONFIGS),
+  forward("UnregisterBroker", ALTER_CLUSTER),
   serve("DescribeTransactions", describeTransactions),
   serve("ListTransactions", listTransactions),
   serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, onGroup("READ")),
   serve("ConsumerGroupDescribe", consumerGroupDescribe),
-  serve("ListConfigResources", listConfigResources, { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] }),
+  serve("ListConfigResources", listConfigResources, DESCRIBE_CLUSTER_CONFIGS),
   serve("DescribeTopicPartitions", describeTopicPartitions),
-  serve("UnregisterController", forwarded("UnregisterController"), ALTER_CLUSTER),
+  forward("UnregisterController", ALTER_CLUSTER),
   serve("ShareGroupHeartbeat", shareGroups.shareGroupHeartbeat, onGroup("READ")),
   serve("ShareGroupDescribe", shareGroups.shareGroupDescribe),
   serve("ShareFetch", shareFetch, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),
@@ -196,10 +155,10 @@ const TELEMETRY_APIS: readonly ServedApi[] = [
   serve("PushTelemetry", pushTelemetry),
 ];
 
-/** Served APIs by key; `telemetry`: clients may push their metrics. */
+/** APIs that broker listeners serve, by key; `telemetry`: clients may push their metrics. */
 export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
   const rows = telemetry ? [...BROKER_APIS, ...TELEMETRY_APIS] : BROKER_APIS;
-  return new Map(rows.map(row => [row.key, row]));
+  return apisOn("broker", rows);
 }
 
 /** Version range of an API as ApiVersions announces it. */

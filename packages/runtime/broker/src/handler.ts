@@ -18,10 +18,11 @@ export type Reply<N extends ApiName> = <T extends ResponseOf<N>>(
 ) => void;
 
 /**
- * Handles the requests of one API, and replies now or later. `Needs` are the parts of the broker that it uses. The
- * API's name is part of the type: a handler in the row of another API does not compile, even if the requests are alike.
+ * Handles the requests of one API, and replies now or later. `Needs` are the parts of the server that it uses, `Context`
+ * is what it learns about the request's origin. The API's name is part of the type: a handler in the row of another API
+ * does not compile, even if the requests are alike.
  */
-export interface Handler<N extends ApiName, Needs> {
-  (parts: Needs, request: RequestOf<N>, context: RequestContext, reply: Reply<N>): void;
+export interface Handler<N extends ApiName, Needs, Context = RequestContext> {
+  (parts: Needs, request: RequestOf<N>, context: Context, reply: Reply<N>): void;
   readonly api?: N;
 }

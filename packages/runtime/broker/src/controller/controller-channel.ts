@@ -1,9 +1,9 @@
 import type { ControllerRequests } from "@samsa/controller";
-import type { ApiName, Apis, Infer } from "@samsa/protocol";
+import type { ApiNameOn, Apis, Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../limits/quotas.ts";
 
 /** APIs that brokers send to the active controller. */
-export type ControllerApi = (keyof ControllerRequests | "DescribeQuorum") & ApiName;
+export type ControllerApi = (keyof ControllerRequests | "DescribeQuorum") & ApiNameOn<"controller">;
 
 export type ControllerRequest<N extends ControllerApi> = Infer<(typeof Apis)[N]["request"]>;
 export type ControllerResponse<N extends ControllerApi> = Infer<(typeof Apis)[N]["response"]>;

@@ -46,6 +46,13 @@ interface Slot {
   sent: (() => void) | undefined;
 }
 
+/** Use of the client's quotas by a request; undefined: the API does not count against the quota. */
+interface Spent {
+  readonly now: number;
+  readonly spentMs: number | undefined;
+  readonly producedBytes: number | undefined;
+}
+
 /** Parts of the broker that connections share. */
 export interface ConnectionHost {
   readonly env: Env;
@@ -326,8 +333,9 @@ export class ClientConnection implements ConnectionHandler {
         const now = env.clock.monotonic();
         metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
-        const spentMs = api.exempt ? undefined : (spent ?? now - began);
-        this.#holdBack(slot, context, response, { now, spentMs });
+        const spentMs = api.throttle === "exempt" ? undefined : (spent ?? now - began);
+        const producedBytes = api.throttle === "produce" ? slot.bytes : undefined;
+        this.#holdBack(context, response, { now, spentMs, producedBytes });
         const isMute = response === null || this.#closed;
         this.#reply(slot, isMute ? undefined : this.#encode(api, head, request, response));
       } catch (error) {
@@ -347,16 +355,17 @@ export class ClientConnection implements ConnectionHandler {
 
   /** Applies quotas: the response carries the throttle time, and requests wait that long (KIP-219). */
   #holdBack(
-    slot: Slot,
     client: RequestContext,
     response: { throttleTimeMs?: unknown } | null,
-    { now, spentMs }: { readonly now: number; readonly spentMs: number | undefined },
+    { now, spentMs, producedBytes }: Spent,
   ): void {
     const { quotas } = this.#host;
     const told = response?.throttleTimeMs;
     let ms = typeof told === "number" ? told : 0;
     if (spentMs !== undefined) ms = Math.max(ms, quotas.record("request_percentage", client, spentMs / 10, now));
-    if (slot.pipelined) ms = Math.max(ms, quotas.record("producer_byte_rate", client, slot.bytes, now));
+    if (producedBytes !== undefined) {
+      ms = Math.max(ms, quotas.record("producer_byte_rate", client, producedBytes, now));
+    }
     if (ms <= 0) return;
     ms = Math.min(ms, LONGEST_MUTE_MS);
     if (typeof told === "number") (response as { throttleTimeMs: number }).throttleTimeMs = ms;

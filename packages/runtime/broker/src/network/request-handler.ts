@@ -1,6 +1,7 @@
 import type { Logger } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { AnyReply, ServedApi } from "../apis.ts";
+import type { AnyReply } from "../api-row.ts";
+import type { ServedApi } from "../apis.ts";
 import type { Action, Authorizer } from "./authorizer.ts";
 import type { RequestError } from "../error-responses.ts";
 import type { BrokerParts } from "../parts.ts";

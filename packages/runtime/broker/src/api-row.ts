@@ -1,0 +1,109 @@
+import type { ByteReader, ByteWriter } from "@samsa/base";
+import { type ApiName, Apis, type Listener } from "@samsa/protocol";
+import { type ErrorResponse, errorResponses } from "./error-responses.ts";
+import type { Handler, RequestOf } from "./handler.ts";
+import { type AclOperation, type Action, CLUSTER_NAME } from "./network/authorizer.ts";
+
+/** `Reply` of an API whose type is not known to the caller. */
+export type AnyReply = (response: object | null, sent?: () => void) => void;
+
+/** Permission for a whole request: on the cluster, or on the group or transactional id that the request names. */
+export type Permission<N extends ApiName> =
+  | readonly [operation: AclOperation, resource: "CLUSTER"]
+  | readonly [
+      operation: AclOperation,
+      resource: "GROUP" | "TRANSACTIONAL_ID",
+      nameOf: (request: RequestOf<N>) => string | null,
+    ];
+
+/**
+ * Client quotas that a request counts against. `request`: its time (`sendResponseMaybeThrottle`). `produce`: its bytes
+ * too. `exempt`: none (`sendResponseExemptThrottle`). `mutationsSince`: its time, and the partitions that it creates or
+ * deletes (KIP-599), of which clients know THROTTLING_QUOTA_EXCEEDED from that version on. A handler that returns records
+ * counts their bytes itself, because it withholds the records of a client above its quota.
+ */
+export type Throttle = "request" | "produce" | "exempt" | { readonly mutationsSince: number };
+
+/** Columns of a row besides the API's name and its handler. Kafka's schemas give the messages, versions and listeners. */
+export interface Columns<N extends ApiName> {
+  /** Default: none; the handler checks each resource that the request names. */
+  readonly permission?: Permission<N>;
+  /** Default: `request`. */
+  readonly throttle?: Throttle;
+  /** Lowest version that ApiVersions announces, if below the first that is served. */
+  readonly announcedFirst?: number;
+  /** Promises that nothing refers to the request once its handler has returned, so that its memory may be reused. */
+  readonly transient?: true;
+}
+
+/** Row of a table of APIs, without its static types: `request` decodes to what `handle` accepts. */
+export interface ApiRow<Parts, Context> {
+  readonly name: ApiName;
+  readonly key: number;
+  readonly first: number;
+  readonly last: number;
+  /** Lowest version that ApiVersions announces; below `first` only where clients need to see it. */
+  readonly announcedFirst: number;
+  /** Kinds of listeners that serve the API. */
+  readonly listeners: readonly Listener[];
+  /** True if the active controller answers the request. */
+  readonly forwarded: boolean;
+  readonly transient: boolean;
+  readonly throttle: Throttle;
+  readonly request: { decode(reader: ByteReader, version: number): object };
+  readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
+  /** Action that the client needs permission for before the handler is called; undefined: none. */
+  action(request: object): Action | undefined;
+  /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
+  failure: ErrorResponse<object>;
+  handle(parts: Parts, request: object, context: Context, reply: AnyReply): void;
+}
+
+/** APIs that have an answer to a request that fails as a whole: no other can be served. */
+export type AnswerableApi = keyof typeof errorResponses;
+
+/** Builds the row of an API. */
+export function apiRow<N extends AnswerableApi, Parts, Context>(
+  name: N,
+  handler: Handler<NoInfer<N>, Parts, Context>,
+  { permission, throttle = "request", announcedFirst, transient, forwarded }: Columns<N> & { forwarded?: true },
+): ApiRow<Parts, Context> {
+  const { key, request, response, first, lastStable, listeners } = Apis[name];
+  const action = (asked: RequestOf<N>): Action | undefined => {
+    if (permission === undefined) return undefined;
+    const [operation, resource, nameOf] = permission;
+    const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked);
+    return of === null ? undefined : { operation, resource, name: of };
+  };
+  const typed = { request, response, action, failure: errorResponses[name], handle: handler };
+  // Request schema and handler have matching types, because the row pairs them by the API's name.
+  const untyped = typed as unknown as Pick<ApiRow<Parts, Context>, keyof typeof typed>;
+  return {
+    name,
+    key,
+    first,
+    last: lastStable,
+    announcedFirst: announcedFirst ?? first,
+    listeners,
+    forwarded: forwarded === true,
+    transient: transient === true,
+    throttle,
+    ...untyped,
+  };
+}
+
+/** Rows that a kind of listener serves, by key. */
+export function apisOn<Parts, Context>(
+  listener: Listener,
+  rows: readonly ApiRow<Parts, Context>[],
+): ReadonlyMap<number, ApiRow<Parts, Context>> {
+  return new Map(rows.filter(({ listeners }) => listeners.includes(listener)).map(row => [row.key, row]));
+}
+
+/** Permissions on the cluster. */
+export const ALTER_CLUSTER = { permission: ["ALTER", "CLUSTER"] } as const;
+export const DESCRIBE_CLUSTER = { permission: ["DESCRIBE", "CLUSTER"] } as const;
+/** Permission for APIs that only brokers use. */
+export const CLUSTER_ACTION = { permission: ["CLUSTER_ACTION", "CLUSTER"] } as const;
+export const ALTER_CLUSTER_CONFIGS = { permission: ["ALTER_CONFIGS", "CLUSTER"] } as const;
+export const DESCRIBE_CLUSTER_CONFIGS = { permission: ["DESCRIBE_CONFIGS", "CLUSTER"] } as const;
