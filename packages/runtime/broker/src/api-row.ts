@@ -3,6 +3,7 @@ import { type ApiName, Apis, type Listener } from "@samsa/protocol";
 import { type ErrorResponse, errorResponses } from "./error-responses.ts";
 import type { Handler, RequestOf } from "./handler.ts";
 import { type AclOperation, type Action, CLUSTER_NAME } from "./network/authorizer.ts";
+import type { TopicAccess } from "./network/request-topics.ts";
 
 /** `Reply` of an API whose type is not known to the caller. */
 export type AnyReply = (response: object | null, sent?: () => void) => void;
@@ -24,7 +25,7 @@ export type Permission<N extends ApiName> =
  */
 export type Throttle = "request" | "produce" | "exempt" | { readonly mutationsSince: number };
 
-/** Columns of a row besides the API's name and its handler. Kafka's schemas give the messages, versions and listeners. */
+/** Columns of a row besides the API's name, its handler, and its topics. Kafka's schemas give the messages, versions and listeners. */
 export interface Columns<N extends ApiName> {
   /** Default: none; the handler checks each resource that the request names. */
   readonly permission?: Permission<N>;
@@ -48,6 +49,8 @@ export interface ApiRow<Parts, Context> {
   readonly listeners: readonly Listener[];
   /** True if the active controller answers the request. */
   readonly forwarded: boolean;
+  /** Use of topics; undefined: the API names none. */
+  readonly topics: TopicAccess | undefined;
   readonly transient: boolean;
   readonly throttle: Throttle;
   readonly request: { decode(reader: ByteReader, version: number): object };
@@ -66,9 +69,10 @@ export type AnswerableApi = keyof typeof errorResponses;
 export function apiRow<N extends AnswerableApi, Parts, Context>(
   name: N,
   handler: Handler<NoInfer<N>, Parts, Context>,
-  { permission, throttle = "request", announcedFirst, transient, forwarded }: Columns<N> & { forwarded?: true },
+  columns: Columns<N> & { readonly topics?: TopicAccess; readonly forwarded?: true },
 ): ApiRow<Parts, Context> {
   const { key, request, response, first, lastStable, listeners } = Apis[name];
+  const { permission, throttle = "request", announcedFirst, transient, topics, forwarded } = columns;
   const action = (asked: RequestOf<N>): Action | undefined => {
     if (permission === undefined) return undefined;
     const [operation, resource, nameOf] = permission;
@@ -86,6 +90,7 @@ export function apiRow<N extends AnswerableApi, Parts, Context>(
     announcedFirst: announcedFirst ?? first,
     listeners,
     forwarded: forwarded === true,
+    topics,
     transient: transient === true,
     throttle,
     ...untyped,

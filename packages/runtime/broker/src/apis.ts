@@ -48,6 +48,7 @@ import type { ControllerApi } from "./controller/controller-channel.ts";
 import type { AclOperation } from "./network/authorizer.ts";
 import type { Handler } from "./handler.ts";
 import type { AnnouncedApi, BrokerParts } from "./parts.ts";
+import type { TopicAccess } from "./network/request-topics.ts";
 import type { RequestContext } from "./network/requests.ts";
 
 /** A served API of a broker. */
@@ -55,13 +56,18 @@ export type ServedApi = ApiRow<BrokerParts, RequestContext>;
 
 type BrokerApi = ApiNameOn<"broker"> & AnswerableApi;
 
+/** Columns of a row by the context of its handler: one that uses topics needs the column `topics`, no other has it. */
+type ColumnsFor<N extends BrokerApi, C extends RequestContext> = RequestContext extends C
+  ? [columns?: Columns<N>]
+  : [columns: Columns<N> & { readonly topics: TopicAccess }];
+
 /** Builds the row of an API that brokers answer. */
-export function serve<N extends BrokerApi>(
+export function serve<N extends BrokerApi, C extends RequestContext = RequestContext>(
   name: N,
-  handler: Handler<NoInfer<N>, BrokerParts>,
-  columns: Columns<N> = {},
+  handler: Handler<NoInfer<N>, BrokerParts, C>,
+  ...[columns = {}]: ColumnsFor<N, NoInfer<C>>
 ): ServedApi {
-  return apiRow(name, handler, columns);
+  return apiRow<N, BrokerParts, C>(name, handler, columns);
 }
 
 /** Builds the row of an API whose requests brokers forward to the active controller, without changes. */
@@ -83,12 +89,18 @@ function onTransaction<R extends { readonly transactionalId: string | null }>(op
  * request as it appends them.
  */
 const BROKER_APIS: readonly ServedApi[] = [
-  serve("Produce", produce, { announcedFirst: 0, transient: true, throttle: "produce", ...onTransaction("WRITE") }),
-  serve("Fetch", fetch),
-  serve("ListOffsets", listOffsets),
-  serve("Metadata", metadata),
-  serve("OffsetCommit", groups.offsetCommit, onGroup("READ")),
-  serve("OffsetFetch", groups.offsetFetch),
+  serve("Produce", produce, {
+    topics: { operation: "WRITE", idsSince: 13 },
+    announcedFirst: 0,
+    transient: true,
+    throttle: "produce",
+    ...onTransaction("WRITE"),
+  }),
+  serve("Fetch", fetch, { topics: { operation: "READ", idsSince: 13 } }),
+  serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
+  serve("Metadata", metadata, { topics: { operation: "DESCRIBE" } }),
+  serve("OffsetCommit", groups.offsetCommit, { topics: { operation: "READ", idsSince: 10 }, ...onGroup("READ") }),
+  serve("OffsetFetch", groups.offsetFetch, { topics: { operation: "DESCRIBE", idsSince: 10 } }),
   serve("FindCoordinator", findCoordinator),
   serve("JoinGroup", groups.joinGroup, onGroup("READ")),
   serve("Heartbeat", groups.heartbeat, onGroup("READ")),
@@ -99,54 +111,69 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("ApiVersions", apiVersions),
   forward("CreateTopics"),
   forward("DeleteTopics"),
-  serve("DeleteRecords", deleteRecords),
+  serve("DeleteRecords", deleteRecords, { topics: { operation: "DELETE" } }),
   serve("InitProducerId", initProducerId, onTransaction("WRITE")),
-  serve("OffsetForLeaderEpoch", offsetForLeaderEpoch),
-  serve("AddPartitionsToTxn", transactions.addPartitionsToTxn),
+  serve("OffsetForLeaderEpoch", offsetForLeaderEpoch, { topics: { operation: "DESCRIBE", unless: "CLUSTER_ACTION" } }),
+  serve("AddPartitionsToTxn", transactions.addPartitionsToTxn, { topics: { operation: "WRITE", clientsUntil: 3 } }),
   serve("AddOffsetsToTxn", transactions.addOffsetsToTxn, onTransaction("WRITE")),
   serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
-  serve("WriteTxnMarkers", writeTxnMarkers, { throttle: "exempt", ...CLUSTER_ACTION }),
-  serve("TxnOffsetCommit", txnOffsetCommit, onTransaction("WRITE")),
+  serve("WriteTxnMarkers", writeTxnMarkers, { topics: { operation: null }, throttle: "exempt", ...CLUSTER_ACTION }),
+  serve("TxnOffsetCommit", txnOffsetCommit, { topics: { operation: "READ", idsSince: 6 }, ...onTransaction("WRITE") }),
   serve("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
   serve("CreateAcls", createAcls, ALTER_CLUSTER),
   serve("DeleteAcls", deleteAcls, ALTER_CLUSTER),
   serve("DescribeConfigs", describeConfigs),
   serve("AlterConfigs", alterConfigs),
-  serve("AlterReplicaLogDirs", alterReplicaLogDirs, ALTER_CLUSTER),
-  serve("DescribeLogDirs", describeLogDirs, DESCRIBE_CLUSTER),
+  serve("AlterReplicaLogDirs", alterReplicaLogDirs, { topics: { operation: null }, ...ALTER_CLUSTER }),
+  serve("DescribeLogDirs", describeLogDirs, { topics: { operation: null }, ...DESCRIBE_CLUSTER }),
   forward("CreatePartitions"),
   serve("DeleteGroups", groups.deleteGroups),
   forward("ElectLeaders", ALTER_CLUSTER),
   serve("IncrementalAlterConfigs", incrementalAlterConfigs),
-  serve("OffsetDelete", groups.offsetDelete, onGroup("DELETE")),
+  serve("OffsetDelete", groups.offsetDelete, { topics: { operation: "READ" }, ...onGroup("DELETE") }),
   forward("AlterPartitionReassignments", ALTER_CLUSTER),
   serve("ListPartitionReassignments", listPartitionReassignments, DESCRIBE_CLUSTER),
   forward("DescribeQuorum", DESCRIBE_CLUSTER),
   forward("UpdateFeatures", ALTER_CLUSTER),
   serve("DescribeCluster", describeCluster),
-  serve("DescribeProducers", describeProducers),
+  serve("DescribeProducers", describeProducers, { topics: { operation: "READ" } }),
   serve("DescribeClientQuotas", describeClientQuotas, DESCRIBE_CLUSTER_CONFIGS),
   forward("AlterClientQuotas", ALTER_CLUSTER_CONFIGS),
   forward("UnregisterBroker", ALTER_CLUSTER),
-  serve("DescribeTransactions", describeTransactions),
+  serve("DescribeTransactions", describeTransactions, { topics: { operation: "DESCRIBE" } }),
   serve("ListTransactions", listTransactions),
-  serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, onGroup("READ")),
-  serve("ConsumerGroupDescribe", consumerGroupDescribe),
+  serve("ConsumerGroupHeartbeat", consumerGroupHeartbeat, { topics: { operation: "DESCRIBE" }, ...onGroup("READ") }),
+  serve("ConsumerGroupDescribe", consumerGroupDescribe, { topics: { operation: "DESCRIBE" } }),
   serve("ListConfigResources", listConfigResources, DESCRIBE_CLUSTER_CONFIGS),
-  serve("DescribeTopicPartitions", describeTopicPartitions),
+  serve("DescribeTopicPartitions", describeTopicPartitions, { topics: { operation: "DESCRIBE" } }),
   forward("UnregisterController", ALTER_CLUSTER),
-  serve("ShareGroupHeartbeat", shareGroups.shareGroupHeartbeat, onGroup("READ")),
-  serve("ShareGroupDescribe", shareGroups.shareGroupDescribe),
-  serve("ShareFetch", shareFetch, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),
-  serve("ShareAcknowledge", shareAcknowledge, { permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""] }),
+  serve("ShareGroupHeartbeat", shareGroups.shareGroupHeartbeat, {
+    topics: { operation: "DESCRIBE" },
+    ...onGroup("READ"),
+  }),
+  serve("ShareGroupDescribe", shareGroups.shareGroupDescribe, { topics: { operation: "DESCRIBE" } }),
+  serve("ShareFetch", shareFetch, {
+    topics: { operation: "READ", idsSince: 0 },
+    permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""],
+  }),
+  serve("ShareAcknowledge", shareAcknowledge, {
+    topics: { operation: "READ", idsSince: 0 },
+    permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""],
+  }),
   serve("InitializeShareGroupState", shareState.initializeShareGroupState, CLUSTER_ACTION),
   serve("ReadShareGroupState", shareState.readShareGroupState, CLUSTER_ACTION),
   serve("WriteShareGroupState", shareState.writeShareGroupState, CLUSTER_ACTION),
   serve("DeleteShareGroupState", shareState.deleteShareGroupState, CLUSTER_ACTION),
   serve("ReadShareGroupStateSummary", shareState.readShareGroupStateSummary, CLUSTER_ACTION),
-  serve("DescribeShareGroupOffsets", shareOffsets.describeShareGroupOffsets),
-  serve("AlterShareGroupOffsets", shareOffsets.alterShareGroupOffsets, onGroup("READ")),
-  serve("DeleteShareGroupOffsets", shareOffsets.deleteShareGroupOffsets, onGroup("DELETE")),
+  serve("DescribeShareGroupOffsets", shareOffsets.describeShareGroupOffsets, { topics: { operation: "DESCRIBE" } }),
+  serve("AlterShareGroupOffsets", shareOffsets.alterShareGroupOffsets, {
+    topics: { operation: "READ" },
+    ...onGroup("READ"),
+  }),
+  serve("DeleteShareGroupOffsets", shareOffsets.deleteShareGroupOffsets, {
+    topics: { operation: "READ" },
+    ...onGroup("DELETE"),
+  }),
 ];
 
 /** APIs that are served only with a receiver for client metrics (`ApiVersionManager`). */

@@ -10,7 +10,7 @@ import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { groupConfig } from "./config/group-limits.ts";
 import { Groups } from "./coordinator/groups.ts";
 import { LoadQueue } from "./coordinator/load-queue.ts";
-import { transactionHost, Transactions } from "./coordinator/transactions.ts";
+import { transactionHost, Transactions, writeMarker } from "./coordinator/transactions.ts";
 import { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
 import { addGauges } from "./gauges.ts";
 import { Assignments } from "./lifecycle/assignments.ts";
@@ -277,6 +277,7 @@ export class BrokerRole {
       topics,
       groups,
       transactions,
+      writeMarker: (write, done) => writeMarker({ env, tools, groups }, topics, write, done),
       shares,
       channel,
       producerIds,
@@ -396,7 +397,7 @@ export class BrokerRole {
       turn: this.turn,
       metrics: this.metrics,
       quotas: this.quotas,
-      requests: new RequestHandler(this.#parts(), this.#authorizer),
+      requests: new RequestHandler(this.#parts(), this.topics, this.#authorizer),
       maxRequestBytes: this.config["socket.request.max.bytes"],
       buffers: this.buffers,
       apiOf: (key): ServedApi | undefined => this.#apis.get(key),

@@ -1,9 +1,12 @@
 import type { LogCleaner } from "@samsa/storage";
 import type { BrokerParts } from "./parts.ts";
+import type { Topics } from "./replica/topics.ts";
 
 /** Adds the gauges of a broker: metrics that are computed when they are read. */
 export function addGauges(
-  broker: Pick<BrokerParts, "dirs" | "env" | "metrics" | "pendingFetches" | "sessions" | "telemetry" | "topics">,
+  broker: Pick<BrokerParts, "dirs" | "env" | "metrics" | "pendingFetches" | "sessions" | "telemetry"> & {
+    readonly topics: Pick<Topics, "all">;
+  },
   cleaner: LogCleaner,
 ): void {
   const { metrics, telemetry } = broker;

@@ -1,4 +1,5 @@
 import type { ApiName, Apis, Draft, Exact, Infer } from "@samsa/protocol";
+import type { TopicContext } from "./network/request-topics.ts";
 import type { RequestContext } from "./network/requests.ts";
 
 export type RequestOf<N extends ApiName> = Infer<(typeof Apis)[N]["request"]>;
@@ -26,3 +27,6 @@ export interface Handler<N extends ApiName, Needs, Context = RequestContext> {
   (parts: Needs, request: RequestOf<N>, context: Context, reply: Reply<N>): void;
   readonly api?: N;
 }
+
+/** Handler of an API that names topics: its row declares the operation on them. */
+export type TopicHandler<N extends ApiName, Needs> = Handler<N, Needs, TopicContext>;

@@ -16,7 +16,7 @@ import type { Settings } from "./config/settings.ts";
 import type { ShareGroups } from "./share/share-groups.ts";
 import type { ClientTelemetry } from "./limits/telemetry.ts";
 import type { Topics } from "./replica/topics.ts";
-import type { Transactions } from "./coordinator/transactions.ts";
+import type { Transactions, writeMarker } from "./coordinator/transactions.ts";
 import type { Turn } from "./turn.ts";
 
 /** Endpoint of a broker for clients. */
@@ -55,9 +55,12 @@ export interface BrokerParts {
   readonly unsent: { readonly room: number };
   readonly dirs: LogDirs;
   readonly moves: Moves;
-  readonly topics: Topics;
+  /** Metadata of the cluster. Requests that name topics find them in their own context (`RequestTopics`). */
+  readonly topics: Pick<Topics, "image">;
   readonly groups: Groups;
   readonly transactions: Transactions;
+  /** Writes a transaction marker into a partition of this broker. */
+  readonly writeMarker: (write: Parameters<typeof writeMarker>[2], done: (errorCode: number) => void) => void;
   readonly shares: ShareGroups;
   /** Way to the active controller. */
   readonly channel: ControllerChannel;

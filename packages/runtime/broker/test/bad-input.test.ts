@@ -141,6 +141,10 @@ describe("batches that are not right", () => {
   test("acks that mean nothing, topics that are not there, topics that are ours", async () => {
     expect((await produce(batch(), { acks: 2 })).errorCode).toBe(21);
     expect((await produce(batch(), { topic: "nowhere" })).errorCode).toBe(3);
+    expect((await produce(batch(), { topic: "__consumer_offsets" })).errorCode).toBe(3);
+    const wire = await broker.connect();
+    await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+    wire.close();
     expect((await produce(batch(), { topic: "__consumer_offsets" })).errorCode).toBe(17);
   });
 

@@ -5,6 +5,7 @@ import { type ServedApi, servedApis } from "../src/apis.ts";
 import { type Action, ALLOW_ALL, operationBits } from "../src/network/authorizer.ts";
 import type { BrokerParts } from "../src/parts.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
+import type { Topics } from "../src/replica/topics.ts";
 import type { RequestContext } from "../src/network/requests.ts";
 
 /** APIs without a permission for the whole request: their handlers check each resource. */
@@ -43,6 +44,9 @@ const logged: unknown[] = [];
 const log = (_message: string, fields: unknown): void => void logged.push(fields);
 const parts = { env: { logger: { error: log } } } as unknown as BrokerParts;
 
+/** Topics that no handler of these tests looks at. */
+const NO_TOPICS = {} as unknown as Topics;
+
 function contextOf(version: number): RequestContext {
   const peer = { host: "127.0.0.1", port: 1, software: { name: "", version: "" } };
   return { version, user: "ANONYMOUS", clientId: "", listener: "", peer, close: () => {} };
@@ -70,7 +74,7 @@ test("a client without the permission gets the error of the resource, and its re
     asked.set(name, action);
     return false;
   };
-  const handler = new RequestHandler(parts, { allows });
+  const handler = new RequestHandler(parts, NO_TOPICS, { allows });
   const codes = {
     CLUSTER: Errors.CLUSTER_AUTHORIZATION_FAILED.code,
     GROUP: Errors.GROUP_AUTHORIZATION_FAILED.code,
@@ -107,7 +111,7 @@ test("a client without the permission gets the error of the resource, and its re
 });
 
 test("a handler that throws costs its request, which is answered once", () => {
-  const handler = new RequestHandler(parts, ALLOW_ALL);
+  const handler = new RequestHandler(parts, NO_TOPICS, ALLOW_ALL);
   for (const api of servedApis({ telemetry: true }).values()) {
     const before = logged.length;
     const thrown = (): never => {

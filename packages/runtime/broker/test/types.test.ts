@@ -9,7 +9,11 @@ const ROOT = join(PACKAGE, "../../..");
 const HEAD = `
 import { heartbeat, leaveGroup } from "../src/api/groups/groups.ts";
 import { consumerGroupDescribe } from "../src/api/groups/consumer-groups.ts";
-import { serve } from "../src/apis.ts";
+import { deleteRecords } from "../src/api/records/delete-records.ts";
+import { apisOn } from "../src/api-row.ts";
+import { forward, serve } from "../src/apis.ts";
+import { control } from "../src/controller/controller-apis.ts";
+import type { BrokerParts } from "../src/parts.ts";
 import type { Handler } from "../src/handler.ts";
 type Nothing = Record<never, never>;
 `;
@@ -36,12 +40,12 @@ function complaints(sources: Readonly<Record<string, string>>): Readonly<Record<
 }
 
 // Runs the compiler, because the promise is that such a row or handler does not compile.
-test("a row with another API's handler, a wrong reply or an unknown permission does not compile", () => {
+test("a row with another API's handler, a wrong reply or a wrong column does not compile", () => {
   const found = complaints({
     right: 'serve("Heartbeat", heartbeat); serve("LeaveGroup", leaveGroup);',
     swapped: 'serve("Heartbeat", leaveGroup);',
     // The requests of these APIs have the same fields.
-    alike: 'serve("ShareGroupDescribe", consumerGroupDescribe);',
+    alike: 'serve("ShareGroupDescribe", consumerGroupDescribe, { topics: { operation: "DESCRIBE" } });',
     fine: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
       reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupId, errorCode: 0 })) });`,
     misspelt: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
@@ -53,6 +57,19 @@ test("a row with another API's handler, a wrong reply or an unknown permission d
     missing: `export const handler: Handler<"DeleteGroups", Nothing> = (_parts, { groupsNames }, _context, reply) =>
       reply({ throttleTimeMs: 0, results: groupsNames.map(groupId => ({ groupId })) });`,
     permission: 'serve("ListGroups", undefined as never, { permission: ["LIST", "CLUSTER"] });',
+    listener: 'apisOn("client", []);',
+    // Only controllers serve heartbeats of brokers, and only brokers those of members.
+    elsewhere: 'serve("BrokerHeartbeat", undefined as never); control("Heartbeat");',
+    forwarding: 'forward("BrokerHeartbeat"); forward("Heartbeat");',
+    throttle: 'serve("Heartbeat", heartbeat, { throttle: "never" });',
+    known: 'serve("DeleteRecords", deleteRecords, { topics: { operation: "DELETE" } });',
+    operation: 'serve("DeleteRecords", deleteRecords, { topics: { operation: "ERASE" } });',
+    // No topic supports this operation.
+    unsupported: 'serve("DeleteRecords", deleteRecords, { topics: { operation: "CLUSTER_ACTION" } });',
+    undeclared: 'serve("DeleteRecords", deleteRecords);',
+    needless: 'serve("Heartbeat", heartbeat, { topics: { operation: "READ" } });',
+    around: `export const handler: Handler<"Heartbeat", Pick<BrokerParts, "topics">> = ({ topics }) =>
+      void topics.partition("topic", 0);`,
   });
   expect(found.right).toBe("");
   expect(found.fine).toBe("");
@@ -62,4 +79,16 @@ test("a row with another API's handler, a wrong reply or an unknown permission d
   expect(found.extra).not.toBe("");
   expect(found.missing).toContain("errorCode");
   expect(found.permission).toContain('"LIST"');
+  expect(found.listener).toContain('"client"');
+  expect(found.elsewhere).toContain('"BrokerHeartbeat"');
+  expect(found.elsewhere).toContain('"Heartbeat"');
+  expect(found.forwarding).toContain('"BrokerHeartbeat"');
+  expect(found.forwarding).toContain('"Heartbeat"');
+  expect(found.throttle).toContain('"never"');
+  expect(found.known).toBe("");
+  expect(found.operation).toContain('"ERASE"');
+  expect(found.unsupported).toContain('"CLUSTER_ACTION"');
+  expect(found.undeclared).toContain("Expected 3 arguments");
+  expect(found.needless).toContain("'topics' does not exist");
+  expect(found.around).toContain("'partition' does not exist");
 });

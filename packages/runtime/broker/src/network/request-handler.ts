@@ -2,9 +2,11 @@ import type { Logger } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { AnyReply } from "../api-row.ts";
 import type { ServedApi } from "../apis.ts";
+import type { Topics } from "../replica/topics.ts";
 import type { Action, Authorizer } from "./authorizer.ts";
 import type { RequestError } from "../error-responses.ts";
 import type { BrokerParts } from "../parts.ts";
+import { RequestTopics, type TopicContext } from "./request-topics.ts";
 import type { RequestContext } from "./requests.ts";
 
 const DENIED = {
@@ -19,15 +21,18 @@ function denial(api: ServedApi, { operation, resource }: Action): RequestError {
 }
 
 /**
- * Checks permissions, calls the handler of a decoded request, and answers if the handler fails (`KafkaApis.handle`).
+ * Checks permissions, gives a request that names topics its view of them, calls the handler of the decoded request, and
+ * answers if the handler fails (`KafkaApis.handle`).
  */
 export class RequestHandler {
   readonly #parts: BrokerParts;
+  readonly #topics: Topics;
   readonly #authorizer: Authorizer;
   readonly #logger: Logger;
 
-  constructor(parts: BrokerParts, authorizer: Authorizer) {
+  constructor(parts: BrokerParts, topics: Topics, authorizer: Authorizer) {
     this.#parts = parts;
+    this.#topics = topics;
     this.#authorizer = authorizer;
     this.#logger = parts.env.logger;
   }
@@ -40,11 +45,15 @@ export class RequestHandler {
       reply(response, sent);
     };
     try {
+      const gate = { authorizer: this.#authorizer, client: { user: context.user, host: context.peer.host } };
       const action = api.action(request);
-      if (action !== undefined && !this.#authorizer.allows({ user: context.user, host: context.peer.host }, action)) {
+      if (action !== undefined && !gate.authorizer.allows(gate.client, action)) {
         return once(api.failure(request, denial(api, action), context.version));
       }
-      api.handle(this.#parts, request, context, once);
+      if (api.topics === undefined) return api.handle(this.#parts, request, context, once);
+      const topics = new RequestTopics(this.#topics, gate, api.topics, context.version);
+      const seen: TopicContext = { ...context, topics };
+      api.handle(this.#parts, request, seen, once);
     } catch (error) {
       this.#logger.error("request failed", { api: api.name, version: context.version, error });
       if (!isReplied) reply(api.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));

@@ -1,8 +1,9 @@
 import { guardEach } from "@samsa/base";
 import type { BrokerParts } from "../parts.ts";
 import { logOf, type Partition } from "./partition.ts";
+import type { Topics } from "./topics.ts";
 
-type Home = Pick<BrokerParts, "config" | "env" | "topics">;
+type Home = Pick<BrokerParts, "config" | "env"> & { readonly topics: Pick<Topics, "all"> };
 
 function eachLog({ env, topics }: Home, what: string, task: (partition: Partition) => void): void {
   const served = [...topics.all()].filter(({ fault }) => fault === 0);

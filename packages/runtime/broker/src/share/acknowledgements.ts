@@ -1,6 +1,7 @@
 import { nearestNumber, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
+import type { RequestTopics } from "../network/request-topics.ts";
 import type { BrokerNode, BrokerParts } from "../parts.ts";
 import type { Outcome } from "./live-share-partition.ts";
 import { sharePartitionId } from "./share-sessions.ts";
@@ -54,7 +55,8 @@ function isMalformed(
 
 /** Applies acknowledgements; `done` gets the outcome of each partition once the new state is durable. */
 export function acknowledgeAll(
-  broker: Pick<BrokerParts, "shares" | "topics">,
+  broker: Pick<BrokerParts, "shares">,
+  topics: RequestTopics,
   said: Acknowledgements,
   done: (results: ReadonlyMap<string, AcknowledgedPartition>) => void,
 ): void {
@@ -69,8 +71,7 @@ export function acknowledgeAll(
     done(results);
   };
   for (const { topicId, partitions } of said.topics) {
-    const name = broker.topics.nameOf(topicId);
-    const known = name === undefined ? undefined : broker.topics.topic(name)?.partitions;
+    const topic = topics.identified(topicId);
     for (const { partitionIndex: index, acknowledgementBatches } of partitions) {
       const partition = { topicId, index };
       // No partition has records from 2^53 on, so those offsets need not be told apart.
@@ -81,9 +82,10 @@ export function acknowledgeAll(
       }));
       const answer = (outcome: Outcome): void =>
         void results.set(sharePartitionId(partition), { ...partition, ...outcome });
-      if (known === undefined) answer(refusal(Errors.UNKNOWN_TOPIC_ID));
+      if (topic === Errors.UNKNOWN_TOPIC_ID.code) answer(refusal(Errors.UNKNOWN_TOPIC_ID));
       else if (isMalformed(batches, said)) answer(refusal(Errors.INVALID_REQUEST));
-      else if (!known.has(index)) answer(refusal(Errors.UNKNOWN_TOPIC_OR_PARTITION));
+      else if (typeof topic === "number") answer(refusal(Errors.TOPIC_AUTHORIZATION_FAILED));
+      else if (!topic.partitions.has(index)) answer(refusal(Errors.UNKNOWN_TOPIC_OR_PARTITION));
       else if (batches.length === 0) silent.push({ ...partition, ...OK });
       else {
         begun++;

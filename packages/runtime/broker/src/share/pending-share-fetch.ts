@@ -5,7 +5,7 @@ import { Errors, type ShareFetchRequest } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
 import type { BrokerParts } from "../parts.ts";
 import type { PartitionReadResult, Watcher } from "../replica/partition.ts";
-import type { RequestContext } from "../network/requests.ts";
+import type { TopicContext } from "../network/request-topics.ts";
 import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
 import type { SessionSharePartition, ShareSession } from "./share-sessions.ts";
 
@@ -22,10 +22,10 @@ export interface ShareAnswer extends Outcome {
 interface ShareFetchCall {
   readonly parts: Pick<
     BrokerParts,
-    "config" | "env" | "pendingFetches" | "quotas" | "shares" | "tools" | "topics" | "turn" | "unsent"
+    "config" | "env" | "pendingFetches" | "quotas" | "shares" | "tools" | "turn" | "unsent"
   >;
   readonly request: ShareFetchRequest;
-  readonly context: RequestContext;
+  readonly context: TopicContext;
   readonly session: ShareSession;
   readonly done: (answers: readonly ShareAnswer[]) => void;
 }
@@ -85,13 +85,13 @@ export class PendingShareFetch implements ShareWaiter {
    * Opens a share partition. A missing partition is answered at the end; none is opened if the request fetches nothing.
    */
   #want({ topicId, index, isKnown }: SessionSharePartition): Wanted[] {
-    const { parts, session, request } = this.#call;
+    const { parts, session, request, context } = this.#call;
     const failed = (errorCode: number): Wanted[] => [{ topicId, index, live: undefined, errorCode, isReady: true }];
-    const name = parts.topics.nameOf(topicId);
-    if (name === undefined) {
-      return failed((isKnown ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.UNKNOWN_TOPIC_ID).code);
-    }
-    if (parts.topics.partition(name, index) === undefined) return failed(parts.topics.absence(name, index));
+    const topic = context.topics.identified(topicId);
+    if (topic === Errors.UNKNOWN_TOPIC_ID.code && isKnown) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
+    if (typeof topic === "number") return failed(topic);
+    const partition = context.topics.partition(topic.name, index);
+    if (typeof partition === "number") return failed(partition);
     if (request.maxRecords === 0 || request.maxBytes === 0) return [];
     const isLoaded = parts.shares.find(session.groupId, { topicId, index })?.state !== undefined;
     const live = parts.shares.open(session.groupId, { topicId, index });

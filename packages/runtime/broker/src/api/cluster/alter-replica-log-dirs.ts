@@ -1,10 +1,11 @@
 import { DiskError } from "@samsa/base";
 import { type ErrorName, Errors } from "@samsa/protocol";
 import { futureName } from "@samsa/storage";
-import type { Handler } from "../../handler.ts";
+import type { TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "dirs" | "moves" | "topics">;
+type Needs = Pick<BrokerParts, "dirs" | "moves">;
 
 const LONGEST_NAME = 255;
 const NO_ID = new Uint8Array(16);
@@ -15,7 +16,7 @@ interface Place {
 }
 
 /** AlterReplicaLogDirs (KIP-113): begins to move replicas of this broker between its directories. */
-export const alterReplicaLogDirs: Handler<"AlterReplicaLogDirs", Needs> = (parts, request, _context, reply) => {
+export const alterReplicaLogDirs: TopicHandler<"AlterReplicaLogDirs", Needs> = (parts, request, context, reply) => {
   const wanted = new Map<string, Place & { readonly path: string }>();
   for (const { path, topics } of request.dirs) {
     for (const { name, partitions } of topics) {
@@ -24,7 +25,7 @@ export const alterReplicaLogDirs: Handler<"AlterReplicaLogDirs", Needs> = (parts
   }
   const results = new Map<string, { partitionIndex: number; errorCode: number }[]>();
   for (const { path, ...place } of wanted.values()) {
-    const errorCode = Errors[moveTo(parts, place, path)].code;
+    const errorCode = Errors[moveTo(parts, context.topics, place, path)].code;
     const partitions = results.get(place.topic) ?? [];
     results.set(place.topic, [...partitions, { partitionIndex: place.partition, errorCode }]);
   }
@@ -42,16 +43,17 @@ function pathFault({ dirs }: Needs, { topic, partition }: Place, path: string): 
   return dirs.cordoned.has(path) ? "INVALID_REPLICA_ASSIGNMENT" : undefined;
 }
 
-function moveTo(parts: Needs, place: Place, path: string): ErrorName {
-  const { dirs, topics, moves } = parts;
+function moveTo(parts: Needs, topics: RequestTopics, place: Place, path: string): ErrorName {
+  const { dirs, moves } = parts;
   const fault = pathFault(parts, place, path);
   const dir = dirs.at(path);
   if (fault !== undefined || dir === undefined) return fault ?? "KAFKA_STORAGE_ERROR";
   const partition = topics.partition(place.topic, place.partition);
-  if (partition === undefined) {
-    const absence = topics.absence(place.topic, place.partition);
-    if (absence === Errors.KAFKA_STORAGE_ERROR.code) return "KAFKA_STORAGE_ERROR";
-    return absence === Errors.UNKNOWN_TOPIC_OR_PARTITION.code ? "UNKNOWN_TOPIC_OR_PARTITION" : "REPLICA_NOT_AVAILABLE";
+  if (typeof partition === "number") {
+    if (partition === Errors.KAFKA_STORAGE_ERROR.code) return "KAFKA_STORAGE_ERROR";
+    return partition === Errors.UNKNOWN_TOPIC_OR_PARTITION.code
+      ? "UNKNOWN_TOPIC_OR_PARTITION"
+      : "REPLICA_NOT_AVAILABLE";
   }
   if (partition.isOffline) return "KAFKA_STORAGE_ERROR";
   const target = moves.target(partition);

@@ -1,10 +1,11 @@
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import type { LogDir, PartitionLog } from "@samsa/storage";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "dirs" | "env" | "topics">;
+type Needs = Pick<BrokerParts, "dirs" | "env"> & { readonly topics: RequestTopics };
 
 /** Lag of a replica that is not served. */
 const NO_LAG = -1;
@@ -12,7 +13,7 @@ const NO_LAG = -1;
 /** Lag of a log, in records: a future log behind the current log, a current log behind its high watermark. */
 function lagOf(parts: Needs, log: PartitionLog, isFuture: boolean): number {
   const partition = parts.topics.partition(log.topic, log.partition);
-  if (partition === undefined || partition.fault !== 0) return NO_LAG;
+  if (typeof partition === "number" || partition.fault !== 0) return NO_LAG;
   const { endOffset, highWatermark } = partition;
   return isFuture ? endOffset - log.endOffset : Math.max(0, highWatermark - log.endOffset);
 }
@@ -37,7 +38,13 @@ function topicsIn(parts: Needs, dir: LogDir, wanted: (log: PartitionLog) => bool
 }
 
 /** DescribeLogDirs (KIP-113; volume sizes KIP-827; cordoned directories KIP-1066). */
-export const describeLogDirs: Handler<"DescribeLogDirs", Needs> = (parts, request, _context, reply) => {
+export const describeLogDirs: TopicHandler<"DescribeLogDirs", Pick<Needs, "dirs" | "env">> = (
+  { dirs, env },
+  request,
+  context,
+  reply,
+) => {
+  const parts = { dirs, env, topics: context.topics };
   const { topics } = request;
   const asked = topics && new Set(topics.flatMap(t => t.partitions.map(partition => `${t.topic}-${partition}`)));
   const wanted = (log: PartitionLog): boolean => asked === null || asked.has(`${log.topic}-${log.partition}`);

@@ -7,7 +7,7 @@ import {
   shownConfigValue,
 } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
-import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import { configsOf, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
 import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
 import { clientMetricsConfigs } from "../../config/client-metrics-configs.ts";
 import { listenerSpec } from "../../config/config-checks.ts";
@@ -187,7 +187,7 @@ function describe(parts: Needs, asked: Asked) {
   const { resourceType, resourceName } = asked.resource;
   const nothing: ConfigEntry[] = [];
   const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: nothing };
-  if (resourceType === RESOURCE_TYPE.topic && parts.topics.topic(resourceName) === undefined) {
+  if (resourceType === RESOURCE_TYPE.topic && topicNamed(parts.topics.image, resourceName) === undefined) {
     const errorMessage = topicNameFault(resourceName) ?? "";
     const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
     return { ...base, errorCode: error.code, errorMessage };

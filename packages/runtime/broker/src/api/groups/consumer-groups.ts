@@ -2,12 +2,17 @@ import { Errors } from "@samsa/protocol";
 import { GROUP_VERSION_FEATURE } from "../../controller/features.ts";
 import { withOperations } from "../topics/partition-state.ts";
 import { UNDESCRIBED } from "../../error-responses.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type DescribedGroup = ItemOf<"ConsumerGroupDescribe", "groups">;
 type Needs = Pick<BrokerParts, "config" | "groups" | "topics">;
 
+/** Message for a group with topics that the client may not describe. */
+export const UNDESCRIBABLE = "A member of the group is assigned topics that the client is not authorized to describe.";
+
+const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
 const UNSUPPORTED = Errors.UNSUPPORTED_VERSION.code;
 
 /** True if both the broker's settings and the cluster's features enable the consumer protocol. */
@@ -16,24 +21,45 @@ function isServed({ config, topics }: Needs): boolean {
   return level > 0 && config["group.coordinator.rebalance.protocols"].includes("consumer");
 }
 
-export const consumerGroupHeartbeat: Handler<"ConsumerGroupHeartbeat", Needs> = (parts, body, context, reply) => {
+/** True if the client may describe all of these topics. */
+export function mayDescribe(topics: RequestTopics, names: Iterable<string>): boolean {
+  for (const name of names) if (!topics.allows(name)) return false;
+  return true;
+}
+
+interface Assignment {
+  readonly topicPartitions: readonly { readonly topicName: string }[];
+}
+
+/** Names of the assigned topics. */
+export function topicsOf(assignments: readonly Assignment[]): string[] {
+  return assignments.flatMap(({ topicPartitions }) => topicPartitions.map(({ topicName }) => topicName));
+}
+
+export const consumerGroupHeartbeat: TopicHandler<"ConsumerGroupHeartbeat", Needs> = (parts, body, context, reply) => {
   const refuse = (errorCode: number): void =>
     reply({ throttleTimeMs: 0, errorCode, memberEpoch: 0, heartbeatIntervalMs: 0 });
   if (!isServed(parts)) return refuse(UNSUPPORTED);
+  if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) return refuse(UNAUTHORIZED);
   const client = { id: context.clientId, host: `/${context.peer.host}` };
   const request = { type: "consumerHeartbeat", version: context.version, client, body } as const;
   const errorCode = parts.groups.request(body.groupId, request, response => reply(response));
   if (errorCode !== 0) refuse(errorCode);
 };
 
-export const consumerGroupDescribe: Handler<"ConsumerGroupDescribe", Needs> = (parts, body, _context, reply) => {
+export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
   const served = isServed(parts);
   const groups = body.groupIds.map((groupId): DescribedGroup => {
     const refused = (errorCode: number): DescribedGroup => ({ ...UNDESCRIBED, groupId, errorCode });
     if (!served) return refused(UNSUPPORTED);
     if (groupId === "") return refused(Errors.INVALID_GROUP_ID.code);
     const runner = parts.groups.of(groupId);
-    return typeof runner === "number" ? refused(runner) : runner.shard.consumerView(groupId);
+    if (typeof runner === "number") return refused(runner);
+    const group: DescribedGroup = runner.shard.consumerView(groupId);
+    const assignments = (group.members ?? []).flatMap(member => [member.assignment, member.targetAssignment]);
+    return mayDescribe(topics, topicsOf(assignments))
+      ? group
+      : { ...refused(UNAUTHORIZED), errorMessage: UNDESCRIBABLE };
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });
 };

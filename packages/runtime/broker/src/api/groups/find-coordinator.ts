@@ -36,10 +36,10 @@ export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, reques
     answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);
     return;
   }
-  if (parts.topics.idOf(topic) !== undefined) return answer(0, null);
+  if (parts.topics.image.topicIds.has(topic)) return answer(0, null);
   // The first request for a coordinator creates its topic.
   parts.autoTopics.ensure([topic], undefined, () => {
-    const there = parts.topics.idOf(topic) !== undefined;
+    const there = parts.topics.image.topicIds.has(topic);
     answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);
   });
 };

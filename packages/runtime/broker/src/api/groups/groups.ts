@@ -14,13 +14,12 @@ import { withOperations } from "../topics/partition-state.ts";
 import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
 import { errorResponses } from "../../error-responses.ts";
-import type { Handler, ItemOf, ResponseOf } from "../../handler.ts";
+import type { Handler, ItemOf, ResponseOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
+type Needs = Pick<BrokerParts, "groups" | "shares">;
 
-/** First version of OffsetCommit and OffsetFetch that names topics by id (KIP-848). */
-const TOPIC_ID_VERSION = 10;
 /** First version of JoinGroup with a nullable protocol name. */
 const NO_PROTOCOL_VERSION = 7;
 /** First version of SyncGroup that requires the protocol name. */
@@ -66,8 +65,8 @@ export const leaveGroup: Handler<"LeaveGroup", Needs> = (parts, body, context, r
   toShard(parts, body.groupId, request, reply, errorCode => ({ errorCode, members: [] }));
 };
 
-export const offsetCommit: Handler<"OffsetCommit", Needs> = (parts, body, context, reply) => {
-  const { existing, refused } = splitByExistence(body.topics, parts.topics, context.version >= TOPIC_ID_VERSION);
+export const offsetCommit: TopicHandler<"OffsetCommit", Needs> = (parts, body, context, reply) => {
+  const { existing, refused } = splitByExistence(body.topics, context.topics);
   if (existing.length === 0) return reply({ throttleTimeMs: 0, topics: refused });
   const request = { type: "commit", version: context.version, body: { ...body, topics: existing } } as const;
   const answer = ({ topics }: GroupReplies["commit"]): void =>
@@ -84,44 +83,47 @@ interface FetchedGroup {
 }
 
 interface Asked {
-  readonly byId: boolean;
+  readonly topics: RequestTopics;
   /** Requires stable offsets: none that an open transaction may change. */
   readonly stable: boolean;
 }
 
 function fetchedGroup(parts: Needs, group: OffsetFetchRequest["groups"][number], asked: Asked): FetchedGroup {
-  const { byId, stable } = asked;
+  const { topics: known, stable } = asked;
   const { groupId } = group;
   const runner = parts.groups.of(groupId);
   if (typeof runner === "number") return { groupId, topics: [], errorCode: runner };
   const fault = runner.shard.committed.fetchFault(groupId, group.memberId, group.memberEpoch);
   if (fault !== 0) return { groupId, topics: [], errorCode: fault };
-  if (!byId) return { groupId, topics: runner.shard.committed.fetch(groupId, group.topics, stable), errorCode: 0 };
   const missing: FetchedTopic[] = [];
   const named = group.topics?.flatMap(topic => {
-    const name = parts.topics.nameOf(topic.topicId);
-    if (name !== undefined) return [{ ...topic, name }];
+    const name = known.nameOf(topic.name, topic.topicId);
+    if (name !== undefined && known.allows(name)) return [{ ...topic, name }];
+    const { code: errorCode } = name === undefined ? Errors.UNKNOWN_TOPIC_ID : Errors.TOPIC_AUTHORIZATION_FAILED;
     const partitions = topic.partitionIndexes.map(partitionIndex => ({
       partitionIndex,
       committedOffset: -1,
       committedLeaderEpoch: -1,
       metadata: "",
-      errorCode: Errors.UNKNOWN_TOPIC_ID.code,
+      errorCode,
     }));
-    missing.push({ name: "", topicId: topic.topicId, partitions });
+    missing.push({ name: name ?? "", topicId: topic.topicId, partitions });
     return [];
   });
   const found = runner.shard.committed.fetch(groupId, named ?? null, stable).flatMap(topic => {
+    // Offsets of topics without permission are left out of all offsets of the group.
+    if (!known.allows(topic.name)) return [];
+    if (!known.byId) return [topic];
     // A deleted topic has no id to name it by, so it is left out.
-    const topicId = parts.topics.idOf(topic.name);
+    const topicId = known.image.topicIds.get(topic.name);
     return topicId === undefined ? [] : [{ ...topic, topicId }];
   });
   return { groupId, topics: [...found, ...missing], errorCode: 0 };
 }
 
-export const offsetFetch: Handler<"OffsetFetch", Needs> = (parts, body, context, reply) => {
+export const offsetFetch: TopicHandler<"OffsetFetch", Needs> = (parts, body, context, reply) => {
   const { version } = context;
-  const asked = { byId: version >= TOPIC_ID_VERSION, stable: body.requireStable };
+  const asked = { topics: context.topics, stable: body.requireStable };
   if (version >= MANY_GROUPS_VERSION) {
     const groups = body.groups.map(group => fetchedGroup(parts, group, asked));
     return reply({ throttleTimeMs: 0, groups });
@@ -234,14 +236,14 @@ export const deleteGroups: Handler<"DeleteGroups", Needs> = (parts, body, _conte
   done();
 };
 
-export const offsetDelete: Handler<"OffsetDelete", Needs> = (parts, body, _context, reply) => {
+export const offsetDelete: TopicHandler<"OffsetDelete", Needs> = (parts, body, context, reply) => {
   const answer = (errorCode: number, topics: readonly ItemOf<"OffsetDelete", "topics">[]): void =>
     reply({ throttleTimeMs: 0, errorCode, topics: errorCode === 0 ? topics : [] });
   if (body.groupId === "") return answer(Errors.INVALID_GROUP_ID.code, []);
   const runner = parts.groups.of(body.groupId);
   if (typeof runner === "number") return answer(runner, []);
   const asked = body.topics.map(topic => ({ ...topic, topicId: ZERO_UUID }));
-  const { existing, refused } = splitByExistence(asked, parts.topics, false);
+  const { existing, refused } = splitByExistence(asked, context.topics);
   runner.run((out, now) =>
     runner.shard.deleteOffsets(now, { ...body, topics: existing }, out, (errorCode, topics) =>
       answer(errorCode, mergeOutcomes(refused, topics)),

@@ -1,6 +1,6 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { Topics } from "../../replica/topics.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 
 interface AskedTopic {
   readonly name: string;
@@ -17,26 +17,26 @@ interface TopicOutcome {
 
 /**
  * Splits the partitions of a request into existing ones, with name and id of the topic filled in, and errors for the
- * others (`KafkaApis` does so before it calls the group coordinator).
+ * others, or for topics without permission (`KafkaApis` does so before it calls the group coordinator).
  */
 export function splitByExistence<T extends AskedTopic>(
   topics: readonly T[],
-  known: Pick<Topics, "nameOf" | "topic">,
-  byId: boolean,
+  known: RequestTopics,
 ): { existing: T[]; refused: TopicOutcome[] } {
   const existing: T[] = [];
   const refused: TopicOutcome[] = [];
   for (const topic of topics) {
-    const name = byId ? known.nameOf(topic.topicId) : topic.name;
-    const image = name === undefined ? undefined : known.topic(name);
-    const error = byId && name === undefined ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
-    const shown = { name: name ?? topic.name, topicId: byId ? topic.topicId : (image?.id ?? ZERO_UUID) };
+    const found = known.find(topic.name, topic.topicId);
+    const image = typeof found === "number" ? undefined : found;
+    const errorCode = typeof found === "number" ? found : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    const name = known.nameOf(topic.name, topic.topicId) ?? topic.name;
+    const shown = { name, topicId: known.byId ? topic.topicId : (image?.id ?? ZERO_UUID) };
     const there: T["partitions"][number][] = [];
     const missing: TopicOutcome["partitions"][number][] = [];
     for (const partition of topic.partitions) {
       const { partitionIndex } = partition;
       if (image?.partitions.has(partitionIndex) === true) there.push(partition);
-      else missing.push({ partitionIndex, errorCode: error.code });
+      else missing.push({ partitionIndex, errorCode });
     }
     if (missing.length > 0) refused.push({ ...shown, partitions: missing });
     if (there.length > 0) existing.push({ ...topic, ...shown, partitions: there });

@@ -1,18 +1,15 @@
 import { type Int64, nearestNumber } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
-
-type Needs = Pick<BrokerParts, "topics">;
+import type { TopicHandler } from "../../handler.ts";
 
 /** Deletes records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
-export const deleteRecords: Handler<"DeleteRecords", Needs> = (parts, request, _context, reply) => {
+export const deleteRecords: TopicHandler<"DeleteRecords", unknown> = (_parts, request, { topics: known }, reply) => {
   const one = (name: string, index: number, offset: Int64): { errorCode: number; lowWatermark: number } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
-    const partition = parts.topics.leader(name, index);
-    const isHere = parts.topics.partition(name, index) !== undefined;
+    const isHere = typeof known.partition(name, index) !== "number";
     if (isHere && INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);
+    const partition = known.leader(name, index);
     if (typeof partition === "number") return failed(partition);
     if (!partition.config.cleanupPolicy.has("delete")) return failed(Errors.POLICY_VIOLATION.code);
     const lowWatermark = offset < -1 ? -1 : partition.deleteRecords(nearestNumber(offset));

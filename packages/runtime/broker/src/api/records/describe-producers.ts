@@ -1,24 +1,25 @@
 import { topicNameFault } from "@samsa/controller";
 import { errorOf, Errors } from "@samsa/protocol";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
-
-type Needs = Pick<BrokerParts, "topics">;
+import type { TopicHandler } from "../../handler.ts";
 
 const INVALID_NAME = Errors.INVALID_TOPIC_EXCEPTION.code;
 
 /** DescribeProducers (KIP-664): the active producers in a partition's log. */
-export const describeProducers: Handler<"DescribeProducers", Needs> = (parts, request, _context, reply) => {
+export const describeProducers: TopicHandler<"DescribeProducers", unknown> = (
+  _parts,
+  request,
+  { topics: known },
+  reply,
+) => {
   const one = (name: string, partitionIndex: number) => {
-    const partition = parts.topics.partition(name, partitionIndex);
-    const absence = topicNameFault(name) === undefined ? parts.topics.absence(name, partitionIndex) : INVALID_NAME;
-    const errorCode = partition === undefined ? absence : partition.fault;
-    const active = partition === undefined || errorCode !== 0 ? [] : [...partition.producers.values()];
+    const partition = topicNameFault(name) === undefined ? known.partition(name, partitionIndex) : INVALID_NAME;
+    const errorCode = typeof partition === "number" ? partition : partition.fault;
+    const active = typeof partition === "number" || errorCode !== 0 ? [] : [...partition.producers.values()];
     return {
       partitionIndex,
       errorCode,
       // Kafka sends no error message if the topic exists and the partition does not.
-      errorMessage: parts.topics.topic(name) !== undefined ? null : errorOf(errorCode).message,
+      errorMessage: typeof known.named(name) !== "number" ? null : errorOf(errorCode).message,
       activeProducers: active.map(entry => ({
         producerId: entry.producerId,
         producerEpoch: entry.epoch,

@@ -8,13 +8,13 @@ import {
   type SessionPartition,
 } from "../../replica/fetch-sessions.ts";
 import type { Partition, Watcher } from "../../replica/partition.ts";
-import type { RequestContext } from "../../network/requests.ts";
-import type { Handler, ItemOf, Reply } from "../../handler.ts";
+import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
+import type { ItemOf, Reply, TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<
   BrokerParts,
-  "config" | "env" | "metrics" | "nodeId" | "pendingFetches" | "quotas" | "sessions" | "topics" | "turn" | "unsent"
+  "config" | "env" | "metrics" | "nodeId" | "pendingFetches" | "quotas" | "sessions" | "turn" | "unsent"
 >;
 
 const NO_EPOCH = -1;
@@ -29,8 +29,6 @@ const LEADER_ERRORS: ReadonlySet<number> = new Set([
 ]);
 /** First version in which a follower sends its replica id in a tagged field (KIP-903). */
 const REPLICA_STATE_VERSION = 15;
-/** First version that names topics by id (KIP-516). */
-const TOPIC_ID_VERSION = 13;
 /** First version with diverging epochs, for clients that send the last fetched epoch (KIP-595). */
 const DIVERGENCE_VERSION = 12;
 
@@ -61,7 +59,7 @@ interface Wanted {
   readonly error: number;
 }
 
-export const fetch: Handler<"Fetch", Needs> = (parts, request, context, reply) => {
+export const fetch: TopicHandler<"Fetch", Needs> = (parts, request, context, reply) => {
   const { isolationLevel } = request;
   if (isolationLevel !== UNCOMMITTED && isolationLevel !== COMMITTED) {
     const errorCode = Errors.UNKNOWN_SERVER_ERROR.code;
@@ -89,10 +87,11 @@ function partitionKey(named: { readonly topic: string; readonly topicId: Uuid },
   return `${byId ? named.topicId : named.topic}-${index}`;
 }
 
-function requested(parts: Needs, request: FetchRequest, byId: boolean): Map<string, SessionPartition> {
+function requested(topics: RequestTopics, request: FetchRequest): Map<string, SessionPartition> {
+  const { byId } = topics;
   const partitions = new Map<string, SessionPartition>();
   for (const topic of request.topics) {
-    const name = byId ? (parts.topics.nameOf(topic.topicId) ?? "") : topic.topic;
+    const name = topics.nameOf(topic.topic, topic.topicId) ?? "";
     const topicId = byId ? topic.topicId : ZERO_UUID;
     for (const asked of topic.partitions) {
       partitions.set(partitionKey(topic, byId, asked.partition), {
@@ -115,12 +114,12 @@ function requested(parts: Needs, request: FetchRequest, byId: boolean): Map<stri
 }
 
 /** Finds the session of a request, or prepares a new one (KIP-227, `FetchManager.newContext`). */
-function openSession(parts: Needs, request: FetchRequest, context: RequestContext): Opened | { errorCode: number } {
+function openSession(parts: Needs, request: FetchRequest, { topics }: TopicContext): Opened | { errorCode: number } {
   const { sessionId, sessionEpoch } = request;
-  const byId = context.version >= TOPIC_ID_VERSION;
+  const { byId } = topics;
   if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
     if (sessionId !== 0) parts.sessions.remove(sessionId);
-    const partitions = requested(parts, request, byId);
+    const partitions = requested(topics, request);
     return { partitions, session: undefined, incremental: false, wantsSession: sessionEpoch === INITIAL_EPOCH };
   }
   const session = parts.sessions.find(sessionId);
@@ -129,7 +128,7 @@ function openSession(parts: Needs, request: FetchRequest, context: RequestContex
   if (session.usesTopicIds !== byId) return { errorCode: Errors.FETCH_SESSION_TOPIC_ID_ERROR.code };
   session.epoch = nextEpoch(session.epoch);
   parts.sessions.touch(session, parts.env.clock.monotonic());
-  for (const [key, asked] of requested(parts, request, byId)) {
+  for (const [key, asked] of requested(topics, request)) {
     const known = session.partitions.get(key);
     if (known === undefined) session.partitions.set(key, asked);
     else {
@@ -149,7 +148,7 @@ function openSession(parts: Needs, request: FetchRequest, context: RequestContex
 interface FetchCall {
   readonly parts: Needs;
   readonly request: FetchRequest;
-  readonly context: RequestContext;
+  readonly context: TopicContext;
   readonly opened: Opened;
   readonly reply: Reply<"Fetch">;
 }
@@ -171,16 +170,13 @@ class PendingFetch implements Watcher {
   }
 
   #resolve(state: SessionPartition): Wanted {
-    const { topics } = this.#call.parts;
+    const { topics } = this.#call.context;
     const failed = (error: number): Wanted => ({ state, partition: undefined, error });
     // A session keeps the name of a topic id even after the topic is deleted.
-    if (state.topic === "") state.topic = topics.nameOf(state.topicId) ?? "";
-    const byId = this.#call.context.version >= TOPIC_ID_VERSION;
-    if (state.topic === "") {
-      return failed(byId ? Errors.UNKNOWN_TOPIC_ID.code : topics.absence("", state.partition));
-    }
+    if (state.topic === "") state.topic = topics.nameOf("", state.topicId) ?? "";
+    if (state.topic === "" && topics.byId) return failed(Errors.UNKNOWN_TOPIC_ID.code);
     const partition = topics.partition(state.topic, state.partition);
-    if (partition === undefined) return failed(topics.absence(state.topic, state.partition));
+    if (typeof partition === "number") return failed(partition);
     if (state.topicId !== partition.topicId && state.topicId !== ZERO_UUID) {
       // The name now belongs to another topic.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);
@@ -327,7 +323,7 @@ class PendingFetch implements Watcher {
       rotate(session, shown, this.#wanted);
     } else if (opened.wantsSession && answers.length > 0) {
       const now = parts.env.clock.monotonic();
-      session = parts.sessions.create(now, context.version >= TOPIC_ID_VERSION, opened.partitions);
+      session = parts.sessions.create(now, context.topics.byId, opened.partitions);
     }
     for (let i = 0; i < answers.length; i++) remember(answers[i] as PartitionAnswer, (this.#wanted[i] as Wanted).state);
     for (const { size, topic } of shown) if (size > 0) parts.metrics.fetched(topic, size);
@@ -354,7 +350,11 @@ function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
 }
 
 /** Errors of partitions that cannot be resolved; for them `abortedTransactions` is an empty list instead of null. */
-const UNRESOLVED: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
+const UNRESOLVED: ReadonlySet<number> = new Set([
+  Errors.UNKNOWN_TOPIC_ID.code,
+  Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
+  Errors.TOPIC_AUTHORIZATION_FAILED.code,
+]);
 
 /** True if the response must include this partition for the session's client. */
 function changed(answer: PartitionAnswer, state: SessionPartition): boolean {

@@ -1,10 +1,7 @@
 import type { Int64 } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
-
-type Needs = Pick<BrokerParts, "topics">;
+import type { TopicHandler } from "../../handler.ts";
 
 /** Special timestamps of ListOffsets that do not name a time (`ListOffsetsRequest`). */
 const LATEST = -1;
@@ -59,7 +56,7 @@ function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Ans
   }
 }
 
-export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, context, reply) => {
+export const listOffsets: TopicHandler<"ListOffsets", unknown> = (_parts, request, context, reply) => {
   const { isolationLevel } = request;
   const known = isolationLevel === ISOLATION.uncommitted || isolationLevel === ISOLATION.committed;
   const repeated = repeatedIn(request.topics);
@@ -68,12 +65,13 @@ export const listOffsets: Handler<"ListOffsets", Needs> = (parts, request, conte
     partitions: partitions.map(asked => {
       const { partitionIndex, timestamp } = asked;
       const refused = (errorCode: number) => ({ ...NOTHING, partitionIndex, errorCode });
+      if (!context.topics.allows(name)) return refused(Errors.TOPIC_AUTHORIZATION_FAILED.code);
       if (!known) return refused(Errors.UNKNOWN_SERVER_ERROR.code);
       if (repeated.has(`${name}-${partitionIndex}`)) return refused(Errors.INVALID_REQUEST.code);
       if (timestamp < 0 && context.version < (SINCE.get(timestamp) ?? Infinity)) {
         return refused(Errors.UNSUPPORTED_VERSION.code);
       }
-      const partition = parts.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
+      const partition = context.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
       if (typeof partition === "number") return refused(partition);
       const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
       if (partition.fault !== 0) return refused(partition.fault);

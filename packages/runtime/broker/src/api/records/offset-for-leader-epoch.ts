@@ -1,13 +1,15 @@
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { TopicHandler } from "../../handler.ts";
 
-type Needs = Pick<BrokerParts, "topics">;
-
-export const offsetForLeaderEpoch: Handler<"OffsetForLeaderEpoch", Needs> = (parts, request, _context, reply) => {
+export const offsetForLeaderEpoch: TopicHandler<"OffsetForLeaderEpoch", unknown> = (
+  _parts,
+  request,
+  context,
+  reply,
+) => {
   const topics = request.topics.map(({ topic, partitions }) => ({
     topic,
     partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
-      const partition = parts.topics.leader(topic, index, currentLeaderEpoch);
+      const partition = context.topics.leader(topic, index, currentLeaderEpoch);
       const failed = (errorCode: number) => ({ errorCode, partition: index, leaderEpoch: -1, endOffset: -1 });
       if (typeof partition === "number") return failed(partition);
       const { epoch, endOffset } = partition.endOffsetForEpoch(leaderEpoch);

@@ -3,26 +3,19 @@ import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
-import type { RequestContext } from "../../network/requests.ts";
+import type { TopicContext } from "../../network/request-topics.ts";
 import type { ClientAbility } from "../../coordinator/transactions.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "config" | "env" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "config" | "env" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
-/** First version that names topics by id (KIP-516). */
-const TOPIC_ID_VERSION = 13;
 /**
  * First versions whose clients know TRANSACTION_ABORTABLE, and let the broker add partitions to transactions (KIP-890).
  */
 const ABORTABLE_VERSION = 11;
 const ADDING_VERSION = 12;
-
-/** Name of a topic in a Produce request; undefined if its id is unknown. */
-export function topicNameOf(parts: Needs, context: RequestContext, topic: TopicData): string | undefined {
-  return context.version >= TOPIC_ID_VERSION ? parts.topics.nameOf(topic.topicId) : topic.name;
-}
 
 export interface Refusal {
   readonly errorCode: number;
@@ -39,7 +32,7 @@ export interface Transaction {
 
 interface Request {
   readonly parts: Needs;
-  readonly context: RequestContext;
+  readonly context: TopicContext;
   readonly transactionalId: string;
 }
 
@@ -85,19 +78,20 @@ function copied(topicData: readonly TopicData[]): TopicData[] {
   }));
 }
 
-function targetsOf({ parts, context }: Request, topicData: readonly TopicData[]): Target[] {
+function targetsOf({ context }: Request, topicData: readonly TopicData[]): Target[] {
   const targets: Target[] = [];
   const batch = new BatchCursor();
   for (const topic of topicData) {
-    const name = topicNameOf(parts, context, topic);
+    const found = context.topics.find(topic.name, topic.topicId);
+    if (typeof found === "number") continue;
     for (const { index, records } of topic.partitionData) {
-      const partition = name === undefined ? undefined : parts.topics.partition(name, index);
-      if (name === undefined || partition === undefined || records === null) continue;
+      const partition = context.topics.partition(found.name, index);
+      if (typeof partition === "number" || records === null) continue;
       batch.reset(joined(records));
       if (!batch.next() || batch.bytes[batch.at + FIELD.magic] !== MAGIC) continue;
       if (!batch.isTransactional || !batch.hasProducer) continue;
       const { producerId, producerEpoch, baseSequence } = batch;
-      targets.push({ topic: name, index, partition, producerId, producerEpoch, baseSequence });
+      targets.push({ topic: found.name, index, partition, producerId, producerEpoch, baseSequence });
     }
   }
   return targets;
@@ -137,8 +131,8 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   }
   const guardOf = (partition: Partition): number | undefined => (verifies ? (guards.get(partition) ?? 0) : undefined);
   const staleRefusal = (topic: string, index: number): Refusal | undefined => {
-    const partition = stale.size === 0 ? undefined : parts.topics.partition(topic, index);
-    return partition !== undefined && stale.has(partition) ? STALE : undefined;
+    const partition = stale.size === 0 ? 0 : context.topics.partition(topic, index);
+    return typeof partition !== "number" && stale.has(partition) ? STALE : undefined;
   };
   if (unknown.size === 0) return go(topicData, { refusal: staleRefusal, guardOf });
   const data = ability.addsByWriting ? copied(topicData) : topicData;

@@ -1,16 +1,17 @@
 import { type Int64, joined } from "@samsa/base";
 import type { AppendResult } from "@samsa/log";
+import type { TopicImage } from "@samsa/metadata";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import type { Acks } from "@samsa/replica";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
-import type { RequestContext } from "../../network/requests.ts";
+import type { TopicContext } from "../../network/request-topics.ts";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
-import { produceInTransaction, topicNameOf, type Transaction } from "./produce-transaction.ts";
-import type { Handler } from "../../handler.ts";
+import { produceInTransaction, type Transaction } from "./produce-transaction.ts";
+import type { TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
@@ -34,8 +35,6 @@ const STARTLESS: ReadonlySet<number> = new Set([
 
 /** First version whose clients support zstd. */
 const ZSTD_VERSION = 7;
-/** First version that names topics by id (KIP-516). */
-const TOPIC_ID_VERSION = 13;
 /** Client id of Kafka's own tools, which may write to internal topics. */
 const ADMIN_CLIENT = "__admin_client";
 
@@ -84,7 +83,7 @@ class Production {
   }
 }
 
-export const produce: Handler<"Produce", Needs> = (parts, request, context, reply) => {
+export const produce: TopicHandler<"Produce", Needs> = (parts, request, context, reply) => {
   const { acks } = request;
   const production = new Production(responses => {
     if (acks === 0) {
@@ -108,8 +107,9 @@ export const produce: Handler<"Produce", Needs> = (parts, request, context, repl
       transaction,
     };
     for (const topic of topicData) {
+      const found = context.topics.find(topic.name, topic.topicId);
       const partitionResponses = topic.partitionData.map(({ index, records }) =>
-        validAcks ? produceTo(producing, topic, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
+        validAcks ? produceTo(producing, found, index, records) : refused(index, Errors.INVALID_REQUIRED_ACKS.code),
       );
       if (partitionResponses.length > 0)
         production.responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
@@ -129,7 +129,7 @@ interface Producing {
   readonly acks: Acks;
   readonly timeoutMs: number;
   readonly parts: Needs;
-  readonly context: RequestContext;
+  readonly context: TopicContext;
   readonly production: Production;
   /** Transaction of the batches; undefined if the request has no transactional id. */
   readonly transaction: Transaction | undefined;
@@ -137,20 +137,17 @@ interface Producing {
 
 function produceTo(
   producing: Producing,
-  topic: TopicData,
+  topic: TopicImage | number,
   index: number,
   chunks: readonly Uint8Array[] | null,
 ): PartitionResult {
   const { parts, context } = producing;
-  const name = topicNameOf(parts, context, topic);
-  if (name === undefined) {
-    const byId = context.version >= TOPIC_ID_VERSION;
-    return refused(index, (byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION).code);
-  }
+  if (typeof topic === "number") return refused(index, topic);
+  const { name } = topic;
   if (INTERNAL_TOPICS.has(name) && context.clientId !== ADMIN_CLIENT) {
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
   }
-  const partition = parts.topics.leader(name, index);
+  const partition = context.topics.leader(name, index);
   if (typeof partition === "number") return refused(index, partition);
   const fault = partition.appendFault(producing.acks);
   if (fault !== 0) return refused(index, fault);

@@ -9,12 +9,12 @@ import {
   NO_LEADER,
   refusedWhole,
 } from "../../share/acknowledgements.ts";
-import type { Handler } from "../../handler.ts";
+import type { TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "nodes" | "shares" | "topics">;
+type Needs = Pick<BrokerParts, "nodes" | "shares">;
 
-export const shareAcknowledge: Handler<"ShareAcknowledge", Needs> = (parts, request, context, reply) => {
+export const shareAcknowledge: TopicHandler<"ShareAcknowledge", Needs> = (parts, request, context, reply) => {
   const refuse = (error: KafkaError): void => reply(refusedWhole(error));
   if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request)) return refuse(Errors.INVALID_REQUEST);
@@ -24,7 +24,7 @@ export const shareAcknowledge: Handler<"ShareAcknowledge", Needs> = (parts, requ
   if (refused !== undefined) return refuse(refused);
   const { topics, isRenewAck } = request;
   const said = { groupId, memberId, topics, isRenewAck, highestType: highestType(context.version) };
-  acknowledgeAll(parts, said, results => {
+  acknowledgeAll(parts, context.topics, said, results => {
     const partitions = [...results.values()].map(({ topicId, index, errorCode, errorMessage }) => ({
       topicId,
       answer: { partitionIndex: index, errorCode, errorMessage, currentLeader: NO_LEADER },

@@ -1,6 +1,6 @@
 import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
-import type { RequestContext } from "../../network/requests.ts";
+import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
 import {
   type AcknowledgedPartition,
   acknowledgeAll,
@@ -14,7 +14,7 @@ import {
 } from "../../share/acknowledgements.ts";
 import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../../share/pending-share-fetch.ts";
 import { type ShareSession, sharePartitionId } from "../../share/share-sessions.ts";
-import type { Handler, Reply, ResponseOf } from "../../handler.ts";
+import type { Reply, ResponseOf, TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<
@@ -28,7 +28,6 @@ type Needs = Pick<
   | "quotas"
   | "shares"
   | "tools"
-  | "topics"
   | "turn"
   | "unsent"
 >;
@@ -41,7 +40,7 @@ function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxW
   return isRenewAck && [maxBytes, minBytes, maxRecords, maxWaitMs].some(value => value !== 0);
 }
 
-export const shareFetch: Handler<"ShareFetch", Needs> = (parts, request, context, reply) => {
+export const shareFetch: TopicHandler<"ShareFetch", Needs> = (parts, request, context, reply) => {
   const refuse = (error: KafkaError): void => reply(refusedFetch(error));
   if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request) || isRenewalThatFetches(request)) return refuse(Errors.INVALID_REQUEST);
@@ -53,7 +52,7 @@ export const shareFetch: Handler<"ShareFetch", Needs> = (parts, request, context
   const session = parts.shares.sessions.fetch(caller, {
     added: topics.flatMap(({ topicId, partitions }) =>
       partitions.map(({ partitionIndex: index }) => {
-        return { topicId, index, isKnown: parts.topics.nameOf(topicId) !== undefined };
+        return { topicId, index, isKnown: context.topics.image.topics.has(topicId) };
       }),
     ),
     forgotten: forgottenTopicsData.flatMap(({ topicId, partitions }) => partitions.map(index => ({ topicId, index }))),
@@ -83,7 +82,7 @@ function refuseLater(parts: Needs, ms: number, refuse: () => void): void {
 interface Call {
   readonly parts: Needs;
   readonly request: ShareFetchRequest;
-  readonly context: RequestContext;
+  readonly context: TopicContext;
   /** Session of the request; undefined for its final request, which fetches nothing. */
   readonly session: ShareSession | undefined;
   readonly reply: Reply<"ShareFetch">;
@@ -109,7 +108,7 @@ class ShareFetchCall {
         isRenewAck: request.isRenewAck,
         highestType: highestType(context.version),
       };
-      acknowledgeAll(parts, said, results => {
+      acknowledgeAll(parts, context.topics, said, results => {
         this.#acknowledged = results;
         this.#end();
       });
@@ -119,7 +118,7 @@ class ShareFetchCall {
       this.#end();
     };
     if (session === undefined || request.isRenewAck) done([]);
-    else if (!isAcquireMode(request.shareAcquireMode) && isAnyKnown(parts, session)) this.#fail();
+    else if (!isAcquireMode(request.shareAcquireMode) && isAnyKnown(context.topics, session)) this.#fail();
     else new PendingShareFetch({ parts, request, context, session, done }).begin();
   }
 
@@ -157,7 +156,7 @@ class ShareFetchCall {
     const bytes = shown.reduce((sum, { size }) => sum + size, 0);
     const throttleTimeMs = parts.quotas.record("consumer_byte_rate", context, bytes, parts.env.clock.monotonic());
     for (const { topicId, size } of shown) {
-      if (size > 0) parts.metrics.fetched(parts.topics.nameOf(topicId) ?? "", size);
+      if (size > 0) parts.metrics.fetched(context.topics.nameOf("", topicId) ?? "", size);
     }
     const rest = new Map(acknowledged);
     const partitions = shown.map(answer => {
@@ -189,7 +188,7 @@ class ShareFetchCall {
         acknowledgeErrorMessage: null,
         records: own ? answer.records : [],
         acquiredRecords: own ? answer.acquired : [],
-        currentLeader: isLeadership(errorCode) ? leaderOf(parts, answer) : NO_LEADER,
+        currentLeader: isLeadership(errorCode) ? leaderOf(parts.nodeId, context.topics, answer) : NO_LEADER,
       };
     }
   }
@@ -201,10 +200,10 @@ function isAcquireMode(mode: number): boolean {
   return ACQUIRE_MODES.includes(mode);
 }
 
-function isAnyKnown(parts: Needs, { partitions }: ShareSession): boolean {
+function isAnyKnown(topics: RequestTopics, { partitions }: ShareSession): boolean {
   for (const { topicId, index } of partitions.values()) {
-    const name = parts.topics.nameOf(topicId);
-    if (name !== undefined && parts.topics.partition(name, index) !== undefined) return true;
+    const topic = topics.identified(topicId);
+    if (typeof topic !== "number" && typeof topics.partition(topic.name, index) !== "number") return true;
   }
   return false;
 }
@@ -216,12 +215,13 @@ function refusedFetch(error: KafkaError) {
 
 /** Leader of a partition: this broker leads every partition. */
 function leaderOf(
-  parts: Needs,
+  leaderId: number,
+  topics: RequestTopics,
   { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: number },
 ) {
-  const name = parts.topics.nameOf(topicId);
-  const partition = name === undefined ? undefined : parts.topics.partition(name, index);
-  return { leaderId: parts.nodeId, leaderEpoch: partition?.leaderEpoch ?? -1 };
+  const topic = topics.identified(topicId);
+  const partition = typeof topic === "number" ? topic : topics.partition(topic.name, index);
+  return { leaderId, leaderEpoch: typeof partition === "number" ? -1 : partition.leaderEpoch };
 }
 
 /** True if the response must include this partition; after an error, the next response includes it once more. */

@@ -8,42 +8,60 @@ import {
 } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
 import type { ShareStateAnswer, StateFault } from "../../share/share-states.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
+type Needs = Pick<BrokerParts, "groups" | "shares">;
 
 type DescribedTopic = NonNullable<ItemOf<"DescribeShareGroupOffsets", "groups">["topics"]>[number];
 type AskedTopics = NonNullable<DescribeShareGroupOffsetsRequest["groups"][number]["topics"]>;
 
 const UNKNOWN_OFFSET = -1;
+const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED;
 const NOTHING_THERE = "There is no offset information to delete.";
 
 /** Describes the share group's start offset and lag in a partition. */
-function place(parts: Needs, { topicName, index }: { topicName: string; index: number }, answer: ShareStateAnswer) {
+function place(
+  known: RequestTopics,
+  { topicName, index }: { topicName: string; index: number },
+  answer: ShareStateAnswer,
+) {
   const { startOffset = UNKNOWN_OFFSET, leaderEpoch = 0, deliveryCompleteCount = -1 } = answer;
   // A share partition without state is no error.
   if (answer.errorCode !== 0)
     return { partitionIndex: index, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode: 0 };
-  const end = parts.topics.partition(topicName, index)?.limit(false);
+  const partition = known.partition(topicName, index);
+  const end = typeof partition === "number" ? undefined : partition.limit(false);
   const isKnown = startOffset !== UNKNOWN_OFFSET && deliveryCompleteCount !== -1 && end !== undefined;
   const lag = isKnown ? addI64(subtractI64(end, startOffset), -deliveryCompleteCount) : -1;
   return { partitionIndex: index, startOffset, leaderEpoch, lag, errorCode: 0 };
 }
 
+/** State of share partitions, and the topics that a request may use. */
+interface View {
+  readonly shares: Needs["shares"];
+  readonly known: RequestTopics;
+}
+
 function described(
-  parts: Needs,
+  { shares, known }: View,
   groupId: string,
   topics: ReadonlyMap<string, ReadonlySet<number>>,
   done: (topics: DescribedTopic[]) => void,
 ): void {
   let waiting = 1;
   const results: DescribedTopic[] = [];
+  const refusals: DescribedTopic[] = [];
   const end = (): void => {
-    if (--waiting === 0) done(results);
+    if (--waiting === 0) done([...results, ...refusals]);
   };
   for (const [topicName, partitions] of topics) {
-    const topicId = parts.topics.idOf(topicName);
+    if (!known.allows(topicName)) {
+      refusals.push(undescribable(topicName, partitions));
+      continue;
+    }
+    const topicId = known.image.topicIds.get(topicName);
     const places: DescribedTopic["partitions"][number][] = [];
     results.push({ topicName, topicId: topicId ?? ZERO_UUID, partitions: places });
     for (const index of partitions) {
@@ -53,13 +71,22 @@ function described(
       }
       waiting++;
       const request = { type: "summary", body: { partition: index, leaderEpoch: -1 } } as const;
-      parts.shares.states.ask({ groupId, topicId, partition: index }, request, answer => {
-        places.push(place(parts, { topicName, index }, answer));
+      shares.states.ask({ groupId, topicId, partition: index }, request, answer => {
+        places.push(place(known, { topicName, index }, answer));
         end();
       });
     }
   }
   end();
+}
+
+/** Answer for a topic that the client may not describe. */
+function undescribable(topicName: string, partitions: Iterable<number>): DescribedTopic {
+  const { code: errorCode, message: errorMessage } = UNAUTHORIZED;
+  const refused = [...partitions].map(partitionIndex => {
+    return { partitionIndex, startOffset: UNKNOWN_OFFSET, leaderEpoch: 0, lag: -1, errorCode, errorMessage };
+  });
+  return { topicName, topicId: ZERO_UUID, partitions: refused };
 }
 
 /** Groups partitions by topic; duplicates are merged. */
@@ -72,24 +99,24 @@ function merged(topics: AskedTopics): Map<string, Set<number>> {
 }
 
 /** True if Kafka's client of the share coordinator rejects such a group or partition before it sends a request. */
-function isUnaskable(parts: Needs, groupId: string, topics: ReadonlyMap<string, Iterable<number>>): boolean {
-  const known = [...topics].filter(([name]) => parts.topics.idOf(name) !== undefined);
+function isUnaskable(topics: RequestTopics, groupId: string, asked: ReadonlyMap<string, Iterable<number>>): boolean {
+  const known = [...asked].filter(([name]) => typeof topics.named(name) !== "number");
   const isWrong = (partitions: readonly number[]) => partitions.length === 0 || partitions.some(index => index < 0);
   return known.length > 0 && (groupId === "" || known.some(([, partitions]) => isWrong([...partitions])));
 }
 
-/** All partitions for which a group has initialized state. */
-function allOf(parts: Needs, runner: GroupRunner, groupId: string): AskedTopics {
+/** All partitions for which a group has initialized state, of topics that the client may describe. */
+function allOf(known: RequestTopics, runner: GroupRunner, groupId: string): AskedTopics {
   return [...runner.shard.shares.initializedOf(groupId)].flatMap(([topicId, partitions]) => {
-    const topicName = parts.topics.nameOf(topicId);
-    return topicName === undefined ? [] : [{ topicName, partitions: [...partitions] }];
+    const topic = known.identified(topicId);
+    return typeof topic === "number" ? [] : [{ topicName: topic.name, partitions: [...partitions] }];
   });
 }
 
-export const describeShareGroupOffsets: Handler<"DescribeShareGroupOffsets", Needs> = (
+export const describeShareGroupOffsets: TopicHandler<"DescribeShareGroupOffsets", Needs> = (
   parts,
   { groups },
-  _context,
+  { topics: known },
   reply,
 ) => {
   let waiting = 1;
@@ -105,14 +132,14 @@ export const describeShareGroupOffsets: Handler<"DescribeShareGroupOffsets", Nee
       results[i] = { groupId, topics: [], errorCode: fault.code, errorMessage: fault.message };
       return;
     }
-    const asked = merged(topics ?? allOf(parts, runner, groupId));
-    if (isUnaskable(parts, groupId, asked)) {
+    const asked = merged(topics ?? allOf(known, runner, groupId));
+    if (isUnaskable(known, groupId, asked)) {
       const { code: errorCode, message: errorMessage } = Errors.UNKNOWN_SERVER_ERROR;
       results[i] = { groupId, topics: [], errorCode, errorMessage };
       return;
     }
     waiting++;
-    described(parts, groupId, asked, shown => {
+    described({ shares: parts.shares, known }, groupId, asked, shown => {
       results[i] = { groupId, topics: shown, errorCode: 0, errorMessage: null };
       end();
     });
@@ -138,12 +165,13 @@ interface AlteredPartition {
 }
 
 /** Alterations that AlterShareGroupOffsets asks for, by topic, and outcomes that are known beforehand. */
-function alterations(parts: Needs, { topics }: AlterShareGroupOffsetsRequest) {
-  const { code, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+function alterations(known: RequestTopics, { topics }: AlterShareGroupOffsetsRequest) {
   const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<number, Int64> }>();
   const outcomes = new Map<string, AlteredPartition[]>();
   for (const { topicName: name, partitions } of topics) {
-    const topic = parts.topics.topic(name);
+    const found = known.named(name);
+    const topic = typeof found === "number" ? undefined : found;
+    const { code, message } = typeof found === "number" ? errorOf(found) : Errors.UNKNOWN_TOPIC_OR_PARTITION;
     const change = topic && (changes.get(topic.id) ?? { topicId: topic.id, name, offsets: new Map<number, Int64>() });
     if (change !== undefined) changes.set(change.topicId, change);
     const before = outcomes.get(name) ?? [];
@@ -158,17 +186,22 @@ function alterations(parts: Needs, { topics }: AlterShareGroupOffsetsRequest) {
   return { changes: [...changes.values()], outcomes };
 }
 
-export const alterShareGroupOffsets: Handler<"AlterShareGroupOffsets", Needs> = (parts, request, _context, reply) => {
+export const alterShareGroupOffsets: TopicHandler<"AlterShareGroupOffsets", Needs> = (
+  parts,
+  request,
+  { topics: known },
+  reply,
+) => {
   const { groupId } = request;
   const runner = runnerOf(parts, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const { changes, outcomes } = alterations(parts, request);
+  const { changes, outcomes } = alterations(known, request);
   const asked = new Map(request.topics.map(({ topicName, partitions }) => [topicName, partitions]));
   const isNegative = ([name, partitions]: readonly [string, readonly { readonly partitionIndex: number }[]]): boolean =>
-    parts.topics.idOf(name) !== undefined && partitions.some(({ partitionIndex }) => partitionIndex < 0);
+    typeof known.named(name) !== "number" && partitions.some(({ partitionIndex }) => partitionIndex < 0);
   const answer = (faults: readonly StateFault[]): void => {
     const responses = [...outcomes].map(([topicName, partitions]) => {
-      const topicId = parts.topics.idOf(topicName) ?? ZERO_UUID;
+      const topicId = known.image.topicIds.get(topicName) ?? ZERO_UUID;
       const shown = partitions.map(one => {
         const fault = faults.find(other => other.topicId === topicId && other.partition === one.partitionIndex);
         return fault === undefined || one.errorCode !== 0 ? one : { ...one, ...withoutPlace(fault) };
@@ -186,7 +219,7 @@ export const alterShareGroupOffsets: Handler<"AlterShareGroupOffsets", Needs> = 
       if (typeof what === "number") return reply(refusal(what));
       parts.shares.states.initialize(what, faults => {
         if (faults.length === 0 && what.topics.length > 0 && !runner.failed) {
-          parts.groups.forShares(runner, known => known.initialized(what, true));
+          parts.groups.forShares(runner, now => now.initialized(what, true));
         }
         // Consumers read from the new start offset from now on.
         parts.shares.reload(groupId);
@@ -201,10 +234,14 @@ function withoutPlace({ errorCode, errorMessage }: StateFault) {
 }
 
 /** Outcomes for topics that do not exist or have no state in the group. */
-function absent(parts: Needs, topics: DeleteShareGroupOffsetsRequest["topics"], states: ReadonlyMap<Uuid, unknown>) {
+function absent(
+  known: RequestTopics,
+  topics: DeleteShareGroupOffsetsRequest["topics"],
+  states: ReadonlyMap<Uuid, unknown>,
+) {
   const { code: errorCode, message } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
   return topics.flatMap(({ topicName }) => {
-    const topicId = parts.topics.idOf(topicName);
+    const topicId = known.image.topicIds.get(topicName);
     const errorMessage = topicId === undefined ? message : NOTHING_THERE;
     return topicId !== undefined && states.has(topicId)
       ? []
@@ -212,15 +249,17 @@ function absent(parts: Needs, topics: DeleteShareGroupOffsetsRequest["topics"], 
   });
 }
 
-export const deleteShareGroupOffsets: Handler<"DeleteShareGroupOffsets", Needs> = (
+export const deleteShareGroupOffsets: TopicHandler<"DeleteShareGroupOffsets", Needs> = (
   parts,
   { groupId, topics },
-  _context,
+  { topics: known },
   reply,
 ) => {
   const runner = runnerOf(parts, groupId);
   if (typeof runner === "number") return reply(refusal(runner));
-  const wanted = new Set(topics.flatMap(({ topicName }) => parts.topics.idOf(topicName) ?? []));
+  const refused = topics.filter(({ topicName }) => !known.allows(topicName));
+  const allowed = topics.filter(({ topicName }) => known.allows(topicName));
+  const wanted = new Set(allowed.flatMap(({ topicName }) => known.image.topicIds.get(topicName) ?? []));
   const hasStates = runner.shard.shares.hasStates(groupId);
   parts.groups.forShares(runner, shares =>
     shares.beginForgetting(groupId, wanted, states => {
@@ -229,9 +268,11 @@ export const deleteShareGroupOffsets: Handler<"DeleteShareGroupOffsets", Needs> 
         const gone = [...states.keys()].map(topicId => {
           const errorCode = faults.get(topicId) ?? 0;
           const errorMessage = errorCode === 0 ? null : errorOf(errorCode).message;
-          return { topicName: parts.topics.nameOf(topicId) ?? "", topicId, errorCode, errorMessage };
+          return { topicName: known.image.topics.get(topicId)?.name ?? "", topicId, errorCode, errorMessage };
         });
-        const responses = hasStates ? [...gone, ...absent(parts, topics, states)] : [];
+        const { code: errorCode, message: errorMessage } = UNAUTHORIZED;
+        const refusals = refused.map(({ topicName }) => ({ topicName, topicId: ZERO_UUID, errorCode, errorMessage }));
+        const responses = [...refusals, ...(hasStates ? [...gone, ...absent(known, allowed, states)] : [])];
         reply({ throttleTimeMs: 0, errorCode: 0, errorMessage: null, responses });
       };
       parts.shares.states.delete(groupId, states, found => {

@@ -1,14 +1,16 @@
 import type { ShareGroupView } from "@samsa/coordinator";
 import { errorOf, Errors } from "@samsa/protocol";
 import { isMemberId } from "../../share/acknowledgements.ts";
+import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../groups/consumer-groups.ts";
 import { withOperations } from "../topics/partition-state.ts";
 import { UNDESCRIBED } from "../../error-responses.ts";
-import type { Handler, ResponseOf } from "../../handler.ts";
+import type { ResponseOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "groups" | "shares" | "topics">;
+type Needs = Pick<BrokerParts, "groups" | "shares">;
 
-export const shareGroupHeartbeat: Handler<"ShareGroupHeartbeat", Needs> = (parts, body, context, reply) => {
+export const shareGroupHeartbeat: TopicHandler<"ShareGroupHeartbeat", Needs> = (parts, body, context, reply) => {
   const client = { id: context.clientId, host: `/${context.peer.host}` };
   const answer = (response: Omit<ResponseOf<"ShareGroupHeartbeat">, "throttleTimeMs">): void =>
     reply({ ...response, throttleTimeMs: 0 });
@@ -18,12 +20,15 @@ export const shareGroupHeartbeat: Handler<"ShareGroupHeartbeat", Needs> = (parts
     answer({ errorCode: code, errorMessage: null, memberEpoch: 0, heartbeatIntervalMs: 0 });
   if (!isEnabled) return refused(Errors.UNSUPPORTED_VERSION.code);
   if (!isMemberId(body.memberId)) return refused(Errors.INVALID_REQUEST.code);
+  if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) {
+    return refused(Errors.TOPIC_AUTHORIZATION_FAILED.code);
+  }
   const errorCode = parts.groups.request(body.groupId, { type: "share", client, body }, answer);
   if (errorCode === 0) return;
   answer({ errorCode, errorMessage: errorOf(errorCode).message, memberEpoch: 0, heartbeatIntervalMs: 0 });
 };
 
-function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
+function described(topics: RequestTopics, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {
   return {
     errorCode: 0,
     errorMessage: null,
@@ -36,7 +41,7 @@ function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, membe
       ...member,
       assignment: {
         topicPartitions: [...assigned].flatMap(([topicId, partitions]) => {
-          const topicName = parts.topics.nameOf(topicId);
+          const topicName = topics.image.topics.get(topicId)?.name;
           return topicName === undefined ? [] : [{ topicId, topicName, partitions: [...partitions] }];
         }),
       },
@@ -44,7 +49,7 @@ function described(parts: Needs, { groupId, state, epoch, assignmentEpoch, membe
   };
 }
 
-export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, body, _context, reply) => {
+export const shareGroupDescribe: TopicHandler<"ShareGroupDescribe", Needs> = (parts, body, { topics }, reply) => {
   const groups = body.groupIds.map(groupId => {
     const refused = (errorCode: number, errorMessage: string | null) => ({
       ...UNDESCRIBED,
@@ -58,7 +63,11 @@ export const shareGroupDescribe: Handler<"ShareGroupDescribe", Needs> = (parts, 
     const runner = parts.groups.of(groupId);
     if (typeof runner === "number") return refused(runner, errorOf(runner).message);
     const view = runner.shard.shares.view(groupId);
-    if (view !== undefined) return described(parts, view);
+    if (view !== undefined) {
+      const group = described(topics, view);
+      const isPublic = mayDescribe(topics, topicsOf(group.members.map(({ assignment }) => assignment)));
+      return isPublic ? group : refused(Errors.TOPIC_AUTHORIZATION_FAILED.code, UNDESCRIBABLE);
+    }
     return refused(GROUP_ID_NOT_FOUND.code, runner.shard.absence("share", groupId));
   });
   reply({ throttleTimeMs: 0, groups: withOperations(groups, body.includeAuthorizedOperations) });

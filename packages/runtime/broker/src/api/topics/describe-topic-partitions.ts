@@ -1,35 +1,42 @@
 import { ZERO_UUID } from "@samsa/base";
 import { type DescribeTopicPartitionsRequest, Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
-import { ALLOWED, partitionState } from "./partition-state.ts";
+import { partitionState } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type TopicAnswer = ItemOf<"DescribeTopicPartitions", "topics">;
 type PartitionAnswer = TopicAnswer["partitions"][number];
-type Needs = Pick<BrokerParts, "config" | "nodeId" | "topics">;
+type Needs = Pick<BrokerParts, "config" | "nodeId">;
+
+/** This broker, and the topics as the client may see them. */
+interface View {
+  readonly nodeId: number;
+  readonly topics: RequestTopics;
+}
 
 type Cursor = NonNullable<DescribeTopicPartitionsRequest["cursor"]>;
 
 /** Names of the topics to describe, in response order; undefined if the request is invalid. */
-function wantedTopics(parts: Needs, { topics, cursor }: DescribeTopicPartitionsRequest): string[] | undefined {
-  const names = topics.length === 0 ? [...parts.topics.image.topicIds.keys()] : topics.map(({ name }) => name);
+function wantedTopics(known: RequestTopics, { topics, cursor }: DescribeTopicPartitionsRequest): string[] | undefined {
+  const names = topics.length === 0 ? [...known.image.topicIds.keys()] : topics.map(({ name }) => name);
   const from = cursor?.topicName ?? "";
   const wanted = [...new Set(names)].filter(name => name >= from).sort();
   if (cursor === null) return wanted;
-  const known = topics.length === 0 || wanted.includes(cursor.topicName);
-  return known && cursor.partitionIndex >= 0 ? wanted : undefined;
+  const isListed = topics.length === 0 || wanted.includes(cursor.topicName);
+  return isListed && cursor.partitionIndex >= 0 ? wanted : undefined;
 }
 
 /**
  * Describes at most `room` partitions of a topic from index `start`, and returns the index at which the rest begins.
  */
-function describedTopic(parts: Needs, name: string, start: number, room: number) {
-  const topic = parts.topics.topic(name);
+function describedTopic(view: View, name: string, start: number, room: number) {
+  const topic = view.topics.named(name);
   const isInternal = INTERNAL_TOPICS.has(name);
-  const base = { name, isInternal, topicAuthorizedOperations: ALLOWED.topic };
-  if (topic === undefined) {
+  const base = { name, isInternal, topicAuthorizedOperations: view.topics.operations(name) };
+  if (typeof topic === "number") {
     const errorCode = absentTopicError(name);
     return { answer: { ...base, errorCode, topicId: ZERO_UUID, partitions: [] }, count: 0, next: -1 };
   }
@@ -39,7 +46,7 @@ function describedTopic(parts: Needs, name: string, start: number, room: number)
     const partition = topic.partitions.get(index);
     if (partition === undefined) continue;
     const { eligibleLeaderReplicas, lastKnownElr } = partition;
-    const state = partitionState(parts, topic, index, partition);
+    const state = partitionState(view, topic, index, partition);
     partitions.push({ errorCode: 0, ...state, eligibleLeaderReplicas, lastKnownElr });
   }
   return {
@@ -49,25 +56,36 @@ function describedTopic(parts: Needs, name: string, start: number, room: number)
   };
 }
 
+function unauthorized(name: string): TopicAnswer {
+  const { code: errorCode } = Errors.TOPIC_AUTHORIZATION_FAILED;
+  return { errorCode, name, topicId: ZERO_UUID, isInternal: false, partitions: [] };
+}
+
 /** DescribeTopicPartitions (KIP-966): returns pages of a limited number of partitions. */
-export const describeTopicPartitions: Handler<"DescribeTopicPartitions", Needs> = (parts, request, _context, reply) => {
-  const wanted = wantedTopics(parts, request);
+export const describeTopicPartitions: TopicHandler<"DescribeTopicPartitions", Needs> = (
+  { nodeId, config },
+  request,
+  { topics: known },
+  reply,
+) => {
+  const wanted = wantedTopics(known, request);
   if (wanted === undefined) {
     const { code: errorCode } = Errors.INVALID_REQUEST;
     const topics = request.topics.map(({ name }) => ({ errorCode, name, topicId: ZERO_UUID, partitions: [] }));
     return reply({ throttleTimeMs: 0, topics, nextCursor: null });
   }
-  const limit = parts.config["max.request.partition.size.limit"];
+  const limit = config["max.request.partition.size.limit"];
   let room = Math.max(1, Math.min(limit, request.responsePartitionLimit));
   let nextCursor: Cursor | null = null;
   const topics: TopicAnswer[] = [];
-  for (const name of wanted) {
+  const view = { nodeId, topics: known };
+  for (const name of wanted.filter(one => known.allows(one))) {
     if (room === 0) {
       nextCursor = { topicName: name, partitionIndex: 0 };
       break;
     }
     const start = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0;
-    const { answer, count, next } = describedTopic(parts, name, start, room);
+    const { answer, count, next } = describedTopic(view, name, start, room);
     // A request for all topics leaves out a topic that was deleted since the previous page.
     if (answer.errorCode === 0 || request.topics.length > 0) topics.push(answer);
     if (next >= 0) {
@@ -76,5 +94,6 @@ export const describeTopicPartitions: Handler<"DescribeTopicPartitions", Needs> 
     }
     room -= count;
   }
-  reply({ throttleTimeMs: 0, topics, nextCursor });
+  const refused = request.topics.length === 0 ? [] : wanted.filter(name => !known.allows(name));
+  reply({ throttleTimeMs: 0, topics: [...topics, ...refused.map(unauthorized)], nextCursor });
 };

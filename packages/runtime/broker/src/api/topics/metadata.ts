@@ -1,34 +1,50 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
-import { type MetadataImage, type TopicImage, topicsByName } from "@samsa/metadata";
+import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../replica/topics.ts";
 import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
-import type { Handler } from "../../handler.ts";
+import { CLUSTER_NAME } from "../../network/authorizer.ts";
+import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
+import type { TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "nodeId" | "nodes" | "topics">;
+type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "nodeId" | "nodes">;
 
+const UNKNOWN = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
 /** First version with a nullable topic name. */
 const NULL_NAME_VERSION = 12;
 /** First version in which null means all topics; below it an empty list does. */
 const NULL_MEANS_ALL = 1;
 
-function partitionsOf(parts: Needs, topic: TopicImage) {
+/** Topics as the client may see them. */
+interface View {
+  readonly nodeId: number;
+  readonly topics: RequestTopics;
+  /** True if the request asks for the authorized operations of topics. */
+  readonly tellsOperations: boolean;
+}
+
+function operationsOn({ topics, tellsOperations }: View, name: string): number {
+  return tellsOperations ? topics.operations(name) : NOT_ASKED;
+}
+
+function partitionsOf(view: View, topic: TopicImage) {
   return [...topic.partitions].map(([partitionIndex, partition]) => {
-    const state = partitionState(parts, topic, partitionIndex, partition);
+    const state = partitionState(view, topic, partitionIndex, partition);
     return { errorCode: state.leaderId < 0 ? Errors.LEADER_NOT_AVAILABLE.code : 0, ...state };
   });
 }
 
-function shown(parts: Needs, topic: TopicImage, topicAuthorizedOperations: number) {
+function shown(view: View, topic: TopicImage) {
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: INTERNAL_TOPICS.has(topic.name),
-    partitions: partitionsOf(parts, topic),
-    topicAuthorizedOperations,
+    partitions: partitionsOf(view, topic),
+    topicAuthorizedOperations: operationsOn(view, topic.name),
   };
 }
 
@@ -42,16 +58,11 @@ function missing(name: string | null, topicId: Uuid, errorCode: number) {
   };
 }
 
-interface Asked {
-  readonly topics: NonNullable<MetadataRequest["topics"]>;
-  readonly version: number;
-  readonly operations: number;
-}
-
+/** Answers for the topics that a request names; `errors` are those of missing topics, by name. */
 function topicAnswers(
-  parts: Needs,
-  image: MetadataImage,
-  { topics: asked, version, operations }: Asked,
+  view: View,
+  asked: NonNullable<MetadataRequest["topics"]>,
+  version: number,
   errors: ReadonlyMap<string, number>,
 ) {
   // A topic that is named twice is answered once.
@@ -59,42 +70,63 @@ function topicAnswers(
   return [...unique.values()].map(({ name, topicId }) => {
     // The Java client sends an empty name instead of null when it asks by id.
     if (name === null || topicId !== ZERO_UUID) {
-      const topic = image.topics.get(topicId);
+      const topic = view.topics.identified(topicId);
       const nothing = version < NULL_NAME_VERSION ? "" : null;
-      if (topic !== undefined) return shown(parts, topic, operations);
-      return missing(nothing, topicId, Errors.UNKNOWN_TOPIC_ID.code);
+      return typeof topic === "number" ? missing(nothing, topicId, topic) : shown(view, topic);
     }
-    const topic = parts.topics.topic(name);
-    if (topic !== undefined) return shown(parts, topic, operations);
-    const errorCode = errors.get(name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
-    // Authorized operations are returned for missing topics too.
-    return { ...missing(name, ZERO_UUID, errorCode), topicAuthorizedOperations: operations };
+    const topic = view.topics.named(name);
+    if (typeof topic !== "number") return shown(view, topic);
+    // The client learns nothing else about a topic without permission.
+    if (topic === UNAUTHORIZED) return { ...missing(name, ZERO_UUID, topic), isInternal: false };
+    const errorCode = errors.get(name) ?? topic;
+    const answer = missing(name, ZERO_UUID, errorCode);
+    // Authorized operations are returned for missing topics too, unless they may not be created.
+    return errorCode === UNAUTHORIZED ? answer : { ...answer, topicAuthorizedOperations: operationsOn(view, name) };
   });
 }
 
-export const metadata: Handler<"Metadata", Needs> = (parts, request, context, reply) => {
+/** Calls `done` with the errors of absent topics, after an attempt to create those that may be created. */
+function ensure(
+  { autoTopics }: Needs,
+  context: TopicContext,
+  absent: readonly string[],
+  done: (errors: ReadonlyMap<string, number>) => void,
+): void {
+  const { topics } = context;
+  const mayCreate = (name: string): boolean =>
+    topics.permits("CREATE", "CLUSTER", CLUSTER_NAME) || topics.permits("CREATE", "TOPIC", name);
+  const creatable = absent.filter(mayCreate);
+  const refused = absent.filter(name => !creatable.includes(name)).map(name => [name, UNAUTHORIZED] as const);
+  if (creatable.length === 0) done(new Map(refused));
+  else autoTopics.ensure(creatable, context, errors => done(new Map([...errors, ...refused])));
+}
+
+export const metadata: TopicHandler<"Metadata", Needs> = (parts, request, context, reply) => {
+  const view = {
+    nodeId: parts.nodeId,
+    topics: context.topics,
+    tellsOperations: request.includeTopicAuthorizedOperations,
+  };
   // Names are ignored if the request contains any topic id.
   const byId = request.topics?.filter(({ topicId }) => topicId !== ZERO_UUID) ?? [];
   const topics = byId.length > 0 ? byId : request.topics;
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
   const answer = (errors: ReadonlyMap<string, number>): void => {
-    const { image } = parts.topics;
-    const operations = request.includeTopicAuthorizedOperations ? ALLOWED.topic : NOT_ASKED;
     reply({
       throttleTimeMs: 0,
       brokers: parts.nodes(context.listener),
       clusterId: parts.clusterId,
       controllerId: parts.nodeId,
       topics: all
-        ? topicsByName(image).map(topic => shown(parts, topic, operations))
-        : topicAnswers(parts, image, { topics: topics ?? [], version: context.version, operations }, errors),
+        ? topicsByName(view.topics.image).flatMap(topic => (view.topics.allows(topic.name) ? [shown(view, topic)] : []))
+        : topicAnswers(view, topics ?? [], context.version, errors),
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED,
     });
   };
   const named = all || byId.length > 0 ? [] : (topics ?? []);
-  const absent = named.flatMap(({ name }) => (name !== null && parts.topics.idOf(name) === undefined ? [name] : []));
+  const absent = named.flatMap(({ name }) => (name !== null && view.topics.named(name) === UNKNOWN ? [name] : []));
   if (absent.length === 0) return answer(new Map());
   const creates = request.allowAutoTopicCreation && parts.config["auto.create.topics.enable"];
-  if (creates) parts.autoTopics.ensure(absent, context, answer);
+  if (creates) ensure(parts, context, absent, answer);
   else answer(new Map(absent.map(name => [name, absentTopicError(name)])));
 };

@@ -1,8 +1,9 @@
 import type { PartitionImage, TopicImage } from "@samsa/metadata";
 import { operationBits } from "../../network/authorizer.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "nodeId" | "topics">;
+type Needs = Pick<BrokerParts, "nodeId">;
 
 /**
  * Authorized operations if nothing is forbidden, as bits `1 << AclOperation.code`. Descriptions of topics, the cluster
@@ -39,15 +40,15 @@ export interface PartitionState {
 }
 
 export function partitionState(
-  parts: Needs,
+  { nodeId, topics }: Needs & { readonly topics: RequestTopics },
   topic: TopicImage,
   partitionIndex: number,
   partition: PartitionImage,
 ): PartitionState {
-  const { brokers } = parts.topics.image;
-  const here = parts.topics.partition(topic.name, partitionIndex);
+  const { brokers } = topics.image;
+  const here = topics.partition(topic.name, partitionIndex);
   const isOffline = (id: number): boolean =>
-    id === parts.nodeId ? here === undefined || here.isOffline : (brokers.get(id)?.fenced ?? true);
+    id === nodeId ? typeof here === "number" || here.isOffline : (brokers.get(id)?.fenced ?? true);
   const { leader, leaderEpoch, replicas, isr } = partition;
   return {
     partitionIndex,

@@ -2,16 +2,16 @@ import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { NO_TRANSACTION } from "../../error-responses.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { Handler, ItemOf, TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "transactions">;
 
 /** DescribeTransactions (KIP-664): the state of transactional ids. */
-export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
+export const describeTransactions: TopicHandler<"DescribeTransactions", Needs> = (
   parts,
   { transactionalIds },
-  _context,
+  { topics: known },
   reply,
 ) => {
   const failed = (transactionalId: string, errorCode: number) => ({ ...NO_TRANSACTION, transactionalId, errorCode });
@@ -29,7 +29,9 @@ export const describeTransactions: Handler<"DescribeTransactions", Needs> = (
       transactionStartTimeMs: view.startTimestamp,
       producerId: view.producerId,
       producerEpoch: view.producerEpoch,
-      topics: [...view.partitions].map(([topic, partitions]) => ({ topic, partitions: [...partitions] })),
+      topics: [...view.partitions].flatMap(([topic, partitions]) =>
+        known.allows(topic) ? [{ topic, partitions: [...partitions] }] : [],
+      ),
     };
   });
   reply({ throttleTimeMs: 0, transactionStates });

@@ -2,10 +2,11 @@ import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { partitionFor } from "../../coordinator/shard-runner.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { Handler, ItemOf, TopicHandler } from "../../handler.ts";
+import type { TopicContext } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "config" | "groups" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "config" | "groups" | "transactions">;
 
 /** First version whose clients know PRODUCER_FENCED, for all APIs of transactions except InitProducerId. */
 const FENCED_VERSION = 2;
@@ -45,7 +46,7 @@ function topicResults(topics: TopicList, errorOf: ErrorOf) {
   }));
 }
 
-export const addPartitionsToTxn: Handler<"AddPartitionsToTxn", Needs> = (parts, body, context, reply) => {
+export const addPartitionsToTxn: TopicHandler<"AddPartitionsToTxn", Needs> = (parts, body, context, reply) => {
   const { version } = context;
   if (version < BROKER_VERSION) {
     const addition = {
@@ -55,7 +56,7 @@ export const addPartitionsToTxn: Handler<"AddPartitionsToTxn", Needs> = (parts, 
       verifyOnly: false,
       topics: body.v3AndBelowTopics,
     };
-    addPartitions(parts, addition, version, errorOf =>
+    addPartitions(parts, addition, context, errorOf =>
       reply({ throttleTimeMs: 0, resultsByTopicV3AndBelow: topicResults(addition.topics, errorOf) }),
     );
     return;
@@ -65,20 +66,26 @@ export const addPartitionsToTxn: Handler<"AddPartitionsToTxn", Needs> = (parts, 
   if (body.transactions.length === 0) return answer();
   for (const addition of body.transactions) {
     const { transactionalId, topics } = addition;
-    addPartitions(parts, addition, version, errorOf => {
+    addPartitions(parts, addition, context, errorOf => {
       results.push({ transactionalId, topicResults: topicResults(topics, errorOf) });
       if (results.length === body.transactions.length) answer();
     });
   }
 };
 
-function addPartitions(parts: Needs, addition: Addition, version: number, done: (errorOf: ErrorOf) => void): void {
+function addPartitions(
+  parts: Needs,
+  addition: Addition,
+  { version, topics: known }: TopicContext,
+  done: (errorOf: ErrorOf) => void,
+): void {
   const { transactionalId, producerId, producerEpoch, topics } = addition;
   const isClient = version < BROKER_VERSION;
   const faultOf = (topic: string, index: number): number => {
     if (isClient && INTERNAL_TOPICS.has(topic)) return Errors.TOPIC_AUTHORIZATION_FAILED.code;
-    const isThere = parts.topics.topic(topic)?.partitions.has(index) === true;
-    return isThere ? 0 : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+    const found = known.named(topic);
+    if (typeof found === "number") return found;
+    return found.partitions.has(index) ? 0 : Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
   };
   if (topics.some(({ name, partitions }) => partitions.some(index => faultOf(name, index) !== 0))) {
     return done((topic, index) => faultOf(topic, index) || Errors.OPERATION_NOT_ATTEMPTED.code);

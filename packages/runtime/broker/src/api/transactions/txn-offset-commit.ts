@@ -3,21 +3,20 @@ import { VERIFICATION } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import { OFFSETS_TOPIC } from "../../replica/topics.ts";
 import { mergeOutcomes, splitByExistence } from "../groups/offset-partitions.ts";
-import type { Handler } from "../../handler.ts";
+import type { TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "config" | "env" | "groups" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "config" | "env" | "groups" | "transactions">;
 
-/** First versions whose clients know TRANSACTION_ABORTABLE, let the broker add partitions, and name topics by id. */
+/** First versions whose clients know TRANSACTION_ABORTABLE, and let the broker add partitions. */
 const ABORTABLE_VERSION = 4;
 const ADDING_VERSION = 5;
-const TOPIC_ID_VERSION = 6;
 
 /** Commits offsets as part of a producer's transaction. */
-export const txnOffsetCommit: Handler<"TxnOffsetCommit", Needs> = (parts, body, { version }, reply) => {
-  const { existing: known, refused } = splitByExistence(body.topics, parts.topics, version >= TOPIC_ID_VERSION);
-  const answer = (topics: Parameters<typeof mergeOutcomes>[1]): void =>
-    reply({ throttleTimeMs: 0, topics: mergeOutcomes(refused, topics) });
+export const txnOffsetCommit: TopicHandler<"TxnOffsetCommit", Needs> = (parts, body, { version, topics }, reply) => {
+  const { existing: known, refused } = splitByExistence(body.topics, topics);
+  const answer = (outcomes: Parameters<typeof mergeOutcomes>[1]): void =>
+    reply({ throttleTimeMs: 0, topics: mergeOutcomes(refused, outcomes) });
   if (known.length === 0) return answer([]);
   const fail = (errorCode: number): void => answer(txnCommitError(known, errorCode).topics);
   if (body.groupId === "") return fail(Errors.INVALID_GROUP_ID.code);
@@ -30,7 +29,7 @@ export const txnOffsetCommit: Handler<"TxnOffsetCommit", Needs> = (parts, body, 
       body: { ...body, topics: known },
       ...(guard === undefined ? {} : { guard }),
     } as const;
-    const refused = parts.groups.request(body.groupId, request, ({ topics }) => answer(topics));
+    const refused = parts.groups.request(body.groupId, request, answered => answer(answered.topics));
     if (refused !== 0) fail(refused);
   };
   const addsByWriting = version >= ADDING_VERSION;

@@ -1,9 +1,8 @@
 import { Errors } from "@samsa/protocol";
-import { writeMarker } from "../../coordinator/transactions.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
 import type { BrokerParts } from "../../parts.ts";
 
-type Needs = Pick<BrokerParts, "env" | "groups" | "tools" | "topics">;
+type Needs = Pick<BrokerParts, "writeMarker">;
 
 type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
 type Outcome = { readonly topic: string; readonly index: number; readonly errorCode: number };
@@ -12,7 +11,7 @@ type Outcome = { readonly topic: string; readonly index: number; readonly errorC
  * WriteTxnMarkers: ends transactions in partitions of this broker, for their coordinator or for an administrator who
  * aborts a hanging transaction.
  */
-export const writeTxnMarkers: Handler<"WriteTxnMarkers", Needs> = (parts, { markers }, _context, reply) => {
+export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, { markers }, { topics }, reply) => {
   const outcomes = new Map<bigint, Map<string, Outcome>>();
   let waiting = 1;
   const done = (): void => {
@@ -32,9 +31,10 @@ export const writeTxnMarkers: Handler<"WriteTxnMarkers", Needs> = (parts, { mark
           of.set(`${topic}-${index}`, { topic, index, errorCode });
           done();
         };
-        const partition = parts.topics.partition(topic, index);
-        if (partition === undefined || partition.fault !== 0) tell(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
-        else writeMarker(parts, parts.topics, { topic, index, marker, transactionVersion }, tell);
+        const partition = topics.partition(topic, index);
+        const isServed = typeof partition !== "number" && partition.fault === 0;
+        if (isServed) parts.writeMarker({ topic, index, marker, transactionVersion }, tell);
+        else tell(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
       }
     }
   }

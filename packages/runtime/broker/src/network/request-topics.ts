@@ -1,0 +1,132 @@
+import type { Uuid } from "@samsa/base";
+import { type MetadataImage, type TopicImage, topicNamed } from "@samsa/metadata";
+import { Errors } from "@samsa/protocol";
+import type { Partition } from "../replica/partition.ts";
+import type { Topics } from "../replica/topics.ts";
+import {
+  ALLOW_ALL,
+  type Authorizer,
+  CLUSTER_NAME,
+  type Client,
+  type OperationOn,
+  operationBits,
+} from "./authorizer.ts";
+import type { RequestContext } from "./requests.ts";
+
+/** Column of an API that names topics: how it names them, and what its clients need permission for. */
+export interface TopicAccess {
+  /** Operation on each topic; null: the permission of the whole request, on the cluster, covers all topics. */
+  readonly operation: OperationOn<"TOPIC"> | null;
+  /** First version that names topics by id (KIP-516); default: none. */
+  readonly idsSince?: number;
+  /** Last version that clients send. Brokers send later ones, and may use any topic. */
+  readonly clientsUntil?: number;
+  /** Operation on the cluster that covers all topics, too. */
+  readonly unless?: OperationOn<"CLUSTER">;
+}
+
+/** Context of a request that names topics. */
+export interface TopicContext extends RequestContext {
+  readonly topics: RequestTopics;
+}
+
+/** Client of a request, and its judge. */
+export interface Gate {
+  readonly authorizer: Authorizer;
+  readonly client: Client;
+}
+
+const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
+
+/**
+ * Topics as one request may use them. The look-ups return the topic or partition, or the error code that Kafka answers
+ * for it. A topic without permission is refused before anything else is said about it, so that its existence stays
+ * secret; an unknown topic id is no secret. Look-ups read the current metadata, also after a wait.
+ */
+export class RequestTopics {
+  /** True if the request's version names topics by id. */
+  readonly byId: boolean;
+  readonly #topics: Topics;
+  readonly #gate: Gate;
+  readonly #access: TopicAccess;
+  /** True if no topic is refused; undefined until the first look-up. */
+  #isFree: boolean | undefined;
+  readonly #version: number;
+  /** Answers of the authorizer. Undefined until the first. */
+  #allowed: Map<string, boolean> | undefined;
+
+  constructor(topics: Topics, gate: Gate, access: TopicAccess, version: number) {
+    this.#topics = topics;
+    this.#gate = gate;
+    this.#access = access;
+    this.#version = version;
+    this.byId = version >= (access.idsSince ?? Infinity);
+  }
+
+  get image(): MetadataImage {
+    return this.#topics.image;
+  }
+
+  #covered(): boolean {
+    const { operation, clientsUntil = Infinity, unless } = this.#access;
+    if (operation === null || this.#version > clientsUntil || this.#gate.authorizer === ALLOW_ALL) return true;
+    return unless !== undefined && this.permits(unless, "CLUSTER", CLUSTER_NAME);
+  }
+
+  /** True if the client may perform another operation than that of the API. */
+  permits<T extends "TOPIC" | "CLUSTER">(operation: OperationOn<T>, resource: T, name: string): boolean {
+    const { authorizer, client } = this.#gate;
+    return authorizer.allows(client, { operation, resource, name });
+  }
+
+  /** True if the client may use topics of this name; the authorizer is asked once for each name. */
+  allows(name: string): boolean {
+    this.#isFree ??= this.#covered();
+    const { operation } = this.#access;
+    if (this.#isFree || operation === null) return true;
+    this.#allowed ??= new Map();
+    let isAllowed = this.#allowed.get(name);
+    if (isAllowed === undefined) {
+      isAllowed = this.permits(operation, "TOPIC", name);
+      this.#allowed.set(name, isAllowed);
+    }
+    return isAllowed;
+  }
+
+  /** Name of the topic that a request names by name or by id; undefined if the id is unknown. Checks no permission. */
+  nameOf(name: string, topicId: Uuid): string | undefined {
+    return this.byId ? this.image.topics.get(topicId)?.name : name;
+  }
+
+  /** Topic that a request names by name or by id, whichever its version uses. */
+  find(name: string, topicId: Uuid): TopicImage | number {
+    return this.byId ? this.identified(topicId) : this.named(name);
+  }
+
+  named(name: string): TopicImage | number {
+    if (!this.allows(name)) return UNAUTHORIZED;
+    return topicNamed(this.image, name) ?? Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
+  }
+
+  identified(topicId: Uuid): TopicImage | number {
+    const topic = this.image.topics.get(topicId);
+    if (topic === undefined) return Errors.UNKNOWN_TOPIC_ID.code;
+    return this.allows(topic.name) ? topic : UNAUTHORIZED;
+  }
+
+  /** Partition with a replica on this broker, in whatever state it is. */
+  partition(name: string, index: number): Partition | number {
+    if (!this.allows(name)) return UNAUTHORIZED;
+    return this.#topics.partition(name, index) ?? this.#topics.absence(name, index);
+  }
+
+  /** Partition that this broker leads in the client's leader epoch (−1: any); see `Topics.leader`. */
+  leader(name: string, index: number, currentLeaderEpoch = -1): Partition | number {
+    return this.allows(name) ? this.#topics.leader(name, index, currentLeaderEpoch) : UNAUTHORIZED;
+  }
+
+  /** Authorized operations on a topic, as `operationBits` encodes them. */
+  operations(name: string): number {
+    return operationBits("TOPIC", operation => this.permits(operation, "TOPIC", name));
+  }
+}
