@@ -1,4 +1,5 @@
-export { changesOf, type MetadataChanges, MetadataDelta, MetadataError } from "./delta.ts";
+export { changesOf, type MetadataChanges, MetadataDelta } from "./delta.ts";
+export { MetadataError } from "./image/edits.ts";
 export {
   type BrokerImage,
   collisionName,
@@ -18,13 +19,9 @@ export {
   type TopicImage,
   topicNamed,
   topicsByName,
-} from "./image.ts";
-export {
-  brokerRecord,
-  ELR_FEATURE,
-  imageRecords,
-  METADATA_VERSION_FEATURE,
-  metadataVersionOf,
-  partitionRecord,
-} from "./snapshot.ts";
-export { METADATA_RELEASES, METADATA_VERSION, type RecordVersions, recordVersions } from "./versions.ts";
+} from "./image/image.ts";
+export { imageRecords } from "./parts.ts";
+export { brokerRecord } from "./parts/brokers.ts";
+export { ELR_FEATURE, METADATA_VERSION_FEATURE, metadataVersionOf } from "./parts/features.ts";
+export { partitionRecord } from "./parts/topics.ts";
+export { METADATA_RELEASES, METADATA_VERSION, type RecordVersions, recordVersions } from "./image/versions.ts";

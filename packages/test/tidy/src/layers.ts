@@ -198,7 +198,7 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "format/records/src/judge.ts next": "the batch has been validated",
   "kernel/coordinator/src/classic/group.ts i16": "skips the version",
   "kernel/log/src/compaction.ts marker": "a marker adds no key to the map",
-  "kernel/metadata/src/delta.ts delete": "removing what is not there succeeds",
+  "kernel/metadata/src/image/edits.ts delete": "removing what is not there succeeds",
   "kernel/log/src/scanner.ts next": "the batch is complete",
   "runtime/broker/src/api/records/fetch.ts record": "takes back what the call before has recorded",
   "runtime/broker/src/broker-role.ts #cordon": "no broker epoch exists yet that a heartbeat could carry",

@@ -24,15 +24,15 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a snapshot contains no settings",
-    file: `${METADATA}/snapshot.ts`,
+    file: `${METADATA}/parts/configs.ts`,
     find: 'put(metadataRecord("ConfigRecord", 0, { resourceType, resourceName, name, value }));',
     replace: "void [resourceType, resourceName, name, value];",
     why: "settings are lost when the log before the snapshot is deleted",
   },
   {
     name: "settings of a deleted topic stay",
-    file: `${METADATA}/delta.ts`,
-    find: '      this.#edit("configs").delete(key);\n      this.changedConfigs.add(key);\n',
+    file: `${METADATA}/parts/topics.ts`,
+    find: '    edits.remove("configs", key);\n    edits.changedConfigs.add(key);\n',
     replace: "",
     why: "a new topic of the same name inherits the settings of the old one",
   },

@@ -3,6 +3,7 @@ import type {
   AccessControlEntryRecord,
   DelegationTokenRecord,
   MetadataRecord,
+  MetadataRecordOf,
   RegisterBrokerRecord,
   RegisterControllerRecord,
   UserScramCredentialRecord,
@@ -70,6 +71,12 @@ export interface QuotaImage {
   readonly quotas: ReadonlyMap<string, number>;
 }
 
+/** Record that changes the image by itself; the others delimit transactions (KIP-868). */
+export type EffectiveRecord = Exclude<
+  MetadataRecord,
+  MetadataRecordOf<"BeginTransactionRecord" | "EndTransactionRecord" | "AbortTransactionRecord">
+>;
+
 /** All metadata at one offset. Immutable; images share their unchanged parts. */
 export interface MetadataImage {
   readonly provenance: Provenance;
@@ -93,7 +100,7 @@ export interface MetadataImage {
   readonly scram: SortedMap<string, UserScramCredentialRecord>;
   readonly delegationTokens: SortedMap<string, DelegationTokenRecord>;
   /** Records of an open metadata transaction (KIP-868), without effect before it ends; undefined: none is open. */
-  readonly transaction: readonly MetadataRecord[] | undefined;
+  readonly transaction: readonly EffectiveRecord[] | undefined;
 }
 
 /** Image before the first record. */

@@ -1,0 +1,39 @@
+import { metadataRecord } from "@samsa/protocol";
+import type { MetadataImage } from "../image/image.ts";
+import { METADATA_VERSION } from "../image/versions.ts";
+import type { ImagePart } from "./part.ts";
+
+/** Feature of the version of the metadata. */
+export const METADATA_VERSION_FEATURE = "metadata.version";
+/** Feature of eligible leader replicas (KIP-966). */
+export const ELR_FEATURE = "eligible.leader.replicas.version";
+
+/** `metadata.version` of an image; the lowest level if none has been set. */
+export function metadataVersionOf(image: MetadataImage): number {
+  return image.features.get(METADATA_VERSION_FEATURE) ?? METADATA_VERSION.minimum;
+}
+
+export const features: ImagePart<"FeatureLevelRecord" | "ZkMigrationStateRecord" | "NoOpRecord"> = {
+  replay: {
+    FeatureLevelRecord(edits, { name, featureLevel }) {
+      if (featureLevel === 0) edits.remove("features", name);
+      else edits.edit("features").set(name, featureLevel);
+    },
+    ZkMigrationStateRecord(edits, { zkMigrationState }) {
+      edits.next.zkMigrationState = zkMigrationState;
+    },
+    NoOpRecord() {},
+  },
+  snapshot(image, put) {
+    // metadata.version comes first: the other records depend on it.
+    const level = image.features.get(METADATA_VERSION_FEATURE);
+    if (level !== undefined) {
+      put(metadataRecord("FeatureLevelRecord", 0, { name: METADATA_VERSION_FEATURE, featureLevel: level }));
+    }
+    for (const [name, featureLevel] of image.features) {
+      if (name !== METADATA_VERSION_FEATURE) put(metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
+    }
+    const { zkMigrationState } = image;
+    if (zkMigrationState !== 0) put(metadataRecord("ZkMigrationStateRecord", 0, { zkMigrationState }));
+  },
+};
