@@ -122,7 +122,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
   serve("CreateAcls", createAcls, ALTER_CLUSTER),
   serve("DeleteAcls", deleteAcls, ALTER_CLUSTER),
-  serve("DescribeConfigs", describeConfigs),
+  serve("DescribeConfigs", describeConfigs, { topics: { operation: "DESCRIBE_CONFIGS" } }),
   serve("AlterConfigs", alterConfigs),
   serve("AlterReplicaLogDirs", alterReplicaLogDirs, { topics: { operation: null }, ...ALTER_CLUSTER }),
   serve("DescribeLogDirs", describeLogDirs, { topics: { operation: null }, ...DESCRIBE_CLUSTER }),

@@ -185,6 +185,14 @@ const CASES: readonly Case[] = [
     codes: byName,
   },
   {
+    api: "DescribeConfigs",
+    version: 4,
+    operation: "DESCRIBE_CONFIGS",
+    request: names => ({ resources: names.map(resourceName => ({ resourceType: 2, resourceName })) }),
+    codes: ({ results }: { results: { resourceName: string; errorCode: number }[] }) =>
+      results.map(({ resourceName, errorCode }) => [resourceName, errorCode]),
+  },
+  {
     api: "DescribeTopicPartitions",
     version: 0,
     operation: "DESCRIBE",

@@ -7,15 +7,16 @@ import {
   shownConfigValue,
 } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
-import { configsOf, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
-import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
+import { configsOf, RESOURCE_TYPE } from "@samsa/metadata";
+import { type DescribeConfigsRequest, type ErrorName, errorOf, Errors } from "@samsa/protocol";
 import { clientMetricsConfigs } from "../../config/client-metrics-configs.ts";
 import { listenerSpec } from "../../config/config-checks.ts";
 import { brokerConfigs } from "../../config/configs.ts";
 import { groupConfigs } from "../../config/group-configs.ts";
 import { type Setting, SOURCE } from "../../config/settings.ts";
 import { topicConfigs } from "../../config/topic-configs.ts";
-import type { Handler, ItemOf } from "../../handler.ts";
+import type { ItemOf, TopicHandler } from "../../handler.ts";
+import type { RequestTopics } from "../../network/request-topics.ts";
 import type { BrokerParts } from "../../parts.ts";
 
 type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
@@ -183,15 +184,24 @@ const DESCRIBERS: Readonly<Record<number, (parts: Needs, asked: Asked) => Config
   [BROKER_LOGGER]: ofLoggers,
 };
 
-function describe(parts: Needs, asked: Asked) {
+/** Error of a topic that the client may not describe, or that does not exist; undefined: none. */
+function topicFault(topics: RequestTopics, name: string): { errorCode: number; errorMessage: string } | undefined {
+  const topic = topics.named(name);
+  if (typeof topic !== "number") return undefined;
+  if (topic !== Errors.UNKNOWN_TOPIC_OR_PARTITION.code) {
+    return { errorCode: topic, errorMessage: errorOf(topic).message };
+  }
+  const errorMessage = topicNameFault(name) ?? "";
+  const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
+  return { errorCode: error.code, errorMessage };
+}
+
+function describe(parts: Needs, topics: RequestTopics, asked: Asked) {
   const { resourceType, resourceName } = asked.resource;
   const nothing: ConfigEntry[] = [];
   const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: nothing };
-  if (resourceType === RESOURCE_TYPE.topic && topicNamed(parts.topics.image, resourceName) === undefined) {
-    const errorMessage = topicNameFault(resourceName) ?? "";
-    const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
-    return { ...base, errorCode: error.code, errorMessage };
-  }
+  const fault = resourceType === RESOURCE_TYPE.topic ? topicFault(topics, resourceName) : undefined;
+  if (fault !== undefined) return { ...base, ...fault };
   const describer = DESCRIBERS[resourceType];
   invariant(describer !== undefined, "the type of the resource is known");
   try {
@@ -202,7 +212,7 @@ function describe(parts: Needs, asked: Asked) {
   }
 }
 
-export const describeConfigs: Handler<"DescribeConfigs", Needs> = (parts, request, _context, reply) => {
+export const describeConfigs: TopicHandler<"DescribeConfigs", Needs> = (parts, request, { topics }, reply) => {
   const { resources, includeSynonyms, includeDocumentation } = request;
   // An unknown resource type fails the whole request.
   if (resources.some(({ resourceType }) => !KNOWN_TYPES.includes(resourceType))) {
@@ -211,6 +221,7 @@ export const describeConfigs: Handler<"DescribeConfigs", Needs> = (parts, reques
     const results = resources.map(({ resourceType, resourceName }) => ({ resourceType, resourceName, ...failed }));
     return reply({ throttleTimeMs: 0, results });
   }
-  const results = resources.map(resource => describe(parts, { resource, includeSynonyms, includeDocumentation }));
+  const asked = { includeSynonyms, includeDocumentation };
+  const results = resources.map(resource => describe(parts, topics, { resource, ...asked }));
   reply({ throttleTimeMs: 0, results });
 };
