@@ -4,7 +4,7 @@ import {
   type OffsetDeleteRequest,
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import type { ShardContext } from "./context.ts";
+import type { AppendDone, ShardContext } from "./context.ts";
 import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import type { Group } from "./group.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -21,6 +21,7 @@ import {
 } from "./offsets.ts";
 import type { OffsetRecord } from "./records.ts";
 import type { Producer, TxnEnd } from "./shard.ts";
+import type { View } from "./timeline.ts";
 import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
 /** First version of OffsetCommit whose clients know GROUP_ID_NOT_FOUND. */
@@ -33,11 +34,17 @@ export interface TxnCommit {
   readonly guard?: number;
 }
 
+/** Epoch of the member that fetches offsets, −1 for none, and whether it requires stable offsets. */
+interface Fetching {
+  readonly memberEpoch: number;
+  readonly stable: boolean;
+}
+
 export interface OffsetContext extends ShardContext {
   /** Restarts the session of a classic member that commits offsets; commits keep no other member alive. */
   keepAlive(group: Group, memberId: string): void;
   /** Appends records as part of a transaction. */
-  appendTxn(records: readonly ShardRecord[], done: (errorCode: number) => void, of: TxnAppend): void;
+  appendTxn(records: readonly ShardRecord[], done: AppendDone, of: TxnAppend): void;
 }
 
 /** Committed offsets of a shard's groups, and their retention (`OffsetMetadataManager`). */
@@ -95,21 +102,24 @@ export class CommittedOffsets {
     return fault;
   }
 
-  /** Checks that a member may fetch the offsets of its group: 0 or an error code. */
-  fetchFault(groupId: string, memberId: string | null, memberEpoch: number): number {
-    const fault = this.#table.get(groupId)?.validateOffsetFetch(memberId, memberEpoch) ?? 0;
+  /** Checks that a member may fetch the offsets of its group: 0 or an error code. `stable` as for `fetch`. */
+  fetchFault(groupId: string, memberId: string | null, { memberEpoch, stable }: Fetching): number {
+    const view = viewOf(stable);
+    const fault = this.#table.get(groupId, view)?.validateOffsetFetch(memberId, memberEpoch, view) ?? 0;
     // A group without committed offsets is answered like a group that does not exist.
     return fault === Errors.GROUP_ID_NOT_FOUND.code ? 0 : fault;
   }
 
   /**
-   * Committed offsets for OffsetFetch; null: all. `stable`: offsets that an open transaction may change have the error
-   * UNSTABLE_OFFSET_COMMIT (KIP-447).
+   * Offsets for OffsetFetch; null: all. They are those of the committed records. If `stable`, they are those of all
+   * records, for the caller to send once these are committed, and offsets that an open transaction may change have the
+   * error UNSTABLE_OFFSET_COMMIT (KIP-447).
    */
   fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
     const isOpen = (topic: string, partition: number) =>
       stable && this.#table.pending.hasPartition(groupId, topic, partition);
-    return fetchOffsets(this.#table.offsets.of(groupId), topics, { names: this.#context.topics, isOpen });
+    const view = viewOf(stable);
+    return fetchOffsets(this.#table.offsets.of(groupId, view), topics, { names: this.#context.topics, isOpen, view });
   }
 
   /**
@@ -176,6 +186,10 @@ export class CommittedOffsets {
       this.#table.offsets.set(place, value);
     }
   }
+}
+
+function viewOf(stable: boolean): View {
+  return stable ? "latest" : "committed";
 }
 
 /** Error code of a commit to a missing group; 0 if the request names no generation. */

@@ -1,5 +1,6 @@
 import type { ConsumerGroupConfig } from "./consumer/config.ts";
 import type { ShardRecord, Ticket } from "./effects.ts";
+import type { Timeline } from "./timeline.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
 
 /** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */
@@ -15,6 +16,12 @@ export interface GroupConfig {
   readonly consumer: ConsumerGroupConfig;
 }
 
+/**
+ * Gets 0 once records are committed, or the error code for the client. `isLate`: they are in the log, but were not
+ * committed in time; they may still be.
+ */
+export type AppendDone = (errorCode: number, isLate: boolean) => void;
+
 /** Client that has sent a request. */
 export interface Client {
   readonly id: string;
@@ -29,6 +36,8 @@ export interface ShardContext {
   /** Milliseconds since 1970; timestamps in records use it. */
   readonly wall: number;
   readonly config: GroupConfig;
+  /** Versions of the state that records change. */
+  readonly timeline: Timeline;
   /** False while the log is being loaded. */
   readonly isLive: boolean;
   /** Topics of the cluster. */
@@ -37,8 +46,8 @@ export interface ShardContext {
   /** Metadata version in which a topic was last created. */
   readonly newTopicsVersion: number;
   reply(ticket: Ticket, response: object): void;
-  /** Appends the records as one batch, then calls `done` with 0 or the error code for the client. */
-  append(records: readonly ShardRecord[], done: (errorCode: number) => void): void;
+  /** Appends the records as one batch, then calls `done` with the outcome. */
+  append(records: readonly ShardRecord[], done: AppendDone): void;
   /**
    * Appends records that need not be atomic, in as many batches as they take. A failure is logged as
    * "Failed to write <what>."; the caller must repeat the work later.

@@ -14,13 +14,18 @@ export interface ShardRecord {
 export type Effect =
   /** Answer the request. */
   | { readonly type: "reply"; readonly ticket: Ticket; readonly response: object }
-  /** Append the records, as part of `producer`'s transaction if set, then call `appended(token, …)`. */
+  /**
+   * Append the records, as part of `producer`'s transaction if set, then call `appended(token, …)`. Divisible ones are
+   * appended up to the first batch that fails.
+   */
   | {
       readonly type: "append";
       readonly token: number;
       readonly records: readonly ShardRecord[];
       /** True: the records may be written in several independent batches; else in one batch, or not at all. */
       readonly divisible?: boolean;
+      /** Time within which the records must be committed, in ms; absent: the write timeout of the coordinator. */
+      readonly timeoutMs?: number;
       readonly producer?: { readonly id: bigint; readonly epoch: number };
       /** Verification guard of the transaction (KIP-890); absent if transactions are not verified here. */
       readonly guard?: number;

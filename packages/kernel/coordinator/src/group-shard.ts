@@ -24,15 +24,16 @@ import { ConsumerGroup } from "./consumer/group.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
 import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./topics.ts";
 import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
-import type { Client, GroupConfig } from "./context.ts";
+import type { AppendDone, Client, GroupConfig } from "./context.ts";
 import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
 import type { GroupsOfType, GroupType } from "./group.ts";
 import { GroupTable } from "./group-table.ts";
 import { type commitError, deletionRecords, type TopicErrors } from "./offsets.ts";
 import { parseOffsetRecord } from "./records.ts";
-import type { LoggedRecord, Shard, TxnEnd } from "./shard.ts";
+import { clientCode, type LoggedRecord, REQUEST_TIMED_OUT, type Shard, type TxnEnd } from "./shard.ts";
 import type { ShareGroupConfig } from "./share-group/group.ts";
 import { type ShareContext, ShareGroups } from "./share-group/share-groups.ts";
+import { Timeline } from "./timeline.ts";
 import { Timers } from "./timers.ts";
 import type { txnCommitError } from "./txn-offsets.ts";
 
@@ -93,9 +94,10 @@ type Context = ConsumerContext &
  * state take the monotonic time `now` and the list `out`, to which they add effects.
  */
 export class GroupShard implements Shard<GroupEffect> {
-  readonly #groups = new GroupTable();
+  readonly timeline = new Timeline();
+  readonly #groups = new GroupTable(this.timeline);
   readonly #timers = new Timers();
-  readonly #appends = new Map<number, (errorCode: number) => void>();
+  readonly #appends = new Map<number, AppendDone>();
   readonly #context: Context;
   readonly committed: CommittedOffsets;
   readonly #classic: ClassicGroups;
@@ -130,6 +132,7 @@ export class GroupShard implements Shard<GroupEffect> {
       wall: 0,
       isLive: false,
       config,
+      timeline: this.timeline,
       reply: (ticket, response) => this.#out.push({ type: "reply", ticket, response }),
       append: (records, done) => this.#append(records, done, {}),
       maintain: (what, records) => this.#maintain(what, records),
@@ -151,11 +154,7 @@ export class GroupShard implements Shard<GroupEffect> {
     };
   }
 
-  #append(
-    records: readonly ShardRecord[],
-    done: (errorCode: number) => void,
-    of: TxnAppend & { readonly divisible?: boolean },
-  ): void {
+  #append(records: readonly ShardRecord[], done: AppendDone, of: TxnAppend & { readonly divisible?: boolean }): void {
     const token = ++this.#tokens;
     this.#appends.set(token, done);
     this.#out.push({ type: "append", token, records, ...of });
@@ -179,13 +178,12 @@ export class GroupShard implements Shard<GroupEffect> {
     this.#out = out;
   }
 
-  /** Takes the outcome of an append effect: 0, or the error code for its requests. */
   appended(now: number, token: number, errorCode: number, out: GroupEffect[]): void {
     const done = this.#appends.get(token);
     invariant(done !== undefined, "an append ends once");
     this.#appends.delete(token);
     this.#enter(now, out);
-    done(errorCode);
+    done(clientCode(errorCode), errorCode === REQUEST_TIMED_OUT);
   }
 
   /** Number of scheduled timers. */
@@ -226,17 +224,17 @@ export class GroupShard implements Shard<GroupEffect> {
     }
   }
 
-  /** Consumer group in the form of ConsumerGroupDescribe, or an error. */
+  /** Committed state of a consumer group in the form of ConsumerGroupDescribe, or an error. */
   consumerView(groupId: string) {
-    const group = this.#groups.find(ConsumerGroup, groupId);
+    const group = this.#groups.find(ConsumerGroup, groupId, "committed");
     if (group !== undefined) return describeConsumerGroup(group, this.#context);
     const absent = { groupState: "", groupEpoch: 0, assignmentEpoch: 0, assignorName: "", members: [] };
     return { ...absent, groupId, ...refusal(Errors.GROUP_ID_NOT_FOUND, this.absence("consumer", groupId)) };
   }
 
-  /** Message of GROUP_ID_NOT_FOUND for a group that is missing, or of another type. */
+  /** Message of GROUP_ID_NOT_FOUND for a group that is missing in the committed state, or of another type. */
   absence(type: GroupType, groupId: string): string {
-    return `Group ${groupId} ${this.#groups.get(groupId) === undefined ? "not found." : `is not a ${type} group.`}`;
+    return `Group ${groupId} ${this.#groups.get(groupId, "committed") === undefined ? "not found." : `is not a ${type} group.`}`;
   }
 
   /** Type of the group; undefined if it does not exist here. */
@@ -244,8 +242,9 @@ export class GroupShard implements Shard<GroupEffect> {
     return this.#groups.get(groupId)?.type;
   }
 
+  /** Classic group whose creation is committed. Its state has no versions. */
   view(groupId: string): GroupView | undefined {
-    const group = this.#groups.find(ClassicGroup, groupId);
+    const group = this.#groups.find(ClassicGroup, groupId, "committed");
     if (group === undefined) return undefined;
     return {
       groupId,
@@ -257,12 +256,13 @@ export class GroupShard implements Shard<GroupEffect> {
     };
   }
 
+  /** Groups that exist in the committed state. */
   list(): ListedGroup[] {
-    return [...this.#groups.values()].map(({ id, type, state, protocolType }) => ({
-      groupId: id,
-      protocolType: protocolType ?? "",
-      groupState: state,
-      groupType: type,
+    return [...this.#groups.values("committed")].map(group => ({
+      groupId: group.id,
+      protocolType: group.protocolType ?? "",
+      groupState: group.stateIn("committed"),
+      groupType: group.type,
     }));
   }
 
@@ -317,7 +317,7 @@ export class GroupShard implements Shard<GroupEffect> {
   }
 
   /**
-   * Applies a record, at load and after every append of this shard. Only this call changes offsets and the existence of
+   * Applies a record, at load and before every append of this shard. Only this call changes offsets and the existence of
    * groups; the members of a known classic group are up to date from their requests. Records of unknown types are
    * ignored.
    */
@@ -339,6 +339,7 @@ export class GroupShard implements Shard<GroupEffect> {
   loaded(now: number, out: GroupEffect[]): void {
     this.#enter(now, out);
     this.#context.isLive = true;
+    this.timeline.start();
     for (const type of this.#types) type.loaded();
     // The broker may have stopped between the deletion of a topic and that of its offsets.
     this.committed.eraseOrphans();
@@ -351,10 +352,9 @@ export class GroupShard implements Shard<GroupEffect> {
     // Callbacks may append again: such appends fail in the same way.
     for (const [token, done] of this.#appends) {
       this.#appends.delete(token);
-      done(errorCode);
+      done(errorCode, false);
     }
     for (const type of this.#types) type.unload?.(errorCode);
-    this.#groups.clear();
     this.#timers.clear();
   }
 

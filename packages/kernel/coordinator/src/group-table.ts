@@ -2,25 +2,33 @@ import { ClassicGroup } from "./classic/group.ts";
 import type { Group } from "./group.ts";
 import { OffsetTable } from "./offset-table.ts";
 import { PendingOffsets } from "./pending-offsets.ts";
+import { type Timeline, TimelineMap, type View } from "./timeline.ts";
 
 /** Groups of a shard, of all types; their committed offsets, and the pending ones of open transactions. */
 export class GroupTable {
-  readonly offsets = new OffsetTable();
-  readonly pending = new PendingOffsets();
-  readonly #groups = new Map<string, Group>();
+  readonly offsets: OffsetTable;
+  readonly pending: PendingOffsets;
+  readonly #groups: TimelineMap<string, Group>;
 
-  get(groupId: string): Group | undefined {
-    return this.#groups.get(groupId);
+  constructor(timeline: Timeline) {
+    this.offsets = new OffsetTable(timeline);
+    this.pending = new PendingOffsets(timeline);
+    this.#groups = new TimelineMap(timeline);
   }
 
-  /** Group with that id and class; undefined if there is none, or one of another type. */
-  find<G extends Group>(type: new (...args: never[]) => G, groupId: string): G | undefined {
-    const group = this.#groups.get(groupId);
+  /** Group that exists in `view`. */
+  get(groupId: string, view?: View): Group | undefined {
+    return this.#groups.get(groupId, view);
+  }
+
+  /** Group with that id and class that exists in `view`; undefined if there is none, or one of another type. */
+  find<G extends Group>(type: new (...args: never[]) => G, groupId: string, view?: View): G | undefined {
+    const group = this.#groups.get(groupId, view);
     return group instanceof type ? group : undefined;
   }
 
-  values(): IterableIterator<Group> {
-    return this.#groups.values();
+  values(view?: View): IterableIterator<Group> {
+    return this.#groups.values(view);
   }
 
   /** All groups of one class. */
@@ -48,10 +56,5 @@ export class GroupTable {
   forget({ id }: Group, wall: number): void {
     this.#groups.delete(id);
     if (this.offsets.of(id).size > 0) this.create(id, wall);
-  }
-
-  clear(): void {
-    this.#groups.clear();
-    this.offsets.clear();
   }
 }

@@ -1,6 +1,7 @@
 import type { ByteReader, Uuid } from "@samsa/base";
 import type { ShardRecord } from "./effects.ts";
 import type { CommittedOffset } from "./offset-table.ts";
+import type { View } from "./timeline.ts";
 
 /** Types of groups, as ListGroups names them (`Group.GroupType`). */
 export type GroupType = "classic" | "consumer" | "share";
@@ -23,15 +24,15 @@ export interface CommitClaim {
 export interface Group {
   readonly id: string;
   readonly type: GroupType;
-  /** Name of the state in responses. */
-  readonly state: string;
+  /** Name of the state in responses. The state of a classic group has no versions. */
+  stateIn(view: View): string;
   /** null until a member of a classic group has named one. */
   readonly protocolType: string | null;
   readonly isEmpty: boolean;
   /** False if the expiry of offsets never erases an empty group of this type (`shouldExpire`). */
   readonly expires: boolean;
   validateOffsetCommit(claim: CommitClaim): number;
-  validateOffsetFetch(memberId: string | null, memberEpoch: number): number;
+  validateOffsetFetch(memberId: string | null, memberEpoch: number, view: View): number;
   validateOffsetDelete(): number;
   validateDelete(): number;
   /** True if a member subscribes to the topic, or may subscribe to it. */

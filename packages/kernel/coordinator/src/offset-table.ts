@@ -1,4 +1,5 @@
 import type { Int64, Uuid } from "@samsa/base";
+import { type Timeline, TimelineMap, type View } from "./timeline.ts";
 
 export interface CommittedOffset {
   /** `ZERO_UUID` if the offset was committed by a version without topic ids. */
@@ -11,28 +12,37 @@ export interface CommittedOffset {
   readonly expireTimestamp: Int64;
 }
 
-/** Committed offsets of a group, by topic and partition. */
-export type GroupOffsets = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>;
+type Offsets = TimelineMap<string, TimelineMap<number, CommittedOffset>>;
 
-const NO_OFFSETS: GroupOffsets = new Map();
+/** Committed offsets of a group, by topic and partition. */
+export type GroupOffsets = Pick<Offsets, "entries" | "get" | "size" | typeof Symbol.iterator>;
 
 /** Committed offsets by group id (`OffsetMetadataManager.Offsets`). They stay when a group changes its type. */
 export class OffsetTable {
-  readonly #groups = new Map<string, Map<string, Map<number, CommittedOffset>>>();
+  readonly #timeline: Timeline;
+  readonly #groups: TimelineMap<string, Offsets>;
+  readonly #none: Offsets;
 
-  of(groupId: string): GroupOffsets {
-    return this.#groups.get(groupId) ?? NO_OFFSETS;
+  constructor(timeline: Timeline) {
+    this.#timeline = timeline;
+    this.#groups = new TimelineMap(timeline);
+    this.#none = new TimelineMap(timeline);
+  }
+
+  /** Offsets of the group that has them in `view`. Read its topics and partitions in the same view. */
+  of(groupId: string, view: View = "latest"): GroupOffsets {
+    return this.#groups.get(groupId, view) ?? this.#none;
   }
 
   set({ groupId, topic, partition }: OffsetPlace, offset: CommittedOffset): void {
     let topics = this.#groups.get(groupId);
     if (topics === undefined) {
-      topics = new Map();
+      topics = new TimelineMap(this.#timeline);
       this.#groups.set(groupId, topics);
     }
     let partitions = topics.get(topic);
     if (partitions === undefined) {
-      partitions = new Map();
+      partitions = new TimelineMap(this.#timeline);
       topics.set(topic, partitions);
     }
     partitions.set(partition, offset);
@@ -44,10 +54,6 @@ export class OffsetTable {
     partitions?.delete(partition);
     if (partitions?.size === 0) topics?.delete(topic);
     if (topics?.size === 0) this.#groups.delete(groupId);
-  }
-
-  clear(): void {
-    this.#groups.clear();
   }
 }
 

@@ -7,6 +7,7 @@ import type { Group } from "./group.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { CommittedOffset, GroupOffsets } from "./offset-table.ts";
 import { offsetRecord, offsetTombstone } from "./records.ts";
+import type { View } from "./timeline.ts";
 
 /** Committed offsets of a shard's groups, and those of open transactions. */
 type Offsets = Pick<GroupTable, "offsets" | "pending">;
@@ -97,11 +98,12 @@ function isOrphan(offset: CommittedOffset, name: string, names: TopicNames): boo
 /**
  * Committed offsets of the requested partitions (null: all). A partition without one has offset -1; one for which
  * `isOpen` is true has the error UNSTABLE_OFFSET_COMMIT. Offsets of a deleted topic of the same name are ignored.
+ * `offsets` are read in `view`.
  */
 export function fetchOffsets(
   offsets: GroupOffsets,
   topics: FetchTopics,
-  { names, isOpen }: { names: TopicNames; isOpen: (topic: string, partition: number) => boolean },
+  { names, isOpen, view }: { names: TopicNames; isOpen: (topic: string, partition: number) => boolean; view: View },
 ) {
   const answer = (topic: string, partitionIndex: number, there: CommittedOffset | undefined) => {
     const unstable = isOpen(topic, partitionIndex);
@@ -115,17 +117,17 @@ export function fetchOffsets(
     };
   };
   if (topics === null) {
-    return [...offsets].flatMap(([name, partitions]) => {
+    return [...offsets.entries(view)].flatMap(([name, partitions]) => {
       const id = names.idOf(name);
-      const current = [...partitions].filter(([, offset]) => isOfTopic(offset, id));
+      const current = [...partitions.entries(view)].filter(([, offset]) => isOfTopic(offset, id));
       return current.length === 0 ? [] : [{ name, partitions: current.map(([index, it]) => answer(name, index, it)) }];
     });
   }
   return topics.map(({ name, topicId, partitionIndexes }) => {
     const id = topicId === ZERO_UUID ? names.idOf(name) : topicId;
-    const known = offsets.get(name);
+    const known = offsets.get(name, view);
     const partitions = partitionIndexes.map(index => {
-      const found = known?.get(index);
+      const found = known?.get(index, view);
       return answer(name, index, found !== undefined && isOfTopic(found, id) ? found : undefined);
     });
     return { name, topicId, partitions };

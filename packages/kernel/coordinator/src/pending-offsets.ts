@@ -1,14 +1,15 @@
 import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
+import { type Timeline, TimelineMap } from "./timeline.ts";
 
 interface Entry {
   /** Undefined once a later offset is in force. */
-  value: CommittedOffset | undefined;
+  readonly value: CommittedOffset | undefined;
   /** Order of arrival. */
   readonly position: number;
 }
 
 interface Place extends OffsetPlace {
-  readonly byProducer: Map<bigint, Entry>;
+  readonly byProducer: TimelineMap<bigint, Entry>;
 }
 
 export interface PlacedOffset extends OffsetPlace {
@@ -17,9 +18,16 @@ export interface PlacedOffset extends OffsetPlace {
 
 /** Offsets of open transactions (`OffsetMetadataManager`, `openTransactions`). */
 export class PendingOffsets {
-  readonly #groups = new Map<string, Map<string, Place>>();
-  readonly #producers = new Map<bigint, Set<Place>>();
+  readonly #timeline: Timeline;
+  readonly #groups: TimelineMap<string, TimelineMap<string, Place>>;
+  readonly #producers: TimelineMap<bigint, TimelineMap<Place, true>>;
   #positions = 0;
+
+  constructor(timeline: Timeline) {
+    this.#timeline = timeline;
+    this.#groups = new TimelineMap(timeline);
+    this.#producers = new TimelineMap(timeline);
+  }
 
   /** True if an open transaction has offsets of the group. */
   has(groupId: string): boolean {
@@ -40,25 +48,31 @@ export class PendingOffsets {
     }
   }
 
-  /** Groups with pending offsets of the producer. */
-  *groupsOf(producerId: bigint): IterableIterator<string> {
-    for (const { groupId } of this.#producers.get(producerId) ?? []) yield groupId;
-  }
-
   add({ groupId, topic, partition, value }: PlacedOffset, producerId: bigint): void {
-    const places = this.#groups.get(groupId) ?? new Map<string, Place>();
-    this.#groups.set(groupId, places);
+    let places = this.#groups.get(groupId);
+    if (places === undefined) {
+      places = new TimelineMap(this.#timeline);
+      this.#groups.set(groupId, places);
+    }
     const key = keyOf(topic, partition);
-    const place = places.get(key) ?? { groupId, topic, partition, byProducer: new Map<bigint, Entry>() };
-    places.set(key, place);
+    let place = places.get(key);
+    if (place === undefined) {
+      place = { groupId, topic, partition, byProducer: new TimelineMap(this.#timeline) };
+      places.set(key, place);
+    }
     place.byProducer.set(producerId, { value, position: ++this.#positions });
-    this.#producers.set(producerId, (this.#producers.get(producerId) ?? new Set()).add(place));
+    let own = this.#producers.get(producerId);
+    if (own === undefined) {
+      own = new TimelineMap(this.#timeline);
+      this.#producers.set(producerId, own);
+    }
+    if (!own.has(place)) own.set(place, true);
   }
 
   /** Voids the pending offsets of a partition after a commit without a transaction; their transactions stay open. */
   overtake(groupId: string, topic: string, partition: number): void {
     const place = this.#groups.get(groupId)?.get(keyOf(topic, partition));
-    for (const entry of place?.byProducer.values() ?? []) entry.value = undefined;
+    if (place !== undefined) voidBefore(place, Infinity);
   }
 
   /** Drops the pending offsets of a partition after the tombstone of its offset. */
@@ -75,7 +89,7 @@ export class PendingOffsets {
 
   /** Ends a producer's transaction; returns the offsets that it commits. */
   end(producerId: bigint, committed: boolean): PlacedOffset[] {
-    const places = this.#producers.get(producerId) ?? [];
+    const places = this.#producers.get(producerId)?.keys() ?? [];
     this.#producers.delete(producerId);
     const result: PlacedOffset[] = [];
     for (const place of places) {
@@ -85,7 +99,7 @@ export class PendingOffsets {
       if (byProducer.size === 0) this.#remove(place);
       if (!committed || entry?.value === undefined) continue;
       result.push({ groupId, topic, partition, value: entry.value });
-      for (const other of byProducer.values()) if (other.position < entry.position) other.value = undefined;
+      voidBefore(place, entry.position);
     }
     return result;
   }
@@ -94,6 +108,14 @@ export class PendingOffsets {
     const places = this.#groups.get(groupId);
     places?.delete(keyOf(topic, partition));
     if (places?.size === 0) this.#groups.delete(groupId);
+  }
+}
+
+/** Voids the pending offsets of a partition that came before `position`. */
+function voidBefore({ byProducer }: Place, position: number): void {
+  for (const [producerId, entry] of byProducer) {
+    if (entry.value === undefined || entry.position >= position) continue;
+    byProducer.set(producerId, { ...entry, value: undefined });
   }
 }
 

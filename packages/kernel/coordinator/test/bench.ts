@@ -8,6 +8,7 @@ import {
   GroupShard,
   type TopicDirectory,
 } from "../src/index.ts";
+import { append } from "./append.ts";
 
 /** Topic id that encodes the number of the topic. */
 export function topicId(name: string): Uuid {
@@ -98,12 +99,7 @@ export class Bench {
       else if (next.type === "initialize") continue;
       else if (this.hold) this.held.push(next.token);
       else {
-        if (this.failing === 0) {
-          for (const record of next.records) {
-            this.log.push(record);
-            this.shard.replay(this.now, record);
-          }
-        }
+        append(this.shard, this.now, { records: next.records, log: this.log, isWritten: this.failing === 0 });
         this.shard.appended(this.now, next.token, this.failing, effects);
       }
     }

@@ -190,7 +190,7 @@ describe.each(TYPES)("a $type group", ({ type, state, protocolType, others, expi
     expect(commit(bench)).toBe(outcome);
     const topics = [{ name: "t", topicId: ZERO_UUID, partitionIndexes: [0] }];
     const fetched = () => bench.shard.committed.fetch("g", topics, false)[0]?.partitions[0]?.committedOffset;
-    expect(bench.shard.committed.fetchFault("g", null, -1)).toBe(0);
+    expect(bench.shard.committed.fetchFault("g", null, { memberEpoch: -1, stable: false })).toBe(0);
     expect(fetched()).toBe(outcome === 0 ? 5 : -1);
     expect(deleted(bench)).toBe(0);
     expect(fetched()).toBe(-1);

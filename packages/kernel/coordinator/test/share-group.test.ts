@@ -2,6 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { append } from "./append.ts";
 import { type GroupEffect, GroupShard, type Initialization, type ShareGroups } from "../src/index.ts";
 import { type Assignment, assignShares } from "../src/share-group/assignor.ts";
 import { config } from "./bench.ts";
@@ -80,10 +81,7 @@ class Bench {
     for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
       if (next.type === "reply") this.replies.push(next.response as Reply);
       else if (next.type === "append") {
-        for (const record of this.failing === 0 ? next.records : []) {
-          this.log.push(record);
-          this.shard.replay(this.now, record);
-        }
+        append(this.shard, this.now, { records: next.records, log: this.log, isWritten: this.failing === 0 });
         this.shard.appended(this.now, next.token, this.failing, effects);
       } else if (next.type === "initialize") this.#initialize(next.initialization, effects);
     }

@@ -49,11 +49,15 @@ class Bench {
   }
 
   write(records: readonly ShardRecord[]): void {
-    for (const record of records) {
-      const logged = { ...record, offset: this.#end++ };
-      this.log.push(logged);
-      this.shard.replay(this.now, logged, logged.offset);
-    }
+    const { timeline } = this.shard;
+    const logged = records.map((record, i) => ({ ...record, offset: this.#end + i }));
+    timeline.begin();
+    for (const record of logged) this.shard.replay(this.now, record, record.offset);
+    if (this.failing !== 0) return timeline.revert();
+    this.log.push(...logged);
+    this.#end += records.length;
+    timeline.written(this.#end);
+    timeline.committed(this.#end);
   }
 
   settle(effects: ShareStateEffect[]): void {
@@ -63,7 +67,7 @@ class Bench {
         const { offset } = next;
         this.log = this.log.filter(record => record.offset >= offset);
       } else if (next.type === "append") {
-        if (this.failing === 0) this.write(next.records);
+        this.write(next.records);
         if (this.hold) this.held.push(next);
         else this.shard.appended(this.now, next.token, this.failing, effects);
       }
@@ -255,16 +259,15 @@ describe("share state", () => {
     expect(bench.summary()).toMatchObject({ deliveryCompleteCount: -1 });
   });
 
-  test("what a request rests on is durable before it is answered, and a failure is told", () => {
+  test("a request is answered once its record is committed, and a failure is told", () => {
     const bench = new Bench();
     bench.initialize();
     bench.hold = true;
     expect(bench.update({ stateBatches: [batch(0, 1, 2, 1)] })).toBeUndefined();
-    expect(bench.summary()).toBeUndefined();
     const [held] = bench.held.splice(0);
     const out: ShareStateEffect[] = [];
     bench.shard.appended(bench.now, held.token, 0, out);
-    expect(out).toHaveLength(2);
+    expect(out).toHaveLength(1);
     bench.hold = false;
     bench.failing = Errors.NOT_COORDINATOR.code;
     expect(bench.update()).toMatchObject({ errorCode: Errors.NOT_COORDINATOR.code });

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { append } from "./append.ts";
 import {
   type MarkerRequest,
   type ProducerReply,
@@ -44,7 +45,7 @@ export class TxnBench {
 
   constructor(version = 2) {
     this.version = version;
-    this.config = { maxTimeoutMs: 60_000, idExpirationMs: DAY, version: () => this.version };
+    this.config = { maxTimeoutMs: 60_000, idExpirationMs: DAY, requestTimeoutMs: 30_000, version: () => this.version };
     this.shard = new TransactionShard(this.config);
     this.shard.loaded(this.now, []);
   }
@@ -61,12 +62,7 @@ export class TxnBench {
 
   private perform(effect: Held, out: TxnEffect[]): void {
     if (effect.type === "append") {
-      if (this.failing === 0) {
-        for (const record of effect.records) {
-          this.log.push(record);
-          this.shard.replay(this.now, record);
-        }
-      }
+      append(this.shard, this.now, { records: effect.records, log: this.log, isWritten: this.failing === 0 });
       this.shard.appended(this.now, effect.token, this.failing, out);
     } else if (effect.type === "producerId") {
       this.shard.producerId(this.now, effect.token, { id: this.nextId++ }, out);

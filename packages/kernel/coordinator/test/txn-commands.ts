@@ -34,7 +34,12 @@ export class TxnCommands {
   }
 
   #fresh(): TransactionShard {
-    return new TransactionShard({ maxTimeoutMs: 60_000, idExpirationMs: 604_800_000, version: () => this.#version });
+    return new TransactionShard({
+      maxTimeoutMs: 60_000,
+      idExpirationMs: 604_800_000,
+      requestTimeoutMs: 30_000,
+      version: () => this.#version,
+    });
   }
 
   readonly play = (command: Command): string[] => {

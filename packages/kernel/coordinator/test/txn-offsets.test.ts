@@ -1,6 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { append } from "./append.ts";
 import { type GroupEffect, GroupShard } from "../src/index.ts";
 import { NO_TOPICS } from "../src/topics.ts";
 import { config as shared, noShares } from "./bench.ts";
@@ -52,11 +53,9 @@ class Bench {
       }
       if (next.type === "warn" || next.type === "initialize") continue;
       this.guard = next.guard;
-      for (const record of next.records) {
-        const logged = next.producer === undefined ? record : { ...record, producer: next.producer };
-        this.log.push(logged);
-        this.shard.replay(this.now, logged);
-      }
+      const { producer } = next;
+      const records = next.records.map(record => (producer === undefined ? record : { ...record, producer }));
+      append(this.shard, this.now, { records, log: this.log, isWritten: true });
       this.shard.appended(this.now, next.token, 0, out);
     }
   }
@@ -89,6 +88,8 @@ class Bench {
     const producer = { id, epoch: 0 };
     this.log.push({ ended: producer, committed });
     this.shard.ended(this.now, { producer, committed });
+    this.shard.timeline.written(this.log.length);
+    this.shard.timeline.committed(this.log.length);
   }
 
   /** Committed offset of a partition, or its error. */

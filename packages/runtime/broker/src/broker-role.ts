@@ -151,6 +151,7 @@ export class BrokerRole {
         tools,
         loads: this.loads,
         loadBytes: config["offsets.load.buffer.size"],
+        writeTimeoutMs: config["offsets.commit.timeout.ms"],
         config: groupConfig(this),
         newId: () => this.#newId(),
         shareGroups: this.shares.membership,
@@ -317,24 +318,16 @@ export class BrokerRole {
   }
 
   #updateCoordinators(changes: MetadataChanges, image: MetadataImage): void {
-    this.#unloadFailed();
-    this.groups.load();
+    this.groups.update();
     this.groups.follow(changes, image);
     // Load transaction shards after group shards: they may write markers for groups at once.
-    this.transactions.load();
+    this.transactions.update();
     this.shares.update();
     const deleted = [...changes.deletedTopics.values()];
     this.groups.topicsDeleted(deleted);
     if (deleted.length > 0) this.shares.states.topicsDeleted();
     // Another topic may have taken the name in the same image.
     for (const { name } of deleted) if (!image.topicIds.has(name)) this.metrics.topicDeleted(name);
-  }
-
-  /** Unloads the coordinators whose partitions this broker does not lead any more. */
-  #unloadFailed(): void {
-    this.groups.unloadFailed();
-    this.transactions.unloadFailed();
-    this.shares.states.unloadFailed();
   }
 
   #reconfigure({ changedConfigs }: MetadataChanges, image: MetadataImage): void {
@@ -387,7 +380,7 @@ export class BrokerRole {
   directoriesFailed(isTold: boolean): void {
     this.topics.failOffline();
     this.moves.cancelFailed();
-    this.#unloadFailed();
+    for (const shards of [this.groups, this.transactions, this.shares.states]) shards.resignOffline();
     if (isTold) this.#beat();
   }
 

@@ -196,8 +196,9 @@ test("groups stay where they are when partitions are added to their topic", asyn
   };
   expect(await wire.ask("CreatePartitions", 2, request)).toMatchObject({ results: [{ errorCode: 0 }] });
   expect(broker.broker.groups.indexOf("g")).toBe(0);
-  const described = await wire.ask("DescribeGroups", 5, { groups: ["g"] });
-  expect(described).toMatchObject({ groups: [{ protocolType: "consumer", members: [{}] }] });
+  // The group is shown once its record is committed, for which the member has not waited.
+  const described = () => wire.ask("DescribeGroups", 5, { groups: ["g"] });
+  await expect.poll(described).toMatchObject({ groups: [{ protocolType: "consumer", members: [{}] }] });
   wire.close();
   await broker.stop();
 });

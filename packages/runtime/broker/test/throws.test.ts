@@ -169,6 +169,7 @@ describe("a throw", () => {
     type Out = Effect[];
     const shard = {
       wallAhead: 0,
+      timeline: undefined,
       loaded() {},
       replay() {},
       ended() {},
@@ -180,6 +181,8 @@ describe("a throw", () => {
     const runner = new ShardRunner<typeof shard>({
       host: { env, tools, loads },
       loadBytes: 1,
+      writeTimeoutMs: 1000,
+      leaderEpoch: 0,
       partition,
       shard,
       perform() {},
@@ -187,20 +190,15 @@ describe("a throw", () => {
     const answers: string[] = [];
     let first = 0;
     runner.ask(
-      () => answers.push("first"),
+      { reply: () => answers.push("first"), refuse: planted },
       (_shard, _now, ticket) => void (first = ticket),
     );
     const reply = (out: Out, ticket: number) => void out.push({ type: "reply", ticket, response: {} });
     const failing = (answers: boolean) => () =>
-      runner.ask(
-        () => {
-          throw new Planted("answered");
-        },
-        (_shard, _now, ticket, out: Out) => {
-          reply(out, answers ? ticket : first);
-          planted();
-        },
-      );
+      runner.ask({ reply: planted, refuse: planted }, (_shard, _now, ticket, out: Out) => {
+        reply(out, answers ? ticket : first);
+        planted();
+      });
     // The waiting client gets an error, unless it already has its response.
     expect(failing(false)).toThrow(Planted);
     expect(answers).toEqual(["first"]);

@@ -27,9 +27,10 @@ export class ClassicGroups implements GroupsOfType {
     const group = this.#table.create(joining.request.groupId, this.#context.wall);
     this.membership.join(group, joining);
     const records = [...(before?.tombstones() ?? []), newGroupRecord(group.id, group.stateTimestamp)];
-    this.#context.append(records, errorCode => {
+    this.#context.append(records, (errorCode, isLate) => {
       if (errorCode === 0 || !this.#table.isCurrent(group)) return;
       this.#context.warn(`Failed to write the new group ${group.id}.`, errorCode);
+      if (isLate) return this.rebalance.refuse(group, errorCode);
       this.rebalance.abandon(group, errorCode);
       if (before === undefined) this.#table.forget(group, this.#context.wall);
       else this.#table.set(before);
@@ -42,7 +43,7 @@ export class ClassicGroups implements GroupsOfType {
     const known = this.#table.find(ClassicGroup, id);
     if (value === null) {
       if (known === undefined) return;
-      this.rebalance.cancelTimers(known);
+      this.#context.timeline.whenWritten(() => this.rebalance.cancelTimers(known));
       this.#table.forget(known, this.#context.wall);
       return;
     }

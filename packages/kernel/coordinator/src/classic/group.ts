@@ -92,6 +92,10 @@ export class ClassicGroup implements Group {
     return this.#state;
   }
 
+  stateIn(): GroupState {
+    return this.#state;
+  }
+
   /** True while a group that was empty waits for its first members (`group.initial.rebalance.delay.ms`). */
   get isInitialRebalance(): boolean {
     return this.#state === "PreparingRebalance" && this.#previousState === "Empty";

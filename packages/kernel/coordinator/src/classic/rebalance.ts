@@ -87,11 +87,16 @@ export class Rebalance {
 
   /** Cancels the timers of a group that is replaced, and answers its waiting requests. */
   abandon(group: ClassicGroup, errorCode: number): void {
+    this.refuse(group, errorCode);
+    this.cancelTimers(group);
+  }
+
+  /** Answers the waiting requests of a group with the error. */
+  refuse(group: ClassicGroup, errorCode: number): void {
     for (const member of group.members.values()) {
       this.answerJoin(group, member, joinError(errorCode, ""));
       this.answerSync(member, syncError(errorCode));
     }
-    this.cancelTimers(group);
   }
 
   cancelTimers(group: ClassicGroup): void {

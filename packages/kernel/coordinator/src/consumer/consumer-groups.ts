@@ -63,7 +63,7 @@ export class ConsumerGroups implements GroupsOfType {
   #enter(known: ClassicGroup | undefined, input: HeartbeatInput): void {
     const { groupId } = input.body;
     const records = [...(known?.tombstones() ?? [])];
-    let group = new ConsumerGroup(groupId);
+    let group = new ConsumerGroup(groupId, this.#context.timeline);
     if (known !== undefined && !known.isEmpty) {
       const found = this.#conversion.upgrade(known);
       if (typeof found === "string") {
@@ -86,15 +86,16 @@ export class ConsumerGroups implements GroupsOfType {
   replay(recordType: number, key: ByteReader, value: Uint8Array | null): void {
     const record = parseConsumerRecord(recordType, key, value);
     const { groupId } = record.key;
+    const { timeline } = this.#context;
     const known = this.#table.get(groupId);
     let group = known instanceof ConsumerGroup ? known : undefined;
     if (group === undefined) {
       // Ignore tombstones of unknown groups, and consumer records written by a conversion to a classic group.
       const isConverted = this.#context.isLive && known !== undefined && this.#entering?.id !== groupId;
       if (record.value === null || isConverted) return;
-      group = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId);
+      group = this.#entering?.id === groupId ? this.#entering : new ConsumerGroup(groupId, timeline);
       this.#entering = undefined;
-      if (known instanceof ClassicGroup) this.#rebalance.cancelTimers(known);
+      if (known instanceof ClassicGroup) timeline.whenWritten(() => this.#rebalance.cancelTimers(known));
       this.#table.set(group);
     }
     if (record.type === "group" && record.value === null) this.#table.forget(group, this.#context.wall);
@@ -105,11 +106,17 @@ export class ConsumerGroups implements GroupsOfType {
   #apply(group: ConsumerGroup, record: ConsumerRecord): void {
     const member = replayConsumerRecord(group, record);
     if (!this.#context.isLive) return;
-    if (record.type === "target") group.assignedAt = this.#context.now;
-    if (record.type === "member" && record.value === null) return this.timers.cancel(group, record.key.memberId);
+    if (record.type === "target") group.setEpochs({ assignedAt: this.#context.now });
+    const { timeline } = this.#context;
+    if (record.type === "member" && record.value === null) {
+      const { memberId } = record.key;
+      return timeline.whenWritten(() => this.timers.cancel(group, memberId));
+    }
     if (member === undefined) return;
-    this.timers.begin(group, member);
-    if (record.type === "current") this.timers.awaitRevocation(group, member);
+    timeline.whenWritten(() => {
+      this.timers.begin(group, member);
+      if (record.type === "current") this.timers.awaitRevocation(group, member);
+    });
   }
 
   loaded(): void {
@@ -125,8 +132,9 @@ export class ConsumerGroups implements GroupsOfType {
   }
 }
 
-/** Describes a group for ConsumerGroupDescribe. */
+/** Describes the committed state of a group for ConsumerGroupDescribe. */
 export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerContext) {
+  const { epoch, assignmentEpoch } = group.epochs("committed");
   const named = (partitions: Iterable<readonly [Uuid, Iterable<number>]>) => {
     const found = new Map<Uuid, Set<number>>();
     for (const [topicId, ids] of partitions) {
@@ -143,11 +151,11 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
   return {
     errorCode: 0,
     groupId: group.id,
-    groupState: group.state,
-    groupEpoch: group.epoch,
-    assignmentEpoch: group.assignmentEpoch,
-    assignorName: group.preferredAssignor() ?? defaultAssignor(context.config.consumer),
-    members: [...group.members.values()].map(member => ({
+    groupState: group.stateIn("committed"),
+    groupEpoch: epoch,
+    assignmentEpoch,
+    assignorName: group.assignorIn("committed") ?? defaultAssignor(context.config.consumer),
+    members: [...group.members.values("committed")].map(member => ({
       memberId: member.id,
       instanceId: member.instanceId,
       rackId: member.rackId,
@@ -158,7 +166,7 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
       subscribedTopicRegex: member.regex ?? "",
       // A member owns the partitions that it must revoke until it has confirmed their revocation.
       assignment: named([...ids(member.assigned), ...ids(member.revoking)]),
-      targetAssignment: named(group.targetOf(member.id)),
+      targetAssignment: named(group.target.get(member.id, "committed") ?? []),
       memberType: member.classic === null ? 1 : 0,
     })),
   };

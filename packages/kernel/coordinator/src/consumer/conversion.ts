@@ -40,8 +40,8 @@ export class Conversion {
     const assignments = new Map([...classic.members.values()].map(({ id, assignment }) => [id, assignment]));
     const records = [...plan.records, ...group.tombstones(plan.replaced), classic.record(assignments)];
     this.#table.set(classic);
-    this.#context.append(records, errorCode => {
-      if (errorCode !== 0 && this.#table.isCurrent(classic)) {
+    this.#context.append(records, (errorCode, isLate) => {
+      if (errorCode !== 0 && !isLate && this.#table.isCurrent(classic)) {
         this.#rebalance.abandon(classic, errorCode);
         this.#table.set(group);
         restore();

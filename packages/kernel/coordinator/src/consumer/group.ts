@@ -4,6 +4,7 @@ import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import type { CommitClaim, Group } from "../group.ts";
 import type { CommittedOffset } from "../offset-table.ts";
+import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../timeline.ts";
 import { groupTombstones, type Resolved } from "./records.ts";
 import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member.ts";
 
@@ -26,27 +27,41 @@ export interface Subscriptions {
   readonly regexes: ReadonlyMap<string, number>;
 }
 
+/** Fields of the records of a group and of its target assignment. */
+interface Epochs {
+  /** Starts at 1, as the assignment epoch does: a joining member gets an epoch whatever it subscribes to. */
+  readonly epoch: number;
+  readonly metadataHash: bigint;
+  readonly assignmentEpoch: number;
+  /** Wall-clock time of the target assignment; 0: it does not delay the next one. */
+  readonly assignmentTimestamp: number;
+  /** Monotonic time of the target assignment; undefined if it was loaded from the log. */
+  readonly assignedAt: number | undefined;
+  /** True if Kafka 4.0 has left a record of partition metadata, which later versions erase. */
+  readonly hasPartitionMetadata: boolean;
+}
+
+const FIRST_EPOCHS: Epochs = {
+  epoch: 1,
+  metadataHash: 0n,
+  assignmentEpoch: 1,
+  assignmentTimestamp: 0,
+  assignedAt: undefined,
+  hasPartitionMetadata: false,
+};
+
 /** A group of the consumer protocol (KIP-848). It is rebuilt from its records; only timers are volatile. */
-export class ConsumerGroup implements Group {
+export class ConsumerGroup implements Group, Derived {
   readonly type = "consumer";
   readonly protocolType = "consumer";
   readonly expires = true;
   readonly id: string;
-  /** Starts at 1, as the assignment epoch does: a joining member gets an epoch whatever it subscribes to. */
-  epoch = 1;
-  metadataHash = 0n;
-  assignmentEpoch = 1;
-  /** Wall-clock time of the target assignment; 0: it does not delay the next one. */
-  assignmentTimestamp = 0;
-  /** Monotonic time of the target assignment; undefined if it was loaded from the log. */
-  assignedAt: number | undefined;
-  readonly members = new Map<string, ConsumerMember>();
+  readonly #epochs: TimelineValue<Epochs>;
+  readonly members: TimelineMap<string, ConsumerMember>;
+  readonly target: TimelineMap<string, Assignment>;
+  readonly resolved: TimelineMap<string, Resolved>;
   /** Instance id to member id. */
   readonly staticMembers = new Map<string, string>();
-  readonly target = new Map<string, Assignment>();
-  readonly resolved = new Map<string, Resolved>();
-  /** True if Kafka 4.0 has left a record of partition metadata, which later versions erase. */
-  hasPartitionMetadata = false;
   /** Wall-clock deadline of the next check of the topics; void if the group epoch is below `epoch`. */
   refresh = { at: 0, epoch: 0 };
   /** True while the patterns are being resolved. */
@@ -59,17 +74,55 @@ export class ConsumerGroup implements Group {
   readonly #owners = new Map<Uuid, Map<number, number>>();
   classicMembers = 0;
 
-  constructor(id: string) {
+  constructor(id: string, timeline: Timeline) {
     this.id = id;
+    this.#epochs = new TimelineValue(timeline, FIRST_EPOCHS);
+    this.members = new TimelineMap(timeline, this);
+    this.target = new TimelineMap(timeline);
+    this.resolved = new TimelineMap(timeline);
   }
 
-  get state(): ConsumerGroupState {
-    if (this.members.size === 0) return "Empty";
-    if (this.epoch > this.assignmentEpoch) return "Assigning";
-    for (const member of this.members.values()) {
-      if (!isReconciled(member, this.assignmentEpoch)) return "Reconciling";
+  get epoch(): number {
+    return this.#epochs.get().epoch;
+  }
+
+  get metadataHash(): bigint {
+    return this.#epochs.get().metadataHash;
+  }
+
+  get assignmentEpoch(): number {
+    return this.#epochs.get().assignmentEpoch;
+  }
+
+  get assignmentTimestamp(): number {
+    return this.#epochs.get().assignmentTimestamp;
+  }
+
+  get assignedAt(): number | undefined {
+    return this.#epochs.get().assignedAt;
+  }
+
+  get hasPartitionMetadata(): boolean {
+    return this.#epochs.get().hasPartitionMetadata;
+  }
+
+  epochs(view: View): Pick<Epochs, "epoch" | "assignmentEpoch"> {
+    return this.#epochs.get(view);
+  }
+
+  setEpochs(change: Partial<Epochs>): void {
+    this.#epochs.set({ ...this.#epochs.get(), ...change });
+  }
+
+  stateIn(view: View): ConsumerGroupState {
+    const { epoch, assignmentEpoch } = this.#epochs.get(view);
+    let state: ConsumerGroupState = "Empty";
+    for (const member of this.members.values(view)) {
+      if (epoch > assignmentEpoch) return "Assigning";
+      if (!isReconciled(member, assignmentEpoch)) return "Reconciling";
+      state = "Stable";
     }
-    return "Stable";
+    return state;
   }
 
   get subscriptions(): Subscriptions {
@@ -93,6 +146,11 @@ export class ConsumerGroup implements Group {
   set(member: ConsumerMember): void {
     const before = this.members.get(member.id);
     this.members.set(member.id, member);
+    this.#derive(before, member);
+  }
+
+  /** Updates what follows from the members for a change of one of them. */
+  #derive(before: ConsumerMember | undefined, member: ConsumerMember): void {
     this.#count(before, -1);
     this.#count(member, 1);
     if (before !== undefined) this.#release(before);
@@ -111,6 +169,13 @@ export class ConsumerGroup implements Group {
     this.#count(member, -1);
     this.#release(member);
     this.#forgetStatic(member);
+  }
+
+  reverted(): void {
+    for (const derived of [this.#names, this.#regexes, this.#assignors, this.#protocols, this.#owners]) derived.clear();
+    this.staticMembers.clear();
+    this.classicMembers = 0;
+    for (const member of this.members.values()) this.#derive(undefined, member);
   }
 
   #forgetStatic({ id, instanceId }: ConsumerMember): void {
@@ -217,9 +282,9 @@ export class ConsumerGroup implements Group {
     return 0;
   }
 
-  validateOffsetFetch(memberId: string | null, epoch: number): number {
+  validateOffsetFetch(memberId: string | null, epoch: number, view: View): number {
     if (memberId === null && epoch < 0) return 0;
-    const member = this.members.get(memberId ?? "");
+    const member = this.members.get(memberId ?? "", view);
     if (member === undefined) return Errors.UNKNOWN_MEMBER_ID.code;
     return epoch === member.epoch ? 0 : staleCode(member);
   }
@@ -246,15 +311,26 @@ export class ConsumerGroup implements Group {
     return groupTombstones(this.id, ids, [...this.resolved.keys()]);
   }
 
+  /** Assignor that most members name among those of a view (`preferredServerAssignor`). */
+  assignorIn(view: View): string | undefined {
+    const counts: Counts = new Map();
+    for (const { assignor } of this.members.values(view)) if (assignor !== null) count(counts, assignor, 1);
+    return mostNamed(counts);
+  }
+
   /** Assignor that most members name, with `after` in the place of `before`. */
   preferredAssignor(before?: ConsumerMember, after?: ConsumerMember): string | undefined {
     const counts = new Map(this.#assignors);
     if (typeof before?.assignor === "string") count(counts, before.assignor, -1);
     if (typeof after?.assignor === "string") count(counts, after.assignor, 1);
-    let best: string | undefined;
-    for (const [name, votes] of counts) if (best === undefined || votes > (counts.get(best) ?? 0)) best = name;
-    return best;
+    return mostNamed(counts);
   }
+}
+
+function mostNamed(counts: Counts): string | undefined {
+  let best: string | undefined;
+  for (const [name, votes] of counts) if (best === undefined || votes > (counts.get(best) ?? 0)) best = name;
+  return best;
 }
 
 function staleCode(member: ConsumerMember): number {

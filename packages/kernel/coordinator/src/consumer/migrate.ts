@@ -36,9 +36,8 @@ function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefi
 
 /** Converts a classic group to a consumer group; or returns the reason why it cannot (`fromClassicGroup`). */
 export function upgraded(classic: ClassicGroup, context: ConsumerContext): ConsumerGroup | string {
-  const group = new ConsumerGroup(classic.id);
-  group.epoch = classic.generation;
-  group.assignmentEpoch = classic.generation;
+  const group = new ConsumerGroup(classic.id, context.timeline);
+  group.setEpochs({ epoch: classic.generation, assignmentEpoch: classic.generation });
   const protocol = classic.protocolName ?? classic.selectProtocol();
   for (const member of classic.members.values()) {
     const subscription = readSubscription(
@@ -50,7 +49,7 @@ export function upgraded(classic: ClassicGroup, context: ConsumerContext): Consu
     group.target.set(member.id, target);
     group.set(consumerMember(member, { classic, topics: subscription.topics, rackId: subscription.rackId, target }));
   }
-  group.metadataHash = context.hashes.of(context.topics, group.topicsOf(group.subscriptions));
+  group.setEpochs({ metadataHash: context.hashes.of(context.topics, group.topicsOf(group.subscriptions)) });
   return group;
 }
 

@@ -50,16 +50,17 @@ export function replayConsumerRecord(group: ConsumerGroup, record: ConsumerRecor
   switch (record.type) {
     case "group":
       if (record.value === null) return undefined;
-      group.epoch = record.value.epoch;
-      group.metadataHash = record.value.metadataHash;
+      group.setEpochs({ epoch: record.value.epoch, metadataHash: record.value.metadataHash });
       return undefined;
     case "partitions":
-      group.hasPartitionMetadata = record.value !== null;
+      group.setEpochs({ hasPartitionMetadata: record.value !== null });
       return undefined;
     case "target":
-      group.assignmentEpoch = record.value?.assignmentEpoch ?? -1;
-      group.assignmentTimestamp = nearestNumber(record.value?.assignmentTimestamp ?? 0);
-      group.assignedAt = undefined;
+      group.setEpochs({
+        assignmentEpoch: record.value?.assignmentEpoch ?? -1,
+        assignmentTimestamp: nearestNumber(record.value?.assignmentTimestamp ?? 0),
+        assignedAt: undefined,
+      });
       return undefined;
     case "targetMember": {
       const { key, value } = record;

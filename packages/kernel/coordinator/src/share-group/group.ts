@@ -2,6 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../effects.ts";
 import type { Group } from "../group.ts";
+import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../timeline.ts";
 import type { Assignment } from "./assignor.ts";
 import { type CurrentAssignment, shareRecords } from "./records.ts";
 
@@ -45,24 +46,40 @@ interface DeletingTopic {
   readonly topicName: string;
 }
 
+/** Fields of the records of a group, of its target assignment, and of its partitions. */
+interface Fields {
+  readonly epoch: number;
+  readonly metadataHash: bigint;
+  readonly assignmentEpoch: number;
+  /** Time of the assignment, in ms since 1970; 0: it does not delay the next one. */
+  readonly assignmentTimestamp: number;
+  readonly initializing: ReadonlyMap<Uuid, KnownTopic>;
+  readonly initialized: ReadonlyMap<Uuid, KnownTopic>;
+  readonly deleting: readonly DeletingTopic[];
+  /** True if the group has a record of its partitions (ShareGroupStatePartitionMetadata). */
+  readonly hasStates: boolean;
+}
+
+const FIRST_FIELDS: Fields = {
+  epoch: 1,
+  metadataHash: 0n,
+  assignmentEpoch: 1,
+  assignmentTimestamp: 0,
+  initializing: new Map(),
+  initialized: new Map(),
+  deleting: [],
+  hasStates: false,
+};
+
 /** Share group (KIP-932): its members, and the topics with share-partition states. It has no committed offsets. */
-export class ShareGroup implements Group {
+export class ShareGroup implements Group, Derived {
   readonly type = "share";
   readonly protocolType = "share";
   readonly expires = false;
   readonly id: string;
-  epoch = 1;
-  metadataHash = 0n;
-  assignmentEpoch = 1;
-  /** Time of the assignment, in ms since 1970; 0: it does not delay the next one. */
-  assignmentTimestamp = 0;
-  readonly members = new Map<string, Member>();
-  readonly targets = new Map<string, Assignment>();
-  initializing: ReadonlyMap<Uuid, KnownTopic> = new Map();
-  initialized: ReadonlyMap<Uuid, KnownTopic> = new Map();
-  deleting: readonly DeletingTopic[] = [];
-  /** True if the group has a record of its partitions (ShareGroupStatePartitionMetadata). */
-  hasStates = false;
+  readonly #fields: TimelineValue<Fields>;
+  readonly members: TimelineMap<string, Member>;
+  readonly targets: TimelineMap<string, Assignment>;
   /** Number of members that subscribe to a topic, by the topic's name. */
   readonly subscribers = new Map<string, number>();
   /** The metadata hash is computed again at `at`, in ms since 1970, or if the group epoch is below `epoch`. */
@@ -70,16 +87,65 @@ export class ShareGroup implements Group {
   /** Undefined until it is computed again. */
   outlook: Outlook | undefined;
 
-  constructor(id: string) {
+  constructor(id: string, timeline: Timeline) {
     this.id = id;
+    this.#fields = new TimelineValue(timeline, FIRST_FIELDS, this);
+    this.members = new TimelineMap(timeline, this);
+    this.targets = new TimelineMap(timeline, this);
+  }
+
+  get epoch(): number {
+    return this.#fields.get().epoch;
+  }
+
+  get metadataHash(): bigint {
+    return this.#fields.get().metadataHash;
+  }
+
+  get assignmentEpoch(): number {
+    return this.#fields.get().assignmentEpoch;
+  }
+
+  get assignmentTimestamp(): number {
+    return this.#fields.get().assignmentTimestamp;
+  }
+
+  get initializing(): ReadonlyMap<Uuid, KnownTopic> {
+    return this.#fields.get().initializing;
+  }
+
+  get initialized(): ReadonlyMap<Uuid, KnownTopic> {
+    return this.#fields.get().initialized;
+  }
+
+  get deleting(): readonly DeletingTopic[] {
+    return this.#fields.get().deleting;
+  }
+
+  get hasStates(): boolean {
+    return this.#fields.get().hasStates;
+  }
+
+  epochs(view: View): Pick<Fields, "epoch" | "assignmentEpoch"> {
+    return this.#fields.get(view);
+  }
+
+  set(change: Partial<Fields>): void {
+    this.#fields.set({ ...this.#fields.get(), ...change });
+  }
+
+  reverted(): void {
+    this.outlook = undefined;
+    this.subscribers.clear();
+    for (const { topics } of this.members.values()) countSubscriptions(this.subscribers, [], topics);
   }
 
   get isEmpty(): boolean {
     return this.members.size === 0;
   }
 
-  get state(): "Empty" | "Stable" {
-    return this.isEmpty ? "Empty" : "Stable";
+  stateIn(view: View): "Empty" | "Stable" {
+    return this.members.values(view).next().done === true ? "Empty" : "Stable";
   }
 
   validateOffsetCommit(): number {

@@ -75,7 +75,7 @@ export class ShareGroups implements GroupsOfType {
       return this.#context.reply(ticket, { errorCode: code, errorMessage, memberEpoch: 0, heartbeatIntervalMs: 0 });
     }
     const known = this.#table.find(ShareGroup, body.groupId);
-    const group = known ?? new ShareGroup(body.groupId);
+    const group = known ?? new ShareGroup(body.groupId, this.#context.timeline);
     const member = group.members.get(body.memberId);
     if (body.memberEpoch === LEAVE) {
       const { memberId, memberEpoch } = body;
@@ -222,7 +222,7 @@ export class ShareGroups implements GroupsOfType {
   ): void {
     const fault = this.adminFault(groupId, true);
     if (fault !== 0) return done(fault);
-    const group = this.#table.find(ShareGroup, groupId) ?? new ShareGroup(groupId);
+    const group = this.#table.find(ShareGroup, groupId) ?? new ShareGroup(groupId, this.#context.timeline);
     const initializing = new Map(group.initializing);
     for (const { topicId, name, offsets } of topics) {
       const partitions = new Set([...(initializing.get(topicId)?.partitions ?? []), ...offsets.keys()]);
@@ -325,28 +325,32 @@ export class ShareGroups implements GroupsOfType {
     const known = this.#table.find(ShareGroup, groupId);
     // Ignore tombstones of unknown groups.
     if (known === undefined && record.value === null) return;
-    const group = known ?? new ShareGroup(groupId);
+    const group = known ?? new ShareGroup(groupId, this.#context.timeline);
     if (record.type === "epoch" && record.value === null) return this.#table.forget(group, this.#context.wall);
     if (known === undefined) this.#table.set(group);
     // The outlook does not depend on current assignments.
     if (record.type !== "current") group.outlook = undefined;
     switch (record.type) {
       case "epoch":
-        if (record.value !== null) Object.assign(group, record.value);
+        if (record.value !== null) group.set(record.value);
         break;
       case "targetEpoch":
-        group.assignmentEpoch = record.value?.assignmentEpoch ?? -1;
-        group.assignmentTimestamp = nearestNumber(record.value?.assignmentTimestamp ?? 0);
+        group.set({
+          assignmentEpoch: record.value?.assignmentEpoch ?? -1,
+          assignmentTimestamp: nearestNumber(record.value?.assignmentTimestamp ?? 0),
+        });
         break;
       case "target":
         if (record.value === null) group.targets.delete(record.memberId);
         else group.targets.set(record.memberId, record.value);
         break;
       case "state":
-        group.initializing = knownTopics(record.value?.initializingTopics ?? [], this.#context.wall);
-        group.initialized = knownTopics(record.value?.initializedTopics ?? [], this.#context.wall);
-        group.deleting = record.value?.deletingTopics ?? [];
-        group.hasStates = record.value !== null;
+        group.set({
+          initializing: knownTopics(record.value?.initializingTopics ?? [], this.#context.wall),
+          initialized: knownTopics(record.value?.initializedTopics ?? [], this.#context.wall),
+          deleting: record.value?.deletingTopics ?? [],
+          hasStates: record.value !== null,
+        });
         break;
       default:
         replayMember(group, record);
@@ -358,11 +362,12 @@ export class ShareGroups implements GroupsOfType {
       for (const memberId of members.keys()) this.#touch(id, memberId);
   }
 
+  /** Committed state of a group; undefined if it has no share group with that id. */
   view(groupId: string): ShareGroupView | undefined {
-    const group = this.#table.find(ShareGroup, groupId);
+    const group = this.#table.find(ShareGroup, groupId, "committed");
     if (group === undefined) return undefined;
-    const { state, epoch, assignmentEpoch } = group;
-    const members = [...group.members.values()].map(
+    const { epoch, assignmentEpoch } = group.epochs("committed");
+    const members = [...group.members.values("committed")].map(
       ({ id: memberId, rackId, memberEpoch, clientId, clientHost, topics: subscribedTopicNames, assigned }) => ({
         memberId,
         rackId,
@@ -373,7 +378,7 @@ export class ShareGroups implements GroupsOfType {
         assigned,
       }),
     );
-    return { groupId, state, epoch, assignmentEpoch, members };
+    return { groupId, state: group.stateIn("committed"), epoch, assignmentEpoch, members };
   }
 }
 

@@ -10,7 +10,8 @@ import {
   type WriteShareGroupStateRequest,
 } from "@samsa/protocol";
 import type { Effect, ShardRecord, Ticket, Warning } from "../effects.ts";
-import type { LoggedRecord, Shard } from "../shard.ts";
+import { clientCode, type LoggedRecord, type Shard } from "../shard.ts";
+import { Timeline, TimelineMap, TimelineValue } from "../timeline.ts";
 import { combineBatches, type StateBatch } from "./batches.ts";
 import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from "./records.ts";
 
@@ -59,22 +60,22 @@ export type ShareStateEffect =
 /** State of a share partition (`ShareGroupOffset`). */
 interface ShareState {
   readonly key: SharePartitionKey;
-  snapshotEpoch: number;
-  stateEpoch: number;
-  leaderEpoch: number;
-  startOffset: Int64;
+  readonly snapshotEpoch: number;
+  readonly stateEpoch: number;
+  readonly leaderEpoch: number;
+  readonly startOffset: Int64;
   /** Number of records from the start offset on whose delivery is complete; -1: unknown. */
-  deliveryCompleteCount: number;
-  createTimestamp: number;
-  writeTimestamp: number;
-  batches: readonly StateBatch[];
+  readonly deliveryCompleteCount: number;
+  readonly createTimestamp: number;
+  readonly writeTimestamp: number;
+  readonly batches: readonly StateBatch[];
   /** Highest epochs ever seen: requests with a lower one are fenced. */
-  highestLeaderEpoch: number;
-  highestStateEpoch: number;
+  readonly highestLeaderEpoch: number;
+  readonly highestStateEpoch: number;
   /** Number of update records since the last due snapshot. */
-  updates: number;
+  readonly updates: number;
   /** Log offset of the latest snapshot. */
-  snapshotOffset: number;
+  readonly snapshotOffset: number;
 }
 
 type Failure = readonly [error: KafkaError, message?: string];
@@ -93,12 +94,13 @@ const UNKNOWN_OFFSET = -1;
 export class ShareStateShard implements Shard<ShareStateEffect> {
   wallAhead = 0;
   readonly #config: ShareStateConfig;
-  readonly #states = new Map<string, ShareState>();
-  readonly #appends = new Map<number, ((errorCode: number) => void)[]>();
+  readonly timeline = new Timeline();
+  readonly #states = new TimelineMap<string, ShareState>(this.timeline);
+  readonly #appends = new Map<number, (errorCode: number) => void>();
   #tokens = 0;
   #live = false;
   /** Log offset of the last tombstone: all records before it are redundant if no share partition is left. */
-  #tombstoneOffset = 0;
+  readonly #tombstoneOffset = new TimelineValue(this.timeline, 0);
   #prunedTo = 0;
   #pruneAt = Infinity;
   #coldAt = Infinity;
@@ -130,22 +132,18 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   }
 
   #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
-    // A read may return state whose record is still being written: answer after that.
-    const last = this.#appends.get(this.#tokens);
-    if (records.length > 0) {
-      const token = ++this.#tokens;
-      this.#appends.set(token, [done]);
-      this.#out.push({ type: "append", token, records });
-    } else if (last === undefined) done(0);
-    else last.push(done);
+    if (records.length === 0) return done(0);
+    const token = ++this.#tokens;
+    this.#appends.set(token, done);
+    this.#out.push({ type: "append", token, records });
   }
 
   appended(_now: number, token: number, errorCode: number, out: ShareStateEffect[]): void {
-    const waiting = this.#appends.get(token);
-    invariant(waiting !== undefined, "an append ends once");
+    const done = this.#appends.get(token);
+    invariant(done !== undefined, "an append ends once");
     this.#appends.delete(token);
     this.#out = out;
-    for (const done of waiting) done(errorCode);
+    done(clientCode(errorCode));
   }
 
   #fault(state: ShareState | undefined, { topicId, partition }: SharePartitionKey, request: ShareStateRequest) {
@@ -252,7 +250,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     const done = (errorCode: number): void => {
       if (errorCode !== 0) this.#out.push({ type: "warn", message: `Failed to write ${what}.`, errorCode });
     };
-    this.#appends.set(token, [done]);
+    this.#appends.set(token, done);
     this.#out.push({ type: "append", token, records, divisible: true });
   }
 
@@ -265,7 +263,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
       if (record.value !== null) this.#update(id, state, record.key, record.value);
     } else if (record.value === null) {
       this.#states.delete(id);
-      this.#tombstoneOffset = offset;
+      this.#tombstoneOffset.set(offset);
     } else {
       const { stateBatches: batches, ...values } = record.value;
       const { updatesPerSnapshot } = this.#config;
@@ -286,13 +284,16 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   #update(id: string, before: ShareState | undefined, key: SharePartitionKey, value: ShareUpdateValue): void {
     // The log may have lost the snapshot: then the update alone is the state.
     const state = before ?? fresh(key, value.snapshotEpoch);
-    this.#states.set(id, state);
-    if (value.startOffset !== -1) state.startOffset = value.startOffset;
-    if (value.leaderEpoch !== -1) state.leaderEpoch = value.leaderEpoch;
-    state.highestLeaderEpoch = Math.max(state.highestLeaderEpoch, value.leaderEpoch);
-    state.deliveryCompleteCount = value.deliveryCompleteCount;
-    state.batches = combineBatches([...state.batches, ...value.stateBatches], state.startOffset);
-    state.updates++;
+    const startOffset = value.startOffset === -1 ? state.startOffset : value.startOffset;
+    this.#states.set(id, {
+      ...state,
+      startOffset,
+      leaderEpoch: value.leaderEpoch === -1 ? state.leaderEpoch : value.leaderEpoch,
+      highestLeaderEpoch: Math.max(state.highestLeaderEpoch, value.leaderEpoch),
+      deliveryCompleteCount: value.deliveryCompleteCount,
+      batches: combineBatches([...state.batches, ...value.stateBatches], startOffset),
+      updates: state.updates + 1,
+    });
   }
 
   /** Does nothing: this topic has no transactions. */
@@ -300,6 +301,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
 
   loaded(now: number, out: ShareStateEffect[]): void {
     this.#live = true;
+    this.timeline.start();
     this.#out = out;
     // The broker may have stopped between the deletion of a topic and that of its states.
     this.#eraseOrphans();
@@ -327,7 +329,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
 
   /** Log offset before which all records are redundant: no share partition has its latest snapshot before it. */
   #redundantBefore(): number {
-    let least = this.#states.size === 0 ? this.#tombstoneOffset : Infinity;
+    let least = this.#states.size === 0 ? this.#tombstoneOffset.get() : Infinity;
     for (const { snapshotOffset } of this.#states.values()) least = Math.min(least, snapshotOffset);
     return least;
   }
@@ -359,9 +361,8 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   unload(_now: number, errorCode: number, out: ShareStateEffect[]): void {
     this.#live = false;
     this.#out = out;
-    for (const waiting of [...this.#appends.values()]) for (const done of waiting) done(errorCode);
+    for (const done of [...this.#appends.values()]) done(errorCode);
     this.#appends.clear();
-    this.#states.clear();
   }
 
   #wall(now: number): number {

@@ -1,7 +1,7 @@
 import { checkTransition, DeadlineHeap, invariant } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Effect, ShardRecord, Ticket } from "../effects.ts";
-import type { LoggedRecord, Shard } from "../shard.ts";
+import { clientCode, type LoggedRecord, type Shard } from "../shard.ts";
 import { type EndRequest, judgeEnd } from "./end-rules.ts";
 import {
   completed,
@@ -41,6 +41,8 @@ const ENDLESS_MS = 2147483647;
 export interface TxnConfig {
   readonly maxTimeoutMs: number;
   readonly idExpirationMs: number;
+  /** Time within which tombstones of expired transactional ids must be committed. */
+  readonly requestTimeoutMs: number;
   /** Returns the current finalized level of transaction.version. */
   readonly version: () => number;
 }
@@ -141,6 +143,7 @@ function isPreparing({ state }: TxnImage): boolean {
  */
 export class TransactionShard implements Shard<TxnEffect> {
   wallAhead = 0;
+  readonly timeline = undefined;
   readonly #config: TxnConfig;
   readonly #txns = new Map<string, Txn>();
   readonly #appends = new Map<number, (errorCode: number) => void>();
@@ -165,10 +168,10 @@ export class TransactionShard implements Shard<TxnEffect> {
     this.#out = out;
   }
 
-  #append(records: readonly ShardRecord[], done: (errorCode: number) => void): void {
+  #append(records: readonly ShardRecord[], timeoutMs: number, done: (errorCode: number) => void): void {
     const token = ++this.#tokens;
     this.#appends.set(token, done);
-    this.#out.push({ type: "append", token, records });
+    this.#out.push({ type: "append", token, records, timeoutMs });
   }
 
   appended(now: number, token: number, errorCode: number, out: TxnEffect[]): void {
@@ -177,7 +180,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     if (done === undefined) return;
     this.#appends.delete(token);
     this.#enter(now, out);
-    done(errorCode);
+    done(clientCode(errorCode));
   }
 
   /** Requests a producer id; calls `then` with it, or `refuse` with the error code. */
@@ -256,7 +259,8 @@ export class TransactionShard implements Shard<TxnEffect> {
   /** Writes `next`, and makes it the transaction's image once it is written. */
   #step(txn: Txn, next: TxnImage, done: (errorCode: number) => void): void {
     prepareTransition(txn, next.state);
-    this.#append([txnRecord(txn.id, next, this.#config.version())], errorCode => {
+    // A client waits for the record as long as for the transaction (`appendTransactionToLog`).
+    this.#append([txnRecord(txn.id, next, this.#config.version())], next.timeoutMs, errorCode => {
       txn.pending = undefined;
       if (errorCode === 0) this.#become(txn, next);
       done(errorCode);
@@ -462,6 +466,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   #erase(txns: readonly Txn[]): void {
     this.#append(
       txns.map(({ id }) => txnTombstone(id)),
+      this.#config.requestTimeoutMs,
       errorCode => {
         for (const txn of txns) {
           txn.pending = undefined;
@@ -480,9 +485,9 @@ export class TransactionShard implements Shard<TxnEffect> {
     for (const txn of this.#txns.values()) yield viewOf(txn);
   }
 
-  /** Applies a record at load. Ignores the shard's own appends: `appended` applies those. */
+  /** Applies a record at load. The callbacks of `appended` apply the shard's own appends. */
   replay(_now: number, { key, value }: LoggedRecord): void {
-    if (this.#live) return;
+    invariant(!this.#live, "records of transactions are replayed at load");
     const read = parseTxnRecord(key, value);
     if (read === undefined) return;
     if (read.image === null) this.#txns.delete(read.transactionalId);

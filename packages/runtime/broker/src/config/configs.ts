@@ -451,6 +451,12 @@ export const brokerConfigs = configSpecs({
     doc: "Partitions of a topic that is created without a number of partitions.",
   },
   "offset.metadata.max.bytes": { type: "int", default: "4096", doc: "Longest metadata of a committed offset." },
+  "offsets.commit.timeout.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "Time within which records of the group coordinator must be committed, in ms; the request fails then.",
+  },
   "offsets.retention.check.interval.ms": {
     type: "long",
     default: "600000",

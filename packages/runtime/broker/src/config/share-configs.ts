@@ -176,6 +176,12 @@ export const shareConfigs = configSpecs({
     min: 1,
     doc: "Most bytes of __share_group_state that are loaded at once; a larger batch is loaded whole.",
   },
+  "share.coordinator.write.timeout.ms": {
+    type: "int",
+    default: "5000",
+    min: 1,
+    doc: "Time within which records of the share coordinator must be committed, in ms; the request fails then.",
+  },
   "share.coordinator.state.topic.prune.interval.ms": {
     type: "int",
     default: "300000",

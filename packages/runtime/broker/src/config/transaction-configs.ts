@@ -14,6 +14,11 @@ export const transactionConfigs = configSpecs({
     min: 1,
     doc: "Interval at which a produce request checks the previous transaction, in ms.",
   },
+  "request.timeout.ms": {
+    type: "int",
+    default: "30000",
+    doc: "Time within which tombstones of expired transactional ids must be committed, in ms.",
+  },
   "transaction.abort.timed.out.transaction.cleanup.interval.ms": {
     type: "int",
     default: "10000",

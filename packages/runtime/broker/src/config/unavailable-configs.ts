@@ -101,7 +101,6 @@ num.network.threads | int | 3 | 1.. | cluster-wide
 num.recovery.threads.per.data.dir | int | 2 | 1.. | cluster-wide
 num.replica.alter.log.dirs.threads | int | null
 num.replica.fetchers | int | 1 | 1.. | cluster-wide
-offsets.commit.timeout.ms | int | 5000 | 1..
 offsets.topic.compression.codec | int | 0
 principal.builder.class | class | org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder | | per-broker
 producer.purgatory.purge.interval.requests | int | 1000
@@ -148,7 +147,6 @@ replica.socket.receive.buffer.bytes | int | 65536
 replica.socket.timeout.ms | int | 30000
 replication.quota.window.num | int | 11 | 1..
 replication.quota.window.size.seconds | int | 1 | 1..
-request.timeout.ms | int | 30000
 sasl.client.callback.handler.class | class | null
 sasl.enabled.mechanisms | list | GSSAPI | | per-broker
 sasl.jaas.config | password | null | | per-broker
@@ -206,7 +204,6 @@ share.coordinator.append.linger.ms | int | -1 | -1..
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide
 share.coordinator.state.topic.compression.codec | int | 0
 share.coordinator.threads | int | 1 | 1..
-share.coordinator.write.timeout.ms | int | 5000 | 1..
 share.fetch.purgatory.purge.interval.requests | int | 1000
 socket.connection.setup.timeout.max.ms | long | 30000
 socket.connection.setup.timeout.ms | long | 10000

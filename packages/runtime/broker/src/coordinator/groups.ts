@@ -11,13 +11,16 @@ import {
   type TopicDirectory,
 } from "@samsa/coordinator";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
-import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
+import { type ShardHost, ShardRunner } from "./shard-runner.ts";
+import { Shards } from "./shards.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
+import type { Partition } from "../replica/partition.ts";
 import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
 
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;
   readonly loadBytes: number;
+  readonly writeTimeoutMs: number;
   readonly newId: () => string;
   readonly shareGroups: ShareGroupConfig;
   /** Initializes partitions in the share coordinator; `done` gets those that failed. */
@@ -31,40 +34,47 @@ function perform(host: GroupHost, effect: Exclude<GroupEffect, Effect>, runner: 
   if (effect.type === "warn") return host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
   const { initialization } = effect;
   host.initialize(initialization, faults => {
-    if (runner.failed) return;
     const succeeded = faults.length === 0;
-    runner.run((out, now) => runner.shard.forShares(now, out, shares => shares.initialized(initialization, succeeded)));
+    runner.resume((out, now) =>
+      runner.shard.forShares(now, out, shares => shares.initialized(initialization, succeeded)),
+    );
   });
 }
 
 /** Group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
   constructor(host: GroupHost, topics: Topics) {
-    super(topics, OFFSETS_TOPIC, host.loads, partition => {
+    const begin = (partition: Partition, leaderEpoch: number): GroupRunner => {
       const shard = new GroupShard(host.config, host.newId, host.shareGroups);
       shard.topicsChanged(topicDirectory(topics.image), new Set(), true);
       return new ShardRunner<GroupShard, GroupEffect>({
         host,
         partition,
+        leaderEpoch,
         shard,
         loadBytes: host.loadBytes,
+        writeTimeoutMs: host.writeTimeoutMs,
         perform: (effect, runner) => perform(host, effect, runner),
       });
-    });
+    };
+    super({ topics, topic: OFFSETS_TOPIC, loads: host.loads, begin });
   }
 
-  /** Sends a request to the group's shard; returns 0, or the error code of a shard that takes none. */
+  /**
+   * Sends a request to the group's shard, which calls one of the callbacks: `refuse` gets the error code of a shard that
+   * takes no requests, or whose response would rest on state that is not committed in time.
+   */
   request<R extends GroupRequest>(
     groupId: string,
     request: R,
     reply: (response: GroupReplies[R["type"]]) => void,
-  ): number {
+    refuse: (errorCode: number) => void,
+  ): void {
     const runner = this.of(groupId);
-    if (typeof runner === "number") return runner;
+    if (typeof runner === "number") return refuse(runner);
     // A shard answers a request with the response of its type; the shard's tests check that.
-    const answer = (response: object): void => reply(response as GroupReplies[R["type"]]);
-    runner.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
-    return 0;
+    const asked = { reply: (response: object) => reply(response as GroupReplies[R["type"]]), refuse };
+    runner.ask(asked, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
   }
 
   /** Runs an action on a shard's share groups that is not a member's request. */

@@ -1,12 +1,16 @@
-import { type Env, guard, guardEach, javaStringHash, type Timer, type Uuid } from "@samsa/base";
+import { type Env, guard, guardEach, ignored } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
 import type { Acks } from "@samsa/replica";
-import type { Partition } from "../replica/partition.ts";
-import type { Topics } from "../replica/topics.ts";
-import { LOADED, type Loading, type LoadQueue } from "./load-queue.ts";
+import type { Partition, Watcher } from "../replica/partition.ts";
+import { Alarm } from "./alarm.ts";
+import { LOADED, type LoadQueue } from "./load-queue.ts";
+import { OpenWrites } from "./open-writes.ts";
+import type { ElectedShard } from "./shards.ts";
+
+const { code: REQUEST_TIMED_OUT } = Errors.REQUEST_TIMED_OUT;
 
 /** Maps the error of an append to the one for the coordinator's client (`CoordinatorOperationExceptionHelper`). */
 function clientError(errorCode: number): number {
@@ -16,7 +20,6 @@ function clientError(errorCode: number): number {
     case Errors.UNKNOWN_TOPIC_OR_PARTITION.code:
     case Errors.NOT_ENOUGH_REPLICAS.code:
     case Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code:
-    case Errors.REQUEST_TIMED_OUT.code:
       return Errors.COORDINATOR_NOT_AVAILABLE.code;
     case Errors.NOT_LEADER_OR_FOLLOWER.code:
     case Errors.KAFKA_STORAGE_ERROR.code:
@@ -39,57 +42,82 @@ export interface ShardHost {
 interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }> {
   readonly host: ShardHost;
   readonly partition: Partition;
+  /** Epoch in which this broker leads the partition. */
+  readonly leaderEpoch: number;
   readonly shard: S;
   /** Most bytes that are loaded at once (`*.load.buffer.size`). */
   readonly loadBytes: number;
   /** COMMITTED by default. */
   readonly acks?: Acks;
+  /** Time within which the records of an append must be committed, in ms. */
+  readonly writeTimeoutMs: number;
   /** Executes effects other than replies and appends. */
   readonly perform: (effect: Exclude<E, Effect>, runner: ShardRunner<S, E>) => void;
 }
 
+/** A request: the callbacks for its response, or for the error code of a response that is not committed in time. */
+export interface Asked {
+  readonly reply: (response: object) => void;
+  readonly refuse: (errorCode: number) => void;
+}
+
 /**
- * Runs a shard over its partition's log (`CoordinatorRuntime`): replays the log when this broker begins to lead the
- * partition, appends records that the shard decides, and wakes it at its deadlines.
+ * Runs a shard over its partition's log while this broker leads it (`CoordinatorContext` of `CoordinatorRuntime`): replays
+ * the log, then takes requests, appends records that the shard decides, and wakes it at its deadlines.
  */
-export class ShardRunner<S extends Shard<E>, E extends { readonly type: string } = Effect> {
+export class ShardRunner<S extends Shard<E>, E extends { readonly type: string } = Effect>
+  implements ElectedShard, Watcher
+{
   readonly shard: S;
   readonly partition: Partition;
+  leaderEpoch: number;
   readonly #host: ShardHost;
   readonly #perform: RunnerOptions<S, E>["perform"];
   readonly #acks: Acks;
   readonly #loadBytes: number;
-  readonly #replies = new Map<Ticket, (response: object) => void>();
+  readonly #writeTimeoutMs: number;
+  readonly #replies = new Map<Ticket, Asked>();
+  readonly #open: OpenWrites;
   #tickets = 0;
+  /** Request that the shard is deciding on; 0: none. */
+  #asking: Ticket = 0;
   #closed = false;
   #isLoaded = false;
   #isBroken = false;
   /** Offset of the next record to load. */
   #loadFrom: number;
-  /** End of the log when the load began: only the shard appends to it, once it is loaded. */
+  /** End of the log at the election: only the shard appends to it, once it is loaded. */
   readonly #loadEnd: number;
-  #timer: Timer | undefined;
-  #timerAt = Infinity;
+  /** Rings at the next deadline of the shard, and at that of its open writes. */
+  readonly #shardAlarm: Alarm;
+  readonly #writeAlarm: Alarm;
 
-  constructor({ host, partition, shard, perform, loadBytes, acks = "COMMITTED" }: RunnerOptions<S, E>) {
+  constructor(options: RunnerOptions<S, E>) {
+    const { host, partition, shard, perform, loadBytes, acks = "COMMITTED" } = options;
     this.#host = host;
     this.#acks = acks;
     this.#loadBytes = loadBytes;
+    this.#writeTimeoutMs = options.writeTimeoutMs;
+    this.#open = new OpenWrites(this.#report);
     this.partition = partition;
+    this.leaderEpoch = options.leaderEpoch;
     this.shard = shard;
     this.#perform = perform;
     this.#loadFrom = partition.startOffset;
     this.#loadEnd = partition.endOffset;
+    this.#shardAlarm = new Alarm(host.env, () => this.tend((out, now) => shard.tick(now, out)));
+    this.#writeAlarm = new Alarm(host.env, () => this.#expire());
+    partition.watch(this);
   }
 
-  /** True once all records of the log are replayed, and the shard takes requests. */
+  /** True once all records of the log are replayed and committed, and the shard takes requests. */
   get isLoaded(): boolean {
     return this.#isLoaded;
   }
 
-  /** True if the partition is not served: this broker does not lead it any more, or could not load it. */
+  /** True if the shard is not served: this broker does not lead its partition any more, or could not load it. */
   get failed(): boolean {
-    return this.#isBroken || this.partition.fault !== 0;
+    return this.#closed || this.#isBroken || this.partition.fault !== 0;
   }
 
   /** Current time of the shard: sessions expire by the monotonic clock. */
@@ -102,21 +130,48 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 
   /**
    * Replays the next records of the log (`CoordinatorLoader`). Returns the number of bytes read, or `LOADED` if no more
-   * follow, because the shard takes requests now or is not served any more.
+   * follow. The shard takes requests once they are all committed: a new leader may still lose the others, and what
+   * depends on them, such as transaction markers, could not be taken back.
    */
   load(maxBytes: number): number {
-    if (this.#closed || this.failed) return LOADED;
+    if (this.failed) return LOADED;
     try {
       const read = this.#loadFrom < this.#loadEnd ? this.#loadSome(Math.min(maxBytes, this.#loadBytes)) : 0;
       if (read > 0 || this.failed) return this.failed ? LOADED : read;
-      this.#isLoaded = true;
-      this.run((out, at) => this.shard.loaded(at, out));
+      this.#loadFrom = this.#loadEnd;
+      this.#activate();
     } catch (error) {
-      this.#isBroken = true;
-      const { topic, index: partition } = this.partition;
-      this.#host.env.logger.error("a coordinator cannot load its partition", { topic, partition, error });
+      this.#break(error);
     }
     return LOADED;
+  }
+
+  /** Takes requests from now on, if the load is complete. */
+  #activate(): void {
+    const isReplayed = this.#loadFrom >= this.#loadEnd;
+    if (this.#isLoaded || this.failed || !isReplayed || this.partition.highWatermark < this.#loadEnd) return;
+    this.#isLoaded = true;
+    this.run((out, at) => this.shard.loaded(at, out));
+  }
+
+  #break(error: unknown): void {
+    this.#isBroken = true;
+    const { topic, index: partition } = this.partition;
+    this.#host.env.logger.error("a coordinator cannot load its partition", { topic, partition, error });
+  }
+
+  /** Takes a higher high watermark (`HighWatermarkListener`). */
+  advanced(): void {
+    if (this.#isLoaded) this.#commit();
+    else guard(() => this.#activate(), this.#break.bind(this));
+  }
+
+  readonly changed: () => void = ignored("the owner of the shards unloads it");
+
+  #commit(): void {
+    const { highWatermark } = this.partition;
+    this.shard.timeline?.committed(highWatermark);
+    this.#open.committed(highWatermark);
   }
 
   /** Replays about `maxBytes` of the log; returns the number of bytes, 0 at the end or after a failure. */
@@ -152,17 +207,36 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     }
   }
 
-  /** Sends a request to the shard; `reply` is called once, now or later. */
-  ask(reply: (response: object) => void, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
+  /** Sends a request to the shard; one of the callbacks is called once, now or later. */
+  ask(asked: Asked, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
     const ticket = ++this.#tickets;
-    this.#replies.set(ticket, reply);
+    this.#replies.set(ticket, asked);
+    this.#asking = ticket;
     try {
       this.run((out, now) => put(this.shard, now, ticket, out));
     } catch (error) {
       // The shard may have replied before it failed.
       if (!this.#replies.delete(ticket)) return this.#report(error);
       throw error;
+    } finally {
+      this.#asking = 0;
     }
+  }
+
+  /**
+   * Calls `done` with 0 once all that the shard has written is committed, at once if it is; or with the error code of a
+   * write that is not committed in time (`waitForPendingWrites`).
+   */
+  whenCommitted(done: (errorCode: number) => void): void {
+    const { endOffset, highWatermark } = this.partition;
+    if (endOffset <= highWatermark) return done(0);
+    this.#open.await(endOffset, this.#now + this.#writeTimeoutMs, done);
+    this.#schedule();
+  }
+
+  /** Continues after an effect. Does nothing if the shard has been unloaded since. */
+  resume(action: (out: E[], now: number) => void): void {
+    if (!this.failed) this.run(action);
   }
 
   /** Runs an action on the shard at its current time, and executes the effects. */
@@ -194,42 +268,76 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   };
 
   #reply(ticket: Ticket, response: object): void {
-    const reply = this.#replies.get(ticket);
+    const asked = this.#replies.get(ticket);
+    if (asked === undefined) return;
     this.#replies.delete(ticket);
-    reply?.(response);
+    // The shard may have decided on state that is not committed.
+    const waits = ticket === this.#asking && this.shard.timeline !== undefined;
+    if (!waits) return asked.reply(response);
+    this.whenCommitted(errorCode => {
+      if (errorCode === 0) asked.reply(response);
+      else asked.refuse(errorCode === REQUEST_TIMED_OUT ? Errors.COORDINATOR_NOT_AVAILABLE.code : errorCode);
+    });
   }
 
-  #append({ token, records, divisible = false, ...of }: Append): void {
+  #append({ token, records, divisible = false, timeoutMs = this.#writeTimeoutMs, ...of }: Append): void {
     const parts = divisible ? batchesOf(records, this.partition.config.maxMessageBytes) : [records];
     let left = parts.length;
-    let failure = 0;
+    const end = this.#open.add(this.#now + timeoutMs, errorCode => {
+      // `unload` has answered the requests.
+      if (this.#closed) return;
+      // The answer to a request whose write has failed does not wait for other writes.
+      this.#asking = 0;
+      this.run((out, at) => this.shard.appended(at, token, clientError(errorCode), out));
+    });
     const done = (errorCode: number): void => {
-      if (failure === 0) failure = errorCode;
-      // A flush may end after the partition has failed and all waiting requests were answered.
-      if (--left > 0 || this.#closed) return;
-      this.run((out, at) => this.shard.appended(at, token, clientError(failure), out));
+      if (errorCode !== 0 || --left === 0) end(errorCode);
     };
-    for (const part of parts) this.#appendBatch(part, of, done);
+    for (const part of parts) {
+      const errorCode = this.#appendBatch(part, of, done);
+      if (errorCode !== 0) return end(errorCode);
+    }
   }
 
+  /** Appends a batch; returns 0, or the error code if the log does not have it. `done` as for `#write`. */
   #appendBatch(
     records: readonly ShardRecord[],
     { producer, guard }: Pick<Append, "producer" | "guard">,
     done: (errorCode: number) => void,
-  ): void {
+  ): number {
     const { tools } = this.#host;
-    const now = this.#now;
     const timestamp = this.#host.env.clock.now();
     const rows = records.map(({ key, value }: ShardRecord) => ({ timestamp, key, value, headers: [] }));
     const of =
       producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, transactional: true };
-    const written = this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done);
-    // State is replayed at once; the reply waits for the disk.
-    if (!written) return;
-    let offset = this.partition.endOffset - records.length;
-    for (const { key, value } of records) {
-      this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer }, offset++);
+    const replay = (now: number): void => {
+      let offset = this.partition.endOffset;
+      for (const { key, value } of records) {
+        this.shard.replay(now, producer === undefined ? { key, value } : { key, value, producer }, offset++);
+      }
+    };
+    return this.#apply(replay, () =>
+      this.#write(buildBatch(rows, of, tools), guard === undefined ? {} : { guard }, done),
+    );
+  }
+
+  /**
+   * Applies a batch to the state of the shard, then writes it, so that nothing is in the log that cannot be replayed.
+   * Takes the change back if either fails; returns 0 or the error code.
+   */
+  #apply(replay: (now: number) => void, write: () => number): number {
+    const { timeline } = this.shard;
+    let errorCode: number = Errors.UNKNOWN_SERVER_ERROR.code;
+    timeline?.begin();
+    try {
+      if (timeline !== undefined) replay(this.#now);
+      errorCode = write();
+    } catch (error) {
+      this.#report(error);
     }
+    if (errorCode === 0) timeline?.written(this.partition.endOffset);
+    else timeline?.revert();
+    return errorCode;
   }
 
   /**
@@ -237,46 +345,48 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
    * (`GroupCoordinator.completeTransaction`).
    */
   end(marker: EndTxnMarker, transactionVersion: number, done: (errorCode: number) => void): void {
-    const written = this.#write(endTxnBatch(marker, this.#host.tools), { transactionVersion }, done);
-    if (!written) return;
+    const end = this.#open.add(this.#now + this.#writeTimeoutMs, done);
     const producer = { id: marker.producerId, epoch: marker.producerEpoch };
-    this.shard.ended(this.#now, { producer, committed: marker.commit });
+    const replay = (now: number): void => this.shard.ended(now, { producer, committed: marker.commit });
+    const errorCode = this.#apply(replay, () =>
+      this.#write(endTxnBatch(marker, this.#host.tools), { transactionVersion }, end),
+    );
+    if (errorCode !== 0) return end(errorCode);
+    this.#schedule();
   }
 
-  /** Appends `bytes`; true if the log contains them. `done` is called when they are durable, or with the error. */
-  #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): boolean {
+  /** Appends `bytes`; returns 0 or an error code. After a 0, `done` gets 0 once they are committed, or an error code. */
+  #write(bytes: Uint8Array, rules: AppendRules, done: (errorCode: number) => void): number {
     const { config } = this.partition;
     const now = this.#host.env.clock.now();
-    const refused = (errorCode: number): false => {
+    if (bytes.length > config.maxMessageBytes) return Errors.MESSAGE_TOO_LARGE.code;
+    const acknowledged = (errorCode: number): void => {
+      // A flush may end after the shard was unloaded.
+      if (this.#closed) return;
+      if (errorCode === 0) this.#commit();
       done(errorCode);
-      return false;
     };
-    if (bytes.length > config.maxMessageBytes) return refused(Errors.MESSAGE_TOO_LARGE.code);
-    const added = this.partition.appendAsLeader(
-      bytes,
-      { origin: "coordinator", now, ...rules },
-      { acks: this.#acks, done },
-    );
-    return added.error === 0 ? true : refused(added.error);
+    const acknowledgement = { acks: this.#acks, done: acknowledged };
+    return this.partition.appendAsLeader(bytes, { origin: "coordinator", now, ...rules }, acknowledgement).error;
   }
 
   #schedule(): void {
-    const at = this.shard.nextDeadline();
-    if (at >= this.#timerAt) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    this.#timer = this.#host.env.timers.after(Math.max(0, at - this.#now), () => {
-      this.#timerAt = Infinity;
-      this.tend((out, now) => this.shard.tick(now, out));
-    });
+    this.#shardAlarm.set(this.shard.nextDeadline());
+    this.#writeAlarm.set(this.#open.next());
+  }
+
+  #expire(): void {
+    this.#open.expire(this.#now, REQUEST_TIMED_OUT);
+    this.#schedule();
   }
 
   close(errorCode: number): void {
     this.#closed = true;
+    this.partition.unwatch(this);
     this.tend((out, now) => this.shard.unload(now, errorCode, out));
-    this.#timer?.cancel();
-    // Do not reschedule: the shard is closed.
-    this.#timerAt = -Infinity;
+    this.#open.close(errorCode);
+    this.#shardAlarm.stop();
+    this.#writeAlarm.stop();
   }
 }
 
@@ -312,110 +422,4 @@ function isReply(effect: { readonly type: string }): effect is Extract<Effect, {
 
 function isAppend(effect: { readonly type: string }): effect is Append {
   return effect.type === "append";
-}
-
-/** Partition of a coordinator's topic for a group or transactional id (`partitionFor`). */
-export function partitionFor(key: string, count: number): number {
-  return (javaStringHash(key) & 0x7fffffff) % count;
-}
-
-/** A shard with its runner, as `Shards` needs it. */
-interface Runner extends Loading {
-  readonly failed: boolean;
-  readonly isLoaded: boolean;
-  close(errorCode: number): void;
-}
-
-/** Shards of an internal topic: one for each of its partitions that this broker leads. */
-export class Shards<R extends Runner> {
-  readonly #topics: Topics;
-  readonly #topic: string;
-  readonly #loads: LoadQueue;
-  readonly #begin: (partition: Partition) => R;
-  readonly #runners: (R | undefined)[] = [];
-  /** The topic that `#count` belongs to. */
-  #topicId: Uuid | undefined;
-  /** Number of partitions when the first shard was loaded; keys stay where they are if partitions are added. */
-  #count = 0;
-  /** True while the broker stops: the image may still change, but no shard is loaded. */
-  #closed = false;
-
-  constructor(topics: Topics, topic: string, loads: LoadQueue, begin: (partition: Partition) => R) {
-    this.#topics = topics;
-    this.#topic = topic;
-    this.#loads = loads;
-    this.#begin = begin;
-  }
-
-  /** Begins to load shards for partitions that this broker leads and that have none yet. */
-  load(): void {
-    if (this.#closed) return;
-    const topic = this.#topics.topic(this.#topic);
-    if (topic?.id !== this.#topicId) {
-      this.#topicId = topic?.id;
-      this.#count = topic?.partitions.size ?? 0;
-    }
-    this.#topics.partitionsOf(this.#topic).forEach((partition, index) => {
-      if (partition === undefined || this.#runners[index] !== undefined || partition.fault !== 0) return;
-      const runner = this.#begin(partition);
-      this.#runners[index] = runner;
-      this.#loads.add(runner);
-    });
-    this.unloadFailed();
-  }
-
-  /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
-  indexOf(key: string): number {
-    return this.#count === 0 ? -1 : partitionFor(key, this.#count);
-  }
-
-  /** True if this broker leads the partition of a group or transactional id. */
-  serves(key: string): boolean {
-    return this.#runners[this.indexOf(key)]?.failed === false;
-  }
-
-  /**
-   * Shard of a group or transactional id, or the error code: NOT_COORDINATOR if this broker does not lead its
-   * partition, COORDINATOR_LOAD_IN_PROGRESS while it is loaded.
-   */
-  of(key: string): R | number {
-    return this.at(this.indexOf(key));
-  }
-
-  /** Shard of a partition, or the error code as for `of`. */
-  at(index: number): R | number {
-    const runner = this.#runners[index];
-    if (runner === undefined || runner.failed) return Errors.NOT_COORDINATOR.code;
-    return runner.isLoaded ? runner : Errors.COORDINATOR_LOAD_IN_PROGRESS.code;
-  }
-
-  /** Unloads the shards whose partitions this broker does not lead any more. */
-  unloadFailed(): void {
-    this.#runners.forEach((runner, index) => {
-      if (runner?.failed !== true) return;
-      this.#runners[index] = undefined;
-      runner.close(Errors.NOT_COORDINATOR.code);
-    });
-  }
-
-  /** True if a shard is being loaded. */
-  get isLoading(): boolean {
-    return this.known().some(({ isLoaded, failed }) => !isLoaded && !failed);
-  }
-
-  /** Shards that are loaded. */
-  all(): readonly R[] {
-    return this.known().filter(({ isLoaded }) => isLoaded);
-  }
-
-  /** Shards that are loaded or being loaded. */
-  known(): readonly R[] {
-    return this.#runners.filter(runner => runner !== undefined);
-  }
-
-  close(errorCode: number): void {
-    this.#closed = true;
-    for (const runner of this.#runners) runner?.close(errorCode);
-    this.#runners.length = 0;
-  }
 }

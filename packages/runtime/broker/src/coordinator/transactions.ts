@@ -12,7 +12,9 @@ import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
 import { TRANSACTION_VERSION_FEATURE } from "../controller/features.ts";
 import type { Groups } from "./groups.ts";
-import { type ShardHost, ShardRunner, Shards } from "./shard-runner.ts";
+import { type ShardHost, ShardRunner } from "./shard-runner.ts";
+import { Shards } from "./shards.ts";
+import type { Partition } from "../replica/partition.ts";
 import { OFFSETS_TOPIC, type Topics, TRANSACTION_TOPIC } from "../replica/topics.ts";
 
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
@@ -45,6 +47,7 @@ export function transactionHost(broker: TransactionSources): TransactionHost {
     config: {
       maxTimeoutMs: config["transaction.max.timeout.ms"],
       idExpirationMs: config["transactional.id.expiration.ms"],
+      requestTimeoutMs: config["request.timeout.ms"],
       version: () => broker.topics.image.features.get(TRANSACTION_VERSION_FEATURE) ?? 0,
     },
     producerId: () => broker.producerIds.next(),
@@ -97,7 +100,7 @@ export class Transactions extends Shards<TransactionRunner> {
   readonly #pauses = new Map<Timer, () => void>();
 
   constructor(host: TransactionHost, topics: Topics) {
-    super(topics, TRANSACTION_TOPIC, host.loads, partition => {
+    const begin = (partition: Partition, leaderEpoch: number): TransactionRunner => {
       const shard = new TransactionShard(host.config);
       const perform = (effect: Performed, runner: TransactionRunner): void => {
         if (effect.type === "producerId") fetchId(host, runner, effect.token);
@@ -106,12 +109,15 @@ export class Transactions extends Shards<TransactionRunner> {
       return new ShardRunner<TransactionShard, TxnEffect>({
         host,
         partition,
+        leaderEpoch,
         shard,
         perform,
         loadBytes: host.loadBytes,
         acks: "IN_SYNC",
+        writeTimeoutMs: host.config.requestTimeoutMs,
       });
-    });
+    };
+    super({ topics, topic: TRANSACTION_TOPIC, loads: host.loads, begin, reloads: true });
     this.#host = host;
   }
 
@@ -121,7 +127,8 @@ export class Transactions extends Shards<TransactionRunner> {
     if (typeof runner === "number") return runner;
     // A shard answers a request with the response of its type; the shard's tests check that.
     const answer = reply as (response: object) => void;
-    runner.ask(answer, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
+    const refuse = (errorCode: number): void => answer({ errorCode, producerId: -1n, producerEpoch: -1 });
+    runner.ask({ reply: answer, refuse }, (shard, now, ticket, out) => shard.request(now, ticket, request, out));
     return 0;
   }
 
@@ -252,7 +259,7 @@ function producerError(errorCode: number, { knowsAbortable }: ClientAbility): nu
 
 function fetchId({ env, producerId }: TransactionHost, runner: TransactionRunner, token: number): void {
   const tell = (outcome: { id: bigint } | { errorCode: number }): void =>
-    runner.run((out, now) => runner.shard.producerId(now, token, outcome, out));
+    runner.resume((out, now) => runner.shard.producerId(now, token, outcome, out));
   producerId().then(
     id => tell({ id }),
     (error: unknown) => {
@@ -276,14 +283,14 @@ interface Sending {
 
 function sendMarkers({ host, topics, runner }: Sender, { token, marker: request, partitions }: Sending): void {
   const { transactionVersion, ...facts } = request;
-  const marker = { ...facts, coordinatorEpoch: runner.partition.leaderEpoch };
+  const marker = { ...facts, coordinatorEpoch: runner.leaderEpoch };
   for (const [topic, indexes] of partitions) {
     for (const index of indexes) {
       writeMarker(host, topics, { topic, index, marker, transactionVersion }, error => {
         // A deleted partition has no leader and needs no marker.
         const isDeleted = error === GONE && topics.topic(topic)?.partitions.has(index) !== true;
         const outcome = { topic, index, errorCode: isDeleted ? 0 : error };
-        runner.run((out, now) => runner.shard.marked(now, token, outcome, out));
+        runner.resume((out, now) => runner.shard.marked(now, token, outcome, out));
       });
     }
   }

@@ -56,7 +56,7 @@ export class ShareGroups {
 
   /** Applies a new metadata image. */
   update(): void {
-    this.states.load();
+    this.states.update();
     if (this.isEnabled) return;
     this.sessions.clear();
     for (const groupId of [...this.#groups.keys()]) this.#drop(groupId);
@@ -183,6 +183,7 @@ function statesOf({ env, tools, loads, config, topics, autoTopics }: Host): Shar
     partitionCount: (topicId: Uuid) => topics.image.topics.get(topicId)?.partitions.size,
   };
   const loadBytes = config["share.coordinator.load.buffer.size"];
+  const writeTimeoutMs = config["share.coordinator.write.timeout.ms"];
   const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
-  return new ShareStates({ env, tools, loads, loadBytes, config: states, createTopic }, topics);
+  return new ShareStates({ env, tools, loads, loadBytes, writeTimeoutMs, config: states, createTopic }, topics);
 }

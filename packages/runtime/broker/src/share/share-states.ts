@@ -9,7 +9,9 @@ import {
   ShareStateShard,
 } from "@samsa/coordinator";
 import { errorOf } from "@samsa/protocol";
-import { type ShardHost, ShardRunner, Shards } from "../coordinator/shard-runner.ts";
+import { type ShardHost, ShardRunner } from "../coordinator/shard-runner.ts";
+import { Shards } from "../coordinator/shards.ts";
+import type { Partition } from "../replica/partition.ts";
 import { SHARE_STATE_TOPIC, type Topics } from "../replica/topics.ts";
 
 /** Response of the share coordinator for a share partition; the fields depend on the request. */
@@ -41,6 +43,7 @@ type Runner = ShardRunner<ShareStateShard, ShareStateEffect>;
 interface ShareStateHost extends ShardHost {
   readonly config: ShareStateConfig;
   readonly loadBytes: number;
+  readonly writeTimeoutMs: number;
   /** Creates the topic of share state, then calls `done`. */
   readonly createTopic: (done: () => void) => void;
 }
@@ -53,20 +56,23 @@ export class ShareStates extends Shards<Runner> {
   readonly #topics: Topics;
 
   constructor(host: ShareStateHost, topics: Topics) {
-    super(topics, SHARE_STATE_TOPIC, host.loads, partition => {
+    const begin = (partition: Partition, leaderEpoch: number): Runner => {
       const shard = new ShareStateShard(host.config);
       return new ShardRunner<ShareStateShard, ShareStateEffect>({
         host,
         partition,
+        leaderEpoch,
         shard,
         loadBytes: host.loadBytes,
+        writeTimeoutMs: host.writeTimeoutMs,
         perform: effect => {
           if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
           // Prune only below the high watermark: a snapshot counts once it is durable.
           else partition.deleteRecords(Math.min(effect.offset, partition.highWatermark));
         },
       });
-    });
+    };
+    super({ topics, topic: SHARE_STATE_TOPIC, loads: host.loads, begin });
     this.#host = host;
     this.#topics = topics;
   }
@@ -80,10 +86,10 @@ export class ShareStates extends Shards<Runner> {
 
   #put(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
     const runner = this.of(coordinatorKey(key));
-    if (typeof runner === "number") return reply({ errorCode: runner, errorMessage: errorOf(runner).message });
-    runner.ask(
-      response => reply(response as ShareStateAnswer),
-      (shard, now, ticket, out) => shard.request(now, ticket, { key, request }, out),
+    const refuse = (errorCode: number): void => reply({ errorCode, errorMessage: errorOf(errorCode).message });
+    if (typeof runner === "number") return refuse(runner);
+    runner.ask({ reply: response => reply(response as ShareStateAnswer), refuse }, (shard, now, ticket, out) =>
+      shard.request(now, ticket, { key, request }, out),
     );
   }
 

@@ -126,8 +126,8 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     name: "the epoch of a consumer group is forgotten",
     file: `${COORDINATOR}/consumer/replay.ts`,
-    find: "group.epoch = record.value.epoch;",
-    replace: "",
+    find: "group.setEpochs({ epoch: record.value.epoch, metadataHash",
+    replace: "group.setEpochs({ metadataHash",
     why: "no new assignment is computed: partitions stay unassigned",
   },
   {

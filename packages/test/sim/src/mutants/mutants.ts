@@ -345,8 +345,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "commits are acknowledged even if the write fails",
     file: `${BROKER}/coordinator/shard-runner.ts`,
-    find: "{ acks: this.#acks, done },",
-    replace: "{ acks: this.#acks, done: () => done(0) },",
+    find: "done: acknowledged };",
+    replace: "done: () => acknowledged(0) };",
     why: "a committed offset that could not be written is lost",
   },
   {
@@ -443,8 +443,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "group coordinators ignore markers",
     file: `${BROKER}/coordinator/shard-runner.ts`,
-    find: "    this.shard.ended(this.#now, { producer, committed: marker.commit });\n  }",
-    replace: "  }",
+    find: "const replay = (now: number): void => this.shard.ended(now, { producer, committed: marker.commit });",
+    replace:
+      "const replay = (now: number): void => this.shard.ended(now, { producer: { ...producer, id: -2n }, committed: false });",
     why: "offsets of a committed transaction appear only after a restart",
   },
   {

@@ -43,8 +43,7 @@ export const consumerGroupHeartbeat: TopicHandler<"ConsumerGroupHeartbeat", Need
   if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) return refuse(UNAUTHORIZED);
   const client = { id: context.clientId, host: `/${context.peer.host}` };
   const request = { type: "consumerHeartbeat", version: context.version, client, body } as const;
-  const errorCode = parts.groups.request(body.groupId, request, response => reply(response));
-  if (errorCode !== 0) refuse(errorCode);
+  parts.groups.request(body.groupId, request, response => reply(response), refuse);
 };
 
 export const consumerGroupDescribe: TopicHandler<"ConsumerGroupDescribe", Needs> = (parts, body, { topics }, reply) => {

@@ -34,8 +34,7 @@ function toShard<R extends GroupRequest>(
   reply: (response: GroupReplies[R["type"]]) => void,
   refuse: (errorCode: number) => GroupReplies[R["type"]],
 ): void {
-  const errorCode = parts.groups.request(groupId, request, reply);
-  if (errorCode !== 0) reply(refuse(errorCode));
+  parts.groups.request(groupId, request, reply, errorCode => reply(refuse(errorCode)));
 }
 
 export const joinGroup: Handler<"JoinGroup", Needs> = (parts, body, context, reply) => {
@@ -88,12 +87,30 @@ interface Asked {
   readonly stable: boolean;
 }
 
-function fetchedGroup(parts: Needs, group: OffsetFetchRequest["groups"][number], asked: Asked): FetchedGroup {
-  const { topics: known, stable } = asked;
+/** Fetches the offsets of a group; stable ones are given to `done` once all of the group's writes are committed. */
+function fetchGroup(
+  parts: Needs,
+  group: OffsetFetchRequest["groups"][number],
+  asked: Asked,
+  done: (fetched: FetchedGroup) => void,
+): void {
   const { groupId } = group;
   const runner = parts.groups.of(groupId);
-  if (typeof runner === "number") return { groupId, topics: [], errorCode: runner };
-  const fault = runner.shard.committed.fetchFault(groupId, group.memberId, group.memberEpoch);
+  const failed = (errorCode: number): FetchedGroup => ({ groupId, topics: [], errorCode });
+  if (typeof runner === "number") return done(failed(runner));
+  const fetched = fetchedGroup(runner, group, asked);
+  if (!asked.stable) return done(fetched);
+  // Older consumers do not know COORDINATOR_NOT_AVAILABLE here (`handleOffsetFetchException`).
+  runner.whenCommitted(errorCode => done(errorCode === 0 ? fetched : failed(Errors.NOT_COORDINATOR.code)));
+}
+
+function fetchedGroup(
+  runner: GroupRunner,
+  group: OffsetFetchRequest["groups"][number],
+  { topics: known, stable }: Asked,
+): FetchedGroup {
+  const { groupId, memberEpoch } = group;
+  const fault = runner.shard.committed.fetchFault(groupId, group.memberId, { memberEpoch, stable });
   if (fault !== 0) return { groupId, topics: [], errorCode: fault };
   const missing: FetchedTopic[] = [];
   const named = group.topics?.flatMap(topic => {
@@ -125,23 +142,31 @@ export const offsetFetch: TopicHandler<"OffsetFetch", Needs> = (parts, body, con
   const { version } = context;
   const asked = { topics: context.topics, stable: body.requireStable };
   if (version >= MANY_GROUPS_VERSION) {
-    const groups = body.groups.map(group => fetchedGroup(parts, group, asked));
-    return reply({ throttleTimeMs: 0, groups });
+    const groups: FetchedGroup[] = [];
+    let waiting = body.groups.length;
+    if (waiting === 0) return reply({ throttleTimeMs: 0, groups });
+    return body.groups.forEach((group, i) =>
+      fetchGroup(parts, group, asked, fetched => {
+        groups[i] = fetched;
+        if (--waiting === 0) reply({ throttleTimeMs: 0, groups });
+      }),
+    );
   }
   const topics = body.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const group = { groupId: body.groupId, memberId: null, memberEpoch: -1, topics };
-  const { errorCode, topics: found } = fetchedGroup(parts, group, asked);
-  if (errorCode !== 0) {
-    const response: ResponseOf<"OffsetFetch"> = errorResponses.OffsetFetch(
-      body,
-      { ...errorOf(errorCode), detail: null },
-      version,
-    );
-    return reply(response);
-  }
-  // These versions do not name topics by id.
-  const named = found.map(({ name, partitions }) => ({ name, partitions }));
-  reply({ throttleTimeMs: 0, topics: named, errorCode });
+  fetchGroup(parts, group, asked, ({ errorCode, topics: found }) => {
+    if (errorCode !== 0) {
+      const response: ResponseOf<"OffsetFetch"> = errorResponses.OffsetFetch(
+        body,
+        { ...errorOf(errorCode), detail: null },
+        version,
+      );
+      return reply(response);
+    }
+    // These versions do not name topics by id.
+    const named = found.map(({ name, partitions }) => ({ name, partitions }));
+    reply({ throttleTimeMs: 0, topics: named, errorCode });
+  });
 };
 
 function described(view: GroupView) {

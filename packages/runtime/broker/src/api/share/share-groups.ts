@@ -23,9 +23,9 @@ export const shareGroupHeartbeat: TopicHandler<"ShareGroupHeartbeat", Needs> = (
   if (!mayDescribe(context.topics, body.subscribedTopicNames ?? [])) {
     return refused(Errors.TOPIC_AUTHORIZATION_FAILED.code);
   }
-  const errorCode = parts.groups.request(body.groupId, { type: "share", client, body }, answer);
-  if (errorCode === 0) return;
-  answer({ errorCode, errorMessage: errorOf(errorCode).message, memberEpoch: 0, heartbeatIntervalMs: 0 });
+  parts.groups.request(body.groupId, { type: "share", client, body }, answer, errorCode =>
+    answer({ errorCode, errorMessage: errorOf(errorCode).message, memberEpoch: 0, heartbeatIntervalMs: 0 }),
+  );
 };
 
 function described(topics: RequestTopics, { groupId, state, epoch, assignmentEpoch, members }: ShareGroupView) {

@@ -1,6 +1,6 @@
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
-import { partitionFor } from "../../coordinator/shard-runner.ts";
+import { partitionFor } from "../../coordinator/shards.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
 import type { Handler, ItemOf, TopicHandler } from "../../handler.ts";
 import type { TopicContext } from "../../network/request-topics.ts";

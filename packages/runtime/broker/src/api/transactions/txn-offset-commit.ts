@@ -29,8 +29,7 @@ export const txnOffsetCommit: TopicHandler<"TxnOffsetCommit", Needs> = (parts, b
       body: { ...body, topics: known },
       ...(guard === undefined ? {} : { guard }),
     } as const;
-    const refused = parts.groups.request(body.groupId, request, answered => answer(answered.topics));
-    if (refused !== 0) fail(refused);
+    parts.groups.request(body.groupId, request, ({ topics }) => answer(topics), fail);
   };
   const addsByWriting = version >= ADDING_VERSION;
   const verifies = parts.config["transaction.partition.verification.enable"];
