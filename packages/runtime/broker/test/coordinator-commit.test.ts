@@ -204,10 +204,14 @@ describe("a batch", () => {
     const groupId = newGroup();
     const partition = partitionOf(OFFSETS_TOPIC);
     const before = partition.endOffset;
-    vi.spyOn(runnerOf(groupId).shard, "replay").mockImplementationOnce(() => {
+    const { shard } = runnerOf(groupId);
+    const replay = shard.replay.bind(shard);
+    const planted = vi.spyOn(shard, "replay").mockImplementationOnce((...args) => {
+      replay(...args);
       throw new Error("planted");
     });
     expect(await commit(groupId, 5)).toBe(UNKNOWN);
+    expect(planted).toHaveBeenCalledTimes(1);
     expect(partition.endOffset).toBe(before);
     expect(await fetch(groupId, true)).toBe(-1);
     expect(await commit(groupId, 6)).toBe(0);
@@ -229,7 +233,7 @@ describe("a batch", () => {
     const offsets = [0, 1, 2, 3].map(partition => ({ partition, offset: 1 }));
     const partition = partitionOf(OFFSETS_TOPIC);
     const { config } = partition;
-    vi.spyOn(partition, "config", "get").mockReturnValue({ ...config, maxMessageBytes: 150 });
+    vi.spyOn(partition, "config", "get").mockReturnValue({ ...config, maxMessageBytes: 100 });
     const appendAsLeader = partition.appendAsLeader.bind(partition);
     const append = vi.spyOn(partition, "appendAsLeader");
     const { code: error } = Errors.INVALID_TXN_STATE;
