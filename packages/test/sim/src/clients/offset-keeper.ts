@@ -42,7 +42,8 @@ export class OffsetKeeper implements Actor {
   async #readBack(): Promise<void> {
     const { entries } = this.#stage.topics;
     const gone = new Set(entries.filter(({ state }) => state === "gone"));
-    const answer = await this.client.ask(CALLS.offsetFetch, { groupId: GROUP, topics: null, requireStable: false });
+    // Stable offsets are the latest ones: others may be shown until the tombstones of deleted topics are committed.
+    const answer = await this.client.ask(CALLS.offsetFetch, { groupId: GROUP, topics: null, requireStable: true });
     if (answer === undefined || answer.errorCode !== 0) return;
     for (const { name, partitions } of answer.topics) {
       for (const { partitionIndex, committedOffset } of partitions) {

@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const COORDINATOR = "packages/kernel/coordinator/src";
+const RUNTIME = "packages/runtime/broker/src/coordinator";
 
 /** Mistakes in the coordinators of groups, offsets, transactions and share groups. */
 export const COORDINATOR_MUTANTS: readonly Mutant[] = [
@@ -199,5 +200,19 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     find: "    this.committed.eraseOrphans();\n",
     replace: "",
     why: "offsets outlive their topic",
+  },
+  {
+    name: "the committed state of a coordinator stands still",
+    file: `${RUNTIME}/shard-runner.ts`,
+    find: "    this.shard.timeline?.committed(highWatermark);\n",
+    replace: "",
+    why: "committed offsets and groups are not shown",
+  },
+  {
+    name: "timers that wait for a batch are forgotten",
+    file: `${COORDINATOR}/timeline.ts`,
+    find: "    for (const task of tasks) task();\n",
+    replace: "",
+    why: "partitions of a dead member stay unassigned",
   },
 ];
