@@ -10,6 +10,7 @@ import {
 import { type GroupEffect, type GroupRequest, GroupShard, type TopicDirectory } from "../src/index.ts";
 import { config, noShares, topicId } from "./bench.ts";
 import { type Command, shown, type Special } from "./transcript.ts";
+import { append } from "./append.ts";
 
 type Reply = Record<string, unknown>;
 
@@ -269,12 +270,7 @@ export class GroupCommands {
   #append({ token, records }: Extract<GroupEffect, { type: "append" }>, effects: GroupEffect[]): string[] {
     const failing = this.#failing;
     this.#failing = "NONE";
-    if (failing === "NONE") {
-      for (const record of records) {
-        this.#log.push(record);
-        this.#shard.replay(this.now, record);
-      }
-    }
+    append(this.#shard, this.now, { records, log: this.#log, isWritten: failing === "NONE" });
     this.#shard.appended(this.now, token, Errors[failing].code, effects);
     const head = failing === "NONE" ? "append" : `append, which fails with ${failing}`;
     return [head, ...records.flatMap(record => this.#recordLines(record)).map(line => `  ${line}`)];

@@ -27,6 +27,8 @@ class Bench {
   readonly replies: Reply[] = [];
   readonly held: Extract<ShareStateEffect, { type: "append" }>[] = [];
   hold = false;
+  /** True while the high watermark stays where it is. */
+  lags = false;
   readonly config: ShareStateConfig;
   shard: ShareStateShard;
 
@@ -57,7 +59,7 @@ class Bench {
     this.log.push(...logged);
     this.#end += records.length;
     timeline.written(this.#end);
-    timeline.committed(this.#end);
+    if (!this.lags) timeline.committed(this.#end);
   }
 
   settle(effects: ShareStateEffect[]): void {
@@ -293,6 +295,20 @@ describe("share state", () => {
     bench.ask({ type: "delete", body: { partition: 1 } });
     bench.pass(2000);
     expect(bench.log, "of what is deleted the last tombstone is left").toHaveLength(1);
+  });
+
+  test("the log is not cut off before snapshots that are not committed, but once they are", () => {
+    const bench = new Bench();
+    bench.initialize();
+    bench.lags = true;
+    bench.pass(6000);
+    expect(
+      bench.log.map(({ offset }) => offset),
+      "a cold snapshot is written",
+    ).toEqual([0, 1]);
+    bench.shard.timeline.committed(2);
+    bench.pass(1000);
+    expect(bench.log.map(({ offset }) => offset)).toEqual([1]);
   });
 
   test("a topic that is no more takes its states along", () => {

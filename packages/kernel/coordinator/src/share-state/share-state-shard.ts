@@ -329,9 +329,9 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
 
   /** Log offset before which all records are redundant: no share partition has its latest snapshot before it. */
   #redundantBefore(): number {
-    let least = this.#states.size === 0 ? this.#tombstoneOffset.get() : Infinity;
-    for (const { snapshotOffset } of this.#states.values()) least = Math.min(least, snapshotOffset);
-    return least;
+    let least = Infinity;
+    for (const { snapshotOffset } of this.#states.values("committed")) least = Math.min(least, snapshotOffset);
+    return least === Infinity ? this.#tombstoneOffset.get("committed") : least;
   }
 
   #snapshotCold(now: number): void {

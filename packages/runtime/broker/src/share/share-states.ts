@@ -67,8 +67,7 @@ export class ShareStates extends Shards<Runner> {
         writeTimeoutMs: host.writeTimeoutMs,
         perform: effect => {
           if (effect.type === "warn") host.env.logger.warn(effect.message, { errorCode: effect.errorCode });
-          // Prune only below the high watermark: a snapshot counts once it is durable.
-          else partition.deleteRecords(Math.min(effect.offset, partition.highWatermark));
+          else partition.deleteRecords(effect.offset);
         },
       });
     };
