@@ -1,5 +1,6 @@
 import { uuidFromBytes, type Uuid } from "@samsa/base";
 import { nodePattern } from "@samsa/node";
+import { Errors } from "@samsa/protocol";
 import { expect } from "vitest";
 import {
   type GroupEffect,
@@ -42,6 +43,9 @@ export const noShares = {
 };
 
 export type Reply = Record<string, unknown> & { errorCode: number; memberId: string; generationId: number };
+
+/** Outcome of an append whose records are in the log, but not committed in time. */
+export const LATE: number = Errors.REQUEST_TIMED_OUT.code;
 
 /** Shard with a log: appends succeed at once, unless `failing` or `hold` is set. */
 export class Bench {
@@ -99,7 +103,8 @@ export class Bench {
       else if (next.type === "initialize") continue;
       else if (this.hold) this.held.push(next.token);
       else {
-        append(this.shard, this.now, { records: next.records, log: this.log, isWritten: this.failing === 0 });
+        const isWritten = this.failing === 0 || this.failing === LATE;
+        append(this.shard, this.now, { records: next.records, log: this.log, isWritten });
         this.shard.appended(this.now, next.token, this.failing, effects);
       }
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { GroupEffect, GroupRequest } from "../src/index.ts";
 import { ClassicGroup } from "../src/classic/group.ts";
-import { Bench, type Reply } from "./bench.ts";
+import { Bench, config, LATE, type Reply } from "./bench.ts";
 import { heartbeat, leave } from "./classic-requests.ts";
 import { parseRecord } from "./records.ts";
 
@@ -111,6 +111,18 @@ describe("a group that has been created", () => {
     expect(bench.shard.list()).toEqual([]);
     expect(bench.shard.nextDeadline()).toBe(Infinity);
     expect(bench.warnings).toHaveLength(1);
+  });
+
+  test("and is not committed in time stays, and its waiting members are told", () => {
+    const bench = new Bench();
+    bench.failing = LATE;
+    expect(bench.ask(join({ version: 3 }))).toMatchObject({ errorCode: 15, memberId: "" });
+    bench.failing = 0;
+    expect(bench.warnings).toHaveLength(1);
+    expect(bench.shard.typeOf("g")).toBe("classic");
+    bench.pass(config.initialRebalanceDelayMs);
+    bench.reload();
+    expect(bench.shard.list()).toMatchObject([{ groupId: "g", groupState: "Empty" }]);
   });
 
   test("is written once for each step of a member that joins, syncs and leaves", () => {

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, ZERO_UUID } from "@samsa/base";
 import { consumerProtocolAssignment, consumerProtocolSubscription } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import type { GroupRequest } from "../src/index.ts";
-import { Bench, config, type Reply } from "./bench.ts";
+import { Bench, config, LATE, type Reply } from "./bench.ts";
 import { heartbeat, leave } from "./classic-requests.ts";
 import { ask } from "./consumer-requests.ts";
 
@@ -276,6 +276,19 @@ describe("from consumer to classic", () => {
       expect(ask(bench, { memberId: "n", memberEpoch: epoch, instanceId: "i" }).errorCode).toBe(0);
       bench.pass(10_001);
       expect(heartbeat(bench, old, epoch)).toBe(25);
+    });
+
+    test("it is converted even if that is not committed in time", () => {
+      const bench = new Bench();
+      const { old } = withStatic(bench);
+      bench.failing = LATE;
+      expect(bench.ask(join("", [], "consumer", "i")).errorCode).toBe(15);
+      bench.failing = 0;
+      expect(bench.shard.list()).toMatchObject([{ groupType: "classic" }]);
+      const members = bench.shard.view("g")?.members.map(({ id }) => id);
+      expect(members).toContain(old);
+      bench.reload();
+      expect(bench.shard.view("g")?.members.map(({ id }) => id)).toEqual(members);
     });
 
     test("not while another speaks it too", () => {
