@@ -103,7 +103,21 @@ export class Timeline {
     else this.#whenWritten.push(task);
   }
 
-  /** Adds a change; false during the load, when it need not be kept. */
+  /**
+   * Returns what `make` makes. Its values have no earlier versions: nobody sees them until a change leads to them, such as
+   * that of the table of groups.
+   */
+  make<T>(make: () => T): T {
+    const isRecording = this.#isRecording;
+    this.#isRecording = false;
+    try {
+      return make();
+    } finally {
+      this.#isRecording = isRecording;
+    }
+  }
+
+  /** False while changes need not be added: during the load, and for values that are being made. */
   get isRecording(): boolean {
     return this.#isRecording;
   }

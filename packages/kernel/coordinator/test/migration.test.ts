@@ -123,6 +123,19 @@ describe("from classic to consumer", () => {
     expect(before).toMatchObject({ members: [{ memberType: 0 }, { memberType: 1 }] });
   });
 
+  test("a conversion that cannot be written leaves the group as it is, with its sessions", () => {
+    const bench = new Bench();
+    bench.topic("t", 4);
+    const old = classic(bench);
+    bench.failing = 15;
+    expect(ask(bench, joining).errorCode).toBe(15);
+    bench.failing = 0;
+    expect(bench.shard.view("g")).toMatchObject({ state: "Stable", members: [{ id: old }] });
+    bench.pass(60_000);
+    expect(bench.shard.view("g")).toMatchObject({ state: "Empty", members: [] });
+    expect(ask(bench, joining)).toMatchObject({ errorCode: 0 });
+  });
+
   test("a classic member joins, syncs, is checked, and is out when it is silent", () => {
     const bench = new Bench();
     const { old } = mixed(bench);

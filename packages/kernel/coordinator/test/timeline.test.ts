@@ -126,6 +126,24 @@ describe("a timeline", () => {
     expect([timeline.size, map.get("a", "committed")]).toEqual([0, 1]);
   });
 
+  test("keeps no versions of what is being made", () => {
+    const timeline = new Timeline();
+    timeline.start();
+    const made = timeline.make(() => {
+      const map = new TimelineMap<string, number>(timeline);
+      map.set("a", 1);
+      return map;
+    });
+    expect([timeline.size, made.get("a", "committed")]).toEqual([0, 1]);
+    expect(() =>
+      timeline.make(() => {
+        throw new Error("planted");
+      }),
+    ).toThrow("planted");
+    made.set("a", 2);
+    expect([timeline.size, made.get("a", "committed")]).toEqual([1, 1]);
+  });
+
   test("does what cannot be taken back once the batch is written", () => {
     const timeline = new Timeline();
     const done: string[] = [];

@@ -24,7 +24,7 @@ export class Conversion {
     if (!migration.upgrade) return "online upgrade is disabled.";
     if (classic.protocolType !== "consumer") return "the group does not use the consumer embedded protocol.";
     if (classic.members.size > maxSize) return "the group size exceeds the consumer group maximum size.";
-    const group = upgraded(classic, this.#context);
+    const group = this.#context.timeline.make(() => upgraded(classic, this.#context));
     if (typeof group === "string") return group;
     // Waiting members are told to join again; they then join the consumer group.
     for (const member of classic.members.values()) {

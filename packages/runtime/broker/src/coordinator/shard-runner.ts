@@ -211,6 +211,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   ask(asked: Asked, put: (shard: S, now: number, ticket: Ticket, out: E[]) => void): void {
     const ticket = ++this.#tickets;
     this.#replies.set(ticket, asked);
+    // A reply may lead to the next request at once.
+    const before = this.#asking;
     this.#asking = ticket;
     try {
       this.run((out, now) => put(this.shard, now, ticket, out));
@@ -219,7 +221,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
       if (!this.#replies.delete(ticket)) return this.#report(error);
       throw error;
     } finally {
-      this.#asking = 0;
+      this.#asking = before;
     }
   }
 
