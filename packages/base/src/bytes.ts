@@ -1,4 +1,5 @@
 import { invariant } from "./assert.ts";
+import type { Branded, Int64, Offset } from "./brands.ts";
 
 const encoder = new TextEncoder();
 // A BOM is data here, not an encoding mark: Kafka strings must survive a round trip byte for byte.
@@ -79,12 +80,6 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/**
- * Signed 64-bit integer: a number below ±2^53, otherwise a bigint, never the other way round. So `===`, `<` and map
- * keys work as for numbers. The compiler refuses arithmetic; use `addI64` and `subtractI64`.
- */
-export type Int64 = number | bigint;
-
 /** Converts `value`, which must fit 64 bits, to `Int64`. */
 export function toInt64(value: bigint): Int64 {
   const number = Number(value);
@@ -113,7 +108,7 @@ export function subtractI64(a: Int64, b: Int64): Int64 {
  * Number to use for comparisons with log offsets or times of a clock, which stay far below 2^53. Values beyond ±2^53
  * become the largest or smallest safe integer, so that they compare the same.
  */
-export function nearestNumber(value: Int64): number {
+export function nearestNumber<Name extends string = never>(value: Branded<Int64, Name>): Branded<number, Name> {
   if (typeof value === "number") return value;
   return value < 0n ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
 }
@@ -133,7 +128,7 @@ export function getI64(view: DataView, at: number): Int64 {
  * Reads a log offset. Throws `MalformedError` from 2^53 on: ten million records a second take 28 years to get there, so
  * such an offset is damage.
  */
-export function getOffset(view: DataView, at: number): number {
+export function getOffset(view: DataView, at: number): Offset {
   const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4);
   if (!Number.isSafeInteger(value)) throw new MalformedError(`an offset out of range at byte ${at}`);
   return value;
@@ -321,7 +316,7 @@ export class ByteReader {
   }
 
   /** Reads a 64-bit log offset. Throws `MalformedError` from 2^53 on. */
-  offset(): number {
+  offset(): Offset {
     return getOffset(this.view, this.take(8));
   }
 

@@ -1,4 +1,16 @@
 export { entryAt, invariant, InvariantError, lastEntry } from "./assert.ts";
+export type {
+  BrokerEpoch,
+  BrokerId,
+  Int64,
+  LeaderEpoch,
+  Offset,
+  PartitionEpoch,
+  PartitionIndex,
+  ProducerEpoch,
+  ProducerId,
+  WireOffset,
+} from "./brands.ts";
 export { BufferPool } from "./buffer-pool.ts";
 export {
   addI64,
@@ -9,7 +21,6 @@ export {
   fromUtf8,
   getI64,
   getOffset,
-  type Int64,
   joined,
   MalformedError,
   nearestNumber,

@@ -2,7 +2,18 @@
  * The language in which messages are declared. One declaration serves all versions of a message; what differs between
  * versions is data on its fields. TypeScript types, codecs, defaults and test values all follow from it.
  */
-import type { Int64, Uuid } from "@samsa/base";
+import type {
+  BrokerEpoch,
+  BrokerId,
+  Int64,
+  LeaderEpoch,
+  PartitionEpoch,
+  PartitionIndex,
+  ProducerEpoch,
+  ProducerId,
+  Uuid,
+  WireOffset,
+} from "@samsa/base";
 import { ZERO_UUID } from "@samsa/base";
 
 /** `i64` is an `Int64`, `long` always a `bigint`, for ids and hashes that use all 64 bits. */
@@ -100,7 +111,7 @@ export type Exact<T, D> = T extends readonly (infer E)[]
   ? NonNullable<D> extends readonly (infer F)[]
     ? readonly Exact<E, F>[]
     : T
-  : T extends Uint8Array | Function
+  : T extends Uint8Array | Function | string | number | bigint
     ? T
     : T extends object
       ? { readonly [K in keyof T]: K extends keyof NonNullable<D> ? Exact<T[K], NonNullable<D>[K]> : never }
@@ -180,11 +191,19 @@ export const i32 = scalar<number>("i32");
 export const u32 = scalar<number>("u32");
 export const i64 = scalar<Int64>("i64");
 export const long = scalar<bigint>("long");
-export const producerId = scalar<bigint>("long");
 export const f64 = scalar<number>("f64");
 export const string = scalar<string>("string");
 export const bytes = scalar<Uint8Array>("bytes");
 export const uuid = scalar<Uuid>("uuid");
+// Kinds with the name of a brand: the same on the wire, another type for the compiler.
+export const brokerEpoch = scalar<BrokerEpoch>("i64");
+export const brokerId = scalar<BrokerId>("i32");
+export const leaderEpoch = scalar<LeaderEpoch>("i32");
+export const offset = scalar<WireOffset>("i64");
+export const partitionEpoch = scalar<PartitionEpoch>("i32");
+export const partitionIndex = scalar<PartitionIndex>("i32");
+export const producerEpoch = scalar<ProducerEpoch>("i16");
+export const producerId = scalar<ProducerId>("long");
 /** Record batches: decoding gives one slice in an array (none when empty), encoding references every chunk. */
 export const records = scalar<readonly Uint8Array[]>("records");
 

@@ -1,5 +1,5 @@
-import type { BlockCodecs, CodecId, Crc32c } from "@samsa/base";
-import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
+import type { BlockCodecs, CodecId, Crc32c, Int64, LeaderEpoch, Offset, ProducerEpoch, ProducerId } from "@samsa/base";
+import { getI64, getOffset, setI64, viewOf } from "@samsa/base";
 
 /** Checksum and block codecs, supplied by the host. */
 export interface Tools {
@@ -109,13 +109,13 @@ export class BatchCursor {
     return this.at + this.size;
   }
   /** Throws `MalformedError` from 2^53 on, which no log reaches. */
-  get baseOffset(): number {
+  get baseOffset(): Offset {
     return getOffset(this.view, this.at);
   }
-  get lastOffset(): number {
+  get lastOffset(): Offset {
     return this.baseOffset + this.lastOffsetDelta;
   }
-  get leaderEpoch(): number {
+  get leaderEpoch(): LeaderEpoch {
     return this.view.getInt32(this.at + FIELD.leaderEpoch);
   }
   get magic(): number {
@@ -155,10 +155,10 @@ export class BatchCursor {
   get hasProducer(): boolean {
     return this.view.getInt32(this.at + FIELD.producerId) >= 0;
   }
-  get producerId(): bigint {
+  get producerId(): ProducerId {
     return this.view.getBigInt64(this.at + FIELD.producerId);
   }
-  get producerEpoch(): number {
+  get producerEpoch(): ProducerEpoch {
     return this.view.getInt16(this.at + FIELD.producerEpoch);
   }
   get baseSequence(): number {
@@ -184,8 +184,8 @@ export function batchSize(view: DataView, at: number): number {
 
 /** Header fields that the leader sets when it appends a batch. */
 export interface Assignment {
-  readonly baseOffset: number;
-  readonly leaderEpoch: number;
+  readonly baseOffset: Offset;
+  readonly leaderEpoch: LeaderEpoch;
   /** New maxTimestamp of the header. The checksum is computed again only if this or the timestamp type changes. */
   readonly maxTimestamp: Int64;
   readonly timestampType: TimestampType;

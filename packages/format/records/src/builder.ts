@@ -1,4 +1,17 @@
-import { ByteWriter, type Crc32c, type Int64, invariant, setI64, subtractI64, utf8Length, viewOf } from "@samsa/base";
+import {
+  ByteWriter,
+  type Crc32c,
+  type Int64,
+  invariant,
+  type LeaderEpoch,
+  type Offset,
+  type ProducerEpoch,
+  type ProducerId,
+  setI64,
+  subtractI64,
+  utf8Length,
+  viewOf,
+} from "@samsa/base";
 import {
   BatchCursor,
   CONTROL_BIT,
@@ -28,14 +41,14 @@ export interface NewRecord {
 
 /** Header fields and compression of a new batch. By default it has no producer, no compression and base offset 0. */
 export interface BatchOptions {
-  readonly baseOffset?: number;
-  readonly leaderEpoch?: number;
+  readonly baseOffset?: Offset;
+  readonly leaderEpoch?: LeaderEpoch;
   readonly compression?: Compression;
   readonly timestampType?: TimestampType;
   /** Maximum timestamp of a `LogAppendTime` batch. */
   readonly logAppendTime?: Int64;
-  readonly producerId?: bigint;
-  readonly producerEpoch?: number;
+  readonly producerId?: ProducerId;
+  readonly producerEpoch?: ProducerEpoch;
   readonly baseSequence?: number;
   readonly transactional?: boolean;
   readonly control?: boolean;
@@ -218,8 +231,8 @@ export function buildBatch(records: readonly NewRecord[], options: BatchOptions,
 }
 
 /** All records of all batches in `bytes`, as objects. For tests and small logs, not for the data path. */
-export function readRecords(bytes: Uint8Array, tools: Tools): (NewRecord & { readonly offset: number })[] {
-  const all: (NewRecord & { readonly offset: number })[] = [];
+export function readRecords(bytes: Uint8Array, tools: Tools): (NewRecord & { readonly offset: Offset })[] {
+  const all: (NewRecord & { readonly offset: Offset })[] = [];
   const batch = new BatchCursor(bytes);
   const cursor = new RecordCursor();
   while (batch.next()) {

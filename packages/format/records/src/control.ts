@@ -1,9 +1,13 @@
 import {
+  type BrokerId,
   ByteReader,
   ByteWriter,
   type Int64,
-  type Uuid,
+  type LeaderEpoch,
+  type ProducerEpoch,
+  type ProducerId,
   utf8Length,
+  type Uuid,
   uuidFromBytes,
   uuidToBytes,
   ZERO_UUID,
@@ -24,7 +28,7 @@ export const CONTROL_TYPE = {
 
 /** Voter in a LeaderChange record. */
 export interface QuorumVoter {
-  readonly id: number;
+  readonly id: BrokerId;
   /** Zero UUID before version 1 of the record. */
   readonly directoryId: Uuid;
 }
@@ -45,11 +49,11 @@ export interface VoterDescription extends QuorumVoter {
 
 /** Contents of a control record. */
 export type ControlRecord =
-  | { readonly type: "abort" | "commit"; readonly coordinatorEpoch: number }
+  | { readonly type: "abort" | "commit"; readonly coordinatorEpoch: LeaderEpoch }
   | {
       readonly type: "leaderChange";
       readonly version: number;
-      readonly leaderId: number;
+      readonly leaderId: BrokerId;
       readonly voters: readonly QuorumVoter[];
       readonly grantingVoters: readonly QuorumVoter[];
     }
@@ -199,9 +203,9 @@ export function controlRecord(record: ControlRecord, timestamp: number): NewReco
 
 /** Transaction marker, in WriteTxnMarkers and in the log. */
 export interface EndTxnMarker {
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
-  readonly coordinatorEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
+  readonly coordinatorEpoch: LeaderEpoch;
   readonly commit: boolean;
   readonly timestamp: number;
 }

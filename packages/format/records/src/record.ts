@@ -1,4 +1,4 @@
-import type { BlockCodecs, Int64 } from "@samsa/base";
+import type { BlockCodecs, Int64, Offset } from "@samsa/base";
 import { addI64, fromUtf8, MalformedError, toInt64 } from "@samsa/base";
 import { type BatchCursor, HEADER_SIZE } from "./batch.ts";
 import { decompress } from "./compression.ts";
@@ -18,7 +18,7 @@ export const DECOMPRESSED_LIMIT = 268435456;
  */
 export class RecordCursor {
   bytes: Uint8Array = new Uint8Array(0);
-  offset = 0;
+  offset: Offset = 0;
   offsetDelta = 0;
   timestamp: Int64 = 0;
   keyAt = 0;
@@ -39,7 +39,7 @@ export class RecordCursor {
   private first = 0;
   private count = 0;
   private end = 0;
-  private baseOffset = 0;
+  private baseOffset: Offset = 0;
   private baseTimestamp: Int64 = 0;
   /** `baseTimestamp` if it is a number and the batch has create time; else NaN. */
   private numberBase = 0;

@@ -1,4 +1,11 @@
-import { type Int64, MalformedError, OutputLimitError, subtractI64 } from "@samsa/base";
+import {
+  type Int64,
+  MalformedError,
+  OutputLimitError,
+  type ProducerEpoch,
+  type ProducerId,
+  subtractI64,
+} from "@samsa/base";
 import {
   BatchCursor,
   CODEC_NAMES,
@@ -78,8 +85,8 @@ export interface Validation {
   /** Bytes of the batch; any that follow are cut off. */
   readonly size: number;
   /** -1n if there is none; this allocates no bigint. */
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
   readonly baseSequence: number;
   readonly transactional: boolean;
   /** True if the batch must go through `rebuildBatch`: its codec is not the topic's, or its offsets have gaps. */

@@ -1,15 +1,15 @@
 /** AbortedTxn: entry of a segment's index of aborted transactions. */
 import { message } from "../message.ts";
-import { i64, type Infer, producerId } from "../schema.ts";
+import { type Infer, offset, producerId } from "../schema.ts";
 
 export const abortedTxn = message(
   "AbortedTxn",
   { versions: [0, 0] },
   {
     producerId: producerId(),
-    firstOffset: i64(),
-    lastOffset: i64(),
-    lastStableOffset: i64(),
+    firstOffset: offset(),
+    lastOffset: offset(),
+    lastStableOffset: offset(),
   },
 );
 export type AbortedTxn = Infer<typeof abortedTxn>;

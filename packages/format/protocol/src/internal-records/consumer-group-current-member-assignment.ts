@@ -1,6 +1,6 @@
 /** ConsumerGroupCurrentMemberAssignment: epoch, state and assigned partitions of a member of a consumer group. */
 import { message } from "../message.ts";
-import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i32, i8, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const consumerGroupCurrentMemberAssignmentKey = message(
   "ConsumerGroupCurrentMemberAssignmentKey",
@@ -14,7 +14,7 @@ export type ConsumerGroupCurrentMemberAssignmentKey = Infer<typeof consumerGroup
 
 const topicPartitions = {
   topicId: uuid(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
   assignmentEpochs: array(i32(), { nullable: true, tag: 0 }),
 };
 

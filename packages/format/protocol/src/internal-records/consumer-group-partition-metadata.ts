@@ -1,6 +1,6 @@
 /** ConsumerGroupPartitionMetadata: partitions of the topics of a consumer group, written before 4.1 only (KIP-1101). */
 import { message } from "../message.ts";
-import { array, i32, type Infer, string, uuid } from "../schema.ts";
+import { array, i32, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const consumerGroupPartitionMetadataKey = message(
   "ConsumerGroupPartitionMetadataKey",
@@ -20,7 +20,7 @@ export const consumerGroupPartitionMetadataValue = message(
       topicName: string(),
       numPartitions: i32(),
       partitionMetadata: array({
-        partition: i32(),
+        partition: partitionIndex(),
         racks: array(string()),
       }),
     }),

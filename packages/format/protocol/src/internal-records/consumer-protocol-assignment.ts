@@ -1,6 +1,6 @@
 /** ConsumerProtocolAssignment: assignment of a consumer, the `assignment` of SyncGroup; all versions are the same. */
 import { message } from "../message.ts";
-import { array, bytes, i32, type Infer, string } from "../schema.ts";
+import { array, bytes, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const consumerProtocolAssignment = message(
   "ConsumerProtocolAssignment",
@@ -8,7 +8,7 @@ export const consumerProtocolAssignment = message(
   {
     assignedPartitions: array({
       topic: string(),
-      partitions: array(i32()),
+      partitions: array(partitionIndex()),
     }),
     userData: bytes({ nullable: true, default: null }),
   },

@@ -6,11 +6,11 @@
  * Version 3: Adds the rack id, for rack-aware assignment.
  */
 import { message } from "../message.ts";
-import { array, bytes, i32, type Infer, string } from "../schema.ts";
+import { array, bytes, i32, type Infer, partitionIndex, string } from "../schema.ts";
 
 const topicPartition = {
   topic: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const consumerProtocolSubscription = message(

@@ -4,10 +4,10 @@
  * Version 1: Adds the directory ids of voters (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, uuid } from "../schema.ts";
+import { array, brokerId, i16, type Infer, uuid } from "../schema.ts";
 
 const voter = {
-  voterId: i32(),
+  voterId: brokerId(),
   voterDirectoryId: uuid({ since: 1 }),
 };
 
@@ -16,7 +16,7 @@ export const leaderChangeMessage = message(
   { versions: [0, 1], flexible: 0 },
   {
     version: i16(),
-    leaderId: i32(),
+    leaderId: brokerId(),
     voters: array(voter),
     grantingVoters: array(voter),
   },

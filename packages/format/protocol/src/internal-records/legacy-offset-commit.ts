@@ -1,6 +1,6 @@
 /** LegacyOffsetCommit: committed offset in the format of old releases, with key type 0. */
 import { message } from "../message.ts";
-import { i32, i64, type Infer, string } from "../schema.ts";
+import { i64, type Infer, offset, partitionIndex, string } from "../schema.ts";
 
 export const legacyOffsetCommitKey = message(
   "LegacyOffsetCommitKey",
@@ -8,7 +8,7 @@ export const legacyOffsetCommitKey = message(
   {
     group: string(),
     topic: string(),
-    partition: i32(),
+    partition: partitionIndex(),
   },
 );
 export type LegacyOffsetCommitKey = Infer<typeof legacyOffsetCommitKey>;
@@ -17,7 +17,7 @@ export const legacyOffsetCommitValue = message(
   "LegacyOffsetCommitValue",
   { versions: [0, 0] },
   {
-    offset: i64(),
+    offset: offset(),
     metadata: string(),
     commitTimestamp: i64(),
   },

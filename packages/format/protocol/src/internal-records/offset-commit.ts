@@ -7,7 +7,7 @@
  * Version 4: Flexible. Adds the topic id.
  */
 import { message } from "../message.ts";
-import { i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const offsetCommitKey = message(
   "OffsetCommitKey",
@@ -15,7 +15,7 @@ export const offsetCommitKey = message(
   {
     group: string(),
     topic: string(),
-    partition: i32(),
+    partition: partitionIndex(),
   },
 );
 export type OffsetCommitKey = Infer<typeof offsetCommitKey>;
@@ -24,8 +24,8 @@ export const offsetCommitValue = message(
   "OffsetCommitValue",
   { versions: [0, 4], flexible: 4 },
   {
-    offset: i64(),
-    leaderEpoch: i32({ since: 3, default: -1, ignorable: true }),
+    offset: offset(),
+    leaderEpoch: leaderEpoch({ since: 3, default: -1, ignorable: true }),
     metadata: string(),
     commitTimestamp: i64(),
     expireTimestamp: i64({ since: 1, until: 1, default: -1, ignorable: true }),

@@ -1,6 +1,6 @@
 /** ProducerSnapshot: producer state of a partition at an offset, in a `.snapshot` file. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, producerId, u32 } from "../schema.ts";
+import { array, i32, i64, type Infer, leaderEpoch, offset, producerEpoch, producerId, u32 } from "../schema.ts";
 
 export const producerSnapshot = message(
   "ProducerSnapshot",
@@ -9,13 +9,13 @@ export const producerSnapshot = message(
     crc: u32(),
     producerEntries: array({
       producerId: producerId(),
-      epoch: i16(),
+      epoch: producerEpoch(),
       lastSequence: i32(),
-      lastOffset: i64(),
+      lastOffset: offset(),
       offsetDelta: i32(),
       timestamp: i64(),
-      coordinatorEpoch: i32(),
-      currentTxnFirstOffset: i64(),
+      coordinatorEpoch: leaderEpoch(),
+      currentTxnFirstOffset: offset(),
     }),
   },
 );

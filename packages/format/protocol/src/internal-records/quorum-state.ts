@@ -4,10 +4,10 @@
  * Version 1: Adds VotedDirectoryId; removes the cluster id, the applied offset and the voters (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, brokerId, type Infer, leaderEpoch, offset, string, uuid } from "../schema.ts";
 
 const voter = {
-  voterId: i32(),
+  voterId: brokerId(),
 };
 
 export const quorumStateData = message(
@@ -15,11 +15,11 @@ export const quorumStateData = message(
   { versions: [0, 1], flexible: 0 },
   {
     clusterId: string({ until: 0 }),
-    leaderId: i32({ default: -1 }),
-    leaderEpoch: i32({ default: -1 }),
-    votedId: i32({ default: -1 }),
+    leaderId: brokerId({ default: -1 }),
+    leaderEpoch: leaderEpoch({ default: -1 }),
+    votedId: brokerId({ default: -1 }),
     votedDirectoryId: uuid({ since: 1 }),
-    appliedOffset: i64({ until: 0 }),
+    appliedOffset: offset({ until: 0 }),
     currentVoters: array(voter, { until: 0, nullable: true }),
   },
 );

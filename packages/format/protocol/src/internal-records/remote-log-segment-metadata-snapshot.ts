@@ -1,20 +1,20 @@
 /** RemoteLogSegmentMetadataSnapshotRecord: state of a remote segment, in a broker's snapshot file. */
 import { message } from "../message.ts";
-import { array, bool, bytes, i32, i64, i8, type Infer, uuid } from "../schema.ts";
+import { array, bool, brokerId, bytes, i32, i64, i8, type Infer, leaderEpoch, offset, uuid } from "../schema.ts";
 
 export const remoteLogSegmentMetadataSnapshotRecord = message(
   "RemoteLogSegmentMetadataSnapshotRecord",
   { versions: [0, 0], flexible: 0 },
   {
     segmentId: uuid(),
-    startOffset: i64(),
-    endOffset: i64(),
-    brokerId: i32(),
+    startOffset: offset(),
+    endOffset: offset(),
+    brokerId: brokerId(),
     maxTimestampMs: i64(),
     eventTimestampMs: i64(),
     segmentLeaderEpochs: array({
-      leaderEpoch: i32(),
-      offset: i64(),
+      leaderEpoch: leaderEpoch(),
+      offset: offset(),
     }),
     segmentSizeInBytes: i32(),
     customMetadata: bytes({ nullable: true, default: null }),

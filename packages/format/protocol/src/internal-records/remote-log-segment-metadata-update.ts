@@ -1,6 +1,6 @@
 /** RemoteLogSegmentMetadataUpdateRecord: a remote segment has changed its state. */
 import { message } from "../message.ts";
-import { bytes, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+import { brokerId, bytes, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 export const remoteLogSegmentMetadataUpdateRecord = message(
   "RemoteLogSegmentMetadataUpdateRecord",
@@ -10,11 +10,11 @@ export const remoteLogSegmentMetadataUpdateRecord = message(
       topicIdPartition: struct({
         name: string(),
         id: uuid(),
-        partition: i32(),
+        partition: partitionIndex(),
       }),
       id: uuid(),
     }),
-    brokerId: i32(),
+    brokerId: brokerId(),
     eventTimestampMs: i64(),
     customMetadata: bytes({ nullable: true, default: null }),
     remoteLogSegmentState: i8(),

@@ -1,6 +1,21 @@
 /** RemoteLogSegmentMetadataRecord: a log segment is being copied to remote storage. */
 import { message } from "../message.ts";
-import { array, bool, bytes, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  bytes,
+  i32,
+  i64,
+  i8,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 export const remoteLogSegmentMetadataRecord = message(
   "RemoteLogSegmentMetadataRecord",
@@ -10,18 +25,18 @@ export const remoteLogSegmentMetadataRecord = message(
       topicIdPartition: struct({
         name: string(),
         id: uuid(),
-        partition: i32(),
+        partition: partitionIndex(),
       }),
       id: uuid(),
     }),
-    startOffset: i64(),
-    endOffset: i64(),
-    brokerId: i32(),
+    startOffset: offset(),
+    endOffset: offset(),
+    brokerId: brokerId(),
     maxTimestampMs: i64(),
     eventTimestampMs: i64(),
     segmentLeaderEpochs: array({
-      leaderEpoch: i32(),
-      offset: i64(),
+      leaderEpoch: leaderEpoch(),
+      offset: offset(),
     }),
     segmentSizeInBytes: i32(),
     customMetadata: bytes({ nullable: true, default: null }),

@@ -1,6 +1,6 @@
 /** RemotePartitionDeleteMetadataRecord: the deletion of a partition's remote segments has changed its state. */
 import { message } from "../message.ts";
-import { i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+import { brokerId, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 export const remotePartitionDeleteMetadataRecord = message(
   "RemotePartitionDeleteMetadataRecord",
@@ -9,9 +9,9 @@ export const remotePartitionDeleteMetadataRecord = message(
     topicIdPartition: struct({
       name: string(),
       id: uuid(),
-      partition: i32(),
+      partition: partitionIndex(),
     }),
-    brokerId: i32(),
+    brokerId: brokerId(),
     eventTimestampMs: i64(),
     remotePartitionDeleteState: i8(),
   },

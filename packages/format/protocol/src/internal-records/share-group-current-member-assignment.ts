@@ -1,6 +1,6 @@
 /** ShareGroupCurrentMemberAssignment: epoch, state and assigned partitions of a member of a share group. */
 import { message } from "../message.ts";
-import { array, i32, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i32, i8, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const shareGroupCurrentMemberAssignmentKey = message(
   "ShareGroupCurrentMemberAssignmentKey",
@@ -21,7 +21,7 @@ export const shareGroupCurrentMemberAssignmentValue = message(
     state: i8(),
     assignedPartitions: array({
       topicId: uuid(),
-      partitions: array(i32()),
+      partitions: array(partitionIndex()),
     }),
   },
 );

@@ -2,7 +2,7 @@
  * ShareGroupStatePartitionMetadata: share partitions of a share group that are being initialized, in use or deleted.
  */
 import { message } from "../message.ts";
-import { array, i32, type Infer, string, uuid } from "../schema.ts";
+import { array, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const shareGroupStatePartitionMetadataKey = message(
   "ShareGroupStatePartitionMetadataKey",
@@ -16,7 +16,7 @@ export type ShareGroupStatePartitionMetadataKey = Infer<typeof shareGroupStatePa
 const topicPartitionsInfo = {
   topicId: uuid(),
   topicName: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const shareGroupStatePartitionMetadataValue = message(

@@ -1,6 +1,6 @@
 /** ShareGroupTargetAssignmentMember: partitions that a member of a share group is to get. */
 import { message } from "../message.ts";
-import { array, i32, type Infer, string, uuid } from "../schema.ts";
+import { array, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const shareGroupTargetAssignmentMemberKey = message(
   "ShareGroupTargetAssignmentMemberKey",
@@ -18,7 +18,7 @@ export const shareGroupTargetAssignmentMemberValue = message(
   {
     topicPartitions: array({
       topicId: uuid(),
-      partitions: array(i32()),
+      partitions: array(partitionIndex()),
     }),
   },
 );

@@ -1,6 +1,6 @@
 /** ShareSnapshot: complete state of a share partition. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i64, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const shareSnapshotKey = message(
   "ShareSnapshotKey",
@@ -8,7 +8,7 @@ export const shareSnapshotKey = message(
   {
     groupId: string(),
     topicId: uuid(),
-    partition: i32(),
+    partition: partitionIndex(),
   },
 );
 export type ShareSnapshotKey = Infer<typeof shareSnapshotKey>;
@@ -19,14 +19,14 @@ export const shareSnapshotValue = message(
   {
     snapshotEpoch: i32(),
     stateEpoch: i32(),
-    leaderEpoch: i32(),
-    startOffset: i64(),
+    leaderEpoch: leaderEpoch(),
+    startOffset: offset(),
     deliveryCompleteCount: i32({ tag: 0, default: -1 }),
     createTimestamp: i64(),
     writeTimestamp: i64(),
     stateBatches: array({
-      firstOffset: i64(),
-      lastOffset: i64(),
+      firstOffset: offset(),
+      lastOffset: offset(),
       deliveryState: i8(),
       deliveryCount: i16(),
     }),

@@ -1,6 +1,6 @@
 /** ShareUpdate: changes of a share partition since its last ShareSnapshot or ShareUpdate. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const shareUpdateKey = message(
   "ShareUpdateKey",
@@ -8,7 +8,7 @@ export const shareUpdateKey = message(
   {
     groupId: string(),
     topicId: uuid(),
-    partition: i32(),
+    partition: partitionIndex(),
   },
 );
 export type ShareUpdateKey = Infer<typeof shareUpdateKey>;
@@ -18,12 +18,12 @@ export const shareUpdateValue = message(
   { versions: [0, 0], flexible: 0 },
   {
     snapshotEpoch: i32(),
-    leaderEpoch: i32(),
-    startOffset: i64(),
+    leaderEpoch: leaderEpoch(),
+    startOffset: offset(),
     deliveryCompleteCount: i32({ tag: 0, default: -1 }),
     stateBatches: array({
-      firstOffset: i64(),
-      lastOffset: i64(),
+      firstOffset: offset(),
+      lastOffset: offset(),
       deliveryState: i8(),
       deliveryCount: i16(),
     }),

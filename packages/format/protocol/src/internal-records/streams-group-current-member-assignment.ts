@@ -1,6 +1,6 @@
 /** StreamsGroupCurrentMemberAssignment: epoch, state and assigned tasks of a member of a streams group. */
 import { message } from "../message.ts";
-import { array, i32, i8, type Infer, string } from "../schema.ts";
+import { array, i32, i8, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const streamsGroupCurrentMemberAssignmentKey = message(
   "StreamsGroupCurrentMemberAssignmentKey",
@@ -14,7 +14,7 @@ export type StreamsGroupCurrentMemberAssignmentKey = Infer<typeof streamsGroupCu
 
 const taskIds = {
   subtopologyId: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
   assignmentEpochs: array(i32(), { nullable: true, tag: 0 }),
 };
 

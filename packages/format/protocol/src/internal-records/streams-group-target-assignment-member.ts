@@ -1,6 +1,6 @@
 /** StreamsGroupTargetAssignmentMember: tasks that a member of a streams group is to get. */
 import { message } from "../message.ts";
-import { array, i32, type Infer, string } from "../schema.ts";
+import { array, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const streamsGroupTargetAssignmentMemberKey = message(
   "StreamsGroupTargetAssignmentMemberKey",
@@ -14,7 +14,7 @@ export type StreamsGroupTargetAssignmentMemberKey = Infer<typeof streamsGroupTar
 
 const taskIds = {
   subtopologyId: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const streamsGroupTargetAssignmentMemberValue = message(

@@ -4,7 +4,7 @@
  * Version 1: Flexible. Adds previous and next producer ids, the next epoch and the client's transaction version.
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, producerId, string } from "../schema.ts";
+import { array, i16, i32, i64, i8, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
 
 export const transactionLogKey = message(
   "TransactionLogKey",
@@ -17,7 +17,7 @@ export type TransactionLogKey = Infer<typeof transactionLogKey>;
 
 const partitionsSchema = {
   topic: string(),
-  partitionIds: array(i32()),
+  partitionIds: array(partitionIndex()),
 };
 
 export const transactionLogValue = message(
@@ -27,8 +27,8 @@ export const transactionLogValue = message(
     producerId: producerId(),
     previousProducerId: producerId({ since: 1, tag: 0, default: -1n }),
     nextProducerId: producerId({ since: 1, tag: 1, default: -1n }),
-    producerEpoch: i16(),
-    nextProducerEpoch: i16({ since: 1, tag: 3, default: -1 }),
+    producerEpoch: producerEpoch(),
+    nextProducerEpoch: producerEpoch({ since: 1, tag: 3, default: -1 }),
     transactionTimeoutMs: i32(),
     transactionStatus: i8(),
     transactionPartitions: array(partitionsSchema, { nullable: true }),

@@ -1,6 +1,6 @@
 /** VotersRecord: control record of the metadata log with the set of voters (KIP-853). */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, struct, u16, uuid } from "../schema.ts";
+import { array, brokerId, i16, type Infer, string, struct, u16, uuid } from "../schema.ts";
 
 export const votersRecord = message(
   "VotersRecord",
@@ -8,7 +8,7 @@ export const votersRecord = message(
   {
     version: i16(),
     voters: array({
-      voterId: i32(),
+      voterId: brokerId(),
       voterDirectoryId: uuid(),
       endpoints: array({
         name: string(),

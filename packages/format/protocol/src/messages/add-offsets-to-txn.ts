@@ -7,7 +7,7 @@
  * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
  */
 import { message } from "../message.ts";
-import { i16, i32, type Infer, producerId, string } from "../schema.ts";
+import { i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
 
 export const addOffsetsToTxnRequest = message(
   "AddOffsetsToTxnRequest",
@@ -15,7 +15,7 @@ export const addOffsetsToTxnRequest = message(
   {
     transactionalId: string(),
     producerId: producerId(),
-    producerEpoch: i16(),
+    producerEpoch: producerEpoch(),
     groupId: string(),
   },
 );

@@ -8,17 +8,17 @@
  * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
+import { array, bool, i16, i32, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
 
 const addPartitionsToTxnTopic = {
   name: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 const addPartitionsToTxnTransaction = {
   transactionalId: string(),
   producerId: producerId(),
-  producerEpoch: i16(),
+  producerEpoch: producerEpoch(),
   verifyOnly: bool({ default: false }),
   topics: array(addPartitionsToTxnTopic),
 };
@@ -30,7 +30,7 @@ export const addPartitionsToTxnRequest = message(
     transactions: array(addPartitionsToTxnTransaction, { since: 4 }),
     v3AndBelowTransactionalId: string({ until: 3 }),
     v3AndBelowProducerId: producerId({ until: 3 }),
-    v3AndBelowProducerEpoch: i16({ until: 3 }),
+    v3AndBelowProducerEpoch: producerEpoch({ until: 3 }),
     v3AndBelowTopics: array(addPartitionsToTxnTopic, { until: 3 }),
   },
 );
@@ -39,7 +39,7 @@ export type AddPartitionsToTxnRequest = Infer<typeof addPartitionsToTxnRequest>;
 const addPartitionsToTxnTopicResult = {
   name: string(),
   resultsByPartition: array({
-    partitionIndex: i32(),
+    partitionIndex: partitionIndex(),
     partitionErrorCode: i16(),
   }),
 };

@@ -4,7 +4,7 @@
  * Version 1: Adds AckWhenCommitted; if false, the leader answers before the new voter set is committed.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 
 export const addRaftVoterRequest = message(
   "AddRaftVoterRequest",
@@ -12,7 +12,7 @@ export const addRaftVoterRequest = message(
   {
     clusterId: string({ nullable: true }),
     timeoutMs: i32(),
-    voterId: i32(),
+    voterId: brokerId(),
     voterDirectoryId: uuid(),
     listeners: array({
       name: string(),

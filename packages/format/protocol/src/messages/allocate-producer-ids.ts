@@ -1,13 +1,13 @@
 /** AllocateProducerIds: a broker obtains a block of producer ids from the active controller. */
 import { message } from "../message.ts";
-import { i16, i32, i64, type Infer, producerId } from "../schema.ts";
+import { brokerEpoch, brokerId, i16, i32, type Infer, producerId } from "../schema.ts";
 
 export const allocateProducerIdsRequest = message(
   "AllocateProducerIdsRequest",
   { versions: [0, 0], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64({ default: -1 }),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch({ default: -1 }),
   },
 );
 export type AllocateProducerIdsRequest = Infer<typeof allocateProducerIdsRequest>;

@@ -4,7 +4,7 @@
  * Version 1: Adds AllowReplicationFactorChange, which can forbid to change the replication factor.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const alterPartitionReassignmentsRequest = message(
   "AlterPartitionReassignmentsRequest",
@@ -15,8 +15,8 @@ export const alterPartitionReassignmentsRequest = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
-        replicas: array(i32(), { nullable: true, default: null }),
+        partitionIndex: partitionIndex(),
+        replicas: array(brokerId(), { nullable: true, default: null }),
       }),
     }),
   },
@@ -34,7 +34,7 @@ export const alterPartitionReassignmentsResponse = message(
     responses: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true }),
       }),

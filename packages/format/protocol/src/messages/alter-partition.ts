@@ -4,28 +4,40 @@
  * Version 3: Sends the broker epochs of the ISR: NewIsrWithEpochs replaces NewIsr (KIP-903).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, uuid } from "../schema.ts";
+import {
+  array,
+  brokerEpoch,
+  brokerId,
+  i16,
+  i32,
+  i8,
+  type Infer,
+  leaderEpoch,
+  partitionEpoch,
+  partitionIndex,
+  uuid,
+} from "../schema.ts";
 
 const brokerState = {
-  brokerId: i32(),
-  brokerEpoch: i64({ default: -1 }),
+  brokerId: brokerId(),
+  brokerEpoch: brokerEpoch({ default: -1 }),
 };
 
 export const alterPartitionRequest = message(
   "AlterPartitionRequest",
   { versions: [2, 3], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64({ default: -1 }),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch({ default: -1 }),
     topics: array({
       topicId: uuid({ ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
-        leaderEpoch: i32(),
-        newIsr: array(i32(), { until: 2 }),
+        partitionIndex: partitionIndex(),
+        leaderEpoch: leaderEpoch(),
+        newIsr: array(brokerId(), { until: 2 }),
         newIsrWithEpochs: array(brokerState, { since: 3 }),
         leaderRecoveryState: i8({ default: 0 }),
-        partitionEpoch: i32(),
+        partitionEpoch: partitionEpoch(),
       }),
     }),
   },
@@ -41,13 +53,13 @@ export const alterPartitionResponse = message(
     topics: array({
       topicId: uuid({ ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
-        leaderId: i32(),
-        leaderEpoch: i32(),
-        isr: array(i32()),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
+        isr: array(brokerId()),
         leaderRecoveryState: i8({ default: 0, ignorable: true }),
-        partitionEpoch: i32(),
+        partitionEpoch: partitionEpoch(),
       }),
     }),
   },

@@ -4,7 +4,7 @@
  * Version 2: Flexible (KIP-482).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { array, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const alterReplicaLogDirsRequest = message(
   "AlterReplicaLogDirsRequest",
@@ -14,7 +14,7 @@ export const alterReplicaLogDirsRequest = message(
       path: string(),
       topics: array({
         name: string(),
-        partitions: array(i32()),
+        partitions: array(partitionIndex()),
       }),
     }),
   },
@@ -29,7 +29,7 @@ export const alterReplicaLogDirsResponse = message(
     results: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
       }),
     }),

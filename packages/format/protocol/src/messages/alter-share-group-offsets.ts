@@ -1,6 +1,6 @@
 /** AlterShareGroupOffsets: sets start offsets of share partitions of an empty share group. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const alterShareGroupOffsetsRequest = message(
   "AlterShareGroupOffsetsRequest",
@@ -10,8 +10,8 @@ export const alterShareGroupOffsetsRequest = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
-        startOffset: i64(),
+        partitionIndex: partitionIndex(),
+        startOffset: offset(),
       }),
     }),
   },
@@ -29,7 +29,7 @@ export const alterShareGroupOffsetsResponse = message(
       topicName: string(),
       topicId: uuid(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
       }),

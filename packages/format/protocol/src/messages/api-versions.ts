@@ -8,7 +8,7 @@
  * Version 5: Adds the cluster id and node id that the client expects; may return REBOOTSTRAP_REQUIRED (KIP-1242).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, i64, type Infer, string } from "../schema.ts";
 
 export const apiVersionsRequest = message(
   "ApiVersionsRequest",
@@ -17,7 +17,7 @@ export const apiVersionsRequest = message(
     clientSoftwareName: string({ since: 3, ignorable: true }),
     clientSoftwareVersion: string({ since: 3, ignorable: true }),
     clusterId: string({ since: 5, nullable: true, default: null, ignorable: true }),
-    nodeId: i32({ since: 5, default: -1, ignorable: true }),
+    nodeId: brokerId({ since: 5, default: -1, ignorable: true }),
   },
 );
 export type ApiVersionsRequest = Infer<typeof apiVersionsRequest>;

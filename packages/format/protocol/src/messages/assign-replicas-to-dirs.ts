@@ -1,19 +1,19 @@
 /** AssignReplicasToDirs: a broker tells the controller in which log directories its replicas are. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, uuid } from "../schema.ts";
+import { array, brokerEpoch, brokerId, i16, i32, type Infer, partitionIndex, uuid } from "../schema.ts";
 
 export const assignReplicasToDirsRequest = message(
   "AssignReplicasToDirsRequest",
   { versions: [0, 0], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64({ default: -1 }),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch({ default: -1 }),
     directories: array({
       id: uuid(),
       topics: array({
         topicId: uuid(),
         partitions: array({
-          partitionIndex: i32(),
+          partitionIndex: partitionIndex(),
         }),
       }),
     }),
@@ -32,7 +32,7 @@ export const assignReplicasToDirsResponse = message(
       topics: array({
         topicId: uuid(),
         partitions: array({
-          partitionIndex: i32(),
+          partitionIndex: partitionIndex(),
           errorCode: i16(),
         }),
       }),

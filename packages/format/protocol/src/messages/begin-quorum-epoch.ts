@@ -4,7 +4,7 @@
  * Version 1: Flexible. Adds the voter's id and directory id, and the leader's endpoints (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, brokerId, i16, type Infer, leaderEpoch, partitionIndex, string, u16, uuid } from "../schema.ts";
 
 const leaderEndpoint = {
   name: string(),
@@ -17,14 +17,14 @@ export const beginQuorumEpochRequest = message(
   { versions: [0, 1], flexible: 1 },
   {
     clusterId: string({ nullable: true, default: null }),
-    voterId: i32({ since: 1, default: -1, ignorable: true }),
+    voterId: brokerId({ since: 1, default: -1, ignorable: true }),
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         voterDirectoryId: uuid({ since: 1, ignorable: true }),
-        leaderId: i32(),
-        leaderEpoch: i32(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
     leaderEndpoints: array(leaderEndpoint, { since: 1, ignorable: true }),
@@ -33,7 +33,7 @@ export const beginQuorumEpochRequest = message(
 export type BeginQuorumEpochRequest = Infer<typeof beginQuorumEpochRequest>;
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: u16(),
 };
@@ -46,10 +46,10 @@ export const beginQuorumEpochResponse = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
-        leaderId: i32(),
-        leaderEpoch: i32(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
     nodeEndpoints: array(nodeEndpoint, { since: 1, tag: 0 }),

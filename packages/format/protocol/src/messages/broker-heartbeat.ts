@@ -5,15 +5,15 @@
  * Version 2: Adds CordonedLogDirs.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, uuid } from "../schema.ts";
+import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, offset, uuid } from "../schema.ts";
 
 export const brokerHeartbeatRequest = message(
   "BrokerHeartbeatRequest",
   { versions: [0, 2], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64({ default: -1 }),
-    currentMetadataOffset: i64(),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch({ default: -1 }),
+    currentMetadataOffset: offset(),
     wantFence: bool(),
     wantShutDown: bool(),
     offlineLogDirs: array(uuid(), { since: 1, tag: 0 }),

@@ -7,13 +7,13 @@
  * Version 4: Allows supported features with minimum version 0 (KAFKA-17011).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
 
 export const brokerRegistrationRequest = message(
   "BrokerRegistrationRequest",
   { versions: [0, 4], flexible: 0 },
   {
-    brokerId: i32(),
+    brokerId: brokerId(),
     clusterId: string(),
     incarnationId: uuid(),
     listeners: array({
@@ -30,7 +30,7 @@ export const brokerRegistrationRequest = message(
     rack: string({ nullable: true }),
     isMigratingZkBroker: bool({ since: 1, default: false }),
     logDirs: array(uuid(), { since: 2, ignorable: true }),
-    previousBrokerEpoch: i64({ since: 3, default: -1, ignorable: true }),
+    previousBrokerEpoch: brokerEpoch({ since: 3, default: -1, ignorable: true }),
   },
 );
 export type BrokerRegistrationRequest = Infer<typeof brokerRegistrationRequest>;
@@ -41,7 +41,7 @@ export const brokerRegistrationResponse = message(
   {
     throttleTimeMs: i32(),
     errorCode: i16(),
-    brokerEpoch: i64({ default: -1 }),
+    brokerEpoch: brokerEpoch({ default: -1 }),
   },
 );
 export type BrokerRegistrationResponse = Infer<typeof brokerRegistrationResponse>;

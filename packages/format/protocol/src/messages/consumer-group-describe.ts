@@ -4,7 +4,7 @@
  * Version 1: Adds MemberType, classic or consumer (KIP-1099).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string, struct, uuid } from "../schema.ts";
+import { array, bool, i16, i32, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 export const consumerGroupDescribeRequest = message(
   "ConsumerGroupDescribeRequest",
@@ -20,7 +20,7 @@ const assignment = {
   topicPartitions: array({
     topicId: uuid(),
     topicName: string(),
-    partitions: array(i32()),
+    partitions: array(partitionIndex()),
   }),
 };
 

@@ -4,11 +4,11 @@
  * Version 1: Adds SubscribedTopicRegex (KIP-848); the consumer must generate its member id (KIP-1082).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 const topicPartitions = {
   topicId: uuid(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const consumerGroupHeartbeatRequest = message(
@@ -32,7 +32,7 @@ export type ConsumerGroupHeartbeatRequest = Infer<typeof consumerGroupHeartbeatR
 const assignment = {
   topicPartitions: array({
     topicId: uuid(),
-    partitions: array(i32()),
+    partitions: array(partitionIndex()),
   }),
 };
 

@@ -6,10 +6,10 @@
  * Version 3: May return THROTTLING_QUOTA_EXCEEDED (KIP-599).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, type Infer, string } from "../schema.ts";
 
 const createPartitionsAssignment = {
-  brokerIds: array(i32()),
+  brokerIds: array(brokerId()),
 };
 
 export const createPartitionsRequest = message(

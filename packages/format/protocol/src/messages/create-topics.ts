@@ -8,7 +8,7 @@
  * Version 7: Adds the topic id to the response.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, i8, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const createTopicsRequest = message(
   "CreateTopicsRequest",
@@ -19,8 +19,8 @@ export const createTopicsRequest = message(
       numPartitions: i32(),
       replicationFactor: i16(),
       assignments: array({
-        partitionIndex: i32(),
-        brokerIds: array(i32()),
+        partitionIndex: partitionIndex(),
+        brokerIds: array(brokerId()),
       }),
       configs: array({
         name: string(),

@@ -5,7 +5,7 @@
  * Version 2: Flexible (KIP-482).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string } from "../schema.ts";
 
 export const deleteRecordsRequest = message(
   "DeleteRecordsRequest",
@@ -14,8 +14,8 @@ export const deleteRecordsRequest = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
-        offset: i64(),
+        partitionIndex: partitionIndex(),
+        offset: offset(),
       }),
     }),
     timeoutMs: i32(),
@@ -31,8 +31,8 @@ export const deleteRecordsResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
-        lowWatermark: i64(),
+        partitionIndex: partitionIndex(),
+        lowWatermark: offset(),
         errorCode: i16(),
       }),
     }),

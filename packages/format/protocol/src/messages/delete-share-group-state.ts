@@ -1,6 +1,6 @@
 /** DeleteShareGroupState: the group coordinator deletes share-partition state at the share coordinator. */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, type Infer, partitionIndex, string, uuid } from "../schema.ts";
 
 export const deleteShareGroupStateRequest = message(
   "DeleteShareGroupStateRequest",
@@ -10,7 +10,7 @@ export const deleteShareGroupStateRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
       }),
     }),
   },
@@ -24,7 +24,7 @@ export const deleteShareGroupStateResponse = message(
     results: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
       }),

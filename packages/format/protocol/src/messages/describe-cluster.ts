@@ -5,7 +5,7 @@
  * Version 2: Adds IncludeFencedBrokers and IsFenced (KIP-1073).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, i8, type Infer, string } from "../schema.ts";
 
 export const describeClusterRequest = message(
   "DescribeClusterRequest",
@@ -27,9 +27,9 @@ export const describeClusterResponse = message(
     errorMessage: string({ nullable: true, default: null }),
     endpointType: i8({ since: 1, default: 1 }),
     clusterId: string(),
-    controllerId: i32({ default: -1 }),
+    controllerId: brokerId({ default: -1 }),
     brokers: array({
-      brokerId: i32(),
+      brokerId: brokerId(),
       host: string(),
       port: i32(),
       rack: string({ nullable: true, default: null }),

@@ -7,11 +7,11 @@
  * Version 5: Adds IsCordoned.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { array, bool, i16, i32, i64, type Infer, partitionIndex, string } from "../schema.ts";
 
 const describableLogDirTopic = {
   topic: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const describeLogDirsRequest = message(
@@ -35,7 +35,7 @@ export const describeLogDirsResponse = message(
       topics: array({
         name: string(),
         partitions: array({
-          partitionIndex: i32(),
+          partitionIndex: partitionIndex(),
           partitionSize: i64(),
           offsetLag: i64(),
           isFutureKey: bool(),

@@ -1,6 +1,17 @@
 /** DescribeProducers: lists the active producers of partitions. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  producerId,
+  string,
+} from "../schema.ts";
 
 export const describeProducersRequest = message(
   "DescribeProducersRequest",
@@ -8,7 +19,7 @@ export const describeProducersRequest = message(
   {
     topics: array({
       name: string(),
-      partitionIndexes: array(i32()),
+      partitionIndexes: array(partitionIndex()),
     }),
   },
 );
@@ -22,7 +33,7 @@ export const describeProducersResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
         activeProducers: array({
@@ -30,8 +41,8 @@ export const describeProducersResponse = message(
           producerEpoch: i32(),
           lastSequence: i32({ default: -1 }),
           lastTimestamp: i64({ default: -1 }),
-          coordinatorEpoch: i32(),
-          currentTxnStartOffset: i64({ default: -1 }),
+          coordinatorEpoch: leaderEpoch(),
+          currentTxnStartOffset: offset({ default: -1 }),
         }),
       }),
     }),

@@ -5,7 +5,19 @@
  * Version 2: Adds error messages, the nodes with their listeners, and directory ids (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+import {
+  array,
+  brokerId,
+  i16,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  u16,
+  uuid,
+} from "../schema.ts";
 
 export const describeQuorumRequest = message(
   "DescribeQuorumRequest",
@@ -14,7 +26,7 @@ export const describeQuorumRequest = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
       }),
     }),
   },
@@ -22,15 +34,15 @@ export const describeQuorumRequest = message(
 export type DescribeQuorumRequest = Infer<typeof describeQuorumRequest>;
 
 const replicaState = {
-  replicaId: i32(),
+  replicaId: brokerId(),
   replicaDirectoryId: uuid({ since: 2 }),
-  logEndOffset: i64(),
+  logEndOffset: offset(),
   lastFetchTimestamp: i64({ since: 1, default: -1, ignorable: true }),
   lastCaughtUpTimestamp: i64({ since: 1, default: -1, ignorable: true }),
 };
 
 const node = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   listeners: array({
     name: string(),
     host: string(),
@@ -47,12 +59,12 @@ export const describeQuorumResponse = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ since: 2, nullable: true, ignorable: true }),
-        leaderId: i32(),
-        leaderEpoch: i32(),
-        highWatermark: i64(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
+        highWatermark: offset(),
         currentVoters: array(replicaState),
         observers: array(replicaState),
       }),

@@ -4,11 +4,11 @@
  * Version 1: Adds the lag (KIP-1226).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 const describeShareGroupOffsetsRequestTopic = {
   topicName: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const describeShareGroupOffsetsRequest = message(
@@ -34,9 +34,9 @@ export const describeShareGroupOffsetsResponse = message(
         topicName: string(),
         topicId: uuid(),
         partitions: array({
-          partitionIndex: i32(),
-          startOffset: i64(),
-          leaderEpoch: i32(),
+          partitionIndex: partitionIndex(),
+          startOffset: offset(),
+          leaderEpoch: leaderEpoch(),
           lag: i64({ since: 1, default: -1, ignorable: true }),
           errorCode: i16(),
           errorMessage: string({ nullable: true, default: null }),

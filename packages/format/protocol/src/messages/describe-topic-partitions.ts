@@ -1,10 +1,22 @@
 /** DescribeTopicPartitions: describes topics and their partitions in pages. */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  i16,
+  i32,
+  type Infer,
+  leaderEpoch,
+  partitionIndex,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 const cursor = {
   topicName: string(),
-  partitionIndex: i32(),
+  partitionIndex: partitionIndex(),
 };
 
 export const describeTopicPartitionsRequest = message(
@@ -32,14 +44,14 @@ export const describeTopicPartitionsResponse = message(
       isInternal: bool({ default: false, ignorable: true }),
       partitions: array({
         errorCode: i16(),
-        partitionIndex: i32(),
-        leaderId: i32(),
-        leaderEpoch: i32({ default: -1, ignorable: true }),
-        replicaNodes: array(i32()),
-        isrNodes: array(i32()),
-        eligibleLeaderReplicas: array(i32(), { nullable: true, default: null }),
-        lastKnownElr: array(i32(), { nullable: true, default: null }),
-        offlineReplicas: array(i32(), { ignorable: true }),
+        partitionIndex: partitionIndex(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch({ default: -1, ignorable: true }),
+        replicaNodes: array(brokerId()),
+        isrNodes: array(brokerId()),
+        eligibleLeaderReplicas: array(brokerId(), { nullable: true, default: null }),
+        lastKnownElr: array(brokerId(), { nullable: true, default: null }),
+        offlineReplicas: array(brokerId(), { ignorable: true }),
       }),
       topicAuthorizedOperations: i32({ default: -2147483648 }),
     }),

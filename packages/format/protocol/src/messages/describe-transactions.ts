@@ -1,6 +1,6 @@
 /** DescribeTransactions: describes transactions by transactional id. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
+import { array, i16, i32, i64, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
 
 export const describeTransactionsRequest = message(
   "DescribeTransactionsRequest",
@@ -23,10 +23,10 @@ export const describeTransactionsResponse = message(
       transactionTimeoutMs: i32(),
       transactionStartTimeMs: i64(),
       producerId: producerId(),
-      producerEpoch: i16(),
+      producerEpoch: producerEpoch(),
       topics: array({
         topic: string(),
-        partitions: array(i32()),
+        partitions: array(partitionIndex()),
       }),
     }),
   },

@@ -5,11 +5,11 @@
  * Version 2: Flexible (KIP-482).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { array, i16, i32, i8, type Infer, partitionIndex, string } from "../schema.ts";
 
 const topicPartitions = {
   topic: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const electLeadersRequest = message(
@@ -32,7 +32,7 @@ export const electLeadersResponse = message(
     replicaElectionResults: array({
       topic: string(),
       partitionResult: array({
-        partitionId: i32(),
+        partitionId: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true }),
       }),

@@ -4,10 +4,10 @@
  * Version 1: Flexible. PreferredCandidates, with directory ids, replaces PreferredSuccessors; adds endpoints (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, brokerId, i16, type Infer, leaderEpoch, partitionIndex, string, u16, uuid } from "../schema.ts";
 
 const replicaInfo = {
-  candidateId: i32(),
+  candidateId: brokerId(),
   candidateDirectoryId: uuid(),
 };
 
@@ -25,10 +25,10 @@ export const endQuorumEpochRequest = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
-        leaderId: i32(),
-        leaderEpoch: i32(),
-        preferredSuccessors: array(i32(), { until: 0, ignorable: true }),
+        partitionIndex: partitionIndex(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
+        preferredSuccessors: array(brokerId(), { until: 0, ignorable: true }),
         preferredCandidates: array(replicaInfo, { since: 1, ignorable: true }),
       }),
     }),
@@ -38,7 +38,7 @@ export const endQuorumEpochRequest = message(
 export type EndQuorumEpochRequest = Infer<typeof endQuorumEpochRequest>;
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: u16(),
 };
@@ -51,10 +51,10 @@ export const endQuorumEpochResponse = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
-        leaderId: i32(),
-        leaderEpoch: i32(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
     nodeEndpoints: array(nodeEndpoint, { since: 1, tag: 0 }),

@@ -8,7 +8,7 @@
  * Version 5: Every transaction bumps the producer epoch; the response has the new producer id and epoch (KIP-890).
  */
 import { message } from "../message.ts";
-import { bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
+import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
 
 export const endTxnRequest = message(
   "EndTxnRequest",
@@ -16,7 +16,7 @@ export const endTxnRequest = message(
   {
     transactionalId: string(),
     producerId: producerId(),
-    producerEpoch: i16(),
+    producerEpoch: producerEpoch(),
     committed: bool(),
   },
 );
@@ -29,7 +29,7 @@ export const endTxnResponse = message(
     throttleTimeMs: i32(),
     errorCode: i16(),
     producerId: producerId({ since: 5, default: -1n, ignorable: true }),
-    producerEpoch: i16({ since: 5, default: -1, ignorable: true }),
+    producerEpoch: producerEpoch({ since: 5, default: -1, ignorable: true }),
   },
 );
 export type EndTxnResponse = Infer<typeof endTxnResponse>;

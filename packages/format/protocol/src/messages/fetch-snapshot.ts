@@ -4,23 +4,38 @@
  * Version 1: Adds the follower's directory id and endpoints of leaders (KIP-853).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, records, string, struct, u16, uuid } from "../schema.ts";
+import {
+  array,
+  brokerId,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  records,
+  string,
+  struct,
+  u16,
+  uuid,
+} from "../schema.ts";
 
 export const fetchSnapshotRequest = message(
   "FetchSnapshotRequest",
   { versions: [0, 1], flexible: 0 },
   {
     clusterId: string({ nullable: true, tag: 0, default: null }),
-    replicaId: i32({ default: -1 }),
+    replicaId: brokerId({ default: -1 }),
     maxBytes: i32({ default: 0x7fffffff }),
     topics: array({
       name: string(),
       partitions: array({
-        partition: i32(),
-        currentLeaderEpoch: i32(),
+        partition: partitionIndex(),
+        currentLeaderEpoch: leaderEpoch(),
         snapshotId: struct({
-          endOffset: i64(),
-          epoch: i32(),
+          endOffset: offset(),
+          epoch: leaderEpoch(),
         }),
         position: i64(),
         replicaDirectoryId: uuid({ since: 1, tag: 0, ignorable: true }),
@@ -31,12 +46,12 @@ export const fetchSnapshotRequest = message(
 export type FetchSnapshotRequest = Infer<typeof fetchSnapshotRequest>;
 
 const leaderIdAndEpoch = {
-  leaderId: i32(),
-  leaderEpoch: i32(),
+  leaderId: brokerId(),
+  leaderEpoch: leaderEpoch(),
 };
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: u16(),
 };
@@ -50,11 +65,11 @@ export const fetchSnapshotResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        index: i32(),
+        index: partitionIndex(),
         errorCode: i16(),
         snapshotId: struct({
-          endOffset: i64(),
-          epoch: i32(),
+          endOffset: offset(),
+          epoch: leaderEpoch(),
         }),
         currentLeader: struct(leaderIdAndEpoch, { tag: 0 }),
         size: i64(),

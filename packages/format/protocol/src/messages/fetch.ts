@@ -17,17 +17,34 @@
  * Version 18: Adds the follower's high watermark (KIP-1166).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, long, producerId, records, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  brokerEpoch,
+  brokerId,
+  i16,
+  i32,
+  i8,
+  type Infer,
+  leaderEpoch,
+  long,
+  offset,
+  partitionIndex,
+  producerId,
+  records,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 const replicaState = {
-  replicaId: i32({ default: -1 }),
-  replicaEpoch: i64({ default: -1 }),
+  replicaId: brokerId({ default: -1 }),
+  replicaEpoch: brokerEpoch({ default: -1 }),
 };
 
 const forgottenTopic = {
   topic: string({ until: 12, ignorable: true }),
   topicId: uuid({ since: 13, ignorable: true }),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 export const fetchRequest = message(
@@ -35,7 +52,7 @@ export const fetchRequest = message(
   { versions: [4, 18], flexible: 12 },
   {
     clusterId: string({ since: 12, nullable: true, tag: 0, default: null, ignorable: true }),
-    replicaId: i32({ until: 14, default: -1 }),
+    replicaId: brokerId({ until: 14, default: -1 }),
     replicaState: struct(replicaState, { since: 15, tag: 1 }),
     maxWaitMs: i32(),
     minBytes: i32(),
@@ -47,11 +64,11 @@ export const fetchRequest = message(
       topic: string({ until: 12, ignorable: true }),
       topicId: uuid({ since: 13, ignorable: true }),
       partitions: array({
-        partition: i32(),
-        currentLeaderEpoch: i32({ since: 9, default: -1, ignorable: true }),
-        fetchOffset: i64(),
-        lastFetchedEpoch: i32({ since: 12, default: -1 }),
-        logStartOffset: i64({ since: 5, default: -1, ignorable: true }),
+        partition: partitionIndex(),
+        currentLeaderEpoch: leaderEpoch({ since: 9, default: -1, ignorable: true }),
+        fetchOffset: offset(),
+        lastFetchedEpoch: leaderEpoch({ since: 12, default: -1 }),
+        logStartOffset: offset({ since: 5, default: -1, ignorable: true }),
         partitionMaxBytes: i32(),
         replicaDirectoryId: uuid({ since: 17, tag: 0, ignorable: true }),
         highWatermark: long({ since: 18, tag: 1, default: 9223372036854775807n, ignorable: true }),
@@ -64,27 +81,27 @@ export const fetchRequest = message(
 export type FetchRequest = Infer<typeof fetchRequest>;
 
 const epochEndOffset = {
-  epoch: i32({ default: -1 }),
-  endOffset: i64({ default: -1 }),
+  epoch: leaderEpoch({ default: -1 }),
+  endOffset: offset({ default: -1 }),
 };
 
 const leaderIdAndEpoch = {
-  leaderId: i32({ default: -1 }),
-  leaderEpoch: i32({ default: -1 }),
+  leaderId: brokerId({ default: -1 }),
+  leaderEpoch: leaderEpoch({ default: -1 }),
 };
 
 const snapshotId = {
-  endOffset: i64({ default: -1 }),
-  epoch: i32({ default: -1 }),
+  endOffset: offset({ default: -1 }),
+  epoch: leaderEpoch({ default: -1 }),
 };
 
 const abortedTransaction = {
   producerId: producerId(),
-  firstOffset: i64(),
+  firstOffset: offset(),
 };
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: i32(),
   rack: string({ nullable: true, default: null }),
@@ -101,16 +118,16 @@ export const fetchResponse = message(
       topic: string({ until: 12, ignorable: true }),
       topicId: uuid({ since: 13, ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
-        highWatermark: i64(),
-        lastStableOffset: i64({ default: -1, ignorable: true }),
-        logStartOffset: i64({ since: 5, default: -1, ignorable: true }),
+        highWatermark: offset(),
+        lastStableOffset: offset({ default: -1, ignorable: true }),
+        logStartOffset: offset({ since: 5, default: -1, ignorable: true }),
         divergingEpoch: struct(epochEndOffset, { since: 12, tag: 0 }),
         currentLeader: struct(leaderIdAndEpoch, { since: 12, tag: 1 }),
         snapshotId: struct(snapshotId, { since: 12, tag: 2 }),
         abortedTransactions: array(abortedTransaction, { nullable: true, ignorable: true }),
-        preferredReadReplica: i32({ since: 11, default: -1 }),
+        preferredReadReplica: brokerId({ since: 11, default: -1 }),
         records: records({ nullable: true }),
       }),
     }),

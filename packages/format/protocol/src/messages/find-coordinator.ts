@@ -9,7 +9,7 @@
  * Version 6: Adds key type SHARE (KIP-932).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { array, brokerId, i16, i32, i8, type Infer, string } from "../schema.ts";
 
 export const findCoordinatorRequest = message(
   "FindCoordinatorRequest",
@@ -24,7 +24,7 @@ export type FindCoordinatorRequest = Infer<typeof findCoordinatorRequest>;
 
 const coordinator = {
   key: string(),
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: i32(),
   errorCode: i16(),
@@ -38,7 +38,7 @@ export const findCoordinatorResponse = message(
     throttleTimeMs: i32({ since: 1, ignorable: true }),
     errorCode: i16({ until: 3 }),
     errorMessage: string({ since: 1, until: 3, nullable: true, ignorable: true }),
-    nodeId: i32({ until: 3 }),
+    nodeId: brokerId({ until: 3 }),
     host: string({ until: 3 }),
     port: i32({ until: 3 }),
     coordinators: array(coordinator, { since: 4 }),

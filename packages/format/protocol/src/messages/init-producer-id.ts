@@ -9,7 +9,7 @@
  * Version 6: Adds two-phase commit (KIP-939). Kafka marks this version unstable.
  */
 import { message } from "../message.ts";
-import { bool, i16, i32, type Infer, producerId, string } from "../schema.ts";
+import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
 
 export const initProducerIdRequest = message(
   "InitProducerIdRequest",
@@ -18,7 +18,7 @@ export const initProducerIdRequest = message(
     transactionalId: string({ nullable: true }),
     transactionTimeoutMs: i32(),
     producerId: producerId({ since: 3, default: -1n }),
-    producerEpoch: i16({ since: 3, default: -1 }),
+    producerEpoch: producerEpoch({ since: 3, default: -1 }),
     enable2Pc: bool({ since: 6, default: false }),
     keepPreparedTxn: bool({ since: 6, default: false }),
   },
@@ -32,9 +32,9 @@ export const initProducerIdResponse = message(
     throttleTimeMs: i32({ ignorable: true }),
     errorCode: i16(),
     producerId: producerId({ default: -1n }),
-    producerEpoch: i16(),
+    producerEpoch: producerEpoch(),
     ongoingTxnProducerId: producerId({ since: 6, default: -1n }),
-    ongoingTxnProducerEpoch: i16({ since: 6, default: -1 }),
+    ongoingTxnProducerEpoch: producerEpoch({ since: 6, default: -1 }),
   },
 );
 export type InitProducerIdResponse = Infer<typeof initProducerIdResponse>;

@@ -1,6 +1,6 @@
 /** InitializeShareGroupState: the group coordinator creates share-partition state at the share coordinator. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const initializeShareGroupStateRequest = message(
   "InitializeShareGroupStateRequest",
@@ -10,9 +10,9 @@ export const initializeShareGroupStateRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         stateEpoch: i32(),
-        startOffset: i64(),
+        startOffset: offset(),
       }),
     }),
   },
@@ -26,7 +26,7 @@ export const initializeShareGroupStateResponse = message(
     results: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
       }),

@@ -13,19 +13,31 @@
  * Version 11: Adds lookup of the earliest offset that is not uploaded yet (KIP-1023).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, string } from "../schema.ts";
+import {
+  array,
+  brokerId,
+  i16,
+  i32,
+  i64,
+  i8,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+} from "../schema.ts";
 
 export const listOffsetsRequest = message(
   "ListOffsetsRequest",
   { versions: [1, 11], flexible: 6 },
   {
-    replicaId: i32(),
+    replicaId: brokerId(),
     isolationLevel: i8({ since: 2 }),
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
-        currentLeaderEpoch: i32({ since: 4, default: -1, ignorable: true }),
+        partitionIndex: partitionIndex(),
+        currentLeaderEpoch: leaderEpoch({ since: 4, default: -1, ignorable: true }),
         // Clients ask for any number, Long.MAX_VALUE too.
         timestamp: i64(),
       }),
@@ -43,11 +55,11 @@ export const listOffsetsResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         timestamp: i64({ default: -1 }),
-        offset: i64({ default: -1 }),
-        leaderEpoch: i32({ since: 4, default: -1 }),
+        offset: offset({ default: -1 }),
+        leaderEpoch: leaderEpoch({ since: 4, default: -1 }),
       }),
     }),
   },

@@ -1,10 +1,10 @@
 /** ListPartitionReassignments: lists reassignments of replicas that are under way. */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { array, brokerId, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
 
 const listPartitionReassignmentsTopics = {
   name: string(),
-  partitionIndexes: array(i32()),
+  partitionIndexes: array(partitionIndex()),
 };
 
 export const listPartitionReassignmentsRequest = message(
@@ -27,10 +27,10 @@ export const listPartitionReassignmentsResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
-        replicas: array(i32()),
-        addingReplicas: array(i32()),
-        removingReplicas: array(i32()),
+        partitionIndex: partitionIndex(),
+        replicas: array(brokerId()),
+        addingReplicas: array(brokerId()),
+        removingReplicas: array(brokerId()),
       }),
     }),
   },

@@ -16,7 +16,7 @@
  * Version 13: Adds an error code for the whole response.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { array, bool, brokerId, i16, i32, type Infer, leaderEpoch, partitionIndex, string, uuid } from "../schema.ts";
 
 const metadataRequestTopic = {
   topicId: uuid({ since: 10, ignorable: true }),
@@ -41,13 +41,13 @@ export const metadataResponse = message(
   {
     throttleTimeMs: i32({ since: 3, ignorable: true }),
     brokers: array({
-      nodeId: i32(),
+      nodeId: brokerId(),
       host: string(),
       port: i32(),
       rack: string({ since: 1, nullable: true, default: null, ignorable: true }),
     }),
     clusterId: string({ since: 2, nullable: true, default: null, ignorable: true }),
-    controllerId: i32({ since: 1, default: -1, ignorable: true }),
+    controllerId: brokerId({ since: 1, default: -1, ignorable: true }),
     topics: array({
       errorCode: i16(),
       name: string({ nullable: 12 }),
@@ -55,12 +55,12 @@ export const metadataResponse = message(
       isInternal: bool({ since: 1, default: false, ignorable: true }),
       partitions: array({
         errorCode: i16(),
-        partitionIndex: i32(),
-        leaderId: i32(),
-        leaderEpoch: i32({ since: 7, default: -1, ignorable: true }),
-        replicaNodes: array(i32()),
-        isrNodes: array(i32()),
-        offlineReplicas: array(i32(), { since: 5, ignorable: true }),
+        partitionIndex: partitionIndex(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch({ since: 7, default: -1, ignorable: true }),
+        replicaNodes: array(brokerId()),
+        isrNodes: array(brokerId()),
+        offlineReplicas: array(brokerId(), { since: 5, ignorable: true }),
       }),
       topicAuthorizedOperations: i32({ since: 8, default: -2147483648 }),
     }),

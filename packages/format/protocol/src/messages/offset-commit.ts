@@ -11,7 +11,7 @@
  * Version 10: Topic ids replace topic names (KIP-848).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const offsetCommitRequest = message(
   "OffsetCommitRequest",
@@ -26,9 +26,9 @@ export const offsetCommitRequest = message(
       name: string({ until: 9, ignorable: true }),
       topicId: uuid({ since: 10, ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
-        committedOffset: i64(),
-        committedLeaderEpoch: i32({ since: 6, default: -1, ignorable: true }),
+        partitionIndex: partitionIndex(),
+        committedOffset: offset(),
+        committedLeaderEpoch: leaderEpoch({ since: 6, default: -1, ignorable: true }),
         committedMetadata: string({ nullable: true }),
       }),
     }),
@@ -45,7 +45,7 @@ export const offsetCommitResponse = message(
       name: string({ until: 9, ignorable: true }),
       topicId: uuid({ since: 10, ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
       }),
     }),

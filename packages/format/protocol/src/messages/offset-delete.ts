@@ -1,6 +1,6 @@
 /** OffsetDelete: deletes committed offsets of a group. */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { array, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
 
 export const offsetDeleteRequest = message(
   "OffsetDeleteRequest",
@@ -10,7 +10,7 @@ export const offsetDeleteRequest = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
       }),
     }),
   },
@@ -26,7 +26,7 @@ export const offsetDeleteResponse = message(
     topics: array({
       name: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
       }),
     }),

@@ -12,17 +12,17 @@
  * Version 10: Topic ids replace topic names (KIP-848).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, bool, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 const offsetFetchRequestTopic = {
   name: string(),
-  partitionIndexes: array(i32()),
+  partitionIndexes: array(partitionIndex()),
 };
 
 const offsetFetchRequestTopics = {
   name: string({ until: 9, ignorable: true }),
   topicId: uuid({ since: 10, ignorable: true }),
-  partitionIndexes: array(i32()),
+  partitionIndexes: array(partitionIndex()),
 };
 
 const offsetFetchRequestGroup = {
@@ -47,9 +47,9 @@ export type OffsetFetchRequest = Infer<typeof offsetFetchRequest>;
 const offsetFetchResponseTopic = {
   name: string(),
   partitions: array({
-    partitionIndex: i32(),
-    committedOffset: i64(),
-    committedLeaderEpoch: i32({ since: 5, default: -1, ignorable: true }),
+    partitionIndex: partitionIndex(),
+    committedOffset: offset(),
+    committedLeaderEpoch: leaderEpoch({ since: 5, default: -1, ignorable: true }),
     metadata: string({ nullable: true }),
     errorCode: i16(),
   }),
@@ -61,9 +61,9 @@ const offsetFetchResponseGroup = {
     name: string({ until: 9, ignorable: true }),
     topicId: uuid({ since: 10, ignorable: true }),
     partitions: array({
-      partitionIndex: i32(),
-      committedOffset: i64(),
-      committedLeaderEpoch: i32({ default: -1, ignorable: true }),
+      partitionIndex: partitionIndex(),
+      committedOffset: offset(),
+      committedLeaderEpoch: leaderEpoch({ default: -1, ignorable: true }),
       metadata: string({ nullable: true }),
       errorCode: i16(),
     }),

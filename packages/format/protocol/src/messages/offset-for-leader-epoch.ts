@@ -5,19 +5,19 @@
  * Version 4: Flexible (KIP-482).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { array, brokerId, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string } from "../schema.ts";
 
 export const offsetForLeaderEpochRequest = message(
   "OffsetForLeaderEpochRequest",
   { versions: [2, 4], flexible: 4 },
   {
-    replicaId: i32({ since: 3, default: -2, ignorable: true }),
+    replicaId: brokerId({ since: 3, default: -2, ignorable: true }),
     topics: array({
       topic: string(),
       partitions: array({
-        partition: i32(),
-        currentLeaderEpoch: i32({ default: -1, ignorable: true }),
-        leaderEpoch: i32(),
+        partition: partitionIndex(),
+        currentLeaderEpoch: leaderEpoch({ default: -1, ignorable: true }),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
   },
@@ -33,9 +33,9 @@ export const offsetForLeaderEpochResponse = message(
       topic: string(),
       partitions: array({
         errorCode: i16(),
-        partition: i32(),
-        leaderEpoch: i32({ default: -1, ignorable: true }),
-        endOffset: i64({ default: -1 }),
+        partition: partitionIndex(),
+        leaderEpoch: leaderEpoch({ default: -1, ignorable: true }),
+        endOffset: offset({ default: -1 }),
       }),
     }),
   },

@@ -13,7 +13,21 @@
  * Version 13: Topic ids replace topic names; may return UNKNOWN_TOPIC_ID (KIP-516).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, records, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  brokerId,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  records,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 export const produceRequest = message(
   "ProduceRequest",
@@ -26,7 +40,7 @@ export const produceRequest = message(
       name: string({ until: 12, ignorable: true }),
       topicId: uuid({ since: 13, ignorable: true }),
       partitionData: array({
-        index: i32(),
+        index: partitionIndex(),
         records: records({ nullable: true }),
       }),
     }),
@@ -40,12 +54,12 @@ const batchIndexAndErrorMessage = {
 };
 
 const leaderIdAndEpoch = {
-  leaderId: i32({ default: -1 }),
-  leaderEpoch: i32({ default: -1 }),
+  leaderId: brokerId({ default: -1 }),
+  leaderEpoch: leaderEpoch({ default: -1 }),
 };
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: i32(),
   rack: string({ nullable: true, default: null }),
@@ -59,11 +73,11 @@ export const produceResponse = message(
       name: string({ until: 12, ignorable: true }),
       topicId: uuid({ since: 13, ignorable: true }),
       partitionResponses: array({
-        index: i32(),
+        index: partitionIndex(),
         errorCode: i16(),
-        baseOffset: i64(),
+        baseOffset: offset(),
         logAppendTimeMs: i64({ default: -1, ignorable: true }),
-        logStartOffset: i64({ since: 5, default: -1, ignorable: true }),
+        logStartOffset: offset({ since: 5, default: -1, ignorable: true }),
         recordErrors: array(batchIndexAndErrorMessage, { since: 8, ignorable: true }),
         errorMessage: string({ since: 8, nullable: true, default: null, ignorable: true }),
         currentLeader: struct(leaderIdAndEpoch, { since: 10, tag: 0 }),

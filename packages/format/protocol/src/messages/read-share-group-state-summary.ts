@@ -4,7 +4,7 @@
  * Version 1: Adds DeliveryCompleteCount (KIP-1226).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const readShareGroupStateSummaryRequest = message(
   "ReadShareGroupStateSummaryRequest",
@@ -14,8 +14,8 @@ export const readShareGroupStateSummaryRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
-        leaderEpoch: i32(),
+        partition: partitionIndex(),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
   },
@@ -29,12 +29,12 @@ export const readShareGroupStateSummaryResponse = message(
     results: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
         stateEpoch: i32(),
-        leaderEpoch: i32(),
-        startOffset: i64(),
+        leaderEpoch: leaderEpoch(),
+        startOffset: offset(),
         deliveryCompleteCount: i32({ since: 1, default: -1, ignorable: true }),
       }),
     }),

@@ -1,6 +1,6 @@
 /** ReadShareGroupState: a share-partition leader reads its state from the share coordinator. */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const readShareGroupStateRequest = message(
   "ReadShareGroupStateRequest",
@@ -10,8 +10,8 @@ export const readShareGroupStateRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
-        leaderEpoch: i32(),
+        partition: partitionIndex(),
+        leaderEpoch: leaderEpoch(),
       }),
     }),
   },
@@ -25,14 +25,14 @@ export const readShareGroupStateResponse = message(
     results: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
         stateEpoch: i32(),
-        startOffset: i64(),
+        startOffset: offset(),
         stateBatches: array({
-          firstOffset: i64(),
-          lastOffset: i64(),
+          firstOffset: offset(),
+          lastOffset: offset(),
           deliveryState: i8(),
           deliveryCount: i16(),
         }),

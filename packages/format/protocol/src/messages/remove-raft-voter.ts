@@ -1,13 +1,13 @@
 /** RemoveRaftVoter: removes a voter from the KRaft quorum (KIP-853). */
 import { message } from "../message.ts";
-import { i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { brokerId, i16, i32, type Infer, string, uuid } from "../schema.ts";
 
 export const removeRaftVoterRequest = message(
   "RemoveRaftVoterRequest",
   { versions: [0, 0], flexible: 0 },
   {
     clusterId: string({ nullable: true }),
-    voterId: i32(),
+    voterId: brokerId(),
     voterDirectoryId: uuid(),
   },
 );

@@ -4,7 +4,21 @@
  * Version 2: Adds renew acknowledgements and AcquisitionLockTimeoutMs (KIP-1222).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, i8, type Infer, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  i16,
+  i32,
+  i8,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 export const shareAcknowledgeRequest = message(
   "ShareAcknowledgeRequest",
@@ -17,10 +31,10 @@ export const shareAcknowledgeRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         acknowledgementBatches: array({
-          firstOffset: i64(),
-          lastOffset: i64(),
+          firstOffset: offset(),
+          lastOffset: offset(),
           acknowledgeTypes: array(i8()),
         }),
       }),
@@ -40,17 +54,17 @@ export const shareAcknowledgeResponse = message(
     responses: array({
       topicId: uuid(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
         currentLeader: struct({
-          leaderId: i32(),
-          leaderEpoch: i32(),
+          leaderId: brokerId(),
+          leaderEpoch: leaderEpoch(),
         }),
       }),
     }),
     nodeEndpoints: array({
-      nodeId: i32(),
+      nodeId: brokerId(),
       host: string(),
       port: i32(),
       rack: string({ nullable: true, default: null }),

@@ -4,7 +4,22 @@
  * Version 2: Adds ShareAcquireMode (KIP-1206) and renew acknowledgements (KIP-1222).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, i8, type Infer, records, string, struct, uuid } from "../schema.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  i16,
+  i32,
+  i8,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  records,
+  string,
+  struct,
+  uuid,
+} from "../schema.ts";
 
 export const shareFetchRequest = message(
   "ShareFetchRequest",
@@ -23,17 +38,17 @@ export const shareFetchRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         acknowledgementBatches: array({
-          firstOffset: i64(),
-          lastOffset: i64(),
+          firstOffset: offset(),
+          lastOffset: offset(),
           acknowledgeTypes: array(i8()),
         }),
       }),
     }),
     forgottenTopicsData: array({
       topicId: uuid(),
-      partitions: array(i32()),
+      partitions: array(partitionIndex()),
     }),
   },
 );
@@ -50,25 +65,25 @@ export const shareFetchResponse = message(
     responses: array({
       topicId: uuid(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
         acknowledgeErrorCode: i16(),
         acknowledgeErrorMessage: string({ nullable: true, default: null }),
         currentLeader: struct({
-          leaderId: i32(),
-          leaderEpoch: i32(),
+          leaderId: brokerId(),
+          leaderEpoch: leaderEpoch(),
         }),
         records: records(),
         acquiredRecords: array({
-          firstOffset: i64(),
-          lastOffset: i64(),
+          firstOffset: offset(),
+          lastOffset: offset(),
           deliveryCount: i16(),
         }),
       }),
     }),
     nodeEndpoints: array({
-      nodeId: i32(),
+      nodeId: brokerId(),
       host: string(),
       port: i32(),
       rack: string({ nullable: true, default: null }),

@@ -1,6 +1,6 @@
 /** ShareGroupDescribe: describes share groups (KIP-932). */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+import { array, bool, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 export const shareGroupDescribeRequest = message(
   "ShareGroupDescribeRequest",
@@ -36,7 +36,7 @@ export const shareGroupDescribeResponse = message(
           topicPartitions: array({
             topicId: uuid(),
             topicName: string(),
-            partitions: array(i32()),
+            partitions: array(partitionIndex()),
           }),
         }),
       }),

@@ -1,6 +1,6 @@
 /** ShareGroupHeartbeat: keeps a member in its share group, and exchanges subscription and assignment (KIP-932). */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, struct, uuid } from "../schema.ts";
+import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
 
 export const shareGroupHeartbeatRequest = message(
   "ShareGroupHeartbeatRequest",
@@ -18,7 +18,7 @@ export type ShareGroupHeartbeatRequest = Infer<typeof shareGroupHeartbeatRequest
 const assignment = {
   topicPartitions: array({
     topicId: uuid(),
-    partitions: array(i32()),
+    partitions: array(partitionIndex()),
   }),
 };
 

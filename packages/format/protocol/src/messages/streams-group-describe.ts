@@ -4,7 +4,7 @@
  * Version 1: Adds the topology description (KIP-1331) and the assignor's name (KIP-1357).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, i8, type Infer, string, struct, u16 } from "../schema.ts";
+import { array, bool, i16, i32, i8, type Infer, offset, partitionIndex, string, struct, u16 } from "../schema.ts";
 
 export const streamsGroupDescribeRequest = message(
   "StreamsGroupDescribeRequest",
@@ -49,13 +49,13 @@ const endpoint = {
 
 const taskOffset = {
   subtopologyId: string(),
-  partition: i32(),
-  offset: i64(),
+  partition: partitionIndex(),
+  offset: offset(),
 };
 
 const taskIds = {
   subtopologyId: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 const assignment = {

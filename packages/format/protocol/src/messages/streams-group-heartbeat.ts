@@ -4,7 +4,7 @@
  * Version 1: AcceptableRecoveryLag has 64 bits. Adds TopologyDescriptionRequired (KIP-1331) and MISSING_CLIENT_TAGS.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, i8, type Infer, string, struct, u16 } from "../schema.ts";
+import { array, bool, i16, i32, i64, i8, type Infer, offset, partitionIndex, string, struct, u16 } from "../schema.ts";
 
 const keyValue = {
   key: string(),
@@ -37,7 +37,7 @@ const topology = {
 
 const taskIds = {
   subtopologyId: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 const endpoint = {
@@ -47,8 +47,8 @@ const endpoint = {
 
 const taskOffset = {
   subtopologyId: string(),
-  partition: i32(),
-  offset: i64(),
+  partition: partitionIndex(),
+  offset: offset(),
 };
 
 export const streamsGroupHeartbeatRequest = message(
@@ -83,7 +83,7 @@ const status = {
 
 const topicPartition = {
   topic: string(),
-  partitions: array(i32()),
+  partitions: array(partitionIndex()),
 };
 
 const endpointToPartitions = {

@@ -9,7 +9,19 @@
  * Version 6: Topic ids replace topic names; may return STALE_MEMBER_EPOCH and UNKNOWN_TOPIC_ID (KIP-1319).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, producerId, string, uuid } from "../schema.ts";
+import {
+  array,
+  i16,
+  i32,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  producerEpoch,
+  producerId,
+  string,
+  uuid,
+} from "../schema.ts";
 
 export const txnOffsetCommitRequest = message(
   "TxnOffsetCommitRequest",
@@ -18,7 +30,7 @@ export const txnOffsetCommitRequest = message(
     transactionalId: string(),
     groupId: string(),
     producerId: producerId(),
-    producerEpoch: i16(),
+    producerEpoch: producerEpoch(),
     generationIdOrMemberEpoch: i32({ since: 3, default: -1 }),
     memberId: string({ since: 3, default: "" }),
     groupInstanceId: string({ since: 3, nullable: true, default: null }),
@@ -26,9 +38,9 @@ export const txnOffsetCommitRequest = message(
       name: string({ until: 5, ignorable: true }),
       topicId: uuid({ since: 6, ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
-        committedOffset: i64(),
-        committedLeaderEpoch: i32({ since: 2, default: -1, ignorable: true }),
+        partitionIndex: partitionIndex(),
+        committedOffset: offset(),
+        committedLeaderEpoch: leaderEpoch({ since: 2, default: -1, ignorable: true }),
         committedMetadata: string({ nullable: true }),
       }),
     }),
@@ -45,7 +57,7 @@ export const txnOffsetCommitResponse = message(
       name: string({ until: 5, ignorable: true }),
       topicId: uuid({ since: 6, ignorable: true }),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
       }),
     }),

@@ -1,12 +1,12 @@
 /** UnregisterBroker: removes the registration of a broker. */
 import { message } from "../message.ts";
-import { i16, i32, type Infer, string } from "../schema.ts";
+import { brokerId, i16, i32, type Infer, string } from "../schema.ts";
 
 export const unregisterBrokerRequest = message(
   "UnregisterBrokerRequest",
   { versions: [0, 0], flexible: 0 },
   {
-    brokerId: i32(),
+    brokerId: brokerId(),
   },
 );
 export type UnregisterBrokerRequest = Infer<typeof unregisterBrokerRequest>;

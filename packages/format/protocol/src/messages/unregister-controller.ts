@@ -1,12 +1,12 @@
 /** UnregisterController: removes the registration of a controller. */
 import { message } from "../message.ts";
-import { i16, i32, type Infer, string } from "../schema.ts";
+import { brokerId, i16, i32, type Infer, string } from "../schema.ts";
 
 export const unregisterControllerRequest = message(
   "UnregisterControllerRequest",
   { versions: [0, 0], flexible: 0 },
   {
-    controllerId: i32(),
+    controllerId: brokerId(),
   },
 );
 export type UnregisterControllerRequest = Infer<typeof unregisterControllerRequest>;

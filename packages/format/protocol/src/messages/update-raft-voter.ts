@@ -1,14 +1,14 @@
 /** UpdateRaftVoter: a voter updates its endpoints and supported kraft.version range (KIP-853). */
 import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, struct, u16, uuid } from "../schema.ts";
+import { array, brokerId, i16, i32, type Infer, leaderEpoch, string, struct, u16, uuid } from "../schema.ts";
 
 export const updateRaftVoterRequest = message(
   "UpdateRaftVoterRequest",
   { versions: [0, 0], flexible: 0 },
   {
     clusterId: string({ nullable: true }),
-    currentLeaderEpoch: i32(),
-    voterId: i32(),
+    currentLeaderEpoch: leaderEpoch(),
+    voterId: brokerId(),
     voterDirectoryId: uuid(),
     listeners: array({
       name: string(),
@@ -24,8 +24,8 @@ export const updateRaftVoterRequest = message(
 export type UpdateRaftVoterRequest = Infer<typeof updateRaftVoterRequest>;
 
 const currentLeader = {
-  leaderId: i32({ default: -1 }),
-  leaderEpoch: i32({ default: -1 }),
+  leaderId: brokerId({ default: -1 }),
+  leaderEpoch: leaderEpoch({ default: -1 }),
   host: string(),
   port: i32(),
 };

@@ -5,24 +5,36 @@
  * Version 2: Adds PreVote.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  i16,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  u16,
+  uuid,
+} from "../schema.ts";
 
 export const voteRequest = message(
   "VoteRequest",
   { versions: [0, 2], flexible: 0 },
   {
     clusterId: string({ nullable: true, default: null }),
-    voterId: i32({ since: 1, default: -1, ignorable: true }),
+    voterId: brokerId({ since: 1, default: -1, ignorable: true }),
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
-        replicaEpoch: i32(),
-        replicaId: i32(),
+        partitionIndex: partitionIndex(),
+        replicaEpoch: leaderEpoch(),
+        replicaId: brokerId(),
         replicaDirectoryId: uuid({ since: 1, ignorable: true }),
         voterDirectoryId: uuid({ since: 1, ignorable: true }),
-        lastOffsetEpoch: i32(),
-        lastOffset: i64(),
+        lastOffsetEpoch: leaderEpoch(),
+        lastOffset: offset(),
         preVote: bool({ since: 2 }),
       }),
     }),
@@ -31,7 +43,7 @@ export const voteRequest = message(
 export type VoteRequest = Infer<typeof voteRequest>;
 
 const nodeEndpoint = {
-  nodeId: i32(),
+  nodeId: brokerId(),
   host: string(),
   port: u16(),
 };
@@ -44,10 +56,10 @@ export const voteResponse = message(
     topics: array({
       topicName: string(),
       partitions: array({
-        partitionIndex: i32(),
+        partitionIndex: partitionIndex(),
         errorCode: i16(),
-        leaderId: i32(),
-        leaderEpoch: i32(),
+        leaderId: brokerId(),
+        leaderEpoch: leaderEpoch(),
         voteGranted: bool(),
       }),
     }),

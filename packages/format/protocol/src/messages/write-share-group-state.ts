@@ -4,7 +4,7 @@
  * Version 1: Adds DeliveryCompleteCount (KIP-1226).
  */
 import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, string, uuid } from "../schema.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
 
 export const writeShareGroupStateRequest = message(
   "WriteShareGroupStateRequest",
@@ -14,14 +14,14 @@ export const writeShareGroupStateRequest = message(
     topics: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         stateEpoch: i32(),
-        leaderEpoch: i32(),
-        startOffset: i64(),
+        leaderEpoch: leaderEpoch(),
+        startOffset: offset(),
         deliveryCompleteCount: i32({ since: 1, default: -1, ignorable: true }),
         stateBatches: array({
-          firstOffset: i64(),
-          lastOffset: i64(),
+          firstOffset: offset(),
+          lastOffset: offset(),
           deliveryState: i8(),
           deliveryCount: i16(),
         }),
@@ -38,7 +38,7 @@ export const writeShareGroupStateResponse = message(
     results: array({
       topicId: uuid(),
       partitions: array({
-        partition: i32(),
+        partition: partitionIndex(),
         errorCode: i16(),
         errorMessage: string({ nullable: true, default: null }),
       }),

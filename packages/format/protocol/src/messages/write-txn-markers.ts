@@ -4,7 +4,18 @@
  * Version 2: Adds TransactionVersion (KIP-1228).
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, producerId, string } from "../schema.ts";
+import {
+  array,
+  bool,
+  i16,
+  i8,
+  type Infer,
+  leaderEpoch,
+  partitionIndex,
+  producerEpoch,
+  producerId,
+  string,
+} from "../schema.ts";
 
 export const writeTxnMarkersRequest = message(
   "WriteTxnMarkersRequest",
@@ -12,13 +23,13 @@ export const writeTxnMarkersRequest = message(
   {
     markers: array({
       producerId: producerId(),
-      producerEpoch: i16(),
+      producerEpoch: producerEpoch(),
       transactionResult: bool(),
       topics: array({
         name: string(),
-        partitionIndexes: array(i32()),
+        partitionIndexes: array(partitionIndex()),
       }),
-      coordinatorEpoch: i32(),
+      coordinatorEpoch: leaderEpoch(),
       transactionVersion: i8({ since: 2, default: 0, ignorable: true }),
     }),
   },
@@ -34,7 +45,7 @@ export const writeTxnMarkersResponse = message(
       topics: array({
         name: string(),
         partitions: array({
-          partitionIndex: i32(),
+          partitionIndex: partitionIndex(),
           errorCode: i16(),
         }),
       }),

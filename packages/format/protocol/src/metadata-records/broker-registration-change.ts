@@ -6,14 +6,14 @@
  * Version 3: Adds CordonedLogDirs.
  */
 import { message } from "../message.ts";
-import { array, i32, i64, i8, type Infer, uuid } from "../schema.ts";
+import { array, brokerEpoch, brokerId, i8, type Infer, uuid } from "../schema.ts";
 
 export const brokerRegistrationChangeRecord = message(
   "BrokerRegistrationChangeRecord",
   { versions: [0, 3], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64(),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch(),
     fenced: i8({ tag: 0 }),
     inControlledShutdown: i8({ since: 1, tag: 1 }),
     logDirs: array(uuid(), { since: 2, tag: 2 }),

@@ -5,23 +5,23 @@
  * Version 2: Adds EligibleLeaderReplicas and LastKnownElr (KIP-966).
  */
 import { message } from "../message.ts";
-import { array, i32, i8, type Infer, uuid } from "../schema.ts";
+import { array, brokerId, i8, type Infer, partitionIndex, uuid } from "../schema.ts";
 
 export const partitionChangeRecord = message(
   "PartitionChangeRecord",
   { versions: [0, 2], flexible: 0 },
   {
-    partitionId: i32({ default: -1 }),
+    partitionId: partitionIndex({ default: -1 }),
     topicId: uuid(),
-    isr: array(i32(), { nullable: true, tag: 0, default: null }),
-    leader: i32({ tag: 1, default: -2 }),
-    replicas: array(i32(), { nullable: true, tag: 2, default: null }),
-    removingReplicas: array(i32(), { nullable: true, tag: 3, default: null }),
-    addingReplicas: array(i32(), { nullable: true, tag: 4, default: null }),
+    isr: array(brokerId(), { nullable: true, tag: 0, default: null }),
+    leader: brokerId({ tag: 1, default: -2 }),
+    replicas: array(brokerId(), { nullable: true, tag: 2, default: null }),
+    removingReplicas: array(brokerId(), { nullable: true, tag: 3, default: null }),
+    addingReplicas: array(brokerId(), { nullable: true, tag: 4, default: null }),
     leaderRecoveryState: i8({ tag: 5, default: -1 }),
     directories: array(uuid(), { since: 1, nullable: true, tag: 8, default: null }),
-    eligibleLeaderReplicas: array(i32(), { since: 2, nullable: true, tag: 6, default: null }),
-    lastKnownElr: array(i32(), { since: 2, nullable: true, tag: 7, default: null }),
+    eligibleLeaderReplicas: array(brokerId(), { since: 2, nullable: true, tag: 6, default: null }),
+    lastKnownElr: array(brokerId(), { since: 2, nullable: true, tag: 7, default: null }),
   },
 );
 export type PartitionChangeRecord = Infer<typeof partitionChangeRecord>;

@@ -7,16 +7,16 @@
  * Version 4: Adds CordonedLogDirs.
  */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, bool, brokerEpoch, brokerId, i16, type Infer, string, u16, uuid } from "../schema.ts";
 
 export const registerBrokerRecord = message(
   "RegisterBrokerRecord",
   { versions: [0, 4], flexible: 0 },
   {
-    brokerId: i32(),
+    brokerId: brokerId(),
     isMigratingZkBroker: bool({ since: 2, default: false }),
     incarnationId: uuid(),
-    brokerEpoch: i64(),
+    brokerEpoch: brokerEpoch(),
     endPoints: array({
       name: string(),
       host: string(),

@@ -1,12 +1,12 @@
 /** RegisterControllerRecord: a controller process was registered. */
 import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { array, bool, brokerId, i16, type Infer, string, u16, uuid } from "../schema.ts";
 
 export const registerControllerRecord = message(
   "RegisterControllerRecord",
   { versions: [0, 0], flexible: 0 },
   {
-    controllerId: i32(),
+    controllerId: brokerId(),
     incarnationId: uuid(),
     zkMigrationReady: bool(),
     endPoints: array({

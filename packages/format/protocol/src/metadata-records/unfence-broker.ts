@@ -1,13 +1,13 @@
 /** UnfenceBrokerRecord: a broker was unfenced; older logs only, BrokerRegistrationChangeRecord replaces it. */
 import { message } from "../message.ts";
-import { i32, i64, type Infer } from "../schema.ts";
+import { brokerEpoch, brokerId, type Infer } from "../schema.ts";
 
 export const unfenceBrokerRecord = message(
   "UnfenceBrokerRecord",
   { versions: [0, 0], flexible: 0 },
   {
-    id: i32(),
-    epoch: i64(),
+    id: brokerId(),
+    epoch: brokerEpoch(),
   },
 );
 export type UnfenceBrokerRecord = Infer<typeof unfenceBrokerRecord>;

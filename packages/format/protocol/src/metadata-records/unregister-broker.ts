@@ -1,13 +1,13 @@
 /** UnregisterBrokerRecord: the registration of a broker was removed. */
 import { message } from "../message.ts";
-import { i32, i64, type Infer } from "../schema.ts";
+import { brokerEpoch, brokerId, type Infer } from "../schema.ts";
 
 export const unregisterBrokerRecord = message(
   "UnregisterBrokerRecord",
   { versions: [0, 0], flexible: 0 },
   {
-    brokerId: i32(),
-    brokerEpoch: i64(),
+    brokerId: brokerId(),
+    brokerEpoch: brokerEpoch(),
   },
 );
 export type UnregisterBrokerRecord = Infer<typeof unregisterBrokerRecord>;
