@@ -1,16 +1,26 @@
-import { entryAt, fromUtf8, MalformedError, parseUuid, type Uuid, utf8 } from "@samsa/base";
+import {
+  entryAt,
+  fromUtf8,
+  type LeaderEpoch,
+  MalformedError,
+  type Offset,
+  parseUuid,
+  type PartitionIndex,
+  utf8,
+  type Uuid,
+} from "@samsa/base";
 
 /** Leader epoch and its first offset in the log. */
 export interface EpochStart {
-  readonly epoch: number;
-  readonly startOffset: number;
+  readonly epoch: LeaderEpoch;
+  readonly startOffset: Offset;
 }
 
 /** Entry of an offset checkpoint. */
 export interface PartitionOffset {
   readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
+  readonly partition: PartitionIndex;
+  readonly offset: Offset;
 }
 
 /** Entries of a checkpoint file; an empty file has none. Throws `MalformedError` if it is malformed. */

@@ -1,4 +1,4 @@
-import { entryAt, ignored, type Int64 } from "@samsa/base";
+import { entryAt, ignored, type Int64, type Offset, type ProducerId } from "@samsa/base";
 import type { BatchCursor } from "@samsa/records";
 import {
   BatchBuilder,
@@ -18,9 +18,9 @@ import type { LogState } from "./state.ts";
 /** Part of a log that may be compacted now (`LogToClean`). */
 export interface Cleanable {
   /** Offset before which all records have been compacted. */
-  readonly firstDirty: number;
+  readonly firstDirty: Offset;
   /** Base offset of the first segment that may not be compacted yet. */
-  readonly firstUncleanable: number;
+  readonly firstUncleanable: Offset;
   /** Size of the part that has been compacted before, in bytes. */
   readonly cleanBytes: number;
   /** Size of the part that can be compacted, in bytes. */
@@ -34,9 +34,9 @@ export interface Cleanable {
 /** Input of `cleanable`. */
 export interface CleanableOptions {
   /** Offset at which the last compaction ended. */
-  readonly cleanedTo: number;
+  readonly cleanedTo: Offset;
   /** Last stable offset. */
-  readonly stableOffset: number;
+  readonly stableOffset: Offset;
   /** In milliseconds since the epoch. */
   readonly now: number;
 }
@@ -73,7 +73,7 @@ export function cleanable(state: LogState, { cleanedTo, stableOffset, now }: Cle
 }
 
 /** Groups adjacent segments that fit into one; excludes those that begin at or after `end`. */
-export function groupSegments(state: LogState, end: number): Segment[][] {
+export function groupSegments(state: LogState, end: Offset): Segment[][] {
   const { segmentBytes, segmentIndexBytes } = state.config;
   const groups: Segment[][] = [];
   let size = 0;
@@ -107,8 +107,8 @@ export class PassingTxns {
   readonly #tools: Tools;
   /** Aborted transactions that have not begun yet, the next one last. */
   #coming: AbortedTxn[] = [];
-  readonly #aborted = new Map<bigint, { readonly txn: AbortedTxn; seen: boolean }>();
-  readonly #committed = new Set<bigint>();
+  readonly #aborted = new Map<ProducerId, { readonly txn: AbortedTxn; seen: boolean }>();
+  readonly #committed = new Set<ProducerId>();
   readonly #record = new RecordCursor();
 
   constructor(tools: Tools) {
@@ -120,7 +120,7 @@ export class PassingTxns {
     this.#coming = [...this.#coming, ...txns].sort((a, b) => b.firstOffset - a.firstOffset);
   }
 
-  #begin(upTo: number): void {
+  #begin(upTo: Offset): void {
     for (let next = this.#coming.at(-1); next !== undefined && next.firstOffset <= upTo; next = this.#coming.at(-1)) {
       this.#coming.pop();
       if (!this.#aborted.has(next.producerId)) this.#aborted.set(next.producerId, { txn: next, seen: false });
@@ -158,7 +158,7 @@ export class PassingTxns {
 }
 
 /** Adds the keys of a batch to the map; false if the map is full. */
-export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: PassingTxns, tools: Tools): boolean {
+export function mapKeys(batch: BatchCursor, from: Offset, map: OffsetMap, txns: PassingTxns, tools: Tools): boolean {
   if (batch.isControl) txns.marker(batch, ignored("markers have no keys"));
   else if (!txns.data(batch) && batch.lastOffset >= from) {
     const record = new RecordCursor().open(batch, tools.codecs);
@@ -175,8 +175,8 @@ export function mapKeys(batch: BatchCursor, from: number, map: OffsetMap, txns: 
 export interface FilterOptions {
   readonly map: OffsetMap;
   readonly txns: PassingTxns;
-  readonly producers: ReadonlyMap<bigint, ProducerEntry>;
-  readonly highWatermark: number;
+  readonly producers: ReadonlyMap<ProducerId, ProducerEntry>;
+  readonly highWatermark: Offset;
   readonly deleteRetentionMs: number;
   /** In milliseconds since the epoch. */
   readonly now: number;

@@ -1,3 +1,4 @@
+import type { Offset } from "@samsa/base";
 /** Operation in the log's directory; carry them out in order. `file` is a name inside it. */
 export type LogEffect =
   /** Write at a position of a file that may not exist yet. */
@@ -40,7 +41,7 @@ export const EPOCH_FILE = "leader-epoch-checkpoint";
 export const PARTITION_FILE = "partition.metadata";
 
 /** Name of a file: `offset` in 20 digits, then `suffix`. */
-export function fileName(offset: number, suffix: string): string {
+export function fileName(offset: Offset, suffix: string): string {
   return String(offset).padStart(20, "0") + suffix;
 }
 

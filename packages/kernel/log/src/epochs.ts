@@ -1,4 +1,4 @@
-import { entryAt } from "@samsa/base";
+import { entryAt, type LeaderEpoch, type Offset } from "@samsa/base";
 import type { EpochStart } from "./checkpoints.ts";
 
 /** Start offsets of the leader epochs of a log (`LeaderEpochFileCache`, KIP-101). */
@@ -9,12 +9,12 @@ export class EpochCache {
   dirty = false;
 
   /** Latest epoch; -1: none is known. */
-  get latest(): number {
+  get latest(): LeaderEpoch {
     return this.entries.at(-1)?.epoch ?? -1;
   }
 
   /** Adds the start of `epoch` at `startOffset`; drops entries that contradict it. */
-  assign(epoch: number, startOffset: number): void {
+  assign(epoch: LeaderEpoch, startOffset: Offset): void {
     if (epoch < 0 || epoch === this.latest) return;
     for (let last = this.entries.at(-1); last !== undefined; last = this.entries.at(-1)) {
       if (last.epoch < epoch && last.startOffset < startOffset) break;
@@ -25,7 +25,7 @@ export class EpochCache {
   }
 
   /** Drops epochs that begin at or after `offset`. */
-  truncateFromEnd(offset: number): void {
+  truncateFromEnd(offset: Offset): void {
     const keep = this.entries.findLastIndex(entry => entry.startOffset < offset) + 1;
     if (keep === this.entries.length) return;
     this.entries.length = keep;
@@ -33,7 +33,7 @@ export class EpochCache {
   }
 
   /** Drops epochs that end at or before `offset`; the epoch that contains it begins there then. */
-  truncateFromStart(offset: number): void {
+  truncateFromStart(offset: Offset): void {
     const keep = this.entries.findLastIndex(entry => entry.startOffset <= offset);
     if (keep < 0) return;
     const { epoch, startOffset } = entryAt(this.entries, keep);
@@ -43,8 +43,8 @@ export class EpochCache {
   }
 
   /** Epoch of the record at `offset`; -1: unknown. */
-  epochAt(offset: number): number {
-    let epoch = -1;
+  epochAt(offset: Offset): LeaderEpoch {
+    let epoch: LeaderEpoch = -1;
     for (const entry of this.entries) {
       if (entry.startOffset > offset) break;
       epoch = entry.epoch;
@@ -55,7 +55,7 @@ export class EpochCache {
   /**
    * End of `epoch`: the largest epoch not above it, and the offset after its last record; both -1 if unknown.
    */
-  endOffsetFor(epoch: number, logEndOffset: number): { epoch: number; endOffset: number } {
+  endOffsetFor(epoch: LeaderEpoch, logEndOffset: Offset): { epoch: LeaderEpoch; endOffset: Offset } {
     if (epoch === -1) return { epoch: -1, endOffset: -1 };
     if (epoch === this.latest) return { epoch, endOffset: logEndOffset };
     const higher = this.entries.findIndex(entry => entry.epoch > epoch);

@@ -1,4 +1,4 @@
-import { getI64, getOffset, type Int64, setI64, viewOf } from "@samsa/base";
+import { getI64, getOffset, type Int64, type Offset, type ProducerId, setI64, viewOf } from "@samsa/base";
 
 const LARGEST_RELATIVE = 0x7fffffff;
 
@@ -52,14 +52,14 @@ class EntryTable {
 
 /** `.index`: positions in the segment at which batches begin, by their last offsets. */
 export class OffsetIndex extends EntryTable {
-  readonly base: number;
+  readonly base: Offset;
 
-  constructor(base: number, bytes: Uint8Array = NO_BYTES) {
+  constructor(base: Offset, bytes: Uint8Array = NO_BYTES) {
     super(8, bytes);
     this.base = base;
   }
 
-  offsetAt(i: number): number {
+  offsetAt(i: number): Offset {
     return this.base + this.view.getInt32(i * 8);
   }
 
@@ -67,20 +67,20 @@ export class OffsetIndex extends EntryTable {
     return this.view.getInt32(i * 8 + 4);
   }
 
-  append(offset: number, position: number): void {
+  append(offset: Offset, position: number): void {
     const at = this.grow();
     this.view.setInt32(at, offset - this.base);
     this.view.setInt32(at + 4, position);
   }
 
   /** Position at or before the batch that contains `offset`. */
-  lookup(offset: number): number {
+  lookup(offset: Offset): number {
     const i = lastAtMost(this.count, n => this.offsetAt(n), offset);
     return i < 0 ? 0 : this.positionAt(i);
   }
 
   /** Drops entries at or after `offset`. */
-  truncate(offset: number): void {
+  truncate(offset: Offset): void {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
@@ -99,9 +99,9 @@ export class OffsetIndex extends EntryTable {
 
 /** `.timeindex`: offsets up to which no record is newer than a timestamp. */
 export class TimeIndex extends EntryTable {
-  readonly base: number;
+  readonly base: Offset;
 
-  constructor(base: number, bytes: Uint8Array = NO_BYTES) {
+  constructor(base: Offset, bytes: Uint8Array = NO_BYTES) {
     super(12, bytes);
     this.base = base;
   }
@@ -110,7 +110,7 @@ export class TimeIndex extends EntryTable {
     return getI64(this.view, i * 12);
   }
 
-  offsetAt(i: number): number {
+  offsetAt(i: number): Offset {
     return this.base + this.view.getInt32(i * 12 + 8);
   }
 
@@ -118,12 +118,12 @@ export class TimeIndex extends EntryTable {
     return this.count === 0 ? -1 : this.timestampAt(this.count - 1);
   }
 
-  get lastOffset(): number {
+  get lastOffset(): Offset {
     return this.count === 0 ? this.base : this.offsetAt(this.count - 1);
   }
 
   /** Adds an entry if its timestamp is newer than the last one. */
-  append(timestamp: Int64, offset: number): void {
+  append(timestamp: Int64, offset: Offset): void {
     if (timestamp <= this.lastTimestamp || offset < this.lastOffset) return;
     const at = this.grow();
     setI64(this.view, at, timestamp);
@@ -131,12 +131,12 @@ export class TimeIndex extends EntryTable {
   }
 
   /** Offset before which no record is as new as `timestamp`. */
-  lookup(timestamp: Int64): number {
+  lookup(timestamp: Int64): Offset {
     const i = lastAtMost(this.count, n => this.timestampAt(n), timestamp);
     return i < 0 ? this.base : this.offsetAt(i);
   }
 
-  truncate(offset: number): void {
+  truncate(offset: Offset): void {
     this.cut(lastAtMost(this.count, n => this.offsetAt(n), offset - 1) + 1);
   }
 
@@ -166,18 +166,18 @@ function lastAtMost(count: number, at: (i: number) => Int64, wanted: Int64): num
 }
 
 /** True if an index that begins at `base` can contain `offset`. */
-export function fitsIndex(base: number, offset: number): boolean {
+export function fitsIndex(base: Offset, offset: Offset): boolean {
   return offset >= base && offset - base <= LARGEST_RELATIVE;
 }
 
 /** Aborted transaction, which a consumer of committed records must skip (`AbortedTxn`). */
 export interface AbortedTxn {
-  readonly producerId: bigint;
-  readonly firstOffset: number;
+  readonly producerId: ProducerId;
+  readonly firstOffset: Offset;
   /** Offset of the marker. */
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   /** Last stable offset when the marker was written. */
-  readonly lastStableOffset: number;
+  readonly lastStableOffset: Offset;
 }
 
 const TXN_ENTRY = 34;
@@ -208,17 +208,17 @@ export class TxnIndex extends EntryTable {
   }
 
   /** Drops markers at or after `offset`. */
-  truncate(offset: number): void {
+  truncate(offset: Offset): void {
     this.cut(this.#markersBefore(offset));
   }
 
   /** Number of markers before `offset`; markers are in the order of their offsets. */
-  #markersBefore(offset: number): number {
+  #markersBefore(offset: Offset): number {
     return lastAtMost(this.count, i => getOffset(this.view, i * TXN_ENTRY + 18), offset - 1) + 1;
   }
 
   /** Adds the transactions that overlap [fetchOffset, upperBound); true if no later segment can have more of them. */
-  collect(fetchOffset: number, upperBound: number, into: AbortedTxn[]): boolean {
+  collect(fetchOffset: Offset, upperBound: Offset, into: AbortedTxn[]): boolean {
     for (let i = this.#markersBefore(fetchOffset); i < this.count; i++) {
       const txn = this.at(i);
       if (txn.firstOffset < upperBound) into.push(txn);

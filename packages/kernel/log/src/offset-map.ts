@@ -1,3 +1,4 @@
+import type { Offset } from "@samsa/base";
 /** Size of an entry in bytes: four words of the key's digest, two of its offset. */
 const MAP_ENTRY_BYTES = 24;
 const WORDS = MAP_ENTRY_BYTES / 4;
@@ -15,7 +16,7 @@ export type KeyDigest = (key: Uint8Array) => Uint8Array;
  */
 export class OffsetMap {
   /** Offset up to which all records have been added; -1: none. */
-  latestOffset = -1;
+  latestOffset: Offset = -1;
   size = 0;
   readonly #digest: KeyDigest;
   readonly #mostSlots: number;
@@ -41,7 +42,7 @@ export class OffsetMap {
   }
 
   /** Sets the last offset of `key`; false if there is no room for another key. Offsets must grow. */
-  put(key: Uint8Array, offset: number): boolean {
+  put(key: Uint8Array, offset: Offset): boolean {
     const digest = this.#digest(key);
     const view = new DataView(digest.buffer, digest.byteOffset, 16);
     const words = [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)] as const;
@@ -61,7 +62,7 @@ export class OffsetMap {
   }
 
   /** Last offset of `key`; -1 if the map does not have it. */
-  get(key: Uint8Array): number {
+  get(key: Uint8Array): Offset {
     const digest = this.#digest(key);
     const view = new DataView(digest.buffer, digest.byteOffset, 16);
     const at = this.#find([view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)]);

@@ -1,4 +1,11 @@
-import { type Int64, subtractI64 } from "@samsa/base";
+import {
+  type Int64,
+  type LeaderEpoch,
+  type Offset,
+  type ProducerEpoch,
+  type ProducerId,
+  subtractI64,
+} from "@samsa/base";
 import { type OpenTxn, UndecidedTxns } from "./undecided.ts";
 import { addSequence, type BatchCursor, NO_SEQUENCE } from "@samsa/records";
 
@@ -17,29 +24,29 @@ export type AppendOrigin = "client" | "coordinator" | "replication";
 /** Batch of a producer in its state (`BatchMetadata`). */
 export interface ProducerBatch {
   readonly lastSequence: number;
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   readonly offsetDelta: number;
   readonly timestamp: Int64;
 }
 
 /** State of one producer in a log (`ProducerStateEntry`). */
 export interface ProducerEntry {
-  readonly producerId: bigint;
-  epoch: number;
-  coordinatorEpoch: number;
+  readonly producerId: ProducerId;
+  epoch: ProducerEpoch;
+  coordinatorEpoch: LeaderEpoch;
   lastTimestamp: Int64;
   /** First offset of the open transaction; -1: none is open. */
-  txnFirstOffset: number;
+  txnFirstOffset: Offset;
   /** Last five batches, oldest first. */
   batches: ProducerBatch[];
 }
 
 /** Transaction that a marker has ended (`CompletedTxn`). */
 export interface CompletedTxn {
-  readonly producerId: bigint;
-  readonly firstOffset: number;
+  readonly producerId: ProducerId;
+  readonly firstOffset: Offset;
   /** Offset of the marker. */
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   readonly aborted: boolean;
 }
 
@@ -48,14 +55,14 @@ interface Verification {
   readonly guard: number;
   /** Milliseconds since 1970. */
   readonly since: number;
-  epoch: number;
+  epoch: ProducerEpoch;
   lowestSequence: number;
   readonly supportsEpochBump: boolean;
 }
 
 /** Fields of a transaction marker. */
 export interface MarkerFacts {
-  readonly coordinatorEpoch: number;
+  readonly coordinatorEpoch: LeaderEpoch;
   readonly commit: boolean;
   readonly timestamp: Int64;
 }
@@ -73,16 +80,16 @@ function firstSequence(batch: ProducerBatch): number {
 
 /** State of the producers of a log, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
 export class ProducerStates {
-  readonly entries = new Map<bigint, ProducerEntry>();
+  readonly entries = new Map<ProducerId, ProducerEntry>();
   /** Open transactions, by producer id. */
-  private readonly open = new Map<bigint, OpenTxn>();
+  private readonly open = new Map<ProducerId, OpenTxn>();
   readonly undecided = new UndecidedTxns();
-  private readonly verifications = new Map<bigint, Verification>();
+  private readonly verifications = new Map<ProducerId, Verification>();
   private nextGuard = 1;
   /** Offset up to which the state includes the log. */
-  endOffset = 0;
+  endOffset: Offset = 0;
   /** Offset of the newest snapshot; -1: none. */
-  snapshotOffset = -1;
+  snapshotOffset: Offset = -1;
 
   clear(): void {
     this.entries.clear();
@@ -92,7 +99,7 @@ export class ProducerStates {
     this.endOffset = 0;
   }
 
-  load(entries: readonly ProducerEntry[], endOffset: number): void {
+  load(entries: readonly ProducerEntry[], endOffset: Offset): void {
     this.clear();
     this.endOffset = endOffset;
     for (const entry of entries) this.entries.set(entry.producerId, entry);
@@ -104,12 +111,12 @@ export class ProducerStates {
   }
 
   /** First offset of the oldest open transaction; -1: none is open. */
-  get firstOpenOffset(): number {
+  get firstOpenOffset(): Offset {
     return this.undecided.firstOpen;
   }
 
   /** First offset of the oldest transaction that is not decided below `highWatermark`; -1: all are decided. */
-  firstUndecided(highWatermark: number): number {
+  firstUndecided(highWatermark: Offset): Offset {
     return this.undecided.first(highWatermark);
   }
 
@@ -138,7 +145,7 @@ export class ProducerStates {
   private checkSequence(
     entry: ProducerEntry | undefined,
     verification: Verification | undefined,
-    epoch: number,
+    epoch: ProducerEpoch,
     sequence: number,
   ): number {
     const wrong = PRODUCER_ERROR.OUT_OF_ORDER_SEQUENCE_NUMBER;
@@ -169,7 +176,7 @@ export class ProducerStates {
       : PRODUCER_ERROR.NONE;
   }
 
-  private entry(producerId: bigint, epoch: number): ProducerEntry {
+  private entry(producerId: ProducerId, epoch: ProducerEpoch): ProducerEntry {
     let entry = this.entries.get(producerId);
     if (entry === undefined) {
       entry = { producerId, epoch, coordinatorEpoch: -1, lastTimestamp: -1, txnFirstOffset: -1, batches: [] };

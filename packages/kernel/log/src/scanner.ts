@@ -1,4 +1,4 @@
-import { concat, getOffset, viewOf } from "@samsa/base";
+import { concat, getOffset, type Offset, viewOf } from "@samsa/base";
 import {
   BatchCursor,
   batchSize,
@@ -53,9 +53,9 @@ export interface ScanTarget {
   /** True: fill the segment (which begins empty) and its indexes. False: read producer state only. */
   readonly rebuild: boolean;
   /** Offset from which batches are applied to producer state; it has the earlier ones already. */
-  readonly producersFrom: number;
+  readonly producersFrom: Offset;
   /** Lowest valid offset of the first batch. */
-  readonly expected: number;
+  readonly expected: Offset;
 }
 
 /**
@@ -66,7 +66,7 @@ export class LogScanner {
   /** Position of the end of the last valid batch. */
   validBytes = 0;
   /** Offset after the last valid batch. */
-  nextOffset: number;
+  nextOffset: Offset;
   /** Reason why the scan has stopped; undefined: it has not. */
   fault: string | undefined;
   private readonly target: ScanTarget;

@@ -1,4 +1,4 @@
-import { type Int64, invariant, subtractI64 } from "@samsa/base";
+import { type Int64, invariant, type Offset, subtractI64 } from "@samsa/base";
 import type { LogConfig } from "./config.ts";
 import {
   fileName,
@@ -18,7 +18,7 @@ export interface SegmentIndexes {
 
 /** Segment of the log (`LogSegment`): a file, and its indexes once they have been read. */
 export class Segment {
-  readonly base: number;
+  readonly base: Offset;
   readonly file: string;
   /** Size of the file in bytes, pending writes included. */
   size: number;
@@ -37,10 +37,10 @@ export class Segment {
   /** True if the file may be longer than `size`. */
   preallocated = false;
   private maxTime: Int64 = -1;
-  private maxTimeOffset = -1;
+  private maxTimeOffset: Offset = -1;
   private sinceEntry = 0;
 
-  constructor(base: number, size: number, facts: { created: number; modified: number; jitter: number }) {
+  constructor(base: Offset, size: number, facts: { created: number; modified: number; jitter: number }) {
     this.base = base;
     this.file = fileName(base, LOG_SUFFIX);
     this.size = size;
@@ -126,7 +126,7 @@ export class Segment {
   }
 
   /** Last offset of the batch with `maxTimestamp`. */
-  get offsetOfMaxTimestamp(): number {
+  get offsetOfMaxTimestamp(): Offset {
     return this.maxTimeOffset;
   }
 
@@ -136,14 +136,14 @@ export class Segment {
   }
 
   /** Takes the timestamp of a batch that has no entry in the time index, after a truncation. */
-  noteTimestamp(maxTimestamp: Int64, lastOffset: number): void {
+  noteTimestamp(maxTimestamp: Int64, lastOffset: Offset): void {
     if (maxTimestamp <= this.maxTime) return;
     this.maxTime = maxTimestamp;
     this.maxTimeOffset = lastOffset;
   }
 
   /** Adds a batch at the end of the file, with an index entry if one is due. */
-  push(batch: { size: number; lastOffset: number; maxTimestamp: Int64 }, intervalBytes: number): void {
+  push(batch: { size: number; lastOffset: Offset; maxTimestamp: Int64 }, intervalBytes: number): void {
     const { offsets, times } = this.ready();
     if (this.firstTimestamp === undefined || this.size === 0) this.firstTimestamp = batch.maxTimestamp;
     this.noteTimestamp(batch.maxTimestamp, batch.lastOffset);
@@ -157,7 +157,7 @@ export class Segment {
   }
 
   /** True if a run of `size` bytes must go to a new segment instead (`LogSegment.shouldRoll`). */
-  shouldRoll(run: { size: number; lastOffset: number; maxTimestamp: Int64 }, config: LogConfig, now: number): boolean {
+  shouldRoll(run: { size: number; lastOffset: Offset; maxTimestamp: Int64 }, config: LogConfig, now: number): boolean {
     const { offsets, times } = this.ready();
     if (this.size > config.segmentBytes - run.size) return true;
     const first = this.firstTimestamp ?? -1;
@@ -196,7 +196,7 @@ export class Segment {
   }
 
   /** Truncates the segment at `position`, where `offset` was or would have been. */
-  truncate(offset: number, position: number, out: LogEffect[]): void {
+  truncate(offset: Offset, position: number, out: LogEffect[]): void {
     const { offsets, times } = this.ready();
     const txns = this.txns ?? new TxnIndex();
     this.size = position;

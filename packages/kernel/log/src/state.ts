@@ -1,4 +1,4 @@
-import { entryAt, type Int64, invariant, subtractI64 } from "@samsa/base";
+import { entryAt, type Int64, invariant, type LeaderEpoch, type Offset, subtractI64 } from "@samsa/base";
 import { assignOffsets, BatchCursor, type TimestampType, type Tools } from "@samsa/records";
 import { writeEpochs } from "./checkpoints.ts";
 import type { LogConfig } from "./config.ts";
@@ -29,7 +29,7 @@ export interface AppendRequest {
   readonly origin: AppendOrigin;
   readonly now: number;
   /** Epoch to write into the batches; leaders only. */
-  readonly leaderEpoch?: number;
+  readonly leaderEpoch?: LeaderEpoch;
   /** Maximum timestamps that validation found for the batches; default: those of their headers. */
   readonly maxTimestamps?: readonly Int64[];
   /** Timestamp type that validation used, as the setting may have changed since; default: the setting. */
@@ -44,8 +44,8 @@ export interface AppendRequest {
 export interface AppendResult {
   /** 0, or an error code; the log has not changed then. */
   readonly error: number;
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  readonly firstOffset: Offset;
+  readonly lastOffset: Offset;
   /** -1 unless the log uses LogAppendTime; for a duplicate, always the timestamp of the batch that it repeats. */
   readonly logAppendTime: Int64;
   /** True if the offsets are those of an earlier append of the same batch. */
@@ -88,9 +88,9 @@ export class LogState {
   readonly epochs = new EpochCache();
   readonly producers = new ProducerStates();
   /** Offsets of producer snapshots on disk, ascending. */
-  snapshots: number[] = [];
-  startOffset = 0;
-  endOffset = 0;
+  snapshots: Offset[] = [];
+  startOffset: Offset = 0;
+  endOffset: Offset = 0;
   private readonly options: LogStateOptions;
 
   constructor(options: LogStateOptions) {
@@ -115,7 +115,7 @@ export class LogState {
   }
 
   /** Index of the segment in which `offset` is or would be; -1 before the first. */
-  indexOf(offset: number): number {
+  indexOf(offset: Offset): number {
     let low = 0;
     let high = this.segments.length;
     while (low < high) {
@@ -127,7 +127,7 @@ export class LogState {
   }
 
   /** Segment in which `offset` is or would be; undefined before the first. */
-  segmentOf(offset: number): Segment | undefined {
+  segmentOf(offset: Offset): Segment | undefined {
     return this.segments[this.indexOf(offset)];
   }
 
@@ -161,7 +161,7 @@ export class LogState {
     if (segment !== this.active) this.options.cache.use(segment);
   }
 
-  openSegment(base: number, size: number, times: { created: number; modified: number }): Segment {
+  openSegment(base: Offset, size: number, times: { created: number; modified: number }): Segment {
     const { segmentJitterMs, segmentMs } = this.config;
     const jitter = Math.floor(this.options.draw() * Math.min(segmentJitterMs, segmentMs));
     const segment = new Segment(base, size, { ...times, jitter });
@@ -170,7 +170,7 @@ export class LogState {
   }
 
   /** Adds an empty segment at `base`, which becomes the active one, and creates its files. */
-  createSegment(base: number, now: number, out: LogEffect[]): void {
+  createSegment(base: Offset, now: number, out: LogEffect[]): void {
     this.openSegment(base, 0, { created: now, modified: now });
     // Kafka expects the two index files beside every segment, also an empty one.
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
@@ -216,7 +216,7 @@ export class LogState {
 
   /** Appends a run of whole batches unchanged, for a follower or the metadata log. Offsets must not decrease. */
   appendVerbatim(bytes: Uint8Array, now: number, out: LogEffect[]): AppendResult {
-    let first = -1;
+    let first: Offset = -1;
     let next = this.endOffset;
     batch.reset(bytes);
     while (batch.next()) {
@@ -251,7 +251,7 @@ export class LogState {
   }
 
   /** Adds batches with final offsets to the end of the log. */
-  private take(bytes: Uint8Array, firstOffset: number, now: number, out: LogEffect[]): void {
+  private take(bytes: Uint8Array, firstOffset: Offset, now: number, out: LogEffect[]): void {
     let lastOffset = firstOffset;
     let maxTimestamp: Int64 = -1;
     batch.reset(bytes);
@@ -290,7 +290,7 @@ export class LogState {
   }
 
   /** Closes the active segment and begins a new one at `base`. */
-  roll(now: number, out: LogEffect[], base: number = this.endOffset): void {
+  roll(now: number, out: LogEffect[], base: Offset = this.endOffset): void {
     const old = this.loaded(this.active);
     if (old.size === 0 && old.base === base) return;
     old.writeIndexes(true, out);
@@ -309,7 +309,7 @@ export class LogState {
   }
 
   /** Begins a segment at `offset`, beyond the log end offset: compaction has left no records in between. */
-  extendTo(offset: number, now: number, out: LogEffect[]): void {
+  extendTo(offset: Offset, now: number, out: LogEffect[]): void {
     this.roll(now, out, offset);
     this.endOffset = offset;
     this.producers.endOffset = offset;
@@ -328,7 +328,7 @@ export class LogState {
   }
 
   /** Number of the oldest segments that may be deleted now (`UnifiedLog.deleteOldSegments`). */
-  expired(now: number, highWatermark: number): number {
+  expired(now: number, highWatermark: Offset): number {
     const { config } = this;
     const deletes = config.cleanupPolicy.has("delete");
     let excess = config.retentionBytes >= 0 ? this.size - config.retentionBytes : -1;
@@ -385,12 +385,12 @@ export class LogState {
     this.options.cache.forget(segment);
   }
 
-  raiseStart(offset: number): void {
+  raiseStart(offset: Offset): void {
     this.startOffset = Math.max(this.startOffset, offset);
     this.epochs.truncateFromStart(this.startOffset);
   }
 
-  private dropSnapshots(goes: (offset: number) => boolean, out: LogEffect[]): void {
+  private dropSnapshots(goes: (offset: Offset) => boolean, out: LogEffect[]): void {
     for (const offset of this.snapshots) {
       if (goes(offset)) out.push({ kind: "remove", file: fileName(offset, SNAPSHOT_SUFFIX) });
     }
@@ -409,7 +409,7 @@ export class LogState {
    * Truncates the log to `offset`, whose batch begins at `position` of its segment. The caller must then load producer
    * state from the newest remaining snapshot.
    */
-  truncateTo(offset: number, position: number, out: LogEffect[]): void {
+  truncateTo(offset: Offset, position: number, out: LogEffect[]): void {
     while (this.segments.length > 1 && this.active.base > offset) this.drop(this.segments.pop() as Segment, out);
     const segment = this.loaded(this.active);
     this.options.cache.forget(segment);
@@ -422,7 +422,7 @@ export class LogState {
   }
 
   /** Empties the log; the next record gets `offset`. */
-  truncateFully(offset: number, now: number, out: LogEffect[]): void {
+  truncateFully(offset: Offset, now: number, out: LogEffect[]): void {
     for (const segment of this.segments.splice(0)) this.drop(segment, out);
     this.epochs.truncateFromEnd(0);
     this.dropSnapshots(() => true, out);
@@ -435,7 +435,7 @@ export class LogState {
   }
 
   /** Aborted transactions that a reader of [fetchOffset, upperBound) must know. */
-  abortedIn(fetchOffset: number, upperBound: number): AbortedTxn[] {
+  abortedIn(fetchOffset: Offset, upperBound: Offset): AbortedTxn[] {
     const found: AbortedTxn[] = [];
     for (let i = Math.max(0, this.indexOf(fetchOffset)); i < this.segments.length; i++) {
       const segment = entryAt(this.segments, i);

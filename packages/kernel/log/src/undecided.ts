@@ -1,15 +1,15 @@
-import { lastEntry } from "@samsa/base";
+import { lastEntry, type Offset } from "@samsa/base";
 
 /** Transaction that has begun; `ended`: its marker is in the log. */
 export interface OpenTxn {
-  readonly firstOffset: number;
+  readonly firstOffset: Offset;
   ended: boolean;
 }
 
 interface EndedTxn {
-  readonly firstOffset: number;
+  readonly firstOffset: Offset;
   /** Offset of the marker. */
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
 }
 
 /** Number of dead entries that an array may have before it is rebuilt. */
@@ -40,14 +40,14 @@ export class UndecidedTxns {
   }
 
   /** Adds a transaction, which must begin after all known ones. */
-  begin(firstOffset: number): OpenTxn {
+  begin(firstOffset: Offset): OpenTxn {
     const txn = { firstOffset, ended: false };
     this.#open.push(txn);
     return txn;
   }
 
   /** Takes the marker of a transaction, which must be after all known markers. */
-  end(txn: OpenTxn, lastOffset: number): void {
+  end(txn: OpenTxn, lastOffset: Offset): void {
     txn.ended = true;
     this.#dead++;
     for (; this.#open[this.#firstAlive]?.ended === true; this.#firstAlive++) this.#dead--;
@@ -64,19 +64,19 @@ export class UndecidedTxns {
   }
 
   /** First offset of the oldest open transaction; -1: none is open. */
-  get firstOpen(): number {
+  get firstOpen(): Offset {
     return this.#open[this.#firstAlive]?.firstOffset ?? -1;
   }
 
   /** First offset of the oldest undecided transaction; markers below `highWatermark` decide theirs. -1: none. */
-  first(highWatermark: number): number {
+  first(highWatermark: Offset): Offset {
     this.#decide(highWatermark);
     const ended = this.#ended[this.#firstEnded]?.firstOffset ?? -1;
     const open = this.firstOpen;
     return open < 0 || (ended >= 0 && ended < open) ? ended : open;
   }
 
-  #decide(highWatermark: number): void {
+  #decide(highWatermark: Offset): void {
     const ended = this.#ended;
     let low = this.#firstEnded;
     let high = ended.length;

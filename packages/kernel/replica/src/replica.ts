@@ -1,4 +1,4 @@
-import { checkTransition, invariant, type PreviousStates } from "@samsa/base";
+import { checkTransition, invariant, type LeaderEpoch, type Offset, type PreviousStates } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type Wait, Waits } from "./waits.ts";
 
@@ -32,9 +32,9 @@ const NO_EPOCH = -1;
  */
 export class Replica<W> {
   #role: Role = "FOLLOWER";
-  #epoch = NO_EPOCH;
+  #epoch: LeaderEpoch = NO_EPOCH;
   #fault: number = Errors.NOT_LEADER_OR_FOLLOWER.code;
-  #highWatermark: number;
+  #highWatermark: Offset;
   /** Number of replicas in sync: this one alone, so far. */
   readonly #inSync = 1;
   /** Value of `min.insync.replicas`. */
@@ -45,12 +45,12 @@ export class Replica<W> {
     IN_SYNC: new Waits(),
   };
 
-  constructor(highWatermark: number) {
+  constructor(highWatermark: Offset) {
     this.#highWatermark = highWatermark;
   }
 
   /** Epoch of the partition's leader, this broker or another; −1 before the first. */
-  get leaderEpoch(): number {
+  get leaderEpoch(): LeaderEpoch {
     return this.#epoch;
   }
 
@@ -64,7 +64,7 @@ export class Replica<W> {
   }
 
   /** Records below this offset are on all replicas in sync, and readable. */
-  get highWatermark(): number {
+  get highWatermark(): Offset {
     return this.#highWatermark;
   }
 
@@ -74,7 +74,7 @@ export class Replica<W> {
   }
 
   /** Error code for a client with another leader epoch than this broker's; epoch −1 is always accepted. */
-  epochFault(currentLeaderEpoch: number): number {
+  epochFault(currentLeaderEpoch: LeaderEpoch): number {
     if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === this.#epoch) return 0;
     const { FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH } = Errors;
     return currentLeaderEpoch < this.#epoch ? FENCED_LEADER_EPOCH.code : UNKNOWN_LEADER_EPOCH.code;
@@ -87,7 +87,7 @@ export class Replica<W> {
   }
 
   /** Adds an append whose last record is before `end`. `written` or a change of role ends the wait; it may be cancelled. */
-  appended(end: number, acks: Acks, item: W): Wait<W> {
+  appended(end: Offset, acks: Acks, item: W): Wait<W> {
     invariant(this.#role === "LEADER", "only a leader appends for clients");
     return this.#waits[acks].add(end, item);
   }
@@ -96,7 +96,7 @@ export class Replica<W> {
    * Takes the end of the records that are safe on this replica. Returns the waits that end
    * (`DelayedProduce`, `Partition.checkEnoughReplicasReachOffset`).
    */
-  written(end: number): readonly Settled<W>[] {
+  written(end: Offset): readonly Settled<W>[] {
     if (this.#fault !== 0) return [];
     this.#highWatermark = Math.max(this.#highWatermark, end);
     const { LEADER, COMMITTED, IN_SYNC } = this.#waits;
@@ -110,13 +110,13 @@ export class Replica<W> {
   }
 
   /** Leads in an epoch. Appends of an earlier epoch go on waiting. */
-  becomeLeader(epoch: number): void {
+  becomeLeader(epoch: LeaderEpoch): void {
     this.#enter("LEADER", epoch);
     this.#fault = 0;
   }
 
   /** Returns the waits that end, with NOT_LEADER_OR_FOLLOWER. */
-  becomeFollower(epoch: number): Settled<W> {
+  becomeFollower(epoch: LeaderEpoch): Settled<W> {
     this.#enter("FOLLOWER", epoch);
     return this.#refuse(Errors.NOT_LEADER_OR_FOLLOWER.code);
   }
@@ -127,7 +127,7 @@ export class Replica<W> {
     return this.#refuse(errorCode);
   }
 
-  #enter(role: Role, epoch: number): void {
+  #enter(role: Role, epoch: LeaderEpoch): void {
     checkTransition(PREVIOUS_ROLES, this.#role, role);
     invariant(epoch >= this.#epoch, "leader epochs do not decrease");
     this.#role = role;

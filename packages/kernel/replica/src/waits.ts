@@ -1,15 +1,15 @@
-import { entryAt } from "@samsa/base";
+import { entryAt, type Offset } from "@samsa/base";
 
 /** Cancelled waits are removed when they are the majority of at least this many. */
 const LEAST_SWEPT = 64;
 
 /** An append that waits until the records before `offset` are safe; it can end only once. */
 export class Wait<W> {
-  readonly offset: number;
+  readonly offset: Offset;
   readonly #queue: Waits<W>;
   #item: W | undefined;
 
-  constructor(queue: Waits<W>, offset: number, item: W) {
+  constructor(queue: Waits<W>, offset: Offset, item: W) {
     this.#queue = queue;
     this.offset = offset;
     this.#item = item;
@@ -43,7 +43,7 @@ export class Waits<W> {
     return this.#waits.length;
   }
 
-  add(offset: number, item: W): Wait<W> {
+  add(offset: Offset, item: W): Wait<W> {
     const wait = new Wait<W>(this, offset, item);
     this.#waits.push(wait);
     return wait;
@@ -58,7 +58,7 @@ export class Waits<W> {
   }
 
   /** Ends the waits for offsets up to `offset`, and returns their items in order. */
-  upTo(offset: number): W[] {
+  upTo(offset: Offset): W[] {
     let count = 0;
     while (count < this.#waits.length && entryAt(this.#waits, count).offset <= offset) count++;
     return this.#end(this.#waits.splice(0, count));
