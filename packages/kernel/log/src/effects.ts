@@ -46,7 +46,7 @@ export function fileName(offset: Offset, suffix: string): string {
 }
 
 /** Offset in a file name of 20 digits and `suffix`; -1 for other names. */
-export function offsetOfFile(name: string, suffix: string): number {
+export function offsetOfFile(name: string, suffix: string): Offset {
   if (name.length !== 20 + suffix.length || !name.endsWith(suffix)) return -1;
   for (let i = 0; i < 20; i++) {
     const code = name.charCodeAt(i);

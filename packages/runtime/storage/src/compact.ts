@@ -1,4 +1,13 @@
-import { type BufferPool, DiskError, type DiskFile, entryAt, lastEntry, MalformedError, viewOf } from "@samsa/base";
+import {
+  type BufferPool,
+  DiskError,
+  type DiskFile,
+  entryAt,
+  lastEntry,
+  MalformedError,
+  type Offset,
+  viewOf,
+} from "@samsa/base";
 import {
   type AbortedTxn,
   BatchFilter,
@@ -201,7 +210,7 @@ class Compaction {
     if (home.offline || this.#options.stopped()) throw new Stopped();
   }
 
-  async run({ firstDirty, firstUncleanable }: Cleanable): Promise<number> {
+  async run({ firstDirty, firstUncleanable }: Cleanable): Promise<Offset> {
     const { map } = this.#options;
     this.#check([]);
     const now = this.#log.home.env.clock.now();
@@ -218,7 +227,7 @@ class Compaction {
   }
 
   /** Fills the map with the keys of the dirty part of the log, as far as there is room. */
-  async #map(from: number, end: number): Promise<void> {
+  async #map(from: Offset, end: Offset): Promise<void> {
     const { map } = this.#options;
     const { state } = this.#log;
     const txns = new PassingTxns(this.#tools);
@@ -235,7 +244,7 @@ class Compaction {
 
   async #mapSegment(
     segment: Segment,
-    { from, end, txns }: { from: number; end: number; txns: PassingTxns },
+    { from, end, txns }: { from: Offset; end: Offset; txns: PassingTxns },
   ): Promise<boolean> {
     const { map } = this.#options;
     for await (const bytes of this.#batches(segment)) {

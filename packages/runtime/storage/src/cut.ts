@@ -1,3 +1,4 @@
+import type { Offset } from "@samsa/base";
 import { BatchCursor } from "@samsa/records";
 import type { ReadOptions } from "./reads.ts";
 
@@ -9,7 +10,7 @@ export function cutBatches(
   { offset, limitOffset }: ReadOptions,
   room: number,
   minOne: boolean,
-): { bytes: Uint8Array; nextOffset: number } {
+): { bytes: Uint8Array; nextOffset: Offset } {
   let from = -1;
   let end = 0;
   let nextOffset = offset;

@@ -1,4 +1,14 @@
-import { BufferPool, DiskError, type Env, guardEach, randomUuid, type Uuid } from "@samsa/base";
+import {
+  type BrokerEpoch,
+  type BrokerId,
+  BufferPool,
+  DiskError,
+  type Env,
+  guardEach,
+  type PartitionIndex,
+  randomUuid,
+  type Uuid,
+} from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import { adviceOf, type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
 import { readWhole } from "./files.ts";
@@ -13,14 +23,14 @@ export interface LogDirsOptions {
   readonly metadataPath: string;
   /** Topic of the metadata log, which must be in `metadataPath`. */
   readonly metadataTopic: string;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   /**
    * Cluster that the directories must belong to. If missing, it is read from them; if all are new, a random id is
    * drawn.
    */
   readonly clusterId?: string;
   /** Settings of each log, by topic name and partition number. */
-  readonly configOf: (topic: string, partition: number) => LogConfig;
+  readonly configOf: (topic: string, partition: PartitionIndex) => LogConfig;
   /** Memory for recent batches of all logs, in bytes; 16 MiB by default. */
   readonly tailBytes?: number;
   /** Pool of read buffers; a new one by default. */
@@ -196,7 +206,7 @@ export class LogDirs {
   }
 
   /** The log of a partition, from any online directory. */
-  get(topic: string, partition: number): PartitionLog | undefined {
+  get(topic: string, partition: PartitionIndex): PartitionLog | undefined {
     for (const dir of this.opened) {
       if (dir.offline) continue;
       const found = dir.get(topic, partition);
@@ -218,7 +228,7 @@ export class LogDirs {
   }
 
   /** The copy of a partition's log that is to replace it (future log). */
-  future(topic: string, partition: number): PartitionLog | undefined {
+  future(topic: string, partition: PartitionIndex): PartitionLog | undefined {
     for (const log of this.futures()) if (log.topic === topic && log.partition === partition) return log;
     return undefined;
   }
@@ -228,7 +238,7 @@ export class LogDirs {
    * that is not cordoned, else in any (`LogManager.nextLogDirs`). Undefined if every disk refuses, or if a disk fails
    * half-way: a log that has been started in one directory must not be started in another.
    */
-  create(topic: string, partition: number, topicId: Uuid, wanted?: Uuid): PartitionLog | undefined {
+  create(topic: string, partition: PartitionIndex, topicId: Uuid, wanted?: Uuid): PartitionLog | undefined {
     const preferred = wanted === undefined ? undefined : this.withId(wanted);
     for (const dir of preferred === undefined ? this.nextDirs() : [preferred]) {
       if (guarded(dir, () => dir.makeRoom(topic, partition)) === undefined) continue;
@@ -247,7 +257,7 @@ export class LogDirs {
   }
 
   /** Broker epoch of the last shutdown, if it was clean in every directory; else -1. */
-  get previousBrokerEpoch(): number {
+  get previousBrokerEpoch(): BrokerEpoch {
     const [first, ...rest] = this.opened.map(dir => dir.previousBrokerEpoch);
     return first === undefined || this.anyOffline || rest.some(epoch => epoch !== first) ? -1 : first;
   }
@@ -271,7 +281,7 @@ export class LogDirs {
   }
 
   /** Closes all directories. Rejects with the first failure once all are closed. */
-  async close(brokerEpoch = -1): Promise<void> {
+  async close(brokerEpoch: BrokerEpoch = -1): Promise<void> {
     const ends = await Promise.allSettled([...this.everyDir()].map(dir => dir.close(brokerEpoch)));
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }

@@ -1,16 +1,5 @@
-import {
-  BufferPool,
-  DiskError,
-  type DiskLock,
-  entryAt,
-  type Env,
-  fromUtf8,
-  invariant,
-  MalformedError,
-  randomUuid,
-  type Uuid,
-  utf8,
-} from "@samsa/base";
+import type { BrokerEpoch, BrokerId, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
+import { BufferPool, DiskError, entryAt, fromUtf8, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
 import {
   CUT_SUFFIX,
   fileName,
@@ -35,13 +24,13 @@ import type { LogHome } from "./log-home.ts";
 
 /** Ownership, settings and memory of one log directory. */
 export interface LogDirOptions {
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   /** Cluster that the directory must belong to. An unformatted directory is formatted with it. */
   readonly clusterId?: string;
   /** Id for a directory that is formatted now; random by default. */
   readonly directoryId?: Uuid;
   /** Settings of each log, by topic name and partition number: the topic ids are only known from the directory. */
-  readonly configOf: (topic: string, partition: number) => LogConfig;
+  readonly configOf: (topic: string, partition: PartitionIndex) => LogConfig;
   /** Memory for recent batches of all logs, in bytes; 16 MiB by default. */
   readonly tailBytes?: number;
   /** Pool of buffers for reads and for recent batches; a new one by default. */
@@ -87,20 +76,20 @@ interface Known {
   /** Names of the files in it. */
   readonly names: readonly string[];
   /** -1 if the checkpoints do not contain the log. */
-  readonly recoveryPoint: number;
-  readonly start: number;
-  readonly watermark: number;
-  readonly cleanedTo: number;
+  readonly recoveryPoint: Offset;
+  readonly start: Offset;
+  readonly watermark: Offset;
+  readonly cleanedTo: Offset;
 }
 
 /** Lowest offset that a log was truncated to since the checkpoints were written, from the names of its files; Infinity: none. */
-function cutOf(names: readonly string[]): number {
+function cutOf(names: readonly string[]): Offset {
   return Math.min(...names.map(name => offsetOfFile(name, CUT_SUFFIX)).filter(offset => offset >= 0));
 }
 
 /** A truncation that the checkpoints do not cover yet. */
 interface Cut {
-  readonly offset: number;
+  readonly offset: Offset;
   /** Value of `turn` at the truncation. Checkpoints whose write begins later cover it. */
   readonly since: number;
 }
@@ -108,17 +97,17 @@ interface Cut {
 /** Directory names of logs and of copies that are to become logs (future logs). */
 const LOG_NAME = /^(.+)-(\d+)(\.[0-9a-f]{32}-future)?$/;
 
-function keyOf(topic: string, partition: number): string {
+function keyOf(topic: string, partition: PartitionIndex): string {
   return `${topic}-${partition}`;
 }
 
 /** Directory name of a future log, made unique by 16 random bytes (`UnifiedLog.logFutureDirName`). */
-export function futureName(topic: string, partition: number, unique: Uint8Array): string {
+export function futureName(topic: string, partition: PartitionIndex, unique: Uint8Array): string {
   const hex = Array.from(unique, byte => byte.toString(16).padStart(2, "0")).join("");
   return `${keyOf(topic, partition)}.${hex}-future`;
 }
 
-function cutName(offset: number): string {
+function cutName(offset: Offset): string {
   return fileName(offset, CUT_SUFFIX);
 }
 
@@ -135,7 +124,7 @@ export class LogDir implements LogHome<PartitionLog> {
   /** Copies of logs from other directories that are being moved here, by `<topic>-<partition>`. */
   readonly futures = new Map<string, PartitionLog>();
   /** Broker epoch in the marker of the last clean shutdown; -1 if it has none or there is no marker. */
-  readonly previousBrokerEpoch: number;
+  readonly previousBrokerEpoch: BrokerEpoch;
   /** True if the last shutdown was clean. */
   readonly cleanStart: boolean;
   /** Error that took the directory offline. */
@@ -210,7 +199,7 @@ export class LogDir implements LogHome<PartitionLog> {
     return meta;
   }
 
-  private offsets(file: string): Map<string, number> {
+  private offsets(file: string): Map<string, Offset> {
     const path = `${this.path}/${file}`;
     const bytes = readWhole(this.env.disk, path);
     const entries = bytes === undefined ? [] : this.entriesOf(bytes, path);
@@ -254,7 +243,7 @@ export class LogDir implements LogHome<PartitionLog> {
       const marked = cutOf(names);
       // A clean shutdown writes the checkpoints after any truncation.
       const limit = this.cleanStart ? Infinity : marked;
-      const saved = (offsets: ReadonlyMap<string, number>) => Math.min(offsets.get(key) ?? 0, limit);
+      const saved = (offsets: ReadonlyMap<string, Offset>) => Math.min(offsets.get(key) ?? 0, limit);
       const log = this.loadLog(topic, partition, {
         name,
         names,
@@ -275,7 +264,7 @@ export class LogDir implements LogHome<PartitionLog> {
     return this.env.disk.list(`${this.path}/${name}`).flatMap(file => (file.directory ? [] : [file.name]));
   }
 
-  private loadLog(topic: string, partition: number, known: Known): PartitionLog {
+  private loadLog(topic: string, partition: PartitionIndex, known: Known): PartitionLog {
     const { env } = this;
     const path = `${this.path}/${known.name}`;
     const place = { path };
@@ -310,19 +299,19 @@ export class LogDir implements LogHome<PartitionLog> {
   }
 
   /** The log of a partition. */
-  get(topic: string, partition: number): PartitionLog | undefined {
+  get(topic: string, partition: PartitionIndex): PartitionLog | undefined {
     return this.logs.get(keyOf(topic, partition));
   }
 
   /** Makes the directory of a log and returns its path. */
-  makeRoom(topic: string, partition: number): string {
+  makeRoom(topic: string, partition: PartitionIndex): string {
     const path = `${this.path}/${keyOf(topic, partition)}`;
     this.env.disk.makeDirectory(path);
     return path;
   }
 
   /** Creates the log of a partition that has none in this directory. */
-  create(topic: string, partition: number, topicId: Uuid): PartitionLog {
+  create(topic: string, partition: PartitionIndex, topicId: Uuid): PartitionLog {
     invariant(!this.logs.has(keyOf(topic, partition)), "a log is created once");
     this.makeRoom(topic, partition);
     const log = this.begin(topic, partition, { topicId, name: keyOf(topic, partition) });
@@ -341,7 +330,11 @@ export class LogDir implements LogHome<PartitionLog> {
     return log;
   }
 
-  private begin(topic: string, partition: number, { topicId, name }: { topicId: Uuid; name: string }): PartitionLog {
+  private begin(
+    topic: string,
+    partition: PartitionIndex,
+    { topicId, name }: { topicId: Uuid; name: string },
+  ): PartitionLog {
     // The first flush makes partition.metadata durable before any record.
     replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
     const known = { name, names: [PARTITION_FILE], recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
@@ -350,7 +343,7 @@ export class LogDir implements LogHome<PartitionLog> {
     return log;
   }
 
-  markCut(log: PartitionLog, offset: number): void {
+  markCut(log: PartitionLog, offset: Offset): void {
     const before = this.cuts.get(log)?.offset ?? Infinity;
     const lowest = Math.min(before, offset);
     if (lowest < before) this.env.disk.open(`${log.path}/${cutName(lowest)}`, "create").close();
@@ -365,7 +358,7 @@ export class LogDir implements LogHome<PartitionLog> {
     if (log.checkpointed < 0 && this.gapless.has(log)) this.markCut(log, 0);
   }
 
-  async secure(log: PartitionLog, offset: number): Promise<void> {
+  async secure(log: PartitionLog, offset: Offset): Promise<void> {
     if (log.checkpointed >= offset) return;
     if (log.durablePoint < offset) await log.flush();
     await this.checkpoint();
@@ -483,12 +476,12 @@ export class LogDir implements LogHome<PartitionLog> {
    * Flushes and closes every log, writes the checkpoints, then the marker of a clean shutdown, and releases the lock.
    * If anything fails there is no marker, so the next start recovers; rejects with that failure.
    */
-  close(brokerEpoch = -1): Promise<void> {
+  close(brokerEpoch: BrokerEpoch = -1): Promise<void> {
     this.closing ??= this.closeOnce(brokerEpoch);
     return this.closing;
   }
 
-  private async closeOnce(brokerEpoch: number): Promise<void> {
+  private async closeOnce(brokerEpoch: BrokerEpoch): Promise<void> {
     const { env, path, offline } = this;
     try {
       await paced(env.timers, this.allLogs(), { width: FLUSH_WIDTH, work: log => log.close() });
@@ -563,7 +556,7 @@ export function adviceOf(error: DiskError): string {
 }
 
 /** Broker epoch in a marker of a clean shutdown; older releases wrote an empty file or a plain number. */
-function brokerEpochIn(marker: Uint8Array): number {
+function brokerEpochIn(marker: Uint8Array): BrokerEpoch {
   try {
     const parsed = JSON.parse(fromUtf8(marker)) as { brokerEpoch?: unknown } | number | null;
     const epoch = typeof parsed === "object" ? parsed?.brokerEpoch : undefined;

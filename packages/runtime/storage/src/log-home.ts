@@ -1,4 +1,4 @@
-import type { BufferPool, DiskError, Env, Uuid } from "@samsa/base";
+import type { BufferPool, DiskError, Env, Offset, Uuid } from "@samsa/base";
 import type { TailPool } from "./tail.ts";
 
 /** Services of a log directory for its logs; `Log` is their class. */
@@ -27,14 +27,14 @@ export interface LogHome<Log = unknown> {
    * Notes that the log was truncated to `offset`: until the checkpoints are written again, recovery must not trust
    * higher ones.
    */
-  markCut(log: Log, offset: number): void;
+  markCut(log: Log, offset: Offset): void;
   /** Called when a segment of the log was closed and the next one is about to be created. */
   sealing(log: Log): void;
   /**
    * Resolves when a restart would know that everything below `offset` was flushed, unless the log is truncated
    * meanwhile.
    */
-  secure(log: Log, offset: number): Promise<void>;
+  secure(log: Log, offset: Offset): Promise<void>;
   /** Notes that the log was deleted or put aside. */
   forget(log: Log): void;
   /** Notes that a copy has become the log; `before` was the path of its directory. */

@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { invariant, type Offset } from "@samsa/base";
 import { BatchCursor } from "@samsa/records";
 import type { PartitionLog } from "./log.ts";
 
@@ -83,7 +83,7 @@ export class LogMove {
   }
 
   /** Starts the copy where the first batch does, which may be below the log start offset. */
-  private begin(chunk: Uint8Array, offset: number): void {
+  private begin(chunk: Uint8Array, offset: Offset): void {
     const batch = new BatchCursor(chunk);
     batch.next();
     const start = Math.min(batch.baseOffset, offset);

@@ -1,3 +1,4 @@
+import type { Offset } from "@samsa/base";
 import type { LogState, Segment } from "@samsa/log";
 import { cutBatches } from "./cut.ts";
 import type { LogFiles } from "./log-files.ts";
@@ -14,7 +15,7 @@ export class LogReader {
   readonly #files: LogFiles;
   readonly #home: LogHome;
   /** End of the last read, where most consumers continue. */
-  #hint: { offset: number; segment: Segment; position: number } | undefined;
+  #hint: { offset: Offset; segment: Segment; position: number } | undefined;
   #readingAhead = false;
 
   constructor(home: LogHome, files: LogFiles, state: LogState) {
@@ -52,7 +53,7 @@ export class LogReader {
   }
 
   /** Reads ahead after a read that waited for the device, so that the next one does not wait. */
-  #readAhead(offset: number, bytes: number): void {
+  #readAhead(offset: Offset, bytes: number): void {
     if (this.#readingAhead) return;
     this.#readingAhead = true;
     this.warm(offset, bytes)
@@ -64,7 +65,7 @@ export class LogReader {
    * Brings the data that `read` needs next at `offset` into the page cache. Does nothing unless the last read ended at
    * `offset`. Rejects with `DiskError`.
    */
-  async warm(offset: number, maxBytes: number): Promise<void> {
+  async warm(offset: Offset, maxBytes: number): Promise<void> {
     if (this.#hint?.offset !== offset) return;
     const { segment, position } = this.#hint;
     const size = Math.min(maxBytes, segment.size - position);
@@ -83,7 +84,7 @@ export class LogReader {
   }
 
   /** Position of the batch with `offset`, or of the next batch if there is a gap. */
-  #position(offset: number): Position | undefined {
+  #position(offset: Offset): Position | undefined {
     const state = this.#state;
     let segment = state.segmentOf(offset) ?? state.oldest;
     const known = this.#hint?.offset === offset && this.#hint.segment === segment ? this.#hint.position : undefined;

@@ -1,4 +1,5 @@
-import { DiskError, type DiskFile, type Int64, invariant, type Uuid } from "@samsa/base";
+import type { DiskFile, Int64, LeaderEpoch, Offset, PartitionIndex, ProducerId, Uuid } from "@samsa/base";
+import { DiskError, invariant } from "@samsa/base";
 import {
   type AbortedTxn,
   type AppendRequest,
@@ -35,14 +36,14 @@ export interface PartitionLogOptions {
   readonly home: LogHome<PartitionLog>;
   readonly place: { path: string };
   readonly topic: string;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
   readonly topicId: Uuid | undefined;
   readonly state: LogState;
-  readonly recoveryPoint: number;
+  readonly recoveryPoint: Offset;
   /** Same as `PartitionLog.checkpointed`. */
-  readonly checkpointed: number;
-  readonly highWatermark: number;
-  readonly cleanedTo: number;
+  readonly checkpointed: Offset;
+  readonly highWatermark: Offset;
+  readonly cleanedTo: Offset;
 }
 
 const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
@@ -50,15 +51,15 @@ const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX
 /** Log of one partition on disk (`UnifiedLog`). */
 export class PartitionLog {
   readonly topic: string;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
   topicId: Uuid | undefined;
-  private watermark = 0;
+  private watermark: Offset = 0;
   /** Offsets below this are durable. */
-  recoveryPoint: number;
+  recoveryPoint: Offset;
   /** Recovery point that a restart would find now; -1 if it would find none. Set by the directory. */
-  checkpointed: number;
+  checkpointed: Offset;
   /** Segments that end at or below this are durable with their indexes. Never above `recoveryPoint`. */
-  private sealedTo: number;
+  private sealedTo: Offset;
   /** True if a segment was closed and no flush has begun since. */
   private sealDue = false;
   /** True if the next flush includes the active segment. */
@@ -79,7 +80,7 @@ export class PartitionLog {
   /** Counts truncations, moves and closes, so that long work on the log can notice them and start again. */
   changes = 0;
   /** Offsets below this have been compacted. */
-  cleanedTo: number;
+  cleanedTo: Offset;
   /** True while the log is being copied: it must not be compacted then. */
   cleaningPaused = false;
   /** True if something was written since the log was opened. */
@@ -113,47 +114,45 @@ export class PartitionLog {
   }
 
   /** Set by the replica layer; never above `endOffset`. */
-  get highWatermark(): number {
+  get highWatermark(): Offset {
     return this.watermark;
   }
-  set highWatermark(offset: number) {
+  set highWatermark(offset: Offset) {
     this.watermark = offset;
     // Drops transactions that are decided now, even if no consumer reads.
     this.state.producers.firstUndecided(offset);
   }
-
   get path(): string {
     return this.files.path;
   }
-
   get config(): LogConfig {
     return this.state.config;
   }
   set config(config: LogConfig) {
     this.state.config = config;
   }
-  get startOffset(): number {
+  get startOffset(): Offset {
     return this.state.startOffset;
   }
-  get endOffset(): number {
+  get endOffset(): Offset {
     return this.state.endOffset;
   }
   get size(): number {
     return this.state.size;
   }
   /** Last stable offset: the limit of consumers with isolation level read_committed. */
-  get stableOffset(): number {
+  get stableOffset(): Offset {
     const undecided = this.state.producers.firstUndecided(this.highWatermark);
     return undecided < 0 ? this.highWatermark : Math.min(undecided, this.highWatermark);
   }
   /** Latest leader epoch; -1 if unknown. */
-  get latestEpoch(): number {
+  get latestEpoch(): LeaderEpoch {
     return this.state.epochs.latest;
   }
   get epochs(): readonly EpochStart[] {
     return this.state.epochs.entries;
   }
-  get producers(): ReadonlyMap<bigint, ProducerEntry> {
+  get producers(): ReadonlyMap<ProducerId, ProducerEntry> {
     return this.state.producers.entries;
   }
   /** True if effects wait for `writePending`. */
@@ -188,7 +187,7 @@ export class PartitionLog {
   }
 
   /** Starts a new leader epoch at the log end offset. */
-  beginEpoch(epoch: number): void {
+  beginEpoch(epoch: LeaderEpoch): void {
     this.state.epochs.assign(epoch, this.endOffset);
     this.state.writeEpochs(this.effects);
   }
@@ -238,7 +237,7 @@ export class PartitionLog {
    * Brings the data that `read` needs next at `offset` into the page cache, so that reading a whole log does not block
    * the event loop. Rejects with `DiskError`.
    */
-  async warm(offset: number, maxBytes: number): Promise<void> {
+  async warm(offset: Offset, maxBytes: number): Promise<void> {
     try {
       if (!this.tail.has(offset)) await this.reader.warm(offset, maxBytes);
     } catch (error) {
@@ -264,12 +263,12 @@ export class PartitionLog {
   }
 
   /** Largest epoch not above `epoch`, and its end offset; both -1 if unknown (`LeaderEpochFileCache.endOffsetFor`). */
-  endOffsetForEpoch(epoch: number): { epoch: number; endOffset: number } {
+  endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } {
     return this.state.epochs.endOffsetFor(epoch, this.endOffset);
   }
 
   /** Aborted transactions that a read_committed consumer of [fetchOffset, upperBound) must know. */
-  abortedTransactions(fetchOffset: number, upperBound: number): AbortedTxn[] {
+  abortedTransactions(fetchOffset: Offset, upperBound: Offset): AbortedTxn[] {
     return this.guarded(() => {
       this.writePending();
       return this.state.abortedIn(fetchOffset, upperBound);
@@ -360,7 +359,7 @@ export class PartitionLog {
    * Recovery point to write down. It may be the base offset of a segment only if all earlier segments are durable with
    * their indexes, since recovery reads nothing below it.
    */
-  get durablePoint(): number {
+  get durablePoint(): Offset {
     return this.recoveryPoint > this.sealedTo ? Math.max(this.sealedTo, this.recoveryPoint - 1) : this.recoveryPoint;
   }
 
@@ -391,7 +390,7 @@ export class PartitionLog {
    * Moves the log start offset, never backwards and not past the high watermark. Returns the log start offset, or -1 if
    * refused.
    */
-  deleteRecords(beforeOffset: number): number {
+  deleteRecords(beforeOffset: Offset): Offset {
     const wanted = beforeOffset === -1 ? this.highWatermark : beforeOffset;
     if (wanted > this.highWatermark) return -1;
     this.raiseStart(wanted);
@@ -400,13 +399,13 @@ export class PartitionLog {
   }
 
   /** Moves the log start offset of a follower to the leader's. */
-  raiseStart(offset: number): void {
+  raiseStart(offset: Offset): void {
     this.state.raiseStart(Math.min(offset, this.endOffset));
     this.state.writeEpochs(this.effects);
   }
 
   /** Removes all records at and after `offset`. */
-  truncateTo(offset: number): void {
+  truncateTo(offset: Offset): void {
     if (offset >= this.endOffset) return;
     this.guarded(() => {
       this.writePending();
@@ -425,7 +424,7 @@ export class PartitionLog {
   }
 
   /** Empties the log; the next record gets `offset`. */
-  restartAt(offset: number): void {
+  restartAt(offset: Offset): void {
     this.guarded(() => {
       this.writePending();
       this.tail.clear();
@@ -484,7 +483,7 @@ export class PartitionLog {
   }
 
   /** Moves the log end offset forward to `offset`, without any records between. */
-  extendTo(offset: number): void {
+  extendTo(offset: Offset): void {
     invariant(offset > this.endOffset, "a log is extended beyond its end");
     this.guarded(() => {
       this.writePending();

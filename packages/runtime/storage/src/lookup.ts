@@ -1,4 +1,4 @@
-import { type DiskFile, type Env, getI64, type Int64, viewOf } from "@samsa/base";
+import { type DiskFile, type Env, getI64, type Int64, type LeaderEpoch, type Offset, viewOf } from "@samsa/base";
 import type { LogState, Segment } from "@samsa/log";
 import { BatchCursor, batchSize, FIELD, HEADER_SIZE, RecordCursor } from "@samsa/records";
 
@@ -12,10 +12,10 @@ export interface Position {
 
 /** A record found by its timestamp (ListOffsets). */
 export interface TimestampOffset {
-  readonly offset: number;
+  readonly offset: Offset;
   readonly timestamp: Int64;
   /** -1 if unknown. */
-  readonly leaderEpoch: number;
+  readonly leaderEpoch: LeaderEpoch;
 }
 
 const WINDOW = 8192;
@@ -44,7 +44,7 @@ function walk(file: DiskFile, segment: Segment, start: number, visit: (at: numbe
 }
 
 /** Position of the first batch that ends at or after `offset`, searched from position `start` on. */
-export function locate(file: DiskFile, segment: Segment, offset: number, start: number): Position | undefined {
+export function locate(file: DiskFile, segment: Segment, offset: Offset, start: number): Position | undefined {
   let found: Position | undefined;
   walk(file, segment, start, (position, view) => {
     const last = view.getInt32(0) * 4294967296 + view.getUint32(4) + view.getInt32(23);
@@ -66,7 +66,7 @@ export function remeasure(file: DiskFile, segment: Segment): void {
 }
 
 /** First record that `wanted` accepts in the batch at `at`. */
-function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: Int64, offset: number) => boolean) {
+function recordIn(file: DiskFile, at: Position, env: Env, wanted: (timestamp: Int64, offset: Offset) => boolean) {
   const bytes = new Uint8Array(at.size);
   const batch = new BatchCursor(bytes, 0, readAt(file, bytes, at.position));
   if (!batch.next()) return undefined;

@@ -1,9 +1,9 @@
-import { fromUtf8, type Uuid, utf8 } from "@samsa/base";
+import { type BrokerId, fromUtf8, utf8, type Uuid } from "@samsa/base";
 
 /** `meta.properties`: the owner of a log directory. */
 export interface MetaProperties {
   readonly clusterId: string;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly directoryId: Uuid;
 }
 

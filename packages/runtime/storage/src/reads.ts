@@ -1,6 +1,7 @@
+import type { Offset } from "@samsa/base";
 /** Range and size of a read from a log. */
 export interface ReadOptions {
-  readonly offset: number;
+  readonly offset: Offset;
   readonly maxBytes: number;
   /** Returns the first batch even if it is larger than `maxBytes`. */
   readonly minOneMessage: boolean;
@@ -8,7 +9,7 @@ export interface ReadOptions {
    * Batches whose base offset is at or above this are left out: the high watermark, last stable offset or log end
    * offset.
    */
-  readonly limitOffset: number;
+  readonly limitOffset: Offset;
 }
 
 /** Batches from a log, or an error. */
@@ -19,7 +20,7 @@ export interface ReadResult {
   readonly chunks: Uint8Array[];
   readonly size: number;
   /** Offset after the last batch; the requested offset if there is none. */
-  readonly nextOffset: number;
+  readonly nextOffset: Offset;
   /** Gives the memory of `chunks` back for reuse. The caller calls it when it no longer reads them. */
   readonly release?: () => void;
 }

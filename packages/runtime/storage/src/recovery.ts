@@ -1,4 +1,4 @@
-import { entryAt, type Env, getI64, MalformedError, sameBytes, viewOf } from "@samsa/base";
+import { entryAt, type Env, getI64, MalformedError, type Offset, sameBytes, viewOf } from "@samsa/base";
 import {
   CLEANED_SUFFIX,
   DELETED_SUFFIX,
@@ -40,10 +40,10 @@ export interface LoadOptions {
   /** True after a clean shutdown. */
   readonly clean: boolean;
   /** Offsets below this were flushed; -1 if unknown. */
-  readonly recoveryPoint: number;
+  readonly recoveryPoint: Offset;
   /** Offsets below this were compacted. */
   readonly cleanedTo: number;
-  readonly startOffset: number;
+  readonly startOffset: Offset;
   /** Names of the files in the log's directory. */
   readonly names: readonly string[];
 }
@@ -167,23 +167,23 @@ function rewriteIndexes(
 }
 
 interface Listing {
-  readonly bases: number[];
-  readonly snapshots: number[];
+  readonly bases: Offset[];
+  readonly snapshots: Offset[];
   /** Base offsets of segments that a compaction was about to exchange for others. */
-  readonly swapped: number[];
+  readonly swapped: Offset[];
   readonly hasEpochs: boolean;
   /** Base offsets of segments with an index of aborted transactions. */
-  readonly txns: ReadonlySet<number>;
+  readonly txns: ReadonlySet<Offset>;
 }
 
 /** Finishes or undoes operations that the last run left half done, and lists the files. */
 function listFiles(names: readonly string[], path: string, env: Env): Listing {
   const { disk } = env;
-  const bases: number[] = [];
-  const snapshots: number[] = [];
-  const swapped: number[] = [];
+  const bases: Offset[] = [];
+  const snapshots: Offset[] = [];
+  const swapped: Offset[] = [];
   let hasEpochs = false;
-  const txns = new Set<number>();
+  const txns = new Set<Offset>();
   // While any file of a compacted segment still has the suffix `.cleaned`, its files with `.swap` must not be used.
   const unfinished = Math.min(
     ...names.filter(name => name.endsWith(CLEANED_SUFFIX)).map(name => Number(name.slice(0, 20))),
@@ -280,7 +280,7 @@ function loadEpochs(state: LogState, path: string, env: Env): boolean {
 }
 
 /** Loads producers from a snapshot. A damaged one is removed, and false returned. */
-function loadSnapshot(state: LogState, offset: number, path: string, env: Env): boolean {
+function loadSnapshot(state: LogState, offset: Offset, path: string, env: Env): boolean {
   const file = `${path}/${fileName(offset, SNAPSHOT_SUFFIX)}`;
   try {
     const bytes = readWhole(env.disk, file) ?? NO_BYTES;
@@ -315,7 +315,7 @@ function loadClean(state: LogState, path: string, env: Env): boolean {
 }
 
 /** Removes the segments that the compacted one at `base` replaces. */
-function finishSwap(state: LogState, base: number, where: Where): void {
+function finishSwap(state: LogState, base: Offset, where: Where): void {
   const at = state.indexOf(base);
   const segment = state.segments[at];
   if (segment?.base !== base) return;
@@ -326,7 +326,7 @@ function finishSwap(state: LogState, base: number, where: Where): void {
 }
 
 /** Offset after the last batch of a flushed segment. */
-function endOf(segment: Segment, { path, env }: Where): number {
+function endOf(segment: Segment, { path, env }: Where): Offset {
   const scanner = scan(path, env, {
     segment,
     producers: new ProducerStates(),
@@ -420,7 +420,7 @@ function producerTarget(state: LogState, segment: Segment) {
 }
 
 /** Loads the newest usable producer snapshot at or below `offset`. Returns the offset to read producer state from. */
-function startProducers(state: LogState, offset: number, path: string, env: Env): number {
+function startProducers(state: LogState, offset: Offset, path: string, env: Env): Offset {
   // A snapshot older than the first segment lacks records that were deleted since.
   const { base } = state.oldest;
   for (const snapshot of state.snapshots.filter(known => known >= base && known <= offset).reverse()) {
@@ -474,7 +474,7 @@ function dropSnapshotsAfter(state: LogState, path: string, env: Env): void {
  * Rebuilds producer state as of the log end offset, after a truncation. Reads at least from the high watermark on: a
  * snapshot lacks transactions that have ended but are not decided yet.
  */
-export function reloadProducers(state: LogState, highWatermark: number, { path, env }: Where): void {
+export function reloadProducers(state: LogState, highWatermark: Offset, { path, env }: Where): void {
   const decided = Math.max(state.oldest.base, Math.min(state.endOffset, highWatermark));
   const from = startProducers(state, decided, path, env);
   for (const segment of state.segments) {

@@ -1,11 +1,11 @@
-import { type BufferPool, entryAt } from "@samsa/base";
+import { type BufferPool, entryAt, type Offset } from "@samsa/base";
 import { cutBatches } from "./cut.ts";
 import type { ReadOptions, ReadResult } from "./reads.ts";
 
 /** Contiguous batches in memory with the offsets [first, next). */
 interface Run {
-  readonly first: number;
-  readonly next: number;
+  readonly first: Offset;
+  readonly next: Offset;
   readonly bytes: Uint8Array;
   readonly slab: Slab;
 }
@@ -100,14 +100,14 @@ export class Tail {
   private readonly pool: TailPool;
   private all: Run[] = [];
   /** Offsets below this are in the file. */
-  written = 0;
+  written: Offset = 0;
 
   constructor(pool: TailPool) {
     this.pool = pool;
   }
 
   /** Adds the last copied bytes as the offsets [first, next). */
-  push(first: number, next: number, bytes: Uint8Array): void {
+  push(first: Offset, next: Offset, bytes: Uint8Array): void {
     this.all.push({ first, next, bytes, slab: this.pool.keep(this, bytes.length) });
   }
 
@@ -156,12 +156,12 @@ export class Tail {
     return { error: 0, chunks, size, nextOffset, release: this.pool.pin(slabs) };
   }
 
-  has(offset: number): boolean {
+  has(offset: Offset): boolean {
     return this.find(offset) >= 0;
   }
 
   /** Index of the run with `offset`; -1 if it is not in memory. */
-  private find(offset: number): number {
+  private find(offset: Offset): number {
     const { all } = this;
     if (all.length === 0 || offset < (all[0] as Run).first) return -1;
     let low = 0;

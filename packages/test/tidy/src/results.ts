@@ -97,10 +97,15 @@ function droppedCalls(file: ParsedFile): Dropped[] {
 
 const RESULT = TypeFlags.NumberLike | TypeFlags.BooleanLike;
 
+/** True if the type, a member of the union, or the number under a brand is a number or a boolean. */
+function hasResult(type: Type): boolean {
+  if ((type.flags & RESULT) !== 0) return true;
+  return (type.isUnionType() || type.isIntersectionType()) && type.getTypes().some(hasResult);
+}
+
 /** True if the type is a number, a boolean, or an error of the protocol. */
 function isResult({ checker }: ParsedFile, type: Type): boolean {
-  if ((type.flags & RESULT) !== 0) return true;
-  if (type.isUnionType()) return type.getTypes().some(one => (one.flags & RESULT) !== 0);
+  if (hasResult(type)) return true;
   return ["errorCode", "code"].some(name => checker.getPropertyOfType(type, name) !== undefined);
 }
 

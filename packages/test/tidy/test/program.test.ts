@@ -145,15 +145,17 @@ describe("results", () => {
 
   test("that are dropped are found", () => {
     const text = `
-      declare const log: { append(): number; write(): boolean | undefined; roll(): void; name(): string };
+      type Offset = number & { readonly tag?: "Offset" };
+      declare const log: { append(): number; write(): boolean | undefined; roll(): void; name(): string; end(): Offset };
       declare const judge: { check(): { readonly errorCode: number } };
-      async function f() { await log.append(); void log.write(); log.roll(); log.name(); judge.check(); }
+      async function f() { await log.append(); void log.write(); log.roll(); log.name(); judge.check(); log.end(); }
       if (log.append() === 0) f();
     `;
     expect(planted({ "packages/a/src/f.ts": text }, found => droppedResults([...found.values()]))).toEqual([
       "packages/a/src/f.ts append",
       "packages/a/src/f.ts write",
       "packages/a/src/f.ts check",
+      "packages/a/src/f.ts end",
     ]);
   });
 });
