@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
 import type { MetadataRecord } from "@samsa/protocol";
 import { ImageEdits, MetadataError } from "./image/edits.ts";
 import {
@@ -15,13 +15,13 @@ export interface MetadataChanges {
   /** The image before the changes. */
   readonly base: MetadataImage;
   /** Partitions that were created or changed, by topic; excludes deleted topics. */
-  readonly changedTopics: ReadonlyMap<Uuid, ReadonlySet<number>>;
+  readonly changedTopics: ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>>;
   /** Topics of the base that were deleted. */
   readonly deletedTopics: ReadonlyMap<Uuid, TopicImage>;
   /** `configKey`s of resources whose settings have changed. */
   readonly changedConfigs: ReadonlySet<string>;
   /** Ids of brokers that were registered, changed or unregistered. */
-  readonly changedBrokers: ReadonlySet<number>;
+  readonly changedBrokers: ReadonlySet<BrokerId>;
 }
 
 /** Changes from the empty image to `image`. */

@@ -1,4 +1,4 @@
-import { SortedMap, type SortedMapEdit, type Uuid } from "@samsa/base";
+import type { BrokerId, PartitionIndex, SortedMap, SortedMapEdit, Uuid } from "@samsa/base";
 import { type MetadataImage, type PartitionImage, type Provenance, type TopicImage } from "./image.ts";
 
 /** Record that contradicts the image: the log and this program disagree, and to go on would do more damage. */
@@ -18,16 +18,16 @@ type EditOf<K extends MapName> = ReturnType<MetadataImage[K]["edit"]>;
 /** Image that is being changed, and a note of what has changed. Costs as much as the changes. */
 export class ImageEdits {
   readonly base: MetadataImage;
-  readonly changedTopics = new Map<Uuid, Set<number>>();
+  readonly changedTopics = new Map<Uuid, Set<PartitionIndex>>();
   readonly deletedTopics = new Map<Uuid, TopicImage>();
   readonly changedConfigs = new Set<string>();
-  readonly changedBrokers = new Set<number>();
+  readonly changedBrokers = new Set<BrokerId>();
   /** Values of the image that are no maps, and maps without changes. */
   readonly next: Writable;
   /** Edits of the maps that have changed. */
   readonly #edits = new Map<MapName, EditOf<MapName>>();
   /** Edits of partitions, which `settleTopics` puts into their topics. */
-  readonly #partitionEdits = new Map<Uuid, SortedMapEdit<number, PartitionImage>>();
+  readonly #partitionEdits = new Map<Uuid, SortedMapEdit<PartitionIndex, PartitionImage>>();
 
   constructor(base: MetadataImage) {
     this.base = base;
@@ -78,7 +78,7 @@ export class ImageEdits {
   }
 
   /** Partitions of a topic, for changes. */
-  partitions(topicId: Uuid): SortedMapEdit<number, PartitionImage> {
+  partitions(topicId: Uuid): SortedMapEdit<PartitionIndex, PartitionImage> {
     let partitions = this.#partitionEdits.get(topicId);
     if (partitions === undefined) {
       partitions = this.topic(topicId).partitions.edit();

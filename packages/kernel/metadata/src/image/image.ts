@@ -1,4 +1,15 @@
-import { type Int64, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import {
+  type BrokerEpoch,
+  type BrokerId,
+  type LeaderEpoch,
+  type Offset,
+  type PartitionEpoch,
+  type PartitionIndex,
+  type ProducerId,
+  SortedMap,
+  UNASSIGNED_DIRECTORY,
+  type Uuid,
+} from "@samsa/base";
 import type {
   AccessControlEntryRecord,
   DelegationTokenRecord,
@@ -12,8 +23,8 @@ import type {
 /** Position in the log up to which an image includes it. */
 export interface Provenance {
   /** Offset of the last record in the image; −1 before the first. */
-  readonly offset: number;
-  readonly epoch: number;
+  readonly offset: Offset;
+  readonly epoch: LeaderEpoch;
   /** Append time of that record, in milliseconds since 1970. */
   readonly timestamp: number;
 }
@@ -28,27 +39,27 @@ export type ControllerImage = Omit<RegisterControllerRecord, "unknownTags">;
 
 /** State of a partition (`PartitionRegistration`). */
 export interface PartitionImage {
-  readonly replicas: readonly number[];
+  readonly replicas: readonly BrokerId[];
   /** Log directory of each replica, in the order of `replicas`. */
   readonly directories: readonly Uuid[];
-  readonly isr: readonly number[];
-  readonly removingReplicas: readonly number[];
-  readonly addingReplicas: readonly number[];
-  readonly eligibleLeaderReplicas: readonly number[];
-  readonly lastKnownElr: readonly number[];
+  readonly isr: readonly BrokerId[];
+  readonly removingReplicas: readonly BrokerId[];
+  readonly addingReplicas: readonly BrokerId[];
+  readonly eligibleLeaderReplicas: readonly BrokerId[];
+  readonly lastKnownElr: readonly BrokerId[];
   /** Broker id; −1: none. */
-  readonly leader: number;
+  readonly leader: BrokerId;
   /** 0 recovered, 1 recovering after an unclean election. */
   readonly leaderRecoveryState: number;
-  readonly leaderEpoch: number;
-  readonly partitionEpoch: number;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly partitionEpoch: PartitionEpoch;
 }
 
 /** Topic and its partitions, by index. */
 export interface TopicImage {
   readonly id: Uuid;
   readonly name: string;
-  readonly partitions: SortedMap<number, PartitionImage>;
+  readonly partitions: SortedMap<PartitionIndex, PartitionImage>;
 }
 
 /** Settings stored for a resource; `type` is of `RESOURCE_TYPE`. */
@@ -83,8 +94,8 @@ export interface MetadataImage {
   /** Level of every finalised feature, `metadata.version` included; absent features are at level 0. */
   readonly features: SortedMap<string, number>;
   readonly zkMigrationState: number;
-  readonly brokers: SortedMap<number, BrokerImage>;
-  readonly controllers: SortedMap<number, ControllerImage>;
+  readonly brokers: SortedMap<BrokerId, BrokerImage>;
+  readonly controllers: SortedMap<BrokerId, ControllerImage>;
   readonly topics: SortedMap<Uuid, TopicImage>;
   readonly topicIds: SortedMap<string, Uuid>;
   /** Topics by `collisionName`, for names with a dot or an underscore (`topicsWithCollisionChars`). */
@@ -93,8 +104,8 @@ export interface MetadataImage {
   readonly configs: SortedMap<string, ConfigImage>;
   /** By `quotaKey`. */
   readonly quotas: SortedMap<string, QuotaImage>;
-  readonly nextProducerId: bigint;
-  readonly producerIdsFrom: { readonly brokerId: number; readonly brokerEpoch: Int64 };
+  readonly nextProducerId: ProducerId;
+  readonly producerIdsFrom: { readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch };
   readonly acls: SortedMap<Uuid, AccessControlEntryRecord>;
   /** By `scramKey`. */
   readonly scram: SortedMap<string, UserScramCredentialRecord>;
@@ -164,7 +175,7 @@ export function topicsByName(image: MetadataImage): TopicImage[] {
 }
 
 /** Log directory of a replica, as far as the metadata knows. */
-export function replicaDirectory(partition: PartitionImage, brokerId: number): Uuid {
+export function replicaDirectory(partition: PartitionImage, brokerId: BrokerId): Uuid {
   return partition.directories[partition.replicas.indexOf(brokerId)] ?? UNASSIGNED_DIRECTORY;
 }
 

@@ -1,4 +1,4 @@
-import type { Int64 } from "@samsa/base";
+import type { BrokerEpoch, BrokerId } from "@samsa/base";
 import { type BrokerRegistrationChangeRecord, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { type ImageEdits, MetadataError } from "../image/edits.ts";
 import type { BrokerImage } from "../image/image.ts";
@@ -17,7 +17,7 @@ export function brokerRecord(broker: BrokerImage, metadataVersion: number): Meta
   });
 }
 
-function brokerAt(edits: ImageEdits, id: number, epoch: Int64): BrokerImage {
+function brokerAt(edits: ImageEdits, id: BrokerId, epoch: BrokerEpoch): BrokerImage {
   const broker = edits.now("brokers").get(id);
   if (broker === undefined) throw new MetadataError(`no broker ${id}`);
   if (broker.brokerEpoch !== epoch) throw new MetadataError(`broker ${id} is not at epoch ${epoch}`);

@@ -1,4 +1,13 @@
-import { entryAt, invariant, MIGRATING_DIRECTORY, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import {
+  type BrokerId,
+  entryAt,
+  invariant,
+  MIGRATING_DIRECTORY,
+  type PartitionIndex,
+  SortedMap,
+  UNASSIGNED_DIRECTORY,
+  type Uuid,
+} from "@samsa/base";
 import { type MetadataRecord, metadataRecord, type PartitionChangeRecord, type PartitionRecord } from "@samsa/protocol";
 import { type ImageEdits, MetadataError } from "../image/edits.ts";
 import {
@@ -14,12 +23,12 @@ import { recordVersions } from "../image/versions.ts";
 import { ELR_FEATURE, metadataVersionOf } from "./features.ts";
 import type { ImagePart } from "./part.ts";
 
-const NO_PARTITIONS = SortedMap.of<number, PartitionImage>();
+const NO_PARTITIONS = SortedMap.of<PartitionIndex, PartitionImage>();
 
-const NO_IDS: readonly number[] = [];
+const NO_IDS: readonly BrokerId[] = [];
 
 /** A list for an image: most lists of a partition are empty or equal to its replicas, and images share these. */
-function shared(list: readonly number[], replicas: readonly number[] = NO_IDS): readonly number[] {
+function shared(list: readonly BrokerId[], replicas: readonly BrokerId[] = NO_IDS): readonly BrokerId[] {
   if (list.length === 0) return NO_IDS;
   return list.length === replicas.length && list.every((id, i) => id === replicas[i]) ? replicas : list;
 }
@@ -61,7 +70,7 @@ export function changedPartition(old: PartitionImage, change: PartitionChangeRec
   };
 }
 
-function movedDirectories(old: PartitionImage, replicas: readonly number[]): readonly Uuid[] {
+function movedDirectories(old: PartitionImage, replicas: readonly BrokerId[]): readonly Uuid[] {
   return replicas.map(replica => {
     const at = old.replicas.indexOf(replica);
     return at < 0 ? UNASSIGNED_DIRECTORY : entryAt(old.directories, at);
@@ -71,7 +80,7 @@ function movedDirectories(old: PartitionImage, replicas: readonly number[]): rea
 /** Partition record in the version for the image's `metadata.version`. */
 export function partitionRecord(
   topic: Pick<TopicImage, "id">,
-  partitionId: number,
+  partitionId: PartitionIndex,
   partition: PartitionImage,
   image: MetadataImage,
 ): MetadataRecord {
@@ -89,7 +98,7 @@ export function partitionRecord(
   });
 }
 
-function setPartition(edits: ImageEdits, topicId: Uuid, index: number, partition: PartitionImage): void {
+function setPartition(edits: ImageEdits, topicId: Uuid, index: PartitionIndex, partition: PartitionImage): void {
   edits.partitions(topicId).set(index, partition);
   const changed = edits.changedTopics.get(topicId);
   if (changed === undefined) edits.changedTopics.set(topicId, new Set([index]));
