@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { invariant, type Offset } from "@samsa/base";
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
@@ -47,7 +47,7 @@ export type ControllerRequests = {
 /** Decision in the log that is not committed yet, or an answer that depends on one. */
 interface Uncommitted<Waiter> {
   /** Offset of its last record, or of the last record that the answer depends on. */
-  readonly offset: number;
+  readonly offset: Offset;
   readonly waiter: Waiter;
 }
 

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { BrokerId, Offset, Uuid } from "@samsa/base";
 import type { MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
 import type { ConfigRules } from "./config-rules.ts";
@@ -39,7 +39,7 @@ export interface ControllerSettings {
   readonly features: ReadonlyMap<string, FeatureRange>;
   /** Feature levels to which an upgrade is allowed; `features` also has levels that only existing clusters may have. */
   readonly offered: ReadonlyMap<string, FeatureRange>;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   /** Returns the level of kraft.version, which the quorum keeps. */
   readonly kraftVersion: () => number;
   /** Returns the configs in a CreateTopics reply, from the settings that differ from the defaults. */
@@ -55,7 +55,7 @@ export interface Draw {
   /** Returns a whole number in [0, limit). */
   below(limit: number): number;
   /** Offset that the first record of the decision will get; broker epochs depend on it. */
-  readonly nextOffset: number;
+  readonly nextOffset: Offset;
   /** Charges created or deleted partitions to the client's mutation quota (KIP-599); false: the quota is exceeded. */
   mutate(partitions: number): boolean;
 }

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, recordVersions } from "@samsa/metadata";
 import {
   type AssignReplicasToDirsRequest,
@@ -29,7 +29,7 @@ export function assignReplicasToDirs(
   const broker = image.brokers.get(brokerId);
   if (broker?.brokerEpoch !== brokerEpoch) return refuse("STALE_BROKER_EPOCH");
   const records: MetadataRecord[] = [];
-  const lost = new Map<Uuid, Set<number>>();
+  const lost = new Map<Uuid, Set<PartitionIndex>>();
   const answers = directories.map(({ id, topics }) => ({
     id,
     topics: topics.map(({ topicId, partitions }) => ({
@@ -45,7 +45,7 @@ export function assignReplicasToDirs(
     })),
   }));
   if (lost.size > 0) {
-    const isLost = (_partition: unknown, place: { topicId: Uuid; partitionId: number }) =>
+    const isLost = (_partition: unknown, place: { topicId: Uuid; partitionId: PartitionIndex }) =>
       lost.get(place.topicId)?.has(place.partitionId) === true;
     records.push(...withoutBroker(context, brokerId, isLost));
   }
@@ -53,9 +53,9 @@ export function assignReplicasToDirs(
 }
 
 interface Assignment {
-  readonly brokerId: number;
+  readonly brokerId: BrokerId;
   readonly topicId: Uuid;
-  readonly partitionIndex: number;
+  readonly partitionIndex: PartitionIndex;
   readonly directory: Uuid;
 }
 

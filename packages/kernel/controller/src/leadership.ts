@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
 import { ELR_FEATURE, type MetadataImage, type PartitionImage, type TopicImage } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import type { DecisionContext } from "./decision.ts";
@@ -7,7 +7,7 @@ import { isActive } from "./placement.ts";
 
 export interface Place {
   readonly topicId: Uuid;
-  readonly partitionId: number;
+  readonly partitionId: PartitionIndex;
 }
 
 /** Changes of all partitions for which `decide` returns a target; a topic may allow unclean elections. */
@@ -35,7 +35,7 @@ function changes(
  */
 export function withoutBroker(
   context: DecisionContext,
-  brokerId: number,
+  brokerId: BrokerId,
   concerns: (partition: PartitionImage, place: Place) => boolean = () => true,
 ): MetadataRecord[] {
   return changes(context, (partition, place) => {
@@ -45,7 +45,7 @@ export function withoutBroker(
 }
 
 /** Removes a broker after an unclean shutdown, from the eligible replicas too: it may have lost records (KIP-966). */
-export function crashedBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
+export function crashedBroker(context: DecisionContext, brokerId: BrokerId): MetadataRecord[] {
   if ((context.image.features.get(ELR_FEATURE) ?? 0) === 0) return withoutBroker(context, brokerId);
   return changes(context, ({ isr, eligibleLeaderReplicas }) => {
     if (!isr.includes(brokerId) && !eligibleLeaderReplicas.includes(brokerId)) return undefined;
@@ -54,7 +54,7 @@ export function crashedBroker(context: DecisionContext, brokerId: number): Metad
 }
 
 /** Moves leadership and the ISR away from a broker that leaves for good, where it is in sync or eligible to lead. */
-export function forgottenBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
+export function forgottenBroker(context: DecisionContext, brokerId: BrokerId): MetadataRecord[] {
   return changes(context, ({ isr, eligibleLeaderReplicas }) => {
     if (!isr.includes(brokerId) && !eligibleLeaderReplicas.includes(brokerId)) return undefined;
     return { isr: without(isr, brokerId), acceptable: others(context.image, brokerId) };
@@ -62,11 +62,11 @@ export function forgottenBroker(context: DecisionContext, brokerId: number): Met
 }
 
 /** Elects leaders of leaderless partitions when a broker is unfenced. */
-export function returnedBroker(context: DecisionContext, brokerId: number): MetadataRecord[] {
-  const acceptable = (id: number) => id === brokerId || isActive(context.image, id);
+export function returnedBroker(context: DecisionContext, brokerId: BrokerId): MetadataRecord[] {
+  const acceptable = (id: BrokerId) => id === brokerId || isActive(context.image, id);
   return changes(context, ({ leader }) => (leader === -1 ? { acceptable } : undefined));
 }
 
-function others(image: MetadataImage, brokerId: number): (id: number) => boolean {
+function others(image: MetadataImage, brokerId: BrokerId): (id: BrokerId) => boolean {
   return id => id !== brokerId && isActive(image, id);
 }

@@ -1,4 +1,4 @@
-import { entryAt } from "@samsa/base";
+import { type BrokerId, entryAt, type PartitionIndex } from "@samsa/base";
 import {
   ELR_FEATURE,
   METADATA_VERSION,
@@ -14,32 +14,32 @@ import { directoryOf, isActive, isOnline } from "./placement.ts";
 
 /** Wanted state of a partition; unset fields stay. */
 export interface PartitionTarget {
-  readonly isr?: readonly number[];
-  readonly replicas?: readonly number[];
-  readonly adding?: readonly number[];
-  readonly removing?: readonly number[];
+  readonly isr?: readonly BrokerId[];
+  readonly replicas?: readonly BrokerId[];
+  readonly adding?: readonly BrokerId[];
+  readonly removing?: readonly BrokerId[];
   /**
    * Candidates for leadership: a replica in sync, the current leader first ("online"); the first replica if it is in
    * sync ("preferred"); any replica, if none is in sync ("unclean"). Default "online".
    */
   readonly election?: "online" | "preferred" | "unclean";
   /** True if a broker may lead any partition. Default: it is active. */
-  readonly acceptable?: (brokerId: number) => boolean;
+  readonly acceptable?: (brokerId: BrokerId) => boolean;
   /** Broker that may have lost acknowledged records. */
-  readonly crashed?: number;
+  readonly crashed?: BrokerId;
 }
 
 /** State of a partition during a change. */
 interface Draft {
-  replicas: readonly number[];
-  isr: readonly number[];
-  adding: readonly number[];
-  removing: readonly number[];
-  elr: readonly number[];
+  replicas: readonly BrokerId[];
+  isr: readonly BrokerId[];
+  adding: readonly BrokerId[];
+  removing: readonly BrokerId[];
+  elr: readonly BrokerId[];
 }
 
 interface Elected {
-  readonly leader: number;
+  readonly leader: BrokerId;
   readonly unclean: boolean;
 }
 
@@ -49,7 +49,7 @@ const NO_LEADER = -1;
 const UNCHANGED_LEADER = -2;
 const RECOVERING = 1;
 
-export function without(ids: readonly number[], ...gone: readonly number[]): readonly number[] {
+export function without(ids: readonly BrokerId[], ...gone: readonly BrokerId[]): readonly BrokerId[] {
   return ids.filter(id => !gone.includes(id));
 }
 
@@ -57,7 +57,7 @@ function same<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
-function includesAll(ids: readonly number[], wanted: readonly number[]): boolean {
+function includesAll(ids: readonly BrokerId[], wanted: readonly BrokerId[]): boolean {
   return wanted.every(id => ids.includes(id));
 }
 
@@ -113,19 +113,19 @@ class Decider {
     }
   }
 
-  acceptable(id: number): boolean {
+  acceptable(id: BrokerId): boolean {
     const { context, partition, target } = this;
     const may = target.acceptable?.(id) ?? isActive(context.image, id);
     return may && isOnline(context.image.brokers.get(id)?.logDirs ?? [], replicaDirectory(partition, id));
   }
 
-  #eligible(id: number): boolean {
+  #eligible(id: BrokerId): boolean {
     const { isr, elr } = this.draft;
     return (isr.includes(id) || (isr.length === 0 && elr.includes(id))) && this.acceptable(id);
   }
 
   /** Last known leader, if no replica is in sync or eligible, and it is the only one. */
-  #lastKnown(): number | undefined {
+  #lastKnown(): BrokerId | undefined {
     const { draft, partition, elrEnabled } = this;
     const [last, ...more] = partition.lastKnownElr;
     if (!elrEnabled || draft.elr.length > 0 || draft.isr.length > 0 || last === undefined || more.length > 0) {
@@ -163,7 +163,7 @@ class Decider {
   }
 
   /** Bumps the leader epoch, by naming the leader, if replicas were removed: followers then fetch the new state. */
-  bumpEpoch(change: Change, before: readonly number[], after: readonly number[] | null | undefined): void {
+  bumpEpoch(change: Change, before: readonly BrokerId[], after: readonly BrokerId[] | null | undefined): void {
     if (change.leader !== undefined || after === null || after === undefined) return;
     if (!includesAll(after, before)) change.leader = this.partition.leader;
   }
@@ -211,7 +211,7 @@ class Decider {
 export function partitionChange(
   context: DecisionContext,
   topic: TopicImage,
-  partitionId: number,
+  partitionId: PartitionIndex,
   target: PartitionTarget,
 ): MetadataRecord | undefined {
   const partition = topic.partitions.get(partitionId);

@@ -1,9 +1,9 @@
-import { LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { type BrokerId, LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import type { BrokerImage, MetadataImage, PartitionImage } from "@samsa/metadata";
 import { type Draw, type Refusal, refusal } from "./decision.ts";
 
 /** True if the broker may become a leader: registered, unfenced, not in controlled shutdown. */
-export function isActive(image: MetadataImage, brokerId: number): boolean {
+export function isActive(image: MetadataImage, brokerId: BrokerId): boolean {
   const broker = image.brokers.get(brokerId);
   return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
 }
@@ -28,7 +28,7 @@ export function directoryOf(broker: BrokerImage | undefined): Uuid {
 }
 
 /** Initial state of a partition; undefined if no replica can lead it. */
-export function newPartition(image: MetadataImage, replicas: readonly number[]): PartitionImage | undefined {
+export function newPartition(image: MetadataImage, replicas: readonly BrokerId[]): PartitionImage | undefined {
   const isr = replicas.filter(id => isActive(image, id));
   const [leader] = isr;
   if (leader === undefined) return undefined;
@@ -48,8 +48,8 @@ export function newPartition(image: MetadataImage, replicas: readonly number[]):
 }
 
 interface Rack {
-  readonly unfenced: number[];
-  readonly fenced: number[];
+  readonly unfenced: BrokerId[];
+  readonly fenced: BrokerId[];
 }
 
 /**
@@ -62,7 +62,7 @@ export function placeReplicas(
   count: number,
   replicationFactor: number,
   draw: Pick<Draw, "below">,
-): number[][] | Refusal {
+): BrokerId[][] | Refusal {
   const usable = [...image.brokers.values()].filter(b => !b.inControlledShutdown && hasOpenDirectory(b));
   const refuse = (why: string) =>
     refusal("INVALID_REPLICATION_FACTOR", `Unable to replicate the partition ${replicationFactor} time(s): ${why}`);
@@ -75,7 +75,7 @@ export function placeReplicas(
     );
   }
   const racks = racksOf(usable);
-  const placed: number[][] = [];
+  const placed: BrokerId[][] = [];
   for (let i = 0; i < count; i++) {
     if (i % leaders === 0) shuffle(racks, draw);
     placed.push(replicasFrom(racks, i % leaders, replicationFactor));
@@ -105,7 +105,7 @@ function shuffle(racks: Rack[], draw: Pick<Draw, "below">): void {
 const rotated = <T>(list: readonly T[], by: number): T[] =>
   list.length === 0 ? [] : [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
 
-function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: number): number[] {
+function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: number): BrokerId[] {
   const order = rotated(racks, turn);
   // A leader must be unfenced, so the first rack must have an unfenced broker.
   const first = order.findIndex(rack => rack.unfenced.length > 0);
@@ -115,7 +115,7 @@ function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: n
     const step = i === 0 ? Math.floor(turn / racks.length) : turn;
     return [...rotated(unfenced, step), ...rotated(fenced, step)];
   });
-  const replicas: number[] = [];
+  const replicas: BrokerId[] = [];
   for (let round = 0; replicas.length < replicationFactor; round++) {
     for (const list of lists) {
       const replica = list[round];
@@ -128,13 +128,13 @@ function replicasFrom(racks: readonly Rack[], turn: number, replicationFactor: n
 /** Error of a manual assignment; undefined if it is valid. `factor`: replication factor of the previous partitions. */
 export function assignmentFault(
   image: MetadataImage,
-  replicas: readonly number[],
+  replicas: readonly BrokerId[],
   factor: number | undefined,
 ): Refusal | undefined {
   const refuse = (why: string) =>
     refusal("INVALID_REPLICA_ASSIGNMENT", `The manual partition assignment includes ${why}`);
   if (replicas.length === 0) return refuse("an empty replica list.");
-  const seen = new Set<number>();
+  const seen = new Set<BrokerId>();
   for (const id of [...replicas].sort((a, b) => a - b)) {
     const broker = image.brokers.get(id);
     if (broker === undefined) return refuse(`broker ${id}, but no such broker is registered.`);

@@ -1,3 +1,4 @@
+import type { BrokerId, PartitionIndex } from "@samsa/base";
 import { type MetadataImage, type PartitionImage, type TopicImage, topicNamed, topicsByName } from "@samsa/metadata";
 import {
   type AlterPartitionReassignmentsRequest,
@@ -25,7 +26,7 @@ export function electLeaders(context: DecisionContext, request: ElectLeadersRequ
     topicPartitions ??
     topicsByName(image).map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }));
   const records: MetadataRecord[] = [];
-  const results = (one: (topic: string, partition: number) => Refusal | undefined): Results =>
+  const results = (one: (topic: string, partition: PartitionIndex) => Refusal | undefined): Results =>
     wanted.map(({ topic, partitions }) => ({
       topic,
       partitionResult: partitions.flatMap(partitionId => {
@@ -53,7 +54,7 @@ export function electLeaders(context: DecisionContext, request: ElectLeadersRequ
 
 function elect(
   context: DecisionContext,
-  place: { readonly topic: string; readonly partition: number },
+  place: { readonly topic: string; readonly partition: PartitionIndex },
   election: (typeof ELECTIONS)[number],
 ): MetadataRecord | Refusal {
   const topic = topicNamed(context.image, place.topic);
@@ -119,7 +120,7 @@ function reassign(
 function reverted(
   { image, settings }: DecisionContext,
   topic: TopicImage,
-  partitionId: number,
+  partitionId: PartitionIndex,
   partition: PartitionImage,
 ): PartitionTarget | Refusal {
   if (!isReassigned(partition)) return refusal("NO_REASSIGNMENT_IN_PROGRESS", null);
@@ -142,7 +143,7 @@ function reverted(
 function moved(
   image: MetadataImage,
   partition: PartitionImage,
-  replicas: readonly number[],
+  replicas: readonly BrokerId[],
   mayChangeFactor: boolean,
 ): PartitionTarget | Refusal {
   const fault = assignmentFault(image, replicas, undefined);
@@ -152,7 +153,7 @@ function moved(
     const message = `The replication factor is changed from ${factor} to ${replicas.length}`;
     return refusal("INVALID_REPLICATION_FACTOR", message);
   }
-  const ascending = (ids: readonly number[]) => [...ids].sort((a, b) => a - b);
+  const ascending = (ids: readonly BrokerId[]) => [...ids].sort((a, b) => a - b);
   const removing = ascending(without(partition.replicas, ...replicas));
   const adding = ascending(without(replicas, ...partition.replicas));
   return {

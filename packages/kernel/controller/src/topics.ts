@@ -1,4 +1,4 @@
-import { entryAt, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, entryAt, type PartitionIndex, ZERO_UUID } from "@samsa/base";
 import {
   collisionName,
   type MetadataImage,
@@ -128,7 +128,7 @@ function placed({ image, settings, draw }: DecisionContext, topic: NewTopic): Pa
   return isRefusal(replicas) ? replicas : begun(image, replicas, factor);
 }
 
-function begun(image: MetadataImage, replicas: readonly number[][], factor: number): PartitionImage[] | Refusal {
+function begun(image: MetadataImage, replicas: readonly BrokerId[][], factor: number): PartitionImage[] | Refusal {
   const partitions: PartitionImage[] = [];
   for (const ids of replicas) {
     const partition = newPartition(image, ids);
@@ -149,7 +149,7 @@ function assigned(image: MetadataImage, topic: NewTopic): PartitionImage[] | Ref
     return refusal("INVALID_REQUEST", `${manual} replication factor was not set to -1.`);
   }
   if (topic.numPartitions !== -1) return refusal("INVALID_REQUEST", `${manual} numPartitions was not set to -1.`);
-  const byIndex = new Map<number, PartitionImage>();
+  const byIndex = new Map<PartitionIndex, PartitionImage>();
   let factor: number | undefined;
   for (const { partitionIndex, brokerIds } of topic.assignments) {
     if (byIndex.has(partitionIndex)) {
@@ -176,8 +176,8 @@ function assigned(image: MetadataImage, topic: NewTopic): PartitionImage[] | Ref
 
 function chosen(
   image: MetadataImage,
-  replicas: readonly number[],
-  { factor, partitionIndex }: { factor: number | undefined; partitionIndex: number },
+  replicas: readonly BrokerId[],
+  { factor, partitionIndex }: { factor: number | undefined; partitionIndex: PartitionIndex },
 ): PartitionImage | Refusal {
   const fault = assignmentFault(image, replicas, factor);
   if (fault !== undefined) return fault;
