@@ -1,12 +1,12 @@
-import { MalformedError, nearestNumber } from "@samsa/base";
+import { type LeaderEpoch, MalformedError, nearestNumber, type Offset } from "@samsa/base";
 import { encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { BatchBuilder, type Tools, type VoterDescription } from "@samsa/records";
 import { controlBatch, MAX_METADATA_BATCH, readMetadataBatches } from "./metadata-log.ts";
 
 /** Id of a snapshot: the offset after its last record, and that record's epoch (`OffsetAndEpoch`). */
 export interface SnapshotId {
-  readonly offset: number;
-  readonly epoch: number;
+  readonly offset: Offset;
+  readonly epoch: LeaderEpoch;
 }
 
 /** Id of the snapshot that a new cluster is formatted with. */

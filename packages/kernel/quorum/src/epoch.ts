@@ -1,4 +1,4 @@
-import { invariant, type Uuid, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, invariant, type LeaderEpoch, type Offset, type Uuid, ZERO_UUID } from "@samsa/base";
 import { formatQuorumState, parseQuorumState, quorumStateData } from "@samsa/protocol";
 import type { ControlRecord, Tools, VoterDescription } from "@samsa/records";
 import { controlBatch } from "./metadata-log.ts";
@@ -20,15 +20,15 @@ export interface EpochStart {
   /** Content of `quorum-state`; undefined if there is none. */
   readonly quorumState: string | undefined;
   /** Epoch of the last batch of the log, or of the snapshot if the log is empty. */
-  readonly lastEpoch: number;
+  readonly lastEpoch: LeaderEpoch;
   /** Log end offset. */
-  readonly endOffset: number;
+  readonly endOffset: Offset;
   readonly now: number;
 }
 
 /** New epoch, and the writes that begin it. */
 export interface Epoch {
-  readonly epoch: number;
+  readonly epoch: LeaderEpoch;
   /** New content of `quorum-state`; make it durable before `batch` is appended, or the epoch could be used twice. */
   readonly quorumState: string;
   /** Control batch that opens the epoch, to append at `endOffset` before any other batch. */
@@ -76,7 +76,7 @@ function sameDirectory(own: Uuid, voters: Uuid): boolean {
   return voters === ZERO_UUID || own === voters;
 }
 
-function electedState(leaderId: number, leaderEpoch: number, kraftVersion: number): string {
+function electedState(leaderId: BrokerId, leaderEpoch: LeaderEpoch, kraftVersion: number): string {
   const common = { leaderId, leaderEpoch, votedId: -1 };
   if (kraftVersion >= 1) return formatQuorumState({ version: 1, state: quorumStateData.defaults(common) });
   const currentVoters = [{ voterId: leaderId }];

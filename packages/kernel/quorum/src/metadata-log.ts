@@ -1,4 +1,4 @@
-import { MalformedError, nearestNumber } from "@samsa/base";
+import { type LeaderEpoch, MalformedError, nearestNumber, type Offset } from "@samsa/base";
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import {
   BatchCursor,
@@ -15,14 +15,14 @@ export const MAX_METADATA_BATCH = 8 * 1024 * 1024;
 
 /** Position of a batch in the log. */
 export interface BatchPlace {
-  readonly baseOffset: number;
-  readonly epoch: number;
+  readonly baseOffset: Offset;
+  readonly epoch: LeaderEpoch;
   readonly timestamp: number;
 }
 
 /** Decoded batch of the metadata log. A control batch has no metadata records, other batches no control records. */
 export interface MetadataBatch extends BatchPlace {
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   readonly records: readonly MetadataRecord[];
   readonly control: readonly ControlRecord[];
 }
