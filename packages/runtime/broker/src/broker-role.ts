@@ -1,4 +1,4 @@
-import { type BufferPool, entryAt } from "@samsa/base";
+import { type BrokerId, type BufferPool, entryAt } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
@@ -166,7 +166,7 @@ export class BrokerRole {
     return this.#shared.env;
   }
 
-  get nodeId(): number {
+  get nodeId(): BrokerId {
     return this.#shared.nodeId;
   }
 

@@ -1,4 +1,5 @@
 import {
+  type BrokerId,
   BufferPool,
   ConfigError,
   entryAt,
@@ -129,7 +130,7 @@ export class Node {
     return this.shared.env;
   }
 
-  get nodeId(): number {
+  get nodeId(): BrokerId {
     return this.shared.nodeId;
   }
 

@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import type { BrokerId, Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
 import type { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
@@ -21,7 +21,7 @@ import type { Turn } from "./turn.ts";
 
 /** Endpoint of a broker for clients. */
 export interface BrokerNode {
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly host: string;
   readonly port: number;
   readonly rack: string | null;
@@ -37,7 +37,7 @@ export interface AnnouncedApi {
 /** Parts of a broker that request handlers use. Each handler selects its own with `Pick`. */
 export interface BrokerParts {
   readonly env: Env;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly clusterId: string;
   /** Current values: some settings change at run time. */
   readonly config: BrokerConfig;

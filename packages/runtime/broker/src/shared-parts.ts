@@ -1,4 +1,4 @@
-import type { BufferPool, Env } from "@samsa/base";
+import type { BrokerId, BufferPool, Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "./config/configs.ts";
@@ -10,7 +10,7 @@ import type { MetadataLog } from "./quorum/metadata-log.ts";
 /** Parts of a node that its roles share (`SharedServer`). */
 export interface SharedParts {
   readonly env: Env;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly clusterId: string;
   /** Settings of the file, as they were at the start. */
   readonly config: BrokerConfig;

@@ -1,4 +1,4 @@
-import { type Env, invariant } from "@samsa/base";
+import { type BrokerId, type Env, invariant } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import { type AlterClientQuotasRequest, Apis, Errors } from "@samsa/protocol";
 import {
@@ -28,7 +28,7 @@ import type { QuorumController } from "./quorum-controller.ts";
 /** Parts of a controller that its APIs use. */
 export interface ControllerParts {
   readonly env: Env;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly config: BrokerConfig;
   readonly quotas: Quotas;
   readonly quorum: Quorum;

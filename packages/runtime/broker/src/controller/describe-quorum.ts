@@ -1,4 +1,4 @@
-import { entryAt, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, entryAt, ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
@@ -10,7 +10,7 @@ import { METADATA_TOPIC } from "../replica/topics.ts";
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
 
 interface QuorumNode {
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly config: BrokerConfig;
   /** Milliseconds since 1970. */
   readonly now: number;

@@ -1,4 +1,4 @@
-import { type Env, randomUuid } from "@samsa/base";
+import { type Env, type Offset, randomUuid } from "@samsa/base";
 import {
   activationRecords,
   Controller,
@@ -16,7 +16,7 @@ const RECORD_OVERHEAD = 64;
 
 /** The metadata log as the leader of the quorum writes it. */
 export interface LeaderLog {
-  readonly endOffset: number;
+  readonly endOffset: Offset;
   /** Appends records as one batch, which is committed later; returns the place of the last record. */
   append(records: readonly MetadataRecord[], timestamp: number): Provenance;
 }

@@ -1,4 +1,4 @@
-import type { Int64 } from "@samsa/base";
+import type { BrokerEpoch, BrokerId } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 import type { Placed } from "../replica/moves.ts";
@@ -10,8 +10,8 @@ const MOST_ASSIGNMENTS = 2250;
 const GONE: ReadonlySet<number> = new Set([Errors.UNKNOWN_TOPIC_ID.code, Errors.UNKNOWN_TOPIC_OR_PARTITION.code]);
 
 interface Host {
-  readonly nodeId: number;
-  readonly brokerEpoch: () => Int64;
+  readonly nodeId: BrokerId;
+  readonly brokerEpoch: () => BrokerEpoch;
   readonly channel: ControllerChannel;
 }
 

@@ -1,4 +1,4 @@
-import { type Env, type Int64, randomUuid } from "@samsa/base";
+import { type BrokerEpoch, type BrokerId, type Env, type Offset, randomUuid } from "@samsa/base";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 import { Apis } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
@@ -9,13 +9,13 @@ import type { Endpoint } from "../network/listeners.ts";
 
 interface Host {
   readonly env: Env;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly clusterId: string;
   readonly rack: string | null;
   readonly dirs: LogDirs;
   readonly channel: ControllerChannel;
   /** Offset of the last metadata record that this broker has. */
-  readonly metadataOffset: () => number;
+  readonly metadataOffset: () => Offset;
 }
 
 /** Registers this broker with the controller, and sends heartbeats (`BrokerLifecycleManager`). */
@@ -23,14 +23,14 @@ export class BrokerLifecycle implements MetadataPublisher {
   readonly name = "broker lifecycle";
   readonly #host: Host;
   #endpoints: readonly Endpoint[] = [];
-  #brokerEpoch: Int64 = -1;
+  #brokerEpoch: BrokerEpoch = -1;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
   /** Epoch of the registration; −1 before it. */
-  get brokerEpoch(): Int64 {
+  get brokerEpoch(): BrokerEpoch {
     return this.#brokerEpoch;
   }
 

@@ -1,16 +1,16 @@
-import type { Int64 } from "@samsa/base";
+import type { BrokerEpoch, BrokerId, ProducerId } from "@samsa/base";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 
 interface Host {
-  readonly nodeId: number;
-  readonly brokerEpoch: () => Int64;
+  readonly nodeId: BrokerId;
+  readonly brokerEpoch: () => BrokerEpoch;
   readonly channel: ControllerChannel;
 }
 
 /** Hands out producer ids from blocks that the controller allocates (`RPCProducerIdManager`). */
 export class ProducerIds {
   readonly #host: Host;
-  #next = 0n;
+  #next: ProducerId = 0n;
   #left = 0;
 
   constructor(host: Host) {
@@ -18,7 +18,7 @@ export class ProducerIds {
   }
 
   /** Returns a fresh producer id; rejects if the controller allocates no block. */
-  async next(): Promise<bigint> {
+  async next(): Promise<ProducerId> {
     const { nodeId, brokerEpoch, channel } = this.#host;
     while (this.#left === 0) {
       const request = { brokerId: nodeId, brokerEpoch: brokerEpoch() };

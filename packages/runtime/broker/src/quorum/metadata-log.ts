@@ -1,4 +1,14 @@
-import { fromUtf8, invariant, MalformedError, METADATA_TOPIC_ID, utf8, type Uuid } from "@samsa/base";
+import {
+  type BrokerId,
+  fromUtf8,
+  invariant,
+  type LeaderEpoch,
+  MalformedError,
+  METADATA_TOPIC_ID,
+  type Offset,
+  utf8,
+  type Uuid,
+} from "@samsa/base";
 import { KEEP_ALL, type LogConfig } from "@samsa/log";
 import type { Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
@@ -45,9 +55,9 @@ interface AppendedBatch {
 export interface MetadataLogOptions {
   readonly dir: LogDir;
   readonly tools: Tools;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   /** Ids in `controller.quorum.voters`, for clusters with a static quorum. */
-  readonly staticVoters: readonly number[];
+  readonly staticVoters: readonly BrokerId[];
   /** Called with committed records in the order of the log, and the provenance of the last one. */
   readonly replay: (records: readonly MetadataRecord[], last: Provenance) => void;
   /** Called when the records that were replayed since the last call are all that is committed. */
@@ -84,11 +94,11 @@ export class MetadataLog {
     this.#snapshots = new MetadataSnapshots(dir.env, tools, this.#log.path);
   }
 
-  get endOffset(): number {
+  get endOffset(): Offset {
     return this.#log.endOffset;
   }
 
-  get epoch(): number {
+  get epoch(): LeaderEpoch {
     return this.#epoch;
   }
 
@@ -101,7 +111,7 @@ export class MetadataLog {
     return this.#voters;
   }
 
-  get highWatermark(): number {
+  get highWatermark(): Offset {
     return this.#log.highWatermark;
   }
 
@@ -193,7 +203,7 @@ export class MetadataLog {
     this.#options.replay(snapshot.records, last);
   }
 
-  #readLog(from: number): void {
+  #readLog(from: Offset): void {
     const log = this.#log;
     for (let offset = Math.max(from, log.startOffset); offset < log.endOffset; ) {
       const read = log.read({ offset, maxBytes: LOAD_BYTES, minOneMessage: true, limitOffset: log.endOffset });
@@ -363,6 +373,6 @@ export class MetadataLog {
   }
 }
 
-function describeVoter(id: number, directoryId: Uuid): VoterDescription {
+function describeVoter(id: BrokerId, directoryId: Uuid): VoterDescription {
   return { id, directoryId, endpoints: [], minKraftVersion: 0, maxKraftVersion: 1 };
 }

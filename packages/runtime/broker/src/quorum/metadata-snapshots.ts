@@ -1,4 +1,4 @@
-import { type Disk, type Env, MalformedError } from "@samsa/base";
+import { type Disk, type Env, MalformedError, type Offset } from "@samsa/base";
 import {
   checkpointName,
   decodeSnapshot,
@@ -94,7 +94,7 @@ export class MetadataSnapshots {
   }
 
   /** Removes the snapshots before `offset`. */
-  removeBefore(offset: number): void {
+  removeBefore(offset: Offset): void {
     for (const { name } of this.#stored.filter(stored => stored.offset < offset)) {
       this.#env.disk.removeFile(`${this.#path}/${name}`);
     }

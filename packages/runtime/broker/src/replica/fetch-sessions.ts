@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { LeaderEpoch, Offset, PartitionIndex, Uuid } from "@samsa/base";
 
 /** A partition of a session, and the values last sent to the client. */
 export interface SessionPartition {
@@ -6,15 +6,15 @@ export interface SessionPartition {
   topic: string;
   /** Nil if the client names topics (versions below 13). */
   readonly topicId: Uuid;
-  readonly partition: number;
-  fetchOffset: number;
+  readonly partition: PartitionIndex;
+  fetchOffset: Offset;
   maxBytes: number;
-  currentLeaderEpoch: number;
-  lastFetchedEpoch: number;
-  logStartOffset: number;
+  currentLeaderEpoch: LeaderEpoch;
+  lastFetchedEpoch: LeaderEpoch;
+  logStartOffset: Offset;
   /** Values of the last response that carried this partition; -1 before the first. */
-  sentHighWatermark: number;
-  sentLogStartOffset: number;
+  sentHighWatermark: Offset;
+  sentLogStartOffset: Offset;
   sentError: boolean;
 }
 

@@ -1,11 +1,19 @@
-import { checkTransition, DiskError, type Env, guard, type PreviousStates, type Uuid } from "@samsa/base";
+import {
+  checkTransition,
+  DiskError,
+  type Env,
+  guard,
+  type PartitionIndex,
+  type PreviousStates,
+  type Uuid,
+} from "@samsa/base";
 import { type LogDir, LogMove, type PartitionLog } from "@samsa/storage";
 import { logOf, type Partition } from "./partition.ts";
 
 /** A replica of this broker and its directory. */
 export interface Placed {
   readonly topicId: Uuid;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
   readonly directory: Uuid;
 }
 

@@ -1,4 +1,15 @@
-import { DiskError, type Env, guardEach, type Int64, type Report, type Timer, type Uuid } from "@samsa/base";
+import {
+  DiskError,
+  type Env,
+  guardEach,
+  type Int64,
+  type LeaderEpoch,
+  type Offset,
+  type PartitionIndex,
+  type Report,
+  type Timer,
+  type Uuid,
+} from "@samsa/base";
 import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
@@ -133,7 +144,7 @@ export class Partition {
   }
 
   /** Epoch of the partition's leader, this broker or another. */
-  get leaderEpoch(): number {
+  get leaderEpoch(): LeaderEpoch {
     return this.#replica.leaderEpoch;
   }
 
@@ -146,7 +157,7 @@ export class Partition {
     return this.#log.topic;
   }
 
-  get index(): number {
+  get index(): PartitionIndex {
     return this.#log.partition;
   }
 
@@ -159,29 +170,29 @@ export class Partition {
     return this.#log.config;
   }
 
-  get startOffset(): number {
+  get startOffset(): Offset {
     return this.#log.startOffset;
   }
 
-  get endOffset(): number {
+  get endOffset(): Offset {
     return this.#log.endOffset;
   }
 
-  get highWatermark(): number {
+  get highWatermark(): Offset {
     return this.#log.highWatermark;
   }
 
-  get stableOffset(): number {
+  get stableOffset(): Offset {
     return this.#log.stableOffset;
   }
 
   /** Largest epoch up to `epoch`, and its end (`Partition.lastOffsetForLeaderEpoch`). */
-  endOffsetForEpoch(epoch: number): ReturnType<PartitionLog["endOffsetForEpoch"]> {
+  endOffsetForEpoch(epoch: LeaderEpoch): ReturnType<PartitionLog["endOffsetForEpoch"]> {
     return this.#log.endOffsetForEpoch(epoch);
   }
 
   /** Epoch in which the record at `offset` was, or will be, written; −1: unknown. */
-  epochAt(offset: number): number {
+  epochAt(offset: Offset): LeaderEpoch {
     let epoch = -1;
     for (const entry of this.#log.epochs) if (entry.startOffset <= offset) epoch = entry.epoch;
     return epoch;
@@ -240,7 +251,7 @@ export class Partition {
   }
 
   /** Error code for a client with another leader epoch than this broker's; epoch −1 is always accepted. */
-  epochFault(currentLeaderEpoch: number): number {
+  epochFault(currentLeaderEpoch: LeaderEpoch): number {
     return this.#replica.epochFault(currentLeaderEpoch);
   }
 
@@ -255,7 +266,7 @@ export class Partition {
   }
 
   /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
-  limit(committedOnly: boolean): number {
+  limit(committedOnly: boolean): Offset {
     return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;
   }
 
@@ -317,7 +328,7 @@ export class Partition {
   /**
    * Deletes records before `offset`, or before the high watermark (-1). Returns the log start offset, or -1 if refused.
    */
-  deleteRecords(offset: number): number {
+  deleteRecords(offset: Offset): Offset {
     const start = this.#log.deleteRecords(offset);
     if (start >= 0) this.#turn.add("write", this.#write);
     return start;
@@ -362,11 +373,11 @@ export class Partition {
    * Advances the high watermark after a flush. Ignores a flush of a log that is being replaced; the new log reports
    * later.
    */
-  #flushed(end: number): void {
+  #flushed(end: Offset): void {
     if (!this.#held) this.#advance(end);
   }
 
-  #advance(end: number): void {
+  #advance(end: Offset): void {
     if (this.fault !== 0) return;
     const before = this.#replica.highWatermark;
     const settled = this.#replica.written(end);
@@ -387,7 +398,7 @@ export class Partition {
   }
 
   /** Leads in an epoch, from the end of the log on (`Partition.makeLeader`). */
-  becomeLeader(epoch: number): void {
+  becomeLeader(epoch: LeaderEpoch): void {
     if (this.isOffline) return;
     // Records that were appended before it became a follower are written, and become readable.
     if (this.leaderEpoch >= 0 && this.fault !== 0) this.#turn.add("write", this.#write);
@@ -398,7 +409,7 @@ export class Partition {
   }
 
   /** Serves no requests until it leads again, and fails all pending ones (`Partition.makeFollower`). */
-  becomeFollower(epoch: number): void {
+  becomeFollower(epoch: LeaderEpoch): void {
     if (!this.isOffline) this.#refuse(this.#replica.becomeFollower(epoch));
   }
 

@@ -1,4 +1,14 @@
-import { DiskError, type Env, isReservedDirectory, type Timer, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import {
+  type BrokerId,
+  DiskError,
+  type Env,
+  isReservedDirectory,
+  type LeaderEpoch,
+  type PartitionIndex,
+  type Timer,
+  UNASSIGNED_DIRECTORY,
+  type Uuid,
+} from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import {
@@ -59,7 +69,7 @@ function rulesOf(config: TopicConfig, log: LogConfig): JudgeRules {
 
 export interface TopicsOptions {
   readonly env: Env;
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly turn: Turn;
   readonly dirs: LogDirs;
   readonly settings: Settings;
@@ -78,9 +88,9 @@ export class Topics {
   /** Replicas whose directory the metadata does not know yet. */
   #misplaced: Placed[] = [];
   /** Partitions whose logs are unavailable, by topic id. Creating them again could put them in two directories. */
-  readonly #lost = new Map<Uuid, Set<number>>();
+  readonly #lost = new Map<Uuid, Set<PartitionIndex>>();
   /** Partitions whose logs are not created yet, by topic id: created soon, or at the next request. */
-  readonly #unopened = new Map<Uuid, Set<number>>();
+  readonly #unopened = new Map<Uuid, Set<PartitionIndex>>();
   #opening: Timer | undefined;
   /** Number of logs that requests may still create before the next step of creations. */
   #openable = 0;
@@ -107,7 +117,7 @@ export class Topics {
     return this.#image.topicIds.get(name);
   }
 
-  partition(name: string, index: number): Partition | undefined {
+  partition(name: string, index: PartitionIndex): Partition | undefined {
     const partition = this.#partitions.get(name)?.[index];
     if (partition !== undefined || this.#unopened.size === 0) return partition;
     // Above that the partition is unknown for a moment, like a topic whose metadata has not reached a broker: clients
@@ -153,7 +163,7 @@ export class Topics {
   }
 
   /** Creates partitions, and applies changes of their leaders. */
-  #change(topic: TopicImage, indexes: Iterable<number>): void {
+  #change(topic: TopicImage, indexes: Iterable<PartitionIndex>): void {
     const { openAtOnce, dirs, nodeId } = this.#options;
     let partitions = this.#partitions.get(topic.name);
     if (partitions === undefined) {
@@ -186,7 +196,7 @@ export class Topics {
     else partition.becomeFollower(leaderEpoch);
   }
 
-  #openLater(topicId: Uuid, index: number): void {
+  #openLater(topicId: Uuid, index: PartitionIndex): void {
     this.#unopened.set(topicId, (this.#unopened.get(topicId) ?? new Set()).add(index));
     if (this.#opening !== undefined) return;
     this.#openable = this.#options.openAtOnce;
@@ -212,7 +222,7 @@ export class Topics {
   };
 
   /** Creates a partition's log whose creation was deferred; undefined if it was not deferred or cannot be created. */
-  #openNow(name: string, index: number): Partition | undefined {
+  #openNow(name: string, index: PartitionIndex): Partition | undefined {
     const topic = this.topic(name);
     const image = topic?.partitions.get(index);
     const waiting = topic && this.#unopened.get(topic.id);
@@ -227,7 +237,12 @@ export class Topics {
     return partition;
   }
 
-  #open(topic: TopicImage, index: number, image: PartitionImage, settings: PartitionSettings): Partition | undefined {
+  #open(
+    topic: TopicImage,
+    index: PartitionIndex,
+    image: PartitionImage,
+    settings: PartitionSettings,
+  ): Partition | undefined {
     const { env, turn } = this.#options;
     try {
       const log = this.#logOf(topic, index, image);
@@ -244,7 +259,7 @@ export class Topics {
     }
   }
 
-  #logOf(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+  #logOf(topic: TopicImage, index: PartitionIndex, image: PartitionImage): PartitionLog | undefined {
     const { dirs } = this.#options;
     const found = dirs.get(topic.name, index);
     if (found === undefined) return this.#lostCopy(topic, index, image) ?? this.#newLog(topic, index, image);
@@ -261,7 +276,7 @@ export class Topics {
    * Future log that was about to replace the current log, was assigned by the controller, and is the only copy left
    * (`LogManager.recoverAbandonedFutureLogs`).
    */
-  #lostCopy(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+  #lostCopy(topic: TopicImage, index: PartitionIndex, image: PartitionImage): PartitionLog | undefined {
     const { dirs, nodeId, env } = this.#options;
     const copy = dirs.future(topic.name, index);
     if (copy?.topicId !== topic.id || copy.home.directoryId !== replicaDirectory(image, nodeId)) return undefined;
@@ -270,7 +285,7 @@ export class Topics {
     return copy;
   }
 
-  #newLog(topic: TopicImage, index: number, image: PartitionImage): PartitionLog | undefined {
+  #newLog(topic: TopicImage, index: PartitionIndex, image: PartitionImage): PartitionLog | undefined {
     const { dirs, nodeId } = this.#options;
     const assigned = replicaDirectory(image, nodeId);
     // The log may be in the offline directory; a second, empty log must not take its place.
@@ -280,16 +295,16 @@ export class Topics {
     return log;
   }
 
-  #lose(topicId: Uuid, index: number): void {
+  #lose(topicId: Uuid, index: PartitionIndex): void {
     this.#lost.set(topicId, (this.#lost.get(topicId) ?? new Set()).add(index));
   }
 
-  #isLost(topicId: Uuid, index: number): boolean {
+  #isLost(topicId: Uuid, index: PartitionIndex): boolean {
     return this.#lost.get(topicId)?.has(index) === true;
   }
 
   /** Resumes a move that the last stop has interrupted. */
-  #resumeMove(topic: TopicImage, index: number, image: PartitionImage): void {
+  #resumeMove(topic: TopicImage, index: PartitionIndex, image: PartitionImage): void {
     const { dirs, moves, nodeId } = this.#options;
     const partition = this.partition(topic.name, index);
     const copy = dirs.future(topic.name, index);
@@ -299,7 +314,7 @@ export class Topics {
   }
 
   /** Records a replica whose directory differs from the metadata. */
-  #place(topic: TopicImage, index: number, image: PartitionImage): void {
+  #place(topic: TopicImage, index: PartitionIndex, image: PartitionImage): void {
     const partition = this.partition(topic.name, index);
     const placed = metadataVersionOf(this.#image) >= METADATA_VERSION.directories;
     // `Moves` reports a moving replica itself.
@@ -423,7 +438,7 @@ export class Topics {
    * Returns the partition if this broker leads it in the client's leader epoch (−1: any), else the error code
    * (`ReplicaManager.getPartitionOrError`).
    */
-  leader(name: string, index: number, currentLeaderEpoch = -1): Partition | number {
+  leader(name: string, index: PartitionIndex, currentLeaderEpoch: LeaderEpoch = -1): Partition | number {
     const partition = this.partition(name, index);
     if (partition === undefined) return this.absence(name, index);
     const fault = partition.fault !== 0 ? partition.fault : partition.epochFault(currentLeaderEpoch);
@@ -431,7 +446,7 @@ export class Topics {
   }
 
   /** Error code for a partition that this broker does not serve. */
-  absence(name: string, index: number): number {
+  absence(name: string, index: PartitionIndex): number {
     const topic = this.topic(name);
     if (topic !== undefined && this.#isLost(topic.id, index)) return Errors.KAFKA_STORAGE_ERROR.code;
     const known = topic?.partitions.has(index) === true;
