@@ -1,10 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { refused } from "./refused.ts";
 
 const PACKAGE = join(import.meta.dirname, "..");
-const COMPILER = join(PACKAGE, "../../node_modules/.bin/tsc");
 
 const NUMBERS = [
   "Offset",
@@ -27,27 +25,6 @@ declare const int64: Int64, some: number | undefined, absent: Offset | undefined
 declare function take<T>(value: T): void;
 `;
 
-/** Compiles each line as a file of its own, after `DECLARED`; returns the lines that do not compile. */
-function refused(lines: readonly string[]): string[] {
-  const folder = mkdtempSync(join(PACKAGE, ".brands-"));
-  try {
-    for (const [i, line] of lines.entries()) writeFileSync(join(folder, `line${i}.ts`), `${DECLARED}${line}\n`);
-    const config = {
-      extends: "../../../tsconfig.pure.json",
-      compilerOptions: { noUnusedLocals: false },
-      include: ["*.ts", "../src/globals.d.ts"],
-    };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    const { stdout } = spawnSync(COMPILER, ["-p", folder], { encoding: "utf8" });
-    const complaints = [...stdout.matchAll(/\/line(\d+)\.ts\(/g)].map(([, index]) => Number(index));
-    // A complaint elsewhere would be one about this test.
-    expect(complaints.length).toBe(stdout.split("\n").filter(text => /^\S/.test(text)).length);
-    return lines.filter((_, i) => complaints.includes(i));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 function pairs(names: readonly string[]): [string, string][] {
   // An offset of a log is one that a peer may send.
   const same = (a: string, b: string) => a.replace("Wire", "") === b.replace("Wire", "");
@@ -68,7 +45,7 @@ test("a value of one brand is not a value of another", () => {
     "take<LeaderEpoch>(nearestNumber(aWireOffset));",
     "take<Offset>(aWireOffset);",
   ];
-  expect(refused(swaps)).toEqual(swaps);
+  expect(refused(PACKAGE, DECLARED, swaps)).toEqual(swaps);
 });
 
 test("plain numbers, literals and results of arithmetic are values of every brand", () => {
@@ -89,5 +66,5 @@ test("plain numbers, literals and results of arithmetic are values of every bran
     "take<readonly Offset[]>([1, 2]);",
     "take<boolean>(aOffset === some);",
   ];
-  expect(refused(fine)).toEqual([]);
+  expect(refused(PACKAGE, DECLARED, fine)).toEqual([]);
 });

@@ -1,4 +1,14 @@
-import { type Disk, DiskError, entryAt, type Env, parseConfig, parseUuid, randomUuid, type Uuid } from "@samsa/base";
+import {
+  type BrokerId,
+  type Disk,
+  DiskError,
+  entryAt,
+  type Env,
+  parseConfig,
+  parseUuid,
+  randomUuid,
+  type Uuid,
+} from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
@@ -193,7 +203,7 @@ function look(disk: Disk, directories: readonly string[]): Found {
   return { formatted, empty, failed };
 }
 
-function checkOwner(formatted: Found["formatted"], clusterId: string, nodeId: number): void {
+function checkOwner(formatted: Found["formatted"], clusterId: string, nodeId: BrokerId): void {
   for (const [path, meta] of formatted) {
     if (meta.clusterId !== undefined && meta.clusterId !== clusterId) {
       throw new StorageError(

@@ -1,5 +1,6 @@
 import {
   type AnyConfigSpec,
+  type BrokerId,
   ConfigError,
   type ConfigSpecs,
   entryAt,
@@ -121,7 +122,7 @@ export class Settings {
       }
     | undefined;
 
-  constructor(nodeId: number, file: ReadonlyMap<string, string>) {
+  constructor(nodeId: BrokerId, file: ReadonlyMap<string, string>) {
     this.nodeId = String(nodeId);
     this.#file = file;
   }

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { LeaderEpoch, PartitionIndex, Uuid } from "@samsa/base";
 import { type MetadataImage, type TopicImage, topicNamed } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import type { Partition } from "../replica/partition.ts";
@@ -115,13 +115,13 @@ export class RequestTopics {
   }
 
   /** Partition with a replica on this broker, in whatever state it is. */
-  partition(name: string, index: number): Partition | number {
+  partition(name: string, index: PartitionIndex): Partition | number {
     if (!this.allows(name)) return UNAUTHORIZED;
     return this.#topics.partition(name, index) ?? this.#topics.absence(name, index);
   }
 
   /** Partition that this broker leads in the client's leader epoch (−1: any); see `Topics.leader`. */
-  leader(name: string, index: number, currentLeaderEpoch = -1): Partition | number {
+  leader(name: string, index: PartitionIndex, currentLeaderEpoch: LeaderEpoch = -1): Partition | number {
     return this.allows(name) ? this.#topics.leader(name, index, currentLeaderEpoch) : UNAUTHORIZED;
   }
 

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { refused } from "../../../base/test/refused.ts";
+
+const HEAD = `
+import type { BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import type { ProducerEpoch } from "@samsa/base";
+import type { EpochCache, LogState, Segment } from "@samsa/log";
+import type { MetadataImage, PartitionImage } from "@samsa/metadata";
+import { Apis, metadataRecord } from "@samsa/protocol";
+import { checkpointName } from "@samsa/quorum";
+import { BatchCursor, buildBatch, type Tools } from "@samsa/records";
+import type { Replica } from "@samsa/replica";
+import type { PartitionLog } from "@samsa/storage";
+import type { MetadataLog } from "../src/quorum/metadata-log.ts";
+import type { RequestTopics } from "../src/network/request-topics.ts";
+import type { Partition } from "../src/replica/partition.ts";
+import type { Topics } from "../src/replica/topics.ts";
+declare const brokerEpoch: BrokerEpoch, brokerId: BrokerId, leaderEpoch: LeaderEpoch, offset: Offset;
+declare const index: PartitionIndex, producerEpoch: ProducerEpoch;
+declare const batch: BatchCursor, tools: Tools, epochs: EpochCache, state: LogState, segment: Segment;
+declare const image: MetadataImage, partition: PartitionImage, log: PartitionLog, replica: Replica<string>;
+declare const metadata: MetadataLog, known: RequestTopics, led: Partition, topics: Topics;
+`;
+
+/** Calls and fields, each with a swapped twin. */
+const TWINS: Readonly<Record<string, readonly [right: string, swapped: string]>> = {
+  batch: [
+    "buildBatch([], { leaderEpoch: batch.leaderEpoch }, tools);",
+    "buildBatch([], { leaderEpoch: batch.baseOffset }, tools);",
+  ],
+  producer: [
+    "buildBatch([], { producerEpoch: batch.producerEpoch }, tools);",
+    "buildBatch([], { producerEpoch: batch.leaderEpoch }, tools);",
+  ],
+  epochs: ["epochs.assign(leaderEpoch, offset);", "epochs.assign(offset, leaderEpoch);"],
+  state: ["state.extendTo(segment.base, 0, []);", "state.extendTo(state.epochs.latest, 0, []);"],
+  log: ["log.truncateTo(log.highWatermark);", "log.truncateTo(log.latestEpoch);"],
+  end: [
+    "log.truncateTo(log.endOffsetForEpoch(leaderEpoch).endOffset);",
+    "log.truncateTo(log.endOffsetForEpoch(leaderEpoch).epoch);",
+  ],
+  replica: ["replica.becomeLeader(partition.leaderEpoch);", "replica.becomeLeader(partition.partitionEpoch);"],
+  isr: ["partition.isr.includes(brokerId);", "partition.isr.includes(index);"],
+  brokers: ["image.brokers.get(partition.leader);", "image.brokers.get(partition.leaderEpoch);"],
+  snapshot: [
+    "checkpointName({ offset, epoch: leaderEpoch });",
+    "checkpointName({ offset: leaderEpoch, epoch: offset });",
+  ],
+  metadata: [
+    "checkpointName({ offset: metadata.endOffset, epoch: 0 });",
+    "checkpointName({ offset: metadata.epoch, epoch: 0 });",
+  ],
+  topics: ['topics.leader("t", index, leaderEpoch);', 'topics.leader("t", leaderEpoch, index);'],
+  known: ['known.leader("t", index, leaderEpoch);', 'known.leader("t", leaderEpoch, index);'],
+  led: ["led.deleteRecords(offset);", "led.deleteRecords(led.leaderEpoch);"],
+  heartbeat: [
+    "Apis.BrokerHeartbeat.request.defaults({ brokerId, brokerEpoch, currentMetadataOffset: offset });",
+    "Apis.BrokerHeartbeat.request.defaults({ brokerId, brokerEpoch: offset, currentMetadataOffset: offset });",
+  ],
+  registration: [
+    'metadataRecord("UnregisterBrokerRecord", 0, { brokerId, brokerEpoch });',
+    'metadataRecord("UnregisterBrokerRecord", 0, { brokerId: index, brokerEpoch });',
+  ],
+  ended: [
+    "Apis.InitProducerId.response.defaults({ errorCode: 0, producerEpoch });",
+    "Apis.InitProducerId.response.defaults({ errorCode: 0, producerEpoch: leaderEpoch });",
+  ],
+};
+
+// Runs the compiler, because the promise is that a swap does not compile.
+test("what one part passes to another cannot be swapped", () => {
+  const folder = join(import.meta.dirname, "..");
+  const twins = Object.values(TWINS);
+  const swapped = twins.map(([, wrong]) => wrong);
+  expect(refused(folder, HEAD, twins.flat())).toEqual(swapped);
+});
