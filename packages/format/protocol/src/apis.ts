@@ -1,4 +1,4 @@
-import type { AnyMessage } from "./message.ts";
+import type { AnyMessage } from "./codec/message.ts";
 import * as m from "./messages/index.ts";
 
 /** Kind of listener on which an API is served (`ApiMessageType.ListenerType`). */

@@ -1,5 +1,5 @@
 import * as internalRecords from "./internal-records/index.ts";
-import type { AnyMessage } from "./message.ts";
+import type { AnyMessage } from "./codec/message.ts";
 import * as messages from "./messages/index.ts";
 import * as metadataRecords from "./metadata-records/index.ts";
 

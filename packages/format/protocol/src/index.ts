@@ -54,7 +54,7 @@ export type { ShareSnapshotKey, ShareSnapshotValue } from "./internal-records/sh
 export type { ShareUpdateValue } from "./internal-records/share-update.ts";
 export { GROUP_RECORDS, REMOTE_LOG_RECORDS, SHARE_RECORDS, TRANSACTION_RECORDS } from "./internal-records/table.ts";
 export { transactionLogKey, transactionLogValue } from "./internal-records/transaction-log.ts";
-export type { AnyMessage } from "./message.ts";
+export type { AnyMessage } from "./codec/message.ts";
 export { type AddPartitionsToTxnRequest } from "./messages/add-partitions-to-txn.ts";
 export type { AllocateProducerIdsRequest, AllocateProducerIdsResponse } from "./messages/allocate-producer-ids.ts";
 export { type AlterClientQuotasRequest, type AlterClientQuotasResponse } from "./messages/alter-client-quotas.ts";
@@ -191,5 +191,5 @@ export {
 } from "./record-frames.ts";
 export { type FrameHead, requestFrame } from "./request-frame.ts";
 export { responseFrame } from "./response-frame.ts";
-export type { Draft, Exact, Field, Fields, Infer, Tagged, Type, UnknownTag } from "./schema.ts";
-export { UnsupportedVersionError } from "./wire.ts";
+export type { Draft, Exact, Field, Fields, Infer, Tagged, Type, UnknownTag } from "./codec/schema.ts";
+export { UnsupportedVersionError } from "./codec/wire.ts";

@@ -1,7 +1,7 @@
 /** The `quorum-state` file (JSON, one line), as written by `FileQuorumStateStore`. */
 import { MalformedError, parseUuid } from "@samsa/base";
 import { quorumStateData, type QuorumStateData } from "./internal-records/quorum-state.ts";
-import { presentAt } from "./schema.ts";
+import { presentAt } from "./codec/schema.ts";
 
 /** Contents of the file. */
 export interface VersionedQuorumState {

@@ -6,9 +6,9 @@ import {
   type SHARE_RECORDS,
   type TRANSACTION_RECORDS,
 } from "./internal-records/table.ts";
-import type { AnyMessage } from "./message.ts";
+import type { AnyMessage } from "./codec/message.ts";
 import { METADATA_RECORDS } from "./metadata-records/table.ts";
-import type { Draft, Infer } from "./schema.ts";
+import type { Draft, Infer } from "./codec/schema.ts";
 
 const FRAME_VERSION = 1;
 

@@ -1,6 +1,6 @@
 import type { ByteWriter } from "@samsa/base";
 import { requestHeaderVersion } from "./apis.ts";
-import { GatherWriter } from "./gather.ts";
+import { GatherWriter } from "./codec/gather.ts";
 import { requestHeader } from "./messages/index.ts";
 
 /** Contents of a request header. */

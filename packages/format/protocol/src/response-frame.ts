@@ -1,6 +1,6 @@
 import type { ByteWriter } from "@samsa/base";
 import { responseHeaderVersion } from "./apis.ts";
-import { GatherWriter } from "./gather.ts";
+import { GatherWriter } from "./codec/gather.ts";
 import { responseHeader } from "./messages/index.ts";
 
 /**

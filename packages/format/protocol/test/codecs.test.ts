@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import { ByteReader, ByteWriter, MalformedError } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compile } from "../src/compile.ts";
-import { GatherWriter } from "../src/gather.ts";
+import { compile } from "../src/codec/compile.ts";
+import { GatherWriter } from "../src/codec/gather.ts";
 import { MESSAGES } from "../src/declared.ts";
 import { METADATA_RECORDS, UnsupportedVersionError } from "../src/index.ts";
 import { consumerGroupMemberMetadataValue } from "../src/internal-records/index.ts";
-import { interpretDecode, interpretEncode } from "../src/interpret.ts";
-import type { AnyMessage } from "../src/message.ts";
+import { interpretDecode, interpretEncode } from "../src/codec/interpret.ts";
+import type { AnyMessage } from "../src/codec/message.ts";
 import { fetchResponse } from "../src/messages/fetch.ts";
 import { everyVersion, type MessageAt, valueOf } from "./values.ts";
 

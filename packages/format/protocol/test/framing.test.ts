@@ -1,7 +1,7 @@
 import { BufferPool, ByteReader, concat, MalformedError, sameBytes, type Uuid } from "@samsa/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { GatherWriter } from "../src/gather.ts";
+import { GatherWriter } from "../src/codec/gather.ts";
 import * as p from "../src/index.ts";
 import {
   remotePartitionDeleteMetadataRecord,

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { ByteReader } from "@samsa/base";
 import { describe, expect, it } from "vitest";
 import { MESSAGES } from "../src/declared.ts";
-import { GatherWriter } from "../src/gather.ts";
-import { interpretDecode } from "../src/interpret.ts";
-import { type Fields, presentAt, type Type } from "../src/schema.ts";
+import { GatherWriter } from "../src/codec/gather.ts";
+import { interpretDecode } from "../src/codec/interpret.ts";
+import { type Fields, presentAt, type Type } from "../src/codec/schema.ts";
 
 interface Vector {
   readonly message: string;

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { toInt64, uuidFromBytes } from "@samsa/base";
 import { MESSAGES } from "../src/declared.ts";
-import type { AnyMessage } from "../src/message.ts";
-import { type Field, type Fields, nullableAt, presentAt, type Type } from "../src/schema.ts";
+import type { AnyMessage } from "../src/codec/message.ts";
+import { type Field, type Fields, nullableAt, presentAt, type Type } from "../src/codec/schema.ts";
 
 export interface MessageAt {
   readonly message: AnyMessage;

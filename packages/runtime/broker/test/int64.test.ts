@@ -3,7 +3,7 @@ import { ApiKey, apiOf, Errors } from "@samsa/protocol";
 import { BatchCursor, type BatchOptions, buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Fields, Type } from "../../../format/protocol/src/schema.ts";
+import type { Fields, Type } from "../../../format/protocol/src/codec/schema.ts";
 import { servedApis } from "../src/apis.ts";
 import { TestBroker } from "./wire.ts";
 

@@ -1,6 +1,6 @@
 /** AbortedTxn: entry of a segment's index of aborted transactions. */
-import { message } from "../message.ts";
-import { type Infer, offset, producerId } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, offset, producerId } from "../codec/schema.ts";
 
 export const abortedTxn = message(
   "AbortedTxn",

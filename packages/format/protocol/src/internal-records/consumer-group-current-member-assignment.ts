@@ -1,6 +1,6 @@
 /** ConsumerGroupCurrentMemberAssignment: epoch, state and assigned partitions of a member of a consumer group. */
-import { message } from "../message.ts";
-import { array, i32, i8, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, i8, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const consumerGroupCurrentMemberAssignmentKey = message(
   "ConsumerGroupCurrentMemberAssignmentKey",

@@ -1,6 +1,6 @@
 /** ConsumerGroupMemberMetadata: client, subscription and settings of a member of a consumer group. */
-import { message } from "../message.ts";
-import { array, bytes, i32, type Infer, string, struct } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i32, type Infer, string, struct } from "../codec/schema.ts";
 
 export const consumerGroupMemberMetadataKey = message(
   "ConsumerGroupMemberMetadataKey",

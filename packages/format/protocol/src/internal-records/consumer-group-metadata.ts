@@ -1,6 +1,6 @@
 /** ConsumerGroupMetadata: epoch of a consumer group, and hash of the metadata of its topics (KIP-1101). */
-import { message } from "../message.ts";
-import { i32, type Infer, long, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i32, type Infer, long, string } from "../codec/schema.ts";
 
 export const consumerGroupMetadataKey = message(
   "ConsumerGroupMetadataKey",

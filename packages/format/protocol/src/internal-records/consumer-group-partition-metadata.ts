@@ -1,6 +1,6 @@
 /** ConsumerGroupPartitionMetadata: partitions of the topics of a consumer group, written before 4.1 only (KIP-1101). */
-import { message } from "../message.ts";
-import { array, i32, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const consumerGroupPartitionMetadataKey = message(
   "ConsumerGroupPartitionMetadataKey",

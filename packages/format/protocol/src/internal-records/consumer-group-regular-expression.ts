@@ -1,6 +1,6 @@
 /** ConsumerGroupRegularExpression: topics that a regular expression of a consumer group matches. */
-import { message } from "../message.ts";
-import { array, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i64, type Infer, string } from "../codec/schema.ts";
 
 export const consumerGroupRegularExpressionKey = message(
   "ConsumerGroupRegularExpressionKey",

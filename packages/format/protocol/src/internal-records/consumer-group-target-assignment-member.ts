@@ -1,6 +1,6 @@
 /** ConsumerGroupTargetAssignmentMember: partitions that a member of a consumer group is to get. */
-import { message } from "../message.ts";
-import { array, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const consumerGroupTargetAssignmentMemberKey = message(
   "ConsumerGroupTargetAssignmentMemberKey",

@@ -1,6 +1,6 @@
 /** ConsumerProtocolAssignment: assignment of a consumer, the `assignment` of SyncGroup; all versions are the same. */
-import { message } from "../message.ts";
-import { array, bytes, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const consumerProtocolAssignment = message(
   "ConsumerProtocolAssignment",

@@ -5,8 +5,8 @@
  * Version 2: Adds GenerationId, to detect outdated OwnedPartitions.
  * Version 3: Adds the rack id, for rack-aware assignment.
  */
-import { message } from "../message.ts";
-import { array, bytes, i32, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i32, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 const topicPartition = {
   topic: string(),

@@ -1,6 +1,6 @@
 /** ControlRecordType: key of a control record, with the type of its value. */
-import { message } from "../message.ts";
-import { i16, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, type Infer } from "../codec/schema.ts";
 
 export const controlRecordTypeSchema = message(
   "ControlRecordTypeSchema",

@@ -1,6 +1,6 @@
 /** DefaultPrincipalData: principal of a forwarded request, in Envelope (`DefaultKafkaPrincipalBuilder`). */
-import { message } from "../message.ts";
-import { bool, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bool, type Infer, string } from "../codec/schema.ts";
 
 export const defaultPrincipalData = message(
   "DefaultPrincipalData",

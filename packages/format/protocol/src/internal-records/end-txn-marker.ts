@@ -1,6 +1,6 @@
 /** EndTxnMarker: value of a transaction marker, a control record in a partition. */
-import { message } from "../message.ts";
-import { type Infer, leaderEpoch } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, leaderEpoch } from "../codec/schema.ts";
 
 export const endTxnMarker = message(
   "EndTxnMarker",

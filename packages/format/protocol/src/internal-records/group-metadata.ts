@@ -6,8 +6,8 @@
  * Version 3: Adds group.instance.id of members.
  * Version 4: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, bytes, i32, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i32, i64, type Infer, string } from "../codec/schema.ts";
 
 export const groupMetadataKey = message(
   "GroupMetadataKey",

@@ -1,6 +1,6 @@
 /** KRaftVersionRecord: control record of the metadata log that sets the kraft.version (KIP-853). */
-import { message } from "../message.ts";
-import { i16, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, type Infer } from "../codec/schema.ts";
 
 export const kraftVersionRecord = message(
   "KRaftVersionRecord",

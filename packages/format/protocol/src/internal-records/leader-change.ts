@@ -3,8 +3,8 @@
  *
  * Version 1: Adds the directory ids of voters (KIP-853).
  */
-import { message } from "../message.ts";
-import { array, brokerId, i16, type Infer, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, type Infer, uuid } from "../codec/schema.ts";
 
 const voter = {
   voterId: brokerId(),

@@ -1,6 +1,6 @@
 /** LegacyOffsetCommit: committed offset in the format of old releases, with key type 0. */
-import { message } from "../message.ts";
-import { i64, type Infer, offset, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i64, type Infer, offset, partitionIndex, string } from "../codec/schema.ts";
 
 export const legacyOffsetCommitKey = message(
   "LegacyOffsetCommitKey",

@@ -6,8 +6,8 @@
  * Version 3: Adds the leader epoch.
  * Version 4: Flexible. Adds the topic id.
  */
-import { message } from "../message.ts";
-import { i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const offsetCommitKey = message(
   "OffsetCommitKey",

@@ -1,6 +1,6 @@
 /** ProducerSnapshot: producer state of a partition at an offset, in a `.snapshot` file. */
-import { message } from "../message.ts";
-import { array, i32, i64, type Infer, leaderEpoch, offset, producerEpoch, producerId, u32 } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, i64, type Infer, leaderEpoch, offset, producerEpoch, producerId, u32 } from "../codec/schema.ts";
 
 export const producerSnapshot = message(
   "ProducerSnapshot",

@@ -3,8 +3,8 @@
  *
  * Version 1: Adds VotedDirectoryId; removes the cluster id, the applied offset and the voters (KIP-853).
  */
-import { message } from "../message.ts";
-import { array, brokerId, type Infer, leaderEpoch, offset, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, type Infer, leaderEpoch, offset, string, uuid } from "../codec/schema.ts";
 
 const voter = {
   voterId: brokerId(),

@@ -1,6 +1,6 @@
 /** RemoteLogSegmentMetadataSnapshotRecord: state of a remote segment, in a broker's snapshot file. */
-import { message } from "../message.ts";
-import { array, bool, brokerId, bytes, i32, i64, i8, type Infer, leaderEpoch, offset, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, bytes, i32, i64, i8, type Infer, leaderEpoch, offset, uuid } from "../codec/schema.ts";
 
 export const remoteLogSegmentMetadataSnapshotRecord = message(
   "RemoteLogSegmentMetadataSnapshotRecord",

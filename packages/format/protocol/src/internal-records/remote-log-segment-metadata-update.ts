@@ -1,6 +1,6 @@
 /** RemoteLogSegmentMetadataUpdateRecord: a remote segment has changed its state. */
-import { message } from "../message.ts";
-import { brokerId, bytes, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerId, bytes, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 export const remoteLogSegmentMetadataUpdateRecord = message(
   "RemoteLogSegmentMetadataUpdateRecord",

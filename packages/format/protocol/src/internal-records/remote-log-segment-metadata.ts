@@ -1,5 +1,5 @@
 /** RemoteLogSegmentMetadataRecord: a log segment is being copied to remote storage. */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -15,7 +15,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const remoteLogSegmentMetadataRecord = message(
   "RemoteLogSegmentMetadataRecord",

@@ -1,6 +1,6 @@
 /** RemotePartitionDeleteMetadataRecord: the deletion of a partition's remote segments has changed its state. */
-import { message } from "../message.ts";
-import { brokerId, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerId, i64, i8, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 export const remotePartitionDeleteMetadataRecord = message(
   "RemotePartitionDeleteMetadataRecord",

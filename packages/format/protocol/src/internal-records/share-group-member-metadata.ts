@@ -1,6 +1,6 @@
 /** ShareGroupMemberMetadata: client and subscription of a member of a share group. */
-import { message } from "../message.ts";
-import { array, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, type Infer, string } from "../codec/schema.ts";
 
 export const shareGroupMemberMetadataKey = message(
   "ShareGroupMemberMetadataKey",

@@ -1,6 +1,6 @@
 /** ShareGroupMetadata: epoch of a share group, and hash of the metadata of its topics. */
-import { message } from "../message.ts";
-import { i32, type Infer, long, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i32, type Infer, long, string } from "../codec/schema.ts";
 
 export const shareGroupMetadataKey = message(
   "ShareGroupMetadataKey",

@@ -1,8 +1,8 @@
 /**
  * ShareGroupStatePartitionMetadata: share partitions of a share group that are being initialized, in use or deleted.
  */
-import { message } from "../message.ts";
-import { array, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const shareGroupStatePartitionMetadataKey = message(
   "ShareGroupStatePartitionMetadataKey",

@@ -1,6 +1,6 @@
 /** ShareGroupTargetAssignmentMember: partitions that a member of a share group is to get. */
-import { message } from "../message.ts";
-import { array, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const shareGroupTargetAssignmentMemberKey = message(
   "ShareGroupTargetAssignmentMemberKey",

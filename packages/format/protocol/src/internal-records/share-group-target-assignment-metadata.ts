@@ -1,6 +1,6 @@
 /** ShareGroupTargetAssignmentMetadata: epoch of a share group's target assignment. */
-import { message } from "../message.ts";
-import { i32, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i32, i64, type Infer, string } from "../codec/schema.ts";
 
 export const shareGroupTargetAssignmentMetadataKey = message(
   "ShareGroupTargetAssignmentMetadataKey",

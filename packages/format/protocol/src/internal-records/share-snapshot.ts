@@ -1,6 +1,18 @@
 /** ShareSnapshot: complete state of a share partition. */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  i8,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  uuid,
+} from "../codec/schema.ts";
 
 export const shareSnapshotKey = message(
   "ShareSnapshotKey",

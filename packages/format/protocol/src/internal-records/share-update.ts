@@ -1,6 +1,6 @@
 /** ShareUpdate: changes of a share partition since its last ShareSnapshot or ShareUpdate. */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const shareUpdateKey = message(
   "ShareUpdateKey",

@@ -1,6 +1,6 @@
 /** SnapshotFooterRecord: control record at the end of a snapshot of the metadata log. */
-import { message } from "../message.ts";
-import { i16, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, type Infer } from "../codec/schema.ts";
 
 export const snapshotFooterRecord = message(
   "SnapshotFooterRecord",

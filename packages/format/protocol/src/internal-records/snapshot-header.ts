@@ -1,6 +1,6 @@
 /** SnapshotHeaderRecord: control record at the start of a snapshot of the metadata log. */
-import { message } from "../message.ts";
-import { i16, i64, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, i64, type Infer } from "../codec/schema.ts";
 
 export const snapshotHeaderRecord = message(
   "SnapshotHeaderRecord",

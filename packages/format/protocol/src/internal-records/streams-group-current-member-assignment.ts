@@ -1,6 +1,6 @@
 /** StreamsGroupCurrentMemberAssignment: epoch, state and assigned tasks of a member of a streams group. */
-import { message } from "../message.ts";
-import { array, i32, i8, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, i8, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const streamsGroupCurrentMemberAssignmentKey = message(
   "StreamsGroupCurrentMemberAssignmentKey",

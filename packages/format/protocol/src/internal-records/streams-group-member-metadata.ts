@@ -1,6 +1,6 @@
 /** StreamsGroupMemberMetadata: client and settings of a member of a streams group. */
-import { message } from "../message.ts";
-import { array, i32, type Infer, string, struct, u16 } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, type Infer, string, struct, u16 } from "../codec/schema.ts";
 
 export const streamsGroupMemberMetadataKey = message(
   "StreamsGroupMemberMetadataKey",

@@ -1,6 +1,6 @@
 /** StreamsGroupMetadata: epoch of a streams group, and hash of the metadata of its topics. */
-import { message } from "../message.ts";
-import { array, i32, type Infer, long, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i32, type Infer, long, string } from "../codec/schema.ts";
 
 export const streamsGroupMetadataKey = message(
   "StreamsGroupMetadataKey",

@@ -1,6 +1,6 @@
 /** StreamsGroupTargetAssignmentMember: tasks that a member of a streams group is to get. */
-import { message } from "../message.ts";
-import { array, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const streamsGroupTargetAssignmentMemberKey = message(
   "StreamsGroupTargetAssignmentMemberKey",

@@ -1,6 +1,6 @@
 /** StreamsGroupTopology: topology of a streams group. */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const streamsGroupTopologyKey = message(
   "StreamsGroupTopologyKey",

@@ -3,8 +3,19 @@
  *
  * Version 1: Flexible. Adds previous and next producer ids, the next epoch and the client's transaction version.
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, i8, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  i8,
+  type Infer,
+  partitionIndex,
+  producerEpoch,
+  producerId,
+  string,
+} from "../codec/schema.ts";
 
 export const transactionLogKey = message(
   "TransactionLogKey",

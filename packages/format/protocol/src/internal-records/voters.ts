@@ -1,6 +1,6 @@
 /** VotersRecord: control record of the metadata log with the set of voters (KIP-853). */
-import { message } from "../message.ts";
-import { array, brokerId, i16, type Infer, string, struct, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, type Infer, string, struct, u16, uuid } from "../codec/schema.ts";
 
 export const votersRecord = message(
   "VotersRecord",

@@ -6,8 +6,8 @@
  * Version 3: Flexible (KIP-482).
  * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
  */
-import { message } from "../message.ts";
-import { i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, i32, type Infer, producerEpoch, producerId, string } from "../codec/schema.ts";
 
 export const addOffsetsToTxnRequest = message(
   "AddOffsetsToTxnRequest",

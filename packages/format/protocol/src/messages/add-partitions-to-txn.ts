@@ -7,8 +7,18 @@
  * Version 4: For brokers only: several transactions in a request, VerifyOnly, and an error code for the whole response.
  * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  bool,
+  i16,
+  i32,
+  type Infer,
+  partitionIndex,
+  producerEpoch,
+  producerId,
+  string,
+} from "../codec/schema.ts";
 
 const addPartitionsToTxnTopic = {
   name: string(),

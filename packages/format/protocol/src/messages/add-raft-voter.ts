@@ -3,8 +3,8 @@
  *
  * Version 1: Adds AckWhenCommitted; if false, the leader answers before the new voter set is committed.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, type Infer, string, u16, uuid } from "../codec/schema.ts";
 
 export const addRaftVoterRequest = message(
   "AddRaftVoterRequest",

@@ -1,6 +1,6 @@
 /** AllocateProducerIds: a broker obtains a block of producer ids from the active controller. */
-import { message } from "../message.ts";
-import { brokerEpoch, brokerId, i16, i32, type Infer, producerId } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerEpoch, brokerId, i16, i32, type Infer, producerId } from "../codec/schema.ts";
 
 export const allocateProducerIdsRequest = message(
   "AllocateProducerIdsRequest",

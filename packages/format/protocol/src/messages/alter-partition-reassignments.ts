@@ -3,8 +3,8 @@
  *
  * Version 1: Adds AllowReplicationFactorChange, which can forbid to change the replication factor.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const alterPartitionReassignmentsRequest = message(
   "AlterPartitionReassignmentsRequest",

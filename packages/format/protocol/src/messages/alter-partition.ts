@@ -3,7 +3,7 @@
  *
  * Version 3: Sends the broker epochs of the ISR: NewIsrWithEpochs replaces NewIsr (KIP-903).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerEpoch,
@@ -16,7 +16,7 @@ import {
   partitionEpoch,
   partitionIndex,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 const brokerState = {
   brokerId: brokerId(),

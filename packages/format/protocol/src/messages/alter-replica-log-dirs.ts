@@ -3,8 +3,8 @@
  *
  * Version 2: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const alterReplicaLogDirsRequest = message(
   "AlterReplicaLogDirsRequest",

@@ -1,6 +1,6 @@
 /** AlterShareGroupOffsets: sets start offsets of share partitions of an empty share group. */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const alterShareGroupOffsetsRequest = message(
   "AlterShareGroupOffsetsRequest",

@@ -1,6 +1,6 @@
 /** AlterUserScramCredentials: sets or deletes SCRAM credentials of users. */
-import { message } from "../message.ts";
-import { array, bytes, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const alterUserScramCredentialsRequest = message(
   "AlterUserScramCredentialsRequest",

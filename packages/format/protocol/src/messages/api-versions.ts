@@ -7,8 +7,8 @@
  * Version 4: Returns supported features with minimum version 0, too (KAFKA-17011).
  * Version 5: Adds the cluster id and node id that the client expects; may return REBOOTSTRAP_REQUIRED (KIP-1242).
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, i64, type Infer, string } from "../codec/schema.ts";
 
 export const apiVersionsRequest = message(
   "ApiVersionsRequest",

@@ -1,6 +1,6 @@
 /** AssignReplicasToDirs: a broker tells the controller in which log directories its replicas are. */
-import { message } from "../message.ts";
-import { array, brokerEpoch, brokerId, i16, i32, type Infer, partitionIndex, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerEpoch, brokerId, i16, i32, type Infer, partitionIndex, uuid } from "../codec/schema.ts";
 
 export const assignReplicasToDirsRequest = message(
   "AssignReplicasToDirsRequest",

@@ -3,8 +3,8 @@
  *
  * Version 1: Flexible. Adds the voter's id and directory id, and the leader's endpoints (KIP-853).
  */
-import { message } from "../message.ts";
-import { array, brokerId, i16, type Infer, leaderEpoch, partitionIndex, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, type Infer, leaderEpoch, partitionIndex, string, u16, uuid } from "../codec/schema.ts";
 
 const leaderEndpoint = {
   name: string(),

@@ -4,8 +4,8 @@
  * Version 1: Adds OfflineLogDirs.
  * Version 2: Adds CordonedLogDirs.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, offset, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, offset, uuid } from "../codec/schema.ts";
 
 export const brokerHeartbeatRequest = message(
   "BrokerHeartbeatRequest",

@@ -6,8 +6,8 @@
  * Version 3: Adds PreviousBrokerEpoch, the epoch before a clean shutdown (KIP-966).
  * Version 4: Allows supported features with minimum version 0 (KAFKA-17011).
  */
-import { message } from "../message.ts";
-import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerEpoch, brokerId, i16, i32, type Infer, string, u16, uuid } from "../codec/schema.ts";
 
 export const brokerRegistrationRequest = message(
   "BrokerRegistrationRequest",

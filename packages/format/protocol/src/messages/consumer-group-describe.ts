@@ -3,8 +3,8 @@
  *
  * Version 1: Adds MemberType, classic or consumer (KIP-1099).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 export const consumerGroupDescribeRequest = message(
   "ConsumerGroupDescribeRequest",

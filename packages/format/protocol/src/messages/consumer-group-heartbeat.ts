@@ -3,8 +3,8 @@
  *
  * Version 1: Adds SubscribedTopicRegex (KIP-848); the consumer must generate its member id (KIP-1082).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 const topicPartitions = {
   topicId: uuid(),

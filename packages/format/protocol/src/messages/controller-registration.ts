@@ -1,6 +1,6 @@
 /** ControllerRegistration: registers a controller process with the active controller. */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, type Infer, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, type Infer, string, u16, uuid } from "../codec/schema.ts";
 
 export const controllerRegistrationRequest = message(
   "ControllerRegistrationRequest",

@@ -4,8 +4,8 @@
  * Version 2: Flexible (KIP-482).
  * Version 3: Adds the owner to the request; the response has owner and requester.
  */
-import { message } from "../message.ts";
-import { array, bytes, i16, i32, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i16, i32, i64, type Infer, string } from "../codec/schema.ts";
 
 export const createDelegationTokenRequest = message(
   "CreateDelegationTokenRequest",

@@ -5,8 +5,8 @@
  * Version 2: Flexible (KIP-482).
  * Version 3: May return THROTTLING_QUOTA_EXCEEDED (KIP-599).
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 const createPartitionsAssignment = {
   brokerIds: array(brokerId()),

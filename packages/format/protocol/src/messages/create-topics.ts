@@ -7,8 +7,8 @@
  * Version 6: May return THROTTLING_QUOTA_EXCEEDED (KIP-599).
  * Version 7: Adds the topic id to the response.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, i8, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, i8, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const createTopicsRequest = message(
   "CreateTopicsRequest",

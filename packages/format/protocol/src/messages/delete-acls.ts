@@ -4,8 +4,8 @@
  * Version 2: Flexible (KIP-482).
  * Version 3: Adds resource type USER.
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const deleteAclsRequest = message(
   "DeleteAclsRequest",

@@ -5,8 +5,8 @@
  * Version 2: Flexible (KIP-482).
  * Version 3: Adds an error message for each group.
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const deleteGroupsRequest = message(
   "DeleteGroupsRequest",

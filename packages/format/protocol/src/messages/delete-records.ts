@@ -4,8 +4,8 @@
  * Version 1: Sends the response before the throttle time instead of after it (KIP-219).
  * Version 2: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, offset, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string } from "../codec/schema.ts";
 
 export const deleteRecordsRequest = message(
   "DeleteRecordsRequest",

@@ -1,6 +1,6 @@
 /** DeleteShareGroupOffsets: deletes the offsets of topics in an empty share group. */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string, uuid } from "../codec/schema.ts";
 
 export const deleteShareGroupOffsetsRequest = message(
   "DeleteShareGroupOffsetsRequest",

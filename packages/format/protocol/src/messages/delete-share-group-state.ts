@@ -1,6 +1,6 @@
 /** DeleteShareGroupState: the group coordinator deletes share-partition state at the share coordinator. */
-import { message } from "../message.ts";
-import { array, i16, type Infer, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, type Infer, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const deleteShareGroupStateRequest = message(
   "DeleteShareGroupStateRequest",

@@ -7,8 +7,8 @@
  * Version 5: Adds error messages; may return THROTTLING_QUOTA_EXCEEDED (KIP-599).
  * Version 6: Topics may be given by id instead of name: Topics replaces TopicNames.
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string, uuid } from "../codec/schema.ts";
 
 const deleteTopicState = {
   name: string({ nullable: true, default: null }),

@@ -4,8 +4,8 @@
  * Version 1: Adds EndpointType, brokers or controllers (KIP-919).
  * Version 2: Adds IncludeFencedBrokers and IsFenced (KIP-1073).
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const describeClusterRequest = message(
   "DescribeClusterRequest",

@@ -5,8 +5,8 @@
  * Version 3: Adds types and documentation of settings.
  * Version 4: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const describeConfigsRequest = message(
   "DescribeConfigsRequest",

@@ -8,8 +8,8 @@
  * Version 5: Flexible (KIP-482).
  * Version 6: Returns GROUP_ID_NOT_FOUND with an error message for an unknown group (KIP-1043).
  */
-import { message } from "../message.ts";
-import { array, bool, bytes, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, bytes, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const describeGroupsRequest = message(
   "DescribeGroupsRequest",

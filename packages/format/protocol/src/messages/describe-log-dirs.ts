@@ -6,8 +6,8 @@
  * Version 4: Adds TotalBytes and UsableBytes of the volume.
  * Version 5: Adds IsCordoned.
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i64, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 const describableLogDirTopic = {
   topic: string(),

@@ -1,5 +1,5 @@
 /** DescribeProducers: lists the active producers of partitions. */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   i16,
@@ -11,7 +11,7 @@ import {
   partitionIndex,
   producerId,
   string,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const describeProducersRequest = message(
   "DescribeProducersRequest",

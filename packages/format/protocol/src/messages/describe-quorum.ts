@@ -4,7 +4,7 @@
  * Version 1: Adds LastFetchTimestamp and LastCaughtUpTimestamp (KIP-836).
  * Version 2: Adds error messages, the nodes with their listeners, and directory ids (KIP-853).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerId,
@@ -17,7 +17,7 @@ import {
   string,
   u16,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const describeQuorumRequest = message(
   "DescribeQuorumRequest",

@@ -3,8 +3,19 @@
  *
  * Version 1: Adds the lag (KIP-1226).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  uuid,
+} from "../codec/schema.ts";
 
 const describeShareGroupOffsetsRequestTopic = {
   topicName: string(),

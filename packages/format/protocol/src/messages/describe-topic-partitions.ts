@@ -1,5 +1,5 @@
 /** DescribeTopicPartitions: describes topics and their partitions in pages. */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -12,7 +12,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 const cursor = {
   topicName: string(),

@@ -1,6 +1,16 @@
 /** DescribeTransactions: describes transactions by transactional id. */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, partitionIndex, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  partitionIndex,
+  producerEpoch,
+  producerId,
+  string,
+} from "../codec/schema.ts";
 
 export const describeTransactionsRequest = message(
   "DescribeTransactionsRequest",

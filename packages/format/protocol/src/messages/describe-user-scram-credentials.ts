@@ -1,6 +1,6 @@
 /** DescribeUserScramCredentials: lists SCRAM mechanisms and iteration counts of users. */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 const userName = {
   name: string(),

@@ -4,8 +4,8 @@
  * Version 1: Adds the election type, preferred or unclean (KIP-460), and an error code for the whole response.
  * Version 2: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 const topicPartitions = {
   topic: string(),

@@ -7,8 +7,8 @@
  * Version 4: May return TRANSACTION_ABORTABLE (KIP-890).
  * Version 5: Every transaction bumps the producer epoch; the response has the new producer id and epoch (KIP-890).
  */
-import { message } from "../message.ts";
-import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../codec/schema.ts";
 
 export const endTxnRequest = message(
   "EndTxnRequest",

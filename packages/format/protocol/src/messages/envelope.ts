@@ -1,6 +1,6 @@
 /** Envelope: forwards a client's request to the active controller, with the client's principal and address. */
-import { message } from "../message.ts";
-import { bytes, i16, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bytes, i16, type Infer } from "../codec/schema.ts";
 
 export const envelopeRequest = message(
   "EnvelopeRequest",

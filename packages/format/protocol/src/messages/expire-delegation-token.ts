@@ -3,8 +3,8 @@
  *
  * Version 2: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { bytes, i16, i32, i64, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bytes, i16, i32, i64, type Infer } from "../codec/schema.ts";
 
 export const expireDelegationTokenRequest = message(
   "ExpireDelegationTokenRequest",

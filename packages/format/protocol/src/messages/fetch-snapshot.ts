@@ -3,7 +3,7 @@
  *
  * Version 1: Adds the follower's directory id and endpoints of leaders (KIP-853).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerId,
@@ -19,7 +19,7 @@ import {
   struct,
   u16,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const fetchSnapshotRequest = message(
   "FetchSnapshotRequest",

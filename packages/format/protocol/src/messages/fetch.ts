@@ -16,7 +16,7 @@
  * Version 17: Adds the follower's directory id (KIP-853).
  * Version 18: Adds the follower's high watermark (KIP-1166).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerEpoch,
@@ -34,7 +34,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 const replicaState = {
   replicaId: brokerId({ default: -1 }),

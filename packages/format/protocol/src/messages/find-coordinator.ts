@@ -8,8 +8,8 @@
  * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
  * Version 6: Adds key type SHARE (KIP-932).
  */
-import { message } from "../message.ts";
-import { array, brokerId, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const findCoordinatorRequest = message(
   "FindCoordinatorRequest",

@@ -1,6 +1,6 @@
 /** GetTelemetrySubscriptions: tells a client which metrics to push. */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, string, uuid } from "../codec/schema.ts";
 
 export const getTelemetrySubscriptionsRequest = message(
   "GetTelemetrySubscriptionsRequest",

@@ -4,8 +4,8 @@
  * Version 1: ResponseHeader is flexible.
  * Version 2: RequestHeader is flexible, except for ClientId.
  */
-import { message } from "../message.ts";
-import { i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const requestHeader = message(
   "RequestHeader",

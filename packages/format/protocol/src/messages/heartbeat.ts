@@ -6,8 +6,8 @@
  * Version 3: Adds group.instance.id.
  * Version 4: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const heartbeatRequest = message(
   "HeartbeatRequest",

@@ -3,8 +3,8 @@
  *
  * Version 1: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const incrementalAlterConfigsRequest = message(
   "IncrementalAlterConfigsRequest",

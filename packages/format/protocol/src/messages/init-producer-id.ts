@@ -8,8 +8,8 @@
  * Version 5: May return TRANSACTION_ABORTABLE (KIP-890).
  * Version 6: Adds two-phase commit (KIP-939). Kafka marks this version unstable.
  */
-import { message } from "../message.ts";
-import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bool, i16, i32, type Infer, producerEpoch, producerId, string } from "../codec/schema.ts";
 
 export const initProducerIdRequest = message(
   "InitProducerIdRequest",

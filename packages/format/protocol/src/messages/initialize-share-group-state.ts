@@ -1,6 +1,6 @@
 /** InitializeShareGroupState: the group coordinator creates share-partition state at the share coordinator. */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const initializeShareGroupStateRequest = message(
   "InitializeShareGroupStateRequest",

@@ -11,8 +11,8 @@
  * Version 8: Adds the reason (KIP-800).
  * Version 9: Adds SkipAssignment for the leader.
  */
-import { message } from "../message.ts";
-import { array, bool, bytes, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, bytes, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const joinGroupRequest = message(
   "JoinGroupRequest",

@@ -7,8 +7,8 @@
  * Version 4: Flexible (KIP-482).
  * Version 5: Adds the reason (KIP-800).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 const memberIdentity = {
   memberId: string(),

@@ -3,8 +3,8 @@
  *
  * Version 1: Adds resource types (KIP-1142).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const listConfigResourcesRequest = message(
   "ListConfigResourcesRequest",

@@ -7,8 +7,8 @@
  * Version 4: Adds StatesFilter and GroupState (KIP-518).
  * Version 5: Adds TypesFilter and GroupType (KIP-848).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const listGroupsRequest = message(
   "ListGroupsRequest",

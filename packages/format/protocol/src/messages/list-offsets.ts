@@ -12,7 +12,7 @@
  * Version 10: Adds TimeoutMs, for lookups in remote storage (KIP-1075).
  * Version 11: Adds lookup of the earliest offset that is not uploaded yet (KIP-1023).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerId,
@@ -25,7 +25,7 @@ import {
   offset,
   partitionIndex,
   string,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const listOffsetsRequest = message(
   "ListOffsetsRequest",

@@ -1,6 +1,6 @@
 /** ListPartitionReassignments: lists reassignments of replicas that are under way. */
-import { message } from "../message.ts";
-import { array, brokerId, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, i32, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 const listPartitionReassignmentsTopics = {
   name: string(),

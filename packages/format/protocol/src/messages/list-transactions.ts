@@ -4,8 +4,8 @@
  * Version 1: Adds DurationFilter (KIP-994).
  * Version 2: Adds TransactionalIdPattern; may return INVALID_REGULAR_EXPRESSION (KIP-1152).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, producerId, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i64, type Infer, producerId, string } from "../codec/schema.ts";
 
 export const listTransactionsRequest = message(
   "ListTransactionsRequest",

@@ -15,8 +15,19 @@
  * Version 12: Topics may be requested by id.
  * Version 13: Adds an error code for the whole response.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, i32, type Infer, leaderEpoch, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  bool,
+  brokerId,
+  i16,
+  i32,
+  type Infer,
+  leaderEpoch,
+  partitionIndex,
+  string,
+  uuid,
+} from "../codec/schema.ts";
 
 const metadataRequestTopic = {
   topicId: uuid({ since: 10, ignorable: true }),

@@ -10,8 +10,19 @@
  * Version 9: For the consumer protocol, too (KIP-848); may return STALE_MEMBER_EPOCH and GROUP_ID_NOT_FOUND.
  * Version 10: Topic ids replace topic names (KIP-848).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i64, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  i16,
+  i32,
+  i64,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  uuid,
+} from "../codec/schema.ts";
 
 export const offsetCommitRequest = message(
   "OffsetCommitRequest",

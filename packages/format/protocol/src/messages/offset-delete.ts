@@ -1,6 +1,6 @@
 /** OffsetDelete: deletes committed offsets of a group. */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, partitionIndex, string } from "../codec/schema.ts";
 
 export const offsetDeleteRequest = message(
   "OffsetDeleteRequest",

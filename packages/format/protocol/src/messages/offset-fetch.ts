@@ -11,8 +11,19 @@
  * Version 9: Adds MemberId and MemberEpoch for the consumer protocol; may return STALE_MEMBER_EPOCH (KIP-848).
  * Version 10: Topic ids replace topic names (KIP-848).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  bool,
+  i16,
+  i32,
+  type Infer,
+  leaderEpoch,
+  offset,
+  partitionIndex,
+  string,
+  uuid,
+} from "../codec/schema.ts";
 
 const offsetFetchRequestTopic = {
   name: string(),

@@ -4,8 +4,8 @@
  * Version 3: Adds ReplicaId; -2 is a debugging consumer.
  * Version 4: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { array, brokerId, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, i32, type Infer, leaderEpoch, offset, partitionIndex, string } from "../codec/schema.ts";
 
 export const offsetForLeaderEpochRequest = message(
   "OffsetForLeaderEpochRequest",

@@ -12,7 +12,7 @@
  * Version 12: Also adds the partition to the transaction, as AddPartitionsToTxn does (KIP-890).
  * Version 13: Topic ids replace topic names; may return UNKNOWN_TOPIC_ID (KIP-516).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   brokerId,
@@ -27,7 +27,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const produceRequest = message(
   "ProduceRequest",

@@ -1,6 +1,6 @@
 /** PushTelemetry: a client sends its metrics to the broker. */
-import { message } from "../message.ts";
-import { bool, bytes, i16, i32, i8, type Infer, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bool, bytes, i16, i32, i8, type Infer, uuid } from "../codec/schema.ts";
 
 export const pushTelemetryRequest = message(
   "PushTelemetryRequest",

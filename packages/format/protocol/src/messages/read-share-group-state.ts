@@ -1,6 +1,6 @@
 /** ReadShareGroupState: a share-partition leader reads its state from the share coordinator. */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const readShareGroupStateRequest = message(
   "ReadShareGroupStateRequest",

@@ -1,6 +1,6 @@
 /** RemoveRaftVoter: removes a voter from the KRaft quorum (KIP-853). */
-import { message } from "../message.ts";
-import { brokerId, i16, i32, type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerId, i16, i32, type Infer, string, uuid } from "../codec/schema.ts";
 
 export const removeRaftVoterRequest = message(
   "RemoveRaftVoterRequest",

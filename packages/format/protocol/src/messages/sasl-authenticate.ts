@@ -4,8 +4,8 @@
  * Version 1: Adds the session lifetime.
  * Version 2: Flexible (KIP-482).
  */
-import { message } from "../message.ts";
-import { bytes, i16, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bytes, i16, i64, type Infer, string } from "../codec/schema.ts";
 
 export const saslAuthenticateRequest = message(
   "SaslAuthenticateRequest",

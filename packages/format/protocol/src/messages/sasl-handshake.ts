@@ -3,8 +3,8 @@
  *
  * Version 1: The authentication continues with SaslAuthenticate requests.
  */
-import { message } from "../message.ts";
-import { array, i16, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, type Infer, string } from "../codec/schema.ts";
 
 export const saslHandshakeRequest = message(
   "SaslHandshakeRequest",

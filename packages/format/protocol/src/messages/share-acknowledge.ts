@@ -3,7 +3,7 @@
  *
  * Version 2: Adds renew acknowledgements and AcquisitionLockTimeoutMs (KIP-1222).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -18,7 +18,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const shareAcknowledgeRequest = message(
   "ShareAcknowledgeRequest",

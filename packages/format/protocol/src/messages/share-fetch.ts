@@ -3,7 +3,7 @@
  *
  * Version 2: Adds ShareAcquireMode (KIP-1206) and renew acknowledgements (KIP-1222).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -19,7 +19,7 @@ import {
   string,
   struct,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const shareFetchRequest = message(
   "ShareFetchRequest",

@@ -1,6 +1,6 @@
 /** ShareGroupDescribe: describes share groups (KIP-932). */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 export const shareGroupDescribeRequest = message(
   "ShareGroupDescribeRequest",

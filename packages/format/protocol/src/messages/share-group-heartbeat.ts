@@ -1,6 +1,6 @@
 /** ShareGroupHeartbeat: keeps a member in its share group, and exchanges subscription and assignment (KIP-932). */
-import { message } from "../message.ts";
-import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, type Infer, partitionIndex, string, struct, uuid } from "../codec/schema.ts";
 
 export const shareGroupHeartbeatRequest = message(
   "ShareGroupHeartbeatRequest",

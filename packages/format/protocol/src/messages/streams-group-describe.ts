@@ -3,8 +3,8 @@
  *
  * Version 1: Adds the topology description (KIP-1331) and the assignor's name (KIP-1357).
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, offset, partitionIndex, string, struct, u16 } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, offset, partitionIndex, string, struct, u16 } from "../codec/schema.ts";
 
 export const streamsGroupDescribeRequest = message(
   "StreamsGroupDescribeRequest",

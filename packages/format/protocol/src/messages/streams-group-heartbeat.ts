@@ -3,8 +3,21 @@
  *
  * Version 1: AcceptableRecoveryLag has 64 bits. Adds TopologyDescriptionRequired (KIP-1331) and MISSING_CLIENT_TAGS.
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i64, i8, type Infer, offset, partitionIndex, string, struct, u16 } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import {
+  array,
+  bool,
+  i16,
+  i32,
+  i64,
+  i8,
+  type Infer,
+  offset,
+  partitionIndex,
+  string,
+  struct,
+  u16,
+} from "../codec/schema.ts";
 
 const keyValue = {
   key: string(),

@@ -1,6 +1,6 @@
 /** StreamsGroupTopologyDescriptionUpdate: a member sends the topology description of its streams group. */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, string, struct } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, string, struct } from "../codec/schema.ts";
 
 const topologyDescriptionNode = {
   name: string(),

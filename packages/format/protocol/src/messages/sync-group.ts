@@ -7,8 +7,8 @@
  * Version 4: Flexible (KIP-482).
  * Version 5: Adds the protocol type and name; the broker refuses a request that contradicts the group's (KIP-559).
  */
-import { message } from "../message.ts";
-import { array, bytes, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bytes, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const syncGroupRequest = message(
   "SyncGroupRequest",

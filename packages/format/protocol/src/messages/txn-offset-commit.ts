@@ -8,7 +8,7 @@
  * Version 5: Also adds the group's offsets to the transaction, as AddOffsetsToTxn does (KIP-890).
  * Version 6: Topic ids replace topic names; may return STALE_MEMBER_EPOCH and UNKNOWN_TOPIC_ID (KIP-1319).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   i16,
@@ -21,7 +21,7 @@ import {
   producerId,
   string,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const txnOffsetCommitRequest = message(
   "TxnOffsetCommitRequest",

@@ -1,6 +1,6 @@
 /** UnregisterBroker: removes the registration of a broker. */
-import { message } from "../message.ts";
-import { brokerId, i16, i32, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerId, i16, i32, type Infer, string } from "../codec/schema.ts";
 
 export const unregisterBrokerRequest = message(
   "UnregisterBrokerRequest",

@@ -4,8 +4,8 @@
  * Version 1: UpgradeType replaces AllowDowngrade; adds ValidateOnly.
  * Version 2: Removes the results of single features from the response.
  */
-import { message } from "../message.ts";
-import { array, bool, i16, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, i16, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const updateFeaturesRequest = message(
   "UpdateFeaturesRequest",

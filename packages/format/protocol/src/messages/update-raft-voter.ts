@@ -1,6 +1,6 @@
 /** UpdateRaftVoter: a voter updates its endpoints and supported kraft.version range (KIP-853). */
-import { message } from "../message.ts";
-import { array, brokerId, i16, i32, type Infer, leaderEpoch, string, struct, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i16, i32, type Infer, leaderEpoch, string, struct, u16, uuid } from "../codec/schema.ts";
 
 export const updateRaftVoterRequest = message(
   "UpdateRaftVoterRequest",

@@ -4,7 +4,7 @@
  * Version 1: Adds the voter's id, directory ids of both replicas, and endpoints of leaders (KIP-853).
  * Version 2: Adds PreVote.
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -17,7 +17,7 @@ import {
   string,
   u16,
   uuid,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const voteRequest = message(
   "VoteRequest",

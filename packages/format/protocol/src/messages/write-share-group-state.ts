@@ -3,8 +3,8 @@
  *
  * Version 1: Adds DeliveryCompleteCount (KIP-1226).
  */
-import { message } from "../message.ts";
-import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i16, i32, i8, type Infer, leaderEpoch, offset, partitionIndex, string, uuid } from "../codec/schema.ts";
 
 export const writeShareGroupStateRequest = message(
   "WriteShareGroupStateRequest",

@@ -3,7 +3,7 @@
  *
  * Version 2: Adds TransactionVersion (KIP-1228).
  */
-import { message } from "../message.ts";
+import { message } from "../codec/message.ts";
 import {
   array,
   bool,
@@ -15,7 +15,7 @@ import {
   producerEpoch,
   producerId,
   string,
-} from "../schema.ts";
+} from "../codec/schema.ts";
 
 export const writeTxnMarkersRequest = message(
   "WriteTxnMarkersRequest",

@@ -1,6 +1,6 @@
 /** AbortTransactionRecord: aborts the open metadata transaction; the records since its beginning are dropped. */
-import { message } from "../message.ts";
-import { type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, string } from "../codec/schema.ts";
 
 export const abortTransactionRecord = message(
   "AbortTransactionRecord",

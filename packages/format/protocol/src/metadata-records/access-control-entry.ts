@@ -1,6 +1,6 @@
 /** AccessControlEntryRecord: an access control entry was added. */
-import { message } from "../message.ts";
-import { i8, type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i8, type Infer, string, uuid } from "../codec/schema.ts";
 
 export const accessControlEntryRecord = message(
   "AccessControlEntryRecord",

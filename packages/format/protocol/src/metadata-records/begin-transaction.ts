@@ -1,6 +1,6 @@
 /** BeginTransactionRecord: begins a metadata transaction, whose records are applied together (KIP-868). */
-import { message } from "../message.ts";
-import { type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, string } from "../codec/schema.ts";
 
 export const beginTransactionRecord = message(
   "BeginTransactionRecord",

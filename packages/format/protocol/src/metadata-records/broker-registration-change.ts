@@ -5,8 +5,8 @@
  * Version 2: Adds LogDirs.
  * Version 3: Adds CordonedLogDirs.
  */
-import { message } from "../message.ts";
-import { array, brokerEpoch, brokerId, i8, type Infer, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerEpoch, brokerId, i8, type Infer, uuid } from "../codec/schema.ts";
 
 export const brokerRegistrationChangeRecord = message(
   "BrokerRegistrationChangeRecord",

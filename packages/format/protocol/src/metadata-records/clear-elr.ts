@@ -1,6 +1,6 @@
 /** ClearElrRecord: clears the eligible leader replicas of a topic, or of all topics if the name is empty. */
-import { message } from "../message.ts";
-import { type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, string } from "../codec/schema.ts";
 
 export const clearElrRecord = message(
   "ClearElrRecord",

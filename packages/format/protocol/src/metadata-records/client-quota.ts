@@ -1,6 +1,6 @@
 /** ClientQuotaRecord: a client quota was set or removed. */
-import { message } from "../message.ts";
-import { array, bool, f64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, f64, type Infer, string } from "../codec/schema.ts";
 
 export const clientQuotaRecord = message(
   "ClientQuotaRecord",

@@ -1,6 +1,6 @@
 /** ConfigRecord: a dynamic setting of a resource was set; null removes it. */
-import { message } from "../message.ts";
-import { i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i8, type Infer, string } from "../codec/schema.ts";
 
 export const configRecord = message(
   "ConfigRecord",

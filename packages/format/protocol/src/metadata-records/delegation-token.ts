@@ -1,6 +1,6 @@
 /** DelegationTokenRecord: a delegation token was created or changed. */
-import { message } from "../message.ts";
-import { array, i64, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, i64, type Infer, string } from "../codec/schema.ts";
 
 export const delegationTokenRecord = message(
   "DelegationTokenRecord",

@@ -1,6 +1,6 @@
 /** EndTransactionRecord: commits the open metadata transaction. */
-import { message } from "../message.ts";
-import { type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer } from "../codec/schema.ts";
 
 export const endTransactionRecord = message("EndTransactionRecord", { versions: [0, 0], flexible: 0 }, {});
 export type EndTransactionRecord = Infer<typeof endTransactionRecord>;

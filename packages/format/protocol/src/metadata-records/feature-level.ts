@@ -1,6 +1,6 @@
 /** FeatureLevelRecord: a feature was finalized at a level; 0 removes it. It never gets another version. */
-import { message } from "../message.ts";
-import { i16, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i16, type Infer, string } from "../codec/schema.ts";
 
 export const featureLevelRecord = message(
   "FeatureLevelRecord",

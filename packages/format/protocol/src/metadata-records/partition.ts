@@ -4,8 +4,8 @@
  * Version 1: Adds Directories (KIP-858).
  * Version 2: Adds EligibleLeaderReplicas and LastKnownElr (KIP-966).
  */
-import { message } from "../message.ts";
-import { array, brokerId, i8, type Infer, leaderEpoch, partitionEpoch, partitionIndex, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, brokerId, i8, type Infer, leaderEpoch, partitionEpoch, partitionIndex, uuid } from "../codec/schema.ts";
 
 export const partitionRecord = message(
   "PartitionRecord",

@@ -1,6 +1,6 @@
 /** ProducerIdsRecord: a broker was given a block of producer ids. */
-import { message } from "../message.ts";
-import { brokerEpoch, brokerId, type Infer, producerId } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerEpoch, brokerId, type Infer, producerId } from "../codec/schema.ts";
 
 export const producerIdsRecord = message(
   "ProducerIdsRecord",

@@ -6,8 +6,8 @@
  * Version 3: Adds LogDirs.
  * Version 4: Adds CordonedLogDirs.
  */
-import { message } from "../message.ts";
-import { array, bool, brokerEpoch, brokerId, i16, type Infer, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerEpoch, brokerId, i16, type Infer, string, u16, uuid } from "../codec/schema.ts";
 
 export const registerBrokerRecord = message(
   "RegisterBrokerRecord",

@@ -1,6 +1,6 @@
 /** RegisterControllerRecord: a controller process was registered. */
-import { message } from "../message.ts";
-import { array, bool, brokerId, i16, type Infer, string, u16, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { array, bool, brokerId, i16, type Infer, string, u16, uuid } from "../codec/schema.ts";
 
 export const registerControllerRecord = message(
   "RegisterControllerRecord",

@@ -1,6 +1,6 @@
 /** RemoveAccessControlEntryRecord: an access control entry was deleted. */
-import { message } from "../message.ts";
-import { type Infer, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, uuid } from "../codec/schema.ts";
 
 export const removeAccessControlEntryRecord = message(
   "RemoveAccessControlEntryRecord",

@@ -1,6 +1,6 @@
 /** RemoveDelegationTokenRecord: a delegation token was deleted. */
-import { message } from "../message.ts";
-import { type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, string } from "../codec/schema.ts";
 
 export const removeDelegationTokenRecord = message(
   "RemoveDelegationTokenRecord",

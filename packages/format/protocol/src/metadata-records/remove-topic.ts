@@ -1,6 +1,6 @@
 /** RemoveTopicRecord: a topic was deleted. */
-import { message } from "../message.ts";
-import { type Infer, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, uuid } from "../codec/schema.ts";
 
 export const removeTopicRecord = message(
   "RemoveTopicRecord",

@@ -1,6 +1,6 @@
 /** RemoveUserScramCredentialRecord: a SCRAM credential of a user was deleted. */
-import { message } from "../message.ts";
-import { i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i8, type Infer, string } from "../codec/schema.ts";
 
 export const removeUserScramCredentialRecord = message(
   "RemoveUserScramCredentialRecord",

@@ -1,6 +1,6 @@
 /** TopicRecord: a topic was created. */
-import { message } from "../message.ts";
-import { type Infer, string, uuid } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { type Infer, string, uuid } from "../codec/schema.ts";
 
 export const topicRecord = message(
   "TopicRecord",

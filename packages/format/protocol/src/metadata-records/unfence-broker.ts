@@ -1,6 +1,6 @@
 /** UnfenceBrokerRecord: a broker was unfenced; older logs only, BrokerRegistrationChangeRecord replaces it. */
-import { message } from "../message.ts";
-import { brokerEpoch, brokerId, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerEpoch, brokerId, type Infer } from "../codec/schema.ts";
 
 export const unfenceBrokerRecord = message(
   "UnfenceBrokerRecord",

@@ -1,6 +1,6 @@
 /** UnregisterBrokerRecord: the registration of a broker was removed. */
-import { message } from "../message.ts";
-import { brokerEpoch, brokerId, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerEpoch, brokerId, type Infer } from "../codec/schema.ts";
 
 export const unregisterBrokerRecord = message(
   "UnregisterBrokerRecord",

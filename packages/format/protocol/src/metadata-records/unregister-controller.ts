@@ -1,6 +1,6 @@
 /** UnregisterControllerRecord: the registration of a controller was removed. */
-import { message } from "../message.ts";
-import { brokerId, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { brokerId, type Infer } from "../codec/schema.ts";
 
 export const unregisterControllerRecord = message(
   "UnregisterControllerRecord",

@@ -1,6 +1,6 @@
 /** UserScramCredentialRecord: a SCRAM credential of a user was set. */
-import { message } from "../message.ts";
-import { bytes, i32, i8, type Infer, string } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { bytes, i32, i8, type Infer, string } from "../codec/schema.ts";
 
 export const userScramCredentialRecord = message(
   "UserScramCredentialRecord",

@@ -1,6 +1,6 @@
 /** ZkMigrationStateRecord: state of a migration from ZooKeeper, kept for logs that were written before 4.0. */
-import { message } from "../message.ts";
-import { i8, type Infer } from "../schema.ts";
+import { message } from "../codec/message.ts";
+import { i8, type Infer } from "../codec/schema.ts";
 
 export const zkMigrationStateRecord = message(
   "ZkMigrationStateRecord",
