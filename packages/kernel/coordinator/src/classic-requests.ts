@@ -12,9 +12,9 @@ import { ClassicMembers } from "./consumer/classic-members.ts";
 import type { ConsumerGroups } from "./consumer/consumer-groups.ts";
 import type { ConsumerContext } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
-import type { Client } from "./context.ts";
-import type { Ticket } from "./effects.ts";
-import type { GroupTable } from "./group-table.ts";
+import type { Client } from "./group/context.ts";
+import type { Ticket } from "./shard/effects.ts";
+import type { GroupTable } from "./group/group-table.ts";
 
 /** First version of LeaveGroup that names several members. */
 const MANY_MEMBERS_VERSION = 3;

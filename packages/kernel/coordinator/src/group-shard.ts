@@ -16,26 +16,27 @@ import {
   type syncGroupResponse,
 } from "@samsa/protocol";
 import { ClassicGroups } from "./classic/classic-groups.ts";
-import { ClassicGroup, type Member } from "./classic/group.ts";
+import { ClassicGroup, type Member, newClassicGroup } from "./classic/group.ts";
 import { ClassicRequests, type JoinInput } from "./classic-requests.ts";
 import { ConsumerGroups, describeConsumerGroup } from "./consumer/consumer-groups.ts";
 import { type ConsumerContext, refusal } from "./consumer/context.ts";
 import { ConsumerGroup } from "./consumer/group.ts";
 import type { HeartbeatInput } from "./consumer/heartbeat.ts";
-import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./topics.ts";
-import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./committed-offsets.ts";
-import type { AppendDone, Client, GroupConfig } from "./context.ts";
-import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./effects.ts";
-import type { GroupsOfType, GroupType } from "./group.ts";
-import { GroupTable } from "./group-table.ts";
-import { type commitError, deletionRecords, type TopicErrors } from "./offsets.ts";
-import { parseOffsetRecord } from "./records.ts";
-import { clientCode, type LoggedRecord, REQUEST_TIMED_OUT, type Shard, type TxnEnd } from "./shard.ts";
+import { NO_TOPICS, type TopicDirectory, TopicHashes } from "./group/topics.ts";
+import { CommittedOffsets, type OffsetContext, type TxnCommit } from "./offsets/committed-offsets.ts";
+import type { GroupConfig } from "./group/config.ts";
+import type { AppendDone, Client } from "./group/context.ts";
+import type { GroupEffect, ShardRecord, Ticket, TxnAppend } from "./shard/effects.ts";
+import type { GroupsOfType, GroupType } from "./group/group.ts";
+import { GroupTable } from "./group/group-table.ts";
+import { type commitError, deletionRecords, type TopicErrors } from "./offsets/offsets.ts";
+import { parseOffsetRecord } from "./group/records.ts";
+import { clientCode, type LoggedRecord, REQUEST_TIMED_OUT, type Shard, type TxnEnd } from "./shard/shard.ts";
 import type { ShareGroupConfig } from "./share-group/group.ts";
 import { type ShareContext, ShareGroups } from "./share-group/share-groups.ts";
-import { Timeline } from "./timeline.ts";
-import { Timers } from "./timers.ts";
-import type { txnCommitError } from "./txn-offsets.ts";
+import { Timeline } from "./shard/timeline.ts";
+import { Timers } from "./shard/timers.ts";
+import type { txnCommitError } from "./offsets/txn-offsets.ts";
 
 /** Requests that a `GroupShard` answers: those of members, and commits of offsets. */
 export type GroupRequest =
@@ -95,7 +96,7 @@ type Context = ConsumerContext &
  */
 export class GroupShard implements Shard<GroupEffect> {
   readonly timeline = new Timeline();
-  readonly #groups = new GroupTable(this.timeline);
+  readonly #groups = new GroupTable(this.timeline, newClassicGroup);
   readonly #timers = new Timers();
   readonly #appends = new Map<number, AppendDone>();
   readonly #context: Context;

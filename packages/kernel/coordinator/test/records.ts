@@ -2,7 +2,7 @@ import { ByteReader } from "@samsa/base";
 import { GROUP_METADATA, parseGroupRecord } from "../src/classic/records.ts";
 import { CONSUMER_RECORD_TYPES, parseConsumerRecord } from "../src/consumer/records.ts";
 import type { ShardRecord } from "../src/index.ts";
-import { parseOffsetRecord } from "../src/records.ts";
+import { parseOffsetRecord } from "../src/group/records.ts";
 
 /** Decodes a record of a committed offset, a classic group or a consumer group. */
 export function parseRecord({ key, value }: ShardRecord) {

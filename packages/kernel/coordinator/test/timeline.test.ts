@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Derived, Timeline, TimelineMap, TimelineValue } from "../src/timeline.ts";
+import { type Derived, Timeline, TimelineMap, TimelineValue } from "../src/shard/timeline.ts";
 
 type Step =
   | { readonly do: "batch"; readonly changes: readonly Change[]; readonly isWritten: boolean }

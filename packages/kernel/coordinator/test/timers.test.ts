@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Timers, timerKey } from "../src/timers.ts";
+import { Timers, timerKey } from "../src/shard/timers.ts";
 
 const never = (): boolean => false;
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { append } from "./append.ts";
 import { type GroupEffect, GroupShard } from "../src/index.ts";
-import { NO_TOPICS } from "../src/topics.ts";
+import { NO_TOPICS } from "../src/group/topics.ts";
 import { config as shared, noShares } from "./bench.ts";
 
 const NIL = "AAAAAAAAAAAAAAAAAAAAAA" as never;

@@ -1,8 +1,8 @@
 import { type ByteReader, nearestNumber } from "@samsa/base";
-import type { ShardContext } from "../context.ts";
-import type { Group, GroupsOfType } from "../group.ts";
-import type { GroupTable } from "../group-table.ts";
-import { ClassicGroup, type Member, subscribedTopics } from "./group.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { Group, GroupsOfType } from "../group/group.ts";
+import type { GroupTable } from "../group/group-table.ts";
+import { ClassicGroup, type Member, newClassicGroup, subscribedTopics } from "./group.ts";
 import { type Joining, Membership } from "./membership.ts";
 import { joinError, Rebalance, syncError } from "./rebalance.ts";
 import { GROUP_METADATA, type GroupValue, newGroupRecord, parseGroupRecord } from "./records.ts";
@@ -24,7 +24,8 @@ export class ClassicGroups implements GroupsOfType {
 
   /** Creates a group for its first JoinGroup; it replaces the empty group `before` of another type, if any. */
   joinNew(before: Group | undefined, joining: Joining): void {
-    const group = this.#table.create(joining.request.groupId, this.#context.wall);
+    const group = newClassicGroup(joining.request.groupId, this.#context.wall);
+    this.#table.set(group);
     this.membership.join(group, joining);
     const records = [...(before?.tombstones() ?? []), newGroupRecord(group.id, group.stateTimestamp)];
     this.#context.append(records, (errorCode, isLate) => {

@@ -8,9 +8,9 @@ import {
   sameBytes,
 } from "@samsa/base";
 import { consumerProtocolSubscription, Errors } from "@samsa/protocol";
-import type { ShardRecord, Ticket } from "../effects.ts";
-import type { CommitClaim, Group } from "../group.ts";
-import type { CommittedOffset } from "../offset-table.ts";
+import type { ShardRecord, Ticket } from "../shard/effects.ts";
+import type { CommitClaim, Group } from "../group/group.ts";
+import type { CommittedOffset } from "../group/offset-table.ts";
 import { groupRecord, groupTombstone } from "./records.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -304,6 +304,11 @@ export class ClassicGroup implements Group {
       members,
     });
   }
+}
+
+/** Classic group without members, empty since `wall`. */
+export function newClassicGroup(id: string, wall: number): ClassicGroup {
+  return new ClassicGroup(id, { stateTimestamp: wall });
 }
 
 export function sameProtocols(a: readonly MemberProtocol[], b: readonly MemberProtocol[]): boolean {

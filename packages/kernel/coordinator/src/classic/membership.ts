@@ -5,8 +5,8 @@ import {
   type LeaveGroupRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
-import type { Client, ShardContext } from "../context.ts";
-import type { Ticket } from "../effects.ts";
+import type { Client, ShardContext } from "../group/context.ts";
+import type { Ticket } from "../shard/effects.ts";
 import { type ClassicGroup, type Member, sameProtocols } from "./group.ts";
 import { joinError, joinReply, type Rebalance, syncError, syncReply } from "./rebalance.ts";
 

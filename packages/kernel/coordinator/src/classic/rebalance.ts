@@ -1,9 +1,9 @@
 import { Errors } from "@samsa/protocol";
-import type { Ticket } from "../effects.ts";
+import type { Ticket } from "../shard/effects.ts";
 import { type ClassicGroup, type Member, subscribedTopics } from "./group.ts";
-import type { ShardContext } from "../context.ts";
-import type { GroupTable } from "../group-table.ts";
-import { timerKey } from "../timers.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { GroupTable } from "../group/group-table.ts";
+import { timerKey } from "../shard/timers.ts";
 
 const NO_BYTES = new Uint8Array(0);
 /** Longest wait of a member that does not know its id yet (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`). */

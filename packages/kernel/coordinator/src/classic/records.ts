@@ -1,7 +1,7 @@
 import { ByteReader } from "@samsa/base";
 import { GROUP_RECORDS, groupMetadataKey, groupMetadataValue } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
-import { bytesOf } from "../records.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import { bytesOf } from "../group/records.ts";
 
 export const { id: GROUP_METADATA } = GROUP_RECORDS.GroupMetadata;
 

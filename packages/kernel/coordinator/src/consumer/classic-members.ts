@@ -9,7 +9,7 @@ import {
   type LeaveGroupRequest,
   type SyncGroupRequest,
 } from "@samsa/protocol";
-import type { ShardRecord, Ticket } from "../effects.ts";
+import type { ShardRecord, Ticket } from "../shard/effects.ts";
 import type { Joining } from "../classic/membership.ts";
 import { joinError, syncError } from "../classic/rebalance.ts";
 import type { ConsumerContext } from "./context.ts";
@@ -17,7 +17,7 @@ import type { ConsumerGroup } from "./group.ts";
 import { replaceStatic } from "./heartbeat.ts";
 import { type ConsumerMember, namesOf, newMember, STATE } from "./member.ts";
 import type { ListedPartitions } from "./reconcile.ts";
-import type { TopicDirectory } from "../topics.ts";
+import type { TopicDirectory } from "../group/topics.ts";
 import type { MemberTimers } from "./member-timers.ts";
 import type { Change, ConsumerUpdates, Told } from "./update.ts";
 

@@ -1,5 +1,5 @@
-import type { ShardContext } from "../context.ts";
-import type { ShardRecord } from "../effects.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { ConsumerMember } from "./member.ts";
 

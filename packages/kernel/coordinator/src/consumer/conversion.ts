@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import type { ClassicGroup } from "../classic/group.ts";
 import { joinError, type Rebalance, syncError } from "../classic/rebalance.ts";
-import type { GroupTable } from "../group-table.ts";
+import type { GroupTable } from "../group/group-table.ts";
 import type { ConsumerContext, Downgrade } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { downgraded, upgraded } from "./migrate.ts";

@@ -1,10 +1,10 @@
 import type { Uuid } from "@samsa/base";
 import { type Assignment, NOTHING } from "../assign/index.ts";
 import { Errors } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
-import type { CommitClaim, Group } from "../group.ts";
-import type { CommittedOffset } from "../offset-table.ts";
-import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../timeline.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import type { CommitClaim, Group } from "../group/group.ts";
+import type { CommittedOffset } from "../group/offset-table.ts";
+import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../shard/timeline.ts";
 import { groupTombstones, type Resolved } from "./records.ts";
 import { type ConsumerMember, isReconciled, type Owned, regexOf } from "./member.ts";
 

@@ -1,6 +1,6 @@
 import { type ConsumerGroupHeartbeatRequest, Errors } from "@samsa/protocol";
-import type { Ticket, ShardRecord } from "../effects.ts";
-import type { Client } from "../context.ts";
+import type { Ticket, ShardRecord } from "../shard/effects.ts";
+import type { Client } from "../group/context.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import {

@@ -1,5 +1,5 @@
-import { timerKey } from "../timers.ts";
-import type { GroupTable } from "../group-table.ts";
+import { timerKey } from "../shard/timers.ts";
+import type { GroupTable } from "../group/group-table.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, JOINING_EPOCH, STATE } from "./member.ts";

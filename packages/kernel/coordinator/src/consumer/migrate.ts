@@ -1,6 +1,6 @@
 import { ByteReader, MalformedError, type Uuid } from "@samsa/base";
 import { consumerProtocolAssignment } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import { ClassicGroup, type Member } from "../classic/group.ts";
 import { readSubscription, writeAssignment } from "./classic-members.ts";
 import type { ConsumerContext, Downgrade } from "./context.ts";

@@ -1,8 +1,8 @@
 import { ByteReader, invariant } from "@samsa/base";
 import { GROUP_RECORDS } from "@samsa/protocol";
 import type { Assignment } from "../assign/index.ts";
-import type { ShardRecord } from "../effects.ts";
-import { bytesOf } from "../records.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import { bytesOf } from "../group/records.ts";
 import type { ConsumerMember, Owned } from "./member.ts";
 
 const {

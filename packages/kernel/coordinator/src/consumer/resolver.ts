@@ -1,5 +1,5 @@
 import { MalformedError, type Pattern } from "@samsa/base";
-import type { ShardRecord } from "../effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import type { ConsumerContext } from "./context.ts";
 import type { ConsumerGroup } from "./group.ts";
 import type { Resolved } from "./records.ts";

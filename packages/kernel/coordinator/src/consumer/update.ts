@@ -1,13 +1,13 @@
 import { MalformedError, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
-import type { ShardRecord } from "../effects.ts";
-import type { GroupTable } from "../group-table.ts";
-import { defaultAssignor } from "./config.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import type { GroupTable } from "../group/group-table.ts";
+import { defaultAssignor } from "../group/config.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup, Subscriptions } from "./group.ts";
 import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
-import { timerKey } from "../timers.ts";
+import { timerKey } from "../shard/timers.ts";
 import { type ListedPartitions, reconcile } from "./reconcile.ts";
 import { RegexResolver } from "./resolver.ts";
 import {

@@ -1,8 +1,8 @@
 import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
-import type { Group } from "../group.ts";
-import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../timeline.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import type { Group } from "../group/group.ts";
+import { type Derived, type Timeline, TimelineMap, TimelineValue, type View } from "../shard/timeline.ts";
 import type { Assignment } from "./assignor.ts";
 import { type CurrentAssignment, shareRecords } from "./records.ts";
 

@@ -1,7 +1,7 @@
 import type { Uuid } from "@samsa/base";
-import type { ShardContext } from "../context.ts";
-import type { ShardRecord } from "../effects.ts";
-import type { Initialization } from "../initialization.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import type { Initialization } from "../shard/initialization.ts";
 import { type Assignment, assignShares } from "./assignor.ts";
 import {
   countSubscriptions,

@@ -16,8 +16,8 @@ import {
   shareGroupTargetAssignmentMetadataKey,
   shareGroupTargetAssignmentMetadataValue,
 } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
-import { bytesOf } from "../records.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import { bytesOf } from "../group/records.ts";
 import type { Assignment } from "./assignor.ts";
 
 /** Types of keys of `__consumer_offsets` (`CoordinatorRecordType`). */

@@ -1,11 +1,11 @@
 import { type ByteReader, type Int64, nearestNumber, type Uuid } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
-import type { ShardContext } from "../context.ts";
-import type { ShardRecord, Ticket } from "../effects.ts";
-import type { GroupsOfType } from "../group.ts";
-import type { GroupTable } from "../group-table.ts";
-import type { Initialization } from "../initialization.ts";
-import { timerKey } from "../timers.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { ShardRecord, Ticket } from "../shard/effects.ts";
+import type { GroupsOfType } from "../group/group.ts";
+import type { GroupTable } from "../group/group-table.ts";
+import type { Initialization } from "../shard/initialization.ts";
+import { timerKey } from "../shard/timers.ts";
 import type { Assignment } from "./assignor.ts";
 import {
   countSubscriptions,

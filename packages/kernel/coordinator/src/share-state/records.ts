@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from "@samsa/base";
 import { SHARE_RECORDS, type ShareSnapshotKey, type ShareSnapshotValue, type ShareUpdateValue } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 
 const { ShareSnapshot, ShareUpdate } = SHARE_RECORDS;
 const VERSION = 0;

@@ -9,9 +9,9 @@ import {
   type ShareUpdateValue,
   type WriteShareGroupStateRequest,
 } from "@samsa/protocol";
-import type { Effect, ShardRecord, Ticket, Warning } from "../effects.ts";
-import { clientCode, type LoggedRecord, type Shard } from "../shard.ts";
-import { Timeline, TimelineMap, TimelineValue } from "../timeline.ts";
+import type { Effect, ShardRecord, Ticket, Warning } from "../shard/effects.ts";
+import { clientCode, type LoggedRecord, type Shard } from "../shard/shard.ts";
+import { Timeline, TimelineMap, TimelineValue } from "../shard/timeline.ts";
 import { combineBatches, type StateBatch } from "./batches.ts";
 import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from "./records.ts";
 

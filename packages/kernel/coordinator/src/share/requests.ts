@@ -1,4 +1,4 @@
-import type { Ticket } from "../effects.ts";
+import type { Ticket } from "../shard/effects.ts";
 import type { StateBatch } from "../share-state/batches.ts";
 import type { AbortedTransaction, AcquiredRecords, FetchedBatch } from "./fetched.ts";
 

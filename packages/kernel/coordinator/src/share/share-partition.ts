@@ -1,6 +1,6 @@
 import { DeadlineHeap, invariant } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
-import type { Ticket } from "../effects.ts";
+import type { Ticket } from "../shard/effects.ts";
 import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
 import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
 import type {

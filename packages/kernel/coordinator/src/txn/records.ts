@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
 import { transactionLogKey, transactionLogValue } from "@samsa/protocol";
-import type { ShardRecord } from "../effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import { NO_EPOCH, NO_PRODUCER_ID, TXN_STATES, type TxnImage } from "./image.ts";
 
 /** Record type of the key; `__transaction_state` has no other. */

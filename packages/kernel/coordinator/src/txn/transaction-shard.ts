@@ -1,7 +1,7 @@
 import { checkTransition, DeadlineHeap, invariant } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { Effect, ShardRecord, Ticket } from "../effects.ts";
-import { clientCode, type LoggedRecord, type Shard } from "../shard.ts";
+import type { Effect, ShardRecord, Ticket } from "../shard/effects.ts";
+import { clientCode, type LoggedRecord, type Shard } from "../shard/shard.ts";
 import { type EndRequest, judgeEnd } from "./end-rules.ts";
 import {
   completed,

@@ -42,7 +42,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "offsets are reported as deleted but kept",
-    file: `${COORDINATOR}/offsets.ts`,
+    file: `${COORDINATOR}/offsets/offsets.ts`,
     find: "if (!inUse && isThere) records",
     replace: "if (inUse && isThere) records",
     why: "a deleted offset is still there",
@@ -98,14 +98,14 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "transactional offsets are committed at once",
-    file: `${COORDINATOR}/committed-offsets.ts`,
+    file: `${COORDINATOR}/offsets/committed-offsets.ts`,
     find: "      if (producer !== undefined) {\n",
     replace: "      if (producer?.id === -2n) {\n",
     why: "offsets of aborted transactions are committed",
   },
   {
     name: "offsets of aborted transactions are committed",
-    file: `${COORDINATOR}/pending-offsets.ts`,
+    file: `${COORDINATOR}/group/pending-offsets.ts`,
     find: "if (!committed || entry?.value === undefined) continue;",
     replace: "if (entry?.value === undefined) continue;",
     why: "offsets of aborted transactions are committed",
@@ -168,14 +168,14 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a timer runs before its time",
-    file: `${COORDINATOR}/timers.ts`,
+    file: `${COORDINATOR}/shard/timers.ts`,
     find: "timer.at <= now",
     replace: "timer.at <= now + 5000",
     why: "live members are removed",
   },
   {
     name: "only the first timer of a tick runs",
-    file: `${COORDINATOR}/timers.ts`,
+    file: `${COORDINATOR}/shard/timers.ts`,
     find: "    this.#due.splice(0, done);",
     replace: "    this.#due.length = 0;",
     why: "partitions of a dead member stay unassigned",
@@ -189,7 +189,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "offsets of deleted topics stay",
-    file: `${COORDINATOR}/committed-offsets.ts`,
+    file: `${COORDINATOR}/offsets/committed-offsets.ts`,
     find: "    if (topics.version < 0) return;",
     replace: "    if (topics.version !== Infinity) return;",
     why: "offsets outlive their topic",
@@ -210,7 +210,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "timers that wait for a batch are forgotten",
-    file: `${COORDINATOR}/timeline.ts`,
+    file: `${COORDINATOR}/shard/timeline.ts`,
     find: "    for (const task of tasks) task();\n",
     replace: "",
     why: "partitions of a dead member stay unassigned",

@@ -73,7 +73,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "offsets of a group are stored for partition 0 only",
-    file: `${COORDINATOR}/offset-table.ts`,
+    file: `${COORDINATOR}/group/offset-table.ts`,
     find: "  partitions.set(partition, offset);\n",
     replace: "  partitions.set(0, offset);\n",
     why: "a commit of one partition overwrites that of another",

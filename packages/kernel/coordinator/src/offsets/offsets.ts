@@ -1,13 +1,13 @@
 import { addI64, type Int64, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type OffsetCommitRequest, type OffsetDeleteRequest, type OffsetFetchRequest } from "@samsa/protocol";
-import type { TopicDirectory } from "./topics.ts";
-import type { ShardContext } from "./context.ts";
-import type { ShardRecord } from "./effects.ts";
-import type { Group } from "./group.ts";
-import type { GroupTable } from "./group-table.ts";
-import type { CommittedOffset, GroupOffsets } from "./offset-table.ts";
-import { offsetRecord, offsetTombstone } from "./records.ts";
-import type { View } from "./timeline.ts";
+import type { TopicDirectory } from "../group/topics.ts";
+import type { ShardContext } from "../group/context.ts";
+import type { ShardRecord } from "../shard/effects.ts";
+import type { Group } from "../group/group.ts";
+import type { GroupTable } from "../group/group-table.ts";
+import type { CommittedOffset, GroupOffsets } from "../group/offset-table.ts";
+import { offsetRecord, offsetTombstone } from "../group/records.ts";
+import type { View } from "../shard/timeline.ts";
 
 /** Committed offsets of a shard's groups, and those of open transactions. */
 type Offsets = Pick<GroupTable, "offsets" | "pending">;

@@ -1,5 +1,5 @@
 import { Errors, type TxnOffsetCommitRequest } from "@samsa/protocol";
-import type { Group } from "./group.ts";
+import type { Group } from "../group/group.ts";
 
 /** First version of TxnOffsetCommit with GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH (KIP-1319). */
 const EPOCHS_VERSION = 6;

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
 import { GROUP_RECORDS, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
-import type { ShardRecord } from "./effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
 
 const { LegacyOffsetCommit, OffsetCommit } = GROUP_RECORDS;

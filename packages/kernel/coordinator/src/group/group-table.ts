@@ -1,16 +1,20 @@
-import { ClassicGroup } from "./classic/group.ts";
 import type { Group } from "./group.ts";
 import { OffsetTable } from "./offset-table.ts";
 import { PendingOffsets } from "./pending-offsets.ts";
-import { type Timeline, TimelineMap, type View } from "./timeline.ts";
+import { type Timeline, TimelineMap, type View } from "../shard/timeline.ts";
+
+/** Makes the empty classic group that a commit of offsets without a group needs; `wall`: the time, since 1970. */
+type NewGroup = (id: string, wall: number) => Group;
 
 /** Groups of a shard, of all types; their committed offsets, and the pending ones of open transactions. */
 export class GroupTable {
   readonly offsets: OffsetTable;
   readonly pending: PendingOffsets;
   readonly #groups: TimelineMap<string, Group>;
+  readonly #newGroup: NewGroup;
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, newGroup: NewGroup) {
+    this.#newGroup = newGroup;
     this.offsets = new OffsetTable(timeline);
     this.pending = new PendingOffsets(timeline);
     this.#groups = new TimelineMap(timeline);
@@ -46,10 +50,8 @@ export class GroupTable {
   }
 
   /** Adds an empty classic group. */
-  create(id: string, wall: number): ClassicGroup {
-    const group = new ClassicGroup(id, { stateTimestamp: wall });
-    this.#groups.set(id, group);
-    return group;
+  create(id: string, wall: number): void {
+    this.#groups.set(id, this.#newGroup(id, wall));
   }
 
   /** Removes a group; offsets that it still has get an empty classic group. */

@@ -1,7 +1,7 @@
 import type { ByteReader, Uuid } from "@samsa/base";
-import type { ShardRecord } from "./effects.ts";
+import type { ShardRecord } from "../shard/effects.ts";
 import type { CommittedOffset } from "./offset-table.ts";
-import type { View } from "./timeline.ts";
+import type { View } from "../shard/timeline.ts";
 
 /** Types of groups, as ListGroups names them (`Group.GroupType`). */
 export type GroupType = "classic" | "consumer" | "share";

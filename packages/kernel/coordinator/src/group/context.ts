@@ -1,20 +1,7 @@
-import type { ConsumerGroupConfig } from "./consumer/config.ts";
-import type { ShardRecord, Ticket } from "./effects.ts";
-import type { Timeline } from "./timeline.ts";
+import type { GroupConfig } from "./config.ts";
+import type { ShardRecord, Ticket } from "../shard/effects.ts";
+import type { Timeline } from "../shard/timeline.ts";
 import type { TopicDirectory, TopicHashes } from "./topics.ts";
-
-/** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */
-export interface GroupConfig {
-  readonly initialRebalanceDelayMs: number;
-  readonly minSessionTimeoutMs: number;
-  readonly maxSessionTimeoutMs: number;
-  readonly maxSize: number;
-  /** Longest metadata of a committed offset, in UTF-16 code units (`String.length` in Java). */
-  readonly offsetMetadataMaxLength: number;
-  readonly offsetsRetentionMs: number;
-  /** Settings of groups of the consumer protocol. */
-  readonly consumer: ConsumerGroupConfig;
-}
 
 /**
  * Gets 0 once records are committed, or the error code for the client. `isLate`: they are in the log, but were not

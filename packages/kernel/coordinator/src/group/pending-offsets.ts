@@ -1,5 +1,5 @@
 import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
-import { type Timeline, TimelineMap } from "./timeline.ts";
+import { type Timeline, TimelineMap } from "../shard/timeline.ts";
 
 interface Entry {
   /** Undefined once a later offset is in force. */

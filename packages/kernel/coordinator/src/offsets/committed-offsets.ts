@@ -4,10 +4,10 @@ import {
   type OffsetDeleteRequest,
   type TxnOffsetCommitRequest,
 } from "@samsa/protocol";
-import type { AppendDone, ShardContext } from "./context.ts";
-import type { ShardRecord, Ticket, TxnAppend } from "./effects.ts";
-import type { Group } from "./group.ts";
-import type { GroupTable } from "./group-table.ts";
+import type { AppendDone, ShardContext } from "../group/context.ts";
+import type { ShardRecord, Ticket, TxnAppend } from "../shard/effects.ts";
+import type { Group } from "../group/group.ts";
+import type { GroupTable } from "../group/group-table.ts";
 import {
   type CommitPlan,
   commitError,
@@ -19,9 +19,9 @@ import {
   planOffsetDeletion,
   type TopicErrors,
 } from "./offsets.ts";
-import type { OffsetRecord } from "./records.ts";
-import type { Producer, TxnEnd } from "./shard.ts";
-import type { View } from "./timeline.ts";
+import type { OffsetRecord } from "../group/records.ts";
+import type { Producer, TxnEnd } from "../shard/shard.ts";
+import type { View } from "../shard/timeline.ts";
 import { txnCommitError, txnCommitFault } from "./txn-offsets.ts";
 
 /** First version of OffsetCommit whose clients know GROUP_ID_NOT_FOUND. */

@@ -1,5 +1,5 @@
 import type { Int64, Uuid } from "@samsa/base";
-import { type Timeline, TimelineMap, type View } from "./timeline.ts";
+import { type Timeline, TimelineMap, type View } from "../shard/timeline.ts";
 
 export interface CommittedOffset {
   /** `ZERO_UUID` if the offset was committed by a version without topic ids. */

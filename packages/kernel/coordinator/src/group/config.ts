@@ -19,6 +19,19 @@ export interface ConsumerGroupConfig {
   readonly pattern: (expression: string) => Pattern;
 }
 
+/** Settings of the group coordinator; durations in milliseconds (`GroupCoordinatorConfig`). */
+export interface GroupConfig {
+  readonly initialRebalanceDelayMs: number;
+  readonly minSessionTimeoutMs: number;
+  readonly maxSessionTimeoutMs: number;
+  readonly maxSize: number;
+  /** Longest metadata of a committed offset, in UTF-16 code units (`String.length` in Java). */
+  readonly offsetMetadataMaxLength: number;
+  readonly offsetsRetentionMs: number;
+  /** Settings of groups of the consumer protocol. */
+  readonly consumer: ConsumerGroupConfig;
+}
+
 /** Name of the assignor of a group whose members name none. */
 export function defaultAssignor({ assignors }: ConsumerGroupConfig): string {
   const [first] = assignors;
