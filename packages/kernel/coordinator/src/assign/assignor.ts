@@ -1,7 +1,7 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 
 /** Partitions by topic id; topics without partitions are absent. */
-export type Assignment = ReadonlyMap<Uuid, ReadonlySet<number>>;
+export type Assignment = ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>>;
 
 export interface AssignedMember {
   readonly id: string;
@@ -25,7 +25,7 @@ export type Assignor = (input: AssignorInput) => Map<string, Assignment>;
 
 export const NOTHING: Assignment = new Map();
 
-export function add(assignment: Map<Uuid, Set<number>>, topic: Uuid, partition: number): void {
+export function add(assignment: Map<Uuid, Set<PartitionIndex>>, topic: Uuid, partition: PartitionIndex): void {
   const partitions = assignment.get(topic);
   if (partitions === undefined) assignment.set(topic, new Set([partition]));
   else partitions.add(partition);

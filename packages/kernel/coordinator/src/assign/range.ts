@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import { type AssignedMember, type Assignment, type AssignorInput } from "./assignor.ts";
 
 /** Order of members: static members first, by instance id, so that a new member id does not move them. */
@@ -22,7 +22,7 @@ export function range(input: AssignorInput): Map<string, Assignment> {
   const served = new Map<Uuid, number>();
   const result = new Map<string, Assignment>();
   for (const member of sorted) {
-    const assigned = new Map<Uuid, Set<number>>();
+    const assigned = new Map<Uuid, Set<PartitionIndex>>();
     for (const topic of member.topics) {
       const count = input.partitions(topic);
       const among = subscribers.get(topic) ?? 1;

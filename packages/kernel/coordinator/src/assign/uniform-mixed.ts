@@ -1,4 +1,4 @@
-import { DeadlineHeap, invariant, type Uuid } from "@samsa/base";
+import { DeadlineHeap, invariant, type PartitionIndex, type Uuid } from "@samsa/base";
 import { add, type Assignment, type AssignorInput } from "./assignor.ts";
 
 /** Maximum number of balancing rounds over all topics; partly overlapping subscriptions may take many. */
@@ -57,7 +57,7 @@ class MixedAssignment {
     });
   }
 
-  #give(owners: Int32Array, partition: number, member: number): void {
+  #give(owners: Int32Array, partition: PartitionIndex, member: number): void {
     const before = owners[partition] as number;
     if (before >= 0) this.#sizes[before] = this.#sizeOf(before) - 1;
     owners[partition] = member;
@@ -146,7 +146,7 @@ class MixedAssignment {
     const topics = this.#topics();
     this.fill(topics);
     this.balance(topics.filter(topic => this.#among(topic).length > 1));
-    const result = this.#input.members.map(({ id }) => ({ id, assigned: new Map<Uuid, Set<number>>() }));
+    const result = this.#input.members.map(({ id }) => ({ id, assigned: new Map<Uuid, Set<PartitionIndex>>() }));
     for (const [topic, owners] of this.#owners) {
       owners.forEach((owner, partition) => {
         const member = result[owner];

@@ -1,10 +1,10 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import { add, type AssignedMember, type Assignment, type AssignorInput } from "./assignor.ts";
 import { uniformMixed } from "./uniform-mixed.ts";
 
 interface Place {
   readonly topic: Uuid;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
 }
 
 /** Number of partitions of each member, and the number of members that may have one more. */
@@ -14,8 +14,13 @@ interface Quota {
 }
 
 /** Keeps a member's partitions up to its quota; adds the others to `free`. */
-function keep(member: AssignedMember, topics: ReadonlySet<Uuid>, most: number, free: Place[]): Map<Uuid, Set<number>> {
-  const kept = new Map<Uuid, Set<number>>();
+function keep(
+  member: AssignedMember,
+  topics: ReadonlySet<Uuid>,
+  most: number,
+  free: Place[],
+): Map<Uuid, Set<PartitionIndex>> {
+  const kept = new Map<Uuid, Set<PartitionIndex>>();
   let room = most;
   for (const [topic, partitions] of member.assigned) {
     if (!topics.has(topic)) continue;
@@ -41,7 +46,7 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
   const [first] = members;
   if (first === undefined) return new Map();
   const { topics } = first;
-  const held = new Map<Uuid, Set<number>>();
+  const held = new Map<Uuid, Set<PartitionIndex>>();
   for (const { assigned } of members) {
     for (const [topic, owned] of assigned) for (const partition of owned) add(held, topic, partition);
   }
@@ -56,8 +61,8 @@ function uniformAlike(input: AssignorInput): Map<string, Assignment> {
     }
   }
   const quota: Quota = { least: Math.floor(total / members.length), extra: total % members.length };
-  const result = new Map<string, Map<Uuid, Set<number>>>();
-  const unfilled: { readonly assigned: Map<Uuid, Set<number>>; readonly room: number }[] = [];
+  const result = new Map<string, Map<Uuid, Set<PartitionIndex>>>();
+  const unfilled: { readonly assigned: Map<Uuid, Set<PartitionIndex>>; readonly room: number }[] = [];
   members.forEach((member, index) => {
     let most = quota.least + (quota.extra > 0 ? 1 : 0);
     const assigned = keep(member, topics, most, free);

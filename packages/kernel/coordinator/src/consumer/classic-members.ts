@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, invariant, MalformedError, type Uuid } from "@samsa/base";
+import { ByteReader, ByteWriter, invariant, MalformedError, type PartitionIndex, type Uuid } from "@samsa/base";
 import {
   type ConsumerProtocolSubscription,
   consumerProtocolAssignment,
@@ -46,7 +46,7 @@ export function readSubscription(
 /** Encodes the assignment of a classic member (ConsumerProtocolAssignment); `version` is that of its subscription. */
 export function writeAssignment(
   topics: TopicDirectory,
-  assignment: Iterable<readonly [Uuid, Iterable<number>]>,
+  assignment: Iterable<readonly [Uuid, Iterable<PartitionIndex>]>,
   version: number,
 ): Uint8Array {
   const assignedPartitions = [...assignment].flatMap(([id, partitions]) => {

@@ -1,4 +1,4 @@
-import type { ByteReader, Uuid } from "@samsa/base";
+import type { ByteReader, PartitionIndex, Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { ClassicGroup } from "../classic/group.ts";
 import type { Rebalance } from "../classic/rebalance.ts";
@@ -135,8 +135,8 @@ export class ConsumerGroups implements GroupsOfType {
 /** Describes the committed state of a group for ConsumerGroupDescribe. */
 export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerContext) {
   const { epoch, assignmentEpoch } = group.epochs("committed");
-  const named = (partitions: Iterable<readonly [Uuid, Iterable<number>]>) => {
-    const found = new Map<Uuid, Set<number>>();
+  const named = (partitions: Iterable<readonly [Uuid, Iterable<PartitionIndex>]>) => {
+    const found = new Map<Uuid, Set<PartitionIndex>>();
     for (const [topicId, ids] of partitions) {
       const all = found.get(topicId) ?? new Set();
       for (const id of ids) all.add(id);
@@ -172,6 +172,6 @@ export function describeConsumerGroup(group: ConsumerGroup, context: ConsumerCon
   };
 }
 
-function ids(owned: ConsumerMember["assigned"]): (readonly [Uuid, Iterable<number>])[] {
+function ids(owned: ConsumerMember["assigned"]): (readonly [Uuid, Iterable<PartitionIndex>])[] {
   return [...owned].map(([topic, partitions]) => [topic, partitions.keys()]);
 }

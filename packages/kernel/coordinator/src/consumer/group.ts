@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import { type Assignment, NOTHING } from "../assign/index.ts";
 import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../shard/effects.ts";
@@ -71,7 +71,7 @@ export class ConsumerGroup implements Group, Derived {
   readonly #assignors: Counts = new Map();
   readonly #protocols: Counts = new Map();
   /** Epoch of the member that owns each partition (`currentPartitionEpoch`). */
-  readonly #owners = new Map<Uuid, Map<number, number>>();
+  readonly #owners = new Map<Uuid, Map<PartitionIndex, number>>();
   classicMembers = 0;
 
   constructor(id: string, timeline: Timeline) {
@@ -221,7 +221,7 @@ export class ConsumerGroup implements Group, Derived {
   }
 
   /** True if a member owns the partition, or has not yet confirmed its revocation. */
-  isOwned(topic: Uuid, partition: number): boolean {
+  isOwned(topic: Uuid, partition: PartitionIndex): boolean {
     return this.#owners.get(topic)?.has(partition) === true;
   }
 

@@ -1,3 +1,4 @@
+import type { PartitionIndex } from "@samsa/base";
 import { type ConsumerGroupHeartbeatRequest, Errors } from "@samsa/protocol";
 import type { Ticket, ShardRecord } from "../shard/effects.ts";
 import type { Client } from "../group/context.ts";
@@ -252,6 +253,6 @@ function updated(before: ConsumerMember, client: Client, body: ConsumerGroupHear
   };
 }
 
-function listed(owned: Owned): { topicId: string; partitions: number[] }[] {
+function listed(owned: Owned): { topicId: string; partitions: PartitionIndex[] }[] {
   return [...owned].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions.keys()] }));
 }

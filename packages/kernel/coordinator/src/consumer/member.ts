@@ -1,4 +1,4 @@
-import { checkTransition, type PreviousStates, type Uuid } from "@samsa/base";
+import { checkTransition, type PartitionIndex, type PreviousStates, type Uuid } from "@samsa/base";
 import { type MemberProtocol, sameProtocols } from "../classic/group.ts";
 
 /** State of a member's reconciliation (`MemberState`). */
@@ -30,7 +30,7 @@ export const LEAVING_EPOCH = -1;
 export const AWAY_EPOCH = -2;
 
 /** Assignment epoch of each partition, by topic id; topics without partitions are absent. */
-export type Owned = ReadonlyMap<Uuid, ReadonlyMap<number, number>>;
+export type Owned = ReadonlyMap<Uuid, ReadonlyMap<PartitionIndex, number>>;
 
 /** JoinGroup fields of a classic member in a consumer group. */
 export interface ClassicMetadata {

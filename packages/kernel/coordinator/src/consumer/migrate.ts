@@ -1,4 +1,4 @@
-import { ByteReader, MalformedError, type Uuid } from "@samsa/base";
+import { ByteReader, MalformedError, type PartitionIndex, type Uuid } from "@samsa/base";
 import { consumerProtocolAssignment } from "@samsa/protocol";
 import type { ShardRecord } from "../shard/effects.ts";
 import { ClassicGroup, type Member } from "../classic/group.ts";
@@ -14,7 +14,10 @@ const UNSUPPORTED =
 const MALFORMED = "the embedded consumer protocol is malformed.";
 
 /** Decodes the assignment of a classic member, by topic id; or returns the reason why it cannot. */
-function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefined): Map<Uuid, Set<number>> | string {
+function readAssignment(
+  bytes: Uint8Array,
+  idOf: (name: string) => Uuid | undefined,
+): Map<Uuid, Set<PartitionIndex>> | string {
   if (bytes.length === 0) return new Map();
   try {
     const reader = new ByteReader(bytes);
@@ -22,7 +25,7 @@ function readAssignment(bytes: Uint8Array, idOf: (name: string) => Uuid | undefi
     if (version < 0) return MALFORMED;
     const { assignedPartitions, userData } = consumerProtocolAssignment.decode(reader, version);
     if (userData !== null && userData.length > 0) return UNSUPPORTED;
-    const found = new Map<Uuid, Set<number>>();
+    const found = new Map<Uuid, Set<PartitionIndex>>();
     for (const { topic, partitions } of assignedPartitions) {
       const id = idOf(topic);
       if (id !== undefined && partitions.length > 0) found.set(id, new Set(partitions));
@@ -57,7 +60,7 @@ interface Description {
   readonly classic: ClassicGroup;
   readonly topics: readonly string[];
   readonly rackId: string | null;
-  readonly target: ReadonlyMap<Uuid, ReadonlySet<number>>;
+  readonly target: ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>>;
 }
 
 function consumerMember(member: Member, { classic, topics, rackId, target }: Description): ConsumerMember {

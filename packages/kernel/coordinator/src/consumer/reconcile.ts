@@ -1,9 +1,9 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import type { Assignment } from "../assign/index.ts";
 import { type ConsumerMember, moved, NONE, type Owned, STATE } from "./member.ts";
 
 /** Partitions in the form of a heartbeat. */
-export type ListedPartitions = readonly { readonly topicId: Uuid; readonly partitions: readonly number[] }[];
+export type ListedPartitions = readonly { readonly topicId: Uuid; readonly partitions: readonly PartitionIndex[] }[];
 
 export interface Goal {
   /** Epoch of the target assignment, and the member's share of it. */
@@ -16,7 +16,7 @@ export interface Goal {
   /** Partitions that the member reports to own; null: not reported. */
   readonly owned: ListedPartitions | null;
   /** True if any member owns the partition or has not confirmed its revocation. */
-  isOwned(topic: Uuid, partition: number): boolean;
+  isOwned(topic: Uuid, partition: PartitionIndex): boolean;
 }
 
 function holds(owned: Owned, listed: ListedPartitions | null): boolean {
@@ -47,15 +47,15 @@ function shrink(member: ConsumerMember, goal: Goal): ConsumerMember {
 /** Next step towards the target: revoke partitions first, then move to the target's epoch and take free partitions. */
 function advance(member: ConsumerMember, goal: Goal): ConsumerMember {
   const { epoch } = goal;
-  const assigned = new Map<Uuid, ReadonlyMap<number, number>>();
-  const revoking = new Map<Uuid, ReadonlyMap<number, number>>();
-  const taken = new Map<Uuid, Map<number, number>>();
+  const assigned = new Map<Uuid, ReadonlyMap<PartitionIndex, number>>();
+  const revoking = new Map<Uuid, ReadonlyMap<PartitionIndex, number>>();
+  const taken = new Map<Uuid, Map<PartitionIndex, number>>();
   let waits = false;
   for (const topic of new Set([...goal.target.keys(), ...member.assigned.keys()])) {
     const target = goal.topics.has(topic) ? goal.target.get(topic) : undefined;
     const current = member.assigned.get(topic);
-    const kept = new Map<number, number>();
-    const lost = new Map<number, number>();
+    const kept = new Map<PartitionIndex, number>();
+    const lost = new Map<PartitionIndex, number>();
     for (const [partition, since] of current ?? [])
       (target?.has(partition) === true ? kept : lost).set(partition, since);
     const all = new Map(kept);

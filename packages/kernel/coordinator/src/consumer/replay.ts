@@ -1,4 +1,4 @@
-import { nearestNumber, type Uuid } from "@samsa/base";
+import { nearestNumber, type PartitionIndex, type Uuid } from "@samsa/base";
 import type { ConsumerGroupCurrentMemberAssignmentValue } from "@samsa/protocol";
 import type { ConsumerGroup } from "./group.ts";
 import { type ConsumerMember, LEAVING_EPOCH, memberState, NONE, namesOf, newMember, type Owned } from "./member.ts";
@@ -9,7 +9,7 @@ type OwnedTopics = ConsumerGroupCurrentMemberAssignmentValue["assignedPartitions
 /** Partitions with their assignment epochs. Kafka 4.2 and earlier wrote no such epochs: the member's is used then. */
 function ownedOf(topics: OwnedTopics, memberEpoch: number): Owned {
   return new Map(
-    topics.map(({ topicId, partitions, assignmentEpochs: epochs }): [Uuid, Map<number, number>] => {
+    topics.map(({ topicId, partitions, assignmentEpochs: epochs }): [Uuid, Map<PartitionIndex, number>] => {
       const own = epochs !== null && epochs.length === partitions.length ? epochs : undefined;
       return [topicId, new Map(partitions.map((id, i) => [id, own?.[i] ?? Math.max(memberEpoch, 0)]))];
     }),
@@ -66,7 +66,7 @@ export function replayConsumerRecord(group: ConsumerGroup, record: ConsumerRecor
       const { key, value } = record;
       if (value === null) group.target.delete(key.memberId);
       else {
-        const topics = value.topicPartitions.map(({ topicId, partitions }): [Uuid, Set<number>] => [
+        const topics = value.topicPartitions.map(({ topicId, partitions }): [Uuid, Set<PartitionIndex>] => [
           topicId,
           new Set(partitions),
         ]);

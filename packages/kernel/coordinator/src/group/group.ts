@@ -1,4 +1,4 @@
-import type { ByteReader, Uuid } from "@samsa/base";
+import type { ByteReader, PartitionIndex, Uuid } from "@samsa/base";
 import type { ShardRecord } from "../shard/effects.ts";
 import type { CommittedOffset } from "./offset-table.ts";
 import type { View } from "../shard/timeline.ts";
@@ -16,7 +16,7 @@ export interface CommitClaim {
   readonly version: number;
   readonly topics: readonly {
     readonly topicId: Uuid;
-    readonly partitions: readonly { readonly partitionIndex: number }[];
+    readonly partitions: readonly { readonly partitionIndex: PartitionIndex }[];
   }[];
 }
 

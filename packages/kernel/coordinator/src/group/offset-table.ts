@@ -1,18 +1,18 @@
-import type { Int64, Uuid } from "@samsa/base";
+import type { Int64, LeaderEpoch, PartitionIndex, Uuid, WireOffset } from "@samsa/base";
 import { type Timeline, TimelineMap, type View } from "../shard/timeline.ts";
 
 export interface CommittedOffset {
   /** `ZERO_UUID` if the offset was committed by a version without topic ids. */
   readonly topicId: Uuid;
-  readonly offset: Int64;
-  readonly leaderEpoch: number;
+  readonly offset: WireOffset;
+  readonly leaderEpoch: LeaderEpoch;
   readonly metadata: string;
   readonly commitTimestamp: number;
   /** Only offsets committed by very old clients carry one (value version 1); -1: none. */
   readonly expireTimestamp: Int64;
 }
 
-type Offsets = TimelineMap<string, TimelineMap<number, CommittedOffset>>;
+type Offsets = TimelineMap<string, TimelineMap<PartitionIndex, CommittedOffset>>;
 
 /** Committed offsets of a group, by topic and partition. */
 export type GroupOffsets = Pick<Offsets, "entries" | "get" | "size" | typeof Symbol.iterator>;
@@ -61,5 +61,5 @@ export class OffsetTable {
 export interface OffsetPlace {
   readonly groupId: string;
   readonly topic: string;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
 }

@@ -1,3 +1,4 @@
+import type { PartitionIndex, ProducerId } from "@samsa/base";
 import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
 import { type Timeline, TimelineMap } from "../shard/timeline.ts";
 
@@ -9,7 +10,7 @@ interface Entry {
 }
 
 interface Place extends OffsetPlace {
-  readonly byProducer: TimelineMap<bigint, Entry>;
+  readonly byProducer: TimelineMap<ProducerId, Entry>;
 }
 
 export interface PlacedOffset extends OffsetPlace {
@@ -20,7 +21,7 @@ export interface PlacedOffset extends OffsetPlace {
 export class PendingOffsets {
   readonly #timeline: Timeline;
   readonly #groups: TimelineMap<string, TimelineMap<string, Place>>;
-  readonly #producers: TimelineMap<bigint, TimelineMap<Place, true>>;
+  readonly #producers: TimelineMap<ProducerId, TimelineMap<Place, true>>;
   #positions = 0;
 
   constructor(timeline: Timeline) {
@@ -34,21 +35,23 @@ export class PendingOffsets {
     return this.#groups.has(groupId);
   }
 
-  hasPartition(groupId: string, topic: string, partition: number): boolean {
+  hasPartition(groupId: string, topic: string, partition: PartitionIndex): boolean {
     return this.#groups.get(groupId)?.has(keyOf(topic, partition)) === true;
   }
 
   /** Partitions of the group with pending offsets, and those offsets that may still take effect. */
-  *of(
-    groupId: string,
-  ): IterableIterator<{ readonly topic: string; readonly partition: number; readonly values: CommittedOffset[] }> {
+  *of(groupId: string): IterableIterator<{
+    readonly topic: string;
+    readonly partition: PartitionIndex;
+    readonly values: CommittedOffset[];
+  }> {
     for (const { topic, partition, byProducer } of this.#groups.get(groupId)?.values() ?? []) {
       const values = [...byProducer.values()].flatMap(({ value }) => (value === undefined ? [] : [value]));
       yield { topic, partition, values };
     }
   }
 
-  add({ groupId, topic, partition, value }: PlacedOffset, producerId: bigint): void {
+  add({ groupId, topic, partition, value }: PlacedOffset, producerId: ProducerId): void {
     let places = this.#groups.get(groupId);
     if (places === undefined) {
       places = new TimelineMap(this.#timeline);
@@ -70,13 +73,13 @@ export class PendingOffsets {
   }
 
   /** Voids the pending offsets of a partition after a commit without a transaction; their transactions stay open. */
-  overtake(groupId: string, topic: string, partition: number): void {
+  overtake(groupId: string, topic: string, partition: PartitionIndex): void {
     const place = this.#groups.get(groupId)?.get(keyOf(topic, partition));
     if (place !== undefined) voidBefore(place, Infinity);
   }
 
   /** Drops the pending offsets of a partition after the tombstone of its offset. */
-  drop(groupId: string, topic: string, partition: number): void {
+  drop(groupId: string, topic: string, partition: PartitionIndex): void {
     const place = this.#groups.get(groupId)?.get(keyOf(topic, partition));
     if (place === undefined) return;
     for (const producerId of place.byProducer.keys()) {
@@ -88,7 +91,7 @@ export class PendingOffsets {
   }
 
   /** Ends a producer's transaction; returns the offsets that it commits. */
-  end(producerId: bigint, committed: boolean): PlacedOffset[] {
+  end(producerId: ProducerId, committed: boolean): PlacedOffset[] {
     const places = this.#producers.get(producerId)?.keys() ?? [];
     this.#producers.delete(producerId);
     const result: PlacedOffset[] = [];
@@ -119,6 +122,6 @@ function voidBefore({ byProducer }: Place, position: number): void {
   }
 }
 
-function keyOf(topic: string, partition: number): string {
+function keyOf(topic: string, partition: PartitionIndex): string {
   return `${partition}/${topic}`;
 }

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, nearestNumber } from "@samsa/base";
+import { ByteReader, ByteWriter, nearestNumber, type PartitionIndex } from "@samsa/base";
 import { GROUP_RECORDS, offsetCommitKey, offsetCommitValue } from "@samsa/protocol";
 import type { ShardRecord } from "../shard/effects.ts";
 import type { CommittedOffset, OffsetPlace } from "./offset-table.ts";
@@ -16,18 +16,23 @@ export function bytesOf(prefix: number, write: (writer: ByteWriter) => void): Ui
   return writer.finish();
 }
 
-function offsetKey(group: string, topic: string, partition: number): Uint8Array {
+function offsetKey(group: string, topic: string, partition: PartitionIndex): Uint8Array {
   return bytesOf(OffsetCommit.id, w => offsetCommitKey.encode(w, { group, topic, partition }, 0));
 }
 
-export function offsetRecord(group: string, topic: string, partition: number, offset: CommittedOffset): ShardRecord {
+export function offsetRecord(
+  group: string,
+  topic: string,
+  partition: PartitionIndex,
+  offset: CommittedOffset,
+): ShardRecord {
   // Only version 1 has an explicit expiry time.
   const version = offset.expireTimestamp === -1 ? OFFSET_VERSION : 1;
   const value = bytesOf(version, w => offsetCommitValue.encode(w, offset, version));
   return { key: offsetKey(group, topic, partition), value };
 }
 
-export function offsetTombstone(group: string, topic: string, partition: number): ShardRecord {
+export function offsetTombstone(group: string, topic: string, partition: PartitionIndex): ShardRecord {
   return { key: offsetKey(group, topic, partition), value: null };
 }
 

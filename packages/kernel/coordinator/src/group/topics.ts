@@ -1,4 +1,4 @@
-import { ByteWriter, type Uuid, uuidToBytes, xxh3 } from "@samsa/base";
+import { ByteWriter, type PartitionIndex, type Uuid, uuidToBytes, xxh3 } from "@samsa/base";
 
 /** Topics of the cluster at one version of the metadata. */
 export interface TopicDirectory {
@@ -9,7 +9,7 @@ export interface TopicDirectory {
   /** Number of partitions; 0 if the topic does not exist. */
   partitions(id: Uuid): number;
   /** Racks of a partition's replicas. */
-  racks(id: Uuid, partition: number): readonly string[];
+  racks(id: Uuid, partition: PartitionIndex): readonly string[];
   names(): Iterable<string>;
 }
 

@@ -1,3 +1,4 @@
+import type { PartitionIndex } from "@samsa/base";
 import {
   Errors,
   type OffsetCommitRequest,
@@ -116,7 +117,7 @@ export class CommittedOffsets {
    * error UNSTABLE_OFFSET_COMMIT (KIP-447).
    */
   fetch(groupId: string, topics: FetchTopics, stable: boolean): ReturnType<typeof fetchOffsets> {
-    const isOpen = (topic: string, partition: number) =>
+    const isOpen = (topic: string, partition: PartitionIndex) =>
       stable && this.#table.pending.hasPartition(groupId, topic, partition);
     const view = viewOf(stable);
     return fetchOffsets(this.#table.offsets.of(groupId, view), topics, { names: this.#context.topics, isOpen, view });

@@ -1,4 +1,4 @@
-import { addI64, type Int64, type Uuid, ZERO_UUID } from "@samsa/base";
+import { addI64, type Int64, type PartitionIndex, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type OffsetCommitRequest, type OffsetDeleteRequest, type OffsetFetchRequest } from "@samsa/protocol";
 import type { TopicDirectory } from "../group/topics.ts";
 import type { ShardContext } from "../group/context.ts";
@@ -16,7 +16,7 @@ type CommitTopics = OffsetCommitRequest["topics"];
 export type FetchTopics = OffsetFetchRequest["groups"][number]["topics"];
 
 interface PartitionResult {
-  readonly partitionIndex: number;
+  readonly partitionIndex: PartitionIndex;
   readonly errorCode: number;
 }
 
@@ -103,9 +103,13 @@ function isOrphan(offset: CommittedOffset, name: string, names: TopicNames): boo
 export function fetchOffsets(
   offsets: GroupOffsets,
   topics: FetchTopics,
-  { names, isOpen, view }: { names: TopicNames; isOpen: (topic: string, partition: number) => boolean; view: View },
+  {
+    names,
+    isOpen,
+    view,
+  }: { names: TopicNames; isOpen: (topic: string, partition: PartitionIndex) => boolean; view: View },
 ) {
-  const answer = (topic: string, partitionIndex: number, there: CommittedOffset | undefined) => {
+  const answer = (topic: string, partitionIndex: PartitionIndex, there: CommittedOffset | undefined) => {
     const unstable = isOpen(topic, partitionIndex);
     const found = unstable ? undefined : there;
     return {
@@ -145,7 +149,7 @@ export function orphanRecords(
 ): ShardRecord[] {
   const orphans = new Map<string, ShardRecord>();
   const matters = (topic: string): boolean => among === undefined || among.has(topic);
-  const add = (topic: string, partition: number): void => {
+  const add = (topic: string, partition: PartitionIndex): void => {
     orphans.set(`${partition}/${topic}`, offsetTombstone(groupId, topic, partition));
   };
   for (const [topic, partitions] of offsets.of(groupId)) {

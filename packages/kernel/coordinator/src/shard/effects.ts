@@ -1,3 +1,4 @@
+import type { ProducerEpoch, ProducerId } from "@samsa/base";
 import type { Initialization } from "./initialization.ts";
 
 /** Number of a request that waits for its reply; the caller assigns it. */
@@ -26,7 +27,7 @@ export type Effect =
       readonly divisible?: boolean;
       /** Time within which the records must be committed, in ms; absent: the write timeout of the coordinator. */
       readonly timeoutMs?: number;
-      readonly producer?: { readonly id: bigint; readonly epoch: number };
+      readonly producer?: { readonly id: ProducerId; readonly epoch: ProducerEpoch };
       /** Verification guard of the transaction (KIP-890); absent if transactions are not verified here. */
       readonly guard?: number;
     };

@@ -1,4 +1,4 @@
-import type { Int64, Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid, WireOffset } from "@samsa/base";
 
 /** Partitions whose state the share coordinator must initialize. */
 export interface Initialization {
@@ -6,7 +6,7 @@ export interface Initialization {
   readonly stateEpoch: number;
   readonly topics: readonly {
     readonly topicId: Uuid;
-    readonly partitions: readonly number[];
-    readonly startOffset: Int64;
+    readonly partitions: readonly PartitionIndex[];
+    readonly startOffset: WireOffset;
   }[];
 }

@@ -1,3 +1,4 @@
+import type { Offset, ProducerEpoch, ProducerId } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Effect } from "./effects.ts";
 import type { Timeline } from "./timeline.ts";
@@ -13,8 +14,8 @@ export interface LoggedRecord {
 
 /** Id and epoch of a producer. */
 export interface Producer {
-  readonly id: bigint;
-  readonly epoch: number;
+  readonly id: ProducerId;
+  readonly epoch: ProducerEpoch;
 }
 
 /** End of a producer's transaction in the partition: a COMMIT or ABORT marker. */
@@ -43,7 +44,7 @@ export interface Shard<E = Effect> {
    */
   readonly timeline: Timeline | undefined;
   /** Applies a record, at load and before each of the shard's own appends; `offset` is its offset in the log. */
-  replay(now: number, record: LoggedRecord, offset: number): void;
+  replay(now: number, record: LoggedRecord, offset: Offset): void;
   /** Applies the end of a transaction, at load and before its marker is appended. */
   ended(now: number, end: TxnEnd): void;
   /** Ends the load of the log: requests follow. */

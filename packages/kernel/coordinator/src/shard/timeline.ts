@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { invariant, type Offset } from "@samsa/base";
 
 /** A state of a shard: that of all records in its log, or that of the records below the high watermark. */
 export type View = "latest" | "committed";
@@ -20,7 +20,7 @@ interface Change {
 
 interface Batch {
   /** Offset of the record after the batch. */
-  readonly endOffset: number;
+  readonly endOffset: Offset;
   /** Number of changes up to its end, since the timeline began. */
   readonly changes: number;
 }
@@ -56,7 +56,7 @@ export class Timeline {
   }
 
   /** Ends the batch: the log has it, and ends at `endOffset`. */
-  written(endOffset: number): void {
+  written(endOffset: Offset): void {
     this.#begun = undefined;
     this.#batches.push({ endOffset, changes: this.#committed + this.#changes.length });
     const tasks = this.#whenWritten;
@@ -79,7 +79,7 @@ export class Timeline {
   }
 
   /** Commits the batches up to the offset, the high watermark (`updateLastCommittedOffset`). */
-  committed(offset: number): void {
+  committed(offset: Offset): void {
     let count = 0;
     let until = this.#committed;
     for (const { endOffset, changes } of this.#batches) {

@@ -1,7 +1,7 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 
 /** Partitions by topic id. */
-export type Assignment = ReadonlyMap<Uuid, ReadonlySet<number>>;
+export type Assignment = ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>>;
 
 export interface Subscriber {
   readonly memberId: string;
@@ -12,7 +12,7 @@ export interface Subscriber {
 
 type Seat = { readonly memberId: string; readonly most: number; readonly has: Set<string> };
 
-const keyOf = (topicId: Uuid, partition: number): string => `${topicId}-${partition}`;
+const keyOf = (topicId: Uuid, partition: PartitionIndex): string => `${topicId}-${partition}`;
 
 /** Number of members per partition, such that every member gets a partition (`SimpleAssignor`). */
 function sharingOf(members: number, partitions: number): number {
@@ -66,7 +66,7 @@ export function assignShares(members: readonly Subscriber[], topics: Assignment)
   );
   const wanted = [...topics].filter(([topicId]) => members.some(({ topicIds }) => topicIds.has(topicId)));
   const rounds = isAlike ? [wanted] : wanted.map(topic => [topic]);
-  const result = new Map(members.map(({ memberId }) => [memberId, new Map<Uuid, Set<number>>()]));
+  const result = new Map(members.map(({ memberId }) => [memberId, new Map<Uuid, Set<PartitionIndex>>()]));
   for (const round of rounds) {
     const takers = members.filter(({ topicIds }) => round.every(([topicId]) => topicIds.has(topicId)));
     const shared = shareOut(takers, new Map(round));

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ShardRecord } from "../shard/effects.ts";
 import type { Group } from "../group/group.ts";
@@ -27,7 +27,7 @@ export interface Member extends CurrentAssignment {
 
 export interface KnownTopic {
   readonly name: string;
-  readonly partitions: ReadonlySet<number>;
+  readonly partitions: ReadonlySet<PartitionIndex>;
   /** Time at which its initialization began, in ms since 1970. */
   readonly since: number;
 }

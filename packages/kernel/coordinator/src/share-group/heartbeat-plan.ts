@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { Offset, PartitionIndex, Uuid } from "@samsa/base";
 import type { ShardContext } from "../group/context.ts";
 import type { ShardRecord } from "../shard/effects.ts";
 import type { Initialization } from "../shard/initialization.ts";
@@ -26,8 +26,8 @@ const UNKNOWN_START = -1;
 interface Uninitialized {
   readonly topicId: Uuid;
   readonly name: string;
-  readonly partitions: readonly number[];
-  readonly startOffset: number;
+  readonly partitions: readonly PartitionIndex[];
+  readonly startOffset: Offset;
 }
 
 function sameNames(one: readonly string[], other: readonly string[]): boolean {
@@ -108,8 +108,8 @@ export class HeartbeatPlan {
   }
 
   /** Initialized partitions of topics for whose names `isWanted` is true. */
-  #assignable(isWanted: (name: string) => boolean): Map<Uuid, ReadonlySet<number>> {
-    const assignable = new Map<Uuid, ReadonlySet<number>>();
+  #assignable(isWanted: (name: string) => boolean): Map<Uuid, ReadonlySet<PartitionIndex>> {
+    const assignable = new Map<Uuid, ReadonlySet<PartitionIndex>>();
     for (const [topicId, { name, partitions }] of this.#group.initialized) {
       // Another topic may have the name by now.
       if (isWanted(name) && this.#context.topics.idOf(name) === topicId) assignable.set(topicId, partitions);
@@ -122,7 +122,7 @@ export class HeartbeatPlan {
     const { subscribers, targets } = this.#group;
     const assignable = this.#assignable(name => subscribers.has(name));
     if (assignable.size === 0) return false;
-    const assigned = new Map<Uuid, Set<number>>();
+    const assigned = new Map<Uuid, Set<PartitionIndex>>();
     for (const target of targets.values()) {
       for (const [topicId, indexes] of target) {
         if (!assignable.has(topicId)) continue;
@@ -194,7 +194,7 @@ export class HeartbeatPlan {
       if ((done?.size ?? 0) >= count) continue;
       const pending = initializing.get(topicId);
       const isFresh = pending !== undefined && wall - pending.since < RETRY_MS;
-      const isKnown = (index: number): boolean =>
+      const isKnown = (index: PartitionIndex): boolean =>
         done?.has(index) === true || (isFresh && pending.partitions.has(index));
       const partitions = Array.from({ length: count }, (_, index) => index).filter(index => !isKnown(index));
       if (partitions.length === 0) continue;

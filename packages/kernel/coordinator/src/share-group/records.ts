@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter, invariant, type Uuid } from "@samsa/base";
+import { ByteReader, type ByteWriter, invariant, type PartitionIndex, type Uuid } from "@samsa/base";
 import {
   type ShareGroupMemberMetadataValue,
   type ShareGroupStatePartitionMetadataValue,
@@ -36,7 +36,9 @@ function shown(assignment: Assignment) {
   return [...assignment].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions] }));
 }
 
-function taken(topics: readonly { readonly topicId: Uuid; readonly partitions: readonly number[] }[]): Assignment {
+function taken(
+  topics: readonly { readonly topicId: Uuid; readonly partitions: readonly PartitionIndex[] }[],
+): Assignment {
   return new Map(topics.map(({ topicId, partitions }) => [topicId, new Set(partitions)]));
 }
 

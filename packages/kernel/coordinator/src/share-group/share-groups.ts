@@ -1,4 +1,4 @@
-import { type ByteReader, type Int64, nearestNumber, type Uuid } from "@samsa/base";
+import { type ByteReader, nearestNumber, type PartitionIndex, type Uuid, type WireOffset } from "@samsa/base";
 import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import type { ShardContext } from "../group/context.ts";
 import type { ShardRecord, Ticket } from "../shard/effects.ts";
@@ -217,7 +217,11 @@ export class ShareGroups implements GroupsOfType {
   /** Writes that partitions get new start offsets; `done` gets the initialization to do next, or an error code. */
   alter(
     groupId: string,
-    topics: readonly { readonly topicId: Uuid; readonly name: string; readonly offsets: ReadonlyMap<number, Int64> }[],
+    topics: readonly {
+      readonly topicId: Uuid;
+      readonly name: string;
+      readonly offsets: ReadonlyMap<PartitionIndex, WireOffset>;
+    }[],
     done: (outcome: Initialization | number) => void,
   ): void {
     const fault = this.adminFault(groupId, true);
@@ -239,7 +243,7 @@ export class ShareGroups implements GroupsOfType {
   }
 
   /** All partitions of topics in deletion: an earlier deletion of their states may not have ended. */
-  #allOf({ deleting }: ShareGroup): Map<Uuid, ReadonlySet<number>> {
+  #allOf({ deleting }: ShareGroup): Map<Uuid, ReadonlySet<PartitionIndex>> {
     const { topics } = this.#context;
     return new Map(
       deleting
@@ -275,7 +279,7 @@ export class ShareGroups implements GroupsOfType {
   beginForgetting(
     groupId: string,
     topicIds: ReadonlySet<Uuid>,
-    done: (states: ReadonlyMap<Uuid, ReadonlySet<number>> | number) => void,
+    done: (states: ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>> | number) => void,
   ): void {
     const fault = this.adminFault(groupId);
     const group = this.#table.find(ShareGroup, groupId);
@@ -384,7 +388,7 @@ export class ShareGroups implements GroupsOfType {
 
 type MemberRecord = Extract<ShareGroupRecord, { readonly type: "member" | "current" }>;
 
-function listed(assigned: Assignment): { topicId: Uuid; partitions: number[] }[] {
+function listed(assigned: Assignment): { topicId: Uuid; partitions: PartitionIndex[] }[] {
   return [...assigned].map(([topicId, partitions]) => ({ topicId, partitions: [...partitions] }));
 }
 
@@ -412,7 +416,11 @@ function replayMember(group: ShareGroup, record: MemberRecord): void {
 }
 
 function knownTopics(
-  topics: readonly { readonly topicId: Uuid; readonly topicName: string; readonly partitions: readonly number[] }[],
+  topics: readonly {
+    readonly topicId: Uuid;
+    readonly topicName: string;
+    readonly partitions: readonly PartitionIndex[];
+  }[],
   since: number,
 ): Map<Uuid, KnownTopic> {
   return new Map(

@@ -1,9 +1,9 @@
-import { addI64, compareI64, DeadlineHeap, type Int64 } from "@samsa/base";
+import { addI64, compareI64, DeadlineHeap, type WireOffset } from "@samsa/base";
 
 /** Run of offsets of a share partition with one state (`PersisterStateBatch`); both ends are inclusive. */
 export interface StateBatch {
-  readonly firstOffset: Int64;
-  readonly lastOffset: Int64;
+  readonly firstOffset: WireOffset;
+  readonly lastOffset: WireOffset;
   readonly deliveryState: number;
   readonly deliveryCount: number;
 }
@@ -27,7 +27,7 @@ function extend(merged: StateBatch[], next: StateBatch): void {
  * Merges overlapping batches into disjoint ones: each offset gets its newest state. Drops offsets before `startOffset`,
  * unless it is -1 (`PersisterStateBatchCombiner`).
  */
-export function combineBatches(batches: readonly StateBatch[], startOffset: Int64): readonly StateBatch[] {
+export function combineBatches(batches: readonly StateBatch[], startOffset: WireOffset): readonly StateBatch[] {
   const kept = batches
     .filter(({ lastOffset }) => lastOffset >= startOffset)
     .map(batch => (batch.firstOffset < startOffset ? { ...batch, firstOffset: startOffset } : batch))

@@ -1,4 +1,12 @@
-import { type Int64, invariant, nearestNumber, type Uuid } from "@samsa/base";
+import {
+  invariant,
+  type LeaderEpoch,
+  nearestNumber,
+  type Offset,
+  type PartitionIndex,
+  type Uuid,
+  type WireOffset,
+} from "@samsa/base";
 import {
   type DeleteShareGroupStateRequest,
   Errors,
@@ -19,7 +27,7 @@ import { parseShareState, snapshotRecord, stateTombstone, updateRecord } from ".
 export interface SharePartitionKey {
   readonly groupId: string;
   readonly topicId: Uuid;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
 }
 
 /** Key that selects the partition of `__share_group_state` (`SharePartitionKey.asCoordinatorKey`). */
@@ -55,27 +63,27 @@ export type ShareStateEffect =
   | Effect
   | Warning
   /** Delete the records before `offset`: they are redundant. */
-  | { readonly type: "prune"; readonly offset: number };
+  | { readonly type: "prune"; readonly offset: Offset };
 
 /** State of a share partition (`ShareGroupOffset`). */
 interface ShareState {
   readonly key: SharePartitionKey;
   readonly snapshotEpoch: number;
   readonly stateEpoch: number;
-  readonly leaderEpoch: number;
-  readonly startOffset: Int64;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly startOffset: WireOffset;
   /** Number of records from the start offset on whose delivery is complete; -1: unknown. */
   readonly deliveryCompleteCount: number;
   readonly createTimestamp: number;
   readonly writeTimestamp: number;
   readonly batches: readonly StateBatch[];
   /** Highest epochs ever seen: requests with a lower one are fenced. */
-  readonly highestLeaderEpoch: number;
+  readonly highestLeaderEpoch: LeaderEpoch;
   readonly highestStateEpoch: number;
   /** Number of update records since the last due snapshot. */
   readonly updates: number;
   /** Log offset of the latest snapshot. */
-  readonly snapshotOffset: number;
+  readonly snapshotOffset: Offset;
 }
 
 type Failure = readonly [error: KafkaError, message?: string];
@@ -100,8 +108,8 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   #tokens = 0;
   #live = false;
   /** Log offset of the last tombstone: all records before it are redundant if no share partition is left. */
-  readonly #tombstoneOffset = new TimelineValue(this.timeline, 0);
-  #prunedTo = 0;
+  readonly #tombstoneOffset = new TimelineValue<Offset>(this.timeline, 0);
+  #prunedTo: Offset = 0;
   #pruneAt = Infinity;
   #coldAt = Infinity;
   /** Sink of the effects of the current call. */
@@ -254,7 +262,7 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
     this.#out.push({ type: "append", token, records, divisible: true });
   }
 
-  replay(_now: number, { key, value }: LoggedRecord, offset: number): void {
+  replay(_now: number, { key, value }: LoggedRecord, offset: Offset): void {
     const record = parseShareState(key, value);
     if (record === undefined) return;
     const id = coordinatorKey(record.key);
@@ -328,8 +336,8 @@ export class ShareStateShard implements Shard<ShareStateEffect> {
   }
 
   /** Log offset before which all records are redundant: no share partition has its latest snapshot before it. */
-  #redundantBefore(): number {
-    let least = Infinity;
+  #redundantBefore(): Offset {
+    let least: Offset = Infinity;
     for (const { snapshotOffset } of this.#states.values("committed")) least = Math.min(least, snapshotOffset);
     return least === Infinity ? this.#tombstoneOffset.get("committed") : least;
   }

@@ -1,15 +1,16 @@
+import type { Offset, ProducerId } from "@samsa/base";
 /** Run of acquired records; `deliveryCount` includes this delivery. */
 export interface AcquiredRecords {
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  readonly firstOffset: Offset;
+  readonly lastOffset: Offset;
   readonly deliveryCount: number;
 }
 
 /** Fields of a batch that was read from the log. */
 export interface FetchedBatch {
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  readonly producerId: bigint;
+  readonly baseOffset: Offset;
+  readonly lastOffset: Offset;
+  readonly producerId: ProducerId;
   readonly isTransactional: boolean;
   /** True if the batch is an ABORT marker. */
   readonly isAbortMarker: boolean;
@@ -17,11 +18,11 @@ export interface FetchedBatch {
 
 /** Aborted transaction: its producer id and its first offset. */
 export interface AbortedTransaction {
-  readonly producerId: bigint;
-  readonly firstOffset: number;
+  readonly producerId: ProducerId;
+  readonly firstOffset: Offset;
 }
 
-const NO_PRODUCER = -1n;
+const NO_PRODUCER: ProducerId = -1n;
 
 /** Batches of aborted transactions. */
 export function abortedBatches(
@@ -29,7 +30,7 @@ export function abortedBatches(
   transactions: readonly AbortedTransaction[],
 ): readonly FetchedBatch[] {
   const ahead = [...transactions].sort((a, b) => a.firstOffset - b.firstOffset);
-  const aborting = new Set<bigint>();
+  const aborting = new Set<ProducerId>();
   let next = 0;
   return batches.filter(batch => {
     if (batch.producerId === NO_PRODUCER) return false;
@@ -61,7 +62,7 @@ export function without(
 }
 
 /** Last offset of the batch that contains `offset`. */
-export function lastOfBatch(batches: readonly FetchedBatch[], offset: number): number {
+export function lastOfBatch(batches: readonly FetchedBatch[], offset: Offset): Offset {
   const batch = batches.findLast(({ baseOffset }) => baseOffset <= offset);
   return batch === undefined ? offset : Math.max(offset, batch.lastOffset);
 }
@@ -69,10 +70,10 @@ export function lastOfBatch(batches: readonly FetchedBatch[], offset: number): n
 /** Divides offsets into runs of about `batchSize` records, which end where batches end. */
 export function runsOfSize(
   { batches, batchSize }: { readonly batches: readonly FetchedBatch[]; readonly batchSize: number },
-  from: number,
-  to: number,
+  from: Offset,
+  to: Offset,
 ) {
-  const runs: { first: number; last: number }[] = [];
+  const runs: { first: Offset; last: Offset }[] = [];
   let first = from;
   if (to - from + 1 > batchSize) {
     for (const { baseOffset } of batches) {

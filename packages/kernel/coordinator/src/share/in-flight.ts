@@ -1,4 +1,4 @@
-import { checkTransition, invariant, type PreviousStates } from "@samsa/base";
+import { checkTransition, invariant, type Offset, type PreviousStates } from "@samsa/base";
 import type { OffsetState } from "./requests.ts";
 import type { AcquiredRecords } from "./fetched.ts";
 
@@ -28,8 +28,8 @@ function isFinal(state: RecordState): boolean {
 
 /** Run of records with one state: a whole batch, or one record of a split batch (`InFlightState`). */
 export class Slot {
-  readonly first: number;
-  readonly last: number;
+  readonly first: Offset;
+  readonly last: Offset;
   #state: RecordState;
   deliveryCount: number;
   memberId: string;
@@ -42,7 +42,7 @@ export class Slot {
   /** True if the log has lost the records: they stay archived whatever the outcome of a pending write. */
   lost = false;
 
-  constructor(range: { readonly first: number; readonly last: number }, state: RecordState, deliveryCount: number) {
+  constructor(range: { readonly first: Offset; readonly last: Offset }, state: RecordState, deliveryCount: number) {
     this.first = range.first;
     this.last = range.last;
     this.#state = state;
@@ -80,7 +80,7 @@ export class Slot {
   }
 
   /** Number of records from `start` on in a final state. */
-  completeFrom(start: number): number {
+  completeFrom(start: Offset): number {
     return isFinal(this.state) ? Math.max(0, this.last - Math.max(start, this.first) + 1) : 0;
   }
 
@@ -94,8 +94,8 @@ export class Slot {
 
 /** Records that were acquired together; they are one run until their states differ (`InFlightBatch`). */
 export class InFlightBatch {
-  readonly first: number;
-  readonly last: number;
+  readonly first: Offset;
+  readonly last: Offset;
   slots: readonly Slot[];
   /** True if each record has its own slot. */
   isSplit = false;
@@ -119,7 +119,7 @@ export class InFlightBatch {
     return slot;
   }
 
-  isWithin(first: number, last: number): boolean {
+  isWithin(first: Offset, last: Offset): boolean {
     return this.first >= first && this.last <= last;
   }
 
@@ -142,7 +142,7 @@ export class InFlightBatch {
   }
 
   /** Slots with a record from `first` to `last`. */
-  *slotsIn(first: number, last: number): IterableIterator<Slot> {
+  *slotsIn(first: Offset, last: Offset): IterableIterator<Slot> {
     if (!this.isSplit) {
       yield this.firstSlot;
       return;
@@ -168,7 +168,7 @@ export class InFlightBatches {
   }
 
   /** Index of the first batch that begins after `offset`. */
-  #after(offset: number): number {
+  #after(offset: Offset): number {
     let [low, high] = [0, this.#batches.length];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -179,17 +179,17 @@ export class InFlightBatches {
   }
 
   /** The last batch that begins at `offset` or before it. */
-  floor(offset: number): InFlightBatch | undefined {
+  floor(offset: Offset): InFlightBatch | undefined {
     return this.#batches[this.#after(offset) - 1];
   }
 
   /** Batches that begin from `first` to `last`. */
-  beginning(first: number, last: number): readonly InFlightBatch[] {
+  beginning(first: Offset, last: Offset): readonly InFlightBatch[] {
     return this.#batches.slice(this.#after(first - 1), this.#after(last));
   }
 
   /** Batches with a record from `first` to `last`. */
-  overlapping(first: number, last: number): readonly InFlightBatch[] {
+  overlapping(first: Offset, last: Offset): readonly InFlightBatch[] {
     const floor = this.floor(first);
     return this.beginning(floor !== undefined && floor.last >= first ? floor.first : first, last);
   }
@@ -199,7 +199,7 @@ export class InFlightBatches {
   }
 
   /** Drops the batches that end at `offset` or before it. */
-  dropThrough(offset: number): void {
+  dropThrough(offset: Offset): void {
     const kept = this.#batches.findIndex(({ last }) => last > offset);
     this.#batches.splice(0, kept === -1 ? this.#batches.length : kept);
   }

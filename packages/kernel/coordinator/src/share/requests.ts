@@ -1,3 +1,4 @@
+import type { Offset } from "@samsa/base";
 import type { Ticket } from "../shard/effects.ts";
 import type { StateBatch } from "../share-state/batches.ts";
 import type { AbortedTransaction, AcquiredRecords, FetchedBatch } from "./fetched.ts";
@@ -15,11 +16,11 @@ export interface SharePartitionSettings {
 }
 
 /** State batch with offsets of a log. */
-export type OffsetState = StateBatch & { readonly firstOffset: number; readonly lastOffset: number };
+export type OffsetState = StateBatch & { readonly firstOffset: Offset; readonly lastOffset: Offset };
 
 /** Persisted state of a share partition, from ReadShareGroupState. */
 export interface LoadedSharePartition {
-  readonly startOffset: number;
+  readonly startOffset: Offset;
   readonly batches: readonly OffsetState[];
 }
 
@@ -33,7 +34,7 @@ export interface AcquireRequest {
   /** Maximum number of records; the last batch is still acquired whole, unless `recordLimit`. */
   readonly maxRecords: number;
   /** Offset from which the log was read. */
-  readonly fetchOffset: number;
+  readonly fetchOffset: Offset;
   readonly batches: readonly FetchedBatch[];
   /** Aborted transactions to skip, if the group reads committed records only. */
   readonly aborted: readonly AbortedTransaction[];
@@ -43,7 +44,7 @@ export interface AcquireRequest {
 export interface Acquisition {
   readonly now: number;
   readonly request: AcquireRequest;
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   readonly limit: number;
   readonly records: AcquiredRecords[];
   left: number;
@@ -56,8 +57,8 @@ export interface Acquired {
 
 /** Acknowledgement of records that a member has acquired. */
 export interface AcknowledgementBatch {
-  readonly firstOffset: number;
-  readonly lastOffset: number;
+  readonly firstOffset: Offset;
+  readonly lastOffset: Offset;
   /** Single type for all records, or a type for each record. */
   readonly acknowledgeTypes: readonly number[];
 }
@@ -68,7 +69,7 @@ export type SharePartitionEffect =
   | {
       readonly type: "persist";
       readonly token: number;
-      readonly startOffset: number;
+      readonly startOffset: Offset;
       readonly deliveryCompleteCount: number;
       readonly batches: readonly OffsetState[];
     }

@@ -1,4 +1,4 @@
-import { DeadlineHeap, invariant } from "@samsa/base";
+import { DeadlineHeap, invariant, type Offset } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
 import type { Ticket } from "../shard/effects.ts";
 import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
@@ -29,8 +29,8 @@ interface Turns {
 
 /** Window of the loaded offsets that may have gaps between batches, that is, offsets not in flight (`GapWindow`). */
 interface GapWindow {
-  start: number;
-  readonly end: number;
+  start: Offset;
+  readonly end: Offset;
 }
 
 type Fault = readonly [error: KafkaError, message: string];
@@ -62,9 +62,9 @@ export class SharePartition {
   #deadlines = new DeadlineHeap<InFlightBatch>();
   readonly #persisting = new Map<number, { readonly changes: readonly Slot[]; readonly ticket: Ticket | undefined }>();
   #tokens = 0;
-  #startOffset: number;
+  #startOffset: Offset;
   /** Last offset in flight; the next offset to fetch if none is in flight. */
-  #endOffset: number;
+  #endOffset: Offset;
   /** False if no record in flight is available, so that a search for one is needless. */
   #mayBeFree = false;
   #gaps: GapWindow | undefined;
@@ -74,8 +74,8 @@ export class SharePartition {
     this.#settings = settings;
     this.#startOffset = loaded.startOffset;
     this.#endOffset = loaded.startOffset;
-    let next = loaded.startOffset;
-    let gap: number | undefined;
+    let next: Offset = loaded.startOffset;
+    let gap: Offset | undefined;
     for (const batch of loaded.batches) {
       if (batch.firstOffset < next || batch.lastOffset < batch.firstOffset) {
         throw new RangeError(`the state batch ${batch.firstOffset}-${batch.lastOffset} cannot follow ${next - 1}`);
@@ -91,7 +91,7 @@ export class SharePartition {
     this.#moveStart();
   }
 
-  get startOffset(): number {
+  get startOffset(): Offset {
     return this.#startOffset;
   }
 
@@ -114,12 +114,12 @@ export class SharePartition {
   }
 
   /** Undefined once later records have been fetched than were loaded: gaps between batches are then gaps in the log. */
-  get #gapStart(): number | undefined {
+  get #gapStart(): Offset | undefined {
     return this.#gaps?.end === this.#endOffset ? this.#gaps.start : undefined;
   }
 
   /** Offset of the next fetch: the first available record, or the first that was never fetched. */
-  nextFetchOffset(): number {
+  nextFetchOffset(): Offset {
     const { last } = this.#batches;
     if (last === undefined || this.#startOffset > last.last) {
       this.#mayBeFree = false;
@@ -173,7 +173,7 @@ export class SharePartition {
     return this.#withoutAborted(acquisition);
   }
 
-  #acquireFrom(acquisition: Acquisition, baseOffset: number): void {
+  #acquireFrom(acquisition: Acquisition, baseOffset: Offset): void {
     const { lastOffset } = acquisition;
     const floor = this.#batches.floor(baseOffset);
     // Batches in flight keep their bounds.
@@ -193,7 +193,7 @@ export class SharePartition {
   #acquireKnown(
     acquisition: Acquisition,
     known: readonly InFlightBatch[],
-    { baseOffset, first }: { readonly baseOffset: number; readonly first: number },
+    { baseOffset, first }: { readonly baseOffset: Offset; readonly first: Offset },
   ): boolean {
     const { lastOffset, request, limit } = acquisition;
     let gap = first;
@@ -256,14 +256,14 @@ export class SharePartition {
     return Math.max(2, Math.ceil(this.#settings().deliveryCountLimit / 2));
   }
 
-  #isThrottled(batch: InFlightBatch, first: number, last: number): boolean {
+  #isThrottled(batch: InFlightBatch, first: Offset, last: Offset): boolean {
     const throttleAt = this.#throttleAt;
     for (const slot of batch.slotsIn(first, last)) if (slot.free && slot.deliveryCount >= throttleAt) return true;
     return false;
   }
 
   /** Acquires single records of a batch; the more often they have failed, the fewer at a time. */
-  #acquireSome(acquisition: Acquisition, batch: InFlightBatch, baseOffset: number): number {
+  #acquireSome(acquisition: Acquisition, batch: InFlightBatch, baseOffset: Offset): number {
     const { deliveryCountLimit } = this.#settings();
     const throttleAt = this.#throttleAt;
     const isolates = deliveryCountLimit > 2;
@@ -287,7 +287,7 @@ export class SharePartition {
   }
 
   /** Acquires records that are not in flight, in whole batches of the log; `last` may cut the last batch. */
-  #acquireNew(acquisition: Acquisition, first: number, last: number): void {
+  #acquireNew(acquisition: Acquisition, first: Offset, last: Offset): void {
     const { request, left } = acquisition;
     // A batch of the log may begin before the start offset.
     const from = Math.max(first, this.#startOffset, this.#batches.isEmpty ? this.#endOffset : 0);
@@ -304,7 +304,7 @@ export class SharePartition {
     this.#gapsFilledTo((acquisition.records.at(-1)?.lastOffset ?? to) + 1);
   }
 
-  #add(acquisition: Acquisition, range: { readonly first: number; readonly last: number }): void {
+  #add(acquisition: Acquisition, range: { readonly first: Offset; readonly last: Offset }): void {
     const batch = new InFlightBatch(new Slot(range, RecordState.AVAILABLE, 0));
     this.#batches.add(batch);
     if (!acquisition.request.recordLimit || batch.size <= acquisition.left) {
@@ -315,7 +315,7 @@ export class SharePartition {
     this.#deliver(acquisition, batch, batch.slots.slice(0, acquisition.left));
   }
 
-  #gapsFilledTo(offset: number): void {
+  #gapsFilledTo(offset: Offset): void {
     if (this.#gaps === undefined) return;
     let start = offset;
     // Records in flight are not gaps.
@@ -337,7 +337,7 @@ export class SharePartition {
   }
 
   /** Archives the records from `first` to `last` that are in `state`. */
-  #archive(first: number, last: number, state: RecordState): void {
+  #archive(first: Offset, last: Offset, state: RecordState): void {
     for (const batch of this.#batches.overlapping(first, last)) {
       if (!batch.isSplit && !batch.isWithin(first, last) && batch.firstSlot.state === state) batch.split();
       for (const slot of batch.slotsIn(first, last)) if (slot.state === state) slot.archive();
@@ -346,7 +346,7 @@ export class SharePartition {
   }
 
   /** Moves the start offset to a new log start offset; archives the available records before it. */
-  logStartMoved(offset: number): void {
+  logStartMoved(offset: Offset): void {
     if (offset <= this.#startOffset) return;
     if (!this.#batches.isEmpty) this.#archive(this.#startOffset, offset - 1, RecordState.AVAILABLE);
     this.#startOffset = offset;
@@ -574,8 +574,8 @@ export class SharePartition {
   }
 
   /** Last offset of the records at the start that are all in a durable final state; -1: none. */
-  #lastDone(): number {
-    let done = -1;
+  #lastDone(): Offset {
+    let done: Offset = -1;
     const gap = this.#gapStart;
     for (const batch of this.#batches.all) {
       if (gap !== undefined && batch.last >= gap) return done;

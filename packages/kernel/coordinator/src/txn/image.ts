@@ -1,4 +1,10 @@
-import { checkTransition, type PreviousStates } from "@samsa/base";
+import {
+  checkTransition,
+  type PartitionIndex,
+  type PreviousStates,
+  type ProducerEpoch,
+  type ProducerId,
+} from "@samsa/base";
 
 /** States of a transactional id, in the order of their numbers in records (`TransactionState`). */
 export const TXN_STATES = [
@@ -30,13 +36,13 @@ export const PREVIOUS_TXN_STATES: PreviousStates<TxnState> = {
 };
 
 /** Partitions by topic. */
-export type TxnPartitions = ReadonlyMap<string, ReadonlySet<number>>;
+export type TxnPartitions = ReadonlyMap<string, ReadonlySet<PartitionIndex>>;
 
-export const NO_PRODUCER_ID = -1n;
-export const NO_EPOCH = -1;
-const MAX_EPOCH = 32767;
+export const NO_PRODUCER_ID: ProducerId = -1n;
+export const NO_EPOCH: ProducerEpoch = -1;
+const MAX_EPOCH: ProducerEpoch = 32767;
 /** Highest epoch that a client gets; `MAX_EPOCH` is reserved, so that the coordinator can always fence a producer. */
-export const LAST_EPOCH = MAX_EPOCH - 1;
+export const LAST_EPOCH: ProducerEpoch = MAX_EPOCH - 1;
 const NO_PARTITIONS: TxnPartitions = new Map();
 
 /** The first transaction.version in which every end of a transaction gives the producer a new epoch (KIP-890). */
@@ -44,14 +50,14 @@ export const EPOCH_BUMP_VERSION = 2;
 
 /** State of one transactional id (`TransactionMetadata`). Immutable: each transition makes a new image. */
 export interface TxnImage {
-  readonly producerId: bigint;
+  readonly producerId: ProducerId;
   /** Producer id before the transition that made this image. */
-  readonly previousProducerId: bigint;
+  readonly previousProducerId: ProducerId;
   /** Producer id that takes over at completion, if the epochs of `producerId` are used up; else -1. */
-  readonly nextProducerId: bigint;
-  readonly epoch: number;
+  readonly nextProducerId: ProducerId;
+  readonly epoch: ProducerEpoch;
   /** Previous epoch, which a retried request may still carry; -1: none. Not in records. */
-  readonly lastEpoch: number;
+  readonly lastEpoch: ProducerEpoch;
   readonly timeoutMs: number;
   readonly state: WrittenState;
   readonly partitions: TxnPartitions;
@@ -64,12 +70,12 @@ export interface TxnImage {
 
 /** Producer id and epoch that a client sends. */
 export interface ProducerClaim {
-  readonly id: bigint;
-  readonly epoch: number;
+  readonly id: ProducerId;
+  readonly epoch: ProducerEpoch;
 }
 
 /** Image of a new transactional id; its first transition gives it epoch 0. */
-export function freshImage(producerId: bigint, timeoutMs: number, wall: number): TxnImage {
+export function freshImage(producerId: ProducerId, timeoutMs: number, wall: number): TxnImage {
   return {
     producerId,
     previousProducerId: NO_PRODUCER_ID,
@@ -85,7 +91,7 @@ export function freshImage(producerId: bigint, timeoutMs: number, wall: number):
   };
 }
 
-export function isExhausted(epoch: number): boolean {
+export function isExhausted(epoch: ProducerEpoch): boolean {
   return epoch >= LAST_EPOCH;
 }
 
@@ -117,7 +123,11 @@ function begun(image: TxnImage, { timeoutMs, wall }: Begin, change: Partial<TxnI
 }
 
 /** Image after InitProducerId, with the next epoch, or the same one for a retry; undefined: the client is fenced. */
-export function withNextEpoch(image: TxnImage, begin: Begin, expectedEpoch: number | undefined): TxnImage | undefined {
+export function withNextEpoch(
+  image: TxnImage,
+  begin: Begin,
+  expectedEpoch: ProducerEpoch | undefined,
+): TxnImage | undefined {
   const { epoch, lastEpoch } = image;
   if (expectedEpoch === undefined) return begun(image, begin, { epoch: epoch + 1, lastEpoch: NO_EPOCH });
   if (epoch === NO_EPOCH || expectedEpoch === epoch) return begun(image, begin, { epoch: epoch + 1, lastEpoch: epoch });
@@ -125,12 +135,12 @@ export function withNextEpoch(image: TxnImage, begin: Begin, expectedEpoch: numb
 }
 
 /** Image after InitProducerId, if the epochs of the producer id are used up. */
-export function withNewProducer(image: TxnImage, begin: Begin, producerId: bigint, isExpected: boolean): TxnImage {
+export function withNewProducer(image: TxnImage, begin: Begin, producerId: ProducerId, isExpected: boolean): TxnImage {
   return begun(image, begin, { producerId, epoch: 0, lastEpoch: isExpected ? image.epoch : NO_EPOCH });
 }
 
 /** Epoch that fences the producer with the current epoch. */
-export function fencingEpoch({ epoch }: TxnImage, failedBefore: boolean): number {
+export function fencingEpoch({ epoch }: TxnImage, failedBefore: boolean): ProducerEpoch {
   // A failed fence has bumped the epoch, and no client has got it.
   return failedBefore || epoch === MAX_EPOCH ? epoch : epoch + 1;
 }
@@ -154,7 +164,7 @@ export interface Ending {
   readonly commit: boolean;
   readonly clientVersion: number;
   /** -1 unless the epochs are used up. */
-  readonly nextProducerId: bigint;
+  readonly nextProducerId: ProducerId;
   readonly wall: number;
 }
 

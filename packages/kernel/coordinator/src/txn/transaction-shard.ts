@@ -1,4 +1,11 @@
-import { checkTransition, DeadlineHeap, invariant } from "@samsa/base";
+import {
+  checkTransition,
+  DeadlineHeap,
+  invariant,
+  type PartitionIndex,
+  type ProducerEpoch,
+  type ProducerId,
+} from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Effect, ShardRecord, Ticket } from "../shard/effects.ts";
 import { clientCode, type LoggedRecord, type Shard } from "../shard/shard.ts";
@@ -49,8 +56,8 @@ export interface TxnConfig {
 
 /** A transaction marker (WriteTxnMarkers). Its coordinator epoch is the leader epoch of this shard's partition. */
 export interface MarkerRequest {
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
   readonly commit: boolean;
   readonly transactionVersion: number;
 }
@@ -90,16 +97,16 @@ export type TxnRequest =
 /** Response to a `TxnRequest`: the producer id and epoch to use from now on; -1 if the response has none. */
 export interface ProducerReply {
   readonly errorCode: number;
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
 }
 
 /** Transaction in the form of DescribeTransactions and ListTransactions. */
 export interface TxnView {
   readonly transactionalId: string;
   readonly state: TxnState;
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
   readonly timeoutMs: number;
   readonly startTimestamp: number;
   readonly partitions: TxnPartitions;
@@ -121,10 +128,10 @@ interface Txn {
 interface Sending {
   readonly token: number;
   readonly marker: MarkerRequest;
-  readonly left: Map<string, Set<number>>;
+  readonly left: Map<string, Set<PartitionIndex>>;
 }
 
-type Answer = (errorCode: number, producerId?: bigint, producerEpoch?: number) => void;
+type Answer = (errorCode: number, producerId?: ProducerId, producerEpoch?: ProducerEpoch) => void;
 
 /** Begins a transition, which the write of its record ends (`TransactionMetadata.prepareTransitionTo`). */
 function prepareTransition(txn: Txn, state: TxnState): void {
@@ -147,7 +154,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   readonly #config: TxnConfig;
   readonly #txns = new Map<string, Txn>();
   readonly #appends = new Map<number, (errorCode: number) => void>();
-  readonly #idRequests = new Map<number, (errorCode: number, id: bigint) => void>();
+  readonly #idRequests = new Map<number, (errorCode: number, id: ProducerId) => void>();
   readonly #sendings = new Map<number, Txn>();
   readonly #retries = new DeadlineHeap<() => void>();
   #tokens = 0;
@@ -184,14 +191,14 @@ export class TransactionShard implements Shard<TxnEffect> {
   }
 
   /** Requests a producer id; calls `then` with it, or `refuse` with the error code. */
-  #fetchId(refuse: Answer, then: (id: bigint) => void): void {
+  #fetchId(refuse: Answer, then: (id: ProducerId) => void): void {
     const token = ++this.#tokens;
     this.#idRequests.set(token, (errorCode, id) => (errorCode === 0 ? then(id) : refuse(errorCode)));
     this.#out.push({ type: "producerId", token });
   }
 
   /** Takes the outcome of a "producerId" effect: the id, or an error code. */
-  producerId(now: number, token: number, outcome: { id: bigint } | { errorCode: number }, out: TxnEffect[]): void {
+  producerId(now: number, token: number, outcome: { id: ProducerId } | { errorCode: number }, out: TxnEffect[]): void {
     const done = this.#idRequests.get(token);
     if (done === undefined) return;
     this.#idRequests.delete(token);
@@ -216,7 +223,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     }
   }
 
-  #init(request: Extract<TxnRequest, { type: "init" }>, answer: Answer, fresh?: bigint): void {
+  #init(request: Extract<TxnRequest, { type: "init" }>, answer: Answer, fresh?: ProducerId): void {
     const { transactionalId, timeoutMs, expected } = request;
     if (timeoutMs <= 0 || timeoutMs > this.#config.maxTimeoutMs) return answer(Errors.INVALID_TRANSACTION_TIMEOUT.code);
     let txn = this.#txns.get(transactionalId);
@@ -295,7 +302,7 @@ export class TransactionShard implements Shard<TxnEffect> {
    * Returns 0 if the partition is in the producer's transaction, else an error code; a partition leader asks before it
    * appends. A pending transition does not count: the append itself is validated again.
    */
-  verify(transactionalId: string, producer: ProducerClaim, topic: string, index: number): number {
+  verify(transactionalId: string, producer: ProducerClaim, topic: string, index: PartitionIndex): number {
     const image = this.#txns.get(transactionalId)?.image;
     if (image === undefined || producer.id !== image.producerId) return OTHER_PRODUCER;
     if (producer.epoch !== image.epoch) return FENCED;
@@ -303,7 +310,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     return image.partitions.get(topic)?.has(index) === true ? 0 : Errors.TRANSACTION_ABORTABLE.code;
   }
 
-  #end(request: Extract<TxnRequest, { type: "end" }>, answer: Answer, fresh?: bigint): void {
+  #end(request: Extract<TxnRequest, { type: "end" }>, answer: Answer, fresh?: ProducerId): void {
     const { commit, clientVersion } = request;
     const txn = this.#txns.get(request.transactionalId);
     if (txn === undefined) return answer(OTHER_PRODUCER);
@@ -323,7 +330,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   }
 
   /** Aborts an open transaction and fences its producer. */
-  #fence(txn: Txn, fresh: bigint | undefined, answer: Answer): void {
+  #fence(txn: Txn, fresh: ProducerId | undefined, answer: Answer): void {
     // No client takes part, so the transaction.version of the cluster decides.
     const isBumping = this.#config.version() >= EPOCH_BUMP_VERSION;
     if (!isBumping) {
@@ -376,7 +383,7 @@ export class TransactionShard implements Shard<TxnEffect> {
   marked(
     now: number,
     token: number,
-    { topic, index, errorCode }: { topic: string; index: number; errorCode: number },
+    { topic, index, errorCode }: { topic: string; index: PartitionIndex; errorCode: number },
     out: TxnEffect[],
   ): void {
     const txn = this.#sendings.get(token);
@@ -435,7 +442,7 @@ export class TransactionShard implements Shard<TxnEffect> {
     }
   }
 
-  #timeOut(txn: Txn, answer: Answer, fresh?: bigint): void {
+  #timeOut(txn: Txn, answer: Answer, fresh?: ProducerId): void {
     // The transaction may have ended while a producer id was fetched.
     if (txn.pending !== undefined || txn.image.state !== "Ongoing") return answer(BUSY);
     const needsId = this.#fenceNeedsId(txn.image) && fresh === undefined;
