@@ -36,23 +36,19 @@ import {
   ALTER_CLUSTER,
   ALTER_CLUSTER_CONFIGS,
   type AnswerableApi,
-  type ApiRow,
   apiRow,
   apisOn,
   CLUSTER_ACTION,
   type Columns,
   DESCRIBE_CLUSTER,
   DESCRIBE_CLUSTER_CONFIGS,
-} from "./api-row.ts";
+} from "./request/api-row.ts";
 import type { ControllerApi } from "./controller/controller-channel.ts";
-import type { AclOperation } from "./network/authorizer.ts";
-import type { Handler } from "./handler.ts";
-import type { AnnouncedApi, BrokerParts } from "./parts.ts";
-import type { TopicAccess } from "./network/request-topics.ts";
-import type { RequestContext } from "./network/requests.ts";
-
-/** A served API of a broker. */
-export type ServedApi = ApiRow<BrokerParts, RequestContext>;
+import type { AclOperation } from "./request/authorizer.ts";
+import type { Handler } from "./request/handler.ts";
+import type { AnnouncedApi, BrokerParts, ServedApi } from "./api/parts.ts";
+import type { TopicAccess } from "./request/request-topics.ts";
+import type { RequestContext } from "./request/request-context.ts";
 
 type BrokerApi = ApiNameOn<"broker"> & AnswerableApi;
 

@@ -3,7 +3,7 @@ import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, c
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
 import { LogCleaner, type LogDirs } from "@samsa/storage";
-import { announced, type ServedApi, servedApis } from "./apis.ts";
+import { announced, servedApis } from "./apis.ts";
 import type { BrokerConfig } from "./config/configs.ts";
 import { cleanerSettings, type Settings } from "./config/settings.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
@@ -22,14 +22,14 @@ import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./limits/quotas.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
-import { BrokerMetrics } from "./metrics.ts";
-import { ALLOW_ALL, type Authorizer } from "./network/authorizer.ts";
+import { BrokerMetrics } from "./turn/metrics.ts";
+import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "./network/connection.ts";
-import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./network/listeners.ts";
+import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
 import { OpenListeners } from "./network/open-listeners.ts";
 import { RequestHandler } from "./network/request-handler.ts";
-import type { BrokerNode, BrokerParts } from "./parts.ts";
-import { PeriodicTasks } from "./periodic-tasks.ts";
+import type { BrokerNode, BrokerParts, ServedApi } from "./api/parts.ts";
+import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { FetchSessions } from "./replica/fetch-sessions.ts";
 import { Moves, type Placed } from "./replica/moves.ts";
 import type { Watcher } from "./replica/partition.ts";
@@ -37,7 +37,7 @@ import { expireProducers, retain } from "./replica/retention.ts";
 import { Topics } from "./replica/topics.ts";
 import { ShareGroups } from "./share/share-groups.ts";
 import type { SharedParts } from "./shared-parts.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "./turn/turn.ts";
 
 export interface BrokerRoleOptions {
   /**

@@ -1,5 +1,5 @@
 import type { LogCleaner } from "@samsa/storage";
-import type { BrokerParts } from "./parts.ts";
+import type { BrokerParts } from "./api/parts.ts";
 import type { Topics } from "./replica/topics.ts";
 
 /** Adds the gauges of a broker: metrics that are computed when they are read. */

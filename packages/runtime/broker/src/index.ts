@@ -6,5 +6,5 @@ export { type FirstQuorum, formatStorage, storageInfo } from "./format.ts";
 export type { RemoteJudge } from "./limits/judging.ts";
 export { Node, type NodeOptions } from "./node.ts";
 export { logOf } from "./replica/partition.ts";
-export type { MetricFamily } from "./metrics.ts";
+export type { MetricFamily } from "./turn/metrics.ts";
 export type { TelemetryPush, TelemetrySink } from "./limits/telemetry.ts";

@@ -17,16 +17,16 @@ import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { checkProtection } from "./config/protection.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
-import { BOOTSTRAP, ControllerRole } from "./controller/controller-role.ts";
+import { BOOTSTRAP, ControllerRole } from "./controller-role.ts";
 import { Quotas } from "./limits/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
-import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./network/listeners.ts";
-import { PeriodicTasks } from "./periodic-tasks.ts";
+import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
+import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { MetadataLog, metadataLogConfig } from "./quorum/metadata-log.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
-import { METADATA_TOPIC } from "./replica/topics.ts";
+import { METADATA_TOPIC } from "./config/internal-topics.ts";
 import type { SharedParts } from "./shared-parts.ts";
-import { Turn } from "./turn.ts";
+import { Turn } from "./turn/turn.ts";
 
 /** Settings of a node, and the parts that the app provides. */
 export interface NodeOptions extends BrokerRoleOptions {

@@ -13,7 +13,7 @@ import { BatchCursor, buildBatch, type Tools } from "@samsa/records";
 import type { Replica } from "@samsa/replica";
 import type { PartitionLog } from "@samsa/storage";
 import type { MetadataLog } from "../src/quorum/metadata-log.ts";
-import type { RequestTopics } from "../src/network/request-topics.ts";
+import type { RequestTopics } from "../src/request/request-topics.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import type { Topics } from "../src/replica/topics.ts";
 declare const brokerEpoch: BrokerEpoch, brokerId: BrokerId, leaderEpoch: LeaderEpoch, offset: Offset;

@@ -2,7 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../src/replica/topics.ts";
+import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../src/config/internal-topics.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import { clock } from "./share-bench.ts";
 import { TestBroker } from "./wire.ts";

@@ -8,7 +8,7 @@ import { CONFIG, TOPIC_ID } from "../../storage/test/fixture.ts";
 import { Deadlines } from "../src/replica/deadlines.ts";
 import { Moves } from "../src/replica/moves.ts";
 import { Partition, type PartitionOptions } from "../src/replica/partition.ts";
-import { Turn } from "../src/turn.ts";
+import { Turn } from "../src/turn/turn.ts";
 import { logOf } from "./logs.ts";
 
 const RANGE = { offset: 0, maxBytes: 1000, minOneMessage: true } as const;

@@ -1,12 +1,13 @@
 import { ByteWriter } from "@samsa/base";
 import { Apis, Errors } from "@samsa/protocol";
 import { expect, test } from "vitest";
-import { type ServedApi, servedApis } from "../src/apis.ts";
-import { type Action, ALLOW_ALL, operationBits } from "../src/network/authorizer.ts";
-import type { BrokerParts } from "../src/parts.ts";
+import type { ServedApi } from "../src/api/parts.ts";
+import { servedApis } from "../src/apis.ts";
+import { type Action, ALLOW_ALL, operationBits } from "../src/request/authorizer.ts";
+import type { BrokerParts } from "../src/api/parts.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
 import type { Topics } from "../src/replica/topics.ts";
-import type { RequestContext } from "../src/network/requests.ts";
+import type { RequestContext } from "../src/request/request-context.ts";
 
 /** APIs without a permission for the whole request: their handlers check each resource. */
 const BY_RESOURCE = [

@@ -8,7 +8,7 @@ import { clientMetricsConfigs } from "../src/config/client-metrics-configs.ts";
 import { checkBrokerConfigs, namedAnew, threadsFault } from "../src/config/config-checks.ts";
 import { brokerConfigs } from "../src/config/configs.ts";
 import { groupConfigs, isGroupConfigAvailable } from "../src/config/group-configs.ts";
-import { type ListenerSettings, planListeners } from "../src/network/listeners.ts";
+import { type ListenerSettings, planListeners } from "../src/config/listeners.ts";
 import { Settings } from "../src/config/settings.ts";
 import { topicConfigs } from "../src/config/topic-configs.ts";
 import { unavailableBrokerConfigs } from "../src/config/unavailable-configs.ts";

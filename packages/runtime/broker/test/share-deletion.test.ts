@@ -5,7 +5,7 @@ import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, RecordCursor } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SHARE_STATE_TOPIC } from "../src/replica/topics.ts";
+import { SHARE_STATE_TOPIC } from "../src/config/internal-topics.ts";
 import { TestBroker } from "./wire.ts";
 
 const SETTINGS = { "share.coordinator.state.topic.num.partitions": "3" };

@@ -10,11 +10,11 @@ const HEAD = `
 import { heartbeat, leaveGroup } from "../src/api/groups/groups.ts";
 import { consumerGroupDescribe } from "../src/api/groups/consumer-groups.ts";
 import { deleteRecords } from "../src/api/records/delete-records.ts";
-import { apisOn } from "../src/api-row.ts";
+import { apisOn } from "../src/request/api-row.ts";
 import { forward, serve } from "../src/apis.ts";
 import { control } from "../src/controller/controller-apis.ts";
-import type { BrokerParts } from "../src/parts.ts";
-import type { Handler } from "../src/handler.ts";
+import type { BrokerParts } from "../src/api/parts.ts";
+import type { Handler } from "../src/request/handler.ts";
 type Nothing = Record<never, never>;
 `;
 

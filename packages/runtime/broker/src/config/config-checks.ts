@@ -1,6 +1,6 @@
 import { type AnyConfigSpec, ConfigError, type ConfigSpecs, parseConfigValue } from "@samsa/base";
 import { brokerConfigs } from "./configs.ts";
-import { parseOverrides } from "../limits/connection-limits.ts";
+import { parseOverrides } from "./connection-overrides.ts";
 import { unavailableBrokerConfigs } from "./unavailable-configs.ts";
 
 const AVAILABLE: ConfigSpecs = brokerConfigs;

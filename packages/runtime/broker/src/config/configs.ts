@@ -1,6 +1,6 @@
 import { type ConfigValues, configSpecs } from "@samsa/base";
 import { consumerGroupConfigs } from "./consumer-group-configs.ts";
-import { parseOverrides } from "../limits/connection-limits.ts";
+import { parseOverrides } from "./connection-overrides.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 import { transactionConfigs } from "./transaction-configs.ts";

@@ -10,10 +10,10 @@ import {
   CLUSTER_ACTION,
   type Columns,
   DESCRIBE_CLUSTER,
-} from "../api-row.ts";
+} from "../request/api-row.ts";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { RequestError } from "../error-responses.ts";
-import type { Handler } from "../handler.ts";
+import type { RequestError } from "../request/error-responses.ts";
+import type { Handler } from "../request/handler.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, type Quotas } from "../limits/quotas.ts";
 import type {
   ControllerApi,

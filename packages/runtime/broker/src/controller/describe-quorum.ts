@@ -2,9 +2,9 @@ import { type BrokerId, entryAt, ZERO_UUID } from "@samsa/base";
 import { type DescribeQuorumRequest, Errors } from "@samsa/protocol";
 import type { VoterDescription } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { ResponseOf } from "../handler.ts";
+import type { ResponseOf } from "../request/handler.ts";
 import type { MetadataLog } from "../quorum/metadata-log.ts";
-import { METADATA_TOPIC } from "../replica/topics.ts";
+import { METADATA_TOPIC } from "../config/internal-topics.ts";
 
 /** State of the quorum as its leader, this node, sees it. */
 export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;

@@ -15,7 +15,8 @@ import { type ShardHost, ShardRunner } from "./shard-runner.ts";
 import { Shards } from "./shards.ts";
 import { topicChanges, topicDirectory } from "./topic-directory.ts";
 import type { Partition } from "../replica/partition.ts";
-import { OFFSETS_TOPIC, type Topics } from "../replica/topics.ts";
+import { OFFSETS_TOPIC } from "../config/internal-topics.ts";
+import type { Topics } from "../replica/topics.ts";
 
 interface GroupHost extends ShardHost {
   readonly config: GroupConfig;

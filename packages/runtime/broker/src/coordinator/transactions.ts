@@ -10,12 +10,13 @@ import {
 import { Errors } from "@samsa/protocol";
 import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
-import { TRANSACTION_VERSION_FEATURE } from "../controller/features.ts";
+import { TRANSACTION_VERSION_FEATURE } from "../metadata/features.ts";
 import type { Groups } from "./groups.ts";
 import { type ShardHost, ShardRunner } from "./shard-runner.ts";
 import { Shards } from "./shards.ts";
 import type { Partition } from "../replica/partition.ts";
-import { OFFSETS_TOPIC, type Topics, TRANSACTION_TOPIC } from "../replica/topics.ts";
+import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../config/internal-topics.ts";
+import type { Topics } from "../replica/topics.ts";
 
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
 const { code: GONE } = Errors.UNKNOWN_TOPIC_OR_PARTITION;

@@ -3,7 +3,7 @@ import { topicNameFault } from "@samsa/controller";
 import { Apis, Errors } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
-import { topicPlan } from "../coordinator/internal-topics.ts";
+import { topicPlan } from "../config/internal-topics.ts";
 import type { QuotaClient } from "../limits/quotas.ts";
 
 const TIMEOUT_MS = 30_000;

@@ -1,6 +1,6 @@
 import { ignored } from "@samsa/base";
 import type { ControllerApi, ControllerChannel, ControllerRequest } from "../controller/controller-channel.ts";
-import type { Handler } from "../handler.ts";
+import type { Handler } from "../request/handler.ts";
 
 interface Needs {
   readonly channel: ControllerChannel;

@@ -3,9 +3,9 @@ import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 import { Apis } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
-import { TOLERATED } from "../controller/features.ts";
+import { TOLERATED } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
-import type { Endpoint } from "../network/listeners.ts";
+import type { Endpoint } from "../config/listeners.ts";
 
 interface Host {
   readonly env: Env;

@@ -1,4 +1,4 @@
-import { entryAt } from "@samsa/base";
+import { parseOverrides } from "../config/connection-overrides.ts";
 
 /** Settings of the broker that limit connections. */
 interface Limits {
@@ -12,18 +12,6 @@ const V4_IN_V6 = "::ffff:";
 /** Returns the IPv4 address that a dual-stack socket shows as IPv4-mapped IPv6; other addresses are unchanged. */
 export function plainAddress(host: string): string {
   return host.startsWith(V4_IN_V6) ? host.slice(V4_IN_V6.length) : host;
-}
-
-/** Parses `address:limit,…`; undefined if invalid. */
-export function parseOverrides(text: string): ReadonlyMap<string, number> | undefined {
-  const overrides = new Map<string, number>();
-  for (const part of text.split(",")) {
-    if (part.trim() === "") continue;
-    const found = /^\s*(\S+):(\d{1,10})\s*$/.exec(part);
-    if (found === null) return undefined;
-    overrides.set(entryAt(found, 1), Number(found[2]));
-  }
-  return overrides;
 }
 
 /** Limits open connections, in total and for each address (`SocketServer.ConnectionQuotas`). */

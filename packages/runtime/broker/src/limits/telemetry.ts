@@ -7,7 +7,8 @@ import {
   type PushTelemetryResponse,
 } from "@samsa/protocol";
 import { decompress } from "@samsa/records";
-import type { Peer, RequestContext } from "../network/requests.ts";
+import type { Peer, RequestContext } from "../request/request-context.ts";
+import { NO_SUBSCRIPTION } from "../request/error-responses.ts";
 import {
   type ClientAttributes,
   parseSubscription,
@@ -15,17 +16,6 @@ import {
   subscribed,
   type Subscription,
 } from "./telemetry-subscriptions.ts";
-
-/** Fields of a GetTelemetrySubscriptions response that carries an error. */
-export const NO_SUBSCRIPTION = {
-  clientInstanceId: ZERO_UUID,
-  subscriptionId: 0,
-  acceptedCompressionTypes: [],
-  pushIntervalMs: 0,
-  telemetryMaxBytes: 0,
-  deltaTemporality: false,
-  requestedMetrics: [],
-} as const;
 
 /** Metrics that a client has pushed. */
 export interface TelemetryPush {

@@ -15,14 +15,20 @@ import {
   responseFrame,
   UnsupportedVersionError,
 } from "@samsa/protocol";
-import type { ServedApi } from "../apis.ts";
+import type { ServedApi } from "../api/parts.ts";
 import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
-import type { BrokerMetrics } from "../metrics.ts";
+import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import type { RequestHandler } from "./request-handler.ts";
-import { type Peer, readHead, type RequestContext, type RequestHead, UNKNOWN_SOFTWARE } from "./requests.ts";
-import type { Turn } from "../turn.ts";
+import {
+  type Peer,
+  readHead,
+  type RequestContext,
+  type RequestHead,
+  UNKNOWN_SOFTWARE,
+} from "../request/request-context.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Most requests of one connection that may wait for their replies; above it the socket is not read. */
 const MAX_IN_FLIGHT = 128;

@@ -6,7 +6,7 @@ import {
   type Logger,
   type Network,
 } from "@samsa/base";
-import type { Endpoint, ListenerPlan } from "./listeners.ts";
+import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
 
 export interface OpenListenersOptions {
   readonly network: Network;

@@ -1,13 +1,12 @@
 import type { Logger } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { AnyReply } from "../api-row.ts";
-import type { ServedApi } from "../apis.ts";
+import type { AnyReply } from "../request/api-row.ts";
 import type { Topics } from "../replica/topics.ts";
-import type { Action, Authorizer } from "./authorizer.ts";
-import type { RequestError } from "../error-responses.ts";
-import type { BrokerParts } from "../parts.ts";
-import { RequestTopics, type TopicContext } from "./request-topics.ts";
-import type { RequestContext } from "./requests.ts";
+import type { Action, Authorizer } from "../request/authorizer.ts";
+import type { RequestError } from "../request/error-responses.ts";
+import type { BrokerParts, ServedApi } from "../api/parts.ts";
+import { RequestTopics, type TopicContext } from "../request/request-topics.ts";
+import type { RequestContext } from "../request/request-context.ts";
 
 const DENIED = {
   CLUSTER: Errors.CLUSTER_AUTHORIZATION_FAILED,

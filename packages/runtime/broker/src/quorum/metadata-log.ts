@@ -26,7 +26,7 @@ import type { Tools, VoterDescription } from "@samsa/records";
 import { type LogDir, type PartitionLog, readWhole, replaceFile } from "@samsa/storage";
 import type { BrokerConfig } from "../config/configs.ts";
 import { MetadataSnapshots, type StoredSnapshot, writeBootstrapSnapshot } from "./metadata-snapshots.ts";
-import { METADATA_TOPIC } from "../replica/topics.ts";
+import { METADATA_TOPIC } from "../config/internal-topics.ts";
 import { QuorumError } from "./quorum-error.ts";
 
 /** Settings of the metadata log. It is flushed with each append, and trimmed below snapshots instead of by age. */

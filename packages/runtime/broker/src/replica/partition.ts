@@ -17,7 +17,7 @@ import { type Acks, Replica, type Settled, type Wait } from "@samsa/replica";
 import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
 import type { Deadlines } from "./deadlines.ts";
 import { Order } from "./order.ts";
-import type { Turn } from "../turn.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Observes a partition for readable records. */
 export interface Watcher {

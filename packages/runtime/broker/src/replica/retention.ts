@@ -1,9 +1,14 @@
-import { guardEach } from "@samsa/base";
-import type { BrokerParts } from "../parts.ts";
+import { type Env, guardEach } from "@samsa/base";
+import type { BrokerConfig } from "../config/configs.ts";
 import { logOf, type Partition } from "./partition.ts";
 import type { Topics } from "./topics.ts";
 
-type Home = Pick<BrokerParts, "config" | "env"> & { readonly topics: Pick<Topics, "all"> };
+/** Parts of a broker with logs. */
+interface Home {
+  readonly config: Pick<BrokerConfig, "producer.id.expiration.ms">;
+  readonly env: Env;
+  readonly topics: Pick<Topics, "all">;
+}
 
 function eachLog({ env, topics }: Home, what: string, task: (partition: Partition) => void): void {
   const served = [...topics.all()].filter(({ fault }) => fault === 0);

@@ -29,15 +29,9 @@ import type { Moves, Placed } from "./moves.ts";
 import { Deadlines } from "./deadlines.ts";
 import { logOf, Partition, type PartitionSettings } from "./partition.ts";
 import { logConfig, type Settings } from "../config/settings.ts";
+import { INTERNAL_TOPICS } from "../config/internal-topics.ts";
 import type { TopicConfig } from "../config/topic-configs.ts";
-import type { Turn } from "../turn.ts";
-
-export const OFFSETS_TOPIC = "__consumer_offsets";
-export const SHARE_STATE_TOPIC = "__share_group_state";
-export const TRANSACTION_TOPIC = "__transaction_state";
-export const METADATA_TOPIC = "__cluster_metadata";
-/** Topics that clients may read but not write (`Topic.INTERNAL_TOPICS`). */
-export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTION_TOPIC, SHARE_STATE_TOPIC]);
+import type { Turn } from "../turn/turn.ts";
 
 /** Largest decompressed size of a batch that is validated on the event loop; larger ones are validated elsewhere. */
 const SMALL_OUTPUT = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import type { Uuid } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../replica/fetch-sessions.ts";
-import type { Peer } from "../network/requests.ts";
+import type { Peer } from "../request/request-context.ts";
 
 /** A partition of a share session. */
 export interface SessionSharePartition {

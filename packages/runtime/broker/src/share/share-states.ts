@@ -12,7 +12,8 @@ import { errorOf } from "@samsa/protocol";
 import { type ShardHost, ShardRunner } from "../coordinator/shard-runner.ts";
 import { Shards } from "../coordinator/shards.ts";
 import type { Partition } from "../replica/partition.ts";
-import { SHARE_STATE_TOPIC, type Topics } from "../replica/topics.ts";
+import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
+import type { Topics } from "../replica/topics.ts";
 
 /** Response of the share coordinator for a share partition; the fields depend on the request. */
 export interface ShareStateAnswer {

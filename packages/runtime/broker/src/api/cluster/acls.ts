@@ -1,6 +1,6 @@
 import { Errors } from "@samsa/protocol";
-import { errorResponses } from "../../error-responses.ts";
-import type { Handler } from "../../handler.ts";
+import { errorResponses } from "../../request/error-responses.ts";
+import type { Handler } from "../../request/handler.ts";
 
 /** Code of UNKNOWN in all enumerations of an entry. Requests that contain it cannot be parsed. */
 const UNKNOWN = 0;

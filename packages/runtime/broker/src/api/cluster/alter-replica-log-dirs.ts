@@ -1,9 +1,9 @@
 import { DiskError } from "@samsa/base";
 import { type ErrorName, Errors } from "@samsa/protocol";
 import { futureName } from "@samsa/storage";
-import type { TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "dirs" | "moves">;
 

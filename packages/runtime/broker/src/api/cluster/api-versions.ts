@@ -1,9 +1,9 @@
 import type { MetadataImage } from "@samsa/metadata";
 import type { ApiVersionsRequest } from "@samsa/protocol";
 import { Errors } from "@samsa/protocol";
-import { FEATURES, KRAFT_FEATURE } from "../../controller/features.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { FEATURES, KRAFT_FEATURE } from "../../metadata/features.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "apis" | "clusterId" | "kraftVersion" | "nodeId" | "topics">;
 

@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
-import { ALLOWED, NOT_ASKED } from "../topics/partition-state.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { ALLOWED, NOT_ASKED } from "../authorized-operations.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "clusterId" | "nodeId" | "nodes">;
 

@@ -1,9 +1,9 @@
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import type { LogDir, PartitionLog } from "@samsa/storage";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "dirs" | "env"> & { readonly topics: RequestTopics };
 

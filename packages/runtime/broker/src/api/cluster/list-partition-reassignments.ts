@@ -1,6 +1,6 @@
 import { listPartitionReassignments as listed } from "@samsa/controller";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "topics">;
 

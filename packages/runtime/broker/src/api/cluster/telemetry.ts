@@ -1,7 +1,7 @@
 import { invariant } from "@samsa/base";
 import type { ClientTelemetry } from "../../limits/telemetry.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "telemetry">;
 

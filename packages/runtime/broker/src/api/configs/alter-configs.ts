@@ -8,10 +8,10 @@ import {
 } from "@samsa/protocol";
 import { brokerSpec, checkBrokerConfigs, threadsFault } from "../../config/config-checks.ts";
 import { brokerConfigs } from "../../config/configs.ts";
-import { listenerSettings, listenersFault } from "../../network/listeners.ts";
+import { listenerSettings, listenersFault } from "../../config/listeners.ts";
 import { brokerConfigsFault, CONFIG_RULES } from "../../config/settings.ts";
-import type { Handler, ResponseOf } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler, ResponseOf } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "channel" | "config" | "dirs" | "env" | "nodeId" | "settings" | "topics">;
 

@@ -15,9 +15,9 @@ import { brokerConfigs } from "../../config/configs.ts";
 import { groupConfigs } from "../../config/group-configs.ts";
 import { type Setting, SOURCE } from "../../config/settings.ts";
 import { topicConfigs } from "../../config/topic-configs.ts";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
 type Needs = Pick<BrokerParts, "nodeId" | "settings" | "topics">;

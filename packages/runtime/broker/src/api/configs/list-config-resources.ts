@@ -1,7 +1,7 @@
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "nodes" | "topics">;
 

@@ -1,16 +1,13 @@
 import { Errors } from "@samsa/protocol";
-import { GROUP_VERSION_FEATURE } from "../../controller/features.ts";
-import { withOperations } from "../topics/partition-state.ts";
-import { UNDESCRIBED } from "../../error-responses.ts";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { GROUP_VERSION_FEATURE } from "../../metadata/features.ts";
+import { withOperations } from "../authorized-operations.ts";
+import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
+import { UNDESCRIBED } from "../../request/error-responses.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type DescribedGroup = ItemOf<"ConsumerGroupDescribe", "groups">;
 type Needs = Pick<BrokerParts, "config" | "groups" | "topics">;
-
-/** Message for a group with topics that the client may not describe. */
-export const UNDESCRIBABLE = "A member of the group is assigned topics that the client is not authorized to describe.";
 
 const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
 const UNSUPPORTED = Errors.UNSUPPORTED_VERSION.code;
@@ -19,21 +16,6 @@ const UNSUPPORTED = Errors.UNSUPPORTED_VERSION.code;
 function isServed({ config, topics }: Needs): boolean {
   const level = topics.image.features.get(GROUP_VERSION_FEATURE) ?? 0;
   return level > 0 && config["group.coordinator.rebalance.protocols"].includes("consumer");
-}
-
-/** True if the client may describe all of these topics. */
-export function mayDescribe(topics: RequestTopics, names: Iterable<string>): boolean {
-  for (const name of names) if (!topics.allows(name)) return false;
-  return true;
-}
-
-interface Assignment {
-  readonly topicPartitions: readonly { readonly topicName: string }[];
-}
-
-/** Names of the assigned topics. */
-export function topicsOf(assignments: readonly Assignment[]): string[] {
-  return assignments.flatMap(({ topicPartitions }) => topicPartitions.map(({ topicName }) => topicName));
 }
 
 export const consumerGroupHeartbeat: TopicHandler<"ConsumerGroupHeartbeat", Needs> = (parts, body, context, reply) => {

@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
-import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../../replica/topics.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../../config/internal-topics.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "nodes" | "topics" | "transactions">;
 

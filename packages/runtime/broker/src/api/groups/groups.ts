@@ -10,13 +10,13 @@ import {
 } from "@samsa/coordinator";
 import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
-import { withOperations } from "../topics/partition-state.ts";
-import { mergeOutcomes, splitByExistence } from "./offset-partitions.ts";
+import { withOperations } from "../authorized-operations.ts";
+import { mergeOutcomes, splitByExistence } from "../offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
-import { errorResponses } from "../../error-responses.ts";
-import type { Handler, ItemOf, ResponseOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { errorResponses } from "../../request/error-responses.ts";
+import type { Handler, ItemOf, ResponseOf, TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares">;
 

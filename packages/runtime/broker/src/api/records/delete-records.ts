@@ -1,7 +1,7 @@
 import { type Int64, nearestNumber } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { INTERNAL_TOPICS } from "../../replica/topics.ts";
-import type { TopicHandler } from "../../handler.ts";
+import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
+import type { TopicHandler } from "../../request/handler.ts";
 
 /** Deletes records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
 export const deleteRecords: TopicHandler<"DeleteRecords", unknown> = (_parts, request, { topics: known }, reply) => {

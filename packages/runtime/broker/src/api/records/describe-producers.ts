@@ -1,6 +1,6 @@
 import { topicNameFault } from "@samsa/controller";
 import { errorOf, Errors } from "@samsa/protocol";
-import type { TopicHandler } from "../../handler.ts";
+import type { TopicHandler } from "../../request/handler.ts";
 
 const INVALID_NAME = Errors.INVALID_TOPIC_EXCEPTION.code;
 

@@ -8,9 +8,9 @@ import {
   type SessionPartition,
 } from "../../replica/fetch-sessions.ts";
 import type { Partition, Watcher } from "../../replica/partition.ts";
-import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
-import type { ItemOf, Reply, TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
+import type { ItemOf, Reply, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<
   BrokerParts,

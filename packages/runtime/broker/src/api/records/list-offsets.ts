@@ -1,7 +1,7 @@
 import type { Int64 } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
-import type { TopicHandler } from "../../handler.ts";
+import type { TopicHandler } from "../../request/handler.ts";
 
 /** Special timestamps of ListOffsets that do not name a time (`ListOffsetsRequest`). */
 const LATEST = -1;

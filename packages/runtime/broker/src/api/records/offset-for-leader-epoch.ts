@@ -1,4 +1,4 @@
-import type { TopicHandler } from "../../handler.ts";
+import type { TopicHandler } from "../../request/handler.ts";
 
 export const offsetForLeaderEpoch: TopicHandler<"OffsetForLeaderEpoch", unknown> = (
   _parts,

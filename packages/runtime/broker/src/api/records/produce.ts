@@ -5,11 +5,11 @@ import { Errors, type ProduceRequest } from "@samsa/protocol";
 import type { Acks } from "@samsa/replica";
 import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
-import type { TopicContext } from "../../network/request-topics.ts";
-import { INTERNAL_TOPICS } from "../../replica/topics.ts";
+import type { TopicContext } from "../../request/request-topics.ts";
+import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import { produceInTransaction, type Transaction } from "./produce-transaction.ts";
-import type { TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "transactions">;
 

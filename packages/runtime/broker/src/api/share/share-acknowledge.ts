@@ -8,9 +8,9 @@ import {
   leaderHints,
   NO_LEADER,
   refusedWhole,
-} from "../../share/acknowledgements.ts";
-import type { TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+} from "./acknowledgements.ts";
+import type { TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "nodes" | "shares">;
 

@@ -1,6 +1,6 @@
 import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
-import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
+import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
 import {
   type AcknowledgedPartition,
   acknowledgeAll,
@@ -11,11 +11,11 @@ import {
   NO_LEADER,
   leaderHints,
   refusedWhole,
-} from "../../share/acknowledgements.ts";
-import { AcquireMode, PendingShareFetch, type ShareAnswer } from "../../share/pending-share-fetch.ts";
+} from "./acknowledgements.ts";
+import { AcquireMode, PendingShareFetch, type ShareAnswer } from "./pending-share-fetch.ts";
 import { type ShareSession, sharePartitionId } from "../../share/share-sessions.ts";
-import type { Reply, ResponseOf, TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Reply, ResponseOf, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<
   BrokerParts,

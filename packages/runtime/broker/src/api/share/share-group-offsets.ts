@@ -8,9 +8,9 @@ import {
 } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
 import type { ShareStateAnswer, StateFault } from "../../share/share-states.ts";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares">;
 

@@ -1,12 +1,12 @@
 import type { ShareGroupView } from "@samsa/coordinator";
 import { errorOf, Errors } from "@samsa/protocol";
-import { isMemberId } from "../../share/acknowledgements.ts";
-import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../groups/consumer-groups.ts";
-import { withOperations } from "../topics/partition-state.ts";
-import { UNDESCRIBED } from "../../error-responses.ts";
-import type { ResponseOf, TopicHandler } from "../../handler.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { isMemberId } from "./acknowledgements.ts";
+import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
+import { withOperations } from "../authorized-operations.ts";
+import { UNDESCRIBED } from "../../request/error-responses.ts";
+import type { ResponseOf, TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "groups" | "shares">;
 

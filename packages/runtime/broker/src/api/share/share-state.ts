@@ -1,8 +1,8 @@
 import type { Uuid } from "@samsa/base";
 import type { ShareStateRequest } from "@samsa/coordinator";
 import type { ShareStateAnswer } from "../../share/share-states.ts";
-import type { Handler, RequestOf, ResponseOf } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler, RequestOf, ResponseOf } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "shares">;
 

@@ -1,11 +1,11 @@
 import { ZERO_UUID } from "@samsa/base";
 import { type DescribeTopicPartitionsRequest, Errors } from "@samsa/protocol";
-import { INTERNAL_TOPICS } from "../../replica/topics.ts";
+import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import { partitionState } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
-import type { RequestTopics } from "../../network/request-topics.ts";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type TopicAnswer = ItemOf<"DescribeTopicPartitions", "topics">;
 type PartitionAnswer = TopicAnswer["partitions"][number];

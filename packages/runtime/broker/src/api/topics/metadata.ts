@@ -1,13 +1,14 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
-import { INTERNAL_TOPICS } from "../../replica/topics.ts";
-import { ALLOWED, NOT_ASKED, partitionState } from "./partition-state.ts";
+import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
+import { ALLOWED, NOT_ASKED } from "../authorized-operations.ts";
+import { partitionState } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
-import { CLUSTER_NAME } from "../../network/authorizer.ts";
-import type { RequestTopics, TopicContext } from "../../network/request-topics.ts";
-import type { TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { CLUSTER_NAME } from "../../request/authorizer.ts";
+import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
+import type { TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "nodeId" | "nodes">;
 

@@ -1,9 +1,9 @@
 import { MalformedError, type Pattern } from "@samsa/base";
 import { TXN_STATES, type TxnView } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
-import { NO_TRANSACTION } from "../../error-responses.ts";
-import type { Handler, ItemOf, TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { NO_TRANSACTION } from "../../request/error-responses.ts";
+import type { Handler, ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "transactions">;
 

@@ -1,8 +1,8 @@
 import type { ProducerReply } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { fencedAs } from "./transactions.ts";
-import type { Handler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { Handler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "env" | "producerIds" | "transactions">;
 

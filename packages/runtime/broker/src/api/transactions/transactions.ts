@@ -1,10 +1,10 @@
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { partitionFor } from "../../coordinator/shards.ts";
-import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../replica/topics.ts";
-import type { Handler, ItemOf, TopicHandler } from "../../handler.ts";
-import type { TopicContext } from "../../network/request-topics.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "../../config/internal-topics.ts";
+import type { Handler, ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { TopicContext } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "groups" | "transactions">;
 

@@ -1,10 +1,10 @@
 import { txnCommitError } from "@samsa/coordinator";
 import { VERIFICATION } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
-import { OFFSETS_TOPIC } from "../../replica/topics.ts";
-import { mergeOutcomes, splitByExistence } from "../groups/offset-partitions.ts";
-import type { TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import { OFFSETS_TOPIC } from "../../config/internal-topics.ts";
+import { mergeOutcomes, splitByExistence } from "../offset-partitions.ts";
+import type { TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "env" | "groups" | "transactions">;
 

@@ -1,6 +1,6 @@
 import { Errors } from "@samsa/protocol";
-import type { ItemOf, TopicHandler } from "../../handler.ts";
-import type { BrokerParts } from "../../parts.ts";
+import type { ItemOf, TopicHandler } from "../../request/handler.ts";
+import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "writeMarker">;
 

@@ -1,5 +1,5 @@
 import { ConfigError, entryAt } from "@samsa/base";
-import type { BrokerConfig } from "../config/configs.ts";
+import type { BrokerConfig } from "./configs.ts";
 
 export interface Endpoint {
   readonly name: string;

@@ -1,7 +1,6 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type ApiName, Apis, Errors } from "@samsa/protocol";
 import type { RequestOf, ResponseOf } from "./handler.ts";
-import { NO_SUBSCRIPTION } from "./limits/telemetry.ts";
 
 /** Error that fails a whole request. */
 export interface RequestError {
@@ -44,6 +43,16 @@ export const UNDESCRIBED = {
   assignmentEpoch: 0,
   assignorName: "",
   members: [],
+} as const;
+/** Fields of a GetTelemetrySubscriptions response that carries an error. */
+export const NO_SUBSCRIPTION = {
+  clientInstanceId: ZERO_UUID,
+  subscriptionId: 0,
+  acceptedCompressionTypes: [],
+  pushIntervalMs: 0,
+  telemetryMaxBytes: 0,
+  deltaTemporality: false,
+  requestedMetrics: [],
 } as const;
 const NO_NODE = { nodeId: -1, host: "", port: -1 } as const;
 

@@ -1,10 +1,10 @@
 import { nearestNumber, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
-import type { RequestTopics } from "../network/request-topics.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerNode, BrokerParts } from "../parts.ts";
-import type { Outcome } from "./live-share-partition.ts";
-import { sharePartitionId } from "./share-sessions.ts";
+import type { Outcome } from "../../share/live-share-partition.ts";
+import { sharePartitionId } from "../../share/share-sessions.ts";
 
 /** Acknowledgements of a member, from ShareAcknowledge or piggybacked on ShareFetch. */
 export interface Acknowledgements {

@@ -4,10 +4,10 @@ import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
 import { BatchCursor } from "@samsa/records";
 import type { BrokerParts } from "../parts.ts";
-import type { PartitionReadResult, Watcher } from "../replica/partition.ts";
-import type { TopicContext } from "../network/request-topics.ts";
-import type { LiveSharePartition, Outcome, ShareWaiter } from "./live-share-partition.ts";
-import type { SessionSharePartition, ShareSession } from "./share-sessions.ts";
+import type { PartitionReadResult, Watcher } from "../../replica/partition.ts";
+import type { TopicContext } from "../../request/request-topics.ts";
+import type { LiveSharePartition, Outcome, ShareWaiter } from "../../share/live-share-partition.ts";
+import type { SessionSharePartition, ShareSession } from "../../share/share-sessions.ts";
 
 export interface ShareAnswer extends Outcome {
   readonly topicId: Uuid;

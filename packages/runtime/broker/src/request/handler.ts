@@ -1,6 +1,6 @@
 import type { ApiName, Apis, Draft, Exact, Infer } from "@samsa/protocol";
-import type { TopicContext } from "./network/request-topics.ts";
-import type { RequestContext } from "./network/requests.ts";
+import type { TopicContext } from "./request-topics.ts";
+import type { RequestContext } from "./request-context.ts";
 
 export type RequestOf<N extends ApiName> = Infer<(typeof Apis)[N]["request"]>;
 export type ResponseOf<N extends ApiName> = Draft<(typeof Apis)[N]["response"]>;

@@ -11,7 +11,7 @@ import {
   type OperationOn,
   operationBits,
 } from "./authorizer.ts";
-import type { RequestContext } from "./requests.ts";
+import type { RequestContext } from "./request-context.ts";
 
 /** Column of an API that names topics: how it names them, and what its clients need permission for. */
 export interface TopicAccess {

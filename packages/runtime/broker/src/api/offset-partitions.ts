@@ -1,6 +1,6 @@
 import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { RequestTopics } from "../../network/request-topics.ts";
+import type { RequestTopics } from "../request/request-topics.ts";
 
 interface AskedTopic {
   readonly name: string;

@@ -1,12 +1,12 @@
 import type { AnyConfigSpec } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
-import { configRules, SOURCE } from "../config/settings.ts";
-import { topicConfigs } from "../config/topic-configs.ts";
-import type { SharedParts } from "../shared-parts.ts";
-import { ControllerApis } from "./controller-apis.ts";
-import type { ControllerChannel } from "./controller-channel.ts";
-import { FEATURES, METADATA_LEVEL, TOLERATED } from "./features.ts";
-import { QuorumController } from "./quorum-controller.ts";
+import { configRules, SOURCE } from "./config/settings.ts";
+import { topicConfigs } from "./config/topic-configs.ts";
+import type { SharedParts } from "./shared-parts.ts";
+import { ControllerApis } from "./controller/controller-apis.ts";
+import type { ControllerChannel } from "./controller/controller-channel.ts";
+import { FEATURES, METADATA_LEVEL, TOLERATED } from "./metadata/features.ts";
+import { QuorumController } from "./controller/quorum-controller.ts";
 
 /** Records of a new cluster. */
 export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });

@@ -1,23 +1,25 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
-import type { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
-import type { BrokerConfig } from "./config/configs.ts";
-import type { ControllerChannel } from "./controller/controller-channel.ts";
-import type { FetchSessions } from "./replica/fetch-sessions.ts";
-import type { ProducerIds } from "./lifecycle/producer-ids.ts";
-import type { Groups } from "./coordinator/groups.ts";
-import type { Judging } from "./limits/judging.ts";
-import type { BrokerMetrics } from "./metrics.ts";
-import type { Moves } from "./replica/moves.ts";
-import type { Watcher } from "./replica/partition.ts";
-import type { Quotas } from "./limits/quotas.ts";
-import type { Settings } from "./config/settings.ts";
-import type { ShareGroups } from "./share/share-groups.ts";
-import type { ClientTelemetry } from "./limits/telemetry.ts";
-import type { Topics } from "./replica/topics.ts";
-import type { Transactions, writeMarker } from "./coordinator/transactions.ts";
-import type { Turn } from "./turn.ts";
+import type { AutoTopicCreation } from "../forwarding/auto-topic-creation.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import type { ControllerChannel } from "../controller/controller-channel.ts";
+import type { FetchSessions } from "../replica/fetch-sessions.ts";
+import type { ProducerIds } from "../lifecycle/producer-ids.ts";
+import type { Groups } from "../coordinator/groups.ts";
+import type { Judging } from "../limits/judging.ts";
+import type { BrokerMetrics } from "../turn/metrics.ts";
+import type { Moves } from "../replica/moves.ts";
+import type { Watcher } from "../replica/partition.ts";
+import type { Quotas } from "../limits/quotas.ts";
+import type { Settings } from "../config/settings.ts";
+import type { ApiRow } from "../request/api-row.ts";
+import type { RequestContext } from "../request/request-context.ts";
+import type { ShareGroups } from "../share/share-groups.ts";
+import type { ClientTelemetry } from "../limits/telemetry.ts";
+import type { Topics } from "../replica/topics.ts";
+import type { Transactions, writeMarker } from "../coordinator/transactions.ts";
+import type { Turn } from "../turn/turn.ts";
 
 /** Endpoint of a broker for clients. */
 export interface BrokerNode {
@@ -73,3 +75,6 @@ export interface BrokerParts {
   /** Brokers with their endpoints for a listener. */
   readonly nodes: (listener: string) => readonly BrokerNode[];
 }
+
+/** A served API of a broker. */
+export type ServedApi = ApiRow<BrokerParts, RequestContext>;
