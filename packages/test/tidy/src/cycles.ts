@@ -36,6 +36,23 @@ function circles(graph: Graph): string[][] {
   return found;
 }
 
+/** Folder of a path below `root`; `.`: the root itself. */
+function folderBelow(root: string, path: string): string {
+  return posix.relative(root, posix.dirname(path)) || ".";
+}
+
+/** Finds the imports from `folders`, lowest first and below `root`, that lead to a later folder or to an unlisted one. */
+export function upwardImports(files: readonly File[], root: string, folders: readonly string[]): string[] {
+  return files.flatMap(file => {
+    const own = folders.indexOf(folderBelow(root, file.path));
+    const upward = relativeImports(file).filter(target => {
+      const level = folders.indexOf(folderBelow(root, target));
+      return level < 0 || level > own;
+    });
+    return upward.map(target => `${file.path} imports ${target}`);
+  });
+}
+
 function relativeImports({ path, text }: File): string[] {
   const relative = importsOf(text).filter(target => target.startsWith("."));
   return relative.map(target => posix.join(posix.dirname(path), target));

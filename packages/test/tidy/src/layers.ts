@@ -12,6 +12,8 @@ export interface Room {
   readonly node?: true;
   /** Third-party packages its sources may import. */
   readonly libraries?: readonly string[];
+  /** All folders of its sources, lowest first: a file imports from its own folder and from lower ones. `.` is the root. */
+  readonly folders?: readonly string[];
 }
 
 /** Layers of packages, lowest first. */
@@ -56,6 +58,12 @@ export const ROOMS: readonly Room[] = [
       "@samsa/coordinator",
       "@samsa/replica",
       "@samsa/storage",
+    ],
+    folders: [
+      ...["config", "turn", "replica", "request", "limits", "metadata", "quorum", "controller", "coordinator"],
+      ...["forwarding", "share", "lifecycle"],
+      ...["api", "api/records", "api/topics", "api/share", "api/groups", "api/transactions", "api/configs"],
+      ...["api/cluster", "network", "."],
     ],
   },
   {

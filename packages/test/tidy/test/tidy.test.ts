@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { forbiddenComments } from "../src/comments.ts";
-import { folderCycles, importCycles } from "../src/cycles.ts";
+import { folderCycles, importCycles, upwardImports } from "../src/cycles.ts";
 import { longFunctions } from "../src/functions.ts";
 import {
   BANS,
@@ -40,6 +40,41 @@ describe("layers", () => {
   test("folders of a package import only those below them", () => {
     const circular = ROOMS.filter(room => folderCycles(all.filter(s => s.room === room && !s.test)).length > 0);
     expect(circular.map(({ folder }) => folder)).toEqual(PACKAGES_WITH_FOLDER_CIRCLES);
+  });
+
+  test("no folder imports one that layers.ts lists above it", () => {
+    for (const room of ROOMS) {
+      const root = `packages/${room.folder}/src`;
+      const own = all.filter(s => s.room === room && s.path.startsWith(`${root}/`));
+      if (room.folders === undefined) continue;
+      expect(upwardImports(own, root, room.folders)).toEqual([]);
+      const present = new Set(own.map(({ path }) => posix.relative(root, posix.dirname(path)) || "."));
+      expect([...present].toSorted()).toEqual(room.folders.toSorted());
+    }
+  });
+
+  test("ARCHITECTURE.md lists the folders of the broker in this order", () => {
+    const [, table = ""] =
+      /## Folders of the broker\n[^]*?\n```\n([^`]*)```/.exec(readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8")) ??
+      [];
+    const listed = table
+      .trimEnd()
+      .split("\n")
+      .flatMap(line => line.split("  ", 1)[0].split(" · "));
+    expect(listed).toEqual(ROOMS.find(room => room.folder === "runtime/broker")?.folders);
+  });
+
+  test("an import of a later folder is found", () => {
+    const files = [
+      { path: "a/low/x.ts", text: 'import type { Y } from "../high/y.ts";\nimport { z } from "./z.ts";' },
+      { path: "a/high/y.ts", text: 'import { x } from "../low/x.ts";\nimport { v } from "../v.ts";' },
+      { path: "a/v.ts", text: 'import { y } from "./high/y.ts";\nimport { u } from "./new/u.ts";' },
+    ];
+    expect(upwardImports(files, "a", ["low", "high", "."])).toEqual([
+      "a/low/x.ts imports a/high/y.ts",
+      "a/high/y.ts imports a/v.ts",
+      "a/v.ts imports a/new/u.ts",
+    ]);
   });
 
   test("a circle of folders is found", () => {
