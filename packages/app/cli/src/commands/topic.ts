@@ -1,4 +1,4 @@
-import { ZERO_UUID } from "@samsa/base";
+import { type BrokerId, type PartitionIndex, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type Common, connected, pair, sentence } from "./admin.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
@@ -143,10 +143,10 @@ interface Shown {
   readonly topicId: string;
   readonly configs: Readonly<Record<string, string | null>>;
   readonly partitions: readonly {
-    partition: number;
-    leader: number;
-    replicas: readonly number[];
-    isr: readonly number[];
+    partition: PartitionIndex;
+    leader: BrokerId;
+    replicas: readonly BrokerId[];
+    isr: readonly BrokerId[];
   }[];
 }
 

@@ -1,4 +1,4 @@
-import type { DiskFile, Env, Int64 } from "@samsa/base";
+import type { DiskFile, Env, Int64, Offset } from "@samsa/base";
 import { OffsetIndex, TimeIndex, TxnIndex } from "@samsa/log";
 import { batchesOf, type Step } from "./batches.ts";
 import { type Entry, problem, reasonOf } from "./entry.ts";
@@ -7,7 +7,7 @@ import { abortsFor } from "./log-file.ts";
 /** Bytes of an index, the base offset of its segment, and the log to check against; undefined for no check. */
 export interface IndexSource {
   readonly bytes: Uint8Array;
-  readonly base: number;
+  readonly base: Offset;
   readonly env: Env;
   readonly log: DiskFile | undefined;
 }
@@ -39,7 +39,7 @@ function readable<T extends object>(read: () => T): T | { readonly reason: strin
 
 interface Found {
   readonly position: number;
-  readonly lastOffset: number;
+  readonly lastOffset: Offset;
   readonly maxTimestamp: Int64;
 }
 

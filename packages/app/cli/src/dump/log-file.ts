@@ -1,4 +1,4 @@
-import type { DiskFile, Env } from "@samsa/base";
+import type { DiskFile, Env, Offset, ProducerId } from "@samsa/base";
 import {
   addSequence,
   type BatchCursor,
@@ -20,7 +20,7 @@ export interface LogOptions {
   /** Maximum number of bytes to read of each log. */
   readonly maxBytes: number;
   /** Base offset in the file's name; -1 without one. */
-  readonly base: number;
+  readonly base: Offset;
 }
 
 /** Yields the batches of a log, and their records if requested. */
@@ -113,7 +113,7 @@ function control(key: Uint8Array | null, value: Uint8Array | null): object {
 }
 
 /** True if `batch` is an abort marker of `producerId`. */
-export function abortsFor(batch: BatchCursor, producerId: bigint, env: Env): boolean {
+export function abortsFor(batch: BatchCursor, producerId: ProducerId, env: Env): boolean {
   if (!batch.isControl || batch.producerId !== producerId) return false;
   const record = new RecordCursor().open(batch, env.codecs);
   if (!record.next()) return false;

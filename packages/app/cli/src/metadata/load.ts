@@ -1,4 +1,4 @@
-import { type Disk, type DiskFile, type Env, nearestNumber } from "@samsa/base";
+import { type Disk, type DiskFile, type Env, nearestNumber, type Offset } from "@samsa/base";
 import { LOG_SUFFIX, offsetOfFile } from "@samsa/log";
 import { EMPTY_IMAGE, MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import {
@@ -37,7 +37,7 @@ class Replay {
   }
 
   /** Offset of the next record. */
-  get nextOffset(): number {
+  get nextOffset(): Offset {
     return this.#provenance.offset + 1;
   }
 
