@@ -1,18 +1,18 @@
-import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { type PartitionIndex, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { RequestTopics } from "../request/request-topics.ts";
 
 interface AskedTopic {
   readonly name: string;
   readonly topicId: Uuid;
-  readonly partitions: readonly { readonly partitionIndex: number }[];
+  readonly partitions: readonly { readonly partitionIndex: PartitionIndex }[];
 }
 
 /** Outcomes for the partitions of a topic, which has a name, an id, or both. */
 interface TopicOutcome {
   readonly name: string;
   readonly topicId?: Uuid | undefined;
-  readonly partitions: readonly { readonly partitionIndex: number; readonly errorCode: number }[];
+  readonly partitions: readonly { readonly partitionIndex: PartitionIndex; readonly errorCode: number }[];
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { LeaderEpoch } from "@samsa/base";
 import {
   type Effect,
   type GroupConfig,
@@ -45,7 +46,7 @@ function perform(host: GroupHost, effect: Exclude<GroupEffect, Effect>, runner: 
 /** Group coordinator of this broker: a shard for each partition of `__consumer_offsets`. */
 export class Groups extends Shards<GroupRunner> {
   constructor(host: GroupHost, topics: Topics) {
-    const begin = (partition: Partition, leaderEpoch: number): GroupRunner => {
+    const begin = (partition: Partition, leaderEpoch: LeaderEpoch): GroupRunner => {
       const shard = new GroupShard(host.config, host.newId, host.shareGroups);
       shard.topicsChanged(topicDirectory(topics.image), new Set(), true);
       return new ShardRunner<GroupShard, GroupEffect>({

@@ -1,4 +1,4 @@
-import { guardEach, type Report } from "@samsa/base";
+import { guardEach, type Offset, type Report } from "@samsa/base";
 
 interface OpenWrite {
   /** Monotonic time at which it fails. */
@@ -9,7 +9,7 @@ interface OpenWrite {
 
 interface Waiting extends OpenWrite {
   /** End of the records that must be committed. */
-  readonly offset: number;
+  readonly offset: Offset;
 }
 
 /** Writes of a shard that are not committed, and replies that wait for them (`DeferredEventQueue`). */
@@ -47,13 +47,13 @@ export class OpenWrites {
   }
 
   /** Calls `done` with 0 once the records before `offset` are committed, or with an error code. */
-  await(offset: number, deadline: number, done: (errorCode: number) => void): void {
+  await(offset: Offset, deadline: number, done: (errorCode: number) => void): void {
     this.#waiting.push({ offset, deadline, done, isOver: false });
     this.#next = Math.min(this.#next, deadline);
   }
 
   /** Ends what waits for records below the high watermark. */
-  committed(highWatermark: number): void {
+  committed(highWatermark: Offset): void {
     if (this.#waiting.length === 0) return;
     this.#end(
       this.#waiting.filter(({ offset }) => offset <= highWatermark),

@@ -1,4 +1,4 @@
-import { type Env, guard, guardEach, ignored } from "@samsa/base";
+import { type Env, guard, guardEach, ignored, type LeaderEpoch, type Offset } from "@samsa/base";
 import type { Effect, Shard, ShardRecord, Ticket } from "@samsa/coordinator";
 import { type AppendRequest, markerOf } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
@@ -43,7 +43,7 @@ interface RunnerOptions<S extends Shard<E>, E extends { readonly type: string }>
   readonly host: ShardHost;
   readonly partition: Partition;
   /** Epoch in which this broker leads the partition. */
-  readonly leaderEpoch: number;
+  readonly leaderEpoch: LeaderEpoch;
   readonly shard: S;
   /** Most bytes that are loaded at once (`*.load.buffer.size`). */
   readonly loadBytes: number;
@@ -70,7 +70,7 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
 {
   readonly shard: S;
   readonly partition: Partition;
-  leaderEpoch: number;
+  leaderEpoch: LeaderEpoch;
   readonly #host: ShardHost;
   readonly #perform: RunnerOptions<S, E>["perform"];
   readonly #acks: Acks;
@@ -85,9 +85,9 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #isLoaded = false;
   #isBroken = false;
   /** Offset of the next record to load. */
-  #loadFrom: number;
+  #loadFrom: Offset;
   /** End of the log at the election: only the shard appends to it, once it is loaded. */
-  readonly #loadEnd: number;
+  readonly #loadEnd: Offset;
   /** Rings at the next deadline of the shard, and at that of its open writes. */
   readonly #shardAlarm: Alarm;
   readonly #writeAlarm: Alarm;

@@ -1,11 +1,11 @@
-import { javaStringHash, type Uuid } from "@samsa/base";
+import { javaStringHash, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
 import type { Loading, LoadQueue } from "./load-queue.ts";
 
 /** Partition of a coordinator's topic for a group or transactional id (`partitionFor`). */
-export function partitionFor(key: string, count: number): number {
+export function partitionFor(key: string, count: number): PartitionIndex {
   return (javaStringHash(key) & 0x7fffffff) % count;
 }
 
@@ -13,7 +13,7 @@ export function partitionFor(key: string, count: number): number {
 export interface ElectedShard extends Loading {
   readonly partition: Partition;
   /** Epoch in which this broker leads the partition. */
-  leaderEpoch: number;
+  leaderEpoch: LeaderEpoch;
   readonly failed: boolean;
   readonly isLoaded: boolean;
   /** Unloads the shard, and answers all waiting requests with the error code. */
@@ -26,7 +26,7 @@ interface ShardsOptions<R> {
   readonly topic: string;
   readonly loads: LoadQueue;
   /** Creates the shard of a partition that this broker leads in `leaderEpoch`. */
-  readonly begin: (partition: Partition, leaderEpoch: number) => R;
+  readonly begin: (partition: Partition, leaderEpoch: LeaderEpoch) => R;
   /**
    * True to load a shard again when the same broker is elected again (`TransactionCoordinator.onElection`); else it
    * continues in the new epoch (`CoordinatorRuntime.scheduleLoadOperation`).
@@ -69,7 +69,7 @@ export class Shards<R extends ElectedShard> {
   }
 
   /** Begins to load the shard of a partition that this broker leads. Does nothing if it has the epoch, or a later one. */
-  elect(partition: Partition, leaderEpoch: number): void {
+  elect(partition: Partition, leaderEpoch: LeaderEpoch): void {
     if (this.#closed) return;
     const { begin, loads, reloads = false } = this.#options;
     const known = this.#shards[partition.index];
@@ -88,7 +88,7 @@ export class Shards<R extends ElectedShard> {
    * Unloads the shard of a partition that another broker leads in `leaderEpoch`, if the shard has an earlier epoch; in
    * any case if the epoch is undefined: the partition is deleted, or offline.
    */
-  resign(index: number, leaderEpoch?: number): void {
+  resign(index: PartitionIndex, leaderEpoch?: LeaderEpoch): void {
     const shard = this.#shards[index];
     if (shard === undefined || (leaderEpoch !== undefined && shard.leaderEpoch >= leaderEpoch)) return;
     this.#shards[index] = undefined;
@@ -96,7 +96,7 @@ export class Shards<R extends ElectedShard> {
   }
 
   /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
-  indexOf(key: string): number {
+  indexOf(key: string): PartitionIndex {
     return this.#count === 0 ? -1 : partitionFor(key, this.#count);
   }
 
@@ -114,7 +114,7 @@ export class Shards<R extends ElectedShard> {
   }
 
   /** Shard of a partition, or the error code as for `of`. */
-  at(index: number): R | number {
+  at(index: PartitionIndex): R | number {
     const shard = this.#shards[index];
     if (shard === undefined || shard.failed) return Errors.NOT_COORDINATOR.code;
     return shard.isLoaded ? shard : Errors.COORDINATOR_LOAD_IN_PROGRESS.code;

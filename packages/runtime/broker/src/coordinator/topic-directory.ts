@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import type { TopicDirectory } from "@samsa/coordinator";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
 
@@ -9,7 +9,7 @@ export function topicDirectory(image: MetadataImage): TopicDirectory {
     idOf: name => image.topicIds.get(name),
     nameOf: (id: Uuid) => image.topics.get(id)?.name,
     partitions: (id: Uuid) => image.topics.get(id)?.partitions.size ?? 0,
-    racks: (id: Uuid, partition: number) =>
+    racks: (id: Uuid, partition: PartitionIndex) =>
       (image.topics.get(id)?.partitions.get(partition)?.replicas ?? []).flatMap(replica => {
         const rack = image.brokers.get(replica)?.rack ?? null;
         return rack === null ? [] : [rack];

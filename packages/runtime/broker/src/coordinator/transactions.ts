@@ -1,4 +1,11 @@
-import { guard, type Timer } from "@samsa/base";
+import {
+  guard,
+  type LeaderEpoch,
+  type PartitionIndex,
+  type ProducerEpoch,
+  type ProducerId,
+  type Timer,
+} from "@samsa/base";
 import {
   type MarkerRequest,
   TransactionShard,
@@ -25,7 +32,7 @@ export interface TransactionHost extends ShardHost {
   readonly config: TxnConfig;
   readonly loadBytes: number;
   readonly groups: Groups;
-  readonly producerId: () => Promise<bigint>;
+  readonly producerId: () => Promise<ProducerId>;
   readonly retry: { readonly backoffMs: number; readonly maxMs: number };
 }
 
@@ -33,7 +40,7 @@ export interface TransactionHost extends ShardHost {
 interface TransactionSources extends ShardHost {
   readonly groups: Groups;
   readonly config: BrokerConfig;
-  readonly producerIds: { next(): Promise<bigint> };
+  readonly producerIds: { next(): Promise<ProducerId> };
   readonly topics: Topics;
 }
 
@@ -75,19 +82,19 @@ export interface ClientAbility {
 /** A transactional write to partitions that may not be part of the transaction yet. */
 export interface Admission {
   readonly transactionalId: string;
-  readonly producer: { readonly id: bigint; readonly epoch: number };
+  readonly producer: { readonly id: ProducerId; readonly epoch: ProducerEpoch };
   readonly partitions: TxnPartitions;
   readonly ability: ClientAbility;
   /** True to wait a little for the previous transaction to complete. */
   readonly patient: boolean;
 }
 
-type ErrorOf = (topic: string, index: number) => number;
+type ErrorOf = (topic: string, index: PartitionIndex) => number;
 
 /** A transaction marker for one partition. */
 export interface MarkerWrite {
   readonly topic: string;
-  readonly index: number;
+  readonly index: PartitionIndex;
   readonly marker: Omit<EndTxnMarker, "timestamp">;
   readonly transactionVersion: number;
 }
@@ -101,7 +108,7 @@ export class Transactions extends Shards<TransactionRunner> {
   readonly #pauses = new Map<Timer, () => void>();
 
   constructor(host: TransactionHost, topics: Topics) {
-    const begin = (partition: Partition, leaderEpoch: number): TransactionRunner => {
+    const begin = (partition: Partition, leaderEpoch: LeaderEpoch): TransactionRunner => {
       const shard = new TransactionShard(host.config);
       const perform = (effect: Performed, runner: TransactionRunner): void => {
         if (effect.type === "producerId") fetchId(host, runner, effect.token);
@@ -259,7 +266,7 @@ function producerError(errorCode: number, { knowsAbortable }: ClientAbility): nu
 }
 
 function fetchId({ env, producerId }: TransactionHost, runner: TransactionRunner, token: number): void {
-  const tell = (outcome: { id: bigint } | { errorCode: number }): void =>
+  const tell = (outcome: { id: ProducerId } | { errorCode: number }): void =>
     runner.resume((out, now) => runner.shard.producerId(now, token, outcome, out));
   producerId().then(
     id => tell({ id }),

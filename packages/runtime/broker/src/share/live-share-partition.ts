@@ -1,4 +1,4 @@
-import { nearestNumber, type Timer } from "@samsa/base";
+import { type LeaderEpoch, nearestNumber, type Offset, type Timer } from "@samsa/base";
 import {
   type AcknowledgementBatch,
   SharePartition,
@@ -68,7 +68,7 @@ const FENCING: ReadonlySet<number> = new Set([
 export class LiveSharePartition implements Watcher {
   readonly key: SharePartitionKey;
   readonly partition: Partition;
-  readonly leaderEpoch: number;
+  readonly leaderEpoch: LeaderEpoch;
   /** Reason why the share partition cannot be served; error code 0 if it can, or is still being loaded. */
   fault: Outcome = { errorCode: 0, errorMessage: null };
   readonly #host: LiveHost;
@@ -127,7 +127,7 @@ export class LiveSharePartition implements Watcher {
   /**
    * Initial start offset for a group without state; undefined if `by_duration` selects a time after the last record.
    */
-  #resetOffset(): number | undefined {
+  #resetOffset(): Offset | undefined {
     const { partition } = this;
     const reset = this.#host.groupConfigs(this.key.groupId)["share.auto.offset.reset"];
     if (reset === "latest") return partition.highWatermark;

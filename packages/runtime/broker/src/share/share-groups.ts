@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import type { GroupConfigs } from "../config/group-configs.ts";
@@ -26,7 +26,7 @@ interface Host extends ShardHost {
 /** A partition of a topic, by topic id. */
 export interface SharedPartition {
   readonly topicId: Uuid;
-  readonly index: number;
+  readonly index: PartitionIndex;
 }
 
 interface CachedConfigs {

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import { Errors, type KafkaError } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../replica/fetch-sessions.ts";
 import type { Peer } from "../request/request-context.ts";
@@ -6,7 +6,7 @@ import type { Peer } from "../request/request-context.ts";
 /** A partition of a share session. */
 export interface SessionSharePartition {
   readonly topicId: Uuid;
-  readonly index: number;
+  readonly index: PartitionIndex;
   /** True if the topic existed when the partition was added. */
   readonly isKnown: boolean;
   /**
@@ -27,12 +27,18 @@ export interface ShareSession {
 
 /** Partitions that a request adds to and removes from its session. */
 export interface SessionChange {
-  readonly added: readonly { readonly topicId: Uuid; readonly index: number; readonly isKnown: boolean }[];
-  readonly forgotten: readonly { readonly topicId: Uuid; readonly index: number }[];
+  readonly added: readonly { readonly topicId: Uuid; readonly index: PartitionIndex; readonly isKnown: boolean }[];
+  readonly forgotten: readonly { readonly topicId: Uuid; readonly index: PartitionIndex }[];
   readonly hasAcknowledgements: boolean;
 }
 
-export function sharePartitionId({ topicId, index }: { readonly topicId: Uuid; readonly index: number }): string {
+export function sharePartitionId({
+  topicId,
+  index,
+}: {
+  readonly topicId: Uuid;
+  readonly index: PartitionIndex;
+}): string {
   return `${topicId}-${index}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Int64, Uuid } from "@samsa/base";
+import type { LeaderEpoch, PartitionIndex, Uuid, WireOffset } from "@samsa/base";
 import {
   coordinatorKey,
   type Initialization,
@@ -20,12 +20,12 @@ export interface ShareStateAnswer {
   readonly errorCode: number;
   readonly errorMessage: string | null;
   readonly stateEpoch?: number;
-  readonly startOffset?: Int64;
-  readonly leaderEpoch?: number;
+  readonly startOffset?: WireOffset;
+  readonly leaderEpoch?: LeaderEpoch;
   readonly deliveryCompleteCount?: number;
   readonly stateBatches?: readonly {
-    readonly firstOffset: Int64;
-    readonly lastOffset: Int64;
+    readonly firstOffset: WireOffset;
+    readonly lastOffset: WireOffset;
     readonly deliveryState: number;
     readonly deliveryCount: number;
   }[];
@@ -34,7 +34,7 @@ export interface ShareStateAnswer {
 /** A share partition for which a request to the share coordinator failed. */
 export interface StateFault {
   readonly topicId: Uuid;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
   readonly errorCode: number;
   readonly errorMessage: string | null;
 }
@@ -57,7 +57,7 @@ export class ShareStates extends Shards<Runner> {
   readonly #topics: Topics;
 
   constructor(host: ShareStateHost, topics: Topics) {
-    const begin = (partition: Partition, leaderEpoch: number): Runner => {
+    const begin = (partition: Partition, leaderEpoch: LeaderEpoch): Runner => {
       const shard = new ShareStateShard(host.config);
       return new ShardRunner<ShareStateShard, ShareStateEffect>({
         host,
@@ -107,7 +107,7 @@ export class ShareStates extends Shards<Runner> {
   /** Deletes state of partitions in a group; `done` gets those that failed. */
   delete(
     groupId: string,
-    topics: ReadonlyMap<Uuid, ReadonlySet<number>>,
+    topics: ReadonlyMap<Uuid, ReadonlySet<PartitionIndex>>,
     done: (faults: readonly StateFault[]) => void,
   ): void {
     const asked = [...topics].flatMap(([topicId, partitions]) =>

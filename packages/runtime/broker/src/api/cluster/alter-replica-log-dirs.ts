@@ -1,4 +1,4 @@
-import { DiskError } from "@samsa/base";
+import { DiskError, type PartitionIndex } from "@samsa/base";
 import { type ErrorName, Errors } from "@samsa/protocol";
 import { futureName } from "@samsa/storage";
 import type { TopicHandler } from "../../request/handler.ts";
@@ -12,7 +12,7 @@ const NO_ID = new Uint8Array(16);
 
 interface Place {
   readonly topic: string;
-  readonly partition: number;
+  readonly partition: PartitionIndex;
 }
 
 /** AlterReplicaLogDirs (KIP-113): begins to move replicas of this broker between its directories. */
@@ -23,7 +23,7 @@ export const alterReplicaLogDirs: TopicHandler<"AlterReplicaLogDirs", Needs> = (
       for (const partition of partitions) wanted.set(`${name}-${partition}`, { topic: name, partition, path });
     }
   }
-  const results = new Map<string, { partitionIndex: number; errorCode: number }[]>();
+  const results = new Map<string, { partitionIndex: PartitionIndex; errorCode: number }[]>();
   for (const { path, ...place } of wanted.values()) {
     const errorCode = Errors[moveTo(parts, context.topics, place, path)].code;
     const partitions = results.get(place.topic) ?? [];

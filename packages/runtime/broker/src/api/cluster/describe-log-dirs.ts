@@ -1,3 +1,4 @@
+import type { PartitionIndex } from "@samsa/base";
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import type { LogDir, PartitionLog } from "@samsa/storage";
@@ -20,7 +21,12 @@ function lagOf(parts: Needs, log: PartitionLog, isFuture: boolean): number {
 
 interface DescribedTopic {
   readonly name: string;
-  readonly partitions: { partitionIndex: number; partitionSize: number; offsetLag: number; isFutureKey: boolean }[];
+  readonly partitions: {
+    partitionIndex: PartitionIndex;
+    partitionSize: number;
+    offsetLag: number;
+    isFutureKey: boolean;
+  }[];
 }
 
 function topicsIn(parts: Needs, dir: LogDir, wanted: (log: PartitionLog) => boolean): DescribedTopic[] {

@@ -1,4 +1,4 @@
-import { ConfigError, ignored, parseConfig } from "@samsa/base";
+import { type BrokerId, ConfigError, ignored, parseConfig } from "@samsa/base";
 import { RESOURCE_TYPE } from "@samsa/metadata";
 import {
   type AlterConfigsResponse,
@@ -49,7 +49,7 @@ function refused(error: ErrorName, errorMessage: string): Outcome {
 }
 
 /** Parses a node id; undefined unless it is an integer that fits a Java int. */
-function nodeId(name: string): number | undefined {
+function nodeId(name: string): BrokerId | undefined {
   return /^[+-]?\d{1,10}$/.test(name) && Math.abs(Number(name)) < 2 ** 31 ? Number(name) : undefined;
 }
 

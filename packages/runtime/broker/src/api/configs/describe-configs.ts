@@ -1,5 +1,6 @@
 import {
   type AnyConfigSpec,
+  type BrokerId,
   CONFIG_TYPE_IDS,
   type ConfigSpecs,
   entryAt,
@@ -85,7 +86,7 @@ function ofTopic(parts: Needs, asked: Asked) {
   }));
 }
 
-function brokerId(name: string): number {
+function brokerId(name: string): BrokerId {
   if (/^[+-]?\d{1,10}$/.test(name)) return Number(name);
   throw new Refused("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
 }

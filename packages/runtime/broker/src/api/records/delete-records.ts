@@ -1,11 +1,15 @@
-import { type Int64, nearestNumber } from "@samsa/base";
+import { nearestNumber, type Offset, type PartitionIndex, type WireOffset } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 
 /** Deletes records before an offset; -1 is the high watermark (`ReplicaManager.deleteRecords`). */
 export const deleteRecords: TopicHandler<"DeleteRecords", unknown> = (_parts, request, { topics: known }, reply) => {
-  const one = (name: string, index: number, offset: Int64): { errorCode: number; lowWatermark: number } => {
+  const one = (
+    name: string,
+    index: PartitionIndex,
+    offset: WireOffset,
+  ): { errorCode: number; lowWatermark: Offset } => {
     const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 });
     const isHere = typeof known.partition(name, index) !== "number";
     if (isHere && INTERNAL_TOPICS.has(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION.code);

@@ -1,3 +1,4 @@
+import type { PartitionIndex } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
 import { errorOf, Errors } from "@samsa/protocol";
 import type { TopicHandler } from "../../request/handler.ts";
@@ -11,7 +12,7 @@ export const describeProducers: TopicHandler<"DescribeProducers", unknown> = (
   { topics: known },
   reply,
 ) => {
-  const one = (name: string, partitionIndex: number) => {
+  const one = (name: string, partitionIndex: PartitionIndex) => {
     const partition = topicNameFault(name) === undefined ? known.partition(name, partitionIndex) : INVALID_NAME;
     const errorCode = typeof partition === "number" ? partition : partition.fault;
     const active = typeof partition === "number" || errorCode !== 0 ? [] : [...partition.producers.values()];

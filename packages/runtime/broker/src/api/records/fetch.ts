@@ -1,4 +1,14 @@
-import { nearestNumber, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
+import {
+  type BrokerId,
+  type LeaderEpoch,
+  nearestNumber,
+  type Offset,
+  type PartitionIndex,
+  type ProducerId,
+  type Timer,
+  type Uuid,
+  ZERO_UUID,
+} from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
 import {
   type FetchSession,
@@ -37,14 +47,14 @@ type FetchedPartition = NonNullable<ItemOf<"Fetch", "responses">["partitions"]>[
 interface PartitionAnswer {
   readonly topic: string;
   readonly topicId: Uuid;
-  readonly partitionIndex: number;
+  readonly partitionIndex: PartitionIndex;
   readonly errorCode: number;
-  readonly highWatermark: number;
-  readonly lastStableOffset: number;
-  readonly logStartOffset: number;
-  readonly divergingEpoch?: { readonly epoch: number; readonly endOffset: number };
-  readonly currentLeader?: { readonly leaderId: number; readonly leaderEpoch: number };
-  readonly abortedTransactions: readonly { producerId: bigint; firstOffset: number }[] | null;
+  readonly highWatermark: Offset;
+  readonly lastStableOffset: Offset;
+  readonly logStartOffset: Offset;
+  readonly divergingEpoch?: { readonly epoch: LeaderEpoch; readonly endOffset: Offset };
+  readonly currentLeader?: { readonly leaderId: BrokerId; readonly leaderEpoch: LeaderEpoch };
+  readonly abortedTransactions: readonly { producerId: ProducerId; firstOffset: Offset }[] | null;
   readonly records: readonly Uint8Array[];
   readonly size: number;
   /** Called once `records` have been sent or dropped. */
@@ -83,7 +93,11 @@ interface Opened {
 }
 
 /** Key of a partition within a request or session, by topic id or by name; valid even if the topic is deleted. */
-function partitionKey(named: { readonly topic: string; readonly topicId: Uuid }, byId: boolean, index: number): string {
+function partitionKey(
+  named: { readonly topic: string; readonly topicId: Uuid },
+  byId: boolean,
+  index: PartitionIndex,
+): string {
   return `${byId ? named.topicId : named.topic}-${index}`;
 }
 
@@ -195,7 +209,7 @@ class PendingFetch implements Watcher {
   }
 
   /** Replica id of the sender; negative for a consumer. */
-  #replicaId(): number {
+  #replicaId(): BrokerId {
     const { request, context } = this.#call;
     return context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
   }
@@ -380,7 +394,7 @@ function remember(answer: PartitionAnswer, state: SessionPartition): void {
  * short.
  */
 function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted: readonly Wanted[]): void {
-  const placeOf = (topic: string, topicId: Uuid, index: number): string => `${topicId}-${topic}-${index}`;
+  const placeOf = (topic: string, topicId: Uuid, index: PartitionIndex): string => `${topicId}-${topic}-${index}`;
   const served = new Set(shown.filter(({ size }) => size > 0).map(a => placeOf(a.topic, a.topicId, a.partitionIndex)));
   if (served.size === 0 || served.size === wanted.length) return;
   for (const [key, state] of [...session.partitions]) {

@@ -1,4 +1,4 @@
-import type { Int64 } from "@samsa/base";
+import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
 import type { TopicHandler } from "../../request/handler.ts";
@@ -24,13 +24,13 @@ const ISOLATION = { uncommitted: 0, committed: 1 } as const;
 interface Answer {
   readonly errorCode: number;
   readonly timestamp: Int64;
-  readonly offset: number;
-  readonly leaderEpoch: number;
+  readonly offset: Offset;
+  readonly leaderEpoch: LeaderEpoch;
 }
 
 const NOTHING: Answer = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 };
 
-function at(partition: Partition, offset: number, timestamp: Int64 = -1): Answer {
+function at(partition: Partition, offset: Offset, timestamp: Int64 = -1): Answer {
   return { errorCode: 0, timestamp, offset, leaderEpoch: partition.epochAt(offset) };
 }
 
@@ -100,10 +100,10 @@ function repeatedIn(topics: ListOffsetsRequest["topics"]): ReadonlySet<string> {
 
 /** Groups partitions by topic, each partition once; topics without partitions are left out. */
 function byTopic(topics: ListOffsetsRequest["topics"]): ReadonlyMap<string, readonly AskedPartition[]> {
-  const found = new Map<string, Map<number, AskedPartition>>();
+  const found = new Map<string, Map<PartitionIndex, AskedPartition>>();
   for (const { name, partitions } of topics) {
     if (partitions.length === 0) continue;
-    const all = found.get(name) ?? new Map<number, AskedPartition>();
+    const all = found.get(name) ?? new Map<PartitionIndex, AskedPartition>();
     for (const partition of partitions) all.set(partition.partitionIndex, partition);
     found.set(name, all);
   }

@@ -1,4 +1,4 @@
-import { concat, joined } from "@samsa/base";
+import { concat, joined, type PartitionIndex, type ProducerEpoch, type ProducerId } from "@samsa/base";
 import { VERIFICATION } from "@samsa/log";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
@@ -25,7 +25,7 @@ export interface Refusal {
 /** State of a request's transaction when its batches are appended. */
 export interface Transaction {
   /** Reason why no batch may be appended to a partition; undefined if there is none. */
-  refusal(topic: string, index: number): Refusal | undefined;
+  refusal(topic: string, index: PartitionIndex): Refusal | undefined;
   /** Value of `AppendRequest.guard` for a partition. */
   guardOf(partition: Partition): number | undefined;
 }
@@ -39,10 +39,10 @@ interface Request {
 /** A transactional batch and its destination. */
 interface Target {
   readonly topic: string;
-  readonly index: number;
+  readonly index: PartitionIndex;
   readonly partition: Partition;
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
   readonly baseSequence: number;
 }
 
@@ -117,7 +117,7 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   const now = parts.env.clock.now();
   const guards = new Map<Partition, number>();
   const stale = new Set<Partition>();
-  const unknown = new Map<string, Set<number>>();
+  const unknown = new Map<string, Set<PartitionIndex>>();
   for (const target of targets) {
     const { topic, index, partition } = target;
     if (partition.fault !== 0) continue;
@@ -130,7 +130,7 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
     if (guard !== VERIFICATION.OPEN) unknown.set(topic, (unknown.get(topic) ?? new Set()).add(index));
   }
   const guardOf = (partition: Partition): number | undefined => (verifies ? (guards.get(partition) ?? 0) : undefined);
-  const staleRefusal = (topic: string, index: number): Refusal | undefined => {
+  const staleRefusal = (topic: string, index: PartitionIndex): Refusal | undefined => {
     const partition = stale.size === 0 ? 0 : context.topics.partition(topic, index);
     return typeof partition !== "number" && stale.has(partition) ? STALE : undefined;
   };
@@ -138,7 +138,7 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
   const data = ability.addsByWriting ? copied(topicData) : topicData;
   const producer = { id: first.producerId, epoch: first.producerEpoch };
   parts.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
-    const refusal = (topic: string, index: number): Refusal | undefined =>
+    const refusal = (topic: string, index: PartitionIndex): Refusal | undefined =>
       unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : staleRefusal(topic, index);
     go(data, { refusal, guardOf });
   });

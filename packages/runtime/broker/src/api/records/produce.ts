@@ -1,4 +1,4 @@
-import { type Int64, joined } from "@samsa/base";
+import { type Int64, joined, type Offset, type PartitionIndex } from "@samsa/base";
 import type { AppendResult } from "@samsa/log";
 import type { TopicImage } from "@samsa/metadata";
 import { Errors, type ProduceRequest } from "@samsa/protocol";
@@ -16,11 +16,11 @@ type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "trans
 type TopicData = ProduceRequest["topicData"][number];
 
 interface PartitionResult {
-  readonly index: number;
+  readonly index: PartitionIndex;
   errorCode: number;
-  baseOffset: number;
+  baseOffset: Offset;
   logAppendTimeMs: Int64;
-  logStartOffset: number;
+  logStartOffset: Offset;
   recordErrors: readonly { batchIndex: number; batchIndexErrorMessage: string }[];
   errorMessage: string | null;
 }
@@ -38,7 +38,7 @@ const ZSTD_VERSION = 7;
 /** Client id of Kafka's own tools, which may write to internal topics. */
 const ADMIN_CLIENT = "__admin_client";
 
-function refused(index: number, errorCode: number, errorMessage: string | null = null): PartitionResult {
+function refused(index: PartitionIndex, errorCode: number, errorMessage: string | null = null): PartitionResult {
   return {
     index,
     errorCode,
@@ -138,7 +138,7 @@ interface Producing {
 function produceTo(
   producing: Producing,
   topic: TopicImage | number,
-  index: number,
+  index: PartitionIndex,
   chunks: readonly Uint8Array[] | null,
 ): PartitionResult {
   const { parts, context } = producing;

@@ -1,4 +1,4 @@
-import { nearestNumber, type Uuid } from "@samsa/base";
+import { nearestNumber, type PartitionIndex, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
 import type { RequestTopics } from "../../request/request-topics.ts";
@@ -19,7 +19,7 @@ export interface Acknowledgements {
 
 export interface AcknowledgedPartition extends Outcome {
   readonly topicId: Uuid;
-  readonly index: number;
+  readonly index: PartitionIndex;
 }
 
 const REJECT = 3;

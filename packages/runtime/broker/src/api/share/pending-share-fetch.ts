@@ -1,4 +1,4 @@
-import { entryAt, ignored, lastEntry, type Timer, type Uuid } from "@samsa/base";
+import { entryAt, ignored, lastEntry, type Offset, type PartitionIndex, type Timer, type Uuid } from "@samsa/base";
 import type { AcquiredRecords, FetchedBatch, SharePartition } from "@samsa/coordinator";
 import { markerOf } from "@samsa/log";
 import { Errors, type ShareFetchRequest } from "@samsa/protocol";
@@ -11,7 +11,7 @@ import type { SessionSharePartition, ShareSession } from "../../share/share-sess
 
 export interface ShareAnswer extends Outcome {
   readonly topicId: Uuid;
-  readonly index: number;
+  readonly index: PartitionIndex;
   readonly records: readonly Uint8Array[];
   readonly size: number;
   readonly acquired: readonly AcquiredRecords[];
@@ -33,7 +33,7 @@ interface ShareFetchCall {
 /** A partition to fetch, or the error that prevents it. */
 interface Wanted {
   readonly topicId: Uuid;
-  readonly index: number;
+  readonly index: PartitionIndex;
   readonly live: LiveSharePartition | undefined;
   readonly errorCode: number;
   /** True if the partition is read for records. */
@@ -44,7 +44,7 @@ interface Wanted {
 interface Read {
   readonly wanted: Wanted;
   readonly live: LiveSharePartition;
-  readonly fetchOffset: number;
+  readonly fetchOffset: Offset;
   readonly result: PartitionReadResult;
 }
 
@@ -233,7 +233,7 @@ export class PendingShareFetch implements ShareWaiter {
 
   #readOne(
     { partition }: LiveSharePartition,
-    how: { readonly fetchOffset: number; readonly maxBytes: number; readonly minOneMessage: boolean },
+    how: { readonly fetchOffset: Offset; readonly maxBytes: number; readonly minOneMessage: boolean },
   ): PartitionReadResult | undefined {
     const { fetchOffset: offset, maxBytes, minOneMessage } = how;
     const isolation = this.#committed ? "TXN_COMMITTED" : "HIGH_WATERMARK";

@@ -1,3 +1,4 @@
+import type { BrokerId, PartitionIndex } from "@samsa/base";
 import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
 import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
@@ -215,9 +216,9 @@ function refusedFetch(error: KafkaError) {
 
 /** Leader of a partition: this broker leads every partition. */
 function leaderOf(
-  leaderId: number,
+  leaderId: BrokerId,
   topics: RequestTopics,
-  { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: number },
+  { topicId, index }: { readonly topicId: ShareAnswer["topicId"]; readonly index: PartitionIndex },
 ) {
   const topic = topics.identified(topicId);
   const partition = typeof topic === "number" ? topic : topics.partition(topic.name, index);

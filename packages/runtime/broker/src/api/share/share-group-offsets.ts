@@ -1,4 +1,4 @@
-import { addI64, type Int64, subtractI64, type Uuid, ZERO_UUID } from "@samsa/base";
+import { addI64, type PartitionIndex, subtractI64, type Uuid, type WireOffset, ZERO_UUID } from "@samsa/base";
 import {
   type AlterShareGroupOffsetsRequest,
   type DeleteShareGroupOffsetsRequest,
@@ -24,7 +24,7 @@ const NOTHING_THERE = "There is no offset information to delete.";
 /** Describes the share group's start offset and lag in a partition. */
 function place(
   known: RequestTopics,
-  { topicName, index }: { topicName: string; index: number },
+  { topicName, index }: { topicName: string; index: PartitionIndex },
   answer: ShareStateAnswer,
 ) {
   const { startOffset = UNKNOWN_OFFSET, leaderEpoch = 0, deliveryCompleteCount = -1 } = answer;
@@ -47,7 +47,7 @@ interface View {
 function described(
   { shares, known }: View,
   groupId: string,
-  topics: ReadonlyMap<string, ReadonlySet<number>>,
+  topics: ReadonlyMap<string, ReadonlySet<PartitionIndex>>,
   done: (topics: DescribedTopic[]) => void,
 ): void {
   let waiting = 1;
@@ -90,8 +90,8 @@ function undescribable(topicName: string, partitions: Iterable<number>): Describ
 }
 
 /** Groups partitions by topic; duplicates are merged. */
-function merged(topics: AskedTopics): Map<string, Set<number>> {
-  const found = new Map<string, Set<number>>();
+function merged(topics: AskedTopics): Map<string, Set<PartitionIndex>> {
+  const found = new Map<string, Set<PartitionIndex>>();
   for (const { topicName, partitions } of topics) {
     found.set(topicName, new Set([...(found.get(topicName) ?? []), ...partitions]));
   }
@@ -101,7 +101,8 @@ function merged(topics: AskedTopics): Map<string, Set<number>> {
 /** True if Kafka's client of the share coordinator rejects such a group or partition before it sends a request. */
 function isUnaskable(topics: RequestTopics, groupId: string, asked: ReadonlyMap<string, Iterable<number>>): boolean {
   const known = [...asked].filter(([name]) => typeof topics.named(name) !== "number");
-  const isWrong = (partitions: readonly number[]) => partitions.length === 0 || partitions.some(index => index < 0);
+  const isWrong = (partitions: readonly PartitionIndex[]) =>
+    partitions.length === 0 || partitions.some(index => index < 0);
   return known.length > 0 && (groupId === "" || known.some(([, partitions]) => isWrong([...partitions])));
 }
 
@@ -159,20 +160,21 @@ function refusal(errorCode: number) {
 }
 
 interface AlteredPartition {
-  readonly partitionIndex: number;
+  readonly partitionIndex: PartitionIndex;
   readonly errorCode: number;
   readonly errorMessage: string | null;
 }
 
 /** Alterations that AlterShareGroupOffsets asks for, by topic, and outcomes that are known beforehand. */
 function alterations(known: RequestTopics, { topics }: AlterShareGroupOffsetsRequest) {
-  const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<number, Int64> }>();
+  const changes = new Map<Uuid, { topicId: Uuid; name: string; offsets: Map<PartitionIndex, WireOffset> }>();
   const outcomes = new Map<string, AlteredPartition[]>();
   for (const { topicName: name, partitions } of topics) {
     const found = known.named(name);
     const topic = typeof found === "number" ? undefined : found;
     const { code, message } = typeof found === "number" ? errorOf(found) : Errors.UNKNOWN_TOPIC_OR_PARTITION;
-    const change = topic && (changes.get(topic.id) ?? { topicId: topic.id, name, offsets: new Map<number, Int64>() });
+    const change =
+      topic && (changes.get(topic.id) ?? { topicId: topic.id, name, offsets: new Map<PartitionIndex, WireOffset>() });
     if (change !== undefined) changes.set(change.topicId, change);
     const before = outcomes.get(name) ?? [];
     const after = partitions.map(({ partitionIndex, startOffset }): AlteredPartition => {
@@ -197,8 +199,10 @@ export const alterShareGroupOffsets: TopicHandler<"AlterShareGroupOffsets", Need
   if (typeof runner === "number") return reply(refusal(runner));
   const { changes, outcomes } = alterations(known, request);
   const asked = new Map(request.topics.map(({ topicName, partitions }) => [topicName, partitions]));
-  const isNegative = ([name, partitions]: readonly [string, readonly { readonly partitionIndex: number }[]]): boolean =>
-    typeof known.named(name) !== "number" && partitions.some(({ partitionIndex }) => partitionIndex < 0);
+  const isNegative = ([name, partitions]: readonly [
+    string,
+    readonly { readonly partitionIndex: PartitionIndex }[],
+  ]): boolean => typeof known.named(name) !== "number" && partitions.some(({ partitionIndex }) => partitionIndex < 0);
   const answer = (faults: readonly StateFault[]): void => {
     const responses = [...outcomes].map(([topicName, partitions]) => {
       const topicId = known.image.topicIds.get(topicName) ?? ZERO_UUID;

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import type { PartitionIndex, Uuid } from "@samsa/base";
 import type { ShareStateRequest } from "@samsa/coordinator";
 import type { ShareStateAnswer } from "../../share/share-states.ts";
 import type { Handler, RequestOf, ResponseOf } from "../../request/handler.ts";
@@ -28,14 +28,14 @@ function ask<N extends StateApi>(
   const isEmpty = groupId === "" || topics.length === 0 || topics.some(({ partitions }) => partitions.length === 0);
   if (isEmpty) return reply({ results: [] });
   // A partition that is named twice is answered once.
-  const results = new Map<Uuid, Map<number, ShareStateAnswer>>();
+  const results = new Map<Uuid, Map<PartitionIndex, ShareStateAnswer>>();
   let waiting = 1;
   const end = (): void => {
     if (--waiting > 0) return;
     reply({ results: [...results].map(([topicId, answers]) => ({ topicId, partitions: [...answers.values()] })) });
   };
   for (const { topicId, partitions } of topics) {
-    const answers = results.get(topicId) ?? new Map<number, ShareStateAnswer>();
+    const answers = results.get(topicId) ?? new Map<PartitionIndex, ShareStateAnswer>();
     results.set(topicId, answers);
     for (const body of partitions) {
       waiting++;

@@ -1,4 +1,4 @@
-import { ZERO_UUID } from "@samsa/base";
+import { type BrokerId, ZERO_UUID } from "@samsa/base";
 import { type DescribeTopicPartitionsRequest, Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import { partitionState } from "./partition-state.ts";
@@ -13,7 +13,7 @@ type Needs = Pick<BrokerParts, "config" | "nodeId">;
 
 /** This broker, and the topics as the client may see them. */
 interface View {
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly topics: RequestTopics;
 }
 

@@ -1,4 +1,4 @@
-import { type Uuid, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, type Uuid, ZERO_UUID } from "@samsa/base";
 import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
@@ -21,7 +21,7 @@ const NULL_MEANS_ALL = 1;
 
 /** Topics as the client may see them. */
 interface View {
-  readonly nodeId: number;
+  readonly nodeId: BrokerId;
   readonly topics: RequestTopics;
   /** True if the request asks for the authorized operations of topics. */
   readonly tellsOperations: boolean;

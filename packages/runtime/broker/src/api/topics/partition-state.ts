@@ -1,3 +1,4 @@
+import type { BrokerId, LeaderEpoch, PartitionIndex } from "@samsa/base";
 import type { PartitionImage, TopicImage } from "@samsa/metadata";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -6,24 +7,24 @@ type Needs = Pick<BrokerParts, "nodeId">;
 
 /** Leader, replicas and in-sync replicas of a partition, as responses to clients describe them. */
 export interface PartitionState {
-  readonly partitionIndex: number;
+  readonly partitionIndex: PartitionIndex;
   /** Broker id of the leader; −1: none. */
-  readonly leaderId: number;
-  readonly leaderEpoch: number;
-  readonly replicaNodes: readonly number[];
-  readonly isrNodes: readonly number[];
-  readonly offlineReplicas: readonly number[];
+  readonly leaderId: BrokerId;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly replicaNodes: readonly BrokerId[];
+  readonly isrNodes: readonly BrokerId[];
+  readonly offlineReplicas: readonly BrokerId[];
 }
 
 export function partitionState(
   { nodeId, topics }: Needs & { readonly topics: RequestTopics },
   topic: TopicImage,
-  partitionIndex: number,
+  partitionIndex: PartitionIndex,
   partition: PartitionImage,
 ): PartitionState {
   const { brokers } = topics.image;
   const here = topics.partition(topic.name, partitionIndex);
-  const isOffline = (id: number): boolean =>
+  const isOffline = (id: BrokerId): boolean =>
     id === nodeId ? typeof here === "number" || here.isOffline : (brokers.get(id)?.fenced ?? true);
   const { leader, leaderEpoch, replicas, isr } = partition;
   return {

@@ -1,3 +1,4 @@
+import type { PartitionIndex, ProducerEpoch, ProducerId } from "@samsa/base";
 import type { ProducerReply, TxnPartitions } from "@samsa/coordinator";
 import { type AddPartitionsToTxnRequest, Errors } from "@samsa/protocol";
 import { partitionFor } from "../../coordinator/shards.ts";
@@ -28,13 +29,13 @@ type TopicList = AddPartitionsToTxnRequest["v3AndBelowTopics"];
 
 interface Addition {
   readonly transactionalId: string;
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: ProducerEpoch;
   readonly verifyOnly: boolean;
   readonly topics: TopicList;
 }
 
-type ErrorOf = (topic: string, index: number) => number;
+type ErrorOf = (topic: string, index: PartitionIndex) => number;
 
 function topicResults(topics: TopicList, errorOf: ErrorOf) {
   return topics.map(({ name, partitions }) => ({
@@ -81,7 +82,7 @@ function addPartitions(
 ): void {
   const { transactionalId, producerId, producerEpoch, topics } = addition;
   const isClient = version < BROKER_VERSION;
-  const faultOf = (topic: string, index: number): number => {
+  const faultOf = (topic: string, index: PartitionIndex): number => {
     if (isClient && INTERNAL_TOPICS.has(topic)) return Errors.TOPIC_AUTHORIZATION_FAILED.code;
     const found = known.named(topic);
     if (typeof found === "number") return found;
@@ -97,7 +98,7 @@ function addPartitions(
   if (addition.verifyOnly) {
     return done((topic, index) => runner.shard.verify(transactionalId, producer, topic, index));
   }
-  const partitions = new Map<string, Set<number>>();
+  const partitions = new Map<string, Set<PartitionIndex>>();
   for (const topic of topics) {
     partitions.set(topic.name, new Set([...(partitions.get(topic.name) ?? []), ...topic.partitions]));
   }
@@ -108,7 +109,7 @@ function addPartitions(
 
 interface Adding {
   readonly transactionalId: string;
-  readonly producer: { readonly id: bigint; readonly epoch: number };
+  readonly producer: { readonly id: ProducerId; readonly epoch: ProducerEpoch };
   readonly partitions: TxnPartitions;
   readonly clientVersion: number;
 }

@@ -1,3 +1,4 @@
+import type { PartitionIndex, ProducerId } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -5,14 +6,14 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "writeMarker">;
 
 type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
-type Outcome = { readonly topic: string; readonly index: number; readonly errorCode: number };
+type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonly errorCode: number };
 
 /**
  * WriteTxnMarkers: ends transactions in partitions of this broker, for their coordinator or for an administrator who
  * aborts a hanging transaction.
  */
 export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, { markers }, { topics }, reply) => {
-  const outcomes = new Map<bigint, Map<string, Outcome>>();
+  const outcomes = new Map<ProducerId, Map<string, Outcome>>();
   let waiting = 1;
   const done = (): void => {
     if (--waiting > 0) return;
