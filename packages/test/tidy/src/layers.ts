@@ -177,9 +177,6 @@ export const FORBIDDEN_FIRST_WORDS: readonly string[] = [
   ...["Nobody", "Somebody", "Nothing", "Everybody"],
 ];
 
-/** Packages whose comments still begin with such words. The list only shrinks: remove a package once it is clean. */
-export const PACKAGES_WITH_FORBIDDEN_FIRST_WORDS: readonly string[] = [];
-
 /** Maximum numbers of lines. */
 export const LIMITS = { functionLines: 70, fileLines: 600, testFileLines: 900, folderFiles: 20 } as const;
 
@@ -189,9 +186,6 @@ export const FOLDERS_OF_DECLARATIONS: readonly string[] = [
   "packages/format/protocol/src/metadata-records",
   "packages/format/protocol/src/internal-records",
 ];
-
-/** Packages in which folders still import one another in a circle. The list only shrinks. */
-export const PACKAGES_WITH_FOLDER_CIRCLES: readonly string[] = [];
 
 /** Floors whose sources may drop a number, a boolean or an error of their own functions only with a reason. */
 export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "runtime", "host", "app"];
