@@ -1,0 +1,58 @@
+import type { BrokerId, LeaderEpoch, Offset } from "@samsa/base";
+import type { RaftAnswer, RaftCall, ReplicaKey, Run } from "./messages.ts";
+
+/** Content of `quorum-state`: what a replica must not forget (`ElectionState`). */
+export interface ElectionState {
+  readonly epoch: LeaderEpoch;
+  readonly leaderId: BrokerId | undefined;
+  readonly votedKey: ReplicaKey | undefined;
+}
+
+/** Settings `controller.quorum.*`, in ms. */
+export interface RaftTimes {
+  readonly electionTimeoutMs: number;
+  readonly electionBackoffMaxMs: number;
+  readonly fetchTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly retryBackoffMs: number;
+}
+
+/** Input of a replica. Each one carries the monotonic time. */
+export type RaftInput = { readonly now: number } & (
+  | { readonly type: "tick" }
+  | { readonly type: "call"; readonly ticket: number; readonly call: RaftCall }
+  | { readonly type: "answer"; readonly call: number; readonly from: BrokerId; readonly answer: RaftAnswer }
+  /** The call reached nobody, or had an answer that makes no sense. */
+  | { readonly type: "failed"; readonly call: number }
+  /** Records to append as the leader of `epoch`. */
+  | { readonly type: "propose"; readonly epoch: LeaderEpoch; readonly token: number; readonly count: number }
+  /** A flush has ended that began with the effect of this generation and offset. */
+  | { readonly type: "flushed"; readonly generation: number; readonly offset: Offset }
+  | { readonly type: "resign" }
+);
+
+/** Effect of a replica, to be carried out in order before the next input. */
+export type RaftEffect =
+  /** Write `quorum-state`, durably before any later effect. */
+  | { readonly type: "save"; readonly state: ElectionState }
+  | { readonly type: "truncate"; readonly offset: Offset }
+  /** Append what was fetched, as it is. */
+  | { readonly type: "store"; readonly runs: readonly Run[] }
+  /** Append a LeaderChange record. */
+  | {
+      readonly type: "open";
+      readonly run: Run;
+      readonly voters: readonly BrokerId[];
+      readonly granting: readonly BrokerId[];
+    }
+  /** Append the records of a proposal. */
+  | { readonly type: "append"; readonly token: number; readonly run: Run }
+  /** The proposal is refused: this replica does not lead its epoch. */
+  | { readonly type: "refuse"; readonly token: number }
+  /** Flush the log, then return `flushed`. */
+  | { readonly type: "flush"; readonly generation: number; readonly offset: Offset }
+  | { readonly type: "send"; readonly call: number; readonly to: BrokerId; readonly request: RaftCall }
+  | { readonly type: "reply"; readonly ticket: number; readonly answer: RaftAnswer }
+  | { readonly type: "highWatermark"; readonly offset: Offset }
+  /** The leader or the epoch has changed. */
+  | { readonly type: "leader"; readonly epoch: LeaderEpoch; readonly leaderId: BrokerId | undefined };

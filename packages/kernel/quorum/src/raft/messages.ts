@@ -1,0 +1,95 @@
+import type { BrokerId, LeaderEpoch, Offset, Uuid } from "@samsa/base";
+
+/** A replica of the metadata log: a node with its directory (`ReplicaKey`). */
+export interface ReplicaKey {
+  readonly id: BrokerId;
+  /** ZERO_UUID: unknown, it matches any. */
+  readonly directoryId: Uuid;
+}
+
+/** End of a log, and the epoch of its last record (`OffsetAndEpoch`). */
+export interface LogEnd {
+  readonly offset: Offset;
+  readonly epoch: LeaderEpoch;
+}
+
+/** Vote, with or without an effect on the epoch (KIP-996). */
+export interface VoteCall {
+  readonly type: "vote";
+  readonly preVote: boolean;
+  readonly epoch: LeaderEpoch;
+  readonly candidate: ReplicaKey;
+  /** Voter that is asked. */
+  readonly voter: ReplicaKey;
+  readonly end: LogEnd;
+}
+
+/** BeginQuorumEpoch: the leader makes itself known. */
+export interface BeginCall {
+  readonly type: "begin";
+  readonly epoch: LeaderEpoch;
+  readonly leaderId: BrokerId;
+  readonly voter: ReplicaKey;
+}
+
+/** EndQuorumEpoch: the leader resigns. */
+export interface EndCall {
+  readonly type: "end";
+  readonly epoch: LeaderEpoch;
+  readonly leaderId: BrokerId;
+  /** Voters that should follow it, most up to date first. */
+  readonly successors: readonly ReplicaKey[];
+}
+
+/** Fetch of the metadata log. */
+export interface FetchCall {
+  readonly type: "fetch";
+  readonly epoch: LeaderEpoch;
+  readonly replica: ReplicaKey;
+  readonly end: LogEnd;
+  /** High watermark that the follower knows; −1: none. */
+  readonly highWatermark: Offset;
+  readonly maxWaitMs: number;
+}
+
+/** Request of a peer. */
+export type RaftCall = VoteCall | BeginCall | EndCall | FetchCall;
+
+/** Part of every response: the error code, and what the sender knows of the leader. */
+export interface Answer {
+  readonly errorCode: number;
+  readonly epoch: LeaderEpoch;
+  /** −1: unknown. */
+  readonly leaderId: BrokerId;
+}
+
+export interface VoteAnswer extends Answer {
+  readonly type: "vote";
+  readonly granted: boolean;
+}
+
+export interface EpochAnswer extends Answer {
+  readonly type: "begin" | "end";
+}
+
+/** A run of records of one epoch: a batch, or several. */
+export interface Run {
+  readonly epoch: LeaderEpoch;
+  readonly baseOffset: Offset;
+  /** Offset after the last record. */
+  readonly endOffset: Offset;
+}
+
+export interface FetchAnswer extends Answer {
+  readonly type: "fetch";
+  /** −1: unknown. */
+  readonly highWatermark: Offset;
+  /** The logs differ: the follower keeps what it has of this epoch, up to this offset. */
+  readonly diverging?: LogEnd | undefined;
+  /** Offset from which the sender adds records; the receiver is given them as `runs`. */
+  readonly from?: Offset | undefined;
+  readonly runs?: readonly Run[] | undefined;
+}
+
+/** Response to a `RaftCall`. */
+export type RaftAnswer = VoteAnswer | EpochAnswer | FetchAnswer;

@@ -1,0 +1,266 @@
+import { type BrokerId, checkTransition, invariant, type LeaderEpoch, type Offset } from "@samsa/base";
+import type { ElectionState, RaftEffect, RaftTimes } from "./effects.ts";
+import { Leadership } from "./leadership.ts";
+import type { Answer, FetchAnswer, RaftAnswer, ReplicaKey } from "./messages.ts";
+import { Errors } from "@samsa/protocol";
+import { Peers } from "./peers.ts";
+import type { RaftLog } from "./raft-log.ts";
+import { PREVIOUS_ROLES, type Role } from "./role.ts";
+import { Election, isVoter } from "./voters.ts";
+
+const NOBODY = -1;
+
+export interface RaftOptions {
+  readonly self: ReplicaKey;
+  readonly voters: readonly ReplicaKey[];
+  /** Content of `quorum-state`; undefined if there is none. */
+  readonly state: ElectionState | undefined;
+  readonly log: RaftLog;
+  readonly times: RaftTimes;
+  /** Draws a number from 0 up to 1. */
+  readonly draw: () => number;
+  readonly now: number;
+}
+
+/** Role and epoch of a replica, and the steps between roles (`QuorumState`). Its effects gather in `out`. */
+export class RaftState {
+  readonly self: ReplicaKey;
+  readonly voters: readonly ReplicaKey[];
+  readonly log: RaftLog;
+  readonly times: RaftTimes;
+  readonly draw: () => number;
+  readonly peers: Peers;
+  #epoch: LeaderEpoch;
+  #role: Role;
+  #highWatermark: Offset = -1;
+  #saved: ElectionState | undefined;
+  #told: Pick<ElectionState, "epoch" | "leaderId"> | undefined;
+  now: number;
+  /** Effects of the current step. */
+  out: RaftEffect[] = [];
+
+  constructor({ self, voters, state, log, times, draw, now }: RaftOptions) {
+    this.self = self;
+    this.voters = voters;
+    this.log = log;
+    this.times = times;
+    this.draw = draw;
+    this.now = now;
+    this.peers = new Peers(times.requestTimeoutMs, times.retryBackoffMs);
+    this.#saved = state;
+    const isOld = state === undefined || state.epoch < log.end.epoch;
+    this.#epoch = isOld ? log.end.epoch : state.epoch;
+    this.#role = this.#unattached(undefined, undefined);
+    if (!isOld) this.#role = this.#initial(state);
+  }
+
+  #initial({ leaderId, votedKey }: ElectionState): Role {
+    const electionAt = this.electionAt();
+    // A leader that has stopped does not lead again in its epoch: it may have lost records of it.
+    if (leaderId === this.self.id) return { name: "RESIGNED", successors: [], untold: new Set(), electionAt };
+    if (votedKey !== undefined && votedKey.id === this.self.id && leaderId === undefined) {
+      return { name: "CANDIDATE", election: new Election(this.voters, this.self.id), electionAt };
+    }
+    if (leaderId === undefined) return this.#unattached(undefined, votedKey);
+    return this.#follower(leaderId, votedKey);
+  }
+
+  get epoch(): LeaderEpoch {
+    return this.#epoch;
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** −1: unknown. */
+  get highWatermark(): Offset {
+    return this.#highWatermark;
+  }
+
+  get leaderId(): BrokerId | undefined {
+    const role = this.#role;
+    switch (role.name) {
+      case "LEADER":
+      case "RESIGNED":
+        return this.self.id;
+      case "CANDIDATE":
+        return undefined;
+      default:
+        return role.leaderId;
+    }
+  }
+
+  get votedKey(): ReplicaKey | undefined {
+    const role = this.#role;
+    switch (role.name) {
+      case "CANDIDATE":
+      case "LEADER":
+      case "RESIGNED":
+        return this.self;
+      default:
+        return role.votedKey;
+    }
+  }
+
+  get isVoter(): boolean {
+    return isVoter(this.voters, this.self);
+  }
+
+  electionAt(): number {
+    if (!this.isVoter) return Infinity;
+    const { electionTimeoutMs } = this.times;
+    return this.now + electionTimeoutMs + Math.floor(this.draw() * electionTimeoutMs);
+  }
+
+  #unattached(leaderId: BrokerId | undefined, votedKey: ReplicaKey | undefined, electionAt = this.electionAt()): Role {
+    return { name: "UNATTACHED", leaderId, votedKey, electionAt };
+  }
+
+  #follower(leaderId: BrokerId, votedKey: ReplicaKey | undefined): Role {
+    return {
+      name: "FOLLOWER",
+      leaderId,
+      votedKey,
+      fetchAt: this.now + this.times.fetchTimeoutMs,
+      hasFetched: false,
+    };
+  }
+
+  /** Enters a role, and makes the election state durable before anybody hears of it. */
+  #enter(epoch: LeaderEpoch, role: Role): void {
+    checkTransition(PREVIOUS_ROLES, this.#role.name, role.name);
+    invariant(epoch >= this.#epoch, "epochs do not decrease");
+    const before = this.#role;
+    this.#epoch = epoch;
+    this.#role = role;
+    this.peers.reset();
+    this.save();
+    if (before.name === "LEADER") this.#refuseWaiting(before.leadership);
+  }
+
+  save(): void {
+    const state: ElectionState = { epoch: this.#epoch, leaderId: this.leaderId, votedKey: this.votedKey };
+    const { epoch, leaderId, votedKey } = this.#saved ?? { epoch: -1, leaderId: undefined, votedKey: undefined };
+    if (epoch === state.epoch && leaderId === state.leaderId && votedKey?.id === state.votedKey?.id) return;
+    this.#saved = state;
+    this.out.push({ type: "save", state });
+  }
+
+  tell(): void {
+    const leaderId = this.#role.name === "RESIGNED" ? undefined : this.leaderId;
+    if (this.#told?.epoch === this.#epoch && this.#told.leaderId === leaderId) return;
+    this.#told = { epoch: this.#epoch, leaderId };
+    this.out.push({ type: "leader", epoch: this.#epoch, leaderId });
+  }
+
+  #refuseWaiting({ waiting }: Leadership): void {
+    for (const { ticket } of waiting) this.reply(ticket, this.fetchAnswer(Errors.NOT_LEADER_OR_FOLLOWER.code));
+  }
+
+  becomeUnattached(epoch: LeaderEpoch): void {
+    const role = this.#role;
+    // A replica that has not heard of a leader keeps the time of its next election, or elections would starve.
+    const keeps = role.name === "UNATTACHED" || role.name === "CANDIDATE" || role.name === "RESIGNED";
+    this.#enter(epoch, this.#unattached(undefined, undefined, keeps ? role.electionAt : this.electionAt()));
+  }
+
+  becomeFollower(epoch: LeaderEpoch, leaderId: BrokerId): void {
+    this.#enter(epoch, this.#follower(leaderId, epoch === this.#epoch ? this.votedKey : undefined));
+  }
+
+  becomeProspective(): void {
+    this.#enter(this.#epoch, {
+      name: "PROSPECTIVE",
+      leaderId: this.leaderId,
+      votedKey: this.votedKey,
+      election: new Election(this.voters, this.self.id),
+      electionAt: this.electionAt(),
+    });
+    this.advanceElection();
+  }
+
+  becomeCandidate(): void {
+    const election = new Election(this.voters, this.self.id);
+    this.#enter(this.#epoch + 1, { name: "CANDIDATE", election, electionAt: this.electionAt() });
+    this.advanceElection();
+  }
+
+  advanceElection(): void {
+    const role = this.#role;
+    if (role.name === "PROSPECTIVE") {
+      if (role.election.isWon) this.becomeCandidate();
+      else if (role.election.isLost) this.endProspect(role.leaderId);
+    } else if (role.name === "CANDIDATE" && role.election.isWon) this.becomeLeader(role.election);
+  }
+
+  /** Goes back to what it was before it asked in vain. */
+  endProspect(leaderId: BrokerId | undefined): void {
+    const votedKey = this.votedKey;
+    if (leaderId === undefined || leaderId === this.self.id) {
+      this.#enter(this.#epoch, this.#unattached(undefined, votedKey));
+    } else this.#enter(this.#epoch, this.#follower(leaderId, votedKey));
+  }
+
+  becomeLeader({ granting }: Election): void {
+    const startOffset = this.log.endOffset;
+    const leadership = new Leadership({
+      self: this.self,
+      epoch: this.#epoch,
+      startOffset,
+      voters: this.voters,
+      fetchTimeoutMs: this.times.fetchTimeoutMs,
+      now: this.now,
+    });
+    this.#enter(this.#epoch, { name: "LEADER", leadership });
+    // Records of earlier epochs are committed only together with one of this epoch.
+    const run = { epoch: this.#epoch, baseOffset: startOffset, endOffset: startOffset + 1 };
+    this.log.append(run);
+    this.out.push({ type: "open", run, voters: this.voters.map(({ id }) => id), granting });
+    this.flush();
+  }
+
+  resign({ successors }: Leadership): void {
+    const untold = new Set(successors.map(({ id }) => id));
+    this.#enter(this.#epoch, { name: "RESIGNED", successors, untold, electionAt: this.electionAt() });
+  }
+
+  reply(ticket: number, answer: RaftAnswer): void {
+    this.out.push({ type: "reply", ticket, answer });
+  }
+
+  /** Part of each response: the error code, and what this replica knows of the leader. */
+  answer(errorCode: number): Answer {
+    return { errorCode, epoch: this.#epoch, leaderId: this.leaderId ?? NOBODY };
+  }
+
+  fetchAnswer(errorCode: number): FetchAnswer {
+    return { type: "fetch", ...this.answer(errorCode), highWatermark: this.#highWatermark };
+  }
+
+  /** Raises the high watermark. */
+  commit(offset: Offset): void {
+    if (offset <= this.#highWatermark) return;
+    this.#highWatermark = offset;
+    this.out.push({ type: "highWatermark", offset });
+  }
+
+  /** True if the whole log survives a power cut. A fetch promises that of all records before it. */
+  get isDurable(): boolean {
+    return this.log.flushedTo >= this.log.endOffset;
+  }
+
+  /** Asks for a flush of the log. */
+  flush(): void {
+    this.out.push({ type: "flush", generation: this.log.generation, offset: this.log.endOffset });
+  }
+
+  /** Gives the vote of this epoch to a candidate. */
+  voteFor(candidate: ReplicaKey): void {
+    const role = this.#role;
+    invariant(role.name === "UNATTACHED" || role.name === "PROSPECTIVE", "only a replica without a role votes");
+    // The candidate has as good a chance as this replica, which waits for it.
+    this.#role = { ...role, votedKey: candidate, electionAt: this.electionAt() };
+    this.save();
+  }
+}

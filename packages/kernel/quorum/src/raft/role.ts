@@ -1,0 +1,67 @@
+import type { BrokerId, PreviousStates } from "@samsa/base";
+import type { ReplicaKey } from "./messages.ts";
+import type { Leadership } from "./leadership.ts";
+import type { Election } from "./voters.ts";
+
+/** Knows no leader that it could fetch from. */
+interface Unattached {
+  readonly name: "UNATTACHED";
+  readonly leaderId: BrokerId | undefined;
+  readonly votedKey: ReplicaKey | undefined;
+  readonly electionAt: number;
+}
+
+/** Asks whether it could win an election, before it raises the epoch (KIP-996). */
+interface Prospective {
+  readonly name: "PROSPECTIVE";
+  readonly leaderId: BrokerId | undefined;
+  readonly votedKey: ReplicaKey | undefined;
+  readonly election: Election;
+  readonly electionAt: number;
+}
+
+/** Has voted for itself, and asks for the votes of the others. */
+interface Candidate {
+  readonly name: "CANDIDATE";
+  readonly election: Election;
+  readonly electionAt: number;
+}
+
+interface Leader {
+  readonly name: "LEADER";
+  readonly leadership: Leadership;
+}
+
+/** Fetches from the leader. */
+interface Follower {
+  readonly name: "FOLLOWER";
+  readonly leaderId: BrokerId;
+  readonly votedKey: ReplicaKey | undefined;
+  /** Time at which the leader counts as gone. */
+  fetchAt: number;
+  /** True once a fetch of this epoch has succeeded. */
+  hasFetched: boolean;
+}
+
+/** Was the leader of this epoch, and leads no more. */
+interface Resigned {
+  readonly name: "RESIGNED";
+  readonly successors: readonly ReplicaKey[];
+  /** Voters that do not know of the end of the epoch. */
+  readonly untold: Set<BrokerId>;
+  readonly electionAt: number;
+}
+
+/** Role of a replica in an epoch (`EpochState`). */
+export type Role = Unattached | Prospective | Candidate | Leader | Follower | Resigned;
+export type RoleName = Role["name"];
+
+/** Valid previous roles (`QuorumState`); each role may follow itself only in another epoch, or with more knowledge. */
+export const PREVIOUS_ROLES: PreviousStates<RoleName> = {
+  UNATTACHED: ["UNATTACHED", "PROSPECTIVE", "CANDIDATE", "LEADER", "FOLLOWER", "RESIGNED"],
+  PROSPECTIVE: ["UNATTACHED", "CANDIDATE", "FOLLOWER", "PROSPECTIVE"],
+  CANDIDATE: ["PROSPECTIVE", "UNATTACHED"],
+  LEADER: ["CANDIDATE"],
+  FOLLOWER: ["UNATTACHED", "PROSPECTIVE", "CANDIDATE", "LEADER", "FOLLOWER", "RESIGNED"],
+  RESIGNED: ["LEADER", "UNATTACHED"],
+};
