@@ -73,9 +73,10 @@ class NodeFile implements DiskFile {
       let rest = chunks;
       let at = position;
       while (rest.length > 0) {
+        const [only] = rest;
         const count =
-          rest.length === 1
-            ? fs.writeSync(this.#fd, rest[0], 0, rest[0].length, at)
+          only !== undefined && rest.length === 1
+            ? fs.writeSync(this.#fd, only, 0, only.length, at)
             : fs.writevSync(this.#fd, rest, at);
         at += count;
         rest = without(rest, count);
@@ -125,12 +126,11 @@ class NodeFile implements DiskFile {
 /** The rest of `chunks` after their first `count` bytes. */
 function without(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let left = count;
-  let i = 0;
-  while (i < chunks.length && left >= chunks[i].length) left -= chunks[i++].length;
-  if (i === chunks.length) return [];
-  const rest = chunks.slice(i);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
+  for (const [i, chunk] of chunks.entries()) {
+    if (left < chunk.length) return [chunk.subarray(left), ...chunks.slice(i + 1)];
+    left -= chunk.length;
+  }
+  return [];
 }
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {

@@ -1,4 +1,4 @@
-import { MalformedError, OutputLimitError, viewOf } from "@samsa/base";
+import { entryAt, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import * as zlib from "node:zlib";
 
 /** Limit and chunk size of the output, in bytes. */
@@ -60,7 +60,8 @@ function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
     const next = end + TRAILER;
     at = input.length - next > SHORTEST_MEMBER ? memberStart(input, next) : undefined;
   }
-  return members.length === 1 ? members[0] : Buffer.concat(members);
+  const [only, ...more] = members;
+  return only !== undefined && more.length === 0 ? only : Buffer.concat(members);
 }
 
 /** Position of the data of the gzip member at `start`; undefined if there is no member. */
@@ -68,7 +69,7 @@ function memberStart(input: Uint8Array, start: number): number | undefined {
   if (start + FIXED_HEADER > input.length) return undefined;
   const view = viewOf(input);
   if (view.getUint16(start, true) !== MAGIC || input[start + 2] !== DEFLATE) return undefined;
-  const flags = input[start + 3];
+  const flags = entryAt(input, start + 3);
   let at = start + FIXED_HEADER;
   if ((flags & FLAG.extra) !== 0) {
     if (at + 2 > input.length) return undefined;

@@ -10,7 +10,8 @@ const LAST_LITERALS = 5;
 const MATCH_GUARD = 12;
 const MAX_DISTANCE = 65535;
 
-const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
+const word = (b: Uint8Array, at: number): number =>
+  (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24);
 
 /** Compresses `input` greedily into a raw block. */
 export function lz4Block(input: Uint8Array): Uint8Array {
@@ -23,7 +24,7 @@ export function lz4Block(input: Uint8Array): Uint8Array {
   while (at < lastStart) {
     const value = word(input, at);
     const slot = Math.imul(value, 0x9e3779b1) >>> (32 - HASH_BITS);
-    const candidate = heads[slot];
+    const candidate = heads[slot] as number;
     heads[slot] = at;
     if (candidate < 0 || at - candidate > MAX_DISTANCE || word(input, candidate) !== value) {
       // Skip incompressible data in growing steps.
@@ -84,14 +85,14 @@ export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
     if (nibble < 15) return length;
     for (;;) {
       if (at >= input.length) throw new MalformedError("lz4: block ends inside a length");
-      const byte = input[at++];
+      const byte = input[at++] as number;
       length += byte;
       if (byte !== 255) return length;
     }
   };
   for (;;) {
     if (at >= input.length) throw new MalformedError("lz4: block ends before its last literals");
-    const token = input[at++];
+    const token = input[at++] as number;
     const literals = long(token >> 4);
     if (at + literals > input.length) throw new MalformedError("lz4: block ends inside literals");
     room(literals);
@@ -100,12 +101,12 @@ export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
     out += literals;
     if (at === input.length) return output.subarray(0, out);
     if (at + 2 > input.length) throw new MalformedError("lz4: block ends inside a distance");
-    const distance = input[at] | (input[at + 1] << 8);
+    const distance = (input[at] as number) | ((input[at + 1] as number) << 8);
     at += 2;
     if (distance === 0 || distance > out) throw new MalformedError("lz4: distance points before the output");
     const length = long(token & 15) + 4;
     room(length);
     // Copy byte by byte, because a match may overlap its own output.
-    for (const end = out + length; out < end; out++) output[out] = output[out - distance];
+    for (const end = out + length; out < end; out++) output[out] = output[out - distance] as number;
   }
 }

@@ -19,6 +19,7 @@ export interface NodeNetworkOptions {
 }
 
 const KEEP_ALIVE_MS = 60_000;
+const NOTHING = new Uint8Array(0);
 
 function networkError(error: Error): NetworkError {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
@@ -106,13 +107,13 @@ class NodeConnection implements Connection {
   write(chunks: readonly Uint8Array[], sent?: () => void): boolean {
     const socket = this.#socket;
     if (this.#ending || !socket.writable) return false;
-    const last = chunks.length - 1;
+    const last = chunks.at(-1) ?? NOTHING;
     // After an error the system may still read from the memory, so do not release it.
     const done = sent && ((error?: Error | null) => error == null && sent());
-    if (last === 0) return socket.write(chunks[0], done);
+    if (chunks.length < 2) return socket.write(last, done);
     socket.cork();
-    for (let i = 0; i < last; i++) socket.write(chunks[i]);
-    const more = socket.write(chunks[last], done);
+    for (let i = 0; i < chunks.length - 1; i++) socket.write(chunks[i] as Uint8Array);
+    const more = socket.write(last, done);
     socket.uncork();
     return more;
   }

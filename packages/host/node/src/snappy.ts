@@ -8,14 +8,16 @@ import { ByteWriter, MalformedError, OutputLimitError } from "@samsa/base";
 const HASH_BITS = 14;
 const WINDOW = 65535;
 
-const word = (b: Uint8Array, at: number): number => b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24);
+const word = (b: Uint8Array, at: number): number =>
+  (b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24);
 
 /** Declared length of the output, and the position of the first element. */
 export function snappyLength(input: Uint8Array): { length: number; start: number } {
   let length = 0;
   for (let i = 0; i < 5 && i < input.length; i++) {
-    length += (input[i] & 0x7f) * 2 ** (7 * i);
-    if (input[i] < 0x80) return { length, start: i + 1 };
+    const byte = input[i] as number;
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return { length, start: i + 1 };
   }
   throw new MalformedError("snappy: no length");
 }
@@ -31,7 +33,7 @@ export function snappyBlock(input: Uint8Array): Uint8Array {
   while (at <= lastStart) {
     const value = word(input, at);
     const slot = Math.imul(value, 0x1e35a7bd) >>> (32 - HASH_BITS);
-    const candidate = heads[slot];
+    const candidate = heads[slot] as number;
     heads[slot] = at;
     if (candidate < 0 || at - candidate > WINDOW || word(input, candidate) !== value) {
       // Skip incompressible data in growing steps.
@@ -85,11 +87,11 @@ export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
   const number = (bytes: number): number => {
     if (at + bytes > input.length) throw new MalformedError("snappy: block ends inside an element");
     let value = 0;
-    for (let i = 0; i < bytes; i++) value += input[at++] * 2 ** (8 * i);
+    for (let i = 0; i < bytes; i++) value += (input[at++] as number) * 2 ** (8 * i);
     return value;
   };
   while (at < input.length) {
-    const tag = input[at++];
+    const tag = input[at++] as number;
     const kind = tag & 3;
     if (kind === 0) {
       const count = (tag >> 2 < 60 ? tag >> 2 : number((tag >> 2) - 59)) + 1;
@@ -103,7 +105,7 @@ export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
     const distance = kind === 1 ? ((tag >> 5) << 8) + number(1) : number(kind === 2 ? 2 : 4);
     if (distance === 0 || distance > out || out + count > length) throw new MalformedError("snappy: copy out of range");
     // Copy byte by byte, because a copy may overlap its own output.
-    for (const end = out + count; out < end; out++) output[out] = output[out - distance];
+    for (const end = out + count; out < end; out++) output[out] = output[out - distance] as number;
   }
   if (out !== length) throw new MalformedError("snappy: block ends early");
   return output;

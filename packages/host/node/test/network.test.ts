@@ -35,6 +35,7 @@ test("echo, gathered writes, orderly end", async () => {
   expect(connection.remotePort).toBe(listener.port);
   expect(connection.write([utf8("ab"), utf8("cd"), utf8("ef")])).toBe(true);
   expect(await echoed).toEqual(utf8("abcdef"));
+  await new Promise<void>(sent => expect(connection.write([], sent)).toBe(true));
   connection.end();
   expect(await client.done).toBeUndefined();
   expect(connection.write([utf8("late")])).toBe(false);
