@@ -55,6 +55,12 @@ export async function connected(options: Common, action: (admin: BrokerConnectio
   }
 }
 
+/** Result of a broker about a topic or resource that it was asked about. Throws `Failure` if there is none. */
+export function answered<T>(result: T | undefined, about: string): T {
+  if (result === undefined) throw new Failure(`the broker's answer leaves out ${about}`);
+  return result;
+}
+
 /** Message of an error with its name; the default message if the broker sent none. */
 export function sentence(code: number, message: string | null): string {
   const error = errorOf(code);

@@ -1,5 +1,5 @@
 import type { BrokerConnection } from "@samsa/wire";
-import { type Common, connected, pair, sentence } from "./admin.ts";
+import { answered, type Common, connected, pair, sentence } from "./admin.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
 
@@ -65,10 +65,11 @@ function subjectOf(options: About): Subject {
   if (clientQuotas !== undefined) {
     named.push({ kind: "quotas", entity: clientQuotas === true ? [] : entityOf(clientQuotas) });
   }
-  if (named.length !== 1) {
+  const [only, ...more] = named;
+  if (only === undefined || more.length > 0) {
     throw new Failure("name one of --topic, --broker, --group, --client-metrics and --client-quotas");
   }
-  return named[0];
+  return only;
 }
 
 function entityOf(text: string): Entity[] {
@@ -109,7 +110,7 @@ async function describeResource(
     includeSynonyms: all === true,
     includeDocumentation: false,
   });
-  const [{ errorCode, errorMessage, configs }] = results;
+  const { errorCode, errorMessage, configs } = answered(results[0], subject.said);
   if (errorCode !== 0) throw new Failure(`${subject.said}: ${sentence(errorCode, errorMessage)}`);
   const shown = configs
     .filter(config => all === true || config.configSource !== DEFAULT_SOURCE)

@@ -1,10 +1,12 @@
 import { type BrokerId, type PartitionIndex, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import { type Common, connected, pair, sentence } from "./admin.ts";
+import type { ResponseOf } from "@samsa/wire";
+import { answered, type Common, connected, pair, sentence } from "./admin.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { Failure } from "../terminal/failure.ts";
 
 const SET_ON_TOPIC = 1;
+type Described = ResponseOf<"DescribeConfigs">["results"][number];
 
 function count(text: string | undefined, option: string): number {
   if (text === undefined) return -1;
@@ -32,7 +34,7 @@ export function create(name: string, options: CreateOptions): Promise<void> {
       configs,
     };
     const answer = await admin.call("CreateTopics", { topics: [topic], timeoutMs: 30_000 });
-    const [made] = answer.topics;
+    const made = answered(answer.topics[0], `topic ${name}`);
     const exists = made.errorCode === Errors.TOPIC_ALREADY_EXISTS.code;
     if (made.errorCode !== 0 && !(exists && options.ifNotExists === true)) {
       throw new Failure(sentence(made.errorCode, made.errorMessage));
@@ -120,12 +122,12 @@ export function describe(names: readonly string[], options: Common): Promise<voi
       configurationKeys: null,
     }));
     const { results } = await admin.call("DescribeConfigs", { resources });
-    const shown = topics.map(({ name, topicId, partitions }, i) => ({
+    // The broker may answer in another order: Kafka puts the topics whose settings it refuses last.
+    const byName = new Map(results.map(result => [result.resourceName, result]));
+    const shown = topics.map(({ name, topicId, partitions }) => ({
       name,
       topicId,
-      configs: Object.fromEntries(
-        results[i].configs.filter(c => c.configSource === SET_ON_TOPIC).map(c => [c.name, c.value]),
-      ),
+      configs: settingsOf(answered(byName.get(name ?? ""), `the settings of topic ${name}`)),
       partitions: partitions.map(p => ({
         partition: p.partitionIndex,
         leader: p.leaderId,
@@ -136,6 +138,13 @@ export function describe(names: readonly string[], options: Common): Promise<voi
     if (options.json === true) console.log(JSON.stringify(shown));
     else for (const topic of shown) printTopic(topic);
   });
+}
+
+/** Settings that the topic itself has. Throws `Failure` if the broker refuses them. */
+function settingsOf({ resourceName, errorCode, errorMessage, configs }: Described): Shown["configs"] {
+  if (errorCode !== 0) throw new Failure(`${resourceName}: ${sentence(errorCode, errorMessage)}`);
+  const set = configs.filter(config => config.configSource === SET_ON_TOPIC);
+  return Object.fromEntries(set.map(config => [config.name, config.value]));
 }
 
 interface Shown {
