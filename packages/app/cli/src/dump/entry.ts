@@ -22,5 +22,6 @@ export function problem(message: string, facts: { readonly position?: number; re
 
 /** First line of the message of a thrown value. */
 export function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0];
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/\n[^]*$/, "");
 }

@@ -61,11 +61,12 @@ export class MetadataShell {
 
   /** Runs a command and returns its output lines. */
   run(words: readonly string[], json = false): Iterable<string> {
-    const [name, ...targets] = words;
-    if (!Object.hasOwn(COMMANDS, name)) {
+    const [name = "", ...targets] = words;
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (command === undefined) {
       throw new Failure(`no command "${name}"; there are ${Object.keys(COMMANDS).join(", ")}`);
     }
-    const { run, most = Infinity } = COMMANDS[name];
+    const { run, most = Infinity } = command;
     if (targets.length > most) throw new Failure(`${name} takes ${most === 0 ? "nothing" : "one path"}`);
     return run(this, targets, json);
   }
@@ -157,10 +158,11 @@ export class MetadataShell {
 
 /** Yields the nodes below `from` that match `parts`. */
 function* matches(from: Found, parts: readonly string[]): Generator<Found> {
-  if (parts.length === 0) return yield from;
+  const [first] = parts;
+  if (first === undefined) return yield from;
   const { node, path } = from;
   if (!isDirectory(node)) return;
-  const glob = globOf(parts[0]);
+  const glob = globOf(first);
   if (glob !== undefined) {
     for (const name of node.names().filter(known => glob.test(known))) {
       const child = node.child(name);

@@ -1,3 +1,5 @@
+import { entryAt, lastEntry } from "@samsa/base";
+
 /** Number of edits up to which a name counts as a misspelling of another. */
 const MOST_EDITS = 2;
 
@@ -7,12 +9,12 @@ function edits(one: string, other: string): number {
   for (let i = 1; i <= one.length; i++) {
     const row = [i];
     for (let j = 1; j <= other.length; j++) {
-      const replaced = before[j - 1] + (one[i - 1] === other[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, before[j] + 1, row[j - 1] + 1));
+      const replaced = entryAt(before, j - 1) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, entryAt(before, j) + 1, lastEntry(row) + 1));
     }
     before = row;
   }
-  return before[other.length];
+  return lastEntry(before);
 }
 
 /** Name among `known` that `name` is most likely a misspelling of; undefined if it resembles none. */

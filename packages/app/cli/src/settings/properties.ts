@@ -8,12 +8,12 @@ export function parseProperties(text: string): Map<string, string> {
   const pairs = new Map<string, string>();
   for (const line of logicalLines(text)) {
     let end = 0;
-    while (end < line.length && !/[=: \t\f]/.test(line[end])) end += line[end] === "\\" ? 2 : 1;
+    while (end < line.length && !/[=: \t\f]/.test(line.charAt(end))) end += line[end] === "\\" ? 2 : 1;
     let start = end;
-    while (start < line.length && BLANK.test(line[start])) start++;
+    while (BLANK.test(line.charAt(start))) start++;
     if (line[start] === "=" || line[start] === ":") {
       start++;
-      while (start < line.length && BLANK.test(line[start])) start++;
+      while (BLANK.test(line.charAt(start))) start++;
     }
     pairs.set(unescaped(line.slice(0, end)), unescaped(line.slice(start)));
   }
@@ -24,7 +24,7 @@ export function parseProperties(text: string): Map<string, string> {
 function* logicalLines(text: string): Generator<string> {
   let open = "";
   let at = 0;
-  for (const [, natural, end] of text.matchAll(/([^\r\n]*)(\r\n|[\r\n]|$)/g)) {
+  for (const [, natural = "", end = ""] of text.matchAll(/([^\r\n]*)(\r\n|[\r\n]|$)/g)) {
     const line = natural.replace(/^[ \t\f]+/, "");
     at += natural.length + end.length;
     if (open === "" && (line === "" || line.startsWith("#") || line.startsWith("!"))) continue;

@@ -6,5 +6,5 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       if (i < row.length - 1) widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
   }
-  return rows.map(row => row.map((cell, i) => (i < row.length - 1 ? cell.padEnd(widths[i]) : cell)).join("  "));
+  return rows.map(row => row.map((cell, i) => (i < row.length - 1 ? cell.padEnd(widths[i] ?? 0) : cell)).join("  "));
 }
