@@ -29,7 +29,7 @@ const CHANGES: ReadonlySet<DiskOperation> = new Set<DiskOperation>([
 
 /** Ends the broker's life at a drawn disk operation, in the middle of the work that needs it. */
 export function layAmbush(disk: SimDisk, rng: Prng, spring: (ending: Ending) => void): void {
-  const spot = SPOTS[rng.int(0, SPOTS.length - 1)];
+  const spot = rng.oneOf(SPOTS);
   const ending: Ending = rng.chance(0.3) ? "kill" : "power";
   let left = rng.chance(0.5) ? rng.int(0, 6) : rng.int(0, 60);
   disk.watch = (operation, path) => {

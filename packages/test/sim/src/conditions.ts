@@ -24,7 +24,7 @@ const CHECKPOINTS_MS = ["300", "2000", "60000"] as const;
 
 /** Draws the latency bounds of the broker's disk, in milliseconds. */
 export function deviceOf(rng: Prng): readonly [low: number, high: number] {
-  return DEVICES[rng.int(0, DEVICES.length - 1)];
+  return rng.oneOf(DEVICES);
 }
 
 /** Broker settings, with short intervals so that much happens in little virtual time. */
@@ -43,7 +43,7 @@ export function settingsOf(rng: Prng, options: SettingsOptions): ReadonlyMap<str
     ["group.consumer.min.heartbeat.interval.ms", "50"],
     ["group.consumer.heartbeat.interval.ms", "100"],
     ["group.consumer.assignment.interval.ms", "50"],
-    ["log.flush.offset.checkpoint.interval.ms", CHECKPOINTS_MS[rng.int(0, CHECKPOINTS_MS.length - 1)]],
+    ["log.flush.offset.checkpoint.interval.ms", rng.oneOf(CHECKPOINTS_MS)],
     ["log.retention.check.interval.ms", "200"],
     ["log.segment.delete.delay.ms", "500"],
     ["log.cleaner.backoff.ms", rng.chance(0.3) ? "20" : "100"],

@@ -246,10 +246,10 @@ class Scenario {
     this.#fallen = false;
     this.#node = undefined;
     // A small cache of recent batches makes reads go to the files, and reuses cache memory soon.
-    const tailBytes = TAIL_BYTES[this.#rng.int(0, TAIL_BYTES.length - 1)];
+    const tailBytes = this.#rng.oneOf(TAIL_BYTES);
     const judge = slowJudge(env, this.#rng);
     // Small slices make clients ask coordinators while these are loaded.
-    const loadBytes = LOAD_BYTES[this.#rng.int(0, LOAD_BYTES.length - 1)];
+    const loadBytes = this.#rng.oneOf(LOAD_BYTES);
     Node.start(env, { settings: this.#settings, tailBytes, loadBytes, buffers: new WipedBuffers(), judge }).then(
       node => {
         if (life === this.#stage.life) this.#node = node;
@@ -284,7 +284,7 @@ class Scenario {
     }
     if (this.#fallen) return;
     const draw = rng.next();
-    const victim = this.#actors[rng.int(0, this.#actors.length - 1)].client.name;
+    const victim = rng.oneOf(this.#actors).client.name;
     if (draw < 0.15) {
       this.world.network.cut(BROKER, victim);
       await this.#runFor(rng.int(10, 450));
@@ -308,7 +308,7 @@ class Scenario {
     this.#setOpen(false);
     await this.#runFor(rng.int(50, 500));
     if (rng.chance(0.5)) {
-      this.world.leap(LEAP_HOURS[rng.int(0, LEAP_HOURS.length - 1)] * HOUR_MS);
+      this.world.leap(rng.oneOf(LEAP_HOURS) * HOUR_MS);
       this.#stage.leaps++;
       this.#stage.clocks++;
       this.#leapt = this.world.now();
@@ -338,7 +338,7 @@ class Scenario {
   #failDisk(): void {
     const rng = this.#rng;
     let skip = rng.int(0, 30);
-    const disk = this.#disks[rng.int(0, this.#disks.length - 1)];
+    const disk = rng.oneOf(this.#disks);
     const forGood = rng.chance(0.5);
     let failed = false;
     this.#machine.disk.fault = (operation, path) => {
@@ -438,10 +438,10 @@ class Scenario {
   /** Checks that all clients make progress now that no fault remains. */
   async #progress(): Promise<void> {
     const waiting = this.#cast.producers.filter(({ listens }) => listens);
-    const before = waiting.map(({ acknowledged }) => acknowledged);
+    const before = waiting.map(producer => ({ producer, acknowledged: producer.acknowledged }));
     const served = this.#stage.logs.served;
     await this.#until("a producer gets no acknowledgement", () =>
-      waiting.every(({ acknowledged }, i) => acknowledged > before[i]),
+      before.every(({ producer, acknowledged }) => producer.acknowledged > acknowledged),
     );
     await this.#copiesGoOn();
     await this.#until("no consumer gets a record", () => this.#stage.logs.served > served || this.#decay !== undefined);
@@ -455,13 +455,14 @@ class Scenario {
   }
 
   async #subscribersAgree(subscribers: Cast["subscribers"]): Promise<void> {
-    if (subscribers.length === 0) return;
+    const [victim, ...others] = subscribers;
+    if (victim === undefined) return;
     const counts = this.#stage.topics.entries.find(({ name }) => name === GROUP_TOPIC)?.counts ?? [];
     await this.#until("subscribers do not agree", () => agreeOn(subscribers, counts));
     await this.#jumpAhead();
-    if (subscribers.length === 1) return;
-    subscribers[0].die(Infinity);
-    await this.#until("what a dead subscriber had goes to nobody", () => agreeOn(subscribers.slice(1), counts));
+    if (others.length === 0) return;
+    victim.die(Infinity);
+    await this.#until("what a dead subscriber had goes to nobody", () => agreeOn(others, counts));
   }
 
   /** Sets the wall clock forward: sessions must not expire by it. */
@@ -473,12 +474,13 @@ class Scenario {
   }
 
   async #membersAgree(members: Cast["members"]): Promise<void> {
-    if (members.length === 0) return;
+    const [victim, ...others] = members;
+    if (victim === undefined) return;
     await this.#until("members do not agree", () => agree(members));
     await this.#jumpAhead();
-    if (members.length === 1) return;
-    members[0].die(Infinity);
-    await this.#until("the share of a dead member goes to nobody", () => agree(members.slice(1)));
+    if (others.length === 0) return;
+    victim.die(Infinity);
+    await this.#until("the share of a dead member goes to nobody", () => agree(others));
   }
 
   /** Checks that transactions end, also those of dead producers, and that committed records are read. */

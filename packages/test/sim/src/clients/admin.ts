@@ -139,7 +139,7 @@ export class Admin implements Actor {
       ([setting]) =>
         (this.#expires || !setting.startsWith("retention")) && (setting !== "flush.messages" || !entry.flushed),
     );
-    const [setting, values] = may[rng.int(0, may.length - 1)];
+    const [setting, values] = rng.oneOf(may);
     const fresh = String(FIRST_COUNTED + ++this.#count);
     const clears = rng.chance(0.2);
     const value = clears ? "" : (pick(rng, values) ?? fresh);

@@ -1,4 +1,4 @@
-import { compareI64, type Crc32c, fromUtf8 } from "@samsa/base";
+import { compareI64, type Crc32c, entryAt, fromUtf8 } from "@samsa/base";
 import type { FetchResponse } from "@samsa/protocol";
 import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "../stage/calls.ts";
@@ -26,7 +26,7 @@ export function* committedBatches(
       if (lastOffset >= lastStableOffset && lastStableOffset >= 0) {
         throw new Violation("an undecided record was seen", `${lastOffset} is not below ${lastStableOffset}`);
       }
-      while (aborted.length > 0 && aborted[0].firstOffset <= lastOffset) open.add(aborted.shift()?.producerId ?? -1n);
+      while ((aborted[0]?.firstOffset ?? Infinity) <= lastOffset) open.add(aborted.shift()?.producerId ?? -1n);
       if (batch.isControl) open.delete(producerId);
       yield { batch, counts: !batch.isControl && !open.has(producerId) };
     }
@@ -71,7 +71,7 @@ export class CommittedReader implements Actor {
 
   /** Fetches from the current position and returns the answer; undefined without one. */
   async readSome(partition: number, partitionMaxBytes: number): Promise<Answered | undefined> {
-    const reading = this.#readings[partition];
+    const reading = entryAt(this.#readings, partition);
     const { position: fetchOffset } = reading;
     const partitions = [{ partition, fetchOffset, partitionMaxBytes }];
     const body = { maxWaitMs: 0, minBytes: 0, isolationLevel: 1, topics: [{ topic: COPY_TOPIC, partitions }] };
@@ -111,7 +111,7 @@ export class CommittedReader implements Actor {
       for (;;) {
         const found = await this.readSome(partition, 10_000);
         if (found === undefined) return false;
-        if (this.#readings[partition].position >= found.highWatermark) break;
+        if (entryAt(this.#readings, partition).position >= found.highWatermark) break;
         if ((found.records ?? []).length === 0) return false;
       }
     }
@@ -119,7 +119,7 @@ export class CommittedReader implements Actor {
   }
 
   #take(partition: number, answer: Answered): void {
-    const reading = this.#readings[partition];
+    const reading = entryAt(this.#readings, partition);
     for (const { batch, counts } of committedBatches(answer, this.client.env.crypto.crc32c)) {
       const { lastOffset } = batch;
       if (lastOffset < reading.position) continue;
@@ -129,7 +129,7 @@ export class CommittedReader implements Actor {
   }
 
   #find(partition: number, batch: BatchCursor): void {
-    const reading = this.#readings[partition];
+    const reading = entryAt(this.#readings, partition);
     const record = new RecordCursor().open(batch, this.client.env.codecs);
     while (record.next()) {
       const value = fromUtf8(record.value() ?? new Uint8Array(0));

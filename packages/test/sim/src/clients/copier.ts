@@ -5,7 +5,7 @@ import { CALLS } from "../stage/calls.ts";
 import type { Client } from "../stage/client.ts";
 import type { Prng } from "../world/prng.ts";
 import { Violation } from "../ledgers/rules.ts";
-import { type Actor, pick, type Stage } from "../stage/stage.ts";
+import type { Actor, Stage } from "../stage/stage.ts";
 import { COPY_PARTITIONS, COPY_TOPIC, PARTS } from "../ledgers/txn-ledger.ts";
 
 const { code: BUSY } = Errors.CONCURRENT_TRANSACTIONS;
@@ -217,7 +217,7 @@ export function copierPlans(rng: Prng): CopierPlan[] {
   const ids = ["copy0", "copy1"];
   return Array.from({ length: rng.int(1, 3) }, (_, i) => ({
     name: `copier${i}`,
-    transactionalId: pick(rng, ids) ?? ids[0],
+    transactionalId: rng.oneOf(ids),
     modern: rng.chance(0.7),
   }));
 }

@@ -45,7 +45,10 @@ export async function committedOffsets(client: Client, groupId: string): Promise
 export async function readBack(stage: Stage, client: Client, group: string): Promise<void> {
   const began = stage.groups.begin();
   const offsets = await committedOffsets(client, group);
-  offsets?.forEach((offset, i) => stage.groups.read(group, SHARES[i], offset, began));
+  SHARES.forEach((share, i) => {
+    const offset = offsets?.[i];
+    if (offset !== undefined) stage.groups.read(group, share, offset, began);
+  });
 }
 
 interface Commit {
@@ -222,7 +225,7 @@ export class Member implements Actor {
   }
 
   #commitOf(generation: number): Commit {
-    const partitions = this.shares.length > 0 ? this.shares : [SHARES[0]];
+    const partitions = this.shares.length > 0 ? this.shares : SHARES.slice(0, 1);
     return { group: SHARED_GROUP, generation, memberId: this.#memberId, instanceId: this.#instanceId, partitions };
   }
 

@@ -1,4 +1,4 @@
-import { ByteWriter, concat, type Int64 } from "@samsa/base";
+import { ByteWriter, concat, entryAt, type Int64 } from "@samsa/base";
 import { type Codec, compress, FIELD, HEADER_SIZE, LENGTH_OVERHEAD, type Tools } from "@samsa/records";
 import type { Prng } from "../world/prng.ts";
 
@@ -33,17 +33,13 @@ const EPOCHS: readonly number[] = [-2147483648, -1, 0, 7, 2147483647];
 const LOG_APPEND_TIME = 0x08;
 const UNUSED = [0x80, 0x100, 0x4000] as const;
 
-function oneOf<T>(rng: Prng, from: readonly T[]): T {
-  return from[rng.int(0, from.length - 1)];
-}
-
 /** Random bytes, at most `most`; null at times. */
 function blob(rng: Prng, most: number): Uint8Array | null {
   return rng.chance(0.15) ? null : rng.bytes(rng.int(0, most));
 }
 
 function odd(rng: Prng, now: number): OddRecord {
-  const timestamp = rng.chance(0.5) ? BigInt(now - rng.int(0, 5000)) : oneOf(rng, TIMES);
+  const timestamp = rng.chance(0.5) ? BigInt(now - rng.int(0, 5000)) : rng.oneOf(TIMES);
   const headers = Array.from({ length: rng.chance(0.4) ? rng.int(1, 4) : 0 }, () => ({
     key: new TextEncoder().encode("hé".repeat(rng.int(0, 2))),
     value: blob(rng, 8),
@@ -85,7 +81,7 @@ function coded(
  */
 export function oddBatch(rng: Prng, now: number, tools: Tools): OddBatch {
   const records = Array.from({ length: rng.int(1, 5) }, () => odd(rng, now));
-  const base: Int64 = rng.chance(0.7) ? records[0].timestamp : oneOf(rng, TIMES);
+  const base: Int64 = rng.chance(0.7) ? entryAt(records, 0).timestamp : rng.oneOf(TIMES);
   let number = -1;
   const sparse = rng.chance(0.2);
   const body = concat(
@@ -94,20 +90,20 @@ export function oddBatch(rng: Prng, now: number, tools: Tools): OddBatch {
       return coded(record, number, { base, attributes: rng.chance(0.1) ? rng.int(-128, 127) : 0 });
     }),
   );
-  const codec = oneOf<Codec>(rng, [0, 0, 1, 2, 3]);
+  const codec = rng.oneOf<Codec>([0, 0, 1, 2, 3]);
   const packed = compress(body, { codec, level: -1 }, tools.codecs);
   const bytes = new Uint8Array(HEADER_SIZE + packed.length);
   bytes.set(packed, HEADER_SIZE);
   const view = new DataView(bytes.buffer);
   view.setInt32(FIELD.length, bytes.length - LENGTH_OVERHEAD);
-  view.setInt32(FIELD.leaderEpoch, oneOf(rng, EPOCHS));
+  view.setInt32(FIELD.leaderEpoch, rng.oneOf(EPOCHS));
   view.setInt8(FIELD.magic, 2);
   const claims = rng.chance(0.05);
-  const flags = (claims ? LOG_APPEND_TIME : 0) | (rng.chance(0.1) ? oneOf(rng, UNUSED) : 0);
+  const flags = (claims ? LOG_APPEND_TIME : 0) | (rng.chance(0.1) ? rng.oneOf(UNUSED) : 0);
   view.setInt16(FIELD.attributes, codec | flags);
   view.setInt32(FIELD.lastOffsetDelta, records.length - 1);
   view.setBigInt64(FIELD.baseTimestamp, base);
-  view.setBigInt64(FIELD.maxTimestamp, rng.chance(0.7) ? -1n : oneOf(rng, TIMES));
+  view.setBigInt64(FIELD.maxTimestamp, rng.chance(0.7) ? -1n : rng.oneOf(TIMES));
   view.setBigInt64(FIELD.producerId, -1n);
   view.setInt16(FIELD.producerEpoch, rng.chance(0.9) ? -1 : 5);
   view.setInt32(FIELD.baseSequence, rng.chance(0.9) ? -1 : 3);

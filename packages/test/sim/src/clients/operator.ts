@@ -37,7 +37,7 @@ export class Operator implements Actor {
   }
 
   async #move({ topic, partition }: Plot): Promise<void> {
-    const path = this.#stage.dirs[this.#rng.int(0, this.#stage.dirs.length - 1)];
+    const path = this.#rng.oneOf(this.#stage.dirs);
     const topics = [{ name: topic, partitions: [partition] }];
     const answer = await this.client.ask(CALLS.alterReplicaLogDirs, { dirs: [{ path, topics }] });
     const code = answer?.results[0]?.partitions[0]?.errorCode ?? STORAGE;

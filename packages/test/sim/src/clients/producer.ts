@@ -1,4 +1,4 @@
-import { utf8 } from "@samsa/base";
+import { entryAt, utf8 } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { buildBatch, type Codec, FIELD, type TimestampType } from "@samsa/records";
 import { CALLS } from "../stage/calls.ts";
@@ -187,7 +187,7 @@ export class Producer implements Actor {
     const options = this.#idempotent ? { producerId: this.#producerId, producerEpoch: epoch, baseSequence } : {};
     const build = (codec: Codec) =>
       buildBatch(
-        values.map((value, i) => ({ timestamp: timestamps[i], key: null, value: utf8(value) })),
+        values.map((value, i) => ({ timestamp: entryAt(timestamps, i), key: null, value: utf8(value) })),
         { compression: { codec, level: -1 }, ...options },
         { crc32c: env.crypto.crc32c, codecs: env.codecs },
       );
@@ -301,7 +301,8 @@ export class Producer implements Actor {
   /** Sends a batch with a wrong CRC. */
   async #damaged(place: TopicPlace): Promise<void> {
     const attempt = this.#next(place, 0, { sequence: this.#line(place).sequence, quiet: true });
-    attempt.wire[this.#rng.int(FIELD.crc, attempt.wire.length - 1)] ^= 1 << this.#rng.int(0, 7);
+    const at = this.#rng.int(FIELD.crc, attempt.wire.length - 1);
+    attempt.wire[at] = entryAt(attempt.wire, at) ^ (1 << this.#rng.int(0, 7));
     const answer = await this.#send(attempt);
     if (answer?.errorCode === 0) throw new Violation("a bad batch was accepted", "its checksum is wrong");
   }

@@ -104,7 +104,7 @@ export class Stranger implements Actor {
       timestamp === undefined ? [] : [{ offset, timestamp }],
     );
     if (known.length === 0 || this.#stamped) return;
-    const { timestamp } = known[this.#rng.int(0, known.length - 1)];
+    const { timestamp } = this.#rng.oneOf(known);
     const first = Math.min(...known.flatMap(record => (record.timestamp >= timestamp ? [record.offset] : [])));
     const partitions = [{ partitionIndex: 0, timestamp }];
     const topics = [{ name: ODD_TOPIC, partitions }];

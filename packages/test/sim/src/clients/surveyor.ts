@@ -45,7 +45,7 @@ export class Surveyor implements Actor {
     const { topic, partition } = place;
     const known = [...logs.epochs(place, logs.startOf(place))];
     if (known.length === 0) return;
-    const { epoch } = known[this.#rng.int(0, known.length - 1)];
+    const { epoch } = this.#rng.oneOf(known);
     const partitions = [{ partition, leaderEpoch: epoch }];
     const answer = await this.client.ask(CALLS.offsetForLeaderEpoch, { topics: [{ topic: topic.name, partitions }] });
     const found = answer?.topics[0]?.partitions[0];
@@ -66,7 +66,7 @@ export class Surveyor implements Actor {
     const known = [...logs.known(place, logs.startOf(place))];
     const { topic } = place;
     if (known.length === 0 || logs.isRotten(place)) return;
-    const time = known[this.#rng.int(0, known.length - 1)].time + this.#rng.int(-1, 1);
+    const time = this.#rng.oneOf(known).time + this.#rng.int(-1, 1);
     const found = await offsetFor(this.client, place, time);
     // Records may have been deleted meanwhile: only those from the log start offset on can be missed.
     const start = found === undefined ? undefined : await startOf(this.#stage, this.client, place);

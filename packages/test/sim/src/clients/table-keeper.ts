@@ -65,7 +65,7 @@ export class TableKeeper implements Actor {
   #rows(): Row[] {
     const rng = this.#rng;
     return Array.from({ length: rng.int(1, 4) }, () => ({
-      key: KEYS[rng.int(0, KEYS.length - 1)],
+      key: rng.oneOf(KEYS),
       value: rng.chance(0.2) ? 0 : ++this.#count,
     }));
   }

@@ -255,7 +255,7 @@ export class TableReader implements Actor {
   async step(): Promise<void> {
     if (this.#still-- > 0) return;
     const rng = this.#rng;
-    this.#reading ??= this.#begin(this.#tables[rng.int(0, this.#tables.length - 1)]);
+    this.#reading ??= this.#begin(rng.oneOf(this.#tables));
     const { table, reading, since, clocks } = this.#reading;
     if (table.id === undefined) return void (this.#reading = undefined);
     const mark = table.mark();

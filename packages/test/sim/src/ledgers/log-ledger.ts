@@ -1,4 +1,4 @@
-import { type BlockCodecs, type Crc32c, fromUtf8, type Uuid } from "@samsa/base";
+import { type BlockCodecs, type Crc32c, entryAt, fromUtf8, lastEntry, type Uuid } from "@samsa/base";
 import { BatchCursor, type Codec, RecordCursor, type TimestampType } from "@samsa/records";
 import { anomaliesOf, type Anomaly, type Operation } from "./history.ts";
 import type { Struck } from "../world/decay.ts";
@@ -149,7 +149,7 @@ export class LogLedger {
   sent(place: Place, batch: SentBatch): void {
     const book = this.#book(place);
     book.batches.push(batch);
-    batch.values.forEach((value, i) => book.sent.set(value, { batch, timestamp: batch.timestamps[i] }));
+    batch.values.forEach((value, i) => book.sent.set(value, { batch, timestamp: entryAt(batch.timestamps, i) }));
   }
 
   /** Lowest end offset that a request sent now may see. */
@@ -402,7 +402,7 @@ export class LogLedger {
   #mostAfter(book: Book, offset: number): number {
     let bytes = 0;
     for (const batch of book.batches) {
-      const place = book.places.get(batch.values[batch.values.length - 1]);
+      const place = book.places.get(lastEntry(batch.values));
       if (place === undefined || place > offset) bytes += batch.bytes + SLACK;
     }
     return bytes;

@@ -1,4 +1,4 @@
-import type { Uuid } from "@samsa/base";
+import { entryAt, type Uuid } from "@samsa/base";
 import { Violation } from "./rules.ts";
 import { ODD_TOPIC, TABLES } from "./topic-names.ts";
 import { COPY_TOPIC } from "./txn-ledger.ts";
@@ -41,7 +41,7 @@ export class TopicEntry {
 
   /** Confirmed number of partitions. */
   get partitions(): number {
-    return this.counts[0];
+    return entryAt(this.counts, 0);
   }
 
   values(setting: string): readonly string[] {

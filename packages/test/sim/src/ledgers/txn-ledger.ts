@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import { Violation } from "./rules.ts";
 
 /** Topic that copiers write to: every transaction writes its parts, in order, to each partition. */
@@ -65,13 +66,13 @@ export class TxnLedger {
 
   /** Records that a consumer read `value` as the `index`th committed value of a partition. */
   found(partition: number, index: number, value: string): void {
-    const { lines, next } = this.#sequences[partition];
+    const { lines, next } = entryAt(this.#sequences, partition);
     const slash = value.lastIndexOf("/");
     const [name, part] = [value.slice(0, slash), Number(value.slice(slash + 1))];
-    if (index < lines.length) {
-      const { name: before, part: beforePart } = lines[index];
-      if (before === name && beforePart === part) return;
-      throw new Violation("an offset changed its content", `${COPY_TOPIC}-${partition}: ${before}, then ${value}`);
+    const known = lines[index];
+    if (known !== undefined) {
+      if (known.name === name && known.part === part) return;
+      throw new Violation("an offset changed its content", `${COPY_TOPIC}-${partition}: ${known.name}, then ${value}`);
     }
     const copy = this.#copy(name);
     if (copy.fate === "aborted") throw new Violation("an aborted record was seen", `${value} in ${partition}`);
@@ -95,10 +96,10 @@ export class TxnLedger {
 
   /** Checks the final state: no transaction is open, and all committed records have been read. */
   closed(offsets: ReadonlyMap<string, number>): void {
-    const [first, ...rest] = this.#sequences;
+    const first = entryAt(this.#sequences, 0);
     for (const [group, offset] of offsets) {
       const namesIn = ({ lines }: Sequence) => lines.filter(l => l.group === group).map(l => `${l.name}/${l.part}`);
-      for (const other of rest) {
+      for (const other of this.#sequences) {
         if (namesIn(other).join() === namesIn(first).join()) continue;
         const detail = `${group} is at ${first.next.get(group)} in one partition and at ${other.next.get(group)}`;
         throw new Violation("half of a transaction was seen", detail);

@@ -60,7 +60,7 @@ export const TOPIC = 2;
 
 /** Draws an element; undefined if there is none. */
 export function pick<T>(rng: Prng, from: readonly T[]): T | undefined {
-  return from.length === 0 ? undefined : from[rng.int(0, from.length - 1)];
+  return from.length === 0 ? undefined : rng.oneOf(from);
 }
 
 /** Draws a partition of a usable topic; undefined without any. */

@@ -34,9 +34,13 @@ export class DiskDecay {
     const logs = ["/data", "/data2"]
       .filter(root => disk.stat(root) !== undefined)
       .flatMap(root => disk.list(root).map(({ name }) => ({ root, match: VICTIM.exec(name) })))
-      .flatMap(({ root, match }) => (match === null ? [] : [{ path: `${root}/${match[0]}`, root, match }]));
+      .flatMap(({ root, match }) => {
+        const [log, topic, partition] = match ?? [];
+        return log === undefined || topic === undefined ? [] : [{ root, log, topic, partition: Number(partition) }];
+      });
     if (logs.length === 0) return [];
-    const { path, root, match } = logs[rng.int(0, logs.length - 1)];
+    const { root, log, topic, partition } = rng.oneOf(logs);
+    const path = `${root}/${log}`;
     const files = disk
       .list(path)
       .map(({ name }) => name)
@@ -44,13 +48,13 @@ export class DiskDecay {
         name => /\.(?:log|index|timeindex|snapshot)$/.test(name) && (disk.stat(`${path}/${name}`)?.size ?? 0) > 0,
       );
     if (files.length === 0) return [];
-    const name = files[rng.int(0, files.length - 1)];
+    const name = rng.oneOf(files);
     const size = disk.stat(`${path}/${name}`)?.size ?? 0;
     const at = rng.int(0, size - 1);
     // The batch CRC does not cover the fields that a leader writes (offset, epoch): damage there is undetectable.
     if (name.endsWith(".log") && !isCovered(this.#disk.durableBytes(`${path}/${name}`), at)) return [];
     this.#disk.flipBit(`${path}/${name}`, at);
-    return [{ topic: match[1], partition: Number(match[2]), ...this.#cost(root, match[0], name) }];
+    return [{ topic, partition, ...this.#cost(root, log, name) }];
   }
 
   /**

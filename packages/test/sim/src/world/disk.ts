@@ -192,7 +192,10 @@ export class SimDisk {
   /** Flips one bit of a file, on the device and in the visible state. */
   flipBit(path: string, byte: number, bit = this.#rng.int(0, 7)): void {
     const node = this.#file(path);
-    for (const bytes of [node.content, node.durable]) if (byte < bytes.length) bytes[byte] ^= 1 << bit;
+    for (const bytes of [node.content, node.durable]) {
+      const old = bytes[byte];
+      if (old !== undefined) bytes[byte] = old ^ (1 << bit);
+    }
   }
 
   /** Bytes of a file that are synced, and so would survive a crash. */

@@ -291,7 +291,7 @@ class Endpoint implements Connection {
     this.#queue = length === all.length ? [] : [all.subarray(length)];
     this.#queued -= length;
     this.#taken += length;
-    while (this.#sent.length > 0 && this.#sent[0].at <= this.#taken) this.#sent.shift()?.sent();
+    while ((this.#sent[0]?.at ?? Infinity) <= this.#taken) this.#sent.shift()?.sent();
     return all.slice(0, length);
   }
 

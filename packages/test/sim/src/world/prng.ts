@@ -1,3 +1,5 @@
+import { entryAt } from "@samsa/base";
+
 /** Seeded random number generator (sfc32), equal on every machine. */
 export class Prng {
   #a: number;
@@ -35,6 +37,11 @@ export class Prng {
 
   chance(probability: number): boolean {
     return this.next() < probability;
+  }
+
+  /** Entry of `from`, which has some. */
+  oneOf<T>(from: readonly T[]): T {
+    return entryAt(from, this.int(0, from.length - 1));
   }
 
   bytes(length: number): Uint8Array {

@@ -137,7 +137,7 @@ export class World {
   async runFor(ms: number): Promise<void> {
     const until = this.#now + ms;
     await nextTurn();
-    while (this.#queue.length > 0 && this.#queue[0].at <= until) await this.#step();
+    while ((this.#queue[0]?.at ?? Infinity) <= until) await this.#step();
     this.#now = until;
   }
 
@@ -236,8 +236,9 @@ function push(heap: Event[], event: Event): void {
   heap.push(event);
   while (at > 0) {
     const up = (at - 1) >> 1;
-    if (!earlier(event, heap[up])) break;
-    heap[at] = heap[up];
+    const parent = heap[up] as Event;
+    if (!earlier(event, parent)) break;
+    heap[at] = parent;
     at = up;
   }
   heap[at] = event;
@@ -249,11 +250,13 @@ function pop(heap: Event[]): Event | undefined {
   if (last === undefined || heap.length === 0) return first;
   let at = 0;
   for (;;) {
-    let child = at * 2 + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && earlier(heap[child + 1], heap[child])) child++;
-    if (!earlier(heap[child], last)) break;
-    heap[at] = heap[child];
+    const left = at * 2 + 1;
+    if (left >= heap.length) break;
+    const isRight = left + 1 < heap.length && earlier(heap[left + 1] as Event, heap[left] as Event);
+    const child = isRight ? left + 1 : left;
+    const event = heap[child] as Event;
+    if (!earlier(event, last)) break;
+    heap[at] = event;
     at = child;
   }
   heap[at] = last;
