@@ -1,4 +1,4 @@
-import { concat } from "@samsa/base";
+import { concat, entryAt } from "@samsa/base";
 import { ApiKey, apiOf } from "@samsa/protocol";
 import { type BatchOptions, buildBatch, type Codec, type Tools } from "@samsa/records";
 import type { Prng } from "@samsa/sim";
@@ -41,13 +41,9 @@ function sized(payload: Uint8Array, size = payload.length): Uint8Array {
   return all;
 }
 
-function oneOf<T>(rng: Prng, from: readonly T[]): T {
-  return from[rng.int(0, from.length - 1)];
-}
-
 /** Random frame that the schema allows; undefined if encoding refuses the body. */
 function wildFrame(target: Target, rng: Prng): Uint8Array | undefined {
-  const { key, first, last } = oneOf(rng, target.apis);
+  const { key, first, last } = rng.oneOf(target.apis);
   const version = rng.int(first, last);
   const request = apiOf(key)?.request;
   if (request === undefined) return undefined;
@@ -58,14 +54,20 @@ function wildFrame(target: Target, rng: Prng): Uint8Array | undefined {
   }
 }
 
+/** Flips bits of a byte, if there is one at `at`. */
+function flip(bytes: Uint8Array, at: number, bits: number): void {
+  const old = bytes[at];
+  if (old !== undefined) bytes[at] = old ^ bits;
+}
+
 /** Changes, removes or inserts a few bytes of a frame; the size prefix stays right. */
 function mutated(good: Uint8Array, rng: Prng): Uint8Array {
   let bytes: Uint8Array = good.slice(4);
   for (let times = rng.int(1, 4); times > 0; times--) {
     const at = rng.int(0, Math.max(0, bytes.length - 1));
     const kind = rng.int(0, 4);
-    if (kind === 0) bytes[at] ^= 1 << rng.int(0, 7);
-    else if (kind === 1) bytes[at] = oneOf(rng, [0, 1, 0x7f, 0x80, 0xff]);
+    if (kind === 0) flip(bytes, at, 1 << rng.int(0, 7));
+    else if (kind === 1) bytes[at] = rng.oneOf([0, 1, 0x7f, 0x80, 0xff]);
     else if (kind === 2) bytes = bytes.slice(0, at);
     else if (kind === 3) bytes.fill(0xff, at, at + 4);
     else bytes = concat([bytes.subarray(0, at), rng.bytes(rng.int(1, 8)), bytes.subarray(at)]);
@@ -85,14 +87,14 @@ export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
   const bombs = ([1, 4] as const).map(codec => make(new Uint8Array(BOMB_BYTES), codec, {}));
   return rng => {
     if (rng.chance(0.4)) return oddBatch(rng, tools);
-    const size = oneOf(rng, [0, 10, 1000, 20_000]);
+    const size = rng.oneOf([0, 10, 1000, 20_000]);
     const producer = rng.chance(0.3)
       ? { producerId: BigInt(rng.int(0, 5)), producerEpoch: 0, baseSequence: rng.int(0, 3) }
       : {};
     const transactional = rng.chance(0.1) ? { transactional: true } : {};
-    const codec = oneOf(rng, [0, 0, 1, 2, 3, 4] as const);
+    const codec = rng.oneOf([0, 0, 1, 2, 3, 4] as const);
     const bytes = rng.chance(0.03)
-      ? oneOf(rng, bombs).slice()
+      ? rng.oneOf(bombs).slice()
       : make(rng.bytes(size), codec, { ...producer, ...transactional });
     if (rng.chance(0.5)) return bytes;
     const view = new DataView(bytes.buffer);
@@ -102,9 +104,9 @@ export function batchMaker(tools: Tools): (rng: Prng) => Uint8Array {
       () => view.setInt16(21, rng.int(0, 255)),
       () => view.setInt32(57, rng.int(-1, 1 << 30)),
       () => view.setInt32(23, rng.int(-1, 1 << 30)),
-      () => void (bytes[rng.int(0, bytes.length - 1)] ^= 0x10),
+      () => flip(bytes, rng.int(0, bytes.length - 1), 0x10),
     ];
-    oneOf(rng, spoil)();
+    rng.oneOf(spoil)();
     // Half of the damaged batches get a valid CRC.
     if (rng.chance(0.5)) view.setUint32(17, tools.crc32c(bytes, 21, bytes.length));
     return rng.chance(0.1) ? bytes.slice(0, rng.int(0, bytes.length)) : bytes;
@@ -148,8 +150,8 @@ async function oddBatches(target: Target, rng: Prng): Promise<void> {
   try {
     for (let times = rng.int(1, 5); times > 0; times--) {
       const partitionData = [{ index: 0, records: [oddBatch(rng, target.tools)] }];
-      const topicData = [{ name: oneOf(rng, target.around.names.slice(0, 3)), partitionData }];
-      const body = { transactionalId: null, acks: oneOf(rng, [-1, 1]), timeoutMs: 1000, topicData };
+      const topicData = [{ name: rng.oneOf(target.around.names.slice(0, 3)), partitionData }];
+      const body = { transactionalId: null, acks: rng.oneOf([-1, 1]), timeoutMs: 1000, topicData };
       await peer.ask("Produce", rng.int(3, 12), body, LIMIT_MS);
     }
   } finally {
@@ -167,8 +169,8 @@ async function strangeGroup(target: Target, rng: Prng): Promise<void> {
     for (const peer of peers) {
       const request = {
         groupId,
-        sessionTimeoutMs: oneOf(rng, [6000, 6000, 30_000, ...TIMEOUTS]),
-        rebalanceTimeoutMs: oneOf(rng, TIMEOUTS),
+        sessionTimeoutMs: rng.oneOf([6000, 6000, 30_000, ...TIMEOUTS]),
+        rebalanceTimeoutMs: rng.oneOf(TIMEOUTS),
         memberId: "",
         groupInstanceId: rng.chance(0.3) ? `i${rng.int(0, 2)}` : null,
         protocolType: "consumer",
@@ -224,7 +226,7 @@ async function answered(target: Target, rng: Prng): Promise<void> {
 }
 
 /** Attacks by name, with their relative weights. */
-export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]>> = {
+const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]>> = {
   "legal nonsense": [
     40,
     async (target, rng) => {
@@ -246,7 +248,7 @@ export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: 
   "noise in a frame": [5, (target, rng) => send(target, sized(rng.bytes(rng.int(0, 2000))))],
   "a size that cannot be": [
     3,
-    (target, rng) => send(target, sized(rng.bytes(20), oneOf(rng, [-1, -2147483648, 2147483647, 104_857_601]))),
+    (target, rng) => send(target, sized(rng.bytes(20), rng.oneOf([-1, -2147483648, 2147483647, 104_857_601]))),
   ],
   "half a frame": [
     3,
@@ -277,12 +279,12 @@ export const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: 
 };
 
 /** Draws an attack by weight. */
-export function drawAttack(rng: Prng): string {
-  const all = Object.entries(ATTACKS);
-  let left = rng.next() * all.reduce((sum, [, [weight]]) => sum + weight, 0);
-  for (const [name, [weight]] of all) {
-    left -= weight;
-    if (left < 0) return name;
+export function drawAttack(rng: Prng): { readonly name: string; readonly attack: Attack } {
+  const all = Object.entries(ATTACKS).map(([name, [weight, attack]]) => ({ name, weight, attack }));
+  let left = rng.next() * all.reduce((sum, { weight }) => sum + weight, 0);
+  for (const drawn of all) {
+    left -= drawn.weight;
+    if (left < 0) return drawn;
   }
-  return all[0][0];
+  return entryAt(all, 0);
 }

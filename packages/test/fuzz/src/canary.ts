@@ -45,8 +45,9 @@ export class Canary {
     const topicData = [{ name: CANARY_TOPIC, partitionData: [{ index: 0, records: [bytes] }] }];
     const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
     const { responses } = await this.#ask("Produce", 9, body);
-    const [{ errorCode, baseOffset }] = responses[0].partitionResponses;
-    if (errorCode !== 0) throw new Error(`the canary's record was refused with error ${errorCode}`);
+    const written = responses[0]?.partitionResponses[0];
+    if (written?.errorCode !== 0) throw new Error(`the canary's record was refused with error ${written?.errorCode}`);
+    const { baseOffset } = written;
     if (baseOffset !== this.written) throw new Error(`the canary's record ${this.written} is at offset ${baseOffset}`);
     this.written++;
     await this.#check(this.written - 1);
@@ -59,9 +60,9 @@ export class Canary {
       ...{ maxWaitMs: 1000, minBytes: 1, maxBytes: 1 << 20, sessionId: 0, sessionEpoch: -1 },
       ...{ topics: [{ topic: CANARY_TOPIC, partitions }], forgottenTopicsData: [], rackId: "" },
     });
-    const [{ errorCode, records }] = responses[0].partitions;
-    if (errorCode !== 0) throw new Error(`the canary's read was refused with error ${errorCode}`);
-    const found = readRecords(concat(records ?? []), this.#tools).filter(record => record.offset >= offset);
+    const read = responses[0]?.partitions[0];
+    if (read?.errorCode !== 0) throw new Error(`the canary's read was refused with error ${read?.errorCode}`);
+    const found = readRecords(concat(read.records ?? []), this.#tools).filter(record => record.offset >= offset);
     found.forEach((record, i) => {
       const said = record.value === null ? null : new TextDecoder().decode(record.value);
       if (record.offset !== offset + i || said !== Canary.#value(offset + i)) {

@@ -6,7 +6,7 @@ import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { Prng } from "@samsa/sim";
 import type { RawConnection } from "@samsa/wire";
-import { ATTACKS, batchMaker, drawAttack, type Target } from "./attacks.ts";
+import { batchMaker, drawAttack, type Target } from "./attacks.ts";
 import { Canary, CANARY_TOPIC } from "./canary.ts";
 import { connect } from "./peer.ts";
 import { Table, TABLE_TOPIC } from "./table.ts";
@@ -122,7 +122,7 @@ class Run {
     }
   }
 
-  #directories(): string[] {
+  #directories(): readonly [first: string, second: string] {
     return [join(this.#folder, "a"), join(this.#folder, "b")];
   }
 
@@ -198,10 +198,10 @@ class Run {
     const rng = new Prng(`${seed}/${number}`);
     const until = performance.now() + seconds * 1000;
     for (let i = 0; i < attacks / PARALLEL && performance.now() < until && !this.#over; i++) {
-      const name = drawAttack(rng);
+      const { name, attack } = drawAttack(rng);
       const kills = await this.#up();
       try {
-        await ATTACKS[name][1](target, rng);
+        await attack(target, rng);
       } catch (error) {
         if (await this.#excused(kills)) continue;
         this.#fault(`${name}: ${String(error)}`);
@@ -231,14 +231,15 @@ class Run {
       if (waited % UPHEAVAL_MS !== 0) continue;
       try {
         const peer = await connect(this.#broker.port);
-        const dirs = this.#directories().map(path => {
-          const topics = names.filter(() => rng.chance(0.4)).map(name => ({ name, partitions: [0] }));
-          return { path, topics };
-        });
+        const [first, second] = this.#directories();
+        const draw = (): string[] => names.filter(() => rng.chance(0.4));
+        const [here, there] = [draw(), draw()];
+        const move = (path: string, moved: readonly string[]) => {
+          return { path, topics: moved.map(name => ({ name, partitions: [0] })) };
+        };
         // Each partition moves to one directory only.
-        const taken = new Set(dirs[0].topics.map(({ name }) => name));
-        const second = dirs[1].topics.filter(({ name }) => !taken.has(name));
-        const request = { dirs: [dirs[0], { ...dirs[1], topics: second }] };
+        const rest = there.filter(name => !here.includes(name));
+        const request = { dirs: [move(first, here), move(second, rest)] };
         await peer.ask("AlterReplicaLogDirs", 2, request, CANARY_LIMIT_MS);
         peer.close();
         this.#moves++;

@@ -45,7 +45,8 @@ export class Table {
     const topic = { name: TABLE_TOPIC, numPartitions: 1, replicationFactor: 1, assignments: [], configs };
     const request = { topics: [topic], timeoutMs: 5000, validateOnly: false };
     const { topics } = await this.#ask("CreateTopics", 7, request);
-    if (topics[0].errorMessage !== null) throw new Error(`the table cannot be made: ${topics[0].errorMessage}`);
+    const made = topics[0];
+    if (made?.errorCode !== 0) throw new Error(`the table cannot be made: ${made?.errorMessage}`);
   }
 
   /** Sets or deletes a key. Rejects without an acknowledgement. */
@@ -62,7 +63,7 @@ export class Table {
     ];
     const body = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
     const { responses } = await this.#ask("Produce", 9, body);
-    const [{ errorCode }] = responses[0].partitionResponses;
+    const errorCode = responses[0]?.partitionResponses[0]?.errorCode;
     if (errorCode !== 0) throw new Error(`a row of the table was refused with error ${errorCode}`);
     this.#values.set(key, [value]);
   }
@@ -83,9 +84,9 @@ export class Table {
           },
           this.#limitMs,
         );
-        const [{ errorCode, records }] = responses[0].partitions;
-        if (errorCode !== 0) throw new Error(`the table cannot be read: error ${errorCode}`);
-        const rows = readRecords(concat(records ?? []), this.#tools).filter(row => row.offset >= offset);
+        const read = responses[0]?.partitions[0];
+        if (read?.errorCode !== 0) throw new Error(`the table cannot be read: error ${read?.errorCode}`);
+        const rows = readRecords(concat(read.records ?? []), this.#tools).filter(row => row.offset >= offset);
         if (rows.length === 0) break;
         const text = (bytes: Uint8Array | null): string | null =>
           bytes === null ? null : new TextDecoder().decode(bytes);

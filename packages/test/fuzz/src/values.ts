@@ -16,10 +16,6 @@ interface At {
   readonly depth: number;
 }
 
-function pick<T>(rng: Prng, from: readonly T[]): T {
-  return from[rng.int(0, from.length - 1)];
-}
-
 const EDGES: Readonly<Record<string, readonly Int64[]>> = {
   i8: [-128, -1, 0, 1, 127],
   i16: [-32768, -1, 0, 1, 32767],
@@ -43,8 +39,8 @@ const EDGES: Readonly<Record<string, readonly Int64[]>> = {
 };
 
 function text(rng: Prng, around: Surroundings): string {
-  if (rng.chance(0.6)) return pick(rng, around.names);
-  const length = pick(rng, [0, 1, 10, 249, 250, 3000]);
+  if (rng.chance(0.6)) return rng.oneOf(around.names);
+  const length = rng.oneOf([0, 1, 10, 249, 250, 3000]);
   return String.fromCodePoint(...Array.from({ length }, () => rng.int(1, rng.chance(0.9) ? 0x7e : 0xd7ff)));
 }
 
@@ -52,20 +48,20 @@ function scalar(kind: string, at: At): unknown {
   const { rng, around } = at;
   const edges = EDGES[kind];
   if (edges !== undefined)
-    return rng.chance(0.5) ? pick(rng, edges) : edges.at(-1) === 127 ? rng.int(-128, 127) : rng.int(0, 120);
+    return rng.chance(0.5) ? rng.oneOf(edges) : edges.at(-1) === 127 ? rng.int(-128, 127) : rng.int(0, 120);
   switch (kind) {
     case "bool":
       return rng.chance(0.5);
     case "long":
-      return pick(rng, [-1n, 0n, 1n, 2n ** 63n - 1n, -(2n ** 63n), BigInt(rng.int(0, 2000))]);
+      return rng.oneOf([-1n, 0n, 1n, 2n ** 63n - 1n, -(2n ** 63n), BigInt(rng.int(0, 2000))]);
     case "uuid":
-      return rng.chance(0.5) ? pick(rng, around.topicIds) : uuidFromBytes(rng.bytes(16));
+      return rng.chance(0.5) ? rng.oneOf(around.topicIds) : uuidFromBytes(rng.bytes(16));
     case "string":
       return text(rng, around);
     case "records":
       return [around.batches(rng)];
     default:
-      return rng.bytes(pick(rng, [0, 1, 20, 2000]));
+      return rng.bytes(rng.oneOf([0, 1, 20, 2000]));
   }
 }
 
