@@ -1,3 +1,4 @@
+import { entryAt, lastEntry } from "@samsa/base";
 import type { CpuProfile } from "./cpu-profile.ts";
 
 /** Frame of the flame graph: a function, with the functions that it called. */
@@ -32,7 +33,7 @@ function frames(profile: CpuProfile, label: (id: number) => string): Frame {
     // The root node of the profile is our root frame.
     if (parent === undefined) return [root];
     const above = path(parent);
-    const { children } = above[above.length - 1];
+    const { children } = lastEntry(above);
     const name = label(id);
     const own = children.get(name) ?? frame(name);
     children.set(name, own);
@@ -42,7 +43,7 @@ function frames(profile: CpuProfile, label: (id: number) => string): Frame {
   };
   profile.samples.forEach((id, i) => {
     if (label(id) === "(idle)") return;
-    for (const each of path(id)) each.total += profile.timeDeltas[i];
+    for (const each of path(id)) each.total += entryAt(profile.timeDeltas, i);
   });
   return root;
 }

@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
@@ -35,7 +36,7 @@ const IDLE_MS = 3000;
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return entryAt(sorted, Math.floor(sorted.length / 2));
 }
 
 async function starts(contender: Contender, options: MeasureOptions): Promise<Figures> {

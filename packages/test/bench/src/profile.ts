@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { flameGraph } from "./flame.ts";
@@ -30,7 +31,7 @@ export function hottest(profile: CpuProfile, count: number): HotFunction[] {
   profile.samples.forEach((id, i) => {
     const name = label(id);
     if (name === "(idle)") return;
-    const ms = profile.timeDeltas[i] / 1000;
+    const ms = entryAt(profile.timeDeltas, i) / 1000;
     times.set(name, (times.get(name) ?? 0) + ms);
     busy += ms;
   });

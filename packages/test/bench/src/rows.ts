@@ -1,3 +1,5 @@
+import { entryAt } from "@samsa/base";
+
 /** Row of the table. */
 export interface Row {
   /** Key of the figure: the name of its measurement, a dot and the quantity. */
@@ -71,13 +73,15 @@ export function table(results: Results): string {
 }
 
 function aligned(lines: readonly (readonly string[])[]): string {
-  const widths = lines[0].map((_, column) => Math.max(...lines.map(line => line[column].length)));
-  const numeric = (column: number): boolean => column > 0 && column < lines[0].length - 1;
+  const head = entryAt(lines, 0);
+  const widths = head.map((_, column) => Math.max(...lines.map(line => entryAt(line, column).length)));
+  const numeric = (column: number): boolean => column > 0 && column < head.length - 1;
   return lines
     .map(line => {
       const cells = line.map((text, i) => {
-        if (text.startsWith("---")) return text.padStart(widths[i], "-");
-        return numeric(i) ? text.padStart(widths[i]) : text.padEnd(widths[i]);
+        const width = entryAt(widths, i);
+        if (text.startsWith("---")) return text.padStart(width, "-");
+        return numeric(i) ? text.padStart(width) : text.padEnd(width);
       });
       return `| ${cells.join(" | ")} |`;
     })
