@@ -4,7 +4,8 @@ import { parseEndpoints, RawConnection } from "@samsa/wire";
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Connects to `server`, given as `host:port`. */
-export function connect(server: string): Promise<RawConnection> {
+export async function connect(server: string): Promise<RawConnection> {
   const [endpoint] = parseEndpoints(server) ?? [];
+  if (endpoint === undefined) throw new Error(`"${server}" is not host:port`);
   return RawConnection.open(nodeEnv({ logger: silent }), endpoint);
 }

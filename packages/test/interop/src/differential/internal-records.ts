@@ -41,9 +41,9 @@ async function* records(
     const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 1 << 24, sessionId: 0, sessionEpoch: -1 };
     const request = { ...body, topics: [{ topic, partitions }], forgottenTopicsData: [] };
     const { responses } = await client.ask("Fetch", 11, request);
-    const [{ errorCode, records: chunks }] = responses[0].partitions;
-    if (errorCode !== 0) throw new Error(`${topic} cannot be read: error ${errorCode}`);
-    const batch = new BatchCursor(Buffer.concat(chunks ?? []));
+    const read = responses[0]?.partitions[0];
+    if (read?.errorCode !== 0) throw new Error(`${topic} cannot be read: error ${read?.errorCode}`);
+    const batch = new BatchCursor(Buffer.concat(read.records ?? []));
     const record = new RecordCursor();
     const from = fetchOffset;
     while (batch.next()) {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ignored } from "@samsa/base";
+import { entryAt, ignored } from "@samsa/base";
 import { Child, run } from "../processes/child.ts";
 import { CODECS, type Codec } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Producing, type Read } from "./judge.ts";
@@ -39,14 +39,14 @@ function pairs(text: string): Record<string, string> {
 }
 
 function parseLine(line: string): Read {
-  const [partition, offset, headers, key, ...value] = line.split("\t");
+  const fields = line.split("\t");
   const orNull = (text: string): string | null => (text === NULL ? null : text);
   return {
-    partition: Number(partition.replace("Partition:", "")),
-    offset: Number(offset.replace("Offset:", "")),
-    headers: pairs(headers),
-    key: orNull(key),
-    value: orNull(value.join("\t")),
+    partition: Number(entryAt(fields, 0).replace("Partition:", "")),
+    offset: Number(entryAt(fields, 1).replace("Offset:", "")),
+    headers: pairs(entryAt(fields, 2)),
+    key: orNull(entryAt(fields, 3)),
+    value: orNull(fields.slice(4).join("\t")),
   };
 }
 

@@ -1,3 +1,4 @@
+import { entryAt } from "@samsa/base";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,7 +64,7 @@ export class SamsaProcess implements BrokerProcess {
     const child = new Child(this.#program.command, args);
     this.#child = child;
     const ready = JSON.parse(await child.line(line => line.startsWith("{"))) as Ready;
-    this.#port = ready.listeners[0].port;
+    this.#port = entryAt(ready.listeners, 0).port;
     this.http = ready.http ?? "";
   }
 

@@ -115,7 +115,7 @@ function kafkaType(type: string): string {
 }
 
 function fieldName(name: string): string {
-  return name[0].toLowerCase() + name.slice(1);
+  return name.charAt(0).toLowerCase() + name.slice(1);
 }
 
 /** Fields of a struct, declared inline or as a common struct. */

@@ -1,4 +1,5 @@
 /** Runs Kafka's command-line tools and compares their output with the tables of checks. */
+import { entryAt } from "@samsa/base";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,7 +51,7 @@ async function nodeOf(server: string): Promise<string> {
   const admin = new kafkajs.Kafka({ brokers: [server], logLevel: kafkajs.logLevel.NOTHING }).admin();
   await admin.connect();
   try {
-    return String((await admin.describeCluster()).brokers[0].nodeId);
+    return String(entryAt((await admin.describeCluster()).brokers, 0).nodeId);
   } finally {
     await admin.disconnect();
   }

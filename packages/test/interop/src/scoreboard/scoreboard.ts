@@ -1,4 +1,5 @@
 /** Results of outside judges as a table: a row for each judge, a reason for each failed check. */
+import { entryAt } from "@samsa/base";
 
 /** Result of one check of a judge. */
 export interface Check {
@@ -77,12 +78,13 @@ function totals(rows: readonly Row[]): Row {
 export function renderTable(verdicts: readonly Verdict[], width = 160): string {
   const rows = verdicts.map(rowOf);
   const table = [[...COLUMNS], ...cells([...rows, totals(rows)])];
-  const widths = COLUMNS.map((_, column) => Math.max(...table.map(line => line[column].length)));
+  const widths = COLUMNS.map((_, column) => Math.max(...table.map(line => entryAt(line, column).length)));
   const padded = table.map(line =>
     line
       .map((cell, column) => {
         const number = column >= 2 && column <= 4;
-        return number ? cell.padStart(widths[column]) : column === 5 ? cell : cell.padEnd(widths[column]);
+        const widest = entryAt(widths, column);
+        return number ? cell.padStart(widest) : column === 5 ? cell : cell.padEnd(widest);
       })
       .join("  ")
       .trimEnd()

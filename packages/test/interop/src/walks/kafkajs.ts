@@ -1,4 +1,5 @@
 /** Walk through KafkaJS; its argument is the broker's `host:port`. */
+import { entryAt } from "@samsa/base";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage } from "kafkajs";
@@ -42,18 +43,18 @@ async function topics(admin: Admin): Promise<void> {
   await check("list topics", async () => equal("listed", (await admin.listTopics()).includes(TOPIC), true));
   await check("describe a topic", async () => {
     const { topics: found } = await admin.fetchTopicMetadata({ topics: [TOPIC] });
-    equal("partitions", found[0].partitions.length, 2);
+    equal("partitions", found[0]?.partitions.length, 2);
     await refused(/does not host|UNKNOWN_TOPIC/i, () => admin.fetchTopicMetadata({ topics: ["nowhere"] }));
   });
   await check("add partitions", async () => {
     await create("grows");
     await admin.createPartitions({ topicPartitions: [{ topic: "grows", count: 3 }] });
-    equal("partitions", (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0].partitions.length, 3);
+    equal("partitions", (await admin.fetchTopicMetadata({ topics: ["grows"] })).topics[0]?.partitions.length, 3);
   });
   const resource = { type: ConfigResourceTypes.TOPIC, name: TOPIC };
   const retention = async (): Promise<string | undefined> => {
     const { resources } = await admin.describeConfigs({ resources: [resource], includeSynonyms: false });
-    return resources[0].configEntries.find(entry => entry.configName === "retention.ms")?.configValue;
+    return resources[0]?.configEntries.find(entry => entry.configName === "retention.ms")?.configValue;
   };
   await check("describe a topic's settings", async () => equal("retention", await retention(), "3600000"));
   await check("alter a topic's settings", async () => {
@@ -123,12 +124,12 @@ async function consume(kafka: Kafka, admin: Admin): Promise<void> {
     await one.subscribe({ topics: [TOPIC], fromBeginning: true });
     const found = await take(one, total);
     const [full, gone, empty] = found.filter(({ partition }) => partition === 1).map(({ message }) => message);
-    equal("value", full.value?.toString(), "žluťoučký");
-    equal("header", full.headers?.trace?.toString(), "1");
-    equal("headers of one name", [full.headers?.twice].flat().map(String), ["a", "b"]);
-    equal("tombstone", gone.value, null);
-    equal("no key", empty.key, null);
-    equal("empty value", empty.value?.length, 0);
+    equal("value", full?.value?.toString(), "žluťoučký");
+    equal("header", full?.headers?.trace?.toString(), "1");
+    equal("headers of one name", [full?.headers?.twice].flat().map(String), ["a", "b"]);
+    equal("tombstone", gone?.value, null);
+    equal("no key", empty?.key, null);
+    equal("empty value", empty?.value?.length, 0);
     await one.disconnect();
   });
   await check("commit, then go on from there", async () => {
@@ -151,16 +152,17 @@ async function consume(kafka: Kafka, admin: Admin): Promise<void> {
     await one.subscribe({ topics: [TOPIC], fromBeginning: true });
     const found = take(one, 1);
     for (const partition of [0, 1]) one.seek({ topic: TOPIC, partition, offset: "2" });
-    equal("offset", (await found)[0].message.offset, "2");
+    equal("offset", (await found)[0]?.message.offset, "2");
     await one.disconnect();
   });
 }
 
 async function groups(admin: Admin): Promise<void> {
   await check("offsets of a group", async () => {
-    const [{ partitions }] = await admin.fetchOffsets({ groupId: "commit", topics: [TOPIC] });
-    equal("committed", partitions.find(one => one.partition === 1)?.offset, "2");
-    equal("metadata", partitions.find(one => one.partition === 1)?.metadata, "mine");
+    const [found] = await admin.fetchOffsets({ groupId: "commit", topics: [TOPIC] });
+    const committed = found?.partitions.find(one => one.partition === 1);
+    equal("committed", committed?.offset, "2");
+    equal("metadata", committed?.metadata, "mine");
   });
   await check("list and describe groups", async () => {
     const { groups: found } = await admin.listGroups();
@@ -169,7 +171,7 @@ async function groups(admin: Admin): Promise<void> {
       found.some(group => group.groupId === "commit"),
       true,
     );
-    equal("state", (await admin.describeGroups(["commit"])).groups[0].state, "Empty");
+    equal("state", (await admin.describeGroups(["commit"])).groups[0]?.state, "Empty");
   });
   await check("set and reset offsets of a group", async () => {
     await admin.setOffsets({ groupId: "commit", topic: TOPIC, partitions: [{ partition: 1, offset: "1" }] });
@@ -184,7 +186,7 @@ async function groups(admin: Admin): Promise<void> {
     equal("low", (await admin.fetchTopicOffsets(TOPIC)).find(one => one.partition === 1)?.low, "2");
   });
   await check("reassign partitions", async () => {
-    const node = (await admin.describeCluster()).brokers[0].nodeId;
+    const node = entryAt((await admin.describeCluster()).brokers, 0).nodeId;
     const partitionAssignment = [{ partition: 0, replicas: [node] }];
     await admin.alterPartitionReassignments({ topics: [{ topic: TOPIC, partitionAssignment }] });
     equal("under way", (await admin.listPartitionReassignments({})).topics, []);
@@ -209,7 +211,7 @@ registerCodecs();
 const manifest = createRequire(import.meta.url).resolve("kafkajs/package.json");
 tellVersion((JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version);
 const kafka = new kafkajs.Kafka({
-  brokers: [process.argv[2]],
+  brokers: process.argv.slice(2),
   clientId: "kafkajs-walk",
   logLevel: logLevel.NOTHING,
   retry: { initialRetryTime: 50, retries: 3 },

@@ -19,13 +19,13 @@ type Text = Message<string, string, string, string>;
 type TextConsumer = Consumer<string, string, string, string>;
 
 const TOPIC = "platformatic-walk";
-const base = { clientId: "walk", bootstrapBrokers: [process.argv[2]], retries: 3, retryDelay: 100 };
+const base = { clientId: "walk", bootstrapBrokers: process.argv.slice(2), retries: 3, retryDelay: 100 };
 
 async function topics(admin: Admin): Promise<void> {
   await check("create a topic", async () => {
     const configs = [{ name: "retention.ms", value: "3600000" }];
     const [created] = await admin.createTopics({ topics: [TOPIC], partitions: 2, replicas: 1, configs });
-    equal("partitions", created.partitions, 2);
+    equal("partitions", created?.partitions, 2);
     await refused(/already exists|TOPIC_ALREADY_EXISTS/i, () => admin.createTopics({ topics: [TOPIC] }));
   });
   await check("what is wrong with a topic is told", async () => {
@@ -46,7 +46,7 @@ async function topics(admin: Admin): Promise<void> {
   const resource = { resourceType: 2, resourceName: TOPIC } as const;
   const retention = async (): Promise<string | null | undefined> => {
     const [found] = await admin.describeConfigs({ resources: [resource] });
-    return found.configs.find(config => config.name === "retention.ms")?.value;
+    return found?.configs.find(config => config.name === "retention.ms")?.value;
   };
   await check("describe a topic's settings", async () => equal("retention", await retention(), "3600000"));
   await check("alter a topic's settings", async () => {
@@ -123,10 +123,10 @@ async function consume(): Promise<void> {
     const consumer = newConsumer("all");
     const found = await take(consumer, total);
     const [full, gone, empty] = found.filter(({ partition }) => partition === 1);
-    equal("value", full.value, "žluťoučký");
-    equal("headers", Object.fromEntries(full.headers), { trace: "1" });
-    equal("key of the tombstone", gone.key, "gone");
-    equal("empty value", empty.value, "");
+    equal("value", full?.value, "žluťoučký");
+    equal("headers", Object.fromEntries(full?.headers ?? []), { trace: "1" });
+    equal("key of the tombstone", gone?.key, "gone");
+    equal("empty value", empty?.value, "");
     await consumer.close(true);
   });
   await check("commit, then go on from there", async () => {
@@ -143,7 +143,7 @@ async function consume(): Promise<void> {
     const consumer = newConsumer("seek");
     const offsets = [0, 1].map(partition => ({ topic: TOPIC, partition, offset: 2n }));
     const [found] = await take(consumer, 1, { mode: "manual", offsets });
-    equal("offset", found.offset, 2n);
+    equal("offset", found?.offset, 2n);
     await consumer.close(true);
   });
   await check("list offsets, earliest, latest and by time", async () => {
@@ -165,7 +165,7 @@ async function groups(admin: Admin): Promise<void> {
   await check("offsets of a group", async () => {
     const groups = [{ groupId: "commit", topics: [{ name: TOPIC, partitionIndexes: [1] }] }];
     const [found] = await admin.listConsumerGroupOffsets({ groups });
-    equal("committed", found.topics[0].partitions[0].committedOffset, 2n);
+    equal("committed", found?.topics[0]?.partitions[0]?.committedOffset, 2n);
   });
   await check("alter offsets of a group", async () => {
     const partitionOffsets = [{ partition: 1, offset: 1n }];
@@ -185,7 +185,7 @@ async function groups(admin: Admin): Promise<void> {
   });
   await check("describe log directories", async () => {
     const [found] = await admin.describeLogDirs({ topics: [{ name: TOPIC, partitions: [0, 1] }] });
-    equal("directories", found.results.length, 1);
+    equal("directories", found?.results.length, 1);
   });
   await check("alter quotas", async () => {
     const entities = [{ entityType: "client-id", entityName: "walk" }] as const;
