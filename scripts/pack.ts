@@ -65,7 +65,9 @@ function pack(file: string): string {
     cwd: folder,
     encoding: "utf8",
   });
-  return (JSON.parse(printed) as { filename: string }[])[0].filename;
+  const [archive] = JSON.parse(printed) as { filename: string }[];
+  if (archive === undefined) throw new Error(`npm packed nothing of ${folder}`);
+  return archive.filename;
 }
 
 try {

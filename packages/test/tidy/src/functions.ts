@@ -16,14 +16,13 @@ const NOT_FUNCTIONS =
 export function longFunctions(text: string, limit: number): LongFunction[] {
   const lines = text.split("\n");
   const found: LongFunction[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const start = STARTS.exec(lines[i]);
-    if (start === null || NOT_FUNCTIONS.test(lines[i])) continue;
+  for (const [i, line] of lines.entries()) {
+    const start = STARTS.exec(line);
+    if (start === null || NOT_FUNCTIONS.test(line)) continue;
     const indent = start[1] ?? start[2] ?? "";
-    let end = i + 1;
-    while (end < lines.length && !(lines[end].startsWith(`${indent}}`) && !lines[end].startsWith(`${indent} `))) end++;
+    const end = lines.findIndex((later, at) => at > i && later.startsWith(`${indent}}`));
     const length = end - i + 1;
-    if (length > limit && end < lines.length) found.push({ line: i + 1, lines: length });
+    if (length > limit) found.push({ line: i + 1, lines: length });
   }
   return found;
 }

@@ -36,7 +36,7 @@ function isErrorHandler(node: Node): boolean {
       return second === node;
     case "on":
     case "once":
-      return second === node && isStringLiteral(first) && first.text === "error";
+      return second === node && first !== undefined && isStringLiteral(first) && first.text === "error";
     default:
       return false;
   }

@@ -39,7 +39,7 @@ export function sources(): Source[] {
     .map(path => ({
       path,
       text: readFileSync(join(ROOT, path), "utf8"),
-      floor: path.split("/")[1],
+      floor: path.split("/")[1] ?? "",
       room: ROOMS.find(room => path.startsWith(`packages/${room.folder}/`)),
       test: path.includes("/test/") && !/^packages\/test\/[^/]+\/src\//.test(path),
     }));
@@ -49,7 +49,7 @@ export function sources(): Source[] {
 export function importsOf(text: string): string[] {
   const pattern =
     /(?:^|\n)\s*(?:import|export)\b[^;"']*?from\s*["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|(?:^|\n)\s*import\s*["']([^"']+)["']/g;
-  return [...text.matchAll(pattern)].map(m => m[1] ?? m[2] ?? m[3]);
+  return [...text.matchAll(pattern)].map(m => m[1] ?? m[2] ?? m[3] ?? "");
 }
 
 /** Folders of all packages. */
@@ -72,7 +72,10 @@ export function importFaults(source: Source): string[] {
   const faults: string[] = [];
   for (const target of importsOf(source.text)) {
     if (target.startsWith(".")) continue;
-    const name = target.startsWith("@") ? target.split("/").slice(0, 2).join("/") : target.split("/")[0];
+    const name = target
+      .split("/")
+      .slice(0, target.startsWith("@") ? 2 : 1)
+      .join("/");
     const allowed = target.startsWith("node:")
       ? room.node === true
       : room.imports.includes(name) || (room.libraries ?? []).includes(name) || name === room.name;
