@@ -13,7 +13,8 @@ const bin = (name: string) => join(root, "node_modules", ".bin", name);
 
 const checks: readonly (readonly [string, string, readonly string[]])[] = [
   ["compile (pure floors)", "tsc", ["-p", "tsconfig.pure.json"]],
-  ["compile (host, app, tests)", "tsc", ["-p", "tsconfig.node.json"]],
+  ["compile (host, app, test programs)", "tsc", ["-p", "tsconfig.node.json"]],
+  ["compile (tests)", "tsc", ["-p", "tsconfig.test.json"]],
   ["lint", "oxlint", ["--type-aware", "--quiet", "packages", "scripts"]],
   ["format", "biome", ["format", "."]],
 ];

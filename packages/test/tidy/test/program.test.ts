@@ -7,7 +7,7 @@ import { Program } from "../src/program.ts";
 import { droppedResults, swallowed } from "../src/results.ts";
 import { ROOT, sources } from "../src/tree.ts";
 
-const CONFIGS = ["tsconfig.node.json", "tsconfig.pure.json"];
+const CONFIGS = ["tsconfig.test.json", "tsconfig.node.json", "tsconfig.pure.json"];
 const program = new Program(ROOT, CONFIGS);
 afterAll(() => program.close());
 const files: Files = new Map(program.files.map(file => [file.path, file]));
@@ -32,6 +32,10 @@ const all = sources();
 
 test("the compiler reads every source", () => {
   expect(all.filter(({ path }) => !files.has(path))).toEqual([]);
+});
+
+test("the compiler checks the indexes of every source outside of tests", () => {
+  expect(all.filter(source => !source.test && !program.indexChecked.has(source.path))).toEqual([]);
 });
 
 describe("exports", () => {
