@@ -260,7 +260,8 @@ function settle(
       guard: validation.transactional ? transaction?.guardOf(partition) : undefined,
     };
     const done = (errorCode: number): void => {
-      if (errorCode !== 0) fail(result, errorCode);
+      // The records are in the log: the client learns where (`DelayedProduce`).
+      result.errorCode = errorCode;
       production.done();
     };
     added = partition.appendAsLeader(bytes, request, { acks: producing.acks, timeoutMs: producing.timeoutMs, done });

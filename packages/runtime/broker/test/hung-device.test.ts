@@ -1,0 +1,105 @@
+import { Errors } from "@samsa/protocol";
+import { buildBatch } from "@samsa/records";
+import type { RawConnection } from "@samsa/wire";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Partition } from "../src/replica/partition.ts";
+import { logOf } from "./logs.ts";
+import { clock } from "./share-bench.ts";
+import { TestBroker } from "./wire.ts";
+
+const { code: TIMED_OUT } = Errors.REQUEST_TIMED_OUT;
+/** Time after which no append waits any longer. */
+const LIMIT_MS = 30_001;
+
+let broker: TestBroker;
+/** Each waits for its own requests only. */
+const wires: RawConnection[] = [];
+let topics = 0;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({}, undefined, clock.world);
+  for (let i = 0; i < 3; i++) wires.push(await broker.connect());
+});
+
+afterEach(() => vi.restoreAllMocks());
+
+afterAll(async () => {
+  for (const wire of wires) wire.close();
+  await broker.stop();
+});
+
+interface Producing {
+  readonly sequence?: number;
+  readonly acks?: number;
+  readonly from?: number;
+}
+
+/** A topic of one partition, whose log has a name that is durable. */
+async function topic(): Promise<{ partition: Partition; produce: (how?: Producing) => Promise<[number, number]> }> {
+  const name = `t${++topics}`;
+  const created = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  await wires[0].ask("CreateTopics", 7, { topics: [created], timeoutMs: 1000 });
+  const produce = async ({ sequence = 0, acks = -1, from = 0 }: Producing = {}): Promise<[number, number]> => {
+    const rows = [{ timestamp: clock.world.clock.now(), key: null, value: Buffer.from("v") }];
+    const producer = { producerId: 7n, producerEpoch: 0, baseSequence: sequence };
+    const records = [buildBatch(rows, producer, broker.broker.tools)];
+    const topicData = [{ name, partitionData: [{ index: 0, records }] }];
+    const request = { transactionalId: null, acks, timeoutMs: 1000, topicData };
+    const { errorCode, baseOffset } = (await wires[from].ask("Produce", 9, request)).responses[0].partitionResponses[0];
+    return [errorCode, Number(baseOffset)];
+  };
+  expect(await produce()).toEqual([0, 0]);
+  return { partition: broker.broker.topics.partition(name, 0) as Partition, produce };
+}
+
+/** Lets the flushes of a partition hang until the returned function is called. */
+function hang(partition: Partition): () => void {
+  let end = (): void => {};
+  const flushed = new Promise<void>(resolve => {
+    end = resolve;
+  });
+  const log = logOf(partition);
+  vi.spyOn(log, "flushDue").mockReturnValue(true);
+  vi.spyOn(log, "flush").mockReturnValue(flushed);
+  return end;
+}
+
+async function ends(partition: Partition, offset: number): Promise<void> {
+  await vi.waitFor(() => expect(partition.endOffset).toBe(offset));
+}
+
+describe("a batch whose flush hangs", () => {
+  test("times out, names its offset, and is a duplicate when it is sent again", async () => {
+    const { partition, produce } = await topic();
+    const end = hang(partition);
+    const first = produce({ sequence: 1 });
+    await ends(partition, 2);
+    clock.pass(LIMIT_MS);
+    expect(await first).toEqual([TIMED_OUT, 1]);
+    const append = vi.spyOn(partition, "appendAsLeader");
+    const again = produce({ sequence: 1 });
+    await vi.waitFor(() => expect(append).toHaveBeenCalled());
+    end();
+    expect(await again).toEqual([0, 1]);
+    expect(partition.endOffset).toBe(2);
+  });
+
+  test("is acknowledged with those of other rules, and each that timed out has one answer", async () => {
+    const { partition, produce } = await topic();
+    const end = hang(partition);
+    const early = produce({ sequence: 1, acks: 1 });
+    await ends(partition, 2);
+    clock.pass(LIMIT_MS);
+    expect(await early).toEqual([TIMED_OUT, 1]);
+    const all = produce({ sequence: 2, acks: -1 });
+    await ends(partition, 3);
+    const one = produce({ sequence: 3, acks: 1, from: 1 });
+    await ends(partition, 4);
+    end();
+    expect(await Promise.all([all, one])).toEqual([
+      [0, 2],
+      [0, 3],
+    ]);
+    expect(partition.highWatermark).toBe(4);
+  });
+});
