@@ -33,7 +33,7 @@ export class Wait<W> {
   }
 }
 
-/** Waits for offsets, oldest first: offsets never decrease, as those of appends do not. */
+/** Waits for offsets, in their order; waits for the same offset in the order of their appends. */
 export class Waits<W> {
   #waits: Wait<W>[] = [];
   #cancelled = 0;
@@ -45,7 +45,11 @@ export class Waits<W> {
 
   add(offset: Offset, item: W): Wait<W> {
     const wait = new Wait<W>(this, offset, item);
-    this.#waits.push(wait);
+    // A batch that is a duplicate ends below the batches after it.
+    let at = this.#waits.length;
+    while (at > 0 && entryAt(this.#waits, at - 1).offset > offset) at--;
+    if (at === this.#waits.length) this.#waits.push(wait);
+    else this.#waits.splice(at, 0, wait);
     return wait;
   }
 

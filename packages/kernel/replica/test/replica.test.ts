@@ -76,7 +76,9 @@ class Model {
   role: "LEADER" | "FOLLOWER" = "LEADER";
 
   take(isOver: (end: number) => boolean, errorCode: number): [item: number, errorCode: number][] {
-    const over = ACKS.flatMap(acks => this.waits.filter(wait => wait.acks === acks && isOver(wait.end)));
+    const over = ACKS.flatMap(acks =>
+      this.waits.filter(wait => wait.acks === acks && isOver(wait.end)).toSorted((a, b) => a.end - b.end),
+    );
     this.waits = this.waits.filter(({ end }) => !isOver(end));
     return over.map(({ item }) => [item, errorCode]);
   }
@@ -85,6 +87,7 @@ class Model {
 test("every append has one outcome, in order, or is cancelled", () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.tuple(fc.constant("append"), fc.nat(3), fc.nat(2)) },
+    { weight: 1, arbitrary: fc.tuple(fc.constant("duplicate"), fc.nat(30), fc.nat(2)) },
     { weight: 3, arbitrary: fc.tuple(fc.constant("cancel"), fc.nat(200), fc.constant(0)) },
     { weight: 3, arbitrary: fc.tuple(fc.constant("written"), fc.nat(300), fc.constant(0)) },
     { weight: 1, arbitrary: fc.tuple(fc.constantFrom("follow", "lead"), fc.nat(2), fc.constant(0)) },
@@ -96,11 +99,13 @@ test("every append has one outcome, in order, or is cancelled", () => {
       const waits: Wait<number>[] = [];
       let end = 0;
       for (const [what, by, which] of steps) {
-        if (what === "append" && model.role === "LEADER") {
-          end += by;
+        if ((what === "append" || what === "duplicate") && model.role === "LEADER") {
+          if (what === "append") end += by;
+          // A duplicate ends where the batch ends that the log already has.
+          const at = what === "append" ? end : Math.max(0, end - by);
           const acks = ACKS[which] as Acks;
-          model.waits.push({ item: waits.length, end, acks });
-          waits.push(replica.appended(end, acks, waits.length));
+          model.waits.push({ item: waits.length, end: at, acks });
+          waits.push(replica.appended(at, acks, waits.length));
         } else if (what === "cancel" && by < waits.length) {
           waits[by]?.cancel();
           model.waits = model.waits.filter(({ item }) => item !== by);

@@ -84,6 +84,17 @@ describe("a batch whose flush hangs", () => {
     expect(partition.endOffset).toBe(2);
   });
 
+  test("does not delay the answer to a duplicate of a batch that is safe", async () => {
+    const { partition, produce } = await topic();
+    const end = hang(partition);
+    const next = produce({ sequence: 1 });
+    await ends(partition, 2);
+    expect(await produce({ sequence: 0, from: 1 })).toEqual([0, 0]);
+    expect(partition.highWatermark).toBe(1);
+    end();
+    expect(await next).toEqual([0, 1]);
+  });
+
   test("is acknowledged with those of other rules, and each that timed out has one answer", async () => {
     const { partition, produce } = await topic();
     const end = hang(partition);

@@ -348,6 +348,8 @@ export class Partition {
       this.#advance(end);
       return;
     }
+    // A batch that is a duplicate may be safe already.
+    this.#advance(this.highWatermark);
     this.#limitWaits();
     (isDue ? this.#log.flush() : this.#log.syncNames()).then(
       () => this.#flushed(end),
