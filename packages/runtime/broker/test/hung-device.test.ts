@@ -114,3 +114,28 @@ describe("a batch whose flush hangs", () => {
     expect(partition.highWatermark).toBe(4);
   });
 });
+
+describe("a batch for a log that another is about to replace", () => {
+  test("times out, too", async () => {
+    const { partition, produce } = await topic();
+    partition.hold();
+    const held = produce({ sequence: 1 });
+    await ends(partition, 2);
+    clock.pass(LIMIT_MS);
+    expect(await held).toEqual([TIMED_OUT, 1]);
+    partition.release();
+    expect(await produce({ sequence: 2 })).toEqual([0, 2]);
+  });
+
+  test("is acknowledged if the other log comes in time", async () => {
+    const { partition, produce } = await topic();
+    partition.hold();
+    const held = produce({ sequence: 1 });
+    await ends(partition, 2);
+    clock.pass(LIMIT_MS - 1000);
+    partition.release();
+    expect(await held).toEqual([0, 1]);
+    clock.pass(LIMIT_MS);
+    expect(await produce({ sequence: 2 })).toEqual([0, 2]);
+  });
+});

@@ -336,7 +336,8 @@ export class Partition {
 
   readonly #write = (): void => {
     this.#dirty = false;
-    if (this.fault !== 0 || this.#held) return;
+    // The device may hang while another log replaces this one, too.
+    if (this.fault !== 0 || this.#held) return this.#limitWaits();
     if (!this.#log.writePending()) {
       this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
       return;
