@@ -317,10 +317,10 @@ export function writeMarker(
   const whole = { ...marker, timestamp: now };
   if (topic === OFFSETS_TOPIC) {
     const runner = groups.at(index);
-    // The marker is sent again, as while the partition has no leader.
-    if (typeof runner === "number") done(Errors.NOT_LEADER_OR_FOLLOWER.code);
-    else runner.end(whole, transactionVersion, done);
-    return;
+    // Without a shard, or if that is unloaded meanwhile, the marker is sent again, as while the partition has no leader.
+    const { code: away } = Errors.NOT_LEADER_OR_FOLLOWER;
+    if (typeof runner === "number") return done(away);
+    return runner.end(whole, transactionVersion, error => done(error === Errors.NOT_COORDINATOR.code ? away : error));
   }
   const request = { origin: "coordinator" as const, now, transactionVersion };
   const added = partition.appendAsLeader(endTxnBatch(whole, tools), request, { acks: "IN_SYNC", done });

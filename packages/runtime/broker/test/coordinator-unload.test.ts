@@ -1,0 +1,190 @@
+import { Errors } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Partition } from "../src/replica/partition.ts";
+import { OFFSETS_TOPIC } from "../src/replica/topics.ts";
+import { clock } from "./share-bench.ts";
+import { TestBroker } from "./wire.ts";
+
+const { code: NOT_COORDINATOR } = Errors.NOT_COORDINATOR;
+const { code: NOT_LEADER } = Errors.NOT_LEADER_OR_FOLLOWER;
+const { code: TIMED_OUT } = Errors.REQUEST_TIMED_OUT;
+const { code: UNSTABLE } = Errors.UNSTABLE_OFFSET_COMMIT;
+const TIMEOUT_MS = 20_000;
+const PRODUCER = { producerId: 70n, producerEpoch: 0 };
+
+let broker: TestBroker;
+/** Requests of one connection wait for each other. */
+let wire: RawConnection;
+let other: RawConnection;
+let count = 0;
+
+beforeAll(async () => {
+  const settings = {
+    "offsets.topic.num.partitions": "1",
+    "offsets.commit.timeout.ms": String(TIMEOUT_MS),
+    "transaction.partition.verification.enable": "false",
+  };
+  broker = await TestBroker.start(settings, undefined, clock.world);
+  wire = await broker.connect();
+  other = await broker.connect();
+  const topic = { name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+  await wire.ask("CreateTopics", 7, { topics: [topic], timeoutMs: 1000 });
+  await served();
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  offsets().release();
+});
+
+afterAll(async () => {
+  wire.close();
+  other.close();
+  await broker.stop();
+});
+
+function offsets(): Partition {
+  return broker.broker.topics.partition(OFFSETS_TOPIC, 0) as Partition;
+}
+
+/** Waits until the coordinator takes commits, and its log has a name that is durable. */
+async function served(): Promise<void> {
+  await vi.waitFor(async () => {
+    const { errorCode } = await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+    expect([errorCode, await commit("first", 1)]).toEqual([0, 0]);
+  });
+}
+
+async function commit(groupId: string, committedOffset: number): Promise<number> {
+  const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: "" }];
+  const { topics } = await wire.ask("OffsetCommit", 2, { groupId, topics: [{ name: "t", partitions }] });
+  return topics[0].partitions[0].errorCode;
+}
+
+async function txnCommit(groupId: string, committedOffset: number): Promise<number> {
+  const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: "" }];
+  const topics = [{ name: "t", partitions }];
+  const response = await wire.ask("TxnOffsetCommit", 2, { transactionalId: "x", groupId, ...PRODUCER, topics });
+  return response.topics[0].partitions[0].errorCode;
+}
+
+async function mark(transactionResult: boolean): Promise<number> {
+  const topics = [{ name: OFFSETS_TOPIC, partitionIndexes: [0] }];
+  const markers = [{ ...PRODUCER, transactionResult, topics, coordinatorEpoch: 0 }];
+  return (await wire.ask("WriteTxnMarkers", 1, { markers })).markers[0].topics[0].partitions[0].errorCode;
+}
+
+async function fetch(groupId: string, requireStable: boolean): Promise<number | string> {
+  const groups = [{ groupId, topics: [{ name: "t", partitionIndexes: [0] }] }];
+  const { groups: fetched } = await other.ask("OffsetFetch", 8, { groups, requireStable });
+  const { errorCode, topics } = fetched[0];
+  const code = errorCode === 0 ? topics[0].partitions[0].errorCode : errorCode;
+  return code === 0 ? Number(topics[0].partitions[0].committedOffset) : `error ${code}`;
+}
+
+function newGroup(): string {
+  return `g${++count}`;
+}
+
+function runner() {
+  const found = broker.broker.groups.of("g");
+  if (typeof found === "number") throw new Error(`the shard takes no requests: ${found}`);
+  return found;
+}
+
+/** Sends a request whose records stay uncommitted; the answer comes later. */
+async function open(send: () => Promise<number>): Promise<() => Promise<number>> {
+  const partition = offsets();
+  const before = partition.endOffset;
+  partition.hold();
+  const answer = send();
+  await vi.waitFor(() => expect(partition.endOffset).toBeGreaterThan(before));
+  return () => answer;
+}
+
+/** Unloads the shard, and loads it in a later epoch. */
+async function reelect(): Promise<void> {
+  const { groups } = broker.broker;
+  const { leaderEpoch } = runner();
+  groups.resign(0, leaderEpoch + 1);
+  groups.elect(offsets(), leaderEpoch + 2);
+}
+
+describe("a marker that is not committed", () => {
+  test("hides the offset of its transaction, and stable fetches wait for it", async () => {
+    const groupId = newGroup();
+    expect(await commit(groupId, 1)).toBe(0);
+    expect(await txnCommit(groupId, 5)).toBe(0);
+    expect([await fetch(groupId, false), await fetch(groupId, true)]).toEqual([1, `error ${UNSTABLE}`]);
+    const marked = await open(() => mark(true));
+    expect(await fetch(groupId, false)).toBe(1);
+    const stable = fetch(groupId, true);
+    offsets().release();
+    expect([await marked(), await stable, await fetch(groupId, false)]).toEqual([0, 5, 5]);
+  });
+
+  test("times out, and is repeated without harm", async () => {
+    const groupId = newGroup();
+    expect(await txnCommit(groupId, 6)).toBe(0);
+    const marked = await open(() => mark(true));
+    clock.pass(TIMEOUT_MS);
+    expect(await marked()).toBe(TIMED_OUT);
+    offsets().release();
+    expect(await mark(true)).toBe(0);
+    expect(await fetch(groupId, true)).toBe(6);
+  });
+
+  test("that the log does not take leaves the transaction open", async () => {
+    const groupId = newGroup();
+    expect(await commit(groupId, 1)).toBe(0);
+    expect(await txnCommit(groupId, 7)).toBe(0);
+    const refused = { error: NOT_LEADER, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+    vi.spyOn(offsets(), "appendAsLeader").mockReturnValueOnce(refused);
+    expect(await mark(true)).toBe(NOT_LEADER);
+    expect([await fetch(groupId, false), await fetch(groupId, true)]).toEqual([1, `error ${UNSTABLE}`]);
+    expect(await mark(false)).toBe(0);
+    expect(await fetch(groupId, true)).toBe(1);
+  });
+
+  test("is refused as by a partition without a leader when its shard is unloaded", async () => {
+    const groupId = newGroup();
+    expect(await txnCommit(groupId, 8)).toBe(0);
+    const marked = await open(() => mark(true));
+    await reelect();
+    expect(await marked()).toBe(NOT_LEADER);
+    expect(await fetch(groupId, true)).toBe(`error ${Errors.COORDINATOR_LOAD_IN_PROGRESS.code}`);
+    offsets().release();
+    await expect.poll(() => fetch(groupId, true)).toBe(8);
+  });
+});
+
+describe("a shard that is unloaded", () => {
+  test("answers all that waits, even if the shard fails at it", async () => {
+    const groupId = newGroup();
+    const write = await open(() => commit(groupId, 9));
+    vi.spyOn(runner().shard, "unload").mockImplementation(() => {
+      throw new Error("planted");
+    });
+    await reelect();
+    expect(await write()).toBe(NOT_COORDINATOR);
+    offsets().release();
+    await expect.poll(() => fetch(groupId, true)).toBe(9);
+  });
+
+  test("with its topic leaves nothing to a topic of the same name", async () => {
+    const groupId = newGroup();
+    expect(await commit(groupId, 1)).toBe(0);
+    const before = runner();
+    const write = await open(() => commit(groupId, 2));
+    const { responses } = await other.ask("DeleteTopics", 5, { topicNames: [OFFSETS_TOPIC], timeoutMs: 1000 });
+    expect(responses[0].errorCode).toBe(0);
+    expect(await write()).not.toBe(0);
+    expect(before.failed).toBe(true);
+    await served();
+    expect(runner()).not.toBe(before);
+    expect(await fetch(groupId, true)).toBe(-1);
+    expect(await commit(groupId, 3)).toBe(0);
+    expect(await fetch(groupId, true)).toBe(3);
+  });
+});
