@@ -387,6 +387,10 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
     this.partition.unwatch(this);
     this.tend((out, now) => this.shard.unload(now, errorCode, out));
     this.#open.close(errorCode);
+    // The shard may have failed before it answered all requests.
+    const left = [...this.#replies.values()];
+    this.#replies.clear();
+    guardEach(left, ({ refuse }) => refuse(errorCode), this.#report);
     this.#shardAlarm.stop();
     this.#writeAlarm.stop();
   }
