@@ -113,7 +113,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("AddPartitionsToTxn", transactions.addPartitionsToTxn, { topics: { operation: "WRITE", clientsUntil: 3 } }),
   serve("AddOffsetsToTxn", transactions.addOffsetsToTxn, onTransaction("WRITE")),
   serve("EndTxn", transactions.endTxn, onTransaction("WRITE")),
-  serve("WriteTxnMarkers", writeTxnMarkers, { topics: { operation: null }, throttle: "exempt", ...CLUSTER_ACTION }),
+  serve("WriteTxnMarkers", writeTxnMarkers, { topics: { operation: null }, throttle: "exempt" }),
   serve("TxnOffsetCommit", txnOffsetCommit, { topics: { operation: "READ", idsSince: 6 }, ...onTransaction("WRITE") }),
   serve("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
   serve("CreateAcls", createAcls, ALTER_CLUSTER),

@@ -39,6 +39,7 @@ const BY_RESOURCE = [
   "OffsetForLeaderEpoch",
   "PushTelemetry",
   "ShareGroupDescribe",
+  "WriteTxnMarkers",
 ];
 
 const logged: unknown[] = [];

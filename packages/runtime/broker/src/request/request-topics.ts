@@ -15,7 +15,7 @@ import type { RequestContext } from "./request-context.ts";
 
 /** Column of an API that names topics: how it names them, and what its clients need permission for. */
 export interface TopicAccess {
-  /** Operation on each topic; null: the permission of the whole request, on the cluster, covers all topics. */
+  /** Operation on each topic; null: a permission on the cluster covers all topics. */
   readonly operation: OperationOn<"TOPIC"> | null;
   /** First version that names topics by id (KIP-516); default: none. */
   readonly idsSince?: number;

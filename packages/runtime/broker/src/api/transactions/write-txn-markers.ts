@@ -1,9 +1,14 @@
 import type { PartitionIndex, ProducerId } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
+import { CLUSTER_NAME } from "../../request/authorizer.ts";
+import { errorResponses } from "../../request/error-responses.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "writeMarker">;
+
+/** Each of these permissions on the cluster is enough: administrators have the first, brokers the second. */
+const OPERATIONS = ["ALTER", "CLUSTER_ACTION"] as const;
 
 type MarkedPartition = ItemOf<"WriteTxnMarkers", "markers">["topics"][number]["partitions"][number];
 type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonly errorCode: number };
@@ -12,20 +17,24 @@ type Outcome = { readonly topic: string; readonly index: PartitionIndex; readonl
  * WriteTxnMarkers: ends transactions in partitions of this broker, for their coordinator or for an administrator who
  * aborts a hanging transaction.
  */
-export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, { markers }, { topics }, reply) => {
+export const writeTxnMarkers: TopicHandler<"WriteTxnMarkers", Needs> = (parts, request, { topics }, reply) => {
+  if (!OPERATIONS.some(operation => topics.permits(operation, "CLUSTER", CLUSTER_NAME))) {
+    return reply(errorResponses.WriteTxnMarkers(request, { ...Errors.CLUSTER_AUTHORIZATION_FAILED, detail: null }));
+  }
+  const { markers } = request;
   const outcomes = new Map<ProducerId, Map<string, Outcome>>();
   let waiting = 1;
   const done = (): void => {
     if (--waiting > 0) return;
     reply({ markers: [...outcomes].map(([producerId, of]) => ({ producerId, topics: byTopic([...of.values()]) })) });
   };
-  for (const request of markers) {
-    const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit, transactionVersion } = request;
+  for (const one of markers) {
+    const { producerId, producerEpoch, coordinatorEpoch, transactionResult: commit, transactionVersion } = one;
     const of = outcomes.get(producerId) ?? new Map<string, Outcome>();
     // A producer without partitions is left out of the response.
-    if (request.topics.some(({ partitionIndexes }) => partitionIndexes.length > 0)) outcomes.set(producerId, of);
+    if (one.topics.some(({ partitionIndexes }) => partitionIndexes.length > 0)) outcomes.set(producerId, of);
     const marker = { producerId, producerEpoch, coordinatorEpoch, commit };
-    for (const { name: topic, partitionIndexes } of request.topics) {
+    for (const { name: topic, partitionIndexes } of one.topics) {
       for (const index of partitionIndexes) {
         waiting++;
         const tell = (errorCode: number): void => {

@@ -1,0 +1,60 @@
+import { Errors } from "@samsa/protocol";
+import type { RawConnection } from "@samsa/wire";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Authorizer } from "../src/network/authorizer.ts";
+import { TestBroker } from "./wire.ts";
+
+const { code: REFUSED } = Errors.CLUSTER_AUTHORIZATION_FAILED;
+
+/** Operations on the cluster that are allowed; those on other resources always are. */
+let allowed: readonly string[] = [];
+
+const authorizer: Authorizer = {
+  allows: (_client, { resource, operation }) => resource !== "CLUSTER" || allowed.includes(operation),
+};
+
+let broker: TestBroker;
+let wire: RawConnection;
+
+beforeAll(async () => {
+  broker = await TestBroker.start({}, undefined, undefined, { authorizer });
+  wire = await broker.connect();
+  allowed = ["CREATE"];
+  await wire.ask("CreateTopics", 7, {
+    topics: [{ name: "t", numPartitions: 1, replicationFactor: 1 }],
+    timeoutMs: 1000,
+  });
+});
+
+afterAll(async () => {
+  wire.close();
+  await broker.stop();
+});
+
+test("markers are for brokers, and for administrators who abort a transaction that hangs", async () => {
+  const topics = [{ name: "t", partitionIndexes: [0] }];
+  const markers = [{ producerId: 1n, producerEpoch: 0, transactionResult: false, topics, coordinatorEpoch: -1 }];
+  const codes: number[] = [];
+  for (const operations of [["DESCRIBE"], ["ALTER"], ["CLUSTER_ACTION"]]) {
+    allowed = operations;
+    const response = await wire.ask("WriteTxnMarkers", 1, { markers });
+    codes.push(response.markers[0].topics[0].partitions[0].errorCode);
+  }
+  expect(codes).toEqual([REFUSED, 0, 0]);
+});
+
+test("only brokers may add partitions to transactions of others, and learn which partitions exist", async () => {
+  const transactions = ["t", "absent"].map(name => ({
+    transactionalId: name,
+    producerId: 1n,
+    producerEpoch: 0,
+    verifyOnly: true,
+    topics: [{ name, partitions: [0] }],
+  }));
+  allowed = ["ALTER"];
+  const refused = await wire.ask("AddPartitionsToTxn", 4, { transactions });
+  expect([refused.errorCode, refused.resultsByTransaction]).toEqual([REFUSED, []]);
+  allowed = ["CLUSTER_ACTION"];
+  const answered = await wire.ask("AddPartitionsToTxn", 4, { transactions });
+  expect([answered.errorCode, answered.resultsByTransaction.length]).toEqual([0, 2]);
+});
