@@ -37,7 +37,9 @@ export class Replica<W> {
   #highWatermark: Offset;
   /** Number of replicas in sync: this one alone, so far. */
   readonly #inSync = 1;
-  /** Value of `min.insync.replicas`. */
+  /** Number of replicas that the partition has. */
+  replicas = 1;
+  /** Value of `min.insync.replicas`; above the number of replicas, that number counts (`Partition.effectiveMinIsr`). */
   minInSync = 1;
   readonly #waits: Readonly<Record<Acks, Waits<W>>> = {
     LEADER: new Waits(),
@@ -83,7 +85,11 @@ export class Replica<W> {
   /** Error code for an append; 0 if the leader may take it (`Partition.appendRecordsToLeader`). */
   appendFault(acks: Acks): number {
     if (this.#fault !== 0) return this.#fault;
-    return acks === "IN_SYNC" && this.#inSync < this.minInSync ? Errors.NOT_ENOUGH_REPLICAS.code : 0;
+    return acks === "IN_SYNC" && this.#isBelowMinimum ? Errors.NOT_ENOUGH_REPLICAS.code : 0;
+  }
+
+  get #isBelowMinimum(): boolean {
+    return this.#inSync < Math.min(this.minInSync, this.replicas);
   }
 
   /** Adds an append whose last record is before `end`. `written` or a change of role ends the wait; it may be cancelled. */
@@ -101,7 +107,7 @@ export class Replica<W> {
     this.#highWatermark = Math.max(this.#highWatermark, end);
     const { LEADER, COMMITTED, IN_SYNC } = this.#waits;
     // The records are in the log, even if the replicas in sync have become too few since.
-    const inSyncError = this.#inSync < this.minInSync ? Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code : 0;
+    const inSyncError = this.#isBelowMinimum ? Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code : 0;
     return [
       { items: LEADER.upTo(end), errorCode: 0 },
       { items: COMMITTED.upTo(this.#highWatermark), errorCode: 0 },

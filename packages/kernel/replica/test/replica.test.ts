@@ -50,6 +50,8 @@ describe("a replica", () => {
   test("refuses appends for all replicas in sync while these are too few", () => {
     const replica = leader();
     replica.minInSync = 2;
+    expect(replica.appendFault("IN_SYNC"), "it has no other replica").toBe(0);
+    replica.replicas = 3;
     expect(ACKS.map(acks => replica.appendFault(acks))).toEqual([0, 0, Errors.NOT_ENOUGH_REPLICAS.code]);
   });
 
@@ -57,6 +59,7 @@ describe("a replica", () => {
     const replica = leader();
     ACKS.forEach((acks, i) => replica.appended(1, acks, i));
     replica.minInSync = 2;
+    replica.replicas = 2;
     expect(outcomes(replica.written(1))).toEqual([
       [0, 0],
       [1, 0],

@@ -299,6 +299,9 @@ describe("settings of a topic", () => {
 
   test("min.insync.replicas", async () => {
     const name = await topicWith({ "min.insync.replicas": "2" });
+    expect((await produce(name)).errorCode, "no more than there are replicas").toBe(0);
+    const partition = broker.broker.topics.partition(name, 0);
+    partition?.becomeLeader(partition.leaderEpoch, 2);
     expect((await produce(name)).errorCode).toBe(19);
     expect((await produce(name, { acks: 1 })).errorCode).toBe(0);
     await alter(TOPIC, name, { "min.insync.replicas": null });

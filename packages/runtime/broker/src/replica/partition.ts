@@ -400,9 +400,10 @@ export class Partition {
     guardEach(items, end, this.#report);
   }
 
-  /** Leads in an epoch, from the end of the log on (`Partition.makeLeader`). */
-  becomeLeader(epoch: LeaderEpoch): void {
+  /** Leads a number of replicas in an epoch, from the end of the log on (`Partition.makeLeader`). */
+  becomeLeader(epoch: LeaderEpoch, replicas = 1): void {
     if (this.isOffline) return;
+    this.#replica.replicas = replicas;
     // Records that were appended before it became a follower are written, and become readable.
     if (this.leaderEpoch >= 0 && this.fault !== 0) this.#turn.add("write", this.#write);
     this.#replica.becomeLeader(epoch);

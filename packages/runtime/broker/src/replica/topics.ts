@@ -185,8 +185,8 @@ export class Topics {
     }
   }
 
-  #lead(partition: Partition, { leader, leaderEpoch }: PartitionImage): void {
-    if (leader === this.#options.nodeId) partition.becomeLeader(leaderEpoch);
+  #lead(partition: Partition, { leader, leaderEpoch, replicas }: PartitionImage): void {
+    if (leader === this.#options.nodeId) partition.becomeLeader(leaderEpoch, replicas.length);
     else partition.becomeFollower(leaderEpoch);
   }
 
