@@ -56,9 +56,9 @@ async function served(): Promise<void> {
   });
 }
 
-async function commit(groupId: string, committedOffset: number): Promise<number> {
+async function commit(groupId: string, committedOffset: number, from = wire): Promise<number> {
   const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: "" }];
-  const { topics } = await wire.ask("OffsetCommit", 2, { groupId, topics: [{ name: "t", partitions }] });
+  const { topics } = await from.ask("OffsetCommit", 2, { groupId, topics: [{ name: "t", partitions }] });
   return topics[0].partitions[0].errorCode;
 }
 
@@ -159,7 +159,66 @@ describe("a marker that is not committed", () => {
   });
 });
 
+describe("a write that is not committed", () => {
+  test("does not delay the answer to one that the log does not take", async () => {
+    const write = await open(() => commit(newGroup(), 1));
+    const { code } = Errors.KAFKA_STORAGE_ERROR;
+    const refused = { error: code, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+    vi.spyOn(offsets(), "appendAsLeader").mockReturnValueOnce(refused);
+    expect(await commit(newGroup(), 2, other)).toBe(NOT_COORDINATOR);
+    offsets().release();
+    expect(await write()).toBe(0);
+  });
+
+  test("times out as the first of its shard, if it is a marker", async () => {
+    await reelect();
+    await vi.waitFor(() => expect(runner().isLoaded).toBe(true));
+    const marked = await open(() => mark(true));
+    clock.pass(TIMEOUT_MS);
+    expect(await marked()).toBe(TIMED_OUT);
+  });
+
+  test("fails stable fetches in time even after its own request has timed out", async () => {
+    const groupId = newGroup();
+    const write = await open(() => commit(groupId, 4));
+    clock.pass(TIMEOUT_MS);
+    expect(await write()).toBe(Errors.COORDINATOR_NOT_AVAILABLE.code);
+    const waits = vi.spyOn(runner(), "whenCommitted");
+    const stable = fetch(groupId, true);
+    await vi.waitFor(() => expect(waits).toHaveBeenCalled());
+    clock.pass(TIMEOUT_MS);
+    expect(await stable).toBe(`error ${NOT_COORDINATOR}`);
+    offsets().release();
+    await expect.poll(() => fetch(groupId, true)).toBe(4);
+  });
+
+  test("is replayed with the offsets that its records have in the log", async () => {
+    const end = offsets().endOffset;
+    const replay = vi.spyOn(runner().shard, "replay");
+    const partitions = [0, 0].map(partitionIndex => ({ partitionIndex, committedOffset: 1, committedMetadata: "" }));
+    await wire.ask("OffsetCommit", 2, { groupId: newGroup(), topics: [{ name: "t", partitions }] });
+    expect(replay.mock.calls.map((call: readonly unknown[]) => call[2])).toEqual([end, end + 1]);
+    expect(offsets().endOffset).toBe(end + 2);
+  });
+});
+
 describe("a shard that is unloaded", () => {
+  test("hears no more of its partition", async () => {
+    const before = runner();
+    await reelect();
+    const advanced = vi.spyOn(before, "advanced");
+    await served();
+    expect(advanced).not.toHaveBeenCalled();
+  });
+
+  test("because it has failed is loaded again when the same broker is elected again", async () => {
+    const before = runner();
+    vi.spyOn(before, "failed", "get").mockReturnValue(true);
+    broker.broker.groups.elect(offsets(), before.leaderEpoch + 1);
+    await served();
+    expect(runner()).not.toBe(before);
+  });
+
   test("answers all that waits, even if the shard fails at it", async () => {
     const groupId = newGroup();
     const write = await open(() => commit(groupId, 9));
@@ -187,4 +246,17 @@ describe("a shard that is unloaded", () => {
     expect(await commit(groupId, 3)).toBe(0);
     expect(await fetch(groupId, true)).toBe(3);
   });
+});
+
+test("a broker that stops loads no shard any more", async () => {
+  const stopping = await TestBroker.start({ "offsets.topic.num.partitions": "1" });
+  const client = await stopping.connect();
+  await client.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+  client.close();
+  const { groups, topics } = stopping.broker;
+  const partition = topics.partition(OFFSETS_TOPIC, 0) as Partition;
+  groups.close(NOT_COORDINATOR);
+  groups.elect(partition, partition.leaderEpoch + 1);
+  expect(groups.known()).toEqual([]);
+  await stopping.stop();
 });

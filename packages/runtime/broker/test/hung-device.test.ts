@@ -1,7 +1,9 @@
+import type { Timer } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { Deadlines } from "../src/replica/deadlines.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import { logOf } from "./logs.ts";
 import { clock } from "./share-bench.ts";
@@ -127,6 +129,22 @@ describe("a batch for a log that another is about to replace", () => {
     expect(await produce({ sequence: 2 })).toEqual([0, 2]);
   });
 
+  test("is not acknowledged by a flush of the log that goes away", async () => {
+    const { partition, produce } = await topic();
+    const end = hang(partition);
+    const flushing = produce({ sequence: 1 });
+    await ends(partition, 2);
+    partition.hold();
+    end();
+    expect(await produce({ sequence: 2, acks: 5, from: 1 }), "a later request has its answer").toEqual([
+      Errors.INVALID_REQUIRED_ACKS.code,
+      -1,
+    ]);
+    expect(partition.highWatermark).toBe(1);
+    partition.release();
+    expect(await flushing).toEqual([0, 1]);
+  });
+
   test("is acknowledged if the other log comes in time", async () => {
     const { partition, produce } = await topic();
     partition.hold();
@@ -137,5 +155,44 @@ describe("a batch for a log that another is about to replace", () => {
     expect(await held).toEqual([0, 1]);
     clock.pass(LIMIT_MS);
     expect(await produce({ sequence: 2 })).toEqual([0, 2]);
+  });
+});
+
+describe("a batch whose leader resigns before the batch is written", () => {
+  test("is refused, and becomes readable when the same broker leads again", async () => {
+    const { partition } = await topic();
+    const { leaderEpoch } = partition;
+    const codes: number[] = [];
+    const bytes = buildBatch([{ timestamp: 0, key: null, value: null }], {}, broker.broker.tools);
+    const done = (code: number): void => void codes.push(code);
+    partition.appendAsLeader(bytes, { origin: "client", now: 0 }, { acks: "IN_SYNC", done });
+    partition.becomeFollower(leaderEpoch + 1);
+    expect(codes).toEqual([Errors.NOT_LEADER_OR_FOLLOWER.code]);
+    await new Promise<void>(resolve => clock.world.timers.after(0, resolve));
+    expect(partition.highWatermark).toBe(1);
+    partition.becomeLeader(leaderEpoch + 2);
+    await vi.waitFor(() => expect(partition.highWatermark).toBe(2));
+    expect(codes).toHaveLength(1);
+  });
+});
+
+describe("deadlines", () => {
+  test("wait behind one timer, and leave none behind", () => {
+    const running = new Set<object>();
+    const timers = {
+      after: (): Timer => {
+        const timer = { cancel: () => void running.delete(timer) };
+        running.add(timer);
+        return timer;
+      },
+    };
+    const { env } = broker;
+    const deadlines = new Deadlines({ ...env, timers: { ...env.timers, ...timers } });
+    for (const ms of [3000, 2000, 1000, 4000]) {
+      deadlines.after(ms, () => {});
+      expect(running.size).toBe(1);
+    }
+    deadlines.close();
+    expect(running.size).toBe(0);
   });
 });
