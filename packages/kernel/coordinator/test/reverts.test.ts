@@ -47,9 +47,9 @@ function apply(group: ConsumerGroup, changes: readonly (ConsumerMember | string)
 function derived(group: ConsumerGroup) {
   const { names, regexes } = group.subscriptions;
   return {
-    classic: [group.classicMembers, [...group.classicProtocols].sort()],
-    static: [...group.staticMembers].sort(),
-    subscriptions: [[...names].sort(), [...regexes].sort()],
+    classic: [group.classicMembers, new Map(group.classicProtocols)],
+    static: new Map(group.staticMembers),
+    subscriptions: [new Map(names), new Map(regexes)],
     assignor: group.preferredAssignor(),
     owned: TOPICS.map(topic => [0, 1].map(partition => group.isOwned(topic, partition))),
   };

@@ -140,3 +140,12 @@ test("cancelled appends do not pile up while the log stands still", () => {
   expect(replica.waiting).toBeLessThan(100);
   expect(outcomes(replica.written(1))).toEqual([[-1, 0]]);
 });
+
+test("cancelled appends that have ended do not count among those that are kept", () => {
+  const replica = leader();
+  for (let i = 0; i < 60; i++) replica.appended(1, "IN_SYNC", i).cancel();
+  replica.written(1);
+  const waits = Array.from({ length: 64 }, (_, i) => replica.appended(2, "IN_SYNC", i));
+  waits[0]?.cancel();
+  expect(replica.waiting, "few are cancelled: it is not worth while to remove them").toBe(64);
+});

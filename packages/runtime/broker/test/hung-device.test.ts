@@ -195,4 +195,15 @@ describe("deadlines", () => {
     deadlines.close();
     expect(running.size).toBe(0);
   });
+
+  test("that were cancelled do not count any more once they have passed", () => {
+    const deadlines = new Deadlines(broker.env);
+    for (let i = 0; i < 1000; i++) deadlines.after(LIMIT_MS, () => {}).cancel();
+    clock.pass(LIMIT_MS + 1);
+    expect(deadlines.size).toBe(0);
+    const timers = Array.from({ length: 1024 }, () => deadlines.after(LIMIT_MS, () => {}));
+    timers[0].cancel();
+    expect(deadlines.size, "few are cancelled: it is not worth while to remove them").toBe(1024);
+    deadlines.close();
+  });
 });
