@@ -170,6 +170,19 @@ describe("a write that is not committed", () => {
     expect(await write()).toBe(0);
   });
 
+  test("times out at its own time, after earlier ones", async () => {
+    const first = await open(() => commit(newGroup(), 1));
+    clock.pass(TIMEOUT_MS / 2);
+    const end = offsets().endOffset;
+    const second = commit(newGroup(), 2, other);
+    await vi.waitFor(() => expect(offsets().endOffset).toBeGreaterThan(end));
+    const { code } = Errors.COORDINATOR_NOT_AVAILABLE;
+    clock.pass(TIMEOUT_MS / 2);
+    expect(await first()).toBe(code);
+    clock.pass(TIMEOUT_MS / 2);
+    expect(await second).toBe(code);
+  });
+
   test("times out as the first of its shard, if it is a marker", async () => {
     await reelect();
     await vi.waitFor(() => expect(runner().isLoaded).toBe(true));
