@@ -560,9 +560,11 @@ describe("settings", () => {
       expect(value("unclean.leader.election.enable")).toBe("false");
     }));
 
-  test("transaction.state.log.min.isr: more replicas than there are take no step", () =>
-    withBroker({ "transaction.state.log.min.isr": "2" }, async mine => {
-      await mine.coordinator(1, "x");
+  test("transaction.state.log.min.isr: too few replicas in sync take no step", () =>
+    withBroker({ "transaction.state.log.min.isr": "2" }, async (mine, { broker: own }) => {
+      await mine.init("x");
+      const partition = own.topics.partition("__transaction_state", 0);
+      partition?.becomeLeader(partition.leaderEpoch, 2);
       const body = { transactionalId: "x", transactionTimeoutMs: 1000 };
       const reply = await mine.wire.ask("InitProducerId", 5, body);
       expect(reply.errorCode).toBe(Errors.COORDINATOR_NOT_AVAILABLE.code);
