@@ -4,7 +4,7 @@ import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Deadlines } from "../src/replica/deadlines.ts";
-import type { Partition } from "../src/replica/partition.ts";
+import { Partition } from "../src/replica/partition.ts";
 import { logOf } from "./logs.ts";
 import { clock } from "./share-bench.ts";
 import { TestBroker } from "./wire.ts";
@@ -95,6 +95,28 @@ describe("a batch whose flush hangs", () => {
     expect(partition.highWatermark).toBe(1);
     end();
     expect(await next).toEqual([0, 1]);
+  });
+
+  test("delays a duplicate of a batch that an earlier process has written: nobody knows whether that is safe", async () => {
+    const { partition } = await topic();
+    const log = logOf(partition);
+    const { turn, env } = broker.broker;
+    const settings = { log: partition.config, rules: partition.rules, minInSync: 1 };
+    const deadlines = new Deadlines(env);
+    const started = new Partition({ env, turn, log, deadlines, topicId: partition.topicId, settings });
+    started.becomeLeader(partition.leaderEpoch);
+    expect(started.highWatermark).toBe(1);
+    const end = hang(started);
+    const rows = [{ timestamp: 0, key: null, value: Buffer.from("v") }];
+    const bytes = buildBatch(rows, { producerId: 7n, producerEpoch: 0, baseSequence: 0 }, broker.broker.tools);
+    const codes: number[] = [];
+    const done = (code: number): void => void codes.push(code);
+    const appended = started.appendAsLeader(bytes, { origin: "client", now: 0 }, { acks: "IN_SYNC", done });
+    expect(appended).toMatchObject({ error: 0, duplicate: true, firstOffset: 0 });
+    await vi.waitFor(() => expect(log.flush).toHaveBeenCalled());
+    expect(codes).toEqual([]);
+    end();
+    await vi.waitFor(() => expect(codes).toEqual([0]));
   });
 
   test("is acknowledged with those of other rules, and each that timed out has one answer", async () => {

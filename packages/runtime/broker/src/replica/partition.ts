@@ -113,6 +113,8 @@ export class Partition {
   /** Appends of this turn: those that its write does not end get a deadline. */
   #fresh: Wait<PendingAppend>[] = [];
   #dirty = false;
+  /** End of the records that this process knows to be safe; after a start, those below the high watermark may not be. */
+  #safe: Offset = -1;
   /** Bytes appended and not yet below the high watermark. */
   #unseen = 0;
 
@@ -350,7 +352,7 @@ export class Partition {
       return;
     }
     // A batch that is a duplicate may be safe already.
-    this.#advance(this.highWatermark);
+    if (this.#safe >= 0) this.#advance(this.#safe);
     this.#limitWaits();
     (isDue ? this.#log.flush() : this.#log.syncNames()).then(
       () => this.#flushed(end),
@@ -382,6 +384,7 @@ export class Partition {
 
   #advance(end: Offset): void {
     if (this.fault !== 0) return;
+    this.#safe = Math.max(this.#safe, end);
     const before = this.#replica.highWatermark;
     const settled = this.#replica.written(end);
     const { highWatermark } = this.#replica;
