@@ -1,8 +1,8 @@
 import type { Uuid } from "@samsa/base";
 import { expect, test } from "vitest";
 import { type ShareStateEffect, type ShareStateRequest, ShareStateShard } from "../src/index.ts";
-import { OffsetTable } from "../src/offset-table.ts";
-import { Timeline } from "../src/timeline.ts";
+import { OffsetTable } from "../src/group/offset-table.ts";
+import { Timeline } from "../src/shard/timeline.ts";
 
 const TOPIC = "AAAAAAAAAAAAAAAAAAAAZA" as Uuid;
 

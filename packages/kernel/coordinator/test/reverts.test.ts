@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { ConsumerGroup } from "../src/consumer/group.ts";
 import { type ConsumerMember, newMember } from "../src/consumer/member.ts";
 import { ShareGroup } from "../src/share-group/group.ts";
-import { Timeline } from "../src/timeline.ts";
+import { Timeline } from "../src/shard/timeline.ts";
 
 const TOPICS = ["AAAAAAAAAAAAAAAAAAAAZA", "AAAAAAAAAAAAAAAAAAAAZQ"] as Uuid[];
 const IDS = ["a", "b", "c"];

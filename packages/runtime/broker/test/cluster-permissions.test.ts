@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Authorizer } from "../src/network/authorizer.ts";
+import type { Authorizer } from "../src/request/authorizer.ts";
 import { TestBroker } from "./wire.ts";
 
 const { code: REFUSED } = Errors.CLUSTER_AUTHORIZATION_FAILED;

@@ -2,7 +2,7 @@ import { Errors } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Partition } from "../src/replica/partition.ts";
-import { OFFSETS_TOPIC } from "../src/replica/topics.ts";
+import { OFFSETS_TOPIC } from "../src/config/internal-topics.ts";
 import { clock } from "./share-bench.ts";
 import { TestBroker } from "./wire.ts";
 
