@@ -120,6 +120,37 @@ test("a coordinator learns of topics that come and go while it loads its log", a
   await broker.stop();
 });
 
+test("a coordinator acts on what it has loaded once that is flushed, if the settings ask for a flush", async () => {
+  const settings = { "offsets.topic.num.partitions": "1", "log.flush.interval.messages": "1" };
+  let broker = await TestBroker.start(settings);
+  let wire = await broker.connect();
+  await wire.ask("FindCoordinator", 3, { key: "g", keyType: 0 });
+  await wire.ask("OffsetCommit", 2, { groupId: "g", topics: [] });
+  const protocols = [{ name: "range", metadata: Buffer.alloc(0) }];
+  const join = { groupId: "g", sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000, memberId: "", protocolType: "c" };
+  expect(await wire.ask("JoinGroup", 3, { ...join, protocols })).toMatchObject({ errorCode: 0 });
+  wire.close();
+  // As after a kill: what the log has may be in the page cache only.
+  const due = vi.spyOn(Partition.prototype, "isFlushDue", "get").mockReturnValue(true);
+  let flushed = (): void => {};
+  const flush = vi.spyOn(Partition.prototype, "flush").mockReturnValue(
+    new Promise<void>(resolve => {
+      flushed = resolve;
+    }),
+  );
+  await broker.node.close();
+  broker = await TestBroker.start(settings, broker.directory);
+  wire = await broker.connect();
+  expect((await wire.ask("ListGroups", 4, {})).errorCode).toBe(LOADING);
+  expect(flush).toHaveBeenCalled();
+  flushed();
+  await expect.poll(async () => (await wire.ask("ListGroups", 4, {})).errorCode).toBe(0);
+  due.mockRestore();
+  flush.mockRestore();
+  wire.close();
+  await broker.stop();
+});
+
 test("a load reads no more at once than the settings allow", async () => {
   const topics = { "offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1" };
   let broker = await TestBroker.start(topics);

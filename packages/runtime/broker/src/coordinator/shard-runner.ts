@@ -83,6 +83,8 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
   #asking: Ticket = 0;
   #closed = false;
   #isLoaded = false;
+  /** True once all records are replayed and, if the settings ask for it, flushed. */
+  #isSettled = false;
   #isBroken = false;
   /** Offset of the next record to load. */
   #loadFrom: Offset;
@@ -139,17 +141,29 @@ export class ShardRunner<S extends Shard<E>, E extends { readonly type: string }
       const read = this.#loadFrom < this.#loadEnd ? this.#loadSome(Math.min(maxBytes, this.#loadBytes)) : 0;
       if (read > 0 || this.failed) return this.failed ? LOADED : read;
       this.#loadFrom = this.#loadEnd;
-      this.#activate();
+      this.#settle();
     } catch (error) {
       this.#break(error);
     }
     return LOADED;
   }
 
+  /**
+   * Makes the records that were loaded durable first, if the settings ask for it: a process that was killed may not have
+   * flushed them. A shard acts on them, by transaction markers for example, and a power cut must not take them back.
+   */
+  #settle(): void {
+    const settled = (): void => {
+      this.#isSettled = true;
+      this.#activate();
+    };
+    if (!this.partition.isFlushDue) return settled();
+    this.partition.flush().then(() => guard(settled, this.#break.bind(this)), ignored("the partition is offline"));
+  }
+
   /** Takes requests from now on, if the load is complete. */
   #activate(): void {
-    const isReplayed = this.#loadFrom >= this.#loadEnd;
-    if (this.#isLoaded || this.failed || !isReplayed || this.partition.highWatermark < this.#loadEnd) return;
+    if (this.#isLoaded || this.failed || !this.#isSettled || this.partition.highWatermark < this.#loadEnd) return;
     this.#isLoaded = true;
     this.run((out, at) => this.shard.loaded(at, out));
   }

@@ -262,6 +262,21 @@ export class Partition {
     return this.#replica.appendFault(acks);
   }
 
+  /** True if the settings ask for a flush: after a crash, of records that the last process has written, too. */
+  get isFlushDue(): boolean {
+    return this.#log.flushDue(this.#env.clock.monotonic());
+  }
+
+  /** Flushes the log. Rejects if the disk fails, which takes the partition offline. */
+  async flush(): Promise<void> {
+    try {
+      await this.#log.flush();
+    } catch (error) {
+      this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+      throw error;
+    }
+  }
+
   /** True once the directory has failed or the topic is deleted. */
   get isOffline(): boolean {
     return this.#replica.isOffline;
