@@ -199,6 +199,22 @@ describe("a broker with two log directories", () => {
     ]);
   });
 
+  test("keeps the log that has records if the assigned one is empty: it has lost all, or was only created", async () => {
+    const bench = await Bench.start();
+    await bench.create("t", 2);
+    await bench.until(() => !bench.assigned("t").includes(undefined));
+    expect(await bench.produce("t", 0)).toBe("NONE");
+    await bench.stop();
+    cpSync(path("a/t-0"), path("b/t-0"), { recursive: true });
+    rmSync(path("a/t-0"), { recursive: true });
+    mkdirSync(path("a/t-0"));
+    cpSync(path("b/t-0/partition.metadata"), path("a/t-0/partition.metadata"));
+    const again = await Bench.start();
+    const log = logOf(again.broker.topics.partition("t", 0));
+    expect([log.home.path, log.endOffset]).toEqual([path("b"), 1]);
+    await again.until(() => again.assigned("t")[0] === "b");
+  });
+
   test("puts aside a log whose topic went while its directory was away", async () => {
     const bench = await Bench.start();
     await bench.create("t", 2);

@@ -348,8 +348,8 @@ export class Topics {
 
   /**
    * Chooses the one of two logs of a partition that surely has all records of the other: the one in the assigned
-   * directory after a move that was interrupted at its end; the longer one if both end in the same epoch, so that the
-   * other has lost its end; or the one that is not empty if the other was only created.
+   * directory after a move that was interrupted at its end; the longer one if both end in the same epoch, or if the other
+   * is empty, so that the other has lost its end or was only created.
    */
   #chosen(key: string, one: PartitionLog, other: PartitionLog): PartitionLog {
     const partition = topicNamed(this.#image, one.topic)?.partitions.get(one.partition);
@@ -358,7 +358,8 @@ export class Topics {
       other.home.directoryId === assigned || (one.home.directoryId !== assigned && one.endOffset === 0);
     const [first, second] = otherFirst ? [other, one] : [one, other];
     const isAssigned = first.home.directoryId === assigned;
-    const isDamaged = isAssigned && first.endOffset < second.endOffset && first.latestEpoch === second.latestEpoch;
+    const hasLostItsEnd = first.latestEpoch === second.latestEpoch || first.endOffset === 0;
+    const isDamaged = isAssigned && first.endOffset < second.endOffset && hasLostItsEnd;
     const [kept, rest] = isDamaged ? [second, first] : [first, second];
     const isComplete = isAssigned && kept.endOffset >= rest.endOffset;
     if (rest.endOffset > 0 && !isComplete) {
