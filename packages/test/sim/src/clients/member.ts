@@ -110,6 +110,8 @@ export class Member implements Actor {
   steady = false;
   /** Send time of the last successful request, with the broker's life then. */
   #alive = { at: -Infinity, life: 0 };
+  /** Latest generation that it was in. */
+  #latest = -1;
 
   constructor(stage: Stage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
     this.#stage = stage;
@@ -162,6 +164,7 @@ export class Member implements Actor {
     const metadata = new ByteWriter();
     metadata.i16(0);
     consumerProtocolSubscription.encode(metadata, { topics: [GROUP_TOPIC], userData: null }, 0);
+    const asked = this.#now;
     const { life, groups } = this.#stage;
     const lowest = groups.lowest(groupId, life);
     const joined = await this.client.ask(CALLS.joinGroup, {
@@ -185,12 +188,13 @@ export class Member implements Actor {
     const instance = { memberId, groupInstanceId: this.#instanceId };
     if (generationId > 1 && this.#rng.chance(0.2)) await this.#commitLate(generationId - 1);
     const assignments = leads ? assign(members.map(member => member.memberId)) : [];
-    const sent = this.#now;
     const synced = await this.client.ask(CALLS.syncGroup, { groupId, generationId, ...instance, assignments });
     if (synced?.errorCode !== 0) return;
     this.generation = generationId;
     this.shares = [...synced.assignment];
-    this.#alive = { at: sent, life };
+    // The end of the join phase begins the session. A member that joins a generation again is told of it, no more.
+    if (generationId > this.#latest) this.#alive = { at: asked, life };
+    this.#latest = Math.max(this.#latest, generationId);
     this.#stage.note(`shares ${this.shares.join()} of generation ${generationId}`);
     this.#stage.groups.shared(groupId, generationId, identity, this.shares);
   }

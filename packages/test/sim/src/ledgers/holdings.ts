@@ -11,6 +11,8 @@ export class Holdings {
   readonly #holders: Holder[] = [];
   /** Last member that took each partition, and when. */
   #taken = new Map<number, { readonly by: Holder; readonly at: number }>();
+  /** Members that were given an assignment since the last power cut. */
+  readonly #assigned = new Set<Holder>();
   readonly #order: () => number;
 
   /** `order` returns increasing numbers: the order of all client operations. */
@@ -25,9 +27,11 @@ export class Holdings {
   /** Forgets all owners: after a power cut assignments may be lost, and other members may get the same partitions. */
   forget(): void {
     this.#taken.clear();
+    this.#assigned.clear();
   }
 
   took(holder: Holder, partitions: readonly number[]): void {
+    this.#assigned.add(holder);
     for (const partition of partitions) {
       const other = this.#holders.find(candidate => candidate !== holder && candidate.holds(partition));
       if (other !== undefined) {
@@ -39,6 +43,8 @@ export class Holdings {
 
   /** Records an accepted commit, sent at `began`: no other member may have taken the partition before. */
   committed(holder: Holder, partitions: readonly number[], began: number): void {
+    // The group may know it by the same epoch of an earlier assignment, which a power cut has brought back.
+    if (!this.#assigned.has(holder)) return;
     for (const partition of partitions) {
       const last = this.#taken.get(partition);
       if (last !== undefined && last.by !== holder && last.at < began) {
