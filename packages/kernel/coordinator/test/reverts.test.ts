@@ -9,10 +9,10 @@ import { Timeline } from "../src/shard/timeline.ts";
 const TOPICS = ["AAAAAAAAAAAAAAAAAAAAZA", "AAAAAAAAAAAAAAAAAAAAZQ"] as Uuid[];
 const IDS = ["a", "b", "c"];
 
-const owned = fc.constantFrom(...[[], [0], [0, 1]]).map(indexes => {
-  const partitions = new Map(indexes.map(index => [index, 1]));
-  return new Map(partitions.size === 0 ? [] : [[TOPICS[0] as Uuid, partitions]]);
-});
+/** Partitions of a member. Those of one are never given to another, since no partition has two owners at a time. */
+function assigned(id: string, owns: boolean): ConsumerMember["assigned"] {
+  return new Map(owns ? [[TOPICS[0] as Uuid, new Map([[IDS.indexOf(id), 1]])]] : []);
+}
 
 const member: fc.Arbitrary<ConsumerMember> = fc
   .record({
@@ -22,12 +22,13 @@ const member: fc.Arbitrary<ConsumerMember> = fc
     regex: fc.constantFrom(null, "x.*"),
     assignor: fc.constantFrom(null, "range"),
     epoch: fc.integer({ min: 1, max: 3 }),
-    assigned: owned,
+    owns: fc.boolean(),
     isClassic: fc.boolean(),
   })
-  .map(({ id, isStatic, isClassic, ...fields }) => ({
+  .map(({ id, isStatic, isClassic, owns, ...fields }) => ({
     ...newMember(id),
     ...fields,
+    assigned: assigned(id, owns),
     instanceId: isStatic ? `instance of ${id}` : null,
     classic: isClassic
       ? { sessionTimeoutMs: 1, supportedProtocols: [{ name: "range", metadata: new Uint8Array(0) }] }
@@ -51,7 +52,7 @@ function derived(group: ConsumerGroup) {
     static: new Map(group.staticMembers),
     subscriptions: [new Map(names), new Map(regexes)],
     assignor: group.preferredAssignor(),
-    owned: TOPICS.map(topic => [0, 1].map(partition => group.isOwned(topic, partition))),
+    owned: TOPICS.map(topic => IDS.map((_, partition) => group.isOwned(topic, partition))),
   };
 }
 
