@@ -52,7 +52,7 @@ interface Place {
 }
 
 let shared: Place;
-/** Where the functions here send their requests. */
+/** Broker that gets the requests of the functions here. */
 export let at: Place;
 
 /** Call it in each test file: starts a broker for all of its tests. */

@@ -3,7 +3,7 @@ import type { ReplicaKey } from "./messages.ts";
 import type { Leadership } from "./leadership.ts";
 import type { Election } from "./voters.ts";
 
-/** Knows no leader that it could fetch from. */
+/** Replica that knows no leader from which it could fetch. */
 interface Unattached {
   readonly name: "UNATTACHED";
   readonly leaderId: BrokerId | undefined;
@@ -11,7 +11,7 @@ interface Unattached {
   readonly electionAt: number;
 }
 
-/** Asks whether it could win an election, before it raises the epoch (KIP-996). */
+/** Voter that asks whether it could win an election, before it raises the epoch (KIP-996). */
 interface Prospective {
   readonly name: "PROSPECTIVE";
   readonly leaderId: BrokerId | undefined;
@@ -20,7 +20,7 @@ interface Prospective {
   readonly electionAt: number;
 }
 
-/** Has voted for itself, and asks for the votes of the others. */
+/** Voter that has voted for itself, and asks for the votes of the others. */
 interface Candidate {
   readonly name: "CANDIDATE";
   readonly election: Election;
@@ -32,7 +32,7 @@ interface Leader {
   readonly leadership: Leadership;
 }
 
-/** Fetches from the leader. */
+/** Replica that fetches from the leader. */
 interface Follower {
   readonly name: "FOLLOWER";
   readonly leaderId: BrokerId;
@@ -43,7 +43,7 @@ interface Follower {
   hasFetched: boolean;
 }
 
-/** Was the leader of this epoch, and leads no more. */
+/** Replica that was the leader of this epoch, and leads no more. */
 interface Resigned {
   readonly name: "RESIGNED";
   readonly successors: readonly ReplicaKey[];
