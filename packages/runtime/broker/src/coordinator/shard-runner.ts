@@ -5,7 +5,7 @@ import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, type EndTxnMarker, endTxnBatch, RecordCursor, type Tools } from "@samsa/records";
 import type { Acks } from "@samsa/replica";
 import type { Partition, Watcher } from "../replica/partition.ts";
-import { Alarm } from "./alarm.ts";
+import { Alarm } from "../turn/alarm.ts";
 import { LOADED, type LoadQueue } from "./load-queue.ts";
 import { OpenWrites } from "./open-writes.ts";
 import type { ElectedShard } from "./shards.ts";

@@ -1,4 +1,5 @@
 import { DeadlineHeap, type Env, guard, type Timer } from "@samsa/base";
+import { Alarm } from "../turn/alarm.ts";
 
 /** Cancelled deadlines are removed when they are the majority of at least this many. */
 const LEAST_SWEPT = 1024;
@@ -13,11 +14,11 @@ export class Deadlines {
   readonly #env: Env;
   readonly #heap = new DeadlineHeap<Deadline>();
   #cancelled = 0;
-  #timer: Timer | undefined;
-  #timerAt = Infinity;
+  readonly #alarm: Alarm;
 
   constructor(env: Env) {
     this.#env = env;
+    this.#alarm = new Alarm(env, () => this.#expire());
   }
 
   /** Number of deadlines that are kept, cancelled ones included. */
@@ -29,7 +30,7 @@ export class Deadlines {
   after(ms: number, run: () => void): Timer {
     const deadline: Deadline = { run, cancel: () => this.#cancel(deadline) };
     this.#heap.push(this.#env.clock.monotonic() + ms, deadline);
-    this.#schedule();
+    this.#alarm.set(this.#heap.next());
     return deadline;
   }
 
@@ -43,16 +44,7 @@ export class Deadlines {
     this.#cancelled = 0;
   }
 
-  #schedule(): void {
-    const at = this.#heap.next();
-    if (at >= this.#timerAt) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    this.#timer = this.#env.timers.after(Math.max(0, at - this.#env.clock.monotonic()), this.#expire);
-  }
-
-  readonly #expire = (): void => {
-    this.#timerAt = Infinity;
+  #expire(): void {
     const now = this.#env.clock.monotonic();
     for (let deadline = this.#heap.pop(now); deadline !== undefined; deadline = this.#heap.pop(now)) {
       const { run } = deadline;
@@ -63,13 +55,12 @@ export class Deadlines {
       deadline.run = undefined;
       guard(run, error => this.#env.logger.error("the time-out of a request failed", { error }));
     }
-    this.#schedule();
-  };
+    this.#alarm.set(this.#heap.next());
+  }
 
   /** Drops all deadlines: the broker stops. */
   close(): void {
-    this.#timer?.cancel();
-    this.#timerAt = Infinity;
+    this.#alarm.stop();
     this.#heap.filter(() => false);
   }
 }
