@@ -6,7 +6,7 @@ import { BrokerProcess, freePort, run } from "./process.ts";
 
 /** Kind of broker that can be started in a data directory. */
 export interface Contender {
-  readonly name: "Samsa" | "Kafka";
+  readonly name: "Samsa" | "Before" | "Kafka";
   /** Prepares `folder` for `start`. */
   prepare(folder: string): Promise<void>;
   start(folder: string, options?: StartOptions): Promise<BrokerProcess>;
@@ -27,8 +27,8 @@ const SHARED = [
   "log.segment.delete.delay.ms=1000",
 ];
 
-/** Samsa, run from `bundle` by Node with `nodeFlags`. */
-export function samsa(bundle: string, nodeFlags: readonly string[]): Contender {
+/** Samsa, run from `bundle` by Node with `nodeFlags`. Another build to compare with is named "Before". */
+export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa" | "Before" = "Samsa"): Contender {
   const start = async (folder: string, { httpPort, profile }: StartOptions = {}): Promise<BrokerProcess> => {
     const port = await freePort();
     const settings = [`listeners=PLAINTEXT://127.0.0.1:${port}`, `log.dirs=${join(folder, "data")}`, ...SHARED];
@@ -45,7 +45,7 @@ export function samsa(bundle: string, nodeFlags: readonly string[]): Contender {
     return BrokerProcess.start({ program: process.execPath, args }, port);
   };
   return {
-    name: "Samsa",
+    name,
     async prepare(folder) {
       mkdirSync(folder, { recursive: true });
       // The first start formats the directory.

@@ -1,10 +1,11 @@
+import { entryAt } from "@samsa/base";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { type Contender, kafka, samsa } from "./contenders.ts";
 import { findJava } from "./java.ts";
 import type { Figures } from "./loads.ts";
-import { measure, NAMES } from "./measure.ts";
+import { measure, median, NAMES } from "./measure.ts";
 import { printProfiles } from "./profile.ts";
 import { type Results, table } from "./rows.ts";
 
@@ -16,8 +17,12 @@ export interface BenchOptions {
   readonly quick?: boolean;
   readonly wide?: boolean;
   readonly profile?: boolean;
-  /** Name of the only measurement to run, one of `NAMES`. */
-  readonly only?: string;
+  /** Names of the only measurements to run, of `NAMES`. */
+  readonly only?: readonly string[];
+  /** Path of another `samsa.mjs` to measure instead of Kafka. */
+  readonly beside?: string;
+  /** How often each is measured, in turns. Default: 1. */
+  readonly rounds?: number;
 }
 
 const HOTTEST = 25;
@@ -29,7 +34,7 @@ function machine(): string {
 }
 
 function page(results: Results, options: BenchOptions, { remark, load }: { remark: string; load: number }): string {
-  const args = Object.keys(options).map(name => `--${name}`);
+  const args = Object.entries(options).map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`));
   return `# Benchmarks
 
 Written by \`npm run bench\`; \`packages/test/bench\` says how it measures.
@@ -44,12 +49,18 @@ ${table(results)}
 `;
 }
 
+/** Median of each figure over all runs that have it. */
+export function medians(runs: readonly Figures[]): Figures {
+  const keys = new Set(runs.flatMap(figures => [...figures.keys()]));
+  return new Map([...keys].map(key => [key, median(runs.flatMap(figures => figures.get(key) ?? []))]));
+}
+
 /**
- * Measures Samsa, and Kafka if Java and Maven are available, and prints the table. `root` is the repository,
- * `nodeFlags` are the flags of Samsa's Node process. Returns the exit code.
+ * Measures Samsa, and another build or Kafka if Java and Maven are available, and prints the table. `root` is the
+ * repository, `nodeFlags` are the flags of Samsa's Node process. Returns the exit code.
  */
 export async function bench(root: string, options: BenchOptions, nodeFlags: readonly string[]): Promise<number> {
-  const { json = false, quick = false, wide = false, profile = false, only } = options;
+  const { json = false, quick = false, wide = false, profile = false, only, beside, rounds = 1 } = options;
   const [load = 0] = loadavg();
   const home = join(root, ".samsa", "bench");
   mkdirSync(home, { recursive: true });
@@ -61,17 +72,22 @@ export async function bench(root: string, options: BenchOptions, nodeFlags: read
     if ("missing" in found) console.error(`Missing: ${found.missing}. Samsa is measured without loads, and alone.`);
     const profiles = join(home, "profile");
     if (profile) rmSync(profiles, { recursive: true, force: true });
-    const contenders: Contender[] = [samsa(bundle, nodeFlags), ...(java === undefined || profile ? [] : [kafka(java)])];
-    const results = new Map<string, Figures>();
-    for (const contender of contenders) {
-      const folder = join(scratch, contender.name);
-      const what = { bundle, java, folder, quick, only, wide, profile: profile ? profiles : undefined };
-      results.set(contender.name, await measure(contender, what));
+    const contenders: Contender[] = [samsa(bundle, nodeFlags)];
+    if (beside !== undefined) contenders.push(samsa(realpathSync(beside), nodeFlags, "Before"));
+    else if (java !== undefined && !profile) contenders.push(kafka(java));
+    const runs = contenders.map(() => [] as Figures[]);
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, contender] of contenders.entries()) {
+        const folder = join(scratch, contender.name);
+        const what = { bundle, java, folder, quick, only, wide, profile: profile ? profiles : undefined };
+        entryAt(runs, i).push(await measure(contender, what));
+      }
     }
+    const results = new Map(contenders.map(({ name }, i) => [name, medians(entryAt(runs, i))]));
     const plain = [...results].map(([name, figures]) => [name, Object.fromEntries(figures)] as const);
     console.log(json ? JSON.stringify(Object.fromEntries(plain), undefined, 2) : table(results));
     if (profile) printProfiles(profiles, HOTTEST);
-    else if (only === undefined) {
+    else if (only === undefined && beside === undefined) {
       const remark = results.size === 2 ? "Kafka: 4.4.0, KRaft combined mode, 1 GiB heap" : "Kafka: not measured";
       writeFileSync(join(root, "docs", "benchmarks.md"), page(results, options, { remark, load }));
     }

@@ -15,8 +15,8 @@ export interface MeasureOptions {
   /** Empty folder for the contender's files. */
   readonly folder: string;
   readonly quick: boolean;
-  /** Name of the only measurement; undefined for all. */
-  readonly only: string | undefined;
+  /** Names of the only measurements; undefined for all. */
+  readonly only: readonly string[] | undefined;
   /** Includes the loads of `wide.ts`. */
   readonly wide: boolean;
   /** Folder for CPU profiles of the loads. */
@@ -34,7 +34,8 @@ const MANY = 1000;
 const STARTS = 5;
 const IDLE_MS = 3000;
 
-function median(values: readonly number[]): number {
+/** Middle value, the higher one of two. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return entryAt(sorted, Math.floor(sorted.length / 2));
 }
@@ -107,7 +108,7 @@ async function loads(contender: Contender, java: Java, options: MeasureOptions):
     const stage = { java, bundle, broker, quick, data: join(folder, "data") };
     for (const [name, load] of Object.entries(LOADS)) {
       // Consuming needs the records of produce-100.
-      const wanted = only === undefined || only === name || (only === "consume" && name === "produce-100");
+      const wanted = selected(only, name) || (name === "produce-100" && selected(only, "consume"));
       if (!wanted) continue;
       console.error(`${contender.name}: ${name}`);
       for (const [key, value] of await load(stage)) figures.set(key, value);
@@ -124,7 +125,7 @@ async function wide(contender: Contender, java: Java, options: MeasureOptions): 
   const { bundle, quick, only, profile } = options;
   const figures: Figures = new Map();
   for (const [name, load] of Object.entries(WIDE)) {
-    if (only !== undefined && only !== name) continue;
+    if (!selected(only, name)) continue;
     // Use a new broker for each load, because each leaves much data behind.
     const folder = join(options.folder, name);
     await contender.prepare(folder);
@@ -153,6 +154,10 @@ async function idle(contender: Contender, options: MeasureOptions): Promise<Figu
   return figures;
 }
 
+function selected(only: readonly string[] | undefined, name: string): boolean {
+  return only === undefined || only.includes(name);
+}
+
 /** Runs the selected measurements of one contender. */
 export async function measure(contender: Contender, options: MeasureOptions): Promise<Figures> {
   const { only, java, profile } = options;
@@ -163,21 +168,19 @@ export async function measure(contender: Contender, options: MeasureOptions): Pr
     for (const [key, value] of await part) figures.set(key, value);
   };
   try {
-    const all = only === undefined && profile === undefined;
-    if (all || only === "start") await add("start", starts(contender, options));
+    const restarts = (name: string): boolean => profile === undefined && selected(only, name);
+    if (restarts("start")) await add("start", starts(contender, options));
     if (java === undefined) await add("idle", idle(contender, options));
-    else if (only === undefined || only in LOADS) await add("loads", loads(contender, java, options));
-    const wider = options.wide && only === undefined;
-    if (java !== undefined && (wider || (only !== undefined && only in WIDE))) {
-      await add("wide", wide(contender, java, options));
-    }
+    else if (Object.keys(LOADS).some(name => selected(only, name))) await add("loads", loads(contender, java, options));
+    const wider = options.wide || only !== undefined;
+    if (java !== undefined && wider) await add("wide", wide(contender, java, options));
     for (const [name, load] of Object.entries(RESTARTING)) {
-      if (java === undefined || profile !== undefined || !(wider || only === name)) continue;
+      if (java === undefined || !wider || !restarts(name)) continue;
       const folder = join(options.folder, name);
       await add(name, load(contender, java, { ...options, folder }));
       rmSync(folder, { recursive: true, force: true });
     }
-    if (all || only === "partitions") await add("partitions", partitions(contender, options));
+    if (restarts("partitions")) await add("partitions", partitions(contender, options));
   } finally {
     rmSync(options.folder, { recursive: true, force: true });
   }

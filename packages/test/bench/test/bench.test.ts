@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { flameGraph } from "../src/flame.ts";
+import { medians } from "../src/main.ts";
 import { hottest } from "../src/profile.ts";
 import { table } from "../src/rows.ts";
 
@@ -36,6 +37,25 @@ describe("table", () => {
 
   test("one alone has no ratio", () => {
     expect(table(new Map([["Samsa", new Map([["start.ms", 150]])]]))).toContain("| Samsa | unit |");
+  });
+});
+
+describe("medians", () => {
+  test("takes the middle of the runs that have a figure", () => {
+    const runs = [
+      new Map([["a", 3]]),
+      new Map([["a", 1]]),
+      new Map([
+        ["a", 2],
+        ["b", 7],
+      ]),
+    ];
+    expect(medians(runs)).toEqual(
+      new Map([
+        ["a", 2],
+        ["b", 7],
+      ]),
+    );
   });
 });
 
