@@ -55,6 +55,10 @@ export function medians(runs: readonly Figures[]): Figures {
   return new Map([...keys].map(key => [key, median(runs.flatMap(figures => figures.get(key) ?? []))]));
 }
 
+function resultsOf(contenders: readonly Contender[], runs: readonly (readonly Figures[])[]): Map<string, Figures> {
+  return new Map(contenders.map(({ name }, i) => [name, medians(entryAt(runs, i))]));
+}
+
 /**
  * Measures Samsa, and another build or Kafka if Java and Maven are available, and prints the table. `root` is the
  * repository, `nodeFlags` are the flags of Samsa's Node process. Returns the exit code.
@@ -82,8 +86,10 @@ export async function bench(root: string, options: BenchOptions, nodeFlags: read
         const what = { bundle, java, folder, quick, only, wide, profile: profile ? profiles : undefined };
         entryAt(runs, i).push(await measure(contender, what));
       }
+      // Rounds take long: show what is known if the rest is not waited for.
+      if (rounds > 1) console.error(`\nRound ${round + 1} of ${rounds}\n${table(resultsOf(contenders, runs))}\n`);
     }
-    const results = new Map(contenders.map(({ name }, i) => [name, medians(entryAt(runs, i))]));
+    const results = resultsOf(contenders, runs);
     const plain = [...results].map(([name, figures]) => [name, Object.fromEntries(figures)] as const);
     console.log(json ? JSON.stringify(Object.fromEntries(plain), undefined, 2) : table(results));
     if (profile) printProfiles(profiles, HOTTEST);
