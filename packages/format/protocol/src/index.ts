@@ -13,6 +13,7 @@ export {
 export { type ErrorName, errorOf, Errors, type KafkaError } from "./errors.ts";
 export { MESSAGES } from "./declared.ts";
 export { FrameSplitter } from "./framing.ts";
+export type { EnvelopeRequest } from "./messages/envelope.ts";
 export type { ConsumerGroupCurrentMemberAssignmentValue } from "./internal-records/consumer-group-current-member-assignment.ts";
 export { consumerProtocolAssignment } from "./internal-records/consumer-protocol-assignment.ts";
 export {
@@ -21,6 +22,7 @@ export {
 } from "./internal-records/consumer-protocol-subscription.ts";
 export { groupMetadataKey, groupMetadataValue } from "./internal-records/group-metadata.ts";
 export { offsetCommitKey, offsetCommitValue } from "./internal-records/offset-commit.ts";
+export { defaultPrincipalData } from "./internal-records/default-principal-data.ts";
 export { quorumStateData, type QuorumStateData } from "./internal-records/quorum-state.ts";
 export type { RemoteLogSegmentMetadataSnapshotRecord } from "./internal-records/remote-log-segment-metadata-snapshot.ts";
 export type { RemoteLogSegmentMetadataUpdateRecord } from "./internal-records/remote-log-segment-metadata-update.ts";

@@ -46,7 +46,7 @@ import {
 import type { ControllerApi } from "./controller/controller-channel.ts";
 import type { AclOperation } from "./request/authorizer.ts";
 import type { Handler } from "./request/handler.ts";
-import type { AnnouncedApi, BrokerParts, ServedApi } from "./api/parts.ts";
+import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import type { TopicAccess } from "./request/request-topics.ts";
 import type { RequestContext } from "./request/request-context.ts";
 
@@ -182,9 +182,4 @@ const TELEMETRY_APIS: readonly ServedApi[] = [
 export function servedApis({ telemetry }: { readonly telemetry: boolean }): ReadonlyMap<number, ServedApi> {
   const rows = telemetry ? [...BROKER_APIS, ...TELEMETRY_APIS] : BROKER_APIS;
   return apisOn("broker", rows);
-}
-
-/** Version range of an API as ApiVersions announces it. */
-export function announced({ key, announcedFirst, last }: ServedApi): AnnouncedApi {
-  return { apiKey: key, minVersion: announcedFirst, maxVersion: last };
 }

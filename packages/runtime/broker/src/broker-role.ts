@@ -3,7 +3,7 @@ import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, c
 import { Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
 import { LogCleaner, type LogDirs } from "@samsa/storage";
-import { announced, servedApis } from "./apis.ts";
+import { servedApis } from "./apis.ts";
 import type { BrokerConfig } from "./config/configs.ts";
 import { cleanerSettings, type Settings } from "./config/settings.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
@@ -16,18 +16,16 @@ import { addGauges } from "./gauges.ts";
 import { Assignments } from "./lifecycle/assignments.ts";
 import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
 import { ProducerIds } from "./lifecycle/producer-ids.ts";
-import { ConnectionLimits } from "./limits/connection-limits.ts";
-import { HeldBytes } from "./limits/held-bytes.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./limits/quotas.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
+import { announced } from "./request/api-row.ts";
 import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
-import { ClientConnection, type ConnectionHost, RequestBudget } from "./network/connection.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
-import { OpenListeners } from "./network/open-listeners.ts";
 import { RequestHandler } from "./network/request-handler.ts";
+import { SocketServer } from "./network/socket-server.ts";
 import type { BrokerNode, BrokerParts, ServedApi } from "./api/parts.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { FetchSessions } from "./replica/fetch-sessions.ts";
@@ -56,10 +54,19 @@ export interface BrokerRoleOptions {
   readonly authorizer?: Authorizer;
 }
 
+/** Ways to the controller. A connection carries one request at a time, so that each purpose has its own. */
+export interface ControllerChannels {
+  readonly forwarding: ControllerChannel;
+  readonly heartbeat: ControllerChannel;
+  readonly assignments: ControllerChannel;
+  readonly producerIds: ControllerChannel;
+}
+
 /** Parts that the node gives to its broker alone. */
 interface BrokerRoleParts {
   readonly turn: Turn;
   readonly plan: ListenerPlan;
+  readonly channels: ControllerChannels;
 }
 
 /** Interval of flushes, removals and checkpoints. */
@@ -67,13 +74,8 @@ const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
 const LOAD_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
-/** A client that has taken nothing of its reply for so long is closed if memory for replies is short. */
-const STALLED_MS = 30_000;
 /** Interval at which idle quota meters are removed. */
 const QUOTA_EXPIRY_MS = 60_000;
-const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
-/** Time that a stop waits for requests in progress. */
-const GOODBYE_MS = 2000;
 
 /** The broker of a node (`BrokerServer`): serves clients. It reaches the controller through a channel only. */
 export class BrokerRole {
@@ -91,8 +93,6 @@ export class BrokerRole {
   readonly transactions: Transactions;
   readonly shares: ShareGroups;
   readonly telemetry: ClientTelemetry | undefined;
-  /** Bytes of replies that clients have not taken yet; above the limit fetches return no records. */
-  readonly unsent: HeldBytes<ClientConnection>;
   readonly pendingFetches = new Set<Watcher>();
   readonly autoTopics: AutoTopicCreation;
   readonly producerIds: ProducerIds;
@@ -102,21 +102,16 @@ export class BrokerRole {
   readonly #assignments: Assignments;
   readonly #cleaner: LogCleaner;
   readonly #apis: ReadonlyMap<number, ServedApi>;
-  readonly #authorizer: Authorizer;
+  readonly #server: SocketServer<ServedApi>;
   readonly #tasks: PeriodicTasks;
   #plan: ListenerPlan;
-  /** Undefined until listeners are opened. */
-  #listeners: OpenListeners | undefined;
-  readonly #listenerOf = new WeakMap<ClientConnection, string>();
-  readonly #connections = new Set<ClientConnection>();
   /** Names of settings without an effect that were logged already: each is logged once. */
   readonly #idle = new Set<string>();
-  readonly #limits = new ConnectionLimits(() => this.config);
 
-  constructor(shared: SharedParts, channel: ControllerChannel, options: BrokerRoleOptions & BrokerRoleParts) {
+  constructor(shared: SharedParts, options: BrokerRoleOptions & BrokerRoleParts) {
     this.#shared = shared;
-    this.channel = channel;
-    const { turn, plan } = options;
+    const { turn, plan, channels } = options;
+    this.channel = channels.forwarding;
     this.turn = turn;
     this.#plan = plan;
     const { env, nodeId, clusterId, config, settings, tools, dirs, loader } = shared;
@@ -125,19 +120,24 @@ export class BrokerRole {
     this.judging = new Judging(new BatchJudge(tools), options.judge);
     const random = (): number => env.random.next();
     this.sessions = new FetchSessions(config["max.incremental.fetch.session.cache.slots"], random);
-    this.unsent = new HeldBytes(options.heldBytes ?? HELD_BYTES);
     const maxBytes = config["telemetry.max.bytes"];
     const sink = options.telemetry;
     this.telemetry = sink === undefined ? undefined : new ClientTelemetry({ env, sink, maxBytes });
     this.#apis = servedApis({ telemetry: sink !== undefined });
-    this.#authorizer = options.authorizer ?? ALLOW_ALL;
-    const rack = config["broker.rack"] ?? null;
     const metadataOffset = (): number => loader.image.provenance.offset;
-    this.#lifecycle = new BrokerLifecycle({ env, nodeId, clusterId, rack, dirs, channel, metadataOffset });
+    this.#lifecycle = new BrokerLifecycle({
+      env,
+      nodeId,
+      clusterId,
+      config,
+      dirs,
+      channel: channels.heartbeat,
+      metadataOffset,
+    });
     const brokerEpoch = () => this.#lifecycle.brokerEpoch;
-    this.#assignments = new Assignments({ nodeId, brokerEpoch, channel });
-    this.producerIds = new ProducerIds({ nodeId, brokerEpoch, channel });
-    this.autoTopics = new AutoTopicCreation({ logger: env.logger, config: () => this.config, channel });
+    this.#assignments = new Assignments({ nodeId, brokerEpoch, channel: channels.assignments });
+    this.producerIds = new ProducerIds({ nodeId, brokerEpoch, channel: channels.producerIds });
+    this.autoTopics = new AutoTopicCreation({ logger: env.logger, config: () => this.config, channel: this.channel });
     this.#cleaner = new LogCleaner({ env, dirs: () => dirs.live, settings: () => cleanerSettings(this.config) });
     this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
@@ -160,6 +160,22 @@ export class BrokerRole {
       this.topics,
     );
     this.transactions = new Transactions(transactionHost(this), this.topics);
+    const { metrics, topics } = this;
+    this.#server = new SocketServer({
+      env,
+      turn,
+      metrics,
+      quotas: this.quotas,
+      buffers: this.buffers,
+      config: () => this.config,
+      heldBytes: options.heldBytes ?? HELD_BYTES,
+      apis: this.#apis,
+      requests: new RequestHandler(this.#parts(), topics, options.authorizer ?? ALLOW_ALL),
+      disconnected: peer => {
+        this.telemetry?.disconnected(peer);
+        this.shares.disconnected(peer);
+      },
+    });
   }
 
   get env(): SharedParts["env"] {
@@ -197,19 +213,24 @@ export class BrokerRole {
 
   /** Advertised endpoints by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
-    return this.#listeners?.advertised ?? NOWHERE;
+    return this.#server.advertised;
+  }
+
+  /** Bytes of replies that clients have not taken yet. */
+  get unsent(): { readonly room: number } {
+    return this.#server.unsent;
   }
 
   /** Registers with the controller, applies the metadata, and opens the listeners. */
   async start(): Promise<void> {
-    const { loader, dirs } = this.#shared;
+    const { loader } = this.#shared;
     this.#cordon(this.settings.broker(loader.image));
-    await this.#lifecycle.start([...this.#plan.advertise.values()]);
-    // The controller has elected this broker by now, so the first image has leaders.
+    await this.#server.bind(this.#plan);
+    loader.install([this.#lifecycle]);
+    await this.#lifecycle.start([...this.advertised.values()]);
     loader.install(this.#publishers());
-    // A directory may have failed since the registration.
-    if (dirs.offlineIds.length > 0) await this.#lifecycle.heartbeat();
-    await this.#listen();
+    await this.#lifecycle.unfence();
+    this.#server.enable();
     this.#startTasks();
   }
 
@@ -218,7 +239,7 @@ export class BrokerRole {
     const { config, transactions } = this;
     this.#tasks.every("tick", TICK_MS, () => {
       dirs.tick(env.clock.monotonic());
-      this.#closeStalled();
+      this.#server.closeStalled();
       this.telemetry?.expire();
     });
     this.#tasks.every("retention", config["log.retention.check.interval.ms"], () => retain(this));
@@ -233,7 +254,12 @@ export class BrokerRole {
       transactions.expire(),
     );
     this.#tasks.every("quotas", QUOTA_EXPIRY_MS, () => quotas.expire(env.clock.monotonic()));
-    this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#closeIdle());
+    this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#server.closeIdle());
+    this.metrics.gauge(
+      "samsa_request_bytes_in_flight",
+      "Bytes of requests being handled.",
+      () => this.#server.requestBytes,
+    );
     addGauges(this, this.#cleaner);
   }
 
@@ -253,8 +279,9 @@ export class BrokerRole {
   /** Parts of this broker that request handlers may use. */
   #parts(): BrokerParts {
     const config = () => this.config;
+    const unsent = () => this.unsent;
     const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
-    const { turn, judging, metrics, telemetry, sessions, pendingFetches, unsent } = this;
+    const { turn, judging, metrics, telemetry, sessions, pendingFetches } = this;
     const { moves, topics, groups, transactions, shares, autoTopics, producerIds, channel } = this;
     return {
       env,
@@ -272,7 +299,9 @@ export class BrokerRole {
       telemetry,
       sessions,
       pendingFetches,
-      unsent,
+      get unsent() {
+        return unsent();
+      },
       dirs,
       moves,
       topics,
@@ -297,7 +326,6 @@ export class BrokerRole {
       { name: "client metrics", publish: (_changes, image) => this.telemetry?.update(image.configs) },
       { name: "replicas", publish: (changes, image) => this.#updateReplicas(changes, image) },
       { name: "coordinators", publish: (changes, image) => this.#updateCoordinators(changes, image) },
-      this.#lifecycle,
     ];
   }
 
@@ -314,7 +342,7 @@ export class BrokerRole {
   #updateReplicas(changes: MetadataChanges, image: MetadataImage): void {
     this.topics.apply(changes, image);
     this.#assign(this.topics.takeMisplaced());
-    if (changes.changedConfigs.size > 0 && this.#cordon(this.config)) this.#beat();
+    if (changes.changedConfigs.size > 0 && this.#cordon(this.config)) this.#lifecycle.heartbeat();
   }
 
   #updateCoordinators(changes: MetadataChanges, image: MetadataImage): void {
@@ -341,13 +369,13 @@ export class BrokerRole {
       this.env.logger.warn("this setting was changed at run time and has no effect", { setting });
     }
     try {
-      this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName));
+      this.#plan = planListeners(listenerSettings(this.config, this.env.network.hostName)).broker;
     } catch (error) {
       // The change was validated when it was requested; the file has changed since.
       this.env.logger.error("the listeners in the metadata do not fit the file, which counts", { error });
     }
     const names = ({ listen }: ListenerPlan) => listen.map(({ name }) => name).join();
-    if (names(before) !== names(this.#plan)) this.#listeners?.follow(this.#plan);
+    if (names(before) !== names(this.#plan)) this.#server.follow(this.#plan);
   }
 
   /**
@@ -368,63 +396,12 @@ export class BrokerRole {
     return true;
   }
 
-  /**
-   * Reports the state of the directories to the controller. After a failure they are reported again with the next
-   * change.
-   */
-  #beat(): void {
-    this.#lifecycle.heartbeat().catch((error: unknown) => this.env.logger.error("a heartbeat failed", { error }));
-  }
-
   /** Fails all requests that wait for partitions of failed directories, and reports these if `isTold`. */
   directoriesFailed(isTold: boolean): void {
     this.topics.failOffline();
     this.moves.cancelFailed();
     for (const shards of [this.groups, this.transactions, this.shares.states]) shards.resignOffline();
-    if (isTold) this.#beat();
-  }
-
-  async #listen(): Promise<void> {
-    const host: ConnectionHost = {
-      env: this.env,
-      turn: this.turn,
-      metrics: this.metrics,
-      quotas: this.quotas,
-      requests: new RequestHandler(this.#parts(), this.topics, this.#authorizer),
-      maxRequestBytes: this.config["socket.request.max.bytes"],
-      buffers: this.buffers,
-      apiOf: (key): ServedApi | undefined => this.#apis.get(key),
-      budget: new RequestBudget(this.config["queued.max.request.bytes"]),
-      unfinished: new HeldBytes(this.unsent.limit),
-      unsent: this.unsent,
-      closed: connection => {
-        this.#connections.delete(connection);
-        this.#limits.closed(connection);
-        this.telemetry?.disconnected(connection.peer);
-        this.shares.disconnected(connection.peer);
-        this.metrics.connectionsOpen = this.#connections.size;
-      },
-    };
-    this.metrics.gauge("samsa_request_bytes_in_flight", "Bytes of requests being handled.", () => host.budget.used);
-    this.#listeners = new OpenListeners({
-      network: this.env.network,
-      logger: this.env.logger,
-      accept: (name, connection) => {
-        const client = new ClientConnection(host, connection, name);
-        this.#connections.add(client);
-        this.#listenerOf.set(client, name);
-        this.metrics.connectionsOpen = this.#connections.size;
-        this.metrics.connectionsOpened++;
-        if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
-        const wait = this.quotas.connected(client.peer.host, this.env.clock.monotonic());
-        if (wait > 0) client.mute(wait);
-        return client;
-      },
-      removed: name => {
-        for (const client of this.#connections) if (this.#listenerOf.get(client) === name) client.destroy();
-      },
-    });
-    await this.#listeners.open(this.#plan);
+    if (isTold) this.#lifecycle.heartbeat();
   }
 
   /** Brokers with their endpoints for a listener. */
@@ -435,36 +412,15 @@ export class BrokerRole {
     return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
   }
 
-  /** Closes clients that do not read their replies, so that the others can fetch. */
-  #closeStalled(): void {
-    const since = this.env.clock.monotonic() - STALLED_MS;
-    while (this.unsent.room < this.unsent.limit / 2) {
-      const stalled = this.unsent.stalledBefore(since);
-      if (stalled === undefined) return;
-      this.unsent.forget(stalled);
-      stalled.reject("it does not take its replies, and memory for replies is short");
-    }
-  }
-
-  #closeIdle(): void {
-    const limit = this.config["connections.max.idle.ms"];
-    if (limit < 0) return;
-    const now = this.env.clock.monotonic();
-    for (const connection of this.#connections) {
-      if (!connection.busy && now - connection.lastActive > limit) connection.destroy();
-    }
-  }
-
   /** Refuses new connections, and sends pending replies; `closeConnections` ends the connections. */
   async close(): Promise<void> {
-    await this.#listeners?.close();
+    await this.#server.stopListening();
     this.#tasks.close();
     for (const fetch of [...this.pendingFetches]) fetch.changed();
     this.transactions.close(Errors.NOT_COORDINATOR.code);
     this.groups.close(Errors.NOT_COORDINATOR.code);
     this.shares.close();
-    await this.#drain();
-    for (const connection of [...this.#connections]) connection.end();
+    await this.#server.drain();
     await this.#cleaner.stop();
     await this.moves.close();
   }
@@ -476,16 +432,6 @@ export class BrokerRole {
 
   /** Closes the connections that are left. */
   closeConnections(): void {
-    for (const connection of [...this.#connections]) connection.destroy();
-  }
-
-  /** Waits up to `GOODBYE_MS` for the requests in progress. */
-  async #drain(): Promise<void> {
-    const until = this.env.clock.monotonic() + GOODBYE_MS;
-    while ([...this.#connections].some(({ busy }) => busy) && this.env.clock.monotonic() < until) {
-      await new Promise<void>(resolve => {
-        this.env.timers.after(5, resolve);
-      });
-    }
+    this.#server.close();
   }
 }

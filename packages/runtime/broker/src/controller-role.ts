@@ -1,34 +1,57 @@
-import type { AnyConfigSpec } from "@samsa/base";
+import type { AnyConfigSpec, BrokerId } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
+import type { MetadataImage } from "@samsa/metadata";
+import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
+import { ControllerRequests, LISTENER_APIS } from "./controller/controller-requests.ts";
+import type { ControllerRow } from "./controller/controller-row.ts";
+import { LocalController } from "./controller/local-controller.ts";
+import { SocketServer } from "./network/socket-server.ts";
+import { announced, type AnnouncedApi } from "./request/api-row.ts";
+import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
+import { BrokerMetrics } from "./turn/metrics.ts";
+import { PeriodicTasks } from "./turn/periodic-tasks.ts";
+import type { Turn } from "./turn/turn.ts";
 import { configRules, SOURCE } from "./config/settings.ts";
 import { topicConfigs } from "./config/topic-configs.ts";
 import type { SharedParts } from "./shared-parts.ts";
-import { ControllerApis } from "./controller/controller-apis.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { FEATURES, METADATA_LEVEL, TOLERATED } from "./metadata/features.ts";
-import { QuorumController } from "./controller/quorum-controller.ts";
+import { NotControllerError, QuorumController } from "./controller/quorum-controller.ts";
 
 /** Records of a new cluster. */
 export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
+export interface ControllerRoleOptions {
+  readonly turn: Turn;
+  readonly plan: ListenerPlan;
+  readonly authorizer: Authorizer | undefined;
+  /** Called when the controller has failed and decides nothing any more. */
+  readonly onFailure: () => void;
+}
+
+/** Most bytes held for requests that have not arrived in full, and again for replies not yet sent. */
+const HELD_BYTES = 64 * 1024 * 1024;
+
+/** Interval at which connections are looked at that do not take their replies, in ms. */
+const STALLED_MS = 1000;
+
 /** The controller of a node (`ControllerServer`). */
 export class ControllerRole {
   readonly #shared: SharedParts;
+  readonly #options: ControllerRoleOptions;
   readonly #controller: QuorumController;
-  readonly #onFailure: () => void;
+  readonly #server: SocketServer<ControllerRow>;
+  readonly #tasks: PeriodicTasks;
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
 
-  /**
-   * Call it once the log has been loaded and this node leads the quorum. `onFailure` is called when the controller has
-   * failed and decides nothing any more.
-   */
-  constructor(shared: SharedParts, onFailure: () => void) {
+  constructor(shared: SharedParts, options: ControllerRoleOptions) {
     this.#shared = shared;
-    this.#onFailure = onFailure;
-    const { env, nodeId, clusterId, settings, config, quotas, quorum, loader } = shared;
+    this.#options = options;
+    const { env, nodeId, clusterId, settings, config, quotas, quorum, loader, buffers } = shared;
+    this.#tasks = new PeriodicTasks(env);
     this.#controller = new QuorumController(
-      { env, log: quorum, onFailure: () => this.#onFailure() },
+      { env, log: quorum, onFailure: options.onFailure },
       {
         clusterId,
         numPartitions: config["num.partitions"],
@@ -45,14 +68,46 @@ export class ControllerRole {
         }),
         describeTopic: overrides => this.#describeTopic(overrides),
       },
-      loader.image,
     );
-    this.channel = new ControllerApis({ env, nodeId, config, quotas, quorum, controller: this.#controller });
+    const apis = (): readonly AnnouncedApi[] => [...LISTENER_APIS.values()].map(announced);
+    const image = (): MetadataImage => loader.image;
+    const parts = { env, nodeId, clusterId, config, quotas, quorum, controller: this.#controller, image, apis };
+    this.channel = new LocalController(parts);
+    this.#server = new SocketServer({
+      env,
+      turn: options.turn,
+      metrics: new BrokerMetrics(),
+      quotas,
+      buffers,
+      config: () => config,
+      heldBytes: HELD_BYTES,
+      apis: LISTENER_APIS,
+      requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL),
+      disconnected: () => {},
+    });
   }
 
-  /** Writes the first records of the leader; resolves once they are committed. */
-  start(): Promise<void> {
-    return this.#controller.activate(this.#shared.quorum.first ?? BOOTSTRAP);
+  /** Opens the listeners; resolves with their advertised endpoints. */
+  async bind(): Promise<readonly Endpoint[]> {
+    await this.#server.bind(this.#options.plan);
+    return [...this.#server.advertised.values()];
+  }
+
+  /** Serves connections. */
+  enable(): void {
+    const { config } = this.#shared;
+    this.#server.enable();
+    this.#tasks.every("stalled connections", STALLED_MS, () => this.#server.closeStalled());
+    this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#server.closeIdle());
+  }
+
+  /** Takes note of the leader of the quorum, which is the active controller. */
+  leaderChanged(leaderId: BrokerId | undefined): void {
+    const { nodeId, loader, quorum, env } = this.#shared;
+    if (leaderId !== nodeId) return this.#controller.renounce();
+    this.#controller.activate(loader.image, quorum.first ?? BOOTSTRAP).catch((error: unknown) => {
+      if (!(error instanceof NotControllerError)) env.logger.error("this controller cannot become active", { error });
+    });
   }
 
   #describeTopic(overrides: ReadonlyMap<string, string>) {
@@ -82,8 +137,16 @@ export class ControllerRole {
     this.#controller.failed(error);
   }
 
-  /** Refuses further requests. */
-  close(): void {
+  /** Refuses new connections and requests, and sends pending replies; `closeConnections` ends the connections. */
+  async close(): Promise<void> {
+    this.#tasks.close();
+    await this.#server.stopListening();
     this.#controller.close();
+    await this.#server.drain();
+  }
+
+  /** Closes the connections that are left. */
+  closeConnections(): void {
+    this.#server.close();
   }
 }

@@ -20,13 +20,15 @@ import { cordonFault, logConfig, Settings } from "./config/settings.ts";
 import { BOOTSTRAP, ControllerRole } from "./controller-role.ts";
 import { Quotas } from "./limits/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
-import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
+import { type Endpoint, listenerSettings, type NodeListeners, planListeners } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { MetadataLog, metadataLogConfig } from "./quorum/metadata-log.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { METADATA_TOPIC } from "./config/internal-topics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { Turn } from "./turn/turn.ts";
+import type { ControllerChannel } from "./controller/controller-channel.ts";
+import { NodeToControllerChannel } from "./controller/node-to-controller-channel.ts";
 
 /** Settings of a node, and the parts that the app provides. */
 export interface NodeOptions extends BrokerRoleOptions {
@@ -36,12 +38,16 @@ export interface NodeOptions extends BrokerRoleOptions {
   readonly clusterId?: string;
   /** Called with the reason when the node cannot continue and has closed itself. */
   readonly onHalt?: (reason: string) => void;
+  /** Version of this software, which other nodes count (KIP-511). */
+  readonly version?: string;
   /** Bytes of recent batches kept in memory; default: 16 MiB. */
   readonly tailBytes?: number;
   /** Pool of memory for requests and reads. */
   readonly buffers?: BufferPool;
 }
 
+/** Time after which a forwarded request is given up, in ms (`BrokerServer`). */
+const FORWARDING_MS = 60_000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
 
@@ -52,13 +58,14 @@ const METADATA_MS = 60_000;
 export class Node {
   readonly shared: SharedParts;
   readonly #turn: Turn;
-  readonly #plan: ListenerPlan;
+  readonly #plan: NodeListeners;
   readonly #options: NodeOptions;
   readonly #tasks: PeriodicTasks;
   readonly #snapshots: SnapshotGenerator;
   /** Undefined until this node leads the quorum. */
   #controller: ControllerRole | undefined;
   #broker: BrokerRole | undefined;
+  readonly #channels: NodeToControllerChannel[] = [];
   #isStarted = false;
   /** True while the log directories are opened. */
   #isReading = true;
@@ -89,7 +96,8 @@ export class Node {
     const nodeId = config["node.id"];
     const quorum = this.#openQuorum(dirs, { config, tools, loader });
     const { clusterId } = dirs;
-    this.shared = { env, nodeId, clusterId, config, settings, tools, buffers, dirs, quotas, quorum, loader };
+    const software = { name: "samsa", version: options.version ?? "0.0.0" };
+    this.shared = { env, nodeId, clusterId, config, settings, tools, buffers, dirs, quotas, quorum, loader, software };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
 
@@ -109,14 +117,27 @@ export class Node {
     const { quorum, loader } = this.shared;
     quorum.load();
     loader.publish();
-    await quorum.lead();
-    this.#controller = new ControllerRole(this.shared, () => this.#offline());
-    await this.#controller.start();
-    loader.install([this.#snapshots]);
-    this.#broker = new BrokerRole(this.shared, this.#controller.channel, {
-      ...this.#options,
+    this.#controller = new ControllerRole(this.shared, {
       turn: this.#turn,
-      plan: this.#plan,
+      plan: this.#plan.controller,
+      authorizer: this.#options.authorizer,
+      onFailure: () => this.#offline(),
+    });
+    await this.#controller.bind();
+    await quorum.lead();
+    this.#controller.leaderChanged(this.nodeId);
+    this.#controller.enable();
+    loader.install([this.#snapshots]);
+    this.#broker = new BrokerRole(this.shared, {
+      ...this.#options,
+      channels: {
+        forwarding: this.#channel(FORWARDING_MS),
+        heartbeat: this.#channel(this.shared.config["broker.session.timeout.ms"]),
+        assignments: this.#channel(Infinity),
+        producerIds: this.#channel(FORWARDING_MS),
+      },
+      turn: this.#turn,
+      plan: this.#plan.broker,
     });
     await this.#broker.start();
     this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
@@ -124,6 +145,23 @@ export class Node {
     if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
     this.#broker.startCleaner();
     this.#isStarted = true;
+  }
+
+  /** Way to the active controller, on a connection of its own. */
+  #channel(retryTimeoutMs: number): ControllerChannel {
+    const { env, nodeId, config, quorum, software } = this.shared;
+    const channel = new NodeToControllerChannel({
+      env,
+      nodeId,
+      config,
+      clientId: String(nodeId),
+      software,
+      active: () => quorum.leaderEndpoint(),
+      local: this.#controller?.channel,
+      retryTimeoutMs,
+    });
+    this.#channels.push(channel);
+    return channel;
   }
 
   get env(): Env {
@@ -268,13 +306,15 @@ export class Node {
     this.#tasks.close();
     this.#snapshots.close();
     await this.#broker?.close();
-    this.#controller?.close();
+    for (const channel of this.#channels) channel.close();
+    await this.#controller?.close();
     await quorum.close();
     this.#broker?.closeTopics();
     try {
       await dirs.close(nearestNumber(this.#broker?.brokerEpoch ?? -1));
     } finally {
       this.#broker?.closeConnections();
+      this.#controller?.closeConnections();
     }
   }
 }

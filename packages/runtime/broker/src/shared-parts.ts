@@ -1,6 +1,7 @@
 import type { BrokerId, BufferPool, Env } from "@samsa/base";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
+import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Quotas } from "./limits/quotas.ts";
@@ -22,4 +23,6 @@ export interface SharedParts {
   /** The metadata log, which this node leads. */
   readonly quorum: MetadataLog;
   readonly loader: MetadataLoader;
+  /** Name and version of this software, for other nodes. */
+  readonly software: ConnectionOptions["software"];
 }

@@ -121,7 +121,6 @@ describe("what is declared is read", () => {
       "follower.replication.throttled.rate",
       "leader.replication.throttled.rate",
       // Only its validation has an effect: a single node has both roles.
-      "process.roles",
     ];
     expect(unread).toEqual(UNREAD);
   });
@@ -269,8 +268,11 @@ test("times below zero mean for ever, in any unit", () => {
 });
 
 describe("listeners", () => {
-  const plan = (listeners: string[], advertised?: string[], more: Partial<ListenerSettings> = {}) =>
+  const planAll = (listeners: string[], advertised?: string[], more: Partial<ListenerSettings> = {}) =>
     planListeners({
+      nodeId: 1,
+      roles: ["broker", "controller"],
+      voters: [],
       listeners,
       advertised,
       controllerNames: ["CONTROLLER"],
@@ -280,6 +282,7 @@ describe("listeners", () => {
       hostName: "this.machine",
       ...more,
     });
+  const plan = (...args: Parameters<typeof planAll>) => planAll(...args).broker;
 
   test("what is listened on and what is told", () => {
     const { listen, advertise } = plan(
@@ -314,6 +317,35 @@ describe("listeners", () => {
     expect(plan(["PLAINTEXT://h:1"], ["PLAINTEXT://:2"]).advertise.get("PLAINTEXT")?.host).toBe("this.machine");
     expect(plan(["PLAINTEXT://127.0.0.1:1", "INSIDE://[::1]:1"]).listen.length).toBe(2);
     expect(plan(["PLAINTEXT://h:0", "INSIDE://h:0"]).listen.length).toBe(2);
+  });
+
+  test("a controller has its own listeners, told as advertised.listeners or the voters say", () => {
+    const both = ["PLAINTEXT://:9092", "CONTROLLER://:9093"];
+    const told = (...args: Parameters<typeof planAll>) => [...planAll(...args).controller.advertise.values()];
+    expect(told(both)).toEqual([{ name: "CONTROLLER", host: "this.machine", port: 9093 }]);
+    expect(told(both, ["PLAINTEXT://a:1", "CONTROLLER://b:2"])).toEqual([{ name: "CONTROLLER", host: "b", port: 2 }]);
+    const voters = [
+      { id: 1, host: "c", port: 3 },
+      { id: 2, host: "d", port: 4 },
+    ];
+    expect(told(both, undefined, { voters })).toEqual([{ name: "CONTROLLER", host: "c", port: 3 }]);
+    expect(planAll(["PLAINTEXT://h:1"]).controller.listen).toEqual([]);
+    expect(() => planAll(["PLAINTEXT://h:1"], undefined, { voters })).toThrow("must contain at least one value");
+  });
+
+  test("a node with one role has the listeners of that role", () => {
+    const controller = { roles: ["controller"] };
+    const alone = planAll(["CONTROLLER://h:1"], undefined, controller);
+    expect([alone.controller.listen.length, alone.broker.listen.length]).toEqual([1, 0]);
+    expect(() => planAll(["CONTROLLER://h:1", "PLAINTEXT://h:2"], undefined, controller)).toThrow(
+      "must only contain KRaft controller listeners",
+    );
+    expect(() => planAll(["PLAINTEXT://h:2"], undefined, controller)).toThrow("must contain at least one value");
+    const broker = { roles: ["broker"] };
+    expect(planAll(["PLAINTEXT://h:2"], undefined, broker).controller.listen).toEqual([]);
+    expect(() => planAll(["CONTROLLER://h:1", "PLAINTEXT://h:2"], undefined, broker)).toThrow(
+      "must not contain a value appearing in the 'listeners'",
+    );
   });
 
   test("the listener between brokers has a protocol and is told", () => {

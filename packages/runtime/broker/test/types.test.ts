@@ -12,7 +12,7 @@ import { consumerGroupDescribe } from "../src/api/groups/consumer-groups.ts";
 import { deleteRecords } from "../src/api/records/delete-records.ts";
 import { apisOn } from "../src/request/api-row.ts";
 import { forward, serve } from "../src/apis.ts";
-import { control } from "../src/controller/controller-apis.ts";
+import { control } from "../src/controller/controller-row.ts";
 import type { BrokerParts } from "../src/api/parts.ts";
 import type { Handler } from "../src/request/handler.ts";
 type Nothing = Record<never, never>;

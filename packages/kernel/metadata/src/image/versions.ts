@@ -5,6 +5,8 @@ export const METADATA_VERSION = {
   noEpochPerIsr: 12,
   /** 3.6-IV1: metadata transactions, for decisions larger than a batch (KIP-868). */
   transactions: 13,
+  /** 3.7-IV0: controllers register (KIP-919). */
+  controllersRegister: 15,
   directories: 17,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,

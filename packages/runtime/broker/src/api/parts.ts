@@ -13,7 +13,7 @@ import type { Moves } from "../replica/moves.ts";
 import type { Watcher } from "../replica/partition.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import type { Settings } from "../config/settings.ts";
-import type { ApiRow } from "../request/api-row.ts";
+import type { AnnouncedApi, ApiRow } from "../request/api-row.ts";
 import type { RequestContext } from "../request/request-context.ts";
 import type { ShareGroups } from "../share/share-groups.ts";
 import type { ClientTelemetry } from "../limits/telemetry.ts";
@@ -27,13 +27,6 @@ export interface BrokerNode {
   readonly host: string;
   readonly port: number;
   readonly rack: string | null;
-}
-
-/** Version range of an API as ApiVersions announces it. */
-export interface AnnouncedApi {
-  readonly apiKey: number;
-  readonly minVersion: number;
-  readonly maxVersion: number;
 }
 
 /** Parts of a broker that request handlers use. Each handler selects its own with `Pick`. */

@@ -1,16 +1,12 @@
 import { type ConfigValues, configSpecs } from "@samsa/base";
 import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
+import { quorumConfigs } from "./quorum-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 import { transactionConfigs } from "./transaction-configs.ts";
 
 const INT_MAX = 2147483647;
-
-const VOTERS = (voters: readonly string[]): string | undefined =>
-  voters.every(voter => /^-?\d+@\[?[0-9a-zA-Z\-%._:]+\]?:\d+$/.test(voter))
-    ? undefined
-    : "Each entry should be in the form `{id}@{host}:{port}`.";
 
 /** Settings of a broker that have an effect (`KafkaConfig` and its parts). */
 export const brokerConfigs = configSpecs({
@@ -54,18 +50,6 @@ export const brokerConfigs = configSpecs({
     default: "600000",
     doc: "Idle time after which a connection is closed, in ms.",
   },
-  "controller.listener.names": {
-    type: "list",
-    default: "CONTROLLER",
-    nonEmpty: true,
-    doc: "Names of the listeners that serve the controller; a single node opens none.",
-  },
-  "controller.quorum.voters": {
-    type: "list",
-    default: "",
-    check: VOTERS,
-    doc: "Voters as id@host:port; a single node lists itself or none.",
-  },
   "controller.quota.window.num": {
     type: "int",
     default: "11",
@@ -100,6 +84,7 @@ export const brokerConfigs = configSpecs({
   },
   ...consumerGroupConfigs,
   ...shareConfigs,
+  ...quorumConfigs,
   ...transactionConfigs,
   "group.initial.rebalance.delay.ms": {
     type: "int",
@@ -482,14 +467,6 @@ export const brokerConfigs = configSpecs({
     default: "104857600",
     min: 1,
     doc: "Segment size of __consumer_offsets.",
-  },
-  "process.roles": {
-    type: "list",
-    default: "broker,controller",
-    oneOf: ["broker", "controller"],
-    doc: "Roles of this node; a single node has both.",
-    check: roles =>
-      new Set(roles).size === 2 ? undefined : "a single node is broker,controller; clusters are not available",
   },
   "producer.id.expiration.check.interval.ms": {
     type: "int",

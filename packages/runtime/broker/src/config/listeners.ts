@@ -1,4 +1,4 @@
-import { ConfigError, entryAt } from "@samsa/base";
+import { type BrokerId, ConfigError, entryAt } from "@samsa/base";
 import type { BrokerConfig } from "./configs.ts";
 
 export interface Endpoint {
@@ -18,14 +18,24 @@ export function parseEndpoint(setting: string, text: string): Endpoint {
   return { name: entryAt(match, 1).toUpperCase(), host: match[2] ?? match[3] ?? "", port };
 }
 
+/** Listeners of a role. */
 export interface ListenerPlan {
-  /** Listeners for clients; a single node does not open listeners of the controller. */
   readonly listen: readonly Endpoint[];
   /** Advertised endpoints by listener name. Port 0 stands for the port that the listener is bound to. */
   readonly advertise: ReadonlyMap<string, Endpoint>;
 }
 
+/** Listeners of a node; a role that it does not have has none. */
+export interface NodeListeners {
+  readonly broker: ListenerPlan;
+  readonly controller: ListenerPlan;
+}
+
 export interface ListenerSettings {
+  readonly nodeId: BrokerId;
+  readonly roles: readonly string[];
+  /** `controller.quorum.voters`: its endpoint of this node is advertised by default. */
+  readonly voters: readonly QuorumVoter[];
   readonly listeners: readonly string[];
   readonly advertised: readonly string[] | undefined;
   readonly controllerNames: readonly string[];
@@ -37,9 +47,12 @@ export interface ListenerSettings {
   readonly hostName: string;
 }
 
-/** Settings of a broker that determine its listeners. */
+/** Settings of a node that determine its listeners. */
 export function listenerSettings(config: BrokerConfig, hostName: string): ListenerSettings {
   return {
+    nodeId: config["node.id"],
+    roles: config["process.roles"],
+    voters: quorumVoters(config),
     listeners: config.listeners,
     advertised: config["advertised.listeners"],
     controllerNames: config["controller.listener.names"],
@@ -56,6 +69,23 @@ function protocolOf(settings: ListenerSettings, name: string): string | undefine
     if (listener?.trim().toUpperCase() === name) return protocol?.trim().toUpperCase();
   }
   return undefined;
+}
+
+/** Voter of a quorum with fixed voters. */
+export interface QuorumVoter {
+  readonly id: BrokerId;
+  readonly host: string;
+  readonly port: number;
+}
+
+const VOTER = /^(-?\d+)@\[?(.*?)\]?:(\d+)$/;
+
+/** Reads `controller.quorum.voters`. */
+export function quorumVoters(config: Pick<BrokerConfig, "controller.quorum.voters">): QuorumVoter[] {
+  return config["controller.quorum.voters"].flatMap(text => {
+    const match = VOTER.exec(text);
+    return match === null ? [] : [{ id: Number(match[1]), host: entryAt(match, 2), port: Number(match[3]) }];
+  });
 }
 
 function unique(setting: string, endpoints: readonly Endpoint[]): void {
@@ -86,7 +116,7 @@ function distinctPorts(endpoints: readonly Endpoint[]): void {
   }
 }
 
-/** Throws unless the inter-broker listener is advertised, which a single node checks too (`KafkaConfig`). */
+/** Throws unless the inter-broker listener is advertised (`KafkaConfig`). */
 function checkInterBroker(settings: ListenerSettings, told: Iterable<string>): void {
   const setting = "inter.broker.listener.name";
   const { interBrokerName } = settings;
@@ -109,8 +139,8 @@ function checkInterBroker(settings: ListenerSettings, told: Iterable<string>): v
 export function listenersFault(now: ListenerSettings, then: ListenerSettings): string | undefined {
   const names = (texts: readonly string[]) => texts.map(text => parseEndpoint("listeners", text).name);
   try {
-    const { listen } = planListeners(then);
-    const told = names(now.advertised ?? planListeners(now).listen.map(({ name }) => `${name}://:0`));
+    const { listen } = planListeners(then).broker;
+    const told = names(now.advertised ?? planListeners(now).broker.listen.map(({ name }) => `${name}://:0`));
     const kept = listen.map(({ name }) => name);
     if (told.every(name => kept.includes(name))) return undefined;
     return `Advertised listeners '${told.join(", ")}' must be a subset of listeners '${kept.join(", ")}'`;
@@ -120,16 +150,8 @@ export function listenersFault(now: ListenerSettings, then: ListenerSettings): s
   }
 }
 
-/** Reads the listener settings together, by the rules of `KafkaConfig`. Throws `ConfigError`. */
-export function planListeners(settings: ListenerSettings): ListenerPlan {
-  const controllers = new Set(settings.controllerNames.map(name => name.toUpperCase()));
-  const all = settings.listeners.map(text => parseEndpoint("listeners", text));
-  unique("listeners", all);
-  distinctPorts(all);
-  const listen = all.filter(({ name }) => !controllers.has(name));
-  if (listen.length === 0) {
-    throw new ConfigError("listeners", settings.listeners.join(","), "There must be at least one broker listener");
-  }
+/** Throws unless the protocol of each listener is one that is available. */
+function checkProtocols(settings: ListenerSettings, listen: readonly Endpoint[]): void {
   for (const { name } of listen) {
     const protocol = protocolOf(settings, name);
     if (protocol === undefined) {
@@ -139,31 +161,104 @@ export function planListeners(settings: ListenerSettings): ListenerPlan {
       throw new ConfigError("listeners", name, `The security protocol ${protocol} is not available; use PLAINTEXT`);
     }
   }
-  // Advertised listeners of the controller are valid; clients do not see them.
-  const given = (settings.advertised ?? [])
-    .map(text => parseEndpoint("advertised.listeners", text))
-    .filter(({ name }) => !controllers.has(name));
-  unique("advertised.listeners", given);
-  const advertise = new Map<string, Endpoint>();
-  for (const endpoint of given) {
-    if (!listen.some(({ name }) => name === endpoint.name)) {
-      throw new ConfigError("advertised.listeners", endpoint.name, "It is not one of the broker's listeners");
-    }
-    advertise.set(endpoint.name, endpoint);
-  }
-  for (const endpoint of listen) {
-    if (advertise.has(endpoint.name)) continue;
-    advertise.set(endpoint.name, endpoint);
-  }
-  checkInterBroker(settings, advertise.keys());
-  for (const endpoint of advertise.values()) {
+}
+
+/** Advertised endpoints of listeners: those that `given` has, else what the listener is bound to. */
+function advertise(
+  { hostName }: ListenerSettings,
+  listen: readonly Endpoint[],
+  given: readonly Endpoint[],
+): ReadonlyMap<string, Endpoint> {
+  const found = new Map<string, Endpoint>();
+  for (const endpoint of [...given, ...listen]) {
+    if (found.has(endpoint.name)) continue;
     if (endpoint.host === "0.0.0.0") {
       const why = "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.";
       throw new ConfigError("advertised.listeners", endpoint.host, why);
     }
     // A wildcard address cannot be advertised: advertise this machine's host name instead.
-    if (endpoint.host === "" || endpoint.host === "::")
-      advertise.set(endpoint.name, { ...endpoint, host: settings.hostName });
+    const isWildcard = endpoint.host === "" || endpoint.host === "::";
+    found.set(endpoint.name, isWildcard ? { ...endpoint, host: hostName } : endpoint);
   }
-  return { listen, advertise };
+  return found;
+}
+
+const NO_LISTENERS: ListenerPlan = { listen: [], advertise: new Map() };
+
+function planBroker(settings: ListenerSettings, listen: readonly Endpoint[], given: readonly Endpoint[]): ListenerPlan {
+  if (listen.length === 0) {
+    throw new ConfigError("listeners", settings.listeners.join(","), "There must be at least one broker listener");
+  }
+  unique("advertised.listeners", given);
+  for (const { name } of given) {
+    if (!listen.some(endpoint => endpoint.name === name)) {
+      throw new ConfigError("advertised.listeners", name, "It is not one of the broker's listeners");
+    }
+  }
+  const advertised = advertise(settings, listen, given);
+  checkInterBroker(settings, advertised.keys());
+  return { listen, advertise: advertised };
+}
+
+/** A node with both roles needs no controller listener as long as nothing names other controllers. */
+function planController(
+  settings: ListenerSettings,
+  listen: readonly Endpoint[],
+  given: readonly Endpoint[],
+): ListenerPlan {
+  const { roles, controllerNames, voters, nodeId, listeners } = settings;
+  const isAlone = roles.includes("broker") && voters.every(({ id }) => id === nodeId);
+  if (listen.length === 0 && isAlone) return NO_LISTENERS;
+  if (listen.length === 0) {
+    const why =
+      "requirement failed: controller.listener.names must contain at least one value appearing in the 'listeners' " +
+      "configuration when running the KRaft controller role";
+    throw ConfigError.worded("controller.listener.names", why);
+  }
+  const missing = controllerNames.some(name => !listen.some(endpoint => endpoint.name === name.toUpperCase()));
+  if (missing) {
+    const why =
+      "requirement failed: controller.listener.names must only contain values appearing in the 'listeners' " +
+      "configuration when running the KRaft controller role";
+    throw ConfigError.worded("controller.listener.names", why);
+  }
+  if (!roles.includes("broker") && listen.length < listeners.length) {
+    const why =
+      "requirement failed: The listeners config must only contain KRaft controller listeners from " +
+      "controller.listener.names when process.roles=controller";
+    throw ConfigError.worded("listeners", why);
+  }
+  const own = voters.find(({ id }) => id === nodeId);
+  const name = entryAt(controllerNames, 0).toUpperCase();
+  const told = given.filter(endpoint => listen.some(listener => listener.name === endpoint.name));
+  // The voters' endpoints are those of the first listener.
+  const byVoters = own === undefined || own.port === 0 ? [] : [{ name, host: own.host, port: own.port }];
+  return { listen, advertise: advertise(settings, listen, [...told, ...byVoters]) };
+}
+
+/** Reads the listener settings together, by the rules of `KafkaConfig`. Throws `ConfigError`. */
+export function planListeners(settings: ListenerSettings): NodeListeners {
+  const controllers = new Set(settings.controllerNames.map(name => name.toUpperCase()));
+  const isOfController = ({ name }: Endpoint): boolean => controllers.has(name);
+  const isOfBroker = (endpoint: Endpoint): boolean => !isOfController(endpoint);
+  const all = settings.listeners.map(text => parseEndpoint("listeners", text));
+  unique("listeners", all);
+  distinctPorts(all);
+  const { roles } = settings;
+  if (!roles.includes("controller") && all.some(isOfController)) {
+    const why =
+      "requirement failed: controller.listener.names must not contain a value appearing in the 'listeners' " +
+      "configuration when running KRaft with just the broker role";
+    throw ConfigError.worded("controller.listener.names", why);
+  }
+  checkProtocols(settings, all);
+  const given = (settings.advertised ?? []).map(text => parseEndpoint("advertised.listeners", text));
+  return {
+    broker: roles.includes("broker")
+      ? planBroker(settings, all.filter(isOfBroker), given.filter(isOfBroker))
+      : NO_LISTENERS,
+    controller: roles.includes("controller")
+      ? planController(settings, all.filter(isOfController), given.filter(isOfController))
+      : NO_LISTENERS,
+  };
 }

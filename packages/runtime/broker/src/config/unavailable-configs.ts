@@ -11,27 +11,15 @@ alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1..
 authorizer.class.name | string | ""
 auto.leader.rebalance.enable | boolean | true
 background.threads | int | 10 | 1.. | cluster-wide
-broker.heartbeat.interval.ms | int | 2000
-broker.session.timeout.ms | int | 9000
 client.quota.callback.class | class | null
 compression.lz4.level | int | 9 | 1..17 | cluster-wide
 config.providers | list | "" | | cluster-wide
 connection.failed.authentication.delay.ms | int | 100 | 0..
 connections.max.reauth.ms | long | 0
-controlled.shutdown.enable | boolean | true
 controller.performance.always.log.threshold.ms | long | 2000 | 0..
 controller.performance.sample.period.ms | long | 60000 | 100..
 controller.quorum.append.linger.ms | int | 25 | 0..
 controller.quorum.auto.join.enable | boolean | false
-controller.quorum.bootstrap.servers | list | "" | host:port
-controller.quorum.election.backoff.max.ms | int | 1000 | 0..
-controller.quorum.election.timeout.ms | int | 1000 | 0..
-controller.quorum.fetch.max.bytes | int | 1048576 | 1..
-controller.quorum.fetch.snapshot.max.bytes | int | 1048576 | 1..
-controller.quorum.fetch.timeout.ms | int | 2000 | 0..
-controller.quorum.request.timeout.ms | int | 2000 | 0..
-controller.quorum.retry.backoff.ms | int | 20 | 0..
-controller.socket.timeout.ms | int | 30000
 create.topic.policy.class.name | class | null
 delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
 delegation.token.expiry.time.ms | long | 86400000 | 1..
@@ -76,7 +64,6 @@ group.streams.rack.aware.assignment.tags | list | ""
 group.streams.session.timeout.ms | int | 45000 | 1..
 group.streams.task.offset.interval.ms | int | 60000 | 1..
 group.streams.topology.description.plugin.class | class | null
-initial.broker.registration.timeout.ms | int | 60000
 internal.metadata.delete.delay.millis | long | 60000
 internal.metadata.log.segment.bytes | int | null
 internal.metadata.max.batch.size.in.bytes | int | 8388608
@@ -239,12 +226,7 @@ unstable.api.versions.enable | boolean | false
 unstable.feature.versions.enable | boolean | false
 `;
 
-const ADDRESSES = (servers: readonly string[]): string | undefined =>
-  servers.every(server => /^(?:.*:\/\/)?\[?[0-9a-zA-Z\-%._:]+\]?:\d+$/.test(server))
-    ? undefined
-    : 'Each entry should be in the form "{host}:{port}"';
-
-/** Parses a range of allowed values: `1..`, `1..17`, `a/b`, `~A/B` (any case), `nonempty` or `host:port`. */
+/** Parses a range of allowed values: `1..`, `1..17`, `a/b`, `~A/B` (any case) or `nonempty`. */
 function allowed(text: string): Partial<AnyConfigSpec> {
   const range = /^(-?[\d.]+?)\.\.(-?[\d.]*)$/.exec(text);
   if (range !== null) {
@@ -253,7 +235,6 @@ function allowed(text: string): Partial<AnyConfigSpec> {
   }
   if (text === "") return {};
   if (text === "nonempty") return { nonEmpty: true };
-  if (text === "host:port") return { check: ADDRESSES } as Partial<AnyConfigSpec>;
   if (text.startsWith("~")) return { oneOf: text.slice(1).split("/"), ignoreCase: true };
   return { oneOf: text.split("/") };
 }

@@ -1,6 +1,7 @@
 import type { ControllerRequests } from "@samsa/controller";
 import type { ApiNameOn, Apis, Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../limits/quotas.ts";
+import type { RequestContext } from "../request/request-context.ts";
 
 /** APIs that brokers send to the active controller. */
 export type ControllerApi = (keyof ControllerRequests | "DescribeQuorum") & ApiNameOn<"controller">;
@@ -10,7 +11,14 @@ export type ControllerResponse<N extends ControllerApi> = Infer<(typeof Apis)[N]
 
 /** Client whose request a broker forwards, with the version of its request. */
 export interface ControllerClient extends QuotaClient {
+  /** Address of the client. */
+  readonly host: string;
   readonly version: number;
+}
+
+/** Client of a request, as the controller needs to know it. */
+export function controllerClient({ user, clientId, version, peer }: RequestContext): ControllerClient {
+  return { user, clientId, version, host: peer.host };
 }
 
 /** Way from a broker to the active controller (`NodeToControllerChannelManager`). */

@@ -7,7 +7,10 @@ import type { MetadataLog } from "../quorum/metadata-log.ts";
 import { METADATA_TOPIC } from "../config/internal-topics.ts";
 
 /** State of the quorum as its leader, this node, sees it. */
-export type Quorum = Pick<MetadataLog, "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "voters">;
+export type Quorum = Pick<
+  MetadataLog,
+  "epoch" | "endOffset" | "highWatermark" | "kraftVersion" | "leaderId" | "voters"
+>;
 
 interface QuorumNode {
   readonly nodeId: BrokerId;

@@ -17,6 +17,7 @@ const RECORD_OVERHEAD = 64;
 /** The metadata log as the leader of the quorum writes it. */
 export interface LeaderLog {
   readonly endOffset: Offset;
+  readonly isLeader: boolean;
   /** Appends records as one batch, which is committed later; returns the place of the last record. */
   append(records: readonly MetadataRecord[], timestamp: number): Provenance;
 }
@@ -34,20 +35,29 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/** This controller is not the active one. */
+export class NotControllerError extends Error {
+  constructor() {
+    super("this controller is not the active one");
+    this.name = "NotControllerError";
+  }
+}
+
 /**
- * Active controller (`QuorumController`): decides on a speculative image, appends the decision to
- * `__cluster_metadata`, and replies once it is committed.
+ * Controller of a node (`QuorumController`). While it is active, it decides on a speculative image, appends the decision
+ * to `__cluster_metadata`, and replies once it is committed.
  */
 export class QuorumController {
   readonly #host: Host;
-  readonly #controller: Controller<Waiter>;
+  readonly #settings: ControllerSettings;
+  /** Undefined while another controller is active. */
+  #active: Controller<Waiter> | undefined;
   #failure: Error | undefined;
   #isClosed = false;
 
-  /** `image` is the committed metadata. */
-  constructor(host: Host, settings: ControllerSettings, image: MetadataImage) {
+  constructor(host: Host, settings: ControllerSettings) {
     this.#host = host;
-    this.#controller = new Controller(settings, image);
+    this.#settings = settings;
   }
 
   /** Reason why this controller has failed; undefined while it has not. */
@@ -55,17 +65,35 @@ export class QuorumController {
     return this.#failure;
   }
 
-  /** Metadata with all appended records. */
+  get isActive(): boolean {
+    return this.#active !== undefined;
+  }
+
+  /** Metadata with all appended records. Call it only while this controller decides. */
   get image(): MetadataImage {
     return this.#controller.image;
   }
 
+  get #controller(): Controller<Waiter> {
+    if (this.#active === undefined) throw new NotControllerError();
+    return this.#active;
+  }
+
   /**
-   * Writes what the metadata of a new leader lack: the records in `bootstrap` for a new cluster, and the end of a
-   * transaction that was left open.
+   * Becomes the active controller on the committed metadata (`claim`). Writes what they lack: the records in `bootstrap`
+   * for a new cluster, and the end of a transaction that was left open. Resolves once these are committed.
    */
-  activate(bootstrap: readonly MetadataRecord[]): Promise<void> {
-    return this.#write(() => ({ records: activationRecords(this.#controller.image, bootstrap), reply: undefined }));
+  activate(image: MetadataImage, bootstrap: readonly MetadataRecord[]): Promise<void> {
+    this.renounce();
+    this.#active = new Controller(this.#settings, image);
+    return this.#write(({ image: now }) => ({ records: activationRecords(now, bootstrap), reply: undefined }));
+  }
+
+  /** Is the active controller no more: drops what is not committed, and fails its requests (`renounce`). */
+  renounce(): void {
+    const active = this.#active;
+    this.#active = undefined;
+    for (const waiter of active?.renounce() ?? []) waiter.reject(new NotControllerError());
   }
 
   /** Decides on a request; resolves with the reply once the metadata that it depends on are committed. */
@@ -74,16 +102,19 @@ export class QuorumController {
     request: ControllerRequests[N]["request"],
     quota: MutationQuota = NO_MUTATION_QUOTA,
   ): Promise<ControllerRequests[N]["reply"]> {
-    return this.#write(() => this.#controller.decide(name, request, this.#draw(quota)));
+    return this.#write(controller => controller.decide(name, request, this.#draw(quota)));
   }
 
-  #write<R>(decide: () => { readonly records: readonly MetadataRecord[]; readonly reply: R }): Promise<R> {
+  #write<R>(
+    decide: (controller: Controller<Waiter>) => { readonly records: readonly MetadataRecord[]; readonly reply: R },
+  ): Promise<R> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#isClosed) throw new Error("the controller has stopped");
-      const { records, reply } = decide();
-      if (records.length > 0) this.#append(records);
-      const isCommitted = this.#controller.await({ resolve: () => resolve(reply), reject });
+      if (this.#isClosed) throw new NotControllerError();
+      const controller = this.#controller;
+      const { records, reply } = decide(controller);
+      if (records.length > 0) this.#append(controller, records);
+      const isCommitted = controller.await({ resolve: () => resolve(reply), reject });
       if (isCommitted) resolve(reply);
     });
   }
@@ -92,15 +123,20 @@ export class QuorumController {
    * Appends a decision. After a crash either all or none of its records exist: they are one batch, or the batches of a
    * metadata transaction (KIP-868).
    */
-  #append(records: readonly MetadataRecord[]): void {
+  #append(controller: Controller<Waiter>, records: readonly MetadataRecord[]): void {
     const { log, env } = this.#host;
-    const batches = [...batchesOf(records, metadataVersionOf(this.#controller.image))];
+    const batches = [...batchesOf(records, metadataVersionOf(controller.image))];
     try {
       for (const batch of batches) {
         const last = log.append(batch, env.clock.now());
-        this.#controller.appended(batch, last);
+        controller.appended(batch, last);
       }
     } catch (error) {
+      if (!log.isLeader) {
+        // Another node has become the leader, which ends a transaction that was left open.
+        this.renounce();
+        throw new NotControllerError();
+      }
       // A part of the decision may be in the log, so nothing may be appended after it.
       this.failed(error);
       throw error;
@@ -120,14 +156,14 @@ export class QuorumController {
 
   /** Sends the replies to the decisions that are committed in `image`. */
   commitUpTo(image: MetadataImage): void {
-    for (const waiter of this.#controller.commitUpTo(image)) waiter.resolve();
+    for (const waiter of this.#active?.commitUpTo(image) ?? []) waiter.resolve();
   }
 
   /** Ends this controller after a failure of the log: drops what is not committed, and fails all requests. */
   failed(error: unknown): void {
     const isFirst = this.#failure === undefined;
     this.#failure ??= error instanceof Error ? error : new Error(String(error));
-    for (const waiter of this.#controller.renounce()) waiter.reject(error);
+    for (const waiter of this.#active?.renounce() ?? []) waiter.reject(error);
     if (isFirst) this.#host.onFailure();
   }
 

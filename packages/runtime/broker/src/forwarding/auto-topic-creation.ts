@@ -2,9 +2,9 @@ import type { Logger } from "@samsa/base";
 import { topicNameFault } from "@samsa/controller";
 import { Apis, Errors } from "@samsa/protocol";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { ControllerChannel } from "../controller/controller-channel.ts";
+import { type ControllerChannel, controllerClient } from "../controller/controller-channel.ts";
 import { topicPlan } from "../config/internal-topics.ts";
-import type { QuotaClient } from "../limits/quotas.ts";
+import type { RequestContext } from "../request/request-context.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -38,7 +38,7 @@ export class AutoTopicCreation {
    */
   ensure(
     names: readonly string[],
-    client: QuotaClient | undefined,
+    client: RequestContext | undefined,
     done: (errors: ReadonlyMap<string, number>) => void,
   ): void {
     const errors = new Map<string, number>();
@@ -56,7 +56,7 @@ export class AutoTopicCreation {
   }
 
   /** Concurrent requests for the same topic create it once. */
-  #create(name: string, client: QuotaClient | undefined): Promise<number> {
+  #create(name: string, client: RequestContext | undefined): Promise<number> {
     let creation = this.#running.get(name);
     if (creation === undefined) {
       creation = this.#submit(name, client).finally(() => this.#running.delete(name));
@@ -66,12 +66,12 @@ export class AutoTopicCreation {
   }
 
   /** Resolves with 0 or the error code. */
-  async #submit(name: string, client: QuotaClient | undefined): Promise<number> {
+  async #submit(name: string, client: RequestContext | undefined): Promise<number> {
     if (topicNameFault(name) !== undefined) return Errors.INVALID_TOPIC_EXCEPTION.code;
     const topic = { name, assignments: [], ...topicPlan(name, this.#host.config()) };
     const request = { topics: [topic], timeoutMs: TIMEOUT_MS, validateOnly: false };
     const { lastStable: version } = Apis.CreateTopics;
-    const from = client && { user: client.user, clientId: client.clientId, version };
+    const from = client && controllerClient({ ...client, version });
     const { topics } = await this.#host.channel.call("CreateTopics", request, from);
     const code = topics[0]?.errorCode ?? 0;
     // The client retries and then finds the topic.

@@ -1,7 +1,19 @@
-import { type BrokerEpoch, type BrokerId, type Env, type Offset, randomUuid } from "@samsa/base";
+import {
+  type BrokerEpoch,
+  type BrokerId,
+  checkTransition,
+  type Env,
+  ignored,
+  type Offset,
+  type PreviousStates,
+  randomUuid,
+  type Timer,
+  type Uuid,
+} from "@samsa/base";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
-import { Apis } from "@samsa/protocol";
+import { Apis, errorOf } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
+import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 import { TOLERATED } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
@@ -11,22 +23,71 @@ interface Host {
   readonly env: Env;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
-  readonly rack: string | null;
+  readonly config: BrokerConfig;
   readonly dirs: LogDirs;
   readonly channel: ControllerChannel;
   /** Offset of the last metadata record that this broker has. */
   readonly metadataOffset: () => Offset;
 }
 
-/** Registers this broker with the controller, and sends heartbeats (`BrokerLifecycleManager`). */
+/** Pause before a registration that was refused is tried again, in ms. */
+const REGISTRATION_RETRY_MS = 100;
+/** Pause before the first repetition of a request to be unfenced or to stop, in ms. */
+const SOON_MS = 50;
+
+type State = "STARTING" | "RECOVERY" | "RUNNING" | "STOPPING" | "STOPPED";
+
+/** Valid previous states (`BrokerState`). RECOVERY: the metadata include the registration, and logs are opened. */
+const PREVIOUS_STATES: PreviousStates<State> = {
+  STARTING: [],
+  RECOVERY: ["STARTING"],
+  RUNNING: ["RECOVERY"],
+  STOPPING: ["RUNNING"],
+  STOPPED: ["STARTING", "RECOVERY", "RUNNING", "STOPPING"],
+};
+
+interface Milestone {
+  readonly reached: Promise<void>;
+  reach(): void;
+  fail(error: Error): void;
+}
+
+function milestone(): Milestone {
+  let [reach, fail] = [(): void => {}, (_error: Error): void => {}];
+  const reached = new Promise<void>((resolve, reject) => {
+    [reach, fail] = [resolve, reject];
+  });
+  // Nobody may wait for it when it fails.
+  reached.catch(ignored("the failure is that of the start, which waits for the next milestone"));
+  return { reached, reach, fail };
+}
+
+/**
+ * Registers this broker with the controller, sends heartbeats, and has the leaders moved to other brokers before a stop
+ * (`BrokerLifecycleManager`). One request is sent at a time.
+ */
 export class BrokerLifecycle implements MetadataPublisher {
   readonly name = "broker lifecycle";
   readonly #host: Host;
+  readonly #incarnationId: Uuid;
   #endpoints: readonly Endpoint[] = [];
+  #state: State = "STARTING";
   #brokerEpoch: BrokerEpoch = -1;
+  #isRegistered = false;
+  /** True once this broker is ready to lead partitions. */
+  #isReady = false;
+  #deadline = Infinity;
+  readonly #caughtUp = milestone();
+  readonly #unfenced = milestone();
+  readonly #stopped = milestone();
+  #timer: Timer | undefined;
+  #isWaiting = false;
+  /** True if something has changed since the request that waits for its reply. */
+  #isNews = false;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#incarnationId = randomUuid(length => host.env.random.bytes(length));
   }
 
   /** Epoch of the registration; −1 before it. */
@@ -34,14 +95,86 @@ export class BrokerLifecycle implements MetadataPublisher {
     return this.#brokerEpoch;
   }
 
-  /** Registers this broker with its endpoints; resolves once the controller lets it lead partitions. */
-  async start(endpoints: readonly Endpoint[]): Promise<void> {
+  /**
+   * Registers this broker with its endpoints; resolves once the metadata here include the registration. Rejects if that
+   * takes longer than `initial.broker.registration.timeout.ms`.
+   */
+  start(endpoints: readonly Endpoint[]): Promise<void> {
+    const { env, config } = this.#host;
     this.#endpoints = endpoints;
-    await this.#register();
+    this.#deadline = env.clock.monotonic() + config["initial.broker.registration.timeout.ms"];
+    this.#communicate();
+    return this.#caughtUp.reached;
   }
 
-  async #register(): Promise<void> {
-    const { env, nodeId, clusterId, rack, dirs, channel } = this.#host;
+  /** Asks the controller to let this broker lead partitions; resolves once it does. */
+  unfence(): Promise<void> {
+    this.#isReady = true;
+    this.#communicate();
+    return this.#unfenced.reached;
+  }
+
+  /** Sends a heartbeat with the failed and the cordoned directories. */
+  heartbeat(): void {
+    if (this.#isReady) this.#communicate();
+  }
+
+  /** Has the controller move leaders away; resolves once it has, or after `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#state !== "RUNNING") return this.close();
+    this.#enter("STOPPING");
+    const timer = this.#host.env.timers.after(timeoutMs, () => {
+      this.#host.env.logger.warn("the controller does not let this broker stop, which stops without");
+      this.#stopped.reach();
+    });
+    this.#communicate();
+    await this.#stopped.reached;
+    timer.cancel();
+    this.close();
+  }
+
+  /** Sends no more requests. */
+  close(): void {
+    this.#timer?.cancel();
+    if (this.#state !== "STOPPED") this.#enter("STOPPED");
+    this.#stopped.reach();
+    const error = new Error("this broker stops");
+    this.#caughtUp.fail(error);
+    this.#unfenced.fail(error);
+  }
+
+  #enter(state: State): void {
+    checkTransition(PREVIOUS_STATES, this.#state, state);
+    this.#state = state;
+  }
+
+  /** Sends a request now, or once the last one has its reply. */
+  #communicate(): void {
+    this.#timer?.cancel();
+    if (this.#state === "STOPPED") return;
+    this.#isNews = this.#isWaiting;
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    (this.#isRegistered ? this.#beat() : this.#register())
+      .catch((error: unknown): number => {
+        this.#host.env.logger.error("a request of this broker to the controller failed", { error });
+        return this.#host.config["broker.heartbeat.interval.ms"];
+      })
+      .then(delayMs => {
+        this.#isWaiting = false;
+        if (this.#isNews) this.#communicate();
+        else this.#communicateAfter(delayMs);
+      }, ignored("failures were handled above"));
+  }
+
+  #communicateAfter(ms: number): void {
+    if (this.#state === "STOPPED") return;
+    this.#timer = this.#host.env.timers.after(ms, () => this.#communicate());
+  }
+
+  /** Returns the time until the next request, in ms. */
+  async #register(): Promise<number> {
+    const { env, nodeId, clusterId, config, dirs, channel } = this.#host;
     const features = [...TOLERATED].map(([name, { min, max }]) => ({
       name,
       minSupportedVersion: min,
@@ -50,38 +183,67 @@ export class BrokerLifecycle implements MetadataPublisher {
     const request = Apis.BrokerRegistration.request.defaults({
       brokerId: nodeId,
       clusterId,
-      incarnationId: randomUuid(length => env.random.bytes(length)),
+      incarnationId: this.#incarnationId,
       listeners: this.#endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
       features,
-      rack,
+      rack: config["broker.rack"] ?? null,
       logDirs: dirs.live.map(({ directoryId }) => directoryId).sort(),
       previousBrokerEpoch: dirs.previousBrokerEpoch,
     });
     const { errorCode, brokerEpoch } = await channel.call("BrokerRegistration", request);
-    if (errorCode !== 0) throw new Error(`this broker cannot register: error ${errorCode}`);
+    if (errorCode !== 0) {
+      const { name, message } = errorOf(errorCode);
+      if (this.#state === "STARTING" && env.clock.monotonic() >= this.#deadline) {
+        this.#caughtUp.fail(new Error(`the controller refuses to register this broker: ${name} (${message})`));
+      }
+      env.logger.info("the controller refuses to register this broker, which tries again", { error: name });
+      return REGISTRATION_RETRY_MS;
+    }
+    this.#isRegistered = true;
     this.#brokerEpoch = brokerEpoch;
-    await this.heartbeat();
+    this.#follow();
+    return this.#isReady ? 0 : config["broker.heartbeat.interval.ms"];
   }
 
-  /** Sends a heartbeat, with the failed and the cordoned directories. */
-  async heartbeat(): Promise<void> {
-    const { nodeId, dirs, channel, metadataOffset } = this.#host;
+  /** Returns the time until the next request, in ms. */
+  async #beat(): Promise<number> {
+    const { env, nodeId, dirs, channel, config, metadataOffset } = this.#host;
     const request = Apis.BrokerHeartbeat.request.defaults({
       brokerId: nodeId,
       brokerEpoch: this.#brokerEpoch,
       currentMetadataOffset: metadataOffset(),
+      wantFence: !this.#isReady,
+      wantShutDown: this.#state === "STOPPING",
       offlineLogDirs: dirs.offlineIds,
-      cordonedLogDirs: dirs.cordonedIds,
+      cordonedLogDirs: this.#isReady ? dirs.cordonedIds : null,
     });
-    const { errorCode } = await channel.call("BrokerHeartbeat", request);
-    if (errorCode !== 0) throw new Error(`the controller refused a heartbeat with error ${errorCode}`);
+    const { errorCode, isFenced, shouldShutDown } = await channel.call("BrokerHeartbeat", request);
+    if (errorCode !== 0) env.logger.warn("the controller refuses a heartbeat", { error: errorOf(errorCode).name });
+    else if (this.#state === "STOPPING" && shouldShutDown) this.#stopped.reach();
+    else if (this.#state === "STOPPING") return SOON_MS;
+    else if (this.#isReady && this.#state === "RECOVERY") {
+      if (isFenced) return SOON_MS;
+      this.#enter("RUNNING");
+      this.#unfenced.reach();
+    }
+    return config["broker.heartbeat.interval.ms"];
+  }
+
+  /** Takes note of the metadata here: they may include the registration. */
+  #follow(): void {
+    if (this.#state !== "STARTING" || !this.#isRegistered) return;
+    if (this.#host.metadataOffset() < this.#brokerEpoch) return;
+    this.#enter("RECOVERY");
+    this.#caughtUp.reach();
   }
 
   /** Registers again if the broker was unregistered while it runs. */
   publish({ changedBrokers }: MetadataChanges, { brokers }: MetadataImage): void {
     const { nodeId, env } = this.#host;
-    if (!changedBrokers.has(nodeId) || brokers.has(nodeId)) return;
+    this.#follow();
+    if (!changedBrokers.has(nodeId) || brokers.has(nodeId) || !this.#isRegistered) return;
     env.logger.warn("this broker was unregistered, and registers again");
-    this.#register().catch((error: unknown) => env.logger.error("this broker cannot register again", { error }));
+    this.#isRegistered = false;
+    this.#communicate();
   }
 }

@@ -1,5 +1,5 @@
 import type { FeatureRange } from "@samsa/controller";
-import { METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import { METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
 
 /** Feature of transactions (KIP-890). Level 2: each end of a transaction increments the producer epoch. */
 export const TRANSACTION_VERSION_FEATURE = "transaction.version";
@@ -28,3 +28,21 @@ export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
 export const METADATA_LEVEL = 33;
 /** Feature of the quorum. Level 1: voters may change (KIP-853). */
 export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };
+
+/** First version of ApiVersions that may carry features with a minimum level of 0 (KAFKA-17011). */
+const ZERO_MINIMUM_VERSION = 4;
+
+/** Supported and finalised features, as fields of a response to ApiVersions. */
+export function announcedFeatures(image: MetadataImage, kraftVersion: number, version: number) {
+  const supportedFeatures = [...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const]
+    .filter(([, { min }]) => min > 0 || version >= ZERO_MINIMUM_VERSION)
+    .map(([name, { min, max }]) => ({ name, minVersion: min, maxVersion: max }));
+  // Before the first metadata are committed, nothing is known to be finalised (KAFKA-19964).
+  const isUnknown = image.features.size === 0;
+  const finalized = isUnknown ? [] : [...image.features, [KRAFT_FEATURE.name, kraftVersion] as const];
+  return {
+    supportedFeatures,
+    finalizedFeaturesEpoch: isUnknown ? -1 : image.provenance.offset,
+    finalizedFeatures: finalized.map(([name, level]) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
+  };
+}

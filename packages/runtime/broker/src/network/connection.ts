@@ -15,12 +15,11 @@ import {
   responseFrame,
   UnsupportedVersionError,
 } from "@samsa/protocol";
-import type { ServedApi } from "../api/parts.ts";
+import type { AnyReply, ApiShape } from "../request/api-row.ts";
 import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { Quotas } from "../limits/quotas.ts";
-import type { RequestHandler } from "./request-handler.ts";
 import {
   type Peer,
   readHead,
@@ -59,23 +58,28 @@ interface Spent {
   readonly producedBytes: number | undefined;
 }
 
-/** Parts of the broker that connections share. */
-export interface ConnectionHost {
+/** Handles the requests of a role: replies once to each, now or later; never throws. */
+export interface RequestHandling<Row extends ApiShape> {
+  handle(api: Row, request: object, context: RequestContext, reply: AnyReply): void;
+}
+
+/** Parts of a role that its connections share. */
+export interface ConnectionHost<Row extends ApiShape> {
   readonly env: Env;
   readonly turn: Turn;
   readonly metrics: BrokerMetrics;
   readonly quotas: Quotas;
   readonly maxRequestBytes: number;
   readonly buffers: BufferPool;
-  readonly apiOf: (key: number) => ServedApi | undefined;
-  readonly requests: RequestHandler;
+  readonly apiOf: (key: number) => Row | undefined;
+  readonly requests: RequestHandling<Row>;
   /** Counts bytes of requests in flight over all connections. */
   readonly budget: RequestBudget;
   /** Bytes of frames that have not arrived in full. */
-  readonly unfinished: HeldBytes<ClientConnection>;
+  readonly unfinished: HeldBytes<ClientConnection<Row>>;
   /** Bytes of replies that clients have not taken yet. */
-  readonly unsent: HeldBytes<ClientConnection>;
-  closed(connection: ClientConnection): void;
+  readonly unsent: HeldBytes<ClientConnection<Row>>;
+  closed(connection: ClientConnection<Row>): void;
 }
 
 /** Limits the total bytes of all requests in flight (`queued.max.request.bytes`). */
@@ -122,8 +126,8 @@ export class RequestBudget {
  * pipelined API (Produce) may be handled while earlier ones of its kind wait for their replies; any other waits for
  * those before it, as Kafka handles one request of a connection at a time.
  */
-export class ClientConnection implements ConnectionHandler {
-  readonly #host: ConnectionHost;
+export class ClientConnection<Row extends ApiShape> implements ConnectionHandler {
+  readonly #host: ConnectionHost<Row>;
   readonly #connection: Connection;
   readonly #listener: string;
   readonly #frames: FrameSplitter;
@@ -141,7 +145,7 @@ export class ClientConnection implements ConnectionHandler {
   lastActive: number;
   readonly peer: Peer;
 
-  constructor(host: ConnectionHost, connection: Connection, listener: string) {
+  constructor(host: ConnectionHost<Row>, connection: Connection, listener: string) {
     this.#host = host;
     this.#connection = connection;
     this.#listener = listener;
@@ -314,7 +318,7 @@ export class ClientConnection implements ConnectionHandler {
     this.#dispatch(api, head, reader, slot);
   }
 
-  #dispatch(api: ServedApi, head: RequestHead, reader: ByteReader, slot: Slot): void {
+  #dispatch(api: Row, head: RequestHead, reader: ByteReader, slot: Slot): void {
     const context: RequestContext = {
       version: head.version,
       user: ANONYMOUS,
@@ -354,7 +358,7 @@ export class ClientConnection implements ConnectionHandler {
   }
 
   /** Logs a bug of a handler and closes this connection; others are not affected. */
-  #broken(api: ServedApi, head: RequestHead, error: unknown): void {
+  #broken(api: Row, head: RequestHead, error: unknown): void {
     this.#host.env.logger.error("request failed", { api: api.name, version: head.version, error });
     this.#connection.destroy();
   }
@@ -396,7 +400,7 @@ export class ClientConnection implements ConnectionHandler {
    * Encodes a response. A response that its format cannot hold, such as a message that repeats a very long name, becomes
    * the response to a failed request, as in Kafka. Throws if that cannot be encoded either.
    */
-  #encode(api: ServedApi, head: RequestHead, request: object, response: object): readonly Uint8Array[] | undefined {
+  #encode(api: Row, head: RequestHead, request: object, response: object): readonly Uint8Array[] | undefined {
     try {
       return responseFrame(head, api.response, response);
     } catch (error) {

@@ -2,22 +2,11 @@ import type { Logger } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { AnyReply } from "../request/api-row.ts";
 import type { Topics } from "../replica/topics.ts";
-import type { Action, Authorizer } from "../request/authorizer.ts";
-import type { RequestError } from "../request/error-responses.ts";
+import type { Authorizer } from "../request/authorizer.ts";
+import { denial } from "../request/denial.ts";
 import type { BrokerParts, ServedApi } from "../api/parts.ts";
 import { RequestTopics, type TopicContext } from "../request/request-topics.ts";
 import type { RequestContext } from "../request/request-context.ts";
-
-const DENIED = {
-  CLUSTER: Errors.CLUSTER_AUTHORIZATION_FAILED,
-  GROUP: Errors.GROUP_AUTHORIZATION_FAILED,
-  TOPIC: Errors.TOPIC_AUTHORIZATION_FAILED,
-  TRANSACTIONAL_ID: Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-} as const;
-
-function denial(api: ServedApi, { operation, resource }: Action): RequestError {
-  return { ...DENIED[resource], detail: `${api.name} needs the permission ${operation} on the resource ${resource}.` };
-}
 
 /**
  * Checks permissions, gives a request that names topics its view of them, calls the handler of the decoded request, and
@@ -47,7 +36,7 @@ export class RequestHandler {
       const gate = { authorizer: this.#authorizer, client: { user: context.user, host: context.peer.host } };
       const action = api.action(request);
       if (action !== undefined && !gate.authorizer.allows(gate.client, action)) {
-        return once(api.failure(request, denial(api, action), context.version));
+        return once(api.failure(request, denial(api.name, action), context.version));
       }
       if (api.topics === undefined) return api.handle(this.#parts, request, context, once);
       const topics = new RequestTopics(this.#topics, gate, api.topics, context.version);

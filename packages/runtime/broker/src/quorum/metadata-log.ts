@@ -102,6 +102,18 @@ export class MetadataLog {
     return this.#epoch;
   }
 
+  /** True: this node is the only voter. */
+  readonly isLeader = true;
+
+  get leaderId(): BrokerId {
+    return this.#options.nodeId;
+  }
+
+  /** Node of the active controller, which is this one. */
+  leaderEndpoint(): { readonly id: BrokerId; readonly host: string; readonly port: number } {
+    return { id: this.#options.nodeId, host: "", port: 0 };
+  }
+
   get kraftVersion(): number {
     return this.#kraftVersion;
   }

@@ -37,8 +37,8 @@ export interface Columns<N extends ApiName> {
   readonly transient?: true;
 }
 
-/** Row of a table of APIs, without its static types: `request` decodes to what `handle` accepts. */
-export interface ApiRow<Parts, Context> {
+/** Row of a table of APIs as connections see it. */
+export interface ApiShape {
   readonly name: ApiName;
   readonly key: number;
   readonly first: number;
@@ -49,6 +49,8 @@ export interface ApiRow<Parts, Context> {
   readonly listeners: readonly Listener[];
   /** True if the active controller answers the request. */
   readonly forwarded: boolean;
+  /** True if a broker may put a request of the API into an Envelope. */
+  readonly isForwardable: boolean;
   /** Use of topics; undefined: the API names none. */
   readonly topics: TopicAccess | undefined;
   readonly transient: boolean;
@@ -59,7 +61,23 @@ export interface ApiRow<Parts, Context> {
   action(request: object): Action | undefined;
   /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
   failure: ErrorResponse<object>;
+}
+
+/** Row of a table of APIs, without its static types: `request` decodes to what `handle` accepts. */
+export interface ApiRow<Parts, Context> extends ApiShape {
   handle(parts: Parts, request: object, context: Context, reply: AnyReply): void;
+}
+
+/** Version range of an API as ApiVersions announces it. */
+export interface AnnouncedApi {
+  readonly apiKey: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+}
+
+/** Version range of an API as ApiVersions announces it. */
+export function announced({ key, announcedFirst, last }: ApiShape): AnnouncedApi {
+  return { apiKey: key, minVersion: announcedFirst, maxVersion: last };
 }
 
 /** APIs that have an answer to a request that fails as a whole: no other can be served. */
@@ -71,7 +89,7 @@ export function apiRow<N extends AnswerableApi, Parts, Context>(
   handler: Handler<NoInfer<N>, Parts, Context>,
   columns: Columns<N> & { readonly topics?: TopicAccess; readonly forwarded?: true },
 ): ApiRow<Parts, Context> {
-  const { key, request, response, first, lastStable, listeners } = Apis[name];
+  const { key, request, response, first, lastStable, listeners, forwardable } = Apis[name];
   const { permission, throttle = "request", announcedFirst, transient, topics, forwarded } = columns;
   const action = (asked: RequestOf<N>): Action | undefined => {
     if (permission === undefined) return undefined;
@@ -90,6 +108,7 @@ export function apiRow<N extends AnswerableApi, Parts, Context>(
     announcedFirst: announcedFirst ?? first,
     listeners,
     forwarded: forwarded === true,
+    isForwardable: forwardable,
     topics,
     transient: transient === true,
     throttle,

@@ -1,4 +1,4 @@
-import { operationBits } from "../request/authorizer.ts";
+import { operationBits } from "./authorizer.ts";
 
 /**
  * Authorized operations if nothing is forbidden, as bits `1 << AclOperation.code`. Descriptions of topics, the cluster

@@ -469,5 +469,6 @@ export const errorResponses = {
   AlterShareGroupOffsets: spoken,
   DeleteShareGroupOffsets: spoken,
   GetTelemetrySubscriptions: (_request, { code }) => ({ ...NO_SUBSCRIPTION, ...NOTHING, errorCode: code }),
+  Envelope: (_request, { code }) => ({ responseData: null, errorCode: code }),
   PushTelemetry: coded,
 } satisfies { readonly [N in ApiName]?: ErrorResponse<RequestOf<N>, ResponseOf<N>> };

@@ -1,5 +1,5 @@
 import { Errors } from "@samsa/protocol";
-import { ALLOWED, NOT_ASKED } from "../authorized-operations.ts";
+import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
 import type { Handler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 

@@ -1,6 +1,6 @@
 import { Errors } from "@samsa/protocol";
 import { GROUP_VERSION_FEATURE } from "../../metadata/features.ts";
-import { withOperations } from "../authorized-operations.ts";
+import { withOperations } from "../../request/authorized-operations.ts";
 import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
 import { UNDESCRIBED } from "../../request/error-responses.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";

@@ -10,7 +10,7 @@ import {
 } from "@samsa/coordinator";
 import { errorOf, Errors, type OffsetFetchRequest } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
-import { withOperations } from "../authorized-operations.ts";
+import { withOperations } from "../../request/authorized-operations.ts";
 import { mergeOutcomes, splitByExistence } from "../offset-partitions.ts";
 import { deleteShareGroup } from "../share/share-group-offsets.ts";
 import { errorResponses } from "../../request/error-responses.ts";

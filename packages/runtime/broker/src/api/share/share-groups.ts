@@ -2,7 +2,7 @@ import type { ShareGroupView } from "@samsa/coordinator";
 import { errorOf, Errors } from "@samsa/protocol";
 import { isMemberId } from "./acknowledgements.ts";
 import { mayDescribe, topicsOf, UNDESCRIBABLE } from "../described-topics.ts";
-import { withOperations } from "../authorized-operations.ts";
+import { withOperations } from "../../request/authorized-operations.ts";
 import { UNDESCRIBED } from "../../request/error-responses.ts";
 import type { ResponseOf, TopicHandler } from "../../request/handler.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";

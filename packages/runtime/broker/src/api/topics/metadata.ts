@@ -2,7 +2,7 @@ import { type BrokerId, type Uuid, ZERO_UUID } from "@samsa/base";
 import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
-import { ALLOWED, NOT_ASKED } from "../authorized-operations.ts";
+import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
 import { partitionState } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
 import { CLUSTER_NAME } from "../../request/authorizer.ts";

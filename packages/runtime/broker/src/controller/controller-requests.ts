@@ -1,0 +1,102 @@
+import { joined, type Logger, MalformedError } from "@samsa/base";
+import { type EnvelopeRequest, Errors, responseFrame, UnsupportedVersionError } from "@samsa/protocol";
+import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
+import type { Authorizer } from "../request/authorizer.ts";
+import { denial } from "../request/denial.ts";
+import { hasError } from "../request/error-codes.ts";
+import type { RequestContext } from "../request/request-context.ts";
+import { CONTROLLER_APIS } from "./controller-apis.ts";
+import { type ControllerParts, type ControllerRow, mutationQuota } from "./controller-row.ts";
+import { type OpenedEnvelope, openEnvelope } from "./envelope.ts";
+
+/** Bytes of the size prefix of a frame, which an Envelope lacks. */
+const SIZE_BYTES = 4;
+
+/** Row whose requests `ControllerRequests` answers itself. */
+const ENVELOPE: ControllerRow = apiRow("Envelope", () => {}, CLUSTER_ACTION);
+
+/** APIs on a listener of controllers, by key. */
+export const LISTENER_APIS: ReadonlyMap<number, ControllerRow> = new Map([
+  ...CONTROLLER_APIS,
+  [ENVELOPE.key, ENVELOPE],
+]);
+
+interface Call {
+  readonly row: ControllerRow;
+  readonly request: object;
+  readonly context: RequestContext;
+}
+
+/** Handles requests that arrive on a listener of controllers, in an Envelope or not (`ControllerApis.handle`). */
+export class ControllerRequests {
+  readonly #parts: ControllerParts;
+  readonly #authorizer: Authorizer;
+  readonly #logger: Logger;
+
+  constructor(parts: ControllerParts, authorizer: Authorizer) {
+    this.#parts = parts;
+    this.#authorizer = authorizer;
+    this.#logger = parts.env.logger;
+  }
+
+  /** Replies once, now or later; never throws. */
+  handle(row: ControllerRow, request: object, context: RequestContext, reply: AnyReply): void {
+    let isReplied = false;
+    const once: AnyReply = (response, sent) => {
+      isReplied = true;
+      reply(response, sent);
+    };
+    try {
+      const client = { user: context.user, host: context.peer.host };
+      const action = row.action(request);
+      if (action !== undefined && !this.#authorizer.allows(client, action)) {
+        return once(row.failure(request, denial(row.name, action), context.version));
+      }
+      if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
+      const { version, listener, user, clientId } = context;
+      const quota = mutationQuota(this.#parts, row, { user, clientId, version });
+      row.handle(this.#parts, request, { version, listener, quota }, once);
+    } catch (error) {
+      this.#logger.error("request failed", { api: row.name, version: context.version, error });
+      if (!isReplied) reply(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));
+    }
+  }
+
+  /** Handles the request in an Envelope on behalf of its client. */
+  #open(envelope: EnvelopeRequest, context: RequestContext, reply: AnyReply): void {
+    const refuse = ({ code }: { readonly code: number }): void => reply({ responseData: null, errorCode: code });
+    let opened: OpenedEnvelope;
+    let call: Call;
+    try {
+      opened = openEnvelope(envelope);
+      const { key, version } = opened.head;
+      const row = CONTROLLER_APIS.get(key);
+      if (row?.isForwardable !== true) return refuse(Errors.INVALID_REQUEST);
+      if (version < row.first || version > row.last) return refuse(Errors.UNSUPPORTED_VERSION);
+      const { user, host, head } = opened;
+      const peer = { ...context.peer, host };
+      const inner = { ...context, version, user, clientId: head.clientId, peer };
+      call = { row, request: row.request.decode(opened.body, version), context: inner };
+    } catch (error) {
+      if (!(error instanceof MalformedError || error instanceof UnsupportedVersionError)) throw error;
+      this.#logger.warn("an envelope cannot be read", { reason: error.message });
+      return refuse(Errors.INVALID_REQUEST);
+    }
+    const { head } = opened;
+    this.handle(call.row, call.request, call.context, response => {
+      // The broker sends the request to the next active controller.
+      if (response === null || hasError(response, Errors.NOT_CONTROLLER.code)) return refuse(Errors.NOT_CONTROLLER);
+      reply({ responseData: this.#sealed(call, head, response), errorCode: 0 });
+    });
+  }
+
+  #sealed({ row, request }: Call, head: OpenedEnvelope["head"], response: object): Uint8Array {
+    const frame = (body: object): Uint8Array => joined(responseFrame(head, row.response, body)).subarray(SIZE_BYTES);
+    try {
+      return frame(response);
+    } catch (error) {
+      this.#logger.error("a reply could not be encoded", { api: row.name, error });
+      return frame(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, head.version) ?? {});
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import type { BrokerId, Env } from "@samsa/base";
+import type { ControllerRequests } from "@samsa/controller";
+import type { MetadataImage } from "@samsa/metadata";
+import { Errors } from "@samsa/protocol";
+import { type AnnouncedApi, type ApiRow, apiRow, type Columns } from "../request/api-row.ts";
+import type { BrokerConfig } from "../config/configs.ts";
+import type { RequestError } from "../request/error-responses.ts";
+import type { Handler } from "../request/handler.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../limits/quotas.ts";
+import type { ControllerApi, ControllerRequest } from "./controller-channel.ts";
+import type { Quorum } from "./describe-quorum.ts";
+import { NotControllerError, type QuorumController } from "./quorum-controller.ts";
+
+/** Parts of a controller that its APIs use. */
+export interface ControllerParts {
+  readonly env: Env;
+  readonly nodeId: BrokerId;
+  readonly clusterId: string;
+  readonly config: BrokerConfig;
+  readonly quotas: Quotas;
+  readonly quorum: Quorum;
+  readonly controller: QuorumController;
+  /** Committed metadata. */
+  readonly image: () => MetadataImage;
+  /** APIs that controllers serve. */
+  readonly apis: () => readonly AnnouncedApi[];
+}
+
+/** Origin of a controller's request. */
+export interface ControllerContext {
+  readonly version: number;
+  /** Name of the listener; undefined for a request of this process. */
+  readonly listener: string | undefined;
+  /** Quota of the client; a broker's own requests have none. */
+  readonly quota: MutationQuota;
+}
+
+/** Treatment of an API's requests; by default, the controller decides on every request. */
+interface Treatment<N extends ControllerApi> extends Columns<N> {
+  /** True if Kafka's controller drops a request when its timeout has passed. */
+  readonly isTimed?: true;
+  /** Error for a request that the controller does not decide on. */
+  readonly refusal?: (config: BrokerConfig, version: number) => RequestError | undefined;
+  /** Answers in place of the controller, or asks it for more than the request says. */
+  readonly answer?: (
+    parts: ControllerParts,
+    request: ControllerRequest<N>,
+    version: number,
+  ) => object | Promise<object>;
+  /** Form of the response for the version of the request. */
+  readonly shown?: (response: object, version: number) => object;
+}
+
+/** Row of the table of a controller's APIs. */
+export type ControllerRow = ApiRow<ControllerParts, ControllerContext>;
+
+/** Builds the row of an API that the active controller answers. */
+export function control<N extends ControllerApi>(name: N, treatment: Treatment<N> = {}): ControllerRow {
+  const { isTimed, refusal, answer, shown, ...columns } = treatment;
+  const handler: Handler<N, ControllerParts, ControllerContext> = (parts, asked, context, reply) => {
+    // The request and the response are those of the API: decisions and failures are built by its name.
+    const request = asked as ControllerRequest<N>;
+    const { version, quota } = context;
+    const tell = (response: object): void =>
+      (reply as unknown as (response: object) => void)(shown?.(response, version) ?? response);
+    const failed = (error: RequestError): void => tell(row.failure(request, error, version) ?? {});
+    const isLate = isTimed === true && "timeoutMs" in request && Number(request.timeoutMs) <= 0;
+    const late = isLate ? { ...Errors.REQUEST_TIMED_OUT, detail: null } : undefined;
+    const refused = refusal?.(parts.config, version) ?? late;
+    if (refused !== undefined) return failed(refused);
+    const answered = async (): Promise<object> =>
+      answer === undefined ? decide(parts, name, request, quota) : answer(parts, request, version);
+    answered()
+      .then(tell)
+      .catch(error => {
+        if (error instanceof NotControllerError) return failed({ ...Errors.NOT_CONTROLLER, detail: error.message });
+        parts.env.logger.error("a decision of the controller failed", { request: name, error });
+        failed({ ...Errors.UNKNOWN_SERVER_ERROR, detail: null });
+      });
+  };
+  const row: ControllerRow = apiRow<N, ControllerParts, ControllerContext>(name, handler, columns as Columns<N>);
+  return row;
+}
+
+async function decide<N extends ControllerApi>(
+  { controller }: ControllerParts,
+  api: N,
+  request: ControllerRequest<N>,
+  quota: MutationQuota,
+): Promise<object> {
+  // Requests without an `answer` are those of the controller, by the same name.
+  const name = api as keyof ControllerRequests;
+  const response = await controller.submit(name, request as never, quota);
+  return { ...response, throttleTimeMs: quota.throttleMs() };
+}
+
+/** Partitions that a client may create and delete (`ControllerMutationQuotaManager`). */
+export function mutationQuota(
+  { quotas, env }: Pick<ControllerParts, "quotas" | "env">,
+  { throttle }: Pick<ControllerRow, "throttle">,
+  client: (QuotaClient & { readonly version: number }) | undefined,
+): MutationQuota {
+  if (client === undefined || typeof throttle === "string") return NO_MUTATION_QUOTA;
+  return quotas.mutations(client, client.version >= throttle.mutationsSince, () => env.clock.monotonic());
+}

@@ -1,0 +1,37 @@
+import { invariant } from "@samsa/base";
+import { Apis } from "@samsa/protocol";
+import { CONTROLLER_APIS } from "./controller-apis.ts";
+import type {
+  ControllerApi,
+  ControllerChannel,
+  ControllerClient,
+  ControllerRequest,
+  ControllerResponse,
+} from "./controller-channel.ts";
+import { type ControllerParts, mutationQuota } from "./controller-row.ts";
+
+/** Way to the controller of this node: calls the handlers of its table within the process. */
+export class LocalController implements ControllerChannel {
+  readonly #parts: ControllerParts;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+  }
+
+  call<N extends ControllerApi>(
+    api: N,
+    request: ControllerRequest<N>,
+    client?: ControllerClient,
+  ): Promise<ControllerResponse<N>> {
+    const { key, lastStable, response } = Apis[api];
+    // The response is one of this API: the row builds it by its name.
+    const schema = response as unknown as { defaults(draft: object): ControllerResponse<N> };
+    const row = CONTROLLER_APIS.get(key);
+    invariant(row !== undefined, "every API of the channel has a row");
+    const quota = mutationQuota(this.#parts, row, client);
+    const context = { version: client?.version ?? lastStable, listener: undefined, quota };
+    return new Promise(resolve => {
+      row.handle(this.#parts, request, context, draft => resolve(schema.defaults(draft ?? {})));
+    });
+  }
+}

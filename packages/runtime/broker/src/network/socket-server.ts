@@ -1,0 +1,175 @@
+import type { BufferPool, Connection, Env } from "@samsa/base";
+import type { BrokerConfig } from "../config/configs.ts";
+import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
+import { ConnectionLimits } from "../limits/connection-limits.ts";
+import { HeldBytes } from "../limits/held-bytes.ts";
+import type { Quotas } from "../limits/quotas.ts";
+import type { ApiShape } from "../request/api-row.ts";
+import type { Peer } from "../request/request-context.ts";
+import type { BrokerMetrics } from "../turn/metrics.ts";
+import type { Turn } from "../turn/turn.ts";
+import { ClientConnection, type ConnectionHost, type RequestHandling, RequestBudget } from "./connection.ts";
+import { OpenListeners } from "./open-listeners.ts";
+
+export interface SocketServerOptions<Row extends ApiShape> {
+  readonly env: Env;
+  readonly turn: Turn;
+  readonly metrics: BrokerMetrics;
+  readonly quotas: Quotas;
+  readonly buffers: BufferPool;
+  /** Called whenever a limit counts, because limits change at run time. */
+  readonly config: () => BrokerConfig;
+  /** Most bytes held for requests that have not arrived in full, and again for replies not yet sent. */
+  readonly heldBytes: number;
+  /** APIs that are served, by key. */
+  readonly apis: ReadonlyMap<number, Row>;
+  readonly requests: RequestHandling<Row>;
+  /** Called when the connection of a peer has ended. */
+  readonly disconnected: (peer: Peer) => void;
+}
+
+const NOWHERE: ReadonlyMap<string, Endpoint> = new Map();
+/** A client that has taken nothing of its reply for so long is closed if memory for replies is short. */
+const STALLED_MS = 30_000;
+/** Time that a stop waits for requests in progress. */
+const GOODBYE_MS = 2000;
+
+/** Accepts connections on the listeners of a role, and limits what they hold (`SocketServer`). */
+export class SocketServer<Row extends ApiShape> {
+  readonly #options: SocketServerOptions<Row>;
+  readonly #host: ConnectionHost<Row>;
+  readonly #limits: ConnectionLimits;
+  readonly #connections = new Set<ClientConnection<Row>>();
+  readonly #listenerOf = new WeakMap<ClientConnection<Row>, string>();
+  /** Connections that wait for `enable`; undefined from then on. */
+  #held: Connection[] | undefined = [];
+  /** Undefined until listeners are opened. */
+  #listeners: OpenListeners | undefined;
+  /** Bytes of replies that clients have not taken yet; above the limit fetches return no records. */
+  readonly unsent: HeldBytes<ClientConnection<Row>>;
+
+  constructor(options: SocketServerOptions<Row>) {
+    this.#options = options;
+    const { env, turn, metrics, quotas, buffers, config, heldBytes, apis, requests } = options;
+    this.#limits = new ConnectionLimits(config);
+    this.unsent = new HeldBytes(heldBytes);
+    this.#host = {
+      env,
+      turn,
+      metrics,
+      quotas,
+      requests,
+      maxRequestBytes: config()["socket.request.max.bytes"],
+      buffers,
+      apiOf: key => apis.get(key),
+      budget: new RequestBudget(config()["queued.max.request.bytes"]),
+      unfinished: new HeldBytes(heldBytes),
+      unsent: this.unsent,
+      closed: connection => this.#closed(connection),
+    };
+  }
+
+  /** Advertised endpoints by listener name. */
+  get advertised(): ReadonlyMap<string, Endpoint> {
+    return this.#listeners?.advertised ?? NOWHERE;
+  }
+
+  /** Bytes of requests being handled. */
+  get requestBytes(): number {
+    return this.#host.budget.used;
+  }
+
+  /**
+   * Opens the listeners, so that their ports are known; connections are served from `enable` on. Rejects if a listener
+   * cannot be opened.
+   */
+  async bind(plan: ListenerPlan): Promise<void> {
+    const { env } = this.#options;
+    this.#listeners = new OpenListeners({
+      network: env.network,
+      logger: env.logger,
+      accept: (name, connection) => {
+        const { metrics, quotas } = this.#options;
+        const client = new ClientConnection(this.#host, connection, name);
+        this.#connections.add(client);
+        this.#listenerOf.set(client, name);
+        metrics.connectionsOpen = this.#connections.size;
+        metrics.connectionsOpened++;
+        if (!this.#limits.opened(client, connection.remoteHost)) connection.destroy();
+        const wait = quotas.connected(client.peer.host, env.clock.monotonic());
+        if (wait > 0) client.mute(wait);
+        if (this.#held !== undefined) {
+          connection.pause();
+          this.#held.push(connection);
+        }
+        return client;
+      },
+      removed: name => {
+        for (const client of this.#connections) if (this.#listenerOf.get(client) === name) client.destroy();
+      },
+    });
+    await this.#listeners.open(plan);
+  }
+
+  /** Serves connections. */
+  enable(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const connection of held) connection.resume();
+  }
+
+  /** Opens and closes listeners that a change at run time adds and removes. */
+  follow(plan: ListenerPlan): void {
+    this.#listeners?.follow(plan);
+  }
+
+  #closed(connection: ClientConnection<Row>): void {
+    this.#connections.delete(connection);
+    this.#limits.closed(connection);
+    this.#options.metrics.connectionsOpen = this.#connections.size;
+    this.#options.disconnected(connection.peer);
+  }
+
+  /** Closes clients that do not read their replies, so that the others can fetch. */
+  closeStalled(): void {
+    const since = this.#options.env.clock.monotonic() - STALLED_MS;
+    while (this.unsent.room < this.unsent.limit / 2) {
+      const stalled = this.unsent.stalledBefore(since);
+      if (stalled === undefined) return;
+      this.unsent.forget(stalled);
+      stalled.reject("it does not take its replies, and memory for replies is short");
+    }
+  }
+
+  /** Closes connections without a request for `connections.max.idle.ms`. */
+  closeIdle(): void {
+    const limit = this.#options.config()["connections.max.idle.ms"];
+    if (limit < 0) return;
+    const now = this.#options.env.clock.monotonic();
+    for (const connection of this.#connections) {
+      if (!connection.busy && now - connection.lastActive > limit) connection.destroy();
+    }
+  }
+
+  /** Accepts no more connections. */
+  async stopListening(): Promise<void> {
+    await this.#listeners?.close();
+  }
+
+  /** Waits up to `GOODBYE_MS` for the requests in progress, and ends all connections once their replies are sent. */
+  async drain(): Promise<void> {
+    const { clock, timers } = this.#options.env;
+    const until = clock.monotonic() + GOODBYE_MS;
+    while ([...this.#connections].some(({ busy }) => busy) && clock.monotonic() < until) {
+      await new Promise<void>(resolve => {
+        timers.after(5, resolve);
+      });
+    }
+    for (const connection of [...this.#connections]) connection.end();
+  }
+
+  /** Closes the connections that are left. */
+  close(): void {
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+}

@@ -1,0 +1,15 @@
+import { Errors } from "@samsa/protocol";
+import type { Action } from "./authorizer.ts";
+import type { RequestError } from "./error-responses.ts";
+
+const DENIED = {
+  CLUSTER: Errors.CLUSTER_AUTHORIZATION_FAILED,
+  GROUP: Errors.GROUP_AUTHORIZATION_FAILED,
+  TOPIC: Errors.TOPIC_AUTHORIZATION_FAILED,
+  TRANSACTIONAL_ID: Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+} as const;
+
+/** Error for a client that may not perform the action that a request of the API needs. */
+export function denial(api: string, { operation, resource }: Action): RequestError {
+  return { ...DENIED[resource], detail: `${api} needs the permission ${operation} on the resource ${resource}.` };
+}
