@@ -5,3 +5,4 @@ export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decisio
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
 export { topicNameFault } from "./topic-names.ts";
+export { isOnline } from "./placement.ts";

@@ -19,6 +19,7 @@ import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./limits/quotas.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
+import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
@@ -26,7 +27,7 @@ import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
 import { RequestHandler } from "./network/request-handler.ts";
 import { SocketServer } from "./network/socket-server.ts";
-import type { BrokerNode, BrokerParts, ServedApi } from "./api/parts.ts";
+import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { FetchSessions } from "./replica/fetch-sessions.ts";
 import { Moves, type Placed } from "./replica/moves.ts";
@@ -315,6 +316,7 @@ export class BrokerRole {
       kraftVersion: () => quorum.kraftVersion,
       apis: () => [...this.#apis.values()].map(announced),
       nodes: listener => this.nodes(listener),
+      node: (id, listener) => this.node(id, listener),
     };
   }
 
@@ -404,12 +406,19 @@ export class BrokerRole {
     if (isTold) this.#lifecycle.heartbeat();
   }
 
-  /** Brokers with their endpoints for a listener. */
-  nodes(listener: string): BrokerNode[] {
+  /** Endpoint of an unfenced broker for a listener. */
+  node(id: BrokerId, listener: string): BrokerNode | undefined {
+    if (id !== this.nodeId) return aliveNode(this.topics.image, id, listener);
+    // Listeners of this broker may have changed since its registration.
     const endpoint = this.advertised.get(listener);
-    if (endpoint === undefined) return [];
     const rack = this.config["broker.rack"] ?? null;
-    return [{ nodeId: this.nodeId, host: endpoint.host, port: endpoint.port, rack }];
+    return endpoint && { nodeId: id, host: endpoint.host, port: endpoint.port, rack };
+  }
+
+  /** Unfenced brokers with their endpoints for a listener. */
+  nodes(listener: string): BrokerNode[] {
+    const others = aliveNodes(this.topics.image, listener).filter(({ nodeId }) => nodeId !== this.nodeId);
+    return [...others, this.node(this.nodeId, listener) ?? []].flat().sort((a, b) => a.nodeId - b.nodeId);
   }
 
   /** Refuses new connections, and sends pending replies; `closeConnections` ends the connections. */

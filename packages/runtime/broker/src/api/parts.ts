@@ -9,6 +9,7 @@ import type { ProducerIds } from "../lifecycle/producer-ids.ts";
 import type { Groups } from "../coordinator/groups.ts";
 import type { Judging } from "../limits/judging.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
+import type { BrokerNode } from "../metadata/broker-nodes.ts";
 import type { Moves } from "../replica/moves.ts";
 import type { Watcher } from "../replica/partition.ts";
 import type { Quotas } from "../limits/quotas.ts";
@@ -20,14 +21,6 @@ import type { ClientTelemetry } from "../limits/telemetry.ts";
 import type { Topics } from "../replica/topics.ts";
 import type { Transactions, writeMarker } from "../coordinator/transactions.ts";
 import type { Turn } from "../turn/turn.ts";
-
-/** Endpoint of a broker for clients. */
-export interface BrokerNode {
-  readonly nodeId: BrokerId;
-  readonly host: string;
-  readonly port: number;
-  readonly rack: string | null;
-}
 
 /** Parts of a broker that request handlers use. Each handler selects its own with `Pick`. */
 export interface BrokerParts {
@@ -65,8 +58,10 @@ export interface BrokerParts {
   readonly kraftVersion: () => number;
   /** APIs that this broker serves. */
   readonly apis: () => readonly AnnouncedApi[];
-  /** Brokers with their endpoints for a listener. */
+  /** Unfenced brokers with their endpoints for a listener. */
   readonly nodes: (listener: string) => readonly BrokerNode[];
+  /** Endpoint of an unfenced broker for a listener; undefined if it has none. */
+  readonly node: (id: BrokerId, listener: string) => BrokerNode | undefined;
 }
 
 /** A served API of a broker. */

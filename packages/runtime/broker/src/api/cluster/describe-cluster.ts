@@ -1,9 +1,10 @@
 import { Errors } from "@samsa/protocol";
 import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
 import type { Handler } from "../../request/handler.ts";
+import { anyOf } from "../../metadata/broker-nodes.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "clusterId" | "nodeId" | "nodes">;
+type Needs = Pick<BrokerParts, "clusterId" | "env" | "nodes">;
 
 const BROKERS = 1;
 const CONTROLLERS = 2;
@@ -20,7 +21,8 @@ export const describeCluster: Handler<"DescribeCluster", Needs> = (parts, reques
     reply({ ...base, endpointType: BROKERS, errorCode: error.code, errorMessage, brokers: [] });
     return;
   }
-  const brokers = parts.nodes(context.listener).map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node }));
+  const nodes = parts.nodes(context.listener);
+  const brokers = nodes.map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node }));
   const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED;
-  reply({ ...base, errorCode: 0, controllerId: parts.nodeId, brokers, clusterAuthorizedOperations });
+  reply({ ...base, errorCode: 0, controllerId: anyOf(nodes, parts.env.random), brokers, clusterAuthorizedOperations });
 };

@@ -1,45 +1,61 @@
+import { parseUuid } from "@samsa/base";
+import { topicNamed } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
-import { OFFSETS_TOPIC, TRANSACTION_TOPIC } from "../../config/internal-topics.ts";
+import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../../config/internal-topics.ts";
+import { partitionFor } from "../../coordinator/shards.ts";
 import type { Handler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "nodes" | "topics" | "transactions">;
+type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "node" | "nodeId" | "shares" | "topics" | "transactions">;
 
 const GROUP = 0;
 const TRANSACTION = 1;
+const SHARE = 2;
 /** Topic in which each type of coordinator keeps its state. */
 const TOPICS: ReadonlyMap<number, string> = new Map([
   [GROUP, OFFSETS_TOPIC],
   [TRANSACTION, TRANSACTION_TOPIC],
+  [SHARE, SHARE_STATE_TOPIC],
 ]);
 /** First version with many keys in one request (KIP-699). */
 const BATCHED_VERSION = 4;
+/** First version with share coordinators (KIP-932). */
+const SHARE_VERSION = 6;
 const NOWHERE = { nodeId: -1, host: "", port: -1 };
 
+/** True for the key of a share partition, `group:topic id:partition` (`SharePartitionKey.validate`). */
+function isShareKey(key: string): boolean {
+  const [partition = "", topicId = "", ...group] = key.split(":").reverse();
+  return group.join(":").trim() !== "" && parseUuid(topicId) !== undefined && /^[+-]?\d{1,10}$/.test(partition);
+}
+
+/** Answers with the leader of the partition in which the coordinator of a key keeps its state. */
 export const findCoordinator: Handler<"FindCoordinator", Needs> = (parts, request, context, reply) => {
-  const answer = (errorCode: number, errorMessage: string | null): void => {
-    const [node] = parts.nodes(context.listener);
-    const shards = request.keyType === GROUP ? parts.groups : parts.transactions;
-    const coordinatorOf = (key: string) => {
-      // The key's partition may be in a directory that has failed, and the listener may be gone.
-      const served = errorCode !== 0 || (node !== undefined && shards.serves(key));
-      const error = served ? errorCode : Errors.COORDINATOR_NOT_AVAILABLE.code;
-      const { nodeId, host, port } = error === 0 && node !== undefined ? node : NOWHERE;
-      return { errorCode: error, errorMessage, nodeId, host, port };
-    };
-    if (context.version < BATCHED_VERSION) return reply({ throttleTimeMs: 0, ...coordinatorOf(request.key) });
-    const coordinators = request.coordinatorKeys.map(key => ({ key, ...coordinatorOf(key) }));
-    reply({ throttleTimeMs: 0, coordinators });
+  const { keyType } = request;
+  const topic = TOPICS.get(keyType) ?? "";
+  const isKnown = topic !== "" && (keyType !== SHARE || context.version >= SHARE_VERSION);
+  const coordinator = (key: string) => {
+    const refuse = ({ code: errorCode }: { readonly code: number }) => ({ errorCode, errorMessage: null, ...NOWHERE });
+    if (!isKnown || (keyType === SHARE && !isShareKey(key))) return refuse(Errors.INVALID_REQUEST);
+    const partitions = topicNamed(parts.topics.image, topic)?.partitions;
+    if (partitions === undefined) return refuse(Errors.COORDINATOR_NOT_AVAILABLE);
+    const leader = partitions.get(partitionFor(key, partitions.size))?.leader ?? -1;
+    const node = parts.node(leader, context.listener);
+    const shards = { [GROUP]: parts.groups, [TRANSACTION]: parts.transactions }[keyType] ?? parts.shares.states;
+    // Its directory may have failed.
+    const isServed = leader !== parts.nodeId || shards.serves(key);
+    if (node === undefined || !isServed) return refuse(Errors.COORDINATOR_NOT_AVAILABLE);
+    const { nodeId, host, port } = node;
+    return { errorCode: 0, errorMessage: null, nodeId, host, port };
   };
-  const topic = TOPICS.get(request.keyType);
-  if (topic === undefined) {
-    answer(Errors.INVALID_REQUEST.code, `coordinators of type ${request.keyType} are not available`);
-    return;
-  }
-  if (parts.topics.image.topicIds.has(topic)) return answer(0, null);
+  const answer = (): void => {
+    if (context.version >= BATCHED_VERSION) {
+      const coordinators = request.coordinatorKeys.map(key => ({ key, ...coordinator(key) }));
+      return reply({ throttleTimeMs: 0, coordinators });
+    }
+    reply({ throttleTimeMs: 0, ...coordinator(request.key) });
+  };
+  if (!isKnown || parts.topics.image.topicIds.has(topic)) return answer();
   // The first request for a coordinator creates its topic.
-  parts.autoTopics.ensure([topic], undefined, () => {
-    const there = parts.topics.image.topicIds.has(topic);
-    answer(there ? 0 : Errors.COORDINATOR_NOT_AVAILABLE.code, there ? null : `${topic} could not be created`);
-  });
+  parts.autoTopics.ensure([topic], undefined, answer);
 };

@@ -2,7 +2,8 @@ import { nearestNumber, type PartitionIndex, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
 import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
 import type { RequestTopics } from "../../request/request-topics.ts";
-import type { BrokerNode, BrokerParts } from "../parts.ts";
+import type { BrokerNode } from "../../metadata/broker-nodes.ts";
+import type { BrokerParts } from "../parts.ts";
 import type { Outcome } from "../../share/live-share-partition.ts";
 import { sharePartitionId } from "../../share/share-sessions.ts";
 

@@ -1,7 +1,7 @@
-import { type BrokerId, ZERO_UUID } from "@samsa/base";
+import { ZERO_UUID } from "@samsa/base";
 import { type DescribeTopicPartitionsRequest, Errors } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
-import { partitionState } from "./partition-state.ts";
+import { partitionState, type PartitionView } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
@@ -10,12 +10,6 @@ import type { BrokerParts } from "../parts.ts";
 type TopicAnswer = ItemOf<"DescribeTopicPartitions", "topics">;
 type PartitionAnswer = TopicAnswer["partitions"][number];
 type Needs = Pick<BrokerParts, "config" | "nodeId">;
-
-/** This broker, and the topics as the client may see them. */
-interface View {
-  readonly nodeId: BrokerId;
-  readonly topics: RequestTopics;
-}
 
 type Cursor = NonNullable<DescribeTopicPartitionsRequest["cursor"]>;
 
@@ -32,7 +26,7 @@ function wantedTopics(known: RequestTopics, { topics, cursor }: DescribeTopicPar
 /**
  * Describes at most `room` partitions of a topic from index `start`, and returns the index at which the rest begins.
  */
-function describedTopic(view: View, name: string, start: number, room: number) {
+function describedTopic(view: PartitionView, name: string, start: number, room: number) {
   const topic = view.topics.named(name);
   const isInternal = INTERNAL_TOPICS.has(name);
   const base = { name, isInternal, topicAuthorizedOperations: view.topics.operations(name) };
@@ -46,7 +40,7 @@ function describedTopic(view: View, name: string, start: number, room: number) {
     const partition = topic.partitions.get(index);
     if (partition === undefined) continue;
     const { eligibleLeaderReplicas, lastKnownElr } = partition;
-    const state = partitionState(view, topic, index, partition);
+    const { state } = partitionState(view, topic, index, partition);
     partitions.push({ errorCode: 0, ...state, eligibleLeaderReplicas, lastKnownElr });
   }
   return {
@@ -65,7 +59,7 @@ function unauthorized(name: string): TopicAnswer {
 export const describeTopicPartitions: TopicHandler<"DescribeTopicPartitions", Needs> = (
   { nodeId, config },
   request,
-  { topics: known },
+  { topics: known, listener },
   reply,
 ) => {
   const wanted = wantedTopics(known, request);
@@ -78,7 +72,7 @@ export const describeTopicPartitions: TopicHandler<"DescribeTopicPartitions", Ne
   let room = Math.max(1, Math.min(limit, request.responsePartitionLimit));
   let nextCursor: Cursor | null = null;
   const topics: TopicAnswer[] = [];
-  const view = { nodeId, topics: known };
+  const view = { nodeId, listener, topics: known };
   for (const name of wanted.filter(one => known.allows(one))) {
     if (room === 0) {
       nextCursor = { topicName: name, partitionIndex: 0 };

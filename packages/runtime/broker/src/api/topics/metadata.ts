@@ -1,28 +1,30 @@
-import { type BrokerId, type Uuid, ZERO_UUID } from "@samsa/base";
+import { type Uuid, ZERO_UUID } from "@samsa/base";
 import { type TopicImage, topicsByName } from "@samsa/metadata";
 import { Errors, type MetadataRequest } from "@samsa/protocol";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
-import { partitionState } from "./partition-state.ts";
+import { anyOf } from "../../metadata/broker-nodes.ts";
+import { partitionState, type PartitionView } from "./partition-state.ts";
 import { absentTopicError } from "../../forwarding/auto-topic-creation.ts";
 import { CLUSTER_NAME } from "../../request/authorizer.ts";
-import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
+import type { TopicContext } from "../../request/request-topics.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "nodeId" | "nodes">;
+type Needs = Pick<BrokerParts, "autoTopics" | "clusterId" | "config" | "env" | "nodeId" | "nodes">;
 
 const UNKNOWN = Errors.UNKNOWN_TOPIC_OR_PARTITION.code;
 const UNAUTHORIZED = Errors.TOPIC_AUTHORIZATION_FAILED.code;
 /** First version with a nullable topic name. */
 const NULL_NAME_VERSION = 12;
+/** First version with an error of its own for a leader without an endpoint on the listener. */
+const LISTENER_ERROR_VERSION = 6;
 /** First version in which null means all topics; below it an empty list does. */
 const NULL_MEANS_ALL = 1;
 
 /** Topics as the client may see them. */
-interface View {
-  readonly nodeId: BrokerId;
-  readonly topics: RequestTopics;
+interface View extends PartitionView {
+  readonly version: number;
   /** True if the request asks for the authorized operations of topics. */
   readonly tellsOperations: boolean;
 }
@@ -33,8 +35,9 @@ function operationsOn({ topics, tellsOperations }: View, name: string): number {
 
 function partitionsOf(view: View, topic: TopicImage) {
   return [...topic.partitions].map(([partitionIndex, partition]) => {
-    const state = partitionState(view, topic, partitionIndex, partition);
-    return { errorCode: state.leaderId < 0 ? Errors.LEADER_NOT_AVAILABLE.code : 0, ...state };
+    const { state, leaderError } = partitionState(view, topic, partitionIndex, partition);
+    const isNew = leaderError === Errors.LISTENER_NOT_FOUND.code && view.version < LISTENER_ERROR_VERSION;
+    return { errorCode: isNew ? Errors.LEADER_NOT_AVAILABLE.code : leaderError, ...state };
   });
 }
 
@@ -105,7 +108,9 @@ function ensure(
 export const metadata: TopicHandler<"Metadata", Needs> = (parts, request, context, reply) => {
   const view = {
     nodeId: parts.nodeId,
+    listener: context.listener,
     topics: context.topics,
+    version: context.version,
     tellsOperations: request.includeTopicAuthorizedOperations,
   };
   // Names are ignored if the request contains any topic id.
@@ -113,11 +118,12 @@ export const metadata: TopicHandler<"Metadata", Needs> = (parts, request, contex
   const topics = byId.length > 0 ? byId : request.topics;
   const all = topics === null || (context.version < NULL_MEANS_ALL && topics.length === 0);
   const answer = (errors: ReadonlyMap<string, number>): void => {
+    const brokers = parts.nodes(context.listener);
     reply({
       throttleTimeMs: 0,
-      brokers: parts.nodes(context.listener),
+      brokers,
       clusterId: parts.clusterId,
-      controllerId: parts.nodeId,
+      controllerId: anyOf(brokers, parts.env.random),
       topics: all
         ? topicsByName(view.topics.image).flatMap(topic => (view.topics.allows(topic.name) ? [shown(view, topic)] : []))
         : topicAnswers(view, topics ?? [], context.version, errors),
