@@ -20,6 +20,7 @@ import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./limits/quotas.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
+import { BrokerPeers } from "./peers/broker-peers.ts";
 import type { MetadataPublisher } from "./metadata/publisher.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
@@ -93,6 +94,8 @@ export class BrokerRole {
   readonly groups: Groups;
   readonly transactions: Transactions;
   readonly shares: ShareGroups;
+  /** Way to the other brokers. */
+  readonly peers: BrokerPeers;
   readonly telemetry: ClientTelemetry | undefined;
   readonly pendingFetches = new Set<Watcher>();
   readonly autoTopics: AutoTopicCreation;
@@ -145,33 +148,49 @@ export class BrokerRole {
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
     this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
+    this.peers = new BrokerPeers({
+      env,
+      nodeId,
+      software: shared.software,
+      endpointOf: id => aliveNode(this.topics.image, id, this.#interBrokerListener),
+      requestTimeoutMs: () => this.config["request.timeout.ms"],
+    });
     this.shares = new ShareGroups(this);
-    this.groups = new Groups(
+    this.groups = this.#newGroups();
+    this.transactions = new Transactions(transactionHost(this), this.topics);
+    this.#server = this.#newServer(options);
+  }
+
+  #newGroups(): Groups {
+    const { env, tools, config, loads, shares } = this;
+    return new Groups(
       {
         env,
         tools,
-        loads: this.loads,
+        loads,
         loadBytes: config["offsets.load.buffer.size"],
         writeTimeoutMs: config["offsets.commit.timeout.ms"],
         config: groupConfig(this),
         newId: () => this.#newId(),
-        shareGroups: this.shares.membership,
-        initialize: (what, done) => this.shares.states.initialize(what, done),
+        shareGroups: shares.membership,
+        initialize: (what, done) => shares.states.initialize(what, done),
       },
       this.topics,
     );
-    this.transactions = new Transactions(transactionHost(this), this.topics);
-    const { metrics, topics } = this;
-    this.#server = new SocketServer({
+  }
+
+  #newServer({ heldBytes = HELD_BYTES, authorizer = ALLOW_ALL }: BrokerRoleOptions): SocketServer<ServedApi> {
+    const { env, turn, metrics, topics, quotas, buffers } = this;
+    return new SocketServer({
       env,
       turn,
       metrics,
-      quotas: this.quotas,
-      buffers: this.buffers,
+      quotas,
+      buffers,
       config: () => this.config,
-      heldBytes: options.heldBytes ?? HELD_BYTES,
+      heldBytes,
       apis: this.#apis,
-      requests: new RequestHandler(this.#parts(), topics, options.authorizer ?? ALLOW_ALL),
+      requests: new RequestHandler(this.#parts(), topics, authorizer),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);
         this.shares.disconnected(peer);
@@ -215,6 +234,12 @@ export class BrokerRole {
   /** Advertised endpoints by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
     return this.#server.advertised;
+  }
+
+  /** Name of the listener between brokers. */
+  get #interBrokerListener(): string {
+    const { config } = this;
+    return (config["inter.broker.listener.name"] ?? config["security.inter.broker.protocol"]).toUpperCase();
   }
 
   /** Bytes of replies that clients have not taken yet. */
@@ -430,6 +455,7 @@ export class BrokerRole {
     this.groups.close(Errors.NOT_COORDINATOR.code);
     this.shares.close();
     await this.#server.drain();
+    this.peers.close();
     await this.#cleaner.stop();
     await this.moves.close();
   }

@@ -1,4 +1,4 @@
-import type { AnyConfigSpec, BrokerId } from "@samsa/base";
+import { type AnyConfigSpec, type BrokerId, ignored } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
 import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
@@ -83,7 +83,7 @@ export class ControllerRole {
       heldBytes: HELD_BYTES,
       apis: LISTENER_APIS,
       requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL),
-      disconnected: () => {},
+      disconnected: ignored("a controller keeps no state of connections"),
     });
   }
 

@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly only?: readonly string[];
   /** Path of another `samsa.mjs` to measure instead of Kafka. */
   readonly beside?: string;
-  /** How often each is measured, in turns. Default: 1. */
+  /** Number of measurements of each, in turns. Default: 1. */
   readonly rounds?: number;
 }
 

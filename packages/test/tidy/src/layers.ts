@@ -58,10 +58,11 @@ export const ROOMS: readonly Room[] = [
       "@samsa/coordinator",
       "@samsa/replica",
       "@samsa/storage",
+      "@samsa/wire",
     ],
     folders: [
-      ...["config", "turn", "replica", "request", "limits", "metadata", "quorum", "controller", "coordinator"],
-      ...["forwarding", "share", "lifecycle"],
+      ...["config", "turn", "replica", "request", "limits", "metadata", "quorum", "controller"],
+      ...["peers", "coordinator", "forwarding", "share", "lifecycle"],
       ...["api", "api/records", "api/topics", "api/share", "api/groups", "api/transactions", "api/configs"],
       ...["api/cluster", "network", "."],
     ],

@@ -1,4 +1,4 @@
-import { joined, type Logger, MalformedError } from "@samsa/base";
+import { ignored, joined, type Logger, MalformedError } from "@samsa/base";
 import { type EnvelopeRequest, Errors, responseFrame, UnsupportedVersionError } from "@samsa/protocol";
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
 import type { Authorizer } from "../request/authorizer.ts";
@@ -13,7 +13,7 @@ import { type OpenedEnvelope, openEnvelope } from "./envelope.ts";
 const SIZE_BYTES = 4;
 
 /** Row whose requests `ControllerRequests` answers itself. */
-const ENVELOPE: ControllerRow = apiRow("Envelope", () => {}, CLUSTER_ACTION);
+const ENVELOPE: ControllerRow = apiRow("Envelope", ignored("`ControllerRequests` opens envelopes"), CLUSTER_ACTION);
 
 /** APIs on a listener of controllers, by key. */
 export const LISTENER_APIS: ReadonlyMap<number, ControllerRow> = new Map([

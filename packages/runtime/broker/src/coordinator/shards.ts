@@ -1,5 +1,6 @@
-import { javaStringHash, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
+import { type BrokerId, javaStringHash, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
+import { leaderOf } from "../metadata/broker-nodes.ts";
 import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
 import type { Loading, LoadQueue } from "./load-queue.ts";
@@ -98,6 +99,12 @@ export class Shards<R extends ElectedShard> {
   /** Partition of a group or transactional id; -1 if the topic does not exist yet. */
   indexOf(key: string): PartitionIndex {
     return this.#count === 0 ? -1 : partitionFor(key, this.#count);
+  }
+
+  /** Broker that leads the partition of a group or transactional id; −1: there is none. */
+  leaderOf(key: string): BrokerId {
+    const { topics, topic } = this.#options;
+    return leaderOf(topics.image, topic, this.indexOf(key)) ?? -1;
   }
 
   /** True if this broker leads the partition of a group or transactional id. */

@@ -1,11 +1,4 @@
-import {
-  guard,
-  type LeaderEpoch,
-  type PartitionIndex,
-  type ProducerEpoch,
-  type ProducerId,
-  type Timer,
-} from "@samsa/base";
+import { type BrokerId, guard, type LeaderEpoch, type PartitionIndex, type ProducerId, type Timer } from "@samsa/base";
 import {
   type MarkerRequest,
   TransactionShard,
@@ -18,7 +11,11 @@ import { Errors } from "@samsa/protocol";
 import { type EndTxnMarker, endTxnBatch } from "@samsa/records";
 import type { BrokerConfig } from "../config/configs.ts";
 import { TRANSACTION_VERSION_FEATURE } from "../metadata/features.ts";
+import { leaderOf } from "../metadata/broker-nodes.ts";
+import type { BrokerPeers } from "../peers/broker-peers.ts";
+import type { Admission, ClientAbility } from "./admission.ts";
 import type { Groups } from "./groups.ts";
+import { admitRemotely, markRemotely } from "./remote-transactions.ts";
 import { type ShardHost, ShardRunner } from "./shard-runner.ts";
 import { Shards } from "./shards.ts";
 import type { Partition } from "../replica/partition.ts";
@@ -33,6 +30,8 @@ export interface TransactionHost extends ShardHost {
   readonly loadBytes: number;
   readonly groups: Groups;
   readonly producerId: () => Promise<ProducerId>;
+  readonly nodeId: BrokerId;
+  readonly peers: BrokerPeers;
   readonly retry: { readonly backoffMs: number; readonly maxMs: number };
 }
 
@@ -42,12 +41,16 @@ interface TransactionSources extends ShardHost {
   readonly config: BrokerConfig;
   readonly producerIds: { next(): Promise<ProducerId> };
   readonly topics: Topics;
+  readonly nodeId: BrokerId;
+  readonly peers: BrokerPeers;
 }
 
 export function transactionHost(broker: TransactionSources): TransactionHost {
-  const { env, tools, loads, groups, config } = broker;
+  const { env, nodeId, peers, tools, loads, groups, config } = broker;
   return {
     env,
+    nodeId,
+    peers,
     tools,
     loads,
     loadBytes: config["transaction.state.log.load.buffer.size"],
@@ -68,26 +71,6 @@ export function transactionHost(broker: TransactionSources): TransactionHost {
 
 type TransactionRunner = ShardRunner<TransactionShard, TxnEffect>;
 type Performed = Parameters<ConstructorParameters<typeof ShardRunner<TransactionShard, TxnEffect>>[0]["perform"]>[0];
-
-/**
- * Abilities of a client, derived from the request version (`AddPartitionsToTxnManager.TransactionSupportedOperation`).
- */
-export interface ClientAbility {
-  /** True if the broker adds partitions to the client's transactions, each of which has a new epoch (KIP-890). */
-  readonly addsByWriting: boolean;
-  /** True if the client knows TRANSACTION_ABORTABLE. */
-  readonly knowsAbortable: boolean;
-}
-
-/** A transactional write to partitions that may not be part of the transaction yet. */
-export interface Admission {
-  readonly transactionalId: string;
-  readonly producer: { readonly id: ProducerId; readonly epoch: ProducerEpoch };
-  readonly partitions: TxnPartitions;
-  readonly ability: ClientAbility;
-  /** True to wait a little for the previous transaction to complete. */
-  readonly patient: boolean;
-}
 
 type ErrorOf = (topic: string, index: PartitionIndex) => number;
 
@@ -211,7 +194,8 @@ export class Transactions extends Shards<TransactionRunner> {
   admit(admission: Admission, done: (errorOf: ErrorOf) => void): void {
     const { transactionalId, producer, partitions, ability, patient } = admission;
     const runner = transactionalId === "" ? Errors.INVALID_REQUEST.code : this.of(transactionalId);
-    if (typeof runner === "number") return done(() => admissionError(runner));
+    if (runner === Errors.NOT_COORDINATOR.code) return this.#admitRemotely(admission, done);
+    if (typeof runner === "number") return done(() => runner);
     if (!ability.addsByWriting) {
       return done((topic, index) => {
         const error = runner.shard.verify(transactionalId, producer, topic, index);
@@ -230,6 +214,34 @@ export class Transactions extends Shards<TransactionRunner> {
         this.#pause(backoffMs, ask, () => done(() => Errors.NOT_COORDINATOR.code));
       });
       if (refused !== 0) done(() => admissionError(refused));
+    };
+    ask();
+  }
+
+  #admitRemotely(admission: Admission, done: (errorOf: ErrorOf) => void): void {
+    const { nodeId, peers, retry, env } = this.#host;
+    const { logger } = env;
+    const since = env.clock.monotonic();
+    const ask = (): void => {
+      const leader = this.leaderOf(admission.transactionalId);
+      // This broker is about to be, or was the coordinator a moment ago.
+      if (leader < 0 || leader === nodeId) return done(() => Errors.COORDINATOR_NOT_AVAILABLE.code);
+      const answered = (errorOf: ErrorOf): void => {
+        const isBusy = [...admission.partitions].some(([topic, indexes]) =>
+          [...indexes].some(index => errorOf(topic, index) === BUSY),
+        );
+        if (isBusy && admission.patient && env.clock.monotonic() - since < retry.maxMs) {
+          return this.#pause(retry.backoffMs, ask, () => done(() => Errors.NOT_COORDINATOR.code));
+        }
+        done((topic, index) => producerError(admissionError(errorOf(topic, index)), admission.ability));
+      };
+      admitRemotely(peers, leader, admission)
+        .catch((error: unknown): ErrorOf => {
+          logger.error("a coordinator could not be asked", { error });
+          return () => Errors.UNKNOWN_SERVER_ERROR.code;
+        })
+        .then(answered)
+        .catch((error: unknown) => logger.error("the answer of a coordinator could not be used", { error }));
     };
     ask();
   }
@@ -292,15 +304,36 @@ interface Sending {
 function sendMarkers({ host, topics, runner }: Sender, { token, marker: request, partitions }: Sending): void {
   const { transactionVersion, ...facts } = request;
   const marker = { ...facts, coordinatorEpoch: runner.leaderEpoch };
+  const marked = (topic: string, index: PartitionIndex, error: number): void => {
+    // A deleted partition has no leader and needs no marker.
+    const isDeleted = error === GONE && topics.topic(topic)?.partitions.has(index) !== true;
+    const outcome = { topic, index, errorCode: isDeleted ? 0 : error };
+    runner.resume((out, now) => runner.shard.marked(now, token, outcome, out));
+  };
+  const remote = new Map<BrokerId, Map<string, Set<PartitionIndex>>>();
   for (const [topic, indexes] of partitions) {
     for (const index of indexes) {
-      writeMarker(host, topics, { topic, index, marker, transactionVersion }, error => {
-        // A deleted partition has no leader and needs no marker.
-        const isDeleted = error === GONE && topics.topic(topic)?.partitions.has(index) !== true;
-        const outcome = { topic, index, errorCode: isDeleted ? 0 : error };
-        runner.resume((out, now) => runner.shard.marked(now, token, outcome, out));
-      });
+      const leader = leaderOf(topics.image, topic, index) ?? host.nodeId;
+      if (leader === host.nodeId) {
+        writeMarker(host, topics, { topic, index, marker, transactionVersion }, error => marked(topic, index, error));
+      } else if (leader < 0) marked(topic, index, Errors.LEADER_NOT_AVAILABLE.code);
+      else {
+        const ofLeader = remote.get(leader) ?? new Map<string, Set<PartitionIndex>>();
+        remote.set(leader, ofLeader.set(topic, (ofLeader.get(topic) ?? new Set()).add(index)));
+      }
     }
+  }
+  for (const [leader, ofLeader] of remote) {
+    const tell = (errorOf: ErrorOf): void => {
+      for (const [topic, indexes] of ofLeader) for (const index of indexes) marked(topic, index, errorOf(topic, index));
+    };
+    markRemotely(host.peers, leader, { ...request, coordinatorEpoch: marker.coordinatorEpoch }, ofLeader)
+      .catch((error: unknown): ErrorOf => {
+        host.env.logger.error("markers could not be sent", { error });
+        return () => Errors.UNKNOWN_SERVER_ERROR.code;
+      })
+      .then(tell)
+      .catch((error: unknown) => host.env.logger.error("the outcome of markers could not be used", { error }));
   }
 }
 

@@ -4,6 +4,7 @@ import {
   checkTransition,
   type Env,
   ignored,
+  invariant,
   type Offset,
   type PreviousStates,
   randomUuid,
@@ -53,13 +54,13 @@ interface Milestone {
 }
 
 function milestone(): Milestone {
-  let [reach, fail] = [(): void => {}, (_error: Error): void => {}];
-  const reached = new Promise<void>((resolve, reject) => {
-    [reach, fail] = [resolve, reject];
+  let ends: Omit<Milestone, "reached"> | undefined;
+  const reached = new Promise<void>((reach, fail) => {
+    ends = { reach, fail };
   });
-  // Nobody may wait for it when it fails.
-  reached.catch(ignored("the failure is that of the start, which waits for the next milestone"));
-  return { reached, reach, fail };
+  invariant(ends !== undefined, "a promise calls its executor at once");
+  reached.catch(ignored("a start that waits for it reports the failure, and there may be none"));
+  return { reached, ...ends };
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { BrokerId, Env } from "@samsa/base";
-import type { BrokerImage, MetadataImage } from "@samsa/metadata";
+import type { BrokerId, Env, PartitionIndex } from "@samsa/base";
+import { type BrokerImage, type MetadataImage, topicNamed } from "@samsa/metadata";
 
 /** Endpoint of a broker for clients. */
 export interface BrokerNode {
@@ -31,4 +31,9 @@ export function aliveNodes({ brokers }: MetadataImage, listener: string): Broker
  */
 export function anyOf(nodes: readonly BrokerNode[], random: Pick<Env["random"], "next">): BrokerId {
   return nodes[Math.floor(random.next() * nodes.length)]?.nodeId ?? -1;
+}
+
+/** Leader of a partition; −1: it has none. Undefined: there is no such partition. */
+export function leaderOf(image: MetadataImage, topic: string, index: PartitionIndex): BrokerId | undefined {
+  return topicNamed(image, topic)?.partitions.get(index)?.leader;
 }

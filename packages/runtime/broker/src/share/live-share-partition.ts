@@ -10,7 +10,8 @@ import {
 import { Errors } from "@samsa/protocol";
 import { type GroupConfigs, resetDurationMs } from "../config/group-configs.ts";
 import type { Partition, Watcher } from "../replica/partition.ts";
-import type { ShareStateAnswer, ShareStates } from "./share-states.ts";
+import type { ShareStateAnswer } from "./share-state-answer.ts";
+import type { ShareStates } from "./share-states.ts";
 
 /** Outcome for a client: error code 0, or an error. */
 export interface Outcome {

@@ -1,4 +1,4 @@
-import type { PartitionIndex, Uuid } from "@samsa/base";
+import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
 import type { ShareGroupConfig } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import type { GroupConfigs } from "../config/group-configs.ts";
@@ -8,6 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import type { ShardHost } from "../coordinator/shard-runner.ts";
 import type { Peer } from "../request/request-context.ts";
 import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
+import type { BrokerPeers } from "../peers/broker-peers.ts";
 import type { Topics } from "../replica/topics.ts";
 import { LiveSharePartition, type Outcome } from "./live-share-partition.ts";
 import { type ShareSession, ShareSessions, sharePartitionId } from "./share-sessions.ts";
@@ -21,6 +22,8 @@ interface Host extends ShardHost {
   readonly settings: Settings;
   readonly topics: Topics;
   readonly autoTopics: AutoTopicCreation;
+  readonly nodeId: BrokerId;
+  readonly peers: BrokerPeers;
 }
 
 /** A partition of a topic, by topic id. */
@@ -176,7 +179,7 @@ export class ShareGroups {
   }
 }
 
-function statesOf({ env, tools, loads, config, topics, autoTopics }: Host): ShareStates {
+function statesOf({ env, nodeId, peers, tools, loads, config, topics, autoTopics }: Host): ShareStates {
   const states = {
     updatesPerSnapshot: config["share.coordinator.snapshot.update.records.per.snapshot"],
     pruneIntervalMs: config["share.coordinator.state.topic.prune.interval.ms"],
@@ -186,5 +189,8 @@ function statesOf({ env, tools, loads, config, topics, autoTopics }: Host): Shar
   const loadBytes = config["share.coordinator.load.buffer.size"];
   const writeTimeoutMs = config["share.coordinator.write.timeout.ms"];
   const createTopic = (done: () => void) => autoTopics.ensure([SHARE_STATE_TOPIC], undefined, () => done());
-  return new ShareStates({ env, tools, loads, loadBytes, writeTimeoutMs, config: states, createTopic }, topics);
+  return new ShareStates(
+    { env, nodeId, peers, tools, loads, loadBytes, writeTimeoutMs, config: states, createTopic },
+    topics,
+  );
 }

@@ -1,4 +1,4 @@
-import type { LeaderEpoch, PartitionIndex, Uuid, WireOffset } from "@samsa/base";
+import type { BrokerId, LeaderEpoch, PartitionIndex, Uuid } from "@samsa/base";
 import {
   coordinatorKey,
   type Initialization,
@@ -8,28 +8,15 @@ import {
   type ShareStateRequest,
   ShareStateShard,
 } from "@samsa/coordinator";
-import { errorOf } from "@samsa/protocol";
+import { errorOf, Errors } from "@samsa/protocol";
+import type { BrokerPeers } from "../peers/broker-peers.ts";
+import { askRemotely } from "./remote-share-states.ts";
+import type { ShareStateAnswer } from "./share-state-answer.ts";
 import { type ShardHost, ShardRunner } from "../coordinator/shard-runner.ts";
 import { Shards } from "../coordinator/shards.ts";
 import type { Partition } from "../replica/partition.ts";
 import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
 import type { Topics } from "../replica/topics.ts";
-
-/** Response of the share coordinator for a share partition; the fields depend on the request. */
-export interface ShareStateAnswer {
-  readonly errorCode: number;
-  readonly errorMessage: string | null;
-  readonly stateEpoch?: number;
-  readonly startOffset?: WireOffset;
-  readonly leaderEpoch?: LeaderEpoch;
-  readonly deliveryCompleteCount?: number;
-  readonly stateBatches?: readonly {
-    readonly firstOffset: WireOffset;
-    readonly lastOffset: WireOffset;
-    readonly deliveryState: number;
-    readonly deliveryCount: number;
-  }[];
-}
 
 /** A share partition for which a request to the share coordinator failed. */
 export interface StateFault {
@@ -43,6 +30,8 @@ type Runner = ShardRunner<ShareStateShard, ShareStateEffect>;
 
 interface ShareStateHost extends ShardHost {
   readonly config: ShareStateConfig;
+  readonly nodeId: BrokerId;
+  readonly peers: BrokerPeers;
   readonly loadBytes: number;
   readonly writeTimeoutMs: number;
   /** Creates the topic of share state, then calls `done`. */
@@ -77,10 +66,33 @@ export class ShareStates extends Shards<Runner> {
     this.#topics = topics;
   }
 
-  /** Sends a request to the shard of a share partition; creates the topic first if it does not exist. */
+  /**
+   * Sends a request to the share coordinator of a share partition, on this broker or another; creates the topic first if
+   * it does not exist (`DefaultStatePersister`).
+   */
   ask(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
-    if (this.#topics.idOf(SHARE_STATE_TOPIC) !== undefined) return this.#put(key, request, reply);
+    if (this.#topics.idOf(SHARE_STATE_TOPIC) !== undefined) return this.#route(key, request, reply);
     // The first share group creates the topic.
+    this.#host.createTopic(() => this.#route(key, request, reply));
+  }
+
+  #route(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
+    const { nodeId, peers, env } = this.#host;
+    const leader = this.leaderOf(coordinatorKey(key));
+    if (leader < 0 || leader === nodeId) return this.#put(key, request, reply);
+    askRemotely(peers, leader, key, request)
+      .catch((error: unknown): ShareStateAnswer => {
+        env.logger.error("a share coordinator could not be asked", { error });
+        const { code, message } = Errors.UNKNOWN_SERVER_ERROR;
+        return { errorCode: code, errorMessage: message };
+      })
+      .then(reply)
+      .catch((error: unknown) => env.logger.error("the answer of a share coordinator could not be used", { error }));
+  }
+
+  /** Sends a request to the shard on this broker; creates the topic first if it does not exist. */
+  serve(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
+    if (this.#topics.idOf(SHARE_STATE_TOPIC) !== undefined) return this.#put(key, request, reply);
     this.#host.createTopic(() => this.#put(key, request, reply));
   }
 

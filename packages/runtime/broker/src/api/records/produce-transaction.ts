@@ -4,7 +4,7 @@ import { Errors, type ProduceRequest } from "@samsa/protocol";
 import { BatchCursor, FIELD, MAGIC } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
-import type { ClientAbility } from "../../coordinator/transactions.ts";
+import type { ClientAbility } from "../../coordinator/admission.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "config" | "env" | "transactions">;

@@ -7,7 +7,8 @@ import {
   errorOf,
 } from "@samsa/protocol";
 import type { GroupRunner } from "../../coordinator/groups.ts";
-import type { ShareStateAnswer, StateFault } from "../../share/share-states.ts";
+import type { ShareStateAnswer } from "../../share/share-state-answer.ts";
+import type { StateFault } from "../../share/share-states.ts";
 import type { ItemOf, TopicHandler } from "../../request/handler.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerParts } from "../parts.ts";

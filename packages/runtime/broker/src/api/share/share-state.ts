@@ -1,6 +1,6 @@
 import type { PartitionIndex, Uuid } from "@samsa/base";
 import type { ShareStateRequest } from "@samsa/coordinator";
-import type { ShareStateAnswer } from "../../share/share-states.ts";
+import type { ShareStateAnswer } from "../../share/share-state-answer.ts";
 import type { Handler, RequestOf, ResponseOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
@@ -40,7 +40,7 @@ function ask<N extends StateApi>(
     for (const body of partitions) {
       waiting++;
       const { partition } = body;
-      parts.shares.states.ask({ groupId, topicId, partition }, wrap(body), answer => {
+      parts.shares.states.serve({ groupId, topicId, partition }, wrap(body), answer => {
         answers.set(partition, { partition, ...answer } as ShareStateAnswer);
         end();
       });
