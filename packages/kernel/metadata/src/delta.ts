@@ -35,6 +35,20 @@ export function changesOf(image: MetadataImage): MetadataChanges {
   };
 }
 
+/** Changes from `base` to an image that was not made from it: all that the image has counts as changed. */
+export function changesBetween(base: MetadataImage, image: MetadataImage): MetadataChanges {
+  const whole = changesOf(image);
+  return {
+    base,
+    changedTopics: whole.changedTopics,
+    deletedTopics: new Map(
+      [...base.topics.values()].flatMap(topic => (image.topics.has(topic.id) ? [] : [[topic.id, topic]])),
+    ),
+    changedConfigs: new Set([...base.configs.keys(), ...whole.changedConfigs]),
+    changedBrokers: new Set([...base.brokers.keys(), ...whole.changedBrokers]),
+  };
+}
+
 /** Records replayed on top of an image, and the resulting image. Costs as much as what the records change. */
 export class MetadataDelta implements MetadataChanges {
   readonly #edits: ImageEdits;

@@ -1,4 +1,4 @@
-export { changesOf, type MetadataChanges, MetadataDelta } from "./delta.ts";
+export { changesBetween, changesOf, type MetadataChanges, MetadataDelta } from "./delta.ts";
 export { MetadataError } from "./image/edits.ts";
 export {
   type BrokerImage,

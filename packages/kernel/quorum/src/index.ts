@@ -8,11 +8,27 @@ export {
   type Snapshot,
   type SnapshotId,
 } from "./checkpoint.ts";
-export { beginSoleEpoch, type Epoch, type EpochStart, type VoterSet } from "./epoch.ts";
 export {
   type BatchPlace,
+  controlBatch,
+  fetchedRuns,
   MAX_METADATA_BATCH,
   type MetadataBatch,
+  METADATA_TOPIC,
   metadataBatch,
   readMetadataBatches,
 } from "./metadata-log.ts";
+export type { ElectionState, RaftEffect, RaftInput, RaftTimes } from "./raft/effects.ts";
+export type { ReplicaProgress } from "./raft/leadership.ts";
+export type {
+  FetchAnswer,
+  LogEnd,
+  RaftAnswer,
+  RaftCall,
+  ReplicaKey,
+  Run,
+  SnapshotAnswer,
+} from "./raft/messages.ts";
+export { RaftLog } from "./raft/raft-log.ts";
+export { RaftNode } from "./raft/raft-node.ts";
+export { VoterHistory, type VoterSet } from "./raft/voter-history.ts";

@@ -1,15 +1,19 @@
 import { type BlockCodecs, concat, crc32c, MalformedError, randomUuid, type Uuid } from "@samsa/base";
 import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import {
-  beginSoleEpoch,
   checkpointName,
+  controlBatch,
   decodeSnapshot,
   encodeSnapshot,
   latestCheckpoint,
   metadataBatch,
   parseCheckpointName,
+  type ElectionState,
+  RaftLog,
+  RaftNode,
   readMetadataBatches,
   type Snapshot,
+  VoterHistory,
 } from "@samsa/quorum";
 import type { ControlRecord, Tools, VoterDescription } from "@samsa/records";
 import { type Command, shown, type Special } from "../../coordinator/test/transcript.ts";
@@ -18,6 +22,13 @@ import { type Command, shown, type Special } from "../../coordinator/test/transc
 const tools: Tools = { crc32c, codecs: {} as BlockCodecs };
 
 const NODES = [1, 2];
+const TIMES = {
+  electionTimeoutMs: 1000,
+  electionBackoffMaxMs: 1000,
+  fetchTimeoutMs: 2000,
+  requestTimeoutMs: 2000,
+  retryBackoffMs: 20,
+};
 
 function directoryOf(id: number): Uuid {
   return randomUuid(length => new Uint8Array(length).fill(id));
@@ -38,7 +49,7 @@ export class QuorumCommands {
   #epoch = 0;
   #port = 9093;
   #voters: readonly VoterDescription[] = [voter(1, 9093)];
-  #quorumState: string | undefined;
+  #state: ElectionState | undefined;
   /** Batches of the log, from its start on. */
   #log: Uint8Array[] = [];
   readonly #snapshots = new Map<string, Uint8Array>();
@@ -91,29 +102,55 @@ export class QuorumCommands {
     return end;
   }
 
-  /** Voters and kraft.version, from the log or from the snapshot before it. */
-  #voterSet() {
-    const control = [...readMetadataBatches(concat(this.#log), tools)].flatMap(batch => batch.control);
-    const inLog = control.findLast(record => record.type === "kraftVoters");
-    return { kraftVersion: 1, voters: inLog?.voters ?? this.#voters, inLog: inLog !== undefined };
+  /** Voters, from the log and the snapshot before it. */
+  #history(): VoterHistory {
+    const history = new VoterHistory([]);
+    const newest = this.#newest();
+    const voters = newest === undefined || newest.offset === 0 ? this.#voters : (newest.voters ?? []);
+    history.restart(newest?.offset ?? 0, { kraftVersion: 1, voters });
+    for (const { baseOffset, control } of readMetadataBatches(concat(this.#log), tools)) {
+      history.take(baseOffset, control);
+    }
+    return history;
   }
 
+  /** Starts the replica, and lets its first flush end. */
   #begin(): string[] {
     const end = this.#end();
-    const start = {
-      node: voter(1, this.#port),
-      voterSet: this.#voterSet(),
-      quorumState: this.#quorumState,
-      lastEpoch: end.epoch,
-      endOffset: end.offset,
+    const node = new RaftNode({
+      self: voter(1, this.#port),
+      canVote: true,
+      voters: this.#history(),
+      state: this.#state,
+      log: new RaftLog({
+        epochs: end.epoch === 0 ? [] : [{ epoch: end.epoch, startOffset: 0 }],
+        endOffset: end.offset,
+      }),
+      times: TIMES,
+      draw: () => 0,
       now: this.#now,
-    };
-    const begun = beginSoleEpoch(start, tools);
-    if (begun === undefined) return ["no epoch: this node is not the only voter"];
-    this.#epoch = begun.epoch;
-    this.#quorumState = begun.quorumState;
-    this.#log.push(begun.batch);
-    return [`epoch ${begun.epoch}`, `write quorum-state ${begun.quorumState}`, "append", ...batchLines(begun.batch)];
+    });
+    const lines: string[] = [];
+    const effects = node.step({ type: "tick", now: this.#now });
+    for (const effect of effects) {
+      if (effect.type === "save") this.#state = effect.state;
+      if (effect.type === "control") lines.push("append", ...this.#appendControl(effect.run.baseOffset, effect));
+      if (effect.type === "flush") {
+        node.step({ type: "flushed", generation: effect.generation, offset: effect.offset, now: this.#now });
+      }
+    }
+    this.#epoch = node.epoch;
+    const { role, epoch, leaderId } = node;
+    return [`${role}, epoch ${epoch}, leader ${leaderId ?? "unknown"}, high watermark ${node.highWatermark}`, ...lines];
+  }
+
+  #appendControl(
+    baseOffset: number,
+    { run, records }: { readonly run: { readonly epoch: number }; readonly records: readonly ControlRecord[] },
+  ): string[] {
+    const batch = controlBatch(records, { baseOffset, epoch: run.epoch, timestamp: this.#now }, tools);
+    this.#log.push(batch);
+    return batchLines(batch);
   }
 
   #append(command: Command): string[] {
@@ -135,7 +172,7 @@ export class QuorumCommands {
     const snapshot = {
       lastContainedLogTimestamp: this.#now - 1000,
       kraftVersion: 1,
-      voters: this.#voterSet().voters,
+      voters: this.#history().last.set.voters,
       records,
     };
     const batches = encodeSnapshot(end, { ...snapshot, writtenAt: this.#now }, tools);

@@ -1,20 +1,21 @@
-import { crc32c, MalformedError, randomUuid, concat, type BlockCodecs, ZERO_UUID } from "@samsa/base";
-import { type MetadataRecord, metadataRecord, parseQuorumState } from "@samsa/protocol";
+import { crc32c, MalformedError, randomUuid, concat, type BlockCodecs } from "@samsa/base";
+import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import {
-  beginSoleEpoch,
   BOOTSTRAP_SNAPSHOT,
   checkpointName,
+  controlBatch,
   decodeSnapshot,
   encodeSnapshot,
-  type EpochStart,
+  fetchedRuns,
   latestCheckpoint,
   MAX_METADATA_BATCH,
   metadataBatch,
   parseCheckpointName,
   readMetadataBatches,
+  VoterHistory,
 } from "@samsa/quorum";
-import { buildBatch, type Tools, type VoterDescription } from "@samsa/records";
-import { expect, test } from "vitest";
+import { buildBatch, type ControlRecord, type Tools, type VoterDescription } from "@samsa/records";
+import { describe, expect, test } from "vitest";
 
 // The metadata log is never compressed.
 const tools: Tools = { crc32c, codecs: {} as BlockCodecs };
@@ -28,15 +29,6 @@ const node: VoterDescription = {
 };
 const level = (featureLevel: number) =>
   metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel });
-const start: EpochStart = {
-  node,
-  voterSet: { kraftVersion: 1, voters: [node], inLog: false },
-  quorumState: undefined,
-  lastEpoch: 0,
-  endOffset: 0,
-  now: 1000,
-};
-
 test("snapshots are named as Kafka names them", () => {
   expect(checkpointName(BOOTSTRAP_SNAPSHOT)).toBe("00000000000000000000-0000000000.checkpoint");
   expect(checkpointName({ offset: 1234, epoch: 5 }, ".part")).toBe("00000000000000001234-0000000005.checkpoint.part");
@@ -111,56 +103,80 @@ test("a large snapshot is cut into batches, offsets running on", () => {
   expect(decodeSnapshot(bytes, tools)).toEqual(snapshot);
 });
 
-test("the first epoch puts the voters into the log, later ones only when they change", () => {
-  const first = beginSoleEpoch(start, tools);
-  expect(first?.epoch).toBe(1);
-  expect(first?.quorumState).toBe(
-    `{"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"${ZERO_UUID}","data_version":1}`,
-  );
-  const [batch] = readMetadataBatches(first?.batch ?? new Uint8Array(0), tools);
-  expect(batch).toMatchObject({ baseOffset: 0, lastOffset: 2, epoch: 1, timestamp: 1000 });
-  expect(batch.control).toEqual([
-    {
-      type: "leaderChange",
-      version: 0,
-      leaderId: 1,
-      voters: [{ id: 1, directoryId: ZERO_UUID }],
-      grantingVoters: [{ id: 1, directoryId: ZERO_UUID }],
-    },
-    { type: "kraftVersion", kraftVersion: 1 },
-    { type: "kraftVoters", voters: [node] },
-  ]);
-  const again = { ...start, quorumState: first?.quorumState, lastEpoch: 1, endOffset: 9 };
-  const voterSet = { ...start.voterSet, inLog: true };
-  const second = beginSoleEpoch({ ...again, voterSet }, tools);
-  const control = (bytes: Uint8Array | undefined) =>
-    [...readMetadataBatches(bytes ?? new Uint8Array(0), tools)].flatMap(b => b.control.map(c => c.type));
-  expect([second?.epoch, control(second?.batch)]).toEqual([2, ["leaderChange"]]);
-  const moved = { ...node, endpoints: [{ name: "CONTROLLER", host: "localhost", port: 19093 }] };
-  const third = beginSoleEpoch({ ...again, voterSet, node: moved }, tools);
-  expect(control(third?.batch)).toEqual(["leaderChange", "kraftVersion", "kraftVoters"]);
-  expect(third?.voters).toEqual([moved]);
-});
-
-test("an epoch is above all that was seen, in the state file as in the log; static quorums have the older file", () => {
-  const quorumState = `{"leaderId":-1,"leaderEpoch":7,"votedId":1,"votedDirectoryId":"${directoryId}","data_version":1}`;
-  expect(beginSoleEpoch({ ...start, quorumState }, tools)?.epoch).toBe(8);
-  expect(beginSoleEpoch({ ...start, quorumState, lastEpoch: 12 }, tools)?.epoch).toBe(13);
-  expect(() => beginSoleEpoch({ ...start, quorumState: "{" }, tools)).toThrow(MalformedError);
-  const voter = { ...node, directoryId: ZERO_UUID };
-  const fixed = beginSoleEpoch({ ...start, voterSet: { kraftVersion: 0, voters: [voter], inLog: false } }, tools);
-  expect(parseQuorumState(fixed?.quorumState ?? "")).toMatchObject({
-    version: 0,
-    state: { leaderId: 1, leaderEpoch: 1, votedId: -1, currentVoters: [{ voterId: 1 }] },
-  });
-  expect([...readMetadataBatches(fixed?.batch ?? new Uint8Array(0), tools)][0].control).toHaveLength(1);
-});
-
-test("who is not the only voter does not elect himself", () => {
+describe("the history of voters", () => {
   const other = { ...node, id: 2 };
-  const elsewhere = { ...node, directoryId: randomUuid(length => new Uint8Array(length).fill(4)) };
-  for (const voters of [[], [other], [node, other], [elsewhere]]) {
-    expect(beginSoleEpoch({ ...start, voterSet: { kraftVersion: 1, voters, inLog: true } }, tools)).toBeUndefined();
+  const records = (voters: readonly VoterDescription[]): ControlRecord[] => [
+    { type: "kraftVersion", kraftVersion: 1 },
+    { type: "kraftVoters", voters },
+  ];
+
+  test("goes back when the log is truncated, and knows the voters before each offset", () => {
+    const history = new VoterHistory([other]);
+    expect(history.last).toEqual({ offset: -1, set: { kraftVersion: 0, voters: [other] } });
+    expect(history.take(3, [{ type: "snapshotFooter" }])).toBe(false);
+    expect(history.take(4, records([node]))).toBe(true);
+    expect(history.take(9, [{ type: "kraftVoters", voters: [node, other] }])).toBe(true);
+    expect([4, 5, 9, 10].map(offset => history.before(offset).voters.length)).toEqual([1, 1, 1, 2]);
+    expect([history.before(4).kraftVersion, history.before(5).kraftVersion]).toEqual([0, 1]);
+    history.truncate(9);
+    expect(history.last).toEqual({ offset: 4, set: { kraftVersion: 1, voters: [node] } });
+    history.truncate(0);
+    expect(history.last.set.voters).toEqual([other]);
+  });
+
+  test("begins at a snapshot, and forgets what a snapshot covers", () => {
+    const history = new VoterHistory([other]);
+    history.take(4, records([node]));
+    history.take(9, records([node, other]));
+    history.trim(9);
+    expect(history.before(5).voters).toEqual([node]);
+    history.trim(10);
+    expect(history.before(5).voters).toEqual([node, other]);
+    history.restart(20, { kraftVersion: 1, voters: [node] });
+    expect(history.last).toEqual({ offset: 19, set: { kraftVersion: 1, voters: [node] } });
+    history.restart(30, undefined);
+    expect(history.last.set).toEqual({ kraftVersion: 0, voters: [other] });
+  });
+
+  test("has a leader announce the voters that are not in the log, or that describe it otherwise", () => {
+    const history = new VoterHistory([]);
+    history.restart(0, { kraftVersion: 1, voters: [node, other] });
+    expect(history.announcement(node)).toEqual(records([node, other]));
+    history.take(0, records([node, other]));
+    expect(history.announcement(node)).toBeUndefined();
+    const moved = { ...node, endpoints: [{ name: "CONTROLLER", host: "localhost", port: 19093 }] };
+    expect(history.announcement(moved)).toEqual(records([moved, other]));
+    const fixed = new VoterHistory([node]);
+    expect(fixed.announcement(node), "kraft.version 0 has no voters in the log").toBeUndefined();
+  });
+});
+
+test("what a peer sends is the next part of a log, or refused", () => {
+  const batch = (baseOffset: number, epoch = 3) =>
+    metadataBatch([level(30), level(31)], { baseOffset, epoch, timestamp: 5 }, tools);
+  const control = controlBatch(
+    [{ type: "kraftVersion", kraftVersion: 1 }],
+    { baseOffset: 42, epoch: 4, timestamp: 5 },
+    tools,
+  );
+  const bytes = concat([batch(40), control, batch(43, 4).subarray(0, 30)]);
+  expect(fetchedRuns(bytes, tools)).toEqual([
+    { epoch: 3, baseOffset: 40, endOffset: 42, size: batch(40).length },
+    {
+      epoch: 4,
+      baseOffset: 42,
+      endOffset: 43,
+      size: control.length,
+      control: [{ type: "kraftVersion", kraftVersion: 1 }],
+    },
+  ]);
+  expect(fetchedRuns(new Uint8Array(0), tools)).toEqual([]);
+  const damaged = batch(40);
+  damaged[damaged.length - 1]! ^= 1;
+  const old = batch(40);
+  old[16] = 1;
+  for (const wrong of [damaged, old, concat([batch(40), batch(43)]), batch(40).subarray(0, 50), batch(40, -1)]) {
+    expect(() => fetchedRuns(wrong, tools)).toThrow(MalformedError);
   }
 });
 
@@ -168,7 +184,7 @@ test("batches of records read back; an unknown record is fatal", () => {
   const place = { baseOffset: 40, epoch: 3, timestamp: 5 };
   const bytes = metadataBatch([level(30), level(31)], place, tools);
   const [batch] = readMetadataBatches(bytes, tools);
-  expect(batch).toEqual({ ...place, lastOffset: 41, records: [level(30), level(31)], control: [] });
+  expect(batch).toEqual({ ...place, lastOffset: 41, size: bytes.length, records: [level(30), level(31)], control: [] });
   expect([...readMetadataBatches(new Uint8Array(0), tools)]).toEqual([]);
   const unknown = buildBatch([{ timestamp: 5, key: null, value: Uint8Array.of(1, 99, 0) }], {}, tools);
   expect(() => [...readMetadataBatches(unknown, tools)]).toThrow(MalformedError);

@@ -11,13 +11,13 @@ import {
 } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import { METADATA_TOPIC } from "@samsa/quorum";
+import { writeBootstrapSnapshot } from "@samsa/raft";
 import type { VoterDescription } from "@samsa/records";
 import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./metadata/features.ts";
 import { parseEndpoint } from "./config/listeners.ts";
-import { writeBootstrapSnapshot } from "./quorum/metadata-snapshots.ts";
-import { METADATA_TOPIC } from "./config/internal-topics.ts";
 
 /** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */
 export class StorageError extends Error {

@@ -10,21 +10,29 @@ import {
   parseConfig,
 } from "@samsa/base";
 import { EMPTY_IMAGE } from "@samsa/metadata";
+import { METADATA_TOPIC } from "@samsa/quorum";
+import { metadataLogConfig, QuorumError, type QuorumSettings, RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
 import { adviceOf, LogDirError, LogDirs } from "@samsa/storage";
+import { parseEndpoints } from "@samsa/wire";
 import { BrokerRole, type BrokerRoleOptions } from "./broker-role.ts";
 import { checkBrokerConfigs, namedAnew } from "./config/config-checks.ts";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { checkProtection } from "./config/protection.ts";
+import { checkRoles } from "./config/roles.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
 import { BOOTSTRAP, ControllerRole } from "./controller-role.ts";
 import { Quotas } from "./limits/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
-import { type Endpoint, listenerSettings, type NodeListeners, planListeners } from "./config/listeners.ts";
+import {
+  type Endpoint,
+  listenerSettings,
+  type NodeListeners,
+  planListeners,
+  quorumVoters,
+} from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
-import { MetadataLog, metadataLogConfig } from "./quorum/metadata-log.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
-import { METADATA_TOPIC } from "./config/internal-topics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { Turn } from "./turn/turn.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
@@ -67,6 +75,9 @@ export class Node {
   #broker: BrokerRole | undefined;
   readonly #channels: NodeToControllerChannel[] = [];
   #isStarted = false;
+  /** Fails the start. */
+  #abort: (error: Error) => void = ignored("nothing can fail before the start");
+  #quorumFailure: Error | undefined;
   /** True while the log directories are opened. */
   #isReading = true;
   #closing: Promise<void> | undefined;
@@ -77,7 +88,8 @@ export class Node {
     const given = namedAnew(options.settings);
     checkBrokerConfigs(given.keys(), name => given.get(name));
     const config = parseConfig(brokerConfigs, name => given.get(name));
-    checkProtection(given, config);
+    checkProtection(given);
+    checkRoles(config);
     const settings = new Settings(config["node.id"], given);
     // Report faults of the listener settings before anything is done.
     this.#plan = planListeners(listenerSettings(config, env.network.hostName));
@@ -117,22 +129,40 @@ export class Node {
     const { quorum, loader } = this.shared;
     quorum.load();
     loader.publish();
-    this.#controller = new ControllerRole(this.shared, {
-      turn: this.#turn,
-      plan: this.#plan.controller,
-      authorizer: this.#options.authorizer,
-      onFailure: () => this.#offline(),
+    await new Promise<void>((resolve, reject) => {
+      this.#abort = reject;
+      this.#startRoles().then(resolve, reject);
     });
-    await this.#controller.bind();
-    await quorum.lead();
-    this.#controller.leaderChanged(this.nodeId);
-    this.#controller.enable();
+    this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
+    const fate = this.#fate();
+    if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
+    this.#broker?.startCleaner();
+    this.#isStarted = true;
+  }
+
+  async #startRoles(): Promise<void> {
+    const { config, quorum, loader } = this.shared;
+    const roles = config["process.roles"];
+    let endpoints: readonly Endpoint[] = [];
+    if (roles.includes("controller")) {
+      this.#controller = new ControllerRole(this.shared, {
+        turn: this.#turn,
+        plan: this.#plan.controller,
+        authorizer: this.#options.authorizer,
+        onFailure: () => this.#offline(),
+      });
+      endpoints = await this.#controller.bind();
+      if (endpoints.length === 0) this.#checkAlone();
+    }
+    quorum.start(endpoints);
+    this.#controller?.enable();
     loader.install([this.#snapshots]);
+    if (!roles.includes("broker")) return;
     this.#broker = new BrokerRole(this.shared, {
       ...this.#options,
       channels: {
         forwarding: this.#channel(FORWARDING_MS),
-        heartbeat: this.#channel(this.shared.config["broker.session.timeout.ms"]),
+        heartbeat: this.#channel(config["broker.session.timeout.ms"]),
         assignments: this.#channel(Infinity),
         producerIds: this.#channel(FORWARDING_MS),
       },
@@ -140,11 +170,17 @@ export class Node {
       plan: this.#plan.broker,
     });
     await this.#broker.start();
-    this.#tasks.every("metadata", METADATA_MS, () => this.maintainMetadata());
-    const fate = this.#fate();
-    if (fate !== undefined) throw new LogDirError(`the broker cannot start: ${fate}`);
-    this.#broker.startCleaner();
-    this.#isStarted = true;
+  }
+
+  /** Throws `QuorumError` if the quorum has other voters, which could not reach this controller. */
+  #checkAlone(): void {
+    const { quorum, dirs } = this.shared;
+    if (quorum.isOnlyVoter) return;
+    const ids = quorum.voters.map(({ id }) => id).join(", ");
+    throw new QuorumError(
+      `The metadata in ${dirs.metadata.path} belongs to a quorum of the voters ${ids}; node ${this.nodeId} alone ` +
+        "cannot lead it.",
+    );
   }
 
   /** Way to the active controller, on a connection of its own. */
@@ -156,7 +192,7 @@ export class Node {
       config,
       clientId: String(nodeId),
       software,
-      active: () => quorum.leaderEndpoint(),
+      active: () => (quorum.isLeader ? { id: nodeId, host: "", port: 0 } : quorum.leaderEndpoint()),
       local: this.#controller?.channel,
       retryTimeoutMs,
     });
@@ -216,7 +252,7 @@ export class Node {
       nodeId: config["node.id"],
       ...(clusterId === undefined ? {} : { clusterId }),
       configOf: topic => {
-        if (topic === METADATA_TOPIC) return metadataLogConfig(config);
+        if (topic === METADATA_TOPIC) return metadataLogConfig(segmentsOf(config));
         // Logs that are found here get their topics' settings once the metadata has been read.
         return this.#isReading ? defaults : logConfig(settings.topic(loader.image, topic));
       },
@@ -230,30 +266,46 @@ export class Node {
   #openQuorum(
     dirs: LogDirs,
     { config, tools, loader }: { config: BrokerConfig; tools: Tools; loader: MetadataLoader },
-  ): MetadataLog {
+  ): RaftClient {
     try {
-      return new MetadataLog({
+      return new RaftClient({
         dir: dirs.metadata,
         tools,
         nodeId: config["node.id"],
-        staticVoters: config["controller.quorum.voters"].map(voter => Number(voter.split("@")[0])),
+        clusterId: dirs.clusterId,
+        isController: config["process.roles"].includes("controller"),
+        listenerNames: config["controller.listener.names"],
+        staticVoters: quorumVoters(config),
+        bootstrapServers: parseEndpoints(config["controller.quorum.bootstrap.servers"].join(",")) ?? [],
+        settings: quorumSettings(config),
         bootstrap: () => BOOTSTRAP,
         retention: {
           maxBytes: config["metadata.max.retention.bytes"],
           maxMs: config["metadata.max.retention.ms"],
         },
-        replay: (records, last) => loader.replay(records, last),
-        // Publish first: a client whose request changed the metadata finds them changed at its next request.
-        committed: () => {
-          loader.publish();
-          this.#controller?.committed();
+        listener: {
+          loadSnapshot: (records, last) => loader.loadSnapshot(records, last),
+          replay: (records, last) => loader.replay(records, last),
+          // Publish first: a client whose request changed the metadata finds them changed at its next request.
+          committed: () => {
+            loader.publish();
+            this.#controller?.committed();
+          },
+          leaderChanged: ({ leaderId }) => this.#controller?.leaderChanged(leaderId),
+          failed: error => this.#quorumFailed(error),
         },
-        failed: error => this.#controller?.failed(error),
       });
     } catch (error) {
       dirs.abandon();
       throw error;
     }
+  }
+
+  #quorumFailed(error: Error): void {
+    this.#quorumFailure = error;
+    this.#abort(error);
+    this.#controller?.failed(error);
+    this.#offline();
   }
 
   /** Handles a failed directory or controller. */
@@ -280,7 +332,7 @@ export class Node {
     if (failure !== undefined) {
       return `the directory of the metadata has failed with ${failure.message}; ${adviceOf(failure)}`;
     }
-    const fault = this.#controller?.failure;
+    const fault = this.#controller?.failure ?? this.#quorumFailure;
     return fault && `the controller has failed with ${fault.message}; start again, and report it if it comes back`;
   }
 
@@ -317,4 +369,21 @@ export class Node {
       this.#controller?.closeConnections();
     }
   }
+}
+
+function segmentsOf(config: BrokerConfig) {
+  return { segmentBytes: config["metadata.log.segment.bytes"], segmentMs: config["metadata.log.segment.ms"] };
+}
+
+/** Settings `controller.quorum.*`. */
+function quorumSettings(config: BrokerConfig): QuorumSettings {
+  return {
+    electionTimeoutMs: config["controller.quorum.election.timeout.ms"],
+    electionBackoffMaxMs: config["controller.quorum.election.backoff.max.ms"],
+    fetchTimeoutMs: config["controller.quorum.fetch.timeout.ms"],
+    requestTimeoutMs: config["controller.quorum.request.timeout.ms"],
+    retryBackoffMs: config["controller.quorum.retry.backoff.ms"],
+    fetchMaxBytes: config["controller.quorum.fetch.max.bytes"],
+    fetchSnapshotMaxBytes: config["controller.quorum.fetch.snapshot.max.bytes"],
+  };
 }

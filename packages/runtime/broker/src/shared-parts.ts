@@ -1,4 +1,5 @@
 import type { BrokerId, BufferPool, Env } from "@samsa/base";
+import type { RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";
 import type { ConnectionOptions } from "@samsa/wire";
@@ -6,7 +7,6 @@ import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
 import type { Quotas } from "./limits/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
-import type { MetadataLog } from "./quorum/metadata-log.ts";
 
 /** Parts of a node that its roles share (`SharedServer`). */
 export interface SharedParts {
@@ -20,8 +20,8 @@ export interface SharedParts {
   readonly buffers: BufferPool;
   readonly dirs: LogDirs;
   readonly quotas: Quotas;
-  /** The metadata log, which this node leads. */
-  readonly quorum: MetadataLog;
+  /** Replica of the metadata log. */
+  readonly quorum: RaftClient;
   readonly loader: MetadataLoader;
   /** Name and version of this software, for other nodes. */
   readonly software: ConnectionOptions["software"];

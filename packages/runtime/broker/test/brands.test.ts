@@ -19,7 +19,7 @@ import type { Admission } from "../src/coordinator/admission.ts";
 import type { MarkerWrite } from "../src/coordinator/transactions.ts";
 import type { ShareGroups } from "../src/share/share-groups.ts";
 import type { ShareStateAnswer } from "../src/share/share-state-answer.ts";
-import type { MetadataLog } from "../src/quorum/metadata-log.ts";
+import type { RaftClient } from "@samsa/raft";
 import type { RequestTopics } from "../src/request/request-topics.ts";
 import type { Partition } from "../src/replica/partition.ts";
 import type { Topics } from "../src/replica/topics.ts";
@@ -30,7 +30,7 @@ declare const image: MetadataImage, partition: PartitionImage, log: PartitionLog
 declare const topicId: Uuid, open: OpenWrites, shards: Shards<ElectedShard>, shares: ShareGroups;
 declare let admission: Partial<Admission>, answer: Partial<ShareStateAnswer>, described: Partial<PartitionState>;
 declare let write: Partial<MarkerWrite>;
-declare const metadata: MetadataLog, known: RequestTopics, led: Partition, topics: Topics;
+declare const metadata: RaftClient, known: RequestTopics, led: Partition, topics: Topics;
 `;
 
 /** Calls and fields, each with a swapped twin. */

@@ -45,6 +45,20 @@ export const ROOMS: readonly Room[] = [
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
   {
+    folder: "runtime/raft",
+    name: "@samsa/raft",
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/log",
+      "@samsa/metadata",
+      "@samsa/quorum",
+      "@samsa/storage",
+      "@samsa/wire",
+    ],
+  },
+  {
     folder: "runtime/broker",
     name: "@samsa/broker",
     imports: [
@@ -59,6 +73,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/replica",
       "@samsa/storage",
       "@samsa/wire",
+      "@samsa/raft",
     ],
     folders: [
       ...["config", "turn", "replica", "request", "limits", "metadata", "quorum", "controller"],
@@ -203,7 +218,9 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "runtime/broker/src/broker-role.ts #cordon": "no broker epoch exists yet that a heartbeat could carry",
   "runtime/broker/src/config/config-checks.ts parseConfigValue": "throws if the value is invalid",
   "runtime/broker/src/config/settings.ts parseConfigValue": "throws if the value is invalid",
-  "runtime/broker/src/quorum/metadata-log.ts enforceRetention": "the number of deleted segments is not needed",
+  "runtime/raft/src/startup.ts take": "the voters are read once the log is loaded",
+  "runtime/raft/src/raft-storage.ts enforceRetention": "the number of deleted segments is not needed",
+  "runtime/raft/src/raft-storage.ts writePending": "a disk that refuses takes its directory offline",
   "runtime/broker/src/network/connection.ts write": "`#countUnsent` limits the bytes that are not sent yet",
   "runtime/broker/src/replica/retention.ts expire": "the number of expired producers is not needed",
   "runtime/broker/src/share/share-states.ts deleteRecords": "an offset up to the high watermark is not refused",

@@ -1,4 +1,5 @@
 import type { BrokerId, LeaderEpoch, Offset, Uuid } from "@samsa/base";
+import type { ControlRecord } from "@samsa/records";
 
 /** A replica of the metadata log: a node with its directory (`ReplicaKey`). */
 export interface ReplicaKey {
@@ -52,8 +53,18 @@ export interface FetchCall {
   readonly maxWaitMs: number;
 }
 
+/** FetchSnapshot: reads a part of a snapshot. */
+export interface SnapshotCall {
+  readonly type: "snapshot";
+  readonly epoch: LeaderEpoch;
+  readonly replica: ReplicaKey;
+  readonly id: LogEnd;
+  /** Byte from which to read. */
+  readonly position: number;
+}
+
 /** Request of a peer. */
-export type RaftCall = VoteCall | BeginCall | EndCall | FetchCall;
+export type RaftCall = VoteCall | BeginCall | EndCall | FetchCall | SnapshotCall;
 
 /** Part of every response: the error code, and what the sender knows of the leader. */
 export interface Answer {
@@ -78,18 +89,36 @@ export interface Run {
   readonly baseOffset: Offset;
   /** Offset after the last record. */
   readonly endOffset: Offset;
+  /** Bytes in the log, if they are known. */
+  readonly size?: number;
+  /** Control records in it; they begin at `baseOffset`. */
+  readonly control?: readonly ControlRecord[] | undefined;
 }
 
+/** Response to a fetch: records, or why there are none. */
 export interface FetchAnswer extends Answer {
   readonly type: "fetch";
   /** −1: unknown. */
   readonly highWatermark: Offset;
   /** The logs differ: the follower keeps what it has of this epoch, up to this offset. */
   readonly diverging?: LogEnd | undefined;
+  /** The follower needs records that are in a snapshot only. */
+  readonly snapshot?: LogEnd | undefined;
   /** Offset from which the sender adds records; the receiver is given them as `runs`. */
   readonly from?: Offset | undefined;
   readonly runs?: readonly Run[] | undefined;
 }
 
+/** Part of a snapshot; the sender adds it if there is no error. */
+export interface SnapshotAnswer extends Answer {
+  readonly type: "snapshot";
+  readonly id?: LogEnd | undefined;
+  /** Size of the whole snapshot in bytes. */
+  readonly size?: number | undefined;
+  readonly position?: number | undefined;
+  /** Size of the part. */
+  readonly length?: number | undefined;
+}
+
 /** Response to a `RaftCall`. */
-export type RaftAnswer = VoteAnswer | EpochAnswer | FetchAnswer;
+export type RaftAnswer = VoteAnswer | EpochAnswer | FetchAnswer | SnapshotAnswer;

@@ -47,10 +47,12 @@ export class Peers {
     return id !== undefined && this.#peers.delete(id);
   }
 
-  /** Takes the failure of a call. */
-  failed(call: number, now: number): void {
+  /** Takes the failure of a call. False if the call was given up. */
+  failed(call: number, now: number): boolean {
     const id = this.#peerOf(call);
-    if (id !== undefined) this.pause(id, now);
+    if (id === undefined) return false;
+    this.pause(id, now);
+    return true;
   }
 
   /** Leaves a node alone for a while. */

@@ -6,20 +6,44 @@ interface EpochStart {
   readonly startOffset: Offset;
 }
 
+/** Shape of a log when its replica starts. */
+export interface LogShape {
+  readonly epochs: readonly EpochStart[];
+  readonly endOffset: Offset;
+  /** Begin of the log, and the epoch of the record before it; offset 0 and epoch 0 for a log that lacks nothing. */
+  readonly start?: LogEnd;
+  /** Newest snapshot. */
+  readonly snapshot?: LogEnd | undefined;
+}
+
+/** Answer to a follower whose log is none of this one. */
+export type Misplaced = { readonly diverging: LogEnd } | { readonly snapshot: LogEnd };
+
+const NOTHING: LogEnd = { offset: 0, epoch: 0 };
+
 /** Shape of the metadata log: where it begins and ends, and where its epochs begin (`LeaderEpochFileCache`). */
 export class RaftLog {
-  readonly #epochs: EpochStart[];
+  #epochs: EpochStart[];
+  #start: LogEnd;
   #endOffset: Offset;
   /** Records before it survive a power cut. */
   #flushedTo: Offset;
+  /** Newest snapshot; offset 0: none besides the bootstrap snapshot, which is not for others. */
+  #snapshot: LogEnd;
   /** Number of truncations: a flush that began before one says nothing of the records after it. */
   #generation = 0;
 
   /** A log that is durable as a whole. */
-  constructor(epochs: readonly EpochStart[], endOffset: Offset) {
+  constructor({ epochs, endOffset, start = NOTHING, snapshot = NOTHING }: LogShape) {
     this.#epochs = [...epochs];
+    this.#start = start;
     this.#endOffset = endOffset;
     this.#flushedTo = endOffset;
+    this.#snapshot = snapshot;
+  }
+
+  get startOffset(): Offset {
+    return this.#start.offset;
   }
 
   get endOffset(): Offset {
@@ -34,9 +58,13 @@ export class RaftLog {
     return this.#generation;
   }
 
-  /** End of the log with its last epoch; epoch 0 if the log is empty. */
+  get snapshot(): LogEnd {
+    return this.#snapshot;
+  }
+
+  /** End of the log with its last epoch; epoch 0 if there was no record yet. */
   get end(): LogEnd {
-    const epoch = this.#epochs.length === 0 ? 0 : lastEntry(this.#epochs).epoch;
+    const epoch = this.#epochs.length === 0 ? this.#start.epoch : lastEntry(this.#epochs).epoch;
     return { offset: this.#endOffset, epoch };
   }
 
@@ -58,6 +86,32 @@ export class RaftLog {
     this.#generation++;
   }
 
+  /** Empties the log, which goes on after a snapshot. */
+  restart(snapshot: LogEnd): void {
+    this.#epochs = [];
+    this.#start = snapshot;
+    this.#snapshot = snapshot;
+    this.#endOffset = snapshot.offset;
+    this.#flushedTo = snapshot.offset;
+    this.#generation++;
+  }
+
+  /** Takes a new snapshot of this log. */
+  snapshotted(snapshot: LogEnd): void {
+    if (snapshot.offset > this.#snapshot.offset) this.#snapshot = snapshot;
+  }
+
+  /** Takes a new begin of the log. */
+  trim(start: LogEnd): void {
+    invariant(start.offset <= this.#snapshot.offset, "the log is trimmed below a snapshot only");
+    if (start.offset <= this.#start.offset) return;
+    this.#start = start;
+    const keep = this.#epochs.findLastIndex(({ startOffset }) => startOffset <= start.offset);
+    if (keep < 0) return;
+    const { epoch } = entryAt(this.#epochs, keep);
+    this.#epochs = [{ epoch, startOffset: start.offset }, ...this.#epochs.slice(keep + 1)];
+  }
+
   /** Takes the end of a flush that began at `generation`, when the log ended at `offset`. */
   flushed(generation: number, offset: Offset): void {
     if (generation === this.#generation) this.#flushedTo = Math.max(this.#flushedTo, offset);
@@ -71,14 +125,22 @@ export class RaftLog {
       const next = this.#epochs[i + 1];
       return { epoch: found.epoch, offset: next === undefined ? this.#endOffset : next.startOffset };
     }
-    return { epoch: 0, offset: 0 };
+    return this.#start.epoch <= epoch ? this.#start : NOTHING;
   }
 
-  /** Place to which a follower must truncate if its log ends at `end` and is none of this one; undefined: it is. */
-  divergence({ offset, epoch }: LogEnd): LogEnd | undefined {
-    if (offset === 0) return undefined;
+  /**
+   * Answer to a follower whose log ends at `end`, if it is none of this one: the place to which it must truncate, or a
+   * snapshot (`validateOffsetAndEpoch`).
+   */
+  misplaced({ offset, epoch }: LogEnd): Misplaced | undefined {
+    const snapshot = this.#snapshot;
+    // A snapshot is shorter than the log that it stands for.
+    if (offset === 0) return snapshot.offset > 0 ? { snapshot } : undefined;
+    const { offset: startOffset, epoch: startEpoch } = this.#start;
+    const isBefore = offset < startOffset || epoch < startEpoch || (offset === startOffset && epoch !== startEpoch);
+    if (startOffset > 0 && isBefore) return { snapshot };
     const own = this.endForEpoch(epoch);
-    return own.epoch !== epoch || own.offset < offset ? own : undefined;
+    return own.epoch !== epoch || own.offset < offset ? { diverging: own } : undefined;
   }
 
   /** Offset to which to truncate, because the leader's log has `leader.epoch` end at `leader.offset` (KIP-279). */

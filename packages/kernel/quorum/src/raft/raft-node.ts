@@ -1,4 +1,4 @@
-import { type BrokerId, invariant, type LeaderEpoch, type Offset } from "@samsa/base";
+import type { BrokerId, LeaderEpoch, Offset } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { RaftEffect, RaftInput } from "./effects.ts";
 import type { Leadership, WaitingFetch } from "./leadership.ts";
@@ -8,22 +8,28 @@ import type {
   EndCall,
   FetchAnswer,
   FetchCall,
+  LogEnd,
   RaftAnswer,
   RaftCall,
   ReplicaKey,
   Run,
+  SnapshotAnswer,
+  SnapshotCall,
   VoteAnswer,
   VoteCall,
 } from "./messages.ts";
 import { type RaftOptions, RaftState } from "./raft-state.ts";
-import type { Role } from "./role.ts";
+import type { Role, SnapshotPart } from "./role.ts";
+import type { VoterSet } from "./voter-history.ts";
 import { type Election, isVoter } from "./voters.ts";
 
+/** Largest snapshot, in bytes: Kafka's positions fit 31 bits. */
+const MOST_SNAPSHOT_BYTES = 0x7fffffff;
 /** Most time that a fetch waits for records, in ms (`FETCH_MAX_WAIT_MS`). */
 const FETCH_WAIT_MS = 500;
 
 /**
- * Replica of the metadata log in a quorum with static voters (`KafkaRaftClient`). It decides; the caller stores, sends
+ * Replica of the metadata log (`KafkaRaftClient`). It decides; the caller stores, sends
  * and flushes what the effects say.
  */
 export class RaftNode {
@@ -51,6 +57,18 @@ export class RaftNode {
     return this.#state.highWatermark;
   }
 
+  /** State of this replica as a leader; undefined if it is none. */
+  get leadership(): Leadership | undefined {
+    const { role } = this.#state;
+    return role.name === "LEADER" ? role.leadership : undefined;
+  }
+
+  /** True once every voter knows that this replica leads no more, or if it does not resign. */
+  get hasSaidGoodbye(): boolean {
+    const { role } = this.#state;
+    return role.name !== "RESIGNED" || role.untold.size === 0;
+  }
+
   /** Takes an input; returns its effects. */
   step(input: RaftInput): readonly RaftEffect[] {
     this.#state.out = [];
@@ -65,13 +83,26 @@ export class RaftNode {
         this.#answered(input.call, input.from, input.answer);
         break;
       case "failed":
-        this.#state.peers.failed(input.call, this.#state.now);
+        this.#failed(input.call, input.isUnsupported === true);
         break;
       case "propose":
         this.#propose(input.epoch, input.token, input.count);
         break;
       case "flushed":
         this.#flushed(input.generation, input.offset);
+        break;
+      case "received":
+        this.#installed(input.id, input.voters);
+        break;
+      case "rejected":
+        this.#rejected(input.id);
+        break;
+      case "snapshotted":
+        this.#state.log.snapshotted(input.id);
+        break;
+      case "trimmed":
+        this.#state.log.trim(input.start);
+        this.#state.history.trim(input.start.offset);
         break;
       case "resign":
         if (this.#state.role.name === "LEADER") this.#state.resign(this.#state.role.leadership);
@@ -111,6 +142,8 @@ export class RaftNode {
         return this.#state.reply(ticket, { type: "end", ...this.#end(call) });
       case "fetch":
         return this.#fetch({ ticket, call, until: this.#state.now + Math.min(FETCH_WAIT_MS, call.maxWaitMs) });
+      case "snapshot":
+        return this.#state.reply(ticket, this.#readSnapshot(call));
     }
   }
 
@@ -207,27 +240,37 @@ export class RaftNode {
     const { epoch, end, replica } = fetch.call;
     const isIllegal = end.offset < 0 || end.epoch < 0 || end.epoch > epoch;
     if (isIllegal) return this.#state.reply(fetch.ticket, this.#state.fetchAnswer(Errors.INVALID_REQUEST.code));
+    const fault = this.#leaderFault(epoch);
     const role = this.#state.role;
-    const fault =
-      epoch < this.#state.epoch
-        ? Errors.FENCED_LEADER_EPOCH.code
-        : epoch > this.#state.epoch
-          ? Errors.UNKNOWN_LEADER_EPOCH.code
-          : role.name === "LEADER"
-            ? 0
-            : Errors.NOT_LEADER_OR_FOLLOWER.code;
     if (fault !== 0 || role.name !== "LEADER") return this.#state.reply(fetch.ticket, this.#state.fetchAnswer(fault));
     const { leadership } = role;
-    const diverging = this.#state.log.divergence(end);
-    if (diverging !== undefined) {
-      return this.#state.reply(fetch.ticket, { ...this.#state.fetchAnswer(0), diverging });
+    const misplaced = this.#state.log.misplaced(end);
+    if (misplaced !== undefined) {
+      return this.#state.reply(fetch.ticket, { ...this.#state.fetchAnswer(0), ...misplaced });
     }
-    if (leadership.fetched(replica, end.offset, this.#state.now)) {
+    const place = { now: this.#state.now, ownEnd: this.#state.log.endOffset };
+    if (leadership.fetched(replica, end.offset, place)) {
       this.#state.commit(leadership.highWatermark);
       // Others wait for news of the high watermark.
       this.#serveWaiting(leadership);
     }
-    if (!this.#serve(fetch, leadership)) leadership.waiting.push(fetch);
+    if (this.#serve(fetch, leadership) || leadership.wait(fetch)) return;
+    this.#state.reply(fetch.ticket, { ...this.#state.fetchAnswer(0), from: end.offset });
+  }
+
+  /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
+  #leaderFault(epoch: LeaderEpoch): number {
+    if (epoch < this.#state.epoch) return Errors.FENCED_LEADER_EPOCH.code;
+    if (epoch > this.#state.epoch) return Errors.UNKNOWN_LEADER_EPOCH.code;
+    return this.#state.role.name === "LEADER" ? 0 : Errors.NOT_LEADER_OR_FOLLOWER.code;
+  }
+
+  /** Lets a replica read a snapshot, whose part the caller adds. */
+  #readSnapshot({ epoch, replica }: SnapshotCall): SnapshotAnswer {
+    const fault = this.#leaderFault(epoch);
+    const { role } = this.#state;
+    if (role.name === "LEADER" && fault === 0) role.leadership.heard(replica, this.#state.now);
+    return { type: "snapshot", ...this.#state.answer(fault) };
   }
 
   /** Answers a fetch; false if it has to wait. */
@@ -272,6 +315,13 @@ export class RaftNode {
 
   // Responses
 
+  #failed(call: number, isUnsupported: boolean): void {
+    const { peers, now, role } = this.#state;
+    const isExpected = peers.failed(call, now);
+    // A voter of an old release knows no pre-votes (KIP-996).
+    if (isExpected && isUnsupported && role.name === "PROSPECTIVE") this.#state.becomeCandidate();
+  }
+
   #answered(call: number, from: BrokerId, answer: RaftAnswer): void {
     const isExpected = this.#state.peers.answered(call);
     if (isExpected && answer.errorCode !== 0) this.#state.peers.pause(from, this.#state.now);
@@ -288,6 +338,7 @@ export class RaftNode {
     if (isOther && this.#state.role.name !== "FOLLOWER" && this.#state.leaderId === undefined) {
       this.#state.becomeFollower(this.#state.epoch, answer.leaderId);
     }
+    if (answer.type === "snapshot") return this.#receivedPart(from, answer);
     if (answer.errorCode !== 0) return;
     if (answer.type === "vote") this.#counted(from, answer.granted);
     else if (answer.type === "fetch") this.#received(from, answer);
@@ -301,17 +352,87 @@ export class RaftNode {
     this.#state.advanceElection();
   }
 
-  #received(from: BrokerId, { diverging, runs = [], highWatermark }: FetchAnswer): void {
+  #received(from: BrokerId, { diverging, snapshot, runs = [], highWatermark }: FetchAnswer): void {
     const role = this.#state.role;
     if (role.name !== "FOLLOWER" || role.leaderId !== from) return;
     if (diverging !== undefined) {
       const offset = this.#state.log.commonEnd(diverging);
-      invariant(offset >= this.#state.highWatermark, "committed records are never truncated");
+      // Committed records are never truncated: such an answer makes no sense.
+      if (offset < Math.max(this.#state.highWatermark, this.#state.log.startOffset)) return this.#doubt(from);
       this.#state.log.truncate(offset);
+      this.#state.history.truncate(offset);
       this.#state.out.push({ type: "truncate", offset });
+    } else if (snapshot !== undefined) {
+      if (snapshot.offset <= this.#state.log.snapshot.offset || snapshot.epoch > this.#state.epoch) {
+        return this.#doubt(from);
+      }
+      role.part = { id: snapshot, position: 0, isWhole: false };
     } else this.#store(runs, highWatermark);
+    this.#followed(role);
+  }
+
+  #followed(role: Extract<Role, { name: "FOLLOWER" }>): void {
     role.fetchAt = this.#state.now + this.#state.times.fetchTimeoutMs;
     role.hasFetched = true;
+  }
+
+  /** Leaves a node alone for a while that sends answers without sense. */
+  #doubt(from: BrokerId): void {
+    this.#state.peers.pause(from, this.#state.now);
+  }
+
+  // Snapshots of the leader
+
+  #receivedPart(from: BrokerId, answer: SnapshotAnswer): void {
+    const role = this.#state.role;
+    if (role.name !== "FOLLOWER" || role.leaderId !== from || role.part === undefined || role.part.isWhole) return;
+    const { part } = role;
+    const { errorCode, id, size = -1, position, length = 0 } = answer;
+    if (errorCode === Errors.SNAPSHOT_NOT_FOUND.code || errorCode === Errors.POSITION_OUT_OF_RANGE.code) {
+      // The leader has a newer one by now.
+      return this.#abandon(part.id);
+    }
+    if (errorCode !== 0) return;
+    const isNext = id?.offset === part.id.offset && id.epoch === part.id.epoch && position === part.position;
+    const end = part.position + length;
+    if (!isNext || length <= 0 || end > size || size > MOST_SNAPSHOT_BYTES) return this.#doubt(from);
+    this.#state.out.push({ type: "part", id: part.id, position: part.position });
+    part.position = end;
+    this.#followed(role);
+    if (end < size) return;
+    part.isWhole = true;
+    this.#state.out.push({ type: "complete", id: part.id });
+  }
+
+  #abandon(id: LogEnd): void {
+    const { role } = this.#state;
+    if (role.name === "FOLLOWER") role.part = undefined;
+    this.#state.out.push({ type: "abandon", id });
+  }
+
+  /** The snapshot that the follower waits for, if `id` is the one. */
+  #partOf(id: LogEnd): boolean {
+    const { role } = this.#state;
+    if (role.name !== "FOLLOWER" || role.part?.isWhole !== true) return false;
+    return role.part.id.offset === id.offset && role.part.id.epoch === id.epoch;
+  }
+
+  #installed(id: LogEnd, voters: VoterSet | undefined): void {
+    const { role } = this.#state;
+    if (role.name !== "FOLLOWER" || !this.#partOf(id)) return;
+    if (id.offset <= this.#state.log.snapshot.offset) return this.#abandon(id);
+    role.part = undefined;
+    this.#state.log.restart(id);
+    this.#state.history.restart(id.offset, voters);
+    this.#state.out.push({ type: "install", id });
+    this.#state.commit(id.offset);
+  }
+
+  #rejected(id: LogEnd): void {
+    const { role } = this.#state;
+    if (role.name !== "FOLLOWER" || !this.#partOf(id)) return;
+    this.#abandon(id);
+    this.#doubt(role.leaderId);
   }
 
   #store(runs: readonly Run[], highWatermark: Offset): void {
@@ -325,6 +446,7 @@ export class RaftNode {
       )
         break;
       this.#state.log.append(run);
+      this.#state.takeControl(run);
       taken.push(run);
     }
     if (taken.length > 0) {
@@ -348,7 +470,7 @@ export class RaftNode {
   #pollRole(role: Role): void {
     switch (role.name) {
       case "UNATTACHED":
-        if (this.#isOnlyVoter || this.#state.now >= role.electionAt) return this.#state.becomeProspective();
+        if (this.#state.isOnlyVoter || this.#state.now >= role.electionAt) return this.#state.becomeProspective();
         return this.#discover();
       case "PROSPECTIVE":
         if (this.#state.now >= role.electionAt) return this.#state.endProspect(role.leaderId);
@@ -359,19 +481,16 @@ export class RaftNode {
         return role.election.isLost ? undefined : this.#askForVotes(role.election, false);
       case "FOLLOWER":
         if (this.#state.isVoter && this.#state.now >= role.fetchAt) return this.#state.becomeProspective();
-        return this.#fetchFrom(role.leaderId);
+        return this.#fetchFrom(role);
       case "RESIGNED":
-        if (this.#isOnlyVoter || this.#state.now >= role.electionAt) {
-          return this.#state.becomeUnattached(this.#state.epoch + 1);
+        if (this.#state.isOnlyVoter || this.#state.now >= role.electionAt) {
+          // A leader that is no voter any more must not get ahead of the epoch of its successor.
+          return this.#state.becomeUnattached(this.#state.epoch + (this.#state.isVoter ? 1 : 0));
         }
         return this.#tellEnd(role.untold, role.successors);
       case "LEADER":
         return this.#lead(role.leadership);
     }
-  }
-
-  get #isOnlyVoter(): boolean {
-    return this.#state.voters.length === 1 && this.#state.isVoter;
   }
 
   #send(to: BrokerId, request: RaftCall): void {
@@ -398,21 +517,27 @@ export class RaftNode {
       this.#send(id, { type: "end", epoch: this.#state.epoch, leaderId: this.#state.self.id, successors });
   }
 
-  /** Asks any voter for the leader, one at a time. */
+  /** Asks any node that may know the leader, one at a time. */
   #discover(): void {
-    if (this.#state.peers.isAnyWaiting || !this.#state.isDurable) return;
-    const ready = this.#state.voters.filter(
-      ({ id }) => id !== this.#state.self.id && this.#state.peers.isReady(id, this.#state.now),
-    );
-    const voter = ready[Math.floor(this.#state.draw() * ready.length)];
-    if (voter !== undefined) this.#send(voter.id, this.#fetchCall());
+    const { bootstrap, voters, self, peers, now } = this.#state;
+    if (peers.isAnyWaiting || !this.#state.isDurable) return;
+    const known = bootstrap.length > 0 ? bootstrap : voters.map(({ id }) => id).filter(id => id !== self.id);
+    const ready = known.filter(id => peers.isReady(id, now));
+    const id = ready[Math.floor(this.#state.draw() * ready.length)];
+    if (id !== undefined) this.#send(id, this.#fetchCall());
   }
 
-  #fetchFrom(leaderId: BrokerId): void {
-    if (!this.#state.isDurable || this.#state.peers.isAnyWaiting) return;
-    if (this.#state.peers.isReady(leaderId, this.#state.now)) this.#send(leaderId, this.#fetchCall());
-    // The leader does not answer: another voter may know of a new one.
-    else this.#discover();
+  #fetchFrom({ leaderId, part }: Extract<Role, { name: "FOLLOWER" }>): void {
+    const { peers, now } = this.#state;
+    if (!this.#state.isDurable || peers.isAnyWaiting || part?.isWhole === true) return;
+    // The leader does not answer: another node may know of a new one.
+    if (!peers.isReady(leaderId, now)) return this.#discover();
+    this.#send(leaderId, part === undefined ? this.#fetchCall() : this.#snapshotCall(part));
+  }
+
+  #snapshotCall({ id, position }: SnapshotPart): SnapshotCall {
+    const { epoch, self } = this.#state;
+    return { type: "snapshot", epoch, replica: self, id, position };
   }
 
   #fetchCall(): FetchCall {
@@ -430,7 +555,7 @@ export class RaftNode {
     if (this.#state.now >= leadership.resignAt) return this.#state.resign(leadership);
     if (leadership.waiting.some(({ until }) => this.#state.now >= until)) this.#serveWaiting(leadership);
     if (this.#state.now < leadership.beginAt) return;
-    leadership.beginAt = this.#state.now + leadership.beginMs;
+    leadership.beginAt = leadership.isAlone ? Infinity : this.#state.now + leadership.beginMs;
     for (const voter of leadership.unheard(this.#state.now)) {
       this.#send(voter.id, { type: "begin", epoch: this.#state.epoch, leaderId: this.#state.self.id, voter });
     }

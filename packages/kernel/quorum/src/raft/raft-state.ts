@@ -1,18 +1,25 @@
-import { type BrokerId, checkTransition, invariant, type LeaderEpoch, type Offset } from "@samsa/base";
+import { type BrokerId, checkTransition, invariant, type LeaderEpoch, type Offset, ZERO_UUID } from "@samsa/base";
 import type { ElectionState, RaftEffect, RaftTimes } from "./effects.ts";
 import { Leadership } from "./leadership.ts";
-import type { Answer, FetchAnswer, RaftAnswer, ReplicaKey } from "./messages.ts";
+import type { Answer, FetchAnswer, RaftAnswer, ReplicaKey, Run } from "./messages.ts";
 import { Errors } from "@samsa/protocol";
 import { Peers } from "./peers.ts";
 import type { RaftLog } from "./raft-log.ts";
 import { PREVIOUS_ROLES, type Role } from "./role.ts";
+import type { ControlRecord, VoterDescription } from "@samsa/records";
+import type { VoterHistory } from "./voter-history.ts";
 import { Election, isVoter } from "./voters.ts";
 
 const NOBODY = -1;
 
 export interface RaftOptions {
-  readonly self: ReplicaKey;
-  readonly voters: readonly ReplicaKey[];
+  /** This replica, with its endpoints. */
+  readonly self: VoterDescription;
+  /** True if this replica may be a voter; brokers only observe. */
+  readonly canVote: boolean;
+  readonly voters: VoterHistory;
+  /** Nodes that are asked for the leader; none: the voters. Their ids are negative. */
+  readonly bootstrap?: readonly BrokerId[];
   /** Content of `quorum-state`; undefined if there is none. */
   readonly state: ElectionState | undefined;
   readonly log: RaftLog;
@@ -24,8 +31,10 @@ export interface RaftOptions {
 
 /** Role and epoch of a replica, and the steps between roles (`QuorumState`). Its effects gather in `out`. */
 export class RaftState {
-  readonly self: ReplicaKey;
-  readonly voters: readonly ReplicaKey[];
+  readonly self: VoterDescription;
+  readonly canVote: boolean;
+  readonly history: VoterHistory;
+  readonly bootstrap: readonly BrokerId[];
   readonly log: RaftLog;
   readonly times: RaftTimes;
   readonly draw: () => number;
@@ -39,15 +48,19 @@ export class RaftState {
   /** Effects of the current step. */
   out: RaftEffect[] = [];
 
-  constructor({ self, voters, state, log, times, draw, now }: RaftOptions) {
+  constructor({ self, canVote, voters, bootstrap, state, log, times, draw, now }: RaftOptions) {
     this.self = self;
-    this.voters = voters;
+    this.canVote = canVote;
+    this.history = voters;
+    this.bootstrap = bootstrap ?? [];
     this.log = log;
     this.times = times;
     this.draw = draw;
     this.now = now;
     this.peers = new Peers(times.requestTimeoutMs, times.retryBackoffMs);
     this.#saved = state;
+    // A snapshot has committed records only.
+    if (log.snapshot.offset > 0) this.#highWatermark = log.snapshot.offset;
     const isOld = state === undefined || state.epoch < log.end.epoch;
     this.#epoch = isOld ? log.end.epoch : state.epoch;
     this.#role = this.#unattached(undefined, undefined);
@@ -55,9 +68,12 @@ export class RaftState {
   }
 
   #initial({ leaderId, votedKey }: ElectionState): Role {
+    // The only voter cannot have lost records to another leader. It stands again, in the next epoch.
+    if (this.isOnlyVoter) return this.#unattached(undefined, votedKey);
     const electionAt = this.electionAt();
     // A leader that has stopped does not lead again in its epoch: it may have lost records of it.
-    if (leaderId === this.self.id) return { name: "RESIGNED", successors: [], untold: new Set(), electionAt };
+    if (leaderId === this.self.id)
+      return { name: "RESIGNED", successors: [], untold: new Set(), electionAt: this.#timeoutAt() };
     if (votedKey !== undefined && votedKey.id === this.self.id && leaderId === undefined) {
       return { name: "CANDIDATE", election: new Election(this.voters, this.self.id), electionAt };
     }
@@ -103,12 +119,33 @@ export class RaftState {
     }
   }
 
+  /** Voters of the log, whose last change counts as soon as it is appended. */
+  get voters(): readonly VoterDescription[] {
+    return this.history.last.set.voters;
+  }
+
   get isVoter(): boolean {
-    return isVoter(this.voters, this.self);
+    return this.canVote && isVoter(this.voters, this.self);
+  }
+
+  get isOnlyVoter(): boolean {
+    return this.voters.length === 1 && this.isVoter;
+  }
+
+  /** Takes the control records of a batch at the end of the log. */
+  takeControl({ baseOffset, control = [] }: Run): void {
+    if (!this.history.take(baseOffset, control)) return;
+    const role = this.#role;
+    if (role.name === "LEADER" && role.leadership.setVoters(this.voters, this.now)) {
+      this.commit(role.leadership.highWatermark);
+    }
   }
 
   electionAt(): number {
-    if (!this.isVoter) return Infinity;
+    return this.isVoter ? this.#timeoutAt() : Infinity;
+  }
+
+  #timeoutAt(): number {
     const { electionTimeoutMs } = this.times;
     return this.now + electionTimeoutMs + Math.floor(this.draw() * electionTimeoutMs);
   }
@@ -124,6 +161,7 @@ export class RaftState {
       votedKey,
       fetchAt: this.now + this.times.fetchTimeoutMs,
       hasFetched: false,
+      part: undefined,
     };
   }
 
@@ -137,6 +175,7 @@ export class RaftState {
     this.peers.reset();
     this.save();
     if (before.name === "LEADER") this.#refuseWaiting(before.leadership);
+    if (before.name === "FOLLOWER" && before.part !== undefined) this.out.push({ type: "abandon", id: before.part.id });
   }
 
   save(): void {
@@ -161,7 +200,8 @@ export class RaftState {
   becomeUnattached(epoch: LeaderEpoch): void {
     const role = this.#role;
     // A replica that has not heard of a leader keeps the time of its next election, or elections would starve.
-    const keeps = role.name === "UNATTACHED" || role.name === "CANDIDATE" || role.name === "RESIGNED";
+    const isWaiting = role.name === "UNATTACHED" || role.name === "CANDIDATE" || role.name === "RESIGNED";
+    const keeps = isWaiting && this.isVoter;
     this.#enter(epoch, this.#unattached(undefined, undefined, keeps ? role.electionAt : this.electionAt()));
   }
 
@@ -214,15 +254,35 @@ export class RaftState {
     });
     this.#enter(this.#epoch, { name: "LEADER", leadership });
     // Records of earlier epochs are committed only together with one of this epoch.
-    const run = { epoch: this.#epoch, baseOffset: startOffset, endOffset: startOffset + 1 };
+    const ids = this.voters.map(({ id }) => ({ id, directoryId: ZERO_UUID }));
+    const records: ControlRecord[] = [
+      // Version 0 for any kraft.version: Kafka writes no other, and its readers decode every LeaderChange as version 0.
+      {
+        type: "leaderChange",
+        version: 0,
+        leaderId: this.self.id,
+        voters: ids,
+        grantingVoters: ids.filter(({ id }) => granting.includes(id)),
+      },
+      ...(this.history.announcement(this.self) ?? []),
+    ];
+    this.appendControl(records);
+  }
+
+  /** Appends a control batch as the leader. */
+  appendControl(records: readonly ControlRecord[]): Run {
+    const baseOffset = this.log.endOffset;
+    const run = { epoch: this.#epoch, baseOffset, endOffset: baseOffset + records.length, control: records };
     this.log.append(run);
-    this.out.push({ type: "open", run, voters: this.voters.map(({ id }) => id), granting });
+    this.out.push({ type: "control", run, records });
+    this.takeControl(run);
     this.flush();
+    return run;
   }
 
   resign({ successors }: Leadership): void {
     const untold = new Set(successors.map(({ id }) => id));
-    this.#enter(this.#epoch, { name: "RESIGNED", successors, untold, electionAt: this.electionAt() });
+    this.#enter(this.#epoch, { name: "RESIGNED", successors, untold, electionAt: this.#timeoutAt() });
   }
 
   reply(ticket: number, answer: RaftAnswer): void {
@@ -247,11 +307,12 @@ export class RaftState {
 
   /** True if the whole log survives a power cut. A fetch promises that of all records before it. */
   get isDurable(): boolean {
-    return this.log.flushedTo >= this.log.endOffset;
+    return !this.canVote || this.log.flushedTo >= this.log.endOffset;
   }
 
-  /** Asks for a flush of the log. */
+  /** Asks for a flush of the log. An observer promises nothing, and reads again what it loses. */
   flush(): void {
+    if (!this.canVote) return;
     this.out.push({ type: "flush", generation: this.log.generation, offset: this.log.endOffset });
   }
 

@@ -1,5 +1,5 @@
 import type { BrokerId, PreviousStates } from "@samsa/base";
-import type { ReplicaKey } from "./messages.ts";
+import type { LogEnd, ReplicaKey } from "./messages.ts";
 import type { Leadership } from "./leadership.ts";
 import type { Election } from "./voters.ts";
 
@@ -41,6 +41,17 @@ interface Follower {
   fetchAt: number;
   /** True once a fetch of this epoch has succeeded. */
   hasFetched: boolean;
+  /** Snapshot that it reads from the leader; undefined: none. */
+  part: SnapshotPart | undefined;
+}
+
+/** Progress of reading a snapshot. */
+export interface SnapshotPart {
+  readonly id: LogEnd;
+  /** Bytes that were received. */
+  position: number;
+  /** True once all bytes were received and are being checked. */
+  isWhole: boolean;
 }
 
 /** Replica that was the leader of this epoch, and leads no more. */

@@ -3,6 +3,8 @@ import type { ElectionState, RaftEffect, RaftInput, RaftTimes } from "../../src/
 import type { RaftAnswer, RaftCall, ReplicaKey, Run } from "../../src/raft/messages.ts";
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { RaftNode } from "../../src/raft/raft-node.ts";
+import { VoterHistory } from "../../src/raft/voter-history.ts";
+import type { VoterDescription } from "@samsa/records";
 import { majorityOf } from "../../src/raft/voters.ts";
 
 export const TIMES: RaftTimes = {
@@ -12,6 +14,11 @@ export const TIMES: RaftTimes = {
   requestTimeoutMs: 2000,
   retryBackoffMs: 20,
 };
+
+/** A replica as voter sets describe it. */
+export function described({ id, directoryId }: ReplicaKey): VoterDescription {
+  return { id, directoryId, endpoints: [], minKraftVersion: 0, maxKraftVersion: 1 };
+}
 
 interface Entry {
   readonly epoch: number;
@@ -100,10 +107,11 @@ export class RaftCluster {
       if (epoch !== epochs.at(-1)?.epoch) epochs.push({ epoch, startOffset });
     });
     machine.node = new RaftNode({
-      self: machine.key,
-      voters: this.voters,
+      self: described(machine.key),
+      canVote: this.voters.includes(machine.key),
+      voters: new VoterHistory(this.voters.map(described)),
       state: machine.state,
-      log: new RaftLog(epochs, machine.log.length),
+      log: new RaftLog({ epochs, endOffset: machine.log.length }),
       times: TIMES,
       draw: this.draw,
       now: this.now,
@@ -172,7 +180,7 @@ export class RaftCluster {
       case "store":
         this.#store(machine, effect.runs);
         break;
-      case "open":
+      case "control":
         this.#checkLeader(machine, effect.run.epoch);
         this.#append(machine, effect.run, () => OPENING);
         break;
@@ -194,6 +202,8 @@ export class RaftCluster {
       case "refuse":
       case "leader":
         break;
+      default:
+        throw new Error(`no snapshots are here, but ${effect.type}`);
     }
   }
 

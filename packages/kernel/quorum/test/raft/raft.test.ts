@@ -6,7 +6,8 @@ import type { ElectionState, RaftEffect } from "../../src/raft/effects.ts";
 import type { RaftAnswer, RaftCall, ReplicaKey } from "../../src/raft/messages.ts";
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { RaftNode } from "../../src/raft/raft-node.ts";
-import { CALM, type Machine, RaftCluster, TIMES } from "./cluster.ts";
+import { VoterHistory } from "../../src/raft/voter-history.ts";
+import { CALM, described, type Machine, RaftCluster, TIMES } from "./cluster.ts";
 
 /** Lets a cluster be without faults; it must elect a leader and commit on all voters. */
 function heal(cluster: RaftCluster): void {
@@ -113,11 +114,11 @@ describe("a leader", () => {
     const start = { self, epoch: 4, startOffset: 5, voters: [self, second, third], fetchTimeoutMs: 2000, now: 0 };
     const leadership = new Leadership(start);
     leadership.flushed(6);
-    expect(leadership.fetched(second, 5, 1)).toBe(false);
+    expect(leadership.fetched(second, 5, { now: 1, ownEnd: 6 })).toBe(false);
     expect(leadership.highWatermark).toBe(-1);
-    expect(leadership.fetched(second, 6, 2)).toBe(true);
+    expect(leadership.fetched(second, 6, { now: 2, ownEnd: 6 })).toBe(true);
     expect(leadership.highWatermark).toBe(6);
-    expect(leadership.fetched(third, 3, 3)).toBe(false);
+    expect(leadership.fetched(third, 3, { now: 3, ownEnd: 6 })).toBe(false);
     expect(leadership.highWatermark).toBe(6);
   });
 });
@@ -143,7 +144,16 @@ const KEYS = [1, 2, 3].map(id => ({ id, directoryId: ZERO_UUID }));
 /** The first of three voters, with what it has kept of an election. */
 function voter(state: ElectionState): RaftNode {
   const [self] = KEYS as [ReplicaKey];
-  return new RaftNode({ self, voters: KEYS, state, log: new RaftLog([], 0), times: TIMES, draw: () => 0, now: 0 });
+  return new RaftNode({
+    self: described(self),
+    canVote: true,
+    voters: new VoterHistory(KEYS.map(described)),
+    state,
+    log: new RaftLog({ epochs: [], endOffset: 0 }),
+    times: TIMES,
+    draw: () => 0,
+    now: 0,
+  });
 }
 
 test("a follower takes no records that leave a gap, or that come from a later epoch", () => {

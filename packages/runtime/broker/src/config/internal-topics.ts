@@ -3,7 +3,6 @@ import type { BrokerConfig } from "./configs.ts";
 export const OFFSETS_TOPIC = "__consumer_offsets";
 export const SHARE_STATE_TOPIC = "__share_group_state";
 export const TRANSACTION_TOPIC = "__transaction_state";
-export const METADATA_TOPIC = "__cluster_metadata";
 /** Topics that clients may read but not write (`Topic.INTERNAL_TOPICS`). */
 export const INTERNAL_TOPICS: ReadonlySet<string> = new Set([OFFSETS_TOPIC, TRANSACTION_TOPIC, SHARE_STATE_TOPIC]);
 

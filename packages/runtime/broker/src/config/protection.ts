@@ -1,5 +1,4 @@
 import { ConfigError } from "@samsa/base";
-import type { BrokerConfig } from "./configs.ts";
 
 /** Settings that restrict clients, each with the value that restricts nothing. */
 const PROTECTING: ReadonlyMap<string, string> = new Map([
@@ -16,17 +15,11 @@ const PROTECTING: ReadonlyMap<string, string> = new Map([
  * Refuses security settings that this broker does not support, because ignoring them would leave a cluster open. Throws
  * `ConfigError` before anything is written.
  */
-export function checkProtection(settings: ReadonlyMap<string, string>, config: BrokerConfig): void {
+export function checkProtection(settings: ReadonlyMap<string, string>): void {
   for (const [name, harmless] of PROTECTING) {
     const value = settings.get(name)?.trim() ?? "";
     if (value === "" || value === harmless) continue;
     const rule = "Samsa does not have this protection yet and does not start without it; remove the setting to do so";
     throw new ConfigError(name, value, rule);
-  }
-  const voters = config["controller.quorum.voters"];
-  const others = voters.filter(voter => Number(voter.split("@")[0]) !== config["node.id"]);
-  if (others.length > 0) {
-    const rule = `Node ${config["node.id"]} can only be the single voter of its quorum, and ${others.join(",")} would vote too`;
-    throw new ConfigError("controller.quorum.voters", voters.join(","), rule);
   }
 }

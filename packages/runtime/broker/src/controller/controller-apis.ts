@@ -2,8 +2,7 @@ import type { Env } from "@samsa/base";
 import { type AlterClientQuotasRequest, Errors } from "@samsa/protocol";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { apiVersions, describeCluster } from "./controller-cluster-apis.ts";
-import { control, type ControllerRow } from "./controller-row.ts";
-import { describeQuorum } from "./describe-quorum.ts";
+import { control, type ControllerRow, ofQuorum } from "./controller-row.ts";
 
 /** First version of DeleteTopics whose clients know TOPIC_DELETION_DISABLED. */
 const DISABLED_VERSION = 3;
@@ -32,12 +31,6 @@ const UPDATE_FEATURES = control("UpdateFeatures", {
   shown: (response, version) => (version >= ONE_OUTCOME_VERSION ? { ...response, results: [] } : response),
 });
 
-const DESCRIBE_QUORUM = control("DescribeQuorum", {
-  ...DESCRIBE_CLUSTER,
-  answer: ({ nodeId, config, env, quorum }, request, version) =>
-    describeQuorum({ nodeId, config, now: env.clock.now() }, quorum, request, version),
-});
-
 /** Table of the APIs of the active controller (`ControllerApis`). */
 export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("controller", [
   apiVersions,
@@ -50,7 +43,12 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   control("IncrementalAlterConfigs"),
   control("AlterPartitionReassignments", { isTimed: true, ...ALTER_CLUSTER }),
   ALTER_CLIENT_QUOTAS,
-  DESCRIBE_QUORUM,
+  ofQuorum("DescribeQuorum", DESCRIBE_CLUSTER),
+  ofQuorum("Vote"),
+  ofQuorum("BeginQuorumEpoch"),
+  ofQuorum("EndQuorumEpoch"),
+  ofQuorum("Fetch"),
+  ofQuorum("FetchSnapshot"),
   UPDATE_FEATURES,
   control("BrokerRegistration", CLUSTER_ACTION),
   control("BrokerHeartbeat", CLUSTER_ACTION),

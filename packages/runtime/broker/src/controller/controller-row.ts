@@ -1,14 +1,21 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
+import type { RaftApi, RaftClient } from "@samsa/raft";
 import { Errors } from "@samsa/protocol";
-import { type AnnouncedApi, type ApiRow, apiRow, type Columns } from "../request/api-row.ts";
+import {
+  type AnnouncedApi,
+  type AnswerableApi,
+  type ApiRow,
+  apiRow,
+  CLUSTER_ACTION,
+  type Columns,
+} from "../request/api-row.ts";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { RequestError } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../limits/quotas.ts";
 import type { ControllerApi, ControllerRequest } from "./controller-channel.ts";
-import type { Quorum } from "./describe-quorum.ts";
 import { NotControllerError, type QuorumController } from "./quorum-controller.ts";
 
 /** Parts of a controller that its APIs use. */
@@ -18,7 +25,7 @@ export interface ControllerParts {
   readonly clusterId: string;
   readonly config: BrokerConfig;
   readonly quotas: Quotas;
-  readonly quorum: Quorum;
+  readonly quorum: Pick<RaftClient, "handle" | "kraftVersion" | "leaderId">;
   readonly controller: QuorumController;
   /** Committed metadata. */
   readonly image: () => MetadataImage;
@@ -80,6 +87,18 @@ export function control<N extends ControllerApi>(name: N, treatment: Treatment<N
   };
   const row: ControllerRow = apiRow<N, ControllerParts, ControllerContext>(name, handler, columns as Columns<N>);
   return row;
+}
+
+/** Builds the row of an API that replicas of the metadata log answer, whether they lead the quorum or not. */
+export function ofQuorum<N extends RaftApi & AnswerableApi>(
+  name: N,
+  columns: Columns<N> = CLUSTER_ACTION,
+): ControllerRow {
+  const handler: Handler<N, ControllerParts, ControllerContext> = ({ quorum }, request, { version }, reply) => {
+    // Requests and replies are those of the API: the replica answers each by its name.
+    quorum.handle(name, request as never, version, reply as never);
+  };
+  return apiRow<N, ControllerParts, ControllerContext>(name, handler, columns);
 }
 
 async function decide<N extends ControllerApi>(

@@ -1,5 +1,12 @@
 import { guard, type Logger } from "@samsa/base";
-import { changesOf, EMPTY_IMAGE, MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
+import {
+  changesBetween,
+  changesOf,
+  EMPTY_IMAGE,
+  MetadataDelta,
+  type MetadataImage,
+  type Provenance,
+} from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import type { MetadataPublisher } from "./publisher.ts";
 
@@ -29,11 +36,18 @@ export class MetadataLoader {
     this.#provenance = provenance;
   }
 
+  /** Begins the next image with the records of a snapshot, in place of all records before. Throws `MetadataError`. */
+  loadSnapshot(records: readonly MetadataRecord[], provenance: Provenance): void {
+    this.#delta = new MetadataDelta(EMPTY_IMAGE);
+    this.replay(records, provenance);
+  }
+
   /** Publishes what was replayed since the last call. */
   publish(): void {
     if (this.#delta.isEmpty()) return;
-    const delta = this.#delta;
-    const image = delta.apply(this.#provenance);
+    const before = this.#image;
+    const image = this.#delta.apply(this.#provenance);
+    const delta = this.#delta.base === before ? this.#delta : changesBetween(before, image);
     this.#image = image;
     this.#delta = new MetadataDelta(image);
     for (const publisher of this.#publishers) {

@@ -1,8 +1,8 @@
 import type { Env } from "@samsa/base";
 import { imageRecords, type MetadataChanges, type MetadataImage } from "@samsa/metadata";
+import type { RaftClient } from "@samsa/raft";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
-import type { MetadataLog } from "./metadata-log.ts";
 
 /** Wait after a failed snapshot: the next one holds all metadata again. */
 const RETRY_MS = 60_000;
@@ -12,7 +12,7 @@ export class SnapshotGenerator implements MetadataPublisher {
   readonly name = "snapshot generator";
   readonly #env: Env;
   readonly #config: BrokerConfig;
-  readonly #log: MetadataLog;
+  readonly #log: RaftClient;
   #image: MetadataImage | undefined;
   /** Monotonic time of the last snapshot, or of the start, in ms. */
   #last: number;
@@ -20,7 +20,7 @@ export class SnapshotGenerator implements MetadataPublisher {
   #notBefore = -Infinity;
   #isClosed = false;
 
-  constructor(env: Env, config: BrokerConfig, log: MetadataLog) {
+  constructor(env: Env, config: BrokerConfig, log: RaftClient) {
     this.#env = env;
     this.#config = config;
     this.#log = log;

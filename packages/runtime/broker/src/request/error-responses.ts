@@ -469,6 +469,10 @@ export const errorResponses = {
   AlterShareGroupOffsets: spoken,
   DeleteShareGroupOffsets: spoken,
   GetTelemetrySubscriptions: (_request, { code }) => ({ ...NO_SUBSCRIPTION, ...NOTHING, errorCode: code }),
+  Vote: (_request, { code }) => ({ errorCode: code, topics: [] }),
+  BeginQuorumEpoch: (_request, { code }) => ({ errorCode: code, topics: [] }),
+  EndQuorumEpoch: (_request, { code }) => ({ errorCode: code, topics: [] }),
+  FetchSnapshot: (_request, { code }) => ({ ...NOTHING, errorCode: code, topics: [] }),
   Envelope: (_request, { code }) => ({ responseData: null, errorCode: code }),
   PushTelemetry: coded,
 } satisfies { readonly [N in ApiName]?: ErrorResponse<RequestOf<N>, ResponseOf<N>> };

@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const BROKER = "packages/runtime/broker/src";
+const RAFT = "packages/runtime/raft/src";
 const CONTROLLER = "packages/kernel/controller/src";
 const METADATA = "packages/kernel/metadata/src";
 const COORDINATOR = "packages/kernel/coordinator/src";
@@ -51,10 +52,10 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
     why: "two decisions in one flush contradict each other, and the log cannot be replayed",
   },
   {
-    name: "only the first batch of a flush is published",
-    file: `${BROKER}/quorum/metadata-log.ts`,
-    find: "for (const { records, last, size } of batches) {",
-    replace: "for (const { records, last, size } of batches.slice(0, 1)) {",
+    name: "only the last batch of a flush is published",
+    file: `${RAFT}/record-feed.ts`,
+    find: "if (records.length > 0) this.#listener",
+    replace: "if (records.length > 0 && this.#next === this.#storage.highWatermark) this.#listener",
     why: "the brokers and the log disagree on what exists",
   },
   {

@@ -7,6 +7,7 @@ export type { Mutant } from "./mutant.ts";
 
 const STORAGE = "packages/runtime/storage/src";
 const BROKER = "packages/runtime/broker/src";
+const RAFT = "packages/runtime/raft/src";
 const LOG = "packages/kernel/log/src";
 const RECORDS = "packages/format/records/src";
 const PROTOCOL = "packages/format/protocol/src";
@@ -316,9 +317,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "metadata is not flushed",
-    file: `${BROKER}/quorum/metadata-log.ts`,
-    find: "    await this.#log.flush();\n    this.#log.highWatermark",
-    replace: "    this.#log.writePending();\n    await Promise.resolve();\n    this.#log.highWatermark",
+    file: `${RAFT}/flusher.ts`,
+    find: "        await this.#storage.flush();\n",
+    replace: "        this.#storage.write();\n        await Promise.resolve();\n",
     why: "topics are gone after a power cut",
   },
   {
@@ -330,9 +331,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "metadata is loaded from the snapshot only",
-    file: `${BROKER}/quorum/metadata-log.ts`,
-    find: "this.#readLog(latest?.offset ?? 0);",
-    replace: "if (latest === undefined || latest.offset === 0) this.#readLog(0);",
+    file: `${RAFT}/startup.ts`,
+    find: "    feed.keep(batch);\n",
+    replace: "    feed.keep(latest === undefined || latest.offset === 0 ? batch : { ...batch, records: [] });\n",
     why: "changes since the last snapshot are gone after a restart",
   },
   {

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const STORAGE = "packages/runtime/storage/src";
 const BROKER = "packages/runtime/broker/src";
+const RAFT = "packages/runtime/raft/src";
 const LOG = "packages/kernel/log/src";
 const RECORDS = "packages/format/records/src";
 
@@ -86,9 +87,9 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a metadata snapshot is not synced",
-    file: `${BROKER}/quorum/metadata-snapshots.ts`,
-    find: "    await file.sync();\n",
-    replace: "",
+    file: `${RAFT}/metadata-snapshots.ts`,
+    find: "    file.write(chunks, 0);\n    await file.sync();\n",
+    replace: "    file.write(chunks, 0);\n",
     why: "the broker does not start after a power cut",
   },
   {

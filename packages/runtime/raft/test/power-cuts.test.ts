@@ -2,14 +2,11 @@ import { metadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { type CrashOptions, World } from "@samsa/sim";
 import { type LogDir, openLogDir } from "@samsa/storage";
 import { expect, test } from "vitest";
-import type { BrokerConfig } from "../src/config/configs.ts";
-import { MetadataLog, metadataLogConfig } from "../src/quorum/metadata-log.ts";
+import { metadataLogConfig, RaftClient } from "../src/index.ts";
+import { SETTINGS } from "./settings.ts";
 
 /** Segments and snapshots of a few records each. */
-const CONFIG = metadataLogConfig({
-  "metadata.log.segment.bytes": 500,
-  "metadata.log.segment.ms": 1e12,
-} as BrokerConfig);
+const CONFIG = metadataLogConfig({ segmentBytes: 500, segmentMs: 1e12 });
 const ROUNDS = 7;
 const ROUNDS_PER_SNAPSHOT = 3;
 
@@ -23,6 +20,7 @@ class Machine {
   acknowledged = 0;
   begun = 0;
   isOff = false;
+  #onLeader: () => void = () => {};
   /** Appends that are not committed yet. */
   readonly #waiting: { readonly next: number; readonly resolve: () => void }[] = [];
 
@@ -43,27 +41,39 @@ class Machine {
   }
 
   /** Opens the log on the disk; the replayed numbers must start at 0 and have no gap. */
-  open(): { dir: LogDir; log: MetadataLog; numbers: number[] } {
+  open(): { dir: LogDir; log: RaftClient; numbers: number[] } {
     const { env } = this.world.node("a");
     const dir = openLogDir(env, "/data", { nodeId: 1, clusterId: "c", configOf: () => CONFIG });
     const numbers: number[] = [];
-    const log = new MetadataLog({
+    const replay = (records: readonly MetadataRecord[]) => {
+      for (const record of records) {
+        if (record.type === "ConfigRecord") numbers.push(Number((record.value as { value: string }).value));
+      }
+    };
+    const log = new RaftClient({
       dir,
       tools: { crc32c: env.crypto.crc32c, codecs: env.codecs },
       nodeId: 1,
+      clusterId: "c",
+      isController: true,
+      listenerNames: ["CONTROLLER"],
       staticVoters: [],
-      replay: records => {
-        for (const record of records) {
-          if (record.type === "ConfigRecord") numbers.push(Number((record.value as { value: string }).value));
-        }
+      bootstrapServers: [],
+      settings: SETTINGS,
+      listener: {
+        loadSnapshot: replay,
+        replay,
+        committed: () => {
+          for (const { next, resolve } of this.#waiting.splice(0)) {
+            if (next < numbers.length) resolve();
+            else this.#waiting.push({ next, resolve });
+          }
+        },
+        leaderChanged: ({ leaderId }) => {
+          if (leaderId === 1) this.#onLeader();
+        },
+        failed: () => {},
       },
-      committed: () => {
-        for (const { next, resolve } of this.#waiting.splice(0)) {
-          if (next < numbers.length) resolve();
-          else this.#waiting.push({ next, resolve });
-        }
-      },
-      failed: () => {},
       bootstrap: () => [metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel: 20 })],
       retention: { maxBytes: 2500, maxMs: -1 },
     });
@@ -71,8 +81,16 @@ class Machine {
     return { dir, log, numbers };
   }
 
+  /** Starts the log; resolves once all that was in it has been replayed. */
+  async lead(log: RaftClient): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.#onLeader = resolve;
+      log.start([]);
+    });
+  }
+
   /** Appends the next number, and resolves once it is committed; `numbers` are those that are. */
-  async append(log: MetadataLog): Promise<void> {
+  async append(log: RaftClient): Promise<void> {
     const next = this.begun++;
     log.append([numbered(next)], this.world.wall());
     await new Promise<void>(resolve => this.#waiting.push({ next, resolve }));
@@ -81,7 +99,7 @@ class Machine {
 
   async live(): Promise<void> {
     const { dir, log, numbers } = this.open();
-    await log.lead();
+    await this.lead(log);
     for (let i = 1; i <= ROUNDS; i++) {
       await this.append(log);
       // The next records are appended while the snapshot is being written.
@@ -109,11 +127,11 @@ class Machine {
     this.isOff = false;
     this.world.node("a").disk.watch = undefined;
     const { log, numbers } = this.open();
+    await this.run(this.lead(log));
     expect(numbers).toEqual(numbers.map((_, i) => i));
     expect(numbers.length).toBeGreaterThanOrEqual(this.acknowledged);
     expect(numbers.length).toBeLessThanOrEqual(this.begun);
     this.begun = numbers.length;
-    await this.run(log.lead());
     await this.run(this.append(log));
   }
 }

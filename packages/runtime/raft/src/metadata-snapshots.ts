@@ -86,6 +86,69 @@ export class MetadataSnapshots {
     this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
   }
 
+  /** Complete snapshot with this id. */
+  find({ offset, epoch }: SnapshotId): StoredSnapshot | undefined {
+    return this.#stored.find(stored => stored.offset === offset && stored.epoch === epoch);
+  }
+
+  /** Up to `maxBytes` of a snapshot, from byte `position` on. */
+  part({ name, size }: StoredSnapshot, position: number, maxBytes: number): Uint8Array {
+    const file = this.#env.disk.open(`${this.#path}/${name}`, "read");
+    try {
+      const bytes = new Uint8Array(Math.min(maxBytes, size - position));
+      return bytes.subarray(0, file.read(bytes, position));
+    } finally {
+      file.close();
+    }
+  }
+
+  #partPath(id: SnapshotId): string {
+    return `${this.#path}/${checkpointName(id, ".part")}`;
+  }
+
+  /** Stores a part of a snapshot that is being received. */
+  storePart(id: SnapshotId, position: number, chunks: readonly Uint8Array[]): void {
+    const file = this.#env.disk.open(this.#partPath(id), "create");
+    try {
+      file.truncate(position);
+      file.write(chunks, position);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Makes a received snapshot durable and decodes it; undefined if it is none. Rejects with `DiskError`. */
+  async complete(id: SnapshotId): Promise<Snapshot | undefined> {
+    const { disk } = this.#env;
+    const path = this.#partPath(id);
+    const file = disk.open(path, "write");
+    try {
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    try {
+      return decodeSnapshot(readWhole(disk, path) ?? new Uint8Array(0), this.#tools);
+    } catch (error) {
+      if (error instanceof MalformedError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Lists a received snapshot, which is durable on return. */
+  adopt(id: SnapshotId): void {
+    const { disk } = this.#env;
+    const name = checkpointName(id);
+    disk.rename(this.#partPath(id), `${this.#path}/${name}`);
+    disk.syncDirectoryNow(this.#path);
+    this.#stored.push({ ...id, name, size: disk.stat(`${this.#path}/${name}`)?.size ?? 0 });
+  }
+
+  /** Removes the parts of a snapshot. */
+  abandon(id: SnapshotId): void {
+    removeIfThere(this.#env.disk, this.#partPath(id));
+  }
+
   /** Timestamp of the newest record that a snapshot covers, in ms. */
   timestampOf(snapshot: StoredSnapshot): number {
     const known = this.#timestamps.get(snapshot) ?? this.read(snapshot).lastContainedLogTimestamp;

@@ -1,0 +1,240 @@
+import {
+  type BrokerId,
+  concat,
+  entryAt,
+  METADATA_TOPIC_ID,
+  nearestNumber,
+  type Uuid,
+  type WireOffset,
+} from "@samsa/base";
+import {
+  type FetchAnswer,
+  fetchedRuns,
+  type LogEnd,
+  METADATA_TOPIC,
+  type RaftAnswer,
+  type RaftCall,
+  type SnapshotAnswer,
+} from "@samsa/quorum";
+import type { Tools, VoterEndpoint } from "@samsa/records";
+import type { BrokerConnection, Endpoint } from "@samsa/wire";
+
+/** First version of Fetch with `ReplicaState`. */
+const REPLICA_STATE_VERSION = 15;
+
+/** Limits and names that requests carry. */
+export interface CallContext {
+  readonly clusterId: string;
+  readonly tools: Tools;
+  /** Endpoints of this replica's controller listeners. */
+  readonly endpoints: readonly VoterEndpoint[];
+  /** `controller.quorum.fetch.max.bytes`. */
+  readonly fetchMaxBytes: number;
+  /** `controller.quorum.fetch.snapshot.max.bytes`. */
+  readonly snapshotMaxBytes: number;
+}
+
+/** Address of a node, as a response tells it. */
+export interface NodeEndpoint extends Endpoint {
+  readonly nodeId: BrokerId;
+}
+
+/** Answer of a peer. */
+export interface PeerAnswer {
+  readonly answer: RaftAnswer;
+  readonly nodes: readonly NodeEndpoint[];
+  /** Records that were fetched, or a part of a snapshot. */
+  readonly bytes: readonly Uint8Array[];
+}
+
+/** Response that cannot be an answer to the request; the message says why. */
+export class OddAnswerError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "OddAnswerError";
+  }
+}
+
+/** The only partition of a response; throws `OddAnswerError` if it is another or the whole request has failed. */
+function only<P>(
+  errorCode: number,
+  topics: readonly { readonly topicName: string; readonly partitions: readonly (P & { partitionIndex: number })[] }[],
+): P {
+  if (errorCode !== 0) throw new OddAnswerError(`error ${errorCode}`);
+  const [topic, ...others] = topics;
+  const [partition, ...rest] = topic?.partitions ?? [];
+  const isMetadata = topic?.topicName === METADATA_TOPIC && partition?.partitionIndex === 0;
+  if (partition === undefined || !isMetadata || others.length + rest.length > 0) {
+    throw new OddAnswerError("another partition than that of the metadata");
+  }
+  return partition;
+}
+
+/** Sends a request of a replica, and reads the response. Rejects with `WireError`, `OddAnswerError`, `MalformedError`. */
+export async function callPeer(
+  connection: BrokerConnection,
+  call: RaftCall,
+  context: CallContext,
+): Promise<PeerAnswer> {
+  switch (call.type) {
+    case "vote":
+      return vote(connection, call, context);
+    case "begin":
+      return begin(connection, call, context);
+    case "end":
+      return end(connection, call, context);
+    case "fetch":
+      return fetch(connection, call, context);
+    case "snapshot":
+      return fetchSnapshot(connection, call, context);
+  }
+}
+
+type CallOf<T extends RaftCall["type"]> = Extract<RaftCall, { readonly type: T }>;
+
+async function vote(connection: BrokerConnection, call: CallOf<"vote">, { clusterId }: CallContext) {
+  const partition = {
+    partitionIndex: 0,
+    replicaEpoch: call.epoch,
+    replicaId: call.candidate.id,
+    replicaDirectoryId: call.candidate.directoryId,
+    voterDirectoryId: call.voter.directoryId,
+    lastOffsetEpoch: call.end.epoch,
+    lastOffset: call.end.offset,
+    preVote: call.preVote,
+  };
+  const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
+  const response = await connection.call("Vote", { clusterId, voterId: call.voter.id, topics });
+  const { errorCode, leaderEpoch: epoch, leaderId, voteGranted } = only(response.errorCode, response.topics);
+  const answer: RaftAnswer = { type: "vote", errorCode, epoch, leaderId, granted: voteGranted };
+  return { answer, nodes: response.nodeEndpoints, bytes: [] };
+}
+
+async function begin(connection: BrokerConnection, call: CallOf<"begin">, { clusterId, endpoints }: CallContext) {
+  const { voter, leaderId, epoch: leaderEpoch } = call;
+  const partition = { partitionIndex: 0, voterDirectoryId: voter.directoryId, leaderId, leaderEpoch };
+  const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
+  const request = { clusterId, voterId: voter.id, topics, leaderEndpoints: endpoints };
+  const response = await connection.call("BeginQuorumEpoch", request);
+  const found = only(response.errorCode, response.topics);
+  const answer: RaftAnswer = {
+    type: "begin",
+    errorCode: found.errorCode,
+    epoch: found.leaderEpoch,
+    leaderId: found.leaderId,
+  };
+  return { answer, nodes: response.nodeEndpoints, bytes: [] };
+}
+
+async function end(connection: BrokerConnection, call: CallOf<"end">, { clusterId, endpoints }: CallContext) {
+  const { leaderId, epoch: leaderEpoch, successors } = call;
+  const partition = {
+    partitionIndex: 0,
+    leaderId,
+    leaderEpoch,
+    preferredSuccessors: successors.map(({ id }) => id),
+    preferredCandidates: successors.map(key => ({ candidateId: key.id, candidateDirectoryId: key.directoryId })),
+  };
+  const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
+  const response = await connection.call("EndQuorumEpoch", { clusterId, topics, leaderEndpoints: endpoints });
+  const found = only(response.errorCode, response.topics);
+  const answer: RaftAnswer = {
+    type: "end",
+    errorCode: found.errorCode,
+    epoch: found.leaderEpoch,
+    leaderId: found.leaderId,
+  };
+  return { answer, nodes: response.nodeEndpoints, bytes: [] };
+}
+
+async function fetch(connection: BrokerConnection, call: CallOf<"fetch">, context: CallContext): Promise<PeerAnswer> {
+  const version = connection.versions.latestUsable("Fetch") ?? 0;
+  const partition = {
+    partition: 0,
+    currentLeaderEpoch: call.epoch,
+    fetchOffset: call.end.offset,
+    lastFetchedEpoch: call.end.epoch,
+    partitionMaxBytes: context.fetchMaxBytes,
+    replicaDirectoryId: call.replica.directoryId,
+    highWatermark: BigInt(call.highWatermark),
+  };
+  const { id } = call.replica;
+  const response = await connection.call(
+    "Fetch",
+    {
+      clusterId: context.clusterId,
+      ...(version >= REPLICA_STATE_VERSION ? { replicaState: { replicaId: id } } : { replicaId: id }),
+      maxWaitMs: call.maxWaitMs,
+      minBytes: 0,
+      maxBytes: context.fetchMaxBytes,
+      topics: [{ topic: METADATA_TOPIC, topicId: METADATA_TOPIC_ID, partitions: [partition] }],
+      forgottenTopicsData: [],
+    },
+    { version },
+  );
+  const topics = response.responses.map(({ topic, topicId, partitions }) => ({
+    topicName: nameOf(topic, topicId),
+    partitions,
+  }));
+  const found = only(response.errorCode, topics);
+  const bytes = found.records ?? [];
+  const { leaderId, leaderEpoch: epoch } = found.currentLeader;
+  const answer: FetchAnswer = {
+    type: "fetch",
+    errorCode: found.errorCode,
+    epoch,
+    leaderId,
+    highWatermark: nearestNumber(found.highWatermark),
+    diverging: placeOf(found.divergingEpoch),
+    snapshot: placeOf(found.snapshotId),
+    from: call.end.offset,
+    runs: fetchedRuns(bytes.length === 1 ? entryAt(bytes, 0) : concat([...bytes]), context.tools),
+  };
+  return { answer, nodes: response.nodeEndpoints, bytes };
+}
+
+function nameOf(topic: string, topicId: Uuid): string {
+  return topicId === METADATA_TOPIC_ID ? METADATA_TOPIC : topic;
+}
+
+/** Place that a response names; undefined if it names none. Throws `OddAnswerError` for half a place. */
+function placeOf({ epoch, endOffset }: { readonly epoch: number; readonly endOffset: WireOffset }) {
+  const offset = nearestNumber(endOffset);
+  if (epoch < 0 && offset < 0) return undefined;
+  if (epoch < 0 || offset < 0) throw new OddAnswerError(`the offset ${offset} of epoch ${epoch}`);
+  return { offset, epoch } satisfies LogEnd;
+}
+
+async function fetchSnapshot(connection: BrokerConnection, call: CallOf<"snapshot">, context: CallContext) {
+  const partition = {
+    partition: 0,
+    currentLeaderEpoch: call.epoch,
+    snapshotId: { endOffset: call.id.offset, epoch: call.id.epoch },
+    position: call.position,
+    replicaDirectoryId: call.replica.directoryId,
+  };
+  const response = await connection.call("FetchSnapshot", {
+    clusterId: context.clusterId,
+    replicaId: call.replica.id,
+    maxBytes: context.snapshotMaxBytes,
+    topics: [{ name: METADATA_TOPIC, partitions: [partition] }],
+  });
+  const topics = response.topics.map(({ name: topicName, partitions }) => ({
+    topicName,
+    partitions: partitions.map(found => ({ ...found, partitionIndex: found.index })),
+  }));
+  const found = only(response.errorCode, topics);
+  const { leaderId, leaderEpoch: epoch } = found.currentLeader;
+  const bytes = found.unalignedRecords;
+  const answer: SnapshotAnswer = {
+    type: "snapshot",
+    errorCode: found.errorCode,
+    epoch,
+    leaderId,
+    id: { offset: nearestNumber(found.snapshotId.endOffset), epoch: found.snapshotId.epoch },
+    size: nearestNumber(found.size),
+    position: nearestNumber(found.position),
+    length: bytes.reduce((sum, { length }) => sum + length, 0),
+  };
+  return { answer, nodes: response.nodeEndpoints, bytes };
+}

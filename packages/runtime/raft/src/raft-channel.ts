@@ -1,0 +1,60 @@
+import type { Env } from "@samsa/base";
+import type { RaftCall } from "@samsa/quorum";
+import { BrokerLink, type Endpoint, type LinkOptions } from "@samsa/wire";
+import { type CallContext, callPeer, type PeerAnswer } from "./raft-calls.ts";
+
+/** Most nodes that a link is kept to. Peers name addresses, so their number must have a bound. */
+const MOST_LINKS = 64;
+
+/** Links to the other replicas of the quorum, by address (`KafkaNetworkChannel`). */
+export class RaftChannel {
+  readonly #env: Env;
+  readonly #options: LinkOptions;
+  /** Used last at the end. */
+  readonly #links = new Map<string, BrokerLink>();
+  #isClosed = false;
+
+  constructor(env: Env, options: LinkOptions) {
+    this.#env = env;
+    this.#options = options;
+  }
+
+  #linkTo(endpoint: Endpoint): BrokerLink {
+    const key = `${endpoint.host}:${endpoint.port}`;
+    const link = this.#links.get(key) ?? new BrokerLink(this.#env, endpoint, this.#options);
+    this.#links.delete(key);
+    this.#links.set(key, link);
+    for (const [oldest, unused] of this.#links) {
+      if (this.#links.size <= MOST_LINKS) break;
+      this.#links.delete(oldest);
+      unused.disconnect();
+    }
+    return link;
+  }
+
+  /** Sends a request, and reads the response. A node that answers without sense loses its connection. */
+  async call(endpoint: Endpoint, call: RaftCall, context: CallContext): Promise<PeerAnswer> {
+    if (this.#isClosed) throw new Error("the replica has stopped");
+    const link = this.#linkTo(endpoint);
+    const connection = await link.ready();
+    try {
+      return await callPeer(connection, call, context);
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "WireError") connection.close();
+      throw error;
+    } finally {
+      if (this.#isClosed) link.disconnect();
+    }
+  }
+
+  /** Closes the connection to a node whose answers make no sense. */
+  disconnect({ host, port }: Endpoint): void {
+    this.#links.get(`${host}:${port}`)?.disconnect();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const link of this.#links.values()) link.disconnect();
+    this.#links.clear();
+  }
+}

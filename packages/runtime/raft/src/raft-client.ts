@@ -1,0 +1,592 @@
+import {
+  type BrokerId,
+  type Env,
+  guard,
+  ignored,
+  invariant,
+  type LeaderEpoch,
+  type Offset,
+  type Timer,
+  ZERO_UUID,
+} from "@samsa/base";
+import type { Provenance } from "@samsa/metadata";
+import { Errors, type MetadataRecord } from "@samsa/protocol";
+import {
+  controlBatch,
+  type ElectionState,
+  type LogEnd,
+  metadataBatch,
+  type RaftAnswer,
+  type RaftEffect,
+  type RaftInput,
+  type RaftLog,
+  RaftNode,
+  type ReplicaKey,
+  type Snapshot,
+  VoterHistory,
+} from "@samsa/quorum";
+import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
+import type { LogDir } from "@samsa/storage";
+import type { Endpoint } from "@samsa/wire";
+import { describeQuorum } from "./describe-quorum.ts";
+import { Flusher } from "./flusher.ts";
+import { NotLeaderError } from "./quorum-error.ts";
+import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
+import type { PeerAnswer } from "./raft-calls.ts";
+import type { LeaderAndEpoch, RaftListener } from "./raft-listener.ts";
+import { type QuorumSettings, RaftNetwork } from "./raft-network.ts";
+import { PEER_REQUESTS, type RequestHost } from "./raft-requests.ts";
+import { RaftStorage, type Retention } from "./raft-storage.ts";
+import { RecordFeed } from "./record-feed.ts";
+import { describeVoter, loadReplica, type StaticVoter, voterSetOf } from "./startup.ts";
+
+/** Longest time that a stop waits for the other voters to hear of it, in ms. */
+const GOODBYE_MS = 2000;
+
+/** Files, identity and settings of a replica. */
+export interface RaftClientOptions {
+  readonly dir: LogDir;
+  readonly tools: Tools;
+  readonly nodeId: BrokerId;
+  readonly clusterId: string;
+  /** False for a broker without the role of a controller, which only observes. */
+  readonly isController: boolean;
+  /** `controller.listener.names`. */
+  readonly listenerNames: readonly string[];
+  readonly staticVoters: readonly StaticVoter[];
+  /** `controller.quorum.bootstrap.servers`. */
+  readonly bootstrapServers: readonly Endpoint[];
+  readonly settings: QuorumSettings;
+  /** Returns the records of a new cluster. */
+  readonly bootstrap: () => readonly MetadataRecord[];
+  readonly retention: Retention;
+  readonly listener: RaftListener;
+}
+
+/** Replica of the metadata log over its files and its connections to the others (`KafkaRaftClient`). */
+export class RaftClient {
+  readonly #options: RaftClientOptions;
+  readonly #env: Env;
+  readonly #storage: RaftStorage;
+  readonly #feed: RecordFeed;
+  readonly #history: VoterHistory;
+  readonly #network: RaftNetwork;
+  readonly #flusher: Flusher;
+  #log: RaftLog | undefined;
+  #state: ElectionState | undefined;
+  #node: RaftNode | undefined;
+  #first: readonly MetadataRecord[] | undefined;
+  /** Records of the decision that is being appended. */
+  #proposed: { readonly records: readonly MetadataRecord[]; readonly timestamp: number } | undefined;
+  /** Answer that is being taken, for the effects that store its bytes. */
+  #taken: PeerAnswer | undefined;
+  readonly #tickets = new Map<number, (answer: RaftAnswer) => void>();
+  #lastTicket = 0;
+  /** Received snapshot that is checked. */
+  #received: Snapshot | undefined;
+  #snapshotting: Promise<void> | undefined;
+  /** Change of the leader that the listener does not know. */
+  #untold: LeaderAndEpoch | undefined;
+  #isDelivering = false;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+  #failure: Error | undefined;
+  #isClosed = false;
+
+  /** Opens the log in `dir`. */
+  constructor(options: RaftClientOptions) {
+    this.#options = options;
+    const { dir, tools, nodeId, listener, staticVoters, listenerNames } = options;
+    this.#env = dir.env;
+    this.#storage = new RaftStorage(dir, nodeId, tools);
+    this.#feed = new RecordFeed(listener, this.#storage);
+    this.#flusher = new Flusher(
+      this.#storage,
+      ({ generation, offset }) => this.#input({ type: "flushed", generation, offset }),
+      error => this.#fail(error),
+    );
+    const name = listenerNames[0] ?? "CONTROLLER";
+    this.#history = new VoterHistory(
+      staticVoters.map(({ id, host, port }) => ({
+        ...describeVoter(id, ZERO_UUID),
+        endpoints: [{ name, host, port }],
+      })),
+    );
+    this.#network = new RaftNetwork(dir.env, options, () => this.voters);
+  }
+
+  // State
+
+  get epoch(): LeaderEpoch {
+    return this.#node?.epoch ?? 0;
+  }
+
+  /** Leader of the epoch; undefined: unknown. */
+  get leaderId(): BrokerId | undefined {
+    return this.#node?.leaderId;
+  }
+
+  get isLeader(): boolean {
+    return this.#node?.role === "LEADER";
+  }
+
+  /** Records before it are committed; 0 if that is not known of any. */
+  get highWatermark(): Offset {
+    return Math.max(0, this.#node?.highWatermark ?? 0);
+  }
+
+  get endOffset(): Offset {
+    return this.#storage.endOffset;
+  }
+
+  get kraftVersion(): number {
+    return this.#history.last.set.kraftVersion;
+  }
+
+  /** Voters of the quorum; those of a static quorum have no directory ids. */
+  get voters(): readonly VoterDescription[] {
+    return this.#history.last.set.voters;
+  }
+
+  /** True if the log names this node as the only voter. */
+  get isOnlyVoter(): boolean {
+    const { nodeId, dir } = this.#options;
+    const [voter, ...others] = this.voters;
+    const isSelf = voter?.id === nodeId && [ZERO_UUID, dir.directoryId].includes(voter.directoryId);
+    return isSelf && others.length === 0;
+  }
+
+  /** Records that this cluster began with, if its first snapshot still exists here. */
+  get first(): readonly MetadataRecord[] | undefined {
+    return this.#first;
+  }
+
+  /** True while a snapshot is being written. */
+  get isSnapshotting(): boolean {
+    return this.#snapshotting !== undefined;
+  }
+
+  /** Bytes of the log that a start would replay after the newest snapshot. */
+  get bytesSinceSnapshot(): number {
+    return this.#feed.bytesSinceSnapshot;
+  }
+
+  /** Address at which brokers reach the leader, if it is known. */
+  leaderEndpoint(): StaticVoter | undefined {
+    const { leaderId } = this;
+    const found = leaderId === undefined ? undefined : this.#network.endpointOf(leaderId);
+    return found && { id: found.nodeId, host: found.host, port: found.port };
+  }
+
+  // Start
+
+  /**
+   * Gives the newest snapshot to the listener and reads the log after it. A new directory gets its first snapshot,
+   * unless this node joins a cluster. Throws `QuorumError` if the files do not belong together or one of them is
+   * damaged, and `MalformedError` if the log is.
+   */
+  load(): void {
+    const [storage, feed, history] = [this.#storage, this.#feed, this.#history];
+    this.#first = loadReplica({ ...this.#options, storage, feed, history });
+    this.#log = storage.shape();
+    this.#state = storage.readState();
+  }
+
+  /**
+   * Begins to act. `endpoints` are the advertised endpoints of this node's controller listeners; without any, those that
+   * the voters have are kept.
+   */
+  start(endpoints: readonly VoterEndpoint[]): void {
+    const { dir, nodeId, isController, settings } = this.#options;
+    const log = this.#log;
+    invariant(log !== undefined && this.#node === undefined, "a replica that was loaded starts once");
+    const self = describeVoter(nodeId, dir.directoryId);
+    const known = this.voters.find(({ id }) => id === nodeId);
+    this.#network.endpoints = endpoints.length > 0 ? endpoints : (known?.endpoints ?? []);
+    this.#node = new RaftNode({
+      self: { ...self, endpoints: this.#network.endpoints },
+      canVote: isController,
+      voters: this.#history,
+      bootstrap: this.#network.bootstrapIds,
+      state: this.#state,
+      log,
+      times: settings,
+      draw: () => this.#env.random.next(),
+      now: this.#env.clock.monotonic(),
+    });
+    this.#step({ type: "tick", now: this.#env.clock.monotonic() });
+  }
+
+  // The own log
+
+  /**
+   * Appends records as one batch, which is committed later; returns the place of the last record. Throws
+   * `NotLeaderError` if this node does not lead the quorum, and the reason if the replica has failed.
+   */
+  append(records: readonly MetadataRecord[], timestamp: number): Provenance {
+    if (this.#failure !== undefined) throw this.#failure;
+    const node = this.#node;
+    if (node === undefined || node.role !== "LEADER" || this.#isClosed) throw new NotLeaderError();
+    const { epoch } = node;
+    const offset = this.#storage.endOffset + records.length - 1;
+    this.#proposed = { records, timestamp };
+    this.#step({ type: "propose", epoch, token: 0, count: records.length, now: this.#env.clock.monotonic() });
+    // An append that has failed must not be taken for one that is on its way.
+    const failure = this.#hasFailed();
+    if (failure !== undefined) throw failure;
+    return { offset, epoch, timestamp };
+  }
+
+  #hasFailed(): Error | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Writes a snapshot of committed metadata, and trims the log and snapshots that it replaces. Resolves once it is
+   * durable. Only one may run at a time. `last` is the provenance of the last record that `records` include.
+   */
+  async snapshot(records: readonly MetadataRecord[], last: Provenance): Promise<void> {
+    const id = { offset: last.offset + 1, epoch: last.epoch };
+    invariant(id.offset <= this.#feed.next, "a snapshot holds committed records only");
+    invariant(!this.isSnapshotting, "one snapshot is written at a time");
+    const { snapshots } = this.#storage;
+    if (id.offset <= (snapshots.latest?.offset ?? 0)) return;
+    const bytes = this.#feed.bytesSinceSnapshot;
+    const { kraftVersion, voters } = this.#history.before(id.offset);
+    const snapshot: Snapshot = {
+      lastContainedLogTimestamp: last.timestamp,
+      kraftVersion,
+      voters: kraftVersion >= 1 ? voters : undefined,
+      records,
+    };
+    this.#snapshotting = snapshots.write(id, snapshot);
+    try {
+      await this.#snapshotting;
+      // The snapshot lacks the records that were appended while it was written.
+      this.#feed.snapshotted(bytes);
+    } finally {
+      this.#snapshotting = undefined;
+    }
+    this.#input({ type: "snapshotted", id });
+    this.trim();
+  }
+
+  /** Deletes old snapshots and the log below them by `metadata.max.retention.*`. */
+  trim(): void {
+    const start = this.#storage.trim(this.#options.retention);
+    if (start !== undefined) this.#input({ type: "trimmed", start });
+  }
+
+  /** Gives up the leadership of `epoch`, if this node has it: the next leader is another voter, if there is any. */
+  resign(epoch: LeaderEpoch): void {
+    if (this.#node?.epoch === epoch) this.#input({ type: "resign" });
+  }
+
+  // Requests
+
+  /**
+   * Answers a request of a replica or a client, now or later. `version` is that of the request. A replica that has not
+   * started or has stopped answers BROKER_NOT_AVAILABLE.
+   */
+  handle<N extends RaftApi>(api: N, request: RaftRequest<N>, version: number, reply: RaftReply<N>): void {
+    // The compiler does not relate the handler of a generic name to its request.
+    if (!this.#isRunning) reply({ errorCode: Errors.BROKER_NOT_AVAILABLE.code, topics: [], responses: [] } as never);
+    else if (api === "DescribeQuorum") this.#describe(request as never, version, reply as never);
+    else PEER_REQUESTS[api as "Vote"](this.#host, request as never, version, reply as never);
+  }
+
+  get #isRunning(): boolean {
+    return this.#node !== undefined && this.#failure === undefined && !this.#isClosed;
+  }
+
+  #describe(request: RaftRequest<"DescribeQuorum">, version: number, reply: RaftReply<"DescribeQuorum">): void {
+    const node = this.#node;
+    invariant(node !== undefined, "requests come in once the replica has started");
+    const { clock } = this.#env;
+    const { set } = this.#history.last;
+    const view = { self: this.#key, node, set, endOffset: this.endOffset, wall: clock.now(), now: clock.monotonic() };
+    reply(describeQuorum(view, request, version));
+  }
+
+  get #key(): ReplicaKey {
+    const { nodeId, dir } = this.#options;
+    return { id: nodeId, directoryId: dir.directoryId };
+  }
+
+  get #host(): RequestHost {
+    return {
+      self: this.#key,
+      clusterId: this.#options.clusterId,
+      storage: this.#storage,
+      network: this.#network,
+      call: (call, answered) => {
+        this.#tickets.set(++this.#lastTicket, answered);
+        this.#input({ type: "call", ticket: this.#lastTicket, call });
+      },
+    };
+  }
+
+  // Steps
+
+  #input(input: Untimed<RaftInput>): void {
+    if (this.#node !== undefined) this.#step({ ...input, now: this.#env.clock.monotonic() });
+  }
+
+  /** Takes an input, carries out its effects, then tells the listener. */
+  #step(input: RaftInput): void {
+    const node = this.#node;
+    if (node === undefined || this.#failure !== undefined || this.#isClosed) return;
+    try {
+      const effects = node.step(input);
+      for (let i = 0; i < effects.length; i++) {
+        const effect = effects[i] as RaftEffect;
+        // Only the last of several states that follow each other is ever needed.
+        if (effect.type === "save" && effects[i + 1]?.type === "save") continue;
+        this.#perform(effect);
+      }
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#wakeAt(node.nextDeadline());
+    this.#deliver();
+  }
+
+  #wakeAt(at: number): void {
+    // A timer that rings early sets the next one.
+    if (at >= this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#env.timers.after(Math.max(0, at - this.#env.clock.monotonic()), () => {
+      this.#timerAt = Infinity;
+      this.#input({ type: "tick" });
+    });
+  }
+
+  #perform(effect: RaftEffect): void {
+    switch (effect.type) {
+      case "save":
+        return this.#storage.saveState(effect.state, this.#history.last.set);
+      case "append":
+        return this.#append(effect.run.epoch, effect.run.baseOffset);
+      case "control":
+        return this.#appendControl(effect);
+      case "store":
+        return this.#store(effect.runs.reduce((sum, { size = 0 }) => sum + size, 0));
+      case "truncate":
+        this.#storage.truncateTo(effect.offset);
+        return this.#feed.truncate(effect.offset);
+      case "flush":
+        return this.#flusher.ask(effect);
+      case "send":
+        return this.#send(effect);
+      case "reply":
+        return this.#reply(effect.ticket, effect.answer);
+      case "highWatermark":
+        this.#storage.highWatermark = effect.offset;
+        return;
+      case "leader":
+        this.#untold = { epoch: effect.epoch, leaderId: effect.leaderId };
+        return;
+      case "refuse":
+        throw new NotLeaderError();
+      default:
+        return this.#performOnSnapshot(effect);
+    }
+  }
+
+  #performOnSnapshot(effect: Extract<RaftEffect, { type: "part" | "complete" | "abandon" | "install" }>): void {
+    const { snapshots } = this.#storage;
+    switch (effect.type) {
+      case "part":
+        return snapshots.storePart(effect.id, effect.position, this.#taken?.bytes ?? []);
+      case "complete":
+        this.#check(effect.id).catch(ignored("`#check` has no failures of its own"));
+        return;
+      case "abandon":
+        return snapshots.abandon(effect.id);
+      case "install": {
+        const snapshot = this.#received;
+        invariant(snapshot !== undefined, "a snapshot is installed once it was checked");
+        this.#received = undefined;
+        snapshots.adopt(effect.id);
+        this.#storage.restartAt(effect.id);
+        this.#feed.load(effect.id, snapshot);
+        return;
+      }
+    }
+  }
+
+  #append(epoch: LeaderEpoch, baseOffset: Offset): void {
+    const proposed = this.#proposed;
+    invariant(proposed !== undefined, "records are appended for a decision");
+    this.#proposed = undefined;
+    const { records, timestamp } = proposed;
+    const bytes = metadataBatch(records, { baseOffset, epoch, timestamp }, this.#options.tools);
+    this.#storage.append(bytes);
+    this.#feed.keep({
+      baseOffset,
+      lastOffset: baseOffset + records.length - 1,
+      epoch,
+      timestamp,
+      records,
+      size: bytes.length,
+    });
+  }
+
+  #appendControl({ run, records }: Extract<RaftEffect, { type: "control" }>): void {
+    const { baseOffset, endOffset, epoch } = run;
+    const timestamp = this.#env.clock.now();
+    const bytes = controlBatch(records, { baseOffset, epoch, timestamp }, this.#options.tools);
+    this.#storage.beginEpoch(epoch);
+    this.#storage.append(bytes);
+    this.#feed.keep({ baseOffset, lastOffset: endOffset - 1, epoch, timestamp, records: [], size: bytes.length });
+  }
+
+  /** Stores the first `size` bytes that were fetched. */
+  #store(size: number): void {
+    let left = size;
+    for (const chunk of this.#taken?.bytes ?? []) {
+      if (left <= 0) break;
+      const taken = chunk.subarray(0, left);
+      this.#storage.append(taken);
+      left -= taken.length;
+    }
+    if (!this.#options.isController) this.#storage.write();
+  }
+
+  #send({ call, to, request }: Extract<RaftEffect, { type: "send" }>): void {
+    this.#network.call(to, request).then(
+      answer => this.#answered(call, to, answer),
+      (error: unknown) => this.#unanswered({ call, to, request }, error),
+    );
+  }
+
+  #answered(call: number, from: BrokerId, answered: PeerAnswer): void {
+    const { answer, nodes } = answered;
+    const leader = nodes.find(({ nodeId }) => nodeId === answer.leaderId);
+    if (leader !== undefined && answer.epoch >= this.epoch) this.#network.learn(answer.epoch, leader);
+    this.#taken = answered;
+    this.#input({ type: "answer", call, from, answer });
+    this.#taken = undefined;
+  }
+
+  #unanswered({ call, to, request }: Omit<Extract<RaftEffect, { type: "send" }>, "type">, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#env.logger.debug("a request to a replica of the metadata log has failed", { to, api: request.type, reason });
+    const isUnsupported = error instanceof Error && "code" in error && error.code === "UNSUPPORTED_VERSION";
+    this.#input({ type: "failed", call, isUnsupported });
+  }
+
+  #reply(ticket: number, answer: RaftAnswer): void {
+    const answered = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    guard(
+      () => answered?.(answer),
+      error => this.#env.logger.error("a request of a replica could not be answered", { error }),
+    );
+  }
+
+  /** Answers the fetches that wait: nothing will come any more. */
+  #refuseWaiting(): void {
+    const errorCode = Errors.BROKER_NOT_AVAILABLE.code;
+    const answer = { type: "fetch", errorCode, epoch: this.epoch, leaderId: -1, highWatermark: -1 } as const;
+    for (const ticket of [...this.#tickets.keys()]) this.#reply(ticket, answer);
+  }
+
+  /** Checks a snapshot that was received as a whole. */
+  async #check(id: LogEnd): Promise<void> {
+    try {
+      const snapshot = await this.#storage.snapshots.complete(id);
+      this.#received = snapshot;
+      if (snapshot === undefined) this.#input({ type: "rejected", id });
+      else this.#input({ type: "received", id, voters: voterSetOf(snapshot) });
+    } catch (error) {
+      this.#env.logger.warn("a snapshot of the leader could not be stored", { error });
+      this.#input({ type: "rejected", id });
+    } finally {
+      this.#received = undefined;
+    }
+  }
+
+  // The listener
+
+  /** Tells the listener what is new. It may append meanwhile, which leads back here. */
+  #deliver(): void {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    try {
+      while (this.#failure === undefined && this.#deliverNext());
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  /** Tells one thing; false if there is nothing more to tell in this turn. */
+  #deliverNext(): boolean {
+    const { listener, nodeId } = this.#options;
+    const untold = this.#untold;
+    if (untold !== undefined && untold.leaderId !== nodeId) {
+      this.#untold = undefined;
+      listener.leaderChanged(untold);
+      return true;
+    }
+    const before = this.#feed.next;
+    if (before < this.highWatermark) {
+      if (!this.#feed.replayTo(this.highWatermark)) {
+        this.#env.timers.soon(() => this.#deliver());
+        return false;
+      }
+      if (this.#feed.next > before) {
+        listener.committed();
+        return true;
+      }
+    }
+    // A leader knows all that its predecessors have committed before it decides.
+    const start = this.#node?.leadership?.startOffset;
+    if (untold === undefined || start === undefined || this.#feed.next <= start) return false;
+    this.#untold = undefined;
+    listener.leaderChanged(untold);
+    return true;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#end();
+    this.#options.listener.failed(this.#failure);
+  }
+
+  #end(): void {
+    this.#timer?.cancel();
+    this.#network.close();
+    this.#refuseWaiting();
+  }
+
+  /**
+   * Stops the replica. A leader of others resigns first, so that they need not wait for a time-out. Waits for appended
+   * records, and for the snapshot in progress, whose failure the caller of `snapshot` gets.
+   */
+  async close(): Promise<void> {
+    await this.#flusher.idle();
+    await this.#sayGoodbye();
+    await this.#flusher.idle();
+    this.#isClosed = true;
+    this.#end();
+    await Promise.allSettled([this.#snapshotting]);
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const node = this.#node;
+    if (node?.leadership === undefined || node.leadership.isAlone || this.#failure !== undefined) return;
+    this.#input({ type: "resign" });
+    const { clock } = this.#env;
+    const until = clock.monotonic() + GOODBYE_MS;
+    while (!node.hasSaidGoodbye && this.#hasFailed() === undefined && clock.monotonic() < until) {
+      await new Promise<void>(resolve => void this.#env.timers.after(10, resolve));
+    }
+  }
+}
+
+type Untimed<T> = T extends unknown ? Omit<T, "now"> : never;

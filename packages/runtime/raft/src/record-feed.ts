@@ -1,0 +1,115 @@
+import { lastEntry, type Offset } from "@samsa/base";
+import type { MetadataBatch, Snapshot, SnapshotId } from "@samsa/quorum";
+import type { RaftListener } from "./raft-listener.ts";
+import type { RaftStorage } from "./raft-storage.ts";
+
+/** Batch of the log as the listener gets it. */
+export type FedBatch = Omit<MetadataBatch, "control">;
+
+/** Most bytes of batches that are kept decoded until they are committed. */
+const MOST_KEPT_BYTES = 32 * 1024 * 1024;
+/** Most bytes that are read and replayed at once, so that other work gets its turn. */
+const SLICE_BYTES = 4 * 1024 * 1024;
+
+/** Gives committed batches to the listener, in order (`KafkaRaftClient.ListenerContext`). */
+export class RecordFeed {
+  readonly #listener: RaftListener;
+  readonly #storage: RaftStorage;
+  /** Batches that were decoded before they were committed, in the order of the log. */
+  #kept: FedBatch[] = [];
+  /** Index in `#kept` of the first batch that was not replayed. */
+  #first = 0;
+  #keptBytes = 0;
+  #next: Offset = 0;
+  #bytesSinceSnapshot = 0;
+
+  constructor(listener: RaftListener, storage: RaftStorage) {
+    this.#listener = listener;
+    this.#storage = storage;
+  }
+
+  /** Offset of the record that the listener gets next. */
+  get next(): Offset {
+    return this.#next;
+  }
+
+  /** Bytes of the log that a start would replay after the newest snapshot. */
+  get bytesSinceSnapshot(): number {
+    return this.#bytesSinceSnapshot;
+  }
+
+  /** Counts the bytes that a snapshot has made superfluous. */
+  snapshotted(bytes: number): void {
+    this.#bytesSinceSnapshot -= bytes;
+  }
+
+  /** Gives a snapshot to the listener, which forgets all before. */
+  load(id: SnapshotId, { records, lastContainedLogTimestamp: timestamp }: Snapshot): void {
+    this.#drop();
+    this.#next = id.offset;
+    this.#bytesSinceSnapshot = 0;
+    // The bootstrap snapshot precedes offset 0, and the leader appends its records to the log again.
+    this.#listener.loadSnapshot(records, { offset: id.offset - 1, epoch: id.epoch, timestamp });
+  }
+
+  /** Keeps a decoded batch of the end of the log, so that it need not be read again once it is committed. */
+  keep(batch: FedBatch): void {
+    if (this.#keptBytes + batch.size > MOST_KEPT_BYTES) return;
+    this.#kept.push(batch);
+    this.#keptBytes += batch.size;
+  }
+
+  /** Drops kept batches from `offset` on. */
+  truncate(offset: Offset): void {
+    while (this.#kept.length > this.#first) {
+      const last = lastEntry(this.#kept);
+      if (last.lastOffset < offset) return;
+      this.#kept.pop();
+      this.#keptBytes -= last.size;
+    }
+  }
+
+  #drop(): void {
+    this.#kept = [];
+    this.#first = 0;
+    this.#keptBytes = 0;
+  }
+
+  /** Replays batches below `highWatermark`; false if some are left for the next turn. */
+  replayTo(highWatermark: Offset): boolean {
+    let read = 0;
+    while (this.#next < highWatermark) {
+      const batch = this.#kept[this.#first];
+      if (batch === undefined || batch.baseOffset > this.#next) {
+        const until = Math.min(highWatermark, batch?.baseOffset ?? highWatermark);
+        read += this.#readTo(until);
+        // A batch that ends above the high watermark is not committed.
+        if (this.#next < until) return true;
+        if (read >= SLICE_BYTES) return this.#next >= highWatermark;
+        continue;
+      }
+      if (batch.lastOffset >= highWatermark) return true;
+      if (++this.#first === this.#kept.length) this.#drop();
+      else this.#keptBytes -= batch.size;
+      this.#replay(batch);
+    }
+    return true;
+  }
+
+  #readTo(until: Offset): number {
+    let read = 0;
+    for (const batch of this.#storage.batches(this.#next, until)) {
+      if (batch.lastOffset >= until) break;
+      this.#replay(batch);
+      read += batch.size;
+      if (read >= SLICE_BYTES) break;
+    }
+    return read;
+  }
+
+  #replay({ records, lastOffset, epoch, timestamp, size }: FedBatch): void {
+    this.#next = lastOffset + 1;
+    this.#bytesSinceSnapshot += size;
+    if (records.length > 0) this.#listener.replay(records, { offset: lastOffset, epoch, timestamp });
+  }
+}
