@@ -1,4 +1,4 @@
-import { BufferPool, ByteReader, type Connection, type ConnectionHandler, ignored } from "@samsa/base";
+import { BufferPool, ByteReader, type Connection, type ConnectionHandler, DiskError, ignored } from "@samsa/base";
 import type { Provenance } from "@samsa/metadata";
 import {
   apiOf,
@@ -227,7 +227,7 @@ export class TestQuorum {
     for (const replica of this.replicas) {
       if (replica.client?.isLeader !== true || replica.leads !== replica.client.epoch) continue;
       const records = Array.from({ length: count }, () => numbered(this.next++));
-      replica.client.append(records, this.world.wall());
+      replica.client.append(records, Math.floor(this.world.wall()));
     }
   }
 
@@ -238,7 +238,11 @@ export class TestQuorum {
     replica.snapshotting = true;
     client.snapshot(numbers.map(numbered), last).then(
       () => void (replica.snapshotting = false),
-      () => void (replica.snapshotting = false),
+      (error: unknown) => {
+        replica.snapshotting = false;
+        // A machine without power writes nothing.
+        if (!(error instanceof DiskError)) replica.failure = error as Error;
+      },
     );
   }
 
