@@ -89,6 +89,11 @@ export {
   type ConsumerGroupHeartbeatResponse,
 } from "./messages/consumer-group-heartbeat.ts";
 export {
+  controllerRegistrationRequest,
+  type ControllerRegistrationRequest,
+  type ControllerRegistrationResponse,
+} from "./messages/controller-registration.ts";
+export {
   createPartitionsRequest,
   type CreatePartitionsRequest,
   type CreatePartitionsResponse,

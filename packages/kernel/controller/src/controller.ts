@@ -1,17 +1,21 @@
 import { invariant, type Offset } from "@samsa/base";
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
+import { BrokerPartitions } from "./broker-partitions.ts";
+import { BrokerSessions } from "./broker-sessions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
 import { updateFeatures } from "./features.ts";
+import { brokerHeartbeat } from "./heartbeat.ts";
 import {
   allocateProducerIds,
-  brokerHeartbeat,
   registerBroker,
+  registerController,
   unregisterBroker,
   unregisterController,
 } from "./nodes.ts";
+import { type PeriodicDecision, PeriodicTasks } from "./periodic.ts";
 import { alterClientQuotas } from "./quotas.ts";
 import { alterPartitionReassignments, electLeaders } from "./reassignments.ts";
 import { createPartitions, createTopics, deleteTopics } from "./topics.ts";
@@ -28,6 +32,7 @@ const DECIDERS = {
   AlterPartitionReassignments: alterPartitionReassignments,
   BrokerRegistration: registerBroker,
   UnregisterBroker: unregisterBroker,
+  ControllerRegistration: registerController,
   UnregisterController: unregisterController,
   BrokerHeartbeat: brokerHeartbeat,
   AllocateProducerIds: allocateProducerIds,
@@ -54,20 +59,33 @@ interface Uncommitted<Waiter> {
 /**
  * Metadata state machine of the active controller. Decisions read a speculative image, which includes appended records
  * that are not committed yet. A reply waits until all records that it depends on are committed (`DeferredEventQueue`).
- * A controller that steps down drops the speculative image. `Waiter` is whatever the caller needs to send a reply.
+ * Serves one term: a controller that steps down drops the speculative image, and decides nothing any more.
+ * `Waiter` is whatever the caller needs to send a reply.
  */
 export class Controller<Waiter> {
   readonly #settings: ControllerSettings;
   #committed: MetadataImage;
   #speculative: MetadataImage;
+  /** Partitions of the speculative image by broker. */
+  readonly #partitions: BrokerPartitions;
+  readonly #sessions: BrokerSessions;
+  readonly #tasks: PeriodicTasks;
+  #hasRenounced = false;
   /** In the order of their offsets. */
   #uncommitted: Uncommitted<Waiter>[] = [];
 
-  /** `image` is the committed metadata at the time this controller becomes active. */
-  constructor(settings: ControllerSettings, image: MetadataImage) {
+  /**
+   * `image` is the committed metadata at the time this controller becomes active, which is `now`, a monotonic time in
+   * milliseconds.
+   */
+  constructor(settings: ControllerSettings, image: MetadataImage, now: number) {
     this.#settings = settings;
     this.#committed = image;
     this.#speculative = image;
+    this.#partitions = new BrokerPartitions(image);
+    const { sessionTimeoutMs: timeoutMs, hasEnded } = settings;
+    this.#sessions = new BrokerSessions(image, { now, timeoutMs, hasEnded });
+    this.#tasks = new PeriodicTasks(settings, now);
   }
 
   /** Metadata with all appended records. */
@@ -75,7 +93,10 @@ export class Controller<Waiter> {
     return this.#speculative;
   }
 
-  /** Returns records and reply for a request; changes nothing. The caller authorizes the request. */
+  /**
+   * Returns records and reply for a request; changes no metadata. The caller authorizes the request, and appends the
+   * records before the next decision.
+   */
   decide<N extends keyof ControllerRequests>(
     name: N,
     request: ControllerRequests[N]["request"],
@@ -85,7 +106,25 @@ export class Controller<Waiter> {
       context: DecisionContext,
       request: ControllerRequests[N]["request"],
     ) => Decision<ControllerRequests[N]["reply"]>;
-    return decider({ image: this.#speculative, settings: this.#settings, draw }, request);
+    return decider(this.#context(this.#speculative, draw), request);
+  }
+
+  #context(image: MetadataImage, draw: Draw): DecisionContext {
+    invariant(!this.#hasRenounced, "a controller that has stepped down decides nothing");
+    return { image, partitions: this.#partitions, sessions: this.#sessions, settings: this.#settings, draw };
+  }
+
+  /** Time at which `tick` has something to do; Infinity if it never has. */
+  get nextDeadline(): number {
+    return this.#hasRenounced ? Infinity : Math.min(this.#sessions.nextExpiry(), this.#tasks.next);
+  }
+
+  /**
+   * Returns a decision that is due at `draw.now`; undefined if there is none. Call it again once the records are
+   * appended: there may be more.
+   */
+  tick(draw: Draw): PeriodicDecision | undefined {
+    return this.#tasks.decide(this.#context(this.#speculative, draw));
   }
 
   /** Replays records that were appended to the log; `provenance` is that of the last one. */
@@ -93,6 +132,8 @@ export class Controller<Waiter> {
     const delta = new MetadataDelta(this.#speculative);
     for (const record of records) delta.replay(record);
     this.#speculative = delta.apply(provenance);
+    this.#partitions.replayed(delta, this.#speculative);
+    this.#sessions.replayed(delta, this.#speculative);
   }
 
   /** Returns true if the metadata are committed now; else `commitUpTo` or `renounce` returns the waiter. */
@@ -114,9 +155,10 @@ export class Controller<Waiter> {
     return this.#uncommitted.splice(0, count < 0 ? Infinity : count).map(({ waiter }) => waiter);
   }
 
-  /** Drops all records that are not committed, and returns their waiters. */
+  /** Steps down: drops all records that are not committed, and returns their waiters. */
   renounce(): Waiter[] {
     this.#speculative = this.#committed;
+    this.#hasRenounced = true;
     return this.#uncommitted.splice(0).map(({ waiter }) => waiter);
   }
 }

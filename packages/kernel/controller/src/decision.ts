@@ -1,6 +1,8 @@
 import type { BrokerId, Offset, Uuid } from "@samsa/base";
-import type { MetadataImage } from "@samsa/metadata";
+import type { BrokerImage, MetadataImage } from "@samsa/metadata";
 import { type CreateTopicsResponse, type ErrorName, Errors, type MetadataRecord } from "@samsa/protocol";
+import type { BrokerPartitions } from "./broker-partitions.ts";
+import type { BrokerSessions } from "./broker-sessions.ts";
 import type { ConfigRules } from "./config-rules.ts";
 
 /** Records to append, all or none, and the reply to send once they are committed. */
@@ -40,6 +42,19 @@ export interface ControllerSettings {
   /** Feature levels to which an upgrade is allowed; `features` also has levels that only existing clusters may have. */
   readonly offered: ReadonlyMap<string, FeatureRange>;
   readonly nodeId: BrokerId;
+  /** Returns the ids of the voters, whose registrations an update of a feature checks. */
+  readonly quorumNodes: () => readonly BrokerId[];
+  /** `broker.session.timeout.ms` */
+  readonly sessionTimeoutMs: number;
+  /** True if the process of a registration is known to have ended: its successor need not wait for its session. */
+  readonly hasEnded: (broker: BrokerImage) => boolean;
+  /**
+   * `leader.imbalance.check.interval.seconds`, in milliseconds; undefined without `auto.leader.rebalance.enable`. As in
+   * Kafka 4, the share of imbalanced partitions does not matter.
+   */
+  readonly preferredElectionIntervalMs: number | undefined;
+  /** `unclean.leader.election.interval.ms`, an internal setting of Kafka. */
+  readonly uncleanElectionIntervalMs: number;
   /** Returns the level of kraft.version, which the quorum keeps. */
   readonly kraftVersion: () => number;
   /** Returns the configs in a CreateTopics reply, from the settings that differ from the defaults. */
@@ -56,12 +71,18 @@ export interface Draw {
   below(limit: number): number;
   /** Offset that the first record of the decision will get; broker epochs depend on it. */
   readonly nextOffset: Offset;
+  /** Monotonic time in milliseconds. */
+  readonly now: number;
   /** Charges created or deleted partitions to the client's mutation quota (KIP-599); false: the quota is exceeded. */
   mutate(partitions: number): boolean;
 }
 
 export interface DecisionContext {
   readonly image: MetadataImage;
+  /** Partitions of `image` by broker. */
+  readonly partitions: BrokerPartitions;
+  /** Soft state of the brokers of `image`. */
+  readonly sessions: BrokerSessions;
   readonly settings: ControllerSettings;
   readonly draw: Draw;
 }

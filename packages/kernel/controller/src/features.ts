@@ -32,7 +32,7 @@ const UPGRADE = 1;
 const SAFE_DOWNGRADE = 2;
 const UNSAFE_DOWNGRADE = 3;
 const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE];
-const KRAFT_VERSION_FEATURE = "kraft.version";
+export const KRAFT_VERSION_FEATURE = "kraft.version";
 const MIN_ISR = "min.insync.replicas";
 /** Error message that Kafka sends without an error. */
 const NO_ERROR = "NONE";
@@ -207,9 +207,11 @@ function unsupportedBy(context: DecisionContext, feature: string, level: number)
   const raised = level > currentLevel(context, feature);
   const here = outside(self, (raised ? settings.offered : settings.features).get(feature));
   if (here !== undefined) return here;
+  const registered = metadataVersionOf(image) >= METADATA_VERSION.controllersRegister;
+  const others = registered ? [...image.controllers].filter(([id]) => id !== settings.nodeId) : [];
   for (const [kind, nodes] of [
     ["Broker", image.brokers],
-    ["Controller", image.controllers],
+    ["Controller", others],
   ] as const) {
     for (const [id, node] of nodes) {
       const offered = node.features.find(f => f.name === feature);
@@ -218,5 +220,7 @@ function unsupportedBy(context: DecisionContext, feature: string, level: number)
       if (there !== undefined) return there;
     }
   }
-  return undefined;
+  const absent = settings.quorumNodes().find(id => id !== settings.nodeId && !image.controllers.has(id));
+  if (!registered || absent === undefined) return undefined;
+  return `controller ${absent} has not registered, and may not support this feature`;
 }

@@ -2,6 +2,7 @@ export { activationRecords, bootstrapRecords, type BootstrapOptions } from "./fe
 export type { ConfigFault, ConfigRules } from "./config-rules.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";
+export type { PeriodicDecision } from "./periodic.ts";
 export { listPartitionReassignments } from "./reassignments.ts";
 export { placeReplicas } from "./placement.ts";
 export { topicNameFault } from "./topic-names.ts";

@@ -1,20 +1,18 @@
-import { isReservedDirectory, type Uuid } from "@samsa/base";
+import { isReservedDirectory } from "@samsa/base";
 import {
   type BrokerImage,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
   brokerRecord,
   metadataVersionOf,
-  recordVersions,
-  replicaDirectory,
 } from "@samsa/metadata";
 import {
   type AllocateProducerIdsRequest,
   type AllocateProducerIdsResponse,
-  type BrokerHeartbeatRequest,
-  type BrokerHeartbeatResponse,
   type BrokerRegistrationRequest,
   type BrokerRegistrationResponse,
+  type ControllerRegistrationRequest,
+  type ControllerRegistrationResponse,
   Errors,
   type ErrorName,
   type MetadataRecord,
@@ -25,13 +23,14 @@ import {
   type UnregisterControllerResponse,
 } from "@samsa/protocol";
 import { type Decision, type DecisionContext, type Refusal, refusal } from "./decision.ts";
-import { crashedBroker, forgottenBroker, returnedBroker, withoutBroker } from "./leadership.ts";
+import { KRAFT_VERSION_FEATURE } from "./features.ts";
+import { crashedBroker, forgottenBroker, withoutBroker } from "./leadership.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;
 
 /**
- * BrokerRegistration. A new incarnation gets the offset of its record as epoch and starts fenced, and other brokers
+ * BrokerRegistration (`ClusterControlManager.registerBroker`). A new incarnation gets the offset of its record as epoch and starts fenced, and other brokers
  * lead its predecessor's partitions; the same incarnation only updates its registration.
  */
 export function registerBroker(
@@ -80,11 +79,13 @@ function predecessorChanges(
   return clean ? withoutBroker(context, brokerId) : crashedBroker(context, brokerId);
 }
 
-function registrationFault(
-  { image, settings }: DecisionContext,
-  request: BrokerRegistrationRequest,
-): ErrorName | undefined {
+function registrationFault(context: DecisionContext, request: BrokerRegistrationRequest): ErrorName | undefined {
+  const { image, settings, sessions, draw } = context;
   if (request.clusterId !== settings.clusterId) return "INCONSISTENT_CLUSTER_ID";
+  const existing = image.brokers.get(request.brokerId);
+  if (existing !== undefined && existing.incarnationId !== request.incarnationId) {
+    if (sessions.hasValidSession(existing, draw.now)) return "DUPLICATE_BROKER_REGISTRATION";
+  }
   if (request.isMigratingZkBroker) return "BROKER_ID_NOT_REGISTERED";
   if (metadataVersionOf(image) >= METADATA_VERSION.directories) {
     const { logDirs } = request;
@@ -96,84 +97,26 @@ function registrationFault(
         return "INVALID_REGISTRATION";
     }
   }
-  const offered = new Map(request.features.map(f => [f.name, f]));
-  if (!offered.has(METADATA_VERSION_FEATURE)) return "INVALID_REGISTRATION";
-  for (const [name, level] of image.features) {
-    const range = offered.get(name);
-    if (level < (range?.minSupportedVersion ?? 0) || level > (range?.maxSupportedVersion ?? 0)) {
-      return "UNSUPPORTED_VERSION";
-    }
-  }
-  return undefined;
+  return featuresFault(context, request.features);
 }
 
-/**
- * BrokerHeartbeat: unfences a broker that has read the log up to its own registration, fences one on request, and lets
- * one shut down. The caller keeps the sessions, and sends `wantFence` when one expires.
- */
-export function brokerHeartbeat(
-  context: DecisionContext,
-  request: BrokerHeartbeatRequest,
-): Decision<BrokerHeartbeatResponse> {
-  const { image } = context;
-  const { brokerId, brokerEpoch, wantFence, wantShutDown } = request;
-  const answer = (records: MetadataRecord[], state: Partial<BrokerHeartbeatResponse>) => ({
-    records,
-    reply: { throttleTimeMs: 0, errorCode: 0, isCaughtUp: false, isFenced: true, shouldShutDown: false, ...state },
-  });
-  const broker = image.brokers.get(brokerId);
-  if (broker === undefined || broker.brokerEpoch !== brokerEpoch) {
-    return answer([], { errorCode: Errors.STALE_BROKER_EPOCH.code });
+/** Error of a broker that does not support a finalised level; a feature that is not finalised is at level 0. */
+function featuresFault(
+  { image, settings }: DecisionContext,
+  features: BrokerRegistrationRequest["features"],
+): ErrorName | undefined {
+  const finalised = new Map(image.features);
+  finalised.set(METADATA_VERSION_FEATURE, metadataVersionOf(image));
+  finalised.set(KRAFT_VERSION_FEATURE, Math.max(0, settings.kraftVersion()));
+  const told = new Set<string>();
+  for (const { name, minSupportedVersion, maxSupportedVersion } of features) {
+    const level = finalised.get(name) ?? 0;
+    if (level < minSupportedVersion || level > maxSupportedVersion) return "UNSUPPORTED_VERSION";
+    told.add(name);
   }
-  const isCaughtUp = request.currentMetadataOffset >= brokerEpoch;
-  const fencing = (fenced: number) =>
-    metadataRecord(
-      "BrokerRegistrationChangeRecord",
-      recordVersions(metadataVersionOf(image)).brokerRegistrationChange,
-      {
-        brokerId,
-        brokerEpoch,
-        fenced,
-      },
-    );
-  if (wantShutDown || wantFence) {
-    const records = broker.fenced ? [] : [fencing(1), ...withoutBroker(context, brokerId)];
-    return answer([...records, ...directoryChanges(context, request)], { isCaughtUp, shouldShutDown: wantShutDown });
-  }
-  const told = directoryChanges(context, request);
-  if (!broker.fenced) return answer(told, { isCaughtUp, isFenced: false });
-  if (!isCaughtUp) return answer(told, { isCaughtUp });
-  return answer([fencing(-1), ...returnedBroker(context, brokerId), ...told], { isCaughtUp, isFenced: false });
-}
-
-/**
- * Records for the log directories in a heartbeat: replicas in failed directories leave the ISR, and cordoned
- * directories get no new replicas (KIP-858, KIP-1066).
- */
-function directoryChanges(context: DecisionContext, request: BrokerHeartbeatRequest): MetadataRecord[] {
-  const { image } = context;
-  const { brokerId, brokerEpoch, offlineLogDirs, cordonedLogDirs } = request;
-  const broker = image.brokers.get(brokerId);
-  const version = metadataVersionOf(image);
-  if (broker === undefined || version < METADATA_VERSION.directories) return [];
-  const records: MetadataRecord[] = [];
-  const change = (what: { logDirs?: readonly Uuid[]; cordonedLogDirs?: readonly Uuid[] }) =>
-    metadataRecord("BrokerRegistrationChangeRecord", recordVersions(version).brokerRegistrationChange, {
-      brokerId,
-      brokerEpoch,
-      ...what,
-    });
-  const failed = new Set(offlineLogDirs.filter(id => broker.logDirs.includes(id)));
-  if (failed.size > 0) {
-    records.push(...withoutBroker(context, brokerId, partition => failed.has(replicaDirectory(partition, brokerId))));
-    records.push(change({ logDirs: broker.logDirs.filter(id => !failed.has(id)) }));
-  }
-  // null: the broker does not know its cordoned directories yet.
-  if (cordonedLogDirs === null || version < METADATA_VERSION.cordonedDirectories) return records;
-  const known = new Set(broker.cordonedLogDirs);
-  const same = broker.cordonedLogDirs !== null && known.size === new Set([...known, ...cordonedLogDirs]).size;
-  if (!same || known.size !== new Set(cordonedLogDirs).size) records.push(change({ cordonedLogDirs }));
-  return records;
+  if (!told.has(METADATA_VERSION_FEATURE)) return "INVALID_REGISTRATION";
+  const isUntold = [...finalised].some(([name, level]) => level !== 0 && !told.has(name));
+  return isUntold ? "UNSUPPORTED_VERSION" : undefined;
 }
 
 /** AllocateProducerIds: returns the next block of 1000 ids. */
@@ -193,6 +136,24 @@ export function allocateProducerIds(
     records: [metadataRecord("ProducerIdsRecord", 0, { brokerId, brokerEpoch, nextProducerId })],
     reply: { throttleTimeMs: 0, errorCode: 0, producerIdStart, producerIdLen: PRODUCER_ID_BLOCK },
   };
+}
+
+/**
+ * ControllerRegistration (KIP-919): notes endpoints and features of a controller, in place of those of its former
+ * incarnation.
+ */
+export function registerController(
+  { image }: DecisionContext,
+  request: ControllerRegistrationRequest,
+): Decision<ControllerRegistrationResponse> {
+  if (metadataVersionOf(image) < METADATA_VERSION.controllersRegister) {
+    const old = "The current MetadataVersion is too old to support controller registrations.";
+    return { records: [], reply: { throttleTimeMs: 0, ...refusal("UNSUPPORTED_VERSION", old) } };
+  }
+  const { controllerId, incarnationId, listeners, features } = request;
+  const body = { controllerId, incarnationId, zkMigrationReady: false, endPoints: listeners, features };
+  const records = [metadataRecord("RegisterControllerRecord", 0, body)];
+  return { records, reply: { throttleTimeMs: 0, errorCode: 0, errorMessage: null } };
 }
 
 /** UnregisterController (KIP-1312): removes a controller that is gone for good; its vote, if any, is not affected. */

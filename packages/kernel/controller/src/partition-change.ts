@@ -27,6 +27,8 @@ export interface PartitionTarget {
   readonly acceptable?: (brokerId: BrokerId) => boolean;
   /** Broker that may have lost acknowledged records. */
   readonly crashed?: BrokerId;
+  /** `RECOVERED` once the leader has recovered from an unclean election. */
+  readonly leaderRecoveryState?: number;
 }
 
 /** State of a partition during a change. */
@@ -46,8 +48,10 @@ interface Elected {
 type Change = { -readonly [K in keyof PartitionChangeRecord]?: PartitionChangeRecord[K] };
 
 const NO_LEADER = -1;
-const UNCHANGED_LEADER = -2;
-const RECOVERING = 1;
+export const UNCHANGED_LEADER = -2;
+/** Values of `leaderRecoveryState` (`LeaderRecoveryState`). */
+export const RECOVERED = 0;
+export const RECOVERING = 1;
 
 export function without(ids: readonly BrokerId[], ...gone: readonly BrokerId[]): readonly BrokerId[] {
   return ids.filter(id => !gone.includes(id));
@@ -226,6 +230,8 @@ export function partitionChange(
   decider.applyIsr(change);
   decider.applyLastKnown(change);
   decider.applyAssignment(change);
+  const { leaderRecoveryState = partition.leaderRecoveryState } = target;
+  if (leaderRecoveryState !== partition.leaderRecoveryState) change.leaderRecoveryState = leaderRecoveryState;
   if (Object.keys(change).length === 0) return undefined;
   const version = recordVersions(metadataVersionOf(context.image)).partitionChange;
   return metadataRecord("PartitionChangeRecord", version, { topicId: topic.id, partitionId, ...change });

@@ -23,6 +23,11 @@ const SETTINGS: ControllerSettings = {
   offered: FEATURES,
   minInsyncReplicas: 1,
   nodeId: 1,
+  quorumNodes: () => [1],
+  sessionTimeoutMs: 9000,
+  hasEnded: () => false,
+  preferredElectionIntervalMs: 300_000,
+  uncleanElectionIntervalMs: 300_000,
   kraftVersion: () => 1,
   replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 1 }),
   describeTopic: () => [],
@@ -36,9 +41,10 @@ const errorName = (code: number): string => errorOf(code).name;
 
 /** Controller, and brokers that register, send heartbeats and assign replicas to directories. */
 class Fixture {
-  readonly controller = new Controller<string>(SETTINGS, EMPTY_IMAGE);
+  readonly controller = new Controller<string>(SETTINGS, EMPTY_IMAGE, 0);
   readonly epochs = new Map<number, number>();
   offset = 0;
+  now = 0;
   #ids = 0;
 
   constructor(metadataVersion = 30) {
@@ -52,13 +58,21 @@ class Fixture {
   }
 
   run<N extends keyof ControllerRequests>(name: N, request: ControllerRequests[N]["request"]) {
-    const draw = { uuid: () => id(`id${++this.#ids}`), below: () => 0, nextOffset: this.offset, mutate: () => true };
+    const draw = {
+      uuid: () => id(`id${++this.#ids}`),
+      below: () => 0,
+      nextOffset: this.offset,
+      now: this.now,
+      mutate: () => true,
+    };
     const { records, reply } = this.controller.decide(name, request, draw);
     this.append(records);
     return { reply, records };
   }
 
+  /** Registers a broker once the session of its former incarnation is over. */
   register(brokerId: number, logDirs: readonly Uuid[], incarnation = "a"): number {
+    this.now += SETTINGS.sessionTimeoutMs;
     const { reply } = this.run(
       "BrokerRegistration",
       brokerRegistrationRequest.defaults({
@@ -66,7 +80,10 @@ class Fixture {
         clusterId: "cluster",
         incarnationId: id(`inc${brokerId}${incarnation}`),
         listeners: [],
-        features: [{ name: "metadata.version", minSupportedVersion: 7, maxSupportedVersion: 33 }],
+        features: [
+          { name: "metadata.version", minSupportedVersion: 7, maxSupportedVersion: 33 },
+          { name: "kraft.version", minSupportedVersion: 0, maxSupportedVersion: 1 },
+        ],
         logDirs: [...logDirs],
       }),
     );

@@ -1,5 +1,11 @@
 import { randomUuid, type Uuid } from "@samsa/base";
-import { Controller, type ControllerRequests, type ControllerSettings, type Draw } from "@samsa/controller";
+import {
+  Controller,
+  type ControllerRequests,
+  type ControllerSettings,
+  type Draw,
+  type PeriodicDecision,
+} from "@samsa/controller";
 import { configsOf, EMPTY_IMAGE, RESOURCE_TYPE } from "@samsa/metadata";
 import {
   brokerHeartbeatRequest,
@@ -31,6 +37,11 @@ export const settings: ControllerSettings = {
   offered: FEATURES,
   minInsyncReplicas: 1,
   nodeId: 1,
+  quorumNodes: () => [1],
+  sessionTimeoutMs: 9000,
+  hasEnded: () => false,
+  preferredElectionIntervalMs: 300_000,
+  uncleanElectionIntervalMs: 300_000,
   kraftVersion: () => 1,
   replication: (image, topic) => {
     const configs = configsOf(image, RESOURCE_TYPE.topic, topic);
@@ -50,13 +61,18 @@ export const id = (n: number): Uuid =>
 /** Controller with its log. */
 export class Fixture {
   #ids = 0;
-  readonly controller = new Controller<string>(settings, EMPTY_IMAGE);
+  /** Ids of the voters. */
+  quorumNodes: readonly number[] = [1];
+  controller = new Controller<string>({ ...settings, quorumNodes: () => this.quorumNodes }, EMPTY_IMAGE, 0);
   readonly log: MetadataRecord[] = [];
+  /** Monotonic time. */
+  now = 0;
   mutate: Draw["mutate"] = () => true;
   readonly draw = (): Draw => ({
     uuid: () => id(++this.#ids),
     below: limit => this.#ids++ % limit,
     nextOffset: this.log.length,
+    now: this.now,
     mutate: partitions => this.mutate(partitions),
   });
 
@@ -65,6 +81,19 @@ export class Fixture {
     // Encode and decode the records, as an append does.
     const written = records.map(record => decodeMetadataRecord(encodeMetadataRecord(record)));
     this.controller.appended(written, { offset: this.log.length - 1, epoch: 1, timestamp: 0 });
+  }
+
+  /** Appends the decision that is due, if there is one. */
+  tick(): PeriodicDecision | undefined {
+    const decision = this.controller.tick(this.draw());
+    if (decision !== undefined) this.append(decision.records);
+    return decision;
+  }
+
+  /** Commits the log, and continues with another controller. */
+  takeOver(changed: Partial<ControllerSettings> = {}): void {
+    const quorumNodes = () => this.quorumNodes;
+    this.controller = new Controller({ ...settings, quorumNodes, ...changed }, this.controller.image, this.now);
   }
 
   run<N extends keyof ControllerRequests>(
@@ -78,26 +107,32 @@ export class Fixture {
     return reply;
   }
 
+  /** Registers a broker once the session of its former incarnation is over. */
   join(brokerId: number, incarnation = brokerId, previousBrokerEpoch = -1): number {
-    const { errorCode, brokerEpoch } = this.run(
+    this.now += settings.sessionTimeoutMs;
+    const { errorCode, brokerEpoch } = this.register(brokerId, incarnation, { previousBrokerEpoch });
+    expect(errorOf(errorCode).name).toBe("NONE");
+    return Number(brokerEpoch);
+  }
+
+  register(brokerId: number, incarnation: number, draft: object = {}) {
+    return this.run(
       "BrokerRegistration",
       brokerRegistrationRequest.defaults({
         brokerId,
         clusterId: "cluster",
         incarnationId: id(1000 + incarnation),
         listeners: [{ name: "PLAINTEXT", host: "h", port: 9092, securityProtocol: 0 }],
-        features: [...FEATURES].map(([name, { min, max }]) => ({
+        features: [...FEATURES, ["kraft.version", { min: 0, max: 1 }] as const].map(([name, { min, max }]) => ({
           name,
           minSupportedVersion: min,
           maxSupportedVersion: max,
         })),
         rack: null,
-        previousBrokerEpoch,
         logDirs: [id(2000 + brokerId)],
+        ...draft,
       }),
     );
-    expect(errorOf(errorCode).name).toBe("NONE");
-    return Number(brokerEpoch);
   }
 
   beat(brokerId: number, brokerEpoch: number, draft: object = {}) {

@@ -48,11 +48,12 @@ describe("speculation", () => {
         let ids = 0;
         /** Offset after the last committed record. */
         let committed = log.length;
-        const controller = new Controller<Waiter>(settings, image);
+        let controller = new Controller<Waiter>(settings, image, 0);
         const draw = () => ({
           uuid: () => id(++ids + 100),
           below: () => 0,
           nextOffset: log.length,
+          now: 0,
           mutate: () => true,
         });
         /** Waiters that no call has returned yet. */
@@ -92,6 +93,8 @@ describe("speculation", () => {
             waiting.clear();
             log.length = committed;
             expect(imageRecords(controller.image)).toEqual(imageRecords(replayed(log, committed)));
+            expect(() => controller.tick(draw())).toThrow("stepped down");
+            controller = new Controller(settings, controller.image, 0);
           }
         }
       }),
@@ -100,7 +103,7 @@ describe("speculation", () => {
 
   test("the high watermark does not go back", () => {
     const { log, image } = begin();
-    const controller = new Controller<number>(settings, image);
+    const controller = new Controller<number>(settings, image, 0);
     expect(() => controller.commitUpTo(replayed(log, log.length - 1))).toThrow("the high watermark does not go back");
   });
 });

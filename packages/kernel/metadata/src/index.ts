@@ -23,5 +23,5 @@ export {
 export { imageRecords } from "./parts.ts";
 export { brokerRecord } from "./parts/brokers.ts";
 export { ELR_FEATURE, METADATA_VERSION_FEATURE, metadataVersionOf } from "./parts/features.ts";
-export { partitionRecord } from "./parts/topics.ts";
+export { changedPartition, partitionRecord } from "./parts/topics.ts";
 export { METADATA_RELEASES, METADATA_VERSION, type RecordVersions, recordVersions } from "./image/versions.ts";

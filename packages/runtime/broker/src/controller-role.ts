@@ -18,6 +18,11 @@ import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { FEATURES, METADATA_LEVEL, TOLERATED } from "./metadata/features.ts";
 import { NotControllerError, QuorumController } from "./controller/quorum-controller.ts";
 
+/** Default of `broker.session.timeout.ms`. */
+const SESSION_TIMEOUT_MS = 9000;
+/** Default of `leader.imbalance.check.interval.seconds` and `unclean.leader.election.interval.ms`, in milliseconds. */
+const ELECTION_INTERVAL_MS = 300_000;
+
 /** Records of a new cluster. */
 export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
@@ -61,6 +66,13 @@ export class ControllerRole {
         features: TOLERATED,
         offered: FEATURES,
         kraftVersion: () => quorum.kraftVersion,
+        quorumNodes: () => quorum.voters.map(({ id }) => id),
+        sessionTimeoutMs: SESSION_TIMEOUT_MS,
+        // The controller becomes active before the broker of this process registers: the old registration is of a
+        // process that has ended.
+        hasEnded: ({ brokerId }) => brokerId === nodeId,
+        preferredElectionIntervalMs: ELECTION_INTERVAL_MS,
+        uncleanElectionIntervalMs: ELECTION_INTERVAL_MS,
         configs: configRules(() => settings.broker(this.#controller.image)),
         replication: (image, topic) => ({
           uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",

@@ -55,6 +55,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   control("UnregisterBroker", ALTER_CLUSTER),
   control("AllocateProducerIds", CLUSTER_ACTION),
   control("AssignReplicasToDirs", CLUSTER_ACTION),
+  control("ControllerRegistration", CLUSTER_ACTION),
   control("UnregisterController", ALTER_CLUSTER),
 ]);
 

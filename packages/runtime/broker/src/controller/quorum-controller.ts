@@ -150,6 +150,7 @@ export class QuorumController {
       uuid: () => randomUuid(length => random.bytes(length)),
       below: limit => Math.floor(random.next() * limit),
       nextOffset: log.endOffset,
+      now: env.clock.monotonic(),
       mutate: partitions => quota.take(partitions),
     };
   }

@@ -16,7 +16,7 @@ import { Apis, errorOf } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
-import { TOLERATED } from "../metadata/features.ts";
+import { KRAFT_FEATURE, TOLERATED } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
 import type { Endpoint } from "../config/listeners.ts";
 

@@ -148,6 +148,7 @@ export const errorResponses = {
   AssignReplicasToDirs: (_request, { code }) => ({ ...NOTHING, errorCode: code, directories: [] }),
   BrokerHeartbeat: (_request, { code }) => ({ ...NOTHING, errorCode: code, shouldShutDown: false }),
   BrokerRegistration: coded,
+  ControllerRegistration: (_request, { code, detail }) => ({ ...NOTHING, errorCode: code, errorMessage: detail }),
   Produce: ({ acks, topicData }, { code, detail }) =>
     acks === 0
       ? null
