@@ -66,6 +66,11 @@ export {
   type AlterPartitionReassignmentsRequest,
   type AlterPartitionReassignmentsResponse,
 } from "./messages/alter-partition-reassignments.ts";
+export {
+  alterPartitionRequest,
+  type AlterPartitionRequest,
+  type AlterPartitionResponse,
+} from "./messages/alter-partition.ts";
 export type { AlterShareGroupOffsetsRequest } from "./messages/alter-share-group-offsets.ts";
 export { type ApiVersionsRequest, type ApiVersionsResponse } from "./messages/api-versions.ts";
 export {

@@ -1,6 +1,7 @@
 import { invariant, type Offset } from "@samsa/base";
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
+import { alterPartition } from "./alter-partition.ts";
 import { BrokerPartitions } from "./broker-partitions.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
@@ -29,6 +30,7 @@ const DECIDERS = {
   AlterConfigs: alterConfigs,
   AlterClientQuotas: alterClientQuotas,
   ElectLeaders: electLeaders,
+  AlterPartition: alterPartition,
   AlterPartitionReassignments: alterPartitionReassignments,
   BrokerRegistration: registerBroker,
   UnregisterBroker: unregisterBroker,

@@ -50,6 +50,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("Fetch"),
   ofQuorum("FetchSnapshot"),
   UPDATE_FEATURES,
+  control("AlterPartition", CLUSTER_ACTION),
   control("BrokerRegistration", CLUSTER_ACTION),
   control("BrokerHeartbeat", CLUSTER_ACTION),
   control("UnregisterBroker", ALTER_CLUSTER),

@@ -145,6 +145,7 @@ export const errorResponses = {
     producerIdStart: 0n,
     producerIdLen: 0,
   }),
+  AlterPartition: (_request, { code }) => ({ ...NOTHING, errorCode: code, topics: [] }),
   AssignReplicasToDirs: (_request, { code }) => ({ ...NOTHING, errorCode: code, directories: [] }),
   BrokerHeartbeat: (_request, { code }) => ({ ...NOTHING, errorCode: code, shouldShutDown: false }),
   BrokerRegistration: coded,
