@@ -7,7 +7,7 @@ import { BrokerSessions } from "./broker-sessions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./configs.ts";
 import type { ControllerSettings, Decision, DecisionContext, Draw } from "./decision.ts";
 import { assignReplicasToDirs } from "./directories.ts";
-import { updateFeatures } from "./features.ts";
+import { activationRecords, updateFeatures } from "./features.ts";
 import { brokerHeartbeat } from "./heartbeat.ts";
 import {
   allocateProducerIds,
@@ -93,6 +93,14 @@ export class Controller<Waiter> {
   /** Metadata with all appended records. */
   get image(): MetadataImage {
     return this.#speculative;
+  }
+
+  /**
+   * Returns the first records of this term: `bootstrap` for a new cluster, and the end of a transaction that the
+   * controller before left open.
+   */
+  activationRecords(bootstrap: readonly MetadataRecord[]): readonly MetadataRecord[] {
+    return activationRecords(this.#speculative, this.#settings, bootstrap);
   }
 
   /**

@@ -13,7 +13,14 @@ import {
   type UpdateFeaturesRequest,
   type UpdateFeaturesResponse,
 } from "@samsa/protocol";
-import { type Decision, type DecisionContext, type FeatureRange, type Refusal, refusal } from "./decision.ts";
+import {
+  type ControllerSettings,
+  type Decision,
+  type DecisionContext,
+  type FeatureRange,
+  type Refusal,
+  refusal,
+} from "./decision.ts";
 
 /** Default feature levels of a new cluster: from `metadata.version` `since` on, at most `level`. */
 const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level: number])[] = [
@@ -47,11 +54,9 @@ export interface BootstrapOptions {
   readonly metadataVersion: number;
   /** Feature levels that the nodes of the cluster support; other features are not finalised. */
   readonly features: ReadonlyMap<string, FeatureRange>;
-  /** `min.insync.replicas` of the cluster; becomes a record if eligible leader replicas are enabled. Default 1. */
-  readonly minInsyncReplicas?: number;
 }
 
-/** First records of a new cluster: its feature levels (`BootstrapMetadata`, `ActivationRecordsGenerator`). */
+/** First records of a new cluster: its feature levels (`BootstrapMetadata`). */
 export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
   const { metadataVersion, features } = options;
   const levels = new Map([[METADATA_VERSION_FEATURE, metadataVersion]]);
@@ -59,37 +64,46 @@ export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
     const given = Math.min(level, features.get(feature)?.max ?? 0);
     if (metadataVersion >= since && given > 0) levels.set(feature, given);
   }
-  const records: MetadataRecord[] = [...levels].map(([name, featureLevel]) =>
-    metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }),
-  );
-  if (levels.has(ELR_FEATURE)) {
-    const cluster = { resourceType: RESOURCE_TYPE.broker, resourceName: "" };
-    const value = String(options.minInsyncReplicas ?? 1);
-    records.push(metadataRecord("ConfigRecord", 0, { ...cluster, name: "min.insync.replicas", value }));
-  }
-  return records;
+  return [...levels].map(([name, featureLevel]) => metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
 }
 
 /**
  * Records that a controller appends when it becomes active (`ActivationRecordsGenerator`): they abort a transaction
- * that the previous leader left open, and bootstrap an empty log, in a transaction if its level supports these.
+ * that the previous leader left open, and bootstrap an empty log, in a transaction if its level supports these. A new
+ * cluster with eligible leader replicas gets `min.insync.replicas` as a cluster-wide config.
  */
-export function activationRecords(image: MetadataImage, bootstrap: readonly MetadataRecord[]): MetadataRecord[] {
+export function activationRecords(
+  image: MetadataImage,
+  { minInsyncReplicas }: Pick<ControllerSettings, "minInsyncReplicas">,
+  bootstrap: readonly MetadataRecord[],
+): MetadataRecord[] {
   const open = image.transaction !== undefined;
   const abort = open ? [metadataRecord("AbortTransactionRecord", 0, { reason: "Controller failover" })] : [];
   // A log whose bootstrap transaction has not ended has no other records.
   const isEmpty = image.provenance.offset < 0 || (open && image.features.size === 0);
   if (!isEmpty) return abort;
-  const level = bootstrap.find(r => r.type === "FeatureLevelRecord" && r.value.name === METADATA_VERSION_FEATURE);
-  if (level?.type !== "FeatureLevelRecord" || level.value.featureLevel < METADATA_VERSION.transactions) {
-    return [...abort, ...bootstrap];
-  }
+  const records = [...bootstrap];
+  if (levelIn(bootstrap, ELR_FEATURE) > 0) records.push(minIsrRecord("", String(minInsyncReplicas)));
+  if (levelIn(bootstrap, METADATA_VERSION_FEATURE) < METADATA_VERSION.transactions) return [...abort, ...records];
   return [
     ...abort,
     metadataRecord("BeginTransactionRecord", 0, { name: "Bootstrap records" }),
-    ...bootstrap,
+    ...records,
     metadataRecord("EndTransactionRecord", 0, {}),
   ];
+}
+
+function levelIn(records: readonly MetadataRecord[], feature: string): number {
+  const levels = records.flatMap(({ type, value }) =>
+    type === "FeatureLevelRecord" && value.name === feature ? [value.featureLevel] : [],
+  );
+  return levels.at(-1) ?? 0;
+}
+
+/** Record of `min.insync.replicas` of a broker; the empty name is the whole cluster. */
+function minIsrRecord(resourceName: string, value: string | null): MetadataRecord {
+  const resource = { resourceType: RESOURCE_TYPE.broker, resourceName };
+  return metadataRecord("ConfigRecord", 0, { ...resource, name: MIN_ISR, value });
 }
 
 /** UpdateFeatures: applies all updates or none. */
@@ -127,14 +141,11 @@ export function updateFeatures(
 /** Records that make `min.insync.replicas` a cluster-wide config, as eligible leader replicas require. */
 function minIsrRecords({ image, settings }: DecisionContext): MetadataRecord[] {
   const records: MetadataRecord[] = [];
-  const put = (resourceName: string, value: string | null): void => {
-    records.push(
-      metadataRecord("ConfigRecord", 0, { resourceType: RESOURCE_TYPE.broker, resourceName, name: MIN_ISR, value }),
-    );
-  };
-  if (!configsOf(image, RESOURCE_TYPE.broker, "").has(MIN_ISR)) put("", String(settings.minInsyncReplicas));
+  if (!configsOf(image, RESOURCE_TYPE.broker, "").has(MIN_ISR)) {
+    records.push(minIsrRecord("", String(settings.minInsyncReplicas)));
+  }
   for (const { type, name, values } of image.configs.values()) {
-    if (type === RESOURCE_TYPE.broker && name !== "" && values.has(MIN_ISR)) put(name, null);
+    if (type === RESOURCE_TYPE.broker && name !== "" && values.has(MIN_ISR)) records.push(minIsrRecord(name, null));
   }
   return records;
 }

@@ -1,5 +1,5 @@
 import { ZERO_UUID } from "@samsa/base";
-import { activationRecords, bootstrapRecords, placeReplicas, topicNameFault } from "@samsa/controller";
+import { bootstrapRecords, placeReplicas, topicNameFault } from "@samsa/controller";
 import { configsOf, METADATA_VERSION, type MetadataImage, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
 import {
   alterConfigsRequest,
@@ -397,22 +397,22 @@ describe("brokers, producer ids, features", () => {
     expect(levels(bootstrapRecords({ metadataVersion: 22, features: FEATURES }))).toHaveLength(2);
     const share = new Map([["share.version", { min: 0, max: 2 }]]);
     expect(levels(bootstrapRecords({ metadataVersion: 33, features: share }))).toContainEqual(["share.version", 2]);
-    expect(bootstrapRecords({ metadataVersion: 30, features: FEATURES }).at(-1)).toEqual(
-      metadataRecord("ConfigRecord", 0, { resourceType: 4, resourceName: "", name: "min.insync.replicas", value: "1" }),
-    );
+    const fresh = new Fixture();
+    fresh.append(fresh.controller.activationRecords(bootstrapRecords({ metadataVersion: 30, features: FEATURES })));
+    expect([...configsOf(fresh.controller.image, RESOURCE_TYPE.broker, "")]).toEqual([["min.insync.replicas", "1"]]);
   });
 });
 
 test("a first activation writes the bootstrap records as one transaction, a later one nothing", () => {
   const fresh = new Fixture();
   const bootstrap = bootstrapRecords({ metadataVersion: 30, features: FEATURES });
-  const records = activationRecords(fresh.controller.image, bootstrap);
+  const records = fresh.controller.activationRecords(bootstrap);
   expect([records[0].type, records.at(-1)?.type]).toEqual(["BeginTransactionRecord", "EndTransactionRecord"]);
   fresh.append(records);
   expect(fresh.controller.image.features.get("metadata.version")).toBe(30);
-  expect(activationRecords(fresh.controller.image, bootstrap)).toEqual([]);
+  expect(fresh.controller.activationRecords(bootstrap)).toEqual([]);
   expect(
-    activationRecords(new Fixture().controller.image, bootstrapRecords({ metadataVersion: 12, features: FEATURES })),
+    new Fixture().controller.activationRecords(bootstrapRecords({ metadataVersion: 12, features: FEATURES })),
   ).toHaveLength(1);
 });
 
@@ -421,11 +421,11 @@ test("an activation aborts a transaction that the leader before left open", () =
   const bootstrap = bootstrapRecords({ metadataVersion: 30, features: FEATURES });
   const begin = metadataRecord("BeginTransactionRecord", 0, { name: "Bootstrap records" });
   fresh.append([begin, ...bootstrap.slice(0, 1)]);
-  const types = activationRecords(fresh.controller.image, bootstrap).map(({ type }) => type);
+  const types = fresh.controller.activationRecords(bootstrap).map(({ type }) => type);
   expect(types.slice(0, 2)).toEqual(["AbortTransactionRecord", "BeginTransactionRecord"]);
-  fresh.append(activationRecords(fresh.controller.image, bootstrap));
+  fresh.append(fresh.controller.activationRecords(bootstrap));
   fresh.append([metadataRecord("BeginTransactionRecord", 0, { name: "Decision" }), ...bootstrap.slice(1, 2)]);
-  const later = activationRecords(fresh.controller.image, bootstrap);
+  const later = fresh.controller.activationRecords(bootstrap);
   expect(later.map(({ type }) => type)).toEqual(["AbortTransactionRecord"]);
   fresh.append(later);
   expect(fresh.controller.image.transaction).toBeUndefined();

@@ -1,11 +1,5 @@
 import { type Env, type Offset, randomUuid } from "@samsa/base";
-import {
-  activationRecords,
-  Controller,
-  type ControllerRequests,
-  type ControllerSettings,
-  type Draw,
-} from "@samsa/controller";
+import { Controller, type ControllerRequests, type ControllerSettings, type Draw } from "@samsa/controller";
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenance } from "@samsa/metadata";
 import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
