@@ -113,7 +113,9 @@ class Decider {
     if (draft.isr.length >= Math.min(minInsyncReplicas, factor)) draft.elr = [];
     else {
       const eligible = new Set([...draft.elr, ...partition.isr]);
-      draft.elr = [...eligible].filter(id => !draft.isr.includes(id) && id !== target.crashed);
+      // A replica that is removed is deleted: it must not be eligible when a later reassignment adds it again.
+      const mayLead = (id: BrokerId) => draft.replicas.includes(id) && !draft.isr.includes(id) && id !== target.crashed;
+      draft.elr = [...eligible].filter(mayLead);
     }
   }
 
@@ -191,7 +193,8 @@ class Decider {
     if (!this.elrEnabled) return;
     const { leader = UNCHANGED_LEADER } = change;
     const known = this.partition.lastKnownElr.length > 0;
-    if (leader === NO_LEADER && !known) change.lastKnownElr = [this.partition.leader];
+    const { leader: last } = this.partition;
+    if (leader === NO_LEADER && !known && last !== NO_LEADER) change.lastKnownElr = [last];
     else if (leader >= 0 && known) change.lastKnownElr = [];
   }
 

@@ -279,3 +279,12 @@ test("whatever happens, a leader is in sync, and nobody is both in sync and elig
     { numRuns: 60 },
   );
 });
+
+test("a replica that a reassignment removes is not eligible any more", () => {
+  begin(true);
+  set("min.insync.replicas", "3");
+  reassign([4]);
+  inSync(1, 2, 3, 4);
+  fence(1);
+  expect(partition()).toMatchObject({ replicas: [4], isr: [4], leader: 4, eligibleLeaderReplicas: [] });
+});
