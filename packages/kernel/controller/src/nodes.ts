@@ -74,8 +74,8 @@ function predecessorChanges(
   { brokerId, previousBrokerEpoch }: BrokerRegistrationRequest,
   existing: BrokerImage | undefined,
 ): MetadataRecord[] {
-  if (existing === undefined) return [];
-  const clean = previousBrokerEpoch === existing.brokerEpoch;
+  // A broker that was unregistered is still among the eligible replicas, and nobody knows how it ended.
+  const clean = existing !== undefined && previousBrokerEpoch === existing.brokerEpoch;
   return clean ? withoutBroker(context, brokerId) : crashedBroker(context, brokerId);
 }
 
