@@ -60,7 +60,9 @@ export function brokerHeartbeat(
 
 function stateOf({ sessions }: DecisionContext, broker: BrokerImage): BrokerState {
   if (broker.fenced) return "fenced";
-  return sessions.of(broker).shutdownOffset >= 0 ? "controlled shutdown" : "unfenced";
+  // A controller that takes over does not know the offset: the shutdown begins again with the next heartbeat.
+  const isShuttingDown = broker.inControlledShutdown && sessions.of(broker).shutdownOffset >= 0;
+  return isShuttingDown ? "controlled shutdown" : "unfenced";
 }
 
 /** State after the heartbeat (`BrokerHeartbeatManager.calculateNextBrokerState`). */

@@ -231,6 +231,16 @@ describe("registration", () => {
     }
   });
 
+  test("a broker that was unregistered is not eligible to lead any more when it registers again", () => {
+    create("t", [1]);
+    cluster.beat(1, epochs[1], { wantFence: true });
+    expect(partition("t").eligibleLeaderReplicas).toEqual([1]);
+    cluster.run("UnregisterBroker", { brokerId: 1 });
+    expect(partition("t").eligibleLeaderReplicas).toEqual([1]);
+    expect(registered(1, 50, { previousBrokerEpoch: epochs[1] })).toBe("NONE");
+    expect(partition("t").eligibleLeaderReplicas).toEqual([]);
+  });
+
   test("a controller registers, and a feature's level needs its support", () => {
     const register = (controllerId: number, max: number) =>
       cluster.run(

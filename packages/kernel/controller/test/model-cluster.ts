@@ -201,7 +201,13 @@ export class ModelCluster {
       expect(partition.leaderEpoch, shown()).toBeGreaterThanOrEqual(old.leaderEpoch);
       if (leader === old.leader) continue;
       expect(partition.leaderEpoch, shown()).toBeGreaterThan(old.leaderEpoch);
-      if (leader >= 0) expect(isActive(after, leader), shown()).toBe(true);
+      if (leader < 0) continue;
+      expect(isActive(after, leader), shown()).toBe(true);
+      if (old.isr.includes(leader) || after.topicIds.get("lossy") === topicId) continue;
+      // A leader from outside of the ISR does not push out a member that could have led.
+      const could = old.isr.filter(member => isActive(after, member) && replicas.includes(member));
+      expect(isr, shown()).toEqual(expect.arrayContaining(could));
+      if (!old.eligibleLeaderReplicas.includes(leader) && isr.length === 1) expect(elr, shown()).toEqual([]);
     }
   }
 
@@ -353,7 +359,7 @@ export class ModelCluster {
       if (!isCommitted || broker.incarnation !== incarnation || !reply.shouldShutDown) return;
       // A clean end: everything is on the disk, with the epoch.
       broker.cleanEpoch = epoch;
-      this.#end$(broker);
+      this.#finish(broker);
     });
     if (known && shouldShutDown) this.#contacts.delete(`${brokerId}/${epoch}`);
     expect(errorOf(errorCode).name).toBe(known ? "NONE" : "STALE_BROKER_EPOCH");
@@ -361,7 +367,7 @@ export class ModelCluster {
     if (!known) this.crash(index, 1);
   }
 
-  #end$(broker: Broker): void {
+  #finish(broker: Broker): void {
     Object.assign(broker, { incarnation: undefined, epoch: undefined, isRegistering: false, isStopping: false });
     broker.proposed.clear();
   }
@@ -376,7 +382,7 @@ export class ModelCluster {
     const broker = this.#broker(index);
     if (broker.incarnation === undefined) return;
     broker.cleanEpoch = -1;
-    this.#end$(broker);
+    this.#finish(broker);
     if (!this.#elr) return;
     for (const [key, log] of broker.logs) broker.logs.set(key, log.slice(0, Math.floor(log.length * kept)));
   }

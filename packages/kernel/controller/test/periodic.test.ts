@@ -84,3 +84,21 @@ test("a partition without a leader gets one that is not in sync if its topic all
   expect(partitions("safe")[0]).toMatchObject({ leader: -1, isr: [1] });
   expect(cluster.tick()).toBeUndefined();
 });
+
+test("a broker is fenced at the cost of its partitions", () => {
+  let asked = 0;
+  const replication = () => {
+    asked++;
+    return { uncleanLeaderElection: false, minInsyncReplicas: 1 };
+  };
+  cluster.takeOver({ replication });
+  for (const broker of [1, 2]) cluster.beat(broker, epochs[broker]);
+  create("own", 3, [1]);
+  create("other", 500, [2]);
+  cluster.now += 8000;
+  cluster.beat(2, epochs[2]);
+  cluster.now += 1000;
+  asked = 0;
+  expect(cluster.tick()).toMatchObject({ brokerId: 1, records: { length: 4 } });
+  expect(asked).toBe(3);
+});

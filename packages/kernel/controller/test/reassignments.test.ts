@@ -1,3 +1,4 @@
+import { ZERO_UUID } from "@samsa/base";
 import { bootstrapRecords, listPartitionReassignments } from "@samsa/controller";
 import { METADATA_VERSION, type PartitionImage, topicNamed } from "@samsa/metadata";
 import {
@@ -287,4 +288,30 @@ test("a replica that a reassignment removes is not eligible any more", () => {
   inSync(1, 2, 3, 4);
   fence(1);
   expect(partition()).toMatchObject({ replicas: [4], isr: [4], leader: 4, eligibleLeaderReplicas: [] });
+});
+
+test("an unclean election makes no other replica eligible", () => {
+  begin(true);
+  set("min.insync.replicas", "3");
+  set("unclean.leader.election.enable", "true");
+  fence(1);
+  fence(3);
+  inSync(2);
+  fence(2);
+  expect(partition()).toMatchObject({ isr: [], leader: -1, eligibleLeaderReplicas: [1, 3, 2] });
+  const topicId = topicNamed(cluster.controller.image, "t")?.id ?? ZERO_UUID;
+  const change = { topicId, partitionId: 0, eligibleLeaderReplicas: [1, 3] };
+  cluster.append([metadataRecord("PartitionChangeRecord", 2, change)]);
+  unfence(2);
+  expect(partition()).toMatchObject({ isr: [2], leader: 2, leaderRecoveryState: 1, eligibleLeaderReplicas: [] });
+});
+
+test("a preferred leader that is eligible waits while another is in sync", () => {
+  begin(true);
+  set("min.insync.replicas", "3");
+  fence(1);
+  unfence(1);
+  expect(partition()).toMatchObject({ isr: [2, 3], leader: 2, eligibleLeaderReplicas: [1] });
+  expect(elect(0)[0][0]).toBe("PREFERRED_LEADER_NOT_AVAILABLE");
+  expect(partition().leader).toBe(2);
 });
