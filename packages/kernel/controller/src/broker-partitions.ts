@@ -7,47 +7,46 @@ export interface Place {
   readonly partitionId: PartitionIndex;
 }
 
-/** Set of partitions. */
+/** Set of partitions. A topic with one partition takes one entry of the map, as most topics have few. */
 class Places {
-  readonly #topics = new Map<Uuid, Set<PartitionIndex>>();
+  readonly #topics = new Map<Uuid, PartitionIndex | Set<PartitionIndex>>();
 
   get isEmpty(): boolean {
     return this.#topics.size === 0;
   }
 
   add({ topicId, partitionId }: Place): void {
-    const partitions = this.#topics.get(topicId);
-    if (partitions === undefined) this.#topics.set(topicId, new Set([partitionId]));
-    else partitions.add(partitionId);
+    const known = this.#topics.get(topicId);
+    if (known === undefined) this.#topics.set(topicId, partitionId);
+    else if (typeof known !== "number") known.add(partitionId);
+    else if (known !== partitionId) this.#topics.set(topicId, new Set([known, partitionId]));
   }
 
   remove({ topicId, partitionId }: Place): void {
-    const partitions = this.#topics.get(topicId);
-    if (partitions === undefined) return;
-    partitions.delete(partitionId);
-    if (partitions.size === 0) this.#topics.delete(topicId);
+    const known = this.#topics.get(topicId);
+    if (known === partitionId) this.#topics.delete(topicId);
+    if (known === undefined || typeof known === "number") return;
+    known.delete(partitionId);
+    if (known.size > 1) return;
+    for (const last of known) this.#topics.set(topicId, last);
   }
 
   /** All partitions, by topic id and index, so that decisions do not depend on the history of the index. */
   sorted(): Place[] {
-    return [...this.#topics.keys()]
-      .sort()
-      .flatMap(topicId =>
-        [...(this.#topics.get(topicId) ?? [])]
-          .sort((a, b) => a - b)
-          .map((partitionId): Place => ({ topicId, partitionId })),
-      );
+    return [...this.#topics.keys()].sort().flatMap(topicId => {
+      const known = this.#topics.get(topicId) ?? [];
+      const partitions = typeof known === "number" ? [known] : [...known].sort((a, b) => a - b);
+      return partitions.map((partitionId): Place => ({ topicId, partitionId }));
+    });
   }
 }
-
-const NOWHERE = new Places();
 
 /** Sets of partitions by broker. */
 class PlacesByBroker {
   readonly #brokers = new Map<BrokerId, Places>();
 
-  of(brokerId: BrokerId): Pick<Places, "isEmpty" | "sorted"> {
-    return this.#brokers.get(brokerId) ?? NOWHERE;
+  of(brokerId: BrokerId): Place[] {
+    return this.#brokers.get(brokerId)?.sorted() ?? [];
   }
 
   move(place: Place, from: readonly BrokerId[], to: readonly BrokerId[]): void {
@@ -86,8 +85,7 @@ function isImbalanced({ leader, replicas }: PartitionImage): boolean {
 export class BrokerPartitions {
   readonly #isr = new PlacesByBroker();
   readonly #elr = new PlacesByBroker();
-  /** The key −1 has the partitions without a leader. */
-  readonly #led = new PlacesByBroker();
+  readonly #leaderless = new Places();
   readonly #imbalanced = new Places();
 
   constructor(image: MetadataImage) {
@@ -100,22 +98,17 @@ export class BrokerPartitions {
 
   /** Partitions with the broker in their ISR. */
   inSync(brokerId: BrokerId): Place[] {
-    return this.#isr.of(brokerId).sorted();
+    return this.#isr.of(brokerId);
   }
 
   /** Partitions with the broker among their eligible leader replicas. */
   eligible(brokerId: BrokerId): Place[] {
-    return this.#elr.of(brokerId).sorted();
-  }
-
-  /** True if the broker leads a partition. */
-  leads(brokerId: BrokerId): boolean {
-    return !this.#led.of(brokerId).isEmpty;
+    return this.#elr.of(brokerId);
   }
 
   /** Partitions without a leader. */
   leaderless(): Place[] {
-    return this.#led.of(NO_LEADER).sorted();
+    return this.#leaderless.sorted();
   }
 
   /** Partitions whose leader is not their first replica. */
@@ -140,14 +133,9 @@ export class BrokerPartitions {
   #replace(place: Place, before: PartitionImage | undefined, after: PartitionImage | undefined): void {
     this.#isr.move(place, before?.isr ?? NO_ONE, after?.isr ?? NO_ONE);
     this.#elr.move(place, before?.eligibleLeaderReplicas ?? NO_ONE, after?.eligibleLeaderReplicas ?? NO_ONE);
-    if (before?.leader !== after?.leader) {
-      this.#led.move(
-        place,
-        before === undefined ? NO_ONE : [before.leader],
-        after === undefined ? NO_ONE : [after.leader],
-      );
-    }
+    if (after?.leader === NO_LEADER) this.#leaderless.add(place);
+    else this.#leaderless.remove(place);
     if (after !== undefined && isImbalanced(after)) this.#imbalanced.add(place);
-    else if (before !== undefined) this.#imbalanced.remove(place);
+    else this.#imbalanced.remove(place);
   }
 }

@@ -15,7 +15,7 @@ import {
   metadataRecord,
 } from "@samsa/protocol";
 import type { Decision, DecisionContext } from "./decision.ts";
-import { returnedBroker, withoutBroker } from "./leadership.ts";
+import { partitionAt, returnedBroker, withoutBroker } from "./leadership.ts";
 
 /** State of a broker (`BrokerControlState`). */
 type BrokerState = "fenced" | "unfenced" | "controlled shutdown" | "shutdown now";
@@ -72,7 +72,7 @@ function nextState(
   { wantFence, wantShutDown, currentMetadataOffset }: BrokerHeartbeatRequest,
   failed: ReadonlySet<Uuid>,
 ): BrokerState {
-  const { image, sessions, partitions } = context;
+  const { image, sessions } = context;
   const { shutdownOffset, registrationOffset } = sessions.of(broker);
   switch (stateOf(context, broker)) {
     case "fenced":
@@ -83,11 +83,16 @@ function nextState(
     case "unfenced":
       if (wantFence) return wantShutDown ? "shutdown now" : "fenced";
       if (!wantShutDown) return "unfenced";
-      return partitions.leads(broker.brokerId) ? "controlled shutdown" : "shutdown now";
+      return leads(context, broker) ? "controlled shutdown" : "shutdown now";
     default:
-      if (partitions.leads(broker.brokerId)) return "controlled shutdown";
+      if (leads(context, broker)) return "controlled shutdown";
       return shutdownOffset <= sessions.lowestActiveOffset(image) ? "shutdown now" : "controlled shutdown";
   }
+}
+
+/** True if the broker leads a partition. A leader is in sync, and one that stops leaves every ISR that it can. */
+function leads(context: DecisionContext, { brokerId }: BrokerImage): boolean {
+  return context.partitions.inSync(brokerId).some(place => partitionAt(context, place).partition.leader === brokerId);
 }
 
 /** Records of a new state. The registration changes last when the broker leaves, first when it returns. */
