@@ -1,15 +1,15 @@
 import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
-import { METADATA_VERSION, type MetadataImage, metadataVersionOf, recordVersions } from "@samsa/metadata";
+import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
 import {
   type AssignReplicasToDirsRequest,
   type AssignReplicasToDirsResponse,
   Errors,
   type ErrorName,
   type MetadataRecord,
-  metadataRecord,
 } from "@samsa/protocol";
 import type { Decision, DecisionContext } from "./decision.ts";
 import { withoutBroker } from "./leadership.ts";
+import { partitionChange } from "./partition-change.ts";
 import { isOnline } from "./placement.ts";
 
 /**
@@ -36,7 +36,7 @@ export function assignReplicasToDirs(
       topicId,
       partitions: partitions.map(({ partitionIndex }) => {
         const place = { brokerId, topicId, partitionIndex, directory: id };
-        const error = assign(image, place, records);
+        const error = assign(context, place, records);
         if (error === undefined && !isOnline(broker.logDirs, id)) {
           lost.set(topicId, (lost.get(topicId) ?? new Set()).add(partitionIndex));
         }
@@ -59,19 +59,15 @@ interface Assignment {
   readonly directory: Uuid;
 }
 
-/** Adds the record of one assignment, if it changes the directory; returns its error, if any. */
-function assign(image: MetadataImage, wanted: Assignment, records: MetadataRecord[]): ErrorName | undefined {
+/** Adds the record of one assignment, if it changes the partition; returns its error, if any. */
+function assign(context: DecisionContext, wanted: Assignment, records: MetadataRecord[]): ErrorName | undefined {
   const { brokerId, topicId, partitionIndex, directory } = wanted;
-  const topic = image.topics.get(topicId);
+  const topic = context.image.topics.get(topicId);
   if (topic === undefined) return "UNKNOWN_TOPIC_ID";
   const partition = topic.partitions.get(partitionIndex);
   if (partition === undefined) return "UNKNOWN_TOPIC_OR_PARTITION";
-  const at = partition.replicas.indexOf(brokerId);
-  if (at < 0) return "NOT_LEADER_OR_FOLLOWER";
-  if (partition.directories[at] === directory) return undefined;
-  const { partitionChange } = recordVersions(metadataVersionOf(image));
-  const moved = partition.directories.map((known, i) => (i === at ? directory : known));
-  const change = { topicId, partitionId: partitionIndex, directories: moved };
-  records.push(metadataRecord("PartitionChangeRecord", partitionChange, change));
+  if (!partition.replicas.includes(brokerId)) return "NOT_LEADER_OR_FOLLOWER";
+  const record = partitionChange(context, topic, partitionIndex, { directory: { brokerId, id: directory } });
+  if (record !== undefined) records.push(record);
   return undefined;
 }

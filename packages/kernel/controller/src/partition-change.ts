@@ -1,4 +1,4 @@
-import { type BrokerId, entryAt, type PartitionIndex } from "@samsa/base";
+import { type BrokerId, entryAt, type PartitionIndex, type Uuid } from "@samsa/base";
 import {
   ELR_FEATURE,
   METADATA_VERSION,
@@ -27,6 +27,8 @@ export interface PartitionTarget {
   readonly acceptable?: (brokerId: BrokerId) => boolean;
   /** Broker that may have lost acknowledged records. */
   readonly crashed?: BrokerId;
+  /** Log directory of one replica. */
+  readonly directory?: { readonly brokerId: BrokerId; readonly id: Uuid };
   /** `RECOVERED` once the leader has recovered from an unclean election. */
   readonly leaderRecoveryState?: number;
 }
@@ -199,10 +201,11 @@ class Decider {
   }
 
   applyAssignment(change: Change): void {
-    const { draft, partition, context } = this;
+    const { draft, partition, context, target } = this;
     const { image } = context;
     if (draft.replicas.length > 0 && metadataVersionOf(image) >= METADATA_VERSION.directories) {
       const directories = draft.replicas.map(id => {
+        if (id === target.directory?.brokerId) return target.directory.id;
         const at = partition.replicas.indexOf(id);
         return at < 0 ? directoryOf(image.brokers.get(id)) : entryAt(partition.directories, at);
       });

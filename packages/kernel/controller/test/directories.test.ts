@@ -10,6 +10,7 @@ import {
   encodeMetadataRecord,
   errorOf,
   type MetadataRecord,
+  metadataRecord,
 } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 
@@ -223,6 +224,19 @@ describe("log directories", () => {
     expect(fixture.partition(topic).leader).toBe(1);
     fixture.assign(1, [[A, topic]]);
     expect(fixture.partition(topic)).toMatchObject({ leader: -1, directories: [A] });
+  });
+
+  test("an assignment also ends a reassignment whose replicas are all in sync", () => {
+    const fixture = new Fixture();
+    fixture.join(1, [A, B]);
+    fixture.join(2, [C]);
+    const topicId = fixture.topic("t", [1]);
+    const changed = { topicId, partitionId: 0, replicas: [1, 2], isr: [1, 2], addingReplicas: [2] };
+    fixture.append([
+      metadataRecord("PartitionChangeRecord", 2, { ...changed, directories: [UNASSIGNED_DIRECTORY, C] }),
+    ]);
+    fixture.assign(1, [[B, topicId]]);
+    expect(fixture.partition(topicId)).toMatchObject({ directories: [B, C], addingReplicas: [], leader: 1 });
   });
 
   test("cordoned ones are noted once, and get no new replicas", () => {
