@@ -155,13 +155,10 @@ function moved(
   }
   const ascending = (ids: readonly BrokerId[]) => [...ids].sort((a, b) => a - b);
   const removing = ascending(without(partition.replicas, ...replicas));
-  const adding = ascending(without(replicas, ...partition.replicas));
-  return {
-    replicas: [...replicas, ...removing],
-    // Unset fields keep the adding or removing replicas of an ongoing reassignment.
-    ...(removing.length > 0 ? { removing } : {}),
-    ...(adding.length > 0 ? { adding } : {}),
-  };
+  // A replica that an ongoing reassignment adds is still to be added, if it stays.
+  const settled = without(partition.replicas, ...partition.addingReplicas);
+  const adding = ascending(without(replicas, ...settled));
+  return { replicas: [...replicas, ...removing], removing, adding };
 }
 
 /** ListPartitionReassignments: ongoing reassignments of the named partitions; null: of all. */

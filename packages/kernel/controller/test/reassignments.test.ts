@@ -128,6 +128,24 @@ describe("AlterPartitionReassignments", () => {
     expect(shown()).toEqual({ replicas: [4, 2], isr: [2, 4], leader: 4, adding: [], removing: [] });
   });
 
+  test.each<[target: number[], shown: object, inSync: number[]]>([
+    [[1, 2, 3], { replicas: [1, 2, 3], adding: [], removing: [] }, [1, 2, 3]],
+    [[1, 2, 3, 4], { replicas: [1, 2, 3, 4], adding: [4], removing: [] }, [1, 2, 3, 4]],
+    [[4, 2], { replicas: [4, 2, 1, 3], adding: [4], removing: [1, 3] }, [2, 4]],
+    [[2], { replicas: [2], adding: [], removing: [] }, [2]],
+  ])("may be replaced by another one, to %j", (target, expected, end) => {
+    expect(reassign([1, 4])).toEqual(["NONE", null]);
+    expect(shown()).toMatchObject({ replicas: [1, 4, 2, 3], adding: [4], removing: [2, 3] });
+    expect(reassign(target)).toEqual(["NONE", null]);
+    expect(shown()).toMatchObject(expected);
+    inSync(...partition().replicas);
+    fence(3);
+    const left = end.filter(id => id !== 3);
+    expect(shown()).toMatchObject({ adding: [], removing: [] });
+    expect([...partition().isr].sort()).toEqual(left);
+    expect([...partition().replicas].sort()).toEqual(end);
+  });
+
   test("may be called off", () => {
     reassign([4]);
     expect(reassign(null)).toEqual(["NONE", null]);
