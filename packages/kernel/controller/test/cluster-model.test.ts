@@ -19,9 +19,9 @@ const STEPS = {
   produce: [6, fc.tuple(broker, fc.boolean())],
   propose: [6, fc.tuple(broker, fc.nat(9))],
   deliver: [6, fc.tuple(fc.nat(9))],
-  createTopic: [3, fc.tuple(topic, factor)],
+  createTopic: [4, fc.tuple(topic, factor)],
   deleteTopic: [1, fc.tuple(topic)],
-  reassign: [3, fc.tuple(topic, broker, fc.nat(3))],
+  reassign: [6, fc.tuple(topic, broker, fc.nat(3))],
   elect: [1, fc.tuple(fc.constantFrom(0, 0, 0, 1))],
   unregister: [1, fc.tuple(broker)],
   allocate: [1, fc.tuple(broker)],
@@ -52,7 +52,7 @@ test.each([true, false])("brokers and controllers come and go, eligible leader r
     fc.property(fc.integer({ min: 1, max: 5 }), steps, (count, history) => {
       const cluster = new ModelCluster(count, elr);
       for (const [name, values] of history) (cluster[name] as (...values: readonly unknown[]) => void)(...values);
-      cluster.commit(1);
+      cluster.heal();
       acknowledged += cluster.acknowledged;
     }),
     { numRuns },

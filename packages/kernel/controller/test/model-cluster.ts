@@ -402,6 +402,39 @@ export class ModelCluster {
     for (const index of this.#brokers.keys()) this.catchUp(index);
   }
 
+  /** Ends a history: once all brokers run and hear of everything, all partitions are led and all reassignments end. */
+  heal(): void {
+    const all = [...this.#brokers.keys()];
+    this.commit(1);
+    for (const broker of this.#brokers) broker.isStopping = false;
+    // Brokers that the controller has let go, or has never let in, start anew.
+    for (const index of all) if (this.#isOut(index)) this.crash(index, 1);
+    this.pass(TIMEOUT);
+    for (let round = 0; round < 5; round++) {
+      this.settle();
+      for (const index of all) this.replicate(index);
+      for (const index of all) this.propose(index, 0);
+      while (this.#queue.length > 0) this.deliver(0);
+      this.commit(1);
+      this.pass(1000);
+    }
+    for (const [key, partition] of partitionsOf(this.#committed)) {
+      const { isr, replicas, addingReplicas, removingReplicas, eligibleLeaderReplicas, lastKnownElr } = partition;
+      const shown = () => JSON.stringify({ key, partition });
+      const candidates = [...isr, ...eligibleLeaderReplicas, ...lastKnownElr];
+      if (candidates.length === 0) continue;
+      expect(partition.leader, shown()).toBeGreaterThanOrEqual(0);
+      expect([addingReplicas, removingReplicas], shown()).toEqual([[], []]);
+      expect(new Set(isr), shown()).toEqual(new Set(replicas));
+    }
+  }
+
+  #isOut(index: number): boolean {
+    const { brokerId, epoch } = this.#broker(index);
+    const broker = this.#committed.brokers.get(brokerId);
+    return broker?.inControlledShutdown === true || Number(broker?.brokerEpoch) !== epoch;
+  }
+
   /** Partitions that a broker leads as far as it knows. */
   #led({ brokerId, epoch, view }: Broker): [key: string, PartitionImage, topicId: string][] {
     if (epoch === undefined) return [];
