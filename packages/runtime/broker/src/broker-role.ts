@@ -118,7 +118,7 @@ export class BrokerRole {
     this.channel = channels.forwarding;
     this.turn = turn;
     this.#plan = plan;
-    const { env, nodeId, clusterId, config, settings, tools, dirs, loader } = shared;
+    const { env, nodeId, clusterId, incarnationId, config, settings, tools, dirs, loader } = shared;
     this.config = config;
     this.#tasks = new PeriodicTasks(env);
     this.judging = new Judging(new BatchJudge(tools), options.judge);

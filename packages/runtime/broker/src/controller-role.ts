@@ -68,9 +68,8 @@ export class ControllerRole {
         kraftVersion: () => quorum.kraftVersion,
         quorumNodes: () => quorum.voters.map(({ id }) => id),
         sessionTimeoutMs: SESSION_TIMEOUT_MS,
-        // The controller becomes active before the broker of this process registers: the old registration is of a
-        // process that has ended.
-        hasEnded: ({ brokerId }) => brokerId === nodeId,
+        // Another process with the id of this one has ended.
+        hasEnded: broker => broker.brokerId === nodeId && broker.incarnationId !== incarnationId,
         preferredElectionIntervalMs: ELECTION_INTERVAL_MS,
         uncleanElectionIntervalMs: ELECTION_INTERVAL_MS,
         configs: configRules(() => settings.broker(this.#controller.image)),

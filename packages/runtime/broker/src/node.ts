@@ -8,6 +8,7 @@ import {
   invariant,
   nearestNumber,
   parseConfig,
+  randomUuid,
 } from "@samsa/base";
 import { EMPTY_IMAGE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";

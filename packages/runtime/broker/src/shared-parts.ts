@@ -13,6 +13,8 @@ export interface SharedParts {
   readonly env: Env;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
+  /** Id of this process, with which its broker registers. */
+  readonly incarnationId: Uuid;
   /** Settings of the file, as they were at the start. */
   readonly config: BrokerConfig;
   readonly settings: Settings;
