@@ -133,6 +133,7 @@ export class BrokerRole {
       env,
       nodeId,
       clusterId,
+      incarnationId,
       config,
       dirs,
       channel: channels.heartbeat,

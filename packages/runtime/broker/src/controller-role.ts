@@ -18,11 +18,6 @@ import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { FEATURES, METADATA_LEVEL, TOLERATED } from "./metadata/features.ts";
 import { NotControllerError, QuorumController } from "./controller/quorum-controller.ts";
 
-/** Default of `broker.session.timeout.ms`. */
-const SESSION_TIMEOUT_MS = 9000;
-/** Default of `leader.imbalance.check.interval.seconds` and `unclean.leader.election.interval.ms`, in milliseconds. */
-const ELECTION_INTERVAL_MS = 300_000;
-
 /** Records of a new cluster. */
 export const BOOTSTRAP = bootstrapRecords({ metadataVersion: METADATA_LEVEL, features: FEATURES });
 
@@ -53,7 +48,7 @@ export class ControllerRole {
   constructor(shared: SharedParts, options: ControllerRoleOptions) {
     this.#shared = shared;
     this.#options = options;
-    const { env, nodeId, clusterId, settings, config, quotas, quorum, loader, buffers } = shared;
+    const { env, nodeId, clusterId, incarnationId, settings, config, quotas, quorum, loader, buffers } = shared;
     this.#tasks = new PeriodicTasks(env);
     this.#controller = new QuorumController(
       { env, log: quorum, onFailure: options.onFailure },
@@ -67,11 +62,13 @@ export class ControllerRole {
         offered: FEATURES,
         kraftVersion: () => quorum.kraftVersion,
         quorumNodes: () => quorum.voters.map(({ id }) => id),
-        sessionTimeoutMs: SESSION_TIMEOUT_MS,
+        sessionTimeoutMs: config["broker.session.timeout.ms"],
         // Another process with the id of this one has ended.
         hasEnded: broker => broker.brokerId === nodeId && broker.incarnationId !== incarnationId,
-        preferredElectionIntervalMs: ELECTION_INTERVAL_MS,
-        uncleanElectionIntervalMs: ELECTION_INTERVAL_MS,
+        preferredElectionIntervalMs: config["auto.leader.rebalance.enable"]
+          ? config["leader.imbalance.check.interval.seconds"] * 1000
+          : undefined,
+        uncleanElectionIntervalMs: config["unclean.leader.election.interval.ms"],
         configs: configRules(() => settings.broker(this.#controller.image)),
         replication: (image, topic) => ({
           uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",

@@ -110,7 +110,9 @@ export class Node {
     const quorum = this.#openQuorum(dirs, { config, tools, loader });
     const { clusterId } = dirs;
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
-    this.shared = { env, nodeId, clusterId, config, settings, tools, buffers, dirs, quotas, quorum, loader, software };
+    const incarnationId = randomUuid(length => env.random.bytes(length));
+    const parts = { settings, tools, buffers, dirs, quotas, quorum, loader };
+    this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
     this.#snapshots = new SnapshotGenerator(env, config, quorum);
   }
 

@@ -1,4 +1,4 @@
-import type { BrokerId, BufferPool, Env } from "@samsa/base";
+import type { BrokerId, BufferPool, Env, Uuid } from "@samsa/base";
 import type { RaftClient } from "@samsa/raft";
 import type { Tools } from "@samsa/records";
 import type { LogDirs } from "@samsa/storage";

@@ -13,6 +13,11 @@ const ADDRESSES = (servers: readonly string[]): string | undefined =>
 
 /** Settings of the quorum of controllers, and of brokers towards it (`QuorumConfig`, `KRaftConfigs`). */
 export const quorumConfigs = configSpecs({
+  "auto.leader.rebalance.enable": {
+    type: "boolean",
+    default: "true",
+    doc: "Lets the controller elect the preferred leaders of partitions at an interval.",
+  },
   "broker.heartbeat.interval.ms": {
     type: "int",
     default: "2000",
@@ -98,11 +103,23 @@ export const quorumConfigs = configSpecs({
     default: "60000",
     doc: "Time within which a starting broker must register with the controller, in ms.",
   },
+  "leader.imbalance.check.interval.seconds": {
+    type: "long",
+    default: "300",
+    min: 1,
+    doc: "Interval at which preferred leaders are elected, in seconds.",
+  },
   "process.roles": {
     type: "list",
     default: "broker,controller",
     oneOf: ["broker", "controller"],
     nonEmpty: true,
     doc: "Roles of this node.",
+  },
+  "unclean.leader.election.interval.ms": {
+    type: "long",
+    default: "300000",
+    min: 1,
+    doc: "Interval at which leaders are elected for partitions without one, where the topic allows any replica, in ms.",
   },
 });

@@ -9,7 +9,6 @@ alter.config.policy.class.name | class | null
 alter.log.dirs.replication.quota.window.num | int | 11 | 1..
 alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1..
 authorizer.class.name | string | ""
-auto.leader.rebalance.enable | boolean | true
 background.threads | int | 10 | 1.. | cluster-wide
 client.quota.callback.class | class | null
 compression.lz4.level | int | 9 | 1..17 | cluster-wide
@@ -69,7 +68,6 @@ internal.metadata.log.segment.bytes | int | null
 internal.metadata.max.batch.size.in.bytes | int | 8388608
 kafka.metrics.polling.interval.secs | int | 10 | 1..
 kafka.metrics.reporters | list | ""
-leader.imbalance.check.interval.seconds | long | 300 | 1..
 log.dir.failure.timeout.ms | long | 30000 | 1..
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0..
 log.initial.task.delay.ms | long | 30000 | 0..
@@ -221,7 +219,6 @@ ssl.truststore.location | string | null | | per-broker
 ssl.truststore.password | password | null | | per-broker
 ssl.truststore.type | string | JKS | | per-broker
 transaction.two.phase.commit.enable | boolean | false
-unclean.leader.election.interval.ms | long | 300000 | 1..
 unstable.api.versions.enable | boolean | false
 unstable.feature.versions.enable | boolean | false
 `;

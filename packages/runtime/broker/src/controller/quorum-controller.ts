@@ -1,8 +1,15 @@
-import { type Env, type Offset, randomUuid } from "@samsa/base";
-import { Controller, type ControllerRequests, type ControllerSettings, type Draw } from "@samsa/controller";
+import { type Env, guard, type Offset, randomUuid } from "@samsa/base";
+import {
+  Controller,
+  type ControllerRequests,
+  type ControllerSettings,
+  type Draw,
+  type PeriodicDecision,
+} from "@samsa/controller";
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenance } from "@samsa/metadata";
 import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
+import { Alarm } from "../turn/alarm.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "../limits/quotas.ts";
 
 /** Most bytes that a record takes in a batch besides its value. */
@@ -29,6 +36,13 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
+/** Log messages of decisions that no request asks for. */
+const PERIODIC: Readonly<Record<PeriodicDecision["task"], string>> = {
+  maybeFenceStaleBroker: "a broker is fenced, because its heartbeats have stopped",
+  electPreferred: "preferred leaders are elected",
+  electUnclean: "leaders are elected that may lack records, as their topics allow",
+};
+
 /** This controller is not the active one. */
 export class NotControllerError extends Error {
   constructor() {
@@ -44,6 +58,7 @@ export class NotControllerError extends Error {
 export class QuorumController {
   readonly #host: Host;
   readonly #settings: ControllerSettings;
+  readonly #alarm: Alarm;
   /** Undefined while another controller is active. */
   #active: Controller<Waiter> | undefined;
   #failure: Error | undefined;
@@ -52,6 +67,7 @@ export class QuorumController {
   constructor(host: Host, settings: ControllerSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.#alarm = new Alarm(host.env, () => this.#tick());
   }
 
   /** Reason why this controller has failed; undefined while it has not. */
@@ -79,8 +95,13 @@ export class QuorumController {
    */
   activate(image: MetadataImage, bootstrap: readonly MetadataRecord[]): Promise<void> {
     this.renounce();
-    this.#active = new Controller(this.#settings, image);
-    return this.#write(({ image: now }) => ({ records: activationRecords(now, bootstrap), reply: undefined }));
+    this.#active = new Controller(this.#settings, image, this.#host.env.clock.monotonic());
+    const activated = this.#write(controller => ({
+      records: controller.activationRecords(bootstrap),
+      reply: undefined,
+    }));
+    this.#setAlarm();
+    return activated;
   }
 
   /** Is the active controller no more: drops what is not committed, and fails its requests (`renounce`). */
@@ -110,7 +131,32 @@ export class QuorumController {
       if (records.length > 0) this.#append(controller, records);
       const isCommitted = controller.await({ resolve: () => resolve(reply), reject });
       if (isCommitted) resolve(reply);
+      this.#setAlarm();
     });
+  }
+
+  #setAlarm(): void {
+    const at = this.#active?.nextDeadline ?? Infinity;
+    if (at < Infinity && this.#failure === undefined && !this.#isClosed) this.#alarm.set(at);
+  }
+
+  /** Decides what is due without a request: one decision in a turn, so that requests are served in between. */
+  #tick(): void {
+    const controller = this.#active;
+    if (controller === undefined || this.#isClosed || this.#failure !== undefined) return;
+    const { logger } = this.#host.env;
+    guard(
+      () => {
+        const decision = controller.tick(this.#draw(NO_MUTATION_QUOTA));
+        if (decision === undefined) return;
+        logger.info(PERIODIC[decision.task], decision.brokerId === undefined ? {} : { broker: decision.brokerId });
+        if (decision.records.length > 0) this.#append(controller, decision.records);
+      },
+      error => {
+        if (!(error instanceof NotControllerError)) logger.error("a decision of the controller failed", { error });
+      },
+    );
+    this.#setAlarm();
   }
 
   /**
@@ -165,6 +211,7 @@ export class QuorumController {
   /** Refuses further requests; those in progress are answered when they are committed. */
   close(): void {
     this.#isClosed = true;
+    this.#alarm.stop();
   }
 }
 

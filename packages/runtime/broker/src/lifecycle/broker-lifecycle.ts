@@ -7,7 +7,6 @@ import {
   invariant,
   type Offset,
   type PreviousStates,
-  randomUuid,
   type Timer,
   type Uuid,
 } from "@samsa/base";
@@ -24,6 +23,7 @@ interface Host {
   readonly env: Env;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
+  readonly incarnationId: Uuid;
   readonly config: BrokerConfig;
   readonly dirs: LogDirs;
   readonly channel: ControllerChannel;
@@ -70,7 +70,6 @@ function milestone(): Milestone {
 export class BrokerLifecycle implements MetadataPublisher {
   readonly name = "broker lifecycle";
   readonly #host: Host;
-  readonly #incarnationId: Uuid;
   #endpoints: readonly Endpoint[] = [];
   #state: State = "STARTING";
   #brokerEpoch: BrokerEpoch = -1;
@@ -88,7 +87,6 @@ export class BrokerLifecycle implements MetadataPublisher {
 
   constructor(host: Host) {
     this.#host = host;
-    this.#incarnationId = randomUuid(length => host.env.random.bytes(length));
   }
 
   /** Epoch of the registration; −1 before it. */
@@ -175,8 +173,9 @@ export class BrokerLifecycle implements MetadataPublisher {
 
   /** Returns the time until the next request, in ms. */
   async #register(): Promise<number> {
-    const { env, nodeId, clusterId, config, dirs, channel } = this.#host;
-    const features = [...TOLERATED].map(([name, { min, max }]) => ({
+    const { env, nodeId, clusterId, incarnationId, config, dirs, channel } = this.#host;
+    const supported = [...TOLERATED, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const];
+    const features = supported.map(([name, { min, max }]) => ({
       name,
       minSupportedVersion: min,
       maxSupportedVersion: max,
@@ -184,7 +183,7 @@ export class BrokerLifecycle implements MetadataPublisher {
     const request = Apis.BrokerRegistration.request.defaults({
       brokerId: nodeId,
       clusterId,
-      incarnationId: this.#incarnationId,
+      incarnationId,
       listeners: this.#endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
       features,
       rack: config["broker.rack"] ?? null,
