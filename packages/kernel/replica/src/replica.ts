@@ -1,5 +1,13 @@
 import { checkTransition, invariant, type LeaderEpoch, type Offset, type PreviousStates } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
+import {
+  type FollowerFetch,
+  type IsrAnswer,
+  type IsrProposal,
+  type LeaderOptions,
+  LeaderReplica,
+  type PartitionState,
+} from "./leader.ts";
 import { type Wait, Waits } from "./waits.ts";
 
 type Role = "LEADER" | "FOLLOWER" | "OFFLINE";
@@ -26,29 +34,45 @@ export interface Settled<W> {
 
 const NO_EPOCH = -1;
 
+/** Ends of the log of a replica that begins to lead. */
+export interface LeaderStart {
+  readonly logEnd: Offset;
+  /** End of the records that are written, and flushed if the settings ask for it. */
+  readonly ownEnd: Offset;
+  /** Monotonic time in ms. */
+  readonly now: number;
+}
+
 /**
  * Replica of a partition on one broker (the decisions of `Partition`). `W` is what the caller keeps for each append
- * that waits for its acknowledgement.
+ * that waits for its acknowledgement. Steps that may raise the high watermark are followed by `settled`.
  */
 export class Replica<W> {
+  readonly #options: LeaderOptions;
   #role: Role = "FOLLOWER";
   #epoch: LeaderEpoch = NO_EPOCH;
   #fault: number = Errors.NOT_LEADER_OR_FOLLOWER.code;
-  #highWatermark: Offset;
-  /** Number of replicas in sync: this one alone, so far. */
-  readonly #inSync = 1;
-  /** Number of replicas that the partition has. */
-  replicas = 1;
-  /** Value of `min.insync.replicas`; above the number of replicas, that number counts (`Partition.effectiveMinIsr`). */
-  minInSync = 1;
+  #followed: Offset;
+  #leader: LeaderReplica | undefined;
+  #minInSync = 1;
   readonly #waits: Readonly<Record<Acks, Waits<W>>> = {
     LEADER: new Waits(),
     COMMITTED: new Waits(),
     IN_SYNC: new Waits(),
   };
 
-  constructor(highWatermark: Offset) {
-    this.#highWatermark = highWatermark;
+  constructor(highWatermark: Offset, options: LeaderOptions) {
+    this.#followed = highWatermark;
+    this.#options = options;
+  }
+
+  /** Value of `min.insync.replicas`; above the number of replicas, that number counts (`Partition.effectiveMinIsr`). */
+  get minInSync(): number {
+    return this.#minInSync;
+  }
+  set minInSync(replicas: number) {
+    this.#minInSync = replicas;
+    if (this.#leader !== undefined) this.#leader.minInSync = replicas;
   }
 
   /** Epoch of the partition's leader, this broker or another; −1 before the first. */
@@ -65,9 +89,14 @@ export class Replica<W> {
     return this.#role === "OFFLINE";
   }
 
+  /** State as a leader; undefined while this broker does not lead the partition. */
+  get leader(): LeaderReplica | undefined {
+    return this.#leader;
+  }
+
   /** Records below this offset are on all replicas in sync, and readable. */
   get highWatermark(): Offset {
-    return this.#highWatermark;
+    return this.#leader?.highWatermark ?? this.#followed;
   }
 
   /** Number of appends that are kept: those that wait, and some that were cancelled. */
@@ -85,43 +114,69 @@ export class Replica<W> {
   /** Error code for an append; 0 if the leader may take it (`Partition.appendRecordsToLeader`). */
   appendFault(acks: Acks): number {
     if (this.#fault !== 0) return this.#fault;
-    return acks === "IN_SYNC" && this.#isBelowMinimum ? Errors.NOT_ENOUGH_REPLICAS.code : 0;
+    return acks === "IN_SYNC" && this.#leader?.isBelowMinimum === true ? Errors.NOT_ENOUGH_REPLICAS.code : 0;
   }
 
-  get #isBelowMinimum(): boolean {
-    return this.#inSync < Math.min(this.minInSync, this.replicas);
-  }
-
-  /** Adds an append whose last record is before `end`. `written` or a change of role ends the wait; it may be cancelled. */
+  /** Adds an append whose last record is before `end`. `settled` or a change of role ends the wait; it may be cancelled. */
   appended(end: Offset, acks: Acks, item: W): Wait<W> {
     invariant(this.#role === "LEADER", "only a leader appends for clients");
     return this.#waits[acks].add(end, item);
   }
 
-  /**
-   * Takes the end of the records that are safe on this replica. Returns the waits that end
-   * (`DelayedProduce`, `Partition.checkEnoughReplicasReachOffset`).
-   */
-  written(end: Offset): readonly Settled<W>[] {
-    if (this.#fault !== 0) return [];
-    this.#highWatermark = Math.max(this.#highWatermark, end);
+  /** Takes the end of the leader's records that count: written, and flushed if the settings ask for it. */
+  written(end: Offset, now: number): void {
+    this.#leader?.written(end, now);
+  }
+
+  /** Takes the fetch of another replica. Returns 0, or the error code for it. */
+  fetched(fetch: FollowerFetch): number {
+    return this.#leader?.fetched(fetch) ?? this.#fault;
+  }
+
+  /** Takes the answer to a proposal. True if it must be sent again. */
+  isrAnswered(proposal: IsrProposal, answer: IsrAnswer, now: number): boolean {
+    return this.#leader?.isrAnswered(proposal, answer, now) ?? false;
+  }
+
+  /** Returns the appends whose waits end now (`DelayedProduce`, `Partition.checkEnoughReplicasReachOffset`). */
+  settled(): readonly Settled<W>[] {
+    const leader = this.#leader;
+    if (leader === undefined) return [];
+    const { highWatermark } = leader;
     const { LEADER, COMMITTED, IN_SYNC } = this.#waits;
     // The records are in the log, even if the replicas in sync have become too few since.
-    const inSyncError = this.#isBelowMinimum ? Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code : 0;
+    const inSyncError = leader.isMaximalBelowMinimum ? Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code : 0;
     return [
-      { items: LEADER.upTo(end), errorCode: 0 },
-      { items: COMMITTED.upTo(this.#highWatermark), errorCode: 0 },
-      { items: IN_SYNC.upTo(this.#highWatermark), errorCode: inSyncError },
+      { items: LEADER.upTo(Math.max(leader.ownEnd, highWatermark)), errorCode: 0 },
+      { items: COMMITTED.upTo(highWatermark), errorCode: 0 },
+      { items: IN_SYNC.upTo(highWatermark), errorCode: inSyncError },
     ];
   }
 
-  /** Leads in an epoch. Appends of an earlier epoch go on waiting. */
-  becomeLeader(epoch: LeaderEpoch): void {
-    this.#enter("LEADER", epoch);
-    this.#fault = 0;
+  /** Takes the high watermark of the leader, at most `logEnd`; returns it (`UnifiedLog.maybeUpdateHighWatermark`). */
+  follow(leaderHighWatermark: Offset, logEnd: Offset): Offset {
+    invariant(this.#leader === undefined, "a leader sets its own high watermark");
+    this.#followed = Math.min(leaderHighWatermark, logEnd);
+    return this.#followed;
   }
 
-  /** Returns the waits that end, with NOT_LEADER_OR_FOLLOWER. */
+  /**
+   * Leads with the state of the metadata; false if a later state is known. Appends of an earlier epoch go on waiting
+   * (`Partition.makeLeader`).
+   */
+  becomeLeader(state: PartitionState, start: LeaderStart): boolean {
+    if (this.#leader === undefined) {
+      const leader = new LeaderReplica(this.#options, this.#followed);
+      leader.minInSync = this.#minInSync;
+      if (!leader.lead(state, start)) return false;
+      this.#leader = leader;
+    } else if (!this.#leader.lead(state, start)) return false;
+    this.#enter("LEADER", state.leaderEpoch);
+    this.#fault = 0;
+    return true;
+  }
+
+  /** Follows in an epoch. Returns the waits that end, with NOT_LEADER_OR_FOLLOWER (`Partition.makeFollower`). */
   becomeFollower(epoch: LeaderEpoch): Settled<W> {
     this.#enter("FOLLOWER", epoch);
     return this.#refuse(Errors.NOT_LEADER_OR_FOLLOWER.code);
@@ -141,6 +196,8 @@ export class Replica<W> {
   }
 
   #refuse(errorCode: number): Settled<W> {
+    this.#followed = this.highWatermark;
+    this.#leader = undefined;
     this.#fault = errorCode;
     return { items: Object.values(this.#waits).flatMap(waits => waits.all()), errorCode };
   }
