@@ -416,9 +416,14 @@ export class LogState {
     this.txnsOf(segment);
     segment.truncate(offset, position, out);
     this.endOffset = offset;
+    this.truncateEpochs(offset, out);
+    this.dropSnapshots(snapshot => snapshot > offset, out);
+  }
+
+  /** Removes the leader epochs that begin at or after `offset`. */
+  truncateEpochs(offset: Offset, out: LogEffect[]): void {
     this.epochs.truncateFromEnd(offset);
     this.writeEpochs(out);
-    this.dropSnapshots(snapshot => snapshot > offset, out);
   }
 
   /** Empties the log; the next record gets `offset`. */

@@ -32,8 +32,9 @@ import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { FetchSessions } from "./replica/fetch-sessions.ts";
 import { Moves, type Placed } from "./replica/moves.ts";
-import type { Watcher } from "./replica/partition.ts";
+import type { Watcher } from "./replica/readers.ts";
 import { expireProducers, retain } from "./replica/retention.ts";
+import { Replication } from "./replica/replication.ts";
 import { Topics } from "./replica/topics.ts";
 import { ShareGroups } from "./share/share-groups.ts";
 import type { SharedParts } from "./shared-parts.ts";
@@ -74,6 +75,8 @@ interface BrokerRoleParts {
 /** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
+/** Software of the connections to other brokers (KIP-511). */
+const SOFTWARE = { name: "samsa", version: "0.1.0" };
 const LOAD_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** Interval at which idle quota meters are removed. */
@@ -89,6 +92,8 @@ export class BrokerRole {
   readonly sessions: FetchSessions;
   readonly metrics = new BrokerMetrics();
   readonly moves: Moves;
+  /** Replication of partitions with other brokers. */
+  readonly replication: Replication;
   readonly topics: Topics;
   readonly loads: LoadQueue;
   readonly groups: Groups;
@@ -147,7 +152,18 @@ export class BrokerRole {
     this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
-    this.topics = new Topics({ env, nodeId, turn, dirs, settings, moves: this.moves, openAtOnce, opened }, EMPTY_IMAGE);
+    this.replication = new Replication({
+      ...{ env, turn, nodeId, brokerEpoch },
+      config: () => this.config,
+      endpointOf: () => undefined,
+      proposeIsr: () => Promise.reject(new Error("this broker is alone")),
+      software: SOFTWARE,
+    });
+    const { moves, replication } = this;
+    this.topics = new Topics(
+      { env, nodeId, turn, dirs, settings, moves, replication, openAtOnce, opened },
+      EMPTY_IMAGE,
+    );
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
     this.peers = new BrokerPeers({
       env,
@@ -270,6 +286,8 @@ export class BrokerRole {
       this.telemetry?.expire();
     });
     this.#tasks.every("retention", config["log.retention.check.interval.ms"], () => retain(this));
+    const sweepMs = this.replication.lagMs / 2;
+    this.#tasks.every("replicas in sync", sweepMs, () => this.replication.sweep(this.topics.all()));
     this.#tasks.every("producers", config["producer.id.expiration.check.interval.ms"], () => expireProducers(this));
     this.#tasks.every("expiry", config["offsets.retention.check.interval.ms"], () => this.groups.cleanUp());
     this.#tasks.every(
@@ -451,6 +469,7 @@ export class BrokerRole {
   async close(): Promise<void> {
     await this.#server.stopListening();
     this.#tasks.close();
+    this.replication.close();
     for (const fetch of [...this.pendingFetches]) fetch.changed();
     this.transactions.close(Errors.NOT_COORDINATOR.code);
     this.groups.close(Errors.NOT_COORDINATOR.code);

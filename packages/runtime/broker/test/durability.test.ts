@@ -9,6 +9,7 @@ import { Deadlines } from "../src/replica/deadlines.ts";
 import { Moves } from "../src/replica/moves.ts";
 import { Partition, type PartitionOptions } from "../src/replica/partition.ts";
 import { Turn } from "../src/turn/turn.ts";
+import { ALONE, leading as state } from "./alone.ts";
 import { logOf } from "./logs.ts";
 
 const RANGE = { offset: 0, maxBytes: 1000, minOneMessage: true } as const;
@@ -17,8 +18,9 @@ const NOW = 1_700_000_000_000;
 /** A partition that this broker leads. */
 function leading(env: Env, turn: Turn, log: PartitionLog): Partition {
   const settings = { log: CONFIG, rules: {} as PartitionOptions["settings"]["rules"], minInSync: 1 };
-  const partition = new Partition({ env, turn, log, deadlines: new Deadlines(env), topicId: TOPIC_ID, settings });
-  partition.becomeLeader(0);
+  const deadlines = new Deadlines(env);
+  const partition = new Partition({ env, turn, log, deadlines, cluster: ALONE, topicId: TOPIC_ID, settings });
+  partition.becomeLeader(state(0));
   return partition;
 }
 

@@ -5,6 +5,7 @@ import { nodeEnv } from "@samsa/node";
 import { BatchCursor, buildBatch, type Compression } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leading } from "./alone.ts";
 import { connectTo, TestBroker } from "./wire.ts";
 import { logOf } from "./logs.ts";
 
@@ -301,7 +302,7 @@ describe("settings of a topic", () => {
     const name = await topicWith({ "min.insync.replicas": "2" });
     expect((await produce(name)).errorCode, "no more than there are replicas").toBe(0);
     const partition = broker.broker.topics.partition(name, 0);
-    partition?.becomeLeader(partition.leaderEpoch, 2);
+    partition?.becomeLeader(leading(partition.leaderEpoch, [1, 2]));
     expect((await produce(name)).errorCode).toBe(19);
     expect((await produce(name, { acks: 1 })).errorCode).toBe(0);
     await alter(TOPIC, name, { "min.insync.replicas": null });

@@ -4,6 +4,7 @@ import { ApiKey, Errors } from "@samsa/protocol";
 import { buildBatch, readRecords } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leading } from "./alone.ts";
 import { connectTo, TestBroker } from "./wire.ts";
 
 const { crypto, codecs } = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
@@ -564,7 +565,7 @@ describe("settings", () => {
     withBroker({ "transaction.state.log.min.isr": "2" }, async (mine, { broker: own }) => {
       await mine.init("x");
       const partition = own.topics.partition("__transaction_state", 0);
-      partition?.becomeLeader(partition.leaderEpoch, 2);
+      partition?.becomeLeader(leading(partition.leaderEpoch, [1, 2]));
       const body = { transactionalId: "x", transactionTimeoutMs: 1000 };
       const reply = await mine.wire.ask("InitProducerId", 5, body);
       expect(reply.errorCode).toBe(Errors.COORDINATOR_NOT_AVAILABLE.code);

@@ -404,9 +404,9 @@ export class PartitionLog {
     this.state.writeEpochs(this.effects);
   }
 
-  /** Removes all records at and after `offset`. */
+  /** Removes all records and leader epochs at and after `offset`; an epoch without records may begin at the end. */
   truncateTo(offset: Offset): void {
-    if (offset >= this.endOffset) return;
+    if (offset >= this.endOffset) return this.state.truncateEpochs(offset, this.effects);
     this.guarded(() => {
       this.writePending();
       this.tail.clear();

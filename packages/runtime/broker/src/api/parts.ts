@@ -11,7 +11,7 @@ import type { Judging } from "../limits/judging.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
 import type { BrokerNode } from "../metadata/broker-nodes.ts";
 import type { Moves } from "../replica/moves.ts";
-import type { Watcher } from "../replica/partition.ts";
+import type { Watcher } from "../replica/readers.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AnnouncedApi, ApiRow } from "../request/api-row.ts";

@@ -83,6 +83,7 @@ export const brokerConfigs = configSpecs({
     doc: "Bytes per second that throttled followers may replicate; no effect on a single node.",
   },
   ...consumerGroupConfigs,
+  ...replicaConfigs,
   ...shareConfigs,
   ...quorumConfigs,
   ...transactionConfigs,

@@ -85,7 +85,6 @@ num.io.threads | int | 8 | 1.. | cluster-wide
 num.network.threads | int | 3 | 1.. | cluster-wide
 num.recovery.threads.per.data.dir | int | 2 | 1.. | cluster-wide
 num.replica.alter.log.dirs.threads | int | null
-num.replica.fetchers | int | 1 | 1.. | cluster-wide
 offsets.topic.compression.codec | int | 0
 principal.builder.class | class | org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder | | per-broker
 producer.purgatory.purge.interval.requests | int | 1000
@@ -120,16 +119,9 @@ remote.log.storage.manager.class.path | string | null
 remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
 remote.log.storage.system.enable | boolean | false
 replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide
-replica.fetch.backoff.ms | int | 1000 | 0..
-replica.fetch.max.bytes | int | 1048576 | 0..
-replica.fetch.min.bytes | int | 1
-replica.fetch.response.max.bytes | int | 10485760 | 0..
-replica.fetch.wait.max.ms | int | 500
 replica.high.watermark.checkpoint.interval.ms | long | 5000
-replica.lag.time.max.ms | long | 30000
 replica.selector.class | string | null
 replica.socket.receive.buffer.bytes | int | 65536
-replica.socket.timeout.ms | int | 30000
 replication.quota.window.num | int | 11 | 1..
 replication.quota.window.size.seconds | int | 1 | 1..
 sasl.client.callback.handler.class | class | null

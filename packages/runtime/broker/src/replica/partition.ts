@@ -1,4 +1,5 @@
 import {
+  type BrokerId,
   DiskError,
   type Env,
   guardEach,
@@ -7,62 +8,47 @@ import {
   type Offset,
   type PartitionIndex,
   type Report,
-  type Timer,
   type Uuid,
 } from "@samsa/base";
-import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
+import type { AppendResult, LogConfig } from "@samsa/log";
 import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
-import { type Acks, Replica, type Settled, type Wait } from "@samsa/replica";
-import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
+import {
+  type Acks,
+  type BrokerView,
+  type FollowerFetch,
+  type FollowerLog,
+  type IsrAnswer,
+  type IsrProposal,
+  type PartitionState,
+  type Pulse,
+  Replica,
+  type Settled,
+  type Wait,
+} from "@samsa/replica";
+import type { PartitionLog, ReadResult } from "@samsa/storage";
+import {
+  type Acknowledgement,
+  LEAST_WAIT_MS,
+  type LeaderAppend,
+  type PartitionRead,
+  type PartitionReadResult,
+  type PendingAppend,
+  refused,
+} from "./access.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { LowWatermarkWaits } from "./low-watermark-waits.ts";
 import { Order } from "./order.ts";
+import { Readers, type ReplicaWatcher, type Watched, type Watcher } from "./readers.ts";
 import type { Turn } from "../turn/turn.ts";
 
-/** Observes a partition for readable records. */
-export interface Watcher {
-  /** Called when `bytes` more of `partition` are below the high watermark. */
-  advanced(bytes: number, partition: Partition): void;
-  /** Called when the partition has been deleted or has failed: look again at once. */
-  changed(): void;
-}
-
-/**
- * Least time that an append waits for the device, whatever its client allows, in ms. Kafka's own write counts in no
- * time-out; this one ends requests of clients that have given up (`request.timeout.ms`) while a device hangs.
- */
-const LEAST_WAIT_MS = 30_000;
-
-/** An append by the leader, which knows its epoch. */
-export type LeaderAppend = Omit<AppendRequest, "leaderEpoch">;
-
-export interface PartitionRead extends Omit<ReadOptions, "limitOffset"> {
-  /** End of the readable records (`FetchIsolation`). */
-  readonly isolation: "LOG_END" | "HIGH_WATERMARK" | "TXN_COMMITTED";
-}
-
-export interface PartitionReadResult extends ReadResult {
-  /** Transactions that were aborted among the records read; null unless `isolation` is TXN_COMMITTED. */
-  readonly aborted: ReturnType<PartitionLog["abortedTransactions"]> | null;
-}
-
-/** Rule for the acknowledgement of an append, and its outcome. */
-export interface Acknowledgement {
-  readonly acks: Acks;
-  /** Time to wait, in ms; then the append has the error REQUEST_TIMED_OUT, and its records stay. No limit by default. */
-  readonly timeoutMs?: number;
-  /** Called once: with 0, or the error code for the client. */
-  readonly done: (errorCode: number) => void;
-}
-
-interface PendingAppend {
-  readonly timeoutMs: number | undefined;
-  readonly done: (errorCode: number) => void;
-  timer: Timer | undefined;
-}
-
-function refused(error: number): AppendResult {
-  return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+/** Cluster around the partitions of a broker. */
+export interface PartitionCluster {
+  readonly brokers: BrokerView;
+  /** `replica.lag.time.max.ms`. */
+  readonly lagMs: number;
+  /** Sends a proposal to the controller, and its answer to `Partition.isrAnswered`. */
+  readonly propose: (partition: Partition, proposal: IsrProposal) => void;
 }
 
 /** Environment and initial state of a partition. */
@@ -71,6 +57,7 @@ export interface PartitionOptions {
   readonly turn: Turn;
   readonly log: PartitionLog;
   readonly deadlines: Deadlines;
+  readonly cluster: PartitionCluster;
   readonly topicId: Uuid;
   readonly settings: PartitionSettings;
 }
@@ -88,10 +75,11 @@ type StartVerification = PartitionLog["state"]["producers"]["startVerification"]
 export let logOf: (partition: Partition) => PartitionLog;
 
 /**
- * A partition that this broker leads. Appends of one turn are written together at its end; the high watermark advances
- * and producers are acknowledged once they are written and, if `flush.*` requires it, flushed.
+ * Replica of a partition on this broker, which leads and follows any number of times (`Partition`). Appends of one turn
+ * are written together at its end. They count for the high watermark, and for the leader of a follower, once they are
+ * written and, if `flush.*` requires it, flushed.
  */
-export class Partition {
+export class Partition implements Watched {
   static {
     logOf = partition => partition.#log;
   }
@@ -109,27 +97,32 @@ export class Partition {
   #log: PartitionLog;
   /** True while another log is about to replace this one: nothing is acknowledged. */
   #held = false;
-  readonly #watchers = new Set<Watcher>();
+  readonly #readers: Readers;
+  readonly #lowWatermarks: LowWatermarkWaits;
+  readonly #cluster: PartitionCluster;
+  /** Replicas of the metadata: this broker, and others. */
+  #replicas: readonly BrokerId[] = [];
   /** Appends of this turn: those that its write does not end get a deadline. */
   #fresh: Wait<PendingAppend>[] = [];
   #dirty = false;
   /** End of the records that this process knows to be safe; after a start, those below the high watermark may not be. */
   #safe: Offset = -1;
-  /** Bytes appended and not yet below the high watermark. */
-  #unseen = 0;
+  /** Called when a follower's records have become safe. */
+  #whenSafe: (() => void) | undefined;
 
   constructor(options: PartitionOptions) {
     this.#env = options.env;
     const { topic, partition } = options.log;
     this.#report = error => options.env.logger.error("a callback of a partition failed", { topic, partition, error });
     this.order = new Order(this.#report);
+    this.#readers = new Readers(this.#report);
     this.#turn = options.turn;
     this.#log = options.log;
     this.#deadlines = options.deadlines;
     this.topicId = options.topicId;
-    // With a single replica all records in the log are replicated.
-    this.#log.highWatermark = this.#log.endOffset;
-    this.#replica = new Replica(this.#log.endOffset);
+    this.#cluster = options.cluster;
+    this.#lowWatermarks = new LowWatermarkWaits(options.deadlines);
+    this.#replica = new Replica(this.#log.highWatermark, options.cluster);
     this.#rules = options.settings.rules;
   }
 
@@ -138,6 +131,8 @@ export class Partition {
     this.#log.config = log;
     this.#rules = rules;
     this.#replica.minInSync = minInSync;
+    // A lower minimum may commit what is on the replicas in sync already.
+    if (this.#replica.leader !== undefined && this.#safe >= 0) this.#advance(this.#safe);
   }
 
   /** Rules that produced batches must satisfy. */
@@ -287,12 +282,43 @@ export class Partition {
     return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;
   }
 
+  /** Replicas of the partition, this broker included; empty before the first role. */
+  get replicas(): readonly BrokerId[] {
+    return this.#replicas;
+  }
+
+  /** State as a leader; undefined while this broker does not lead the partition. */
+  get leader(): Replica<PendingAppend>["leader"] {
+    return this.#replica.leader;
+  }
+
+  /** Log as the decisions of a follower need it. */
+  get followerLog(): FollowerLog {
+    return this.#log;
+  }
+
+  /** True if all records of the log are written, and flushed if the settings ask for it. */
+  get isSafe(): boolean {
+    return !this.#dirty && (this.#safe < 0 || this.#safe >= this.#log.endOffset);
+  }
+
+  /** Tells `reader` of new records, until `unfollow`. */
+  follow(reader: ReplicaWatcher): void {
+    this.#readers.replicas.add(reader);
+  }
+
+  /** Ends `follow`. Later fetches of the session with this pulse are none of this partition. */
+  unfollow(reader: ReplicaWatcher, pulse: Pulse): void {
+    this.#readers.replicas.delete(reader);
+    this.#replica.leader?.forgotten(reader.replicaId, pulse);
+  }
+
   watch(watcher: Watcher): void {
-    this.#watchers.add(watcher);
+    this.#readers.watchers.add(watcher);
   }
 
   unwatch(watcher: Watcher): void {
-    this.#watchers.delete(watcher);
+    this.#readers.watchers.delete(watcher);
   }
 
   /**
@@ -311,12 +337,9 @@ export class Partition {
       return refused(Errors.KAFKA_STORAGE_ERROR.code);
     }
     if (result.error !== 0) return result;
-    if (!result.duplicate) this.#unseen += bytes.length;
+    if (!result.duplicate) this.#readers.add(bytes.length);
     this.#fresh.push(this.#replica.appended(result.lastOffset + 1, acks, { timeoutMs, done, timer: undefined }));
-    if (!this.#dirty) {
-      this.#dirty = true;
-      this.#turn.add("write", this.#write);
-    }
+    this.#writeSoon();
     return result;
   }
 
@@ -347,30 +370,43 @@ export class Partition {
    */
   deleteRecords(offset: Offset): Offset {
     const start = this.#log.deleteRecords(offset);
-    if (start >= 0) this.#turn.add("write", this.#write);
+    if (start < 0) return start;
+    this.#turn.add("write", this.#write);
+    this.#readers.moved();
     return start;
+  }
+
+  #writeSoon(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#turn.add("write", this.#write);
   }
 
   readonly #write = (): void => {
     this.#dirty = false;
     // The device may hang while another log replaces this one, too.
-    if (this.fault !== 0 || this.#held) return this.#limitWaits();
+    if (this.isOffline || this.#held) return this.#limitWaits();
     if (!this.#log.writePending()) {
       this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
       return;
     }
-    const { endOffset: end, isNamed } = this.#log;
+    const { endOffset: end, isNamed, changes } = this.#log;
+    if (this.#replicas.length > 1) this.#replica.leader?.extended(end);
+    this.#readers.written();
     const isDue = this.#log.flushDue(this.#env.clock.monotonic());
     if (isNamed && !isDue) {
+      const fresh = this.#fresh;
       this.#fresh = [];
       this.#advance(end);
+      // Appends that wait for no other replica are acknowledged now.
+      if (this.#replicas.length > 1) this.#limit(fresh);
       return;
     }
     // A batch that is a duplicate may be safe already.
     if (this.#safe >= 0) this.#advance(this.#safe);
     this.#limitWaits();
     (isDue ? this.#log.flush() : this.#log.syncNames()).then(
-      () => this.#flushed(end),
+      () => this.#flushed(end, changes),
       () => this.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code),
     );
   };
@@ -379,10 +415,16 @@ export class Partition {
   #limitWaits(): void {
     const fresh = this.#fresh;
     this.#fresh = [];
+    this.#limit(fresh);
+  }
+
+  #limit(fresh: readonly Wait<PendingAppend>[]): void {
     for (const wait of fresh) {
       const { item } = wait;
       if (item?.timeoutMs === undefined) continue;
-      item.timer = this.#deadlines.after(Math.max(LEAST_WAIT_MS, item.timeoutMs), () => {
+      // Kafka's own write counts in no time-out, the time of the other replicas does.
+      const least = this.#replicas.length > 1 ? 0 : LEAST_WAIT_MS;
+      item.timer = this.#deadlines.after(Math.max(least, item.timeoutMs), () => {
         wait.cancel();
         item.done(Errors.REQUEST_TIMED_OUT.code);
       });
@@ -391,23 +433,33 @@ export class Partition {
 
   /**
    * Advances the high watermark after a flush. Ignores a flush of a log that is being replaced; the new log reports
-   * later.
+   * later. A log that was truncated meanwhile reports again.
    */
-  #flushed(end: Offset): void {
-    if (!this.#held) this.#advance(end);
+  #flushed(end: Offset, changes: number): void {
+    if (this.#log.changes !== changes && this.#log.endOffset < end) this.#writeSoon();
+    else if (!this.#held) this.#advance(end);
   }
 
+  /** Takes the end of the records that are safe on this broker. */
   #advance(end: Offset): void {
-    if (this.fault !== 0) return;
+    if (this.isOffline) return;
     this.#safe = Math.max(this.#safe, end);
-    const before = this.#replica.highWatermark;
-    const settled = this.#replica.written(end);
+    if (this.fault !== 0) return this.#whenSafe?.();
+    this.#replica.written(end, this.#env.clock.monotonic());
+    this.#led();
+  }
+
+  /** Ends a step of a leader: sends its proposal, and publishes the high watermark that it may have raised. */
+  #led(): void {
+    const proposal = this.#replica.leader?.takeProposal();
+    if (proposal !== undefined) this.#cluster.propose(this, proposal);
+    const before = this.#log.highWatermark;
     const { highWatermark } = this.#replica;
-    this.#log.highWatermark = highWatermark;
-    const bytes = this.#unseen;
-    if (highWatermark > before) this.#unseen = 0;
+    const settled = this.#replica.settled();
+    if (highWatermark > before) this.#log.highWatermark = highWatermark;
     for (const of of settled) this.#settle(of);
-    if (highWatermark > before) guardEach(this.#watchers, watcher => watcher.advanced(bytes, this), this.#report);
+    if (highWatermark > before) this.#readers.advanced(this, highWatermark - before, this.endOffset - before);
+    if (this.#lowWatermarks.size > 0) this.#lowWatermarks.reached(this.lowWatermark);
   }
 
   #settle({ items, errorCode }: Settled<PendingAppend>): void {
@@ -418,21 +470,118 @@ export class Partition {
     guardEach(items, end, this.#report);
   }
 
-  /** Leads a number of replicas in an epoch, from the end of the log on (`Partition.makeLeader`). */
-  becomeLeader(epoch: LeaderEpoch, replicas = 1): void {
+  /**
+   * Leads from the end of the log on, or takes a later state of the metadata as its leader (`Partition.makeLeader`).
+   */
+  becomeLeader(state: PartitionState): void {
     if (this.isOffline) return;
-    this.#replica.replicas = replicas;
+    const { endOffset: logEnd } = this.#log;
+    const isNewEpoch = state.leaderEpoch > this.leaderEpoch;
+    // Records that an earlier process has written are in the files.
+    const ownEnd = this.leaderEpoch < 0 ? logEnd : Math.max(0, this.#safe);
     // Records that were appended before it became a follower are written, and become readable.
-    if (this.leaderEpoch >= 0 && this.fault !== 0) this.#turn.add("write", this.#write);
-    this.#replica.becomeLeader(epoch);
+    if (this.leaderEpoch >= 0 && this.fault !== 0) this.#writeSoon();
+    const now = this.#env.clock.monotonic();
+    if (!this.#replica.becomeLeader(state, { logEnd, ownEnd, now })) return;
+    this.#replicas = state.replicas;
     this.#guarded(() => {
-      if (this.#log.latestEpoch < epoch) this.#log.beginEpoch(epoch);
+      if (this.#log.latestEpoch < state.leaderEpoch) this.#log.beginEpoch(state.leaderEpoch);
     });
+    if (this.isOffline) return;
+    this.#led();
+    if (isNewEpoch) this.#readers.changed();
   }
 
-  /** Serves no requests until it leads again, and fails all pending ones (`Partition.makeFollower`). */
-  becomeFollower(epoch: LeaderEpoch): void {
-    if (!this.isOffline) this.#refuse(this.#replica.becomeFollower(epoch));
+  /**
+   * Serves no requests of a leader until it leads again, and fails all pending ones (`Partition.makeFollower`).
+   */
+  becomeFollower({ leaderEpoch, replicas }: Pick<PartitionState, "leaderEpoch" | "replicas">): void {
+    if (this.isOffline || leaderEpoch < this.leaderEpoch) return;
+    this.#replicas = replicas;
+    this.#refuse(this.#replica.becomeFollower(leaderEpoch));
+  }
+
+  /** Takes the position of another replica. Returns 0, or the error code for it. */
+  fetched(fetch: Omit<FollowerFetch, "logEnd" | "now">): number {
+    const { endOffset: logEnd } = this.#log;
+    const errorCode = this.#replica.fetched({ ...fetch, logEnd, now: this.#env.clock.monotonic() });
+    this.#led();
+    return errorCode;
+  }
+
+  /** Takes the controller's answer to a proposal. True if it must be sent again. */
+  isrAnswered(proposal: IsrProposal, answer: IsrAnswer): boolean {
+    const again = this.#replica.isrAnswered(proposal, answer, this.#env.clock.monotonic());
+    this.#led();
+    return again;
+  }
+
+  /** Looks for followers that lag, or are gone, since the last call. */
+  sweep(): void {
+    this.#replica.leader?.tick(this.#env.clock.monotonic());
+    if (this.#replica.leader !== undefined) this.#led();
+  }
+
+  /** Least start of the logs of all replicas that are alive; −1 unless this broker leads the partition. */
+  get lowWatermark(): Offset {
+    return this.#replica.leader?.lowWatermark(this.#log.startOffset) ?? -1;
+  }
+
+  /** Calls `done` once, when no replica has records before `offset`, or with an error code. */
+  whenDeleted(offset: Offset, timeoutMs: number, done: (errorCode: number, lowWatermark: Offset) => void): void {
+    const low = this.lowWatermark;
+    if (low >= offset) done(0, low);
+    else this.#lowWatermarks.add(offset, timeoutMs, done);
+  }
+
+  /** Calls `run` whenever records that a follower has appended become safe. */
+  onSafe(run: (() => void) | undefined): void {
+    this.#whenSafe = run;
+  }
+
+  /**
+   * Appends whole batches of the leader as they are, and takes the leader's high watermark and start. Returns 0, or the
+   * error code of a batch that does not fit (`ReplicaFetcherThread.processPartitionData`).
+   */
+  appendAsFollower(batches: readonly Uint8Array[], leaderWatermark: Offset, leaderStart: Offset): number {
+    let error = 0;
+    this.#guarded(() => {
+      for (const bytes of batches) {
+        error = this.#log.appendAsFollower(bytes).error;
+        if (error !== 0) return;
+        this.#readers.add(bytes.length);
+        this.#writeSoon();
+      }
+      const { highWatermark: before, endOffset } = this.#log;
+      const next = this.#replica.follow(leaderWatermark, endOffset);
+      this.#log.highWatermark = next;
+      if (leaderStart > this.#log.startOffset) {
+        this.#log.raiseStart(leaderStart);
+        this.#writeSoon();
+      }
+      if (next > before) this.#readers.advanced(this, next - before, endOffset - before);
+    });
+    return this.isOffline ? Errors.KAFKA_STORAGE_ERROR.code : error;
+  }
+
+  /** Removes the records of a follower from `offset` on. A failing disk takes the partition offline. */
+  truncateTo(offset: Offset): void {
+    this.#cut(() => this.#log.truncateTo(offset));
+  }
+
+  /** Empties the log of a follower; the next record is at `offset`. */
+  restartAt(offset: Offset): void {
+    this.#cut(() => this.#log.restartAt(offset));
+  }
+
+  #cut(work: () => void): void {
+    this.#guarded(work);
+    if (this.isOffline) return;
+    const { endOffset, highWatermark } = this.#log;
+    this.#safe = Math.min(this.#safe, endOffset);
+    this.#readers.truncated();
+    this.#log.highWatermark = this.#replica.follow(highWatermark, endOffset);
+    this.#writeSoon();
   }
 
   /** Fails the partition for good, and all pending appends and reads, with an error code. */
@@ -442,6 +591,7 @@ export class Partition {
 
   #refuse(settled: Settled<PendingAppend>): void {
     this.#settle(settled);
-    guardEach([...this.#watchers], watcher => watcher.changed(), this.#report);
+    if (this.#lowWatermarks.size > 0) this.#lowWatermarks.failed(this.fault);
+    this.#readers.changed();
   }
 }

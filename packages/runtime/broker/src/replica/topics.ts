@@ -28,6 +28,7 @@ import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
 import type { Moves, Placed } from "./moves.ts";
 import { Deadlines } from "./deadlines.ts";
 import { logOf, Partition, type PartitionSettings } from "./partition.ts";
+import type { Replication } from "./replication.ts";
 import { logConfig, type Settings } from "../config/settings.ts";
 import { INTERNAL_TOPICS } from "../config/internal-topics.ts";
 import type { TopicConfig } from "../config/topic-configs.ts";
@@ -68,6 +69,7 @@ export interface TopicsOptions {
   readonly dirs: LogDirs;
   readonly settings: Settings;
   readonly moves: Moves;
+  readonly replication: Replication;
   /** Most logs created in one turn; logs of a larger topic are created in steps, so that other clients are served. */
   readonly openAtOnce: number;
   /** Called when logs were created between two images; `takeMisplaced` may have new entries. */
@@ -132,6 +134,7 @@ export class Topics {
   /** Applies changes of the metadata to the partitions (`ReplicaManager.applyDelta`). */
   apply(changes: MetadataChanges, image: MetadataImage): void {
     this.#image = image;
+    this.#options.replication.update(image);
     if (!this.#claimed) this.#claim();
     for (const { id, name } of changes.deletedTopics.values()) {
       this.#remove(name);
@@ -168,9 +171,16 @@ export class Topics {
     let made = 0;
     for (const index of indexes) {
       const image = topic.partitions.get(index);
-      if (image?.replicas.includes(nodeId) !== true) continue;
       const known = partitions[index];
-      if (known !== undefined) this.#lead(known, image);
+      if (image?.replicas.includes(nodeId) !== true) {
+        // The replica was moved to another broker (`StopReplica` with deletion).
+        if (known !== undefined) this.#stop(known, Errors.NOT_LEADER_OR_FOLLOWER.code);
+        partitions[index] = undefined;
+        this.#unopened.get(topic.id)?.delete(index);
+        this.#lost.get(topic.id)?.delete(index);
+        continue;
+      }
+      if (known !== undefined) this.#options.replication.assign(known, image);
       else if (!this.#isLost(topic.id, index)) {
         const isNew = dirs.get(topic.name, index) === undefined;
         if (isNew && ++made > openAtOnce && !INTERNAL_TOPICS.has(topic.name)) {
@@ -183,11 +193,6 @@ export class Topics {
       }
       this.#place(topic, index, image);
     }
-  }
-
-  #lead(partition: Partition, { leader, leaderEpoch, replicas }: PartitionImage): void {
-    if (leader === this.#options.nodeId) partition.becomeLeader(leaderEpoch, replicas.length);
-    else partition.becomeFollower(leaderEpoch);
   }
 
   #openLater(topicId: Uuid, index: PartitionIndex): void {
@@ -237,13 +242,14 @@ export class Topics {
     image: PartitionImage,
     settings: PartitionSettings,
   ): Partition | undefined {
-    const { env, turn } = this.#options;
+    const { env, turn, replication: cluster } = this.#options;
     try {
       const log = this.#logOf(topic, index, image);
       if (log === undefined) return undefined;
-      const partition = new Partition({ env, turn, log, deadlines: this.#deadlines, topicId: topic.id, settings });
+      const deadlines = this.#deadlines;
+      const partition = new Partition({ env, turn, log, deadlines, cluster, topicId: topic.id, settings });
       this.#configurePartition(partition, settings);
-      this.#lead(partition, image);
+      cluster.assign(partition, image);
       return partition;
     } catch (error) {
       // The directory is offline, which it reports itself.
@@ -416,16 +422,24 @@ export class Topics {
     this.#partitions.delete(name);
     for (const partition of partitions) {
       if (partition === undefined) continue;
-      partition.becomeOffline(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
-      this.#options.moves.cancel(partition);
-      logOf(partition).delete();
+      this.#stop(partition, Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
     }
+  }
+
+  /** Ends a replica and deletes its log. */
+  #stop(partition: Partition, errorCode: number): void {
+    this.#options.replication.forget(partition);
+    partition.becomeOffline(errorCode);
+    this.#options.moves.cancel(partition);
+    logOf(partition).delete();
   }
 
   /** Fails the partitions of directories that have gone offline. */
   failOffline(): void {
     for (const partition of this.all()) {
-      if (logOf(partition).home.offline) partition.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
+      if (!logOf(partition).home.offline) continue;
+      this.#options.replication.forget(partition);
+      partition.becomeOffline(Errors.KAFKA_STORAGE_ERROR.code);
     }
   }
 

@@ -164,8 +164,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a high watermark beyond the end",
     file: `${BROKER}/replica/partition.ts`,
-    find: "      this.#advance(end);\n      return;",
-    replace: "      this.#advance(end + 1);\n      return;",
+    find: "      this.#advance(end);\n      // Appends",
+    replace: "      this.#advance(end + 1);\n      // Appends",
     why: "a consumer waits for a record that is not there",
   },
   {

@@ -109,8 +109,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a start does not restore the high watermark",
     file: `${BROKER}/replica/partition.ts`,
-    find: "    this.#log.highWatermark = this.#log.endOffset;\n    this.#replica = new Replica(this.#log.endOffset);",
-    replace: "    this.#replica = new Replica(this.#log.highWatermark);",
+    find: "const ownEnd = this.leaderEpoch < 0 ? logEnd : Math.max(0, this.#safe);",
+    replace: "const ownEnd = Math.max(0, this.#safe);",
     why: "the high watermark goes back",
   },
   {

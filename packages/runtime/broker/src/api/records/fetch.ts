@@ -17,7 +17,8 @@ import {
   nextEpoch,
   type SessionPartition,
 } from "../../replica/fetch-sessions.ts";
-import type { Partition, Watcher } from "../../replica/partition.ts";
+import type { Partition } from "../../replica/partition.ts";
+import type { Watched, Watcher } from "../../replica/readers.ts";
 import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
 import type { ItemOf, Reply, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -174,7 +175,7 @@ class PendingFetch implements Watcher {
   #timer: Timer | undefined;
   #missing = 0;
   /** Last stable offset of each partition when the wait began, for read_committed only. */
-  #stable: Map<Partition, number> | undefined;
+  #stable: Map<Watched, number> | undefined;
   #undecided = 0;
   #waiting = false;
 
@@ -235,7 +236,7 @@ class PendingFetch implements Watcher {
     parts.pendingFetches.add(this);
   }
 
-  advanced(bytes: number, partition: Partition): void {
+  advanced(bytes: number, partition: Watched): void {
     if (this.#stable !== undefined) {
       this.#undecided += bytes;
       if (partition.limit(true) <= (this.#stable.get(partition) ?? -1)) return;

@@ -1,0 +1,50 @@
+import { configSpecs } from "@samsa/base";
+
+/** Settings of replication (`ReplicationConfigs`). */
+export const replicaConfigs = configSpecs({
+  "num.replica.fetchers": {
+    type: "int",
+    default: "1",
+    min: 1,
+    update: "cluster-wide",
+    doc: "Fetches from each broker that are under way at a time; a change counts for partitions that change their leader.",
+  },
+  "replica.fetch.backoff.ms": {
+    type: "int",
+    default: "1000",
+    min: 0,
+    doc: "Time after which a follower fetches a partition again after an error, in ms.",
+  },
+  "replica.fetch.max.bytes": {
+    type: "int",
+    default: "1048576",
+    min: 0,
+    doc: "Bytes of a partition that a follower fetches at once; a larger batch is fetched alone.",
+  },
+  "replica.fetch.min.bytes": {
+    type: "int",
+    default: "1",
+    doc: "Bytes for which the leader lets a follower's fetch wait.",
+  },
+  "replica.fetch.response.max.bytes": {
+    type: "int",
+    default: "10485760",
+    min: 0,
+    doc: "Bytes that a follower fetches at once.",
+  },
+  "replica.fetch.wait.max.ms": {
+    type: "int",
+    default: "500",
+    doc: "Longest time that the leader lets a follower's fetch wait, in ms.",
+  },
+  "replica.lag.time.max.ms": {
+    type: "long",
+    default: "30000",
+    doc: "A follower that has not had the end of the leader's log for so long leaves the ISR, in ms.",
+  },
+  "replica.socket.timeout.ms": {
+    type: "int",
+    default: "30000",
+    doc: "Time for the answer to a follower's fetch, in ms.",
+  },
+});

@@ -1,0 +1,44 @@
+import type { Timer } from "@samsa/base";
+import type { AppendRequest, AppendResult } from "@samsa/log";
+import type { Acks } from "@samsa/replica";
+import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
+
+/**
+ * Least time that an append waits for the device, whatever its client allows, in ms. Kafka's own write counts in no
+ * time-out; this one ends requests of clients that have given up (`request.timeout.ms`) while a device hangs.
+ */
+export const LEAST_WAIT_MS = 30_000;
+
+/** Rule for the acknowledgement of an append, and its outcome. */
+export interface Acknowledgement {
+  readonly acks: Acks;
+  /** Time to wait, in ms; then the append has the error REQUEST_TIMED_OUT, and its records stay. No limit by default. */
+  readonly timeoutMs?: number;
+  /** Called once: with 0, or the error code for the client. */
+  readonly done: (errorCode: number) => void;
+}
+
+/** An append that waits for its acknowledgement. */
+export interface PendingAppend {
+  readonly timeoutMs: number | undefined;
+  readonly done: (errorCode: number) => void;
+  timer: Timer | undefined;
+}
+
+/** An append by the leader, which knows its epoch. */
+export type LeaderAppend = Omit<AppendRequest, "leaderEpoch">;
+
+export interface PartitionRead extends Omit<ReadOptions, "limitOffset"> {
+  /** End of the readable records (`FetchIsolation`). */
+  readonly isolation: "LOG_END" | "HIGH_WATERMARK" | "TXN_COMMITTED";
+}
+
+export interface PartitionReadResult extends ReadResult {
+  /** Transactions that were aborted among the records read; null unless `isolation` is TXN_COMMITTED. */
+  readonly aborted: ReturnType<PartitionLog["abortedTransactions"]> | null;
+}
+
+/** Result of an append that is refused. */
+export function refused(error: number): AppendResult {
+  return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+}

@@ -1,0 +1,393 @@
+import {
+  type BrokerEpoch,
+  type BrokerId,
+  type Env,
+  guard,
+  type LeaderEpoch,
+  nearestNumber,
+  type PartitionIndex,
+  type Uuid,
+} from "@samsa/base";
+import { Errors } from "@samsa/protocol";
+import {
+  type FetchAnswer,
+  type FetchPosition,
+  FollowerReplica,
+  type FollowerStep,
+  type LeaderRange,
+} from "@samsa/replica";
+import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
+import type { BrokerConfig } from "../config/configs.ts";
+import { Alarm } from "../turn/alarm.ts";
+import type { Turn } from "../turn/turn.ts";
+import { fetchedBatches } from "./fetched-batches.ts";
+import { FollowerSession, type SessionMember } from "./follower-session.ts";
+import type { Partition } from "./partition.ts";
+
+/** Broker whose replicas fetch. */
+export interface FetcherHost {
+  readonly env: Env;
+  readonly turn: Turn;
+  readonly nodeId: BrokerId;
+  readonly config: () => BrokerConfig;
+  readonly brokerEpoch: () => BrokerEpoch;
+  /** Version of Fetch at the cluster's level of metadata.version. */
+  readonly fetchVersion: () => number;
+  /** Endpoint of a broker for other brokers; undefined while it is not known. */
+  readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
+  readonly software: { readonly name: string; readonly version: string };
+}
+
+/** Partition that is fetched. */
+interface Target extends SessionMember {
+  readonly partition: Partition;
+  readonly follower: FollowerReplica;
+  /** Position of the last fetch that named it. */
+  asked: FetchPosition | undefined;
+}
+
+type PartitionData = ResponseOf<"Fetch">["responses"][number]["partitions"][number];
+
+/** Special timestamps of ListOffsets. */
+const LATEST = -1;
+const EARLIEST = -2;
+/** First version of Fetch that carries the broker epoch (KIP-903). */
+const REPLICA_STATE_VERSION = 15;
+/** First version of ListOffsets at every level of metadata.version, and one with everything that a follower needs. */
+const LIST_OFFSETS_VERSION = 7;
+
+function keyOf(topicId: Uuid, index: PartitionIndex): string {
+  return `${topicId}-${index}`;
+}
+
+/**
+ * Fetches partitions from the broker that leads them (`ReplicaFetcherThread`). One fetch is under way at a time. The
+ * next one leaves in the turn in which the records of the last are written, or once they are flushed if the settings ask
+ * for it: a position tells the leader that everything before it is safe.
+ */
+export class ReplicaFetcher {
+  readonly #host: FetcherHost;
+  readonly #source: BrokerId;
+  readonly #name: string;
+  readonly #targets = new Map<string, Target>();
+  readonly #session = new FollowerSession<Target>();
+  /** Partitions whose position the leader does not know. */
+  readonly #changed = new Set<Target>();
+  /** Partitions that wait for `replica.fetch.backoff.ms`. */
+  readonly #delayed = new Set<Target>();
+  readonly #alarm: Alarm;
+  #link: BrokerLink | undefined;
+  #isFetching = false;
+  #isScheduled = false;
+  /** Monotonic time before which nothing is fetched, after a failure. */
+  #blockedUntil = -Infinity;
+  #isClosed = false;
+
+  constructor(host: FetcherHost, source: BrokerId, index: number) {
+    this.#host = host;
+    this.#source = source;
+    this.#name = `broker-${host.nodeId}-fetcher-${index}`;
+    this.#alarm = new Alarm(host.env, () => this.#soon());
+  }
+
+  /** Number of partitions. */
+  get size(): number {
+    return this.#targets.size;
+  }
+
+  /** Fetches a partition from now on, in the epoch of its leader. */
+  assign(partition: Partition, leaderEpoch: LeaderEpoch): void {
+    this.revoke(partition);
+    const { topicId, index } = partition;
+    const target: Target = { partition, follower: new FollowerReplica(leaderEpoch), asked: undefined, topicId, index };
+    this.#targets.set(keyOf(topicId, index), target);
+    partition.onSafe(() => this.#settled(target));
+    if (partition.isSafe) this.#changed.add(target);
+    this.#soon();
+  }
+
+  /** Stops to fetch a partition. An answer that is under way is dropped. */
+  revoke({ topicId, index }: Partition): void {
+    const target = this.#targets.get(keyOf(topicId, index));
+    if (target === undefined) return;
+    target.partition.onSafe(undefined);
+    this.#targets.delete(keyOf(topicId, index));
+    this.#drop(target);
+    this.#delayed.delete(target);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { partition } of [...this.#targets.values()]) this.revoke(partition);
+    this.#alarm.stop();
+    this.#link?.disconnect();
+  }
+
+  /** Takes a partition out of the session: its position is not known, or it must wait. */
+  #drop(target: Target): void {
+    this.#session.remove(target);
+    this.#changed.delete(target);
+    target.asked = undefined;
+  }
+
+  #settled(target: Target): void {
+    const { follower, partition, topicId, index } = target;
+    if (this.#targets.get(keyOf(topicId, index)) !== target || !partition.isSafe) return;
+    if (!follower.isReady(this.#now())) return;
+    this.#changed.add(target);
+    this.#soon();
+  }
+
+  #now(): number {
+    return this.#host.env.clock.monotonic();
+  }
+
+  #soon(): void {
+    if (this.#isScheduled || this.#isFetching || this.#isClosed) return;
+    this.#isScheduled = true;
+    this.#host.turn.add("acknowledge", this.#fetch);
+  }
+
+  readonly #fetch = (): void => {
+    this.#isScheduled = false;
+    if (this.#isFetching || this.#isClosed) return;
+    const now = this.#now();
+    if (now < this.#blockedUntil) return this.#alarm.set(this.#blockedUntil);
+    for (const target of [...this.#delayed]) {
+      if (!target.follower.isReady(now)) continue;
+      this.#delayed.delete(target);
+      if (target.partition.isSafe) this.#changed.add(target);
+    }
+    if (this.#session.isNew) this.#nameAll(now);
+    // Without a session a fetch that names no partition would be answered at once.
+    if (this.#changed.size === 0 && (this.#session.size === 0 || this.#session.isNew)) return;
+    const link = this.#connect();
+    if (link === undefined) return this.#block("its address is not known");
+    const version = this.#host.fetchVersion();
+    const timeoutMs = this.#host.config()["replica.socket.timeout.ms"];
+    this.#isFetching = true;
+    link.call("Fetch", this.#request(version), { version, timeoutMs }).then(
+      response => this.#answered(response),
+      (error: unknown) => this.#failed(error),
+    );
+  };
+
+  /** Names all partitions that may be fetched: a session begins. */
+  #nameAll(now: number): void {
+    for (const target of this.#targets.values()) {
+      if (target.follower.isReady(now) && target.partition.isSafe) this.#changed.add(target);
+    }
+  }
+
+  /** Link to the leader at its present address. */
+  #connect(): BrokerLink | undefined {
+    const { env, endpointOf, software, config } = this.#host;
+    const endpoint = endpointOf(this.#source);
+    const known = this.#link?.endpoint;
+    if (endpoint !== undefined && known?.host === endpoint.host && known.port === endpoint.port) return this.#link;
+    this.#link?.disconnect();
+    this.#session.lost();
+    this.#nameAll(this.#now());
+    this.#link =
+      endpoint === undefined
+        ? undefined
+        : new BrokerLink(env, endpoint, {
+            clientId: this.#name,
+            software,
+            requestTimeoutMs: config()["replica.socket.timeout.ms"],
+          });
+    return this.#link;
+  }
+
+  #request(version: number): RequestOf<"Fetch"> {
+    const { nodeId, brokerEpoch } = this.#host;
+    const config = this.#host.config();
+    const topics = new Map<Uuid, RequestOf<"Fetch">["topics"][number]["partitions"][number][]>();
+    for (const target of this.#changed) {
+      const { partition, follower, topicId, index } = target;
+      const asked = follower.position(partition.followerLog);
+      target.asked = asked;
+      this.#session.add(target);
+      const partitions = topics.get(topicId) ?? [];
+      topics.set(topicId, partitions);
+      partitions.push({
+        partition: index,
+        currentLeaderEpoch: asked.leaderEpoch,
+        fetchOffset: asked.offset,
+        lastFetchedEpoch: asked.lastEpoch,
+        logStartOffset: asked.logStart,
+        partitionMaxBytes: config["replica.fetch.max.bytes"],
+      });
+    }
+    this.#changed.clear();
+    const replica =
+      version >= REPLICA_STATE_VERSION
+        ? { replicaState: { replicaId: nodeId, replicaEpoch: brokerEpoch() } }
+        : { replicaId: nodeId };
+    return {
+      ...replica,
+      maxWaitMs: config["replica.fetch.wait.max.ms"],
+      minBytes: config["replica.fetch.min.bytes"],
+      maxBytes: config["replica.fetch.response.max.bytes"],
+      sessionId: this.#session.id,
+      sessionEpoch: this.#session.epoch,
+      topics: [...topics].map(([topicId, partitions]) => ({ topicId, partitions })),
+      forgottenTopicsData: this.#session
+        .takeForgotten()
+        .map(({ topicId, index }) => ({ topicId, partitions: [index] })),
+    };
+  }
+
+  #answered(response: ResponseOf<"Fetch">): void {
+    this.#isFetching = false;
+    if (this.#isClosed) return;
+    const { logger } = this.#host.env;
+    if (!this.#session.answered(response.errorCode, response.sessionId)) {
+      logger.debug("a fetch session with a leader has ended", { leader: this.#source, error: response.errorCode });
+      return this.#session.isNew ? this.#soon() : this.#block(`error ${response.errorCode}`);
+    }
+    for (const { topicId, partitions } of response.responses) {
+      for (const data of partitions) {
+        const target = this.#targets.get(keyOf(topicId, data.partitionIndex));
+        if (target?.asked === undefined) continue;
+        guard(
+          () => this.#take(target, data),
+          error => this.#fail(target, error),
+        );
+      }
+    }
+    this.#soon();
+  }
+
+  #fail(target: Target, error: unknown): void {
+    const { topic, index: partition } = target.partition;
+    this.#host.env.logger.error("a replica does not follow its leader any more", { topic, partition, error });
+    target.follower.fail();
+    this.#drop(target);
+  }
+
+  #failed(error: unknown): void {
+    this.#isFetching = false;
+    if (this.#isClosed) return;
+    this.#session.lost();
+    this.#block(error instanceof WireError ? error.message : error);
+  }
+
+  /** Fetches nothing for a while. */
+  #block(reason: unknown): void {
+    this.#host.env.logger.debug("a leader cannot be fetched from", { leader: this.#source, reason });
+    this.#blockedUntil = this.#now() + this.#host.config()["replica.fetch.backoff.ms"];
+    this.#alarm.set(this.#blockedUntil);
+  }
+
+  /** Takes the leader's answer for a partition. */
+  #take(target: Target, data: PartitionData): void {
+    const { partition, follower, asked } = target;
+    if (asked === undefined) return;
+    const divergingEpoch = {
+      epoch: data.divergingEpoch.epoch,
+      endOffset: nearestNumber(data.divergingEpoch.endOffset),
+    };
+    const answer: FetchAnswer = { errorCode: data.errorCode, divergingEpoch };
+    const step = follower.answered(asked, answer, partition.followerLog);
+    if (step.type === "APPEND") this.#append(target, data);
+    else this.#follow(target, step);
+  }
+
+  #append(target: Target, data: PartitionData): void {
+    const { partition, follower, asked } = target;
+    const { chunks, baseOffset, size } = fetchedBatches(data.records, follower.leaderEpoch);
+    const { startOffset, endOffset } = partition;
+    // The leader's log may begin within a batch (`Partition.appendRecordsToFollowerOrFutureReplica`).
+    if (baseOffset >= 0 && startOffset === endOffset && baseOffset < endOffset) partition.restartAt(baseOffset);
+    const start = nearestNumber(data.logStartOffset);
+    const errorCode = partition.appendAsFollower(chunks, nearestNumber(data.highWatermark), start);
+    if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#delay(target);
+    if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
+    if (size > 0) this.#unsettle(target);
+    else if (partition.startOffset !== asked?.logStart) this.#changed.add(target);
+  }
+
+  /** Takes a step other than an append. */
+  #follow(target: Target, step: FollowerStep): void {
+    const { partition, follower } = target;
+    const { logger } = this.#host.env;
+    const { topic, index } = partition;
+    switch (step.type) {
+      case "TRUNCATE":
+      case "RESTART":
+        logger.info("a follower cuts its log", { topic, partition: index, from: partition.endOffset, ...step });
+        if (step.type === "TRUNCATE") partition.truncateTo(step.offset);
+        else partition.restartAt(step.offset);
+        return this.#unsettle(target);
+      case "ASK_RANGE":
+        this.#drop(target);
+        return this.#askRange(target);
+      case "BACK_OFF":
+        return this.#delay(target);
+      case "STOP":
+        logger.debug("a leader of a later epoch is awaited", { topic, partition: index, epoch: follower.leaderEpoch });
+        return this.#drop(target);
+      default:
+    }
+  }
+
+  /** Waits until the records of a partition are safe; the leader must not count its position before. */
+  #unsettle(target: Target): void {
+    this.#changed.delete(target);
+    target.asked = undefined;
+    // The write at the end of the turn comes before the next fetch. After a flush it comes later.
+    this.#host.turn.add("acknowledge", () => {
+      if (!target.partition.isSafe) this.#drop(target);
+    });
+  }
+
+  #delay(target: Target): void {
+    target.follower.delay(this.#now() + this.#host.config()["replica.fetch.backoff.ms"]);
+    this.#drop(target);
+    this.#delayed.add(target);
+    this.#alarm.set(target.follower.dueAt);
+  }
+
+  /** Asks the leader for the range of its log: this replica is out of it. */
+  #askRange(target: Target): void {
+    const ended = (range: LeaderRange): void => {
+      if (this.#targets.get(keyOf(target.topicId, target.index)) !== target) return;
+      guard(
+        () => this.#ranged(target, range),
+        error => this.#fail(target, error),
+      );
+      this.#soon();
+    };
+    this.#range(target).then(ended, (error: unknown) => {
+      this.#host.env.logger.debug("a leader did not tell its range", { leader: this.#source, error });
+      ended({ errorCode: Errors.NETWORK_EXCEPTION.code });
+    });
+  }
+
+  #ranged(target: Target, range: LeaderRange): void {
+    this.#follow(target, target.follower.ranged(range, target.partition.followerLog));
+  }
+
+  async #range(target: Target): Promise<LeaderRange> {
+    const latest = await this.#offset(target, LATEST);
+    if (typeof latest !== "number") return latest;
+    const earliest = await this.#offset(target, EARLIEST);
+    return typeof earliest === "number" ? { start: earliest, end: latest } : earliest;
+  }
+
+  async #offset({ partition, follower }: Target, timestamp: number): Promise<number | { readonly errorCode: number }> {
+    const link = this.#connect();
+    if (link === undefined) return { errorCode: Errors.NETWORK_EXCEPTION.code };
+    const { leaderEpoch: currentLeaderEpoch } = follower;
+    const asked = { partitionIndex: partition.index, currentLeaderEpoch, timestamp };
+    const response = await link.call(
+      "ListOffsets",
+      { replicaId: this.#host.nodeId, topics: [{ name: partition.topic, partitions: [asked] }] },
+      { version: LIST_OFFSETS_VERSION, timeoutMs: this.#host.config()["replica.socket.timeout.ms"] },
+    );
+    const answer = response.topics[0]?.partitions[0];
+    if (answer === undefined) return { errorCode: Errors.UNKNOWN_SERVER_ERROR.code };
+    return answer.errorCode === 0 ? nearestNumber(answer.offset) : { errorCode: answer.errorCode };
+  }
+}

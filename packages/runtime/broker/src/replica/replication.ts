@@ -1,0 +1,110 @@
+import { type BrokerEpoch, type BrokerId, type Env, guardEach } from "@samsa/base";
+import { EMPTY_IMAGE, type MetadataImage, metadataVersionOf, type PartitionImage } from "@samsa/metadata";
+import type { BrokerView, IsrProposal } from "@samsa/replica";
+import type { Endpoint } from "@samsa/wire";
+import type { BrokerConfig } from "../config/configs.ts";
+import type { Turn } from "../turn/turn.ts";
+import { IsrProposals, type ProposeIsr } from "./isr-proposals.ts";
+import type { Partition, PartitionCluster } from "./partition.ts";
+import { ReplicaFetchers } from "./replica-fetchers.ts";
+
+export interface ReplicationOptions {
+  readonly env: Env;
+  readonly turn: Turn;
+  readonly nodeId: BrokerId;
+  readonly config: () => BrokerConfig;
+  /** Epoch of this broker's registration. */
+  readonly brokerEpoch: () => BrokerEpoch;
+  /** Endpoint of a broker for other brokers; undefined while it is not known. */
+  readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
+  readonly proposeIsr: ProposeIsr;
+  /** Name and version that the fetchers tell their leaders (KIP-511). */
+  readonly software: { readonly name: string; readonly version: string };
+}
+
+/** Versions of Fetch between brokers, by the least level of metadata.version (`MetadataVersion.fetchRequestVersion`). */
+const FETCH_VERSIONS: readonly (readonly [level: number, version: number])[] = [
+  [27, 18],
+  [21, 17],
+  [19, 16],
+  [10, 15],
+  [9, 14],
+];
+const OLDEST_FETCH = 13;
+
+/** Replication of the partitions of this broker: its view of the cluster, its fetchers and proposals (`ReplicaManager`). */
+export class Replication implements PartitionCluster {
+  readonly brokers: BrokerView;
+  readonly lagMs: number;
+  readonly fetchers: ReplicaFetchers;
+  readonly #options: ReplicationOptions;
+  readonly #proposals: IsrProposals;
+  #image: MetadataImage = EMPTY_IMAGE;
+
+  constructor(options: ReplicationOptions) {
+    const { env, turn, nodeId, config, brokerEpoch, proposeIsr } = options;
+    this.#options = options;
+    this.#proposals = new IsrProposals(env, turn, proposeIsr);
+    this.lagMs = Number(config()["replica.lag.time.max.ms"]);
+    this.brokers = {
+      self: nodeId,
+      ownEpoch: brokerEpoch,
+      aliveEpoch: id => this.#alive(id)?.brokerEpoch,
+      isLeaving: id => this.#image.brokers.get(id)?.inControlledShutdown === true,
+    };
+    const fetchVersion = (): number => {
+      const level = metadataVersionOf(this.#image);
+      return FETCH_VERSIONS.find(([least]) => level >= least)?.[1] ?? OLDEST_FETCH;
+    };
+    this.fetchers = new ReplicaFetchers({ ...options, fetchVersion });
+  }
+
+  #alive(id: BrokerId): { readonly brokerEpoch: BrokerEpoch } | undefined {
+    const broker = this.#image.brokers.get(id);
+    return broker === undefined || broker.fenced ? undefined : broker;
+  }
+
+  /** Takes the metadata, before its partitions are applied. */
+  update(image: MetadataImage): void {
+    this.#image = image;
+  }
+
+  propose(partition: Partition, proposal: IsrProposal): void {
+    this.#proposals.propose(partition, proposal);
+  }
+
+  /** Gives a partition the role that the metadata has for this broker (`ReplicaManager.applyDelta`). */
+  assign(partition: Partition, image: PartitionImage): void {
+    const { nodeId } = this.#options;
+    const { leader, leaderEpoch } = image;
+    if (leader === nodeId) {
+      this.fetchers.stop(partition);
+      partition.becomeLeader(image);
+      return;
+    }
+    const isNew = leaderEpoch > partition.leaderEpoch;
+    partition.becomeFollower(image);
+    if (isNew && !partition.isOffline) this.fetchers.follow(partition, leader, leaderEpoch);
+  }
+
+  /** Stops to replicate a partition that is gone from this broker. */
+  forget(partition: Partition): void {
+    this.fetchers.stop(partition);
+  }
+
+  /** Looks for followers that lag; to be called every half of `replica.lag.time.max.ms` (`ReplicaManager.maybeShrinkIsr`). */
+  sweep(partitions: Iterable<Partition>): void {
+    const { logger } = this.#options.env;
+    guardEach(
+      partitions,
+      partition => partition.sweep(),
+      error => logger.error("the followers of a partition could not be checked", { error }),
+    );
+    this.fetchers.closeIdle();
+  }
+
+  close(): void {
+    this.fetchers.close();
+    this.#proposals.close();
+  }
+}
