@@ -1,4 +1,5 @@
 import type { LeaderEpoch, Offset, PartitionIndex, Uuid } from "@samsa/base";
+import type { ReplicaSession } from "./replica-session.ts";
 
 /** A partition of a session, and the values last sent to the client. */
 export interface SessionPartition {
@@ -25,6 +26,8 @@ export interface FetchSession {
   readonly usesTopicIds: boolean;
   /** Partitions in the order in which they are served; one that returned records moves to the end. */
   readonly partitions: Map<string, SessionPartition>;
+  /** State of a session of another broker, which has its partitions instead; undefined for a consumer. */
+  readonly replica: ReplicaSession | undefined;
   lastUsed: number;
   readonly created: number;
 }
@@ -58,7 +61,7 @@ export class FetchSessions {
 
   partitionCount(): number {
     let count = 0;
-    for (const session of this.#sessions.values()) count += session.partitions.size;
+    for (const session of this.#sessions.values()) count += sizeOf(session);
     return count;
   }
 
@@ -67,7 +70,9 @@ export class FetchSessions {
   }
 
   remove(id: number): void {
+    const session = this.#sessions.get(id);
     this.#sessions.delete(id);
+    session?.replica?.close();
   }
 
   /** Marks a session as used: the least recently used one is evicted first. */
@@ -81,32 +86,45 @@ export class FetchSessions {
    * Creates a session over `partitions`; undefined if all slots are taken by sessions that are in use, or larger and
    * too young to evict (`FetchSessionCache.tryEvict`).
    */
-  create(now: number, usesTopicIds: boolean, partitions: Map<string, SessionPartition>): FetchSession | undefined {
-    if (this.#sessions.size >= this.#slots && !this.#evict(now, partitions.size)) return undefined;
+  create(
+    now: number,
+    usesTopicIds: boolean,
+    partitions: Map<string, SessionPartition>,
+    replica?: ReplicaSession,
+  ): FetchSession | undefined {
+    const size = replica?.entries.size ?? partitions.size;
+    if (this.#sessions.size >= this.#slots && !this.#evict(now, size, replica !== undefined)) return undefined;
     let id = 0;
     do {
       id = 1 + Math.floor(this.#random() * 2147483646);
     } while (this.#sessions.has(id));
-    const session = { id, epoch: 1, usesTopicIds, partitions, lastUsed: now, created: now };
+    const session = { id, epoch: 1, usesTopicIds, partitions, replica, lastUsed: now, created: now };
     this.#sessions.set(id, session);
     return session;
   }
 
-  #evict(now: number, size: number): boolean {
+  /** Makes room for a session of `size` partitions. That of a broker takes the place of any client's. */
+  #evict(now: number, size: number, isReplica: boolean): boolean {
     // The map is in order of use, so its first entry has been idle longest.
     for (const session of this.#sessions.values()) {
       if (now - session.lastUsed > EVICTION_MS) {
-        this.#sessions.delete(session.id);
+        this.remove(session.id);
         return true;
       }
       break;
     }
     for (const session of this.#sessions.values()) {
-      if (now - session.created > EVICTION_MS && session.partitions.size < size) {
-        this.#sessions.delete(session.id);
+      const isClient = session.replica === undefined;
+      const isSmaller = now - session.created > EVICTION_MS && sizeOf(session) < size && (isClient || isReplica);
+      if (isSmaller || (isReplica && isClient)) {
+        this.remove(session.id);
         return true;
       }
     }
     return false;
   }
+}
+
+function sizeOf({ partitions, replica }: FetchSession): number {
+  return replica?.entries.size ?? partitions.size;
 }

@@ -277,6 +277,11 @@ export class Partition implements Watched {
     return this.#replica.isOffline;
   }
 
+  /** 0 if this broker has the partition for readers, as its leader or as a follower; else the error code of reads. */
+  get readFault(): number {
+    return this.isOffline || this.leaderEpoch < 0 ? this.fault : 0;
+  }
+
   /** Offset below which a consumer may read: the last stable offset if `committedOnly`, else the high watermark. */
   limit(committedOnly: boolean): Offset {
     return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;

@@ -120,6 +120,16 @@ export class RequestTopics {
     return this.#topics.partition(name, index) ?? this.#topics.absence(name, index);
   }
 
+  /** True if the client is a broker of the cluster, as far as permissions tell. */
+  get isBroker(): boolean {
+    return this.permits("CLUSTER_ACTION", "CLUSTER", CLUSTER_NAME);
+  }
+
+  /** Partition with a replica on this broker, for another broker, which needs no permission on the topic. */
+  replica(name: string, index: PartitionIndex): Partition | number {
+    return this.#topics.partition(name, index) ?? this.#topics.absence(name, index);
+  }
+
   /** Partition that this broker leads in the client's leader epoch (−1: any); see `Topics.leader`. */
   leader(name: string, index: PartitionIndex, currentLeaderEpoch: LeaderEpoch = -1): Partition | number {
     return this.allows(name) ? this.#topics.leader(name, index, currentLeaderEpoch) : UNAUTHORIZED;

@@ -1,14 +1,4 @@
-import {
-  type BrokerId,
-  type LeaderEpoch,
-  nearestNumber,
-  type Offset,
-  type PartitionIndex,
-  type ProducerId,
-  type Timer,
-  type Uuid,
-  ZERO_UUID,
-} from "@samsa/base";
+import { type PartitionIndex, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
 import {
   type FetchSession,
@@ -19,16 +9,31 @@ import {
 } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watched, Watcher } from "../../replica/readers.ts";
-import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
-import type { ItemOf, Reply, TopicHandler } from "../../request/handler.ts";
+import type { TopicContext } from "../../request/request-topics.ts";
+import type { Reply, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
+import {
+  byTopic,
+  changed,
+  divergence,
+  failure,
+  nothing,
+  type PartitionAnswer,
+  partitionKey,
+  remember,
+  requested,
+} from "./fetch-answers.ts";
+import { fetchForReplica } from "./replica-fetch.ts";
 
 type Needs = Pick<
   BrokerParts,
   "config" | "env" | "metrics" | "nodeId" | "pendingFetches" | "quotas" | "sessions" | "turn" | "unsent"
 >;
 
-const NO_EPOCH = -1;
+/** First version in which a follower sends its replica id in a tagged field (KIP-903). */
+const REPLICA_STATE_VERSION = 15;
+/** First version in which consumers may read from followers (KIP-392). */
+const FOLLOWER_VERSION = 11;
 /** Isolation levels of a Fetch request: read_uncommitted, read_committed. */
 const UNCOMMITTED = 0;
 const COMMITTED = 1;
@@ -38,30 +43,6 @@ const LEADER_ERRORS: ReadonlySet<number> = new Set([
   Errors.NOT_LEADER_OR_FOLLOWER.code,
   Errors.FENCED_LEADER_EPOCH.code,
 ]);
-/** First version in which a follower sends its replica id in a tagged field (KIP-903). */
-const REPLICA_STATE_VERSION = 15;
-/** First version with diverging epochs, for clients that send the last fetched epoch (KIP-595). */
-const DIVERGENCE_VERSION = 12;
-
-type FetchedPartition = NonNullable<ItemOf<"Fetch", "responses">["partitions"]>[number];
-
-interface PartitionAnswer {
-  readonly topic: string;
-  readonly topicId: Uuid;
-  readonly partitionIndex: PartitionIndex;
-  readonly errorCode: number;
-  readonly highWatermark: Offset;
-  readonly lastStableOffset: Offset;
-  readonly logStartOffset: Offset;
-  readonly divergingEpoch?: { readonly epoch: LeaderEpoch; readonly endOffset: Offset };
-  readonly currentLeader?: { readonly leaderId: BrokerId; readonly leaderEpoch: LeaderEpoch };
-  readonly abortedTransactions: readonly { producerId: ProducerId; firstOffset: Offset }[] | null;
-  readonly records: readonly Uint8Array[];
-  readonly size: number;
-  /** Called once `records` have been sent or dropped. */
-  readonly release?: (() => void) | undefined;
-}
-
 /** A partition of a Fetch request; partitions are served in this order. */
 interface Wanted {
   readonly state: SessionPartition;
@@ -76,6 +57,8 @@ export const fetch: TopicHandler<"Fetch", Needs> = (parts, request, context, rep
     const errorCode = Errors.UNKNOWN_SERVER_ERROR.code;
     return reply({ throttleTimeMs: 0, errorCode, sessionId: request.sessionId, responses: [] });
   }
+  const replicaId = context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
+  if (replicaId >= 0) return fetchForReplica(parts, request, context, reply);
   const opened = openSession(parts, request, context);
   if ("errorCode" in opened) {
     reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
@@ -91,41 +74,6 @@ interface Opened {
   /** True if the response contains only partitions that have changed (incremental fetch). */
   readonly incremental: boolean;
   readonly wantsSession: boolean;
-}
-
-/** Key of a partition within a request or session, by topic id or by name; valid even if the topic is deleted. */
-function partitionKey(
-  named: { readonly topic: string; readonly topicId: Uuid },
-  byId: boolean,
-  index: PartitionIndex,
-): string {
-  return `${byId ? named.topicId : named.topic}-${index}`;
-}
-
-function requested(topics: RequestTopics, request: FetchRequest): Map<string, SessionPartition> {
-  const { byId } = topics;
-  const partitions = new Map<string, SessionPartition>();
-  for (const topic of request.topics) {
-    const name = topics.nameOf(topic.topic, topic.topicId) ?? "";
-    const topicId = byId ? topic.topicId : ZERO_UUID;
-    for (const asked of topic.partitions) {
-      partitions.set(partitionKey(topic, byId, asked.partition), {
-        topic: name,
-        topicId,
-        partition: asked.partition,
-        fetchOffset: nearestNumber(asked.fetchOffset),
-        maxBytes: asked.partitionMaxBytes,
-        // Kafka accepts any negative epoch as no epoch in Fetch only.
-        currentLeaderEpoch: Math.max(NO_EPOCH, asked.currentLeaderEpoch),
-        lastFetchedEpoch: asked.lastFetchedEpoch,
-        logStartOffset: nearestNumber(asked.logStartOffset),
-        sentHighWatermark: -1,
-        sentLogStartOffset: -1,
-        sentError: false,
-      });
-    }
-  }
-  return partitions;
 }
 
 /** Finds the session of a request, or prepares a new one (KIP-227, `FetchManager.newContext`). */
@@ -196,8 +144,6 @@ class PendingFetch implements Watcher {
       // The name now belongs to another topic.
       return failed(Errors.INCONSISTENT_TOPIC_ID.code);
     }
-    // No other broker has a replica of a partition that this broker leads.
-    if (this.#replicaId() >= 0) return { state, partition, error: Errors.NOT_LEADER_OR_FOLLOWER.code };
     const { request } = this.#call;
     // Kafka fails a read with a negative byte limit.
     if (request.maxBytes < 0 || state.maxBytes < 0) return failed(Errors.UNKNOWN_SERVER_ERROR.code);
@@ -209,10 +155,9 @@ class PendingFetch implements Watcher {
     return this.#call.context.version >= LEADER_VERSION && LEADER_ERRORS.has(error);
   }
 
-  /** Replica id of the sender; negative for a consumer. */
-  #replicaId(): BrokerId {
-    const { request, context } = this.#call;
-    return context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
+  /** Error code for reads of a partition. A follower serves consumers that may be told to read from it (KIP-392). */
+  #faultOf(partition: Partition): number {
+    return this.#call.context.version >= FOLLOWER_VERSION ? partition.readFault : partition.fault;
   }
 
   begin(): void {
@@ -279,29 +224,16 @@ class PendingFetch implements Watcher {
   }
 
   #readOne({ state, partition, error }: Wanted, left: number, first: boolean): PartitionAnswer {
-    const fault = partition !== undefined && partition.fault !== 0 ? partition.fault : error;
+    const now = partition === undefined ? 0 : this.#faultOf(partition);
+    const fault = now === 0 ? error : now;
     if (partition !== undefined && this.#names(fault)) {
       const leader = { leaderId: this.#call.parts.nodeId, leaderEpoch: partition.leaderEpoch };
       return { ...failure(state, fault), currentLeader: leader };
     }
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const committed = this.#call.request.isolationLevel === COMMITTED;
-    const base = {
-      topic: state.topic,
-      topicId: state.topicId,
-      partitionIndex: state.partition,
-      highWatermark: partition.highWatermark,
-      lastStableOffset: partition.stableOffset,
-      logStartOffset: partition.startOffset,
-    };
-    const nothing = { ...base, errorCode: 0, abortedTransactions: null, records: [], size: 0 };
-    if (this.#call.context.version >= DIVERGENCE_VERSION && state.lastFetchedEpoch >= 0) {
-      const own = partition.endOffsetForEpoch(state.lastFetchedEpoch);
-      if (own.epoch < 0) return failure(state, Errors.OFFSET_OUT_OF_RANGE.code);
-      if (own.epoch < state.lastFetchedEpoch || own.endOffset < state.fetchOffset) {
-        return { ...nothing, divergingEpoch: own };
-      }
-    }
+    const diverging = divergence(partition, state, this.#call.context.version);
+    if (diverging !== undefined) return diverging;
     const read = partition.read({
       offset: state.fetchOffset,
       maxBytes: Math.min(left, state.maxBytes),
@@ -310,7 +242,7 @@ class PendingFetch implements Watcher {
     });
     if (read.error !== 0) return failure(state, read.error);
     const { aborted, chunks: records, size, release } = read;
-    return { ...nothing, abortedTransactions: aborted, records, size, release };
+    return { ...nothing(partition, state), abortedTransactions: aborted, records, size, release };
   }
 
   /** Throttle time of a response, in ms, by the consumer's quota; a response that is withheld does not count. */
@@ -349,47 +281,6 @@ class PendingFetch implements Watcher {
   }
 }
 
-function failure(state: SessionPartition, errorCode: number): PartitionAnswer {
-  return {
-    topic: state.topic,
-    topicId: state.topicId,
-    partitionIndex: state.partition,
-    errorCode,
-    highWatermark: -1,
-    lastStableOffset: -1,
-    logStartOffset: -1,
-    abortedTransactions: UNRESOLVED.has(errorCode) ? [] : null,
-    records: [],
-    size: 0,
-  };
-}
-
-/** Errors of partitions that cannot be resolved; for them `abortedTransactions` is an empty list instead of null. */
-const UNRESOLVED: ReadonlySet<number> = new Set([
-  Errors.UNKNOWN_TOPIC_ID.code,
-  Errors.UNKNOWN_TOPIC_OR_PARTITION.code,
-  Errors.TOPIC_AUTHORIZATION_FAILED.code,
-]);
-
-/** True if the response must include this partition for the session's client. */
-function changed(answer: PartitionAnswer, state: SessionPartition): boolean {
-  return (
-    answer.size > 0 ||
-    answer.errorCode !== 0 ||
-    answer.divergingEpoch !== undefined ||
-    state.sentError ||
-    answer.highWatermark !== state.sentHighWatermark ||
-    answer.logStartOffset !== state.sentLogStartOffset
-  );
-}
-
-function remember(answer: PartitionAnswer, state: SessionPartition): void {
-  // An error is repeated in each response until it is gone, and the response after that includes the partition too.
-  state.sentError = answer.errorCode !== 0;
-  state.sentHighWatermark = answer.highWatermark;
-  state.sentLogStartOffset = answer.logStartOffset;
-}
-
 /**
  * Moves partitions that returned records to the end of the session, so that the others are served next if space is
  * short.
@@ -403,16 +294,4 @@ function rotate(session: FetchSession, shown: readonly PartitionAnswer[], wanted
     session.partitions.delete(key);
     session.partitions.set(key, state);
   }
-}
-
-/** Groups consecutive partitions of a topic into one entry. */
-function byTopic(answers: readonly PartitionAnswer[]) {
-  const topics: { topic: string; topicId: Uuid; partitions: FetchedPartition[] }[] = [];
-  for (const answer of answers) {
-    const last = topics.at(-1);
-    if (last !== undefined && last.topic === answer.topic && last.topicId === answer.topicId) {
-      last.partitions.push(answer);
-    } else topics.push({ topic: answer.topic, topicId: answer.topicId, partitions: [answer] });
-  }
-  return topics;
 }

@@ -1,7 +1,8 @@
-import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import type { BrokerId, Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
 import { Errors, type ListOffsetsRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
 import type { TopicHandler } from "../../request/handler.ts";
+import type { RequestTopics } from "../../request/request-topics.ts";
 
 /** Special timestamps of ListOffsets that do not name a time (`ListOffsetsRequest`). */
 const LATEST = -1;
@@ -29,16 +30,42 @@ interface Answer {
 }
 
 const NOTHING: Answer = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 };
+const UNAVAILABLE: Answer = { ...NOTHING, errorCode: Errors.OFFSET_NOT_AVAILABLE.code };
+/** First version in which OFFSET_NOT_AVAILABLE has a name; before, a leader that is behind is called not available. */
+const UNAVAILABLE_VERSION = 5;
+
+/** Request as a look-up sees it. */
+interface Asking {
+  readonly reader: Reader;
+  readonly committed: boolean;
+}
 
 function at(partition: Partition, offset: Offset, timestamp: Int64 = -1): Answer {
   return { errorCode: 0, timestamp, offset, leaderEpoch: partition.epochAt(offset) };
 }
 
-function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Answer {
-  const limit = partition.limit(committed);
+/** Reader of offsets: another replica, a consumer, or a tool that reads on any replica (`ListOffsetsRequest.replicaId`). */
+type Reader = "REPLICA" | "CONSUMER" | "DEBUGGER";
+
+const DEBUGGING_REPLICA = -2;
+
+function readerOf(replicaId: BrokerId): Reader {
+  return replicaId === DEBUGGING_REPLICA ? "DEBUGGER" : replicaId < 0 ? "CONSUMER" : "REPLICA";
+}
+
+/** End of the records that a reader may know of. */
+function limitOf(partition: Partition, reader: Reader, committed: boolean): Offset {
+  return reader === "CONSUMER" ? partition.limit(committed) : partition.endOffset;
+}
+
+function lookUp(partition: Partition, timestamp: Int64, { reader, committed }: Asking): Answer {
+  const limit = limitOf(partition, reader, committed);
+  // A leader that does not know yet what is committed would show a consumer offsets that go back.
+  const isBehind = reader === "CONSUMER" && (partition.leader?.epochStart ?? -1) > partition.highWatermark;
   switch (timestamp) {
     case LATEST:
-      return at(partition, limit);
+      // Kafka tells the epoch of the leader, not that of the last record.
+      return isBehind ? UNAVAILABLE : { ...at(partition, limit), leaderEpoch: partition.leaderEpoch };
     case EARLIEST:
     case EARLIEST_LOCAL:
       return at(partition, partition.startOffset);
@@ -51,7 +78,9 @@ function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Ans
     }
     default: {
       const found = partition.offsetForTimestamp(timestamp);
-      return found === undefined || found.offset >= limit ? NOTHING : at(partition, found.offset, found.timestamp);
+      if (found === undefined) return NOTHING;
+      if (found.offset >= limit) return isBehind ? UNAVAILABLE : NOTHING;
+      return at(partition, found.offset, found.timestamp);
     }
   }
 }
@@ -59,6 +88,7 @@ function lookUp(partition: Partition, timestamp: Int64, committed: boolean): Ans
 export const listOffsets: TopicHandler<"ListOffsets", unknown> = (_parts, request, context, reply) => {
   const { isolationLevel } = request;
   const known = isolationLevel === ISOLATION.uncommitted || isolationLevel === ISOLATION.committed;
+  const reader = readerOf(request.replicaId);
   const repeated = repeatedIn(request.topics);
   const topics = [...byTopic(request.topics)].map(([name, partitions]) => ({
     name,
@@ -71,16 +101,34 @@ export const listOffsets: TopicHandler<"ListOffsets", unknown> = (_parts, reques
       if (timestamp < 0 && context.version < (SINCE.get(timestamp) ?? Infinity)) {
         return refused(Errors.UNSUPPORTED_VERSION.code);
       }
-      const partition = context.topics.leader(name, partitionIndex, asked.currentLeaderEpoch);
+      const partition = partitionFor(reader, context.topics, name, asked);
       if (typeof partition === "number") return refused(partition);
-      const answer = lookUp(partition, timestamp, isolationLevel === ISOLATION.committed);
-      if (partition.fault !== 0) return refused(partition.fault);
+      const committed = isolationLevel === ISOLATION.committed;
+      const answer = lookUp(partition, timestamp, { reader, committed });
+      if (partition.readFault !== 0) return refused(partition.readFault);
+      if (answer === UNAVAILABLE && context.version < UNAVAILABLE_VERSION) {
+        return refused(Errors.LEADER_NOT_AVAILABLE.code);
+      }
       // Versions below 4 have no field for the leader epoch.
       return { partitionIndex, ...answer, leaderEpoch: context.version < 4 ? -1 : answer.leaderEpoch };
     }),
   }));
   reply({ throttleTimeMs: 0, topics });
 };
+
+/** Partition of a request; only tools read on followers. */
+function partitionFor(
+  reader: Reader,
+  topics: RequestTopics,
+  name: string,
+  { partitionIndex, currentLeaderEpoch }: AskedPartition,
+): Partition | number {
+  if (reader !== "DEBUGGER") return topics.leader(name, partitionIndex, currentLeaderEpoch);
+  const partition = topics.partition(name, partitionIndex);
+  if (typeof partition === "number") return partition;
+  const fault = partition.readFault !== 0 ? partition.readFault : partition.epochFault(currentLeaderEpoch);
+  return fault === 0 ? partition : fault;
+}
 
 type AskedPartition = ListOffsetsRequest["topics"][number]["partitions"][number];
 

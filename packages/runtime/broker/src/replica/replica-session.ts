@@ -1,0 +1,103 @@
+import type { BrokerId } from "@samsa/base";
+import type { Pulse } from "@samsa/replica";
+import type { SessionPartition } from "./fetch-sessions.ts";
+import type { Partition } from "./partition.ts";
+import type { ReplicaWatcher } from "./readers.ts";
+
+/** Fetch of a follower that waits for records. */
+export interface ReplicaWaiter {
+  /** Called when `bytes` more are in a log of the session. */
+  appended(bytes: number): void;
+  /** Called when a partition must be looked at again at once. */
+  changed(): void;
+}
+
+/** A partition of a follower's session. */
+export class ReplicaEntry implements ReplicaWatcher {
+  readonly state: SessionPartition;
+  readonly #session: ReplicaSession;
+  #partition: Partition | undefined;
+
+  constructor(session: ReplicaSession, state: SessionPartition) {
+    this.#session = session;
+    this.state = state;
+  }
+
+  get replicaId(): BrokerId {
+    return this.#session.replicaId;
+  }
+
+  /** Partition that tells this entry of its records. */
+  get partition(): Partition | undefined {
+    return this.#partition;
+  }
+  set partition(partition: Partition | undefined) {
+    if (this.#partition === partition) return;
+    this.#partition?.unfollow(this, this.#session.pulse);
+    this.#partition = partition;
+    partition?.follow(this);
+  }
+
+  appended(bytes: number): void {
+    this.#session.ready.add(this);
+    this.#session.waiter?.appended(bytes);
+  }
+
+  moved(): void {
+    // The follower hears of it with the next records, or when its fetch has waited long enough.
+    this.#session.ready.add(this);
+  }
+
+  changed(): void {
+    this.#session.ready.add(this);
+    this.#session.waiter?.changed();
+  }
+}
+
+/**
+ * Fetch session of a follower. Its partitions say themselves that they have something new, so a fetch costs as much as
+ * what has changed, not as much as there are partitions.
+ */
+export class ReplicaSession {
+  readonly replicaId: BrokerId;
+  readonly entries = new Map<string, ReplicaEntry>();
+  /** Partitions with something new for the follower, in the order in which they are served. */
+  readonly ready = new Set<ReplicaEntry>();
+  readonly pulse: Pulse = { at: -Infinity };
+  /** The fetch that waits, if there is one. */
+  waiter: ReplicaWaiter | undefined;
+
+  constructor(replicaId: BrokerId) {
+    this.replicaId = replicaId;
+  }
+
+  /** Adds a partition that a fetch names, or takes its new position. */
+  put(key: string, asked: SessionPartition): void {
+    const known = this.entries.get(key);
+    const entry = known ?? new ReplicaEntry(this, asked);
+    if (known === undefined) this.entries.set(key, entry);
+    else {
+      const { fetchOffset, maxBytes, currentLeaderEpoch, lastFetchedEpoch, logStartOffset } = asked;
+      Object.assign(known.state, { fetchOffset, maxBytes, currentLeaderEpoch, lastFetchedEpoch, logStartOffset });
+    }
+    this.ready.add(entry);
+  }
+
+  remove(key: string): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return;
+    this.entries.delete(key);
+    this.ready.delete(entry);
+    entry.partition = undefined;
+  }
+
+  /** Moves a partition that was served behind the others. */
+  rotate(entry: ReplicaEntry): void {
+    this.ready.delete(entry);
+    this.ready.add(entry);
+  }
+
+  close(): void {
+    for (const key of [...this.entries.keys()]) this.remove(key);
+  }
+}
