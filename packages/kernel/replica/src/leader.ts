@@ -203,6 +203,7 @@ export class LeaderReplica {
     this.#ownEnd = Math.max(this.#ownEnd, ownEnd);
     if (isNewEpoch) this.#begin(logEnd, now);
     this.#countMaximal();
+    this.#expandAny(now);
     this.#advance(now);
     return true;
   }
@@ -304,7 +305,8 @@ export class LeaderReplica {
 
   /**
    * Removes followers from the ISR that have not caught up for `replica.lag.time.max.ms` (`Partition.maybeShrinkIsr`), and
-   * stops waiting for such followers outside of it.
+   * stops waiting for such followers outside of it. To be called when brokers have changed, too: one may be able to join
+   * now, and does not fetch the partition again before it has something new.
    */
   tick(now: number): void {
     if (this.#pending === undefined) {
@@ -315,6 +317,7 @@ export class LeaderReplica {
       const rest = this.#isr.filter(stays);
       if (rest.length < this.#isr.length) this.#propose(rest, undefined);
     }
+    this.#expandAny(now);
     this.#advance(now);
   }
 
@@ -337,6 +340,14 @@ export class LeaderReplica {
     const { id, end, isMaximal } = follower;
     if (isMaximal || this.#pending !== undefined || end < this.highWatermark || end < this.#epochStart) return;
     if (this.#isEligible(follower)) this.#propose([...this.#isr, id], id);
+  }
+
+  /** Proposes a replica that is caught up, and could not join when it fetched. */
+  #expandAny(now: number): void {
+    for (const follower of this.#followers.values()) {
+      if (this.#pending !== undefined) return;
+      if (follower.brokerEpoch !== undefined && this.#isCaughtUp(follower, now)) this.#expand(follower);
+    }
   }
 
   #propose(isr: readonly BrokerId[], joining: BrokerId | undefined): void {
@@ -373,6 +384,8 @@ export class LeaderReplica {
     } else if (!REVERTED.has(answer.errorCode)) return !LEFT_TO_METADATA.has(answer.errorCode);
     this.#pending = undefined;
     this.#countMaximal();
+    // The controller does not take it now: another fetch, or a change of the brokers, tries again.
+    if ("isr" in answer) this.#expandAny(now);
     this.#advance(now);
     return false;
   }

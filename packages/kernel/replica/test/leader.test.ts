@@ -129,6 +129,24 @@ describe("a follower joins the ISR", () => {
     expect(leader.asks(), "it asks once").toBeUndefined();
   });
 
+  test("later, if it could not when it fetched", () => {
+    const leader = new Leader([1]);
+    leader.leaving.add(2);
+    leader.fetched(2, 10);
+    leader.fetched(3, 10);
+    const [proposal, isr] = leader.asks() ?? [];
+    expect(isr).toEqual([1, 3]);
+    leader.leaving.clear();
+    leader.answer(proposal as IsrProposal, { errorCode: 0, leaderEpoch: 5, partitionEpoch: 8, isr: [1, 3] });
+    expect(leader.asks()?.[1], "one joins at a time").toEqual([1, 3, 2]);
+    const other = new Leader([1]);
+    other.alive.delete(2);
+    other.fetched(2, 10);
+    other.alive.set(2, 20);
+    other.replica.leader?.tick(other.now);
+    expect(other.asks()?.[1]).toEqual([1, 2]);
+  });
+
   test("as the broker that it is, and as none that is fenced or unknown", () => {
     const leader = new Leader([1]);
     expect(leader.fetched(2, 10, 19), "an earlier life").toBe(Errors.NOT_LEADER_OR_FOLLOWER.code);

@@ -105,6 +105,7 @@ export class Partition implements Watched {
   /** Appends of this turn: those that its write does not end get a deadline. */
   #fresh: Wait<PendingAppend>[] = [];
   #dirty = false;
+  #isSafe = true;
   /** End of the records that this process knows to be safe; after a start, those below the high watermark may not be. */
   #safe: Offset = -1;
   /** Called when a follower's records have become safe. */
@@ -302,9 +303,9 @@ export class Partition implements Watched {
     return this.#log;
   }
 
-  /** True if all records of the log are written, and flushed if the settings ask for it. */
+  /** True if all records that this process has added are written, and flushed if the settings ask for it. */
   get isSafe(): boolean {
-    return !this.#dirty && (this.#safe < 0 || this.#safe >= this.#log.endOffset);
+    return this.#isSafe;
   }
 
   /** Tells `reader` of new records, until `unfollow`. */
@@ -382,6 +383,7 @@ export class Partition implements Watched {
   }
 
   #writeSoon(): void {
+    this.#isSafe = false;
     if (this.#dirty) return;
     this.#dirty = true;
     this.#turn.add("write", this.#write);
@@ -449,6 +451,7 @@ export class Partition implements Watched {
   #advance(end: Offset): void {
     if (this.isOffline) return;
     this.#safe = Math.max(this.#safe, end);
+    this.#isSafe = end >= this.#log.endOffset;
     if (this.fault !== 0) return this.#whenSafe?.();
     this.#replica.written(end, this.#env.clock.monotonic());
     this.#led();

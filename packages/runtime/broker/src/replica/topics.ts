@@ -147,6 +147,8 @@ export class Topics {
       const topic = image.topics.get(id);
       if (topic !== undefined) this.#change(topic, indexes);
     }
+    // A broker that was fenced may join an ISR again.
+    if (changes.changedBrokers.size > 0) this.#options.replication.sweep(this.all());
   }
 
   /** Names of topics whose settings, or whose defaults in this broker, have changed. */

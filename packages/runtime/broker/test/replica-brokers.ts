@@ -1,0 +1,380 @@
+import { BufferPool, concat, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
+import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionImage } from "@samsa/metadata";
+import { buildBatch, type Tools } from "@samsa/records";
+import type { IsrAnswer } from "@samsa/replica";
+import { type SimNode, World, type WorldOptions } from "@samsa/sim";
+import { LogDirs } from "@samsa/storage";
+import { apiVersions } from "../src/api/cluster/api-versions.ts";
+import type { BrokerParts, ServedApi } from "../src/api/parts.ts";
+import { fetch } from "../src/api/records/fetch.ts";
+import { listOffsets } from "../src/api/records/list-offsets.ts";
+import { announced, serve } from "../src/apis.ts";
+import { logConfig, Settings } from "../src/config/settings.ts";
+import { HeldBytes } from "../src/limits/held-bytes.ts";
+import { Quotas } from "../src/limits/quotas.ts";
+import { ClientConnection, type ConnectionHost, RequestBudget } from "../src/network/connection.ts";
+import { RequestHandler } from "../src/network/request-handler.ts";
+import { FetchSessions } from "../src/replica/fetch-sessions.ts";
+import type { IsrChange } from "../src/replica/isr-proposals.ts";
+import { Moves } from "../src/replica/moves.ts";
+import type { Partition } from "../src/replica/partition.ts";
+import { Replication } from "../src/replica/replication.ts";
+import { Topics } from "../src/replica/topics.ts";
+import { ALLOW_ALL } from "../src/request/authorizer.ts";
+import { BrokerMetrics } from "../src/turn/metrics.ts";
+import { Turn } from "../src/turn/turn.ts";
+import { logOf } from "./logs.ts";
+
+export const TOPIC = "t";
+const TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
+const PORT = 9092;
+const WINDOWS = { count: 11, ms: 1000 };
+
+const APIS: readonly ServedApi[] = [
+  serve("ApiVersions", apiVersions),
+  serve("Fetch", fetch, { topics: { operation: "READ", idsSince: 13 } }),
+  serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
+];
+
+export type State = Pick<PartitionImage, "leader" | "leaderEpoch" | "partitionEpoch" | "replicas" | "isr">;
+
+/** The replicas of a broker, and the APIs that other brokers use, in one life of a machine. */
+class ReplicaBroker {
+  readonly id: number;
+  readonly epoch: number;
+  readonly topics: Topics;
+  readonly replication: Replication;
+  readonly dirs: LogDirs;
+  readonly sessions: FetchSessions;
+  readonly errors: unknown[] = [];
+  #image = EMPTY_IMAGE;
+
+  constructor(id: number, epoch: number, { env }: SimNode, cluster: ReplicaBrokers) {
+    this.id = id;
+    this.epoch = epoch;
+    const file = new Map([["node.id", String(id)], ["replica.lag.time.max.ms", "2000"], ...cluster.settings]);
+    const settings = new Settings(id, file);
+    const config = settings.broker(EMPTY_IMAGE);
+    const turn = new Turn(env.timers, error => this.errors.push(error));
+    const defaults = logConfig(settings.topic(EMPTY_IMAGE, ""));
+    this.dirs = new LogDirs(env, {
+      paths: ["/data"],
+      metadataPath: "/data",
+      metadataTopic: "__cluster_metadata",
+      nodeId: id,
+      clusterId: "c",
+      configOf: () => defaults,
+    });
+    this.replication = new Replication({
+      env,
+      turn,
+      nodeId: id,
+      config: () => config,
+      brokerEpoch: () => epoch,
+      endpointOf: other => ({ host: `broker-${other}`, port: PORT }),
+      proposeIsr: changes => cluster.propose(this, changes),
+      software: { name: "test", version: "1" },
+    });
+    const moves = new Moves({ env, assign: () => Promise.resolve() });
+    const { replication, dirs } = this;
+    this.topics = new Topics(
+      { env, nodeId: id, turn, dirs, settings, moves, replication, openAtOnce: 50, opened() {} },
+      EMPTY_IMAGE,
+    );
+    this.sessions = new FetchSessions(100, () => env.random.next());
+    const metrics = new BrokerMetrics();
+    const quotas = new Quotas(WINDOWS, WINDOWS, host => Promise.resolve(host));
+    const unsent = new HeldBytes<ClientConnection>(1 << 28);
+    const parts: Partial<BrokerParts> = {
+      env,
+      nodeId: id,
+      config,
+      turn,
+      metrics,
+      quotas,
+      moves,
+      dirs,
+      settings,
+      unsent,
+    };
+    const fetches = { sessions: this.sessions, pendingFetches: new Set<never>(), topics: this.topics };
+    const versions = { kraftVersion: () => 1, apis: () => APIS.map(announced), ...fetches };
+    // The handlers that are served here use no other parts.
+    const all = { ...parts, ...versions } as BrokerParts;
+    const host: ConnectionHost = {
+      env,
+      turn,
+      metrics,
+      quotas,
+      requests: new RequestHandler(all, this.topics, ALLOW_ALL),
+      maxRequestBytes: 1 << 24,
+      buffers: new BufferPool(),
+      apiOf: key => APIS.find(api => api.key === key),
+      budget: new RequestBudget(-1),
+      unfinished: new HeldBytes(1 << 28),
+      unsent,
+      closed() {},
+    };
+    void env.network.listen("0.0.0.0", PORT, connection => new ClientConnection(host, connection, "PLAINTEXT"));
+  }
+
+  partition(index: number): Partition | undefined {
+    return this.topics.partition(TOPIC, index);
+  }
+
+  apply(image: MetadataImage): void {
+    const changes: MetadataChanges = {
+      base: this.#image,
+      changedTopics: new Map([[TOPIC_ID, new Set(image.topics.get(TOPIC_ID)?.partitions.keys())]]),
+      deletedTopics: new Map(),
+      changedConfigs: new Set(),
+      changedBrokers: new Set(image.brokers.keys()),
+    };
+    this.#image = image;
+    this.topics.apply(changes, image);
+  }
+}
+
+interface Machine {
+  readonly name: string;
+  broker: ReplicaBroker | undefined;
+  isFenced: boolean;
+  epoch: number;
+}
+
+/** Brokers with the replicas of one topic, and a controller that is a part of the test. */
+export class ReplicaBrokers {
+  readonly world: World;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly machines: readonly Machine[];
+  readonly states: State[];
+  readonly acknowledged = new Map<string, string>();
+  #epochs = 100;
+  #values = 0;
+
+  constructor(
+    seed: number,
+    {
+      partitions = 1,
+      settings = {},
+      world = {},
+    }: {
+      readonly partitions?: number;
+      readonly settings?: Readonly<Record<string, string>>;
+      readonly world?: WorldOptions;
+    } = {},
+  ) {
+    this.world = new World(seed, world);
+    this.settings = new Map(Object.entries(settings));
+    this.machines = [1, 2, 3].map(id => ({ name: `broker-${id}`, broker: undefined, isFenced: false, epoch: -1 }));
+    this.states = Array.from({ length: partitions }, (_, i) => ({
+      leader: 1 + (i % 3),
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+      replicas: [1, 2, 3],
+      isr: [1, 2, 3],
+    }));
+    for (const id of [1, 2, 3]) this.start(id);
+  }
+
+  get tools(): Tools {
+    const { crypto, codecs } = this.world.node("broker-1").env;
+    return { crc32c: crypto.crc32c, codecs };
+  }
+
+  machine(id: number): Machine {
+    return this.machines[id - 1] as Machine;
+  }
+
+  broker(id: number): ReplicaBroker | undefined {
+    return this.machine(id).broker;
+  }
+
+  get running(): ReplicaBroker[] {
+    return this.machines.flatMap(({ broker }) => broker ?? []);
+  }
+
+  start(id: number): void {
+    const machine = this.machine(id);
+    if (machine.broker !== undefined) return;
+    machine.epoch = this.#epochs++;
+    machine.isFenced = false;
+    machine.broker = new ReplicaBroker(id, machine.epoch, this.world.node(machine.name), this);
+    for (const index of this.states.keys()) this.#elect(index);
+    this.publish();
+  }
+
+  /** A power cut: what is not flushed may be lost, except on the last replica in sync. */
+  crash(id: number): void {
+    const machine = this.machine(id);
+    if (machine.broker === undefined) return;
+    const isLast = this.states.some(({ isr }) => isr.length === 1 && isr[0] === id);
+    machine.broker = undefined;
+    this.world.crash(machine.name, { unsynced: isLast ? "cached" : "random" });
+    this.fence(id);
+  }
+
+  fence(id: number): void {
+    this.machine(id).isFenced = true;
+    for (const [index, { isr }] of this.states.entries()) {
+      const rest = isr.filter(other => other !== id);
+      this.#elect(index, rest.length > 0 ? rest : isr);
+    }
+    this.publish();
+  }
+
+  unfence(id: number): void {
+    if (this.broker(id) === undefined) return;
+    this.machine(id).isFenced = false;
+    for (const index of this.states.keys()) this.#elect(index);
+    this.publish();
+  }
+
+  /** Gives a partition another leader. */
+  move(index: number): void {
+    this.#elect(index, this.#state(index).isr, true);
+    this.publish();
+  }
+
+  #state(index: number): State {
+    return this.states[index] as State;
+  }
+
+  #elect(index: number, isr = this.#state(index).isr, moves = false): void {
+    const { leader: before, leaderEpoch, partitionEpoch, replicas } = this.#state(index);
+    const able = isr.filter(id => !this.machine(id).isFenced);
+    const others = moves ? able.filter(id => id !== before) : able;
+    const leader = !moves && able.includes(before) ? before : (others[0] ?? able[0] ?? -1);
+    const isNew = leader !== before || moves;
+    this.states[index] = {
+      ...{ leader, replicas, isr, partitionEpoch: partitionEpoch + 1 },
+      leaderEpoch: isNew ? leaderEpoch + 1 : leaderEpoch,
+    };
+  }
+
+  #image(): MetadataImage {
+    const partitions = SortedMap.of(
+      this.states.map((state, index): [number, PartitionImage] => [
+        index,
+        {
+          ...state,
+          directories: state.replicas.map(() => UNASSIGNED_DIRECTORY),
+          ...{ removingReplicas: [], addingReplicas: [], eligibleLeaderReplicas: [], lastKnownElr: [] },
+          leaderRecoveryState: 0,
+        },
+      ]),
+    );
+    const brokers = this.machines.map(({ epoch, isFenced, name }, i) => {
+      const endPoints = [{ name: "PLAINTEXT", host: name, port: PORT, securityProtocol: 0 }];
+      const rest = { incarnationId: TOPIC_ID, features: [], rack: null, logDirs: [], cordonedLogDirs: [] };
+      const broker = { ...rest, brokerId: i + 1, brokerEpoch: epoch, endPoints, fenced: isFenced };
+      return [i + 1, { ...broker, inControlledShutdown: false, isMigratingZkBroker: false }] as const;
+    });
+    return {
+      ...EMPTY_IMAGE,
+      features: SortedMap.of([["metadata.version", 33]]),
+      topics: SortedMap.of([[TOPIC_ID, { id: TOPIC_ID, name: TOPIC, partitions }]]),
+      topicIds: SortedMap.of([[TOPIC, TOPIC_ID]]),
+      brokers: SortedMap.of(brokers as never),
+    };
+  }
+
+  /** Sends the metadata to all brokers, in order and each after its own delay. */
+  publish(): void {
+    const image = this.#image();
+    for (const broker of this.running) {
+      const { timers } = this.world.node(`broker-${broker.id}`).env;
+      timers.after(5, () => broker.apply(image));
+    }
+  }
+
+  /** Decides on changes of ISRs, as the controller (AlterPartition). */
+  propose(from: ReplicaBroker, changes: readonly IsrChange[]): Promise<IsrAnswer[]> {
+    const { env } = this.world.node(`broker-${from.id}`);
+    if (this.world.rng.next() < 0.1) return Promise.reject(new Error("the request was lost"));
+    return new Promise(resolve => {
+      env.timers.after(this.world.rng.next() * 20, () => {
+        const answers = changes.map(change => this.#decide(from, change));
+        this.publish();
+        env.timers.after(this.world.rng.next() * 20, () => resolve(answers));
+      });
+    });
+  }
+
+  #decide(from: ReplicaBroker, { partition, proposal }: IsrChange): IsrAnswer {
+    const { leader, leaderEpoch, partitionEpoch } = this.#state(partition);
+    if (from.id !== leader || proposal.leaderEpoch !== leaderEpoch) return { errorCode: 74 };
+    if (proposal.partitionEpoch !== partitionEpoch) return { errorCode: 95 };
+    const isEligible = (id: number, epoch: unknown): boolean =>
+      !this.machine(id).isFenced && (epoch === -1 || epoch === this.machine(id).epoch);
+    if (!proposal.isr.every(({ brokerId, brokerEpoch }) => isEligible(brokerId, brokerEpoch)))
+      return { errorCode: 107 };
+    const isr = proposal.isr.map(({ brokerId }) => brokerId);
+    this.states[partition] = { ...this.#state(partition), isr, partitionEpoch: partitionEpoch + 1 };
+    return { errorCode: 0, leaderEpoch, partitionEpoch: partitionEpoch + 1, isr };
+  }
+
+  /** Appends a record on a broker that believes that it leads, with acks −1. */
+  produce(id: number, index: number, size = 10): void {
+    const partition = this.broker(id)?.partition(index);
+    if (partition === undefined || partition.fault !== 0) return;
+    const value = `${this.#values++}`.padStart(size, "v");
+    const bytes = buildBatch([{ timestamp: 0, key: null, value: Buffer.from(value) }], {}, this.tools);
+    let offset = -1;
+    const done = (errorCode: number): void => {
+      if (errorCode === 0) this.acknowledged.set(`${index}/${offset}`, value);
+    };
+    const acknowledgement = { acks: "IN_SYNC" as const, timeoutMs: 5000, done };
+    offset = partition.appendAsLeader(bytes, { origin: "client", now: 0 }, acknowledgement).firstOffset;
+  }
+
+  /** All bytes of a replica below an offset. */
+  bytes(id: number, index: number, end: number): Uint8Array {
+    const log = logOf(this.broker(id)?.partition(index));
+    const chunks: Uint8Array[] = [];
+    for (let offset = log.startOffset; offset < end; ) {
+      const read = log.read({ offset, maxBytes: 1 << 20, minOneMessage: true, limitOffset: end });
+      if (read.chunks.length === 0) break;
+      chunks.push(...read.chunks.map(chunk => chunk.slice()));
+      read.release?.();
+      offset = read.nextOffset;
+    }
+    return concat(chunks);
+  }
+
+  /** Looks for lagging followers, as the broker does now and then. */
+  sweep(): void {
+    for (const { replication, topics } of this.running) replication.sweep(topics.all());
+  }
+
+  /** Runs until all replicas are in sync and have all records below their high watermarks. */
+  async heal(): Promise<void> {
+    for (const { name } of this.machines) for (const other of this.machines) this.world.network.heal(name, other.name);
+    for (const id of [1, 2, 3]) {
+      this.start(id);
+      this.unfence(id);
+    }
+    for (let round = 0; round < 400; round++) {
+      await this.world.runFor(100);
+      if (round % 10 === 0) this.sweep();
+      if (this.#isWhole()) return;
+    }
+    throw new Error(`the replicas are not whole: ${JSON.stringify(this.describe())}`);
+  }
+
+  #isWhole(): boolean {
+    return this.describe().every(
+      ({ isr, ends, watermarks }) => isr === 3 && new Set([...ends, ...watermarks]).size === 1,
+    );
+  }
+
+  /** State of each partition, for messages. */
+  describe() {
+    return this.states.map(({ leader, isr }, index) => {
+      const partitions = [1, 2, 3].map(id => this.broker(id)?.partition(index));
+      const ends = partitions.map(partition => partition?.endOffset ?? -1);
+      const watermarks = partitions.map(partition => partition?.highWatermark ?? -1);
+      return { index, leader, isr: isr.length, ends, watermarks };
+    });
+  }
+}

@@ -1,0 +1,158 @@
+import { describe, expect, test } from "vitest";
+import { ReplicaBrokers } from "./replica-brokers.ts";
+
+/** Checks that all replicas are equal, and have all that was acknowledged. */
+function compare(cluster: ReplicaBrokers): void {
+  for (const [index] of cluster.states.entries()) {
+    const end = cluster.broker(1)?.partition(index)?.highWatermark ?? -1;
+    const [first, ...others] = [1, 2, 3].map(id => Buffer.from(cluster.bytes(id, index, end)));
+    for (const other of others) expect(other.equals(first as Buffer), `partition ${index}`).toBe(true);
+    for (const [place, value] of cluster.acknowledged) {
+      const [of, offset] = place.split("/").map(Number);
+      const start = cluster.broker(1)?.partition(index)?.startOffset ?? 0;
+      if (of === index && (offset ?? 0) >= start)
+        expect(first?.includes(value), `record ${offset} of partition ${index}`).toBe(true);
+    }
+  }
+  for (const { errors } of cluster.running) expect(errors).toEqual([]);
+}
+
+describe("three brokers", () => {
+  test("replicate what is produced, and acknowledge it once all of them have it", async () => {
+    const cluster = new ReplicaBrokers(1, { partitions: 2 });
+    await cluster.world.runFor(100);
+    for (let i = 0; i < 20; i++) {
+      cluster.produce(1, 0);
+      cluster.produce(2, 1, 1000);
+    }
+    expect(cluster.acknowledged.size).toBe(0);
+    await cluster.world.runFor(1500);
+    expect(cluster.acknowledged.size).toBe(40);
+    await cluster.heal();
+    expect(cluster.describe().map(({ ends }) => ends)).toEqual([
+      [20, 20, 20],
+      [20, 20, 20],
+    ]);
+    compare(cluster);
+  });
+
+  test("a follower is told of records at once", async () => {
+    const cluster = new ReplicaBrokers(2, { world: { network: { latencyMs: [1, 1], splitChance: 0 } } });
+    await cluster.world.runFor(100);
+    cluster.produce(1, 0);
+    await cluster.world.runFor(2000);
+    // All have made the names of their files durable.
+    cluster.acknowledged.clear();
+    cluster.produce(1, 0);
+    await cluster.world.runFor(5);
+    expect(cluster.acknowledged.size, "a message there and one back").toBe(1);
+  });
+
+  test("a leader that is cut off acknowledges nothing, and takes the log of the next one", async () => {
+    const cluster = new ReplicaBrokers(3);
+    await cluster.world.runFor(100);
+    for (const other of [2, 3]) cluster.world.network.cut("broker-1", `broker-${other}`);
+    for (let i = 0; i < 5; i++) cluster.produce(1, 0);
+    cluster.fence(1);
+    await cluster.world.runFor(4);
+    for (let i = 0; i < 3; i++) cluster.produce(1, 0);
+    await cluster.world.runFor(1000);
+    const { leader } = cluster.states[0] ?? { leader: -1 };
+    expect(leader).not.toBe(1);
+    for (let i = 0; i < 4; i++) cluster.produce(leader, 0);
+    await cluster.world.runFor(1000);
+    expect(cluster.acknowledged.size).toBe(4);
+    await cluster.heal();
+    expect(cluster.describe()[0]?.ends).toEqual([4, 4, 4]);
+    compare(cluster);
+  });
+
+  test("a follower that comes back catches up, and joins the ISR", async () => {
+    const cluster = new ReplicaBrokers(4);
+    await cluster.world.runFor(100);
+    cluster.crash(3);
+    await cluster.world.runFor(50);
+    for (let i = 0; i < 200; i++) {
+      cluster.produce(1, 0, 3000);
+      if (i % 10 === 0) await cluster.world.runFor(5);
+    }
+    await cluster.world.runFor(2000);
+    expect(cluster.acknowledged.size).toBe(200);
+    expect(cluster.states[0]?.isr).toEqual([1, 2]);
+    await cluster.heal();
+    expect(cluster.states[0]?.isr).toEqual([1, 2, 3]);
+    compare(cluster);
+  });
+
+  test("a follower that lags leaves the ISR", async () => {
+    const cluster = new ReplicaBrokers(5);
+    await cluster.world.runFor(100);
+    cluster.world.network.cut("broker-1", "broker-3");
+    cluster.produce(1, 0);
+    await cluster.world.runFor(1000);
+    expect(cluster.acknowledged.size).toBe(0);
+    await cluster.world.runFor(2000);
+    cluster.sweep();
+    await cluster.world.runFor(500);
+    expect(cluster.states[0]?.isr).toEqual([1, 2]);
+    expect(cluster.acknowledged.size).toBe(1);
+    await cluster.heal();
+    compare(cluster);
+  });
+
+  test("a follower whose records the leader has deleted begins at the leader's start", async () => {
+    const cluster = new ReplicaBrokers(6);
+    await cluster.world.runFor(100);
+    cluster.crash(3);
+    await cluster.world.runFor(50);
+    for (let i = 0; i < 10; i++) cluster.produce(1, 0);
+    await cluster.world.runFor(1000);
+    expect(cluster.broker(1)?.partition(0)?.deleteRecords(7)).toBe(7);
+    await cluster.heal();
+    expect(cluster.broker(3)?.partition(0)?.startOffset).toBe(7);
+    expect(cluster.broker(2)?.partition(0)?.startOffset).toBe(7);
+    compare(cluster);
+  });
+
+  test("a replica that is not assigned any more is deleted", async () => {
+    const cluster = new ReplicaBrokers(7);
+    await cluster.world.runFor(100);
+    const [state] = cluster.states;
+    if (state === undefined) throw new Error("there is a partition");
+    cluster.states[0] = { ...state, replicas: [1, 2], isr: [1, 2], partitionEpoch: 50 };
+    cluster.publish();
+    await cluster.world.runFor(100);
+    expect(cluster.broker(3)?.partition(0)).toBeUndefined();
+    expect([...(cluster.broker(3)?.dirs.logs() ?? [])]).toEqual([]);
+    cluster.produce(1, 0);
+    await cluster.world.runFor(1000);
+    expect(cluster.acknowledged.size).toBe(1);
+  });
+
+  test.each([
+    ["", {}],
+    ["with flush.messages=1, ", { "log.flush.interval.messages": "1" }],
+  ])("%sstay equal through power cuts, cuts of the network and elections", async (_name, settings) => {
+    for (let seed = 10; seed < 22; seed++) {
+      const cluster = new ReplicaBrokers(seed, { partitions: 2, settings });
+      const rng = cluster.world.fork("schedule");
+      const one = () => rng.int(1, 3);
+      for (let step = 0; step < 60; step++) {
+        for (let i = rng.int(0, 6); i > 0; i--) cluster.produce(one(), rng.int(0, 1), rng.int(1, 300));
+        const chance = rng.next();
+        if (chance < 0.08) cluster.crash(one());
+        else if (chance < 0.25) cluster.start(one());
+        else if (chance < 0.35) cluster.move(rng.int(0, 1));
+        else if (chance < 0.4) cluster.fence(one());
+        else if (chance < 0.5) cluster.unfence(one());
+        else if (chance < 0.55) cluster.world.network.cut(`broker-${one()}`, `broker-${one()}`);
+        else if (chance < 0.65) cluster.world.network.heal(`broker-${one()}`, `broker-${one()}`);
+        else if (chance < 0.7) cluster.world.network.sever(`broker-${one()}`, `broker-${one()}`);
+        if (step % 10 === 0) cluster.sweep();
+        await cluster.world.runFor(rng.int(1, 400));
+      }
+      await cluster.heal();
+      compare(cluster);
+    }
+  });
+});
