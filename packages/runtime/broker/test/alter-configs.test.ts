@@ -103,7 +103,6 @@ test("a change parses the settings of the topic that it is of, and those of all 
 describe("settings that have no effect", () => {
   test.each([
     ["1", "num.io.threads", "9"],
-    ["", "num.replica.fetchers", "2"],
     ["1", "num.recovery.threads.per.data.dir", "4"],
     ["", "background.threads", "11"],
     ["", "max.connection.creation.rate", "10"],

@@ -50,7 +50,7 @@ const TWINS: Readonly<Record<string, readonly [right: string, swapped: string]>>
     "log.truncateTo(log.endOffsetForEpoch(leaderEpoch).endOffset);",
     "log.truncateTo(log.endOffsetForEpoch(leaderEpoch).epoch);",
   ],
-  replica: ["replica.becomeLeader(partition.leaderEpoch);", "replica.becomeLeader(partition.partitionEpoch);"],
+  replica: ["replica.becomeFollower(partition.leaderEpoch);", "replica.becomeFollower(partition.partitionEpoch);"],
   isr: ["partition.isr.includes(brokerId);", "partition.isr.includes(index);"],
   brokers: ["image.brokers.get(partition.leader);", "image.brokers.get(partition.leaderEpoch);"],
   snapshot: [

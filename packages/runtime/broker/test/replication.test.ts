@@ -133,7 +133,7 @@ describe("three brokers", () => {
     ["", {}],
     ["with flush.messages=1, ", { "log.flush.interval.messages": "1" }],
   ])("%sstay equal through power cuts, cuts of the network and elections", async (_name, settings) => {
-    for (let seed = 10; seed < 22; seed++) {
+    for (let seed = 10; seed < 50; seed++) {
       const cluster = new ReplicaBrokers(seed, { partitions: 2, settings });
       const rng = cluster.world.fork("schedule");
       const one = () => rng.int(1, 3);

@@ -1,5 +1,6 @@
 import type { Timer } from "@samsa/base";
-import type { AppendRequest, AppendResult } from "@samsa/log";
+import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
+import type { JudgeRules } from "@samsa/records";
 import type { Acks } from "@samsa/replica";
 import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
 
@@ -41,4 +42,11 @@ export interface PartitionReadResult extends ReadResult {
 /** Result of an append that is refused. */
 export function refused(error: number): AppendResult {
   return { error, firstOffset: -1, lastOffset: -1, logAppendTime: -1, duplicate: false };
+}
+
+/** Settings of a topic as its partitions use them. */
+export interface PartitionSettings {
+  readonly log: LogConfig;
+  readonly rules: JudgeRules;
+  readonly minInSync: number;
 }

@@ -33,6 +33,7 @@ import {
   type LeaderAppend,
   type PartitionRead,
   type PartitionReadResult,
+  type PartitionSettings,
   type PendingAppend,
   refused,
 } from "./access.ts";
@@ -60,13 +61,6 @@ export interface PartitionOptions {
   readonly cluster: PartitionCluster;
   readonly topicId: Uuid;
   readonly settings: PartitionSettings;
-}
-
-/** Settings of a topic as its partitions use them. */
-export interface PartitionSettings {
-  readonly log: LogConfig;
-  readonly rules: JudgeRules;
-  readonly minInSync: number;
 }
 
 type StartVerification = PartitionLog["state"]["producers"]["startVerification"];

@@ -1,8 +1,8 @@
 import type { BrokerId } from "@samsa/base";
 import type { Pulse } from "@samsa/replica";
-import type { SessionPartition } from "./fetch-sessions.ts";
 import type { Partition } from "./partition.ts";
 import type { ReplicaWatcher } from "./readers.ts";
+import type { SessionPartition } from "./session-partition.ts";
 
 /** Fetch of a follower that waits for records. */
 export interface ReplicaWaiter {
@@ -79,6 +79,8 @@ export class ReplicaSession {
     else {
       const { fetchOffset, maxBytes, currentLeaderEpoch, lastFetchedEpoch, logStartOffset } = asked;
       Object.assign(known.state, { fetchOffset, maxBytes, currentLeaderEpoch, lastFetchedEpoch, logStartOffset });
+      // The follower may have dropped the last answer: it was one to another position or epoch.
+      known.state.sentHighWatermark = -1;
     }
     this.ready.add(entry);
   }

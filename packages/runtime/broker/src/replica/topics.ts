@@ -25,9 +25,10 @@ import {
 } from "@samsa/metadata";
 import type { JudgeRules } from "@samsa/records";
 import { LogDirError, type LogDirs, type PartitionLog } from "@samsa/storage";
+import type { PartitionSettings } from "./access.ts";
 import type { Moves, Placed } from "./moves.ts";
 import { Deadlines } from "./deadlines.ts";
-import { logOf, Partition, type PartitionSettings } from "./partition.ts";
+import { logOf, Partition } from "./partition.ts";
 import type { Replication } from "./replication.ts";
 import { logConfig, type Settings } from "../config/settings.ts";
 import { INTERNAL_TOPICS } from "../config/internal-topics.ts";

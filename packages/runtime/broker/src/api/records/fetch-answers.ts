@@ -9,8 +9,8 @@ import {
   ZERO_UUID,
 } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import type { SessionPartition } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
+import type { SessionPartition } from "../../replica/session-partition.ts";
 import type { ItemOf } from "../../request/handler.ts";
 import type { RequestTopics } from "../../request/request-topics.ts";
 

@@ -1,14 +1,9 @@
 import { type PartitionIndex, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import {
-  type FetchSession,
-  FINAL_EPOCH,
-  INITIAL_EPOCH,
-  nextEpoch,
-  type SessionPartition,
-} from "../../replica/fetch-sessions.ts";
+import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watched, Watcher } from "../../replica/readers.ts";
+import type { SessionPartition } from "../../replica/session-partition.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
 import type { Reply, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
