@@ -25,6 +25,7 @@ import {
   readHead,
   type RequestContext,
   type RequestHead,
+  type RequestMemory,
   UNKNOWN_SOFTWARE,
 } from "../request/request-context.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -41,14 +42,36 @@ const ANONYMOUS = "ANONYMOUS";
 /** Longest throttle time that a reply can carry, an int32, in ms. */
 const LONGEST_MUTE_MS = 0x7fffffff;
 
-/** Position of a reply in the order of its connection. */
-interface Slot {
+/** Position of a reply in the order of its connection, and memory of its request. */
+class Slot implements RequestMemory {
   readonly pipelined: boolean;
   readonly bytes: number;
-  done: boolean;
+  readonly #budget: RequestBudget;
+  #holders = 1;
+  done = false;
   chunks: readonly Uint8Array[] | undefined;
   /** Called when the chunks have been sent. */
   sent: (() => void) | undefined;
+
+  constructor(budget: RequestBudget, bytes: number, pipelined: boolean) {
+    this.#budget = budget;
+    this.bytes = bytes;
+    this.pipelined = pipelined;
+  }
+
+  keep(): void {
+    if (this.#holders > 0) this.#holders++;
+  }
+
+  free(): void {
+    if (this.#holders > 0 && --this.#holders === 0) this.#budget.give(this.bytes);
+  }
+
+  /** Frees the memory, whoever holds it. */
+  end(): void {
+    if (this.#holders > 0) this.#budget.give(this.bytes);
+    this.#holders = 0;
+  }
 }
 
 /** Use of the client's quotas by a request; undefined: the API does not count against the quota. */
@@ -211,7 +234,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
     this.#host.budget.forget(this.#resume);
     for (const frame of this.#queue) this.#host.budget.give(frame.length);
     this.#queue.length = 0;
-    for (const slot of this.#slots) if (!slot.done) this.#host.budget.give(slot.bytes);
+    for (const slot of this.#slots) slot.end();
     this.#slots.length = 0;
     if (error !== undefined) this.#host.env.logger.debug("connection lost", { ...this.#who(), reason: error.message });
     this.#host.closed(this);
@@ -272,7 +295,8 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   /** Stops reading the socket while requests cannot be handled. */
   #throttle(): void {
     const { budget } = this.#host;
-    const wants = this.#queue.length > 0 || budget.full || this.#mutedUntil > 0;
+    const isFull = budget.full && this.peer.isBroker !== true;
+    const wants = this.#queue.length > 0 || isFull || this.#mutedUntil > 0;
     if (wants && !this.#paused) {
       this.#paused = true;
       this.#connection.pause();
@@ -280,7 +304,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       this.#paused = false;
       this.#connection.resume();
     }
-    if (budget.full) budget.whenFree(this.#resume);
+    if (isFull) budget.whenFree(this.#resume);
   }
 
   #handle(frame: Uint8Array): void {
@@ -295,13 +319,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       return;
     }
     const api = this.#host.apiOf(head.key);
-    const slot: Slot = {
-      pipelined: head.key === ApiKey.Produce,
-      bytes: frame.length,
-      done: false,
-      chunks: undefined,
-      sent: undefined,
-    };
+    const slot = new Slot(this.#host.budget, frame.length, head.key === ApiKey.Produce);
     if (!slot.pipelined) this.#unpipelined++;
     this.#slots.push(slot);
     const tooNew = api !== undefined && (head.version < api.first || head.version > api.last);
@@ -325,6 +343,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       clientId: head.clientId,
       listener: this.#listener,
       peer: this.peer,
+      memory: slot,
       close: reason => this.reject(reason),
     };
     const { env, metrics, requests } = this.#host;
@@ -343,7 +362,8 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
         const now = env.clock.monotonic();
         metrics.request(api.name, head.version, now - began);
         slot.sent = sent;
-        const spentMs = api.throttle === "exempt" ? undefined : (spent ?? now - began);
+        const isExempt = api.throttle === "exempt" || this.peer.isBroker === true;
+        const spentMs = isExempt ? undefined : (spent ?? now - began);
         const producedBytes = api.throttle === "produce" ? slot.bytes : undefined;
         this.#holdBack(context, response, { now, spentMs, producedBytes });
         const isMute = response === null || this.#closed;
@@ -354,7 +374,9 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
       }
     });
     spent = env.clock.monotonic() - began;
-    if (api.transient) this.#host.buffers.give(reader.bytes);
+    if (!api.transient) return;
+    this.#host.buffers.give(reader.bytes);
+    slot.free();
   }
 
   /** Logs a bug of a handler and closes this connection; others are not affected. */
@@ -417,7 +439,7 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #reply(slot: Slot, chunks: readonly Uint8Array[] | undefined): void {
     if (this.#closed || slot.done) return;
     slot.done = true;
-    this.#host.budget.give(slot.bytes);
+    slot.end();
     if (!slot.pipelined) this.#unpipelined--;
     slot.chunks = chunks;
     this.#countUnsent(slot);
@@ -454,7 +476,8 @@ export class ClientConnection<Row extends ApiShape> implements ConnectionHandler
   #countUnsent(slot: Slot): void {
     let bytes = 0;
     for (const chunk of slot.chunks ?? []) bytes += chunk.length;
-    if (bytes < COUNTED_BYTES) return;
+    // The next fetch of a broker waits for this reply, so it holds back no more than one.
+    if (bytes < COUNTED_BYTES || this.peer.isBroker === true) return;
     const { unsent, env } = this.#host;
     const { sent } = slot;
     unsent.add(this, bytes, env.clock.monotonic());

@@ -7,6 +7,20 @@ export interface Peer {
   readonly port: number;
   /** Name and version of the client's software from ApiVersions (KIP-511). */
   software: { readonly name: string; readonly version: string };
+  /** True once it has fetched as a replica: no limit on clients, and no quota, holds back a broker of the cluster. */
+  isBroker?: boolean;
+}
+
+/**
+ * Memory of a request, which counts against `queued.max.request.bytes` until all its holders have freed it, or until the
+ * reply. The caller of the handler is one, until the handler returns (if it is `transient`) or replies. A request that
+ * waits for other replicas must hold nothing: its memory may be what their fetches wait for.
+ */
+export interface RequestMemory {
+  /** Adds a holder. */
+  keep(): void;
+  /** Removes a holder. */
+  free(): void;
 }
 
 /** Kafka's name and version of software that a client has not sent. */
@@ -22,6 +36,7 @@ export interface RequestContext {
   /** Name of the listener; responses contain endpoints of the same listener. */
   readonly listener: string;
   readonly peer: Peer;
+  readonly memory?: RequestMemory;
   /** Closes the connection: the only way to report an error to a client that expects no response. */
   close(reason: string): void;
 }

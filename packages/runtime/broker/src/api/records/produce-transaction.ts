@@ -57,14 +57,30 @@ export function produceInTransaction(
   topicData: readonly TopicData[],
   { go, failed }: { go: Go; failed: (error: unknown) => void },
 ): void {
-  const { parts, transactionalId } = request;
+  const { parts, context, transactionalId } = request;
   const { transactions } = parts;
-  // The request's memory is reused once its handler returns.
-  const data = transactions.isBusy(transactionalId) ? copied(topicData) : topicData;
+  // The request's memory is reused once its handler returns. Its copy counts instead.
+  const isBusy = transactions.isBusy(transactionalId);
+  const data = isBusy ? copied(topicData) : topicData;
+  let isHeld = isBusy;
+  if (isHeld) context.memory?.keep();
+  const free = (): void => {
+    if (isHeld) context.memory?.free();
+    isHeld = false;
+  };
   transactions.inTurn(
     transactionalId,
-    finish => begin(request, data, (all, transaction) => finish(() => go(all, transaction))),
-    failed,
+    finish =>
+      begin(request, data, (all, transaction) =>
+        finish(() => {
+          free();
+          go(all, transaction);
+        }),
+      ),
+    error => {
+      free();
+      failed(error);
+    },
   );
 }
 

@@ -182,14 +182,17 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
   // The request's memory is reused once its handler returns.
   const later = judged === undefined ? parts.judging.later(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
   production.wait();
+  context.memory?.keep();
   partition.order.add(
     later,
     judgement => {
+      context.memory?.free();
       if (partition.fault === 0) settle(producing, partition, { judged: judgement, rules, now }, result);
       else fail(result, partition.fault);
       production.done();
     },
     error => {
+      context.memory?.free();
       failed(parts, result, error);
       production.done();
     },

@@ -55,10 +55,13 @@ export function fetchForReplica(
     );
     return reply({ throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: byTopic(refused) });
   }
+  context.peer.isBroker = true;
   const opened = openSession(parts, request, context, sender.id);
   if (typeof opened === "number") {
     return reply({ throttleTimeMs: 0, errorCode: opened, sessionId: 0, responses: [] });
   }
+  // The session has what it needs of the request.
+  context.memory?.free();
   new PendingReplicaFetch({ parts, request, context, sender, opened, reply }).begin();
 }
 
