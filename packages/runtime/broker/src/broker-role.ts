@@ -14,6 +14,7 @@ import { transactionHost, Transactions, writeMarker } from "./coordinator/transa
 import { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
 import { addGauges } from "./gauges.ts";
 import { Assignments } from "./lifecycle/assignments.ts";
+import { isrChanges } from "./lifecycle/isr-changes.ts";
 import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
 import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
@@ -62,6 +63,7 @@ export interface ControllerChannels {
   readonly forwarding: ControllerChannel;
   readonly heartbeat: ControllerChannel;
   readonly assignments: ControllerChannel;
+  readonly isr: ControllerChannel;
   readonly producerIds: ControllerChannel;
 }
 
@@ -72,11 +74,11 @@ interface BrokerRoleParts {
   readonly channels: ControllerChannels;
 }
 
+/** Longest time that the controller has to move the leaders of a broker that stops, in ms. */
+const CONTROLLED_SHUTDOWN_MS = 30_000;
 /** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
-/** Software of the connections to other brokers (KIP-511). */
-const SOFTWARE = { name: "samsa", version: "0.1.0" };
 const LOAD_BYTES = 4 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
 /** Interval at which idle quota meters are removed. */
@@ -152,12 +154,12 @@ export class BrokerRole {
     this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
+    const { software } = shared;
+    const endpointOf = (id: BrokerId) => aliveNode(this.topics.image, id, this.#interBrokerListener);
     this.replication = new Replication({
-      ...{ env, turn, nodeId, brokerEpoch },
+      ...{ env, turn, nodeId, brokerEpoch, endpointOf, software },
       config: () => this.config,
-      endpointOf: () => undefined,
-      proposeIsr: () => Promise.reject(new Error("this broker is alone")),
-      software: SOFTWARE,
+      proposeIsr: isrChanges({ nodeId, brokerEpoch, channel: channels.isr }),
     });
     const { moves, replication } = this;
     this.topics = new Topics(
@@ -165,13 +167,8 @@ export class BrokerRole {
       EMPTY_IMAGE,
     );
     this.loads = new LoadQueue(env, options.loadBytes ?? LOAD_BYTES);
-    this.peers = new BrokerPeers({
-      env,
-      nodeId,
-      software: shared.software,
-      endpointOf: id => aliveNode(this.topics.image, id, this.#interBrokerListener),
-      requestTimeoutMs: () => this.config["request.timeout.ms"],
-    });
+    const requestTimeoutMs = (): number => this.config["request.timeout.ms"];
+    this.peers = new BrokerPeers({ env, nodeId, software, endpointOf, requestTimeoutMs });
     this.shares = new ShareGroups(this);
     this.groups = this.#newGroups();
     this.transactions = new Transactions(transactionHost(this), this.topics);
@@ -465,8 +462,15 @@ export class BrokerRole {
     return [...others, this.node(this.nodeId, listener) ?? []].flat().sort((a, b) => a.nodeId - b.nodeId);
   }
 
-  /** Refuses new connections, and sends pending replies; `closeConnections` ends the connections. */
+  /**
+   * Has the leaders moved to other brokers, then refuses new connections, and sends pending replies; `closeConnections`
+   * ends the connections.
+   */
   async close(): Promise<void> {
+    const { config, nodeId } = this;
+    const hasOthers = this.topics.image.brokers.size > (this.topics.image.brokers.has(nodeId) ? 1 : 0);
+    if (config["controlled.shutdown.enable"] && hasOthers) await this.#lifecycle.stop(CONTROLLED_SHUTDOWN_MS);
+    this.#lifecycle.close();
     await this.#server.stopListening();
     this.#tasks.close();
     this.replication.close();

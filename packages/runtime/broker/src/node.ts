@@ -167,6 +167,7 @@ export class Node {
         forwarding: this.#channel(FORWARDING_MS),
         heartbeat: this.#channel(config["broker.session.timeout.ms"]),
         assignments: this.#channel(Infinity),
+        isr: this.#channel(Infinity),
         producerIds: this.#channel(FORWARDING_MS),
       },
       turn: this.#turn,

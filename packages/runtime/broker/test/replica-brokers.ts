@@ -8,7 +8,8 @@ import { apiVersions } from "../src/api/cluster/api-versions.ts";
 import type { BrokerParts, ServedApi } from "../src/api/parts.ts";
 import { fetch } from "../src/api/records/fetch.ts";
 import { listOffsets } from "../src/api/records/list-offsets.ts";
-import { announced, serve } from "../src/apis.ts";
+import { serve } from "../src/apis.ts";
+import { announced } from "../src/request/api-row.ts";
 import { logConfig, Settings } from "../src/config/settings.ts";
 import { HeldBytes } from "../src/limits/held-bytes.ts";
 import { Quotas } from "../src/limits/quotas.ts";
@@ -84,7 +85,7 @@ class ReplicaBroker {
     this.sessions = new FetchSessions(100, () => env.random.next());
     const metrics = new BrokerMetrics();
     const quotas = new Quotas(WINDOWS, WINDOWS, host => Promise.resolve(host));
-    const unsent = new HeldBytes<ClientConnection>(1 << 28);
+    const unsent = new HeldBytes<ClientConnection<ServedApi>>(1 << 28);
     const parts: Partial<BrokerParts> = {
       env,
       nodeId: id,
@@ -101,7 +102,7 @@ class ReplicaBroker {
     const versions = { kraftVersion: () => 1, apis: () => APIS.map(announced), ...fetches };
     // The handlers that are served here use no other parts.
     const all = { ...parts, ...versions } as BrokerParts;
-    const host: ConnectionHost = {
+    const host: ConnectionHost<ServedApi> = {
       env,
       turn,
       metrics,

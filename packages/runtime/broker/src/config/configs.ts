@@ -2,6 +2,7 @@ import { type ConfigValues, configSpecs } from "@samsa/base";
 import { consumerGroupConfigs } from "./consumer-group-configs.ts";
 import { parseOverrides } from "./connection-overrides.ts";
 import { quorumConfigs } from "./quorum-configs.ts";
+import { replicaConfigs } from "./replica-configs.ts";
 import { shareConfigs } from "./share-configs.ts";
 import { COMPRESSION, GZIP_LEVEL, LONG_MAX, POLICIES, TIMESTAMP_TYPES } from "./topic-configs.ts";
 import { transactionConfigs } from "./transaction-configs.ts";

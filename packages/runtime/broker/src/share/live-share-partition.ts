@@ -9,7 +9,8 @@ import {
 } from "@samsa/coordinator";
 import { Errors } from "@samsa/protocol";
 import { type GroupConfigs, resetDurationMs } from "../config/group-configs.ts";
-import type { Partition, Watcher } from "../replica/partition.ts";
+import type { Partition } from "../replica/partition.ts";
+import type { Watcher } from "../replica/readers.ts";
 import type { ShareStateAnswer } from "./share-state-answer.ts";
 import type { ShareStates } from "./share-states.ts";
 
