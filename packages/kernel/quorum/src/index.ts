@@ -22,6 +22,7 @@ export type { ElectionState, RaftEffect, RaftInput, RaftTimes } from "./raft/eff
 export type { ReplicaProgress } from "./raft/leadership.ts";
 export type {
   FetchAnswer,
+  KraftVersionRange,
   LogEnd,
   RaftAnswer,
   RaftCall,

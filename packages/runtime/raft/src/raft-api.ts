@@ -1,7 +1,16 @@
 import type { Apis, Draft, Infer } from "@samsa/protocol";
 
 /** APIs that a replica of the metadata log serves on the controller listeners. */
-export type RaftApi = "Vote" | "BeginQuorumEpoch" | "EndQuorumEpoch" | "Fetch" | "FetchSnapshot" | "DescribeQuorum";
+export type RaftApi =
+  | "Vote"
+  | "BeginQuorumEpoch"
+  | "EndQuorumEpoch"
+  | "Fetch"
+  | "FetchSnapshot"
+  | "DescribeQuorum"
+  | "AddRaftVoter"
+  | "RemoveRaftVoter"
+  | "UpdateRaftVoter";
 /** Body of a request. */
 export type RaftRequest<N extends RaftApi> = Infer<(typeof Apis)[N]["request"]>;
 /** Body of a response. */

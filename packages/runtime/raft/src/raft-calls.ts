@@ -2,6 +2,7 @@ import {
   type BrokerId,
   concat,
   entryAt,
+  type LeaderEpoch,
   METADATA_TOPIC_ID,
   nearestNumber,
   type Uuid,
@@ -10,6 +11,7 @@ import {
 import {
   type FetchAnswer,
   fetchedRuns,
+  type KraftVersionRange,
   type LogEnd,
   METADATA_TOPIC,
   type RaftAnswer,
@@ -19,6 +21,7 @@ import {
 import type { Tools, VoterEndpoint } from "@samsa/records";
 import type { BrokerConnection, Endpoint } from "@samsa/wire";
 
+const KRAFT_FEATURE = "kraft.version";
 /** First version of Fetch with `ReplicaState`. */
 const REPLICA_STATE_VERSION = 15;
 
@@ -32,6 +35,10 @@ export interface CallContext {
   readonly fetchMaxBytes: number;
   /** `controller.quorum.fetch.snapshot.max.bytes`. */
   readonly snapshotMaxBytes: number;
+  /** Time that a change of the voters may take, in ms. */
+  readonly timeoutMs: number;
+  /** Epoch of the replica, for responses that have none. */
+  readonly epoch: LeaderEpoch;
 }
 
 /** Address of a node, as a response tells it. */
@@ -87,6 +94,10 @@ export async function callPeer(
       return fetch(connection, call, context);
     case "snapshot":
       return fetchSnapshot(connection, call, context);
+    case "add":
+    case "remove":
+    case "update":
+      return changeVoters(connection, call, context);
   }
 }
 
@@ -237,4 +248,50 @@ async function fetchSnapshot(connection: BrokerConnection, call: CallOf<"snapsho
     length: bytes.reduce((sum, { length }) => sum + length, 0),
   };
   return { answer, nodes: response.nodeEndpoints, bytes };
+}
+
+async function changeVoters(
+  connection: BrokerConnection,
+  call: CallOf<"add" | "remove" | "update">,
+  { clusterId, timeoutMs, epoch }: CallContext,
+): Promise<PeerAnswer> {
+  const { id: voterId, directoryId: voterDirectoryId } = call.voter;
+  const voter = { clusterId, voterId, voterDirectoryId };
+  if (call.type === "remove") {
+    const { errorCode } = await connection.call("RemoveRaftVoter", voter);
+    return changed({ errorCode, epoch, leaderId: -1 });
+  }
+  const listeners = call.voter.endpoints;
+  if (call.type === "add") {
+    const { ackWhenCommitted } = call;
+    // Version 0 has no early answer; the request then waits for the commit.
+    const isEarly = (connection.versions.latestUsable("AddRaftVoter") ?? 0) >= 1;
+    const request = { ...voter, listeners, timeoutMs, ...(isEarly ? { ackWhenCommitted } : {}) };
+    const { errorCode } = await connection.call("AddRaftVoter", request);
+    return changed({ errorCode, epoch, leaderId: -1 });
+  }
+  const { minKraftVersion: minSupportedVersion, maxKraftVersion: maxSupportedVersion } = call.voter;
+  const { errorCode, currentLeader } = await connection.call("UpdateRaftVoter", {
+    ...voter,
+    currentLeaderEpoch: call.epoch,
+    listeners,
+    kRaftVersionFeature: { minSupportedVersion, maxSupportedVersion },
+  });
+  const { leaderId, leaderEpoch, host, port } = currentLeader;
+  const nodes = leaderId >= 0 && port > 0 ? [{ nodeId: leaderId, host, port }] : [];
+  return changed({ errorCode, epoch: leaderEpoch, leaderId }, nodes);
+}
+
+function changed(
+  answer: { readonly errorCode: number; readonly epoch: LeaderEpoch; readonly leaderId: BrokerId },
+  nodes: readonly NodeEndpoint[] = [],
+): PeerAnswer {
+  return { answer: { type: "change", ...answer }, nodes, bytes: [] };
+}
+
+/** Range of kraft.version that a node tells; undefined if it does not. */
+export function kraftVersionsOf(connection: BrokerConnection): KraftVersionRange | undefined {
+  const features = connection.versions.response.supportedFeatures;
+  const found = features.find(({ name }) => name === KRAFT_FEATURE);
+  return found && { min: found.minVersion, max: found.maxVersion };
 }

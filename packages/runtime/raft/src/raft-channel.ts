@@ -1,7 +1,7 @@
 import type { Env } from "@samsa/base";
-import type { RaftCall } from "@samsa/quorum";
+import type { KraftVersionRange, RaftCall } from "@samsa/quorum";
 import { BrokerLink, type Endpoint, type LinkOptions } from "@samsa/wire";
-import { type CallContext, callPeer, type PeerAnswer } from "./raft-calls.ts";
+import { type CallContext, callPeer, kraftVersionsOf, type PeerAnswer } from "./raft-calls.ts";
 
 /** Most nodes that a link is kept to. Peers name addresses, so their number must have a bound. */
 const MOST_LINKS = 64;
@@ -32,6 +32,12 @@ export class RaftChannel {
     return link;
   }
 
+  /** Asks a node for its range of kraft.version; undefined if it tells none. Rejects with `WireError`. */
+  async probe(endpoint: Endpoint): Promise<KraftVersionRange | undefined> {
+    if (this.#isClosed) throw new Error("the replica has stopped");
+    return kraftVersionsOf(await this.#linkTo(endpoint).ready());
+  }
+
   /** Sends a request, and reads the response. A node that answers without sense loses its connection. */
   async call(endpoint: Endpoint, call: RaftCall, context: CallContext): Promise<PeerAnswer> {
     if (this.#isClosed) throw new Error("the replica has stopped");
@@ -45,11 +51,6 @@ export class RaftChannel {
     } finally {
       if (this.#isClosed) link.disconnect();
     }
-  }
-
-  /** Closes the connection to a node whose answers make no sense. */
-  disconnect({ host, port }: Endpoint): void {
-    this.#links.get(`${host}:${port}`)?.disconnect();
   }
 
   close(): void {

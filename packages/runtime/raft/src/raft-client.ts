@@ -1,7 +1,6 @@
 import {
   type BrokerId,
   type Env,
-  guard,
   ignored,
   invariant,
   type LeaderEpoch,
@@ -16,26 +15,23 @@ import {
   type ElectionState,
   type LogEnd,
   metadataBatch,
-  type RaftAnswer,
   type RaftEffect,
   type RaftInput,
   type RaftLog,
   RaftNode,
-  type ReplicaKey,
   type Snapshot,
   VoterHistory,
 } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
 import type { Endpoint } from "@samsa/wire";
-import { describeQuorum } from "./describe-quorum.ts";
 import { Flusher } from "./flusher.ts";
 import { NotLeaderError } from "./quorum-error.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
 import type { PeerAnswer } from "./raft-calls.ts";
 import type { LeaderAndEpoch, RaftListener } from "./raft-listener.ts";
 import { type QuorumSettings, RaftNetwork } from "./raft-network.ts";
-import { PEER_REQUESTS, type RequestHost } from "./raft-requests.ts";
+import { RaftServer } from "./raft-server.ts";
 import { RaftStorage, type Retention } from "./raft-storage.ts";
 import { RecordFeed } from "./record-feed.ts";
 import { describeVoter, loadReplica, type StaticVoter, voterSetOf } from "./startup.ts";
@@ -72,6 +68,7 @@ export class RaftClient {
   readonly #history: VoterHistory;
   readonly #network: RaftNetwork;
   readonly #flusher: Flusher;
+  readonly #server: RaftServer;
   #log: RaftLog | undefined;
   #state: ElectionState | undefined;
   #node: RaftNode | undefined;
@@ -80,8 +77,6 @@ export class RaftClient {
   #proposed: { readonly records: readonly MetadataRecord[]; readonly timestamp: number } | undefined;
   /** Answer that is being taken, for the effects that store its bytes. */
   #taken: PeerAnswer | undefined;
-  readonly #tickets = new Map<number, (answer: RaftAnswer) => void>();
-  #lastTicket = 0;
   /** Received snapshot that is checked. */
   #received: Snapshot | undefined;
   #snapshotting: Promise<void> | undefined;
@@ -113,6 +108,16 @@ export class RaftClient {
       })),
     );
     this.#network = new RaftNetwork(dir.env, options, () => this.voters);
+    this.#server = new RaftServer({
+      env: dir.env,
+      self: { id: nodeId, directoryId: dir.directoryId },
+      clusterId: options.clusterId,
+      storage: this.#storage,
+      network: this.#network,
+      history: this.#history,
+      node: () => (this.#isRunning ? this.#node : undefined),
+      call: (ticket, call) => this.#input({ type: "call", ticket, call }),
+    });
   }
 
   // State
@@ -282,6 +287,21 @@ export class RaftClient {
     if (this.#node?.epoch === epoch) this.#input({ type: "resign" });
   }
 
+  /**
+   * Raises kraft.version, and writes the voters into the log. Calls back with an error code and its reason, or 0:
+   * NOT_LEADER_OR_FOLLOWER and epochs that are not the leader's, INVALID_UPDATE_VERSION if a voter does not support it.
+   */
+  upgradeKraftVersion(
+    upgrade: { readonly epoch: LeaderEpoch; readonly level: number; readonly validateOnly: boolean },
+    done: (errorCode: number, message: string | undefined) => void,
+  ): void {
+    if (!this.#isRunning) return done(Errors.BROKER_NOT_AVAILABLE.code, undefined);
+    const ticket = this.#server.await("change", answer =>
+      done(answer.errorCode, answer.type === "change" ? answer.message : undefined),
+    );
+    this.#input({ type: "upgrade", ticket, ...upgrade });
+  }
+
   // Requests
 
   /**
@@ -289,41 +309,11 @@ export class RaftClient {
    * started or has stopped answers BROKER_NOT_AVAILABLE.
    */
   handle<N extends RaftApi>(api: N, request: RaftRequest<N>, version: number, reply: RaftReply<N>): void {
-    // The compiler does not relate the handler of a generic name to its request.
-    if (!this.#isRunning) reply({ errorCode: Errors.BROKER_NOT_AVAILABLE.code, topics: [], responses: [] } as never);
-    else if (api === "DescribeQuorum") this.#describe(request as never, version, reply as never);
-    else PEER_REQUESTS[api as "Vote"](this.#host, request as never, version, reply as never);
+    this.#server.handle(api, request, version, reply);
   }
 
   get #isRunning(): boolean {
     return this.#node !== undefined && this.#failure === undefined && !this.#isClosed;
-  }
-
-  #describe(request: RaftRequest<"DescribeQuorum">, version: number, reply: RaftReply<"DescribeQuorum">): void {
-    const node = this.#node;
-    invariant(node !== undefined, "requests come in once the replica has started");
-    const { clock } = this.#env;
-    const { set } = this.#history.last;
-    const view = { self: this.#key, node, set, endOffset: this.endOffset, wall: clock.now(), now: clock.monotonic() };
-    reply(describeQuorum(view, request, version));
-  }
-
-  get #key(): ReplicaKey {
-    const { nodeId, dir } = this.#options;
-    return { id: nodeId, directoryId: dir.directoryId };
-  }
-
-  get #host(): RequestHost {
-    return {
-      self: this.#key,
-      clusterId: this.#options.clusterId,
-      storage: this.#storage,
-      network: this.#network,
-      call: (call, answered) => {
-        this.#tickets.set(++this.#lastTicket, answered);
-        this.#input({ type: "call", ticket: this.#lastTicket, call });
-      },
-    };
   }
 
   // Steps
@@ -380,13 +370,15 @@ export class RaftClient {
       case "send":
         return this.#send(effect);
       case "reply":
-        return this.#reply(effect.ticket, effect.answer);
+        return this.#server.answer(effect.ticket, effect.answer);
       case "highWatermark":
         this.#storage.highWatermark = effect.offset;
         return;
       case "leader":
         this.#untold = { epoch: effect.epoch, leaderId: effect.leaderId };
         return;
+      case "probe":
+        return this.#probe(effect.voter);
       case "refuse":
         throw new NotLeaderError();
       default:
@@ -455,9 +447,19 @@ export class RaftClient {
   }
 
   #send({ call, to, request }: Extract<RaftEffect, { type: "send" }>): void {
-    this.#network.call(to, request).then(
+    this.#network.call(to, request, this.epoch).then(
       answer => this.#answered(call, to, answer),
       (error: unknown) => this.#unanswered({ call, to, request }, error),
+    );
+  }
+
+  #probe(voter: VoterDescription): void {
+    this.#network.probe(voter).then(
+      range => this.#input({ type: "probed", voter, range }),
+      (error: unknown) => {
+        this.#env.logger.info("a new voter does not answer", { voter: voter.id, error });
+        this.#input({ type: "probed", voter, range: undefined });
+      },
     );
   }
 
@@ -475,22 +477,6 @@ export class RaftClient {
     this.#env.logger.debug("a request to a replica of the metadata log has failed", { to, api: request.type, reason });
     const isUnsupported = error instanceof Error && "code" in error && error.code === "UNSUPPORTED_VERSION";
     this.#input({ type: "failed", call, isUnsupported });
-  }
-
-  #reply(ticket: number, answer: RaftAnswer): void {
-    const answered = this.#tickets.get(ticket);
-    this.#tickets.delete(ticket);
-    guard(
-      () => answered?.(answer),
-      error => this.#env.logger.error("a request of a replica could not be answered", { error }),
-    );
-  }
-
-  /** Answers the fetches that wait: nothing will come any more. */
-  #refuseWaiting(): void {
-    const errorCode = Errors.BROKER_NOT_AVAILABLE.code;
-    const answer = { type: "fetch", errorCode, epoch: this.epoch, leaderId: -1, highWatermark: -1 } as const;
-    for (const ticket of [...this.#tickets.keys()]) this.#reply(ticket, answer);
   }
 
   /** Checks a snapshot that was received as a whole. */
@@ -561,7 +547,7 @@ export class RaftClient {
   #end(): void {
     this.#timer?.cancel();
     this.#network.close();
-    this.#refuseWaiting();
+    this.#server.refuseWaiting(this.epoch);
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { BrokerId, Env, LeaderEpoch } from "@samsa/base";
-import type { RaftCall, RaftTimes } from "@samsa/quorum";
+import type { KraftVersionRange, RaftCall, RaftTimes } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
 import type { Endpoint } from "@samsa/wire";
 import type { NodeEndpoint, PeerAnswer } from "./raft-calls.ts";
@@ -89,8 +89,19 @@ export class RaftNetwork {
     return found && { nodeId: id, host: found.host, port: found.port };
   }
 
-  /** Sends a request to a node, and reads the response. */
-  async call(to: BrokerId, request: RaftCall): Promise<PeerAnswer> {
+  /** True if one of the endpoints is that of a controller listener. */
+  hasListener(endpoints: readonly VoterEndpoint[]): boolean {
+    return endpoints.some(({ name }) => name === this.#options.listenerNames[0]);
+  }
+
+  /** Asks a new voter for its range of kraft.version; undefined if it tells none. */
+  async probe({ endpoints }: VoterDescription): Promise<KraftVersionRange | undefined> {
+    const endpoint = this.#listenerOf(endpoints);
+    return endpoint && this.#channel.probe({ host: endpoint.host, port: endpoint.port });
+  }
+
+  /** Sends a request to a node, and reads the response. `epoch` is that of this replica. */
+  async call(to: BrokerId, request: RaftCall, epoch: LeaderEpoch): Promise<PeerAnswer> {
     const endpoint = this.endpointOf(to);
     if (endpoint === undefined) throw new Error(`no endpoint of node ${to} is known`);
     const { clusterId, tools, settings } = this.#options;
@@ -100,6 +111,8 @@ export class RaftNetwork {
       endpoints: this.endpoints,
       fetchMaxBytes: settings.fetchMaxBytes,
       snapshotMaxBytes: settings.fetchSnapshotMaxBytes,
+      timeoutMs: settings.requestTimeoutMs,
+      epoch,
     });
   }
 

@@ -1,4 +1,4 @@
-import { type BrokerId, METADATA_TOPIC_ID, nearestNumber } from "@samsa/base";
+import { type BrokerId, type LeaderEpoch, METADATA_TOPIC_ID, nearestNumber, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import {
   type FetchAnswer,
@@ -9,6 +9,8 @@ import {
   type ReplicaKey,
   type SnapshotAnswer,
 } from "@samsa/quorum";
+import type { VoterEndpoint } from "@samsa/records";
+import type { LeaderAndEpoch } from "./raft-listener.ts";
 import type { NodeEndpoint } from "./raft-calls.ts";
 import type { RaftNetwork } from "./raft-network.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
@@ -18,6 +20,8 @@ import type { RaftStorage } from "./raft-storage.ts";
 const TOPIC_ID_VERSION = 13;
 /** Most bytes in one response, whatever the request allows. */
 const MOST_BYTES = 8 * 1024 * 1024;
+/** Most endpoints of a voter. */
+const MOST_LISTENERS = 64;
 const NOWHERE = { offset: -1, epoch: -1 };
 
 /** Replica that serves the requests. */
@@ -26,6 +30,9 @@ export interface RequestHost {
   readonly clusterId: string;
   readonly storage: RaftStorage;
   readonly network: RaftNetwork;
+  leader(): LeaderAndEpoch;
+  /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
+  leaderFault(epoch: LeaderEpoch): number;
   /** Lets the replica decide on a call; `answered` is called once, now or later. */
   call(call: RaftCall, answered: (answer: RaftAnswer) => void): void;
 }
@@ -215,6 +222,71 @@ function replyPart(host: RequestHost, { call, answer, maxBytes }: AskedPart, rep
   reply({ throttleTimeMs: 0, errorCode: 0, topics, nodeEndpoints: nodesOf(host, answer) });
 }
 
+/** Error of a request to change the voters that is wrong in itself. */
+function voterFault(
+  host: RequestHost,
+  { clusterId, voterId, voterDirectoryId, currentLeaderEpoch = host.leader().epoch }: VoterRequest,
+  listeners?: readonly VoterEndpoint[],
+): { readonly code: number; readonly message: string } | undefined {
+  if (clusterId !== null && clusterId !== host.clusterId) {
+    const { code } = Errors.INCONSISTENT_CLUSTER_ID;
+    return { code, message: `the cluster is ${host.clusterId}, not ${clusterId}` };
+  }
+  const leaderFault = host.leaderFault(currentLeaderEpoch);
+  if (leaderFault !== 0) return { code: leaderFault, message: "this node is not the leader of the epoch" };
+  const { code } = Errors.INVALID_REQUEST;
+  if (voterId < 0 || voterDirectoryId === ZERO_UUID) return { code, message: "the request names no voter" };
+  if (listeners === undefined) return undefined;
+  if (listeners.length > MOST_LISTENERS) return { code, message: `more than ${MOST_LISTENERS} listeners` };
+  return host.network.hasListener(listeners) ? undefined : { code, message: "no endpoint for the controller listener" };
+}
+
+interface VoterRequest {
+  readonly clusterId: string | null;
+  readonly voterId: BrokerId;
+  readonly voterDirectoryId: Uuid;
+  readonly currentLeaderEpoch?: LeaderEpoch;
+}
+
+/** Message of a change's answer. */
+function reasonOf(answer: RaftAnswer): string | null {
+  return (answer.type === "change" ? answer.message : undefined) ?? null;
+}
+
+const addVoter: Handler<"AddRaftVoter"> = (host, request, _, reply) => {
+  const { voterId: id, voterDirectoryId: directoryId, listeners: endpoints, ackWhenCommitted } = request;
+  const fault = voterFault(host, request, endpoints);
+  if (fault !== undefined) return reply({ throttleTimeMs: 0, errorCode: fault.code, errorMessage: fault.message });
+  const voter = { id, directoryId, endpoints, minKraftVersion: 0, maxKraftVersion: 0 };
+  host.call({ type: "add", voter, ackWhenCommitted }, answer =>
+    reply({ throttleTimeMs: 0, errorCode: answer.errorCode, errorMessage: reasonOf(answer) }),
+  );
+};
+
+const removeVoter: Handler<"RemoveRaftVoter"> = (host, request, _, reply) => {
+  const fault = voterFault(host, request);
+  if (fault !== undefined) return reply({ throttleTimeMs: 0, errorCode: fault.code, errorMessage: fault.message });
+  host.call({ type: "remove", voter: { id: request.voterId, directoryId: request.voterDirectoryId } }, answer =>
+    reply({ throttleTimeMs: 0, errorCode: answer.errorCode, errorMessage: reasonOf(answer) }),
+  );
+};
+
+const updateVoter: Handler<"UpdateRaftVoter"> = (host, request, _, reply) => {
+  const { voterId: id, voterDirectoryId: directoryId, listeners: endpoints, kRaftVersionFeature } = request;
+  const { minSupportedVersion: minKraftVersion, maxSupportedVersion: maxKraftVersion } = kRaftVersionFeature;
+  const done = (errorCode: number): void => {
+    const { epoch: leaderEpoch, leaderId = -1 } = host.leader();
+    const found = leaderId < 0 ? undefined : host.network.endpointOf(leaderId);
+    const { host: address = "", port = 0 } = found ?? {};
+    reply({ throttleTimeMs: 0, errorCode, currentLeader: { leaderId, leaderEpoch, host: address, port } });
+  };
+  const fault = voterFault(host, request, endpoints);
+  const isRange = minKraftVersion >= 0 && maxKraftVersion >= minKraftVersion;
+  if (fault !== undefined || !isRange) return done(fault?.code ?? Errors.INVALID_REQUEST.code);
+  const voter = { id, directoryId, endpoints, minKraftVersion, maxKraftVersion };
+  host.call({ type: "update", epoch: request.currentLeaderEpoch, voter }, answer => done(answer.errorCode));
+};
+
 /** Requests of other replicas, each with its checks and its response (`KafkaRaftClient.handleRequest`). */
 export const PEER_REQUESTS: { readonly [N in Exclude<RaftApi, "DescribeQuorum">]: Handler<N> } = {
   Vote: vote,
@@ -222,4 +294,7 @@ export const PEER_REQUESTS: { readonly [N in Exclude<RaftApi, "DescribeQuorum">]
   EndQuorumEpoch: end,
   Fetch: fetch,
   FetchSnapshot: fetchSnapshot,
+  AddRaftVoter: addVoter,
+  RemoveRaftVoter: removeVoter,
+  UpdateRaftVoter: updateVoter,
 };

@@ -1,7 +1,16 @@
-import { BufferPool, ByteReader, type Connection, type ConnectionHandler, DiskError, ignored } from "@samsa/base";
+import {
+  BufferPool,
+  ByteReader,
+  type Connection,
+  type ConnectionHandler,
+  DiskError,
+  ignored,
+  randomUuid,
+} from "@samsa/base";
 import type { Provenance } from "@samsa/metadata";
 import {
   apiOf,
+  Apis,
   APIS,
   FrameSplitter,
   metadataRecord,
@@ -10,6 +19,7 @@ import {
   requestHeaderVersion,
   responseFrame,
 } from "@samsa/protocol";
+import type { VoterEndpoint } from "@samsa/records";
 import { type CrashOptions, World, type WorldOptions } from "@samsa/sim";
 import { type LogDir, openLogDir } from "@samsa/storage";
 import {
@@ -23,8 +33,14 @@ import {
 import { SETTINGS } from "./settings.ts";
 
 const PORT = 9093;
+/** Directory of a node that has never started. */
+const DIRECTORY = randomUuid(length => new Uint8Array(length).fill(9));
 const CONFIG = metadataLogConfig({ segmentBytes: 2000, segmentMs: 1e12 });
-const SERVED = ["Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "Fetch", "FetchSnapshot", "DescribeQuorum"];
+const SERVED = [
+  ...["Vote", "BeginQuorumEpoch", "EndQuorumEpoch", "Fetch", "FetchSnapshot", "DescribeQuorum"],
+  ...["AddRaftVoter", "RemoveRaftVoter", "UpdateRaftVoter"],
+];
+const FEATURES = [{ name: "kraft.version", minVersion: 0, maxVersion: 1 }];
 const RANGES = APIS.filter(({ name }) => [...SERVED, "ApiVersions"].includes(name)).map(
   ({ key, first, lastStable }) => ({
     apiKey: key,
@@ -62,10 +78,17 @@ export interface Replica {
   leads: number | undefined;
   failure: Error | undefined;
   snapshotting: boolean;
+  /** Its log directory. */
+  path: string;
+  /** Endpoints with which it starts. */
+  endpoints: VoterEndpoint[];
 }
 
 export interface QuorumOptions {
+  /** Nodes with the role of a controller. */
   readonly voters: number;
+  /** True if the first node is the only voter at first, and voters may change; else they are static. */
+  readonly isDynamic?: boolean;
   readonly observers?: number;
   readonly settings?: Partial<QuorumSettings>;
   readonly retention?: RaftClientOptions["retention"];
@@ -85,6 +108,8 @@ export class TestQuorum {
   /** Changes what a node answers to a request; undefined: sends nothing. */
   tamper: (api: string, response: object, from: Replica) => object | undefined = (_, response) => response;
   next = 0;
+  /** Changes of the voters that were answered without an error. */
+  changes = 0;
 
   constructor(seed: number | string, options: QuorumOptions) {
     this.#options = options;
@@ -99,8 +124,10 @@ export class TestQuorum {
       leads: undefined,
       failure: undefined,
       snapshotting: false,
+      path: "/data",
+      endpoints: [{ name: "CONTROLLER", host: `n${index + 1}`, port: PORT }],
     }));
-    for (const replica of this.replicas) this.start(replica);
+    if (options.isDynamic !== true) for (const replica of this.replicas) this.start(replica);
   }
 
   get voters() {
@@ -118,7 +145,7 @@ export class TestQuorum {
     const { env } = this.world.node(replica.name);
     Object.assign(replica, { numbers: [], leads: undefined, last: { offset: -1, epoch: 0, timestamp: 0 } });
     replica.snapshotting = false;
-    const dir = openLogDir(env, "/data", { nodeId: replica.id, clusterId: "c", configOf: () => CONFIG });
+    const dir = openLogDir(env, replica.path, { nodeId: replica.id, clusterId: "c", configOf: () => CONFIG });
     const client = new RaftClient({
       dir,
       tools: { crc32c: env.crypto.crc32c, codecs: env.codecs },
@@ -126,8 +153,8 @@ export class TestQuorum {
       clusterId: "c",
       isController: replica.id <= this.#options.voters,
       listenerNames: ["CONTROLLER"],
-      staticVoters: this.voters,
-      bootstrapServers: [],
+      staticVoters: this.#options.isDynamic === true ? [] : this.voters,
+      bootstrapServers: this.#options.isDynamic === true && replica.id > 1 ? this.voters : [],
       settings: { ...SETTINGS, ...this.#options.settings },
       bootstrap: () => [metadataRecord("FeatureLevelRecord", 0, { name: "metadata.version", featureLevel: 20 })],
       retention: this.#options.retention ?? { maxBytes: -1, maxMs: -1 },
@@ -142,7 +169,7 @@ export class TestQuorum {
       const dead = ignored("a node that has just crashed hears nothing");
       env.network.listen(replica.name, PORT, connection => this.#serve(replica, client, connection)).catch(dead);
     }
-    client.start(isController ? [{ name: "CONTROLLER", host: replica.name, port: PORT }] : []);
+    client.start(isController ? replica.endpoints : []);
   }
 
   #listener(replica: Replica): RaftListener {
@@ -201,7 +228,7 @@ export class TestQuorum {
       if (told !== undefined) to.connection.write(responseFrame({ key, version, correlationId }, api.response, told));
       sent?.();
     };
-    if (api.name === "ApiVersions") reply({ errorCode: 0, apiKeys: RANGES });
+    if (api.name === "ApiVersions") reply({ errorCode: 0, apiKeys: RANGES, supportedFeatures: FEATURES });
     else to.client.handle(api.name as RaftApi, body as never, version, reply as never);
   }
 
@@ -255,6 +282,40 @@ export class TestQuorum {
   async caughtUp(count: number, limitMs = 30_000): Promise<void> {
     const isDone = ({ client, numbers }: Replica): boolean => client === undefined || numbers.length >= count;
     await this.world.runUntil(() => this.replicas.every(isDone), limitMs);
+  }
+
+  /** Asks the leader to change the voters; `answered` gets the error code. */
+  ask(
+    api: "AddRaftVoter" | "RemoveRaftVoter",
+    voter: Replica,
+    answered: (code: number) => void,
+    more: object = {},
+  ): void {
+    const { id: voterId, endpoints: listeners } = voter;
+    const request = { clusterId: "c", voterId, voterDirectoryId: voter.dir?.directoryId ?? DIRECTORY, ...more };
+    const whole = api === "AddRaftVoter" ? { timeoutMs: 1000, listeners, ...request } : request;
+    this.leader?.client?.handle(api, Apis[api].request.defaults(whole as never) as never, 0, response => {
+      if (response.errorCode === 0) this.changes++;
+      answered(response.errorCode);
+    });
+  }
+
+  /** `ask` that runs until the leader has answered. */
+  async change(api: "AddRaftVoter" | "RemoveRaftVoter", voter: Replica, more: object = {}): Promise<number> {
+    let code: number | undefined;
+    this.ask(api, voter, answer => void (code = answer), more);
+    await this.world.runUntil(() => code !== undefined);
+    return code as number;
+  }
+
+  /** Gives a new disk to a node that is down. */
+  wipe(replica: Replica): void {
+    replica.path = `${replica.path}-new`;
+  }
+
+  /** Ids of the voters that a node knows. */
+  votersOf({ client }: Replica): number[] {
+    return (client?.voters ?? []).map(({ id }) => id).toSorted((a, b) => a - b);
   }
 
   /** Ends all faults; the quorum must elect a leader and commit on all nodes. */

@@ -1,6 +1,6 @@
 import type { BrokerId, LeaderEpoch, Offset } from "@samsa/base";
-import type { ControlRecord } from "@samsa/records";
-import type { LogEnd, RaftAnswer, RaftCall, ReplicaKey, Run } from "./messages.ts";
+import type { ControlRecord, VoterDescription } from "@samsa/records";
+import type { KraftVersionRange, LogEnd, RaftAnswer, RaftCall, ReplicaKey, Run } from "./messages.ts";
 import type { VoterSet } from "./voter-history.ts";
 
 /** Content of `quorum-state`: what a replica must not forget (`ElectionState`). */
@@ -17,6 +17,8 @@ export interface RaftTimes {
   readonly fetchTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly retryBackoffMs: number;
+  /** `controller.quorum.auto.join.enable`: an observer that may vote makes itself a voter. */
+  readonly autoJoin?: boolean;
 }
 
 /** Input of a replica. Each one carries the monotonic time. */
@@ -38,6 +40,16 @@ export type RaftInput = { readonly now: number } & (
   | { readonly type: "snapshotted"; readonly id: LogEnd }
   /** The log before `start.offset` has been deleted; `start.epoch` is that of the record before it. */
   | { readonly type: "trimmed"; readonly start: LogEnd }
+  /** The new voter that an effect `probe` named has told its versions; undefined `range`: it does not answer. */
+  | { readonly type: "probed"; readonly voter: ReplicaKey; readonly range: KraftVersionRange | undefined }
+  /** Raise kraft.version; the answer is a `change`. */
+  | {
+      readonly type: "upgrade";
+      readonly ticket: number;
+      readonly epoch: LeaderEpoch;
+      readonly level: number;
+      readonly validateOnly: boolean;
+    }
   | { readonly type: "resign" }
 );
 
@@ -59,6 +71,8 @@ export type RaftEffect =
   | { readonly type: "send"; readonly call: number; readonly to: BrokerId; readonly request: RaftCall }
   | { readonly type: "reply"; readonly ticket: number; readonly answer: RaftAnswer }
   | { readonly type: "highWatermark"; readonly offset: Offset }
+  /** Ask a new voter for its range of kraft.version (ApiVersions), then return `probed`. */
+  | { readonly type: "probe"; readonly voter: VoterDescription }
   /** Store the part of a snapshot that the answer has. */
   | { readonly type: "part"; readonly id: LogEnd; readonly position: number }
   /** Check the parts of a snapshot, make them durable, then return `received` or `rejected`. */

@@ -1,11 +1,14 @@
 import { type BrokerId, invariant, type LeaderEpoch, type Offset } from "@samsa/base";
-import type { FetchCall, ReplicaKey } from "./messages.ts";
+import type { FetchCall, ReplicaKey, VoterChange } from "./messages.ts";
+import type { VoterDescription } from "@samsa/records";
 import { isVoter, majorityOf, sameReplica } from "./voters.ts";
 
 /** Time without a majority of voters fetching after which a leader resigns, in fetch time-outs. */
 const CHECK_QUORUM_FACTOR = 1.5;
 /** Time after which an observer that has not fetched is forgotten. */
 const OBSERVER_SESSION_MS = 300_000;
+/** Time since the last fetch up to which a replica that was caught up counts as such. */
+const CAUGHT_UP_MS = 3_600_000;
 /** Most observers that are remembered. */
 const MOST_OBSERVERS = 10_000;
 /** Most fetches that wait. */
@@ -66,6 +69,10 @@ export class Leadership {
   #ownEnd: Offset = -1;
   #highWatermark: Offset = -1;
   waiting: WaitingFetch[] = [];
+  /** Change of the voters that is not committed. */
+  change: VoterChange | undefined;
+  /** Voters of a static quorum as they describe themselves, by id. */
+  readonly updated = new Map<BrokerId, VoterDescription>();
 
   constructor(start: Start) {
     this.#start = start;
@@ -111,7 +118,16 @@ export class Leadership {
     }
     for (const id of this.#fetched) if (!voters.some(voter => voter.id === id)) this.#fetched.delete(id);
     this.beginAt = now;
+    // New voters get the time of a leader's first election.
+    this.#checkAt = now + this.#checkMs;
     return this.#advance();
+  }
+
+  /** True if a replica had all records of the log lately (`LeaderState.isReplicaCaughtUp`). */
+  isCaughtUp(replica: ReplicaKey, now: number): boolean {
+    const progress = this.#observers.get(keyOf(replica)) ?? this.#voterProgress.get(replica.id);
+    if (progress === undefined || !Number.isFinite(progress.lastCaughtUp)) return false;
+    return progress.lastFetch > now - CAUGHT_UP_MS;
   }
 
   #followerOf(replica: ReplicaKey, isOfVoter: boolean): Follower | undefined {

@@ -1,5 +1,5 @@
 import type { BrokerId, LeaderEpoch, Offset, Uuid } from "@samsa/base";
-import type { ControlRecord } from "@samsa/records";
+import type { ControlRecord, VoterDescription } from "@samsa/records";
 
 /** A replica of the metadata log: a node with its directory (`ReplicaKey`). */
 export interface ReplicaKey {
@@ -63,8 +63,29 @@ export interface SnapshotCall {
   readonly position: number;
 }
 
-/** Request of a peer. */
-export type RaftCall = VoteCall | BeginCall | EndCall | FetchCall | SnapshotCall;
+/** AddRaftVoter. */
+export interface AddCall {
+  readonly type: "add";
+  /** New voter; its versions are not known yet. */
+  readonly voter: VoterDescription;
+  readonly ackWhenCommitted: boolean;
+}
+
+/** RemoveRaftVoter. */
+export interface RemoveCall {
+  readonly type: "remove";
+  readonly voter: ReplicaKey;
+}
+
+/** UpdateRaftVoter. */
+export interface UpdateCall {
+  readonly type: "update";
+  readonly epoch: LeaderEpoch;
+  readonly voter: VoterDescription;
+}
+
+/** Request of a peer, or of an operator. */
+export type RaftCall = VoteCall | BeginCall | EndCall | FetchCall | SnapshotCall | AddCall | RemoveCall | UpdateCall;
 
 /** Part of every response: the error code, and what the sender knows of the leader. */
 export interface Answer {
@@ -120,5 +141,31 @@ export interface SnapshotAnswer extends Answer {
   readonly length?: number | undefined;
 }
 
+/** Outcome of a change of the voters. */
+export interface ChangeAnswer extends Answer {
+  readonly type: "change";
+  /** Reason of the error. */
+  readonly message?: string | undefined;
+}
+
 /** Response to a `RaftCall`. */
-export type RaftAnswer = VoteAnswer | EpochAnswer | FetchAnswer | SnapshotAnswer;
+export type RaftAnswer = VoteAnswer | EpochAnswer | FetchAnswer | SnapshotAnswer | ChangeAnswer;
+
+/** Change of the voters that a leader has begun (`AddVoterHandlerState`, `RemoveVoterHandlerState`). */
+export interface VoterChange {
+  readonly ticket: number;
+  /** New voter that is asked for its versions; undefined once its record is appended. */
+  readonly asked: AddCall | undefined;
+  /** Offset of the record; −1: it is not appended. */
+  readonly offset: Offset;
+  /** True if the request has been answered. */
+  readonly isAnswered: boolean;
+  /** Time at which the request times out. */
+  readonly until: number;
+}
+
+/** Range of kraft.version that a node supports. */
+export interface KraftVersionRange {
+  readonly min: number;
+  readonly max: number;
+}

@@ -21,6 +21,7 @@ import type {
 import { type RaftOptions, RaftState } from "./raft-state.ts";
 import type { Role, SnapshotPart } from "./role.ts";
 import type { VoterSet } from "./voter-history.ts";
+import { VoterChanges } from "./voter-changes.ts";
 import { type Election, isVoter } from "./voters.ts";
 
 /** Largest snapshot, in bytes: Kafka's positions fit 31 bits. */
@@ -34,9 +35,11 @@ const FETCH_WAIT_MS = 500;
  */
 export class RaftNode {
   readonly #state: RaftState;
+  readonly #changes: VoterChanges;
 
   constructor(options: RaftOptions) {
     this.#state = new RaftState(options);
+    this.#changes = new VoterChanges(this.#state);
   }
 
   get epoch(): LeaderEpoch {
@@ -61,6 +64,11 @@ export class RaftNode {
   get leadership(): Leadership | undefined {
     const { role } = this.#state;
     return role.name === "LEADER" ? role.leadership : undefined;
+  }
+
+  /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
+  leaderFault(epoch: LeaderEpoch): number {
+    return this.#state.leaderFault(epoch);
   }
 
   /** True once every voter knows that this replica leads no more, or if it does not resign. */
@@ -104,6 +112,12 @@ export class RaftNode {
         this.#state.log.trim(input.start);
         this.#state.history.trim(input.start.offset);
         break;
+      case "probed":
+        this.#changes.probed(input.voter, input.range);
+        break;
+      case "upgrade":
+        this.#changes.upgrade(input.ticket, input.epoch, input);
+        break;
       case "resign":
         if (this.#state.role.name === "LEADER") this.#state.resign(this.#state.role.leadership);
         break;
@@ -121,10 +135,11 @@ export class RaftNode {
       case "LEADER": {
         const { leadership } = role;
         const waits = Math.min(Infinity, ...leadership.waiting.map(({ until }) => until));
-        return Math.min(peers, leadership.beginAt, leadership.resignAt, waits);
+        const changeAt = leadership.change?.until ?? Infinity;
+        return Math.min(peers, leadership.beginAt, leadership.resignAt, waits, changeAt);
       }
       case "FOLLOWER":
-        return Math.min(peers, this.#state.isVoter ? role.fetchAt : Infinity);
+        return Math.min(peers, this.#state.mayStand ? role.fetchAt : Infinity);
       default:
         return Math.min(peers, role.electionAt);
     }
@@ -144,6 +159,12 @@ export class RaftNode {
         return this.#fetch({ ticket, call, until: this.#state.now + Math.min(FETCH_WAIT_MS, call.maxWaitMs) });
       case "snapshot":
         return this.#state.reply(ticket, this.#readSnapshot(call));
+      case "add":
+        return this.#changes.add(ticket, call);
+      case "remove":
+        return this.#changes.remove(ticket, call);
+      case "update":
+        return this.#changes.update(ticket, call);
     }
   }
 
@@ -182,7 +203,7 @@ export class RaftNode {
       case "LEADER":
         return false;
       case "FOLLOWER":
-        return preVote && !role.hasFetched && isUpToDate;
+        return preVote && isUpToDate && (!role.hasFetched || this.#state.now >= role.fetchAt);
       case "CANDIDATE":
       case "RESIGNED":
         return preVote && isUpToDate;
@@ -240,7 +261,7 @@ export class RaftNode {
     const { epoch, end, replica } = fetch.call;
     const isIllegal = end.offset < 0 || end.epoch < 0 || end.epoch > epoch;
     if (isIllegal) return this.#state.reply(fetch.ticket, this.#state.fetchAnswer(Errors.INVALID_REQUEST.code));
-    const fault = this.#leaderFault(epoch);
+    const fault = this.leaderFault(epoch);
     const role = this.#state.role;
     if (fault !== 0 || role.name !== "LEADER") return this.#state.reply(fetch.ticket, this.#state.fetchAnswer(fault));
     const { leadership } = role;
@@ -258,16 +279,9 @@ export class RaftNode {
     this.#state.reply(fetch.ticket, { ...this.#state.fetchAnswer(0), from: end.offset });
   }
 
-  /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
-  #leaderFault(epoch: LeaderEpoch): number {
-    if (epoch < this.#state.epoch) return Errors.FENCED_LEADER_EPOCH.code;
-    if (epoch > this.#state.epoch) return Errors.UNKNOWN_LEADER_EPOCH.code;
-    return this.#state.role.name === "LEADER" ? 0 : Errors.NOT_LEADER_OR_FOLLOWER.code;
-  }
-
   /** Lets a replica read a snapshot, whose part the caller adds. */
   #readSnapshot({ epoch, replica }: SnapshotCall): SnapshotAnswer {
-    const fault = this.#leaderFault(epoch);
+    const fault = this.leaderFault(epoch);
     const { role } = this.#state;
     if (role.name === "LEADER" && fault === 0) role.leadership.heard(replica, this.#state.now);
     return { type: "snapshot", ...this.#state.answer(fault) };
@@ -340,7 +354,9 @@ export class RaftNode {
     }
     if (answer.type === "snapshot") return this.#receivedPart(from, answer);
     if (answer.errorCode !== 0) return;
-    if (answer.type === "vote") this.#counted(from, answer.granted);
+    if (answer.type === "change") {
+      if (this.#state.role.name === "FOLLOWER") this.#state.role.isDescribed = true;
+    } else if (answer.type === "vote") this.#counted(from, answer.granted);
     else if (answer.type === "fetch") this.#received(from, answer);
     else if (answer.type === "end" && this.#state.role.name === "RESIGNED") this.#state.role.untold.delete(from);
   }
@@ -480,12 +496,12 @@ export class RaftNode {
         if (this.#state.now >= role.electionAt) return this.#state.becomeProspective();
         return role.election.isLost ? undefined : this.#askForVotes(role.election, false);
       case "FOLLOWER":
-        if (this.#state.isVoter && this.#state.now >= role.fetchAt) return this.#state.becomeProspective();
+        if (this.#state.mayStand && this.#state.now >= role.fetchAt) return this.#state.becomeProspective();
         return this.#fetchFrom(role);
       case "RESIGNED":
         if (this.#state.isOnlyVoter || this.#state.now >= role.electionAt) {
           // A leader that is no voter any more must not get ahead of the epoch of its successor.
-          return this.#state.becomeUnattached(this.#state.epoch + (this.#state.isVoter ? 1 : 0));
+          return this.#state.becomeUnattached(this.#state.epoch + (this.#state.mayStand ? 1 : 0));
         }
         return this.#tellEnd(role.untold, role.successors);
       case "LEADER":
@@ -527,12 +543,15 @@ export class RaftNode {
     if (id !== undefined) this.#send(id, this.#fetchCall());
   }
 
-  #fetchFrom({ leaderId, part }: Extract<Role, { name: "FOLLOWER" }>): void {
+  #fetchFrom(role: Extract<Role, { name: "FOLLOWER" }>): void {
+    const { leaderId, part } = role;
     const { peers, now } = this.#state;
     if (!this.#state.isDurable || peers.isAnyWaiting || part?.isWhole === true) return;
     // The leader does not answer: another node may know of a new one.
     if (!peers.isReady(leaderId, now)) return this.#discover();
-    this.#send(leaderId, part === undefined ? this.#fetchCall() : this.#snapshotCall(part));
+    const change = now >= role.changeAt ? this.#changes.wanted(role.isDescribed) : undefined;
+    if (now >= role.changeAt) role.changeAt = now + this.#state.times.fetchTimeoutMs;
+    this.#send(leaderId, change ?? (part === undefined ? this.#fetchCall() : this.#snapshotCall(part)));
   }
 
   #snapshotCall({ id, position }: SnapshotPart): SnapshotCall {
@@ -552,6 +571,7 @@ export class RaftNode {
   }
 
   #lead(leadership: Leadership): void {
+    if (this.#changes.poll(leadership)) return this.#state.resign(leadership);
     if (this.#state.now >= leadership.resignAt) return this.#state.resign(leadership);
     if (leadership.waiting.some(({ until }) => this.#state.now >= until)) this.#serveWaiting(leadership);
     if (this.#state.now < leadership.beginAt) return;

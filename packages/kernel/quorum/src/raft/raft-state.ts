@@ -128,6 +128,17 @@ export class RaftState {
     return this.canVote && isVoter(this.voters, this.self);
   }
 
+  /**
+   * True if this replica may stand for election: as a voter, or as one whose removal may not be committed. The others
+   * could need its records to elect anybody (section 4.2.2 of the Raft dissertation); its own vote does not count.
+   */
+  get mayStand(): boolean {
+    if (!this.canVote) return false;
+    const { offset } = this.history.last;
+    if (this.isVoter) return true;
+    return offset >= this.#highWatermark && isVoter(this.history.before(offset).voters, this.self);
+  }
+
   get isOnlyVoter(): boolean {
     return this.voters.length === 1 && this.isVoter;
   }
@@ -142,7 +153,7 @@ export class RaftState {
   }
 
   electionAt(): number {
-    return this.isVoter ? this.#timeoutAt() : Infinity;
+    return this.mayStand ? this.#timeoutAt() : Infinity;
   }
 
   #timeoutAt(): number {
@@ -161,6 +172,8 @@ export class RaftState {
       votedKey,
       fetchAt: this.now + this.times.fetchTimeoutMs,
       hasFetched: false,
+      changeAt: this.now + this.times.fetchTimeoutMs,
+      isDescribed: false,
       part: undefined,
     };
   }
@@ -193,7 +206,10 @@ export class RaftState {
     this.out.push({ type: "leader", epoch: this.#epoch, leaderId });
   }
 
-  #refuseWaiting({ waiting }: Leadership): void {
+  #refuseWaiting({ waiting, change }: Leadership): void {
+    if (change !== undefined && !change.isAnswered) {
+      this.reply(change.ticket, { type: "change", ...this.answer(Errors.NOT_LEADER_OR_FOLLOWER.code) });
+    }
     for (const { ticket } of waiting) this.reply(ticket, this.fetchAnswer(Errors.NOT_LEADER_OR_FOLLOWER.code));
   }
 
@@ -201,7 +217,7 @@ export class RaftState {
     const role = this.#role;
     // A replica that has not heard of a leader keeps the time of its next election, or elections would starve.
     const isWaiting = role.name === "UNATTACHED" || role.name === "CANDIDATE" || role.name === "RESIGNED";
-    const keeps = isWaiting && this.isVoter;
+    const keeps = isWaiting && this.mayStand;
     this.#enter(epoch, this.#unattached(undefined, undefined, keeps ? role.electionAt : this.electionAt()));
   }
 
@@ -292,6 +308,13 @@ export class RaftState {
   /** Part of each response: the error code, and what this replica knows of the leader. */
   answer(errorCode: number): Answer {
     return { errorCode, epoch: this.#epoch, leaderId: this.leaderId ?? NOBODY };
+  }
+
+  /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
+  leaderFault(epoch: LeaderEpoch): number {
+    if (epoch < this.#epoch) return Errors.FENCED_LEADER_EPOCH.code;
+    if (epoch > this.#epoch) return Errors.UNKNOWN_LEADER_EPOCH.code;
+    return this.#role.name === "LEADER" ? 0 : Errors.NOT_LEADER_OR_FOLLOWER.code;
   }
 
   fetchAnswer(errorCode: number): FetchAnswer {

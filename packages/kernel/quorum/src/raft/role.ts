@@ -41,6 +41,10 @@ interface Follower {
   fetchAt: number;
   /** True once a fetch of this epoch has succeeded. */
   hasFetched: boolean;
+  /** Time from which it may tell the leader of a change of its own. */
+  changeAt: number;
+  /** True once the leader of this epoch knows its description; with kraft.version 0 it does not keep that. */
+  isDescribed: boolean;
   /** Snapshot that it reads from the leader; undefined: none. */
   part: SnapshotPart | undefined;
 }
