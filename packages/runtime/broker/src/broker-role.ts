@@ -74,8 +74,6 @@ interface BrokerRoleParts {
   readonly channels: ControllerChannels;
 }
 
-/** Longest time that the controller has to move the leaders of a broker that stops, in ms. */
-const CONTROLLED_SHUTDOWN_MS = 30_000;
 /** Interval of flushes, removals and checkpoints. */
 const TICK_MS = 1000;
 const OPEN_AT_ONCE = 50;
@@ -469,7 +467,7 @@ export class BrokerRole {
   async close(): Promise<void> {
     const { config, nodeId } = this;
     const hasOthers = this.topics.image.brokers.size > (this.topics.image.brokers.has(nodeId) ? 1 : 0);
-    if (config["controlled.shutdown.enable"] && hasOthers) await this.#lifecycle.stop(CONTROLLED_SHUTDOWN_MS);
+    if (config["controlled.shutdown.enable"] && hasOthers) await this.#lifecycle.stop();
     this.#lifecycle.close();
     await this.#server.stopListening();
     this.#tasks.close();

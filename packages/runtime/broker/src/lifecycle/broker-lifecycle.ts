@@ -36,6 +36,9 @@ const REGISTRATION_RETRY_MS = 100;
 /** Pause before the first repetition of a request to be unfenced or to stop, in ms. */
 const SOON_MS = 50;
 
+/** Time that a stop waits for an answer of the controller: none may be left when a whole cluster stops. */
+const SILENCE_MS = 5000;
+
 type State = "STARTING" | "RECOVERY" | "RUNNING" | "STOPPING" | "STOPPED";
 
 /** Valid previous states (`BrokerState`). RECOVERY: the metadata include the registration, and logs are opened. */
@@ -81,6 +84,7 @@ export class BrokerLifecycle implements MetadataPublisher {
   readonly #unfenced = milestone();
   readonly #stopped = milestone();
   #timer: Timer | undefined;
+  #silence: Timer | undefined;
   #isWaiting = false;
   /** True if something has changed since the request that waits for its reply. */
   #isNews = false;
@@ -118,18 +122,23 @@ export class BrokerLifecycle implements MetadataPublisher {
     if (this.#isReady) this.#communicate();
   }
 
-  /** Has the controller move leaders away; resolves once it has, or after `timeoutMs`. */
-  async stop(timeoutMs: number): Promise<void> {
+  /** Has the controller move leaders away; resolves once it has, or if it does not answer for `SILENCE_MS`. */
+  async stop(): Promise<void> {
     if (this.#state !== "RUNNING") return this.close();
     this.#enter("STOPPING");
-    const timer = this.#host.env.timers.after(timeoutMs, () => {
-      this.#host.env.logger.warn("the controller does not let this broker stop, which stops without");
-      this.#stopped.reach();
-    });
+    this.#expectAnswer();
     this.#communicate();
     await this.#stopped.reached;
-    timer.cancel();
+    this.#silence?.cancel();
     this.close();
+  }
+
+  #expectAnswer(): void {
+    this.#silence?.cancel();
+    this.#silence = this.#host.env.timers.after(SILENCE_MS, () => {
+      this.#host.env.logger.warn("no controller lets this broker stop, which stops without");
+      this.#stopped.reach();
+    });
   }
 
   /** Sends no more requests. */
@@ -220,8 +229,10 @@ export class BrokerLifecycle implements MetadataPublisher {
     const { errorCode, isFenced, shouldShutDown } = await channel.call("BrokerHeartbeat", request);
     if (errorCode !== 0) env.logger.warn("the controller refuses a heartbeat", { error: errorOf(errorCode).name });
     else if (this.#state === "STOPPING" && shouldShutDown) this.#stopped.reach();
-    else if (this.#state === "STOPPING") return SOON_MS;
-    else if (this.#isReady && this.#state === "RECOVERY") {
+    else if (this.#state === "STOPPING") {
+      this.#expectAnswer();
+      return SOON_MS;
+    } else if (this.#isReady && this.#state === "RECOVERY") {
       if (isFenced) return SOON_MS;
       this.#enter("RUNNING");
       this.#unfenced.reach();

@@ -154,7 +154,11 @@ export class ReplicaFetcher {
     const now = this.#now();
     if (now < this.#blockedUntil) return this.#alarm.set(this.#blockedUntil);
     for (const target of [...this.#delayed]) {
-      if (!target.follower.isReady(now)) continue;
+      if (!target.follower.isReady(now)) {
+        // It has another time, or the alarm has rung early.
+        this.#alarm.set(target.follower.dueAt);
+        continue;
+      }
       this.#delayed.delete(target);
       if (target.partition.isSafe) this.#changed.add(target);
     }
