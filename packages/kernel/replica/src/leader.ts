@@ -166,6 +166,16 @@ export class LeaderReplica {
     return this.#followers.get(id)?.end;
   }
 
+  /**
+   * Replicas in sync that have the record at `offset`, with their ends and the times at which they were last caught up
+   * (`ReplicaManager.findPreferredReadReplica`).
+   */
+  inSyncAt(offset: Offset): { readonly id: BrokerId; readonly end: Offset; readonly caughtUpAt: number }[] {
+    return [...this.#followers.values()].filter(
+      ({ id, end, start }) => this.#isr.includes(id) && end >= offset && start <= offset,
+    );
+  }
+
   /** Number of replicas that must be in sync (`Partition.effectiveMinIsr`). */
   get #leastInSync(): number {
     return Math.min(this.minInSync, this.#followers.size + 1);

@@ -3,7 +3,9 @@ import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionIm
 import { buildBatch, type Tools } from "@samsa/records";
 import type { IsrAnswer } from "@samsa/replica";
 import { type SimNode, World, type WorldOptions } from "@samsa/sim";
+import type { ApiName } from "@samsa/protocol";
 import { LogDirs } from "@samsa/storage";
+import { RawConnection, type ResponseOf } from "@samsa/wire";
 import { apiVersions } from "../src/api/cluster/api-versions.ts";
 import type { BrokerParts, ServedApi } from "../src/api/parts.ts";
 import { fetch } from "../src/api/records/fetch.ts";
@@ -27,7 +29,7 @@ import { Turn } from "../src/turn/turn.ts";
 import { logOf } from "./logs.ts";
 
 export const TOPIC = "t";
-const TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
+export const TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
 const PORT = 9092;
 const WINDOWS = { count: 11, ms: 1000 };
 
@@ -267,7 +269,7 @@ export class ReplicaBrokers {
     );
     const brokers = this.machines.map(({ epoch, isFenced, name }, i) => {
       const endPoints = [{ name: "PLAINTEXT", host: name, port: PORT, securityProtocol: 0 }];
-      const rest = { incarnationId: TOPIC_ID, features: [], rack: null, logDirs: [], cordonedLogDirs: [] };
+      const rest = { incarnationId: TOPIC_ID, features: [], rack: `rack-${i + 1}`, logDirs: [], cordonedLogDirs: [] };
       const broker = { ...rest, brokerId: i + 1, brokerEpoch: epoch, endPoints, fenced: isFenced };
       return [i + 1, { ...broker, inControlledShutdown: false, isMigratingZkBroker: false }] as const;
     });
@@ -327,6 +329,21 @@ export class ReplicaBrokers {
     };
     const acknowledgement = { acks: "IN_SYNC" as const, timeoutMs: 5000, done };
     offset = partition.appendAsLeader(bytes, { origin: "client", now: 0 }, acknowledgement).firstOffset;
+  }
+
+  /** Sends a request to a broker, as a client or another broker on a machine of its own, and returns the answer. */
+  async ask<N extends ApiName>(id: number, api: N, version: number, body: object): Promise<ResponseOf<N>> {
+    const { env } = this.world.node("client");
+    const asking = RawConnection.open(env, { host: `broker-${id}`, port: PORT }).then(async wire => {
+      const answer = await wire.ask(api, version, body);
+      wire.close();
+      return answer;
+    });
+    let isOver = false;
+    const over = (): void => void (isOver = true);
+    asking.then(over, over);
+    await this.world.runUntil(() => isOver);
+    return asking;
   }
 
   /** All bytes of a replica below an offset. */

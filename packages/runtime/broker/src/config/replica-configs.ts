@@ -42,6 +42,15 @@ export const replicaConfigs = configSpecs({
     default: "30000",
     doc: "A follower that has not had the end of the leader's log for so long leaves the ISR, in ms.",
   },
+  "replica.selector.class": {
+    type: "string",
+    default: null,
+    oneOf: [
+      "org.apache.kafka.common.replica.LeaderSelector",
+      "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+    ],
+    doc: "Class that tells consumers which replica to read from; default: the leader.",
+  },
   "replica.socket.timeout.ms": {
     type: "int",
     default: "30000",

@@ -31,6 +31,8 @@ export interface PartitionAnswer {
   readonly logStartOffset: Offset;
   readonly divergingEpoch?: { readonly epoch: LeaderEpoch; readonly endOffset: Offset };
   readonly currentLeader?: { readonly leaderId: BrokerId; readonly leaderEpoch: LeaderEpoch };
+  /** Replica that the consumer shall read from instead (KIP-392). */
+  readonly preferredReadReplica?: BrokerId;
   readonly abortedTransactions: readonly { producerId: ProducerId; firstOffset: Offset }[] | null;
   readonly records: readonly Uint8Array[];
   readonly size: number;
@@ -134,6 +136,7 @@ export function changed(answer: PartitionAnswer, state: SessionPartition): boole
     answer.size > 0 ||
     answer.errorCode !== 0 ||
     answer.divergingEpoch !== undefined ||
+    answer.preferredReadReplica !== undefined ||
     state.sentError ||
     answer.highWatermark !== state.sentHighWatermark ||
     answer.logStartOffset !== state.sentLogStartOffset

@@ -1,8 +1,9 @@
-import { type PartitionIndex, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
+import { type BrokerId, type Offset, type PartitionIndex, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
 import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watched, Watcher } from "../../replica/readers.ts";
+import { RACK_AWARE, replicaInRack } from "../../replica/replica-selector.ts";
 import type { SessionPartition } from "../../replica/session-partition.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
 import type { Reply, TopicHandler } from "../../request/handler.ts";
@@ -81,7 +82,10 @@ function openSession(parts: Needs, request: FetchRequest, { topics }: TopicConte
     return { partitions, session: undefined, incremental: false, wantsSession: sessionEpoch === INITIAL_EPOCH };
   }
   const session = parts.sessions.find(sessionId);
-  if (session === undefined) return { errorCode: Errors.FETCH_SESSION_ID_NOT_FOUND.code };
+  // The session of a broker is none of a consumer's.
+  if (session === undefined || session.replica !== undefined) {
+    return { errorCode: Errors.FETCH_SESSION_ID_NOT_FOUND.code };
+  }
   if (session.epoch !== sessionEpoch) return { errorCode: Errors.INVALID_FETCH_SESSION_EPOCH.code };
   if (session.usesTopicIds !== byId) return { errorCode: Errors.FETCH_SESSION_TOPIC_ID_ERROR.code };
   session.epoch = nextEpoch(session.epoch);
@@ -155,11 +159,31 @@ class PendingFetch implements Watcher {
     return this.#call.context.version >= FOLLOWER_VERSION ? partition.readFault : partition.fault;
   }
 
+  /** Replica that the consumer shall read from instead of this leader (`ReplicaManager.findPreferredReadReplica`). */
+  #preferred({ leader }: Partition, offset: Offset): BrokerId | undefined {
+    const { parts, context, request } = this.#call;
+    if (leader === undefined || context.version < FOLLOWER_VERSION || request.rackId === "") return undefined;
+    if (parts.config["replica.selector.class"] !== RACK_AWARE) return undefined;
+    const { brokers } = context.topics.image;
+    const others = leader.inSyncAt(offset).flatMap(replica => {
+      const broker = brokers.get(replica.id);
+      // The client must be able to reach it.
+      if (broker === undefined || broker.fenced) return [];
+      const isReachable = broker.endPoints.some(({ name }) => name === context.listener);
+      return isReachable ? { ...replica, rack: broker.rack } : [];
+    });
+    const own = brokers.get(parts.nodeId)?.rack ?? parts.config["broker.rack"] ?? null;
+    return replicaInRack(request.rackId, { rack: own }, others);
+  }
+
   begin(): void {
     const { request, parts } = this.#call;
     const answers = this.#read();
     const got = answers.reduce((sum, { size }) => sum + size, 0);
-    const failed = answers.some(({ errorCode, divergingEpoch }) => errorCode !== 0 || divergingEpoch !== undefined);
+    const failed = answers.some(
+      ({ errorCode, divergingEpoch, preferredReadReplica }) =>
+        errorCode !== 0 || divergingEpoch !== undefined || preferredReadReplica !== undefined,
+    );
     if (got >= request.minBytes || failed || request.maxWaitMs <= 0 || this.#wanted.length === 0) {
       this.#finish(answers);
       return;
@@ -227,6 +251,8 @@ class PendingFetch implements Watcher {
     }
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const committed = this.#call.request.isolationLevel === COMMITTED;
+    const preferredReadReplica = this.#preferred(partition, state.fetchOffset);
+    if (preferredReadReplica !== undefined) return { ...nothing(partition, state), preferredReadReplica };
     const diverging = divergence(partition, state, this.#call.context.version);
     if (diverging !== undefined) return diverging;
     const read = partition.read({
