@@ -100,6 +100,51 @@ describe("three brokers", () => {
     compare(cluster);
   });
 
+  test("a broker that is unfenced joins the ISR again, although nothing is produced", async () => {
+    const cluster = new ReplicaBrokers(8);
+    await cluster.world.runFor(100);
+    cluster.produce(1, 0);
+    await cluster.world.runFor(1000);
+    cluster.fence(3);
+    await cluster.world.runFor(2000);
+    expect(cluster.states[0]?.isr).toEqual([1, 2]);
+    cluster.unfence(3);
+    await cluster.world.runFor(1000);
+    expect(cluster.states[0]?.isr).toEqual([1, 2, 3]);
+  });
+
+  test("a broker that leads fetches no more, and the others fetch from it", async () => {
+    const cluster = new ReplicaBrokers(9);
+    await cluster.world.runFor(100);
+    cluster.move(0);
+    await cluster.world.runFor(1000);
+    cluster.sweep();
+    const { leader } = cluster.states[0] ?? { leader: -1 };
+    expect(cluster.running.map(({ id, replication }) => [id, replication.fetchers.size])).toEqual(
+      [1, 2, 3].map(id => [id, id === leader ? 0 : 1]),
+    );
+  });
+
+  test("a follower that must flush tells its position after the flush, and asks for nothing twice", async () => {
+    const settings = { "log.flush.interval.messages": "1" };
+    let received = 0;
+    const onTrace = (line: string): void => {
+      if (/ data broker-1 broker-2 [0-9]{3,} /.test(line)) received++;
+    };
+    const cluster = new ReplicaBrokers(10, { settings, world: { diskMs: [200, 200], onTrace } });
+    await cluster.world.runFor(5000);
+    cluster.produce(1, 0, 500);
+    await cluster.world.runFor(5000);
+    received = 0;
+    cluster.produce(1, 0, 500);
+    await cluster.world.runFor(150);
+    const { leader } = cluster.broker(1)?.partition(0) ?? {};
+    expect([cluster.broker(2)?.partition(0)?.endOffset, leader?.endOf(2)]).toEqual([2, 1]);
+    await cluster.world.runFor(1000);
+    expect(leader?.endOf(2)).toBe(2);
+    expect(received, "in one piece or a few").toBeLessThan(5);
+  });
+
   test("a follower whose records the leader has deleted begins at the leader's start", async () => {
     const cluster = new ReplicaBrokers(6);
     await cluster.world.runFor(100);
