@@ -126,9 +126,14 @@ class ReplicaBroker {
   }
 
   apply(image: MetadataImage): void {
+    const known = this.#image.topics.get(TOPIC_ID)?.partitions;
+    const states = [...(image.topics.get(TOPIC_ID)?.partitions ?? [])];
+    const changed = states.filter(
+      ([index, { partitionEpoch }]) => known?.get(index)?.partitionEpoch !== partitionEpoch,
+    );
     const changes: MetadataChanges = {
       base: this.#image,
-      changedTopics: new Map([[TOPIC_ID, new Set(image.topics.get(TOPIC_ID)?.partitions.keys())]]),
+      changedTopics: new Map([[TOPIC_ID, new Set(changed.map(([index]) => index))]]),
       deletedTopics: new Map(),
       changedConfigs: new Set(),
       changedBrokers: new Set(image.brokers.keys()),
@@ -249,6 +254,7 @@ export class ReplicaBrokers {
     const others = moves ? able.filter(id => id !== before) : able;
     const leader = !moves && able.includes(before) ? before : (others[0] ?? able[0] ?? -1);
     const isNew = leader !== before || moves;
+    if (!isNew && isr.length === this.#state(index).isr.length) return;
     this.states[index] = {
       ...{ leader, replicas, isr, partitionEpoch: partitionEpoch + 1 },
       leaderEpoch: isNew ? leaderEpoch + 1 : leaderEpoch,
