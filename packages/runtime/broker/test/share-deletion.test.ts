@@ -4,7 +4,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, buildBatch, RecordCursor } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { SHARE_STATE_TOPIC } from "../src/config/internal-topics.ts";
 import { TestBroker } from "./wire.ts";
 
@@ -102,7 +102,7 @@ test("states of a deleted topic are erased at the next start if the broker was k
   rmSync(data, { recursive: true });
   cpSync(killed, data, { recursive: true });
   await start(directory);
-  expect(tombstones()).toBe(4);
+  await vi.waitFor(() => expect(tombstones()).toBe(4));
   expect(GROUPS.map(initialized)).toEqual([[], []]);
   const after = await createTopic();
   expect(after).not.toBe(before);

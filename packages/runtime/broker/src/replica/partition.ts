@@ -102,6 +102,8 @@ export class Partition implements Watched {
   #isSafe = true;
   /** End of the records that this process knows to be safe; after a start, those below the high watermark may not be. */
   #safe: Offset = -1;
+  /** End of the records in the files that an earlier process has written. */
+  #recovered: Offset;
   /** Called when a follower's records have become safe. */
   #whenSafe: (() => void) | undefined;
 
@@ -117,6 +119,7 @@ export class Partition implements Watched {
     this.topicId = options.topicId;
     this.#cluster = options.cluster;
     this.#lowWatermarks = new LowWatermarkWaits(options.deadlines);
+    this.#recovered = this.#log.endOffset;
     this.#replica = new Replica(this.#log.highWatermark, options.cluster);
     this.#rules = options.settings.rules;
   }
@@ -479,8 +482,7 @@ export class Partition implements Watched {
     if (this.isOffline) return;
     const { endOffset: logEnd } = this.#log;
     const isNewEpoch = state.leaderEpoch > this.leaderEpoch;
-    // Records that an earlier process has written are in the files.
-    const ownEnd = this.leaderEpoch < 0 ? logEnd : Math.max(0, this.#safe);
+    const ownEnd = Math.max(this.#recovered, this.#safe);
     // Records that were appended before it became a follower are written, and become readable.
     if (this.leaderEpoch >= 0 && this.fault !== 0) this.#writeSoon();
     const now = this.#env.clock.monotonic();
@@ -581,6 +583,7 @@ export class Partition implements Watched {
     if (this.isOffline) return;
     const { endOffset, highWatermark } = this.#log;
     this.#safe = Math.min(this.#safe, endOffset);
+    this.#recovered = Math.min(this.#recovered, endOffset);
     this.#readers.truncated();
     this.#log.highWatermark = this.#replica.follow(highWatermark, endOffset);
     this.#writeSoon();

@@ -155,7 +155,7 @@ export class ReplicaFetcher {
     if (now < this.#blockedUntil) return this.#alarm.set(this.#blockedUntil);
     for (const target of [...this.#delayed]) {
       if (!target.follower.isReady(now)) {
-        // It has another time, or the alarm has rung early.
+        // Targets have different times, and an alarm may ring early.
         this.#alarm.set(target.follower.dueAt);
         continue;
       }
