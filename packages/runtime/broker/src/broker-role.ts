@@ -1,6 +1,6 @@
 import { type BrokerId, type BufferPool, entryAt } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, RESOURCE_TYPE, configKey } from "@samsa/metadata";
-import { Errors } from "@samsa/protocol";
+import { Apis, Errors } from "@samsa/protocol";
 import { BatchJudge, type Tools } from "@samsa/records";
 import { LogCleaner, type LogDirs } from "@samsa/storage";
 import { servedApis } from "./apis.ts";
@@ -14,7 +14,6 @@ import { transactionHost, Transactions, writeMarker } from "./coordinator/transa
 import { AutoTopicCreation } from "./forwarding/auto-topic-creation.ts";
 import { addGauges } from "./gauges.ts";
 import { Assignments } from "./lifecycle/assignments.ts";
-import { isrChanges } from "./lifecycle/isr-changes.ts";
 import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
 import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
@@ -32,6 +31,7 @@ import { SocketServer } from "./network/socket-server.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { FetchSessions } from "./replica/fetch-sessions.ts";
+import { alterPartition } from "./replica/alter-partition.ts";
 import { Moves, type Placed } from "./replica/moves.ts";
 import type { Watcher } from "./replica/readers.ts";
 import { expireProducers, retain } from "./replica/retention.ts";
@@ -157,7 +157,12 @@ export class BrokerRole {
     this.replication = new Replication({
       ...{ env, turn, nodeId, brokerEpoch, endpointOf, software },
       config: () => this.config,
-      proposeIsr: isrChanges({ nodeId, brokerEpoch, channel: channels.isr }),
+      proposeIsr: alterPartition({
+        nodeId,
+        brokerEpoch,
+        call: async request =>
+          channels.isr.call("AlterPartition", Apis.AlterPartition.request.defaults(request)),
+      }),
     });
     const { moves, replication } = this;
     this.topics = new Topics(

@@ -1,6 +1,8 @@
 import { Errors } from "@samsa/protocol";
 import type { ResponseOf } from "@samsa/wire";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { retain } from "../src/replica/retention.ts";
+import { logOf } from "./logs.ts";
 import { ReplicaBrokers, TOPIC, TOPIC_ID } from "./replica-brokers.ts";
 
 const RACKS = { "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector" };
@@ -194,4 +196,21 @@ test("a deletion of records waits until all replicas that are alive have deleted
   brokers.move(0);
   await brokers.world.runFor(100);
   expect(outcomes[3]).toEqual([Errors.NOT_LEADER_OR_FOLLOWER.code, -1]);
+});
+
+test("followers hear of segments that the leader has deleted, and delete their own", async () => {
+  const brokers = await cluster(3);
+  const retention = ({ id, topics }: (typeof brokers.running)[number]): void => {
+    const { env } = brokers.world.node(`broker-${id}`);
+    retain({ env, topics, config: { "producer.id.expiration.ms": 1 } });
+  };
+  const [leader, follower] = brokers.running;
+  if (leader === undefined || follower === undefined) throw new Error("three brokers run");
+  retention(leader);
+  expect(leader.partition(0)?.startOffset, "the records are of 1970").toBe(3);
+  await brokers.world.runFor(1000);
+  expect(follower.partition(0)?.startOffset).toBe(3);
+  const spy = vi.spyOn(logOf(follower.partition(0)), "enforceRetention");
+  retention(follower);
+  expect(spy).toHaveBeenCalledTimes(1);
 });

@@ -14,11 +14,14 @@ const SLICE = 1 << 20;
 export class LogMove {
   readonly source: PartitionLog;
   readonly copy: PartitionLog;
+  /** Value of `source.changes` at the last step: a follower's log may have been cut since. */
+  private changes: number;
 
   constructor(source: PartitionLog, copy: PartitionLog) {
     this.source = source;
     this.copy = copy;
     source.pauseCleaning();
+    this.changes = source.changes;
   }
 
   /** Gives up a move before its swap. */
@@ -53,6 +56,10 @@ export class LogMove {
   /** Copies a slice. False if the copy had caught up already. */
   step(): boolean {
     const { source, copy } = this;
+    if (source.changes !== this.changes) {
+      this.changes = source.changes;
+      this.align();
+    }
     if (copy.endOffset >= source.endOffset) return false;
     // Retention or DeleteRecords may have removed the next records, or all that were left.
     const offset = Math.max(copy.endOffset, source.startOffset);

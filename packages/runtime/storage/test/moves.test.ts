@@ -120,6 +120,31 @@ async function move(dirs: TwoDirs, visit: () => boolean): Promise<void> {
   visit();
 }
 
+test("a copy follows a log that is cut and grows again with other records", async () => {
+  const dirs = new TwoDirs({ cleanupPolicy: new Set(["delete"]) as typeof CONFIG.cleanupPolicy });
+  for (const value of ["a", "b", "c"]) dirs.put("k", value);
+  await dirs.flush();
+  const copy = dirs.second.createFuture(dirs.log, TOPIC_ID);
+  const move = new LogMove(dirs.log, copy);
+  move.align();
+  while (move.step());
+  dirs.log.truncateTo(1);
+  for (const [offset, epoch] of [
+    [1, 2],
+    [2, 2],
+    [3, 2],
+  ] as const) {
+    const record = { timestamp: NOW, key: utf8("k"), value: utf8(`of another leader ${offset}`) };
+    const bytes = buildBatch([record], { baseOffset: offset, leaderEpoch: epoch }, dirs.fixture.tools);
+    expect(dirs.log.appendAsFollower(bytes).error).toBe(0);
+  }
+  while (move.step());
+  const whole = { offset: 0, maxBytes: 1 << 20, minOneMessage: true, limitOffset: 4 };
+  const bytes = (log: PartitionLog) => Buffer.concat(log.read(whole).chunks).toString("hex");
+  expect(copy.endOffset).toBe(4);
+  expect(bytes(copy)).toBe(bytes(dirs.log));
+});
+
 describe("the move of a compacted log", () => {
   test.each(["cached", "random", "lost"] as const)("loses nothing whenever it is cut off: %s", async unsynced => {
     let steps = 1;

@@ -285,11 +285,6 @@ export class Partition implements Watched {
     return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;
   }
 
-  /** Replicas of the partition, this broker included; empty before the first role. */
-  get replicas(): readonly BrokerId[] {
-    return this.#replicas;
-  }
-
   /** State as a leader; undefined while this broker does not lead the partition. */
   get leader(): Replica<PendingAppend>["leader"] {
     return this.#replica.leader;
@@ -524,6 +519,11 @@ export class Partition implements Watched {
   sweep(): void {
     this.#replica.leader?.tick(this.#env.clock.monotonic());
     if (this.#replica.leader !== undefined) this.#led();
+  }
+
+  /** Tells the other replicas that the log begins later now. */
+  startMoved(): void {
+    this.#readers.moved();
   }
 
   /** Least start of the logs of all replicas that are alive; −1 unless this broker leads the partition. */

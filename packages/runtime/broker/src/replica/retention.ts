@@ -11,14 +11,17 @@ interface Home {
 }
 
 function eachLog({ env, topics }: Home, what: string, task: (partition: Partition) => void): void {
-  const served = [...topics.all()].filter(({ fault }) => fault === 0);
+  // Followers delete segments themselves, those below the leader's start included.
+  const served = [...topics.all()].filter(({ readFault }) => readFault === 0);
   guardEach(served, task, error => env.logger.error(`${what} of a log failed`, { error }));
 }
 
 /** Deletes segments beyond the limits of age and size (`LogManager.cleanupLogs`). */
 export function retain(home: Home): void {
   const now = home.env.clock.now();
-  eachLog(home, "the retention", partition => logOf(partition).enforceRetention(now));
+  eachLog(home, "the retention", partition => {
+    if (logOf(partition).enforceRetention(now) > 0) partition.startMoved();
+  });
 }
 
 /** Removes producer state that has been idle for too long (`UnifiedLog.removeExpiredProducers`). */
