@@ -3,7 +3,7 @@ import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionIm
 import { buildBatch, type Tools } from "@samsa/records";
 import type { IsrAnswer } from "@samsa/replica";
 import { type SimNode, World, type WorldOptions } from "@samsa/sim";
-import type { ApiName } from "@samsa/protocol";
+import type { ApiName, FetchRequest } from "@samsa/protocol";
 import { LogDirs } from "@samsa/storage";
 import { RawConnection, type ResponseOf } from "@samsa/wire";
 import { apiVersions } from "../src/api/cluster/api-versions.ts";
@@ -33,11 +33,18 @@ export const TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
 const PORT = 9092;
 const WINDOWS = { count: 11, ms: 1000 };
 
-const APIS: readonly ServedApi[] = [
-  serve("ApiVersions", apiVersions),
-  serve("Fetch", fetch, { topics: { operation: "READ", idsSince: 13 } }),
-  serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
-];
+/** APIs that replicas use; `seen` receives the requests for records. */
+function apis(seen: FetchRequest[]): readonly ServedApi[] {
+  const noting: typeof fetch = (parts, request, context, reply) => {
+    seen.push(request);
+    fetch(parts, request, context, reply);
+  };
+  return [
+    serve("ApiVersions", apiVersions),
+    serve("Fetch", noting, { topics: { operation: "READ", idsSince: 13 } }),
+    serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
+  ];
+}
 
 export type State = Pick<PartitionImage, "leader" | "leaderEpoch" | "partitionEpoch" | "replicas" | "isr">;
 
@@ -50,6 +57,8 @@ class ReplicaBroker {
   readonly dirs: LogDirs;
   readonly sessions: FetchSessions;
   readonly errors: unknown[] = [];
+  /** Requests for records that it has got. */
+  readonly fetches: FetchRequest[] = [];
   #image = EMPTY_IMAGE;
 
   constructor(id: number, epoch: number, { env }: SimNode, cluster: ReplicaBrokers) {
@@ -101,7 +110,8 @@ class ReplicaBroker {
       unsent,
     };
     const fetches = { sessions: this.sessions, pendingFetches: new Set<never>(), topics: this.topics };
-    const versions = { kraftVersion: () => 1, apis: () => APIS.map(announced), ...fetches };
+    const served = apis(this.fetches);
+    const versions = { kraftVersion: () => 1, apis: () => served.map(announced), ...fetches };
     // The handlers that are served here use no other parts.
     const all = { ...parts, ...versions } as BrokerParts;
     const host: ConnectionHost<ServedApi> = {
@@ -112,7 +122,7 @@ class ReplicaBroker {
       requests: new RequestHandler(all, this.topics, ALLOW_ALL),
       maxRequestBytes: 1 << 24,
       buffers: new BufferPool(),
-      apiOf: key => APIS.find(api => api.key === key),
+      apiOf: key => served.find(api => api.key === key),
       budget: new RequestBudget(-1),
       unfinished: new HeldBytes(1 << 28),
       unsent,

@@ -145,6 +145,43 @@ describe("three brokers", () => {
     expect(received, "in one piece or a few").toBeLessThan(5);
   });
 
+  test("a broker that comes back leaves no session behind", async () => {
+    const cluster = new ReplicaBrokers(11);
+    await cluster.world.runFor(1000);
+    for (let i = 0; i < 3; i++) {
+      cluster.crash(3);
+      await cluster.world.runFor(500);
+      await cluster.heal();
+    }
+    expect(cluster.broker(1)?.sessions.size, "one for each follower").toBe(2);
+  });
+
+  test("fetches have the limits of the settings, and failed ones are repeated after a while", async () => {
+    const settings = {
+      "replica.fetch.max.bytes": "1001",
+      "replica.fetch.response.max.bytes": "2002",
+      "replica.fetch.min.bytes": "3",
+      "replica.fetch.wait.max.ms": "404",
+      "replica.fetch.backoff.ms": "2500",
+      "num.replica.fetchers": "2",
+    };
+    const cluster = new ReplicaBrokers(12, { settings, partitions: 6 });
+    await cluster.world.runFor(1000);
+    const request = cluster.broker(1)?.fetches[0];
+    expect(request).toMatchObject({ maxBytes: 2002, minBytes: 3, maxWaitMs: 404 });
+    expect(request?.topics[0]?.partitions[0]?.partitionMaxBytes).toBe(1001);
+    expect(cluster.broker(1)?.sessions.size, "two for each follower").toBe(4);
+    const count = (): number | undefined =>
+      cluster.broker(1)?.fetches.filter(({ replicaState }) => replicaState.replicaId === 3).length;
+    cluster.world.network.sever("broker-1", "broker-3");
+    await cluster.world.runFor(10);
+    const before = count();
+    await cluster.world.runFor(2400);
+    expect(count()).toBe(before);
+    await cluster.world.runFor(500);
+    expect(count()).toBeGreaterThan(before ?? 0);
+  });
+
   test("a follower whose records the leader has deleted begins at the leader's start", async () => {
     const cluster = new ReplicaBrokers(6);
     await cluster.world.runFor(100);

@@ -74,6 +74,10 @@ export class FetchSessions {
     partitions: Map<string, SessionPartition>,
     replica?: ReplicaSession,
   ): FetchSession | undefined {
+    // A broker that has started again does not know its sessions, which would go on to watch their partitions.
+    for (const { id, replica: old } of replica === undefined ? [] : [...this.#sessions.values()]) {
+      if (old !== undefined && replica?.succeeds(old) === true) this.remove(id);
+    }
     const size = replica?.entries.size ?? partitions.size;
     if (this.#sessions.size >= this.#slots && !this.#evict(now, size, replica !== undefined)) return undefined;
     let id = 0;

@@ -130,7 +130,7 @@ export class Partition implements Watched {
     this.#rules = rules;
     this.#replica.minInSync = minInSync;
     // A lower minimum may commit what is on the replicas in sync already.
-    if (this.#replica.leader !== undefined && this.#safe >= 0) this.#advance(this.#safe);
+    if (this.#replica.leader !== undefined && this.#safe >= 0 && !this.#held) this.#advance(this.#safe);
   }
 
   /** Rules that produced batches must satisfy. */
@@ -497,6 +497,7 @@ export class Partition implements Watched {
   becomeFollower({ leaderEpoch, replicas }: Pick<PartitionState, "leaderEpoch" | "replicas">): void {
     if (this.isOffline || leaderEpoch < this.leaderEpoch) return;
     this.#replicas = replicas;
+    if (leaderEpoch === this.leaderEpoch && this.#replica.leader === undefined) return;
     this.#refuse(this.#replica.becomeFollower(leaderEpoch));
   }
 

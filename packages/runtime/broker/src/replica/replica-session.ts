@@ -1,4 +1,4 @@
-import type { BrokerId } from "@samsa/base";
+import type { BrokerEpoch, BrokerId } from "@samsa/base";
 import type { Pulse } from "@samsa/replica";
 import type { Partition } from "./partition.ts";
 import type { ReplicaWatcher } from "./readers.ts";
@@ -60,6 +60,8 @@ export class ReplicaEntry implements ReplicaWatcher {
  */
 export class ReplicaSession {
   readonly replicaId: BrokerId;
+  /** Life of the broker; −1: its version of Fetch does not tell. */
+  readonly brokerEpoch: BrokerEpoch;
   readonly entries = new Map<string, ReplicaEntry>();
   /** Partitions with something new for the follower, in the order in which they are served. */
   readonly ready = new Set<ReplicaEntry>();
@@ -67,8 +69,9 @@ export class ReplicaSession {
   /** The fetch that waits, if there is one. */
   waiter: ReplicaWaiter | undefined;
 
-  constructor(replicaId: BrokerId) {
-    this.replicaId = replicaId;
+  constructor({ id, brokerEpoch }: { readonly id: BrokerId; readonly brokerEpoch: BrokerEpoch }) {
+    this.replicaId = id;
+    this.brokerEpoch = brokerEpoch;
   }
 
   /** Adds a partition that a fetch names, or takes its new position. */
@@ -91,6 +94,11 @@ export class ReplicaSession {
     this.entries.delete(key);
     this.ready.delete(entry);
     entry.partition = undefined;
+  }
+
+  /** True if the broker of the other session has ended: this one is of its next life. */
+  succeeds({ replicaId, brokerEpoch }: ReplicaSession): boolean {
+    return this.replicaId === replicaId && brokerEpoch !== -1 && this.brokerEpoch > brokerEpoch;
   }
 
   /** Moves a partition that was served behind the others. */

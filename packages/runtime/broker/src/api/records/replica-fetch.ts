@@ -56,7 +56,7 @@ export function fetchForReplica(
     return reply({ throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: byTopic(refused) });
   }
   context.peer.isBroker = true;
-  const opened = openSession(parts, request, context, sender.id);
+  const opened = openSession(parts, request, context, sender);
   if (typeof opened === "number") {
     return reply({ throttleTimeMs: 0, errorCode: opened, sessionId: 0, responses: [] });
   }
@@ -70,18 +70,18 @@ function openSession(
   { sessions, env }: Needs,
   request: FetchRequest,
   { topics }: TopicContext,
-  id: BrokerId,
+  sender: Sender,
 ): Opened | number {
   const { sessionId, sessionEpoch } = request;
   if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
     if (sessionId !== 0) sessions.remove(sessionId);
-    const replica = new ReplicaSession(id);
+    const replica = new ReplicaSession(sender);
     for (const [key, asked] of requested(topics, request)) replica.put(key, asked);
     return { replica, known: undefined, isKept: sessionEpoch === INITIAL_EPOCH };
   }
   const known = sessions.find(sessionId);
   // A session of another broker, or of a consumer, is none of this one.
-  if (known?.replica?.replicaId !== id) return Errors.FETCH_SESSION_ID_NOT_FOUND.code;
+  if (known?.replica?.replicaId !== sender.id) return Errors.FETCH_SESSION_ID_NOT_FOUND.code;
   if (known.epoch !== sessionEpoch) return Errors.INVALID_FETCH_SESSION_EPOCH.code;
   if (known.usesTopicIds !== topics.byId) return Errors.FETCH_SESSION_TOPIC_ID_ERROR.code;
   known.epoch = nextEpoch(known.epoch);
