@@ -160,8 +160,7 @@ export class BrokerRole {
       proposeIsr: alterPartition({
         nodeId,
         brokerEpoch,
-        call: async request =>
-          channels.isr.call("AlterPartition", Apis.AlterPartition.request.defaults(request)),
+        call: async request => channels.isr.call("AlterPartition", Apis.AlterPartition.request.defaults(request)),
       }),
     });
     const { moves, replication } = this;

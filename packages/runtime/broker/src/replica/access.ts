@@ -1,8 +1,10 @@
 import type { Timer } from "@samsa/base";
 import type { AppendRequest, AppendResult, LogConfig } from "@samsa/log";
+import { Errors } from "@samsa/protocol";
 import type { JudgeRules } from "@samsa/records";
-import type { Acks } from "@samsa/replica";
+import type { Acks, Wait } from "@samsa/replica";
 import type { PartitionLog, ReadOptions, ReadResult } from "@samsa/storage";
+import type { Deadlines } from "./deadlines.ts";
 
 /**
  * Least time that an append waits for the device, whatever its client allows, in ms. Kafka's own write counts in no
@@ -49,4 +51,16 @@ export interface PartitionSettings {
   readonly log: LogConfig;
   readonly rules: JudgeRules;
   readonly minInSync: number;
+}
+
+/** Ends appends that wait longer than their time-outs, but no sooner than after `leastMs`, with REQUEST_TIMED_OUT. */
+export function limitWaits(deadlines: Deadlines, waits: readonly Wait<PendingAppend>[], leastMs: number): void {
+  for (const wait of waits) {
+    const { item } = wait;
+    if (item?.timeoutMs === undefined) continue;
+    item.timer = deadlines.after(Math.max(leastMs, item.timeoutMs), () => {
+      wait.cancel();
+      item.done(Errors.REQUEST_TIMED_OUT.code);
+    });
+  }
 }

@@ -31,6 +31,7 @@ import {
   type Acknowledgement,
   LEAST_WAIT_MS,
   type LeaderAppend,
+  limitWaits,
   type PartitionRead,
   type PartitionReadResult,
   type PartitionSettings,
@@ -418,16 +419,8 @@ export class Partition implements Watched {
   }
 
   #limit(fresh: readonly Wait<PendingAppend>[]): void {
-    for (const wait of fresh) {
-      const { item } = wait;
-      if (item?.timeoutMs === undefined) continue;
-      // Kafka's own write counts in no time-out, the time of the other replicas does.
-      const least = this.#replicas.length > 1 ? 0 : LEAST_WAIT_MS;
-      item.timer = this.#deadlines.after(Math.max(least, item.timeoutMs), () => {
-        wait.cancel();
-        item.done(Errors.REQUEST_TIMED_OUT.code);
-      });
-    }
+    // Kafka's own write counts in no time-out, the time of the other replicas does.
+    limitWaits(this.#deadlines, fresh, this.#replicas.length > 1 ? 0 : LEAST_WAIT_MS);
   }
 
   /**
