@@ -11,11 +11,6 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     why: "a single node starts without a properties file, with default directories and listeners",
   },
   {
-    settings: /^broker process\.roles$/,
-    differs: /^"(?:broker|controller)" is refused/,
-    why: "a single node is broker and controller; clusters are not available",
-  },
-  {
     settings: /^broker .*\.(?:replication\.factor|min\.isr)$/,
     differs: /^default 1, /,
     why: "one node holds one replica",
