@@ -7,23 +7,8 @@ import type { RaftAnswer, RaftCall, ReplicaKey } from "../../src/raft/messages.t
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { RaftNode } from "../../src/raft/raft-node.ts";
 import { VoterHistory } from "../../src/raft/voter-history.ts";
-import { CALM, described, type Machine, RaftCluster, TIMES } from "./cluster.ts";
-
-/** Lets a cluster be without faults; it must elect a leader and commit on all voters. */
-function heal(cluster: RaftCluster): void {
-  cluster.faults = CALM;
-  cluster.cut.clear();
-  for (const machine of cluster.machines) cluster.start(machine);
-  cluster.run(30_000);
-  expect(cluster.leader, "a leader after healing").toBeDefined();
-  const before = cluster.proposed;
-  cluster.propose(1);
-  expect(cluster.proposed).toBe(before + 1);
-  cluster.run(5000);
-  expect(new Set(cluster.machines.map(({ highWatermark }) => highWatermark))).toEqual(
-    new Set([cluster.leader?.log.length]),
-  );
-}
+import { described, type Machine, RaftCluster, TIMES } from "./cluster.ts";
+import { heal, play } from "./histories.ts";
 
 test.each([1, 2, 3, 5])("%i voters elect a leader, commit, and go on without it", voters => {
   const cluster = new RaftCluster(voters, voters, 1);
@@ -237,47 +222,24 @@ test("a request that makes no sense gets Kafka's error, and changes nothing", ()
   expect([node.epoch, node.role, node.leaderId]).toEqual([epoch, "FOLLOWER", leader.key.id]);
 });
 
-/** Disturbs a cluster at random. */
-function disturb(cluster: RaftCluster): void {
-  const machine = cluster.machines[Math.floor(cluster.draw() * cluster.machines.length)];
-  const other = cluster.machines[Math.floor(cluster.draw() * cluster.machines.length)];
-  if (machine === undefined || other === undefined) return;
-  const chance = cluster.draw();
-  if (chance < 0.5) cluster.propose(1 + Math.floor(cluster.draw() * 3));
-  else if (chance < 0.6) cluster.crash(machine);
-  else if (chance < 0.8) cluster.start(machine);
-  else if (chance < 0.88) cluster.cut.add(`${machine.key.id}>${other.key.id}`);
-  else if (chance < 0.9) for (const { key } of cluster.machines) cluster.cut.add(`${machine.key.id}>${key.id}`);
-  else if (chance < 0.97) cluster.cut.clear();
-  else if (chance < 0.98) cluster.step(machine, { type: "resign" });
-  else {
-    const { draw } = cluster;
-    const flushMs = draw() * (draw() < 0.4 ? 8000 : 300);
-    cluster.faults = { lost: draw() * 0.3, delayMs: draw() * 800, flushMs };
-  }
-}
-
 const SEEDS = Number(process.env["RAFT_SEEDS"] ?? 150);
 
 describe("any history of faults", () => {
-  test("keeps every committed record, and ends with a leader", () => {
-    let elections = 0;
-    let truncations = 0;
+  test.each([
+    ["static", false],
+    ["changing", true],
+  ])("with %s voters keeps every committed record, and ends with a leader", (_, isDynamic) => {
+    const sums = { elections: 0, truncations: 0, installs: 0, changes: 0 };
     for (let seed = 1; seed <= SEEDS; seed++) {
-      const cluster = new RaftCluster(seed, [1, 3, 5][seed % 3] as number, seed % 2);
-      try {
-        for (let step = 0; step < 150; step++) {
-          disturb(cluster);
-          cluster.run(Math.floor(cluster.draw() * 600));
-        }
-        heal(cluster);
-      } catch (error) {
-        throw new Error(`seed ${seed}`, { cause: error });
-      }
-      elections += cluster.elections;
-      truncations += cluster.truncations;
+      const cluster = play(seed, isDynamic);
+      sums.elections += cluster.elections;
+      sums.truncations += cluster.truncations;
+      sums.installs += cluster.installs;
+      sums.changes += cluster.changes;
     }
-    expect(elections).toBeGreaterThan(SEEDS);
-    expect(truncations).toBeGreaterThan(SEEDS / 10);
+    expect(sums.elections).toBeGreaterThan(SEEDS);
+    expect(sums.truncations).toBeGreaterThan(SEEDS / 10);
+    expect(sums.installs).toBeGreaterThan(SEEDS / 10);
+    if (isDynamic) expect(sums.changes).toBeGreaterThan(SEEDS);
   });
 });
