@@ -18,6 +18,7 @@ import {
   type RaftCall,
   type SnapshotAnswer,
 } from "@samsa/quorum";
+import { errorOf, Errors } from "@samsa/protocol";
 import type { Tools, VoterEndpoint } from "@samsa/records";
 import type { BrokerConnection, Endpoint } from "@samsa/wire";
 
@@ -67,7 +68,8 @@ function only<P>(
   errorCode: number,
   topics: readonly { readonly topicName: string; readonly partitions: readonly (P & { partitionIndex: number })[] }[],
 ): P {
-  if (errorCode !== 0) throw new OddAnswerError(`error ${errorCode}`);
+  if (errorCode === Errors.BROKER_NOT_AVAILABLE.code) throw new Error("the replica is stopping");
+  if (errorCode !== 0) throw new OddAnswerError(`${errorOf(errorCode).name} for the whole request`);
   const [topic, ...others] = topics;
   const [partition, ...rest] = topic?.partitions ?? [];
   const isMetadata = topic?.topicName === METADATA_TOPIC && partition?.partitionIndex === 0;

@@ -4,6 +4,7 @@ import {
   ignored,
   invariant,
   type LeaderEpoch,
+  MalformedError,
   type Offset,
   type Timer,
   ZERO_UUID,
@@ -28,7 +29,7 @@ import type { Endpoint } from "@samsa/wire";
 import { Flusher } from "./flusher.ts";
 import { NotLeaderError } from "./quorum-error.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
-import type { PeerAnswer } from "./raft-calls.ts";
+import { OddAnswerError, type PeerAnswer } from "./raft-calls.ts";
 import type { LeaderAndEpoch, RaftListener } from "./raft-listener.ts";
 import { type QuorumSettings, RaftNetwork } from "./raft-network.ts";
 import { RaftServer } from "./raft-server.ts";
@@ -83,6 +84,8 @@ export class RaftClient {
   /** Change of the leader that the listener does not know. */
   #untold: LeaderAndEpoch | undefined;
   #isDelivering = false;
+  /** Reason of the last warning about a peer. */
+  #complaint: string | undefined;
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #failure: Error | undefined;
@@ -474,7 +477,14 @@ export class RaftClient {
 
   #unanswered({ call, to, request }: Omit<Extract<RaftEffect, { type: "send" }>, "type">, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.#env.logger.debug("a request to a replica of the metadata log has failed", { to, api: request.type, reason });
+    const fields = { to, api: request.type, reason };
+    // A peer that is away is asked again and again: only another reason is news.
+    const isOdd = error instanceof OddAnswerError || error instanceof MalformedError;
+    const isNews = isOdd && this.#complaint !== reason;
+    if (isNews) this.#complaint = reason;
+    const { logger } = this.#env;
+    if (isNews) logger.warn("a replica of the metadata log answers without sense", fields);
+    else logger.debug("a request to a replica of the metadata log has failed", fields);
     const isUnsupported = error instanceof Error && "code" in error && error.code === "UNSUPPORTED_VERSION";
     this.#input({ type: "failed", call, isUnsupported });
   }

@@ -53,6 +53,25 @@ test("a leader that stops hands over at once", async () => {
   expect(quorum.world.now() - began).toBeLessThan(1500);
 });
 
+test.each(["leader", "follower"])("a %s whose disk fails takes no more, and the others go on", async role => {
+  const { quorum, leader, followers } = await elected(5);
+  const failing = role === "leader" ? leader : (followers[0] as Replica);
+  const { disk } = quorum.world.node(failing.name);
+  disk.fault = operation => (operation === "sync" || operation === "write" ? "EIO" : undefined);
+  quorum.propose();
+  await quorum.world.runUntil(() => failing.failure !== undefined);
+  expect(failing.failure?.message).toContain("EIO");
+  expect(() => failing.client?.append([], 0)).toThrow();
+  quorum.crash(failing);
+  const before = quorum.next;
+  await quorum.elected();
+  quorum.propose();
+  await quorum.caughtUp(before + 1 - (role === "leader" ? 1 : 0));
+  disk.fault = undefined;
+  failing.failure = undefined;
+  await quorum.recover();
+});
+
 describe("snapshots", () => {
   const options = {
     observers: 1,
