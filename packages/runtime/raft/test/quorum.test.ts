@@ -72,6 +72,18 @@ test.each(["leader", "follower"])("a %s whose disk fails takes no more, and the 
   await quorum.recover();
 });
 
+test("a snapshot of records that are not committed is refused", async () => {
+  const { quorum, leader } = await elected(6);
+  quorum.isolate(leader);
+  quorum.propose();
+  const { client } = leader;
+  const { endOffset = 0, epoch = 0 } = client ?? {};
+  await expect(client?.snapshot([], { offset: endOffset - 1, epoch, timestamp: 0 })).rejects.toThrow(
+    "committed records",
+  );
+  expect(client?.isSnapshotting).toBe(false);
+});
+
 describe("snapshots", () => {
   const options = {
     observers: 1,

@@ -178,6 +178,35 @@ test("a replica promises no record that is not on its device, in whatever role",
   expect(fetches(node.step({ type: "flushed", generation, offset, now: 5 }))).toHaveLength(1);
 });
 
+test("a voter of a release without pre-votes is asked for its vote at once", () => {
+  const node = voter({ epoch: 1, leaderId: undefined, votedKey: undefined });
+  const asked = node.step({ type: "tick", now: 1000 }).filter(({ type }) => type === "send");
+  expect([node.role, asked.length]).toEqual(["PROSPECTIVE", 2]);
+  const [{ call }] = asked as { call: number }[];
+  node.step({ type: "failed", call, isUnsupported: true, now: 1001 });
+  expect([node.role, node.epoch]).toEqual(["CANDIDATE", 2]);
+});
+
+test("a log is trimmed below a snapshot only, and tells followers of the snapshot then", () => {
+  const epochs = [1, 2, 3].map(epoch => ({ epoch, startOffset: epoch * 10 - 10 }));
+  const log = new RaftLog({ epochs, endOffset: 30 });
+  expect(() => log.trim({ offset: 15, epoch: 2 })).toThrow("below a snapshot");
+  log.snapshotted({ offset: 15, epoch: 2 });
+  log.trim({ offset: 15, epoch: 2 });
+  const snapshot = { offset: 15, epoch: 2 };
+  expect([0, 5, 14].map(offset => log.misplaced({ offset, epoch: 1 }))).toEqual(Array(3).fill({ snapshot }));
+  expect(log.misplaced({ offset: 15, epoch: 1 })).toEqual({ snapshot });
+  expect(log.misplaced({ offset: 15, epoch: 2 })).toBeUndefined();
+  expect(log.misplaced({ offset: 25, epoch: 2 })).toEqual({ diverging: { offset: 20, epoch: 2 } });
+  expect(log.misplaced({ offset: 30, epoch: 3 })).toBeUndefined();
+  log.restart({ offset: 40, epoch: 5 });
+  expect([log.end, log.endForEpoch(7), log.misplaced({ offset: 40, epoch: 5 })]).toEqual([
+    { offset: 40, epoch: 5 },
+    { offset: 40, epoch: 5 },
+    undefined,
+  ]);
+});
+
 test("a request that makes no sense gets Kafka's error, and changes nothing", () => {
   const { leader, followers } = elected(11);
   const [follower] = followers as [Machine];
