@@ -68,7 +68,10 @@ export class MetadataSnapshots {
     }
   }
 
-  /** Writes a snapshot without blocking; it is listed once the promise resolves. Rejects with `DiskError`. */
+  /**
+   * Writes a snapshot without blocking; it is listed once the promise resolves, unless a newer one is. Rejects with
+   * `DiskError`.
+   */
   async write(id: SnapshotId, snapshot: Snapshot): Promise<void> {
     const { disk, clock } = this.#env;
     const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
@@ -83,7 +86,9 @@ export class MetadataSnapshots {
       throw error;
     }
     await disk.syncDirectory(this.#path);
-    this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
+    // A newer one may have come from the leader meanwhile, and the log may begin there.
+    if (this.latest !== undefined && this.latest.offset >= id.offset) disk.removeFile(`${this.#path}/${name}`);
+    else this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
   }
 
   /** Complete snapshot with this id. */

@@ -40,7 +40,8 @@ export class RecordFeed {
 
   /** Counts the bytes that a snapshot has made superfluous. */
   snapshotted(bytes: number): void {
-    this.#bytesSinceSnapshot -= bytes;
+    // A snapshot of the leader may have come meanwhile.
+    this.#bytesSinceSnapshot = Math.max(0, this.#bytesSinceSnapshot - bytes);
   }
 
   /** Gives a snapshot to the listener, which forgets all before. */

@@ -1,0 +1,35 @@
+import { concat } from "@samsa/base";
+import { checkpointName, encodeSnapshot } from "@samsa/quorum";
+import { World } from "@samsa/sim";
+import { expect, test } from "vitest";
+import { MetadataSnapshots } from "../src/metadata-snapshots.ts";
+import { numbered } from "./cluster.ts";
+
+test("a snapshot that a newer one of the leader has overtaken is dropped", async () => {
+  const world = new World(1);
+  const { env } = world.node("a");
+  const tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
+  env.disk.makeDirectory("/log");
+  const snapshots = new MetadataSnapshots(env, tools, "/log");
+  snapshots.open();
+  const content = { lastContainedLogTimestamp: 1, kraftVersion: 0, voters: undefined, records: [numbered(1)] };
+  const own = { offset: 5, epoch: 1 };
+  const leaders = { offset: 9, epoch: 2 };
+  const bytes = concat(encodeSnapshot(leaders, { ...content, writtenAt: 1 }, tools));
+  let isWritten = false;
+  const written = snapshots.write(own, content).then(() => void (isWritten = true));
+  snapshots.storePart(leaders, 0, [bytes.subarray(0, 30)]);
+  snapshots.storePart(leaders, 30, [bytes.subarray(30)]);
+  expect(snapshots.latest).toBeUndefined();
+  const checked = snapshots.complete(leaders);
+  let isChecked = false;
+  const whole = checked.finally(() => void (isChecked = true));
+  await world.runUntil(() => isChecked);
+  expect((await whole)?.records).toEqual([numbered(1)]);
+  snapshots.adopt(leaders);
+  await world.runUntil(() => isWritten);
+  await written;
+  expect(snapshots.latest).toMatchObject(leaders);
+  const names = env.disk.list("/log").map(({ name }) => name);
+  expect(names).toEqual([checkpointName(leaders)]);
+});
