@@ -78,25 +78,29 @@ export class RecordFeed {
 
   /** Replays batches below `highWatermark`; false if some are left for the next turn. */
   replayTo(highWatermark: Offset): boolean {
-    let read = 0;
+    let replayed = 0;
     while (this.#next < highWatermark) {
+      if (replayed >= SLICE_BYTES) return false;
       const batch = this.#kept[this.#first];
-      if (batch === undefined || batch.baseOffset > this.#next) {
-        const until = Math.min(highWatermark, batch?.baseOffset ?? highWatermark);
-        read += this.#readTo(until);
-        // A batch that ends above the high watermark is not committed.
-        if (this.#next < until) return true;
-        if (read >= SLICE_BYTES) return this.#next >= highWatermark;
-        continue;
-      }
-      if (batch.lastOffset >= highWatermark) return true;
-      if (++this.#first === this.#kept.length) this.#drop();
-      else this.#keptBytes -= batch.size;
-      this.#replay(batch);
+      const isKept = batch !== undefined && batch.baseOffset <= this.#next;
+      const until = isKept ? batch.lastOffset + 1 : Math.min(highWatermark, batch?.baseOffset ?? highWatermark);
+      if (until > highWatermark) return true;
+      const size = isKept ? this.#replayKept(batch) : this.#readTo(until);
+      // A batch that ends above the high watermark is not committed.
+      if (size < SLICE_BYTES && this.#next < until) return true;
+      replayed += size;
     }
     return true;
   }
 
+  #replayKept(batch: FedBatch): number {
+    if (++this.#first === this.#kept.length) this.#drop();
+    else this.#keptBytes -= batch.size;
+    this.#replay(batch);
+    return batch.size;
+  }
+
+  /** Reads and replays batches up to `until`, or a slice of them. Returns their bytes. */
   #readTo(until: Offset): number {
     let read = 0;
     for (const batch of this.#storage.batches(this.#next, until)) {
