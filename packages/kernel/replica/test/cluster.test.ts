@@ -67,13 +67,16 @@ function check(cluster: ModelCluster, watermarks: Watermarks): void {
   for (const node of nodes) {
     const { replica } = node;
     if (!node.isUp || replica.leader === undefined) continue;
-    const before = watermarks.get(replica.leaderEpoch) ?? 0;
+    const known = watermarks.get(replica.leaderEpoch);
+    const before = known ?? 0;
     expect(replica.highWatermark, "a leader's high watermark does not fall").toBeGreaterThanOrEqual(before);
+    for (const id of known !== undefined && replica.highWatermark > known ? replica.leader.maximalIsr : []) {
+      expect(replica.leader.endOf(id) ?? Infinity, `${id} has told its end`).toBeGreaterThanOrEqual(
+        replica.highWatermark,
+      );
+    }
     watermarks.set(replica.leaderEpoch, replica.highWatermark);
     expect(replica.highWatermark).toBeLessThanOrEqual(node.log.endOffset);
-    for (const id of replica.leader.maximalIsr) {
-      expect(replica.leader.endOf(id) ?? Infinity).toBeGreaterThanOrEqual(-1);
-    }
   }
   agree(cluster);
 }

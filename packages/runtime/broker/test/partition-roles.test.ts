@@ -65,6 +65,16 @@ test("a replica that was cut and leads does not count records that it has lost",
   expect([partition.endOffset, partition.highWatermark]).toEqual([2, 2]);
 });
 
+test("a log that begins anew has its high watermark at its start, never before", async () => {
+  const follower = new Following();
+  follower.append(0, 1);
+  follower.partition.restartAt(9);
+  const { startOffset, endOffset, highWatermark } = follower.partition;
+  expect([startOffset, endOffset, highWatermark]).toEqual([9, 9, 9]);
+  await follower.run(50);
+  expect(follower.append(9)).toBe(0);
+});
+
 test("a flush that a cut has overtaken makes no lost record safe", async () => {
   const follower = new Following({ flushMessages: 1 });
   const { partition } = follower;

@@ -192,6 +192,7 @@ describe("three brokers", () => {
     expect(cluster.broker(1)?.partition(0)?.deleteRecords(7)).toBe(7);
     await cluster.heal();
     expect(cluster.broker(3)?.partition(0)?.startOffset).toBe(7);
+    expect(cluster.broker(3)?.partition(0)?.highWatermark).toBe(10);
     expect(cluster.broker(2)?.partition(0)?.startOffset).toBe(7);
     compare(cluster);
   });

@@ -23,7 +23,7 @@ export class FollowerSession<M extends SessionMember> {
   #id = 0;
   #epoch = INITIAL_EPOCH;
   /** Partitions that the leader knows, once it has answered. */
-  readonly #members = new Set<M>();
+  readonly #members = new Map<string, M>();
   #forgotten: SessionMember[] = [];
 
   get id(): number {
@@ -45,18 +45,19 @@ export class FollowerSession<M extends SessionMember> {
 
   /** Adds a partition that the next fetch names. */
   add(member: M): void {
-    this.#members.add(member);
+    this.#members.set(key(member), member);
   }
 
   /** Removes a partition: the next fetch tells the leader. */
   remove(member: M): void {
-    if (this.#members.delete(member) && !this.isNew) this.#forgotten.push(member);
+    if (this.#members.get(key(member)) !== member) return;
+    this.#members.delete(key(member));
+    if (!this.isNew) this.#forgotten.push(member);
   }
 
   /** Partitions to forget; partitions that were added again are not among them. Clears the list. */
   takeForgotten(): SessionMember[] {
-    const isBack = new Set([...this.#members].map(key));
-    const forgotten = this.#forgotten.length === 0 ? [] : this.#forgotten.filter(member => !isBack.has(key(member)));
+    const forgotten = this.#forgotten.filter(member => !this.#members.has(key(member)));
     this.#forgotten = [];
     return forgotten;
   }

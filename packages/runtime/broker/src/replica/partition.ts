@@ -575,11 +575,11 @@ export class Partition implements Watched {
   #cut(work: () => void): void {
     this.#guarded(work);
     if (this.isOffline) return;
-    const { endOffset, highWatermark } = this.#log;
+    const { startOffset, endOffset, highWatermark } = this.#log;
     this.#safe = Math.min(this.#safe, endOffset);
     this.#recovered = Math.min(this.#recovered, endOffset);
     this.#readers.truncated();
-    this.#log.highWatermark = this.#replica.follow(highWatermark, endOffset);
+    this.#log.highWatermark = this.#replica.follow(Math.max(startOffset, highWatermark), endOffset);
     this.#writeSoon();
   }
 
