@@ -1,4 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger, Network } from "@samsa/base";
@@ -28,15 +30,15 @@ function file(text: string): string {
 
 const read = (text: string, ...overrides: string[]) => readSettings(file(text), overrides);
 
-/** Typical server.properties files of other distributions; %d is a folder, and the system chooses the ports. */
+/** Typical server.properties files of other distributions; %d is a folder, %p a free port; the system chooses the others. */
 const FILES: Readonly<Record<string, string>> = {
   "Apache Kafka's distribution": `
 process.roles=broker,controller
 node.id=1
-controller.quorum.bootstrap.servers=localhost:9093
-listeners=PLAINTEXT://:0,CONTROLLER://:0
+controller.quorum.bootstrap.servers=localhost:%p
+listeners=PLAINTEXT://:0,CONTROLLER://:%p
 inter.broker.listener.name=PLAINTEXT
-advertised.listeners=PLAINTEXT://localhost:0,CONTROLLER://localhost:0
+advertised.listeners=PLAINTEXT://localhost:0,CONTROLLER://localhost:%p
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
 num.network.threads=3
@@ -116,13 +118,23 @@ zookeeper.connect=
 `,
 };
 
+/** A port that is free for the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 describe("files that others start Kafka with", () => {
   test.each(Object.entries(FILES))("%s starts", async (_name, text) => {
     vi.stubEnv("SAMSA_TEST_MIN_ISR", "1");
     mkdirSync(join(folder, "rack"));
     writeFileSync(join(folder, "rack/zone"), "europe-1");
     writeFileSync(join(folder, "own.properties"), "partitions: 7\n");
-    const settings = placed(read(text.replaceAll("%d", folder)));
+    const settings = placed(read(text.replaceAll("%d", folder).replaceAll("%p", String(await freePort()))));
     const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
     const env = nodeEnv({ logger: quiet });
     // Listen on 127.0.0.1 only, whatever address the file has.

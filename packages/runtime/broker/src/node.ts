@@ -55,6 +55,7 @@ export interface NodeOptions extends BrokerRoleOptions {
   readonly buffers?: BufferPool;
 }
 
+const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
 /** Time after which a forwarded request is given up, in ms (`BrokerServer`). */
 const FORWARDING_MS = 60_000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
@@ -280,7 +281,7 @@ export class Node {
         isController: config["process.roles"].includes("controller"),
         listenerNames: config["controller.listener.names"],
         staticVoters: quorumVoters(config),
-        bootstrapServers: parseEndpoints(config["controller.quorum.bootstrap.servers"].join(",")) ?? [],
+        bootstrapServers: this.#bootstrapServers(config),
         settings: quorumSettings(config),
         bootstrap: () => BOOTSTRAP,
         retention: {
@@ -303,6 +304,19 @@ export class Node {
       dirs.abandon();
       throw error;
     }
+  }
+
+  /**
+   * Addresses in `controller.quorum.bootstrap.servers`; none if all of them are listeners of this controller, which then
+   * may begin a cluster in an empty directory.
+   */
+  #bootstrapServers(config: BrokerConfig): readonly { readonly host: string; readonly port: number }[] {
+    const servers = parseEndpoints(config["controller.quorum.bootstrap.servers"].join(",")) ?? [];
+    const { listen, advertise } = this.#plan.controller;
+    const isOwn = ({ host, port }: { readonly host: string; readonly port: number }): boolean =>
+      listen.some(one => one.port === port && (one.host === host || LOOPBACK.has(host))) ||
+      [...advertise.values()].some(one => one.port === port && one.host === host);
+    return servers.every(isOwn) ? [] : servers;
   }
 
   #quorumFailed(error: Error): void {

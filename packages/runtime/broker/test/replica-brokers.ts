@@ -111,7 +111,7 @@ class ReplicaBroker {
     };
     const fetches = { sessions: this.sessions, pendingFetches: new Set<never>(), topics: this.topics };
     const served = apis(this.fetches);
-    const versions = { kraftVersion: () => 1, apis: () => served.map(announced), ...fetches };
+    const versions = { node: () => undefined, kraftVersion: () => 1, apis: () => served.map(announced), ...fetches };
     // The handlers that are served here use no other parts.
     const all = { ...parts, ...versions } as BrokerParts;
     const host: ConnectionHost<ServedApi> = {

@@ -36,6 +36,11 @@ export const EXPLAINED: readonly { readonly settings: RegExp; readonly differs: 
     why: "Kafka refuses the value later, when it loads the classes or resolves the addresses",
   },
   {
+    settings: /^broker replica\.selector\.class$/,
+    differs: /is refused, in Kafka/,
+    why: "Kafka refuses the value later, when it loads the class; only its own selectors are there",
+  },
+  {
     settings: /^topic .*\.throttled\.replicas$/,
     differs: /^"," is refused/,
     why: "a list with only a comma names no replica",

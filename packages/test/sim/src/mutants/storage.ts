@@ -109,8 +109,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a start does not restore the high watermark",
     file: `${BROKER}/replica/partition.ts`,
-    find: "const ownEnd = this.leaderEpoch < 0 ? logEnd : Math.max(0, this.#safe);",
-    replace: "const ownEnd = Math.max(0, this.#safe);",
+    find: "this.#recovered = this.#log.endOffset;",
+    replace: "this.#recovered = 0;",
     why: "the high watermark goes back",
   },
   {

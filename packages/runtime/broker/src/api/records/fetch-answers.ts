@@ -12,7 +12,10 @@ import { Errors, type FetchRequest } from "@samsa/protocol";
 import type { Partition } from "../../replica/partition.ts";
 import type { SessionPartition } from "../../replica/session-partition.ts";
 import type { ItemOf } from "../../request/handler.ts";
-import type { RequestTopics } from "../../request/request-topics.ts";
+import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
+import type { BrokerParts } from "../parts.ts";
+import type { BrokerNode } from "../../metadata/broker-nodes.ts";
+import { CurrentLeaders } from "./current-leaders.ts";
 
 const NO_EPOCH = -1;
 /** First version with diverging epochs, for clients that send the last fetched epoch (KIP-595). */
@@ -161,4 +164,25 @@ export function byTopic(answers: readonly PartitionAnswer[]) {
     } else topics.push({ topic: answer.topic, topicId: answer.topicId, partitions: [answer] });
   }
   return topics;
+}
+
+const NO_ENDPOINTS: readonly BrokerNode[] = [];
+/** First version whose responses name the current leader (KIP-951). */
+const LEADER_VERSION = 16;
+
+/** Partitions of a response as the client is told of them, with the leaders of those that other brokers lead. */
+export function told(
+  parts: Pick<BrokerParts, "node" | "topics">,
+  { version, listener }: Pick<TopicContext, "listener" | "version">,
+  answers: readonly PartitionAnswer[],
+) {
+  if (version < LEADER_VERSION || answers.every(({ errorCode }) => errorCode === 0)) {
+    return { responses: byTopic(answers), nodeEndpoints: NO_ENDPOINTS };
+  }
+  const leaders = new CurrentLeaders(parts, listener);
+  const named = answers.map(answer => {
+    const currentLeader = leaders.after(answer.errorCode, answer.topic, answer.partitionIndex);
+    return currentLeader === undefined ? answer : { ...answer, currentLeader };
+  });
+  return { responses: byTopic(named), nodeEndpoints: leaders.endpoints };
 }

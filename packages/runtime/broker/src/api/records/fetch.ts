@@ -9,7 +9,6 @@ import type { TopicContext } from "../../request/request-topics.ts";
 import type { Reply, TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 import {
-  byTopic,
   changed,
   divergence,
   failure,
@@ -18,12 +17,23 @@ import {
   partitionKey,
   remember,
   requested,
+  told,
 } from "./fetch-answers.ts";
 import { fetchForReplica } from "./replica-fetch.ts";
 
 type Needs = Pick<
   BrokerParts,
-  "config" | "env" | "metrics" | "nodeId" | "pendingFetches" | "quotas" | "sessions" | "turn" | "unsent"
+  | "config"
+  | "env"
+  | "metrics"
+  | "node"
+  | "nodeId"
+  | "pendingFetches"
+  | "quotas"
+  | "sessions"
+  | "topics"
+  | "turn"
+  | "unsent"
 >;
 
 /** First version in which a follower sends its replica id in a tagged field (KIP-903). */
@@ -33,12 +43,6 @@ const FOLLOWER_VERSION = 11;
 /** Isolation levels of a Fetch request: read_uncommitted, read_committed. */
 const UNCOMMITTED = 0;
 const COMMITTED = 1;
-/** First version whose responses name the current leader (KIP-951), and the errors for which they do. */
-const LEADER_VERSION = 16;
-const LEADER_ERRORS: ReadonlySet<number> = new Set([
-  Errors.NOT_LEADER_OR_FOLLOWER.code,
-  Errors.FENCED_LEADER_EPOCH.code,
-]);
 /** A partition of a Fetch request; partitions are served in this order. */
 interface Wanted {
   readonly state: SessionPartition;
@@ -149,11 +153,6 @@ class PendingFetch implements Watcher {
     return { state, partition, error: partition.epochFault(state.currentLeaderEpoch) };
   }
 
-  /** True if the response to an error names the current leader (KIP-951). */
-  #names(error: number): boolean {
-    return this.#call.context.version >= LEADER_VERSION && LEADER_ERRORS.has(error);
-  }
-
   /** Error code for reads of a partition. A follower serves consumers that may be told to read from it (KIP-392). */
   #faultOf(partition: Partition): number {
     return this.#call.context.version >= FOLLOWER_VERSION ? partition.readFault : partition.fault;
@@ -245,10 +244,6 @@ class PendingFetch implements Watcher {
   #readOne({ state, partition, error }: Wanted, left: number, first: boolean): PartitionAnswer {
     const now = partition === undefined ? 0 : this.#faultOf(partition);
     const fault = now === 0 ? error : now;
-    if (partition !== undefined && this.#names(fault)) {
-      const leader = { leaderId: this.#call.parts.nodeId, leaderEpoch: partition.leaderEpoch };
-      return { ...failure(state, fault), currentLeader: leader };
-    }
     if (partition === undefined || fault !== 0) return failure(state, fault);
     const committed = this.#call.request.isolationLevel === COMMITTED;
     const preferredReadReplica = this.#preferred(partition, state.fetchOffset);
@@ -295,7 +290,7 @@ class PendingFetch implements Watcher {
     }
     for (let i = 0; i < answers.length; i++) remember(answers[i] as PartitionAnswer, (this.#wanted[i] as Wanted).state);
     for (const { size, topic } of shown) if (size > 0) parts.metrics.fetched(topic, size);
-    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(shown) };
+    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, ...told(parts, context, shown) };
     const releases = answers.flatMap(({ release }) => release ?? []);
     if (releases.length === 0) reply(response);
     else reply(response, () => releases.forEach(release => release()));

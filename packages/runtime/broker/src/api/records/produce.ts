@@ -7,11 +7,13 @@ import { isCompressed, type Judgement, type JudgeRules } from "@samsa/records";
 import type { Partition } from "../../replica/partition.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
+import type { BrokerNode } from "../../metadata/broker-nodes.ts";
+import { type CurrentLeader, CurrentLeaders } from "./current-leaders.ts";
 import { produceInTransaction, type Transaction } from "./produce-transaction.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "transactions">;
+type Needs = Pick<BrokerParts, "env" | "config" | "judging" | "metrics" | "node" | "topics" | "transactions">;
 
 type TopicData = ProduceRequest["topicData"][number];
 
@@ -23,6 +25,7 @@ interface PartitionResult {
   logStartOffset: Offset;
   recordErrors: readonly { batchIndex: number; batchIndexErrorMessage: string }[];
   errorMessage: string | null;
+  currentLeader?: CurrentLeader;
 }
 
 /** Errors of an append that Kafka answers without the log start offset (`ReplicaManager.appendToLocalLog`). */
@@ -33,6 +36,8 @@ const STARTLESS: ReadonlySet<number> = new Set([
   Errors.KAFKA_STORAGE_ERROR.code,
 ]);
 
+/** First version whose responses name the current leader (KIP-951). */
+const LEADER_VERSION = 10;
 /** First version whose clients support zstd. */
 const ZSTD_VERSION = 7;
 /** Client id of Kafka's own tools, which may write to internal topics. */
@@ -89,12 +94,13 @@ export const produce: TopicHandler<"Produce", Needs> = (parts, request, context,
     if (acks === 0) {
       // With acks=0 the client gets no response: on an error the connection is closed, so that the client refreshes its
       // metadata.
-      const failed = responses.some(({ partitionResponses }) => partitionResponses.some(p => p.errorCode !== 0));
-      if (failed) context.close("a produce request with acks=0 failed");
+      if (responses.some(hasFailed)) context.close("a produce request with acks=0 failed");
       else reply(null);
       return;
     }
-    reply({ responses, throttleTimeMs: 0 });
+    const isPlain = context.version < LEADER_VERSION || !responses.some(hasFailed);
+    if (isPlain) return reply({ responses, throttleTimeMs: 0 });
+    reply({ responses, throttleTimeMs: 0, nodeEndpoints: nameLeaders(parts, context, responses) });
   });
   const validAcks = acks === -1 || acks === 0 || acks === 1;
   const all = (topicData: ProduceRequest["topicData"], transaction?: Transaction): void => {
@@ -124,6 +130,23 @@ export const produce: TopicHandler<"Produce", Needs> = (parts, request, context,
   };
   produceInTransaction({ parts, context, transactionalId }, topicData, { go: all, failed });
 };
+
+function hasFailed({ partitionResponses }: Production["responses"][number]): boolean {
+  return partitionResponses.some(({ errorCode }) => errorCode !== 0);
+}
+
+/** Adds the leaders of partitions that other brokers lead to their results; returns the endpoints of these leaders. */
+function nameLeaders(parts: Needs, context: TopicContext, responses: Production["responses"]): readonly BrokerNode[] {
+  const leaders = new CurrentLeaders(parts, context.listener);
+  for (const { name, topicId, partitionResponses } of responses) {
+    for (const result of partitionResponses) {
+      const topic = context.topics.nameOf(name, topicId) ?? "";
+      const currentLeader = leaders.after(result.errorCode, topic, result.index);
+      if (currentLeader !== undefined) result.currentLeader = currentLeader;
+    }
+  }
+  return leaders.endpoints;
+}
 
 interface Producing {
   readonly acks: Acks;

@@ -17,9 +17,10 @@ import {
   partitionKey,
   remember,
   requested,
+  told,
 } from "./fetch-answers.ts";
 
-type Needs = Pick<BrokerParts, "env" | "pendingFetches" | "sessions" | "turn">;
+type Needs = Pick<BrokerParts, "env" | "node" | "pendingFetches" | "sessions" | "topics" | "turn">;
 
 /** Broker that fetches. */
 interface Sender {
@@ -230,8 +231,12 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
       session = isNamed ? parts.sessions.create(now, context.topics.byId, NO_PARTITIONS, replica) : undefined;
       if (session === undefined) replica.close();
     }
-    const responses = byTopic(shown.map(([, answer]) => answer));
-    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses };
+    const partitions = told(
+      parts,
+      context,
+      shown.map(([, answer]) => answer),
+    );
+    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, ...partitions };
     const releases = answers.flatMap(([, { release }]) => release ?? []);
     if (releases.length === 0) reply(response);
     else reply(response, () => releases.forEach(release => release()));
