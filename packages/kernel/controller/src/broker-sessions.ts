@@ -80,6 +80,12 @@ export class BrokerSessions {
     this.#at(broker).contact = undefined;
   }
 
+  /** Ends the session of a broker whose process is known to have ended: it is fenced at the next tick. */
+  lost(broker: BrokerImage): void {
+    const session = this.#at(broker);
+    if (session.contact !== undefined) session.contact = -Infinity;
+  }
+
   /** Begins a controlled shutdown, which is over once all active brokers have reached `offset`. */
   shuttingDown(broker: BrokerImage, offset: Offset): void {
     const session = this.#at(broker);

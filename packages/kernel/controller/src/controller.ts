@@ -1,4 +1,4 @@
-import { invariant, type Offset } from "@samsa/base";
+import { type BrokerEpoch, type BrokerId, invariant, type Offset } from "@samsa/base";
 import { MetadataDelta, type MetadataImage, type Provenance } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import { alterPartition } from "./alter-partition.ts";
@@ -122,6 +122,12 @@ export class Controller<Waiter> {
   #context(image: MetadataImage, draw: Draw): DecisionContext {
     invariant(!this.#hasRenounced, "a controller that has stepped down decides nothing");
     return { image, partitions: this.#partitions, sessions: this.#sessions, settings: this.#settings, draw };
+  }
+
+  /** Takes note that the process of a broker has ended, in the life that has this epoch. */
+  lost(brokerId: BrokerId, brokerEpoch: BrokerEpoch): void {
+    const broker = this.#speculative.brokers.get(brokerId);
+    if (broker?.brokerEpoch === brokerEpoch) this.#sessions.lost(broker);
   }
 
   /** Time at which `tick` has something to do; Infinity if it never has. */

@@ -99,6 +99,17 @@ describe("sessions", () => {
     expect(cluster.controller.nextDeadline).toBe(300_000);
   });
 
+  test("a broker whose process has ended is fenced at once, unless it has another life since", () => {
+    cluster.controller.lost(1, epochs[1] + 1);
+    expect(cluster.tick()).toBeUndefined();
+    cluster.controller.lost(1, epochs[1]);
+    expect(cluster.controller.nextDeadline).toBe(-Infinity);
+    expect(cluster.tick()).toMatchObject({ task: "maybeFenceStaleBroker", brokerId: 1 });
+    expect(broker(1).fenced).toBe(true);
+    cluster.beat(1, epochs[1]);
+    expect(broker(1).fenced).toBe(false);
+  });
+
   test("a controller that takes over gives unfenced brokers a whole session", () => {
     const { image } = cluster.controller;
     const next = new Controller<string>(settings, image, 1e6);

@@ -1,7 +1,8 @@
-import { type AnyConfigSpec, type BrokerId, ignored } from "@samsa/base";
+import type { AnyConfigSpec, BrokerId } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
 import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
+import { BrokerWatch } from "./controller/broker-watch.ts";
 import { ControllerRequests, LISTENER_APIS } from "./controller/controller-requests.ts";
 import type { ControllerRow } from "./controller/controller-row.ts";
 import { LocalController } from "./controller/local-controller.ts";
@@ -41,6 +42,7 @@ export class ControllerRole {
   readonly #options: ControllerRoleOptions;
   readonly #controller: QuorumController;
   readonly #server: SocketServer<ControllerRow>;
+  readonly #watch: BrokerWatch;
   readonly #tasks: PeriodicTasks;
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
@@ -81,6 +83,7 @@ export class ControllerRole {
     const image = (): MetadataImage => loader.image;
     const parts = { env, nodeId, clusterId, config, quotas, quorum, controller: this.#controller, image, apis };
     this.channel = new LocalController(parts);
+    this.#watch = new BrokerWatch({ env, image, gone: broker => this.#controller.lost(broker) });
     this.#server = new SocketServer({
       env,
       turn: options.turn,
@@ -90,8 +93,8 @@ export class ControllerRole {
       config: () => config,
       heldBytes: HELD_BYTES,
       apis: LISTENER_APIS,
-      requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL),
-      disconnected: ignored("a controller keeps no state of connections"),
+      requests: new ControllerRequests(parts, options.authorizer ?? ALLOW_ALL, this.#watch),
+      disconnected: peer => this.#watch.disconnected(peer),
     });
   }
 
@@ -113,6 +116,7 @@ export class ControllerRole {
   leaderChanged(leaderId: BrokerId | undefined): void {
     const { nodeId, loader, quorum, env } = this.#shared;
     if (leaderId !== nodeId) return this.#controller.renounce();
+    this.#watch.lookForAll();
     this.#controller.activate(loader.image, quorum.first ?? BOOTSTRAP).catch((error: unknown) => {
       if (!(error instanceof NotControllerError)) env.logger.error("this controller cannot become active", { error });
     });
@@ -148,6 +152,7 @@ export class ControllerRole {
   /** Refuses new connections and requests, and sends pending replies; `closeConnections` ends the connections. */
   async close(): Promise<void> {
     this.#tasks.close();
+    this.#watch.close();
     await this.#server.stopListening();
     this.#controller.close();
     await this.#server.drain();

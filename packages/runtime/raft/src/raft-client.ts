@@ -25,7 +25,7 @@ import {
 } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
-import type { Endpoint } from "@samsa/wire";
+import { type Endpoint, isRefused } from "@samsa/wire";
 import { Flusher } from "./flusher.ts";
 import { NotLeaderError } from "./quorum-error.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
@@ -486,7 +486,7 @@ export class RaftClient {
     if (isNews) logger.warn("a replica of the metadata log answers without sense", fields);
     else logger.debug("a request to a replica of the metadata log has failed", fields);
     const isUnsupported = error instanceof Error && "code" in error && error.code === "UNSUPPORTED_VERSION";
-    this.#input({ type: "failed", call, isUnsupported });
+    this.#input({ type: "failed", call, isUnsupported, isRefused: isRefused(error) });
   }
 
   /** Checks a snapshot that was received as a whole. */

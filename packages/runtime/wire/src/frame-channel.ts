@@ -48,7 +48,7 @@ export class FrameChannel implements ConnectionHandler {
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
       const code = error.code === "ETIMEDOUT" ? "SETUP_TIMED_OUT" : "CONNECTION_FAILED";
-      throw new WireError(code, `no broker at ${this.server}: ${error.message}`);
+      throw new WireError(code, `no broker at ${this.server}: ${error.message}`, error);
     }
   }
 

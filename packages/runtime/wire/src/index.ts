@@ -10,4 +10,4 @@ export { type Endpoint, parseEndpoints } from "./endpoint.ts";
 export { type FrameReceiver } from "./frame-channel.ts";
 export { NodeApiVersions } from "./node-api-versions.ts";
 export { RawConnection, type RawOptions } from "./raw-connection.ts";
-export { WireError, type WireErrorCode } from "./wire-error.ts";
+export { isRefused, WireError, type WireErrorCode } from "./wire-error.ts";

@@ -1,3 +1,5 @@
+import { NetworkError } from "@samsa/base";
+
 /** Reason of a `WireError`, with Kafka's exception. */
 export type WireErrorCode =
   /** No connection: refused, unreachable, or an unknown host. */
@@ -23,9 +25,14 @@ export type WireErrorCode =
 export class WireError extends Error {
   readonly code: WireErrorCode;
 
-  constructor(code: WireErrorCode, message: string) {
-    super(message);
+  constructor(code: WireErrorCode, message: string, cause?: NetworkError) {
+    super(message, { cause });
     this.name = "WireError";
     this.code = code;
   }
+}
+
+/** True if nothing listens at the endpoint to which a connection was attempted: its process does not run. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof WireError && error.cause instanceof NetworkError && error.cause.code === "ECONNREFUSED";
 }

@@ -27,7 +27,7 @@ export type RaftInput = { readonly now: number } & (
   | { readonly type: "call"; readonly ticket: number; readonly call: RaftCall }
   | { readonly type: "answer"; readonly call: number; readonly from: BrokerId; readonly answer: RaftAnswer }
   /** The call reached nobody, or had an answer that makes no sense; `isUnsupported`: the node does not know it. */
-  | { readonly type: "failed"; readonly call: number; readonly isUnsupported?: boolean }
+  | { readonly type: "failed"; readonly call: number; readonly isUnsupported?: boolean; readonly isRefused?: boolean }
   /** Records to append as the leader of `epoch`. */
   | { readonly type: "propose"; readonly epoch: LeaderEpoch; readonly token: number; readonly count: number }
   /** A flush has ended that began with the effect of this generation and offset. */

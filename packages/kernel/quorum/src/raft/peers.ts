@@ -36,23 +36,16 @@ export class Peers {
     return call;
   }
 
-  #peerOf(call: number): BrokerId | undefined {
+  /** Node of a call that waits for its answer; undefined if the call was given up. */
+  nodeOf(call: number): BrokerId | undefined {
     for (const [id, peer] of this.#peers) if (peer.call === call) return id;
     return undefined;
   }
 
   /** Takes the answer of a call. False if the call was given up: the answer is ignored. */
   answered(call: number): boolean {
-    const id = this.#peerOf(call);
+    const id = this.nodeOf(call);
     return id !== undefined && this.#peers.delete(id);
-  }
-
-  /** Takes the failure of a call. False if the call was given up. */
-  failed(call: number, now: number): boolean {
-    const id = this.#peerOf(call);
-    if (id === undefined) return false;
-    this.pause(id, now);
-    return true;
   }
 
   /** Leaves a node alone for a while. */

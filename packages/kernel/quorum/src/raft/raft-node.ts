@@ -91,7 +91,7 @@ export class RaftNode {
         this.#answered(input.call, input.from, input.answer);
         break;
       case "failed":
-        this.#failed(input.call, input.isUnsupported === true);
+        this.#failed(input);
         break;
       case "propose":
         this.#propose(input.epoch, input.token, input.count);
@@ -203,7 +203,7 @@ export class RaftNode {
       case "LEADER":
         return false;
       case "FOLLOWER":
-        return preVote && isUpToDate && (!role.hasFetched || this.#state.now >= role.fetchAt);
+        return preVote && isUpToDate && (!role.hasFetched || role.isLeaderGone || this.#state.now >= role.fetchAt);
       case "CANDIDATE":
       case "RESIGNED":
         return preVote && isUpToDate;
@@ -329,11 +329,14 @@ export class RaftNode {
 
   // Responses
 
-  #failed(call: number, isUnsupported: boolean): void {
+  #failed({ call, isUnsupported, isRefused }: Extract<RaftInput, { type: "failed" }>): void {
     const { peers, now, role } = this.#state;
-    const isExpected = peers.failed(call, now);
+    const from = peers.nodeOf(call);
+    if (from === undefined) return;
+    peers.pause(from, now);
     // A voter of an old release knows no pre-votes (KIP-996).
-    if (isExpected && isUnsupported && role.name === "PROSPECTIVE") this.#state.becomeCandidate();
+    if (isUnsupported === true && role.name === "PROSPECTIVE") this.#state.becomeCandidate();
+    if (isRefused === true && role.name === "FOLLOWER" && role.leaderId === from) this.#state.missLeader(role);
   }
 
   #answered(call: number, from: BrokerId, answer: RaftAnswer): void {
@@ -390,6 +393,7 @@ export class RaftNode {
   #followed(role: Extract<Role, { name: "FOLLOWER" }>): void {
     role.fetchAt = this.#state.now + this.#state.times.fetchTimeoutMs;
     role.hasFetched = true;
+    role.isLeaderGone = false;
   }
 
   /** Leaves a node alone for a while that sends answers without sense. */

@@ -41,6 +41,8 @@ interface Follower {
   fetchAt: number;
   /** True once a fetch of this epoch has succeeded. */
   hasFetched: boolean;
+  /** True if nothing listens at the leader's address since the last fetch that succeeded. */
+  isLeaderGone: boolean;
   /** Time from which it may tell the leader of a change of its own. */
   changeAt: number;
   /** True once the leader of this epoch knows its description; with kraft.version 0 it does not keep that. */

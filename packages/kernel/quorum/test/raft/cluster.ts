@@ -360,7 +360,9 @@ export class RaftCluster {
     if (target === undefined) throw new Error(`a call to ${to}, who is nobody`);
     const isDown = target.node === undefined;
     if (isDown) {
-      this.#later(this.draw() * this.faults.delayMs, from, () => this.step(from, { type: "failed", call }));
+      // Its host refuses the connection, or is down, too.
+      const isRefused = call % 4 === 0;
+      this.#later(this.draw() * this.faults.delayMs, from, () => this.step(from, { type: "failed", call, isRefused }));
       return;
     }
     if (this.#isLost(from, target)) return;

@@ -6,7 +6,7 @@ import { MUTANTS, type Mutant } from "./mutants.ts";
 const PACKAGE = join(import.meta.dirname, "../..");
 /** Below the repository, so that the copies find the other packages. */
 const COPIES = join(PACKAGE, "../../../.samsa", `raft-mutants-${process.pid}`);
-const MOST_SEEDS = 300;
+const MOST_SEEDS = 1500;
 
 afterAll(() => rmSync(COPIES, { recursive: true, force: true }));
 

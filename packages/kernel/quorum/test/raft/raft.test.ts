@@ -127,7 +127,7 @@ test("a replica does not call a node that is down in a loop", () => {
 const KEYS = [1, 2, 3].map(id => ({ id, directoryId: ZERO_UUID }));
 
 /** The first of three voters, with what it has kept of an election. */
-function voter(state: ElectionState): RaftNode {
+function voter(state: ElectionState, draw = 0): RaftNode {
   const [self] = KEYS as [ReplicaKey];
   return new RaftNode({
     self: described(self),
@@ -136,7 +136,7 @@ function voter(state: ElectionState): RaftNode {
     state,
     log: new RaftLog({ epochs: [], endOffset: 0 }),
     times: TIMES,
-    draw: () => 0,
+    draw: () => draw,
     now: 0,
   });
 }
@@ -185,6 +185,41 @@ test("a voter of a release without pre-votes is asked for its vote at once", () 
   const [{ call }] = asked as { call: number }[];
   node.step({ type: "failed", call, isUnsupported: true, now: 1001 });
   expect([node.role, node.epoch]).toEqual(["CANDIDATE", 2]);
+});
+
+test("a leader whose process does not run is missed at once, unless it is heard again", () => {
+  const node = voter({ epoch: 1, leaderId: 2, votedKey: undefined }, 0.5);
+  const callOf = (effects: readonly RaftEffect[]): number => {
+    const sent = effects.find(({ type }) => type === "send");
+    return sent?.type === "send" ? sent.call : -1;
+  };
+  const answer = { type: "fetch", errorCode: 0, epoch: 1, leaderId: 2, highWatermark: 1, runs: [] } as const;
+  let call = callOf(node.step({ type: "tick", now: 1 }));
+  call = callOf(node.step({ type: "answer", call, from: 2, answer, now: 2 }));
+  const { electionTimeoutMs, fetchTimeoutMs, retryBackoffMs } = TIMES;
+  const [, second, third] = KEYS as [ReplicaKey, ReplicaKey, ReplicaKey];
+  const end = { offset: 1, epoch: 1 };
+  const asks = (now: number): unknown =>
+    node
+      .step({
+        type: "call",
+        ticket: now,
+        call: { type: "vote", preVote: true, epoch: 1, candidate: third, voter: KEYS[0] as ReplicaKey, end },
+        now,
+      })
+      .find(({ type }) => type === "reply");
+  expect(second.id).toBe(2);
+  expect(asks(3)).toMatchObject({ answer: { granted: false } });
+  // Another voter may know of another leader; it does not.
+  const other = callOf(node.step({ type: "failed", call, isRefused: true, now: 4 }));
+  node.step({ type: "failed", call: other, now: 4 });
+  expect(asks(5)).toMatchObject({ answer: { granted: true } });
+  call = callOf(node.step({ type: "tick", now: 5 + retryBackoffMs }));
+  expect(node.nextDeadline()).toBeLessThan(5 + electionTimeoutMs / 4);
+  node.step({ type: "answer", call, from: 2, answer, now: 6 + retryBackoffMs });
+  expect(asks(7 + retryBackoffMs)).toMatchObject({ answer: { granted: false } });
+  node.step({ type: "tick", now: electionTimeoutMs });
+  expect([node.role, fetchTimeoutMs > electionTimeoutMs]).toEqual(["FOLLOWER", true]);
 });
 
 test("a log is trimmed below a snapshot only, and tells followers of the snapshot then", () => {

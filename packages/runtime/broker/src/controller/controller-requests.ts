@@ -1,10 +1,18 @@
 import { ignored, joined, type Logger, MalformedError } from "@samsa/base";
-import { type EnvelopeRequest, Errors, responseFrame, UnsupportedVersionError } from "@samsa/protocol";
+import {
+  Apis,
+  type BrokerHeartbeatRequest,
+  type EnvelopeRequest,
+  Errors,
+  responseFrame,
+  UnsupportedVersionError,
+} from "@samsa/protocol";
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
 import type { Authorizer } from "../request/authorizer.ts";
 import { denial } from "../request/denial.ts";
 import { hasError } from "../request/error-codes.ts";
 import type { RequestContext } from "../request/request-context.ts";
+import type { BrokerWatch } from "./broker-watch.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
 import { type ControllerParts, type ControllerRow, mutationQuota } from "./controller-row.ts";
 import { type OpenedEnvelope, openEnvelope } from "./envelope.ts";
@@ -32,9 +40,11 @@ export class ControllerRequests {
   readonly #parts: ControllerParts;
   readonly #authorizer: Authorizer;
   readonly #logger: Logger;
+  readonly #watch: BrokerWatch;
 
-  constructor(parts: ControllerParts, authorizer: Authorizer) {
+  constructor(parts: ControllerParts, authorizer: Authorizer, watch: BrokerWatch) {
     this.#parts = parts;
+    this.#watch = watch;
     this.#authorizer = authorizer;
     this.#logger = parts.env.logger;
   }
@@ -53,6 +63,7 @@ export class ControllerRequests {
         return once(row.failure(request, denial(row.name, action), context.version));
       }
       if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
+      if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, request as BrokerHeartbeatRequest);
       const { version, listener, user, clientId } = context;
       const quota = mutationQuota(this.#parts, row, { user, clientId, version });
       row.handle(this.#parts, request, { version, listener, quota }, once);

@@ -9,6 +9,7 @@ import {
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenance } from "@samsa/metadata";
 import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
+import type { BrokerLife } from "./broker-watch.ts";
 import { Alarm } from "../turn/alarm.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "../limits/quotas.ts";
 
@@ -206,6 +207,12 @@ export class QuorumController {
     this.#failure ??= error instanceof Error ? error : new Error(String(error));
     for (const waiter of this.#active?.renounce() ?? []) waiter.reject(error);
     if (isFirst) this.#host.onFailure();
+  }
+
+  /** Fences a broker whose process has ended. */
+  lost({ brokerId, brokerEpoch }: BrokerLife): void {
+    this.#active?.lost(brokerId, brokerEpoch);
+    this.#setAlarm();
   }
 
   /** Refuses further requests; those in progress are answered when they are committed. */
