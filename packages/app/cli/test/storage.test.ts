@@ -142,9 +142,7 @@ describe("samsa storage format", () => {
   test("refuses in one sentence what cannot be, and makes nothing", () => {
     const file = properties(["a"]);
     expect(refusal(file)).toContain("you must specify one of the following: --standalone");
-    expect(refusal(file, "-N")).toContain("not available: use --standalone");
     expect(refusal(file, "-s", "-N")).toContain("exclude one another");
-    expect(refusal(file, "-I", "2@localhost:9093:JEXY6aqzQY-32P5TStzaFg")).toContain("must name node 1 and no other");
     expect(refusal(file, "-I", "1@localhost")).toContain("id@host:port:directory");
     expect(refusal(file, "-s", "-S", "SCRAM-SHA-256=[name=a,password=b]")).toContain("SCRAM");
     expect(refusal(join(root, "nowhere.properties"), "-s")).toContain("nowhere.properties");

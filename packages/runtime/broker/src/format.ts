@@ -1,41 +1,15 @@
-import {
-  type BrokerId,
-  type Disk,
-  DiskError,
-  entryAt,
-  type Env,
-  parseConfig,
-  parseUuid,
-  randomUuid,
-  type Uuid,
-} from "@samsa/base";
+import { type BrokerId, type Disk, DiskError, entryAt, type Env, parseConfig, randomUuid } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
-import type { VoterDescription } from "@samsa/records";
 import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./metadata/features.ts";
-import { parseEndpoint } from "./config/listeners.ts";
-
-/** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */
-export class StorageError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "StorageError";
-  }
-}
+import { firstVoters, type FirstQuorum, StorageError } from "./first-quorum.ts";
 
 const FIRST_RELEASE = METADATA_VERSION.minimum;
 const META = "meta.properties";
-
-/** Initial quorum of a new cluster, as the flags of `kafka-storage format` choose it. */
-export type FirstQuorum =
-  | { readonly kind: "standalone" }
-  | { readonly kind: "none" }
-  /** Comma-separated list of `id@host:port:directory`. */
-  | { readonly kind: "voters"; readonly voters: string };
 
 export interface FormatOptions {
   /** The settings as the user wrote them. */
@@ -93,6 +67,11 @@ function featureLevels(texts: readonly string[]): Map<string, number> {
   return levels;
 }
 
+/** Flags that choose the voters of a dynamic quorum. */
+const QUORUM_FLAGS =
+  "if controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or " +
+  "--no-initial-controllers is used";
+
 /** Throws for features that are unknown, or that this broker does not support. */
 function checkFeatures(levels: ReadonlyMap<string, number>, kraftVersion: number): void {
   const known = new Map([...FEATURES, [KRAFT_FEATURE.name, KRAFT_FEATURE]]);
@@ -108,8 +87,8 @@ function checkFeatures(levels: ReadonlyMap<string, number>, kraftVersion: number
     if (name !== KRAFT_FEATURE.name || level === kraftVersion) continue;
     throw new StorageError(
       level === 0
-        ? "Cannot set kraft.version to 0 if controller.quorum.voters is empty and --standalone or --initial-controllers is used."
-        : `Cannot set kraft.version to ${level} unless controller.quorum.voters is empty and --standalone or --initial-controllers is used.`,
+        ? `Cannot set kraft.version to 0 ${QUORUM_FLAGS}.`
+        : `Cannot set kraft.version to ${level} ${QUORUM_FLAGS.replace("if", "unless")}.`,
     );
   }
 }
@@ -121,62 +100,6 @@ function metadataLevel(release: string | undefined, features: ReadonlyMap<string
     throw new StorageError("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.");
   }
   return chosen;
-}
-
-/** This node as the only voter; undefined if `controller.quorum.voters` lists the voters. */
-function firstVoter(
-  config: BrokerConfig,
-  quorum: FirstQuorum | undefined,
-  newId: () => Uuid,
-): VoterDescription | undefined {
-  const isStatic = config["controller.quorum.voters"].length > 0;
-  if (isStatic) {
-    if (quorum === undefined || quorum.kind === "none") return undefined;
-    throw new StorageError(
-      "You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone.",
-    );
-  }
-  if (quorum === undefined) {
-    throw new StorageError(
-      "Because controller.quorum.voters is not set on this controller, you must specify one of the following: " +
-        "--standalone, --initial-controllers, or --no-initial-controllers.",
-    );
-  }
-  if (quorum.kind === "none") {
-    throw new StorageError(
-      "--no-initial-controllers is for a node that joins a quorum, which is not available: use --standalone.",
-    );
-  }
-  const described = { minKraftVersion: 0, maxKraftVersion: KRAFT_FEATURE.max };
-  const id = config["node.id"];
-  const name = config["controller.listener.names"][0] ?? "CONTROLLER";
-  if (quorum.kind === "standalone") {
-    const own = config.listeners
-      .map(text => parseEndpoint("listeners", text))
-      .filter(endpoint => endpoint.name === name);
-    const endpoints = own.map(({ host, port }) => ({ name, host: host === "" ? "localhost" : host, port }));
-    return { id, directoryId: newId(), endpoints, ...described };
-  }
-  const voters = quorum.voters.split(",").map(voter => parseVoter(voter.trim()));
-  const [voter, ...others] = voters;
-  if (voter === undefined || others.length > 0 || voter.id !== id) {
-    throw new StorageError(
-      `--initial-controllers must name node ${id} and no other: quorums of several controllers are not available.`,
-    );
-  }
-  const { host, port, directoryId } = voter;
-  return { id, directoryId, endpoints: [{ name, host, port }], ...described };
-}
-
-const VOTER = /^(\d{1,10})@(?:\[([^\]]+)\]|([^:]+)):(\d{1,5}):([A-Za-z0-9_-]{22})$/;
-
-function parseVoter(text: string): { id: number; host: string; port: number; directoryId: Uuid } {
-  const match = VOTER.exec(text);
-  const directoryId = parseUuid(match?.[5] ?? "");
-  if (match === null || directoryId === undefined || Number(match[4]) > 65535) {
-    throw new StorageError(`"${text}" is not a voter: expected id@host:port:directory.`);
-  }
-  return { id: Number(match[1]), host: match[2] ?? entryAt(match, 3), port: Number(match[4]), directoryId };
 }
 
 interface Found {
@@ -224,8 +147,8 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   const config = parseConfig(brokerConfigs, name => options.settings.get(name));
   if (!/^[^\s=#\\]+$/.test(options.clusterId)) throw new StorageError(`"${options.clusterId}" is not a cluster id.`);
   const newId = () => randomUuid(length => env.random.bytes(length));
-  const voter = firstVoter(config, options.quorum, newId);
-  const kraftVersion = voter === undefined ? 0 : KRAFT_FEATURE.max;
+  const voters = firstVoters(config, options.quorum, newId);
+  const kraftVersion = config["controller.quorum.voters"].length > 0 ? 0 : KRAFT_FEATURE.max;
   const features = featureLevels(options.features);
   checkFeatures(features, kraftVersion);
   const level = metadataLevel(options.releaseVersion, features);
@@ -249,24 +172,24 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   lines.push(
     `Bootstrap metadata: ${METADATA_VERSION_FEATURE}=${level} (${release}), ${KRAFT_FEATURE.name}=${kraftVersion}`,
   );
+  const own = voters?.find(({ id }) => id === nodeId);
+  const metadataKind =
+    voters === undefined ? "metadata directory" : `dynamic metadata ${own === undefined ? "" : "voter "}directory`;
   for (const path of empty) {
     const isMetadata = path === metadata;
-    const kind = !isMetadata
-      ? "data directory"
-      : voter === undefined
-        ? "metadata directory"
-        : "dynamic metadata voter directory";
+    const kind = isMetadata ? metadataKind : "data directory";
     lines.push(`Formatting ${kind} ${path} with ${METADATA_VERSION_FEATURE} ${release}.`);
     env.disk.makeDirectory(path);
-    if (isMetadata) {
+    // A broker gets the metadata from the controllers.
+    if (isMetadata && config["process.roles"].includes("controller")) {
       writeBootstrapSnapshot(env, `${path}/${METADATA_TOPIC}-0`, {
         lastContainedLogTimestamp: env.clock.now(),
         kraftVersion,
-        voters: voter && [voter],
+        voters,
         records: bootstrapRecords({ metadataVersion: level, features: served }),
       });
     }
-    const directoryId = isMetadata && voter !== undefined ? voter.directoryId : newId();
+    const directoryId = isMetadata && own !== undefined ? own.directoryId : newId();
     // Write meta.properties last: a directory that has it counts as formatted.
     const meta = writeMetaProperties({ clusterId: options.clusterId, nodeId, directoryId });
     replaceFile(env.disk, `${path}/${META}`, meta, true);

@@ -1,6 +1,13 @@
+import { decodeSnapshot, type Snapshot } from "@samsa/quorum";
 import { type SimNode, World } from "@samsa/sim";
+import { readMetaProperties, readWhole } from "@samsa/storage";
 import { beforeEach, expect, test } from "vitest";
-import { type FirstQuorum, formatStorage, StorageError } from "../src/format.ts";
+import { type FirstQuorum, StorageError } from "../src/first-quorum.ts";
+import { formatStorage } from "../src/format.ts";
+
+const FIRST = "1@localhost:9093:JEXY6aqzQY-32P5TStzaFg";
+const SECOND = "2@[::1]:9094:MvDxzVmcRsaTz33bUuRU6A";
+const BROKER_ONLY = { "process.roles": "broker", "controller.quorum.bootstrap.servers": "h:1" };
 
 let node: SimNode;
 beforeEach(() => {
@@ -51,7 +58,12 @@ test.each<[Asked, string]>([
   [{ clusterId: "a b" }, '"a b" is not a cluster id.'],
   [{ clusterId: "" }, '"" is not a cluster id.'],
   [{ quorum: { kind: "voters", voters: "1@h:99999:JEXY6aqzQY-32P5TStzaFg" } }, "expected id@host:port:directory"],
-  [{ quorum: { kind: "voters", voters: "1@h:1:JEXY6aqzQY-32P5TStzaFg,2@h:2:MvDxzVmcRsaTz33bUuRU6A" } }, "no other"],
+  [{ quorum: { kind: "voters", voters: " ," } }, "No voters given."],
+  [{ quorum: { kind: "voters", voters: `${FIRST},${FIRST}` } }, "Node id 1 was specified more than once."],
+  [{ quorum: { kind: "voters", voters: "1@h:1:AAAAAAAAAAAAAAAAAAAAAQ" } }, "AAAAAAAAAAAAAAAAAAAAAQ is reserved"],
+  [{ settings: BROKER_ONLY }, "You can only use --standalone on a controller."],
+  [{ settings: { "controller.quorum.voters": "1@h:1" } }, "specify controller.quorum.bootstrap.servers instead."],
+  [{ quorum: undefined as never }, "you must specify one of the following: --standalone"],
 ])("%j is refused", (asked, why) => {
   const refused = () => format(asked);
   expect(refused).toThrow(StorageError);
@@ -73,4 +85,63 @@ test("what is cut off in the middle is formatted anew", () => {
   expect(() => format()).toThrow("EIO");
   node.disk.fault = undefined;
   expect(format().at(-1)).toContain("Formatting");
+});
+
+/** Bootstrap snapshot in `directory`; undefined if there is none. */
+function snapshot(directory = "/a"): Snapshot | undefined {
+  const { disk, crypto, codecs } = node.env;
+  const bytes = readWhole(disk, `${directory}/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint`);
+  return bytes && decodeSnapshot(bytes, { crc32c: crypto.crc32c, codecs });
+}
+
+const directoryId = (directory = "/a") => readMetaProperties(readWhole(node.env.disk, `${directory}/meta.properties`)!);
+
+test("each of several first voters knows all of them", () => {
+  const voters = { kind: "voters", voters: ` ${SECOND} ,${FIRST}` } as const;
+  const settings = { "node.id": "2", "log.dirs": "/a,/b" };
+  expect(format({ settings, quorum: voters })).toEqual([
+    "Bootstrap metadata: metadata.version=33 (4.4-IV2), kraft.version=1",
+    "Formatting dynamic metadata voter directory /a with metadata.version 4.4-IV2.",
+    "Formatting data directory /b with metadata.version 4.4-IV2.",
+  ]);
+  expect(directoryId().directoryId).toBe("MvDxzVmcRsaTz33bUuRU6A");
+  const { kraftVersion, voters: told } = snapshot()!;
+  expect(kraftVersion).toBe(1);
+  const endpoint = (host: string, port: number) => [{ name: "CONTROLLER", host, port }];
+  expect(told?.map(({ id, directoryId: dir, endpoints }) => [id, dir, endpoints])).toEqual([
+    [1, "JEXY6aqzQY-32P5TStzaFg", endpoint("localhost", 9093)],
+    [2, "MvDxzVmcRsaTz33bUuRU6A", endpoint("::1", 9094)],
+  ]);
+});
+
+test("a controller that is none of the first voters joins them with a directory of its own", () => {
+  const lines = format({ settings: { "node.id": "3" }, quorum: { kind: "voters", voters: `${FIRST},${SECOND}` } });
+  expect(lines.at(-1)).toBe("Formatting dynamic metadata directory /a with metadata.version 4.4-IV2.");
+  expect(snapshot()?.voters?.map(({ id }) => id)).toEqual([1, 2]);
+});
+
+test("a controller without first voters gets the quorum's version, but no voters", () => {
+  const lines = format({ quorum: { kind: "none" } });
+  expect(lines).toEqual([
+    "Bootstrap metadata: metadata.version=33 (4.4-IV2), kraft.version=1",
+    "Formatting metadata directory /a with metadata.version 4.4-IV2.",
+  ]);
+  expect(snapshot()).toMatchObject({ kraftVersion: 1, voters: undefined });
+});
+
+test("a broker gets no metadata, with or without a flag", () => {
+  for (const quorum of [undefined as never, { kind: "none" } as const]) {
+    const directory = quorum === undefined ? "/a" : "/b";
+    format({ settings: { ...BROKER_ONLY, "log.dirs": directory }, quorum });
+    expect(directoryId(directory)).toMatchObject({ clusterId: "cluster", nodeId: 1 });
+    expect(snapshot(directory)).toBeUndefined();
+  }
+});
+
+test("a voter is reached where its listener is advertised", () => {
+  const listeners = "PLAINTEXT://h:9092,CONTROLLER://:9093";
+  format({ settings: { listeners, "advertised.listeners": "PLAINTEXT://h:9092,CONTROLLER://outside:29093" } });
+  expect(snapshot()?.voters?.[0]?.endpoints).toEqual([{ name: "CONTROLLER", host: "outside", port: 29093 }]);
+  format({ settings: { listeners, "log.dirs": "/b" } });
+  expect(snapshot("/b")?.voters?.[0]?.endpoints).toEqual([{ name: "CONTROLLER", host: "localhost", port: 9093 }]);
 });
