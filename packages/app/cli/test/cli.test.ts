@@ -47,6 +47,17 @@ function start(...args: string[]): Promise<{ ready: Ready; child: ChildProcess }
 
 const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0"];
 
+test("a node that is a controller only tells its address, and serves its metrics", async () => {
+  const settings = ["process.roles=controller", "controller.quorum.voters=1@127.0.0.1:0"];
+  const args = [...settings, "listeners=CONTROLLER://127.0.0.1:0"].flatMap(setting => ["-o", setting]);
+  const { ready, child } = await start(...args, "--http-port", "0");
+  expect(ready.listeners).toEqual([{ name: "CONTROLLER", host: "127.0.0.1", port: expect.any(Number) }]);
+  const metrics = await fetch(`${ready.http}/metrics`).then(response => response.text());
+  expect(metrics).toContain("kafka_server_socket_server_metrics_connection_count 0");
+  child.kill();
+  expect(await new Promise(resolve => child.once("exit", resolve))).toBe(0);
+});
+
 describe("a broker from an empty folder", () => {
   test("topics are created, listed, described and deleted; metrics and health are served; it stops", async () => {
     const { ready, child } = await start(...ANYWHERE, "--http-port", "0");

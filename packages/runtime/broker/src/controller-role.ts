@@ -44,6 +44,7 @@ export class ControllerRole {
   readonly #server: SocketServer<ControllerRow>;
   readonly #watch: BrokerWatch;
   readonly #tasks: PeriodicTasks;
+  readonly metrics = new BrokerMetrics();
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
 
@@ -87,7 +88,7 @@ export class ControllerRole {
     this.#server = new SocketServer({
       env,
       turn: options.turn,
-      metrics: new BrokerMetrics(),
+      metrics: this.metrics,
       quotas,
       buffers,
       config: () => config,
@@ -101,7 +102,12 @@ export class ControllerRole {
   /** Opens the listeners; resolves with their advertised endpoints. */
   async bind(): Promise<readonly Endpoint[]> {
     await this.#server.bind(this.#options.plan);
-    return [...this.#server.advertised.values()];
+    return [...this.advertised.values()];
+  }
+
+  /** Advertised endpoints by listener name. */
+  get advertised(): ReadonlyMap<string, Endpoint> {
+    return this.#server.advertised;
   }
 
   /** Serves connections. */

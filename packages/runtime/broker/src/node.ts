@@ -34,6 +34,8 @@ import {
 } from "./config/listeners.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
+import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
+import type { MetricFamily } from "./turn/metrics.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import { Turn } from "./turn/turn.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
@@ -58,6 +60,8 @@ export interface NodeOptions extends BrokerRoleOptions {
 const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
 /** Time after which a forwarded request is given up, in ms (`BrokerServer`). */
 const FORWARDING_MS = 60_000;
+/** Time after which a request of a controller to register is given up, to be sent again, in ms (`ControllerServer`). */
+const REGISTRATION_MS = 5000;
 /** Interval of snapshots and trimming of the metadata log (`KafkaRaftClient`). */
 const METADATA_MS = 60_000;
 
@@ -74,6 +78,7 @@ export class Node {
   readonly #snapshots: SnapshotGenerator;
   /** Undefined until this node leads the quorum. */
   #controller: ControllerRole | undefined;
+  #registration: ControllerRegistration | undefined;
   #broker: BrokerRole | undefined;
   readonly #channels: NodeToControllerChannel[] = [];
   #isStarted = false;
@@ -161,6 +166,7 @@ export class Node {
     quorum.start(endpoints);
     this.#controller?.enable();
     loader.install([this.#snapshots]);
+    if (endpoints.length > 0) this.#registerController(endpoints);
     if (!roles.includes("broker")) return;
     this.#broker = new BrokerRole(this.shared, {
       ...this.#options,
@@ -175,6 +181,13 @@ export class Node {
       plan: this.#plan.broker,
     });
     await this.#broker.start();
+  }
+
+  #registerController(endpoints: readonly Endpoint[]): void {
+    const { env, nodeId, incarnationId, loader } = this.shared;
+    const channel = this.#channel(REGISTRATION_MS);
+    this.#registration = new ControllerRegistration({ env, nodeId, incarnationId, endpoints, channel });
+    loader.install([this.#registration]);
   }
 
   /** Throws `QuorumError` if the quorum has other voters, which could not reach this controller. */
@@ -226,9 +239,14 @@ export class Node {
     return this.#broker;
   }
 
-  /** Advertised endpoints by listener name. */
+  /** Advertised endpoints of the broker, or of a controller that is no broker, by listener name. */
   get advertised(): ReadonlyMap<string, Endpoint> {
-    return this.broker.advertised;
+    return this.#broker?.advertised ?? this.#controller?.advertised ?? new Map();
+  }
+
+  /** Metrics of the broker, or of a controller that is no broker. */
+  metricFamilies(): MetricFamily[] {
+    return (this.#broker ?? this.#controller)?.metrics.families() ?? [];
   }
 
   /** True if the node can take records. */
@@ -375,6 +393,7 @@ export class Node {
     const { dirs, quorum } = this.shared;
     this.#tasks.close();
     this.#snapshots.close();
+    this.#registration?.close();
     await this.#broker?.close();
     for (const channel of this.#channels) channel.close();
     await this.#controller?.close();

@@ -71,7 +71,7 @@ function httpServer(node: Node, clients: ClientMetrics): Server {
       const status = node.healthy ? 200 : 503;
       answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
     } else if (path === "/metrics") {
-      renderMetrics([...node.broker.metrics.families(), turns(), ...clients.families()]).then(
+      renderMetrics([...node.metricFamilies(), turns(), ...clients.families()]).then(
         text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
         error => answer(response, 500, "text/plain", String(error)),
       );

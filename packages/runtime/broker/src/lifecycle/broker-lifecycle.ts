@@ -15,7 +15,7 @@ import { Apis, errorOf } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
-import { KRAFT_FEATURE, TOLERATED } from "../metadata/features.ts";
+import { registeredFeatures } from "../metadata/features.ts";
 import type { MetadataPublisher } from "../metadata/publisher.ts";
 import type { Endpoint } from "../config/listeners.ts";
 
@@ -183,18 +183,12 @@ export class BrokerLifecycle implements MetadataPublisher {
   /** Returns the time until the next request, in ms. */
   async #register(): Promise<number> {
     const { env, nodeId, clusterId, incarnationId, config, dirs, channel } = this.#host;
-    const supported = [...TOLERATED, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const];
-    const features = supported.map(([name, { min, max }]) => ({
-      name,
-      minSupportedVersion: min,
-      maxSupportedVersion: max,
-    }));
     const request = Apis.BrokerRegistration.request.defaults({
       brokerId: nodeId,
       clusterId,
       incarnationId,
       listeners: this.#endpoints.map(({ name, host, port }) => ({ name, host, port, securityProtocol: 0 })),
-      features,
+      features: registeredFeatures(),
       rack: config["broker.rack"] ?? null,
       logDirs: dirs.live.map(({ directoryId }) => directoryId).sort(),
       previousBrokerEpoch: dirs.previousBrokerEpoch,

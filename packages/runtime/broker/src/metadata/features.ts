@@ -29,6 +29,12 @@ export const METADATA_LEVEL = 33;
 /** Feature of the quorum. Level 1: voters may change (KIP-853). */
 export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };
 
+/** Features and their ranges with which a node registers. */
+export function registeredFeatures(): { name: string; minSupportedVersion: number; maxSupportedVersion: number }[] {
+  const supported = [...TOLERATED, [KRAFT_FEATURE.name, KRAFT_FEATURE] as const];
+  return supported.map(([name, { min, max }]) => ({ name, minSupportedVersion: min, maxSupportedVersion: max }));
+}
+
 /** First version of ApiVersions that may carry features with a minimum level of 0 (KAFKA-17011). */
 const ZERO_MINIMUM_VERSION = 4;
 
