@@ -1,24 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import type { BrokerProcess } from "./broker.ts";
 import { Child, run } from "./child.ts";
+import { freePort } from "./free-port.ts";
 import { findJava, type Java, Missing } from "./runtimes.ts";
 
 const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
 
 const READY_MS = 30_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise(resolve => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 function properties(directory: string, quorum: string, port: number, controller: number): string {
   return [

@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { entryAt, ignored } from "@samsa/base";
+import { run } from "../processes/child.ts";
+import { freePort } from "../processes/free-port.ts";
+import { findJava, findSamsa, Missing } from "../processes/runtimes.ts";
+import { MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
+
+const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
+const TOOL_MS = 60_000;
+
+/** Settings of all nodes, with time-outs short enough for a test. */
+const SETTINGS = [
+  "broker.heartbeat.interval.ms=500",
+  "broker.session.timeout.ms=3000",
+  "replica.lag.time.max.ms=5000",
+  "offsets.topic.num.partitions=3",
+  "transaction.state.log.num.partitions=3",
+  "share.coordinator.state.topic.num.partitions=1",
+  "group.initial.rebalance.delay.ms=0",
+  "auto.create.topics.enable=false",
+];
+
+/** Wish for a cluster. */
+export interface ClusterPlan {
+  readonly nodes: readonly NodePlan[];
+  /** `fixed`: voters are settings of all nodes; `changing`: they are records of the metadata (KIP-853). */
+  readonly voters: "fixed" | "changing";
+  readonly settings?: readonly string[];
+}
+
+/** Processes of both vendors that form one cluster. */
+export class MixedCluster {
+  readonly nodes: readonly MixedNode[];
+  readonly #programs: Programs;
+  readonly #home: string;
+
+  private constructor(nodes: readonly MixedNode[], programs: Programs, home: string) {
+    this.nodes = nodes;
+    this.#programs = programs;
+    this.#home = home;
+  }
+
+  /** Formats all directories, and starts the controllers, then the brokers. */
+  static async start(plan: ClusterPlan): Promise<MixedCluster> {
+    const cluster = await MixedCluster.form(plan);
+    try {
+      const isController = (node: MixedNode): boolean => node.controller !== undefined;
+      await Promise.all(cluster.nodes.filter(isController).map(node => node.start()));
+      await Promise.all(cluster.nodes.filter(node => !isController(node)).map(node => node.start()));
+      return cluster;
+    } catch (error) {
+      await cluster.dispose();
+      throw error;
+    }
+  }
+
+  /** Formats all directories. */
+  static async form(plan: ClusterPlan): Promise<MixedCluster> {
+    const java = await findJava();
+    if (java instanceof Missing) throw new Error(java.reason);
+    const programs = { java, samsa: await findSamsa() };
+    const home = mkdtempSync(join(tmpdir(), "mixed-interop-"));
+    const places = await Promise.all(
+      plan.nodes.map(async ({ id, roles }) => ({
+        id,
+        broker: roles.includes("broker") ? `127.0.0.1:${await freePort()}` : undefined,
+        controller: roles.includes("controller") ? `127.0.0.1:${await freePort()}` : undefined,
+      })),
+    );
+    const controllers = places.filter(({ controller }) => controller !== undefined);
+    const quorum =
+      plan.voters === "fixed"
+        ? `controller.quorum.voters=${controllers.map(({ id, controller }) => `${id}@${controller}`).join(",")}`
+        : `controller.quorum.bootstrap.servers=${controllers.map(({ controller }) => controller).join(",")}`;
+    const settings = [...SETTINGS, quorum, ...(plan.settings ?? [])];
+    const nodes = plan.nodes.map((node, index) => {
+      const place = { ...entryAt(places, index), home, clusterId: CLUSTER_ID, settings };
+      return new MixedNode(node, programs, place);
+    });
+    const cluster = new MixedCluster(nodes, programs, home);
+    try {
+      await Promise.all(nodes.map(node => node.format()));
+    } catch (error) {
+      await cluster.dispose();
+      throw error;
+    }
+    return cluster;
+  }
+
+  node(id: number): MixedNode {
+    const found = this.nodes.find(node => node.id === id);
+    if (found === undefined) throw new Error(`there is no node ${id}`);
+    return found;
+  }
+
+  /** Addresses of the running brokers. */
+  get brokers(): string {
+    return this.nodes.flatMap(({ broker, isRunning }) => (isRunning && broker !== undefined ? [broker] : [])).join(",");
+  }
+
+  /** Addresses of the running controllers. */
+  get controllers(): string {
+    return this.nodes
+      .flatMap(({ controller, isRunning }) => (isRunning && controller !== undefined ? [controller] : []))
+      .join(",");
+  }
+
+  /** Runs one of Kafka's programs to its end; returns what it prints. */
+  async tool(main: string, ...args: readonly string[]): Promise<string> {
+    const { command, args: all } = this.#programs.java(main, ...args);
+    return (await run(command, all, { deadlineMs: TOOL_MS })).join("\n");
+  }
+
+  /** Standard error of all nodes. */
+  log(): string {
+    return this.nodes
+      .map(node => `--- node ${node.id} (${node.plan.vendor}, ${node.plan.roles})\n${node.log()}`)
+      .join("\n");
+  }
+
+  /** Kills all nodes and removes their directories. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.nodes.map(node => node.kill().catch(ignored("the directory is removed in any case"))));
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,163 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Child, run } from "../processes/child.ts";
+import type { Java, Program } from "../processes/runtimes.ts";
+import { connect } from "../differential/connection.ts";
+
+/** Implementation that a node of a cluster runs. */
+export type Vendor = "kafka" | "samsa";
+
+/** Wish for a node: its vendor, roles and further settings. */
+export interface NodePlan {
+  readonly id: number;
+  readonly vendor: Vendor;
+  readonly roles: "broker" | "controller" | "broker,controller";
+  readonly settings?: readonly string[];
+  /** Further arguments of `storage format`. */
+  readonly format?: readonly string[];
+}
+
+/** Programs of both vendors. */
+export interface Programs {
+  readonly java: Java;
+  readonly samsa: Program;
+}
+
+/** Addresses of a node; a role that it does not have has none. */
+export interface Addresses {
+  readonly broker: string | undefined;
+  readonly controller: string | undefined;
+}
+
+interface Place extends Addresses {
+  readonly home: string;
+  readonly clusterId: string;
+  readonly settings: readonly string[];
+}
+
+/** Time for a stop before SIGKILL ends the node, which fails the test. */
+const STOP_MS = 40_000;
+/** Time for a node to open its listeners. */
+const OPEN_MS = 60_000;
+
+/** Node of a cluster, as a process of its vendor. */
+export class MixedNode implements Addresses {
+  readonly plan: NodePlan;
+  readonly broker: string | undefined;
+  readonly controller: string | undefined;
+  readonly directory: string;
+  readonly #programs: Programs;
+  readonly #file: string;
+  readonly #clusterId: string;
+  #child: Child | undefined;
+  #log = "";
+
+  constructor(plan: NodePlan, programs: Programs, place: Place) {
+    this.plan = plan;
+    this.broker = place.broker;
+    this.controller = place.controller;
+    this.#programs = programs;
+    this.#clusterId = place.clusterId;
+    const home = join(place.home, String(plan.id));
+    mkdirSync(home);
+    this.directory = join(home, "data");
+    this.#file = join(home, "server.properties");
+    const listeners = [
+      ...(place.broker === undefined ? [] : [`PLAINTEXT://${place.broker}`]),
+      ...(place.controller === undefined ? [] : [`CONTROLLER://${place.controller}`]),
+    ];
+    const settings = [
+      `node.id=${plan.id}`,
+      `process.roles=${plan.roles}`,
+      `listeners=${listeners.join(",")}`,
+      "controller.listener.names=CONTROLLER",
+      `log.dirs=${this.directory}`,
+      ...place.settings,
+      ...(plan.settings ?? []),
+    ];
+    writeFileSync(this.#file, `${settings.join("\n")}\n`);
+  }
+
+  get id(): number {
+    return this.plan.id;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? -1;
+  }
+
+  #program(kafka: string, samsa: readonly string[], args: readonly string[]): Program {
+    const { java, samsa: ours } = this.#programs;
+    if (this.plan.vendor === "kafka") return java(kafka, ...args);
+    return { command: ours.command, args: [...ours.args, ...samsa, ...args] };
+  }
+
+  /** Formats the directory with the vendor's own tool. */
+  async format(): Promise<void> {
+    const more = this.plan.format ?? [];
+    const args = ["format", "-t", this.#clusterId, "-c", this.#file, ...more];
+    const { command, args: all } = this.#program("kafka.tools.StorageTool", ["storage"], args);
+    await run(command, all);
+  }
+
+  /** Starts the process; resolves once its listeners are open: those of a broker open when it is unfenced. */
+  async start(): Promise<void> {
+    const isOurs = this.plan.vendor === "samsa";
+    const more = isOurs ? ["--http-port", "off", "--json"] : [];
+    const { command, args } = this.#program("kafka.Kafka", ["start"], [this.#file, ...more]);
+    const child = new Child(command, args);
+    this.#child = child;
+    const opened = this.broker ?? this.controller ?? "";
+    const ended = child.exited.then(code => {
+      throw new Error(`node ${this.id} ended with ${code} at its start\n${child.stderr}`);
+    });
+    await Promise.race([isOurs ? child.line(line => line.startsWith("{"), OPEN_MS) : open(opened), ended]);
+    child.exited.then(
+      () => this.#ended(child),
+      () => this.#ended(child),
+    );
+  }
+
+  #ended(child: Child): void {
+    if (this.#child === child) this.#child = undefined;
+    this.#log += child.stderr;
+  }
+
+  /** Stops the node with SIGTERM. Rejects if it must be killed, or says that it failed. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    const timer = setTimeout(() => child.kill(), STOP_MS);
+    const end = await child.end("SIGTERM");
+    clearTimeout(timer);
+    // A JVM that stops on SIGTERM exits with 143.
+    if (end !== 0 && end !== 143) throw new Error(`node ${this.id} ended with ${end} on SIGTERM\n${child.stderr}`);
+  }
+
+  async kill(): Promise<void> {
+    await this.#child?.end("SIGKILL");
+  }
+
+  /** Standard error of all its processes. */
+  log(): string {
+    return this.#log + (this.#child?.stderr ?? "");
+  }
+}
+
+/** Waits until a server accepts connections. */
+async function open(server: string): Promise<void> {
+  const deadline = performance.now() + OPEN_MS;
+  for (;;) {
+    try {
+      (await connect(server)).close();
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
