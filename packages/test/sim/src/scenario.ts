@@ -15,7 +15,7 @@ import { Holdings } from "./ledgers/holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./clients/member.ts";
 import { overheard } from "./ledgers/overheard.ts";
 import { Prng } from "./world/prng.ts";
-import { type Ending, Violation } from "./ledgers/rules.ts";
+import { type Ending, Violation, violationOf } from "./ledgers/rules.ts";
 import { slowJudge, WipedBuffers } from "./stand-ins.ts";
 import type { Actor, Stage } from "./stage/stage.ts";
 import { agreeOn, Subscriber } from "./clients/subscriber.ts";
@@ -541,12 +541,6 @@ function agree(members: Cast["members"]): boolean {
   const generation = Math.max(...members.map(member => member.generation));
   const shares = members.flatMap(member => (member.generation === generation ? member.shares : []));
   return members.every(member => member.generation === generation) && shares.length === SHARES.length;
-}
-
-/** Returns a `Violation` as it is, and turns any other error into a failure of the broker. */
-function violationOf(error: unknown): Violation {
-  if (error instanceof Violation) return error;
-  return new Violation("the broker failed", error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 /** Runs one seed to its end, or to the first violation. */

@@ -4,7 +4,6 @@ import type { Client } from "./stage/client.ts";
 import { CommittedReader } from "./clients/committed-reader.ts";
 import { copiedTo, takeOver } from "./clients/copier.ts";
 import { Prng } from "./world/prng.ts";
-import type { Stage } from "./stage/stage.ts";
 import { COPY_PARTITIONS, COPY_TOPIC } from "./ledgers/txn-ledger.ts";
 
 /** Creates the topic and finds the coordinator that copiers need; false when either failed. */
@@ -33,7 +32,10 @@ export async function prepareCopies(client: Client, rng: Prng): Promise<boolean>
 }
 
 /** Ends all transactions, reads all committed records and checks them; false when an answer is missing. */
-export async function auditCopies(stage: Stage, client: Client): Promise<boolean> {
+export async function auditCopies(
+  stage: ConstructorParameters<typeof CommittedReader>[0],
+  client: Client,
+): Promise<boolean> {
   const offsets = new Map<string, number>();
   for (const id of ["copy0", "copy1"]) {
     if ((await takeOver(client, id)) === undefined) return false;

@@ -117,6 +117,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/wire",
       "@samsa/broker",
       "@samsa/node",
+      "@samsa/metadata",
       "@samsa/storage",
     ],
     node: true,

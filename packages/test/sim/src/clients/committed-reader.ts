@@ -43,16 +43,19 @@ interface Reading {
   losses: number;
 }
 
+/** Parts of a `Stage` that the reader needs. */
+type ReaderStage = Pick<Stage, "txns" | "losses" | "device" | "dirs" | "isFlushed">;
+
 /** Reads the records of copiers as Kafka's consumer does with `isolation.level=read_committed`. */
 export class CommittedReader implements Actor {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: ReaderStage;
   readonly #rng: Prng;
   /** Never starts over from the beginning. */
   steady = false;
   readonly #readings: Reading[] = COPY_PARTITIONS.map(() => ({ position: 0, found: 0, stable: 0, losses: 0 }));
 
-  constructor(stage: Stage, client: Client, rng: Prng) {
+  constructor(stage: ReaderStage, client: Client, rng: Prng) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;

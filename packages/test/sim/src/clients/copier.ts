@@ -50,7 +50,7 @@ export async function takeOver(client: Client, transactionalId: string) {
  */
 export class Copier implements Actor {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: Pick<Stage, "txns" | "note">;
   readonly #rng: Prng;
   readonly #id: string;
   readonly #modern: boolean;
@@ -63,7 +63,12 @@ export class Copier implements Actor {
   /** Died for good with an open transaction. */
   gone = false;
 
-  constructor(stage: Stage, client: Client, rng: Prng, { transactionalId, modern }: CopierOptions) {
+  constructor(
+    stage: Pick<Stage, "txns" | "note">,
+    client: Client,
+    rng: Prng,
+    { transactionalId, modern }: CopierOptions,
+  ) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;

@@ -55,6 +55,11 @@ export type Rule =
   | "a deleted topic came back"
   | "a setting is lost"
   | "a setting is not obeyed"
+  // Clusters.
+  | "two nodes lead at once"
+  | "an epoch went back"
+  | "the metadata went back"
+  | "the metadata differ"
   // The broker as a whole.
   | "the history is impossible"
   | "the broker does not start"
@@ -65,3 +70,9 @@ export type Rule =
 
 /** End of a broker's life: a clean stop, a killed process (files keep all writes), a power cut (only flushed data). */
 export type Ending = "stop" | "kill" | "power";
+
+/** Returns a `Violation` as it is, and turns any other error into a failure of the broker. */
+export function violationOf(error: unknown): Violation {
+  if (error instanceof Violation) return error;
+  return new Violation("the broker failed", error instanceof Error ? (error.stack ?? error.message) : String(error));
+}

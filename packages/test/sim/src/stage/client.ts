@@ -29,35 +29,63 @@ const TIMES = {
 export class Client {
   readonly env: Env;
   readonly name: string;
-  readonly #link: BrokerLink;
+  readonly #links = new Map<string, BrokerLink>();
+  readonly #server: Endpoint;
   #quiet = false;
 
   constructor(env: Env, name: string, server: Endpoint) {
     this.env = env;
     this.name = name;
-    const software = { name: "sim", version: "1" };
-    this.#link = new BrokerLink(env, server, { clientId: name, software, maxInFlight: 100, ...TIMES });
+    this.#server = server;
   }
 
-  async ask<N extends ApiName>({ api, version }: Call<N>, body: RequestOf<N>): Promise<ResponseOf<N> | undefined> {
+  async ask<N extends ApiName>(call: Call<N>, body: RequestOf<N>): Promise<ResponseOf<N> | undefined> {
+    if (this.#quiet) return undefined;
+    const server = await this.serverOf(call, body);
+    return server === undefined ? undefined : this.askOf(server, call, body);
+  }
+
+  /** Sends a request to one server. */
+  protected async askOf<N extends ApiName>(
+    server: Endpoint,
+    { api, version }: Call<N>,
+    body: RequestOf<N>,
+  ): Promise<ResponseOf<N> | undefined> {
     if (this.#quiet) return undefined;
     try {
-      return await this.#link.call(api, body, { version });
+      return await this.#linkTo(server).call(api, body, { version });
     } catch (error) {
       return lost(error);
     }
   }
 
   /** Sends a request without a response: Produce with acks=0. False without a connection. */
-  async tell<N extends ApiName>({ api, version }: Call<N>, body: RequestOf<N>): Promise<boolean> {
+  async tell<N extends ApiName>(call: Call<N>, body: RequestOf<N>): Promise<boolean> {
     if (this.#quiet) return false;
+    const server = await this.serverOf(call, body);
+    if (server === undefined) return false;
     try {
-      await this.#link.tell(api, body, { version });
+      await this.#linkTo(server).tell(call.api, body, { version: call.version });
       return true;
     } catch (error) {
       lost(error);
       return false;
     }
+  }
+
+  /** Server of a request; undefined if none is known. */
+  protected serverOf<N extends ApiName>(_call: Call<N>, _body: RequestOf<N>): Promise<Endpoint | undefined> {
+    return Promise.resolve(this.#server);
+  }
+
+  #linkTo(server: Endpoint): BrokerLink {
+    const key = `${server.host}:${server.port}`;
+    const known = this.#links.get(key);
+    if (known !== undefined) return known;
+    const software = { name: "sim", version: "1" };
+    const link = new BrokerLink(this.env, server, { clientId: this.name, software, maxInFlight: 100, ...TIMES });
+    this.#links.set(key, link);
+    return link;
   }
 
   /** While quiet, the client is disconnected and sends nothing. */
@@ -67,7 +95,7 @@ export class Client {
   }
 
   disconnect(): void {
-    this.#link.disconnect();
+    for (const link of this.#links.values()) link.disconnect();
   }
 }
 

@@ -30,6 +30,15 @@ export interface NetworkWorld {
 export interface Life {
   readonly node: string;
   alive: boolean;
+  /** Callbacks that wait for a paused node to go on; undefined while it is not paused. */
+  held?: (() => void)[] | undefined;
+}
+
+/** Runs a callback of a node: later if the node is paused, never after its crash. */
+export function runOn(life: Life, callback: () => void): void {
+  if (!life.alive) return;
+  if (life.held === undefined) callback();
+  else life.held.push(() => runOn(life, callback));
 }
 
 interface Binding {
@@ -39,6 +48,7 @@ interface Binding {
 
 const LOCAL = new Set(["localhost", "127.0.0.1", "::1"]);
 const FIRST_EPHEMERAL = 49152;
+const NO_DELAY = [0, 0] as const;
 
 /** Connections between the nodes of a world. Bytes of one direction keep their order; nothing else is guaranteed. */
 export class SimNetwork {
@@ -46,7 +56,10 @@ export class SimNetwork {
   readonly rng: Prng;
   readonly world: NetworkWorld;
   readonly #bindings = new Map<string, Binding>();
+  /** Directions in which nothing passes: `from>to`. */
   readonly #cuts = new Set<string>();
+  /** Bounds of the delays that are added in a direction, in ms. */
+  readonly #slow = new Map<string, readonly [low: number, high: number]>();
   readonly #open = new Set<Endpoint>();
   #nextPort = FIRST_EPHEMERAL;
 
@@ -74,13 +87,34 @@ export class SimNetwork {
   /** Holds back all traffic between two nodes, like a network that drops packets: connections stay open, but silent. */
   cut(a: string, b: string): void {
     this.world.trace(`cut ${a} ${b}`);
-    this.#cuts.add(pair(a, b));
+    this.#cuts.add(way(a, b)).add(way(b, a));
+  }
+
+  /** Holds back the traffic from one node to another, but not that of the other direction. */
+  cutOneWay(from: string, to: string): void {
+    this.world.trace(`cut ${from} to ${to}`);
+    this.#cuts.add(way(from, to));
   }
 
   heal(a: string, b: string): void {
     this.world.trace(`heal ${a} ${b}`);
-    this.#cuts.delete(pair(a, b));
-    for (const end of this.#open) end.pump();
+    this.#cuts.delete(way(a, b));
+    this.#cuts.delete(way(b, a));
+    this.pump();
+  }
+
+  /** Delivers again what was held back. */
+  pump(): void {
+    for (const end of [...this.#open]) end.pump();
+  }
+
+  /** Adds a delay within these bounds to each delivery between two nodes; undefined: no more. */
+  slow(a: string, b: string, boundsMs: readonly [low: number, high: number] | undefined): void {
+    this.world.trace(`slow ${a} ${b} ${boundsMs?.join() ?? "no more"}`);
+    for (const key of [way(a, b), way(b, a)]) {
+      if (boundsMs === undefined) this.#slow.delete(key);
+      else this.#slow.set(key, boundsMs);
+    }
   }
 
   /** Resets every connection between two nodes. */
@@ -101,13 +135,14 @@ export class SimNetwork {
     }
   }
 
-  isCut(a: string, b: string): boolean {
-    return this.#cuts.has(pair(a, b));
+  isCut(from: string, to: string): boolean {
+    return this.#cuts.has(way(from, to));
   }
 
-  latency(): number {
+  latency(from?: string, to?: string): number {
     const [low, high] = this.options.latencyMs;
-    return low + this.rng.next() * (high - low);
+    const [least, most] = (from !== undefined && to !== undefined && this.#slow.get(way(from, to))) || NO_DELAY;
+    return low + this.rng.next() * (high - low) + (most === 0 ? 0 : least + this.rng.next() * (most - least));
   }
 
   gone(end: Endpoint): void {
@@ -133,12 +168,15 @@ export class SimNetwork {
     open: Binding["accept"],
   ): Promise<Connection> {
     const target = LOCAL.has(to.host) ? life.node : to.host;
-    const wait = this.isCut(life.node, target) ? to.timeoutMs : this.latency();
+    const isSilent = (): boolean => {
+      const isPaused = this.#bindings.get(`${target}:${to.port}`)?.life.held !== undefined;
+      return isPaused || this.isCut(life.node, target) || this.isCut(target, life.node);
+    };
+    const wait = isSilent() ? to.timeoutMs : this.latency(life.node, target);
     return new Promise((resolve, reject) => {
-      this.world.after(wait, `connect ${life.node} ${target}:${to.port}`, () => {
-        if (!life.alive) return;
+      const arrive = (): void => {
         const binding = this.#bindings.get(`${target}:${to.port}`);
-        if (this.isCut(life.node, target)) return reject(new NetworkError("ETIMEDOUT", `no answer from ${target}`));
+        if (isSilent()) return reject(new NetworkError("ETIMEDOUT", `no answer from ${target}`));
         if (binding === undefined) return reject(new NetworkError("ECONNREFUSED", `nobody at ${target}:${to.port}`));
         const from = this.#nextPort++;
         const near = new Endpoint(this, life, { remoteHost: target, remotePort: to.port, localPort: from });
@@ -149,9 +187,14 @@ export class SimNetwork {
         far.handler = binding.accept(far);
         near.handler = open(near);
         resolve(near);
-      });
+      };
+      this.world.after(wait, `connect ${life.node} ${target}:${to.port}`, () => runOn(life, arrive));
     });
   }
+}
+
+function way(from: string, to: string): string {
+  return `${from}>${to}`;
 }
 
 function pair(a: string, b: string): string {
@@ -250,15 +293,16 @@ class Endpoint implements Connection {
     if (this.#moving || this.#closed || (this.#queued === 0 && !this.#ending)) return;
     this.#moving = true;
     const label = `deliver ${this.life.node} ${this.peer.life.node}`;
-    this.#network.world.after(this.#network.latency(), label, () => {
+    this.#network.world.after(this.#network.latency(this.life.node, this.peer.life.node), label, () => {
       this.#moving = false;
       this.#deliver();
     });
   }
 
   #deliver(): void {
-    if (this.#closed || !this.life.alive || this.#network.isCut(this.life.node, this.peer.life.node)) return;
     const { peer } = this;
+    if (this.#closed || !this.life.alive || this.#network.isCut(this.life.node, peer.life.node)) return;
+    if (this.life.held !== undefined || peer.life.held !== undefined) return;
     if (!peer.life.alive) {
       // Half open: silent until a probe finds that the peer does not know the connection.
       this.#network.world.after(1000, `probe ${peer.life.node}`, () => this.reset());
@@ -299,10 +343,10 @@ class Endpoint implements Connection {
     if (this.#closed) return;
     this.vanish();
     // Run in a later turn, as a real socket does: no callback from inside the caller's own call.
-    this.#network.world.after(0, `closed ${this.life.node}`, () => {
-      if (!this.life.alive) return;
+    const told = (): void => {
       if (error === undefined) this.handler?.onClose();
       else this.handler?.onClose(error);
-    });
+    };
+    this.#network.world.after(0, `closed ${this.life.node}`, () => runOn(this.life, told));
   }
 }

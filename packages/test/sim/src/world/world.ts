@@ -2,7 +2,7 @@ import { type BlockCodecs, crc32c, type Env, invariant, type LogFields, type Log
 import { nodeDigest, nodePattern, pureCodecs } from "@samsa/node";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type CrashOptions, SimDisk } from "./disk.ts";
-import { type Life, type NetworkOptions, SimNetwork } from "./network.ts";
+import { type Life, type NetworkOptions, runOn, SimNetwork } from "./network.ts";
 import { mix, Prng } from "./prng.ts";
 
 /** Options of a simulated world. */
@@ -24,6 +24,8 @@ export interface SimNode {
   readonly env: Env;
   /** Milliseconds by which this node's wall clock is ahead of the true time. */
   clockOffset: number;
+  /** Milliseconds that are added to the duration of each fsync and cold read. */
+  diskDelay: number;
 }
 
 /** 2026-01-01. */
@@ -111,11 +113,16 @@ export class World {
     const rng = this.fork(`disk/${name}`);
     const disk = new SimDisk(this.fork(`crash/${name}`), {
       now: () => this.#wall(name),
-      later: (label, work) => this.#schedule(low + rng.next() * (high - low), `${name} ${label}`, work),
+      later: (label, work) => {
+        const { life: current } = machine;
+        this.#schedule(low + rng.next() * (high - low) + machine.diskDelay, `${name} ${label}`, () => {
+          runOn(current, work);
+        });
+      },
       trace: line => this.trace(`${name} ${line}`),
     });
     const life = { node: name, alive: true };
-    const machine: Machine = { name, disk, clockOffset: 0, life, env: this.#env(name, disk, life) };
+    const machine: Machine = { name, disk, clockOffset: 0, diskDelay: 0, life, env: this.#env(name, disk, life) };
     this.#machines.set(name, machine);
     return machine;
   }
@@ -131,6 +138,24 @@ export class World {
     machine.life = { node: name, alive: true };
     machine.env = this.#env(name, machine.disk, machine.life);
     return machine;
+  }
+
+  /** Stops a node, as SIGSTOP does: its timers, disk and connections wait for `resume`. */
+  pause(name: string): void {
+    const machine = this.#machines.get(name);
+    invariant(machine !== undefined, "only a node that exists can be paused");
+    this.trace(`pause ${name}`);
+    machine.life.held ??= [];
+  }
+
+  resume(name: string): void {
+    const machine = this.#machines.get(name);
+    if (machine?.life.held === undefined) return;
+    this.trace(`resume ${name}`);
+    const waiting = machine.life.held;
+    machine.life.held = undefined;
+    for (const callback of waiting) this.#schedule(0, `${name} resumed`, callback);
+    this.network.pump();
   }
 
   /** Runs the events of the next `ms` milliseconds, and advances the time by `ms`. */
@@ -190,7 +215,9 @@ export class World {
   #env(name: string, disk: SimDisk, life: Life): Env {
     const rng = this.fork(`random/${name}/${this.#order}`);
     const whileAlive = (callback: () => void, cancelled: () => boolean) => () => {
-      if (life.alive && !cancelled()) callback();
+      runOn(life, () => {
+        if (!cancelled()) callback();
+      });
     };
     return {
       clock: { now: () => this.#wall(name), monotonic: () => this.#now },

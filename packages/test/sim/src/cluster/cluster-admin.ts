@@ -1,0 +1,90 @@
+import { Errors } from "@samsa/protocol";
+import { ZERO_UUID } from "@samsa/base";
+import { CALLS } from "../stage/calls.ts";
+import type { Client } from "../stage/client.ts";
+import { Violation } from "../ledgers/rules.ts";
+import { TopicEntry, TopicLedger } from "../ledgers/topic-ledger.ts";
+import type { Prng } from "../world/prng.ts";
+import type { ClusterTopic } from "./cluster-ledger.ts";
+import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+
+const { code: NOT_CONTROLLER } = Errors.NOT_CONTROLLER;
+const { code: EXISTS } = Errors.TOPIC_ALREADY_EXISTS;
+const { code: UNKNOWN_TOPIC } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
+
+/** Creates and deletes topics. */
+export class ClusterAdmin implements ClusterActor {
+  readonly client: Client;
+  readonly topics = new TopicLedger();
+  readonly #stage: ClusterStage;
+  readonly #rng: Prng;
+  readonly #most: number;
+
+  constructor(stage: ClusterStage, client: Client, rng: Prng, { brokers }: { readonly brokers: number }) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+    this.#most = Math.min(3, brokers);
+  }
+
+  async step(): Promise<void> {
+    const rng = this.#rng;
+    if (!rng.chance(0.3)) return;
+    const name = `temp-${rng.int(0, 2)}`;
+    const entry = this.topics.entries.findLast(known => known.name === name);
+    if (entry === undefined || entry.state === "gone") {
+      const replicas = rng.int(1, this.#most);
+      await this.create({ name, partitions: rng.int(1, 2), replicas, minIsr: Math.min(2, replicas), flushed: false });
+    } else if (entry.state === "there" && rng.chance(0.6)) await this.#delete(entry);
+  }
+
+  /** Creates a topic; undefined if it is not sure that it exists. */
+  async create(wanted: Omit<ClusterTopic, "id">): Promise<ClusterTopic | undefined> {
+    const { name, partitions, replicas, minIsr, flushed } = wanted;
+    const configs = [{ name: "min.insync.replicas", value: String(minIsr) }];
+    if (flushed) configs.push({ name: "flush.messages", value: "1" });
+    if (this.#rng.chance(0.3)) configs.push({ name: "internal.segment.bytes", value: "4000" });
+    const entry = this.topics.add(new TopicEntry(name, partitions, new Map()));
+    const topic = { name, numPartitions: partitions, replicationFactor: replicas, assignments: [], configs };
+    const answer = await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
+    const result = answer?.topics[0];
+    if (result?.errorCode === EXISTS) {
+      // An earlier attempt to create it may have succeeded.
+      const isKnown = this.topics.entries.some(known => known.name === name && known.state === "maybe created" && known !== entry);
+      if (isKnown) return undefined;
+      throw new Violation("a deleted topic came back", `${name} cannot be created: it exists`);
+    }
+    // The broker that answers has no controller yet, so it has not asked for the topic.
+    if (result?.errorCode === NOT_CONTROLLER) entry.state = "gone";
+    if (result?.errorCode !== 0) return undefined;
+    this.#stage.note(`created ${name}`);
+    entry.id = result.topicId;
+    entry.state = "there";
+    return { ...wanted, id: result.topicId };
+  }
+
+  async #delete(entry: TopicEntry): Promise<void> {
+    entry.state = "maybe deleted";
+    const answer = await this.client.ask(CALLS.deleteTopics, { topicNames: [entry.name], timeoutMs: 300 });
+    const code = answer?.responses[0]?.errorCode;
+    if (code === UNKNOWN_TOPIC) throw new Violation("a topic is lost", `${entry.name} cannot be deleted: unknown`);
+    if (code !== 0) return;
+    this.#stage.note(`deleted ${entry.name}`);
+    entry.state = "gone";
+  }
+
+  /** Compares the topics of the cluster with those that were created and deleted; false without an answer. */
+  async audit(): Promise<boolean> {
+    const answer = await this.client.ask(CALLS.metadata, { topics: null, allowAutoTopicCreation: false });
+    if (answer === undefined) return false;
+    this.topics.audited(
+      new Map(
+        answer.topics.map(({ name, topicId, partitions }) => [
+          name ?? "",
+          { id: topicId ?? ZERO_UUID, partitions: partitions.length },
+        ]),
+      ),
+    );
+    return true;
+  }
+}

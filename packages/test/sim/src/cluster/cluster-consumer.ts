@@ -1,0 +1,101 @@
+import { Errors } from "@samsa/protocol";
+import { CALLS } from "../stage/calls.ts";
+import type { Client } from "../stage/client.ts";
+import { Violation } from "../ledgers/rules.ts";
+import type { Prng } from "../world/prng.ts";
+import type { ClusterPlace } from "./cluster-ledger.ts";
+import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+
+const { code: OUT_OF_RANGE } = Errors.OFFSET_OUT_OF_RANGE;
+/** Errors after which a consumer fetches again. */
+const RETRIABLE: ReadonlySet<number> = new Set(
+  [
+    Errors.NOT_LEADER_OR_FOLLOWER,
+    Errors.UNKNOWN_TOPIC_OR_PARTITION,
+    Errors.UNKNOWN_TOPIC_ID,
+    Errors.KAFKA_STORAGE_ERROR,
+    Errors.LEADER_NOT_AVAILABLE,
+    Errors.OFFSET_NOT_AVAILABLE,
+  ].map(({ code }) => code),
+);
+
+interface Reading {
+  position: number;
+  losses: number;
+}
+
+/** Reads every partition from its leader, at times from the beginning again. */
+export class ClusterConsumer implements ClusterActor {
+  readonly client: Client;
+  readonly #stage: ClusterStage;
+  readonly #rng: Prng;
+  readonly #readings = new Map<string, Reading>();
+
+  constructor(stage: ClusterStage, client: Client, rng: Prng) {
+    this.#stage = stage;
+    this.client = client;
+    this.#rng = rng;
+  }
+
+  async step(): Promise<void> {
+    const { topics } = this.#stage;
+    if (topics.length === 0) return;
+    const topic = this.#rng.oneOf(topics);
+    const place = { topic, partition: this.#rng.int(0, topic.partitions - 1) };
+    if (this.#rng.chance(0.03)) this.#rewind(place);
+    await this.#fetch(place, this.#rng.int(200, 4000), this.#rng.chance(0.3) ? 100 : 0);
+  }
+
+  #reading(place: ClusterPlace): Reading {
+    const key = `${place.topic.id}/${place.partition}`;
+    const losses = this.#stage.ledger.losses(place);
+    const known = this.#readings.get(key);
+    if (known?.losses === losses) return known;
+    const reading = { position: 0, losses };
+    this.#readings.set(key, reading);
+    this.#stage.ledger.seek(place, this.client.name);
+    return reading;
+  }
+
+  #rewind(place: ClusterPlace): void {
+    this.#reading(place).position = 0;
+    this.#stage.ledger.seek(place, this.client.name);
+  }
+
+  /** Fetches from the position; returns the high watermark, undefined without an answer. */
+  async #fetch(place: ClusterPlace, maxBytes: number, maxWaitMs: number): Promise<number | undefined> {
+    const { ledger } = this.#stage;
+    const reading = this.#reading(place);
+    const { position: fetchOffset } = reading;
+    const { topic, partition } = place;
+    const partitions = [{ partition, fetchOffset, partitionMaxBytes: maxBytes }];
+    const topics = [{ topicId: topic.id, partitions }];
+    const answer = await this.client.ask(CALLS.fetch, { maxWaitMs, minBytes: 1, topics });
+    const found = answer?.responses[0]?.partitions[0];
+    if (found === undefined || reading !== this.#reading(place) || reading.position !== fetchOffset) return undefined;
+    const { errorCode } = found;
+    if (RETRIABLE.has(errorCode)) return undefined;
+    const where = `${topic.name}-${partition} at ${fetchOffset}`;
+    if (errorCode === OUT_OF_RANGE) throw new Violation("a read record vanished", `${where} is out of range`);
+    if (errorCode !== 0) throw new Violation("a good request was refused", `error ${errorCode} to a fetch of ${where}`);
+    reading.position = ledger.fetched(place, this.client.name, fetchOffset, found.records ?? []);
+    if (reading.position > fetchOffset) this.#stage.note(`read ${where} to ${reading.position}`);
+    return Number(found.highWatermark);
+  }
+
+  /** Reads a partition from its beginning to its high watermark, and has the ledger check it; false if that failed. */
+  async readThrough(place: ClusterPlace): Promise<boolean> {
+    this.#rewind(place);
+    for (;;) {
+      const before = this.#reading(place).position;
+      const end = await this.#fetch(place, 100_000, 0);
+      if (end === undefined) return false;
+      const { position } = this.#reading(place);
+      if (position >= end) {
+        this.#stage.ledger.readThrough(place, end);
+        return true;
+      }
+      if (position === before) return false;
+    }
+  }
+}

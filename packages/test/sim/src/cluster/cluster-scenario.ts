@@ -1,0 +1,407 @@
+import type { Env } from "@samsa/base";
+import type { MetadataImage, PartitionImage } from "@samsa/metadata";
+import { auditCopies } from "../txn-audit.ts";
+import { CommittedReader } from "../clients/committed-reader.ts";
+import { Copier, copierPlans } from "../clients/copier.ts";
+import { GroupLedger } from "../ledgers/group-ledger.ts";
+import { type Ending, Violation, violationOf } from "../ledgers/rules.ts";
+import { COPY_PARTITIONS, COPY_TOPIC, TxnLedger } from "../ledgers/txn-ledger.ts";
+import { RoutedClient } from "../stage/routed-client.ts";
+import type { Prng } from "../world/prng.ts";
+import { World } from "../world/world.ts";
+import { ClusterAdmin } from "./cluster-admin.ts";
+import { ClusterConsumer } from "./cluster-consumer.ts";
+import { ClusterFaults } from "./cluster-faults.ts";
+import { ClusterLedger, type ClusterTopic, isSafe } from "./cluster-ledger.ts";
+import { ClusterOffsets } from "./cluster-offsets.ts";
+import { ClusterProducer } from "./cluster-producer.ts";
+import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import { ClusterWitness } from "./cluster-witness.ts";
+import { ClusterMachine } from "./machine.ts";
+import { drawPlan, type Plan, PORT } from "./plan.ts";
+
+/** Options of a scenario of a cluster. */
+export interface ClusterOptions {
+  /** Wraps the `Env` of each node, for tests that break rules on purpose. */
+  readonly sabotage?: (env: Env) => Env;
+  readonly onTrace?: (line: string) => void;
+}
+
+/** Result of one seed: the first violation, if any, and counts that show how much happened. */
+export interface ClusterOutcome {
+  readonly seed: number;
+  readonly hash: string;
+  readonly events: number;
+  readonly violation: Violation | undefined;
+  readonly acknowledged: number;
+  readonly served: number;
+  readonly commits: number;
+  readonly transactions: number;
+  readonly endings: readonly Ending[];
+  readonly faults: number;
+  /** Milliseconds of simulated time. */
+  readonly time: number;
+}
+
+/** Time within which a healed cluster must serve, in virtual milliseconds. */
+const PATIENCE_MS = 30_000;
+const SLICE_MS = 20;
+
+/** Topics that exist from the beginning, for a cluster that has `brokers`. */
+const TOPICS: readonly Omit<ClusterTopic, "id">[] = [
+  { name: "safe", partitions: 2, replicas: 3, minIsr: 2, flushed: false },
+  { name: "flushed", partitions: 1, replicas: 3, minIsr: 2, flushed: true },
+  { name: "three", partitions: 1, replicas: 3, minIsr: 1, flushed: false },
+  { name: "two", partitions: 1, replicas: 2, minIsr: 1, flushed: false },
+  { name: "one", partitions: 1, replicas: 1, minIsr: 1, flushed: false },
+];
+const COPIES: Omit<ClusterTopic, "id"> = {
+  name: COPY_TOPIC,
+  partitions: COPY_PARTITIONS.length,
+  replicas: 3,
+  minIsr: 2,
+  flushed: false,
+};
+const PRODUCERS = [
+  { acks: -1, idempotent: true },
+  { acks: -1, idempotent: true },
+  { acks: -1, idempotent: false },
+  { acks: 1, idempotent: false },
+  { acks: 0, idempotent: false },
+];
+
+/** Scenario of one seed: a cluster, its clients and the faults that befall them. */
+class ClusterScenario {
+  readonly world: World;
+  readonly endings: Ending[] = [];
+  violation: Violation | undefined;
+  readonly #rng: Prng;
+  readonly #plan: Plan;
+  readonly #machines: readonly ClusterMachine[];
+  readonly #witness: ClusterWitness;
+  readonly #stage: ClusterStage;
+  readonly #faults: ClusterFaults;
+  readonly #admin: ClusterAdmin;
+  readonly #producers: readonly ClusterProducer[];
+  readonly #consumer: ClusterConsumer;
+  readonly #copiers: readonly Copier[];
+  readonly #reader: CommittedReader;
+  readonly #offsets: readonly ClusterOffsets[];
+  readonly #actors: readonly ClusterActor[];
+  readonly #auditor: RoutedClient;
+  #isOpen = false;
+  #isOver = false;
+  readonly #resting = new Set<ClusterActor>();
+
+  constructor(seed: number, options: ClusterOptions) {
+    this.world = new World(`cluster/${seed}`, {
+      diskMs: [0.1, 5],
+      ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
+    });
+    const rng = this.world.fork("scenario");
+    this.#rng = rng;
+    this.#plan = drawPlan(this.world.fork("plan"));
+    this.#machines = this.#plan.ids.map(
+      id =>
+        new ClusterMachine({
+          world: this.world,
+          plan: this.#plan,
+          id,
+          sabotage: options.sabotage,
+          failed: violation => void (this.violation ??= violation),
+        }),
+    );
+    this.#witness = new ClusterWitness(name => this.#keeps(name));
+    const { crypto, codecs } = this.world.node("judge").env;
+    this.#stage = {
+      ledger: new ClusterLedger({ crc32c: crypto.crc32c, codecs }),
+      groups: new GroupLedger(),
+      txns: new TxnLedger(),
+      topics: [],
+      // A new leader may not know yet what the last one has told.
+      get losses() {
+        return NaN;
+      },
+      device: this.world.node("judge").disk,
+      dirs: [],
+      isFlushed: () => false,
+      powerCuts: 0,
+      note: line => this.world.trace(line),
+    } as ClusterStage;
+    const stage = this.#stage;
+    const client = (name: string): RoutedClient => this.#client(name);
+    const own = (name: string): Prng => this.world.fork(name);
+    this.#auditor = client("auditor");
+    this.#admin = new ClusterAdmin(stage, client("admin"), own("admin"), { brokers: this.#plan.brokers.length });
+    this.#producers = PRODUCERS.flatMap((producer, i) =>
+      i > 0 && rng.chance(0.4)
+        ? []
+        : [new ClusterProducer(stage, client(`producer${i}`), own(`producer${i}`), producer)],
+    );
+    this.#consumer = new ClusterConsumer(stage, client("consumer"), own("consumer"));
+    const isForgetful = this.#plan.mayBlackOut && !this.#plan.isFlushed;
+    this.#copiers =
+      isForgetful || rng.chance(0.4)
+        ? []
+        : copierPlans(own("copiers")).map(plan => new Copier(stage, client(plan.name), own(plan.name), plan));
+    this.#reader = new CommittedReader(stage, client("committed"), own("committed"));
+    this.#offsets = isForgetful ? [] : [new ClusterOffsets(stage, client("offsets"), own("offsets"))];
+    this.#actors = [
+      ...[this.#admin, ...this.#producers, this.#consumer, ...this.#copiers, ...this.#offsets],
+      ...(this.#copiers.length === 0 ? [] : [this.#reader]),
+    ];
+    this.#faults = new ClusterFaults({
+      world: this.world,
+      machines: this.#machines,
+      rng,
+      clients: this.#actors.map(actor => actor.client.name),
+      mayBlackOut: this.#plan.mayBlackOut,
+      isWhole: () => this.#isWhole(),
+      powerCut: all => this.#powerCut(all),
+    });
+  }
+
+  #client(name: string): RoutedClient {
+    const bootstrap = this.#plan.brokers.map(id => ({ host: this.#plan.nameOf(id), port: PORT }));
+    return new RoutedClient(this.world.node(name).env, name, { bootstrap, rng: this.world.fork(`route/${name}`) });
+  }
+
+  async run(): Promise<void> {
+    for (const machine of this.#machines) machine.format();
+    for (const machine of this.#machines) machine.start();
+    await this.#until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
+    for (const wanted of this.#copiers.length > 0 ? [...TOPICS, COPIES] : TOPICS) await this.#create(wanted);
+    this.#setOpen(true);
+    for (const actor of this.#actors) this.#guard(this.#play(actor));
+    await this.#runFor(this.#rng.int(100, 1500));
+    for (let rounds = this.#rng.int(2, 6); rounds > 0; rounds--) await this.#round();
+    this.#faults.heal();
+    await this.#progress();
+    await this.#lastLook();
+    this.#isOver = true;
+  }
+
+  async #create(wanted: Omit<ClusterTopic, "id">): Promise<void> {
+    let created: ClusterTopic | undefined;
+    await this.#settle("a topic cannot be created", async () => {
+      created = await this.#admin.create(wanted);
+      return created !== undefined || this.violation !== undefined;
+    });
+    if (created !== undefined && created.name !== COPY_TOPIC) this.#stage.topics.push(created);
+  }
+
+  /** Faults for a while, then time without new ones, mostly healed. */
+  async #round(): Promise<void> {
+    const rng = this.#rng;
+    for (let left = rng.chance(0.3) ? 2 : 1; left > 0; left--) {
+      this.#faults.strike();
+      await this.#runFor(rng.chance(0.3) ? rng.int(1500, 5000) : rng.int(20, 1500));
+    }
+    if (rng.chance(0.8)) this.#faults.heal();
+    if (rng.chance(0.3)) this.#witness.compareLogs(this.#machines, false);
+    await this.#runFor(rng.chance(0.4) ? rng.int(1500, 5000) : rng.int(20, 800));
+  }
+
+  /** Runs an actor: a pause, then a step while clients may act. */
+  async #play(actor: ClusterActor): Promise<void> {
+    const rng = this.world.fork(`pauses/${actor.client.name}`);
+    while (!this.#isOver) {
+      await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(10, 120), resolve));
+      if (this.#isOpen && !this.#resting.has(actor)) await actor.step();
+    }
+  }
+
+  #setOpen(isOpen: boolean): void {
+    this.#isOpen = isOpen;
+    for (const actor of this.#actors) if (actor !== this.#admin) actor.client.quiet = !isOpen;
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.violation ??= violationOf(error);
+    });
+  }
+
+  #check(): void {
+    if (this.violation !== undefined) throw this.violation;
+    this.#witness.look(this.#machines);
+  }
+
+  async #runFor(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= SLICE_MS) {
+      await this.world.runFor(Math.min(SLICE_MS, left));
+      this.#check();
+    }
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    const end = this.world.now() + PATIENCE_MS;
+    while (!holds()) {
+      if (this.world.now() >= end) throw new Violation("no progress after healing", what);
+      await this.#runFor(SLICE_MS);
+    }
+  }
+
+  /** Repeats a task while it resolves to false. */
+  async #settle(what: string, task: () => Promise<boolean>): Promise<void> {
+    const end = this.world.now() + PATIENCE_MS;
+    while (this.world.now() < end) {
+      let done: boolean | undefined;
+      this.#guard(task().then(value => void (done = value)));
+      await this.#until(what, () => done !== undefined);
+      if (done === true) return;
+      await this.#runFor(100);
+    }
+    throw new Violation("no progress after healing", what);
+  }
+
+  /** Newest metadata of any node. */
+  get #image(): MetadataImage | undefined {
+    return this.#machines
+      .flatMap(({ node }) => node?.shared.loader.image ?? [])
+      .reduce<MetadataImage | undefined>(
+        (newest, image) => (image.provenance.offset > (newest?.provenance.offset ?? -2) ? image : newest),
+        undefined,
+      );
+  }
+
+  /** First partition that is not as `holds` says. */
+  #partitionWithout(holds: (partition: PartitionImage) => boolean): string | undefined {
+    for (const topic of this.#image?.topics.values() ?? []) {
+      for (const [index, partition] of topic.partitions) {
+        if (!holds(partition)) return `${topic.name}-${index}: ${JSON.stringify(partition)}`;
+      }
+    }
+    return undefined;
+  }
+
+  #isWhole(): boolean {
+    const isUp = this.#machines.every(({ node, isPaused }) => node !== undefined && !isPaused);
+    return isUp && this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length) === undefined;
+  }
+
+  /** True if the topic keeps what is committed when the power of one broker is cut. */
+  #keeps(name: string): boolean {
+    const { isFlushed, mayBlackOut } = this.#plan;
+    if (isFlushed) return true;
+    const known = TOPICS.find(topic => topic.name === name);
+    if (known?.flushed === true) return true;
+    return !mayBlackOut && (name.startsWith("__") || name === COPY_TOPIC || (known !== undefined && isSafe(known)));
+  }
+
+  /** Forgets what Kafka allows to be lost when the power of one broker, or of all, is cut. */
+  #powerCut(all: boolean): void {
+    if (this.#plan.isFlushed) return;
+    const loses = (topic: ClusterTopic): boolean => !topic.flushed && (all || !isSafe(topic));
+    this.#stage.ledger.mayLose(loses);
+    this.#witness.mayLose(all);
+  }
+
+  /** Checks that everything works again now that no fault remains. */
+  async #progress(): Promise<void> {
+    await this.#until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
+    await this.#until2(() => this.#partitionWithout(({ leader }) => leader >= 0));
+    const { topics } = this.#stage;
+    const waiting = this.#producers.filter(({ isDurable }) => isDurable);
+    for (const { heard } of waiting) heard.clear();
+    await this.#until("a producer gets no acknowledgement", () => waiting.every(p => p.hasHeardOf(topics)));
+    await this.#until2(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    const { groups, txns } = this.#stage;
+    const { commits } = groups;
+    await this.#until("no offset is committed", () => this.#offsets.length === 0 || groups.commits > commits);
+    await this.#copiesGoOn(txns);
+  }
+
+  async #until2(missing: () => string | undefined): Promise<void> {
+    const end = this.world.now() + PATIENCE_MS;
+    for (let found = missing(); found !== undefined; found = missing()) {
+      if (this.world.now() >= end) throw new Violation("no progress after healing", found);
+      await this.#runFor(SLICE_MS);
+    }
+  }
+
+  async #copiesGoOn(txns: TxnLedger): Promise<void> {
+    const [first, ...rest] = this.#copiers;
+    if (first === undefined) return;
+    for (const copier of rest) copier.doomed = true;
+    await this.#until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
+    first.steady = true;
+    const { committed, read } = txns;
+    await this.#until("no transaction is committed", () => txns.committed > committed);
+    this.#reader.steady = true;
+    await this.#until("no committed record is read", () => txns.read > read);
+  }
+
+  /** Reads everything, and compares all replicas. */
+  async #lastLook(): Promise<void> {
+    for (const actor of this.#actors) this.#resting.add(actor);
+    await this.#runFor(600);
+    this.#setOpen(false);
+    await this.#runFor(100);
+    const consumer = new ClusterConsumer(this.#stage, this.#auditor, this.world.fork("audit"));
+    for (const topic of this.#stage.topics) {
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        await this.#settle(`${topic.name}-${partition} cannot be read`, () =>
+          consumer.readThrough({ topic, partition }),
+        );
+      }
+    }
+    await this.#settle("the topics are not listed", () => this.#admin.audit());
+    if (this.#copiers.length > 0) {
+      await this.#settle("the copies cannot be read", () => auditCopies(this.#stage, this.#auditor));
+    }
+    for (const offsets of this.#offsets) {
+      offsets.client.quiet = false;
+      await this.#settle("committed offsets cannot be read", () => offsets.readBack());
+    }
+    await this.#until2(() => this.#lagging());
+    this.#witness.compareLogs(this.#machines, true);
+    const anomaly = this.#stage.ledger.anomaly();
+    if (anomaly === undefined) return;
+    throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);
+  }
+
+  /** Replica whose high watermark is below its end, or whose end is not that of the others. */
+  #lagging(): string | undefined {
+    const ends = new Map<string, number>();
+    for (const { node, name, isBroker } of this.#machines) {
+      if (node === undefined || !isBroker) continue;
+      for (const partition of node.broker.topics.all()) {
+        const key = `${partition.topic}-${partition.index}`;
+        const end = ends.get(key) ?? partition.endOffset;
+        ends.set(key, end);
+        if (end === partition.endOffset && partition.highWatermark === end) continue;
+        return `${key} on ${name} ends at ${partition.endOffset}, ${partition.highWatermark} committed, not ${end}`;
+      }
+    }
+    return undefined;
+  }
+
+  outcome(seed: number): ClusterOutcome {
+    const { ledger, groups, txns } = this.#stage;
+    return {
+      seed,
+      hash: this.world.hash(),
+      events: this.world.events(),
+      violation: this.violation,
+      acknowledged: ledger.acknowledged,
+      served: ledger.served,
+      commits: groups.commits,
+      transactions: txns.committed,
+      endings: this.#machines.flatMap(({ endings }) => endings),
+      faults: [...this.#faults.counts.values()].reduce((sum, count) => sum + count, 0),
+      time: this.world.now(),
+    };
+  }
+}
+
+/** Runs one seed of a cluster to its end, or to the first violation. */
+export async function runCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterOutcome> {
+  const scenario = new ClusterScenario(seed, options);
+  try {
+    await scenario.run();
+  } catch (error) {
+    scenario.violation ??= violationOf(error);
+  }
+  return scenario.outcome(seed);
+}

@@ -1,0 +1,18 @@
+import type { Client } from "../stage/client.ts";
+import type { GroupLedger } from "../ledgers/group-ledger.ts";
+import type { Stage } from "../stage/stage.ts";
+import type { ClusterLedger, ClusterTopic } from "./cluster-ledger.ts";
+
+/** State that the clients of a cluster share. */
+export interface ClusterStage extends Pick<Stage, "txns" | "note" | "losses" | "device" | "dirs" | "isFlushed"> {
+  readonly ledger: ClusterLedger;
+  readonly groups: GroupLedger;
+  /** Topics that clients may use. */
+  readonly topics: ClusterTopic[];
+}
+
+/** Client that performs one step after another while the scenario lets it. */
+export interface ClusterActor {
+  readonly client: Client;
+  step(): Promise<void>;
+}

@@ -1,0 +1,185 @@
+import type { Offset } from "@samsa/base";
+import { logOf, type Node } from "@samsa/broker";
+import { imageRecords, type MetadataImage } from "@samsa/metadata";
+import { BatchCursor } from "@samsa/records";
+import type { PartitionLog } from "@samsa/storage";
+import { Violation } from "../ledgers/rules.ts";
+import type { ClusterMachine } from "./machine.ts";
+
+const METADATA = "__cluster_metadata";
+const READ_BYTES = 1 << 20;
+
+/** Last batches that were compared, and positions of one node, as far as they may not go back. */
+interface Seen {
+  life: number;
+  /** Highest epoch of the quorum, in any life. */
+  epoch: number;
+  committed: Offset;
+  image: MetadataImage | undefined;
+  /** High watermark of each replica. */
+  readonly watermarks: Map<string, Offset>;
+  /** Offset up to which each log was compared. */
+  readonly compared: Map<string, Offset>;
+}
+
+/** Looks into the nodes of a cluster for what must hold between them at any time. */
+export class ClusterWitness {
+  /** Leader of each epoch of the quorum. */
+  readonly #leaders = new Map<number, number>();
+  /** Leader of each leader epoch of a partition. */
+  readonly #partitionLeaders = new Map<string, number>();
+  readonly #nodes = new Map<number, Seen>();
+  /** Bytes of each batch below a high watermark, by log, then by base offset. */
+  readonly #committed = new Map<string, Map<Offset, string>>();
+  readonly #images = new Map<Offset, string>();
+  /** True for topics that keep what is committed; others may lose some of it when the power of a broker is cut. */
+  readonly #keeps: (topic: string) => boolean;
+  /** Number of comparisons, which show that something was looked at. */
+  comparisons = 0;
+
+  constructor(keeps: (topic: string) => boolean) {
+    this.#keeps = keeps;
+  }
+
+  /** Checks what costs little, after some events. */
+  look(machines: readonly ClusterMachine[]): void {
+    for (const machine of machines) {
+      const { node } = machine;
+      if (node === undefined) continue;
+      const seen = this.#seen(machine);
+      this.#lookAtQuorum(machine, node, seen);
+      if (machine.isBroker) this.#lookAtPartitions(machine, node, seen);
+    }
+  }
+
+  #seen(machine: ClusterMachine): Seen {
+    const { id, life } = machine;
+    let seen = this.#nodes.get(id);
+    if (seen === undefined) {
+      seen = { life, epoch: 0, committed: 0, image: undefined, watermarks: new Map(), compared: new Map() };
+      this.#nodes.set(id, seen);
+    }
+    if (seen.life !== life) {
+      Object.assign(seen, { life, committed: 0, image: undefined });
+      seen.watermarks.clear();
+      seen.compared.clear();
+    }
+    return seen;
+  }
+
+  #lookAtQuorum({ id, name }: ClusterMachine, { shared }: Node, seen: Seen): void {
+    const { quorum, loader } = shared;
+    const { epoch, leaderId, highWatermark } = quorum;
+    if (epoch < seen.epoch) throw new Violation("an epoch went back", `${name}: ${epoch} after ${seen.epoch}`);
+    seen.epoch = epoch;
+    if (quorum.isLeader) this.#leads(this.#leaders, epoch, id, `epoch ${epoch} of the quorum`);
+    if (leaderId !== undefined) this.#leads(this.#leaders, epoch, leaderId, `epoch ${epoch} of the quorum`);
+    if (highWatermark < seen.committed) {
+      const detail = `${name}: the metadata were committed to ${seen.committed}, then to ${highWatermark}`;
+      throw new Violation("the end went back", detail);
+    }
+    seen.committed = highWatermark;
+    const { image } = loader;
+    if (image === seen.image) return;
+    const { offset } = image.provenance;
+    if (seen.image !== undefined && offset < seen.image.provenance.offset) {
+      throw new Violation("the metadata went back", `${name}: ${offset} after ${seen.image.provenance.offset}`);
+    }
+    seen.image = image;
+    this.#compareImage(name, image);
+  }
+
+  #leads<K>(leaders: Map<K, number>, epoch: K, id: number, what: string): void {
+    const known = leaders.get(epoch) ?? id;
+    if (known !== id) throw new Violation("two nodes lead at once", `${what}: ${known} and ${id}`);
+    leaders.set(epoch, id);
+  }
+
+  #compareImage(name: string, image: MetadataImage): void {
+    const { offset } = image.provenance;
+    const text = JSON.stringify(imageRecords(image), (_, value: unknown) =>
+      typeof value === "bigint" ? `${value}n` : value,
+    );
+    const known = this.#images.get(offset) ?? text;
+    this.comparisons++;
+    if (known !== text) {
+      throw new Violation("the metadata differ", `${name} at ${offset}: ${text}\n  elsewhere: ${known}`);
+    }
+    this.#images.set(offset, text);
+  }
+
+  #lookAtPartitions({ id, name }: ClusterMachine, node: Node, { watermarks }: Seen): void {
+    for (const partition of node.broker.topics.all()) {
+      const key = `${partition.topicId}/${partition.index}`;
+      const label = `${partition.topic}-${partition.index}`;
+      if (partition.leader !== undefined) {
+        const epoch = `${key}/${partition.leaderEpoch}`;
+        this.#leads(this.#partitionLeaders, epoch, id, `${label} in epoch ${partition.leaderEpoch}`);
+      }
+      const before = watermarks.get(key) ?? 0;
+      const { highWatermark } = partition;
+      if (highWatermark < before && this.#keeps(partition.topic)) {
+        throw new Violation("the end went back", `${name} ${label}: ${before}, then ${highWatermark}`);
+      }
+      watermarks.set(key, highWatermark);
+    }
+  }
+
+  /** Forgets what replicas had of partitions that may lose records now; `all`: of all partitions. */
+  mayLose(all: boolean): void {
+    for (const key of this.#committed.keys()) {
+      const topic = key.slice(key.indexOf(" ") + 1, key.lastIndexOf("-"));
+      if (topic !== METADATA && (all || !this.#keeps(topic))) this.#committed.delete(key);
+    }
+    for (const { watermarks, compared } of this.#nodes.values()) {
+      watermarks.clear();
+      compared.clear();
+    }
+  }
+
+  /** Compares the logs of all replicas below their high watermarks, from the beginning if `whole`. */
+  compareLogs(machines: readonly ClusterMachine[], whole: boolean): void {
+    for (const machine of machines) {
+      const { node } = machine;
+      if (node === undefined) continue;
+      const { compared } = this.#seen(machine);
+      if (whole) compared.clear();
+      const metadata = node.dirs.metadata.get(METADATA, 0);
+      if (metadata !== undefined) {
+        this.#compareLog(machine.name, `- ${METADATA}-0`, metadata, node.shared.quorum.highWatermark, compared);
+      }
+      if (!machine.isBroker) continue;
+      for (const partition of node.broker.topics.all()) {
+        const key = `${partition.topicId} ${partition.topic}-${partition.index}`;
+        this.#compareLog(machine.name, key, logOf(partition), partition.highWatermark, compared);
+      }
+    }
+  }
+
+  #compareLog(name: string, key: string, log: PartitionLog, end: Offset, compared: Map<string, Offset>): void {
+    const committed = this.#committed.get(key) ?? new Map<Offset, string>();
+    this.#committed.set(key, committed);
+    let offset = Math.max(compared.get(key) ?? 0, log.startOffset);
+    while (offset < end) {
+      const read = log.read({ offset, maxBytes: READ_BYTES, minOneMessage: true, limitOffset: end });
+      if (read.error !== 0 || read.chunks.length === 0) {
+        throw new Violation("an acknowledged record is lost", `${name} ${key}: nothing at ${offset}, below ${end}`);
+      }
+      for (const chunk of read.chunks) {
+        for (const batch = new BatchCursor(chunk); batch.next(); ) {
+          const text = `${batch.lastOffset} ${batch.leaderEpoch} ${batch.crc} ${batch.size}`;
+          const known = committed.get(batch.baseOffset) ?? text;
+          if (known !== text) {
+            const detail = `${name} ${key} at ${batch.baseOffset}: ${text}, elsewhere ${known}`;
+            throw new Violation("an offset changed its content", detail);
+          }
+          committed.set(batch.baseOffset, text);
+          this.comparisons++;
+        }
+      }
+      offset = read.nextOffset;
+      read.release?.();
+    }
+    compared.set(key, offset);
+  }
+}

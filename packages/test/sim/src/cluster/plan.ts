@@ -1,0 +1,86 @@
+import type { Prng } from "../world/prng.ts";
+
+/** Port of the listener of brokers; that of controllers is the next one. */
+export const PORT = 9092;
+
+/** Nodes of a cluster with their roles, drawn from a seed. */
+export interface Plan {
+  readonly clusterId: string;
+  readonly controllers: readonly number[];
+  readonly brokers: readonly number[];
+  /** All nodes, sorted. */
+  readonly ids: readonly number[];
+  /** Settings of every node. */
+  readonly common: ReadonlyMap<string, string>;
+  /** Replicas count a record only once it is flushed. */
+  readonly isFlushed: boolean;
+  /** The power of all machines may be cut at once. */
+  readonly mayBlackOut: boolean;
+  nameOf(id: number): string;
+}
+
+function rolesOf(rng: Prng): { readonly controllers: number[]; readonly brokers: number[] } {
+  const draw = rng.next();
+  if (draw < 0.6) return { controllers: [1, 2, 3], brokers: [1, 2, 3] };
+  if (draw < 0.75) return { controllers: [1, 2, 3], brokers: [1, 2, 3, 4] };
+  if (draw < 0.9) return { controllers: [1, 2, 3], brokers: [4, 5, 6] };
+  return { controllers: [1, 2, 3, 4, 5], brokers: [1, 2, 3, 4, 5] };
+}
+
+/** Draws a cluster. Its times are short, so that much happens in little simulated time. */
+export function drawPlan(rng: Prng): Plan {
+  const { controllers, brokers } = rolesOf(rng);
+  const common = new Map([
+    ["controller.quorum.voters", controllers.map(id => `${id}@n${id}:${PORT + 1}`).join()],
+    ["log.dirs", "/data"],
+    ["controller.quorum.election.timeout.ms", "300"],
+    ["controller.quorum.election.backoff.max.ms", "300"],
+    ["controller.quorum.fetch.timeout.ms", "700"],
+    ["controller.quorum.request.timeout.ms", "600"],
+    ["broker.session.timeout.ms", "1500"],
+    ["broker.heartbeat.interval.ms", "300"],
+    ["replica.lag.time.max.ms", "1500"],
+    ["replica.fetch.wait.max.ms", "200"],
+    ["replica.fetch.backoff.ms", "100"],
+    ["replica.socket.timeout.ms", "1000"],
+    ["controller.socket.timeout.ms", "1000"],
+    ["request.timeout.ms", "1000"],
+    ["replica.high.watermark.checkpoint.interval.ms", rng.oneOf(["200", "5000"])],
+    ["log.flush.offset.checkpoint.interval.ms", rng.oneOf(["300", "60000"])],
+    ["leader.imbalance.check.interval.seconds", rng.oneOf(["1", "300"])],
+    ["min.insync.replicas", "2"],
+    ["offsets.topic.num.partitions", "2"],
+    ["offsets.topic.replication.factor", "3"],
+    ["transaction.state.log.num.partitions", "2"],
+    ["transaction.state.log.replication.factor", "3"],
+    ["transaction.state.log.min.isr", "2"],
+    ["transaction.abort.timed.out.transaction.cleanup.interval.ms", "200"],
+    ["group.initial.rebalance.delay.ms", "0"],
+    ["group.min.session.timeout.ms", "300"],
+    ["log.segment.delete.delay.ms", "500"],
+  ]);
+  if (rng.chance(0.5)) common.set("metadata.log.max.record.bytes.between.snapshots", "3000");
+  const mayBlackOut = rng.chance(0.25);
+  const isFlushed = rng.chance(mayBlackOut ? 0.6 : 0.1);
+  if (isFlushed) common.set("log.flush.interval.messages", "1");
+  const ids = [...new Set([...controllers, ...brokers])].sort((a, b) => a - b);
+  const clusterId = "avjUSVdKTbmMj5lWiCnjAg";
+  return { clusterId, controllers, brokers, ids, common, isFlushed, mayBlackOut, nameOf: id => `n${id}` };
+}
+
+/** Settings of one node. */
+export function settingsOf(plan: Plan, id: number): ReadonlyMap<string, string> {
+  const isBroker = plan.brokers.includes(id);
+  const isController = plan.controllers.includes(id);
+  const listeners = [
+    ...(isBroker ? [`PLAINTEXT://${plan.nameOf(id)}:${PORT}`] : []),
+    ...(isController ? [`CONTROLLER://${plan.nameOf(id)}:${PORT + 1}`] : []),
+  ];
+  const roles = [...(isBroker ? ["broker"] : []), ...(isController ? ["controller"] : [])];
+  return new Map([
+    ...plan.common,
+    ["node.id", String(id)],
+    ["process.roles", roles.join()],
+    ["listeners", listeners.join()],
+  ]);
+}

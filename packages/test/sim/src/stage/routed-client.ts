@@ -1,0 +1,153 @@
+import { type Env, entryAt } from "@samsa/base";
+import { type ApiName, Errors } from "@samsa/protocol";
+import type { Endpoint, RequestOf, ResponseOf } from "@samsa/wire";
+import type { Prng } from "../world/prng.ts";
+import { CALLS } from "./calls.ts";
+import { type Call, Client } from "./client.ts";
+
+/** Errors after which a client looks for the leader or coordinator again. */
+const MOVED: ReadonlySet<unknown> = new Set(
+  [
+    Errors.NOT_LEADER_OR_FOLLOWER,
+    Errors.LEADER_NOT_AVAILABLE,
+    Errors.FENCED_LEADER_EPOCH,
+    Errors.UNKNOWN_LEADER_EPOCH,
+    Errors.UNKNOWN_TOPIC_OR_PARTITION,
+    Errors.UNKNOWN_TOPIC_ID,
+    Errors.INCONSISTENT_TOPIC_ID,
+    Errors.NOT_COORDINATOR,
+    Errors.COORDINATOR_NOT_AVAILABLE,
+    Errors.KAFKA_STORAGE_ERROR,
+  ].map(({ code }) => code),
+);
+const GROUP = 0;
+const TRANSACTION = 1;
+
+/** Fields of requests by which they are routed; each request has some. */
+interface Routed {
+  readonly topicData?: readonly {
+    readonly topicId?: string;
+    readonly name?: string;
+    readonly partitionData: readonly { readonly index: number }[];
+  }[];
+  readonly topics?: readonly {
+    readonly topicId?: string;
+    readonly name?: string;
+    readonly topic?: string;
+    readonly partitions?: readonly { readonly partition?: number; readonly partitionIndex?: number }[];
+  }[];
+  readonly groupId?: string;
+  readonly transactionalId?: string | null;
+}
+
+/** APIs that a group's coordinator serves, and those of a transaction's coordinator. */
+const OF_GROUP: ReadonlySet<ApiName> = new Set<ApiName>([
+  "JoinGroup",
+  "SyncGroup",
+  "Heartbeat",
+  "LeaveGroup",
+  "OffsetCommit",
+  "OffsetFetch",
+  "TxnOffsetCommit",
+  "ConsumerGroupHeartbeat",
+]);
+const OF_TRANSACTION: ReadonlySet<ApiName> = new Set<ApiName>([
+  "InitProducerId",
+  "AddPartitionsToTxn",
+  "AddOffsetsToTxn",
+  "EndTxn",
+]);
+const OF_LEADER: ReadonlySet<ApiName> = new Set<ApiName>(["Produce", "Fetch", "ListOffsets"]);
+
+/**
+ * Client of a cluster: sends each request to the leader or coordinator that it knows, and learns of another one after an
+ * error or a lost answer. A request with several partitions goes to the leader of the first one.
+ */
+export class RoutedClient extends Client {
+  readonly #bootstrap: readonly Endpoint[];
+  readonly #rng: Prng;
+  /** Leaders by `topic/partition`, for each topic by its name and by its id. */
+  #leaders = new Map<string, Endpoint>();
+  readonly #coordinators = new Map<string, Endpoint>();
+  #isStale = true;
+  /** Requests that need the same look-up wait for it together, so that they leave in their order. */
+  #refreshing: Promise<void> | undefined;
+
+  constructor(env: Env, name: string, { bootstrap, rng }: { bootstrap: readonly Endpoint[]; rng: Prng }) {
+    super(env, name, entryAt(bootstrap, 0));
+    this.#bootstrap = bootstrap;
+    this.#rng = rng;
+  }
+
+  override async ask<N extends ApiName>(call: Call<N>, body: RequestOf<N>): Promise<ResponseOf<N> | undefined> {
+    const answer = await super.ask(call, body);
+    if (answer !== undefined && !hasMoved(answer)) return answer;
+    this.#isStale = true;
+    const key = coordinatorKey(call.api, body as Routed);
+    if (key !== undefined) this.#coordinators.delete(`${key.type}/${key.name}`);
+    return answer;
+  }
+
+  protected override async serverOf<N extends ApiName>(
+    { api }: Call<N>,
+    body: RequestOf<N>,
+  ): Promise<Endpoint | undefined> {
+    const coordinator = coordinatorKey(api, body as Routed);
+    if (coordinator !== undefined) return this.#coordinator(coordinator.type, coordinator.name);
+    if (!OF_LEADER.has(api)) return this.#anyone();
+    if (this.#isStale || this.#refreshing !== undefined) {
+      this.#refreshing ??= this.#refresh().finally(() => void (this.#refreshing = undefined));
+      await this.#refreshing;
+    }
+    return this.#leaders.get(leaderKey(body as Routed));
+  }
+
+  #anyone(): Endpoint {
+    return this.#rng.oneOf(this.#bootstrap);
+  }
+
+  async #refresh(): Promise<void> {
+    const answer = await this.askOf(this.#anyone(), CALLS.metadata, { topics: null, allowAutoTopicCreation: false });
+    if (answer === undefined) return;
+    const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
+    this.#leaders = new Map();
+    for (const { name, topicId, partitions } of answer.topics) {
+      for (const { partitionIndex, leaderId } of partitions) {
+        const leader = brokers.get(leaderId);
+        if (leader === undefined) continue;
+        this.#leaders.set(`${name ?? ""}/${partitionIndex}`, leader).set(`${topicId}/${partitionIndex}`, leader);
+      }
+    }
+    this.#isStale = false;
+  }
+
+  async #coordinator(type: number, name: string): Promise<Endpoint | undefined> {
+    const known = this.#coordinators.get(`${type}/${name}`);
+    if (known !== undefined) return known;
+    const found = await this.askOf(this.#anyone(), CALLS.findCoordinator, { key: name, keyType: type });
+    if (found?.errorCode !== 0) return undefined;
+    const { host, port } = found;
+    this.#coordinators.set(`${type}/${name}`, { host, port });
+    return { host, port };
+  }
+}
+
+function coordinatorKey(api: ApiName, body: Routed): { readonly type: number; readonly name: string } | undefined {
+  if (OF_GROUP.has(api)) return { type: GROUP, name: body.groupId ?? "" };
+  const id = body.transactionalId ?? "";
+  return OF_TRANSACTION.has(api) && id !== "" ? { type: TRANSACTION, name: id } : undefined;
+}
+
+function leaderKey({ topicData, topics }: Routed): string {
+  const produced = topicData?.[0];
+  if (produced !== undefined) return `${produced.topicId ?? produced.name}/${produced.partitionData[0]?.index}`;
+  const read = topics?.[0];
+  const place = read?.partitions?.[0];
+  return `${read?.topicId ?? read?.name ?? read?.topic}/${place?.partition ?? place?.partitionIndex}`;
+}
+
+/** True if any part of an answer has an error of `MOVED`. */
+function hasMoved(answer: unknown): boolean {
+  if (typeof answer !== "object" || answer === null || ArrayBuffer.isView(answer)) return false;
+  return Object.entries(answer).some(([name, value]) => (name === "errorCode" && MOVED.has(value)) || hasMoved(value));
+}
