@@ -140,10 +140,10 @@ function coordinatorKey(api: ApiName, body: Routed): { readonly type: number; re
 
 function leaderKey({ topicData, topics }: Routed): string {
   const produced = topicData?.[0];
-  if (produced !== undefined) return `${produced.topicId ?? produced.name}/${produced.partitionData[0]?.index}`;
+  if (produced !== undefined) return `${produced.name ?? produced.topicId}/${produced.partitionData[0]?.index}`;
   const read = topics?.[0];
   const place = read?.partitions?.[0];
-  return `${read?.topicId ?? read?.name ?? read?.topic}/${place?.partition ?? place?.partitionIndex}`;
+  return `${read?.name ?? read?.topic ?? read?.topicId}/${place?.partition ?? place?.partitionIndex}`;
 }
 
 /** True if any part of an answer has an error of `MOVED`. */
