@@ -115,7 +115,10 @@ function storageCommands(program: Command): void {
     .requiredOption(...config)
     .option("-g, --ignore-formatted", "skip directories that are already formatted")
     .option("-s, --standalone", "initialize a dynamic quorum with this node as the only voter")
-    .option("-I, --initial-controllers <voters>", "initial voters of a dynamic quorum: id@host:port:directory, separated by commas")
+    .option(
+      "-I, --initial-controllers <voters>",
+      "initial voters of a dynamic quorum: id@host:port:directory, separated by commas",
+    )
     .option("-N, --no-initial-controllers", "format without initial voters, to join an existing quorum")
     .option("-r, --release-version <version>", "release that sets the initial feature levels")
     .option("-f, --feature <name=level>", "initial level of a feature; may be repeated", collect, [])

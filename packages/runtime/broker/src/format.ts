@@ -3,7 +3,14 @@ import { bootstrapRecords } from "@samsa/controller";
 import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
-import { type MetaProperties, readMetaProperties, readWhole, replaceFile, writeMetaProperties } from "@samsa/storage";
+import {
+  makeLogDir,
+  type MetaProperties,
+  readMetaProperties,
+  readWhole,
+  replaceFile,
+  writeMetaProperties,
+} from "@samsa/storage";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
 import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./metadata/features.ts";
 import { firstVoters, type FirstQuorum, StorageError } from "./first-quorum.ts";
@@ -179,7 +186,7 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
     const isMetadata = path === metadata;
     const kind = isMetadata ? metadataKind : "data directory";
     lines.push(`Formatting ${kind} ${path} with ${METADATA_VERSION_FEATURE} ${release}.`);
-    env.disk.makeDirectory(path);
+    makeLogDir(env.disk, path);
     // A broker gets the metadata from the controllers.
     if (isMetadata && config["process.roles"].includes("controller")) {
       writeBootstrapSnapshot(env, `${path}/${METADATA_TOPIC}-0`, {

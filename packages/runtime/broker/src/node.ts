@@ -274,6 +274,7 @@ export class Node {
       metadataTopic: METADATA_TOPIC,
       nodeId: config["node.id"],
       ...(clusterId === undefined ? {} : { clusterId }),
+      mustBeFormatted: hasPeers(config),
       configOf: topic => {
         if (topic === METADATA_TOPIC) return metadataLogConfig(segmentsOf(config));
         // Logs that are found here get their topics' settings once the metadata has been read.
@@ -406,6 +407,13 @@ export class Node {
       this.#controller?.closeConnections();
     }
   }
+}
+
+/** True if the settings name other nodes, so that this one must not begin a cluster of its own. */
+function hasPeers(config: BrokerConfig): boolean {
+  const isAlone = ["broker", "controller"].every(role => config["process.roles"].some(own => own === role));
+  const others = quorumVoters(config).filter(({ id }) => id !== config["node.id"]);
+  return !isAlone || others.length > 0 || config["controller.quorum.bootstrap.servers"].length > 1;
 }
 
 function segmentsOf(config: BrokerConfig) {

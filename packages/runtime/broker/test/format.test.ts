@@ -4,6 +4,7 @@ import { readMetaProperties, readWhole } from "@samsa/storage";
 import { beforeEach, expect, test } from "vitest";
 import { type FirstQuorum, StorageError } from "../src/first-quorum.ts";
 import { formatStorage } from "../src/format.ts";
+import { Node } from "../src/node.ts";
 
 const FIRST = "1@localhost:9093:JEXY6aqzQY-32P5TStzaFg";
 const SECOND = "2@[::1]:9094:MvDxzVmcRsaTz33bUuRU6A";
@@ -144,4 +145,21 @@ test("a voter is reached where its listener is advertised", () => {
   expect(snapshot()?.voters?.[0]?.endpoints).toEqual([{ name: "CONTROLLER", host: "outside", port: 29093 }]);
   format({ settings: { listeners, "log.dirs": "/b" } });
   expect(snapshot("/b")?.voters?.[0]?.endpoints).toEqual([{ name: "CONTROLLER", host: "localhost", port: 9093 }]);
+});
+
+test("a format that has ended survives a power cut", () => {
+  const world = new World(1);
+  node = world.node("a");
+  format({ settings: { "log.dirs": "/a,/b/c" } });
+  const { disk } = world.crash("a", { unsynced: "lost" }).env;
+  for (const path of ["/a", "/b/c"]) expect(disk.stat(`${path}/meta.properties`)).toBeDefined();
+});
+
+test.each<Readonly<Record<string, string>>>([
+  { "controller.quorum.voters": "1@a:9093,2@b:9093", listeners: "PLAINTEXT://:9092,CONTROLLER://:9093" },
+  { "process.roles": "broker", "controller.quorum.bootstrap.servers": "b:9093" },
+])("a node of a cluster does not begin a cluster of its own: %j", async given => {
+  const settings = new Map(Object.entries({ "node.id": "1", "log.dirs": "/a", ...given }));
+  await expect(Node.start(node.env, { settings })).rejects.toThrow("/a is not formatted");
+  expect(node.env.disk.stat("/a")).toBeUndefined();
 });

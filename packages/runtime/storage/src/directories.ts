@@ -29,6 +29,8 @@ export interface LogDirsOptions {
    * drawn.
    */
   readonly clusterId?: string;
+  /** Refuses to start a new cluster: one of the directories must have been formatted. Default: false. */
+  readonly mustBeFormatted?: boolean;
   /** Settings of each log, by topic name and partition number. */
   readonly configOf: (topic: string, partition: PartitionIndex) => LogConfig;
   /** Memory for recent batches of all logs, in bytes; 16 MiB by default. */
@@ -68,6 +70,12 @@ export class LogDirs {
     const opened: LogDir[] = [];
     try {
       const known = this.survey();
+      if (options.mustBeFormatted === true && known === undefined && this.failures.size === 0) {
+        throw new LogDirError(
+          `${options.metadataPath} is not formatted, and this node belongs to a cluster of several nodes: check that ` +
+            "its disk is mounted, or format it with the id of the cluster.",
+        );
+      }
       const draw = () => randomUuid(length => env.random.bytes(length));
       this.clusterId = options.clusterId ?? known ?? draw();
       const buffers = options.buffers ?? new BufferPool();

@@ -1,4 +1,4 @@
-import type { BrokerEpoch, BrokerId, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
+import type { BrokerEpoch, BrokerId, Disk, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
 import { BufferPool, DiskError, entryAt, fromUtf8, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
 import {
   CUT_SUFFIX,
@@ -566,14 +566,20 @@ function brokerEpochIn(marker: Uint8Array): BrokerEpoch {
   }
 }
 
+/** Creates a log directory, and those that it is in, if they are missing. Throws `DiskError`. */
+export function makeLogDir(disk: Disk, path: string): void {
+  if (disk.stat(path) !== undefined) return;
+  const slash = path.lastIndexOf("/");
+  const parent = slash < 0 ? "." : path.slice(0, slash) || "/";
+  if (slash > 0) makeLogDir(disk, parent);
+  disk.makeDirectory(path);
+  // Make the new directory's name durable: losing it in a power failure would lose all its contents.
+  disk.syncDirectoryNow(parent);
+}
+
 /** Opens a log directory, creating it if it is missing. Throws `LogDirError` or `DiskError`. */
 export function openLogDir(env: Env, path: string, options: LogDirOptions): LogDir {
-  if (env.disk.stat(path) === undefined) {
-    env.disk.makeDirectory(path);
-    // Make the new directory's name durable: losing it in a power failure would lose all its contents.
-    const slash = path.lastIndexOf("/");
-    env.disk.syncDirectoryNow(slash < 0 ? "." : path.slice(0, slash) || "/");
-  }
+  makeLogDir(env.disk, path);
   const lock = env.disk.lock(`${path}/${LOCK}`);
   if (lock === undefined) throw new LogDirError(`${path} is in use by another process.`);
   try {

@@ -50,7 +50,9 @@ export class ClusterAdmin implements ClusterActor {
     const result = answer?.topics[0];
     if (result?.errorCode === EXISTS) {
       // An earlier attempt to create it may have succeeded.
-      const isKnown = this.topics.entries.some(known => known.name === name && known.state === "maybe created" && known !== entry);
+      const isKnown = this.topics.entries.some(
+        known => known.name === name && known.state === "maybe created" && known !== entry,
+      );
       if (isKnown) return undefined;
       throw new Violation("a deleted topic came back", `${name} cannot be created: it exists`);
     }

@@ -231,12 +231,13 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
       session = isNamed ? parts.sessions.create(now, context.topics.byId, NO_PARTITIONS, replica) : undefined;
       if (session === undefined) replica.close();
     }
-    const partitions = told(
+    // Brokers know one another's endpoints.
+    const { responses } = told(
       parts,
       context,
       shown.map(([, answer]) => answer),
     );
-    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, ...partitions };
+    const response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses };
     const releases = answers.flatMap(([, { release }]) => release ?? []);
     if (releases.length === 0) reply(response);
     else reply(response, () => releases.forEach(release => release()));
