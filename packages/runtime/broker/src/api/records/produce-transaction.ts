@@ -151,9 +151,12 @@ function begin(request: Request, topicData: readonly TopicData[], go: Go): void 
     return typeof partition !== "number" && stale.has(partition) ? STALE : undefined;
   };
   if (unknown.size === 0) return go(topicData, { refusal: staleRefusal, guardOf });
-  const data = ability.addsByWriting ? copied(topicData) : topicData;
+  // The coordinator answers later, if it is another broker or has to write. The copy counts as the memory until then.
+  const data = copied(topicData);
   const producer = { id: first.producerId, epoch: first.producerEpoch };
+  context.memory?.keep();
   parts.transactions.admit({ transactionalId, producer, partitions: unknown, ability, patient: true }, errorOf => {
+    context.memory?.free();
     const refusal = (topic: string, index: PartitionIndex): Refusal | undefined =>
       unknown.get(topic)?.has(index) === true ? refusalOf(errorOf(topic, index), ability) : staleRefusal(topic, index);
     go(data, { refusal, guardOf });
