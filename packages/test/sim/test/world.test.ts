@@ -274,7 +274,8 @@ describe("the network", () => {
     expect(events).toEqual([]);
     world.network.heal("a", "b");
     await world.runFor(100);
-    expect(events.splice(0)).toEqual(["b got 3"]);
+    // A delivery may carry a part of the bytes.
+    expect(events.splice(0).reduce((sum, event) => sum + Number(event.slice("b got ".length)), 0)).toBe(3);
     world.network.sever("a", "b");
     await world.runFor(100);
     expect(events.splice(0)).toEqual(["ECONNRESET"]);

@@ -37,6 +37,8 @@ interface Host {
 
 /** Pause before a request is sent again, in ms. */
 const RETRY_MS = 50;
+/** `socket.connection.setup.timeout.ms`. */
+const SETUP_MS = 10_000;
 
 /**
  * Way from a node to the active controller, in this process or on another node. It sends a request again after a failure
@@ -122,12 +124,12 @@ export class NodeToControllerChannel implements ControllerChannel {
     const known = this.#link;
     if (known !== undefined && known.node.host === node.host && known.node.port === node.port) return known.link;
     known?.link.disconnect();
-    const { env, clientId, software, config } = this.#host;
-    const link = new BrokerLink(env, node, {
-      clientId,
-      software,
-      requestTimeoutMs: config["controller.socket.timeout.ms"],
-    });
+    const { env, clientId, software, config, retryTimeoutMs } = this.#host;
+    const requestTimeoutMs = config["controller.socket.timeout.ms"];
+    // A node that drops packets must not hold up a request, or the next controller, for longer than a request may take.
+    const setupTimeoutMs = Math.min(SETUP_MS, requestTimeoutMs, retryTimeoutMs);
+    const times = { requestTimeoutMs, setupTimeoutMs, maxSetupTimeoutMs: setupTimeoutMs };
+    const link = new BrokerLink(env, node, { clientId, software, ...times });
     this.#link = { node, link };
     return link;
   }

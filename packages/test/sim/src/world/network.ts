@@ -48,6 +48,8 @@ interface Binding {
 
 const LOCAL = new Set(["localhost", "127.0.0.1", "::1"]);
 const FIRST_EPHEMERAL = 49152;
+/** Pause before a request to connect that got no answer is repeated. */
+const FIRST_RETRY_MS = 1000;
 const NO_DELAY = [0, 0] as const;
 
 /** Connections between the nodes of a world. Bytes of one direction keep their order; nothing else is guaranteed. */
@@ -172,10 +174,19 @@ export class SimNetwork {
       const isPaused = this.#bindings.get(`${target}:${to.port}`)?.life.held !== undefined;
       return isPaused || this.isCut(life.node, target) || this.isCut(target, life.node);
     };
-    const wait = isSilent() ? to.timeoutMs : this.latency(life.node, target);
+    const label = `connect ${life.node} ${target}:${to.port}`;
+    let left = to.timeoutMs;
+    let pause = FIRST_RETRY_MS;
     return new Promise((resolve, reject) => {
       const arrive = (): void => {
         const binding = this.#bindings.get(`${target}:${to.port}`);
+        if (isSilent() && left > 0) {
+          // The request to connect is sent again, with pauses that double.
+          const wait = Math.min(left, pause);
+          left -= wait;
+          pause *= 2;
+          return this.world.after(wait, label, () => runOn(life, arrive));
+        }
         if (isSilent()) return reject(new NetworkError("ETIMEDOUT", `no answer from ${target}`));
         if (binding === undefined) return reject(new NetworkError("ECONNREFUSED", `nobody at ${target}:${to.port}`));
         const from = this.#nextPort++;
@@ -188,7 +199,7 @@ export class SimNetwork {
         near.handler = open(near);
         resolve(near);
       };
-      this.world.after(wait, `connect ${life.node} ${target}:${to.port}`, () => runOn(life, arrive));
+      this.world.after(this.latency(life.node, target), label, () => runOn(life, arrive));
     });
   }
 }
