@@ -139,7 +139,7 @@ export class ClusterFaults {
   }
 
   stop(): void {
-    this.#victim.stop(() => {});
+    this.#victim.stop();
   }
 
   clock(): void {

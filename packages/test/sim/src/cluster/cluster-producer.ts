@@ -112,8 +112,8 @@ export class ClusterProducer implements ClusterActor {
     const losses = this.#stage.ledger.losses(place);
     const known = this.#lines.get(key);
     // The log may have lost records of this producer: it cannot go on with the sequence numbers that follow.
-    if (known !== undefined && (known.losses === losses || !this.#options.idempotent)) return known;
-    if (known !== undefined) {
+    if (known?.losses === losses) return known;
+    if (known !== undefined && this.#options.idempotent) {
       this.#producerId = -1n;
       this.#lines.clear();
     }
@@ -192,10 +192,13 @@ export class ClusterProducer implements ClusterActor {
     throw new Violation("a good request was refused", `error ${code} to ${where}`);
   }
 
-  /** True if all partitions of these topics have acknowledged a record since `heard` was cleared. */
-  hasHeardOf(topics: readonly ClusterTopic[]): boolean {
-    return topics.every(({ id, partitions }) =>
-      Array.from({ length: partitions }, (_, i) => `${id}/${i}`).every(key => this.heard.has(key)),
-    );
+  /** First partition that has not acknowledged a record since `heard` was cleared. */
+  unheard(topics: readonly ClusterTopic[]): string | undefined {
+    for (const { id, name, partitions } of topics) {
+      for (let i = 0; i < partitions; i++) {
+        if (!this.heard.has(`${id}/${i}`)) return `${this.client.name} gets no acknowledgement of ${name}-${i}`;
+      }
+    }
+    return undefined;
   }
 }

@@ -304,7 +304,7 @@ class ClusterScenario {
     const { topics } = this.#stage;
     const waiting = this.#producers.filter(({ isDurable }) => isDurable);
     for (const { heard } of waiting) heard.clear();
-    await this.#until("a producer gets no acknowledgement", () => waiting.every(p => p.hasHeardOf(topics)));
+    await this.#until2(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
     await this.#until2(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
     const { groups, txns } = this.#stage;
     const { commits } = groups;

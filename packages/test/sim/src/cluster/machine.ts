@@ -38,6 +38,8 @@ export class ClusterMachine {
   /** Number of the current life; 0 before the first. */
   life = 0;
   #isUp = false;
+  /** Starts again once it has stopped. */
+  #isWanted = false;
 
   constructor(options: MachineOptions) {
     const { world, plan, id } = options;
@@ -72,6 +74,7 @@ export class ClusterMachine {
 
   /** Starts the node; `node` is set once it serves. A start that fails breaks a rule. */
   start(): void {
+    this.#isWanted = true;
     if (this.#isUp) return;
     const life = ++this.life;
     const isCurrent = (): boolean => this.#isUp && life === this.life;
@@ -102,13 +105,14 @@ export class ClusterMachine {
     );
   }
 
-  /** Stops the node cleanly; `ended` is called once that is done. */
-  stop(ended: () => void): void {
+  /** Stops the node cleanly, which takes some time; a start in the meantime is one after the stop. */
+  stop(): void {
     const { life, node } = this;
+    this.#isWanted = false;
     const done = (): void => {
       if (!this.#isUp || life !== this.life) return;
       this.end("stop");
-      ended();
+      if (this.#isWanted) this.start();
     };
     if (node === undefined) return this.end("kill");
     node.close().then(done, done);
