@@ -4,6 +4,8 @@ import type { BrokerImage, MetadataChanges, MetadataImage } from "@samsa/metadat
 /** Soft state of a registered broker (`BrokerHeartbeatState`). */
 interface Session {
   readonly epoch: BrokerEpoch;
+  /** True if the broker runs in the process of this controller: its session is never over. */
+  readonly isLocal: boolean;
   /** Monotonic time of the last heartbeat; undefined: there is no session. */
   contact: number | undefined;
   /** Last metadata offset that the broker reported; −1 before its first heartbeat. */
@@ -22,6 +24,8 @@ interface SessionOptions {
   readonly timeoutMs: number;
   /** True if the process of that registration is known to have ended: its session is over at once. */
   readonly hasEnded: (broker: BrokerImage) => boolean;
+  /** True if the registration is that of this process. */
+  readonly isLocal: (broker: BrokerImage) => boolean;
 }
 
 /** Broker whose session is over. */
@@ -37,25 +41,28 @@ export interface ExpiredBroker {
  */
 export class BrokerSessions {
   readonly #timeoutMs: number;
+  readonly #isLocal: SessionOptions["isLocal"];
   readonly #sessions = new Map<BrokerId, Session>();
 
-  constructor(image: MetadataImage, { now, timeoutMs, hasEnded }: SessionOptions) {
+  constructor(image: MetadataImage, { now, timeoutMs, hasEnded, isLocal }: SessionOptions) {
     this.#timeoutMs = timeoutMs;
+    this.#isLocal = isLocal;
     for (const broker of image.brokers.values()) {
       const session = this.#begin(broker, image.provenance.offset);
       if (!broker.fenced) session.contact = hasEnded(broker) ? -Infinity : now;
     }
   }
 
-  #begin({ brokerId, brokerEpoch }: BrokerImage, registrationOffset: Offset): Session {
+  #begin(broker: BrokerImage, registrationOffset: Offset): Session {
     const session = {
-      epoch: brokerEpoch,
+      epoch: broker.brokerEpoch,
+      isLocal: this.#isLocal(broker),
       contact: undefined,
       metadataOffset: -1,
       shutdownOffset: -1,
       registrationOffset,
     };
-    this.#sessions.set(brokerId, session);
+    this.#sessions.set(broker.brokerId, session);
     return session;
   }
 
@@ -111,8 +118,8 @@ export class BrokerSessions {
   /** Removes a session that is over, and returns its broker; undefined if there is none. */
   expire(now: number): ExpiredBroker | undefined {
     for (const [brokerId, session] of this.#sessions) {
-      const { epoch, contact } = session;
-      if (contact === undefined || now < contact + this.#timeoutMs) continue;
+      const { epoch, contact, isLocal } = session;
+      if (contact === undefined || isLocal || now < contact + this.#timeoutMs) continue;
       session.contact = undefined;
       return { brokerId, epoch };
     }
@@ -122,8 +129,8 @@ export class BrokerSessions {
   /** Time at which the next session is over; Infinity if there is no session. */
   nextExpiry(): number {
     let next = Infinity;
-    for (const { contact } of this.#sessions.values()) {
-      if (contact !== undefined) next = Math.min(next, contact + this.#timeoutMs);
+    for (const { contact, isLocal } of this.#sessions.values()) {
+      if (contact !== undefined && !isLocal) next = Math.min(next, contact + this.#timeoutMs);
     }
     return next;
   }

@@ -85,8 +85,8 @@ export class Controller<Waiter> {
     this.#committed = image;
     this.#speculative = image;
     this.#partitions = new BrokerPartitions(image);
-    const { sessionTimeoutMs: timeoutMs, hasEnded } = settings;
-    this.#sessions = new BrokerSessions(image, { now, timeoutMs, hasEnded });
+    const { sessionTimeoutMs: timeoutMs, hasEnded, isLocal } = settings;
+    this.#sessions = new BrokerSessions(image, { now, timeoutMs, hasEnded, isLocal });
     this.#tasks = new PeriodicTasks(settings, now);
   }
 

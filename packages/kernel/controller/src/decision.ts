@@ -48,6 +48,8 @@ export interface ControllerSettings {
   readonly sessionTimeoutMs: number;
   /** True if the process of a registration is known to have ended: its successor need not wait for its session. */
   readonly hasEnded: (broker: BrokerImage) => boolean;
+  /** True if the registration is that of the broker in the process of this controller. */
+  readonly isLocal: (broker: BrokerImage) => boolean;
   /**
    * `leader.imbalance.check.interval.seconds`, in milliseconds; undefined without `auto.leader.rebalance.enable`. As in
    * Kafka 4, the share of imbalanced partitions does not matter.

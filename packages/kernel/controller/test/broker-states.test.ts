@@ -117,6 +117,8 @@ describe("sessions", () => {
     const draw = (now: number) => ({ ...cluster.draw(), now });
     expect(next.tick(draw(1e6 + TIMEOUT - 1))).toBeUndefined();
     expect(next.tick(draw(1e6 + TIMEOUT))).toMatchObject({ brokerId: 1 });
+    const local = new Controller<string>({ ...settings, isLocal: b => b.brokerId === 1 }, image, 1e6);
+    expect(local.tick(draw(1e6 + TIMEOUT))).toMatchObject({ brokerId: 2 });
     const informed = new Controller<string>({ ...settings, hasEnded: b => b.brokerId === 2 }, image, 1e6);
     expect(informed.tick(draw(1e6))).toMatchObject({ brokerId: 2 });
     expect(informed.tick(draw(1e6))).toBeUndefined();

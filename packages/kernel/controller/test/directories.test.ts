@@ -27,6 +27,7 @@ const SETTINGS: ControllerSettings = {
   quorumNodes: () => [1],
   sessionTimeoutMs: 9000,
   hasEnded: () => false,
+  isLocal: () => false,
   preferredElectionIntervalMs: 300_000,
   uncleanElectionIntervalMs: 300_000,
   kraftVersion: () => 1,

@@ -40,6 +40,7 @@ export const settings: ControllerSettings = {
   quorumNodes: () => [1],
   sessionTimeoutMs: 9000,
   hasEnded: () => false,
+  isLocal: () => false,
   preferredElectionIntervalMs: 300_000,
   uncleanElectionIntervalMs: 300_000,
   kraftVersion: () => 1,

@@ -67,6 +67,7 @@ export class ControllerRole {
         quorumNodes: () => quorum.voters.map(({ id }) => id),
         sessionTimeoutMs: config["broker.session.timeout.ms"],
         // Another process with the id of this one has ended.
+        isLocal: broker => broker.incarnationId === incarnationId,
         hasEnded: broker => broker.brokerId === nodeId && broker.incarnationId !== incarnationId,
         preferredElectionIntervalMs: config["auto.leader.rebalance.enable"]
           ? config["leader.imbalance.check.interval.seconds"] * 1000
