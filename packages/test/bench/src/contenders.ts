@@ -10,6 +10,8 @@ export interface Contender {
   /** Prepares `folder` for `start`. */
   prepare(folder: string): Promise<void>;
   start(folder: string, options?: StartOptions): Promise<BrokerProcess>;
+  /** Formats the directories of nodes with both roles; returns a function that starts all of them at once. */
+  prepareCluster(folder: string, nodes: number): Promise<() => Promise<readonly BrokerProcess[]>>;
 }
 
 /** Options of a start; contenders without the feature ignore them. */
@@ -52,7 +54,49 @@ export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa
       await (await start(folder)).stop();
     },
     start,
+    async prepareCluster(folder, nodes) {
+      const files = await clusterFiles(folder, nodes);
+      const id = randomBytes(16).toString("base64url");
+      for (const { file } of files) await run(process.execPath, [bundle, "storage", "format", "-t", id, "-c", file]);
+      const begin = ({ file, port }: NodeFile): Promise<BrokerProcess> => {
+        const args = [...nodeFlags, bundle, "start", file, "--http-port", "off", "--json"];
+        return BrokerProcess.start({ program: process.execPath, args }, port);
+      };
+      return () => Promise.all(files.map(begin));
+    },
   };
+}
+
+/** Settings file of a node in a cluster, with its port for clients. */
+interface NodeFile {
+  readonly file: string;
+  readonly port: number;
+}
+
+/** Writes the settings of nodes with both roles, whose quorum has fixed voters. */
+async function clusterFiles(folder: string, nodes: number): Promise<NodeFile[]> {
+  const ports: { port: number; controller: number }[] = [];
+  for (let i = 0; i < nodes; i++) ports.push({ port: await freePort(), controller: await freePort() });
+  const voters = ports.map(({ controller }, i) => `${i + 1}@127.0.0.1:${controller}`).join(",");
+  return ports.map(({ port, controller }, i) => {
+    const home = join(folder, String(i + 1));
+    mkdirSync(home, { recursive: true });
+    const file = join(home, "server.properties");
+    const lines = [
+      "process.roles=broker,controller",
+      `node.id=${i + 1}`,
+      `controller.quorum.voters=${voters}`,
+      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+      "controller.listener.names=CONTROLLER",
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+      "inter.broker.listener.name=PLAINTEXT",
+      `log.dirs=${join(home, "data")}`,
+      "log.initial.task.delay.ms=500",
+      ...SHARED,
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    return { file, port };
+  });
 }
 
 /** JVM flags of kafka-server-start.sh. */
@@ -103,6 +147,14 @@ export function kafka(java: Java): Contender {
       const port = await freePort();
       const file = write(folder, port, controllers.get(folder) ?? (await freePort()));
       return BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
+    },
+    async prepareCluster(folder, nodes) {
+      const files = await clusterFiles(folder, nodes);
+      const id = randomBytes(16).toString("base64url");
+      for (const { file } of files) await runJava(java, "kafka.tools.StorageTool", ["format", "-t", id, "-c", file]);
+      const begin = ({ file, port }: NodeFile): Promise<BrokerProcess> =>
+        BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
+      return () => Promise.all(files.map(begin));
     },
   };
 }

@@ -47,6 +47,15 @@ const ROWS: readonly Row[] = [
   { key: "ten-thousand.cpu", title: "… broker's processor time", unit: "s", digits: 2 },
   { key: "ten-thousand.clean", title: "Start with them after a clean stop", unit: "ms", digits: 0 },
   { key: "ten-thousand.killed", title: "Start with them after kill -9", unit: "ms", digits: 0 },
+  { key: "cluster.start", title: "Three nodes: from nothing to all in the metadata", unit: "ms", digits: 0 },
+  { key: "cluster.memory", title: "… resident memory of all, after the loads", unit: "MiB", digits: 0 },
+  { key: "cluster-100.rate", title: "… produce 100 B records, 3 replicas, acks=all", unit: "records/s", digits: 0 },
+  { key: "cluster-100.cpu", title: "… processor time of all nodes each", unit: "µs", digits: 1 },
+  { key: "cluster-1000.rate", title: "… produce 1,000 B records, 3 replicas, acks=all", unit: "records/s", digits: 0 },
+  { key: "cluster-1000.cpu-gb", title: "… processor time of all nodes", unit: "s/GB", digits: 2 },
+  { key: "cluster-acks1.rate", title: "… produce 1,000 B records, 3 replicas, acks=1", unit: "records/s", digits: 0 },
+  { key: "cluster-acks1.cpu-gb", title: "… processor time of all nodes", unit: "s/GB", digits: 2 },
+  { key: "cluster.pause", title: "… longest wait of a producer as a node is killed", unit: "ms", digits: 0 },
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 
