@@ -31,6 +31,10 @@ interface Attempt {
   readonly wire: Uint8Array;
   /** `ClusterLedger.losses` when it was first sent. */
   readonly losses: number;
+  /** `ClusterStage.lives` then. */
+  readonly lives: number;
+  /** Number of times that it was sent. */
+  sent: number;
 }
 
 interface Answer {
@@ -138,10 +142,12 @@ export class ClusterProducer implements ClusterActor {
       options,
       { crc32c: env.crypto.crc32c, codecs: env.codecs },
     );
-    return { values, wire, losses: line.losses };
+    return { values, wire, losses: line.losses, lives: this.#stage.lives, sent: 0 };
   }
 
-  async #send({ topic, partition }: ClusterPlace, { wire }: Attempt): Promise<Answer | undefined> {
+  async #send({ topic, partition }: ClusterPlace, attempt: Attempt): Promise<Answer | undefined> {
+    attempt.sent++;
+    const { wire } = attempt;
     const { acks } = this.#options;
     const topicData = [{ topicId: topic.id, partitionData: [{ index: partition, records: [wire.slice()] }] }];
     const body = { acks, timeoutMs: 300, topicData };
@@ -158,12 +164,17 @@ export class ClusterProducer implements ClusterActor {
     attempts: readonly Attempt[],
     answers: readonly (Answer | undefined)[],
   ): void {
-    const [first] = line.waiting;
+    const [first, ...behind] = line.waiting;
     attempts.forEach((attempt, i) => {
       const answer = answers[i];
       if (answer === undefined) return;
       if (answer.errorCode === 0) this.#acknowledge(place, line, attempt, Number(answer.baseOffset));
-      else this.#refused(place, attempt, { code: answer.errorCode, isFirst: attempt === first });
+      else
+        this.#refused(place, attempt, {
+          code: answer.errorCode,
+          isFirst: attempt === first,
+          isAlone: behind.length === 0,
+        });
     });
   }
 
@@ -174,19 +185,26 @@ export class ClusterProducer implements ClusterActor {
     if (ledger.losses(place) !== attempt.losses) return;
     this.#stage.note(`acked ${place.topic.name}-${place.partition} ${offset} ${attempt.values.join()}`);
     this.heard.add(`${place.topic.id}/${place.partition}`);
-    ledger.acked(place, attempt.values, { process: this.client.name, offset, durable: this.isDurable });
+    // Batches after this one may have been acknowledged before it, if the first answer to it was lost.
+    const process = attempt.sent > 1 ? `${this.client.name} again ${offset}` : this.client.name;
+    ledger.acked(place, attempt.values, { process, offset, durable: this.isDurable });
   }
 
   #refused(
     place: ClusterPlace,
     attempt: Attempt,
-    { code, isFirst }: { readonly code: number; readonly isFirst: boolean },
+    { code, isFirst, isAlone }: { readonly code: number; readonly isFirst: boolean; readonly isAlone: boolean },
   ): void {
     if (RETRIABLE.has(code)) return;
     const where = `${this.client.name} on ${place.topic.name}-${place.partition}`;
     if (this.#options.idempotent && OUT_OF_ORDER.has(code)) {
       // Batches behind one without an answer are out of order.
       if (!isFirst || this.#stage.ledger.losses(place) !== attempt.losses) return;
+      if (!isAlone && attempt.lives !== this.#stage.lives) {
+        // A producer snapshot keeps only the last batch of each producer: after a restart, earlier ones are unknown.
+        this.#producerId = -1n;
+        return;
+      }
       throw new Violation("an acknowledged record is lost", `error ${code} to ${where}: ${attempt.values[0]}`);
     }
     throw new Violation("a good request was refused", `error ${code} to ${where}`);

@@ -113,7 +113,11 @@ class ClusterScenario {
     );
     this.#witness = new ClusterWitness(name => this.#keeps(name));
     const { crypto, codecs } = this.world.node("judge").env;
+    const machines = this.#machines;
     this.#stage = {
+      get lives() {
+        return machines.reduce((sum, { endings }) => sum + endings.length, 0);
+      },
       ledger: new ClusterLedger({ crc32c: crypto.crc32c, codecs }),
       groups: new GroupLedger(),
       txns: new TxnLedger(),
@@ -125,9 +129,8 @@ class ClusterScenario {
       device: this.world.node("judge").disk,
       dirs: [],
       isFlushed: () => false,
-      powerCuts: 0,
       note: line => this.world.trace(line),
-    } as ClusterStage;
+    };
     const stage = this.#stage;
     const client = (name: string): RoutedClient => this.#client(name);
     const own = (name: string): Prng => this.world.fork(name);
