@@ -21,7 +21,6 @@ import { listConfigResources } from "./api/configs/list-config-resources.ts";
 import { listOffsets } from "./api/records/list-offsets.ts";
 import { metadata } from "./api/topics/metadata.ts";
 import { offsetForLeaderEpoch } from "./api/records/offset-for-leader-epoch.ts";
-import { listPartitionReassignments } from "./api/cluster/list-partition-reassignments.ts";
 import { produce } from "./api/records/produce.ts";
 import { getTelemetrySubscriptions, pushTelemetry } from "./api/cluster/telemetry.ts";
 import * as transactions from "./api/transactions/transactions.ts";
@@ -128,7 +127,7 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("IncrementalAlterConfigs", incrementalAlterConfigs),
   serve("OffsetDelete", groups.offsetDelete, { topics: { operation: "READ" }, ...onGroup("DELETE") }),
   forward("AlterPartitionReassignments", ALTER_CLUSTER),
-  serve("ListPartitionReassignments", listPartitionReassignments, DESCRIBE_CLUSTER),
+  forward("ListPartitionReassignments", DESCRIBE_CLUSTER),
   forward("DescribeQuorum", DESCRIBE_CLUSTER),
   forward("UpdateFeatures", ALTER_CLUSTER),
   serve("DescribeCluster", describeCluster),
@@ -156,6 +155,8 @@ const BROKER_APIS: readonly ServedApi[] = [
     topics: { operation: "READ", idsSince: 0 },
     permission: ["READ", "GROUP", ({ groupId }) => groupId ?? ""],
   }),
+  forward("AddRaftVoter", ALTER_CLUSTER),
+  forward("RemoveRaftVoter", ALTER_CLUSTER),
   serve("InitializeShareGroupState", shareState.initializeShareGroupState, CLUSTER_ACTION),
   serve("ReadShareGroupState", shareState.readShareGroupState, CLUSTER_ACTION),
   serve("WriteShareGroupState", shareState.writeShareGroupState, CLUSTER_ACTION),

@@ -126,6 +126,7 @@ test("each API is served on the listeners that Kafka's schemas name, and on no o
 test("brokers forward what the controller decides, and no more than Kafka's brokers do", () => {
   const forwarded = BROKER.filter(row => row.forwarded);
   expect(namesOf(forwarded)).toEqual([
+    "AddRaftVoter",
     "AlterClientQuotas",
     "AlterPartitionReassignments",
     "CreatePartitions",
@@ -133,6 +134,8 @@ test("brokers forward what the controller decides, and no more than Kafka's brok
     "DeleteTopics",
     "DescribeQuorum",
     "ElectLeaders",
+    "ListPartitionReassignments",
+    "RemoveRaftVoter",
     "UnregisterBroker",
     "UnregisterController",
     "UpdateFeatures",

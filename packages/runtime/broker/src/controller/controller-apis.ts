@@ -1,7 +1,7 @@
 import type { Env } from "@samsa/base";
 import { type AlterClientQuotasRequest, Errors } from "@samsa/protocol";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
-import { apiVersions, describeCluster } from "./controller-cluster-apis.ts";
+import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
 import { control, type ControllerRow, ofQuorum } from "./controller-row.ts";
 
 /** First version of DeleteTopics whose clients know TOPIC_DELETION_DISABLED. */
@@ -42,6 +42,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   control("ElectLeaders", { isTimed: true, ...ALTER_CLUSTER }),
   control("IncrementalAlterConfigs"),
   control("AlterPartitionReassignments", { isTimed: true, ...ALTER_CLUSTER }),
+  listPartitionReassignments,
   ALTER_CLIENT_QUOTAS,
   ofQuorum("DescribeQuorum", DESCRIBE_CLUSTER),
   ofQuorum("Vote"),
@@ -57,6 +58,9 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   control("AllocateProducerIds", CLUSTER_ACTION),
   control("AssignReplicasToDirs", CLUSTER_ACTION),
   control("ControllerRegistration", CLUSTER_ACTION),
+  ofQuorum("AddRaftVoter", ALTER_CLUSTER),
+  ofQuorum("RemoveRaftVoter", ALTER_CLUSTER),
+  ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
 ]);
 

@@ -3,8 +3,11 @@ import type { ApiNameOn, Apis, Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../limits/quotas.ts";
 import type { RequestContext } from "../request/request-context.ts";
 
+/** APIs that brokers send to the active controller, though it decides nothing on them. */
+type UndecidedApi = "DescribeQuorum" | "AddRaftVoter" | "RemoveRaftVoter" | "ListPartitionReassignments";
+
 /** APIs that brokers send to the active controller. */
-export type ControllerApi = (keyof ControllerRequests | "DescribeQuorum") & ApiNameOn<"controller">;
+export type ControllerApi = (keyof ControllerRequests | UndecidedApi) & ApiNameOn<"controller">;
 
 export type ControllerRequest<N extends ControllerApi> = Infer<(typeof Apis)[N]["request"]>;
 export type ControllerResponse<N extends ControllerApi> = Infer<(typeof Apis)[N]["response"]>;

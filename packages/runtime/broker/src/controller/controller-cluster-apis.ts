@@ -1,6 +1,7 @@
+import { listPartitionReassignments as listed } from "@samsa/controller";
 import { Errors } from "@samsa/protocol";
 import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
-import { ALTER_CLUSTER, apiRow } from "../request/api-row.ts";
+import { ALTER_CLUSTER, apiRow, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { announcedFeatures } from "../metadata/features.ts";
 import { ALLOWED, NOT_ASKED } from "../request/authorized-operations.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
@@ -49,4 +50,15 @@ export const describeCluster: ControllerRow = apiRow<"DescribeCluster", Controll
   },
   // Kafka asks for more than on a broker, where DESCRIBE is enough.
   ALTER_CLUSTER,
+);
+
+/** ListPartitionReassignments: those of the committed metadata. */
+export const listPartitionReassignments: ControllerRow = apiRow<
+  "ListPartitionReassignments",
+  ControllerParts,
+  ControllerContext
+>(
+  "ListPartitionReassignments",
+  ({ image }, request, _context, reply) => reply(listed(image(), request)),
+  DESCRIBE_CLUSTER,
 );

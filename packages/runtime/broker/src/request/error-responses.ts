@@ -380,6 +380,13 @@ export const errorResponses = {
     topics: [],
     nodes: [],
   }),
+  AddRaftVoter: (_request, { code, message }) => ({ ...NOTHING, errorCode: code, errorMessage: message }),
+  RemoveRaftVoter: (_request, { code, message }) => ({ ...NOTHING, errorCode: code, errorMessage: message }),
+  UpdateRaftVoter: (_request, { code }) => ({
+    ...NOTHING,
+    errorCode: code,
+    currentLeader: { leaderId: -1, leaderEpoch: -1, host: "", port: 0 },
+  }),
   UpdateFeatures: (_request, { code, detail }) => ({ ...NOTHING, errorCode: code, errorMessage: detail, results: [] }),
   DescribeCluster: (_request, { code, detail }) => ({
     ...NOTHING,
