@@ -7,6 +7,7 @@ import type { ApiName, FetchRequest } from "@samsa/protocol";
 import { LogDirs } from "@samsa/storage";
 import { RawConnection, type ResponseOf } from "@samsa/wire";
 import { apiVersions } from "../src/api/cluster/api-versions.ts";
+import { describeLogDirs } from "../src/api/cluster/describe-log-dirs.ts";
 import type { BrokerParts, ServedApi } from "../src/api/parts.ts";
 import { fetch } from "../src/api/records/fetch.ts";
 import { listOffsets } from "../src/api/records/list-offsets.ts";
@@ -43,6 +44,7 @@ function apis(seen: FetchRequest[]): readonly ServedApi[] {
     serve("ApiVersions", apiVersions),
     serve("Fetch", noting, { topics: { operation: "READ", idsSince: 13 } }),
     serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
+    serve("DescribeLogDirs", describeLogDirs, { topics: { operation: null } }),
   ];
 }
 

@@ -172,6 +172,15 @@ describe("offsets", () => {
   });
 });
 
+test("the lag of a replica is told by followers, too", async () => {
+  const brokers = await cluster(2);
+  for (const id of [1, 2, 3]) {
+    const { results } = await brokers.ask(id, "DescribeLogDirs", 4, { topics: null });
+    const partition = results[0]?.topics[0]?.partitions[0];
+    expect(partition, `broker ${id}`).toMatchObject({ partitionIndex: 0, offsetLag: 0, isFutureKey: false });
+  }
+});
+
 test("a deletion of records waits until all replicas that are alive have deleted them", async () => {
   const brokers = await cluster(5);
   const partition = brokers.broker(1)?.partition(0);

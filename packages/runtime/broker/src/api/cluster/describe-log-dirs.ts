@@ -14,7 +14,7 @@ const NO_LAG = -1;
 /** Lag of a log, in records: a future log behind the current log, a current log behind its high watermark. */
 function lagOf(parts: Needs, log: PartitionLog, isFuture: boolean): number {
   const partition = parts.topics.partition(log.topic, log.partition);
-  if (typeof partition === "number" || partition.fault !== 0) return NO_LAG;
+  if (typeof partition === "number" || partition.isOffline) return NO_LAG;
   const { endOffset, highWatermark } = partition;
   return isFuture ? endOffset - log.endOffset : Math.max(0, highWatermark - log.endOffset);
 }
