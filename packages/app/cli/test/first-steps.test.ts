@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Node } from "@samsa/broker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ClientMetrics } from "../src/metrics/client-metrics.ts";
-import { serveHttp } from "../src/metrics/http.ts";
+import { nodeContent, serveHttp } from "../src/metrics/http.ts";
 import { Exposition } from "../src/metrics/prometheus.ts";
 import { endAll } from "./children.ts";
 
@@ -160,18 +160,24 @@ describe("a setting that protects is refused, and the directory stays as it was"
 
 describe("metrics", () => {
   const clients = new ClientMetrics(() => 0);
-  const node = { broker: { metrics: { families: () => [] } }, healthy: true } as unknown as Node;
+  const node = {
+    broker: { metrics: { families: () => [] } },
+    healthy: true,
+    env: { logger: { warn() {} } },
+  } as unknown as Node;
 
   test("a port that nobody asked for is a wish: the next free one is as good", async () => {
     const other = createServer();
     const port = await listening(other, 0);
     try {
       const place = { host: "127.0.0.1", port };
-      const server = await serveHttp(node, clients, { ...place, wish: true });
+      const server = await serveHttp(nodeContent(node, clients), { ...place, wish: true }, node.env.logger);
       expect((server.address() as { port: number }).port).toBeGreaterThan(port);
       server.close();
       const sentence = `cannot serve metrics: port ${port} of 127.0.0.1 is taken. Choose another with --http-port, or "off".`;
-      await expect(serveHttp(node, clients, { ...place, wish: false })).rejects.toThrow(sentence);
+      await expect(serveHttp(nodeContent(node, clients), { ...place, wish: false }, node.env.logger)).rejects.toThrow(
+        sentence,
+      );
     } finally {
       other.close();
     }

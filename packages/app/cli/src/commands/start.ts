@@ -7,9 +7,12 @@ import { nodeEnv, nodeJudge } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "../metrics/client-metrics.ts";
 import { Failure, reportFailure } from "../terminal/failure.ts";
-import { serveHttp } from "../metrics/http.ts";
+import { checkNoCluster } from "../cluster/cluster-folder.ts";
+import { clusterSize } from "../cluster/cluster-plan.ts";
+import { nodeContent, serveHttp } from "../metrics/http.ts";
 import { createLogger } from "../terminal/logger.ts";
-import { placed, readSettings, idleSettings } from "../settings/settings-file.ts";
+import { onSignals } from "../terminal/signals.ts";
+import { placed, readSettings, rootOf, idleSettings } from "../settings/settings-file.ts";
 import { COMMIT, VERSION } from "../terminal/version.ts";
 
 /** Options of `samsa start`. */
@@ -19,6 +22,10 @@ export interface StartOptions {
   readonly httpPort?: string;
   readonly httpHost: string;
   readonly json?: boolean;
+  /** Number of brokers of a cluster on this machine. */
+  readonly brokers?: string;
+  /** Number of them that are controllers, too. */
+  readonly controllers?: string;
 }
 
 /** Maximum number of threads that validate large batches. */
@@ -62,28 +69,21 @@ function banner(node: Node, http: Server | undefined, options: StartOptions): st
 }
 
 function stopOn(node: Node, http: Server | undefined): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    http?.close();
-    http?.closeAllConnections();
-    node.close().then(
-      () => process.exit(0),
-      error => {
-        reportFailure(error);
-        process.exit(1);
-      },
-    );
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
-  // A closed terminal sends SIGHUP. Node resets the ignored signal that nohup sets, so the start script records it.
-  if (process.env.SAMSA_NOHUP === undefined) process.on("SIGHUP", stop);
-  else process.on("SIGHUP", () => node.env.logger.info("the terminal is closed; the broker goes on, as nohup asks"));
-  // Without handlers, these signals would end the process or open Node's debugger.
-  for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
-    process.on(signal, () => node.env.logger.warn("this signal has no meaning and is ignored", { signal }));
-  }
+  onSignals({
+    stop: () => {
+      http?.close();
+      http?.closeAllConnections();
+      node.close().then(
+        () => process.exit(0),
+        error => {
+          reportFailure(error);
+          process.exit(1);
+        },
+      );
+    },
+    kill: () => process.exit(1),
+    ignored: (why, signal) => node.env.logger.info(why, { signal }),
+  });
 }
 
 /** Adds advice to an error that prevents a start. */
@@ -95,10 +95,28 @@ function withAdvice(error: unknown): unknown {
   return error;
 }
 
-/** `samsa start`. Starts a broker and prints its addresses. */
+/** A supervisor that ends while its node starts ends the node, too. */
+function endWithSupervisor(): () => void {
+  const orphaned = (): void => process.exit(1);
+  if (process.connected) process.once("disconnect", orphaned);
+  return () => {
+    process.off("disconnect", orphaned);
+  };
+}
+
+/** `samsa start`. Starts a broker, or a cluster on this machine, and prints the addresses. */
 export async function start(file: string | undefined, options: StartOptions): Promise<void> {
   const settings = placed(readSettings(file, options.override));
   const httpPort = options.httpPort === undefined ? HTTP_PORT : parsePort(options.httpPort);
+  const wish = options.httpPort === undefined;
+  const httpPlace = httpPort === undefined ? undefined : { host: options.httpHost, port: httpPort, wish };
+  if (options.brokers !== undefined) {
+    const size = clusterSize(options.brokers, options.controllers);
+    const { startCluster } = await import("./start-cluster.ts");
+    return startCluster(settings, { ...options, file, size, httpPlace });
+  }
+  if (options.controllers !== undefined) throw new Failure("--controllers is for --brokers: give both");
+  const started = endWithSupervisor();
   const logger = createLogger(options.logLevel);
   const onHalt = (reason: string): void => {
     reportFailure(new Failure(reason));
@@ -107,8 +125,9 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   // Keep one processor for the event loop.
   const judge = nodeJudge(Math.max(1, Math.min(availableParallelism() - 1, MOST_THREADS)));
   const env = nodeEnv({ logger });
+  checkNoCluster(env, rootOf(settings));
   // Accept metrics of clients only if an HTTP port exposes them.
-  const telemetry = httpPort === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
+  const telemetry = httpPlace === undefined ? undefined : new ClientMetrics(() => env.clock.monotonic());
   const node = await Node.start(env, {
     settings,
     onHalt,
@@ -120,14 +139,14 @@ export async function start(file: string | undefined, options: StartOptions): Pr
   for (const { setting, why } of idleSettings(settings)) logger.warn(why, { setting });
   let http: Server | undefined;
   try {
-    if (httpPort !== undefined && telemetry !== undefined) {
-      const place = { host: options.httpHost, port: httpPort, wish: options.httpPort === undefined };
-      http = await serveHttp(node, telemetry, place);
+    if (httpPlace !== undefined && telemetry !== undefined) {
+      http = await serveHttp(nodeContent(node, telemetry), httpPlace, logger);
     }
   } catch (error) {
     await node.close();
     throw error;
   }
+  started();
   stopOn(node, http);
   console.log(banner(node, http, options));
 }

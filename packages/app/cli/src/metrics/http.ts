@@ -1,4 +1,5 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
+import type { Logger } from "@samsa/base";
 import type { MetricFamily, Node } from "@samsa/broker";
 import type { ClientMetrics } from "./client-metrics.ts";
 import { Failure } from "../terminal/failure.ts";
@@ -25,22 +26,40 @@ export interface HttpPlace {
   readonly wish: boolean;
 }
 
+/** Content of the HTTP server. */
+export interface HttpContent {
+  /** Facts for `/health`, and true if all is well. */
+  readonly health: () => { readonly ok: boolean; readonly facts: object };
+  /** Text for `/metrics`. */
+  readonly metrics: () => Promise<string>;
+}
+
+/** Content of a node: the metrics of the broker, of this process and of clients. */
+export function nodeContent(node: Node, clients: ClientMetrics): HttpContent {
+  const turns = watchTurns();
+  const renderMetrics = renderer();
+  return {
+    health: () => ({ ok: node.healthy, facts: { status: node.healthy ? "ok" : "unavailable" } }),
+    metrics: () => renderMetrics([...node.metricFamilies(), turns(), ...clients.families()]),
+  };
+}
+
 function answer(response: ServerResponse, status: number, type: string, body: string): void {
   response.writeHead(status, { "content-type": type });
   response.end(body);
 }
 
 /**
- * Serves `/metrics` of the broker and of its clients in Prometheus' text format, and `/health` as 200 or 503. Rejects
- * with a `Failure` if the port is taken.
+ * Serves `/metrics` in Prometheus' text format, and `/health` as 200 or 503. Rejects with a `Failure` if the port is
+ * taken.
  */
-export async function serveHttp(node: Node, clients: ClientMetrics, place: HttpPlace): Promise<Server> {
-  const server = httpServer(node, clients);
+export async function serveHttp(content: HttpContent, place: HttpPlace, logger: Logger): Promise<Server> {
+  const server = httpServer(content);
   const last = place.wish ? Math.min(place.port + PORTS_TRIED - 1, 65_535) : place.port;
   for (let port = place.port; ; port++) {
     try {
       await listen(server, place.host, port);
-      server.on("error", error => node.env.logger.warn("the HTTP server failed", { error }));
+      server.on("error", error => logger.warn("the HTTP server failed", { error }));
       return server;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -62,16 +81,14 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function httpServer(node: Node, clients: ClientMetrics): Server {
-  const turns = watchTurns();
-  const renderMetrics = renderer();
+function httpServer({ health, metrics }: HttpContent): Server {
   return createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     if (path === "/health") {
-      const status = node.healthy ? 200 : 503;
-      answer(response, status, "application/json", JSON.stringify({ status: status === 200 ? "ok" : "unavailable" }));
+      const { ok, facts } = health();
+      answer(response, ok ? 200 : 503, "application/json", JSON.stringify(facts));
     } else if (path === "/metrics") {
-      renderMetrics([...node.metricFamilies(), turns(), ...clients.families()]).then(
+      metrics().then(
         text => answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", text),
         error => answer(response, 500, "text/plain", String(error)),
       );

@@ -57,3 +57,8 @@ export function placed(settings: Map<string, string>): Map<string, string> {
   }
   return settings;
 }
+
+/** First log directory of settings that are `placed`. */
+export function rootOf(settings: ReadonlyMap<string, string>): string {
+  return (settings.get("log.dirs") ?? "").split(",")[0] ?? "";
+}
