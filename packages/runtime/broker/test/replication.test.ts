@@ -182,6 +182,15 @@ describe("three brokers", () => {
     expect(count()).toBeGreaterThan(before ?? 0);
   });
 
+  test("a position after a flush does not wait for the leader to answer a fetch of other partitions", async () => {
+    const settings = { "log.flush.interval.messages": "1", "replica.fetch.wait.max.ms": "5000" };
+    const cluster = new ReplicaBrokers(11, { partitions: 4, settings, world: { diskMs: [5, 5] } });
+    await cluster.world.runFor(12_000);
+    cluster.produce(1, 0, 500);
+    await cluster.world.runFor(100);
+    expect(cluster.broker(1)?.partition(0)?.highWatermark).toBe(1);
+  });
+
   test("a follower whose records the leader has deleted begins at the leader's start", async () => {
     const cluster = new ReplicaBrokers(6);
     await cluster.world.runFor(100);

@@ -73,6 +73,10 @@ export class ReplicaFetcher {
   readonly #session = new FollowerSession<Target>();
   /** Partitions whose position the leader does not know. */
   readonly #changed = new Set<Target>();
+  /** Partitions whose records are being flushed. */
+  readonly #unsafe = new Set<Target>();
+  /** Monotonic time at which the next fetch leaves without them. */
+  #unsafeUntil = -Infinity;
   /** Partitions that wait for `replica.fetch.backoff.ms`. */
   readonly #delayed = new Set<Target>();
   readonly #alarm: Alarm;
@@ -112,6 +116,7 @@ export class ReplicaFetcher {
     if (target === undefined) return;
     target.partition.onSafe(undefined);
     this.#targets.delete(keyOf(topicId, index));
+    if (this.#unsafe.delete(target)) this.#soon();
     this.#drop(target);
     this.#delayed.delete(target);
   }
@@ -132,6 +137,7 @@ export class ReplicaFetcher {
 
   #settled(target: Target): void {
     const { follower, partition, topicId, index } = target;
+    if (this.#unsafe.delete(target)) this.#soon();
     if (this.#targets.get(keyOf(topicId, index)) !== target || !partition.isSafe) return;
     if (!follower.isReady(this.#now())) return;
     this.#changed.add(target);
@@ -153,6 +159,8 @@ export class ReplicaFetcher {
     if (this.#isFetching || this.#isClosed) return;
     const now = this.#now();
     if (now < this.#blockedUntil) return this.#alarm.set(this.#blockedUntil);
+    // Positions that become known during a fetch have to wait for its answer, which the leader may hold back.
+    if (this.#unsafe.size > 0 && now < this.#unsafeUntil) return this.#alarm.set(this.#unsafeUntil);
     for (const target of [...this.#delayed]) {
       if (!target.follower.isReady(now)) {
         // Targets have different times, and an alarm may ring early.
@@ -342,7 +350,10 @@ export class ReplicaFetcher {
     target.asked = undefined;
     // The write at the end of the turn comes before the next fetch. After a flush it comes later.
     this.#host.turn.add("acknowledge", () => {
-      if (!target.partition.isSafe) this.#drop(target);
+      if (target.partition.isSafe || this.#targets.get(keyOf(target.topicId, target.index)) !== target) return;
+      this.#drop(target);
+      if (this.#unsafe.size === 0) this.#unsafeUntil = this.#now() + this.#host.config()["replica.fetch.wait.max.ms"];
+      this.#unsafe.add(target);
     });
   }
 
