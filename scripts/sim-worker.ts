@@ -1,6 +1,6 @@
 /**
  * Plays a range of seeds in a process of its own, for `sim.ts` and `sim-mutants.ts`. Says what comes of each as a line of
- * JSON: an `Outcome`. With `--mutant NAME` one of our sources is changed, in memory, before anything is loaded.
+ * JSON: an `Outcome`, or a `ClusterOutcome` with `--cluster`. With `--mutant NAME` one of our sources is changed, in memory, before anything is loaded.
  */
 import { registerHooks } from "node:module";
 import { parseArgs } from "node:util";
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     to: { type: "string", default: "1" },
     step: { type: "string", default: "1" },
     mutant: { type: "string" },
+    cluster: { type: "boolean", default: false },
   },
 });
 if (values.mutant !== undefined) {
@@ -39,9 +40,10 @@ const stray = (error: unknown): void => {
 process.on("unhandledRejection", stray);
 process.on("uncaughtException", stray);
 
-const { runScenario } = await import("@samsa/sim");
+const { runCluster, runScenario } = await import("@samsa/sim");
+const run = values.cluster ? runCluster : runScenario;
 for (; seed <= Number(values.to); seed += Number(values.step)) {
-  const { violation, ...outcome } = await runScenario(seed);
+  const { violation, ...outcome } = await run(seed);
   const broken = violation === undefined ? {} : { rule: violation.rule, message: violation.message };
   console.log(JSON.stringify({ ...outcome, ...broken }));
   if (violation !== undefined && values.mutant !== undefined) break;

@@ -9,7 +9,7 @@ import { produceInTransaction } from "../src/api/records/produce-transaction.ts"
 type Request = Parameters<typeof produceInTransaction>[0];
 type TopicData = ProduceRequest["topicData"];
 
-/** Clients of version 11 add partitions themselves: the broker verifies them. Later ones let the broker add them. */
+// Clients of version 11 add partitions themselves: the broker verifies them. Later ones let the broker add them.
 test.each([11, 12])("batches of version %i are as they were once the coordinator answers", version => {
   const { env } = new World(1).node("a");
   const transaction = { producerId: 1n, producerEpoch: 0, baseSequence: 0, transactional: true };

@@ -1,3 +1,4 @@
+export { clusterReplayCommand, type ClusterOutcome, runCluster } from "./cluster/cluster-scenario.ts";
 export { type CrashOptions, type DiskFault, type DiskOperation, SimDisk } from "./world/disk.ts";
 export { type NetworkOptions, SimNetwork } from "./world/network.ts";
 export { Prng } from "./world/prng.ts";

@@ -16,12 +16,12 @@ import { GROUP_TOPIC, Member, SHARES } from "./clients/member.ts";
 import { overheard } from "./ledgers/overheard.ts";
 import { Prng } from "./world/prng.ts";
 import { type Ending, Violation, violationOf } from "./ledgers/rules.ts";
-import { slowJudge, WipedBuffers } from "./stand-ins.ts";
+import { slowJudge, WipedBuffers } from "./stage/stand-ins.ts";
 import type { Actor, Stage } from "./stage/stage.ts";
 import { agreeOn, Subscriber } from "./clients/subscriber.ts";
 import { auditTable } from "./clients/table.ts";
 import { TopicLedger } from "./ledgers/topic-ledger.ts";
-import { auditCopies, prepareCopies } from "./txn-audit.ts";
+import { auditCopies, prepareCopies } from "./clients/txn-audit.ts";
 import { TxnLedger } from "./ledgers/txn-ledger.ts";
 import { type SimNode, World } from "./world/world.ts";
 

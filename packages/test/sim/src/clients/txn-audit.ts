@@ -1,10 +1,10 @@
 import { Errors } from "@samsa/protocol";
-import { CALLS } from "./stage/calls.ts";
-import type { Client } from "./stage/client.ts";
-import { CommittedReader } from "./clients/committed-reader.ts";
-import { copiedTo, takeOver } from "./clients/copier.ts";
-import { Prng } from "./world/prng.ts";
-import { COPY_PARTITIONS, COPY_TOPIC } from "./ledgers/txn-ledger.ts";
+import { CALLS } from "../stage/calls.ts";
+import type { Client } from "../stage/client.ts";
+import { CommittedReader } from "./committed-reader.ts";
+import { copiedTo, takeOver } from "./copier.ts";
+import { Prng } from "../world/prng.ts";
+import { COPY_PARTITIONS, COPY_TOPIC } from "../ledgers/txn-ledger.ts";
 
 /** Creates the topic and finds the coordinator that copiers need; false when either failed. */
 export async function prepareCopies(client: Client, rng: Prng): Promise<boolean> {

@@ -2,7 +2,6 @@ import { Errors } from "@samsa/protocol";
 import { ZERO_UUID } from "@samsa/base";
 import { CALLS } from "../stage/calls.ts";
 import type { Client } from "../stage/client.ts";
-import { Violation } from "../ledgers/rules.ts";
 import { TopicEntry, TopicLedger } from "../ledgers/topic-ledger.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterTopic } from "./cluster-ledger.ts";
@@ -49,12 +48,10 @@ export class ClusterAdmin implements ClusterActor {
     const answer = await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
     const result = answer?.topics[0];
     if (result?.errorCode === EXISTS) {
-      // An earlier attempt to create it may have succeeded.
-      const isKnown = this.topics.entries.some(
-        known => known.name === name && known.state === "maybe created" && known !== entry,
-      );
-      if (isKnown) return undefined;
-      throw new Violation("a deleted topic came back", `${name} cannot be created: it exists`);
+      // A controller that is cut off may not know of a deletion, and an earlier attempt may have succeeded: audits tell.
+      entry.state = "gone";
+      this.topics.entries.splice(this.topics.entries.indexOf(entry), 1);
+      return undefined;
     }
     // The broker that answers has no controller yet, so it has not asked for the topic.
     if (result?.errorCode === NOT_CONTROLLER) entry.state = "gone";
@@ -69,7 +66,8 @@ export class ClusterAdmin implements ClusterActor {
     entry.state = "maybe deleted";
     const answer = await this.client.ask(CALLS.deleteTopics, { topicNames: [entry.name], timeoutMs: 300 });
     const code = answer?.responses[0]?.errorCode;
-    if (code === UNKNOWN_TOPIC) throw new Violation("a topic is lost", `${entry.name} cannot be deleted: unknown`);
+    // A controller that is cut off may not know of the creation yet: it is there still.
+    if (code === UNKNOWN_TOPIC) entry.state = "there";
     if (code !== 0) return;
     this.#stage.note(`deleted ${entry.name}`);
     entry.state = "gone";

@@ -2,7 +2,7 @@ import type { Prng } from "../world/prng.ts";
 import type { World } from "../world/world.ts";
 import type { ClusterMachine } from "./machine.ts";
 
-/** What the faults need of the scenario. */
+/** Parts of a scenario that its faults need. */
 export interface FaultStage {
   readonly world: World;
   readonly machines: readonly ClusterMachine[];

@@ -181,7 +181,7 @@ export class ClusterProducer implements ClusterActor {
   #acknowledge(place: ClusterPlace, line: Line, attempt: Attempt, offset: number): void {
     const { ledger } = this.#stage;
     line.waiting = line.waiting.filter(other => other !== attempt);
-    // What was lost since may have had this acknowledgement.
+    // Records that were lost since may be those of this acknowledgement.
     if (ledger.losses(place) !== attempt.losses) return;
     this.#stage.note(`acked ${place.topic.name}-${place.partition} ${offset} ${attempt.values.join()}`);
     this.heard.add(`${place.topic.id}/${place.partition}`);

@@ -1,6 +1,6 @@
 import type { Env } from "@samsa/base";
 import type { MetadataImage, PartitionImage } from "@samsa/metadata";
-import { auditCopies } from "../txn-audit.ts";
+import { auditCopies } from "../clients/txn-audit.ts";
 import { CommittedReader } from "../clients/committed-reader.ts";
 import { Copier, copierPlans } from "../clients/copier.ts";
 import { GroupLedger } from "../ledgers/group-ledger.ts";
@@ -303,19 +303,19 @@ class ClusterScenario {
   /** Checks that everything works again now that no fault remains. */
   async #progress(): Promise<void> {
     await this.#until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
-    await this.#until2(() => this.#partitionWithout(({ leader }) => leader >= 0));
+    await this.#untilNone(() => this.#partitionWithout(({ leader }) => leader >= 0));
     const { topics } = this.#stage;
     const waiting = this.#producers.filter(({ isDurable }) => isDurable);
     for (const { heard } of waiting) heard.clear();
-    await this.#until2(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
-    await this.#until2(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.#untilNone(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
+    await this.#untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
     const { groups, txns } = this.#stage;
     const { commits } = groups;
     await this.#until("no offset is committed", () => this.#offsets.length === 0 || groups.commits > commits);
     await this.#copiesGoOn(txns);
   }
 
-  async #until2(missing: () => string | undefined): Promise<void> {
+  async #untilNone(missing: () => string | undefined): Promise<void> {
     const end = this.world.now() + PATIENCE_MS;
     for (let found = missing(); found !== undefined; found = missing()) {
       if (this.world.now() >= end) throw new Violation("no progress after healing", found);
@@ -357,7 +357,7 @@ class ClusterScenario {
       offsets.client.quiet = false;
       await this.#settle("committed offsets cannot be read", () => offsets.readBack());
     }
-    await this.#until2(() => this.#lagging());
+    await this.#untilNone(() => this.#lagging());
     this.#witness.compareLogs(this.#machines, true);
     const anomaly = this.#stage.ledger.anomaly();
     if (anomaly === undefined) return;
@@ -407,4 +407,9 @@ export async function runCluster(seed: number, options: ClusterOptions = {}): Pr
     scenario.violation ??= violationOf(error);
   }
   return scenario.outcome(seed);
+}
+
+/** Command that runs a seed again with its trace. */
+export function clusterReplayCommand(seed: number): string {
+  return `npm run sim -- --cluster --seed ${seed} --trace`;
 }

@@ -2,7 +2,7 @@ import type { Env } from "@samsa/base";
 import { formatStorage, Node } from "@samsa/broker";
 import { overheard } from "../ledgers/overheard.ts";
 import { type Ending, Violation } from "../ledgers/rules.ts";
-import { slowJudge, WipedBuffers } from "../stand-ins.ts";
+import { slowJudge, WipedBuffers } from "../stage/stand-ins.ts";
 import type { Prng } from "../world/prng.ts";
 import type { SimNode, World } from "../world/world.ts";
 import { type Plan, settingsOf } from "./plan.ts";

@@ -1,7 +1,7 @@
 import { BufferPool, type Env } from "@samsa/base";
 import type { RemoteJudge } from "@samsa/broker";
 import { BatchJudge } from "@samsa/records";
-import type { Prng } from "./world/prng.ts";
+import type { Prng } from "../world/prng.ts";
 
 /** Validates one batch in five asynchronously, so that verdicts may arrive out of order. */
 export function slowJudge(env: Env, rng: Prng): RemoteJudge {

@@ -1,0 +1,51 @@
+import type { Env } from "@samsa/base";
+import { type ClusterOutcome, clusterReplayCommand, runCluster } from "@samsa/sim";
+import { expect, test } from "vitest";
+
+const SEEDS = 4;
+
+function verdict({ seed, violation }: ClusterOutcome): string {
+  return violation === undefined ? "holds" : `${violation.message}\n  ${clusterReplayCommand(seed)}`;
+}
+
+// No timeout: the number of seeds bounds the test, and a busy machine only makes it slower.
+test(`clusters keep every rule in ${SEEDS} seeds`, { timeout: 0 }, async () => {
+  const seen = { acknowledged: 0, served: 0, commits: 0, transactions: 0, faults: 0 };
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const outcome = await runCluster(seed);
+    expect(verdict(outcome)).toBe("holds");
+    seen.acknowledged += outcome.acknowledged;
+    seen.served += outcome.served;
+    seen.commits += outcome.commits;
+    seen.transactions += outcome.transactions;
+    seen.faults += outcome.faults;
+  }
+  // An idle simulation would break no rule either: require some activity.
+  expect(seen.acknowledged).toBeGreaterThan(SEEDS * 50);
+  expect(seen.served).toBeGreaterThan(SEEDS * 100);
+  expect(seen.commits).toBeGreaterThan(SEEDS * 5);
+  expect(seen.transactions).toBeGreaterThan(SEEDS);
+  expect(seen.faults).toBeGreaterThan(SEEDS);
+});
+
+test("a seed of a cluster is the same history each time", { timeout: 0 }, async () => {
+  const first = await runCluster(2);
+  expect((await runCluster(2)).hash).toBe(first.hash);
+  expect((await runCluster(3)).hash).not.toBe(first.hash);
+});
+
+test("the rules of clusters find an fsync that does nothing", { timeout: 0 }, async () => {
+  const sabotage = (env: Env): Env => ({
+    ...env,
+    disk: {
+      ...env.disk,
+      open: (path, mode) => ({ ...env.disk.open(path, mode), sync: () => Promise.resolve(), syncNow() {} }),
+    },
+  });
+  const found: string[] = [];
+  for (let seed = 1; seed <= 30 && found.length === 0; seed++) {
+    const { violation } = await runCluster(seed, { sabotage });
+    if (violation !== undefined) found.push(violation.rule);
+  }
+  expect(found).toHaveLength(1);
+});
