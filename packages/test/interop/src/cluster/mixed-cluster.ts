@@ -1,14 +1,35 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { entryAt, ignored } from "@samsa/base";
+import { entryAt, ignored, ZERO_UUID } from "@samsa/base";
+import type { ApiName } from "@samsa/protocol";
+import type { ResponseOf } from "@samsa/wire";
+import { connect } from "../differential/connection.ts";
 import { run } from "../processes/child.ts";
 import { freePort } from "../processes/free-port.ts";
 import { findJava, findSamsa, Missing } from "../processes/runtimes.ts";
 import { MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
 
+type QuorumState = ResponseOf<"DescribeQuorum">["topics"][number]["partitions"][number];
+
 const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
 const TOOL_MS = 60_000;
+const EVENTUALLY_MS = 60_000;
+
+/** Waits until `holds` resolves to true; an error counts as false. Rejects with `what` after a minute. */
+export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + EVENTUALLY_MS;
+  for (;;) {
+    let last = "";
+    try {
+      if (await holds()) return;
+    } catch (error) {
+      last = String(error);
+    }
+    if (performance.now() > deadline) throw new Error(`${EVENTUALLY_MS} ms went by without: ${what} (${last})`);
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
+}
 
 /** Settings of all nodes, with time-outs short enough for a test. */
 const SETTINGS = [
@@ -105,6 +126,35 @@ export class MixedCluster {
     return this.nodes
       .flatMap(({ controller, isRunning }) => (isRunning && controller !== undefined ? [controller] : []))
       .join(",");
+  }
+
+  /** Sends a request to a node, to its broker if it has one. */
+  async ask<N extends ApiName>(id: number, api: N, version: number, body: object): Promise<ResponseOf<N>> {
+    const { broker, controller } = this.node(id);
+    const connection = await connect(broker ?? controller ?? "");
+    try {
+      return await connection.ask(api, version, body);
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** State of the quorum as a node tells it, which must be a broker or the active controller. */
+  async quorum(id: number): Promise<QuorumState> {
+    const topics = [{ topicName: "__cluster_metadata", partitions: [{ partitionIndex: 0 }] }];
+    const { topics: answers } = await this.ask(id, "DescribeQuorum", 2, { topics });
+    const state = answers[0]?.partitions[0];
+    if (state === undefined || state.errorCode !== 0) throw new Error(`node ${id} has no quorum: ${state?.errorCode}`);
+    return state;
+  }
+
+  /** Waits until all partitions of a topic have a leader and `replicas` members of the ISR, as a broker tells it. */
+  async inSync(id: number, topic: string, replicas: number): Promise<void> {
+    await eventually(`all ${replicas} replicas of ${topic} in sync`, async () => {
+      const { topics } = await this.ask(id, "Metadata", 12, { topics: [{ topicId: ZERO_UUID, name: topic }] });
+      const partitions = topics[0]?.partitions ?? [];
+      return partitions.length > 0 && partitions.every(one => one.leaderId >= 0 && one.isrNodes.length === replicas);
+    });
   }
 
   /** Runs one of Kafka's programs to its end; returns what it prints. */

@@ -47,7 +47,8 @@ export class MixedNode implements Addresses {
   readonly controller: string | undefined;
   readonly directory: string;
   readonly #programs: Programs;
-  readonly #file: string;
+  /** Path of its server.properties. */
+  readonly file: string;
   readonly #clusterId: string;
   #child: Child | undefined;
   #log = "";
@@ -61,7 +62,7 @@ export class MixedNode implements Addresses {
     const home = join(place.home, String(plan.id));
     mkdirSync(home);
     this.directory = join(home, "data");
-    this.#file = join(home, "server.properties");
+    this.file = join(home, "server.properties");
     const listeners = [
       ...(place.broker === undefined ? [] : [`PLAINTEXT://${place.broker}`]),
       ...(place.controller === undefined ? [] : [`CONTROLLER://${place.controller}`]),
@@ -75,7 +76,7 @@ export class MixedNode implements Addresses {
       ...place.settings,
       ...(plan.settings ?? []),
     ];
-    writeFileSync(this.#file, `${settings.join("\n")}\n`);
+    writeFileSync(this.file, `${settings.join("\n")}\n`);
   }
 
   get id(): number {
@@ -99,7 +100,7 @@ export class MixedNode implements Addresses {
   /** Formats the directory with the vendor's own tool. */
   async format(): Promise<void> {
     const more = this.plan.format ?? [];
-    const args = ["format", "-t", this.#clusterId, "-c", this.#file, ...more];
+    const args = ["format", "-t", this.#clusterId, "-c", this.file, ...more];
     const { command, args: all } = this.#program("kafka.tools.StorageTool", ["storage"], args);
     await run(command, all);
   }
@@ -108,7 +109,7 @@ export class MixedNode implements Addresses {
   async start(): Promise<void> {
     const isOurs = this.plan.vendor === "samsa";
     const more = isOurs ? ["--http-port", "off", "--json"] : [];
-    const { command, args } = this.#program("kafka.Kafka", ["start"], [this.#file, ...more]);
+    const { command, args } = this.#program("kafka.Kafka", ["start"], [this.file, ...more]);
     const child = new Child(command, args);
     this.#child = child;
     const opened = this.broker ?? this.controller ?? "";
