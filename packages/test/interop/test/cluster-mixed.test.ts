@@ -79,7 +79,7 @@ test("brokers of both vendors replicate, and lose nothing when either is killed"
     expect(lost.slice(0, 3), `${lost.length} acknowledged records are lost`).toEqual([]);
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const hashes = cluster.nodes.map(({ directory }) => segmentsHash(directory, "t", partition));
-      expect(new Set(hashes).size, `replicas of partition ${partition}: ${hashes}`).toBe(1);
+      expect(new Set(hashes).size, `replicas of partition ${partition}: ${hashes.join()}`).toBe(1);
     }
   });
 });

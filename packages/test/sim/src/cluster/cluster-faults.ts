@@ -123,11 +123,10 @@ export class ClusterFaults {
 
   power(): void {
     const one = this.#victim;
-    const { isWhole, powerCut } = this.#stage;
     if (!one.isUp) return;
     if (one.isBroker) {
-      if (!isWhole.call(this.#stage)) return;
-      powerCut.call(this.#stage, false);
+      if (!this.#stage.isWhole()) return;
+      this.#stage.powerCut(false);
     }
     one.end("power");
   }
