@@ -110,6 +110,8 @@ export function subtractI64(a: Int64, b: Int64): Int64 {
  */
 export function nearestNumber<Name extends string = never>(value: Branded<Int64, Name>): Branded<number, Name> {
   if (typeof value === "number") return value;
+  const near = Number(value);
+  if (Number.isSafeInteger(near)) return near;
   return value < 0n ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER;
 }
 

@@ -169,7 +169,7 @@ async function fetch(connection: BrokerConnection, call: CallOf<"fetch">, contex
     lastFetchedEpoch: call.end.epoch,
     partitionMaxBytes: context.fetchMaxBytes,
     replicaDirectoryId: call.replica.directoryId,
-    highWatermark: BigInt(call.highWatermark),
+    highWatermark: call.highWatermark,
   };
   const { id } = call.replica;
   const response = await connection.call(

@@ -18,6 +18,15 @@ test("three voters and an observer elect a leader, and replay what it appends", 
   expect(client?.leaderEndpoint()).toEqual({ id: leader.id, host: leader.name, port: 9093 });
 });
 
+test("replicas hear at once of what is committed, and do not wait for their next fetch", async () => {
+  const { quorum } = await elected(9, { observers: 1 });
+  await quorum.world.runFor(2000);
+  const began = quorum.world.now();
+  quorum.propose();
+  await quorum.world.runUntil(() => quorum.replicas.every(({ numbers }) => numbers.length === 1));
+  expect(quorum.world.now() - began).toBeLessThan(100);
+});
+
 test("the others go on without a leader that is gone, and it follows when it is back", async () => {
   const { quorum, leader } = await elected(2);
   quorum.propose();
