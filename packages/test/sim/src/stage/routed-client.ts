@@ -67,7 +67,9 @@ export class RoutedClient extends Client {
   readonly #bootstrap: readonly Endpoint[];
   readonly #rng: Prng;
   /** Leaders by `topic/partition`, for each topic by its name and by its id. */
-  #leaders = new Map<string, Endpoint>();
+  readonly #leaders = new Map<string, Endpoint>();
+  /** Highest leader epoch of each partition: a broker that is cut off names leaders of earlier ones (KIP-320). */
+  readonly #epochs = new Map<string, number>();
   readonly #coordinators = new Map<string, Endpoint>();
   #isStale = true;
   /** Requests that need the same look-up wait for it together, so that they leave in their order. */
@@ -110,12 +112,13 @@ export class RoutedClient extends Client {
     const answer = await this.askOf(this.#anyone(), CALLS.metadata, { topics: null, allowAutoTopicCreation: false });
     if (answer === undefined) return;
     const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
-    this.#leaders = new Map();
     for (const { name, topicId, partitions } of answer.topics) {
-      for (const { partitionIndex, leaderId } of partitions) {
+      for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
         const leader = brokers.get(leaderId);
-        if (leader === undefined) continue;
-        this.#leaders.set(`${name ?? ""}/${partitionIndex}`, leader).set(`${topicId}/${partitionIndex}`, leader);
+        const key = `${topicId}/${partitionIndex}`;
+        if (leader === undefined || leaderEpoch < (this.#epochs.get(key) ?? 0)) continue;
+        this.#epochs.set(key, leaderEpoch);
+        this.#leaders.set(`${name ?? ""}/${partitionIndex}`, leader).set(key, leader);
       }
     }
     this.#isStale = false;
