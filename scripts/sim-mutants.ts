@@ -36,12 +36,17 @@ interface Verdict {
   readonly seconds: number;
 }
 
+/** Arguments of `sim-worker.ts` that choose the scenario. */
+function kindOf({ isCluster }: Mutant): string[] {
+  return isCluster === true ? ["--cluster"] : [];
+}
+
 async function judge(mutant: Mutant): Promise<Verdict> {
   const began = performance.now();
   let found: SeedReport | undefined;
   let last = 0;
   const inTime = await playSeeds({
-    args: ["--mutant", mutant.name, "--to", String(values.seeds)],
+    args: ["--mutant", mutant.name, "--to", String(values.seeds), ...kindOf(mutant)],
     limitMs: LIMIT_MS,
     told: report => {
       if (report.fault !== undefined) throw new Error(report.fault);
@@ -73,16 +78,20 @@ async function work(): Promise<void> {
 }
 await Promise.all(Array.from({ length: PROCESSES }, work));
 // What breaks a rule without any mutant finds nothing.
-const seeds = [...new Set(verdicts.flatMap(({ found }) => (found === undefined ? [] : [found.seed])))];
+const finders = verdicts.flatMap(({ mutant, found }) => {
+  if (found === undefined) return [];
+  return [["--from", String(found.seed), "--to", String(found.seed), ...kindOf(mutant)]];
+});
+const controls = [...new Map(finders.map(args => [args.join(" "), args])).values()];
 let broken = 0;
 async function control(): Promise<void> {
-  for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
-    const told = ({ message }: SeedReport): void => {
+  for (let args = controls.shift(); args !== undefined; args = controls.shift()) {
+    const told = ({ seed, message }: SeedReport): void => {
       if (message === undefined) return;
       broken++;
       console.log(`seed ${seed} breaks a rule without any mutant: ${message}`);
     };
-    await playSeeds({ args: ["--from", String(seed), "--to", String(seed)], told });
+    await playSeeds({ args, told });
   }
 }
 await Promise.all(Array.from({ length: PROCESSES }, control));

@@ -76,6 +76,7 @@ export class ClusterConsumer implements ClusterActor {
     const { errorCode } = found;
     if (RETRIABLE.has(errorCode)) return undefined;
     const where = `${topic.name}-${partition} at ${fetchOffset}`;
+    if (errorCode === OUT_OF_RANGE && ledger.isInDoubt(place)) return undefined;
     if (errorCode === OUT_OF_RANGE) throw new Violation("a read record vanished", `${where} is out of range`);
     if (errorCode !== 0) throw new Violation("a good request was refused", `error ${errorCode} to a fetch of ${where}`);
     reading.position = ledger.fetched(place, this.client.name, fetchOffset, found.records ?? []);

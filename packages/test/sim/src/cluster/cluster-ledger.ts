@@ -51,6 +51,8 @@ export class ClusterLedger {
   readonly #books = new Map<string, Book>();
   readonly #tools: { readonly crc32c: Crc32c; readonly codecs: BlockCodecs };
   readonly #history: Operation[] = [];
+  /** Topics that may lose records until the cluster is whole again. */
+  #loses: ((topic: ClusterTopic) => boolean) | undefined;
   acknowledged = 0;
   served = 0;
 
@@ -85,7 +87,7 @@ export class ClusterLedger {
   ): void {
     const book = this.#book(place);
     this.acknowledged += values.length;
-    if (!ack.durable) return;
+    if (!ack.durable || this.isInDoubt(place)) return;
     values.forEach((value, i) => {
       this.#place(book, ack.offset + i, value);
       book.acked.set(ack.offset + i, value);
@@ -107,10 +109,11 @@ export class ClusterLedger {
         if (batch.baseOffset > next) {
           throw new Violation("offsets have a gap", `${labelOf(place)}: wanted ${next}, got ${batch.baseOffset}`);
         }
-        this.#read(book, batch, seen);
+        if (!this.isInDoubt(place)) this.#read(book, batch, seen);
         next = batch.lastOffset + 1;
       }
     }
+    if (this.isInDoubt(place)) return next;
     const polled = seen.filter(([offset]) => offset >= from);
     this.#history.push({ type: "poll", process, log: keyOf(place), from, records: polled });
     return next;
@@ -148,8 +151,25 @@ export class ClusterLedger {
     this.#history.push({ type: "seek", process, log: keyOf(place) });
   }
 
-  /** Forgets the records of topics that may lose some now. */
+  /** True if the partition may lose what its clients learn now: a replica may serve what a later leader lacks. */
+  isInDoubt({ topic }: ClusterPlace): boolean {
+    return this.#loses?.(topic) === true;
+  }
+
+  /** Forgets the records of topics that may lose some now, until `whole`. */
   mayLose(loses: (topic: ClusterTopic) => boolean): void {
+    const before = this.#loses;
+    this.#loses = topic => loses(topic) || before?.(topic) === true;
+    this.#forget(this.#loses);
+  }
+
+  /** Ends `mayLose`: all replicas are in sync. */
+  whole(): void {
+    if (this.#loses !== undefined) this.#forget(this.#loses);
+    this.#loses = undefined;
+  }
+
+  #forget(loses: (topic: ClusterTopic) => boolean): void {
     for (const [key, book] of this.#books) {
       if (!loses(book.place.topic)) continue;
       book.losses++;

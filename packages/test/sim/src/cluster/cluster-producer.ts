@@ -199,7 +199,8 @@ export class ClusterProducer implements ClusterActor {
     const where = `${this.client.name} on ${place.topic.name}-${place.partition}`;
     if (this.#options.idempotent && OUT_OF_ORDER.has(code)) {
       // Batches behind one without an answer are out of order.
-      if (!isFirst || this.#stage.ledger.losses(place) !== attempt.losses) return;
+      if (!isFirst || this.#stage.ledger.isInDoubt(place) || this.#stage.ledger.losses(place) !== attempt.losses)
+        return;
       if (!isAlone && attempt.lives !== this.#stage.lives) {
         // A producer snapshot keeps only the last batch of each producer: after a restart, earlier ones are unknown.
         this.#producerId = -1n;

@@ -8,4 +8,6 @@ export interface Mutant {
   readonly replace: string;
   /** Consequence for a user. */
   readonly why: string;
+  /** Seeds of clusters look for it, not those of one broker. */
+  readonly isCluster?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Mutant } from "./mutant.ts";
+import { CLUSTER_MUTANTS } from "./cluster.ts";
 import { COORDINATOR_MUTANTS } from "./coordinator.ts";
 import { METADATA_MUTANTS } from "./metadata.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
@@ -459,6 +460,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...COORDINATOR_MUTANTS,
   ...METADATA_MUTANTS,
+  ...CLUSTER_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */
