@@ -41,6 +41,7 @@ const UNSAFE_DOWNGRADE = 3;
 const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE];
 export const KRAFT_VERSION_FEATURE = "kraft.version";
 const MIN_ISR = "min.insync.replicas";
+const ALL_FAILED = "The update failed for all features since the following feature had an error:";
 /** Error message that Kafka sends without an error. */
 const NO_ERROR = "NONE";
 
@@ -106,7 +107,24 @@ function minIsrRecord(resourceName: string, value: string | null): MetadataRecor
   return metadataRecord("ConfigRecord", 0, { ...resource, name: MIN_ISR, value });
 }
 
-/** UpdateFeatures: applies all updates or none. */
+/** Level to which a request would raise `kraft.version`; undefined: it would not. */
+export function kraftUpgrade({ featureUpdates }: Pick<UpdateFeaturesRequest, "featureUpdates">): number | undefined {
+  const update = featureUpdates.find(({ feature }) => feature === KRAFT_VERSION_FEATURE);
+  return update === undefined || update.allowDowngrade || update.upgradeType !== UPGRADE
+    ? undefined
+    : update.maxVersionLevel;
+}
+
+/** UpdateFeatures for a `kraft.version` that the replica of the log refuses. */
+export function kraftRefusal(level: number, { errorCode, why }: { errorCode: number; why: string | undefined }) {
+  const fault = `Invalid update version ${level} for feature ${KRAFT_VERSION_FEATURE}. ${why ?? ""}`.trimEnd();
+  return { throttleTimeMs: 0, errorCode, errorMessage: `${ALL_FAILED} ${fault}`, results: [] };
+}
+
+/**
+ * UpdateFeatures: applies all updates or none. The caller has raised `kraft.version` already, which is no metadata
+ * record, if the request asks for that and a decision with `validateOnly` allows it.
+ */
 export function updateFeatures(
   context: DecisionContext,
   request: UpdateFeaturesRequest,
@@ -121,11 +139,14 @@ export function updateFeatures(
     const upgradeType = update.allowDowngrade ? SAFE_DOWNGRADE : update.upgradeType;
     const fault = featureFault(context, { name, level: featureLevel, upgradeType }, proposed);
     if (fault !== undefined) {
-      const which = "The update failed for all features since the following feature had an error:";
-      const errorMessage = `${which} ${fault.errorMessage}`;
+      const errorMessage = `${ALL_FAILED} ${fault.errorMessage}`;
       return { records: [], reply: { throttleTimeMs: 0, errorCode: fault.errorCode, errorMessage, results: [] } };
     }
-    if (name === KRAFT_VERSION_FEATURE) continue;
+    if (name === KRAFT_VERSION_FEATURE) {
+      // The replica of the log has appended the upgrade: the reply waits for a record after it.
+      if (upgradeType === UPGRADE) records.push(metadataRecord("NoOpRecord", 0, {}));
+      continue;
+    }
     records.push(metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
   }
   if ((proposed.get(ELR_FEATURE) ?? 0) > (image.features.get(ELR_FEATURE) ?? 0)) {
@@ -201,6 +222,8 @@ function metadataVersionFault(current: number, level: number, upgradeType: numbe
   return refusal("INVALID_UPDATE_VERSION", `${what} ${why}`);
 }
 
+/** Levels of `kraft.version`. */
+const KRAFT_RANGE: FeatureRange = { min: 0, max: 1 };
 const NOT_SUPPORTED: FeatureRange = { min: 0, max: 0 };
 
 function unsupportedBy(context: DecisionContext, feature: string, level: number): string | undefined {
@@ -210,13 +233,9 @@ function unsupportedBy(context: DecisionContext, feature: string, level: number)
     if (range.max === 0) return `${who} does not support this feature.`;
     return `${who} only supports versions ${range.min}-${range.max}`;
   };
-  const self = `Local controller ${settings.nodeId}`;
-  if (feature === KRAFT_VERSION_FEATURE) {
-    // kraft.version cannot be raised: a static quorum stays static.
-    return outside(self, { min: 0, max: Math.max(settings.kraftVersion(), 0) });
-  }
   const raised = level > currentLevel(context, feature);
-  const here = outside(self, (raised ? settings.offered : settings.features).get(feature));
+  const own = (raised ? settings.offered : settings.features).get(feature);
+  const here = outside(`Local controller ${settings.nodeId}`, feature === KRAFT_VERSION_FEATURE ? KRAFT_RANGE : own);
   if (here !== undefined) return here;
   const registered = metadataVersionOf(image) >= METADATA_VERSION.controllersRegister;
   const others = registered ? [...image.controllers].filter(([id]) => id !== settings.nodeId) : [];

@@ -1,5 +1,5 @@
 import { ZERO_UUID } from "@samsa/base";
-import { bootstrapRecords, placeReplicas, topicNameFault } from "@samsa/controller";
+import { bootstrapRecords, kraftRefusal, kraftUpgrade, placeReplicas, topicNameFault } from "@samsa/controller";
 import { configsOf, METADATA_VERSION, type MetadataImage, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
 import {
   alterConfigsRequest,
@@ -322,6 +322,7 @@ describe("brokers, producer ids, features", () => {
     const featureUpdates = [{ feature, maxVersionLevel, upgradeType }];
     return cluster.run("UpdateFeatures", updateFeaturesRequest.defaults({ featureUpdates })).errorMessage;
   };
+  const METADATA = { feature: "metadata.version", maxVersionLevel: 33 };
   const FAILED = "The update failed for all features since the following feature had an error: ";
 
   test.each([
@@ -364,6 +365,26 @@ describe("brokers, producer ids, features", () => {
     ],
   ])("%s to %i by %i is refused with a reason", (feature, level, type, message) => {
     expect(refusedUpdate(feature, level, type)).toBe(FAILED + message);
+  });
+
+  test("kraft.version is raised outside of the metadata, of which one record holds the reply back", () => {
+    const update = (maxVersionLevel: number, upgradeType: number) =>
+      updateFeaturesRequest.defaults({ featureUpdates: [{ feature: "kraft.version", maxVersionLevel, upgradeType }] });
+    const types = (request: Parameters<typeof updateFeaturesRequest.defaults>[0]) =>
+      cluster.controller
+        .decide("UpdateFeatures", updateFeaturesRequest.defaults(request), cluster.draw())
+        .records.map(({ type }) => type);
+    expect([kraftUpgrade(update(1, 1)), types(update(1, 1))]).toEqual([1, ["NoOpRecord"]]);
+    expect(types({ ...update(1, 1), validateOnly: true })).toEqual([]);
+    expect([kraftUpgrade(update(1, 2)), types(update(1, 2))], "not an upgrade").toEqual([undefined, []]);
+    expect(kraftUpgrade(updateFeaturesRequest.defaults({ featureUpdates: [{ ...METADATA, upgradeType: 1 }] }))).toBe(
+      undefined,
+    );
+    expect(refusedUpdate("kraft.version", 2)).toContain("Local controller 1 only supports versions 0-1");
+    expect(kraftRefusal(1, { errorCode: 95, why: "voter 2 is silent" })).toMatchObject({
+      errorCode: 95,
+      errorMessage: `${FAILED}Invalid update version 1 for feature kraft.version. voter 2 is silent`,
+    });
   });
 
   test("kraft.version may be said as it is; eligible replicas make min.insync.replicas one for all", () => {

@@ -1,8 +1,15 @@
 import type { Env } from "@samsa/base";
-import { type AlterClientQuotasRequest, Errors } from "@samsa/protocol";
+import { kraftRefusal, kraftUpgrade } from "@samsa/controller";
+import {
+  type AlterClientQuotasRequest,
+  Errors,
+  type UpdateFeaturesRequest,
+  type UpdateFeaturesResponse,
+} from "@samsa/protocol";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
-import { control, type ControllerRow, ofQuorum } from "./controller-row.ts";
+import { NotControllerError } from "./quorum-controller.ts";
+import { control, type ControllerParts, type ControllerRow, ofQuorum } from "./controller-row.ts";
 
 /** First version of DeleteTopics whose clients know TOPIC_DELETION_DISABLED. */
 const DISABLED_VERSION = 3;
@@ -28,6 +35,7 @@ const ALTER_CLIENT_QUOTAS = control("AlterClientQuotas", {
 
 const UPDATE_FEATURES = control("UpdateFeatures", {
   ...ALTER_CLUSTER,
+  answer: updateFeatures,
   shown: (response, version) => (version >= ONE_OUTCOME_VERSION ? { ...response, results: [] } : response),
 });
 
@@ -63,6 +71,31 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
 ]);
+
+/** Errors of a replica that does not lead the quorum in the epoch of a request. */
+const OTHER_LEADER: readonly number[] = [
+  Errors.NOT_LEADER_OR_FOLLOWER.code,
+  Errors.FENCED_LEADER_EPOCH.code,
+  Errors.UNKNOWN_LEADER_EPOCH.code,
+];
+
+/** UpdateFeatures: raises kraft.version, which the log has in control records, before the other features. */
+async function updateFeatures(
+  { controller, quorum }: ControllerParts,
+  request: UpdateFeaturesRequest,
+): Promise<UpdateFeaturesResponse> {
+  const level = kraftUpgrade(request);
+  if (level === undefined) return controller.submit("UpdateFeatures", request);
+  const checked = await controller.submit("UpdateFeatures", { ...request, validateOnly: true });
+  if (checked.errorCode !== 0) return checked;
+  const { epoch } = quorum;
+  const { validateOnly } = request;
+  const fault = await new Promise<{ errorCode: number; why: string | undefined }>(resolve =>
+    quorum.upgradeKraftVersion({ epoch, level, validateOnly }, (errorCode, why) => resolve({ errorCode, why })),
+  );
+  if (OTHER_LEADER.includes(fault.errorCode)) throw new NotControllerError();
+  return fault.errorCode === 0 ? controller.submit("UpdateFeatures", request) : kraftRefusal(level, fault);
+}
 
 /** Names of IP entities that are neither an address nor the name of a host. */
 async function unresolvedHosts(

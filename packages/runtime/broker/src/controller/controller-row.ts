@@ -25,7 +25,7 @@ export interface ControllerParts {
   readonly clusterId: string;
   readonly config: BrokerConfig;
   readonly quotas: Quotas;
-  readonly quorum: Pick<RaftClient, "handle" | "kraftVersion" | "leaderId">;
+  readonly quorum: Pick<RaftClient, "epoch" | "handle" | "kraftVersion" | "leaderId" | "upgradeKraftVersion">;
   readonly controller: QuorumController;
   /** Committed metadata. */
   readonly image: () => MetadataImage;
