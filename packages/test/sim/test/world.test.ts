@@ -293,4 +293,43 @@ describe("the network", () => {
     await world.runFor(5000);
     expect(events.splice(0)).toEqual(["ECONNRESET"]);
   });
+
+  test("a cut in one direction holds what one node sends, and a paused node does nothing until it goes on", async () => {
+    const world = new World(7);
+    const events: string[] = [];
+    const note = (name: string): ConnectionHandler => ({
+      ...nothing,
+      onData: chunk => void events.push(`${name} ${chunk.length}`),
+    });
+    let far: Connection | undefined;
+    await world.node("b").env.network.listen("0.0.0.0", 9092, connection => {
+      far = connection;
+      return note("b");
+    });
+    const near = await connected(world, world.node("a"), "b", note("a"));
+    world.network.cutOneWay("a", "b");
+    near.write([new Uint8Array(1)]);
+    far?.write([new Uint8Array(1)]);
+    await world.runFor(100);
+    expect(events.splice(0)).toEqual(["a 1"]);
+    world.network.heal("a", "b");
+    await world.runFor(100);
+    expect(events.splice(0)).toEqual(["b 1"]);
+
+    world.pause("b");
+    world.node("b").env.timers.after(10, () => void events.push("timer"));
+    near.write([new Uint8Array(1)]);
+    await world.runFor(1000);
+    expect(events).toEqual([]);
+    world.resume("b");
+    await world.runFor(100);
+    expect(events.splice(0).toSorted()).toEqual(["b 1", "timer"]);
+
+    world.network.slow("a", "b", [500, 600]);
+    near.write([new Uint8Array(1)]);
+    await world.runFor(400);
+    expect(events).toEqual([]);
+    await world.runFor(300);
+    expect(events).toEqual(["b 1"]);
+  });
 });
