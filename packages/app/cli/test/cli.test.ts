@@ -48,9 +48,12 @@ function start(...args: string[]): Promise<{ ready: Ready; child: ChildProcess }
 const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0"];
 
 test("a node that is a controller only tells its address, and serves its metrics", async () => {
-  const settings = ["process.roles=controller", "controller.quorum.voters=1@127.0.0.1:0"];
-  const args = [...settings, "listeners=CONTROLLER://127.0.0.1:0"].flatMap(setting => ["-o", setting]);
-  const { ready, child } = await start(...args, "--http-port", "0");
+  const file = join(directory, "controller.properties");
+  const voters = "controller.quorum.voters=1@127.0.0.1:0";
+  writeFileSync(file, `process.roles=controller\nnode.id=1\n${voters}\nlisteners=CONTROLLER://127.0.0.1:0\n`);
+  expect(samsa("start", file).stderr).toMatch(/^samsa: .* is not formatted, and .*\n$/);
+  expect(samsa("storage", "format", "--config", file, "--cluster-id", "4L6g3nShT-eMCtK--X86sw").status).toBe(0);
+  const { ready, child } = await start(file, "--http-port", "0");
   expect(ready.listeners).toEqual([{ name: "CONTROLLER", host: "127.0.0.1", port: expect.any(Number) }]);
   const metrics = await fetch(`${ready.http}/metrics`).then(response => response.text());
   expect(metrics).toContain("kafka_server_socket_server_metrics_connection_count 0");

@@ -175,7 +175,8 @@ export class SimNetwork {
       return isPaused || this.isCut(life.node, target) || this.isCut(target, life.node);
     };
     const label = `connect ${life.node} ${target}:${to.port}`;
-    let left = to.timeoutMs;
+    const latency = this.latency(life.node, target);
+    let left = to.timeoutMs - latency;
     let pause = FIRST_RETRY_MS;
     return new Promise((resolve, reject) => {
       const arrive = (): void => {
@@ -199,7 +200,7 @@ export class SimNetwork {
         near.handler = open(near);
         resolve(near);
       };
-      this.world.after(this.latency(life.node, target), label, () => runOn(life, arrive));
+      this.world.after(latency, label, () => runOn(life, arrive));
     });
   }
 }
