@@ -25,6 +25,11 @@ export function aliveNodes({ brokers }: MetadataImage, listener: string): Broker
   return [...brokers.values()].flatMap(broker => (broker.fenced ? [] : (endpointOf(broker, listener) ?? [])));
 }
 
+/** Endpoints of all fenced brokers on a listener. */
+export function fencedNodes({ brokers }: MetadataImage, listener: string): BrokerNode[] {
+  return [...brokers.values()].flatMap(broker => (broker.fenced ? (endpointOf(broker, listener) ?? []) : []));
+}
+
 /**
  * Id of any of these brokers, which clients take for the controller: each of them forwards what it does not decide
  * (`MetadataCache.getRandomAliveBrokerId`). −1: there is none.

@@ -1,10 +1,10 @@
 import { Errors } from "@samsa/protocol";
 import { ALLOWED, NOT_ASKED } from "../../request/authorized-operations.ts";
 import type { Handler } from "../../request/handler.ts";
-import { anyOf } from "../../metadata/broker-nodes.ts";
+import { anyOf, fencedNodes } from "../../metadata/broker-nodes.ts";
 import type { BrokerParts } from "../parts.ts";
 
-type Needs = Pick<BrokerParts, "clusterId" | "env" | "nodes">;
+type Needs = Pick<BrokerParts, "clusterId" | "env" | "nodes" | "topics">;
 
 const BROKERS = 1;
 const CONTROLLERS = 2;
@@ -22,7 +22,15 @@ export const describeCluster: Handler<"DescribeCluster", Needs> = (parts, reques
     return;
   }
   const nodes = parts.nodes(context.listener);
-  const brokers = nodes.map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node }));
+  const fenced = request.includeFencedBrokers ? fencedNodes(parts.topics.image, context.listener) : [];
+  const ids = new Set(nodes.map(({ nodeId }) => nodeId));
+  const brokers = [
+    ...nodes.map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node, isFenced: false })),
+    // This broker is among the nodes as soon as it serves.
+    ...fenced
+      .filter(({ nodeId }) => !ids.has(nodeId))
+      .map(({ nodeId, ...node }) => ({ brokerId: nodeId, ...node, isFenced: true })),
+  ].sort((a, b) => a.brokerId - b.brokerId);
   const clusterAuthorizedOperations = request.includeClusterAuthorizedOperations ? ALLOWED.cluster : NOT_ASKED;
   reply({ ...base, errorCode: 0, controllerId: anyOf(nodes, parts.env.random), brokers, clusterAuthorizedOperations });
 };
