@@ -1,21 +1,8 @@
 import { Command, Option } from "commander";
+import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
 import { COMMIT, VERSION } from "./terminal/version.ts";
-
-function collect(value: string, all: string[] = []): string[] {
-  return [...all, value];
-}
-
-function asking(command: Command): Command {
-  return command
-    .option(
-      "-b, --bootstrap-server <host:port>",
-      "address of a broker; several are separated by commas",
-      "localhost:9092",
-    )
-    .option("--json", "print JSON");
-}
 
 function topicCommands(program: Command): void {
   const topic = program.command("topic").description("create, list, describe, alter and delete topics");
@@ -160,6 +147,7 @@ export function program(): Command {
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
   configCommands(samsa);
+  clusterCommands(samsa);
   logCommands(samsa);
   metadataCommand(samsa);
   storageCommands(samsa);

@@ -1,0 +1,75 @@
+import type { BrokerConnection } from "@samsa/wire";
+import { type Common, connected, sentence } from "./admin.ts";
+import { Failure } from "../terminal/failure.ts";
+import { table } from "../terminal/table.ts";
+
+/** `FeatureUpdate.UpgradeType`. */
+const UPGRADE = 1;
+const SAFE_DOWNGRADE = 2;
+const UNSAFE_DOWNGRADE = 3;
+const TIMEOUT_MS = 30_000;
+
+/** Feature levels of a cluster, and those that the broker supports. */
+export function featuresOf(admin: BrokerConnection) {
+  const { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = admin.versions.response;
+  const levels = new Map(finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
+  const names = [...new Set([...supportedFeatures.map(({ name }) => name), ...levels.keys()])].sort();
+  return {
+    epoch: finalizedFeaturesEpoch,
+    features: names.map(name => {
+      const range = supportedFeatures.find(feature => feature.name === name);
+      return { name, level: levels.get(name) ?? 0, min: range?.minVersion ?? null, max: range?.maxVersion ?? null };
+    }),
+  };
+}
+
+/** `samsa feature describe`. */
+export function describe(options: Common): Promise<void> {
+  return connected(options, async admin => {
+    const { epoch, features } = featuresOf(admin);
+    if (options.json === true) return console.log(JSON.stringify({ epoch, features }));
+    const rows = features.map(({ name, level, min, max }) => [name, String(level), `${min ?? "-"} to ${max ?? "-"}`]);
+    for (const line of table([["FEATURE", "LEVEL", "SUPPORTED"], ...rows])) console.log(line);
+  });
+}
+
+interface UpdateOptions extends Common {
+  readonly dryRun?: boolean;
+  readonly unsafe?: boolean;
+}
+
+const LEVEL = /^([^=]+)=(\d{1,5})$/;
+
+async function update(texts: readonly string[], upgradeType: number, options: UpdateOptions): Promise<void> {
+  const updates = texts.map(text => {
+    const [, feature, level] = LEVEL.exec(text) ?? [];
+    if (feature === undefined) throw new Failure(`a change of a feature is name=level, not "${text}"`);
+    return { feature, maxVersionLevel: Number(level), upgradeType };
+  });
+  const repeated = updates.find(({ feature }, i) => updates.findIndex(other => other.feature === feature) < i);
+  if (repeated !== undefined) throw new Failure(`the feature ${repeated.feature} is named twice`);
+  await connected(options, async admin => {
+    const validateOnly = options.dryRun === true;
+    const request = { timeoutMs: TIMEOUT_MS, featureUpdates: updates, validateOnly };
+    const { errorCode, errorMessage, results } = await admin.call("UpdateFeatures", request, { timeoutMs: TIMEOUT_MS });
+    const failed = results.find(result => result.errorCode !== 0);
+    if (failed !== undefined)
+      throw new Failure(`${failed.feature}: ${sentence(failed.errorCode, failed.errorMessage)}`);
+    if (errorCode !== 0) throw new Failure(sentence(errorCode, errorMessage));
+    const changes = updates.map(({ feature, maxVersionLevel }) => ({ name: feature, level: maxVersionLevel }));
+    if (options.json === true) return console.log(JSON.stringify({ changes, applied: !validateOnly }));
+    for (const { name, level } of changes) {
+      console.log(validateOnly ? `${name} can be changed to level ${level}.` : `${name} has level ${level}.`);
+    }
+  });
+}
+
+/** `samsa feature upgrade`. */
+export function upgrade(levels: readonly string[], options: UpdateOptions): Promise<void> {
+  return update(levels, UPGRADE, options);
+}
+
+/** `samsa feature downgrade`. */
+export function downgrade(levels: readonly string[], options: UpdateOptions): Promise<void> {
+  return update(levels, options.unsafe === true ? UNSAFE_DOWNGRADE : SAFE_DOWNGRADE, options);
+}
