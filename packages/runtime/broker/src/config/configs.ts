@@ -107,7 +107,7 @@ export const brokerConfigs = configSpecs({
   "inter.broker.listener.name": {
     type: "string",
     default: null,
-    doc: "Listener between brokers, which must be advertised; not used by a single node.",
+    doc: "Listener between brokers, which must be advertised.",
   },
   "leader.replication.throttled.rate": {
     type: "long",
