@@ -18,6 +18,7 @@ import { BrokerLifecycle } from "./lifecycle/broker-lifecycle.ts";
 import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./limits/quotas.ts";
+import type { ReplicationQuota } from "./limits/replication-quota.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
 import { BrokerPeers } from "./peers/broker-peers.ts";
@@ -234,6 +235,9 @@ export class BrokerRole {
     return this.#shared.dirs;
   }
 
+  get leaderQuota(): ReplicationQuota {
+    return this.replication.leaderQuota;
+  }
   get quotas(): Quotas {
     return this.#shared.quotas;
   }
@@ -326,7 +330,7 @@ export class BrokerRole {
     const unsent = () => this.unsent;
     const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
     const { turn, judging, metrics, telemetry, sessions, pendingFetches } = this;
-    const { moves, topics, groups, transactions, shares, autoTopics, producerIds, channel } = this;
+    const { moves, topics, groups, transactions, shares, autoTopics, producerIds, channel, leaderQuota } = this;
     return {
       env,
       nodeId,
@@ -340,6 +344,7 @@ export class BrokerRole {
       judging,
       metrics,
       quotas,
+      leaderQuota,
       telemetry,
       sessions,
       pendingFetches,

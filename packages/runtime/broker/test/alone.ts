@@ -12,3 +12,6 @@ export const ALONE: PartitionCluster = {
 export function leading(leaderEpoch: number, replicas = [1], isr = [1]): PartitionState {
   return { leaderEpoch, partitionEpoch: 1000 + leaderEpoch, replicas, isr };
 }
+
+/** No replica is throttled. */
+export const NO_THROTTLE = { leaders: [], followers: [] };

@@ -9,7 +9,7 @@ import { Deadlines } from "../src/replica/deadlines.ts";
 import { Moves } from "../src/replica/moves.ts";
 import { Partition, type PartitionOptions } from "../src/replica/partition.ts";
 import { Turn } from "../src/turn/turn.ts";
-import { ALONE, leading as state } from "./alone.ts";
+import { ALONE, leading as state, NO_THROTTLE } from "./alone.ts";
 import { logOf } from "./logs.ts";
 
 const RANGE = { offset: 0, maxBytes: 1000, minOneMessage: true } as const;
@@ -17,7 +17,12 @@ const NOW = 1_700_000_000_000;
 
 /** A partition that this broker leads. */
 function leading(env: Env, turn: Turn, log: PartitionLog): Partition {
-  const settings = { log: CONFIG, rules: {} as PartitionOptions["settings"]["rules"], minInSync: 1 };
+  const settings = {
+    log: CONFIG,
+    rules: {} as PartitionOptions["settings"]["rules"],
+    minInSync: 1,
+    throttled: NO_THROTTLE,
+  };
   const deadlines = new Deadlines(env);
   const partition = new Partition({ env, turn, log, deadlines, cluster: ALONE, topicId: TOPIC_ID, settings });
   partition.becomeLeader(state(0));

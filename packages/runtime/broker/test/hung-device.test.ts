@@ -5,7 +5,7 @@ import type { RawConnection } from "@samsa/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Deadlines } from "../src/replica/deadlines.ts";
 import { Partition } from "../src/replica/partition.ts";
-import { ALONE, leading } from "./alone.ts";
+import { ALONE, leading, NO_THROTTLE } from "./alone.ts";
 import { logOf } from "./logs.ts";
 import { clock } from "./share-bench.ts";
 import { TestBroker } from "./wire.ts";
@@ -102,7 +102,7 @@ describe("a batch whose flush hangs", () => {
     const { partition } = await topic();
     const log = logOf(partition);
     const { turn, env } = broker.broker;
-    const settings = { log: partition.config, rules: partition.rules, minInSync: 1 };
+    const settings = { log: partition.config, rules: partition.rules, minInSync: 1, throttled: NO_THROTTLE };
     const deadlines = new Deadlines(env);
     const { topicId } = partition;
     const started = new Partition({ env, turn, log, deadlines, cluster: ALONE, topicId, settings });

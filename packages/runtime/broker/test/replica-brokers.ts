@@ -1,5 +1,5 @@
 import { BufferPool, concat, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
-import { EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionImage } from "@samsa/metadata";
+import { configKey, EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionImage } from "@samsa/metadata";
 import { buildBatch, type Tools } from "@samsa/records";
 import type { IsrAnswer } from "@samsa/replica";
 import { type SimNode, World, type WorldOptions } from "@samsa/sim";
@@ -32,6 +32,8 @@ import { logOf } from "./logs.ts";
 export const TOPIC = "t";
 export const TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAZQ" as Uuid;
 const PORT = 9092;
+/** Type of the resource of a topic's settings. */
+const TOPIC_RESOURCE = 2;
 const WINDOWS = { count: 11, ms: 1000 };
 
 /** APIs that replicas use; `seen` receives the requests for records. */
@@ -110,6 +112,7 @@ class ReplicaBroker {
       dirs,
       settings,
       unsent,
+      leaderQuota: replication.leaderQuota,
     };
     const fetches = { sessions: this.sessions, pendingFetches: new Set<never>(), topics: this.topics };
     const served = apis(this.fetches);
@@ -166,6 +169,7 @@ interface Machine {
 export class ReplicaBrokers {
   readonly world: World;
   readonly settings: ReadonlyMap<string, string>;
+  readonly topicSettings: ReadonlyMap<string, string>;
   readonly machines: readonly Machine[];
   readonly states: State[];
   readonly acknowledged = new Map<string, string>();
@@ -177,15 +181,18 @@ export class ReplicaBrokers {
     {
       partitions = 1,
       settings = {},
+      topicSettings = {},
       world = {},
     }: {
       readonly partitions?: number;
       readonly settings?: Readonly<Record<string, string>>;
+      readonly topicSettings?: Readonly<Record<string, string>>;
       readonly world?: WorldOptions;
     } = {},
   ) {
     this.world = new World(seed, world);
     this.settings = new Map(Object.entries(settings));
+    this.topicSettings = new Map(Object.entries(topicSettings));
     this.machines = [1, 2, 3].map(id => ({ name: `broker-${id}`, broker: undefined, isFenced: false, epoch: -1 }));
     this.states = Array.from({ length: partitions }, (_, i) => ({
       leader: 1 + (i % 3),
@@ -291,8 +298,11 @@ export class ReplicaBrokers {
       const broker = { ...rest, brokerId: i + 1, brokerEpoch: epoch, endPoints, fenced: isFenced };
       return [i + 1, { ...broker, inControlledShutdown: false, isMigratingZkBroker: false }] as const;
     });
+    const resource = { type: TOPIC_RESOURCE, name: TOPIC };
+    const configs = { ...resource, values: this.topicSettings };
     return {
       ...EMPTY_IMAGE,
+      configs: SortedMap.of([[configKey(TOPIC_RESOURCE, TOPIC), configs]]),
       features: SortedMap.of([["metadata.version", 33]]),
       topics: SortedMap.of([[TOPIC_ID, { id: TOPIC_ID, name: TOPIC, partitions }]]),
       topicIds: SortedMap.of([[TOPIC, TOPIC_ID]]),

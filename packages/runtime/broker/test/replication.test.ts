@@ -67,6 +67,40 @@ describe("three brokers", () => {
     compare(cluster);
   });
 
+  describe.each(["leader", "follower"])("with a throttled %s", role => {
+    const settings = { [`${role}.replication.throttled.rate`]: "100000", "replica.fetch.max.bytes": "50000" };
+
+    /** Bytes that a replica has after 5 s of catching up with 1.8 MB. */
+    async function caughtUp(throttled: string): Promise<number> {
+      const topicSettings = { [`${role}.replication.throttled.replicas`]: throttled };
+      const cluster = new ReplicaBrokers(7, { settings, topicSettings });
+      await cluster.world.runFor(100);
+      cluster.crash(3);
+      await cluster.world.runFor(50);
+      for (let i = 0; i < 600; i++) cluster.produce(1, 0, 3000);
+      await cluster.world.runFor(2000);
+      expect(cluster.acknowledged.size, "replicas in sync are not throttled").toBe(600);
+      // What they got counts, as in Kafka; its windows end.
+      await cluster.world.runFor(12_000);
+      cluster.start(3);
+      await cluster.world.runFor(5000);
+      const copied = cluster.bytes(3, 0, cluster.broker(3)?.partition(0)?.endOffset ?? 0).length;
+      await cluster.heal();
+      compare(cluster);
+      return copied;
+    }
+
+    test("a replica catches up at the rate of the settings", async () => {
+      const copied = await caughtUp(role === "leader" ? "0:1" : "0:3");
+      expect(copied).toBeGreaterThan(250_000);
+      expect(copied).toBeLessThan(600_000);
+    });
+
+    test("other replicas catch up at once", async () => {
+      expect(await caughtUp(role === "leader" ? "0:3,1:1" : "0:1,1:3")).toBeGreaterThan(1_800_000);
+    });
+  });
+
   test("a follower that comes back catches up, and joins the ISR", async () => {
     const cluster = new ReplicaBrokers(4);
     await cluster.world.runFor(100);

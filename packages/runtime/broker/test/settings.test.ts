@@ -116,13 +116,7 @@ describe("what is declared is read", () => {
     // Some group settings have no effect yet.
     const stoodFor = new Set([...standingFor(topicConfigs, () => true), ...standingFor(groupConfigs, isRead)]);
     const unread = Object.keys(brokerConfigs).filter(name => !isRead(name) && !stoodFor.has(name));
-    const UNREAD = [
-      // Throttles of replication, which a single node does not have.
-      "follower.replication.throttled.rate",
-      "leader.replication.throttled.rate",
-      // Only its validation has an effect: a single node has both roles.
-    ];
-    expect(unread).toEqual(UNREAD);
+    expect(unread).toEqual([]);
   });
 
   test("of a group", () => {
@@ -131,13 +125,8 @@ describe("what is declared is read", () => {
   });
 
   test("of a topic", () => {
-    const UNREAD = [
-      // Throttles of replication, which a single node does not have.
-      "follower.replication.throttled.replicas",
-      "leader.replication.throttled.replicas",
-      // Tiered storage can only be off.
-      "remote.storage.enable",
-    ];
+    // Tiered storage can only be off.
+    const UNREAD = ["remote.storage.enable"];
     expect(Object.keys(topicConfigs).filter(name => !isRead(name))).toEqual(UNREAD);
   });
 });

@@ -13,6 +13,7 @@ import type { BrokerNode } from "../metadata/broker-nodes.ts";
 import type { Moves } from "../replica/moves.ts";
 import type { Watcher } from "../replica/readers.ts";
 import type { Quotas } from "../limits/quotas.ts";
+import type { ReplicationQuota } from "../limits/replication-quota.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AnnouncedApi, ApiRow } from "../request/api-row.ts";
 import type { RequestContext } from "../request/request-context.ts";
@@ -35,6 +36,8 @@ export interface BrokerParts {
   readonly judging: Judging;
   readonly metrics: BrokerMetrics;
   readonly quotas: Quotas;
+  /** Limit on what throttled leaders send to followers that are not in sync. */
+  readonly leaderQuota: ReplicationQuota;
   readonly telemetry: ClientTelemetry | undefined;
   readonly sessions: FetchSessions;
   /** Fetches that wait for records. */

@@ -81,7 +81,7 @@ export const brokerConfigs = configSpecs({
     update: "cluster-wide",
     default: LONG_MAX,
     min: 0,
-    doc: "Bytes per second that throttled followers may replicate; no effect on a single node.",
+    doc: "Bytes per second that throttled followers of this broker may fetch while they are not in sync.",
   },
   ...consumerGroupConfigs,
   ...replicaConfigs,
@@ -114,7 +114,7 @@ export const brokerConfigs = configSpecs({
     update: "cluster-wide",
     default: LONG_MAX,
     min: 0,
-    doc: "Bytes per second that leaders of throttled replicas may send; no effect on a single node.",
+    doc: "Bytes per second that throttled leaders of this broker may send to followers that are not in sync.",
   },
   listeners: {
     type: "list",

@@ -56,4 +56,16 @@ export const replicaConfigs = configSpecs({
     default: "30000",
     doc: "Time for the answer to a follower's fetch, in ms.",
   },
+  "replication.quota.window.num": {
+    type: "int",
+    default: "11",
+    min: 1,
+    doc: "Windows over which the rates of throttled replicas are measured.",
+  },
+  "replication.quota.window.size.seconds": {
+    type: "int",
+    default: "1",
+    min: 1,
+    doc: "Length of each window, in seconds.",
+  },
 });

@@ -79,7 +79,7 @@ export const topicConfigs = configSpecs({
     type: "list",
     default: "",
     check: throttled("follower.replication.throttled.replicas"),
-    doc: "Throttled followers, as partition:broker, or * for all; no effect on a single node.",
+    doc: "Throttled followers, as partition:broker, or * for all.",
   },
   "index.interval.bytes": {
     type: "int",
@@ -98,7 +98,7 @@ export const topicConfigs = configSpecs({
     type: "list",
     default: "",
     check: throttled("leader.replication.throttled.replicas"),
-    doc: "Throttled leaders, as partition:broker, or * for all; no effect on a single node.",
+    doc: "Throttled leaders, as partition:broker, or * for all.",
   },
   "max.compaction.lag.ms": {
     type: "long",

@@ -121,8 +121,6 @@ remote.log.storage.system.enable | boolean | false
 replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide
 replica.high.watermark.checkpoint.interval.ms | long | 5000
 replica.socket.receive.buffer.bytes | int | 65536
-replication.quota.window.num | int | 11 | 1..
-replication.quota.window.size.seconds | int | 1 | 1..
 sasl.client.callback.handler.class | class | null
 sasl.enabled.mechanisms | list | GSSAPI | | per-broker
 sasl.jaas.config | password | null | | per-broker

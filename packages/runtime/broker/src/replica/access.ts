@@ -51,6 +51,8 @@ export interface PartitionSettings {
   readonly log: LogConfig;
   readonly rules: JudgeRules;
   readonly minInSync: number;
+  /** Throttled leaders and followers, as `partition:broker`, or `*`. */
+  readonly throttled: { readonly leaders: readonly string[]; readonly followers: readonly string[] };
 }
 
 /** Ends appends that wait longer than their time-outs, but no sooner than after `leastMs`, with REQUEST_TIMED_OUT. */

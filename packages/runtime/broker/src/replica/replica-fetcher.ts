@@ -18,6 +18,7 @@ import {
 } from "@samsa/replica";
 import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
+import type { ReplicationQuota } from "../limits/replication-quota.ts";
 import { Alarm } from "../turn/alarm.ts";
 import type { Turn } from "../turn/turn.ts";
 import { fetchedBatches } from "./fetched-batches.ts";
@@ -36,6 +37,8 @@ export interface FetcherHost {
   /** Endpoint of a broker for other brokers; undefined while it is not known. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly software: { readonly name: string; readonly version: string };
+  /** Limit on what throttled followers here fetch. */
+  readonly followerQuota: ReplicationQuota;
 }
 
 /** Partition that is fetched. */
@@ -44,6 +47,8 @@ interface Target extends SessionMember {
   readonly follower: FollowerReplica;
   /** Position of the last fetch that named it. */
   asked: FetchPosition | undefined;
+  /** True if the last answer left nothing below the high watermark to fetch: the replica is not throttled. */
+  isCaughtUp: boolean;
 }
 
 type PartitionData = ResponseOf<"Fetch">["responses"][number]["partitions"][number];
@@ -103,7 +108,14 @@ export class ReplicaFetcher {
   assign(partition: Partition, leaderEpoch: LeaderEpoch): void {
     this.revoke(partition);
     const { topicId, index } = partition;
-    const target: Target = { partition, follower: new FollowerReplica(leaderEpoch), asked: undefined, topicId, index };
+    const target: Target = {
+      partition,
+      follower: new FollowerReplica(leaderEpoch),
+      asked: undefined,
+      isCaughtUp: false,
+      topicId,
+      index,
+    };
     this.#targets.set(keyOf(topicId, index), target);
     partition.onSafe(() => this.#settled(target));
     if (partition.isSafe) this.#changed.add(target);
@@ -171,6 +183,7 @@ export class ReplicaFetcher {
       if (target.partition.isSafe) this.#changed.add(target);
     }
     if (this.#session.isNew) this.#nameAll(now);
+    this.#throttle();
     // Without a session a fetch that names no partition would be answered at once.
     if (this.#changed.size === 0 && (this.#session.size === 0 || this.#session.isNew)) return;
     const link = this.#connect();
@@ -183,6 +196,15 @@ export class ReplicaFetcher {
       (error: unknown) => this.#failed(error),
     );
   };
+
+  /** Puts off throttled partitions while all of them together are over their quota (`shouldFollowerThrottle`). */
+  #throttle(): void {
+    const { followerQuota } = this.#host;
+    for (const target of [...this.#changed]) {
+      const mayWait = !target.isCaughtUp && target.partition.isThrottledFollower;
+      if (mayWait && followerQuota.isExceeded) this.#delay(target);
+    }
+  }
 
   /** Names all partitions that may be fetched: a session begins. */
   #nameAll(now: number): void {
@@ -316,6 +338,8 @@ export class ReplicaFetcher {
     const errorCode = partition.appendAsFollower(chunks, nearestNumber(data.highWatermark), start);
     if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#delay(target);
     if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
+    target.isCaughtUp = nearestNumber(data.highWatermark) <= partition.endOffset;
+    if (partition.isThrottledFollower) this.#host.followerQuota.record(size);
     if (size > 0) this.#unsettle(target);
     else if (partition.startOffset !== asked?.logStart) this.#changed.add(target);
   }

@@ -16,6 +16,8 @@ export interface ReplicaWaiter {
 export class ReplicaEntry implements ReplicaWatcher {
   readonly state: SessionPartition;
   readonly #session: ReplicaSession;
+  /** True if the last read was held back by the quota of throttled leaders: more records wake no fetch. */
+  isHeldBack = false;
   #partition: Partition | undefined;
 
   constructor(session: ReplicaSession, state: SessionPartition) {
@@ -40,7 +42,7 @@ export class ReplicaEntry implements ReplicaWatcher {
 
   appended(bytes: number): void {
     this.#session.ready.add(this);
-    this.#session.waiter?.appended(bytes);
+    if (!this.isHeldBack) this.#session.waiter?.appended(bytes);
   }
 
   moved(): void {

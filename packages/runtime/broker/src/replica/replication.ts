@@ -3,6 +3,7 @@ import { EMPTY_IMAGE, type MetadataImage, metadataVersionOf, type PartitionImage
 import type { BrokerView, IsrProposal } from "@samsa/replica";
 import type { Endpoint } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
+import { ReplicationQuota } from "../limits/replication-quota.ts";
 import type { Turn } from "../turn/turn.ts";
 import { IsrProposals, type ProposeIsr } from "./isr-proposals.ts";
 import type { Partition, PartitionCluster } from "./partition.ts";
@@ -37,6 +38,10 @@ export class Replication implements PartitionCluster {
   readonly brokers: BrokerView;
   readonly lagMs: number;
   readonly fetchers: ReplicaFetchers;
+  /** Limit on what throttled leaders here send to followers that are not in sync. */
+  readonly leaderQuota: ReplicationQuota;
+  /** Limit on what throttled followers here fetch. */
+  readonly followerQuota: ReplicationQuota;
   readonly #options: ReplicationOptions;
   readonly #proposals: IsrProposals;
   #image: MetadataImage = EMPTY_IMAGE;
@@ -56,7 +61,14 @@ export class Replication implements PartitionCluster {
       const level = metadataVersionOf(this.#image);
       return FETCH_VERSIONS.find(([least]) => level >= least)?.[1] ?? OLDEST_FETCH;
     };
-    this.fetchers = new ReplicaFetchers({ ...options, fetchVersion });
+    const quota = (limit: "leader.replication.throttled.rate" | "follower.replication.throttled.rate") => {
+      const { "replication.quota.window.num": count, "replication.quota.window.size.seconds": seconds } = config();
+      return new ReplicationQuota(env.clock, { count, ms: seconds * 1000 }, () => config()[limit]);
+    };
+    this.leaderQuota = quota("leader.replication.throttled.rate");
+    this.followerQuota = quota("follower.replication.throttled.rate");
+    const { followerQuota } = this;
+    this.fetchers = new ReplicaFetchers({ ...options, fetchVersion, followerQuota });
   }
 
   #alive(id: BrokerId): { readonly brokerEpoch: BrokerEpoch } | undefined {

@@ -401,7 +401,11 @@ export class Topics {
     let settings = this.#partitionSettings.get(config);
     if (settings === undefined) {
       const log = logConfig(config);
-      settings = { log, rules: rulesOf(config, log), minInSync: config["min.insync.replicas"] };
+      const throttled = {
+        leaders: config["leader.replication.throttled.replicas"],
+        followers: config["follower.replication.throttled.replicas"],
+      };
+      settings = { log, rules: rulesOf(config, log), minInSync: config["min.insync.replicas"], throttled };
       this.#partitionSettings.set(config, settings);
     }
     return settings;

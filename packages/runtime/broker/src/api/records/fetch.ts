@@ -25,6 +25,7 @@ type Needs = Pick<
   BrokerParts,
   | "config"
   | "env"
+  | "leaderQuota"
   | "metrics"
   | "node"
   | "nodeId"

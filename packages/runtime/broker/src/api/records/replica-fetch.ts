@@ -20,7 +20,7 @@ import {
   told,
 } from "./fetch-answers.ts";
 
-type Needs = Pick<BrokerParts, "env" | "node" | "pendingFetches" | "sessions" | "topics" | "turn">;
+type Needs = Pick<BrokerParts, "env" | "leaderQuota" | "node" | "pendingFetches" | "sessions" | "topics" | "turn">;
 
 /** Broker that fetches. */
 interface Sender {
@@ -186,10 +186,11 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     if (unknown !== 0) return failure(state, unknown);
     const diverging = divergence(partition, state, context.version);
     if (diverging !== undefined) return diverging;
+    entry.isHeldBack = this.#mustWait(partition);
     const read = partition.read({
       offset,
-      maxBytes: Math.min(left, Math.max(0, state.maxBytes)),
-      minOneMessage,
+      maxBytes: entry.isHeldBack ? 0 : Math.min(left, Math.max(0, state.maxBytes)),
+      minOneMessage: minOneMessage && !entry.isHeldBack,
       isolation: "LOG_END",
     });
     if (read.error !== 0) return failure(state, read.error);
@@ -203,6 +204,13 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     }
     const { chunks: records, size, release } = read;
     return { ...nothing(partition, state), records, size, release };
+  }
+
+  /** True if records for a follower that is not in sync must wait (`ReplicaManager.shouldLeaderThrottle`). */
+  #mustWait(partition: Partition): boolean {
+    const { parts, sender } = this.#call;
+    if (!partition.isThrottledLeader || partition.leader?.isr.includes(sender.id) === true) return false;
+    return parts.leaderQuota.isExceeded;
   }
 
   /** Partition of an entry, which begins to tell it of records; else an error code. */
@@ -224,7 +232,10 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     let session = opened.known;
     const isIncremental = session !== undefined;
     const shown = answers.filter(([entry, answer]) => !isIncremental || changed(answer, entry.state));
-    for (const [entry, answer] of answers) this.#told(entry, answer);
+    for (const [entry, answer] of answers) {
+      this.#told(entry, answer);
+      if (entry.partition?.isThrottledLeader === true) parts.leaderQuota.record(answer.size);
+    }
     if (!isIncremental) {
       const isNamed = isKept && replica.entries.size > 0;
       const now = parts.env.clock.monotonic();
