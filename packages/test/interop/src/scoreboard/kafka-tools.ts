@@ -16,15 +16,20 @@ const RECORDS = 30;
 const POLL_MS = 50;
 
 /** Values of the placeholders in a check. */
-interface Places {
+export interface Places {
   readonly server: string;
+  /** Addresses of the controllers of a cluster. */
+  readonly controllers?: string;
   readonly directory: string;
   readonly node: string;
   readonly file: string;
 }
 
 function placed(text: string, places: Places): string {
-  return text.replace(/\{(server|directory|node|file)\}/g, (_, name: keyof Places) => places[name]);
+  return text.replace(
+    /\{(server|controllers|directory|node|file)\}/g,
+    (whole, name: keyof Places) => places[name] ?? whole,
+  );
 }
 
 function pattern(shown: RegExp, places: Places): RegExp {
@@ -74,7 +79,8 @@ function fault(check: ToolCheck, places: Places, said: { text: string; end: numb
   return `${why}: ${reason ?? said.text.slice(-200)}`;
 }
 
-async function runCheck(java: Java, tool: Tool, check: ToolCheck, places: Places): Promise<Check> {
+/** Runs a check of a tool. */
+export async function runCheck(java: Java, tool: Tool, check: ToolCheck, places: Places): Promise<Check> {
   if (check.file !== undefined) writeFileSync(places.file, placed(check.file, places));
   const common = check.main === undefined ? tool.common : [];
   const args = [...common, ...check.args.filter(arg => arg !== "")].map(arg => placed(arg, places));

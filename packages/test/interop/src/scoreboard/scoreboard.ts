@@ -17,6 +17,12 @@ export interface Verdict {
   readonly checks: readonly Check[];
 }
 
+/** Judge that can be run. */
+export interface Trial {
+  readonly name: string;
+  run(): Promise<Verdict>;
+}
+
 /** Accepted failure of a check that is no fault of the broker. */
 export interface Explanation {
   readonly judge: RegExp;

@@ -7,7 +7,7 @@ export const TOOLS = "org.apache.kafka.tools";
 /** Run of a tool with its expected output. */
 export interface ToolCheck {
   readonly name: string;
-  /** Arguments; `{server}`, `{node}`, `{directory}` and `{file}` are replaced. */
+  /** Arguments; `{server}`, `{controllers}`, `{node}`, `{directory}` and `{file}` are replaced. */
   readonly args: readonly string[];
   /** Patterns that the output, including standard error, must match; placeholders are replaced here too. */
   readonly shows: readonly RegExp[];

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { announced, checkAnnounced, implemented, recorded } from "./api-list.ts";
 import type { BrokerProcess } from "../processes/broker.ts";
 import { AGAINST_KAFKA, startBroker } from "../processes/broker-process.ts";
+import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
@@ -17,14 +18,8 @@ import {
   nodeProgram,
   type Program,
 } from "../processes/runtimes.ts";
-import { oneLine, type Verdict } from "./scoreboard.ts";
+import { oneLine, type Trial, type Verdict } from "./scoreboard.ts";
 import { runWalk } from "./walk.ts";
-
-/** Judge that can be run. */
-export interface Trial {
-  readonly name: string;
-  run(): Promise<Verdict>;
-}
 
 /** Runs `body` with a broker. Any error becomes a failed check. */
 async function onBroker(judge: string, body: (broker: BrokerProcess) => Promise<Verdict>): Promise<Verdict> {
@@ -95,7 +90,7 @@ function kafkaTool(tool: Tool): Trial {
   };
 }
 
-/** All judges, in running order. */
+/** All judges, in running order. Those of clusters start their nodes themselves. */
 export const TRIALS: readonly Trial[] = [
   API_LIST,
   ...[...ADMIN_TOOLS, ...RECORD_TOOLS].map(kafkaTool),
@@ -110,5 +105,6 @@ export const TRIALS: readonly Trial[] = [
   walk("sarama", () => findGo("sarama")),
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
+  ...CLUSTER_TRIALS,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
