@@ -23,7 +23,7 @@ import { checkProtection } from "./config/protection.ts";
 import { checkRoles } from "./config/roles.ts";
 import { cordonFault, logConfig, Settings } from "./config/settings.ts";
 import { BOOTSTRAP, ControllerRole } from "./controller-role.ts";
-import { Quotas } from "./limits/quotas.ts";
+import { Quotas } from "./quotas/quotas.ts";
 import { MetadataLoader } from "./metadata/loader.ts";
 import {
   type Endpoint,

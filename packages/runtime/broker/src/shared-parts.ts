@@ -5,7 +5,7 @@ import type { LogDirs } from "@samsa/storage";
 import type { ConnectionOptions } from "@samsa/wire";
 import type { BrokerConfig } from "./config/configs.ts";
 import type { Settings } from "./config/settings.ts";
-import type { Quotas } from "./limits/quotas.ts";
+import type { Quotas } from "./quotas/quotas.ts";
 import type { MetadataLoader } from "./metadata/loader.ts";
 
 /** Parts of a node that its roles share (`SharedServer`). */

@@ -4,7 +4,7 @@ import { buildBatch } from "@samsa/records";
 import type { RawConnection } from "@samsa/wire";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Quotas } from "../src/limits/quotas.ts";
+import { Quotas } from "../src/quotas/quotas.ts";
 import { TestBroker } from "./wire.ts";
 
 const WINDOWS = { count: 11, ms: 1000 };

@@ -15,7 +15,7 @@ import { serve } from "../src/apis.ts";
 import { announced } from "../src/request/api-row.ts";
 import { logConfig, Settings } from "../src/config/settings.ts";
 import { HeldBytes } from "../src/limits/held-bytes.ts";
-import { Quotas } from "../src/limits/quotas.ts";
+import { Quotas } from "../src/quotas/quotas.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "../src/network/connection.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
 import { FetchSessions } from "../src/replica/fetch-sessions.ts";

@@ -80,7 +80,7 @@ describe("three brokers", () => {
       for (let i = 0; i < 600; i++) cluster.produce(1, 0, 3000);
       await cluster.world.runFor(2000);
       expect(cluster.acknowledged.size, "replicas in sync are not throttled").toBe(600);
-      // What they got counts, as in Kafka; its windows end.
+      // Records of replicas in sync count, as in Kafka, until their windows end.
       await cluster.world.runFor(12_000);
       cluster.start(3);
       await cluster.world.runFor(5000);

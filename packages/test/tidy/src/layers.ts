@@ -76,7 +76,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/raft",
     ],
     folders: [
-      ...["config", "turn", "replica", "request", "limits", "metadata", "quorum", "controller"],
+      ...["config", "turn", "quotas", "replica", "request", "limits", "metadata", "quorum", "controller"],
       ...["peers", "coordinator", "forwarding", "share", "lifecycle"],
       ...["api", "api/records", "api/topics", "api/share", "api/groups", "api/transactions", "api/configs"],
       ...["api/cluster", "network", "."],

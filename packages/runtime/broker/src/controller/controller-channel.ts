@@ -1,6 +1,6 @@
 import type { ControllerRequests } from "@samsa/controller";
 import type { ApiNameOn, Apis, Infer } from "@samsa/protocol";
-import type { QuotaClient } from "../limits/quotas.ts";
+import type { QuotaClient } from "../quotas/quotas.ts";
 import type { RequestContext } from "../request/request-context.ts";
 
 /** APIs that brokers send to the active controller, though it decides nothing on them. */

@@ -14,7 +14,7 @@ import {
 import type { BrokerConfig } from "../config/configs.ts";
 import type { RequestError } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
-import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../limits/quotas.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../quotas/quotas.ts";
 import type { ControllerApi, ControllerRequest } from "./controller-channel.ts";
 import { NotControllerError, type QuorumController } from "./quorum-controller.ts";
 

@@ -11,7 +11,7 @@ import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@sams
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { BrokerLife } from "./broker-watch.ts";
 import { Alarm } from "../turn/alarm.ts";
-import { type MutationQuota, NO_MUTATION_QUOTA } from "../limits/quotas.ts";
+import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 
 /** Most bytes that a record takes in a batch besides its value. */
 const RECORD_OVERHEAD = 64;

@@ -19,7 +19,7 @@ import type { AnyReply, ApiShape } from "../request/api-row.ts";
 import { plainAddress } from "../limits/connection-limits.ts";
 import type { HeldBytes } from "../limits/held-bytes.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";
-import type { Quotas } from "../limits/quotas.ts";
+import type { Quotas } from "../quotas/quotas.ts";
 import {
   type Peer,
   readHead,

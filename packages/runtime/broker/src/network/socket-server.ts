@@ -3,7 +3,7 @@ import type { BrokerConfig } from "../config/configs.ts";
 import type { Endpoint, ListenerPlan } from "../config/listeners.ts";
 import { ConnectionLimits } from "../limits/connection-limits.ts";
 import { HeldBytes } from "../limits/held-bytes.ts";
-import type { Quotas } from "../limits/quotas.ts";
+import type { Quotas } from "../quotas/quotas.ts";
 import type { ApiShape } from "../request/api-row.ts";
 import type { Peer } from "../request/request-context.ts";
 import type { BrokerMetrics } from "../turn/metrics.ts";

@@ -42,7 +42,6 @@ import type { Deadlines } from "./deadlines.ts";
 import { LowWatermarkWaits } from "./low-watermark-waits.ts";
 import { Order } from "./order.ts";
 import { Readers, type ReplicaWatcher, type Watched, type Watcher } from "./readers.ts";
-import { isThrottled } from "../limits/replication-quota.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Cluster around the partitions of a broker. */
@@ -82,7 +81,7 @@ export class Partition implements Watched {
 
   readonly topicId: Uuid;
   #rules: JudgeRules;
-  #throttled: PartitionSettings["throttled"];
+  throttled: PartitionSettings["throttled"];
   /** Order of batches that are being validated. */
   readonly order: Order;
   /** Receives errors that callbacks of producers or readers throw. */
@@ -125,24 +124,14 @@ export class Partition implements Watched {
     this.#recovered = this.#log.endOffset;
     this.#replica = new Replica(this.#log.highWatermark, options.cluster);
     this.#rules = options.settings.rules;
-    this.#throttled = options.settings.throttled;
-  }
-
-  /** True if this replica is throttled while it leads. */
-  get isThrottledLeader(): boolean {
-    return isThrottled(this.#throttled.leaders, this.index, this.#cluster.brokers.self);
-  }
-
-  /** True if this replica is throttled while it follows. */
-  get isThrottledFollower(): boolean {
-    return isThrottled(this.#throttled.followers, this.index, this.#cluster.brokers.self);
+    this.throttled = options.settings.throttled;
   }
 
   /** Applies the settings of the topic. */
   configure({ log, rules, minInSync, throttled }: PartitionSettings): void {
     this.#log.config = log;
     this.#rules = rules;
-    this.#throttled = throttled;
+    this.throttled = throttled;
     this.#replica.minInSync = minInSync;
     // A lower minimum may commit what is on the replicas in sync already.
     if (this.#replica.leader !== undefined && this.#safe >= 0 && !this.#held) this.#advance(this.#safe);

@@ -18,12 +18,12 @@ import {
 } from "@samsa/replica";
 import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import type { ReplicationQuota } from "../limits/replication-quota.ts";
 import { Alarm } from "../turn/alarm.ts";
 import type { Turn } from "../turn/turn.ts";
 import { fetchedBatches } from "./fetched-batches.ts";
 import { FollowerSession, type SessionMember } from "./follower-session.ts";
 import type { Partition } from "./partition.ts";
+import { isThrottled, type ReplicationQuota } from "../quotas/replication-quota.ts";
 
 /** Broker whose replicas fetch. */
 export interface FetcherHost {
@@ -201,9 +201,12 @@ export class ReplicaFetcher {
   #throttle(): void {
     const { followerQuota } = this.#host;
     for (const target of [...this.#changed]) {
-      const mayWait = !target.isCaughtUp && target.partition.isThrottledFollower;
-      if (mayWait && followerQuota.isExceeded) this.#delay(target);
+      if (!target.isCaughtUp && this.#isThrottled(target) && followerQuota.isExceeded) this.#delay(target);
     }
+  }
+
+  #isThrottled({ partition: { throttled, index } }: Target): boolean {
+    return isThrottled(throttled.followers, index, this.#host.nodeId);
   }
 
   /** Names all partitions that may be fetched: a session begins. */
@@ -339,7 +342,7 @@ export class ReplicaFetcher {
     if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#delay(target);
     if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
     target.isCaughtUp = nearestNumber(data.highWatermark) <= partition.endOffset;
-    if (partition.isThrottledFollower) this.#host.followerQuota.record(size);
+    if (this.#isThrottled(target)) this.#host.followerQuota.record(size);
     if (size > 0) this.#unsettle(target);
     else if (partition.startOffset !== asked?.logStart) this.#changed.add(target);
   }

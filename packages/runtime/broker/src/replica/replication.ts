@@ -3,11 +3,11 @@ import { EMPTY_IMAGE, type MetadataImage, metadataVersionOf, type PartitionImage
 import type { BrokerView, IsrProposal } from "@samsa/replica";
 import type { Endpoint } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import { ReplicationQuota } from "../limits/replication-quota.ts";
 import type { Turn } from "../turn/turn.ts";
 import { IsrProposals, type ProposeIsr } from "./isr-proposals.ts";
 import type { Partition, PartitionCluster } from "./partition.ts";
 import { ReplicaFetchers } from "./replica-fetchers.ts";
+import { ReplicationQuota } from "../quotas/replication-quota.ts";
 
 export interface ReplicationOptions {
   readonly env: Env;

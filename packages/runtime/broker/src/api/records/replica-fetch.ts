@@ -3,6 +3,7 @@ import { Errors, type FetchRequest } from "@samsa/protocol";
 import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watcher } from "../../replica/readers.ts";
+import { isThrottled } from "../../quotas/replication-quota.ts";
 import { type ReplicaEntry, ReplicaSession, type ReplicaWaiter } from "../../replica/replica-session.ts";
 import type { Reply } from "../../request/handler.ts";
 import type { TopicContext } from "../../request/request-topics.ts";
@@ -20,7 +21,10 @@ import {
   told,
 } from "./fetch-answers.ts";
 
-type Needs = Pick<BrokerParts, "env" | "leaderQuota" | "node" | "pendingFetches" | "sessions" | "topics" | "turn">;
+type Needs = Pick<
+  BrokerParts,
+  "env" | "leaderQuota" | "node" | "nodeId" | "pendingFetches" | "sessions" | "topics" | "turn"
+>;
 
 /** Broker that fetches. */
 interface Sender {
@@ -209,8 +213,12 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
   /** True if records for a follower that is not in sync must wait (`ReplicaManager.shouldLeaderThrottle`). */
   #mustWait(partition: Partition): boolean {
     const { parts, sender } = this.#call;
-    if (!partition.isThrottledLeader || partition.leader?.isr.includes(sender.id) === true) return false;
-    return parts.leaderQuota.isExceeded;
+    const isInSync = partition.leader?.isr.includes(sender.id) === true;
+    return !isInSync && this.#isThrottled(partition) && parts.leaderQuota.isExceeded;
+  }
+
+  #isThrottled({ throttled, index }: Partition): boolean {
+    return isThrottled(throttled.leaders, index, this.#call.parts.nodeId);
   }
 
   /** Partition of an entry, which begins to tell it of records; else an error code. */
@@ -234,7 +242,7 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     const shown = answers.filter(([entry, answer]) => !isIncremental || changed(answer, entry.state));
     for (const [entry, answer] of answers) {
       this.#told(entry, answer);
-      if (entry.partition?.isThrottledLeader === true) parts.leaderQuota.record(answer.size);
+      if (entry.partition !== undefined && this.#isThrottled(entry.partition)) parts.leaderQuota.record(answer.size);
     }
     if (!isIncremental) {
       const isNamed = isKept && replica.entries.size > 0;
