@@ -99,6 +99,8 @@ function withAdvice(error: unknown): unknown {
 function endWithSupervisor(): () => void {
   const orphaned = (): void => process.exit(1);
   if (process.connected) process.once("disconnect", orphaned);
+  // A start that fails ends the process: the channel must not keep it.
+  process.channel?.unref();
   return () => {
     process.off("disconnect", orphaned);
   };
