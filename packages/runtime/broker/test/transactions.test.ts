@@ -38,13 +38,17 @@ class Client {
     await this.wire.ask("CreateTopics", 7, { topics, timeoutMs: 1000 });
   }
 
-  /** Retries InitProducerId while the previous transaction is not complete. */
+  /**
+   * Retries InitProducerId as clients do: while the previous transaction is not complete, and if the write takes longer
+   * than the time-out of transactions.
+   */
   async init(id: string, version = 5, timeoutMs = 60_000): Promise<Producer> {
     await this.coordinator(1, id);
     for (;;) {
       const body = { transactionalId: id, transactionTimeoutMs: timeoutMs };
       const reply = await this.wire.ask("InitProducerId", version, body);
-      if (reply.errorCode === Errors.CONCURRENT_TRANSACTIONS.code) continue;
+      const { CONCURRENT_TRANSACTIONS, COORDINATOR_NOT_AVAILABLE } = Errors;
+      if ([CONCURRENT_TRANSACTIONS.code, COORDINATOR_NOT_AVAILABLE.code].includes(reply.errorCode)) continue;
       expect(reply.errorCode).toBe(0);
       return { id, producerId: reply.producerId, producerEpoch: reply.producerEpoch, sequence: 0 };
     }
