@@ -139,7 +139,8 @@ test("a cluster of three loses no record when a node is killed, which comes back
   expect(pids.filter(isAlive)).toEqual([]);
   for (const id of [1, 2, 3]) {
     expect(pidOf(id)).toBeUndefined();
-    expect(existsSync(join(directory, `data/${id}/.kafka_cleanshutdown`))).toBe(true);
+    const mark = join(directory, `data/${id}/.kafka_cleanshutdown`);
+    expect(existsSync(mark), said.join("")).toBe(true);
   }
   expect(refusal("--brokers", "4")).toContain(
     "holds a cluster of 3 brokers, of which 3 are controllers: start it with --brokers 3 --controllers 3, or choose " +

@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
-import { DiskError, NetworkError } from "@samsa/base";
+import { DiskError, ignored, NetworkError } from "@samsa/base";
 import { Node } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
@@ -9,7 +9,7 @@ import { ClientMetrics } from "../metrics/client-metrics.ts";
 import { Failure, reportFailure } from "../terminal/failure.ts";
 import { checkNoCluster } from "../cluster/cluster-folder.ts";
 import { clusterSize } from "../cluster/cluster-plan.ts";
-import { nodeContent, serveHttp } from "../metrics/http.ts";
+import { type HttpPlace, nodeContent, serveHttp } from "../metrics/http.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { onSignals } from "../terminal/signals.ts";
 import { placed, readSettings, rootOf, idleSettings } from "../settings/settings-file.ts";
@@ -68,6 +68,17 @@ function banner(node: Node, http: Server | undefined, options: StartOptions): st
   ].join("\n");
 }
 
+const LONG_MS = 3_600_000;
+
+/**
+ * Keeps the process until the returned function is called. The timers of a node do not: while it stops and waits for one,
+ * with its connections closed, the process would end before the logs are flushed.
+ */
+function stayAlive(): () => void {
+  const timer = setInterval(ignored("it only keeps the event loop alive"), LONG_MS);
+  return () => clearInterval(timer);
+}
+
 function stopOn(node: Node, http: Server | undefined): void {
   onSignals({
     stop: () => {
@@ -118,6 +129,21 @@ export async function start(file: string | undefined, options: StartOptions): Pr
     return startCluster(settings, { ...options, file, size, httpPlace });
   }
   if (options.controllers !== undefined) throw new Failure("--controllers is for --brokers: give both");
+  const release = stayAlive();
+  try {
+    await startNode(settings, options, httpPlace);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Starts a node, which ends the process when it is stopped or fails. */
+async function startNode(
+  settings: ReadonlyMap<string, string>,
+  options: StartOptions,
+  httpPlace: HttpPlace | undefined,
+): Promise<void> {
   const started = endWithSupervisor();
   const logger = createLogger(options.logLevel);
   const onHalt = (reason: string): void => {
