@@ -19,24 +19,24 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
+/** Ports below those that the kernel gives to sockets without a port of their own, which come and go. */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_000;
+
 /** First of `count` ports in a row that are free on 127.0.0.1. */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
-    const first = await isFree(0);
-    const others = Array.from({ length: count - 1 }, (_, i) => first + i + 1);
-    const free = await Promise.all(others.map(port => isFree(port).catch(() => -1)));
-    if (free.every(port => port >= 0)) return first;
+    const first = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)));
+    if (!free.includes(false)) return first;
   }
 }
 
-function isFree(port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address() as { port: number };
-      server.close(() => resolve(address.port));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
 
