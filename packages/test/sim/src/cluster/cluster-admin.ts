@@ -9,7 +9,6 @@ import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
 
 const { code: NOT_CONTROLLER } = Errors.NOT_CONTROLLER;
 const { code: EXISTS } = Errors.TOPIC_ALREADY_EXISTS;
-const { code: UNKNOWN_TOPIC } = Errors.UNKNOWN_TOPIC_OR_PARTITION;
 
 /** Creates and deletes topics. */
 export class ClusterAdmin implements ClusterActor {
@@ -34,7 +33,7 @@ export class ClusterAdmin implements ClusterActor {
     if (entry === undefined || entry.state === "gone") {
       const replicas = rng.int(1, this.#most);
       await this.create({ name, partitions: rng.int(1, 2), replicas, minIsr: Math.min(2, replicas), flushed: false });
-    } else if (entry.state === "there" && rng.chance(0.6)) await this.#delete(entry);
+    } else if (entry.state !== "maybe created" && rng.chance(0.6)) await this.#delete(entry);
   }
 
   /** Creates a topic; undefined if it is not sure that it exists. */
@@ -66,8 +65,8 @@ export class ClusterAdmin implements ClusterActor {
     entry.state = "maybe deleted";
     const answer = await this.client.ask(CALLS.deleteTopics, { topicNames: [entry.name], timeoutMs: 300 });
     const code = answer?.responses[0]?.errorCode;
-    // A controller that is cut off may not know of the creation yet: it is there still.
-    if (code === UNKNOWN_TOPIC) entry.state = "there";
+    // UNKNOWN_TOPIC_OR_PARTITION does not tell: a controller that is cut off may not know of the creation yet, and a
+    // broker repeats a request whose answer was lost.
     if (code !== 0) return;
     this.#stage.note(`deleted ${entry.name}`);
     entry.state = "gone";
