@@ -1,6 +1,6 @@
 import { Errors } from "@samsa/protocol";
 import { CALLS } from "../stage/calls.ts";
-import type { Client } from "../stage/client.ts";
+import type { RoutedClient } from "../stage/routed-client.ts";
 import { Violation } from "../ledgers/rules.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterPlace } from "./cluster-ledger.ts";
@@ -16,6 +16,8 @@ const RETRIABLE: ReadonlySet<number> = new Set(
     Errors.KAFKA_STORAGE_ERROR,
     Errors.LEADER_NOT_AVAILABLE,
     Errors.OFFSET_NOT_AVAILABLE,
+    Errors.FENCED_LEADER_EPOCH,
+    Errors.UNKNOWN_LEADER_EPOCH,
   ].map(({ code }) => code),
 );
 
@@ -26,12 +28,12 @@ interface Reading {
 
 /** Reads every partition from its leader, at times from the beginning again. */
 export class ClusterConsumer implements ClusterActor {
-  readonly client: Client;
+  readonly client: RoutedClient;
   readonly #stage: ClusterStage;
   readonly #rng: Prng;
   readonly #readings = new Map<string, Reading>();
 
-  constructor(stage: ClusterStage, client: Client, rng: Prng) {
+  constructor(stage: ClusterStage, client: RoutedClient, rng: Prng) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;
@@ -68,7 +70,9 @@ export class ClusterConsumer implements ClusterActor {
     const reading = this.#reading(place);
     const { position: fetchOffset } = reading;
     const { topic, partition } = place;
-    const partitions = [{ partition, fetchOffset, partitionMaxBytes: maxBytes }];
+    // A follower may lack what the leader has, and would answer a request without an epoch (KIP-392).
+    const currentLeaderEpoch = this.client.leaderEpoch(topic.id, partition);
+    const partitions = [{ partition, currentLeaderEpoch, fetchOffset, partitionMaxBytes: maxBytes }];
     const topics = [{ topicId: topic.id, partitions }];
     const answer = await this.client.ask(CALLS.fetch, { maxWaitMs, minBytes: 1, topics });
     const found = answer?.responses[0]?.partitions[0];

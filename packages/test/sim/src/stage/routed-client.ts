@@ -1,4 +1,4 @@
-import { type Env, entryAt } from "@samsa/base";
+import { type Env, entryAt, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
 import { type ApiName, Errors } from "@samsa/protocol";
 import type { Endpoint, RequestOf, ResponseOf } from "@samsa/wire";
 import type { Prng } from "../world/prng.ts";
@@ -102,6 +102,11 @@ export class RoutedClient extends Client {
       await this.#refreshing;
     }
     return this.#leaders.get(leaderKey(body as Routed));
+  }
+
+  /** Epoch of the leader that this client knows, for requests that only that leader may answer; −1: none is known. */
+  leaderEpoch(topicId: Uuid, partition: PartitionIndex): LeaderEpoch {
+    return this.#epochs.get(`${topicId}/${partition}`) ?? -1;
   }
 
   #anyone(): Endpoint {
