@@ -1,9 +1,10 @@
 import { CALLS } from "../stage/calls.ts";
+import { Violation } from "../ledgers/rules.ts";
 import type { Client } from "../stage/client.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
 
-/** Commits rising offsets of a group of its own, and reads them back: none may go back. */
+/** Commits rising offsets of a group of its own, and reads them back: none may be lost or made up. */
 export class ClusterOffsets implements ClusterActor {
   readonly client: Client;
   readonly #stage: ClusterStage;
@@ -17,7 +18,7 @@ export class ClusterOffsets implements ClusterActor {
   }
 
   async step(): Promise<void> {
-    if (this.#rng.chance(0.5)) await this.readBack();
+    if (this.#rng.chance(0.5)) await this.#look();
     else await this.#commit();
   }
 
@@ -35,17 +36,35 @@ export class ClusterOffsets implements ClusterActor {
     if (code === 0) this.#stage.note(`committed ${this.client.name} ${committedOffset}`);
   }
 
-  /** Reads the committed offset and has the ledger check it; false without an answer. */
+  /**
+   * Reads the committed offset while faults go on. A coordinator that was cut off answers with what it knows until it
+   * hears of its successor, as in Kafka.
+   */
+  async #look(): Promise<void> {
+    const found = await this.#read();
+    if (found === undefined || (found >= -1 && found <= this.#offset)) return;
+    throw new Violation(
+      "a committed offset is lost",
+      `${this.client.name} is ${found}, and ${this.#offset} was the last`,
+    );
+  }
+
+  /** Reads the committed offset after all faults, and has the ledger check it; false without an answer. */
   async readBack(): Promise<boolean> {
-    const [topic] = this.#stage.topics;
-    if (topic === undefined) return false;
     const { groups } = this.#stage;
     const began = groups.begin();
+    const found = await this.#read();
+    if (found === undefined) return false;
+    groups.read(this.client.name, 0, found, began);
+    return true;
+  }
+
+  async #read(): Promise<number | undefined> {
+    const [topic] = this.#stage.topics;
+    if (topic === undefined) return undefined;
     const topics = [{ name: topic.name, partitionIndexes: [0] }];
     const answer = await this.client.ask(CALLS.offsetFetch, { groupId: this.client.name, topics, requireStable: true });
     const found = answer?.topics[0]?.partitions[0];
-    if (answer?.errorCode !== 0 || found?.errorCode !== 0) return false;
-    groups.read(this.client.name, 0, Number(found.committedOffset), began);
-    return true;
+    return answer?.errorCode === 0 && found?.errorCode === 0 ? Number(found.committedOffset) : undefined;
   }
 }
