@@ -8,7 +8,6 @@ import type { ClusterTopic } from "./cluster-ledger.ts";
 import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
 
 const { code: NOT_CONTROLLER } = Errors.NOT_CONTROLLER;
-const { code: EXISTS } = Errors.TOPIC_ALREADY_EXISTS;
 
 /** Creates and deletes topics. */
 export class ClusterAdmin implements ClusterActor {
@@ -46,13 +45,8 @@ export class ClusterAdmin implements ClusterActor {
     const topic = { name, numPartitions: partitions, replicationFactor: replicas, assignments: [], configs };
     const answer = await this.client.ask(CALLS.createTopics, { topics: [topic], timeoutMs: 300 });
     const result = answer?.topics[0];
-    if (result?.errorCode === EXISTS) {
-      // A controller that is cut off may not know of a deletion, and an earlier attempt may have succeeded: audits tell.
-      entry.state = "gone";
-      this.topics.entries.splice(this.topics.entries.indexOf(entry), 1);
-      return undefined;
-    }
-    // The broker that answers has no controller yet, so it has not asked for the topic.
+    // TOPIC_ALREADY_EXISTS does not tell: a controller that is cut off may not know of a deletion, and a broker repeats a
+    // request whose answer was lost. With NOT_CONTROLLER, the broker has not asked for the topic.
     if (result?.errorCode === NOT_CONTROLLER) entry.state = "gone";
     if (result?.errorCode !== 0) return undefined;
     this.#stage.note(`created ${name}`);
