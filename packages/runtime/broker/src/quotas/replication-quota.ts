@@ -50,5 +50,6 @@ export class ReplicationQuota {
 
 /** True if a value of `leader.` or `follower.replication.throttled.replicas` names the replica of a broker. */
 export function isThrottled(replicas: readonly string[], partition: PartitionIndex, broker: BrokerId): boolean {
-  return replicas.includes("*") || replicas.includes(`${partition}:${broker}`);
+  // Most topics have no throttles, and every fetch asks.
+  return replicas.length > 0 && (replicas.includes("*") || replicas.includes(`${partition}:${broker}`));
 }
