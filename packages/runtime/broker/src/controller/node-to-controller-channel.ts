@@ -35,7 +35,11 @@ interface Host {
   readonly retryTimeoutMs: number;
 }
 
-/** Pause before a request is sent again, in ms. */
+/**
+ * Shortest and longest pause before a request is sent again, in ms. A node that starts asks before it has elected itself,
+ * and need not wait long.
+ */
+const FIRST_RETRY_MS = 2;
 const RETRY_MS = 50;
 /** `socket.connection.setup.timeout.ms`. */
 const SETUP_MS = 10_000;
@@ -63,11 +67,11 @@ export class NodeToControllerChannel implements ControllerChannel {
   ): Promise<ControllerResponse<N>> {
     const { clock } = this.#host.env;
     const deadline = clock.monotonic() + this.#host.retryTimeoutMs;
-    while (!this.#isClosed) {
+    for (let pauseMs = FIRST_RETRY_MS; !this.#isClosed; pauseMs = Math.min(RETRY_MS, pauseMs * 2)) {
       const response = await this.#attempt(api, request, client, deadline);
       if (response !== undefined) return response;
-      if (clock.monotonic() + RETRY_MS >= deadline) break;
-      await this.#pause();
+      if (clock.monotonic() + pauseMs >= deadline) break;
+      await this.#pause(pauseMs);
     }
     return this.#failure(api, request, Errors.REQUEST_TIMED_OUT, client?.version);
   }
@@ -85,9 +89,9 @@ export class NodeToControllerChannel implements ControllerChannel {
     return schema.defaults(build(request, { ...error, detail: null }, version) ?? {});
   }
 
-  #pause(): Promise<void> {
+  #pause(ms: number): Promise<void> {
     return new Promise(resolve => {
-      this.#host.env.timers.after(RETRY_MS, resolve);
+      this.#host.env.timers.after(ms, resolve);
     });
   }
 
