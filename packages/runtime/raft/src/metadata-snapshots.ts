@@ -75,7 +75,7 @@ export class MetadataSnapshots {
   async write(id: SnapshotId, snapshot: Snapshot): Promise<void> {
     const { disk, clock } = this.#env;
     const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
-    const part = `${this.#path}/${checkpointName(id, ".part")}`;
+    const part = this.#partPath(id);
     const name = checkpointName(id);
     try {
       await writePart(disk, part, chunks);

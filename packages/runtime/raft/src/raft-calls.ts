@@ -123,23 +123,31 @@ async function vote(connection: BrokerConnection, call: CallOf<"vote">, { cluste
   return { answer, nodes: response.nodeEndpoints, bytes: [] };
 }
 
-async function begin(connection: BrokerConnection, call: CallOf<"begin">, { clusterId, endpoints }: CallContext) {
+async function begin(
+  connection: BrokerConnection,
+  call: CallOf<"begin">,
+  { clusterId, endpoints }: CallContext,
+): Promise<PeerAnswer> {
   const { voter, leaderId, epoch: leaderEpoch } = call;
   const partition = { partitionIndex: 0, voterDirectoryId: voter.directoryId, leaderId, leaderEpoch };
   const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
   const request = { clusterId, voterId: voter.id, topics, leaderEndpoints: endpoints };
   const response = await connection.call("BeginQuorumEpoch", request);
   const found = only(response.errorCode, response.topics);
-  const answer: RaftAnswer = {
+  const answer = {
     type: "begin",
     errorCode: found.errorCode,
     epoch: found.leaderEpoch,
     leaderId: found.leaderId,
-  };
+  } as const;
   return { answer, nodes: response.nodeEndpoints, bytes: [] };
 }
 
-async function end(connection: BrokerConnection, call: CallOf<"end">, { clusterId, endpoints }: CallContext) {
+async function end(
+  connection: BrokerConnection,
+  call: CallOf<"end">,
+  { clusterId, endpoints }: CallContext,
+): Promise<PeerAnswer> {
   const { leaderId, epoch: leaderEpoch, successors } = call;
   const partition = {
     partitionIndex: 0,
@@ -151,12 +159,12 @@ async function end(connection: BrokerConnection, call: CallOf<"end">, { clusterI
   const topics = [{ topicName: METADATA_TOPIC, partitions: [partition] }];
   const response = await connection.call("EndQuorumEpoch", { clusterId, topics, leaderEndpoints: endpoints });
   const found = only(response.errorCode, response.topics);
-  const answer: RaftAnswer = {
+  const answer = {
     type: "end",
     errorCode: found.errorCode,
     epoch: found.leaderEpoch,
     leaderId: found.leaderId,
-  };
+  } as const;
   return { answer, nodes: response.nodeEndpoints, bytes: [] };
 }
 

@@ -1,6 +1,6 @@
 import type { Env } from "@samsa/base";
 import type { KraftVersionRange, RaftCall } from "@samsa/quorum";
-import { BrokerLink, type Endpoint, type LinkOptions } from "@samsa/wire";
+import { BrokerLink, type Endpoint, type LinkOptions, WireError } from "@samsa/wire";
 import { type CallContext, callPeer, kraftVersionsOf, type PeerAnswer } from "./raft-calls.ts";
 
 /** Most nodes that a link is kept to. Peers name addresses, so their number must have a bound. */
@@ -46,7 +46,7 @@ export class RaftChannel {
     try {
       return await callPeer(connection, call, context);
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== "WireError") connection.close();
+      if (!(error instanceof WireError)) connection.close();
       throw error;
     } finally {
       if (this.#isClosed) link.disconnect();

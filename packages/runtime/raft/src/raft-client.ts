@@ -25,7 +25,7 @@ import {
 } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
 import type { LogDir } from "@samsa/storage";
-import { type Endpoint, isRefused } from "@samsa/wire";
+import { type Endpoint, isRefused, WireError } from "@samsa/wire";
 import { Flusher } from "./flusher.ts";
 import { NotLeaderError } from "./quorum-error.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
@@ -485,7 +485,7 @@ export class RaftClient {
     const { logger } = this.#env;
     if (isNews) logger.warn("a replica of the metadata log answers without sense", fields);
     else logger.debug("a request to a replica of the metadata log has failed", fields);
-    const isUnsupported = error instanceof Error && "code" in error && error.code === "UNSUPPORTED_VERSION";
+    const isUnsupported = error instanceof WireError && error.code === "UNSUPPORTED_VERSION";
     this.#input({ type: "failed", call, isUnsupported, isRefused: isRefused(error) });
   }
 
