@@ -113,9 +113,9 @@ export class Node {
     const dirs = this.#openDirs(env, { config, settings, buffers, loader });
     this.#isReading = false;
     const nodeId = config["node.id"];
-    const quorum = this.#openQuorum(dirs, { config, tools, loader });
-    const { clusterId } = dirs;
     const software = { name: "samsa", version: options.version ?? "0.0.0" };
+    const quorum = this.#openQuorum(dirs, { config, tools, loader, software });
+    const { clusterId } = dirs;
     const incarnationId = randomUuid(length => env.random.bytes(length));
     const parts = { settings, tools, buffers, dirs, quotas, quorum, loader };
     this.shared = { env, nodeId, clusterId, incarnationId, software, config, ...parts };
@@ -289,7 +289,7 @@ export class Node {
 
   #openQuorum(
     dirs: LogDirs,
-    { config, tools, loader }: { config: BrokerConfig; tools: Tools; loader: MetadataLoader },
+    { config, tools, loader, software }: Pick<SharedParts, "config" | "tools" | "loader" | "software">,
   ): RaftClient {
     try {
       return new RaftClient({
@@ -297,6 +297,7 @@ export class Node {
         tools,
         nodeId: config["node.id"],
         clusterId: dirs.clusterId,
+        software,
         isController: config["process.roles"].includes("controller"),
         listenerNames: config["controller.listener.names"],
         staticVoters: quorumVoters(config),

@@ -1,11 +1,10 @@
 import type { BrokerId, Env, LeaderEpoch } from "@samsa/base";
 import type { KraftVersionRange, RaftCall, RaftTimes } from "@samsa/quorum";
 import type { Tools, VoterDescription, VoterEndpoint } from "@samsa/records";
-import type { Endpoint } from "@samsa/wire";
+import type { ConnectionOptions, Endpoint } from "@samsa/wire";
 import type { NodeEndpoint, PeerAnswer } from "./raft-calls.ts";
 import { RaftChannel } from "./raft-channel.ts";
 
-const SOFTWARE = { name: "samsa", version: "0" };
 /** Bytes of a response besides its limit: a batch that is larger than the limit is sent nevertheless. */
 const RESPONSE_OVERHEAD = 16 * 1024 * 1024;
 const MAX_RECONNECT_BACKOFF_MS = 500;
@@ -20,6 +19,7 @@ interface NetworkOptions {
   readonly tools: Tools;
   readonly nodeId: BrokerId;
   readonly clusterId: string;
+  readonly software: ConnectionOptions["software"];
   readonly listenerNames: readonly string[];
   readonly bootstrapServers: readonly Endpoint[];
   readonly settings: QuorumSettings;
@@ -43,11 +43,11 @@ export class RaftNetwork {
   constructor(env: Env, options: NetworkOptions, voters: () => readonly VoterDescription[]) {
     this.#options = options;
     this.#voters = voters;
-    const { nodeId, settings } = options;
+    const { nodeId, software, settings } = options;
     const { requestTimeoutMs, fetchMaxBytes, fetchSnapshotMaxBytes } = settings;
     this.#channel = new RaftChannel(env, {
       clientId: `raft-client-${nodeId}`,
-      software: SOFTWARE,
+      software,
       requestTimeoutMs,
       setupTimeoutMs: requestTimeoutMs,
       maxSetupTimeoutMs: requestTimeoutMs,
