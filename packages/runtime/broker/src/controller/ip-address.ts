@@ -1,4 +1,5 @@
 import { entryAt, MalformedError } from "@samsa/base";
+import { plainAddress } from "../limits/connection-limits.ts";
 
 const V4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
 const V4_BYTES = 4;
@@ -28,7 +29,8 @@ function v6Bytes(text: string): Uint8Array | undefined {
 
 /** Bytes of an IP address in network order, 4 or 16; those of 0.0.0.0 if the text is none. */
 export function addressBytes(text: string): Uint8Array {
-  return v4Bytes(text) ?? v6Bytes(text.replace(/%.*$/, "")) ?? new Uint8Array(V4_BYTES);
+  const plain = plainAddress(text);
+  return v4Bytes(plain) ?? v6Bytes(plain.replace(/%.*$/, "")) ?? new Uint8Array(V4_BYTES);
 }
 
 /** Text of an IP address. Throws `MalformedError` unless it has 4 or 16 bytes. */
