@@ -1,6 +1,7 @@
 import {
   configsOf,
   ELR_FEATURE,
+  KRAFT_FEATURE,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
   type MetadataImage,
@@ -39,7 +40,6 @@ const UPGRADE = 1;
 const SAFE_DOWNGRADE = 2;
 const UNSAFE_DOWNGRADE = 3;
 const KNOWN_UPGRADE_TYPES: readonly number[] = [UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE];
-export const KRAFT_VERSION_FEATURE = "kraft.version";
 const MIN_ISR = "min.insync.replicas";
 const ALL_FAILED = "The update failed for all features since the following feature had an error:";
 /** Error message that Kafka sends without an error. */
@@ -109,7 +109,7 @@ function minIsrRecord(resourceName: string, value: string | null): MetadataRecor
 
 /** Level to which a request would raise `kraft.version`; undefined: it would not. */
 export function kraftUpgrade({ featureUpdates }: Pick<UpdateFeaturesRequest, "featureUpdates">): number | undefined {
-  const update = featureUpdates.find(({ feature }) => feature === KRAFT_VERSION_FEATURE);
+  const update = featureUpdates.find(({ feature }) => feature === KRAFT_FEATURE.name);
   return update === undefined || update.allowDowngrade || update.upgradeType !== UPGRADE
     ? undefined
     : update.maxVersionLevel;
@@ -117,7 +117,7 @@ export function kraftUpgrade({ featureUpdates }: Pick<UpdateFeaturesRequest, "fe
 
 /** UpdateFeatures for a `kraft.version` that the replica of the log refuses. */
 export function kraftRefusal(level: number, { errorCode, why }: { errorCode: number; why: string | undefined }) {
-  const fault = `Invalid update version ${level} for feature ${KRAFT_VERSION_FEATURE}. ${why ?? ""}`.trimEnd();
+  const fault = `Invalid update version ${level} for feature ${KRAFT_FEATURE.name}. ${why ?? ""}`.trimEnd();
   return { throttleTimeMs: 0, errorCode, errorMessage: `${ALL_FAILED} ${fault}`, results: [] };
 }
 
@@ -142,7 +142,7 @@ export function updateFeatures(
       const errorMessage = `${ALL_FAILED} ${fault.errorMessage}`;
       return { records: [], reply: { throttleTimeMs: 0, errorCode: fault.errorCode, errorMessage, results: [] } };
     }
-    if (name === KRAFT_VERSION_FEATURE) {
+    if (name === KRAFT_FEATURE.name) {
       // The replica of the log has appended the upgrade: the reply waits for a record after it.
       if (upgradeType === UPGRADE) records.push(metadataRecord("NoOpRecord", 0, {}));
       continue;
@@ -179,7 +179,7 @@ interface Update {
 
 function currentLevel({ image, settings }: DecisionContext, name: string): number {
   if (name === METADATA_VERSION_FEATURE) return metadataVersionOf(image);
-  return name === KRAFT_VERSION_FEATURE ? settings.kraftVersion() : (image.features.get(name) ?? 0);
+  return name === KRAFT_FEATURE.name ? settings.kraftVersion() : (image.features.get(name) ?? 0);
 }
 
 function featureFault(
@@ -204,7 +204,7 @@ function featureFault(
   }
   if (level > current && upgradeType !== UPGRADE) return refuse("Can't downgrade to a newer version.");
   if (name === METADATA_VERSION_FEATURE) return metadataVersionFault(current, level, upgradeType);
-  if (name === KRAFT_VERSION_FEATURE) {
+  if (name === KRAFT_FEATURE.name) {
     return level < current ? refuse("Can't downgrade the version of this feature.") : undefined;
   }
   const [dependency, needed] = DEPENDENCIES[name]?.[level] ?? [METADATA_VERSION_FEATURE, 0];
@@ -222,8 +222,6 @@ function metadataVersionFault(current: number, level: number, upgradeType: numbe
   return refusal("INVALID_UPDATE_VERSION", `${what} ${why}`);
 }
 
-/** Levels of `kraft.version`. */
-const KRAFT_RANGE: FeatureRange = { min: 0, max: 1 };
 const NOT_SUPPORTED: FeatureRange = { min: 0, max: 0 };
 
 function unsupportedBy(context: DecisionContext, feature: string, level: number): string | undefined {
@@ -235,7 +233,7 @@ function unsupportedBy(context: DecisionContext, feature: string, level: number)
   };
   const raised = level > currentLevel(context, feature);
   const own = (raised ? settings.offered : settings.features).get(feature);
-  const here = outside(`Local controller ${settings.nodeId}`, feature === KRAFT_VERSION_FEATURE ? KRAFT_RANGE : own);
+  const here = outside(`Local controller ${settings.nodeId}`, feature === KRAFT_FEATURE.name ? KRAFT_FEATURE : own);
   if (here !== undefined) return here;
   const registered = metadataVersionOf(image) >= METADATA_VERSION.controllersRegister;
   const others = registered ? [...image.controllers].filter(([id]) => id !== settings.nodeId) : [];

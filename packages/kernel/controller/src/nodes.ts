@@ -1,6 +1,7 @@
 import { isReservedDirectory } from "@samsa/base";
 import {
   type BrokerImage,
+  KRAFT_FEATURE,
   METADATA_VERSION,
   METADATA_VERSION_FEATURE,
   brokerRecord,
@@ -23,15 +24,15 @@ import {
   type UnregisterControllerResponse,
 } from "@samsa/protocol";
 import { type Decision, type DecisionContext, type Refusal, refusal } from "./decision.ts";
-import { KRAFT_VERSION_FEATURE } from "./features.ts";
 import { crashedBroker, forgottenBroker, withoutBroker } from "./leadership.ts";
 
 const PRODUCER_ID_BLOCK = 1000;
 const LAST_PRODUCER_ID = 2n ** 63n - 1n;
 
 /**
- * BrokerRegistration (`ClusterControlManager.registerBroker`). A new incarnation gets the offset of its record as epoch and starts fenced, and other brokers
- * lead its predecessor's partitions; the same incarnation only updates its registration.
+ * BrokerRegistration (`ClusterControlManager.registerBroker`). A new incarnation gets the offset of its record as epoch
+ * and starts fenced, and other brokers lead its predecessor's partitions; the same incarnation only updates its
+ * registration.
  */
 export function registerBroker(
   context: DecisionContext,
@@ -107,7 +108,7 @@ function featuresFault(
 ): ErrorName | undefined {
   const finalised = new Map(image.features);
   finalised.set(METADATA_VERSION_FEATURE, metadataVersionOf(image));
-  finalised.set(KRAFT_VERSION_FEATURE, Math.max(0, settings.kraftVersion()));
+  finalised.set(KRAFT_FEATURE.name, Math.max(0, settings.kraftVersion()));
   const told = new Set<string>();
   for (const { name, minSupportedVersion, maxSupportedVersion } of features) {
     const level = finalised.get(name) ?? 0;

@@ -22,6 +22,6 @@ export {
 } from "./image/image.ts";
 export { imageRecords } from "./parts.ts";
 export { brokerRecord } from "./parts/brokers.ts";
-export { ELR_FEATURE, METADATA_VERSION_FEATURE, metadataVersionOf } from "./parts/features.ts";
+export { ELR_FEATURE, KRAFT_FEATURE, METADATA_VERSION_FEATURE, metadataVersionOf } from "./parts/features.ts";
 export { changedPartition, partitionRecord } from "./parts/topics.ts";
 export { METADATA_RELEASES, METADATA_VERSION, type RecordVersions, recordVersions } from "./image/versions.ts";

@@ -1,8 +1,8 @@
 import { entryAt, isReservedDirectory, parseUuid, type Uuid } from "@samsa/base";
+import { KRAFT_FEATURE } from "@samsa/metadata";
 import type { VoterDescription } from "@samsa/records";
 import type { BrokerConfig } from "./config/configs.ts";
 import { parseEndpoint } from "./config/listeners.ts";
-import { KRAFT_FEATURE } from "./metadata/features.ts";
 
 /** Error of a directory that cannot be formatted or described; the message states the reason in one sentence. */
 export class StorageError extends Error {

@@ -1,6 +1,6 @@
 import { type BrokerId, type Disk, DiskError, entryAt, type Env, parseConfig, randomUuid } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
-import { METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import { KRAFT_FEATURE, METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
 import {
@@ -12,7 +12,7 @@ import {
   writeMetaProperties,
 } from "@samsa/storage";
 import { type BrokerConfig, brokerConfigs } from "./config/configs.ts";
-import { FEATURES, KRAFT_FEATURE, METADATA_LEVEL } from "./metadata/features.ts";
+import { FEATURES, METADATA_LEVEL } from "./metadata/features.ts";
 import { firstVoters, type FirstQuorum, StorageError } from "./first-quorum.ts";
 
 const FIRST_RELEASE = METADATA_VERSION.minimum;

@@ -8,6 +8,7 @@ import {
   type Uuid,
   type WireOffset,
 } from "@samsa/base";
+import { KRAFT_FEATURE } from "@samsa/metadata";
 import {
   type FetchAnswer,
   fetchedRuns,
@@ -22,7 +23,6 @@ import { errorOf, Errors } from "@samsa/protocol";
 import type { Tools, VoterEndpoint } from "@samsa/records";
 import type { BrokerConnection, Endpoint } from "@samsa/wire";
 
-const KRAFT_FEATURE = "kraft.version";
 /** First version of Fetch with `ReplicaState`. */
 const REPLICA_STATE_VERSION = 15;
 
@@ -302,6 +302,6 @@ function changed(
 /** Range of kraft.version that a node tells; undefined if it does not. */
 export function kraftVersionsOf(connection: BrokerConnection): KraftVersionRange | undefined {
   const features = connection.versions.response.supportedFeatures;
-  const found = features.find(({ name }) => name === KRAFT_FEATURE);
+  const found = features.find(({ name }) => name === KRAFT_FEATURE.name);
   return found && { min: found.minVersion, max: found.maxVersion };
 }

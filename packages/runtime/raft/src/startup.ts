@@ -1,4 +1,5 @@
 import type { BrokerId } from "@samsa/base";
+import { KRAFT_FEATURE } from "@samsa/metadata";
 import type { MetadataRecord } from "@samsa/protocol";
 import {
   BOOTSTRAP_SNAPSHOT,
@@ -13,9 +14,6 @@ import type { Endpoint } from "@samsa/wire";
 import { writeBootstrapSnapshot } from "./metadata-snapshots.ts";
 import type { RaftStorage } from "./raft-storage.ts";
 import type { RecordFeed } from "./record-feed.ts";
-
-/** `kraft.version` of a new cluster: the log contains the voters, and they may change (KIP-853). */
-export const KRAFT_VERSION = 1;
 
 /** Voter in `controller.quorum.voters`. */
 export interface StaticVoter extends Endpoint {
@@ -75,7 +73,7 @@ function format({ dir, nodeId, bootstrap, tools, staticVoters, storage }: Parts)
   const isStatic = staticVoters.length > 0;
   writeBootstrapSnapshot(dir.env, storage.path, {
     lastContainedLogTimestamp: 0,
-    kraftVersion: isStatic ? 0 : KRAFT_VERSION,
+    kraftVersion: isStatic ? 0 : KRAFT_FEATURE.max,
     voters: isStatic ? undefined : [describeVoter(nodeId, dir.directoryId)],
     records,
   });
@@ -89,5 +87,5 @@ export function voterSetOf({ kraftVersion, voters }: Snapshot): VoterSet | undef
 
 /** A voter without endpoints. */
 export function describeVoter(id: BrokerId, directoryId: VoterDescription["directoryId"]): VoterDescription {
-  return { id, directoryId, endpoints: [], minKraftVersion: 0, maxKraftVersion: KRAFT_VERSION };
+  return { id, directoryId, endpoints: [], minKraftVersion: 0, maxKraftVersion: KRAFT_FEATURE.max };
 }

@@ -5,6 +5,8 @@ import type { ImagePart } from "./part.ts";
 
 /** Feature of the version of the metadata. */
 export const METADATA_VERSION_FEATURE = "metadata.version";
+/** Feature of the quorum, which its control records have. Level 1: voters may change (KIP-853). */
+export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 } as const;
 /** Feature of eligible leader replicas (KIP-966). */
 export const ELR_FEATURE = "eligible.leader.replicas.version";
 

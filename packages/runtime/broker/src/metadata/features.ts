@@ -1,5 +1,5 @@
 import type { FeatureRange } from "@samsa/controller";
-import { METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
+import { KRAFT_FEATURE, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
 
 /** Feature of transactions (KIP-890). Level 2: each end of a transaction increments the producer epoch. */
 export const TRANSACTION_VERSION_FEATURE = "transaction.version";
@@ -26,8 +26,6 @@ export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
 ]);
 /** `metadata.version` of a new cluster. */
 export const METADATA_LEVEL = 33;
-/** Feature of the quorum. Level 1: voters may change (KIP-853). */
-export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 };
 
 /** Features and their ranges with which a node registers. */
 export function registeredFeatures(): { name: string; minSupportedVersion: number; maxSupportedVersion: number }[] {
