@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { checkNoCluster, formatCluster, knownControllers } from "../src/cluster/cluster-folder.ts";
 import { type ClusterShape, clusterSize, planCluster } from "../src/cluster/cluster-plan.ts";
 import { mergeMetrics } from "../src/cluster/merged-metrics.ts";
-import { Failure } from "../src/terminal/failure.ts";
 
 const shapeOf = (brokers: number, controllers = 3, more: Partial<ClusterShape> = {}): ClusterShape => ({
   ...{ brokers, controllers, hostName: "here" },
@@ -76,7 +75,7 @@ describe("a plan", () => {
     expect(() => plan("PLAINTEXT://:9092,CONTROLLER://:9093")).toThrow("leave as many ports between the listeners");
     expect(() => plan("PLAINTEXT://:65535")).toThrow("end above 65535");
     expect(() => plan("PLAINTEXT://:9092,CONTROLLER://:0")).toThrow("cannot have port 0");
-    expect(() => plan("PLAINTEXT")).toThrow(Failure);
+    expect(() => plan("PLAINTEXT")).toThrow(ConfigError);
     expect(() => values("listeners", { "num.partitions": "x" }, shapeOf(3))).toThrow(ConfigError);
   });
 });

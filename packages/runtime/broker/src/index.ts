@@ -1,6 +1,7 @@
 export { servedApis } from "./apis.ts";
 export type { BrokerRole } from "./broker-role.ts";
 export { brokerConfigs } from "./config/configs.ts";
+export { parseEndpoint } from "./config/listeners.ts";
 export { unavailableBrokerConfigs } from "./config/unavailable-configs.ts";
 export type { FirstQuorum } from "./first-quorum.ts";
 export { formatStorage, storageInfo } from "./format.ts";

@@ -6,7 +6,7 @@ export {
   type ResponseOf,
 } from "./broker-connection.ts";
 export { BrokerLink, type LinkOptions } from "./broker-link.ts";
-export { type Endpoint, parseEndpoints } from "./endpoint.ts";
+export { type Endpoint, endpointText, parseEndpoints } from "./endpoint.ts";
 export { ExponentialBackoff } from "./exponential-backoff.ts";
 export { type FrameReceiver } from "./frame-channel.ts";
 export { NodeApiVersions } from "./node-api-versions.ts";

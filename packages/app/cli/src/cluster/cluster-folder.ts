@@ -1,6 +1,8 @@
 import { type Env, fromUtf8, randomUuid, utf8 } from "@samsa/base";
 import { formatStorage } from "@samsa/broker";
 import { readWhole, replaceFile } from "@samsa/storage";
+import { endpointText } from "@samsa/wire";
+import { parseProperties } from "../settings/properties.ts";
 import { Failure } from "../terminal/failure.ts";
 import type { ClusterPlan, ClusterShape, ControllerPlace, NodePlan } from "./cluster-plan.ts";
 
@@ -24,12 +26,7 @@ interface Cluster {
 const VOTER = /^(\d+)@\[?(.*?)\]?:(\d+):([A-Za-z0-9_-]{22})$/;
 
 function parse(path: string, text: string): Cluster {
-  const found = new Map(
-    text.split("\n").flatMap((line): [string, string][] => {
-      const at = line.indexOf("=");
-      return at > 0 ? [[line.slice(0, at), line.slice(at + 1)]] : [];
-    }),
-  );
+  const found = parseProperties(text);
   const voters = (found.get("controllers") ?? "").split(",").map(voter => VOTER.exec(voter));
   const controllers = voters.flatMap(match => {
     const [, id, host, port, directoryId] = match ?? [];
@@ -47,7 +44,7 @@ function parse(path: string, text: string): Cluster {
 
 function votersOf({ controllers }: Cluster): string {
   return controllers
-    .map(({ id, host, port, directoryId }) => `${id}@${host.includes(":") ? `[${host}]` : host}:${port}:${directoryId}`)
+    .map(({ id, directoryId, ...endpoint }) => `${id}@${endpointText(endpoint)}:${directoryId}`)
     .join(",");
 }
 

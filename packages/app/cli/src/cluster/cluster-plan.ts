@@ -1,5 +1,6 @@
 import { type BrokerId, entryAt, parseConfig } from "@samsa/base";
-import { brokerConfigs } from "@samsa/broker";
+import { brokerConfigs, parseEndpoint } from "@samsa/broker";
+import { endpointText } from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
 
 /** Address of a controller. */
@@ -72,26 +73,15 @@ export function clusterSize(brokers: string, controllers?: string): Pick<Cluster
   return { brokers: count, controllers: Number(wanted) };
 }
 
-interface Listener {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-}
-
-/** A listener whose settings are valid, as `parseListeners` reads it. */
-const LISTENER = /^([^:/\s]+):\/\/(.*):(\d{1,5})$/;
+type Listener = ReturnType<typeof parseEndpoint>;
 
 function parseListeners(setting: string, texts: readonly string[]): Listener[] {
-  return texts.map(text => {
-    const match = LISTENER.exec(text);
-    if (match === null) throw new Failure(`${setting} wants NAME://host:port, not "${text}"`);
-    return { name: entryAt(match, 1).toUpperCase(), host: entryAt(match, 2), port: Number(match[3]) };
-  });
+  return texts.map(text => parseEndpoint(setting, text));
 }
 
 /** Address of the same listener of the node `id`. Port 0 stands for any free port. */
 function counted({ name, host, port }: Listener, id: BrokerId): string {
-  return `${name}://${host}:${port === 0 ? 0 : port + id - 1}`;
+  return `${name}://${endpointText({ host, port: port === 0 ? 0 : port + id - 1 })}`;
 }
 
 /** Places of the controllers that the listener settings name, or else those from port 19092 on. */
@@ -99,17 +89,14 @@ function placeControllers(first: Listener, { controllers }: ClusterShape): Contr
   if (first.port === 0) {
     throw new Failure(`listeners: the ports of controllers must be known, so ${first.name} cannot have port 0`);
   }
-  const isWildcard = ["", "0.0.0.0", "[::]"].includes(first.host);
-  const host = isWildcard ? "localhost" : first.host.replace(/^\[(.*)\]$/, "$1");
+  const isWildcard = ["", "0.0.0.0", "::"].includes(first.host);
+  const host = isWildcard ? "localhost" : first.host;
   return Array.from({ length: controllers }, (_, i) => ({ id: i + 1, host, port: first.port + i }));
 }
 
-const address = ({ host, port }: { readonly host: string; readonly port: number }): string =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}`;
-
 /** `controller.quorum.bootstrap.servers` of the nodes. */
 export function bootstrapServers(controllers: readonly ControllerPlace[]): string {
-  return controllers.map(address).join(",");
+  return controllers.map(endpointText).join(",");
 }
 
 function checkPorts(texts: readonly string[]): void {
@@ -186,7 +173,7 @@ function listenersOf(
   const isServed = (listener: Listener): boolean => place !== undefined || !names.includes(listener.name);
   const countedAll = (all: readonly Listener[]): string[] =>
     all.filter(isServed).map(listener => counted(listener, id));
-  const own = place === undefined ? [] : [`${name}://${address(place)}`];
+  const own = place === undefined ? [] : [`${name}://${endpointText(place)}`];
   const hasOwn = listeners.some(listener => listener.name === name);
   const told = countedAll(advertised);
   return [

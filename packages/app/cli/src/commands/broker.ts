@@ -1,5 +1,6 @@
+import type { BrokerId } from "@samsa/base";
 import type { BrokerConnection } from "@samsa/wire";
-import { planAssignment } from "../assignment/assignment.ts";
+import { type BrokerPlace, planAssignment } from "../assignment/assignment.ts";
 import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
 import { type Common, connected, sentence } from "./admin.ts";
@@ -48,7 +49,8 @@ export function decommission(node: string, options: DecommissionOptions): Promis
     const broker = brokers.find(({ brokerId }) => brokerId === id);
     if (broker === undefined)
       throw new Failure(`there is no broker ${id}: samsa broker list shows those that there are`);
-    const moved = await moveAway(admin, id, options);
+    const others = placesOf(brokers).filter(place => place.id !== id);
+    const moved = await moveAway(admin, { id, others }, options);
     if (!options.wait && moved > 0) {
       const facts = { broker: id, moving: moved, removed: false };
       if (options.json === true) console.log(JSON.stringify(facts));
@@ -70,10 +72,12 @@ export function decommission(node: string, options: DecommissionOptions): Promis
   });
 }
 
-/** Moves the replicas of a broker to the others. Returns the number of partitions. */
-async function moveAway(admin: BrokerConnection, id: number, options: DecommissionOptions): Promise<number> {
-  const { brokers } = await describeBrokers(admin);
-  const others = placesOf(brokers).filter(place => place.id !== id);
+/** Moves the replicas of a broker to `others`. Returns the number of partitions. */
+async function moveAway(
+  admin: BrokerConnection,
+  { id, others }: { readonly id: BrokerId; readonly others: readonly BrokerPlace[] },
+  options: DecommissionOptions,
+): Promise<number> {
   const all = await replicasOf(admin, await describePartitions(admin, null));
   const held = all.filter(({ replicas }) => replicas.includes(id));
   if (held.length === 0) return 0;
