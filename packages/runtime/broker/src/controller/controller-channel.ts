@@ -1,5 +1,5 @@
 import type { ControllerRequests } from "@samsa/controller";
-import type { ApiNameOn, Apis, Infer } from "@samsa/protocol";
+import { type ApiNameOn, Apis, type Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../quotas/quotas.ts";
 import type { RequestContext } from "../request/request-context.ts";
 
@@ -11,6 +11,13 @@ export type ControllerApi = (keyof ControllerRequests | UndecidedApi) & ApiNameO
 
 export type ControllerRequest<N extends ControllerApi> = Infer<(typeof Apis)[N]["request"]>;
 export type ControllerResponse<N extends ControllerApi> = Infer<(typeof Apis)[N]["response"]>;
+
+/** Response of an API from what its row or its failure has built; other fields get their defaults. */
+export function controllerResponse<N extends ControllerApi>(api: N, draft: object): ControllerResponse<N> {
+  // The draft is one of this API: it was built by the API's name.
+  const schema = Apis[api].response as unknown as { defaults(draft: object): ControllerResponse<N> };
+  return schema.defaults(draft);
+}
 
 /** Client whose request a broker forwards, with the version of its request. */
 export interface ControllerClient extends QuotaClient {

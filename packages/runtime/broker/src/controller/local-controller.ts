@@ -1,12 +1,13 @@
 import { invariant } from "@samsa/base";
 import { Apis } from "@samsa/protocol";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
-import type {
-  ControllerApi,
-  ControllerChannel,
-  ControllerClient,
-  ControllerRequest,
-  ControllerResponse,
+import {
+  type ControllerApi,
+  type ControllerChannel,
+  type ControllerClient,
+  type ControllerRequest,
+  type ControllerResponse,
+  controllerResponse,
 } from "./controller-channel.ts";
 import { type ControllerParts, mutationQuota } from "./controller-row.ts";
 
@@ -23,15 +24,13 @@ export class LocalController implements ControllerChannel {
     request: ControllerRequest<N>,
     client?: ControllerClient,
   ): Promise<ControllerResponse<N>> {
-    const { key, lastStable, response } = Apis[api];
-    // The response is one of this API: the row builds it by its name.
-    const schema = response as unknown as { defaults(draft: object): ControllerResponse<N> };
+    const { key, lastStable } = Apis[api];
     const row = CONTROLLER_APIS.get(key);
     invariant(row !== undefined, "every API of the channel has a row");
     const quota = mutationQuota(this.#parts, row, client);
     const context = { version: client?.version ?? lastStable, listener: undefined, quota };
     return new Promise(resolve => {
-      row.handle(this.#parts, request, context, draft => resolve(schema.defaults(draft ?? {})));
+      row.handle(this.#parts, request, context, draft => resolve(controllerResponse(api, draft ?? {})));
     });
   }
 }

@@ -4,12 +4,13 @@ import { BrokerLink, type ConnectionOptions, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import { hasError } from "../request/error-codes.ts";
 import { errorResponses } from "../request/error-responses.ts";
-import type {
-  ControllerApi,
-  ControllerChannel,
-  ControllerClient,
-  ControllerRequest,
-  ControllerResponse,
+import {
+  type ControllerApi,
+  type ControllerChannel,
+  type ControllerClient,
+  type ControllerRequest,
+  type ControllerResponse,
+  controllerResponse,
 } from "./controller-channel.ts";
 import { openResponse, sealEnvelope } from "./envelope.ts";
 
@@ -84,9 +85,7 @@ export class NodeToControllerChannel implements ControllerChannel {
   ): ControllerResponse<N> {
     // The failure is one of this API: its builder has the API's name.
     const build = errorResponses[api] as unknown as (asked: object, error: object, version: number) => object | null;
-    const { response } = Apis[api];
-    const schema = response as unknown as { defaults(draft: object): ControllerResponse<N> };
-    return schema.defaults(build(request, { ...error, detail: null }, version) ?? {});
+    return controllerResponse(api, build(request, { ...error, detail: null }, version) ?? {});
   }
 
   #pause(ms: number): Promise<void> {
