@@ -1,4 +1,3 @@
-import type { Env } from "@samsa/base";
 import { Node } from "@samsa/broker";
 import { keptTooMuch, unsealedLog } from "./ledgers/kept.ts";
 import { layAmbush } from "./ambush.ts";
@@ -13,6 +12,7 @@ import { GroupLedger } from "./ledgers/group-ledger.ts";
 import { LogLedger, type Place } from "./ledgers/log-ledger.ts";
 import { Holdings } from "./ledgers/holdings.ts";
 import { GROUP_TOPIC, Member, SHARES } from "./clients/member.ts";
+import type { ScenarioOptions, SeedOutcome } from "./stage/outcome.ts";
 import { overheard } from "./ledgers/overheard.ts";
 import { Prng } from "./world/prng.ts";
 import { type Ending, Violation, violationOf } from "./ledgers/rules.ts";
@@ -25,28 +25,11 @@ import { auditCopies, prepareCopies } from "./clients/txn-audit.ts";
 import { TxnLedger } from "./ledgers/txn-ledger.ts";
 import { type SimNode, World } from "./world/world.ts";
 
-/** Options of a scenario. */
-export interface ScenarioOptions {
-  /** Wraps the broker's `Env`, for tests that break rules on purpose. */
-  readonly sabotage?: (env: Env) => Env;
-  readonly onTrace?: (line: string) => void;
-}
-
-/** Result of one seed: the first violation, if any, and counts that show how much happened. */
-export interface Outcome {
-  readonly seed: number;
-  readonly hash: string;
-  readonly events: number;
-  readonly violation: Violation | undefined;
-  readonly acknowledged: number;
-  readonly served: number;
-  readonly commits: number;
+/** Result of one seed of one broker. */
+export interface Outcome extends SeedOutcome {
   readonly shares: number;
   /** Number of records that compaction removed. */
   readonly compacted: number;
-  readonly transactions: number;
-  readonly endings: readonly Ending[];
-  readonly faults: number;
 }
 
 /** Bytes of coordinators' logs that are loaded in one turn. */

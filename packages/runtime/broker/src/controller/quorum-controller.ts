@@ -105,7 +105,7 @@ export class QuorumController {
     return activated;
   }
 
-  /** Is the active controller no more: drops what is not committed, and fails its requests (`renounce`). */
+  /** Steps down: drops what is not committed, and fails its requests (`renounce`). */
   renounce(): void {
     const active = this.#active;
     this.#active = undefined;

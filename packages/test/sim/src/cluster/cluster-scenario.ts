@@ -1,4 +1,3 @@
-import type { Env } from "@samsa/base";
 import type { MetadataImage, PartitionImage } from "@samsa/metadata";
 import { auditCopies } from "../clients/txn-audit.ts";
 import { CommittedReader } from "../clients/committed-reader.ts";
@@ -6,6 +5,7 @@ import { Copier, copierPlans } from "../clients/copier.ts";
 import { GroupLedger } from "../ledgers/group-ledger.ts";
 import { type Ending, Violation, violationOf } from "../ledgers/rules.ts";
 import { COPY_PARTITIONS, COPY_TOPIC, TxnLedger } from "../ledgers/txn-ledger.ts";
+import type { ScenarioOptions, SeedOutcome } from "../stage/outcome.ts";
 import { RoutedClient } from "../stage/routed-client.ts";
 import type { Prng } from "../world/prng.ts";
 import { World } from "../world/world.ts";
@@ -20,25 +20,8 @@ import { ClusterWitness } from "./cluster-witness.ts";
 import { ClusterMachine } from "./machine.ts";
 import { drawPlan, type Plan, PORT } from "./plan.ts";
 
-/** Options of a scenario of a cluster. */
-export interface ClusterOptions {
-  /** Wraps the `Env` of each node, for tests that break rules on purpose. */
-  readonly sabotage?: (env: Env) => Env;
-  readonly onTrace?: (line: string) => void;
-}
-
-/** Result of one seed: the first violation, if any, and counts that show how much happened. */
-export interface ClusterOutcome {
-  readonly seed: number;
-  readonly hash: string;
-  readonly events: number;
-  readonly violation: Violation | undefined;
-  readonly acknowledged: number;
-  readonly served: number;
-  readonly commits: number;
-  readonly transactions: number;
-  readonly endings: readonly Ending[];
-  readonly faults: number;
+/** Result of one seed of a cluster. */
+export interface ClusterOutcome extends SeedOutcome {
   /** Milliseconds of simulated time. */
   readonly time: number;
 }
@@ -95,7 +78,7 @@ class ClusterScenario {
   #doubt: "some" | "all" | undefined;
   readonly #resting = new Set<ClusterActor>();
 
-  constructor(seed: number, options: ClusterOptions) {
+  constructor(seed: number, options: ScenarioOptions) {
     this.world = new World(`cluster/${seed}`, {
       diskMs: [0.1, 5],
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
@@ -412,7 +395,7 @@ class ClusterScenario {
 }
 
 /** Runs one seed of a cluster to its end, or to the first violation. */
-export async function runCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterOutcome> {
+export async function runCluster(seed: number, options: ScenarioOptions = {}): Promise<ClusterOutcome> {
   const scenario = new ClusterScenario(seed, options);
   try {
     await scenario.run();
