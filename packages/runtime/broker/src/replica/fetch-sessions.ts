@@ -1,3 +1,5 @@
+import type { BrokerId } from "@samsa/base";
+import { Errors, type FetchRequest } from "@samsa/protocol";
 import type { ReplicaSession } from "./replica-session.ts";
 import type { SessionPartition } from "./session-partition.ts";
 
@@ -62,6 +64,24 @@ export class FetchSessions {
     session.lastUsed = now;
     this.#sessions.delete(session.id);
     this.#sessions.set(session.id, session);
+  }
+
+  /**
+   * Session that a request continues, in its next epoch; else an error code (`FetchManager.newContext`). `replicaId` is
+   * the broker that asks; undefined for a consumer. The session of another broker, or of the other kind, is none of it.
+   */
+  continue(
+    { sessionId, sessionEpoch }: Pick<FetchRequest, "sessionId" | "sessionEpoch">,
+    { usesTopicIds, replicaId, now }: { usesTopicIds: boolean; replicaId: BrokerId | undefined; now: number },
+  ): FetchSession | number {
+    const session = this.find(sessionId);
+    if (session === undefined || session.replica?.replicaId !== replicaId)
+      return Errors.FETCH_SESSION_ID_NOT_FOUND.code;
+    if (session.epoch !== sessionEpoch) return Errors.INVALID_FETCH_SESSION_EPOCH.code;
+    if (session.usesTopicIds !== usesTopicIds) return Errors.FETCH_SESSION_TOPIC_ID_ERROR.code;
+    session.epoch = nextEpoch(session.epoch);
+    this.touch(session, now);
+    return session;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { type BrokerId, type Offset, type PartitionIndex, type Timer, type Uuid, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
+import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watched, Watcher } from "../../replica/readers.ts";
 import { RACK_AWARE, replicaInRack } from "../../replica/replica-selector.ts";
@@ -61,9 +61,8 @@ export const fetch: TopicHandler<"Fetch", Needs> = (parts, request, context, rep
   const replicaId = context.version >= REPLICA_STATE_VERSION ? request.replicaState.replicaId : request.replicaId;
   if (replicaId >= 0) return fetchForReplica(parts, request, context, reply);
   const opened = openSession(parts, request, context);
-  if ("errorCode" in opened) {
-    reply({ throttleTimeMs: 0, errorCode: opened.errorCode, sessionId: 0, responses: [] });
-    return;
+  if (typeof opened === "number") {
+    return reply({ throttleTimeMs: 0, errorCode: opened, sessionId: 0, responses: [] });
   }
   new PendingFetch({ parts, request, context, opened, reply }).begin();
 };
@@ -77,8 +76,8 @@ interface Opened {
   readonly wantsSession: boolean;
 }
 
-/** Finds the session of a request, or prepares a new one (KIP-227, `FetchManager.newContext`). */
-function openSession(parts: Needs, request: FetchRequest, { topics }: TopicContext): Opened | { errorCode: number } {
+/** Finds the session of a request, or prepares a new one; else an error code (KIP-227). */
+function openSession(parts: Needs, request: FetchRequest, { topics }: TopicContext): Opened | number {
   const { sessionId, sessionEpoch } = request;
   const { byId } = topics;
   if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
@@ -86,15 +85,9 @@ function openSession(parts: Needs, request: FetchRequest, { topics }: TopicConte
     const partitions = requested(topics, request);
     return { partitions, session: undefined, incremental: false, wantsSession: sessionEpoch === INITIAL_EPOCH };
   }
-  const session = parts.sessions.find(sessionId);
-  // The session of a broker is none of a consumer's.
-  if (session === undefined || session.replica !== undefined) {
-    return { errorCode: Errors.FETCH_SESSION_ID_NOT_FOUND.code };
-  }
-  if (session.epoch !== sessionEpoch) return { errorCode: Errors.INVALID_FETCH_SESSION_EPOCH.code };
-  if (session.usesTopicIds !== byId) return { errorCode: Errors.FETCH_SESSION_TOPIC_ID_ERROR.code };
-  session.epoch = nextEpoch(session.epoch);
-  parts.sessions.touch(session, parts.env.clock.monotonic());
+  const now = parts.env.clock.monotonic();
+  const session = parts.sessions.continue(request, { usesTopicIds: byId, replicaId: undefined, now });
+  if (typeof session === "number") return session;
   for (const [key, asked] of requested(topics, request)) {
     const known = session.partitions.get(key);
     if (known === undefined) session.partitions.set(key, asked);

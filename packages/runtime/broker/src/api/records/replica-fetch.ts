@@ -1,6 +1,6 @@
-import { type BrokerEpoch, type BrokerId, type Timer, ZERO_UUID } from "@samsa/base";
+import { type BrokerEpoch, type BrokerId, invariant, type Timer, ZERO_UUID } from "@samsa/base";
 import { Errors, type FetchRequest } from "@samsa/protocol";
-import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
+import { type FetchSession, FINAL_EPOCH, INITIAL_EPOCH } from "../../replica/fetch-sessions.ts";
 import type { Partition } from "../../replica/partition.ts";
 import type { Watcher } from "../../replica/readers.ts";
 import { isThrottled } from "../../quotas/replication-quota.ts";
@@ -70,7 +70,7 @@ export function fetchForReplica(
   new PendingReplicaFetch({ parts, request, context, sender, opened, reply }).begin();
 }
 
-/** Finds the session of a request, or prepares a new one; else an error code (`FetchManager.newContext`). */
+/** Finds the session of a request, or prepares a new one; else an error code. */
 function openSession(
   { sessions, env }: Needs,
   request: FetchRequest,
@@ -84,18 +84,16 @@ function openSession(
     for (const [key, asked] of requested(topics, request)) replica.put(key, asked);
     return { replica, known: undefined, isKept: sessionEpoch === INITIAL_EPOCH };
   }
-  const known = sessions.find(sessionId);
-  // A session of another broker, or of a consumer, is none of this one.
-  if (known?.replica?.replicaId !== sender.id) return Errors.FETCH_SESSION_ID_NOT_FOUND.code;
-  if (known.epoch !== sessionEpoch) return Errors.INVALID_FETCH_SESSION_EPOCH.code;
-  if (known.usesTopicIds !== topics.byId) return Errors.FETCH_SESSION_TOPIC_ID_ERROR.code;
-  known.epoch = nextEpoch(known.epoch);
-  sessions.touch(known, env.clock.monotonic());
-  for (const [key, asked] of requested(topics, request)) known.replica.put(key, asked);
+  const now = env.clock.monotonic();
+  const known = sessions.continue(request, { usesTopicIds: topics.byId, replicaId: sender.id, now });
+  if (typeof known === "number") return known;
+  const { replica } = known;
+  invariant(replica !== undefined, "the session of a broker has its partitions");
+  for (const [key, asked] of requested(topics, request)) replica.put(key, asked);
   for (const topic of request.forgottenTopicsData) {
-    for (const index of topic.partitions) known.replica.remove(partitionKey(topic, topics.byId, index));
+    for (const index of topic.partitions) replica.remove(partitionKey(topic, topics.byId, index));
   }
-  return { replica: known.replica, known, isKept: true };
+  return { replica, known, isKept: true };
 }
 
 interface ReplicaFetchCall {
