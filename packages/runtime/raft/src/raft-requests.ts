@@ -10,6 +10,7 @@ import {
   type SnapshotAnswer,
 } from "@samsa/quorum";
 import type { VoterEndpoint } from "@samsa/records";
+import { describeQuorum, type QuorumView } from "./describe-quorum.ts";
 import type { LeaderAndEpoch } from "./raft-listener.ts";
 import type { NodeEndpoint } from "./raft-calls.ts";
 import type { RaftNetwork } from "./raft-network.ts";
@@ -31,6 +32,8 @@ export interface RequestHost {
   readonly storage: RaftStorage;
   readonly network: RaftNetwork;
   leader(): LeaderAndEpoch;
+  /** State of the quorum now. */
+  view(): QuorumView;
   /** Error code of a request to the leader of `epoch`; 0 if this replica is. */
   leaderFault(epoch: LeaderEpoch): number;
   /** Lets the replica decide on a call; `answered` is called once, now or later. */
@@ -287,8 +290,11 @@ const updateVoter: Handler<"UpdateRaftVoter"> = (host, request, _, reply) => {
   host.call({ type: "update", epoch: request.currentLeaderEpoch, voter }, answer => done(answer.errorCode));
 };
 
-/** Requests of other replicas, each with its checks and its response (`KafkaRaftClient.handleRequest`). */
-export const PEER_REQUESTS: { readonly [N in Exclude<RaftApi, "DescribeQuorum">]: Handler<N> } = {
+const describe: Handler<"DescribeQuorum"> = (host, request, version, reply) =>
+  reply(describeQuorum(host.view(), request, version));
+
+/** Requests, each with its checks and its response (`KafkaRaftClient.handleRequest`). */
+export const RAFT_REQUESTS: { readonly [N in RaftApi]: Handler<N> } = {
   Vote: vote,
   BeginQuorumEpoch: begin,
   EndQuorumEpoch: end,
@@ -297,4 +303,5 @@ export const PEER_REQUESTS: { readonly [N in Exclude<RaftApi, "DescribeQuorum">]
   AddRaftVoter: addVoter,
   RemoveRaftVoter: removeVoter,
   UpdateRaftVoter: updateVoter,
+  DescribeQuorum: describe,
 };

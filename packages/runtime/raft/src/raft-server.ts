@@ -1,10 +1,9 @@
-import { type Env, guard, type LeaderEpoch, type Offset } from "@samsa/base";
+import { type Env, guard, type LeaderEpoch } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import type { RaftAnswer, RaftCall, RaftNode, ReplicaKey, VoterHistory } from "@samsa/quorum";
-import { describeQuorum } from "./describe-quorum.ts";
 import type { RaftApi, RaftReply, RaftRequest } from "./raft-api.ts";
 import type { RaftNetwork } from "./raft-network.ts";
-import { PEER_REQUESTS } from "./raft-requests.ts";
+import { RAFT_REQUESTS } from "./raft-requests.ts";
 import type { RaftStorage } from "./raft-storage.ts";
 
 /** Fields of responses that refuse a request as a whole. */
@@ -45,30 +44,21 @@ export class RaftServer {
   /** Answers a request, now or later. Without a replica that acts the answer is BROKER_NOT_AVAILABLE. */
   handle<N extends RaftApi>(api: N, request: RaftRequest<N>, version: number, reply: RaftReply<N>): void {
     const node = this.#parts.node();
-    // The compiler does not relate the handler of a generic name to its request.
+    // Each of these APIs has a part of these fields.
     if (node === undefined) return reply({ ...NOTHING, errorCode: Errors.BROKER_NOT_AVAILABLE.code } as never);
-    if (api === "DescribeQuorum") return this.#describe(node, request as never, version, reply as never);
-    const { self, clusterId, storage, network } = this.#parts;
+    const { env, self, clusterId, storage, network, history } = this.#parts;
     const host = {
       ...{ self, clusterId, storage, network },
       leader: () => ({ epoch: node.epoch, leaderId: node.leaderId }),
+      view: () => {
+        const { endOffset } = storage;
+        return { self, node, set: history.last.set, endOffset, wall: env.clock.now(), now: env.clock.monotonic() };
+      },
       leaderFault: (epoch: LeaderEpoch) => node.leaderFault(epoch),
       call: (call: RaftCall, answered: (answer: RaftAnswer) => void) =>
         this.#parts.call(this.await(call.type === "fetch" ? "fetch" : "change", answered), call),
     };
-    PEER_REQUESTS[api as "Vote"](host, request as never, version, reply as never);
-  }
-
-  #describe(
-    node: RaftNode,
-    request: RaftRequest<"DescribeQuorum">,
-    version: number,
-    reply: RaftReply<"DescribeQuorum">,
-  ): void {
-    const { env, self, storage, history } = this.#parts;
-    const endOffset: Offset = storage.endOffset;
-    const times = { wall: env.clock.now(), now: env.clock.monotonic() };
-    reply(describeQuorum({ self, node, set: history.last.set, endOffset, ...times }, request, version));
+    RAFT_REQUESTS[api](host, request, version, reply);
   }
 
   /** Ticket of a request that waits for an answer. */

@@ -1,7 +1,7 @@
 import type { BrokerId, Env } from "@samsa/base";
 import type { ControllerRequests } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
-import type { RaftApi, RaftClient } from "@samsa/raft";
+import type { RaftApi, RaftClient, RaftReply } from "@samsa/raft";
 import { Errors } from "@samsa/protocol";
 import {
   type AnnouncedApi,
@@ -95,8 +95,8 @@ export function ofQuorum<N extends RaftApi & AnswerableApi>(
   columns: Columns<N> = CLUSTER_ACTION,
 ): ControllerRow {
   const handler: Handler<N, ControllerParts, ControllerContext> = ({ quorum }, request, { version }, reply) => {
-    // Requests and replies are those of the API: the replica answers each by its name.
-    quorum.handle(name, request as never, version, reply as never);
+    // `Reply` forbids fields that a response does not have; those of the replica are checked where they are built.
+    quorum.handle(name, request, version, reply as RaftReply<N>);
   };
   return apiRow<N, ControllerParts, ControllerContext>(name, handler, columns);
 }
