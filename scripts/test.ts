@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { command } from "./options.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -30,23 +30,40 @@ function run(title: string, tool: string, args: readonly string[]): boolean {
 
 interface Assertion {
   readonly status: string;
+  readonly fullName: string;
+  readonly failureMessages: readonly string[];
 }
 
-function countTests(file: string): { passed: number; failed: number; skipped: number } {
-  const report = JSON.parse(readFileSync(file, "utf8")) as {
-    testResults: readonly { status: string; assertionResults: readonly Assertion[] }[];
-  };
-  const count = { passed: 0, failed: 0, skipped: 0 };
+interface Suite {
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  readonly assertionResults: readonly Assertion[];
+}
+
+interface Outcome {
+  passed: number;
+  skipped: number;
+  /** One line for each failed test: file, name, and the first line of its message. */
+  readonly failed: string[];
+}
+
+function readOutcome(file: string): Outcome {
+  const report = JSON.parse(readFileSync(file, "utf8")) as { testResults: readonly Suite[] };
+  const outcome: Outcome = { passed: 0, skipped: 0, failed: [] };
+  const fail = (suite: Suite, test: string, message: string) =>
+    outcome.failed.push(`${relative(root, suite.name)}: ${test}: ${message.trim().split("\n", 1)[0]}`);
   for (const suite of report.testResults) {
     // A suite that failed to load has no assertions, and must not pass for that.
-    if (suite.status === "failed" && suite.assertionResults.every(a => a.status !== "failed")) count.failed++;
-    for (const { status } of suite.assertionResults) {
-      if (status === "passed") count.passed++;
-      else if (status === "failed") count.failed++;
-      else count.skipped++;
+    if (suite.status === "failed" && suite.assertionResults.every(a => a.status !== "failed"))
+      fail(suite, "not loaded", suite.message);
+    for (const { status, fullName, failureMessages } of suite.assertionResults) {
+      if (status === "passed") outcome.passed++;
+      else if (status === "failed") fail(suite, fullName, failureMessages.join("\n"));
+      else outcome.skipped++;
     }
   }
-  return count;
+  return outcome;
 }
 
 function main(): number {
@@ -60,17 +77,18 @@ function main(): number {
   const scratch = mkdtempSync(join(tmpdir(), "samsa-test-"));
   const report = join(scratch, "report.json");
   const tests = run("tests", "vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]);
-  let count = { passed: 0, failed: 0, skipped: 0 };
+  let outcome: Outcome = { passed: 0, skipped: 0, failed: [] };
   try {
-    count = countTests(report);
+    outcome = readOutcome(report);
   } catch {
     failed++;
   }
   rmSync(scratch, { recursive: true, force: true });
-  failed += count.failed;
+  failed += outcome.failed.length;
   // A runner that stops without naming a failed test (an error outside of any) has failed all the same.
-  if (!tests && count.failed === 0) failed++;
-  console.log(`${count.passed + checks.length} passed, ${failed} failed, ${count.skipped} skipped`);
+  if (!tests && outcome.failed.length === 0) failed++;
+  for (const line of outcome.failed) console.log(`failed: ${line}`);
+  console.log(`${outcome.passed + checks.length} passed, ${failed} failed, ${outcome.skipped} skipped`);
   return failed;
 }
 

@@ -1,9 +1,9 @@
 import { expect, type TestContext, test } from "vitest";
-import { type ClusterPlan, eventually, MixedCluster } from "../src/cluster/mixed-cluster.ts";
+import { type ClusterPlan, MixedCluster } from "../src/cluster/mixed-cluster.ts";
 import { segmentsHash } from "../src/cluster/segments.ts";
 import { VerifiableJudge } from "../src/judges/java-judges.ts";
 import type { Acknowledged } from "../src/judges/judge.ts";
-import { until } from "../src/processes/child.ts";
+import { until } from "../src/processes/until.ts";
 import { findJava } from "../src/processes/runtimes.ts";
 import { need } from "./scenarios.ts";
 
@@ -110,7 +110,7 @@ test("Kafka's brokers and a standby of Kafka follow controllers of ours, which j
     await quorum(...server, "--command-config", cluster.node(3).file, "add-controller");
     await createTopic(cluster, "before", 1);
     await cluster.node(1).kill();
-    await eventually("another active controller", async () => (await cluster.quorum(11)).leaderId !== 1);
+    await until("another active controller", async () => (await cluster.quorum(11)).leaderId !== 1);
     await createTopic(cluster, "after", 1);
     await cluster.node(1).start();
     const listed = await cluster.tool(
@@ -125,7 +125,7 @@ test("Kafka's brokers and a standby of Kafka follow controllers of ours, which j
     const leaving = (await cluster.quorum(11)).currentVoters.find(({ replicaId }) => replicaId === 3);
     const directory = leaving?.replicaDirectoryId ?? "";
     await quorum(...server, "remove-controller", "--controller-id", "3", "--controller-directory-id", directory);
-    await eventually("the standby has all records", async () => {
+    await until("the standby has all records", async () => {
       const { currentVoters, observers, highWatermark } = await cluster.quorum(11);
       const standby = observers.find(({ replicaId }) => replicaId === 3);
       return currentVoters.length === 2 && standby !== undefined && standby.logEndOffset >= highWatermark;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { expect, type TestContext } from "vitest";
 import type { BrokerProcess } from "../src/processes/broker.ts";
 import { startBroker } from "../src/processes/broker-process.ts";
-import { until } from "../src/processes/child.ts";
+import { until } from "../src/processes/until.ts";
 import type { Acknowledged, Draft, Judge, Producing, Read } from "../src/judges/judge.ts";
 import { KafkajsJudge, nextOffsets } from "../src/judges/kafkajs-judge.ts";
 import { Missing } from "../src/processes/runtimes.ts";

@@ -6,6 +6,7 @@ import type { ApiName } from "@samsa/protocol";
 import type { ResponseOf } from "@samsa/wire";
 import { connect } from "../differential/connection.ts";
 import { run } from "../processes/child.ts";
+import { until } from "../processes/until.ts";
 import { freePort } from "../processes/free-port.ts";
 import { findJava, findSamsa, Missing } from "../processes/runtimes.ts";
 import { MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
@@ -14,22 +15,6 @@ type QuorumState = ResponseOf<"DescribeQuorum">["topics"][number]["partitions"][
 
 const CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ";
 const TOOL_MS = 60_000;
-const EVENTUALLY_MS = 60_000;
-
-/** Waits until `holds` resolves to true; an error counts as false. Rejects with `what` after a minute. */
-export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + EVENTUALLY_MS;
-  for (;;) {
-    let last = "";
-    try {
-      if (await holds()) return;
-    } catch (error) {
-      last = String(error);
-    }
-    if (performance.now() > deadline) throw new Error(`${EVENTUALLY_MS} ms went by without: ${what} (${last})`);
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-}
 
 /** Settings of all nodes, with time-outs short enough for a test. */
 const SETTINGS = [
@@ -150,7 +135,7 @@ export class MixedCluster {
 
   /** Waits until all partitions of a topic have a leader and `replicas` members of the ISR, as a broker tells it. */
   async inSync(id: number, topic: string, replicas: number): Promise<void> {
-    await eventually(`all ${replicas} replicas of ${topic} in sync`, async () => {
+    await until(`all ${replicas} replicas of ${topic} in sync`, async () => {
       const { topics } = await this.ask(id, "Metadata", 12, { topics: [{ topicId: ZERO_UUID, name: topic }] });
       const partitions = topics[0]?.partitions ?? [];
       return partitions.length > 0 && partitions.every(one => one.leaderId >= 0 && one.isrNodes.length === replicas);

@@ -1,5 +1,6 @@
 import { ignored } from "@samsa/base";
 import kafkajs, { type Consumer, type Kafka, type KafkaMessage, type Producer } from "kafkajs";
+import { until } from "../processes/until.ts";
 import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
 
@@ -7,6 +8,7 @@ const BATCH = 10;
 /** Pause between two batches of a load, which bounds it to thousands of records. */
 const PACE_MS = 5;
 const CONSUME_MS = 60_000;
+const LEADERS_MS = 10_000;
 
 function toRead(partition: number, message: KafkaMessage): Read {
   const headers: Record<string, string> = {};
@@ -66,6 +68,8 @@ export class KafkajsJudge implements Judge {
     } finally {
       await admin.disconnect();
     }
+    // A broker tells of partitions before it leads them, and KafkaJS, refused by one of them, sends to all once more.
+    await until(`${topic} is led`, async () => (await this.total(topic)) === 0, LEADERS_MS);
   }
 
   async produce(topic: string, codec: Codec, records: readonly Draft[]): Promise<void> {

@@ -145,12 +145,3 @@ export async function run(
   }
   return child.lines;
 }
-
-/** Waits until `holds` returns true; rejects with `what` after `deadlineMs`. */
-export async function until(what: string, holds: () => boolean, deadlineMs = 60_000): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`${deadlineMs} ms went by without: ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 10));
-  }
-}

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { entryAt } from "@samsa/base";
-import { type ClusterPlan, eventually, MixedCluster } from "../cluster/mixed-cluster.ts";
+import { type ClusterPlan, MixedCluster } from "../cluster/mixed-cluster.ts";
 import type { NodePlan } from "../cluster/mixed-node.ts";
 import { VerifiableJudge } from "../judges/java-judges.ts";
 import type { Acknowledged } from "../judges/judge.ts";
-import { Child, until } from "../processes/child.ts";
+import { Child } from "../processes/child.ts";
+import { until } from "../processes/until.ts";
 import { findJava, type Java, KAFKA_VERSION, Missing } from "../processes/runtimes.ts";
 import { CLUSTER_TOOLS } from "./cluster-tools.ts";
 import { runCheck } from "./kafka-tools.ts";
@@ -138,7 +139,7 @@ const failovers = trial("cluster: failovers of Kafka's controllers", KAFKA_CONTR
       const { leaderId } = await cluster.quorum(11);
       await cluster.node(leaderId).kill();
       await step(`another controller is active, ${round}`, () =>
-        eventually("another leader", async () => (await cluster.quorum(12)).leaderId !== leaderId),
+        until("another leader", async () => (await cluster.quorum(12)).leaderId !== leaderId),
       );
       await step(`create a topic after that, ${round}`, () => createTopic(cluster, `after-${round}`, 2));
       await more(`after failover ${round}`);
