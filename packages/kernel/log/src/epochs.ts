@@ -7,21 +7,35 @@ export class EpochCache {
   entries: EpochStart[] = [];
   /** True if the checkpoint file is out of date. */
   dirty = false;
+  /** True if the latest epoch has no records yet. Such an epoch need not be in the file: `loadState` drops it. */
+  private begun = false;
 
   /** Latest epoch; -1: none is known. */
   get latest(): LeaderEpoch {
     return this.entries.at(-1)?.epoch ?? -1;
   }
 
-  /** Adds the start of `epoch` at `startOffset`; drops entries that contradict it. */
+  /** Adds `epoch`, whose first record is at `startOffset`; drops entries that contradict it. */
   assign(epoch: LeaderEpoch, startOffset: Offset): void {
+    if (epoch < 0 || (epoch === this.latest && !this.begun)) return;
+    if (epoch !== this.latest) this.add(epoch, startOffset);
+    this.begun = false;
+    this.dirty = true;
+  }
+
+  /** Adds `epoch`, which begins at the log end offset `startOffset` and has no records yet. */
+  begin(epoch: LeaderEpoch, startOffset: Offset): void {
     if (epoch < 0 || epoch === this.latest) return;
+    this.add(epoch, startOffset);
+    this.begun = true;
+  }
+
+  private add(epoch: LeaderEpoch, startOffset: Offset): void {
     for (let last = this.entries.at(-1); last !== undefined; last = this.entries.at(-1)) {
       if (last.epoch < epoch && last.startOffset < startOffset) break;
       this.entries.pop();
     }
     this.entries.push({ epoch, startOffset });
-    this.dirty = true;
   }
 
   /** Drops epochs that begin at or after `offset`. */

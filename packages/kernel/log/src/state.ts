@@ -269,7 +269,6 @@ export class LogState {
     this.txnsOf(segment);
     segment.modified = now;
     out.push({ kind: "write", file: segment.file, position: segment.size, bytes });
-    const latest = this.epochs.latest;
     batch.reset(bytes);
     while (batch.next()) {
       this.epochs.assign(batch.leaderEpoch, batch.baseOffset);
@@ -280,7 +279,7 @@ export class LogState {
       applyToProducers(batch, this.producers, this.options.tools, segment);
     }
     this.endOffset = lastOffset + 1;
-    if (this.epochs.latest !== latest) this.writeEpochs(out);
+    this.writeEpochs(out);
   }
 
   writeEpochs(out: LogEffect[]): void {

@@ -188,8 +188,7 @@ export class PartitionLog {
 
   /** Starts a new leader epoch at the log end offset. */
   beginEpoch(epoch: LeaderEpoch): void {
-    this.state.epochs.assign(epoch, this.endOffset);
-    this.state.writeEpochs(this.effects);
+    this.state.epochs.begin(epoch, this.endOffset);
   }
 
   /** Writes gathered effects to files. False if the disk refuses, which takes the directory offline. */

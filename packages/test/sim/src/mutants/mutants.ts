@@ -144,8 +144,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a leader epoch begins at the log start offset",
     file: `${STORAGE}/log.ts`,
-    find: "this.state.epochs.assign(epoch, this.endOffset);",
-    replace: "this.state.epochs.assign(epoch, this.startOffset);",
+    find: "this.state.epochs.begin(epoch, this.endOffset);",
+    replace: "this.state.epochs.begin(epoch, this.startOffset);",
     why: "a consumer is told of a divergence that does not exist",
   },
   {
