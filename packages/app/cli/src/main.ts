@@ -1,15 +1,6 @@
-import { Failure, reportFailure } from "./terminal/failure.ts";
-import { program } from "./program.ts";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // A reader such as head has closed the pipe.
-  if (error.code === "EPIPE") process.exit();
-  reportFailure(new Failure(`the output cannot be written: ${error.message}`));
-  process.exit();
-});
-
-try {
-  await program().parseAsync();
-} catch (error) {
-  reportFailure(error);
-}
+// A bundle keeps what V8 compiles of it beside itself, where only who may change the program can change it.
+if (!import.meta.filename.endsWith(".ts")) enableCompileCache(join(import.meta.dirname, "compiled"));
+await import("./run.ts");
