@@ -6,6 +6,7 @@ const HANGS_MS = 600_000;
 export default defineConfig({
   test: {
     include: ["packages/**/test/**/*.test.ts"],
+    globalSetup: "scripts/test-setup.ts",
     pool: "threads",
     isolate: false,
     maxWorkers: 2,

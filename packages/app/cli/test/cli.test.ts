@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { ignored } from "@samsa/base";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { endAll } from "./children.ts";
-
-const MAIN = join(import.meta.dirname, "../src/main.ts");
+import { MAIN } from "./bundle.ts";
 
 let directory: string;
 const running: ChildProcess[] = [];

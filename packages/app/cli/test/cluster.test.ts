@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ClusterClient, freePorts } from "./cluster-client.ts";
-
-const MAIN = join(import.meta.dirname, "../src/main.ts");
+import { MAIN } from "./bundle.ts";
 
 let directory: string;
 let supervisor: ChildProcess | undefined;

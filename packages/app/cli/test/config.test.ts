@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Failure } from "../src/terminal/failure.ts";
 import { program } from "../src/program.ts";
-
-const MAIN = join(import.meta.dirname, "../src/main.ts");
+import { MAIN } from "./bundle.ts";
 
 let directory: string;
 let server: string;

@@ -10,8 +10,8 @@ import type { BrokerConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { connectToAny } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
+import { MAIN } from "./bundle.ts";
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const TOOLS = { crc32c, codecs: pureCodecs() };
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const env = nodeEnv({ logger: silent });

@@ -10,8 +10,8 @@ import { ClientMetrics } from "../src/metrics/client-metrics.ts";
 import { nodeContent, serveHttp } from "../src/metrics/http.ts";
 import { Exposition } from "../src/metrics/prometheus.ts";
 import { endAll } from "./children.ts";
+import { MAIN } from "./bundle.ts";
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const ROOT = join(import.meta.dirname, "../../../..");
 const ANYWHERE = ["-o", "listeners=PLAINTEXT://127.0.0.1:0", "--http-port", "off"];
 

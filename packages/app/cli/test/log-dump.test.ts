@@ -18,8 +18,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fileEntries } from "../src/dump/files.ts";
 import { dumpLines } from "../src/commands/log.ts";
 import { EntryText } from "../src/dump/text.ts";
+import { MAIN } from "./bundle.ts";
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const NAME = "00000000000000000000";
 const START = 1_700_000_000_000;
 const silent = { debug() {}, info() {}, warn() {}, error() {} };

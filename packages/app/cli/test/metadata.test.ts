@@ -12,8 +12,8 @@ import { Failure } from "../src/terminal/failure.ts";
 import { loadMetadata } from "../src/metadata/load.ts";
 import { MetadataShell } from "../src/metadata/shell.ts";
 import { rootOf } from "../src/metadata/tree.ts";
+import { MAIN } from "./bundle.ts";
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const NAME = "00000000000000000000";
 const TOPIC = "VspO7ywDQ0KgddMfW6kLcg" as Uuid;
 const OTHER = "mbOpU19KRzOS0FsLbButUw" as Uuid;

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePorts } from "./cluster-client.ts";
+import { MAIN } from "./bundle.ts";
 
 /**
  * Runs the commands of `docs/operations`: the blocks `sh` of all pages, in the order of the table, in one folder. Ports
  * are replaced by free ones. A command that ends with `&` runs until the end of the test.
  */
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const PAGES = join(import.meta.dirname, "../../../../docs/operations");
 /** Commands that ask a broker. */
 const ASKING = "topic|cluster|quorum|broker|reassign|feature";

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { freePorts } from "./cluster-client.ts";
+import { MAIN } from "./bundle.ts";
 
 /** Tests of the commands that operate a cluster, on one cluster of three processes. */
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 let directory: string;
 let supervisor: ChildProcess | undefined;
 let port: number;

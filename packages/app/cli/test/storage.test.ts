@@ -7,8 +7,8 @@ import { nodeEnv } from "@samsa/node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { connectToAny } from "../src/commands/admin.ts";
 import { endAll } from "./children.ts";
+import { MAIN } from "./bundle.ts";
 
-const MAIN = join(import.meta.dirname, "../src/main.ts");
 const CLUSTER = "4L6g3nShT-eMCtK--X86sw";
 const DIRECTORY = "JEXY6aqzQY-32P5TStzaFg";
 const silent = { debug() {}, info() {}, warn() {}, error() {} };

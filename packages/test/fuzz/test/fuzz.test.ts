@@ -1,8 +1,6 @@
-import { join } from "node:path";
 import { fuzz } from "@samsa/fuzz";
 import { expect, test } from "vitest";
-
-const MAIN = join(import.meta.dirname, "../../../app/cli/src/main.ts");
+import { MAIN } from "../../../app/cli/test/bundle.ts";
 
 test("a broker serves its clients through some hundreds of attacks, forgets none of their records, and leaks nothing", async () => {
   const report = await fuzz({ bundle: MAIN, attacks: 400, seconds: 30, seed: 7, idle: 200, say() {} });
