@@ -1,4 +1,4 @@
-const LARGEST = 1 << 20;
+const LARGEST = 1 << 22;
 /** Limit on free buffers that are kept, in bytes. */
 const KEPT_BYTES = 16 << 20;
 

@@ -25,7 +25,7 @@ describe("a buffer pool", () => {
 
   it("leaves small and huge ones to the collector, and keeps a bounded amount", () => {
     const pool = new BufferPool();
-    for (const size of [0, 100, (1 << 20) + 1]) {
+    for (const size of [0, 100, (1 << 22) + 1]) {
       const buffer = pool.take(size);
       expect(buffer.length).toBe(size);
       pool.give(buffer);

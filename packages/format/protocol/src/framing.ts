@@ -1,7 +1,7 @@
 import { type BufferPool, MalformedError } from "@samsa/base";
 
 const SIZE_BYTES = 4;
-/** Bytes that may be reserved because of a size prefix alone. */
+/** Default of `trust`. */
 const TRUST = 64 * 1024;
 /** Capacity of a frame's buffer that may be reserved per received byte. */
 const TRUST_FACTOR = 8;
@@ -9,18 +9,21 @@ const TRUST_FACTOR = 8;
 /**
  * Splits a byte stream into frames: a signed 32-bit size and that many bytes. Frames are copies that belong to the
  * caller. A frame that spans chunks is gathered in a buffer that grows with the received bytes, not with the announced
- * size. `maxSize` is `socket.request.max.bytes`. Large frames come from `buffers`, and the caller may give them back.
+ * size, which alone reserves `trust` bytes at most. `maxSize` is `socket.request.max.bytes`. Large frames come from
+ * `buffers`, and the caller may give them back.
  */
 export class FrameSplitter {
   private readonly maxSize: number;
   private readonly buffers: BufferPool;
+  private readonly trust: number;
   /** Bytes of the unfinished frame, its size prefix included. */
   private pending: Uint8Array = new Uint8Array(0);
   private filled = 0;
 
-  constructor(maxSize: number, buffers: BufferPool) {
+  constructor(maxSize: number, buffers: BufferPool, trust = TRUST) {
     this.maxSize = maxSize;
     this.buffers = buffers;
+    this.trust = trust;
   }
 
   /** Number of bytes of the unfinished frame. */
@@ -102,7 +105,7 @@ export class FrameSplitter {
     const known = this.filled >= SIZE_BYTES;
     if (!known && this.filled > 0) return needed;
     const total = SIZE_BYTES + (known ? this.sizeAt(this.pending, 0) : this.sizeAt(chunk, from));
-    return Math.min(total, Math.max(TRUST_FACTOR * needed, TRUST));
+    return Math.min(total, Math.max(TRUST_FACTOR * needed, this.trust));
   }
 
   private sizeAt(bytes: Uint8Array, at: number): number {

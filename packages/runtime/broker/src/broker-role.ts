@@ -153,10 +153,10 @@ export class BrokerRole {
     this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
-    const { software } = shared;
+    const { software, buffers } = shared;
     const endpointOf = (id: BrokerId) => aliveNode(this.topics.image, id, this.#interBrokerListener);
     this.replication = new Replication({
-      ...{ env, turn, nodeId, brokerEpoch, endpointOf, software },
+      ...{ env, turn, nodeId, brokerEpoch, endpointOf, software, buffers },
       config: () => this.config,
       proposeIsr: alterPartition({
         nodeId,

@@ -52,6 +52,17 @@ function apis(seen: FetchRequest[]): readonly ServedApi[] {
 
 export type State = Pick<PartitionImage, "leader" | "leaderEpoch" | "partitionEpoch" | "replicas" | "isr">;
 
+/** Pool that wipes what is given back, so that a later use shows. */
+class WipedBuffers extends BufferPool {
+  /** Number of bytes given back. */
+  wiped = 0;
+
+  protected override freed(buffer: Uint8Array): void {
+    this.wiped += buffer.length;
+    buffer.fill(0xee);
+  }
+}
+
 /** The replicas of a broker, and the APIs that other brokers use, in one life of a machine. */
 class ReplicaBroker {
   readonly id: number;
@@ -61,6 +72,8 @@ class ReplicaBroker {
   readonly dirs: LogDirs;
   readonly sessions: FetchSessions;
   readonly errors: unknown[] = [];
+  /** Memory of what its fetchers receive. */
+  readonly received = new WipedBuffers();
   /** Requests for records that it has got. */
   readonly fetches: FetchRequest[] = [];
   #image = EMPTY_IMAGE;
@@ -90,6 +103,7 @@ class ReplicaBroker {
       endpointOf: other => ({ host: `broker-${other}`, port: PORT }),
       proposeIsr: changes => cluster.propose(this, changes),
       software: { name: "test", version: "1" },
+      buffers: this.received,
     });
     const moves = new Moves({ env, assign: () => Promise.resolve() });
     const { replication, dirs } = this;

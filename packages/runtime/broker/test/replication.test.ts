@@ -36,6 +36,16 @@ describe("three brokers", () => {
     compare(cluster);
   });
 
+  test("a follower gives the memory of its leader's answers back once its log has a copy", async () => {
+    const cluster = new ReplicaBrokers(4);
+    await cluster.world.runFor(100);
+    for (let i = 0; i < 50; i++) cluster.produce(1, 0, 20_000);
+    await cluster.heal();
+    expect(cluster.acknowledged.size).toBe(50);
+    for (const id of [2, 3]) expect(cluster.broker(id)?.received.wiped).toBeGreaterThan(500_000);
+    compare(cluster);
+  });
+
   test("a follower is told of records at once", async () => {
     const cluster = new ReplicaBrokers(2, { world: { network: { latencyMs: [1, 1], splitChance: 0 } } });
     await cluster.world.runFor(100);

@@ -1,4 +1,4 @@
-import { ByteReader, type Env, invariant, MalformedError, type Timer } from "@samsa/base";
+import { type BufferPool, ByteReader, type Env, invariant, MalformedError, type Timer } from "@samsa/base";
 import {
   type Api,
   type ApiName,
@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   readonly maxInFlight?: number;
   /** Size of the largest response. 100 MiB by default. */
   readonly maxResponseBytes?: number;
+  /** Pool of large responses, whose records the caller may give back. */
+  readonly buffers?: BufferPool;
 }
 
 /** Settings of one request. */
@@ -83,7 +85,7 @@ function seconds(ms: number): string {
  */
 export class BrokerConnection implements FrameReceiver {
   readonly #env: Env;
-  readonly #options: Required<ConnectionOptions>;
+  readonly #options: Required<Omit<ConnectionOptions, "buffers">>;
   readonly #channel: FrameChannel;
   readonly #inFlight: InFlightRequests<Pending>;
   /** Requests that wait for room in flight, or for the socket. */
@@ -104,7 +106,8 @@ export class BrokerConnection implements FrameReceiver {
       maxResponseBytes: DEFAULT_MAX_RESPONSE_BYTES,
       ...options,
     };
-    this.#channel = new FrameChannel(endpoint, this.#options.maxResponseBytes, this);
+    const frames = { maxFrameBytes: this.#options.maxResponseBytes, buffers: options.buffers };
+    this.#channel = new FrameChannel(endpoint, frames, this);
     this.#inFlight = new InFlightRequests(this.#options.maxInFlight);
   }
 

@@ -10,6 +10,17 @@ import { FrameSplitter } from "@samsa/protocol";
 import { type Endpoint, endpointText } from "./endpoint.ts";
 import { WireError } from "./wire-error.ts";
 
+/** Bytes that may be reserved because a peer that we chose announces a frame of that size. */
+const TRUST = 4 << 20;
+
+/** Limits and memory of a `FrameChannel`. */
+export interface FrameOptions {
+  /** Size of the largest frame that the peer may send; a larger one closes the channel. */
+  readonly maxFrameBytes: number;
+  /** Pool of large frames; the receiver may give them back. */
+  readonly buffers?: BufferPool | undefined;
+}
+
 /** Owner of a `FrameChannel`. No method is called after `onClose`. */
 export interface FrameReceiver {
   /** A received frame without its size, which belongs to the receiver. */
@@ -30,12 +41,15 @@ export class FrameChannel implements ConnectionHandler {
   #connection: Connection | undefined;
   #closed: WireError | undefined;
 
-  /** `maxFrameBytes` is the size of the largest frame that the peer may send; a larger one closes the channel. */
-  constructor(endpoint: Endpoint, maxFrameBytes: number, receiver: FrameReceiver) {
+  constructor(
+    endpoint: Endpoint,
+    { maxFrameBytes, buffers = new BufferPool() }: FrameOptions,
+    receiver: FrameReceiver,
+  ) {
     this.endpoint = endpoint;
     this.server = endpointText(endpoint);
     this.#receiver = receiver;
-    this.#frames = new FrameSplitter(maxFrameBytes, new BufferPool());
+    this.#frames = new FrameSplitter(maxFrameBytes, buffers, TRUST);
   }
 
   /** Connects within `timeoutMs`. Rejects with a `WireError`: CONNECTION_FAILED or SETUP_TIMED_OUT. */

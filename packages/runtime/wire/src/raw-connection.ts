@@ -45,7 +45,7 @@ export class RawConnection implements FrameReceiver {
     this.#env = env;
     this.#clientId = clientId;
     this.#timeoutMs = timeoutMs;
-    this.#channel = new FrameChannel(endpoint, DEFAULT_MAX_RESPONSE_BYTES, this);
+    this.#channel = new FrameChannel(endpoint, { maxFrameBytes: DEFAULT_MAX_RESPONSE_BYTES }, this);
   }
 
   /** Connects to a server. Rejects with a `WireError`. */

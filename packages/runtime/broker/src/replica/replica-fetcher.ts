@@ -1,6 +1,7 @@
 import {
   type BrokerEpoch,
   type BrokerId,
+  type BufferPool,
   type Env,
   guard,
   type LeaderEpoch,
@@ -37,6 +38,8 @@ export interface FetcherHost {
   /** Endpoint of a broker for other brokers; undefined while it is not known. */
   readonly endpointOf: (id: BrokerId) => Endpoint | undefined;
   readonly software: { readonly name: string; readonly version: string };
+  /** Pool of the responses. */
+  readonly buffers: BufferPool;
   /** Limit on what throttled followers here fetch. */
   readonly followerQuota: ReplicationQuota;
 }
@@ -218,7 +221,7 @@ export class ReplicaFetcher {
 
   /** Link to the leader at its present address. */
   #connect(): BrokerLink | undefined {
-    const { env, endpointOf, software, config } = this.#host;
+    const { env, endpointOf, software, buffers, config } = this.#host;
     const endpoint = endpointOf(this.#source);
     const known = this.#link?.endpoint;
     if (endpoint !== undefined && known?.host === endpoint.host && known.port === endpoint.port) return this.#link;
@@ -231,6 +234,7 @@ export class ReplicaFetcher {
         : new BrokerLink(env, endpoint, {
             clientId: this.#name,
             software,
+            buffers,
             requestTimeoutMs: config()["replica.socket.timeout.ms"],
           });
     return this.#link;
@@ -293,7 +297,15 @@ export class ReplicaFetcher {
         );
       }
     }
+    this.#giveBack(response);
     this.#soon();
+  }
+
+  /** Gives back the memory of a response, whose records the logs have copied. */
+  #giveBack({ responses }: ResponseOf<"Fetch">): void {
+    for (const { partitions } of responses) {
+      for (const { records } of partitions) for (const bytes of records ?? []) this.#host.buffers.give(bytes);
+    }
   }
 
   #fail(target: Target, error: unknown): void {

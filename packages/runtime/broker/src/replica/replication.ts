@@ -1,4 +1,4 @@
-import { type BrokerEpoch, type BrokerId, type Env, guardEach } from "@samsa/base";
+import { type BrokerEpoch, type BrokerId, type BufferPool, type Env, guardEach } from "@samsa/base";
 import { EMPTY_IMAGE, type MetadataImage, metadataVersionOf, type PartitionImage } from "@samsa/metadata";
 import type { BrokerView, IsrProposal } from "@samsa/replica";
 import type { Endpoint } from "@samsa/wire";
@@ -21,6 +21,8 @@ export interface ReplicationOptions {
   readonly proposeIsr: ProposeIsr;
   /** Name and version that the fetchers tell their leaders (KIP-511). */
   readonly software: { readonly name: string; readonly version: string };
+  /** Pool of what the fetchers receive. */
+  readonly buffers: BufferPool;
 }
 
 /** Versions of Fetch between brokers, by the least level of metadata.version (`MetadataVersion.fetchRequestVersion`). */
