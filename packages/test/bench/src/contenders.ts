@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { entryAt } from "@samsa/base";
 import { type Java, runJava } from "./java.ts";
 import { BrokerProcess, freePort, run } from "./process.ts";
 
@@ -10,8 +11,8 @@ export interface Contender {
   /** Prepares `folder` for `start`. */
   prepare(folder: string): Promise<void>;
   start(folder: string, options?: StartOptions): Promise<BrokerProcess>;
-  /** Formats the directories of nodes with both roles; returns a function that starts all of them at once. */
-  prepareCluster(folder: string, nodes: number): Promise<() => Promise<readonly BrokerProcess[]>>;
+  /** Formats the directories of nodes with both roles; returns a function that starts the node with an index. */
+  prepareCluster(folder: string, nodes: number): Promise<(index: number) => Promise<BrokerProcess>>;
 }
 
 /** Options of a start; contenders without the feature ignore them. */
@@ -58,11 +59,11 @@ export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa
       const files = await clusterFiles(folder, nodes);
       const id = randomBytes(16).toString("base64url");
       for (const { file } of files) await run(process.execPath, [bundle, "storage", "format", "-t", id, "-c", file]);
-      const begin = ({ file, port }: NodeFile): Promise<BrokerProcess> => {
+      return index => {
+        const { file, port } = entryAt(files, index);
         const args = [...nodeFlags, bundle, "start", file, "--http-port", "off", "--json"];
         return BrokerProcess.start({ program: process.execPath, args }, port);
       };
-      return () => Promise.all(files.map(begin));
     },
   };
 }
@@ -152,9 +153,11 @@ export function kafka(java: Java): Contender {
       const files = await clusterFiles(folder, nodes);
       const id = randomBytes(16).toString("base64url");
       for (const { file } of files) await runJava(java, "kafka.tools.StorageTool", ["format", "-t", id, "-c", file]);
-      const begin = ({ file, port }: NodeFile): Promise<BrokerProcess> =>
-        BrokerProcess.start({ program: "java", args: [...JVM, "-cp", java.classPath, "kafka.Kafka", file] }, port);
-      return () => Promise.all(files.map(begin));
+      return index => {
+        const { file, port } = entryAt(files, index);
+        const args = [...JVM, "-cp", java.classPath, "kafka.Kafka", file];
+        return BrokerProcess.start({ program: "java", args }, port);
+      };
     },
   };
 }

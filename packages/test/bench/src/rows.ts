@@ -56,6 +56,25 @@ const ROWS: readonly Row[] = [
   { key: "cluster-acks1.rate", title: "… produce 1,000 B records, 3 replicas, acks=1", unit: "records/s", digits: 0 },
   { key: "cluster-acks1.cpu-gb", title: "… processor time of all nodes", unit: "s/GB", digits: 2 },
   { key: "cluster.pause", title: "… longest wait of a producer as a node is killed", unit: "ms", digits: 0 },
+  { key: "cluster.restart", title: "… longest wait of a producer as a node is restarted", unit: "ms", digits: 0 },
+  {
+    key: "cluster.controller",
+    title: "… until a topic is created after the active controller is killed",
+    unit: "ms",
+    digits: 0,
+  },
+  { key: "cluster-move.rate", title: "… reassignment of a partition with 1 GB", unit: "MB/s", digits: 0 },
+  { key: "cluster-move.cpu-gb", title: "… processor time of all nodes", unit: "s/GB", digits: 2 },
+  { key: "cluster-many.create", title: "Three nodes, 10,000 partitions, 3 replicas: creation", unit: "ms", digits: 0 },
+  { key: "cluster-many.memory", title: "… resident memory of all", unit: "MiB", digits: 0 },
+  { key: "cluster-many.cpu", title: "… processor time of all, idle", unit: "% of a core", digits: 1 },
+  { key: "cluster-many.restart", title: "… restart of a node, until its replicas are in sync", unit: "ms", digits: 0 },
+  {
+    key: "cluster-many.controller",
+    title: "… until a topic is created after the active controller is killed",
+    unit: "ms",
+    digits: 0,
+  },
   { key: "turn.longest", title: "Longest turn of the event loop under the loads", unit: "ms", digits: 1 },
 ];
 

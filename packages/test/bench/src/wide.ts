@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, topic } from "./contenders.ts";
-import { cluster } from "./cluster.ts";
+import { cluster, clusterMany } from "./cluster.ts";
 import { decisionCost, imageBytes } from "./decisions.ts";
 import { type Java, runJava, runJavaFile, runJavaToAnyEnd } from "./java.ts";
 import { costing, type Figures, numberIn, type Stage, TOOLS } from "./loads.ts";
@@ -199,7 +199,7 @@ async function tenThousand(contender: Contender, java: Java, { bundle, folder, q
 /** Loads that stop and start their broker themselves, by name. */
 export const RESTARTING: Readonly<
   Record<string, (contender: Contender, java: Java, place: Place) => Promise<Figures>>
-> = { killed, "ten-thousand": tenThousand, cluster };
+> = { killed, "ten-thousand": tenThousand, cluster, "cluster-many": clusterMany };
 
 /** Loads of `--wide` by name, in running order. */
 export const WIDE: Readonly<Record<string, (stage: Stage, folder: string) => Promise<Figures>>> = {
