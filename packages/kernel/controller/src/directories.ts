@@ -1,5 +1,5 @@
 import type { BrokerId, PartitionIndex, Uuid } from "@samsa/base";
-import { METADATA_VERSION, metadataVersionOf } from "@samsa/metadata";
+import { METADATA_VERSION, metadataVersionOf, replicaDirectory } from "@samsa/metadata";
 import {
   type AssignReplicasToDirsRequest,
   type AssignReplicasToDirsResponse,
@@ -67,7 +67,12 @@ function assign(context: DecisionContext, wanted: Assignment, records: MetadataR
   const partition = topic.partitions.get(partitionIndex);
   if (partition === undefined) return "UNKNOWN_TOPIC_OR_PARTITION";
   if (!partition.replicas.includes(brokerId)) return "NOT_LEADER_OR_FOLLOWER";
-  const record = partitionChange(context, topic, partitionIndex, { directory: { brokerId, id: directory } });
+  const before = replicaDirectory(partition, brokerId);
+  const { logDirs = [] } = context.image.brokers.get(brokerId) ?? {};
+  // A replica whose directory is gone begins without records: it must not lead because it once had them.
+  const crashed = before !== directory && !isOnline(logDirs, before) ? { crashed: brokerId } : {};
+  const target = { directory: { brokerId, id: directory }, ...crashed };
+  const record = partitionChange(context, topic, partitionIndex, target);
   if (record !== undefined) records.push(record);
   return undefined;
 }

@@ -15,6 +15,7 @@ import {
 import { describe, expect, test } from "vitest";
 
 const FEATURES = new Map([["metadata.version", { min: 7, max: 33 }]]);
+const ELR = "eligible.leader.replicas.version";
 const SETTINGS: ControllerSettings = {
   clusterId: "cluster",
   numPartitions: 1,
@@ -31,7 +32,7 @@ const SETTINGS: ControllerSettings = {
   preferredElectionIntervalMs: 300_000,
   uncleanElectionIntervalMs: 300_000,
   kraftVersion: () => 1,
-  replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 1 }),
+  replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 2 }),
   describeTopic: () => [],
 };
 
@@ -72,7 +73,7 @@ class Fixture {
     return { reply, records };
   }
 
-  /** Registers a broker once the session of its former incarnation is over. */
+  /** Registers a broker once the session of its former incarnation is over, after a clean shutdown. */
   register(brokerId: number, logDirs: readonly Uuid[], incarnation = "a"): number {
     this.now += SETTINGS.sessionTimeoutMs;
     const { reply } = this.run(
@@ -85,8 +86,10 @@ class Fixture {
         features: [
           { name: "metadata.version", minSupportedVersion: 7, maxSupportedVersion: 33 },
           { name: "kraft.version", minSupportedVersion: 0, maxSupportedVersion: 1 },
+          { name: ELR, minSupportedVersion: 0, maxSupportedVersion: 1 },
         ],
         logDirs: [...logDirs],
+        previousBrokerEpoch: this.epochs.get(brokerId) ?? -1,
       }),
     );
     if (reply.errorCode === 0) this.epochs.set(brokerId, Number(reply.brokerEpoch));
@@ -268,4 +271,28 @@ describe("log directories", () => {
     fixture.join(1, [A]);
     expect(errorName(fixture.register(2, [B, A]))).toBe(refused);
   });
+});
+
+test("a replica whose directory is gone is not eligible to lead", () => {
+  const cluster = new Fixture();
+  cluster.append([metadataRecord("FeatureLevelRecord", 0, { name: ELR, featureLevel: 1 })]);
+  cluster.join(1, [A, B]);
+  cluster.join(2, [C]);
+  const [kept, lost] = ["kept", "lost"].map(name => cluster.topic(name, [1, 2])) as [Uuid, Uuid];
+  cluster.assign(1, [
+    [A, kept],
+    [B, lost],
+  ]);
+  cluster.register(2, [C], "b");
+  cluster.register(1, [A, id("dirD")], "b");
+  for (const topic of [kept, lost]) expect(cluster.partition(topic).eligibleLeaderReplicas).toEqual([2, 1]);
+  // A move from a directory that is there keeps the records.
+  cluster.assign(1, [
+    [id("dirD"), kept],
+    [id("dirD"), lost],
+  ]);
+  expect(cluster.partition(kept).eligibleLeaderReplicas).toEqual([2, 1]);
+  expect(cluster.partition(lost).eligibleLeaderReplicas).toEqual([2]);
+  cluster.beat(1);
+  expect([cluster.partition(kept).leader, cluster.partition(lost).leader]).toEqual([1, -1]);
 });
