@@ -55,17 +55,41 @@ export interface BootstrapOptions {
   readonly metadataVersion: number;
   /** Feature levels that the nodes of the cluster support; other features are not finalised. */
   readonly features: ReadonlyMap<string, FeatureRange>;
+  /** Levels in place of the defaults, within `features`. */
+  readonly chosen?: ReadonlyMap<string, number>;
 }
 
 /** First records of a new cluster: its feature levels (`BootstrapMetadata`). */
 export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
-  const { metadataVersion, features } = options;
+  return [...bootstrapLevels(options)]
+    .filter(([, level]) => level > 0)
+    .map(([name, featureLevel]) => metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
+}
+
+function bootstrapLevels({ metadataVersion, features, chosen }: BootstrapOptions): Map<string, number> {
   const levels = new Map([[METADATA_VERSION_FEATURE, metadataVersion]]);
   for (const [feature, since, level] of DEFAULT_LEVELS) {
-    const given = Math.min(level, features.get(feature)?.max ?? 0);
-    if (metadataVersion >= since && given > 0) levels.set(feature, given);
+    if (metadataVersion >= since) levels.set(feature, Math.min(level, features.get(feature)?.max ?? 0));
   }
-  return [...levels].map(([name, featureLevel]) => metadataRecord("FeatureLevelRecord", 0, { name, featureLevel }));
+  // No record has the level of kraft.version, which the quorum keeps.
+  for (const [feature, level] of chosen ?? []) if (feature !== KRAFT_FEATURE.name) levels.set(feature, level);
+  return levels;
+}
+
+/** Reason why a new cluster cannot have these levels: one depends on another (`Feature.validateVersion`). */
+export function bootstrapFault(options: BootstrapOptions): string | undefined {
+  const levels = bootstrapLevels(options);
+  for (const [feature, level] of levels) {
+    const fault = dependencyFault(feature, level, levels);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function dependencyFault(feature: string, level: number, levels: ReadonlyMap<string, number>): string | undefined {
+  const [dependency, needed] = DEPENDENCIES[feature]?.[level] ?? [METADATA_VERSION_FEATURE, 0];
+  if ((levels.get(dependency) ?? 0) >= needed) return undefined;
+  return `${feature} could not be set to ${level} because it depends on ${dependency} level ${needed}`;
 }
 
 /**
@@ -207,9 +231,8 @@ function featureFault(
   if (name === KRAFT_FEATURE.name) {
     return level < current ? refuse("Can't downgrade the version of this feature.") : undefined;
   }
-  const [dependency, needed] = DEPENDENCIES[name]?.[level] ?? [METADATA_VERSION_FEATURE, 0];
-  if ((proposed.get(dependency) ?? 0) >= needed) return undefined;
-  return refuse(`${name} could not be set to ${level} because it depends on ${dependency} level ${needed}`);
+  const missing = dependencyFault(name, level, proposed);
+  return missing === undefined ? undefined : refuse(missing);
 }
 
 function metadataVersionFault(current: number, level: number, upgradeType: number): Refusal | undefined {

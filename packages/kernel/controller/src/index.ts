@@ -1,4 +1,4 @@
-export { bootstrapRecords, type BootstrapOptions, kraftRefusal, kraftUpgrade } from "./features.ts";
+export { bootstrapFault, bootstrapRecords, type BootstrapOptions, kraftRefusal, kraftUpgrade } from "./features.ts";
 export type { ConfigFault, ConfigRules } from "./config-rules.ts";
 export { Controller, type ControllerRequests } from "./controller.ts";
 export type { ControllerSettings, Decision, Draw, FeatureRange } from "./decision.ts";

@@ -1,5 +1,12 @@
 import { ZERO_UUID } from "@samsa/base";
-import { bootstrapRecords, kraftRefusal, kraftUpgrade, placeReplicas, topicNameFault } from "@samsa/controller";
+import {
+  bootstrapFault,
+  bootstrapRecords,
+  kraftRefusal,
+  kraftUpgrade,
+  placeReplicas,
+  topicNameFault,
+} from "@samsa/controller";
 import { configsOf, METADATA_VERSION, type MetadataImage, RESOURCE_TYPE, topicNamed } from "@samsa/metadata";
 import {
   alterConfigsRequest,
@@ -416,6 +423,15 @@ describe("brokers, producer ids, features", () => {
       ["eligible.leader.replicas.version", 1],
     ]);
     expect(levels(bootstrapRecords({ metadataVersion: 22, features: FEATURES }))).toHaveLength(2);
+    const chosen = (feature: string, level: number, metadataVersion: number) => {
+      const options = { metadataVersion, features: FEATURES, chosen: new Map([[feature, level]]) };
+      return bootstrapFault(options) ?? levels(bootstrapRecords(options)).map(([, given]) => given);
+    };
+    expect(chosen("eligible.leader.replicas.version", 0, 33), "off").toEqual([33, 1, 2]);
+    expect(chosen("eligible.leader.replicas.version", 1, 23), "before it is the default").toEqual([23, 1, 1]);
+    expect(chosen("eligible.leader.replicas.version", 1, 22)).toBe(
+      "eligible.leader.replicas.version could not be set to 1 because it depends on metadata.version level 23",
+    );
     const share = new Map([["share.version", { min: 0, max: 2 }]]);
     expect(levels(bootstrapRecords({ metadataVersion: 33, features: share }))).toContainEqual(["share.version", 2]);
     const fresh = new Fixture();

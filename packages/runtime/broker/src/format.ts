@@ -1,5 +1,5 @@
 import { type BrokerId, type Disk, DiskError, entryAt, type Env, parseConfig, randomUuid } from "@samsa/base";
-import { bootstrapRecords } from "@samsa/controller";
+import { bootstrapFault, bootstrapRecords } from "@samsa/controller";
 import { KRAFT_FEATURE, METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
@@ -159,17 +159,17 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
   const features = featureLevels(options.features);
   checkFeatures(features, kraftVersion);
   const level = metadataLevel(options.releaseVersion, features);
-  const served = new Map(
-    [...FEATURES].map(([name, range]) => [name, { ...range, max: features.get(name) ?? range.max }]),
-  );
+  const first = { metadataVersion: level, features: FEATURES, chosen: features };
+  const impossible = bootstrapFault(first);
+  if (impossible !== undefined) throw new StorageError(impossible);
   const { all, metadata } = directoriesOf(config);
   const { formatted, empty, failed } = look(env.disk, all);
   const nodeId = config["node.id"];
   checkOwner(formatted, options.clusterId, nodeId);
-  const [first] = formatted.keys();
-  if (first !== undefined && !options.ignoreFormatted) {
+  const [used] = formatted.keys();
+  if (used !== undefined && !options.ignoreFormatted) {
     throw new StorageError(
-      `Log directory ${first} is already formatted. Use --ignore-formatted to ignore this directory and format the others.`,
+      `Log directory ${used} is already formatted. Use --ignore-formatted to ignore this directory and format the others.`,
     );
   }
   const lines = failed.map(path => `I/O error trying to read log directory ${path}. Ignoring...`);
@@ -193,7 +193,7 @@ export function formatStorage(env: Env, options: FormatOptions): string[] {
         lastContainedLogTimestamp: env.clock.now(),
         kraftVersion,
         voters,
-        records: bootstrapRecords({ metadataVersion: level, features: served }),
+        records: bootstrapRecords(first),
       });
     }
     const directoryId = isMetadata && own !== undefined ? own.directoryId : newId();

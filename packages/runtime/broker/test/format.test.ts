@@ -49,7 +49,11 @@ test.each<[Asked, string]>([
   [{ features: ["metadata.version=x"] }, "unable to parse x as a short"],
   [
     { features: ["no.such.feature=2"] },
-    "Unsupported feature: no.such.feature. Supported features are: group.version, kraft.version, ",
+    "Unsupported feature: no.such.feature. Supported features are: eligible.leader.replicas.version, group.version, ",
+  ],
+  [
+    { features: ["eligible.leader.replicas.version=1"], releaseVersion: "3.9" },
+    "eligible.leader.replicas.version could not be set to 1 because it depends on metadata.version level 23",
   ],
   [{ features: ["kraft.version=0"] }, "Cannot set kraft.version to 0"],
   [
@@ -79,6 +83,24 @@ test("a directory that cannot be read is passed over; when none can it is an err
   expect(lines.at(-1)).toBe("Formatting dynamic metadata voter directory /a with metadata.version 4.4-IV2.");
   node.disk.fault = () => "EIO";
   expect(() => format()).toThrow("No available log directories to format.");
+});
+
+test("a feature has the level that was asked for, whether the release has it or not", () => {
+  const levels = (asked: Asked, directory: string) => {
+    format({ ...asked, settings: { "log.dirs": directory } });
+    return Object.fromEntries(
+      snapshot(directory)!.records.flatMap(({ type, value }) =>
+        type === "FeatureLevelRecord" ? [[value.name, value.featureLevel]] : [],
+      ),
+    );
+  };
+  const elr = "eligible.leader.replicas.version";
+  expect(levels({}, "/1")).toMatchObject({ "metadata.version": 33, [elr]: 1, "group.version": 1 });
+  expect(levels({ features: [`${elr}=0`] }, "/2")).not.toHaveProperty(elr);
+  expect(levels({ releaseVersion: "4.0" }, "/3")).not.toHaveProperty(elr);
+  const asked = levels({ releaseVersion: "4.0", features: [`${elr}=1`, "kraft.version=1"] }, "/4");
+  expect(asked).toMatchObject({ "metadata.version": 25, [elr]: 1 });
+  expect(asked).not.toHaveProperty("kraft.version");
 });
 
 test("what is cut off in the middle is formatted anew", () => {

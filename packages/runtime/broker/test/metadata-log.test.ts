@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DiskError } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
+import { configKey, RESOURCE_TYPE } from "@samsa/metadata";
 import { encodeMetadataRecord, metadataRecord } from "@samsa/protocol";
 import type { RawConnection } from "@samsa/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -307,7 +308,10 @@ describe("a decision", () => {
     expect(new Set(responses.map(({ errorCode }) => errorCode))).toEqual(new Set([0]));
     const whole = readFileSync(file);
     await end();
-    const settings = () => (broker as TestBroker).broker.topics.image.configs.size;
+    const settings = () => {
+      const { configs } = (broker as TestBroker).broker.topics.image;
+      return names.filter(name => configs.has(configKey(RESOURCE_TYPE.clientMetrics, name))).length;
+    };
     await start();
     expect(settings()).toBe(names.length);
     await end();

@@ -1,5 +1,5 @@
 import type { FeatureRange } from "@samsa/controller";
-import { KRAFT_FEATURE, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
+import { ELR_FEATURE, KRAFT_FEATURE, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
 
 /** Feature of transactions (KIP-890). Level 2: each end of a transaction increments the producer epoch. */
 export const TRANSACTION_VERSION_FEATURE = "transaction.version";
@@ -10,6 +10,7 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
   [METADATA_VERSION_FEATURE, { min: 7, max: 33 }],
   [TRANSACTION_VERSION_FEATURE, { min: 0, max: 2 }],
   [GROUP_VERSION_FEATURE, { min: 0, max: 1 }],
+  [ELR_FEATURE, { min: 0, max: 1 }],
   // Level 2 would enable dead-letter queues.
   ["share.version", { min: 0, max: 1 }],
 ]);
@@ -20,7 +21,6 @@ export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
  */
 export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
   ...FEATURES,
-  ["eligible.leader.replicas.version", { min: 0, max: 1 }],
   ["share.version", { min: 0, max: 2 }],
   ["streams.version", { min: 0, max: 1 }],
 ]);
