@@ -108,7 +108,11 @@ describe("topic alter", () => {
 describe("config of resources", () => {
   test("a topic's settings: set, added to, taken from, deleted", async () => {
     await said("topic", "create", "t");
-    expect(await said("config", "describe", "--topic", "t")).toContain("--all shows them");
+    // A new cluster has this setting for all brokers, which eligible leader replicas need.
+    expect(await said("config", "describe", "--topic", "t")).toMatch(
+      /^NAME.*\nmin\.insync\.replicas +1 +DYNAMIC_DEFAULT_/,
+    );
+    expect(await said("config", "describe", "--group", "plain")).toContain("--all shows them");
     expect(
       await said("config", "alter", "--topic", "t", "--set", "retention.ms=7000", "--append", "cleanup.policy=compact"),
     ).toBe("Altered topic t: set retention.ms, append cleanup.policy.\n");
@@ -118,6 +122,7 @@ describe("config of resources", () => {
     await said("config", "alter", "--topic", "t", "--subtract", "cleanup.policy=delete", "--delete", "retention.ms");
     expect(await json("config", "describe", "--topic", "t")).toEqual([
       expect.objectContaining({ name: "cleanup.policy", value: "compact", type: "LIST", isDefault: false }),
+      expect.objectContaining({ name: "min.insync.replicas", source: "DYNAMIC_DEFAULT_BROKER_CONFIG" }),
     ]);
   });
 
@@ -141,6 +146,7 @@ describe("config of resources", () => {
     await said("config", "alter", "--broker", "1", "--set", "log.retention.ms=80000");
     expect(await json("config", "describe", "--broker", "default")).toEqual([
       expect.objectContaining({ name: "log.segment.bytes", source: "DYNAMIC_DEFAULT_BROKER_CONFIG" }),
+      expect.objectContaining({ name: "min.insync.replicas", value: "1" }),
     ]);
     const one = await json("config", "describe", "--broker", "1");
     expect(one).toContainEqual(expect.objectContaining({ name: "log.retention.ms", source: "DYNAMIC_BROKER_CONFIG" }));

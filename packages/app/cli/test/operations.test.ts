@@ -103,7 +103,9 @@ test("samsa feature lowers and raises levels, all or none", async () => {
   await said("feature", "upgrade", "transaction.version=2");
   expect(await refusal("feature", "upgrade", "transaction.version")).toContain("name=level");
   expect(await refusal("feature", "upgrade", "a=1", "a=2")).toContain("named twice");
-  expect(await said("feature", "describe")).toMatch(/^FEATURE +LEVEL +SUPPORTED\ngroup.version +1 +0 to 1\n/);
+  expect(await said("feature", "describe")).toMatch(
+    /^FEATURE +LEVEL +SUPPORTED\neligible\.leader\.replicas\.version +1 +0 to 1\ngroup\.version/,
+  );
 });
 
 describe("samsa reassign", () => {

@@ -1,11 +1,13 @@
 import { type BrokerId, type PartitionIndex, ZERO_UUID } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
-import type { ResponseOf } from "@samsa/wire";
+import type { BrokerConnection, RequestOf, ResponseOf } from "@samsa/wire";
 import { answered, type Common, connected, pair, sentence } from "./admin.ts";
 import { alterConfigs, type Change, OPERATION, RESOURCE } from "./config.ts";
 import { Failure } from "../terminal/failure.ts";
 
 const SET_ON_TOPIC = 1;
+/** Partitions in one response, as Kafka's tools ask for. */
+const PAGE = 2000;
 type Described = ResponseOf<"DescribeConfigs">["results"][number];
 
 function count(text: string | undefined, option: string): number {
@@ -122,6 +124,10 @@ export function describe(names: readonly string[], options: Common): Promise<voi
       configurationKeys: null,
     }));
     const { results } = await admin.call("DescribeConfigs", { resources });
+    const eligible = await eligibleReplicas(
+      admin,
+      topics.map(({ name }) => name ?? ""),
+    );
     // The broker may answer in another order: Kafka puts the topics whose settings it refuses last.
     const byName = new Map(results.map(result => [result.resourceName, result]));
     const shown = topics.map(({ name, topicId, partitions }) => ({
@@ -133,11 +139,40 @@ export function describe(names: readonly string[], options: Common): Promise<voi
         leader: p.leaderId,
         replicas: p.replicaNodes,
         isr: p.isrNodes,
+        ...eligible.get(`${name}-${p.partitionIndex}`),
       })),
     }));
     if (options.json === true) console.log(JSON.stringify(shown));
     else for (const topic of shown) printTopic(topic);
   });
+}
+
+interface Eligible {
+  readonly elr: readonly BrokerId[];
+  readonly lastKnownElr: readonly BrokerId[];
+}
+
+/** Replicas that may lead once no replica is in sync (KIP-966), by topic and index; nothing from an older broker. */
+async function eligibleReplicas(admin: BrokerConnection, names: readonly string[]): Promise<Map<string, Eligible>> {
+  const found = new Map<string, Eligible>();
+  if (admin.versions.latestUsable("DescribeTopicPartitions") === undefined || names.length === 0) return found;
+  type Request = RequestOf<"DescribeTopicPartitions">;
+  let cursor: Request["cursor"] = null;
+  let before: number;
+  do {
+    before = found.size;
+    const request: Request = { topics: names.map(name => ({ name })), responsePartitionLimit: PAGE, cursor };
+    const answer = await admin.call("DescribeTopicPartitions", request);
+    for (const { name, partitions } of answer.topics) {
+      for (const { partitionIndex, eligibleLeaderReplicas, lastKnownElr } of partitions) {
+        const lists = { elr: eligibleLeaderReplicas ?? [], lastKnownElr: lastKnownElr ?? [] };
+        found.set(`${name}-${partitionIndex}`, lists);
+      }
+    }
+    cursor = answer.nextCursor;
+    // A page without partitions would be asked for again and again.
+  } while (cursor !== null && found.size > before);
+  return found;
 }
 
 /** Settings that the topic itself has. Throws `Failure` if the broker refuses them. */
@@ -156,6 +191,8 @@ interface Shown {
     leader: BrokerId;
     replicas: readonly BrokerId[];
     isr: readonly BrokerId[];
+    elr?: readonly BrokerId[];
+    lastKnownElr?: readonly BrokerId[];
   }[];
 }
 
@@ -165,10 +202,10 @@ function printTopic({ name, topicId, configs, partitions }: Shown): void {
   console.log(
     `Topic: ${name}\tTopicId: ${topicId}\tPartitionCount: ${partitions.length}\tReplicationFactor: ${replication}\tConfigs: ${settings.join(",")}`,
   );
-  for (const { partition, leader, replicas, isr } of partitions) {
-    console.log(
-      `\tTopic: ${name}\tPartition: ${partition}\tLeader: ${leader}\tReplicas: ${replicas.join(",")}\tIsr: ${isr.join(",")}`,
-    );
+  for (const { partition, leader, replicas, isr, elr, lastKnownElr } of partitions) {
+    const inSync = `Replicas: ${replicas.join(",")}\tIsr: ${isr.join(",")}`;
+    const eligible = `Elr: ${elr?.join(",") ?? "N/A"}\tLastKnownElr: ${lastKnownElr?.join(",") ?? "N/A"}`;
+    console.log(`\tTopic: ${name}\tPartition: ${partition}\tLeader: ${leader}\t${inSync}\t${eligible}`);
   }
 }
 
