@@ -23,8 +23,6 @@ const OWN = new Set([
 ]);
 /** Fields with unordered lists. */
 const UNORDERED = new Set(["configs", "configResources"]);
-/** Settings that Kafka's eligible leader replicas feature writes to the metadata, so that their source differs. */
-const AFFECTED = new Set(["min.insync.replicas"]);
 
 const text = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
@@ -67,9 +65,7 @@ function inOurWords(answer: string): string {
 
 /** Names of the settings in our answer. Only these are compared. */
 function settingsIn(answer: object): Set<string> {
-  return new Set(
-    [...text(answer).matchAll(/"name":"([a-z.]+)"/g)].map(([, name]) => name).filter(n => !AFFECTED.has(n)),
-  );
+  return new Set([...text(answer).matchAll(/"name":"([a-z.]+)"/g)].map(([, name]) => name));
 }
 
 const told = ({ key, version, body }: Question): string => `${apiOf(key)?.name} ${version} ${text(body)}`;
