@@ -1,5 +1,4 @@
 import type { ApiNameOn } from "@samsa/protocol";
-import { createAcls, deleteAcls, describeAcls } from "./api/cluster/acls.ts";
 import { alterReplicaLogDirs } from "./api/cluster/alter-replica-log-dirs.ts";
 import { apiVersions } from "./api/cluster/api-versions.ts";
 import { alterConfigs, incrementalAlterConfigs } from "./api/configs/alter-configs.ts";
@@ -13,7 +12,7 @@ import { describeProducers } from "./api/records/describe-producers.ts";
 import { describeTopicPartitions } from "./api/topics/describe-topic-partitions.ts";
 import { describeTransactions, listTransactions } from "./api/transactions/describe-transactions.ts";
 import { fetch } from "./api/records/fetch.ts";
-import { findCoordinator } from "./api/groups/find-coordinator.ts";
+import { findCoordinator, findsShareCoordinator } from "./api/groups/find-coordinator.ts";
 import { forwarded } from "./forwarding/forwarding.ts";
 import * as groups from "./api/groups/groups.ts";
 import { initProducerId } from "./api/transactions/init-producer-id.ts";
@@ -43,7 +42,8 @@ import {
   DESCRIBE_CLUSTER_CONFIGS,
 } from "./request/api-row.ts";
 import type { ControllerApi } from "./controller/controller-channel.ts";
-import type { AclOperation } from "./request/authorizer.ts";
+import { createAcls, deleteAcls, describeAcls } from "./request/acls.ts";
+import { type AclOperation, CLUSTER_NAME } from "./request/authorizer.ts";
 import type { Handler } from "./request/handler.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
 import type { TopicAccess } from "./request/request-topics.ts";
@@ -96,7 +96,13 @@ const BROKER_APIS: readonly ServedApi[] = [
   serve("Metadata", metadata, { topics: { operation: "DESCRIBE" } }),
   serve("OffsetCommit", groups.offsetCommit, { topics: { operation: "READ", idsSince: 10 }, ...onGroup("READ") }),
   serve("OffsetFetch", groups.offsetFetch, { topics: { operation: "DESCRIBE", idsSince: 10 } }),
-  serve("FindCoordinator", findCoordinator),
+  serve("FindCoordinator", findCoordinator, {
+    permission: [
+      "CLUSTER_ACTION",
+      "CLUSTER",
+      (request, version) => (findsShareCoordinator(request, version) ? CLUSTER_NAME : null),
+    ],
+  }),
   serve("JoinGroup", groups.joinGroup, onGroup("READ")),
   serve("Heartbeat", groups.heartbeat, onGroup("READ")),
   serve("LeaveGroup", groups.leaveGroup, onGroup("READ")),

@@ -83,7 +83,8 @@ export class ControllerRole {
     );
     const apis = (): readonly AnnouncedApi[] => [...LISTENER_APIS.values()].map(announced);
     const image = (): MetadataImage => loader.image;
-    const parts = { env, nodeId, clusterId, config, quotas, quorum, controller: this.#controller, image, apis };
+    const controller = this.#controller;
+    const parts = { env, nodeId, clusterId, config, settings, quotas, quorum, controller, image, apis };
     this.channel = new LocalController(parts);
     this.#watch = new BrokerWatch({ env, image, gone: broker => this.#controller.lost(broker) });
     this.#server = new SocketServer({

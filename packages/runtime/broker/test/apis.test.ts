@@ -149,12 +149,12 @@ test("a controller demands the permission that the broker demands, and of broker
   // Kafka's controllers demand more for a description of the controllers, and for the metadata log.
   const special: Partial<Record<ApiName, string>> = { DescribeCluster: "ALTER", Fetch: "CLUSTER_ACTION" };
   for (const [name, operation] of Object.entries(special)) {
-    expect(CONTROLLER.find(row => row.name === name)?.action({})?.operation).toBe(operation);
+    expect(CONTROLLER.find(row => row.name === name)?.action({}, 0)?.operation).toBe(operation);
   }
   for (const row of CONTROLLER.filter(({ name }) => special[name] === undefined)) {
     const demanded =
-      LISTENERS[row.name] === "controller" ? "CLUSTER_ACTION" : ofBroker.get(row.name)?.action({})?.operation;
-    expect(row.action({})?.operation, row.name).toBe(demanded);
+      LISTENERS[row.name] === "controller" ? "CLUSTER_ACTION" : ofBroker.get(row.name)?.action({}, 0)?.operation;
+    expect(row.action({}, 0)?.operation, row.name).toBe(demanded);
   }
 });
 

@@ -58,3 +58,19 @@ test("only brokers may add partitions to transactions of others, and learn which
   const answered = await wire.ask("AddPartitionsToTxn", 4, { transactions });
   expect([answered.errorCode, answered.resultsByTransaction.length]).toEqual([0, 2]);
 });
+
+test("only brokers find share coordinators", async () => {
+  const find = async (version: number, keyType: number, key: string) => {
+    const { errorCode, coordinators } = await wire.ask("FindCoordinator", version, { keyType, coordinatorKeys: [key] });
+    return errorCode === 0 ? coordinators.map(coordinator => coordinator.errorCode) : [errorCode];
+  };
+  const key = "g:AAAAAAAAAAAAAAAAAAAAZQ:0";
+  const { INVALID_REQUEST } = Errors;
+  allowed = ["ALTER"];
+  expect(await find(6, 2, key)).toEqual([REFUSED]);
+  expect(await find(5, 2, key), "before there were share coordinators").toEqual([INVALID_REQUEST.code]);
+  expect(await find(6, 0, key)).not.toEqual([REFUSED]);
+  allowed = ["CLUSTER_ACTION"];
+  expect(await find(6, 2, key)).not.toEqual([REFUSED]);
+  expect(await find(6, 2, "no key")).toEqual([INVALID_REQUEST.code]);
+});

@@ -88,7 +88,7 @@ test("a client without the permission gets the error of the resource, and its re
     name = api.name;
     for (let version = first; version <= last; version++) {
       if (BY_RESOURCE.includes(name)) {
-        expect(api.action({}), name).toBeUndefined();
+        expect(api.action({}, 0), name).toBeUndefined();
         continue;
       }
       const handle = (): never => {

@@ -213,7 +213,7 @@ test("permission on the cluster takes the place of that on topics where Kafka sa
   for (const row of servedApis({ telemetry: true }).values()) {
     // WriteTxnMarkers looks for one of two permissions itself.
     if (row.topics?.operation === null && row.name !== "WriteTxnMarkers")
-      expect(row.action({})?.resource, row.name).toBe("CLUSTER");
+      expect(row.action({}, 0)?.resource, row.name).toBe("CLUSTER");
   }
 });
 

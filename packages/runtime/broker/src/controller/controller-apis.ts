@@ -7,6 +7,7 @@ import {
   type UpdateFeaturesResponse,
 } from "@samsa/protocol";
 import { ALTER_CLUSTER, ALTER_CLUSTER_CONFIGS, apisOn, CLUSTER_ACTION, DESCRIBE_CLUSTER } from "../request/api-row.ts";
+import { CLIENT_APIS } from "./controller-client-apis.ts";
 import { apiVersions, describeCluster, listPartitionReassignments } from "./controller-cluster-apis.ts";
 import { NotControllerError } from "./quorum-controller.ts";
 import { control, type ControllerParts, type ControllerRow, ofQuorum } from "./controller-row.ts";
@@ -70,6 +71,7 @@ export const CONTROLLER_APIS: ReadonlyMap<number, ControllerRow> = apisOn("contr
   ofQuorum("RemoveRaftVoter", ALTER_CLUSTER),
   ofQuorum("UpdateRaftVoter"),
   control("UnregisterController", ALTER_CLUSTER),
+  ...CLIENT_APIS,
 ]);
 
 /** Errors of a replica that does not lead the quorum in the epoch of a request. */

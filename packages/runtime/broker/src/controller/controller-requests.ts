@@ -29,10 +29,14 @@ export const LISTENER_APIS: ReadonlyMap<number, ControllerRow> = new Map([
   [ENVELOPE.key, ENVELOPE],
 ]);
 
+interface Origin extends RequestContext {
+  readonly isForwarded?: true;
+}
+
 interface Call {
   readonly row: ControllerRow;
   readonly request: object;
-  readonly context: RequestContext;
+  readonly context: Origin;
 }
 
 /** Handles requests that arrive on a listener of controllers, in an Envelope or not (`ControllerApis.handle`). */
@@ -50,7 +54,7 @@ export class ControllerRequests {
   }
 
   /** Replies once, now or later; never throws. */
-  handle(row: ControllerRow, request: object, context: RequestContext, reply: AnyReply): void {
+  handle(row: ControllerRow, request: object, context: Origin, reply: AnyReply): void {
     let isReplied = false;
     const once: AnyReply = (response, sent) => {
       isReplied = true;
@@ -58,15 +62,15 @@ export class ControllerRequests {
     };
     try {
       const client = { user: context.user, host: context.peer.host };
-      const action = row.action(request);
+      const action = row.action(request, context.version);
       if (action !== undefined && !this.#authorizer.allows(client, action)) {
         return once(row.failure(request, denial(row.name, action), context.version));
       }
       if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
       if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, request as BrokerHeartbeatRequest);
-      const { version, listener, user, clientId } = context;
+      const { version, listener, user, clientId, close, isForwarded = false } = context;
       const quota = mutationQuota(this.#parts, row, { user, clientId, version });
-      row.handle(this.#parts, request, { version, listener, quota }, once);
+      row.handle(this.#parts, request, { version, listener, quota, user, isForwarded, close }, once);
     } catch (error) {
       this.#logger.error("request failed", { api: row.name, version: context.version, error });
       if (!isReplied) reply(row.failure(request, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, context.version));
@@ -86,7 +90,11 @@ export class ControllerRequests {
       if (version < row.first || version > row.last) return refuse(Errors.UNSUPPORTED_VERSION);
       const { user, host, head } = opened;
       const peer = { ...context.peer, host };
-      const inner = { ...context, version, user, clientId: head.clientId, peer };
+      const close = (reason: string): void => {
+        this.#logger.warn("the request in an envelope cannot be read", { reason });
+        refuse(Errors.INVALID_REQUEST);
+      };
+      const inner = { ...context, version, user, clientId: head.clientId, peer, close, isForwarded: true as const };
       call = { row, request: row.request.decode(opened.body, version), context: inner };
     } catch (error) {
       if (!(error instanceof MalformedError || error instanceof UnsupportedVersionError)) throw error;

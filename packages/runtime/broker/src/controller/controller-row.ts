@@ -12,6 +12,7 @@ import {
   type Columns,
 } from "../request/api-row.ts";
 import type { BrokerConfig } from "../config/configs.ts";
+import type { Settings } from "../config/settings.ts";
 import type { RequestError } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA, type QuotaClient, type Quotas } from "../quotas/quotas.ts";
@@ -24,6 +25,7 @@ export interface ControllerParts {
   readonly nodeId: BrokerId;
   readonly clusterId: string;
   readonly config: BrokerConfig;
+  readonly settings: Settings;
   readonly quotas: Quotas;
   readonly quorum: Pick<RaftClient, "epoch" | "handle" | "kraftVersion" | "leaderId" | "upgradeKraftVersion">;
   readonly controller: QuorumController;
@@ -40,6 +42,12 @@ export interface ControllerContext {
   readonly listener: string | undefined;
   /** Quota of the client; a broker's own requests have none. */
   readonly quota: MutationQuota;
+  /** Name of the principal. */
+  readonly user: string;
+  /** True if a broker has sent the request on, in an Envelope or within the process. */
+  readonly isForwarded: boolean;
+  /** Ends a request that cannot be parsed without an answer of its API. */
+  close(reason: string): void;
 }
 
 /** Treatment of an API's requests; by default, the controller decides on every request. */

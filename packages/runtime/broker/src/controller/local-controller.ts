@@ -28,8 +28,10 @@ export class LocalController implements ControllerChannel {
     const row = CONTROLLER_APIS.get(key);
     invariant(row !== undefined, "every API of the channel has a row");
     const quota = mutationQuota(this.#parts, row, client);
-    const context = { version: client?.version ?? lastStable, listener: undefined, quota };
+    const { version = lastStable, user = "" } = client ?? {};
     return new Promise(resolve => {
+      const close = (): void => invariant(false, "a broker sends requests on that it has read");
+      const context = { version, listener: undefined, quota, user, isForwarded: true, close };
       row.handle(this.#parts, request, context, draft => resolve(controllerResponse(api, draft ?? {})));
     });
   }

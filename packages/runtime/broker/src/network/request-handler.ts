@@ -34,7 +34,7 @@ export class RequestHandler {
     };
     try {
       const gate = { authorizer: this.#authorizer, client: { user: context.user, host: context.peer.host } };
-      const action = api.action(request);
+      const action = api.action(request, context.version);
       if (action !== undefined && !gate.authorizer.allows(gate.client, action)) {
         return once(api.failure(request, denial(api.name, action), context.version));
       }

@@ -1,6 +1,9 @@
 import { Errors } from "@samsa/protocol";
-import { errorResponses } from "../../request/error-responses.ts";
-import type { Handler } from "../../request/handler.ts";
+import { errorResponses } from "./error-responses.ts";
+import type { Handler } from "./handler.ts";
+import type { RequestContext } from "./request-context.ts";
+
+type Closing = Pick<RequestContext, "close">;
 
 /** Code of UNKNOWN in all enumerations of an entry. Requests that contain it cannot be parsed. */
 const UNKNOWN = 0;
@@ -13,7 +16,7 @@ function hasUnknown(codes: readonly number[]): boolean {
 const CREATION = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured." };
 const DESCRIPTION = { ...Errors.SECURITY_DISABLED, detail: "No Authorizer is configured on the broker" };
 
-export const describeAcls: Handler<"DescribeAcls", unknown> = (_parts, request, context, reply) => {
+export const describeAcls: Handler<"DescribeAcls", unknown, Closing> = (_parts, request, context, reply) => {
   const { patternTypeFilter, resourceTypeFilter, operation, permissionType } = request;
   if (hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType])) {
     return context.close("DescribeAcls contains UNKNOWN elements");
@@ -21,7 +24,7 @@ export const describeAcls: Handler<"DescribeAcls", unknown> = (_parts, request, 
   reply(errorResponses.DescribeAcls(request, DESCRIPTION));
 };
 
-export const createAcls: Handler<"CreateAcls", unknown> = (_parts, request, context, reply) => {
+export const createAcls: Handler<"CreateAcls", unknown, Closing> = (_parts, request, context, reply) => {
   const isUnknown = request.creations.some(creation => {
     const { resourceType, resourcePatternType, operation, permissionType } = creation;
     return hasUnknown([resourceType, resourcePatternType, operation, permissionType]);
@@ -30,7 +33,7 @@ export const createAcls: Handler<"CreateAcls", unknown> = (_parts, request, cont
   reply(errorResponses.CreateAcls(request, CREATION));
 };
 
-export const deleteAcls: Handler<"DeleteAcls", unknown> = (_parts, request, context, reply) => {
+export const deleteAcls: Handler<"DeleteAcls", unknown, Closing> = (_parts, request, context, reply) => {
   const isUnknown = request.filters.some(filter => {
     const { patternTypeFilter, resourceTypeFilter, operation, permissionType } = filter;
     return hasUnknown([patternTypeFilter, resourceTypeFilter, operation, permissionType]);

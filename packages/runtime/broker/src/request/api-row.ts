@@ -8,13 +8,16 @@ import type { TopicAccess } from "./request-topics.ts";
 /** `Reply` of an API whose type is not known to the caller. */
 export type AnyReply = (response: object | null, sent?: () => void) => void;
 
-/** Permission for a whole request: on the cluster, or on the group or transactional id that the request names. */
+/**
+ * Permission for a whole request: on the cluster, or on the group or transactional id that the request names. null: this
+ * request needs none.
+ */
 export type Permission<N extends ApiName> =
   | readonly [operation: AclOperation, resource: "CLUSTER"]
   | readonly [
       operation: AclOperation,
-      resource: "GROUP" | "TRANSACTIONAL_ID",
-      nameOf: (request: RequestOf<N>) => string | null,
+      resource: "CLUSTER" | "GROUP" | "TRANSACTIONAL_ID",
+      nameOf: (request: RequestOf<N>, version: number) => string | null,
     ];
 
 /**
@@ -58,7 +61,7 @@ export interface ApiShape {
   readonly request: { decode(reader: ByteReader, version: number): object };
   readonly response: { encode(writer: ByteWriter, value: object, version: number): void };
   /** Action that the client needs permission for before the handler is called; undefined: none. */
-  action(request: object): Action | undefined;
+  action(request: object, version: number): Action | undefined;
   /** Response to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
   failure: ErrorResponse<object>;
 }
@@ -91,10 +94,10 @@ export function apiRow<N extends AnswerableApi, Parts, Context>(
 ): ApiRow<Parts, Context> {
   const { key, request, response, first, lastStable, listeners, forwardable } = Apis[name];
   const { permission, throttle = "request", announcedFirst, transient, topics, forwarded } = columns;
-  const action = (asked: RequestOf<N>): Action | undefined => {
+  const action = (asked: RequestOf<N>, version: number): Action | undefined => {
     if (permission === undefined) return undefined;
     const [operation, resource, nameOf] = permission;
-    const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked);
+    const of = nameOf === undefined ? CLUSTER_NAME : nameOf(asked, version);
     return of === null ? undefined : { operation, resource, name: of };
   };
   const typed = { request, response, action, failure: errorResponses[name], handle: handler };

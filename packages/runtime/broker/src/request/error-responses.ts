@@ -25,6 +25,7 @@ const NO_PROTOCOL_VERSION = 7;
 const GROUP_ERROR_VERSION = 2;
 const MANY_GROUPS_VERSION = 8;
 
+const NO_BYTES = new Uint8Array(0);
 const NOTHING = { throttleTimeMs: 0 } as const;
 const API_VERSIONS = { apiKey: Apis.ApiVersions.key, minVersion: 0, maxVersion: Apis.ApiVersions.lastStable } as const;
 /** Fields of a transaction that could not be described. */
@@ -139,6 +140,19 @@ export const errorResponses = {
     ...NOTHING,
     filterResults: filters.map(() => ({ errorCode: code, errorMessage: detail, matchingAcls: [] })),
   }),
+  SaslHandshake: (_request, { code }) => ({ errorCode: code, mechanisms: [] }),
+  SaslAuthenticate: (_request, { code, detail }) => ({ errorCode: code, errorMessage: detail, authBytes: NO_BYTES }),
+  CreateDelegationToken: (_request, { code }) => ({
+    ...NOTHING,
+    errorCode: code,
+    ...{ principalType: "User", principalName: "ANONYMOUS" },
+    ...{ tokenRequesterPrincipalType: "User", tokenRequesterPrincipalName: "ANONYMOUS" },
+    ...{ issueTimestampMs: -1, expiryTimestampMs: -1, maxTimestampMs: -1 },
+    tokenId: "",
+    hmac: NO_BYTES,
+  }),
+  RenewDelegationToken: (_request, { code }) => ({ ...NOTHING, errorCode: code, expiryTimestampMs: 0 }),
+  ExpireDelegationToken: (_request, { code }) => ({ ...NOTHING, errorCode: code, expiryTimestampMs: 0 }),
   AllocateProducerIds: (_request, { code }) => ({
     ...NOTHING,
     errorCode: code,

@@ -3,7 +3,7 @@ import { topicNamed } from "@samsa/metadata";
 import { Errors } from "@samsa/protocol";
 import { OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC } from "../../config/internal-topics.ts";
 import { partitionFor } from "../../coordinator/shards.ts";
-import type { Handler } from "../../request/handler.ts";
+import type { Handler, RequestOf } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
 
 type Needs = Pick<BrokerParts, "autoTopics" | "groups" | "node" | "nodeId" | "shares" | "topics" | "transactions">;
@@ -27,6 +27,12 @@ const NOWHERE = { nodeId: -1, host: "", port: -1 };
 function isShareKey(key: string): boolean {
   const [partition = "", topicId = "", ...group] = key.split(":").reverse();
   return group.join(":").trim() !== "" && parseUuid(topicId) !== undefined && /^[+-]?\d{1,10}$/.test(partition);
+}
+
+/** True for a request of a broker: only these use share coordinators. */
+export function findsShareCoordinator(request: RequestOf<"FindCoordinator">, version: number): boolean {
+  const { keyType, coordinatorKeys } = request;
+  return keyType === SHARE && version >= SHARE_VERSION && coordinatorKeys.length > 0;
 }
 
 /** Answers with the leader of the partition in which the coordinator of a key keeps its state. */

@@ -1,0 +1,84 @@
+import { type ApiName, Errors } from "@samsa/protocol";
+import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
+import { createAcls, deleteAcls, describeAcls } from "../request/acls.ts";
+import { ALTER_CLUSTER, type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
+import type { Handler } from "../request/handler.ts";
+import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
+
+type Served<N extends ApiName> = Handler<N, ControllerParts, ControllerContext>;
+
+function row<N extends AnswerableApi>(name: N, handler: Served<NoInfer<N>>, columns: Columns<N> = {}): ControllerRow {
+  return apiRow<N, ControllerParts, ControllerContext>(name, handler, columns);
+}
+
+/** DescribeConfigs of this controller, of topics and of the cluster (KIP-919). */
+const describeConfigs: Served<"DescribeConfigs"> = ({ nodeId, settings, image }, request, _context, reply) => {
+  const metadata = image();
+  const topicFault = (name: string) => (metadata.topicIds.has(name) ? undefined : absentTopic(name));
+  reply(describedConfigs({ nodeId, settings, image: metadata }, request, topicFault));
+};
+
+/** Answer to SASL on a connection that needs no authentication, or has it behind itself. */
+const saslHandshake: Served<"SaslHandshake"> = (_parts, _request, _context, reply) =>
+  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, mechanisms: [] });
+
+const saslAuthenticate: Served<"SaslAuthenticate"> = (_parts, _request, _context, reply) => {
+  const errorMessage = "SaslAuthenticate request received after successful authentication";
+  reply({ errorCode: Errors.ILLEGAL_SASL_STATE.code, errorMessage, authBytes: new Uint8Array(0) });
+};
+
+/** Error of requests for delegation tokens, and the times with it: no secret key is set (`allowTokenRequests`). */
+function tokenFault({ isForwarded }: ControllerContext): { readonly errorCode: number; readonly time: number } {
+  // A broker has asked its client for more than this connection could.
+  return isForwarded
+    ? { errorCode: Errors.DELEGATION_TOKEN_AUTH_DISABLED.code, time: 0 }
+    : { errorCode: Errors.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.code, time: -1 };
+}
+
+const createDelegationToken: Served<"CreateDelegationToken"> = (_parts, request, context, reply) => {
+  const requester = { type: "User", name: context.user };
+  const { ownerPrincipalType, ownerPrincipalName } = request;
+  const isOwn = ownerPrincipalName === null || ownerPrincipalName === "";
+  const owner = isOwn ? requester : { type: ownerPrincipalType ?? requester.type, name: ownerPrincipalName };
+  const { errorCode, time } = tokenFault(context);
+  reply({
+    errorCode,
+    principalType: owner.type,
+    principalName: owner.name,
+    tokenRequesterPrincipalType: requester.type,
+    tokenRequesterPrincipalName: requester.name,
+    issueTimestampMs: time,
+    expiryTimestampMs: time,
+    maxTimestampMs: time,
+    tokenId: "",
+    hmac: new Uint8Array(0),
+    throttleTimeMs: 0,
+  });
+};
+
+/** Renewal or expiry of a token. */
+const changeToken: Served<"RenewDelegationToken"> & Served<"ExpireDelegationToken"> = (
+  _parts: ControllerParts,
+  _request: object,
+  context: ControllerContext,
+  reply: (response: { errorCode: number; expiryTimestampMs: number; throttleTimeMs: number }) => void,
+) => {
+  const { errorCode, time } = tokenFault(context);
+  reply({ errorCode, expiryTimestampMs: time, throttleTimeMs: 0 });
+};
+
+/**
+ * APIs for clients of controllers that the controller does not decide on. DescribeDelegationToken and
+ * DescribeUserScramCredentials are among Kafka's schemas for controllers, but `ControllerApis` answers neither.
+ */
+export const CLIENT_APIS: readonly ControllerRow[] = [
+  row("DescribeConfigs", describeConfigs),
+  row("DescribeAcls", describeAcls, DESCRIBE_CLUSTER),
+  row("CreateAcls", createAcls, ALTER_CLUSTER),
+  row("DeleteAcls", deleteAcls, ALTER_CLUSTER),
+  row("SaslHandshake", saslHandshake),
+  row("SaslAuthenticate", saslAuthenticate),
+  row("CreateDelegationToken", createDelegationToken),
+  row("RenewDelegationToken", changeToken),
+  row("ExpireDelegationToken", changeToken),
+];

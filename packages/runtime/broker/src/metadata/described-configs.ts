@@ -1,0 +1,237 @@
+import {
+  type AnyConfigSpec,
+  type BrokerId,
+  CONFIG_TYPE_IDS,
+  type ConfigSpecs,
+  entryAt,
+  invariant,
+  shownConfigValue,
+} from "@samsa/base";
+import { topicNameFault } from "@samsa/controller";
+import { configsOf, type MetadataImage, RESOURCE_TYPE } from "@samsa/metadata";
+import { type DescribeConfigsRequest, type ErrorName, Errors } from "@samsa/protocol";
+import { clientMetricsConfigs } from "../config/client-metrics-configs.ts";
+import { listenerSpec } from "../config/config-checks.ts";
+import { brokerConfigs } from "../config/configs.ts";
+import { groupConfigs } from "../config/group-configs.ts";
+import { type Setting, type Settings, SOURCE } from "../config/settings.ts";
+import { topicConfigs } from "../config/topic-configs.ts";
+import type { ItemOf, RequestOf, ResponseOf } from "../request/handler.ts";
+
+type ConfigEntry = NonNullable<ItemOf<"DescribeConfigs", "results">["configs"]>[number];
+
+/** Node whose settings are described, and its metadata. */
+export interface ConfigSource {
+  readonly nodeId: BrokerId;
+  readonly settings: Settings;
+  readonly image: MetadataImage;
+}
+
+const BROKER_LOGGER = 8;
+const KNOWN_TYPES: readonly number[] = [...Object.values(RESOURCE_TYPE), BROKER_LOGGER];
+
+type Resource = DescribeConfigsRequest["resources"][number];
+/** A resource to describe, and the options of its request. */
+interface Asked extends Pick<DescribeConfigsRequest, "includeSynonyms" | "includeDocumentation"> {
+  readonly resource: Resource;
+}
+
+interface Described {
+  readonly value: string | null;
+  /** Synonyms, highest precedence first. */
+  readonly layers: readonly Setting[];
+  readonly readOnly?: boolean;
+}
+
+/** Reason why a resource cannot be described. */
+class Refused extends Error {
+  readonly code: number;
+  constructor(error: ErrorName, message: string) {
+    super(message);
+    this.code = Errors[error].code;
+  }
+}
+
+/** Describes the requested settings of `specs`; leaves out settings for which `describe` returns undefined. */
+function entries(
+  { resource, includeSynonyms, includeDocumentation }: Asked,
+  specs: ConfigSpecs,
+  describe: (name: string, spec: AnyConfigSpec) => Described | undefined,
+) {
+  const keys = resource.configurationKeys ?? [];
+  return Object.entries(specs).flatMap(([name, spec]) => {
+    if (spec.internal === true || (keys.length > 0 && !keys.includes(name))) return [];
+    const found = describe(name, spec);
+    if (found === undefined) return [];
+    const { value, layers, readOnly = false } = found;
+    const isSensitive = spec.type === "password";
+    const synonyms = layers.map(layer => ({ ...layer, value: isSensitive ? null : layer.value }));
+    return [
+      {
+        name,
+        value: isSensitive || value === null ? null : shownConfigValue(spec, value),
+        readOnly,
+        configSource: layers[0]?.source ?? SOURCE.default,
+        isSensitive,
+        synonyms: includeSynonyms ? synonyms : [],
+        configType: CONFIG_TYPE_IDS[spec.type],
+        documentation: includeDocumentation ? spec.doc : null,
+      },
+    ];
+  });
+}
+
+function ofTopic(parts: ConfigSource, asked: Asked) {
+  const { image } = parts;
+  const topic = asked.resource.resourceName;
+  return entries(asked, topicConfigs, name => ({
+    value: parts.settings.topicValue(image, topic, name).value,
+    layers: parts.settings.topicSetting(image, topic, name),
+  }));
+}
+
+function brokerId(name: string): BrokerId {
+  if (/^[+-]?\d{1,10}$/.test(name)) return Number(name);
+  throw new Refused("INVALID_REQUEST", `Broker id must be an integer, but it is: ${name}`);
+}
+
+function ofBroker(parts: ConfigSource, asked: Asked) {
+  const { settings, image, nodeId } = parts;
+  const { resourceName } = asked.resource;
+  if (resourceName === "") {
+    // Describe only the cluster-wide defaults that have been set.
+    const set = settings.dynamic(image, "");
+    const shown = entries(asked, brokerConfigs, (name, spec) => {
+      const value = set.get(name);
+      return value === undefined
+        ? undefined
+        : { value, layers: [{ name, value, source: SOURCE.cluster }], readOnly: spec.update === undefined };
+    });
+    return [...shown, ...idleEntries(parts, asked, [""])];
+  }
+  if (brokerId(resourceName) !== nodeId) {
+    const expected = `Unexpected broker id, expected ${nodeId} or empty string`;
+    throw new Refused("INVALID_REQUEST", `${expected}, but received ${resourceName}`);
+  }
+  const shown = entries(asked, brokerConfigs, (name, spec) => ({
+    value: settings.brokerValue(image, name),
+    layers: settings.brokerSetting(image, name),
+    readOnly: (spec.update ?? "read-only") === "read-only",
+  }));
+  return [...shown, ...idleEntries(parts, asked, [resourceName, ""])];
+}
+
+/** Dynamic settings without an effect; values of unknown settings are hidden, as they may be secret. */
+function idleEntries(parts: ConfigSource, asked: Asked, resourceNames: readonly string[]) {
+  const stored = resourceNames.map(name => ({
+    source: name === "" ? SOURCE.cluster : SOURCE.broker,
+    values: configsOf(parts.image, RESOURCE_TYPE.broker, name),
+  }));
+  const names = [...new Set(stored.flatMap(({ values }) => [...values.keys()]))];
+  const idle = names.filter(name => !Object.hasOwn(brokerConfigs, name));
+  const specs = Object.fromEntries(idle.map(name => [name, listenerSpec(name) ?? UNKNOWN]));
+  return entries(asked, specs, name => {
+    const layers = stored.flatMap(({ source, values }) => {
+      const value = values.get(name);
+      return value === undefined ? [] : [{ name, value, source }];
+    });
+    return { value: entryAt(layers, 0).value, layers };
+  }).map(entry => (specs[entry.name] === UNKNOWN ? { ...entry, configType: UNKNOWN_TYPE } : entry));
+}
+
+/** `ConfigType.UNKNOWN`. */
+const UNKNOWN_TYPE = 0;
+/** Spec of an unknown setting; its type is `password` because the value may be a secret. */
+const UNKNOWN: AnyConfigSpec = { type: "password", default: null, doc: "" };
+
+function ofGroup(parts: ConfigSource, asked: Asked) {
+  const { settings, image } = parts;
+  const { resourceType, resourceName } = asked.resource;
+  if (resourceName === "") throw new Refused("INVALID_REQUEST", "Group name must not be empty");
+  const own = configsOf(image, resourceType, resourceName);
+  return entries(asked, groupConfigs, (name, spec) => {
+    const synonym = spec.synonyms?.[0];
+    const known = synonym === undefined ? [] : settings.brokerSetting(image, synonym);
+    const behind = known.length > 0 ? known : [{ name: synonym ?? name, value: spec.default, source: SOURCE.default }];
+    const value = own.get(name);
+    return value === undefined
+      ? { value: entryAt(behind, 0).value, layers: behind }
+      : { value, layers: [{ name, value, source: SOURCE.group }, ...behind] };
+  });
+}
+
+function ofSubscription(parts: ConfigSource, asked: Asked) {
+  const { resourceType, resourceName } = asked.resource;
+  if (resourceName === "") {
+    throw new Refused("INVALID_REQUEST", "Client metrics subscription name must not be empty");
+  }
+  const own = configsOf(parts.image, resourceType, resourceName);
+  return entries(asked, clientMetricsConfigs, (name, spec) => {
+    const value = own.get(name);
+    const layers = value === undefined ? [] : [{ name, value, source: SOURCE.clientMetrics }];
+    return { value: value ?? spec.default, layers };
+  });
+}
+
+/** Describes loggers. Kafka has loggers with Log4j only, and this broker has none. */
+function ofLoggers(parts: ConfigSource, { resource: { resourceName } }: Asked) {
+  if (resourceName === "") throw new Refused("INVALID_REQUEST", "Broker id must not be empty");
+  if (brokerId(resourceName) === parts.nodeId) return [];
+  const expected = `Unexpected broker id, expected ${parts.nodeId}`;
+  throw new Refused("INVALID_REQUEST", `${expected} but received ${resourceName}`);
+}
+
+const DESCRIBERS: Readonly<Record<number, (parts: ConfigSource, asked: Asked) => ConfigEntry[]>> = {
+  [RESOURCE_TYPE.topic]: ofTopic,
+  [RESOURCE_TYPE.broker]: ofBroker,
+  [RESOURCE_TYPE.group]: ofGroup,
+  [RESOURCE_TYPE.clientMetrics]: ofSubscription,
+  [BROKER_LOGGER]: ofLoggers,
+};
+
+/** Error of a topic that cannot be described; undefined: none. */
+export type TopicFault = (topic: string) => { errorCode: number; errorMessage: string } | undefined;
+
+function describe(source: ConfigSource, topicFault: TopicFault, asked: Asked) {
+  const { resourceType, resourceName } = asked.resource;
+  const nothing: ConfigEntry[] = [];
+  const base = { resourceType, resourceName, errorCode: 0, errorMessage: "", configs: nothing };
+  const fault = resourceType === RESOURCE_TYPE.topic ? topicFault(resourceName) : undefined;
+  if (fault !== undefined) return { ...base, ...fault };
+  const describer = DESCRIBERS[resourceType];
+  invariant(describer !== undefined, "the type of the resource is known");
+  try {
+    return { ...base, configs: describer(source, asked) };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { ...base, errorCode: error.code, errorMessage: error.message };
+  }
+}
+
+/** DescribeConfigs of a node (`ConfigHelper`). */
+export function describedConfigs(
+  source: ConfigSource,
+  request: RequestOf<"DescribeConfigs">,
+  topicFault: TopicFault,
+): ResponseOf<"DescribeConfigs"> {
+  const { resources, includeSynonyms, includeDocumentation } = request;
+  // An unknown resource type fails the whole request.
+  if (resources.some(({ resourceType }) => !KNOWN_TYPES.includes(resourceType))) {
+    const { code: errorCode, message: errorMessage } = Errors.INVALID_REQUEST;
+    const failed = { errorCode, errorMessage, configs: [] };
+    const results = resources.map(({ resourceType, resourceName }) => ({ resourceType, resourceName, ...failed }));
+    return { throttleTimeMs: 0, results };
+  }
+  const asked = { includeSynonyms, includeDocumentation };
+  return {
+    throttleTimeMs: 0,
+    results: resources.map(resource => describe(source, topicFault, { resource, ...asked })),
+  };
+}
+
+/** Error of a topic that does not exist. */
+export function absentTopic(name: string): { errorCode: number; errorMessage: string } {
+  const errorMessage = topicNameFault(name) ?? "";
+  const error = errorMessage === "" ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION;
+  return { errorCode: error.code, errorMessage };
+}
