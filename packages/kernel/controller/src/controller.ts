@@ -116,7 +116,12 @@ export class Controller<Waiter> {
       context: DecisionContext,
       request: ControllerRequests[N]["request"],
     ) => Decision<ControllerRequests[N]["reply"]>;
-    return decider(this.#context(this.#speculative, draw), request);
+    return this.#noted(decider(this.#context(this.#speculative, draw), request), draw);
+  }
+
+  #noted<D extends Decision<unknown> | undefined>(decision: D, { now }: Draw): D {
+    if (decision !== undefined && decision.records.length > 0) this.#tasks.decided(now);
+    return decision;
   }
 
   #context(image: MetadataImage, draw: Draw): DecisionContext {
@@ -132,7 +137,7 @@ export class Controller<Waiter> {
 
   /** Time at which `tick` has something to do; Infinity if it never has. */
   get nextDeadline(): number {
-    return this.#hasRenounced ? Infinity : Math.min(this.#sessions.nextExpiry(), this.#tasks.next);
+    return this.#hasRenounced ? Infinity : Math.min(this.#sessions.nextExpiry(), this.#tasks.next(this.#speculative));
   }
 
   /**
@@ -140,7 +145,7 @@ export class Controller<Waiter> {
    * appended: there may be more.
    */
   tick(draw: Draw): PeriodicDecision | undefined {
-    return this.#tasks.decide(this.#context(this.#speculative, draw));
+    return this.#noted(this.#tasks.decide(this.#context(this.#speculative, draw)), draw);
   }
 
   /** Replays records that were appended to the log; `provenance` is that of the last one. */

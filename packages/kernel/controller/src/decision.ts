@@ -57,6 +57,8 @@ export interface ControllerSettings {
   readonly preferredElectionIntervalMs: number | undefined;
   /** `unclean.leader.election.interval.ms`, an internal setting of Kafka. */
   readonly uncleanElectionIntervalMs: number;
+  /** `metadata.max.idle.interval.ms`; 0: no empty records. */
+  readonly maxIdleIntervalMs: number;
   /** Returns the level of kraft.version, which the quorum keeps. */
   readonly kraftVersion: () => number;
   /** Returns the configs in a CreateTopics reply, from the settings that differ from the defaults. */

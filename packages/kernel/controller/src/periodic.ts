@@ -1,5 +1,6 @@
 import type { BrokerId } from "@samsa/base";
-import type { MetadataRecord } from "@samsa/protocol";
+import type { MetadataImage } from "@samsa/metadata";
+import { type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import type { ControllerSettings, Decision, DecisionContext } from "./decision.ts";
 import { fencedBroker } from "./heartbeat.ts";
 import { electionOf, partitionAt } from "./leadership.ts";
@@ -8,8 +9,8 @@ import type { Place } from "./broker-partitions.ts";
 
 /** Decision that no request asks for. The name is that of Kafka's `PeriodicTask`. */
 export interface PeriodicDecision extends Decision<undefined> {
-  readonly task: "maybeFenceStaleBroker" | "electPreferred" | "electUnclean";
-  /** Broker that is fenced; undefined for elections. */
+  readonly task: "maybeFenceStaleBroker" | "electPreferred" | "electUnclean" | "writeNoOpRecord";
+  /** Broker that is fenced; undefined for other tasks. */
   readonly brokerId: BrokerId | undefined;
 }
 
@@ -22,23 +23,45 @@ const SHORT_DELAY_MS = 10;
 export class PeriodicTasks {
   readonly #settings: ControllerSettings;
   #nextPreferred: number;
+  /** Time of the last decision with records. */
+  #lastRecord: number;
   #nextUnclean: number;
 
   /** `now` is the monotonic time in milliseconds at which the controller becomes active. */
   constructor(settings: ControllerSettings, now: number) {
     this.#settings = settings;
+    this.#lastRecord = now;
     this.#nextPreferred = now + (settings.preferredElectionIntervalMs ?? Infinity);
     this.#nextUnclean = now + settings.uncleanElectionIntervalMs;
   }
 
-  /** Time of the next elections. */
-  get next(): number {
-    return Math.min(this.#nextPreferred, this.#nextUnclean);
+  /** Time of the next elections, or of a record that only shows that this controller is active (KIP-835). */
+  next(image: MetadataImage): number {
+    return Math.min(this.#nextPreferred, this.#nextUnclean, this.#nextNoOp(image));
+  }
+
+  /** Takes note of a decision with records. */
+  decided(now: number): void {
+    this.#lastRecord = now;
   }
 
   /** Next decision that is due; undefined if there is none. */
   decide(context: DecisionContext): PeriodicDecision | undefined {
-    return fencing(context) ?? this.#preferred(context) ?? this.#unclean(context);
+    return fencing(context) ?? this.#preferred(context) ?? this.#unclean(context) ?? this.#noOp(context);
+  }
+
+  /** In contrast to Kafka, a controller without other nodes writes no empty records: nobody would miss it. */
+  #nextNoOp({ brokers, controllers }: MetadataImage): number {
+    const { maxIdleIntervalMs, nodeId, quorumNodes } = this.#settings;
+    const isOther = (nodes: { readonly size: number; has(id: BrokerId): boolean }): boolean =>
+      nodes.size > (nodes.has(nodeId) ? 1 : 0);
+    const isWatched = isOther(brokers) || isOther(controllers) || quorumNodes().length > 1;
+    return maxIdleIntervalMs > 0 && isWatched ? this.#lastRecord + maxIdleIntervalMs : Infinity;
+  }
+
+  #noOp({ image, draw }: DecisionContext): PeriodicDecision | undefined {
+    if (draw.now < this.#nextNoOp(image)) return undefined;
+    return decision("writeNoOpRecord", [metadataRecord("NoOpRecord", 0, {})]);
   }
 
   #preferred(context: DecisionContext): PeriodicDecision | undefined {

@@ -31,6 +31,7 @@ const SETTINGS: ControllerSettings = {
   isLocal: () => false,
   preferredElectionIntervalMs: 300_000,
   uncleanElectionIntervalMs: 300_000,
+  maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
   replication: () => ({ uncleanLeaderElection: false, minInsyncReplicas: 2 }),
   describeTopic: () => [],

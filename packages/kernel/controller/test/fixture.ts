@@ -43,6 +43,7 @@ export const settings: ControllerSettings = {
   isLocal: () => false,
   preferredElectionIntervalMs: 300_000,
   uncleanElectionIntervalMs: 300_000,
+  maxIdleIntervalMs: 0,
   kraftVersion: () => 1,
   replication: (image, topic) => {
     const configs = configsOf(image, RESOURCE_TYPE.topic, topic);

@@ -85,6 +85,33 @@ test("a partition without a leader gets one that is not in sync if its topic all
   expect(cluster.tick()).toBeUndefined();
 });
 
+test("an idle controller shows other nodes that it is active, and writes nothing for itself", () => {
+  const MAX_IDLE = 500;
+  cluster.takeOver({ maxIdleIntervalMs: MAX_IDLE });
+  const from = cluster.now;
+  expect(cluster.controller.nextDeadline).toBe(from + MAX_IDLE);
+  cluster.now += 300;
+  cluster.beat(2, epochs[2]);
+  // A decision with records counts, and one without does not.
+  expect(cluster.controller.nextDeadline).toBe(cluster.now + MAX_IDLE);
+  cluster.now += 200;
+  cluster.beat(2, epochs[2]);
+  expect(cluster.controller.nextDeadline).toBe(from + 300 + MAX_IDLE);
+  cluster.now += 299;
+  expect(cluster.tick()).toBeUndefined();
+  cluster.now += 1;
+  expect(cluster.tick()).toMatchObject({ task: "writeNoOpRecord", records: [{ type: "NoOpRecord" }] });
+  expect(cluster.tick()).toBeUndefined();
+  expect(cluster.controller.nextDeadline).toBe(cluster.now + MAX_IDLE);
+  cluster.run("UnregisterBroker", { brokerId: 2 });
+  cluster.now += 2 * MAX_IDLE;
+  expect(cluster.tick(), "a node of its own").toBeUndefined();
+  cluster.takeOver({ maxIdleIntervalMs: MAX_IDLE, quorumNodes: () => [1, 2] });
+  expect(cluster.controller.nextDeadline).toBe(cluster.now + MAX_IDLE);
+  cluster.takeOver({ maxIdleIntervalMs: 0, quorumNodes: () => [1, 2] });
+  expect(cluster.controller.nextDeadline).toBeGreaterThan(cluster.now + MAX_IDLE);
+});
+
 test("a broker is fenced at the cost of its partitions", () => {
   let asked = 0;
   const replication = () => {

@@ -73,6 +73,7 @@ export class ControllerRole {
           ? config["leader.imbalance.check.interval.seconds"] * 1000
           : undefined,
         uncleanElectionIntervalMs: config["unclean.leader.election.interval.ms"],
+        maxIdleIntervalMs: config["metadata.max.idle.interval.ms"],
         configs: configRules(() => settings.broker(this.#controller.image)),
         replication: (image, topic) => ({
           uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",

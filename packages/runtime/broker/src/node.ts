@@ -283,6 +283,7 @@ export class Node {
       buffers,
       ...(tailBytes === undefined ? {} : { tailBytes }),
       checkpointIntervalMs: config["log.flush.offset.checkpoint.interval.ms"],
+      watermarkIntervalMs: config["replica.high.watermark.checkpoint.interval.ms"],
       onOffline: () => this.#offline(),
     });
   }

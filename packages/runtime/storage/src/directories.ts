@@ -39,6 +39,8 @@ export interface LogDirsOptions {
   readonly buffers?: BufferPool;
   /** Milliseconds between writes of the checkpoints; one minute by default. */
   readonly checkpointIntervalMs?: number;
+  /** Milliseconds between writes of high watermarks that have moved; five seconds by default. */
+  readonly watermarkIntervalMs?: number;
   /** Called once for each directory whose disk fails. */
   readonly onOffline?: (path: string, error: DiskError) => void;
 }
@@ -155,7 +157,7 @@ export class LogDirs {
 
   private open(path: string, buffers: BufferPool): LogDir | undefined {
     if (this.failures.has(path)) return undefined;
-    const { nodeId, configOf, checkpointIntervalMs, tailBytes } = this.options;
+    const { nodeId, configOf, checkpointIntervalMs, watermarkIntervalMs, tailBytes } = this.options;
     try {
       return openLogDir(this.env, path, {
         nodeId,
@@ -164,6 +166,7 @@ export class LogDirs {
         buffers,
         tailBytes: Math.floor((tailBytes ?? TAIL_BYTES) / this.allPaths().size),
         ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
+        ...(watermarkIntervalMs === undefined ? {} : { watermarkIntervalMs }),
         onOffline: (_dir, error) => this.failed(path, error),
       });
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { BrokerEpoch, BrokerId, Disk, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
-import { BufferPool, DiskError, entryAt, fromUtf8, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
+import { BufferPool, DiskError, entryAt, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
 import {
   CUT_SUFFIX,
   fileName,
@@ -16,7 +16,7 @@ import {
 import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
-import { type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
+import { brokerEpochIn, type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
 import { loadState } from "./recovery.ts";
 import { SharedRun } from "./shared-run.ts";
 import { TailPool } from "./tail.ts";
@@ -39,6 +39,8 @@ export interface LogDirOptions {
   readonly indexBytes?: number;
   /** Milliseconds between writes of the checkpoints; one minute by default. */
   readonly checkpointIntervalMs?: number;
+  /** Milliseconds between writes of high watermarks that have moved; five seconds by default. */
+  readonly watermarkIntervalMs?: number;
   /** Called once, when the disk fails. */
   readonly onOffline?: (dir: LogDir, error: DiskError) => void;
 }
@@ -132,19 +134,22 @@ export class LogDir implements LogHome<PartitionLog> {
   private readonly options: LogDirOptions;
   private readonly lock: DiskLock;
   private readonly checkpoints = new SharedRun(() => this.writeCheckpoints());
+  private readonly watermarks = new SharedRun(() => this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark));
   private readonly names = new SharedRun(() => this.syncRoot());
   private readonly removals = new Set<Removal>();
   private removing: Promise<void> | undefined;
   private flushing: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
+  private nextWatermarks: number;
+  /** High watermarks as they were written last. */
+  private written: readonly Offset[] = [];
   /** Number of times the checkpoints have been written. */
   private turn = 0;
   /** Logs that are gone but may still be in the checkpoints, with the `turn` in which they went. */
   private readonly stale = new Map<string, number>();
   /** Logs with a `.cut` file, which names the offset of a truncation that the checkpoints do not cover yet. */
   private readonly cuts = new Map<PartitionLog, Cut>();
-
   /** Logs that had a single segment when they were opened. */
   private readonly gapless = new WeakSet<PartitionLog>();
 
@@ -158,6 +163,7 @@ export class LogDir implements LogHome<PartitionLog> {
     this.indexes = new IndexCache(options.indexBytes ?? INDEX_BYTES);
     this.meta = this.ownership();
     this.nextCheckpoint = env.clock.monotonic() + this.interval;
+    this.nextWatermarks = env.clock.monotonic() + this.watermarkInterval;
     const marker = readWhole(env.disk, `${path}/${CLEAN}`);
     this.cleanStart = marker !== undefined;
     this.previousBrokerEpoch = marker === undefined ? -1 : brokerEpochIn(marker);
@@ -176,6 +182,10 @@ export class LogDir implements LogHome<PartitionLog> {
 
   private get interval(): number {
     return this.options.checkpointIntervalMs ?? 60_000;
+  }
+
+  private get watermarkInterval(): number {
+    return this.options.watermarkIntervalMs ?? 5000;
   }
 
   /** Reads `meta.properties`, or writes it if the directory is not formatted. */
@@ -391,7 +401,7 @@ export class LogDir implements LogHome<PartitionLog> {
     const points = new Map([...this.allLogs()].map(log => [log, log.durablePoint]));
     await this.writeOffsets(RECOVERY_POINTS, log => points.get(log) ?? -1);
     await this.writeOffsets(START_OFFSETS, log => (log.startOffset > log.state.oldest.base ? log.startOffset : -1));
-    await this.writeOffsets(HIGH_WATERMARKS, log => log.highWatermark);
+    await this.watermarks.run();
     await this.writeOffsets(CLEANED_TO, log => (log.cleanedTo > 0 ? log.cleanedTo : -1));
     const trusted = this.trustAgain(turn);
     await paced(this.env.timers, trusted, { width: FLUSH_WIDTH, work: log => log.syncNames() });
@@ -452,6 +462,15 @@ export class LogDir implements LogHome<PartitionLog> {
       if (due.length > 0) this.removing = this.removeAll(due).finally(() => (this.removing = undefined));
     }
     if (now >= this.nextCheckpoint) this.checkpoint().catch(this.failed);
+    if (now >= this.nextWatermarks) this.keepWatermarks(now);
+  }
+
+  private keepWatermarks(now: number): void {
+    this.nextWatermarks = now + this.watermarkInterval;
+    const { written } = this;
+    this.written = Array.from(this.allLogs(), log => log.highWatermark);
+    const isSame = written.length === this.written.length && this.written.every((offset, i) => offset === written[i]);
+    if (!isSame) this.watermarks.run().catch(this.failed);
   }
 
   private flushAll(due: readonly PartitionLog[]): Promise<void> {
@@ -553,17 +572,6 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** Advice about a disk that failed, to end a sentence with. */
 export function adviceOf(error: DiskError): string {
   return ADVICE[error.code] ?? "check its disk, then start the broker again";
-}
-
-/** Broker epoch in a marker of a clean shutdown; older releases wrote an empty file or a plain number. */
-function brokerEpochIn(marker: Uint8Array): BrokerEpoch {
-  try {
-    const parsed = JSON.parse(fromUtf8(marker)) as { brokerEpoch?: unknown } | number | null;
-    const epoch = typeof parsed === "object" ? parsed?.brokerEpoch : undefined;
-    return typeof epoch === "number" ? epoch : -1;
-  } catch {
-    return -1;
-  }
 }
 
 /** Creates a log directory, and those that it is in, if they are missing. Throws `DiskError`. */

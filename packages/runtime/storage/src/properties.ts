@@ -1,4 +1,4 @@
-import { type BrokerId, fromUtf8, utf8, type Uuid } from "@samsa/base";
+import { type BrokerEpoch, type BrokerId, fromUtf8, utf8, type Uuid } from "@samsa/base";
 
 /** `meta.properties`: the owner of a log directory. */
 export interface MetaProperties {
@@ -30,4 +30,15 @@ export function readMetaProperties(bytes: Uint8Array): Partial<MetaProperties> &
 export function writeMetaProperties(meta: MetaProperties): Uint8Array {
   const { clusterId, nodeId, directoryId } = meta;
   return utf8(`version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`);
+}
+
+/** Broker epoch in a marker of a clean shutdown; older releases wrote an empty file or a plain number. */
+export function brokerEpochIn(marker: Uint8Array): BrokerEpoch {
+  try {
+    const parsed = JSON.parse(fromUtf8(marker)) as { brokerEpoch?: unknown } | number | null;
+    const epoch = typeof parsed === "object" ? parsed?.brokerEpoch : undefined;
+    return typeof epoch === "number" ? epoch : -1;
+  } catch {
+    return -1;
+  }
 }

@@ -62,6 +62,35 @@ describe("recovery", () => {
   });
 });
 
+describe("high watermarks", () => {
+  const FILE = "/data/replication-offset-checkpoint";
+
+  test("are on the disk soon after they have moved, and are written no more often than that", async () => {
+    const fixture = new Fixture(1, {}, { watermarkIntervalMs: 300 });
+    const { disk, clock } = fixture.node.env;
+    let writes = 0;
+    fixture.node.disk.fault = (operation, path) => {
+      if (operation === "rename" && path.startsWith(FILE)) writes++;
+      return undefined;
+    };
+    const after = async (ms: number): Promise<number> => {
+      await fixture.world.runFor(ms);
+      fixture.dir.tick(clock.monotonic());
+      await fixture.world.runFor(100);
+      return writes;
+    };
+    fixture.log.append(fixture.batch(3), REQUEST);
+    await fixture.flush();
+    fixture.log.highWatermark = 2;
+    expect([await after(0), await after(300), await after(300), await after(300)]).toEqual([0, 1, 1, 1]);
+    fixture.log.highWatermark = 3;
+    expect([await after(300), await after(100)]).toEqual([2, 2]);
+    expect(disk.stat(FILE)).toBeDefined();
+    fixture.crash("lost");
+    expect(fixture.log.highWatermark).toBe(3);
+  });
+});
+
 describe("a log directory", () => {
   test("refuses strangers, and a second user", async () => {
     const fixture = new Fixture(2);

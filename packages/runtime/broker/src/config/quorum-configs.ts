@@ -109,6 +109,12 @@ export const quorumConfigs = configSpecs({
     min: 1,
     doc: "Interval at which preferred leaders are elected, in seconds.",
   },
+  "metadata.max.idle.interval.ms": {
+    type: "int",
+    default: "500",
+    min: 0,
+    doc: "Time without a metadata record after which the active controller of several nodes writes an empty one, in ms; 0: never.",
+  },
   "process.roles": {
     type: "list",
     default: "broker,controller",

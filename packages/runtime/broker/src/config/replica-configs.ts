@@ -37,6 +37,11 @@ export const replicaConfigs = configSpecs({
     default: "500",
     doc: "Longest time that the leader lets a follower's fetch wait, in ms.",
   },
+  "replica.high.watermark.checkpoint.interval.ms": {
+    type: "long",
+    default: "5000",
+    doc: "How often high watermarks that have moved are written to the disk, in ms.",
+  },
   "replica.lag.time.max.ms": {
     type: "long",
     default: "30000",

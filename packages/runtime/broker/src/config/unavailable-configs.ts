@@ -76,7 +76,6 @@ log.local.retention.ms | long | -2 | -2.. | cluster-wide
 log.remote.copy.lag.bytes | long | -1 | -1.. | cluster-wide
 log.remote.copy.lag.ms | long | 0 | -1.. | cluster-wide
 max.connection.creation.rate | int | 2147483647 | 0.. | cluster-wide
-metadata.max.idle.interval.ms | int | 500 | 0..
 metric.reporters | list | org.apache.kafka.common.metrics.JmxReporter | | cluster-wide
 metrics.num.samples | int | 2 | 1..
 metrics.recording.level | string | INFO
@@ -119,7 +118,6 @@ remote.log.storage.manager.class.path | string | null
 remote.log.storage.manager.impl.prefix | string | rsm.config. | nonempty
 remote.log.storage.system.enable | boolean | false
 replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide
-replica.high.watermark.checkpoint.interval.ms | long | 5000
 replica.socket.receive.buffer.bytes | int | 65536
 sasl.client.callback.handler.class | class | null
 sasl.enabled.mechanisms | list | GSSAPI | | per-broker

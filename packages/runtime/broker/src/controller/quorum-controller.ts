@@ -37,8 +37,8 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Log messages of decisions that no request asks for. */
-const PERIODIC: Readonly<Record<PeriodicDecision["task"], string>> = {
+/** Log messages of decisions that no request asks for; others are not worth a line. */
+const PERIODIC: Readonly<Partial<Record<PeriodicDecision["task"], string>>> = {
   maybeFenceStaleBroker: "a broker is fenced, because its heartbeats have stopped",
   electPreferred: "preferred leaders are elected",
   electUnclean: "leaders are elected that may lack records, as their topics allow",
@@ -150,7 +150,9 @@ export class QuorumController {
       () => {
         const decision = controller.tick(this.#draw(NO_MUTATION_QUOTA));
         if (decision === undefined) return;
-        logger.info(PERIODIC[decision.task], decision.brokerId === undefined ? {} : { broker: decision.brokerId });
+        const { task, brokerId } = decision;
+        const told = PERIODIC[task];
+        if (told !== undefined) logger.info(told, brokerId === undefined ? {} : { broker: brokerId });
         if (decision.records.length > 0) this.#append(controller, decision.records);
       },
       error => {
