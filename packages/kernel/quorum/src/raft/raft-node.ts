@@ -71,7 +71,7 @@ export class RaftNode {
     return this.#state.leaderFault(epoch);
   }
 
-  /** True once every voter knows that this replica leads no more, or if it does not resign. */
+  /** True once every voter that runs knows that this replica leads no more, or if it does not resign. */
   get hasSaidGoodbye(): boolean {
     const { role } = this.#state;
     return role.name !== "RESIGNED" || role.untold.size === 0;
@@ -336,7 +336,10 @@ export class RaftNode {
     peers.pause(from, now);
     // A voter of an old release knows no pre-votes (KIP-996).
     if (isUnsupported === true && role.name === "PROSPECTIVE") this.#state.becomeCandidate();
-    if (isRefused === true && role.name === "FOLLOWER" && role.leaderId === from) this.#state.missLeader(role);
+    if (isRefused !== true) return;
+    if (role.name === "FOLLOWER" && role.leaderId === from) this.#state.missLeader(role);
+    // A voter whose process has ended need not know.
+    else if (role.name === "RESIGNED") role.untold.delete(from);
   }
 
   #answered(call: number, from: BrokerId, answer: RaftAnswer): void {

@@ -62,6 +62,16 @@ describe("a leader", () => {
     expect(cluster.elections).toBe(2);
   });
 
+  test("that resigns waits for no voter whose process has ended", () => {
+    const { cluster, leader, followers } = elected(8);
+    for (const follower of followers) cluster.crash(follower);
+    cluster.step(leader, { type: "resign" });
+    expect(leader.node?.hasSaidGoodbye).toBe(false);
+    // Its next election is later than that.
+    cluster.run(500);
+    expect([leader.node?.role, leader.node?.hasSaidGoodbye]).toEqual(["RESIGNED", true]);
+  });
+
   test("is not disturbed by a voter that was cut off", () => {
     const { cluster, leader, followers } = elected(9);
     const [lonely] = followers as [Machine];
