@@ -156,11 +156,19 @@ export class SocketServer<Row extends ApiShape> {
     await this.#listeners?.close();
   }
 
-  /** Waits up to `GOODBYE_MS` for the requests in progress, and ends all connections once their replies are sent. */
+  /**
+   * Ends each connection once the replies to its requests in progress are sent. Waits up to `GOODBYE_MS` for that, and
+   * ends the others then.
+   */
   async drain(): Promise<void> {
     const { clock, timers } = this.#options.env;
     const until = clock.monotonic() + GOODBYE_MS;
-    while ([...this.#connections].some(({ busy }) => busy) && clock.monotonic() < until) {
+    const endIdle = (): boolean => {
+      const open = [...this.#connections];
+      for (const connection of open) if (!connection.busy) connection.end();
+      return open.every(({ busy }) => !busy);
+    };
+    while (!endIdle() && clock.monotonic() < until) {
       await new Promise<void>(resolve => {
         timers.after(5, resolve);
       });
