@@ -88,6 +88,7 @@ export class Node {
   /** True while the log directories are opened. */
   #isReading = true;
   #closing: Promise<void> | undefined;
+  #handedOver: Promise<void> | undefined;
 
   /** Opens the log directories and reads them. Throws `ConfigError`, `LogDirError` or `DiskError`. */
   private constructor(env: Env, options: NodeOptions) {
@@ -385,6 +386,15 @@ export class Node {
   }
 
   /**
+   * Stops the broker of this node, while its controller goes on: the brokers of a cluster that stops as a whole need the
+   * controllers to move their leaders. `close` does the rest.
+   */
+  async handOver(): Promise<void> {
+    this.#handedOver ??= this.#broker?.close();
+    await this.#handedOver;
+  }
+
+  /**
    * Stops the node: refuses new connections, sends pending replies, flushes logs and marks the directories as clean.
    */
   close(): Promise<void> {
@@ -397,7 +407,7 @@ export class Node {
     this.#tasks.close();
     this.#snapshots.close();
     this.#registration?.close();
-    await this.#broker?.close();
+    await this.handOver();
     for (const channel of this.#channels) channel.close();
     await this.#controller?.close();
     await quorum.close();

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { BrokerId, Logger } from "@samsa/base";
 import { Failure } from "../terminal/failure.ts";
+import { askToHandOver } from "./hand-over.ts";
 
 /** First line of `samsa start --json`. */
 export interface NodeFacts {
@@ -144,6 +145,15 @@ export class ChildNode {
       writeFileSync(this.#options.pidFile, `${pid}\n`);
     } catch (error) {
       this.#options.logger.warn("the process id cannot be written", { node: this.id, error: error as Error });
+    }
+  }
+
+  /** Has the node hand over its partitions, and starts it no more; resolves once it has, at once if it does not serve. */
+  async handOver(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#restart);
+    if (this.#process !== undefined && this.#facts !== undefined) {
+      await askToHandOver(this.#process, this.#options.logger);
     }
   }
 

@@ -4,29 +4,22 @@ import type { ChildNode, NodeFacts } from "./child-node.ts";
 /** Longest time that the nodes may take to stop before they are killed, in ms. */
 const STOP_MS = 60_000;
 
-/** A node and its role. */
-export interface Supervised {
-  readonly node: ChildNode;
-  readonly isController: boolean;
-}
+/** Longest time that the nodes may take to hand over their partitions, in ms. */
+const HAND_OVER_MS = 15_000;
 
 /** Nodes of a cluster on one machine: starts them together, and stops them in order. */
 export class Supervisor {
-  readonly #nodes: readonly Supervised[];
+  readonly nodes: readonly ChildNode[];
   readonly #logger: Logger;
 
-  constructor(nodes: readonly Supervised[], logger: Logger) {
-    this.#nodes = nodes;
+  constructor(nodes: readonly ChildNode[], logger: Logger) {
+    this.nodes = nodes;
     this.#logger = logger;
-  }
-
-  get nodes(): readonly ChildNode[] {
-    return this.#nodes.map(({ node }) => node);
   }
 
   /** Starts all nodes; resolves once all serve. If one cannot start, ends the others and rejects with its failure. */
   async start(): Promise<ReadonlyMap<BrokerId, NodeFacts>> {
-    const starts = this.#nodes.map(async ({ node }) => [node.id, await node.start()] as const);
+    const starts = this.nodes.map(async node => [node.id, await node.start()] as const);
     try {
       return new Map(await Promise.all(starts));
     } catch (error) {
@@ -38,8 +31,8 @@ export class Supervisor {
   }
 
   /**
-   * Stops the nodes: first those that are brokers only, which hand over their partitions with the controllers' consent,
-   * then the others together, as the last of them would find no majority. Kills those that take too long.
+   * Stops the nodes: all of them hand over their partitions while all controllers are there, as the last one alone would
+   * find no majority; then all end. Kills those that take too long.
    */
   async stop(): Promise<void> {
     const timer = setTimeout(() => {
@@ -47,17 +40,22 @@ export class Supervisor {
       this.kill().catch(ignored("the stop below waits for the same ends"));
     }, STOP_MS);
     try {
-      for (const isController of [false, true]) {
-        const group = this.#nodes.filter(supervised => supervised.isController === isController);
-        await Promise.all(group.map(({ node }) => node.stop("SIGTERM")));
-      }
+      await Promise.race([Promise.all(this.nodes.map(node => node.handOver())), this.#limit()]);
+      await Promise.all(this.nodes.map(node => node.stop("SIGTERM")));
     } finally {
       clearTimeout(timer);
     }
   }
 
+  /** Longest time that all nodes may take to hand over: one that hangs must not keep the others. */
+  #limit(): Promise<void> {
+    return new Promise(resolve => {
+      setTimeout(resolve, HAND_OVER_MS).unref();
+    });
+  }
+
   /** Kills all nodes. */
   async kill(): Promise<void> {
-    await Promise.all(this.#nodes.map(({ node }) => node.stop("SIGKILL")));
+    await Promise.all(this.nodes.map(node => node.stop("SIGKILL")));
   }
 }

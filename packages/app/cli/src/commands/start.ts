@@ -6,6 +6,7 @@ import { Node } from "@samsa/broker";
 import { nodeEnv, nodeJudge } from "@samsa/node";
 import { adviceOf } from "@samsa/storage";
 import { ClientMetrics } from "../metrics/client-metrics.ts";
+import { answerSupervisor } from "../cluster/hand-over.ts";
 import { Failure, reportFailure } from "../terminal/failure.ts";
 import { checkNoCluster } from "../cluster/cluster-folder.ts";
 import { clusterSize } from "../cluster/cluster-plan.ts";
@@ -80,6 +81,7 @@ function stayAlive(): () => void {
 }
 
 function stopOn(node: Node, http: Server | undefined): void {
+  answerSupervisor(() => node.handOver());
   onSignals({
     stop: () => {
       http?.close();
