@@ -16,6 +16,7 @@ import type { ScenarioOptions, SeedOutcome } from "./stage/outcome.ts";
 import { overheard } from "./ledgers/overheard.ts";
 import { Prng } from "./world/prng.ts";
 import { type Ending, Violation, violationOf } from "./ledgers/rules.ts";
+import { Play } from "./stage/play.ts";
 import { slowJudge, WipedBuffers } from "./stage/stand-ins.ts";
 import type { Actor, Stage } from "./stage/stage.ts";
 import { agreeOn, Subscriber } from "./clients/subscriber.ts";
@@ -38,6 +39,7 @@ const LOAD_BYTES = [500, 20_000, 4 * 1024 * 1024];
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
 /** Time within which a healed broker must serve, in virtual milliseconds. */
 const PATIENCE_MS = 25_000;
+const UNANSWERED = "the broker does not answer as it should";
 /** Age from which a log start offset must be checkpointed. Checkpoints run once a second and take some syncs. */
 const SETTLED_MS = 2500;
 const SETTLED_SYNCS = 40;
@@ -61,13 +63,12 @@ class Scenario {
   readonly #disks: readonly string[];
   readonly #decay: DiskDecay | undefined;
   faults = 0;
-  violation: Violation | undefined;
+  readonly play: Play;
   #node: Node | undefined;
   /** True while clients act. */
   #open = false;
   /** Actors that have shown progress and act no more. */
   readonly #resting = new Set<Actor>();
-  #over = false;
   /** Worst ending since the last audit. */
   #ending: Ending = "stop";
   /** True after a failed fsync: its changes are on the device or not, and later fsyncs do not tell. */
@@ -91,6 +92,7 @@ class Scenario {
       diskMs: this.#device,
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
     });
+    this.play = new Play({ world: this.world, patienceMs: PATIENCE_MS });
     this.#rng = this.world.fork("scenario");
     const rng = this.#rng;
     this.#machine = this.world.node(BROKER);
@@ -139,39 +141,32 @@ class Scenario {
 
   async run(): Promise<void> {
     await this.#start();
-    await this.#settle(async () => {
+    await this.play.settle(UNANSWERED, async () => {
       await this.#cast.admin.create("flushed", 1, true);
       await this.#cast.admin.create(GROUP_TOPIC, 2, false);
       return true;
     });
     if (this.#cast.copiers.length > 0) {
       const rng = this.world.fork("copies");
-      await this.#settle(() => prepareCopies(this.#auditor, rng));
+      await this.play.settle(UNANSWERED, () => prepareCopies(this.#auditor, rng));
     }
     this.#setOpen(true);
-    for (const actor of this.#actors) this.#guard(this.#play(actor));
+    for (const actor of this.#actors) {
+      this.play.perform(actor, [4, 60], () => this.#open && !this.#resting.has(actor));
+    }
     for (let round = this.#rng.int(2, 4); round > 0; round--) {
       await this.#trouble();
       if (!this.#fallen) await this.#endLife();
       for (let early = 0; early < 2 && this.#rng.chance(0.25); early++) await this.#endLifeEarly();
       await this.#start();
-      await this.#settle(() => audit(this.#stage, this.#auditor, this.#ending));
+      await this.play.settle(UNANSWERED, () => audit(this.#stage, this.#auditor, this.#ending));
       await this.#auditTables();
       this.#ending = "stop";
       this.#setOpen(true);
     }
     await this.#progress();
     await this.#lastLook();
-    this.#over = true;
-  }
-
-  /** Runs an actor: a pause, then a step while clients may act. */
-  async #play(actor: Actor): Promise<void> {
-    const rng = this.world.fork(`pauses/${actor.client.name}`);
-    while (!this.#over) {
-      await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(4, 60), resolve));
-      if (this.#open && !this.#resting.has(actor)) await actor.step();
-    }
+    this.play.end();
   }
 
   /** Lets clients act or not. Closing also drops requests in flight, so that an audit sees a quiet world. */
@@ -180,49 +175,10 @@ class Scenario {
     for (const { client } of this.#actors) client.quiet = !open;
   }
 
-  #guard(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.violation ??= violationOf(error);
-    });
-  }
-
-  #check(): void {
-    if (this.violation !== undefined) throw this.violation;
-  }
-
-  async #runFor(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 20) {
-      await this.world.runFor(Math.min(20, left));
-      this.#check();
-    }
-  }
-
-  /** Runs the world until `task` resolves to true, and repeats the task while it resolves to false. */
-  async #settle(task: () => Promise<boolean>): Promise<void> {
-    for (let tries = 0; tries < 20; tries++) {
-      let done: boolean | undefined;
-      this.#guard(task().then(value => void (done = value)));
-      await this.#until("the broker does not answer", () => done !== undefined);
-      if (done === true) return;
-      await this.#runFor(50);
-    }
-    throw new Violation("no progress after healing", "the broker does not answer as it should");
-  }
-
-  async #until(what: string, holds: () => boolean): Promise<void> {
-    const end = this.world.now() + PATIENCE_MS;
-    await this.world.runUntil(
-      () => this.violation !== undefined || holds() || this.world.now() >= end,
-      PATIENCE_MS * 2,
-    );
-    this.#check();
-    if (!holds()) throw new Violation("no progress after healing", what);
-  }
-
   #boot(): { failed: unknown } {
     const env = overheard(this.#options.sabotage?.(this.#machine.env) ?? this.#machine.env, {
       trustsInvariants: () => !this.#fallen && this.#decay === undefined,
-      confess: detail => void (this.violation ??= new Violation("the broker failed", detail)),
+      confess: detail => this.play.failed(new Violation("the broker failed", detail)),
     });
     const boot: { failed: unknown } = { failed: undefined };
     const life = ++this.#stage.life;
@@ -245,7 +201,7 @@ class Scenario {
   async #start(): Promise<void> {
     const watch = watchStart(this.#machine.disk, this.#disks);
     const boot = this.#boot();
-    await this.#until("a start does not end", () => this.#node !== undefined || boot.failed !== undefined);
+    await this.play.until("a start does not end", () => this.#node !== undefined || boot.failed !== undefined);
     const read = watch.done();
     // A power cut or a failing disk may have lost producer snapshots, so that more segments must be read.
     if (read !== undefined && this.#stage.powerCuts === 0 && !this.#everAiling && this.#decay === undefined) {
@@ -260,17 +216,17 @@ class Scenario {
   async #trouble(): Promise<void> {
     const rng = this.#rng;
     if (rng.chance(0.4)) this.#ambush();
-    await this.#runFor(rng.int(20, 250));
+    await this.play.runFor(rng.int(20, 250));
     if (rng.chance(0.4)) {
       this.#moveClock();
-      await this.#runFor(rng.int(0, 150));
+      await this.play.runFor(rng.int(0, 150));
     }
     if (this.#fallen) return;
     const draw = rng.next();
     const victim = rng.oneOf(this.#actors).client.name;
     if (draw < 0.15) {
       this.world.network.cut(BROKER, victim);
-      await this.#runFor(rng.int(10, 450));
+      await this.play.runFor(rng.int(10, 450));
       this.world.network.heal(BROKER, victim);
     } else if (draw < 0.3) this.world.network.sever(BROKER, victim);
     else if (draw < 0.5) this.#failDisk();
@@ -278,7 +234,7 @@ class Scenario {
       this.#machine.disk.capacity = this.#machine.disk.used() + rng.int(0, 3000);
       this.#ailing = true;
     } else if (draw < 0.85) await this.#idle();
-    if (!this.#fallen) await this.#runFor(rng.int(10, 150));
+    if (!this.#fallen) await this.play.runFor(rng.int(10, 150));
   }
 
   #ambush(): void {
@@ -289,7 +245,7 @@ class Scenario {
   async #idle(): Promise<void> {
     const rng = this.#rng;
     this.#setOpen(false);
-    await this.#runFor(rng.int(50, 500));
+    await this.play.runFor(rng.int(50, 500));
     if (rng.chance(0.5)) {
       this.world.leap(rng.oneOf(LEAP_HOURS) * HOUR_MS);
       this.#stage.leaps++;
@@ -298,7 +254,7 @@ class Scenario {
       // A group without members or offsets is deleted, and its generations restart.
       this.#stage.groups.forgetRounds();
     }
-    await this.#runFor(rng.int(500, 4000));
+    await this.play.runFor(rng.int(500, 4000));
     if (!this.#fallen) this.#setOpen(true);
   }
 
@@ -351,9 +307,9 @@ class Scenario {
       );
       if (rng.chance(0.3)) {
         // Crash in the middle of the shutdown.
-        await this.#runFor(rng.int(1, 25));
+        await this.play.runFor(rng.int(1, 25));
         if (!ended && !this.#fallen) return this.#endAs(rng.chance(0.5) ? "kill" : "power");
-      } else await this.#until("a stop does not end", () => ended || this.#fallen);
+      } else await this.play.until("a stop does not end", () => ended || this.#fallen);
     }
     if (this.#fallen) return;
     this.#endAs(ending === "stop" && !clean ? "kill" : ending);
@@ -408,14 +364,15 @@ class Scenario {
   async #endLifeEarly(): Promise<void> {
     this.#boot();
     if (this.#rng.chance(0.5)) this.#ambush();
-    await this.#runFor(this.#rng.int(1, this.#device[1] * 8));
+    await this.play.runFor(this.#rng.int(1, this.#device[1] * 8));
     if (!this.#fallen) this.#endAs(this.#rng.chance(0.5) ? "kill" : "power");
   }
 
   async #auditTables(): Promise<void> {
     const { stranger } = this.#cast;
-    if (stranger !== undefined) await this.#settle(() => stranger.audit(this.#auditor, 0));
-    for (const table of this.#cast.tables) await this.#settle(() => auditTable(this.#stage, table, this.#auditor));
+    if (stranger !== undefined) await this.play.settle(UNANSWERED, () => stranger.audit(this.#auditor, 0));
+    for (const table of this.#cast.tables)
+      await this.play.settle(UNANSWERED, () => auditTable(this.#stage, table, this.#auditor));
   }
 
   /** Checks that all clients make progress now that no fault remains. */
@@ -423,11 +380,14 @@ class Scenario {
     const waiting = this.#cast.producers.filter(({ listens }) => listens);
     const before = waiting.map(producer => ({ producer, acknowledged: producer.acknowledged }));
     const served = this.#stage.logs.served;
-    await this.#until("a producer gets no acknowledgement", () =>
+    await this.play.until("a producer gets no acknowledgement", () =>
       before.every(({ producer, acknowledged }) => producer.acknowledged > acknowledged),
     );
     await this.#copiesGoOn();
-    await this.#until("no consumer gets a record", () => this.#stage.logs.served > served || this.#decay !== undefined);
+    await this.play.until(
+      "no consumer gets a record",
+      () => this.#stage.logs.served > served || this.#decay !== undefined,
+    );
     const { members, subscribers, actors } = this.#cast;
     for (const actor of actors) {
       if (!(actor instanceof Member || actor instanceof Subscriber)) this.#resting.add(actor);
@@ -441,29 +401,29 @@ class Scenario {
     const [victim, ...others] = subscribers;
     if (victim === undefined) return;
     const counts = this.#stage.topics.entries.find(({ name }) => name === GROUP_TOPIC)?.counts ?? [];
-    await this.#until("subscribers do not agree", () => agreeOn(subscribers, counts));
+    await this.play.until("subscribers do not agree", () => agreeOn(subscribers, counts));
     await this.#jumpAhead();
     if (others.length === 0) return;
     victim.die(Infinity);
-    await this.#until("what a dead subscriber had goes to nobody", () => agreeOn(others, counts));
+    await this.play.until("what a dead subscriber had goes to nobody", () => agreeOn(others, counts));
   }
 
   /** Sets the wall clock forward: sessions must not expire by it. */
   async #jumpAhead(): Promise<void> {
     for (let times = 0; times < 4; times++) {
       this.#setClock(this.#machine.clockOffset + 60_000);
-      await this.#runFor(this.#rng.int(50, 150));
+      await this.play.runFor(this.#rng.int(50, 150));
     }
   }
 
   async #membersAgree(members: Cast["members"]): Promise<void> {
     const [victim, ...others] = members;
     if (victim === undefined) return;
-    await this.#until("members do not agree", () => agree(members));
+    await this.play.until("members do not agree", () => agree(members));
     await this.#jumpAhead();
     if (others.length === 0) return;
     victim.die(Infinity);
-    await this.#until("the share of a dead member goes to nobody", () => agree(others));
+    await this.play.until("the share of a dead member goes to nobody", () => agree(others));
   }
 
   /** Checks that transactions end, also those of dead producers, and that committed records are read. */
@@ -472,26 +432,27 @@ class Scenario {
     const [first, ...rest] = this.#cast.copiers;
     if (first === undefined) return;
     for (const copier of rest) copier.doomed = true;
-    await this.#until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
+    await this.play.until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
     first.steady = true;
     const { committed, read } = txns;
-    await this.#until("no transaction is committed", () => txns.committed > committed);
+    await this.play.until("no transaction is committed", () => txns.committed > committed);
     // If whole lives were aborted, many short reads precede the first committed record: do not start over.
     for (const actor of this.#cast.actors) if (actor instanceof CommittedReader) actor.steady = true;
-    await this.#until("no committed record is read", () => txns.read > read);
+    await this.play.until("no committed record is read", () => txns.read > read);
   }
 
   /** Audits everything once more, and runs the independent check over the whole history. */
   async #lastLook(): Promise<void> {
     this.#setOpen(false);
     // Let the broker finish the requests of disconnected clients.
-    await this.#runFor(100);
-    await this.#settle(() => audit(this.#stage, this.#auditor, "stop"));
+    await this.play.runFor(100);
+    await this.play.settle(UNANSWERED, () => audit(this.#stage, this.#auditor, "stop"));
     await this.#auditTables();
-    if (this.#cast.copiers.length > 0) await this.#settle(() => auditCopies(this.#stage, this.#auditor));
+    if (this.#cast.copiers.length > 0)
+      await this.play.settle(UNANSWERED, () => auditCopies(this.#stage, this.#auditor));
     const node = this.#node;
     if (node !== undefined) {
-      await this.#until("closed segments are not flushed", () => unsealedLog(node.broker) === undefined);
+      await this.play.until("closed segments are not flushed", () => unsealedLog(node.broker) === undefined);
     }
     const kept = this.#node === undefined ? undefined : keptTooMuch(this.#node.broker);
     if (kept !== undefined) throw new Violation("the broker keeps what nobody needs", kept);
@@ -506,7 +467,7 @@ class Scenario {
       seed,
       hash: this.world.hash(),
       events: this.world.events(),
-      violation: this.violation,
+      violation: this.play.violation,
       acknowledged: logs.acknowledged,
       served: logs.served,
       commits: groups.commits,
@@ -532,7 +493,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   try {
     await scenario.run();
   } catch (error) {
-    scenario.violation ??= violationOf(error);
+    scenario.play.failed(violationOf(error));
   }
   return scenario.outcome(seed);
 }

@@ -12,8 +12,9 @@ export class OffsetKeeper implements Actor {
   readonly client: Client;
   readonly #stage: Stage;
   readonly #rng: Prng;
-  /** Topic of each committed offset; offsets are unique. */
+  /** Topic of each offset that was committed before a deletion; offsets are unique. */
   readonly #topicOf = new Map<number, TopicEntry>();
+  #last = 1000;
 
   constructor(stage: Stage, client: Client, rng: Prng) {
     this.#stage = stage;
@@ -30,13 +31,14 @@ export class OffsetKeeper implements Actor {
     const place = somewhere(this.#rng, this.#stage);
     if (place === undefined) return;
     const { topic, partition } = place;
-    const offset = 1000 + this.#topicOf.size;
-    this.#topicOf.set(offset, topic);
+    const offset = ++this.#last;
     const partitions = [
       { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: -1, committedMetadata: "" },
     ];
     const nobody = { groupId: GROUP, generationIdOrMemberEpoch: -1, memberId: "", groupInstanceId: null };
-    await this.client.ask(CALLS.offsetCommit, { ...nobody, topics: [{ name: topic.name, partitions }] });
+    const answer = await this.client.ask(CALLS.offsetCommit, { ...nobody, topics: [{ name: topic.name, partitions }] });
+    // A request that the network holds back may arrive at a later topic of the name.
+    if (answer !== undefined && topic.state === "there") this.#topicOf.set(offset, topic);
   }
 
   async #readBack(): Promise<void> {

@@ -5,12 +5,13 @@ import type { Client } from "../stage/client.ts";
 import { TopicEntry, TopicLedger } from "../ledgers/topic-ledger.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterTopic } from "./cluster-ledger.ts";
-import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import type { Actor } from "../stage/stage.ts";
+import type { ClusterStage } from "./cluster-stage.ts";
 
 const { code: NOT_CONTROLLER } = Errors.NOT_CONTROLLER;
 
 /** Creates and deletes topics. */
-export class ClusterAdmin implements ClusterActor {
+export class ClusterAdmin implements Actor {
   readonly client: Client;
   readonly topics = new TopicLedger();
   readonly #stage: ClusterStage;

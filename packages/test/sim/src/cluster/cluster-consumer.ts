@@ -4,7 +4,8 @@ import type { RoutedClient } from "../stage/routed-client.ts";
 import { Violation } from "../ledgers/rules.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterPlace } from "./cluster-ledger.ts";
-import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import type { Actor } from "../stage/stage.ts";
+import type { ClusterStage } from "./cluster-stage.ts";
 
 const { code: OUT_OF_RANGE } = Errors.OFFSET_OUT_OF_RANGE;
 /** Errors after which a consumer fetches again. */
@@ -27,7 +28,7 @@ interface Reading {
 }
 
 /** Reads every partition from its leader, at times from the beginning again. */
-export class ClusterConsumer implements ClusterActor {
+export class ClusterConsumer implements Actor {
   readonly client: RoutedClient;
   readonly #stage: ClusterStage;
   readonly #rng: Prng;

@@ -2,10 +2,11 @@ import { CALLS } from "../stage/calls.ts";
 import { Violation } from "../ledgers/rules.ts";
 import type { Client } from "../stage/client.ts";
 import type { Prng } from "../world/prng.ts";
-import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import type { Actor } from "../stage/stage.ts";
+import type { ClusterStage } from "./cluster-stage.ts";
 
 /** Commits rising offsets of a group of its own, and reads them back: none may be lost or made up. */
-export class ClusterOffsets implements ClusterActor {
+export class ClusterOffsets implements Actor {
   readonly client: Client;
   readonly #stage: ClusterStage;
   readonly #rng: Prng;

@@ -6,7 +6,8 @@ import type { Client } from "../stage/client.ts";
 import { Violation } from "../ledgers/rules.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterPlace, ClusterTopic } from "./cluster-ledger.ts";
-import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import type { Actor } from "../stage/stage.ts";
+import type { ClusterStage } from "./cluster-stage.ts";
 
 /** Errors after which a producer sends the same batch again. */
 const RETRIABLE: ReadonlySet<number> = new Set(
@@ -57,7 +58,7 @@ export interface ClusterProducerOptions {
 }
 
 /** Produces values that are unique in the world to the leaders of partitions. */
-export class ClusterProducer implements ClusterActor {
+export class ClusterProducer implements Actor {
   readonly client: Client;
   readonly #stage: ClusterStage;
   readonly #rng: Prng;

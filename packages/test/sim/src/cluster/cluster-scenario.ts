@@ -6,6 +6,7 @@ import { GroupLedger } from "../ledgers/group-ledger.ts";
 import { type Ending, Violation, violationOf } from "../ledgers/rules.ts";
 import { COPY_PARTITIONS, COPY_TOPIC, TxnLedger } from "../ledgers/txn-ledger.ts";
 import type { ScenarioOptions, SeedOutcome } from "../stage/outcome.ts";
+import { Play } from "../stage/play.ts";
 import { RoutedClient } from "../stage/routed-client.ts";
 import type { Prng } from "../world/prng.ts";
 import { World } from "../world/world.ts";
@@ -15,7 +16,8 @@ import { ClusterFaults } from "./cluster-faults.ts";
 import { ClusterLedger, type ClusterTopic, isSafe } from "./cluster-ledger.ts";
 import { ClusterOffsets } from "./cluster-offsets.ts";
 import { ClusterProducer } from "./cluster-producer.ts";
-import type { ClusterActor, ClusterStage } from "./cluster-stage.ts";
+import type { Actor } from "../stage/stage.ts";
+import type { ClusterStage } from "./cluster-stage.ts";
 import { ClusterWitness } from "./cluster-witness.ts";
 import { ClusterMachine } from "./machine.ts";
 import { drawPlan, type Plan, PORT } from "./plan.ts";
@@ -28,7 +30,6 @@ export interface ClusterOutcome extends SeedOutcome {
 
 /** Time within which a healed cluster must serve, in virtual milliseconds. */
 const PATIENCE_MS = 30_000;
-const SLICE_MS = 20;
 
 /** Topics that exist from the beginning, for a cluster that has `brokers`. */
 const TOPICS: readonly Omit<ClusterTopic, "id">[] = [
@@ -57,7 +58,7 @@ const PRODUCERS = [
 class ClusterScenario {
   readonly world: World;
   readonly endings: Ending[] = [];
-  violation: Violation | undefined;
+  readonly play: Play;
   readonly #rng: Prng;
   readonly #plan: Plan;
   readonly #machines: readonly ClusterMachine[];
@@ -70,19 +71,23 @@ class ClusterScenario {
   readonly #copiers: readonly Copier[];
   readonly #reader: CommittedReader;
   readonly #offsets: readonly ClusterOffsets[];
-  readonly #actors: readonly ClusterActor[];
+  readonly #actors: readonly Actor[];
   readonly #auditor: RoutedClient;
   #isOpen = false;
-  #isOver = false;
   /** Records that may be lost now: of topics with too few replicas, or of all that flush late. */
   #doubt: "some" | "all" | undefined;
-  readonly #resting = new Set<ClusterActor>();
+  readonly #resting = new Set<Actor>();
 
   constructor(seed: number, options: ScenarioOptions) {
     this.world = new World(`cluster/${seed}`, {
       diskMs: [0.1, 5],
       ...(options.onTrace === undefined ? {} : { onTrace: options.onTrace }),
     });
+    const look = (): void => {
+      this.#witness.look(this.#machines);
+      this.#endDoubt();
+    };
+    this.play = new Play({ world: this.world, patienceMs: PATIENCE_MS, look });
     const rng = this.world.fork("scenario");
     this.#rng = rng;
     this.#plan = drawPlan(this.world.fork("plan"));
@@ -93,7 +98,7 @@ class ClusterScenario {
           plan: this.#plan,
           id,
           sabotage: options.sabotage,
-          failed: violation => void (this.violation ??= violation),
+          failed: violation => this.play.failed(violation),
         }),
     );
     this.#witness = new ClusterWitness(name => this.#keeps(name));
@@ -157,23 +162,25 @@ class ClusterScenario {
   async run(): Promise<void> {
     for (const machine of this.#machines) machine.format();
     for (const machine of this.#machines) machine.start();
-    await this.#until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
+    await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
     for (const wanted of this.#copiers.length > 0 ? [...TOPICS, COPIES] : TOPICS) await this.#create(wanted);
     this.#setOpen(true);
-    for (const actor of this.#actors) this.#guard(this.#play(actor));
-    await this.#runFor(this.#rng.int(100, 1500));
+    for (const actor of this.#actors) {
+      this.play.perform(actor, [10, 120], () => this.#isOpen && !this.#resting.has(actor));
+    }
+    await this.play.runFor(this.#rng.int(100, 1500));
     for (let rounds = this.#rng.int(2, 6); rounds > 0; rounds--) await this.#round();
     this.#faults.heal();
     await this.#progress();
     await this.#lastLook();
-    this.#isOver = true;
+    this.play.end();
   }
 
   async #create(wanted: Omit<ClusterTopic, "id">): Promise<void> {
     let created: ClusterTopic | undefined;
-    await this.#settle("a topic cannot be created", async () => {
+    await this.play.settle("a topic cannot be created", async () => {
       created = await this.#admin.create(wanted);
-      return created !== undefined || this.violation !== undefined;
+      return created !== undefined || this.play.violation !== undefined;
     });
     if (created !== undefined && created.name !== COPY_TOPIC) this.#stage.topics.push(created);
   }
@@ -183,65 +190,16 @@ class ClusterScenario {
     const rng = this.#rng;
     for (let left = rng.chance(0.3) ? 2 : 1; left > 0; left--) {
       this.#faults.strike();
-      await this.#runFor(rng.chance(0.3) ? rng.int(1500, 5000) : rng.int(20, 1500));
+      await this.play.runFor(rng.chance(0.3) ? rng.int(1500, 5000) : rng.int(20, 1500));
     }
     if (rng.chance(0.8)) this.#faults.heal();
     if (rng.chance(0.3) && this.#doubt === undefined) this.#witness.compareLogs(this.#machines, false);
-    await this.#runFor(rng.chance(0.4) ? rng.int(1500, 5000) : rng.int(20, 800));
-  }
-
-  /** Runs an actor: a pause, then a step while clients may act. */
-  async #play(actor: ClusterActor): Promise<void> {
-    const rng = this.world.fork(`pauses/${actor.client.name}`);
-    while (!this.#isOver) {
-      await new Promise<void>(resolve => void actor.client.env.timers.after(rng.int(10, 120), resolve));
-      if (this.#isOpen && !this.#resting.has(actor)) await actor.step();
-    }
+    await this.play.runFor(rng.chance(0.4) ? rng.int(1500, 5000) : rng.int(20, 800));
   }
 
   #setOpen(isOpen: boolean): void {
     this.#isOpen = isOpen;
     for (const actor of this.#actors) if (actor !== this.#admin) actor.client.quiet = !isOpen;
-  }
-
-  #guard(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.violation ??= violationOf(error);
-    });
-  }
-
-  #check(): void {
-    if (this.violation !== undefined) throw this.violation;
-    this.#witness.look(this.#machines);
-    this.#endDoubt();
-  }
-
-  async #runFor(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= SLICE_MS) {
-      await this.world.runFor(Math.min(SLICE_MS, left));
-      this.#check();
-    }
-  }
-
-  async #until(what: string, holds: () => boolean): Promise<void> {
-    const end = this.world.now() + PATIENCE_MS;
-    while (!holds()) {
-      if (this.world.now() >= end) throw new Violation("no progress after healing", what);
-      await this.#runFor(SLICE_MS);
-    }
-  }
-
-  /** Repeats a task while it resolves to false. */
-  async #settle(what: string, task: () => Promise<boolean>): Promise<void> {
-    const end = this.world.now() + PATIENCE_MS;
-    while (this.world.now() < end) {
-      let done: boolean | undefined;
-      this.#guard(task().then(value => void (done = value)));
-      await this.#until(what, () => done !== undefined);
-      if (done === true) return;
-      await this.#runFor(100);
-    }
-    throw new Violation("no progress after healing", what);
   }
 
   /** Newest metadata of any node. */
@@ -297,63 +255,55 @@ class ClusterScenario {
 
   /** Checks that everything works again now that no fault remains. */
   async #progress(): Promise<void> {
-    await this.#until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
-    await this.#untilNone(() => this.#partitionWithout(({ leader }) => leader >= 0));
-    await this.#untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
+    await this.play.untilNone(() => this.#partitionWithout(({ leader }) => leader >= 0));
+    await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
     const { topics } = this.#stage;
     const waiting = this.#producers.filter(({ isDurable }) => isDurable);
     for (const { heard } of waiting) heard.clear();
-    await this.#untilNone(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
-    await this.#untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.play.untilNone(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
+    await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
     const { groups, txns } = this.#stage;
     const { commits } = groups;
-    await this.#until("no offset is committed", () => this.#offsets.length === 0 || groups.commits > commits);
+    await this.play.until("no offset is committed", () => this.#offsets.length === 0 || groups.commits > commits);
     await this.#copiesGoOn(txns);
-  }
-
-  async #untilNone(missing: () => string | undefined): Promise<void> {
-    const end = this.world.now() + PATIENCE_MS;
-    for (let found = missing(); found !== undefined; found = missing()) {
-      if (this.world.now() >= end) throw new Violation("no progress after healing", found);
-      await this.#runFor(SLICE_MS);
-    }
   }
 
   async #copiesGoOn(txns: TxnLedger): Promise<void> {
     const [first, ...rest] = this.#copiers;
     if (first === undefined) return;
     for (const copier of rest) copier.doomed = true;
-    await this.#until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
+    await this.play.until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
     first.steady = true;
     const { committed, read } = txns;
-    await this.#until("no transaction is committed", () => txns.committed > committed);
+    await this.play.until("no transaction is committed", () => txns.committed > committed);
     this.#reader.steady = true;
-    await this.#until("no committed record is read", () => txns.read > read);
+    await this.play.until("no committed record is read", () => txns.read > read);
   }
 
   /** Reads everything, and compares all replicas. */
   async #lastLook(): Promise<void> {
     for (const actor of this.#actors) this.#resting.add(actor);
-    await this.#runFor(600);
+    await this.play.runFor(600);
     this.#setOpen(false);
-    await this.#runFor(100);
+    await this.play.runFor(100);
     const consumer = new ClusterConsumer(this.#stage, this.#auditor, this.world.fork("audit"));
     for (const topic of this.#stage.topics) {
       for (let partition = 0; partition < topic.partitions; partition++) {
-        await this.#settle(`${topic.name}-${partition} cannot be read`, () =>
+        await this.play.settle(`${topic.name}-${partition} cannot be read`, () =>
           consumer.readThrough({ topic, partition }),
         );
       }
     }
-    await this.#settle("the topics are not listed", () => this.#admin.audit());
+    await this.play.settle("the topics are not listed", () => this.#admin.audit());
     if (this.#copiers.length > 0) {
-      await this.#settle("the copies cannot be read", () => auditCopies(this.#stage, this.#auditor));
+      await this.play.settle("the copies cannot be read", () => auditCopies(this.#stage, this.#auditor));
     }
     for (const offsets of this.#offsets) {
       offsets.client.quiet = false;
-      await this.#settle("committed offsets cannot be read", () => offsets.readBack());
+      await this.play.settle("committed offsets cannot be read", () => offsets.readBack());
     }
-    await this.#untilNone(() => this.#lagging());
+    await this.play.untilNone(() => this.#lagging());
     this.#witness.compareLogs(this.#machines, true);
     const anomaly = this.#stage.ledger.anomaly();
     if (anomaly === undefined) return;
@@ -382,7 +332,7 @@ class ClusterScenario {
       seed,
       hash: this.world.hash(),
       events: this.world.events(),
-      violation: this.violation,
+      violation: this.play.violation,
       acknowledged: ledger.acknowledged,
       served: ledger.served,
       commits: groups.commits,
@@ -400,7 +350,7 @@ export async function runCluster(seed: number, options: ScenarioOptions = {}): P
   try {
     await scenario.run();
   } catch (error) {
-    scenario.violation ??= violationOf(error);
+    scenario.play.failed(violationOf(error));
   }
   return scenario.outcome(seed);
 }

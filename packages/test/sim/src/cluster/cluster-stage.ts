@@ -1,4 +1,3 @@
-import type { Client } from "../stage/client.ts";
 import type { GroupLedger } from "../ledgers/group-ledger.ts";
 import type { Stage } from "../stage/stage.ts";
 import type { ClusterLedger, ClusterTopic } from "./cluster-ledger.ts";
@@ -11,10 +10,4 @@ export interface ClusterStage extends Pick<Stage, "txns" | "note" | "losses" | "
   readonly groups: GroupLedger;
   /** Topics that clients may use. */
   readonly topics: ClusterTopic[];
-}
-
-/** Client that performs one step after another while the scenario lets it. */
-export interface ClusterActor {
-  readonly client: Client;
-  step(): Promise<void>;
 }
