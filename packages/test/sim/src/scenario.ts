@@ -11,7 +11,7 @@ import { DiskDecay } from "./world/decay.ts";
 import { GroupLedger } from "./ledgers/group-ledger.ts";
 import { LogLedger, type Place } from "./ledgers/log-ledger.ts";
 import { Holdings } from "./ledgers/holdings.ts";
-import { GROUP_TOPIC, Member, SHARES } from "./clients/member.ts";
+import { agree, GROUP_TOPIC, Member } from "./clients/member.ts";
 import type { ScenarioOptions, SeedOutcome } from "./stage/outcome.ts";
 import { overheard } from "./ledgers/overheard.ts";
 import { Prng } from "./world/prng.ts";
@@ -478,13 +478,6 @@ class Scenario {
       faults: this.faults,
     };
   }
-}
-
-/** True if all members are in the newest generation and together own all partitions. */
-function agree(members: Cast["members"]): boolean {
-  const generation = Math.max(...members.map(member => member.generation));
-  const shares = members.flatMap(member => (member.generation === generation ? member.shares : []));
-  return members.every(member => member.generation === generation) && shares.length === SHARES.length;
 }
 
 /** Runs one seed to its end, or to the first violation. */

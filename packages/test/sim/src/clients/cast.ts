@@ -48,6 +48,7 @@ function drawTables(rng: Prng, mayTransact: boolean): Table[] {
         transactional: mayTransact && rng.chance(0.6),
         trimmed: rng.chance(0.3),
         retentionMs: rng.chance(0.5) ? 400 : 100_000,
+        replicas: 1,
       }),
   );
 }

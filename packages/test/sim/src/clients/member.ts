@@ -4,7 +4,7 @@ import { CALLS } from "../stage/calls.ts";
 import type { Client } from "../stage/client.ts";
 import type { Prng } from "../world/prng.ts";
 import { Violation } from "../ledgers/rules.ts";
-import { type Actor, EXCUSED, type Stage } from "../stage/stage.ts";
+import { type Actor, MOVING, type Stage } from "../stage/stage.ts";
 
 /** Topic for which groups commit offsets; never deleted. */
 export const GROUP_TOPIC = "plain";
@@ -41,8 +41,11 @@ export async function committedOffsets(client: Client, groupId: string): Promise
     : undefined;
 }
 
+/** Parts of a `Stage` that members of groups need. */
+export type GroupStage = Pick<Stage, "groups" | "holdings" | "life" | "powerCuts" | "note">;
+
 /** Fetches the committed offsets of a group and checks them against the ledger. */
-export async function readBack(stage: Stage, client: Client, group: string): Promise<void> {
+export async function readBack(stage: GroupStage, client: Client, group: string): Promise<void> {
   const began = stage.groups.begin();
   const offsets = await committedOffsets(client, group);
   SHARES.forEach((share, i) => {
@@ -60,7 +63,7 @@ interface Commit {
 }
 
 /** Commits an increasing number as offset. Returns the error code, or undefined without an answer. */
-async function commit(stage: Stage, client: Client, what: Commit): Promise<number | undefined> {
+async function commit(stage: GroupStage, client: Client, what: Commit): Promise<number | undefined> {
   const { groups, life } = stage;
   const { group, generation, memberId, instanceId } = what;
   const began = groups.begin();
@@ -83,7 +86,7 @@ async function commit(stage: Stage, client: Client, what: Commit): Promise<numbe
   if (code === 0) {
     stage.note(`committed ${began} to ${group}`);
     groups.accepted(group, { life, generation, began });
-  } else if (code !== undefined && !isRefused && !SOON.has(code) && !EXCUSED.has(code)) {
+  } else if (code !== undefined && !isRefused && !SOON.has(code) && !MOVING.has(code)) {
     throw new Violation("a good request was refused", `error ${code} to a commit to ${group}`);
   }
   return code;
@@ -98,7 +101,7 @@ export interface MemberOptions {
 /** Classic group member: joins, commits offsets for its assignment, leaves, dies and rejoins. */
 export class Member implements Actor {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: GroupStage;
   readonly #rng: Prng;
   readonly #instanceId: string | null;
   #memberId = "";
@@ -113,7 +116,7 @@ export class Member implements Actor {
   /** Latest generation that it was in. */
   #latest = -1;
 
-  constructor(stage: Stage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
+  constructor(stage: GroupStage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;
@@ -253,6 +256,13 @@ export class Member implements Actor {
   }
 }
 
+/** True if all members are in the newest generation and together own all partitions. */
+export function agree(members: readonly Member[]): boolean {
+  const generation = Math.max(...members.map(member => member.generation));
+  const shares = members.flatMap(member => (member.generation === generation ? member.shares : []));
+  return members.every(member => member.generation === generation) && shares.length === SHARES.length;
+}
+
 /** Assigns partitions to members in turn. */
 function assign(memberIds: readonly string[]): { memberId: string; assignment: Uint8Array }[] {
   return memberIds.map((memberId, i) => ({
@@ -264,10 +274,10 @@ function assign(memberIds: readonly string[]): { memberId: string; assignment: U
 /** Commits and deletes offsets of a group without members. */
 export class Keeper implements Actor {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: GroupStage;
   readonly #rng: Prng;
 
-  constructor(stage: Stage, client: Client, rng: Prng) {
+  constructor(stage: GroupStage, client: Client, rng: Prng) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;

@@ -3,10 +3,10 @@ import { type ConsumerGroupHeartbeatResponse, Errors } from "@samsa/protocol";
 import { CALLS } from "../stage/calls.ts";
 import type { Client } from "../stage/client.ts";
 import type { Holder } from "../ledgers/holdings.ts";
-import { type MemberOptions, GROUP_TOPIC, readBack } from "./member.ts";
+import { type GroupStage, type MemberOptions, GROUP_TOPIC, readBack } from "./member.ts";
 import type { Prng } from "../world/prng.ts";
 import { Violation } from "../ledgers/rules.ts";
-import { type Actor, EXCUSED, type Stage } from "../stage/stage.ts";
+import { type Actor, MOVING } from "../stage/stage.ts";
 
 /** Group id of the consumer-protocol group (KIP-848). */
 export const SUBSCRIBED_GROUP = "subscribers";
@@ -34,7 +34,7 @@ const LATER: ReadonlySet<number> = new Set([
 /** Consumer-protocol member: joins, takes its assignment, commits offsets for it, leaves, dies and rejoins. */
 export class Subscriber implements Actor, Holder {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: GroupStage;
   readonly #rng: Prng;
   readonly #instanceId: string | null;
   #lives = 0;
@@ -57,7 +57,7 @@ export class Subscriber implements Actor, Holder {
   /** Send time of the last successful heartbeat, with the broker's life and the number of power cuts then. */
   #alive = { at: -Infinity, life: 0, powerCuts: 0 };
 
-  constructor(stage: Stage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
+  constructor(stage: GroupStage, client: Client, rng: Prng, { instanceId }: MemberOptions) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;
@@ -190,7 +190,7 @@ export class Subscriber implements Actor, Holder {
     }
     // A power cut may have lost the member id that replaced an earlier one.
     const isFenced = code === Errors.FENCED_INSTANCE_ID.code && this.#stage.powerCuts > 0;
-    if (!REJOIN.has(code) && !isFenced && !EXCUSED.has(code)) {
+    if (!REJOIN.has(code) && !isFenced && !MOVING.has(code)) {
       throw new Violation("a good request was refused", `error ${code} to ${this.name}`);
     }
     this.#out();
@@ -221,7 +221,7 @@ export class Subscriber implements Actor, Holder {
     const isRefused = code !== undefined && REJOIN.has(code);
     for (const attempt of attempts) groups.ended(attempt, code === 0 ? "done" : isRefused ? "refused" : "unknown");
     if (code === 0) holdings.committed(this, partitions, began);
-    else if (code !== undefined && !isRefused && !LATER.has(code) && !EXCUSED.has(code)) {
+    else if (code !== undefined && !isRefused && !LATER.has(code) && !MOVING.has(code)) {
       throw new Violation("a good request was refused", `error ${code} to a commit of ${this.name}`);
     }
   }

@@ -1,12 +1,14 @@
-import { fromUtf8, type Uuid } from "@samsa/base";
-import { Errors } from "@samsa/protocol";
+import { fromUtf8, type LeaderEpoch, type Uuid } from "@samsa/base";
 import { BatchCursor, RecordCursor } from "@samsa/records";
 import { CALLS } from "../stage/calls.ts";
 import type { Client } from "../stage/client.ts";
 import { committedBatches } from "./committed-reader.ts";
 import type { Prng } from "../world/prng.ts";
 import { Violation } from "../ledgers/rules.ts";
-import { type Actor, EXCUSED, OUT_OF_RANGE, type Stage } from "../stage/stage.ts";
+import { type Actor, MOVING, OUT_OF_RANGE, type Stage } from "../stage/stage.ts";
+
+/** Parts of a `Stage` that writers and readers of tables need. */
+export type TableStage = Pick<Stage, "clocks" | "note">;
 
 /** Keys of every table. */
 export const KEYS = ["a", "b", "c", "d", "e", "f"] as const;
@@ -20,6 +22,8 @@ export interface TableOptions {
   readonly trimmed: boolean;
   /** `delete.retention.ms` */
   readonly retentionMs: number;
+  /** Replication factor; with 3, `min.insync.replicas` is 2. */
+  readonly replicas: number;
 }
 
 /** Key and value of one record. Values are increasing numbers; 0 is a tombstone. */
@@ -44,6 +48,7 @@ export class Table {
   readonly transactional: boolean;
   readonly trimmed: boolean;
   readonly retentionMs: number;
+  readonly replicas: number;
   id: Uuid | undefined;
   /** Records before this offset may have been deleted. */
   trimmedTo = 0;
@@ -53,7 +58,8 @@ export class Table {
   compacted = 0;
   readonly #cells = new Map<string, Cell>(KEYS.map(key => [key, { sure: [0], at: -1, doubtful: [] }]));
 
-  constructor({ name, transactional, trimmed, retentionMs }: TableOptions) {
+  constructor({ name, transactional, trimmed, retentionMs, replicas }: TableOptions) {
+    this.replicas = replicas;
     this.name = name;
     this.transactional = transactional;
     this.trimmed = trimmed;
@@ -137,12 +143,14 @@ export class TableReading {
     this.#position ??= await this.#start();
     if (this.#position === undefined) return undefined;
     const fetchOffset = this.#position;
-    const topics = [{ topic: name, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes }] }];
+    const currentLeaderEpoch = this.#leaderEpoch;
+    const topics = [
+      { topic: name, partitions: [{ partition: 0, currentLeaderEpoch, fetchOffset, partitionMaxBytes }] },
+    ];
     const isolationLevel = transactional ? 1 : 0;
     const answer = await this.#client.ask(CALLS.fetchByName, { maxWaitMs: 0, minBytes: 0, isolationLevel, topics });
     const part = answer?.responses[0]?.partitions[0];
-    if (part === undefined || EXCUSED.has(part.errorCode)) return undefined;
-    if (part.errorCode === Errors.NOT_LEADER_OR_FOLLOWER.code) return undefined;
+    if (part === undefined || MOVING.has(part.errorCode)) return undefined;
     if (part.errorCode === OUT_OF_RANGE && fetchOffset < this.#table.trimmedTo) return undefined;
     if (part.errorCode !== 0) {
       throw new Violation("a good request was refused", `${part.errorCode} reading ${name} at ${fetchOffset}`);
@@ -161,9 +169,17 @@ export class TableReading {
     return { next: end, end };
   }
 
+  /** A follower, which may lack what the leader has, does not answer a request with an epoch of its own accord. */
+  get #leaderEpoch(): LeaderEpoch {
+    const { id } = this.#table;
+    return id === undefined ? -1 : this.#client.leaderEpoch(id, 0);
+  }
+
   /** Base offset of the first batch at `fetchOffset` or later, decided or not; Infinity if there is none. */
   async #firstBase(fetchOffset: number): Promise<number | undefined> {
-    const topics = [{ topic: this.#table.name, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 5000 }] }];
+    const currentLeaderEpoch = this.#leaderEpoch;
+    const partitions = [{ partition: 0, currentLeaderEpoch, fetchOffset, partitionMaxBytes: 5000 }];
+    const topics = [{ topic: this.#table.name, partitions }];
     const answer = await this.#client.ask(CALLS.fetchByName, { maxWaitMs: 0, minBytes: 0, isolationLevel: 0, topics });
     const part = answer?.responses[0]?.partitions[0];
     if (part === undefined || part.errorCode !== 0) return undefined;
@@ -217,7 +233,7 @@ export class TableReading {
 }
 
 /** Reads a whole table and checks it; false when an answer is missing. */
-export async function auditTable(stage: Stage, table: Table, client: Client): Promise<boolean> {
+export async function auditTable(stage: TableStage, table: Table, client: Client): Promise<boolean> {
   if (table.id === undefined) return true;
   const reading = new TableReading(table, client);
   const mark = table.mark();
@@ -237,7 +253,7 @@ export async function auditTable(stage: Stage, table: Table, client: Client): Pr
 /** Reads tables in small fetches, with long pauses in between at times. */
 export class TableReader implements Actor {
   readonly client: Client;
-  readonly #stage: Stage;
+  readonly #stage: TableStage;
   readonly #rng: Prng;
   readonly #tables: readonly Table[];
   #reading:
@@ -245,7 +261,7 @@ export class TableReader implements Actor {
     | undefined;
   #still = 0;
 
-  constructor(stage: Stage, client: Client, rng: Prng, tables: readonly Table[]) {
+  constructor(stage: TableStage, client: Client, rng: Prng, tables: readonly Table[]) {
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;

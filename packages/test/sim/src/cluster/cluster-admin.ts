@@ -5,7 +5,8 @@ import type { Client } from "../stage/client.ts";
 import { TopicEntry, TopicLedger } from "../ledgers/topic-ledger.ts";
 import type { Prng } from "../world/prng.ts";
 import type { ClusterTopic } from "./cluster-ledger.ts";
-import type { Actor } from "../stage/stage.ts";
+import { type Actor, MOVING, OUT_OF_RANGE } from "../stage/stage.ts";
+import { Violation } from "../ledgers/rules.ts";
 import type { ClusterStage } from "./cluster-stage.ts";
 
 const { code: NOT_CONTROLLER } = Errors.NOT_CONTROLLER;
@@ -28,11 +29,14 @@ export class ClusterAdmin implements Actor {
   async step(): Promise<void> {
     const rng = this.#rng;
     if (!rng.chance(0.3)) return;
+    if (rng.chance(0.15)) return this.#trim();
     const name = `temp-${rng.int(0, 2)}`;
     const entry = this.topics.entries.findLast(known => known.name === name);
     if (entry === undefined || entry.state === "gone") {
       const replicas = rng.int(1, this.#most);
-      await this.create({ name, partitions: rng.int(1, 2), replicas, minIsr: Math.min(2, replicas), flushed: false });
+      const wanted = { name, partitions: rng.int(1, 2), replicas, minIsr: Math.min(2, replicas), flushed: false };
+      const created = await this.create(wanted);
+      if (created !== undefined) this.#stage.topics.push(created);
     } else if (entry.state !== "maybe created" && rng.chance(0.6)) await this.#delete(entry);
   }
 
@@ -40,6 +44,7 @@ export class ClusterAdmin implements Actor {
   async create(wanted: Omit<ClusterTopic, "id">): Promise<ClusterTopic | undefined> {
     const { name, partitions, replicas, minIsr, flushed } = wanted;
     const configs = [{ name: "min.insync.replicas", value: String(minIsr) }];
+    if (wanted.unclean === true) configs.push({ name: "unclean.leader.election.enable", value: "true" });
     if (flushed) configs.push({ name: "flush.messages", value: "1" });
     if (this.#rng.chance(0.3)) configs.push({ name: "internal.segment.bytes", value: "4000" });
     const entry = this.topics.add(new TopicEntry(name, partitions, new Map()));
@@ -58,6 +63,9 @@ export class ClusterAdmin implements Actor {
 
   async #delete(entry: TopicEntry): Promise<void> {
     entry.state = "maybe deleted";
+    const { topics } = this.#stage;
+    const at = topics.findIndex(({ id }) => id === entry.id);
+    if (at >= 0) topics.splice(at, 1);
     const answer = await this.client.ask(CALLS.deleteTopics, { topicNames: [entry.name], timeoutMs: 300 });
     const code = answer?.responses[0]?.errorCode;
     // UNKNOWN_TOPIC_OR_PARTITION does not tell: a controller that is cut off may not know of the creation yet, and a
@@ -65,6 +73,21 @@ export class ClusterAdmin implements Actor {
     if (code !== 0) return;
     this.#stage.note(`deleted ${entry.name}`);
     entry.state = "gone";
+  }
+
+  /** Deletes records from the beginning of a partition. */
+  async #trim(): Promise<void> {
+    const topic = this.#rng.oneOf(this.#stage.topics);
+    const place = { topic, partition: this.#rng.int(0, topic.partitions - 1) };
+    const { ledger } = this.#stage;
+    if (ledger.isInDoubt(place)) return;
+    const offset = this.#rng.int(0, ledger.endOf(place));
+    ledger.trimmed(place, offset);
+    const topics = [{ name: topic.name, partitions: [{ partitionIndex: place.partition, offset }] }];
+    const answer = await this.client.ask(CALLS.deleteRecords, { topics, timeoutMs: 300 });
+    const code = answer?.topics[0]?.partitions[0]?.errorCode ?? 0;
+    if (code === 0 || code === OUT_OF_RANGE || MOVING.has(code)) return;
+    throw new Violation("a good request was refused", `error ${code} to a deletion in ${topic.name} to ${offset}`);
   }
 
   /** Compares the topics of the cluster with those that were created and deleted; false without an answer. */

@@ -25,16 +25,22 @@ const RETRIABLE: ReadonlySet<number> = new Set(
 interface Reading {
   position: number;
   losses: number;
+  /** Follower to read from, as the leader has said. */
+  preferred?: number | undefined;
 }
 
-/** Reads every partition from its leader, at times from the beginning again. */
+/** Reads every partition from its leader, or from a replica in its rack (KIP-392), at times from the beginning again. */
 export class ClusterConsumer implements Actor {
   readonly client: RoutedClient;
   readonly #stage: ClusterStage;
   readonly #rng: Prng;
+  readonly #rackId: string;
   readonly #readings = new Map<string, Reading>();
+  /** Number of answers with records that came from followers. */
+  readFromFollowers = 0;
 
-  constructor(stage: ClusterStage, client: RoutedClient, rng: Prng) {
+  constructor(stage: ClusterStage, client: RoutedClient, rng: Prng, rackId = "") {
+    this.#rackId = rackId;
     this.#stage = stage;
     this.client = client;
     this.#rng = rng;
@@ -75,18 +81,44 @@ export class ClusterConsumer implements Actor {
     const currentLeaderEpoch = this.client.leaderEpoch(topic.id, partition);
     const partitions = [{ partition, currentLeaderEpoch, fetchOffset, partitionMaxBytes: maxBytes }];
     const topics = [{ topicId: topic.id, partitions }];
-    const answer = await this.client.ask(CALLS.fetch, { maxWaitMs, minBytes: 1, topics });
+    const body = { maxWaitMs, minBytes: 1, topics, rackId: this.#rackId };
+    const { preferred } = reading;
+    const answer =
+      preferred === undefined
+        ? await this.client.ask(CALLS.fetch, body)
+        : await this.client.askBroker(preferred, CALLS.fetch, body);
     const found = answer?.responses[0]?.partitions[0];
+    // Without an answer, or after an error, the leader chooses again.
+    if (found?.errorCode !== 0 || this.#rng.chance(0.05)) reading.preferred = undefined;
     if (found === undefined || reading !== this.#reading(place) || reading.position !== fetchOffset) return undefined;
     const { errorCode } = found;
     if (RETRIABLE.has(errorCode)) return undefined;
+    if (errorCode === OUT_OF_RANGE && this.#mayBeOutOfRange(place, reading, preferred)) return undefined;
     const where = `${topic.name}-${partition} at ${fetchOffset}`;
-    if (errorCode === OUT_OF_RANGE && ledger.isInDoubt(place)) return undefined;
     if (errorCode === OUT_OF_RANGE) throw new Violation("a read record vanished", `${where} is out of range`);
     if (errorCode !== 0) throw new Violation("a good request was refused", `error ${errorCode} to a fetch of ${where}`);
+    if (found.preferredReadReplica >= 0) {
+      reading.preferred = found.preferredReadReplica;
+      return undefined;
+    }
+    if (preferred !== undefined && (found.records ?? []).length > 0) this.readFromFollowers++;
     reading.position = ledger.fetched(place, this.client.name, fetchOffset, found.records ?? []);
     if (reading.position > fetchOffset) this.#stage.note(`read ${where} to ${reading.position}`);
     return Number(found.highWatermark);
+  }
+
+  /** True if there may be nothing at the position: it was deleted, it may be lost, or a follower does not have it yet. */
+  #mayBeOutOfRange(place: ClusterPlace, reading: Reading, from: number | undefined): boolean {
+    const { ledger } = this.#stage;
+    if (ledger.isInDoubt(place)) {
+      reading.position = 0;
+      return true;
+    }
+    const start = ledger.trimmedTo(place);
+    if (reading.position >= start) return from !== undefined;
+    reading.position = start;
+    ledger.seek(place, this.client.name);
+    return true;
   }
 
   /** Reads a partition from its beginning to its high watermark, and has the ledger check it; false if that failed. */
@@ -95,8 +127,9 @@ export class ClusterConsumer implements Actor {
     for (;;) {
       const before = this.#reading(place).position;
       const end = await this.#fetch(place, 100_000, 0);
-      if (end === undefined) return false;
       const { position } = this.#reading(place);
+      if (end === undefined && position > before) continue;
+      if (end === undefined) return false;
       if (position >= end) {
         this.#stage.ledger.readThrough(place, end);
         return true;

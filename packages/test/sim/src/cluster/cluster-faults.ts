@@ -121,6 +121,14 @@ export class ClusterFaults {
     for (const machine of this.#stage.machines) if (this.#rng.chance(0.6)) machine.end("kill");
   }
 
+  killAll(): void {
+    for (const machine of this.#stage.machines) machine.end("kill");
+  }
+
+  stopAll(): void {
+    for (const machine of this.#stage.machines) machine.stop();
+  }
+
   power(): void {
     const one = this.#victim;
     if (!one.isUp) return;
@@ -158,6 +166,8 @@ const FAULTS: readonly (readonly [name: string, fault: Fault])[] = [
   ["kill", faults => faults.kill()],
   ["kill", faults => faults.kill()],
   ["kill some", faults => faults.killSome()],
+  ["kill all", faults => faults.killAll()],
+  ["stop all", faults => faults.stopAll()],
   ["power", faults => faults.power()],
   ["power", faults => faults.power()],
   ["black out", faults => faults.blackOut()],

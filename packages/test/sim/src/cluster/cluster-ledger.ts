@@ -13,6 +13,8 @@ export interface ClusterTopic {
   readonly minIsr: number;
   /** `flush.messages` is 1: a replica counts a record only once it is flushed. */
   readonly flushed: boolean;
+  /** `unclean.leader.election.enable`: it may lose records at any time. */
+  readonly unclean?: boolean;
 }
 
 /** Partition of a topic. */
@@ -31,6 +33,8 @@ interface Book {
   readonly offsets: Map<string, number>;
   /** Number of losses that Kafka allows so far. */
   losses: number;
+  /** Records before this offset may have been deleted. */
+  trimmedTo: number;
 }
 
 /** True if the topic keeps every acknowledged record when one broker at a time loses what it has not flushed. */
@@ -64,7 +68,15 @@ export class ClusterLedger {
     const key = keyOf(place);
     const known = this.#books.get(key);
     if (known !== undefined) return known;
-    const book: Book = { place, sent: new Set(), acked: new Map(), read: new Map(), offsets: new Map(), losses: 0 };
+    const book: Book = {
+      place,
+      sent: new Set(),
+      acked: new Map(),
+      read: new Map(),
+      offsets: new Map(),
+      losses: 0,
+      trimmedTo: 0,
+    };
     this.#books.set(key, book);
     return book;
   }
@@ -106,7 +118,7 @@ export class ClusterLedger {
           throw new Violation("a damaged batch was served", `${labelOf(place)} at ${batch.baseOffset}`);
         }
         if (batch.lastOffset < from) continue;
-        if (batch.baseOffset > next) {
+        if (batch.baseOffset > next && next >= book.trimmedTo) {
           throw new Violation("offsets have a gap", `${labelOf(place)}: wanted ${next}, got ${batch.baseOffset}`);
         }
         if (!this.isInDoubt(place)) this.#read(book, batch, seen);
@@ -153,7 +165,25 @@ export class ClusterLedger {
 
   /** True if the partition may lose what its clients learn now: a replica may serve what a later leader lacks. */
   isInDoubt({ topic }: ClusterPlace): boolean {
-    return this.#loses?.(topic) === true;
+    return topic.unclean === true || this.#loses?.(topic) === true;
+  }
+
+  /** Takes note of a request to delete the records before an offset. */
+  trimmed(place: ClusterPlace, to: number): void {
+    const book = this.#book(place);
+    book.trimmedTo = Math.max(book.trimmedTo, to);
+    this.#history.push({ type: "trim", log: keyOf(place), to });
+  }
+
+  /** Offset before which records may have been deleted. */
+  trimmedTo(place: ClusterPlace): number {
+    return this.#book(place).trimmedTo;
+  }
+
+  /** Offset after the last record that is known to be acknowledged or read. */
+  endOf(place: ClusterPlace): number {
+    const { acked, read } = this.#book(place);
+    return 1 + Math.max(-1, ...acked.keys(), ...read.keys());
   }
 
   /** Forgets the records of topics that may lose some now, until `whole`. */
@@ -182,7 +212,7 @@ export class ClusterLedger {
   readThrough(place: ClusterPlace, end: number): void {
     const book = this.#book(place);
     for (const [offset, value] of book.acked) {
-      if (book.read.get(offset) === value) continue;
+      if (book.read.get(offset) === value || offset < book.trimmedTo) continue;
       throw new Violation("an acknowledged record is lost", `${labelOf(place)} ${offset}: ${value}; it ends at ${end}`);
     }
     for (const offset of book.read.keys()) {

@@ -52,11 +52,9 @@ export class ClusterOffsets implements Actor {
 
   /** Reads the committed offset after all faults, and has the ledger check it; false without an answer. */
   async readBack(): Promise<boolean> {
-    const { groups } = this.#stage;
-    const began = groups.begin();
     const found = await this.#read();
     if (found === undefined) return false;
-    groups.read(this.client.name, 0, found, began);
+    this.#stage.groups.audited(this.client.name, 0, found, "stop");
     return true;
   }
 

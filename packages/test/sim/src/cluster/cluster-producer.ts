@@ -30,6 +30,8 @@ const OUT_OF_ORDER: ReadonlySet<number> = new Set(
 interface Attempt {
   readonly values: readonly string[];
   readonly wire: Uint8Array;
+  /** Sequence number after its last record. */
+  readonly end: number;
   /** `ClusterLedger.losses` when it was first sent. */
   readonly losses: number;
   /** `ClusterStage.lives` then. */
@@ -143,7 +145,7 @@ export class ClusterProducer implements Actor {
       options,
       { crc32c: env.crypto.crc32c, codecs: env.codecs },
     );
-    return { values, wire, losses: line.losses, lives: this.#stage.lives, sent: 0 };
+    return { values, wire, end: line.sequence, losses: line.losses, lives: this.#stage.lives, sent: 0 };
   }
 
   async #send({ topic, partition }: ClusterPlace, attempt: Attempt): Promise<Answer | undefined> {
@@ -165,7 +167,7 @@ export class ClusterProducer implements Actor {
     attempts: readonly Attempt[],
     answers: readonly (Answer | undefined)[],
   ): void {
-    const [first, ...behind] = line.waiting;
+    const [first] = line.waiting;
     attempts.forEach((attempt, i) => {
       const answer = answers[i];
       if (answer === undefined) return;
@@ -174,7 +176,7 @@ export class ClusterProducer implements Actor {
         this.#refused(place, attempt, {
           code: answer.errorCode,
           isFirst: attempt === first,
-          isAlone: behind.length === 0,
+          isLast: attempt.end === line.sequence,
         });
     });
   }
@@ -194,15 +196,17 @@ export class ClusterProducer implements Actor {
   #refused(
     place: ClusterPlace,
     attempt: Attempt,
-    { code, isFirst, isAlone }: { readonly code: number; readonly isFirst: boolean; readonly isAlone: boolean },
+    { code, isFirst, isLast }: { readonly code: number; readonly isFirst: boolean; readonly isLast: boolean },
   ): void {
     if (RETRIABLE.has(code)) return;
     const where = `${this.client.name} on ${place.topic.name}-${place.partition}`;
     if (this.#options.idempotent && OUT_OF_ORDER.has(code)) {
+      // An unclean election may have lost earlier batches.
+      if (place.topic.unclean === true) this.#producerId = -1n;
       // Batches behind one without an answer are out of order.
       if (!isFirst || this.#stage.ledger.isInDoubt(place) || this.#stage.ledger.losses(place) !== attempt.losses)
         return;
-      if (!isAlone && attempt.lives !== this.#stage.lives) {
+      if (!isLast && attempt.lives !== this.#stage.lives) {
         // A producer snapshot keeps only the last batch of each producer: after a restart, earlier ones are unknown.
         this.#producerId = -1n;
         return;

@@ -1,23 +1,24 @@
-import type { MetadataImage, PartitionImage } from "@samsa/metadata";
+import { entryAt } from "@samsa/base";
+import type { Node } from "@samsa/broker";
+import { EMPTY_IMAGE, type MetadataImage, type PartitionImage } from "@samsa/metadata";
+import { agree, committedOffsets, SHARED_GROUP, SHARES } from "../clients/member.ts";
+import { agreeOn, SUBSCRIBED_GROUP } from "../clients/subscriber.ts";
+import { auditTable } from "../clients/table.ts";
 import { auditCopies } from "../clients/txn-audit.ts";
-import { CommittedReader } from "../clients/committed-reader.ts";
-import { Copier, copierPlans } from "../clients/copier.ts";
-import { GroupLedger } from "../ledgers/group-ledger.ts";
 import { type Ending, Violation, violationOf } from "../ledgers/rules.ts";
-import { COPY_PARTITIONS, COPY_TOPIC, TxnLedger } from "../ledgers/txn-ledger.ts";
+import { TABLES } from "../ledgers/topic-names.ts";
+import { COPY_TOPIC, type TxnLedger } from "../ledgers/txn-ledger.ts";
 import type { ScenarioOptions, SeedOutcome } from "../stage/outcome.ts";
 import { Play } from "../stage/play.ts";
 import { RoutedClient } from "../stage/routed-client.ts";
+import type { Actor } from "../stage/stage.ts";
 import type { Prng } from "../world/prng.ts";
 import { World } from "../world/world.ts";
-import { ClusterAdmin } from "./cluster-admin.ts";
+import { type ClusterCast, clusterCast, TOPICS, UNCLEAN_TOPIC } from "./cluster-cast.ts";
 import { ClusterConsumer } from "./cluster-consumer.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
-import { ClusterLedger, type ClusterTopic, isSafe } from "./cluster-ledger.ts";
-import { ClusterOffsets } from "./cluster-offsets.ts";
-import { ClusterProducer } from "./cluster-producer.ts";
-import type { Actor } from "../stage/stage.ts";
-import type { ClusterStage } from "./cluster-stage.ts";
+import { type ClusterTopic, isSafe } from "./cluster-ledger.ts";
+import { type ClusterStage, clusterStage } from "./cluster-stage.ts";
 import { ClusterWitness } from "./cluster-witness.ts";
 import { ClusterMachine } from "./machine.ts";
 import { drawPlan, type Plan, PORT } from "./plan.ts";
@@ -30,29 +31,8 @@ export interface ClusterOutcome extends SeedOutcome {
 
 /** Time within which a healed cluster must serve, in virtual milliseconds. */
 const PATIENCE_MS = 30_000;
-
-/** Topics that exist from the beginning, for a cluster that has `brokers`. */
-const TOPICS: readonly Omit<ClusterTopic, "id">[] = [
-  { name: "safe", partitions: 2, replicas: 3, minIsr: 2, flushed: false },
-  { name: "flushed", partitions: 1, replicas: 3, minIsr: 2, flushed: true },
-  { name: "three", partitions: 1, replicas: 3, minIsr: 1, flushed: false },
-  { name: "two", partitions: 1, replicas: 2, minIsr: 1, flushed: false },
-  { name: "one", partitions: 1, replicas: 1, minIsr: 1, flushed: false },
-];
-const COPIES: Omit<ClusterTopic, "id"> = {
-  name: COPY_TOPIC,
-  partitions: COPY_PARTITIONS.length,
-  replicas: 3,
-  minIsr: 2,
-  flushed: false,
-};
-const PRODUCERS = [
-  { acks: -1, idempotent: true },
-  { acks: -1, idempotent: true },
-  { acks: -1, idempotent: false },
-  { acks: 1, idempotent: false },
-  { acks: 0, idempotent: false },
-];
+/** Partitions of the topic that groups subscribe to. */
+const GROUP_PARTITIONS = 2;
 
 /** Scenario of one seed: a cluster, its clients and the faults that befall them. */
 class ClusterScenario {
@@ -65,13 +45,7 @@ class ClusterScenario {
   readonly #witness: ClusterWitness;
   readonly #stage: ClusterStage;
   readonly #faults: ClusterFaults;
-  readonly #admin: ClusterAdmin;
-  readonly #producers: readonly ClusterProducer[];
-  readonly #consumer: ClusterConsumer;
-  readonly #copiers: readonly Copier[];
-  readonly #reader: CommittedReader;
-  readonly #offsets: readonly ClusterOffsets[];
-  readonly #actors: readonly Actor[];
+  readonly #cast: ClusterCast;
   readonly #auditor: RoutedClient;
   #isOpen = false;
   /** Records that may be lost now: of topics with too few replicas, or of all that flush late. */
@@ -101,53 +75,21 @@ class ClusterScenario {
           failed: violation => this.play.failed(violation),
         }),
     );
-    this.#witness = new ClusterWitness(name => this.#keeps(name));
-    const { crypto, codecs } = this.world.node("judge").env;
-    const machines = this.#machines;
-    this.#stage = {
-      get lives() {
-        return machines.reduce((sum, { endings }) => sum + endings.length, 0);
-      },
-      ledger: new ClusterLedger({ crc32c: crypto.crc32c, codecs }),
-      groups: new GroupLedger(),
-      txns: new TxnLedger(),
-      topics: [],
-      // A new leader may not know yet what the last one has told.
-      get losses() {
-        return NaN;
-      },
-      device: this.world.node("judge").disk,
-      dirs: [],
-      isFlushed: () => false,
-      note: line => this.world.trace(line),
-    };
-    const stage = this.#stage;
-    const client = (name: string): RoutedClient => this.#client(name);
-    const own = (name: string): Prng => this.world.fork(name);
-    this.#auditor = client("auditor");
-    this.#admin = new ClusterAdmin(stage, client("admin"), own("admin"), { brokers: this.#plan.brokers.length });
-    this.#producers = PRODUCERS.flatMap((producer, i) =>
-      i > 0 && rng.chance(0.4)
-        ? []
-        : [new ClusterProducer(stage, client(`producer${i}`), own(`producer${i}`), producer)],
-    );
-    this.#consumer = new ClusterConsumer(stage, client("consumer"), own("consumer"));
-    const isForgetful = this.#plan.mayBlackOut && !this.#plan.isFlushed;
-    this.#copiers =
-      isForgetful || rng.chance(0.4)
-        ? []
-        : copierPlans(own("copiers")).map(plan => new Copier(stage, client(plan.name), own(plan.name), plan));
-    this.#reader = new CommittedReader(stage, client("committed"), own("committed"));
-    this.#offsets = isForgetful ? [] : [new ClusterOffsets(stage, client("offsets"), own("offsets"))];
-    this.#actors = [
-      ...[this.#admin, ...this.#producers, this.#consumer, ...this.#copiers, ...this.#offsets],
-      ...(this.#copiers.length === 0 ? [] : [this.#reader]),
-    ];
+    this.#witness = new ClusterWitness({
+      keeps: name => this.#keeps(name),
+      mayDiffer: name => name === UNCLEAN_TOPIC || TABLES.includes(name),
+    });
+    this.#stage = clusterStage(this.world, this.#machines);
+    this.#auditor = this.#client("auditor");
+    this.#cast = clusterCast(this.#stage, this.#plan, {
+      client: name => this.#client(name),
+      rngOf: name => this.world.fork(name),
+    });
     this.#faults = new ClusterFaults({
       world: this.world,
       machines: this.#machines,
       rng,
-      clients: this.#actors.map(actor => actor.client.name),
+      clients: this.#cast.actors.map(actor => actor.client.name),
       mayBlackOut: this.#plan.mayBlackOut,
       isWhole: () => this.#isWhole(),
       powerCut: all => this.#powerCut(all),
@@ -163,9 +105,9 @@ class ClusterScenario {
     for (const machine of this.#machines) machine.format();
     for (const machine of this.#machines) machine.start();
     await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
-    for (const wanted of this.#copiers.length > 0 ? [...TOPICS, COPIES] : TOPICS) await this.#create(wanted);
+    for (const [wanted, isForAll] of this.#cast.topics) await this.#create(wanted, isForAll);
     this.#setOpen(true);
-    for (const actor of this.#actors) {
+    for (const actor of this.#cast.actors) {
       this.play.perform(actor, [10, 120], () => this.#isOpen && !this.#resting.has(actor));
     }
     await this.play.runFor(this.#rng.int(100, 1500));
@@ -176,13 +118,13 @@ class ClusterScenario {
     this.play.end();
   }
 
-  async #create(wanted: Omit<ClusterTopic, "id">): Promise<void> {
+  async #create(wanted: Omit<ClusterTopic, "id">, isForAll: boolean): Promise<void> {
     let created: ClusterTopic | undefined;
     await this.play.settle("a topic cannot be created", async () => {
-      created = await this.#admin.create(wanted);
+      created = await this.#cast.admin.create(wanted);
       return created !== undefined || this.play.violation !== undefined;
     });
-    if (created !== undefined && created.name !== COPY_TOPIC) this.#stage.topics.push(created);
+    if (created !== undefined && isForAll) this.#stage.topics.push(created);
   }
 
   /** Faults for a while, then time without new ones, mostly healed. */
@@ -199,7 +141,7 @@ class ClusterScenario {
 
   #setOpen(isOpen: boolean): void {
     this.#isOpen = isOpen;
-    for (const actor of this.#actors) if (actor !== this.#admin) actor.client.quiet = !isOpen;
+    for (const actor of this.#cast.actors) if (actor !== this.#cast.admin) actor.client.quiet = !isOpen;
   }
 
   /** Newest metadata of any node. */
@@ -255,35 +197,71 @@ class ClusterScenario {
 
   /** Checks that everything works again now that no fault remains. */
   async #progress(): Promise<void> {
+    const { admin, operator, settings, voters, producers } = this.#cast;
+    for (const actor of [admin, operator, settings, voters]) if (actor !== undefined) this.#resting.add(actor);
     await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
     await this.play.untilNone(() => this.#partitionWithout(({ leader }) => leader >= 0));
+    if (settings !== undefined) await this.play.settle("settings cannot be altered", () => settings.unthrottle());
     await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
     const { topics } = this.#stage;
-    const waiting = this.#producers.filter(({ isDurable }) => isDurable);
+    const waiting = producers.filter(({ isDurable }) => isDurable);
     for (const { heard } of waiting) heard.clear();
     await this.play.untilNone(() => waiting.flatMap(producer => producer.unheard(topics) ?? [])[0]);
     await this.play.untilNone(() => this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length));
+    await this.#operationsEnd();
     const { groups, txns } = this.#stage;
     const { commits } = groups;
-    await this.play.until("no offset is committed", () => this.#offsets.length === 0 || groups.commits > commits);
+    await this.play.until("no offset is committed", () => this.#cast.offsets.length === 0 || groups.commits > commits);
     await this.#copiesGoOn(txns);
+    await this.#groupsAgree();
+  }
+
+  /** Checks that what operators have asked for is so everywhere. */
+  async #operationsEnd(): Promise<void> {
+    const { operator, settings, voters } = this.#cast;
+    const image = (): MetadataImage | undefined => this.#image;
+    if (operator !== undefined) await this.play.untilNone(() => operator.unfinished(image() ?? EMPTY_IMAGE));
+    if (settings !== undefined) {
+      await this.play.untilNone(() => {
+        for (const { name, node, isBroker } of this.#machines) {
+          const missing = node === undefined ? undefined : settings.missing({ name, node }, isBroker);
+          if (missing !== undefined) return missing;
+        }
+        return undefined;
+      });
+    }
+    if (voters === undefined) return;
+    await this.play.untilNone(() => {
+      const leader = this.#machines.find(({ node }) => node?.shared.quorum.isLeader === true)?.node;
+      return leader === undefined ? "no controller leads" : voters.misplaced(votersOf(leader));
+    });
+  }
+
+  /** Checks that the members of each group share what there is to read. */
+  async #groupsAgree(): Promise<void> {
+    const { members, subscribers } = this.#cast;
+    for (const member of [...members, ...subscribers]) member.steady = true;
+    if (members.length > 0) await this.play.until("members do not agree", () => agree(members));
+    if (subscribers.length === 0) return;
+    await this.play.until("subscribers do not agree", () => agreeOn(subscribers, [GROUP_PARTITIONS]));
   }
 
   async #copiesGoOn(txns: TxnLedger): Promise<void> {
-    const [first, ...rest] = this.#copiers;
-    if (first === undefined) return;
+    const { copiers, reader } = this.#cast;
+    const [first, ...rest] = copiers;
+    if (first === undefined || reader === undefined) return;
     for (const copier of rest) copier.doomed = true;
     await this.play.until("a producer cannot begin a transaction", () => rest.every(({ gone }) => gone));
     first.steady = true;
     const { committed, read } = txns;
     await this.play.until("no transaction is committed", () => txns.committed > committed);
-    this.#reader.steady = true;
+    reader.steady = true;
     await this.play.until("no committed record is read", () => txns.read > read);
   }
 
   /** Reads everything, and compares all replicas. */
   async #lastLook(): Promise<void> {
-    for (const actor of this.#actors) this.#resting.add(actor);
+    for (const actor of this.#cast.actors) this.#resting.add(actor);
     await this.play.runFor(600);
     this.#setOpen(false);
     await this.play.runFor(100);
@@ -295,11 +273,16 @@ class ClusterScenario {
         );
       }
     }
-    await this.play.settle("the topics are not listed", () => this.#admin.audit());
-    if (this.#copiers.length > 0) {
+    await this.play.settle("the topics are not listed", () => this.#cast.admin.audit());
+    if (this.#cast.copiers.length > 0) {
       await this.play.settle("the copies cannot be read", () => auditCopies(this.#stage, this.#auditor));
     }
-    for (const offsets of this.#offsets) {
+    for (const table of this.#cast.tables) {
+      await this.play.settle(`${table.name} cannot be read`, () => auditTable(this.#stage, table, this.#auditor));
+    }
+    if (this.#cast.members.length > 0) await this.#auditGroup(SHARED_GROUP);
+    if (this.#cast.subscribers.length > 0) await this.#auditGroup(SUBSCRIBED_GROUP);
+    for (const offsets of this.#cast.offsets) {
       offsets.client.quiet = false;
       await this.play.settle("committed offsets cannot be read", () => offsets.readBack());
     }
@@ -308,6 +291,15 @@ class ClusterScenario {
     const anomaly = this.#stage.ledger.anomaly();
     if (anomaly === undefined) return;
     throw new Violation("the history is impossible", `${anomaly.type} in ${anomaly.log}: ${anomaly.detail}`);
+  }
+
+  /** Checks what a group has committed, now that its coordinator is known. */
+  async #auditGroup(group: string): Promise<void> {
+    await this.play.settle(`what ${group} have committed cannot be read`, async () => {
+      const offsets = await committedOffsets(this.#auditor, group);
+      offsets?.forEach((offset, i) => this.#stage.groups.audited(group, entryAt(SHARES, i), offset, "stop"));
+      return offsets !== undefined;
+    });
   }
 
   /** Replica whose high watermark is below its end, or whose end is not that of the others. */
@@ -342,6 +334,11 @@ class ClusterScenario {
       time: this.world.now(),
     };
   }
+}
+
+/** Ids of the voters that a controller knows. */
+function votersOf({ shared }: Node): ReadonlySet<number> {
+  return new Set(shared.quorum.voters.map(({ id }) => id));
 }
 
 /** Runs one seed of a cluster to its end, or to the first violation. */

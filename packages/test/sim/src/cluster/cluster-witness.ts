@@ -34,11 +34,17 @@ export class ClusterWitness {
   readonly #images = new Map<Offset, string>();
   /** True for topics that keep what is committed; others may lose some of it when the power of a broker is cut. */
   readonly #keeps: (topic: string) => boolean;
+  /** True for topics whose replicas may differ for a time: after an unclean election, or in what is compacted. */
+  readonly #mayDiffer: (topic: string) => boolean;
   /** Number of comparisons, which show that something was looked at. */
   comparisons = 0;
 
-  constructor(keeps: (topic: string) => boolean) {
-    this.#keeps = keeps;
+  constructor(rules: {
+    readonly keeps: (topic: string) => boolean;
+    readonly mayDiffer: (topic: string) => boolean;
+  }) {
+    this.#keeps = rules.keeps;
+    this.#mayDiffer = rules.mayDiffer;
   }
 
   /** Checks what costs little, after some events. */
@@ -150,6 +156,7 @@ export class ClusterWitness {
       }
       if (!machine.isBroker) continue;
       for (const partition of node.broker.topics.all()) {
+        if (this.#mayDiffer(partition.topic)) continue;
         const key = `${partition.topicId} ${partition.topic}-${partition.index}`;
         this.#compareLog(machine.name, key, logOf(partition), partition.highWatermark, compared);
       }

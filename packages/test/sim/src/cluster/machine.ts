@@ -5,7 +5,7 @@ import { type Ending, Violation } from "../ledgers/rules.ts";
 import { slowJudge, WipedBuffers } from "../stage/stand-ins.ts";
 import type { Prng } from "../world/prng.ts";
 import type { SimNode, World } from "../world/world.ts";
-import { type Plan, settingsOf } from "./plan.ts";
+import { type Plan, PORT, settingsOf } from "./plan.ts";
 
 /** Sizes of the cache of recent batches. */
 const TAIL_BYTES = [0, 8192, 65_536, 16 << 20];
@@ -55,8 +55,15 @@ export class ClusterMachine {
 
   /** Formats the directories, as `samsa storage format` does. */
   format(): void {
-    const { clusterId } = this.#options.plan;
-    formatStorage(this.#machine.env, { settings: this.#settings, clusterId, ignoreFormatted: false, features: [] });
+    const { clusterId, quorum, controllers, directoryOf, nameOf } = this.#options.plan;
+    const voters = controllers.map(id => `${id}@${nameOf(id)}:${PORT + 1}:${directoryOf(id)}`).join();
+    formatStorage(this.#machine.env, {
+      settings: this.#settings,
+      clusterId,
+      ignoreFormatted: false,
+      features: [],
+      ...(quorum === "dynamic" && this.isController ? { quorum: { kind: "voters", voters } } : {}),
+    });
   }
 
   /** True from the start of a process to its end. */

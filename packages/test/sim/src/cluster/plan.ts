@@ -3,6 +3,9 @@ import type { Prng } from "../world/prng.ts";
 /** Port of the listener of brokers; that of controllers is the next one. */
 export const PORT = 9092;
 
+/** Name of the listener of controllers. */
+export const CONTROLLER = "CONTROLLER";
+
 /** Nodes of a cluster with their roles, drawn from a seed. */
 export interface Plan {
   readonly clusterId: string;
@@ -10,6 +13,12 @@ export interface Plan {
   readonly brokers: readonly number[];
   /** All nodes, sorted. */
   readonly ids: readonly number[];
+  /** Voters by the settings, by the log (kraft.version 1), or by the settings at first and by the log after an upgrade. */
+  readonly quorum: "static" | "dynamic" | "upgraded";
+  /** Directory of each controller's metadata, in a dynamic quorum. */
+  readonly directoryOf: (id: number) => string;
+  /** Some consumers read from the replica in their rack (KIP-392). */
+  readonly hasRacks: boolean;
   /** Settings of every node. */
   readonly common: ReadonlyMap<string, string>;
   /** Replicas count a record only once it is flushed. */
@@ -30,8 +39,12 @@ function rolesOf(rng: Prng): { readonly controllers: number[]; readonly brokers:
 /** Draws a cluster. Its times are short, so that much happens in little simulated time. */
 export function drawPlan(rng: Prng): Plan {
   const { controllers, brokers } = rolesOf(rng);
+  const draw = rng.next();
+  const quorum = draw < 0.6 ? "static" : draw < 0.85 ? "dynamic" : "upgraded";
   const common = new Map([
-    ["controller.quorum.voters", controllers.map(id => `${id}@n${id}:${PORT + 1}`).join()],
+    quorum === "dynamic"
+      ? ["controller.quorum.bootstrap.servers", controllers.map(id => `n${id}:${PORT + 1}`).join()]
+      : ["controller.quorum.voters", controllers.map(id => `${id}@n${id}:${PORT + 1}`).join()],
     ["log.dirs", "/data"],
     ["controller.quorum.election.timeout.ms", "300"],
     ["controller.quorum.election.backoff.max.ms", "300"],
@@ -57,15 +70,33 @@ export function drawPlan(rng: Prng): Plan {
     ["transaction.abort.timed.out.transaction.cleanup.interval.ms", "200"],
     ["group.initial.rebalance.delay.ms", "0"],
     ["group.min.session.timeout.ms", "300"],
+    ["group.consumer.min.session.timeout.ms", "300"],
+    ["group.consumer.session.timeout.ms", "400"],
+    ["group.consumer.min.heartbeat.interval.ms", "50"],
+    ["group.consumer.heartbeat.interval.ms", "100"],
+    ["group.consumer.assignment.interval.ms", "50"],
+    ["log.cleaner.backoff.ms", "300"],
+    ["log.retention.check.interval.ms", "1000"],
     ["log.segment.delete.delay.ms", "500"],
   ]);
   if (rng.chance(0.5)) common.set("metadata.log.max.record.bytes.between.snapshots", "3000");
   const mayBlackOut = rng.chance(0.25);
   const isFlushed = rng.chance(mayBlackOut ? 0.6 : 0.1);
   if (isFlushed) common.set("log.flush.interval.messages", "1");
+  const hasRacks = rng.chance(0.4);
+  if (hasRacks) common.set("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector");
   const ids = [...new Set([...controllers, ...brokers])].sort((a, b) => a - b);
   const clusterId = "avjUSVdKTbmMj5lWiCnjAg";
-  return { clusterId, controllers, brokers, ids, common, isFlushed, mayBlackOut, nameOf: id => `n${id}` };
+  const directoryOf = (id: number): string => `simulatedDirectory0${id}AA`.slice(0, 22);
+  return {
+    ...{ clusterId, controllers, brokers, ids, quorum, directoryOf, hasRacks, common, isFlushed, mayBlackOut },
+    nameOf: id => `n${id}`,
+  };
+}
+
+/** Rack of a node. */
+export function rackOf(id: number): string {
+  return `r${id % 2}`;
 }
 
 /** Settings of one node. */
@@ -74,12 +105,13 @@ export function settingsOf(plan: Plan, id: number): ReadonlyMap<string, string> 
   const isController = plan.controllers.includes(id);
   const listeners = [
     ...(isBroker ? [`PLAINTEXT://${plan.nameOf(id)}:${PORT}`] : []),
-    ...(isController ? [`CONTROLLER://${plan.nameOf(id)}:${PORT + 1}`] : []),
+    ...(isController ? [`${CONTROLLER}://${plan.nameOf(id)}:${PORT + 1}`] : []),
   ];
   const roles = [...(isBroker ? ["broker"] : []), ...(isController ? ["controller"] : [])];
   return new Map([
     ...plan.common,
     ["node.id", String(id)],
+    ...(plan.hasRacks ? [["broker.rack", rackOf(id)] as const] : []),
     ["process.roles", roles.join()],
     ["listeners", listeners.join()],
   ]);

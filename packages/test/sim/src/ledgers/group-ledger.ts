@@ -55,8 +55,9 @@ class Round {
   readonly owners = new Map<number, Map<number, string>>();
   /** Leaders by life of the broker and generation. */
   readonly leaders = new Map<string, string>();
-  /** Highest generation with a persisted assignment. */
+  /** Highest generation with a persisted assignment, and when a member first had one. */
   written = 0;
+  writtenAt = 0;
   /** Highest generation joined in the current life of the broker, and when. */
   joined = { life: 0, generation: 0, at: 0 };
 }
@@ -67,6 +68,11 @@ export class GroupLedger {
   readonly #rounds = new Map<string, Round>();
   /** Committed offsets may expire. */
   expirable = false;
+  /**
+   * A coordinator may have been deposed without knowing it: what it has not made durable says nothing, and what it
+   * answers to a read is old.
+   */
+  deposable = false;
   #now = 0;
   commits = 0;
   /** Number of assignments that members received. */
@@ -101,7 +107,8 @@ export class GroupLedger {
   }
 
   read(group: string, partition: number, offset: number, began: number): void {
-    this.#judge(`${group}/${partition}`, offset, this.#register(group, partition).possible(began));
+    const register = this.#register(group, partition);
+    this.#judge(`${group}/${partition}`, offset, this.deposable ? register.everything() : register.possible(began));
   }
 
   #judge(where: string, offset: number, possible: ReadonlySet<number>): void {
@@ -125,6 +132,7 @@ export class GroupLedger {
 
   /** Lowest generation that a JoinGroup sent now may return. */
   lowest(group: string, life: number): number {
+    if (this.deposable) return 0;
     const { joined, written } = this.#round(group);
     return joined.life === life ? Math.max(joined.generation, written) : written;
   }
@@ -139,7 +147,7 @@ export class GroupLedger {
     if (round.joined.life !== life || generation > round.joined.generation) {
       round.joined = { life, generation, at: ++this.#now };
     }
-    if (!leads) return;
+    if (!leads || this.deposable) return;
     const key = `${life}/${generation}`;
     const leader = round.leaders.get(key) ?? identity;
     if (leader !== identity) {
@@ -155,7 +163,10 @@ export class GroupLedger {
     const round = this.#round(group);
     const owners = round.owners.get(generation) ?? new Map<number, string>();
     round.owners.set(generation, owners);
-    round.written = Math.max(round.written, generation);
+    if (generation > round.written) {
+      round.written = generation;
+      round.writtenAt = ++this.#now;
+    }
     for (const partition of partitions) {
       const owner = owners.get(partition) ?? identity;
       if (owner !== identity) {
@@ -171,7 +182,11 @@ export class GroupLedger {
     group: string,
     commit: { readonly life: number; readonly generation: number; readonly began: number },
   ): void {
-    const { joined } = this.#round(group);
+    const { joined, written, writtenAt } = this.#round(group);
+    if (this.deposable && written > Math.max(0, commit.generation) && writtenAt < commit.began) {
+      const detail = `${group}: of generation ${commit.generation}, though ${written} has its assignment`;
+      throw new Violation("a late commit was accepted", detail);
+    }
     if (joined.life === commit.life && joined.generation > commit.generation && joined.at < commit.began) {
       const detail = `${group}: of generation ${commit.generation}, though ${joined.generation} had begun`;
       throw new Violation("a late commit was accepted", detail);

@@ -36,4 +36,10 @@ export const CALLS = {
   offsetCommitOfMember: { api: "OffsetCommit", version: 9 },
   consumerGroupHeartbeat: { api: "ConsumerGroupHeartbeat", version: 1 },
   offsetFetch: { api: "OffsetFetch", version: 7 },
+  alterReassignments: { api: "AlterPartitionReassignments", version: 1 },
+  electLeaders: { api: "ElectLeaders", version: 2 },
+  describeQuorum: { api: "DescribeQuorum", version: 2 },
+  addRaftVoter: { api: "AddRaftVoter", version: 1 },
+  removeRaftVoter: { api: "RemoveRaftVoter", version: 0 },
+  updateFeatures: { api: "UpdateFeatures", version: 1 },
 } as const satisfies Readonly<Record<string, Call<ApiName>>>;

@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import type { Env, LeaderEpoch, PartitionIndex, Uuid } from "@samsa/base";
 import type { ApiName } from "@samsa/protocol";
 import { BrokerLink, type Endpoint, type RequestOf, type ResponseOf, WireError } from "@samsa/wire";
 import { Violation } from "../ledgers/rules.ts";
@@ -86,6 +86,11 @@ export class Client {
     const link = new BrokerLink(this.env, server, { clientId: this.name, software, maxInFlight: 100, ...TIMES });
     this.#links.set(key, link);
     return link;
+  }
+
+  /** Epoch of the leader that this client knows, for requests that only that leader may answer; −1: none is known. */
+  leaderEpoch(_topicId: Uuid, _partition: PartitionIndex): LeaderEpoch {
+    return -1;
   }
 
   /** While quiet, the client is disconnected and sends nothing. */

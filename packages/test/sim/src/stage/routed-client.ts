@@ -1,4 +1,4 @@
-import { type Env, entryAt, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
+import { type BrokerId, type Env, entryAt, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
 import { type ApiName, Errors } from "@samsa/protocol";
 import type { Endpoint, RequestOf, ResponseOf } from "@samsa/wire";
 import type { Prng } from "../world/prng.ts";
@@ -37,6 +37,7 @@ interface Routed {
     readonly partitions?: readonly { readonly partition?: number; readonly partitionIndex?: number }[];
   }[];
   readonly groupId?: string;
+  readonly groupsNames?: readonly string[];
   readonly transactionalId?: string | null;
 }
 
@@ -50,6 +51,8 @@ const OF_GROUP: ReadonlySet<ApiName> = new Set<ApiName>([
   "OffsetFetch",
   "TxnOffsetCommit",
   "ConsumerGroupHeartbeat",
+  "OffsetDelete",
+  "DeleteGroups",
 ]);
 const OF_TRANSACTION: ReadonlySet<ApiName> = new Set<ApiName>([
   "InitProducerId",
@@ -57,7 +60,7 @@ const OF_TRANSACTION: ReadonlySet<ApiName> = new Set<ApiName>([
   "AddOffsetsToTxn",
   "EndTxn",
 ]);
-const OF_LEADER: ReadonlySet<ApiName> = new Set<ApiName>(["Produce", "Fetch", "ListOffsets"]);
+const OF_LEADER: ReadonlySet<ApiName> = new Set<ApiName>(["Produce", "Fetch", "ListOffsets", "DeleteRecords"]);
 
 /**
  * Client of a cluster: sends each request to the leader or coordinator that it knows, and learns of another one after an
@@ -71,6 +74,7 @@ export class RoutedClient extends Client {
   /** Highest leader epoch of each partition: a broker that is cut off names leaders of earlier ones (KIP-320). */
   readonly #epochs = new Map<string, number>();
   readonly #coordinators = new Map<string, Endpoint>();
+  readonly #brokers = new Map<number, Endpoint>();
   #isStale = true;
   /** Requests that need the same look-up wait for it together, so that they leave in their order. */
   #refreshing: Promise<void> | undefined;
@@ -104,9 +108,18 @@ export class RoutedClient extends Client {
     return this.#leaders.get(leaderKey(body as Routed));
   }
 
-  /** Epoch of the leader that this client knows, for requests that only that leader may answer; −1: none is known. */
-  leaderEpoch(topicId: Uuid, partition: PartitionIndex): LeaderEpoch {
+  override leaderEpoch(topicId: Uuid, partition: PartitionIndex): LeaderEpoch {
     return this.#epochs.get(`${topicId}/${partition}`) ?? -1;
+  }
+
+  /** Asks one broker; undefined if it is not known, or without an answer. */
+  async askBroker<N extends ApiName>(
+    id: BrokerId,
+    call: Call<N>,
+    body: RequestOf<N>,
+  ): Promise<ResponseOf<N> | undefined> {
+    const server = this.#brokers.get(id);
+    return server === undefined ? undefined : this.askOf(server, call, body);
   }
 
   #anyone(): Endpoint {
@@ -116,10 +129,10 @@ export class RoutedClient extends Client {
   async #refresh(): Promise<void> {
     const answer = await this.askOf(this.#anyone(), CALLS.metadata, { topics: null, allowAutoTopicCreation: false });
     if (answer === undefined) return;
-    const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
+    for (const { nodeId, host, port } of answer.brokers) this.#brokers.set(nodeId, { host, port });
     for (const { name, topicId, partitions } of answer.topics) {
       for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
-        const leader = brokers.get(leaderId);
+        const leader = this.#brokers.get(leaderId);
         const key = `${topicId}/${partitionIndex}`;
         if (leader === undefined || leaderEpoch < (this.#epochs.get(key) ?? 0)) continue;
         this.#epochs.set(key, leaderEpoch);
@@ -141,7 +154,7 @@ export class RoutedClient extends Client {
 }
 
 function coordinatorKey(api: ApiName, body: Routed): { readonly type: number; readonly name: string } | undefined {
-  if (OF_GROUP.has(api)) return { type: GROUP, name: body.groupId ?? "" };
+  if (OF_GROUP.has(api)) return { type: GROUP, name: body.groupId ?? body.groupsNames?.[0] ?? "" };
   const id = body.transactionalId ?? "";
   return OF_TRANSACTION.has(api) && id !== "" ? { type: TRANSACTION, name: id } : undefined;
 }

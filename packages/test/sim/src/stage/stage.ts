@@ -55,6 +55,21 @@ export const { code: OUT_OF_RANGE } = Errors.OFFSET_OUT_OF_RANGE;
 const GONE = [Errors.UNKNOWN_TOPIC_OR_PARTITION, Errors.UNKNOWN_TOPIC_ID, Errors.INCONSISTENT_TOPIC_ID];
 /** Expected errors: the disk may be failing, or the topic may be in deletion. */
 export const EXCUSED: ReadonlySet<number> = new Set([STORAGE, ...GONE.map(({ code }) => code)]);
+/** Expected errors in a cluster: the leader or coordinator may have moved, or lack replicas in sync. */
+export const MOVING: ReadonlySet<number> = new Set([
+  ...EXCUSED,
+  ...[
+    Errors.NOT_LEADER_OR_FOLLOWER,
+    Errors.LEADER_NOT_AVAILABLE,
+    Errors.REQUEST_TIMED_OUT,
+    Errors.NOT_ENOUGH_REPLICAS,
+    Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    Errors.OFFSET_NOT_AVAILABLE,
+    Errors.FENCED_LEADER_EPOCH,
+    Errors.UNKNOWN_LEADER_EPOCH,
+    Errors.REPLICA_NOT_AVAILABLE,
+  ].map(({ code }) => code),
+]);
 /** Config resource type of a topic. */
 export const TOPIC = 2;
 
