@@ -360,11 +360,12 @@ export class ReplicaBrokers {
   }
 
   /** Appends a record on a broker that believes that it leads, with acks −1. */
-  produce(id: number, index: number, size = 10): void {
+  produce(id: number, index: number, size = 10, records = 1): void {
     const partition = this.broker(id)?.partition(index);
     if (partition === undefined || partition.fault !== 0) return;
     const value = `${this.#values++}`.padStart(size, "v");
-    const bytes = buildBatch([{ timestamp: 0, key: null, value: Buffer.from(value) }], {}, this.tools);
+    const record = { timestamp: 0, key: null, value: Buffer.from(value) };
+    const bytes = buildBatch(Array<typeof record>(records).fill(record), {}, this.tools);
     let offset = -1;
     const done = (errorCode: number): void => {
       if (errorCode === 0) this.acknowledged.set(`${index}/${offset}`, value);

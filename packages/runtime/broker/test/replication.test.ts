@@ -250,6 +250,22 @@ describe("three brokers", () => {
     compare(cluster);
   });
 
+  test("a follower whose log diverges within a batch whose begin the leader has deleted begins with the batch", async () => {
+    const cluster = new ReplicaBrokers(8);
+    await cluster.world.runFor(100);
+    for (const other of [2, 3]) cluster.world.network.cut("broker-1", `broker-${other}`);
+    for (let i = 0; i < 6; i++) cluster.produce(1, 0);
+    cluster.fence(1);
+    await cluster.world.runFor(1000);
+    const { leader } = cluster.states[0] ?? { leader: -1 };
+    cluster.produce(leader, 0, 10, 4);
+    await cluster.world.runFor(1000);
+    expect(cluster.broker(leader)?.partition(0)?.deleteRecords(2)).toBe(2);
+    await cluster.heal();
+    expect(cluster.broker(1)?.partition(0)?.startOffset).toBe(2);
+    compare(cluster);
+  });
+
   test("a replica that is not assigned any more is deleted", async () => {
     const cluster = new ReplicaBrokers(7);
     await cluster.world.runFor(100);

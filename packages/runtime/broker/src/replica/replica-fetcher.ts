@@ -347,9 +347,11 @@ export class ReplicaFetcher {
     const { partition, follower, asked } = target;
     const { chunks, baseOffset, size } = fetchedBatches(data.records, follower.leaderEpoch);
     const { startOffset, endOffset } = partition;
-    // The leader's log may begin within a batch (`Partition.appendRecordsToFollowerOrFutureReplica`).
-    if (baseOffset >= 0 && startOffset === endOffset && baseOffset < endOffset) partition.restartAt(baseOffset);
     const start = nearestNumber(data.logStartOffset);
+    // The leader's log may begin within a batch (`Partition.appendRecordsToFollowerOrFutureReplica`). A truncation to its
+    // begin leaves records that the leader has deleted; Kafka's follower fails on these.
+    const hasNothing = startOffset === endOffset || endOffset <= start;
+    if (baseOffset >= 0 && hasNothing && baseOffset < endOffset) partition.restartAt(baseOffset);
     const errorCode = partition.appendAsFollower(chunks, nearestNumber(data.highWatermark), start);
     if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#delay(target);
     if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
