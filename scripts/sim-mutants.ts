@@ -1,21 +1,28 @@
 /**
- * `npm run sim:mutants [-- --only NAME,NAME] [--seeds COUNT]`: breaks our sources on purpose, one small change at a time
- * (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation notices. A mutant that survives says that the
- * rules or the scenario miss something: exit code 1.
+ * `npm run sim:mutants [-- --only NAME,NAME] [--seeds COUNT] [--quick] [--record]`: breaks our sources on purpose, one small
+ * change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation notices. A mutant that
+ * survives says that the rules or the scenario miss something: exit code 1. The seeds that found each mutant before
+ * (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that are new.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Mutant, MUTANTS, mutated, mutantNamed } from "@samsa/sim/mutants";
+import { KNOWN_SEEDS, type Mutant, MUTANTS, mutated, mutantNamed } from "@samsa/sim/mutants";
 import { command, whole } from "./options.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
-const PROCESSES = 2;
+/** Seeds that are noted of each mutant. */
+const MOST_KNOWN = 3;
+const KNOWN = "packages/test/sim/src/mutants/known-seeds.ts";
 /** Time limit of one seed, in milliseconds: it finds a broker that never stops working. */
 const LIMIT_MS = 60_000;
 
 interface Options {
   readonly only?: string;
   readonly seeds: number;
+  readonly processes: number;
+  readonly quick?: boolean;
+  readonly record?: boolean;
+  readonly cluster?: boolean;
 }
 
 const values = command(
@@ -24,11 +31,18 @@ const values = command(
 )
   .option("--only <names>", "only these, separated by commas")
   .option("--seeds <count>", "how many seeds look for each", whole(0), 3000)
+  .option("--processes <count>", "how many mutants at the same time", whole(1), 2)
+  .option("--cluster", "only those that a cluster shows")
+  .option("--quick", "try only the seeds that found each mutant before")
+  .option("--record", "note seeds that find a mutant")
   .parse()
   .opts<Options>();
 const root = join(import.meta.dirname, "..");
-const chosen: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
+const named: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
+const chosen = values.cluster === true ? named.filter(({ isCluster }) => isCluster) : named;
 for (const mutant of chosen) mutated(mutant, readFileSync(join(root, mutant.file), "utf8"));
+
+const knownSeeds = new Map(KNOWN_SEEDS);
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -44,21 +58,41 @@ function kindOf({ isCluster }: Mutant): string[] {
 async function judge(mutant: Mutant): Promise<Verdict> {
   const began = performance.now();
   let found: SeedReport | undefined;
-  let last = 0;
+  const known = values.seeds === 0 ? [] : (knownSeeds.get(mutant.name) ?? []);
+  const most = values.quick === true ? 0 : values.seeds;
+  const left = [...known, ...Array.from({ length: most }, (_, i) => i + 1)];
   const inTime = await playSeeds({
-    args: ["--mutant", mutant.name, "--to", String(values.seeds), ...kindOf(mutant)],
+    args: ["--mutant", mutant.name, "--first", known.join(), "--to", String(most), ...kindOf(mutant)],
     limitMs: LIMIT_MS,
     told: report => {
       if (report.fault !== undefined) throw new Error(report.fault);
-      last = report.seed;
+      left.shift();
       if (report.rule !== undefined) found ??= report;
     },
   });
-  // It ended itself before its time: what it would not say is told on stderr.
-  const died = inTime && found === undefined && last < values.seeds;
-  if (died) found = { seed: last + 1, rule: "the broker failed" };
-  if (!inTime) found ??= { seed: last + 1, rule: "the broker works for ever" };
+  const [next] = left;
+  if (next !== undefined) {
+    // It ended itself before its time, which it tells on stderr, or works for ever.
+    found ??= { seed: next, rule: inTime ? "the broker failed" : "the broker works for ever" };
+  }
+  if (found !== undefined) note(mutant, found.seed);
   return { mutant, found, seconds: (performance.now() - began) / 1000 };
+}
+
+/** Writes down a seed that has found a mutant, unless enough are known. */
+function note({ name }: Mutant, seed: number): void {
+  const known = knownSeeds.get(name) ?? [];
+  if (values.record !== true || known.includes(seed)) return;
+  knownSeeds.set(name, [seed, ...known].slice(0, MOST_KNOWN));
+  const lines = MUTANTS.flatMap(mutant => {
+    const seeds = knownSeeds.get(mutant.name);
+    return seeds === undefined ? [] : [`  [${JSON.stringify(mutant.name)}, [${seeds.join(", ")}]],\n`];
+  });
+  writeFileSync(
+    join(root, KNOWN),
+    "/** Seeds that have found each mutant, the newest first; `npm run sim:mutants -- --record` writes them. */\n" +
+      `export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([\n${lines.join("")}]);\n`,
+  );
 }
 
 function line({ mutant, found, seconds }: Verdict): string {
@@ -76,7 +110,7 @@ async function work(): Promise<void> {
     console.log(line(verdict));
   }
 }
-await Promise.all(Array.from({ length: PROCESSES }, work));
+await Promise.all(Array.from({ length: values.processes }, work));
 // What breaks a rule without any mutant finds nothing.
 const finders = verdicts.flatMap(({ mutant, found }) => {
   if (found === undefined) return [];
@@ -94,7 +128,7 @@ async function control(): Promise<void> {
     await playSeeds({ args, told });
   }
 }
-await Promise.all(Array.from({ length: PROCESSES }, control));
+await Promise.all(Array.from({ length: values.processes }, control));
 const survivors = verdicts.filter(({ found }) => found === undefined);
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(`${verdicts.length - survivors.length} of ${verdicts.length} mutants found in ${seconds} s`);

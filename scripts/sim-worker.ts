@@ -1,6 +1,7 @@
 /**
  * Plays a range of seeds in a process of its own, for `sim.ts` and `sim-mutants.ts`. Says what comes of each as a line of
- * JSON: an `Outcome`, or a `ClusterOutcome` with `--cluster`. With `--mutant NAME` one of our sources is changed, in memory, before anything is loaded.
+ * JSON: an `Outcome`, or a `ClusterOutcome` with `--cluster`. The seeds of `--first 7,9` come before the range. With
+ * `--mutant NAME` one of our sources is changed, in memory, before anything is loaded.
  */
 import { registerHooks } from "node:module";
 import { parseArgs } from "node:util";
@@ -11,6 +12,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     to: { type: "string", default: "1" },
     step: { type: "string", default: "1" },
+    first: { type: "string", default: "" },
     mutant: { type: "string" },
     cluster: { type: "boolean", default: false },
   },
@@ -31,6 +33,14 @@ if (values.mutant !== undefined) {
   });
 }
 
+function* seeds(): Generator<number> {
+  yield* values.first
+    .split(",")
+    .filter(text => text !== "")
+    .map(Number);
+  for (let next = Number(values.from); next <= Number(values.to); next += Number(values.step)) yield next;
+}
+
 let seed = Number(values.from);
 const stray = (error: unknown): void => {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -42,7 +52,8 @@ process.on("uncaughtException", stray);
 
 const { runCluster, runScenario } = await import("@samsa/sim");
 const run = values.cluster ? runCluster : runScenario;
-for (; seed <= Number(values.to); seed += Number(values.step)) {
+for (const next of seeds()) {
+  seed = next;
   const { violation, ...outcome } = await run(seed);
   const broken = violation === undefined ? {} : { rule: violation.rule, message: violation.message };
   console.log(JSON.stringify({ ...outcome, ...broken }));

@@ -115,8 +115,10 @@ export class ClusterConsumer implements Actor {
       return true;
     }
     const start = ledger.trimmedTo(place);
-    if (reading.position >= start) return from !== undefined;
-    reading.position = start;
+    // What was lost may have been deleted before.
+    const mayBeShorter = start > 0 && reading.position === start && reading.losses > 0;
+    if (reading.position >= start && !mayBeShorter) return from !== undefined;
+    reading.position = mayBeShorter ? 0 : start;
     ledger.seek(place, this.client.name);
     return true;
   }

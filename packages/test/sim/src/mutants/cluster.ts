@@ -1,12 +1,12 @@
 import type { Mutant } from "./mutant.ts";
 
 const QUORUM = "packages/kernel/quorum/src/raft";
-const REPLICA = "packages/kernel/replica/src";
 const CONTROLLER = "packages/kernel/controller/src";
 const RAFT = "packages/runtime/raft/src";
 const BROKER = "packages/runtime/broker/src";
+const METADATA = "packages/kernel/metadata/src";
 
-/** Mistakes that only a cluster shows. */
+/** Mistakes of the quorum, of controllers, and in the lives of brokers that only a cluster shows. */
 export const CLUSTER_MUTANTS: readonly Mutant[] = (
   [
     {
@@ -38,34 +38,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "a topic whose creation was confirmed is lost in a failover",
     },
     {
-      name: "the slowest replica in sync does not count",
-      file: `${REPLICA}/leader.ts`,
-      find: "if (isMaximal || (this.#isCaughtUp(follower, now) && this.#isEligible(follower))) next = end;",
-      replace: "if (isMaximal && end === Infinity) next = end;",
-      why: "acknowledged records are lost with their leader",
-    },
-    {
-      name: "too few replicas in sync commit records",
-      file: `${REPLICA}/leader.ts`,
-      find: "    if (this.isBelowMinimum) return;\n    let next",
-      replace: "    let next",
-      why: "records that one replica has are committed",
-    },
-    {
-      name: "a replica joins the ISR before it has all that is committed",
-      file: `${REPLICA}/leader.ts`,
-      find: " || end < this.highWatermark || end < this.#epochStart) return;",
-      replace: ") return;",
-      why: "a leader is elected that lacks committed records",
-    },
-    {
-      name: "a follower keeps records that its leader lacks",
-      file: `${REPLICA}/follower.ts`,
-      find: 'return { type: "TRUNCATE", offset: Math.min(common, log.endOffset) };',
-      replace: 'return { type: "TRUNCATE", offset: log.endOffset };',
-      why: "the logs of replicas differ for good",
-    },
-    {
       name: "a crash counts as a clean shutdown",
       file: `${CONTROLLER}/nodes.ts`,
       find: "const clean = existing !== undefined && previousBrokerEpoch === existing.brokerEpoch;",
@@ -87,18 +59,140 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "two controllers decide, and requests to the old one are never answered",
     },
     {
-      name: "batches wait for another broker in memory that is in use",
-      file: `${BROKER}/api/records/produce-transaction.ts`,
-      find: "const data = copied(topicData);",
-      replace: "const data = topicData;",
-      why: "a transaction's records are refused, or are those of another request",
+      name: "a producer id is taken from a snapshot again",
+      file: `${METADATA}/parts/producer-ids.ts`,
+      find: "if (nextProducerId > 0n) put(",
+      replace: "if (nextProducerId < 0n) put(",
+      why: "after a restart, ids of producers are given twice",
     },
     {
-      name: "a marker is sent to other brokers once",
-      file: `${BROKER}/coordinator/remote-transactions.ts`,
-      find: "errors.set(`${name}-${partitionIndex}`, errorCode);",
-      replace: "errors.set(`${name}-${partitionIndex}`, 0);",
-      why: "a partition stays in an open transaction",
+      name: "an election keeps the leader epoch",
+      file: `${METADATA}/parts/topics.ts`,
+      find: "leaderEpoch: led ? old.leaderEpoch + 1 : old.leaderEpoch,",
+      replace: "leaderEpoch: led && change.leader < 0 ? old.leaderEpoch + 1 : old.leaderEpoch,",
+      why: "two brokers lead a partition in one epoch",
+    },
+    {
+      name: "an old state of a partition decides on its ISR",
+      file: `${CONTROLLER}/alter-partition.ts`,
+      find: 'return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;',
+      replace: "return undefined;",
+      why: "a replica that was removed since comes back into the ISR",
+    },
+    {
+      name: "an old leader decides on the ISR",
+      file: `${CONTROLLER}/alter-partition.ts`,
+      find: `  if (wanted.leaderEpoch < leaderEpoch) return "FENCED_LEADER_EPOCH";
+  if (brokerId !== leader) return "INVALID_REQUEST";
+  return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;`,
+      replace: '  return brokerId < 0 && leader < 0 ? "INVALID_REQUEST" : undefined;',
+      why: "a deposed leader takes replicas out of the ISR of its successor",
+    },
+    {
+      name: "a replica of an earlier life joins the ISR",
+      file: `${CONTROLLER}/alter-partition.ts`,
+      find: "return brokerEpoch !== -1 && brokerEpoch !== broker.brokerEpoch;",
+      replace: "return brokerEpoch < -1;",
+      why: "a broker that has lost records in a power cut is in sync (KIP-903)",
+    },
+    {
+      name: "a fenced replica joins the ISR",
+      file: `${CONTROLLER}/alter-partition.ts`,
+      find: "if (broker === undefined || broker.inControlledShutdown || broker.fenced) return true;",
+      replace: "if (broker === undefined) return true;",
+      why: "a broker that is gone counts as in sync",
+    },
+    {
+      name: "the controller elects a replica that is not in sync",
+      file: `${CONTROLLER}/partition-change.ts`,
+      find: "return (isr.includes(id) || (isr.length",
+      replace: "return (isr.length > 0 || (isr.length",
+      why: "acknowledged records are lost in an election",
+    },
+    {
+      name: "leaders are elected unclean where topics forbid it",
+      file: `${CONTROLLER}/periodic.ts`,
+      find: '      if (electionOf(context, topic) !== "unclean") return undefined;\n',
+      replace: "",
+      why: "acknowledged records are lost in an election",
+    },
+    {
+      name: "a move ends before the new replicas are in sync",
+      file: `${CONTROLLER}/partition-change.ts`,
+      find: "  if (!includesAll(isr, adding)) return;\n",
+      replace: "",
+      why: "a partition is left to replicas that lack its records",
+    },
+    {
+      name: "a cancelled move leaves its new replicas in sync",
+      file: `${CONTROLLER}/reassignments.ts`,
+      find: "const inSync = without(partition.isr, ...partition.addingReplicas);",
+      replace: "const inSync = partition.isr;",
+      why: "a broker without the partition is in its ISR",
+    },
+    {
+      name: "a move forgets what it adds",
+      file: `${CONTROLLER}/partition-change.ts`,
+      find: "if (!same(draft.adding, partition.addingReplicas)) change.addingReplicas = [...draft.adding];",
+      replace: "if (draft.adding.length === 0 && partition.addingReplicas.length > 0) change.addingReplicas = [];",
+      why: "a move is over before it has begun",
+    },
+    {
+      name: "a fenced broker keeps its partitions",
+      file: `${CONTROLLER}/heartbeat.ts`,
+      find: "return [...withoutBroker(context, broker.brokerId), registrationChange(context, broker, { fenced: 1 })];",
+      replace: "return [registrationChange(context, broker, { fenced: 1 })];",
+      why: "partitions are led by a broker that is gone, and it counts as in sync",
+    },
+    {
+      name: "a broker that returns gets no leaders",
+      file: `${CONTROLLER}/heartbeat.ts`,
+      find: "return [registrationChange(context, broker, { fenced: -1 }), ...returnedBroker(context, brokerId)];",
+      replace: "return [registrationChange(context, broker, { fenced: -1 })];",
+      why: "a partition whose replicas were all gone stays without a leader",
+    },
+    {
+      name: "a controller publishes records that are lost",
+      file: `${RAFT}/record-feed.ts`,
+      find: "    while (this.#kept.length > this.#first) {",
+      replace: "    while (this.#kept.length > this.#first && offset < 0) {",
+      why: "brokers act on metadata that the quorum does not have",
+    },
+    {
+      name: "a voter promises records before they are durable",
+      file: `${RAFT}/flusher.ts`,
+      find: "        await this.#storage.flush();\n        this.#flushed(next);",
+      replace: "        this.#flushed(next);\n        await this.#storage.flush();",
+      why: "committed metadata are lost when the power of all controllers fails",
+    },
+    {
+      name: "a snapshot lacks the voters",
+      file: `${RAFT}/raft-client.ts`,
+      find: "voters: kraftVersion >= 1 ? voters : undefined,",
+      replace: "voters: kraftVersion >= 1 ? voters.slice(0, 1) : undefined,",
+      why: "after a restart, one controller decides alone",
+    },
+    {
+      name: "a removed voter counts on",
+      file: `${QUORUM}/raft-state.ts`,
+      find: 'if (role.name === "LEADER" && role.leadership.setVoters(this.voters, this.now)) {',
+      replace:
+        'if (role.name === "LEADER" && role.leadership.highWatermark < 0 && role.leadership.setVoters(this.voters, this.now)) {',
+      why: "metadata are committed by nodes that have no vote",
+    },
+    {
+      name: "an answer of the controller goes to another request",
+      file: `${BROKER}/controller/envelope.ts`,
+      find: "if (head.correlationId !== correlationId) {",
+      replace: "if (head.correlationId === correlationId) {",
+      why: "clients get no answers to what brokers forward",
+    },
+    {
+      name: "a setting is committed without its value",
+      file: `${METADATA}/parts/configs.ts`,
+      find: "      else values.set(name, value);",
+      replace: "      else if (!values.has(name)) values.set(name, value);",
+      why: "a changed setting keeps its old value",
     },
   ] satisfies readonly Mutant[]
 ).map(mutant => ({ ...mutant, isCluster: true }));

@@ -1,9 +1,11 @@
 import type { Mutant } from "./mutant.ts";
 import { CLUSTER_MUTANTS } from "./cluster.ts";
+import { REPLICATION_MUTANTS } from "./replication.ts";
 import { COORDINATOR_MUTANTS } from "./coordinator.ts";
 import { METADATA_MUTANTS } from "./metadata.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 
+export { KNOWN_SEEDS } from "./known-seeds.ts";
 export type { Mutant } from "./mutant.ts";
 
 const STORAGE = "packages/runtime/storage/src";
@@ -461,6 +463,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COORDINATOR_MUTANTS,
   ...METADATA_MUTANTS,
   ...CLUSTER_MUTANTS,
+  ...REPLICATION_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */
