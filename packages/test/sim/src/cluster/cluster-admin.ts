@@ -90,6 +90,21 @@ export class ClusterAdmin implements Actor {
     throw new Violation("a good request was refused", `error ${code} to a deletion in ${topic.name} to ${offset}`);
   }
 
+  /** Deletes the first record of each partition, which every replica must do; false without the answers. */
+  async trimAll(): Promise<boolean> {
+    for (const topic of this.#stage.topics) {
+      for (let partitionIndex = 0; partitionIndex < topic.partitions; partitionIndex++) {
+        const place = { topic, partition: partitionIndex };
+        const offset = Math.min(1, this.#stage.ledger.endOf(place));
+        this.#stage.ledger.trimmed(place, offset);
+        const topics = [{ name: topic.name, partitions: [{ partitionIndex, offset }] }];
+        const answer = await this.client.ask(CALLS.deleteRecords, { topics, timeoutMs: 300 });
+        if (answer?.topics[0]?.partitions[0]?.errorCode !== 0) return false;
+      }
+    }
+    return true;
+  }
+
   /** Compares the topics of the cluster with those that were created and deleted; false without an answer. */
   async audit(): Promise<boolean> {
     const answer = await this.client.ask(CALLS.metadata, { topics: null, allowAutoTopicCreation: false });

@@ -118,7 +118,7 @@ export function clusterCast(
   const consumers = racks.map((rack, i) =>
     make(`consumer${i}`, (client, own) => new ClusterConsumer(stage, client, own, rack)),
   );
-  // What coordinators and tables keep may be lost when the power of all machines is cut, unless it is flushed.
+  // State of coordinators and tables may be lost when the power of all machines is cut, unless it is flushed.
   const isForgetful = plan.mayBlackOut && !plan.isFlushed;
   const copiers =
     isForgetful || rng.chance(0.5)

@@ -115,7 +115,7 @@ export class ClusterConsumer implements Actor {
       return true;
     }
     const start = ledger.trimmedTo(place);
-    // What was lost may have been deleted before.
+    // Records that were lost may have been deleted before.
     const mayBeShorter = start > 0 && reading.position === start && reading.losses > 0;
     if (reading.position >= start && !mayBeShorter) return from !== undefined;
     reading.position = mayBeShorter ? 0 : start;

@@ -59,6 +59,7 @@ class ClusterScenario {
     });
     const look = (): void => {
       this.#witness.look(this.#machines);
+      if (this.#doubt === undefined) this.#witness.compareEnds(this.#machines);
       this.#endDoubt();
     };
     this.play = new Play({ world: this.world, patienceMs: PATIENCE_MS, look });
@@ -273,6 +274,7 @@ class ClusterScenario {
         );
       }
     }
+    await this.play.settle("records cannot be deleted", () => this.#cast.admin.trimAll());
     await this.play.settle("the topics are not listed", () => this.#cast.admin.audit());
     if (this.#cast.copiers.length > 0) {
       await this.play.settle("the copies cannot be read", () => auditCopies(this.#stage, this.#auditor));

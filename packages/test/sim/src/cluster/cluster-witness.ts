@@ -18,9 +18,13 @@ interface Seen {
   image: MetadataImage | undefined;
   /** High watermark of each leader, by its partition and epoch. */
   readonly watermarks: Map<string, Offset>;
+  /** Partitions whose ISR is below the minimum, with the partition epoch and the high watermark at that time. */
+  readonly stuck: Map<string, readonly [epoch: number, highWatermark: Offset]>;
   /** Offset up to which each log was compared. */
   readonly compared: Map<string, Offset>;
 }
+
+type Led = ReturnType<Node["broker"]["topics"]["all"]> extends Iterable<infer P> ? P : never;
 
 /** Looks into the nodes of a cluster for what must hold between them at any time. */
 export class ClusterWitness {
@@ -62,12 +66,21 @@ export class ClusterWitness {
     const { id, life } = machine;
     let seen = this.#nodes.get(id);
     if (seen === undefined) {
-      seen = { life, epoch: 0, committed: 0, image: undefined, watermarks: new Map(), compared: new Map() };
+      seen = {
+        life,
+        epoch: 0,
+        committed: 0,
+        image: undefined,
+        watermarks: new Map(),
+        stuck: new Map(),
+        compared: new Map(),
+      };
       this.#nodes.set(id, seen);
     }
     if (seen.life !== life) {
       Object.assign(seen, { life, committed: 0, image: undefined });
       seen.watermarks.clear();
+      seen.stuck.clear();
       seen.compared.clear();
     }
     return seen;
@@ -114,7 +127,7 @@ export class ClusterWitness {
     this.#images.set(offset, text);
   }
 
-  #lookAtPartitions({ id, name }: ClusterMachine, node: Node, { watermarks }: Seen): void {
+  #lookAtPartitions({ id, name }: ClusterMachine, node: Node, { watermarks, stuck }: Seen): void {
     for (const partition of node.broker.topics.all()) {
       const key = `${partition.topicId}/${partition.index}`;
       const label = `${partition.topic}-${partition.index}`;
@@ -128,6 +141,41 @@ export class ClusterWitness {
         throw new Violation("the end went back", `${name} ${label}: ${before}, then ${highWatermark}`);
       }
       watermarks.set(epoch, highWatermark);
+      this.#lookAtMinimum(`${name} ${label}`, epoch, partition, stuck);
+    }
+  }
+
+  /** Checks that nothing is committed while the ISR is below `min.insync.replicas` (KIP-966). */
+  #lookAtMinimum(label: string, key: string, { leader, highWatermark }: Led, stuck: Seen["stuck"]): void {
+    if (leader?.isBelowMinimum !== true) return void stuck.delete(key);
+    const before = stuck.get(key);
+    if (before?.[0] === leader.partitionEpoch && highWatermark > before[1]) {
+      const detail = `${label}: ${before[1]}, then ${highWatermark} with ${leader.isr.join()} in sync`;
+      throw new Violation("too few replicas committed records", detail);
+    }
+    stuck.set(key, [leader.partitionEpoch, highWatermark]);
+  }
+
+  /** Checks that each replica in sync has what its leader says is committed, where none has lost anything. */
+  compareEnds(machines: readonly ClusterMachine[]): void {
+    const ends = new Map<string, Offset>();
+    const keyOf = ({ topicId, index, leaderEpoch }: Led, id: number): string =>
+      `${id}/${topicId}/${index}/${leaderEpoch}`;
+    for (const { node, id, isBroker } of machines) {
+      if (node === undefined || !isBroker) continue;
+      for (const partition of node.broker.topics.all()) ends.set(keyOf(partition, id), partition.endOffset);
+    }
+    for (const { node, name, isBroker } of machines) {
+      if (node === undefined || !isBroker) continue;
+      for (const partition of node.broker.topics.all()) {
+        const { topic, index, highWatermark, leader } = partition;
+        for (const replica of leader?.maximalIsr ?? []) {
+          const end = ends.get(keyOf(partition, replica)) ?? Infinity;
+          if (end >= highWatermark) continue;
+          const detail = `${topic}-${index}: ${name} has committed to ${highWatermark}, ${replica} ends at ${end}`;
+          throw new Violation("a replica in sync lacks committed records", detail);
+        }
+      }
     }
   }
 
@@ -137,8 +185,9 @@ export class ClusterWitness {
       const topic = key.slice(key.indexOf(" ") + 1, key.lastIndexOf("-"));
       if (topic !== METADATA && (all || !this.#keeps(topic))) this.#committed.delete(key);
     }
-    for (const { watermarks, compared } of this.#nodes.values()) {
+    for (const { watermarks, stuck, compared } of this.#nodes.values()) {
       watermarks.clear();
+      stuck.clear();
       compared.clear();
     }
   }

@@ -25,7 +25,7 @@ export interface Plan {
   readonly isFlushed: boolean;
   /** The power of all machines may be cut at once. */
   readonly mayBlackOut: boolean;
-  nameOf(id: number): string;
+  readonly nameOf: (id: number) => string;
 }
 
 function rolesOf(rng: Prng): { readonly controllers: number[]; readonly brokers: number[] } {

@@ -57,6 +57,8 @@ export type Rule =
   | "a setting is not obeyed"
   // Clusters.
   | "two nodes lead at once"
+  | "a replica in sync lacks committed records"
+  | "too few replicas committed records"
   | "an epoch went back"
   | "the metadata went back"
   | "the metadata differ"
