@@ -19,6 +19,7 @@ import { ClusterSettings } from "./cluster-settings.ts";
 import type { ClusterStage } from "./cluster-stage.ts";
 import { ClusterVoters } from "./cluster-voters.ts";
 import { type Plan, rackOf } from "./plan.ts";
+import { ShareLedger, ShareMember } from "./share-member.ts";
 
 type Wanted = Omit<ClusterTopic, "id">;
 
@@ -59,6 +60,8 @@ export interface ClusterCast {
   readonly offsets: readonly ClusterOffsets[];
   readonly members: readonly Member[];
   readonly subscribers: readonly Subscriber[];
+  readonly sharers: readonly ShareMember[];
+  readonly shares: ShareLedger;
   readonly tables: readonly Table[];
   readonly operator: ClusterOperator | undefined;
   readonly settings: ClusterSettings | undefined;
@@ -133,6 +136,12 @@ export function clusterCast(
   const { members, subscribers, keepers } = isForgetful
     ? { members: [], subscribers: [], keepers: [] }
     : groups(stage, from.rngOf("groups"), make);
+  const shares = new ShareLedger();
+  const ownShare = from.rngOf("sharers");
+  const sharerCount = isForgetful || ownShare.chance(0.7) ? 0 : ownShare.int(1, 3);
+  const sharers = Array.from({ length: sharerCount }, (_, i) =>
+    make(`sharer${i}`, (client, own) => new ShareMember(client, own, shares)),
+  );
   const tables = isForgetful ? [] : tablesOf(from.rngOf("tables"));
   const tableActors = tables.map(table =>
     make(table.name, (client, own) => new TableKeeper(stage, client, own, table)),
@@ -143,7 +152,7 @@ export function clusterCast(
   const isUnclean = rng.chance(0.3);
   if (isUnclean) topics.push([UNCLEAN, true]);
   if (copiers.length > 0) topics.push([COPIES, false]);
-  if (members.length + subscribers.length + keepers.length > 0) topics.push([READ_BY_GROUPS, true]);
+  if (members.length + subscribers.length + keepers.length + sharers.length > 0) topics.push([READ_BY_GROUPS, true]);
   const named = topics.map(([topic]) => topic);
   const internal = ["__consumer_offsets", "__transaction_state"].map(name => ({ name, partitions: 2, replicas: 3 }));
   const operated = { brokers: plan.brokers, topics: [...named, ...internal], unclean: UNCLEAN_TOPIC };
@@ -165,10 +174,20 @@ export function clusterCast(
     plan.quorum === "static" ? undefined : make("voters", (client, own) => new ClusterVoters(client, own, plan));
   const single = [reader, operator, settings, voters].filter(actor => actor !== undefined);
   return {
-    ...{ admin, producers, consumers, copiers, reader, offsets, members, subscribers, tables },
+    ...{ admin, producers, consumers, copiers, reader, offsets, members, subscribers, sharers, shares, tables },
     ...{ operator, settings, voters, topics },
     actors: [
-      ...[admin, ...producers, ...consumers, ...copiers, ...offsets, ...members, ...subscribers, ...keepers],
+      ...[
+        admin,
+        ...producers,
+        ...consumers,
+        ...copiers,
+        ...offsets,
+        ...members,
+        ...subscribers,
+        ...keepers,
+        ...sharers,
+      ],
       ...[...tableActors, ...tableReaders, ...single],
     ],
   };

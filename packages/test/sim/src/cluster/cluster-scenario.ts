@@ -1,7 +1,7 @@
 import { entryAt } from "@samsa/base";
 import type { Node } from "@samsa/broker";
 import { EMPTY_IMAGE, type MetadataImage, type PartitionImage } from "@samsa/metadata";
-import { agree, committedOffsets, SHARED_GROUP, SHARES } from "../clients/member.ts";
+import { agree, committedOffsets, GROUP_TOPIC, SHARED_GROUP, SHARES } from "../clients/member.ts";
 import { agreeOn, SUBSCRIBED_GROUP } from "../clients/subscriber.ts";
 import { auditTable } from "../clients/table.ts";
 import { auditCopies } from "../clients/txn-audit.ts";
@@ -21,12 +21,15 @@ import { type ClusterTopic, isSafe } from "./cluster-ledger.ts";
 import { type ClusterStage, clusterStage } from "./cluster-stage.ts";
 import { ClusterWitness } from "./cluster-witness.ts";
 import { ClusterMachine } from "./machine.ts";
+import { prepareShareGroup } from "./share-member.ts";
 import { drawPlan, type Plan, PORT } from "./plan.ts";
 
 /** Result of one seed of a cluster. */
 export interface ClusterOutcome extends SeedOutcome {
   /** Milliseconds of simulated time. */
   readonly time: number;
+  /** Counts of what happens in some scenarios only. */
+  readonly activity: Readonly<Record<string, number>>;
 }
 
 /** Time within which a healed cluster must serve, in virtual milliseconds. */
@@ -107,6 +110,9 @@ class ClusterScenario {
     for (const machine of this.#machines) machine.start();
     await this.play.until("the nodes do not start", () => this.#machines.every(({ node }) => node !== undefined));
     for (const [wanted, isForAll] of this.#cast.topics) await this.#create(wanted, isForAll);
+    if (this.#cast.sharers.length > 0) {
+      await this.play.settle("a group cannot be configured", () => prepareShareGroup(this.#auditor));
+    }
     this.#setOpen(true);
     for (const actor of this.#cast.actors) {
       this.play.perform(actor, [10, 120], () => this.#isOpen && !this.#resting.has(actor));
@@ -243,8 +249,28 @@ class ClusterScenario {
     const { members, subscribers } = this.#cast;
     for (const member of [...members, ...subscribers]) member.steady = true;
     if (members.length > 0) await this.play.until("members do not agree", () => agree(members));
+    await this.#sharersGoOn();
     if (subscribers.length === 0) return;
     await this.play.until("subscribers do not agree", () => agreeOn(subscribers, [GROUP_PARTITIONS]));
+  }
+
+  /** Checks that the members of the share group get every record, and none that they have accepted before. */
+  async #sharersGoOn(): Promise<void> {
+    const { sharers, shares } = this.#cast;
+    if (sharers.length === 0) return;
+    for (const sharer of sharers) sharer.steady = true;
+    shares.isSettled = true;
+    const topic = this.#stage.topics.find(({ name }) => name === GROUP_TOPIC);
+    if (topic === undefined) return;
+    const { ledger } = this.#stage;
+    const ends = Array.from({ length: topic.partitions }, (_, partition) => ledger.endOf({ topic, partition }));
+    await this.play.untilNone(() => {
+      for (const [partition, end] of ends.entries()) {
+        const missing = shares.missing(partition, ledger.trimmedTo({ topic, partition }), end);
+        if (missing !== undefined) return `no member of a share group gets ${GROUP_TOPIC}-${partition} at ${missing}`;
+      }
+      return undefined;
+    });
   }
 
   async #copiesGoOn(txns: TxnLedger): Promise<void> {
@@ -334,6 +360,21 @@ class ClusterScenario {
       endings: this.#machines.flatMap(({ endings }) => endings),
       faults: [...this.#faults.counts.values()].reduce((sum, count) => sum + count, 0),
       time: this.world.now(),
+      activity: this.#activity(),
+    };
+  }
+
+  #activity(): Record<string, number> {
+    const { operator, settings, voters, shares, consumers, tables } = this.#cast;
+    return {
+      moves: operator?.accepted ?? 0,
+      settings: settings?.confirmed ?? 0,
+      voters: voters?.changes ?? 0,
+      shared: shares.accepted,
+      followerReads: consumers.reduce((sum, { readFromFollowers }) => sum + readFromFollowers, 0),
+      compacted: tables.reduce((sum, { compacted }) => sum + compacted, 0),
+      shares: this.#stage.groups.shares,
+      comparisons: this.#witness.comparisons,
     };
   }
 }

@@ -50,6 +50,7 @@ export type Rule =
   | "a group has two leaders"
   | "a generation went back"
   | "a live member was thrown out"
+  | "an acknowledged record was delivered again"
   // Metadata.
   | "a topic is lost"
   | "a deleted topic came back"

@@ -7,6 +7,7 @@ import { COPY_TOPIC } from "./txn-ledger.ts";
 const OTHERS: ReadonlySet<string> = new Set([
   "__consumer_offsets",
   "__transaction_state",
+  "__share_group_state",
   COPY_TOPIC,
   ODD_TOPIC,
   ...TABLES,

@@ -36,6 +36,8 @@ export const CALLS = {
   offsetCommitOfMember: { api: "OffsetCommit", version: 9 },
   consumerGroupHeartbeat: { api: "ConsumerGroupHeartbeat", version: 1 },
   offsetFetch: { api: "OffsetFetch", version: 7 },
+  shareGroupHeartbeat: { api: "ShareGroupHeartbeat", version: 1 },
+  shareFetch: { api: "ShareFetch", version: 1 },
   alterReassignments: { api: "AlterPartitionReassignments", version: 1 },
   electLeaders: { api: "ElectLeaders", version: 2 },
   describeQuorum: { api: "DescribeQuorum", version: 2 },

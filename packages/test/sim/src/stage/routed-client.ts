@@ -51,6 +51,7 @@ const OF_GROUP: ReadonlySet<ApiName> = new Set<ApiName>([
   "OffsetFetch",
   "TxnOffsetCommit",
   "ConsumerGroupHeartbeat",
+  "ShareGroupHeartbeat",
   "OffsetDelete",
   "DeleteGroups",
 ]);
@@ -101,15 +102,19 @@ export class RoutedClient extends Client {
     const coordinator = coordinatorKey(api, body as Routed);
     if (coordinator !== undefined) return this.#coordinator(coordinator.type, coordinator.name);
     if (!OF_LEADER.has(api)) return this.#anyone();
-    if (this.#isStale || this.#refreshing !== undefined) {
-      this.#refreshing ??= this.#refresh().finally(() => void (this.#refreshing = undefined));
-      await this.#refreshing;
-    }
+    await this.#update();
     return this.#leaders.get(leaderKey(body as Routed));
   }
 
   override leaderEpoch(topicId: Uuid, partition: PartitionIndex): LeaderEpoch {
     return this.#epochs.get(`${topicId}/${partition}`) ?? -1;
+  }
+
+  /** Broker that leads a partition, as far as this client knows; undefined if it knows none. */
+  async leaderOf(topicId: Uuid, partition: PartitionIndex): Promise<BrokerId | undefined> {
+    await this.#update();
+    const leader = this.#leaders.get(`${topicId}/${partition}`);
+    return [...this.#brokers].find(([, { host, port }]) => host === leader?.host && port === leader.port)?.[0];
   }
 
   /** Asks one broker; undefined if it is not known, or without an answer. */
@@ -119,11 +124,19 @@ export class RoutedClient extends Client {
     body: RequestOf<N>,
   ): Promise<ResponseOf<N> | undefined> {
     const server = this.#brokers.get(id);
-    return server === undefined ? undefined : this.askOf(server, call, body);
+    const answer = server === undefined ? undefined : await this.askOf(server, call, body);
+    if (answer === undefined || hasMoved(answer)) this.#isStale = true;
+    return answer;
   }
 
   #anyone(): Endpoint {
     return this.#rng.oneOf(this.#bootstrap);
+  }
+
+  async #update(): Promise<void> {
+    if (!this.#isStale && this.#refreshing === undefined) return;
+    this.#refreshing ??= this.#refresh().finally(() => void (this.#refreshing = undefined));
+    await this.#refreshing;
   }
 
   async #refresh(): Promise<void> {
