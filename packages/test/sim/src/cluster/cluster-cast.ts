@@ -1,3 +1,4 @@
+import type { Uuid } from "@samsa/base";
 import { CommittedReader } from "../clients/committed-reader.ts";
 import { Copier, copierPlans } from "../clients/copier.ts";
 import { GROUP_TOPIC, Keeper, Member } from "../clients/member.ts";
@@ -107,7 +108,11 @@ function tablesOf(rng: Prng): readonly Table[] {
 export function clusterCast(
   stage: ClusterStage,
   plan: Plan,
-  from: { readonly client: (name: string) => RoutedClient; readonly rngOf: (name: string) => Prng },
+  from: {
+    readonly client: (name: string) => RoutedClient;
+    readonly rngOf: (name: string) => Prng;
+    readonly directoryOf: (id: number) => Uuid | undefined;
+  },
 ): ClusterCast {
   const make: Make = (name, actor) => actor(from.client(name), from.rngOf(name));
   const rng = from.rngOf("cast");
@@ -171,7 +176,9 @@ export function clusterCast(
       )
     : undefined;
   const voters =
-    plan.quorum === "static" ? undefined : make("voters", (client, own) => new ClusterVoters(client, own, plan));
+    plan.quorum === "static"
+      ? undefined
+      : make("voters", (client, own) => new ClusterVoters(client, own, plan, from.directoryOf));
   const single = [reader, operator, settings, voters].filter(actor => actor !== undefined);
   return {
     ...{ admin, producers, consumers, copiers, reader, offsets, members, subscribers, sharers, shares, tables },

@@ -10,6 +10,8 @@ export interface FaultStage {
   readonly clients: readonly string[];
   /** Every log may be lost on every machine at once. */
   readonly mayBlackOut: boolean;
+  /** True if a controller may lose its disk: it can be removed from the voters, and added again. */
+  mayReplace(): boolean;
   /** True if all replicas are in sync, so that one of them may lose what it has not flushed. */
   isWhole(): boolean;
   /** Called before the power of one broker, or of all machines, is cut. */
@@ -145,6 +147,20 @@ export class ClusterFaults {
     for (const machine of this.#stage.machines) machine.end("power");
   }
 
+  /** Replaces the disk of a controller, once: until it is a voter again, the others have all that is committed. */
+  replaceDisk(): void {
+    const { machines } = this.#stage;
+    const one = this.#victim;
+    if (
+      one.isBroker ||
+      machines.some(({ isReplaced }) => isReplaced) ||
+      !this.#stage.isWhole() ||
+      !this.#stage.mayReplace()
+    )
+      return;
+    one.replaceDisk();
+  }
+
   stop(): void {
     this.#victim.stop();
   }
@@ -171,6 +187,7 @@ const FAULTS: readonly (readonly [name: string, fault: Fault])[] = [
   ["power", faults => faults.power()],
   ["power", faults => faults.power()],
   ["black out", faults => faults.blackOut()],
+  ["replace disk", faults => faults.replaceDisk()],
   ["stop", faults => faults.stop()],
   ["clock", faults => faults.clock()],
 ];

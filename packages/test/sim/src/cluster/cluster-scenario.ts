@@ -89,6 +89,7 @@ class ClusterScenario {
     this.#cast = clusterCast(this.#stage, this.#plan, {
       client: name => this.#client(name),
       rngOf: name => this.world.fork(name),
+      directoryOf: id => this.#machines.find(machine => machine.id === id)?.node?.dirs.metadata.directoryId,
     });
     this.#faults = new ClusterFaults({
       world: this.world,
@@ -96,6 +97,7 @@ class ClusterScenario {
       rng,
       clients: this.#cast.actors.map(actor => actor.client.name),
       mayBlackOut: this.#plan.mayBlackOut,
+      mayReplace: () => this.#mayReplace(),
       isWhole: () => this.#isWhole(),
       powerCut: all => this.#powerCut(all),
     });
@@ -175,6 +177,13 @@ class ClusterScenario {
   #isWhole(): boolean {
     const isUp = this.#machines.every(({ node, isPaused }) => node !== undefined && !isPaused);
     return isUp && this.#partitionWithout(({ isr, replicas }) => isr.length === replicas.length) === undefined;
+  }
+
+  /** True if a controller may lose its disk: a majority of the others has all that is committed, and stays. */
+  #mayReplace(): boolean {
+    const { voters } = this.#cast;
+    const leader = this.#machines.find(({ node }) => node?.shared.quorum.isLeader === true)?.node;
+    return voters?.isCalm === true && leader !== undefined && leader.shared.quorum.voters.length > 2;
   }
 
   /** True if the topic keeps what is committed when the power of one broker is cut. */

@@ -29,10 +29,15 @@ export class ClusterVoters implements Actor {
   readonly client: Client;
   readonly #rng: Prng;
   readonly #plan: Plan;
+  readonly #directoryOf: (id: number) => Uuid | undefined;
   readonly #wishes = new Wishes();
+  /** Number of changes whose outcome is not known. */
+  #open = 0;
 
-  constructor(client: Client, rng: Prng, plan: Plan) {
+  /** `directoryOf`: present directory of a controller that runs. */
+  constructor(client: Client, rng: Prng, plan: Plan, directoryOf: (id: number) => Uuid | undefined) {
     this.client = client;
+    this.#directoryOf = directoryOf;
     this.#rng = rng;
     this.#plan = plan;
   }
@@ -40,6 +45,11 @@ export class ClusterVoters implements Actor {
   /** Number of changes that were confirmed. */
   get changes(): number {
     return this.#wishes.confirmations;
+  }
+
+  /** True if no change of the voters can be under way, so that one of them may lose its disk. */
+  get isCalm(): boolean {
+    return this.#open === 0;
   }
 
   async step(): Promise<void> {
@@ -53,7 +63,16 @@ export class ClusterVoters implements Actor {
     const found = answer?.topics[0]?.partitions[0];
     if (found === undefined || found.errorCode !== 0) return;
     const { currentVoters, observers } = found;
-    const outside = observers.filter(({ replicaId }) => this.#plan.controllers.includes(replicaId));
+    // A voter that has lost its disk counts until it is removed: no other one may go before it.
+    const lost = currentVoters.find(({ replicaId, replicaDirectoryId }) => {
+      const now = this.#directoryOf(replicaId);
+      return now !== undefined && replicaDirectoryId !== ZERO_UUID && now !== replicaDirectoryId;
+    });
+    if (lost !== undefined) return this.#remove(lost);
+    const outside = observers.filter(
+      ({ replicaId, replicaDirectoryId }) =>
+        this.#plan.controllers.includes(replicaId) && this.#directoryOf(replicaId) === replicaDirectoryId,
+    );
     if (outside.length > 0 && rng.chance(0.6)) await this.#add(rng.oneOf(outside));
     else if (currentVoters.length > 1) await this.#remove(rng.oneOf(currentVoters));
   }
@@ -67,6 +86,7 @@ export class ClusterVoters implements Actor {
     const { clusterId } = this.#plan;
     const listeners = [{ name: CONTROLLER, host: this.#plan.nameOf(replicaId), port: PORT + 1 }];
     this.#wishes.attempted(String(replicaId), IN, undefined);
+    this.#open++;
     const answer = await this.client.ask(CALLS.addRaftVoter, {
       clusterId,
       timeoutMs: 300,
@@ -80,6 +100,7 @@ export class ClusterVoters implements Actor {
   async #remove({ replicaId, replicaDirectoryId }: ReplicaState): Promise<void> {
     const { clusterId } = this.#plan;
     this.#wishes.attempted(String(replicaId), OUT, undefined);
+    this.#open++;
     const answer = await this.client.ask(CALLS.removeRaftVoter, {
       clusterId,
       voterId: replicaId,
@@ -91,6 +112,7 @@ export class ClusterVoters implements Actor {
   #answered(id: number, wish: string, answer: Answer | undefined): void {
     if (answer === undefined) return;
     const { errorCode, errorMessage } = answer;
+    if (errorCode !== Errors.REQUEST_TIMED_OUT.code) this.#open--;
     if (errorCode === 0) this.#wishes.confirmed(String(id), wish);
     if (EXCUSED_HERE.has(errorCode)) return;
     const detail = `error ${errorCode} (${errorMessage}) to a voter ${id} that shall be ${wish}`;

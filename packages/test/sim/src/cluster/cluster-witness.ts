@@ -63,7 +63,7 @@ export class ClusterWitness {
   }
 
   #seen(machine: ClusterMachine): Seen {
-    const { id, life } = machine;
+    const { id, life, isReplaced } = machine;
     let seen = this.#nodes.get(id);
     if (seen === undefined) {
       seen = {
@@ -78,7 +78,7 @@ export class ClusterWitness {
       this.#nodes.set(id, seen);
     }
     if (seen.life !== life) {
-      Object.assign(seen, { life, committed: 0, image: undefined });
+      Object.assign(seen, { life, committed: 0, image: undefined, ...(isReplaced ? { epoch: 0 } : {}) });
       seen.watermarks.clear();
       seen.stuck.clear();
       seen.compared.clear();

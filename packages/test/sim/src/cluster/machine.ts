@@ -1,5 +1,5 @@
 import type { Env } from "@samsa/base";
-import { formatStorage, Node } from "@samsa/broker";
+import { type FirstQuorum, formatStorage, Node } from "@samsa/broker";
 import { overheard } from "../ledgers/overheard.ts";
 import { type Ending, Violation } from "../ledgers/rules.ts";
 import { slowJudge, WipedBuffers } from "../stage/stand-ins.ts";
@@ -35,6 +35,8 @@ export class ClusterMachine {
   /** Node that serves; undefined before and after. */
   node: Node | undefined;
   isPaused = false;
+  /** True once its disk was replaced. */
+  isReplaced = false;
   /** Number of the current life; 0 before the first. */
   life = 0;
   #isUp = false;
@@ -53,16 +55,29 @@ export class ClusterMachine {
     this.#settings = settingsOf(plan, id);
   }
 
+  /** Gives the machine a new, empty disk: its node is another replica of the metadata now. */
+  replaceDisk(): void {
+    this.end("power");
+    this.isReplaced = true;
+    this.#machine.disk.wipe();
+    this.#format({ kind: "none" });
+  }
+
   /** Formats the directories, as `samsa storage format` does. */
   format(): void {
-    const { clusterId, quorum, controllers, directoryOf, nameOf } = this.#options.plan;
+    const { quorum, controllers, directoryOf, nameOf } = this.#options.plan;
     const voters = controllers.map(id => `${id}@${nameOf(id)}:${PORT + 1}:${directoryOf(id)}`).join();
+    this.#format(quorum === "dynamic" && this.isController ? { kind: "voters", voters } : undefined);
+  }
+
+  #format(quorum: FirstQuorum | undefined): void {
+    const { clusterId } = this.#options.plan;
     formatStorage(this.#machine.env, {
       settings: this.#settings,
       clusterId,
       ignoreFormatted: false,
       features: [],
-      ...(quorum === "dynamic" && this.isController ? { quorum: { kind: "voters", voters } } : {}),
+      ...(quorum === undefined ? {} : { quorum }),
     });
   }
 

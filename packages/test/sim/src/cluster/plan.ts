@@ -30,8 +30,8 @@ export interface Plan {
 
 function rolesOf(rng: Prng): { readonly controllers: number[]; readonly brokers: number[] } {
   const draw = rng.next();
-  if (draw < 0.6) return { controllers: [1, 2, 3], brokers: [1, 2, 3] };
-  if (draw < 0.75) return { controllers: [1, 2, 3], brokers: [1, 2, 3, 4] };
+  if (draw < 0.5) return { controllers: [1, 2, 3], brokers: [1, 2, 3] };
+  if (draw < 0.65) return { controllers: [1, 2, 3], brokers: [1, 2, 3, 4] };
   if (draw < 0.9) return { controllers: [1, 2, 3], brokers: [4, 5, 6] };
   return { controllers: [1, 2, 3, 4, 5], brokers: [1, 2, 3, 4, 5] };
 }

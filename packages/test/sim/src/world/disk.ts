@@ -133,6 +133,14 @@ export class SimDisk {
     this.#world = world;
   }
 
+  /** Puts a new, empty device in its place, between two lives of a node. */
+  wipe(): void {
+    this.#root.live.clear();
+    this.#root.durable.clear();
+    this.#names = [];
+    this.#locks.clear();
+  }
+
   /** Returns the disk for one life of a node. Its calls throw after the next crash. */
   mount(): Disk {
     const session = this.#session;
