@@ -79,10 +79,14 @@ export class ClusterFaults {
     this.#stage.world.network.cutOneWay(one.name, this.#rng.oneOf(this.#othersOf(one)).name);
   }
 
+  isolateController(): void {
+    const leader = this.#stage.machines.find(({ node }) => node?.shared.quorum.isLeader === true);
+    this.isolate(leader);
+  }
+
   /** Cuts a node from all others: in both directions, or only what it sends, or only what it receives. */
-  isolate(): void {
+  isolate(one = this.#victim): void {
     const { network } = this.#stage.world;
-    const one = this.#victim;
     const draw = this.#rng.int(0, 2);
     for (const other of this.#othersOf(one)) {
       if (draw === 0) network.cut(one.name, other.name);
@@ -174,7 +178,7 @@ const FAULTS: readonly (readonly [name: string, fault: Fault])[] = [
   ["cut", faults => faults.cutPair()],
   ["one way", faults => faults.cutOneWay()],
   ["isolate", faults => faults.isolate()],
-  ["isolate", faults => faults.isolate()],
+  ["isolate controller", faults => faults.isolateController()],
   ["sever", faults => faults.sever()],
   ["slow link", faults => faults.slowLink()],
   ["slow disk", faults => faults.slowDisk()],
