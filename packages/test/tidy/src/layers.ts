@@ -149,6 +149,22 @@ export const ROOMS: readonly Room[] = [
     ],
     node: true,
   },
+  {
+    folder: "test/chaos",
+    name: "@samsa/chaos",
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/wire",
+      "@samsa/node",
+      "@samsa/sim",
+      "@samsa/fuzz",
+      "@samsa/interop",
+    ],
+    node: true,
+    folders: ["frame", "check", "stage", "scenarios", "."],
+  },
   { folder: "test/tidy", name: "@samsa/tidy", imports: [], node: true, libraries: ["typescript"] },
 ];
 

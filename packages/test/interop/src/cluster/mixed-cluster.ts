@@ -8,8 +8,8 @@ import { connect } from "../differential/connection.ts";
 import { run } from "../processes/child.ts";
 import { until } from "../processes/until.ts";
 import { freePort } from "../processes/free-port.ts";
-import { findJava, findSamsa, Missing } from "../processes/runtimes.ts";
-import { MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
+import { findJava, findSamsa } from "../processes/runtimes.ts";
+import { kafkaProgram, MixedNode, type NodePlan, type Programs } from "./mixed-node.ts";
 
 type QuorumState = ResponseOf<"DescribeQuorum">["topics"][number]["partitions"][number];
 
@@ -34,6 +34,17 @@ export interface ClusterPlan {
   /** `fixed`: voters are settings of all nodes; `changing`: they are records of the metadata (KIP-853). */
   readonly voters: "fixed" | "changing";
   readonly settings?: readonly string[];
+  /** Puts something in front of a listener of node `id`, and returns the address at which others then reach it. */
+  readonly front?: (id: number, listener: string) => Promise<string>;
+}
+
+async function placeOf({ id, roles }: NodePlan, front: ClusterPlan["front"]) {
+  const listen = async (role: "broker" | "controller") =>
+    roles.includes(role) ? `127.0.0.1:${await freePort()}` : undefined;
+  const reach = async (own: string | undefined) =>
+    own === undefined || front === undefined ? own : await front(id, own);
+  const own = { broker: await listen("broker"), controller: await listen("controller") };
+  return { id, own, broker: await reach(own.broker), controller: await reach(own.controller) };
 }
 
 /** Processes of both vendors that form one cluster. */
@@ -64,17 +75,10 @@ export class MixedCluster {
 
   /** Formats all directories. */
   static async form(plan: ClusterPlan): Promise<MixedCluster> {
-    const java = await findJava();
-    if (java instanceof Missing) throw new Error(java.reason);
-    const programs = { java, samsa: await findSamsa() };
+    // The tools of a cluster without nodes of Kafka need Java only when they are used.
+    const programs = { java: await findJava(), samsa: await findSamsa() };
     const home = mkdtempSync(join(tmpdir(), "mixed-interop-"));
-    const places = await Promise.all(
-      plan.nodes.map(async ({ id, roles }) => ({
-        id,
-        broker: roles.includes("broker") ? `127.0.0.1:${await freePort()}` : undefined,
-        controller: roles.includes("controller") ? `127.0.0.1:${await freePort()}` : undefined,
-      })),
-    );
+    const places = await Promise.all(plan.nodes.map(node => placeOf(node, plan.front)));
     const controllers = places.filter(({ controller }) => controller !== undefined);
     const quorum =
       plan.voters === "fixed"
@@ -144,7 +148,7 @@ export class MixedCluster {
 
   /** Runs one of Kafka's programs to its end; returns what it prints. */
   async tool(main: string, ...args: readonly string[]): Promise<string> {
-    const { command, args: all } = this.#programs.java(main, ...args);
+    const { command, args: all } = kafkaProgram(this.#programs, main, ...args);
     return (await run(command, all, { deadlineMs: TOOL_MS })).join("\n");
   }
 

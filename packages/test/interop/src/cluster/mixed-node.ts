@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child, run } from "../processes/child.ts";
-import type { Java, Program } from "../processes/runtimes.ts";
+import { type Java, Missing, type Program } from "../processes/runtimes.ts";
 import { connect } from "../differential/connection.ts";
 
 /** Implementation that a node of a cluster runs. */
@@ -19,17 +19,20 @@ export interface NodePlan {
 
 /** Programs of both vendors. */
 export interface Programs {
-  readonly java: Java;
+  /** Needed by nodes of Kafka, and by its tools. */
+  readonly java: Java | Missing;
   readonly samsa: Program;
 }
 
-/** Addresses of a node; a role that it does not have has none. */
+/** Addresses at which others reach a node; a role that it does not have has none. */
 export interface Addresses {
   readonly broker: string | undefined;
   readonly controller: string | undefined;
 }
 
 interface Place extends Addresses {
+  /** Addresses of its own sockets, which are others if something stands in front of the node. */
+  readonly own: Addresses;
   readonly home: string;
   readonly clusterId: string;
   readonly settings: readonly string[];
@@ -63,14 +66,13 @@ export class MixedNode implements Addresses {
     mkdirSync(home);
     this.directory = join(home, "data");
     this.file = join(home, "server.properties");
-    const listeners = [
-      ...(place.broker === undefined ? [] : [`PLAINTEXT://${place.broker}`]),
-      ...(place.controller === undefined ? [] : [`CONTROLLER://${place.controller}`]),
-    ];
     const settings = [
       `node.id=${plan.id}`,
       `process.roles=${plan.roles}`,
-      `listeners=${listeners.join(",")}`,
+      `listeners=${listeners(place.own)}`,
+      ...(place.own.broker === place.broker && place.own.controller === place.controller
+        ? []
+        : [`advertised.listeners=${listeners(place)}`]),
       "controller.listener.names=CONTROLLER",
       `log.dirs=${this.directory}`,
       ...place.settings,
@@ -92,8 +94,8 @@ export class MixedNode implements Addresses {
   }
 
   #program(kafka: string, samsa: readonly string[], args: readonly string[]): Program {
-    const { java, samsa: ours } = this.#programs;
-    if (this.plan.vendor === "kafka") return java(kafka, ...args);
+    const { samsa: ours } = this.#programs;
+    if (this.plan.vendor === "kafka") return kafkaProgram(this.#programs, kafka, ...args);
     return { command: ours.command, args: [...ours.args, ...samsa, ...args] };
   }
 
@@ -143,10 +145,33 @@ export class MixedNode implements Addresses {
     await this.#child?.end("SIGKILL");
   }
 
+  /** Stops the process where it is; the system keeps its connections open. */
+  pause(): void {
+    if (this.isRunning) process.kill(this.pid, "SIGSTOP");
+  }
+
+  /** Lets a paused process go on. */
+  resume(): void {
+    if (this.isRunning) process.kill(this.pid, "SIGCONT");
+  }
+
   /** Standard error of all its processes. */
   log(): string {
     return this.#log + (this.#child?.stderr ?? "");
   }
+}
+
+function listeners({ broker, controller }: Addresses): string {
+  return [
+    ...(broker === undefined ? [] : [`PLAINTEXT://${broker}`]),
+    ...(controller === undefined ? [] : [`CONTROLLER://${controller}`]),
+  ].join(",");
+}
+
+/** Command line of one of Kafka's programs. Throws if there is no Java. */
+export function kafkaProgram({ java }: Programs, main: string, ...args: readonly string[]): Program {
+  if (java instanceof Missing) throw new Error(java.reason);
+  return java(main, ...args);
 }
 
 /** Waits until a server accepts connections. */

@@ -5,6 +5,7 @@ import { CODECS, type Codec, registerCodecs } from "./codecs.ts";
 import { type Acknowledged, type Draft, type Judge, type Load, loadValue, type Read } from "./judge.ts";
 
 const BATCH = 10;
+const LOAD_PARTITIONS = 3;
 /** Pause between two batches of a load, which bounds it to thousands of records. */
 const PACE_MS = 5;
 const CONSUME_MS = 60_000;
@@ -29,6 +30,19 @@ export function nextOffsets(reads: readonly Read[]): Map<number, number> {
   return next;
 }
 
+/** Times of a client, in ms. */
+export interface Times {
+  /** First and longest pause between two attempts. */
+  readonly firstMs: number;
+  readonly mostMs: number;
+  /** Longest wait for an answer. */
+  readonly requestMs: number;
+}
+
+const TIMES: Times = { firstMs: 50, mostMs: 500, requestMs: 30_000 };
+/** Time after which a client gives up, at the least. */
+const GIVE_UP_MS = 50_000;
+
 /** Judge that uses KafkaJS. */
 export class KafkajsJudge implements Judge {
   readonly codecs = CODECS;
@@ -36,13 +50,15 @@ export class KafkajsJudge implements Judge {
   readonly idempotent = true;
   readonly kafka: Kafka;
 
-  constructor(server: string) {
+  /** `servers`: addresses, separated by commas. */
+  constructor(servers: string, { firstMs, mostMs, requestMs }: Times = TIMES) {
     registerCodecs();
     this.kafka = new kafkajs.Kafka({
-      brokers: [server],
+      brokers: servers.split(","),
       clientId: "kafkajs-judge",
       logLevel: kafkajs.logLevel.NOTHING,
-      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 100 },
+      requestTimeout: requestMs,
+      retry: { initialRetryTime: firstMs, maxRetryTime: mostMs, retries: Math.ceil(GIVE_UP_MS / mostMs) },
     });
   }
 
@@ -148,17 +164,21 @@ export class KafkajsJudge implements Judge {
     options: { onAck(acknowledged: Acknowledged): void; stopped(): boolean },
   ): Promise<void> {
     for (let sequence = 0; !options.stopped(); sequence += BATCH) {
-      const messages = Array.from({ length: BATCH }, (_, index) => ({
-        partition: Math.floor(index / 4),
-        value: loadValue(sequence + index),
-      }));
-      const answers = await producer.send({ topic, acks: -1, messages });
-      for (const { partition, baseOffset } of answers) {
-        let offset = Number(baseOffset);
-        for (const message of messages) {
-          if (message.partition === partition) options.onAck({ partition, offset: offset++, value: message.value });
-        }
-      }
+      const byPartition = Array.from({ length: LOAD_PARTITIONS }, (_, partition) =>
+        Array.from({ length: BATCH }, (_, index) => index)
+          .filter(index => Math.floor(index / 4) === partition)
+          .map(index => ({ partition, value: loadValue(sequence + index) })),
+      );
+      // Each send names one partition. A send to several leaves out those whose leader moves to a broker that has
+      // answered already, and gives their sequence numbers to the next records, which are then taken for duplicates.
+      await Promise.all(
+        byPartition.map(async messages => {
+          for (const { partition, baseOffset } of await producer.send({ topic, acks: -1, messages })) {
+            let offset = Number(baseOffset);
+            for (const { value } of messages) options.onAck({ partition, offset: offset++, value });
+          }
+        }),
+      );
       await new Promise(resolve => setTimeout(resolve, PACE_MS));
     }
   }

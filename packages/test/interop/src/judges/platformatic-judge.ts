@@ -47,8 +47,14 @@ export class PlatformaticJudge implements Judge {
   readonly idempotent = false;
   readonly #base: { clientId: string; bootstrapBrokers: string[]; retries: number; retryDelay: number };
 
-  constructor(server: string) {
-    this.#base = { clientId: "platformatic-judge", bootstrapBrokers: [server], retries: 200, retryDelay: 100 };
+  /** `servers`: addresses, separated by commas. */
+  constructor(servers: string) {
+    this.#base = {
+      clientId: "platformatic-judge",
+      bootstrapBrokers: servers.split(","),
+      retries: 200,
+      retryDelay: 100,
+    };
   }
 
   async createTopic(topic: string, partitions: number): Promise<void> {

@@ -1,0 +1,3 @@
+export { SCENARIOS } from "./catalogue.ts";
+export { play } from "./play.ts";
+export { verdictText } from "./frame/verdict.ts";
