@@ -19,6 +19,7 @@ import { ProducerIds } from "./lifecycle/producer-ids.ts";
 import { Judging, type RemoteJudge } from "./limits/judging.ts";
 import type { Quotas } from "./quotas/quotas.ts";
 import type { ReplicationQuota } from "./quotas/replication-quota.ts";
+import type { FollowerWaits } from "./replica/replica-session.ts";
 import { ClientTelemetry, type TelemetrySink } from "./limits/telemetry.ts";
 import { aliveNode, aliveNodes, type BrokerNode } from "./metadata/broker-nodes.ts";
 import { BrokerPeers } from "./peers/broker-peers.ts";
@@ -238,6 +239,11 @@ export class BrokerRole {
   get leaderQuota(): ReplicationQuota {
     return this.replication.leaderQuota;
   }
+
+  get followerWaits(): FollowerWaits {
+    return this.replication.followerWaits;
+  }
+
   get quotas(): Quotas {
     return this.#shared.quotas;
   }
@@ -330,7 +336,18 @@ export class BrokerRole {
     const unsent = () => this.unsent;
     const { env, nodeId, clusterId, settings, tools, quotas, dirs, quorum } = this.#shared;
     const { turn, judging, metrics, telemetry, sessions, pendingFetches } = this;
-    const { moves, topics, groups, transactions, shares, autoTopics, producerIds, channel, leaderQuota } = this;
+    const {
+      moves,
+      topics,
+      groups,
+      transactions,
+      shares,
+      autoTopics,
+      producerIds,
+      channel,
+      leaderQuota,
+      followerWaits,
+    } = this;
     return {
       env,
       nodeId,
@@ -345,6 +362,7 @@ export class BrokerRole {
       metrics,
       quotas,
       leaderQuota,
+      followerWaits,
       telemetry,
       sessions,
       pendingFetches,

@@ -127,6 +127,7 @@ class ReplicaBroker {
       settings,
       unsent,
       leaderQuota: replication.leaderQuota,
+      followerWaits: replication.followerWaits,
     };
     const fetches = { sessions: this.sessions, pendingFetches: new Set<never>(), topics: this.topics };
     const served = apis(this.fetches);
@@ -271,10 +272,10 @@ export class ReplicaBrokers {
     this.publish();
   }
 
-  /** Gives a partition another leader. */
-  move(index: number): void {
+  /** Gives a partition another leader; `lateId` hears of it `lateMs` after the others. */
+  move(index: number, lateId = -1, lateMs = 0): void {
     this.#elect(index, this.#state(index).isr, true);
-    this.publish();
+    this.publish(lateId, lateMs);
   }
 
   #state(index: number): State {
@@ -324,12 +325,12 @@ export class ReplicaBrokers {
     };
   }
 
-  /** Sends the metadata to all brokers, in order and each after its own delay. */
-  publish(): void {
+  /** Sends the metadata to all brokers, to `lateId` after `lateMs` more. */
+  publish(lateId = -1, lateMs = 0): void {
     const image = this.#image();
     for (const broker of this.running) {
       const { timers } = this.world.node(`broker-${broker.id}`).env;
-      timers.after(5, () => broker.apply(image));
+      timers.after(broker.id === lateId ? 5 + lateMs : 5, () => broker.apply(image));
     }
   }
 

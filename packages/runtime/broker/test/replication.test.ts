@@ -169,6 +169,37 @@ describe("three brokers", () => {
     );
   });
 
+  test.each([
+    { late: "nobody", id: -1 },
+    { late: "the new leader", id: 2 },
+    { late: "a follower", id: 3 },
+  ])("a new leader acknowledges at once, although fetches wait there and $late hears of it late", async ({ id }) => {
+    const settings = { "replica.fetch.wait.max.ms": "10000", "replica.fetch.backoff.ms": "10000" };
+    // Followers of the second partition wait at broker 2, which will lead the first one.
+    const cluster = new ReplicaBrokers(13, { settings, partitions: 2, world: { diskMs: [0, 0] } });
+    await cluster.world.runFor(5000);
+    cluster.move(0, id, 60);
+    await cluster.world.runFor(70);
+    expect(cluster.states[0]?.leader).toBe(2);
+    cluster.produce(2, 0);
+    await cluster.world.runFor(150);
+    expect(cluster.acknowledged.size).toBe(1);
+    await cluster.heal();
+    compare(cluster);
+  });
+
+  test("followers ask a leader that does not know of its election again soon", async () => {
+    const settings = { "replica.fetch.backoff.ms": "10000" };
+    const cluster = new ReplicaBrokers(14, { settings, world: { diskMs: [0, 0] } });
+    await cluster.world.runFor(5000);
+    cluster.move(0, 2, 100);
+    await cluster.world.runFor(110);
+    expect(cluster.states[0]?.leader).toBe(2);
+    cluster.produce(2, 0);
+    await cluster.world.runFor(250);
+    expect(cluster.acknowledged.size).toBe(1);
+  });
+
   test("a follower that must flush tells its position after the flush, and asks for nothing twice", async () => {
     const settings = { "log.flush.interval.messages": "1" };
     let received = 0;
@@ -244,6 +275,8 @@ describe("three brokers", () => {
     await cluster.world.runFor(1000);
     expect(cluster.broker(1)?.partition(0)?.deleteRecords(7)).toBe(7);
     await cluster.heal();
+    // A fetch that waits brings the news of a start at its end.
+    await cluster.world.runFor(1000);
     expect(cluster.broker(3)?.partition(0)?.startOffset).toBe(7);
     expect(cluster.broker(3)?.partition(0)?.highWatermark).toBe(10);
     expect(cluster.broker(2)?.partition(0)?.startOffset).toBe(7);

@@ -14,6 +14,7 @@ import type { Moves } from "../replica/moves.ts";
 import type { Watcher } from "../replica/readers.ts";
 import type { Quotas } from "../quotas/quotas.ts";
 import type { ReplicationQuota } from "../quotas/replication-quota.ts";
+import type { FollowerWaits } from "../replica/replica-session.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AnnouncedApi, ApiRow } from "../request/api-row.ts";
 import type { RequestContext } from "../request/request-context.ts";
@@ -38,6 +39,7 @@ export interface BrokerParts {
   readonly quotas: Quotas;
   /** Limit on what throttled leaders send to followers that are not in sync. */
   readonly leaderQuota: ReplicationQuota;
+  readonly followerWaits: FollowerWaits;
   readonly telemetry: ClientTelemetry | undefined;
   readonly sessions: FetchSessions;
   /** Fetches that wait for records. */

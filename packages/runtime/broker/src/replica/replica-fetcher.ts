@@ -50,9 +50,14 @@ interface Target extends SessionMember {
   readonly follower: FollowerReplica;
   /** Position of the last fetch that named it. */
   asked: FetchPosition | undefined;
+  /** Errors in the leader's epoch. */
+  errors: number;
   /** True if the last answer left nothing below the high watermark to fetch: the replica is not throttled. */
   isCaughtUp: boolean;
 }
+
+/** Pause after the first error of a partition in an epoch, in ms; each further one doubles it. */
+const FIRST_RETRY_MS = 20;
 
 type PartitionData = ResponseOf<"Fetch">["responses"][number]["partitions"][number];
 
@@ -115,6 +120,7 @@ export class ReplicaFetcher {
       partition,
       follower: new FollowerReplica(leaderEpoch),
       asked: undefined,
+      errors: 0,
       isCaughtUp: false,
       topicId,
       index,
@@ -204,7 +210,9 @@ export class ReplicaFetcher {
   #throttle(): void {
     const { followerQuota } = this.#host;
     for (const target of [...this.#changed]) {
-      if (!target.isCaughtUp && this.#isThrottled(target) && followerQuota.isExceeded) this.#delay(target);
+      if (!target.isCaughtUp && this.#isThrottled(target) && followerQuota.isExceeded) {
+        this.#delay(target, this.#backoffMs);
+      }
     }
   }
 
@@ -325,7 +333,7 @@ export class ReplicaFetcher {
   /** Fetches nothing for a while. */
   #block(reason: unknown): void {
     this.#host.env.logger.debug("a leader cannot be fetched from", { leader: this.#source, reason });
-    this.#blockedUntil = this.#now() + this.#host.config()["replica.fetch.backoff.ms"];
+    this.#blockedUntil = this.#now() + this.#backoffMs;
     this.#alarm.set(this.#blockedUntil);
   }
 
@@ -353,7 +361,7 @@ export class ReplicaFetcher {
     const hasNothing = startOffset === endOffset || endOffset <= start;
     if (baseOffset >= 0 && hasNothing && baseOffset < endOffset) partition.restartAt(baseOffset);
     const errorCode = partition.appendAsFollower(chunks, nearestNumber(data.highWatermark), start);
-    if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#delay(target);
+    if (errorCode === Errors.CORRUPT_MESSAGE.code) return this.#retry(target);
     if (errorCode !== 0) throw new Error(`the log refuses batches of its leader with error ${errorCode}`);
     target.isCaughtUp = nearestNumber(data.highWatermark) <= partition.endOffset;
     if (this.#isThrottled(target)) this.#host.followerQuota.record(size);
@@ -377,7 +385,7 @@ export class ReplicaFetcher {
         this.#drop(target);
         return this.#askRange(target);
       case "BACK_OFF":
-        return this.#delay(target);
+        return this.#retry(target);
       case "STOP":
         logger.debug("a leader of a later epoch is awaited", { topic, partition: index, epoch: follower.leaderEpoch });
         return this.#drop(target);
@@ -398,8 +406,20 @@ export class ReplicaFetcher {
     });
   }
 
-  #delay(target: Target): void {
-    target.follower.delay(this.#now() + this.#host.config()["replica.fetch.backoff.ms"]);
+  get #backoffMs(): number {
+    return this.#host.config()["replica.fetch.backoff.ms"];
+  }
+
+  /**
+   * Fetches a partition again after an error: soon at first, since a leader may hear of its election later than its
+   * followers, and acknowledges nothing without them; then after `replica.fetch.backoff.ms`.
+   */
+  #retry(target: Target): void {
+    this.#delay(target, Math.min(this.#backoffMs, FIRST_RETRY_MS * 2 ** target.errors++));
+  }
+
+  #delay(target: Target, ms: number): void {
+    target.follower.delay(this.#now() + ms);
     this.#drop(target);
     this.#delayed.add(target);
     this.#alarm.set(target.follower.dueAt);

@@ -1,8 +1,12 @@
-import type { BrokerEpoch, BrokerId } from "@samsa/base";
+import type { BrokerEpoch, BrokerId, Clock } from "@samsa/base";
 import type { Pulse } from "@samsa/replica";
 import type { Partition } from "./partition.ts";
 import type { ReplicaWatcher } from "./readers.ts";
 import type { SessionPartition } from "./session-partition.ts";
+
+/** Time after an election in which followers ask often, and the wait of their fetches then, in ms. */
+const ELECTION_MS = 1000;
+const SHORT_WAIT_MS = 20;
 
 /** Fetch of a follower that waits for records. */
 export interface ReplicaWaiter {
@@ -111,5 +115,41 @@ export class ReplicaSession {
 
   close(): void {
     for (const key of [...this.entries.keys()]) this.remove(key);
+  }
+}
+
+/**
+ * Fetches of followers that wait for records. A follower has one fetch under way, so it names the partitions of a new
+ * leader only after an answer; and it may hear of the election later than the leader. Until it names them, nothing is
+ * acknowledged. So the fetches that wait are answered when this broker is elected, and wait for a short time only soon
+ * after that.
+ */
+export class FollowerWaits {
+  readonly #clock: Clock;
+  readonly #waiting = new Set<ReplicaWaiter>();
+  #electedAt = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(fetch: ReplicaWaiter): void {
+    this.#waiting.add(fetch);
+  }
+
+  remove(fetch: ReplicaWaiter): void {
+    this.#waiting.delete(fetch);
+  }
+
+  /** Time that a fetch may wait now, of the `maxWaitMs` that it asks for. */
+  limit(maxWaitMs: number): number {
+    const isSoon = this.#clock.monotonic() - this.#electedAt < ELECTION_MS;
+    return isSoon ? Math.min(maxWaitMs, SHORT_WAIT_MS) : maxWaitMs;
+  }
+
+  /** Takes note that this broker leads a partition in a new epoch. */
+  elected(): void {
+    this.#electedAt = this.#clock.monotonic();
+    for (const fetch of this.#waiting) fetch.changed();
   }
 }

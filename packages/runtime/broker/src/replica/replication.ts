@@ -4,6 +4,7 @@ import type { BrokerView, IsrProposal } from "@samsa/replica";
 import type { Endpoint } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { Turn } from "../turn/turn.ts";
+import { FollowerWaits } from "./replica-session.ts";
 import { IsrProposals, type ProposeIsr } from "./isr-proposals.ts";
 import type { Partition, PartitionCluster } from "./partition.ts";
 import { ReplicaFetchers } from "./replica-fetchers.ts";
@@ -40,6 +41,8 @@ export class Replication implements PartitionCluster {
   readonly brokers: BrokerView;
   readonly lagMs: number;
   readonly fetchers: ReplicaFetchers;
+  /** Fetches of followers that wait here. */
+  readonly followerWaits: FollowerWaits;
   /** Limit on what throttled leaders here send to followers that are not in sync. */
   readonly leaderQuota: ReplicationQuota;
   /** Limit on what throttled followers here fetch. */
@@ -52,6 +55,7 @@ export class Replication implements PartitionCluster {
     const { env, turn, nodeId, config, brokerEpoch, proposeIsr } = options;
     this.#options = options;
     this.#proposals = new IsrProposals(env, turn, proposeIsr);
+    this.followerWaits = new FollowerWaits(env.clock);
     this.lagMs = Number(config()["replica.lag.time.max.ms"]);
     this.brokers = {
       self: nodeId,
@@ -93,7 +97,9 @@ export class Replication implements PartitionCluster {
     const { leader, leaderEpoch } = image;
     if (leader === nodeId) {
       this.fetchers.stop(partition);
+      const isElected = leaderEpoch > partition.leaderEpoch;
       partition.becomeLeader(image);
+      if (isElected) this.followerWaits.elected();
       return;
     }
     const isNew = leaderEpoch > partition.leaderEpoch;

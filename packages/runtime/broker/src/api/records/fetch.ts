@@ -25,6 +25,7 @@ type Needs = Pick<
   BrokerParts,
   | "config"
   | "env"
+  | "followerWaits"
   | "leaderQuota"
   | "metrics"
   | "node"

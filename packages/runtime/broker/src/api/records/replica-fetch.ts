@@ -23,7 +23,7 @@ import {
 
 type Needs = Pick<
   BrokerParts,
-  "env" | "leaderQuota" | "node" | "nodeId" | "pendingFetches" | "sessions" | "topics" | "turn"
+  "env" | "followerWaits" | "leaderQuota" | "node" | "nodeId" | "pendingFetches" | "sessions" | "topics" | "turn"
 >;
 
 /** Broker that fetches. */
@@ -134,8 +134,10 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     this.#isWaiting = true;
     this.#missing = request.minBytes - got;
     replica.waiter = this;
-    this.#timer = parts.env.timers.after(request.maxWaitMs, () => this.#complete());
+    const { followerWaits } = parts;
+    this.#timer = parts.env.timers.after(followerWaits.limit(request.maxWaitMs), () => this.#complete());
     parts.pendingFetches.add(this);
+    followerWaits.add(this);
   }
 
   appended(bytes: number): void {
@@ -157,6 +159,7 @@ class PendingReplicaFetch implements ReplicaWaiter, Watcher {
     this.#isWaiting = false;
     this.#timer?.cancel();
     parts.pendingFetches.delete(this);
+    parts.followerWaits.remove(this);
     if (opened.replica.waiter === this) opened.replica.waiter = undefined;
     this.#finish(this.#read(false));
   }
