@@ -79,6 +79,8 @@ export class BrokerLifecycle implements MetadataPublisher {
   #isRegistered = false;
   /** True once this broker is ready to lead partitions. */
   #isReady = false;
+  /** True if the metadata here say that this broker may lead partitions. */
+  #mayLead = false;
   #deadline = Infinity;
   readonly #caughtUp = milestone();
   readonly #unfenced = milestone();
@@ -110,7 +112,7 @@ export class BrokerLifecycle implements MetadataPublisher {
     return this.#caughtUp.reached;
   }
 
-  /** Asks the controller to let this broker lead partitions; resolves once it does. */
+  /** Asks the controller to let this broker lead partitions; resolves once it does, and the metadata here say so. */
   unfence(): Promise<void> {
     this.#isReady = true;
     this.#communicate();
@@ -229,7 +231,7 @@ export class BrokerLifecycle implements MetadataPublisher {
     } else if (this.#isReady && this.#state === "RECOVERY") {
       if (isFenced) return SOON_MS;
       this.#enter("RUNNING");
-      this.#unfenced.reach();
+      this.#serve();
     }
     return config["broker.heartbeat.interval.ms"];
   }
@@ -242,10 +244,17 @@ export class BrokerLifecycle implements MetadataPublisher {
     this.#caughtUp.reach();
   }
 
+  /** Ends the start once the leaders here are those that the controller elected as it let this broker lead. */
+  #serve(): void {
+    if (this.#state === "RUNNING" && this.#mayLead) this.#unfenced.reach();
+  }
+
   /** Registers again if the broker was unregistered while it runs. */
   publish({ changedBrokers }: MetadataChanges, { brokers }: MetadataImage): void {
     const { nodeId, env } = this.#host;
     this.#follow();
+    this.#mayLead = brokers.get(nodeId)?.fenced === false;
+    this.#serve();
     if (!changedBrokers.has(nodeId) || brokers.has(nodeId) || !this.#isRegistered) return;
     env.logger.warn("this broker was unregistered, and registers again");
     this.#isRegistered = false;

@@ -38,7 +38,7 @@ export interface RequestContext {
   readonly peer: Peer;
   readonly memory?: RequestMemory;
   /** Closes the connection: the only way to report an error to a client that expects no response. */
-  close(reason: string): void;
+  readonly close: (reason: string) => void;
 }
 
 export interface RequestHead {
