@@ -18,6 +18,31 @@ import type { Partition } from "../replica/partition.ts";
 import { SHARE_STATE_TOPIC } from "../config/internal-topics.ts";
 import type { Topics } from "../replica/topics.ts";
 
+/** Request to the share coordinator of a share partition. */
+interface Asked {
+  readonly key: SharePartitionKey;
+  readonly request: ShareStateRequest;
+  readonly reply: (answer: ShareStateAnswer) => void;
+}
+
+/** Search for the coordinator of a share partition. */
+interface Search {
+  /** Request that is repeated. */
+  readonly first: Asked;
+  attempts: number;
+  /** Later requests, in their order. */
+  readonly waiting: Asked[];
+}
+
+/** Pauses between attempts to find a coordinator, in ms; with about 15 s in total, as in Kafka (`PersisterStateManager`). */
+const PAUSES_MS = [20, 50, 100, 200, 500, 1000, 2000, 2000, 4000, 5000];
+/** Errors of a coordinator that has moved, or is about to be there. */
+const COORDINATOR_ABSENT: readonly number[] = [
+  Errors.COORDINATOR_NOT_AVAILABLE.code,
+  Errors.COORDINATOR_LOAD_IN_PROGRESS.code,
+  Errors.NOT_COORDINATOR.code,
+];
+
 /** A share partition for which a request to the share coordinator failed. */
 export interface StateFault {
   readonly topicId: Uuid;
@@ -44,6 +69,9 @@ interface ShareStateHost extends ShardHost {
 export class ShareStates extends Shards<Runner> {
   readonly #host: ShareStateHost;
   readonly #topics: Topics;
+  /** Requests whose coordinator is absent, by share partition. */
+  readonly #searches = new Map<string, Search>();
+  #isClosed = false;
 
   constructor(host: ShareStateHost, topics: Topics) {
     const begin = (partition: Partition, leaderEpoch: LeaderEpoch): Runner => {
@@ -68,12 +96,59 @@ export class ShareStates extends Shards<Runner> {
 
   /**
    * Sends a request to the share coordinator of a share partition, on this broker or another; creates the topic first if
-   * it does not exist (`DefaultStatePersister`).
+   * it does not exist (`DefaultStatePersister`). Asks again while there is no coordinator: the metadata here may not
+   * include a new topic or its leader yet. Later requests for the same partition wait, so that none overtakes another.
    */
   ask(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
+    const asked = { key, request, reply };
+    const search = this.#searches.get(coordinatorKey(key));
+    if (search === undefined) this.#askOnce(asked);
+    else search.waiting.push(asked);
+  }
+
+  #askOnce(asked: Asked): void {
+    const { key, request, reply } = asked;
+    this.#find(key, request, answer => {
+      const id = coordinatorKey(key);
+      const search = this.#searches.get(id);
+      const isAbsent = COORDINATOR_ABSENT.includes(answer.errorCode) && !this.#isClosed;
+      if (search === undefined) {
+        if (!isAbsent) return reply(answer);
+        this.#searches.set(id, { first: asked, attempts: 0, waiting: [] });
+        return this.#searchAgain(id);
+      }
+      if (search.first !== asked) {
+        // This request was sent before the search began, but after the one that is repeated.
+        if (isAbsent) search.waiting.push(asked);
+        else reply(answer);
+        return;
+      }
+      if (isAbsent && search.attempts < PAUSES_MS.length) return this.#searchAgain(id);
+      this.#searches.delete(id);
+      reply(answer);
+      for (const later of search.waiting) {
+        // They have waited as long for the same coordinator.
+        if (isAbsent) later.reply(answer);
+        else this.ask(later.key, later.request, later.reply);
+      }
+    });
+  }
+
+  #searchAgain(id: string): void {
+    const search = this.#searches.get(id);
+    if (search === undefined) return;
+    this.#host.env.timers.after(PAUSES_MS[search.attempts++] ?? 0, () => this.#askOnce(search.first));
+  }
+
+  #find(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
     if (this.#topics.idOf(SHARE_STATE_TOPIC) !== undefined) return this.#route(key, request, reply);
     // The first share group creates the topic.
     this.#host.createTopic(() => this.#route(key, request, reply));
+  }
+
+  override close(errorCode: number): void {
+    this.#isClosed = true;
+    super.close(errorCode);
   }
 
   #route(key: SharePartitionKey, request: ShareStateRequest, reply: (answer: ShareStateAnswer) => void): void {
