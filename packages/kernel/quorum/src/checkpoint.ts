@@ -1,7 +1,7 @@
 import { type LeaderEpoch, MalformedError, nearestNumber, type Offset } from "@samsa/base";
 import { encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
 import { BatchBuilder, type Tools, type VoterDescription } from "@samsa/records";
-import { controlBatch, MAX_METADATA_BATCH, readMetadataBatches } from "./metadata-log.ts";
+import { controlBatch, MAX_METADATA_BATCH, metadataBatchSteps } from "./metadata-log.ts";
 
 /** Id of a snapshot: the offset after its last record, and that record's epoch (`OffsetAndEpoch`). */
 export interface SnapshotId {
@@ -53,12 +53,30 @@ export interface Snapshot {
   readonly records: readonly MetadataRecord[];
 }
 
+/** Snapshot to encode. */
+type Written = Snapshot & { readonly writtenAt: number };
+
+/** Work on a snapshot in steps: it may pause at each undefined. */
+export type SnapshotSteps<T> = Generator<undefined, T, undefined>;
+
+function atOnce<T>(steps: SnapshotSteps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /** Encodes the batches of a snapshot file, to write one after the other. Offsets in it count from 0. */
-export function encodeSnapshot(
+export function encodeSnapshot(id: SnapshotId, snapshot: Written, tools: Tools): Uint8Array[] {
+  return atOnce(encodeSnapshotSteps(id, snapshot, { tools, most: Infinity }));
+}
+
+/** Encodes as `encodeSnapshot` does, with a pause after each `most` records. */
+export function* encodeSnapshotSteps(
   id: SnapshotId,
-  snapshot: Snapshot & { readonly writtenAt: number },
-  tools: Tools,
-): Uint8Array[] {
+  snapshot: Written,
+  { tools, most }: { readonly tools: Tools; readonly most: number },
+): SnapshotSteps<Uint8Array[]> {
   const { lastContainedLogTimestamp, kraftVersion, voters, records, writtenAt: timestamp } = snapshot;
   const { epoch } = id;
   const head = [
@@ -75,7 +93,9 @@ export function encodeSnapshot(
     offset += builder.count;
     builder = undefined;
   };
+  let count = 0;
   for (const record of records) {
+    if (++count % most === 0) yield undefined;
     const value = encodeMetadataRecord(record);
     // The framing of a record takes less than 64 bytes.
     if (builder !== undefined && builder.size + value.length + 64 > MAX_METADATA_BATCH) flush();
@@ -89,12 +109,24 @@ export function encodeSnapshot(
 
 /** Decodes a snapshot file. Throws `MalformedError` if it is damaged, or lacks its header or footer. */
 export function decodeSnapshot(bytes: Uint8Array, tools: Tools): Snapshot {
+  return atOnce(decodeSnapshotSteps(bytes, { tools, most: Infinity }));
+}
+
+/** Decodes as `decodeSnapshot` does, with a pause after each `most` records. */
+export function* decodeSnapshotSteps(
+  bytes: Uint8Array,
+  { tools, most }: { readonly tools: Tools; readonly most: number },
+): SnapshotSteps<Snapshot> {
   let header: number | undefined;
   let finished = false;
   let kraftVersion = 0;
   let voters: readonly VoterDescription[] | undefined;
   const records: MetadataRecord[] = [];
-  for (const batch of readMetadataBatches(bytes, tools)) {
+  for (const batch of metadataBatchSteps(bytes, tools, most)) {
+    if (batch === undefined) {
+      yield undefined;
+      continue;
+    }
     if (finished) throw new MalformedError("a snapshot goes on after its footer");
     for (const control of batch.control) {
       if (control.type === "snapshotHeader") header = nearestNumber(control.lastContainedLogTimestamp);

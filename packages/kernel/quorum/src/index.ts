@@ -2,11 +2,14 @@ export {
   BOOTSTRAP_SNAPSHOT,
   checkpointName,
   decodeSnapshot,
+  decodeSnapshotSteps,
   encodeSnapshot,
+  encodeSnapshotSteps,
   latestCheckpoint,
   parseCheckpointName,
   type Snapshot,
   type SnapshotId,
+  type SnapshotSteps,
 } from "./checkpoint.ts";
 export {
   type BatchPlace,

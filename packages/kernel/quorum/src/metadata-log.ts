@@ -92,8 +92,18 @@ function readControl(batch: BatchCursor, tools: Tools): ControlRecord[] {
  * that this version does not know: none of them may be skipped. Unknown control records may.
  */
 export function* readMetadataBatches(bytes: Uint8Array, tools: Tools): Generator<MetadataBatch> {
+  for (const batch of metadataBatchSteps(bytes, tools, Infinity)) if (batch !== undefined) yield batch;
+}
+
+/** Decodes batches as `readMetadataBatches` does, and yields undefined after each `most` records for a pause. */
+export function* metadataBatchSteps(
+  bytes: Uint8Array,
+  tools: Tools,
+  most: number,
+): Generator<MetadataBatch | undefined> {
   const batch = new BatchCursor(bytes);
   const cursor = new RecordCursor();
+  let count = 0;
   while (batch.next()) {
     if (!batch.intact(tools.crc32c)) throw new MalformedError(`the batch at byte ${batch.at} fails its checksum`);
     const records: MetadataRecord[] = [];
@@ -104,6 +114,7 @@ export function* readMetadataBatches(bytes: Uint8Array, tools: Tools): Generator
       if (value === null) throw new MalformedError(`the record at offset ${cursor.offset} has no value`);
       if (!batch.isControl) {
         records.push(decodeMetadataRecord(value));
+        if (++count % most === 0) yield undefined;
         continue;
       }
       const key = cursor.key();

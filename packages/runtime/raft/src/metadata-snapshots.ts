@@ -2,14 +2,20 @@ import { type Disk, type Env, MalformedError, type Offset } from "@samsa/base";
 import {
   checkpointName,
   decodeSnapshot,
+  decodeSnapshotSteps,
   encodeSnapshot,
+  encodeSnapshotSteps,
   parseCheckpointName,
   type Snapshot,
   type SnapshotId,
+  type SnapshotSteps,
 } from "@samsa/quorum";
 import type { Tools } from "@samsa/records";
 import { readWhole, removeIfThere } from "@samsa/storage";
 import { QuorumError } from "./quorum-error.ts";
+
+/** Records of a snapshot that are encoded or decoded in one turn of the event loop. */
+const STEP_RECORDS = 1000;
 
 /** A complete snapshot on disk. */
 export interface StoredSnapshot extends SnapshotId {
@@ -74,7 +80,8 @@ export class MetadataSnapshots {
    */
   async write(id: SnapshotId, snapshot: Snapshot): Promise<void> {
     const { disk, clock } = this.#env;
-    const chunks = encodeSnapshot(id, { ...snapshot, writtenAt: clock.now() }, this.#tools);
+    const written = { ...snapshot, writtenAt: clock.now() };
+    const chunks = await this.#inTurns(encodeSnapshotSteps(id, written, { tools: this.#tools, most: STEP_RECORDS }));
     const part = this.#partPath(id);
     const name = checkpointName(id);
     try {
@@ -89,6 +96,16 @@ export class MetadataSnapshots {
     // A newer one may have come from the leader meanwhile, and the log may begin there.
     if (this.latest !== undefined && this.latest.offset >= id.offset) disk.removeFile(`${this.#path}/${name}`);
     else this.#stored.push({ ...id, name, size: chunks.reduce((sum, { length }) => sum + length, 0) });
+  }
+
+  async #inTurns<T>(steps: SnapshotSteps<T>): Promise<T> {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await new Promise<void>(resolve => {
+        this.#env.timers.soon(resolve);
+      });
+    }
   }
 
   /** Complete snapshot with this id. */
@@ -133,7 +150,8 @@ export class MetadataSnapshots {
       file.close();
     }
     try {
-      return decodeSnapshot(readWhole(disk, path) ?? new Uint8Array(0), this.#tools);
+      const bytes = readWhole(disk, path) ?? new Uint8Array(0);
+      return await this.#inTurns(decodeSnapshotSteps(bytes, { tools: this.#tools, most: STEP_RECORDS }));
     } catch (error) {
       if (error instanceof MalformedError) return undefined;
       throw error;

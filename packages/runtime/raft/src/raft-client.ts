@@ -530,13 +530,13 @@ export class RaftClient {
       listener.leaderChanged(untold);
       return true;
     }
-    const before = this.#feed.next;
-    if (before < this.highWatermark) {
-      if (!this.#feed.replayTo(this.highWatermark)) {
+    const { isLoading, next: before } = this.#feed;
+    if (isLoading || before < this.highWatermark) {
+      if (!(isLoading ? this.#feed.loadSlice() : this.#feed.replayTo(this.highWatermark))) {
         this.#env.timers.soon(() => this.#deliver());
         return false;
       }
-      if (this.#feed.next > before) {
+      if (isLoading || this.#feed.next > before) {
         listener.committed();
         return true;
       }

@@ -11,7 +11,10 @@ export interface LeaderAndEpoch {
 
 /** Receives the metadata (`RaftClient.Listener`). Calls never overlap. An error that it throws ends the replica. */
 export interface RaftListener {
-  /** A snapshot replaces all that was replayed before. `last` is the provenance of the last record it includes. */
+  /**
+   * A snapshot replaces all that was replayed before. `last` is the provenance of the last record it includes. The rest of
+   * a large snapshot follows in calls of `replay`.
+   */
   loadSnapshot(records: readonly MetadataRecord[], last: Provenance): void;
   /** Committed records in the order of the log; `last` is the provenance of the last one. */
   replay(records: readonly MetadataRecord[], last: Provenance): void;

@@ -1,5 +1,7 @@
 import { lastEntry, type Offset } from "@samsa/base";
 import type { MetadataBatch, Snapshot, SnapshotId } from "@samsa/quorum";
+import type { Provenance } from "@samsa/metadata";
+import type { MetadataRecord } from "@samsa/protocol";
 import type { RaftListener } from "./raft-listener.ts";
 import type { RaftStorage } from "./raft-storage.ts";
 
@@ -10,6 +12,15 @@ export type FedBatch = Omit<MetadataBatch, "control">;
 const MOST_KEPT_BYTES = 32 * 1024 * 1024;
 /** Most bytes that are read and replayed at once, so that other work gets its turn. */
 const SLICE_BYTES = 4 * 1024 * 1024;
+/** Records of a snapshot that are replayed at once. */
+const SLICE_RECORDS = 1000;
+
+/** Snapshot that is given to the listener in slices. */
+interface Loading {
+  readonly records: readonly MetadataRecord[];
+  readonly last: Provenance;
+  at: number;
+}
 
 /** Gives committed batches to the listener, in order (`KafkaRaftClient.ListenerContext`). */
 export class RecordFeed {
@@ -21,6 +32,7 @@ export class RecordFeed {
   #first = 0;
   #keptBytes = 0;
   #next: Offset = 0;
+  #loading: Loading | undefined;
   #bytesSinceSnapshot = 0;
 
   constructor(listener: RaftListener, storage: RaftStorage) {
@@ -44,13 +56,32 @@ export class RecordFeed {
     this.#bytesSinceSnapshot = Math.max(0, this.#bytesSinceSnapshot - bytes);
   }
 
-  /** Gives a snapshot to the listener, which forgets all before. */
+  /** Begins to give a snapshot to the listener, which forgets all before; `loadSlice` does the work. */
   load(id: SnapshotId, { records, lastContainedLogTimestamp: timestamp }: Snapshot): void {
     this.#drop();
     this.#next = id.offset;
     this.#bytesSinceSnapshot = 0;
     // The bootstrap snapshot precedes offset 0, and the leader appends its records to the log again.
-    this.#listener.loadSnapshot(records, { offset: id.offset - 1, epoch: id.epoch, timestamp });
+    this.#loading = { records, last: { offset: id.offset - 1, epoch: id.epoch, timestamp }, at: 0 };
+  }
+
+  /** True while the listener does not have all of a snapshot. */
+  get isLoading(): boolean {
+    return this.#loading !== undefined;
+  }
+
+  /** Gives a slice of the snapshot to the listener; false if some of it is left for the next turn. */
+  loadSlice(): boolean {
+    const loading = this.#loading;
+    if (loading === undefined) return true;
+    const { records, last, at } = loading;
+    loading.at += SLICE_RECORDS;
+    const slice = records.slice(at, loading.at);
+    if (at === 0) this.#listener.loadSnapshot(slice, last);
+    else this.#listener.replay(slice, last);
+    if (loading.at < records.length) return false;
+    this.#loading = undefined;
+    return true;
   }
 
   /** Keeps a decoded batch of the end of the log, so that it need not be read again once it is committed. */

@@ -52,6 +52,7 @@ export function loadReplica(parts: Parts): readonly MetadataRecord[] | undefined
     if (latest.offset === BOOTSTRAP_SNAPSHOT.offset) first = snapshot.records;
     history.restart(latest.offset, voterSetOf(snapshot));
     feed.load(latest, snapshot);
+    while (!feed.loadSlice());
   }
   for (const batch of storage.batches(latest?.offset ?? 0, storage.endOffset)) {
     if (batch.control.length > 0) history.take(batch.baseOffset, batch.control);

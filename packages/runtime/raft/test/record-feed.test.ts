@@ -68,7 +68,35 @@ test("only so much is kept, and a snapshot replaces it", () => {
   expect([feed.replayTo(4), feed.replayTo(4)]).toEqual([false, true]);
   expect(read).toEqual([2]);
   feed.load({ offset: 8, epoch: 1 }, { lastContainedLogTimestamp: 0, kraftVersion: 0, voters: undefined, records: [] });
+  expect([feed.isLoading, feed.loadSlice(), feed.isLoading]).toEqual([true, true, false]);
   expect([feed.next, feed.bytesSinceSnapshot]).toEqual([8, 0]);
   expect(feed.replayTo(10)).toBe(true);
   expect(got).toEqual([1, 3, -1, 9]);
+});
+
+test("a large snapshot is replayed in slices, before the log", () => {
+  const got: [call: string, count: number, offset: number][] = [];
+  const listener = {
+    loadSnapshot: (records: readonly unknown[], last: { readonly offset: number }) =>
+      got.push(["load", records.length, last.offset]),
+    replay: (records: readonly unknown[], last: { readonly offset: number }) =>
+      got.push(["replay", records.length, last.offset]),
+    committed: () => {},
+    leaderChanged: () => {},
+    failed: () => {},
+  };
+  const feed = new RecordFeed(listener, undefined as never);
+  const snapshot = { lastContainedLogTimestamp: 0, kraftVersion: 0, voters: undefined };
+  const records = Array.from({ length: 2500 }, (_, i) => numbered(i));
+  feed.load({ offset: 70, epoch: 1 }, { ...snapshot, records });
+  expect([feed.loadSlice(), feed.isLoading]).toEqual([false, true]);
+  // A newer snapshot of the leader takes its place.
+  feed.load({ offset: 80, epoch: 1 }, { ...snapshot, records });
+  expect([feed.loadSlice(), feed.loadSlice(), feed.loadSlice(), feed.isLoading]).toEqual([false, false, true, false]);
+  expect(got).toEqual([
+    ["load", 1000, 69],
+    ["load", 1000, 79],
+    ["replay", 1000, 79],
+    ["replay", 500, 79],
+  ]);
 });
