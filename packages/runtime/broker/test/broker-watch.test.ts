@@ -8,19 +8,22 @@ const peer: Peer = { host: "10.0.0.1", port: 1, software: { name: "", version: "
 const life = { brokerId: 4, brokerEpoch: 7 };
 let timers: (() => void)[];
 let failure: NetworkError | undefined;
+/** Port that is open whatever `failure` says. */
+let openPort: number | undefined;
 let fenced: boolean;
 let gone: object[];
 let watch: BrokerWatch;
 
 beforeEach(() => {
-  [timers, failure, fenced, gone] = [[], undefined, false, []];
-  const connect = (_host: string, _port: number, _ms: number, open: (connection: never) => ConnectionHandler) => {
+  [timers, failure, openPort, fenced, gone] = [[], undefined, undefined, false, []];
+  const connect = (_host: string, port: number, _ms: number, open: (connection: never) => ConnectionHandler) => {
     const connection = { destroy: vi.fn() };
     open(connection as never);
-    return failure === undefined ? Promise.resolve(connection) : Promise.reject(failure);
+    const isOpen = failure === undefined || port === openPort;
+    return isOpen ? Promise.resolve(connection) : Promise.reject(failure);
   };
   const env = { timers: { after: (_: number, task: () => void) => timers.push(task) }, network: { connect } };
-  const endPoints = [{ name: "PLAINTEXT", host: "b4", port: 9092, securityProtocol: 0 }];
+  const endPoints = [9092, 9093].map(port => ({ name: `L${port}`, host: "b4", port, securityProtocol: 0 }));
   const image = (): MetadataImage => {
     const broker = { brokerId: 4, brokerEpoch: 7, fenced, endPoints };
     const brokers = EMPTY_IMAGE.brokers
@@ -43,6 +46,14 @@ test("a broker is gone if its connection ends and its endpoint refuses connectio
   watch.disconnected(peer);
   await ring();
   expect(gone).toEqual([life, life]);
+});
+
+test("a broker that has closed its first listener is not gone", async () => {
+  watch.heard(peer, life);
+  [failure, openPort] = [new NetworkError("ECONNREFUSED", "nobody"), 9093];
+  watch.disconnected(peer);
+  await ring();
+  expect(gone).toEqual([]);
 });
 
 test.each([

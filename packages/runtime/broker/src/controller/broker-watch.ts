@@ -25,7 +25,7 @@ const DEAF: ConnectionHandler = { onData: IGNORED, onDrain: IGNORED, onClose: IG
 
 /**
  * Notices brokers whose processes have ended, before their sessions are over: the connection of the heartbeats ends, and
- * the broker's registered endpoint refuses connections. Everything else, such as a network that is cut, is left to the
+ * all registered endpoints of the broker refuse connections. Everything else, such as a network that is cut, is left to the
  * session. A mistake is harmless: a broker that is fenced in error is unfenced by its next heartbeat.
  */
 export class BrokerWatch {
@@ -61,16 +61,21 @@ export class BrokerWatch {
   #probe(broker: BrokerLife): void {
     const { env, image, gone } = this.#host;
     const known = image().brokers.get(broker.brokerId);
-    const [endpoint] = known?.endPoints ?? [];
-    if (this.#isClosed || known?.brokerEpoch !== broker.brokerEpoch || known.fenced || endpoint === undefined) return;
-    env.network
-      .connect(endpoint.host, endpoint.port, PROBE_LIMIT_MS, () => DEAF)
-      .then(
-        connection => connection.destroy(),
-        (error: unknown) => {
-          if (error instanceof NetworkError && error.code === "ECONNREFUSED" && !this.#isClosed) gone(broker);
-        },
-      );
+    if (this.#isClosed || known?.brokerEpoch !== broker.brokerEpoch || known.fenced) return;
+    const { endPoints } = known;
+    // A listener can be closed at run time: only a process without any has ended.
+    let open = endPoints.length;
+    for (const { host, port } of endPoints) {
+      env.network
+        .connect(host, port, PROBE_LIMIT_MS, () => DEAF)
+        .then(
+          connection => connection.destroy(),
+          (error: unknown) => {
+            const isRefused = error instanceof NetworkError && error.code === "ECONNREFUSED";
+            if (isRefused && --open === 0 && !this.#isClosed) gone(broker);
+          },
+        );
+    }
   }
 
   close(): void {
