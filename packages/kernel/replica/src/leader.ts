@@ -186,6 +186,11 @@ export class LeaderReplica {
     return this.#isr.length < this.#leastInSync;
   }
 
+  /** True if the committed ISR is only just large enough. */
+  get isAtMinimum(): boolean {
+    return this.#isr.length === this.#leastInSync;
+  }
+
   /** True if even the maximal ISR is too small: an append with acks −1 is told so. */
   get isMaximalBelowMinimum(): boolean {
     return this.#isr.length + (this.#pending?.joining === undefined ? 0 : 1) < this.#leastInSync;

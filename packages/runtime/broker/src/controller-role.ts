@@ -2,6 +2,7 @@ import type { AnyConfigSpec, BrokerId } from "@samsa/base";
 import { bootstrapRecords } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
 import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
+import { addControllerGauges, ElectionCounts } from "./controller/controller-gauges.ts";
 import { BrokerWatch } from "./controller/broker-watch.ts";
 import { ControllerRequests, LISTENER_APIS } from "./controller/controller-requests.ts";
 import type { ControllerRow } from "./controller/controller-row.ts";
@@ -44,6 +45,7 @@ export class ControllerRole {
   readonly #server: SocketServer<ControllerRow>;
   readonly #watch: BrokerWatch;
   readonly #tasks: PeriodicTasks;
+  readonly #elections = new ElectionCounts();
   readonly metrics = new BrokerMetrics();
   /** Way to this controller within the process. */
   readonly channel: ControllerChannel;
@@ -119,6 +121,14 @@ export class ControllerRole {
     this.#server.enable();
     this.#tasks.every("stalled connections", STALLED_MS, () => this.#server.closeStalled());
     this.#tasks.every("idle", Math.max(1000, config["connections.max.idle.ms"] / 10), () => this.#server.closeIdle());
+  }
+
+  /** Adds the gauges of this controller to the metrics of the node, and begins to count elections. */
+  addGauges(metrics: BrokerMetrics): void {
+    const { env, quorum, loader } = this.#shared;
+    loader.install([this.#elections]);
+    const parts = { env, metrics, quorum, image: () => loader.image };
+    addControllerGauges({ ...parts, controller: this.#controller, elections: this.#elections });
   }
 
   /** Takes note of the leader of the quorum, which is the active controller. */

@@ -1,20 +1,19 @@
 import type { LogCleaner } from "@samsa/storage";
 import type { BrokerParts } from "./api/parts.ts";
+import { addReplicaGauges } from "./replica-gauges.ts";
+import type { Replication } from "./replica/replication.ts";
 import type { Topics } from "./replica/topics.ts";
 
 /** Adds the gauges of a broker: metrics that are computed when they are read. */
 export function addGauges(
   broker: Pick<BrokerParts, "dirs" | "env" | "metrics" | "pendingFetches" | "sessions" | "telemetry"> & {
-    readonly topics: Pick<Topics, "all">;
+    readonly topics: Pick<Topics, "all" | "image">;
+    readonly replication: Pick<Replication, "isrChanges">;
   },
   cleaner: LogCleaner,
 ): void {
   const { metrics, telemetry } = broker;
-  metrics.gauge(
-    "kafka_server_replicamanager_partitioncount",
-    "Partitions here.",
-    () => [...broker.topics.all()].length,
-  );
+  addReplicaGauges(broker);
   metrics.gauge(
     "kafka_server_fetchsessioncache_numincrementalfetchsessions",
     "Fetch sessions.",

@@ -37,6 +37,7 @@ import { SnapshotGenerator } from "./quorum/snapshot-generator.ts";
 import { ControllerRegistration } from "./lifecycle/controller-registration.ts";
 import type { MetricFamily } from "./turn/metrics.ts";
 import type { SharedParts } from "./shared-parts.ts";
+import { addQuorumGauges } from "./quorum/quorum-gauges.ts";
 import { Turn } from "./turn/turn.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
 import { NodeToControllerChannel } from "./controller/node-to-controller-channel.ts";
@@ -168,7 +169,7 @@ export class Node {
     this.#controller?.enable();
     loader.install([this.#snapshots]);
     if (endpoints.length > 0) this.#registerController(endpoints);
-    if (!roles.includes("broker")) return;
+    if (!roles.includes("broker")) return this.#addGauges();
     this.#broker = new BrokerRole(this.shared, {
       ...this.#options,
       channels: {
@@ -181,7 +182,15 @@ export class Node {
       turn: this.#turn,
       plan: this.#plan.broker,
     });
+    this.#addGauges();
     await this.#broker.start();
+  }
+
+  #addGauges(): void {
+    const metrics = (this.#broker ?? this.#controller)?.metrics;
+    invariant(metrics !== undefined, "a node has a role");
+    addQuorumGauges(metrics, this.shared.quorum);
+    this.#controller?.addGauges(metrics);
   }
 
   #registerController(endpoints: readonly Endpoint[]): void {

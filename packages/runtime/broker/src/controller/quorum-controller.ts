@@ -11,6 +11,7 @@ import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@sams
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { BrokerLife } from "./broker-watch.ts";
 import { Alarm } from "../turn/alarm.ts";
+import { LatencyWindow } from "../turn/latency-window.ts";
 import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 
 /** Most bytes that a record takes in a batch besides its value. */
@@ -63,6 +64,11 @@ export class QuorumController {
   /** Undefined while another controller is active. */
   #active: Controller<Waiter> | undefined;
   #failure: Error | undefined;
+  #activations = 0;
+  /** Decisions that are not committed: the offset of the last record, and the time of the append. */
+  #appended: { readonly offset: Offset; readonly at: number }[] = [];
+  /** Times from the append of a decision to its commit. */
+  readonly commitLatency = new LatencyWindow();
   #isClosed = false;
 
   constructor(host: Host, settings: ControllerSettings) {
@@ -74,6 +80,11 @@ export class QuorumController {
   /** Reason why this controller has failed; undefined while it has not. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Times that this controller has become the active one. */
+  activations(): number {
+    return this.#activations;
   }
 
   get isActive(): boolean {
@@ -96,6 +107,7 @@ export class QuorumController {
    */
   activate(image: MetadataImage, bootstrap: readonly MetadataRecord[]): Promise<void> {
     this.renounce();
+    this.#activations++;
     this.#active = new Controller(this.#settings, image, this.#host.env.clock.monotonic());
     const activated = this.#write(controller => ({
       records: controller.activationRecords(bootstrap),
@@ -109,6 +121,7 @@ export class QuorumController {
   renounce(): void {
     const active = this.#active;
     this.#active = undefined;
+    this.#appended = [];
     for (const waiter of active?.renounce() ?? []) waiter.reject(new NotControllerError());
   }
 
@@ -174,6 +187,7 @@ export class QuorumController {
         const last = log.append(batch, env.clock.now());
         controller.appended(batch, last);
       }
+      this.#appended.push({ offset: log.endOffset - 1, at: env.clock.monotonic() });
     } catch (error) {
       if (!log.isLeader) {
         // Another node has become the leader, which ends a transaction that was left open.
@@ -200,6 +214,11 @@ export class QuorumController {
 
   /** Sends the replies to the decisions that are committed in `image`. */
   commitUpTo(image: MetadataImage): void {
+    const now = this.#host.env.clock.monotonic();
+    const { offset } = image.provenance;
+    const open = this.#appended.findIndex(appended => appended.offset > offset);
+    const done = this.#appended.splice(0, open < 0 ? Infinity : open);
+    for (const { at } of done) this.commitLatency.add(now, now - at);
     for (const waiter of this.#active?.commitUpTo(image) ?? []) waiter.resolve();
   }
 

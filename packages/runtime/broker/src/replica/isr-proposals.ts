@@ -25,6 +25,8 @@ export class IsrProposals {
   readonly #turn: Turn;
   readonly #propose: ProposeIsr;
   readonly #waiting = new Map<Partition, IsrProposal>();
+  /** Changes that the controller has taken, and those that it has refused or not answered. */
+  readonly counts = { expansions: 0, shrinks: 0, failures: 0 };
   #isSending = false;
   #retry: Timer | undefined;
   #isClosed = false;
@@ -66,6 +68,7 @@ export class IsrProposals {
         const answer = answers[i];
         guard(
           () => {
+            this.#count(proposal, answer);
             if (answer !== undefined && !partition.isrAnswered(proposal, answer)) return;
             isFailed = true;
             this.#again(partition, proposal);
@@ -76,7 +79,10 @@ export class IsrProposals {
     } catch (error) {
       isFailed = true;
       this.#env.logger.warn("the controller did not take changes of the ISR", { error });
-      for (const [partition, proposal] of sent) this.#again(partition, proposal);
+      for (const [partition, proposal] of sent) {
+        this.#count(proposal, undefined);
+        this.#again(partition, proposal);
+      }
     }
     this.#isSending = false;
     if (this.#isClosed || this.#waiting.size === 0) return;
@@ -85,6 +91,12 @@ export class IsrProposals {
       this.#retry = undefined;
       this.#soon();
     });
+  }
+
+  #count({ joining }: IsrProposal, answer: IsrAnswer | undefined): void {
+    if (answer?.errorCode !== 0) this.counts.failures++;
+    else if (joining === undefined) this.counts.shrinks++;
+    else this.counts.expansions++;
   }
 
   /** Keeps a proposal, unless the partition has made another one since. */

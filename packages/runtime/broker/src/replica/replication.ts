@@ -77,6 +77,11 @@ export class Replication implements PartitionCluster {
     this.fetchers = new ReplicaFetchers({ ...options, fetchVersion, followerQuota });
   }
 
+  /** Changes of ISRs by the leaders here. */
+  get isrChanges(): IsrProposals["counts"] {
+    return this.#proposals.counts;
+  }
+
   #alive(id: BrokerId): { readonly brokerEpoch: BrokerEpoch } | undefined {
     const broker = this.#image.brokers.get(id);
     return broker === undefined || broker.fenced ? undefined : broker;

@@ -22,7 +22,7 @@ interface TopicCount {
 export class BrokerMetrics {
   readonly #requests = new Map<string, RequestCount>();
   readonly #topics = new Map<string, TopicCount>();
-  readonly #gauges: { name: string; help: string; read: () => number }[] = [];
+  readonly #computed: { name: string; help: string; type: MetricFamily["type"]; read: () => number }[] = [];
   connectionsOpened = 0;
   connectionsOpen = 0;
 
@@ -62,7 +62,12 @@ export class BrokerMetrics {
 
   /** Registers a gauge; `read` is called at each scrape. */
   gauge(name: string, help: string, read: () => number): void {
-    this.#gauges.push({ name, help, read });
+    this.#computed.push({ name, help, type: "gauge", read });
+  }
+
+  /** Registers a counter that is kept elsewhere; `read` is called at each scrape. */
+  counter(name: string, help: string, read: () => number): void {
+    this.#computed.push({ name, help, type: "counter", read });
   }
 
   families(): MetricFamily[] {
@@ -74,10 +79,10 @@ export class BrokerMetrics {
       type: "counter",
       samples: topics.map(([topic, count]) => ({ labels: { topic }, value: count[field] })),
     });
-    const single = (name: string, help: string, value: number): MetricFamily => ({
+    const single = (name: string, help: string, type: MetricFamily["type"], value: number): MetricFamily => ({
       name,
       help,
-      type: "gauge",
+      type,
       samples: [{ labels: {}, value }],
     });
     return [
@@ -96,8 +101,8 @@ export class BrokerMetrics {
       perTopic("messagesin", "Records produced.", "messagesIn"),
       perTopic("bytesin", "Bytes produced.", "bytesIn"),
       perTopic("bytesout", "Bytes fetched.", "bytesOut"),
-      single("kafka_server_socket_server_metrics_connection_count", "Connections open.", this.connectionsOpen),
-      ...this.#gauges.map(({ name, help, read }) => single(name, help, read())),
+      single("kafka_server_socket_server_metrics_connection_count", "Connections open.", "gauge", this.connectionsOpen),
+      ...this.#computed.map(({ name, help, type, read }) => single(name, help, type, read())),
     ];
   }
 }
