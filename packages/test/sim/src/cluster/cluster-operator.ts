@@ -55,7 +55,7 @@ export class ClusterOperator implements Actor {
 
   async step(): Promise<void> {
     const rng = this.#rng;
-    if (!rng.chance(0.1)) return;
+    if (!rng.chance(0.2)) return;
     const topic = rng.oneOf(this.#options.topics);
     const partition = rng.int(0, topic.partitions - 1);
     const draw = rng.next();

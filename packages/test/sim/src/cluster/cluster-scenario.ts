@@ -121,7 +121,7 @@ class ClusterScenario {
       this.play.perform(actor, [10, 120], () => this.#isOpen && !this.#resting.has(actor));
     }
     await this.play.runFor(this.#rng.int(100, 1500));
-    for (let rounds = this.#rng.int(2, 6); rounds > 0; rounds--) await this.#round();
+    for (let rounds = this.#rng.int(3, 8); rounds > 0; rounds--) await this.#round();
     this.#faults.heal();
     await this.#progress();
     await this.#lastLook();

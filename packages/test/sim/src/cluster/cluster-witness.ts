@@ -26,6 +26,16 @@ interface Seen {
 
 type Led = ReturnType<Node["broker"]["topics"]["all"]> extends Iterable<infer P> ? P : never;
 
+/** Checks that every leader is a broker that may serve: one that is fenced has lost its partitions in the same step. */
+function lookAtLeaders({ brokers, topics, provenance }: MetadataImage): void {
+  for (const { name, partitions } of topics.values()) {
+    for (const [index, { leader }] of partitions) {
+      if (leader < 0 || brokers.get(leader)?.fenced === false) continue;
+      throw new Violation("a fenced broker leads", `${leader} of ${name}-${index} at ${provenance.offset}`);
+    }
+  }
+}
+
 /** Looks into the nodes of a cluster for what must hold between them at any time. */
 export class ClusterWitness {
   /** Leader of each epoch of the quorum. */
@@ -116,6 +126,7 @@ export class ClusterWitness {
 
   #compareImage(name: string, image: MetadataImage): void {
     const { offset } = image.provenance;
+    if (!this.#images.has(offset)) lookAtLeaders(image);
     const text = JSON.stringify(imageRecords(image), (_, value: unknown) =>
       typeof value === "bigint" ? `${value}n` : value,
     );

@@ -60,6 +60,7 @@ export function drawPlan(rng: Prng): Plan {
     ["request.timeout.ms", "1000"],
     ["replica.high.watermark.checkpoint.interval.ms", rng.oneOf(["200", "5000"])],
     ["log.flush.offset.checkpoint.interval.ms", rng.oneOf(["300", "60000"])],
+    ["unclean.leader.election.interval.ms", "1000"],
     ["leader.imbalance.check.interval.seconds", rng.oneOf(["1", "300"])],
     ["min.insync.replicas", "2"],
     ["offsets.topic.num.partitions", "2"],

@@ -58,6 +58,7 @@ export type Rule =
   | "a setting is not obeyed"
   // Clusters.
   | "two nodes lead at once"
+  | "a fenced broker leads"
   | "a replica in sync lacks committed records"
   | "too few replicas committed records"
   | "an epoch went back"

@@ -38,13 +38,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "a topic whose creation was confirmed is lost in a failover",
     },
     {
-      name: "a crash counts as a clean shutdown",
-      file: `${CONTROLLER}/nodes.ts`,
-      find: "const clean = existing !== undefined && previousBrokerEpoch === existing.brokerEpoch;",
-      replace: "const clean = existing !== undefined && previousBrokerEpoch !== 0;",
-      why: "a broker that has lost records is elected",
-    },
-    {
       name: "a block of producer ids is given twice",
       file: `${CONTROLLER}/nodes.ts`,
       find: "const nextProducerId = producerIdStart + BigInt(PRODUCER_ID_BLOCK);",
@@ -157,13 +150,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       find: "    while (this.#kept.length > this.#first) {",
       replace: "    while (this.#kept.length > this.#first && offset < 0) {",
       why: "brokers act on metadata that the quorum does not have",
-    },
-    {
-      name: "a voter promises records before they are durable",
-      file: `${RAFT}/flusher.ts`,
-      find: "        await this.#storage.flush();\n        this.#flushed(next);",
-      replace: "        this.#flushed(next);\n        await this.#storage.flush();",
-      why: "committed metadata are lost when the power of all controllers fails",
     },
     {
       name: "a snapshot lacks the voters",
