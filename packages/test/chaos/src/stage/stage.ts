@@ -70,6 +70,8 @@ export class Stage {
   readonly proxy: FaultProxy;
   readonly writers: Writer[] = [];
   readonly readers: Reader[] = [];
+  /** Nodes that do not answer. */
+  readonly asleep = new Set<number>();
   readonly #options: StageOptions;
 
   private constructor(run: Run, cluster: MixedCluster, proxy: FaultProxy, options: StageOptions) {
@@ -125,7 +127,7 @@ export class Stage {
   async #producer(kind: ClientKind): Promise<Producer> {
     if (kind === "steady") return new SteadyProducer(this.cluster.brokers, PARTITIONS);
     if (kind === "kafkajs") return this.kafkajs;
-    if (kind === "platformatic") return new PlatformaticJudge(this.cluster.brokers);
+    if (kind === "platformatic") return new PlatformaticJudge(this.cluster.brokers, 1);
     const java = await findJava();
     if (java instanceof Missing) throw new NotRun(java.reason);
     return new VerifiableJudge(java, this.cluster.brokers);
@@ -161,9 +163,11 @@ export class Stage {
     if (topics[0]?.errorCode !== 0) throw new Error(`${name} cannot be created: ${topics[0]?.errorMessage}`);
   }
 
-  /** Node that runs. */
+  /** Broker that runs and answers. */
   get anyone(): MixedNode {
-    const found = this.cluster.nodes.find(({ isRunning, broker }) => isRunning && broker !== undefined);
+    const isUp = ({ id, isRunning, broker }: MixedNode): boolean =>
+      isRunning && broker !== undefined && !this.asleep.has(id);
+    const found = this.cluster.nodes.find(isUp);
     if (found === undefined) throw new Error("no broker runs");
     return found;
   }

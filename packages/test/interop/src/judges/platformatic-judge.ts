@@ -19,6 +19,8 @@ type Texts = MessageToProduce<string, string, string, string>;
 const BATCH = 12;
 const PACE_MS = 5;
 const CONSUME_MS = 60_000;
+/** Time after which a load fails. */
+const GIVE_UP_MS = 40_000;
 
 function toRead(message: Text): Read {
   return {
@@ -40,6 +42,27 @@ function toMessage(topic: string, draft: Draft): Texts {
   };
 }
 
+/**
+ * Sends again what fails. The client repeats a request to the broker that it has chosen, and asks for other leaders only
+ * after the last repetition. undefined: it is stopped before.
+ */
+async function sendUntilTaken(
+  producer: Producer<string, string, string, string>,
+  messages: Texts[],
+  isStopped: () => boolean,
+): Promise<ProduceResult | undefined> {
+  for (const began = performance.now(); ; ) {
+    try {
+      return await producer.send({ messages, acks: -1 });
+    } catch (error) {
+      if (performance.now() - began > GIVE_UP_MS) throw error;
+      if (isStopped()) return undefined;
+      producer.clearMetadata();
+      await new Promise(resolve => setTimeout(resolve, PACE_MS));
+    }
+  }
+}
+
 /** Judge that uses @platformatic/kafka. */
 export class PlatformaticJudge implements Judge {
   readonly codecs = CODECS;
@@ -48,11 +71,11 @@ export class PlatformaticJudge implements Judge {
   readonly #base: { clientId: string; bootstrapBrokers: string[]; retries: number; retryDelay: number };
 
   /** `servers`: addresses, separated by commas. */
-  constructor(servers: string) {
+  constructor(servers: string, retries = 200) {
     this.#base = {
       clientId: "platformatic-judge",
       bootstrapBrokers: servers.split(","),
-      retries: 200,
+      retries,
       retryDelay: 100,
     };
   }
@@ -125,7 +148,8 @@ export class PlatformaticJudge implements Judge {
           partition: index % 3,
           value: loadValue(sequence + index),
         }));
-        const result: ProduceResult = await producer.send({ messages, acks: -1 });
+        const result = await sendUntilTaken(producer, messages, () => stopped);
+        if (result === undefined) return;
         for (const { partition, offset } of result.offsets ?? []) {
           let at = Number(offset);
           for (const message of messages) {

@@ -6,6 +6,7 @@ import { entryAt } from "@samsa/base";
 import { type ClusterPlan, MixedCluster } from "../cluster/mixed-cluster.ts";
 import type { NodePlan } from "../cluster/mixed-node.ts";
 import { VerifiableJudge } from "../judges/java-judges.ts";
+import { startCopier } from "../judges/copier.ts";
 import type { Acknowledged } from "../judges/judge.ts";
 import { Child } from "../processes/child.ts";
 import { until } from "../processes/until.ts";
@@ -185,24 +186,15 @@ const rolling = trial("cluster: rolling restarts", THREE, async stage => {
 
 const EACH = 2000;
 
-/** Kafka's copier of one partition in transactions, some of which it aborts. */
-function copier(java: Java, brokers: string, partition: number, count: number): Child {
-  const topics = ["--input-topic", "in", "--input-partition", String(partition), "--output-topic", "out"];
-  const ids = ["--consumer-group", `copier-${partition}`, "--transactional-id", `copier-${partition}`];
-  const sizes = ["--transaction-size", "100", "--transaction-timeout", "10000", "--max-messages", String(count)];
-  const flags = ["--enable-random-aborts", "--use-group-metadata"];
-  const all = ["--broker-list", brokers, ...topics, ...ids, ...sizes, ...flags];
-  const { command, args } = java(`${TOOLS}.TransactionalMessageCopier`, ...all);
-  return new Child(command, args);
-}
-
 const transactions = trial("cluster: transactions under kills", THREE, async ({ java, cluster, step }) => {
   const { brokers } = cluster;
   for (const topic of ["in", "out"]) await step(`create ${topic}`, () => createTopic(cluster, topic, 3));
   const judge = new VerifiableJudge(java, brokers);
   const written = await step("write the input", () => judge.produce("in", "none", 3 * EACH));
   const counts = [0, 1, 2].map(partition => written.filter(ack => ack.partition === partition).length);
-  const copiers = counts.flatMap((count, i) => (count === 0 ? [] : [copier(java, brokers, i, count)]));
+  const copiers = counts.flatMap((count, i) =>
+    count === 0 ? [] : [startCopier(java, { brokers, partition: i, count })],
+  );
   let isOver = false;
   const ends = Promise.all(copiers.map(child => child.exited)).finally(() => {
     isOver = true;
