@@ -1,8 +1,11 @@
 import type { Scenario } from "./frame/scenario.ts";
 import { BOUNCES_OF_NODES } from "./scenarios/bounces.ts";
+import { DISKS } from "./scenarios/disks.ts";
 import { CUT_NETWORKS } from "./scenarios/partitions.ts";
 import { TRANSACTIONS } from "./scenarios/transactions.ts";
 import { ZOMBIES } from "./scenarios/zombies.ts";
+
+const numberOf = ({ id }: Scenario): number => Number(id.slice(1));
 
 /** All scenarios, by their numbers. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -10,4 +13,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CUT_NETWORKS,
   ...TRANSACTIONS,
   ...ZOMBIES,
-].toSorted((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)));
+  ...DISKS,
+].toSorted((a, b) => numberOf(a) - numberOf(b));

@@ -32,6 +32,8 @@ export interface StageOptions {
   readonly settings?: readonly string[];
   /** Puts the proxy between all ends. */
   readonly isProxied?: boolean;
+  /** Log directories of nodes that have others than the usual one, by id. */
+  readonly directories?: ReadonlyMap<number, readonly string[]>;
   /** Settings of the topics of the loads. */
   readonly topicConfigs?: Readonly<Record<string, string>>;
 }
@@ -273,7 +275,11 @@ export class Stage {
   async equal(): Promise<void> {
     let unequal: readonly string[] = [];
     await until("equal replicas", () => {
-      unequal = unequalReplicas(this.cluster.nodes.filter(({ broker }) => broker !== undefined));
+      unequal = unequalReplicas(
+        this.cluster.nodes
+          .filter(({ broker }) => broker !== undefined)
+          .map(({ id, directory }) => ({ id, directories: this.#options.directories?.get(id) ?? [directory] })),
+      );
       return unequal.length === 0;
     }).catch(ignored("the list tells what differs"));
     for (const pair of unequal) this.run.broken(pair);
