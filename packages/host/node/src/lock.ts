@@ -21,6 +21,10 @@ const EXCLUSIVE_OPEN: Readonly<Partial<Record<NodeJS.Platform, number>>> = {
   win32: 0x10000000,
 };
 
+/** Attempts to take a name. One that was let go of stays taken while another thread spawns a process, until that runs. */
+const ATTEMPTS = 25;
+const PAUSE_MS = 10;
+
 /** Locks the file at `path`, and creates it if it is missing. Undefined if another holder has the lock. */
 export function lockFile(path: string): DiskLock | undefined {
   const exclusive = EXCLUSIVE_OPEN[process.platform];
@@ -43,13 +47,17 @@ function lockByName(path: string): DiskLock | undefined {
   const { dev, ino } = fs.fstatSync(fd, { bigint: true });
   fs.closeSync(fd);
   if (lockedByAnother(dev, ino)) return undefined;
-  const server = net.createServer(socket => socket.destroy());
-  server.on("error", ignored("a taken name causes this event a turn later, after `listening` has told"));
-  server.listen(`\0samsa-lock-${dev}-${ino}`);
-  // `listen` binds synchronously; only its event is deferred.
-  if (!server.listening) return undefined;
-  server.unref();
-  return { release: once(() => server.close()) };
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    if (attempt > 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    const server = net.createServer(socket => socket.destroy());
+    server.on("error", ignored("a taken name causes this event a turn later, after `listening` has told"));
+    server.listen(`\0samsa-lock-${dev}-${ino}`);
+    // `listen` binds synchronously; only its event is deferred.
+    if (!server.listening) continue;
+    server.unref();
+    return { release: once(() => server.close()) };
+  }
+  return undefined;
 }
 
 /** True if a process holds a POSIX lock on the file, as Kafka does; false if there is no /proc/locks. */

@@ -47,8 +47,8 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: "the controller decides on committed metadata only",
     file: `${CONTROLLER}/controller.ts`,
-    find: "return decider(this.#context(this.#speculative, draw), request);",
-    replace: "return decider(this.#context(this.#committed, draw), request);",
+    find: "decider(this.#context(this.#speculative, draw), request)",
+    replace: "decider(this.#context(this.#committed, draw), request)",
     why: "two decisions in one flush contradict each other, and the log cannot be replayed",
   },
   {

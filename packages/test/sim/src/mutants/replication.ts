@@ -125,8 +125,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
     {
       name: "a change of the ISR that was not answered is forgotten",
       file: `${BROKER}/replica/isr-proposals.ts`,
-      find: "      for (const [partition, proposal] of sent) this.#again(partition, proposal);\n",
-      replace: "",
+      find: "        this.#count(proposal, undefined);\n        this.#again(partition, proposal);\n",
+      replace: "        this.#count(proposal, undefined);\n",
       why: "after a failover of the controller, the ISR does not change any more",
     },
     {
