@@ -40,6 +40,7 @@ export class ClusterMachine {
   /** Number of the current life; 0 before the first. */
   life = 0;
   #isUp = false;
+  #isStopping = false;
   /** Starts again once it has stopped. */
   #isWanted = false;
 
@@ -136,7 +137,10 @@ export class ClusterMachine {
       this.end("stop");
       if (this.#isWanted) this.start();
     };
+    if (this.#isStopping) return;
     if (node === undefined) return this.end("kill");
+    this.#isStopping = true;
+    this.node = undefined;
     node.close().then(done, done);
   }
 
@@ -145,6 +149,7 @@ export class ClusterMachine {
     if (!this.#isUp) return;
     this.resume();
     this.#isUp = false;
+    this.#isStopping = false;
     this.node = undefined;
     this.endings.push(ending);
     const { world } = this.#options;
