@@ -171,7 +171,7 @@ export function clusterCast(
           new ClusterSettings(
             client,
             own,
-            named.map(({ name }) => name),
+            named.slice(0, 2).map(({ name }) => name),
           ),
       )
     : undefined;

@@ -51,13 +51,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       replace: "      this.#state = { ...this.#state, partitionEpoch, isr };",
       why: "a replica that the controller may elect does not count for acknowledgements",
     },
-    {
-      name: "a follower that fetches never joins the ISR",
-      file: `${REPLICA}/leader.ts`,
-      find: "    this.#expand(follower);\n    if (hasMoved)",
-      replace: "    if (hasMoved)",
-      why: "a replica that was restarted stays out of sync while records arrive",
-    },
     // The follower.
     {
       name: "a follower keeps records that its leader lacks",
@@ -67,39 +60,11 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "the logs of replicas differ for good",
     },
     {
-      name: "a follower truncates to the leader's end of an epoch that it lacks",
-      file: `${REPLICA}/follower.ts`,
-      find: "const common = isKnown ? Math.min(end, divergingEpoch.endOffset) : end;",
-      replace: "const common = isKnown && end < 0 ? end : divergingEpoch.endOffset;",
-      why: "after two elections the logs of replicas differ (KIP-279)",
-    },
-    {
-      name: "an answer to an earlier fetch is appended",
-      file: `${REPLICA}/follower.ts`,
-      find: "asked.leaderEpoch === this.leaderEpoch && asked.offset === log.endOffset;",
-      replace: "asked.leaderEpoch <= this.leaderEpoch;",
-      why: "a follower that has just truncated its log stops to follow",
-    },
-    {
-      name: "a follower takes records of later epochs than it asked for",
-      file: `${BROKER}/replica/fetched-batches.ts`,
-      find: "while (cursor.next() && cursor.leaderEpoch <= leaderEpoch) {",
-      replace: "while (cursor.next() && cursor.leaderEpoch <= leaderEpoch + 1000) {",
-      why: "records are appended that an election has removed (KAFKA-18723)",
-    },
-    {
       name: "a follower ignores the start of its leader's log",
       file: `${BROKER}/replica/partition.ts`,
       find: "if (leaderStart > this.#log.startOffset) {",
       replace: "if (leaderStart > this.#log.endOffset) {",
       why: "deleted records come back with the next leader, and a deletion never ends",
-    },
-    {
-      name: "a new leader does not note its epoch",
-      file: `${BROKER}/replica/partition.ts`,
-      find: "if (this.#log.latestEpoch < state.leaderEpoch) this.#log.beginEpoch(state.leaderEpoch);",
-      replace: "if (this.#log.latestEpoch > state.leaderEpoch) this.#log.beginEpoch(state.leaderEpoch);",
-      why: "a follower takes its records for those of the leader",
     },
     {
       name: "a truncation keeps the epochs of what it removes",
