@@ -1,4 +1,4 @@
-import { concat, getOffset, type Offset, viewOf } from "@samsa/base";
+import { concat, getOffset, type LeaderEpoch, type Offset, viewOf } from "@samsa/base";
 import {
   BatchCursor,
   batchSize,
@@ -11,6 +11,7 @@ import {
   type Tools,
 } from "@samsa/records";
 import type { EpochCache } from "./epochs.ts";
+import { fitsIndex } from "./indexes.ts";
 import type { MarkerFacts, ProducerStates } from "./producers.ts";
 import type { Segment } from "./segment.ts";
 
@@ -58,9 +59,17 @@ export interface ScanTarget {
   readonly expected: Offset;
 }
 
+/** Batch that leaves out offsets or begins a leader epoch, and what came before it. */
+interface Leap {
+  readonly position: number;
+  readonly offset: Offset;
+  readonly epoch: LeaderEpoch;
+}
+
 /**
  * Reads a segment's bytes from its start, in pieces of any size, and rebuilds its state. Stops at the first batch that
- * is torn, out of order, or fails its checksum.
+ * is torn, out of order, or fails its checksum. A checksum does not cover a batch's offset and leader epoch: they are
+ * compared with those of the batches around it.
  */
 export class LogScanner {
   /** Position of the end of the last valid batch. */
@@ -69,6 +78,12 @@ export class LogScanner {
   nextOffset: Offset;
   /** Reason why the scan has stopped; undefined: it has not. */
   fault: string | undefined;
+  /** Position of a batch before `validBytes` that is taken, but that the batch after it shows to be wrong. */
+  suspect: number | undefined;
+  /** Last batch, if it leaps over offsets or epochs. */
+  private leap: Leap | undefined;
+  /** Leader epoch of the last valid batch. */
+  private lastEpoch: LeaderEpoch = -1;
   private readonly target: ScanTarget;
   private readonly batch = new BatchCursor();
   private carry: Uint8Array[] = [];
@@ -130,8 +145,16 @@ export class LogScanner {
     if (view.getInt8(at + FIELD.magic) !== MAGIC) return "a batch is of an unknown version";
     const high = view.getInt32(at);
     if (high < 0 || high >= 0x200000) return "a batch's offset is out of range";
-    if (getOffset(view, at) < this.nextOffset) return "a batch's offset is not after the one before";
-    return undefined;
+    const offset = getOffset(view, at);
+    const epoch = view.getInt32(at + FIELD.leaderEpoch);
+    if (!fitsIndex(this.target.segment.base, Math.max(offset, this.nextOffset)))
+      return "a batch's offset is out of the range of its segment";
+    const isBack = offset < this.nextOffset;
+    if (!isBack && epoch >= this.lastEpoch) return undefined;
+    const { leap } = this;
+    // Without the leap of the one before, this batch would be in order.
+    if (leap !== undefined && offset >= leap.offset && epoch >= leap.epoch) this.suspect = leap.position;
+    return isBack ? "a batch's offset is not after the one before" : "a batch's leader epoch is below the one before";
   }
 
   private take(): void {
@@ -140,11 +163,14 @@ export class LogScanner {
       this.fault = "a batch's checksum is wrong";
       return;
     }
-    const { lastOffset, maxTimestamp, size } = batch;
+    const { baseOffset, lastOffset, leaderEpoch, maxTimestamp, size } = batch;
+    const before = { position: this.validBytes, offset: this.nextOffset, epoch: this.lastEpoch };
+    this.leap = baseOffset > before.offset || leaderEpoch > before.epoch ? before : undefined;
+    this.lastEpoch = leaderEpoch;
     if (target.rebuild) {
       target.segment.push({ size, lastOffset, maxTimestamp }, target.indexIntervalBytes);
     }
-    target.epochs?.assign(batch.leaderEpoch, batch.baseOffset);
+    target.epochs?.assign(leaderEpoch, baseOffset);
     if (lastOffset >= target.producersFrom) {
       applyToProducers(batch, target.producers, target.tools, target.rebuild ? target.segment : undefined);
     }

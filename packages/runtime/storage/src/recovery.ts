@@ -358,7 +358,8 @@ function remakeEpochs(state: LogState, { path, env }: Where): void {
  * Reads the segment with the recovery point and those after it, and truncates the log at the first bad batch. Segments
  * below were flushed: they are read at most for producer state, and damage in them stays (`LogLoader.recoverLog`).
  */
-function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean }: LoadOptions): void {
+function recover(state: LogState, options: LoadOptions): void {
+  const { env, place, recoveryPoint, cleanedTo, clean } = options;
   const { path } = place;
   const { segments } = state;
   const first = Math.max(0, clean ? segments.length - 1 : state.indexOf(recoveryPoint));
@@ -386,6 +387,13 @@ function recover(state: LogState, { env, place, recoveryPoint, cleanedTo, clean 
       producersFrom: from,
       expected: segment.base,
     });
+    if (scanner.suspect !== undefined) {
+      // It is in the state by now: begin again without it.
+      cutTail(segment, { validBytes: scanner.suspect, fault: scanner.fault }, path, env);
+      removeSegments(state, i + 1, segments.length - i - 1, { path, env });
+      segment.size = scanner.suspect;
+      return recover(state, options);
+    }
     state.endOffset = scanner.nextOffset;
     // Make indexes up to the written recovery point durable: the next start may trust them.
     rewriteIndexes(segment, { path, env }, { lasting: state.endOffset <= recoveryPoint, hadTxns });
@@ -431,7 +439,7 @@ function startProducers(state: LogState, offset: Offset, path: string, env: Env)
 }
 
 /** Truncates a segment after its last good batch. False if there was nothing to cut off. */
-function cutTail(segment: Segment, scanner: LogScanner, path: string, env: Env): boolean {
+function cutTail(segment: Segment, scanner: Pick<LogScanner, "validBytes" | "fault">, path: string, env: Env): boolean {
   const file = env.disk.open(`${path}/${segment.file}`, "write");
   const size = file.size();
   if (scanner.validBytes < size) {

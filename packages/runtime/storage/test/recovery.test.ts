@@ -18,6 +18,41 @@ test("what recovery cuts off a log is gone for good: a second power cut does not
   expect(fixture.node.env.disk.open(path, "read").size()).toBe(whole / 3);
 });
 
+describe("a bit of a batch's head that its checksum does not cover", () => {
+  /** Log of five batches of two records, after the bit of the third one's offset or epoch has turned over. */
+  function recovered(at: number, bit: number): { readonly end: number; readonly epoch: number } {
+    const fixture = new Fixture(1, { segmentBytes: 100_000 });
+    for (const from of [0, 2, 4, 6, 8]) {
+      fixture.log.append(fixture.batch(2, from), { origin: "client", now: NOW, leaderEpoch: 3 });
+    }
+    fixture.log.writePending();
+    const path = `${fixture.log.path}/${fixture.log.state.active.file}`;
+    const size = fixture.log.size / 5;
+    fixture.crash("kept");
+    fixture.node = fixture.world.crash("a", { unsynced: "kept" });
+    fixture.node.disk.flipBit(path, 2 * size + at, bit);
+    fixture.dir = fixture.open();
+    const { endOffset: end, latestEpoch: epoch } = fixture.log;
+    expect(fixture.node.env.disk.open(path, "read").size()).toBe((end / 2) * size);
+    // The log goes on where it ends, without a hole.
+    expect(fixture.log.append(fixture.batch(2, end), { origin: "client", now: NOW, leaderEpoch: 3 }).firstOffset).toBe(
+      end,
+    );
+    return { end, epoch };
+  }
+
+  test.each([
+    { what: "the highest byte of the offset", at: 1, bit: 4 },
+    { what: "a high byte of the offset", at: 3, bit: 0 },
+    { what: "the lowest byte of the offset, upwards", at: 7, bit: 4 },
+    { what: "the lowest byte of the offset, downwards", at: 7, bit: 2 },
+    { what: "the epoch, upwards", at: 15, bit: 4 },
+    { what: "the epoch, downwards", at: 15, bit: 0 },
+  ])("costs no batch before it, and leaves no hole: $what", ({ at, bit }) => {
+    expect(recovered(at, bit)).toEqual({ end: 4, epoch: 3 });
+  });
+});
+
 test("indexes that are made again below the recovery point outlast a second power cut", async () => {
   const time = 1_700_000_000_000;
   for (let seed = 1; seed <= 30; seed++) {
