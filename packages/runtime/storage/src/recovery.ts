@@ -388,9 +388,9 @@ function recover(state: LogState, options: LoadOptions): void {
       expected: segment.base,
     });
     if (scanner.suspect !== undefined) {
-      // It is in the state by now: begin again without it.
-      cutTail(segment, { validBytes: scanner.suspect, fault: scanner.fault }, path, env);
-      removeSegments(state, i + 1, segments.length - i - 1, { path, env });
+      // The state has it by now: begin again without it.
+      const before = { validBytes: scanner.suspect, fault: scanner.fault };
+      if (cutTail(segment, before, path, env)) removeSegments(state, i + 1, segments.length - i - 1, { path, env });
       segment.size = scanner.suspect;
       return recover(state, options);
     }
