@@ -1,5 +1,6 @@
 import type { Scenario } from "./frame/scenario.ts";
 import { BOUNCES_OF_NODES } from "./scenarios/bounces.ts";
+import { CHANGES } from "./scenarios/changes.ts";
 import { DISKS } from "./scenarios/disks.ts";
 import { CUT_NETWORKS } from "./scenarios/partitions.ts";
 import { TRANSACTIONS } from "./scenarios/transactions.ts";
@@ -14,4 +15,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRANSACTIONS,
   ...ZOMBIES,
   ...DISKS,
+  ...CHANGES,
 ].toSorted((a, b) => numberOf(a) - numberOf(b));
