@@ -57,7 +57,11 @@ function reassignCommands(program: Command): void {
   asking(reassign.command("run <plan>"))
     .description("carry out a plan; the format is that of kafka-reassign-partitions")
     .option("--no-wait", "do not wait until the replicas are moved")
+    .option("--throttle <bytes>", "most bytes per second that a broker sends and gets for it, until it is done")
     .action((file, options) => import("./commands/reassign.ts").then(({ run }) => run(file, options)));
+  asking(reassign.command("unthrottle <plan>"))
+    .description("remove the limits that a run with --throttle has set and could not remove")
+    .action((file, options) => import("./commands/reassign.ts").then(({ unlimit }) => unlimit(file, options)));
   asking(reassign.command("status"))
     .description("show the partitions that are being reassigned")
     .action(options => import("./commands/reassign.ts").then(({ status }) => status(options)));
@@ -69,16 +73,22 @@ function reassignCommands(program: Command): void {
 function featureCommands(program: Command): void {
   const feature = program.command("feature").description("show and change the feature levels of the cluster");
   const dryRun = ["--dry-run", "check the change, and do not make it"] as const;
+  const release = [
+    "--release-version <version>",
+    "in place of levels: those of a new cluster of this release",
+  ] as const;
   asking(feature.command("describe"))
     .description("show the level of each feature, and the levels that the broker supports")
     .action(options => import("./commands/feature.ts").then(({ describe }) => describe(options)));
-  asking(feature.command("upgrade <name=level...>"))
+  asking(feature.command("upgrade [name=level...]"))
     .description("raise levels; all changes apply, or none")
     .option(...dryRun)
+    .option(...release)
     .action((levels, options) => import("./commands/feature.ts").then(({ upgrade }) => upgrade(levels, options)));
-  asking(feature.command("downgrade <name=level...>"))
+  asking(feature.command("downgrade [name=level...]"))
     .description("lower levels; all changes apply, or none")
     .option(...dryRun)
+    .option(...release)
     .option("--unsafe", "allow a change that loses metadata")
     .action((levels, options) => import("./commands/feature.ts").then(({ downgrade }) => downgrade(levels, options)));
 }

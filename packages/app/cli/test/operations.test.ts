@@ -103,6 +103,13 @@ test("samsa feature lowers and raises levels, all or none", async () => {
   await said("feature", "upgrade", "transaction.version=2");
   expect(await refusal("feature", "upgrade", "transaction.version")).toContain("name=level");
   expect(await refusal("feature", "upgrade", "a=1", "a=2")).toContain("named twice");
+  expect(await said("feature", "upgrade", "--release-version", "4.4", "--dry-run")).toContain(
+    "metadata.version can be changed to level 33.\nshare.version can be changed to level 1.\n",
+  );
+  expect(await refusal("feature", "downgrade", "--release-version", "4.3")).toContain("might delete metadata");
+  expect(await refusal("feature", "upgrade", "--release-version", "9.9")).toContain("there is no release 9.9");
+  expect(await refusal("feature", "upgrade")).toContain("name=level, or --release-version");
+  expect(await refusal("feature", "upgrade", "a=1", "--release-version", "4.4")).toContain("or --release-version");
   expect(await said("feature", "describe")).toMatch(
     /^FEATURE +LEVEL +SUPPORTED\neligible\.leader\.replicas\.version +1 +0 to 1\ngroup\.version/,
   );
@@ -125,6 +132,33 @@ describe("samsa reassign", () => {
     expect(await said("reassign", "cancel", "plan.json")).toBe("No partition is being reassigned.\n");
     const again = await samsa("reassign", "plan", "-t", "two", "--brokers", "1,2");
     expect([again.stdout, again.stderr]).toEqual(["", "Nothing to move: the replicas are spread already.\n"]);
+  });
+
+  test("limits the copies of a plan, and removes the limits", async () => {
+    const throttles = async (): Promise<string[]> => {
+      const shown = [
+        ...(await facts("config", "describe", "--topic", "two")),
+        // Each broker answers for itself, whichever is asked first.
+        ...(await facts("config", "describe", "--broker", "3")),
+      ];
+      const own = shown.filter(({ name }: { name: string }) => name.includes("throttled"));
+      return own.map(({ name, value }: { name: string; value: string }) => `${name}=${value}`).sort();
+    };
+    await said("reassign", "plan", "-t", "two", "--brokers", "1,3", "--out", "back.json");
+    const run = ["reassign", "run", "back.json", "--throttle", "50000000"];
+    expect(await said(...run, "--no-wait")).toContain("Remove the limit once they are done: samsa reassign unthrottle");
+    const set = await throttles();
+    expect(set.filter(text => text.includes("rate"))).toEqual([
+      "follower.replication.throttled.rate=50000000",
+      "leader.replication.throttled.rate=50000000",
+    ]);
+    expect(set.find(text => text.startsWith("follower.replication.throttled.replicas"))).toMatch(/=(\d:3,?)+$/);
+    expect(await said(...run)).toMatch(/partitions done\nReassigned \d partitions\.\n$/);
+    expect(await throttles()).toEqual([]);
+    expect(await said("reassign", "unthrottle", "back.json")).toBe("Removed the limits on copies.\n");
+    expect(await refusal("reassign", "run", "back.json", "--throttle", "fast")).toContain("bytes per second");
+    await said("reassign", "plan", "-t", "two", "--brokers", "1,2", "--out", "plan.json");
+    await said("reassign", "run", "plan.json");
   });
 
   test("says what is missing", async () => {

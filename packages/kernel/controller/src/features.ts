@@ -1,5 +1,6 @@
 import {
   configsOf,
+  defaultFeatureLevels,
   ELR_FEATURE,
   KRAFT_FEATURE,
   METADATA_VERSION,
@@ -22,16 +23,6 @@ import {
   type Refusal,
   refusal,
 } from "./decision.ts";
-
-/** Default feature levels of a new cluster: from `metadata.version` `since` on, at most `level`. */
-const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level: number])[] = [
-  ["group.version", 22, 1],
-  ["transaction.version", 24, 2],
-  [ELR_FEATURE, 26, 1],
-  ["share.version", 28, 1],
-  ["share.version", 31, 2],
-  ["streams.version", 29, 1],
-];
 
 /** Levels of `metadata.version` that changed the records: a downgrade below one of them would lose metadata. */
 const FORMAT_CHANGES: readonly number[] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
@@ -68,8 +59,8 @@ export function bootstrapRecords(options: BootstrapOptions): MetadataRecord[] {
 
 function bootstrapLevels({ metadataVersion, features, chosen }: BootstrapOptions): Map<string, number> {
   const levels = new Map([[METADATA_VERSION_FEATURE, metadataVersion]]);
-  for (const [feature, since, level] of DEFAULT_LEVELS) {
-    if (metadataVersion >= since) levels.set(feature, Math.min(level, features.get(feature)?.max ?? 0));
+  for (const [feature, level] of defaultFeatureLevels(metadataVersion)) {
+    levels.set(feature, Math.min(level, features.get(feature)?.max ?? 0));
   }
   // No record has the level of kraft.version, which the quorum keeps.
   for (const [feature, level] of chosen ?? []) if (feature !== KRAFT_FEATURE.name) levels.set(feature, level);

@@ -22,6 +22,18 @@ export {
 } from "./image/image.ts";
 export { imageRecords } from "./parts.ts";
 export { brokerRecord } from "./parts/brokers.ts";
-export { ELR_FEATURE, KRAFT_FEATURE, METADATA_VERSION_FEATURE, metadataVersionOf } from "./parts/features.ts";
+export {
+  defaultFeatureLevels,
+  ELR_FEATURE,
+  KRAFT_FEATURE,
+  METADATA_VERSION_FEATURE,
+  metadataVersionOf,
+} from "./parts/features.ts";
 export { changedPartition, partitionRecord } from "./parts/topics.ts";
-export { METADATA_RELEASES, METADATA_VERSION, type RecordVersions, recordVersions } from "./image/versions.ts";
+export {
+  METADATA_RELEASES,
+  releaseLevel,
+  METADATA_VERSION,
+  type RecordVersions,
+  recordVersions,
+} from "./image/versions.ts";

@@ -1,6 +1,12 @@
 import { type BrokerId, type Disk, DiskError, entryAt, type Env, parseConfig, randomUuid } from "@samsa/base";
 import { bootstrapFault, bootstrapRecords } from "@samsa/controller";
-import { KRAFT_FEATURE, METADATA_RELEASES, METADATA_VERSION, METADATA_VERSION_FEATURE } from "@samsa/metadata";
+import {
+  KRAFT_FEATURE,
+  METADATA_RELEASES,
+  METADATA_VERSION,
+  METADATA_VERSION_FEATURE,
+  releaseLevel,
+} from "@samsa/metadata";
 import { METADATA_TOPIC } from "@samsa/quorum";
 import { writeBootstrapSnapshot } from "@samsa/raft";
 import {
@@ -43,18 +49,8 @@ function directoriesOf(config: BrokerConfig): Directories {
   return { all: [...new Set([...paths, metadata])].sort(), metadata };
 }
 
-function releases(): Map<string, number> {
-  const levels = new Map<string, number>();
-  METADATA_RELEASES.forEach((name, i) => {
-    levels.set(name, FIRST_RELEASE + i);
-    // A release stands for the last of its metadata versions.
-    levels.set(name.slice(0, name.indexOf("-")), FIRST_RELEASE + i);
-  });
-  return levels;
-}
-
-function releaseLevel(text: string): number {
-  const level = releases().get(text.split(".").slice(0, 2).join("."));
+function levelOfRelease(text: string): number {
+  const level = releaseLevel(text);
   if (level !== undefined) return level;
   const known = METADATA_RELEASES.join(", ");
   throw new StorageError(`Unknown metadata.version '${text}'. Supported metadata.version are: ${known}`);
@@ -102,7 +98,7 @@ function checkFeatures(levels: ReadonlyMap<string, number>, kraftVersion: number
 
 function metadataLevel(release: string | undefined, features: ReadonlyMap<string, number>): number {
   const chosen = features.get(METADATA_VERSION_FEATURE);
-  if (chosen === undefined) return release === undefined ? METADATA_LEVEL : releaseLevel(release);
+  if (chosen === undefined) return release === undefined ? METADATA_LEVEL : levelOfRelease(release);
   if (release !== undefined) {
     throw new StorageError("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.");
   }

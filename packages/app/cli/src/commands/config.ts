@@ -1,6 +1,7 @@
 import type { BrokerConnection } from "@samsa/wire";
-import { answered, type Common, connected, pair, sentence } from "./admin.ts";
+import { answered, at, type Common, connected, pair, sentence } from "./admin.ts";
 import { Failure } from "../terminal/failure.ts";
+import { describeBrokers } from "./reassignment.ts";
 import { table } from "../terminal/table.ts";
 
 /** `ConfigResource.Type`. */
@@ -72,6 +73,23 @@ function subjectOf(options: About): Subject {
   return only;
 }
 
+/** Runs `action` with a connection to the broker whose settings are meant, as others do not answer for it. */
+function connectedTo(
+  subject: Subject,
+  options: Common,
+  action: (admin: BrokerConnection) => Promise<void>,
+): Promise<void> {
+  const isOfBroker = subject.kind === "resource" && subject.resourceType === RESOURCE.broker;
+  const id = isOfBroker && /^\d+$/.test(subject.resourceName) ? Number(subject.resourceName) : undefined;
+  return connected(options, async admin => {
+    const { brokers } = id === undefined ? { brokers: [] } : await describeBrokers(admin);
+    const own = brokers.find(({ brokerId, isFenced }) => brokerId === id && !isFenced);
+    // The broker that was asked says what is wrong with the id of a broker that does not run.
+    if (own === undefined) return action(admin);
+    await connected(at(own), action);
+  });
+}
+
 function entityOf(text: string): Entity[] {
   return text.split(",").map(part => {
     const at = part.indexOf("=");
@@ -92,7 +110,7 @@ export function describe(options: About & { readonly all?: boolean }): Promise<v
   const subject = subjectOf(options);
   if (subject.kind === "quotas" && options.all === true)
     throw new Failure("--all is for settings: quotas have no defaults");
-  return connected(options, admin =>
+  return connectedTo(subject, options, admin =>
     subject.kind === "quotas"
       ? describeQuotas(admin, subject.entity, options)
       : describeResource(admin, subject, options),
@@ -214,7 +232,7 @@ export function alter(options: AlterOptions): Promise<void> {
   );
   if (changes.length === 0) throw new Failure("nothing to alter: give --set, --delete, --append or --subtract");
   const quotas = subject.kind === "quotas" ? quotaChanges(changes) : [];
-  return connected(options, async admin => {
+  return connectedTo(subject, options, async admin => {
     const of = subject.kind === "quotas" ? `quotas of ${said(subject.entity)}` : subject.said;
     if (subject.kind === "quotas") await alterQuotas(admin, subject.entity, quotas);
     else {

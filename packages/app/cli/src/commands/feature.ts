@@ -1,3 +1,10 @@
+import {
+  defaultFeatureLevels,
+  KRAFT_FEATURE,
+  METADATA_RELEASES,
+  METADATA_VERSION_FEATURE,
+  releaseLevel,
+} from "@samsa/metadata";
 import type { BrokerConnection } from "@samsa/wire";
 import { type Common, connected, sentence } from "./admin.ts";
 import { Failure } from "../terminal/failure.ts";
@@ -36,19 +43,50 @@ export function describe(options: Common): Promise<void> {
 interface UpdateOptions extends Common {
   readonly dryRun?: boolean;
   readonly unsafe?: boolean;
+  readonly releaseVersion?: string;
 }
 
 const LEVEL = /^([^=]+)=(\d{1,5})$/;
+/** First level of `metadata.version` with which `kraft.version` is 1 by default. */
+const DYNAMIC_VOTERS = 21;
 
-async function update(texts: readonly string[], upgradeType: number, options: UpdateOptions): Promise<void> {
-  const updates = texts.map(text => {
+type Level = readonly [feature: string, level: number];
+
+function named(texts: readonly string[]): Level[] {
+  const levels = texts.map((text): Level => {
     const [, feature, level] = LEVEL.exec(text) ?? [];
     if (feature === undefined) throw new Failure(`a change of a feature is name=level, not "${text}"`);
-    return { feature, maxVersionLevel: Number(level), upgradeType };
+    return [feature, Number(level)];
   });
-  const repeated = updates.find(({ feature }, i) => updates.findIndex(other => other.feature === feature) < i);
-  if (repeated !== undefined) throw new Failure(`the feature ${repeated.feature} is named twice`);
+  const repeated = levels.find(([feature], i) => levels.findIndex(([other]) => other === feature) < i);
+  if (repeated !== undefined) throw new Failure(`the feature ${repeated[0]} is named twice`);
+  return levels;
+}
+
+/** Levels of a new cluster of the release, as far as the broker supports the features (`FeatureCommand`). */
+function ofRelease(admin: BrokerConnection, release: string, upgradeType: number): Level[] {
+  const metadataVersion = releaseLevel(release);
+  if (metadataVersion === undefined) {
+    throw new Failure(`there is no release ${release}; those that there are: ${METADATA_RELEASES.join(", ")}`);
+  }
+  const defaults = defaultFeatureLevels(metadataVersion);
+  const wanted = featuresOf(admin).features.map(({ name, max }): Level => {
+    if (name === METADATA_VERSION_FEATURE) return [name, metadataVersion];
+    const level = name === KRAFT_FEATURE.name ? Number(metadataVersion >= DYNAMIC_VOTERS) : (defaults.get(name) ?? 0);
+    return [name, Math.min(level, max ?? 0)];
+  });
+  return wanted.filter(([, level]) => upgradeType !== UPGRADE || level > 0);
+}
+
+async function update(texts: readonly string[], upgradeType: number, options: UpdateOptions): Promise<void> {
+  const { releaseVersion } = options;
+  if ((releaseVersion === undefined) === (texts.length === 0)) {
+    throw new Failure("give the changes as name=level, or --release-version");
+  }
+  const chosen = named(texts);
   await connected(options, async admin => {
+    const levels = releaseVersion === undefined ? chosen : ofRelease(admin, releaseVersion, upgradeType);
+    const updates = levels.map(([feature, maxVersionLevel]) => ({ feature, maxVersionLevel, upgradeType }));
     const validateOnly = options.dryRun === true;
     const request = { timeoutMs: TIMEOUT_MS, featureUpdates: updates, validateOnly };
     const { errorCode, errorMessage, results } = await admin.call("UpdateFeatures", request, { timeoutMs: TIMEOUT_MS });

@@ -7,6 +7,7 @@ import { Failure } from "../terminal/failure.ts";
 import { table } from "../terminal/table.ts";
 import { type Common, connected } from "./admin.ts";
 import { parseNodeId } from "./quorum.ts";
+import { rateOf, throttle, unthrottle } from "./throttle.ts";
 import {
   alterReassignments,
   describeBrokers,
@@ -82,6 +83,7 @@ function summary(
 interface RunOptions extends Common {
   /** False for `--no-wait`. */
   readonly wait: boolean;
+  readonly throttle?: string;
 }
 
 /** Waits for reassignments, and prints how many are left each time that number changes. */
@@ -94,17 +96,58 @@ export async function waitFor(admin: BrokerConnection, targets: readonly Target[
   });
 }
 
+/** Carries out a plan with its copies limited to `rate` bytes per second; the limit ends with the copies. */
+async function runThrottled(
+  admin: BrokerConnection,
+  { file, targets, rate }: { readonly file: string; readonly targets: readonly Target[]; readonly rate: number },
+  options: RunOptions,
+): Promise<void> {
+  await throttle(admin, targets, rate);
+  if (options.json !== true) {
+    console.log(`Copies are limited to ${rate} bytes per second of each broker.`);
+    if (!options.wait) console.log(`Remove the limit once they are done: samsa reassign unthrottle ${file}`);
+  }
+  try {
+    await alterReassignments(admin, targets);
+    if (!options.wait) return;
+    await waitFor(admin, targets, options);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(`${error.message}; the limit stays until: samsa reassign unthrottle ${file}`);
+  }
+  await removeThrottles(admin, targets);
+}
+
+async function removeThrottles(admin: BrokerConnection, targets: readonly Target[]): Promise<void> {
+  const absent = await unthrottle(admin, targets);
+  if (absent.length > 0) console.error(`Brokers that do not run may keep a limit: ${absent.join(", ")}`);
+}
+
 /** `samsa reassign run`. */
 export function run(file: string, options: RunOptions): Promise<void> {
   const targets = readPlan(file);
+  const rate = options.throttle === undefined ? undefined : rateOf(options.throttle);
   return connected(options, async admin => {
-    if (targets.length > 0) {
+    if (targets.length > 0 && rate !== undefined) await runThrottled(admin, { file, targets, rate }, options);
+    else if (targets.length > 0) {
       await alterReassignments(admin, targets);
       if (options.wait) await waitFor(admin, targets, options);
     }
     if (options.json === true) console.log(JSON.stringify({ partitions: targets.length, done: options.wait }));
     else if (options.wait) console.log(`Reassigned ${targets.length} partitions.`);
     else console.log(`Started to reassign ${targets.length} partitions: samsa reassign status shows the progress.`);
+  });
+}
+
+/** `samsa reassign unthrottle`. */
+export function unlimit(file: string, options: Common): Promise<void> {
+  const targets = readPlan(file);
+  return connected(options, async admin => {
+    const left = (await listReassignments(admin)).filter(({ topic }) => targets.some(target => target.topic === topic));
+    await removeThrottles(admin, targets);
+    if (options.json === true) return console.log(JSON.stringify({ removed: true, reassigning: left.length }));
+    const rest = left.length === 0 ? "" : ` ${left.length} partitions are still being reassigned, without a limit.`;
+    console.log(`Removed the limits on copies.${rest}`);
   });
 }
 

@@ -20,6 +20,14 @@ export const METADATA_RELEASES: readonly string[] = (
   "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0 4.4-IV1 4.4-IV2"
 ).split(" ");
 
+/** Level of `metadata.version` of a release, as 4.3, or of its exact name, as 4.3-IV0; undefined: unknown. */
+export function releaseLevel(text: string): number | undefined {
+  const name = text.split(".").slice(0, 2).join(".");
+  // A release stands for the last of its levels.
+  const at = METADATA_RELEASES.findLastIndex(release => release === name || release.startsWith(`${name}-`));
+  return at < 0 ? undefined : METADATA_VERSION.minimum + at;
+}
+
 /** Versions of the record types that have several (`MetadataVersion.*RecordVersion`). */
 export interface RecordVersions {
   readonly registerBroker: number;

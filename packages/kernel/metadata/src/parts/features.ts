@@ -10,6 +10,23 @@ export const KRAFT_FEATURE = { name: "kraft.version", min: 0, max: 1 } as const;
 /** Feature of eligible leader replicas (KIP-966). */
 export const ELR_FEATURE = "eligible.leader.replicas.version";
 
+/** Default levels of features: from `metadata.version` `since` on (`Feature.defaultLevel`). */
+const DEFAULT_LEVELS: readonly (readonly [feature: string, since: number, level: number])[] = [
+  ["group.version", 22, 1],
+  ["transaction.version", 24, 2],
+  [ELR_FEATURE, 26, 1],
+  ["share.version", 28, 1],
+  ["share.version", 31, 2],
+  ["streams.version", 29, 1],
+];
+
+/** Levels of features in a new cluster at a level of `metadata.version`, besides that and `kraft.version`. */
+export function defaultFeatureLevels(metadataVersion: number): Map<string, number> {
+  const levels = new Map<string, number>();
+  for (const [feature, since, level] of DEFAULT_LEVELS) if (metadataVersion >= since) levels.set(feature, level);
+  return levels;
+}
+
 /** `metadata.version` of an image; the lowest level if none has been set. */
 export function metadataVersionOf(image: MetadataImage): number {
   return image.features.get(METADATA_VERSION_FEATURE) ?? METADATA_VERSION.minimum;
