@@ -74,13 +74,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "the next comparison with a leader goes wrong",
     },
     {
-      name: "a deposed leader serves on",
-      file: `${REPLICA}/replica.ts`,
-      find: "if (currentLeaderEpoch === NO_EPOCH || currentLeaderEpoch === this.#epoch) return 0;",
-      replace: "if (currentLeaderEpoch >= NO_EPOCH) return 0;",
-      why: "a follower of a later epoch takes the records of the leader before",
-    },
-    {
       name: "a consumer reads from a follower to the end of its log",
       file: `${BROKER}/replica/partition.ts`,
       find: "return committedOnly ? this.#log.stableOffset : this.#log.highWatermark;",
@@ -100,13 +93,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       find: "if (found.topicId !== undefined && found.topicId !== topic.id) {",
       replace: "if (found.topicId !== undefined && found.topicId === undefined) {",
       why: "a broker that was down during the deletion brings old records back",
-    },
-    {
-      name: "a follower tells a position before its records are flushed",
-      file: `${BROKER}/replica/replica-fetcher.ts`,
-      find: "    if (size > 0) this.#unsettle(target);",
-      replace: "    if (size > 0) this.#changed.add(target);",
-      why: "the leader counts records that a power cut takes from a replica that must flush them",
     },
     // Coordinators.
     {
@@ -148,13 +134,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       find: "if (isPreparing(image)) this.#finish(txn);",
       replace: "if (isPreparing(image) && !this.#live) this.#finish(txn);",
       why: "a transaction whose coordinator has failed stays open",
-    },
-    {
-      name: "a marker of an earlier coordinator counts",
-      file: `${LOG}/producers.ts`,
-      find: "return entry.coordinatorEpoch > marker.coordinatorEpoch",
-      replace: "return entry.coordinatorEpoch > marker.coordinatorEpoch + 1000",
-      why: "a deposed coordinator ends the transaction that its successor has begun",
     },
     {
       name: "a coordinator loads committed records only",
