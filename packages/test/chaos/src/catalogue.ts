@@ -1,7 +1,9 @@
 import type { Scenario } from "./frame/scenario.ts";
 import { BOUNCES_OF_NODES } from "./scenarios/bounces.ts";
 import { CHANGES } from "./scenarios/changes.ts";
+import { CROWDS } from "./scenarios/crowds.ts";
 import { DISKS } from "./scenarios/disks.ts";
+import { MIXES } from "./scenarios/mixes.ts";
 import { CUT_NETWORKS } from "./scenarios/partitions.ts";
 import { TRANSACTIONS } from "./scenarios/transactions.ts";
 import { ZOMBIES } from "./scenarios/zombies.ts";
@@ -16,4 +18,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...ZOMBIES,
   ...DISKS,
   ...CHANGES,
+  ...CROWDS,
+  ...MIXES,
 ].toSorted((a, b) => numberOf(a) - numberOf(b));

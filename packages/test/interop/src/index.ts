@@ -6,6 +6,6 @@ export { VerifiableJudge } from "./judges/java-judges.ts";
 export { type Acknowledged, type Load } from "./judges/judge.ts";
 export { KafkajsJudge } from "./judges/kafkajs-judge.ts";
 export { PlatformaticJudge } from "./judges/platformatic-judge.ts";
-export { type Child } from "./processes/child.ts";
-export { findJava, type Java, Missing } from "./processes/runtimes.ts";
+export { Child } from "./processes/child.ts";
+export { findJava, findSamsa, type Java, Missing } from "./processes/runtimes.ts";
 export { until } from "./processes/until.ts";
