@@ -54,8 +54,15 @@ export class SteadyProducer implements Producer {
   async #initialize(): Promise<ProducerId> {
     const connection = await connectAs("steady", this.#servers[0] ?? "");
     try {
-      const body = { transactionalId: null, transactionTimeoutMs: 0 };
-      return (await connection.ask("InitProducerId", VERSIONS.initProducerId, body)).producerId;
+      for (;;) {
+        const body = { transactionalId: null, transactionTimeoutMs: 0 };
+        const { errorCode, producerId } = await connection.ask("InitProducerId", VERSIONS.initProducerId, body);
+        if (errorCode === 0) return producerId;
+        // A broker of Kafka gets its first ids from the controller when it is asked.
+        if (errorCode !== Errors.COORDINATOR_LOAD_IN_PROGRESS.code)
+          throw new Refused(`no producer id: error ${errorCode}`);
+        await pause(AGAIN_MS);
+      }
     } finally {
       connection.close();
     }
