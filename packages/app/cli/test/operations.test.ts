@@ -82,6 +82,7 @@ test("samsa cluster describe shows brokers, controllers and partitions", async (
     [3, false],
   ]);
   const text = await said("cluster", "describe");
+  expect(text).toMatch(/metadata\.version=\d+ \(\d+\.\d+-IV\d+\)/);
   expect(text).toContain(`Controllers:      1, 2, 3; leader ${found.leader}, epoch ${found.epoch}\n`);
   expect(text).toContain("Under-replicated: none\nOffline:          none\n");
   expect(await refusal("cluster", "describe", "--wait", "soon")).toContain("number of seconds");

@@ -1,7 +1,7 @@
 import type { BrokerConnection } from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
 import { type Common, connected } from "./admin.ts";
-import { featuresOf } from "./feature.ts";
+import { featuresOf, levelText } from "./feature.ts";
 import { describeQuorum } from "./quorum.ts";
 import { describeBrokers, describePartitions, type PartitionFacts } from "./reassignment.ts";
 
@@ -93,7 +93,7 @@ function print(facts: Facts, { json }: Common): void {
     ({ id, host, port, rack, isFenced }) =>
       `${id} (${host}:${port}${rack === null ? "" : `, rack ${rack}`}${isFenced ? ", fenced" : ""})`,
   );
-  const levels = Object.entries(facts.features).map(([name, level]) => `${name}=${level}`);
+  const levels = Object.entries(facts.features).map(([name, level]) => `${name}=${levelText(name, level)}`);
   for (const [title, text] of [
     ["Cluster", facts.clusterId],
     ["Brokers", brokers.join(", ")],

@@ -2,6 +2,7 @@ import {
   defaultFeatureLevels,
   KRAFT_FEATURE,
   METADATA_RELEASES,
+  METADATA_VERSION,
   METADATA_VERSION_FEATURE,
   releaseLevel,
 } from "@samsa/metadata";
@@ -30,12 +31,22 @@ export function featuresOf(admin: BrokerConnection) {
   };
 }
 
+/** Level of a feature for a reader; that of `metadata.version` with Kafka's name. */
+export function levelText(name: string, level: number): string {
+  const release = name === METADATA_VERSION_FEATURE ? METADATA_RELEASES[level - METADATA_VERSION.minimum] : undefined;
+  return release === undefined ? String(level) : `${level} (${release})`;
+}
+
 /** `samsa feature describe`. */
 export function describe(options: Common): Promise<void> {
   return connected(options, async admin => {
     const { epoch, features } = featuresOf(admin);
     if (options.json === true) return console.log(JSON.stringify({ epoch, features }));
-    const rows = features.map(({ name, level, min, max }) => [name, String(level), `${min ?? "-"} to ${max ?? "-"}`]);
+    const rows = features.map(({ name, level, min, max }) => [
+      name,
+      levelText(name, level),
+      `${min ?? "-"} to ${max ?? "-"}`,
+    ]);
     for (const line of table([["FEATURE", "LEVEL", "SUPPORTED"], ...rows])) console.log(line);
   });
 }
