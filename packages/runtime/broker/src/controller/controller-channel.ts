@@ -1,6 +1,7 @@
 import type { ControllerRequests } from "@samsa/controller";
-import { type ApiNameOn, Apis, type Infer } from "@samsa/protocol";
+import { type ApiName, type ApiNameOn, Apis, Errors, type Infer } from "@samsa/protocol";
 import type { QuotaClient } from "../quotas/quotas.ts";
+import { hasError } from "../request/error-codes.ts";
 import type { RequestContext } from "../request/request-context.ts";
 
 /** APIs that brokers send to the active controller, though it decides nothing on them. */
@@ -42,4 +43,16 @@ export interface ControllerChannel {
     request: ControllerRequest<N>,
     client?: ControllerClient,
   ): Promise<ControllerResponse<N>>;
+}
+
+/** APIs that the leader of the quorum answers, others with NOT_LEADER_OR_FOLLOWER. */
+const OF_LEADER: readonly ApiName[] = ["DescribeQuorum", "AddRaftVoter", "RemoveRaftVoter"];
+
+/** True for the response of a node that is not the active controller: the request belongs to another one. */
+export function isElsewhere(api: ApiName, response: object): boolean {
+  const { NOT_CONTROLLER, NOT_LEADER_OR_FOLLOWER } = Errors;
+  return (
+    hasError(response, NOT_CONTROLLER.code) ||
+    (OF_LEADER.includes(api) && hasError(response, NOT_LEADER_OR_FOLLOWER.code))
+  );
 }

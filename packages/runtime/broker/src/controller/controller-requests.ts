@@ -10,10 +10,10 @@ import {
 import { type AnyReply, apiRow, CLUSTER_ACTION } from "../request/api-row.ts";
 import type { Authorizer } from "../request/authorizer.ts";
 import { denial } from "../request/denial.ts";
-import { hasError } from "../request/error-codes.ts";
 import type { RequestContext } from "../request/request-context.ts";
 import type { BrokerWatch } from "./broker-watch.ts";
 import { CONTROLLER_APIS } from "./controller-apis.ts";
+import { isElsewhere } from "./controller-channel.ts";
 import { type ControllerParts, type ControllerRow, mutationQuota } from "./controller-row.ts";
 import { type OpenedEnvelope, openEnvelope } from "./envelope.ts";
 
@@ -103,8 +103,9 @@ export class ControllerRequests {
     }
     const { head } = opened;
     this.handle(call.row, call.request, call.context, response => {
-      // The broker sends the request to the next active controller.
-      if (response === null || hasError(response, Errors.NOT_CONTROLLER.code)) return refuse(Errors.NOT_CONTROLLER);
+      // The broker sends the request to the next active controller. Kafka's brokers look for it at no other error: they
+      // would ask this node for the state of the quorum again and again, which only its leader knows.
+      if (response === null || isElsewhere(call.row.name, response)) return refuse(Errors.NOT_CONTROLLER);
       reply({ responseData: this.#sealed(call, head, response), errorCode: 0 });
     });
   }

@@ -2,7 +2,6 @@ import { type BrokerId, type Env, MalformedError } from "@samsa/base";
 import { Apis, Errors } from "@samsa/protocol";
 import { BrokerLink, type ConnectionOptions, WireError } from "@samsa/wire";
 import type { BrokerConfig } from "../config/configs.ts";
-import { hasError } from "../request/error-codes.ts";
 import { errorResponses } from "../request/error-responses.ts";
 import {
   type ControllerApi,
@@ -11,6 +10,7 @@ import {
   type ControllerRequest,
   type ControllerResponse,
   controllerResponse,
+  isElsewhere,
 } from "./controller-channel.ts";
 import { openResponse, sealEnvelope } from "./envelope.ts";
 
@@ -106,7 +106,7 @@ export class NodeToControllerChannel implements ControllerChannel {
     if (node === undefined) return undefined;
     if (node.id === nodeId) {
       const response = await local?.call(api, request, client);
-      return response !== undefined && hasError(response, Errors.NOT_CONTROLLER.code) ? undefined : response;
+      return response !== undefined && isElsewhere(api, response) ? undefined : response;
     }
     try {
       const link = this.#linkTo(node);
@@ -114,7 +114,7 @@ export class NodeToControllerChannel implements ControllerChannel {
       const timeoutMs = Math.max(1, Math.min(limit, deadline - env.clock.monotonic()));
       if (client !== undefined) return await this.#forward(link, { api, request, client, timeoutMs });
       const response = (await link.call(api, request as never, { timeoutMs })) as ControllerResponse<N>;
-      if (!hasError(response as object, Errors.NOT_CONTROLLER.code)) return response;
+      if (!isElsewhere(api, response as object)) return response;
     } catch (error) {
       if (!(error instanceof WireError || error instanceof MalformedError)) throw error;
       env.logger.debug("the controller did not answer", { api, controller: node.id, error: error.message });
