@@ -59,13 +59,14 @@ export class MixedCluster {
     this.#home = home;
   }
 
-  /** Formats all directories, and starts the controllers, then the brokers. */
+  /** Formats all directories, and starts the controllers, then the brokers, all but those that are late. */
   static async start(plan: ClusterPlan): Promise<MixedCluster> {
     const cluster = await MixedCluster.form(plan);
     try {
       const isController = (node: MixedNode): boolean => node.controller !== undefined;
-      await Promise.all(cluster.nodes.filter(isController).map(node => node.start()));
-      await Promise.all(cluster.nodes.filter(node => !isController(node)).map(node => node.start()));
+      const early = cluster.nodes.filter(({ plan: { isLate } }) => isLate !== true);
+      await Promise.all(early.filter(isController).map(node => node.start()));
+      await Promise.all(early.filter(node => !isController(node)).map(node => node.start()));
       return cluster;
     } catch (error) {
       await cluster.dispose();

@@ -15,6 +15,8 @@ export interface NodePlan {
   readonly settings?: readonly string[];
   /** Further arguments of `storage format`. */
   readonly format?: readonly string[];
+  /** Does not start with the cluster. */
+  readonly isLate?: true;
 }
 
 /** Programs of both vendors. */

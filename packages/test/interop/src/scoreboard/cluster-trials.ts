@@ -17,9 +17,10 @@ import { type Check, oneLine, type Trial } from "./scoreboard.ts";
 import { TOOLS } from "./tool-check.ts";
 
 /** Runs a step and notes its outcome. Rejects if it fails, since later steps build on it. */
-type Step = <R>(name: string, body: () => Promise<R>) => Promise<R>;
+export type Step = <R>(name: string, body: () => Promise<R>) => Promise<R>;
 
-interface Stage {
+/** Cluster of a trial, and the outcomes of its steps. */
+export interface Stage {
   readonly java: Java;
   readonly cluster: MixedCluster;
   readonly step: Step;
@@ -28,7 +29,8 @@ interface Stage {
 
 const WHOLE = "(the whole judge)";
 
-function trial(name: string, plan: ClusterPlan, body: (stage: Stage) => Promise<void>): Trial {
+/** Trial of a cluster that starts for it. */
+export function trial(name: string, plan: ClusterPlan, body: (stage: Stage) => Promise<void>): Trial {
   const run = async () => {
     const checks: Check[] = [];
     const java = await findJava();
@@ -87,7 +89,8 @@ const tools = trial(CLUSTER_TOOLS.name, THREE, async ({ java, cluster, checks })
   }
 });
 
-function createTopic(cluster: MixedCluster, topic: string, replicas: number): Promise<string> {
+/** Creates a topic with three partitions. */
+export function createTopic(cluster: MixedCluster, topic: string, replicas: number): Promise<string> {
   const args = ["--topic", topic, "--partitions", "3", "--replication-factor", String(replicas)];
   return cluster.tool(`${TOOLS}.TopicCommand`, "--bootstrap-server", cluster.brokers, "--create", ...args);
 }
@@ -99,7 +102,7 @@ function expectAll(acknowledged: readonly Acknowledged[], values: ReadonlyMap<st
 }
 
 /** Produces while `faults` run; afterwards a consumer must find every acknowledged record. */
-async function underLoad(
+export async function underLoad(
   { java, cluster, step }: Stage,
   replicas: number,
   faults: (more: (when: string) => Promise<void>) => Promise<void>,

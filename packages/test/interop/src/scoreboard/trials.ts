@@ -8,6 +8,7 @@ import { runTool } from "./kafka-tools.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
 import type { Tool } from "./tool-check.ts";
+import { VENDOR_TRIALS } from "./vendor-trials.ts";
 import {
   findGo,
   findJava,
@@ -106,5 +107,6 @@ export const TRIALS: readonly Trial[] = [
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
   ...CLUSTER_TRIALS,
+  ...VENDOR_TRIALS,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
