@@ -34,8 +34,6 @@ interface Attempt {
   readonly end: number;
   /** `ClusterLedger.losses` when it was first sent. */
   readonly losses: number;
-  /** `ClusterStage.lives` then. */
-  readonly lives: number;
   /** Number of times that it was sent. */
   sent: number;
 }
@@ -145,7 +143,7 @@ export class ClusterProducer implements Actor {
       options,
       { crc32c: env.crypto.crc32c, codecs: env.codecs },
     );
-    return { values, wire, end: line.sequence, losses: line.losses, lives: this.#stage.lives, sent: 0 };
+    return { values, wire, end: line.sequence, losses: line.losses, sent: 0 };
   }
 
   async #send({ topic, partition }: ClusterPlace, attempt: Attempt): Promise<Answer | undefined> {
@@ -206,8 +204,9 @@ export class ClusterProducer implements Actor {
       // Batches behind one without an answer are out of order.
       if (!isFirst || this.#stage.ledger.isInDoubt(place) || this.#stage.ledger.losses(place) !== attempt.losses)
         return;
-      if (!isLast && attempt.lives !== this.#stage.lives) {
-        // A producer snapshot keeps only the last batch of each producer: after a restart, earlier ones are unknown.
+      if (!isLast) {
+        // A producer snapshot keeps only the last batch of each producer: earlier ones are unknown after a restart, and
+        // after a follower has cut its log.
         this.#producerId = -1n;
         return;
       }
