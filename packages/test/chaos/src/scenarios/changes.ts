@@ -84,13 +84,16 @@ async function throttle(stage: Stage, rate: number | undefined): Promise<void> {
 }
 
 async function moved(stage: Stage, replicas: readonly number[], { topic, indexes }: Some): Promise<void> {
-  const wanted = replicas.toSorted().join();
+  const wanted = replicas.toSorted((a, b) => a - b).join();
   await until(
     `replicas on ${wanted}`,
     async () =>
       (await stage.partitions(topic))
         .filter(({ partitionIndex }) => indexes.includes(partitionIndex))
-        .every(({ replicaNodes, isrNodes }) => replicaNodes.toSorted().join() === wanted && isrNodes.length === 3),
+        .every(
+          ({ replicaNodes, isrNodes }) =>
+            replicaNodes.toSorted((a, b) => a - b).join() === wanted && isrNodes.length === 3,
+        ),
     MOVE_MS,
   );
 }

@@ -90,7 +90,7 @@ async function readByOthers(run: Run, stage: Stage): Promise<void> {
       const reads = await judge.consume(topic, `${topic}-read-by-${name}`, expected.length);
       const isEqual =
         reads
-          .map(({ value }) => value)
+          .map(({ value }) => String(value))
           .toSorted()
           .join() === expected.join();
       run.hold(isEqual, `${name} does not read what ${topic} has written`);
