@@ -444,6 +444,7 @@ function segmentsOf(config: BrokerConfig) {
 /** Settings `controller.quorum.*`. */
 function quorumSettings(config: BrokerConfig): QuorumSettings {
   return {
+    autoJoin: config["controller.quorum.auto.join.enable"],
     electionTimeoutMs: config["controller.quorum.election.timeout.ms"],
     electionBackoffMaxMs: config["controller.quorum.election.backoff.max.ms"],
     fetchTimeoutMs: config["controller.quorum.fetch.timeout.ms"],

@@ -39,6 +39,11 @@ export const quorumConfigs = configSpecs({
     nonEmpty: true,
     doc: "Names of the listeners of controllers; a node with both roles and without such a listener is a cluster of its own.",
   },
+  "controller.quorum.auto.join.enable": {
+    type: "boolean",
+    default: "false",
+    doc: "Lets a controller that is no voter take part in the votes once it follows the metadata log.",
+  },
   "controller.quorum.bootstrap.servers": {
     type: "list",
     default: "",

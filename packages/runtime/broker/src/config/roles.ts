@@ -18,6 +18,12 @@ export function checkRoles(config: BrokerConfig): void {
       "controllers or controller.quorum.voters must contain a parseable set of controllers.";
     throw ConfigError.worded("controller.quorum.bootstrap.servers", why);
   }
+  if (config["controller.quorum.auto.join.enable"] && !isController) {
+    const why =
+      "requirement failed: controller.quorum.auto.join.enable is only supported when process.roles contains the " +
+      "'controller' role.";
+    throw ConfigError.worded("controller.quorum.auto.join.enable", why);
+  }
   const nodeId = config["node.id"];
   const isVoter = ids.includes(nodeId);
   if (!isController && isVoter) {

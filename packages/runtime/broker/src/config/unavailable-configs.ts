@@ -18,7 +18,6 @@ connections.max.reauth.ms | long | 0
 controller.performance.always.log.threshold.ms | long | 2000 | 0..
 controller.performance.sample.period.ms | long | 60000 | 100..
 controller.quorum.append.linger.ms | int | 25 | 0..
-controller.quorum.auto.join.enable | boolean | false
 create.topic.policy.class.name | class | null
 delegation.token.expiry.check.interval.ms | long | 3600000 | 1..
 delegation.token.expiry.time.ms | long | 86400000 | 1..
