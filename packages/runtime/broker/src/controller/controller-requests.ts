@@ -68,7 +68,8 @@ export class ControllerRequests {
       }
       if (row === ENVELOPE) return this.#open(request as EnvelopeRequest, context, once);
       if (row.key === Apis.BrokerHeartbeat.key) this.#watch.heard(context.peer, request as BrokerHeartbeatRequest);
-      const { version, listener, user, clientId, close, isForwarded = false } = context;
+      const { version, listener, user, clientId, isForwarded = false } = context;
+      const close = (reason: string): void => context.close(reason);
       const quota = mutationQuota(this.#parts, row, { user, clientId, version });
       row.handle(this.#parts, request, { version, listener, quota, user, isForwarded, close }, once);
     } catch (error) {
