@@ -112,23 +112,18 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
     {
       name: "a move ends before the new replicas are in sync",
       file: `${CONTROLLER}/partition-change.ts`,
-      find: "  if (!includesAll(isr, adding)) return;\n",
+      find: `  if (removing.length > 0 && (isr.length === 0 || replicas.length === 0)) return;
+  if (!includesAll(isr, adding)) return;
+`,
       replace: "",
       why: "a partition is left to replicas that lack its records",
     },
     {
-      name: "a cancelled move leaves its new replicas in sync",
-      file: `${CONTROLLER}/reassignments.ts`,
-      find: "const inSync = without(partition.isr, ...partition.addingReplicas);",
-      replace: "const inSync = partition.isr;",
-      why: "a broker without the partition is in its ISR",
-    },
-    {
-      name: "a move forgets what it adds",
+      name: "a move keeps the replicas that it removes",
       file: `${CONTROLLER}/partition-change.ts`,
-      find: "if (!same(draft.adding, partition.addingReplicas)) change.addingReplicas = [...draft.adding];",
-      replace: "if (draft.adding.length === 0 && partition.addingReplicas.length > 0) change.addingReplicas = [];",
-      why: "a move is over before it has begun",
+      find: "Object.assign(draft, { isr, replicas, adding: [], removing: [] });",
+      replace: "Object.assign(draft, { isr, adding: [], removing: [] });",
+      why: "a partition stays on brokers that shall be emptied",
     },
     {
       name: "a fenced broker keeps its partitions",
@@ -157,14 +152,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       find: "voters: kraftVersion >= 1 ? voters : undefined,",
       replace: "voters: kraftVersion >= 1 ? voters.slice(0, 1) : undefined,",
       why: "after a restart, one controller decides alone",
-    },
-    {
-      name: "a removed voter counts on",
-      file: `${QUORUM}/raft-state.ts`,
-      find: 'if (role.name === "LEADER" && role.leadership.setVoters(this.voters, this.now)) {',
-      replace:
-        'if (role.name === "LEADER" && role.leadership.highWatermark < 0 && role.leadership.setVoters(this.voters, this.now)) {',
-      why: "metadata are committed by nodes that have no vote",
     },
     {
       name: "an answer of the controller goes to another request",

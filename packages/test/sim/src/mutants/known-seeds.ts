@@ -1,5 +1,15 @@
 /** Seeds that have found each mutant, the newest first; `npm run sim:mutants -- --record` writes them. */
 export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
+  ["a vote is not durable", [2]],
+  ["the controller answers before its records are committed", [62]],
+  ["a block of producer ids is given twice", [3]],
+  ["the controller elects a replica that is not in sync", [2]],
+  ["leaders are elected unclean where topics forbid it", [6]],
+  ["a fenced broker keeps its partitions", [1]],
+  ["a broker that returns gets no leaders", [1]],
+  ["a controller publishes records that are lost", [5]],
+  ["a snapshot lacks the voters", [55]],
+  ["a setting is committed without its value", [30]],
   ["an election keeps the leader epoch", [1]],
   ["an answer of the controller goes to another request", [1]],
   ["the slowest replica in sync does not count", [1]],
