@@ -3,8 +3,11 @@ import { BOUNCES_OF_NODES } from "./scenarios/bounces.ts";
 import { CHANGES } from "./scenarios/changes.ts";
 import { CROWDS } from "./scenarios/crowds.ts";
 import { DISKS } from "./scenarios/disks.ts";
+import { GROUPS } from "./scenarios/groups.ts";
+import { LAST_REPLICA } from "./scenarios/last-replica.ts";
 import { MIXES } from "./scenarios/mixes.ts";
 import { CUT_NETWORKS } from "./scenarios/partitions.ts";
+import { SIMULATED } from "./scenarios/simulated.ts";
 import { TRANSACTIONS } from "./scenarios/transactions.ts";
 import { ZOMBIES } from "./scenarios/zombies.ts";
 
@@ -19,5 +22,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DISKS,
   ...CHANGES,
   ...CROWDS,
+  ...GROUPS,
+  ...LAST_REPLICA,
   ...MIXES,
+  ...SIMULATED,
 ].toSorted((a, b) => numberOf(a) - numberOf(b));
