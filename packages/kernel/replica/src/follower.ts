@@ -47,7 +47,7 @@ export type FollowerStep =
   | { readonly type: "RESTART"; readonly offset: Offset }
   /** Ask the leader for its range, and call `ranged`. */
   | { readonly type: "ASK_RANGE" }
-  /** Fetch again after `replica.fetch.backoff.ms`. */
+  /** Fetch again after a pause, of `replica.fetch.backoff.ms` at most. */
   | { readonly type: "BACK_OFF" }
   /** Do not fetch before the metadata names another leader epoch. */
   | { readonly type: "STOP" };

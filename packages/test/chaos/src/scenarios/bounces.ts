@@ -31,7 +31,7 @@ async function bounce(stage: Stage, node: MixedNode, how: How): Promise<void> {
   run.say(
     `${how} of node ${node.id}: ${Math.round(without)} ms, then ${Math.round(longest)} ms; all clients ${all.toFixed()} ms`,
   );
-  run.hold(longest <= limit, `writes pause for ${longest.toFixed()} ms after a ${how}, and may for ${limit} ms`);
+  run.holdTime(longest <= limit, `writes pause for ${longest.toFixed()} ms after a ${how}, and may for ${limit} ms`);
 }
 
 async function leaderOnce(run: Run): Promise<void> {
@@ -74,7 +74,10 @@ async function controllerChased(run: Run): Promise<void> {
       await created;
       const ms = performance.now() - began;
       run.note(`metadata changed after kill ${round + 1} (ms):`, ms);
-      run.hold(ms <= CONTROLLER_MS, `metadata cannot be changed for ${ms.toFixed()} ms after the kill of a controller`);
+      run.holdTime(
+        ms <= CONTROLLER_MS,
+        `metadata cannot be changed for ${ms.toFixed()} ms after the kill of a controller`,
+      );
       await active.start();
       await stage.whole(true);
       await bounce(stage, await stage.controller(), "stop");

@@ -84,16 +84,14 @@ async function throttle(stage: Stage, rate: number | undefined): Promise<void> {
 }
 
 async function moved(stage: Stage, replicas: readonly number[], { topic, indexes }: Some): Promise<void> {
-  const wanted = replicas.toSorted((a, b) => a - b).join();
+  const sorted = (ids: readonly number[]): string => ids.toSorted((a, b) => a - b).join();
+  const wanted = sorted(replicas);
   await until(
     `replicas on ${wanted}`,
     async () =>
       (await stage.partitions(topic))
         .filter(({ partitionIndex }) => indexes.includes(partitionIndex))
-        .every(
-          ({ replicaNodes, isrNodes }) =>
-            replicaNodes.toSorted((a, b) => a - b).join() === wanted && isrNodes.length === 3,
-        ),
+        .every(({ replicaNodes, isrNodes }) => sorted(replicaNodes) === wanted && isrNodes.length === 3),
     MOVE_MS,
   );
 }

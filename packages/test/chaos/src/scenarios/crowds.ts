@@ -42,7 +42,7 @@ async function storm(run: Run): Promise<void> {
         run.note(`ms until ${CONNECTIONS} connections are answered:`, performance.now() - began);
         await stage.more(STRETCH, "with a crowd");
         const ms = stage.pauses();
-        run.hold(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms while connections are opened`);
+        run.holdTime(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms while connections are opened`);
         await node.kill();
         for (const connection of connections.splice(0)) connection.close();
         await node.start();
@@ -50,7 +50,7 @@ async function storm(run: Run): Promise<void> {
         await crowd(node.broker ?? "", connections);
         const stormMs = performance.now() - again;
         run.note("ms until they are back after a restart:", stormMs);
-        run.hold(stormMs <= STORM_MS, `the connections need ${stormMs.toFixed()} ms to come back`);
+        run.holdTime(stormMs <= STORM_MS, `the connections need ${stormMs.toFixed()} ms to come back`);
         await stage.whole(true);
         await stage.more(STRETCH, "after the storm");
         stage.pauses();
@@ -80,19 +80,20 @@ async function hostile(run: Run): Promise<void> {
   for (const fault of report.faults) run.broken(fault);
 }
 
+/** Values in one order. */
+function texts(records: readonly { readonly value: string | null }[]): string[] {
+  return records.map(({ value }) => value ?? "").toSorted();
+}
+
 /** Lets two clients read what all clients have written. */
 async function readByOthers(run: Run, stage: Stage): Promise<void> {
   const { brokers } = stage.cluster;
   const readers = { kafkajs: new KafkajsJudge(brokers), platformatic: new PlatformaticJudge(brokers) };
   for (const { topic } of stage.writers) {
-    const expected = (await stage.readAll(topic)).map(({ value }) => value).toSorted();
+    const expected = texts(await stage.readAll(topic));
     for (const [name, judge] of Object.entries(readers)) {
       const reads = await judge.consume(topic, `${topic}-read-by-${name}`, expected.length);
-      const isEqual =
-        reads
-          .map(({ value }) => String(value))
-          .toSorted()
-          .join() === expected.join();
+      const isEqual = texts(reads).join() === expected.join();
       run.hold(isEqual, `${name} does not read what ${topic} has written`);
     }
   }

@@ -42,7 +42,7 @@ async function fill(run: Run, stage: Stage, disk: SmallDisk): Promise<void> {
     );
     await stage.more(STRETCH, "with a directory offline");
     const ms = stage.pauses();
-    run.hold(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms when a disk is full`);
+    run.holdTime(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms when a disk is full`);
     const rest = await stage.partitions("steady", 1);
     const served = rest.filter(({ isrNodes }) => isrNodes.includes(3)).length;
     run.note("partitions of the other directory in sync:", served);

@@ -31,10 +31,9 @@ async function copiersInGroup(run: Run): Promise<void> {
         const end = child.exited;
         // The first member is killed in each of its lives but the last.
         const killAt = partition === 0 && life < 2 ? 8 : Infinity;
-        await until("a member is at work", () => isOver || child.lines.length > killAt || false, COPY_MS / 3).catch(
-          () => undefined,
-        );
-        if (isOver || killAt < Infinity) child.kill();
+        const isDue = (): boolean => isOver || child.lines.length > killAt;
+        await Promise.race([end, until("a member is at work, or all is copied", isDue, COPY_MS)]);
+        child.kill();
         await end;
       }
     });
