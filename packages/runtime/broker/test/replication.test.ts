@@ -246,15 +246,30 @@ describe("three brokers", () => {
     expect(request).toMatchObject({ maxBytes: 2002, minBytes: 3, maxWaitMs: 404 });
     expect(request?.topics[0]?.partitions[0]?.partitionMaxBytes).toBe(1001);
     expect(cluster.broker(1)?.sessions.size, "two for each follower").toBe(4);
-    const count = (): number | undefined =>
-      cluster.broker(1)?.fetches.filter(({ replicaState }) => replicaState.replicaId === 3).length;
+    // The new leader of a partition hears of it last, and refuses its followers until then.
+    cluster.move(0, 2, 20_000);
+    await cluster.world.runFor(20_000);
+    const asked = cluster
+      .broker(2)
+      ?.fetches.filter(
+        ({ replicaState, topics }) =>
+          replicaState.replicaId === 3 &&
+          topics.some(({ partitions }) => partitions.some(({ partition }) => partition === 0)),
+      );
+    expect(asked?.length, "8 times within 2.5 s, then every 2.5 s").toBeGreaterThan(10);
+    expect(asked?.length).toBeLessThan(18);
+  });
+
+  test("a follower whose connection is closed fetches again soon", async () => {
+    const cluster = new ReplicaBrokers(15, {
+      settings: { "replica.fetch.backoff.ms": "10000" },
+      world: { diskMs: [0, 0] },
+    });
+    await cluster.world.runFor(5000);
     cluster.world.network.sever("broker-1", "broker-3");
-    await cluster.world.runFor(10);
-    const before = count();
-    await cluster.world.runFor(2400);
-    expect(count()).toBe(before);
-    await cluster.world.runFor(500);
-    expect(count()).toBeGreaterThan(before ?? 0);
+    cluster.produce(1, 0);
+    await cluster.world.runFor(300);
+    expect(cluster.acknowledged.size).toBe(1);
   });
 
   test("a position after a flush does not wait for the leader to answer a fetch of other partitions", async () => {

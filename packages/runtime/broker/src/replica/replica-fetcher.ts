@@ -56,7 +56,7 @@ interface Target extends SessionMember {
   isCaughtUp: boolean;
 }
 
-/** Pause after the first error of a partition in an epoch, in ms; each further one doubles it. */
+/** Pause after the first failure, or the first error of a partition in an epoch, in ms; each further one doubles it. */
 const FIRST_RETRY_MS = 20;
 
 type PartitionData = ResponseOf<"Fetch">["responses"][number]["partitions"][number];
@@ -98,6 +98,8 @@ export class ReplicaFetcher {
   #isScheduled = false;
   /** Monotonic time before which nothing is fetched, after a failure. */
   #blockedUntil = -Infinity;
+  /** Failures since the last answer. */
+  #failures = 0;
   #isClosed = false;
 
   constructor(host: FetcherHost, source: BrokerId, index: number) {
@@ -295,6 +297,7 @@ export class ReplicaFetcher {
       logger.debug("a fetch session with a leader has ended", { leader: this.#source, error: response.errorCode });
       return this.#session.isNew ? this.#soon() : this.#block(`error ${response.errorCode}`);
     }
+    this.#failures = 0;
     for (const { topicId, partitions } of response.responses) {
       for (const data of partitions) {
         const target = this.#targets.get(keyOf(topicId, data.partitionIndex));
@@ -330,10 +333,10 @@ export class ReplicaFetcher {
     this.#block(error instanceof WireError ? error.message : error);
   }
 
-  /** Fetches nothing for a while. */
+  /** Fetches nothing for a while: a short one at first, since a connection may only have been closed. */
   #block(reason: unknown): void {
     this.#host.env.logger.debug("a leader cannot be fetched from", { leader: this.#source, reason });
-    this.#blockedUntil = this.#now() + this.#backoffMs;
+    this.#blockedUntil = this.#now() + Math.min(this.#backoffMs, FIRST_RETRY_MS * 2 ** this.#failures++);
     this.#alarm.set(this.#blockedUntil);
   }
 
