@@ -3,7 +3,7 @@ import { type ClusterOutcome, clusterReplayCommand, runCluster } from "@samsa/si
 import { expect, test } from "vitest";
 
 /** Seeds whose clusters do, together, all that a scenario may. */
-const SEEDS = [3, 7, 8, 10];
+const SEEDS = [6, 13];
 
 function verdict({ seed, violation }: ClusterOutcome): string {
   return violation === undefined ? "holds" : `${violation.message}\n  ${clusterReplayCommand(seed)}`;
@@ -35,7 +35,7 @@ test(`clusters keep every rule in ${SEEDS.length} seeds`, { timeout: 0 }, async 
 test("a seed of a cluster is the same history each time", { timeout: 0 }, async () => {
   const first = await runCluster(3);
   expect((await runCluster(3)).hash).toBe(first.hash);
-  expect((await runCluster(10)).hash).not.toBe(first.hash);
+  expect((await runCluster(9)).hash).not.toBe(first.hash);
 });
 
 test("the rules of clusters find an fsync that does nothing", { timeout: 0 }, async () => {

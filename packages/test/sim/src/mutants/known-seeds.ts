@@ -1,5 +1,7 @@
 /** Seeds that have found each mutant, the newest first; `npm run sim:mutants -- --record` writes them. */
 export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
+  ["a move ends before the new replicas are in sync", [52]],
+  ["a move keeps the replicas that it removes", [52]],
   ["a vote is not durable", [2]],
   ["the controller answers before its records are committed", [62]],
   ["a block of producer ids is given twice", [3]],
