@@ -36,7 +36,8 @@ if (names.length === 0) {
   for (const scenario of SCENARIOS.filter(({ id }) => names.includes("ALL") || names.includes(id))) {
     const verdict = await play(scenario, { seed, rounds, say: line => console.error(line) });
     verdicts.push(verdict);
-    if (json !== true) console.log(verdictText(verdict));
+    // The verdicts are progress, too, for a run that is ended early.
+    (json === true ? console.error : console.log)(verdictText(verdict));
   }
   if (json === true) console.log(JSON.stringify({ seed, verdicts }, undefined, 2));
   process.exitCode = verdicts.some(({ outcome }) => outcome === "broken") ? 1 : 0;
