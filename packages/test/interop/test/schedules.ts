@@ -49,6 +49,16 @@ export interface Step<S> {
   readonly mayWait?: boolean;
   /** Pause after the step for work that the broker does after its answer, in milliseconds. */
   readonly pauseMs?: number;
+  /** Repeated after the step until that work has ended on both brokers. */
+  readonly ending?: Ending;
+}
+
+/** Question whose answer tells that the work of a broker after an answer has ended. */
+export interface Ending {
+  readonly key: number;
+  readonly version: number;
+  readonly body: object;
+  readonly hasEnded: (answer: Answer) => boolean;
 }
 
 /** Request that a coordinator answers only after all earlier ones. */
@@ -86,6 +96,13 @@ export class Play<S> {
     const { key, version, body } = this.#probe;
     // Probe twice: a request on another connection may overtake the first probe.
     for (let i = 0; i < 2; i++) await this.#exchange(key, version, body);
+  }
+
+  /** Resolves once `ending` holds, or after `PATIENCE_MS`. */
+  async ended({ key, version, body, hasEnded }: Ending): Promise<void> {
+    for (const began = performance.now(); performance.now() - began < PATIENCE_MS; await pause(5)) {
+      if (hasEnded(await this.#exchange(key, version, body))) return;
+    }
   }
 
   async #exchange(key: number, version: number, body: object): Promise<Answer> {
@@ -239,6 +256,8 @@ export async function play<S>({ seed, plays, length, next, isChance }: Schedule<
         for (const one of plays) one.send(step, number);
         await settle(plays, number, step);
         if (step.pauseMs !== undefined) await pause(step.pauseMs);
+        const { ending } = step;
+        if (ending !== undefined) await Promise.all(plays.map(one => one.ended(ending)));
         if (step.isRead !== true || tries === 40 || kafka.answer(number) === samsa.answer(number)) break;
         await pause(50);
       }

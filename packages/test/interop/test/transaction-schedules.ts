@@ -3,7 +3,7 @@ import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { ApiKey } from "@samsa/protocol";
 import { buildBatch } from "@samsa/records";
 import type { Stage } from "./group-schedules.ts";
-import { type Answer, type Dice, type Divergence, Play, play, type Step } from "./schedules.ts";
+import { type Answer, type Dice, type Divergence, type Ending, Play, play, type Step } from "./schedules.ts";
 
 export const TXN_TOPIC = "transactional";
 /** Number of partitions of `TXN_TOPIC`. Each schedule uses its own. */
@@ -11,8 +11,8 @@ export const TXN_PARTITIONS = 300;
 
 /** Error codes while a transaction is being completed, or a coordinator is being loaded or located. */
 const RETRIABLE: ReadonlySet<number> = new Set([14, 15, 16, 19, 51]);
-/** Pause for the markers of a transaction, which Kafka writes after its answer. */
-const COMPLETION_MS = 20;
+/** Pause after the end of a transaction: Kafka tells that it is complete before all of its brokers' parts know. */
+const AFTER_END_MS = 20;
 const TOOLS = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };
 const WRITTEN_AT = Date.now() - 60_000;
 
@@ -79,6 +79,16 @@ class Story {
     return `${what}, version ${version}, as ${transactionalId} ${id} ${epoch} ${sequence}`;
   }
 
+  /** No transaction is being completed: markers are written after the answer. */
+  #completion(): Ending {
+    return {
+      key: ApiKey.DescribeTransactions,
+      version: 0,
+      body: { transactionalIds: this.#ids },
+      hasEnded: answer => !JSON.stringify(answer, plain).includes('"transactionState":"Prepare'),
+    };
+  }
+
   #init(actor: number, number: number): Step<State> {
     const dice = this.#dice;
     const version = dice.int(0, 5);
@@ -88,7 +98,8 @@ class Story {
     return {
       told: this.#told(`actor ${actor} begins${isKnown ? " as it was" : ""} ${transactionTimeoutMs}`, version, claim),
       key: ApiKey.InitProducerId,
-      pauseMs: COMPLETION_MS,
+      pauseMs: AFTER_END_MS,
+      ending: this.#completion(),
       version,
       body: state => {
         const { transactionalId, id, epoch } = claim(state);
@@ -201,7 +212,8 @@ class Story {
     return {
       told: this.#told(`actor ${actor} ${committed ? "commits" : "aborts"}`, version, claim),
       key: ApiKey.EndTxn,
-      pauseMs: COMPLETION_MS,
+      pauseMs: AFTER_END_MS,
+      ending: this.#completion(),
       version,
       body: state => {
         const { transactionalId, id, epoch } = claim(state);
