@@ -106,6 +106,16 @@ function lookupIn(layers: readonly (readonly [Source, (name: string) => string |
   };
 }
 
+/** Settings of topics without their own, and the dynamic settings of brokers that they come from. */
+interface TopicDefaults {
+  readonly own: ReadonlyMap<string, string>;
+  readonly cluster: ReadonlyMap<string, string>;
+  /** Settings that were asked for, by name. */
+  readonly settings: Map<string, Setting>;
+  /** Parsed values of all settings, once a topic has asked. */
+  config: TopicConfig | undefined;
+}
+
 /** Settings in force, from the file, the metadata log and the defaults. */
 export class Settings {
   readonly nodeId: string;
@@ -113,14 +123,7 @@ export class Settings {
   /** Valid settings of each stored map, cached by the map, which is immutable. */
   readonly #possible = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
 
-  /** Settings of topics without their own, and the dynamic settings that they come from. */
-  #topicDefaults:
-    | {
-        readonly cluster: ReadonlyMap<string, string>;
-        readonly own: ReadonlyMap<string, string>;
-        readonly config: TopicConfig;
-      }
-    | undefined;
+  #topicDefaults: TopicDefaults | undefined;
 
   constructor(nodeId: BrokerId, file: ReadonlyMap<string, string>) {
     this.nodeId = String(nodeId);
@@ -218,22 +221,36 @@ export class Settings {
 
   /** Value of a topic setting without an override, in the unit of the topic setting. */
   #topicDefault(image: MetadataImage, name: string): Setting {
-    const spec = specOf(TOPIC, name);
-    const [first] = this.#saying(image, spec.synonyms ?? []);
-    if (first === undefined) return { name, value: spec.default, source: SOURCE.default };
-    return { name, value: scaled(first.name, first.value ?? ""), source: first.source };
+    const { settings } = this.#defaultsOf(image);
+    let known = settings.get(name);
+    if (known === undefined) {
+      const spec = specOf(TOPIC, name);
+      const [first] = this.#saying(image, spec.synonyms ?? []);
+      known =
+        first === undefined
+          ? { name, value: spec.default, source: SOURCE.default }
+          : { name, value: scaled(first.name, first.value ?? ""), source: first.source };
+      settings.set(name, known);
+    }
+    return known;
+  }
+
+  /** Defaults of topics, kept while the broker's settings stay the same. */
+  #defaultsOf(image: MetadataImage): TopicDefaults {
+    const own = this.dynamic(image, this.nodeId);
+    const cluster = this.dynamic(image, "");
+    const known = this.#topicDefaults;
+    if (known?.own === own && known.cluster === cluster) return known;
+    this.#topicDefaults = { own, cluster, settings: new Map(), config: undefined };
+    return this.#topicDefaults;
   }
 
   /** A topic's settings in force, parsed. Parses only the overrides while the broker's settings stay the same. */
   topic(image: MetadataImage, topic: string): TopicConfig {
-    const own = this.dynamic(image, this.nodeId);
-    const cluster = this.dynamic(image, "");
-    if (this.#topicDefaults?.own !== own || this.#topicDefaults.cluster !== cluster) {
-      const config = parseConfig(topicConfigs, name => this.#topicDefault(image, name).value ?? undefined);
-      this.#topicDefaults = { own, cluster, config };
-    }
+    const defaults = this.#defaultsOf(image);
+    defaults.config ??= parseConfig(topicConfigs, name => this.#topicDefault(image, name).value ?? undefined);
     const overrides = configsOf(image, RESOURCE_TYPE.topic, topic);
-    return overrideConfig(topicConfigs, this.#topicDefaults.config, overrides);
+    return overrideConfig(topicConfigs, defaults.config, overrides);
   }
 
   /** A group's settings in force, parsed; `config` is the broker's. */
