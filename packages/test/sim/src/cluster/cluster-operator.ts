@@ -90,6 +90,8 @@ export class ClusterOperator implements Actor {
     if (answer === undefined) return undefined;
     const code = answer.responses[0]?.partitions[0]?.errorCode ?? answer.errorCode;
     if (EXCUSED_HERE.has(code)) return code;
+    // A cancel is refused if no replica of before the move is in sync (`cancelPartitionReassignment`).
+    if (replicas === null && code === Errors.INVALID_REPLICA_ASSIGNMENT.code) return code;
     throw new Violation("a good request was refused", `error ${code} to a move of ${name} to ${replicas?.join()}`);
   }
 
