@@ -11,6 +11,13 @@ export interface PlayOptions {
   readonly say: (line: string) => void;
 }
 
+/** Outcome of a run; `missing` is the thing without which it could not go on. */
+export function judged({ reasons, unjudged }: Run, missing: string | undefined): Pick<Verdict, "outcome" | "reasons"> {
+  if (reasons.length > 0) return { outcome: "broken", reasons };
+  if (missing !== undefined) return { outcome: "not run", reasons: [missing] };
+  return { outcome: unjudged.length > 0 ? "not judged" : "held", reasons: unjudged };
+}
+
 /** Plays a scenario. Never rejects: a failure is a broken rule. */
 export async function play(scenario: Scenario, { seed, rounds, say }: PlayOptions): Promise<Verdict> {
   const { id, title } = scenario;
@@ -26,8 +33,7 @@ export async function play(scenario: Scenario, { seed, rounds, say }: PlayOption
   return {
     id,
     title,
-    outcome: run.reasons.length > 0 ? "broken" : missing === undefined ? "held" : "not run",
-    reasons: run.reasons.length > 0 || missing === undefined ? run.reasons : [missing],
+    ...judged(run, missing),
     figures: run.figures,
     seconds: (performance.now() - began) / 1000,
   };

@@ -1,10 +1,11 @@
+import { Prng } from "@samsa/sim";
 import { expect, test } from "vitest";
 import { Gaps } from "../src/check/gaps.ts";
 import { SCENARIOS } from "../src/catalogue.ts";
-import { NotRun, type Run } from "../src/frame/run.ts";
+import { NotRun, Run } from "../src/frame/run.ts";
 import type { Scenario } from "../src/frame/scenario.ts";
 import { verdictText } from "../src/frame/verdict.ts";
-import { play } from "../src/play.ts";
+import { judged, play } from "../src/play.ts";
 
 const said: string[] = [];
 const options = { seed: 1, rounds: 1, say: (line: string) => void said.push(line) };
@@ -54,6 +55,18 @@ test("a failure breaks a rule, and so does what was found before something was m
     options,
   );
   expect(late).toMatchObject({ outcome: "broken", reasons: ["a record is lost"] });
+});
+
+test("a time that is too long breaks a rule, and is not judged on a busy machine", () => {
+  const of = (load: number, holds: boolean) => {
+    const run = new Run(new Prng("times"), 1, options.say, () => load);
+    run.holdTime(holds, "it is quick");
+    const { reasons, unjudged } = run;
+    return [reasons.length, unjudged.length, judged(run, undefined).outcome];
+  };
+  expect(of(0.5, false)).toEqual([1, 0, "broken"]);
+  expect(of(500, false)).toEqual([0, 1, "not judged"]);
+  expect(of(500, true)).toEqual([0, 0, "held"]);
 });
 
 test("the same seed draws the same faults", async () => {

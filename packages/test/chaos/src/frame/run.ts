@@ -14,9 +14,16 @@ export class Run {
   readonly rounds: number;
   readonly say: (line: string) => void;
   readonly figures: Figures = {};
+  /** Rules that are broken. */
   readonly reasons: string[] = [];
+  /** Rules about times that could not be judged. */
+  readonly unjudged: string[] = [];
 
-  constructor(rng: Prng, rounds: number, say: (line: string) => void) {
+  readonly #load: () => number;
+
+  /** `load` returns the number of processes that want to run. */
+  constructor(rng: Prng, rounds: number, say: (line: string) => void, load = () => loadavg()[0] ?? 0) {
+    this.#load = load;
     this.rng = rng;
     this.rounds = rounds;
     this.say = say;
@@ -33,12 +40,13 @@ export class Run {
     if (!holds) this.broken(rule);
   }
 
-  /** Notes a broken rule about a time unless it holds; on a machine that has too much to do, only says so. */
+  /** Notes a broken rule about a time unless it holds; on a machine that has too much to do, one that is not judged. */
   holdTime(holds: boolean, rule: string): void {
-    const [load = 0] = loadavg();
+    const load = this.#load();
     if (holds || load <= BUSY * availableParallelism()) return this.hold(holds, rule);
-    this.say(`not judged, as the machine is busy (load ${load.toFixed(1)}): ${rule}`);
-    this.note("times not judged, load average", load);
+    const unjudged = `not judged, as the machine is busy (load ${load.toFixed(1)}): ${rule}`;
+    this.say(unjudged);
+    this.unjudged.push(unjudged);
   }
 
   /** Adds to a count. */

@@ -18,8 +18,9 @@ export interface Figures {
 export interface Verdict {
   readonly id: string;
   readonly title: string;
-  readonly outcome: "held" | "broken" | "not run";
-  /** Rules that are broken, or the missing thing without which it cannot run. */
+  /** `not judged`: no rule is broken, but a time is too long on a machine that is too busy to blame the cluster. */
+  readonly outcome: "held" | "broken" | "not judged" | "not run";
+  /** Rules that are broken or not judged, or the missing thing without which it cannot run. */
   readonly reasons: readonly string[];
   readonly figures: Figures;
   readonly seconds: number;

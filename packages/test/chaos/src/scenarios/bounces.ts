@@ -1,4 +1,4 @@
-import type { MixedNode } from "@samsa/interop";
+import { type MixedNode, until } from "@samsa/interop";
 import type { Run } from "../frame/run.ts";
 import type { Scenario } from "../frame/scenario.ts";
 import { onStage, type Stage } from "../stage/stage.ts";
@@ -8,6 +8,8 @@ const KILL_MS = 1000;
 const RESTART_MS = 300;
 /** Time in which another controller must change metadata, in ms. */
 const CONTROLLER_MS = 1500;
+/** Time after which a topic that cannot be created is given up, in ms. */
+const CREATION_MS = 30_000;
 const STRETCH = 200;
 const BOUNCES = 5;
 
@@ -60,18 +62,9 @@ async function controllerChased(run: Run): Promise<void> {
     for (let round = 0; round < 3 * run.rounds; round++) {
       const active = await stage.controller();
       const began = performance.now();
-      const created = (async () => {
-        await active.kill();
-        for (;;) {
-          try {
-            return await stage.createTopic(`after-${round}`);
-          } catch (error) {
-            if (performance.now() - began > 30_000) throw error;
-            await new Promise(resolve => setTimeout(resolve, 20));
-          }
-        }
-      })();
-      await created;
+      await active.kill();
+      const name = `after-${round}`;
+      await until(`${name} is created`, () => stage.createTopic(name).then(() => true), CREATION_MS);
       const ms = performance.now() - began;
       run.note(`metadata changed after kill ${round + 1} (ms):`, ms);
       run.holdTime(
