@@ -75,7 +75,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   });
   const [next] = left;
   if (next !== undefined) {
-    // It ended itself before its time, which it tells on stderr, or works for ever.
+    // The process has ended before its time, for a reason that is on stderr, or its broker works for ever.
     found ??= { seed: next, rule: inTime ? "the broker failed" : "the broker works for ever" };
   }
   if (found !== undefined) note(mutant, found.seed);

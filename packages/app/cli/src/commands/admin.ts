@@ -1,7 +1,14 @@
 import type { Env } from "@samsa/base";
 import { nodeEnv } from "@samsa/node";
 import { errorOf } from "@samsa/protocol";
-import { BrokerConnection, type ConnectionOptions, type Endpoint, parseEndpoints, WireError } from "@samsa/wire";
+import {
+  BrokerConnection,
+  type ConnectionOptions,
+  type Endpoint,
+  endpointText,
+  parseEndpoints,
+  WireError,
+} from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
 import { createLogger } from "../terminal/logger.ts";
 import { VERSION } from "../terminal/version.ts";
@@ -56,8 +63,8 @@ export async function connected(options: Common, action: (admin: BrokerConnectio
 }
 
 /** Options to connect to one node. */
-export function at({ host, port }: Endpoint): Common {
-  return { bootstrapServer: `${host.includes(":") ? `[${host}]` : host}:${port}` };
+export function at(endpoint: Endpoint): Common {
+  return { bootstrapServer: endpointText(endpoint) };
 }
 
 /** Result of a broker about a topic or resource that it was asked about. Throws `Failure` if there is none. */

@@ -58,8 +58,6 @@ interface UpdateOptions extends Common {
 }
 
 const LEVEL = /^([^=]+)=(\d{1,5})$/;
-/** First level of `metadata.version` with which `kraft.version` is 1 by default. */
-const DYNAMIC_VOTERS = 21;
 
 type Level = readonly [feature: string, level: number];
 
@@ -83,7 +81,10 @@ function ofRelease(admin: BrokerConnection, release: string, upgradeType: number
   const defaults = defaultFeatureLevels(metadataVersion);
   const wanted = featuresOf(admin).features.map(({ name, max }): Level => {
     if (name === METADATA_VERSION_FEATURE) return [name, metadataVersion];
-    const level = name === KRAFT_FEATURE.name ? Number(metadataVersion >= DYNAMIC_VOTERS) : (defaults.get(name) ?? 0);
+    const level =
+      name === KRAFT_FEATURE.name
+        ? Number(metadataVersion >= METADATA_VERSION.dynamicVoters)
+        : (defaults.get(name) ?? 0);
     return [name, Math.min(level, max ?? 0)];
   });
   return wanted.filter(([, level]) => upgradeType !== UPGRADE || level > 0);

@@ -55,16 +55,16 @@ function logAs(id: BrokerId, logger: Logger): (line: string) => void {
 }
 
 function supervise(plan: ClusterPlan, root: string, { options, logger }: { options: ClusterOptions; logger: Logger }) {
-  const nodes = plan.nodes.map(node => {
-    const command = commandOf(node, options);
-    return new ChildNode({
-      id: node.id,
-      command,
-      logger,
-      log: logAs(node.id, logger),
-      pidFile: `${root}/${node.id}.pid`,
-    });
-  });
+  const nodes = plan.nodes.map(
+    node =>
+      new ChildNode({
+        id: node.id,
+        command: commandOf(node, options),
+        logger,
+        log: logAs(node.id, logger),
+        pidFile: `${root}/${node.id}.pid`,
+      }),
+  );
   return new Supervisor(nodes, logger);
 }
 

@@ -8,6 +8,8 @@ export const METADATA_VERSION = {
   /** 3.7-IV0: controllers register (KIP-919). */
   controllersRegister: 15,
   directories: 17,
+  /** 3.9-IV0: voters of new clusters may change (KIP-853). */
+  dynamicVoters: 21,
   eligibleLeaderReplicas: 23,
   cordonedDirectories: 30,
   controllersLeave: 33,

@@ -1,5 +1,11 @@
 import type { FeatureRange } from "@samsa/controller";
-import { ELR_FEATURE, KRAFT_FEATURE, METADATA_VERSION_FEATURE, type MetadataImage } from "@samsa/metadata";
+import {
+  ELR_FEATURE,
+  KRAFT_FEATURE,
+  METADATA_VERSION,
+  METADATA_VERSION_FEATURE,
+  type MetadataImage,
+} from "@samsa/metadata";
 
 /** Feature of transactions (KIP-890). Level 2: each end of a transaction increments the producer epoch. */
 export const TRANSACTION_VERSION_FEATURE = "transaction.version";
@@ -7,7 +13,7 @@ export const TRANSACTION_VERSION_FEATURE = "transaction.version";
 export const GROUP_VERSION_FEATURE = "group.version";
 /** Supported features and their ranges of levels. A feature that is missing here is at level 0. */
 export const FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
-  [METADATA_VERSION_FEATURE, { min: 7, max: 33 }],
+  [METADATA_VERSION_FEATURE, { min: METADATA_VERSION.minimum, max: METADATA_VERSION.latest }],
   [TRANSACTION_VERSION_FEATURE, { min: 0, max: 2 }],
   [GROUP_VERSION_FEATURE, { min: 0, max: 1 }],
   [ELR_FEATURE, { min: 0, max: 1 }],
@@ -25,7 +31,7 @@ export const TOLERATED: ReadonlyMap<string, FeatureRange> = new Map([
   ["streams.version", { min: 0, max: 1 }],
 ]);
 /** `metadata.version` of a new cluster. */
-export const METADATA_LEVEL = 33;
+export const METADATA_LEVEL = METADATA_VERSION.latest;
 
 /** Features and their ranges with which a node registers. */
 export function registeredFeatures(): { name: string; minSupportedVersion: number; maxSupportedVersion: number }[] {
