@@ -38,6 +38,13 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "a topic whose creation was confirmed is lost in a failover",
     },
     {
+      name: "a crash counts as a clean shutdown",
+      file: `${CONTROLLER}/nodes.ts`,
+      find: "const clean = existing !== undefined && previousBrokerEpoch === existing.brokerEpoch;",
+      replace: "const clean = existing !== undefined && previousBrokerEpoch !== 0;",
+      why: "a broker that has lost records is elected",
+    },
+    {
       name: "a block of producer ids is given twice",
       file: `${CONTROLLER}/nodes.ts`,
       find: "const nextProducerId = producerIdStart + BigInt(PRODUCER_ID_BLOCK);",

@@ -2,6 +2,7 @@
 export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
   ["a vote is not durable", [2]],
   ["the controller answers before its records are committed", [62]],
+  ["a crash counts as a clean shutdown", [78]],
   ["a block of producer ids is given twice", [3]],
   ["an election keeps the leader epoch", [1]],
   ["the controller elects a replica that is not in sync", [2]],
