@@ -1,10 +1,15 @@
 /** Seeds that have found each mutant, the newest first; `npm run sim:mutants -- --record` writes them. */
 export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
   ["a vote is not durable", [2]],
+  ["a voter takes any candidate's log for up to date", [6]],
+  ["one voter commits metadata", [15]],
   ["the controller answers before its records are committed", [62]],
   ["a crash counts as a clean shutdown", [78]],
   ["a block of producer ids is given twice", [3]],
+  ["a producer id is taken from a snapshot again", [17]],
   ["an election keeps the leader epoch", [1]],
+  ["an old state of a partition decides on its ISR", [15]],
+  ["an old leader decides on the ISR", [15]],
   ["the controller elects a replica that is not in sync", [2]],
   ["leaders are elected unclean where topics forbid it", [29, 6]],
   ["a move ends before the new replicas are in sync", [52]],
