@@ -1,5 +1,5 @@
 /**
- * `npm run sim:mutants [-- --only NAME,NAME] [--seeds COUNT] [--quick] [--record]`: breaks our sources on purpose, one small
+ * `npm run sim:mutants [-- --only NAME,NAME] [--from SEED] [--seeds COUNT] [--quick] [--record]`: breaks our sources on purpose, one small
  * change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation notices. A mutant that
  * survives says that the rules or the scenario miss something: exit code 1. The seeds that found each mutant before
  * (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that are new.
@@ -18,6 +18,7 @@ const LIMIT_MS = 60_000;
 
 interface Options {
   readonly only?: string;
+  readonly from: number;
   readonly seeds: number;
   readonly processes: number;
   readonly quick?: boolean;
@@ -30,6 +31,7 @@ const values = command(
   "plants bugs in the sources, one at a time, and looks whether the simulation finds them",
 )
   .option("--only <names>", "only these, separated by commas")
+  .option("--from <seed>", "the first of them", whole(1), 1)
   .option("--seeds <count>", "how many seeds look for each", whole(0), 3000)
   .option("--processes <count>", "how many mutants at the same time", whole(1), 2)
   .option("--cluster", "only those that a cluster shows")
@@ -63,9 +65,13 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   let found: SeedReport | undefined;
   const known = values.seeds === 0 ? [] : (knownSeeds.get(mutant.name) ?? []);
   const most = values.quick === true ? 0 : values.seeds;
-  const left = [...known, ...Array.from({ length: most }, (_, i) => i + 1)];
+  const left = [...known, ...Array.from({ length: most }, (_, i) => values.from + i)];
   const inTime = await playSeeds({
-    args: ["--mutant", mutant.name, "--first", known.join(), "--to", String(most), ...kindOf(mutant)],
+    args: [
+      ...["--mutant", mutant.name, "--first", known.join()],
+      ...["--from", String(values.from), "--to", String(values.from + most - 1)],
+      ...kindOf(mutant),
+    ],
     limitMs: LIMIT_MS,
     told: report => {
       if (report.fault !== undefined) throw new Error(report.fault);
