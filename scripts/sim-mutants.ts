@@ -1,8 +1,8 @@
 /**
- * `npm run sim:mutants [-- --only NAME,NAME] [--from SEED] [--seeds COUNT] [--quick] [--record]`: breaks our sources on purpose, one small
- * change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation notices. A mutant that
- * survives says that the rules or the scenario miss something: exit code 1. The seeds that found each mutant before
- * (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that are new.
+ * `npm run sim:mutants [-- --only NAME,NAME] [--from SEED] [--seeds COUNT] [--quick] [--record]`: breaks our sources on
+ * purpose, one small change at a time (`packages/test/sim/src/mutants/mutants.ts`), and looks whether the simulation
+ * notices. A mutant that survives says that the rules or the scenario miss something: exit code 1. The seeds that found
+ * each mutant before (`known-seeds.ts`) are tried first; `--quick` tries no others, `--record` notes those that are new.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
