@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KNOWN_SEEDS, type Mutant, MUTANTS, mutated, mutantNamed } from "@samsa/sim/mutants";
 import { command, whole } from "./options.ts";
+import { failingTest } from "./failing-test.ts";
 import { playSeeds, type SeedReport } from "./seed-process.ts";
 
 /** Seeds that are noted of each mutant. */
@@ -43,7 +44,8 @@ const root = join(import.meta.dirname, "..");
 const named: readonly Mutant[] = values.only === undefined ? MUTANTS : values.only.split(",").map(mutantNamed);
 const ofKind = values.cluster === true ? named.filter(({ isCluster }) => isCluster) : named;
 /** Mutants that `--quick` cannot judge. */
-const unknown = values.quick === true ? ofKind.filter(({ name }) => !KNOWN_SEEDS.has(name)) : [];
+const isUnknown = ({ name, tests }: Mutant): boolean => tests === undefined && !KNOWN_SEEDS.has(name);
+const unknown = values.quick === true ? ofKind.filter(isUnknown) : [];
 const chosen = ofKind.filter(mutant => !unknown.includes(mutant));
 for (const mutant of chosen) mutated(mutant, readFileSync(join(root, mutant.file), "utf8"));
 
@@ -51,7 +53,7 @@ const knownSeeds = new Map(KNOWN_SEEDS);
 
 interface Verdict {
   readonly mutant: Mutant;
-  readonly found: SeedReport | undefined;
+  readonly found: Found | undefined;
   readonly seconds: number;
 }
 
@@ -60,8 +62,22 @@ function kindOf({ isCluster }: Mutant): string[] {
   return isCluster === true ? ["--cluster"] : [];
 }
 
+/** Where a mutant was found. */
+type Found = SeedReport | { readonly rule: string; readonly seed?: undefined };
+
 async function judge(mutant: Mutant): Promise<Verdict> {
   const began = performance.now();
+  const found = mutant.tests === undefined ? await bySeeds(mutant) : await byTests(mutant, mutant.tests);
+  if (found?.seed !== undefined) note(mutant, found.seed);
+  return { mutant, found, seconds: (performance.now() - began) / 1000 };
+}
+
+async function byTests({ name }: Mutant, tests: readonly string[]): Promise<Found | undefined> {
+  const failed = await failingTest(tests, name);
+  return failed === undefined ? undefined : { rule: failed };
+}
+
+async function bySeeds(mutant: Mutant): Promise<SeedReport | undefined> {
   let found: SeedReport | undefined;
   const known = values.seeds === 0 ? [] : (knownSeeds.get(mutant.name) ?? []);
   const most = values.quick === true ? 0 : values.seeds;
@@ -84,8 +100,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
     // The process has ended before its time, for a reason that is on stderr, or its broker works for ever.
     found ??= { seed: next, rule: inTime ? "the broker failed" : "the broker works for ever" };
   }
-  if (found !== undefined) note(mutant, found.seed);
-  return { mutant, found, seconds: (performance.now() - began) / 1000 };
+  return found;
 }
 
 /** Writes down a seed that has found a mutant, unless enough are known. */
@@ -105,7 +120,8 @@ function note({ name }: Mutant, seed: number): void {
 }
 
 function line({ mutant, found, seconds }: Verdict): string {
-  const fate = found === undefined ? "SURVIVED" : `${found.rule} (seed ${found.seed}, ${seconds.toFixed(1)} s)`;
+  const where = found?.seed === undefined ? "a test" : `seed ${found.seed}`;
+  const fate = found === undefined ? "SURVIVED" : `${found.rule} (${where}, ${seconds.toFixed(1)} s)`;
   return `${mutant.name.padEnd(58)} ${fate}`;
 }
 
@@ -122,7 +138,7 @@ async function work(): Promise<void> {
 await Promise.all(Array.from({ length: values.processes }, work));
 // What breaks a rule without any mutant finds nothing.
 const finders = verdicts.flatMap(({ mutant, found }) => {
-  if (found === undefined) return [];
+  if (found?.seed === undefined) return [];
   return [["--from", String(found.seed), "--to", String(found.seed), ...kindOf(mutant)]];
 });
 const controls = [...new Map(finders.map(args => [args.join(" "), args])).values()];
@@ -138,6 +154,12 @@ async function control(): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: values.processes }, control));
+for (const files of new Set(verdicts.flatMap(({ mutant: { tests } }) => (tests === undefined ? [] : [tests.join()])))) {
+  const failed = await failingTest(files.split(","));
+  if (failed === undefined) continue;
+  broken++;
+  console.log(`a test of ${files} fails without any mutant: ${failed}`);
+}
 const survivors = verdicts.filter(({ found }) => found === undefined);
 const seconds = ((performance.now() - began) / 1000).toFixed(0);
 console.log(`${verdicts.length - survivors.length} of ${verdicts.length} mutants found in ${seconds} s`);

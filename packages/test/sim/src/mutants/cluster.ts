@@ -89,20 +89,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "a deposed leader takes replicas out of the ISR of its successor",
     },
     {
-      name: "a replica of an earlier life joins the ISR",
-      file: `${CONTROLLER}/alter-partition.ts`,
-      find: "return brokerEpoch !== -1 && brokerEpoch !== broker.brokerEpoch;",
-      replace: "return brokerEpoch < -1;",
-      why: "a broker that has lost records in a power cut is in sync (KIP-903)",
-    },
-    {
-      name: "a fenced replica joins the ISR",
-      file: `${CONTROLLER}/alter-partition.ts`,
-      find: "if (broker === undefined || broker.inControlledShutdown || broker.fenced) return true;",
-      replace: "if (broker === undefined) return true;",
-      why: "a broker that is gone counts as in sync",
-    },
-    {
       name: "the controller elects a replica that is not in sync",
       file: `${CONTROLLER}/partition-change.ts`,
       find: "return (isr.includes(id) || (isr.length",

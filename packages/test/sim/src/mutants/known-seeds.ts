@@ -6,6 +6,7 @@ export const KNOWN_SEEDS: ReadonlyMap<string, readonly number[]> = new Map([
   ["the controller answers before its records are committed", [62]],
   ["a crash counts as a clean shutdown", [78]],
   ["a block of producer ids is given twice", [3]],
+  ["a controller that leads no more keeps its decisions", [92]],
   ["a producer id is taken from a snapshot again", [17]],
   ["an election keeps the leader epoch", [1]],
   ["an old state of a partition decides on its ISR", [15]],

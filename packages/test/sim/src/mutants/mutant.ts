@@ -10,4 +10,6 @@ export interface Mutant {
   readonly why: string;
   /** Seeds of clusters look for it, not those of one broker. */
   readonly isCluster?: boolean;
+  /** Tests look for it, not seeds: another guard hides it from every history. Files from the root of the repository. */
+  readonly tests?: readonly string[];
 }

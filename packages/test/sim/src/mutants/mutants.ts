@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 import { CLUSTER_MUTANTS } from "./cluster.ts";
 import { REPLICATION_MUTANTS } from "./replication.ts";
+import { GUARDED_MUTANTS } from "./guarded.ts";
 import { COORDINATOR_MUTANTS } from "./coordinator.ts";
 import { METADATA_MUTANTS } from "./metadata.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
@@ -464,6 +465,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...METADATA_MUTANTS,
   ...CLUSTER_MUTANTS,
   ...REPLICATION_MUTANTS,
+  ...GUARDED_MUTANTS,
 ];
 
 /** Returns the mutant `name`. Throws if there is none. */

@@ -17,13 +17,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "acknowledged records are lost with their leader",
     },
     {
-      name: "a replica that is about to join does not count",
-      file: `${REPLICA}/leader.ts`,
-      find: "follower.isMaximal = follower.id === joining || this.#isr.includes(follower.id);",
-      replace: "follower.isMaximal = follower.id !== joining && this.#isr.includes(follower.id);",
-      why: "the controller elects a replica that lacks what was acknowledged after it was proposed",
-    },
-    {
       name: "too few replicas in sync commit records",
       file: `${REPLICA}/leader.ts`,
       find: "    if (this.isBelowMinimum) return;\n    let next",
@@ -52,6 +45,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "a replica that the controller may elect does not count for acknowledgements",
     },
     // The follower.
+    {
+      name: "a follower truncates to its high watermark",
+      file: `${BROKER}/replica/partition.ts`,
+      find: "    this.#refuse(this.#replica.becomeFollower(leaderEpoch));",
+      replace: "    this.#refuse(this.#replica.becomeFollower(leaderEpoch));\n    this.truncateTo(this.highWatermark);",
+      why: "acknowledged records are lost if it is elected before it has fetched them again (KIP-101)",
+    },
     {
       name: "a follower keeps records that its leader lacks",
       file: `${REPLICA}/follower.ts`,
