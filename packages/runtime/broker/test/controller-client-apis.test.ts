@@ -1,7 +1,8 @@
-import { ByteReader } from "@samsa/base";
+import { ByteReader, ByteWriter } from "@samsa/base";
 import { type ApiName, Apis, Errors, responseHeader, responseHeaderVersion } from "@samsa/protocol";
 import type { RequestOf } from "@samsa/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CONTROLLER_APIS } from "../src/controller/controller-apis.ts";
 import { sealEnvelope } from "../src/controller/envelope.ts";
 import { SimCluster } from "./sim-cluster.ts";
 
@@ -98,4 +99,21 @@ test("SASL is over, and there are no delegation tokens", async () => {
   expect(await ask("ExpireDelegationToken", { hmac, expiryTimePeriodMs: 1 })).toMatchObject(refused);
   const disabled = { errorCode: 0, answer: { errorCode: DELEGATION_TOKEN_AUTH_DISABLED.code, expiryTimestampMs: 0 } };
   expect(await forwarded("RenewDelegationToken", 2, { hmac, renewPeriodMs: 1 })).toMatchObject(disabled);
+});
+
+test("every version of every API is answered, also when it fails", async () => {
+  for (const { name, first, last, response, failure } of CONTROLLER_APIS.values()) {
+    // A filter of access control without a kind cannot be parsed, and ends the connection, as in Kafka.
+    const cannotParse = name === "DescribeAcls";
+    for (let version = first; version <= last; version++) {
+      const body = Apis[name].request.defaults({}) as never;
+      const failed = failure(body, { ...Errors.UNKNOWN_SERVER_ERROR, detail: null }, version);
+      expect(failed, `${name} ${version}`).not.toBeNull();
+      expect(() => response.encode(new ByteWriter(), failed ?? {}, version), `${name} ${version}`).not.toThrow();
+      if (cannotParse) continue;
+      await cluster.ask(CONTROLLER_ID, name, body, version).catch((error: unknown) => {
+        throw new Error(`${name} ${version}`, { cause: error });
+      });
+    }
+  }
 });

@@ -2,6 +2,7 @@ import { type ApiName, Errors } from "@samsa/protocol";
 import { absentTopic, describedConfigs } from "../metadata/described-configs.ts";
 import { createAcls, deleteAcls, describeAcls } from "../request/acls.ts";
 import { ALTER_CLUSTER, type AnswerableApi, apiRow, type Columns, DESCRIBE_CLUSTER } from "../request/api-row.ts";
+import { requesterOf } from "../request/error-responses.ts";
 import type { Handler } from "../request/handler.ts";
 import type { ControllerContext, ControllerParts, ControllerRow } from "./controller-row.ts";
 
@@ -45,8 +46,7 @@ const createDelegationToken: Served<"CreateDelegationToken"> = (_parts, request,
     errorCode,
     principalType: owner.type,
     principalName: owner.name,
-    tokenRequesterPrincipalType: requester.type,
-    tokenRequesterPrincipalName: requester.name,
+    ...requesterOf(requester, context.version),
     issueTimestampMs: time,
     expiryTimestampMs: time,
     maxTimestampMs: time,

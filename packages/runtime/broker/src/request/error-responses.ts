@@ -17,6 +17,8 @@ export type ErrorResponse<Q, R = object> = (request: Q, error: RequestError, ver
 const MANY_TRANSACTIONS_VERSION = 4;
 /** First version in which a failed Fetch names no partitions (KIP-516). */
 const FETCH_ID_VERSION = 13;
+/** First version of CreateDelegationToken that names the requester (KIP-373). */
+const TOKEN_REQUESTER_VERSION = 3;
 /** First version of FindCoordinator with many keys (KIP-699). */
 const MANY_KEYS_VERSION = 4;
 /** First version of JoinGroup with a nullable protocol name. */
@@ -129,6 +131,13 @@ function shared<F>(message: boolean, rest: F) {
   });
 }
 
+/** Requester of a delegation token, in the versions of the response that name it. */
+export function requesterOf({ type, name }: { readonly type: string; readonly name: string }, version: number) {
+  return version < TOKEN_REQUESTER_VERSION
+    ? {}
+    : { tokenRequesterPrincipalType: type, tokenRequesterPrincipalName: name };
+}
+
 /** Response of each API to a request that fails as a whole (`AbstractRequest.getErrorResponse`). */
 export const errorResponses = {
   DescribeAcls: (_request, { code, detail }) => ({ ...NOTHING, errorCode: code, errorMessage: detail, resources: [] }),
@@ -142,11 +151,11 @@ export const errorResponses = {
   }),
   SaslHandshake: (_request, { code }) => ({ errorCode: code, mechanisms: [] }),
   SaslAuthenticate: (_request, { code, detail }) => ({ errorCode: code, errorMessage: detail, authBytes: NO_BYTES }),
-  CreateDelegationToken: (_request, { code }) => ({
+  CreateDelegationToken: (_request, { code }, version) => ({
     ...NOTHING,
     errorCode: code,
     ...{ principalType: "User", principalName: "ANONYMOUS" },
-    ...{ tokenRequesterPrincipalType: "User", tokenRequesterPrincipalName: "ANONYMOUS" },
+    ...requesterOf({ type: "User", name: "ANONYMOUS" }, version),
     ...{ issueTimestampMs: -1, expiryTimestampMs: -1, maxTimestampMs: -1 },
     tokenId: "",
     hmac: NO_BYTES,
