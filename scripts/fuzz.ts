@@ -37,6 +37,7 @@ else {
   console.log(`memory ${before} MiB before, ${most} at most, ${after} after; ${report.descriptors.after} descriptors`);
   const { connections, perSecond, kibEach } = report.idle;
   console.log(`${connections} silent connections, opened ${perSecond} a second, ${kibEach} KiB each`);
+  console.log(`${report.atController} attacks on the listener of the controller`);
   const { kills, moves } = report.upheavals;
   console.log(`${kills} kills, ${moves} rounds of moves, ${report.rows} rows of a compacted table`);
   console.log(`canary ${report.canary.records} records, slowest answer ${report.canary.slowestMs} ms`);

@@ -6,11 +6,12 @@ import { oddBatch } from "./odd-batches.ts";
 import { connect, frame } from "./peer.ts";
 import { type Surroundings, wildBody } from "./values.ts";
 
-/** Broker under attack. */
+/** Listener under attack. */
 export interface Target {
   readonly port: number;
+  readonly role: "broker" | "controller";
   readonly around: Surroundings;
-  /** APIs that the broker serves, by key, with their versions. */
+  /** APIs that the listener serves, by key, with their versions. */
   readonly apis: readonly { readonly key: number; readonly first: number; readonly last: number }[];
   readonly tools: Tools;
 }
@@ -278,9 +279,17 @@ const ATTACKS: Readonly<Record<string, readonly [weight: number, attack: Attack]
   "a crowd": [1, crowd],
 };
 
-/** Draws an attack by weight. */
-export function drawAttack(rng: Prng): { readonly name: string; readonly attack: Attack } {
-  const all = Object.entries(ATTACKS).map(([name, [weight, attack]]) => ({ name, weight, attack }));
+/** Attacks that are requests of clients, which a controller does not serve. */
+const OF_CLIENTS: ReadonlySet<string> = new Set(["odd batches", "a strange group", "a reader that does not read"]);
+
+/** Draws an attack for a listener by weight. */
+export function drawAttack(
+  rng: Prng,
+  { role }: Pick<Target, "role">,
+): { readonly name: string; readonly attack: Attack } {
+  const all = Object.entries(ATTACKS)
+    .filter(([name]) => role === "broker" || !OF_CLIENTS.has(name))
+    .map(([name, [weight, attack]]) => ({ name, weight, attack }));
   let left = rng.next() * all.reduce((sum, { weight }) => sum + weight, 0);
   for (const drawn of all) {
     left -= drawn.weight;

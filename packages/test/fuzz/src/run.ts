@@ -28,6 +28,8 @@ export interface FuzzOptions {
 export interface FuzzReport {
   readonly seed: number;
   readonly attacks: Readonly<Record<string, number>>;
+  /** Number of attacks that went to the controller's listener. */
+  readonly atController: number;
   /** Number of silent connections, the rate at which they were opened, and the memory of each in KiB. */
   readonly idle: { readonly connections: number; readonly perSecond: number; readonly kibEach: number };
   readonly canary: { readonly records: number; readonly slowestMs: number };
@@ -48,6 +50,8 @@ const CANARY_PAUSE_MS = 50;
 const HOUSEKEEPING_MS = 4000;
 /** Interval of partition moves, each of which a kill may interrupt. */
 const UPHEAVAL_MS = 5000;
+/** Part of the attacks that go to the controller's listener. */
+const CONTROLLER_CHANCE = 0.25;
 const KILL_CHANCE = 0.3;
 const MOST_MIB = 800;
 /** Bound of the memory at the end above that after the first third, when the caches are full. */
@@ -79,6 +83,8 @@ class Run {
   /** Number of kills of the broker so far. Failures around a kill are excused. */
   #kills = 0;
   #moves = 0;
+  #atController = 0;
+  #controllerPort = 0;
   #down = false;
   #most = 0;
   #warm = 0;
@@ -98,12 +104,12 @@ class Run {
       await this.#canary.sing();
       this.#table = new Table(this.#broker.port, this.#tools, CANARY_LIMIT_MS);
       await this.#table.create();
-      const target = await this.#target();
+      const targets = { broker: await this.#target("broker"), controller: await this.#target("controller") };
       const before = { memory: this.#memory(), descriptors: this.#descriptors() };
       this.#warm = before.memory;
       const sides = [this.#sing(), this.#keepHouse(), this.#watch(), this.#upset()];
       await this.#fill();
-      await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(target, i)));
+      await Promise.all(Array.from({ length: PARALLEL }, (_, i) => this.#attack(targets, i)));
       this.#over = true;
       await Promise.all(sides);
       for (const connection of this.#silent) connection.close();
@@ -128,8 +134,10 @@ class Run {
 
   async #start(port?: number): Promise<void> {
     port ??= await freePort();
+    // Voters keep the address of the first start.
+    if (this.#controllerPort === 0) this.#controllerPort = await freePort();
     const settings = [
-      `listeners=PLAINTEXT://127.0.0.1:${port}`,
+      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${this.#controllerPort}`,
       `log.dirs=${this.#directories().join(",")}`,
       "log.cleaner.backoff.ms=200",
       "offsets.topic.num.partitions=4",
@@ -174,18 +182,20 @@ class Run {
     this.#warm = this.#memory();
   }
 
-  async #target(): Promise<Target> {
-    const peer = await connect(this.#broker.port);
-    const { apiKeys } = await peer.ask("ApiVersions", 0, {}, CANARY_LIMIT_MS);
+  async #target(role: Target["role"]): Promise<Target> {
+    const port = role === "broker" ? this.#broker.port : this.#controllerPort;
+    const [peer, listener] = await Promise.all([connect(this.#broker.port), connect(port)]);
+    const { apiKeys } = await listener.ask("ApiVersions", 0, {}, CANARY_LIMIT_MS);
     await this.#makeTopics(peer);
     const { topics } = await peer.ask("Metadata", 12, allTopics, CANARY_LIMIT_MS);
     peer.close();
+    listener.close();
     const topicIds = topics.filter(({ name }) => !OURS.has(name)).map(({ topicId }) => topicId);
     const apis = apiKeys
       .filter(({ apiKey }) => !SPARED.has(apiKey))
       .map(({ apiKey: key, minVersion: first, maxVersion: last }) => ({ key, first, last }));
     const around = { names: NAMES, topicIds, batches: batchMaker(this.#tools) };
-    return { port: this.#broker.port, around, apis, tools: this.#tools };
+    return { port, role, around, apis, tools: this.#tools };
   }
 
   async #makeTopics(peer: RawConnection): Promise<void> {
@@ -193,21 +203,23 @@ class Run {
     await peer.ask("CreateTopics", 7, { topics, timeoutMs: 5000, validateOnly: false }, CANARY_LIMIT_MS);
   }
 
-  async #attack(target: Target, number: number): Promise<void> {
+  async #attack(targets: Readonly<Record<Target["role"], Target>>, number: number): Promise<void> {
     const { seed, attacks, seconds } = this.#options;
     const rng = new Prng(`${seed}/${number}`);
     const until = performance.now() + seconds * 1000;
     for (let i = 0; i < attacks / PARALLEL && performance.now() < until && !this.#over; i++) {
-      const { name, attack } = drawAttack(rng);
+      const target = targets[rng.chance(CONTROLLER_CHANCE) ? "controller" : "broker"];
+      const { name, attack } = drawAttack(rng, target);
       const kills = await this.#up();
       try {
         await attack(target, rng);
       } catch (error) {
         if (await this.#excused(kills)) continue;
-        this.#fault(`${name}: ${String(error)}`);
+        this.#fault(`${name}, ${target.role}: ${String(error)}`);
         return;
       }
       this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+      if (target.role === "controller") this.#atController++;
     }
   }
 
@@ -372,6 +384,7 @@ class Run {
     return {
       seed: this.#options.seed,
       attacks: this.#counts,
+      atController: this.#atController,
       idle: this.#idle,
       canary: { records: this.#canary.written, slowestMs: Math.round(this.#canary.slowestMs) },
       rows: this.#table.written,

@@ -7,6 +7,7 @@ test("a broker serves its clients through some hundreds of attacks, forgets none
   expect(report.idle.connections).toBe(200);
   expect(report.faults).toEqual([]);
   expect(Object.keys(report.attacks).length).toBeGreaterThan(6);
+  expect(report.atController).toBeGreaterThan(20);
   expect(report.canary.records).toBeGreaterThan(5);
   expect(report.rows).toBeGreaterThan(5);
   expect(report.upheavals.moves).toBeGreaterThan(0);
