@@ -118,12 +118,14 @@ export class SimCluster {
     return { crc32c: crypto.crc32c, codecs };
   }
 
-  /** State of partition 0 of a topic, as a broker that runs describes it. */
+  /** State of partition 0 of a topic, as a broker that runs describes it; a broker may hear of a new topic later. */
   async partition(topic: string) {
     const [id = 1] = [...this.nodes.keys()].filter(other => other !== CONTROLLER_ID);
     const topics = [{ name: topic }];
     const found = await this.ask(id, "DescribeTopicPartitions", { topics, responsePartitionLimit: 10, cursor: null });
-    const { leaderId, isrNodes, eligibleLeaderReplicas, lastKnownElr } = found.topics[0].partitions[0];
+    const [state] = found.topics[0].partitions;
+    if (state === undefined) return { leader: -1, isr: [], elr: [], lastKnown: [] };
+    const { leaderId, isrNodes, eligibleLeaderReplicas, lastKnownElr } = state;
     return { leader: leaderId, isr: isrNodes, elr: eligibleLeaderReplicas, lastKnown: lastKnownElr };
   }
 
