@@ -1,6 +1,6 @@
 import { BufferPool, concat, SortedMap, UNASSIGNED_DIRECTORY, type Uuid } from "@samsa/base";
 import { configKey, EMPTY_IMAGE, type MetadataChanges, type MetadataImage, type PartitionImage } from "@samsa/metadata";
-import { buildBatch, type Tools } from "@samsa/records";
+import { BatchJudge, buildBatch, type Tools } from "@samsa/records";
 import type { IsrAnswer } from "@samsa/replica";
 import { type SimNode, World, type WorldOptions } from "@samsa/sim";
 import type { ApiName, FetchRequest } from "@samsa/protocol";
@@ -11,10 +11,12 @@ import { describeLogDirs } from "../src/api/cluster/describe-log-dirs.ts";
 import type { BrokerParts, ServedApi } from "../src/api/parts.ts";
 import { fetch } from "../src/api/records/fetch.ts";
 import { listOffsets } from "../src/api/records/list-offsets.ts";
+import { produce } from "../src/api/records/produce.ts";
 import { serve } from "../src/apis.ts";
 import { announced } from "../src/request/api-row.ts";
 import { logConfig, Settings } from "../src/config/settings.ts";
 import { HeldBytes } from "../src/limits/held-bytes.ts";
+import { Judging } from "../src/limits/judging.ts";
 import { Quotas } from "../src/quotas/quotas.ts";
 import { ClientConnection, type ConnectionHost, RequestBudget } from "../src/network/connection.ts";
 import { RequestHandler } from "../src/network/request-handler.ts";
@@ -36,7 +38,7 @@ const PORT = 9092;
 const TOPIC_RESOURCE = 2;
 const WINDOWS = { count: 11, ms: 1000 };
 
-/** APIs that replicas use; `seen` receives the requests for records. */
+/** APIs that replicas use, and Produce; `seen` receives the requests for records. */
 function apis(seen: FetchRequest[]): readonly ServedApi[] {
   const noting: typeof fetch = (parts, request, context, reply) => {
     seen.push(request);
@@ -45,6 +47,7 @@ function apis(seen: FetchRequest[]): readonly ServedApi[] {
   return [
     serve("ApiVersions", apiVersions),
     serve("Fetch", noting, { topics: { operation: "READ", idsSince: 13 } }),
+    serve("Produce", produce, { topics: { operation: "WRITE", idsSince: 13 } }),
     serve("ListOffsets", listOffsets, { topics: { operation: "DESCRIBE" } }),
     serve("DescribeLogDirs", describeLogDirs, { topics: { operation: null } }),
   ];
@@ -126,6 +129,7 @@ class ReplicaBroker {
       dirs,
       settings,
       unsent,
+      judging: new Judging(new BatchJudge(cluster.tools), undefined),
       leaderQuota: replication.leaderQuota,
       followerWaits: replication.followerWaits,
     };
@@ -388,6 +392,17 @@ export class ReplicaBrokers {
     asking.then(over, over);
     await this.world.runUntil(() => isOver);
     return asking;
+  }
+
+  /** Sends a record to a broker with acks −1, as a client. Returns the error code, the named leader, and the time in ms. */
+  async send(id: number, index: number) {
+    const records = [buildBatch([{ timestamp: 0, key: null, value: Buffer.from("v") }], {}, this.tools)];
+    const topicData = [{ topicId: TOPIC_ID, partitionData: [{ index, records }] }];
+    const before = this.world.now();
+    const request = { transactionalId: null, acks: -1, timeoutMs: 5000, topicData };
+    const { responses } = await this.ask(id, "Produce", 13, request);
+    const { errorCode, currentLeader } = responses[0]!.partitionResponses[0]!;
+    return { errorCode, leaderId: currentLeader?.leaderId ?? -1, ms: this.world.now() - before };
   }
 
   /** All bytes of a replica below an offset. */

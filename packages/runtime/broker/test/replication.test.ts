@@ -1,3 +1,4 @@
+import { Errors } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { ReplicaBrokers } from "./replica-brokers.ts";
 
@@ -354,5 +355,54 @@ describe("three brokers", () => {
       await cluster.heal();
       compare(cluster);
     }
+  });
+});
+
+describe("a producer that comes to the next leader", () => {
+  /** Moves the partition from broker 1 to broker 2, which hears of it late. */
+  async function moved(lateMs: number): Promise<ReplicaBrokers> {
+    const cluster = new ReplicaBrokers(3, { world: { network: { latencyMs: [1, 1], splitChance: 0 } } });
+    // The first acknowledgement waits until the names of the files are durable.
+    await cluster.world.runFor(100);
+    expect((await cluster.send(1, 0)).errorCode).toBe(0);
+    await cluster.world.runFor(2000);
+    cluster.move(0, 2, lateMs);
+    await cluster.world.runFor(10);
+    return cluster;
+  }
+
+  test("before the news of the election waits for them", async () => {
+    const cluster = await moved(60);
+    const { errorCode, ms } = await cluster.send(2, 0);
+    expect(errorCode).toBe(0);
+    expect(ms).toBeLessThan(90);
+    await cluster.heal();
+    expect(cluster.describe()[0]?.ends).toEqual([2, 2, 2]);
+  });
+
+  test("is refused if they do not come soon", async () => {
+    const { errorCode, leaderId, ms } = await (await moved(5000)).send(2, 0);
+    expect([errorCode, leaderId]).toEqual([Errors.NOT_LEADER_OR_FOLLOWER.code, 1]);
+    expect(ms).toBeGreaterThanOrEqual(100);
+    expect(ms).toBeLessThan(120);
+  });
+
+  test("is refused at once by the last leader, and by a replica that is not in sync", async () => {
+    const cluster = await moved(0);
+    const refused = { errorCode: Errors.NOT_LEADER_OR_FOLLOWER.code, leaderId: 2 };
+    expect(await cluster.send(1, 0)).toMatchObject(refused);
+    cluster.fence(3);
+    await cluster.world.runFor(10);
+    for (const id of [1, 3]) {
+      const answer = await cluster.send(id, 0);
+      expect(answer).toMatchObject(refused);
+      expect(answer.ms).toBeLessThan(15);
+    }
+  });
+
+  test("and is held twice keeps its order", async () => {
+    const cluster = await moved(60);
+    const answers = await Promise.all([cluster.send(2, 0), cluster.send(2, 0), cluster.send(2, 0)]);
+    expect(answers.map(({ errorCode }) => errorCode)).toEqual([0, 0, 0]);
   });
 });

@@ -49,6 +49,8 @@ export class Replication implements PartitionCluster {
   readonly followerQuota: ReplicationQuota;
   readonly #options: ReplicationOptions;
   readonly #proposals: IsrProposals;
+  /** Partitions that this broker led in the epoch before the current one. */
+  readonly #handedOver = new WeakSet<Partition>();
   #image: MetadataImage = EMPTY_IMAGE;
 
   constructor(options: ReplicationOptions) {
@@ -108,8 +110,19 @@ export class Replication implements PartitionCluster {
       return;
     }
     const isNew = leaderEpoch > partition.leaderEpoch;
+    if (isNew && partition.leader !== undefined) this.#handedOver.add(partition);
+    else if (isNew) this.#handedOver.delete(partition);
     partition.becomeFollower(image);
     if (isNew && !partition.isOffline) this.fetchers.follow(partition, leader, leaderEpoch);
+  }
+
+  /**
+   * True if this broker may have been elected to lead a partition, and not know it yet: it is in sync and follows, and
+   * was not the last leader, which is the one that clients with old metadata ask.
+   */
+  mayBeElected(partition: Partition, { isr }: PartitionImage): boolean {
+    if (partition.isOffline || partition.leader !== undefined) return false;
+    return isr.includes(this.#options.nodeId) && !this.#handedOver.has(partition);
   }
 
   /** Stops to replicate a partition that is gone from this broker. */

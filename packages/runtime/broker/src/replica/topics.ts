@@ -461,6 +461,14 @@ export class Topics {
     return fault === 0 ? partition : fault;
   }
 
+  /** Partition that this broker may lead by now, although it knows another leader; see `Replication.mayBeElected`. */
+  candidate(name: string, index: PartitionIndex): Partition | undefined {
+    const partition = this.partition(name, index);
+    const image = this.topic(name)?.partitions.get(index);
+    if (partition === undefined || image === undefined) return undefined;
+    return this.#options.replication.mayBeElected(partition, image) ? partition : undefined;
+  }
+
   /** Error code for a partition that this broker does not serve. */
   absence(name: string, index: PartitionIndex): number {
     const topic = this.topic(name);

@@ -135,6 +135,11 @@ export class RequestTopics {
     return this.allows(name) ? this.#topics.leader(name, index, currentLeaderEpoch) : UNAUTHORIZED;
   }
 
+  /** Partition that this broker may lead by now, although it knows another leader; see `Topics.candidate`. */
+  candidate(name: string, index: PartitionIndex): Partition | undefined {
+    return this.allows(name) ? this.#topics.candidate(name, index) : undefined;
+  }
+
   /** Authorized operations on a topic, as `operationBits` encodes them. */
   operations(name: string): number {
     return operationBits("TOPIC", operation => this.permits(operation, "TOPIC", name));

@@ -9,6 +9,7 @@ import type { TopicContext } from "../../request/request-topics.ts";
 import { INTERNAL_TOPICS } from "../../config/internal-topics.ts";
 import type { BrokerNode } from "../../metadata/broker-nodes.ts";
 import { type CurrentLeader, CurrentLeaders } from "./current-leaders.ts";
+import { election } from "./election.ts";
 import { produceInTransaction, type Transaction } from "./produce-transaction.ts";
 import type { TopicHandler } from "../../request/handler.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -170,9 +171,9 @@ function produceTo(
   if (INTERNAL_TOPICS.has(name) && context.clientId !== ADMIN_CLIENT) {
     return refused(index, Errors.INVALID_TOPIC_EXCEPTION.code);
   }
-  const partition = context.topics.leader(name, index);
+  const partition = leaderOrCandidate(producing, name, index);
   if (typeof partition === "number") return refused(index, partition);
-  const fault = partition.appendFault(producing.acks);
+  const fault = partition.leader === undefined ? 0 : partition.appendFault(producing.acks);
   if (fault !== 0) return refused(index, fault);
   const refusal = producing.transaction?.refusal(name, index);
   if (refusal !== undefined) return refused(index, refusal.errorCode, refusal.message);
@@ -187,6 +188,14 @@ function produceTo(
   return result;
 }
 
+/** Partition for an append, now or after an election that is awaited; else an error code. */
+function leaderOrCandidate({ context, transaction }: Producing, name: string, index: PartitionIndex) {
+  const partition = context.topics.leader(name, index);
+  // A transaction has been verified for partitions that are led here.
+  const mayWait = partition === Errors.NOT_LEADER_OR_FOLLOWER.code && transaction === undefined;
+  return mayWait ? (context.topics.candidate(name, index) ?? partition) : partition;
+}
+
 function failed(parts: Needs, result: PartitionResult, error: unknown): void {
   parts.env.logger.error("a batch could not be appended", { error });
   fail(result, Errors.UNKNOWN_SERVER_ERROR.code);
@@ -198,15 +207,20 @@ function appendTo(producing: Producing, partition: Partition, bytes: Uint8Array,
   const now = parts.env.clock.now();
   const rules = context.version >= ZSTD_VERSION ? partition.rules : withoutZstd(partition.rules);
   const judged = parts.judging.isLarge(bytes, rules) ? undefined : judgeSmall(parts, bytes, rules, now);
-  if (judged !== undefined && !partition.order.busy) {
+  const { order } = partition;
+  const isLed = partition.leader !== undefined;
+  if (judged !== undefined && !order.busy && isLed) {
     settle(producing, partition, { judged, rules, now }, result);
     return;
   }
   // The request's memory is reused once its handler returns.
-  const later = judged === undefined ? parts.judging.later(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
+  const judging = judged === undefined ? parts.judging.later(bytes.slice(), rules, now) : Promise.resolve(kept(judged));
+  // Batches behind one that waits for the election are refused with it, so that they do not overtake it.
+  const later =
+    isLed || order.busy ? judging : Promise.all([judging, election(parts.env, partition)]).then(([of]) => of);
   production.wait();
   context.memory?.keep();
-  partition.order.add(
+  order.add(
     later,
     judgement => {
       context.memory?.free();
