@@ -168,14 +168,17 @@ describe("a session", () => {
     wire.close();
   });
 
-  test("that names topics by their ids tells of one that is deleted, and made again, until it is forgotten", async () => {
+  test.each([
+    ["a consumer", {}],
+    ["a replica", { replicaState: { replicaId: 2, replicaEpoch: -1 } }],
+  ])("of %s that names topics by ids tells of one deleted and made again, until it is forgotten", async (_, reader) => {
     const wire = await broker.connect();
     await topic(wire, "forgotten");
     const topicId = broker.broker.topics.idOf("forgotten");
     const ask = (session: [number, number], more: object) => {
       const [sessionId, sessionEpoch] = session;
       const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 1000, sessionId, sessionEpoch };
-      return wire.ask("Fetch", 16, { ...limits, topics: [], forgottenTopicsData: [], ...more });
+      return wire.ask("Fetch", 16, { ...reader, ...limits, topics: [], forgottenTopicsData: [], ...more });
     };
     const topics = [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }];
     const { sessionId } = await ask([0, 0], { topics });
@@ -187,6 +190,7 @@ describe("a session", () => {
     expect(await error(2)).toBe(Errors.INCONSISTENT_TOPIC_ID.code);
     const forgottenTopicsData = [{ topicId, partitions: [0] }];
     expect((await ask([sessionId, 3], { forgottenTopicsData })).responses).toEqual([]);
+    await wire.ask("DeleteTopics", 4, { topicNames: ["forgotten"], timeoutMs: 1000 });
     wire.close();
   });
 

@@ -97,6 +97,14 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
     tests: ["packages/kernel/replica/test"],
   },
   {
+    name: "a replica joins the ISR before it has the start of the epoch",
+    file: `${REPLICA}/leader.ts`,
+    find: " || end < this.#epochStart) return;",
+    replace: ") return;",
+    why: "a replica is elected that lacks records which the last leader has committed",
+    tests: ["packages/kernel/replica/test"],
+  },
+  {
     name: "a follower truncates to the leader's end of an epoch that it lacks",
     file: `${REPLICA}/follower.ts`,
     find: "const common = isKnown ? Math.min(end, divergingEpoch.endOffset) : end;",
@@ -208,6 +216,22 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
     why: "a broker counts as stopped in order although one of its disks was replaced",
     tests: ["packages/runtime/storage/test"],
   },
+  {
+    name: "a coordinator serves what may be lost",
+    file: `${BROKER}/coordinator/shard-runner.ts`,
+    find: " || !this.#isSettled || this.partition.highWatermark < this.#loadEnd) return;",
+    replace: " || !this.#isSettled) return;",
+    why: "markers are written for a transaction whose end is lost",
+    tests: [`${BROKER_TESTS}/coordinator-commit.test.ts`],
+  },
+  {
+    name: "a change of the ISR that was not answered is forgotten",
+    file: `${BROKER}/replica/isr-proposals.ts`,
+    find: "        this.#count(proposal, undefined);\n        this.#again(partition, proposal);\n",
+    replace: "        this.#count(proposal, undefined);\n",
+    why: "after a failover of the controller, the ISR does not change any more",
+    tests: [`${BROKER_TESTS}/replication.test.ts`],
+  },
   // Routing and coordinators.
   {
     name: "keys move when partitions are added to a coordinator's topic",
@@ -223,7 +247,7 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
     find: "return isSame ? partition : Errors.INCONSISTENT_TOPIC_ID.code;",
     replace: "return partition;",
     why: "a follower of a deleted topic takes records of its successor",
-    tests: [`${BROKER_TESTS}/follower-session.test.ts`, `${BROKER_TESTS}/replica-reads.test.ts`],
+    tests: [`${BROKER_TESTS}/fetch.test.ts`],
   },
   // Metadata of brokers.
   {

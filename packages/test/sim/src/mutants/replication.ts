@@ -81,17 +81,10 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       why: "a consumer sees records that an election removes",
     },
     {
-      name: "a change of the ISR that was not answered is forgotten",
-      file: `${BROKER}/replica/isr-proposals.ts`,
-      find: "        this.#count(proposal, undefined);\n        this.#again(partition, proposal);\n",
-      replace: "        this.#count(proposal, undefined);\n",
-      why: "after a failover of the controller, the ISR does not change any more",
-    },
-    {
       name: "the log of a deleted topic serves the next one of its name",
-      file: `${BROKER}/replica/topics.ts`,
-      find: "if (found.topicId !== undefined && found.topicId !== topic.id) {",
-      replace: "if (found.topicId !== undefined && found.topicId === undefined) {",
+      file: "packages/runtime/storage/src/directory.ts",
+      find: "topicId: named === undefined ? undefined : readTopicId(named),",
+      replace: "topicId: undefined,",
       why: "a broker that was down during the deletion brings old records back",
     },
     // Coordinators.
@@ -141,13 +134,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
       find: "    this.#loadEnd = partition.endOffset;",
       replace: "    this.#loadEnd = partition.highWatermark;",
       why: "what was committed under the coordinator before is forgotten",
-    },
-    {
-      name: "a coordinator serves what may be lost",
-      file: `${BROKER}/coordinator/shard-runner.ts`,
-      find: " || !this.#isSettled || this.partition.highWatermark < this.#loadEnd) return;",
-      replace: " || !this.#isSettled) return;",
-      why: "markers are written for a transaction whose end is lost",
     },
     {
       name: "a deposed coordinator keeps its state for its next election",
