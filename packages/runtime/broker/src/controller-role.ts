@@ -168,13 +168,20 @@ export class ControllerRole {
     this.#controller.failed(error);
   }
 
-  /** Refuses new connections and requests, and sends pending replies; `closeConnections` ends the connections. */
+  /** Refuses new connections and decisions; resolves once the decisions in progress are committed. */
   async close(): Promise<void> {
     this.#tasks.close();
     this.#watch.close();
     await this.#server.stopListening();
-    this.#controller.close();
-    await this.#server.drain();
+    await this.#controller.close();
+  }
+
+  /**
+   * Sends pending replies; `closeConnections` ends the connections. Call it once the replica of the metadata log is
+   * closed, which answers the fetches that wait there.
+   */
+  drain(): Promise<void> {
+    return this.#server.drain();
   }
 
   /** Closes the connections that are left. */

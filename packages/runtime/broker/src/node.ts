@@ -419,7 +419,9 @@ export class Node {
     await this.handOver();
     for (const channel of this.#channels) channel.close();
     await this.#controller?.close();
+    // The quorum elects another leader without delay: nobody decides until then.
     await quorum.close();
+    await this.#controller?.drain();
     this.#broker?.closeTopics();
     try {
       await dirs.close(nearestNumber(this.#broker?.brokerEpoch ?? -1));

@@ -16,6 +16,8 @@ import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 
 /** Most bytes that a record takes in a batch besides its value. */
 const RECORD_OVERHEAD = 64;
+/** Time that a stop waits for the commit of decisions in progress. */
+const LAST_COMMITS_MS = 2000;
 
 /** The metadata log as the leader of the quorum writes it. */
 export interface LeaderLog {
@@ -70,6 +72,8 @@ export class QuorumController {
   /** Times from the append of a decision to its commit. */
   readonly commitLatency = new LatencyWindow();
   #isClosed = false;
+  /** Number of requests whose decisions are not committed. */
+  #open = 0;
 
   constructor(host: Host, settings: ControllerSettings) {
     this.#host = host;
@@ -143,8 +147,16 @@ export class QuorumController {
       const controller = this.#controller;
       const { records, reply } = decide(controller);
       if (records.length > 0) this.#append(controller, records);
-      const isCommitted = controller.await({ resolve: () => resolve(reply), reject });
-      if (isCommitted) resolve(reply);
+      this.#open++;
+      const answer = (): void => {
+        this.#open--;
+        resolve(reply);
+      };
+      const refuse = (error: unknown): void => {
+        this.#open--;
+        reject(error);
+      };
+      if (controller.await({ resolve: answer, reject: refuse })) answer();
       this.#setAlarm();
     });
   }
@@ -236,10 +248,18 @@ export class QuorumController {
     this.#setAlarm();
   }
 
-  /** Refuses further requests; those in progress are answered when they are committed. */
-  close(): void {
+  /**
+   * Refuses further requests. Resolves once those in progress are answered, or after `LAST_COMMITS_MS`: there may be no
+   * majority any more.
+   */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#alarm.stop();
+    const { clock, timers } = this.#host.env;
+    const until = clock.monotonic() + LAST_COMMITS_MS;
+    while (this.#open > 0 && clock.monotonic() < until) {
+      await new Promise<void>(resolve => void timers.after(5, resolve));
+    }
   }
 }
 
