@@ -5,9 +5,15 @@ import type { Partition } from "../replica/partition.ts";
 import type { Topics } from "../replica/topics.ts";
 import type { Loading, LoadQueue } from "./load-queue.ts";
 
-/** Partition of a coordinator's topic for a group or transactional id (`partitionFor`). */
+const LEAST_HASH = -0x80000000;
+
+/**
+ * Partition of a coordinator's topic for a group, transactional id or share partition (`partitionFor`). Brokers of Kafka
+ * must find the same one, so the sign of the hash is dropped as `Utils.abs` drops it.
+ */
 export function partitionFor(key: string, count: number): PartitionIndex {
-  return (javaStringHash(key) & 0x7fffffff) % count;
+  const hash = javaStringHash(key);
+  return hash === LEAST_HASH ? 0 : Math.abs(hash) % count;
 }
 
 /** A shard with its runner, as `Shards` needs it. */

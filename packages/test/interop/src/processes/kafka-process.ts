@@ -56,7 +56,7 @@ export class KafkaProcess implements BrokerProcess {
   }
 
   /** Starts Kafka with fixed voters in its settings, or with changing voters in its metadata (KIP-853). */
-  static async start(voters: "fixed" | "changing" = "fixed"): Promise<KafkaProcess> {
+  static async start(voters: "fixed" | "changing" = "fixed", settings: readonly string[] = []): Promise<KafkaProcess> {
     const java = await findJava();
     if (java instanceof Missing) throw new Error(java.reason);
     const home = mkdtempSync(join(tmpdir(), "kafka-interop-"));
@@ -68,7 +68,8 @@ export class KafkaProcess implements BrokerProcess {
     const broker = new KafkaProcess(java, home, quorum, port);
     try {
       const file = join(home, "server.properties");
-      writeFileSync(file, properties(broker.directory, quorum, port, controller));
+      // The last value of a setting counts.
+      writeFileSync(file, `${properties(broker.directory, quorum, port, controller)}${settings.join("\n")}\n`);
       const how = voters === "fixed" ? [] : ["--standalone"];
       const format = java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", file, ...how);
       await run(format.command, format.args);
