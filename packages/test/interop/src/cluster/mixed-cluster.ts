@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,6 +48,17 @@ async function placeOf({ id, roles }: NodePlan, front: ClusterPlan["front"]) {
   return { id, own, broker: await reach(own.broker), controller: await reach(own.controller) };
 }
 
+/** First voters, each with an id for its directory. */
+function firstVoters(
+  nodes: readonly NodePlan[],
+  places: readonly { id: number; controller: string | undefined }[],
+): string {
+  return places
+    .filter(({ id }) => nodes.find(node => node.id === id)?.isVoter === true)
+    .map(({ id, controller }) => `${id}@${controller}:${randomBytes(16).toString("base64url")}`)
+    .join(",");
+}
+
 /** Processes of both vendors that form one cluster. */
 export class MixedCluster {
   readonly nodes: readonly MixedNode[];
@@ -86,8 +98,9 @@ export class MixedCluster {
         ? `controller.quorum.voters=${controllers.map(({ id, controller }) => `${id}@${controller}`).join(",")}`
         : `controller.quorum.bootstrap.servers=${controllers.map(({ controller }) => controller).join(",")}`;
     const settings = [...SETTINGS, quorum, ...(plan.settings ?? [])];
+    const voters = firstVoters(plan.nodes, controllers);
     const nodes = plan.nodes.map((node, index) => {
-      const place = { ...entryAt(places, index), home, clusterId: CLUSTER_ID, settings };
+      const place = { ...entryAt(places, index), home, clusterId: CLUSTER_ID, settings, voters };
       return new MixedNode(node, programs, place);
     });
     const cluster = new MixedCluster(nodes, programs, home);

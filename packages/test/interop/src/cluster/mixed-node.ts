@@ -15,6 +15,8 @@ export interface NodePlan {
   readonly settings?: readonly string[];
   /** Further arguments of `storage format`. */
   readonly format?: readonly string[];
+  /** Is among the first voters of a cluster whose voters may change. */
+  readonly isVoter?: true;
   /** Does not start with the cluster. */
   readonly isLate?: true;
 }
@@ -38,6 +40,8 @@ interface Place extends Addresses {
   readonly home: string;
   readonly clusterId: string;
   readonly settings: readonly string[];
+  /** First voters, with the ids of their directories, as `storage format` wants them. */
+  readonly voters: string;
 }
 
 /** Time for a stop before SIGKILL ends the node, which fails the test. */
@@ -55,6 +59,7 @@ export class MixedNode implements Addresses {
   /** Path of its server.properties. */
   readonly file: string;
   readonly #clusterId: string;
+  readonly #voters: string;
   #child: Child | undefined;
   #log = "";
 
@@ -64,6 +69,7 @@ export class MixedNode implements Addresses {
     this.controller = place.controller;
     this.#programs = programs;
     this.#clusterId = place.clusterId;
+    this.#voters = place.voters;
     const home = join(place.home, String(plan.id));
     mkdirSync(home);
     this.directory = join(home, "data");
@@ -103,8 +109,9 @@ export class MixedNode implements Addresses {
 
   /** Formats the directory with the vendor's own tool. */
   async format(): Promise<void> {
-    const more = this.plan.format ?? [];
-    const args = ["format", "-t", this.#clusterId, "-c", this.file, ...more];
+    const { format = [], isVoter } = this.plan;
+    const more = isVoter === true ? ["--initial-controllers", this.#voters] : [];
+    const args = ["format", "-t", this.#clusterId, "-c", this.file, ...more, ...format];
     const { command, args: all } = this.#program("kafka.tools.StorageTool", ["storage"], args);
     await run(command, all);
   }

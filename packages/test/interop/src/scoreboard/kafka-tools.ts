@@ -23,11 +23,13 @@ export interface Places {
   readonly directory: string;
   readonly node: string;
   readonly file: string;
+  /** Snapshot of the metadata. */
+  readonly snapshot?: string;
 }
 
 function placed(text: string, places: Places): string {
   return text.replace(
-    /\{(server|controllers|directory|node|file)\}/g,
+    /\{(server|controllers|directory|node|file|snapshot)\}/g,
     (whole, name: keyof Places) => places[name] ?? whole,
   );
 }
@@ -79,8 +81,15 @@ function fault(check: ToolCheck, places: Places, said: { text: string; end: numb
   return `${why}: ${reason ?? said.text.slice(-200)}`;
 }
 
-/** Runs a check of a tool. */
+/** Runs a check of a tool, again if it may take several tries. */
 export async function runCheck(java: Java, tool: Tool, check: ToolCheck, places: Places): Promise<Check> {
+  for (let left = (check.tries ?? 1) - 1; ; left--) {
+    const found = await runOnce(java, tool, check, places);
+    if (found.outcome === "passed" || left <= 0) return found;
+  }
+}
+
+async function runOnce(java: Java, tool: Tool, check: ToolCheck, places: Places): Promise<Check> {
   if (check.file !== undefined) writeFileSync(places.file, placed(check.file, places));
   const common = check.main === undefined ? tool.common : [];
   const args = [...common, ...check.args.filter(arg => arg !== "")].map(arg => placed(arg, places));

@@ -7,7 +7,7 @@ export const TOOLS = "org.apache.kafka.tools";
 /** Run of a tool with its expected output. */
 export interface ToolCheck {
   readonly name: string;
-  /** Arguments; `{server}`, `{controllers}`, `{node}`, `{directory}` and `{file}` are replaced. */
+  /** Arguments; `{server}`, `{controllers}`, `{node}`, `{directory}`, `{file}` and `{snapshot}` are replaced. */
   readonly args: readonly string[];
   /** Patterns that the output, including standard error, must match; placeholders are replaced here too. */
   readonly shows: readonly RegExp[];
@@ -17,6 +17,8 @@ export interface ToolCheck {
   readonly fails?: true;
   /** The tool does not end by itself: it is killed once all patterns of `shows` matched. */
   readonly endless?: true;
+  /** Number of runs of which one must pass; 1 by default. */
+  readonly tries?: number;
   readonly file?: string;
   readonly input?: string;
   /** Main class, if not that of the tool. */

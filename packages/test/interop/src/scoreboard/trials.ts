@@ -5,6 +5,7 @@ import type { BrokerProcess } from "../processes/broker.ts";
 import { AGAINST_KAFKA, startBroker } from "../processes/broker-process.ts";
 import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
+import { KIND_TRIALS } from "./kind-trials.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
 import type { Tool } from "./tool-check.ts";
@@ -106,6 +107,7 @@ export const TRIALS: readonly Trial[] = [
   walk("sarama", () => findGo("sarama")),
   walk("rskafka", findRust),
   walk("KafkaJS", async () => nodeProgram(join(import.meta.dirname, "../walks/kafkajs.ts"))),
+  ...KIND_TRIALS,
   ...CLUSTER_TRIALS,
   ...VENDOR_TRIALS,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
