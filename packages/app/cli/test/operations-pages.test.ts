@@ -23,6 +23,9 @@ const order = [...readFileSync(join(PAGES, "README.md"), "utf8").matchAll(/^\| \
   ([, name]) => name,
 );
 
+/** Page for clusters of Kafka, whose commands are run by a trial of the scoreboard (`migration-trial.ts` of interop). */
+const OF_KAFKA = "migration.md";
+
 /** Ports of the pages, and the distance of their free ones from the first. */
 const PORTS: Readonly<Record<string, number>> = {
   ...{ 9092: 0, 9093: 1, 9094: 2, 19092: 3, 19093: 4, 19094: 5 },
@@ -106,7 +109,12 @@ test("the table lists all pages", () => {
   );
 });
 
-test.each(order)("%s", { timeout: 240_000 }, async page => {
+test("commands that need Kafka are on a page of their own", () => {
+  const isOfKafka = (page: string): boolean => readFileSync(join(PAGES, page), "utf8").includes("```sh kafka\n");
+  expect(order.filter(isOfKafka)).toEqual([OF_KAFKA]);
+});
+
+test.each(order.filter(page => page !== OF_KAFKA))("%s", { timeout: 240_000 }, async page => {
   const text = withPorts(readFileSync(join(PAGES, page), "utf8"));
   const blocks = [...text.matchAll(/^```(sh|properties)\n(.*?)^```$/gms)];
   expect(blocks.length).toBeGreaterThan(0);

@@ -61,6 +61,7 @@ export class MixedNode implements Addresses {
   readonly #clusterId: string;
   readonly #voters: string;
   #child: Child | undefined;
+  #isAdopted = false;
   #log = "";
 
   constructor(plan: NodePlan, programs: Programs, place: Place) {
@@ -94,7 +95,12 @@ export class MixedNode implements Addresses {
   }
 
   get isRunning(): boolean {
-    return this.#child !== undefined;
+    return this.#child !== undefined || this.#isAdopted;
+  }
+
+  /** Takes the node for one that runs: its processes are started and ended by somebody else. */
+  adopt(): void {
+    this.#isAdopted = true;
   }
 
   get pid(): number {

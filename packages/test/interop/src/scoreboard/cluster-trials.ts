@@ -23,6 +23,11 @@ const WHOLE = "(the whole judge)";
 
 /** Trial of a cluster that starts for it. */
 export function trial(name: string, plan: ClusterPlan, body: (stage: Stage) => Promise<void>): Trial {
+  return trialOf(name, () => MixedCluster.start(plan), body);
+}
+
+/** Trial of a cluster that `form` makes. */
+export function trialOf(name: string, form: () => Promise<MixedCluster>, body: (stage: Stage) => Promise<void>): Trial {
   const run = async () => {
     const checks: Check[] = [];
     const java = await findJava();
@@ -42,7 +47,7 @@ export function trial(name: string, plan: ClusterPlan, body: (stage: Stage) => P
       }
     };
     try {
-      cluster = await step("the cluster starts", () => MixedCluster.start(plan));
+      cluster = await step("the cluster starts", form);
       await body({ java, cluster, step, checks });
     } catch (error) {
       console.error(`${name}: ${String(error)}\n${cluster?.log() ?? ""}`);

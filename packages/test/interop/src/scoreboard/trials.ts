@@ -6,6 +6,7 @@ import { AGAINST_KAFKA, startBroker } from "../processes/broker-process.ts";
 import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
 import { KIND_TRIALS } from "./kind-trials.ts";
+import { MIGRATION_TRIAL } from "./migration-trial.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
 import type { Tool } from "./tool-check.ts";
@@ -110,5 +111,6 @@ export const TRIALS: readonly Trial[] = [
   ...KIND_TRIALS,
   ...CLUSTER_TRIALS,
   ...VENDOR_TRIALS,
+  MIGRATION_TRIAL,
   walk("@platformatic/kafka", async () => nodeProgram(join(import.meta.dirname, "../walks/platformatic.ts"))),
 ];
