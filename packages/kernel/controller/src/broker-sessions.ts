@@ -6,6 +6,8 @@ interface Session {
   readonly epoch: BrokerEpoch;
   /** True if the broker runs in the process of this controller: its session is never over. */
   readonly isLocal: boolean;
+  /** True if its process is known to have ended: another incarnation may register. */
+  hasEnded: boolean;
   /** Monotonic time of the last heartbeat; undefined: there is no session. */
   contact: number | undefined;
   /** Last metadata offset that the broker reported; −1 before its first heartbeat. */
@@ -22,7 +24,11 @@ interface SessionOptions {
   readonly now: number;
   /** `broker.session.timeout.ms` */
   readonly timeoutMs: number;
-  /** True if the process of that registration is known to have ended: its session is over at once. */
+  /**
+   * True if the process of that registration is known to have ended: its session is over at once. The only broker is
+   * fenced by its next registration, or after the timeout: no other could lead its partitions meanwhile, and to fence it
+   * first would change all of them twice.
+   */
   readonly hasEnded: (broker: BrokerImage) => boolean;
   /** True if the registration is that of this process. */
   readonly isLocal: (broker: BrokerImage) => boolean;
@@ -49,7 +55,9 @@ export class BrokerSessions {
     this.#isLocal = isLocal;
     for (const broker of image.brokers.values()) {
       const session = this.#begin(broker, image.provenance.offset);
-      if (!broker.fenced) session.contact = hasEnded(broker) ? -Infinity : now;
+      if (broker.fenced) continue;
+      session.hasEnded = hasEnded(broker);
+      session.contact = session.hasEnded && image.brokers.size > 1 ? -Infinity : now;
     }
   }
 
@@ -57,6 +65,7 @@ export class BrokerSessions {
     const session = {
       epoch: broker.brokerEpoch,
       isLocal: this.#isLocal(broker),
+      hasEnded: false,
       contact: undefined,
       metadataOffset: -1,
       shutdownOffset: -1,
@@ -100,8 +109,8 @@ export class BrokerSessions {
   }
 
   hasValidSession(broker: BrokerImage, now: number): boolean {
-    const { contact } = this.#at(broker);
-    return contact !== undefined && now < contact + this.#timeoutMs;
+    const { contact, hasEnded } = this.#at(broker);
+    return contact !== undefined && !hasEnded && now < contact + this.#timeoutMs;
   }
 
   /** Lowest metadata offset of the active brokers; Infinity if none is active. */

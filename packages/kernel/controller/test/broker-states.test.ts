@@ -45,6 +45,9 @@ function broker(brokerId: number): BrokerImage {
 
 const epochOf = (brokerId: number): number => Number(broker(brokerId).brokerEpoch);
 
+const gone = (brokerId: number) =>
+  metadataRecord("UnregisterBrokerRecord", 0, { brokerId, brokerEpoch: epochOf(brokerId) });
+
 const registered = (brokerId: number, incarnation: number, draft: object = {}) =>
   errorOf(cluster.register(brokerId, incarnation, draft).errorCode).name;
 
@@ -122,6 +125,32 @@ describe("sessions", () => {
     const informed = new Controller<string>({ ...settings, hasEnded: b => b.brokerId === 2 }, image, 1e6);
     expect(informed.tick(draw(1e6))).toMatchObject({ brokerId: 2 });
     expect(informed.tick(draw(1e6))).toBeUndefined();
+  });
+
+  test("the only broker, whose process has ended, is fenced by the registration of its next life", () => {
+    create("a", [1]);
+    cluster.append([2, 3].map(brokerId => gone(brokerId)));
+    const changes = () => cluster.log.filter(({ type }) => type === "PartitionChangeRecord").length;
+    const before = changes();
+    cluster.takeOver({ hasEnded: b => b.incarnationId !== id(99) });
+    expect(cluster.tick()).toBeUndefined();
+    expect(cluster.controller.nextDeadline).toBe(cluster.now + TIMEOUT);
+    expect(registered(1, 99)).toBe("NONE");
+    expect(broker(1).fenced).toBe(true);
+    expect(partition("a")).toMatchObject({ leader: -1, isr: [], eligibleLeaderReplicas: [], lastKnownElr: [1] });
+    expect(changes() - before).toBe(1);
+    expect(registered(1, 100), "the new life has no session yet").toBe("NONE");
+    cluster.beat(1, epochOf(1), { wantFence: true });
+    expect(registered(1, 101)).toBe("DUPLICATE_BROKER_REGISTRATION");
+  });
+
+  test("the only broker, whose process has ended for good, is fenced when its session is over", () => {
+    create("a", [1]);
+    cluster.append([2, 3].map(brokerId => gone(brokerId)));
+    cluster.takeOver({ hasEnded: () => true });
+    cluster.now += TIMEOUT;
+    expect(cluster.tick()).toMatchObject({ task: "maybeFenceStaleBroker", brokerId: 1 });
+    expect(partition("a").leader).toBe(-1);
   });
 });
 
