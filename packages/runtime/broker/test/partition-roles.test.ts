@@ -100,3 +100,21 @@ test("batches of a later epoch than the fetch, and what is cut off, are not appe
   expect(fetchedBatches([later, one], 1), "nor what follows").toEqual({ chunks: [], baseOffset: -1, size: 0 });
   expect(fetchedBatches(null, 1).size).toBe(0);
 });
+
+test.each([
+  ["without new records", 0, false],
+  ["with a new record", 1, true],
+])("a follower %s that leads has the names of its log made durable only if it must", async (_how, records, named) => {
+  const follower = new Following();
+  const { partition } = follower;
+  for (let offset = 0; offset < records; offset++) follower.append(offset);
+  partition.becomeLeader(leading(2));
+  await follower.run(50);
+  expect(partition.highWatermark).toBe(records);
+  expect(follower.fixture.log.isNamed).toBe(named);
+  partition.becomeFollower({ leaderEpoch: 3, replicas: [1] });
+  partition.becomeLeader(leading(4));
+  await follower.run(50);
+  expect([partition.highWatermark, partition.isSafe]).toEqual([records, true]);
+  expect(follower.fixture.log.isNamed).toBe(named);
+});

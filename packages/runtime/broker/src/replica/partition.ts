@@ -474,8 +474,9 @@ export class Partition implements Watched {
     const { endOffset: logEnd } = this.#log;
     const isNewEpoch = state.leaderEpoch > this.leaderEpoch;
     const ownEnd = Math.max(this.#recovered, this.#safe);
-    // Records that were appended before it became a follower are written, and become readable.
-    if (this.leaderEpoch >= 0 && this.fault !== 0) this.#writeSoon();
+    // Records that were appended before it became a follower are written, and become readable. A log that has none must
+    // not be touched: each start makes all partitions followers first, and a write makes the names of a log durable.
+    if (this.leaderEpoch >= 0 && this.fault !== 0 && logEnd > ownEnd) this.#writeSoon();
     const now = this.#env.clock.monotonic();
     if (!this.#replica.becomeLeader(state, { logEnd, ownEnd, now })) return;
     this.#replicas = state.replicas;
