@@ -1,5 +1,6 @@
 import { Errors } from "@samsa/protocol";
 import { CALLS } from "../stage/calls.ts";
+import { SPECIAL } from "../stage/offsets.ts";
 import type { RoutedClient } from "../stage/routed-client.ts";
 import { Violation } from "../ledgers/rules.ts";
 import type { Prng } from "../world/prng.ts";
@@ -93,7 +94,7 @@ export class ClusterConsumer implements Actor {
     if (found === undefined || reading !== this.#reading(place) || reading.position !== fetchOffset) return undefined;
     const { errorCode } = found;
     if (RETRIABLE.has(errorCode)) return undefined;
-    if (errorCode === OUT_OF_RANGE && this.#mayBeOutOfRange(place, reading, preferred)) return undefined;
+    if (errorCode === OUT_OF_RANGE && (await this.#mayBeOutOfRange(place, reading, preferred))) return undefined;
     const where = `${topic.name}-${partition} at ${fetchOffset}`;
     if (errorCode === OUT_OF_RANGE) throw new Violation("a read record vanished", `${where} is out of range`);
     if (errorCode !== 0) throw new Violation("a good request was refused", `error ${errorCode} to a fetch of ${where}`);
@@ -108,19 +109,30 @@ export class ClusterConsumer implements Actor {
   }
 
   /** True if there may be nothing at the position: it was deleted, it may be lost, or a follower does not have it yet. */
-  #mayBeOutOfRange(place: ClusterPlace, reading: Reading, from: number | undefined): boolean {
+  async #mayBeOutOfRange(place: ClusterPlace, reading: Reading, from: number | undefined): Promise<boolean> {
     const { ledger } = this.#stage;
     if (ledger.isInDoubt(place)) {
       reading.position = 0;
       return true;
     }
     const start = ledger.trimmedTo(place);
-    // Records that were lost may have been deleted before.
-    const mayBeShorter = start > 0 && reading.position === start && reading.losses > 0;
+    // Records that were lost may have been deleted before, and the deletion may be lost with them.
+    const mayBeShorter = start > 0 && reading.losses > 0;
     if (reading.position >= start && !mayBeShorter) return from !== undefined;
-    reading.position = mayBeShorter ? 0 : start;
+    const position = mayBeShorter ? await this.#earliest(place) : start;
+    if (position === undefined || reading !== this.#reading(place)) return true;
+    if (position > start) return false;
+    reading.position = position;
     ledger.seek(place, this.client.name);
     return true;
+  }
+
+  /** Start of the log, as its leader says; undefined without an answer. */
+  async #earliest({ topic, partition }: ClusterPlace): Promise<number | undefined> {
+    const topics = [{ name: topic.name, partitions: [{ partitionIndex: partition, timestamp: SPECIAL.earliest }] }];
+    const answer = await this.client.ask(CALLS.listOffsets, { replicaId: -1, isolationLevel: 0, topics });
+    const found = answer?.topics[0]?.partitions[0];
+    return found?.errorCode === 0 ? Number(found.offset) : undefined;
   }
 
   /** Reads a partition from its beginning to its high watermark, and has the ledger check it; false if that failed. */

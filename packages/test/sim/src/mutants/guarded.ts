@@ -34,8 +34,8 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
   {
     name: "sessions have expired when a controller takes over",
     file: `${CONTROLLER}/broker-sessions.ts`,
-    find: "if (!broker.fenced) session.contact = hasEnded(broker) ? -Infinity : now;",
-    replace: "if (!broker.fenced) session.contact = -Infinity;",
+    find: "session.contact = session.hasEnded && image.brokers.size > 1 ? -Infinity : now;",
+    replace: "session.contact = -Infinity;",
     why: "each failover of the controller fences all brokers, and no partition has a leader",
     tests: ["packages/kernel/controller/test"],
   },
