@@ -193,6 +193,7 @@ export {
   decodeRemoteLogRecord,
   encodeCoordinatorRecord,
   encodeMetadataRecord,
+  encodeMetadataRecords,
   type FramedRecord,
   type KeyAndValue,
   type MetadataRecord,

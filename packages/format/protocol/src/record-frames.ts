@@ -11,6 +11,8 @@ import { METADATA_RECORDS } from "./metadata-records/table.ts";
 import type { Draft, Infer } from "./codec/schema.ts";
 
 const FRAME_VERSION = 1;
+/** Bytes that most metadata records do not exceed. */
+const USUAL_BYTES = 64;
 
 interface FramedTable {
   readonly [type: string]: { readonly id: number; readonly message: AnyMessage };
@@ -59,13 +61,17 @@ function rowOf(table: FramedTable, type: string): FramedTable[string] {
   return row;
 }
 
-function encodeFramed(table: FramedTable, record: AnyRecord): Uint8Array {
+function writeFramed(writer: ByteWriter, table: FramedTable, record: AnyRecord): void {
   const { id, message } = rowOf(table, record.type);
-  const writer = new ByteWriter();
   writer.uvarint(FRAME_VERSION);
   writer.uvarint(id);
   writer.uvarint(record.version);
   message.encode(writer, record.value, record.version);
+}
+
+function encodeFramed(table: FramedTable, record: AnyRecord): Uint8Array {
+  const writer = new ByteWriter();
+  writeFramed(writer, table, record);
   return writer.finish();
 }
 
@@ -87,6 +93,17 @@ function decodeFramed(table: FramedTable, types: readonly (string | undefined)[]
 /** Encodes a metadata record as the value of a log record, whose key is null. */
 export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
   return encodeFramed(METADATA_RECORDS, record);
+}
+
+/** Encodes metadata records as `encodeMetadataRecord` does, into memory that they share. */
+export function encodeMetadataRecords(records: readonly MetadataRecord[]): Uint8Array[] {
+  const writer = new ByteWriter(records.length * USUAL_BYTES);
+  const ends = records.map(record => {
+    writeFramed(writer, METADATA_RECORDS, record);
+    return writer.position;
+  });
+  const bytes = writer.finish();
+  return ends.map((end, i) => bytes.subarray(i === 0 ? 0 : ends[i - 1], end));
 }
 
 /**

@@ -100,6 +100,18 @@ describe("record frames", () => {
     }
   });
 
+  it("are the same when metadata records are encoded together", () => {
+    const change = { topicId, partitionId: 1, isr: [1], leader: 1, eligibleLeaderReplicas: [], lastKnownElr: [2] };
+    const records = [
+      p.metadataRecord("TopicRecord", 0, { name: "n".repeat(5000), topicId }),
+      p.metadataRecord("PartitionChangeRecord", 2, change),
+      p.metadataRecord("PartitionChangeRecord", 2, { topicId, partitionId: 2 }),
+      p.metadataRecord("NoOpRecord", 0, {}),
+    ];
+    expect(p.encodeMetadataRecords(records)).toEqual(records.map(p.encodeMetadataRecord));
+    expect(p.encodeMetadataRecords([])).toEqual([]);
+  });
+
   it("carry coordinator records", () => {
     const record: GroupRecord = {
       type: "OffsetCommit",

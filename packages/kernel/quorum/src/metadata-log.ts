@@ -1,5 +1,5 @@
 import { type LeaderEpoch, MalformedError, nearestNumber, type Offset } from "@samsa/base";
-import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from "@samsa/protocol";
+import { decodeMetadataRecord, encodeMetadataRecords, type MetadataRecord } from "@samsa/protocol";
 import {
   BatchCursor,
   buildBatch,
@@ -37,11 +37,19 @@ export interface MetadataBatch extends BatchPlace {
   readonly control: readonly ControlRecord[];
 }
 
-/** Encodes all `records` as one batch, so that they are appended together or not at all. */
-export function metadataBatch(records: readonly MetadataRecord[], place: BatchPlace, tools: Tools): Uint8Array {
+/**
+ * Encodes all `records` as one batch, so that they are appended together or not at all. `values` are the encoded records,
+ * if the caller has them.
+ */
+export function metadataBatch(
+  records: readonly MetadataRecord[],
+  place: BatchPlace,
+  tools: Tools,
+  values: readonly Uint8Array[] = encodeMetadataRecords(records),
+): Uint8Array {
   const { baseOffset, epoch: leaderEpoch, timestamp } = place;
   return buildBatch(
-    records.map(record => ({ timestamp, key: null, value: encodeMetadataRecord(record) })),
+    values.map(value => ({ timestamp, key: null, value })),
     { baseOffset, leaderEpoch },
     tools,
   );

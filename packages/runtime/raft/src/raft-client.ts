@@ -62,6 +62,13 @@ export interface RaftClientOptions {
   readonly listener: RaftListener;
 }
 
+/** Records of one batch, with its time, and the encoded records if the caller had them. */
+interface Proposed {
+  readonly records: readonly MetadataRecord[];
+  readonly timestamp: number;
+  readonly values: readonly Uint8Array[] | undefined;
+}
+
 /** Replica of the metadata log over its files and its connections to the others (`KafkaRaftClient`). */
 export class RaftClient {
   readonly #options: RaftClientOptions;
@@ -77,7 +84,7 @@ export class RaftClient {
   #node: RaftNode | undefined;
   #first: readonly MetadataRecord[] | undefined;
   /** Records of the decision that is being appended. */
-  #proposed: { readonly records: readonly MetadataRecord[]; readonly timestamp: number } | undefined;
+  #proposed: Proposed | undefined;
   /** Answer that is being taken, for the effects that store its bytes. */
   #taken: PeerAnswer | undefined;
   /** Received snapshot that is checked. */
@@ -230,16 +237,17 @@ export class RaftClient {
   // The own log
 
   /**
-   * Appends records as one batch, which is committed later; returns the place of the last record. Throws
-   * `NotLeaderError` if this node does not lead the quorum, and the reason if the replica has failed.
+   * Appends records as one batch, which is committed later; returns the place of the last record. `values` are the encoded
+   * records, if the caller has them. Throws `NotLeaderError` if this node does not lead the quorum, and the reason if the
+   * replica has failed.
    */
-  append(records: readonly MetadataRecord[], timestamp: number): Provenance {
+  append(records: readonly MetadataRecord[], timestamp: number, values?: readonly Uint8Array[]): Provenance {
     if (this.#failure !== undefined) throw this.#failure;
     const node = this.#node;
     if (node === undefined || node.role !== "LEADER" || this.#isClosed) throw new NotLeaderError();
     const { epoch } = node;
     const offset = this.#storage.endOffset + records.length - 1;
-    this.#proposed = { records, timestamp };
+    this.#proposed = { records, timestamp, values };
     this.#step({ type: "propose", epoch, token: 0, count: records.length, now: this.#env.clock.monotonic() });
     // An append that has failed must not be taken for one that is on its way.
     const failure = this.#hasFailed();
@@ -417,8 +425,8 @@ export class RaftClient {
     const proposed = this.#proposed;
     invariant(proposed !== undefined, "records are appended for a decision");
     this.#proposed = undefined;
-    const { records, timestamp } = proposed;
-    const bytes = metadataBatch(records, { baseOffset, epoch, timestamp }, this.#options.tools);
+    const { records, timestamp, values } = proposed;
+    const bytes = metadataBatch(records, { baseOffset, epoch, timestamp }, this.#options.tools, values);
     this.#storage.append(bytes);
     this.#feed.keep({
       baseOffset,

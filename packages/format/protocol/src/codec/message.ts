@@ -56,6 +56,8 @@ export function message<const F extends Fields>(name: string, spec: MessageSpec,
     return (codecs[version] = compile({ name, fields, version, flexible: version >= flexible }));
   }
   invariant(first <= last, `versions of ${name} ascend`);
+  // Copied for each value: that is cheaper than to go through the fields again.
+  let initial: Record<string, unknown> | undefined;
   return {
     name,
     first,
@@ -64,14 +66,19 @@ export function message<const F extends Fields>(name: string, spec: MessageSpec,
     fields,
     decode: (reader, version) => codec(version).decode(reader) as Infer<F>,
     encode: (writer, value, version) => codec(version).encode(writer, value),
-    defaults: draft => filled(fields, draft) as Infer<F>,
+    defaults: draft => filled(fields, draft, (initial ??= initialValues(fields))) as Infer<F>,
   };
 }
 
-function filled(fields: Fields, draft: object | undefined): Record<string, unknown> {
-  const value = initialValues(fields);
+function filled(
+  fields: Fields,
+  draft: object | undefined,
+  initial: Readonly<Record<string, unknown>> = initialValues(fields),
+): Record<string, unknown> {
+  const value = { ...initial };
   if (draft === undefined) return value;
-  for (const [name, given] of Object.entries(draft)) {
+  for (const name of Object.keys(draft)) {
+    const given = (draft as Record<string, unknown>)[name];
     if (given === undefined) continue;
     const field: Field | undefined = fields[name];
     invariant(field !== undefined || name === "unknownTags", `the message has a field ${name}`);

@@ -7,7 +7,7 @@ import {
   type PeriodicDecision,
 } from "@samsa/controller";
 import { METADATA_VERSION, type MetadataImage, metadataVersionOf, type Provenance } from "@samsa/metadata";
-import { encodeMetadataRecord, type MetadataRecord, metadataRecord } from "@samsa/protocol";
+import { encodeMetadataRecords, type MetadataRecord, metadataRecord } from "@samsa/protocol";
 import { MAX_METADATA_BATCH } from "@samsa/quorum";
 import type { BrokerLife } from "./broker-watch.ts";
 import { Alarm } from "../turn/alarm.ts";
@@ -23,8 +23,17 @@ const LAST_COMMITS_MS = 2000;
 export interface LeaderLog {
   readonly endOffset: Offset;
   readonly isLeader: boolean;
-  /** Appends records as one batch, which is committed later; returns the place of the last record. */
-  append(records: readonly MetadataRecord[], timestamp: number): Provenance;
+  /**
+   * Appends records as one batch, which is committed later; returns the place of the last record. `values` are the encoded
+   * records.
+   */
+  append(records: readonly MetadataRecord[], timestamp: number, values: readonly Uint8Array[]): Provenance;
+}
+
+/** Records of a batch, and their encoded values. */
+interface EncodedRecords {
+  readonly records: readonly MetadataRecord[];
+  readonly values: readonly Uint8Array[];
 }
 
 interface Host {
@@ -195,8 +204,8 @@ export class QuorumController {
     const { log, env } = this.#host;
     const batches = [...batchesOf(records, metadataVersionOf(controller.image))];
     try {
-      for (const batch of batches) {
-        const last = log.append(batch, env.clock.now());
+      for (const { records: batch, values } of batches) {
+        const last = log.append(batch, env.clock.now(), values);
         controller.appended(batch, last);
       }
       this.#appended.push({ offset: log.endOffset - 1, at: env.clock.monotonic() });
@@ -267,23 +276,29 @@ export class QuorumController {
  * Batches to append for a decision: one if it fits, else those of a metadata transaction if the metadata.version has
  * these.
  */
-function* batchesOf(records: readonly MetadataRecord[], version: number): Generator<readonly MetadataRecord[]> {
-  const batches: MetadataRecord[][] = [[]];
+function* batchesOf(records: readonly MetadataRecord[], version: number): Generator<EncodedRecords> {
+  const values = encodeMetadataRecords(records);
+  const begins = [0];
   let size = 0;
-  for (const record of records) {
-    const bytes = encodeMetadataRecord(record).length + RECORD_OVERHEAD;
-    if (size + bytes > MAX_METADATA_BATCH) {
-      batches.push([]);
+  for (const [at, value] of values.entries()) {
+    const bytes = value.length + RECORD_OVERHEAD;
+    if (size > 0 && size + bytes > MAX_METADATA_BATCH) {
+      begins.push(at);
       size = 0;
     }
     size += bytes;
-    (batches.at(-1) as MetadataRecord[]).push(record);
   }
-  if (batches.length === 1) return yield records;
+  if (begins.length === 1) return yield { records, values };
   if (version < METADATA_VERSION.transactions) {
     throw new Error(`the decision has ${records.length} records, more than fit a batch: decide on less at once`);
   }
-  yield [metadataRecord("BeginTransactionRecord", 0, { name: "Decision" })];
-  yield* batches;
-  yield [metadataRecord("EndTransactionRecord", 0, {})];
+  yield encoded(metadataRecord("BeginTransactionRecord", 0, { name: "Decision" }));
+  for (const [i, at] of begins.entries()) {
+    yield { records: records.slice(at, begins[i + 1]), values: values.slice(at, begins[i + 1]) };
+  }
+  yield encoded(metadataRecord("EndTransactionRecord", 0, {}));
+}
+
+function encoded(record: MetadataRecord): EncodedRecords {
+  return { records: [record], values: encodeMetadataRecords([record]) };
 }
