@@ -204,6 +204,29 @@ describe("records", () => {
     expect(after(elr, clear)).toMatchObject({ eligibleLeaderReplicas: [], partitionEpoch: 2 });
   });
 
+  test("partitions share equal lists, also after changes", () => {
+    const change = (partitionId: number, draft: object) =>
+      metadataRecord("PartitionChangeRecord", 2, { topicId: id(1), partitionId, ...draft });
+    const made = [level(33), topic(1), partition(1, 0), partition(1, 1)];
+    const changed = [
+      change(1, { isr: [], leader: -1, lastKnownElr: [1], eligibleLeaderReplicas: [1, 2, 3] }),
+      change(1, { isr: [1, 2, 3], leader: 1, lastKnownElr: [], eligibleLeaderReplicas: [] }),
+    ];
+    // Records that are read from the log share nothing.
+    const records = [...made, ...changed].map(record => decodeMetadataRecord(encodeMetadataRecord(record)));
+    const partitions = topicNamed(replayed(records), "t1")?.partitions;
+    const [one, other] = [partitions?.get(0), partitions?.get(1)];
+    expect(other?.isr).toEqual([1, 2, 3]);
+    expect(other?.isr).toBe(one?.replicas);
+    expect(other?.replicas).toBe(one?.replicas);
+    expect(other?.directories).toBe(one?.directories);
+    expect(other?.lastKnownElr).toBe(one?.eligibleLeaderReplicas);
+    const moved = topicNamed(replayed([change(1, { replicas: [3, 2, 1] })], replayed(records)), "t1")?.partitions.get(
+      1,
+    );
+    expect(moved).toMatchObject({ replicas: [3, 2, 1], isr: [1, 2, 3], directories: [id(103), id(102), id(101)] });
+  });
+
   test("a broker's registration changes; a topic takes its settings with it; quotas go when removed", () => {
     const change = metadataRecord("BrokerRegistrationChangeRecord", 3, {
       brokerId: 1,

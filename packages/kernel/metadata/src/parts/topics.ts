@@ -27,23 +27,31 @@ const NO_PARTITIONS = SortedMap.of<PartitionIndex, PartitionImage>();
 
 const NO_IDS: readonly BrokerId[] = [];
 
+function equal<T>(a: readonly T[], b: readonly T[] | undefined): boolean {
+  if (b === undefined || a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** A list for an image: most lists of a partition are empty or equal to its replicas, and images share these. */
 function shared(list: readonly BrokerId[], replicas: readonly BrokerId[] = NO_IDS): readonly BrokerId[] {
   if (list.length === 0) return NO_IDS;
-  return list.length === replicas.length && list.every((id, i) => id === replicas[i]) ? replicas : list;
+  return equal(list, replicas) ? replicas : list;
 }
 
-function partitionOf(record: PartitionRecord): PartitionImage {
-  const { replicas, directories } = record;
+/** Partition of a record; it shares the lists of `near`, another partition that is likely to have equal ones. */
+function partitionOf(record: PartitionRecord, near: PartitionImage | undefined): PartitionImage {
+  const replicas = near !== undefined && equal(record.replicas, near.replicas) ? near.replicas : record.replicas;
+  // Records of older versions have no directories: the broker will assign the replicas to directories.
+  const directories = record.directories.length === 0 ? replicas.map(() => MIGRATING_DIRECTORY) : record.directories;
   return {
     replicas,
-    // Records of older versions have no directories: the broker will assign the replicas to directories.
-    directories: directories.length === 0 ? replicas.map(() => MIGRATING_DIRECTORY) : directories,
+    directories: near !== undefined && equal(directories, near.directories) ? near.directories : directories,
     isr: shared(record.isr, replicas),
     removingReplicas: shared(record.removingReplicas),
     addingReplicas: shared(record.addingReplicas),
-    eligibleLeaderReplicas: shared(record.eligibleLeaderReplicas ?? NO_IDS),
-    lastKnownElr: shared(record.lastKnownElr ?? NO_IDS),
+    eligibleLeaderReplicas: shared(record.eligibleLeaderReplicas ?? NO_IDS, replicas),
+    lastKnownElr: shared(record.lastKnownElr ?? NO_IDS, replicas),
     leader: record.leader,
     leaderRecoveryState: record.leaderRecoveryState,
     leaderEpoch: record.leaderEpoch,
@@ -58,11 +66,11 @@ export function changedPartition(old: PartitionImage, change: PartitionChangeRec
   return {
     replicas,
     directories: change.directories ?? (change.replicas === null ? old.directories : movedDirectories(old, replicas)),
-    isr: change.isr ?? old.isr,
-    removingReplicas: change.removingReplicas ?? old.removingReplicas,
-    addingReplicas: change.addingReplicas ?? old.addingReplicas,
-    eligibleLeaderReplicas: change.eligibleLeaderReplicas ?? old.eligibleLeaderReplicas,
-    lastKnownElr: change.lastKnownElr ?? old.lastKnownElr,
+    isr: shared(change.isr ?? old.isr, replicas),
+    removingReplicas: shared(change.removingReplicas ?? old.removingReplicas),
+    addingReplicas: shared(change.addingReplicas ?? old.addingReplicas),
+    eligibleLeaderReplicas: shared(change.eligibleLeaderReplicas ?? old.eligibleLeaderReplicas, replicas),
+    lastKnownElr: shared(change.lastKnownElr ?? old.lastKnownElr, replicas),
     leader: led ? change.leader : old.leader,
     leaderRecoveryState: change.leaderRecoveryState === -1 ? old.leaderRecoveryState : change.leaderRecoveryState,
     leaderEpoch: led ? old.leaderEpoch + 1 : old.leaderEpoch,
@@ -100,6 +108,7 @@ export function partitionRecord(
 
 function setPartition(edits: ImageEdits, topicId: Uuid, index: PartitionIndex, partition: PartitionImage): void {
   edits.partitions(topicId).set(index, partition);
+  edits.lastPartition = partition;
   const changed = edits.changedTopics.get(topicId);
   if (changed === undefined) edits.changedTopics.set(topicId, new Set([index]));
   else changed.add(index);
@@ -160,7 +169,7 @@ export const topics: ImagePart<
       edits.changedTopics.set(topicId, new Set());
     },
     PartitionRecord(edits, record) {
-      setPartition(edits, record.topicId, record.partitionId, partitionOf(record));
+      setPartition(edits, record.topicId, record.partitionId, partitionOf(record, edits.lastPartition));
     },
     PartitionChangeRecord(edits, change) {
       const { topicId, partitionId } = change;
