@@ -1,5 +1,5 @@
 import type { AnyConfigSpec, BrokerId } from "@samsa/base";
-import { bootstrapRecords } from "@samsa/controller";
+import { bootstrapRecords, type ControllerSettings, type ReplicationRules } from "@samsa/controller";
 import type { MetadataImage } from "@samsa/metadata";
 import type { Endpoint, ListenerPlan } from "./config/listeners.ts";
 import { addControllerGauges, ElectionCounts } from "./controller/controller-gauges.ts";
@@ -13,7 +13,7 @@ import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { BrokerMetrics } from "./turn/metrics.ts";
 import { PeriodicTasks } from "./turn/periodic-tasks.ts";
 import type { Turn } from "./turn/turn.ts";
-import { configRules, SOURCE } from "./config/settings.ts";
+import { configRules, type Settings, SOURCE } from "./config/settings.ts";
 import { topicConfigs } from "./config/topic-configs.ts";
 import type { SharedParts } from "./shared-parts.ts";
 import type { ControllerChannel } from "./controller/controller-channel.ts";
@@ -36,6 +36,22 @@ const HELD_BYTES = 64 * 1024 * 1024;
 
 /** Interval at which connections are looked at that do not take their replies, in ms. */
 const STALLED_MS = 1000;
+
+/** Looks up the settings for elections of a topic. It keeps those of the last topic, for the topic's other partitions. */
+function replicationRules(settings: Settings): ControllerSettings["replication"] {
+  let last:
+    | { readonly configs: MetadataImage["configs"]; readonly topic: string; readonly rules: ReplicationRules }
+    | undefined;
+  return (image, topic) => {
+    if (last?.topic === topic && last.configs === image.configs) return last.rules;
+    const rules = {
+      uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",
+      minInsyncReplicas: Number(settings.topicValue(image, topic, "min.insync.replicas").value),
+    };
+    last = { configs: image.configs, topic, rules };
+    return rules;
+  };
+}
 
 /** The controller of a node (`ControllerServer`). */
 export class ControllerRole {
@@ -77,10 +93,7 @@ export class ControllerRole {
         uncleanElectionIntervalMs: config["unclean.leader.election.interval.ms"],
         maxIdleIntervalMs: config["metadata.max.idle.interval.ms"],
         configs: configRules(() => settings.broker(this.#controller.image)),
-        replication: (image, topic) => ({
-          uncleanLeaderElection: settings.topicValue(image, topic, "unclean.leader.election.enable").value === "true",
-          minInsyncReplicas: Number(settings.topicValue(image, topic, "min.insync.replicas").value),
-        }),
+        replication: replicationRules(settings),
         describeTopic: overrides => this.#describeTopic(overrides),
       },
     );
