@@ -77,6 +77,8 @@ interface Follower {
 /** Time of something that has not happened. */
 const NEVER = -Infinity;
 
+const NO_FOLLOWERS: ReadonlyMap<BrokerId, Follower> = new Map();
+
 /** The proposal was not applied, and will not be: the committed ISR is known to hold. */
 const REVERTED: ReadonlySet<number> = new Set([Errors.OPERATION_NOT_ATTEMPTED.code, Errors.INELIGIBLE_REPLICA.code]);
 /** The proposal is out of date, or may have been applied: the metadata will tell. */
@@ -108,7 +110,8 @@ export class LeaderReplica {
   #state: PartitionState;
   /** Committed ISR. */
   #isr: readonly BrokerId[] = [];
-  readonly #followers = new Map<BrokerId, Follower>();
+  /** By id; one empty map for all partitions without other replicas. */
+  #followers: ReadonlyMap<BrokerId, Follower> = NO_FOLLOWERS;
   #epochStart: Offset = 0;
   /** End of the leader's own records that count: they are written, and flushed if the settings ask for it. */
   #ownEnd: Offset = 0;
@@ -224,10 +227,13 @@ export class LeaderReplica {
   }
 
   #assign(replicas: readonly BrokerId[]): void {
-    for (const id of this.#followers.keys()) if (!replicas.includes(id)) this.#followers.delete(id);
+    const { self } = this.#brokers;
+    if (this.#followers.size === 0 && replicas.every(id => id === self)) return;
+    const followers = new Map<BrokerId, Follower>();
+    for (const [id, known] of this.#followers) if (replicas.includes(id)) followers.set(id, known);
     for (const id of replicas) {
-      if (id === this.#brokers.self || this.#followers.has(id)) continue;
-      this.#followers.set(id, {
+      if (id === self || followers.has(id)) continue;
+      followers.set(id, {
         id,
         end: -1,
         start: -1,
@@ -239,6 +245,7 @@ export class LeaderReplica {
         isMaximal: false,
       });
     }
+    this.#followers = followers;
   }
 
   /** Begins an epoch: followers in the ISR get the whole time to catch up (`Replica.resetReplicaState`). */
@@ -321,19 +328,23 @@ export class LeaderReplica {
   /**
    * Removes followers from the ISR that have not caught up for `replica.lag.time.max.ms` (`Partition.maybeShrinkIsr`), and
    * stops waiting for such followers outside of it. To be called when brokers have changed, too: one may be able to join
-   * now, and does not fetch the partition again before it has something new.
+   * now, and does not fetch the partition again before it has something new. False if there is no other replica, and
+   * nothing has changed.
    */
-  tick(now: number): void {
+  tick(now: number): boolean {
+    const { self } = this.#brokers;
+    if (this.#followers.size === 0 && this.#isr.length === 1 && this.#isr[0] === self) return false;
     if (this.#pending === undefined) {
       const stays = (id: BrokerId): boolean => {
         const follower = this.#followers.get(id);
-        return id === this.#brokers.self || (follower !== undefined && this.#isCaughtUp(follower, now));
+        return id === self || (follower !== undefined && this.#isCaughtUp(follower, now));
       };
       const rest = this.#isr.filter(stays);
       if (rest.length < this.#isr.length) this.#propose(rest, undefined);
     }
     this.#expandAny(now);
     this.#advance(now);
+    return true;
   }
 
   #isCaughtUp({ end, caughtUpAt }: Follower, now: number): boolean {

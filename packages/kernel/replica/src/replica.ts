@@ -33,6 +33,7 @@ export interface Settled<W> {
 }
 
 const NO_EPOCH = -1;
+const NOTHING: readonly never[] = [];
 
 /** Ends of the log of a replica that begins to lead. */
 export interface LeaderStart {
@@ -55,11 +56,8 @@ export class Replica<W> {
   #followed: Offset;
   #leader: LeaderReplica | undefined;
   #minInSync = 1;
-  readonly #waits: Readonly<Record<Acks, Waits<W>>> = {
-    LEADER: new Waits(),
-    COMMITTED: new Waits(),
-    IN_SYNC: new Waits(),
-  };
+  /** Undefined before the first append: most partitions of a large broker get none for a long time. */
+  #waits: Readonly<Record<Acks, Waits<W>>> | undefined;
 
   constructor(highWatermark: Offset, options: LeaderOptions) {
     this.#followed = highWatermark;
@@ -101,7 +99,7 @@ export class Replica<W> {
 
   /** Number of appends that are kept: those that wait, and some that were cancelled. */
   get waiting(): number {
-    return Object.values(this.#waits).reduce((sum, { size }) => sum + size, 0);
+    return Object.values(this.#waits ?? {}).reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Error code for a client with another leader epoch than this broker's; epoch −1 is always accepted. */
@@ -120,6 +118,7 @@ export class Replica<W> {
   /** Adds an append whose last record is before `end`. `settled` or a change of role ends the wait; it may be cancelled. */
   appended(end: Offset, acks: Acks, item: W): Wait<W> {
     invariant(this.#role === "LEADER", "only a leader appends for clients");
+    this.#waits ??= { LEADER: new Waits(), COMMITTED: new Waits(), IN_SYNC: new Waits() };
     return this.#waits[acks].add(end, item);
   }
 
@@ -141,7 +140,7 @@ export class Replica<W> {
   /** Returns the appends whose waits end now (`DelayedProduce`, `Partition.checkEnoughReplicasReachOffset`). */
   settled(): readonly Settled<W>[] {
     const leader = this.#leader;
-    if (leader === undefined) return [];
+    if (leader === undefined || this.#waits === undefined) return NOTHING;
     const { highWatermark } = leader;
     const { LEADER, COMMITTED, IN_SYNC } = this.#waits;
     // The records are in the log, even if the replicas in sync have become too few since.
@@ -199,6 +198,6 @@ export class Replica<W> {
     this.#followed = this.highWatermark;
     this.#leader = undefined;
     this.#fault = errorCode;
-    return { items: Object.values(this.#waits).flatMap(waits => waits.all()), errorCode };
+    return { items: Object.values(this.#waits ?? {}).flatMap(waits => waits.all()), errorCode };
   }
 }

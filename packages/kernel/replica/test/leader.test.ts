@@ -167,6 +167,21 @@ describe("a follower joins the ISR", () => {
 });
 
 describe("a follower leaves the ISR", () => {
+  test("in which a leader without other replicas has nothing to look for", () => {
+    const leader = new Leader([1, 2]);
+    const tick = () => leader.replica.leader?.tick(leader.now);
+    expect(tick()).toBe(true);
+    leader.image(6, 8, [1], [1]);
+    expect(tick()).toBe(false);
+    expect(leader.asks()).toBeUndefined();
+    leader.image(6, 9, [1, 2], [1]);
+    expect(tick()).toBe(true);
+    expect(leader.asks()?.[1], "broker 2 is no replica any more").toEqual([1]);
+    leader.image(7, 10, [1], [1, 3]);
+    expect([tick(), leader.fetched(3, 10), leader.fetched(2, 10)]).toEqual([true, 0, expect.any(Number)]);
+    expect(leader.asks()?.[1]).toEqual([1, 3]);
+  });
+
   test("after replica.lag.time.max.ms without the end of the log", () => {
     const leader = new Leader([1, 2, 3]);
     leader.fetched(2, 10);

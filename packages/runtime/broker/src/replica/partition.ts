@@ -306,21 +306,21 @@ export class Partition implements Watched {
 
   /** Tells `reader` of new records, until `unfollow`. */
   follow(reader: ReplicaWatcher): void {
-    this.#readers.replicas.add(reader);
+    this.#readers.join(reader);
   }
 
   /** Ends `follow`. Later fetches of the session with this pulse are none of this partition. */
   unfollow(reader: ReplicaWatcher, pulse: Pulse): void {
-    this.#readers.replicas.delete(reader);
+    this.#readers.leave(reader);
     this.#replica.leader?.forgotten(reader.replicaId, pulse);
   }
 
   watch(watcher: Watcher): void {
-    this.#readers.watchers.add(watcher);
+    this.#readers.watch(watcher);
   }
 
   unwatch(watcher: Watcher): void {
-    this.#readers.watchers.delete(watcher);
+    this.#readers.unwatch(watcher);
   }
 
   /**
@@ -515,8 +515,7 @@ export class Partition implements Watched {
 
   /** Looks for followers that lag, or are gone, since the last call. */
   sweep(): void {
-    this.#replica.leader?.tick(this.#env.clock.monotonic());
-    if (this.#replica.leader !== undefined) this.#led();
+    if (this.#replica.leader?.tick(this.#env.clock.monotonic()) === true) this.#led();
   }
 
   /** Tells the other replicas that the log begins later now. */

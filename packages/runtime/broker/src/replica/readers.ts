@@ -28,8 +28,9 @@ export interface ReplicaWatcher {
 /** Readers of a partition, and the bytes that they have not been told of (`DelayedFetch`). */
 export class Readers {
   readonly #report: Report;
-  readonly watchers = new Set<Watcher>();
-  readonly replicas = new Set<ReplicaWatcher>();
+  /** Undefined before the first one comes, like `#replicas`. */
+  #watchers: Set<Watcher> | undefined;
+  #replicas: Set<ReplicaWatcher> | undefined;
   /** Bytes appended and not yet below the high watermark. */
   #unseen = 0;
   /** Bytes appended in this turn. */
@@ -37,6 +38,25 @@ export class Readers {
 
   constructor(report: Report) {
     this.#report = report;
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watchers ??= new Set();
+    this.#watchers.add(watcher);
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#watchers?.delete(watcher);
+  }
+
+  /** Adds a replica that fetches from the partition. */
+  join(replica: ReplicaWatcher): void {
+    this.#replicas ??= new Set();
+    this.#replicas.add(replica);
+  }
+
+  leave(replica: ReplicaWatcher): void {
+    this.#replicas?.delete(replica);
   }
 
   /** Counts bytes that were appended. */
@@ -55,23 +75,25 @@ export class Readers {
   written(): void {
     const bytes = this.#added;
     this.#added = 0;
-    if (bytes > 0 && this.replicas.size > 0) guardEach(this.replicas, reader => reader.appended(bytes), this.#report);
+    if (bytes > 0 && this.#replicas !== undefined)
+      guardEach(this.#replicas, reader => reader.appended(bytes), this.#report);
   }
 
   /** Tells all that the high watermark has risen by `risen` of the `beyond` records that were beyond it. */
   advanced(partition: Watched, risen: number, beyond: number): void {
     const bytes = risen >= beyond ? this.#unseen : Math.ceil((this.#unseen * risen) / beyond);
     this.#unseen -= bytes;
-    guardEach(this.watchers, watcher => watcher.advanced(bytes, partition), this.#report);
+    if (this.#watchers !== undefined)
+      guardEach(this.#watchers, watcher => watcher.advanced(bytes, partition), this.#report);
     this.moved();
   }
 
   moved(): void {
-    if (this.replicas.size > 0) guardEach(this.replicas, reader => reader.moved(), this.#report);
+    if (this.#replicas !== undefined) guardEach(this.#replicas, reader => reader.moved(), this.#report);
   }
 
   changed(): void {
-    guardEach([...this.watchers], watcher => watcher.changed(), this.#report);
-    guardEach([...this.replicas], reader => reader.changed(), this.#report);
+    if (this.#watchers !== undefined) guardEach([...this.#watchers], watcher => watcher.changed(), this.#report);
+    if (this.#replicas !== undefined) guardEach([...this.#replicas], reader => reader.changed(), this.#report);
   }
 }
