@@ -81,10 +81,11 @@ function firstSequence(batch: ProducerBatch): number {
 /** State of the producers of a log, with the rules of `ProducerStateManager` and `ProducerAppendInfo`. */
 export class ProducerStates {
   readonly entries = new Map<ProducerId, ProducerEntry>();
-  /** Open transactions, by producer id. */
-  private readonly open = new Map<ProducerId, OpenTxn>();
+  /** Open transactions, by producer id; undefined before the first. */
+  private open: Map<ProducerId, OpenTxn> | undefined;
   readonly undecided = new UndecidedTxns();
-  private readonly verifications = new Map<ProducerId, Verification>();
+  /** Undefined before the first one. */
+  private verifications: Map<ProducerId, Verification> | undefined;
   private nextGuard = 1;
   /** Offset up to which the state includes the log. */
   endOffset: Offset = 0;
@@ -93,8 +94,8 @@ export class ProducerStates {
 
   clear(): void {
     this.entries.clear();
-    this.open.clear();
-    this.verifications.clear();
+    this.open?.clear();
+    this.verifications?.clear();
     this.undecided.clear();
     this.endOffset = 0;
   }
@@ -106,7 +107,7 @@ export class ProducerStates {
     const open = entries.filter(({ txnFirstOffset }) => txnFirstOffset >= 0);
     open.sort((a, b) => a.txnFirstOffset - b.txnFirstOffset);
     for (const { producerId, txnFirstOffset } of open) {
-      this.open.set(producerId, this.undecided.begin(txnFirstOffset));
+      (this.open ??= new Map()).set(producerId, this.undecided.begin(txnFirstOffset));
     }
   }
 
@@ -135,7 +136,7 @@ export class ProducerStates {
     if (origin === "replication") return PRODUCER_ERROR.NONE;
     if (entry !== undefined && epoch < entry.epoch) return PRODUCER_ERROR.INVALID_PRODUCER_EPOCH;
     if (origin === "client") {
-      const error = this.checkSequence(entry, this.verifications.get(producerId), epoch, baseSequence);
+      const error = this.checkSequence(entry, this.verifications?.get(producerId), epoch, baseSequence);
       if (error !== 0) return error;
     }
     const open = entry !== undefined && entry.txnFirstOffset >= 0;
@@ -197,10 +198,10 @@ export class ProducerStates {
     entry.batches.push({ lastSequence, lastOffset, offsetDelta, timestamp });
     entry.lastTimestamp = timestamp;
     if (!batch.isTransactional) return;
-    this.verifications.delete(entry.producerId);
+    this.verifications?.delete(entry.producerId);
     if (entry.txnFirstOffset >= 0) return;
     entry.txnFirstOffset = batch.baseOffset;
-    this.open.set(entry.producerId, this.undecided.begin(batch.baseOffset));
+    (this.open ??= new Map()).set(entry.producerId, this.undecided.begin(batch.baseOffset));
   }
 
   /** Applies an appended marker; returns the transaction that it ends, if one was open. */
@@ -211,13 +212,13 @@ export class ProducerStates {
     entry.lastTimestamp = marker.timestamp;
     entry.txnFirstOffset = -1;
     const { producerId } = entry;
-    const verification = this.verifications.get(producerId);
+    const verification = this.verifications?.get(producerId);
     // With transaction.version 2, a producer may begin its next transaction, in the marker's epoch, before the marker.
     const isNextBegun = verification?.supportsEpochBump === true && verification.epoch === batch.producerEpoch;
-    if (!isNextBegun) this.verifications.delete(producerId);
-    const txn = this.open.get(producerId);
+    if (!isNextBegun) this.verifications?.delete(producerId);
+    const txn = this.open?.get(producerId);
     if (txn === undefined) return undefined;
-    this.open.delete(producerId);
+    this.open?.delete(producerId);
     this.undecided.end(txn, batch.baseOffset);
     return { producerId, firstOffset, lastOffset: batch.baseOffset, aborted: !marker.commit };
   }
@@ -236,10 +237,16 @@ export class ProducerStates {
     const entry = this.entries.get(producerId);
     if (entry !== undefined && epoch < entry.epoch) return VERIFICATION.STALE;
     if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === epoch) return VERIFICATION.OPEN;
-    const known = this.verifications.get(producerId);
+    const known = this.verifications?.get(producerId);
     if (known === undefined) {
       const guard = this.nextGuard++;
-      this.verifications.set(producerId, { guard, since: now, epoch, lowestSequence: sequence, supportsEpochBump });
+      (this.verifications ??= new Map()).set(producerId, {
+        guard,
+        since: now,
+        epoch,
+        lowestSequence: sequence,
+        supportsEpochBump,
+      });
       return guard;
     }
     if (epoch > known.epoch) {
@@ -251,14 +258,14 @@ export class ProducerStates {
 
   /** Number of transactions that are being verified. */
   get verifying(): number {
-    return this.verifications.size;
+    return this.verifications?.size ?? 0;
   }
 
   /** True if a transactional batch is verified: its transaction is open, or `guard` is that of its verification. */
   verified(batch: BatchCursor, guard: number): boolean {
     const entry = this.entries.get(batch.producerId);
     if (entry !== undefined && entry.txnFirstOffset >= 0 && entry.epoch === batch.producerEpoch) return true;
-    return guard !== 0 && this.verifications.get(batch.producerId)?.guard === guard;
+    return guard !== 0 && this.verifications?.get(batch.producerId)?.guard === guard;
   }
 
   /**
@@ -267,8 +274,8 @@ export class ProducerStates {
    */
   expire(now: number, expirationMs: number): number {
     let gone = 0;
-    for (const [producerId, { since }] of this.verifications) {
-      if (now - since >= expirationMs) this.verifications.delete(producerId);
+    for (const [producerId, { since }] of this.verifications ?? []) {
+      if (now - since >= expirationMs) this.verifications?.delete(producerId);
     }
     for (const entry of this.entries.values()) {
       if (entry.txnFirstOffset < 0 && subtractI64(now, entry.lastTimestamp) >= expirationMs) {
