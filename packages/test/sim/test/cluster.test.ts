@@ -1,6 +1,8 @@
-import type { Env } from "@samsa/base";
+import { type Env, ZERO_UUID } from "@samsa/base";
+import { nodeCodecs, nodeCrc32c } from "@samsa/node";
 import { type ClusterOutcome, clusterReplayCommand, runCluster } from "@samsa/sim";
 import { expect, test } from "vitest";
+import { ClusterLedger } from "../src/cluster/cluster-ledger.ts";
 
 /** Seeds whose clusters do, together, all that a scenario may. */
 const SEEDS = [1, 2, 6, 13];
@@ -52,4 +54,21 @@ test("the rules of clusters find an fsync that does nothing", { timeout: 0 }, as
     if (violation !== undefined) found.push(violation.rule);
   }
   expect(found).toHaveLength(1);
+});
+
+test("what Kafka allows to be lost is counted, and what was deleted is not lost", () => {
+  const ledger = new ClusterLedger({ crc32c: nodeCrc32c(), codecs: nodeCodecs() });
+  const topic = { name: "t", id: ZERO_UUID, partitions: 1, replicas: 3, minIsr: 2, flushed: false };
+  const place = { topic, partition: 0 };
+  const ack = (offset: number, ...values: string[]): void => {
+    ledger.sent(place, values);
+    ledger.acked(place, values, { process: "p", offset, durable: true });
+  };
+  ack(0, "deleted", "lost");
+  ledger.mayLose(() => true);
+  ack(2, "lost in doubt");
+  ledger.trimmed(place, 1);
+  ledger.whole();
+  ledger.readThrough(place, 1);
+  expect([ledger.promised, ledger.lost]).toEqual([2, 2]);
 });

@@ -29,6 +29,8 @@ interface Book {
   /** Values that were acknowledged by all replicas in sync, by offset. */
   readonly acked: Map<number, string>;
   readonly read: Map<number, string>;
+  /** Offset of every value that was acknowledged by all replicas in sync, whether it may be lost or not. */
+  readonly promised: Map<string, number>;
   /** Offset of each value that was acknowledged or read. */
   readonly offsets: Map<string, number>;
   /** Number of losses that Kafka allows so far. */
@@ -59,6 +61,9 @@ export class ClusterLedger {
   #loses: ((topic: ClusterTopic) => boolean) | undefined;
   acknowledged = 0;
   served = 0;
+  /** Values in partitions that were read through: acknowledged by all replicas in sync, and of these those that are gone. */
+  promised = 0;
+  lost = 0;
 
   constructor(tools: { readonly crc32c: Crc32c; readonly codecs: BlockCodecs }) {
     this.#tools = tools;
@@ -72,6 +77,7 @@ export class ClusterLedger {
       place,
       sent: new Set(),
       acked: new Map(),
+      promised: new Map(),
       read: new Map(),
       offsets: new Map(),
       losses: 0,
@@ -99,7 +105,9 @@ export class ClusterLedger {
   ): void {
     const book = this.#book(place);
     this.acknowledged += values.length;
-    if (!ack.durable || this.isInDoubt(place)) return;
+    if (!ack.durable) return;
+    if (place.topic.unclean !== true) values.forEach((value, i) => book.promised.set(value, ack.offset + i));
+    if (this.isInDoubt(place)) return;
     values.forEach((value, i) => {
       this.#place(book, ack.offset + i, value);
       book.acked.set(ack.offset + i, value);
@@ -220,6 +228,17 @@ export class ClusterLedger {
       throw new Violation("a read record vanished", `${labelOf(place)} at ${offset}; it ends at ${end}`);
     }
     this.#history.push({ type: "read through", log: keyOf(place) });
+    this.#countLost(book);
+  }
+
+  /** Counts what is gone, where Kafka allows it, too. */
+  #countLost({ promised, read, trimmedTo }: Book): void {
+    const there = new Set(read.values());
+    for (const [value, offset] of promised) {
+      if (offset < trimmedTo) continue;
+      this.promised++;
+      if (!there.has(value)) this.lost++;
+    }
   }
 
   /** First anomaly that the independent check of the history finds. */

@@ -31,6 +31,9 @@ export interface ClusterOutcome extends SeedOutcome {
   readonly time: number;
   /** Counts of what happens in some scenarios only. */
   readonly activity: Readonly<Record<string, number>>;
+  /** Values that all replicas in sync had, in partitions that were read at the end, and those of them that are gone. */
+  readonly promised: number;
+  readonly lost: number;
 }
 
 /** Time within which a healed cluster must serve, in virtual milliseconds. */
@@ -376,6 +379,8 @@ class ClusterScenario {
       faults: [...this.#faults.counts.values()].reduce((sum, count) => sum + count, 0),
       time: this.world.now(),
       activity: this.#activity(),
+      promised: ledger.promised,
+      lost: ledger.lost,
     };
   }
 
