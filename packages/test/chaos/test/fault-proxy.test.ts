@@ -126,3 +126,10 @@ test("a slow link keeps the order of what it carries", async () => {
   const places = ["a1", "b2", "c3"].map(text => node.got.indexOf(text));
   expect(places).toEqual(places.toSorted((a, b) => a - b));
 });
+
+test("a connection to a node that is down is closed", async () => {
+  await new Promise(resolve => server.close(resolve));
+  const peer = new Peer("somebody");
+  peer.send("nobody is there");
+  await expect.poll(() => peer.isClosed).toBe(true);
+});

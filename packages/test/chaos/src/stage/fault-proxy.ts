@@ -135,7 +135,7 @@ export class FaultProxy {
       upstream.setNoDelay(true);
       sockets.push(upstream);
       upstream.once("close", ended);
-      pumps.push(new Pump(upstream, this.link(target, source), () => socket));
+      pumps.push(new Pump(upstream, this.link(target, source), socket));
       return upstream;
     };
     const line: Line = {

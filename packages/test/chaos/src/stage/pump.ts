@@ -24,10 +24,12 @@ export class Pump {
   #timer: NodeJS.Timeout | undefined;
   #isWaiting = false;
 
-  constructor(from: Socket, link: Link, reach: () => Socket) {
+  constructor(from: Socket, link: Link, to: Socket | (() => Socket)) {
     this.#from = from;
     this.#link = link;
-    this.#reach = reach;
+    // The end of a connection that never carried a byte must reach the other side, too.
+    if (typeof to !== "function") this.#to = to;
+    this.#reach = typeof to === "function" ? to : () => to;
     from.on("data", (bytes: Buffer) => this.push(bytes));
     from.on("error", ignored("the end of the connection follows"));
     from.once("close", () => this.#add({ at: performance.now() + link.latencyMs, bytes: undefined }));
