@@ -195,7 +195,7 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
   {
     name: "a verification outlives its transaction",
     file: `${LOG}/producers.ts`,
-    find: "if (!isNextBegun) this.verifications.delete(producerId);",
+    find: "if (!isNextBegun) this.verifications?.delete(producerId);",
     replace: "",
     why: "a late record begins a transaction that nobody ends (KIP-890)",
     tests: ["packages/kernel/log/test", "packages/runtime/storage/test"],
