@@ -89,6 +89,8 @@ export class LogState {
   readonly producers = new ProducerStates();
   /** Offsets of producer snapshots on disk, ascending. */
   snapshots: Offset[] = [];
+  /** False while the first segment has no files: they are made with the first record. */
+  isMade = true;
   startOffset: Offset = 0;
   endOffset: Offset = 0;
   private readonly options: LogStateOptions;

@@ -11,7 +11,6 @@ import {
   readOffsets,
   readTopicId,
   writeOffsets,
-  writeTopicId,
 } from "@samsa/log";
 import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
@@ -77,6 +76,8 @@ interface Known {
   readonly name: string;
   /** Names of the files in it. */
   readonly names: readonly string[];
+  /** Id of its topic; undefined: it is in `partition.metadata`. */
+  readonly topicId?: Uuid;
   /** -1 if the checkpoints do not contain the log. */
   readonly recoveryPoint: Offset;
   readonly start: Offset;
@@ -291,13 +292,13 @@ export class LogDir implements LogHome<PartitionLog> {
       startOffset: start,
       names: known.names,
     });
-    const named = readWhole(env.disk, `${path}/${PARTITION_FILE}`);
+    const named = known.names.includes(PARTITION_FILE) && readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     const log = new PartitionLog({
       home: this,
       place,
       topic,
       partition,
-      topicId: named === undefined ? undefined : readTopicId(named),
+      topicId: named ? readTopicId(named) : known.topicId,
       state,
       recoveryPoint: this.cleanStart ? state.endOffset : Math.min(Math.max(0, recoveryPoint), state.endOffset),
       checkpointed: recoveryPoint,
@@ -324,7 +325,7 @@ export class LogDir implements LogHome<PartitionLog> {
   create(topic: string, partition: PartitionIndex, topicId: Uuid): PartitionLog {
     invariant(!this.logs.has(keyOf(topic, partition)), "a log is created once");
     this.makeRoom(topic, partition);
-    const log = this.begin(topic, partition, { topicId, name: keyOf(topic, partition) });
+    const log = this.begin(topic, partition, topicId, keyOf(topic, partition));
     this.logs.set(keyOf(topic, partition), log);
     return log;
   }
@@ -335,20 +336,17 @@ export class LogDir implements LogHome<PartitionLog> {
     invariant(!this.futures.has(key) && !this.logs.has(key), "a log is not copied to where it is");
     const name = futureName(topic, partition, this.env.random.bytes(16));
     this.env.disk.makeDirectory(`${this.path}/${name}`);
-    const log = this.begin(topic, partition, { topicId, name });
+    const log = this.begin(topic, partition, topicId, name);
+    // The next start resumes the move of an empty log, too.
+    log.make();
     this.futures.set(key, log);
     return log;
   }
 
-  private begin(
-    topic: string,
-    partition: PartitionIndex,
-    { topicId, name }: { topicId: Uuid; name: string },
-  ): PartitionLog {
-    // The first flush makes partition.metadata durable before any record.
-    replaceFile(this.env.disk, `${this.path}/${name}/${PARTITION_FILE}`, writeTopicId(topicId), false);
-    const known = { name, names: [PARTITION_FILE], recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
+  private begin(topic: string, partition: PartitionIndex, topicId: Uuid, name: string): PartitionLog {
+    const known = { name, names: [], topicId, recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
     const log = this.loadLog(topic, partition, known);
+    if (log.state.isMade) log.make();
     if (this.stale.has(keyOf(topic, partition))) this.markCut(log, 0);
     return log;
   }

@@ -1,5 +1,15 @@
-import { type Disk, type DiskFile, entryAt } from "@samsa/base";
-import { DELETED_SUFFIX, type LogEffect, type LogState } from "@samsa/log";
+import { type Disk, type DiskFile, entryAt, type Uuid } from "@samsa/base";
+import {
+  DELETED_SUFFIX,
+  fileName,
+  LOG_SUFFIX,
+  type LogEffect,
+  type LogState,
+  OFFSET_INDEX_SUFFIX,
+  PARTITION_FILE,
+  TIME_INDEX_SUFFIX,
+  writeTopicId,
+} from "@samsa/log";
 import { removeIfThere, replaceFile } from "./files.ts";
 import type { LogHome } from "./log-home.ts";
 
@@ -26,6 +36,22 @@ export class LogFiles {
     this.disk = home.env.disk;
     this.place = place;
     this.state = state;
+  }
+
+  /** Makes `partition.metadata` and the files of the first segment, unless they exist. */
+  make(topicId: Uuid | undefined): void {
+    this.state.isMade = true;
+    if (topicId !== undefined) this.name(topicId);
+    const { base } = this.state.oldest;
+    for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+      this.disk.open(`${this.path}/${fileName(base, suffix)}`, "create").close();
+    }
+  }
+
+  /** Writes `partition.metadata`, which the next `sync` makes durable. */
+  name(topicId: Uuid): void {
+    replaceFile(this.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+    this.owe(PARTITION_FILE);
   }
 
   get path(): string {

@@ -18,9 +18,7 @@ import {
   PARTITION_FILE,
   type ProducerEntry,
   type Segment,
-  writeTopicId,
 } from "@samsa/log";
-import { replaceFile } from "./files.ts";
 import { LogFiles } from "./log-files.ts";
 import { LogLife } from "./log-life.ts";
 import { LogReader } from "./log-reader.ts";
@@ -155,10 +153,6 @@ export class PartitionLog {
   get producers(): ReadonlyMap<ProducerId, ProducerEntry> {
     return this.state.producers.entries;
   }
-  /** True if effects wait for `writePending`. */
-  get isPending(): boolean {
-    return this.effects.length > 0;
-  }
 
   /** Appends a copy of validated batches as leader; their headers get offsets, leader epoch and timestamp. */
   append(bytes: Uint8Array, request: AppendRequest): AppendResult {
@@ -205,6 +199,7 @@ export class PartitionLog {
     this.effects = [];
     this.touched = true;
     try {
+      if (!this.state.isMade) this.make();
       this.files.perform(effects);
       this.tail.written = this.endOffset;
       return true;
@@ -322,6 +317,7 @@ export class PartitionLog {
       if (!this.write()) throw new DiskError("EIO", this.path, "the log directory is offline");
       this.sealDue = false;
     }
+    const { isMade } = this.state;
     const { base } = this.state.active;
     const target = all ? this.endOffset : base;
     this.cutTo = Infinity;
@@ -333,7 +329,8 @@ export class PartitionLog {
       this.home.failed(error);
       throw error;
     }
-    this.isNamed = true;
+    // Files that were made meanwhile are named by the next flush.
+    this.isNamed = isMade;
     this.recoveryPoint = Math.max(this.recoveryPoint, Math.min(target, this.cutTo, this.endOffset));
     if (this.cutTo < base || this.sealedTo >= base) return;
     this.sealedTo = base;
@@ -370,8 +367,13 @@ export class PartitionLog {
   /** Gives a log without a topic id its topic's id. */
   adopt(topicId: Uuid): void {
     this.topicId = topicId;
-    this.guarded(() => replaceFile(this.home.env.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false));
-    this.files.owe(PARTITION_FILE);
+    if (this.state.isMade) this.guarded(() => this.files.name(topicId));
+  }
+
+  /** Makes the files of a log that has none. A log without records needs none: many never get one. */
+  make(): void {
+    this.isNamed = false;
+    this.guarded(() => this.files.make(this.topicId));
   }
 
   /** Deletes segments that retention no longer keeps. Returns their number. */
@@ -506,7 +508,7 @@ export class PartitionLog {
     // A retired log stays if the move fails after its copy has taken its place.
     if (this.life.isOpen) this.retire();
     try {
-      if (this.home.offline) return;
+      if (this.home.offline || (!this.state.isMade && this.effects.length === 0)) return;
       // A clean start relies on the last entry of the time index and on the producer snapshot.
       this.state.close(this.effects);
       if (!this.writePending() || !this.touched) return;

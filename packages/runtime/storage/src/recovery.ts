@@ -258,6 +258,9 @@ function createFirst(state: LogState, { env, place, startOffset }: LoadOptions):
   const out: LogEffect[] = [];
   state.createSegment(startOffset, env.clock.now(), out);
   state.startOffset = state.endOffset = state.producers.endOffset = startOffset;
+  // Only their names say where such a log begins, or how large its file is.
+  state.isMade = startOffset > 0 || state.config.preallocate;
+  if (!state.isMade) return;
   for (const effect of out) {
     if (effect.kind !== "write" && effect.kind !== "allocate") continue;
     const file = env.disk.open(`${place.path}/${effect.file}`, "create");

@@ -96,7 +96,8 @@ describe("several log directories", () => {
   });
 
   test("do not begin a log twice that one of them has failed to make", () => {
-    const dirs = open(["/a", "/b"]);
+    // Files that are allocated in full are made at once.
+    const dirs = open(["/a", "/b"], { configOf: () => ({ ...CONFIG, preallocate: true }) });
     node.disk.fault = (operation, path) => (operation === "write" && path.startsWith("/a") ? "EIO" : undefined);
     expect(dirs.create("t", 0, TOPIC_ID)).toBeUndefined();
     expect([dirs.live.map(({ path }) => path), node.env.disk.stat("/b/t-0")]).toEqual([["/b"], undefined]);

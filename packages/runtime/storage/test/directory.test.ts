@@ -62,6 +62,69 @@ describe("recovery", () => {
   });
 });
 
+describe("a log without records", () => {
+  const filesOf = ({ node }: Fixture): string[] => node.env.disk.list("/data/t-0").map(({ name }) => name);
+  const ALL = [
+    "00000000000000000000.index",
+    "00000000000000000000.log",
+    "00000000000000000000.timeindex",
+    "leader-epoch-checkpoint",
+    "partition.metadata",
+  ];
+
+  test("has no files until its first record, not even after stops, epochs and looks at it", async () => {
+    const fixture = new Fixture(1);
+    for (let epoch = 1; epoch < 4; epoch++) {
+      const { log } = fixture;
+      // The metadata give the id of a log without `partition.metadata`.
+      if (epoch > 1) log.adopt(TOPIC_ID);
+      log.beginEpoch(epoch);
+      expect([log.endOffset, log.size, log.offsetForTimestamp(0), log.enforceRetention(NOW)]).toEqual([
+        0,
+        0,
+        undefined,
+        0,
+      ]);
+      await fixture.settle(fixture.dir.checkpoint());
+      await fixture.settle(fixture.dir.close());
+      expect(filesOf(fixture)).toEqual([]);
+      fixture.dir = fixture.open();
+      expect(fixture.log.topicId).toBeUndefined();
+    }
+    fixture.log.adopt(TOPIC_ID);
+    fixture.log.append(fixture.batch(1), REQUEST);
+    fixture.log.writePending();
+    expect(filesOf(fixture).sort()).toEqual(ALL);
+    expect(fixture.log.isNamed, "the names are not durable yet").toBe(false);
+    await fixture.settle(fixture.log.syncNames());
+    expect(fixture.log.isNamed).toBe(true);
+    await fixture.flush();
+    fixture.crash();
+    expect([fixture.log.topicId, fixture.log.endOffset]).toEqual([TOPIC_ID, 1]);
+  });
+
+  test("is not named by a flush that began before its first record", async () => {
+    const fixture = new Fixture(1);
+    const { log } = fixture;
+    const before = log.syncNames();
+    log.append(fixture.batch(1), REQUEST);
+    log.writePending();
+    await fixture.settle(before);
+    expect(log.isNamed).toBe(false);
+    await fixture.settle(log.syncNames());
+    expect(log.isNamed).toBe(true);
+  });
+
+  test("makes its files at once if it begins at a later offset", async () => {
+    const fixture = new Fixture(1);
+    fixture.log.restartAt(7);
+    await fixture.settle(fixture.dir.close());
+    expect(filesOf(fixture)).toContain("00000000000000000007.log");
+    fixture.dir = fixture.open();
+    expect([fixture.log.topicId, fixture.log.startOffset, fixture.log.endOffset]).toEqual([TOPIC_ID, 7, 7]);
+  });
+});
+
 describe("high watermarks", () => {
   const FILE = "/data/replication-offset-checkpoint";
 

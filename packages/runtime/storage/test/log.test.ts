@@ -130,9 +130,11 @@ class Model {
       log.writePending();
       log.truncateTo(at);
       // A power failure may undo a truncation that is not synced, as in Kafka; the leader then asks for it again.
-      const active = fixture.node.env.disk.open(`${log.path}/${log.state.active.file}`, "write");
-      active.syncNow();
-      active.close();
+      if (log.state.isMade) {
+        const active = fixture.node.env.disk.open(`${log.path}/${log.state.active.file}`, "write");
+        active.syncNow();
+        active.close();
+      }
       fixture.node.env.disk.syncDirectoryNow(log.path);
       this.end = Math.min(this.end, at);
       this.start = Math.min(this.start, this.end);
