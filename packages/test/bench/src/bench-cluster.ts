@@ -3,7 +3,7 @@ import { nodeEnv } from "@samsa/node";
 import { BrokerConnection, type ResponseOf, WireError } from "@samsa/wire";
 import { type BrokerProcess, sleep } from "./process.ts";
 
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 600_000;
 /** Least pause between two questions, in ms; an expensive question is followed by a pause as long as itself. */
 const PAUSE_MS = 5;
 const METADATA_TOPIC = "__cluster_metadata";
@@ -84,6 +84,20 @@ export class BenchCluster {
       await this.#until("all replicas in sync", index, async connection => {
         const { brokers, topics } = await connection.call("Metadata", { topics: null });
         return brokers.length === this.#nodes.length && topics.every(({ partitions }) => whole(partitions));
+      });
+    }
+  }
+
+  /**
+   * Waits until each node has the logs of `count` partitions of topics whose names begin with `prefix`. The metadata name
+   * all replicas of a new topic as in sync before a broker has made a log.
+   */
+  async logsMade(prefix: string, count: number): Promise<void> {
+    for (const index of this.#nodes.keys()) {
+      await this.#until(`${count} logs`, index, async connection => {
+        const { results } = await connection.call("DescribeLogDirs", { topics: null });
+        const topics = results.flatMap(result => result.topics).filter(({ name }) => name.startsWith(prefix));
+        return topics.reduce((sum, { partitions }) => sum + partitions.length, 0) >= count;
       });
     }
   }

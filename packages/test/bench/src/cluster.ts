@@ -134,8 +134,10 @@ export async function clusterMany(contender: Contender, _java: Java, { folder, q
   try {
     await cluster.joined();
     const began = performance.now();
-    for (let i = 0; i < (quick ? MANY / 5 : MANY) / PART; i++) await cluster.createTopic(0, `many-${i}`, PART, NODES);
+    const partitions = quick ? MANY / 5 : MANY;
+    for (let i = 0; i < partitions / PART; i++) await cluster.createTopic(0, `many-${i}`, PART, NODES);
     await cluster.inSync();
+    await cluster.logsMade("many-", partitions);
     figures.set("cluster-many.create", performance.now() - began);
     await sleep(IDLE_MS);
     figures.set("cluster-many.memory", cluster.residentMiB());
