@@ -145,6 +145,7 @@ export class BrokerRole {
       dirs,
       channel: channels.heartbeat,
       metadataOffset,
+      complaint: () => shared.quorum.complaint,
     });
     const brokerEpoch = () => this.#lifecycle.brokerEpoch;
     this.#assignments = new Assignments({ nodeId, brokerEpoch, channel: channels.assignments });

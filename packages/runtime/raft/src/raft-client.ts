@@ -143,6 +143,11 @@ export class RaftClient {
     return this.#node?.leaderId;
   }
 
+  /** Newest answer without sense of another replica, such as one of another cluster. */
+  get complaint(): string | undefined {
+    return this.#complaint;
+  }
+
   get isLeader(): boolean {
     return this.#node?.role === "LEADER";
   }

@@ -11,7 +11,7 @@ import {
   type Uuid,
 } from "@samsa/base";
 import type { MetadataChanges, MetadataImage } from "@samsa/metadata";
-import { Apis, errorOf } from "@samsa/protocol";
+import { Apis, errorOf, Errors } from "@samsa/protocol";
 import type { LogDirs } from "@samsa/storage";
 import type { BrokerConfig } from "../config/configs.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
@@ -29,8 +29,11 @@ interface Host {
   readonly channel: ControllerChannel;
   /** Offset of the last metadata record that this broker has. */
   readonly metadataOffset: () => Offset;
+  /** Reason why a replica of the metadata log refuses this node, if there is one: then no controller is found. */
+  readonly complaint: () => string | undefined;
 }
 
+const { code: REQUEST_TIMED_OUT } = Errors.REQUEST_TIMED_OUT;
 /** Pause before a registration that was refused is tried again, in ms. */
 const REGISTRATION_RETRY_MS = 100;
 /** Pause before the first repetition of a request to be unfenced or to stop, in ms. */
@@ -199,7 +202,9 @@ export class BrokerLifecycle implements MetadataPublisher {
     if (errorCode !== 0) {
       const { name, message } = errorOf(errorCode);
       if (this.#state === "STARTING" && env.clock.monotonic() >= this.#deadline) {
-        this.#caughtUp.fail(new Error(`the controller refuses to register this broker: ${name} (${message})`));
+        const complaint = errorCode === REQUEST_TIMED_OUT ? this.#host.complaint() : undefined;
+        const why = complaint ?? `${name} (${message})`;
+        this.#caughtUp.fail(new Error(`the controller refuses to register this broker: ${why}`));
       }
       env.logger.info("the controller refuses to register this broker, which tries again", { error: name });
       return REGISTRATION_RETRY_MS;
