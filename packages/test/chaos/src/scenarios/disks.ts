@@ -11,8 +11,31 @@ const STRETCH = 100;
 /** Longest pause of writes when a log directory fails, in ms. */
 const PAUSE_MS = 2000;
 
-async function fullDisk(run: Run): Promise<void> {
-  const disk = SmallDisk.mount();
+/** End of a disk: it is full, or its writes fail. */
+interface Ending {
+  readonly name: string;
+  readonly begin: (disk: SmallDisk) => void;
+  /** Undoes it while the node is stopped. */
+  readonly undo: (disk: SmallDisk) => void;
+}
+
+const FULL: Ending = {
+  name: "full",
+  begin: disk => disk.fill(LEFT_BYTES),
+  undo: disk => disk.relieve(),
+};
+const FAILING: Ending = {
+  name: "failing (EIO)",
+  begin: disk => disk.fail(),
+  undo: disk => disk.repair(),
+};
+
+async function badDisk(run: Run): Promise<void> {
+  for (const ending of [FULL, FAILING]) await onDisk(run, ending);
+}
+
+async function onDisk(run: Run, ending: Ending): Promise<void> {
+  const disk = SmallDisk.mount(ending === FAILING);
   try {
     const directories = [disk.large, join(disk.directory, "data")];
     const roles = "broker,controller";
@@ -20,14 +43,21 @@ async function fullDisk(run: Run): Promise<void> {
       ...({ id, vendor: "samsa", roles } as const),
       settings: id === 3 ? [`log.dirs=${directories.join()}`] : [],
     }));
-    await onStage(run, { nodes, directories: new Map([[3, directories]]) }, stage => fill(run, stage, disk));
+    // A device tells of a failed write when the records are flushed.
+    const topicConfigs = { "flush.messages": "1" };
+    const options = {
+      nodes,
+      directories: new Map([[3, directories]]),
+      ...(ending === FAILING ? { topicConfigs } : {}),
+    };
+    await onStage(run, options, stage => endDisk(run, stage, disk, ending));
   } finally {
     disk.dispose();
   }
 }
 
-/** Fills the file system of a log directory under load, makes room, and starts the node again. */
-async function fill(run: Run, stage: Stage, disk: SmallDisk): Promise<void> {
+/** Ends the file system of a log directory under load, undoes it, and starts the node again. */
+async function endDisk(run: Run, stage: Stage, disk: SmallDisk, { name, begin, undo }: Ending): Promise<void> {
   const path = join(disk.directory, "data");
   await stage.load("steady");
   for (let round = 0; round < run.rounds; round++) {
@@ -36,22 +66,23 @@ async function fill(run: Run, stage: Stage, disk: SmallDisk): Promise<void> {
     await until("a replica moves to the small disk", () => existsSync(join(path, "steady-0")));
     await stage.whole();
     stage.mark();
-    disk.fill(LEFT_BYTES);
+    begin(disk);
     await until("the directory is offline", async () =>
       (await stage.partitions("steady", 1)).some(({ offlineReplicas }) => offlineReplicas.includes(3)),
     );
     await stage.more(STRETCH, "with a directory offline");
     const ms = stage.pauses();
-    run.holdTime(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms when a disk is full`);
+    run.say(`${name}: ${ms.toFixed()} ms without writes`);
+    run.holdTime(ms <= PAUSE_MS, `writes pause for ${ms.toFixed()} ms when a disk is ${name}`);
     const rest = await stage.partitions("steady", 1);
     const served = rest.filter(({ isrNodes }) => isrNodes.includes(3)).length;
-    run.note("partitions of the other directory in sync:", served);
+    run.note(`partitions of the other directory in sync, ${name}:`, served);
     run.hold(served > 0, "the other log directory does not serve");
-    disk.relieve();
     await stage.cluster.node(3).stop();
+    undo(disk);
     await stage.cluster.node(3).start();
     await stage.whole(true);
-    await stage.more(STRETCH, "with room again");
+    await stage.more(STRETCH, "with a good disk again");
   }
 }
 
@@ -161,10 +192,12 @@ export const DISKS: readonly Scenario[] = [
   },
   {
     id: "R20",
-    title: "a disk is full",
-    does: "One of two log directories of a node, a file system of 64 MiB, fills up under load; later there is room again.",
+    title: "a disk is full, or fails",
+    does:
+      "One of two log directories of a node, a file system of 64 MiB, fills up under load (ENOSPC); later there is room " +
+      "again. On another cluster its device fails (EIO), and is replaced.",
     rule: `The directory goes offline, the other one serves, writes pause for at most ${PAUSE_MS / 1000} s, and nothing is lost.`,
     runs: "processes",
-    play: fullDisk,
+    play: badDisk,
   },
 ];
