@@ -7,5 +7,5 @@ export { type Acknowledged, type Load } from "./judges/judge.ts";
 export { KafkajsJudge } from "./judges/kafkajs-judge.ts";
 export { PlatformaticJudge } from "./judges/platformatic-judge.ts";
 export { Child } from "./processes/child.ts";
-export { findJava, findSamsa, type Java, Missing } from "./processes/runtimes.ts";
+export { findFranzTests, findJava, findSamsa, type Java, Missing } from "./processes/runtimes.ts";
 export { until } from "./processes/until.ts";

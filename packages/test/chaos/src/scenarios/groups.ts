@@ -1,4 +1,13 @@
-import { Child, findJava, type Java, Missing, startCopier, until, VerifiableJudge } from "@samsa/interop";
+import {
+  Child,
+  findFranzTests,
+  findJava,
+  type Java,
+  Missing,
+  startCopier,
+  until,
+  VerifiableJudge,
+} from "@samsa/interop";
 import { NotRun, type Run } from "../frame/run.ts";
 import type { Scenario } from "../frame/scenario.ts";
 import { onStage, type Stage } from "../stage/stage.ts";
@@ -9,6 +18,9 @@ const MEMBERS = 3;
 const CHURNS = 5;
 const READ_MS = 60_000;
 const SESSION_MS = 6000;
+/** Tests of franz-go, and the records that each of them copies twice. */
+const CHAINS = "^(TestGroupETL|TestTxnEtl|TestShareGroupETL)$";
+const CHAINED = 3000;
 
 async function needJava(): Promise<Java> {
   const java = await findJava();
@@ -122,8 +134,42 @@ class Members {
   }
 }
 
+/**
+ * Runs franz-go's own tests of chains: what a group reads from one topic its members write to the next one, which another
+ * group reads, while members join and leave. All assignors, static members, both protocols of groups, transactions and
+ * share groups have one.
+ */
+async function chains(run: Run, stage: Stage): Promise<void> {
+  const tests = await findFranzTests();
+  if (tests instanceof Missing) throw new NotRun(tests.reason);
+  const passed: string[] = [];
+  const failed: string[] = [];
+  const child = new Child(tests.command, [...tests.args, "-test.v", "-test.run", CHAINS, "-test.timeout", "280s"], {
+    env: {
+      KGO_SEEDS: stage.cluster.brokers,
+      KGO_TEST_RF: "3",
+      KGO_TEST_RECORDS: String(CHAINED),
+      KGO_LOG_LEVEL: "error",
+    },
+    onLine: line => {
+      const [, outcome, name] = /^\s*--- (PASS|FAIL): (\S+)/.exec(line) ?? [];
+      if (name !== undefined) (outcome === "PASS" ? passed : failed).push(name);
+    },
+    input: "",
+  });
+  try {
+    const end = await child.exited;
+    run.note("chains of groups that copy:", passed.length);
+    run.hold(end === 0 && failed.length === 0, `franz-go's tests end with ${end}: ${failed.join(", ")}`);
+    run.hold(passed.length > 0, "no test of franz-go ran");
+  } finally {
+    child.kill();
+  }
+}
+
 async function churn(run: Run): Promise<void> {
   const java = await needJava();
+  await onStage(run, {}, stage => chains(run, stage));
   await onStage(run, {}, async stage => {
     await stage.load("steady");
     for (const protocol of ["classic", "consumer"])
@@ -178,8 +224,11 @@ export const GROUPS: readonly Scenario[] = [
     title: "a group under churn",
     does:
       `${MEMBERS} of Kafka's consumers are killed, stopped and started ${CHURNS} times, static and cooperative, then with the ` +
-      "consumer protocol; their coordinator is killed once.",
-    rule: "The group goes on reading each time, reads every acknowledged record, and its commits never go back.",
+      "consumer protocol; their coordinator is killed once. Before, franz-go's tests chain groups that copy from topic to " +
+      "topic, with all assignors and both protocols, in transactions, and as share groups.",
+    rule:
+      "The group goes on reading each time, reads every acknowledged record, and its commits never go back; a chain loses, " +
+      "doubles and reorders nothing.",
     runs: "processes",
     play: churn,
   },

@@ -93,7 +93,7 @@ export const SIMULATED: readonly Scenario[] = [
       id: "R12",
       title: "the power of all nodes is cut",
       does: "All nodes lose what they have not flushed, at the same time.",
-      rule: "Topics with flush.messages=1 and the metadata lose nothing; others may lose what no node has flushed, as in Kafka.",
+      rule: "Topics with flush.messages=1 and the metadata lose nothing; others may lose what no node has flushed, as in Kafka; the number is told.",
     },
     inOrder(/fault black out/, /ending power/, /ending power/),
     { count: FEW, countsLost: true },

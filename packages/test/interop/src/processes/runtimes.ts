@@ -141,6 +141,28 @@ export async function findGo(name: string): Promise<Program | Missing> {
   }
 }
 
+/** Tests of franz-go, built once from the module that `go/franz` uses: a test program of Go. */
+export async function findFranzTests(): Promise<Program | Missing> {
+  const missing = await present("Go", "go", ["version"]);
+  if (missing !== undefined) return missing;
+  const module = join(PACKAGE, "go/franz");
+  try {
+    const folder = await cached("go-franz-tests", readFileSync(join(module, "go.mod"), "utf8"), async staging => {
+      const env = { GOMODCACHE: join(CACHE, "go-modules"), GOCACHE: join(CACHE, "go-build"), GOFLAGS: "-modcacherw" };
+      await run("go", ["mod", "download"], { cwd: module, env, deadlineMs: SETUP_MS });
+      const list = ["list", "-m", "-f", "{{.Dir}}", "github.com/twmb/franz-go"];
+      const source = join(staging, "source");
+      cpSync((await run("go", list, { cwd: module, env })).join("").trim(), source, { recursive: true });
+      const flags = ["test", "-c", "-o", join(staging, "kgo.test"), "./pkg/kgo"];
+      await run("go", flags, { cwd: source, env, deadlineMs: SETUP_MS });
+      rmSync(source, { recursive: true });
+    });
+    return { command: join(folder, "kgo.test"), args: [] };
+  } catch (error) {
+    return unavailable("the tests of franz-go", error);
+  }
+}
+
 /** Rust program in `rust/`, built once. */
 export async function findRust(): Promise<Program | Missing> {
   const missing = await present("Rust", "cargo", ["--version"]);
