@@ -1,9 +1,9 @@
-import { ZERO_UUID } from "@samsa/base";
-import { type ClusterPlan, type MixedNode, until } from "@samsa/interop";
+import { type ClusterPlan, until } from "@samsa/interop";
 import type { Run } from "../frame/run.ts";
 import type { Scenario } from "../frame/scenario.ts";
 import { batchOf, connectAs } from "../stage/wire.ts";
 import { onStage, SHORT_SESSIONS, type Stage } from "../stage/stage.ts";
+import { addVoter, removeVoter, voterIds } from "../stage/voters.ts";
 
 const STRETCH = 100;
 const MOVE_MS = 90_000;
@@ -131,46 +131,6 @@ async function reassign(run: Run): Promise<void> {
       await stage.more(STRETCH, "after the moves");
     }
     stage.pauses();
-  });
-}
-
-async function quorum(stage: Stage) {
-  const topics = [{ topicName: "__cluster_metadata", partitions: [{ partitionIndex: 0 }] }];
-  const { topics: answers } = await stage.ask(stage.anyone.id, "DescribeQuorum", 2, { topics });
-  const state = answers[0]?.partitions[0];
-  if (state === undefined || state.errorCode !== 0) throw new Error(`no quorum: ${state?.errorCode}`);
-  return state;
-}
-
-const voterIds = async (stage: Stage): Promise<number[]> =>
-  (await quorum(stage)).currentVoters.map(({ replicaId }) => replicaId).toSorted((a, b) => a - b);
-
-/** Adds a voter; a request that is lost with a killed controller is sent again. */
-async function addVoter(stage: Stage, node: MixedNode): Promise<void> {
-  const [host = "", port] = (node.controller ?? "").split(":");
-  await until(`node ${node.id} is a voter`, async () => {
-    if ((await voterIds(stage)).includes(node.id)) return true;
-    const { observers } = await quorum(stage);
-    const found = observers.find(({ replicaId }) => replicaId === node.id);
-    if (found === undefined) return false;
-    await stage.ask(stage.anyone.id, "AddRaftVoter", 0, {
-      clusterId: null,
-      timeoutMs: 4000,
-      voterId: node.id,
-      voterDirectoryId: found.replicaDirectoryId,
-      listeners: [{ name: "CONTROLLER", host, port: Number(port) }],
-    });
-    return false;
-  });
-}
-
-async function removeVoter(stage: Stage, id: number): Promise<void> {
-  await until(`node ${id} is no voter`, async () => {
-    const voter = (await quorum(stage)).currentVoters.find(({ replicaId }) => replicaId === id);
-    if (voter === undefined) return true;
-    const voterDirectoryId = voter.replicaDirectoryId ?? ZERO_UUID;
-    await stage.ask(stage.anyone.id, "RemoveRaftVoter", 0, { clusterId: null, voterId: id, voterDirectoryId });
-    return false;
   });
 }
 

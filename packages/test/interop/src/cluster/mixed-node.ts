@@ -13,6 +13,8 @@ export interface NodePlan {
   readonly vendor: Vendor;
   readonly roles: "broker" | "controller" | "broker,controller";
   readonly settings?: readonly string[];
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Further arguments of `storage format`. */
   readonly format?: readonly string[];
   /** Is among the first voters of a cluster whose voters may change. */
@@ -127,7 +129,7 @@ export class MixedNode implements Addresses {
     const isOurs = this.plan.vendor === "samsa";
     const more = isOurs ? ["--http-port", "off", "--json"] : [];
     const { command, args } = this.#program("kafka.Kafka", ["start"], [this.file, ...more]);
-    const child = new Child(command, args);
+    const child = new Child(command, args, { env: this.plan.env ?? {} });
     this.#child = child;
     const opened = this.broker ?? this.controller ?? "";
     const ended = child.exited.then(code => {
