@@ -62,13 +62,6 @@ export interface RaftClientOptions {
   readonly listener: RaftListener;
 }
 
-/** Records of one batch, with its time, and the encoded records if the caller had them. */
-interface Proposed {
-  readonly records: readonly MetadataRecord[];
-  readonly timestamp: number;
-  readonly values: readonly Uint8Array[] | undefined;
-}
-
 /** Replica of the metadata log over its files and its connections to the others (`KafkaRaftClient`). */
 export class RaftClient {
   readonly #options: RaftClientOptions;
@@ -84,7 +77,7 @@ export class RaftClient {
   #node: RaftNode | undefined;
   #first: readonly MetadataRecord[] | undefined;
   /** Records of the decision that is being appended. */
-  #proposed: Proposed | undefined;
+  #proposed: Parameters<RaftClient["append"]> | undefined;
   /** Answer that is being taken, for the effects that store its bytes. */
   #taken: PeerAnswer | undefined;
   /** Received snapshot that is checked. */
@@ -252,7 +245,7 @@ export class RaftClient {
     if (node === undefined || node.role !== "LEADER" || this.#isClosed) throw new NotLeaderError();
     const { epoch } = node;
     const offset = this.#storage.endOffset + records.length - 1;
-    this.#proposed = { records, timestamp, values };
+    this.#proposed = [records, timestamp, values];
     this.#step({ type: "propose", epoch, token: 0, count: records.length, now: this.#env.clock.monotonic() });
     // An append that has failed must not be taken for one that is on its way.
     const failure = this.#hasFailed();
@@ -430,7 +423,7 @@ export class RaftClient {
     const proposed = this.#proposed;
     invariant(proposed !== undefined, "records are appended for a decision");
     this.#proposed = undefined;
-    const { records, timestamp, values } = proposed;
+    const [records, timestamp, values] = proposed;
     const bytes = metadataBatch(records, { baseOffset, epoch, timestamp }, this.#options.tools, values);
     this.#storage.append(bytes);
     this.#feed.keep({

@@ -10,8 +10,8 @@ import {
   type Uuid,
 } from "@samsa/base";
 import type { LogConfig } from "@samsa/log";
-import { adviceOf, type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
-import { readWhole } from "./files.ts";
+import { type LogDir, LogDirError, META, openLogDir } from "./directory.ts";
+import { adviceOf, readWhole } from "./files.ts";
 import type { PartitionLog } from "./log.ts";
 import { type MetaProperties, readMetaProperties } from "./properties.ts";
 

@@ -1,4 +1,4 @@
-import type { BrokerEpoch, BrokerId, Disk, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
+import type { BrokerEpoch, BrokerId, DiskLock, Env, Offset, PartitionIndex, Uuid } from "@samsa/base";
 import { BufferPool, DiskError, entryAt, invariant, MalformedError, randomUuid, utf8 } from "@samsa/base";
 import {
   CUT_SUFFIX,
@@ -12,7 +12,7 @@ import {
   readTopicId,
   writeOffsets,
 } from "@samsa/log";
-import { readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
+import { adviceOf, makeLogDir, readWhole, removeIfThere, replaceFile, replaceFileLater } from "./files.ts";
 import { PartitionLog } from "./log.ts";
 import { paced } from "./paced.ts";
 import { brokerEpochIn, type MetaProperties, readMetaProperties, writeMetaProperties } from "./properties.ts";
@@ -97,6 +97,9 @@ interface Cut {
   readonly since: number;
 }
 
+/** Logs without records whose `partition.metadata` one tick writes. */
+const NAMED_AT_ONCE = 50;
+
 /** Directory names of logs and of copies that are to become logs (future logs). */
 const LOG_NAME = /^(.+)-(\d+)(\.[0-9a-f]{32}-future)?$/;
 
@@ -140,6 +143,8 @@ export class LogDir implements LogHome<PartitionLog> {
   private readonly removals = new Set<Removal>();
   private removing: Promise<void> | undefined;
   private flushing: Promise<void> | undefined;
+  /** Logs without records whose `partition.metadata` is to be written. */
+  private readonly unnamed = new Set<PartitionLog>();
   private closing: Promise<void> | undefined;
   private nextCheckpoint: number;
   private nextWatermarks: number;
@@ -278,7 +283,9 @@ export class LogDir implements LogHome<PartitionLog> {
   private loadLog(topic: string, partition: PartitionIndex, known: Known): PartitionLog {
     const { env } = this;
     const path = `${this.path}/${known.name}`;
-    const place = { path };
+    const bytes = known.names.includes(PARTITION_FILE) ? readWhole(env.disk, `${path}/${PARTITION_FILE}`) : undefined;
+    const topicId = bytes === undefined ? undefined : readTopicId(bytes);
+    const place = { path, hasTopicId: topicId !== undefined };
     const config = this.options.configOf(topic, partition);
     const { recoveryPoint, start, watermark, cleanedTo } = known;
     const state = loadState({
@@ -292,13 +299,12 @@ export class LogDir implements LogHome<PartitionLog> {
       startOffset: start,
       names: known.names,
     });
-    const named = known.names.includes(PARTITION_FILE) && readWhole(env.disk, `${path}/${PARTITION_FILE}`);
     const log = new PartitionLog({
       home: this,
       place,
       topic,
       partition,
-      topicId: named ? readTopicId(named) : known.topicId,
+      topicId: topicId ?? known.topicId,
       state,
       recoveryPoint: this.cleanStart ? state.endOffset : Math.min(Math.max(0, recoveryPoint), state.endOffset),
       checkpointed: recoveryPoint,
@@ -347,6 +353,7 @@ export class LogDir implements LogHome<PartitionLog> {
     const known = { name, names: [], topicId, recoveryPoint: -1, start: 0, watermark: 0, cleanedTo: 0 };
     const log = this.loadLog(topic, partition, known);
     if (log.state.isMade) log.make();
+    else this.nameLater(log);
     if (this.stale.has(keyOf(topic, partition))) this.markCut(log, 0);
     return log;
   }
@@ -459,8 +466,22 @@ export class LogDir implements LogHome<PartitionLog> {
       const due = [...this.removals].filter(removal => removal.at <= now);
       if (due.length > 0) this.removing = this.removeAll(due).finally(() => (this.removing = undefined));
     }
+    this.nameSome();
     if (now >= this.nextCheckpoint) this.checkpoint().catch(this.failed);
     if (now >= this.nextWatermarks) this.keepWatermarks(now);
+  }
+
+  nameLater(log: PartitionLog): void {
+    this.unnamed.add(log);
+  }
+
+  private nameSome(): void {
+    let left = NAMED_AT_ONCE;
+    for (const log of this.unnamed) {
+      if (left-- === 0 || this.offline) return;
+      this.unnamed.delete(log);
+      log.name();
+    }
   }
 
   private keepWatermarks(now: number): void {
@@ -555,32 +576,6 @@ export class LogDir implements LogHome<PartitionLog> {
     this.futures.delete(key);
     this.logs.set(key, log);
   }
-}
-
-/** Advice for an operator, by POSIX error code. */
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: "make room on its disk, then start the broker again",
-  EDQUOT: "raise the quota of its disk, then start the broker again",
-  EFBIG: "raise the limit on the size of files (ulimit -f), then start the broker again",
-  EMFILE: "raise the limit on open files (ulimit -n), then start the broker again",
-  EROFS: "make its disk writable, then start the broker again",
-  EACCES: "give the broker the right to write there, then start it again",
-};
-
-/** Advice about a disk that failed, to end a sentence with. */
-export function adviceOf(error: DiskError): string {
-  return ADVICE[error.code] ?? "check its disk, then start the broker again";
-}
-
-/** Creates a log directory, and those that it is in, if they are missing. Throws `DiskError`. */
-export function makeLogDir(disk: Disk, path: string): void {
-  if (disk.stat(path) !== undefined) return;
-  const slash = path.lastIndexOf("/");
-  const parent = slash < 0 ? "." : path.slice(0, slash) || "/";
-  if (slash > 0) makeLogDir(disk, parent);
-  disk.makeDirectory(path);
-  // Make the new directory's name durable: losing it in a power failure would lose all its contents.
-  disk.syncDirectoryNow(parent);
 }
 
 /** Opens a log directory, creating it if it is missing. Throws `LogDirError` or `DiskError`. */

@@ -90,3 +90,29 @@ export function removeIfThere(disk: Disk, path: string): void {
     if (!(error instanceof DiskError) || error.code !== "ENOENT") throw error;
   }
 }
+
+/** Advice for an operator, by POSIX error code. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "make room on its disk, then start the broker again",
+  EDQUOT: "raise the quota of its disk, then start the broker again",
+  EFBIG: "raise the limit on the size of files (ulimit -f), then start the broker again",
+  EMFILE: "raise the limit on open files (ulimit -n), then start the broker again",
+  EROFS: "make its disk writable, then start the broker again",
+  EACCES: "give the broker the right to write there, then start it again",
+};
+
+/** Advice about a disk that failed, to end a sentence with. */
+export function adviceOf(error: DiskError): string {
+  return ADVICE[error.code] ?? "check its disk, then start the broker again";
+}
+
+/** Creates a log directory, and those that it is in, if they are missing. Throws `DiskError`. */
+export function makeLogDir(disk: Disk, path: string): void {
+  if (disk.stat(path) !== undefined) return;
+  const slash = path.lastIndexOf("/");
+  const parent = slash < 0 ? "." : path.slice(0, slash) || "/";
+  if (slash > 0) makeLogDir(disk, parent);
+  disk.makeDirectory(path);
+  // Make the new directory's name durable: losing it in a power failure would lose all its contents.
+  disk.syncDirectoryNow(parent);
+}

@@ -7,17 +7,27 @@ import {
   type LogState,
   OFFSET_INDEX_SUFFIX,
   PARTITION_FILE,
+  type Segment,
   TIME_INDEX_SUFFIX,
+  TXN_INDEX_SUFFIX,
   writeTopicId,
 } from "@samsa/log";
 import { removeIfThere, replaceFile } from "./files.ts";
 import type { LogHome } from "./log-home.ts";
 
 const OPEN_FILES = 3;
+const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
+
+/** Directory of a log. */
+export interface Place {
+  path: string;
+  /** True if `partition.metadata` has the topic's id. */
+  hasTopicId: boolean;
+}
 
 /** Files of one log: performs effects on them and knows which of them may not be durable. */
 export class LogFiles {
-  private readonly place: { path: string };
+  private readonly place: Place;
   private readonly home: LogHome;
   private readonly disk: Disk;
   private readonly state: LogState;
@@ -30,7 +40,7 @@ export class LogFiles {
   private readonly log: { beginSeal(): void };
 
   /** Calls `log.beginSeal` when a segment is closed, before the next one is created. */
-  constructor(home: LogHome, place: { path: string }, state: LogState, log: { beginSeal(): void }) {
+  constructor(home: LogHome, place: Place, state: LogState, log: { beginSeal(): void }) {
     this.home = home;
     this.log = log;
     this.disk = home.env.disk;
@@ -38,10 +48,10 @@ export class LogFiles {
     this.state = state;
   }
 
-  /** Makes `partition.metadata` and the files of the first segment, unless they exist. */
+  /** Makes the files of the first segment, and `partition.metadata` unless it exists. */
   make(topicId: Uuid | undefined): void {
     this.state.isMade = true;
-    if (topicId !== undefined) this.name(topicId);
+    if (topicId !== undefined && !this.place.hasTopicId) this.name(topicId);
     const { base } = this.state.oldest;
     for (const suffix of [LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
       this.disk.open(`${this.path}/${fileName(base, suffix)}`, "create").close();
@@ -51,7 +61,13 @@ export class LogFiles {
   /** Writes `partition.metadata`, which the next `sync` makes durable. */
   name(topicId: Uuid): void {
     replaceFile(this.disk, `${this.path}/${PARTITION_FILE}`, writeTopicId(topicId), false);
+    this.place.hasTopicId = true;
     this.owe(PARTITION_FILE);
+  }
+
+  /** Writes `partition.metadata` of a log without files. */
+  nameUnmade(topicId: Uuid | undefined): void {
+    if (!this.state.isMade && !this.place.hasTopicId && topicId !== undefined) this.name(topicId);
   }
 
   get path(): string {
@@ -206,4 +222,9 @@ export class LogFiles {
       file.close();
     }
   }
+}
+
+/** Names of the files of a segment. */
+export function filesOf(segment: Segment): string[] {
+  return [segment.file, ...INDEX_SUFFIXES.map(suffix => fileName(segment.base, suffix))];
 }

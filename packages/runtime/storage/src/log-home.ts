@@ -17,6 +17,8 @@ export interface LogHome<Log = unknown> {
   readonly failed: (error: unknown) => void;
   /** Removes a file or directory at `at`, in milliseconds of the monotonic clock. */
   removeLater(path: string, at: number): void;
+  /** Writes the log's `partition.metadata` in the background, unless its first record comes first. */
+  nameLater(log: Log): void;
   /** Makes the names of the logs' directories durable. */
   syncNames(): Promise<void>;
   /** Writes the checkpoints at the next tick: a log was truncated, its start moved, or a segment of it was flushed. */

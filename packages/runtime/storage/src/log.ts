@@ -6,10 +6,6 @@ import {
   type AppendResult,
   type Cleanable,
   cleanable,
-  fileName,
-  OFFSET_INDEX_SUFFIX,
-  TIME_INDEX_SUFFIX,
-  TXN_INDEX_SUFFIX,
   EPOCH_FILE,
   type EpochStart,
   type LogConfig,
@@ -19,7 +15,7 @@ import {
   type ProducerEntry,
   type Segment,
 } from "@samsa/log";
-import { LogFiles } from "./log-files.ts";
+import { filesOf, LogFiles, type Place } from "./log-files.ts";
 import { LogLife } from "./log-life.ts";
 import { LogReader } from "./log-reader.ts";
 import { latestTimestamp, locate, remeasure, type TimestampOffset, timestampLookup } from "./lookup.ts";
@@ -32,7 +28,7 @@ import type { ReadOptions, ReadResult } from "./reads.ts";
 /** A loaded log and the offsets that the checkpoints have for it. */
 export interface PartitionLogOptions {
   readonly home: LogHome<PartitionLog>;
-  readonly place: { path: string };
+  readonly place: Place;
   readonly topic: string;
   readonly partition: PartitionIndex;
   readonly topicId: Uuid | undefined;
@@ -43,8 +39,6 @@ export interface PartitionLogOptions {
   readonly highWatermark: Offset;
   readonly cleanedTo: Offset;
 }
-
-const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX];
 
 /** Log of one partition on disk (`UnifiedLog`). */
 export class PartitionLog {
@@ -368,6 +362,15 @@ export class PartitionLog {
   adopt(topicId: Uuid): void {
     this.topicId = topicId;
     if (this.state.isMade) this.guarded(() => this.files.name(topicId));
+    else this.home.nameLater(this);
+  }
+
+  /**
+   * Writes `partition.metadata` of a log without records, unless it is there: Apache Kafka puts a log without it aside as
+   * stray, should it open the directory.
+   */
+  name(): void {
+    if (!this.home.offline && this.life.isOpen) this.guarded(() => this.files.nameUnmade(this.topicId));
   }
 
   /** Makes the files of a log that has none. A log without records needs none: many never get one. */
@@ -592,8 +595,4 @@ export class PartitionLog {
       throw error;
     }
   }
-}
-
-function filesOf(segment: Segment): string[] {
-  return [segment.file, ...INDEX_SUFFIXES.map(suffix => fileName(segment.base, suffix))];
 }

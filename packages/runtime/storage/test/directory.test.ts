@@ -103,6 +103,26 @@ describe("a log without records", () => {
     expect([fixture.log.topicId, fixture.log.endOffset]).toEqual([TOPIC_ID, 1]);
   });
 
+  test("gets its topic's id in the background, for Kafka puts a log without it aside", async () => {
+    const fixture = new Fixture(1);
+    expect([fixture.log.endOffset, ...filesOf(fixture)]).toEqual([0]);
+    fixture.dir.tick(0);
+    expect(filesOf(fixture)).toEqual(["partition.metadata"]);
+    await fixture.settle(fixture.dir.close());
+    fixture.dir = fixture.open();
+    expect([fixture.log.topicId, fixture.log.endOffset]).toEqual([TOPIC_ID, 0]);
+    fixture.node.env.disk.removeFile("/data/t-0/partition.metadata");
+    await fixture.settle(fixture.dir.close());
+    fixture.dir = fixture.open();
+    fixture.log.adopt(TOPIC_ID);
+    fixture.log.append(fixture.batch(1), REQUEST);
+    fixture.log.writePending();
+    fixture.dir.tick(0);
+    expect(filesOf(fixture).sort(), "the first record came first").toEqual(
+      ALL.filter(name => !name.startsWith("leader")),
+    );
+  });
+
   test("is not named by a flush that began before its first record", async () => {
     const fixture = new Fixture(1);
     const { log } = fixture;

@@ -83,8 +83,8 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = (
     {
       name: "the log of a deleted topic serves the next one of its name",
       file: "packages/runtime/storage/src/directory.ts",
-      find: "topicId: named === undefined ? undefined : readTopicId(named),",
-      replace: "topicId: undefined,",
+      find: "const topicId = bytes === undefined ? undefined : readTopicId(bytes);",
+      replace: "const topicId = bytes === undefined ? undefined : undefined;",
       why: "a broker that was down during the deletion brings old records back",
     },
     // Coordinators.
