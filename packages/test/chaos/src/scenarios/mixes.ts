@@ -135,7 +135,7 @@ async function mixed(run: Run, folder: string): Promise<void> {
   const nodes = timedNodes(folder);
   const options = { nodes, voters: "changing", isProxied: true, settings: SHORT_SESSIONS } as const;
   await onStage(run, options, async stage => {
-    await stage.load("steady", "kafkajs");
+    await stage.load("steady", "java");
     const last = () => new Promise<void>(resolve => setTimeout(resolve, run.rng.int(...LASTS_MS)));
     const setClock = (id: number, aheadMs: number): void => writeFileSync(join(folder, String(id)), String(aheadMs));
     for (let i = 0; i < FAULTS * run.rounds; i++) {
