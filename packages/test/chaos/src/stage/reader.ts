@@ -4,6 +4,7 @@ import type { Logged } from "../check/history.ts";
 
 const SESSION_MS = 10_000;
 const COMMIT_MS = 500;
+const AGAIN_MS = 500;
 
 /** Consumer in a group that reads a topic from the start of a scenario to its end, and commits what it has read. */
 export class Reader {
@@ -15,6 +16,7 @@ export class Reader {
   readonly committed = new Map<number, number>();
   readonly #judge: KafkajsJudge;
   #disconnect: (() => Promise<void>) | undefined;
+  #isStopped = false;
 
   constructor(judge: KafkajsJudge, topic: string) {
     this.#judge = judge;
@@ -31,6 +33,10 @@ export class Reader {
     });
     await consumer.connect();
     this.#disconnect = () => consumer.disconnect();
+    // KafkaJS ends a consumer for good if a broker does not answer while it connects.
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (!payload.restart) this.#startAgain();
+    });
     consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
       for (const { partition, offset } of payload.topics.flatMap(({ partitions }) => partitions)) {
         const index = Number(partition);
@@ -47,8 +53,14 @@ export class Reader {
     });
   }
 
+  #startAgain(): void {
+    if (this.#isStopped) return;
+    this.start().catch(() => setTimeout(() => this.#startAgain(), AGAIN_MS));
+  }
+
   /** Leaves the group, after a last commit. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await this.#disconnect?.();
     this.#disconnect = undefined;
   }
