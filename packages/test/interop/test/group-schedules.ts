@@ -278,12 +278,17 @@ export interface Stage {
   readonly topicId: string;
 }
 
-export function playGroup(dice: Dice, seed: number, stages: readonly Stage[]): Promise<Divergence | number> {
+export function playGroup(
+  dice: Dice,
+  seed: number,
+  stages: readonly Stage[],
+  group = `group-${seed}`,
+): Promise<Divergence | number> {
   const [kafka, samsa] = stages.map(
     ({ server, topicId }) =>
       new Play<State>(server, { members: new Map(), topicId }, { retriable: COORDINATOR, probe: PROBE }),
   );
-  const story = new Story(dice, `group-${seed}`, [kafka, samsa]);
+  const story = new Story(dice, group, [kafka, samsa]);
   return play({
     seed,
     plays: [kafka, samsa],

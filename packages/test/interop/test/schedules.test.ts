@@ -46,8 +46,24 @@ async function prepare(server: string): Promise<Stage> {
   }
 }
 
+const MOST_REPEATED = 10;
+
 const told = ({ seed, steps, step, theirs, ours }: Divergence): string =>
   `schedule ${seed}, step ${step}\n  theirs ${theirs}\n  ours   ${ours}\n  ${steps.join("\n  ")}`;
+
+/**
+ * Divergences that come again when their schedule is played alone. Kafka ends a rebalance without members from a timer of
+ * 0 ms, which a busy machine runs only after the next requests.
+ */
+async function repeated(divergences: readonly Divergence[], stages: readonly Stage[]): Promise<Divergence[]> {
+  const all: Divergence[] = [];
+  for (const first of divergences.slice(0, MOST_REPEATED)) {
+    const again = await playGroup(new Dice(first.seed), first.seed, stages, `group-${first.seed}-again`);
+    if (typeof again !== "number") all.push(again);
+    else console.log(`not when played alone: ${told(first)}`);
+  }
+  return all.concat(divergences.slice(MOST_REPEATED));
+}
 
 test("random schedules of groups and of transactions are answered as by Kafka", async context => {
   need(await findJava(), context);
@@ -64,7 +80,7 @@ test("random schedules of groups and of transactions are answered as by Kafka", 
       playTransactions(new Dice(seed + index), seed + index, { stages, partition: index }),
     );
     console.log(`transactions: seed ${seed}, ${more.schedules} schedules, ${more.steps} answers compared`);
-    expect([...found.divergences, ...more.divergences].map(told)).toEqual([]);
+    expect([...(await repeated(found.divergences, stages)), ...more.divergences].map(told)).toEqual([]);
     for (const { steps } of [found, more]) expect(steps).toBeGreaterThan(100);
   } finally {
     await Promise.all(brokers.map(broker => broker.dispose()));
