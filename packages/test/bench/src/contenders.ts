@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { entryAt } from "@samsa/base";
+import { entryAt, randomUuid } from "@samsa/base";
 import { type Java, runJava } from "./java.ts";
 import { BrokerProcess, freePort, run } from "./process.ts";
 
@@ -57,7 +57,7 @@ export function samsa(bundle: string, nodeFlags: readonly string[], name: "Samsa
     start,
     async prepareCluster(folder, nodes) {
       const files = await clusterFiles(folder, nodes);
-      const id = randomBytes(16).toString("base64url");
+      const id = randomUuid(randomBytes);
       for (const { file } of files) await run(process.execPath, [bundle, "storage", "format", "-t", id, "-c", file]);
       return index => {
         const { file, port } = entryAt(files, index);
@@ -141,8 +141,8 @@ export function kafka(java: Java): Contender {
       const controller = await freePort();
       controllers.set(folder, controller);
       const file = write(folder, await freePort(), controller);
-      const id = randomBytes(16).toString("base64url");
-      await runJava(java, "kafka.tools.StorageTool", ["format", "--standalone", `--cluster-id=${id}`, "-c", file]);
+      const id = randomUuid(randomBytes);
+      await runJava(java, "kafka.tools.StorageTool", ["format", "--standalone", "-t", id, "-c", file]);
     },
     async start(folder) {
       const port = await freePort();
@@ -151,7 +151,7 @@ export function kafka(java: Java): Contender {
     },
     async prepareCluster(folder, nodes) {
       const files = await clusterFiles(folder, nodes);
-      const id = randomBytes(16).toString("base64url");
+      const id = randomUuid(randomBytes);
       for (const { file } of files) await runJava(java, "kafka.tools.StorageTool", ["format", "-t", id, "-c", file]);
       return index => {
         const { file, port } = entryAt(files, index);
