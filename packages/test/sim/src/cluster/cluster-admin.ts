@@ -18,6 +18,8 @@ export class ClusterAdmin implements Actor {
   readonly #stage: ClusterStage;
   readonly #rng: Prng;
   readonly #most: number;
+  /** Names of topics of which a deletion was not answered: a broker that was cut off may ask for it later. */
+  readonly #spoiled = new Set<string>();
 
   constructor(stage: ClusterStage, client: Client, rng: Prng, { brokers }: { readonly brokers: number }) {
     this.#stage = stage;
@@ -31,6 +33,7 @@ export class ClusterAdmin implements Actor {
     if (!rng.chance(0.3)) return;
     if (rng.chance(0.15)) return this.#trim();
     const name = `temp-${rng.int(0, 2)}`;
+    if (this.#spoiled.has(name)) return;
     const entry = this.topics.entries.findLast(known => known.name === name);
     if (entry === undefined || entry.state === "gone") {
       const replicas = rng.int(1, this.#most);
@@ -67,6 +70,7 @@ export class ClusterAdmin implements Actor {
     const at = topics.findIndex(({ id }) => id === entry.id);
     if (at >= 0) topics.splice(at, 1);
     const answer = await this.client.ask(CALLS.deleteTopics, { topicNames: [entry.name], timeoutMs: 300 });
+    if (answer === undefined) this.#spoiled.add(entry.name);
     const code = answer?.responses[0]?.errorCode;
     // UNKNOWN_TOPIC_OR_PARTITION does not tell: a controller that is cut off may not know of the creation yet, and a
     // broker repeats a request whose answer was lost.
