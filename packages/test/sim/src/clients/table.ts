@@ -32,6 +32,9 @@ export interface Row {
   readonly value: number;
 }
 
+/** Time that no replica is away. */
+const LONG_RETENTION_MS = 60_000;
+
 /** Values written under a key. */
 interface Cell {
   /** Acknowledged values in order; begins with 0. */
@@ -104,6 +107,14 @@ export class Table {
   }
 
   /**
+   * True if a replica may keep what tombstones delete: after it was away for longer than they are kept, it gets the log of
+   * its leader without them (as in Kafka).
+   */
+  get #mayKeepDeleted(): boolean {
+    return this.replicas > 1 && this.retentionMs < LONG_RETENTION_MS;
+  }
+
+  /**
    * Checks the values that a reader has found when it reached the end of the log, which was taken after `mark`.
    * `missedTombstones`: the reader took so long that tombstones may have been removed before it passed them.
    */
@@ -112,7 +123,7 @@ export class Table {
       const value = found.get(key) ?? 0;
       const possible = [...sure.slice(mark.get(key) ?? 0), ...doubtful];
       if (possible.includes(value) || (value === 0 && at < this.trimmedTo)) continue;
-      if (missedTombstones && possible.includes(0)) continue;
+      if ((missedTombstones || this.#mayKeepDeleted) && possible.includes(0)) continue;
       const detail = `${this.name} says ${found.get(key) ?? "nothing"} of ${key}, not ${possible.join(" or ")}`;
       throw new Violation("compaction took a key's last record", detail);
     }
