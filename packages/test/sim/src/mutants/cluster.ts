@@ -73,22 +73,6 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
       why: "two brokers lead a partition in one epoch",
     },
     {
-      name: "an old state of a partition decides on its ISR",
-      file: `${CONTROLLER}/alter-partition.ts`,
-      find: 'return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;',
-      replace: "return undefined;",
-      why: "a replica that was removed since comes back into the ISR",
-    },
-    {
-      name: "an old leader decides on the ISR",
-      file: `${CONTROLLER}/alter-partition.ts`,
-      find: `  if (wanted.leaderEpoch < leaderEpoch) return "FENCED_LEADER_EPOCH";
-  if (brokerId !== leader) return "INVALID_REQUEST";
-  return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;`,
-      replace: '  return brokerId < 0 && leader < 0 ? "INVALID_REQUEST" : undefined;',
-      why: "a deposed leader takes replicas out of the ISR of its successor",
-    },
-    {
       name: "the controller elects a replica that is not in sync",
       file: `${CONTROLLER}/partition-change.ts`,
       find: "return (isr.includes(id) || (isr.length",

@@ -87,6 +87,24 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
     why: "a broker that is gone counts as in sync",
     tests: ["packages/kernel/controller/test"],
   },
+  {
+    name: "an old state of a partition decides on its ISR",
+    file: `${CONTROLLER}/alter-partition.ts`,
+    find: 'return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;',
+    replace: "return undefined;",
+    why: "a replica that was removed since comes back into the ISR",
+    tests: ["packages/kernel/controller/test"],
+  },
+  {
+    name: "an old leader decides on the ISR",
+    file: `${CONTROLLER}/alter-partition.ts`,
+    find: `  if (wanted.leaderEpoch < leaderEpoch) return "FENCED_LEADER_EPOCH";
+  if (brokerId !== leader) return "INVALID_REQUEST";
+  return wanted.partitionEpoch < partitionEpoch ? "INVALID_UPDATE_VERSION" : undefined;`,
+    replace: '  return brokerId < 0 && leader < 0 ? "INVALID_REQUEST" : undefined;',
+    why: "a deposed leader takes replicas out of the ISR of its successor",
+    tests: ["packages/kernel/controller/test"],
+  },
   // Replicas.
   {
     name: "a follower that fetches never joins the ISR",
