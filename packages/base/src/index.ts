@@ -81,6 +81,7 @@ export {
 export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
+export { sameItems } from "./lists.ts";
 export { javaStringHash } from "./murmur2.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {

@@ -1,4 +1,4 @@
-import { type BrokerId, entryAt, type PartitionIndex, type Uuid } from "@samsa/base";
+import { type BrokerId, entryAt, type PartitionIndex, sameItems, type Uuid } from "@samsa/base";
 import {
   ELR_FEATURE,
   METADATA_VERSION,
@@ -57,10 +57,6 @@ export const RECOVERING = 1;
 
 export function without(ids: readonly BrokerId[], ...gone: readonly BrokerId[]): readonly BrokerId[] {
   return ids.filter(id => !gone.includes(id));
-}
-
-function same<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 function includesAll(ids: readonly BrokerId[], wanted: readonly BrokerId[]): boolean {
@@ -179,13 +175,13 @@ class Decider {
   applyElr(change: Change): void {
     const { draft, partition, elrEnabled } = this;
     if (change.isr !== undefined || !elrEnabled) draft.elr = [];
-    if (!same(draft.elr, partition.eligibleLeaderReplicas)) change.eligibleLeaderReplicas = [...draft.elr];
+    if (!sameItems(draft.elr, partition.eligibleLeaderReplicas)) change.eligibleLeaderReplicas = [...draft.elr];
   }
 
   applyIsr(change: Change): void {
     const { draft, partition, elrEnabled, context } = this;
     const may = draft.isr.length > 0 || elrEnabled;
-    if (change.isr === undefined && may && !same(draft.isr, partition.isr)) change.isr = [...draft.isr];
+    if (change.isr === undefined && may && !sameItems(draft.isr, partition.isr)) change.isr = [...draft.isr];
     if (metadataVersionOf(context.image) < METADATA_VERSION.noEpochPerIsr) {
       this.bumpEpoch(change, partition.isr, change.isr);
     }
@@ -209,11 +205,12 @@ class Decider {
         const at = partition.replicas.indexOf(id);
         return at < 0 ? directoryOf(image.brokers.get(id)) : entryAt(partition.directories, at);
       });
-      if (!same(directories, partition.directories)) change.directories = directories;
+      if (!sameItems(directories, partition.directories)) change.directories = directories;
     }
-    if (draft.replicas.length > 0 && !same(draft.replicas, partition.replicas)) change.replicas = [...draft.replicas];
-    if (!same(draft.removing, partition.removingReplicas)) change.removingReplicas = [...draft.removing];
-    if (!same(draft.adding, partition.addingReplicas)) change.addingReplicas = [...draft.adding];
+    if (draft.replicas.length > 0 && !sameItems(draft.replicas, partition.replicas))
+      change.replicas = [...draft.replicas];
+    if (!sameItems(draft.removing, partition.removingReplicas)) change.removingReplicas = [...draft.removing];
+    if (!sameItems(draft.adding, partition.addingReplicas)) change.addingReplicas = [...draft.adding];
   }
 }
 

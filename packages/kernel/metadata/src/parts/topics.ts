@@ -4,6 +4,7 @@ import {
   invariant,
   MIGRATING_DIRECTORY,
   type PartitionIndex,
+  sameItems,
   SortedMap,
   UNASSIGNED_DIRECTORY,
   type Uuid,
@@ -27,26 +28,20 @@ const NO_PARTITIONS = SortedMap.of<PartitionIndex, PartitionImage>();
 
 const NO_IDS: readonly BrokerId[] = [];
 
-function equal<T>(a: readonly T[], b: readonly T[] | undefined): boolean {
-  if (b === undefined || a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
 /** A list for an image: most lists of a partition are empty or equal to its replicas, and images share these. */
 function shared(list: readonly BrokerId[], replicas: readonly BrokerId[] = NO_IDS): readonly BrokerId[] {
   if (list.length === 0) return NO_IDS;
-  return equal(list, replicas) ? replicas : list;
+  return sameItems(list, replicas) ? replicas : list;
 }
 
 /** Partition of a record; it shares the lists of `near`, another partition that is likely to have equal ones. */
 function partitionOf(record: PartitionRecord, near: PartitionImage | undefined): PartitionImage {
-  const replicas = near !== undefined && equal(record.replicas, near.replicas) ? near.replicas : record.replicas;
+  const replicas = near !== undefined && sameItems(record.replicas, near.replicas) ? near.replicas : record.replicas;
   // Records of older versions have no directories: the broker will assign the replicas to directories.
   const directories = record.directories.length === 0 ? replicas.map(() => MIGRATING_DIRECTORY) : record.directories;
   return {
     replicas,
-    directories: near !== undefined && equal(directories, near.directories) ? near.directories : directories,
+    directories: near !== undefined && sameItems(directories, near.directories) ? near.directories : directories,
     isr: shared(record.isr, replicas),
     removingReplicas: shared(record.removingReplicas),
     addingReplicas: shared(record.addingReplicas),
