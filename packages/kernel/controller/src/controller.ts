@@ -165,6 +165,11 @@ export class Controller<Waiter> {
     return false;
   }
 
+  /** Number of waiters whose metadata are not committed. */
+  get waiting(): number {
+    return this.#uncommitted.length;
+  }
+
   /** Takes over the committed metadata, and returns the waiters whose records they include. */
   commitUpTo(image: MetadataImage): Waiter[] {
     const { offset } = image.provenance;

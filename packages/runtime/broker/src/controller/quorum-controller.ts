@@ -18,6 +18,8 @@ import { type MutationQuota, NO_MUTATION_QUOTA } from "../quotas/quotas.ts";
 const RECORD_OVERHEAD = 64;
 /** Time that a stop waits for the commit of decisions in progress. */
 const LAST_COMMITS_MS = 2000;
+/** Interval at which a stop looks for these commits. */
+const COMMIT_POLL_MS = 5;
 
 /** The metadata log as the leader of the quorum writes it. */
 export interface LeaderLog {
@@ -81,8 +83,6 @@ export class QuorumController {
   /** Times from the append of a decision to its commit. */
   readonly commitLatency = new LatencyWindow();
   #isClosed = false;
-  /** Number of requests whose decisions are not committed. */
-  #open = 0;
 
   constructor(host: Host, settings: ControllerSettings) {
     this.#host = host;
@@ -156,16 +156,8 @@ export class QuorumController {
       const controller = this.#controller;
       const { records, reply } = decide(controller);
       if (records.length > 0) this.#append(controller, records);
-      this.#open++;
-      const answer = (): void => {
-        this.#open--;
-        resolve(reply);
-      };
-      const refuse = (error: unknown): void => {
-        this.#open--;
-        reject(error);
-      };
-      if (controller.await({ resolve: answer, reject: refuse })) answer();
+      const isCommitted = controller.await({ resolve: () => resolve(reply), reject });
+      if (isCommitted) resolve(reply);
       this.#setAlarm();
     });
   }
@@ -266,8 +258,8 @@ export class QuorumController {
     this.#alarm.stop();
     const { clock, timers } = this.#host.env;
     const until = clock.monotonic() + LAST_COMMITS_MS;
-    while (this.#open > 0 && clock.monotonic() < until) {
-      await new Promise<void>(resolve => void timers.after(5, resolve));
+    while ((this.#active?.waiting ?? 0) > 0 && clock.monotonic() < until) {
+      await new Promise<void>(resolve => void timers.after(COMMIT_POLL_MS, resolve));
     }
   }
 }

@@ -33,8 +33,8 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = (
     {
       name: "the controller answers before its records are committed",
       file: `${BROKER}/controller/quorum-controller.ts`,
-      find: "if (controller.await({ resolve: answer, reject: refuse })) answer();",
-      replace: "answer(controller.await({ resolve() {}, reject() {} }));",
+      find: "if (isCommitted) resolve(reply);",
+      replace: "resolve(reply, isCommitted);",
       why: "a topic whose creation was confirmed is lost in a failover",
     },
     {

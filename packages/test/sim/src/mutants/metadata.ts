@@ -40,8 +40,8 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: "a decision is acknowledged before it is durable",
     file: `${BROKER}/controller/quorum-controller.ts`,
-    find: "if (controller.await({ resolve: answer, reject: refuse })) answer();",
-    replace: "answer(controller.await({ resolve() {}, reject() {} }));",
+    find: "if (isCommitted) resolve(reply);",
+    replace: "resolve(reply, isCommitted);",
     why: "a topic that was created is gone after a power cut",
   },
   {
