@@ -8,13 +8,7 @@ const PORT = 9093;
 /** Voters after a second controller has started, with the setting or without. */
 async function votersWith(autoJoin: string): Promise<readonly number[]> {
   const world = new World(1);
-  const settle = async <T>(promise: Promise<T>): Promise<T> => {
-    let isSettled = false;
-    const end = () => void (isSettled = true);
-    promise.then(end, end);
-    await world.runUntil(() => isSettled);
-    return promise;
-  };
+  const settle = <T>(promise: Promise<T>): Promise<T> => world.settle(promise);
   const nodes: Node[] = [];
   for (const id of [1, 2]) {
     const settings = new Map(

@@ -28,13 +28,7 @@ async function startQuorum(world: World, settle: <T>(promise: Promise<T>) => Pro
 test("an active controller that stops leaves its place at once", async () => {
   // On one machine, a fetch follows the last one at once.
   const world = new World(1, { network: { latencyMs: [0, 0], splitChance: 0 } });
-  const settle = async <T>(promise: Promise<T>): Promise<T> => {
-    let isSettled = false;
-    const end = () => void (isSettled = true);
-    promise.then(end, end);
-    await world.runUntil(() => isSettled);
-    return promise;
-  };
+  const settle = <T>(promise: Promise<T>): Promise<T> => world.settle(promise);
   const nodes = await settle(startQuorum(world, promise => promise));
   const active = () => nodes.find(({ shared }) => shared.quorum.isLeader);
   await world.runUntil(() => active() !== undefined);

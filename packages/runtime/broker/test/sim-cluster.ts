@@ -84,14 +84,8 @@ export class SimCluster {
   }
 
   /** Lets time pass until `promise` settles. */
-  async settle<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    const done = (): void => {
-      settled = true;
-    };
-    promise.then(done, done);
-    await this.world.runUntil(() => settled);
-    return promise;
+  settle<T>(promise: Promise<T>): Promise<T> {
+    return this.world.settle(promise);
   }
 
   #link(id: number): BrokerLink {

@@ -45,13 +45,7 @@ test("a large snapshot is encoded and decoded in many turns", async () => {
     env.timers.soon(callback);
   };
   const snapshots = new MetadataSnapshots({ ...env, timers: { ...env.timers, soon } }, tools, "/log");
-  const settle = async <T>(promise: Promise<T>): Promise<T> => {
-    let isSettled = false;
-    const end = () => void (isSettled = true);
-    promise.then(end, end);
-    await world.runUntil(() => isSettled);
-    return promise;
-  };
+  const settle = <T>(promise: Promise<T>): Promise<T> => world.settle(promise);
   const records = Array.from({ length: 3500 }, (_, i) => numbered(i));
   const content = { lastContainedLogTimestamp: 1, kraftVersion: 0, voters: undefined, records };
   const id = { offset: 5, epoch: 1 };

@@ -50,12 +50,8 @@ export class Fixture {
   }
 
   /** Runs the simulation until `work` has settled. */
-  async settle<T>(work: Promise<T>): Promise<T> {
-    let ended = false;
-    const end = () => void (ended = true);
-    work.then(end, end);
-    await this.world.runUntil(() => ended);
-    return work;
+  settle<T>(work: Promise<T>): Promise<T> {
+    return this.world.settle(work);
   }
 
   flush(): Promise<void> {

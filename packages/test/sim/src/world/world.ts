@@ -191,6 +191,15 @@ export class World {
     }
   }
 
+  /** Runs until `work` has settled, and returns its result. */
+  async settle<T>(work: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const end = (): void => void (isSettled = true);
+    work.then(end, end);
+    await this.runUntil(() => isSettled);
+    return work;
+  }
+
   /** Runs until no event is left. Throws after `maxEvents`, since recurring timers would run forever. */
   async runIdle(maxEvents = 1_000_000): Promise<void> {
     await settled(this.#events);
