@@ -29,62 +29,40 @@ const all = (
 const BOTH = "broker,controller";
 const VOTER = { isVoter: true } as const;
 
+/** Kind of the clusters of a plan, which names who has which role. */
+function kind(name: string, voters: "fixed" | "changing", nodes: readonly NodePlan[]): Kind {
+  const idsWith = (role: string): number[] => nodes.filter(({ roles }) => roles.includes(role)).map(({ id }) => id);
+  const [a, b, c] = idsWith("broker");
+  if (a === undefined || b === undefined || c === undefined) throw new Error("the kind has three brokers");
+  return {
+    name,
+    brokers: [a, b, c],
+    controllers: idsWith("controller"),
+    voters,
+    plan: { voters, nodes, settings: SETTINGS },
+  };
+}
+
 /** Three nodes of Samsa. */
-export const SAMSA_ALONE: Kind = {
-  name: "",
-  brokers: [1, 2, 3],
-  controllers: [1, 2, 3],
-  voters: "fixed",
-  plan: { voters: "fixed", nodes: all([1, 2, 3], "samsa", BOTH), settings: SETTINGS },
-};
+export const SAMSA_ALONE = kind("", "fixed", all([1, 2, 3], "samsa", BOTH));
 
 /** All kinds with nodes of both vendors. */
 export const MIXED_KINDS: readonly Kind[] = [
-  {
-    name: "Samsa's brokers under Kafka's controllers",
-    brokers: [11, 12, 13],
-    controllers: [1, 2, 3],
-    voters: "fixed",
-    plan: {
-      voters: "fixed",
-      nodes: [...all([1, 2, 3], "kafka", "controller"), ...all([11, 12, 13], "samsa", "broker")],
-      settings: SETTINGS,
-    },
-  },
-  {
-    name: "Kafka's brokers under Samsa's controllers",
-    brokers: [11, 12, 13],
-    controllers: [1, 2, 3],
-    voters: "fixed",
-    plan: {
-      voters: "fixed",
-      nodes: [...all([1, 2, 3], "samsa", "controller"), ...all([11, 12, 13], "kafka", "broker")],
-      settings: SETTINGS,
-    },
-  },
-  {
-    name: "Samsa with a standby controller of Kafka",
-    brokers: [1, 2, 3],
-    controllers: [1, 2, 3, 4],
-    voters: "changing",
-    plan: {
-      voters: "changing",
-      nodes: [
-        ...all([1, 2, 3], "samsa", BOTH, VOTER),
-        ...all([4], "kafka", "controller", { format: ["--no-initial-controllers"] }),
-      ],
-      settings: SETTINGS,
-    },
-  },
-  {
-    name: "a quorum and brokers of both vendors",
-    brokers: [1, 2, 3],
-    controllers: [1, 2, 3],
-    voters: "changing",
-    plan: {
-      voters: "changing",
-      nodes: [...all([1, 3], "samsa", BOTH, VOTER), ...all([2], "kafka", BOTH, VOTER)].toSorted((a, b) => a.id - b.id),
-      settings: SETTINGS,
-    },
-  },
+  kind("Samsa's brokers under Kafka's controllers", "fixed", [
+    ...all([1, 2, 3], "kafka", "controller"),
+    ...all([11, 12, 13], "samsa", "broker"),
+  ]),
+  kind("Kafka's brokers under Samsa's controllers", "fixed", [
+    ...all([1, 2, 3], "samsa", "controller"),
+    ...all([11, 12, 13], "kafka", "broker"),
+  ]),
+  kind("Samsa with a standby controller of Kafka", "changing", [
+    ...all([1, 2, 3], "samsa", BOTH, VOTER),
+    ...all([4], "kafka", "controller", { format: ["--no-initial-controllers"] }),
+  ]),
+  kind("a quorum and brokers of both vendors", "changing", [
+    ...all([1], "samsa", BOTH, VOTER),
+    ...all([2], "kafka", BOTH, VOTER),
+    ...all([3], "samsa", BOTH, VOTER),
+  ]),
 ];
