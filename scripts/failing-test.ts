@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -28,6 +28,7 @@ export async function failingTest(files: readonly string[], mutant?: string): Pr
       execFile(process.execPath, command, { cwd: ROOT, env, timeout: LIMIT_MS }, error => resolve(error));
     });
     if (code === null) return undefined;
+    if (!existsSync(outputFile)) return "the tests do not end";
     const { testResults } = JSON.parse(readFileSync(outputFile, "utf8")) as Report;
     for (const { name, message, assertionResults } of testResults) {
       const failed = assertionResults.find(({ status }) => status === "failed");

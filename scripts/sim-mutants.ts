@@ -62,7 +62,7 @@ function kindOf({ isCluster }: Mutant): string[] {
   return isCluster === true ? ["--cluster"] : [];
 }
 
-/** Where a mutant was found. */
+/** Place in which a mutant was found. */
 type Found = SeedReport | { readonly rule: string; readonly seed?: undefined };
 
 async function judge(mutant: Mutant): Promise<Verdict> {
