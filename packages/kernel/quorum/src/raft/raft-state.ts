@@ -66,7 +66,7 @@ export class RaftState {
     if (log.snapshot.offset > 0) this.#highWatermark = log.snapshot.offset;
     const isOld = state === undefined || state.epoch < log.end.epoch;
     this.#epoch = isOld ? log.end.epoch : state.epoch;
-    this.#role = this.#unattached(undefined, undefined);
+    this.#role = this.#unattached(undefined, undefined, this.mayStand ? this.#soon() : Infinity);
     if (!isOld) this.#role = this.#initial(state);
   }
 
@@ -231,13 +231,19 @@ export class RaftState {
 
   /**
    * Takes the leader for gone before it has been silent for the fetch timeout, because its process does not run. A
-   * mistake costs an election only: pre-votes of voters that hear the leader stop it. The voters do not stand at the
-   * same time, or they would split their votes.
+   * mistake costs an election only.
    */
   missLeader(role: Extract<Role, { name: "FOLLOWER" }>): void {
-    const { now, times, draw } = this;
     role.isLeaderGone = true;
-    role.fetchAt = Math.min(role.fetchAt, now + Math.floor((draw() * times.electionTimeoutMs) / STAND_SPREAD));
+    role.fetchAt = Math.min(role.fetchAt, this.#soon());
+  }
+
+  /**
+   * Time of an election that need not wait for the election timeout. Pre-votes make an early one harmless: voters that
+   * hear a leader refuse them. The voters do not stand at the same time, or they would split their votes.
+   */
+  #soon(): number {
+    return this.now + Math.floor((this.draw() * this.times.electionTimeoutMs) / STAND_SPREAD);
   }
 
   becomeProspective(): void {
