@@ -143,6 +143,7 @@ export class BrokerRole {
       incarnationId,
       config,
       dirs,
+      offlineDirs: () => dirs.offlineIds.filter(id => !this.moves.unsettled.has(id)),
       channel: channels.heartbeat,
       metadataOffset,
       complaint: () => shared.quorum.complaint,
@@ -152,7 +153,11 @@ export class BrokerRole {
     this.producerIds = new ProducerIds({ nodeId, brokerEpoch, channel: channels.producerIds });
     this.autoTopics = new AutoTopicCreation({ logger: env.logger, config: () => this.config, channel: this.channel });
     this.#cleaner = new LogCleaner({ env, dirs: () => dirs.live, settings: () => cleanerSettings(this.config) });
-    this.moves = new Moves({ env, assign: placed => this.#assignments.report([placed]) });
+    this.moves = new Moves({
+      env,
+      assign: placed => this.#assignments.report([placed]),
+      settled: () => dirs.anyOffline && this.#lifecycle.heartbeat(),
+    });
     const openAtOnce = options.openAtOnce ?? OPEN_AT_ONCE;
     const opened = (): void => this.#assign(this.topics.takeMisplaced());
     const { software, buffers } = shared;

@@ -96,6 +96,7 @@ describe("when a record is acknowledged", () => {
         machine.append(() => void (acknowledged = logOf(moved) !== before));
         moved.hold();
       },
+      settled: () => {},
     });
     moves.begin(moved, machine.second);
     await machine.world.runUntil(() => acknowledged);
@@ -106,6 +107,7 @@ describe("when a record is acknowledged", () => {
 
 describe("moves", () => {
   const assign = () => Promise.resolve();
+  const settled = () => {};
 
   test("rename a copy that has on the device all that the old log has in its files", async () => {
     const machine = new Machine();
@@ -124,7 +126,7 @@ describe("moves", () => {
       found.push({ before, durable: node.disk.durableBytes(`${path}/${file}`).length });
     };
     machine.append(() => {});
-    const moves = new Moves({ env: node.env, assign });
+    const moves = new Moves({ env: node.env, assign, settled });
     moves.begin(partition, machine.second);
     await machine.world.runFor(1000);
     expect(appended).toBe(4);
@@ -140,7 +142,7 @@ describe("moves", () => {
     const { env } = machine.node;
     const other = machine.first.create("u", 0, TOPIC_ID as Uuid);
     const next = leading(env, new Turn(env.timers, () => {}), other);
-    const moves = new Moves({ env, assign });
+    const moves = new Moves({ env, assign, settled });
     logOf(machine.partition).endOffsetForEpoch = logOf(machine.partition).resumeCleaning = () => {
       throw new Error("planted");
     };
@@ -160,12 +162,75 @@ describe("moves", () => {
   test("of a partition that is not served any more end, and leave the loop", async () => {
     const machine = new Machine();
     const { env } = machine.node;
-    const moves = new Moves({ env, assign });
+    const moves = new Moves({ env, assign, settled });
     machine.partition.becomeOffline(56);
     moves.begin(machine.partition, machine.second);
     await machine.world.runFor(100);
     expect(moves.isMoving(machine.partition)).toBe(false);
     await moves.close();
+  });
+});
+
+describe("a directory that fails while a replica moves to it", () => {
+  /** Begins a move whose assignments are answered by hand; returns what the controller is asked, and may hear. */
+  async function moving(answers: readonly ((answer: () => void) => void)[]) {
+    const machine = new Machine();
+    const { env } = machine.node;
+    const asked: string[] = [];
+    let told = 0;
+    const moves = new Moves({
+      env,
+      assign: ({ directory }) => {
+        const answered = answers[asked.push(directory === machine.second.directoryId ? "/two" : "/one") - 1];
+        return new Promise(resolve => answered?.(resolve));
+      },
+      settled: () => void told++,
+    });
+    moves.begin(machine.partition, machine.second);
+    await machine.world.runUntil(() => asked.length > 0);
+    const fail = (): void => {
+      machine.second.fail(new DiskError("EIO", "/two", "an injected fault"));
+      moves.cancelFailed();
+    };
+    const mayTell = (): boolean => !moves.unsettled.has(machine.second.directoryId);
+    return { machine, moves, asked, fail, mayTell, told: () => told };
+  }
+
+  test("is not told of before the controller knows that the replica stays, if it was assigned", async () => {
+    const later: (() => void)[] = [];
+    const answers = [0, 1].map(() => (answer: () => void) => void later.push(answer));
+    const { machine, asked, fail, mayTell, told } = await moving(answers);
+    machine.partition.hold = () => fail();
+    later[0]();
+    await machine.world.runFor(100);
+    expect([asked, mayTell(), told()]).toEqual([["/two", "/one"], false, 0]);
+    later[1]();
+    await machine.world.runFor(100);
+    expect([mayTell(), told()]).toEqual([true, 1]);
+    expect(logOf(machine.partition).home.path).toBe("/one");
+  });
+
+  test("nor if the assignment was on its way", async () => {
+    const later: (() => void)[] = [];
+    const { machine, asked, fail, mayTell } = await moving([
+      answer => later.push(answer),
+      answer => later.push(answer),
+    ]);
+    fail();
+    await machine.world.runFor(100);
+    expect([asked, mayTell()]).toEqual([["/two"], false]);
+    later[0]();
+    await machine.world.runFor(100);
+    expect([asked, mayTell()]).toEqual([["/two", "/one"], false]);
+    later[1]();
+    await machine.world.runFor(100);
+    expect(mayTell()).toBe(true);
+  });
+
+  test("is told of once a move has ended", async () => {
+    const { machine, mayTell, told } = await moving([resolve => resolve()]);
+    await machine.world.runFor(1000);
+    expect([logOf(machine.partition).home.path, mayTell(), told()]).toEqual(["/two", true, 1]);
   });
 });
 

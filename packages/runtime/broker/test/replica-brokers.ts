@@ -108,7 +108,7 @@ class ReplicaBroker {
       software: { name: "test", version: "1" },
       buffers: this.received,
     });
-    const moves = new Moves({ env, assign: () => Promise.resolve() });
+    const moves = new Moves({ env, assign: () => Promise.resolve(), settled: () => {} });
     const { replication, dirs } = this;
     this.topics = new Topics(
       { env, nodeId: id, turn, dirs, settings, moves, replication, openAtOnce: 50, opened() {} },

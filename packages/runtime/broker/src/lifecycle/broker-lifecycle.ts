@@ -26,6 +26,8 @@ interface Host {
   readonly incarnationId: Uuid;
   readonly config: BrokerConfig;
   readonly dirs: LogDirs;
+  /** Failed directories that the controller may hear of. */
+  readonly offlineDirs: () => readonly Uuid[];
   readonly channel: ControllerChannel;
   /** Offset of the last metadata record that this broker has. */
   readonly metadataOffset: () => Offset;
@@ -217,14 +219,14 @@ export class BrokerLifecycle implements MetadataPublisher {
 
   /** Returns the time until the next request, in ms. */
   async #beat(): Promise<number> {
-    const { env, nodeId, dirs, channel, config, metadataOffset } = this.#host;
+    const { env, nodeId, dirs, offlineDirs, channel, config, metadataOffset } = this.#host;
     const request = Apis.BrokerHeartbeat.request.defaults({
       brokerId: nodeId,
       brokerEpoch: this.#brokerEpoch,
       currentMetadataOffset: metadataOffset(),
       wantFence: !this.#isReady,
       wantShutDown: this.#state === "STOPPING",
-      offlineLogDirs: dirs.offlineIds,
+      offlineLogDirs: offlineDirs(),
       cordonedLogDirs: this.#isReady ? dirs.cordonedIds : null,
     });
     const { errorCode, isFenced, shouldShutDown } = await channel.call("BrokerHeartbeat", request);

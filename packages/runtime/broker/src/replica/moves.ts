@@ -26,6 +26,8 @@ export interface MovesHost {
   readonly env: Env;
   /** Reports a replica's directory to the controller; resolves once the controller has stored it. */
   assign(placed: Placed): Promise<void>;
+  /** `unsettled` has become smaller. */
+  settled(): void;
 }
 
 /** State of a move (`ReplicaAlterLogDirsThread.ReassignmentState`). */
@@ -52,6 +54,10 @@ interface Move {
   readonly partition: Partition;
   readonly work: LogMove;
   state: MoveState;
+  /** True once the controller may have been told of the copy's directory. */
+  isTold: boolean;
+  /** Assignments that the controller has not answered. */
+  requests: number;
 }
 
 /**
@@ -61,11 +67,21 @@ interface Move {
 export class Moves {
   readonly #host: MovesHost;
   readonly #moves = new Map<Partition, Move>();
+  /** Moves, cancelled ones too, of which the metadata may name the copy's directory before the replica is there. */
+  readonly #unsettled = new Set<Move>();
   #running: Promise<void> | undefined;
   #closed = false;
 
   constructor(host: MovesHost) {
     this.#host = host;
+  }
+
+  /**
+   * Directories that the metadata may name for replicas that are still in another one. The controller must not hear that
+   * one of them has failed before it knows where these replicas are, or it would take their leadership.
+   */
+  get unsettled(): ReadonlySet<Uuid> {
+    return new Set([...this.#unsettled].map(({ work }) => work.copy.home.directoryId));
   }
 
   /** True if the partition is being moved to another directory. */
@@ -96,7 +112,10 @@ export class Moves {
   /** Resumes an existing copy; `assigned`: the metadata already assigns the replica to the directory of the copy. */
   resume(partition: Partition, copy: PartitionLog, assigned: boolean): void {
     const work = new LogMove(logOf(partition), copy);
-    this.#moves.set(partition, { partition, work, state: assigned ? "RETURNING" : "COPYING" });
+    const state = assigned ? "RETURNING" : "COPYING";
+    const move: Move = { partition, work, state, isTold: assigned, requests: 0 };
+    this.#moves.set(partition, move);
+    if (assigned) this.#unsettled.add(move);
     this.#running ??= this.#runAll();
   }
 
@@ -105,11 +124,11 @@ export class Moves {
     const move = this.#moves.get(partition);
     if (move === undefined) return;
     this.#moves.delete(partition);
-    const isAssigned = move.state === "RETURNING" || move.state === "ASSIGNED";
     enter(move, "CANCELLED");
     move.work.cancel();
     move.work.copy.delete();
-    if (isAssigned) this.#takeBack(move);
+    // A request that is under way is followed by one that takes it back.
+    if (move.isTold && move.requests === 0) this.#takeBack(move);
   }
 
   /** Cancels the moves from or to directories that have failed. */
@@ -127,16 +146,33 @@ export class Moves {
     this.#moves.delete(partition);
     enter(move, "CANCELLED");
     move.work.cancel();
+    this.#settle(move);
   }
 
-  #takeBack({ partition, work }: Move): void {
-    this.#assign(partition, work.source.home.directoryId).catch((error: unknown) => {
+  #takeBack(move: Move): void {
+    this.#assigning(move, assign => assign(move.work.source.home.directoryId)).catch((error: unknown) => {
       this.#host.env.logger.error("a move was cancelled, and the controller was not told", { error });
     });
   }
 
-  #assign(partition: Partition, directory: Placed["directory"]): Promise<void> {
-    return this.#host.assign({ topicId: partition.topicId, partition: partition.index, directory });
+  /** Runs `work`, which assigns the replica of a move to directories; the move is not settled before it ends. */
+  async #assigning(move: Move, work: (assign: (directory: Uuid) => Promise<void>) => Promise<void>): Promise<void> {
+    const { topicId, index: partition } = move.partition;
+    move.isTold = true;
+    move.requests++;
+    this.#unsettled.add(move);
+    try {
+      await work(directory => this.#host.assign({ topicId, partition, directory }));
+    } finally {
+      move.requests--;
+      this.#settle(move);
+    }
+  }
+
+  /** Settles a move whose replica is where the metadata say. */
+  #settle(move: Move): void {
+    if (move.requests > 0 || move.state === "RETURNING" || move.state === "ASSIGNED") return;
+    if (this.#unsettled.delete(move)) this.#host.settled();
   }
 
   async #runAll(): Promise<void> {
@@ -167,6 +203,10 @@ export class Moves {
     }
   }
 
+  #isCancelled({ state }: Move): boolean {
+    return state === "CANCELLED";
+  }
+
   /** True if a move should continue; checked after each await. */
   #goesOn({ state, partition }: Move): boolean {
     return state !== "CANCELLED" && !this.#closed && !partition.isOffline;
@@ -176,17 +216,23 @@ export class Moves {
     const { partition, work } = move;
     if (move.state === "RETURNING") {
       // Until the copy is known to be complete again, the metadata must not name its directory.
-      await this.#assign(partition, work.source.home.directoryId);
+      await this.#assigning(move, async assign => {
+        await assign(work.source.home.directoryId);
+        if (this.#goesOn(move)) enter(move, "COPYING");
+      });
       if (!this.#goesOn(move)) return;
-      enter(move, "COPYING");
+      move.isTold = false;
     }
     work.align();
     if (!(await this.#catchUp(move))) return;
     await work.secure();
     if (!this.#goesOn(move)) return;
-    await this.#assign(partition, work.copy.home.directoryId);
-    if (move.state === "CANCELLED") return this.#takeBack(move);
-    enter(move, "ASSIGNED");
+    await this.#assigning(move, async assign => {
+      await assign(work.copy.home.directoryId);
+      if (this.#isCancelled(move)) await assign(work.source.home.directoryId);
+      else enter(move, "ASSIGNED");
+    });
+    if (this.#isCancelled(move)) return;
     partition.hold();
     try {
       // Records appended during a flush are not acknowledged yet; copy and flush them too. A power cut after the rename may
@@ -197,6 +243,7 @@ export class Moves {
       while (work.step());
       work.swap();
       enter(move, "SWAPPED");
+      this.#settle(move);
       partition.replaceLog(work.copy);
       this.#moves.delete(partition);
       // Until the rename is durable, a power cut restores the old log, which may lack records of the copy.
