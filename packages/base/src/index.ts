@@ -78,11 +78,12 @@ export {
   type Timer,
   type Timers,
 } from "./env.ts";
+export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.ts";
 export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
 export { sameItems } from "./lists.ts";
-export { javaStringHash } from "./murmur2.ts";
+export { javaStringHash, murmur2 } from "./murmur2.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {
   isReservedDirectory,

@@ -1,7 +1,7 @@
 /** Kafka's error codes (`org.apache.kafka.common.protocol.Errors`, 4.4). */
 
 /** Error of the protocol. */
-export interface KafkaError<Name extends string = string> {
+export interface ProtocolError<Name extends string = string> {
   readonly name: Name;
   readonly code: number;
   /** True if a client may send the same request again. */
@@ -158,13 +158,13 @@ export type ErrorName = (typeof TABLE)[number][1];
 /** Errors by name, as in `Errors.UNKNOWN_TOPIC_OR_PARTITION.code`. */
 export const Errors = Object.fromEntries(
   TABLE.map(([code, name, retriable, message]) => [name, { name, code, retriable, message }]),
-) as { readonly [N in ErrorName]: KafkaError<N> };
+) as { readonly [N in ErrorName]: ProtocolError<N> };
 
-const BY_CODE: ReadonlyMap<number, KafkaError<ErrorName>> = new Map(
-  Object.values(Errors).map((error): [number, KafkaError<ErrorName>] => [error.code, error]),
+const BY_CODE: ReadonlyMap<number, ProtocolError<ErrorName>> = new Map(
+  Object.values(Errors).map((error): [number, ProtocolError<ErrorName>] => [error.code, error]),
 );
 
 /** Error with this code. Unknown codes give `UNKNOWN_SERVER_ERROR`, as in Kafka's clients. */
-export function errorOf(code: number): KafkaError<ErrorName> {
+export function errorOf(code: number): ProtocolError<ErrorName> {
   return BY_CODE.get(code) ?? Errors.UNKNOWN_SERVER_ERROR;
 }

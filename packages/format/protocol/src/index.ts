@@ -10,7 +10,7 @@ export {
   requestHeaderVersion,
   responseHeaderVersion,
 } from "./apis.ts";
-export { type ErrorName, errorOf, Errors, type KafkaError } from "./errors.ts";
+export { type ErrorName, errorOf, Errors, type ProtocolError } from "./errors.ts";
 export { MESSAGES } from "./declared.ts";
 export { FrameSplitter } from "./framing.ts";
 export type { EnvelopeRequest } from "./messages/envelope.ts";

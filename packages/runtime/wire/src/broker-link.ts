@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import { type Env, ExponentialBackoff } from "@samsa/base";
 import type { ApiName } from "@samsa/protocol";
 import {
   BrokerConnection,
@@ -9,7 +9,6 @@ import {
   type ResponseOf,
 } from "./broker-connection.ts";
 import { type Endpoint, endpointText } from "./endpoint.ts";
-import { ExponentialBackoff } from "./exponential-backoff.ts";
 import { WireError } from "./wire-error.ts";
 
 /** Settings of a `BrokerLink`. Defaults are those of Kafka's clients. */

@@ -7,7 +7,6 @@ export {
 } from "./broker-connection.ts";
 export { BrokerLink, type LinkOptions } from "./broker-link.ts";
 export { type Endpoint, endpointText, parseEndpoints } from "./endpoint.ts";
-export { ExponentialBackoff } from "./exponential-backoff.ts";
 export { type FrameReceiver } from "./frame-channel.ts";
 export { NodeApiVersions } from "./node-api-versions.ts";
 export { RawConnection, type RawOptions } from "./raw-connection.ts";

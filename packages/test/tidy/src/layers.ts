@@ -24,6 +24,7 @@ export const ROOMS: readonly Room[] = [
   { folder: "base", name: "@samsa/base", imports: [] },
   { folder: "format/protocol", name: "@samsa/protocol", imports: ["@samsa/base"] },
   { folder: "format/records", name: "@samsa/records", imports: ["@samsa/base"] },
+  { folder: "format/assign", name: "@samsa/assign", imports: ["@samsa/base", "@samsa/protocol"] },
   { folder: "kernel/log", name: "@samsa/log", imports: ["@samsa/base", "@samsa/records"] },
   { folder: "kernel/metadata", name: "@samsa/metadata", imports: ["@samsa/base", "@samsa/protocol"] },
   {
@@ -42,6 +43,12 @@ export const ROOMS: readonly Room[] = [
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records"],
   },
   { folder: "kernel/replica", name: "@samsa/replica", imports: ["@samsa/base", "@samsa/protocol"] },
+  {
+    folder: "kernel/client",
+    name: "@samsa/client-kernel",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign"],
+    folders: ["error", "cluster", "offsets", "fetch", "group", "produce", "."],
+  },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
   {

@@ -1,5 +1,5 @@
 import { type ByteReader, nearestNumber, type PartitionIndex, type Uuid, type WireOffset } from "@samsa/base";
-import { Errors, type KafkaError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
+import { Errors, type ProtocolError, type ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import type { ShardContext } from "../group/context.ts";
 import type { ShardRecord, Ticket } from "../shard/effects.ts";
 import type { GroupsOfType } from "../group/group.ts";
@@ -37,7 +37,7 @@ export interface ShareGroupView {
   }[];
 }
 
-type Fault = readonly [error: KafkaError, message: string];
+type Fault = readonly [error: ProtocolError, message: string];
 
 const JOIN = 0;
 const LEAVE = -1;

@@ -11,7 +11,7 @@ import {
   type DeleteShareGroupStateRequest,
   Errors,
   type InitializeShareGroupStateRequest,
-  type KafkaError,
+  type ProtocolError,
   type ReadShareGroupStateRequest,
   type ReadShareGroupStateSummaryRequest,
   type ShareUpdateValue,
@@ -86,7 +86,7 @@ interface ShareState {
   readonly snapshotOffset: Offset;
 }
 
-type Failure = readonly [error: KafkaError, message?: string];
+type Failure = readonly [error: ProtocolError, message?: string];
 
 const NEGATIVE_PARTITION = "The partition id cannot be a negative number.";
 const NEGATIVE_LEADER_EPOCH = "The leader epoch cannot be a negative number.";

@@ -1,5 +1,5 @@
 import { DeadlineHeap, invariant, type Offset } from "@samsa/base";
-import { Errors, type KafkaError } from "@samsa/protocol";
+import { Errors, type ProtocolError } from "@samsa/protocol";
 import type { Ticket } from "../shard/effects.ts";
 import { abortedBatches, lastOfBatch, runsOfSize, without } from "./fetched.ts";
 import { InFlightBatch, InFlightBatches, loadedSlot, NOBODY, RecordState, runsOf, Slot, stateOf } from "./in-flight.ts";
@@ -33,7 +33,7 @@ interface GapWindow {
   readonly end: Offset;
 }
 
-type Fault = readonly [error: KafkaError, message: string];
+type Fault = readonly [error: ProtocolError, message: string];
 
 /** Number of deadlines of dropped batches that are tolerated before the heap is rebuilt. */
 const STALE_DEADLINES = 1000;

@@ -1,7 +1,6 @@
-import { type BrokerId, type Env, ignored, type Timer, type Uuid } from "@samsa/base";
+import { type BrokerId, type Env, ExponentialBackoff, ignored, type Timer, type Uuid } from "@samsa/base";
 import { METADATA_VERSION, type MetadataChanges, type MetadataImage, metadataVersionOf } from "@samsa/metadata";
 import { Apis, errorOf } from "@samsa/protocol";
-import { ExponentialBackoff } from "@samsa/wire";
 import type { Endpoint } from "../config/listeners.ts";
 import type { ControllerChannel } from "../controller/controller-channel.ts";
 import { registeredFeatures } from "../metadata/features.ts";

@@ -1,5 +1,5 @@
 import type { PartitionIndex, Uuid } from "@samsa/base";
-import { Errors, type KafkaError } from "@samsa/protocol";
+import { Errors, type ProtocolError } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../replica/fetch-sessions.ts";
 import type { Peer } from "../request/request-context.ts";
 
@@ -70,7 +70,7 @@ export class ShareSessions {
   fetch(
     of: { readonly groupId: string; readonly memberId: string; readonly epoch: number; readonly peer: Peer },
     change: SessionChange,
-  ): ShareSession | KafkaError | undefined {
+  ): ShareSession | ProtocolError | undefined {
     const { groupId, memberId, epoch, peer } = of;
     const known = this.find(groupId, memberId);
     if (epoch === FINAL_EPOCH) return known === undefined ? Errors.SHARE_SESSION_NOT_FOUND : undefined;
@@ -91,14 +91,14 @@ export class ShareSessions {
   }
 
   /** Validates the session epoch of a request that only acknowledges. */
-  acknowledge(groupId: string, memberId: string, epoch: number): KafkaError | undefined {
+  acknowledge(groupId: string, memberId: string, epoch: number): ProtocolError | undefined {
     if (epoch === INITIAL_EPOCH) return Errors.INVALID_SHARE_SESSION_EPOCH;
     const known = this.find(groupId, memberId);
     if (epoch === FINAL_EPOCH) return known === undefined ? Errors.SHARE_SESSION_NOT_FOUND : undefined;
     return this.#advance(known, epoch);
   }
 
-  #advance(session: ShareSession | undefined, epoch: number): KafkaError | undefined {
+  #advance(session: ShareSession | undefined, epoch: number): ProtocolError | undefined {
     if (session === undefined) return Errors.SHARE_SESSION_NOT_FOUND;
     if (session.epoch !== epoch) return Errors.INVALID_SHARE_SESSION_EPOCH;
     session.epoch = nextEpoch(epoch);

@@ -1,6 +1,6 @@
 import { nearestNumber, type PartitionIndex, type Uuid } from "@samsa/base";
 import type { AcknowledgementBatch } from "@samsa/coordinator";
-import { Errors, type KafkaError, type ShareAcknowledgeRequest } from "@samsa/protocol";
+import { Errors, type ProtocolError, type ShareAcknowledgeRequest } from "@samsa/protocol";
 import type { RequestTopics } from "../../request/request-topics.ts";
 import type { BrokerNode } from "../../metadata/broker-nodes.ts";
 import type { BrokerParts } from "../parts.ts";
@@ -34,7 +34,7 @@ export function highestType(version: number): number {
 
 const OK: Outcome = { errorCode: 0, errorMessage: null };
 
-function refusal({ code, message }: KafkaError): Outcome {
+function refusal({ code, message }: ProtocolError): Outcome {
   return { errorCode: code, errorMessage: message };
 }
 
@@ -124,7 +124,7 @@ export function hasCaller<R extends { readonly groupId: string | null; readonly 
 export const NO_LEADER = { leaderId: 0, leaderEpoch: 0 } as const;
 
 /** Response to a request that fails as a whole: Kafka sends the error code without a message. */
-export function refusedWhole({ code }: KafkaError) {
+export function refusedWhole({ code }: ProtocolError) {
   return { throttleTimeMs: 0, errorCode: code, errorMessage: null, responses: [], nodeEndpoints: [] };
 }
 

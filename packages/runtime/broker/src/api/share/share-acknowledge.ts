@@ -1,4 +1,4 @@
-import { Errors, type KafkaError } from "@samsa/protocol";
+import { Errors, type ProtocolError } from "@samsa/protocol";
 import { FINAL_EPOCH } from "../../replica/fetch-sessions.ts";
 import {
   acknowledgeAll,
@@ -15,7 +15,7 @@ import type { BrokerParts } from "../parts.ts";
 type Needs = Pick<BrokerParts, "nodes" | "shares">;
 
 export const shareAcknowledge: TopicHandler<"ShareAcknowledge", Needs> = (parts, request, context, reply) => {
-  const refuse = (error: KafkaError): void => reply(refusedWhole(error));
+  const refuse = (error: ProtocolError): void => reply(refusedWhole(error));
   if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request)) return refuse(Errors.INVALID_REQUEST);
   const { groupId, memberId } = request;

@@ -1,5 +1,5 @@
 import type { BrokerId, PartitionIndex } from "@samsa/base";
-import { Errors, type KafkaError, type ShareFetchRequest } from "@samsa/protocol";
+import { Errors, type ProtocolError, type ShareFetchRequest } from "@samsa/protocol";
 import { FINAL_EPOCH, INITIAL_EPOCH, nextEpoch } from "../../replica/fetch-sessions.ts";
 import type { RequestTopics, TopicContext } from "../../request/request-topics.ts";
 import {
@@ -42,7 +42,7 @@ function isRenewalThatFetches({ isRenewAck, maxBytes, minBytes, maxRecords, maxW
 }
 
 export const shareFetch: TopicHandler<"ShareFetch", Needs> = (parts, request, context, reply) => {
-  const refuse = (error: KafkaError): void => reply(refusedFetch(error));
+  const refuse = (error: ProtocolError): void => reply(refusedFetch(error));
   if (!parts.shares.isEnabled) return refuse(Errors.UNSUPPORTED_VERSION);
   if (!hasCaller(request) || isRenewalThatFetches(request)) return refuse(Errors.INVALID_REQUEST);
   const { groupId, memberId, topics, forgottenTopicsData, shareSessionEpoch: epoch } = request;
@@ -210,7 +210,7 @@ function isAnyKnown(topics: RequestTopics, { partitions }: ShareSession): boolea
 }
 
 /** Response to a request that fails as a whole. */
-function refusedFetch(error: KafkaError) {
+function refusedFetch(error: ProtocolError) {
   return { ...refusedWhole(error), acquisitionLockTimeoutMs: 0 };
 }
 

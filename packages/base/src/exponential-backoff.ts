@@ -1,4 +1,4 @@
-import { invariant } from "@samsa/base";
+import { invariant } from "./assert.ts";
 
 /** Bounds of a delay that doubles with each failure. */
 export interface BackoffOptions {

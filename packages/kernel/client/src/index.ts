@@ -1,0 +1,9 @@
+export {
+  type BrokerView,
+  type ClusterView,
+  partitionKey,
+  type PartitionView,
+  type TopicPartition,
+  type TopicView,
+} from "./cluster/cluster-view.ts";
+export { type ClientErrorName, type ErrorFacts, KafkaError } from "./error/kafka-error.ts";
