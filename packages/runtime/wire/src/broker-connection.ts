@@ -21,6 +21,8 @@ import { WireError } from "./wire-error.ts";
 
 /** Request of an API, as encoding takes it. */
 export type RequestOf<N extends ApiName> = Draft<(typeof Apis)[N]["request"]>;
+/** Request of an API, or a function that builds it for the version that both sides support. */
+export type RequestFor<N extends ApiName> = RequestOf<N> | ((version: number) => RequestOf<N>);
 /** Response of an API, as decoding gives it. */
 export type ResponseOf<N extends ApiName> = Infer<(typeof Apis)[N]["response"]>;
 
@@ -45,6 +47,8 @@ export interface ConnectionOptions {
 export interface CallOptions {
   /** Version of the request. By default the highest that both sides support. */
   readonly version?: number;
+  /** Highest version to choose from, as for a feature that the cluster has not enabled. */
+  readonly maxVersion?: number;
   /** `requestTimeoutMs` of this request. */
   readonly timeoutMs?: number;
 }
@@ -72,6 +76,10 @@ interface Pending {
 export function decodeResponse<N extends ApiName>(api: N, reader: ByteReader, version: number): ResponseOf<N> {
   // The compiler does not relate the schema of a generic name to the type of its values.
   return Apis[api].response.decode(reader, version) as ResponseOf<N>;
+}
+
+function bodyOf<N extends ApiName>(request: RequestFor<N>, version: number): object {
+  return typeof request === "function" ? request(version) : request;
 }
 
 function seconds(ms: number): string {
@@ -148,17 +156,17 @@ export class BrokerConnection implements FrameReceiver {
   }
 
   /** Sends a request. Resolves with its response, or rejects with a `WireError`. */
-  async call<N extends ApiName>(api: N, request: RequestOf<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
-    const version = this.#versionFor(api, options.version);
-    return this.#ask({ api, version, options }, request, reader => decodeResponse(api, reader, version));
+  async call<N extends ApiName>(api: N, request: RequestFor<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
+    const version = this.#versionFor(api, options);
+    return this.#ask({ api, version, options }, bodyOf(request, version), reader => decodeResponse(api, reader, version));
   }
 
   /** Sends a request that has no response: Produce with acks=0. Resolves once the socket has it, sent or not. */
-  async tell<N extends ApiName>(api: N, request: RequestOf<N>, options: CallOptions = {}): Promise<void> {
-    const version = this.#versionFor(api, options.version);
+  async tell<N extends ApiName>(api: N, request: RequestFor<N>, options: CallOptions = {}): Promise<void> {
+    const version = this.#versionFor(api, options);
     return new Promise((resolve, reject) => {
       this.#enqueue({
-        ...this.#pending(Apis[api], version, request, options),
+        ...this.#pending(Apis[api], version, bodyOf(request, version), options),
         hasReply: false,
         settle: () => resolve(),
         fail: reject,
@@ -215,9 +223,10 @@ export class BrokerConnection implements FrameReceiver {
   }
 
   /** Version of a request. Throws a `WireError` if the sides have none in common. */
-  #versionFor(api: ApiName, pinned: number | undefined): number {
+  #versionFor(api: ApiName, { version: pinned, maxVersion = Infinity }: CallOptions): number {
     const { versions } = this;
-    const version = pinned ?? versions.latestUsable(api);
+    const latest = versions.latestUsable(api);
+    const version = pinned ?? (latest === undefined ? undefined : Math.min(latest, maxVersion));
     if (version !== undefined && versions.isUsable(api, version)) return version;
     const { first, last } = Apis[api];
     const ours = pinned === undefined ? `versions ${first} to ${last}` : `version ${pinned}`;

@@ -5,10 +5,11 @@ import {
   type CallOptions,
   type ConnectionOptions,
   DEFAULT_SETUP_TIMEOUT_MS,
-  type RequestOf,
+  type RequestFor,
   type ResponseOf,
 } from "./broker-connection.ts";
 import { type Endpoint, endpointText } from "./endpoint.ts";
+import type { NodeApiVersions } from "./node-api-versions.ts";
 import { WireError } from "./wire-error.ts";
 
 /** Settings of a `BrokerLink`. Defaults are those of Kafka's clients. */
@@ -73,14 +74,33 @@ export class BrokerLink {
     });
   }
 
+  get isConnected(): boolean {
+    return this.#connection?.isOpen === true;
+  }
+
+  /** True if the last attempt to connect has failed and the next one has to wait. */
+  get isBackingOff(): boolean {
+    return !this.isConnected && this.#env.clock.monotonic() < this.#retryAt;
+  }
+
+  /** Requests that wait for their responses. */
+  get pendingRequests(): number {
+    return this.#connection?.pendingRequests ?? 0;
+  }
+
+  /** API versions and features of the node; undefined while there is no connection. */
+  get versions(): NodeApiVersions | undefined {
+    return this.isConnected ? this.#connection?.versions : undefined;
+  }
+
   /** `BrokerConnection.call`, on the open connection or a new one. */
-  async call<N extends ApiName>(api: N, request: RequestOf<N>, options?: CallOptions): Promise<ResponseOf<N>> {
+  async call<N extends ApiName>(api: N, request: RequestFor<N>, options?: CallOptions): Promise<ResponseOf<N>> {
     const connection = await this.ready();
     return connection.call(api, request, options);
   }
 
   /** `BrokerConnection.tell`, on the open connection or a new one. */
-  async tell<N extends ApiName>(api: N, request: RequestOf<N>, options?: CallOptions): Promise<void> {
+  async tell<N extends ApiName>(api: N, request: RequestFor<N>, options?: CallOptions): Promise<void> {
     const connection = await this.ready();
     return connection.tell(api, request, options);
   }

@@ -90,6 +90,12 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    folder: "runtime/client",
+    name: "@samsa/client-runtime",
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/client-kernel"],
+    folders: ["cluster", "."],
+  },
+  {
     folder: "host/node",
     name: "@samsa/node",
     imports: ["@samsa/base", "@samsa/records"],

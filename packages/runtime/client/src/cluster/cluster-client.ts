@@ -1,0 +1,294 @@
+import { type BrokerId, type Env, ExponentialBackoff, type Timer } from "@samsa/base";
+import {
+  type BrokerView,
+  KafkaError,
+  type LeaderHint,
+  type MetadataQuestion,
+  MetadataState,
+  type TopicView,
+} from "@samsa/client-kernel";
+import type { ApiName, MetadataResponse } from "@samsa/protocol";
+import type { CallOptions, NodeApiVersions, RequestFor, ResponseOf } from "@samsa/wire";
+import { BrokerPool, type LinkUse } from "./broker-pool.ts";
+import type { ClusterSettings } from "./cluster-settings.ts";
+import { type CoordinatorKind, Coordinators } from "./coordinators.ts";
+import { pause, patiently, type Patience } from "./deadline.ts";
+import { kafkaErrorOf } from "./failures.ts";
+
+/** Options of a call. */
+export interface ClusterCallOptions extends CallOptions {
+  /** Connection to use; that of requests by default. */
+  readonly use?: LinkUse;
+}
+
+const JITTER = 0.2;
+
+/**
+ * Client of one cluster: connections, metadata and coordinators, which producers, consumers and admins share. It begins
+ * to connect with the first call.
+ */
+export class ClusterClient {
+  readonly env: Env;
+  readonly settings: ClusterSettings;
+  /** What is known of the cluster. */
+  readonly metadata: MetadataState;
+  readonly #pool: BrokerPool;
+  readonly #coordinators: Coordinators;
+  readonly #backoff: ExponentialBackoff;
+  /** Callbacks after each answer about metadata, and each failure to get one. */
+  readonly #observers = new Set<() => void>();
+  #timer: Timer | undefined;
+  /** Why the last question about metadata failed. */
+  #lastFailure: unknown;
+  #isClosed = false;
+
+  constructor(env: Env, settings: ClusterSettings) {
+    this.env = env;
+    this.settings = settings;
+    this.metadata = new MetadataState(settings);
+    this.#pool = new BrokerPool(env, settings);
+    this.#coordinators = new Coordinators(request => this.callAny("FindCoordinator", request));
+    const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = settings;
+    this.#backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: JITTER });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Patience of a call without a timeout of its own (`default.api.timeout.ms`). */
+  patience(options: { readonly timeoutMs?: number | undefined; readonly signal?: Patience["signal"] } = {}): Patience {
+    const { timeoutMs = this.settings.apiTimeoutMs, signal } = options;
+    return { deadline: this.env.clock.monotonic() + timeoutMs, signal };
+  }
+
+  /** Sends a request to a broker, once. Rejects with a `KafkaError`. */
+  async call<N extends ApiName>(
+    id: BrokerId,
+    api: N,
+    request: RequestFor<N>,
+    options: ClusterCallOptions = {},
+  ): Promise<ResponseOf<N>> {
+    return this.#callBroker(this.#brokerOf(id), api, request, options);
+  }
+
+  /** `call` of a request that has no response. Resolves once the socket has it. */
+  async tell<N extends ApiName>(
+    id: BrokerId,
+    api: N,
+    request: RequestFor<N>,
+    options: ClusterCallOptions = {},
+  ): Promise<void> {
+    const link = this.#pool.link(this.#brokerOf(id), options.use ?? "requests");
+    await this.#guarded(link.tell(api, request, options));
+  }
+
+  /** Sends a request to the broker with the fewest requests in flight, once. Rejects with a `KafkaError`. */
+  async callAny<N extends ApiName>(api: N, request: RequestFor<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
+    this.#checkOpen();
+    return this.#guarded(this.#pool.leastLoaded(this.metadata.brokers.values()).call(api, request, options));
+  }
+
+  /** Sends a request to a coordinator, once, and looks for the coordinator before if it is not known. */
+  async callCoordinator<N extends ApiName>(
+    { kind, key }: { readonly kind: CoordinatorKind; readonly key: string },
+    api: N,
+    request: RequestFor<N>,
+    options: ClusterCallOptions = {},
+  ): Promise<ResponseOf<N>> {
+    this.#checkOpen();
+    const { id, host, port } = await this.#coordinators.find(kind, key);
+    try {
+      return await this.#callBroker(this.metadata.broker(id) ?? { id, host, port, rack: null }, api, request, options);
+    } catch (error) {
+      // Another broker may have become the coordinator of a broker that does not answer.
+      this.#coordinators.forget(kind, key);
+      throw error;
+    }
+  }
+
+  /** Looks for a coordinator again at the next call, as after NOT_COORDINATOR. */
+  forgetCoordinator(kind: CoordinatorKind, key: string): void {
+    this.#coordinators.forget(kind, key);
+  }
+
+  /** API versions and features of a broker; undefined while there is no connection to it. */
+  versionsOf(id: BrokerId): NodeApiVersions | undefined {
+    const broker = this.metadata.broker(id);
+    return broker === undefined ? undefined : this.#pool.link(broker, "requests").versions;
+  }
+
+  /** Repeats `attempt` while it fails with a retriable error, with backoff, until the caller gives up. */
+  async retrying<T>(patience: Patience, attempt: () => Promise<T>): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof KafkaError) || !error.retriable || this.#isClosed) throw error;
+        const delay = this.#backoff.delayMs(failures, this.env.random.next());
+        if (this.env.clock.monotonic() + delay >= patience.deadline) throw error;
+        await pause(this.env, delay, patience);
+      }
+    }
+  }
+
+  /** Metadata of a topic: what is known, or what a broker says. Rejects if it does not exist when the patience ends. */
+  async topic(name: string, patience: Patience): Promise<TopicView> {
+    this.metadata.use(name, this.env.clock.monotonic());
+    const known = this.metadata.topic(name);
+    if (known !== undefined) return known;
+    return this.#until(
+      patience,
+      `topic ${name}`,
+      () => this.metadata.topic(name),
+      () => this.metadata.topicError(name),
+    );
+  }
+
+  /** Waits until metadata of any kind is known. Rejects when the patience ends. */
+  async ready(patience: Patience): Promise<void> {
+    if (this.metadata.clusterId === undefined) this.metadata.requestUpdate();
+    await this.#until(patience, "the cluster", () => (this.metadata.brokers.size > 0 ? true : undefined));
+  }
+
+  /** Asks for metadata again as soon as the backoff allows. */
+  refresh(): void {
+    this.metadata.requestUpdate();
+    this.#pump();
+  }
+
+  /** Takes leaders that an answer names (KIP-951), and asks for the metadata anyway. */
+  hint(leaders: readonly LeaderHint[], nodes: MetadataResponse["brokers"]): void {
+    this.metadata.hint(leaders, nodes);
+    this.refresh();
+  }
+
+  /** Calls `observer` after each answer about metadata and each failure to get one. Returns the way to end that. */
+  observe(observer: () => void): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
+  }
+
+  /** Looks after the metadata: asks if something is due. To be called after `metadata.use` or `hold`. */
+  wake(): void {
+    this.#pump();
+  }
+
+  /** Closes all connections. Calls on their way are rejected. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#pool.disconnect();
+    this.#notify();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
+  }
+
+  #brokerOf(id: BrokerId): BrokerView {
+    this.#checkOpen();
+    const broker = this.metadata.broker(id);
+    if (broker !== undefined) return broker;
+    this.refresh();
+    throw new KafkaError("BROKERS_UNREACHABLE", `broker ${id} is not known at the moment`);
+  }
+
+  async #callBroker<N extends ApiName>(
+    broker: BrokerView,
+    api: N,
+    request: RequestFor<N>,
+    options: ClusterCallOptions,
+  ): Promise<ResponseOf<N>> {
+    const link = this.#pool.link(broker, options.use ?? "requests");
+    return this.#guarded(link.call(api, request, options));
+  }
+
+  /** Turns a failure of the connection into a `KafkaError`. Leaders may have moved then. */
+  async #guarded<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed", { cause: error });
+      this.refresh();
+      throw kafkaErrorOf(error);
+    }
+  }
+
+  #until<T>(
+    patience: Patience,
+    about: string,
+    find: () => T | undefined,
+    errorCode: () => number = () => 0,
+  ): Promise<T> {
+    const late = (): KafkaError => {
+      const code = errorCode();
+      if (code !== 0) return KafkaError.of(code, about);
+      const why = this.#lastFailure instanceof Error ? `: ${this.#lastFailure.message}` : "";
+      return new KafkaError("TIMED_OUT", `no metadata of ${about} in time${why}`, { cause: this.#lastFailure });
+    };
+    return patiently(this.env, patience, late, (resolve, reject) => {
+      const look = (): void => {
+        const found = find();
+        const code = errorCode();
+        if (this.#isClosed) reject(new KafkaError("CLOSED", "the client is closed"));
+        else if (found !== undefined) resolve(found);
+        else if (code !== 0 && !KafkaError.of(code, about).retriable) reject(KafkaError.of(code, about));
+      };
+      const stop = this.observe(look);
+      look();
+      this.#pump();
+      return stop;
+    });
+  }
+
+  /** Does what is due about metadata, and sets the timer for the next time. */
+  #pump(): void {
+    if (this.#isClosed) return;
+    const now = this.env.clock.monotonic();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const step = this.metadata.next(now);
+    switch (step.type) {
+      case "wait":
+        if (step.until < Infinity) this.#timer = this.env.timers.after(step.until - now, () => this.#pump());
+        return;
+      case "rebootstrap":
+        this.#pool.disconnect();
+        this.#coordinators.clear();
+        this.metadata.rebootstrapped(now);
+        this.#pump();
+        return;
+      case "ask":
+        this.metadata.asked(step, now);
+        void this.#askMetadata(step);
+    }
+  }
+
+  /** Never rejects. */
+  async #askMetadata({ topics }: MetadataQuestion): Promise<void> {
+    const { env, metadata, settings } = this;
+    try {
+      const response = await this.#pool.leastLoaded(metadata.brokers.values()).call("Metadata", {
+        topics: topics === null ? null : topics.map(name => ({ name })),
+        allowAutoTopicCreation: settings.allowAutoTopicCreation,
+      });
+      metadata.received(response, env.clock.monotonic(), env.random.next());
+      this.#pool.retain(metadata.brokers);
+      this.#lastFailure = undefined;
+    } catch (error) {
+      this.#lastFailure = kafkaErrorOf(error);
+      metadata.failed(env.clock.monotonic(), env.random.next());
+      // Nobody of the known brokers can be reached: the cluster may have moved (KIP-899).
+      const { brokers } = metadata;
+      if (brokers.size > 0 && !this.#pool.isAnyReady(brokers.values())) metadata.requestRebootstrap();
+    }
+    this.#notify();
+    this.#pump();
+  }
+
+  #notify(): void {
+    for (const observer of [...this.#observers]) observer();
+  }
+}

@@ -1,0 +1,48 @@
+import type { MetadataSettings } from "@samsa/client-kernel";
+import type { Endpoint } from "@samsa/wire";
+
+/** Settings of a `ClusterClient`; times are in ms. Names in the comments are Kafka's. */
+export interface ClusterSettings extends MetadataSettings {
+  /** `bootstrap.servers`; at least one. */
+  readonly bootstrapServers: readonly Endpoint[];
+  /** `client.id`. */
+  readonly clientId: string;
+  /** Name and version of the software, which brokers count (KIP-511). */
+  readonly software: { readonly name: string; readonly version: string };
+  /** `request.timeout.ms`. */
+  readonly requestTimeoutMs: number;
+  /** `default.api.timeout.ms`: longest time of a call, with all its attempts. */
+  readonly apiTimeoutMs: number;
+  /** `max.in.flight.requests.per.connection`. */
+  readonly maxInFlight: number;
+  /** `allow.auto.create.topics`: a broker may create a topic that is asked for. */
+  readonly allowAutoTopicCreation: boolean;
+  /** `reconnect.backoff.ms`. */
+  readonly reconnectBackoffMs: number;
+  /** `reconnect.backoff.max.ms`. */
+  readonly reconnectBackoffMaxMs: number;
+  /** `socket.connection.setup.timeout.ms`. */
+  readonly setupTimeoutMs: number;
+  /** `socket.connection.setup.timeout.max.ms`. */
+  readonly setupTimeoutMaxMs: number;
+  /** `connections.max.idle.ms`. */
+  readonly maxIdleConnectionMs: number;
+}
+
+/** Kafka's defaults of the settings that have one. */
+export const CLUSTER_DEFAULTS = {
+  maxAgeMs: 300_000,
+  maxIdleMs: 300_000,
+  retryBackoffMs: 100,
+  retryBackoffMaxMs: 1000,
+  rebootstrapTriggerMs: 300_000,
+  requestTimeoutMs: 30_000,
+  apiTimeoutMs: 60_000,
+  maxInFlight: 5,
+  allowAutoTopicCreation: true,
+  reconnectBackoffMs: 50,
+  reconnectBackoffMaxMs: 1000,
+  setupTimeoutMs: 10_000,
+  setupTimeoutMaxMs: 30_000,
+  maxIdleConnectionMs: 540_000,
+} as const satisfies Partial<ClusterSettings>;
