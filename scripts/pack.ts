@@ -50,7 +50,7 @@ function prefix(file: string, text: string, mode: number): void {
 function pack(file: string): string {
   const source = join(root, dirname(file));
   const compiled = join(staging, "out", dirname(file).replace(/^packages\//, ""), "src");
-  const folder = join(staging, "packages", basename(dirname(file)));
+  const folder = join(staging, "packages", dirname(file).replace(/^packages\//, ""));
   mkdirSync(folder, { recursive: true });
   cpSync(compiled, join(folder, "dist"), { recursive: true });
   for (const page of [join(source, "README.md"), join(root, "LICENSE")]) cpSync(page, join(folder, basename(page)));

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ElectionCounts } from "../src/controller/controller-gauges.ts";
 import { LatencyWindow } from "../src/turn/latency-window.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const CONTROLLER_ID = 9;
 const REPLICAS = "kafka_server_replicamanager_";

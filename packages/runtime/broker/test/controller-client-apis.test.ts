@@ -4,7 +4,7 @@ import type { RequestOf } from "@samsa/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CONTROLLER_APIS } from "../src/controller/controller-apis.ts";
 import { sealEnvelope } from "../src/controller/envelope.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const CONTROLLER_ID = 9;
 const UNKNOWN = 0;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 test("all brokers of a cluster hand over while its controller is there, and end clean without it", async () => {
   const cluster = new SimCluster();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const BOTH = 2;
 const NAME = "metadata.max.idle.interval.ms";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const MIN_ISR = [{ name: "min.insync.replicas", value: "2" }];
 

@@ -2,7 +2,7 @@ import type { Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { expect, test, vi } from "vitest";
 import { ShareStates } from "../src/share/share-states.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const { COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR } = Errors;
 const GROUP = "g";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 test("a broker that has started leads what it may lead, and says so", async () => {
   const cluster = new SimCluster();

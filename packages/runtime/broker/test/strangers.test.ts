@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { formatStorage } from "../src/format.ts";
 import { Node } from "../src/node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "@samsa/sim";
 
 const CONTROLLER_ID = 9;
 let cluster: SimCluster;

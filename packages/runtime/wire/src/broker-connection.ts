@@ -158,7 +158,9 @@ export class BrokerConnection implements FrameReceiver {
   /** Sends a request. Resolves with its response, or rejects with a `WireError`. */
   async call<N extends ApiName>(api: N, request: RequestFor<N>, options: CallOptions = {}): Promise<ResponseOf<N>> {
     const version = this.#versionFor(api, options);
-    return this.#ask({ api, version, options }, bodyOf(request, version), reader => decodeResponse(api, reader, version));
+    return this.#ask({ api, version, options }, bodyOf(request, version), reader =>
+      decodeResponse(api, reader, version),
+    );
   }
 
   /** Sends a request that has no response: Produce with acks=0. Resolves once the socket has it, sent or not. */

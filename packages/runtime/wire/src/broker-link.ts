@@ -83,6 +83,11 @@ export class BrokerLink {
     return !this.isConnected && this.#env.clock.monotonic() < this.#retryAt;
   }
 
+  /** True if there is no connection since the last attempt to connect has failed. */
+  get hasFailed(): boolean {
+    return !this.isConnected && this.#failures > 0;
+  }
+
   /** Requests that wait for their responses. */
   get pendingRequests(): number {
     return this.#connection?.pendingRequests ?? 0;

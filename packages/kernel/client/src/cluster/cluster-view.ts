@@ -28,7 +28,7 @@ export interface TopicView {
   readonly partitions: readonly PartitionView[];
 }
 
-/** What a client knows of a cluster. State machines read it, and never keep parts of it: leaders move. */
+/** Knowledge of a cluster. State machines read it, and never keep parts of it: leaders move. */
 export interface ClusterView {
   /** Undefined: not known, or it does not exist. */
   topic(name: string): TopicView | undefined;

@@ -31,7 +31,7 @@ export type MetadataStep =
   | MetadataQuestion
   /** Forget the known brokers and ask the bootstrap servers. */
   | { readonly type: "rebootstrap" }
-  /** Nothing before this monotonic time in ms; Infinity: nothing before an input. */
+  /** Do nothing before this monotonic time in ms; Infinity: nothing before an input. */
   | { readonly type: "wait"; readonly until: number };
 
 /** Question to any broker. */
@@ -61,8 +61,8 @@ function isTransient(code: number): boolean {
 }
 
 /**
- * What a client knows of brokers and leaders, and when it asks again (Kafka's `Metadata`). All times are monotonic, in
- * ms. One request is on its way at a time.
+ * Knowledge of brokers and leaders, and the time to ask again (Kafka's `Metadata`). All times are monotonic, in ms. One
+ * request is on its way at a time.
  */
 export class MetadataState implements ClusterView {
   readonly #settings: MetadataSettings;

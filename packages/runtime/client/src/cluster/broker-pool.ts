@@ -68,10 +68,10 @@ export class BrokerPool {
     return chosen;
   }
 
-  /** True if a broker could be asked now: one is connected, or has not just refused a connection. */
-  isAnyReady(brokers: Iterable<BrokerView>): boolean {
-    for (const broker of brokers) if (!this.link(broker, "requests").isBackingOff) return true;
-    return false;
+  /** True if the last attempt to connect has failed for each broker. */
+  areAllLost(brokers: Iterable<BrokerView>): boolean {
+    for (const broker of brokers) if (!this.link(broker, "requests").hasFailed) return false;
+    return true;
   }
 
   /** Closes connections to brokers that the cluster no longer has. */

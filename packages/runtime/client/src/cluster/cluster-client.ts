@@ -30,7 +30,6 @@ const JITTER = 0.2;
 export class ClusterClient {
   readonly env: Env;
   readonly settings: ClusterSettings;
-  /** What is known of the cluster. */
   readonly metadata: MetadataState;
   readonly #pool: BrokerPool;
   readonly #coordinators: Coordinators;
@@ -145,10 +144,11 @@ export class ClusterClient {
     );
   }
 
-  /** Waits until metadata of any kind is known. Rejects when the patience ends. */
-  async ready(patience: Patience): Promise<void> {
+  /** Brokers of the cluster, once metadata of any kind is known. Rejects when the patience ends. */
+  async ready(patience: Patience): Promise<ReadonlyMap<BrokerId, BrokerView>> {
     if (this.metadata.clusterId === undefined) this.metadata.requestUpdate();
-    await this.#until(patience, "the cluster", () => (this.metadata.brokers.size > 0 ? true : undefined));
+    const { metadata } = this;
+    return this.#until(patience, "the cluster", () => (metadata.brokers.size > 0 ? metadata.brokers : undefined));
   }
 
   /** Asks for metadata again as soon as the backoff allows. */
@@ -262,11 +262,12 @@ export class ClusterClient {
         return;
       case "ask":
         this.metadata.asked(step, now);
-        void this.#askMetadata(step);
+        this.#askMetadata(step).catch((error: unknown) => {
+          this.env.logger.error("the metadata cannot be asked for", { error: String(error) });
+        });
     }
   }
 
-  /** Never rejects. */
   async #askMetadata({ topics }: MetadataQuestion): Promise<void> {
     const { env, metadata, settings } = this;
     try {
@@ -280,9 +281,9 @@ export class ClusterClient {
     } catch (error) {
       this.#lastFailure = kafkaErrorOf(error);
       metadata.failed(env.clock.monotonic(), env.random.next());
-      // Nobody of the known brokers can be reached: the cluster may have moved (KIP-899).
+      // If none of the known brokers can be reached, the cluster may have moved (KIP-899).
       const { brokers } = metadata;
-      if (brokers.size > 0 && !this.#pool.isAnyReady(brokers.values())) metadata.requestRebootstrap();
+      if (brokers.size > 0 && this.#pool.areAllLost(brokers.values())) metadata.requestRebootstrap();
     }
     this.#notify();
     this.#pump();

@@ -4,6 +4,7 @@ import type { RequestFor, ResponseOf } from "@samsa/wire";
 
 /** Kind of a coordinator, with its code in FindCoordinator. */
 export const COORDINATOR_KINDS = { group: 0, transaction: 1, share: 2 } as const;
+/** Kind of a coordinator. */
 export type CoordinatorKind = keyof typeof COORDINATOR_KINDS;
 
 type Ask = (request: RequestFor<"FindCoordinator">) => Promise<ResponseOf<"FindCoordinator">>;

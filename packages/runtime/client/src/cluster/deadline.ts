@@ -9,7 +9,7 @@ export interface CancelSignal {
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
-/** How long a caller waits. */
+/** End of a caller's wait. */
 export interface Patience {
   /** Monotonic time in ms at which the caller gives up. */
   readonly deadline: number;

@@ -1,10 +1,9 @@
-import { utf8 } from "@samsa/base";
-import { World } from "@samsa/sim";
+import { type Env, entryAt, utf8 } from "@samsa/base";
+import { formatStorage, Node } from "@samsa/broker";
 import { buildBatch, readRecords, type Tools } from "@samsa/records";
 import type { ApiName } from "@samsa/protocol";
 import { BrokerLink, type RequestOf, type ResponseOf } from "@samsa/wire";
-import { formatStorage } from "../src/format.ts";
-import { Node } from "../src/node.ts";
+import { World } from "../world/world.ts";
 
 const PORT = 9092;
 const CONTROLLER_ID = 9;
@@ -56,6 +55,16 @@ export class SimCluster {
         listeners: `${isController ? "CONTROLLER" : "PLAINTEXT"}://n${id}:${PORT}`,
       }),
     );
+  }
+
+  /** Environment of a client. */
+  get clientEnv(): Env {
+    return this.world.node("client").env;
+  }
+
+  /** Endpoints of the brokers. */
+  get brokers(): { readonly host: string; readonly port: number }[] {
+    return [1, 2, 3].map(id => ({ host: `n${id}`, port: PORT }));
   }
 
   /** Starts all nodes; the brokers are unfenced then. */
@@ -117,7 +126,7 @@ export class SimCluster {
     const [id = 1] = [...this.nodes.keys()].filter(other => other !== CONTROLLER_ID);
     const topics = [{ name: topic }];
     const found = await this.ask(id, "DescribeTopicPartitions", { topics, responsePartitionLimit: 10, cursor: null });
-    const [state] = found.topics[0].partitions;
+    const [state] = entryAt(found.topics, 0).partitions;
     if (state === undefined) return { leader: -1, isr: [], elr: [], lastKnown: [] };
     const { leaderId, isrNodes, eligibleLeaderReplicas, lastKnownElr } = state;
     return { leader: leaderId, isr: isrNodes, elr: eligibleLeaderReplicas, lastKnown: lastKnownElr };
@@ -152,7 +161,7 @@ export class SimCluster {
     const assignments = [{ partitionIndex: 0, brokerIds }];
     const topics = [{ ...topic, assignments }];
     const answer = await this.ask(1, "CreateTopics", { topics, timeoutMs: 5000, validateOnly: false });
-    return answer.topics[0].errorCode;
+    return entryAt(answer.topics, 0).errorCode;
   }
 
   /** Produces a value to partition 0 with acks=all; returns the error code. */
@@ -162,7 +171,7 @@ export class SimCluster {
     const { leader } = await this.partition(topic);
     const body = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };
     const { responses } = await this.ask(leader, "Produce", body, 9);
-    return responses[0].partitionResponses[0].errorCode;
+    return entryAt(entryAt(responses, 0).partitionResponses, 0).errorCode;
   }
 
   /** Values in partition 0 up to the high watermark. */
@@ -178,7 +187,7 @@ export class SimCluster {
       forgottenTopicsData: [],
     };
     const { responses } = await this.ask(leader, "Fetch", request, 11);
-    const [{ records }] = responses[0].partitions;
+    const { records } = entryAt(entryAt(responses, 0).partitions, 0);
     const read = (records ?? []).flatMap(chunk => readRecords(chunk, this.#tools));
     return read.map(record => Buffer.from(record.value ?? []).toString());
   }
