@@ -93,7 +93,7 @@ export const ROOMS: readonly Room[] = [
     folder: "runtime/client",
     name: "@samsa/client-runtime",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/client-kernel"],
-    folders: ["cluster", "."],
+    folders: ["cluster", "admin", "."],
   },
   {
     folder: "host/node",

@@ -1,0 +1,192 @@
+import { type BrokerId, ExponentialBackoff } from "@samsa/base";
+import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { Errors } from "@samsa/protocol";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+import type { CoordinatorKind } from "../cluster/coordinators.ts";
+import { type CancelSignal, pause, type Patience } from "../cluster/deadline.ts";
+import type { Outcome } from "./outcomes.ts";
+
+/** Options of every call of an admin. */
+export interface AdminOptions {
+  /** Longest time of the call, with all its attempts, in ms (`default.api.timeout.ms`: 60 s). */
+  readonly timeoutMs?: number;
+  readonly signal?: CancelSignal;
+}
+
+/** Part of a call that goes to one broker. */
+export interface Share<K, T> {
+  readonly keys: readonly K[];
+  readonly ask: () => Promise<ReadonlyMap<K, Outcome<T>>>;
+}
+
+/** Plan of a call about several items (`AdminApiDriver`). */
+export interface Plan<K, T> {
+  readonly keys: Iterable<K>;
+  /** Says whom to ask about the items that are still open; an item that is not in a share has failed with `Outcome`. */
+  readonly shares: (open: readonly K[]) => Promise<readonly Share<K, T>[]>;
+  /** Forgets a leader or a coordinator that has refused an item. */
+  readonly forget?: (key: K) => void;
+  /** True for retriable errors that are the answer here: a missing topic cannot be described. */
+  readonly isFinal?: (error: KafkaError) => boolean;
+}
+
+const JITTER = 0.2;
+
+async function answersOf<K, T>({ keys, ask }: Share<K, T>): Promise<[K, Outcome<T>][]> {
+  try {
+    const answers = await ask();
+    return keys.map(key => [key, answers.get(key) ?? leftOut()]);
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error;
+    return keys.map(key => [key, error]);
+  }
+}
+
+function isMissing({ name }: KafkaError): boolean {
+  return name === "UNKNOWN_TOPIC_OR_PARTITION" || name === "UNKNOWN_TOPIC_ID";
+}
+
+function leftOut(): KafkaError {
+  return new KafkaError("PROTOCOL_VIOLATION", "the broker's answer leaves out what it was asked about");
+}
+
+/** Asks about all items, and again about those with a retriable error, until the caller's patience ends. */
+export async function drive<K, T>(
+  client: ClusterClient,
+  patience: Patience,
+  { keys, shares, forget, isFinal = () => false }: Plan<K, T>,
+): Promise<Map<K, Outcome<T>>> {
+  const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = client.settings;
+  const backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: JITTER });
+  const outcomes = new Map<K, Outcome<T>>();
+  let open = [...new Set(keys)];
+  for (let failures = 0; ; failures++) {
+    const answers = await Promise.all((await shares(open)).map(answersOf));
+    for (const [key, outcome] of answers.flat()) outcomes.set(key, outcome);
+    open = open.filter(key => {
+      const outcome = outcomes.get(key);
+      return outcome instanceof KafkaError && outcome.retriable && !isFinal(outcome);
+    });
+    const delay = backoff.delayMs(failures, client.env.random.next());
+    if (open.length === 0 || client.isClosed || client.env.clock.monotonic() + delay >= patience.deadline)
+      return outcomes;
+    for (const key of open) forget?.(key);
+    await pause(client.env, delay, patience);
+  }
+}
+
+/** Plan with one request about all items, to any broker; brokers forward it to the controller if they have to. */
+export function together<K, T>(
+  keys: Iterable<K>,
+  ask: (open: readonly K[]) => Promise<ReadonlyMap<K, Outcome<T>>>,
+): Plan<K, T> {
+  return { keys, shares: open => Promise.resolve([{ keys: open, ask: () => ask(open) }]), isFinal: isMissing };
+}
+
+/** Plan with a request for each item, to its coordinator. */
+export function byCoordinator<T>(
+  client: ClusterClient,
+  kind: CoordinatorKind,
+  keys: Iterable<string>,
+  ask: (key: string) => Promise<Outcome<T>>,
+): Plan<string, T> {
+  return {
+    keys,
+    shares: open =>
+      Promise.resolve(open.map(key => ({ keys: [key], ask: async () => new Map([[key, await ask(key)]]) }))),
+    forget: key => client.forgetCoordinator(kind, key),
+  };
+}
+
+/** Plan with a request to each broker that leads some of the partitions; the keys are those of `partitionKey`. */
+export function byLeader<T>(
+  client: ClusterClient,
+  patience: Patience,
+  partitions: readonly TopicPartition[],
+  ask: (leader: BrokerId, led: readonly TopicPartition[]) => Promise<ReadonlyMap<string, Outcome<T>>>,
+): Plan<string, T> {
+  const byKey = new Map(partitions.map(entry => [partitionKey(entry.topic, entry.partition), entry]));
+  const failure = (key: string, error: KafkaError): Share<string, T> => ({
+    keys: [key],
+    ask: () => Promise.resolve(new Map([[key, error]])),
+  });
+  return {
+    keys: byKey.keys(),
+    shares: async open => {
+      const shares: Share<string, T>[] = [];
+      const led = new Map<BrokerId, TopicPartition[]>();
+      for (const key of open) {
+        const entry = byKey.get(key);
+        if (entry === undefined) continue;
+        const leader = await leaderOf(client, patience, entry);
+        if (leader instanceof KafkaError) shares.push(failure(key, leader));
+        else led.set(leader, [...(led.get(leader) ?? []), entry]);
+      }
+      for (const [leader, entries] of led) {
+        const keys = entries.map(({ topic, partition }) => partitionKey(topic, partition));
+        shares.push({ keys, ask: () => ask(leader, entries) });
+      }
+      return shares;
+    },
+    forget: () => client.refresh(),
+  };
+}
+
+async function leaderOf(
+  client: ClusterClient,
+  patience: Patience,
+  { topic, partition }: TopicPartition,
+): Promise<Outcome<BrokerId>> {
+  try {
+    const found = (await client.topic(topic, patience)).partitions[partition];
+    if (found === undefined) return KafkaError.of(Errors.UNKNOWN_TOPIC_OR_PARTITION.code, `${topic}-${partition}`);
+    if (found.leaderId < 0) return KafkaError.of(Errors.LEADER_NOT_AVAILABLE.code, `${topic}-${partition}`);
+    return found.leaderId;
+  } catch (error) {
+    if (error instanceof KafkaError && error.name !== "ABORTED" && error.name !== "CLOSED") return error;
+    throw error;
+  }
+}
+
+/** Value or error of an answer. */
+export function outcomeOf<T>(
+  { errorCode, errorMessage }: { readonly errorCode: number; readonly errorMessage?: string | null },
+  what: string,
+  value: () => T,
+): Outcome<T> {
+  return errorCode === 0 ? value() : KafkaError.of(errorCode, what, errorMessage);
+}
+
+/** Throws the error of an answer that has one. */
+export function check(
+  { errorCode, errorMessage }: { readonly errorCode: number; readonly errorMessage?: string | null },
+  what: string,
+): void {
+  if (errorCode !== 0) throw KafkaError.of(errorCode, what, errorMessage);
+}
+
+/** Partitions by topic, as requests list them. */
+export function byTopic<T extends TopicPartition>(entries: readonly T[]): Map<string, T[]> {
+  const topics = new Map<string, T[]>();
+  for (const entry of entries) {
+    const known = topics.get(entry.topic);
+    if (known === undefined) topics.set(entry.topic, [entry]);
+    else known.push(entry);
+  }
+  return topics;
+}
+
+/** Names of a bit field of operations, null if the broker was not asked (`AclOperation`). */
+export function operationsOf(bits: number): readonly string[] | undefined {
+  if (bits === NOT_ASKED) return undefined;
+  return OPERATIONS.filter((_, code) => code > 1 && (bits & (1 << code)) !== 0);
+}
+
+const NOT_ASKED = -2147483648;
+
+/** Operations of ACLs by their code (`AclOperation`). */
+export const OPERATIONS = [
+  ...(["UNKNOWN", "ANY", "ALL", "READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "CLUSTER_ACTION"] as const),
+  ...(["DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE", "CREATE_TOKENS", "DESCRIBE_TOKENS"] as const),
+  "TWO_PHASE_COMMIT" as const,
+] as const;
