@@ -47,7 +47,7 @@ export const ROOMS: readonly Room[] = [
     folder: "kernel/client",
     name: "@samsa/client-kernel",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign"],
-    folders: ["error", "cluster", "."],
+    folders: ["error", "cluster", "offsets", "fetch", "."],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
