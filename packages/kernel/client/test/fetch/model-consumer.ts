@@ -241,6 +241,8 @@ export class ModelConsumer {
       // Compaction may have removed records that were given out before.
       const inLog = records.filter(record => expected.some(({ offset }) => offset === record.offset));
       expect(inLog).toEqual(expected);
+      const hidden = this.brokers.isCommitted ? log.hidden() : new Set();
+      expect(records.filter(({ offset }) => hidden.has(offset))).toEqual([]);
       for (const { offset, value } of records) expect(log.history).toContain(`${offset}=${value}`);
     }
   }

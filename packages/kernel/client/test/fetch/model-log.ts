@@ -151,19 +151,22 @@ export class ModelLog {
     return aborted;
   }
 
+  /** Offsets of records of aborted transactions. */
+  hidden(): Set<Offset> {
+    const aborted = this.aborted();
+    const batches = this.batches.filter(({ producer, base }) =>
+      aborted.some(txn => txn.producer === producer && base >= txn.first && base <= txn.last),
+    );
+    return new Set(batches.flatMap(({ records }) => records.map(({ offset }) => offset)));
+  }
+
   /** Records from `from` on that a consumer is to see. */
   visible(from: Offset, isCommitted: boolean): ModelRecord[] {
     const limit = isCommitted ? this.lastStable : this.end;
-    const aborted = isCommitted ? this.aborted() : [];
+    const hidden = isCommitted ? this.hidden() : new Set<Offset>();
     return this.batches
-      .filter(
-        ({ producer, base }) =>
-          !aborted.some(txn => {
-            return txn.producer === producer && base >= txn.first && base <= txn.last;
-          }),
-      )
       .flatMap(({ records }) => records)
-      .filter(({ offset }) => offset >= Math.max(from, this.start) && offset < limit);
+      .filter(({ offset }) => offset >= Math.max(from, this.start) && offset < limit && !hidden.has(offset));
   }
 }
 
