@@ -28,17 +28,4 @@ export { Fetcher, type PartitionStatus } from "./fetch/fetcher.ts";
 export { RecordReader } from "./fetch/record-reader.ts";
 export type { IsolationLevel, ListOffsetsAnswer, ListOffsetsDraft } from "./offsets/list-offsets.ts";
 export type { Moment } from "./offsets/moment.ts";
-export {
-  type FoundOffset,
-  type LookupEffect,
-  type LookupOptions,
-  OffsetLookup,
-  type OffsetWish,
-} from "./offsets/offset-lookup.ts";
-export {
-  OFFSET_TIMESTAMPS,
-  type OffsetReset,
-  offsetResetText,
-  type OffsetTarget,
-  parseOffsetReset,
-} from "./offsets/offset-reset.ts";
+export { type OffsetReset, type OffsetTarget, parseOffsetReset } from "./offsets/offset-reset.ts";

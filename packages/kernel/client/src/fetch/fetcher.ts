@@ -33,6 +33,8 @@ export interface PartitionStatus {
   readonly lag: number | undefined;
   /** Fetched bytes that wait for the application. */
   readonly queuedBytes: number;
+  /** Error that the application has not been told yet. */
+  readonly failure: KafkaError | undefined;
 }
 
 /**
@@ -116,19 +118,15 @@ export class Fetcher {
   /** State, offsets and lag of a partition. */
   status(topic: string, partition: PartitionIndex): PartitionStatus {
     const found = this.#assignment.get(topic, partition);
-    const { state, isPaused, position, processed, highWatermark, lastStableOffset, logStartOffset, queuedBytes } =
-      found;
+    const { state, isPaused, position, processed, queuedBytes, failure } = found;
+    const { highWatermark, lastStableOffset, logStartOffset } = found;
     const end = this.#options.isolation === "read_committed" ? lastStableOffset : highWatermark;
     const lag = position < 0 || end < 0 ? undefined : Math.max(0, end - position);
-    return { state, isPaused, position, processed, highWatermark, lastStableOffset, logStartOffset, lag, queuedBytes };
+    const ends = { highWatermark, lastStableOffset, logStartOffset };
+    return { state, isPaused, position, processed, ...ends, lag, queuedBytes, failure };
   }
 
-  /** Marks the records that the application has as processed, so that `processed` covers them. */
-  settle(topic: string, partition: PartitionIndex): void {
-    this.#assignment.find(partitionKey(topic, partition))?.settle();
-  }
-
-  /** Offsets that can be committed: those up to which records are processed. */
+  /** Offsets that can be committed: those up to which `RecordReader.settle` has marked records. */
   processed(): CommittedOffset[] {
     const offsets: CommittedOffset[] = [];
     for (const { topic, partition, hasPosition, processed, processedEpoch } of this.#assignment.partitions()) {

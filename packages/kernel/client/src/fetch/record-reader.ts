@@ -14,6 +14,8 @@ export interface ReadProgress {
   positionEpoch: LeaderEpoch;
   /** The application may have records of the partition now. */
   readonly isReadable: boolean;
+  /** The application is done with the records that it has. */
+  settle(): void;
   /** Takes the reader back after its last batch. */
   finish(reader: RecordReader): void;
   /** Takes the reader back before a batch that cannot be read. */
@@ -62,6 +64,8 @@ export class RecordReader {
   readonly #batch: BatchCursor;
   readonly #fetched: FetchedBatches;
   #epoch: LeaderEpoch = -1;
+  /** `record` is the next one to give out. */
+  #isPeeked = false;
   /** Offset after the current batch; −1: there is none. */
   #batchEnd: Offset = -1;
 
@@ -95,18 +99,22 @@ export class RecordReader {
    * taken away, or what follows is corrupt, which the partition then reports. Only after a pause may it go on.
    */
   next(): boolean {
+    if (!this.peek()) return false;
+    this.#isPeeked = false;
+    this.#progress.position = this.record.offset + 1;
+    this.#progress.positionEpoch = this.#epoch;
+    return true;
+  }
+
+  /** `next`, but the record is not given out yet: the position stays before it, and the following `next` gives it. */
+  peek(): boolean {
     const progress = this.#progress;
     const { record } = this;
     if (this.isOver || !progress.isReadable) return false;
+    if (this.#isPeeked) return true;
     try {
       do {
-        while (record.next()) {
-          const { offset } = record;
-          if (offset < progress.position) continue;
-          progress.position = offset + 1;
-          progress.positionEpoch = this.#epoch;
-          return true;
-        }
+        while (record.next()) if (record.offset >= progress.position) return (this.#isPeeked = true);
       } while (this.#nextBatch());
     } catch (error) {
       progress.break(this, this.#corruption(error));
@@ -114,6 +122,11 @@ export class RecordReader {
     }
     progress.finish(this);
     return false;
+  }
+
+  /** Marks the records that were given out as processed. */
+  settle(): void {
+    this.#progress.settle();
   }
 
   /** Moves to the next batch with records for the application. False at the end. */

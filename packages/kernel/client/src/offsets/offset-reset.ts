@@ -1,21 +1,8 @@
 import type { Int64, Millis } from "@samsa/base";
 import { KafkaError } from "../error/kafka-error.ts";
 
-/** Timestamps with a special meaning in ListOffsets (`ListOffsetsRequest`; KIP-734, KIP-405, KIP-1005, KIP-1023). */
-export const OFFSET_TIMESTAMPS = {
-  /** End of what the isolation level lets a consumer read. */
-  latest: -1,
-  /** First record of the log. */
-  earliest: -2,
-  /** Record with the largest timestamp. */
-  maxTimestamp: -3,
-  /** First record that the broker has on its own disk. */
-  earliestLocal: -4,
-  /** Last record in tiered storage. */
-  latestTiered: -5,
-  /** First record that is not in tiered storage yet. */
-  earliestPendingUpload: -6,
-} as const;
+/** Timestamps of ListOffsets that name an end of the log (`ListOffsetsRequest`). */
+const ENDS = { latest: -1, earliest: -2 } as const;
 
 /**
  * Position of a partition without a valid one (`auto.offset.reset`): the first record, the end, an error, or the first
@@ -56,11 +43,6 @@ function durationMs(text: string): number {
 
 /** Timestamp by which ListOffsets finds the target. */
 export function timestampOf(target: OffsetTarget, wall: Millis): Int64 {
-  if (typeof target === "string") return OFFSET_TIMESTAMPS[target];
+  if (typeof target === "string") return ENDS[target];
   return Math.max(0, Math.floor(wall) - target.byDurationMs);
-}
-
-/** Text of a reset, as `auto.offset.reset` has it. */
-export function offsetResetText(reset: OffsetReset): string {
-  return typeof reset === "string" ? reset : `${BY_DURATION}PT${reset.byDurationMs / 1000}S`;
 }

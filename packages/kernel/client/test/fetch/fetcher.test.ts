@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
 import { FETCH_STATES } from "../../src/fetch/fetch-state.ts";
-import { DEFAULT_FETCH_OPTIONS, KafkaError } from "../../src/index.ts";
+import { DEFAULT_FETCH_OPTIONS, KafkaError, type RecordReader } from "../../src/index.ts";
 import { batch, named, partition, Stage } from "./fetch-stage.ts";
 
 const NONE = { reset: "none" } as const;
@@ -114,9 +114,10 @@ describe("positions", () => {
     const stage = new Stage();
     stage.begin();
     stage.answer(stage.one("fetch"), [partition(0, { records: [batch(0, ["a", "b"], 4)] })]);
-    stage.read();
+    const reader = stage.fetcher.take() as RecordReader;
+    expect(reader.next() && reader.next()).toBe(true);
     expect(stage.fetcher.status("t", 0)).toMatchObject({ position: 2, processed: 0 });
-    stage.fetcher.settle("t", 0);
+    reader.settle();
     expect(stage.fetcher.processed()).toEqual([{ topic: "t", partition: 0, offset: 2, leaderEpoch: 4 }]);
   });
 

@@ -142,6 +142,16 @@ describe("a reader", () => {
     expect(first).toMatchObject({ leaderEpoch: 5, timestampType: "CreateTime", topic: "t", partition: 0 });
   });
 
+  test("can look at a record before it gives it out", () => {
+    const stage = fetched(batch(0, ["a", "b"]));
+    const first = reader(stage);
+    expect([first.peek(), first.peek(), first.record.offset]).toEqual([true, true, 0]);
+    expect(stage.fetcher.status("t", 0).position).toBe(0);
+    expect([first.next(), first.record.offset]).toEqual([true, 0]);
+    expect(stage.fetcher.status("t", 0).position).toBe(1);
+    expect([first.peek(), first.next(), first.peek(), first.next()]).toEqual([true, true, false, false]);
+  });
+
   test("stops before damage, which is told, and fetched again after a back-off", () => {
     const good = batch(0, ["a"]);
     const bad = batch(1, ["b"]);
