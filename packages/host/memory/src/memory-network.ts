@@ -30,7 +30,8 @@ export class MemoryNetwork {
     return {
       hostName: rest.hostName,
       resolve: async name => (isVirtual(name) ? name : rest.resolve(name)),
-      listen: (name, port, accept) => (isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept)),
+      listen: (name, port, accept) =>
+        isVirtual(name) ? this.#listen(name, port, accept) : rest.listen(name, port, accept),
       connect: (name, port, timeoutMs, open) =>
         isVirtual(name) ? this.#connect({ host, name, port, timers }, open) : rest.connect(name, port, timeoutMs, open),
     };
@@ -81,7 +82,7 @@ export class MemoryNetwork {
   }
 }
 
-/** One end of a connection in memory. */
+/** End of a connection in memory. */
 class End implements Connection {
   readonly remoteHost: string;
   readonly remotePort: number;

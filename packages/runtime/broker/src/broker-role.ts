@@ -28,6 +28,7 @@ import { BrokerMetrics } from "./turn/metrics.ts";
 import { announced } from "./request/api-row.ts";
 import { ALLOW_ALL, type Authorizer } from "./request/authorizer.ts";
 import { type Endpoint, type ListenerPlan, listenerSettings, planListeners } from "./config/listeners.ts";
+import { InterceptedRequests, type Interceptor } from "./network/interception.ts";
 import { RequestHandler } from "./network/request-handler.ts";
 import { SocketServer } from "./network/socket-server.ts";
 import type { BrokerParts, ServedApi } from "./api/parts.ts";
@@ -58,6 +59,8 @@ export interface BrokerRoleOptions {
   readonly telemetry?: TelemetrySink;
   /** Decides which actions clients may perform; default: all. */
   readonly authorizer?: Authorizer;
+  /** Decides on the fate of requests to the broker's listeners, for tests of clients. */
+  readonly intercept?: Interceptor;
 }
 
 /** Ways to the controller. A connection carries one request at a time, so that each purpose has its own. */
@@ -203,8 +206,10 @@ export class BrokerRole {
     );
   }
 
-  #newServer({ heldBytes = HELD_BYTES, authorizer = ALLOW_ALL }: BrokerRoleOptions): SocketServer<ServedApi> {
+  #newServer(options: BrokerRoleOptions): SocketServer<ServedApi> {
+    const { heldBytes = HELD_BYTES, authorizer = ALLOW_ALL, intercept } = options;
     const { env, turn, metrics, topics, quotas, buffers } = this;
+    const requests = new RequestHandler(this.#parts(), topics, authorizer);
     return new SocketServer({
       env,
       turn,
@@ -214,7 +219,7 @@ export class BrokerRole {
       config: () => this.config,
       heldBytes,
       apis: this.#apis,
-      requests: new RequestHandler(this.#parts(), topics, authorizer),
+      requests: intercept === undefined ? requests : new InterceptedRequests(env, requests, intercept),
       disconnected: peer => {
         this.telemetry?.disconnected(peer);
         this.shares.disconnected(peer);

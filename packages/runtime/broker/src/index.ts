@@ -6,6 +6,7 @@ export { unavailableBrokerConfigs } from "./config/unavailable-configs.ts";
 export type { FirstQuorum } from "./first-quorum.ts";
 export { formatStorage, storageInfo } from "./format.ts";
 export type { RemoteJudge } from "./limits/judging.ts";
+export type { InterceptedRequest, Interception } from "./network/interception.ts";
 export { Node, type NodeOptions } from "./node.ts";
 export { logOf } from "./replica/partition.ts";
 export type { MetricFamily } from "./turn/metrics.ts";

@@ -186,7 +186,7 @@ test("groups: offsets are committed, read, deleted; the group is listed, describ
 
 test("the cluster, its quorum and its features", async () => {
   const told = await run(admin.cluster.describe({ authorizedOperations: true }));
-  expect(told.nodes.map(({ id }) => id).toSorted()).toEqual([1, 2, 3]);
+  expect(new Set(told.nodes.map(({ id }) => id))).toEqual(new Set([1, 2, 3]));
   expect([told.clusterId, told.authorizedOperations?.includes("ALTER")]).toEqual(["cluster", true]);
   const quorum = await run(admin.cluster.describeQuorum());
   expect([quorum.leaderId, quorum.voters.map(({ id }) => id), quorum.highWatermark > 0]).toEqual([9, [9], true]);
@@ -232,11 +232,9 @@ test("replicas: directories, elections and reassignments", async () => {
   await cluster.untilPartition("a", { isr: [1, 2] });
   await cluster.produce("a", "x");
   const dirs = await run(admin.replicas.describeLogDirs());
-  expect([...dirs.orThrow()].map(([id, found]) => [id, found.map(({ path }) => path)]).toSorted()).toEqual([
-    [1, ["/data"]],
-    [2, ["/data"]],
-    [3, ["/data"]],
-  ]);
+  expect(new Map([...dirs.orThrow()].map(([id, found]) => [id, found.map(({ path }) => path)]))).toEqual(
+    new Map([1, 2, 3].map(id => [id, ["/data"]])),
+  );
   expect(dirs.value(1)[0].replicas.find(({ topic }) => topic === "a")?.sizeBytes).toBeGreaterThan(60);
   expect((await run(admin.replicas.electLeaders("preferred", "all"))).size).toBe(0);
   const moved = await run(admin.replicas.reassign([{ topic: "a", partition: 0, replicas: [3, 1] }]));

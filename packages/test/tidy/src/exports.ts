@@ -24,6 +24,8 @@ export interface Package {
   readonly name: string;
   /** Folder under `packages/`. */
   readonly folder: string;
+  /** Programs outside the repository import its index. */
+  readonly isPublic?: true;
 }
 
 /** Name that the index of a package exports. */
@@ -138,7 +140,7 @@ export function unusedExports(files: Files, packages: readonly Package[]): strin
     all.map(one => [one, new Set(one.declarations.flatMap(({ statement }) => [...mentioned(statement)]))]),
   );
   const isNeeded = (one: Export): boolean => {
-    if (imported.get(one.package.name)?.has(one.name) === true) return true;
+    if (one.package.isPublic === true || imported.get(one.package.name)?.has(one.name) === true) return true;
     const isType = one.declarations.every(
       ({ statement }) =>
         isInterfaceDeclaration(statement) || isTypeAliasDeclaration(statement) || isClassDeclaration(statement),

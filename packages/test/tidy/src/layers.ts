@@ -12,6 +12,8 @@ export interface Room {
   readonly node?: true;
   /** Third-party packages its sources may import. */
   readonly libraries?: readonly string[];
+  /** Programs outside the repository import its index. */
+  readonly isPublic?: true;
   /** All folders of its sources, lowest first: a file imports from its own folder and from lower ones. `.` is the root. */
   readonly folders?: readonly string[];
 }
@@ -101,6 +103,22 @@ export const ROOMS: readonly Room[] = [
     imports: ["@samsa/base", "@samsa/records"],
     node: true,
     libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js"],
+  },
+  { folder: "host/memory", name: "@samsa/memory", imports: ["@samsa/base"] },
+  {
+    folder: "app/testkit",
+    name: "@samsa/testkit",
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/node",
+      "@samsa/memory",
+      "@samsa/broker",
+      "@samsa/client-runtime",
+    ],
+    node: true,
+    isPublic: true,
+    libraries: ["commander"],
   },
   {
     folder: "app/cli",
@@ -248,6 +266,8 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "runtime/broker/src/broker-role.ts #cordon": "no broker epoch exists yet that a heartbeat could carry",
   "runtime/broker/src/config/config-checks.ts parseConfigValue": "throws if the value is invalid",
   "runtime/broker/src/config/settings.ts parseConfigValue": "throws if the value is invalid",
+  "runtime/client/src/admin/cluster.ts #once": "the answer says that it is done",
+  "runtime/client/src/admin/transactions.ts value": "throws the error of the partition, if it has one",
   "runtime/raft/src/startup.ts take": "the voters are read once the log is loaded",
   "runtime/raft/src/raft-storage.ts enforceRetention": "the number of deleted segments is not needed",
   "runtime/raft/src/raft-storage.ts writePending": "a disk that refuses takes its directory offline",

@@ -65,7 +65,7 @@ export interface DelegationToken {
   readonly hmac: Uint8Array;
 }
 
-/** Who may do what: ACLs, SCRAM credentials and delegation tokens. */
+/** Access rights: ACLs, SCRAM credentials and delegation tokens. */
 export class AccessAdmin {
   readonly #client: ClusterClient;
 

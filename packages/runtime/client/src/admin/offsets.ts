@@ -23,7 +23,7 @@ export type OffsetSpec = keyof typeof SPECIAL | { readonly timestamp: Int64 };
 /** Offset that was found. −1: there is no such record. */
 export interface FoundOffset extends TopicPartition {
   readonly offset: Offset;
-  /** Of the record; −1 for the ends of a log. */
+  /** Timestamp of the record; −1 for the ends of a log. */
   readonly timestamp: Int64;
   readonly leaderEpoch: LeaderEpoch;
 }
