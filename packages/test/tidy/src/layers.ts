@@ -132,6 +132,8 @@ export const ROOMS: readonly Room[] = [
       "@samsa/quorum",
       "@samsa/storage",
       "@samsa/wire",
+      "@samsa/client-kernel",
+      "@samsa/client-runtime",
       "@samsa/node",
       "@samsa/broker",
     ],

@@ -111,7 +111,8 @@ export class GroupAdmin {
     );
     return lists.flat().map(({ groupId, groupType, protocolType, groupState }) => ({
       ...{ groupId, protocolType },
-      type: groupType,
+      // Brokers write "classic", Kafka's tools and the other answers "Classic".
+      type: groupType.slice(0, 1).toUpperCase() + groupType.slice(1),
       state: groupState,
     }));
   }

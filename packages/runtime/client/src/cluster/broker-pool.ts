@@ -68,6 +68,11 @@ export class BrokerPool {
     return chosen;
   }
 
+  /** Connections to the bootstrap servers. */
+  get bootstrap(): BrokerLink[] {
+    return this.#bootstrap.map(({ link }) => link);
+  }
+
   /** True if the last attempt to connect has failed for each broker. */
   areAllLost(brokers: Iterable<BrokerView>): boolean {
     for (const broker of brokers) if (!this.link(broker, "requests").hasFailed) return false;

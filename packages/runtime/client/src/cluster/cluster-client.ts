@@ -151,6 +151,28 @@ export class ClusterClient {
     return this.#until(patience, "the cluster", () => (metadata.brokers.size > 0 ? metadata.brokers : undefined));
   }
 
+  /**
+   * Connects to the first bootstrap server that answers. Rejects with BROKERS_UNREACHABLE, and the reason of each, if
+   * none does: for programs that rather say so than wait.
+   */
+  async connect(): Promise<void> {
+    const failures: KafkaError[] = [];
+    for (const link of this.#pool.bootstrap) {
+      this.#checkOpen();
+      try {
+        await link.ready();
+        return;
+      } catch (error) {
+        const failure = kafkaErrorOf(error);
+        if (!(failure instanceof KafkaError)) throw failure;
+        failures.push(failure);
+      }
+    }
+    const [first] = failures;
+    if (first !== undefined && failures.length === 1) throw first;
+    throw new KafkaError("BROKERS_UNREACHABLE", failures.map(({ message }) => message).join("; "));
+  }
+
   /** Asks for metadata again as soon as the backoff allows. */
   refresh(): void {
     this.metadata.requestUpdate();

@@ -1,0 +1,53 @@
+import { KafkaError } from "@samsa/client-kernel";
+import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
+import { nodeEnv } from "@samsa/node";
+import { parseEndpoints } from "@samsa/wire";
+import { Failure } from "../terminal/failure.ts";
+import { createLogger } from "../terminal/logger.ts";
+import { VERSION } from "../terminal/version.ts";
+import type { Common } from "./admin.ts";
+
+/** Longest time of a call, with all its attempts. */
+const TIMEOUT_MS = 30_000;
+
+/** A client of the cluster that the options name, which does not create topics that it asks for. */
+export function clusterClient({ bootstrapServer }: Common, clientId = "samsa"): ClusterClient {
+  const bootstrapServers = parseEndpoints(bootstrapServer);
+  if (bootstrapServers === undefined) {
+    throw new Failure(
+      `--bootstrap-server wants host:port, or several with commas between them, not "${bootstrapServer}"`,
+    );
+  }
+  return new ClusterClient(nodeEnv({ logger: createLogger("error") }), {
+    ...CLUSTER_DEFAULTS,
+    bootstrapServers,
+    clientId,
+    software: { name: "samsa", version: VERSION },
+    apiTimeoutMs: TIMEOUT_MS,
+    allowAutoTopicCreation: false,
+  });
+}
+
+/** Runs `action` with an admin of the cluster that the options name, and closes its connections afterwards. */
+export async function administered(
+  options: Common,
+  action: (admin: Admin, client: ClusterClient) => Promise<void>,
+): Promise<void> {
+  const client = clusterClient(options);
+  try {
+    await reached(client);
+    await action(new Admin(client), client);
+  } finally {
+    client.close();
+  }
+}
+
+/** Connects, or fails with a sentence that says why. */
+async function reached(client: ClusterClient): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.name !== "BROKERS_UNREACHABLE") throw error;
+    throw new Failure(`${error.message}. Is it running? Try: samsa start`);
+  }
+}
