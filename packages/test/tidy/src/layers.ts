@@ -95,7 +95,7 @@ export const ROOMS: readonly Room[] = [
     folder: "runtime/client",
     name: "@samsa/client-runtime",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/client-kernel"],
-    folders: ["cluster", "admin", "."],
+    folders: ["cluster", "admin", "consume", "."],
   },
   {
     folder: "host/node",

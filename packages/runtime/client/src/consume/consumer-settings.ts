@@ -1,0 +1,52 @@
+import { DEFAULT_FETCH_OPTIONS, type FetchOptions, KafkaError } from "@samsa/client-kernel";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+
+/** Settings of a `FetchOptions` that the client of the cluster or the host decides. */
+type Shared =
+  | "tools"
+  | "metadataMaxAgeMs"
+  | "requestTimeoutMs"
+  | "retryBackoffMs"
+  | "retryBackoffMaxMs"
+  /** The source of committed offsets decides. */
+  | "hasGroup";
+
+/** Settings of a consumer. Sizes are in bytes, times in ms; defaults are Kafka's. */
+export interface ConsumerSettings extends Omit<FetchOptions, Shared> {
+  /** `max.poll.records`: most records of a batch. */
+  readonly maxPollRecords: number;
+}
+
+/** Kafka's default of `max.poll.records`. */
+const MAX_POLL_RECORDS = 500;
+
+const POSITIVE = ["maxBytes", "maxPartitionBytes", "queueBytes", "maxPollRecords"] as const;
+const NOT_NEGATIVE = ["minBytes", "maxWaitMs", "totalQueueBytes"] as const;
+
+/** Settings with defaults for those left out. Throws a `KafkaError` for one that cannot be. */
+export function consumerSettings(given: Partial<ConsumerSettings>): ConsumerSettings {
+  const settings = { ...DEFAULT_FETCH_OPTIONS, maxPollRecords: MAX_POLL_RECORDS, ...given };
+  const check = (name: (typeof POSITIVE)[number] | (typeof NOT_NEGATIVE)[number], least: number): void => {
+    const value = settings[name];
+    if (Number.isInteger(value) && value >= least) return;
+    throw new KafkaError("INVALID_ARGUMENT", `${name} is ${value}, but it is a whole number from ${least} on`);
+  };
+  for (const name of POSITIVE) check(name, 1);
+  for (const name of NOT_NEGATIVE) check(name, 0);
+  const { reset } = settings;
+  if (typeof reset === "object" && !(reset.byDurationMs >= 0)) {
+    throw new KafkaError("INVALID_ARGUMENT", `reset.byDurationMs is ${reset.byDurationMs}, but it is not negative`);
+  }
+  return settings;
+}
+
+/** Options of the kernel. */
+export function fetchOptions(settings: ConsumerSettings, client: ClusterClient, hasGroup: boolean): FetchOptions {
+  const { maxAgeMs, requestTimeoutMs, retryBackoffMs, retryBackoffMaxMs } = client.settings;
+  const { codecs, crypto } = client.env;
+  return {
+    ...settings,
+    ...{ metadataMaxAgeMs: maxAgeMs, requestTimeoutMs, retryBackoffMs, retryBackoffMaxMs, hasGroup },
+    tools: { crc32c: crypto.crc32c, codecs },
+  };
+}

@@ -1,0 +1,249 @@
+import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import {
+  type CommittedOffset,
+  KafkaError,
+  partitionKey,
+  type PartitionStatus,
+  type TopicPartition,
+} from "@samsa/client-kernel";
+import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets.ts";
+import type { PartitionOutcomes } from "../admin/outcomes.ts";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+import type { CancelSignal } from "../cluster/deadline.ts";
+import { type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
+import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
+import { BatchStream, RecordStream, type StreamOptions } from "./record-stream.ts";
+
+/** Bounds of a call. */
+export interface CallBounds {
+  /** Longest time in ms; `apiTimeoutMs` of the client by default. */
+  readonly timeoutMs?: number;
+  readonly signal?: CancelSignal;
+}
+
+/** Partition to read, and where to begin. */
+export interface PartitionStart extends TopicPartition {
+  /** Undefined: at the committed offset, or by `reset`. */
+  readonly offset?: Offset | "beginning" | "end";
+  /** Leader epoch of the record before the offset, as it was committed with it (KIP-320). */
+  readonly leaderEpoch?: LeaderEpoch;
+}
+
+/** Parts of a consumer beside its settings. */
+export interface ConsumerParts {
+  /** Source of committed offsets; none by default, so that partitions begin by `reset`. */
+  readonly committed?: (partitions: readonly TopicPartition[]) => Promise<readonly CommittedOffset[]>;
+  /** Called when a partition goes on elsewhere than at its position; the log gets a warning by default. */
+  readonly moved?: (moved: Moved) => void;
+}
+
+/** Time in ms that a close waits for brokers. */
+const CLOSE_MS = 5000;
+
+/**
+ * Reads records of the partitions that it is assigned. The client serves this consumer alone, since the consumer decides
+ * which topics the metadata holds; it stays open when the consumer is closed. Errors are `KafkaError`s.
+ */
+export class Consumer {
+  readonly #client: ClusterClient;
+  readonly #settings: ConsumerSettings;
+  readonly #runtime: FetchRuntime;
+  #stream: BatchStream | undefined;
+
+  /** Throws a `KafkaError` for a setting that cannot be. */
+  constructor(client: ClusterClient, settings: Partial<ConsumerSettings> = {}, parts: ConsumerParts = {}) {
+    this.#client = client;
+    this.#settings = consumerSettings(settings);
+    const { committed, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
+    const options = fetchOptions(this.#settings, client, committed !== undefined);
+    this.#runtime = new FetchRuntime(client, options, { committed, moved });
+  }
+
+  // Assignment
+
+  /** Replaces the assigned partitions. Those that stay keep their position, unless an offset is given. */
+  assign(partitions: readonly PartitionStart[]): void {
+    this.#checkOpen();
+    const keys = new Set<string>();
+    for (const { topic, partition } of partitions) {
+      if (topic === "" || !Number.isInteger(partition) || partition < 0) {
+        throw new KafkaError("INVALID_ARGUMENT", `${topic}-${partition} is not the name of a partition`);
+      }
+      const key = partitionKey(topic, partition);
+      if (keys.has(key)) throw new KafkaError("INVALID_ARGUMENT", `${topic}-${partition} is assigned twice`);
+      keys.add(key);
+    }
+    const { metadata } = this.#client;
+    metadata.hold(new Set(partitions.map(({ topic }) => topic)));
+    this.#change(() => {
+      this.#runtime.fetcher.assign(partitions);
+      for (const { topic, partition, offset, leaderEpoch } of partitions) {
+        if (offset !== undefined) this.#seek(topic, partition, offset, leaderEpoch);
+      }
+    });
+    this.#client.wake();
+  }
+
+  /** Assigned partitions. */
+  assignment(): TopicPartition[] {
+    return this.#runtime.fetcher.assigned();
+  }
+
+  // Records
+
+  /**
+   * Batches of the assigned partitions, by turns; the stream ends when the consumer is closed. Records count as processed
+   * when the next batch is asked for. One stream is open at a time.
+   */
+  batches({ max = this.#settings.maxPollRecords, signal }: StreamOptions = {}): BatchStream {
+    this.#checkOpen();
+    if (this.#stream !== undefined) throw new KafkaError("ILLEGAL_STATE", "another stream of this consumer is open");
+    if (!Number.isInteger(max) || max < 1) {
+      throw new KafkaError("INVALID_ARGUMENT", `max is ${max}, but it is a whole number from 1 on`);
+    }
+    const stream = new BatchStream(this.#runtime, { max, signal }, () => {
+      if (this.#stream === stream) this.#stream = undefined;
+    });
+    this.#stream = stream;
+    return stream;
+  }
+
+  /** Records of the assigned partitions, one by one. For many small records, `batches` is faster. */
+  records(options: StreamOptions = {}): RecordStream {
+    return new RecordStream(this.batches(options));
+  }
+
+  // Positions. All throw, or reject with, a `KafkaError` if the partition is not assigned.
+
+  /** Goes on at an offset, or at the beginning or the end of the log. */
+  seek(
+    topic: string,
+    partition: PartitionIndex,
+    offset: Offset | "beginning" | "end",
+    leaderEpoch?: LeaderEpoch,
+  ): void {
+    this.#checkOpen();
+    this.#change(() => this.#seek(topic, partition, offset, leaderEpoch));
+  }
+
+  /** Goes on at the first record with this timestamp or a later one, or at the end if there is none. */
+  async seekToTime(topic: string, partition: PartitionIndex, timestamp: Int64, bounds?: CallBounds): Promise<void> {
+    const found = await this.#offsetsAt([{ topic, partition }], { timestamp }, bounds);
+    const { offset, leaderEpoch } = found.value(partitionKey(topic, partition));
+    this.seek(topic, partition, offset < 0 ? "end" : offset, offset < 0 ? undefined : leaderEpoch);
+  }
+
+  /** Holds back records of partitions. What is fetched of them is kept. */
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#checkOpen();
+    this.#change(() => {
+      for (const { topic, partition } of partitions) this.#runtime.fetcher.pause(topic, partition);
+    });
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#checkOpen();
+    this.#change(() => {
+      for (const { topic, partition } of partitions) this.#runtime.fetcher.resume(topic, partition);
+    });
+  }
+
+  /** State, offsets and lag of a partition, as far as they are known at the moment. */
+  status(topic: string, partition: PartitionIndex): PartitionStatus {
+    return this.#runtime.fetcher.status(topic, partition);
+  }
+
+  /** Offset of the next record. Waits until it is known; rejects with what prevents that. */
+  async position(topic: string, partition: PartitionIndex, bounds?: CallBounds): Promise<Offset> {
+    const patience = this.#client.patience(bounds);
+    for (;;) {
+      this.#checkOpen();
+      this.#runtime.checkHealth();
+      const { position, failure } = this.status(topic, partition);
+      if (position >= 0) return position;
+      if (failure !== undefined) throw failure;
+      await this.#runtime.changed(patience);
+    }
+  }
+
+  /** Records from the position to the end that `isolation` allows; undefined: no broker has told yet. */
+  lag(topic: string, partition: PartitionIndex): number | undefined {
+    return this.status(topic, partition).lag;
+  }
+
+  /** Offsets up to which records are processed. */
+  processed(): CommittedOffset[] {
+    return this.#runtime.fetcher.processed();
+  }
+
+  // Offsets of any partitions, assigned or not
+
+  /** First offset of each log. */
+  beginningOffsets(
+    partitions: readonly TopicPartition[],
+    bounds?: CallBounds,
+  ): Promise<PartitionOutcomes<FoundOffset>> {
+    return this.#offsetsAt(partitions, "earliest", bounds);
+  }
+
+  /** End of what `isolation` lets be read of each log. */
+  endOffsets(partitions: readonly TopicPartition[], bounds?: CallBounds): Promise<PartitionOutcomes<FoundOffset>> {
+    return this.#offsetsAt(partitions, "latest", bounds);
+  }
+
+  /** First offset of each log whose record has the timestamp, in ms since the epoch, or a later one; −1: none. */
+  offsetsForTimes(
+    times: readonly (TopicPartition & { readonly timestamp: Int64 })[],
+    bounds?: CallBounds,
+  ): Promise<PartitionOutcomes<FoundOffset>> {
+    const negative = times.find(({ timestamp }) => timestamp < 0);
+    if (negative !== undefined) {
+      return Promise.reject(new KafkaError("INVALID_ARGUMENT", `the timestamp ${negative.timestamp} is negative`));
+    }
+    const specs = times.map(({ topic, partition, timestamp }) => ({ topic, partition, at: { timestamp } }));
+    return listOffsets(this.#client, specs, { ...bounds, isolation: this.#settings.isolation });
+  }
+
+  /** Stops reading: streams end, and brokers are told. The client stays open. */
+  async close({ timeoutMs = CLOSE_MS, signal }: CallBounds = {}): Promise<void> {
+    await this.#runtime.close(this.#client.patience({ timeoutMs, signal }));
+  }
+
+  #offsetsAt(
+    partitions: readonly TopicPartition[],
+    at: OffsetSpec,
+    bounds: CallBounds = {},
+  ): Promise<PartitionOutcomes<FoundOffset>> {
+    const specs = partitions.map(({ topic, partition }) => ({ topic, partition, at }));
+    return listOffsets(this.#client, specs, { ...bounds, isolation: this.#settings.isolation });
+  }
+
+  #seek(
+    topic: string,
+    partition: PartitionIndex,
+    offset: Offset | "beginning" | "end",
+    leaderEpoch?: LeaderEpoch,
+  ): void {
+    const { fetcher } = this.#runtime;
+    if (offset === "beginning") fetcher.seekTo(topic, partition, "earliest");
+    else if (offset === "end") fetcher.seekTo(topic, partition, "latest");
+    else fetcher.seek(topic, partition, offset, leaderEpoch);
+  }
+
+  /** Applies a change, and does what it calls for even if it fails half-way. */
+  #change(change: () => void): void {
+    try {
+      change();
+    } finally {
+      this.#runtime.turn();
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#runtime.isClosed) throw new KafkaError("CLOSED", "the consumer is closed");
+  }
+
+  #warn(facts: Omit<Moved, "type">): void {
+    this.#client.env.logger.warn("a partition does not go on at its position", { ...facts });
+  }
+}

@@ -1,0 +1,275 @@
+import { fromUtf8, utf8 } from "@samsa/base";
+import { buildBatch } from "@samsa/records";
+import { SimCluster } from "@samsa/sim";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  Admin,
+  CLUSTER_DEFAULTS,
+  ClusterClient,
+  ConsumedBatch,
+  type ConsumedRecord,
+  Consumer,
+  type ConsumerParts,
+  type ConsumerSettings,
+  type RecordStream,
+} from "../src/index.ts";
+
+let cluster: SimCluster;
+let client: ClusterClient;
+let consumer: Consumer;
+
+const run = <T>(promise: Promise<T>): Promise<T> => cluster.settle(promise);
+const refusal = (promise: Promise<unknown>): Promise<unknown> =>
+  run(
+    promise.then(
+      () => "no error",
+      (error: unknown) => error,
+    ),
+  );
+
+function newClient(): ClusterClient {
+  return new ClusterClient(cluster.clientEnv, {
+    ...CLUSTER_DEFAULTS,
+    bootstrapServers: cluster.brokers,
+    clientId: "consumer",
+    software: { name: "test", version: "1" },
+    requestTimeoutMs: 3000,
+  });
+}
+
+/** Begins to read partitions of `orders` from the beginning. */
+function read(settings: Partial<ConsumerSettings> = {}, parts: ConsumerParts = {}, partitions = [0, 1]): Consumer {
+  consumer = new Consumer(client, { reset: "earliest", ...settings }, parts);
+  consumer.assign(partitions.map(partition => ({ topic: "orders", partition })));
+  return consumer;
+}
+
+async function produce(partition: number, values: readonly string[], timestamp = 1000): Promise<void> {
+  const { crypto, codecs } = cluster.clientEnv;
+  const news = values.map((value, i) => ({
+    ...{ timestamp: timestamp + i, key: utf8(`key of ${value}`), value: utf8(value) },
+    headers: [{ key: "n", value: utf8(String(i)) }],
+  }));
+  const records = [buildBatch(news, {}, { crc32c: crypto.crc32c, codecs })];
+  const topicData = [{ name: "orders", partitionData: [{ index: partition, records }] }];
+  const body = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };
+  await run(
+    client.retrying(client.patience(), async () => {
+      const topic = await client.topic("orders", client.patience());
+      const answer = await client.call(topic.partitions[partition].leaderId, "Produce", body, { maxVersion: 12 });
+      expect(answer.responses[0].partitionResponses[0].errorCode).toBe(0);
+    }),
+  );
+}
+
+async function take(stream: RecordStream, count: number): Promise<ConsumedRecord[]> {
+  const records: ConsumedRecord[] = [];
+  while (records.length < count) {
+    const { value, done } = await run(stream.next());
+    if (done === true) break;
+    records.push(value);
+  }
+  return records;
+}
+
+const valuesOf = (records: Iterable<ConsumedRecord>): string[] =>
+  [...records].map(({ value }) => fromUtf8(value ?? new Uint8Array(0)));
+
+beforeEach(async () => {
+  cluster = new SimCluster();
+  await cluster.startAll();
+  client = newClient();
+  const assignments = [
+    [1, 2, 3],
+    [2, 3, 1],
+  ];
+  const made = await run(new Admin(client).topics.create([{ name: "orders", assignments }]));
+  made.orThrow();
+});
+
+afterEach(async () => {
+  await run(consumer.close());
+  client.close();
+  await cluster.close();
+});
+
+describe("records", () => {
+  test("of all partitions come in order, with all that producers have sent", async () => {
+    await produce(0, ["a", "b", "c"]);
+    await produce(1, ["x", "y"]);
+    const records = await take(read().records(), 5);
+    const ofPartition = (index: number) => records.filter(({ partition }) => partition === index);
+    expect(valuesOf(ofPartition(0))).toEqual(["a", "b", "c"]);
+    expect(valuesOf(ofPartition(1))).toEqual(["x", "y"]);
+    const [, second] = ofPartition(0);
+    expect(second).toMatchObject({ topic: "orders", offset: 1, timestamp: 1001, timestampType: "CreateTime" });
+    expect(fromUtf8(second.key ?? new Uint8Array(0))).toBe("key of b");
+    expect(second.headers.map(({ key, value }) => [key, fromUtf8(value ?? new Uint8Array(0))])).toEqual([["n", "1"]]);
+  });
+
+  test("that come later end the wait for them", async () => {
+    const stream = read().records();
+    const next = stream.next();
+    await cluster.world.runFor(3000);
+    await produce(1, ["late"]);
+    const { value } = await run(next);
+    expect(value).toMatchObject({ partition: 1, offset: 0 });
+  });
+
+  test("that are written while a leader dies are read once and in order", async () => {
+    const written: string[] = [];
+    const write = async (value: string) => {
+      await produce(0, [value]);
+      written.push(value);
+    };
+    for (let i = 0; i < 5; i++) await write(`before ${i}`);
+    const stream = read().records();
+    const seen = valuesOf(await take(stream, 3));
+    cluster.end(1, "kill");
+    for (let i = 0; i < 5; i++) await write(`after ${i}`);
+    seen.push(...valuesOf(await take(stream, 7)));
+    expect(seen).toEqual(written);
+    expect(consumer.status("orders", 0).position).toBe(10);
+  });
+
+  test("begin at the committed offset, where there is one", async () => {
+    await produce(0, ["a", "b", "c"]);
+    await produce(1, ["x"]);
+    const committed = async () => [{ topic: "orders", partition: 0, offset: 2, leaderEpoch: -1 }];
+    const records = await take(read({}, { committed }).records(), 2);
+    expect(valuesOf(records).toSorted()).toEqual(["c", "x"]);
+  });
+});
+
+describe("batches", () => {
+  test("have so many records at most; those that are not read come again", async () => {
+    await produce(0, ["a", "b", "c", "d", "e"]);
+    const batches = read({ maxPollRecords: 4 }, {}, [0]).batches();
+    const nextBatch = async (): Promise<ConsumedBatch> => {
+      const { value } = await run(batches.next());
+      if (!(value instanceof ConsumedBatch)) throw new Error("the stream is over");
+      return value;
+    };
+    const first = await nextBatch();
+    expect([first.topic, first.partition]).toEqual(["orders", 0]);
+    expect(valuesOf([first.next(), first.next()].filter(record => record !== undefined))).toEqual(["a", "b"]);
+    expect(consumer.processed()).toMatchObject([{ offset: 0 }]);
+    const second = await nextBatch();
+    expect(first.next()).toBeUndefined();
+    expect(consumer.processed()).toMatchObject([{ offset: 2, leaderEpoch: 0 }]);
+    expect(valuesOf(second.toArray())).toEqual(["c", "d", "e"]);
+  });
+
+  test("can be visited without objects for each record", async () => {
+    await produce(0, ["a", "b", "c"]);
+    const { value } = await run(read({}, {}, [0]).batches({ max: 2 }).next());
+    const offsets: number[] = [];
+    expect(value?.forEach(({ offset }) => offsets.push(offset))).toBe(2);
+    expect(offsets).toEqual([0, 1]);
+  });
+
+  test("come in one stream at a time, which ends with an abort or a close", async () => {
+    read();
+    const abort = new AbortController();
+    const stream = consumer.batches({ signal: abort.signal });
+    expect(() => consumer.records()).toThrow("another stream of this consumer is open");
+    const next = refusal(stream.next());
+    await expect(refusal(stream.next())).resolves.toMatchObject({ name: "ILLEGAL_STATE" });
+    abort.abort();
+    await expect(next).resolves.toMatchObject({ name: "ABORTED" });
+    await expect(run(stream.next())).resolves.toEqual({ value: undefined, done: true });
+    const other = consumer.records();
+    const last = other.next();
+    await run(consumer.close());
+    await expect(run(last)).resolves.toEqual({ value: undefined, done: true });
+    expect(() => consumer.batches()).toThrow("the consumer is closed");
+    expect(() => consumer.assign([])).toThrow("the consumer is closed");
+  });
+
+  test("end when the loop is left, which does not count the last record as processed", async () => {
+    await produce(0, ["a", "b"]);
+    read({}, {}, [0]);
+    const loop = async (): Promise<void> => {
+      for await (const { offset } of consumer.records()) if (offset === 1) break;
+    };
+    await run(loop());
+    expect(consumer.processed()).toMatchObject([{ offset: 1 }]);
+    expect(consumer.batches()).toBeDefined();
+  });
+});
+
+describe("positions", () => {
+  test("are known, sought and held", async () => {
+    await produce(0, ["a", "b", "c"]);
+    await produce(1, ["x"]);
+    const stream = read().records();
+    await expect(run(consumer.position("orders", 0))).resolves.toBe(0);
+    await take(stream, 4);
+    await expect(run(consumer.position("orders", 0))).resolves.toBe(3);
+    expect(consumer.lag("orders", 0)).toBe(0);
+    consumer.seek("orders", 0, 1);
+    consumer.pause([{ topic: "orders", partition: 0 }]);
+    consumer.seek("orders", 1, "beginning");
+    expect(valuesOf(await take(stream, 1))).toEqual(["x"]);
+    consumer.resume([{ topic: "orders", partition: 0 }]);
+    expect(valuesOf(await take(stream, 2))).toEqual(["b", "c"]);
+    consumer.seek("orders", 0, "end");
+    await expect(run(consumer.position("orders", 0))).resolves.toBe(3);
+    await run(consumer.seekToTime("orders", 0, 1002));
+    await expect(run(consumer.position("orders", 0))).resolves.toBe(2);
+    await run(consumer.seekToTime("orders", 0, 5000));
+    await expect(run(consumer.position("orders", 0))).resolves.toBe(3);
+  });
+
+  test("can be looked up for any partition", async () => {
+    await produce(0, ["a", "b", "c"]);
+    read({}, {}, []);
+    const both = [0, 1].map(partition => ({ topic: "orders", partition }));
+    const offsets = async (found: Promise<Iterable<[string, { offset: number } | Error]>>) =>
+      [...(await run(found))].map(([, outcome]) => (outcome instanceof Error ? outcome.name : outcome.offset));
+    expect(await offsets(consumer.beginningOffsets(both))).toEqual([0, 0]);
+    expect(await offsets(consumer.endOffsets(both))).toEqual([3, 0]);
+    expect(await offsets(consumer.offsetsForTimes(both.map(one => ({ ...one, timestamp: 1001 }))))).toEqual([1, -1]);
+    await expect(refusal(consumer.offsetsForTimes([{ ...both[0], timestamp: -1 }]))).resolves.toMatchObject({
+      name: "INVALID_ARGUMENT",
+    });
+  });
+
+  test("that nobody knows are an error without a policy, until one is sought", async () => {
+    await produce(0, ["a", "b"]);
+    read({ reset: "none" }, {}, [0]);
+    await expect(refusal(consumer.position("orders", 0))).resolves.toMatchObject({ name: "NO_OFFSET" });
+    const stream = consumer.records();
+    await expect(refusal(stream.next())).resolves.toMatchObject({ name: "NO_OFFSET" });
+    await expect(run(stream.next())).resolves.toEqual({ value: undefined, done: true });
+    consumer.seek("orders", 0, 1);
+    expect(valuesOf(await take(consumer.records(), 1))).toEqual(["b"]);
+  });
+
+  test("out of range are told, and reset", async () => {
+    await produce(0, ["a", "b"]);
+    const moves: unknown[] = [];
+    read({}, { moved: moved => moves.push(moved) }, []);
+    consumer.assign([{ topic: "orders", partition: 0, offset: 99 }]);
+    expect(valuesOf(await take(consumer.records(), 1))).toEqual(["a"]);
+    expect(moves).toMatchObject([{ from: 99, to: undefined, loss: "OUT_OF_RANGE" }]);
+  });
+
+  test("are not those of partitions that are not assigned", async () => {
+    read({}, {}, [0]);
+    expect(() => consumer.seek("orders", 1, 0)).toThrow("orders-1 is not assigned to this consumer");
+    expect(() => consumer.assign([{ topic: "", partition: 0 }])).toThrow("-0 is not the name of a partition");
+    const twice = { topic: "orders", partition: 0 };
+    expect(() => consumer.assign([twice, twice])).toThrow("orders-0 is assigned twice");
+    await expect(refusal(consumer.position("orders", 1))).resolves.toMatchObject({ name: "ILLEGAL_STATE" });
+    expect(consumer.assignment()).toEqual([twice]);
+  });
+});
+
+test("settings that cannot be are refused", () => {
+  read();
+  expect(() => new Consumer(client, { maxPollRecords: 0 })).toThrow("maxPollRecords is 0, but it is a whole number");
+  expect(() => new Consumer(client, { maxWaitMs: -1 })).toThrow("maxWaitMs is -1");
+  expect(() => new Consumer(client, { reset: { byDurationMs: -5 } })).toThrow("reset.byDurationMs is -5");
+  expect(() => consumer.batches({ max: 0.5 })).toThrow("max is 0.5");
+});
