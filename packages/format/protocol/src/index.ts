@@ -121,32 +121,36 @@ export { electLeadersRequest, type ElectLeadersRequest, type ElectLeadersRespons
 export { type FetchRequest, type FetchResponse } from "./messages/fetch.ts";
 export type { GetTelemetrySubscriptionsResponse } from "./messages/get-telemetry-subscriptions.ts";
 export { requestHeader, responseHeader } from "./messages/headers.ts";
-export { type HeartbeatRequest, heartbeatResponse } from "./messages/heartbeat.ts";
+export { type HeartbeatRequest, heartbeatResponse, type HeartbeatResponse } from "./messages/heartbeat.ts";
 export {
   incrementalAlterConfigsRequest,
   type IncrementalAlterConfigsRequest,
   type IncrementalAlterConfigsResponse,
 } from "./messages/incremental-alter-configs.ts";
 export type { InitializeShareGroupStateRequest } from "./messages/initialize-share-group-state.ts";
-export { type JoinGroupRequest, joinGroupResponse } from "./messages/join-group.ts";
-export { type LeaveGroupRequest, leaveGroupResponse } from "./messages/leave-group.ts";
+export { type JoinGroupRequest, joinGroupResponse, type JoinGroupResponse } from "./messages/join-group.ts";
+export { type LeaveGroupRequest, leaveGroupResponse, type LeaveGroupResponse } from "./messages/leave-group.ts";
 export { type ListOffsetsRequest } from "./messages/list-offsets.ts";
 export type {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from "./messages/list-partition-reassignments.ts";
 export { type MetadataRequest, type MetadataResponse } from "./messages/metadata.ts";
-export { type OffsetCommitRequest } from "./messages/offset-commit.ts";
+export { type OffsetCommitRequest, type OffsetCommitResponse } from "./messages/offset-commit.ts";
 export { type OffsetDeleteRequest } from "./messages/offset-delete.ts";
-export { type OffsetFetchRequest } from "./messages/offset-fetch.ts";
+export { type OffsetFetchRequest, type OffsetFetchResponse } from "./messages/offset-fetch.ts";
 export { type ProduceRequest } from "./messages/produce.ts";
 export type { PushTelemetryRequest, PushTelemetryResponse } from "./messages/push-telemetry.ts";
 export type { ReadShareGroupStateSummaryRequest } from "./messages/read-share-group-state-summary.ts";
 export type { ReadShareGroupStateRequest } from "./messages/read-share-group-state.ts";
 export type { ShareAcknowledgeRequest } from "./messages/share-acknowledge.ts";
 export type { ShareFetchRequest } from "./messages/share-fetch.ts";
-export { type ShareGroupHeartbeatRequest, shareGroupHeartbeatResponse } from "./messages/share-group-heartbeat.ts";
-export { type SyncGroupRequest, syncGroupResponse } from "./messages/sync-group.ts";
+export {
+  type ShareGroupHeartbeatRequest,
+  shareGroupHeartbeatResponse,
+  type ShareGroupHeartbeatResponse,
+} from "./messages/share-group-heartbeat.ts";
+export { type SyncGroupRequest, syncGroupResponse, type SyncGroupResponse } from "./messages/sync-group.ts";
 export { type TxnOffsetCommitRequest } from "./messages/txn-offset-commit.ts";
 export type { UnregisterBrokerRequest, UnregisterBrokerResponse } from "./messages/unregister-broker.ts";
 export type { UnregisterControllerRequest, UnregisterControllerResponse } from "./messages/unregister-controller.ts";

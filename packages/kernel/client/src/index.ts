@@ -29,3 +29,29 @@ export { RecordReader } from "./fetch/record-reader.ts";
 export type { IsolationLevel, ListOffsetsAnswer, ListOffsetsDraft } from "./offsets/list-offsets.ts";
 export type { Moment } from "./offsets/moment.ts";
 export { type OffsetReset, type OffsetTarget, parseOffsetReset } from "./offsets/offset-reset.ts";
+export { ClassicMember, type ClassicSettings } from "./group/classic-member.ts";
+export { type ClassicState } from "./group/classic-states.ts";
+export { consumerMember, type HeartbeatMember, shareMember } from "./group/heartbeat-member.ts";
+export { type ConsumerMemberSettings } from "./group/heartbeat-forms.ts";
+export {
+  type GroupMember,
+  type LeaveMode,
+  type MemberEffect,
+  type MemberRequest,
+  type MemberResponse,
+  type MemberSettings,
+  type TopicSubscription,
+} from "./group/member.ts";
+export { type MemberState } from "./group/member-states.ts";
+export { AutoCommit, type AutoCommitSettings } from "./offsets/auto-commit.ts";
+export { type MemberIdentity } from "./offsets/member-identity.ts";
+export { OffsetCommits } from "./offsets/offset-commits.ts";
+export {
+  type OffsetEffect,
+  type OffsetRequest,
+  type OffsetSettings,
+  type PartitionOffset,
+} from "./offsets/offset-effects.ts";
+export { OffsetFetches } from "./offsets/offset-fetches.ts";
+export { OffsetTracker } from "./offsets/offset-tracker.ts";
+export { TrackedOffsets } from "./offsets/tracked-offsets.ts";
