@@ -35,3 +35,19 @@ export function groupCommands(program: Command): void {
     .description("delete groups without members, with their offsets")
     .action((names, options) => import("./commands/group.ts").then(({ remove }) => remove(names, options)));
 }
+
+/** Commands that write and read records. */
+export function recordCommands(program: Command): void {
+  asking(program.command("consume <topic...>"))
+    .description("print the records of topics, and end where they end; with --follow, go on")
+    .option("--from <place>", "earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or an age (90m)", "earliest")
+    .option("-f, --follow", "wait for more records; --from latest does so, too")
+    .option("-p, --partition <index>", "only this partition; may be repeated", collect, [])
+    .option("-n, --max <records>", "end after so many records")
+    .option("--filter <expression>", "JavaScript over key, value, headers, offset, timestamp, …: value.total > 100")
+    .option("--committed", "skip records of transactions that are open or were aborted")
+    .option("-k, --keys", "print the key and a tab before each value")
+    .option("--headers", "print the headers and a tab before that")
+    .option("--format <text>", "form of a record: %t topic, %p partition, %o offset, %T time, %k key, %v value, %h, %s")
+    .action((topics, options) => import("./commands/consume.ts").then(({ consume }) => consume(topics, options)));
+}

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { groupCommands } from "./client-program.ts";
+import { groupCommands, recordCommands } from "./client-program.ts";
 import { asking, clusterCommands, collect } from "./cluster-program.ts";
 import { LOG_LEVELS } from "./terminal/levels.ts";
 import { print } from "./terminal/output.ts";
@@ -147,6 +147,7 @@ export function program(): Command {
     .option("--json", "print the broker's addresses as JSON")
     .action((file, options) => import("./commands/start.ts").then(({ start }) => start(file, options)));
   topicCommands(samsa);
+  recordCommands(samsa);
   configCommands(samsa);
   groupCommands(samsa);
   clusterCommands(samsa);

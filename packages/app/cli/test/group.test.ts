@@ -1,47 +1,22 @@
-import { execFile } from "node:child_process";
+import { Admin, type ClusterClient } from "@samsa/client-runtime";
 import { clusterFixture } from "@samsa/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
-import { nodeEnv } from "@samsa/node";
-import { buildBatch } from "@samsa/records";
-import { parseEndpoints } from "@samsa/wire";
-import { MAIN } from "./bundle.ts";
+import { clientOf, put, run, samsa as samsaOf } from "./client-bench.ts";
 
 const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 2, other: 1 } });
-const env = nodeEnv({ logger: { debug() {}, info() {}, warn() {}, error() {} } });
-
-/** Runs the command; resolves with what it prints, and fails with what it complains about. */
-function samsa(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const all = [MAIN, ...args, "--bootstrap-server", cluster().bootstrapServers];
-  return new Promise(resolve => {
-    const child = execFile(process.execPath, all, (_error, out, err) =>
-      resolve({ code: child.exitCode ?? -1, out, err }),
-    );
-  });
-}
-
+const samsa = (...args: string[]) => samsaOf(cluster(), ...args);
 let client: ClusterClient;
 
 beforeAll(async () => {
-  client = new ClusterClient(env, {
-    ...CLUSTER_DEFAULTS,
-    bootstrapServers: parseEndpoints(cluster().bootstrapServers) ?? [],
-    clientId: "test",
-    software: { name: "test", version: "1" },
-  });
-  const tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
-  const patience = client.patience();
+  client = clientOf(cluster());
   for (const index of [0, 1]) {
-    const now = 1_700_000_000_000;
-    const values = Array.from({ length: 10 * (index + 1) }, (_, i) => ({
-      timestamp: now + i,
+    const first = 1_700_000_000_000;
+    const records = Array.from({ length: 10 * (index + 1) }, (_, i) => ({
+      timestamp: first + i,
       key: null,
-      value: new Uint8Array(3),
+      value: null,
     }));
-    const topicData = [{ name: "orders", partitionData: [{ index, records: [buildBatch(values, {}, tools)] }] }];
-    const { partitions } = await client.topic("orders", patience);
-    const request = { transactionalId: null, acks: -1, timeoutMs: 3000, topicData };
-    await client.call(partitions[index].leaderId, "Produce", request, { maxVersion: 12 });
+    await put(client, "orders", index, records);
   }
   const offsets = [
     { topic: "orders", partition: 0, offset: 4 },
@@ -118,7 +93,6 @@ test("a group is deleted", async () => {
 });
 
 test("a cluster that cannot be reached is named at once", async () => {
-  const args = [MAIN, "group", "list", "--bootstrap-server", "127.0.0.1:1"];
-  const err = await new Promise<string>(resolve => execFile(process.execPath, args, (_e, _o, text) => resolve(text)));
+  const { err } = await run("group", "list", "--bootstrap-server", "127.0.0.1:1");
   expect(err).toMatch(/^samsa: .*127\.0\.0\.1:1.* Is it running\? Try: samsa start\n$/);
 });

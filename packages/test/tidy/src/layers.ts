@@ -104,6 +104,21 @@ export const ROOMS: readonly Room[] = [
     node: true,
     libraries: ["@node-rs/crc32", "snappy", "lz4-napi", "re2js"],
   },
+  {
+    folder: "app/client",
+    name: "@samsa/client",
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/wire",
+      "@samsa/client-kernel",
+      "@samsa/client-runtime",
+      "@samsa/node",
+    ],
+    node: true,
+    isPublic: true,
+  },
   { folder: "host/memory", name: "@samsa/memory", imports: ["@samsa/base"] },
   {
     folder: "app/testkit",

@@ -43,7 +43,7 @@ export async function administered(
 }
 
 /** Connects, or fails with a sentence that says why. */
-async function reached(client: ClusterClient): Promise<void> {
+export async function reached(client: ClusterClient): Promise<void> {
   try {
     await client.connect();
   } catch (error) {

@@ -3,6 +3,7 @@ import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-ker
 import type { Admin } from "@samsa/client-runtime";
 import type { Common } from "./admin.ts";
 import { administered } from "./client.ts";
+import { placeOf } from "./place.ts";
 import { Failure } from "../terminal/failure.ts";
 import { toJson } from "../terminal/json.ts";
 import { table } from "../terminal/table.ts";
@@ -122,24 +123,6 @@ interface ResetOptions extends Common {
   readonly dryRun?: boolean;
 }
 
-const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-/** Place to which offsets are reset, from the text of `--to`. */
-function placeOf(
-  text: string,
-): { readonly at: "earliest" | "latest" | { readonly timestamp: number } } | { readonly offset: number } {
-  if (text === "earliest" || text === "latest") return { at: text };
-  if (/^\d{1,15}$/.test(text)) return { offset: Number(text) };
-  const [, count, unit] = DURATION.exec(text) ?? [];
-  if (count !== undefined) return { at: { timestamp: Date.now() - Number(count) * UNITS[unit as keyof typeof UNITS] } };
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) {
-    throw new Failure(`--to wants earliest, latest, an offset, a time or an age such as 90m, not "${text}"`);
-  }
-  return { at: { timestamp: time } };
-}
-
 /** Partitions that the options name: topics, or `topic:0,1`. */
 async function chosen(admin: Admin, groupId: string, options: ResetOptions): Promise<TopicPartition[]> {
   if (options.allTopics === true) return [...(await admin.groups.offsets([groupId])).value(groupId)];
@@ -207,7 +190,7 @@ async function targets(
     return new Map([...found.orThrow()].map(([key, { offset }]) => [key, offset]));
   };
   const [starts, lasts] = await Promise.all([ends("earliest"), ends("latest")]);
-  const place = wish.to === undefined ? undefined : placeOf(wish.to);
+  const place = wish.to === undefined ? undefined : placeOf(wish.to, "--to");
   const looked = place !== undefined && "at" in place ? await ends(place.at) : undefined;
   return partitions.map(({ topic, partition }) => {
     const key = partitionKey(topic, partition);
