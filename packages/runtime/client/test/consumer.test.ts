@@ -131,14 +131,6 @@ describe("records", () => {
     expect(seen).toEqual(written);
     expect(consumer.status("orders", 0).position).toBe(10);
   });
-
-  test("begin at the committed offset, where there is one", async () => {
-    await produce(0, ["a", "b", "c"]);
-    await produce(1, ["x"]);
-    const committed = async () => [{ topic: "orders", partition: 0, offset: 2, leaderEpoch: -1 }];
-    const records = await take(read({}, { committed }).records(), 2);
-    expect(valuesOf(records).toSorted()).toEqual(["c", "x"]);
-  });
 });
 
 describe("batches", () => {

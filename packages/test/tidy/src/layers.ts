@@ -94,7 +94,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "runtime/client",
     name: "@samsa/client-runtime",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/client-kernel"],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign", "@samsa/wire", "@samsa/client-kernel"],
     folders: ["cluster", "admin", "consume", "."],
   },
   {

@@ -81,9 +81,16 @@ export class OffsetTracker {
     return ticket;
   }
 
-  /** Passes over what is not handed out, up to `position`: gaps, control records, records of aborted transactions. */
-  skipTo(position: Offset): void {
-    if (position > this.#position) this.#position = position;
+  /**
+   * Passes over what is not handed out, up to `position`: gaps, control records, records of aborted transactions.
+   * `epoch` of the record before it, if nothing is handed out; −1: not known.
+   */
+  skipTo(position: Offset, epoch: LeaderEpoch = -1): void {
+    if (position <= this.#position) return;
+    this.#position = position;
+    if (epoch < 0) return;
+    this.#lastEpoch = epoch;
+    if (this.#head === this.#tail) this.#epoch = epoch;
   }
 
   /** The handler of a record is done with it. A ticket that is done already changes nothing. */

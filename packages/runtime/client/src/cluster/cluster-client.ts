@@ -173,6 +173,13 @@ export class ClusterClient {
     throw new KafkaError("BROKERS_UNREACHABLE", failures.map(({ message }) => message).join("; "));
   }
 
+  /** Asks for metadata that is newer than this call. Rejects when the patience ends. */
+  async renewed(patience: Patience): Promise<void> {
+    const { version } = this.metadata;
+    this.metadata.requestUpdate();
+    await this.#until(patience, "the cluster", () => (this.metadata.version === version ? undefined : true));
+  }
+
   /** Asks for metadata again as soon as the backoff allows. */
   refresh(): void {
     this.metadata.requestUpdate();

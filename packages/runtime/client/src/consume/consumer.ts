@@ -2,14 +2,19 @@ import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
 import {
   type CommittedOffset,
   KafkaError,
+  type LeaveMode,
   partitionKey,
+  type PartitionOffset,
   type PartitionStatus,
   type TopicPartition,
 } from "@samsa/client-kernel";
+import type { OffsetToCommit } from "../admin/groups.ts";
 import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets.ts";
 import type { PartitionOutcomes } from "../admin/outcomes.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
+import { ConsumerGroup } from "./consumer-group.ts";
+import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
 import { type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
 import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
 import { BatchStream, RecordStream, type StreamOptions } from "./record-stream.ts";
@@ -31,8 +36,10 @@ export interface PartitionStart extends TopicPartition {
 
 /** Parts of a consumer beside its settings. */
 export interface ConsumerParts {
-  /** Source of committed offsets; none by default, so that partitions begin by `reset`. */
-  readonly committed?: (partitions: readonly TopicPartition[]) => Promise<readonly CommittedOffset[]>;
+  /** Group whose member the consumer is, with its settings; none by default. */
+  readonly group?: Partial<GroupSettings> & Pick<GroupSettings, "groupId">;
+  /** Hears of partitions that come and go in a rebalance of the group. */
+  readonly listener?: RebalanceListener;
   /** Called when a partition goes on elsewhere than at its position; the log gets a warning by default. */
   readonly moved?: (moved: Moved) => void;
 }
@@ -48,22 +55,70 @@ export class Consumer {
   readonly #client: ClusterClient;
   readonly #settings: ConsumerSettings;
   readonly #runtime: FetchRuntime;
+  readonly #group: ConsumerGroup | undefined;
   #stream: BatchStream | undefined;
 
   /** Throws a `KafkaError` for a setting that cannot be. */
   constructor(client: ClusterClient, settings: Partial<ConsumerSettings> = {}, parts: ConsumerParts = {}) {
     this.#client = client;
     this.#settings = consumerSettings(settings);
-    const { committed, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
-    const options = fetchOptions(this.#settings, client, committed !== undefined);
-    this.#runtime = new FetchRuntime(client, options, { committed, moved });
+    const { group, listener = {}, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
+    const options = fetchOptions(this.#settings, client, group !== undefined);
+    const committed = (partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> =>
+      this.#ofGroup().beginnings(partitions);
+    this.#runtime = new FetchRuntime(client, options, { committed: group && committed, moved });
+    this.#group =
+      group &&
+      new ConsumerGroup(
+        client,
+        { ...GROUP_DEFAULTS, ...group },
+        {
+          runtime: this.#runtime,
+          listener,
+          held: () => this.#stream?.held,
+          rackId: this.#settings.rackId,
+        },
+      );
+  }
+
+  // Group
+
+  /** Joins the group with these topics, or changes them. Records come once the group has assigned partitions. */
+  subscribe(subscription: Subscription | readonly string[], bounds?: CallBounds): Promise<void> {
+    this.#checkOpen();
+    const wanted = "length" in subscription ? { topics: subscription } : subscription;
+    return this.#ofGroup().subscribe(wanted, this.#client.patience(bounds));
+  }
+
+  /** Commits offsets of the group; by default all that the application is done with. */
+  async commit(offsets?: readonly OffsetToCommit[], bounds?: CallBounds): Promise<void> {
+    this.#checkOpen();
+    const named = offsets?.map(entry => ({ ...entry, ...optional(entry) }));
+    await this.#ofGroup().commit(named, this.#client.patience(bounds));
+  }
+
+  /** Offsets that the group has committed. Partitions without one are left out. */
+  committed(partitions: readonly TopicPartition[], bounds?: CallBounds): Promise<readonly PartitionOffset[]> {
+    this.#checkOpen();
+    return this.#ofGroup().committed(partitions, this.#client.patience(bounds));
+  }
+
+  /** Id of this member in its group; undefined: it has not joined. */
+  get memberId(): string | undefined {
+    return this.#group?.memberId;
+  }
+
+  #ofGroup(): ConsumerGroup {
+    if (this.#group !== undefined) return this.#group;
+    throw new KafkaError("ILLEGAL_STATE", "the consumer is in no group: give it a group id");
   }
 
   // Assignment
 
-  /** Replaces the assigned partitions. Those that stay keep their position, unless an offset is given. */
+  /** Replaces the assigned partitions of a consumer without a group. Those that stay keep their position, unless an offset is given. */
   assign(partitions: readonly PartitionStart[]): void {
     this.#checkOpen();
+    if (this.#group !== undefined) throw new KafkaError("ILLEGAL_STATE", "the group assigns the partitions");
     const keys = new Set<string>();
     for (const { topic, partition } of partitions) {
       if (topic === "" || !Number.isInteger(partition) || partition < 0) {
@@ -101,7 +156,8 @@ export class Consumer {
     if (!Number.isInteger(max) || max < 1) {
       throw new KafkaError("INVALID_ARGUMENT", `max is ${max}, but it is a whole number from 1 on`);
     }
-    const stream = new BatchStream(this.#runtime, { max, signal }, () => {
+    const progressed = (): void => this.#group?.progressed();
+    const stream = new BatchStream(this.#runtime, { max, signal, progressed }, () => {
       if (this.#stream === stream) this.#stream = undefined;
     });
     this.#stream = stream;
@@ -204,9 +260,15 @@ export class Consumer {
     return listOffsets(this.#client, specs, { ...bounds, isolation: this.#settings.isolation });
   }
 
-  /** Stops reading: streams end, and brokers are told. The client stays open. */
-  async close({ timeoutMs = CLOSE_MS, signal }: CallBounds = {}): Promise<void> {
-    await this.#runtime.close(this.#client.patience({ timeoutMs, signal }));
+  /**
+   * Commits what is processed and leaves the group, if there is one; then stops reading: streams end, and brokers are
+   * told. A static member keeps its place unless `leave` says otherwise (KIP-1092). The client stays open.
+   */
+  async close(options: CallBounds & { readonly leave?: LeaveMode } = {}): Promise<void> {
+    const { timeoutMs = CLOSE_MS, signal, leave = "default" } = options;
+    const patience = this.#client.patience({ timeoutMs, signal });
+    await this.#group?.close(leave, patience);
+    await this.#runtime.close(patience);
   }
 
   #offsetsAt(
@@ -246,4 +308,9 @@ export class Consumer {
   #warn(facts: Omit<Moved, "type">): void {
     this.#client.env.logger.warn("a partition does not go on at its position", { ...facts });
   }
+}
+
+/** What a commit may leave out. */
+function optional({ leaderEpoch = -1, metadata = "" }: OffsetToCommit): { leaderEpoch: LeaderEpoch; metadata: string } {
+  return { leaderEpoch, metadata };
 }

@@ -88,6 +88,13 @@ export class FetchRuntime {
     if (this.#crash !== undefined) throw this.#crash.error;
   }
 
+  /** Stops for good: whoever waits for records gets the error. */
+  fail(error: KafkaError): void {
+    this.#crash ??= { error };
+    this.#timer?.cancel();
+    for (const wake of [...this.#waiting]) wake();
+  }
+
   /** Stops fetching, and closes the fetch sessions of brokers. Resolves when they know, or when the patience ends. */
   async close(patience: Patience): Promise<void> {
     if (this.#isClosed) return;

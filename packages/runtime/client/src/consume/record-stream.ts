@@ -1,4 +1,4 @@
-import { KafkaError } from "@samsa/client-kernel";
+import { KafkaError, type TopicPartition } from "@samsa/client-kernel";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { ConsumedBatch, type ConsumedRecord } from "./consumed-record.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
@@ -11,19 +11,29 @@ export interface StreamOptions {
   readonly signal?: CancelSignal;
 }
 
+/** Parts of a `BatchStream`. */
+export interface BatchStreamOptions {
+  readonly max: number;
+  readonly signal: CancelSignal | undefined;
+  /** Called when the application asks for records. */
+  readonly progressed: () => void;
+}
+
 /** Batches of all assigned partitions, by turns. One stream of a consumer is open at a time. */
 export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
   readonly #runtime: FetchRuntime;
   readonly #max: number;
   readonly #signal: CancelSignal | undefined;
+  readonly #progressed: () => void;
   readonly #closed: () => void;
   #batch: ConsumedBatch | undefined;
   #isOver = false;
   #isWaiting = false;
 
   /** Calls `closed` when the stream is over, once. */
-  constructor(runtime: FetchRuntime, options: { max: number; signal: CancelSignal | undefined }, closed: () => void) {
+  constructor(runtime: FetchRuntime, options: BatchStreamOptions, closed: () => void) {
     this.#runtime = runtime;
+    this.#progressed = options.progressed;
     this.#max = options.max;
     this.#signal = options.signal;
     this.#closed = closed;
@@ -55,6 +65,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
     this.#batch = undefined;
     if (runtime.isClosed) this.#end();
     if (this.#isOver) return undefined;
+    this.#progressed();
     try {
       // Records that were read have made room for more.
       runtime.turn();
@@ -72,6 +83,11 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
       this.#end();
       throw error;
     }
+  }
+
+  /** Partition of the batch that the application works on; undefined: none. */
+  get held(): TopicPartition | undefined {
+    return this.#batch;
   }
 
   /** Ends the stream. The last batch does not count as processed: the loop may have ended with an error. */

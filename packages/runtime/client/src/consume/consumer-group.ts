@@ -1,0 +1,327 @@
+import { type BackoffOptions, ignored, randomUuid, sameItems, type Timer } from "@samsa/base";
+import {
+  ClassicMember,
+  type CommittedOffset,
+  consumerMember,
+  type GroupMember,
+  KafkaError,
+  type LeaveMode,
+  partitionKey,
+  type PartitionOffset,
+  type TopicPartition,
+  TrackedOffsets,
+} from "@samsa/client-kernel";
+import { Apis } from "@samsa/protocol";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+import type { Patience } from "../cluster/deadline.ts";
+import type { FetchRuntime } from "./fetch-runtime.ts";
+import type { GroupSettings, RebalanceListener, Subscription } from "./group-settings.ts";
+import { Membership, type MembershipSteps } from "./membership.ts";
+import { OffsetRuntime } from "./offset-runtime.ts";
+
+/** Parts of the consumer whose group this is. */
+export interface GroupParts {
+  readonly runtime: FetchRuntime;
+  readonly listener: RebalanceListener;
+  /** Partition of the batch that the application works on; undefined: none. */
+  readonly held: () => TopicPartition | undefined;
+  /** `client.rack`; empty: none. */
+  readonly rackId: string;
+}
+
+/** Most commits, or fetches of offsets, that wait at a time. */
+const MOST_WAITING = 1000;
+/** Most records of a partition that handlers work on at a time. */
+const MOST_HANDLED = 100_000;
+const JITTER = 0.2;
+
+/** Membership of a consumer in its group: rebalances, and the offsets that it commits. */
+export class ConsumerGroup {
+  readonly #client: ClusterClient;
+  readonly #settings: GroupSettings;
+  readonly #parts: GroupParts;
+  readonly #tracked = new TrackedOffsets(MOST_HANDLED);
+  /** Offsets that partitions began with, by key. */
+  readonly #begun = new Map<string, number>();
+  #offsets: OffsetRuntime | undefined;
+  #membership: Membership | undefined;
+  #starting: Promise<Membership> | undefined;
+  #isClassic = false;
+  #subscription: Subscription = {};
+  /** Topics that a pattern has matched, of a classic group. */
+  #matched: readonly string[] = [];
+  #unobserve: (() => void) | undefined;
+  #commitTimer: Timer | undefined;
+  #committing: Promise<void> | undefined;
+  #isClosing = false;
+
+  constructor(client: ClusterClient, settings: GroupSettings, parts: GroupParts) {
+    if (settings.groupId === "") throw new KafkaError("INVALID_ARGUMENT", "the group id is empty");
+    this.#client = client;
+    this.#settings = settings;
+    this.#parts = parts;
+  }
+
+  /** Undefined until the member has joined. */
+  get memberId(): string | undefined {
+    return this.#membership?.memberId;
+  }
+
+  /** Joins the group, or changes the subscription. Rejects if the cluster cannot be reached in time. */
+  async subscribe(subscription: Subscription, patience: Patience): Promise<void> {
+    const { topics = [], pattern } = subscription;
+    if (topics.length === 0 && pattern === undefined) {
+      throw new KafkaError("INVALID_ARGUMENT", "a subscription names topics or a pattern");
+    }
+    if (pattern !== undefined) this.#client.env.pattern(pattern);
+    this.#subscription = subscription;
+    this.#starting ??= this.#start(patience);
+    const membership = await this.#starting.catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    if (this.#isClosing) return;
+    if (this.#isClassic && pattern !== undefined) this.#match(membership);
+    else membership.subscribe(pattern === undefined ? { topics } : { topics, regex: pattern });
+  }
+
+  /** The application has asked for records. */
+  progressed(): void {
+    this.#membership?.progressed();
+  }
+
+  /** Offsets that the group has committed. */
+  async committed(partitions: readonly TopicPartition[], patience: Patience): Promise<readonly PartitionOffset[]> {
+    return this.#offsetRuntime().committed(partitions, patience);
+  }
+
+  /** `committed`, for partitions that begin. */
+  async beginnings(partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> {
+    const found = await this.committed(partitions, this.#client.patience());
+    for (const { topic, partition, offset } of found) this.#begun.set(partitionKey(topic, partition), offset);
+    return found;
+  }
+
+  /** Commits offsets; by default of all that is processed. */
+  async commit(offsets: readonly PartitionOffset[] | undefined, patience: Patience): Promise<void> {
+    if (offsets === undefined) return this.#commitProcessed(undefined, patience);
+    await this.#offsetRuntime().commit(offsets, patience);
+    for (const offset of offsets) this.#tracked.committed(offset);
+  }
+
+  /** Commits what is processed, leaves, and does nothing more. */
+  async close(mode: LeaveMode, patience: Patience): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#commitTimer?.cancel();
+    this.#unobserve?.();
+    const membership = this.#membership;
+    if (membership !== undefined) {
+      if (this.#settings.autoCommit) await this.#commitOrWarn(undefined, patience);
+      const left = membership.leave(mode);
+      const timer = this.#client.env.timers.after(
+        Math.max(0, patience.deadline - this.#client.env.clock.monotonic()),
+        () => membership.close(),
+      );
+      await left;
+      timer.cancel();
+      membership.close();
+    }
+    this.#offsets?.close();
+  }
+
+  // Start
+
+  #offsetRuntime(): OffsetRuntime {
+    if (this.#isClosing) throw new KafkaError("CLOSED", "the consumer is closed");
+    if (this.#offsets === undefined) throw new KafkaError("ILLEGAL_STATE", "the consumer has not subscribed yet");
+    return this.#offsets;
+  }
+
+  /** Chooses the protocol, and makes the member. */
+  async #start(patience: Patience): Promise<Membership> {
+    const client = this.#client;
+    const { groupId, protocol } = this.#settings;
+    this.#isClassic = protocol === "classic" || (protocol === "auto" && !(await this.#hasConsumerProtocol(patience)));
+    const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = client.settings;
+    const backoff = { initialMs, maxMs, jitter: JITTER };
+    this.#offsets = new OffsetRuntime(
+      client,
+      { groupId, hasMemberEpochs: !this.#isClassic, isMember: true, maxWaiting: MOST_WAITING, backoff },
+      () => this.#membership?.suspected(),
+    );
+    this.#membership = new Membership(client, groupId, this.#newMember(backoff), this.#steps());
+    if (this.#settings.autoCommit) this.#commitLater();
+    return this.#membership;
+  }
+
+  /** True if the cluster has the protocol of KIP-848 (`group.version` 1). */
+  async #hasConsumerProtocol(patience: Patience): Promise<boolean> {
+    const client = this.#client;
+    const { software } = client.settings;
+    const { apiKeys, finalizedFeatures } = await client.retrying(patience, () =>
+      client.callAny("ApiVersions", version =>
+        version < 3 ? {} : { clientSoftwareName: software.name, clientSoftwareVersion: software.version },
+      ),
+    );
+    const level = finalizedFeatures.find(({ name }) => name === "group.version")?.maxVersionLevel ?? 0;
+    return level >= 1 && apiKeys.some(({ apiKey }) => apiKey === Apis.ConsumerGroupHeartbeat.key);
+  }
+
+  #newMember(backoff: BackoffOptions): GroupMember {
+    const { groupId, instanceId, rebalanceTimeoutMs, progressTimeoutMs, autoCommit } = this.#settings;
+    const { env, metadata } = this.#client;
+    const rack = this.#parts.rackId === "" ? null : this.#parts.rackId;
+    const shared = { groupId, instanceId, rack, rebalanceTimeoutMs, progressTimeoutMs, backoff };
+    const settings = { ...shared, commitsBeforeRevoke: autoCommit };
+    if (!this.#isClassic) {
+      const memberId = randomUuid(length => env.random.bytes(length));
+      return consumerMember(memberId, { ...settings, serverAssignor: this.#settings.serverAssignor }, metadata);
+    }
+    const { sessionTimeoutMs, heartbeatIntervalMs, assignors } = this.#settings;
+    return new ClassicMember({ ...settings, sessionTimeoutMs, heartbeatIntervalMs, assignors }, metadata);
+  }
+
+  /** Subscribes a member of a classic group to the topics that a pattern matches, now and whenever they change. */
+  #match(membership: Membership): void {
+    const { metadata, env } = this.#client;
+    metadata.hold(null);
+    this.#unobserve?.();
+    const look = (): void => {
+      const { topics = [], pattern = "" } = this.#subscription;
+      const matches = env.pattern(pattern);
+      const found = [...metadata.topics.values()].filter(({ name, isInternal }) => !isInternal && matches(name));
+      const names = [...new Set([...topics, ...found.map(({ name }) => name)])].sort();
+      if (sameItems(names, this.#matched)) return;
+      this.#matched = names;
+      membership.subscribe({ topics: names });
+    };
+    this.#unobserve = this.#client.observe(look);
+    look();
+    this.#client.wake();
+  }
+
+  // Rebalances
+
+  #steps(): MembershipSteps {
+    const { runtime, listener } = this.#parts;
+    return {
+      commit: async partitions => {
+        await this.#release(partitions);
+        await this.#commitOrWarn(partitions, this.#client.patience());
+      },
+      revoke: async partitions => {
+        await this.#release(partitions);
+        await this.#tell(listener.revoked, partitions);
+        this.#drop(partitions);
+      },
+      assign: async (partitions, added) => {
+        runtime.fetcher.assign(partitions, true);
+        await this.#tell(listener.assigned, added);
+        runtime.fetcher.enable(added);
+        runtime.turn();
+      },
+      lost: async partitions => {
+        this.#drop(partitions);
+        await this.#tell(listener.lost ?? listener.revoked, partitions);
+      },
+      identity: identity => this.#offsets?.identify(identity),
+      watch: topics => {
+        // A pattern that is matched here looks at all topics.
+        if (this.#isClassic && this.#subscription.pattern !== undefined) return;
+        this.#client.metadata.hold(new Set(topics));
+        this.#client.wake();
+      },
+      report: error => this.#client.env.logger.warn(error.message, { group: this.#settings.groupId }),
+      fatal: error => runtime.fail(error),
+    };
+  }
+
+  /** Stops records of partitions, and waits until the application is done with those that it has. */
+  async #release(partitions: readonly TopicPartition[]): Promise<void> {
+    const { runtime, held } = this.#parts;
+    runtime.fetcher.beginRevocation(partitions);
+    runtime.turn();
+    const { clock } = this.#client.env;
+    const patience = { deadline: clock.monotonic() + this.#settings.rebalanceTimeoutMs };
+    const isHeld = (): boolean => {
+      const batch = held();
+      return partitions.some(({ topic, partition }) => batch?.topic === topic && batch.partition === partition);
+    };
+    // The coordinator stops waiting at the same time, and the partitions are lost then.
+    while (isHeld() && !this.#isClosing && !runtime.isClosed && clock.monotonic() < patience.deadline) {
+      await runtime.changed(patience).catch(ignoreTimeout);
+    }
+  }
+
+  /** Calls a listener; a failure is told, and does not stop the rebalance. */
+  async #tell(listener: RebalanceListener["revoked"], partitions: readonly TopicPartition[]): Promise<void> {
+    if (listener === undefined || partitions.length === 0) return;
+    try {
+      await listener.call(this.#parts.listener, partitions);
+    } catch (error) {
+      this.#client.env.logger.error("a rebalance listener has failed", { error: String(error) });
+    }
+  }
+
+  #drop(partitions: readonly TopicPartition[]): void {
+    const { fetcher } = this.#parts.runtime;
+    const gone = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    this.#offsets?.forget(partitions);
+    this.#tracked.end(partitions);
+    for (const key of gone) this.#begun.delete(key);
+    fetcher.assign(fetcher.assigned().filter(({ topic, partition }) => !gone.has(partitionKey(topic, partition))));
+    this.#parts.runtime.turn();
+  }
+
+  // Commits
+
+  #commitLater(): void {
+    this.#commitTimer = this.#client.env.timers.after(this.#settings.autoCommitIntervalMs, () => {
+      this.#commitOrWarn(undefined, this.#client.patience()).then(
+        () => !this.#isClosing && this.#commitLater(),
+        (error: unknown) => this.#client.env.logger.error("automatic commits have ended", { error: String(error) }),
+      );
+    });
+  }
+
+  async #commitOrWarn(partitions: readonly TopicPartition[] | undefined, patience: Patience): Promise<void> {
+    try {
+      await this.#commitProcessed(partitions, patience);
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      this.#client.env.logger.warn("offsets could not be committed", { why: error.message });
+    }
+  }
+
+  /** Commits what is processed and not committed yet, one commit after the other. */
+  async #commitProcessed(partitions: readonly TopicPartition[] | undefined, patience: Patience): Promise<void> {
+    await this.#committing?.catch(ignored("its caller hears of it"));
+    this.#take();
+    const offsets = this.#tracked.dirty(partitions);
+    const runtime = this.#offsets;
+    if (offsets.length === 0 || runtime === undefined) return;
+    const committing = runtime.commit(offsets, patience);
+    this.#committing = committing;
+    await committing;
+    for (const offset of offsets) this.#tracked.committed(offset);
+  }
+
+  /** Takes the progress of the application. */
+  #take(): void {
+    for (const entry of this.#parts.runtime.fetcher.processed()) {
+      const { topic, partition, offset, leaderEpoch } = entry;
+      const tracker = this.#tracked.tracker(entry);
+      // A partition that was sought back begins anew.
+      if (tracker !== undefined && offset >= tracker.position) tracker.skipTo(offset, leaderEpoch);
+      else {
+        const isCommitted = tracker === undefined && this.#begun.get(partitionKey(topic, partition)) === offset;
+        this.#tracked.begin(entry, offset, leaderEpoch, isCommitted);
+      }
+    }
+  }
+}
+
+function ignoreTimeout(error: unknown): void {
+  if (!(error instanceof KafkaError) || error.name !== "TIMED_OUT") throw error;
+}

@@ -1,0 +1,216 @@
+import { type Timer, type Uuid } from "@samsa/base";
+import {
+  type GroupMember,
+  KafkaError,
+  type LeaveMode,
+  type MemberEffect,
+  type MemberIdentity,
+  type MemberResponse,
+  type Moment,
+  type TopicPartition,
+  type TopicSubscription,
+} from "@samsa/client-kernel";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+
+/** Steps of a rebalance, which the consumer carries out one after the other. A rejection counts as done. */
+export interface MembershipSteps {
+  /** Stops records of these partitions, waits for the application, and commits what it has done. */
+  commit(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Gives up these partitions. */
+  revoke(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Has these partitions from now on, of which some are new. */
+  assign(partitions: readonly TopicPartition[], added: readonly TopicPartition[]): Promise<void>;
+  /** Has lost these partitions, which another member may have. */
+  lost(partitions: readonly TopicPartition[]): Promise<void>;
+  identity(identity: MemberIdentity | null): void;
+  /** Keeps the metadata of these topics fresh. */
+  watch(topics: readonly string[]): void;
+  /** The member goes on after this error. */
+  report(error: KafkaError): void;
+  /** The member does nothing more. */
+  fatal(error: KafkaError): void;
+}
+
+type Call = Extract<MemberEffect, { type: "call" }>;
+
+/** Membership in a group: carries out the effects of a `GroupMember` over the connections of a client. */
+export class Membership {
+  readonly #client: ClusterClient;
+  readonly #groupId: string;
+  readonly #member: GroupMember;
+  readonly #steps: MembershipSteps;
+  readonly #unobserve: () => void;
+  /** Steps run one after the other. */
+  #queue: Promise<void> = Promise.resolve();
+  #left: (() => void) | undefined;
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(client: ClusterClient, groupId: string, member: GroupMember, steps: MembershipSteps) {
+    this.#client = client;
+    this.#groupId = groupId;
+    this.#member = member;
+    this.#steps = steps;
+    this.#unobserve = client.observe(() => this.#input(at => member.metadataChanged(at)));
+  }
+
+  get memberId(): string {
+    return this.#member.memberId;
+  }
+
+  subscribe(subscription: TopicSubscription): void {
+    this.#input(at => this.#member.subscribe(at, subscription));
+  }
+
+  /** The application has asked for records. */
+  progressed(): void {
+    this.#input(at => this.#member.progressed(at));
+  }
+
+  /** The coordinator does not know the member. */
+  suspected(): void {
+    this.#input(at => this.#member.suspected(at));
+  }
+
+  /** Leaves the group; resolves once the coordinator knows. */
+  leave(mode: LeaveMode): Promise<void> {
+    return new Promise(resolve => {
+      this.#left = resolve;
+      this.#input(at => this.#member.leave(at, mode));
+    });
+  }
+
+  /** Does nothing more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#unobserve();
+    this.#timer?.cancel();
+    this.#left?.();
+  }
+
+  #moment(): Moment {
+    const { clock, random } = this.#client.env;
+    return { now: clock.monotonic(), wall: clock.now(), chance: random.next() };
+  }
+
+  #input(input: (at: Moment) => readonly MemberEffect[]): void {
+    if (this.#isClosed) return;
+    for (const effect of input(this.#moment())) this.#perform(effect);
+    this.#setTimer();
+  }
+
+  #perform(effect: MemberEffect): void {
+    switch (effect.type) {
+      case "call":
+        return this.#handled(this.#send(effect));
+      case "commit":
+        return this.#step(effect.token, () => this.#steps.commit(effect.partitions));
+      case "revoke":
+        return this.#step(effect.token, () => this.#steps.revoke(effect.partitions));
+      case "assign":
+        return this.#step(effect.token, () => this.#steps.assign(effect.partitions, effect.added));
+      case "lost":
+        return this.#step(effect.token, () => this.#steps.lost(effect.partitions));
+      case "refresh":
+        return this.#handled(this.#refresh(effect.token, effect.topics, effect.ids));
+      case "watch":
+        return this.#steps.watch(effect.topics);
+      case "identity":
+        return this.#steps.identity(effect.identity);
+      case "forgetCoordinator":
+        return this.#client.forgetCoordinator("group", this.#groupId);
+      case "report":
+        return this.#steps.report(effect.error);
+      case "fatal":
+        return this.#steps.fatal(effect.error);
+      case "left":
+        return this.#left?.();
+    }
+  }
+
+  /** Runs a step after those before it, and tells the member of its end. */
+  #step(token: number, work: () => Promise<void>): void {
+    this.#queue = this.#queue.then(work).then(
+      () => this.#input(at => this.#member.settled(at, token)),
+      (error: unknown) => {
+        this.#client.env.logger.error("a step of a rebalance has failed", { error: String(error) });
+        this.#input(at => this.#member.settled(at, token));
+      },
+    );
+  }
+
+  #handled(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#client.env.logger.error("a member of a group has failed", { group: this.#groupId, error: String(error) });
+      this.#steps.fatal(new KafkaError("ILLEGAL_STATE", "the membership has ended after a bug", { cause: error }));
+    });
+  }
+
+  /** Sends a request, and gives its answer or its failure to the member. Rejects if there is a bug. */
+  async #send({ id, timeoutMs, call }: Call): Promise<void> {
+    const options = { timeoutMs: timeoutMs + this.#client.settings.requestTimeoutMs };
+    let take: (at: Moment) => readonly MemberEffect[];
+    try {
+      const answer = await this.#answerTo(call, options);
+      take = at => this.#member.answered(at, id, answer);
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      take = at => this.#member.failed(at, id, error);
+    }
+    this.#input(take);
+  }
+
+  async #answerTo(call: Call["call"], options: { readonly timeoutMs: number }): Promise<MemberResponse> {
+    const place = { kind: "group", key: this.#groupId } as const;
+    const client = this.#client;
+    switch (call.api) {
+      case "JoinGroup":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+      case "SyncGroup":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+      case "Heartbeat":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+      case "LeaveGroup":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+      case "ConsumerGroupHeartbeat":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+      case "ShareGroupHeartbeat":
+        return { api: call.api, response: await client.callCoordinator(place, call.api, call.request, options) };
+    }
+  }
+
+  /** Gets metadata of topics by name and by id, and settles the token in any case. */
+  async #refresh(token: number, topics: readonly string[], ids: readonly Uuid[]): Promise<void> {
+    const client = this.#client;
+    const { metadata, env } = client;
+    try {
+      const unknown = ids.filter(id => metadata.topicOf(id) === undefined);
+      const names = unknown.length === 0 ? [] : await this.#namesOf(unknown);
+      for (const topic of [...topics, ...names]) metadata.use(topic, env.clock.monotonic());
+      await client.renewed(client.patience());
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      env.logger.warn("the metadata of a group's topics cannot be had at the moment", { error: error.message });
+    }
+    this.#input(at => this.#member.settled(at, token));
+  }
+
+  async #namesOf(ids: readonly Uuid[]): Promise<string[]> {
+    const { topics } = await this.#client.callAny("Metadata", {
+      topics: ids.map(topicId => ({ topicId, name: null })),
+      allowAutoTopicCreation: false,
+    });
+    return topics.flatMap(({ name, errorCode }) => (name === null || errorCode !== 0 ? [] : [name]));
+  }
+
+  #setTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const deadline = this.#member.nextDeadline();
+    if (deadline === Infinity || this.#isClosed) return;
+    const { clock, timers } = this.#client.env;
+    this.#timer = timers.after(Math.max(0, deadline - clock.monotonic()), () => {
+      this.#input(at => this.#member.tick(at));
+    });
+  }
+}
