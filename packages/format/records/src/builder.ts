@@ -1,26 +1,20 @@
 import {
   ByteWriter,
-  type Crc32c,
   type Int64,
   invariant,
   type LeaderEpoch,
   type Offset,
   type ProducerEpoch,
   type ProducerId,
-  setI64,
   subtractI64,
   utf8Length,
-  viewOf,
 } from "@samsa/base";
 import {
   BatchCursor,
   CONTROL_BIT,
   DELETE_HORIZON_BIT,
-  FIELD,
   HEADER_SIZE,
-  LENGTH_OVERHEAD,
   LOG_APPEND_TIME_BIT,
-  MAGIC,
   NO_PRODUCER_ID,
   NO_SEQUENCE,
   NO_TIMESTAMP,
@@ -29,7 +23,9 @@ import {
   TRANSACTIONAL_BIT,
 } from "./batch.ts";
 import { type Compression, compress, NO_COMPRESSION } from "./compression.ts";
+import { writeHeader } from "./header.ts";
 import { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
+import { varintSize, varlongSize } from "./varint-size.ts";
 
 /** A record to append to a batch. */
 export interface NewRecord {
@@ -116,43 +112,21 @@ export class BatchBuilder {
       (options.transactional === true ? TRANSACTIONAL_BIT : 0) |
       (options.control === true ? CONTROL_BIT : 0) |
       (options.deleteHorizon !== undefined ? DELETE_HORIZON_BIT : 0);
-    const view = viewOf(bytes);
-    setI64(view, FIELD.baseOffset, options.baseOffset ?? 0);
-    view.setInt32(FIELD.length, bytes.length - LENGTH_OVERHEAD);
-    view.setInt32(FIELD.leaderEpoch, options.leaderEpoch ?? -1);
-    view.setInt8(FIELD.magic, MAGIC);
-    view.setInt16(FIELD.attributes, attributes);
-    view.setInt32(FIELD.lastOffsetDelta, lastOffsetDelta);
-    setI64(view, FIELD.baseTimestamp, this.baseTimestamp);
-    setI64(view, FIELD.maxTimestamp, appendTime ? (options.logAppendTime ?? this.maxTimestamp) : this.maxTimestamp);
-    view.setBigInt64(FIELD.producerId, options.producerId ?? NO_PRODUCER_ID);
-    view.setInt16(FIELD.producerEpoch, options.producerEpoch ?? -1);
-    view.setInt32(FIELD.baseSequence, options.baseSequence ?? NO_SEQUENCE);
-    view.setInt32(FIELD.count, this.count);
-    sealBatch(bytes, view, this.tools.crc32c);
+    const fields = {
+      baseOffset: options.baseOffset ?? 0,
+      leaderEpoch: options.leaderEpoch ?? -1,
+      attributes,
+      lastOffsetDelta,
+      baseTimestamp: this.baseTimestamp,
+      maxTimestamp: appendTime ? (options.logAppendTime ?? this.maxTimestamp) : this.maxTimestamp,
+      producerId: options.producerId ?? NO_PRODUCER_ID,
+      producerEpoch: options.producerEpoch ?? -1,
+      baseSequence: options.baseSequence ?? NO_SEQUENCE,
+      count: this.count,
+    };
+    writeHeader(bytes, fields, this.tools.crc32c);
     return bytes;
   }
-}
-
-function sealBatch(bytes: Uint8Array, view: DataView, crc32c: Crc32c): void {
-  view.setUint32(FIELD.crc, crc32c(bytes, FIELD.attributes, bytes.length));
-}
-
-function varintSize(value: number): number {
-  const raw = ((value << 1) ^ (value >> 31)) >>> 0;
-  return raw < 0x80 ? 1 : raw < 0x4000 ? 2 : raw < 0x200000 ? 3 : raw < 0x10000000 ? 4 : 5;
-}
-
-function varlongSize(value: Int64): number {
-  if (typeof value === "bigint" || value > 0xffffffffffff || value < -0xffffffffffff) {
-    let size = 1;
-    for (let rest = (BigInt(value) << 1n) ^ (BigInt(value) >> 63n); rest > 0x7fn; rest >>= 7n) size++;
-    return size;
-  }
-  let raw = value >= 0 ? value * 2 : -value * 2 - 1;
-  let size = 1;
-  for (; raw >= 128; raw = Math.floor(raw / 128)) size++;
-  return size;
 }
 
 function sizedBytes(bytes: Uint8Array | null): number {

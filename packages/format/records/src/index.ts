@@ -14,6 +14,7 @@ export {
   type TimestampType,
   type Tools,
 } from "./batch.ts";
+export { batchSizeBound, BatchWriter, type RecordData, type WritableHeader } from "./batch-writer.ts";
 export { BatchBuilder, type BatchOptions, buildBatch, type NewRecord, readRecords } from "./builder.ts";
 export { compress, type Compression, decompress, defaultCompression } from "./compression.ts";
 export {
@@ -28,6 +29,7 @@ export {
   type VoterDescription,
   type VoterEndpoint,
 } from "./control.ts";
+export { type ProducerStamp, restampBatch } from "./header.ts";
 export { BatchJudge, isCompressed, isLarge, type Judgement, type JudgeRules } from "./judge.ts";
 export { DECOMPRESSED_LIMIT, RecordCursor, type RecordHeader } from "./record.ts";
 export { BatchValidator, type RecordFault, type Validation, type ValidationRules } from "./validate.ts";
