@@ -55,3 +55,23 @@ export {
 export { OffsetFetches } from "./offsets/offset-fetches.ts";
 export { OffsetTracker } from "./offsets/offset-tracker.ts";
 export { TrackedOffsets } from "./offsets/tracked-offsets.ts";
+export {
+  APPEND,
+  type BatchFailure,
+  type Coordinator,
+  type Delivery,
+  type LeaderHint,
+  type OutgoingRecord,
+  type ProduceCall,
+  type ProducerEffect,
+  type Run,
+  type TransactionAnswer,
+  type TransactionCall,
+} from "./produce/effects.ts";
+export { partitionForKey } from "./produce/partitioner.ts";
+export { type ProducerContext, ProducerCore } from "./produce/producer-core.ts";
+export { type ProducerOptions, type ProducerSettings, producerSettings } from "./produce/producer-settings.ts";
+export type { ProduceAnswer } from "./produce/sender.ts";
+export type { ProducerState } from "./produce/producer-state.ts";
+export type { TransactionFeatures } from "./produce/transaction-manager.ts";
+export type { GroupMembership, TransactionOffset } from "./produce/transaction-requests.ts";

@@ -1,0 +1,3 @@
+import type { Apis, Infer } from "@samsa/protocol";
+
+export type ProduceResponse = Infer<(typeof Apis)["Produce"]["response"]>;
