@@ -14,6 +14,8 @@ export interface ModelRecord {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly isTransactional: boolean;
+  /** Set by the marker of its transaction. */
+  isCommitted?: boolean;
 }
 
 interface Entry {
@@ -53,6 +55,17 @@ export class ModelPartition {
   leaderEpoch: LeaderEpoch = 0;
   readonly log: ModelRecord[] = [];
   readonly producers = new Map<bigint, Entry>();
+
+  /** Writes the marker of a transaction. */
+  mark(producerId: bigint, isCommitted: boolean, epoch: number): void {
+    for (const record of this.log) {
+      if (record.producerId === producerId && record.isTransactional) record.isCommitted ??= isCommitted;
+    }
+    const entry = this.producers.get(producerId);
+    // A marker with a later epoch fences the batches before it (KIP-890).
+    if (entry === undefined) this.producers.set(producerId, { epoch, batches: [] });
+    else if (epoch > entry.epoch) Object.assign(entry, { epoch, batches: [] });
+  }
 
   /** Appends a batch; returns the error code and the base offset. */
   append(bytes: Uint8Array, limit: number, tools: Tools): { errorCode: number; baseOffset: number } {
@@ -130,6 +143,8 @@ export class ModelCluster {
   readonly connections: ModelConnection[];
   readonly #tools: Tools;
   readonly #limit: number;
+  /** Error of a batch that its transaction does not allow. */
+  admit: (call: ProduceCall, index: PartitionIndex) => number = () => 0;
   /** Requests in flight at once, at most. */
   mostInFlight = 0;
 
@@ -178,6 +193,7 @@ export class ModelCluster {
         if (partition === undefined) refused(Errors.UNKNOWN_TOPIC_OR_PARTITION.code);
         else if (partition.leaderId !== call.brokerId) refused(Errors.NOT_LEADER_OR_FOLLOWER.code);
         else if (mishap?.before !== undefined) refused(mishap.before);
+        else if (this.admit(call, index) !== 0) refused(this.admit(call, index));
         else {
           const result = partition.append(records?.[0] ?? new Uint8Array(0), this.#limit, this.#tools);
           const code = result.errorCode === 0 ? (mishap?.after ?? 0) : result.errorCode;

@@ -27,6 +27,10 @@ export interface Sent {
   error: KafkaError | undefined;
 }
 
+type Answer = ProduceResponse["responses"][number]["partitionResponses"][number];
+/** Answer for a partition; the rest has defaults. */
+export type PartialAnswer = Pick<Answer, "index" | "errorCode" | "baseOffset"> & Partial<Answer>;
+
 export class World {
   now = 0;
   readonly cluster: ModelCluster;
@@ -116,10 +120,11 @@ export class World {
     const handled = this.cluster.connection(broker).handled.shift();
     if (handled === undefined) return;
     const { call, answers } = handled;
-    this.core.answered(call.id, this.#response(answers), this.now);
+    this.core.answered(call.id, this.response(answers), this.now);
   }
 
-  #response(answers: readonly { index: number; errorCode: number; baseOffset: number }[]): ProduceResponse {
+  /** A response with `answers`, which may have more than the model of a broker gives. */
+  response(answers: readonly PartialAnswer[], throttleTimeMs = 0): ProduceResponse {
     const none = { leaderId: -1, leaderEpoch: -1, tags: undefined };
     return {
       responses: [
@@ -127,16 +132,16 @@ export class World {
           name: "",
           topicId: TOPIC_ID,
           partitionResponses: answers.map(answer => ({
-            ...answer,
             logAppendTimeMs: -1,
             logStartOffset: 0,
             recordErrors: [],
             errorMessage: null,
             currentLeader: none,
+            ...answer,
           })),
         },
       ],
-      throttleTimeMs: 0,
+      throttleTimeMs,
       nodeEndpoints: [],
     };
   }
@@ -149,6 +154,9 @@ export class World {
     }
   }
 
+  /** Answers the oldest request of transactions, if the test has a coordinator. */
+  coordinate: (() => void) | undefined;
+
   /** Answers the oldest request of idempotence. */
   initProducerId(errorCode = 0, producerId = 7n, producerEpoch = 0): void {
     const call = this.calls.shift();
@@ -160,31 +168,44 @@ export class World {
     this.core.transactionAnswered(call.id, answer, this.now);
   }
 
+  #shown(): string {
+    const { state, incompleteBatches } = this.core;
+    return `${state}, ${incompleteBatches} batches, at ${this.now} until ${this.core.nextDeadline()}, ${this.calls.length} calls`;
+  }
+
   refresh(): void {
     this.isStale = false;
     this.view.refresh(this.cluster);
   }
 
-  /** Lets everything go well, until the producer has nothing to do. */
-  finish(): void {
+  /** Lets everything go well, until the producer has nothing to do, and `isOver`. */
+  finish(isOver: () => boolean = () => true): void {
+    let isDone = false;
+    let idleRounds = 0;
     for (let round = 0; round < 3000; round++) {
+      const isEnough = isOver();
       this.poll();
-      if (this.core.incompleteBatches === 0) break;
+      isDone = this.core.incompleteBatches === 0 && isEnough;
+      if (isDone) break;
       if (this.isStale) this.refresh();
       let isBusy = this.calls.length > 0;
-      this.initProducerId(0, BigInt(100 + round));
+      if (this.coordinate === undefined) this.initProducerId(0, BigInt(100 + round));
+      else this.coordinate();
       this.cluster.connections.forEach((connection, broker) => {
         isBusy ||= connection.sent.length + connection.handled.length > 0;
         this.handle(broker);
         this.answer(broker);
       });
-      if (isBusy) continue;
+      idleRounds = isBusy ? 0 : idleRounds + 1;
+      // The test has its turn as well.
+      if (idleRounds < 3) continue;
       // The producer must wake up by itself.
       const next = this.core.nextDeadline();
-      if (next === Infinity && !this.isStale) throw new Error("the producer waits for nothing");
+      if (next === Infinity && !this.isStale) throw new Error(`the producer waits for nothing: ${this.#shown()}`);
+      if (next > this.now) idleRounds = 0;
       if (next > this.now) this.now = this.isStale ? Math.min(this.now + 10, next) : next;
     }
-    if (this.core.incompleteBatches > 0) throw new Error("the producer does not finish");
+    if (!isDone) throw new Error(`the producer does not finish: ${this.#shown()}`);
     // Requests whose batches were given up meanwhile.
     for (let round = 0; round < 20; round++) {
       this.cluster.connections.forEach((_, broker) => {

@@ -163,14 +163,15 @@ export class ProducerBatch<T> {
   }
 
   /**
-   * Parts of at most `size` bytes, or of one record, in order, with its tickets, producer and sequences. The batch must be
-   * sealed.
+   * Parts of at most `size` bytes, or of one record, in order, with its tickets, producer and sequences. The parts of a
+   * part have half of its records at most, so that there is an end of it. The batch must be sealed.
    */
   split(size: number, tools: Tools, pool: ProduceMemory): ProducerBatch<T>[] {
     const parts: ProducerBatch<T>[] = [];
     const batch = new BatchCursor(this.bytes);
     if (!batch.next()) return parts;
     const cursor = new RecordCursor().open(batch, tools.codecs);
+    const most = this.isPart ? Math.ceil(this.count / 2) : this.count;
     const runs = this.runs.values();
     let run = runs.next().value;
     for (let record = 0; cursor.next(); record++) {
@@ -180,7 +181,7 @@ export class ProducerBatch<T> {
       const headers = cursor.headerCount === 0 ? [] : cursor.headers();
       let part = parts[parts.length - 1];
       const bound = batchSizeBound(key, value, headers);
-      if (part?.append(timestamp, key, value, headers) !== true) {
+      if (part === undefined || part.count === most || !part.append(timestamp, key, value, headers)) {
         part = this.#part(Math.max(size, bound), record, pool);
         parts.push(part);
         invariant(part.append(timestamp, key, value, headers), "a part has room for its first record");

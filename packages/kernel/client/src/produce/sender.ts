@@ -98,8 +98,9 @@ export class Sender<T> {
     const doom = transactions.takeDoom() ?? (transactions.state === "FATAL_ERROR" ? transactions.lastError : undefined);
     if (doom !== undefined) this.abortAll(doom);
     else if (transactions.isAborting) this.#abortWaiting(transactions.lastError);
-    transactions.poll(now, this.#accumulator.incomplete.size > 0);
-    this.#wakeAt(transactions.nextDeadline());
+    const hasIncomplete = this.#accumulator.incomplete.size > 0;
+    transactions.poll(now, hasIncomplete);
+    this.#wakeAt(transactions.nextDeadline(hasIncomplete));
   }
 
   // Batches that leave

@@ -349,8 +349,10 @@ export class TransactionManager<T> {
   }
 
   /** Time at which the next request may be sent; Infinity if none waits for its time. */
-  nextDeadline(): number {
-    return this.#underWay === undefined ? (this.#requests[0]?.notBefore ?? Infinity) : Infinity;
+  nextDeadline(hasIncompleteBatches: boolean): number {
+    const request = this.#requests[0];
+    if (this.#underWay !== undefined || request === undefined) return Infinity;
+    return request.api === "EndTxn" && hasIncompleteBatches ? Infinity : request.notBefore;
   }
 
   /** A transaction has ended: the next may begin, once the epoch is raised if need be. */
