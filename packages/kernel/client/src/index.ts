@@ -60,15 +60,14 @@ export {
   type BatchFailure,
   type Coordinator,
   type Delivery,
-  type LeaderHint,
   type OutgoingRecord,
   type ProduceCall,
   type ProducerEffect,
   type Run,
   type TransactionAnswer,
+  type TransactionApi,
   type TransactionCall,
 } from "./produce/effects.ts";
-export { partitionForKey } from "./produce/partitioner.ts";
 export { type ProducerContext, ProducerCore } from "./produce/producer-core.ts";
 export { type ProducerOptions, type ProducerSettings, producerSettings } from "./produce/producer-settings.ts";
 export type { ProduceAnswer } from "./produce/sender.ts";

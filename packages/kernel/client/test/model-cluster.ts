@@ -41,7 +41,7 @@ export const ERRORS_AFTER = [
   Errors.NOT_LEADER_OR_FOLLOWER,
 ] as const;
 
-/** What happens to the next request that a broker handles. */
+/** Mishap that happens to the next request that a broker handles. */
 export type Mishap = { readonly before?: number; readonly after?: number } | undefined;
 
 export interface PartitionAnswer {

@@ -163,7 +163,7 @@ describe("with idempotence", () => {
         checkEnds(world);
         checkLogs(world);
         expect(world.sent.filter(({ error }) => error !== undefined)).toEqual([]);
-        // Nothing was waited for but the back-off.
+        // The producer has waited for the back-off only.
         expect(world.now).toBeLessThan(100_000);
       }),
       runs,

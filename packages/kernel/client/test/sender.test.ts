@@ -85,7 +85,7 @@ describe("sequences", () => {
     sent(made, "new");
     made.poll();
     expect(sequences(onWire(made))).toEqual([[0, 1]]);
-    // It was written after all: no new epoch.
+    // The batch was written after all: no new epoch.
     made.handle(0);
     made.answer(0);
     made.poll();

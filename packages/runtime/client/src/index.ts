@@ -12,3 +12,5 @@ export type { GroupSettings, RebalanceListener, Subscription } from "./consume/g
 export type { ConsumerSettings } from "./consume/consumer-settings.ts";
 export type { Moved } from "./consume/fetch-runtime.ts";
 export { type BatchStream, type RecordStream, type StreamOptions } from "./consume/record-stream.ts";
+export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";
+export type { Acknowledge, BatchResult, ProducerRecord, RecordMetadata } from "./producer/records.ts";

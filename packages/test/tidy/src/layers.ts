@@ -50,6 +50,7 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/client-kernel",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign"],
     folders: ["error", "cluster", "offsets", "fetch", "group", "."],
+    folders: ["error", "cluster", "produce", "."],
   },
   { folder: "runtime/storage", name: "@samsa/storage", imports: ["@samsa/base", "@samsa/records", "@samsa/log"] },
   { folder: "runtime/wire", name: "@samsa/wire", imports: ["@samsa/base", "@samsa/protocol"] },
@@ -96,6 +97,8 @@ export const ROOMS: readonly Room[] = [
     name: "@samsa/client-runtime",
     imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign", "@samsa/wire", "@samsa/client-kernel"],
     folders: ["cluster", "admin", "consume", "."],
+    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/wire", "@samsa/client-kernel"],
+    folders: ["cluster", "admin", "producer", "."],
   },
   {
     folder: "host/node",

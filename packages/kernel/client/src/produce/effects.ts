@@ -1,7 +1,7 @@
-import type { BrokerId, Int64, LeaderEpoch, Offset, PartitionIndex, Uuid } from "@samsa/base";
-import type { Apis, Draft, Infer, ProduceRequest } from "@samsa/protocol";
+import type { BrokerId, Int64, Offset, PartitionIndex } from "@samsa/base";
+import type { Apis, Draft, Infer, MetadataResponse, ProduceRequest } from "@samsa/protocol";
 import type { RecordData, WritableHeader } from "@samsa/records";
-import type { BrokerView } from "../cluster/cluster-view.ts";
+import type { LeaderHint } from "../cluster/metadata-state.ts";
 import type { KafkaError } from "../error/kafka-error.ts";
 
 /** A record to send. */
@@ -98,15 +98,6 @@ export type TransactionAnswer = {
   readonly [N in TransactionApi]: { readonly api: N; readonly response: Infer<(typeof Apis)[N]["response"]> };
 }[TransactionApi];
 
-/** A leader that a broker names in a Produce response (KIP-951). */
-export interface LeaderHint {
-  readonly topic: string;
-  readonly topicId: Uuid;
-  readonly partition: PartitionIndex;
-  readonly leaderId: BrokerId;
-  readonly leaderEpoch: LeaderEpoch;
-}
-
 /** Actions for the caller of a producer's state machine. */
 export type ProducerEffect<T> =
   /** Send it, and call `answered` or `failed` exactly once. */
@@ -117,8 +108,8 @@ export type ProducerEffect<T> =
   | { readonly type: "findCoordinator"; readonly coordinator: Coordinator }
   /** The metadata of these topics is missing or out of date. */
   | { readonly type: "refreshMetadata"; readonly topics: readonly string[] }
-  /** News for the metadata. */
-  | { readonly type: "leaders"; readonly leaders: readonly LeaderHint[]; readonly brokers: readonly BrokerView[] }
+  /** News for the metadata (KIP-951). */
+  | { readonly type: "leaders"; readonly leaders: readonly LeaderHint[]; readonly nodes: MetadataResponse["brokers"] }
   | Delivery<T>
   /** There is memory again after `append` found none. */
   | { readonly type: "room" }

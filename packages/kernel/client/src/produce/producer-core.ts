@@ -52,6 +52,11 @@ export class ProducerCore<T> {
     return this.#accumulator.memory.used;
   }
 
+  /** True from an `append` that found no memory until the effect `room`. */
+  get isExhausted(): boolean {
+    return this.#accumulator.isExhausted;
+  }
+
   /** Batches whose records are not settled. */
   get incompleteBatches(): number {
     return this.#accumulator.incomplete.size;

@@ -9,9 +9,9 @@ import {
 } from "@samsa/base";
 import { type Apis, Errors, type Infer } from "@samsa/protocol";
 import type { PartitionView } from "../cluster/cluster-view.ts";
+import type { LeaderHint } from "../cluster/metadata-state.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { type Accumulator, type ProducerParts, wholeFailure } from "./accumulator.ts";
-import type { LeaderHint } from "./effects.ts";
 import type { PartitionQueue, ProducerBatch } from "./partition-queue.ts";
 import { Chance } from "./partitioner.ts";
 import {
@@ -271,17 +271,16 @@ export class Sender<T> {
           this.#complete(batch, answer, now, () => failureOf(describe(batch), answer));
           const { leaderId, leaderEpoch } = answer.currentLeader;
           if (!namesLeader(answer.errorCode) || leaderId < 0 || leaderEpoch < 0) break;
-          leaders.push({ topic: batch.queue.topic, topicId, partition: answer.index, leaderId, leaderEpoch });
+          leaders.push({ topic: batch.queue.topic, partition: answer.index, leaderId, leaderEpoch });
           break;
         }
       }
     }
-    if (leaders.length > 0) {
-      const brokers = (response?.nodeEndpoints ?? []).map(({ nodeId, ...rest }) => ({ id: nodeId, ...rest }));
-      this.#parts.out.push({ type: "leaders", leaders, brokers });
-    }
+    if (leaders.length > 0) this.#parts.out.push({ type: "leaders", leaders, nodes: response?.nodeEndpoints ?? [] });
     // The answer lacks a partition, or none was wanted.
     const code = response === undefined ? 0 : Errors.NETWORK_EXCEPTION.code;
+    // Without an answer nobody knows when the socket no longer needs the memory.
+    if (response === undefined) for (const batch of waiting) batch.isTainted = true;
     for (const batch of waiting) this.#complete(batch, made(code), now, () => lostFailure(batch, code));
   }
 

@@ -119,7 +119,6 @@ export class TransactionManager<T> {
   initTransactions(token: number): KafkaError | undefined {
     return this.#begin("initTransactions", token, () => {
       if (this.#state !== "UNINITIALIZED") return this.#illegal("initTransactions");
-      this.#isV2 = this.#features.transactionVersion >= 2;
       this.#setState("INITIALIZING");
       this.#enqueue({ api: "InitProducerId", isBump: false, notBefore: -Infinity });
       return undefined;
@@ -379,7 +378,7 @@ export class TransactionManager<T> {
     switch (answer.api) {
       case "InitProducerId": {
         const { errorCode, producerId, producerEpoch } = answer.response;
-        if (errorCode === 0) this.#initialized({ producerId, producerEpoch });
+        if (errorCode === 0) this.#initialized({ producerId, producerEpoch }, "isBump" in request && request.isBump);
         else this.#judge(request, errorCode, now);
         return;
       }
@@ -404,8 +403,10 @@ export class TransactionManager<T> {
     }
   }
 
-  #initialized(producer: ProducerIdAndEpoch): void {
+  #initialized(producer: ProducerIdAndEpoch, isBump: boolean): void {
     if (this.#state !== "INITIALIZING") return;
+    // The features are known at the latest from the coordinator that has just answered.
+    if (!isBump) this.#isV2 = this.#features.transactionVersion >= 2;
     this.producer = producer;
     this.#setState("READY");
   }

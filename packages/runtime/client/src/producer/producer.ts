@@ -1,0 +1,470 @@
+import { type PartitionIndex, type Timer } from "@samsa/base";
+import {
+  APPEND,
+  type GroupMembership,
+  KafkaError,
+  ProducerCore,
+  type ProducerEffect,
+  type ProducerOptions as CoreOptions,
+  producerSettings,
+  type ProducerSettings,
+  type TransactionOffset,
+} from "@samsa/client-kernel";
+import type { ClusterClient } from "../cluster/cluster-client.ts";
+import { type CancelSignal, patiently } from "../cluster/deadline.ts";
+import { BlockedSends } from "./blocked-sends.ts";
+import { ProducerCalls } from "./producer-calls.ts";
+import type { Acknowledge, BatchResult, ProducerRecord, RecordMetadata } from "./records.ts";
+import { BatchTicket, OfferTicket, SendTicket, type Ticket } from "./tickets.ts";
+
+/** Settings of a producer. Requests in flight and timeouts of requests are those of its `ClusterClient`. */
+export interface ProducerOptions extends Omit<CoreOptions, "requestTimeoutMs"> {
+  /** Longest time that a send waits for memory or metadata (`max.block.ms`); 60 s by default. */
+  readonly maxBlockMs?: number | undefined;
+}
+
+/** Options of an operation that waits. */
+export interface OperationOptions {
+  /** Longest wait, in ms (`default.api.timeout.ms`, `max.block.ms`); that of the client by default. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: CancelSignal | undefined;
+}
+
+const DEFAULT_MAX_BLOCK_MS = 60_000;
+/** Time after which the metadata is told again that a topic is in use, in ms. */
+const USE_EVERY_MS = 1000;
+const MAX_SEED = 0x7fffffff;
+
+/**
+ * Producer over the connections of a `ClusterClient`: carries out what `ProducerCore` decides. Records that are sent in one
+ * turn of the event loop leave together.
+ */
+export class Producer {
+  readonly settings: ProducerSettings;
+  readonly #client: ClusterClient;
+  readonly #core: ProducerCore<Ticket>;
+  readonly #calls: ProducerCalls;
+  readonly #blocked: BlockedSends;
+  readonly #maxBlockMs: number;
+  readonly #stopObserving: () => void;
+  readonly #operations = new Map<number, (error: KafkaError | undefined) => void>();
+  /** Errors of topics that `offer` could not use, until its next call. */
+  readonly #topicErrors = new Map<string, KafkaError>();
+  readonly #lookUps = new Set<string>();
+  /** Topics that are in use, and when the metadata was told so. */
+  readonly #used = new Map<string, number>();
+  #drained: (() => void)[] = [];
+  /** The last `offer` was not taken. */
+  #isFull = false;
+  #isScheduled = false;
+  #isClosed = false;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+  #nextToken = 0;
+
+  /** Throws `KafkaError` INVALID_ARGUMENT for settings that cannot be. */
+  constructor(client: ClusterClient, options: ProducerOptions = {}) {
+    const { maxBlockMs = DEFAULT_MAX_BLOCK_MS, ...rest } = options;
+    const { requestTimeoutMs } = client.settings;
+    this.#client = client;
+    this.#maxBlockMs = maxBlockMs;
+    this.settings = producerSettings({ ...rest, requestTimeoutMs });
+    const { env } = client;
+    const seed = Math.floor(env.random.next() * MAX_SEED);
+    const tools = { crc32c: env.crypto.crc32c, codecs: env.codecs };
+    this.#core = new ProducerCore({ settings: this.settings, cluster: client.metadata, tools, seed });
+    this.#calls = new ProducerCalls(client, this.#core, () => this.#schedule());
+    this.#blocked = new BlockedSends(env);
+    this.#stopObserving = client.observe(() => this.#metadataChanged());
+  }
+
+  get #now(): number {
+    return this.#client.env.clock.monotonic();
+  }
+
+  // Records
+
+  /**
+   * Sends a record. Resolves with its place once it is acknowledged. Rejects with a `KafkaError`: among others
+   * DELIVERY_TIMED_OUT (the record may have been written), BUFFER_EXHAUSTED (no memory, or no metadata, within
+   * `maxBlockMs`) and RECORD_TOO_LARGE.
+   */
+  send(
+    record: ProducerRecord,
+    { signal }: { readonly signal?: CancelSignal | undefined } = {},
+  ): Promise<RecordMetadata> {
+    const timestamp = record.timestamp ?? this.#client.env.clock.now();
+    const ticket = new SendTicket(timestamp);
+    const attempt = (): boolean => this.#append(record, timestamp, ticket, 0);
+    try {
+      if (this.#blocked.has(record.topic) || !attempt()) {
+        this.#block(record.topic, signal, attempt).catch((error: unknown) => ticket.fail(error));
+      }
+    } catch (error) {
+      ticket.fail(error);
+    }
+    return ticket.promise;
+  }
+
+  /**
+   * Sends records with one promise, which costs much less than one for each. It resolves when all have ended; errors are
+   * part of the result.
+   */
+  sendBatch(
+    records: readonly ProducerRecord[],
+    { signal }: { readonly signal?: CancelSignal | undefined } = {},
+  ): Promise<BatchResult> {
+    const ticket = new BatchTicket(records.length);
+    const now = this.#client.env.clock.now();
+    // Records of one topic keep their order; those of a topic that waits do not hold up the others.
+    const later = new Map<string, number[]>();
+    for (const [index, record] of records.entries()) {
+      const waiting = later.get(record.topic);
+      if (waiting !== undefined) waiting.push(index);
+      else if (this.#blocked.has(record.topic) || !this.#appendOf(record, now, ticket, index)) {
+        later.set(record.topic, [index]);
+      }
+    }
+    for (const [topic, indices] of later) this.#appendLater(topic, { records, indices, now, ticket, signal });
+    return ticket.promise;
+  }
+
+  /** `#append` of a record of a batch, whose error is part of the result. */
+  #appendOf(record: ProducerRecord, now: number, ticket: BatchTicket, index: number): boolean {
+    try {
+      return this.#append(record, record.timestamp ?? now, ticket, index);
+    } catch (error) {
+      ticket.fail(index, kafkaError(error));
+      return true;
+    }
+  }
+
+  #appendLater(
+    topic: string,
+    {
+      records,
+      indices,
+      now,
+      ticket,
+      signal,
+    }: {
+      readonly records: readonly ProducerRecord[];
+      readonly indices: readonly number[];
+      readonly now: number;
+      readonly ticket: BatchTicket;
+      readonly signal: CancelSignal | undefined;
+    },
+  ): void {
+    let next = 0;
+    const attempt = (): boolean => {
+      for (; next < indices.length; next++) {
+        const index = indices[next] as number;
+        if (!this.#appendOf(records[index] as ProducerRecord, now, ticket, index)) return false;
+      }
+      return true;
+    };
+    this.#block(topic, signal, attempt).catch((error: unknown) => {
+      for (; next < indices.length; next++) ticket.fail(indices[next] as number, kafkaError(error));
+    });
+  }
+
+  /**
+   * Sends a record without a promise, if there is memory and the metadata of its topic is known; false: not now, `drained`
+   * tells when to try again. Throws `KafkaError` for a record that can never be sent. `acknowledge` is called with the
+   * end of the record.
+   */
+  offer(record: ProducerRecord, acknowledge?: Acknowledge): boolean {
+    const error = this.#topicErrors.get(record.topic);
+    if (error !== undefined) {
+      this.#topicErrors.delete(record.topic);
+      throw error;
+    }
+    const timestamp = record.timestamp ?? this.#client.env.clock.now();
+    const ticket = acknowledge === undefined ? undefined : new OfferTicket(timestamp, acknowledge, this.#report);
+    const isTaken = !this.#blocked.has(record.topic) && this.#append(record, timestamp, ticket, 0);
+    if (!isTaken) {
+      this.#isFull = true;
+      if (this.#client.metadata.topic(record.topic) === undefined) this.#lookUp(record.topic);
+    }
+    return isTaken;
+  }
+
+  /** Resolves when `offer` may take a record again: at once if it has taken the last one. */
+  drained(): Promise<void> {
+    if (!this.#isFull || this.#isClosed) return Promise.resolve();
+    return new Promise(resolve => this.#drained.push(resolve));
+  }
+
+  readonly #report = (error: unknown): void => {
+    this.#client.env.logger.error("code that a producer calls has thrown", { error: String(error) });
+  };
+
+  /** Appends a record; false if there is no memory or no metadata. Throws the error of a record that cannot be sent. */
+  #append(record: ProducerRecord, timestamp: number, ticket: Ticket | undefined, index: number): boolean {
+    const { topic, partition, key = null, value, headers } = record;
+    const now = this.#now;
+    const result = this.#core.append({ topic, partition, key, value, headers, timestamp }, now, ticket, index);
+    if (typeof result !== "number") throw result;
+    this.#schedule();
+    if (result === APPEND.UNKNOWN) {
+      this.#checkPartition(topic, partition);
+      return false;
+    }
+    this.#use(topic, now);
+    return result >= 0;
+  }
+
+  /** Throws for a partition that no topic can have. Others may be added to the topic at any time. */
+  #checkPartition(topic: string, partition: PartitionIndex | undefined): void {
+    if (partition === undefined || (Number.isInteger(partition) && partition >= 0)) return;
+    throw new KafkaError("INVALID_ARGUMENT", `Topic ${topic} has no partition ${String(partition)}.`);
+  }
+
+  /** Keeps the topic in the metadata. */
+  #use(topic: string, now: number): void {
+    if ((this.#used.get(topic) ?? -Infinity) > now - USE_EVERY_MS) return;
+    this.#used.set(topic, now);
+    this.#client.metadata.use(topic, now);
+  }
+
+  /** Waits for memory, or for the metadata of a topic, and then goes on with a send. */
+  #block(topic: string, signal: CancelSignal | undefined, attempt: () => boolean): Promise<void> {
+    const patience = { deadline: this.#now + this.#maxBlockMs, signal };
+    const wait = this.#blocked.wait(topic, patience, () => this.#lateError(topic), attempt);
+    if (this.#client.metadata.topic(topic) === undefined) this.#lookUp(topic);
+    // The partition that a record names may be new.
+    else if (!this.#core.isExhausted) this.#client.refresh();
+    return wait;
+  }
+
+  #lateError(topic: string): KafkaError {
+    const { metadata } = this.#client;
+    const code = metadata.topicError(topic);
+    if (code !== 0) return KafkaError.of(code, `topic ${topic}`);
+    const within = `within ${this.#maxBlockMs} ms`;
+    if (this.#core.isExhausted) {
+      return new KafkaError("BUFFER_EXHAUSTED", `The producer had no memory for a record ${within}.`);
+    }
+    const count = metadata.topic(topic)?.partitions.length;
+    const why = count === undefined ? "not known" : `known with ${count} partitions only`;
+    return new KafkaError("TIMED_OUT", `Topic ${topic} was ${why} ${within}.`);
+  }
+
+  /** Asks for a topic, once at a time. */
+  #lookUp(topic: string): void {
+    if (this.#lookUps.has(topic)) return;
+    this.#lookUps.add(topic);
+    this.#client.topic(topic, this.#client.patience({ timeoutMs: this.#maxBlockMs })).then(
+      () => this.#lookedUp(topic),
+      (error: unknown) => this.#lookedUp(topic, error),
+    );
+  }
+
+  #lookedUp(topic: string, error?: unknown): void {
+    this.#lookUps.delete(topic);
+    if (error !== undefined) {
+      // Errors of a few topics are kept: perhaps nobody offers to them again.
+      if (this.#topicErrors.size > 100) this.#topicErrors.clear();
+      if (!this.#blocked.has(topic)) this.#topicErrors.set(topic, kafkaError(error));
+      this.#blocked.fail(error, topic);
+    }
+    this.#metadataChanged();
+    this.#release();
+  }
+
+  #metadataChanged(): void {
+    this.#blocked.retry();
+    this.#schedule();
+  }
+
+  /** Ends the waits of `drained`. */
+  #release(): void {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const resolve of drained) resolve();
+  }
+
+  // Turns
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#client.env.timers.soon(() => {
+      this.#isScheduled = false;
+      this.#poll();
+    });
+  }
+
+  #poll(): void {
+    for (const effect of this.#core.poll(this.#now)) {
+      try {
+        this.#do(effect);
+      } catch (error) {
+        this.#client.env.logger.error("an effect of the producer failed", { error: String(error) });
+      }
+    }
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    const at = this.#isClosed ? Infinity : this.#core.nextDeadline();
+    if (at === this.#timerAt) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    if (at === Infinity) {
+      this.#timer = undefined;
+      return;
+    }
+    this.#timer = this.#client.env.timers.after(Math.max(0, at - this.#now), () => {
+      this.#timerAt = Infinity;
+      this.#schedule();
+    });
+  }
+
+  #do(effect: ProducerEffect<Ticket>): void {
+    switch (effect.type) {
+      case "delivered":
+        for (const run of effect.runs) run.ticket.ended(effect, run);
+        return;
+      case "produce":
+        this.#calls.produce(effect).catch(this.#report);
+        return;
+      case "transaction":
+        this.#calls.transaction(effect).catch(this.#report);
+        return;
+      case "findCoordinator":
+        return this.#client.forgetCoordinator(effect.coordinator.type, effect.coordinator.key);
+      case "refreshMetadata":
+        for (const topic of effect.topics) this.#client.metadata.use(topic, this.#now);
+        return this.#client.refresh();
+      case "leaders":
+        return this.#client.hint(effect.leaders, effect.nodes);
+      case "room":
+        this.#blocked.retry();
+        return this.#release();
+      case "settled":
+        this.#operations.get(effect.token)?.(effect.error);
+        return;
+    }
+  }
+
+  // Operations
+
+  /** Sends all records at once. Resolves when those sent so far have ended, whatever their end is. */
+  flush(options: OperationOptions = {}): Promise<void> {
+    return this.#operate("flush", options, token => {
+      this.#core.flush(token);
+      return undefined;
+    });
+  }
+
+  /**
+   * Gets the producer id of the transactional id, and ends the transaction that another producer with it has left open. To
+   * be called once, before the first transaction.
+   */
+  async initTransactions(options: OperationOptions = {}): Promise<void> {
+    await this.#client.ready(this.#client.patience(options));
+    await this.#operate("initTransactions", options, token => this.#core.initTransactions(token));
+  }
+
+  /** Begins a transaction. Throws a `KafkaError` if that is not possible now. */
+  beginTransaction(): void {
+    const refusal = this.#core.beginTransaction();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /**
+   * Commits the transaction, with all its records and offsets. After TIMED_OUT the outcome is unknown: the same call is to
+   * be repeated. After an error with `abortable` the transaction is to be aborted.
+   */
+  commitTransaction(options: OperationOptions = {}): Promise<void> {
+    return this.#operate("commitTransaction", options, token => this.#core.commitTransaction(token));
+  }
+
+  /** Aborts the transaction. Records that have not left are rejected. */
+  abortTransaction(options: OperationOptions = {}): Promise<void> {
+    return this.#operate("abortTransaction", options, token => this.#core.abortTransaction(token));
+  }
+
+  /** Makes offsets of a consumer part of the transaction. */
+  sendOffsets(
+    offsets: readonly TransactionOffset[],
+    group: GroupMembership,
+    options: OperationOptions = {},
+  ): Promise<void> {
+    return this.#operate("sendOffsetsToTransaction", options, token => this.#core.sendOffsets(token, offsets, group));
+  }
+
+  /**
+   * Runs `work` in a transaction: commits it when `work` has resolved, and aborts it when `work` or the commit fails. Rejects
+   * with that error.
+   */
+  async transaction<R>(work: (producer: this) => Promise<R>): Promise<R> {
+    this.beginTransaction();
+    try {
+      const result = await work(this);
+      await this.commitTransaction();
+      return result;
+    } catch (error) {
+      await this.#abortAfter(error);
+      throw error;
+    }
+  }
+
+  async #abortAfter(error: unknown): Promise<void> {
+    const isOver =
+      error instanceof KafkaError && (error.fatal || error.name === "TIMED_OUT" || error.name === "CLOSED");
+    // After a fatal error there is nothing to abort; after a timeout of the commit its outcome is not known.
+    if (isOver && this.#core.state !== "IN_TRANSACTION" && this.#core.state !== "ABORTABLE_ERROR") return;
+    try {
+      await this.abortTransaction();
+    } catch (second) {
+      this.#client.env.logger.warn("a transaction was not aborted", { error: String(second) });
+    }
+  }
+
+  #operate(name: string, options: OperationOptions, start: (token: number) => KafkaError | undefined): Promise<void> {
+    const token = this.#nextToken++;
+    const late = (): KafkaError => new KafkaError("TIMED_OUT", `${name} has not ended in time; it may be repeated.`);
+    return patiently<void>(this.#client.env, this.#client.patience(options), late, (resolve, reject) => {
+      this.#operations.set(token, error => (error === undefined ? resolve() : reject(error)));
+      const refusal = start(token);
+      if (refusal !== undefined) reject(refusal);
+      else this.#schedule();
+      return () => {
+        this.#operations.delete(token);
+        this.#core.abandon(token);
+      };
+    });
+  }
+
+  /**
+   * Closes the producer: what was sent is still delivered, and an open transaction aborted, for as long as the timeout
+   * allows; the rest is rejected with CLOSED. The client stays open.
+   */
+  async close(options: OperationOptions = {}): Promise<void> {
+    if (this.#isClosed) return;
+    this.#blocked.fail(new KafkaError("CLOSED", "The producer is closed."));
+    try {
+      await this.#operate("close", options, token => {
+        this.#core.close(token);
+        return undefined;
+      });
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      this.#core.forceClose();
+    }
+    this.#isClosed = true;
+    this.#stopObserving();
+    this.#poll();
+    this.#isFull = true;
+    this.#release();
+  }
+}
+
+function kafkaError(error: unknown): KafkaError {
+  if (error instanceof KafkaError) return error;
+  return new KafkaError("INVALID_ARGUMENT", "The record cannot be sent.", { cause: error });
+}
