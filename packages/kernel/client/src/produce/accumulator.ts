@@ -1,9 +1,10 @@
 import { invariant, type PartitionIndex } from "@samsa/base";
-import { batchSizeBound, type RecordData, type Tools } from "@samsa/records";
+import { batchSizeBound, type Tools } from "@samsa/records";
 import type { ClusterView, TopicView } from "../cluster/cluster-view.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import type { BrokerStates } from "./broker-states.ts";
 import { CompressionRatio } from "./compression-ratio.ts";
+import { KeyBytes } from "./key-bytes.ts";
 import { APPEND, type BatchFailure, type Outbox, type OutgoingRecord } from "./effects.ts";
 import { EMPTY_BATCH, PartitionQueue, ProducerBatch } from "./partition-queue.ts";
 import { Chance, partitionForKey, StickyPartitioner } from "./partitioner.ts";
@@ -44,9 +45,6 @@ export interface ProducerParts<T> {
 }
 
 const NO_RECORD_ERRORS: ReadonlyMap<number, KafkaError> = new Map();
-const SCRATCH_BYTES = 1024;
-const encoder = new TextEncoder();
-
 /** Failure of all records of a batch with one error. */
 export function wholeFailure(error: KafkaError): BatchFailure {
   return { error, records: NO_RECORD_ERRORS };
@@ -65,8 +63,7 @@ export class Accumulator<T> {
   readonly #parts: ProducerParts<T>;
   readonly #chance: Chance;
   readonly #flushes = new Set<Flush<T>>();
-  /** Memory for keys of text, which the partitioner needs as bytes. */
-  readonly #scratch = new Uint8Array(SCRATCH_BYTES);
+  readonly #keys = new KeyBytes();
   /** Records of up to this many bytes of key and value need no check of their size. */
   readonly #harmless: number;
 
@@ -107,18 +104,10 @@ export class Accumulator<T> {
       return partition >= 0 && partition < count ? this.#queue(topic, partition) : undefined;
     }
     if (record.key !== null && !this.#parts.settings.ignoreKeys) {
-      return this.#queue(topic, partitionForKey(this.#bytesOf(record.key), count));
+      return this.#queue(topic, partitionForKey(this.#keys.of(record.key), count));
     }
     if (topic.sticky.partition >= count || topic.sticky.partition < 0) this.#move(topic, now);
     return this.#queue(topic, topic.sticky.partition);
-  }
-
-  #bytesOf(key: RecordData): Uint8Array {
-    if (key === null) return this.#scratch.subarray(0, 0);
-    if (typeof key !== "string") return key;
-    // Three bytes at most for a unit of UTF-16.
-    if (key.length * 3 > SCRATCH_BYTES) return encoder.encode(key);
-    return this.#scratch.subarray(0, encoder.encodeInto(key, this.#scratch).written);
   }
 
   #queue(topic: TopicQueues<T>, partition: PartitionIndex): PartitionQueue<T> {
