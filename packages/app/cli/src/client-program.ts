@@ -38,6 +38,19 @@ export function groupCommands(program: Command): void {
 
 /** Commands that write and read records. */
 export function recordCommands(program: Command): void {
+  asking(program.command("produce <topic> [value...]"))
+    .description("write values to a topic: those that are given, or each line of files or of standard input")
+    .option("-k, --key <text>", "key of all records")
+    .option("--key-separator <text>", "text between the key and the value of a line")
+    .option("-H, --header <key=value>", "header of all records; may be repeated", collect, [])
+    .option("-p, --partition <index>", "partition of all records; by default, the key or the producer decides")
+    .option("--file <path>", "file whose lines are written; may be repeated", collect, [])
+    .option("--json-lines", "lines are JSON, as consume --json prints it: key, value, headers, timestamp")
+    .option("--compression <codec>", "none, gzip, snappy, lz4 or zstd", "none")
+    .option("--acks <count>", "acknowledgements to wait for: all, 1 or 0", "all")
+    .action((topic, values, options) =>
+      import("./commands/produce.ts").then(({ produce }) => produce(topic, values, options)),
+    );
   asking(program.command("consume <topic...>"))
     .description("print the records of topics, and end where they end; with --follow, go on")
     .option("--from <place>", "earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or an age (90m)", "earliest")

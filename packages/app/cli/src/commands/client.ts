@@ -1,5 +1,5 @@
 import { KafkaError } from "@samsa/client-kernel";
-import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
+import { Admin, CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { parseEndpoints } from "@samsa/wire";
 import { Failure } from "../terminal/failure.ts";
@@ -10,8 +10,8 @@ import type { Common } from "./admin.ts";
 /** Longest time of a call, with all its attempts. */
 const TIMEOUT_MS = 30_000;
 
-/** A client of the cluster that the options name, which does not create topics that it asks for. */
-export function clusterClient({ bootstrapServer }: Common, clientId = "samsa"): ClusterClient {
+/** A client of the cluster that the options name, which does not create topics that it asks for, by default. */
+export function clusterClient({ bootstrapServer }: Common, settings: Partial<ClusterSettings> = {}): ClusterClient {
   const bootstrapServers = parseEndpoints(bootstrapServer);
   if (bootstrapServers === undefined) {
     throw new Failure(
@@ -21,10 +21,11 @@ export function clusterClient({ bootstrapServer }: Common, clientId = "samsa"): 
   return new ClusterClient(nodeEnv({ logger: createLogger("error") }), {
     ...CLUSTER_DEFAULTS,
     bootstrapServers,
-    clientId,
+    clientId: "samsa",
     software: { name: "samsa", version: VERSION },
     apiTimeoutMs: TIMEOUT_MS,
     allowAutoTopicCreation: false,
+    ...settings,
   });
 }
 
