@@ -1,2 +1,16 @@
+export { type ClientOptions, KafkaClient } from "./kafka-client.ts";
 export type { Serde, SerdeContext } from "./serde/serde.ts";
 export { bytes, float64, int32, int64, json, type SchemaResult, type StandardSchema, string } from "./serde/serdes.ts";
+export { type TypedBatch, TypedConsumer, type TypedConsumerOptions, TypedRecord } from "./typed-consumer.ts";
+export { type OutgoingTypedRecord, type Serdes, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
+export { type ClientErrorName, KafkaError, type TopicPartition } from "@samsa/client-kernel";
+export {
+  Admin,
+  type BatchResult,
+  type OperationOptions,
+  type Outcome,
+  Outcomes,
+  PartitionOutcomes,
+  type RebalanceListener,
+  type RecordMetadata,
+} from "@samsa/client-runtime";

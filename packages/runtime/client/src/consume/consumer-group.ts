@@ -5,7 +5,9 @@ import {
   consumerMember,
   type GroupMember,
   KafkaError,
+  type GroupMembership,
   type LeaveMode,
+  type MemberIdentity,
   partitionKey,
   type PartitionOffset,
   type TopicPartition,
@@ -47,6 +49,7 @@ export class ConsumerGroup {
   #membership: Membership | undefined;
   #starting: Promise<Membership> | undefined;
   #isClassic = false;
+  #identity: MemberIdentity | null = null;
   #subscription: Subscription = {};
   /** Topics that a pattern has matched, of a classic group. */
   #matched: readonly string[] = [];
@@ -65,6 +68,14 @@ export class ConsumerGroup {
   /** Undefined until the member has joined. */
   get memberId(): string | undefined {
     return this.#membership?.memberId;
+  }
+
+  /** Membership, as a transaction that commits offsets names it (`ConsumerGroupMetadata`). */
+  get membership(): GroupMembership {
+    const { groupId, instanceId } = this.#settings;
+    const identity = this.#identity;
+    const [memberId, generationId] = identity === null ? ["", -1] : [identity.memberId, identity.epoch];
+    return { groupId, generationId, memberId, groupInstanceId: instanceId };
   }
 
   /** Joins the group, or changes the subscription. Rejects if the cluster cannot be reached in time. */
@@ -225,7 +236,10 @@ export class ConsumerGroup {
         this.#drop(partitions);
         await this.#tell(listener.lost ?? listener.revoked, partitions);
       },
-      identity: identity => this.#offsets?.identify(identity),
+      identity: identity => {
+        this.#identity = identity;
+        this.#offsets?.identify(identity);
+      },
       watch: topics => {
         // A pattern that is matched here looks at all topics.
         if (this.#isClassic && this.#subscription.pattern !== undefined) return;

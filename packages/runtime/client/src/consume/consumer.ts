@@ -2,6 +2,7 @@ import type { Int64, LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
 import {
   type CommittedOffset,
   KafkaError,
+  type GroupMembership,
   type LeaveMode,
   partitionKey,
   type PartitionOffset,
@@ -101,6 +102,11 @@ export class Consumer {
   committed(partitions: readonly TopicPartition[], bounds?: CallBounds): Promise<readonly PartitionOffset[]> {
     this.#checkOpen();
     return this.#ofGroup().committed(partitions, this.#client.patience(bounds));
+  }
+
+  /** Membership for a transaction that commits offsets of the group (`Consumer.groupMetadata`). */
+  get groupMembership(): GroupMembership {
+    return this.#ofGroup().membership;
   }
 
   /** Id of this member in its group; undefined: it has not joined. */

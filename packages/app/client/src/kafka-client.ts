@@ -1,0 +1,137 @@
+import type { Logger } from "@samsa/base";
+import { KafkaError } from "@samsa/client-kernel";
+import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
+import { nodeEnv } from "@samsa/node";
+import { type Endpoint, parseEndpoints } from "@samsa/wire";
+import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
+import { TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
+
+/** Options of a `KafkaClient`. Times are in ms; defaults are Kafka's. */
+export interface ClientOptions {
+  /** Addresses of some brokers, as `host:port`; one text with commas between them, or several texts. */
+  readonly bootstrapServers: string | readonly string[];
+  /** `client.id`, which brokers show in logs, metrics and quotas; "samsa-client" by default. */
+  readonly clientId?: string;
+  /** `request.timeout.ms`; 30 s by default. */
+  readonly requestTimeoutMs?: number;
+  /** `default.api.timeout.ms`: longest time of a call, with all its attempts; 60 s by default. */
+  readonly apiTimeoutMs?: number;
+  /** `metadata.max.age.ms`; 5 min by default. */
+  readonly metadataMaxAgeMs?: number;
+  /** `allow.auto.create.topics`: a broker may create a topic that is asked for; true by default. */
+  readonly allowAutoTopicCreation?: boolean;
+  /** Receives warnings and errors that have no caller; `console` by default. */
+  readonly logger?: Logger;
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+const VERSION = "0.1.0";
+
+function told(message: string, fields: object = {}): string {
+  const facts = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`);
+  return `samsa: ${[message, ...facts].join(" ")}`;
+}
+
+const CONSOLE: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message, fields) => console.warn(told(message, fields)),
+  error: (message, fields) => console.error(told(message, fields)),
+};
+
+function endpointsOf(servers: ClientOptions["bootstrapServers"]): Endpoint[] {
+  const text = typeof servers === "string" ? servers : servers.join(",");
+  const endpoints = parseEndpoints(text);
+  if (endpoints !== undefined) return endpoints;
+  throw new KafkaError("INVALID_ARGUMENT", `bootstrapServers wants host:port, or several of them, not "${text}"`);
+}
+
+/**
+ * Client of one Kafka cluster, Samsa's or another. Producers, consumers and admins are made here; each has connections of
+ * its own, which are closed with it, or with the client.
+ */
+export class KafkaClient implements AsyncDisposable {
+  readonly #options: ClientOptions;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #open = new Set<Closable>();
+  #isClosed = false;
+
+  /** Does not connect yet. Throws `KafkaError` INVALID_ARGUMENT. */
+  constructor(options: string | ClientOptions) {
+    this.#options = typeof options === "string" ? { bootstrapServers: options } : options;
+    this.#endpoints = endpointsOf(this.#options.bootstrapServers);
+  }
+
+  /** Administration of the cluster: Java's `Admin`. Closed with the client. */
+  admin(): Admin & AsyncDisposable {
+    const cluster = this.#cluster("admin");
+    const close = (): Promise<void> => {
+      cluster.close();
+      return Promise.resolve();
+    };
+    this.#open.add({ close });
+    return Object.assign(new Admin(cluster), { [Symbol.asyncDispose]: close });
+  }
+
+  /** A producer. Keys and values are texts or bytes unless serdes are given. */
+  producer<K = string | Uint8Array, V = string | Uint8Array>(
+    options: TypedProducerOptions<K, V> = {},
+  ): TypedProducer<K, V> {
+    const { key, value, ...settings } = options;
+    const cluster = this.#cluster("producer");
+    const producer = new TypedProducer(new Producer(cluster, settings), { key, value }, () =>
+      this.#ended(producer, cluster),
+    );
+    this.#open.add(producer);
+    return producer;
+  }
+
+  /** A consumer: a member of a group, or one that assigns partitions to itself. Keys and values are bytes without serdes. */
+  consumer<K = Uint8Array, V = Uint8Array>(options: TypedConsumerOptions<K, V> = {}): TypedConsumer<K, V> {
+    const { key, value, group, listener, ...settings } = options;
+    const cluster = this.#cluster("consumer");
+    const parts = {
+      ...(group === undefined ? {} : { group: typeof group === "string" ? { groupId: group } : group }),
+      ...(listener === undefined ? {} : { listener }),
+    };
+    const inner = new Consumer(cluster, settings, parts);
+    const consumer = new TypedConsumer(inner, { key, value }, () => this.#ended(consumer, cluster));
+    this.#open.add(consumer);
+    return consumer;
+  }
+
+  /** Closes all that was made here: producers deliver what was sent, consumers commit and leave their groups. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#open].map(open => open.close()));
+    this.#open.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #ended(closed: Closable, cluster: ClusterClient): void {
+    this.#open.delete(closed);
+    cluster.close();
+  }
+
+  #cluster(kind: string): ClusterClient {
+    if (this.#isClosed) throw new KafkaError("CLOSED", "the client is closed");
+    const { clientId = `samsa-client-${kind}`, logger = CONSOLE, metadataMaxAgeMs, ...given } = this.#options;
+    const { requestTimeoutMs, apiTimeoutMs, allowAutoTopicCreation } = given;
+    return new ClusterClient(nodeEnv({ logger }), {
+      ...CLUSTER_DEFAULTS,
+      ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+      ...(apiTimeoutMs === undefined ? {} : { apiTimeoutMs }),
+      ...(allowAutoTopicCreation === undefined ? {} : { allowAutoTopicCreation }),
+      ...(metadataMaxAgeMs === undefined ? {} : { maxAgeMs: metadataMaxAgeMs }),
+      bootstrapServers: this.#endpoints,
+      clientId,
+      software: { name: "samsa-client", version: VERSION },
+    });
+  }
+}

@@ -1,0 +1,187 @@
+import type {
+  CallBounds,
+  ConsumedBatch,
+  ConsumedRecord,
+  Consumer,
+  ConsumerSettings,
+  GroupSettings,
+  PartitionStart,
+  RebalanceListener,
+  StreamOptions,
+  Subscription,
+} from "@samsa/client-runtime";
+import type { CommittedOffset, GroupMembership, LeaveMode, TopicPartition } from "@samsa/client-kernel";
+import type { RecordHeader } from "@samsa/records";
+import { serdeError } from "./serde/failure.ts";
+import type { Serde } from "./serde/serde.ts";
+import type { Serdes } from "./typed-producer.ts";
+
+/** Settings of a consumer (`reset`, `isolation`, `maxPollRecords`, …), its group and its serdes. */
+export interface TypedConsumerOptions<K, V> extends Partial<ConsumerSettings>, Serdes<K, V> {
+  /** Id of the group, or its settings; without a group, partitions are assigned with `assign`. */
+  readonly group?: string | (Partial<GroupSettings> & Pick<GroupSettings, "groupId">);
+  readonly listener?: RebalanceListener;
+}
+
+/** A record that was read. Keys and values are decoded when they are asked for. */
+export class TypedRecord<K, V> {
+  readonly #record: ConsumedRecord;
+  readonly #serdes: Serdes<K, V>;
+
+  constructor(record: ConsumedRecord, serdes: Serdes<K, V>) {
+    this.#record = record;
+    this.#serdes = serdes;
+  }
+
+  get topic(): string {
+    return this.#record.topic;
+  }
+
+  get partition(): number {
+    return this.#record.partition;
+  }
+
+  get offset(): number {
+    return this.#record.offset;
+  }
+
+  /** Milliseconds since the epoch; −1: none. */
+  get timestamp(): number {
+    return Number(this.#record.timestamp);
+  }
+
+  /** Throws `KafkaError` SERIALIZATION_FAILED if the serde cannot read it. */
+  get key(): K | null {
+    return this.#decoded(this.#record.key, this.#serdes.key, "key");
+  }
+
+  /** Null: a tombstone. Throws `KafkaError` SERIALIZATION_FAILED if the serde cannot read it. */
+  get value(): V | null {
+    return this.#decoded(this.#record.value, this.#serdes.value, "value");
+  }
+
+  get headers(): readonly RecordHeader[] {
+    return this.#record.headers;
+  }
+
+  /** Value of the last header of a name as a text; undefined: there is none. */
+  header(name: string): string | undefined {
+    const found = this.headers.findLast(({ key }) => key === name)?.value;
+    return found === undefined || found === null ? undefined : Buffer.from(found).toString();
+  }
+
+  #decoded<T>(bytes: Uint8Array | null, serde: Serde<T> | undefined, part: "key" | "value"): T | null {
+    if (bytes === null) return null;
+    // Without a serde the type is that of the bytes, as `KafkaClient.consumer` declares it.
+    if (serde === undefined) return bytes as T;
+    const context = { topic: this.topic, part, headers: [...this.headers] };
+    try {
+      return serde.deserialize(bytes, context);
+    } catch (error) {
+      throw serdeError(error, context, "read", ` at ${this.partition}/${this.offset}`);
+    }
+  }
+}
+
+/** Records of one partition, in order. They count as processed when the next batch is asked for. */
+export interface TypedBatch<K, V> {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly TypedRecord<K, V>[];
+}
+
+/** Consumer of typed records. Errors are `KafkaError`s. */
+export class TypedConsumer<K, V> implements AsyncDisposable {
+  readonly #consumer: Consumer;
+  readonly #serdes: Serdes<K, V>;
+  readonly #closed: () => void;
+
+  constructor(consumer: Consumer, serdes: Serdes<K, V>, closed: () => void) {
+    this.#consumer = consumer;
+    this.#serdes = serdes;
+    this.#closed = closed;
+  }
+
+  /** Joins the group with topics, or a pattern of their names (RE2 syntax), or changes them. */
+  subscribe(topics: readonly string[] | Subscription, bounds?: CallBounds): Promise<void> {
+    return this.#consumer.subscribe(topics, bounds);
+  }
+
+  /** Assigns partitions to a consumer without a group, with the places where they begin. */
+  assign(partitions: readonly PartitionStart[]): void {
+    this.#consumer.assign(partitions);
+  }
+
+  assignment(): TopicPartition[] {
+    return this.#consumer.assignment();
+  }
+
+  /**
+   * Records, one by one, in order within a partition, until the consumer is closed. A record counts as processed when the
+   * next one is asked for; it comes again, perhaps elsewhere, if the loop ends before.
+   */
+  async *records(options?: StreamOptions): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
+    for await (const record of this.#consumer.records(options)) yield new TypedRecord(record, this.#serdes);
+  }
+
+  /** Batches of records, each of one partition: faster than `records` for many small ones. */
+  async *batches(options?: StreamOptions): AsyncGenerator<TypedBatch<K, V>, void, undefined> {
+    for await (const batch of this.#consumer.batches(options)) yield this.#typed(batch);
+  }
+
+  /** Commits offsets of the group; by default all that is processed. */
+  commit(...args: Parameters<Consumer["commit"]>): Promise<void> {
+    return this.#consumer.commit(...args);
+  }
+
+  /** Offsets that the group has committed. */
+  committed(...args: Parameters<Consumer["committed"]>): ReturnType<Consumer["committed"]> {
+    return this.#consumer.committed(...args);
+  }
+
+  /** Offsets up to which records are processed, for `TypedProducer.sendOffsets`. */
+  processed(): CommittedOffset[] {
+    return this.#consumer.processed();
+  }
+
+  /** Membership in the group, for `TypedProducer.sendOffsets`. */
+  get groupMembership(): GroupMembership {
+    return this.#consumer.groupMembership;
+  }
+
+  seek(...args: Parameters<Consumer["seek"]>): void {
+    this.#consumer.seek(...args);
+  }
+
+  seekToTime(...args: Parameters<Consumer["seekToTime"]>): Promise<void> {
+    return this.#consumer.seekToTime(...args);
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#consumer.pause(partitions);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#consumer.resume(partitions);
+  }
+
+  /** Records from the position to the end; undefined: not known yet. */
+  lag(topic: string, partition: number): number | undefined {
+    return this.#consumer.lag(topic, partition);
+  }
+
+  /** Commits what is processed, leaves the group, and closes the connections. Streams end. */
+  async close(options?: CallBounds & { readonly leave?: LeaveMode }): Promise<void> {
+    await this.#consumer.close(options);
+    this.#closed();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #typed(batch: ConsumedBatch): TypedBatch<K, V> {
+    const { topic, partition } = batch;
+    return { topic, partition, records: batch.toArray().map(record => new TypedRecord(record, this.#serdes)) };
+  }
+}
