@@ -10,7 +10,7 @@ import {
   type ConsumedRecord,
   Consumer,
   type ConsumerParts,
-  type ConsumerSettings,
+  type ConsumerOptions,
   type RecordStream,
 } from "../src/index.ts";
 
@@ -38,7 +38,7 @@ function newClient(): ClusterClient {
 }
 
 /** Begins to read partitions of `orders` from the beginning. */
-function read(settings: Partial<ConsumerSettings> = {}, parts: ConsumerParts = {}, partitions = [0, 1]): Consumer {
+function read(settings: ConsumerOptions = {}, parts: ConsumerParts = {}, partitions = [0, 1]): Consumer {
   consumer = new Consumer(client, { reset: "earliest", ...settings }, parts);
   consumer.assign(partitions.map(partition => ({ topic: "orders", partition })));
   return consumer;
@@ -263,5 +263,6 @@ test("settings that cannot be are refused", () => {
   expect(() => new Consumer(client, { maxPollRecords: 0 })).toThrow("maxPollRecords is 0, but it is a whole number");
   expect(() => new Consumer(client, { maxWaitMs: -1 })).toThrow("maxWaitMs is -1");
   expect(() => new Consumer(client, { reset: { byDurationMs: -5 } })).toThrow("reset.byDurationMs is -5");
+  expect(() => new Consumer(client, { reset: "by_duration:1h" })).toThrow("which is not ISO-8601");
   expect(() => consumer.batches({ max: 0.5 })).toThrow("max is 0.5");
 });

@@ -113,6 +113,7 @@ export class AssignedPartition implements ReadProgress, TopicPartition {
 
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
+    if (isPaused) for (const reader of this.queue) reader.detach();
     this.#refresh();
   }
 
@@ -205,6 +206,7 @@ export class AssignedPartition implements ReadProgress, TopicPartition {
 
   /** Adds fetched records to the queue. */
   push(reader: RecordReader, { nextOffset, epoch }: Extent): void {
+    if (this.#isPaused) reader.detach();
     this.queue.push(reader);
     this.queuedBytes += reader.bytes;
     this.#budget.add(reader.bytes);

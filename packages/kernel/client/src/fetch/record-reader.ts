@@ -1,4 +1,4 @@
-import type { LeaderEpoch, Offset, PartitionIndex } from "@samsa/base";
+import { type LeaderEpoch, type Offset, type PartitionIndex, viewOf } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, MAGIC, RecordCursor, type TimestampType, type Tools } from "@samsa/records";
 import { KafkaError } from "../error/kafka-error.ts";
@@ -62,7 +62,7 @@ export class RecordReader {
   isOver = false;
   readonly #progress: ReadProgress;
   readonly #batch: BatchCursor;
-  readonly #fetched: FetchedBatches;
+  #fetched: FetchedBatches;
   #epoch: LeaderEpoch = -1;
   /** `record` is the next one to give out. */
   #isPeeked = false;
@@ -122,6 +122,18 @@ export class RecordReader {
     }
     progress.finish(this);
     return false;
+  }
+
+  /** Copies the batches if they are a small part of the memory of their answer, which they would keep otherwise. */
+  detach(): void {
+    const { bytes } = this.#fetched;
+    if (2 * bytes.length > bytes.buffer.byteLength) return;
+    const copy = bytes.slice();
+    // All positions are those in the batches, so they stay.
+    this.#fetched = { ...this.#fetched, bytes: copy };
+    this.#batch.bytes = copy;
+    this.#batch.view = viewOf(copy);
+    if (this.record.bytes === bytes) this.record.bytes = copy;
   }
 
   /** Marks the records that were given out as processed. */

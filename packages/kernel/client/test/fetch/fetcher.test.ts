@@ -110,6 +110,19 @@ describe("positions", () => {
     expect(() => stage.fetcher.seek("t", 1, 0)).toThrow("t-1 is not assigned to this consumer");
   });
 
+  test("a partition that is assigned later begins at once", () => {
+    const stage = new Stage({}, 2);
+    stage.fetcher.assign([{ topic: "t", partition: 0 }]);
+    stage.begin();
+    stage.take("fetch");
+    stage.fetcher.assign([
+      { topic: "t", partition: 0 },
+      { topic: "t", partition: 1 },
+    ]);
+    expect(stage.one("listOffsets").request.topics[0].partitions).toMatchObject([{ partitionIndex: 1 }]);
+    expect(stage.fetcher.status("t", 0).position).toBe(0);
+  });
+
   test("processed offsets follow what the application has settled", () => {
     const stage = new Stage();
     stage.begin();
@@ -228,6 +241,16 @@ describe("validation", () => {
     stage.view.lead(0, 1, 0);
     expect(stage.one("moved")).toMatchObject({ from: 2, loss: "RECREATED" });
     expect(stage.one("listOffsets").request.topics[0].partitions[0]).toMatchObject({ currentLeaderEpoch: 0 });
+  });
+
+  test("a late answer of an old leader is ignored", () => {
+    const stage = new Stage();
+    stage.begin();
+    const late = stage.one("fetch");
+    stage.view.lead(0, 1, 6);
+    expect(stage.one("fetch").brokerId).toBe(1);
+    stage.answer(late, [partition(0, { records: [batch(0, ["late"])] })]);
+    expect(stage.read()).toEqual([]);
   });
 
   test("an older leader in the metadata is ignored", () => {

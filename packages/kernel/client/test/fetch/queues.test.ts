@@ -64,6 +64,27 @@ describe("queues", () => {
     expect(stage.read()).toEqual(["a0", "b0"]);
   });
 
+  test("of a paused partition do not keep the memory of a whole answer", () => {
+    const stage = new Stage({}, 2);
+    stage.begin();
+    const parts = [batch(0, ["a", "b"]), batch(2, ["c"]), batch(0, [big])];
+    const answer = Uint8Array.from(parts.flatMap(part => [...part]));
+    const split = parts[0].length + parts[1].length;
+    const records = [answer.subarray(0, split), answer.subarray(split)];
+    stage.answer(
+      stage.one("fetch"),
+      records.map((one, index) => partition(index, { records: [one] })),
+    );
+    const first = reader(stage);
+    expect(first.next()).toBe(true);
+    expect(first.record.bytes.buffer.byteLength).toBe(answer.length);
+    stage.fetcher.pause("t", 0);
+    stage.fetcher.resume("t", 0);
+    expect(first.record.bytes.buffer.byteLength).toBe(split);
+    expect(stage.read().toSorted()).toEqual(["b", "c", big].toSorted());
+    stage.answer(stage.one("fetch"), [partition(1, { records: [batch(1, ["d"])] })], { sessionId: 1 });
+  });
+
   test("are read by turns, one answer at a time", () => {
     const stage = new Stage({ queueBytes: 10_000 }, 2);
     stage.begin();

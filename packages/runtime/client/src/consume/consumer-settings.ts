@@ -1,4 +1,10 @@
-import { DEFAULT_FETCH_OPTIONS, type FetchOptions, KafkaError } from "@samsa/client-kernel";
+import {
+  DEFAULT_FETCH_OPTIONS,
+  type FetchOptions,
+  KafkaError,
+  type OffsetReset,
+  parseOffsetReset,
+} from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 
 /** Settings of a `FetchOptions` that the client of the cluster or the host decides. */
@@ -17,6 +23,11 @@ export interface ConsumerSettings extends Omit<FetchOptions, Shared> {
   readonly maxPollRecords: number;
 }
 
+/** Settings of a consumer that differ from the defaults. `reset` may also be a text, as `auto.offset.reset` has it. */
+export interface ConsumerOptions extends Partial<Omit<ConsumerSettings, "reset">> {
+  readonly reset?: OffsetReset | `by_duration:${string}`;
+}
+
 /** Kafka's default of `max.poll.records`. */
 const MAX_POLL_RECORDS = 500;
 
@@ -24,8 +35,14 @@ const POSITIVE = ["maxBytes", "maxPartitionBytes", "queueBytes", "maxPollRecords
 const NOT_NEGATIVE = ["minBytes", "maxWaitMs", "totalQueueBytes"] as const;
 
 /** Settings with defaults for those left out. Throws a `KafkaError` for one that cannot be. */
-export function consumerSettings(given: Partial<ConsumerSettings>): ConsumerSettings {
-  const settings = { ...DEFAULT_FETCH_OPTIONS, maxPollRecords: MAX_POLL_RECORDS, ...given };
+export function consumerSettings({ reset: given = DEFAULT_FETCH_OPTIONS.reset, ...others }: ConsumerOptions) {
+  const reset = typeof given === "string" ? parseOffsetReset(given) : given;
+  const settings: ConsumerSettings = {
+    ...DEFAULT_FETCH_OPTIONS,
+    maxPollRecords: MAX_POLL_RECORDS,
+    ...others,
+    reset,
+  };
   const check = (name: (typeof POSITIVE)[number] | (typeof NOT_NEGATIVE)[number], least: number): void => {
     const value = settings[name];
     if (Number.isInteger(value) && value >= least) return;
@@ -33,7 +50,6 @@ export function consumerSettings(given: Partial<ConsumerSettings>): ConsumerSett
   };
   for (const name of POSITIVE) check(name, 1);
   for (const name of NOT_NEGATIVE) check(name, 0);
-  const { reset } = settings;
   if (typeof reset === "object" && !(reset.byDurationMs >= 0)) {
     throw new KafkaError("INVALID_ARGUMENT", `reset.byDurationMs is ${reset.byDurationMs}, but it is not negative`);
   }

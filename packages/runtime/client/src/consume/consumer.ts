@@ -16,7 +16,7 @@ import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
-import { type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
+import { type ConsumerOptions, type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
 import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
 import { BatchStream, RecordStream, type StreamOptions } from "./record-stream.ts";
 
@@ -60,14 +60,14 @@ export class Consumer {
   #stream: BatchStream | undefined;
 
   /** Throws a `KafkaError` for a setting that cannot be. */
-  constructor(client: ClusterClient, settings: Partial<ConsumerSettings> = {}, parts: ConsumerParts = {}) {
+  constructor(client: ClusterClient, options: ConsumerOptions = {}, parts: ConsumerParts = {}) {
     this.#client = client;
-    this.#settings = consumerSettings(settings);
+    this.#settings = consumerSettings(options);
     const { group, listener = {}, moved = ({ type: _, ...facts }: Moved) => this.#warn(facts) } = parts;
-    const options = fetchOptions(this.#settings, client, group !== undefined);
+    const fetch = fetchOptions(this.#settings, client, group !== undefined);
     const committed = (partitions: readonly TopicPartition[]): Promise<readonly CommittedOffset[]> =>
       this.#ofGroup().beginnings(partitions);
-    this.#runtime = new FetchRuntime(client, options, { committed: group && committed, moved });
+    this.#runtime = new FetchRuntime(client, fetch, { committed: group && committed, moved });
     this.#group =
       group &&
       new ConsumerGroup(

@@ -29,6 +29,9 @@ export interface FetchSources {
 /** Most rounds of effects in one turn; more would be a state machine that never comes to rest. */
 const MOST_ROUNDS = 100;
 
+/** Epoch of a request that closes its fetch session (KIP-227). */
+const CLOSING_EPOCH = -1;
+
 /** Carries out the effects of a `Fetcher` over the connections of a client. */
 export class FetchRuntime {
   readonly fetcher: Fetcher;
@@ -187,7 +190,8 @@ export class FetchRuntime {
   #send({ brokerId, request, maxVersion }: Extract<FetchEffect, { type: "fetch" }>) {
     const { maxWaitMs, requestTimeoutMs } = this.#options;
     return this.#client.call(brokerId, "Fetch", request, {
-      use: "fetches",
+      // A request that closes a session does not wait behind one that waits for records.
+      use: request.sessionEpoch === CLOSING_EPOCH ? "requests" : "fetches",
       timeoutMs: maxWaitMs + requestTimeoutMs,
       ...(maxVersion === undefined ? {} : { maxVersion }),
     });
