@@ -1,4 +1,5 @@
 import { fromUtf8, utf8 } from "@samsa/base";
+import { KafkaError } from "@samsa/client-kernel";
 import { buildBatch } from "@samsa/records";
 import { SimCluster } from "@samsa/sim";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -131,6 +132,31 @@ describe("records", () => {
     expect(seen).toEqual(written);
     expect(consumer.status("orders", 0).position).toBe(10);
   });
+
+  test("are read once and in order while every broker is killed and comes back", async () => {
+    const stream = read({ maxPartitionBytes: 300 }).records();
+    const seen: string[] = [];
+    const listen = (async () => {
+      for await (const record of stream) {
+        seen.push(...valuesOf([record]));
+        if (seen.length === 60) break;
+      }
+    })();
+    const written: string[] = [];
+    for (const id of [1, 2, 3]) {
+      for (let i = 0; i < 20; i++) {
+        if (i === 5) cluster.end(id, "kill");
+        if (i === 15) await cluster.start(id);
+        written.push(`${id} ${i}`);
+        await produce(i % 2, [`${id} ${i}`]);
+      }
+    }
+    await run(listen);
+    const of = (values: string[], partition: number) =>
+      values.filter(value => Number(value.slice(2)) % 2 === partition);
+    expect(of(seen, 0)).toEqual(of(written, 0));
+    expect(of(seen, 1)).toEqual(of(written, 1));
+  });
 });
 
 describe("batches", () => {
@@ -255,6 +281,92 @@ describe("positions", () => {
     expect(() => consumer.assign([twice, twice])).toThrow("orders-0 is assigned twice");
     await expect(refusal(consumer.position("orders", 1))).resolves.toMatchObject({ name: "ILLEGAL_STATE" });
     expect(consumer.assignment()).toEqual([twice]);
+  });
+});
+
+test("a topic whose name cannot be, and a client that is closed, are told", async () => {
+  read({}, {}, []);
+  consumer.assign([{ topic: "no/slash", partition: 0 }]);
+  await expect(refusal(consumer.records().next())).resolves.toMatchObject({
+    name: "INVALID_TOPIC_EXCEPTION",
+    message: expect.stringMatching(/^topic no\/slash: /),
+  });
+  consumer.assign([{ topic: "orders", partition: 0 }]);
+  const next = refusal(consumer.records().next());
+  await cluster.world.runFor(1000);
+  client.close();
+  await expect(next).resolves.toMatchObject({ name: "CLOSED", message: "the client is closed" });
+});
+
+describe("transactions", () => {
+  const key = "t1";
+  let producer: { producerId: bigint; producerEpoch: number };
+
+  async function begin(): Promise<void> {
+    const asked = { transactionalId: key, transactionTimeoutMs: 60_000 };
+    producer = await run(
+      client.retrying(client.patience(), async () => {
+        const found = await client.callCoordinator({ kind: "transaction", key }, "InitProducerId", asked, {
+          maxVersion: 4,
+        });
+        if (found.errorCode !== 0) throw KafkaError.of(found.errorCode, "begin");
+        return found;
+      }),
+    );
+  }
+
+  async function send(values: readonly string[], baseSequence: number): Promise<void> {
+    const { crypto, codecs } = cluster.clientEnv;
+    const news = values.map(value => ({ timestamp: 1, key: null, value: utf8(value) }));
+    const options = { ...producer, baseSequence, transactional: true };
+    const records = [buildBatch(news, options, { crc32c: crypto.crc32c, codecs })];
+    const added = {
+      v3AndBelowTransactionalId: key,
+      v3AndBelowProducerId: producer.producerId,
+      v3AndBelowProducerEpoch: producer.producerEpoch,
+      v3AndBelowTopics: [{ name: "orders", partitions: [0] }],
+    };
+    const to = { kind: "transaction", key } as const;
+    await run(
+      client.retrying(client.patience(), async () => {
+        const { resultsByTopicV3AndBelow: results } = await client.callCoordinator(to, "AddPartitionsToTxn", added, {
+          maxVersion: 3,
+        });
+        const code = results[0].resultsByPartition[0].partitionErrorCode;
+        if (code !== 0) throw KafkaError.of(code, "add");
+      }),
+    );
+    const topicData = [{ name: "orders", partitionData: [{ index: 0, records }] }];
+    const body = { transactionalId: key, acks: -1, timeoutMs: 3000, topicData };
+    const answer = await run(client.call(1, "Produce", body, { maxVersion: 11 }));
+    expect(answer.responses[0].partitionResponses[0].errorCode).toBe(0);
+  }
+
+  async function end(committed: boolean): Promise<void> {
+    const ended = { transactionalId: key, ...producer, committed };
+    const to = { kind: "transaction", key } as const;
+    const answer = await run(client.callCoordinator(to, "EndTxn", ended, { maxVersion: 4 }));
+    expect(answer.errorCode).toBe(0);
+  }
+
+  test("that are aborted or open are hidden from readers of what is committed", async () => {
+    await begin();
+    await produce(0, ["plain"]);
+    await send(["aborted"], 0);
+    await end(false);
+    await send(["committed", "too"], 1);
+    await end(true);
+    const stream = read({ isolation: "read_committed" }, {}, [0]).records();
+    expect(valuesOf(await take(stream, 3))).toEqual(["plain", "committed", "too"]);
+    await send(["open"], 3);
+    const next = stream.next();
+    await cluster.world.runFor(2000);
+    expect(consumer.lag("orders", 0)).toBe(0);
+    await end(true);
+    expect(valuesOf([(await run(next)).value as ConsumedRecord])).toEqual(["open"]);
+    await run(consumer.close());
+    const all = await take(read({}, {}, [0]).records(), 5);
+    expect(valuesOf(all)).toEqual(["plain", "aborted", "committed", "too", "open"]);
   });
 });
 

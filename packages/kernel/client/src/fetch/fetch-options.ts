@@ -41,13 +41,13 @@ export interface FetchOptions {
   readonly tools: Tools;
 }
 
-/** Settings that have a default: Kafka's (`ConsumerConfig`), and 1 MiB and 64 MiB for the queues. */
+/** Settings that have a default: Kafka's (`ConsumerConfig`), and 2 MiB and 64 MiB for the queues. */
 export const DEFAULT_FETCH_OPTIONS: Omit<FetchOptions, "tools"> = {
   minBytes: 1,
   maxBytes: 50 * 1024 * 1024,
   maxWaitMs: 500,
   maxPartitionBytes: 1024 * 1024,
-  queueBytes: 1024 * 1024,
+  queueBytes: 2 * 1024 * 1024,
   totalQueueBytes: 64 * 1024 * 1024,
   isolation: "read_uncommitted",
   reset: "latest",

@@ -150,6 +150,11 @@ export class Fetcher {
     return this.#assignment.takeFrom(this.#assignment.get(topic, partition));
   }
 
+  /** Keeps an error that is not about one partition for the next `take`, unless there is one already. */
+  raise(error: KafkaError): void {
+    this.#assignment.raise(error);
+  }
+
   // Answers
 
   /** Answer to a `fetch`. */

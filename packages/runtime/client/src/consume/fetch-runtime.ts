@@ -44,7 +44,7 @@ export class FetchRuntime {
   #timer: Timer | undefined;
   /** Monotonic time for which the timer is set; Infinity: it is not. */
   #timerAt = Infinity;
-  /** A bug, after which nothing is fetched any more. */
+  /** A bug, or the end of the client, after which nothing is fetched any more. */
   #crash: { readonly error: unknown } | undefined;
   #isClosed = false;
 
@@ -53,7 +53,10 @@ export class FetchRuntime {
     this.#options = options;
     this.#sources = sources;
     this.fetcher = new Fetcher(options, client.metadata);
-    this.#unobserve = client.observe(() => this.turn());
+    this.#unobserve = client.observe(() => {
+      this.#checkTopics();
+      this.turn();
+    });
   }
 
   get isClosed(): boolean {
@@ -63,6 +66,7 @@ export class FetchRuntime {
   /** Does what the last inputs of `fetcher` call for. To be called after each. */
   turn(): void {
     if (this.#isClosed) return;
+    if (this.#client.isClosed) this.#end(new KafkaError("CLOSED", "the client is closed"));
     this.#guard(() => {
       const moment = this.#moment();
       for (let rounds = 0; ; rounds++) {
@@ -86,7 +90,7 @@ export class FetchRuntime {
     });
   }
 
-  /** Throws the bug that has stopped the runtime, if there is one. */
+  /** Throws what has stopped the runtime, if anything has. */
   checkHealth(): void {
     if (this.#crash !== undefined) throw this.#crash.error;
   }
@@ -206,10 +210,25 @@ export class FetchRuntime {
     }
   }
 
+  /** Tells the application of topics that it may not read, or whose names cannot be. */
+  #checkTopics(): void {
+    const { metadata } = this.#client;
+    for (const topic of new Set(this.fetcher.assigned().map(one => one.topic))) {
+      const code = metadata.topicError(topic);
+      if (code === 0) continue;
+      const error = KafkaError.of(code, `topic ${topic}`);
+      if (!error.retriable) this.fetcher.raise(error);
+    }
+  }
+
   #stop(error: unknown): void {
+    this.#client.env.logger.error("a consumer has stopped after a bug", { error: String(error) });
+    this.#end(error);
+  }
+
+  #end(error: unknown): void {
     this.#crash ??= { error };
     this.#timer?.cancel();
-    this.#client.env.logger.error("a consumer has stopped after a bug", { error: String(error) });
     for (const wake of [...this.#waiting]) wake();
   }
 }
