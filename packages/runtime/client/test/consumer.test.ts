@@ -260,6 +260,8 @@ describe("positions", () => {
     const stream = consumer.records();
     await expect(refusal(stream.next())).resolves.toMatchObject({ name: "NO_OFFSET" });
     await expect(run(stream.next())).resolves.toEqual({ value: undefined, done: true });
+    // The error comes again after a back-off, which only the timer ends.
+    await expect(refusal(consumer.records().next())).resolves.toMatchObject({ name: "NO_OFFSET" });
     consumer.seek("orders", 0, 1);
     expect(valuesOf(await take(consumer.records(), 1))).toEqual(["b"]);
   });
@@ -364,6 +366,12 @@ describe("transactions", () => {
     expect(consumer.lag("orders", 0)).toBe(0);
     await end(true);
     expect(valuesOf([(await run(next)).value as ConsumedRecord])).toEqual(["open"]);
+    await run(consumer.close());
+    // Each fetch gives one batch of the log; those without visible records are no batches for the application.
+    const batches = read({ isolation: "read_committed", maxPartitionBytes: 1 }, {}, [0]).batches();
+    const sizes: number[] = [];
+    for (let i = 0; i < 3; i++) sizes.push((await run(batches.next())).value?.toArray().length ?? -1);
+    expect(sizes).toEqual([1, 2, 1]);
     await run(consumer.close());
     const all = await take(read({}, {}, [0]).records(), 5);
     expect(valuesOf(all)).toEqual(["plain", "aborted", "committed", "too", "open"]);
