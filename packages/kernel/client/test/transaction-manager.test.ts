@@ -274,6 +274,36 @@ describe("errors", () => {
     expect(scene.outcome(9)).toBe("done");
   });
 
+  test("in version 1 sequences that an aborted transaction has used up need a new epoch", () => {
+    const scene = new Scene(1);
+    scene.write("warm");
+    scene.world.send("lost", 0);
+    scene.world.poll();
+    scene.world.disconnect(0, 0, false);
+    expect(abort(scene)).toBe("done");
+    expect(scene.seen.map(({ api }) => api).slice(-2)).toEqual(["EndTxn", "InitProducerId"]);
+    scene.world.core.beginTransaction();
+    scene.write("next");
+    expect(scene.world.sent.at(-1)).toMatchObject({ value: "next", offset: 1, error: undefined });
+  });
+
+  test("an end without an answer is asked for again, after a search for the coordinator", () => {
+    const scene = new Scene();
+    scene.write("a");
+    scene.world.core.commitTransaction(1);
+    scene.world.poll();
+    const call = scene.world.calls.shift();
+    if (call === undefined) throw new Error("nobody ends the transaction");
+    // The coordinator has ended it, but the answer is lost.
+    scene.coordinator.handle(call);
+    scene.world.core.transactionFailed(call.id, new KafkaError("DISCONNECTED", "the connection was lost"), 0);
+    const effects = scene.world.core.poll(0);
+    expect(effects).toEqual([{ type: "findCoordinator", coordinator: { type: "transaction", key: "t" } }]);
+    scene.world.now = 50;
+    scene.coordinate();
+    expect([scene.outcome(1), scene.world.cluster.partitions[0]?.log[0]?.isCommitted]).toEqual(["done", true]);
+  });
+
   test("a transactional id that is not allowed can be tried again", () => {
     const world = new World({ transactionalId: "t" });
     world.core.initTransactions(0);

@@ -10,7 +10,12 @@ let producers: Producer[] = [];
 
 beforeEach(async () => {
   cluster = new SimCluster({
-    settings: { "offsets.topic.num.partitions": "3", "transaction.state.log.num.partitions": "3" },
+    settings: {
+      "offsets.topic.num.partitions": "3",
+      "transaction.state.log.num.partitions": "3",
+      "transaction.state.log.replication.factor": "3",
+      "offsets.topic.replication.factor": "3",
+    },
   });
   await cluster.startAll();
   client = clientOf("producer");
@@ -54,6 +59,9 @@ const errorOf = (promise: Promise<unknown>): Promise<KafkaError> =>
     ),
   );
 
+/** Epochs of the producers of the batches in partition 0 that `committed` has read last. */
+let epochs: number[] = [];
+
 /** Values in partition 0, those of committed transactions only. */
 async function committed(topic: string): Promise<string[]> {
   const { crypto, codecs } = cluster.clientEnv;
@@ -71,6 +79,7 @@ async function committed(topic: string): Promise<string[]> {
   );
   const open = new Set<bigint>();
   const values: string[] = [];
+  epochs = [];
   for (const chunk of answer?.records ?? []) {
     for (const batch = new BatchCursor(chunk); batch.next(); ) {
       expect(batch.intact(crypto.crc32c)).toBe(true);
@@ -78,6 +87,7 @@ async function committed(topic: string): Promise<string[]> {
         open.add(aborted.shift()?.producerId ?? -1n);
       if (batch.isControl) open.delete(batch.producerId);
       if (batch.isControl || open.has(batch.producerId)) continue;
+      epochs.push(batch.producerEpoch);
       const records = new RecordCursor().open(batch, codecs);
       while (records.next()) values.push(new TextDecoder().decode(records.value() ?? new Uint8Array(0)));
     }
@@ -238,6 +248,8 @@ describe.each(["1", "2"])("transactions of version %s", version => {
     expect((await errorOf(failed)).message).toContain("the work has failed");
     await run(producer.transaction(open => open.send({ topic: "orders", value: "last" })));
     await untilCommitted("orders", ["t0", "t2", "last"]);
+    // Each end of a transaction raises the epoch in version 2, and in version 1 none does.
+    expect(epochs).toEqual(version === "2" ? [0, 2, 4] : [0, 0, 0]);
   });
 
   test("commit the offsets of a consumer", async () => {
@@ -279,5 +291,32 @@ describe.each(["1", "2"])("transactions of version %s", version => {
     await untilCommitted("orders", ["second"]);
     await run(second.close());
     otherClient.close();
+  });
+
+  test("stay whole when brokers die", async () => {
+    const producer = start({ transactionalId: "t", batchBytes: 60, deliveryTimeoutMs: 20_000 });
+    await run(producer.initTransactions());
+    const values: string[] = [];
+    for (let i = 0; i < 12; i++) {
+      if (i === 4) cluster.end((await cluster.partition("orders")).leader, "kill");
+      if (i === 9) await Promise.all([1, 2, 3].filter(id => !cluster.nodes.has(id)).map(id => cluster.start(id)));
+      const own = [0, 1, 2].map(part => `t${i}-${part}`);
+      // An aborted transaction is begun again, as an application does.
+      for (let attempt = 0; ; attempt++) {
+        try {
+          await run(
+            producer.transaction(async open => {
+              await Promise.all(own.map(value => open.send({ topic: "orders", value })));
+            }),
+          );
+          break;
+        } catch (error) {
+          expect(error).toMatchObject({ fatal: false });
+          expect(attempt).toBeLessThan(5);
+        }
+      }
+      values.push(...own);
+    }
+    await untilCommitted("orders", values);
   });
 });

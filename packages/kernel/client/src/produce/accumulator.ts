@@ -124,7 +124,7 @@ export class Accumulator<T> {
   refusalOf(record: OutgoingRecord): KafkaError | undefined {
     const { key, value, headers, timestamp } = record;
     if (!(Number.isSafeInteger(timestamp) && timestamp >= 0)) {
-      return new KafkaError("INVALID_ARGUMENT", `The timestamp ${String(timestamp)} of a record is not a time.`);
+      return new KafkaError("INVALID_ARGUMENT", `the timestamp ${String(timestamp)} of a record is not a time`);
     }
     const most = 3 * ((key?.length ?? 0) + (value?.length ?? 0));
     if (most <= this.#harmless && (headers === undefined || headers.length === 0)) return undefined;
@@ -135,7 +135,7 @@ export class Accumulator<T> {
     const bytes = Math.min(maxRequestBytes, bufferBytes);
     return new KafkaError(
       "RECORD_TOO_LARGE",
-      `A record for topic ${record.topic} takes ${size} bytes, more than ${limit} of ${bytes} bytes.`,
+      `a record for topic ${record.topic} takes ${size} bytes, more than ${limit} of ${bytes} bytes`,
     );
   }
 

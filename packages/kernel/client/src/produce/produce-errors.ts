@@ -55,6 +55,6 @@ export function failureOf(what: string, answer: PartitionAnswer): BatchFailure {
     batchIndex,
     KafkaError.of(code, what, batchIndexErrorMessage ?? errorMessage),
   ]);
-  const others = `${what}: another record of the batch was refused, so this one was not written.`;
+  const others = `${what}: another record of the batch was refused, so this one was not written`;
   return { error: new KafkaError("BATCH_REFUSED", others, { cause: error }), records: new Map(records) };
 }

@@ -155,7 +155,7 @@ export class ProducerCore<T> {
   #ofTransactions(work: (transactions: TransactionManager<T>) => KafkaError | undefined): KafkaError | undefined {
     if (this.#closing !== undefined || this.#isClosed) return this.#closedError();
     if (this.#transactions !== undefined) return work(this.#transactions);
-    return new KafkaError("ILLEGAL_STATE", "A producer without a transactional id has no transactions.");
+    return new KafkaError("ILLEGAL_STATE", "a producer without a transactional id has no transactions");
   }
 
   // Close
@@ -201,7 +201,7 @@ export class ProducerCore<T> {
   }
 
   #closedError(): KafkaError {
-    return new KafkaError("CLOSED", "The producer is closed.");
+    return new KafkaError("CLOSED", "the producer is closed");
   }
 }
 

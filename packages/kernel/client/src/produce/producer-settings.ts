@@ -112,14 +112,14 @@ function refuse(message: string): never {
 export function producerSettings(options: ProducerOptions): ProducerSettings {
   const given: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(DEFAULTS, name)) refuse(`A producer has no setting ${name}.`);
+    if (!Object.hasOwn(DEFAULTS, name)) refuse(`a producer has no setting ${name}`);
     if (value !== undefined) given[name] = value;
   }
   const settings = { ...DEFAULTS, ...given };
   for (const name of Object.keys(RANGES) as NumberKey[]) checkNumber(name, settings[name]);
   checkCompression(settings.compression);
   const { requestTimeoutMs, lingerMs, transactionalId } = settings;
-  if (transactionalId === "") refuse("The transactional id is empty.");
+  if (transactionalId === "") refuse("the transactional id is empty");
   return {
     ...settings,
     idempotent: idempotence(settings, options.idempotent),
@@ -134,14 +134,14 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
 function checkNumber(name: NumberKey, value: number): void {
   const [least, greatest] = RANGES[name];
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= greatest) return;
-  refuse(`The setting ${name} must be a whole number from ${least} to ${greatest}, not ${String(value)}.`);
+  refuse(`the setting ${name} must be a whole number from ${least} to ${greatest}, not ${String(value)}`);
 }
 
 function checkCompression({ codec, level }: Compression): void {
-  if (CODEC_NAMES[codec] === undefined) refuse(`There is no compression codec ${String(codec)}.`);
+  if (CODEC_NAMES[codec] === undefined) refuse(`there is no compression codec ${String(codec)}`);
   const [least, greatest] = LEVELS[codec] ?? [-Infinity, Infinity];
   if (Number.isInteger(level) && level >= least && level <= greatest && !(codec === 1 && level === 0)) return;
-  refuse(`The codec ${CODEC_NAMES[codec]} has no level ${String(level)}.`);
+  refuse(`the codec ${CODEC_NAMES[codec]} has no level ${String(level)}`);
 }
 
 function idempotence(settings: ProducerSettings, asked: boolean | undefined): boolean {
@@ -154,12 +154,12 @@ function idempotence(settings: ProducerSettings, asked: boolean | undefined): bo
           ? `at most ${IDEMPOTENT_IN_FLIGHT} requests in flight`
           : undefined;
   if (settings.transactionalId !== null) {
-    if (asked === false) refuse("A producer with a transactional id is idempotent.");
-    if (obstacle !== undefined) refuse(`A transactional producer needs ${obstacle}.`);
+    if (asked === false) refuse("a producer with a transactional id is idempotent");
+    if (obstacle !== undefined) refuse(`a transactional producer needs ${obstacle}`);
     return true;
   }
   if (obstacle === undefined) return settings.idempotent;
-  if (asked === true) refuse(`An idempotent producer needs ${obstacle}.`);
+  if (asked === true) refuse(`an idempotent producer needs ${obstacle}`);
   return false;
 }
 
@@ -168,6 +168,6 @@ function deliveryTimeout(settings: ProducerSettings, asked: number | undefined):
   if (settings.deliveryTimeoutMs >= least) return settings.deliveryTimeoutMs;
   if (asked === undefined) return least;
   return refuse(
-    `The delivery timeout of ${asked} ms is less than the linger time and the request timeout, ${least} ms.`,
+    `the delivery timeout of ${asked} ms is less than the linger time and the request timeout, ${least} ms`,
   );
 }

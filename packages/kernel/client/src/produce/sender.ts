@@ -5,6 +5,7 @@ import {
   type LeaderEpoch,
   nearestNumber,
   type Offset,
+  type Uuid,
   ZERO_UUID,
 } from "@samsa/base";
 import { type Apis, Errors, type Infer } from "@samsa/protocol";
@@ -31,6 +32,8 @@ export type ProduceAnswer = Infer<(typeof Apis)["Produce"]["response"]>;
 interface Call<T> {
   readonly brokerId: BrokerId;
   readonly batches: readonly ProducerBatch<T>[];
+  /** Names of the topics by id, as they were when the request left. */
+  readonly names: Map<Uuid, string>;
   /** Bytes of the batches. */
   size: number;
 }
@@ -118,7 +121,7 @@ export class Sender<T> {
       if (!this.#mayLeave(queue, batch) || this.#backsOffUntil(batch, leader.leaderEpoch) > now) continue;
       let call = calls.get(leader.leaderId);
       if (call === undefined) {
-        call = { brokerId: leader.leaderId, batches: [], size: 0, isFull: false };
+        call = { brokerId: leader.leaderId, batches: [], names: new Map(), size: 0, isFull: false };
         calls.set(leader.leaderId, call);
       }
       // A batch that is larger than any request goes alone.
@@ -244,7 +247,9 @@ export class Sender<T> {
       else partitions.push(partition);
     }
     const topicData = [...topics].map(([name, partitionData]) => {
-      return { name, topicId: cluster.topic(name)?.id ?? ZERO_UUID, partitionData };
+      const topicId = cluster.topic(name)?.id ?? ZERO_UUID;
+      call.names.set(topicId, name);
+      return { name, topicId, partitionData };
     });
     // Version 13 names topics by id, so all ids must be known.
     const named = topicData.every(({ topicId }) => topicId !== ZERO_UUID) ? 13 : 12;
@@ -263,7 +268,7 @@ export class Sender<T> {
     const waiting = new Set(call.batches);
     const leaders: LeaderHint[] = [];
     for (const { name, topicId, partitionResponses } of response?.responses ?? []) {
-      const topic = name === "" ? this.#parts.cluster.topicOf(topicId)?.name : name;
+      const topic = name === "" ? call.names.get(topicId) : name;
       for (const answer of partitionResponses) {
         for (const batch of waiting) {
           if (batch.queue.topic !== topic || batch.queue.partition !== answer.index) continue;
@@ -413,7 +418,7 @@ export class Sender<T> {
       if (batch.createdMs + deliveryTimeoutMs > now) return;
       const age = Math.round(now - batch.createdMs);
       const tries = batch.attempts + (batch.isOnWire ? 1 : 0);
-      const message = `${describe(batch)}: no acknowledgement within ${age} ms and ${tries} attempts.`;
+      const message = `${describe(batch)}: no acknowledgement within ${age} ms and ${tries} attempts`;
       this.#giveUp(batch, wholeFailure(new KafkaError("DELIVERY_TIMED_OUT", message)));
     }
   }
@@ -427,7 +432,7 @@ export class Sender<T> {
   #abortWaiting(reason: KafkaError | undefined): void {
     for (const batch of this.#accumulator.incomplete) {
       if (batch.isOnWire) continue;
-      const message = `${describe(batch)}: the transaction was aborted before the record was written.`;
+      const message = `${describe(batch)}: the transaction was aborted before the record was written`;
       const error = reason ?? new KafkaError("TRANSACTION_ABORTED", message);
       if (batch.hasSequence) this.#transactions?.sequenceLost();
       this.#accumulator.settle(batch, -1, -1, wholeFailure(error));
@@ -436,7 +441,7 @@ export class Sender<T> {
 }
 
 function describe<T>({ queue, count }: ProducerBatch<T>): string {
-  return `Batch of ${count} records for partition ${queue.partition} of topic ${queue.topic}`;
+  return `batch of ${count} records for partition ${queue.partition} of topic ${queue.topic}`;
 }
 
 function made(errorCode: number): Verdict {

@@ -150,7 +150,7 @@ export class TransactionManager<T> {
       if (this.#state !== "IN_TRANSACTION" && this.#state !== "ABORTABLE_ERROR")
         return this.#illegal("abortTransaction");
       this.#setState("ABORTING_TRANSACTION");
-      this.#dropRequests(new KafkaError("TRANSACTION_ABORTED", "The transaction was aborted."));
+      this.#dropRequests(new KafkaError("TRANSACTION_ABORTED", "the transaction was aborted"));
       this.#enqueueEnd(false);
       return undefined;
     });
@@ -162,7 +162,7 @@ export class TransactionManager<T> {
     if (refusal !== undefined) return refusal;
     if (this.#state !== "IN_TRANSACTION") return this.#illegal("sendOffsetsToTransaction");
     if (group.groupId === "")
-      return new KafkaError("INVALID_ARGUMENT", "The offsets of a consumer without a group cannot be committed.");
+      return new KafkaError("INVALID_ARGUMENT", "the offsets of a consumer without a group cannot be committed");
     if (offsets.length === 0) {
       this.#parts.out.settle(token);
       return undefined;
@@ -193,11 +193,11 @@ export class TransactionManager<T> {
   }
 
   #noTransactions(name: string): KafkaError {
-    return new KafkaError("ILLEGAL_STATE", `A producer without a transactional id has no ${name}.`);
+    return new KafkaError("ILLEGAL_STATE", `a producer without a transactional id has no ${name}`);
   }
 
   #illegal(name: string): KafkaError {
-    return new KafkaError("ILLEGAL_STATE", `${name} is not possible in the state ${this.#state}.`);
+    return new KafkaError("ILLEGAL_STATE", `${name} is not possible in the state ${this.#state}`);
   }
 
   // Partitions of the transaction
@@ -241,7 +241,7 @@ export class TransactionManager<T> {
   /** The broker may miss a sequence of the transaction that the producer has given up. */
   sequenceLost(): void {
     if (!this.isInTransaction) return;
-    const message = "A record of the transaction may not have been written.";
+    const message = "a record of the transaction may not have been written";
     this.#toAbortable(new KafkaError("DELIVERY_TIMED_OUT", message));
   }
 
@@ -507,7 +507,7 @@ export class TransactionManager<T> {
         else if (!this.#isV2) return this.#fail(request, error, true);
         return this.#fail(request, error, false);
       case "mismatch": {
-        const message = `The offsets were not committed with the transaction: ${error.message}`;
+        const message = `the offsets were not committed with the transaction: ${error.message}`;
         return this.#fail(request, new KafkaError("COMMIT_FAILED", message, { cause: error }), false);
       }
       case "abort":
@@ -545,7 +545,7 @@ export class TransactionManager<T> {
     else if ("token" in request) {
       this.#parts.out.settle(
         request.token,
-        this.#lastError ?? new KafkaError("TRANSACTION_ABORTED", "The transaction was aborted."),
+        this.#lastError ?? new KafkaError("TRANSACTION_ABORTED", "the transaction was aborted"),
       );
     }
   }

@@ -37,7 +37,7 @@ export class TransactionOperation<T> {
       this.#name = undefined;
       return undefined;
     }
-    return new KafkaError("ILLEGAL_STATE", `The call of ${this.#name} must be repeated until it ends, before ${name}.`);
+    return new KafkaError("ILLEGAL_STATE", `the call of ${this.#name} must be repeated until it ends, before ${name}`);
   }
 
   start(name: OperationName, token: number): void {

@@ -38,7 +38,7 @@ export class BlockedSends {
    */
   wait(topic: string, patience: Patience, late: () => KafkaError, attempt: () => boolean): Promise<void> {
     if (this.#size >= MOST) {
-      return Promise.reject(new KafkaError("BUFFER_EXHAUSTED", `More than ${MOST} sends wait for memory or metadata.`));
+      return Promise.reject(new KafkaError("BUFFER_EXHAUSTED", `more than ${MOST} sends wait for memory or metadata`));
     }
     return patiently<void>(this.#env, patience, late, (resolve, reject) => {
       const blocked: Blocked = { attempt, resolve, reject };

@@ -94,6 +94,6 @@ export class ProducerCalls {
   #errorOf(error: unknown): KafkaError {
     if (error instanceof KafkaError) return error;
     this.#client.env.logger.error("a request of the producer failed", { error: String(error) });
-    return new KafkaError("PROTOCOL_VIOLATION", "The request of the producer failed.", { cause: error });
+    return new KafkaError("PROTOCOL_VIOLATION", "the request of the producer failed", { cause: error });
   }
 }

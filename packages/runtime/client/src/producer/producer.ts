@@ -17,7 +17,7 @@ import { ProducerCalls } from "./producer-calls.ts";
 import type { Acknowledge, BatchResult, ProducerRecord, RecordMetadata } from "./records.ts";
 import { BatchTicket, OfferTicket, SendTicket, type Ticket } from "./tickets.ts";
 
-/** Settings of a producer. Requests in flight and timeouts of requests are those of its `ClusterClient`. */
+/** Settings of a producer. The timeout of requests is that of its `ClusterClient`. */
 export interface ProducerOptions extends Omit<CoreOptions, "requestTimeoutMs"> {
   /** Longest time that a send waits for memory or metadata (`max.block.ms`); 60 s by default. */
   readonly maxBlockMs?: number | undefined;
@@ -174,11 +174,7 @@ export class Producer {
    * end of the record.
    */
   offer(record: ProducerRecord, acknowledge?: Acknowledge): boolean {
-    const error = this.#topicErrors.get(record.topic);
-    if (error !== undefined) {
-      this.#topicErrors.delete(record.topic);
-      throw error;
-    }
+    if (this.#topicErrors.size > 0) this.#throwTopicError(record.topic);
     const timestamp = record.timestamp ?? this.#client.env.clock.now();
     const ticket = acknowledge === undefined ? undefined : new OfferTicket(timestamp, acknowledge, this.#report);
     const isTaken = !this.#blocked.has(record.topic) && this.#append(record, timestamp, ticket, 0);
@@ -187,6 +183,13 @@ export class Producer {
       if (this.#client.metadata.topic(record.topic) === undefined) this.#lookUp(record.topic);
     }
     return isTaken;
+  }
+
+  #throwTopicError(topic: string): void {
+    const error = this.#topicErrors.get(topic);
+    if (error === undefined) return;
+    this.#topicErrors.delete(topic);
+    throw error;
   }
 
   /** Resolves when `offer` may take a record again: at once if it has taken the last one. */
@@ -217,7 +220,7 @@ export class Producer {
   /** Throws for a partition that no topic can have. Others may be added to the topic at any time. */
   #checkPartition(topic: string, partition: PartitionIndex | undefined): void {
     if (partition === undefined || (Number.isInteger(partition) && partition >= 0)) return;
-    throw new KafkaError("INVALID_ARGUMENT", `Topic ${topic} has no partition ${String(partition)}.`);
+    throw new KafkaError("INVALID_ARGUMENT", `topic ${topic} has no partition ${String(partition)}`);
   }
 
   /** Keeps the topic in the metadata. */
@@ -243,11 +246,11 @@ export class Producer {
     if (code !== 0) return KafkaError.of(code, `topic ${topic}`);
     const within = `within ${this.#maxBlockMs} ms`;
     if (this.#core.isExhausted) {
-      return new KafkaError("BUFFER_EXHAUSTED", `The producer had no memory for a record ${within}.`);
+      return new KafkaError("BUFFER_EXHAUSTED", `the producer had no memory for a record ${within}`);
     }
     const count = metadata.topic(topic)?.partitions.length;
     const why = count === undefined ? "not known" : `known with ${count} partitions only`;
-    return new KafkaError("TIMED_OUT", `Topic ${topic} was ${why} ${within}.`);
+    return new KafkaError("TIMED_OUT", `topic ${topic} was ${why} ${within}`);
   }
 
   /** Asks for a topic, once at a time. */
@@ -427,7 +430,7 @@ export class Producer {
 
   #operate(name: string, options: OperationOptions, start: (token: number) => KafkaError | undefined): Promise<void> {
     const token = this.#nextToken++;
-    const late = (): KafkaError => new KafkaError("TIMED_OUT", `${name} has not ended in time; it may be repeated.`);
+    const late = (): KafkaError => new KafkaError("TIMED_OUT", `${name} has not ended in time; it may be repeated`);
     return patiently<void>(this.#client.env, this.#client.patience(options), late, (resolve, reject) => {
       this.#operations.set(token, error => (error === undefined ? resolve() : reject(error)));
       const refusal = start(token);
@@ -446,7 +449,7 @@ export class Producer {
    */
   async close(options: OperationOptions = {}): Promise<void> {
     if (this.#isClosed) return;
-    this.#blocked.fail(new KafkaError("CLOSED", "The producer is closed."));
+    this.#blocked.fail(new KafkaError("CLOSED", "the producer is closed"));
     try {
       await this.#operate("close", options, token => {
         this.#core.close(token);
@@ -466,5 +469,5 @@ export class Producer {
 
 function kafkaError(error: unknown): KafkaError {
   if (error instanceof KafkaError) return error;
-  return new KafkaError("INVALID_ARGUMENT", "The record cannot be sent.", { cause: error });
+  return new KafkaError("INVALID_ARGUMENT", "the record cannot be sent", { cause: error });
 }
