@@ -12,7 +12,7 @@ import {
   producerSettings,
   type TransactionAnswer,
   type TransactionCall,
-} from "../src/index.ts";
+} from "../../src/index.ts";
 import { type Mishap, ModelCluster, ModelView, TOPIC, TOPIC_ID } from "./model-cluster.ts";
 
 export const tools = { crc32c: nodeCrc32c(), codecs: nodeCodecs() };

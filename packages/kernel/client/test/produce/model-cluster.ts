@@ -2,7 +2,7 @@
 import { type BrokerId, type LeaderEpoch, parseUuid, type PartitionIndex, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, readRecords, type Tools } from "@samsa/records";
-import type { ClusterView, ProduceCall, TopicView } from "../src/index.ts";
+import type { ClusterView, ProduceCall, TopicView } from "../../src/index.ts";
 
 export const TOPIC = "orders";
 export const TOPIC_ID: Uuid = parseUuid("AAAAAAAAAAAAAAAAAAAAAQ") as Uuid;

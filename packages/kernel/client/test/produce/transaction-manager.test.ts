@@ -1,6 +1,6 @@
 import { Errors } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
-import { KafkaError, type TransactionCall } from "../src/index.ts";
+import { KafkaError, type TransactionCall } from "../../src/index.ts";
 import { TOPIC } from "./model-cluster.ts";
 import { ModelCoordinator } from "./model-coordinator.ts";
 import { World } from "./producer-world.ts";

@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import { BatchCursor, defaultCompression } from "@samsa/records";
 import { describe, expect, test } from "vitest";
-import { APPEND, KafkaError, type ProduceCall, type ProducerOptions } from "../src/index.ts";
+import { APPEND, KafkaError, type ProduceCall, type ProducerOptions } from "../../src/index.ts";
 import { TOPIC } from "./model-cluster.ts";
 import { type Sent, World } from "./producer-world.ts";
 
@@ -219,6 +219,18 @@ describe("answers", () => {
     expect(records.map(({ offset }) => offset)).toEqual(records.map((_, i) => i));
     expect(made.settled.has(0)).toBe(true);
     expect(made.core.usedBytes).toBe(0);
+  });
+
+  test("records of one call that is split get the offsets of their places", () => {
+    const made = world({ batchBytes: 1000, adaptiveLinger: false }, { brokers: 1, partitions: 1, limit: 300 });
+    const call: Sent[] = [];
+    for (let i = 0; i < 20; i++) {
+      const value = `${i}-${"x".repeat(30)}`;
+      expect(made.core.append({ topic: TOPIC, key: null, value, timestamp: 1 }, 0, call, i)).toBe(0);
+      call.push({ value, partition: 0, ends: 0, offset: undefined, error: undefined });
+    }
+    made.finish();
+    expect(call.map(({ ends, offset }) => [ends, offset])).toEqual(call.map((_, i) => [1, i]));
   });
 
   test("a record that is too large for the broker fails alone", () => {

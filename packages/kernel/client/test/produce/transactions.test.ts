@@ -1,7 +1,7 @@
 import { Errors } from "@samsa/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { KafkaError, type TransactionOffset } from "../src/index.ts";
+import { KafkaError, type TransactionOffset } from "../../src/index.ts";
 import { ERRORS_AFTER, ERRORS_BEFORE, TOPIC } from "./model-cluster.ts";
 import { ModelCoordinator } from "./model-coordinator.ts";
 import { type Sent, World } from "./producer-world.ts";

@@ -1,6 +1,6 @@
 /** Dumb model of a transaction coordinator, in both versions of the protocol of transactions. */
 import { Errors } from "@samsa/protocol";
-import type { ProduceCall, TransactionAnswer, TransactionCall } from "../src/index.ts";
+import type { ProduceCall, TransactionAnswer, TransactionCall } from "../../src/index.ts";
 import type { ModelCluster } from "./model-cluster.ts";
 
 const PRODUCER_ID = 7n;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { KafkaError, type ProducerOptions } from "../src/index.ts";
+import { KafkaError, type ProducerOptions } from "../../src/index.ts";
 import { ERRORS_AFTER, ERRORS_BEFORE } from "./model-cluster.ts";
 import { type Sent, World } from "./producer-world.ts";
 
