@@ -161,6 +161,23 @@ describe("records", () => {
     expect(await cluster.consume("orders")).toEqual(values);
   });
 
+  test("that nobody waits for are reported when they fail, and a flush waits for all", async () => {
+    await cluster.createTopic("orders", [2, 3, 1], [{ name: "max.message.bytes", value: "300" }]);
+    const lost: unknown[] = [];
+    const producer = start({ batchBytes: 200, bufferBytes: 2048, onLost: record => lost.push(record) });
+    while (!producer.offer({ topic: "orders", value: "x".repeat(500) })) await run(producer.drained());
+    let ended = 0;
+    const sends = Array.from({ length: 100 }, (_, i) =>
+      producer.send({ topic: "orders", value: `value-${i}` }).then(() => ended++),
+    );
+    await run(producer.flush());
+    expect(ended).toBe(100);
+    await run(Promise.all(sends));
+    expect(lost).toEqual([
+      { topic: "orders", partition: 0, count: 1, error: expect.objectContaining({ name: "MESSAGE_TOO_LARGE" }) },
+    ]);
+  });
+
   test("that cannot be sent are refused with a name", async () => {
     await cluster.createTopic("orders", [2, 3, 1], []);
     const producer = start({ maxBlockMs: 500, maxRequestBytes: 1000 });
@@ -250,6 +267,32 @@ describe.each(["1", "2"])("transactions of version %s", version => {
     await untilCommitted("orders", ["t0", "t2", "last"]);
     // Each end of a transaction raises the epoch in version 2, and in version 1 none does.
     expect(epochs).toEqual(version === "2" ? [0, 2, 4] : [0, 0, 0]);
+  });
+
+  test("have all records that were sent before their end, or none", async () => {
+    const producer = start({ transactionalId: "t", batchBytes: 100, bufferBytes: 1024, maxBlockMs: 2000 });
+    await run(producer.initTransactions());
+    const values = Array.from({ length: 60 }, (_, i) => `value-${i}`);
+    const ends: Promise<unknown>[] = [];
+    // Most of them wait for memory when the transaction ends.
+    await run(
+      producer.transaction(async open => {
+        ends.push(...values.map(value => open.send({ topic: "orders", value })));
+      }),
+    );
+    await run(Promise.all(ends));
+    let late: Promise<KafkaError> | undefined;
+    const failed = producer.transaction(async open => {
+      ends.push(open.send({ topic: "orders", value: "half" }));
+      late = errorOf(open.send({ topic: "missing", value: "other half" }));
+    });
+    expect((await errorOf(failed)).name).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+    expect((await late)?.name).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+    producer.beginTransaction();
+    const dropped = values.map(value => errorOf(producer.send({ topic: "orders", value: `dropped ${value}` })));
+    await run(producer.abortTransaction());
+    expect((await Promise.all(dropped)).at(-1)?.name).toBe("TRANSACTION_ABORTED");
+    await untilCommitted("orders", values);
   });
 
   test("commit the offsets of a consumer", async () => {

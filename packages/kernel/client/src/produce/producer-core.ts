@@ -71,7 +71,10 @@ export class ProducerCore<T> {
     if (refusal !== undefined) return refusal;
     if (this.#closing !== undefined || this.#isClosed) return this.#closedError();
     const invalid = this.#accumulator.refusalOf(record);
-    if (invalid !== undefined) return invalid;
+    if (invalid !== undefined) {
+      this.#transactions?.sendFailed(invalid);
+      return invalid;
+    }
     const topic = this.#accumulator.topicQueues(record.topic);
     const queue = topic === undefined ? undefined : this.#accumulator.queueFor(topic, record, now);
     if (topic === undefined || queue === undefined) return APPEND.UNKNOWN;
@@ -80,6 +83,11 @@ export class ProducerCore<T> {
     if (ticket !== undefined) queue.waiting[queue.waiting.length - 1]?.assign(ticket, index);
     this.#transactions?.join(queue);
     return partition;
+  }
+
+  /** Takes the failure of a send that never got as far as `append`: a transaction that lacks it can only be aborted. */
+  sendFailed(error: KafkaError): void {
+    this.#transactions?.sendFailed(error);
   }
 
   /** Sends what may leave now, gives up what has taken too long, and returns the effects of all inputs since. */

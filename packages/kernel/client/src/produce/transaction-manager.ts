@@ -238,6 +238,11 @@ export class TransactionManager<T> {
     else if (this.isTransactional && this.isInTransaction) this.#toAbortable(error);
   }
 
+  /** A record of the transaction was not even appended: without it the transaction is not whole. */
+  sendFailed(error: KafkaError): void {
+    if (this.#state === "IN_TRANSACTION") this.#abortable(error);
+  }
+
   /** The broker may miss a sequence of the transaction that the producer has given up. */
   sequenceLost(): void {
     if (!this.isInTransaction) return;

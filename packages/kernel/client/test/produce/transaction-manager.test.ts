@@ -253,6 +253,18 @@ describe("errors", () => {
     }
   });
 
+  test("a record that cannot be sent makes the transaction abortable, without a new epoch", () => {
+    const scene = new Scene(1, { initProducerIdVersion: 2 });
+    scene.write("a");
+    expect(scene.world.send("x".repeat(2_000_000), 0)).toMatchObject({ name: "RECORD_TOO_LARGE" });
+    expect(scene.world.core.commitTransaction(1)).toMatchObject({ name: "RECORD_TOO_LARGE", abortable: true });
+    expect(abort(scene)).toBe("done");
+    expect(scene.seen.at(-1)?.api).toBe("EndTxn");
+    scene.world.core.beginTransaction();
+    scene.world.core.sendFailed(new KafkaError("TIMED_OUT", "no metadata"));
+    expect(scene.world.core.state).toBe("ABORTABLE_ERROR");
+  });
+
   test("a batch that fails is the end if the epoch cannot be raised", () => {
     const scene = new Scene(1, { initProducerIdVersion: 2 });
     scene.write("bad");

@@ -1,4 +1,4 @@
-import type { Env } from "@samsa/base";
+import { type Env, ignored } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import { patiently, type Patience } from "../cluster/deadline.ts";
 
@@ -10,6 +10,7 @@ interface Blocked {
   readonly reject: (error: unknown) => void;
 }
 
+const nothing = ignored("whoever sends takes the outcome");
 /** Most sends that wait; records beyond the memory of the producer are bounded as well. */
 const MOST = 100_000;
 
@@ -17,6 +18,8 @@ const MOST = 100_000;
 export class BlockedSends {
   readonly #env: Env;
   readonly #topics = new Map<string, Set<Blocked>>();
+  /** Ends of the waits, good or bad. */
+  readonly #ends = new Set<Promise<void>>();
   #size = 0;
 
   constructor(env: Env) {
@@ -40,7 +43,7 @@ export class BlockedSends {
     if (this.#size >= MOST) {
       return Promise.reject(new KafkaError("BUFFER_EXHAUSTED", `more than ${MOST} sends wait for memory or metadata`));
     }
-    return patiently<void>(this.#env, patience, late, (resolve, reject) => {
+    const wait = patiently<void>(this.#env, patience, late, (resolve, reject) => {
       const blocked: Blocked = { attempt, resolve, reject };
       let waiting = this.#topics.get(topic);
       if (waiting === undefined) this.#topics.set(topic, (waiting = new Set()));
@@ -48,6 +51,14 @@ export class BlockedSends {
       this.#size++;
       return () => this.#remove(topic, blocked);
     });
+    const end: Promise<void> = wait.then(nothing, nothing).then(() => void this.#ends.delete(end));
+    this.#ends.add(end);
+    return wait;
+  }
+
+  /** Resolves when all that wait now have gone on or failed. */
+  async passed(): Promise<void> {
+    await Promise.all(this.#ends);
   }
 
   #remove(topic: string, blocked: Blocked): void {

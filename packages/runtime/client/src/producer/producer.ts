@@ -1,6 +1,7 @@
 import { type PartitionIndex, type Timer } from "@samsa/base";
 import {
   APPEND,
+  type Delivery,
   type GroupMembership,
   KafkaError,
   ProducerCore,
@@ -14,13 +15,15 @@ import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type CancelSignal, patiently } from "../cluster/deadline.ts";
 import { BlockedSends } from "./blocked-sends.ts";
 import { ProducerCalls } from "./producer-calls.ts";
-import type { Acknowledge, BatchResult, ProducerRecord, RecordMetadata } from "./records.ts";
+import type { Acknowledge, BatchResult, LostRecords, ProducerRecord, RecordMetadata } from "./records.ts";
 import { BatchTicket, OfferTicket, SendTicket, type Ticket } from "./tickets.ts";
 
 /** Settings of a producer. The timeout of requests is that of its `ClusterClient`. */
 export interface ProducerOptions extends Omit<CoreOptions, "requestTimeoutMs"> {
   /** Longest time that a send waits for memory or metadata (`max.block.ms`); 60 s by default. */
   readonly maxBlockMs?: number | undefined;
+  /** Called with records that failed and were offered without a callback; by default a warning is logged. */
+  readonly onLost?: ((lost: LostRecords) => void) | undefined;
 }
 
 /** Options of an operation that waits. */
@@ -46,6 +49,7 @@ export class Producer {
   readonly #calls: ProducerCalls;
   readonly #blocked: BlockedSends;
   readonly #maxBlockMs: number;
+  readonly #onLost: (lost: LostRecords) => void;
   readonly #stopObserving: () => void;
   readonly #operations = new Map<number, (error: KafkaError | undefined) => void>();
   /** Errors of topics that `offer` could not use, until its next call. */
@@ -64,10 +68,11 @@ export class Producer {
 
   /** Throws `KafkaError` INVALID_ARGUMENT for settings that cannot be. */
   constructor(client: ClusterClient, options: ProducerOptions = {}) {
-    const { maxBlockMs = DEFAULT_MAX_BLOCK_MS, ...rest } = options;
+    const { maxBlockMs = DEFAULT_MAX_BLOCK_MS, onLost, ...rest } = options;
     const { requestTimeoutMs } = client.settings;
     this.#client = client;
     this.#maxBlockMs = maxBlockMs;
+    this.#onLost = onLost ?? (lost => this.#warn(lost));
     this.settings = producerSettings({ ...rest, requestTimeoutMs });
     const { env } = client;
     const seed = Math.floor(env.random.next() * MAX_SEED);
@@ -98,7 +103,10 @@ export class Producer {
     const attempt = (): boolean => this.#append(record, timestamp, ticket, 0);
     try {
       if (this.#blocked.has(record.topic) || !attempt()) {
-        this.#block(record.topic, signal, attempt).catch((error: unknown) => ticket.fail(error));
+        this.#block(record.topic, signal, attempt).catch((error: unknown) => {
+          this.#sendFailed(error);
+          ticket.fail(error);
+        });
       }
     } catch (error) {
       ticket.fail(error);
@@ -164,6 +172,7 @@ export class Producer {
       return true;
     };
     this.#block(topic, signal, attempt).catch((error: unknown) => {
+      this.#sendFailed(error);
       for (; next < indices.length; next++) ticket.fail(indices[next] as number, kafkaError(error));
     });
   }
@@ -220,7 +229,9 @@ export class Producer {
   /** Throws for a partition that no topic can have. Others may be added to the topic at any time. */
   #checkPartition(topic: string, partition: PartitionIndex | undefined): void {
     if (partition === undefined || (Number.isInteger(partition) && partition >= 0)) return;
-    throw new KafkaError("INVALID_ARGUMENT", `topic ${topic} has no partition ${String(partition)}`);
+    const error = new KafkaError("INVALID_ARGUMENT", `topic ${topic} has no partition ${String(partition)}`);
+    this.#sendFailed(error);
+    throw error;
   }
 
   /** Keeps the topic in the metadata. */
@@ -228,6 +239,11 @@ export class Producer {
     if ((this.#used.get(topic) ?? -Infinity) > now - USE_EVERY_MS) return;
     this.#used.set(topic, now);
     this.#client.metadata.use(topic, now);
+  }
+
+  /** A transaction that lacks a record can only be aborted. */
+  #sendFailed(error: unknown): void {
+    this.#core.sendFailed(kafkaError(error));
   }
 
   /** Waits for memory, or for the metadata of a topic, and then goes on with a send. */
@@ -301,7 +317,7 @@ export class Producer {
   }
 
   #poll(): void {
-    for (const effect of this.#core.poll(this.#now)) {
+    for (const effect of this.#effects()) {
       try {
         this.#do(effect);
       } catch (error) {
@@ -309,6 +325,17 @@ export class Producer {
       }
     }
     this.#setTimer();
+  }
+
+  #effects(): readonly ProducerEffect<Ticket>[] {
+    try {
+      return this.#core.poll(this.#now);
+    } catch (error) {
+      // A bug: rather no producer than one that does not know what it has sent.
+      this.#client.env.logger.error("the producer ends, because of a mistake in it", { error: String(error) });
+      this.#core.forceClose();
+      return this.#core.poll(this.#now);
+    }
   }
 
   #setTimer(): void {
@@ -330,6 +357,7 @@ export class Producer {
     switch (effect.type) {
       case "delivered":
         for (const run of effect.runs) run.ticket.ended(effect, run);
+        if (effect.failure !== undefined) this.#lost(effect, effect.failure.error);
         return;
       case "produce":
         this.#calls.produce(effect).catch(this.#report);
@@ -353,11 +381,21 @@ export class Producer {
     }
   }
 
+  #lost({ topic, partition, count, runs }: Delivery<Ticket>, error: KafkaError): void {
+    const awaited = runs.reduce((sum, run) => sum + run.count, 0);
+    if (awaited < count) this.#onLost({ topic, partition, count: count - awaited, error });
+  }
+
+  #warn({ topic, partition, count, error }: LostRecords): void {
+    this.#client.env.logger.warn("records were not written", { topic, partition, count, error: error.message });
+  }
+
   // Operations
 
   /** Sends all records at once. Resolves when those sent so far have ended, whatever their end is. */
-  flush(options: OperationOptions = {}): Promise<void> {
-    return this.#operate("flush", options, token => {
+  async flush(options: OperationOptions = {}): Promise<void> {
+    await this.#blocked.passed();
+    await this.#operate("flush", options, token => {
       this.#core.flush(token);
       return undefined;
     });
@@ -382,12 +420,16 @@ export class Producer {
    * Commits the transaction, with all its records and offsets. After TIMED_OUT the outcome is unknown: the same call is to
    * be repeated. After an error with `abortable` the transaction is to be aborted.
    */
-  commitTransaction(options: OperationOptions = {}): Promise<void> {
-    return this.#operate("commitTransaction", options, token => this.#core.commitTransaction(token));
+  async commitTransaction(options: OperationOptions = {}): Promise<void> {
+    await this.#blocked.passed();
+    await this.#operate("commitTransaction", options, token => this.#core.commitTransaction(token));
   }
 
   /** Aborts the transaction. Records that have not left are rejected. */
   abortTransaction(options: OperationOptions = {}): Promise<void> {
+    if (this.#core.state === "IN_TRANSACTION" || this.#core.state === "ABORTABLE_ERROR") {
+      this.#blocked.fail(new KafkaError("TRANSACTION_ABORTED", "the transaction was aborted"));
+    }
     return this.#operate("abortTransaction", options, token => this.#core.abortTransaction(token));
   }
 

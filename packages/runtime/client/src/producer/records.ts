@@ -36,3 +36,11 @@ export interface BatchResult {
 
 /** Called with the end of a record: its error, or its place. */
 export type Acknowledge = (error: KafkaError | undefined, metadata: RecordMetadata | undefined) => void;
+
+/** Records that failed and that nobody waits for: they were offered without a callback. */
+export interface LostRecords {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly count: number;
+  readonly error: KafkaError;
+}
