@@ -22,13 +22,13 @@ const CONFIG: GroupConfig = {
     assignors: ["uniform", "range"],
     pattern: nodePattern,
     migration: { upgrade: true, downgrade: true },
-    intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 3000, assignmentIntervalMs: 0 }),
+    intervals: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 700, assignmentIntervalMs: 0 }),
   },
 };
 
 const SHARES = {
   sessionTimeoutMs: () => 45_000,
-  heartbeatIntervalMs: () => 3000,
+  heartbeatIntervalMs: () => 700,
   assignmentIntervalMs: () => 0,
   maxSize: () => 200,
 };

@@ -67,15 +67,17 @@ type Step =
   | { readonly type: "start"; readonly topics: readonly string[]; readonly isStatic: boolean; readonly regex: boolean }
   | { readonly type: "subscribe"; readonly who: number; readonly topics: readonly string[] }
   | { readonly type: "leave"; readonly who: number; readonly mode: LeaveMode }
-  | { readonly type: "die" | "stick"; readonly who: number; readonly ms: number }
+  | { readonly type: "die" | "stick" | "cut"; readonly who: number; readonly ms: number }
   | { readonly type: "topic"; readonly name: string; readonly partitions: number }
   | { readonly type: "failOver" | "away"; readonly ms: number }
   | { readonly type: "loss"; readonly rate: number };
 
 const who = fc.nat(7);
 const topics = fc.subarray(TOPICS, { minLength: 1 });
-const someStep = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ type: fc.constant("pass"), ms: fc.constantFrom(10, 100, 1000, 3000, 15_000) }) },
+const ms = fc.constantFrom(10, 100, 300, 1000, 3000, 15_000);
+/** Things that happen in every group. */
+const usual = [
+  { weight: 8, arbitrary: fc.record({ type: fc.constant("pass"), ms }) },
   {
     weight: 4,
     arbitrary: fc.record({ type: fc.constant("start"), topics, isStatic: fc.boolean(), regex: fc.boolean() }),
@@ -87,15 +89,24 @@ const someStep = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ type: fc.constantFrom("die", "stick"), who, ms: fc.constantFrom(100, 5000, 60_000) }),
-  },
-  {
-    weight: 1,
     arbitrary: fc.record({ type: fc.constant("topic"), name: fc.constantFrom(...TOPICS), partitions: fc.nat(6) }),
+  },
+];
+const faults = [
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom("die", "stick", "cut", "cut"),
+      who,
+      ms: fc.constantFrom(100, 5000, 60_000),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("failOver", "away"), ms: fc.constantFrom(10, 3000) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("loss"), rate: fc.constantFrom(0, 0.05, 0.3) }) },
-) as fc.Arbitrary<Step>;
+];
+const calmStep = fc.oneof(...usual) as fc.Arbitrary<Step>;
+const someStep = fc.oneof(...usual, ...faults) as fc.Arbitrary<Step>;
+const RUNS = Number(process.env.GROUP_RUNS ?? 150);
 
 /** Plays steps of a group of one kind. */
 class Game {
@@ -137,6 +148,9 @@ class Game {
       case "stick":
         if (player !== undefined) player.stuckUntil = world.now + step.ms;
         return;
+      case "cut":
+        if (player !== undefined) player.cutUntil = world.now + step.ms;
+        return;
       case "topic":
         return world.topic(step.name, step.partitions);
       case "failOver":
@@ -169,7 +183,19 @@ describe.each(KINDS)("a group ($name)", kind => {
         for (const step of steps) game.play(step);
         game.rest();
       }),
-      { numRuns: Number(process.env.GROUP_RUNS ?? 150) },
+      { numRuns: RUNS },
+    );
+  });
+
+  test("loses nothing without faults", () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(calmStep, { maxLength: 30 }), (seed, steps) => {
+        const game = new Game(kind, seed);
+        for (const step of steps) game.play(step);
+        game.rest();
+        for (const { losses, errors } of game.world.players) expect([losses, errors]).toEqual([0, []]);
+      }),
+      { numRuns: RUNS / 2 },
     );
   });
 

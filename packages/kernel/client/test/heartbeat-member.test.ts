@@ -182,6 +182,30 @@ describe("an assignment", () => {
     expect(ours.answer(acknowledgement, ok(5)).next("assign").added).toEqual(places("u/0"));
   });
 
+  test("that is being taken is on every list", () => {
+    const ours = settled({ commitsBeforeRevoke: false });
+    ours.answer(laterBeat(ours), ok(5, { t: [1], u: [0] }));
+    const revoke = ours.next("revoke");
+    const lists = (partitions: Readonly<Record<string, number[]>>) => {
+      ours.fail(laterBeat(ours), LOST);
+      const { request } = ours.pass(2000).call("ConsumerGroupHeartbeat").call;
+      expect(request.topicPartitions).toEqual(given(partitions).topicPartitions);
+    };
+    lists({ t: [0, 1] });
+    ours.settle(revoke);
+    // The list is not answered: the coordinator may give u/0 away.
+    expect(ours.has("assign")).toBe(false);
+  });
+
+  test("that is being taken is listed after a failure, before the listener has returned", () => {
+    const ours = settled({ commitsBeforeRevoke: false });
+    ours.answer(laterBeat(ours), ok(5, { t: [0, 1], u: [0] }));
+    ours.next("assign");
+    ours.fail(laterBeat(ours), LOST);
+    const { request } = ours.pass(100).call("ConsumerGroupHeartbeat").call;
+    expect(request.topicPartitions).toEqual(given({ t: [0, 1], u: [0] }).topicPartitions);
+  });
+
   test("that takes a topic away works without its metadata", () => {
     const topics = new Topics({ t: 4 });
     const ours = script({ commitsBeforeRevoke: false }, topics).subscribe({ topics: ["t"] });

@@ -22,8 +22,8 @@ type Step =
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 8, arbitrary: fc.record({ type: fc.constant("start"), gap: fc.nat(3), epoch: fc.nat(3) }) },
-    { weight: 8, arbitrary: fc.record({ type: fc.constant("finish"), which: fc.nat(200) }) },
+    { weight: 60, arbitrary: fc.record({ type: fc.constant("start"), gap: fc.nat(3), epoch: fc.nat(3) }) },
+    { weight: 30, arbitrary: fc.record({ type: fc.constant("finish"), which: fc.nat(200) }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constant("skip"), by: fc.integer({ min: -2, max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("below"), which: fc.nat(200) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("all") }) },

@@ -69,6 +69,10 @@ export class Player {
   hasLeft = false;
   /** The handlers do not end before that. */
   stuckUntil = 0;
+  /** No message of this process arrives before that. */
+  cutUntil = 0;
+  /** Number of times that partitions were lost. */
+  losses = 0;
   #epoch = 0;
   #alarm = 0;
   /** Token of the last step. */
@@ -137,6 +141,7 @@ export class Player {
         this.#mustBe(effect.partitions);
         return this.#settleLater(effect);
       case "lost":
+        this.losses++;
         this.#mustHold(effect.partitions);
         this.held.clear();
         return this.#settleLater(effect);
@@ -158,6 +163,8 @@ export class Player {
 
   #identify(identity: MemberIdentity | null): void {
     if (identity !== null && identity.epoch < this.#epoch) throw new Error(`${this.name}: the epoch goes back`);
+    const isBack = this.identity === null && identity !== null;
+    if (isBack && this.held.size > 0) throw new Error(`${this.name} comes back with partitions`);
     this.#epoch = identity?.epoch ?? this.#epoch;
     this.identity = identity;
   }
@@ -216,10 +223,11 @@ export class Player {
     };
     const fail = (): void => end(() => this.member.failed(this.at, id, new KafkaError("DISCONNECTED", "lost")));
     world.at(world.now + 30_000 + timeoutMs, fail);
-    if (world.isLost()) return world.at(world.now + 200 * world.chance(), fail);
+    const isLost = (): boolean => world.isLost() || world.now < this.cutUntil;
+    if (isLost()) return world.at(world.now + 200 * world.chance(), fail);
     world.at(world.now + world.networkMs(), () => {
       world.coordinator.ask(world.now, call, answer => {
-        if (world.isLost()) return world.at(world.now + 500 * world.chance(), fail);
+        if (isLost()) return world.at(world.now + 500 * world.chance(), fail);
         world.at(world.now + world.networkMs(), () => end(() => this.member.answered(this.at, id, answer)));
       });
       world.watchCoordinator();
@@ -261,7 +269,7 @@ export class World {
   }
 
   handlingMs(): number {
-    return this.chance() ** 4 * 2000;
+    return this.chance() ** 3 * 2000;
   }
 
   join(name: string, make: (view: ClusterView) => GroupMember): Player {
