@@ -13,16 +13,16 @@ export function groupCommands(program: Command): void {
       collect,
       [],
     )
-    .action(options => import("./commands/group.ts").then(({ list }) => list(options)));
+    .action(options => import("./commands/clients/group.ts").then(({ list }) => list(options)));
   asking(group.command("describe [group...]"))
     .description("show committed offsets and lag of groups; without names, of all groups")
     .option("--members", "show the members instead")
-    .action((names, options) => import("./commands/group.ts").then(({ describe }) => describe(names, options)));
+    .action((names, options) => import("./commands/clients/group.ts").then(({ describe }) => describe(names, options)));
   asking(group.command("watch <group>"))
     .description("show the lag of a group again and again, until Ctrl-C")
     .option("--interval <seconds>", "time between two lines", "2")
     .option("--count <number>", "end after so many lines")
-    .action((name, options) => import("./commands/group.ts").then(({ watch }) => watch(name, options)));
+    .action((name, options) => import("./commands/clients/group.ts").then(({ watch }) => watch(name, options)));
   asking(group.command("reset <group>"))
     .description("set the committed offsets of a group without members")
     .option("--topic <name[:partitions]>", "a topic, or some of its partitions; may be repeated", collect, [])
@@ -30,10 +30,10 @@ export function groupCommands(program: Command): void {
     .option("--to <place>", "earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or an age (90m)")
     .option("--by <records>", "so many records forward, or backward if negative")
     .option("--dry-run", "show what would be changed")
-    .action((name, options) => import("./commands/group.ts").then(({ reset }) => reset(name, options)));
+    .action((name, options) => import("./commands/clients/group.ts").then(({ reset }) => reset(name, options)));
   asking(group.command("delete <group...>"))
     .description("delete groups without members, with their offsets")
-    .action((names, options) => import("./commands/group.ts").then(({ remove }) => remove(names, options)));
+    .action((names, options) => import("./commands/clients/group.ts").then(({ remove }) => remove(names, options)));
 }
 
 /** Commands that write and read records. */
@@ -49,7 +49,7 @@ export function recordCommands(program: Command): void {
     .option("--compression <codec>", "none, gzip, snappy, lz4 or zstd", "none")
     .option("--acks <count>", "acknowledgements to wait for: all, 1 or 0", "all")
     .action((topic, values, options) =>
-      import("./commands/produce.ts").then(({ produce }) => produce(topic, values, options)),
+      import("./commands/clients/produce.ts").then(({ produce }) => produce(topic, values, options)),
     );
   asking(program.command("consume <topic...>"))
     .description("print the records of topics, and end where they end; with --follow, go on")
@@ -62,5 +62,7 @@ export function recordCommands(program: Command): void {
     .option("-k, --keys", "print the key and a tab before each value")
     .option("--headers", "print the headers and a tab before that")
     .option("--format <text>", "form of a record: %t topic, %p partition, %o offset, %T time, %k key, %v value, %h, %s")
-    .action((topics, options) => import("./commands/consume.ts").then(({ consume }) => consume(topics, options)));
+    .action((topics, options) =>
+      import("./commands/clients/consume.ts").then(({ consume }) => consume(topics, options)),
+    );
 }

@@ -1,5 +1,5 @@
 import type { Logger } from "@samsa/base";
-import { KafkaError } from "@samsa/client-kernel";
+import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { type Endpoint, parseEndpoints } from "@samsa/wire";
@@ -91,7 +91,9 @@ export class KafkaClient implements AsyncDisposable {
 
   /** A consumer: a member of a group, or one that assigns partitions to itself. Keys and values are bytes without serdes. */
   consumer<K = Uint8Array, V = Uint8Array>(options: TypedConsumerOptions<K, V> = {}): TypedConsumer<K, V> {
-    const { key, value, group, listener, ...settings } = options;
+    const { key, value, group, listener, reset, ...given } = options;
+    const settings =
+      reset === undefined ? given : { ...given, reset: typeof reset === "string" ? parseOffsetReset(reset) : reset };
     const cluster = this.#cluster("consumer");
     const parts = {
       ...(group === undefined ? {} : { group: typeof group === "string" ? { groupId: group } : group }),

@@ -10,14 +10,16 @@ import type {
   StreamOptions,
   Subscription,
 } from "@samsa/client-runtime";
-import type { CommittedOffset, GroupMembership, LeaveMode, TopicPartition } from "@samsa/client-kernel";
+import type { CommittedOffset, GroupMembership, LeaveMode, OffsetReset, TopicPartition } from "@samsa/client-kernel";
 import type { RecordHeader } from "@samsa/records";
 import { serdeError } from "./serde/failure.ts";
 import type { Serde } from "./serde/serde.ts";
 import type { Serdes } from "./typed-producer.ts";
 
 /** Settings of a consumer (`reset`, `isolation`, `maxPollRecords`, …), its group and its serdes. */
-export interface TypedConsumerOptions<K, V> extends Partial<ConsumerSettings>, Serdes<K, V> {
+export interface TypedConsumerOptions<K, V> extends Partial<Omit<ConsumerSettings, "reset">>, Serdes<K, V> {
+  /** `auto.offset.reset`: earliest, latest (the default), none, or by_duration with an ISO-8601 duration (KIP-1106). */
+  readonly reset?: OffsetReset | string;
   /** Id of the group, or its settings; without a group, partitions are assigned with `assign`. */
   readonly group?: string | (Partial<GroupSettings> & Pick<GroupSettings, "groupId">);
   readonly listener?: RebalanceListener;

@@ -1,4 +1,4 @@
-import type { Disk, Logger, Network } from "@samsa/base";
+import { type Disk, ignored, type Logger, type Network } from "@samsa/base";
 import { formatStorage, type Interception, Node } from "@samsa/broker";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { MemoryDisk, MemoryNetwork } from "@samsa/memory";
@@ -47,6 +47,7 @@ const MOST_CONTROLLERS = 3;
 const INTERNAL_PORT = 9093;
 const CONTROLLER_PORT = 9094;
 const MOST_NODES = 20;
+const ALIVE_MS = 1000;
 const virtualHost = (id: number): string => `node-${id}`;
 const isVirtual = (host: string): boolean => /^node-\d+$/.test(host);
 
@@ -96,6 +97,7 @@ export class TestCluster {
   /** Starts a cluster; resolves once all brokers serve. Rejects with an error that says what to do. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(options);
+    const release = stayAlive();
     try {
       for (const machine of cluster.#machines) cluster.#format(machine);
       await Promise.all(cluster.#machines.map(machine => cluster.#start(machine)));
@@ -104,6 +106,8 @@ export class TestCluster {
     } catch (error) {
       await cluster.close();
       throw error;
+    } finally {
+      release();
     }
   }
 
@@ -161,13 +165,18 @@ export class TestCluster {
 
   /** Stops all brokers. Nothing stays behind but the logs in a folder. */
   async close(): Promise<void> {
-    await Promise.all(
-      this.#machines.map(async ({ id, node }) => {
-        // Brokers that stop together need not hand their partitions over.
-        if (node !== undefined && this.#machines.length > 1) this.kill(id);
-        else await this.stop(id);
-      }),
-    );
+    const release = stayAlive();
+    try {
+      await Promise.all(
+        this.#machines.map(async ({ id, node }) => {
+          // Brokers that stop together need not hand their partitions over.
+          if (node !== undefined && this.#machines.length > 1) this.kill(id);
+          else await this.stop(id);
+        }),
+      );
+    } finally {
+      release();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -271,6 +280,12 @@ export class TestCluster {
       client.close();
     }
   }
+}
+
+/** Keeps the process until the returned function is called: timers of brokers do not, and a test may wait for nothing else. */
+function stayAlive(): () => void {
+  const timer = setInterval(ignored("it only keeps the event loop alive"), ALIVE_MS);
+  return () => clearInterval(timer);
 }
 
 function loggerOf(node: number, log: TestClusterOptions["log"]): Logger {

@@ -31,7 +31,7 @@ export type { Moment } from "./offsets/moment.ts";
 export { type OffsetReset, type OffsetTarget, parseOffsetReset } from "./offsets/offset-reset.ts";
 export { ClassicMember, type ClassicSettings } from "./group/classic-member.ts";
 export { type ClassicState } from "./group/classic-states.ts";
-export { consumerMember, type HeartbeatMember, shareMember } from "./group/heartbeat-member.ts";
+export { consumerMember, type HeartbeatMember } from "./group/heartbeat-member.ts";
 export { type ConsumerMemberSettings } from "./group/heartbeat-forms.ts";
 export {
   type GroupMember,

@@ -8,8 +8,8 @@ import {
   consumerMember,
   type GroupMember,
   type LeaveMode,
-  shareMember,
 } from "../src/index.ts";
+import { shareMember } from "../src/group/heartbeat-member.ts";
 import { type Player, REBALANCE_TIMEOUT_MS, World } from "./world.ts";
 
 const BASE = {

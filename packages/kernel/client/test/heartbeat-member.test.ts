@@ -1,12 +1,7 @@
 import type { ConsumerGroupHeartbeatRequest } from "@samsa/protocol";
 import { describe, expect, test } from "vitest";
-import {
-  consumerMember,
-  type ConsumerMemberSettings,
-  type HeartbeatMember,
-  KafkaError,
-  shareMember,
-} from "../src/index.ts";
+import { consumerMember, type ConsumerMemberSettings, type HeartbeatMember, KafkaError } from "../src/index.ts";
+import { shareMember } from "../src/group/heartbeat-member.ts";
 import { idOf, Script, Topics } from "./script.ts";
 
 const SETTINGS: ConsumerMemberSettings = {

@@ -5,7 +5,7 @@ export { ClusterClient, type ClusterCallOptions } from "./cluster/cluster-client
 export { CLUSTER_DEFAULTS, type ClusterSettings } from "./cluster/cluster-settings.ts";
 export { type LinkUse } from "./cluster/broker-pool.ts";
 export { type CoordinatorKind } from "./cluster/coordinators.ts";
-export { type CancelSignal, pause, patiently, type Patience } from "./cluster/deadline.ts";
+export { type CancelSignal, type Patience } from "./cluster/deadline.ts";
 export { ConsumedBatch, ConsumedRecord } from "./consume/consumed-record.ts";
 export { type CallBounds, Consumer, type ConsumerParts, type PartitionStart } from "./consume/consumer.ts";
 export type { GroupSettings, RebalanceListener, Subscription } from "./consume/group-settings.ts";

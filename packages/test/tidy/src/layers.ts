@@ -94,7 +94,14 @@ export const ROOMS: readonly Room[] = [
   {
     folder: "runtime/client",
     name: "@samsa/client-runtime",
-    imports: ["@samsa/base", "@samsa/protocol", "@samsa/records", "@samsa/assign", "@samsa/wire", "@samsa/client-kernel"],
+    imports: [
+      "@samsa/base",
+      "@samsa/protocol",
+      "@samsa/records",
+      "@samsa/assign",
+      "@samsa/wire",
+      "@samsa/client-kernel",
+    ],
     folders: ["cluster", "admin", "consume", "producer", "."],
   },
   {
@@ -284,6 +291,7 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "format/assign/src/uneven-deal.ts #giveOne": "a topic on the board has subscribers",
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",
+  "app/cli/src/commands/clients/consume.ts forEach": "the visitor counts what it prints",
   "kernel/coordinator/src/classic/group.ts i16": "skips the version",
   "kernel/log/src/compaction.ts marker": "a marker adds no key to the map",
   "kernel/metadata/src/image/edits.ts delete": "removing what is not there succeeds",
@@ -294,6 +302,7 @@ export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
   "runtime/broker/src/config/settings.ts parseConfigValue": "throws if the value is invalid",
   "runtime/client/src/admin/cluster.ts #once": "the answer says that it is done",
   "runtime/client/src/admin/transactions.ts value": "throws the error of the partition, if it has one",
+  "runtime/client/src/cluster/cluster-client.ts #until": "the metadata is there",
   "runtime/raft/src/startup.ts take": "the voters are read once the log is loaded",
   "runtime/raft/src/raft-storage.ts enforceRetention": "the number of deleted segments is not needed",
   "runtime/raft/src/raft-storage.ts writePending": "a disk that refuses takes its directory offline",

@@ -1,5 +1,6 @@
 import { type BackoffOptions, ignored, randomUuid, sameItems, type Timer } from "@samsa/base";
 import {
+  AutoCommit,
   ClassicMember,
   type CommittedOffset,
   consumerMember,
@@ -54,6 +55,7 @@ export class ConsumerGroup {
   /** Topics that a pattern has matched, of a classic group. */
   #matched: readonly string[] = [];
   #unobserve: (() => void) | undefined;
+  #auto: AutoCommit | undefined;
   #commitTimer: Timer | undefined;
   #committing: Promise<void> | undefined;
   #isClosing = false;
@@ -162,7 +164,11 @@ export class ConsumerGroup {
       () => this.#membership?.suspected(),
     );
     this.#membership = new Membership(client, groupId, this.#newMember(backoff), this.#steps());
-    if (this.#settings.autoCommit) this.#commitLater();
+    if (this.#settings.autoCommit) {
+      const settings = { intervalMs: this.#settings.autoCommitIntervalMs, retryMs: client.settings.retryBackoffMs };
+      this.#auto = new AutoCommit(settings, this.#tracked, client.env.clock.monotonic());
+      this.#commitLater();
+    }
     return this.#membership;
   }
 
@@ -231,6 +237,9 @@ export class ConsumerGroup {
         await this.#tell(listener.assigned, added);
         runtime.fetcher.enable(added);
         runtime.turn();
+        // Offsets were committed before the rebalance.
+        this.#auto?.restart(this.#client.env.clock.monotonic());
+        this.#commitLater();
       },
       lost: async partitions => {
         this.#drop(partitions);
@@ -290,13 +299,35 @@ export class ConsumerGroup {
 
   // Commits
 
+  /** Sets the timer of the next automatic commit. */
   #commitLater(): void {
-    this.#commitTimer = this.#client.env.timers.after(this.#settings.autoCommitIntervalMs, () => {
-      this.#commitOrWarn(undefined, this.#client.patience()).then(
-        () => !this.#isClosing && this.#commitLater(),
-        (error: unknown) => this.#client.env.logger.error("automatic commits have ended", { error: String(error) }),
+    const auto = this.#auto;
+    if (auto === undefined || this.#isClosing) return;
+    const { clock, timers, logger } = this.#client.env;
+    this.#commitTimer?.cancel();
+    this.#commitTimer = timers.after(Math.max(0, auto.nextDeadline() - clock.monotonic()), () => {
+      this.#commitAutomatically(auto).then(
+        () => this.#commitLater(),
+        (error: unknown) => logger.error("automatic commits have ended", { error: String(error) }),
       );
     });
+  }
+
+  async #commitAutomatically(auto: AutoCommit): Promise<void> {
+    const { clock, logger } = this.#client.env;
+    await this.#committing?.catch(ignored("its caller hears of it"));
+    this.#take();
+    const offsets = auto.take(clock.monotonic());
+    if (offsets.length === 0 || this.#offsets === undefined) return;
+    try {
+      this.#committing = this.#offsets.commit(offsets, this.#client.patience());
+      await this.#committing;
+      auto.ended(clock.monotonic(), undefined);
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      auto.ended(clock.monotonic(), error);
+      if (!this.#isClosing) logger.warn("offsets could not be committed", { why: error.message });
+    }
   }
 
   async #commitOrWarn(partitions: readonly TopicPartition[] | undefined, patience: Patience): Promise<void> {

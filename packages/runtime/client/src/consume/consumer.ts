@@ -316,7 +316,7 @@ export class Consumer {
   }
 }
 
-/** What a commit may leave out. */
+/** Fields that a commit may leave out. */
 function optional({ leaderEpoch = -1, metadata = "" }: OffsetToCommit): { leaderEpoch: LeaderEpoch; metadata: string } {
   return { leaderEpoch, metadata };
 }

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { Failure } from "../terminal/failure.ts";
+import { Failure } from "../../terminal/failure.ts";
 
 const NEWLINE = 10;
 const RETURN = 13;

@@ -1,5 +1,5 @@
 import type { Offset } from "@samsa/base";
-import { Failure } from "../terminal/failure.ts";
+import { Failure } from "../../terminal/failure.ts";
 
 const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

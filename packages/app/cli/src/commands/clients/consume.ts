@@ -1,13 +1,13 @@
 import type { Offset } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import { Admin, type ClusterClient, type ConsumedBatch, Consumer, type PartitionStart } from "@samsa/client-runtime";
-import type { Common } from "./admin.ts";
+import type { Common } from "../admin.ts";
 import { clusterClient, reached } from "./client.ts";
 import { type Place, placeOf } from "./place.ts";
 import { type FormatOptions, recordFilter, recordFormat } from "./record-format.ts";
-import { Failure } from "../terminal/failure.ts";
-import { ByteOutput } from "../terminal/output.ts";
-import { Progress } from "../terminal/progress.ts";
+import { Failure } from "../../terminal/failure.ts";
+import { ByteOutput } from "../../terminal/output.ts";
+import { Progress } from "../../terminal/progress.ts";
 
 /** Options of `samsa consume`. */
 export interface ConsumeOptions extends Common, FormatOptions {

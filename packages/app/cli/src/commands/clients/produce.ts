@@ -1,12 +1,12 @@
 import { KafkaError } from "@samsa/client-kernel";
 import { Producer, type ProducerOptions, type ProducerRecord } from "@samsa/client-runtime";
 import { CODEC_NAMES, defaultCompression } from "@samsa/records";
-import { type Common, pair } from "./admin.ts";
+import { type Common, pair } from "../admin.ts";
 import { clusterClient, reached } from "./client.ts";
 import { readLines } from "./line-reader.ts";
-import { Failure } from "../terminal/failure.ts";
-import { toJson } from "../terminal/json.ts";
-import { Progress } from "../terminal/progress.ts";
+import { Failure } from "../../terminal/failure.ts";
+import { toJson } from "../../terminal/json.ts";
+import { Progress } from "../../terminal/progress.ts";
 
 /** Options of `samsa produce`. */
 export interface ProduceOptions extends Common {

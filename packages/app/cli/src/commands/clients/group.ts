@@ -1,12 +1,12 @@
 import type { Offset, PartitionIndex } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { Admin } from "@samsa/client-runtime";
-import type { Common } from "./admin.ts";
+import type { Common } from "../admin.ts";
 import { administered } from "./client.ts";
 import { placeOf } from "./place.ts";
-import { Failure } from "../terminal/failure.ts";
-import { toJson } from "../terminal/json.ts";
-import { table } from "../terminal/table.ts";
+import { Failure } from "../../terminal/failure.ts";
+import { toJson } from "../../terminal/json.ts";
+import { table } from "../../terminal/table.ts";
 
 type Described = Awaited<ReturnType<Admin["groups"]["describe"]>> extends { value(key: string): infer T } ? T : never;
 

@@ -1,8 +1,8 @@
 import { compileFunction } from "node:vm";
 import type { RecordCursor, RecordHeader } from "@samsa/records";
-import { Failure } from "../terminal/failure.ts";
-import { textOrBase64, toJson } from "../terminal/json.ts";
-import type { ByteOutput } from "../terminal/output.ts";
+import { Failure } from "../../terminal/failure.ts";
+import { textOrBase64, toJson } from "../../terminal/json.ts";
+import type { ByteOutput } from "../../terminal/output.ts";
 
 /** A record to print, and where it is from. */
 export interface Shown {

@@ -2,10 +2,10 @@ import { KafkaError } from "@samsa/client-kernel";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, type ClusterSettings } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { parseEndpoints } from "@samsa/wire";
-import { Failure } from "../terminal/failure.ts";
-import { createLogger } from "../terminal/logger.ts";
-import { VERSION } from "../terminal/version.ts";
-import type { Common } from "./admin.ts";
+import { Failure } from "../../terminal/failure.ts";
+import { createLogger } from "../../terminal/logger.ts";
+import { VERSION } from "../../terminal/version.ts";
+import type { Common } from "../admin.ts";
 
 /** Longest time of a call, with all its attempts. */
 const TIMEOUT_MS = 30_000;
