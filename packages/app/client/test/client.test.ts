@@ -155,8 +155,11 @@ describe("errors", () => {
   });
 });
 
-test("the example of the README runs", async () => {
-  const page = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+test.each([
+  ["of the package", "../README.md", "0 alice 5\n"],
+  ["of the repository", "../../../../README.md", "0 hello\n"],
+])("the example of the README %s runs", async (_of, path, output) => {
+  const page = readFileSync(join(import.meta.dirname, path), "utf8");
   const [, code = ""] = /```ts\n(.*?)```/s.exec(page) ?? [];
   const folder = mkdtempSync(join(tmpdir(), "samsa-client-"));
   try {
@@ -165,7 +168,7 @@ test("the example of the README runs", async () => {
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(join(folder, "example.ts"), code.replace("localhost:9092", own.bootstrapServers));
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, "example.ts")]);
-    expect([stdout, stderr]).toEqual(["0 alice 5\n", ""]);
+    expect([stdout, stderr]).toEqual([output, ""]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
