@@ -3,7 +3,7 @@
  * output, `dist/*.js` with its declarations, instead of the sources that the repository runs.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { command } from "./options.ts";
@@ -58,8 +58,11 @@ function pack(file: string): string {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
   if (manifest.bin !== undefined) {
     prefix(join(folder, "dist", "main.js"), "#!/usr/bin/env node\n", 0o755);
+  }
+  const version = join(folder, "dist", "terminal", "version.js");
+  if (existsSync(version)) {
     const constants = Object.entries(versionConstants(root)).map(([name, value]) => `const ${name} = ${value};\n`);
-    prefix(join(folder, "dist", "terminal", "version.js"), constants.join(""), 0o644);
+    prefix(version, constants.join(""), 0o644);
   }
   const printed = execFileSync("npm", ["pack", "--json", "--silent", "--pack-destination", target], {
     cwd: folder,
