@@ -103,8 +103,9 @@ export class Accumulator<T> {
       const { partition } = record;
       return partition >= 0 && partition < count ? this.#queue(topic, partition) : undefined;
     }
-    if (record.key !== null && !this.#parts.settings.ignoreKeys) {
-      return this.#queue(topic, partitionForKey(this.#keys.of(record.key), count));
+    const { ignoreKeys, keyHash } = this.#parts.settings;
+    if (record.key !== null && !ignoreKeys) {
+      return this.#queue(topic, partitionForKey(this.#keys.of(record.key), count, keyHash));
     }
     if (topic.sticky.partition >= count || topic.sticky.partition < 0) this.#move(topic, now);
     return this.#queue(topic, topic.sticky.partition);

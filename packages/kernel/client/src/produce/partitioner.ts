@@ -1,9 +1,23 @@
 import { murmur2, type PartitionIndex } from "@samsa/base";
 import type { TopicView } from "../cluster/cluster-view.ts";
 
-/** Partition of a key among `count`, whether or not they have leaders, as Java's producer chooses it. */
-export function partitionForKey(key: Uint8Array, count: number): PartitionIndex {
-  return (murmur2(key) & 0x7fffffff) % count;
+/** Hash of keys that decides about their partition: that of Java's producer, or that of librdkafka's `consistent`. */
+export type KeyHash = "murmur2" | "crc32";
+
+/** Partition of a key among `count`, whether or not they have leaders. */
+export function partitionForKey(key: Uint8Array, count: number, hash: KeyHash): PartitionIndex {
+  return (hash === "murmur2" ? murmur2(key) & 0x7fffffff : crc32(key)) % count;
+}
+
+/** CRC-32 of ISO-HDLC, as zlib has it: 32 bits, unsigned. */
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    // Keys are short: no table.
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (-(crc & 1) & 0xedb88320);
+  }
+  return ~crc >>> 0;
 }
 
 /** Random numbers of xorshift32 from a seed: enough to spread records, and the same for the same seed. */

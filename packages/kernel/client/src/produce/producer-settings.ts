@@ -1,5 +1,6 @@
 import { CODEC_NAMES, type Compression, defaultCompression } from "@samsa/records";
 import { KafkaError } from "../error/kafka-error.ts";
+import type { KeyHash } from "./partitioner.ts";
 
 /** Settings of a producer (`ProducerConfig`), checked and complete. Times are in ms, sizes in bytes. */
 export interface ProducerSettings {
@@ -39,6 +40,8 @@ export interface ProducerSettings {
   readonly compression: Compression;
   /** `partitioner.ignore.keys` */
   readonly ignoreKeys: boolean;
+  /** Hash by which keys are spread; `crc32` for producers that share topics with those of librdkafka. */
+  readonly keyHash: KeyHash;
   /** `partitioner.adaptive.partitioning.enable` */
   readonly adaptivePartitioning: boolean;
   /** `partitioner.availability.timeout.ms`; 0: brokers are never unavailable. */
@@ -72,9 +75,12 @@ const DEFAULTS: ProducerSettings = {
   deliveryTimeoutMs: 120_000,
   compression: defaultCompression(0),
   ignoreKeys: false,
+  keyHash: "murmur2",
   adaptivePartitioning: true,
   availabilityTimeoutMs: 0,
 };
+
+const KEY_HASHES: readonly KeyHash[] = ["murmur2", "crc32"];
 
 type NumberKey = {
   [K in keyof ProducerSettings]: ProducerSettings[K] extends number ? K : never;
@@ -118,6 +124,7 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   const settings = { ...DEFAULTS, ...given };
   for (const name of Object.keys(RANGES) as NumberKey[]) checkNumber(name, settings[name]);
   checkCompression(settings.compression);
+  if (!KEY_HASHES.includes(settings.keyHash)) refuse(`there is no hash ${String(settings.keyHash)} of keys`);
   const { requestTimeoutMs, lingerMs, transactionalId } = settings;
   if (transactionalId === "") refuse("the transactional id is empty");
   return {

@@ -224,7 +224,8 @@ export class Sender<T> {
     }
     const isFirstAttempt = batch.bytes === undefined;
     batch.seal(settings.compression, tools, this.#accumulator.memory);
-    if (isFirstAttempt && settings.compression.codec !== 0) {
+    // Small batches compress badly, and say nothing about full ones.
+    if (isFirstAttempt && settings.compression.codec !== 0 && batch.rawSize * 2 >= settings.batchBytes) {
       this.#accumulator.topics.get(queue.topic)?.ratio.observe(batch.size / Math.max(1, batch.rawSize));
     }
     if (!queue.inFlight.includes(batch)) queue.inFlight.push(batch);

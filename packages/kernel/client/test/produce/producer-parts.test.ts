@@ -62,6 +62,7 @@ describe("settings", () => {
     [{ compression: { codec: 1, level: 10 } }, "no level 10"],
     [{ compression: { codec: 1, level: 0 } }, "no level 0"],
     [{ compression: { codec: 9 as 1, level: 1 } }, "no compression codec 9"],
+    [{ keyHash: "md5" as "crc32" }, "no hash md5"],
     [{ bogus: 1 } as ProducerOptions, "no setting bogus"],
   ])("%o is refused", (options, message) => {
     expect(refusalOf(options)).toContain(message);
@@ -82,8 +83,14 @@ describe("partitions", () => {
     const hashes = { "21": -973932308, foobar: -790332482, "a-little-bit-longer-string": -1486304829 };
     for (const [key, hash] of Object.entries(hashes)) {
       expect(murmur2(utf8(key))).toBe(hash);
-      expect(partitionForKey(utf8(key), 7)).toBe((hash & 0x7fffffff) % 7);
+      expect(partitionForKey(utf8(key), 7, "murmur2")).toBe((hash & 0x7fffffff) % 7);
     }
+  });
+
+  test("of keys are those of librdkafka, with its hash", () => {
+    // The check value of CRC-32.
+    expect(partitionForKey(utf8("123456789"), 1000, "crc32")).toBe(0xcbf43926 % 1000);
+    expect(partitionForKey(new Uint8Array(0), 7, "crc32")).toBe(0);
   });
 
   test("of keys of text are those of their bytes", () => {

@@ -401,6 +401,28 @@ describe("append", () => {
     expect(made.send("y", 2)).toBeDefined();
   });
 
+  test("takes more records into a batch, the better the last ones were compressed", () => {
+    const made = world({ batchBytes: 600, compression: defaultCompression(1), adaptiveLinger: false });
+    const counts: number[] = [];
+    for (let i = 0; i < 150; i++) {
+      let count = 0;
+      for (; made.core.incompleteBatches < 2; count++) sent(made, "the same again and again");
+      counts.push(count);
+      made.finish();
+    }
+    expect(counts.at(-1)).toBeGreaterThan(2 * (counts[0] ?? 0));
+    expect(made.sent.every(({ offset }, i) => offset === i)).toBe(true);
+    expect(made.core.usedBytes).toBe(0);
+  });
+
+  test("keeps records with the same key in one partition, as its hash says", () => {
+    const made = world({ keyHash: "crc32" }, { brokers: 1, partitions: 7, limit: 1 << 20 });
+    const partitions = Array.from({ length: 5 }, () => made.send("v", undefined, "123456789")).map(record => {
+      return record === undefined || record instanceof KafkaError ? -1 : record.partition;
+    });
+    expect(partitions).toEqual(partitions.map(() => 0xcbf43926 % 7));
+  });
+
   test.each([
     ["RECORD_TOO_LARGE", { value: "x".repeat(2000) }],
     ["RECORD_TOO_LARGE", { value: null, headers: [{ key: "k", value: "x".repeat(2000) }] }],
