@@ -19,7 +19,7 @@ import type { Serdes } from "./typed-producer.ts";
 /** Settings of a consumer (`reset`, `isolation`, `maxPollRecords`, …), its group and its serdes. */
 export interface TypedConsumerOptions<K, V> extends Partial<Omit<ConsumerSettings, "reset">>, Serdes<K, V> {
   /** `auto.offset.reset`: earliest, latest (the default), none, or by_duration with an ISO-8601 duration (KIP-1106). */
-  readonly reset?: OffsetReset | string;
+  readonly reset?: OffsetReset | `by_duration:${string}`;
   /** Id of the group, or its settings; without a group, partitions are assigned with `assign`. */
   readonly group?: string | (Partial<GroupSettings> & Pick<GroupSettings, "groupId">);
   readonly listener?: RebalanceListener;

@@ -229,12 +229,12 @@ export class ConsumerGroup {
       },
       revoke: async partitions => {
         await this.#release(partitions);
-        await this.#tell(listener.revoked, partitions);
+        await this.#tell("revoked", partitions);
         this.#drop(partitions);
       },
       assign: async (partitions, added) => {
         runtime.fetcher.assign(partitions, true);
-        await this.#tell(listener.assigned, added);
+        await this.#tell("assigned", added);
         runtime.fetcher.enable(added);
         runtime.turn();
         // Offsets were committed before the rebalance.
@@ -243,7 +243,7 @@ export class ConsumerGroup {
       },
       lost: async partitions => {
         this.#drop(partitions);
-        await this.#tell(listener.lost ?? listener.revoked, partitions);
+        await this.#tell("lost" in listener ? "lost" : "revoked", partitions);
       },
       identity: identity => {
         this.#identity = identity;
@@ -278,10 +278,10 @@ export class ConsumerGroup {
   }
 
   /** Calls a listener; a failure is told, and does not stop the rebalance. */
-  async #tell(listener: RebalanceListener["revoked"], partitions: readonly TopicPartition[]): Promise<void> {
-    if (listener === undefined || partitions.length === 0) return;
+  async #tell(what: keyof RebalanceListener, partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
     try {
-      await listener.call(this.#parts.listener, partitions);
+      await this.#parts.listener[what]?.(partitions);
     } catch (error) {
       this.#client.env.logger.error("a rebalance listener has failed", { error: String(error) });
     }
