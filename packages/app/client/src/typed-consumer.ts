@@ -5,8 +5,10 @@ import type {
   Consumer,
   ConsumerSettings,
   GroupSettings,
+  HandlerContext,
   PartitionStart,
   RebalanceListener,
+  RunOptions,
   StreamOptions,
   Subscription,
 } from "@samsa/client-runtime";
@@ -85,6 +87,12 @@ export class TypedRecord<K, V> {
   }
 }
 
+/** Options of `TypedConsumer.run`. */
+export interface TypedRunOptions<K, V> extends Omit<RunOptions, "failed"> {
+  /** Called with a record whose attempts have all failed; by default `run` rejects with the error. */
+  readonly failed?: (record: TypedRecord<K, V>, error: unknown) => void | Promise<void>;
+}
+
 /** Records of one partition, in order. They count as processed when the next batch is asked for. */
 export interface TypedBatch<K, V> {
   readonly topic: string;
@@ -129,6 +137,24 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
   /** Batches of records, each of one partition: faster than `records` for many small ones. */
   async *batches(options?: StreamOptions): AsyncGenerator<TypedBatch<K, V>, void, undefined> {
     for await (const batch of this.#consumer.batches(options)) yield this.#typed(batch);
+  }
+
+  /**
+   * Hands all records to a handler until the consumer is closed or `signal` aborts: `concurrency` at a time, those of a
+   * partition (`order: "partition"`) or of a key in order. `attempts` repeats a handler that fails; `failed` takes what has
+   * failed for good, for example to a dead-letter topic.
+   */
+  run(
+    handler: (record: TypedRecord<K, V>, context: HandlerContext) => void | Promise<void>,
+    options: TypedRunOptions<K, V> = {},
+  ): Promise<void> {
+    const { failed, ...rest } = options;
+    return this.#consumer.run((record, context) => handler(new TypedRecord(record, this.#serdes), context), {
+      ...rest,
+      ...(failed === undefined
+        ? {}
+        : { failed: (record, error) => failed(new TypedRecord(record, this.#serdes), error) }),
+    });
   }
 
   /** Commits offsets of the group; by default all that is processed. */

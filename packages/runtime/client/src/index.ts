@@ -10,6 +10,7 @@ export { ConsumedBatch, ConsumedRecord } from "./consume/consumed-record.ts";
 export { type CallBounds, Consumer, type ConsumerParts, type PartitionStart } from "./consume/consumer.ts";
 export type { GroupSettings, RebalanceListener, Subscription } from "./consume/group-settings.ts";
 export type { ConsumerOptions, ConsumerSettings } from "./consume/consumer-settings.ts";
+export type { HandlerContext, RecordHandler, RunOptions } from "./consume/record-runner.ts";
 export type { Moved } from "./consume/fetch-runtime.ts";
 export { type BatchStream, type RecordStream, type StreamOptions } from "./consume/record-stream.ts";
 export { type OperationOptions, Producer, type ProducerOptions } from "./producer/producer.ts";

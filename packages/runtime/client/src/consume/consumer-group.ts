@@ -17,6 +17,7 @@ import {
 import { Apis } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { Patience } from "../cluster/deadline.ts";
+import type { ConsumedRecord } from "./consumed-record.ts";
 import type { FetchRuntime } from "./fetch-runtime.ts";
 import type { GroupSettings, RebalanceListener, Subscription } from "./group-settings.ts";
 import { Membership, type MembershipSteps } from "./membership.ts";
@@ -26,8 +27,10 @@ import { OffsetRuntime } from "./offset-runtime.ts";
 export interface GroupParts {
   readonly runtime: FetchRuntime;
   readonly listener: RebalanceListener;
-  /** Partition of the batch that the application works on; undefined: none. */
-  readonly held: () => TopicPartition | undefined;
+  /** True while the application works on records of one of these partitions. */
+  readonly isBusyWith: (partitions: readonly TopicPartition[]) => boolean;
+  /** These partitions may be another member's by now. */
+  readonly lose: (partitions: readonly TopicPartition[]) => void;
   /** `client.rack`; empty: none. */
   readonly rackId: string;
 }
@@ -120,6 +123,22 @@ export class ConsumerGroup {
     if (offsets === undefined) return this.#commitProcessed(undefined, patience);
     await this.#offsetRuntime().commit(offsets, patience);
     for (const offset of offsets) this.#tracked.committed(offset);
+  }
+
+  /** A handler begins with a record. Returns its ticket for `finish`. */
+  start({ topic, partition, offset, leaderEpoch }: ConsumedRecord): number {
+    const place = { topic, partition };
+    let tracker = this.#tracked.tracker(place);
+    if (tracker === undefined || tracker.position > offset) {
+      const isCommitted = tracker === undefined && this.#begun.get(partitionKey(topic, partition)) === offset;
+      tracker = this.#tracked.begin(place, offset, -1, isCommitted);
+    }
+    return tracker.start(offset, leaderEpoch);
+  }
+
+  /** A handler is done with a record. */
+  finish(place: TopicPartition, ticket: number): void {
+    this.#tracked.tracker(place)?.finish(ticket);
   }
 
   /** Commits what is processed, leaves, and does nothing more. */
@@ -242,6 +261,7 @@ export class ConsumerGroup {
         this.#commitLater();
       },
       lost: async partitions => {
+        this.#parts.lose(partitions);
         this.#drop(partitions);
         await this.#tell("lost" in listener ? "lost" : "revoked", partitions);
       },
@@ -262,17 +282,13 @@ export class ConsumerGroup {
 
   /** Stops records of partitions, and waits until the application is done with those that it has. */
   async #release(partitions: readonly TopicPartition[]): Promise<void> {
-    const { runtime, held } = this.#parts;
+    const { runtime, isBusyWith } = this.#parts;
     runtime.fetcher.beginRevocation(partitions);
     runtime.turn();
     const { clock } = this.#client.env;
     const patience = { deadline: clock.monotonic() + this.#settings.rebalanceTimeoutMs };
-    const isHeld = (): boolean => {
-      const batch = held();
-      return partitions.some(({ topic, partition }) => batch?.topic === topic && batch.partition === partition);
-    };
     // The coordinator stops waiting at the same time, and the partitions are lost then.
-    while (isHeld() && !this.#isClosing && !runtime.isClosed && clock.monotonic() < patience.deadline) {
+    while (isBusyWith(partitions) && !this.#isClosing && !runtime.isClosed && clock.monotonic() < patience.deadline) {
       await runtime.changed(patience).catch(ignoreTimeout);
     }
   }

@@ -14,10 +14,12 @@ import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets
 import type { PartitionOutcomes } from "../admin/outcomes.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
+import type { ConsumedRecord } from "./consumed-record.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
 import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
+import { type RecordHandler, RecordRunner, type RunOptions } from "./record-runner.ts";
 import { BatchStream, RecordStream, type StreamOptions } from "./record-stream.ts";
 
 /** Bounds of a call. */
@@ -58,6 +60,7 @@ export class Consumer {
   readonly #runtime: FetchRuntime;
   readonly #group: ConsumerGroup | undefined;
   #stream: BatchStream | undefined;
+  #runner: RecordRunner | undefined;
 
   /** Throws a `KafkaError` for a setting that cannot be. */
   constructor(client: ClusterClient, options: ConsumerOptions = {}, parts: ConsumerParts = {}) {
@@ -76,7 +79,8 @@ export class Consumer {
         {
           runtime: this.#runtime,
           listener,
-          held: () => this.#stream?.held,
+          isBusyWith: partitions => this.#isBusyWith(partitions),
+          lose: partitions => this.#runner?.lose(partitions),
           rackId: this.#settings.rackId,
         },
       );
@@ -173,6 +177,55 @@ export class Consumer {
   /** Records of the assigned partitions, one by one. For many small records, `batches` is faster. */
   records(options: StreamOptions = {}): RecordStream {
     return new RecordStream(this.batches(options));
+  }
+
+  /**
+   * Hands all records to a handler, until the consumer is closed or `signal` aborts: several at a time, those of a
+   * partition or of a key in order. Commits know which records are processed, in whatever order they end. Rejects with the
+   * error of a handler, unless `failed` takes it.
+   */
+  async run(handler: RecordHandler, options: RunOptions = {}): Promise<void> {
+    const stream = this.batches({ ...(options.signal === undefined ? {} : { signal: options.signal }) });
+    const group = this.#group;
+    const account = {
+      start: (record: ConsumedRecord) => group?.start(record) ?? 0,
+      finish: (place: TopicPartition, ticket: number) => group?.finish(place, ticket),
+    };
+    const pause = (ms: number): Promise<void> =>
+      new Promise(resolve => this.#client.env.timers.after(ms, () => resolve()));
+    const woken = {
+      ...account,
+      finish: (place: TopicPartition, ticket: number): void => {
+        account.finish(place, ticket);
+        // A rebalance may wait for the handler.
+        this.#runtime.turn();
+      },
+    };
+    const runner = new RecordRunner(stream, handler, options, { account: woken, pause });
+    this.#runner = runner;
+    try {
+      await runner.run();
+    } finally {
+      this.#runner = undefined;
+      this.#rewind([...runner.unfinished.values()]);
+    }
+  }
+
+  /** Goes back to records that were read and not processed, of partitions that are still assigned. */
+  #rewind(places: readonly (TopicPartition & { readonly offset: Offset })[]): void {
+    if (this.#runtime.isClosed) return;
+    const assigned = new Set(this.assignment().map(({ topic, partition }) => partitionKey(topic, partition)));
+    this.#change(() => {
+      for (const { topic, partition, offset } of places) {
+        if (assigned.has(partitionKey(topic, partition))) this.#seek(topic, partition, offset);
+      }
+    });
+  }
+
+  #isBusyWith(partitions: readonly TopicPartition[]): boolean {
+    if (this.#runner !== undefined) return this.#runner.isBusyWith(partitions);
+    const held = this.#stream?.held;
+    return partitions.some(({ topic, partition }) => held?.topic === topic && held.partition === partition);
   }
 
   // Positions. All throw, or reject with, a `KafkaError` if the partition is not assigned.
