@@ -113,6 +113,19 @@ function mixed(bench: Bench): { readonly old: string; readonly epoch: number } {
 }
 
 describe("from classic to consumer", () => {
+  test("succeeds if all classic members have left before the first generation", () => {
+    const bench = new Bench();
+    bench.topic("t", 2);
+    const { memberId } = bench.ask(join(""));
+    bench.send(join(memberId));
+    leave(bench, memberId);
+    expect(ask(bench, { subscribedTopicNames: ["t"], rebalanceTimeoutMs: 20_000, topicPartitions: [] }).errorCode).toBe(
+      0,
+    );
+    bench.pass(60_000);
+    expect(bench.shard.typeOf("g")).toBe("consumer");
+  });
+
   test("a member of the new protocol takes the group along, and partitions move one by one", () => {
     const bench = new Bench();
     const { old } = mixed(bench);

@@ -41,7 +41,9 @@ function readAssignment(
 export function upgraded(classic: ClassicGroup, context: ConsumerContext): ConsumerGroup | string {
   const group = new ConsumerGroup(classic.id, context.timeline);
   group.setEpochs({ epoch: classic.generation, assignmentEpoch: classic.generation });
-  const protocol = classic.protocolName ?? classic.selectProtocol();
+  // All members may have left before the first generation; then there is no protocol.
+  const isEmpty = classic.members.size === 0;
+  const protocol = isEmpty ? undefined : (classic.protocolName ?? classic.selectProtocol());
   for (const member of classic.members.values()) {
     const subscription = readSubscription(
       member.protocols.find(({ name }) => name === protocol)?.metadata ?? member.assignment,
