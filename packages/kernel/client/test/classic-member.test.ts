@@ -350,6 +350,15 @@ describe("a leave", () => {
   });
 });
 
+test("a member that leaves after its generation is over still tells the coordinator", () => {
+  const ours = settled();
+  ours.effects.splice(0);
+  ours.leave();
+  ours.refuse(heartbeat(ours), "ILLEGAL_GENERATION");
+  ours.settle(ours.next("lost"));
+  expect(ours.types()).toEqual(["LeaveGroup"]);
+});
+
 test("settings that cannot be are refused", () => {
   expect(() => script({ assignors: [] })).toThrow(KafkaError);
   expect(() => script({ heartbeatIntervalMs: 10_000 })).toThrow(KafkaError);

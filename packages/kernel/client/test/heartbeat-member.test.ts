@@ -214,15 +214,22 @@ describe("an assignment", () => {
 });
 
 describe("a fault", () => {
-  test.each(["FENCED_MEMBER_EPOCH", "UNKNOWN_MEMBER_ID"] as const)("%s loses the partitions, then joins", name => {
-    const ours = settled();
-    ours.refuse(laterBeat(ours), name);
-    expect(ours.next("identity").identity).toBeNull();
-    const lost = ours.next("lost");
-    expect([lost.partitions, [...ours.member.owned]]).toEqual([places("t/0", "t/1"), []]);
-    expect(ours.pass(5000).types()).toEqual([]);
-    expect(beat(ours.settle(lost)).call.request).toMatchObject({ memberEpoch: 0, memberId: "me", topicPartitions: [] });
-  });
+  test.each(["FENCED_MEMBER_EPOCH", "UNKNOWN_MEMBER_ID", "GROUP_ID_NOT_FOUND"] as const)(
+    "%s loses the partitions, then joins",
+    name => {
+      const ours = settled();
+      ours.refuse(laterBeat(ours), name);
+      expect(ours.next("identity").identity).toBeNull();
+      const lost = ours.next("lost");
+      expect([lost.partitions, [...ours.member.owned]]).toEqual([places("t/0", "t/1"), []]);
+      expect(ours.pass(5000).types()).toEqual([]);
+      expect(beat(ours.settle(lost)).call.request).toMatchObject({
+        memberEpoch: 0,
+        memberId: "me",
+        topicPartitions: [],
+      });
+    },
+  );
 
   test.each([
     ...(["GROUP_AUTHORIZATION_FAILED", "INVALID_REQUEST", "GROUP_MAX_SIZE_REACHED", "UNSUPPORTED_ASSIGNOR"] as const),
@@ -299,7 +306,9 @@ describe("a leave", () => {
     const ours = settled();
     ours.effects.splice(0);
     ours.leave();
-    ours.refuse(laterBeat(ours), "FENCED_MEMBER_EPOCH");
+    const call = laterBeat(ours);
+    expect(call.call.request.subscribedTopicNames).toBeNull();
+    ours.refuse(call, "FENCED_MEMBER_EPOCH");
     expect(ours.settle(ours.next("lost")).types()).toEqual(["left"]);
   });
 

@@ -28,7 +28,7 @@ const steps = fc.array(
     { weight: 1, arbitrary: fc.record({ type: fc.constant("below"), which: fc.nat(200) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant("all") }) },
   ) as fc.Arbitrary<Step>,
-  { maxLength: 400 },
+  { maxLength: 400, size: "max" },
 );
 
 describe("a tracker", () => {

@@ -238,56 +238,60 @@ describe("a commit", () => {
 
 test("offsets never go back at a coordinator that fails at random, and each commit ends", () => {
   fc.assert(
-    fc.property(fc.integer(), fc.array(fc.tuple(fc.nat(2), fc.nat(200)), { maxLength: 40 }), (seed, steps) => {
-      const chance = chances(seed);
-      const ours = commits({ maxWaiting: 100 });
-      const stored = new Map<number, number>();
-      const open = new Map<number, readonly PartitionOffset[]>();
-      let now = 0;
-      let call: Call | undefined;
-      const take = (effects: readonly OffsetEffect[]): void => {
-        for (const effect of effects) {
-          if (effect.type === "call") {
-            expect(call).toBeUndefined();
-            call = effect;
-          } else if (effect.type === "committed") {
-            for (const { partition, offset } of open.get(effect.token) ?? []) {
-              if (effect.error === undefined) expect(stored.get(partition)).toBeGreaterThanOrEqual(offset);
+    fc.property(
+      fc.integer(),
+      fc.array(fc.tuple(fc.nat(2), fc.nat(200)), { maxLength: 40, size: "max" }),
+      (seed, steps) => {
+        const chance = chances(seed);
+        const ours = commits({ maxWaiting: 100 });
+        const stored = new Map<number, number>();
+        const open = new Map<number, readonly PartitionOffset[]>();
+        let now = 0;
+        let call: Call | undefined;
+        const take = (effects: readonly OffsetEffect[]): void => {
+          for (const effect of effects) {
+            if (effect.type === "call") {
+              expect(call).toBeUndefined();
+              call = effect;
+            } else if (effect.type === "committed") {
+              for (const { partition, offset } of open.get(effect.token) ?? []) {
+                if (effect.error === undefined) expect(stored.get(partition)).toBeGreaterThanOrEqual(offset);
+              }
+              expect(open.delete(effect.token)).toBe(true);
             }
-            expect(open.delete(effect.token)).toBe(true);
           }
-        }
-      };
-      const act = (faultRate: number): void => {
-        const sent = call;
-        if (sent === undefined || sent.call.api !== "OffsetCommit")
-          return take(ours.tick({ now, wall: 0, chance: chance() }));
-        call = undefined;
-        const isLost = chance() < faultRate;
-        const codes = sent.call.request.topics[0].partitions.map(({ partitionIndex, committedOffset }) => {
-          if (chance() < faultRate) return "NOT_COORDINATOR" as const;
-          expect(committedOffset).toBeGreaterThanOrEqual(stored.get(partitionIndex) ?? 0);
-          stored.set(partitionIndex, Number(committedOffset));
-          return "NONE" as const;
+        };
+        const act = (faultRate: number): void => {
+          const sent = call;
+          if (sent === undefined || sent.call.api !== "OffsetCommit")
+            return take(ours.tick({ now, wall: 0, chance: chance() }));
+          call = undefined;
+          const isLost = chance() < faultRate;
+          const codes = sent.call.request.topics[0].partitions.map(({ partitionIndex, committedOffset }) => {
+            if (chance() < faultRate) return "NOT_COORDINATOR" as const;
+            expect(committedOffset).toBeGreaterThanOrEqual(stored.get(partitionIndex) ?? 0);
+            stored.set(partitionIndex, Number(committedOffset));
+            return "NONE" as const;
+          });
+          if (isLost) return take(ours.failed({ now, wall: 0, chance: chance() }, sent.id, LOST));
+          const order = sent.call.request.topics[0].partitions.map(({ partitionIndex }) => partitionIndex);
+          const answer = commitAnswer(sent.call.request, partition => codes[order.indexOf(partition)]);
+          take(ours.answered({ now, wall: 0, chance: chance() }, sent.id, answer));
+        };
+        steps.forEach(([partition, ms], i) => {
+          now += ms;
+          const offsets = [offset(partition, i + 1), ...(i % 3 === 0 ? [offset(3, i + 1)] : [])];
+          open.set(i, offsets);
+          take(ours.commit({ now, wall: 0, chance: chance() }, i, offsets, now + 100_000));
+          if (chance() < 0.7) act(0.4);
         });
-        if (isLost) return take(ours.failed({ now, wall: 0, chance: chance() }, sent.id, LOST));
-        const order = sent.call.request.topics[0].partitions.map(({ partitionIndex }) => partitionIndex);
-        const answer = commitAnswer(sent.call.request, partition => codes[order.indexOf(partition)]);
-        take(ours.answered({ now, wall: 0, chance: chance() }, sent.id, answer));
-      };
-      steps.forEach(([partition, ms], i) => {
-        now += ms;
-        const offsets = [offset(partition, i + 1), ...(i % 3 === 0 ? [offset(3, i + 1)] : [])];
-        open.set(i, offsets);
-        take(ours.commit({ now, wall: 0, chance: chance() }, i, offsets, now + 100_000));
-        if (chance() < 0.7) act(0.4);
-      });
-      for (let i = 0; i < 50; i++) {
-        now += 1000;
-        act(0);
-      }
-      expect([...open.keys()]).toEqual([]);
-    }),
+        for (let i = 0; i < 50; i++) {
+          now += 1000;
+          act(0);
+        }
+        expect([...open.keys()]).toEqual([]);
+      },
+    ),
     { numRuns: 200 },
   );
 });

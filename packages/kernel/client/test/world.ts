@@ -162,6 +162,8 @@ export class Player {
   }
 
   #identify(identity: MemberIdentity | null): void {
+    // An empty group of one type is replaced by a new one of the other.
+    if (this.#world.isConverted && this.identity === null) this.#epoch = 0;
     if (identity !== null && identity.epoch < this.#epoch) throw new Error(`${this.name}: the epoch goes back`);
     const isBack = this.identity === null && identity !== null;
     if (isBack && this.held.size > 0) throw new Error(`${this.name} comes back with partitions`);
@@ -246,6 +248,8 @@ export class World {
   /** Several members may have one partition, as in share groups. */
   isShared = false;
   isClassic = false;
+  /** Members of both protocols are in the group. */
+  isConverted = false;
   lossRate = 0;
   readonly #events = new DeadlineHeap<() => void>();
   #alarm = 0;
@@ -381,7 +385,7 @@ export class World {
       }
       const owned = [...player.member.owned].map(({ topic, partition }) => partitionKey(topic, partition));
       if (owned.toSorted().join() !== [...player.held.keys()].toSorted().join()) throw new Error("owned is not held");
-      if (player.identity === null) throw new Error(`${player.name} has no identity`);
+      if (player.identity === null) throw new Error(`${player.name} has no identity: ${player.errors.join()}`);
     }
     for (const key of wanted) if (!owners.has(key)) throw new Error(`nobody has ${key}`);
   }

@@ -497,7 +497,7 @@ export class ClassicMember implements GroupMember {
   /** Loses the partitions and joins again, or leaves if that was under way. */
   #reset(memberId: string): void {
     this.#forget(memberId);
-    if (this.#state === "LEAVING") return this.#core.lose(() => this.#left());
+    if (this.#state === "LEAVING") return this.#core.lose(() => this.#farewell());
     this.#core.failures++;
     this.#prepare();
   }

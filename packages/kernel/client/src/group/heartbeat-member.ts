@@ -280,6 +280,8 @@ class HeartbeatMember implements GroupMember {
     this.#form.reset();
     if (!this.#beats) return;
     if (errorCode === Errors.UNRELEASED_INSTANCE_ID.code && this.#mayHoldInstance) return this.#release();
+    // The group of a member that was away may have been deleted, or become a classic one.
+    if (errorCode === Errors.GROUP_ID_NOT_FOUND.code && this.#epoch > 0) return this.#fenced();
     const what = `heartbeat of group ${this.#core.settings.groupId}`;
     switch (reactionTo(errorCode, MEMBER_EPOCH_FAULTS)) {
       case "loseMembership":
@@ -456,7 +458,7 @@ class HeartbeatMember implements GroupMember {
 
   #leave(mode: LeaveMode): void {
     const core = this.#core;
-    this.#subscription = undefined;
+    if (!this.#isActive && !this.#isLeaving) this.#subscription = undefined;
     this.#leaveMode = mode;
     this.#resolveAt = Infinity;
     switch (this.#state) {
@@ -483,6 +485,7 @@ class HeartbeatMember implements GroupMember {
   /** Tells the coordinator, unless the member keeps its place. */
   #sayFarewell(): void {
     this.#become("LEAVING");
+    this.#subscription = undefined;
     this.#heartbeat = undefined;
     const request = this.#form.farewell(this.memberId, this.#leaveMode);
     if (request === undefined) return this.#left();
@@ -497,6 +500,7 @@ class HeartbeatMember implements GroupMember {
   }
 
   #left(): void {
+    this.#subscription = undefined;
     this.#become("UNSUBSCRIBED");
     this.#setEpoch(JOINING_EPOCH);
     this.#core.emit({ type: "left" });
