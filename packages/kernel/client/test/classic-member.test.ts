@@ -350,6 +350,22 @@ describe("a leave", () => {
   });
 });
 
+test("a member that leaves while it joins again stays alive in the new generation until it has left", () => {
+  const assignors = ["cooperative-sticky"] as const;
+  const ours = script({ assignors }).subscribe({ topics: ["t"] });
+  follow(ours, 1, ["t/0"], assignors[0]);
+  ours.settle(ours.next("assign"));
+  ours.refuse(heartbeat(ours), "REBALANCE_IN_PROGRESS");
+  const join = ours.call("JoinGroup");
+  ours.leave();
+  const commit = ours.next("commit");
+  expect(ours.pass(3000).types()).toEqual([]);
+  ours.answer(join, { generationId: 2, protocolName: assignors[0], leader: "o", memberId: "me" });
+  expect(heartbeat(ours).call.request.generationId).toBe(2);
+  ours.settle(ours.settle(commit).next("revoke"));
+  ours.call("LeaveGroup");
+});
+
 test("a member that leaves after its generation is over still tells the coordinator", () => {
   const ours = settled();
   ours.effects.splice(0);

@@ -6,8 +6,8 @@ import {
   type TopicDirectory,
 } from "@samsa/coordinator";
 import { nodePattern } from "@samsa/node";
-import { type ApiName, Apis, Errors } from "@samsa/protocol";
-import type { MemberRequest, MemberResponse } from "../src/index.ts";
+import { type ApiName, Apis, Errors, type OffsetCommitRequest, type OffsetCommitResponse } from "@samsa/protocol";
+import type { MemberRequest, MemberResponse, TopicPartition } from "../src/index.ts";
 import { append } from "../../coordinator/test/append.ts";
 
 const CONFIG: GroupConfig = {
@@ -67,7 +67,8 @@ export class Coordinator {
   #tickets = 0;
   #topics: TopicDirectory | undefined;
   readonly #log: { key: Uint8Array; value: Uint8Array | null }[] = [];
-  readonly #waiting = new Map<number, { readonly api: MemberRequest["api"]; readonly answer: Answer }>();
+  /** Takers of the replies, by ticket. */
+  readonly #waiting = new Map<number, (reply: Fields) => void>();
   #shard: GroupShard;
   readonly requests: MemberRequest[] = [];
 
@@ -86,10 +87,31 @@ export class Coordinator {
     const { code } = Errors.NOT_COORDINATOR;
     if (this.isAway) return answer(responseOf(call.api, { errorCode: code }));
     const ticket = ++this.#tickets;
-    this.#waiting.set(ticket, { api: call.api, answer });
+    this.#waiting.set(ticket, reply => answer(responseOf(call.api, reply)));
     const out: GroupEffect[] = [];
     this.#shard.request(this.now, ticket, requestOf(call), out);
     this.#settle(out);
+  }
+
+  commit(now: number, body: OffsetCommitRequest, answer: (response: OffsetCommitResponse) => void): void {
+    this.#enter(now);
+    const { code: errorCode } = Errors.NOT_COORDINATOR;
+    const refused = body.topics.map(({ partitions, ...topic }) => ({
+      ...topic,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+    }));
+    if (this.isAway) return answer(Apis.OffsetCommit.response.defaults({ topics: refused }));
+    const ticket = ++this.#tickets;
+    this.#waiting.set(ticket, reply => answer(Apis.OffsetCommit.response.defaults(reply as never)));
+    const out: GroupEffect[] = [];
+    this.#shard.request(this.now, ticket, { type: "commit", version: 10, body }, out);
+    this.#settle(out);
+  }
+
+  /** Committed offset; −1: none. */
+  committed({ topic, partition }: TopicPartition): number {
+    const [found] = this.#shard.committed.fetch("g", [{ name: topic, partitionIndexes: [partition] }] as never, false);
+    return Number(found?.partitions[0]?.committedOffset ?? -1);
   }
 
   nextDeadline(): number {
@@ -139,9 +161,9 @@ export class Coordinator {
   #settle(effects: GroupEffect[]): void {
     for (let next = effects.shift(); next !== undefined; next = effects.shift()) {
       if (next.type === "reply") {
-        const waiting = this.#waiting.get(next.ticket);
+        const take = this.#waiting.get(next.ticket);
         this.#waiting.delete(next.ticket);
-        waiting?.answer(responseOf(waiting.api, next.response as Fields));
+        take?.(next.response as Fields);
       } else if (next.type === "append") {
         append(this.#shard, this.now, { records: next.records, log: this.#log, isWritten: true });
         this.#shard.appended(this.now, next.token, 0, effects);

@@ -1,5 +1,6 @@
 import { DeadlineHeap, uuidFromBytes, type Uuid } from "@samsa/base";
 import type { TopicDirectory } from "@samsa/coordinator";
+import type { OffsetCommitRequest, OffsetCommitResponse } from "@samsa/protocol";
 import {
   type ClusterView,
   type GroupMember,
@@ -8,10 +9,13 @@ import {
   type MemberEffect,
   type MemberIdentity,
   type Moment,
+  OffsetCommits,
+  type OffsetEffect,
   partitionKey,
   type TopicPartition,
   type TopicSubscription,
   type TopicView,
+  TrackedOffsets,
 } from "../src/index.ts";
 import { Coordinator } from "./coordinator.ts";
 
@@ -71,6 +75,11 @@ export class Player {
   stuckUntil = 0;
   /** No message of this process arrives before that. */
   cutUntil = 0;
+  readonly tracked = new TrackedOffsets(8);
+  readonly #commits: OffsetCommits;
+  /** Commits that steps wait for, by token. */
+  readonly #awaited = new Map<number, () => void>();
+  #commitTokens = 0;
   /** Number of times that partitions were lost. */
   losses = 0;
   #epoch = 0;
@@ -84,6 +93,70 @@ export class Player {
     this.#world = world;
     this.name = name;
     this.member = member(this.view);
+    const backoff = { initialMs: 100, maxMs: 1000, jitter: 0 };
+    this.#commits = new OffsetCommits(
+      { groupId: "g", hasMemberEpochs: true, isMember: true, maxWaiting: 100, backoff },
+      this.view,
+    );
+    this.#work();
+  }
+
+  /** Handles records of its partitions in any order, and commits from time to time. */
+  #work(): void {
+    const world = this.#world;
+    if (this.isDead || world.isShared) return;
+    world.at(world.now + 50 + world.chance() * 500, () => this.#work());
+    for (const place of this.held.values()) {
+      const tracker = this.tracked.tracker(place);
+      if (tracker === undefined || tracker.isFull) continue;
+      const ticket = tracker.start(tracker.position + (world.chance() < 0.2 ? 1 : 0), 0);
+      world.at(world.now + world.handlingMs(), () => tracker.finish(ticket));
+    }
+    if (world.chance() < 0.3) this.commit(this.tracked.dirty(), () => undefined);
+  }
+
+  /** Commits offsets; calls `done` once that has ended, well or not. */
+  commit(offsets: ReturnType<TrackedOffsets["dirty"]>, done: () => void): void {
+    const token = ++this.#commitTokens;
+    this.#awaited.set(token, done);
+    this.#runCommits(this.#commits.commit(this.at, token, offsets, this.#world.now + 10_000));
+  }
+
+  #runCommits(effects: readonly OffsetEffect[]): void {
+    const world = this.#world;
+    for (const effect of effects) {
+      if (effect.type === "suspect") this.run(this.member.suspected(this.at));
+      else if (effect.type === "committed") {
+        const done = this.#awaited.get(effect.token);
+        this.#awaited.delete(effect.token);
+        done?.();
+      } else if (effect.type === "call" && effect.call.api === "OffsetCommit") {
+        const { id } = effect;
+        const { request } = effect.call;
+        const isLost = (): boolean => world.isLost() || world.now < this.cutUntil;
+        const end = (run: () => readonly OffsetEffect[]): void => {
+          if (!this.isDead) this.#runCommits(run());
+        };
+        const fail = (): void => end(() => this.#commits.failed(this.at, id, new KafkaError("DISCONNECTED", "lost")));
+        if (isLost()) {
+          world.at(world.now + 300, fail);
+          continue;
+        }
+        world.at(world.now + world.networkMs(), () => {
+          world.coordinator.commit(world.now, request, response => {
+            world.committed(this, request, response);
+            if (isLost()) return world.at(world.now + 300, fail);
+            world.at(world.now + world.networkMs(), () => end(() => this.#commits.answered(this.at, id, response)));
+          });
+        });
+      }
+    }
+    const due = this.#commits.nextDeadline();
+    if (due < Infinity) {
+      world.at(Math.max(due, world.now + 1), () => {
+        if (!this.isDead && this.#commits.nextDeadline() <= world.now) this.#runCommits(this.#commits.tick(this.at));
+      });
+    }
   }
 
   get at(): Moment {
@@ -132,18 +205,27 @@ export class Player {
         return this.#call(effect);
       case "commit":
         this.#mustHold(effect.partitions);
-        return this.#settleLater(effect);
+        this.#begin(effect);
+        this.commit(this.tracked.dirty(effect.partitions), () => {
+          if (this.#step === effect.token) this.#settleLater(effect);
+        });
+        return;
       case "revoke":
         this.#mustHold(effect.partitions);
         return this.#settleLater(effect);
       case "assign":
-        for (const place of effect.added) world.take(this, place);
+        for (const place of effect.added) {
+          world.take(this, place);
+          const position = world.coordinator.committed(place);
+          if (!world.isShared) this.tracked.begin(place, Math.max(position, 0), -1, position >= 0);
+        }
         this.#mustBe(effect.partitions);
         return this.#settleLater(effect);
       case "lost":
         this.losses++;
         this.#mustHold(effect.partitions);
         this.held.clear();
+        this.#release(effect.partitions);
         return this.#settleLater(effect);
       case "refresh":
         return this.#settleLater(effect);
@@ -169,6 +251,12 @@ export class Player {
     if (isBack && this.held.size > 0) throw new Error(`${this.name} comes back with partitions`);
     this.#epoch = identity?.epoch ?? this.#epoch;
     this.identity = identity;
+    this.#runCommits(this.#commits.identify(this.at, identity));
+  }
+
+  #release(partitions: readonly TopicPartition[]): void {
+    this.tracked.end(partitions);
+    this.#runCommits(this.#commits.forget(partitions));
   }
 
   #mustHold(partitions: readonly TopicPartition[]): void {
@@ -183,12 +271,16 @@ export class Player {
       throw new Error(`${this.name} should hold ${keys.join()}`);
   }
 
+  #begin(effect: Extract<MemberEffect, { readonly token: number }>): void {
+    this.#step = effect.token;
+    if (this.#pending === undefined) this.#pendingSince = this.#world.now;
+    this.#pending = effect;
+  }
+
   #settleLater(effect: Extract<MemberEffect, { readonly token: number }>): void {
     const { token } = effect;
     const world = this.#world;
-    this.#step = token;
-    if (this.#pending === undefined) this.#pendingSince = world.now;
-    this.#pending = effect;
+    this.#begin(effect);
     const delay = effect.type === "refresh" ? world.chance() * 300 : world.handlingMs();
     world.at(Math.max(world.now + delay, effect.type === "refresh" ? 0 : this.stuckUntil), () => {
       if (this.isDead) return;
@@ -196,6 +288,7 @@ export class Player {
         this.#pending = undefined;
         if (effect.type === "revoke") {
           for (const { topic, partition } of effect.partitions) this.held.delete(partitionKey(topic, partition));
+          this.#release(effect.partitions);
         }
         if (effect.type === "refresh") this.refresh();
       }
@@ -337,6 +430,23 @@ export class World {
     if (!this.isClassic || identity?.instanceId == null) return false;
     return identity.epoch < (taker.identity?.epoch ?? 0);
   }
+
+  /** Checks that no commit takes back a later one. */
+  committed(player: Player, request: OffsetCommitRequest, response: OffsetCommitResponse): void {
+    for (const { name, partitions } of request.topics) {
+      const codes = response.topics.find(topic => topic.name === name)?.partitions ?? [];
+      for (const { partitionIndex, committedOffset } of partitions) {
+        if (codes.find(found => found.partitionIndex === partitionIndex)?.errorCode !== 0) continue;
+        const key = partitionKey(name, partitionIndex);
+        const before = this.#committed.get(key) ?? 0;
+        if (Number(committedOffset) < before) throw new Error(`${player.name} takes ${key} back from ${before}`);
+        this.#committed.set(key, Number(committedOffset));
+      }
+    }
+  }
+
+  /** Highest committed offset, by key of the partition. */
+  readonly #committed = new Map<string, number>();
 
   watchCoordinator(): void {
     const due = this.coordinator.nextDeadline();

@@ -20,11 +20,11 @@ import type { Moment } from "../offsets/moment.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { ClassicLeader } from "./classic-leader.ts";
 import { type ClassicState, PREVIOUS_CLASSIC_STATES } from "./classic-states.ts";
+import { leaveRequest } from "./leave-request.ts";
 import type {
   GroupMember,
   LeaveMode,
   MemberEffect,
-  MemberRequest,
   MemberResponse,
   MemberSettings,
   TopicSubscription,
@@ -143,7 +143,8 @@ export class ClassicMember implements GroupMember {
       }
       if (this.#awaited?.id !== id) return;
       this.#awaited = undefined;
-      if (answer.api === "JoinGroup") this.#joined(answer.response);
+      if (answer.api === "JoinGroup" && this.#state === "LEAVING") this.#adopt(answer.response);
+      else if (answer.api === "JoinGroup") this.#joined(answer.response);
       else if (answer.api === "SyncGroup") this.#synced(answer.response);
       else if (answer.api === "LeaveGroup") this.#left();
     });
@@ -156,6 +157,7 @@ export class ClassicMember implements GroupMember {
       else if (api === undefined) return;
       else this.#awaited = undefined;
       if (api === "LeaveGroup") return this.#left();
+      if (api === "JoinGroup" && this.#state === "LEAVING") return;
       if (!error.retriable) return this.#fail(error);
       this.#core.emit({ type: "forgetCoordinator" });
       if (api === undefined) this.#heartbeatAt = this.#core.retryAt();
@@ -223,7 +225,9 @@ export class ClassicMember implements GroupMember {
 
   /** The member sends heartbeats. A member that joins is alive as long as its JoinGroup waits. */
   get #beats(): boolean {
-    return this.#generation !== NO_GENERATION && this.#state !== "JOINING" && this.#awaited?.api !== "LeaveGroup";
+    const api = this.#awaited?.api;
+    if (api === "JoinGroup" || api === "LeaveGroup") return false;
+    return this.#generation !== NO_GENERATION && this.#state !== "JOINING";
   }
 
   #input(at: Moment, run: () => void): readonly MemberEffect[] {
@@ -324,6 +328,15 @@ export class ClassicMember implements GroupMember {
     this.#heartbeatAt = this.#core.now + this.#settings.heartbeatIntervalMs;
     if (response.leader === response.memberId) this.#lead(response, protocol.name);
     else this.#sync([]);
+  }
+
+  /** Takes the generation that begins while the member leaves: it is alive in this one only. */
+  #adopt({ errorCode, generationId, memberId }: JoinGroupResponse): void {
+    if (errorCode !== 0 || this.#generation === NO_GENERATION) return;
+    this.#memberId = memberId;
+    this.#generation = generationId;
+    this.#heard();
+    this.#heartbeatAt = this.#core.now + this.#settings.heartbeatIntervalMs;
   }
 
   #joinRefused({ errorCode, memberId }: JoinGroupResponse): void {
@@ -535,7 +548,8 @@ export class ClassicMember implements GroupMember {
     this.#mayReturn = mayReturn;
     this.#become("STALE");
     const isStatic = this.#settings.instanceId !== null;
-    if (!isStatic && this.#memberId !== "") this.#core.tell(this.#leaveRequest("the application is stuck"));
+    if (!isStatic && this.#memberId !== "")
+      this.#core.tell(leaveRequest(this.#settings, this.#memberId, "the application is stuck"));
     // Without its id, a static member would get its old assignment back, even for another subscription.
     this.#forget(isStatic ? this.#memberId : "");
     this.#core.lose(() => {
@@ -555,7 +569,7 @@ export class ClassicMember implements GroupMember {
         return this.#core.afterStep(() => this.#core.emit({ type: "left" }));
     }
     this.#leaveMode = mode;
-    this.#awaited = undefined;
+    if (this.#awaited?.api !== "JoinGroup") this.#awaited = undefined;
     this.#become("LEAVING");
     if (this.#core.step === "lost") return this.#core.afterStep(() => this.#farewell());
     this.#core.abandonStep();
@@ -568,17 +582,8 @@ export class ClassicMember implements GroupMember {
     const { instanceId } = this.#settings;
     const leaves = this.#leaveMode === "leave" || (this.#leaveMode === "default" && instanceId === null);
     if (!leaves || this.#memberId === "") return this.#left();
-    this.#awaited = { id: this.#core.call(this.#leaveRequest("the consumer is closed")), api: "LeaveGroup" };
-  }
-
-  #leaveRequest(reason: string): MemberRequest {
-    const { groupId, instanceId } = this.#settings;
-    const memberId = this.#memberId;
-    const request = (version: number) =>
-      version < 3
-        ? { groupId, memberId, members: [] }
-        : { groupId, memberId: "", members: [{ memberId, groupInstanceId: instanceId, reason }] };
-    return { api: "LeaveGroup", request };
+    const call = leaveRequest(this.#settings, this.#memberId, "the consumer is closed");
+    this.#awaited = { id: this.#core.call(call), api: "LeaveGroup" };
   }
 
   #left(): void {
