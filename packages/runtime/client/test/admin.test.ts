@@ -237,6 +237,8 @@ test("replicas: directories, elections and reassignments", async () => {
   );
   expect(dirs.value(1)[0].replicas.find(({ topic }) => topic === "a")?.sizeBytes).toBeGreaterThan(60);
   expect((await run(admin.replicas.electLeaders("preferred", "all"))).size).toBe(0);
+  const elected = await run(admin.replicas.electLeaders("preferred", [{ topic: "a", partition: 0 }]));
+  expect(elected.of("a", 0)).toMatchObject({ name: "ELECTION_NOT_NEEDED" });
   const moved = await run(admin.replicas.reassign([{ topic: "a", partition: 0, replicas: [3, 1] }]));
   expect(moved.of("a", 0)).toBe(true);
   await cluster.untilPartition("a", { isr: [1, 3] });

@@ -1,6 +1,5 @@
 import { type BrokerId, type Int64, type PartitionIndex } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
-import { Errors } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type AdminOptions, byTopic, check, drive, outcomeOf, type Share } from "./drive.ts";
 import { partitionResults } from "./groups.ts";
@@ -129,7 +128,10 @@ export class ReplicaAdmin {
     );
   }
 
-  /** Elects leaders of partitions, or of all. Partitions that have the wanted leader already are not in the result. */
+  /**
+   * Elects leaders of partitions, or of all. A partition that has the wanted leader already fails with
+   * ELECTION_NOT_NEEDED if it is named; of all, such partitions are not in the result.
+   */
   async electLeaders(
     type: keyof typeof ELECTION_TYPES,
     partitions: readonly TopicPartition[] | "all",
@@ -153,13 +155,11 @@ export class ReplicaAdmin {
     });
     const results = answer.replicaElectionResults.map(({ topic: name, partitionResult }) => ({
       name,
-      partitions: partitionResult
-        .filter(({ errorCode }) => errorCode !== Errors.ELECTION_NOT_NEEDED.code)
-        .map(({ partitionId: partitionIndex, errorCode, errorMessage }) => ({
-          partitionIndex,
-          errorCode,
-          errorMessage,
-        })),
+      partitions: partitionResult.map(({ partitionId: partitionIndex, errorCode, errorMessage }) => ({
+        partitionIndex,
+        errorCode,
+        errorMessage,
+      })),
     }));
     return partitionResults(results);
   }
