@@ -9,6 +9,14 @@ export {
   type TypedRunOptions,
 } from "./typed-consumer.ts";
 export { type OutgoingTypedRecord, type Serdes, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
+export { type TypedBatch, TypedConsumer, type TypedConsumerOptions, TypedRecord } from "./typed-consumer.ts";
+export {
+  type CompressionName,
+  type OutgoingTypedRecord,
+  type Serdes,
+  TypedProducer,
+  type TypedProducerOptions,
+} from "./typed-producer.ts";
 export { type ClientErrorName, KafkaError, type TopicPartition } from "@samsa/client-kernel";
 export {
   Admin,

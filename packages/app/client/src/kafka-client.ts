@@ -4,7 +4,7 @@ import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@sam
 import { nodeEnv } from "@samsa/node";
 import { type Endpoint, parseEndpoints } from "@samsa/wire";
 import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
-import { TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
+import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
 
 /** Options of a `KafkaClient`. Times are in ms; defaults are Kafka's. */
 export interface ClientOptions {
@@ -80,7 +80,8 @@ export class KafkaClient implements AsyncDisposable {
   producer<K = string | Uint8Array, V = string | Uint8Array>(
     options: TypedProducerOptions<K, V> = {},
   ): TypedProducer<K, V> {
-    const { key, value, ...settings } = options;
+    const { key, value, compression, ...given } = options;
+    const settings = compression === undefined ? given : { ...given, compression: compressionOf(compression) };
     const cluster = this.#cluster("producer");
     const producer = new TypedProducer(new Producer(cluster, settings), { key, value }, () =>
       this.#ended(producer, cluster),

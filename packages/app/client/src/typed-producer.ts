@@ -8,7 +8,7 @@ import type {
   RecordMetadata,
 } from "@samsa/client-runtime";
 import { type GroupMembership, KafkaError, type TransactionOffset } from "@samsa/client-kernel";
-import type { RecordHeader } from "@samsa/records";
+import { CODEC_NAMES, type Compression, defaultCompression, type RecordHeader } from "@samsa/records";
 import { serdeError } from "./serde/failure.ts";
 import type { Serde, SerdeContext } from "./serde/serde.ts";
 
@@ -18,8 +18,21 @@ export interface Serdes<K, V> {
   readonly value?: Serde<V> | undefined;
 }
 
-/** Settings of a producer (`acks`, `lingerMs`, `compression`, `transactionalId`, …), and its serdes. */
-export interface TypedProducerOptions<K, V> extends ProducerOptions, Serdes<K, V> {}
+/** Codec by its name in `compression.type`, at Kafka's default level. */
+export type CompressionName = (typeof CODEC_NAMES)[number];
+
+/** Settings of a producer (`acks`, `lingerMs`, `transactionalId`, …), and its serdes. */
+export interface TypedProducerOptions<K, V> extends Omit<ProducerOptions, "compression">, Serdes<K, V> {
+  /** `compression.type`, or a codec's number (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd) with a level; none by default. */
+  readonly compression?: CompressionName | Compression | undefined;
+}
+
+/** A codec with its level. Throws `KafkaError` INVALID_ARGUMENT for a name of none. */
+export function compressionOf(given: CompressionName | Compression): Compression {
+  if (typeof given !== "string") return given;
+  for (const codec of [0, 1, 2, 3, 4] as const) if (CODEC_NAMES[codec] === given) return defaultCompression(codec);
+  throw new KafkaError("INVALID_ARGUMENT", `compression is one of ${CODEC_NAMES.join(", ")}, not "${String(given)}"`);
+}
 
 /** A record to send. */
 export interface OutgoingTypedRecord<K, V> {

@@ -7,7 +7,7 @@ import { clusterFixture, startCluster } from "@samsa/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { int64, json, KafkaClient, KafkaError, string, type TypedConsumer, type TypedRecord } from "../src/index.ts";
 
-const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 2, copies: 2, texts: 1 } });
+const cluster = clusterFixture({ beforeAll, afterAll }, { topics: { orders: 2, copies: 2, texts: 1, squeezed: 1 } });
 let client: KafkaClient;
 
 beforeEach(() => {
@@ -47,6 +47,23 @@ test("what a producer sends, a consumer reads: keys, values, headers and times",
   expect([first.header("trace"), first.headers.length, second.value, second.partition]).toEqual([
     ...["t1", 2, null, first.partition],
   ]);
+});
+
+test("codecs have names", async () => {
+  const value = "again ".repeat(1000);
+  for (const compression of ["none", "gzip", "snappy", "lz4", "zstd", { codec: 1, level: 9 }] as const) {
+    await using producer = client.producer({ value: string, compression });
+    await producer.send({ topic: "squeezed", value });
+  }
+  const consumer = client.consumer({ value: string });
+  consumer.assign([{ topic: "squeezed", partition: 0, offset: "beginning" }]);
+  expect((await take(consumer, 6)).map(record => record.value)).toEqual(Array.from({ length: 6 }, () => value));
+  const [directory] = (await client.admin().replicas.describeLogDirs()).orThrow().values().next().value ?? [];
+  const size = Number(directory?.replicas.find(({ topic }) => topic === "squeezed")?.sizeBytes);
+  expect(size > value.length && size < 2 * value.length).toBe(true);
+  expect(() => client.producer({ compression: "brotli" as never })).toThrow(
+    'compression is one of none, gzip, snappy, lz4, zstd, not "brotli"',
+  );
 });
 
 test("batches cost one promise, and tell which records failed", async () => {
