@@ -187,6 +187,7 @@ export const ROOMS: readonly Room[] = [
       "@samsa/records",
       "@samsa/wire",
       "@samsa/broker",
+      "@samsa/client",
       "@samsa/node",
     ],
     node: true,

@@ -1,0 +1,57 @@
+/** Judge of our own client: the same checks against Apache Kafka and against Samsa. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { KafkaClient } from "@samsa/client";
+import type { BrokerProcess } from "../processes/broker.ts";
+import { SamsaProcess } from "../processes/broker-process.ts";
+import { KafkaProcess } from "../processes/kafka-process.ts";
+import { findJava, type Java, Missing } from "../processes/runtimes.ts";
+import { type Check, oneLine, type Trial } from "../scoreboard/scoreboard.ts";
+import { ADMIN_CHECKS } from "./admin-checks.ts";
+import { GROUP_CHECKS } from "./group-checks.ts";
+import { RECORD_CHECKS } from "./record-checks.ts";
+import { runClientCheck, type Stage } from "./stage.ts";
+import { TRANSACTION_CHECKS } from "./transaction-checks.ts";
+
+const NAME = "samsa-client";
+const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...ADMIN_CHECKS];
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+function whole(vendor: Stage["vendor"], outcome: "failed" | "skipped", reason: unknown): Check {
+  return { name: `${vendor}: (all checks)`, outcome, reason: oneLine(reason) };
+}
+
+async function checksOn(vendor: Stage["vendor"], java: Java | Missing): Promise<Check[]> {
+  if (vendor === "Apache Kafka" && java instanceof Missing) return [whole(vendor, "skipped", java.reason)];
+  let broker: BrokerProcess | undefined;
+  try {
+    // A single broker cannot replicate the topics of the share coordinator.
+    const share = ["share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1"];
+    broker = vendor === "Samsa" ? await SamsaProcess.start(undefined, share) : await KafkaProcess.start();
+    await using client = new KafkaClient({ bootstrapServers: broker.server, logger: SILENT });
+    const checks: Check[] = [];
+    for (const check of CHECKS) checks.push(await runClientCheck(check, { vendor, broker, client, java }));
+    return checks;
+  } catch (error) {
+    return [whole(vendor, "failed", error)];
+  } finally {
+    await broker?.dispose();
+  }
+}
+
+function version(): string {
+  const entry = dirname(fileURLToPath(import.meta.resolve("@samsa/client")));
+  return (JSON.parse(readFileSync(join(entry, "../package.json"), "utf8")) as { version: string }).version;
+}
+
+/** Judge of `@samsa/client`. It starts its brokers itself. */
+export const CLIENT_TRIAL: Trial = {
+  name: NAME,
+  run: async () => {
+    const java = await findJava();
+    // Both vendors at once: Java's programs take most of the time to start.
+    const found = await Promise.all([checksOn("Apache Kafka", java), checksOn("Samsa", java)]);
+    return { judge: NAME, version: version(), checks: found.flat() };
+  },
+};
