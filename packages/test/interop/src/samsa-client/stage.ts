@@ -2,10 +2,7 @@ import { type KafkaClient, type TypedConsumer, type TypedRecord } from "@samsa/c
 import type { BrokerProcess } from "../processes/broker.ts";
 import { run } from "../processes/child.ts";
 import { type Java, Missing } from "../processes/runtimes.ts";
-import { type Check, oneLine } from "../scoreboard/scoreboard.ts";
 
-/** Longest time of a check, in ms. */
-const CHECK_MS = 40_000;
 /** Longest time for which a consumer waits for its records, in ms. */
 const TAKE_MS = 20_000;
 const TOOLS = "org.apache.kafka.tools";
@@ -22,24 +19,6 @@ export interface Stage {
 export interface ClientCheck {
   readonly name: string;
   readonly run: (stage: Stage) => Promise<Missing | undefined | void>;
-}
-
-/** Runs a check; an error, or no end in time, is a failure. */
-export async function runClientCheck({ name, run: body }: ClientCheck, stage: Stage): Promise<Check> {
-  const full = `${stage.vendor}: ${name}`;
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`nothing came of it in ${CHECK_MS} ms`)), CHECK_MS);
-    });
-    const found = await Promise.race([body(stage), late]);
-    if (found instanceof Missing) return { name: full, outcome: "skipped", reason: oneLine(found.reason) };
-    return { name: full, outcome: "passed" };
-  } catch (error) {
-    return { name: full, outcome: "failed", reason: oneLine(error) };
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Reads `count` records. Rejects if they do not come in time. */

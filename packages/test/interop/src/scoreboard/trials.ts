@@ -7,7 +7,7 @@ import { CLUSTER_TRIALS } from "./cluster-trials.ts";
 import { runTool } from "./kafka-tools.ts";
 import { KIND_TRIALS } from "./kind-trials.ts";
 import { MIGRATION_TRIAL } from "./migration-trial.ts";
-import { CLIENT_TRIAL } from "../samsa-client/client-trial.ts";
+import { CLIENT_TRIAL } from "./client-trial.ts";
 import { ADMIN_TOOLS } from "./admin-tools.ts";
 import { RECORD_TOOLS } from "./record-tools.ts";
 import type { Tool } from "./tool-check.ts";

@@ -7,16 +7,36 @@ import type { BrokerProcess } from "../processes/broker.ts";
 import { SamsaProcess } from "../processes/broker-process.ts";
 import { KafkaProcess } from "../processes/kafka-process.ts";
 import { findJava, type Java, Missing } from "../processes/runtimes.ts";
-import { type Check, oneLine, type Trial } from "../scoreboard/scoreboard.ts";
-import { ADMIN_CHECKS } from "./admin-checks.ts";
-import { GROUP_CHECKS } from "./group-checks.ts";
-import { RECORD_CHECKS } from "./record-checks.ts";
-import { runClientCheck, type Stage } from "./stage.ts";
-import { TRANSACTION_CHECKS } from "./transaction-checks.ts";
+import { type Check, oneLine, type Trial } from "./scoreboard.ts";
+import { ADMIN_CHECKS } from "../samsa-client/admin-checks.ts";
+import { GROUP_CHECKS } from "../samsa-client/group-checks.ts";
+import { RECORD_CHECKS } from "../samsa-client/record-checks.ts";
+import type { ClientCheck, Stage } from "../samsa-client/stage.ts";
+import { TRANSACTION_CHECKS } from "../samsa-client/transaction-checks.ts";
 
 const NAME = "samsa-client";
+/** Longest time of a check, in ms. */
+const CHECK_MS = 40_000;
 const CHECKS = [...RECORD_CHECKS, ...TRANSACTION_CHECKS, ...GROUP_CHECKS, ...ADMIN_CHECKS];
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Runs a check; an error, or no end in time, is a failure. */
+async function runClientCheck({ name, run: body }: ClientCheck, stage: Stage): Promise<Check> {
+  const full = `${stage.vendor}: ${name}`;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`nothing came of it in ${CHECK_MS} ms`)), CHECK_MS);
+    });
+    const found = await Promise.race([body(stage), late]);
+    if (found instanceof Missing) return { name: full, outcome: "skipped", reason: oneLine(found.reason) };
+    return { name: full, outcome: "passed" };
+  } catch (error) {
+    return { name: full, outcome: "failed", reason: oneLine(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 function whole(vendor: Stage["vendor"], outcome: "failed" | "skipped", reason: unknown): Check {
   return { name: `${vendor}: (all checks)`, outcome, reason: oneLine(reason) };
