@@ -8,8 +8,6 @@ export {
   TypedRecord,
   type TypedRunOptions,
 } from "./typed-consumer.ts";
-export { type OutgoingTypedRecord, type Serdes, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
-export { type TypedBatch, TypedConsumer, type TypedConsumerOptions, TypedRecord } from "./typed-consumer.ts";
 export {
   type CompressionName,
   type OutgoingTypedRecord,
