@@ -336,6 +336,18 @@ describe.each(["1", "2"])("transactions of version %s", version => {
     otherClient.close();
   });
 
+  test("of a producer that is fenced reject with an error that says so", async () => {
+    const first = start({ transactionalId: "t" });
+    await run(first.initTransactions());
+    const otherClient = clientOf("other");
+    const second = start({ transactionalId: "t" }, otherClient);
+    await run(second.initTransactions());
+    const error = await errorOf(first.transaction(open => open.send({ topic: "orders", value: "fenced" })));
+    expect(error.fatal).toBe(true);
+    await run(second.close());
+    otherClient.close();
+  });
+
   test("stay whole when brokers die", async () => {
     const producer = start({ transactionalId: "t", batchBytes: 60, deliveryTimeoutMs: 20_000 });
     await run(producer.initTransactions());

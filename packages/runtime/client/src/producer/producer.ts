@@ -444,7 +444,7 @@ export class Producer {
 
   /**
    * Runs `work` in a transaction: commits it when `work` has resolved, and aborts it when `work` or the commit fails. Rejects
-   * with that error.
+   * with that error, or with that of the abort if the producer can go on no more, as when it is fenced.
    */
   async transaction<R>(work: (producer: this) => Promise<R>): Promise<R> {
     this.beginTransaction();
@@ -453,21 +453,23 @@ export class Producer {
       await this.commitTransaction();
       return result;
     } catch (error) {
-      await this.#abortAfter(error);
-      throw error;
+      throw (await this.#abortAfter(error)) ?? error;
     }
   }
 
-  async #abortAfter(error: unknown): Promise<void> {
+  /** Returns the error of an abort after which the producer cannot be used any more. */
+  async #abortAfter(error: unknown): Promise<KafkaError | undefined> {
     const isOver =
       error instanceof KafkaError && (error.fatal || error.name === "TIMED_OUT" || error.name === "CLOSED");
     // After a fatal error there is nothing to abort; after a timeout of the commit its outcome is not known.
-    if (isOver && this.#core.state !== "IN_TRANSACTION" && this.#core.state !== "ABORTABLE_ERROR") return;
+    if (isOver && this.#core.state !== "IN_TRANSACTION" && this.#core.state !== "ABORTABLE_ERROR") return undefined;
     try {
       await this.abortTransaction();
     } catch (second) {
+      if (second instanceof KafkaError && second.fatal) return second;
       this.#client.env.logger.warn("a transaction was not aborted", { error: String(second) });
     }
+    return undefined;
   }
 
   #operate(name: string, options: OperationOptions, start: (token: number) => KafkaError | undefined): Promise<void> {
