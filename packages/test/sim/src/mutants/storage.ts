@@ -42,6 +42,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     find: "    partition.hold();\n",
     replace: "",
     why: "acknowledged records are in the log that is deleted",
+    tests: ["packages/runtime/broker/test/moves.test.ts"],
   },
   {
     name: "a move replaces the log by an unflushed copy",
