@@ -15,7 +15,7 @@ const checks: readonly (readonly [string, string, readonly string[]])[] = [
   ["compile (pure floors)", "tsc", ["-p", "tsconfig.pure.json"]],
   ["compile (host, app, test programs)", "tsc", ["-p", "tsconfig.node.json"]],
   ["compile (tests)", "tsc", ["-p", "tsconfig.test.json"]],
-  ["lint", "oxlint", ["--type-aware", "--quiet", "packages", "scripts"]],
+  ["lint", "oxlint", ["--type-aware", "--quiet", "packages", "scripts", "examples"]],
   ["format", "biome", ["format", "."]],
 ];
 

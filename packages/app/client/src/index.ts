@@ -1,4 +1,5 @@
 export { type ClientOptions, KafkaClient } from "./kafka-client.ts";
+export { replyTo, REQUEST_HEADERS, Requester, type RequesterOptions } from "./request-reply.ts";
 export type { Serde, SerdeContext } from "./serde/serde.ts";
 export { bytes, float64, int32, int64, json, type SchemaResult, type StandardSchema, string } from "./serde/serdes.ts";
 export {

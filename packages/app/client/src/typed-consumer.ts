@@ -193,6 +193,11 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
     this.#consumer.resume(partitions);
   }
 
+  /** Offset of the next record. Waits until it is known. */
+  position(...args: Parameters<Consumer["position"]>): Promise<number> {
+    return this.#consumer.position(...args);
+  }
+
   /** Records from the position to the end; undefined: not known yet. */
   lag(topic: string, partition: number): number | undefined {
     return this.#consumer.lag(topic, partition);
