@@ -282,6 +282,6 @@ export const GUARDED_MUTANTS: readonly Mutant[] = [
     find: "this.#delta = new MetadataDelta(EMPTY_IMAGE);",
     replace: "this.#delta = new MetadataDelta(this.#image);",
     why: "a topic that was deleted while a broker was away lives on there",
-    tests: [`${BROKER_TESTS}/metadata-log.test.ts`, `${BROKER_TESTS}/standby-controller.test.ts`],
+    tests: ["metadata-loader", "metadata-log", "standby-controller"].map(name => `${BROKER_TESTS}/${name}.test.ts`),
   },
 ];
