@@ -116,11 +116,6 @@ export class TestCluster {
     return this.#machines.map(({ port }) => `${HOST}:${port}`).join(",");
   }
 
-  /** Ids of the brokers. */
-  get nodeIds(): number[] {
-    return this.#machines.map(({ id }) => id);
-  }
-
   /** Decides on the fate of requests: an error, a delay, or a lost connection. */
   intercept(rule: InterceptionRule, fate: Interception): ActiveRule {
     return this.#interceptions.add(rule, fate);

@@ -379,12 +379,12 @@ class HeartbeatMember implements GroupMember {
     const held = new Map<Uuid, number[]>();
     for (const { topic, partition } of this.#core.owned) {
       const id = ids.get(topic);
-      if (id !== undefined)
-        held.set(
-          id,
-          [...(held.get(id) ?? []), partition].sort((a, b) => a - b),
-        );
+      if (id === undefined) continue;
+      const partitions = held.get(id);
+      if (partitions === undefined) held.set(id, [partition]);
+      else partitions.push(partition);
     }
+    for (const partitions of held.values()) partitions.sort((a, b) => a - b);
     return held;
   }
 

@@ -33,7 +33,7 @@ export function listed(partitions: IdPartitions): ListedTopic[] {
   return [...partitions].map(([topicId, indexes]) => ({ topicId, partitions: [...indexes] }));
 }
 
-export function samePartitions(a: IdPartitions, b: IdPartitions): boolean {
+function samePartitions(a: IdPartitions, b: IdPartitions): boolean {
   if (a.size !== b.size) return false;
   for (const [id, indexes] of a) {
     const others = b.get(id);

@@ -108,10 +108,6 @@ export class MemberCore {
     return this.#owned.values();
   }
 
-  get ownsAny(): boolean {
-    return this.#owned.size > 0;
-  }
-
   owns({ topic, partition }: TopicPartition): boolean {
     return this.#owned.has(partitionKey(topic, partition));
   }

@@ -289,7 +289,7 @@ function checkCoordinator(errorCode: number, groupId: string): void {
 }
 
 /** Result of the only item of an answer. */
-export function resultOf(
+function resultOf(
   result: { readonly errorCode: number; readonly errorMessage?: string | null } | undefined,
   what: string,
 ): Outcome<true> {
