@@ -102,6 +102,27 @@ describe("handlers", () => {
     ]);
   });
 
+  test("work on all partitions at a time, though one has many records before those of others", async () => {
+    await produce(
+      0,
+      Array.from({ length: 200 }, (_, i) => `m${i}`),
+    );
+    await produce(1, ["x3", "x4", "x5", "x6"]);
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const ended = consumer.run(
+      async record => {
+        await sleep(100);
+        seen.push(textOf(record));
+        if (seen.includes("x6")) stop.abort();
+      },
+      { concurrency: 2, signal: stop.signal },
+    );
+    await run(ended);
+    expect(seen.length).toBeLessThan(20);
+    expect(orderOf(seen, "x")).toEqual(["x1", "x2", "x3", "x4", "x5", "x6"]);
+  });
+
   test("work on as many records at a time as they may", async () => {
     expect((await traced({ concurrency: 4, order: "none" })).most).toBe(4);
   });
@@ -160,6 +181,18 @@ test("a handler that fails is tried again, and its record comes again if it fail
   );
   await run(second);
   expect(again.filter(text => !text.startsWith("x"))).toEqual(["a2", "b1", "a3", "b2", "c1"]);
+});
+
+test("a handler that fails ends the run, though no more records come", async () => {
+  const seen: string[] = [];
+  const failing = consumer.run(
+    record => {
+      seen.push(textOf(record));
+      if (seen.length === 8) throw new Error("the last one");
+    },
+    { concurrency: 1 },
+  );
+  await expect(run(failing.catch((error: unknown) => error))).resolves.toMatchObject({ message: "the last one" });
 });
 
 test("what has failed for good may be put aside, and counts as processed then", async () => {

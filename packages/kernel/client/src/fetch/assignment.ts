@@ -76,13 +76,15 @@ export class Assignment {
 
   /**
    * Reader of the partition that has waited longest, or an error that the application is to be told; undefined if there
-   * is neither. Errors of a partition come after the records before them.
+   * is neither. Errors of a partition come after the records before them. Partitions that `isHeld` is true for are passed
+   * over.
    */
-  take(): RecordReader | KafkaError | undefined {
+  take(isHeld?: (place: TopicPartition) => boolean): RecordReader | KafkaError | undefined {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure !== undefined) return failure;
     for (const partition of this.#ready) {
+      if (isHeld?.(partition) === true) continue;
       const taken = this.takeFrom(partition);
       if (taken !== undefined) return taken;
     }

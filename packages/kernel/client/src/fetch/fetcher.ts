@@ -139,10 +139,11 @@ export class Fetcher {
 
   /**
    * Reader of the partition that has waited longest, an error that the application is to be told, or undefined if
-   * nothing is there. The same reader is returned again until it has no more records.
+   * nothing is there. The same reader is returned again until it has no more records. Partitions that `isHeld` is true
+   * for are passed over.
    */
-  take(): RecordReader | KafkaError | undefined {
-    return this.#assignment.take();
+  take(isHeld?: (place: TopicPartition) => boolean): RecordReader | KafkaError | undefined {
+    return this.#assignment.take(isHeld);
   }
 
   /** `take` of one partition. Throws a `KafkaError` if it is not assigned. */

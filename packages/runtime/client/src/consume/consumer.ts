@@ -14,13 +14,12 @@ import { type FoundOffset, listOffsets, type OffsetSpec } from "../admin/offsets
 import type { PartitionOutcomes } from "../admin/outcomes.ts";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CancelSignal } from "../cluster/deadline.ts";
-import type { ConsumedRecord } from "./consumed-record.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { GROUP_DEFAULTS, type GroupSettings, type RebalanceListener, type Subscription } from "./group-settings.ts";
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings, fetchOptions } from "./consumer-settings.ts";
 import { FetchRuntime, type Moved } from "./fetch-runtime.ts";
 import { type RecordHandler, RecordRunner, type RunOptions } from "./record-runner.ts";
-import { BatchStream, RecordStream, type StreamOptions } from "./record-stream.ts";
+import { BatchStream, type BatchStreamOptions, RecordStream, type StreamOptions } from "./record-stream.ts";
 
 /** Bounds of a call. */
 export interface CallBounds {
@@ -161,13 +160,18 @@ export class Consumer {
    * when the next batch is asked for. One stream is open at a time.
    */
   batches({ max = this.#settings.maxPollRecords, signal }: StreamOptions = {}): BatchStream {
+    return this.#open({ max, signal, isHeld: () => false });
+  }
+
+  #open(options: Omit<BatchStreamOptions, "progressed">): BatchStream {
     this.#checkOpen();
+    const { max } = options;
     if (this.#stream !== undefined) throw new KafkaError("ILLEGAL_STATE", "another stream of this consumer is open");
     if (!Number.isInteger(max) || max < 1) {
       throw new KafkaError("INVALID_ARGUMENT", `max is ${max}, but it is a whole number from 1 on`);
     }
     const progressed = (): void => this.#group?.progressed();
-    const stream = new BatchStream(this.#runtime, { max, signal, progressed }, () => {
+    const stream = new BatchStream(this.#runtime, { ...options, progressed }, () => {
       if (this.#stream === stream) this.#stream = undefined;
     });
     this.#stream = stream;
@@ -185,23 +189,16 @@ export class Consumer {
    * error of a handler, unless `failed` takes it.
    */
   async run(handler: RecordHandler, options: RunOptions = {}): Promise<void> {
-    const stream = this.batches({ ...(options.signal === undefined ? {} : { signal: options.signal }) });
     const group = this.#group;
-    const account = {
-      start: (record: ConsumedRecord) => group?.start(record) ?? 0,
-      finish: (place: TopicPartition, ticket: number) => group?.finish(place, ticket),
-    };
-    const pause = (ms: number): Promise<void> =>
-      new Promise(resolve => this.#client.env.timers.after(ms, () => resolve()));
-    const woken = {
-      ...account,
-      finish: (place: TopicPartition, ticket: number): void => {
-        account.finish(place, ticket);
-        // A rebalance may wait for the handler.
-        this.#runtime.turn();
+    const runner = new RecordRunner(handler, options, {
+      account: {
+        start: record => group?.start(record) ?? 0,
+        finish: (place, ticket) => group?.finish(place, ticket),
       },
-    };
-    const runner = new RecordRunner(stream, handler, options, { account: woken, pause });
+      open: (max, isHeld) => this.#open({ max, signal: options.signal, isHeld }),
+      pause: ms => new Promise(resolve => this.#client.env.timers.after(ms, () => resolve())),
+      ended: () => this.#runtime.turn(),
+    });
     this.#runner = runner;
     try {
       await runner.run();

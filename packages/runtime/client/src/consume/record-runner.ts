@@ -1,7 +1,7 @@
 import type { Offset } from "@samsa/base";
 import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { CancelSignal } from "../cluster/deadline.ts";
-import type { ConsumedRecord } from "./consumed-record.ts";
+import type { ConsumedBatch, ConsumedRecord } from "./consumed-record.ts";
 import type { BatchStream } from "./record-stream.ts";
 
 /** Handler of a record. The partition may be gone before it ends; then `isLost` of its context is true. */
@@ -50,92 +50,109 @@ interface Work {
   isLost: boolean;
 }
 
+/** Runtime that a `RecordRunner` works in. */
+export interface RunnerParts {
+  readonly account: RecordAccount;
+  /** Opens the stream of batches with up to `max` records, without those of partitions that `isHeld` is true for. */
+  readonly open: (max: number, isHeld: (place: TopicPartition) => boolean) => BatchStream;
+  readonly pause: (ms: number) => Promise<void>;
+  /** Called when a handler has ended: a rebalance may wait for it, and the stream for a partition held back. */
+  readonly ended: () => void;
+}
+
 /** Records that are read ahead of the handlers, for each of them. */
-const AHEAD = 4;
+const AHEAD = 16;
 const BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 60_000;
 
 /**
  * Hands records to handlers, several at a time, those of a lane one after the other. Memory is bounded: reading stops
- * while enough records wait.
+ * while enough records wait, and a partition is not read while its lane waits, so that a slow one leaves room for others.
  */
 export class RecordRunner {
   readonly #stream: BatchStream;
   readonly #handler: RecordHandler;
   readonly #options: RunOptions;
-  readonly #account: RecordAccount;
-  readonly #pause: (ms: number) => Promise<void>;
-  /** Records that wait for a handler, in the order in which they were read. */
-  readonly #queue: Work[] = [];
+  readonly #parts: RunnerParts;
+  /** Records whose lane is free, in the order in which they were read. */
+  #ready: Work[] = [];
+  /** Records that wait for an earlier one of their lane; a lane without an entry is free. */
+  readonly #lanes = new Map<string, Work[]>();
+  /** Number of records in `#ready` and `#lanes`. */
+  #waiting = 0;
   readonly #busy = new Set<Work>();
   /** First record of each partition that was read and not processed when `run` has ended, by key. */
   readonly unfinished = new Map<string, TopicPartition & { readonly offset: Offset }>();
-  /** Lanes of records at work. */
-  readonly #lanes = new Set<string>();
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(
-    stream: BatchStream,
-    handler: RecordHandler,
-    options: RunOptions,
-    parts: { readonly account: RecordAccount; readonly pause: (ms: number) => Promise<void> },
-  ) {
-    const { concurrency = 1, attempts = 1 } = options;
+  constructor(handler: RecordHandler, options: RunOptions, parts: RunnerParts) {
+    const { concurrency = 1, attempts = 1, order = "partition" } = options;
     for (const [name, value] of Object.entries({ concurrency, attempts })) {
       if (!Number.isInteger(value) || value < 1) {
         throw new KafkaError("INVALID_ARGUMENT", `${name} is ${value}, but it is a whole number from 1 on`);
       }
     }
-    this.#stream = stream;
     this.#handler = handler;
     this.#options = options;
-    this.#account = parts.account;
-    this.#pause = parts.pause;
+    this.#parts = parts;
+    const waits = ({ topic, partition }: TopicPartition): boolean =>
+      (this.#lanes.get(partitionKey(topic, partition))?.length ?? 0) > 0;
+    this.#stream = parts.open(AHEAD, order === "partition" ? waits : () => false);
   }
 
   /** True while a handler works on a record of one of these partitions, or one waits for a handler. */
   isBusyWith(partitions: readonly TopicPartition[]): boolean {
-    const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
-    const isOf = ({ record }: Work): boolean => keys.has(partitionKey(record.topic, record.partition));
-    return this.#queue.some(isOf) || [...this.#busy].some(isOf);
+    const isOf = worksOn(partitions);
+    const queues = [this.#ready, ...this.#lanes.values()];
+    return [...this.#busy].some(isOf) || queues.some(queue => queue.some(isOf));
   }
 
   /** The partitions are lost: records that wait are dropped, and handlers at work are told. */
   lose(partitions: readonly TopicPartition[]): void {
-    const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
-    const isOf = ({ record }: Work): boolean => keys.has(partitionKey(record.topic, record.partition));
+    const isOf = worksOn(partitions);
     for (const work of this.#busy) if (isOf(work)) work.isLost = true;
-    const kept = this.#queue.filter(work => !isOf(work));
-    this.#queue.splice(0, this.#queue.length, ...kept);
+    for (const [lane, queue] of this.#lanes) {
+      const kept = queue.filter(work => !isOf(work));
+      this.#waiting -= queue.length - kept.length;
+      this.#lanes.set(lane, kept);
+    }
+    const ready = this.#ready;
+    this.#ready = ready.filter(work => !isOf(work));
+    this.#waiting -= ready.length - this.#ready.length;
+    for (const work of ready) if (isOf(work)) this.#free(work.lane);
     this.#wake?.();
   }
 
   /** Handles records until the stream is over, the signal aborts, or a handler fails for good. */
   async run(): Promise<void> {
-    const { concurrency = 1 } = this.#options;
     try {
       while (!this.#isStopping) {
         const { value: batch, done } = await this.#stream.next();
         if (done === true) break;
-        for (const record of batch) {
-          while (this.#queue.length >= concurrency * AHEAD && !this.#isStopping) await this.#changed();
-          if (this.#isStopping) {
-            this.#leave(record);
-            break;
-          }
-          this.#queue.push({ record, ticket: this.#account.start(record), lane: this.#laneOf(record), isLost: false });
-          this.#dispatch();
-        }
+        await this.#read(batch);
       }
     } catch (error) {
       if (!(error instanceof KafkaError) || error.name !== "ABORTED") throw error;
     } finally {
       if (this.#isStopping) this.#leaveAll();
-      while (this.#busy.size > 0 || this.#queue.length > 0) await this.#changed();
+      while (this.#busy.size > 0 || this.#waiting > 0) await this.#changed();
       await this.#stream.return();
     }
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Reads a batch as far as there is room. Records of a partition that is lost meanwhile are not read. */
+  async #read(batch: ConsumedBatch): Promise<void> {
+    const { concurrency = 1 } = this.#options;
+    for (;;) {
+      while (this.#waiting >= concurrency * AHEAD && !this.#isStopping) await this.#changed();
+      const record = this.#isStopping ? undefined : batch.next();
+      if (record === undefined) return;
+      const lane = this.#laneOf(record);
+      this.#enqueue({ record, ticket: this.#parts.account.start(record), lane, isLost: false });
+      this.#dispatch();
+    }
   }
 
   get #isStopping(): boolean {
@@ -151,7 +168,10 @@ export class RecordRunner {
 
   /** Records that no handler has begun with come again. */
   #leaveAll(): void {
-    for (const { record } of this.#queue.splice(0)) this.#leave(record);
+    for (const queue of [this.#ready, ...this.#lanes.values()]) {
+      for (const { record } of queue.splice(0)) this.#leave(record);
+    }
+    this.#waiting = 0;
   }
 
   #laneOf({ topic, partition, key }: ConsumedRecord): string | undefined {
@@ -161,36 +181,55 @@ export class RecordRunner {
     return `${topic}/${String.fromCharCode(...key.subarray(0, LONGEST_KEY))}`;
   }
 
+  #enqueue(work: Work): void {
+    this.#waiting++;
+    const queue = work.lane === undefined ? undefined : this.#lanes.get(work.lane);
+    if (queue !== undefined) {
+      queue.push(work);
+      return;
+    }
+    if (work.lane !== undefined) this.#lanes.set(work.lane, []);
+    this.#ready.push(work);
+  }
+
+  /** The first record of a lane is done: it is the turn of the next one. */
+  #free(lane: string | undefined): void {
+    if (lane === undefined) return;
+    const next = this.#lanes.get(lane)?.shift();
+    if (next === undefined) this.#lanes.delete(lane);
+    else this.#ready.push(next);
+  }
+
   /** Gives records whose lane is free to handlers. */
   #dispatch(): void {
     const { concurrency = 1 } = this.#options;
-    for (let i = 0; i < this.#queue.length && this.#busy.size < concurrency; ) {
-      const work = this.#queue[i];
+    while (this.#busy.size < concurrency) {
+      const work = this.#ready.shift();
       if (work === undefined) return;
-      if (work.lane !== undefined && this.#lanes.has(work.lane)) {
-        i++;
-        continue;
-      }
-      this.#queue.splice(i, 1);
+      this.#waiting--;
       this.#busy.add(work);
-      if (work.lane !== undefined) this.#lanes.add(work.lane);
       this.#handle(work).then(
         () => this.#end(work),
-        (error: unknown) => {
-          this.#failure ??= { error };
-          this.#leave(work.record);
-          this.#leaveAll();
-          this.#end(work);
-        },
+        (error: unknown) => this.#fail(work, error),
       );
     }
   }
 
   #end(work: Work): void {
     this.#busy.delete(work);
-    if (work.lane !== undefined) this.#lanes.delete(work.lane);
+    this.#free(work.lane);
     this.#dispatch();
     this.#wake?.();
+    this.#parts.ended();
+  }
+
+  /** Ends the stream: `run` may wait for records that never come. */
+  #fail(work: Work, error: unknown): void {
+    this.#failure ??= { error };
+    this.#leave(work.record);
+    this.#leaveAll();
+    this.#stream.end();
+    this.#end(work);
   }
 
   async #handle(work: Work): Promise<void> {
@@ -209,7 +248,7 @@ export class RecordRunner {
       } catch (error) {
         if (work.isLost) return;
         if (attempt < attempts && this.#options.signal?.aborted !== true) {
-          await this.#pause(Math.min(backoffMs * 2 ** (attempt - 1), MOST_BACKOFF_MS));
+          await this.#parts.pause(Math.min(backoffMs * 2 ** (attempt - 1), MOST_BACKOFF_MS));
           continue;
         }
         if (failed === undefined) throw error;
@@ -217,7 +256,7 @@ export class RecordRunner {
         break;
       }
     }
-    if (!work.isLost) this.#account.finish(record, ticket);
+    if (!work.isLost) this.#parts.account.finish(record, ticket);
   }
 
   #changed(): Promise<void> {
@@ -232,3 +271,8 @@ export class RecordRunner {
 
 /** Bytes of a key that name its lane: keys that differ later share one. */
 const LONGEST_KEY = 256;
+
+function worksOn(partitions: readonly TopicPartition[]): (work: Work) => boolean {
+  const keys = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
+  return ({ record }) => keys.has(partitionKey(record.topic, record.partition));
+}

@@ -15,6 +15,8 @@ export interface StreamOptions {
 export interface BatchStreamOptions {
   readonly max: number;
   readonly signal: CancelSignal | undefined;
+  /** Partitions that are passed over as long as this is true. */
+  readonly isHeld: (place: TopicPartition) => boolean;
   /** Called when the application asks for records. */
   readonly progressed: () => void;
 }
@@ -24,6 +26,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
   readonly #runtime: FetchRuntime;
   readonly #max: number;
   readonly #signal: CancelSignal | undefined;
+  readonly #isHeld: (place: TopicPartition) => boolean;
   readonly #progressed: () => void;
   readonly #closed: () => void;
   #batch: ConsumedBatch | undefined;
@@ -36,6 +39,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
     this.#progressed = options.progressed;
     this.#max = options.max;
     this.#signal = options.signal;
+    this.#isHeld = options.isHeld;
     this.#closed = closed;
   }
 
@@ -51,7 +55,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
         await this.#runtime.changed({ deadline: Infinity, signal: this.#signal });
       }
     } catch (error) {
-      this.#end();
+      this.#close();
       throw error;
     } finally {
       this.#isWaiting = false;
@@ -63,7 +67,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
     const runtime = this.#runtime;
     this.#batch?.end();
     this.#batch = undefined;
-    if (runtime.isClosed) this.#end();
+    if (runtime.isClosed) this.#close();
     if (this.#isOver) return undefined;
     this.#progressed();
     try {
@@ -71,7 +75,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
       runtime.turn();
       runtime.checkHealth();
       for (;;) {
-        const taken = runtime.fetcher.take();
+        const taken = runtime.fetcher.take(this.#isHeld);
         if (taken instanceof KafkaError) throw taken;
         if (taken === undefined) {
           runtime.turn();
@@ -80,7 +84,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
         if (taken.peek()) return (this.#batch = new ConsumedBatch(taken, this.#max));
       }
     } catch (error) {
-      this.#end();
+      this.#close();
       throw error;
     }
   }
@@ -90,10 +94,16 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
     return this.#batch;
   }
 
-  /** Ends the stream. The last batch does not count as processed: the loop may have ended with an error. */
-  return(): Promise<IteratorResult<ConsumedBatch, undefined>> {
+  /** Ends the stream, also while `next` waits. The last batch does not count as processed. */
+  end(): void {
     this.#batch = undefined;
-    this.#end();
+    this.#close();
+    if (this.#isWaiting) this.#runtime.turn();
+  }
+
+  /** `end`, for a loop that is left; perhaps with an error. */
+  return(): Promise<IteratorResult<ConsumedBatch, undefined>> {
+    this.end();
     return Promise.resolve({ value: undefined, done: true });
   }
 
@@ -101,7 +111,7 @@ export class BatchStream implements AsyncIterableIterator<ConsumedBatch> {
     return this;
   }
 
-  #end(): void {
+  #close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#closed();
