@@ -13,6 +13,7 @@ export {
   MetadataState,
   type MetadataStep,
 } from "./cluster/metadata-state.ts";
+export { retryBackoff } from "./cluster/retry-backoff.ts";
 export { type ClientErrorName, type ErrorFacts, KafkaError } from "./error/kafka-error.ts";
 export { DEFAULT_FETCH_OPTIONS, type FetchOptions } from "./fetch/fetch-options.ts";
 export type {

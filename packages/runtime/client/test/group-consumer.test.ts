@@ -271,6 +271,20 @@ test("a member of a group that is not there yet says what is wrong with a call",
   await run(alone.close());
 });
 
+test("a caller that gives up gets its commit and its look at committed offsets back at once", async () => {
+  const { consumer } = await new Member().read();
+  await until(() => shared([4]));
+  const stop = new AbortController();
+  const { signal } = stop;
+  const calls = [
+    consumer.commit([{ topic: "orders", partition: 0, offset: 0 }], { signal }),
+    consumer.committed([{ topic: "orders", partition: 0 }], { signal }),
+  ];
+  stop.abort();
+  const names = calls.map(call => call.then(String, (error: { readonly name: string }) => error.name));
+  expect(await Promise.all(names)).toEqual(["ABORTED", "ABORTED"]);
+});
+
 test("where the cluster has the consumer protocol, it is chosen", async () => {
   const member = await new Member().read();
   await until(() => shared([4]));

@@ -8,17 +8,14 @@ import {
 } from "@samsa/base";
 import { errorOf, Errors, type MetadataResponse } from "@samsa/protocol";
 import type { BrokerView, ClusterView, PartitionView, TopicView } from "./cluster-view.ts";
+import { type RetrySettings, retryBackoff } from "./retry-backoff.ts";
 
 /** Settings of `MetadataState`, in ms. */
-export interface MetadataSettings {
+export interface MetadataSettings extends RetrySettings {
   /** `metadata.max.age.ms`. */
   readonly maxAgeMs: number;
   /** `metadata.max.idle.ms`: a topic that nobody has used for so long is not asked for any more. */
   readonly maxIdleMs: number;
-  /** `retry.backoff.ms`. */
-  readonly retryBackoffMs: number;
-  /** `retry.backoff.max.ms`. */
-  readonly retryBackoffMaxMs: number;
   /**
    * `metadata.recovery.rebootstrap.trigger.ms`: the client goes back to its bootstrap servers if it gets no metadata for
    * so long (KIP-1102). Undefined: never (`metadata.recovery.strategy=none`).
@@ -53,7 +50,6 @@ export interface LeaderHint {
 
 type Node = MetadataResponse["brokers"][number];
 type Topic = MetadataResponse["topics"][number];
-const JITTER = 0.2;
 
 /** Errors of a topic after which its metadata is asked for again. */
 function isTransient(code: number): boolean {
@@ -96,8 +92,7 @@ export class MetadataState implements ClusterView {
 
   constructor(settings: MetadataSettings) {
     this.#settings = settings;
-    const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = settings;
-    this.#backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: JITTER });
+    this.#backoff = new ExponentialBackoff(retryBackoff(settings));
   }
 
   get version(): number {

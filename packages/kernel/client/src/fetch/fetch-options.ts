@@ -1,9 +1,10 @@
+import type { RetrySettings } from "../cluster/retry-backoff.ts";
 import type { Tools } from "@samsa/records";
 import type { IsolationLevel } from "../offsets/list-offsets.ts";
 import type { OffsetReset } from "../offsets/offset-reset.ts";
 
 /** Settings of a `Fetcher`, named as Kafka's where there is one. Sizes are in bytes, times in ms. */
-export interface FetchOptions {
+export interface FetchOptions extends RetrySettings {
   /** `fetch.min.bytes`: a broker answers once it has so much, or after `maxWaitMs`. */
   readonly minBytes: number;
   /** `fetch.max.bytes`: records in one answer. A first batch that is larger is sent nevertheless. */
@@ -31,10 +32,6 @@ export interface FetchOptions {
   readonly metadataMaxAgeMs: number;
   /** `request.timeout.ms`: bounds lookups of offsets in tiered storage. */
   readonly requestTimeoutMs: number;
-  /** `retry.backoff.ms`. */
-  readonly retryBackoffMs: number;
-  /** `retry.backoff.max.ms`. */
-  readonly retryBackoffMaxMs: number;
   /** A group keeps committed offsets, from which partitions begin. False: they begin where `reset` says. */
   readonly hasGroup: boolean;
   /** Checksum and codecs of records. */

@@ -5,11 +5,9 @@ import type { Moment } from "../offsets/moment.ts";
 import type { AssignedPartition, EpochEnd } from "./assigned-partition.ts";
 import type { Assignment } from "./assignment.ts";
 import type { PositionLoss } from "./fetch-effects.ts";
+import { retryBackoff } from "../cluster/retry-backoff.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import type { Outbox } from "./outbox.ts";
-
-/** Part of a delay that chance adds or takes away (`CommonClientConfigs.RETRY_BACKOFF_JITTER`). */
-const JITTER = 0.2;
 
 /** Reactions to partitions that have no position or lose it, and to those that fail. */
 export class PositionPolicy {
@@ -19,8 +17,7 @@ export class PositionPolicy {
   readonly #outbox: Outbox;
 
   constructor(options: FetchOptions, assignment: Assignment, outbox: Outbox) {
-    const { retryBackoffMs, retryBackoffMaxMs } = options;
-    this.backoff = new ExponentialBackoff({ initialMs: retryBackoffMs, maxMs: retryBackoffMaxMs, jitter: JITTER });
+    this.backoff = new ExponentialBackoff(retryBackoff(options));
     this.#options = options;
     this.#assignment = assignment;
     this.#outbox = outbox;

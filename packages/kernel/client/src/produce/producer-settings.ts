@@ -1,9 +1,10 @@
+import type { RetrySettings } from "../cluster/retry-backoff.ts";
 import { CODEC_NAMES, type Compression, defaultCompression } from "@samsa/records";
 import { KafkaError } from "../error/kafka-error.ts";
 import type { KeyHash } from "./partitioner.ts";
 
 /** Settings of a producer (`ProducerConfig`), checked and complete. Times are in ms, sizes in bytes. */
-export interface ProducerSettings {
+export interface ProducerSettings extends RetrySettings {
   /** Replicas that must have a record before it is acknowledged: −1 all in sync, 1 the leader, 0 no answer at all. */
   readonly acks: -1 | 0 | 1;
   /** `enable.idempotence` */
@@ -29,9 +30,6 @@ export interface ProducerSettings {
   readonly maxInFlight: number;
   /** `retries` */
   readonly retries: number;
-  /** `retry.backoff.ms` and `retry.backoff.max.ms` */
-  readonly retryBackoffMs: number;
-  readonly retryBackoffMaxMs: number;
   /** `request.timeout.ms` */
   readonly requestTimeoutMs: number;
   /** `delivery.timeout.ms` */

@@ -11,6 +11,7 @@ import {
 import { type Apis, Errors, type Infer } from "@samsa/protocol";
 import type { PartitionView } from "../cluster/cluster-view.ts";
 import type { LeaderHint } from "../cluster/metadata-state.ts";
+import { retryBackoff } from "../cluster/retry-backoff.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import { type Accumulator, type ProducerParts, wholeFailure } from "./accumulator.ts";
 import type { PartitionQueue, ProducerBatch } from "./partition-queue.ts";
@@ -38,8 +39,7 @@ interface Call<T> {
   size: number;
 }
 
-/** Jitter of the retry backoff (`RETRY_BACKOFF_JITTER`), and a number to make a part of one. */
-const JITTER = 0.2;
+/** Number to make a part of one. */
 const TWO_31 = 0x80000000;
 
 /** Answer for a partition, as far as it matters; for requests that had none it is made up. */
@@ -67,12 +67,11 @@ export class Sender<T> {
     transactions: TransactionManager<T> | undefined,
     seed: number,
   ) {
-    const { retryBackoffMs, retryBackoffMaxMs } = parts.settings;
     this.#parts = parts;
     this.#accumulator = accumulator;
     this.#transactions = transactions;
     this.#chance = new Chance(~seed);
-    this.#backoff = new ExponentialBackoff({ initialMs: retryBackoffMs, maxMs: retryBackoffMaxMs, jitter: JITTER });
+    this.#backoff = new ExponentialBackoff(retryBackoff(parts.settings));
   }
 
   /** Time at which `poll` has something to do, unless an answer comes first. */

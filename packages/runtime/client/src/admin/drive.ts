@@ -1,5 +1,5 @@
 import { type BrokerId, ExponentialBackoff } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { KafkaError, partitionKey, retryBackoff, type TopicPartition } from "@samsa/client-kernel";
 import { Errors } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import type { CoordinatorKind } from "../cluster/coordinators.ts";
@@ -30,8 +30,6 @@ export interface Plan<K, T> {
   readonly isFinal?: (error: KafkaError) => boolean;
 }
 
-const JITTER = 0.2;
-
 async function answersOf<K, T>({ keys, ask }: Share<K, T>): Promise<[K, Outcome<T>][]> {
   try {
     const answers = await ask();
@@ -56,8 +54,7 @@ export async function drive<K, T>(
   patience: Patience,
   { keys, shares, forget, isFinal = () => false }: Plan<K, T>,
 ): Promise<Map<K, Outcome<T>>> {
-  const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = client.settings;
-  const backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: JITTER });
+  const backoff = new ExponentialBackoff(retryBackoff(client.settings));
   const outcomes = new Map<K, Outcome<T>>();
   let open = [...new Set(keys)];
   for (let failures = 0; ; failures++) {

@@ -5,6 +5,7 @@ import {
   type LeaderHint,
   type MetadataQuestion,
   MetadataState,
+  retryBackoff,
   type TopicView,
 } from "@samsa/client-kernel";
 import type { ApiName, MetadataResponse } from "@samsa/protocol";
@@ -20,8 +21,6 @@ export interface ClusterCallOptions extends CallOptions {
   /** Connection to use; that of requests by default. */
   readonly use?: LinkUse;
 }
-
-const JITTER = 0.2;
 
 /**
  * Client of one cluster: connections, metadata and coordinators, which producers, consumers and admins share. It begins
@@ -47,8 +46,7 @@ export class ClusterClient {
     this.metadata = new MetadataState(settings);
     this.#pool = new BrokerPool(env, settings);
     this.#coordinators = new Coordinators(request => this.callAny("FindCoordinator", request));
-    const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = settings;
-    this.#backoff = new ExponentialBackoff({ initialMs, maxMs, jitter: JITTER });
+    this.#backoff = new ExponentialBackoff(retryBackoff(settings));
   }
 
   get isClosed(): boolean {

@@ -6,6 +6,7 @@ import {
   consumerMember,
   type GroupMember,
   KafkaError,
+  retryBackoff,
   type GroupMembership,
   type LeaveMode,
   type MemberIdentity,
@@ -39,7 +40,6 @@ export interface GroupParts {
 const MOST_WAITING = 1000;
 /** Most records of a partition that handlers work on at a time. */
 const MOST_HANDLED = 100_000;
-const JITTER = 0.2;
 
 /** Membership of a consumer in its group: rebalances, and the offsets that it commits. */
 export class ConsumerGroup {
@@ -175,8 +175,7 @@ export class ConsumerGroup {
     const client = this.#client;
     const { groupId, protocol } = this.#settings;
     this.#isClassic = protocol === "classic" || (protocol === "auto" && !(await this.#hasConsumerProtocol(patience)));
-    const { retryBackoffMs: initialMs, retryBackoffMaxMs: maxMs } = client.settings;
-    const backoff = { initialMs, maxMs, jitter: JITTER };
+    const backoff = retryBackoff(client.settings);
     this.#offsets = new OffsetRuntime(
       client,
       { groupId, hasMemberEpochs: !this.#isClassic, isMember: true, maxWaiting: MOST_WAITING, backoff },

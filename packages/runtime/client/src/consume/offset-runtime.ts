@@ -11,7 +11,7 @@ import {
   type TopicPartition,
 } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import type { Patience } from "../cluster/deadline.ts";
+import { patiently, type Patience } from "../cluster/deadline.ts";
 
 type Commits = Pick<OffsetCommits, "answered" | "failed">;
 type Fetches = Pick<OffsetFetches, "answered" | "failed">;
@@ -45,22 +45,33 @@ export class OffsetRuntime {
     this.#carryOut(this.#commits.identify(this.#moment(), identity));
   }
 
-  /** Commits offsets. Rejects with a `KafkaError`. */
-  commit(offsets: readonly PartitionOffset[], { deadline }: Patience): Promise<void> {
+  /** Commits offsets. Rejects with a `KafkaError`; after ABORTED they may have been committed. */
+  commit(offsets: readonly PartitionOffset[], { deadline, signal }: Patience): Promise<void> {
     const token = ++this.#tokens;
-    return new Promise((resolve, reject) => {
+    return this.#until<void>(signal, (resolve, reject) => {
       this.#committing.set(token, error => (error === undefined ? resolve() : reject(error)));
       this.#carryOut(this.#commits.commit(this.#moment(), token, offsets, deadline));
+      return () => void this.#committing.delete(token);
     });
   }
 
   /** Offsets that the group has committed. Partitions without one are left out. Rejects with a `KafkaError`. */
-  committed(partitions: readonly TopicPartition[], { deadline }: Patience): Promise<readonly PartitionOffset[]> {
+  committed(
+    partitions: readonly TopicPartition[],
+    { deadline, signal }: Patience,
+  ): Promise<readonly PartitionOffset[]> {
     const token = ++this.#tokens;
-    return new Promise((resolve, reject) => {
+    return this.#until<readonly PartitionOffset[]>(signal, (resolve, reject) => {
       this.#fetching.set(token, (offsets, error) => (error === undefined ? resolve(offsets) : reject(error)));
       this.#carryOut(this.#fetches.fetch(this.#moment(), token, partitions, deadline));
+      return () => void this.#fetching.delete(token);
     });
+  }
+
+  /** `patiently` without a deadline, which the kernels keep. */
+  #until<T>(signal: Patience["signal"], begin: Parameters<typeof patiently<T>>[3]): Promise<T> {
+    const late = (): KafkaError => new KafkaError("TIMED_OUT", "the call was not answered in time");
+    return patiently<T>(this.#client.env, { deadline: Infinity, signal }, late, begin);
   }
 
   /** Gives up commits of partitions that the member has given up. */

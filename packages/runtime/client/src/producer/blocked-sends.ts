@@ -26,10 +26,6 @@ export class BlockedSends {
     this.#env = env;
   }
 
-  get topics(): Iterable<string> {
-    return this.#topics.keys();
-  }
-
   /** True if sends to the topic wait, which a later one must not overtake. */
   has(topic: string): boolean {
     return this.#topics.has(topic);
@@ -70,8 +66,8 @@ export class BlockedSends {
 
   /** Tries all that wait, in order. */
   retry(): void {
-    for (const waiting of [...this.#topics.values()]) {
-      for (const blocked of [...waiting]) {
+    for (const waiting of this.#topics.values()) {
+      for (const blocked of waiting) {
         try {
           if (!blocked.attempt()) break;
           blocked.resolve();
