@@ -78,6 +78,8 @@ describe("samsa produce", () => {
   });
 
   test("says what is wrong, and how many records were not written", async () => {
+    const long = join(folder, "long");
+    writeFileSync(long, "x".repeat(17 * 1024 * 1024));
     const cases: [string, string[], string][] = [
       ["", ["t", "x", "--acks", "2"], 'samsa: --acks wants all, 1 or 0, not "2"\n'],
       [
@@ -86,6 +88,8 @@ describe("samsa produce", () => {
         'samsa: --compression wants one of none, gzip, snappy, lz4, zstd, not "rar"\n',
       ],
       ["ab\n", ["t", "--key-separator", ":"], 'samsa: a line has no ":" between its key and its value: ab\n'],
+      ["a:1\nb\n", ["t", "--key-separator", ":"], "its key and its value: b (records written before it: 1)\n"],
+      ["", ["t", "--file", long], "samsa: a line is longer than 16777216 bytes"],
       ["{\n", ["t", "--json-lines"], "samsa: a line is no JSON: "],
       ["5\n", ["t", "--json-lines"], "samsa: a line of --json-lines is an object with a value"],
       ["", ["t", "--file", join(folder, "missing")], "cannot be read: "],

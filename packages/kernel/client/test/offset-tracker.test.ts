@@ -16,17 +16,13 @@ const LIMIT = 40;
 type Step =
   | { readonly type: "start"; readonly gap: number; readonly epoch: number }
   | { readonly type: "finish"; readonly which: number }
-  | { readonly type: "skip"; readonly by: number }
-  | { readonly type: "below"; readonly which: number }
-  | { readonly type: "all" };
+  | { readonly type: "skip"; readonly by: number };
 
 const steps = fc.array(
   fc.oneof(
     { weight: 60, arbitrary: fc.record({ type: fc.constant("start"), gap: fc.nat(3), epoch: fc.nat(3) }) },
     { weight: 30, arbitrary: fc.record({ type: fc.constant("finish"), which: fc.nat(200) }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constant("skip"), by: fc.integer({ min: -2, max: 5 }) }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("below"), which: fc.nat(200) }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant("all") }) },
   ) as fc.Arbitrary<Step>,
   { maxLength: 400, size: "max" },
 );
@@ -53,15 +49,10 @@ describe("a tracker", () => {
           } else if (step.type === "skip") {
             tracker.skipTo(position + step.by);
             position += Math.max(step.by, 0);
-          } else if (step.type === "all") {
-            tracker.finishAll();
-            for (const record of records) record.isDone = true;
           } else if (records.length > 0) {
             const record = records[step.which % records.length];
-            if (step.type === "finish") tracker.finish(record.ticket);
-            else tracker.finishBelow(record.offset);
-            if (step.type === "finish") record.isDone = true;
-            else for (const other of records) if (other.offset < record.offset) other.isDone = true;
+            tracker.finish(record.ticket);
+            record.isDone = true;
           }
           const first = records.find(({ isDone }) => !isDone);
           expect(tracker.watermark).toBe(first?.offset ?? position);

@@ -183,6 +183,28 @@ test("a handler that fails is tried again, and its record comes again if it fail
   expect(again.filter(text => !text.startsWith("x"))).toEqual(["a2", "b1", "a3", "b2", "c1"]);
 });
 
+test("a handler that is stuck holds up the others at last, and not for good", async () => {
+  for (let i = 0; i < 7; i++) await produce(0, Array<string>(15_000).fill("later"));
+  const stop = new AbortController();
+  let release = (): void => undefined;
+  const stuck = new Promise<void>(resolve => (release = resolve));
+  let ended = 0;
+  const running = consumer.run(
+    async record => {
+      if (textOf(record) === "a1") await stuck;
+      if (++ended === 105_008) stop.abort();
+    },
+    { concurrency: 2, order: "none", signal: stop.signal },
+  );
+  await cluster.world.runFor(60_000);
+  // All but the stuck one, and perhaps the two of the other partition.
+  expect(ended).toBeGreaterThanOrEqual(99_999);
+  expect(ended).toBeLessThanOrEqual(100_001);
+  release();
+  await run(running);
+  expect(ended).toBe(105_008);
+});
+
 test("a handler that fails ends the run, though no more records come", async () => {
   const seen: string[] = [];
   const failing = consumer.run(

@@ -23,8 +23,6 @@ export class OffsetTracker {
   /** Offset after the last record that was handed out, or that was passed over. */
   #position: Offset;
   #epoch: LeaderEpoch;
-  /** Leader epoch of the last record that was handed out. */
-  #lastEpoch: LeaderEpoch;
 
   /**
    * Begins at `position`, with the leader epoch of the record before it; −1: not known. `limit` is the most records that
@@ -39,7 +37,6 @@ export class OffsetTracker {
     this.#mask = LEAST - 1;
     this.#position = position;
     this.#epoch = epoch;
-    this.#lastEpoch = epoch;
   }
 
   /** Number of records from the first that is not done to the last that was handed out. */
@@ -77,7 +74,6 @@ export class OffsetTracker {
     this.#epochs[at] = epoch;
     this.#done[at] = 0;
     this.#position = offset + 1;
-    this.#lastEpoch = epoch;
     return ticket;
   }
 
@@ -88,9 +84,7 @@ export class OffsetTracker {
   skipTo(position: Offset, epoch: LeaderEpoch = -1): void {
     if (position <= this.#position) return;
     this.#position = position;
-    if (epoch < 0) return;
-    this.#lastEpoch = epoch;
-    if (this.#head === this.#tail) this.#epoch = epoch;
+    if (epoch >= 0 && this.#head === this.#tail) this.#epoch = epoch;
   }
 
   /** The handler of a record is done with it. A ticket that is done already changes nothing. */
@@ -101,19 +95,6 @@ export class OffsetTracker {
       this.#epoch = this.#epochs[this.#head & this.#mask] as LeaderEpoch;
       this.#head++;
     }
-  }
-
-  /** All records below `offset` are done, as after a batch that was taken in order. */
-  finishBelow(offset: Offset): void {
-    while (this.#head < this.#tail && (this.#offsets[this.#head & this.#mask] as Offset) < offset) {
-      this.finish(this.#head);
-    }
-  }
-
-  /** All records that were handed out are done. */
-  finishAll(): void {
-    this.#head = this.#tail;
-    this.#epoch = this.#lastEpoch;
   }
 
   #refuse(offset: Offset): never {

@@ -125,6 +125,11 @@ export class ConsumerGroup {
     for (const offset of offsets) this.#tracked.committed(offset);
   }
 
+  /** True if no record of the partition may begin before an earlier one is processed. */
+  isFull(place: TopicPartition): boolean {
+    return this.#tracked.tracker(place)?.isFull ?? false;
+  }
+
   /** A handler begins with a record. Returns its ticket for `finish`. */
   start({ topic, partition, offset, leaderEpoch }: ConsumedRecord): number {
     const place = { topic, partition };

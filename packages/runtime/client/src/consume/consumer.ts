@@ -192,6 +192,7 @@ export class Consumer {
     const group = this.#group;
     const runner = new RecordRunner(handler, options, {
       account: {
+        isFull: place => group?.isFull(place) ?? false,
         start: record => group?.start(record) ?? 0,
         finish: (place, ticket) => group?.finish(place, ticket),
       },

@@ -36,6 +36,8 @@ export interface RunOptions {
 
 /** Keeps account of records that handlers work on, for commits. */
 export interface RecordAccount {
+  /** True if no record of the partition may begin before an earlier one is processed: too many have overtaken it. */
+  isFull(place: TopicPartition): boolean;
   /** A handler begins with a record. Returns its ticket. */
   start(record: ConsumedRecord): number;
   /** The record is processed. */
@@ -144,13 +146,14 @@ export class RecordRunner {
 
   /** Reads a batch as far as there is room. Records of a partition that is lost meanwhile are not read. */
   async #read(batch: ConsumedBatch): Promise<void> {
-    const { concurrency = 1 } = this.#options;
+    const most = (this.#options.concurrency ?? 1) * AHEAD;
+    const { account } = this.#parts;
     for (;;) {
-      while (this.#waiting >= concurrency * AHEAD && !this.#isStopping) await this.#changed();
+      while ((this.#waiting >= most || account.isFull(batch)) && !this.#isStopping) await this.#changed();
       const record = this.#isStopping ? undefined : batch.next();
       if (record === undefined) return;
       const lane = this.#laneOf(record);
-      this.#enqueue({ record, ticket: this.#parts.account.start(record), lane, isLost: false });
+      this.#enqueue({ record, ticket: account.start(record), lane, isLost: false });
       this.#dispatch();
     }
   }

@@ -3,6 +3,8 @@ import { Failure } from "../../terminal/failure.ts";
 
 const NEWLINE = 10;
 const RETURN = 13;
+/** Longest line in bytes, far above the largest request of a producer. */
+const LONGEST_LINE = 16 * 1024 * 1024;
 
 /** Lines of files, or of standard input if there are none, without their ends; each is a view, valid until the next chunk. */
 export async function* readLines(files: readonly string[], signal: AbortSignal): AsyncGenerator<Uint8Array[]> {
@@ -14,6 +16,7 @@ export async function* readLines(files: readonly string[], signal: AbortSignal):
     try {
       yield* linesOf(createReadStream(file) as AsyncIterable<Uint8Array>, signal);
     } catch (error) {
+      if (error instanceof Failure) throw error;
       throw new Failure(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -32,6 +35,7 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal):
       from = at + 1;
     }
     rest = bytes.subarray(from);
+    if (rest.length > LONGEST_LINE) throw new Failure(`a line is longer than ${LONGEST_LINE} bytes; is this a text?`);
     if (lines.length > 0) yield lines;
   }
   if (rest.length > 0) yield [rest];

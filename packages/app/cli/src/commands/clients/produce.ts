@@ -111,14 +111,7 @@ export async function produce(topic: string, values: readonly string[], options:
     const producer = new Producer(client, settingsOf(options));
     const writing = new Writing(producer, progress);
     if (values.length > 0) await writing.all(values.map(value => parse(Buffer.from(value))));
-    else {
-      for await (const lines of readLines(options.file, stop.signal)) {
-        for (const line of lines) {
-          if (!writing.take(parse(line))) await writing.room(parse(line));
-        }
-        if (writing.error !== undefined) break;
-      }
-    }
+    else await writing.lines(readLines(options.file, stop.signal), parse);
     await writing.end(topic, options.json === true);
   } finally {
     progress.end();
@@ -165,17 +158,32 @@ class Writing {
     );
   }
 
+  /** Sends lines until one fails. Throws `Failure` for one that is no record, once those before it are written. */
+  async lines(chunks: AsyncIterable<readonly Uint8Array[]>, parse: Parse): Promise<void> {
+    try {
+      for await (const lines of chunks) {
+        for (const line of lines) if (!this.#take(parse(line))) await this.#room(parse(line));
+        if (this.error !== undefined) break;
+      }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      await this.#producer.flush();
+      const { count } = this.#progress;
+      throw count === 0 ? error : new Failure(`${error.message} (records written before it: ${count})`);
+    }
+  }
+
   /** False: there is no room at the moment. */
-  take(record: ProducerRecord): boolean {
+  #take(record: ProducerRecord): boolean {
     const isTaken = this.#producer.offer(record, this.#ended);
     if (isTaken) this.#sent++;
     return isTaken;
   }
 
   /** Takes a record once there is room. */
-  async room(record: ProducerRecord): Promise<void> {
+  async #room(record: ProducerRecord): Promise<void> {
     do await this.#producer.drained();
-    while (!this.take(record));
+    while (!this.#take(record));
   }
 
   /** Waits for all records. Throws `Failure` if some were not written. */
