@@ -98,5 +98,6 @@ export {
   uuidToBytes,
   ZERO_UUID,
 } from "./uuid.ts";
+export { VERSION } from "./version.ts";
 export { xxh3 } from "./xxh3.ts";
 export { SortedMap, SortedMapEdit } from "./sorted-map.ts";

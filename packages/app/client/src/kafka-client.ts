@@ -1,4 +1,4 @@
-import type { Logger } from "@samsa/base";
+import { type Logger, VERSION } from "@samsa/base";
 import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
@@ -27,8 +27,6 @@ export interface ClientOptions {
 interface Closable {
   close(): Promise<void>;
 }
-
-const VERSION = "0.1.0";
 
 function told(message: string, fields: object = {}): string {
   const facts = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`);

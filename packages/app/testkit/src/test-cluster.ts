@@ -1,4 +1,4 @@
-import { type Disk, ignored, type Logger, type Network } from "@samsa/base";
+import { type Disk, ignored, type Logger, type Network, VERSION } from "@samsa/base";
 import { formatStorage, type Interception, Node } from "@samsa/broker";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient } from "@samsa/client-runtime";
 import { MemoryDisk, MemoryNetwork } from "@samsa/memory";
@@ -266,7 +266,7 @@ export class TestCluster {
       ...CLUSTER_DEFAULTS,
       bootstrapServers: this.#machines.map(({ port }) => ({ host: HOST, port })),
       clientId: "samsa-testkit",
-      software: { name: "samsa-testkit", version: "0.1.0" },
+      software: { name: "samsa-testkit", version: VERSION },
     });
     try {
       const wanted = Object.entries(topics).map(([name, partitions]) => ({ name, partitions }));

@@ -5,8 +5,9 @@ import {
   type Offset,
   type ProducerEpoch,
   type ProducerId,
+  setI64,
+  viewOf,
 } from "@samsa/base";
-import { setI64, viewOf } from "@samsa/base";
 import { FIELD, LENGTH_OVERHEAD, MAGIC, TRANSACTIONAL_BIT } from "./batch.ts";
 
 /** Fields of a batch's header, its length and checksum excepted. */

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { VERSION } from "@samsa/base";
 import { describe, expect, test } from "vitest";
 import { forbiddenComments } from "../src/comments.ts";
 import { folderCycles, importCycles, upwardImports } from "../src/cycles.ts";
@@ -211,11 +212,12 @@ describe("sizes", () => {
 });
 
 describe("housekeeping", () => {
-  test("every package has a README and the licence", () => {
+  test("every package has a README, the licence and the version", () => {
     for (const folder of packageFolders()) {
       expect(present(`${folder}/README.md`), folder).toBe(true);
       const manifest = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
       expect(manifest.license, folder).toBe("Apache-2.0");
+      expect(manifest.version, folder).toBe(VERSION);
       for (const version of Object.values({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
         expect(version, folder).toMatch(/^\d+\.\d+\.\d+(?:-[\w.]+)?$/);
       }

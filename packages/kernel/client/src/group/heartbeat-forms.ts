@@ -1,3 +1,4 @@
+import { sameItems } from "@samsa/base";
 import type { ConsumerGroupHeartbeatRequest, ShareGroupHeartbeatRequest } from "@samsa/protocol";
 import { type IdAssignment, listed, NO_ASSIGNMENT, sameAssignment } from "./id-assignment.ts";
 import type { LeaveMode, MemberRequest, MemberSettings, TopicSubscription } from "./member.ts";
@@ -25,10 +26,6 @@ export interface HeartbeatForm {
 const LEAVING_EPOCH = -1;
 /** Epoch with which a static member leaves for a while. */
 const AWAY_EPOCH = -2;
-
-function sameTopics(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((topic, i) => topic === b[i]);
-}
 
 function sortedTopics({ topics }: TopicSubscription): string[] {
   return [...new Set(topics)].sort();
@@ -68,7 +65,7 @@ export class ConsumerHeartbeatForm implements HeartbeatForm {
       ...this.#empty(memberId, epoch),
       rackId: isJoining ? rack : null,
       rebalanceTimeoutMs: isFull ? rebalanceTimeoutMs : -1,
-      subscribedTopicNames: isFull || !sameTopics(topics, this.#topics) ? topics : null,
+      subscribedTopicNames: isFull || !sameItems(topics, this.#topics) ? topics : null,
       subscribedTopicRegex: isFull || regex !== this.#regex ? (regex ?? this.#noRegex) : null,
       serverAssignor: isFull ? serverAssignor : null,
       topicPartitions: isFull || !sameAssignment(assigned, this.#assigned) ? listed(assigned.partitions) : null,
@@ -128,7 +125,7 @@ export class ShareHeartbeatForm implements HeartbeatForm {
     const request: ShareGroupHeartbeatRequest = {
       ...{ groupId: this.#settings.groupId, memberId, memberEpoch: epoch },
       rackId: isFull ? this.#settings.rack : null,
-      subscribedTopicNames: isFull || !sameTopics(topics, this.#topics) ? topics : null,
+      subscribedTopicNames: isFull || !sameItems(topics, this.#topics) ? topics : null,
     };
     this.#hasSent = true;
     this.#topics = topics;

@@ -1,4 +1,4 @@
-import { checkTransition, type PartitionIndex, type PreviousStates, type Uuid } from "@samsa/base";
+import { checkTransition, type PartitionIndex, type PreviousStates, sameItems, type Uuid } from "@samsa/base";
 import { type MemberProtocol, sameProtocols } from "../classic/group.ts";
 
 /** State of a member's reconciliation (`MemberState`). */
@@ -94,10 +94,6 @@ export function regexOf(member: ConsumerMember | undefined): string | undefined 
   return member === undefined || member.regex === null || member.regex === "" ? undefined : member.regex;
 }
 
-export function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((name, i) => name === b[i]));
-}
-
 export function sameOwned(a: Owned, b: Owned): boolean {
   if (a === b) return true;
   if (a.size !== b.size) return false;
@@ -126,7 +122,7 @@ export function sameSubscription(a: ConsumerMember, b: ConsumerMember): boolean 
     a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
     a.regex === b.regex &&
     a.assignor === b.assignor &&
-    sameNames(a.topicNames, b.topicNames) &&
+    sameItems(a.topicNames, b.topicNames) &&
     sameClassic(a.classic, b.classic)
   );
 }

@@ -1,4 +1,4 @@
-import { MalformedError, type Uuid } from "@samsa/base";
+import { MalformedError, sameItems, type Uuid } from "@samsa/base";
 import { Errors } from "@samsa/protocol";
 import { type AssignedMember, type Assignment, ASSIGNORS, NOTHING, sameAssignment } from "../assign/index.ts";
 import type { ShardRecord } from "../shard/effects.ts";
@@ -6,7 +6,7 @@ import type { GroupTable } from "../group/group-table.ts";
 import { defaultAssignor } from "../group/config.ts";
 import { type ConsumerContext, type Refusal, refusal } from "./context.ts";
 import type { ConsumerGroup, Subscriptions } from "./group.ts";
-import { type ConsumerMember, regexOf, sameNames, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
+import { type ConsumerMember, regexOf, samePlace, sameSubscription, STATE, isReconciled } from "./member.ts";
 import { timerKey } from "../shard/timers.ts";
 import { type ListedPartitions, reconcile } from "./reconcile.ts";
 import { RegexResolver } from "./resolver.ts";
@@ -82,7 +82,7 @@ export class ConsumerUpdates {
   subscribe(change: Change): Epoch {
     const { group, before, after, records } = change;
     if (!sameSubscription(before, after)) records.push(memberRecord(group.id, after));
-    const namesChanged = !sameNames(before.topicNames, after.topicNames);
+    const namesChanged = !sameItems(before.topicNames, after.topicNames);
     const regexChanged = before.regex !== after.regex;
     const resolved = regexChanged && this.#changeRegex(change);
     this.#refreshRegexes(change);

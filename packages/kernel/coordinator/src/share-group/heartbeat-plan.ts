@@ -1,4 +1,4 @@
-import type { Offset, PartitionIndex, Uuid } from "@samsa/base";
+import { type Offset, type PartitionIndex, sameItems, type Uuid } from "@samsa/base";
 import type { ShardContext } from "../group/context.ts";
 import type { ShardRecord } from "../shard/effects.ts";
 import type { Initialization } from "../shard/initialization.ts";
@@ -30,10 +30,6 @@ interface Uninitialized {
   readonly startOffset: Offset;
 }
 
-function sameNames(one: readonly string[], other: readonly string[]): boolean {
-  return one === other || (one.length === other.length && one.every((name, i) => name === other[i]));
-}
-
 /**
  * Changes of a heartbeat: the group epoch, the assignment, and the member epoch (`shareGroupHeartbeat`). A heartbeat
  * that changes nothing reads only its member, however large the group is.
@@ -59,7 +55,7 @@ export class HeartbeatPlan {
     const { wall, hashes, topics: directory } = this.#context;
     const { id, rackId, clientId, clientHost, topics } = after;
     const isNew = before === undefined;
-    const wantsOthers = isNew || !sameNames(before.topics, topics);
+    const wantsOthers = isNew || !sameItems(before.topics, topics);
     const isOther =
       isNew || before.rackId !== rackId || before.clientId !== clientId || before.clientHost !== clientHost;
     if (wantsOthers || isOther) {
