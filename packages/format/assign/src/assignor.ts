@@ -20,7 +20,7 @@ export interface AssignableTopic {
   readonly racks?: readonly (readonly string[])[];
 }
 
-/** All that an assignor looks at. */
+/** Input of an assignor. */
 export interface AssignorInput {
   readonly members: readonly SubscribedMember[];
   /** Topics that exist; others that members subscribe to are left out. */

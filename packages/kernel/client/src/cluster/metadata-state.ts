@@ -36,7 +36,7 @@ export interface MetadataQuestion {
   readonly type: "ask";
   /** Null: all topics of the cluster. */
   readonly topics: readonly string[] | null;
-  /** Only new topics; those that are known keep their age (KIP-526). */
+  /** True for a question about new topics only; known ones keep their age (KIP-526). */
   readonly isPartial: boolean;
 }
 

@@ -13,7 +13,7 @@ export interface AbortedTransaction {
  * transaction's batches are aborted from its first offset up to the marker that ends it.
  */
 export class AbortedTransactions {
-  /** By first offset, highest first. */
+  /** Transactions whose first offset is ahead, the highest first. */
   readonly #ahead: { readonly producerId: ProducerId; readonly firstOffset: Offset }[];
   readonly #producers = new Set<ProducerId>();
 

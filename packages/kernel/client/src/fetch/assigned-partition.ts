@@ -34,7 +34,7 @@ export interface EpochEnd {
 export type Validity =
   /** The log still has the position. */
   | "valid"
-  /** Only what waited for the application was truncated, and is dropped. The rest is to be validated now. */
+  /** The truncated records waited for the application, and are dropped; the position is to be validated again. */
   | "unread"
   /** Records that the application has seen were truncated. */
   | "truncated";

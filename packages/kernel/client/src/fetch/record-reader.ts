@@ -31,7 +31,7 @@ export interface FetchedBatches {
   readonly tools: Tools;
 }
 
-/** Where fetched batches end. */
+/** End of fetched batches. */
 export interface Extent {
   /** Offset after the last whole batch; −1: there is none. */
   readonly nextOffset: Offset;

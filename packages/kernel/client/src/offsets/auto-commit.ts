@@ -10,7 +10,7 @@ export interface AutoCommitSettings {
   readonly retryMs: number;
 }
 
-/** When a consumer commits by itself what its handlers have done; one commit at a time (`AutoCommitState`). */
+/** Schedule of the automatic commits of a consumer, one at a time (`AutoCommitState`). */
 export class AutoCommit {
   readonly #settings: AutoCommitSettings;
   readonly #tracked: TrackedOffsets;

@@ -48,7 +48,7 @@ export class OffsetCommits {
   #out: OffsetEffect[] = [];
   #ids = 0;
   #identity: MemberIdentity | null = null;
-  /** In the order in which they came. */
+  /** Commits that wait, the oldest first. */
   #waiting: Commit[] = [];
   #sent: Sent | undefined;
   /** Commits under way that must not be sent again. */

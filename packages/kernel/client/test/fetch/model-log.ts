@@ -32,7 +32,7 @@ export class ModelLog {
   start: Offset = 0;
   end: Offset = 0;
   leaderEpoch: LeaderEpoch = 0;
-  /** All that was ever in the log, as `offset=value`. */
+  /** Records that were ever in the log, as `offset=value`. */
   readonly history = new Set<string>();
   /** Ends to which unclean elections have cut the log. */
   readonly cuts: Offset[] = [];

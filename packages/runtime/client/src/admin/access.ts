@@ -18,7 +18,7 @@ export interface Acl {
   readonly resourceName: string;
   /** "LITERAL" by default. */
   readonly pattern?: (typeof PATTERNS)[number];
-  /** As in "User:alice". */
+  /** Type and name, as in "User:alice". */
   readonly principal: string;
   /** "*" by default. */
   readonly host?: string;

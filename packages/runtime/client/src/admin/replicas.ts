@@ -10,14 +10,14 @@ export interface LogDirReplica extends TopicPartition {
   readonly sizeBytes: Int64;
   /** Records behind the replica that it is to replace, or behind the high watermark. */
   readonly offsetLag: Int64;
-  /** On its way to this directory. */
+  /** True for the copy that a move fills. */
   readonly isFuture: boolean;
 }
 
 /** Log directory of a broker. */
 export interface DescribedLogDir {
   readonly path: string;
-  /** Why it is offline; undefined: it is not. */
+  /** Reason for which the directory is offline; undefined: it is online. */
   readonly error: KafkaError | undefined;
   readonly replicas: readonly LogDirReplica[];
   /** −1: the broker does not tell. */

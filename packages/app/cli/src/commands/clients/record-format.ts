@@ -46,7 +46,7 @@ function headerText(headers: readonly RecordHeader[]): string {
   return headers.map(({ key, value }) => `${key}:${value === null ? "null" : Buffer.from(value).toString()}`).join(",");
 }
 
-/** All that is known of a record. */
+/** Fields of a record, as JSON shows them. */
 function factsOf({ topic, partition, record }: Shown) {
   return {
     ...{ topic, partition, offset: record.offset, timestamp: record.timestamp },
