@@ -4,12 +4,6 @@ import { DatabaseSync } from "node:sqlite";
 import { type KafkaClient, string } from "@samsa/client";
 import { ensureTopics, withClient } from "../cluster.ts";
 
-interface Row {
-  readonly id: number;
-  readonly key: string;
-  readonly value: string;
-}
-
 const database = new DatabaseSync(":memory:");
 database.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT)");
 database.exec("CREATE TABLE outbox (id INTEGER PRIMARY KEY, key TEXT, value TEXT)");
@@ -27,12 +21,12 @@ async function publish(client: KafkaClient): Promise<number> {
   const producer = client.producer({ key: string, value: string });
   let count = 0;
   for (;;) {
-    const rows = database.prepare("SELECT id, key, value FROM outbox ORDER BY id LIMIT 100").all() as unknown as Row[];
+    const rows = database.prepare("SELECT id, key, value FROM outbox ORDER BY id LIMIT 100").all();
     if (rows.length === 0) return count;
-    const records = rows.map(({ key, value }) => ({ topic: "orders", key, value }));
+    const records = rows.map(({ key, value }) => ({ topic: "orders", key: String(key), value: String(value) }));
     const { failures } = await producer.sendBatch(records);
     for (const error of failures.values()) throw error;
-    for (const { id } of rows) database.prepare("DELETE FROM outbox WHERE id = ?").run(id);
+    for (const { id } of rows) database.prepare("DELETE FROM outbox WHERE id = ?").run(Number(id));
     count += rows.length;
   }
 }
