@@ -82,7 +82,7 @@ export { type BackoffOptions, ExponentialBackoff } from "./exponential-backoff.t
 export { guard, guardEach, type Report } from "./guard.ts";
 export { DeadlineHeap } from "./heap.ts";
 export { ignored } from "./ignored.ts";
-export { sameItems } from "./lists.ts";
+export { groupBy, sameItems } from "./lists.ts";
 export { javaStringHash, murmur2 } from "./murmur2.ts";
 export { checkTransition, type PreviousStates } from "./transition.ts";
 export {

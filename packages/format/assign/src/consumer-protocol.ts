@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedError, type PartitionIndex } from "@samsa/base";
+import { ByteReader, ByteWriter, groupBy, MalformedError, type PartitionIndex } from "@samsa/base";
 import { consumerProtocolAssignment, consumerProtocolSubscription } from "@samsa/protocol";
 import { type AssignedPartition, comparePartitions, compareText } from "./partition.ts";
 
@@ -28,13 +28,10 @@ interface PartitionsOfTopic {
 
 /** Groups partitions by topic, in the order in which the topics come first. */
 function byTopic(places: readonly AssignedPartition[]): PartitionsOfTopic[] {
-  const topics = new Map<string, PartitionIndex[]>();
-  for (const { topic, partition } of places) {
-    const known = topics.get(topic);
-    if (known === undefined) topics.set(topic, [partition]);
-    else known.push(partition);
-  }
-  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+  return [...groupBy(places, place => place.topic)].map(([topic, entries]) => ({
+    topic,
+    partitions: entries.map(({ partition }) => partition),
+  }));
 }
 
 function flattened(topics: readonly PartitionsOfTopic[]): AssignedPartition[] {

@@ -1,3 +1,4 @@
+import { groupBy } from "@samsa/base";
 import {
   type AssignableTopic,
   type Assignor,
@@ -100,14 +101,7 @@ function giveTogether(topics: readonly TopicRange[], to: GroupAssignment): void 
 
 /** Topics with the same subscribers and the same number of partitions. */
 function coPartitioned(topics: readonly TopicRange[]): Iterable<TopicRange[]> {
-  const groups = new Map<string, TopicRange[]>();
-  for (const topic of topics) {
-    const key = JSON.stringify([topic.racked, topic.subscribers]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [topic]);
-    else group.push(topic);
-  }
-  return groups.values();
+  return groupBy(topics, ({ racked, subscribers }) => JSON.stringify([racked, subscribers])).values();
 }
 
 function subscribersOf(members: readonly SubscribedMember[]): Map<string, string[]> {

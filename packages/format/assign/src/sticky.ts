@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedError, utf8 } from "@samsa/base";
+import { ByteReader, ByteWriter, groupBy, MalformedError, utf8 } from "@samsa/base";
 import type { Assignor, AssignorInput, GroupAssignment, LastAssignment } from "./assignor.ts";
 import { Board, type Claim, type ReadClaim, type Square } from "./board.ts";
 import { evenDeal } from "./even-deal.ts";
@@ -52,16 +52,15 @@ function sorted(assignment: GroupAssignment): GroupAssignment {
 
 /** Writes the last assignment of a `sticky` member: partitions by topic, then the generation (version 1). */
 function encodeLast({ partitions, generation }: LastAssignment): Uint8Array {
-  const topics = new Map<string, number[]>();
-  for (const { topic, partition } of partitions) topics.set(topic, [...(topics.get(topic) ?? []), partition]);
+  const topics = groupBy(partitions, ({ topic }) => topic);
   const writer = new ByteWriter();
   writer.i32(topics.size);
-  for (const [topic, indexes] of topics) {
+  for (const [topic, entries] of topics) {
     const name = utf8(topic);
     writer.i16(name.length);
     writer.raw(name);
-    writer.i32(indexes.length);
-    for (const index of indexes) writer.i32(index);
+    writer.i32(entries.length);
+    for (const { partition } of entries) writer.i32(partition);
   }
   writer.i32(generation);
   return writer.finish();

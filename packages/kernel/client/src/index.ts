@@ -1,5 +1,6 @@
 export {
   type BrokerView,
+  byTopic,
   type ClusterView,
   partitionKey,
   type PartitionView,

@@ -1,4 +1,4 @@
-import type { BrokerId, LeaderEpoch, PartitionIndex, Uuid } from "@samsa/base";
+import { type BrokerId, groupBy, type LeaderEpoch, type PartitionIndex, type Uuid } from "@samsa/base";
 
 /** A broker, as the metadata names it. */
 export interface BrokerView {
@@ -48,4 +48,9 @@ export interface TopicPartition {
 /** Key of a partition for maps. A topic's name has no `/`. */
 export function partitionKey(topic: string, partition: PartitionIndex): string {
   return `${topic}/${partition}`;
+}
+
+/** Groups items by topic, in the order in which the topics first appear. */
+export function byTopic<T extends { readonly topic: string }>(items: Iterable<T>): Map<string, T[]> {
+  return groupBy(items, ({ topic }) => topic);
 }

@@ -1,7 +1,7 @@
 import { type BrokerId, nearestNumber, type Offset } from "@samsa/base";
-import { partitionKey } from "../cluster/cluster-view.ts";
+import { byTopic, partitionKey } from "../cluster/cluster-view.ts";
 import { KafkaError } from "../error/kafka-error.ts";
-import { byTopic, type ListOffsetsAnswer, listOffsetsRequest } from "../offsets/list-offsets.ts";
+import { type ListOffsetsAnswer, listOffsetsRequest } from "../offsets/list-offsets.ts";
 import type { Moment } from "../offsets/moment.ts";
 import { timestampOf } from "../offsets/offset-reset.ts";
 import { faultOf } from "../offsets/partition-fault.ts";

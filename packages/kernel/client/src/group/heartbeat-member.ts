@@ -1,6 +1,6 @@
 import { checkTransition, type Uuid } from "@samsa/base";
 import { type ConsumerGroupHeartbeatResponse, Errors, type ShareGroupHeartbeatResponse } from "@samsa/protocol";
-import { type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
+import { byTopic, type ClusterView, partitionKey, type TopicPartition } from "../cluster/cluster-view.ts";
 import type { Moment } from "../offsets/moment.ts";
 import { KafkaError } from "../error/kafka-error.ts";
 import {
@@ -377,14 +377,14 @@ class HeartbeatMember implements GroupMember {
   #held(): IdPartitions {
     const ids = new Map([...this.#names].map(([id, topic]) => [topic, id]));
     const held = new Map<Uuid, number[]>();
-    for (const { topic, partition } of this.#core.owned) {
+    for (const [topic, entries] of byTopic(this.#core.owned)) {
       const id = ids.get(topic);
-      if (id === undefined) continue;
-      const partitions = held.get(id);
-      if (partitions === undefined) held.set(id, [partition]);
-      else partitions.push(partition);
+      if (id !== undefined)
+        held.set(
+          id,
+          entries.map(({ partition }) => partition).sort((a, b) => a - b),
+        );
     }
-    for (const partitions of held.values()) partitions.sort((a, b) => a - b);
     return held;
   }
 

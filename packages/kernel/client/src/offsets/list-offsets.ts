@@ -1,6 +1,6 @@
 import type { Int64, LeaderEpoch } from "@samsa/base";
 import type { Apis, Draft, Infer } from "@samsa/protocol";
-import type { TopicPartition } from "../cluster/cluster-view.ts";
+import { byTopic, type TopicPartition } from "../cluster/cluster-view.ts";
 
 /** `isolation.level`: `read_committed` hides records of open and aborted transactions. */
 export type IsolationLevel = "read_uncommitted" | "read_committed";
@@ -20,17 +20,6 @@ export interface OffsetQuery extends TopicPartition {
 /** Number of an isolation level in requests. */
 export function isolationCode(isolation: IsolationLevel): number {
   return isolation === "read_committed" ? 1 : 0;
-}
-
-/** Groups items by topic, in the order in which the topics first appear. */
-export function byTopic<T extends { readonly topic: string }>(items: readonly T[]): Map<string, T[]> {
-  const topics = new Map<string, T[]>();
-  for (const item of items) {
-    const found = topics.get(item.topic);
-    if (found === undefined) topics.set(item.topic, [item]);
-    else found.push(item);
-  }
-  return topics;
 }
 
 /** Request for the offsets of partitions with one leader. `timeoutMs` bounds lookups in tiered storage (KIP-1075). */

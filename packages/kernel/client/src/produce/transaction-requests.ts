@@ -1,6 +1,6 @@
 import { type LeaderEpoch, type Offset, type PartitionIndex, type Uuid, ZERO_UUID } from "@samsa/base";
 import type { ClusterView } from "../cluster/cluster-view.ts";
-import { partitionKey } from "../cluster/cluster-view.ts";
+import { byTopic, partitionKey } from "../cluster/cluster-view.ts";
 import type { Coordinator, TransactionApi, TransactionCall } from "./effects.ts";
 import type { ProducerIdAndEpoch } from "./producer-id.ts";
 
@@ -104,20 +104,6 @@ export interface RequestSource {
   readonly cluster: ClusterView;
 }
 
-/** Topics by name, with what `item` makes of each entry. */
-function byTopic<E extends { readonly topic: string }, P>(
-  entries: Iterable<E>,
-  item: (entry: E) => P,
-): Map<string, P[]> {
-  const topics = new Map<string, P[]>();
-  for (const entry of entries) {
-    const items = topics.get(entry.topic);
-    if (items === undefined) topics.set(entry.topic, [item(entry)]);
-    else items.push(item(entry));
-  }
-  return topics;
-}
-
 /** Writes a request. */
 export function callOf(id: number, request: TransactionRequest, source: RequestSource): TransactionCall {
   const { transactionalId, producer } = source;
@@ -133,7 +119,7 @@ export function callOf(id: number, request: TransactionRequest, source: RequestS
       return { ...base, api, request: { transactionalId, transactionTimeoutMs, ...resumed } };
     }
     case "AddPartitionsToTxn": {
-      const topics = byTopic(request.members, ({ partition }) => partition);
+      const topics = byTopic(request.members);
       return {
         ...base,
         api,
@@ -141,7 +127,10 @@ export function callOf(id: number, request: TransactionRequest, source: RequestS
           v3AndBelowTransactionalId: own.transactionalId,
           v3AndBelowProducerId: own.producerId,
           v3AndBelowProducerEpoch: own.producerEpoch,
-          v3AndBelowTopics: [...topics].map(([name, partitions]) => ({ name, partitions })),
+          v3AndBelowTopics: [...topics].map(([name, members]) => ({
+            name,
+            partitions: members.map(({ partition }) => partition),
+          })),
         },
       };
     }
@@ -170,12 +159,6 @@ function offsetCommit(request: OffsetsRequest, { cluster }: RequestSource) {
 
 function offsetCommitBody(request: OffsetsRequest, source: RequestSource) {
   const { group, offsets } = request;
-  const topics = byTopic(offsets.values(), offset => ({
-    partitionIndex: offset.partition,
-    committedOffset: offset.offset,
-    committedLeaderEpoch: offset.leaderEpoch,
-    committedMetadata: offset.metadata,
-  }));
   return {
     transactionalId: source.transactionalId ?? "",
     ...source.producer,
@@ -183,7 +166,16 @@ function offsetCommitBody(request: OffsetsRequest, source: RequestSource) {
     generationIdOrMemberEpoch: group.generationId,
     memberId: group.memberId,
     groupInstanceId: group.groupInstanceId,
-    topics: [...topics].map(([name, partitions]) => ({ name, topicId: topicIdOf(source.cluster, name), partitions })),
+    topics: [...byTopic(offsets.values())].map(([name, entries]) => ({
+      name,
+      topicId: topicIdOf(source.cluster, name),
+      partitions: entries.map(entry => ({
+        partitionIndex: entry.partition,
+        committedOffset: entry.offset,
+        committedLeaderEpoch: entry.leaderEpoch,
+        committedMetadata: entry.metadata,
+      })),
+    })),
   };
 }
 

@@ -1,5 +1,5 @@
 import { KafkaError } from "@samsa/client-kernel";
-import type { BrokerId } from "@samsa/base";
+import { type BrokerId, groupBy } from "@samsa/base";
 import type { RequestFor, ResponseOf } from "@samsa/wire";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
 import { type AdminOptions, check, drive, outcomeOf, type Plan, type Share } from "./drive.ts";
@@ -134,12 +134,7 @@ export class ConfigAdmin {
     return {
       keys: resources,
       shares: open => {
-        const byBroker = new Map<BrokerId | undefined, ConfigResource[]>();
-        for (const resource of open) {
-          const broker = brokerOf(resource);
-          byBroker.set(broker, [...(byBroker.get(broker) ?? []), resource]);
-        }
-        const shares = [...byBroker].map(
+        const shares = [...groupBy(open, brokerOf)].map(
           ([broker, keys]): Share<ConfigResource, T> => ({ keys, ask: () => ask(keys, broker) }),
         );
         return Promise.resolve(shares);

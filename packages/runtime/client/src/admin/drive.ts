@@ -1,4 +1,4 @@
-import { type BrokerId, ExponentialBackoff } from "@samsa/base";
+import { type BrokerId, ExponentialBackoff, groupBy } from "@samsa/base";
 import { KafkaError, partitionKey, retryBackoff, type TopicPartition } from "@samsa/client-kernel";
 import { Errors } from "@samsa/protocol";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
@@ -111,15 +111,16 @@ export function byLeader<T>(
     keys: byKey.keys(),
     shares: async open => {
       const shares: Share<string, T>[] = [];
-      const led = new Map<BrokerId, TopicPartition[]>();
+      const led: { readonly leader: BrokerId; readonly entry: TopicPartition }[] = [];
       for (const key of open) {
         const entry = byKey.get(key);
         if (entry === undefined) continue;
         const leader = await leaderOf(client, patience, entry);
         if (leader instanceof KafkaError) shares.push(failure(key, leader));
-        else led.set(leader, [...(led.get(leader) ?? []), entry]);
+        else led.push({ leader, entry });
       }
-      for (const [leader, entries] of led) {
+      for (const [leader, ofLeader] of groupBy(led, entry => entry.leader)) {
+        const entries = ofLeader.map(({ entry }) => entry);
         const keys = entries.map(({ topic, partition }) => partitionKey(topic, partition));
         shares.push({ keys, ask: () => ask(leader, entries) });
       }
@@ -160,17 +161,6 @@ export function check(
   what: string,
 ): void {
   if (errorCode !== 0) throw KafkaError.of(errorCode, what, errorMessage);
-}
-
-/** Partitions by topic, as requests list them. */
-export function byTopic<T extends TopicPartition>(entries: readonly T[]): Map<string, T[]> {
-  const topics = new Map<string, T[]>();
-  for (const entry of entries) {
-    const known = topics.get(entry.topic);
-    if (known === undefined) topics.set(entry.topic, [entry]);
-    else known.push(entry);
-  }
-  return topics;
 }
 
 /** Names of a bit field of operations, null if the broker was not asked (`AclOperation`). */

@@ -6,11 +6,11 @@ import {
   type Offset,
   type PartitionIndex,
 } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { byTopic, KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import { consumerProtocolAssignment, Errors } from "@samsa/protocol";
 import type { ResponseOf } from "@samsa/wire";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byCoordinator, byTopic, check, drive, operationsOf, outcomeOf } from "./drive.ts";
+import { type AdminOptions, byCoordinator, check, drive, operationsOf, outcomeOf } from "./drive.ts";
 import { type Outcome, Outcomes, PartitionOutcomes } from "./outcomes.ts";
 
 /** Group in a list. */

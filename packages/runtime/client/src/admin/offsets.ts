@@ -1,7 +1,7 @@
 import { type LeaderEpoch, nearestNumber, type Offset, type Int64 } from "@samsa/base";
-import { partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { byTopic, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byLeader, byTopic, drive, outcomeOf } from "./drive.ts";
+import { type AdminOptions, byLeader, drive, outcomeOf } from "./drive.ts";
 import { type Outcome, PartitionOutcomes } from "./outcomes.ts";
 
 /** Special timestamps of ListOffsets (`OffsetSpec`). */

@@ -1,7 +1,7 @@
-import { type BrokerId, type Int64, type PartitionIndex } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { type BrokerId, groupBy, type Int64, type PartitionIndex } from "@samsa/base";
+import { byTopic, KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byTopic, check, drive, outcomeOf, type Share } from "./drive.ts";
+import { type AdminOptions, check, drive, outcomeOf, type Share } from "./drive.ts";
 import { partitionResults } from "./groups.ts";
 import { type Outcome, Outcomes, PartitionOutcomes } from "./outcomes.ts";
 
@@ -90,13 +90,9 @@ export class ReplicaAdmin {
     await client.ready(patience);
     const byKey = new Map(moves.map(move => [`${move.broker}:${partitionKey(move.topic, move.partition)}`, move]));
     const shares = (open: readonly string[]): Promise<Share<string, true>[]> => {
-      const byBroker = new Map<BrokerId, (ReplicaPlace & { readonly path: string })[]>();
-      for (const key of open) {
-        const move = byKey.get(key);
-        if (move !== undefined) byBroker.set(move.broker, [...(byBroker.get(move.broker) ?? []), move]);
-      }
+      const wanted = open.flatMap(key => byKey.get(key) ?? []);
       return Promise.resolve(
-        [...byBroker].map(([broker, group]) => ({
+        [...groupBy(wanted, ({ broker }) => broker)].map(([broker, group]) => ({
           keys: group.map(({ topic, partition }) => `${broker}:${partitionKey(topic, partition)}`),
           ask: () => this.#move(broker, group),
         })),
@@ -109,11 +105,7 @@ export class ReplicaAdmin {
     broker: BrokerId,
     moves: readonly (ReplicaPlace & { readonly path: string })[],
   ): Promise<Map<string, Outcome<true>>> {
-    const paths = new Map<string, TopicPartition[]>();
-    for (const { path, topic, partition } of moves) {
-      paths.set(path, [...(paths.get(path) ?? []), { topic, partition }]);
-    }
-    const dirs = [...paths].map(([path, entries]) => ({
+    const dirs = [...groupBy(moves, ({ path }) => path)].map(([path, entries]) => ({
       path,
       topics: [...byTopic(entries)].map(([name, group]) => ({ name, partitions: group.map(entry => entry.partition) })),
     }));

@@ -1,7 +1,7 @@
 import { type Int64, type LeaderEpoch, nearestNumber, type Offset } from "@samsa/base";
-import { KafkaError, type TopicPartition } from "@samsa/client-kernel";
+import { byTopic, KafkaError, type TopicPartition } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byCoordinator, byTopic, check, drive, outcomeOf } from "./drive.ts";
+import { type AdminOptions, byCoordinator, check, drive, outcomeOf } from "./drive.ts";
 import { partitionResults } from "./groups.ts";
 import { Outcomes, type PartitionOutcomes } from "./outcomes.ts";
 

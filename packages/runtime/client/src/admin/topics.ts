@@ -7,10 +7,10 @@ import {
   type Uuid,
   ZERO_UUID,
 } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { byTopic, KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { ResponseOf } from "@samsa/wire";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byLeader, byTopic, drive, operationsOf, outcomeOf, together } from "./drive.ts";
+import { type AdminOptions, byLeader, drive, operationsOf, outcomeOf, together } from "./drive.ts";
 import { type Outcome, Outcomes, PartitionOutcomes } from "./outcomes.ts";
 
 /** Topic to create. */

@@ -1,8 +1,8 @@
 import type { Int64, LeaderEpoch, Offset, ProducerEpoch, ProducerId } from "@samsa/base";
 import { nearestNumber } from "@samsa/base";
-import { KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
+import { byTopic, KafkaError, partitionKey, type TopicPartition } from "@samsa/client-kernel";
 import type { ClusterClient } from "../cluster/cluster-client.ts";
-import { type AdminOptions, byCoordinator, byLeader, byTopic, check, drive, outcomeOf } from "./drive.ts";
+import { type AdminOptions, byCoordinator, byLeader, check, drive, outcomeOf } from "./drive.ts";
 import { type Outcome, Outcomes, PartitionOutcomes } from "./outcomes.ts";
 
 /** Transaction in a list. */
