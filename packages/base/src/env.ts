@@ -3,6 +3,8 @@
  * `@samsa/sim` as a simulation that depends only on a seed.
  */
 
+import type { DecompressionBuffer } from "./decompression-buffer.ts";
+
 /** Milliseconds since the Unix epoch. */
 export type Millis = number;
 
@@ -214,14 +216,18 @@ export type CodecId = 1 | 2 | 3 | 4;
  */
 export interface BlockCodecs {
   gzip(input: Uint8Array, level: number): Uint8Array;
-  /** Throws if the output would exceed `limit` bytes or the input is invalid; so do the others. */
-  gunzip(input: Uint8Array, limit: number): Uint8Array;
+  /**
+   * Appends to `output`. Throws `OutputLimitError` if that exceeds its limit, or `MalformedError` if the input is
+   * invalid; so do the others. What `output` holds after an error is arbitrary.
+   */
+  gunzip(input: Uint8Array, output: DecompressionBuffer): void;
   snappy(input: Uint8Array): Uint8Array;
-  unsnappy(input: Uint8Array, limit: number): Uint8Array;
+  unsnappy(input: Uint8Array, output: DecompressionBuffer): void;
   lz4(input: Uint8Array): Uint8Array;
-  unlz4(input: Uint8Array, limit: number): Uint8Array;
+  /** A block of more than `most` bytes is malformed. */
+  unlz4(input: Uint8Array, output: DecompressionBuffer, most: number): void;
   zstd(input: Uint8Array, level: number): Uint8Array;
-  unzstd(input: Uint8Array, limit: number): Uint8Array;
+  unzstd(input: Uint8Array, output: DecompressionBuffer): void;
 }
 
 /** Hashes and checksums. */

@@ -50,6 +50,7 @@ export {
   type UpdateMode,
 } from "./config.ts";
 export { crc32c } from "./crc32c.ts";
+export { DecompressionBuffer } from "./decompression-buffer.ts";
 export {
   type BlockCodecs,
   type Clock,

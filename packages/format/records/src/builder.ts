@@ -1,5 +1,6 @@
 import {
   ByteWriter,
+  DecompressionBuffer,
   type Int64,
   invariant,
   type LeaderEpoch,
@@ -192,7 +193,11 @@ export function rebuildBatch(batch: BatchCursor, options: RebuildOptions, tools:
     },
     tools,
   );
-  const record = new RecordCursor().open(batch, tools.codecs, options.limit ?? DECOMPRESSED_LIMIT);
+  const record = new RecordCursor().open(
+    batch,
+    tools.codecs,
+    new DecompressionBuffer(options.limit ?? DECOMPRESSED_LIMIT),
+  );
   for (let delta = 0; record.next(); delta++) builder.appendFrom(record, record.timestamp, delta);
   return builder.build();
 }

@@ -1,5 +1,4 @@
-import type { BlockCodecs } from "@samsa/base";
-import { MalformedError } from "@samsa/base";
+import { type BlockCodecs, DecompressionBuffer, MalformedError } from "@samsa/base";
 import type { Codec } from "./batch.ts";
 import { lz4Frame, readLz4Frame } from "./lz4-frame.ts";
 import { readSnappy, xerialStream } from "./snappy-stream.ts";
@@ -40,18 +39,31 @@ export function compress(input: Uint8Array, compression: Compression, codecs: Bl
  * invalid or the output exceeds `limit` bytes.
  */
 export function decompress(codec: number, input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
+  return codec === 0 ? input : decompressInto(codec, input, codecs, new DecompressionBuffer(limit));
+}
+
+/** Like `decompress`, into `output`, which is empty. Returns its contents. */
+export function decompressInto(
+  codec: number,
+  input: Uint8Array,
+  codecs: BlockCodecs,
+  output: DecompressionBuffer,
+): Uint8Array {
   switch (codec) {
-    case 0:
-      return input;
     case 1:
-      return codecs.gunzip(input, limit);
+      codecs.gunzip(input, output);
+      break;
     case 2:
-      return readSnappy(input, codecs, limit);
+      readSnappy(input, codecs, output);
+      break;
     case 3:
-      return readLz4Frame(input, codecs, limit);
+      readLz4Frame(input, codecs, output);
+      break;
     case 4:
-      return readZstdFrames(input, codecs, limit);
+      readZstdFrames(input, codecs, output);
+      break;
     default:
       throw new MalformedError(`unknown compression codec ${codec}`);
   }
+  return output.contents();
 }

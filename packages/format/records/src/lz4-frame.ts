@@ -1,5 +1,5 @@
-import type { BlockCodecs } from "@samsa/base";
-import { concat, joined, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
+import type { BlockCodecs, DecompressionBuffer } from "@samsa/base";
+import { concat, MalformedError, viewOf } from "@samsa/base";
 import { xxHash32 } from "./xxhash.ts";
 
 const LZ4_MAGIC = 0x184d2204;
@@ -65,11 +65,9 @@ function readLz4Descriptor(input: Uint8Array, view: DataView): Lz4Descriptor {
  * Reads a frame as Kafka's `Lz4BlockInputStream` does: ignores the content size, the content checksum and bytes after
  * the frame. An empty block ends the stream.
  */
-export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
+export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, output: DecompressionBuffer): void {
   const view = viewOf(input);
   const { blockChecksum, contentChecksum, maxBlock, at: start } = readLz4Descriptor(input, view);
-  const blocks: Uint8Array[] = [];
-  let left = limit;
   for (let at = start; ; ) {
     if (at + 4 > input.length) throw new MalformedError("an lz4 frame ends without its end mark");
     const mark = view.getUint32(at, true);
@@ -86,12 +84,10 @@ export function readLz4Frame(input: Uint8Array, codecs: BlockCodecs, limit: numb
     if (blockChecksum && view.getUint32(end, true) !== xxHash32(input, at, end)) {
       throw new MalformedError("an lz4 block's checksum is wrong");
     }
-    const block = mark >= LZ4_STORED ? raw : codecs.unlz4(raw, maxBlock);
-    if (block.length === 0) break;
-    left -= block.length;
-    if (left < 0) throw new OutputLimitError("lz4", limit);
-    blocks.push(block);
+    const before = output.length;
+    if (mark >= LZ4_STORED) output.append(raw, "lz4");
+    else codecs.unlz4(raw, output, maxBlock);
+    if (output.length === before) break;
     at = next;
   }
-  return joined(blocks);
 }

@@ -1,7 +1,7 @@
-import type { BlockCodecs, Int64, Offset } from "@samsa/base";
-import { addI64, fromUtf8, MalformedError, toInt64 } from "@samsa/base";
+import { addI64, type BlockCodecs, DecompressionBuffer, fromUtf8, type Int64, MalformedError } from "@samsa/base";
+import { type Offset, toInt64 } from "@samsa/base";
 import { type BatchCursor, HEADER_SIZE } from "./batch.ts";
-import { decompress } from "./compression.ts";
+import { decompressInto } from "./compression.ts";
 
 /** Header of a record (KIP-82). */
 export interface RecordHeader {
@@ -47,17 +47,21 @@ export class RecordCursor {
   private appendTime: Int64 | undefined;
 
   /**
-   * Moves before the first record of the current batch of `batch`, and decompresses it. Throws `MalformedError`, or the
-   * errors of the codec.
+   * Moves before the first record of the current batch of `batch`, and decompresses it into `output`, by default into
+   * memory of its own. Throws `MalformedError`, or the errors of the codec.
    */
-  open(batch: BatchCursor, codecs: BlockCodecs, limit: number = DECOMPRESSED_LIMIT): this {
+  open(
+    batch: BatchCursor,
+    codecs: BlockCodecs,
+    output: DecompressionBuffer = new DecompressionBuffer(DECOMPRESSED_LIMIT),
+  ): this {
     const codec = batch.codec;
     if (codec === 0) {
       this.bytes = batch.bytes;
       this.position = batch.at + HEADER_SIZE;
       this.end = batch.end;
     } else {
-      this.bytes = decompress(codec, batch.bytes.subarray(batch.at + HEADER_SIZE, batch.end), codecs, limit);
+      this.bytes = decompressInto(codec, batch.bytes.subarray(batch.at + HEADER_SIZE, batch.end), codecs, output);
       this.position = 0;
       this.end = this.bytes.length;
     }

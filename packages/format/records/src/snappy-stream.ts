@@ -1,5 +1,5 @@
-import type { BlockCodecs } from "@samsa/base";
-import { concat, joined, MalformedError, viewOf } from "@samsa/base";
+import type { BlockCodecs, DecompressionBuffer } from "@samsa/base";
+import { concat, MalformedError, viewOf } from "@samsa/base";
 
 /** Xerial's stream magic, then its version and the oldest compatible one (both 1). */
 const XERIAL_HEADER = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1);
@@ -30,11 +30,12 @@ const XERIAL_MARK = 0x82534e41 | 0;
  * Reads the input of xerial's `SnappyInputStream`: concatenated streams, or one raw block. Like xerial, ignores fewer
  * than four bytes at the end, and a later header of which only the first four bytes match the magic.
  */
-export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
-  if (input.length < XERIAL_HEADER.length || !isXerial(input, 0)) return codecs.unsnappy(input, limit);
+export function readSnappy(input: Uint8Array, codecs: BlockCodecs, output: DecompressionBuffer): void {
+  if (input.length < XERIAL_HEADER.length || !isXerial(input, 0)) {
+    codecs.unsnappy(input, output);
+    return;
+  }
   const view = viewOf(input);
-  const chunks: Uint8Array[] = [];
-  let total = 0;
   for (let at = XERIAL_HEADER.length; at + 4 <= input.length; ) {
     const length = view.getInt32(at);
     if (length === XERIAL_MARK) {
@@ -44,12 +45,9 @@ export function readSnappy(input: Uint8Array, codecs: BlockCodecs, limit: number
     }
     at += 4;
     if (length < 0 || at + length > input.length) throw new MalformedError("a snappy block reaches past its stream");
-    const block = codecs.unsnappy(input.subarray(at, at + length), limit - total);
-    total += block.length;
-    chunks.push(block);
+    codecs.unsnappy(input.subarray(at, at + length), output);
     at += length;
   }
-  return joined(chunks);
 }
 
 /** Checks the header of a stream that follows another; xerial does not check the version of the first one. */

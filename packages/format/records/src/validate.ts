@@ -1,4 +1,5 @@
 import {
+  DecompressionBuffer,
   type Int64,
   MalformedError,
   OutputLimitError,
@@ -139,6 +140,7 @@ export class BatchValidator {
   private readonly tools: Tools;
   private readonly batch = new BatchCursor();
   private readonly record = new RecordCursor();
+  private readonly output = new DecompressionBuffer(DECOMPRESSED_LIMIT);
 
   constructor(tools: Tools) {
     this.tools = tools;
@@ -241,7 +243,7 @@ export class BatchValidator {
     let index = 0;
     let rebuild = rules.codec !== "producer" && rules.codec !== batch.codec && !(batch.isControl && batch.codec === 0);
     const largest = batch.codec === 0 ? Infinity : (rules.maxRecordBytes ?? Infinity);
-    record.open(batch, this.tools.codecs, this.outputLimit(rules));
+    record.open(batch, this.tools.codecs, this.output.reset(this.outputLimit(rules)));
     for (; record.next(); index++) {
       const { timestamp } = record;
       if (record.bodySize > largest) throw new MalformedError(`a record has more than ${largest} bytes`);

@@ -1,5 +1,5 @@
-import type { BlockCodecs } from "@samsa/base";
-import { entryAt, joined, MalformedError, viewOf } from "@samsa/base";
+import type { BlockCodecs, DecompressionBuffer } from "@samsa/base";
+import { entryAt, MalformedError, viewOf } from "@samsa/base";
 
 const MAGIC = 0xfd2fb528;
 /** First of the sixteen magic numbers of skippable frames; the length to skip follows. */
@@ -9,10 +9,8 @@ const CONTENT_SIZES = [0, 2, 4, 8] as const;
 const RLE_BLOCK = 1;
 
 /** Reads concatenated frames, and skips skippable ones, as zstd-jni does. */
-export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: number): Uint8Array {
+export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, output: DecompressionBuffer): void {
   const view = viewOf(input);
-  const chunks: Uint8Array[] = [];
-  let left = limit;
   for (let at = 0; at < input.length; ) {
     if (at + 8 > input.length) throw new MalformedError("a zstd frame ends inside its header");
     const magic = view.getUint32(at, true);
@@ -23,12 +21,9 @@ export function readZstdFrames(input: Uint8Array, codecs: BlockCodecs, limit: nu
     }
     if (magic !== MAGIC) throw new MalformedError("not a zstd frame");
     const end = frameEnd(view, at);
-    const content = codecs.unzstd(input.subarray(at, end), left);
-    left -= content.length;
-    chunks.push(content);
+    codecs.unzstd(input.subarray(at, end), output);
     at = end;
   }
-  return joined(chunks);
 }
 
 /** End of the frame at `start` (RFC 8878, 3.1.1). Throws `MalformedError` if the frame is incomplete. */

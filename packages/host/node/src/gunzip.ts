@@ -1,11 +1,5 @@
-import { entryAt, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
+import { type DecompressionBuffer, entryAt, MalformedError, OutputLimitError, viewOf } from "@samsa/base";
 import * as zlib from "node:zlib";
-
-/** Limit and chunk size of the output, in bytes. */
-export interface InflateOptions {
-  readonly maxOutputLength: number;
-  readonly chunkSize: number;
-}
 
 const MAGIC = 0x8b1f;
 const DEFLATE = 8;
@@ -18,7 +12,7 @@ const SHORTEST_MEMBER = 18;
 /** Option missing in Node's types: the result tells how much of the input was used. */
 type InflateWithInfo = (
   input: Uint8Array,
-  options: InflateOptions & { readonly info: true },
+  options: { readonly maxOutputLength: number; readonly info: true },
 ) => { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } };
 
 const inflate = zlib.inflateRawSync as unknown as InflateWithInfo;
@@ -27,41 +21,32 @@ const inflate = zlib.inflateRawSync as unknown as InflateWithInfo;
  * Reads concatenated gzip members, and ignores trailing bytes that are no member, as `java.util.zip.GZIPInputStream`
  * does.
  */
-export function gunzip(input: Uint8Array, options: InflateOptions): Uint8Array {
-  try {
-    return zlib.gunzipSync(input, options);
-  } catch (error) {
-    // Node refuses trailing bytes, Java ignores them: the slow path tells them apart from damage.
-    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") throw error;
-    return gunzipMembers(input, options);
-  }
-}
-
-function gunzipMembers(input: Uint8Array, options: InflateOptions): Uint8Array {
-  const members: Uint8Array[] = [];
-  let left = options.maxOutputLength;
+export function gunzip(input: Uint8Array, output: DecompressionBuffer): void {
   let at = memberStart(input, 0);
-  if (at === undefined) throw new MalformedError("not gzip");
+  if (at === undefined) throw new MalformedError("gzip: no header");
   while (at !== undefined) {
-    const { buffer, engine } = inflate(input.subarray(at), {
-      ...options,
-      maxOutputLength: Math.max(1, left),
-      info: true,
-    });
+    const { buffer, engine } = inflated(input.subarray(at), output);
     const end: number = at + engine.bytesWritten;
-    if (end + TRAILER > input.length) throw new MalformedError("a member ends inside its trailer");
+    if (end + TRAILER > input.length) throw new MalformedError("gzip: a member ends inside its trailer");
     const view = viewOf(input);
     if (view.getUint32(end, true) !== zlib.crc32(buffer) || view.getUint32(end + 4, true) !== buffer.length) {
-      throw new MalformedError("a member's checksum or length is wrong");
+      throw new MalformedError("gzip: a member's checksum or length is wrong");
     }
-    left -= buffer.length;
-    if (left < 0) throw new OutputLimitError("gzip", options.maxOutputLength);
-    members.push(buffer);
+    output.append(buffer, "gzip");
     const next = end + TRAILER;
     at = input.length - next > SHORTEST_MEMBER ? memberStart(input, next) : undefined;
   }
-  const [only, ...more] = members;
-  return only !== undefined && more.length === 0 ? only : Buffer.concat(members);
+}
+
+function inflated(input: Uint8Array, output: DecompressionBuffer): ReturnType<InflateWithInfo> {
+  try {
+    return inflate(input, { maxOutputLength: Math.max(1, output.limit - output.length), info: true });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+      throw new OutputLimitError("gzip", output.limit);
+    }
+    throw error;
+  }
 }
 
 /** Position of the data of the gzip member at `start`; undefined if there is no member. */

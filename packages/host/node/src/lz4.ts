@@ -1,5 +1,3 @@
-import { MalformedError, OutputLimitError } from "@samsa/base";
-
 /*
  * The LZ4 block format: sequences of token, literals, two-byte little-endian distance and match length. The last five
  * bytes are always literals, and the last match begins at least twelve bytes before the end.
@@ -66,47 +64,4 @@ function extend(output: Uint8Array, start: number, length: number): number {
   for (; rest >= 255; rest -= 255) output[out++] = 255;
   output[out++] = rest;
   return out;
-}
-
-/** Decompresses a raw block. Throws `MalformedError` if it is broken, or `OutputLimitError` beyond `limit` bytes. */
-export function unlz4Block(input: Uint8Array, limit: number): Uint8Array {
-  let output = new Uint8Array(Math.min(limit, Math.max(64, input.length * 3)));
-  let at = 0;
-  let out = 0;
-  const room = (count: number) => {
-    if (out + count > limit) throw new OutputLimitError("lz4", limit);
-    if (out + count <= output.length) return;
-    const grown = new Uint8Array(Math.min(limit, Math.max(output.length * 2, out + count)));
-    grown.set(output.subarray(0, out));
-    output = grown;
-  };
-  const long = (nibble: number): number => {
-    let length = nibble;
-    if (nibble < 15) return length;
-    for (;;) {
-      if (at >= input.length) throw new MalformedError("lz4: block ends inside a length");
-      const byte = input[at++] as number;
-      length += byte;
-      if (byte !== 255) return length;
-    }
-  };
-  for (;;) {
-    if (at >= input.length) throw new MalformedError("lz4: block ends before its last literals");
-    const token = input[at++] as number;
-    const literals = long(token >> 4);
-    if (at + literals > input.length) throw new MalformedError("lz4: block ends inside literals");
-    room(literals);
-    output.set(input.subarray(at, at + literals), out);
-    at += literals;
-    out += literals;
-    if (at === input.length) return output.subarray(0, out);
-    if (at + 2 > input.length) throw new MalformedError("lz4: block ends inside a distance");
-    const distance = (input[at] as number) | ((input[at + 1] as number) << 8);
-    at += 2;
-    if (distance === 0 || distance > out) throw new MalformedError("lz4: distance points before the output");
-    const length = long(token & 15) + 4;
-    room(length);
-    // Copy byte by byte, because a match may overlap its own output.
-    for (const end = out + length; out < end; out++) output[out] = output[out - distance] as number;
-  }
 }

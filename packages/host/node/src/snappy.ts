@@ -1,4 +1,4 @@
-import { ByteWriter, MalformedError, OutputLimitError } from "@samsa/base";
+import { ByteWriter, MalformedError } from "@samsa/base";
 
 /*
  * The raw snappy format: the length of the output as a varint, then elements. The low two bits of an element's tag tell
@@ -72,41 +72,4 @@ function copy(writer: ByteWriter, distance: number, length: number): void {
     writer.i8(distance >> 8);
     rest -= part;
   }
-}
-
-/**
- * Decompresses a raw block. Throws `MalformedError` if it is broken, or `OutputLimitError` if it declares more than
- * `limit` bytes.
- */
-export function unsnappyBlock(input: Uint8Array, limit: number): Uint8Array {
-  const { length, start } = snappyLength(input);
-  if (length > limit) throw new OutputLimitError("snappy", limit);
-  const output = new Uint8Array(length);
-  let at = start;
-  let out = 0;
-  const number = (bytes: number): number => {
-    if (at + bytes > input.length) throw new MalformedError("snappy: block ends inside an element");
-    let value = 0;
-    for (let i = 0; i < bytes; i++) value += (input[at++] as number) * 2 ** (8 * i);
-    return value;
-  };
-  while (at < input.length) {
-    const tag = input[at++] as number;
-    const kind = tag & 3;
-    if (kind === 0) {
-      const count = (tag >> 2 < 60 ? tag >> 2 : number((tag >> 2) - 59)) + 1;
-      if (at + count > input.length || out + count > length) throw new MalformedError("snappy: literals too long");
-      output.set(input.subarray(at, at + count), out);
-      at += count;
-      out += count;
-      continue;
-    }
-    const count = kind === 1 ? ((tag >> 2) & 7) + 4 : (tag >> 2) + 1;
-    const distance = kind === 1 ? ((tag >> 5) << 8) + number(1) : number(kind === 2 ? 2 : 4);
-    if (distance === 0 || distance > out || out + count > length) throw new MalformedError("snappy: copy out of range");
-    // Copy byte by byte, because a copy may overlap its own output.
-    for (const end = out + count; out < end; out++) output[out] = output[out - distance] as number;
-  }
-  if (out !== length) throw new MalformedError("snappy: block ends early");
-  return output;
 }

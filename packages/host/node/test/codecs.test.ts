@@ -1,7 +1,12 @@
-import { crc32c, sameBytes, utf8 } from "@samsa/base";
+import { type BlockCodecs, concat, crc32c, DecompressionBuffer, sameBytes, utf8 } from "@samsa/base";
 import { nodeCodecs, nodeCrc32c, pureCodecs } from "@samsa/node";
 import fc from "fast-check";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import wabt from "wabt";
+import { BLOCKS_WASM } from "../src/blocks-wasm.ts";
+import { plainLz4, plainSnappy } from "./block-model.ts";
 
 const bothKinds = [
   ["native", nodeCodecs()],
@@ -15,6 +20,12 @@ const inputs = fc.oneof(
     .map(w => utf8(w.join(""))),
 );
 
+test("the block decoders are those of blocks.wat", async () => {
+  const source = readFileSync(join(import.meta.dirname, "..", "src", "blocks.wat"), "utf8");
+  const built = (await wabt()).parseWat("blocks.wat", source).toBinary({}).buffer;
+  expect(BLOCKS_WASM).toBe(Buffer.from(built).toString("base64"));
+});
+
 test("crc32c agrees with the tables on either side of the threshold", () => {
   const native = nodeCrc32c();
   expect(native(utf8("123456789"), 0, 9)).toBe(0xe3069283);
@@ -27,36 +38,100 @@ test("crc32c agrees with the tables on either side of the threshold", () => {
   );
 });
 
+const CODECS = ["gzip", "zstd", "snappy", "lz4"] as const;
+const READERS = { gzip: "gunzip", zstd: "unzstd", snappy: "unsnappy", lz4: "unlz4" } as const;
+
+/** Decompresses with at most `limit` bytes of output. */
+function grown(codecs: BlockCodecs, codec: (typeof CODECS)[number], input: Uint8Array, limit: number): Uint8Array {
+  const output = new DecompressionBuffer(limit);
+  codecs[READERS[codec]](input, output, limit);
+  return output.contents();
+}
+
 describe.each(bothKinds)("%s codecs", (_, codecs) => {
   const [, other] = bothKinds[codecs === bothKinds[0][1] ? 1 : 0];
-  test.each([
-    ["gzip", (i: Uint8Array) => codecs.gzip(i, 6), (o: Uint8Array, limit: number) => other.gunzip(o, limit)],
-    ["zstd", (i: Uint8Array) => codecs.zstd(i, 3), (o: Uint8Array, limit: number) => other.unzstd(o, limit)],
-    ["snappy", (i: Uint8Array) => codecs.snappy(i), (o: Uint8Array, limit: number) => other.unsnappy(o, limit)],
-    ["lz4", (i: Uint8Array) => codecs.lz4(i), (o: Uint8Array, limit: number) => other.unlz4(o, limit)],
-  ] as const)("%s round trips into the other kind, within the limit", (_name, shrink, grow) => {
+  test.each(CODECS)("%s round trips into the other kind, within the limit", codec => {
     fc.assert(
       fc.property(inputs, input => {
-        const small = shrink(input);
-        expect(sameBytes(grow(small, input.length), input)).toBe(true);
-        if (input.length > 0) expect(() => grow(small, input.length - 1)).toThrow();
+        const small = codecs[codec](input, 3);
+        expect(sameBytes(grown(other, codec, small, input.length), input)).toBe(true);
+        if (input.length > 0) expect(() => grown(other, codec, small, input.length - 1)).toThrow();
       }),
       { numRuns: 60 },
     );
   });
 
-  test.each([
-    ["gunzip", (i: Uint8Array) => codecs.gzip(i, 3)],
-    ["unzstd", (i: Uint8Array) => codecs.zstd(i, 3)],
-    ["unsnappy", (i: Uint8Array) => codecs.snappy(i)],
-    ["unlz4", (i: Uint8Array) => codecs.lz4(i)],
-  ] as const)("%s stops at a bomb and at garbage", (name, shrink) => {
-    const bomb = shrink(new Uint8Array(1 << 20));
+  test.each(CODECS)("%s appends to one buffer, whatever failed before", codec => {
+    const output = new DecompressionBuffer(0);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(inputs, fc.integer({ min: 0, max: 3 })), { maxLength: 6 }), parts => {
+        output.reset(100_000);
+        const whole: Uint8Array[] = [];
+        for (const [input, cut] of parts) {
+          const small = codecs[codec](input, 3);
+          const before = output.length;
+          // A damaged input leaves arbitrary bytes, and does not spoil the next one.
+          if (cut > 0) expect(() => codecs[READERS[codec]](small.subarray(0, -cut), output, 100_000)).toThrow();
+          output.length = before;
+          codecs[READERS[codec]](small, output, 100_000);
+          whole.push(input);
+        }
+        expect(sameBytes(output.contents(), concat(whole))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test.each(CODECS)("%s stops at a bomb and at garbage", codec => {
+    const bomb = codecs[codec](new Uint8Array(1 << 20), 3);
     expect(bomb.length).toBeLessThan(60_000);
-    expect(() => codecs[name](bomb, 100_000)).toThrow();
-    expect(codecs[name](bomb, 1 << 20).length).toBe(1 << 20);
-    expect(() => codecs[name](bomb.subarray(0, bomb.length - 3), 1 << 20)).toThrow();
-    expect(() => codecs[name](Uint8Array.of(), 100)).toThrow();
-    expect(() => codecs[name](utf8("\xff\xff\xffnot at all"), 100)).toThrow();
+    expect(() => grown(codecs, codec, bomb, 100_000)).toThrow();
+    expect(grown(codecs, codec, bomb, 1 << 20).length).toBe(1 << 20);
+    expect(() => grown(codecs, codec, bomb.subarray(0, bomb.length - 3), 1 << 20)).toThrow();
+    expect(() => grown(codecs, codec, Uint8Array.of(), 100)).toThrow();
+    expect(() => grown(codecs, codec, utf8("\xff\xff\xffnot at all"), 100)).toThrow();
+  });
+});
+
+describe("damaged blocks are refused, or decoded as a plain decoder does", () => {
+  const decoder = pureCodecs();
+  const most = 5000;
+  const outcome = (decode: () => Uint8Array): Uint8Array | "refused" => {
+    try {
+      return decode();
+    } catch {
+      return "refused";
+    }
+  };
+  const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 });
+  const noise = fc.uint8Array({ maxLength: 60 });
+
+  test.each([
+    ["lz4", plainLz4],
+    ["snappy", plainSnappy],
+  ] as const)("%s", (codec, plain) => {
+    let refused = 0;
+    let read = 0;
+    const check = (block: Uint8Array): void => {
+      const wanted = outcome(() => plain(block, most));
+      const found = outcome(() => grown(decoder, codec, block, most));
+      if (wanted === "refused" || found === "refused") {
+        expect(found).toBe(wanted);
+        refused++;
+      } else {
+        expect(sameBytes(found, wanted)).toBe(true);
+        read++;
+      }
+    };
+    fc.assert(
+      fc.property(inputs, damage, (input, places) => {
+        const block = decoder[codec](input).slice();
+        for (const [place, byte] of places) block[place % block.length] = byte;
+        check(block);
+      }),
+      { numRuns: 2000 },
+    );
+    fc.assert(fc.property(noise, check), { numRuns: 2000 });
+    expect(Math.min(refused, read)).toBeGreaterThan(500);
   });
 });
