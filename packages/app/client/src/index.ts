@@ -1,18 +1,19 @@
+export type { ConsumerInterceptor, ProducerInterceptor, SendOutcome } from "./interceptors.ts";
 export { type ClientOptions, KafkaClient } from "./kafka-client.ts";
+export { type Instrumentation, openTelemetry, type OpenTelemetryApi } from "./open-telemetry.ts";
 export { replyTo, REQUEST_HEADERS, Requester, type RequesterOptions } from "./request-reply.ts";
-export type { Serde, SerdeContext } from "./serde/serde.ts";
+export type { OutgoingTypedRecord } from "./outgoing-record.ts";
+export { TypedRecord } from "./typed-record.ts";
+export type { Serde, SerdeContext, Serdes } from "./serde/serde.ts";
 export { bytes, float64, int32, int64, json, type SchemaResult, type StandardSchema, string } from "./serde/serdes.ts";
 export {
   type TypedBatch,
   TypedConsumer,
   type TypedConsumerOptions,
-  TypedRecord,
   type TypedRunOptions,
 } from "./typed-consumer.ts";
 export {
   type CompressionName,
-  type OutgoingTypedRecord,
-  type Serdes,
   TypedProducer,
   type TypedProducerOptions,
 } from "./typed-producer.ts";

@@ -3,6 +3,7 @@ import { KafkaError, parseOffsetReset } from "@samsa/client-kernel";
 import { Admin, CLUSTER_DEFAULTS, ClusterClient, Consumer, Producer } from "@samsa/client-runtime";
 import { nodeEnv } from "@samsa/node";
 import { type Endpoint, parseEndpoints } from "@samsa/wire";
+import { unwatchExit, watchExit } from "./exit-notice.ts";
 import { TypedConsumer, type TypedConsumerOptions } from "./typed-consumer.ts";
 import { compressionOf, TypedProducer, type TypedProducerOptions } from "./typed-producer.ts";
 
@@ -39,6 +40,11 @@ const CONSOLE: Logger = {
   warn: (message, fields) => console.warn(told(message, fields)),
   error: (message, fields) => console.error(told(message, fields)),
 };
+
+const reporter =
+  ({ env }: ClusterClient) =>
+  (error: unknown): void =>
+    env.logger.error("an interceptor has thrown", { error: String(error) });
 
 function endpointsOf(servers: ClientOptions["bootstrapServers"]): Endpoint[] {
   const text = typeof servers === "string" ? servers : servers.join(",");
@@ -78,19 +84,30 @@ export class KafkaClient implements AsyncDisposable {
   producer<K = string | Uint8Array, V = string | Uint8Array>(
     options: TypedProducerOptions<K, V> = {},
   ): TypedProducer<K, V> {
-    const { key, value, compression, ...given } = options;
+    const { key, value, compression, interceptors = [], ...given } = options;
     const settings = compression === undefined ? given : { ...given, compression: compressionOf(compression) };
     const cluster = this.#cluster("producer");
-    const producer = new TypedProducer(new Producer(cluster, settings), { key, value }, () =>
-      this.#ended(producer, cluster),
-    );
+    const inner = new Producer(cluster, settings);
+    const { logger } = cluster.env;
+    const producer = new TypedProducer(inner, {
+      ...{ serdes: { key, value }, interceptors, report: reporter(cluster) },
+      lost: (topic, error) => {
+        if (given.onLost !== undefined) given.onLost({ topic, partition: -1, count: 1, error });
+        else logger.warn("a record was not written", { topic, error: error.message });
+      },
+      closed: () => {
+        unwatchExit(inner);
+        this.#ended(producer, cluster);
+      },
+    });
+    watchExit(inner, cluster.settings.clientId);
     this.#open.add(producer);
     return producer;
   }
 
   /** A consumer: a member of a group, or one that assigns partitions to itself. Keys and values are bytes without serdes. */
   consumer<K = Uint8Array, V = Uint8Array>(options: TypedConsumerOptions<K, V> = {}): TypedConsumer<K, V> {
-    const { key, value, group, listener, reset, ...given } = options;
+    const { key, value, group, listener, reset, interceptors = [], ...given } = options;
     const settings =
       reset === undefined ? given : { ...given, reset: typeof reset === "string" ? parseOffsetReset(reset) : reset };
     const cluster = this.#cluster("consumer");
@@ -99,7 +116,9 @@ export class KafkaClient implements AsyncDisposable {
       ...(listener === undefined ? {} : { listener }),
     };
     const inner = new Consumer(cluster, settings, parts);
-    const consumer = new TypedConsumer(inner, { key, value }, () => this.#ended(consumer, cluster));
+    const closed = (): void => this.#ended(consumer, cluster);
+    const report = reporter(cluster);
+    const consumer = new TypedConsumer(inner, { serdes: { key, value }, interceptors, report, closed });
     this.#open.add(consumer);
     return consumer;
   }

@@ -3,8 +3,9 @@ import { ignored } from "@samsa/base";
 import { KafkaError } from "@samsa/client-kernel";
 import type { KafkaClient } from "./kafka-client.ts";
 import type { Serde } from "./serde/serde.ts";
-import type { TypedConsumer, TypedRecord } from "./typed-consumer.ts";
+import type { TypedConsumer } from "./typed-consumer.ts";
 import type { TypedProducer } from "./typed-producer.ts";
+import type { TypedRecord } from "./typed-record.ts";
 
 /** Headers of requests and replies; those of Spring's ReplyingKafkaTemplate. */
 export const REQUEST_HEADERS = { correlationId: "kafka_correlationId", replyTopic: "kafka_replyTopic" } as const;

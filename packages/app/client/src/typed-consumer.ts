@@ -1,3 +1,4 @@
+import { guard } from "@samsa/base";
 import type {
   CallBounds,
   ConsumedBatch,
@@ -13,10 +14,9 @@ import type {
   Subscription,
 } from "@samsa/client-runtime";
 import type { CommittedOffset, GroupMembership, LeaveMode, OffsetReset, TopicPartition } from "@samsa/client-kernel";
-import type { RecordHeader } from "@samsa/records";
-import { serdeError } from "./serde/failure.ts";
-import type { Serde } from "./serde/serde.ts";
-import type { Serdes } from "./typed-producer.ts";
+import type { ConsumerInterceptor } from "./interceptors.ts";
+import type { Serdes } from "./serde/serde.ts";
+import { TypedRecord } from "./typed-record.ts";
 
 /** Settings of a consumer (`reset`, `isolation`, `maxPollRecords`, …), its group and its serdes. */
 export interface TypedConsumerOptions<K, V> extends Partial<Omit<ConsumerSettings, "reset">>, Serdes<K, V> {
@@ -25,67 +25,21 @@ export interface TypedConsumerOptions<K, V> extends Partial<Omit<ConsumerSetting
   /** Id of the group, or its settings; without a group, partitions are assigned with `assign`. */
   readonly group?: string | (Partial<GroupSettings> & Pick<GroupSettings, "groupId">);
   readonly listener?: RebalanceListener;
+  /** Interceptors of all records, in their order. */
+  readonly interceptors?: readonly ConsumerInterceptor<K, V>[];
 }
 
-/** A record that was read. Keys and values are decoded when they are asked for. */
-export class TypedRecord<K, V> {
-  readonly #record: ConsumedRecord;
-  readonly #serdes: Serdes<K, V>;
-
-  constructor(record: ConsumedRecord, serdes: Serdes<K, V>) {
-    this.#record = record;
-    this.#serdes = serdes;
-  }
-
-  get topic(): string {
-    return this.#record.topic;
-  }
-
-  get partition(): number {
-    return this.#record.partition;
-  }
-
-  get offset(): number {
-    return this.#record.offset;
-  }
-
-  /** Milliseconds since the epoch; −1: none. */
-  get timestamp(): number {
-    return Number(this.#record.timestamp);
-  }
-
-  /** Throws `KafkaError` SERIALIZATION_FAILED if the serde cannot read it. */
-  get key(): K | null {
-    return this.#decoded(this.#record.key, this.#serdes.key, "key");
-  }
-
-  /** Null: a tombstone. Throws `KafkaError` SERIALIZATION_FAILED if the serde cannot read it. */
-  get value(): V | null {
-    return this.#decoded(this.#record.value, this.#serdes.value, "value");
-  }
-
-  get headers(): readonly RecordHeader[] {
-    return this.#record.headers;
-  }
-
-  /** Value of the last header of a name as a text; undefined: there is none. */
-  header(name: string): string | undefined {
-    const found = this.headers.findLast(({ key }) => key === name)?.value;
-    return found === undefined || found === null ? undefined : Buffer.from(found).toString();
-  }
-
-  #decoded<T>(bytes: Uint8Array | null, serde: Serde<T> | undefined, part: "key" | "value"): T | null {
-    if (bytes === null) return null;
-    // Without a serde the type is that of the bytes, as `KafkaClient.consumer` declares it.
-    if (serde === undefined) return bytes as T;
-    const context = { topic: this.topic, part, headers: [...this.headers] };
-    try {
-      return serde.deserialize(bytes, context);
-    } catch (error) {
-      throw serdeError(error, context, "read", ` at ${this.partition}/${this.offset}`);
-    }
-  }
+/** Parts of a `TypedConsumer` beside its settings. */
+export interface TypedConsumerParts<K, V> {
+  readonly serdes: Serdes<K, V>;
+  readonly interceptors: readonly ConsumerInterceptor<K, V>[];
+  /** Called once the consumer is closed. */
+  readonly closed: () => void;
+  /** Takes what interceptors throw. */
+  readonly report: (error: unknown) => void;
 }
+
+type Handler<K, V> = (record: TypedRecord<K, V>, context: HandlerContext) => void | Promise<void>;
 
 /** Options of `TypedConsumer.run`. */
 export interface TypedRunOptions<K, V> extends Omit<RunOptions, "failed"> {
@@ -103,13 +57,11 @@ export interface TypedBatch<K, V> {
 /** Consumer of typed records. Errors are `KafkaError`s. */
 export class TypedConsumer<K, V> implements AsyncDisposable {
   readonly #consumer: Consumer;
-  readonly #serdes: Serdes<K, V>;
-  readonly #closed: () => void;
+  readonly #parts: TypedConsumerParts<K, V>;
 
-  constructor(consumer: Consumer, serdes: Serdes<K, V>, closed: () => void) {
+  constructor(consumer: Consumer, parts: TypedConsumerParts<K, V>) {
     this.#consumer = consumer;
-    this.#serdes = serdes;
-    this.#closed = closed;
+    this.#parts = parts;
   }
 
   /** Joins the group with topics, or a pattern of their names (RE2 syntax), or changes them. */
@@ -131,7 +83,7 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
    * next one is asked for; it comes again, perhaps elsewhere, if the loop ends before.
    */
   async *records(options?: StreamOptions): AsyncGenerator<TypedRecord<K, V>, void, undefined> {
-    for await (const record of this.#consumer.records(options)) yield new TypedRecord(record, this.#serdes);
+    for await (const record of this.#consumer.records(options)) yield this.#seen(record);
   }
 
   /** Batches of records, each of one partition: faster than `records` for many small ones. */
@@ -144,16 +96,11 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
    * partition (`order: "partition"`) or of a key in order. `attempts` repeats a handler that fails; `failed` takes what has
    * failed for good, for example to a dead-letter topic.
    */
-  run(
-    handler: (record: TypedRecord<K, V>, context: HandlerContext) => void | Promise<void>,
-    options: TypedRunOptions<K, V> = {},
-  ): Promise<void> {
+  run(handler: Handler<K, V>, options: TypedRunOptions<K, V> = {}): Promise<void> {
     const { failed, ...rest } = options;
-    return this.#consumer.run((record, context) => handler(new TypedRecord(record, this.#serdes), context), {
+    return this.#consumer.run((record, context) => this.#handled(this.#seen(record), context, handler), {
       ...rest,
-      ...(failed === undefined
-        ? {}
-        : { failed: (record, error) => failed(new TypedRecord(record, this.#serdes), error) }),
+      ...(failed === undefined ? {} : { failed: (record, error) => failed(this.#typedRecord(record), error) }),
     });
   }
 
@@ -206,15 +153,37 @@ export class TypedConsumer<K, V> implements AsyncDisposable {
   /** Commits what is processed, leaves the group, and closes the connections. Streams end. */
   async close(options?: CallBounds & { readonly leave?: LeaveMode }): Promise<void> {
     await this.#consumer.close(options);
-    this.#closed();
+    this.#parts.closed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  #typedRecord(record: ConsumedRecord): TypedRecord<K, V> {
+    return new TypedRecord(record, this.#parts.serdes);
+  }
+
+  /** The record, which the interceptors have seen. */
+  #seen(record: ConsumedRecord): TypedRecord<K, V> {
+    const { interceptors, report } = this.#parts;
+    const typed = this.#typedRecord(record);
+    for (const { consume } of interceptors) if (consume !== undefined) guard(() => consume(typed), report);
+    return typed;
+  }
+
+  #handled(record: TypedRecord<K, V>, context: HandlerContext, handler: Handler<K, V>): void | Promise<void> {
+    let work: () => void | Promise<void> = () => handler(record, context);
+    for (const { handle } of this.#parts.interceptors.toReversed()) {
+      if (handle === undefined) continue;
+      const inner = work;
+      work = () => handle(record, async () => inner());
+    }
+    return work();
+  }
+
   #typed(batch: ConsumedBatch): TypedBatch<K, V> {
     const { topic, partition } = batch;
-    return { topic, partition, records: batch.toArray().map(record => new TypedRecord(record, this.#serdes)) };
+    return { topic, partition, records: batch.toArray().map(record => this.#seen(record)) };
   }
 }

@@ -9,14 +9,10 @@ import type {
 } from "@samsa/client-runtime";
 import { type GroupMembership, KafkaError, type TransactionOffset } from "@samsa/client-kernel";
 import { CODEC_NAMES, type Compression, defaultCompression, type RecordHeader } from "@samsa/records";
+import { intercept, type Intercepted, type ProducerInterceptor, type SendOutcome } from "./interceptors.ts";
 import { serdeError } from "./serde/failure.ts";
-import type { Serde, SerdeContext } from "./serde/serde.ts";
-
-/** Serdes of keys and values. */
-export interface Serdes<K, V> {
-  readonly key?: Serde<K> | undefined;
-  readonly value?: Serde<V> | undefined;
-}
+import type { OutgoingTypedRecord } from "./outgoing-record.ts";
+import type { Serde, SerdeContext, Serdes } from "./serde/serde.ts";
 
 /** Codec by its name in `compression.type`, at Kafka's default level. */
 export type CompressionName = (typeof CODEC_NAMES)[number];
@@ -25,6 +21,20 @@ export type CompressionName = (typeof CODEC_NAMES)[number];
 export interface TypedProducerOptions<K, V> extends Omit<ProducerOptions, "compression">, Serdes<K, V> {
   /** `compression.type`, or a codec's number (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd) with a level; none by default. */
   readonly compression?: CompressionName | Compression | undefined;
+  /** Interceptors of all records, in their order. */
+  readonly interceptors?: readonly ProducerInterceptor<K, V>[];
+}
+
+/** Parts of a `TypedProducer` beside its settings. */
+export interface TypedProducerParts<K, V> {
+  readonly serdes: Serdes<K, V>;
+  readonly interceptors: readonly ProducerInterceptor<K, V>[];
+  /** Called once the producer is closed. */
+  readonly closed: () => void;
+  /** Takes what interceptors throw. */
+  readonly report: (error: unknown) => void;
+  /** Takes records that failed and were offered without a callback. */
+  readonly lost: (topic: string, error: KafkaError) => void;
 }
 
 /** A codec with its level. Throws `KafkaError` INVALID_ARGUMENT for a name of none. */
@@ -34,35 +44,36 @@ export function compressionOf(given: CompressionName | Compression): Compression
   throw new KafkaError("INVALID_ARGUMENT", `compression is one of ${CODEC_NAMES.join(", ")}, not "${String(given)}"`);
 }
 
-/** A record to send. */
-export interface OutgoingTypedRecord<K, V> {
-  readonly topic: string;
-  readonly key?: K | null;
-  /** Null: a tombstone, which deletes the key in a compacted topic. */
-  readonly value: V | null;
-  readonly headers?: Readonly<Record<string, string | Uint8Array | null>>;
-  /** The partition of the key, or one that the producer chooses, by default. */
-  readonly partition?: number;
-  /** Milliseconds since the epoch; now by default. */
-  readonly timestamp?: number;
-}
-
 /** Producer of typed records. Errors are `KafkaError`s. */
 export class TypedProducer<K, V> implements AsyncDisposable {
   readonly #producer: Producer;
-  readonly #serdes: Serdes<K, V>;
-  readonly #closed: () => void;
+  readonly #parts: TypedProducerParts<K, V>;
   #initialized: Promise<void> | undefined;
+  /** Record that `offer` has not taken, which the interceptors have seen already. */
+  #refused: { readonly given: OutgoingTypedRecord<K, V>; readonly seen: Intercepted<K, V> } | undefined;
 
-  constructor(producer: Producer, serdes: Serdes<K, V>, closed: () => void) {
+  constructor(producer: Producer, parts: TypedProducerParts<K, V>) {
     this.#producer = producer;
-    this.#serdes = serdes;
-    this.#closed = closed;
+    this.#parts = parts;
+  }
+
+  /** Records that were sent and have no outcome yet. */
+  get unsent(): number {
+    return this.#producer.unsent;
   }
 
   /** Sends a record; resolves with its place once it is acknowledged. Records of one turn leave together. */
   async send(record: OutgoingTypedRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<RecordMetadata> {
-    return this.#producer.send(this.#encoded(record), options);
+    if (this.#parts.interceptors.length === 0) return this.#producer.send(this.#encoded(record), options);
+    const { record: own, ended } = this.#intercepted(record);
+    try {
+      const metadata = await this.#producer.send(this.#encoded(own), options);
+      ended({ metadata });
+      return metadata;
+    } catch (error) {
+      ended({ error: asKafkaError(error) });
+      throw error;
+    }
   }
 
   /** Sends records with one promise for all, which costs much less than one for each. Errors are part of the result. */
@@ -70,15 +81,67 @@ export class TypedProducer<K, V> implements AsyncDisposable {
     records: readonly OutgoingTypedRecord<K, V>[],
     options?: { readonly signal?: AbortSignal },
   ): Promise<BatchResult> {
-    return this.#producer.sendBatch(
-      records.map(record => this.#encoded(record)),
-      options,
-    );
+    if (this.#parts.interceptors.length === 0) {
+      return this.#producer.sendBatch(
+        records.map(record => this.#encoded(record)),
+        options,
+      );
+    }
+    const seen = records.map(record => this.#intercepted(record));
+    let encoded: ProducerRecord[];
+    try {
+      encoded = seen.map(({ record }) => this.#encoded(record));
+    } catch (error) {
+      for (const { ended } of seen) ended({ error: asKafkaError(error) });
+      throw error;
+    }
+    const result = await this.#producer.sendBatch(encoded, options);
+    for (const [index, { record, ended }] of seen.entries()) ended(outcomeOf(result, index, record));
+    return result;
   }
 
   /** Sends a record without a promise. False: there is no room at the moment, and `drained` tells when there is. */
   offer(record: OutgoingTypedRecord<K, V>, acknowledge?: Acknowledge): boolean {
-    return this.#producer.offer(this.#encoded(record), acknowledge);
+    if (this.#parts.interceptors.length === 0) return this.#producer.offer(this.#encoded(record), acknowledge);
+    const seen = this.#refused?.given === record ? this.#refused.seen : this.#intercepted(record);
+    const end: Acknowledge = (error, metadata) => {
+      if (metadata !== undefined) seen.ended({ metadata });
+      else if (error !== undefined) seen.ended({ error });
+      if (acknowledge !== undefined) acknowledge(error, metadata);
+      else if (error !== undefined) this.#parts.lost(record.topic, error);
+    };
+    let isTaken: boolean;
+    try {
+      isTaken = this.#producer.offer(this.#encoded(seen.record), end);
+    } catch (error) {
+      seen.ended({ error: asKafkaError(error) });
+      throw error;
+    }
+    this.#refused = isTaken ? undefined : { given: record, seen };
+    return isTaken;
+  }
+
+  /**
+   * A stream that sends the records written to it, and waits while the memory is full. It fails with the error of the
+   * first record that is not written. Closing it delivers what it took; the producer stays open.
+   * `Writable.fromWeb(stream, { objectMode: true })` makes a stream of node:stream.
+   */
+  writable(): WritableStream<OutgoingTypedRecord<K, V>> {
+    let failure: KafkaError | undefined;
+    return new WritableStream<OutgoingTypedRecord<K, V>>({
+      write: async (record, controller) => {
+        const acknowledge: Acknowledge = error => {
+          if (error === undefined) return;
+          failure ??= error;
+          controller.error(error);
+        };
+        while (!this.offer(record, acknowledge)) await this.drained();
+      },
+      close: async () => {
+        await this.flush();
+        if (failure !== undefined) throw failure;
+      },
+    });
   }
 
   /** Resolves when `offer` may take a record again. */
@@ -122,11 +185,16 @@ export class TypedProducer<K, V> implements AsyncDisposable {
   /** Delivers what was sent, for as long as the timeout allows, and closes the connections. */
   async close(options?: OperationOptions): Promise<void> {
     await this.#producer.close(options);
-    this.#closed();
+    this.#parts.closed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #intercepted(record: OutgoingTypedRecord<K, V>): Intercepted<K, V> {
+    const { interceptors, report } = this.#parts;
+    return intercept(record, interceptors, report);
   }
 
   #encoded(record: OutgoingTypedRecord<K, V>): ProducerRecord {
@@ -137,15 +205,26 @@ export class TypedProducer<K, V> implements AsyncDisposable {
     }));
     const of = <T>(data: T | null, serde: Serde<T> | undefined, part: "key" | "value") =>
       data === null ? null : serialized(data, serde, { topic, part, headers: written });
+    const { serdes } = this.#parts;
     return {
       topic,
-      key: of(key, this.#serdes.key, "key"),
-      value: of(value, this.#serdes.value, "value"),
+      key: of(key, serdes.key, "key"),
+      value: of(value, serdes.value, "value"),
       ...(written.length === 0 ? {} : { headers: written }),
       ...(partition === undefined ? {} : { partition }),
       ...(timestamp === undefined ? {} : { timestamp }),
     };
   }
+}
+
+const asKafkaError = (error: unknown): KafkaError =>
+  error instanceof KafkaError ? error : new KafkaError("INVALID_ARGUMENT", String(error), { cause: error });
+
+function outcomeOf<K, V>(result: BatchResult, index: number, record: OutgoingTypedRecord<K, V>): SendOutcome {
+  const error = result.failures.get(index);
+  if (error !== undefined) return { error };
+  const [partition = -1, offset = -1] = [result.partitions[index], result.offsets[index]];
+  return { metadata: { topic: record.topic, partition, offset, timestamp: record.timestamp ?? -1 } };
 }
 
 function serialized<T>(data: T, serde: Serde<T> | undefined, context: SerdeContext): Uint8Array | string | null {

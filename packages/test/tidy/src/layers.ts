@@ -289,6 +289,7 @@ export const HEEDFUL_FLOORS: readonly string[] = ["base", "format", "kernel", "r
 
 /** Results that are dropped: the file below `packages/` and the name of the function, and the reason. */
 export const DROPPED_RESULTS: Readonly<Record<string, string>> = {
+  "app/client/src/exit-notice.ts writeSync": "a process that exits can do no more about a short write",
   "format/assign/src/uneven-deal.ts #giveOne": "a topic on the board has subscribers",
   "format/records/src/control.ts uvarint": "skips the number of a tag",
   "format/records/src/judge.ts next": "the batch has been validated",

@@ -17,3 +17,9 @@ export interface Serde<T> {
   serialize(value: T, context: SerdeContext): Uint8Array | string | null;
   deserialize(bytes: Uint8Array, context: SerdeContext): T;
 }
+
+/** Serdes of keys and values. */
+export interface Serdes<K, V> {
+  readonly key?: Serde<K> | undefined;
+  readonly value?: Serde<V> | undefined;
+}

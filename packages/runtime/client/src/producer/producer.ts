@@ -57,6 +57,10 @@ export class Producer {
   readonly #lookUps = new Set<string>();
   /** Topics that are in use, and when the metadata was told so. */
   readonly #used = new Map<string, number>();
+  /** Records that the accumulator has taken and that have not ended. */
+  #taken = 0;
+  /** Records of sends that wait for memory or metadata. */
+  #waiting = 0;
   #drained: (() => void)[] = [];
   /** The last `offer` was not taken. */
   #isFull = false;
@@ -87,6 +91,11 @@ export class Producer {
     return this.#client.env.clock.monotonic();
   }
 
+  /** Records that were given to the producer and have not ended: their outcome is unknown. */
+  get unsent(): number {
+    return this.#taken + this.#waiting;
+  }
+
   // Records
 
   /**
@@ -103,7 +112,9 @@ export class Producer {
     const attempt = (): boolean => this.#append(record, timestamp, ticket, 0);
     try {
       if (this.#blocked.has(record.topic) || !attempt()) {
-        this.#block(record.topic, signal, attempt).catch((error: unknown) => {
+        this.#waiting++;
+        this.#block(record.topic, signal, () => this.#passed(attempt())).catch((error: unknown) => {
+          this.#waiting--;
           this.#sendFailed(error);
           ticket.fail(error);
         });
@@ -137,6 +148,12 @@ export class Producer {
     return ticket.promise;
   }
 
+  /** Counts a record that waits no longer if it `isTaken`. */
+  #passed(isTaken: boolean): boolean {
+    if (isTaken) this.#waiting--;
+    return isTaken;
+  }
+
   /** `#append` of a record of a batch, whose error is part of the result. */
   #appendOf(record: ProducerRecord, now: number, ticket: BatchTicket, index: number): boolean {
     try {
@@ -164,15 +181,17 @@ export class Producer {
     },
   ): void {
     let next = 0;
+    this.#waiting += indices.length;
     const attempt = (): boolean => {
       for (; next < indices.length; next++) {
         const index = indices[next] as number;
-        if (!this.#appendOf(records[index] as ProducerRecord, now, ticket, index)) return false;
+        if (!this.#passed(this.#appendOf(records[index] as ProducerRecord, now, ticket, index))) return false;
       }
       return true;
     };
     this.#block(topic, signal, attempt).catch((error: unknown) => {
       this.#sendFailed(error);
+      this.#waiting -= indices.length - next;
       for (; next < indices.length; next++) ticket.fail(indices[next] as number, kafkaError(error));
     });
   }
@@ -223,7 +242,9 @@ export class Producer {
       return false;
     }
     this.#use(topic, now);
-    return result >= 0;
+    if (result < 0) return false;
+    this.#taken++;
+    return true;
   }
 
   /** Throws for a partition that no topic can have. Others may be added to the topic at any time. */
@@ -356,6 +377,7 @@ export class Producer {
   #do(effect: ProducerEffect<Ticket>): void {
     switch (effect.type) {
       case "delivered":
+        this.#taken -= effect.count;
         for (const run of effect.runs) run.ticket.ended(effect, run);
         if (effect.failure !== undefined) this.#lost(effect, effect.failure.error);
         return;
